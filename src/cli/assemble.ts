@@ -1,0 +1,69 @@
+/**
+ * Connects the rooms of the house into a running server. Everything that touches the outside (store, credentials,
+ * connections to AWS) is handed in, so that tests run the very same house against other surroundings.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createFrontDoor, createHealth } from '../admin/health.ts';
+import { createKeyApi } from '../admin/key-api.ts';
+import { type Config, MOUNT_PATH } from '../config.ts';
+import { type Exchange, openExchange } from '../exchange.ts';
+import { createProxy } from '../proxy.ts';
+import { type RunningServer, startServer } from '../server/server.ts';
+import type { Store } from '../store/store.ts';
+import type { CredentialSource } from '../upstream/credentials.ts';
+import type { Forwarder } from '../upstream/forward.ts';
+import { findServerSecret } from './key.ts';
+
+export interface Surroundings {
+  readonly config: Config;
+  readonly defaultRegion: string | undefined;
+  readonly store: Store;
+  readonly credentials: CredentialSource;
+  readonly forwarder: Forwarder;
+  readonly version: string;
+  /** Told once of every request, when it is over. Must not throw. */
+  readonly observe: (exchange: Exchange) => void;
+}
+
+/** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
+export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
+  const { config, store, credentials, forwarder, version, observe, defaultRegion } = surroundings;
+  const { masterKey, endpointUrls } = config;
+  const proxy = createProxy({
+    store,
+    masterKey,
+    mountPath: MOUNT_PATH,
+    routing: { defaultRegion, openaiUpstream: 'runtime', fips: false, dualstack: false, endpointUrls },
+    credentials,
+    forwarder,
+    maxBodySizeBytes: config.maxBodySizeBytes,
+    uploadIdleTimeoutMs: config.uploadIdleTimeoutMs,
+    viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
+    nowMs: Date.now,
+    tickMs: () => performance.now(),
+    newId: randomUUID,
+    observe,
+  });
+  const keyApi = createKeyApi({
+    store,
+    masterKey,
+    loadServerSecret: () => findServerSecret(config.databasePath, config.saltKey),
+    nowMs: Date.now,
+    randomBytes,
+  });
+  const health = { store, version, mountPath: MOUNT_PATH };
+  return startServer({
+    host: config.host,
+    port: config.port,
+    guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
+    mounts: [
+      { prefix: MOUNT_PATH, handle: proxy },
+      { prefix: '/key', handle: keyApi },
+      { prefix: '/health', handle: createHealth(health) },
+      { prefix: '/', handle: createFrontDoor(health) },
+    ],
+    onRefused: (error, clientRequest) => {
+      observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
+    },
+  });
+}

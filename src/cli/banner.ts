@@ -1,0 +1,79 @@
+/**
+ * What `start` says first: where it listens, what it signs with, who may come in, and lines to paste. Pure text.
+ */
+import type { ChalkInstance } from 'chalk';
+import type { CredentialsOrigin } from '../upstream/credentials.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly host: string;
+  readonly port: number;
+  readonly mountPath: string;
+  readonly region: { readonly name: string; readonly origin: string } | undefined;
+  /** From `describeCredentials`, or that they are being looked up. */
+  readonly credentials: string;
+  readonly access: 'open' | 'keys' | 'master';
+  readonly upstream: string | undefined;
+  readonly databasePath: string;
+}
+
+/** The URL people give to their clients: `localhost` where we listen on loopback, else the address. */
+export function baseUrl({ host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>): string {
+  const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' || host === '::1' ? 'localhost' : host;
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
+}
+
+export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
+  const url = baseUrl(facts);
+  const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
+  const region = facts.region?.name ?? 'us-east-1';
+  const fields: readonly (readonly [string, string])[] = [
+    ['address', paint.bold(url)],
+    [
+      'region',
+      facts.region === undefined
+        ? paint.yellow('none: requests have to name one (or set --region)')
+        : `${facts.region.name} (${facts.region.origin})`,
+    ],
+    ['credentials', facts.credentials],
+    ...(facts.upstream === undefined ? [] : [['upstream', facts.upstream] as const]),
+    ['keys', describeAccess(facts.access)],
+    ['database', facts.databasePath],
+  ];
+  return [
+    `${paint.bold('bedrock-proxy')} ${facts.version}`,
+    '',
+    ...fields.map(([name, value]) => `  ${paint.dim(name.padEnd(11))}  ${value}`),
+    '',
+    paint.dim('  curl'),
+    `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,
+    `    -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\`,
+    `    -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`,
+    '',
+    paint.dim('  boto3'),
+    `  export AWS_BEARER_TOKEN_BEDROCK=${key}`,
+    `  boto3.client("bedrock-runtime", region_name="${region}", endpoint_url="${url}")`,
+    '',
+  ].join('\n');
+}
+
+/** For example `environment variables`, or `profile dev (AWS SSO), for another 42 min`. */
+export function describeCredentials({ description, expiresAtMs }: CredentialsOrigin, nowMs: number): string {
+  if (expiresAtMs === undefined) return description;
+  const minutes = Math.max(0, Math.round((expiresAtMs - nowMs) / 60_000));
+  const left = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${description}, for another ${left}`;
+}
+
+function describeAccess(access: BannerFacts['access']): string {
+  switch (access) {
+    case 'open':
+      return 'not required: anybody on this machine may call (`bedrock-proxy key generate` changes that)';
+    case 'keys':
+      return 'required (`bedrock-proxy key list`)';
+    case 'master':
+      return 'required: the master key or a virtual key';
+    default:
+      return access satisfies never;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * `key generate`, `key list`, `key revoke`: straight on the database, whether or not a server runs. A running server sees
+ * the change with its next request.
+ */
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { mintKey, parseAlias, type MintedKey } from '../auth/mint.ts';
+import { hashKey, looksLikeKey, maskKey } from '../auth/virtual-key.ts';
+import { type Flags, readDatabasePath, readSaltKey } from '../config.ts';
+import { ProxyError } from '../errors.ts';
+import { loadServerSecret, serverSecretPath } from '../store/server-secret.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { formatFields, formatTable, printData, printJson, printTalk } from './print.ts';
+
+/** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
+export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
+  if (saltKey === undefined) return loadServerSecret(serverSecretPath(databasePath));
+  return Buffer.from(hkdfSync('sha256', saltKey, '', 'bedrock-proxy salt key', 32));
+}
+
+export async function generateKey(flags: Flags): Promise<void> {
+  const alias = flags['alias'] === undefined ? undefined : parseAlias(flags['alias'], '--alias', 'ERR_BAD_OPTION');
+  const databasePath = readDatabasePath(flags, process.env);
+  const minted = await withStore(databasePath, (store) =>
+    mintKey({
+      store,
+      serverSecret: findServerSecret(databasePath, readSaltKey(process.env)),
+      alias,
+      nowMs: Date.now(),
+      randomBytes,
+    }),
+  );
+  if (flags['json'] === true) return printJson(toJson(minted));
+  if (flags['quiet'] === true) return printData(minted.key);
+  printData(
+    formatFields([
+      ['key', minted.key],
+      ['id', minted.id],
+      ...(minted.alias === undefined ? [] : [['alias', minted.alias] as const]),
+      ['access_key_id', minted.accessKeyId],
+      ['secret_access_key', minted.key],
+    ]),
+  );
+  printTalk(snippet(minted.key));
+}
+
+export async function listKeys(flags: Flags): Promise<void> {
+  const rows = await withStore(readDatabasePath(flags, process.env), (store) => store.listKeys());
+  if (flags['json'] === true) return printJson(rows.map(rowToJson));
+  if (rows.length === 0) return printTalk('There are no keys yet. `bedrock-proxy key generate` makes one.');
+  const cells = rows.map((row) => [
+    row.id,
+    row.alias ?? '-',
+    maskKey(row.lastFour),
+    formatTime(row.createdAtMs),
+    formatTime(row.lastUsedAtMs),
+    stateOf(row),
+  ]);
+  printData(formatTable(['id', 'alias', 'key', 'created', 'last used', 'state'], cells));
+}
+
+/** `name` is an id, an alias or the key itself; `-` reads it from standard input, which keeps a key out of the process list. */
+export async function revokeKey(nameOrDash: string, flags: Flags): Promise<void> {
+  const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
+  const row = await withStore(readDatabasePath(flags, process.env), async (store) => {
+    const found = findByName(await store.listKeys(), name);
+    if (found.revokedAtMs === undefined) await store.revokeKey(found.id, Date.now());
+    return found;
+  });
+  if (flags['json'] === true) {
+    return printJson({ ...rowToJson(row), state: 'revoked', already_revoked: row.revokedAtMs !== undefined });
+  }
+  const shown = `${row.id} (${row.alias ?? maskKey(row.lastFour)})`;
+  printTalk(row.revokedAtMs === undefined ? `Revoked ${shown}.` : `${shown} was revoked already.`);
+}
+
+/** By id, by the key itself, or by alias (an active key before a revoked one). Throws ERR_BAD_REQUEST. */
+function findByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow {
+  const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;
+  const aliased = rows.filter((row) => row.alias === name);
+  const found =
+    rows.find((row) => row.id === name || row.keySha256 === sha256) ??
+    aliased.find((row) => row.revokedAtMs === undefined) ??
+    aliased.at(-1);
+  if (found !== undefined) return found;
+  const shown = looksLikeKey(name) ? maskKey(name.slice(-4)) : JSON.stringify(name.slice(0, 100));
+  throw new ProxyError('ERR_BAD_REQUEST', `There is no key ${shown} in this database.`, {
+    hint: 'See `bedrock-proxy key list` for ids and aliases.',
+  });
+}
+
+async function withStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openSqliteStore(path);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function toJson(minted: MintedKey): object {
+  return {
+    id: minted.id,
+    alias: minted.alias ?? null,
+    key: minted.key,
+    access_key_id: minted.accessKeyId,
+    secret_access_key: minted.key,
+    created_at: new Date(minted.createdAtMs).toISOString(),
+  };
+}
+
+function rowToJson(row: VirtualKeyRow): object {
+  return {
+    id: row.id,
+    alias: row.alias ?? null,
+    key_name: maskKey(row.lastFour),
+    access_key_id: row.accessKeyId,
+    created_at: new Date(row.createdAtMs).toISOString(),
+    last_used_at: row.lastUsedAtMs === undefined ? null : new Date(row.lastUsedAtMs).toISOString(),
+    state: stateOf(row),
+  };
+}
+
+function stateOf(row: VirtualKeyRow): 'active' | 'revoked' {
+  return row.revokedAtMs === undefined ? 'active' : 'revoked';
+}
+
+function formatTime(epochMs: number | undefined): string {
+  return epochMs === undefined ? 'never' : new Date(epochMs).toISOString().replace(/^(.{10})T(.{5}).*$/, '$1 $2Z');
+}
+
+function snippet(key: string): string {
+  return [
+    '',
+    'This is the only time the key is shown. To use it with boto3, the AWS CLI or an AWS SDK:',
+    '',
+    `  export AWS_BEARER_TOKEN_BEDROCK=${key}`,
+    '  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://localhost:4000/bedrock',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,165 @@
+/**
+ * `start`: builds every part, hands them to each other, and stays until a signal ends it.
+ */
+import { randomBytes } from 'node:crypto';
+import { type Config, type Flags, MOUNT_PATH, readConfig } from '../config.ts';
+import { ProxyError, toProxyError } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { isLoopbackName } from '../loopback.ts';
+import { formatJsonLine, formatPrettyLine, type Paint } from '../observe/access-log.ts';
+import type { RunningServer } from '../server/server.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import {
+  createCredentialSource,
+  type CredentialSource,
+  loadFromChain,
+  loadProfileRegion,
+} from '../upstream/credentials.ts';
+import { createForwarder } from '../upstream/forward.ts';
+import { assembleServer } from './assemble.ts';
+import { type BannerFacts, describeCredentials, formatBanner } from './banner.ts';
+import { createLineWriter } from './line-writer.ts';
+import { colorsFor, printError, printTalk } from './print.ts';
+import { readVersion } from './version.ts';
+
+/** The banner does not wait longer than this for the credential chain, which may ask the network. */
+const CREDENTIALS_PATIENCE_MS = 200;
+/** Where the offline Bedrock needs a region and nobody names one. */
+const OFFLINE_REGION = { name: 'us-east-1', origin: 'offline' };
+
+/** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
+export async function start(flags: Flags): Promise<void> {
+  const config = readConfig(flags, process.env);
+  const store = await openSqliteStore(config.databasePath);
+  const hasKeys = await store.hasAnyKey();
+  refuseOpenNetwork(config, hasKeys);
+  const region = await findRegion(config);
+  const upstream = await openUpstream(config, region?.name);
+  const lines = createLineWriter(process.stdout);
+  const version = readVersion();
+  const server = await assembleServer({
+    config,
+    defaultRegion: region?.name,
+    store,
+    credentials: upstream.credentials,
+    forwarder: upstream.forwarder,
+    version,
+    observe: (exchange) => {
+      if (!config.quiet) lines.write(formatLine(exchange, config));
+      if (exchange.error?.code === 'ERR_INTERNAL') printError(exchange.error, true);
+    },
+  });
+  surviveFaults();
+  const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
+  const { host, databasePath } = config;
+  const facts = { version, host, port: server.port, mountPath: MOUNT_PATH, region, access, databasePath } as const;
+  await greet(config, { ...facts, upstream: describeUpstream(config) }, upstream.credentials);
+  await untilSignalled(server, config);
+  lines.flush();
+  await Promise.all([upstream.close(), store.close()]);
+}
+
+/** The last net: a fault that escaped every stage is told, and everybody else's requests go on. */
+function surviveFaults(): void {
+  process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
+}
+
+interface Upstream {
+  readonly credentials: CredentialSource;
+  readonly forwarder: ReturnType<typeof createForwarder>;
+  close(): Promise<void>;
+}
+
+async function openUpstream(config: Config, region: string | undefined): Promise<Upstream> {
+  const timeouts = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
+  if (!config.offline) {
+    const { profile } = config;
+    const load = (): ReturnType<typeof loadFromChain> =>
+      loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
+    const forwarder = createForwarder(timeouts);
+    return {
+      credentials: createCredentialSource({ profile, nowMs: Date.now, load }),
+      forwarder,
+      close: () => forwarder.close(),
+    };
+  }
+  const { startOfflineBedrock } = await import('../offline/server.ts');
+  // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
+  const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
+  const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now });
+  const forwarder = createForwarder({ ...timeouts, dialPort: offline.port });
+  return {
+    credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
+    forwarder,
+    close: async () => {
+      await forwarder.close();
+      await offline.close();
+    },
+  };
+}
+
+async function findRegion(config: Config): Promise<{ readonly name: string; readonly origin: string } | undefined> {
+  if (config.region !== undefined) return config.region;
+  if (config.offline) return OFFLINE_REGION;
+  const name = await loadProfileRegion(config.profile);
+  return name === undefined ? undefined : { name, origin: `profile ${config.profile ?? 'default'}` };
+}
+
+function refuseOpenNetwork({ host, masterKey }: Config, hasKeys: boolean): void {
+  if (hasKeys || masterKey !== undefined || isLoopbackName(host)) return;
+  throw new ProxyError('ERR_BAD_OPTION', `Without keys the proxy would serve everybody who can reach ${host}.`, {
+    hint: 'Make a key first (`bedrock-proxy key generate`), set BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
+  });
+}
+
+function describeUpstream({ offline, endpointUrls }: Config): string | undefined {
+  if (offline) return 'the offline Bedrock in this process';
+  const urls = [...endpointUrls].map(([service, { scheme, authority, pathPrefix }]) => {
+    const url = `${scheme}://${authority}${pathPrefix}`;
+    return service === '*' ? url : `${service}=${url}`;
+  });
+  return urls.length === 0 ? undefined : urls.join(', ');
+}
+
+async function greet(config: Config, facts: Omit<BannerFacts, 'credentials'>, source: CredentialSource): Promise<void> {
+  if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
+  const told = source.describe().then(
+    (origin) => describeCredentials(origin, Date.now()),
+    (thrown: unknown) => describeMissing(toProxyError(thrown)),
+  );
+  const patience = new Promise<undefined>((resolve) =>
+    setTimeout(() => resolve(undefined), CREDENTIALS_PATIENCE_MS).unref(),
+  );
+  const inTime = await Promise.race([told, patience]);
+  tellBanner(config, { ...facts, credentials: inTime ?? 'being looked up …' });
+  if (inTime === undefined && !config.quiet) void told.then((words) => printTalk(`credentials: ${words}\n`));
+}
+
+function describeMissing({ message, hint }: ProxyError): string {
+  return hint === undefined ? message : `${message} ${hint}`;
+}
+
+function tellBanner(config: Config, facts: BannerFacts): void {
+  if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr)));
+}
+
+function formatLine(exchange: Exchange, { logFormat }: Config): string {
+  return logFormat === 'json' ? formatJsonLine(exchange) : formatPrettyLine(exchange, stdoutPaint());
+}
+
+function stdoutPaint(): Paint {
+  const chalk = colorsFor(process.stdout);
+  return { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
+}
+
+/** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
+async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }: Config): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+  const exitNow = (signal: NodeJS.Signals): void => process.exit(signal === 'SIGINT' ? 130 : 143);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, exitNow);
+  if (!quiet) printTalk(`Ending; running requests have ${shutdownGraceMs / 1000} s. Once more to end at once.`);
+  const cutOff = await server.drain(shutdownGraceMs);
+  if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
+}

@@ -1,0 +1,117 @@
+/**
+ * Every error the proxy itself can answer, and how it looks on the wire (the AWS JSON shape).
+ * Lowest room of the house: imports nothing. An answer from AWS is never an error in this sense, whatever its status:
+ * it passes through. Must not hold secrets: what goes in here reaches clients and logs.
+ */
+
+/** Who has to change something: the caller, whoever runs the proxy, AWS, or us. */
+export type Fault = 'client' | 'operator' | 'upstream' | 'internal';
+
+interface ErrorKind {
+  readonly fault: Fault;
+  readonly status: number;
+  /** The exception name in `__type` and `x-amzn-errortype`; SDKs turn it into their typed exception. */
+  readonly awsType: string;
+}
+
+/**
+ * The table of codes. A code is stable and documented in README. Statuses follow one rule: 500, 502, 503, 504 and 429 are
+ * retried by the SDKs, so they are given only where a retry can cure.
+ */
+export const ERROR_KINDS = {
+  ERR_BAD_OPTION: { fault: 'operator', status: 500, awsType: 'InternalServerException' },
+  ERR_ADDRESS_IN_USE: { fault: 'operator', status: 500, awsType: 'InternalServerException' },
+  ERR_BAD_TARGET: { fault: 'client', status: 400, awsType: 'ValidationException' },
+  ERR_BAD_REQUEST: { fault: 'client', status: 400, awsType: 'ValidationException' },
+  ERR_HOST_REFUSED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
+  ERR_ORIGIN_REFUSED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
+  ERR_OPEN_MODE_REMOTE: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
+  ERR_KEY_MISSING: { fault: 'client', status: 401, awsType: 'MissingAuthenticationTokenException' },
+  ERR_KEY_UNKNOWN: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_KEY_REVOKED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_KEYS_DIFFER: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_MASTER_KEY: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_UNKNOWN_PATH: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
+  ERR_UNKNOWN_OPERATION: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
+  ERR_NOT_SUPPORTED: { fault: 'operator', status: 501, awsType: 'UnsupportedOperationException' },
+  ERR_REGION_MISSING: { fault: 'operator', status: 400, awsType: 'ValidationException' },
+  ERR_REGION_INVALID: { fault: 'client', status: 400, awsType: 'ValidationException' },
+  ERR_BODY_TOO_LARGE: { fault: 'client', status: 413, awsType: 'RequestEntityTooLargeException' },
+  ERR_BODY_TIMEOUT: { fault: 'client', status: 408, awsType: 'RequestTimeoutException' },
+  ERR_LOOP: { fault: 'operator', status: 400, awsType: 'ValidationException' },
+  ERR_NO_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
+  ERR_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'ExpiredTokenException' },
+  ERR_STORE_UNAVAILABLE: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
+  ERR_SHUTTING_DOWN: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
+  ERR_UPSTREAM_UNREACHABLE: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
+  ERR_UPSTREAM_TIMEOUT: { fault: 'upstream', status: 504, awsType: 'GatewayTimeoutException' },
+  ERR_UPSTREAM_RESET: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
+  ERR_CLIENT_GONE: { fault: 'client', status: 499, awsType: 'RequestAbortedException' },
+  ERR_INTERNAL: { fault: 'internal', status: 500, awsType: 'InternalServerException' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** The only error class of the program. Told apart by `code`, never by message. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError';
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  /** HTTP status of the answer. 499 is never sent: that client has left. */
+  readonly status: number;
+  readonly awsType: string;
+  /** What to do about it, in one sentence; part of the wire message and the CLI's `hint:` line. */
+  readonly hint: string | undefined;
+  /** For the operator alone (a path, a system error code): in logs and on the terminal, never on the wire. */
+  readonly detail: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string | undefined; detail?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    const kind: ErrorKind = ERROR_KINDS[code];
+    this.code = code;
+    this.fault = kind.fault;
+    this.status = kind.status;
+    this.awsType = kind.awsType;
+    this.hint = options.hint;
+    this.detail = options.detail;
+  }
+}
+
+/** Any thrown value as a ProxyError; what is not one already becomes ERR_INTERNAL without its message (it may hold secrets). */
+export function toProxyError(thrown: unknown): ProxyError {
+  if (thrown instanceof ProxyError) return thrown;
+  return new ProxyError('ERR_INTERNAL', 'The proxy failed in a way it did not expect.', {
+    hint: 'Its log has the details.',
+    cause: thrown,
+  });
+}
+
+/** One of our answers, ready to send. Header names are lower-case. */
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Buffer;
+}
+
+/**
+ * An error in the shape AWS services use: JSON `message` and `__type`, the type again in `x-amzn-errortype`, the id of the
+ * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401 carries `x-should-retry: false`, which
+ * Anthropic's clients obey (otherwise Claude Code retries silently for half a minute).
+ */
+export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
+  const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
+  const body = Buffer.from(JSON.stringify({ message, __type: error.awsType }));
+  const headers: [string, string][] = [
+    ['content-type', 'application/json'],
+    ['content-length', String(body.length)],
+    ['x-amzn-errortype', error.awsType],
+    ['x-amzn-requestid', requestId],
+    ['x-bedrock-proxy-error', error.code],
+  ];
+  if (error.status === 401) headers.push(['x-should-retry', 'false']);
+  return { status: error.status, headers, body };
+}

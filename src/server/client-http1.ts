@@ -1,0 +1,85 @@
+/**
+ * An HTTP/1.1 exchange in the shape the rest of the program sees. Adapts, decides nothing.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable, Writable } from 'node:stream';
+import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../exchange.ts';
+
+/** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the answer. */
+const LINGER_MS = 2_000;
+
+/** Wraps Node's pair. `signal` fires when the connection closes before the answer is complete. */
+export function adaptHttp1(request: IncomingMessage, response: ServerResponse): [ClientRequest, ClientResponse] {
+  const aborter = new AbortController();
+  response.on('close', () => {
+    if (!response.writableFinished) aborter.abort();
+  });
+  response.on('error', () => {});
+  request.on('error', () => {});
+  const headers = pairUp(request.rawHeaders);
+  const clientRequest: ClientRequest = {
+    method: request.method ?? '',
+    rawTarget: request.url ?? '',
+    headers,
+    authority: findHeader(headers, 'host'),
+    httpVersion: request.httpVersion === '1.0' ? '1.0' : '1.1',
+    peerAddress: request.socket.remoteAddress ?? '',
+    openBody: () => openBody(request, response, headers),
+    signal: aborter.signal,
+  };
+  return [clientRequest, new Http1Response(request, response)];
+}
+
+function openBody(request: IncomingMessage, response: ServerResponse, headers: readonly HeaderPair[]): Readable {
+  if (findHeader(headers, 'expect')?.toLowerCase() === '100-continue') response.writeContinue();
+  return request;
+}
+
+class Http1Response implements ClientResponse {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  get headersSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
+    const response = this.#response;
+    response.sendDate = findHeader(headers, 'date') === undefined;
+    const flat = headers.flat();
+    if (reasonPhrase === undefined || reasonPhrase === '') response.writeHead(status, flat);
+    else response.writeHead(status, reasonPhrase, flat);
+    // Headers wait for the first bytes of the body (one packet), but not longer than this turn of the loop.
+    setImmediate(() => {
+      if (!response.writableEnded && !response.destroyed) response.flushHeaders();
+    });
+    return response;
+  }
+
+  breakOff(): void {
+    const { socket } = this.#request;
+    // RST and not FIN: to a client that reads until the connection closes, a FIN would be a clean end.
+    if (socket.destroyed) return;
+    socket.resetAndDestroy();
+  }
+
+  /** Node reads an unwanted body to its end before the connection is used again; we give it a limited time. */
+  dropRequestBody(): void {
+    if (this.#request.complete) return;
+    const { socket } = this.#request;
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    this.#request.once('end', () => clearTimeout(timer));
+    this.#request.resume();
+  }
+}
+
+function pairUp(flat: readonly string[]): HeaderPair[] {
+  const pairs: HeaderPair[] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) pairs.push([flat[index] ?? '', flat[index + 1] ?? '']);
+  return pairs;
+}

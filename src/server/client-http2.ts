@@ -1,0 +1,85 @@
+/**
+ * An HTTP/2 stream in the shape the rest of the program sees. Adapts, decides nothing.
+ */
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Writable } from 'node:stream';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
+
+/** Wraps a stream and its header block (flat list of names and values, pseudo-headers first). */
+export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {
+  const aborter = new AbortController();
+  stream.on('close', () => {
+    if (!stream.writableFinished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) aborter.abort();
+  });
+  const { pseudo, headers } = splitPseudoHeaders(rawHeaders);
+  const clientRequest: ClientRequest = {
+    method: pseudo.get(':method') ?? '',
+    rawTarget: pseudo.get(':path') ?? '',
+    headers,
+    authority: pseudo.get(':authority') ?? headers.find(([name]) => name === 'host')?.[1],
+    httpVersion: '2',
+    peerAddress: stream.session?.socket.remoteAddress ?? '',
+    openBody: () => {
+      if (headers.some(([name, value]) => name === 'expect' && value.toLowerCase() === '100-continue')) {
+        stream.additionalHeaders({ ':status': 100 });
+      }
+      return stream;
+    },
+    signal: aborter.signal,
+  };
+  return [clientRequest, new Http2Response(stream)];
+}
+
+class Http2Response implements ClientResponse {
+  readonly #stream: ServerHttp2Stream;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  get headersSent(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  start(status: number, headers: readonly HeaderPair[]): Writable {
+    const stream = this.#stream;
+    stream.respond({ ':status': status, ...collect(headers) });
+    return stream;
+  }
+
+  /** A stream whose answer is complete may be ended without an error while the request still flows (RFC 9113, section 8.1). */
+  dropRequestBody(): void {
+    const stream = this.#stream;
+    if (stream.readableEnded) return;
+    stream.resume();
+    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+
+  breakOff(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
+
+function splitPseudoHeaders(rawHeaders: readonly string[]): { pseudo: Map<string, string>; headers: HeaderPair[] } {
+  const pseudo = new Map<string, string>();
+  const headers: HeaderPair[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    const value = rawHeaders[index + 1] ?? '';
+    if (name.startsWith(':')) pseudo.set(name, value);
+    else headers.push([name, value]);
+  }
+  return { pseudo, headers };
+}
+
+/** Node takes an object: names in lower case (RFC 9113, section 8.2), repeats as a list. */
+function collect(headers: readonly HeaderPair[]): OutgoingHttpHeaders {
+  const collected: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    const before = collected[lower];
+    if (before === undefined) collected[lower] = value;
+    else collected[lower] = Array.isArray(before) ? [...before, value] : [before, value];
+  }
+  return collected;
+}

@@ -1,0 +1,147 @@
+/**
+ * One port for HTTP/1.1 and cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3): the first bytes of a connection
+ * decide. The AWS SDK for JavaScript opens http:// endpoints of bedrock-runtime with the HTTP/2 preface and never falls back.
+ * First stage of the way. Knows sockets and protocol servers; what a request means is not decided here.
+ */
+import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+
+/** First bytes of a client that speaks HTTP/2 (RFC 9113, section 3.4), as far as they differ from any HTTP/1.1 request. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0');
+
+/** A request head has to be complete within this time, the choice of protocol included. */
+const HEADERS_TIMEOUT_MS = 60_000;
+/** Longer than the pools of SDKs keep a connection (Go 90 s, Java 60 s), so that it is they who close it. */
+const KEEP_ALIVE_TIMEOUT_MS = 600_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Room for a large request body per stream; the protocol's own 64 KiB makes uploads crawl. */
+const HTTP2_WINDOW_BYTES = 1024 * 1024;
+const HTTP2_MAX_STREAMS = 1_000;
+
+export interface ListenerHandlers {
+  onHttp1(request: IncomingMessage, response: ServerResponse): void;
+  onHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[], endOfStream: boolean): void;
+  /** Bytes that are no HTTP/1.1 request; the handler answers and destroys. */
+  onMalformed(error: NodeJS.ErrnoException, socket: Socket): void;
+}
+
+/** The two protocol servers behind one port. `http1` is the one that listens. */
+export interface Listener {
+  readonly http1: Server;
+  /** Asks every connection to end after what it is doing; no new ones are taken. */
+  stopAccepting(): void;
+  /** Closes connections that are doing nothing. */
+  closeIdle(): void;
+  destroyAll(): void;
+}
+
+/** Builds the servers; `http1.listen` opens the port. */
+export function createListener(handlers: ListenerHandlers): Listener {
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const http1 = buildHttp1(handlers);
+  const http2 = buildHttp2(handlers, sessions);
+  const [acceptHttp1] = http1.listeners('connection') as ((socket: Socket) => void)[];
+  http1.removeAllListeners('connection');
+  http1.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    chooseProtocol(socket, (isHttp2) => {
+      if (isHttp2) {
+        // The session drains what is buffered by itself; resuming here would lose the preface.
+        http2.emit('connection', socket);
+      } else {
+        acceptHttp1?.call(http1, socket);
+        socket.resume();
+      }
+    });
+  });
+  return {
+    http1,
+    stopAccepting: () => {
+      http1.close();
+      for (const session of sessions) session.close();
+    },
+    closeIdle: () => http1.closeIdleConnections(),
+    destroyAll: () => {
+      for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function buildHttp1({ onHttp1, onMalformed }: ListenerHandlers): Server {
+  const server = createHttp1Server({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // No limit on a whole request: a large upload over a slow line is legitimate. `upstream/body` limits silence.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // The guard asks for Host itself, and answers in the AWS shape.
+    requireHostHeader: false,
+  });
+  server.on('request', onHttp1);
+  // Without these listeners Node answers on its own: 100 before we know whether we want the body, 417 for the rest.
+  server.on('checkContinue', onHttp1);
+  server.on('checkExpectation', onHttp1);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => onMalformed(error, socket));
+  return server;
+}
+
+function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Session>): Http2Server {
+  const server = createHttp2Server({
+    maxSessionMemory: 64,
+    settings: {
+      enableConnectProtocol: false,
+      initialWindowSize: HTTP2_WINDOW_BYTES,
+      maxConcurrentStreams: HTTP2_MAX_STREAMS,
+      maxHeaderListSize: MAX_HEADER_BYTES,
+    },
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(HTTP2_WINDOW_BYTES * 16);
+    session.on('close', () => sessions.delete(session));
+    session.on('error', () => session.destroy());
+    // Graceful: streams that wait for Bedrock go on, new ones open a new connection.
+    session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
+  });
+  // Errors of a session end that session; without a listener they would end the process.
+  server.on('sessionError', () => {});
+  server.on('stream', (stream, _headers, flags, rawHeaders) => {
+    stream.on('error', () => {});
+    onHttp2(stream, rawHeaders as unknown as readonly string[], (flags & 1) === 1);
+  });
+  return server;
+}
+
+/** Reads just enough to tell the protocols apart, then hands the socket over paused, with every byte put back. */
+function chooseProtocol(socket: Socket, handOver: (isHttp2: boolean) => void): void {
+  let seen: Buffer = Buffer.alloc(0);
+  const timer = setTimeout(() => socket.destroy(), HEADERS_TIMEOUT_MS).unref();
+  const onData = (chunk: Buffer): void => {
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const compared = Math.min(seen.length, PREFACE.length);
+    const stillMatches = PREFACE.compare(seen, 0, compared, 0, compared) === 0;
+    if (stillMatches && seen.length < PREFACE.length) return;
+    leave();
+    socket.pause();
+    socket.unshift(seen);
+    handOver(stillMatches);
+  };
+  const onEnd = (): void => {
+    leave();
+    socket.destroy();
+  };
+  const leave = (): void => {
+    clearTimeout(timer);
+    socket.off('data', onData).off('end', onEnd).off('error', onEnd);
+  };
+  socket.on('data', onData).on('end', onEnd).on('error', onEnd);
+}

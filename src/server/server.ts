@@ -1,0 +1,147 @@
+/**
+ * The running server: accept, guard, hand over to whoever serves the path, drain and close. What happens under each path is
+ * handed in; this file does not know Bedrock.
+ */
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo, Socket } from 'node:net';
+import { answerError } from '../answer.ts';
+import { ProxyError, renderError, toProxyError } from '../errors.ts';
+import type { ClientRequest, ClientResponse } from '../exchange.ts';
+import { adaptHttp1 } from './client-http1.ts';
+import { adaptHttp2 } from './client-http2.ts';
+import { guardRequest, type GuardRules } from './guard.ts';
+import { createListener } from './listener.ts';
+
+/** Serves one request to its end. Never throws: it answers its own errors. */
+export type Handler = (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void>;
+
+/** A path prefix without trailing slash, and who serves it and everything below. */
+export interface Mount {
+  readonly prefix: string;
+  readonly handle: Handler;
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly guard: GuardRules;
+  readonly mounts: readonly Mount[];
+  /** Told of every answer given before any handler saw the request. */
+  readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /**
+   * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut off.
+   * The result says how many were.
+   */
+  drain(graceMs: number): Promise<number>;
+  /** Cuts everything off now. */
+  destroy(): void;
+}
+
+/** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION where that is impossible. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const underWay = new Set<Promise<void>>();
+  let draining = false;
+
+  const serve = ([clientRequest, clientResponse]: [ClientRequest, ClientResponse]): void => {
+    const served = serveOne(clientRequest, clientResponse, draining, options).finally(() => {
+      underWay.delete(served);
+      if (draining) setImmediate(() => listener.closeIdle());
+    });
+    underWay.add(served);
+  };
+  const listener = createListener({
+    onHttp1: (request, response) => serve(adaptHttp1(request, response)),
+    onHttp2: (stream, rawHeaders) => serve(adaptHttp2(stream, rawHeaders)),
+    onMalformed: answerMalformed,
+  });
+  const { http1 } = listener;
+  await new Promise<void>((resolve, reject) => {
+    http1.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, options)));
+    http1.listen(options.port, options.host, resolve);
+  });
+  http1.on('error', () => {});
+
+  return {
+    port: (http1.address() as AddressInfo).port,
+    drain: async (graceMs) => {
+      draining = true;
+      listener.stopAccepting();
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+      await Promise.race([Promise.allSettled(underWay), grace]);
+      clearTimeout(timer);
+      const cutOff = underWay.size;
+      listener.destroyAll();
+      await Promise.allSettled(underWay);
+      return cutOff;
+    },
+    destroy: () => listener.destroyAll(),
+  };
+}
+
+async function serveOne(
+  clientRequest: ClientRequest,
+  clientResponse: ClientResponse,
+  draining: boolean,
+  options: ServerOptions,
+): Promise<void> {
+  try {
+    if (draining) throw new ProxyError('ERR_SHUTTING_DOWN', 'The proxy is shutting down.');
+    guardRequest(clientRequest, options.guard);
+    await findMount(clientRequest, options.mounts).handle(clientRequest, clientResponse);
+  } catch (thrown) {
+    const error = toProxyError(thrown);
+    options.onRefused(error, clientRequest);
+    answerError(error, clientResponse, randomUUID());
+  }
+}
+
+function findMount({ rawTarget }: ClientRequest, mounts: readonly Mount[]): Mount {
+  const mount = mounts.find(({ prefix }) => {
+    if (!rawTarget.startsWith(prefix)) return false;
+    const next = rawTarget[prefix.length];
+    return prefix === '/' ? next === undefined || next === '?' : next === undefined || next === '/' || next === '?';
+  });
+  if (mount !== undefined) return mount;
+  throw new ProxyError('ERR_UNKNOWN_PATH', 'Nothing is served at this path.', {
+    hint: 'Bedrock is below /bedrock: use http://HOST:PORT/bedrock as the endpoint URL of your client.',
+  });
+}
+
+/** Node's parser found no HTTP/1.1 request: answer in the AWS shape on the bare socket, and close. */
+function answerMalformed(cause: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || cause.code === 'ECONNRESET') return void socket.destroy();
+  const error = new ProxyError('ERR_BAD_REQUEST', malformedMessage(cause.code));
+  const { headers, body } = renderError(error, randomUUID());
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${lines}connection: close\r\n\r\n${body.toString()}`, () => socket.destroy());
+}
+
+function malformedMessage(code: string | undefined): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'The request headers are larger than 64 KiB.';
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'The request did not arrive in time.';
+  return 'This is not a valid HTTP/1.1 request.';
+}
+
+function toListenError(error: NodeJS.ErrnoException, { host, port }: ServerOptions): ProxyError {
+  if (error.code === 'EADDRINUSE') {
+    return new ProxyError('ERR_ADDRESS_IN_USE', `Another program already listens on ${host} port ${port}.`, {
+      hint: `End it, or choose another port: --port ${port === 65_535 ? 4001 : port + 1}.`,
+      cause: error,
+    });
+  }
+  if (error.code === 'EACCES') {
+    return new ProxyError('ERR_BAD_OPTION', `This user may not listen on port ${port}.`, {
+      hint: 'Choose a --port above 1023.',
+      cause: error,
+    });
+  }
+  return new ProxyError('ERR_BAD_OPTION', `The proxy cannot listen on ${host} port ${port} (${error.code}).`, {
+    hint: 'Name an address of this machine with --host.',
+    cause: error,
+  });
+}

@@ -1,0 +1,210 @@
+/**
+ * Sends one signed request to AWS and lets the answer flow to the client as it comes: status, headers and bytes untouched,
+ * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
+ * The only file that knows undici. It does not look into bodies.
+ */
+import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { ProxyError } from '../errors.ts';
+import type { ClientResponse, HeaderPair } from '../exchange.ts';
+import type { Body } from './body.ts';
+import { selectClientHeaders } from './headers.ts';
+
+/** A request that is ready to leave: nothing may change any more. */
+export interface SignedRequest {
+  readonly method: string;
+  /** Scheme, host and port, e.g. `https://bedrock-runtime.us-east-1.amazonaws.com`. */
+  readonly origin: string;
+  /** Raw path and query, as signed. */
+  readonly target: string;
+  readonly headers: readonly HeaderPair[];
+  readonly body: Body;
+}
+
+/** What is told while the answer passes. */
+export interface AnswerWatcher {
+  /** The answer begins; `headers` are AWS's own, before any is left out. */
+  onStart(status: number, headers: readonly HeaderPair[]): void;
+  /** A piece of the body on its way to the client. Must neither keep nor change it. */
+  onBytes(chunk: Buffer): void;
+}
+
+export interface Forwarder {
+  /**
+   * Resolves when the client has the whole answer. Throws ERR_UPSTREAM_* where AWS cannot be reached, stays silent or breaks
+   * off (the client's connection is then broken as well, if its answer had begun) and ERR_CLIENT_GONE where `signal` fires.
+   */
+  forward(
+    request: SignedRequest,
+    clientResponse: ClientResponse,
+    signal: AbortSignal,
+    watcher: AnswerWatcher,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ForwarderOptions {
+  readonly connectTimeoutMs: number;
+  /** Longest silence: until the answer's headers, and then between two pieces of its body. Bedrock may think for an hour. */
+  readonly idleTimeoutMs: number;
+  /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
+  readonly dialPort?: number | undefined;
+}
+
+/** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
+const UPSTREAM_KEEP_ALIVE_MS = 30_000;
+
+/** Makes the pool of upstream connections. The caller closes it. */
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  const agent = new Agent({
+    allowH2: false,
+    headersTimeout: options.idleTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+    keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
+    connect: options.dialPort === undefined ? { timeout: options.connectTimeoutMs } : dialLoopback(options.dialPort),
+  });
+  return {
+    forward: (request, clientResponse, signal, watcher) =>
+      new Promise((resolve, reject) => {
+        const answer = new AnswerRelay(clientResponse, signal, watcher, resolve, reject);
+        agent.dispatch(toDispatchOptions(request), answer);
+      }),
+    close: () => agent.destroy(),
+  };
+}
+
+function toDispatchOptions({ method, origin, target, headers, body }: SignedRequest): Dispatcher.DispatchOptions {
+  const flat = headers.flat();
+  if (body.sizeBytes > 0) flat.push('content-length', String(body.sizeBytes));
+  return {
+    origin,
+    path: target,
+    method: method as Dispatcher.HttpMethod,
+    headers: flat,
+    // One chunk (the usual case) goes as it is; several go one after the other, never copied together.
+    body:
+      body.chunks.length > 1
+        ? (body.chunks as unknown as NonNullable<Dispatcher.DispatchOptions['body']>)
+        : (body.chunks[0] ?? null),
+  };
+}
+
+function dialLoopback(port: number): buildConnector.connector {
+  const connect = buildConnector({});
+  return (options, callback) =>
+    connect({ ...options, protocol: 'http:', hostname: '127.0.0.1', port: String(port) }, callback);
+}
+
+/** One answer on its way from undici to the client. */
+class AnswerRelay implements Dispatcher.DispatchHandler {
+  readonly #clientResponse: ClientResponse;
+  readonly #signal: AbortSignal;
+  readonly #watcher: AnswerWatcher;
+  readonly #resolve: () => void;
+  readonly #reject: (error: ProxyError) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #sink: ReturnType<ClientResponse['start']> | undefined;
+
+  constructor(
+    clientResponse: ClientResponse,
+    signal: AbortSignal,
+    watcher: AnswerWatcher,
+    resolve: () => void,
+    reject: (error: ProxyError) => void,
+  ) {
+    this.#clientResponse = clientResponse;
+    this.#signal = signal;
+    this.#watcher = watcher;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    signal.addEventListener('abort', this.#onClientGone, { once: true });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#signal.aborted) controller.abort(clientGone());
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _parsed: unknown,
+    reasonPhrase?: string,
+  ): void {
+    if (status < 200) return;
+    const headers = toPairs(controller.rawHeaders);
+    this.#watcher.onStart(status, headers);
+    const sink = this.#clientResponse.start(status, selectClientHeaders(headers), reasonPhrase);
+    sink.on('drain', () => controller.resume());
+    this.#sink = sink;
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#watcher.onBytes(chunk);
+    if (this.#sink?.write(chunk) === false) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    // The answer is complete only when the client has it: until then its leaving still counts (and still rejects).
+    this.#sink?.end(() => this.#settle());
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#sink !== undefined) this.#clientResponse.breakOff();
+    this.#settle(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
+  }
+
+  readonly #onClientGone = (): void => {
+    this.#controller?.abort(clientGone());
+    this.#settle(clientGone());
+  };
+
+  #settle(error?: ProxyError): void {
+    this.#signal.removeEventListener('abort', this.#onClientGone);
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
+
+/** undici hands raw headers as a flat list of buffers; bytes become characters one to one, so that they leave as they came. */
+function toPairs(raw: Dispatcher.DispatchController['rawHeaders']): HeaderPair[] {
+  const pairs: HeaderPair[] = [];
+  if (!Array.isArray(raw)) return pairs;
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    pairs.push([latin1(raw[index]), latin1(raw[index + 1])]);
+  }
+  return pairs;
+}
+
+function latin1(value: Buffer | string | undefined): string {
+  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
+}
+
+function clientGone(): ProxyError {
+  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
+}
+
+function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
+  const code = 'code' in error ? String(error.code) : error.name;
+  const options = { cause: error, detail: code };
+  if (answerBegan) {
+    return new ProxyError(
+      'ERR_UPSTREAM_RESET',
+      `The connection to the upstream broke in the middle of its answer (${code}).`,
+      options,
+    );
+  }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and never answered.', options);
+  }
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
+    return new ProxyError(
+      'ERR_UPSTREAM_RESET',
+      `The upstream closed the connection without an answer (${code}).`,
+      options,
+    );
+  }
+  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached (${code}).`, {
+    ...options,
+    hint: 'Check the network, the region and --endpoint-url of the proxy.',
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here passes
+ * as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
+ */
+import type { HeaderPair } from '../exchange.ts';
+
+/** Meant for one connection only (RFC 9110, section 7.6.1, and older practice); never forwarded in either direction. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What the client proved itself with: to us, never to AWS. Its SigV4 covers our address and could not be forwarded anyway. */
+const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
+  'api-key',
+  'authorization',
+  'cookie',
+  'litellm_user_api_key',
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-security-token',
+  'x-api-key',
+  'x-litellm-api-key',
+]);
+
+/** Set anew by `sign` or `forward`, because they describe this hop. */
+const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 'expect', 'host']);
+
+/** Instructions to the proxy itself. */
+const PROXY_PREFIX = 'x-bedrock-proxy-';
+
+const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-bedrock-agentcore-'];
+
+/**
+ * The client's headers that go upstream. `accept-encoding: identity` is added, because SDKs that never asked for
+ * compression do not undo it, and a compressed event stream arrives in bursts. With a `viaName`, `Via` is added as well.
+ */
+export function selectUpstreamHeaders(clientHeaders: readonly HeaderPair[], viaName: string | undefined): HeaderPair[] {
+  const named = namedByConnection(clientHeaders);
+  const kept = clientHeaders.filter(([name]) => {
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || CLIENT_CREDENTIALS.has(lower) || OURS.has(lower) || named.has(lower)) return false;
+    return !lower.startsWith(PROXY_PREFIX);
+  });
+  kept.push(['accept-encoding', 'identity']);
+  if (viaName !== undefined) kept.push(['via', `1.1 ${viaName}`]);
+  return kept;
+}
+
+/** True where a `Via` header says that the request has passed under this name already. */
+export function isVia(headers: readonly HeaderPair[], viaName: string): boolean {
+  return headers.some(([name, value]) => name.toLowerCase() === 'via' && value.includes(viaName));
+}
+
+/** AWS's headers that go to the client: all but the connection's own. */
+export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): HeaderPair[] {
+  const named = namedByConnection(upstreamHeaders);
+  return upstreamHeaders.filter(([name]) => {
+    const lower = name.toLowerCase();
+    return !HOP_BY_HOP.has(lower) && !named.has(lower);
+  });
+}
+
+/**
+ * True for the headers that the signature covers: few on purpose. What a middlebox may touch (user-agent, tracing,
+ * forwarded) stays outside, or the signature breaks on the way.
+ */
+export function isSigned(lowerCaseName: string): boolean {
+  if (lowerCaseName === 'host' || lowerCaseName === 'content-type') return true;
+  return SIGNED_PREFIXES.some((prefix) => lowerCaseName.startsWith(prefix));
+}
+
+/** Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). */
+function namedByConnection(headers: readonly HeaderPair[]): ReadonlySet<string> {
+  const named = new Set<string>();
+  for (const [name, value] of headers) {
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
+    for (const token of value.split(',')) named.add(token.trim().toLowerCase());
+  }
+  return named;
+}

@@ -1,0 +1,102 @@
+/**
+ * The whole proxy as users run it, in this process, against a fake upstream that verifies every signature: a fresh database,
+ * a free port, fixed AWS credentials.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { assembleServer } from '../../src/cli/assemble.ts';
+import { readConfig } from '../../src/config.ts';
+import { mintKey, type MintedKey } from '../../src/auth/mint.ts';
+import type { Exchange } from '../../src/exchange.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createCredentialSource } from '../../src/upstream/credentials.ts';
+import { createForwarder } from '../../src/upstream/forward.ts';
+import { randomBytes } from 'node:crypto';
+import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
+
+export const AWS_PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
+
+export interface HouseOptions {
+  /** As on the command line; the endpoint is the fake upstream unless given. */
+  readonly flags?: Readonly<Record<string, string | readonly string[]>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly sessionToken?: string;
+  /** Stands in for the credential chain. */
+  readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
+}
+
+export interface House extends AsyncDisposable {
+  readonly port: number;
+  /** `http://127.0.0.1:port/bedrock` */
+  readonly url: string;
+  readonly upstream: FakeUpstream;
+  readonly store: Store;
+  readonly databasePath: string;
+  /** Every exchange that is over. */
+  readonly exchanges: readonly Exchange[];
+  /** The next exchange to end from now on. */
+  nextExchange(): Promise<Exchange>;
+  mint(alias?: string): Promise<MintedKey>;
+  drain(graceMs: number): Promise<number>;
+}
+
+export async function openHouse(options: HouseOptions = {}): Promise<House> {
+  const folder = await mkdtemp(join(tmpdir(), 'house-'));
+  const upstream = await startFakeUpstream({
+    ...AWS_PAIR,
+    ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),
+  });
+  const databasePath = join(folder, 'keys.db');
+  const config = readConfig(
+    {
+      port: '0',
+      region: 'us-east-1',
+      db: databasePath,
+      endpointUrl: [`http://${upstream.authority}`],
+      ...options.flags,
+    },
+    options.environment ?? {},
+  );
+  const store = await openSqliteStore(databasePath);
+  const forwarder = createForwarder({ connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs });
+  const exchanges: Exchange[] = [];
+  const waiting: ((exchange: Exchange) => void)[] = [];
+  const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
+  const server = await assembleServer({
+    config,
+    defaultRegion: config.region?.name,
+    store,
+    credentials: createCredentialSource({
+      profile: undefined,
+      nowMs: Date.now,
+      load: options.load ?? (async () => pair),
+    }),
+    forwarder,
+    version: '0.0.0-test',
+    observe: (exchange) => {
+      exchanges.push(exchange);
+      waiting.splice(0).forEach((tell) => tell(exchange));
+    },
+  });
+  return {
+    port: server.port,
+    url: `http://127.0.0.1:${server.port}/bedrock`,
+    upstream,
+    store,
+    databasePath,
+    exchanges,
+    nextExchange: () => new Promise((resolve) => waiting.push(resolve)),
+    mint: (alias) => mintKey({ store, serverSecret: randomBytes(32), alias, nowMs: Date.now(), randomBytes }),
+    drain: (graceMs) => server.drain(graceMs),
+    [Symbol.asyncDispose]: async () => {
+      server.destroy();
+      await server.drain(0);
+      await forwarder.close();
+      await upstream.close();
+      await store.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
