@@ -1,0 +1,179 @@
+/**
+ * The routing room's front door: from method, raw target and headers to service, region, host and the very path that is
+ * sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
+ */
+import { ProxyError } from '../errors.ts';
+import type { HeaderPair, RouteFacts } from '../exchange.ts';
+import { decodeSegment, findArnInPath } from './arn.ts';
+import type { Operation, Service } from './catalog.ts';
+import { bodyTakesOtherWay } from './choose.ts';
+import type { BodyRule, OpenaiUpstream } from './choose.ts';
+import { findDestination } from './destination.ts';
+import type { Destination } from './destination.ts';
+import { findEndpoint } from './endpoint.ts';
+import type { EndpointOptions } from './endpoint.ts';
+import { readHints } from './hints.ts';
+import type { RoutingHints } from './hints.ts';
+import { chooseRegion } from './region.ts';
+import type { ChosenRegion, RegionSource } from './region.ts';
+import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
+import type { ServiceId } from './unmodelled.ts';
+
+export interface RoutingConfig extends EndpointOptions {
+  readonly defaultRegion: string | undefined;
+  readonly openaiUpstream: OpenaiUpstream;
+}
+
+export interface RouteInput {
+  readonly method: string;
+  readonly rawTarget: string;
+  readonly headers: readonly HeaderPair[];
+  /** `/bedrock`; without a slash at its end. Empty: everything is below the mount. */
+  readonly mountPath: string;
+  readonly config: RoutingConfig;
+}
+
+/**
+ * `response`: the answer may be a stream (event stream, server-sent events or bytes) and must not be buffered; also given
+ * where nobody knows. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
+ */
+type Streaming = 'none' | 'response' | 'bidirectional' | 'websocket';
+
+export interface Route extends RouteFacts {
+  readonly service: ServiceId;
+  /** The service in the credential scope to sign with. */
+  readonly signingName: string;
+  /** The region of the host, and the one to sign with. */
+  readonly region: string;
+  readonly regionSource: RegionSource;
+  /** Region of an ARN in the path, unchecked; where it differs from `region`, a log line is worth it. */
+  readonly arnRegion: string | undefined;
+  readonly plane: 'data' | 'control';
+  /** Changes nothing and runs no model. Where nobody knows: GET and HEAD that upgrade nothing. */
+  readonly readOnly: boolean;
+  readonly streaming: Streaming;
+  /** Whether AWS accepts Bedrock API keys (bearer) for this; with one as upstream credential all else fails. */
+  readonly bearerKeys: boolean;
+  /** `https://host[:port]`. */
+  readonly origin: string;
+  /** `Host` as it is sent and signed. */
+  readonly host: string;
+  /** The raw path to send and to sign, an operator's path prefix included. */
+  readonly upstreamPath: string;
+  /** The raw query to send, without its question mark; undefined where there is none. */
+  readonly rawQuery: string | undefined;
+  /** Whether `settleRouteByBody` has to see the whole body before anything is sent. */
+  readonly needsBody: boolean;
+  /** Private to this file: the route it becomes if the body says so. */
+  readonly otherwise: { readonly rule: BodyRule; readonly route: Route } | undefined;
+}
+
+/**
+ * The route of one request. Throws ERR_BAD_TARGET, ERR_UNKNOWN_PATH (not below the mount), ERR_UNKNOWN_OPERATION,
+ * ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
+ */
+export function findRoute(input: RouteInput): Route {
+  const { method, rawTarget, headers, mountPath, config } = input;
+  const target = splitTarget(rawTarget);
+  const path = stripMount(target.path, mountPath);
+  if (path === undefined) throw unknownPath(mountPath);
+  const hints = readHints(headers, target.rawQuery);
+  const destination = findDestination({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  const arnRegion = findArnInPath(destination.path)?.region;
+  const chosen = chooseRegion({
+    header: hints.regionHeader,
+    scope: hints.scope?.region,
+    arn: arnRegion,
+    default: config.defaultRegion,
+  });
+  const rawQuery = stripQueryAuthentication(target.rawQuery);
+  return buildRoute(destination, { method, hints, chosen, config, arnRegion: arnRegion || undefined, rawQuery });
+}
+
+/**
+ * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that cannot be
+ * read leaves the route as it is, and AWS will say what it thinks of it.
+ */
+export function settleRouteByBody(route: Route, body: Uint8Array): Route {
+  const { otherwise } = route;
+  if (otherwise === undefined) return route;
+  if (bodyTakesOtherWay(otherwise.rule, body)) return otherwise.route;
+  return { ...route, needsBody: false, otherwise: undefined };
+}
+
+interface Facts {
+  readonly method: string;
+  readonly hints: RoutingHints;
+  readonly chosen: ChosenRegion;
+  readonly config: RoutingConfig;
+  readonly arnRegion: string | undefined;
+  readonly rawQuery: string | undefined;
+}
+
+function buildRoute(destination: Destination, facts: Facts): Route {
+  const { service, operation, path, otherwise, gatewayId } = destination;
+  const { chosen, method, hints, config, arnRegion, rawQuery } = facts;
+  const streaming = findStreaming(operation, hints);
+  const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
+  return {
+    service: service.id,
+    signingName: service.signingName,
+    operation: operation?.name,
+    plane: service.plane,
+    readOnly: isReadOnly(operation, method, streaming),
+    region: chosen.region,
+    regionSource: chosen.source,
+    arnRegion,
+    modelId: findModelId(service, path),
+    streaming,
+    bearerKeys: service.bearerKeys,
+    origin,
+    host,
+    upstreamPath: pathPrefix + path,
+    rawQuery,
+    needsBody: otherwise !== undefined,
+    otherwise: otherwise && {
+      rule: otherwise.rule,
+      route: buildRoute(
+        { ...destination, service: otherwise.operation.service, operation: otherwise.operation, otherwise: undefined },
+        facts,
+      ),
+    },
+  };
+}
+
+function isReadOnly(operation: Operation | undefined, method: string, streaming: Streaming): boolean {
+  if (operation !== undefined && operation.name !== undefined) return operation.readOnly;
+  return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD');
+}
+
+function findStreaming(operation: Operation | undefined, { wantsWebSocket }: RoutingHints): Streaming {
+  if (operation === undefined || operation.method === '*') return wantsWebSocket ? 'websocket' : 'response';
+  switch (operation.stream) {
+    case 'none':
+    case 'websocket':
+      return operation.stream;
+    case 'both':
+      return 'bidirectional';
+    case 'events':
+    case 'blob':
+    case 'sse':
+      return 'response';
+    default:
+      return operation.stream satisfies never;
+  }
+}
+
+/** Of bedrock-runtime's `/model/{modelId}/…` only, known operation or not: elsewhere a model is named but not used. */
+function findModelId(service: Service, path: string): string | undefined {
+  if (service.id !== 'bedrock-runtime' || !path.startsWith('/model/')) return undefined;
+  const end = path.indexOf('/', '/model/'.length);
+  const segment = path.slice('/model/'.length, end === -1 ? undefined : end);
+  return segment === '' ? undefined : decodeSegment(segment);
+}
+
+function unknownPath(mountPath: string): ProxyError {
+  return new ProxyError('ERR_UNKNOWN_PATH', `Nothing is served outside ${mountPath}/.`, {
+    hint: `Let the client's endpoint URL end in ${mountPath}.`,
+  });
+}

@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+import type { HeaderPair } from '../../src/exchange.ts';
+import { parseEndpointUrl } from '../../src/routing/endpoint.ts';
+import { findRoute, settleRouteByBody } from '../../src/routing/route.ts';
+import type { Route, RoutingConfig } from '../../src/routing/route.ts';
+
+const PLAIN: RoutingConfig = {
+  defaultRegion: 'us-east-1',
+  openaiUpstream: 'runtime',
+  fips: false,
+  dualstack: false,
+  endpointUrls: new Map(),
+};
+
+function route(
+  method: string,
+  rawTarget: string,
+  { headers = [], config = {} }: { headers?: readonly HeaderPair[]; config?: Partial<RoutingConfig> } = {},
+): Route {
+  return findRoute({ method, rawTarget, headers, mountPath: '/bedrock', config: { ...PLAIN, ...config } });
+}
+
+const PROFILE = 'arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aapplication-inference-profile%2Fabc';
+const signedIn = (region: string, service = 'bedrock'): HeaderPair => [
+  'Authorization',
+  `AWS4-HMAC-SHA256 Credential=Bearer sk-abc/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=ab`,
+];
+
+describe('findRoute', () => {
+  it('gives all there is to know of a request', () => {
+    expect(route('POST', '/bedrock/model/us.anthropic.claude-v1%3A0/converse-stream?a=%2f&X-Amz-Date=1')).toEqual({
+      service: 'bedrock-runtime',
+      signingName: 'bedrock',
+      operation: 'ConverseStream',
+      plane: 'data',
+      readOnly: false,
+      region: 'us-east-1',
+      regionSource: 'default',
+      arnRegion: undefined,
+      modelId: 'us.anthropic.claude-v1:0',
+      streaming: 'response',
+      bearerKeys: true,
+      origin: 'https://bedrock-runtime.us-east-1.amazonaws.com',
+      host: 'bedrock-runtime.us-east-1.amazonaws.com',
+      upstreamPath: '/model/us.anthropic.claude-v1%3A0/converse-stream',
+      rawQuery: 'a=%2f',
+      needsBody: false,
+      otherwise: undefined,
+    });
+  });
+
+  it.each([
+    ['header', [['X-Bedrock-Proxy-Region', 'eu-west-3'], signedIn('us-west-2')], '', 'eu-west-3'],
+    ['scope', [signedIn('us-west-2')], '', 'us-west-2'],
+    ['scope', [], '?X-Amz-Credential=K%2F20260101%2Fus-west-2%2Fbedrock%2Faws4_request', 'us-west-2'],
+    ['arn', [], '', 'eu-central-1'],
+  ] as const)('takes the region from the %s first: %j', (source, headers, query, region) => {
+    expect(route('POST', `/bedrock/model/${PROFILE}/invoke${query}`, { headers })).toMatchObject({
+      region,
+      regionSource: source,
+      arnRegion: 'eu-central-1',
+      host: `bedrock-runtime.${region}.amazonaws.com`,
+      rawQuery: undefined,
+    });
+  });
+
+  it.each([
+    ['header', [['x-bedrock-proxy-region', 'us-east-1.evil.test/']], 'x'],
+    ['scope', [signedIn('us-east-1@evil.test')], 'x'],
+    ['ARN', [], 'arn%3Aaws%3Abedrock%3Aevil.test%23%3A1%3Ax'],
+  ] as const)('builds no host from a region made up in the %s', (word, headers, id) => {
+    expect(() => route('POST', `/bedrock/model/${id}/invoke`, { headers })).toThrow(
+      expect.objectContaining({ code: 'ERR_REGION_INVALID', message: expect.stringContaining(word) }),
+    );
+  });
+
+  it('takes no region from a query or a geography', () => {
+    expect(route('POST', '/bedrock/model/eu.claude/invoke?x=arn:aws:bedrock:eu-west-1:1:x').region).toBe('us-east-1');
+  });
+
+  it('says so where there is no region at all', () => {
+    expect(() => route('GET', '/bedrock/guardrails', { config: { defaultRegion: undefined } })).toThrow(
+      expect.objectContaining({ code: 'ERR_REGION_MISSING' }),
+    );
+  });
+
+  it.each([
+    ['aws-us-gov', 'us-gov-west-1', {}, 'bedrock.us-gov-west-1.amazonaws.com'],
+    ['aws-cn', 'cn-north-1', {}, 'bedrock.cn-north-1.amazonaws.com.cn'],
+    ['aws-eusc', 'eusc-de-east-1', {}, 'bedrock.eusc-de-east-1.amazonaws.eu'],
+    ['FIPS', 'us-east-1', { fips: true }, 'bedrock-fips.us-east-1.amazonaws.com'],
+    ['dual-stack', 'us-east-1', { dualstack: true }, 'bedrock.us-east-1.api.aws'],
+    ['both', 'us-east-1', { fips: true, dualstack: true }, 'bedrock-fips.us-east-1.api.aws'],
+  ])('knows the host in %s', (_, defaultRegion, options, host) => {
+    expect(route('GET', '/bedrock/guardrails', { config: { defaultRegion, ...options } })).toMatchObject({
+      host,
+      origin: `https://${host}`,
+    });
+  });
+
+  it("sets an operator's path before the client's", () => {
+    const parsed = parseEndpointUrl('http://127.0.0.1:9000/aws/{service}/');
+    if ('problem' in parsed) throw new Error(parsed.problem);
+    const endpointUrls = new Map([[parsed.service, parsed.template]]);
+    expect(route('GET', '/bedrock//guardrails/', { config: { endpointUrls } })).toMatchObject({
+      origin: 'http://127.0.0.1:9000',
+      host: '127.0.0.1:9000',
+      upstreamPath: '/aws/bedrock/guardrails/',
+    });
+  });
+
+  it.each([
+    ['/model/anthropic.claude-v1:0/invoke', 'anthropic.claude-v1:0'],
+    ['/model/anthropic.claude-v1%3A0/invoke', 'anthropic.claude-v1:0'],
+    ['/model/%61nthropic.claude/invoke', 'anthropic.claude'],
+    ['/bedrock-runtime/model/x/brand-new', 'x'],
+    ['/bedrock-runtime/model/x', 'x'],
+    ['/model/arn:aws:bedrock:us-east-1:1:prompt/P/invoke', 'arn:aws:bedrock:us-east-1:1:prompt/P'],
+    ['/bedrock/model/x/y', undefined],
+    ['/openai/v1/chat/completions', undefined],
+  ])('reads the model of %s', (path, modelId) => {
+    expect(route('POST', `/bedrock${path}`).modelId).toBe(modelId);
+  });
+
+  it.each([
+    ['POST', '/model/x/invoke', [], 'none', false],
+    ['POST', '/model/x/invoke-with-bidirectional-stream', [], 'bidirectional', false],
+    ['POST', '/runtimes/x/invocations', [], 'response', false],
+    ['GET', '/runtimes/x/invocations/.well-known/agent-card.json', [], 'none', true],
+    ['PUT', '/runtimes/x/invocations/a/b', [], 'response', false],
+    ['GET', '/runtimes/x/ws', [['Upgrade', 'websocket']], 'websocket', false],
+    ['GET', '/runtimes/x/ws/shells?qualifier=Q', [], 'websocket', false],
+    ['GET', '/browser-streams/b/sessions/s/automation', [], 'websocket', false],
+    ['GET', '/browser-streams/b/sessions/s/live-view', [], 'response', false],
+    ['POST', '/openai/v1/responses', [], 'response', false],
+    ['GET', '/v1/models', [], 'none', true],
+    ['GET', '/bedrock-agentcore/new', [['Upgrade', 'websocket']], 'websocket', false],
+    ['GET', '/bedrock-agentcore/new', [], 'response', true],
+    ['DELETE', '/bedrock-agentcore/new', [], 'response', false],
+    ['POST', '/agentcore-gateway/g1/mcp', [], 'response', false],
+  ] as const)('%s %s %j streams: %s, reads only: %s', (method, path, headers, streaming, readOnly) => {
+    expect(route(method, `/bedrock${path}`, { headers })).toMatchObject({ streaming, readOnly });
+  });
+
+  it('gives a gateway its host and its signing name', () => {
+    expect(route('POST', '/bedrock/agentcore-gateway/my-gw/mcp')).toMatchObject({
+      service: 'agentcore-gateway',
+      signingName: 'bedrock-agentcore',
+      operation: 'InvokeGateway',
+      host: 'my-gw.gateway.bedrock-agentcore.us-east-1.amazonaws.com',
+      upstreamPath: '/mcp',
+    });
+  });
+
+  it.each(['/', '/bedrocks/model/x/invoke', '/key/generate', '//bedrock/model/x/invoke'])(
+    'serves nothing at %s',
+    (rawTarget) => {
+      expect(() => route('GET', rawTarget)).toThrow(
+        expect.objectContaining({ code: 'ERR_UNKNOWN_PATH', hint: expect.stringContaining('/bedrock') }),
+      );
+    },
+  );
+
+  it('refuses a bad target before it looks at anything else', () => {
+    expect(() => route('TRACE', '/bedrock/%2E%2e/x')).toThrow(expect.objectContaining({ code: 'ERR_BAD_TARGET' }));
+  });
+
+  it.each([
+    ['a label', `/bedrock/model/${'a'.repeat(65_536)}/invoke`],
+    ['slashes', `/bedrock/${'/'.repeat(65_536)}x`],
+    ['escapes', `/bedrock/model/${'%3A'.repeat(21_845)}/invoke`],
+    ['dots', `/bedrock/model/${'.'.repeat(65_536)}/invoke`],
+    ['ARNs', `/bedrock/model/${'arn:/'.repeat(13_000)}/invoke`],
+    ['a query', `/bedrock/model/x/invoke?${'x-am=1&'.repeat(9000)}`],
+  ])('is done at once with 64 KiB of %s', (_, rawTarget) => {
+    const before = performance.now();
+    try {
+      route('POST', rawTarget);
+    } catch {
+      // An error is as good an answer here, as long as it is quick.
+    }
+    expect(performance.now() - before).toBeLessThan(100);
+  });
+});
+
+const tagging = (type: string) =>
+  Buffer.from(JSON.stringify({ resourceARN: `arn:aws:bedrock:eu-west-1:123456789012:${type}/x` }));
+
+describe('settleRouteByBody', () => {
+  it('moves a tagging call to the service that owns the ARN in its body, host and all', () => {
+    const found = route('POST', '/bedrock/untagResource?a=b');
+    expect(found.needsBody).toBe(true);
+    expect(settleRouteByBody(found, tagging('blueprint'))).toMatchObject({
+      service: 'bedrock-data-automation',
+      operation: 'UntagResource',
+      host: 'bedrock-data-automation.us-east-1.amazonaws.com',
+      upstreamPath: '/untagResource',
+      rawQuery: 'a=b',
+      region: 'us-east-1',
+      needsBody: false,
+    });
+    expect(settleRouteByBody(found, tagging('guardrail'))).toMatchObject({
+      service: 'bedrock',
+      operation: 'UntagResource',
+      host: 'bedrock.us-east-1.amazonaws.com',
+      needsBody: false,
+    });
+  });
+
+  it.each([Buffer.alloc(0), Buffer.from('{'), Buffer.from([0xff])])(
+    'stays with bedrock for a body that is garbage',
+    (body) => {
+      expect(settleRouteByBody(route('POST', '/bedrock/tagResource'), body).service).toBe('bedrock');
+    },
+  );
+
+  it('keeps the path as it came where only the slash was lost', () => {
+    const found = route('POST', '/bedrock/agents/ABCDEFGHIJ');
+    expect(settleRouteByBody(found, Buffer.alloc(0))).toMatchObject({
+      service: 'bedrock-agent',
+      operation: 'PrepareAgent',
+      upstreamPath: '/agents/ABCDEFGHIJ',
+      plane: 'control',
+      streaming: 'none',
+    });
+    expect(settleRouteByBody(found, Buffer.from('{"x":1}')).operation).toBe('InvokeInlineAgent');
+  });
+
+  it('gives back the very same route where the body does not matter', () => {
+    const found = route('POST', '/bedrock/model/x/invoke');
+    expect(settleRouteByBody(found, tagging('blueprint'))).toBe(found);
+  });
+});
