@@ -15,7 +15,8 @@ export interface VirtualKey {
 
 const KEY_PREFIX = 'sk-';
 const KEY_BYTES = 32;
-const ACCESS_KEY_ID_PREFIX = 'BRPX';
+/** What our access key ids start with. */
+export const ACCESS_KEY_ID_PREFIX = 'BRPX';
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 /** Sealed form: version, nonce, tag, then the ciphertext. Sizes as NIST SP 800-38D recommends. */
 const SEAL_VERSION = 1;

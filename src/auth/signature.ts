@@ -1,0 +1,121 @@
+/**
+ * A client that signs with a virtual key's AWS-shaped pair: finds the key by its access key id before the body is read, and
+ * proves the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in sigv4.ts.
+ */
+import { ProxyError } from '../errors.ts';
+import type { ClientRequest } from '../exchange.ts';
+import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from './sigv4.ts';
+import type { CredentialScope } from './sigv4-key.ts';
+import { type ParsedSignature, parseSigV4 } from './sigv4-parse.ts';
+import { ACCESS_KEY_ID_PREFIX, maskKey, unsealKey } from './virtual-key.ts';
+
+export interface SignatureOptions {
+  readonly store: Store;
+  /** Opens keys at rest. Throws ERR_STORE_UNAVAILABLE. */
+  readonly loadServerSecret: () => Buffer;
+  readonly nowMs: () => number;
+}
+
+/** What a proven request hands to the frames that follow it on an event stream. */
+export interface FrameChainStart {
+  readonly signingKey: Buffer;
+  readonly scope: CredentialScope;
+  /** Hex signature of the request. */
+  readonly seedSignature: string;
+}
+
+/** A signature whose key is known and active, not proven yet. */
+export interface PendingSignature {
+  readonly row: VirtualKeyRow;
+  /** False where the client did not hash its body (an event stream): `prove` may then be called before it is read. */
+  readonly needsBody: boolean;
+  /**
+   * Throws ERR_SIGNATURE_* where the request is not what that key signed. The body's hash is lower-case hex; undefined only
+   * where `needsBody` is false. The result is set where signed frames follow.
+   */
+  prove(bodySha256: string | undefined): FrameChainStart | undefined;
+}
+
+/**
+ * The signature of a request and its key; undefined where the request is not signed. Throws ERR_BAD_REQUEST (malformed),
+ * ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED and ERR_STORE_UNAVAILABLE.
+ */
+export async function findSignature(
+  clientRequest: ClientRequest,
+  options: SignatureOptions,
+): Promise<PendingSignature | undefined> {
+  const parsed = parseSigV4(clientRequest);
+  if (parsed === undefined) return undefined;
+  const row = await options.store.findKeyByAccessKeyId(parsed.accessKeyId);
+  if (row === undefined) throw unknownAccessKeyId(parsed.accessKeyId);
+  if (row.revokedAtMs !== undefined) throw revokedKey(row);
+  const secretAccessKey = unsealKey(row.sealedKey, row.id, options.loadServerSecret());
+  if (secretAccessKey === undefined) throw sealedUnderAnotherSecret();
+  return {
+    row,
+    needsBody: needsBodyHash(parsed),
+    prove: (bodySha256) => {
+      const verdict = verifySigV4({ parsed, secretAccessKey, bodySha256Hex: bodySha256, nowMs: options.nowMs() });
+      if (!verdict.ok) throw refusal(verdict);
+      return toChainStart(parsed, verdict);
+    },
+  };
+}
+
+/** The error of a key that was revoked; also for keys shown as bearer tokens. */
+export function revokedKey(row: VirtualKeyRow): ProxyError {
+  return new ProxyError('ERR_KEY_REVOKED', `The key ${maskKey(row.lastFour)} was revoked.`, {
+    hint: 'Ask whoever runs the proxy for another one.',
+  });
+}
+
+function toChainStart(parsed: ParsedSignature, verdict: SigV4Verdict & { ok: true }): FrameChainStart | undefined {
+  if (parsed.declaredPayloadHash !== STREAMING_EVENTS_PAYLOAD) return undefined;
+  return { signingKey: verdict.signingKey, scope: parsed.scope, seedSignature: verdict.signature };
+}
+
+/** Says what differs as far as the client could know it anyway: times, scope, its own hash; never the expected signature. */
+function refusal({ reason, detail }: SigV4Verdict & { ok: false }): ProxyError {
+  switch (reason) {
+    case 'expired':
+      return new ProxyError('ERR_SIGNATURE_EXPIRED', detail, { hint: 'Set the clock of the client.' });
+    case 'not_yet_valid':
+      return new ProxyError('ERR_SIGNATURE_EARLY', detail, { hint: 'Set the clock of the client.' });
+    case 'signature':
+      return new ProxyError('ERR_SIGNATURE', detail, {
+        hint: 'Check AWS_SECRET_ACCESS_KEY (it is the `sk-` key itself), and that nothing between client and proxy changes the request.',
+      });
+    case 'unsigned_host':
+    case 'unsigned_date':
+    case 'scope':
+    case 'payload_hash':
+      return new ProxyError('ERR_SIGNATURE', detail);
+    default:
+      return reason satisfies never;
+  }
+}
+
+function unknownAccessKeyId(accessKeyId: string): ProxyError {
+  if (/^A[A-Z]{3}[A-Z0-9]{12,}$/.test(accessKeyId)) {
+    return new ProxyError(
+      'ERR_REAL_AWS_CREDENTIALS',
+      'This request was signed with real AWS credentials of the caller; the proxy wants a virtual key.',
+      {
+        hint: 'Nothing of them was logged or forwarded. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key pair of `bedrock-proxy key generate`, or AWS_BEARER_TOKEN_BEDROCK to the key.',
+      },
+    );
+  }
+  const ours = accessKeyId.startsWith(ACCESS_KEY_ID_PREFIX);
+  return new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know the access key id of this signature.', {
+    hint: ours
+      ? 'See `bedrock-proxy key list`: it may belong to another database.'
+      : 'Sign with a key pair of `bedrock-proxy key generate`, or send the key as `Authorization: Bearer`.',
+  });
+}
+
+function sealedUnderAnotherSecret(): ProxyError {
+  return new ProxyError('ERR_SECRET_MISSING', 'The proxy cannot open this key: it was sealed under another server secret.', {
+    hint: 'Restore the .secret file beside the key database (or BEDROCK_PROXY_SALT_KEY); as a Bearer token the key still works.',
+  });
+}

@@ -1,0 +1,253 @@
+/**
+ * A scriptable stand-in for AWS, for tests of the proxy: an HTTP/1.1 server on loopback that records every request as it
+ * came, verifies every signature, and answers as the test says. A wrong signature is answered 403 and noted in `failures`,
+ * so that a test's clean-up can demand that there were none.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { canonicalRequest } from '../../src/auth/sigv4-canonical.ts';
+import { sha256Hex } from '../../src/auth/sigv4-key.ts';
+import { parseSigV4, type ParsedSignature } from '../../src/auth/sigv4-parse.ts';
+import { verifySigV4 } from '../../src/auth/sigv4.ts';
+import type { HeaderPair } from '../../src/exchange.ts';
+
+export interface FakeUpstreamOptions {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** Where given, every request must carry and sign it. */
+  readonly sessionToken?: string;
+  /** The clock signatures are verified by; default the real one. */
+  readonly nowMs?: () => number;
+}
+
+/** One request as it arrived, whole. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly rawTarget: string;
+  /** In wire order and case. */
+  readonly headers: readonly HeaderPair[];
+  readonly body: Buffer;
+  /** Undefined where the request was unsigned or its signature malformed. */
+  readonly signature: ParsedSignature | undefined;
+  /** What the signature had to cover, to show when it did not. */
+  readonly canonicalRequest: string | undefined;
+  /** Why the request was refused; undefined where its signature is right. */
+  readonly failure: string | undefined;
+  /** Number of the connection it came over, from 0: two requests with the same number shared one. */
+  readonly connection: number;
+  /** Settles when the answer is over: complete, or broken off from the other side (or by `cutConnection`). */
+  readonly closed: Promise<'complete' | 'broken'>;
+  /** The first value of a header, by lower-case name. */
+  header(lowerCaseName: string): string | undefined;
+}
+
+/** Answers a request. May be asynchronous; a handler that answers nothing stays silent. */
+export type UpstreamHandler = (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;
+
+export interface FakeUpstream extends AsyncDisposable {
+  readonly port: number;
+  /** `127.0.0.1:port` */
+  readonly authority: string;
+  /** Every request so far, in the order their bodies ended. */
+  readonly requests: readonly UpstreamRequest[];
+  /** One line per request that was not signed right. A test that provokes failures empties it. */
+  readonly failures: string[];
+  /** How many connections were ever opened. */
+  readonly connectionCount: number;
+  /** How the requests from now on are answered; only those that are signed right get here. */
+  respondWith(handler: UpstreamHandler): void;
+  /**
+   * Answers the requests from now on as soon as their headers are there; their bodies are recorded and verified after,
+   * unless the handler breaks the connection. Undefined goes back to `respondWith`.
+   */
+  respondBeforeBody(handler: ((incoming: IncomingMessage, response: ServerResponse) => void) | undefined): void;
+  /** The oldest request that was not yet handed out by this function; waits for it where there is none. */
+  nextRequest(): Promise<UpstreamRequest>;
+  close(): Promise<void>;
+}
+
+/** Starts one on 127.0.0.1 and a port of its own. */
+export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<FakeUpstream> {
+  const requests: UpstreamRequest[] = [];
+  const failures: string[] = [];
+  const waiting: ((request: UpstreamRequest) => void)[] = [];
+  const connections = new Map<unknown, number>();
+  let handedOut = 0;
+  let handler: UpstreamHandler = echo;
+  let earlyHandler: ((incoming: IncomingMessage, response: ServerResponse) => void) | undefined;
+
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const closed = watchEnd(response);
+    const answersEarly = earlyHandler !== undefined;
+    earlyHandler?.(incoming, response);
+    const body = await readBody(incoming);
+    if (body === undefined) return;
+    const connection = connections.get(incoming.socket) ?? -1;
+    const request = describeRequest({ incoming, body, closed, connection, options });
+    if (request.failure !== undefined) failures.push(`${request.method} ${request.rawTarget}: ${request.failure}`);
+    requests.push(request);
+    const waiter = waiting.shift();
+    if (waiter !== undefined) {
+      handedOut += 1;
+      waiter(request);
+    }
+    if (answersEarly) return;
+    if (request.failure === undefined) await handler(request, response);
+    else sendAwsError(response, { status: 403, type: 'InvalidSignatureException', message: request.failure });
+  }
+
+  const server = createServer((incoming, response) => {
+    serve(incoming, response).catch((error: unknown) => {
+      failures.push(`the handler threw: ${String(error)}`);
+      response.destroy();
+    });
+  });
+  server.on('connection', (socket) => connections.set(socket, connections.size));
+  const port = await listen(server);
+  const close = async (): Promise<void> => {
+    const closing = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closing;
+  };
+  return {
+    port,
+    authority: `127.0.0.1:${port}`,
+    requests,
+    failures,
+    get connectionCount() {
+      return connections.size;
+    },
+    respondWith: (next) => {
+      handler = next;
+    },
+    respondBeforeBody: (next) => {
+      earlyHandler = next;
+    },
+    nextRequest: () => {
+      const request = requests[handedOut];
+      if (request === undefined) return new Promise((resolve) => waiting.push(resolve));
+      handedOut += 1;
+      return Promise.resolve(request);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Answers JSON as an AWS service does; `x-amzn-requestid` is set. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  content: unknown,
+  headers: Record<string, string> = {},
+): void {
+  const body = Buffer.from(JSON.stringify(content));
+  const all = { 'content-type': 'application/json', 'x-amzn-requestid': REQUEST_ID, ...headers };
+  response.writeHead(status, { ...all, 'content-length': body.length });
+  response.end(body);
+}
+
+/** Answers an error in the shape of AWS. */
+export function sendAwsError(
+  response: ServerResponse,
+  error: { status: number; type: string; message: string; headers?: Record<string, string> },
+): void {
+  const headers = { 'x-amzn-errortype': `${error.type}:http://internal.amazon.com/coral/`, ...error.headers };
+  sendJson(response, error.status, { message: error.message }, headers);
+}
+
+/** Resets the connection (TCP RST) in the middle of whatever is being answered. */
+export function cutConnection(response: ServerResponse): void {
+  response.socket?.resetAndDestroy();
+}
+
+const REQUEST_ID = '00000000-0000-4000-8000-000000000001';
+
+interface Arrival {
+  readonly incoming: IncomingMessage;
+  readonly body: Buffer;
+  readonly closed: Promise<'complete' | 'broken'>;
+  readonly connection: number;
+  readonly options: FakeUpstreamOptions;
+}
+
+function describeRequest({ incoming, body, closed, connection, options }: Arrival): UpstreamRequest {
+  const headers = pairsOf(incoming.rawHeaders);
+  const header = (lowerCaseName: string): string | undefined =>
+    headers.find(([name]) => name.toLowerCase() === lowerCaseName)?.[1];
+  const method = incoming.method ?? '';
+  const rawTarget = incoming.url ?? '';
+  let signature: ParsedSignature | undefined;
+  let malformation = 'the request is not signed';
+  try {
+    signature = parseSigV4({ method, rawTarget, headers, authority: header('host') });
+  } catch (error) {
+    malformation = String(error);
+  }
+  const bodyHash = sha256Hex(body);
+  const canonical =
+    signature &&
+    canonicalRequest(signature.request, signature.signedHeaders, signature.declaredPayloadHash ?? bodyHash);
+  const failure = signature === undefined ? malformation : findFailure(signature, bodyHash, options);
+  return {
+    method,
+    rawTarget,
+    headers,
+    body,
+    signature,
+    canonicalRequest: canonical,
+    failure,
+    connection,
+    closed,
+    header,
+  };
+}
+
+function findFailure(parsed: ParsedSignature, bodySha256Hex: string, options: FakeUpstreamOptions): string | undefined {
+  if (parsed.accessKeyId !== options.accessKeyId) return `signed with the access key id ${parsed.accessKeyId}`;
+  const token = parsed.request.headers.find(([name]) => name.toLowerCase() === 'x-amz-security-token')?.[1];
+  if (token !== options.sessionToken) return 'x-amz-security-token is not the session token';
+  if (token !== undefined && !parsed.signedHeaders.includes('x-amz-security-token')) {
+    return 'x-amz-security-token is not signed';
+  }
+  const nowMs = options.nowMs?.() ?? Date.now();
+  const verdict = verifySigV4({ parsed, secretAccessKey: options.secretAccessKey, bodySha256Hex, nowMs });
+  return verdict.ok ? undefined : `${verdict.reason}: ${verdict.detail}`;
+}
+
+const echo: UpstreamHandler = (request, response) => {
+  const content = { method: request.method, target: request.rawTarget, bodySha256: sha256Hex(request.body) };
+  sendJson(response, 200, { ...content, bodyBytes: request.body.length });
+};
+
+function pairsOf(rawHeaders: readonly string[]): HeaderPair[] {
+  const pairs: HeaderPair[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    pairs.push([rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '']);
+  }
+  return pairs;
+}
+
+/** The whole body, or undefined where the other side left before its end. */
+async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks);
+}
+
+function watchEnd(response: ServerResponse): Promise<'complete' | 'broken'> {
+  return new Promise((resolve) => {
+    response.once('close', () => resolve(response.writableFinished ? 'complete' : 'broken'));
+  });
+}
+
+function listen(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+}
