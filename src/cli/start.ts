@@ -1,7 +1,7 @@
 /**
  * `start`: builds every part, hands them to each other, and stays until a signal ends it.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type Config, type Flags, MOUNT_PATH, readConfig } from '../config.ts';
 import { ProxyError, toProxyError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
@@ -86,7 +86,7 @@ async function openUpstream(config: Config, region: string | undefined): Promise
   const { startOfflineBedrock } = await import('../offline/server.ts');
   // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
-  const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now });
+  const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
   const forwarder = createForwarder({ ...timeouts, dialPort: offline.port });
   return {
     credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
