@@ -5,6 +5,7 @@
 import { ProxyError } from '../errors.ts';
 import type { HeaderPair, RouteFacts } from '../exchange.ts';
 import { decodeSegment, findArnInPath } from './arn.ts';
+import { refuseMalformedArn } from './arn-check.ts';
 import type { Operation, Service } from './catalog.ts';
 import { bodyTakesOtherWay } from './choose.ts';
 import type { BodyRule, OpenaiUpstream } from './choose.ts';
@@ -69,7 +70,7 @@ export interface Route extends RouteFacts {
 }
 
 /**
- * The route of one request. Throws ERR_BAD_TARGET, ERR_UNKNOWN_PATH (not below the mount), ERR_UNKNOWN_OPERATION,
+ * The route of one request. Throws ERR_BAD_TARGET, ERR_BAD_ARN, ERR_UNKNOWN_PATH (not below the mount), ERR_UNKNOWN_OPERATION,
  * ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
  */
 export function findRoute(input: RouteInput): Route {
@@ -79,6 +80,7 @@ export function findRoute(input: RouteInput): Route {
   if (path === undefined) throw unknownPath(mountPath);
   const hints = readHints(headers, target.rawQuery);
   const destination = findDestination({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  refuseMalformedArn(destination.path);
   const arnRegion = findArnInPath(destination.path)?.region;
   const chosen = chooseRegion({
     header: hints.regionHeader,
