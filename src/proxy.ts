@@ -24,6 +24,8 @@ import { signRequest } from './upstream/sign.ts';
 export interface ProxyDependencies {
   readonly store: Store;
   readonly masterKey: string | undefined;
+  /** Opens keys at rest, for clients that sign with one. */
+  readonly loadServerSecret: () => Buffer;
   readonly mountPath: string;
   readonly routing: RoutingConfig;
   readonly credentials: CredentialSource;
@@ -54,7 +56,8 @@ export function createProxy(
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     try {
       refuseLoop(clientRequest, dependencies.viaName);
-      exchange.principal = await authenticate(clientRequest, dependencies);
+      const caller = await authenticate(clientRequest, dependencies);
+      if (!caller.needsBody) exchange.principal = caller.prove(undefined).principal;
       const matched = route(clientRequest, dependencies);
       exchange.route = matched;
       const body = await readBody(clientRequest, {
@@ -62,6 +65,7 @@ export function createProxy(
         idleTimeoutMs: dependencies.uploadIdleTimeoutMs,
       });
       exchange.requestBytes = body.sizeBytes;
+      if (caller.needsBody) exchange.principal = caller.prove(body.sha256).principal;
       const settled = matched.needsBody ? settleRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
       exchange.route = settled;
       const signedRequest = await sign(clientRequest, settled, body, dependencies);

@@ -1,35 +1,69 @@
 /**
- * Third stage of the way: who is asking? Answers a Principal or throws. Looks keys up by their hash, so that neither time nor
- * database tells anything about other keys. Does not read the body and does not decide what the principal may do.
+ * Third stage of the way: who is asking? Answers a Caller or throws. Keys are looked up by their hash or access key id, so
+ * that neither time nor database tells anything about other keys. Does not read the body (a signature that covers it is
+ * proven when it is known) and does not decide what the caller may do.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../errors.ts';
 import type { ClientRequest, Principal } from '../exchange.ts';
 import { isLoopbackAddress } from '../loopback.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
-import { findCredential, type ShownCredential } from './credential.ts';
-import { hashKey, maskKey } from './virtual-key.ts';
+import { findCredential } from './credential.ts';
+import { findSignature, type FrameChainStart, revokedKey } from './signature.ts';
+import { hashKey, looksLikeKey, maskKey } from './virtual-key.ts';
 
 export interface AuthenticatorOptions {
   readonly store: Store;
   readonly masterKey: string | undefined;
+  /** Opens keys at rest, for clients that sign. */
+  readonly loadServerSecret: () => Buffer;
   readonly nowMs: () => number;
+}
+
+/** Whoever shows a credential. Nobody is a principal before `prove` says so. */
+export interface Caller {
+  /** True where the credential is a signature over the body: `prove` then wants its hash. */
+  readonly needsBody: boolean;
+  /**
+   * The principal, once per request. `bodySha256` is lower-case hex. Throws ERR_SIGNATURE_* where the request is not what was
+   * signed.
+   */
+  prove(bodySha256: string | undefined): ProvenCaller;
+}
+
+export interface ProvenCaller {
+  readonly principal: Principal;
+  /** Set where the client signs the frames of its event stream, one after the other. */
+  readonly frameChain: FrameChainStart | undefined;
 }
 
 /**
  * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else.
- * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED or ERR_KEYS_DIFFER; ERR_STORE_UNAVAILABLE too.
+ * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
+ * ERR_BAD_REQUEST (a malformed signature) or ERR_STORE_UNAVAILABLE.
  */
-export async function authenticate(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Principal> {
-  if (options.masterKey === undefined && !(await options.store.hasAnyKey())) return admitAnyone(clientRequest);
-  const shown = findCredential(clientRequest.headers);
-  if (shown.token === undefined) throw missingKey(shown);
-  if (isMasterKey(shown.token, options.masterKey)) return { kind: 'master', label: 'master' };
-  const row = await options.store.findKeyBySha256(hashKey(shown.token));
-  if (row === undefined) throw unknownKey();
-  if (row.revokedAtMs !== undefined) throw revokedKey(row);
-  options.store.touchKey(row.id, options.nowMs());
-  return { kind: 'key', keyId: row.id, label: row.alias ?? maskKey(row.lastFour) };
+export async function authenticate(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
+  if (options.masterKey === undefined && !(await options.store.hasAnyKey())) {
+    return proven(admitAnyone(clientRequest));
+  }
+  const { token, accessKeyId } = findCredential(clientRequest.headers);
+  if (token !== undefined && isMasterKey(token, options.masterKey)) return proven({ kind: 'master', label: 'master' });
+  // A token that cannot be one of our keys does not hide a signature: SDKs fill in dummies.
+  if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
+    const row = await findActiveKey(token, options.store);
+    await refuseOtherSignature(accessKeyId, row, options.store);
+    return proven(usePrincipal(row, options));
+  }
+  const signature = await findSignature(clientRequest, options);
+  if (signature === undefined) throw missingKey();
+  const { row, needsBody } = signature;
+  return {
+    needsBody,
+    prove: (bodySha256) => {
+      const frameChain = signature.prove(bodySha256);
+      return { principal: usePrincipal(row, options), frameChain };
+    },
+  };
 }
 
 /** Compares in constant time, whatever the lengths. */
@@ -39,6 +73,31 @@ export function isMasterKey(token: string, masterKey: string | undefined): boole
   return timingSafeEqual(digest(token), digest(masterKey));
 }
 
+function proven(principal: Principal): Caller {
+  return { needsBody: false, prove: () => ({ principal, frameChain: undefined }) };
+}
+
+function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions): Principal {
+  store.touchKey(row.id, nowMs());
+  return { kind: 'key', keyId: row.id, label: row.alias ?? maskKey(row.lastFour) };
+}
+
+async function findActiveKey(token: string, store: Store): Promise<VirtualKeyRow> {
+  const row = await store.findKeyBySha256(hashKey(token));
+  if (row === undefined) throw unknownKey();
+  if (row.revokedAtMs !== undefined) throw revokedKey(row);
+  return row;
+}
+
+/** A dummy signature beside a key is usual; the signature of another virtual key is a contradiction. */
+async function refuseOtherSignature(accessKeyId: string | undefined, row: VirtualKeyRow, store: Store): Promise<void> {
+  if (accessKeyId === undefined || accessKeyId === row.accessKeyId) return;
+  if ((await store.findKeyByAccessKeyId(accessKeyId)) === undefined) return;
+  throw new ProxyError('ERR_KEYS_DIFFER', 'The request shows one key and is signed with another.', {
+    hint: 'Send one of them.',
+  });
+}
+
 function admitAnyone({ peerAddress }: ClientRequest): Principal {
   if (isLoopbackAddress(peerAddress)) return { kind: 'anyone', label: 'anyone' };
   throw new ProxyError('ERR_OPEN_MODE_REMOTE', 'Without keys the proxy serves its own machine only.', {
@@ -46,25 +105,14 @@ function admitAnyone({ peerAddress }: ClientRequest): Principal {
   });
 }
 
-function missingKey({ accessKeyId }: ShownCredential): ProxyError {
-  if (accessKeyId === undefined) {
-    return new ProxyError('ERR_KEY_MISSING', 'The proxy wants a virtual key.', {
-      hint: 'Send one as `Authorization: Bearer sk-…`; `bedrock-proxy key generate` makes one.',
-    });
-  }
-  return new ProxyError('ERR_KEY_UNKNOWN', 'The request is signed with AWS credentials instead of a virtual key.', {
-    hint: 'Send a virtual key as a Bearer token (AWS_BEARER_TOKEN_BEDROCK) or in the header x-api-key.',
+function missingKey(): ProxyError {
+  return new ProxyError('ERR_KEY_MISSING', 'The proxy wants a virtual key.', {
+    hint: 'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` makes one.',
   });
 }
 
 function unknownKey(): ProxyError {
   return new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.', {
     hint: 'See `bedrock-proxy key list`, or make one with `bedrock-proxy key generate`.',
-  });
-}
-
-function revokedKey(row: VirtualKeyRow): ProxyError {
-  return new ProxyError('ERR_KEY_REVOKED', `The key ${maskKey(row.lastFour)} was revoked.`, {
-    hint: 'Ask whoever runs the proxy for another one.',
   });
 }

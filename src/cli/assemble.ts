@@ -29,9 +29,12 @@ export interface Surroundings {
 export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
   const { config, store, credentials, forwarder, version, observe, defaultRegion } = surroundings;
   const { masterKey, endpointUrls } = config;
+  let serverSecret: Buffer | undefined;
+  const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
   const proxy = createProxy({
     store,
     masterKey,
+    loadServerSecret,
     mountPath: MOUNT_PATH,
     routing: { defaultRegion, openaiUpstream: 'runtime', fips: false, dualstack: false, endpointUrls },
     credentials,
@@ -47,7 +50,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
   const keyApi = createKeyApi({
     store,
     masterKey,
-    loadServerSecret: () => findServerSecret(config.databasePath, config.saltKey),
+    loadServerSecret,
     nowMs: Date.now,
     randomBytes,
   });

@@ -6,7 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assembleServer } from '../../src/cli/assemble.ts';
-import { readConfig } from '../../src/config.ts';
+import { findServerSecret } from '../../src/cli/key.ts';
+import { type Config, readConfig } from '../../src/config.ts';
 import { mintKey, type MintedKey } from '../../src/auth/mint.ts';
 import type { Exchange } from '../../src/exchange.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
@@ -22,6 +23,8 @@ export interface HouseOptions {
   /** As on the command line; the endpoint is the fake upstream unless given. */
   readonly flags?: Readonly<Record<string, string | readonly string[]>>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What has no flag, such as `uploadIdleTimeoutMs`. */
+  readonly config?: Partial<Config>;
   readonly sessionToken?: string;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
@@ -49,16 +52,8 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),
   });
   const databasePath = join(folder, 'keys.db');
-  const config = readConfig(
-    {
-      port: '0',
-      region: 'us-east-1',
-      db: databasePath,
-      endpointUrl: [`http://${upstream.authority}`],
-      ...options.flags,
-    },
-    options.environment ?? {},
-  );
+  const flags = { port: '0', region: 'us-east-1', db: databasePath, endpointUrl: [`http://${upstream.authority}`] };
+  const config = { ...readConfig({ ...flags, ...options.flags }, options.environment ?? {}), ...options.config };
   const store = await openSqliteStore(databasePath);
   const forwarder = createForwarder({ connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs });
   const exchanges: Exchange[] = [];
@@ -88,7 +83,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     databasePath,
     exchanges,
     nextExchange: () => new Promise((resolve) => waiting.push(resolve)),
-    mint: (alias) => mintKey({ store, serverSecret: randomBytes(32), alias, nowMs: Date.now(), randomBytes }),
+    mint: (alias) => mintKey({ store, serverSecret: findServerSecret(databasePath, config.saltKey), alias, nowMs: Date.now(), randomBytes }),
     drain: (graceMs) => server.drain(graceMs),
     [Symbol.asyncDispose]: async () => {
       server.destroy();
