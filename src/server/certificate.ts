@@ -1,0 +1,147 @@
+/**
+ * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. Made together with a
+ * small certificate authority of its own, whose key is thrown away at once: what clients are told to trust can sign nothing
+ * else, ever. Only file that knows `selfsigned`, which is loaded when a certificate has to be made.
+ */
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { dirname, join } from 'node:path';
+import { ProxyError } from '../errors.ts';
+
+/** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+  readonly caFile: string | undefined;
+}
+
+const LIFETIME_DAYS = 397;
+/** A certificate that ends sooner than this is made anew at start. */
+const RENEW_BEFORE_DAYS = 14;
+const DAY_MS = 86_400_000;
+/** Everything that means this machine, for any client. */
+const OWN_NAMES = ['localhost', '127.0.0.1', '::1', 'host.docker.internal'];
+
+/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION naming the file. */
+export function readCertificate(certFile: string, keyFile: string): TlsMaterial {
+  const cert = readPem(certFile, '--tls-cert');
+  const key = readPem(keyFile, '--tls-key');
+  return { cert, key, caFile: undefined };
+}
+
+/** Where the certificate authority of a database's certificate lies: the file clients are told to trust. */
+export function caFilePath(databasePath: string): string {
+  return join(dirname(databasePath), 'tls-ca.pem');
+}
+
+/**
+ * The certificate kept in the folder of the database, made where it is missing, near its end, or does not name `hosts`.
+ * Files are 0600, written whole. Throws ERR_STORE_UNAVAILABLE where they cannot be.
+ */
+export async function ensureCertificate(
+  databasePath: string,
+  hosts: readonly string[],
+  nowMs: number,
+): Promise<TlsMaterial> {
+  const caFile = caFilePath(databasePath);
+  const file = join(dirname(databasePath), 'tls.pem');
+  const names = [...new Set([...OWN_NAMES, ...hosts])];
+  try {
+    let kept = readKept(file, names, nowMs);
+    if (kept === undefined) {
+      const made = await makeCertificate(names, nowMs);
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      // All in one file, and read again: two processes that make one at once end with the same.
+      writeWhole(file, `${made.cert}${made.ca}${made.key}`);
+      kept = readKept(file, names, nowMs) ?? made;
+    }
+    if (readIfThere(caFile) !== kept.ca) writeWhole(caFile, kept.ca);
+    return { cert: kept.cert, key: kept.key, caFile };
+  } catch (error) {
+    if (error instanceof ProxyError) throw error;
+    throw new ProxyError('ERR_STORE_UNAVAILABLE', 'The TLS certificate beside the key database cannot be kept.', {
+      hint: 'Check the permissions of its folder, or bring your own with --tls-cert and --tls-key.',
+      detail: file,
+      cause: error,
+    });
+  }
+}
+
+interface CertificateSet {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+function readKept(file: string, names: readonly string[], nowMs: number): CertificateSet | undefined {
+  const text = readIfThere(file) ?? '';
+  const [cert, ca] = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
+  const key = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text)?.[0];
+  if (cert === undefined || ca === undefined || key === undefined) return undefined;
+  const parsed = new X509Certificate(cert);
+  const lasts = Date.parse(parsed.validTo) - nowMs > RENEW_BEFORE_DAYS * DAY_MS;
+  const fits = names.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined);
+  return lasts && fits ? { ca, cert, key } : undefined;
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function makeCertificate(names: readonly string[], nowMs: number): Promise<CertificateSet> {
+  const { generate } = await import('selfsigned');
+  const common = {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    // A day back, for clients whose clock is behind.
+    notBeforeDate: new Date(nowMs - DAY_MS),
+    notAfterDate: new Date(nowMs + LIFETIME_DAYS * DAY_MS),
+  } as const;
+  const authority = await generate([{ name: 'commonName', value: 'bedrock-proxy local CA' }], {
+    ...common,
+    extensions: [
+      { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
+      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    ],
+  });
+  const leaf = await generate([{ name: 'commonName', value: 'bedrock-proxy' }], {
+    ...common,
+    ca: { key: authority.private, cert: authority.cert },
+    extensions: [
+      { name: 'basicConstraints', cA: false, critical: true },
+      { name: 'keyUsage', digitalSignature: true, critical: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: names.map((name) => (isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name })),
+      },
+    ],
+  });
+  return { ca: withNewline(authority.cert), cert: withNewline(leaf.cert), key: withNewline(leaf.private) };
+}
+
+function withNewline(pem: string): string {
+  return `${pem.replaceAll('\r', '').trim()}\n`;
+}
+
+function writeWhole(file: string, text: string): void {
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, text, { mode: 0o600, flush: true });
+  renameSync(draft, file);
+}
+
+function readPem(file: string, option: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new ProxyError('ERR_BAD_OPTION', `${option} cannot be read (${code}).`, { detail: file, cause: error });
+  }
+}
