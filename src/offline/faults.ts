@@ -1,0 +1,64 @@
+/**
+ * Failures on demand: model ids that make the offline Bedrock fail like AWS, so that a client's retries, time-outs and
+ * error handling can be tried without waiting for a bad day. For every operation that names a model in its path, with or
+ * without a geography before it.
+ *
+ *   offline.echo-v1:0             no failure; answers in the shape of Anthropic's models
+ *   offline.throttle-v1:0         429 ThrottlingException with `retry-after: 1`
+ *   offline.unavailable-v1:0      503 ServiceUnavailableException
+ *   offline.internal-v1:0         500 InternalServerException
+ *   offline.not-ready-v1:0        429 ModelNotReadyException
+ *   offline.timeout-v1:0          408 ModelTimeoutException
+ *   offline.model-error-v1:0      424 ModelErrorException
+ *   offline.denied-v1:0           403 AccessDeniedException
+ *   offline.slow-v1:0             a long wait before the first byte, long pauses in a stream
+ *   offline.stream-error-v1:0     two events, then an exception frame `modelStreamErrorException` (no stream: 424)
+ *   offline.stream-throttle-v1:0  two events, then an exception frame `throttlingException` (no stream: 429)
+ *   offline.silent-v1:0           two events (no stream: half the body), then nothing, for ever
+ *   offline.reset-v1:0            two events (no stream: half the body), then a reset of the connection
+ */
+import { exceptionFrame } from './frames.ts';
+import { awsError, type Reply } from './reply.ts';
+
+/** Makes of a good reply what the fault does to it. */
+type Fault = (reply: Reply) => Reply;
+
+const FAULTS: Readonly<Record<string, Fault>> = {
+  throttle: () => awsError(429, 'ThrottlingException', 'Too many requests, please wait.', { 'retry-after': '1' }),
+  unavailable: () => awsError(503, 'ServiceUnavailableException', 'The service is not available, as was asked for.'),
+  internal: () => awsError(500, 'InternalServerException', 'The service failed, as was asked for.'),
+  'not-ready': () => awsError(429, 'ModelNotReadyException', 'The model is not ready, as was asked for.'),
+  timeout: () => awsError(408, 'ModelTimeoutException', 'The model took too long, as was asked for.'),
+  'model-error': () => awsError(424, 'ModelErrorException', 'The model failed, as was asked for.'),
+  denied: () => awsError(403, 'AccessDeniedException', 'You have no access to this model, as was asked for.'),
+  slow: (reply) => ({ ...reply, isSlow: true }),
+  'stream-error': (reply) =>
+    reply.isStream
+      ? failStream(reply, 'modelStreamErrorException', { originalStatusCode: 500, originalMessage: 'offline' })
+      : awsError(424, 'ModelErrorException', 'The model failed, as was asked for.'),
+  'stream-throttle': (reply) =>
+    reply.isStream
+      ? failStream(reply, 'throttlingException', {})
+      : awsError(429, 'ThrottlingException', 'Too many requests, please wait.', { 'retry-after': '1' }),
+  silent: (reply) => ({ ...reply, chunks: firstPart(reply), ending: 'silence' }),
+  reset: (reply) => ({ ...reply, chunks: firstPart(reply), ending: 'reset' }),
+};
+
+const EVENTS_BEFORE_FAULT = 2;
+
+/** The reply as the fault of this model (without geography) makes it; unchanged where there is none, or it failed already. */
+export function applyFault(modelId: string, reply: Reply): Reply {
+  const [, name] = /^offline\.([a-z-]+)-v1:0$/.exec(modelId) ?? [];
+  const fault = name === undefined || !Object.hasOwn(FAULTS, name) ? undefined : FAULTS[name];
+  return fault === undefined || reply.status !== 200 ? reply : fault(reply);
+}
+
+function failStream(reply: Reply, type: string, content: object): Reply {
+  const frame = exceptionFrame(type, { message: 'The stream failed, as was asked for.', ...content });
+  return { ...reply, chunks: [...firstPart(reply), frame] };
+}
+
+function firstPart({ chunks, isStream }: Reply): readonly Buffer[] {
+  if (isStream) return chunks.slice(0, EVENTS_BEFORE_FAULT);
+  return chunks.map((chunk) => chunk.subarray(0, Math.floor(chunk.length / 2)));
+}
