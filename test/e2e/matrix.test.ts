@@ -23,18 +23,24 @@ const RESOURCES: Readonly<Record<string, string>> = {
   'bedrock-data-automation': 'bedrock:eu-central-1:123456789012:blueprint/abc',
 };
 
-const ROWS: readonly Row[] = [
-  ...SERVICE_TABLES,
-  ...UNMODELLED_TABLES.filter(({ id }) => id === 'bedrock-agent'),
-].flatMap((table) =>
-  table.operations
+interface Table {
+  readonly id: string;
+  readonly operations: string;
+  readonly signingName?: string;
+  readonly targetPrefix?: string | undefined;
+}
+
+const TABLES: readonly Table[] = [...SERVICE_TABLES, ...UNMODELLED_TABLES.filter(({ id }) => id === 'bedrock-agent')];
+
+const ROWS: readonly Row[] = TABLES.flatMap(({ id, operations, signingName = 'bedrock', targetPrefix }) =>
+  operations
     .trim()
     .split('\n')
     .map((line) => {
       const [method = '', template = '', name = ''] = line.split(' ');
-      const rawPath = template.replaceAll(/\{(\w+)\}/g, (_, label: string) => fill(label, table.id));
-      const target = table.targetPrefix === undefined ? undefined : `${table.targetPrefix}.${name}`;
-      return { name, service: table.id, signingName: table.signingName ?? 'bedrock', method, rawPath, target };
+      const rawPath = template.replaceAll(/\{(\w+)\}/g, (_, label: string) => fill(label, id));
+      const target = targetPrefix === undefined ? undefined : `${targetPrefix}.${name}`;
+      return { name, service: id, signingName, method, rawPath, target };
     }),
 );
 const UNARY_ROWS = ROWS.filter(({ name }) => name !== 'InvokeModelWithBidirectionalStream');
