@@ -22,6 +22,7 @@ export const ERROR_KINDS = {
   ERR_BAD_OPTION: { fault: 'operator', status: 500, awsType: 'InternalServerException' },
   ERR_ADDRESS_IN_USE: { fault: 'operator', status: 500, awsType: 'InternalServerException' },
   ERR_BAD_TARGET: { fault: 'client', status: 400, awsType: 'ValidationException' },
+  ERR_BAD_ARN: { fault: 'client', status: 400, awsType: 'ValidationException' },
   ERR_BAD_REQUEST: { fault: 'client', status: 400, awsType: 'ValidationException' },
   ERR_HOST_REFUSED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
   ERR_ORIGIN_REFUSED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
@@ -34,6 +35,7 @@ export const ERROR_KINDS = {
   ERR_SIGNATURE: { fault: 'client', status: 401, awsType: 'SignatureDoesNotMatch' },
   ERR_SIGNATURE_EXPIRED: { fault: 'client', status: 401, awsType: 'RequestExpired' },
   ERR_SIGNATURE_EARLY: { fault: 'client', status: 401, awsType: 'RequestInTheFuture' },
+  ERR_TOO_MANY_FAILURES: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   ERR_SECRET_MISSING: { fault: 'operator', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_MASTER_KEY: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_UNKNOWN_PATH: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
@@ -69,11 +71,18 @@ export class ProxyError extends Error {
   readonly hint: string | undefined;
   /** For the operator alone (a path, a system error code): in logs and on the terminal, never on the wire. */
   readonly detail: string | undefined;
+  /** `retry-after` of the answer. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string | undefined; detail?: string | undefined; cause?: unknown } = {},
+    options: {
+      hint?: string | undefined;
+      detail?: string | undefined;
+      retryAfterSeconds?: number | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     const kind: ErrorKind = ERROR_KINDS[code];
@@ -83,6 +92,7 @@ export class ProxyError extends Error {
     this.awsType = kind.awsType;
     this.hint = options.hint;
     this.detail = options.detail;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 
@@ -118,5 +128,6 @@ export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
     ['x-bedrock-proxy-error', error.code],
   ];
   if (error.status === 401) headers.push(['x-should-retry', 'false']);
+  if (error.retryAfterSeconds !== undefined) headers.push(['retry-after', String(error.retryAfterSeconds)]);
   return { status: error.status, headers, body };
 }
