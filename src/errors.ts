@@ -48,6 +48,7 @@ export const ERROR_KINDS = {
   ERR_LOOP: { fault: 'operator', status: 400, awsType: 'ValidationException' },
   ERR_NO_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'ExpiredTokenException' },
+  ERR_API_KEY_REFUSED: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_STORE_UNAVAILABLE: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_SHUTTING_DOWN: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_UPSTREAM_UNREACHABLE: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },

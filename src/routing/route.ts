@@ -128,7 +128,7 @@ function buildRoute(destination: Destination, facts: Facts): Route {
     arnRegion,
     modelId: findModelId(service, path),
     streaming,
-    bearerKeys: service.bearerKeys,
+    bearerKeys: service.bearerKeys && takesApiKeys(operation, path),
     origin,
     host,
     upstreamPath: pathPrefix + path,
@@ -142,6 +142,11 @@ function buildRoute(destination: Destination, facts: Facts): Route {
       ),
     },
   };
+}
+
+/** The exceptions within services that take API keys: the bidirectional stream, and Managed Agents on mantle. */
+function takesApiKeys(operation: Operation | undefined, path: string): boolean {
+  return operation?.stream !== 'both' && !path.startsWith('/openai/v1/agents/');
 }
 
 function isReadOnly(operation: Operation | undefined, method: string, streaming: Streaming): boolean {

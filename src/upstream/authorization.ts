@@ -1,0 +1,68 @@
+/**
+ * By what right a request goes to AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for an
+ * AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
+ */
+import { ProxyError } from '../errors.ts';
+import type { HeaderPair } from '../exchange.ts';
+import type { BedrockApiKey } from './api-key.ts';
+import type { CredentialSource } from './credentials.ts';
+import { signRequest, type UnsignedRequest } from './sign.ts';
+
+/** What the owner has. */
+export interface UpstreamAuthority {
+  readonly credentials: CredentialSource;
+  readonly apiKey: BedrockApiKey | undefined;
+}
+
+/** A request that is ready but for its authorization, and what decides which one it gets. */
+export interface UnauthorizedRequest extends Omit<UnsignedRequest, 'credentials'> {
+  readonly operation: string | undefined;
+  /** Whether AWS takes Bedrock API keys for this. */
+  readonly bearerKeys: boolean;
+  /** The caller's own OAuth token, as an `Authorization` value; see `findOauthToken`. */
+  readonly oauthAuthorization: string | undefined;
+}
+
+/**
+ * The headers to send, `host` first and `authorization` among the last. Throws what the credential source throws;
+ * ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS does not take one for this.
+ */
+export async function authorizeRequest(
+  request: UnauthorizedRequest,
+  { credentials, apiKey }: UpstreamAuthority,
+): Promise<HeaderPair[]> {
+  if (request.oauthAuthorization !== undefined) return bear(request, request.oauthAuthorization);
+  if (apiKey !== undefined && request.bearerKeys) return bear(request, `Bearer ${apiKey.token}`);
+  try {
+    return await signRequest({ ...request, credentials: await credentials.get() });
+  } catch (error) {
+    const hasNone = error instanceof ProxyError && error.code === 'ERR_NO_AWS_CREDENTIALS';
+    throw hasNone && apiKey !== undefined ? refusedApiKey(request.operation, error) : error;
+  }
+}
+
+/**
+ * The `Authorization` value of a caller who shows an OAuth token (a JWT) there. Only for AgentCore runtimes and gateways,
+ * where AWS accepts one; the virtual key then came in another header.
+ */
+export function findOauthToken(headers: readonly HeaderPair[]): string | undefined {
+  const values = headers.filter(([name]) => name.toLowerCase() === 'authorization').map(([, value]) => value);
+  const [value] = values;
+  const isJwt = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i.test(value ?? '');
+  return values.length === 1 && isJwt ? value : undefined;
+}
+
+function bear({ host, headers }: UnauthorizedRequest, authorization: string): HeaderPair[] {
+  return [['host', host], ...headers, ['authorization', authorization]];
+}
+
+function refusedApiKey(operation: string | undefined, cause: ProxyError): ProxyError {
+  return new ProxyError(
+    'ERR_API_KEY_REFUSED',
+    `AWS does not take Amazon Bedrock API keys for ${operation ?? 'this operation'}, and the proxy has nothing else.`,
+    {
+      hint: 'API keys work for bedrock and bedrock-runtime, but not for bidirectional streams, agents, data automation and AgentCore: give the proxy AWS credentials as well.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,148 @@
+/**
+ * Clients that sign with a virtual key's pair: verified in full, signed anew for AWS, and told in AWS's own words where the
+ * signature is not good.
+ */
+import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedrock';
+import { BedrockAgentRuntimeClient, RetrieveCommand } from '@aws-sdk/client-bedrock-agent-runtime';
+import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from '@aws-sdk/client-bedrock-runtime';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MintedKey } from '../../src/auth/mint.ts';
+import { type House, openHouse } from '../helpers/house.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
+
+let house: House;
+let key: MintedKey;
+beforeEach(async () => {
+  house = await openHouse();
+  key = await house.mint('signer');
+  house.upstream.respondWith((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end('{}');
+  });
+});
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+function settings(secretAccessKey = key.key, accessKeyId = key.accessKeyId) {
+  return { region: 'eu-west-1', endpoint: house.url, maxAttempts: 1, credentials: { accessKeyId, secretAccessKey } };
+}
+
+describe('an AWS SDK with the pair', () => {
+  const ARN = 'arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc1def2ghi3';
+
+  it.each([
+    ['HTTP/2', {}],
+    ['HTTP/1.1', { requestHandler: new NodeHttpHandler() }],
+  ])('converses over %s', async (_, handler) => {
+    const client = new BedrockRuntimeClient({ ...settings(), ...handler });
+    await client.send(new ConverseCommand({ modelId: ARN, messages: [{ role: 'user', content: [{ text: 'ü' }] }] }));
+    client.destroy();
+    const arrived = await house.upstream.nextRequest();
+    expect(arrived.rawTarget).toBe(`/model/${encodeURIComponent(ARN)}/converse`);
+    expect(arrived.signature?.scope).toMatchObject({ region: 'eu-west-1', service: 'bedrock' });
+    expect(arrived.signature?.accessKeyId).toBe('AKIDEXAMPLE');
+    expect(house.exchanges.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
+  });
+
+  it('reaches a service that takes no bearer tokens, and a query that is sorted for the signature', async () => {
+    const agents = new BedrockAgentRuntimeClient(settings());
+    await agents.send(new RetrieveCommand({ knowledgeBaseId: 'KB12345678', retrievalQuery: { text: 'x' } }));
+    const control = new BedrockClient(settings());
+    await control.send(new ListFoundationModelsCommand({ byProvider: 'a b/ü', byOutputModality: 'TEXT' }));
+    expect(house.exchanges.map(({ status }) => status)).toEqual([200, 200]);
+    agents.destroy();
+    control.destroy();
+  });
+
+  it.each([
+    ['SignatureDoesNotMatch', 'ERR_SIGNATURE', (): [string, string] => ['sk-not-the-key', key.accessKeyId]],
+    [
+      'UnrecognizedClientException',
+      'ERR_REAL_AWS_CREDENTIALS',
+      (): [string, string] => ['abc', 'AKIAIOSFODNN7EXAMPLE'],
+    ],
+    ['UnrecognizedClientException', 'ERR_KEY_UNKNOWN', (): [string, string] => [key.key, 'BRPXAAAAAAAAAAAAAAAA']],
+  ])('throws %s for %s', async (name, code, pair) => {
+    const client = new BedrockRuntimeClient(settings(...pair()));
+    const failure = await client
+      .send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))
+      .catch((error: Error) => error);
+    expect(failure).toMatchObject({ name, $metadata: { httpStatusCode: 401 } });
+    expect(house.exchanges.at(-1)).toMatchObject({ error: { code }, principal: undefined });
+    expect(house.upstream.requests).toHaveLength(0);
+    expect(JSON.stringify(failure)).not.toContain('AKIAIOSFODNN7EXAMPLE');
+    client.destroy();
+  });
+
+  it('is refused once the key is revoked', async () => {
+    await house.store.revokeKey(key.id, Date.now());
+    const client = new BedrockRuntimeClient(settings());
+    await expect(client.send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))).rejects.toMatchObject({
+      name: 'UnrecognizedClientException',
+      message: expect.stringContaining('was revoked'),
+    });
+    client.destroy();
+  });
+});
+
+describe('a signature that does not hold', () => {
+  const PATH = '/bedrock/model/anthropic.claude-v2%3A1/invoke';
+
+  async function send(changes: { body?: string; path?: string; headers?: Record<string, string>; dateMs?: number }) {
+    const { request } = await signWithSdk({
+      method: 'POST',
+      path: PATH,
+      host: `127.0.0.1:${house.port}`,
+      headers: { 'content-type': 'application/json', 'x-amz-signed': '1' },
+      body: '{"a":1}',
+      accessKeyId: key.accessKeyId,
+      secretAccessKey: key.key,
+      atMs: changes.dateMs ?? Date.now(),
+    });
+    return fetch(`http://127.0.0.1:${house.port}${changes.path ?? PATH}`, {
+      method: 'POST',
+      headers: { ...Object.fromEntries(request.headers.filter(([name]) => name !== 'host')), ...changes.headers },
+      body: changes.body ?? '{"a":1}',
+    });
+  }
+
+  it('may stand in the query, which AWS never sees', async () => {
+    const { request } = await signWithSdk({
+      method: 'GET',
+      path: '/bedrock/foundation-models',
+      query: { byProvider: 'x' },
+      host: `127.0.0.1:${house.port}`,
+      accessKeyId: key.accessKeyId,
+      secretAccessKey: key.key,
+      presignSeconds: 60,
+      atMs: Date.now(),
+    });
+    const answer = await fetch(`http://127.0.0.1:${house.port}${request.rawTarget}`);
+    expect(answer.status).toBe(200);
+    expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
+  });
+
+  it('is one that nobody touched otherwise', async () => {
+    expect((await send({})).status).toBe(200);
+  });
+
+  it.each([
+    ['another body', { body: '{"a":2}' }, 'SignatureDoesNotMatch'],
+    ['another path', { path: '/bedrock/model/anthropic.claude-v2%3A2/invoke' }, 'SignatureDoesNotMatch'],
+    ['an added query', { path: `${PATH}?x=1` }, 'SignatureDoesNotMatch'],
+    ['another signed header', { headers: { 'x-amz-signed': '2' } }, 'SignatureDoesNotMatch'],
+    ['a time long ago', { dateMs: Date.now() - 6 * 60_000 }, 'RequestExpired'],
+    ['a time to come', { dateMs: Date.now() + 6 * 60_000 }, 'RequestInTheFuture'],
+  ])('%s: %s', async (_, changes, type) => {
+    const answer = await send(changes);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('x-amzn-errortype')).toBe(type);
+    expect(answer.headers.get('date')).not.toBeNull();
+    expect(answer.headers.get('x-should-retry')).toBe('false');
+    expect(await answer.json()).toMatchObject({ __type: type });
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+});
