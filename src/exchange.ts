@@ -2,7 +2,7 @@
  * What one request gathers on its way, and the shape in which the rest of the program sees a client, whatever the HTTP
  * version. Types and small constructors only: no I/O, no decisions.
  */
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ProxyError } from './errors.ts';
 
 /** A header as it stood on the wire: name in the case it came (HTTP/2: lower-case), value undecoded, order kept. */
@@ -22,8 +22,19 @@ export interface ClientRequest {
   readonly peerAddress: string;
   /** Starts the flow of the body (and answers `Expect: 100-continue`). Called at most once. */
   openBody(): Readable;
+  /** Set where the client asks for a WebSocket and the connection can become one (HTTP/1.1 only). */
+  readonly upgrade: ClientUpgrade | undefined;
   /** Fires when the client leaves before its answer is complete. */
   readonly signal: AbortSignal;
+}
+
+/** A client's wish for a WebSocket. Whoever does not grant it answers as always, through the `ClientResponse`. */
+export interface ClientUpgrade {
+  /**
+   * Sends `101` with these headers (`Connection` and `Upgrade` are added) and gives the bare connection, in which everything
+   * stands that the client sent after its request. The caller owns it from then on, and ends it. Called at most once.
+   */
+  accept(headers: readonly HeaderPair[]): Duplex;
 }
 
 /** Where the answer goes. */

@@ -1,24 +1,27 @@
 /**
  * THE WAY of a request, every stage in order. Read this first.
  *
- *   accept -> guard -> authenticate -> route -> read body -> sign -> forward -> observe
- *    400      403        401/403      400/404    408/413      403    AWS's own,   (never fails
- *    (in server/)        503                                         502/504       the request)
+ *   accept -> guard -> authenticate -> route -> read body -> prove -> authorize -> forward -> observe
+ *    400      403      401/403/429   400/404    408/413      401       403      AWS's own,  (never fails
+ *    (in server/)          503                                                   502/504     the request)
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
  * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
  */
 import { answerError } from './answer.ts';
 import { authenticate } from './auth/authenticate.ts';
+import type { FailureLimit } from './auth/failure-limit.ts';
 import { ProxyError, toProxyError } from './errors.ts';
 import { type ClientRequest, type ClientResponse, type Exchange, findHeader, openExchange } from './exchange.ts';
 import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
 import type { Store } from './store/store.ts';
+import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/authorization.ts';
+import { type BidirectionalForwarder, EVENT_STREAM_BODY, type SignedEventStream } from './upstream/bidirectional.ts';
 import { type Body, readBody } from './upstream/body.ts';
-import type { CredentialSource } from './upstream/credentials.ts';
-import type { Forwarder, SignedRequest } from './upstream/forward.ts';
+import type { AnswerWatcher, Forwarder, SignedRequest } from './upstream/forward.ts';
+import { areCredentialsRefused } from './upstream/credentials.ts';
 import { isVia, selectUpstreamHeaders } from './upstream/headers.ts';
-import { signRequest } from './upstream/sign.ts';
+import { checkUpgrade } from './upstream/websocket.ts';
 
 /** Everything the way needs, built by `cli/`. */
 export interface ProxyDependencies {
@@ -26,10 +29,12 @@ export interface ProxyDependencies {
   readonly masterKey: string | undefined;
   /** Opens keys at rest, for clients that sign with one. */
   readonly loadServerSecret: () => Buffer;
+  readonly failures: FailureLimit;
   readonly mountPath: string;
   readonly routing: RoutingConfig;
-  readonly credentials: CredentialSource;
+  readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
+  readonly bidirectional: BidirectionalForwarder;
   readonly maxBodySizeBytes: number;
   readonly uploadIdleTimeoutMs: number;
   /**
@@ -57,30 +62,38 @@ export function createProxy(
     try {
       refuseLoop(clientRequest, dependencies.viaName);
       const caller = await authenticate(clientRequest, dependencies);
-      if (!caller.needsBody) exchange.principal = caller.prove(undefined).principal;
+      let proof = caller.needsBody ? undefined : caller.prove(undefined);
+      exchange.principal = proof?.principal;
       const matched = route(clientRequest, dependencies);
       exchange.route = matched;
-      const body = await readBody(clientRequest, {
-        maxSizeBytes: dependencies.maxBodySizeBytes,
-        idleTimeoutMs: dependencies.uploadIdleTimeoutMs,
-      });
+      const isBidirectional = matched.streaming === 'bidirectional';
+      const body = isBidirectional ? EVENT_STREAM_BODY : await readWholeBody(clientRequest, dependencies);
       exchange.requestBytes = body.sizeBytes;
-      if (caller.needsBody) exchange.principal = caller.prove(body.sha256).principal;
+      proof ??= caller.prove(body.sha256);
+      exchange.principal = proof.principal;
       const settled = matched.needsBody ? settleRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
       exchange.route = settled;
-      const signedRequest = await sign(clientRequest, settled, body, dependencies);
-      await dependencies.forwarder.forward(signedRequest, clientResponse, clientRequest.signal, {
+      const signedRequest = await authorize(clientRequest, settled, body, dependencies);
+      const watcher: AnswerWatcher = {
         onStart: (status, headers) => {
           exchange.status = status;
           exchange.firstByteMs = elapsedMs();
           exchange.upstreamRequestId = findHeader(headers, 'x-amzn-requestid');
           if (areCredentialsRefused(status, findHeader(headers, 'x-amzn-errortype')))
-            dependencies.credentials.invalidate();
+            dependencies.authority.credentials.invalidate();
         },
         onBytes: (chunk) => {
           exchange.responseBytes += chunk.length;
         },
-      });
+        onClientBytes: (chunk) => {
+          exchange.requestBytes += chunk.length;
+        },
+      };
+      const { forwarder, bidirectional } = dependencies;
+      if (isBidirectional) {
+        await bidirectional.relay(signedRequest, clientRequest, clientResponse, watcher, proof.checkFrame);
+      }
+      if (!isBidirectional) await forwarder.forward(signedRequest, clientResponse, clientRequest.signal, watcher);
     } catch (thrown) {
       const error = toProxyError(thrown);
       exchange.error = error;
@@ -93,36 +106,39 @@ export function createProxy(
   };
 }
 
-function route({ method, rawTarget, headers }: ClientRequest, { mountPath, routing }: ProxyDependencies): Route {
+function route(clientRequest: ClientRequest, { mountPath, routing }: ProxyDependencies): Route {
+  const { method, rawTarget, headers, upgrade } = clientRequest;
   const matched = findRoute({ method, rawTarget, headers, mountPath, config: routing });
-  if (matched.streaming === 'none' || matched.streaming === 'response') return matched;
-  throw new ProxyError(
-    'ERR_NOT_SUPPORTED',
-    `The proxy does not carry ${matched.streaming} streams yet (${matched.operation}).`,
-  );
+  checkUpgrade(upgrade !== undefined, matched.streaming === 'websocket');
+  return matched;
+}
+
+function readWholeBody(clientRequest: ClientRequest, limits: ProxyDependencies): Promise<Body> {
+  return readBody(clientRequest, { maxSizeBytes: limits.maxBodySizeBytes, idleTimeoutMs: limits.uploadIdleTimeoutMs });
 }
 
 /** The last touch: nothing edits the request after this. */
-async function sign(
-  clientRequest: ClientRequest,
+async function authorize(
+  { method, headers, upgrade }: ClientRequest,
   matched: Route,
   body: Body,
-  { credentials, viaName, nowMs }: ProxyDependencies,
-): Promise<SignedRequest> {
-  const headers = await signRequest({
-    method: clientRequest.method,
-    host: matched.host,
-    rawPath: matched.upstreamPath,
-    rawQuery: matched.rawQuery,
-    headers: selectUpstreamHeaders(clientRequest.headers, viaName),
-    bodySha256: body.sha256,
-    credentials: await credentials.get(),
-    region: matched.region,
-    signingName: matched.signingName,
-    signingDate: new Date(nowMs()),
-  });
-  const target = matched.rawQuery === undefined ? matched.upstreamPath : `${matched.upstreamPath}?${matched.rawQuery}`;
-  return { method: clientRequest.method, origin: matched.origin, target, headers, body };
+  { authority, viaName, nowMs }: ProxyDependencies,
+): Promise<SignedRequest & SignedEventStream> {
+  const { host, region, signingName, operation, bearerKeys, rawQuery, upstreamPath, origin } = matched;
+  const signed = await authorizeRequest(
+    {
+      ...{ method, host, rawPath: upstreamPath, rawQuery, region, signingName, operation, bearerKeys },
+      headers: selectUpstreamHeaders(headers, { viaName, keepsTarget: matched.keepsTarget }),
+      bodySha256: body.sha256,
+      oauthAuthorization: matched.takesOauth ? findOauthToken(headers) : undefined,
+      signingDate: new Date(nowMs()),
+    },
+    authority,
+  );
+  const target = rawQuery === undefined ? upstreamPath : `${upstreamPath}?${rawQuery}`;
+  const { credentials } = signed;
+  const signedWith = credentials === undefined ? undefined : { credentials, region, signingName };
+  return { method, origin, target, headers: signed.headers, body, upgrade, signedWith };
 }
 
 function refuseLoop({ headers }: ClientRequest, viaName: string | undefined): void {
@@ -130,10 +146,4 @@ function refuseLoop({ headers }: ClientRequest, viaName: string | undefined): vo
   throw new ProxyError('ERR_LOOP', 'The proxy received its own request: its upstream is itself.', {
     hint: 'Correct --endpoint-url; it must not lead back to the proxy.',
   });
-}
-
-/** AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials. */
-function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
-  if (status !== 400 && status !== 401 && status !== 403) return false;
-  return /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature)/.test(errorType ?? '');
 }

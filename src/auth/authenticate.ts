@@ -9,7 +9,10 @@ import type { ClientRequest, Principal } from '../exchange.ts';
 import { isLoopbackAddress } from '../loopback.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { findCredential } from './credential.ts';
-import { findSignature, type FrameChainStart, revokedKey } from './signature.ts';
+import { createFrameCheck } from './frame-check.ts';
+import { findSignature, revokedKey } from './signature.ts';
+import type { FailureLimit } from './failure-limit.ts';
+import type { Frame } from '../metering/frames.ts';
 import { hashKey, looksLikeKey, maskKey } from './virtual-key.ts';
 
 export interface AuthenticatorOptions {
@@ -17,6 +20,7 @@ export interface AuthenticatorOptions {
   readonly masterKey: string | undefined;
   /** Opens keys at rest, for clients that sign. */
   readonly loadServerSecret: () => Buffer;
+  readonly failures: FailureLimit;
   readonly nowMs: () => number;
 }
 
@@ -33,16 +37,37 @@ export interface Caller {
 
 export interface ProvenCaller {
   readonly principal: Principal;
-  /** Set where the client signs the frames of its event stream, one after the other. */
-  readonly frameChain: FrameChainStart | undefined;
+  /** Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
+  readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
 /**
  * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else.
  * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
- * ERR_BAD_REQUEST (a malformed signature) or ERR_STORE_UNAVAILABLE.
+ * ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
 export async function authenticate(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
+  const { failures } = options;
+  const { peerAddress } = clientRequest;
+  failures.check(peerAddress);
+  try {
+    const caller = await findCaller(clientRequest, options);
+    return {
+      needsBody: caller.needsBody,
+      prove: (bodySha256) => {
+        try {
+          return caller.prove(bodySha256);
+        } catch (error) {
+          throw failures.note(error, peerAddress);
+        }
+      },
+    };
+  } catch (error) {
+    throw failures.note(error, peerAddress);
+  }
+}
+
+async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
   if (options.masterKey === undefined && !(await options.store.hasAnyKey())) {
     return proven(admitAnyone(clientRequest));
   }
@@ -61,7 +86,8 @@ export async function authenticate(clientRequest: ClientRequest, options: Authen
     needsBody,
     prove: (bodySha256) => {
       const frameChain = signature.prove(bodySha256);
-      return { principal: usePrincipal(row, options), frameChain };
+      const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
+      return { principal: usePrincipal(row, options), checkFrame };
     },
   };
 }
@@ -69,12 +95,15 @@ export async function authenticate(clientRequest: ClientRequest, options: Authen
 /** Compares in constant time, whatever the lengths. */
 export function isMasterKey(token: string, masterKey: string | undefined): boolean {
   if (masterKey === undefined) return false;
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(token), digest(masterKey));
+  return timingSafeEqual(sha256(token), sha256(masterKey));
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 function proven(principal: Principal): Caller {
-  return { needsBody: false, prove: () => ({ principal, frameChain: undefined }) };
+  return { needsBody: false, prove: () => ({ principal, checkFrame: undefined }) };
 }
 
 function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions): Principal {

@@ -6,6 +6,8 @@ import type { Store } from '../store/store.ts';
 import { generateVirtualKey, hashKey, sealKey, type VirtualKey } from './virtual-key.ts';
 
 const MAX_ALIAS_LENGTH = 100;
+/** Nothing invisible at either end, and nothing that could forge a line of a log or a table. */
+const ALIAS_SHAPE = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._@/+:-]*[\p{L}\p{N}\p{M}._@/+:-])?$/u;
 
 export interface MintOptions {
   readonly store: Store;
@@ -42,14 +44,11 @@ export async function mintKey({ store, serverSecret, alias, nowMs, randomBytes }
 
 /** A name for a key that cannot be taken for a key or an id. Throws `code` naming `field`. */
 export function parseAlias(value: unknown, field: string, code: 'ERR_BAD_REQUEST' | 'ERR_BAD_OPTION'): string {
-  const fits =
-    typeof value === 'string' && value.length <= MAX_ALIAS_LENGTH && /^[\p{L}\p{N}][\p{L}\p{N} ._@/+:-]*$/u.test(value);
+  const fits = typeof value === 'string' && value.length <= MAX_ALIAS_LENGTH && ALIAS_SHAPE.test(value);
   if (fits && !value.startsWith('sk-') && !value.startsWith('vk_')) return value;
   throw new ProxyError(
     code,
     `${field} must be a name of up to ${MAX_ALIAS_LENGTH} characters: letters, digits, spaces and ._@/+:-`,
-    {
-      hint: 'It must begin with a letter or digit, and not with sk- or vk_.',
-    },
+    { hint: 'It must begin with a letter or digit, not with sk- or vk_, and not end in a space.' },
   );
 }

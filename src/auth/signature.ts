@@ -115,7 +115,11 @@ function unknownAccessKeyId(accessKeyId: string): ProxyError {
 }
 
 function sealedUnderAnotherSecret(): ProxyError {
-  return new ProxyError('ERR_SECRET_MISSING', 'The proxy cannot open this key: it was sealed under another server secret.', {
-    hint: 'Restore the .secret file beside the key database (or BEDROCK_PROXY_SALT_KEY); as a Bearer token the key still works.',
-  });
+  return new ProxyError(
+    'ERR_SECRET_MISSING',
+    'The proxy cannot open this key: it was sealed under another server secret.',
+    {
+      hint: 'Restore the .secret file beside the key database (or BEDROCK_PROXY_SALT_KEY); as a Bearer token the key still works.',
+    },
+  );
 }

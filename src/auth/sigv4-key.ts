@@ -3,7 +3,7 @@
  * that a request with `STREAMING-AWS4-HMAC-SHA256-EVENTS` starts. Pure; `node:crypto` only. What comes out of here is as
  * secret as the key that went in, apart from signatures.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 
 /** The only algorithm verified here. */
 export const SIGV4_ALGORITHM = 'AWS4-HMAC-SHA256';
@@ -94,5 +94,7 @@ function encodeDateHeader(dateMs: number): Buffer {
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text, 'latin1').digest();
+  // A KeyObject, because Node 24 takes five times as long with a Buffer.
+  const secret = typeof key === 'string' ? key : createSecretKey(key);
+  return createHmac('sha256', secret).update(text, 'latin1').digest();
 }

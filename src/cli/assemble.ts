@@ -7,9 +7,12 @@ import { createFrontDoor, createHealth } from '../admin/health.ts';
 import { createKeyApi } from '../admin/key-api.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
 import { type Exchange, openExchange } from '../exchange.ts';
+import { readApiKey } from '../upstream/api-key.ts';
+import { createFailureLimit } from '../auth/failure-limit.ts';
 import { createProxy } from '../proxy.ts';
 import { type RunningServer, startServer } from '../server/server.ts';
 import type { Store } from '../store/store.ts';
+import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import { findServerSecret } from './key.ts';
@@ -28,7 +31,7 @@ export interface Surroundings {
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
 export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
   const { config, store, credentials, forwarder, version, observe, defaultRegion } = surroundings;
-  const { masterKey, endpointUrls } = config;
+  const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
   let serverSecret: Buffer | undefined;
   const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
   const proxy = createProxy({
@@ -36,9 +39,16 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     masterKey,
     loadServerSecret,
     mountPath: MOUNT_PATH,
-    routing: { defaultRegion, openaiUpstream: 'runtime', fips: false, dualstack: false, endpointUrls },
-    credentials,
+    failures: createFailureLimit(Date.now),
+    routing: { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls },
+    authority: { credentials, apiKey: config.apiKey === undefined ? undefined : readApiKey(config.apiKey) },
     forwarder,
+    bidirectional: createBidirectionalForwarder({
+      connectTimeoutMs: config.connectTimeoutMs,
+      idleTimeoutMs: config.idleTimeoutMs,
+      isOffline: config.offline,
+      nowMs: Date.now,
+    }),
     maxBodySizeBytes: config.maxBodySizeBytes,
     uploadIdleTimeoutMs: config.uploadIdleTimeoutMs,
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,

@@ -2,8 +2,9 @@
  * The table of commands. Imports what a command needs only when it runs: `--help` and `--version` are instant.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { type Flags, OPTIONS } from '../config.ts';
+import { type Flags, OPTIONS } from '../options.ts';
 import { ProxyError, toProxyError } from '../errors.ts';
+import { addOnboarding } from './onboarding.ts';
 import { EXIT_MISUSE, exitCodeOf, printError } from './print.ts';
 import { readVersion } from './version.ts';
 
@@ -26,6 +27,9 @@ Examples:
   $ bedrock-proxy start --offline                 try it without an AWS account
   $ bedrock-proxy start --profile dev             sign with that profile
   $ bedrock-proxy key generate --alias alice      make a virtual key
+  $ eval "$(bedrock-proxy env)"                   point this shell's AWS clients at it
+  $ bedrock-proxy exec --for claude-code -- claude
+  $ bedrock-proxy doctor                          what is wrong, and what to do
 `;
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 used wrongly (bad option, port in use, database unreadable),
@@ -61,6 +65,7 @@ function buildProgram(): Command {
   forEachCommand(program);
   addStart(program);
   addKey(program);
+  addOnboarding(program, { addOption, forEachCommand });
   return program;
 }
 
@@ -99,19 +104,15 @@ function addKey(program: Command): void {
     .description('make, list and revoke virtual keys')
     .addHelpText('before', KEY_EXAMPLES.trimStart());
   forEachCommand(key);
-  const json = (command: Command): Command =>
-    command
-      .option(OPTIONS.db.flag, `${OPTIONS.db.description} (env: ${OPTIONS.db.env.join(', ')})`)
-      .option('--json', 'print JSON');
-  const generate = json(key.command('generate'))
+  const generate = addKeyOptions(key.command('generate'))
     .description('make a key and print it, once')
     .option('--alias <name>', 'a name for people')
     .option('-q, --quiet', 'print the key and nothing else')
     .action(async (flags: Flags) => (await import('./key.ts')).generateKey(flags));
-  const list = json(key.command('list'))
+  const list = addKeyOptions(key.command('list'))
     .description('list all keys, revoked ones too')
     .action(async (flags: Flags) => (await import('./key.ts')).listKeys(flags));
-  const revoke = json(key.command('revoke'))
+  const revoke = addKeyOptions(key.command('revoke'))
     .description('end a key; a running server refuses it from the next request on')
     .argument('<key>', 'id, alias, or the key itself (- reads it from standard input)')
     .action(async (name: string, flags: Flags) => (await import('./key.ts')).revokeKey(name, flags));
@@ -119,6 +120,12 @@ function addKey(program: Command): void {
     forEachCommand(command);
     command.addHelpText('before', KEY_EXAMPLES.trimStart());
   }
+}
+
+function addKeyOptions(command: Command): Command {
+  return command
+    .option(OPTIONS.db.flag, `${OPTIONS.db.description} (env: ${OPTIONS.db.env.join(', ')})`)
+    .option('--json', 'print JSON');
 }
 
 /** Errors of usage leave through `run`, in the same two lines as all others. */

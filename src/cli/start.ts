@@ -2,13 +2,15 @@
  * `start`: builds every part, hands them to each other, and stays until a signal ends it.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Config, type Flags, MOUNT_PATH, readConfig } from '../config.ts';
+import { type Config, MOUNT_PATH, readConfig } from '../config.ts';
+import type { Flags } from '../options.ts';
 import { ProxyError, toProxyError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { isLoopbackName } from '../loopback.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../observe/access-log.ts';
 import type { RunningServer } from '../server/server.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
 import {
   createCredentialSource,
   type CredentialSource,
@@ -18,12 +20,17 @@ import {
 import { createForwarder } from '../upstream/forward.ts';
 import { assembleServer } from './assemble.ts';
 import { type BannerFacts, describeCredentials, formatBanner } from './banner.ts';
+import { revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
+import { LEASH_VARIABLE } from './exec-server.ts';
 import { createLineWriter } from './line-writer.ts';
+import { readNetworkOptions } from './network.ts';
 import { colorsFor, printError, printTalk } from './print.ts';
 import { readVersion } from './version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_PATIENCE_MS = 200;
+/** How often a running server looks for keys of `exec` whose command was killed. */
+const STALE_KEYS_INTERVAL_MS = 30_000;
 /** Where the offline Bedrock needs a region and nobody names one. */
 const OFFLINE_REGION = { name: 'us-east-1', origin: 'offline' };
 
@@ -31,10 +38,27 @@ const OFFLINE_REGION = { name: 'us-east-1', origin: 'offline' };
 export async function start(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const store = await openSqliteStore(config.databasePath);
-  const hasKeys = await store.hasAnyKey();
-  refuseOpenNetwork(config, hasKeys);
-  const region = await findRegion(config);
-  const upstream = await openUpstream(config, region?.name);
+  try {
+    const hasKeys = await store.hasAnyKey();
+    refuseOpenNetwork(config, hasKeys);
+    const region = await findRegion(config);
+    const upstream = await openUpstream(config, region?.name);
+    // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
+    await serve({ config, store, hasKeys, region, upstream }).finally(() => upstream.close());
+  } finally {
+    await store.close();
+  }
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly store: Store;
+  readonly hasKeys: boolean;
+  readonly region: BannerFacts['region'];
+  readonly upstream: Upstream;
+}
+
+async function serve({ config, store, hasKeys, region, upstream }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await assembleServer({
@@ -50,33 +74,49 @@ export async function start(flags: Flags): Promise<void> {
     },
   });
   surviveFaults();
+  const sweeping = sweepStaleKeys(store);
+  if (isLeashed()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { host, databasePath } = config;
   const facts = { version, host, port: server.port, mountPath: MOUNT_PATH, region, access, databasePath } as const;
   await greet(config, { ...facts, upstream: describeUpstream(config) }, upstream.credentials);
   await untilSignalled(server, config);
+  clearInterval(sweeping);
   lines.flush();
-  await Promise.all([upstream.close(), store.close()]);
+}
+
+/** Now and from time to time: a key of `exec` does not outlive its command by long, even where that was killed. */
+function sweepStaleKeys(store: Store): NodeJS.Timeout {
+  const sweep = (): void => {
+    // A busy database is asked again in the next round.
+    revokeStaleKeys(store, thisProcessSpace(), Date.now()).catch(() => {});
+  };
+  sweep();
+  return setInterval(sweep, STALE_KEYS_INTERVAL_MS).unref();
 }
 
 /** The last net: a fault that escaped every stage is told, and everybody else's requests go on. */
 function surviveFaults(): void {
+  // A terminal that was closed: without this, telling of the failed write would fail, and be told, for ever.
+  process.stderr.on('error', () => {});
   process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
 }
 
-interface Upstream {
+/** What signs and sends: AWS, or the offline Bedrock in this process. */
+export interface Upstream {
   readonly credentials: CredentialSource;
   readonly forwarder: ReturnType<typeof createForwarder>;
   close(): Promise<void>;
 }
 
-async function openUpstream(config: Config, region: string | undefined): Promise<Upstream> {
+/** Connects nothing yet. The caller closes it. */
+export async function openUpstream(config: Config, region: string | undefined): Promise<Upstream> {
   const timeouts = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
   if (!config.offline) {
     const { profile } = config;
     const load = (): ReturnType<typeof loadFromChain> =>
       loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
-    const forwarder = createForwarder(timeouts);
+    const forwarder = createForwarder({ ...timeouts, network: readNetworkOptions(config.network) });
     return {
       credentials: createCredentialSource({ profile, nowMs: Date.now, load }),
       forwarder,
@@ -98,7 +138,10 @@ async function openUpstream(config: Config, region: string | undefined): Promise
   };
 }
 
-async function findRegion(config: Config): Promise<{ readonly name: string; readonly origin: string } | undefined> {
+/** The region for requests that name none: from flag or environment, the offline Bedrock's, or the profile's. */
+export async function findRegion(
+  config: Config,
+): Promise<{ readonly name: string; readonly origin: string } | undefined> {
   if (config.region !== undefined) return config.region;
   if (config.offline) return OFFLINE_REGION;
   const name = await loadProfileRegion(config.profile);
@@ -152,14 +195,25 @@ function stdoutPaint(): Paint {
   return { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
 }
 
+/** `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too. */
+function isLeashed(): boolean {
+  return process.env[LEASH_VARIABLE] !== undefined && process.send !== undefined;
+}
+
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
 async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }: Config): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    if (!isLeashed()) return;
+    process.once('disconnect', resolve);
+    if (!process.connected) resolve();
   });
-  const exitNow = (signal: NodeJS.Signals): void => process.exit(signal === 'SIGINT' ? 130 : 143);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, exitNow);
   if (!quiet) printTalk(`Ending; running requests have ${shutdownGraceMs / 1000} s. Once more to end at once.`);
   const cutOff = await server.drain(shutdownGraceMs);
   if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
+}
+
+function exitNow(signal: NodeJS.Signals): void {
+  process.exit(signal === 'SIGINT' ? 130 : 143);
 }

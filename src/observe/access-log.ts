@@ -13,10 +13,13 @@ export interface Paint {
   strong(text: string): string;
 }
 
+/** Controls, format characters (direction overrides, zero-width ones), lone surrogates and line separators of Unicode. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
 /** The line of one finished exchange as a JSON object; fields that are unknown are null, never 0 or absent. */
 export function formatJsonLine(exchange: Exchange): string {
   const { route, principal, error } = exchange;
-  return JSON.stringify({
+  const line = JSON.stringify({
     time: new Date(exchange.startedAtMs).toISOString(),
     id: exchange.id,
     key: principal?.label ?? null,
@@ -37,6 +40,8 @@ export function formatJsonLine(exchange: Exchange): string {
     request_bytes: exchange.requestBytes,
     response_bytes: exchange.responseBytes,
   });
+  // JSON lets most of these stand, but a terminal that shows the log would act on them.
+  return line.replaceAll(UNPRINTABLE, escapeUnits);
 }
 
 /** The same for people: time, key, operation, model, region, status, first byte, total, bytes in and out. */
@@ -72,8 +77,15 @@ function describeError({ error }: Exchange): string {
 
 /** What a client chose must not move the cursor or forge a line. */
 function printable(text: string): string {
-  const clean = text.replaceAll(/[^\x20-\x7e\u2026]/g, '?');
+  const clean = text.replaceAll(UNPRINTABLE, '?');
   return clean.length <= 200 ? clean : `${clean.slice(0, 199)}…`;
+}
+
+function escapeUnits(text: string): string {
+  return text
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }
 
 function pad(text: string, width: number): string {

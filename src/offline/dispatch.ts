@@ -6,6 +6,7 @@ import { findHeader, type HeaderPair } from '../exchange.ts';
 import { OPERATIONS, SERVICES, type Operation, type Service } from '../routing/catalog.ts';
 import { matchOperations } from '../routing/matcher.ts';
 import { findPartition } from '../routing/region.ts';
+import { invokeAgentRuntime } from './agentcore.ts';
 import { invokeAgent, retrieve, retrieveAndGenerate } from './agents.ts';
 import { getFoundationModel, getInferenceProfile, listFoundationModels, listInferenceProfiles } from './control.ts';
 import { converse, converseStream } from './converse.ts';
@@ -14,6 +15,7 @@ import { applyFault } from './faults.ts';
 import { applyGuardrail } from './guardrail.ts';
 import { invokeModel, invokeModelStream } from './invoke-model.ts';
 import { findModel } from './models.ts';
+import { completeChat, listOpenAiModels } from './openai-chat.ts';
 import { awsError, type Handler, type Reply } from './reply.ts';
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
@@ -21,15 +23,20 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   'bedrock.GetInferenceProfile': getInferenceProfile,
   'bedrock.ListFoundationModels': listFoundationModels,
   'bedrock.ListInferenceProfiles': listInferenceProfiles,
+  'bedrock-mantle.ChatCompletions': completeChat,
+  'bedrock-mantle.ListModels': listOpenAiModels,
   'bedrock-runtime.ApplyGuardrail': applyGuardrail,
+  'bedrock-runtime.ChatCompletions': completeChat,
   'bedrock-runtime.Converse': converse,
   'bedrock-runtime.ConverseStream': converseStream,
   'bedrock-runtime.CountTokens': countTokensOfCall,
   'bedrock-runtime.InvokeModel': invokeModel,
   'bedrock-runtime.InvokeModelWithResponseStream': invokeModelStream,
+  'bedrock-runtime.ListModels': listOpenAiModels,
   'bedrock-agent-runtime.InvokeAgent': invokeAgent,
   'bedrock-agent-runtime.Retrieve': retrieve,
   'bedrock-agent-runtime.RetrieveAndGenerate': retrieveAndGenerate,
+  'bedrock-agentcore.InvokeAgentRuntime': invokeAgentRuntime,
 };
 
 /** What the offline Bedrock plays for a host. */

@@ -46,14 +46,16 @@ function findProblem(body: JsonObject): string | undefined {
   const messages = asObjects(body['messages']);
   if (messages.length === 0) return 'messages: at least one message is required';
   for (const [index, { role, content }] of messages.entries()) {
-    if (role !== 'user' && role !== 'assistant') return `messages.${index}.role: must be user or assistant`;
+    // Newer models take system messages within the conversation; Claude Code sends some.
+    const isKnown = role === 'user' || role === 'assistant' || (role === 'system' && index > 0);
+    if (!isKnown) return `messages.${index}.role: must be user or assistant`;
     if (typeof content !== 'string' && !Array.isArray(content)) return `messages.${index}.content: Field required`;
     if (content.length === 0) return `messages.${index}: the content must not be empty`;
   }
   if (messages[0]?.['role'] !== 'user') return 'messages: the first message must use the user role';
   const choice = asObject(body['tool_choice']);
-  const isKnown = asObjects(body['tools']).some((tool) => tool['name'] === choice['name']);
-  if (choice['type'] === 'tool' && !isKnown) return `tool_choice: the tool ${asText(choice['name'])} is not in tools`;
+  const isOffered = asObjects(body['tools']).some((tool) => tool['name'] === choice['name']);
+  if (choice['type'] === 'tool' && !isOffered) return `tool_choice: the tool ${asText(choice['name'])} is not in tools`;
   return undefined;
 }
 
@@ -63,7 +65,8 @@ function readTurn(body: JsonObject, modelId: string): Turn {
   const results = blocks.filter((block) => block['type'] === 'tool_result');
   return {
     modelId,
-    userText: typeof last?.['content'] === 'string' ? last['content'] : textOf(blocks),
+    // Clients put reminders of their own before what the user wrote, and those name tools that nobody asks for.
+    userText: typeof last?.['content'] === 'string' ? last['content'] : lastTextOf(blocks),
     toolResults: results.map(({ content }) => (typeof content === 'string' ? content : textOf(asObjects(content)))),
     inputTokens: countAnthropicTokens(body),
     maxTokens: asCount(body['max_tokens'], 1, 1),
@@ -122,6 +125,10 @@ function textOf(blocks: readonly JsonObject[]): string {
     .filter((block) => block['type'] === 'text')
     .map((block) => asText(block['text']))
     .join('\n');
+}
+
+function lastTextOf(blocks: readonly JsonObject[]): string {
+  return asText(blocks.findLast((block) => block['type'] === 'text')?.['text']);
 }
 
 function countContent(content: unknown): number {

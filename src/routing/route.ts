@@ -55,6 +55,10 @@ export interface Route extends RouteFacts {
   readonly streaming: Streaming;
   /** Whether AWS accepts Bedrock API keys (bearer) for this; with one as upstream credential all else fails. */
   readonly bearerKeys: boolean;
+  /** Whether AWS may accept an OAuth token of the caller instead of a signature: AgentCore runtimes and gateways. */
+  readonly takesOauth: boolean;
+  /** Whether `X-Amz-Target` names the operation. */
+  readonly keepsTarget: boolean;
   /** `https://host[:port]`. */
   readonly origin: string;
   /** `Host` as it is sent and signed. */
@@ -129,6 +133,8 @@ function buildRoute(destination: Destination, facts: Facts): Route {
     modelId: findModelId(service, path),
     streaming,
     bearerKeys: service.bearerKeys && takesApiKeys(operation, path),
+    takesOauth: takesOauth(service, path),
+    keepsTarget: service.targetPrefix !== undefined,
     origin,
     host,
     upstreamPath: pathPrefix + path,
@@ -147,6 +153,10 @@ function buildRoute(destination: Destination, facts: Facts): Route {
 /** The exceptions within services that take API keys: the bidirectional stream, and Managed Agents on mantle. */
 function takesApiKeys(operation: Operation | undefined, path: string): boolean {
   return operation?.stream !== 'both' && !path.startsWith('/openai/v1/agents/');
+}
+
+function takesOauth({ id }: Service, path: string): boolean {
+  return id === 'agentcore-gateway' || (id === 'bedrock-agentcore' && /^\/(?:runtimes|browser-streams)\//.test(path));
 }
 
 function isReadOnly(operation: Operation | undefined, method: string, streaming: Streaming): boolean {

@@ -4,9 +4,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../exchange.ts';
+import { breakConnection } from '../reset.ts';
 
 /** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the answer. */
 const LINGER_MS = 2_000;
+
+/**
+ * A reason phrase that Node can send and that is not empty. Bytes outside ASCII have been decoded on their way here and
+ * could not leave as they came; clients ignore the phrase anyway (RFC 9112, section 4).
+ */
+const REASON_PHRASE = /^[\t\x20-\x7e]+$/;
 
 /** Wraps Node's pair. `signal` fires when the connection closes before the answer is complete. */
 export function adaptHttp1(request: IncomingMessage, response: ServerResponse): [ClientRequest, ClientResponse] {
@@ -25,6 +32,7 @@ export function adaptHttp1(request: IncomingMessage, response: ServerResponse): 
     httpVersion: request.httpVersion === '1.0' ? '1.0' : '1.1',
     peerAddress: request.socket.remoteAddress ?? '',
     openBody: () => openBody(request, response, headers),
+    upgrade: undefined,
     signal: aborter.signal,
   };
   return [clientRequest, new Http1Response(request, response)];
@@ -51,8 +59,10 @@ class Http1Response implements ClientResponse {
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
     const response = this.#response;
     response.sendDate = findHeader(headers, 'date') === undefined;
+    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no doubt.
+    if (this.#request.headers.expect !== undefined && !this.#request.complete) response.shouldKeepAlive = false;
     const flat = headers.flat();
-    if (reasonPhrase === undefined || reasonPhrase === '') response.writeHead(status, flat);
+    if (reasonPhrase === undefined || !REASON_PHRASE.test(reasonPhrase)) response.writeHead(status, flat);
     else response.writeHead(status, reasonPhrase, flat);
     // Headers wait for the first bytes of the body (one packet), but not longer than this turn of the loop.
     setImmediate(() => {
@@ -62,10 +72,7 @@ class Http1Response implements ClientResponse {
   }
 
   breakOff(): void {
-    const { socket } = this.#request;
-    // RST and not FIN: to a client that reads until the connection closes, a FIN would be a clean end.
-    if (socket.destroyed) return;
-    socket.resetAndDestroy();
+    breakConnection(this.#request.socket);
   }
 
   /** Node reads an unwanted body to its end before the connection is used again; we give it a limited time. */
@@ -78,7 +85,8 @@ class Http1Response implements ClientResponse {
   }
 }
 
-function pairUp(flat: readonly string[]): HeaderPair[] {
+/** Node's flat list of names and values, in pairs. */
+export function pairUp(flat: readonly string[]): HeaderPair[] {
   const pairs: HeaderPair[] = [];
   for (let index = 0; index + 1 < flat.length; index += 2) pairs.push([flat[index] ?? '', flat[index + 1] ?? '']);
   return pairs;

@@ -9,8 +9,12 @@ import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
 export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {
   const aborter = new AbortController();
   stream.on('close', () => {
-    if (!stream.writableFinished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) aborter.abort();
+    // A session that ends in order closes its streams without an error code, but as `aborted` where we had more to say.
+    const isWhole = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    if (!isWhole) aborter.abort();
   });
+  // Opened and reset in one breath: nobody waits for this answer.
+  if (stream.destroyed || stream.closed) aborter.abort();
   const { pseudo, headers } = splitPseudoHeaders(rawHeaders);
   const clientRequest: ClientRequest = {
     method: pseudo.get(':method') ?? '',
@@ -25,6 +29,8 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
       }
       return stream;
     },
+    // RFC 8441 is switched off in the listener, so nobody can ask.
+    upgrade: undefined,
     signal: aborter.signal,
   };
   return [clientRequest, new Http2Response(stream)];
@@ -43,7 +49,14 @@ class Http2Response implements ClientResponse {
 
   start(status: number, headers: readonly HeaderPair[]): Writable {
     const stream = this.#stream;
-    stream.respond({ ':status': status, ...collect(headers) });
+    const collected = collect(headers);
+    try {
+      stream.respond({ ':status': status, ...collected });
+    } catch (error) {
+      // Node refuses repeats of some headers that HTTP/1.1 lets pass. An answer that is paid for must not be lost over that.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE')) throw error;
+      stream.respond({ ':status': status, ...keepFirstValues(collected) });
+    }
     return stream;
   }
 
@@ -56,7 +69,8 @@ class Http2Response implements ClientResponse {
   }
 
   breakOff(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // `close` would end the stream in order first, and only then reset what the client already takes for whole.
+    this.#stream.destroy(new Error('broken off'));
   }
 }
 
@@ -70,6 +84,14 @@ function splitPseudoHeaders(rawHeaders: readonly string[]): { pseudo: Map<string
     else headers.push([name, value]);
   }
   return { pseudo, headers };
+}
+
+/** One value per header, the first that came; only `set-cookie` stays a list, because its values cannot stand for each other. */
+function keepFirstValues(collected: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const entries = Object.entries(collected);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, Array.isArray(value) && name !== 'set-cookie' ? value[0] : value]),
+  );
 }
 
 /** Node takes an object: names in lower case (RFC 9113, section 8.2), repeats as a list. */

@@ -50,10 +50,12 @@ function isOurName(name: string, rules: GuardRules): boolean {
 }
 
 function guardOrigin({ headers, authority }: ClientRequest, rules: GuardRules): void {
+  let isVouchedFor = false;
   for (const [name, value] of headers) {
     if (name.toLowerCase() !== 'origin') continue;
     const origin = value.toLowerCase();
-    if (origin === `http://${authority?.toLowerCase()}` || rules.allowedOrigins.includes(origin)) continue;
+    isVouchedFor = isOwnOrigin(origin, authority) || rules.allowedOrigins.includes(origin);
+    if (isVouchedFor) continue;
     throw new ProxyError(
       'ERR_ORIGIN_REFUSED',
       "Web pages may not call the proxy: they would spend its owner's money.",
@@ -63,10 +65,16 @@ function guardOrigin({ headers, authority }: ClientRequest, rules: GuardRules): 
     );
   }
   const site = findHeader(headers, 'sec-fetch-site')?.toLowerCase();
-  if (site !== 'cross-site' || rules.allowedOrigins.length > 0) return;
+  // Images, links and forms of any page come without an Origin: an allowed origin does not speak for them.
+  if (site !== 'cross-site' || isVouchedFor) return;
   throw new ProxyError('ERR_ORIGIN_REFUSED', 'The request was made by a page of another web site.', {
     hint: 'If that page may, start the proxy with --allowed-origin and its origin.',
   });
+}
+
+function isOwnOrigin(origin: string, authority: string | undefined): boolean {
+  const own = authority?.toLowerCase();
+  return own !== undefined && (origin === `http://${own}` || origin === `https://${own}`);
 }
 
 /** The name in `name`, `name:port` or `[v6]:port`, lower-case and without brackets; undefined where it is none of these. */

@@ -1,6 +1,6 @@
 /**
- * One port for HTTP/1.1 and cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3): the first bytes of a connection
- * decide. The AWS SDK for JavaScript opens http:// endpoints of bedrock-runtime with the HTTP/2 preface and never falls back.
+ * One port for HTTP/1.1, cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3) and, where a certificate is given, both
+ * over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of bedrock-runtime with the HTTP/2 preface and never falls back.
  * First stage of the way. Knows sockets and protocol servers; what a request means is not decided here.
  */
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -11,12 +11,17 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { breakConnection } from '../reset.ts';
+import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
+import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
 
 /** First bytes of a client that speaks HTTP/2 (RFC 9113, section 3.4), as far as they differ from any HTTP/1.1 request. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0');
 
 /** A request head has to be complete within this time, the choice of protocol included. */
 const HEADERS_TIMEOUT_MS = 60_000;
+/** How often Node looks for request heads that are late. */
+const TIMEOUT_CHECK_MS = 10_000;
 /** Longer than the pools of SDKs keep a connection (Go 90 s, Java 60 s), so that it is they who close it. */
 const KEEP_ALIVE_TIMEOUT_MS = 600_000;
 const MAX_HEADER_BYTES = 64 * 1024;
@@ -27,6 +32,8 @@ const HTTP2_MAX_STREAMS = 1_000;
 export interface ListenerHandlers {
   onHttp1(request: IncomingMessage, response: ServerResponse): void;
   onHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[], endOfStream: boolean): void;
+  /** A request for a WebSocket, and the connection without its HTTP parser; `head` came together with the request. */
+  onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Bytes that are no HTTP/1.1 request; the handler answers and destroys. */
   onMalformed(error: NodeJS.ErrnoException, socket: Socket): void;
 }
@@ -42,24 +49,35 @@ export interface Listener {
 }
 
 /** Builds the servers; `http1.listen` opens the port. */
-export function createListener(handlers: ListenerHandlers): Listener {
+export function createListener(
+  handlers: ListenerHandlers,
+  headersTimeoutMs = HEADERS_TIMEOUT_MS,
+  tls?: TlsKeyPair,
+): Listener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
-  const http1 = buildHttp1(handlers);
+  const http1 = buildHttp1(handlers, headersTimeoutMs);
   const http2 = buildHttp2(handlers, sessions);
   const [acceptHttp1] = http1.listeners('connection') as ((socket: Socket) => void)[];
   http1.removeAllListeners('connection');
+  const accept = (socket: Socket, isHttp2: boolean): void => {
+    if (isHttp2) {
+      // The http server's sockets stay half open; a session would not notice that its client has left.
+      socket.on('end', () => socket.destroy());
+      // The session drains what is buffered by itself; resuming here would lose the preface.
+      http2.emit('connection', socket);
+    } else {
+      acceptHttp1?.call(http1, socket);
+      socket.resume();
+    }
+  };
+  const decrypt = tls === undefined ? undefined : createTlsFront(tls, accept);
   http1.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    chooseProtocol(socket, (isHttp2) => {
-      if (isHttp2) {
-        // The session drains what is buffered by itself; resuming here would lose the preface.
-        http2.emit('connection', socket);
-      } else {
-        acceptHttp1?.call(http1, socket);
-        socket.resume();
-      }
+    chooseProtocol(socket, headersTimeoutMs, (protocol) => {
+      if (protocol === 'tls' && decrypt !== undefined) decrypt(socket);
+      else accept(socket, protocol === 'http2');
     });
   });
   return {
@@ -76,21 +94,40 @@ export function createListener(handlers: ListenerHandlers): Listener {
   };
 }
 
-function buildHttp1({ onHttp1, onMalformed }: ListenerHandlers): Server {
+function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, headersTimeoutMs: number): Server {
+  const openResponses = new WeakMap<Socket, Set<ServerResponse>>();
+  // A pipelined upgrade would write into the answer before it: then it is no upgrade but one more request.
+  const isAnswering = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
   const server = createHttp1Server({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(headersTimeoutMs, TIMEOUT_CHECK_MS),
     // No limit on a whole request: a large upload over a slow line is legitimate. `upstream/body` limits silence.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // The guard asks for Host itself, and answers in the AWS shape.
     requireHostHeader: false,
+    shouldUpgradeCallback: (request) => asksForWebSocket(request) && !isAnswering(request.socket),
   });
-  server.on('request', onHttp1);
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const open = openResponses.get(request.socket) ?? new Set();
+    openResponses.set(request.socket, open.add(response));
+    response.on('close', () => open.delete(response));
+    onHttp1(request, response);
+  };
+  server.on('request', onRequest);
+  if (canTellUpgrades(process.versions.node)) {
+    server.on('upgrade', (request, socket, head) => onUpgrade(request, socket as Socket, head));
+  }
   // Without these listeners Node answers on its own: 100 before we know whether we want the body, 417 for the rest.
-  server.on('checkContinue', onHttp1);
-  server.on('checkExpectation', onHttp1);
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => onMalformed(error, socket));
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', onRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Words of ours in the middle of an answer would pass for a part of it.
+    const hasBegun = [...(openResponses.get(socket) ?? [])].some((response) => response.headersSent);
+    if (hasBegun) breakConnection(socket);
+    else onMalformed(error, socket);
+  });
   return server;
 }
 
@@ -122,9 +159,13 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
 }
 
 /** Reads just enough to tell the protocols apart, then hands the socket over paused, with every byte put back. */
-function chooseProtocol(socket: Socket, handOver: (isHttp2: boolean) => void): void {
+function chooseProtocol(
+  socket: Socket,
+  timeoutMs: number,
+  handOver: (protocol: 'http1' | 'http2' | 'tls') => void,
+): void {
   let seen: Buffer = Buffer.alloc(0);
-  const timer = setTimeout(() => socket.destroy(), HEADERS_TIMEOUT_MS).unref();
+  const timer = setTimeout(() => socket.destroy(), timeoutMs).unref();
   const onData = (chunk: Buffer): void => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
     const compared = Math.min(seen.length, PREFACE.length);
@@ -133,7 +174,7 @@ function chooseProtocol(socket: Socket, handOver: (isHttp2: boolean) => void): v
     leave();
     socket.pause();
     socket.unshift(seen);
-    handOver(stillMatches);
+    handOver(stillMatches ? 'http2' : seen[0] === TLS_HANDSHAKE ? 'tls' : 'http1');
   };
   const onEnd = (): void => {
     leave();

@@ -9,6 +9,7 @@ import { ProxyError, renderError, toProxyError } from '../errors.ts';
 import type { ClientRequest, ClientResponse } from '../exchange.ts';
 import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
+import { adaptUpgrade } from './client-upgrade.ts';
 import { guardRequest, type GuardRules } from './guard.ts';
 import { createListener } from './listener.ts';
 
@@ -56,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const listener = createListener({
     onHttp1: (request, response) => serve(adaptHttp1(request, response)),
     onHttp2: (stream, rawHeaders) => serve(adaptHttp2(stream, rawHeaders)),
+    onUpgrade: (request, socket, head) => serve(adaptUpgrade(request, socket, head)),
     onMalformed: answerMalformed,
   });
   const { http1 } = listener;
@@ -90,6 +92,7 @@ async function serveOne(
   options: ServerOptions,
 ): Promise<void> {
   try {
+    if (clientRequest.signal.aborted) throw new ProxyError('ERR_CLIENT_GONE', 'The client left at once.');
     if (draining) throw new ProxyError('ERR_SHUTTING_DOWN', 'The proxy is shutting down.');
     guardRequest(clientRequest, options.guard);
     await findMount(clientRequest, options.mounts).handle(clientRequest, clientResponse);
@@ -122,7 +125,7 @@ function answerMalformed(cause: NodeJS.ErrnoException, socket: Socket): void {
 }
 
 function malformedMessage(code: string | undefined): string {
-  if (code === 'HPE_HEADER_OVERFLOW') return 'The request headers are larger than 64 KiB.';
+  if (code === 'HPE_HEADER_OVERFLOW') return 'The request has more than 64 KiB of headers, or too many of them.';
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'The request did not arrive in time.';
   return 'This is not a valid HTTP/1.1 request.';
 }

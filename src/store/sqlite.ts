@@ -85,7 +85,6 @@ class SqliteStore implements Store {
 
   async hasAnyKey(): Promise<boolean> {
     return this.#read((connection) => {
-      this.#dropStaleRows(connection);
       if (!this.#anyKey) this.#anyKey = connection.anyKey.get() === 1;
       return this.#anyKey;
     });
@@ -211,6 +210,8 @@ function connect(path: string): Connection {
   try {
     prepareFile(path);
     database = new Database(path, { timeout: 0 });
+    // First of all: the switch to WAL alone would change another program's file.
+    refuseForeign(database, path);
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
     migrate(database, path);
@@ -230,27 +231,36 @@ function prepareFile(path: string): void {
 }
 
 function migrate(database: Database.Database, path: string): void {
-  const version = (): number => Number(database.pragma('user_version', { simple: true }));
-  if (version() === MIGRATIONS.length && database.pragma('application_id', { simple: true }) === APPLICATION_ID) return;
+  if (readMark(database, 'user_version') === MIGRATIONS.length && isOurs(database)) return;
   database
     .transaction(() => {
-      const tables = Number(database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get());
-      if (tables > 0 && database.pragma('application_id', { simple: true }) !== APPLICATION_ID) {
-        throw unavailable(path, 'belongs to another program', 'Name another file with --db.');
-      }
-      const from = version();
-      if (from > MIGRATIONS.length) {
-        throw unavailable(
-          path,
-          'was written by a newer bedrock-proxy',
-          'Update bedrock-proxy, or name another file with --db.',
-        );
-      }
-      for (const step of MIGRATIONS.slice(from)) database.exec(step);
+      // Another process may have been faster.
+      refuseForeign(database, path);
+      for (const step of MIGRATIONS.slice(readMark(database, 'user_version'))) database.exec(step);
       database.pragma(`application_id = ${APPLICATION_ID}`);
       database.pragma(`user_version = ${MIGRATIONS.length}`);
     })
     .immediate();
+}
+
+/** Throws for a database that another program or a newer bedrock-proxy wrote. Only reads. */
+function refuseForeign(database: Database.Database, path: string): void {
+  const tables = Number(database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get());
+  if (tables > 0 && !isOurs(database)) {
+    throw unavailable(path, 'belongs to another program', 'Name another file with --db.');
+  }
+  if (readMark(database, 'user_version') > MIGRATIONS.length) {
+    const hint = 'Update bedrock-proxy, or name another file with --db.';
+    throw unavailable(path, 'was written by a newer bedrock-proxy', hint);
+  }
+}
+
+function isOurs(database: Database.Database): boolean {
+  return readMark(database, 'application_id') === APPLICATION_ID;
+}
+
+function readMark(database: Database.Database, mark: 'application_id' | 'user_version'): number {
+  return Number(database.pragma(mark, { simple: true }));
 }
 
 function prepareStatements(database: Database.Database, fileIdentity: string): Connection {

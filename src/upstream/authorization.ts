@@ -6,7 +6,7 @@ import { ProxyError } from '../errors.ts';
 import type { HeaderPair } from '../exchange.ts';
 import type { BedrockApiKey } from './api-key.ts';
 import type { CredentialSource } from './credentials.ts';
-import { signRequest, type UnsignedRequest } from './sign.ts';
+import { type AwsCredentials, signRequest, type UnsignedRequest } from './sign.ts';
 
 /** What the owner has. */
 export interface UpstreamAuthority {
@@ -23,18 +23,26 @@ export interface UnauthorizedRequest extends Omit<UnsignedRequest, 'credentials'
   readonly oauthAuthorization: string | undefined;
 }
 
+/** Headers to send, `host` first and `authorization` among the last. */
+export interface AuthorizedHeaders {
+  readonly headers: readonly HeaderPair[];
+  /** The credentials that signed; they sign every frame of an event stream too. Undefined where a token was sent. */
+  readonly credentials: AwsCredentials | undefined;
+}
+
 /**
- * The headers to send, `host` first and `authorization` among the last. Throws what the credential source throws;
+ * Decides and signs. Throws what the credential source throws;
  * ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS does not take one for this.
  */
 export async function authorizeRequest(
   request: UnauthorizedRequest,
   { credentials, apiKey }: UpstreamAuthority,
-): Promise<HeaderPair[]> {
+): Promise<AuthorizedHeaders> {
   if (request.oauthAuthorization !== undefined) return bear(request, request.oauthAuthorization);
   if (apiKey !== undefined && request.bearerKeys) return bear(request, `Bearer ${apiKey.token}`);
   try {
-    return await signRequest({ ...request, credentials: await credentials.get() });
+    const signing = await credentials.get();
+    return { headers: await signRequest({ ...request, credentials: signing }), credentials: signing };
   } catch (error) {
     const hasNone = error instanceof ProxyError && error.code === 'ERR_NO_AWS_CREDENTIALS';
     throw hasNone && apiKey !== undefined ? refusedApiKey(request.operation, error) : error;
@@ -52,8 +60,8 @@ export function findOauthToken(headers: readonly HeaderPair[]): string | undefin
   return values.length === 1 && isJwt ? value : undefined;
 }
 
-function bear({ host, headers }: UnauthorizedRequest, authorization: string): HeaderPair[] {
-  return [['host', host], ...headers, ['authorization', authorization]];
+function bear({ host, headers }: UnauthorizedRequest, authorization: string): AuthorizedHeaders {
+  return { headers: [['host', host], ...headers, ['authorization', authorization]], credentials: undefined };
 }
 
 function refusedApiKey(operation: string | undefined, cause: ProxyError): ProxyError {

@@ -41,6 +41,8 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
       idle.refresh();
     };
     const onEnd = (): void => {
+      // Node ends the body of an HTTP/2 stream that the client reset as if it were complete, but destroys it first.
+      if (stream.destroyed) return onBroken();
       settle();
       resolve({ chunks, sizeBytes, sha256: sizeBytes === 0 ? EMPTY_SHA256 : hash.digest('hex') });
     };

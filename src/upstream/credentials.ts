@@ -37,6 +37,8 @@ export interface CredentialSourceOptions {
 /** Refresh in the background from here on, and let requests wait only when it gets as close as this. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
 const MUST_REFRESH_MS = 60_000;
+/** Some sources hand out what is about to expire until it has: they are not asked at every request. */
+const REFRESH_PAUSE_MS = 30_000;
 /** Credentials without an expiry (keys in a file, which tools rewrite) are read again after this time. */
 const UNDATED_LIFETIME_MS = 5 * 60_000;
 /** After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups. */
@@ -59,7 +61,10 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
           current = loaded;
           failure = undefined;
           const expiresAtMs = loaded.expiration?.getTime();
-          refreshAtMs = expiresAtMs === undefined ? nowMs() + UNDATED_LIFETIME_MS : expiresAtMs - REFRESH_AHEAD_MS;
+          refreshAtMs =
+            expiresAtMs === undefined
+              ? nowMs() + UNDATED_LIFETIME_MS
+              : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
           unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
           return loaded;
         },
@@ -113,7 +118,8 @@ export async function loadFromChain(
   const init = {
     ignoreCache: true,
     logger: { debug: () => {}, info: () => {}, trace: () => {}, warn, error: warn },
-    ...(region === undefined ? {} : { clientConfig: { region } }),
+    // As the parent's and not the client's own: a profile's `region` and `sso_region` come first.
+    ...(region === undefined ? {} : { parentClientConfig: { region } }),
   };
   if (profile !== undefined) {
     const { fromIni } = await import('@aws-sdk/credential-provider-ini');
@@ -132,6 +138,27 @@ export async function loadProfileRegion(profile: string | undefined): Promise<st
   }));
   const name = profile ?? 'default';
   return configFile[name]?.['region'] ?? credentialsFile[name]?.['region'];
+}
+
+/** What `aws sso login` left behind for a profile. */
+export interface SsoLogin {
+  /** Undefined where there is no login. */
+  readonly expiresAtMs: number | undefined;
+  /** It can be renewed without a browser. */
+  readonly isRenewable: boolean;
+}
+
+/** The login of a profile's SSO session, from the cache file of the AWS CLI; undefined for a profile without SSO. */
+export async function loadSsoLogin(profile: string | undefined): Promise<SsoLogin | undefined> {
+  const { getSSOTokenFromFile, parseKnownFiles } = await import('@smithy/core/config');
+  const profiles = await parseKnownFiles({ ignoreCache: true }).catch(() => ({}) as Record<string, undefined>);
+  const settings: Record<string, string | undefined> = profiles[profile ?? 'default'] ?? {};
+  const session = settings['sso_session'] ?? settings['sso_start_url'];
+  if (session === undefined) return undefined;
+  const token = await getSSOTokenFromFile(session).catch(() => undefined);
+  const expiresAtMs = Date.parse(token?.expiresAt ?? '');
+  const isRenewable = typeof token?.refreshToken === 'string';
+  return { expiresAtMs: Number.isNaN(expiresAtMs) ? undefined : expiresAtMs, isRenewable };
 }
 
 /** The marks that the SDK's providers leave in `$source`, most telling first. */
@@ -162,24 +189,54 @@ function describeSource(credentials: ProvidedCredentials, profile: string | unde
 function toCredentialError(error: unknown, profile: string | undefined): ProxyError {
   if (error instanceof ProxyError) return error;
   const message = error instanceof Error ? error.message : '';
-  const login = profile === undefined ? 'aws sso login' : `aws sso login --profile ${profile}`;
-  if (/sso/i.test(message) && /expired|refresh|login|token/i.test(message)) {
-    return new ProxyError('ERR_AWS_CREDENTIALS', 'The AWS SSO login of the proxy has expired or is missing.', {
-      hint: `On the machine that runs the proxy: ${login}. The next request will work; no restart is needed.`,
-      detail: message,
-      cause: error,
+  const told = { detail: message, cause: error };
+  const login = findLoginCommand(message);
+  if (login !== undefined) {
+    const command = profile === undefined ? login : `${login} --profile ${quoteForShell(profile)}`;
+    const words = login === 'aws login' ? 'AWS login' : 'AWS SSO login';
+    return new ProxyError('ERR_AWS_CREDENTIALS', `The ${words} of the proxy has expired or is missing.`, {
+      hint: `On the machine that runs the proxy: ${command}. The next request will work; no restart is needed.`,
+      ...told,
+    });
+  }
+  if (UNREACHABLE.test(message)) {
+    return new ProxyError('ERR_AWS_CREDENTIALS', 'The proxy cannot reach AWS to get its credentials.', {
+      hint: 'On the machine that runs the proxy, check the network, and AWS_ENDPOINT_URL and its like.',
+      ...told,
     });
   }
   if (profile !== undefined) {
     return new ProxyError('ERR_NO_AWS_CREDENTIALS', `The proxy finds no AWS credentials in the profile "${profile}".`, {
       hint: 'On the machine that runs the proxy, check ~/.aws/config and ~/.aws/credentials, or name another --profile.',
-      detail: message,
-      cause: error,
+      ...told,
     });
   }
   return new ProxyError('ERR_NO_AWS_CREDENTIALS', 'The proxy has no AWS credentials to sign with.', {
     hint: 'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
-    detail: message,
-    cause: error,
+    ...told,
   });
+}
+
+/** System errors in the words of the AWS SDK's clients, which hand on the message alone. */
+const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|TimeoutError)\b/;
+
+/**
+ * Which login would help, by the SDK's words: `@aws-sdk/token-providers` and `credential-provider-sso` name `aws sso login`,
+ * `credential-provider-login` names `aws login`; UnauthorizedException is the SSO portal's word for a token it took back.
+ */
+function findLoginCommand(message: string): 'aws sso login' | 'aws login' | undefined {
+  if (/aws sso login|UnauthorizedException|sso.*(expired|token)/i.test(message)) return 'aws sso login';
+  if (/\baws login\b|reauthenticate/i.test(message)) return 'aws login';
+  return undefined;
+}
+
+/** Profile names may hold blanks; the hint is there to be pasted. */
+function quoteForShell(text: string): string {
+  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text}'`;
+}
+
+/** AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials. */
+export function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
+  if (status !== 400 && status !== 401 && status !== 403) return false;
+  return /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature)/.test(errorType ?? '');
 }

@@ -3,11 +3,13 @@
  * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
  * The only file that knows undici. It does not look into bodies.
  */
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import type { Duplex } from 'node:stream';
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { ProxyError } from '../errors.ts';
-import type { ClientResponse, HeaderPair } from '../exchange.ts';
+import type { ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
 import type { Body } from './body.ts';
 import { selectClientHeaders } from './headers.ts';
+import { splice, type SpliceBreak } from './websocket.ts';
 
 /** A request that is ready to leave: nothing may change any more. */
 export interface SignedRequest {
@@ -18,6 +20,8 @@ export interface SignedRequest {
   readonly target: string;
   readonly headers: readonly HeaderPair[];
   readonly body: Body;
+  /** The client's wish for a WebSocket: the upstream is asked for one too, and on its `101` the client gets it. */
+  readonly upgrade?: ClientUpgrade | undefined;
 }
 
 /** What is told while the answer passes. */
@@ -26,12 +30,15 @@ export interface AnswerWatcher {
   onStart(status: number, headers: readonly HeaderPair[]): void;
   /** A piece of the body on its way to the client. Must neither keep nor change it. */
   onBytes(chunk: Buffer): void;
+  /** The same for what a client sends through its WebSocket. */
+  onClientBytes?(chunk: Buffer): void;
 }
 
 export interface Forwarder {
   /**
-   * Resolves when the client has the whole answer. Throws ERR_UPSTREAM_* where AWS cannot be reached, stays silent or breaks
-   * off (the client's connection is then broken as well, if its answer had begun) and ERR_CLIENT_GONE where `signal` fires.
+   * Resolves when the client has the whole answer, or when its WebSocket is closed on both sides. Throws ERR_UPSTREAM_* where
+   * AWS cannot be reached, stays silent or breaks off (the client's connection is then broken as well, if its answer had
+   * begun) and ERR_CLIENT_GONE where `signal` fires.
    */
   forward(
     request: SignedRequest,
@@ -48,31 +55,66 @@ export interface ForwarderOptions {
   readonly idleTimeoutMs: number;
   /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
   readonly dialPort?: number | undefined;
+  /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
+  readonly network?: NetworkOptions | undefined;
+}
+
+/** Proxy URLs; empty text where there is none. */
+export interface NetworkOptions {
+  readonly httpsProxy: string;
+  readonly httpProxy: string;
+  /** Hosts to reach without a proxy, in the syntax of NO_PROXY. */
+  readonly noProxy: string;
+  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
+  readonly ca: readonly string[] | undefined;
 }
 
 /** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
 const UPSTREAM_KEEP_ALIVE_MS = 30_000;
+/** As much as we take from clients; undici's own 16 KiB would turn an answer that AWS gave into a failure. */
+const MAX_ANSWER_HEADER_BYTES = 64 * 1024;
 
 /** Makes the pool of upstream connections. The caller closes it. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
-  const agent = new Agent({
-    allowH2: false,
-    headersTimeout: options.idleTimeoutMs,
-    bodyTimeout: options.idleTimeoutMs,
-    keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
-    connect: options.dialPort === undefined ? { timeout: options.connectTimeoutMs } : dialLoopback(options.dialPort),
-  });
+  const agent = createAgent(options);
   return {
     forward: (request, clientResponse, signal, watcher) =>
       new Promise((resolve, reject) => {
-        const answer = new AnswerRelay(clientResponse, signal, watcher, resolve, reject);
+        const answer = new AnswerRelay(clientResponse, signal, watcher, resolve, reject, request.upgrade);
         agent.dispatch(toDispatchOptions(request), answer);
       }),
     close: () => agent.destroy(),
   };
 }
 
-function toDispatchOptions({ method, origin, target, headers, body }: SignedRequest): Dispatcher.DispatchOptions {
+function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: ForwarderOptions): Dispatcher {
+  const common = {
+    allowH2: false,
+    headersTimeout: idleTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+    keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
+  };
+  if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
+  const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
+  const connect = { timeout: connectTimeoutMs, ...trust };
+  if (network === undefined || (network.httpProxy === '' && network.httpsProxy === '')) {
+    return new Agent({ ...common, connect });
+  }
+  const { httpProxy, httpsProxy, noProxy } = network;
+  return new EnvHttpProxyAgent({
+    ...common,
+    connect,
+    requestTls: connect,
+    proxyTls: connect,
+    httpProxy,
+    httpsProxy,
+    noProxy,
+  });
+}
+
+function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
+  const { method, origin, target, headers, body, upgrade } = request;
   const flat = headers.flat();
   if (body.sizeBytes > 0) flat.push('content-length', String(body.sizeBytes));
   return {
@@ -80,6 +122,7 @@ function toDispatchOptions({ method, origin, target, headers, body }: SignedRequ
     path: target,
     method: method as Dispatcher.HttpMethod,
     headers: flat,
+    upgrade: upgrade === undefined ? null : 'websocket',
     // One chunk (the usual case) goes as it is; several go one after the other, never copied together.
     body:
       body.chunks.length > 1
@@ -101,6 +144,7 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
   readonly #watcher: AnswerWatcher;
   readonly #resolve: () => void;
   readonly #reject: (error: ProxyError) => void;
+  readonly #upgrade: ClientUpgrade | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
 
@@ -110,12 +154,14 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
     watcher: AnswerWatcher,
     resolve: () => void,
     reject: (error: ProxyError) => void,
+    upgrade: ClientUpgrade | undefined,
   ) {
     this.#clientResponse = clientResponse;
     this.#signal = signal;
     this.#watcher = watcher;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#upgrade = upgrade;
     signal.addEventListener('abort', this.#onClientGone, { once: true });
   }
 
@@ -136,6 +182,26 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
     const sink = this.#clientResponse.start(status, selectClientHeaders(headers), reasonPhrase);
     sink.on('drain', () => controller.resume());
     this.#sink = sink;
+  }
+
+  /** `101` came: from here on both connections are bare, and every way in which they can end is the splice's business. */
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _parsed: unknown,
+    upstream: Duplex,
+  ): void {
+    const watcher = this.#watcher;
+    const headers = toPairs(controller.rawHeaders);
+    this.#signal.removeEventListener('abort', this.#onClientGone);
+    const client = this.#upgrade?.accept(selectClientHeaders(headers));
+    if (client === undefined) return void upstream.destroy();
+    watcher.onStart(status, headers);
+    const spliced = splice(client, upstream, {
+      onClientBytes: (chunk) => watcher.onClientBytes?.(chunk),
+      onUpstreamBytes: (chunk) => watcher.onBytes(chunk),
+    });
+    void spliced.then((broken) => this.#settle(broken && toSpliceError(broken)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -183,8 +249,14 @@ function clientGone(): ProxyError {
   return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
 }
 
+function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
+  if (side === 'client') return new ProxyError('ERR_CLIENT_GONE', 'The client broke off its WebSocket.', { cause });
+  return toUpstreamError(cause ?? new Error('closed without an end'), true);
+}
+
 function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
-  const code = 'code' in error ? String(error.code) : error.name;
+  // undici's parser errors have a `code` that may be undefined.
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
   const options = { cause: error, detail: code };
   if (answerBegan) {
     return new ProxyError(
@@ -202,6 +274,9 @@ function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
       `The upstream closed the connection without an answer (${code}).`,
       options,
     );
+  }
+  if (/^(HPE_|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_)/.test(code)) {
+    return new ProxyError('ERR_UPSTREAM_RESET', `The upstream sent no proper HTTP/1.1 answer (${code}).`, options);
   }
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached (${code}).`, {
     ...options,

@@ -39,16 +39,27 @@ const PROXY_PREFIX = 'x-bedrock-proxy-';
 
 const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-bedrock-agentcore-'];
 
+/** What the selection depends on beside the headers themselves. */
+export interface SelectionFacts {
+  /** Our name in `Via`; undefined: none is added. */
+  readonly viaName: string | undefined;
+  /** `X-Amz-Target` names the operation (awsJson). Elsewhere it means nothing, and AWS must not see another meaning in it. */
+  readonly keepsTarget: boolean;
+}
+
 /**
  * The client's headers that go upstream. `accept-encoding: identity` is added, because SDKs that never asked for
  * compression do not undo it, and a compressed event stream arrives in bursts. With a `viaName`, `Via` is added as well.
  */
-export function selectUpstreamHeaders(clientHeaders: readonly HeaderPair[], viaName: string | undefined): HeaderPair[] {
+export function selectUpstreamHeaders(
+  clientHeaders: readonly HeaderPair[],
+  { viaName, keepsTarget }: SelectionFacts,
+): HeaderPair[] {
   const named = namedByConnection(clientHeaders);
   const kept = clientHeaders.filter(([name]) => {
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || CLIENT_CREDENTIALS.has(lower) || OURS.has(lower) || named.has(lower)) return false;
-    return !lower.startsWith(PROXY_PREFIX);
+    return !lower.startsWith(PROXY_PREFIX) && (keepsTarget || lower !== 'x-amz-target');
   });
   kept.push(['accept-encoding', 'identity']);
   if (viaName !== undefined) kept.push(['via', `1.1 ${viaName}`]);

@@ -91,9 +91,15 @@ function parseQuery(rawQuery: string | undefined): Record<string, string[]> {
     const equals = pair.indexOf('=');
     const name = decodeQueryPart(equals === -1 ? pair : pair.slice(0, equals));
     const value = equals === -1 ? '' : decodeQueryPart(pair.slice(equals + 1));
+    if (name === '__proto__') throw unsignableName();
     (query[name] ??= []).push(value);
   }
   return query;
+}
+
+/** The signer collects names in a plain object and would sign nonsense. No AWS service has such a parameter. */
+function unsignableName(): ProxyError {
+  return new ProxyError('ERR_BAD_TARGET', 'The query string holds the name __proto__, which cannot be signed.');
 }
 
 function decodeQueryPart(part: string): string {

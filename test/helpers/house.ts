@@ -26,6 +26,8 @@ export interface HouseOptions {
   /** What has no flag, such as `uploadIdleTimeoutMs`. */
   readonly config?: Partial<Config>;
   readonly sessionToken?: string;
+  /** AWS's own host names, all of which lead to the fake upstream, instead of its address as endpoint URL. */
+  readonly realHosts?: boolean;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -52,10 +54,13 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),
   });
   const databasePath = join(folder, 'keys.db');
-  const flags = { port: '0', region: 'us-east-1', db: databasePath, endpointUrl: [`http://${upstream.authority}`] };
+  const endpointUrl = options.realHosts === true ? [] : [`http://${upstream.authority}`];
+  const flags = { port: '0', region: 'us-east-1', db: databasePath, endpointUrl };
   const config = { ...readConfig({ ...flags, ...options.flags }, options.environment ?? {}), ...options.config };
   const store = await openSqliteStore(databasePath);
-  const forwarder = createForwarder({ connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs });
+  const { connectTimeoutMs, idleTimeoutMs } = config;
+  const dialPort = options.realHosts === true ? upstream.port : undefined;
+  const forwarder = createForwarder({ connectTimeoutMs, idleTimeoutMs, dialPort });
   const exchanges: Exchange[] = [];
   const waiting: ((exchange: Exchange) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
@@ -83,7 +88,14 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     databasePath,
     exchanges,
     nextExchange: () => new Promise((resolve) => waiting.push(resolve)),
-    mint: (alias) => mintKey({ store, serverSecret: findServerSecret(databasePath, config.saltKey), alias, nowMs: Date.now(), randomBytes }),
+    mint: (alias) =>
+      mintKey({
+        store,
+        serverSecret: findServerSecret(databasePath, config.saltKey),
+        alias,
+        nowMs: Date.now(),
+        randomBytes,
+      }),
     drain: (graceMs) => server.drain(graceMs),
     [Symbol.asyncDispose]: async () => {
       server.destroy();

@@ -40,6 +40,8 @@ describe('findRoute', () => {
       modelId: 'us.anthropic.claude-v1:0',
       streaming: 'response',
       bearerKeys: true,
+      takesOauth: false,
+      keepsTarget: false,
       origin: 'https://bedrock-runtime.us-east-1.amazonaws.com',
       host: 'bedrock-runtime.us-east-1.amazonaws.com',
       upstreamPath: '/model/us.anthropic.claude-v1%3A0/converse-stream',

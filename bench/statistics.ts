@@ -1,0 +1,29 @@
+/**
+ * Numbers out of samples: quantiles, and a median with its spread over the rounds of one run. Pure.
+ */
+
+/** The middle of several rounds, and the lowest and highest of them. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The value below which the share `q` of the samples lies; NaN where there are none. */
+export function quantile(samples: readonly number[], q: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  return { median: quantile(values, 0.5), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** Round by round, because what disturbs a round disturbs its parties alike. */
+export function spreadOfPairs(
+  left: readonly number[],
+  right: readonly number[],
+  combine: (left: number, right: number) => number,
+): Spread {
+  return spreadOf(left.map((value, round) => combine(value, right[round] ?? Number.NaN)));
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// The launcher: sees to it that the right Node runs a built program, then hands over to dist/cli/main.js.
+// In a checkout (src/ and tsconfig.json beside bin/) whatever is missing is set up first, by scripts/set-up.mjs. A published
+// package never builds or fetches anything: on an old Node it prints one line and ends.
+// It must parse on Node 14, and with everything in place it must start no process: `--version` passes through here.
+import { existsSync } from 'fs';
+import { canSetItselfUp, lineForOldNode } from './node-version.js';
+import { endWithNpm } from './parent-watch.js';
+
+const ROOT = new URL('../', import.meta.url);
+
+async function launch() {
+  endWithNpm();
+  const isCheckout = existsSync(new URL('src', ROOT)) && existsSync(new URL('tsconfig.json', ROOT));
+  if (isCheckout && canSetItselfUp(process.version)) {
+    const { setUp } = await import('../scripts/set-up.mjs');
+    const goesOn = await setUp({
+      root: ROOT,
+      script: new URL(import.meta.url),
+      args: process.argv.slice(2),
+      needs: 'build',
+    });
+    if (!goesOn) return;
+  }
+  const line = lineForOldNode(process.version);
+  if (line) return fail(line);
+  const { run } = await import(new URL('dist/cli/main.js', ROOT).href);
+  await run(process.argv);
+}
+
+/**
+ * Ends with one line on stderr and exit code 1.
+ *
+ * @param {string} line
+ */
+function fail(line) {
+  process.stderr.write('bedrock-proxy: ' + line + '\n');
+  process.exitCode = 1;
+}
+
+launch().catch((error) => {
+  if (error.name !== 'SetUpError') throw error;
+  fail(error.message);
+});

@@ -1,0 +1,113 @@
+// The Node that a checkout fetches where the machine's own is too old, or where a test run asks for another one: an npm
+// package of the node binary, pinned in node-packages.mjs and unpacked into the checkout's ignored .toolchain/.
+// It does not decide whether one is needed. A published package does not have this file.
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lineForOldNode } from '../bin/node-version.js';
+import { SetUpError, cleanEnvironment, runQuietly } from './children.mjs';
+import { NODE_PACKAGES } from './node-packages.mjs';
+import { runNpmCi } from './npm.mjs';
+
+/** @typedef {{ name: string, version: string, integrity: string }} PinnedNode */
+
+/**
+ * The pinned Node of a major version, or the usual one, for this machine. Throws a SetUpError where there is none.
+ *
+ * @param {number | undefined} major
+ * @returns {PinnedNode}
+ */
+export function findPinnedNode(major) {
+  const nodes = NODE_PACKAGES[`${process.platform}-${process.arch}`];
+  const pinned = nodes?.versions[major ?? nodes.usual];
+  if (nodes === undefined || pinned === undefined || isMusl())
+    throw new SetUpError(lineWithoutFetching('none is published'));
+  return { name: nodes.name, ...pinned };
+}
+
+/**
+ * Where a pinned Node's binary is in this checkout, or undefined if it has not been fetched yet.
+ *
+ * @param {string} root
+ * @param {PinnedNode} node
+ */
+export function findFetchedNode(root, node) {
+  const path = binaryIn(homeOf(root, node), node);
+  return existsSync(path) ? path : undefined;
+}
+
+/**
+ * Fetches a pinned Node and answers its path. Says on stderr what it fetches and `why`. Throws a SetUpError of one line
+ * where it cannot be had. The caller holds the checkout's lock.
+ *
+ * @param {{ root: string, node: PinnedNode, why: string, signal: AbortSignal }} options
+ * @returns {Promise<string>}
+ */
+export async function fetchNode({ root, node, why, signal }) {
+  const { name, version, integrity } = node;
+  process.stderr.write(
+    `bedrock-proxy: ${why}: fetching Node ${version} into .toolchain (npm package ${name}, some 45 MB)\n`,
+  );
+  const folder = join(root, '.toolchain', `fetch-${process.pid}`);
+  try {
+    mkdirSync(folder, { recursive: true });
+    // With a lock file of its own, npm compares what comes with the pinned hash.
+    const project = { name: 'toolchain', private: true, dependencies: { [name]: version } };
+    const packages = { '': project, [`node_modules/${name}`]: { version, integrity } };
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(project));
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, requires: true, packages }));
+    const fault =
+      (await runNpmCi({ root, cwd: folder, signal })) ?? (await tryOut(binaryIn(folder, node), version, signal));
+    if (fault !== undefined) throw new SetUpError(lineWithoutFetching(`fetching Node ${version} failed: ${fault}`));
+    rmSync(homeOf(root, node), { recursive: true, force: true });
+    renameSync(folder, homeOf(root, node));
+    return binaryIn(homeOf(root, node), node);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Which Node to install by hand, and why none could be fetched.
+ *
+ * @param {string} reason
+ */
+function lineWithoutFetching(reason) {
+  const line = lineForOldNode(process.version) ?? 'cannot fetch that Node for this machine';
+  return `${line} (${reason})`;
+}
+
+/** The fetched Linux binaries are built against glibc and do not start on Alpine. */
+function isMusl() {
+  if (process.platform !== 'linux') return false;
+  const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport());
+  return report.header.glibcVersionRuntime === undefined;
+}
+
+/**
+ * @param {string} root
+ * @param {PinnedNode} node
+ */
+function homeOf(root, { name, version }) {
+  return join(root, '.toolchain', `${name}-${version}`);
+}
+
+/**
+ * @param {string} folder
+ * @param {PinnedNode} node
+ */
+function binaryIn(folder, { name }) {
+  return join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+}
+
+/**
+ * Too old a C library, or a file system mounted without permission to execute, shows here and not in the middle of a run.
+ *
+ * @param {string} path
+ * @param {string} version
+ * @param {AbortSignal} signal
+ */
+async function tryOut(path, version, signal) {
+  const env = cleanEnvironment(process.env, process.execPath);
+  const { code, output } = await runQuietly({ command: path, args: ['--version'], cwd: '.', env, signal });
+  return code === 0 && output.trim() === `v${version}` ? undefined : 'it does not run on this system';
+}

@@ -1,0 +1,16 @@
+/**
+ * `credential-process`: the AWS pair of a virtual key in the form that AWS tools take from the `credential_process` setting
+ * of a profile, so that a line in ~/.aws/config leads a client here. Prints that JSON and nothing else on stdout.
+ */
+import { readConfig } from '../config.ts';
+import type { Flags } from '../options.ts';
+import { findClientKey } from './find-key.ts';
+import { printData } from './print.ts';
+
+/** Format: AWS SDKs and Tools Reference Guide, "Process credential provider". No Expiration: a virtual key has none. */
+export async function printProcessCredentials(flags: Flags): Promise<void> {
+  const config = readConfig(flags, process.env);
+  const name = typeof flags['key'] === 'string' ? flags['key'] : undefined;
+  const { accessKeyId, key } = await findClientKey(name, config);
+  printData(JSON.stringify({ Version: 1, AccessKeyId: accessKeyId, SecretAccessKey: key }));
+}

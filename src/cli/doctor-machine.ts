@@ -1,0 +1,64 @@
+/**
+ * Checks of this machine: Node, the port, the key database. Touches no network but the proxy's own port, and creates nothing.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { type Config, MOUNT_PATH } from '../config.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import { baseUrl } from './banner.ts';
+import { type CheckResult, fail, failBy, ok, warn } from './doctor-check.ts';
+import { findProxyVersion } from './exec-server.ts';
+import { openKey } from './find-key.ts';
+
+/** `version` as process.version. */
+export function checkNode(version: string): CheckResult {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const floor = (JSON.parse(text) as { engines: { node: string } }).engines.node.replace(/^>=/, '');
+  const [major = 0, minor = 0] = version.replace('v', '').split('.').map(Number);
+  const [floorMajor = 0, floorMinor = 0] = floor.split('.').map(Number);
+  if (major > floorMajor || (major === floorMajor && minor >= floorMinor)) return ok('node', version);
+  return fail('node', `${version} is too old`, `Install Node.js ${floor} or newer.`);
+}
+
+/** Free, or taken by a bedrock-proxy, or by another program. */
+export async function checkPort({ host, port }: Config): Promise<CheckResult> {
+  if (port === 0) return ok('port', 'any free one (0)');
+  const server = createServer();
+  const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen(port, host, () => resolve(undefined));
+  });
+  if (failure === undefined) {
+    server.close();
+    await once(server, 'close');
+    return ok('port', `${port} on ${host} is free`);
+  }
+  if (failure.code !== 'EADDRINUSE') {
+    return fail('port', `cannot listen on ${host} port ${port} (${failure.code})`, 'Choose another --port or --host.');
+  }
+  const url = baseUrl({ host, port, mountPath: MOUNT_PATH });
+  const version = await findProxyVersion(url);
+  if (version !== undefined) return ok('port', `bedrock-proxy ${version} listens on ${url}`);
+  return fail('port', `another program listens on ${host} port ${port}`, 'End it, or choose another --port.');
+}
+
+/** Readable, ours, and sealed under the secret that is here. */
+export async function checkDatabase(config: Config): Promise<CheckResult> {
+  const { databasePath } = config;
+  if (!existsSync(databasePath)) return ok('database', `${databasePath} will be created at the first start`);
+  try {
+    const store = await openSqliteStore(databasePath);
+    const rows = await store.listKeys().finally(() => store.close());
+    const active = rows.filter((row) => row.revokedAtMs === undefined);
+    const newest = active.at(-1);
+    if (newest !== undefined) openKey(newest, config);
+    const words = `${databasePath}: ${active.length} active of ${rows.length} keys`;
+    if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);
+    return ok('database', `${words}; the proxy lets anybody on this machine in`);
+  } catch (thrown) {
+    const result = failBy('database', thrown);
+    // Bearer keys work without the secret; only signatures need it.
+    return result.message.includes('sealed') ? warn('database', result.message, result.hint ?? '') : result;
+  }
+}

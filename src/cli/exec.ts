@@ -1,0 +1,119 @@
+/**
+ * `exec`: runs one command with the variables that point its client at the proxy, and with a key that is made for it and
+ * revoked when it ends. Starts a proxy of its own where none runs. Ends with the command's own exit code.
+ */
+import { randomBytes } from 'node:crypto';
+import { mintKey } from '../auth/mint.ts';
+import { type Config, MASTER_KEY_VARIABLES, MOUNT_PATH, readConfig, SALT_KEY_VARIABLE } from '../config.ts';
+import type { Flags } from '../options.ts';
+import { toProxyError } from '../errors.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+import { baseUrl } from './banner.ts';
+import { type ClientSettings, describeClient } from './client-settings.ts';
+import { bypassForwardProxy, parseClient } from './env.ts';
+import { relaySignals, runCommand, type SignalRelay } from './exec-command.ts';
+import { execAlias, revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
+import { findProxyVersion, startServerChild, takesKey } from './exec-server.ts';
+import { type ClientKey, keyByName, openKey } from './find-key.ts';
+import { findServerSecret } from './key.ts';
+import { printError, printTalk } from './print.ts';
+import { findRegion } from './start.ts';
+
+/** Runs it and gives its exit code. Throws where it does not get as far as running it. */
+export async function execute(commandLine: readonly string[], flags: Flags): Promise<number> {
+  const config = readConfig(flags, process.env);
+  const client = parseClient(flags['for']);
+  const store = await openSqliteStore(config.databasePath);
+  const signals = relaySignals();
+  try {
+    await revokeStaleKeys(store, thisProcessSpace(), Date.now());
+    return await withKey(store, config, flags, (key) =>
+      withServer(config, flags, key, async (url) => {
+        if (signals.endedEarly !== undefined) return signals.endedEarly;
+        const region = (await findRegion(config))?.name;
+        const { accessKeyId } = key;
+        const settings = describeClient({ client, url, accessKeyId, key: key.key, region });
+        return runIn(settings, url, commandLine, signals);
+      }),
+    );
+  } finally {
+    signals.stop();
+    await store.close();
+  }
+}
+
+/** With `--key` that key, which stays; otherwise a fresh one, revoked as soon as `work` is over. */
+async function withKey<T>(
+  store: Store,
+  config: Config,
+  flags: Flags,
+  work: (key: ClientKey) => Promise<T>,
+): Promise<T> {
+  if (typeof flags['key'] === 'string') {
+    return work(openKey(keyByName(await store.listKeys(), flags['key']), config));
+  }
+  if (config.masterKey === undefined && !(await store.hasAnyKey())) {
+    printTalk('note: This is the first key of this database: from now on the proxy asks everybody for one.');
+  }
+  const minted = await mintKey({
+    store,
+    serverSecret: findServerSecret(config.databasePath, config.saltKey),
+    alias: execAlias(process.pid, thisProcessSpace(), randomBytes),
+    nowMs: Date.now(),
+    randomBytes,
+  });
+  try {
+    return await work(minted);
+  } finally {
+    // The command's exit code counts more than this; what stays behind is revoked by the next sweep.
+    await store.revokeKey(minted.id, Date.now()).catch((thrown: unknown) => printError(toProxyError(thrown), false));
+  }
+}
+
+/** The proxy that runs on the port, where it is ours and nothing was said about the upstream; otherwise one for this command. */
+async function withServer<T>(
+  config: Config,
+  flags: Flags,
+  { key }: ClientKey,
+  work: (url: string) => Promise<T>,
+): Promise<T> {
+  const running = baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH });
+  const mayShare = !namesUpstream(config, flags) && config.port !== 0;
+  if (mayShare && (await findProxyVersion(running)) !== undefined && (await takesKey(running, key)))
+    return work(running);
+  const server = await startServerChild(argumentsForStart(config, flags), process.env);
+  try {
+    return await work(server.url);
+  } finally {
+    await server.end();
+  }
+}
+
+/** A proxy that runs may have another profile, region or upstream than the ones asked for here; so it is not taken. */
+function namesUpstream({ offline, endpointUrls }: Config, flags: Flags): boolean {
+  return offline || endpointUrls.size > 0 || flags['profile'] !== undefined || flags['region'] !== undefined;
+}
+
+function argumentsForStart({ databasePath }: Config, flags: Flags): string[] {
+  const args = ['--db', databasePath];
+  if (typeof flags['profile'] === 'string') args.push('--profile', flags['profile']);
+  if (typeof flags['region'] === 'string') args.push('--region', flags['region']);
+  if (flags['offline'] === true) args.push('--offline');
+  const urls = flags['endpointUrl'];
+  if (Array.isArray(urls)) for (const url of urls as readonly string[]) args.push('--endpoint-url', url);
+  return args;
+}
+
+function runIn(
+  { set, unset }: ClientSettings,
+  url: string,
+  commandLine: readonly string[],
+  signals: SignalRelay,
+): Promise<number> {
+  const environment: NodeJS.ProcessEnv = { ...process.env };
+  // The command gets a key of its own; the ones above it are none of its business.
+  for (const name of [...unset, ...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE]) delete environment[name];
+  for (const [name, value] of [...set, ...bypassForwardProxy(url, process.env)]) environment[name] = value;
+  return runCommand(commandLine, environment, signals);
+}

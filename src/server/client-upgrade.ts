@@ -1,0 +1,141 @@
+/**
+ * A client that asks for a WebSocket (RFC 6455, section 4.1), in the shape the rest of the program sees. Node has taken its
+ * HTTP parser off the connection by now: what is written here are the very bytes of an answer, either `101` and then whatever
+ * the two sides say, or a plain HTTP answer and the end of the connection. Adapts, decides nothing about the request.
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { Readable, type Writable } from 'node:stream';
+import type { ClientRequest, ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
+import { breakConnection } from '../reset.ts';
+import { findHeader } from '../exchange.ts';
+import { pairUp } from './client-http1.ts';
+
+/** After a refusal, what the client still sends is read and dropped for this long, so that it can read the answer. */
+const LINGER_MS = 2_000;
+/** A WebSocket may be silent for hours; the kernel asks after this silence whether the other end still exists. */
+const TCP_KEEP_ALIVE_MS = 60_000;
+
+/**
+ * The first Node of each line that asks `shouldUpgradeCallback`. Before, with a listener for `upgrade` every request with an
+ * `Upgrade` header (`h2c`: JDK clients, `curl --http2`) would lose its body; so there is none, and no WebSocket.
+ */
+const FIRST_MINOR_THAT_ASKS: ReadonlyMap<number, number> = new Map([
+  [22, 21],
+  [23, Number.POSITIVE_INFINITY],
+  [24, 9],
+]);
+
+/** Whether a Node (`22.21.0`, as in `process.versions.node`) can tell upgrades apart; on others WebSocket is not served. */
+export function canTellUpgrades(nodeVersion: string): boolean {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  const firstMinor = FIRST_MINOR_THAT_ASKS.get(major);
+  return firstMinor === undefined ? major > 24 : minor >= firstMinor;
+}
+
+/**
+ * True for an upgrade to WebSocket and to nothing else, asked for once, without a body. Everything else with an `Upgrade`
+ * header is an ordinary request: a server may ignore the header (RFC 9110, section 7.8).
+ */
+export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' || httpVersion !== '1.1') return false;
+  // Node joins repeats with a comma, and a list is not the one word.
+  if (headers.upgrade?.trim().toLowerCase() !== 'websocket') return false;
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+}
+
+/**
+ * Wraps what Node's `upgrade` event gives; `head` are bytes of the client that came with its request. `signal` fires when the
+ * connection closes before its answer: before `101`, or before the end of a plain one.
+ */
+export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): [ClientRequest, ClientResponse] {
+  const connection = new UpgradingConnection(socket, head);
+  const headers = pairUp(request.rawHeaders);
+  const clientRequest: ClientRequest = {
+    method: request.method ?? '',
+    rawTarget: request.url ?? '',
+    headers,
+    authority: findHeader(headers, 'host'),
+    httpVersion: '1.1',
+    peerAddress: socket.remoteAddress ?? '',
+    openBody: () => Readable.from([]),
+    upgrade: connection,
+    signal: connection.signal,
+  };
+  return [clientRequest, connection];
+}
+
+class UpgradingConnection implements ClientResponse, ClientUpgrade {
+  readonly #socket: Socket;
+  readonly #aborter = new AbortController();
+  #state: 'waiting' | 'accepted' | 'refused' = 'waiting';
+
+  constructor(socket: Socket, head: Buffer) {
+    this.#socket = socket;
+    // An end of one side is passed on as such; it must not end the other one by itself.
+    socket.allowHalfOpen = true;
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      const isComplete = this.#state === 'accepted' || (this.#state === 'refused' && socket.writableFinished);
+      if (!isComplete) this.#aborter.abort();
+    });
+    if (head.length > 0) socket.unshift(head);
+    socket.on('readable', this.#watch).on('end', this.#leave);
+  }
+
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+
+  get headersSent(): boolean {
+    return this.#state !== 'waiting';
+  }
+
+  accept(headers: readonly HeaderPair[]): Socket {
+    this.#decide('accepted');
+    this.#writeHead(101, 'Switching Protocols', [['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...headers]);
+    return this.#socket;
+  }
+
+  start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
+    this.#decide('refused');
+    this.#writeHead(status, reasonPhrase || (STATUS_CODES[status] ?? ''), [...headers, ['Connection', 'close']]);
+    const socket = this.#socket;
+    // Unread bytes would turn our close into a reset, and the client could lose the answer.
+    socket.on('data', () => {}).resume();
+    socket.once('finish', () => {
+      const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      socket.once('close', () => clearTimeout(timer));
+    });
+    return socket;
+  }
+
+  /** An upgrade has no body, and `start` drops what else comes. */
+  dropRequestBody(): void {}
+
+  breakOff(): void {
+    breakConnection(this.#socket);
+  }
+
+  /** Nobody reads yet, and only reading shows that the client has left: looks, without taking anything. */
+  readonly #watch = (): void => {
+    if (this.#socket.readableLength === 0) this.#socket.read(0);
+  };
+
+  readonly #leave = (): void => {
+    this.#socket.destroy();
+  };
+
+  #decide(state: 'accepted' | 'refused'): void {
+    this.#state = state;
+    this.#socket.off('readable', this.#watch).off('end', this.#leave);
+  }
+
+  #writeHead(status: number, reasonPhrase: string, headers: readonly HeaderPair[]): void {
+    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    this.#socket.write(`HTTP/1.1 ${status} ${reasonPhrase}\r\n${lines}\r\n`, 'latin1');
+  }
+}

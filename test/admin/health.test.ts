@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createFrontDoor, createHealth } from '../../src/admin/health.ts';
+import { startServer } from '../../src/server/server.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+
+async function open(): Promise<{ url: string; databasePath: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'health-'));
+  const databasePath = join(folder, 'keys.db');
+  const store = await openSqliteStore(databasePath);
+  const options = { store, version: '1.2.3', mountPath: '/bedrock' };
+  const server = await startServer({
+    host: '127.0.0.1',
+    port: 0,
+    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    mounts: [
+      { prefix: '/health', handle: createHealth(options) },
+      { prefix: '/', handle: createFrontDoor(options) },
+    ],
+    onRefused: () => {},
+  });
+  onTestFinished(async () => {
+    vi.useRealTimers();
+    await server.drain(0);
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return { url: `http://127.0.0.1:${server.port}`, databasePath };
+}
+
+describe('health', () => {
+  it.each([
+    { path: '/health/liveliness', status: 200, json: "I'm alive!" },
+    { path: '/health/liveness', status: 200, json: "I'm alive!" },
+    { path: '/health/liveness?probe=1', status: 200, json: "I'm alive!" },
+    { path: '/health/readiness', status: 200, json: { status: 'healthy', db: 'connected', version: '1.2.3' } },
+    { path: '/health', status: 200, json: { status: 'healthy', db: 'connected', version: '1.2.3' } },
+    { path: '/health/', status: 404, json: { status: 'unknown' } },
+    { path: '/health/services', status: 404, json: { status: 'unknown' } },
+    {
+      path: '/',
+      status: 200,
+      json: { name: 'bedrock-proxy', version: '1.2.3', bedrock: '/bedrock', health: '/health/readiness' },
+    },
+  ])('$path answers $status', async ({ path, status, json }) => {
+    const { url } = await open();
+    const answer = await fetch(`${url}${path}`);
+    expect([answer.status, await answer.json()]).toEqual([status, json]);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+  });
+
+  it('is not ready without its database, but alive', async () => {
+    const { url, databasePath } = await open();
+    await rm(databasePath);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2_000 });
+    const ready = await fetch(`${url}/health/readiness`);
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { status: 'unhealthy', db: 'unavailable', version: '1.2.3' },
+    ]);
+    expect((await fetch(`${url}/health/liveliness`)).status).toBe(200);
+  });
+});

@@ -1,0 +1,176 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { authenticate, isMasterKey } from '../../src/auth/authenticate.ts';
+import { createFailureLimit } from '../../src/auth/failure-limit.ts';
+import { type MintedKey, mintKey } from '../../src/auth/mint.ts';
+import type { ClientRequest, HeaderPair, Principal } from '../../src/exchange.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+import { failureOf } from '../helpers/failure.ts';
+
+const MASTER_KEY = 'sk-master';
+const SERVER_SECRET = Buffer.alloc(32, 1);
+const NOW_MS = 1_700_000_000_000;
+const nowMs = (): number => NOW_MS;
+
+let folder: string;
+let store: Store;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'auth-'));
+  store = await openSqliteStore(join(folder, 'keys.db'));
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function principalOf(request: ClientRequest, masterKey?: string): Promise<Principal> {
+  const failures = createFailureLimit(nowMs);
+  const options = { store, masterKey, loadServerSecret: () => SERVER_SECRET, failures, nowMs };
+  const caller = await authenticate(request, options);
+  expect(caller.needsBody).toBe(false);
+  const { principal, checkFrame } = caller.prove(undefined);
+  expect(checkFrame).toBeUndefined();
+  return principal;
+}
+
+const mint = (alias?: string): Promise<MintedKey> =>
+  mintKey({ store, serverSecret: SERVER_SECRET, alias, nowMs: 0, randomBytes });
+
+const showing = (...headers: HeaderPair[]): ClientRequest => aClientRequest({ headers });
+const bearer = (token: string): ClientRequest => showing(['Authorization', `Bearer ${token}`]);
+const dummySignature = (accessKeyId: string): HeaderPair => [
+  'authorization',
+  `AWS4-HMAC-SHA256 Credential=${accessKeyId}/20260314/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=0`,
+];
+
+describe('open mode', () => {
+  it.each(['127.0.0.1', '127.0.0.9', '::1', '::ffff:127.0.0.1'])('lets anyone at %s pass', async (peerAddress) => {
+    expect(await principalOf(aClientRequest({ peerAddress }))).toEqual({ kind: 'anyone', label: 'anyone' });
+  });
+
+  it.each(['192.168.1.7', '::ffff:192.168.1.7', '2001:db8::1', 'fe80::1%eth0', '0.0.0.0', ''])(
+    'refuses whoever comes from "%s"',
+    async (peerAddress) => {
+      const error = await failureOf(() => principalOf(aClientRequest({ peerAddress })));
+      expect([error.code, error.status]).toEqual(['ERR_OPEN_MODE_REMOTE', 403]);
+    },
+  );
+
+  it('does not care what key the client shows: recipes send one anyway', async () => {
+    expect((await principalOf(bearer('anything'))).kind).toBe('anyone');
+    expect((await principalOf(showing(dummySignature('AKIDEXAMPLE')))).kind).toBe('anyone');
+  });
+
+  it('ends with the first key, and does not come back when that is revoked', async () => {
+    const { id } = await mint();
+    expect((await failureOf(() => principalOf(aClientRequest()))).code).toBe('ERR_KEY_MISSING');
+    await store.revokeKey(id, 1);
+    expect((await failureOf(() => principalOf(aClientRequest()))).code).toBe('ERR_KEY_MISSING');
+  });
+
+  it('does not exist beside a master key', async () => {
+    expect((await failureOf(() => principalOf(aClientRequest(), MASTER_KEY))).code).toBe('ERR_KEY_MISSING');
+  });
+});
+
+describe('a virtual key', () => {
+  it('stands for its alias, from wherever it comes', async () => {
+    const { id, key } = await mint('alice');
+    const request = { ...bearer(key), peerAddress: '192.168.1.7' };
+    expect(await principalOf(request)).toEqual({ kind: 'key', keyId: id, label: 'alice' });
+  });
+
+  it('without an alias is called by its last four characters', async () => {
+    const { key } = await mint();
+    expect((await principalOf(bearer(key))).label).toBe(`sk-…${key.slice(-4)}`);
+  });
+
+  it.each<{ name: string; headers: (key: string) => HeaderPair[] }>([
+    { name: 'x-api-key', headers: (key) => [['x-api-key', key]] },
+    { name: 'the slot of an access key id', headers: (key) => [dummySignature(`Bearer ${key}`)] },
+    {
+      name: 'x-api-key beside a dummy signature',
+      headers: (key) => [['x-api-key', key], dummySignature('AKIDEXAMPLE')],
+    },
+  ])('is taken from $name', async ({ headers }) => {
+    const { id, key } = await mint();
+    expect(await principalOf(showing(...headers(key)))).toMatchObject({ kind: 'key', keyId: id });
+  });
+
+  it('is noted as used', async () => {
+    const { key } = await mint();
+    await principalOf(bearer(key));
+    await store.close();
+    store = await openSqliteStore(join(folder, 'keys.db'));
+    expect((await store.listKeys())[0]?.lastUsedAtMs).toBe(NOW_MS);
+  });
+
+  it('is refused from the next request on when another process revokes it', async () => {
+    const { id, key } = await mint();
+    await principalOf(bearer(key));
+    const other = await openSqliteStore(join(folder, 'keys.db'));
+    await other.revokeKey(id, 1);
+    await other.close();
+    const error = await failureOf(() => principalOf(bearer(key)));
+    expect([error.code, error.status]).toEqual(['ERR_KEY_REVOKED', 401]);
+    expect(error.message).toBe(`The key sk-…${key.slice(-4)} was revoked.`);
+  });
+
+  it.each(['sk-unknown', 'nonsense', '__proto__'])('is unknown: %s', async (token) => {
+    await mint();
+    const error = await failureOf(() => principalOf(bearer(token)));
+    expect([error.code, error.status]).toEqual(['ERR_KEY_UNKNOWN', 401]);
+    expect(`${error.message} ${error.hint}`).not.toContain(token);
+  });
+
+  it('is refused beside another one', async () => {
+    const [one, other] = [await mint(), await mint()];
+    const both = showing(['x-api-key', one.key], ['authorization', `Bearer ${other.key}`]);
+    expect((await failureOf(() => principalOf(both))).code).toBe('ERR_KEYS_DIFFER');
+    const otherSignature = showing(['x-api-key', one.key], dummySignature(other.accessKeyId));
+    expect((await failureOf(() => principalOf(otherSignature))).code).toBe('ERR_KEYS_DIFFER');
+  });
+
+  it('is accepted beside a signature with its own pair', async () => {
+    const { id, key, accessKeyId } = await mint();
+    expect(await principalOf(showing(['x-api-key', key], dummySignature(accessKeyId)))).toMatchObject({ keyId: id });
+  });
+});
+
+describe('the master key', () => {
+  it.each([
+    { name: 'of the usual form', masterKey: 'sk-master' },
+    { name: 'of any other form', masterKey: 'correct horse' },
+  ])('passes: $name', async ({ masterKey }) => {
+    expect(await principalOf(bearer(masterKey), masterKey)).toEqual({ kind: 'master', label: 'master' });
+  });
+
+  it('does not shut out virtual keys', async () => {
+    const { id, key } = await mint();
+    expect(await principalOf(bearer(key), MASTER_KEY)).toMatchObject({ kind: 'key', keyId: id });
+  });
+
+  it.each(['sk-maste', 'sk-master ', 'SK-MASTER', 'sk-masterx', ''])('is not "%s"', (token) => {
+    expect(isMasterKey(token, MASTER_KEY)).toBe(false);
+  });
+
+  it('is nothing at all where none is set', () => {
+    expect(isMasterKey('', undefined)).toBe(false);
+    expect(isMasterKey('undefined', undefined)).toBe(false);
+  });
+});
+
+it('says that the store is unavailable rather than letting anyone in', async () => {
+  await store.close();
+  await rm(folder, { recursive: true, force: true });
+  const error = await failureOf(() => principalOf(aClientRequest()));
+  expect([error.code, error.status]).toEqual(['ERR_STORE_UNAVAILABLE', 503]);
+  store = await openSqliteStore(join(folder, 'keys.db'));
+});

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { findCredential } from '../../src/auth/credential.ts';
+import type { HeaderPair } from '../../src/exchange.ts';
+import { failureOf } from '../helpers/failure.ts';
+
+const SIGV4_REST = '/20260314/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc';
+const signedBy = (slot: string): HeaderPair => ['Authorization', `AWS4-HMAC-SHA256 Credential=${slot}${SIGV4_REST}`];
+
+describe('where a key is found', () => {
+  it.each<{ name: string; headers: HeaderPair[]; token: string }>([
+    { name: 'Bearer', headers: [['Authorization', 'Bearer sk-a']], token: 'sk-a' },
+    { name: 'bearer in any case and spacing', headers: [['AUTHORIZATION', '  bEaReR \t sk-a  ']], token: 'sk-a' },
+    { name: 'x-api-key', headers: [['x-api-key', 'sk-a']], token: 'sk-a' },
+    { name: 'x-api-key with the word Bearer', headers: [['X-Api-Key', 'Bearer sk-a']], token: 'sk-a' },
+    { name: 'api-key', headers: [['api-key', 'sk-a']], token: 'sk-a' },
+    { name: 'litellm_user_api_key', headers: [['litellm_user_api_key', 'sk-a']], token: 'sk-a' },
+    { name: 'x-litellm-api-key with Bearer', headers: [['x-litellm-api-key', 'Bearer sk-a']], token: 'sk-a' },
+    { name: 'the access key id of a signature', headers: [signedBy('sk-a')], token: 'sk-a' },
+    { name: 'the same behind the word Bearer', headers: [signedBy('Bearer sk-a')], token: 'sk-a' },
+    { name: 'a token of another form, alone', headers: [['Authorization', 'Bearer my-master']], token: 'my-master' },
+    {
+      name: 'the same key twice',
+      headers: [
+        ['Authorization', 'Bearer sk-a'],
+        ['x-api-key', 'sk-a'],
+      ],
+      token: 'sk-a',
+    },
+    {
+      name: 'a key beside a dummy token',
+      headers: [
+        ['Authorization', 'Bearer dummy'],
+        ['x-api-key', 'sk-a'],
+      ],
+      token: 'sk-a',
+    },
+    {
+      name: 'a dummy token beside a key',
+      headers: [
+        ['Authorization', 'Bearer sk-a'],
+        ['x-api-key', 'dummy'],
+      ],
+      token: 'sk-a',
+    },
+    {
+      name: 'the first of two tokens of another form',
+      headers: [
+        ['Authorization', 'Bearer one'],
+        ['x-api-key', 'two'],
+      ],
+      token: 'one',
+    },
+    {
+      name: 'an empty header beside a key',
+      headers: [
+        ['Authorization', 'Bearer '],
+        ['x-api-key', 'sk-a'],
+      ],
+      token: 'sk-a',
+    },
+  ])('$name', ({ headers, token }) => {
+    expect(findCredential(headers)).toEqual({ token, accessKeyId: undefined });
+  });
+
+  it.each<{ name: string; headers: HeaderPair[] }>([
+    { name: 'no header', headers: [] },
+    {
+      name: 'other headers',
+      headers: [
+        ['Host', 'sk-a'],
+        ['x-api-key-2', 'sk-a'],
+        ['cookie', 'x-api-key=sk-a'],
+      ],
+    },
+    { name: 'Basic', headers: [['Authorization', 'Basic c2stYTo=']] },
+    { name: 'a key without a scheme', headers: [['Authorization', 'sk-a']] },
+    { name: 'Bearer alone', headers: [['Authorization', 'Bearer']] },
+    { name: 'Bearer and spaces', headers: [['Authorization', 'Bearer   ']] },
+    { name: 'a scheme that begins like Bearer', headers: [['Authorization', 'BearerX sk-a']] },
+    { name: 'an empty x-api-key', headers: [['x-api-key', ' ']] },
+  ])('nothing in $name', ({ headers }) => {
+    expect(findCredential(headers)).toEqual({ token: undefined, accessKeyId: undefined });
+  });
+});
+
+describe('a request signed with an access key id', () => {
+  it.each<{ name: string; headers: HeaderPair[]; found: ReturnType<typeof findCredential> }>([
+    { name: 'alone', headers: [signedBy('AKIDEXAMPLE')], found: { token: undefined, accessKeyId: 'AKIDEXAMPLE' } },
+    {
+      name: 'and a key in another header',
+      headers: [signedBy('AKIDEXAMPLE'), ['x-api-key', 'sk-a']],
+      found: { token: 'sk-a', accessKeyId: 'AKIDEXAMPLE' },
+    },
+    {
+      name: 'twice: the first',
+      headers: [signedBy('ONE'), signedBy('TWO')],
+      found: { token: undefined, accessKeyId: 'ONE' },
+    },
+    {
+      name: 'in lower case and without spaces',
+      headers: [['authorization', 'aws4-hmac-sha256 Credential=A/b,SignedHeaders=host,Signature=c']],
+      found: { token: undefined, accessKeyId: 'A' },
+    },
+    {
+      name: 'without a credential',
+      headers: [['authorization', 'AWS4-HMAC-SHA256 Signature=c']],
+      found: { token: undefined, accessKeyId: '' },
+    },
+  ])('$name', ({ headers, found }) => {
+    expect(findCredential(headers)).toEqual(found);
+  });
+});
+
+describe('two different keys', () => {
+  it.each<{ name: string; headers: HeaderPair[] }>([
+    {
+      name: 'in two headers',
+      headers: [
+        ['Authorization', 'Bearer sk-a'],
+        ['x-api-key', 'sk-b'],
+      ],
+    },
+    {
+      name: 'in one header sent twice',
+      headers: [
+        ['x-api-key', 'sk-a'],
+        ['x-api-key', 'sk-b'],
+      ],
+    },
+    { name: 'in a signature and a header', headers: [signedBy('sk-a'), ['litellm_user_api_key', 'sk-b']] },
+  ])('are refused: $name', async ({ headers }) => {
+    const error = await failureOf(() => findCredential(headers));
+    expect(error.code).toBe('ERR_KEYS_DIFFER');
+    expect(`${error.message} ${error.hint}`).not.toMatch(/sk-[ab]/);
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type House, openHouse } from '../helpers/house.ts';
+
+async function open(): Promise<House> {
+  const house = await openHouse();
+  onTestFinished(() => house[Symbol.asyncDispose]());
+  return house;
+}
+
+describe('the assembled house', () => {
+  it.each([
+    { path: '/bedrock/foundation-models', status: 200 },
+    { path: '/bedrock', status: 404 },
+    { path: '/bedrockx', status: 404 },
+    { path: '/key/generate', status: 401 },
+    { path: '/health/liveliness', status: 200 },
+    { path: '/', status: 200 },
+    { path: '/nowhere', status: 404 },
+  ])('answers $path with $status', async ({ path, status }) => {
+    const { port } = await open();
+    expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(status);
+  });
+
+  it('tells of each request to Bedrock once, with an id of its own', async () => {
+    const house = await open();
+    for (const _ of [1, 2]) {
+      const told = house.nextExchange();
+      await (await fetch(`${house.url}/foundation-models`)).arrayBuffer();
+      await told;
+    }
+    expect(house.exchanges.map(({ route, status }) => [route?.operation, status])).toEqual([
+      ['ListFoundationModels', 200],
+      ['ListFoundationModels', 200],
+    ]);
+    expect(new Set(house.exchanges.map(({ id }) => id)).size).toBe(2);
+  });
+
+  it('tells of what the guard refused as well', async () => {
+    const house = await open();
+    const told = house.nextExchange();
+    const answer = await fetch(`${house.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
+    expect(answer.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    expect(await told).toMatchObject({ status: 403, path: '/bedrock/foundation-models', principal: undefined });
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+});

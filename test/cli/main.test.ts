@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { OPTIONS } from '../../src/options.ts';
+import { openCli } from '../helpers/cli.ts';
+
+describe('help', () => {
+  it('begins with examples and ends with the exit codes', async () => {
+    const { code, stdout, stderr } = await (await openCli()).run(['--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy start/);
+    expect(stdout.indexOf('Examples:')).toBeLessThan(stdout.indexOf('Usage:'));
+    expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly');
+  });
+
+  it('of start names every option with its default and variables', async () => {
+    const { code, stdout } = await (await openCli()).run(['start', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Examples:/);
+    const text = stdout.replaceAll(/\s+/g, ' ');
+    for (const spec of Object.values(OPTIONS)) {
+      expect(text).toContain(spec.flag);
+      expect(text).toContain(`env: ${spec.env.join(', ')}`);
+      if ('default' in spec) expect(text).toContain(`default: ${spec.default};`);
+    }
+    expect(text).toContain('BEDROCK_PROXY_MASTER_KEY');
+  });
+
+  it.each([[['key', '--help']], [['key', 'generate', '--help']], [['help', 'key']]])(
+    'of %j begins with examples',
+    async (args) => {
+      const { code, stdout } = await (await openCli()).run(args);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy key generate/);
+    },
+  );
+
+  it('is on stderr, and a misuse, where there is no command', async () => {
+    const { code, stdout, stderr } = await (await openCli()).run([]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('Usage: bedrock-proxy');
+  });
+});
+
+it.each(['--version', '-V'])('%s prints the version and nothing else', async (flag) => {
+  const { code, stdout, stderr } = await (await openCli()).spawn([flag]).ended;
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+describe('a command line that is wrong', () => {
+  it.each([
+    { args: ['strat'], says: "unknown command 'strat'.", hint: 'Did you mean start?' },
+    { args: ['start', '--prot', '1'], says: "unknown option '--prot'.", hint: 'Did you mean --port?' },
+    { args: ['key', 'revok'], says: "unknown command 'revok'.", hint: 'Did you mean revoke?' },
+    {
+      args: ['key', 'revoke'],
+      says: "missing required argument 'key'.",
+      hint: 'See `bedrock-proxy key revoke --help`.',
+    },
+    {
+      args: ['start', '--port'],
+      says: "option '--port <number>' argument missing.",
+      hint: 'See `bedrock-proxy start --help`.',
+    },
+    { args: ['key', 'list', 'x'], says: 'too many arguments', hint: 'See `bedrock-proxy key list --help`.' },
+    {
+      args: ['start', '--port', 'x'],
+      says: '--port must be a whole number from 0 to 65535, not "x".',
+      hint: 'See `bedrock-proxy start --help`.',
+    },
+  ])('$args: says why, gives a hint, ends with 2', async ({ args, says, hint }) => {
+    const { code, stdout, stderr } = await (await openCli()).run(args);
+    expect([code, stdout]).toEqual([2, '']);
+    const [error, second, ...rest] = stderr.split('\n');
+    expect(error).toContain(`error: ${says}`);
+    expect([second, rest]).toEqual([`hint: ${hint}`, ['']]);
+  });
+
+  it('shows a stack only with --debug', async () => {
+    const cli = await openCli();
+    const args = ['key', 'list', '--db', cli.home];
+    expect((await cli.run(args)).stderr).not.toContain('    at ');
+    expect((await cli.run(['--debug', ...args])).stderr).toContain('    at ');
+  });
+});
+
+it('keeps colours and everything else but the result out of a pipe', async () => {
+  const { code, stdout, stderr } = await (await openCli()).spawn(['key', 'revoke', 'nobody']).ended;
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toBe(
+    'error: There is no key "nobody" in this database.\nhint: See `bedrock-proxy key list` for ids and aliases.\n',
+  );
+});

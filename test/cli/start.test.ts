@@ -1,0 +1,110 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
+
+/** A running server on a free port, without AWS. */
+async function startOffline(
+  args: readonly string[] = [],
+  options: CliOptions = {},
+): Promise<RunningCli & { url: string }> {
+  const running = (await openCli()).spawn(['start', '--offline', '--port', '0', ...args], options);
+  const [, port] = await running.waitFor('stderr', /http:\/\/localhost:(\d+)\/bedrock\n/);
+  // The banner ends in lines to paste.
+  await running.waitFor('stderr', /endpoint_url=.*\n/);
+  return { ...running, url: `http://127.0.0.1:${port}` };
+}
+
+const converse = (url: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${url}/bedrock/model/amazon.nova-lite-v1:0/converse`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}',
+  });
+
+describe('start', () => {
+  it('greets on stderr, logs on stdout, and ends in order at the first signal', async () => {
+    const { url, child, ended, waitFor } = await startOffline(['--log-format', 'json']);
+    const answer = await converse(url);
+    expect(answer.status).toBe(200);
+    await waitFor('stdout', /\n/);
+    child.kill('SIGTERM');
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([expect.objectContaining({ key: 'anyone', operation: 'Converse', status: 200, error: null })]);
+    expect(stderr).toContain('the offline Bedrock in this process');
+    expect(stderr).toContain('Ending; running requests have 30 s.');
+  });
+
+  it.each([
+    { signal: 'SIGINT', exit: 130 },
+    { signal: 'SIGTERM', exit: 143 },
+  ] as const)('lets requests end after $signal, and ends with $exit after a second one', async ({ signal, exit }) => {
+    const { url, child, ended, waitFor } = await startOffline();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => {});
+    onTestFinished(() => void socket.destroy());
+    socket.write(
+      'POST /bedrock/model/x/invoke HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n',
+    );
+    // 100 Continue: from here on the request is under way, and it never ends.
+    await once(socket, 'data');
+    child.kill(signal);
+    await waitFor('stderr', /Ending; running requests have 30 s/);
+    child.kill(signal);
+    expect((await ended).code).toBe(exit);
+  });
+
+  it('says nothing with --quiet', async () => {
+    const cli = await openCli();
+    const probe = createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    const running = cli.spawn(['start', '--offline', '--quiet', '--port', String(port)]);
+    await expect
+      .poll(
+        () =>
+          converse(`http://127.0.0.1:${port}`).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        { timeout: 10_000 },
+      )
+      .toBe(200);
+    running.child.kill('SIGINT');
+    expect(await running.ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('takes the master key from the environment and says so', async () => {
+    const { url, waitFor } = await startOffline([], { env: { LITELLM_MASTER_KEY: 'sk-master' } });
+    await waitFor('stderr', /the master key or a virtual key/);
+    expect((await converse(url)).status).toBe(401);
+    expect((await converse(url, { authorization: 'Bearer sk-master' })).status).toBe(200);
+  });
+
+  it.each([{ args: ['--offline'] }, { args: ['--region', 'us-east-1'] }])(
+    'ends with 2 and a free port to try when its port is taken: $args',
+    async ({ args }) => {
+      const server = createServer().listen(0, '127.0.0.1');
+      onTestFinished(() => void server.close());
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const { code, stdout, stderr } = await (await openCli()).spawn(['start', '--port', String(port), ...args]).ended;
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(
+        new RegExp(`^error: Another program already listens on 127.0.0.1 port ${port}.\nhint: .*--port \\d+`),
+      );
+    },
+  );
+
+  it('does not open a network to everybody', async () => {
+    const { code, stderr } = await (await openCli()).spawn(['start', '--host', '0.0.0.0', '--port', '0']).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('Without keys the proxy would serve everybody who can reach 0.0.0.0.');
+  });
+});

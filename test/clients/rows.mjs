@@ -1,0 +1,186 @@
+// The clients under test and the modes each has: the table that the runner goes through. Data only, but for the command
+// lines. A mode is how the virtual key travels: `bearer`, `SigV4` (the key's own AWS pair), or a client's special way.
+import { join } from 'node:path';
+
+/** The columns of the table, in their order. */
+export const CHECKS = ['call', 'stream', 'error', 'throttle', 'arn', 'agents'];
+
+const NO_AGENTS = { agents: 'has no agents' };
+/** AWS's clients take a bearer for bedrock and bedrock-runtime only. */
+const NO_BEARER_AGENTS = { agents: 'AWS takes no bearer there' };
+const NO_ARNS = { arn: 'OpenAI routes take model ids' };
+const HTTPS_ONLY = 'sends a bearer over https only';
+
+const python = (program, toolchain = 'python') => ({
+  toolchain,
+  command: ({ root, installed }) => [
+    join(installed, 'bin', 'python'),
+    join(root, 'test', 'clients', 'python', program),
+  ],
+});
+/** Of the project's own dependencies. */
+const ownJavaScript = (program) => ({
+  toolchain: undefined,
+  command: ({ root }) => [process.execPath, join(root, 'test', 'clients', 'javascript', program)],
+});
+const javaScript = (program) => ({
+  toolchain: 'javascript',
+  command: ({ installed }) => [process.execPath, join(installed, program)],
+});
+
+/**
+ * `lacks` names checks that do not apply, with the reason. `refusal` is how a client says that it will not send this key
+ * over plain http: the row then is skipped, and tested in full as soon as the client sends it. `http` are the versions of
+ * HTTP that the proxy must have seen.
+ */
+const CLIENTS = [
+  {
+    id: 'boto3',
+    client: 'boto3',
+    ...python('boto3_client.py'),
+    modes: [
+      { mode: 'bearer', lacks: NO_BEARER_AGENTS, refusal: /Bearer authorization requires an HTTPS endpoint/ },
+      { mode: 'SigV4' },
+      { mode: 'header' },
+    ],
+  },
+  {
+    id: 'boto3-older',
+    client: 'boto3 before 1.44',
+    ...python('boto3_client.py', 'python-older'),
+    modes: [{ mode: 'bearer', lacks: NO_BEARER_AGENTS }],
+  },
+  {
+    id: 'aws-cli-1',
+    client: 'AWS CLI 1',
+    ...python('aws_cli.py'),
+    environment: ({ installed }) => ({ AWS_CLI: join(installed, 'bin', 'aws') }),
+    lacks: { stream: 'has no commands for streams' },
+    modes: [{ mode: 'bearer', lacks: NO_BEARER_AGENTS }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'aws-cli-2',
+    client: 'AWS CLI 2',
+    ...python('aws_cli.py', 'aws-cli-2'),
+    environment: ({ installed }) => ({ AWS_CLI: join(installed, 'cli', 'dist', 'aws') }),
+    lacks: { stream: 'has no commands for streams' },
+    modes: [{ mode: 'bearer', lacks: NO_BEARER_AGENTS }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'aws-sdk-js',
+    client: 'AWS SDK for JavaScript',
+    ...ownJavaScript('aws-sdk.mjs'),
+    modes: [
+      { mode: 'bearer', lacks: NO_BEARER_AGENTS, http: '2' },
+      { mode: 'SigV4', http: '2' },
+      { mode: 'bearer, HTTP/1.1', lacks: NO_BEARER_AGENTS, http: '1.1' },
+      { mode: 'SigV4, HTTP/1.1', http: '1.1' },
+    ],
+  },
+  {
+    id: 'go',
+    client: 'AWS SDK for Go v2',
+    toolchain: 'go',
+    command: ({ installed }) => [join(installed, 'clients')],
+    modes: [
+      { mode: 'bearer', lacks: NO_BEARER_AGENTS, refusal: /bearer token with HTTP request requires HTTPS/ },
+      { mode: 'SigV4' },
+    ],
+  },
+  {
+    id: 'java',
+    client: 'AWS SDK for Java v2',
+    toolchain: 'java',
+    command: ({ installed }) => [
+      'java',
+      '-cp',
+      [join(installed, 'lib', '*'), join(installed, 'classes')].join(':'),
+      'Clients',
+    ],
+    modes: [
+      { mode: 'bearer', lacks: NO_BEARER_AGENTS, http: '2' },
+      { mode: 'SigV4', http: '2' },
+    ],
+  },
+  {
+    id: 'anthropic-python',
+    client: 'Anthropic SDK for Python',
+    ...python('anthropic_client.py'),
+    lacks: NO_AGENTS,
+    modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'anthropic-js',
+    client: 'Anthropic SDK for TypeScript',
+    ...ownJavaScript('anthropic.mjs'),
+    lacks: NO_AGENTS,
+    modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'claude-code',
+    client: 'Claude Code',
+    ...javaScript('claude-code.mjs'),
+    lacks: NO_AGENTS,
+    modes: [{ mode: 'bearer' }, { mode: 'skip-auth' }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'vercel',
+    client: 'Vercel AI SDK',
+    ...javaScript('vercel.mjs'),
+    lacks: NO_AGENTS,
+    modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'langchain',
+    client: 'LangChain (langchain-aws)',
+    ...python('langchain_client.py'),
+    lacks: NO_AGENTS,
+    modes: [{ mode: 'bearer', refusal: /Bearer authorization requires an HTTPS endpoint/ }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'openai-python',
+    client: 'OpenAI SDK for Python',
+    ...python('openai_client.py'),
+    lacks: { ...NO_AGENTS, ...NO_ARNS },
+    modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
+  },
+  {
+    id: 'openai-js',
+    client: 'OpenAI SDK for TypeScript',
+    ...javaScript('openai.mjs'),
+    lacks: { ...NO_AGENTS, ...NO_ARNS },
+    modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
+  },
+];
+
+/**
+ * The rows of the table: one per client and mode, and with `tls` one more over https. `only` holds ids or what they begin
+ * with (`aws-cli` is both versions). Throws where one of them is no client.
+ */
+export function listRows({ only, tls }) {
+  const isMeant = (id, word) => id === word || id.startsWith(`${word}-`);
+  const unknown = only.find((word) => !CLIENTS.some(({ id }) => isMeant(id, word)));
+  if (unknown !== undefined) {
+    throw new Error(`--only ${unknown}: there is no such client; one of ${CLIENTS.map(({ id }) => id).join(', ')}`);
+  }
+  const chosen = CLIENTS.filter(({ id }) => only.length === 0 || only.some((word) => isMeant(id, word)));
+  return chosen.flatMap(({ modes, ...client }) =>
+    modes.flatMap((mode) => (tls ? [false, true] : [false]).map((isTls) => makeRow(client, mode, isTls))),
+  );
+}
+
+function makeRow(client, { mode, lacks, refusal, http }, tls) {
+  const allLacks = { ...client.lacks, ...lacks };
+  return {
+    ...client,
+    mode,
+    tls,
+    /** The label of the row's key in the proxy's log. */
+    alias: [client.id, mode, ...(tls ? ['tls'] : [])].join(' ').replaceAll(/[^a-zA-Z0-9.-]+/g, '-'),
+    lacks: allLacks,
+    checks: CHECKS.filter((check) => allLacks[check] === undefined),
+    refusal: tls ? undefined : refusal,
+    refusalReason: HTTPS_ONLY,
+    http,
+  };
+}

@@ -1,0 +1,128 @@
+// Runs one client in one mode: a process with an environment such as a user sets, and nothing else in it, whose standard
+// output is one JSON object a line. It does not judge what it says.
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+
+/** A client that hangs is ended after so long. */
+const ROW_LIMIT_MS = 120_000;
+const REGION = 'us-east-1';
+/** Services whose endpoint is set one by one, as README tells. */
+const SERVICES = ['BEDROCK', 'BEDROCK_RUNTIME', 'BEDROCK_AGENT_RUNTIME', 'BEDROCK_AGENTCORE'];
+
+/** Lets so many pieces of work in at a time; the others wait in order. */
+export function createTurnstile(width) {
+  const waiting = [];
+  let inside = 0;
+  return async (work) => {
+    if (inside >= width) await new Promise((resolve) => waiting.push(resolve));
+    else inside += 1;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) inside -= 1;
+      else next();
+    }
+  };
+}
+
+/** Gives the objects that the client printed, what it complained of, and how it ended. */
+export async function runRow(row, { root, installed, home, key, proxy, signal }) {
+  const [command, ...args] = row.command({ root, installed });
+  const env = environmentOf(row, { home, key, proxy, installed });
+  const startedAt = performance.now();
+  // A group of its own, so that what it starts ends with it.
+  const child = spawn(command, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let output = '';
+  let complaint = '';
+  child.stdout.setEncoding('utf8').on('data', (piece) => (output += piece));
+  child.stderr.setEncoding('utf8').on('data', (piece) => (complaint += piece));
+  let timedOut = false;
+  const kill = () => killGroup(child.pid);
+  const limit = setTimeout(() => {
+    timedOut = true;
+    kill();
+  }, ROW_LIMIT_MS);
+  signal.addEventListener('abort', kill, { once: true });
+  const ended = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, name) => resolve(name ?? `exit code ${code}`));
+  });
+  clearTimeout(limit);
+  signal.removeEventListener('abort', kill);
+  const lines = output.split('\n').flatMap(parseLine);
+  const end = timedOut ? `ended after ${ROW_LIMIT_MS / 1000} s` : ended;
+  return { lines, complaint: complaint.trim(), end, elapsedMs: performance.now() - startedAt };
+}
+
+/** Nothing of this machine's own settings reaches the client but the PATH. */
+function environmentOf(row, { home, key, proxy, installed }) {
+  const url = row.tls ? proxy.tlsUrl : proxy.url;
+  const endpoints = SERVICES.map((service) => [`AWS_ENDPOINT_URL_${service}`, url]);
+  return {
+    PATH: [dirname(process.execPath), process.env['PATH']].join(':'),
+    HOME: home,
+    TMPDIR: home,
+    LANG: 'C.UTF-8',
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_MAX_ATTEMPTS: '2',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    ...Object.fromEntries(endpoints),
+    ANTHROPIC_BEDROCK_BASE_URL: url,
+    OPENAI_BASE_URL: `${url}/openai/v1`,
+    AWS_BEDROCK_BASE_URL: `${url}/openai/v1`,
+    ...credentialsOf(row.mode, key),
+    ...(row.tls ? trustOf(proxy.caFile, home) : {}),
+    PROXY_URL: url,
+    VIRTUAL_KEY: key.key,
+    MODE: row.mode,
+    CHECKS: row.checks.join(','),
+    ...row.environment?.({ installed }),
+  };
+}
+
+function credentialsOf(mode, { key, accessKeyId }) {
+  if (mode.startsWith('bearer')) return { AWS_BEARER_TOKEN_BEDROCK: key };
+  if (mode.startsWith('SigV4')) return { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: key };
+  if (mode.startsWith('header')) return { AWS_ACCESS_KEY_ID: 'dummy', AWS_SECRET_ACCESS_KEY: 'dummy' };
+  return {};
+}
+
+/** Each language has its own way to be told of a certificate authority. */
+function trustOf(caFile, home) {
+  const store = join(home, 'trust.p12');
+  const words = ['-importcert', '-noprompt', '-alias', 'proxy', '-file', caFile, '-keystore', store, '-storepass', 'changeit'];
+  try {
+    execFileSync('keytool', words, { stdio: 'ignore' });
+  } catch {
+    // No Java here; the row that wants it is skipped for that.
+  }
+  const java = `-Djavax.net.ssl.trustStore=${store} -Djavax.net.ssl.trustStorePassword=changeit`;
+  return {
+    AWS_CA_BUNDLE: caFile,
+    NODE_EXTRA_CA_CERTS: caFile,
+    SSL_CERT_FILE: caFile,
+    ...(existsSync(store) ? { JAVA_TOOL_OPTIONS: java } : {}),
+  };
+}
+
+function parseLine(line) {
+  if (!line.startsWith('{')) return [];
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    return [];
+  }
+}
+
+function killGroup(pid) {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended already.
+  }
+}

@@ -1,0 +1,87 @@
+// Real clients against the built proxy on its offline Bedrock: `npm run test:clients`. Every client in every mode it has, as
+// a process of its own with a home of its own; what they need is installed into .clients/ and kept. Prints the table that
+// README shows, and ends non-zero where something failed. `--only boto3,go` runs some, `--json` prints JSON, `--tls` adds
+// every mode over https. A client that cannot be had is skipped, with the reason, and never counts as passed.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createInstaller } from './installs.mjs';
+import { startProxy } from './proxy.mjs';
+import { judge, renderJson, renderTable, sumUp } from './report.mjs';
+import { listRows } from './rows.mjs';
+import { createTurnstile, runRow } from './run-row.mjs';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** As many clients at once as a small machine has cores. */
+const AT_ONCE = 2;
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+      tls: { type: 'boolean', default: false },
+    },
+  });
+  const rows = listRows({ only: values.only.split(',').filter(Boolean), tls: values.tls });
+  const folder = mkdtempSync(join(tmpdir(), 'clients-'));
+  const signal = endBySignal();
+  try {
+    const results = await runAll(rows, { folder, signal, tls: values.tls });
+    const sum = sumUp(results);
+    process.stdout.write(values.json ? `${renderJson(results)}\n` : `${renderTable(results)}\n${sum.line}\n`);
+    if (values.json) say(sum.line);
+    return sum.failed === 0 ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * Runs the rows and gives what became of each, in their order. What the proxy saw is looked at when it has ended, so that
+ * nothing it saw is missing.
+ */
+async function runAll(rows, { folder, signal, tls }) {
+  const proxy = await startProxy({ root: ROOT, folder, tls, signal });
+  const install = createInstaller({ root: ROOT, signal, say });
+  const enter = createTurnstile(AT_ONCE);
+  const outcomes = await Promise.all(
+    rows.map(async (row, index) => {
+      const installed = row.toolchain === undefined ? { folder: ROOT } : await install(row.toolchain);
+      if (installed.problem !== undefined) return { problem: installed.problem };
+      return enter(async () => {
+        const home = join(folder, `home-${index}`);
+        mkdirSync(home);
+        const key = await proxy.makeKey(row.alias);
+        const outcome = await runRow(row, { root: ROOT, installed: installed.folder, home, key, proxy, signal });
+        say(`${row.client}, ${row.mode}: ${outcome.lines.length} lines, ${(outcome.elapsedMs / 1000).toFixed(1)} s`);
+        return outcome;
+      });
+    }),
+  );
+  const seen = await proxy.end();
+  return rows.map((row, index) => judge(row, outcomes[index], seen.get(row.alias) ?? []));
+}
+
+/** Aborted where somebody ends this run: what it started then ends too. */
+function endBySignal() {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
+  }
+  return controller.signal;
+}
+
+function say(line) {
+  process.stderr.write(`clients: ${line}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}

@@ -1,0 +1,277 @@
+/**
+ * InvokeModelWithBidirectionalStream through the whole proxy: real clients on one side, on the other an upstream that
+ * verifies the signature of the request and of every frame.
+ */
+import {
+  BedrockRuntimeClient,
+  InvokeModelWithBidirectionalStreamCommand,
+  type InvokeModelWithBidirectionalStreamInput,
+} from '@aws-sdk/client-bedrock-runtime';
+import { request } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { decodeFrames, eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
+import { AWS_PAIR, type House, type HouseOptions, openHouse } from '../helpers/house.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { type BidirectionalUpstream, ECHO, startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
+
+const MODEL = 'amazon.nova-sonic-v1:0';
+const TARGET = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
+const UPSTREAM_TARGET = TARGET.slice('/bedrock'.length);
+const TYPE = 'application/vnd.amazon.eventstream';
+
+const stack: AsyncDisposableStack[] = [];
+afterEach(async () => {
+  for (const opened of stack.splice(0)) await opened.disposeAsync();
+});
+
+describe('with the AWS SDK for JavaScript', () => {
+  it('carries a dialogue: each event is answered before the next one is sent', async () => {
+    const { house, upstream } = await openHouses();
+    const { key, accessKeyId } = await house.mint('sonic');
+    const turns = new Turns();
+    const client = openSdk(house, { accessKeyId, secretAccessKey: key });
+    const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }));
+    const received: string[] = [];
+    turns.say('event 0');
+    for await (const { chunk } of body ?? []) {
+      received.push(Buffer.from(chunk?.bytes ?? []).toString());
+      if (received.length < 5) turns.say(`event ${received.length}`);
+      else turns.end();
+    }
+    expect(received).toEqual(['event 0', 'event 1', 'event 2', 'event 3', 'event 4']);
+    const [call] = upstream.calls;
+    expect(await call?.over).toBe('ended');
+    expect(call?.rawTarget).toBe(UPSTREAM_TARGET);
+    expect(call?.header('content-type')).toBe(TYPE);
+    expect(JSON.stringify(call?.headers)).not.toContain(key);
+    expect(JSON.stringify(call?.headers)).not.toContain(accessKeyId);
+    client.destroy();
+  });
+
+  it('keeps a hundred frames of up to a megabyte, each as it is', async () => {
+    const { house, upstream } = await openHouses();
+    const parts = Array.from({ length: 100 }, (_, index) => Buffer.alloc(1 + index * 7_400, index));
+    const client = openSdk(house, AWS_PAIR);
+    const nextExchange = house.nextExchange();
+    const { body } = await client.send(
+      new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: say(parts) }),
+    );
+    let count = 0;
+    for await (const { chunk } of body ?? []) {
+      expect(parts[count]?.equals(chunk?.bytes ?? Buffer.alloc(0))).toBe(true);
+      count += 1;
+    }
+    expect(count).toBe(100);
+    expect(upstream.calls[0]?.inner).toHaveLength(101);
+    const exchange = await nextExchange;
+    expect(exchange).toMatchObject({
+      status: 200,
+      error: undefined,
+      route: { modelId: MODEL, streaming: 'bidirectional' },
+    });
+    expect(exchange.responseBytes).toBeGreaterThan(exchange.requestBytes * 0.98);
+    expect(exchange.requestBytes).toBeGreaterThan(parts.reduce((sum, { length }) => sum + length, 0));
+    client.destroy();
+  }, 60_000);
+
+  it('brings the exception that AWS sends in the middle of the stream', async () => {
+    const { house, upstream } = await openHouses();
+
+    upstream.respondWith({
+      ...ECHO,
+      onFrame: ({ stream }) => stream.end(exceptionFrame('modelStreamErrorException', 'oh')),
+    });
+    const client = openSdk(house, AWS_PAIR);
+    const { body } = await client.send(
+      new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: say([Buffer.from('hello')]) }),
+    );
+    await expect(readAll(body)).rejects.toMatchObject({ name: 'ModelStreamErrorException' });
+    client.destroy();
+  });
+
+  it('gives up with AWS when the SDK does', async () => {
+    const { house, upstream } = await openHouses();
+    const aborter = new AbortController();
+    const client = openSdk(house, AWS_PAIR);
+    const turns = new Turns();
+    const nextExchange = house.nextExchange();
+    const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }), {
+      abortSignal: aborter.signal,
+    });
+    turns.say('hello');
+    const events = body?.[Symbol.asyncIterator]();
+    await events?.next();
+    client.destroy();
+    expect(await upstream.calls[0]?.over).toBe('reset');
+    expect((await nextExchange).error?.code).toBe('ERR_CLIENT_GONE');
+    turns.end();
+    await events?.next().catch(() => {});
+  });
+
+  it('keeps signing with the credentials that the stream began with', async () => {
+    let calls = 0;
+    const load = async (): Promise<{ accessKeyId: string; secretAccessKey: string; expiration: Date }> => {
+      calls += 1;
+      // Good for so short a time that every request asks for new ones.
+      const expiration = new Date(Date.now() + 1_000);
+      return calls === 1 ? { ...AWS_PAIR, expiration } : { ...AWS_PAIR, secretAccessKey: 'another', expiration };
+    };
+    const { house, upstream } = await openHouses({ load });
+    const client = openSdk(house, AWS_PAIR);
+    const turns = new Turns();
+    const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }));
+    const events = body?.[Symbol.asyncIterator]();
+    turns.say('before');
+    await events?.next();
+    await fetch(`${house.url}/foundation-models`);
+    expect(calls).toBe(2);
+    house.upstream.failures.splice(0);
+    turns.say('after');
+    expect((await events?.next())?.value).toMatchObject({ chunk: { bytes: Buffer.from('after') } });
+    turns.end();
+    await events?.next();
+    expect(await upstream.calls[0]?.over).toBe('ended');
+    client.destroy();
+  });
+});
+
+describe('with a client that shows a bearer key and does not sign', () => {
+  it('signs its frames, however they are split', async () => {
+    const { house, upstream } = await openHouses();
+    const { key } = await house.mint();
+    await using client = openHttp2(house.port);
+    const frames = ['', 'one', 'two'.repeat(500)].map((text) => eventFrame('chunk', { bytes: text }));
+    const bytes = Buffer.concat(frames);
+    const stream = client.open(headers({ authorization: `Bearer ${key}` }), { endStream: false });
+    const answer = readHttp2Answer(stream);
+    for (let at = 0, size = 1; at < bytes.length; at += size, size = (size * 7) % 97) {
+      await new Promise((resolve) => stream.write(bytes.subarray(at, at + size), resolve));
+    }
+    stream.end();
+    expect(await answer).toMatchObject({ status: 200, isComplete: true });
+    expect((await answer).headers).toMatchObject({
+      'content-type': TYPE,
+      'x-amzn-requestid': '00000000-0000-4000-8000-000000000003',
+    });
+    expect(decodeFrames(Buffer.from((await answer).body, 'latin1'))).toHaveLength(3);
+    expect(upstream.calls[0]?.inner).toEqual([...frames, Buffer.alloc(0)]);
+    expect(JSON.stringify(upstream.calls[0]?.headers)).not.toContain(key);
+  });
+
+  it('refuses a wrong key before anything goes to AWS', async () => {
+    const { house, upstream } = await openHouses();
+    await house.mint();
+    await using client = openHttp2(house.port);
+    const answer = await client.ask(headers({ authorization: 'Bearer sk-wrong' }), eventFrame('chunk', {}));
+    expect(answer).toMatchObject({ status: 401 });
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('drops what concerns one connection only, and keeps the rest', async () => {
+    const { house, upstream } = await openHouses();
+    await using client = openHttp2(house.port);
+    const sent = { te: 'trailers', 'x-amzn-trace-id': 'Root=1', 'x-bedrock-proxy-note': 'a', cookie: 'b', expect: 'c' };
+    expect(await client.ask(headers(sent), eventFrame('chunk', {}))).toMatchObject({ status: 200 });
+    const names = upstream.calls[0]?.headers.map(([name]) => name);
+    expect(names?.toSorted()).toEqual([
+      'accept-encoding',
+      'authorization',
+      'content-type',
+      'via',
+      'x-amz-content-sha256',
+      'x-amz-date',
+      'x-amzn-trace-id',
+    ]);
+  });
+});
+
+describe('where the stream cannot be carried', () => {
+  it('says over HTTP/1.1 that HTTP/2 is needed', async () => {
+    const { house, upstream } = await openHouses();
+    const { status, body } = await askHttp1(house.port);
+    expect(status).toBe(501);
+    expect(JSON.parse(body)).toMatchObject({
+      __type: 'UnsupportedOperationException',
+      message: expect.stringContaining('HTTP/2'),
+    });
+    expect(upstream.calls).toEqual([]);
+  });
+
+  it('lets a stream end before the proxy does', async () => {
+    const { house } = await openHouses();
+    await using client = openHttp2(house.port);
+    const stream = client.open(headers({}), { endStream: false });
+    const answer = readHttp2Answer(stream);
+    await new Promise((resolve) => stream.once('response', resolve));
+    const drained = house.drain(10_000);
+    stream.end(eventFrame('chunk', { bytes: 'AA==' }));
+    expect(await answer).toMatchObject({ isComplete: true });
+    expect(await drained).toBe(0);
+  });
+});
+
+/** A house whose AWS is an upstream over HTTP/2. The clean-up demands that every signature was right. */
+async function openHouses(options: HouseOptions = {}): Promise<{ house: House; upstream: BidirectionalUpstream }> {
+  const opened = new AsyncDisposableStack();
+  stack.push(opened);
+  const upstream = opened.use(await startBidirectionalUpstream(AWS_PAIR));
+  opened.defer(() => expect(upstream.failures).toEqual([]));
+  const plain = options.load === undefined ? [] : ['bedrock=http://127.0.0.1:9'];
+  const endpointUrl = [`bedrock-runtime=${upstream.origin}`, ...plain];
+  const house = opened.use(await openHouse({ ...options, flags: { endpointUrl } }));
+  return { house, upstream };
+}
+
+function openSdk(house: House, credentials: { accessKeyId: string; secretAccessKey: string }): BedrockRuntimeClient {
+  return new BedrockRuntimeClient({ region: 'us-east-1', endpoint: house.url, credentials, maxAttempts: 1 });
+}
+
+type Events = NonNullable<InvokeModelWithBidirectionalStreamInput['body']>;
+
+async function* say(parts: readonly Uint8Array[]): Events {
+  for (const bytes of parts) yield { chunk: { bytes } };
+}
+
+/** Events that are sent when the test says so. */
+class Turns implements AsyncIterable<{ chunk: { bytes: Uint8Array } }> {
+  readonly #said: (string | undefined)[] = [];
+  #wake: () => void = () => {};
+
+  say(text: string): void {
+    this.#said.push(text);
+    this.#wake();
+  }
+
+  end(): void {
+    this.#said.push(undefined);
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<{ chunk: { bytes: Uint8Array } }> {
+    for (;;) {
+      while (this.#said.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+      const text = this.#said.shift();
+      if (text === undefined) return;
+      yield { chunk: { bytes: Buffer.from(text) } };
+    }
+  }
+}
+
+async function readAll(events: AsyncIterable<unknown> | undefined): Promise<void> {
+  for await (const event of events ?? []) void event;
+}
+
+function headers(more: Record<string, string>): Record<string, string> {
+  return { ':method': 'POST', ':path': TARGET, 'content-type': TYPE, ...more };
+}
+
+function askHttp1(port: number): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ port, method: 'POST', path: TARGET, headers: { 'content-type': TYPE } }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (text: string) => (body += text));
+      response.on('end', () => resolve({ status: response.statusCode, body }));
+    });
+    asked.on('error', reject).end(eventFrame('chunk', {}));
+  });
+}

@@ -1,0 +1,171 @@
+/**
+ * boto3 as people use it. Needs Python with boto3: the one in `.venv/` of the checkout, else the machine's own; where there
+ * is neither, every test here is skipped by name. `python3 -m venv .venv && .venv/bin/pip install boto3` makes one.
+ */
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { MintedKey } from '../../src/auth/mint.ts';
+import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
+import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+
+const SCRIPT = fileURLToPath(new URL('boto3_client.py', import.meta.url));
+const VENV = fileURLToPath(new URL('../../.venv/', import.meta.url));
+const PYTHON = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(hasBoto3);
+
+function hasBoto3(python: string): boolean {
+  if (python.startsWith(VENV) && !existsSync(python)) return false;
+  return spawnSync(python, ['-c', 'import boto3'], { timeout: 10_000 }).status === 0;
+}
+
+let home: string;
+let python: ChildProcessWithoutNullStreams;
+let answers: Interface;
+let house: House;
+let key: MintedKey;
+
+// One Python for all tests: it takes longest to start.
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'boto3-'));
+  if (PYTHON === undefined) return;
+  const environment = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    AWS_CONFIG_FILE: join(home, 'config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(home, 'credentials'),
+    AWS_EC2_METADATA_DISABLED: 'true',
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  python = spawn(PYTHON, [SCRIPT], { env: environment });
+  python.stderr.pipe(process.stderr);
+  answers = createInterface(python.stdout);
+});
+
+afterAll(async () => {
+  if (PYTHON !== undefined) python.kill();
+  await rm(home, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  house = await openHouse();
+  key = await house.mint('python');
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-20250929-v1:0')}`;
+const ANSWER = { output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } }, stopReason: 'end_turn' };
+
+/** Runs one case of the script. */
+function boto3(name: string, shown = key.key): Promise<unknown> {
+  const answer = new Promise((resolve) => answers.once('line', (line) => resolve(JSON.parse(line))));
+  python.stdin.write(`${JSON.stringify({ case: name, url: house.url, key: shown })}\n`);
+  return answer;
+}
+
+function streamBytes(...pieces: string[]): void {
+  house.upstream.respondWith((_, response) => {
+    startEventStream(response);
+    for (const piece of pieces) response.write(eventFrame('chunk', { bytes: Buffer.from(piece).toString('base64') }));
+    response.end();
+  });
+}
+
+describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
+  it('converses', async () => {
+    house.upstream.respondWith((_, response) => sendJson(response, 200, ANSWER));
+    expect(await boto3('converse')).toEqual({ result: 'Hallo' });
+    const request = await house.upstream.nextRequest();
+    expect(request.rawTarget).toBe(`${TARGET}/converse`);
+    expect(JSON.stringify(request.headers)).not.toContain(key.key);
+    expect(house.exchanges.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
+  });
+
+  it('streams a conversation', async () => {
+    house.upstream.respondWith((_, response) => {
+      startEventStream(response);
+      for (const text of ['Hal', 'lo'])
+        response.write(eventFrame('contentBlockDelta', { delta: { text }, contentBlockIndex: 0 }));
+      response.end(eventFrame('messageStop', { stopReason: 'end_turn' }));
+    });
+    expect(await boto3('converse_stream')).toEqual({ result: 'Hallo' });
+  });
+
+  it('invokes a model, without a content type where it sends none', async () => {
+    house.upstream.respondWith((request, response) => void response.end(request.body));
+    expect(await boto3('invoke_model')).toEqual({ result: '{"a": "\\u00fc"}' });
+    expect((await house.upstream.nextRequest()).header('content-type')).toBeUndefined();
+  });
+
+  it('invokes a model with a streamed answer', async () => {
+    streamBytes('one ', 'two');
+    expect(await boto3('invoke_stream')).toEqual({ result: 'one two' });
+  });
+
+  it('invokes an agent with dummy AWS keys and the key in a before-send hook', async () => {
+    streamBytes('Hel', 'lo');
+    expect(await boto3('invoke_agent')).toEqual({ result: 'Hello' });
+    const request = await house.upstream.nextRequest();
+    expect(request.rawTarget).toBe('/agents/AGENT12345/agentAliases/ALIAS12345/sessions/s1/text');
+    expect(JSON.stringify(request.headers)).not.toMatch(/litellm|dummy/);
+    expect(house.exchanges.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
+  });
+
+  it('lists models', async () => {
+    house.upstream.respondWith((_, response) =>
+      sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
+    );
+    expect(await boto3('list_models')).toEqual({ result: 'a' });
+    expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
+  });
+
+  it.each(['signed_with_pair', 'slot'])('signs, with its credentials as in %s', async (name) => {
+    house.upstream.respondWith((_, response) => sendJson(response, 200, ANSWER));
+    const shown = name === 'slot' ? key.key : `${key.accessKeyId},${key.key}`;
+    expect(await boto3(name, shown)).toEqual({ result: 'Hallo' });
+  });
+
+  it.each([
+    { status: 429, type: 'ThrottlingException' },
+    { status: 424, type: 'ModelErrorException' },
+    { status: 400, type: 'ValidationException' },
+  ])("raises AWS's $type as its own class", async ({ status, type }) => {
+    house.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
+    expect(await boto3('converse')).toEqual({ type, code: type, message: 'from AWS', status });
+  });
+
+  it("raises AWS's exception in the middle of a stream", async () => {
+    house.upstream.respondWith((_, response) => {
+      startEventStream(response);
+      response.end(exceptionFrame('throttlingException', 'slow down'));
+    });
+    expect(await boto3('converse_stream')).toMatchObject({ type: 'EventStreamError', code: 'throttlingException' });
+  });
+
+  it('does not take a stream that AWS broke off for a whole one', async () => {
+    house.upstream.respondWith((_, response) => {
+      startEventStream(response);
+      const frame = eventFrame('contentBlockDelta', { delta: { text: 'Hal' }, contentBlockIndex: 0 });
+      response.write(frame, () => cutConnection(response));
+    });
+    expect(await boto3('converse_stream')).toMatchObject({ type: expect.stringMatching(/Error$/) });
+  });
+
+  it('raises our refusal with what to do about it', async () => {
+    expect(await boto3('converse', 'sk-wrong')).toMatchObject({
+      type: 'ClientError',
+      code: 'UnrecognizedClientException',
+      message: expect.stringContaining('key generate'),
+      status: 401,
+    });
+  });
+});

@@ -1,0 +1,219 @@
+/** The program as a process: how it starts, ends, is killed, and goes on when its log's reader has left. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { writeFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeUpstream, startFakeUpstream } from '../helpers/fake-upstream.ts';
+import { startEventStream } from '../helpers/event-frames.ts';
+import { AWS_PAIR } from '../helpers/house.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { AWS_VARIABLES, launch, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
+import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+
+let place: Workplace;
+let upstream: FakeUpstream;
+let environment: Record<string, string>;
+
+beforeEach(async () => {
+  place = await openWorkplace();
+  upstream = await startFakeUpstream(AWS_PAIR);
+  environment = {
+    ...place.environment,
+    ...AWS_VARIABLES,
+    BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}`,
+  };
+});
+
+afterEach(async () => {
+  expect(upstream.failures).toEqual([]);
+  await upstream.close();
+  await place[Symbol.asyncDispose]();
+});
+
+const LINE = 'POST /bedrock/model/a/converse-stream HTTP/1.1';
+const POST_HTTP2 = { ':method': 'POST', ':path': '/bedrock/model/a/converse-stream' };
+
+function post(port: number, headers: readonly string[] = []): Promise<RawAnswer> {
+  return ask(port, LINE, ['Host: localhost', ...headers]);
+}
+
+/** An answer that has begun and waits for the test to end it. */
+function nextStream(): Promise<{ end(): void }> {
+  return new Promise((resolve) => {
+    upstream.respondWith((_, response) => {
+      startEventStream(response);
+      response.write('begun;');
+      resolve({ end: () => void response.end('ended;') });
+    });
+  });
+}
+
+describe('the start', () => {
+  it('says where it listens within half a second, or what that is on a machine that is busy', async () => {
+    // On a machine at rest an empty Node takes about this long.
+    const restMs = 50;
+    let isInTime = false;
+    for (let attempt = 0; attempt < 5 && !isInTime; attempt += 1) {
+      let startedAt = performance.now();
+      await once(spawn(process.execPath, ['-e', '']), 'exit');
+      const busyness = Math.max(1, (performance.now() - startedAt) / restMs);
+      startedAt = performance.now();
+      await using server = await launchServer([], environment);
+      isInTime = performance.now() - startedAt < 500 * busyness;
+      expect((await post(server.port)).status).toBe(200);
+    }
+    expect(isInTime).toBe(true);
+  });
+
+  it('on a port in use is one line, a hint and exit code 2', async () => {
+    await using server = await launchServer([], environment);
+    const second = await run(['start', '--port', String(server.port)], environment);
+    expect(second).toMatchObject({ code: 2, stdout: '' });
+    expect(second.stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/^error: .*port/),
+      expect.stringMatching(/^hint: .*--port/),
+    ]);
+  });
+
+  it('after kill -9 finds its keys again', async () => {
+    const { stdout } = await run(['key', 'generate', '--quiet'], environment);
+    const header = `Authorization: Bearer ${stdout.trim()}`;
+    const killed = await launchServer([], environment);
+    expect((await post(killed.port, [header])).status).toBe(200);
+    killed.child.kill('SIGKILL');
+    expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
+    await using server = await launchServer([], environment);
+    expect((await post(server.port, [header])).status).toBe(200);
+    expect((await post(server.port)).status).toBe(401);
+  });
+
+  it('without AWS credentials serves as soon as there are some', async () => {
+    const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _secret, ...bare } = environment;
+    await using server = await launchServer([], bare);
+    const refused = await post(server.port);
+    expect(refused.status).toBe(403);
+    expect(refused.header('x-bedrock-proxy-error')).toBe('ERR_NO_AWS_CREDENTIALS');
+    const { accessKeyId, secretAccessKey } = AWS_PAIR;
+    const file = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
+    await writeFile(bare['AWS_SHARED_CREDENTIALS_FILE'] ?? '', file);
+    let status = 403;
+    // The chain is asked again after a pause of a second.
+    while (status === 403) ({ status } = await post(server.port));
+    expect(status).toBe(200);
+  });
+});
+
+describe('the end', () => {
+  it('by SIGTERM waits for what runs, over both HTTP versions, and is 0', async () => {
+    await using server = await launchServer([], environment);
+    const streams = [nextStream()];
+    await using raw = await dial(server.port);
+    await raw.send(requestText(LINE, ['Host: localhost']));
+    await raw.until('begun;');
+    streams.push(nextStream());
+    await using client = openHttp2(server.port);
+    const stream = client.open(POST_HTTP2);
+    const answer = readHttp2Answer(stream);
+    await new Promise((resolve) => stream.once('data', resolve));
+    await using idle = await dial(server.port);
+    await idle.send(requestText('GET /health HTTP/1.1', ['Host: localhost']));
+    await idle.readAnswer();
+    server.child.kill('SIGTERM');
+    await server.untilStderr('Ending');
+    // What does nothing is closed at once, and nobody new gets in.
+    await idle.ended;
+    await expect(dial(server.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    for (const begun of streams) (await begun).end();
+    expect((await raw.readAnswer()).body.toString()).toBe('begun;ended;');
+    expect(await answer).toMatchObject({ isComplete: true, body: 'begun;ended;' });
+    expect(await server.ended).toMatchObject({ code: 0 });
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('by a second %s is at once', async (signal) => {
+    await using server = await launchServer([], environment);
+    void nextStream();
+    await using raw = await dial(server.port);
+    await raw.send(requestText(LINE, ['Host: localhost']));
+    await raw.until('begun;');
+    server.child.kill(signal);
+    await server.untilStderr('Ending');
+    server.child.kill(signal);
+    expect(await server.ended).toMatchObject({ code: signal === 'SIGINT' ? 130 : 143 });
+    expect(raw.received).not.toContain('\r\n0\r\n');
+  });
+
+  it('after the grace time cuts off what still runs, and says so', async () => {
+    await using server = await launchServer(['--shutdown-grace', '0'], environment);
+    void nextStream();
+    await using raw = await dial(server.port);
+    await raw.send(requestText(LINE, ['Host: localhost']));
+    await raw.until('begun;');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('1 requests were cut off') });
+    expect(raw.received).not.toContain('\r\n0\r\n');
+    expect(await (await upstream.nextRequest()).closed).toBe('broken');
+  });
+});
+
+describe('while it runs', () => {
+  it('a log whose reader has left does not end it', async () => {
+    await using server = await launchServer([], environment);
+    await post(server.port);
+    await server.untilStdout('200');
+    server.child.stdout.destroy();
+    for (let turn = 0; turn < 5; turn += 1) expect((await post(server.port)).status).toBe(200);
+    server.child.stderr.destroy();
+    expect((await post(server.port)).status).toBe(200);
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0 });
+  });
+
+  it('a key revoked by `key revoke` is refused on the very next request of an open connection', async () => {
+    const key = (await run(['key', 'generate', '--alias', 'alice', '--quiet'], environment)).stdout.trim();
+    await using server = await launchServer([], environment);
+    await using raw = await dial(server.port);
+    const request = requestText(LINE, ['Host: localhost', `Authorization: Bearer ${key}`]);
+    await raw.send(request);
+    expect((await raw.readAnswer()).status).toBe(200);
+    expect(await run(['key', 'revoke', 'alice'], environment)).toMatchObject({ code: 0 });
+    await raw.send(request);
+    expect((await raw.readAnswer()).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+    server.child.kill('SIGTERM');
+    const { stdout, stderr } = await server.ended;
+    expect(stdout + stderr).not.toContain(key);
+    expect(stdout + stderr).not.toContain(AWS_PAIR.secretAccessKey);
+  });
+
+  it("AWS's own variables for endpoints do not lead it elsewhere", async () => {
+    const { BEDROCK_PROXY_ENDPOINT_URL: url = '', ...bare } = environment;
+    const led = { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME: url, AWS_ENDPOINT_URL_BEDROCK: url };
+    await using server = await launchServer([], { ...bare, ...led });
+    // A region whose host nobody has: the request must fail to find it.
+    const answer = await post(server.port, ['X-Bedrock-Proxy-Region: us-east-99']);
+    expect(answer.status).toBe(502);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
+    expect(upstream.connectionCount).toBe(0);
+  });
+
+  it('an upstream that is itself is refused, not asked for ever', async () => {
+    const port = await findFreePort();
+    const own = { ...environment, BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${port}/bedrock` };
+    await using server = launch(['start', '--port', String(port), '--log-format', 'json'], own);
+    await server.untilStderr('boto3.client');
+    const answer = await post(port);
+    expect(answer.status).toBe(400);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_LOOP');
+    expect(answer.body.toString()).toContain('--endpoint-url');
+    server.child.kill('SIGTERM');
+    expect((await server.ended).stdout.trim().split('\n')).toHaveLength(2);
+  });
+});
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

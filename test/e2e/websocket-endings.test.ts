@@ -1,0 +1,161 @@
+/** How a WebSocket through the whole proxy ends, and what a slow reader does to it. */
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { encodeFrame, type FakeWebSocketServer } from '../helpers/fake-websocket.ts';
+import type { House } from '../helpers/house.ts';
+import { IS_SERVED, openWebSocketHouse, type WebSocketHouse } from '../helpers/websocket-house.ts';
+
+let rooms: WebSocketHouse;
+let aws: FakeWebSocketServer;
+let house: House;
+
+beforeEach(async () => {
+  rooms = await openWebSocketHouse();
+  ({ aws, house } = rooms);
+});
+
+afterEach(async () => {
+  await rooms[Symbol.asyncDispose]();
+  expect(aws.failures).toEqual([]);
+});
+
+/** Settles when the other side has ended or broken its connection. */
+function whenOver(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.resume().once('end', resolve).once('close', resolve);
+  });
+}
+
+describe.runIf(IS_SERVED)('an ending', () => {
+  it("of the client's is passed on, and AWS may still speak", async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const upgrade = await upgrading;
+    upgrade.accept();
+    await raw.until('101');
+    const exchange = house.nextExchange();
+    raw.socket.end('bye');
+    await once(upgrade.socket.resume(), 'end');
+    upgrade.socket.end('and good night');
+    await raw.until('and good night');
+    expect(await raw.ended).toBe('end');
+    expect(await exchange).toMatchObject({ status: 101, error: undefined, requestBytes: 3, responseBytes: 14 });
+  });
+
+  it("of AWS's is passed on, and the client may still speak", async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const upgrade = await upgrading;
+    upgrade.accept();
+    upgrade.socket.end(encodeFrame(0x88, Buffer.alloc(0)));
+    expect(await raw.ended).toBe('end');
+    const exchange = house.nextExchange();
+    const heard = once(upgrade.socket, 'data');
+    raw.socket.end('late');
+    expect(String((await heard)[0])).toBe('late');
+    expect(await exchange).toMatchObject({ status: 101, error: undefined });
+  });
+
+  it('by a reset of AWS resets the client, and is told as such', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const upgrade = await upgrading;
+    upgrade.accept([], 'half a frame');
+    await raw.until('half a frame');
+    const exchange = house.nextExchange();
+    upgrade.socket.resetAndDestroy();
+    expect(await raw.ended).toBe('broken');
+    expect(await exchange).toMatchObject({ status: 101, error: { code: 'ERR_UPSTREAM_RESET' } });
+  });
+
+  it('by a reset of the client resets AWS', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const upgrade = await upgrading;
+    upgrade.accept();
+    await raw.until('101');
+    const exchange = house.nextExchange();
+    const broken = once(upgrade.socket.resume(), 'error');
+    raw.socket.resetAndDestroy();
+    expect((await broken)[0]).toMatchObject({ code: 'ECONNRESET' });
+    expect(await exchange).toMatchObject({ status: 101, error: { code: 'ERR_CLIENT_GONE' } });
+  });
+
+  it.each([{ leave: 'end' }, { leave: 'resetAndDestroy' }] as const)(
+    'of the client before the 101 ($leave) ends the attempt at AWS',
+    async ({ leave }) => {
+      const upgrading = aws.nextUpgrade();
+      await using raw = await rooms.dialWebSocket();
+      const { socket } = await upgrading;
+      const over = whenOver(socket);
+      const exchange = house.nextExchange();
+      raw.socket[leave]();
+      await over;
+      expect(await exchange).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' } });
+    },
+  );
+});
+
+it.runIf(IS_SERVED)('waits for a slow client: AWS cannot send more than the buffers hold', async () => {
+  const upgrading = aws.nextUpgrade();
+  await using raw = await rooms.dialWebSocket();
+  const { accept, socket } = await upgrading;
+  accept();
+  await raw.until('101');
+  raw.socket.pause();
+  const total = 64 * 1024 * 1024;
+  const piece = Buffer.alloc(256 * 1024, 'x');
+  let written = 0;
+  const pump = (): void => {
+    while (written < total) {
+      written += piece.length;
+      if (!socket.write(piece)) return void socket.once('drain', pump);
+    }
+    socket.end();
+  };
+  pump();
+  let still = 0;
+  for (let last = -1; still < 5; last = written) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    still = written === last ? still + 1 : 0;
+  }
+  expect(written).toBeLessThan(total / 2);
+  const exchange = house.nextExchange();
+  let receivedBytes = 0;
+  raw.socket.removeAllListeners('data').on('data', (chunk: string) => (receivedBytes += chunk.length));
+  raw.socket.resume();
+  await raw.ended;
+  raw.socket.end();
+  expect((await exchange).responseBytes).toBe(total);
+  expect(receivedBytes).toBe(total);
+});
+
+describe.runIf(IS_SERVED)('when the proxy ends', () => {
+  it('an open WebSocket has the grace time, then it is cut on both sides', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const { accept, socket } = await upgrading;
+    accept();
+    await raw.until('101');
+    const over = whenOver(socket);
+    const exchange = house.nextExchange();
+    expect(await house.drain(50)).toBe(1);
+    await over;
+    await raw.ended;
+    expect(await exchange).toMatchObject({ status: 101 });
+  });
+
+  it('a WebSocket that ends in time is waited for', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const { accept, socket } = await upgrading;
+    accept();
+    await raw.until('101');
+    const drained = house.drain(10_000);
+    socket.end('last');
+    await raw.until('last');
+    raw.socket.end();
+    expect(await drained).toBe(0);
+  });
+});

@@ -1,0 +1,287 @@
+/** WebSockets of AgentCore through the whole proxy: signed upgrades, bytes both ways, and every kind of refusal. */
+import { once } from 'node:events';
+import { constants } from 'node:http2';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'undici';
+import { acceptKey, type FakeWebSocketServer } from '../helpers/fake-websocket.ts';
+import { type House, openHouse } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+import { IS_SERVED, openWebSocketHouse, type WebSocketHouse, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+
+const SESSION_HEADER = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
+
+let rooms: WebSocketHouse;
+let aws: FakeWebSocketServer;
+let house: House;
+
+beforeEach(async () => {
+  rooms = await openWebSocketHouse();
+  ({ aws, house } = rooms);
+});
+
+afterEach(async () => {
+  await rooms[Symbol.asyncDispose]();
+  expect(aws.failures).toEqual([]);
+});
+
+async function openWebSocket(protocols: string[] = []): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${house.port}/bedrock${WS_PATH}`, {
+    protocols,
+    headers: { authorization: `Bearer ${rooms.key}`, [SESSION_HEADER]: 's'.repeat(33) },
+  });
+  socket.binaryType = 'arraybuffer';
+  await once(socket, 'open');
+  return socket;
+}
+
+describe.runIf(IS_SERVED)('a real WebSocket client', () => {
+  it.each([
+    { name: 'a text', message: 'h\u00e4llo' },
+    { name: 'a text of 1 MB', message: 'x'.repeat(1_000_000) },
+    { name: 'bytes', message: Uint8Array.from([0, 255, 10, 13]) },
+    { name: 'bytes of 1 MB', message: new Uint8Array(1_000_000).map((_, index) => index % 251) },
+  ])('gets $name back as it was', async ({ message }) => {
+    const socket = await openWebSocket();
+    const answered = once(socket, 'message') as Promise<[MessageEvent]>;
+    socket.send(message);
+    const [{ data }] = await answered;
+    if (typeof message === 'string') expect(data).toBe(message);
+    else expect(Buffer.from(data as ArrayBuffer).equals(message)).toBe(true);
+    const exchange = house.nextExchange();
+    socket.close(1000);
+    await once(socket, 'close');
+    const size = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
+    const { status, requestBytes, responseBytes, error, route, totalMs } = await exchange;
+    expect({ status, error, operation: route?.operation }).toEqual({
+      status: 101,
+      error: undefined,
+      operation: 'InvokeAgentRuntimeWithWebSocketStream',
+    });
+    expect(requestBytes).toBeGreaterThan(size);
+    expect(responseBytes).toBeGreaterThan(size);
+    expect(totalMs).toBeGreaterThan(0);
+  });
+
+  it('keeps its subprotocol: a token there is not ours', async () => {
+    const socket = await openWebSocket(['base64UrlBearerAuthorization.abc', 'base64UrlBearerAuthorization']);
+    expect(socket.protocol).toBe('base64UrlBearerAuthorization.abc');
+    socket.close();
+    await once(socket, 'close');
+  });
+});
+
+describe.runIf(IS_SERVED)('the upgrade', () => {
+  it.each([
+    { name: 'agent', target: `${WS_PATH}?qualifier=DEFAULT` },
+    { name: 'shell', target: `${WS_PATH}/shells?qualifier=DEFAULT&shellId=a%2Fb` },
+    { name: 'browser', target: '/browser-streams/aws.browser.v1/sessions/01ABC/automation' },
+  ])('of a $name is signed by us, and the rest of it passes untouched', async ({ target }) => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket(target, [
+      `${SESSION_HEADER}: session-1`,
+      'Sec-WebSocket-Protocol: base64UrlBearerAuthorization.abc, other',
+      'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
+    ]);
+    const upgrade = await upgrading;
+    expect(upgrade.rawTarget).toBe(target);
+    expect(upgrade.signature).toMatchObject({ scope: { service: 'bedrock-agentcore', region: 'us-east-1' } });
+    expect(upgrade.signature.signedHeaders).toEqual(
+      expect.arrayContaining(['host', 'x-amz-date', SESSION_HEADER.toLowerCase()]),
+    );
+    expect(upgrade.headers).toEqual(
+      expect.arrayContaining([
+        ['Sec-WebSocket-Key', WS_KEY],
+        ['Sec-WebSocket-Version', '13'],
+        ['Sec-WebSocket-Protocol', 'base64UrlBearerAuthorization.abc, other'],
+        ['Sec-WebSocket-Extensions', 'permessage-deflate; client_max_window_bits'],
+        [SESSION_HEADER, 'session-1'],
+      ]),
+    );
+    expect(upgrade.headers.filter(([, value]) => value.includes(rooms.key))).toEqual([]);
+    expect(upgrade.header('connection')?.toLowerCase()).toBe('upgrade');
+    expect(upgrade.header('upgrade')).toBe('websocket');
+    raw.socket.destroy();
+  });
+
+  it('drops query authentication and keeps the rest of the query', async () => {
+    const upgrading = aws.nextUpgrade();
+    const query = `?X-Amz-Algorithm=AWS4-HMAC-SHA256&${SESSION_HEADER}=s-1&X-Amz-Signature=abc&qualifier=a%20b`;
+    await using raw = await rooms.dialWebSocket(`${WS_PATH}${query}`);
+    expect((await upgrading).rawTarget).toBe(`${WS_PATH}?${SESSION_HEADER}=s-1&qualifier=a%20b`);
+    raw.socket.destroy();
+  });
+
+  it("brings AWS's 101 back with its headers, and bytes that came in the same packet", async () => {
+    aws.onUpgrade(({ accept, socket }) => {
+      accept(['Sec-WebSocket-Protocol: x', 'x-amzn-RequestId: r-1'], 'first bytes');
+      socket.resume().once('end', () => socket.end());
+    });
+    const exchange = house.nextExchange();
+    await using raw = await rooms.dialWebSocket();
+    const text = await raw.until('first bytes');
+    expect(text).toBe(
+      [
+        'HTTP/1.1 101 Switching Protocols',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        `Sec-WebSocket-Accept: ${acceptKey(WS_KEY)}`,
+        'Sec-WebSocket-Protocol: x',
+        'x-amzn-RequestId: r-1',
+        '',
+        'first bytes',
+      ].join('\r\n'),
+    );
+    raw.socket.destroy();
+    expect(await exchange).toMatchObject({ upstreamRequestId: 'r-1', status: 101 });
+  });
+
+  it('brings bytes along that the client sent together with its request', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket(WS_PATH, [], 'early bird');
+    const upgrade = await upgrading;
+    expect(upgrade.socket.readableLength).toBe(0);
+    upgrade.accept();
+    const [chunk] = (await once(upgrade.socket, 'data')) as [Buffer];
+    expect(chunk.toString()).toBe('early bird');
+    raw.socket.destroy();
+  });
+
+  it('leaves out a header that Connection names', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await dial(house.port);
+    const headers = rooms.handshake(['Connection: X-Secret', 'X-Secret: 1']);
+    await raw.send(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, headers));
+    expect((await upgrading).header('x-secret')).toBeUndefined();
+    raw.socket.destroy();
+  });
+});
+
+describe('is refused before anything reaches AWS', () => {
+  const WRONG_KEY = `sk-${'0'.repeat(40)}`;
+  const FOREIGN = 'Origin: https://evil.example';
+  const refusals = [
+    { name: 'a wrong key', status: 401, code: 'ERR_KEY_UNKNOWN', bearer: WRONG_KEY },
+    { name: 'a foreign web page', status: 403, code: 'ERR_ORIGIN_REFUSED', extra: [FOREIGN] },
+    { name: 'a page of another site', status: 403, code: 'ERR_ORIGIN_REFUSED', extra: ['Sec-Fetch-Site: cross-site'] },
+    { name: 'a host that is not ours', status: 403, code: 'ERR_HOST_REFUSED', host: 'evil.example' },
+    { name: 'two hosts', status: 400, code: 'ERR_BAD_REQUEST', extra: ['Host: localhost'] },
+    { name: 'a path without WebSocket', status: 400, code: 'ERR_BAD_REQUEST', target: '/foundation-models' },
+    { name: 'a path outside the mount', status: 404, code: 'ERR_UNKNOWN_PATH', target: '/../ws' },
+  ];
+
+  it.each(refusals.filter(({ target }) => IS_SERVED || target !== '/foundation-models'))(
+    '$name',
+    async ({ status, code, bearer, extra, host, target = WS_PATH }) => {
+      const exchange = house.nextExchange();
+      const headers = rooms.handshake(extra, bearer);
+      if (host !== undefined) headers[0] = `Host: ${host}`;
+      const path = code === 'ERR_UNKNOWN_PATH' ? '/elsewhere/ws' : `/bedrock${target}`;
+      const answer = await ask(house.port, `GET ${path} HTTP/1.1`, headers);
+      expect(answer.status).toBe(status);
+      expect(answer.header('x-bedrock-proxy-error')).toBe(code);
+      expect(answer.header('content-type')).toBe('application/json');
+      expect(JSON.parse(answer.body.toString())).toHaveProperty('__type');
+      expect(await exchange).toMatchObject({ status, error: { code } });
+      expect(aws.requestCount).toBe(0);
+    },
+  );
+
+  it.each([
+    { name: 'without Upgrade', headers: ['Content-Length: 3'] },
+    { name: 'with Upgrade and without Connection', headers: ['Upgrade: websocket', 'Content-Length: 3'] },
+    { name: 'with h2c', headers: ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'Content-Length: 3'] },
+    {
+      name: 'with two of them',
+      headers: ['Connection: Upgrade', 'Upgrade: h2c', 'Upgrade: websocket', 'Content-Length: 3'],
+    },
+    { name: 'with a body', headers: ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 3'] },
+  ])('a request $name, where there is a WebSocket', async ({ headers }) => {
+    const all = ['Host: localhost', `Authorization: Bearer ${rooms.key}`, ...headers];
+    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
+    expect(answer.status).toBe(400);
+    expect(answer.body.toString()).toContain('This path is a WebSocket');
+    expect(aws.requestCount).toBe(0);
+  });
+
+  it.skipIf(IS_SERVED)('every WebSocket, on a Node that cannot tell upgrades apart', async () => {
+    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(answer.status).toBe(400);
+    expect(answer.body.toString()).toContain('the proxy needs Node 22.21, 24.9 or later');
+    expect(aws.requestCount).toBe(0);
+  });
+
+  it('a GET over HTTP/2', async () => {
+    await using client = openHttp2(house.port);
+    const answer = await client.ask({ ':path': `/bedrock${WS_PATH}`, authorization: `Bearer ${rooms.key}` });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toContain('over HTTP/1.1');
+    expect(aws.requestCount).toBe(0);
+  });
+
+  it('an extended CONNECT over HTTP/2 (RFC 8441), which was never offered', async () => {
+    await using client = openHttp2(house.port);
+    const [settings] = (await once(client.session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
+    expect(settings.enableConnectProtocol).toBe(false);
+    const answer = await client.ask({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': `/bedrock${WS_PATH}` });
+    expect(answer).toMatchObject({ status: undefined, rstCode: constants.NGHTTP2_PROTOCOL_ERROR });
+    expect(aws.requestCount).toBe(0);
+  });
+});
+
+describe.runIf(IS_SERVED)("AWS's refusal", () => {
+  it.each([
+    { name: 'with a length', framing: 'Content-Length: 25', body: '{"message":"not allowed"}' },
+    { name: 'in chunks', framing: 'Transfer-Encoding: chunked', body: '19\r\n{"message":"not allowed"}\r\n0\r\n\r\n' },
+    { name: 'until the connection ends', framing: 'Connection: close', body: '{"message":"not allowed"}' },
+  ])('is passed on as it is: $name', async ({ framing, body }) => {
+    aws.onUpgrade(({ socket }) => {
+      const head = ['HTTP/1.1 403 Go Away', 'x-amzn-ErrorType: AccessDeniedException', framing, '', ''].join('\r\n');
+      socket.end(head + body);
+    });
+    const exchange = house.nextExchange();
+    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(answer).toMatchObject({ status: 403, reason: 'Go Away' });
+    expect(answer.header('x-amzn-errortype')).toBe('AccessDeniedException');
+    expect(answer.header('x-bedrock-proxy-error')).toBeUndefined();
+    expect(answer.body.toString()).toBe('{"message":"not allowed"}');
+    expect(await exchange).toMatchObject({ status: 403, error: undefined });
+  });
+
+  it('that breaks off in the middle breaks off for the client too', async () => {
+    const upgrading = aws.nextUpgrade();
+    await using raw = await rooms.dialWebSocket();
+    const { socket } = await upgrading;
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nhalf');
+    await raw.until('half');
+    socket.resetAndDestroy();
+    expect(await raw.ended).toBe('broken');
+  });
+
+  it('is a 502 of ours where it never came', async () => {
+    aws.onUpgrade(({ socket }) => socket.resetAndDestroy());
+    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(answer.status).toBe(502);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+  });
+});
+
+it('serves POST with Upgrade: h2c like any other', async () => {
+  await using plain = await openHouse();
+  const { key: plainKey } = await plain.mint();
+  const headers = [
+    'Host: localhost',
+    `Authorization: Bearer ${plainKey}`,
+    'Connection: Upgrade, HTTP2-Settings',
+    'Upgrade: h2c',
+    'HTTP2-Settings: AAMAAABkAAQAAP__',
+    'Content-Length: 2',
+  ];
+  const answer = await ask(plain.port, 'POST /bedrock/model/m/invoke HTTP/1.1', headers, '{}');
+  expect(answer.status).toBe(200);
+  expect(JSON.parse(answer.body.toString())).toMatchObject({ method: 'POST', bodyBytes: 2 });
+  const request = await plain.upstream.nextRequest();
+  expect(request.header('upgrade')).toBeUndefined();
+  expect(request.header('http2-settings')).toBeUndefined();
+  expect(plain.upstream.failures).toEqual([]);
+});

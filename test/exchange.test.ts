@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { findHeader, openExchange } from '../src/exchange.ts';
+import { aClientRequest } from './helpers/client-request.ts';
+
+describe('openExchange', () => {
+  it('begins with what the request says and nothing known', () => {
+    const request = aClientRequest({ method: 'POST', rawTarget: '/bedrock/model/a%2Fb/converse', httpVersion: '2' });
+    expect(openExchange('id-1', 1_700_000_000_000, request)).toEqual({
+      id: 'id-1',
+      startedAtMs: 1_700_000_000_000,
+      method: 'POST',
+      httpVersion: '2',
+      path: '/bedrock/model/a%2Fb/converse',
+      principal: undefined,
+      route: undefined,
+      status: undefined,
+      upstreamRequestId: undefined,
+      firstByteMs: undefined,
+      totalMs: undefined,
+      requestBytes: 0,
+      responseBytes: 0,
+      error: undefined,
+    });
+  });
+
+  it.each([
+    { rawTarget: '/a?b=c', path: '/a' },
+    { rawTarget: '/a?', path: '/a' },
+    { rawTarget: '/a?b?c', path: '/a' },
+    { rawTarget: '?x', path: '' },
+    { rawTarget: '/%3F', path: '/%3F' },
+    { rawTarget: '', path: '' },
+  ])('leaves the query of $rawTarget out of the path', ({ rawTarget, path }) => {
+    expect(openExchange('id', 0, aClientRequest({ rawTarget })).path).toBe(path);
+  });
+});
+
+describe('findHeader', () => {
+  const headers = [
+    ['X-Api-Key', 'first'],
+    ['x-api-key', 'second'],
+    ['Empty', ''],
+  ] as const;
+
+  it.each([
+    { name: 'x-api-key', found: 'first' },
+    { name: 'empty', found: '' },
+    { name: 'x-api-ke', found: undefined },
+    { name: 'constructor', found: undefined },
+  ])('finds $found under $name', ({ name, found }) => {
+    expect(findHeader(headers, name)).toBe(found);
+  });
+});

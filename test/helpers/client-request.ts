@@ -1,0 +1,22 @@
+/**
+ * A client request as a plain value, for stages that are pure functions of one: nothing is mocked, only written down.
+ * Whatever needs a body or an answer is tested over a real socket instead.
+ */
+import { Readable } from 'node:stream';
+import type { ClientRequest } from '../../src/exchange.ts';
+
+/** A GET of `/bedrock/foundation-models` from this machine, with the given fields in place of its own. */
+export function aClientRequest(fields: Partial<ClientRequest> = {}): ClientRequest {
+  return {
+    method: 'GET',
+    rawTarget: '/bedrock/foundation-models',
+    headers: [['Host', 'localhost:4000']],
+    authority: 'localhost:4000',
+    httpVersion: '1.1',
+    peerAddress: '127.0.0.1',
+    openBody: () => Readable.from([]),
+    upgrade: undefined,
+    signal: new AbortController().signal,
+    ...fields,
+  };
+}

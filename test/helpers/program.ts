@@ -1,0 +1,136 @@
+/**
+ * The built program in processes of its own, as its users start it: through the launcher, in an environment that knows
+ * nothing of the machine's real AWS settings. `npm test` builds it first.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { AWS_PAIR } from './house.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
+
+type Environment = Readonly<Record<string, string>>;
+
+/** How a process ended. */
+export interface ProgramEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A process under way. Disposing kills it. */
+export interface Program extends AsyncDisposable {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly ended: Promise<ProgramEnd>;
+  /** Resolves with all of stderr once it holds `text`; throws where the process ends first. */
+  untilStderr(text: string): Promise<string>;
+  untilStdout(text: string): Promise<string>;
+}
+
+/** A folder for the database and everything else the processes of one test share. Disposing removes it. */
+export interface Workplace extends AsyncDisposable {
+  readonly folder: string;
+  readonly databasePath: string;
+  readonly environment: Environment;
+}
+
+export async function openWorkplace(): Promise<Workplace> {
+  const folder = await mkdtemp(join(tmpdir(), 'program-'));
+  const databasePath = join(folder, 'keys.db');
+  const environment = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: folder,
+    USERPROFILE: folder,
+    XDG_DATA_HOME: join(folder, 'share'),
+    AWS_CONFIG_FILE: join(folder, 'aws-config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'aws-credentials'),
+    AWS_EC2_METADATA_DISABLED: 'true',
+    BEDROCK_PROXY_DB: databasePath,
+    NO_COLOR: '1',
+  };
+  return {
+    folder,
+    databasePath,
+    environment,
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** The owner's credentials as variables. */
+export const AWS_VARIABLES: Environment = {
+  AWS_ACCESS_KEY_ID: AWS_PAIR.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: AWS_PAIR.secretAccessKey,
+  AWS_REGION: 'us-east-1',
+};
+
+export function launch(args: readonly string[], environment: Environment): Program {
+  return watch(spawn(process.execPath, [LAUNCHER, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/** Runs to the end. */
+export async function run(args: readonly string[], environment: Environment): Promise<ProgramEnd> {
+  await using program = launch(args, environment);
+  return await program.ended;
+}
+
+/** `start` on a free port; resolves when it listens. */
+export async function launchServer(
+  args: readonly string[],
+  environment: Environment,
+): Promise<Program & { readonly port: number }> {
+  const program = launch(['start', '--port', '0', ...args], environment);
+  const talk = await program.untilStderr('address');
+  await program.untilStderr('boto3.client');
+  const port = Number(/http:\/\/localhost:(\d+)\/bedrock/.exec(talk)?.[1] ?? /:(\d+)\/bedrock/.exec(talk)?.[1]);
+  return { ...program, port };
+}
+
+function watch(child: ChildProcessByStdio<null, Readable, Readable>): Program {
+  const text = { stdout: '', stderr: '' };
+  let isOver = false;
+  const listeners = new Set<() => void>();
+  const tell = (): void => listeners.forEach((listener) => listener());
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      text[name] += chunk;
+      tell();
+    });
+    child[name].on('error', () => {});
+  }
+  const ended = new Promise<ProgramEnd>((resolve) => {
+    child.once('close', (code, signal) => {
+      isOver = true;
+      resolve({ code, signal, ...text });
+      tell();
+    });
+  });
+  const until =
+    (name: 'stdout' | 'stderr') =>
+    (wanted: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          const found = text[name].includes(wanted);
+          if (!found && !isOver) return;
+          listeners.delete(check);
+          if (found) resolve(text[name]);
+          else reject(new Error(`the program ended before it said ${wanted}: ${text.stdout}${text.stderr}`));
+        };
+        listeners.add(check);
+        check();
+      });
+  return {
+    child,
+    ended,
+    untilStderr: until('stderr'),
+    untilStdout: until('stdout'),
+    [Symbol.asyncDispose]: async () => {
+      if (isOver) return;
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,201 @@
+/**
+ * The launcher from outside: what it installs, builds and prints in a checkout, and that it hands over exactly.
+ * The npm and the tsc are stubs (fake-checkout.ts); scripts/try-clones.mjs does the same with the real ones.
+ */
+import { existsSync, rmSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeCheckout, makeCheckout } from './fake-checkout.ts';
+
+let checkout: FakeCheckout;
+beforeEach(() => {
+  checkout = makeCheckout();
+});
+afterEach(() => checkout.remove());
+
+const isWindows = process.platform === 'win32';
+
+describe('in a fresh clone', () => {
+  it('installs, builds and runs, and leaves stdout to the program', async () => {
+    const ending = await checkout.launch(['key', 'list', '--json', 'two words', '']).ending;
+    expect(ending).toMatchObject({ code: 0, stdout: '["key","list","--json","two words",""]' });
+    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+    expect(ending.stderr).toBe(
+      'bedrock-proxy: installing the dependencies of this checkout (npm ci)\nbedrock-proxy: building (tsc)\n',
+    );
+  });
+
+  it('starts nothing the second time, and says nothing', async () => {
+    await checkout.launch(['first']).ending;
+    const ending = await checkout.launch(['second']).ending;
+    expect(ending).toMatchObject({ code: 0, stdout: '["second"]', stderr: '' });
+    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+  });
+
+  it('is set up once by two launchers that start together', async () => {
+    const endings = await Promise.all(['a', 'b', 'c'].map((name) => checkout.launch([name]).ending));
+    expect(endings.map(({ stdout }) => stdout)).toEqual(['["a"]', '["b"]', '["c"]']);
+    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+  });
+
+  it('passes on the exit code that the program sets', async () => {
+    expect(await checkout.launch(['end', '5']).ending).toMatchObject({ code: 5, signal: null });
+  });
+});
+
+describe('a set-up checkout', () => {
+  beforeEach(async () => {
+    await checkout.launch(['set-up']).ending;
+  });
+
+  it.each([
+    { name: 'an edited file', change: () => checkout.write('src/main.ts', '// second'), starts: ['tsc'] },
+    { name: 'a new file', change: () => checkout.write('src/deep/new.ts', ''), starts: ['tsc'] },
+    { name: 'a removed file', change: () => rmSync(join(checkout.root, 'src', 'other.ts')), starts: ['tsc'] },
+    { name: 'a removed dist', change: () => rmSync(join(checkout.root, 'dist'), { recursive: true }), starts: ['tsc'] },
+    { name: 'an edited tsconfig.json', change: () => checkout.write('tsconfig.json', '{ }'), starts: ['tsc'] },
+    {
+      name: 'a changed lock',
+      change: () => touch('package-lock.json', '{ "lockfileVersion": 4 }'),
+      starts: ['npm ci'],
+    },
+    { name: 'a lock written anew with the same text', change: () => touch('package-lock.json'), starts: [] },
+    { name: 'an install that did not end', change: () => rmSync(hiddenLock()), starts: ['npm ci'] },
+  ])('sees $name', async ({ change, starts }) => {
+    checkout.write('src/other.ts', '');
+    await checkout.launch(['again']).ending;
+    const before = checkout.started().length;
+    change();
+    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
+    expect(checkout.started().slice(before)).toEqual(starts);
+  });
+
+  it('keeps the last good dist when a build fails, shows the errors, and builds when they are mended', async () => {
+    checkout.write('src/main.ts', 'broken');
+    const ending = await checkout.launch(['x']).ending;
+    expect(ending).toMatchObject({ code: 1, stdout: '' });
+    expect(ending.stderr).toContain('src/main.ts(1,1): error');
+    expect(ending.stderr).toMatch(/could not build: tsc found the errors above\n$/);
+    expect(existsSync(join(checkout.root, 'dist', 'cli', 'main.js'))).toBe(true);
+    checkout.write('src/main.ts', 'mended');
+    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
+  });
+});
+
+describe('when the set-up cannot be done', () => {
+  it('says in one line that npm did not reach the registry', async () => {
+    const ending = await checkout.launch(['x'], { npm: 'offline' }).ending;
+    expect(ending).toMatchObject({ code: 1, stdout: '' });
+    expect(ending.stderr.trim().split('\n').at(-1)).toBe(
+      'bedrock-proxy: could not install the dependencies: npm could not reach the package registry, ENOTFOUND; ' +
+        'connect this machine once and start again',
+    );
+    expect(ending.stderr).not.toContain('    at ');
+    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
+  });
+
+  it.skipIf(isWindows).each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'is ended by %s in the middle, with its npm, and leaves no lock',
+    async (signal) => {
+      const launched = checkout.launch(['x'], { npm: 'hang' });
+      const npm = await seeNpmHang();
+      launched.child.kill(signal);
+      expect(await launched.ending).toMatchObject({ signal, stdout: '' });
+      expect(() => process.kill(npm, 0)).toThrow('ESRCH');
+      expect(existsSync(join(checkout.root, '.toolchain', 'lock'))).toBe(false);
+    },
+  );
+});
+
+describe('under too old a Node', () => {
+  it.skipIf(isWindows)('fetches the pinned Node, once, sets up with it and runs under it', async () => {
+    const ending = await checkout.launch(['x', 'y z'], { oldNode: true }).ending;
+    expect(ending).toMatchObject({ code: 0, stdout: '["x","y z"]' });
+    expect(ending.stderr).toMatch(
+      /^bedrock-proxy: needs Node 22\.19 or newer, and this is v20\.20\.2: fetching Node \S+ into \.toolchain \(npm package node-/,
+    );
+    expect(checkout.started()).toEqual(['npm ci', 'npm ci', 'tsc']);
+    expect(await checkout.launch(['x'], { oldNode: true }).ending).toMatchObject({ stdout: '["x"]', stderr: '' });
+  });
+
+  it('says which Node to install where none can be fetched', async () => {
+    const ending = await checkout.launch(['x'], { oldNode: true, npm: 'offline' }).ending;
+    expect(ending).toMatchObject({ code: 1, stdout: '' });
+    expect(ending.stderr.trim().split('\n').at(-1)).toMatch(
+      /^bedrock-proxy: needs Node\.js 22\.19 or newer, and this is v20\.20\.2: install Node 24 from .* \(.*ENOTFOUND.*\)$/,
+    );
+  });
+
+  it.skipIf(isWindows).each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'passes %s on, a second one too, and then the exit code',
+    async (signal) => {
+      const launched = checkout.launch(['wait'], { oldNode: true });
+      await launched.says('ready ');
+      launched.child.kill(signal);
+      await launched.says(`ready ${signal} `);
+      launched.child.kill(signal);
+      expect(await launched.ending).toMatchObject({ code: 7, stdout: `ready ${signal} ${signal} ` });
+    },
+  );
+
+  it.skipIf(isWindows)('passes on the exit code that the program sets', async () => {
+    expect(await checkout.launch(['end', '5'], { oldNode: true }).ending).toMatchObject({ code: 5, signal: null });
+  });
+});
+
+describe('a published package', () => {
+  beforeEach(async () => {
+    await checkout.launch(['set-up']).ending;
+    checkout.publish();
+  });
+
+  it('runs what it has', async () => {
+    rmSync(join(checkout.root, 'node_modules'), { recursive: true });
+    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]', stderr: '' });
+    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+  });
+
+  it('prints one line on too old a Node, and fetches nothing', async () => {
+    expect(await checkout.launch(['x'], { oldNode: true }).ending).toEqual({
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr:
+        'bedrock-proxy: needs Node.js 22.19 or newer, and this is v20.20.2: install Node 24 from https://nodejs.org\n',
+    });
+    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+  });
+});
+
+describe('started by npm', () => {
+  it.skipIf(isWindows)('ends when the shell that npm started it with is killed', async () => {
+    await checkout.launch(['set-up']).ending;
+    const launched = checkout.launch(['wait'], { throughShell: true });
+    await launched.says('ready ');
+    launched.child.kill('SIGKILL');
+    await launched.says('ready SIGTERM ');
+    process.kill(Number(checkout.read('../pid')), 'SIGKILL');
+    await launched.ending;
+  });
+});
+
+/** Writes a file of the checkout as if a minute from now. */
+function touch(path: string, text = checkout.read(path)) {
+  checkout.write(path, text);
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(join(checkout.root, path), later, later);
+}
+
+function hiddenLock() {
+  return join(checkout.root, 'node_modules', '.package-lock.json');
+}
+
+function lastStarted() {
+  return checkout.started().at(-1);
+}
+
+/** Waits for the stub npm's note that it hangs now, and answers its process id. */
+async function seeNpmHang(): Promise<number> {
+  await expect.poll(lastStarted, { timeout: 10_000 }).toMatch(/^hangs \d+$/);
+  return Number(lastStarted()?.slice('hangs '.length));
+}

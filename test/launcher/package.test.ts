@@ -1,0 +1,67 @@
+/** What is published, and that a clone can install what package-lock.json pins. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { findNpm } from '../../scripts/npm.mjs';
+
+interface LockedPackage {
+  version?: string;
+  integrity?: string;
+  resolved?: string;
+  dependencies?: Record<string, string>;
+  devDependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+}
+
+describe('the published package', () => {
+  const npm = findNpm(process.env, process.execPath);
+  const answer = execFileSync(npm.command, [...npm.args, 'pack', '--dry-run', '--json'], {
+    encoding: 'utf8',
+    shell: npm.shell,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const packs = Object.values(JSON.parse(answer)) as { files: { path: string }[] }[];
+  const paths = packs.flatMap(({ files }) => files.map(({ path }) => path));
+
+  it('holds the launcher, the build and what a reader needs', () => {
+    expect(paths).toEqual(
+      expect.arrayContaining(['bin/bedrock-proxy.js', 'dist/cli/main.js', 'package.json', 'README.md', 'LICENSE']),
+    );
+  });
+
+  it('holds nothing else: no sources, no set-up, no build stamp', () => {
+    const expected = /^(bin\/[\w-]+\.js|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+    expect(paths.filter((path) => !expected.test(path))).toEqual([]);
+  });
+});
+
+describe('package-lock.json', () => {
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, LockedPackage> };
+  const packages = Object.entries(lock.packages);
+
+  // npm 11 and 12 refuse `npm ci` otherwise. npm leaves such a gap without a word when it writes the lock while a platform's
+  // package is not in the registry: take a version whose packages all are, and write the lock anew without node_modules.
+  it('has an entry for every dependency, those of other platforms too', () => {
+    const missing = packages.flatMap(([path, { dependencies, devDependencies, optionalDependencies }]) =>
+      Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })
+        .filter((name) => !findLocked(path, name))
+        .map((name) => `${path}: ${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('pins contents and names no registry', () => {
+    for (const [path, { integrity, resolved }] of packages) {
+      expect(resolved, path).toBeUndefined();
+      if (path !== '') expect(integrity, path).toMatch(/^sha512-/);
+    }
+  });
+
+  /** Node's way up through node_modules. */
+  function findLocked(from: string, name: string): boolean {
+    for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/node_modules/')))) {
+      if (lock.packages[`${folder}${folder && '/'}node_modules/${name}`] !== undefined) return true;
+      if (folder === '') return false;
+    }
+  }
+});

@@ -1,0 +1,264 @@
+/**
+ * Who gets in, at the wire: every place in which a client may show a key, over both HTTP versions; what is refused and how;
+ * and that nothing a client proved itself with ever leaves for AWS.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MintedKey } from '../../src/auth/mint.ts';
+import type { HeaderPair } from '../../src/exchange.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+
+const MASTER_KEY = 'sk-master-0123456789abcdef';
+const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
+
+let house: House;
+let key: MintedKey;
+
+beforeEach(async () => {
+  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = await house.mint('alice');
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+function post(headers: readonly HeaderPair[], port = house.port): Promise<RawAnswer> {
+  return ask(port, `POST ${TARGET} HTTP/1.1`, [['Host', 'localhost'], ...headers]);
+}
+
+function sigV4(accessKeyId: string): string {
+  const scope = '20260101/us-east-1/bedrock/aws4_request';
+  return `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`;
+}
+
+/** Every place, as a function of the key. */
+const PLACES: readonly { readonly name: string; readonly show: (key: string) => HeaderPair }[] = [
+  { name: 'Authorization: Bearer', show: (shown) => ['Authorization', `Bearer ${shown}`] },
+  { name: 'a bearer in small letters', show: (shown) => ['authorization', `bearer ${shown}`] },
+  { name: 'a BEARER with spaces', show: (shown) => ['AUTHORIZATION', `BEARER   ${shown}`] },
+  { name: 'x-api-key', show: (shown) => ['X-Api-Key', shown] },
+  { name: 'x-api-key with Bearer', show: (shown) => ['x-api-key', `Bearer ${shown}`] },
+  { name: 'api-key', show: (shown) => ['api-key', shown] },
+  { name: 'litellm_user_api_key', show: (shown) => ['litellm_user_api_key', shown] },
+  { name: 'litellm_user_api_key with Bearer', show: (shown) => ['litellm_user_api_key', `Bearer ${shown}`] },
+  { name: 'x-litellm-api-key', show: (shown) => ['x-litellm-api-key', `Bearer ${shown}`] },
+  { name: 'the access-key slot of SigV4', show: (shown) => ['Authorization', sigV4(shown)] },
+  { name: 'the access-key slot after Bearer', show: (shown) => ['Authorization', sigV4(`Bearer ${shown}`)] },
+];
+
+describe('a key', () => {
+  it.each(PLACES)('in $name lets its owner in', async ({ show }) => {
+    const ended = house.nextExchange();
+    expect((await post([show(key.key)])).status).toBe(200);
+    expect((await ended).principal).toMatchObject({ kind: 'key', keyId: key.id, label: 'alice' });
+    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toContain(key.key);
+  });
+
+  it.each(PLACES)('in $name lets its owner in over HTTP/2', async ({ show }) => {
+    await using client = openHttp2(house.port);
+    const [name, value] = show(key.key);
+    const answer = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
+    expect(answer.status).toBe(200);
+    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toContain(key.key);
+  });
+
+  it.each(PLACES)('in $name may be the master key', async ({ show }) => {
+    const ended = house.nextExchange();
+    expect((await post([show(MASTER_KEY)])).status).toBe(200);
+    expect((await ended).principal).toEqual({ kind: 'master', label: 'master' });
+  });
+
+  it.each(PLACES)('in $name is refused when nobody knows it', async ({ show }) => {
+    const wrong = `sk-${'A'.repeat(43)}`;
+    const answer = await post([show(wrong)]);
+    expect(answer.status).toBe(401);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_UNKNOWN');
+    expect(answer.header('x-amzn-errortype')).toBe('UnrecognizedClientException');
+    expect(answer.header('x-should-retry')).toBe('false');
+    expect(answer.body.toString()).not.toContain(wrong);
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each(PLACES.filter(({ name }) => !name.startsWith('x-api-key')))(
+    'in $name beside a different one in x-api-key is refused',
+    async ({ show }) => {
+      const other = await house.mint('bob');
+      const answer = await post([show(key.key), ['x-api-key', other.key]]);
+      expect(answer.status).toBe(401);
+      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
+      expect(house.upstream.requests).toHaveLength(0);
+    },
+  );
+
+  it('shown in every place at once is one key', async () => {
+    const headers = PLACES.filter(({ name }) => !name.includes('SigV4') && !name.includes('slot')).map(({ show }) =>
+      show(key.key),
+    );
+    expect((await post(headers)).status).toBe(200);
+  });
+
+  it.each([
+    { name: 'a different second Authorization', second: ['Authorization', 'Bearer sk-other'] as const },
+    { name: 'a different second x-api-key', second: ['X-API-KEY', 'sk-other'] as const },
+  ])('with $name is refused', async ({ second }) => {
+    const answer = await post([['Authorization', `Bearer ${key.key}`], ['x-api-key', key.key], second]);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
+  });
+
+  it('beside the dummy signature of an SDK lets its owner in', async () => {
+    const headers: HeaderPair[] = [
+      ['Authorization', sigV4('AKIAIOSFODNN7EXAMPLE')],
+      ['X-Amz-Date', '20260101T000000Z'],
+      ['X-Amz-Security-Token', 'dummy-session'],
+      ['litellm_user_api_key', `Bearer ${key.key}`],
+    ];
+    expect((await post(headers)).status).toBe(200);
+    const request = await house.upstream.nextRequest();
+    expect(JSON.stringify(request.headers)).not.toMatch(/AKIAIOSFODNN7EXAMPLE|dummy-session|20260101/);
+  });
+
+  it.each(['Basic c2s6c2s=', 'Bearer', 'Bearer ', '', 'Digest x'])(
+    'is missing where Authorization is %j',
+    async (value) => {
+      const answer = await post([['Authorization', value]]);
+      expect(answer.status).toBe(401);
+      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
+      expect(answer.header('x-should-retry')).toBe('false');
+    },
+  );
+
+  it.each([
+    { name: 'only its hash', show: () => key.keySha256 },
+    { name: 'only its id', show: () => key.id },
+    { name: 'only its access key id', show: () => key.accessKeyId },
+    { name: 'with a letter more', show: () => `${key.key}A` },
+    { name: 'in another case', show: () => key.key.toUpperCase() },
+    { name: 'with a null byte in its encoding', show: () => `${key.key}%00` },
+  ])('$name is refused', async ({ show }) => {
+    expect((await post([['Authorization', `Bearer ${show()}`]])).status).toBe(401);
+  });
+});
+
+describe('a revoked key', () => {
+  it('is refused on the very next request of a connection that is already open, though another process revoked it', async () => {
+    await using other = {
+      store: await openSqliteStore(house.databasePath),
+      [Symbol.asyncDispose]: () => other.store.close(),
+    };
+    const request = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
+    await using raw = await dial(house.port);
+    await raw.send(request);
+    expect((await raw.readAnswer()).status).toBe(200);
+    await other.store.revokeKey(key.id, Date.now());
+    await raw.send(request);
+    const answer = await raw.readAnswer();
+    expect(answer.status).toBe(401);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+  });
+
+  it('does not open the proxy again when it was the only one', async () => {
+    await using alone = await openHouse();
+    expect((await post([], alone.port)).status).toBe(200);
+    const only = await alone.mint();
+    await alone.store.revokeKey(only.id, Date.now());
+    expect((await post([], alone.port)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
+  });
+
+  it('does not end the stream that runs, only what comes after', async () => {
+    const begun = new Promise<() => void>((resolve) => {
+      house.upstream.respondWith((_, response) => {
+        response.write('begun');
+        resolve(() => response.end('ended'));
+      });
+    });
+    await using raw = await dial(house.port);
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `x-api-key: ${key.key}`]));
+    await raw.until('begun');
+    await house.store.revokeKey(key.id, Date.now());
+    (await begun)();
+    expect((await raw.readAnswer()).body.toString()).toBe('begunended');
+  });
+});
+
+describe('open mode', () => {
+  it.each(['Bearer anything', 'Bearer sk-never-made', sigV4('AKIAIOSFODNN7EXAMPLE')])(
+    'lets %j in from this machine',
+    async (authorization) => {
+      await using open = await openHouse();
+      expect((await post([['Authorization', authorization]], open.port)).status).toBe(200);
+      expect(JSON.stringify((await open.upstream.nextRequest()).headers)).not.toContain('anything');
+      expect(open.upstream.failures).toEqual([]);
+    },
+  );
+
+  it('ends with the first key, at once', async () => {
+    await using open = await openHouse();
+    await using raw = await dial(open.port);
+    const request = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
+    await raw.send(request);
+    expect((await raw.readAnswer()).status).toBe(200);
+    await open.mint();
+    await raw.send(request);
+    expect((await raw.readAnswer()).status).toBe(401);
+  });
+});
+
+describe('what a client proved itself with', () => {
+  const SECRETS: readonly HeaderPair[] = [
+    ['Authorization', 'Bearer SECRET-key'],
+    ['AUTHORIZATION', 'Basic SECRET-key'],
+    ['X-Api-Key', 'SECRET-key'],
+    ['Api-Key', 'SECRET-key'],
+    ['litellm_user_api_key', 'SECRET-key'],
+    ['x-litellm-api-key', 'SECRET-key'],
+    ['X-Amz-Security-Token', 'SECRET-token'],
+    ['X-Amz-Date', '20200101T000000Z-SECRET'],
+    ['X-Amz-Content-Sha256', 'SECRET-hash'],
+    ['Cookie', 'session=SECRET-cookie'],
+    ['Proxy-Authorization', 'Basic SECRET-proxy'],
+    ['x-bedrock-proxy-anything', 'SECRET-instruction'],
+  ];
+
+  it('never reaches AWS, in any header', async () => {
+    await using open = await openHouse();
+    expect((await post(SECRETS, open.port)).status).toBe(200);
+    const request = await open.upstream.nextRequest();
+    expect(JSON.stringify([request.rawTarget, request.headers])).not.toContain('SECRET');
+    expect(request.headers.filter(([name]) => /^authorization$/i.test(name))).toHaveLength(1);
+    expect(open.upstream.failures).toEqual([]);
+  });
+
+  it('never reaches AWS over HTTP/2', async () => {
+    await using open = await openHouse();
+    await using client = openHttp2(open.port);
+    const singles = SECRETS.filter(([name]) => !/^(AUTHORIZATION)$/.test(name)).map(([name, value]) => [
+      name.toLowerCase(),
+      value,
+    ]);
+    const answer = await client.ask({ ':method': 'POST', ':path': TARGET, ...Object.fromEntries(singles) });
+    expect(answer.status).toBe(200);
+    expect(JSON.stringify((await open.upstream.nextRequest()).headers)).not.toContain('SECRET');
+    expect(open.upstream.failures).toEqual([]);
+  });
+
+  it('never reaches AWS in the query', async () => {
+    await using open = await openHouse();
+    const query =
+      'a=1&X-Amz-Signature=SECRET&x-amz-credential=SECRET&X%2DAmz-Security-Token=SECRET&b=2&%58-amz-date=SECRET';
+    const answer = await ask(open.port, `POST ${TARGET}?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(answer.status).toBe(200);
+    expect((await open.upstream.nextRequest()).rawTarget).toBe(`${TARGET.slice('/bedrock'.length)}?a=1&b=2`);
+    expect(open.upstream.failures).toEqual([]);
+  });
+
+  it('does not show in what the proxy tells about the request', async () => {
+    await post([['Authorization', `Bearer ${key.key}`]]);
+    await post([['x-api-key', 'sk-SECRET-unknown']]);
+    expect(JSON.stringify(house.exchanges)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);
+    expect(JSON.stringify(house.exchanges)).not.toContain(key.key.slice(3));
+  });
+});

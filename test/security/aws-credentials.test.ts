@@ -1,0 +1,123 @@
+/** The owner's AWS credentials: used for every request, replaced when AWS says they are no good, asked for when missing. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sendAwsError } from '../helpers/fake-upstream.ts';
+import { AWS_PAIR, openHouse, type House } from '../helpers/house.ts';
+import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+
+const SESSION_TOKEN = 'FwoGZXIvYXdzEXAMPLE//token+with=signs';
+
+let house: House | undefined;
+let loads = 0;
+
+beforeEach(() => {
+  loads = 0;
+});
+
+afterEach(async () => {
+  expect(house?.upstream.failures).toEqual([]);
+  await house?.[Symbol.asyncDispose]();
+});
+
+function post(): Promise<RawAnswer> {
+  return ask(house?.port ?? 0, 'POST /bedrock/model/a.b/invoke HTTP/1.1', [
+    'Host: localhost',
+    'x-amz-security-token: theirs',
+  ]);
+}
+
+describe('credentials of the owner', () => {
+  it('with a session token sign it and send it', async () => {
+    house = await openHouse({ sessionToken: SESSION_TOKEN });
+    expect((await post()).status).toBe(200);
+    const request = await house.upstream.nextRequest();
+    expect(request.headers.filter(([name]) => /^x-amz-security-token$/i.test(name)).map(([, value]) => value)).toEqual([
+      SESSION_TOKEN,
+    ]);
+    expect(request.signature?.signedHeaders).toContain('x-amz-security-token');
+  });
+
+  it('without a session token send none, whatever the client sent', async () => {
+    house = await openHouse();
+    expect((await post()).status).toBe(200);
+    expect((await house.upstream.nextRequest()).header('x-amz-security-token')).toBeUndefined();
+  });
+
+  it('are looked up once for many requests', async () => {
+    house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
+    await Promise.all(Array.from({ length: 20 }, post));
+    expect(loads).toBe(1);
+  });
+
+  it('that are missing are a 403 that says what to do, and work on the next request after they appear', async () => {
+    let isThere = false;
+    const load = countingLoad(async () => {
+      if (!isThere) throw new Error('Could not load credentials from any providers: /home/alice/.aws/secret');
+      return AWS_PAIR;
+    });
+    house = await openHouse({ load });
+    const refused = await post();
+    expect(refused.status).toBe(403);
+    expect(refused.header('x-bedrock-proxy-error')).toBe('ERR_NO_AWS_CREDENTIALS');
+    expect(refused.body.toString()).toMatch(/aws configure.*AWS_ACCESS_KEY_ID.*--profile/);
+    expect(refused.body.toString()).not.toContain('/home/alice');
+    isThere = true;
+    expect(await untilServed()).toBe(200);
+  });
+
+  it('whose SSO login has expired say which command to run', async () => {
+    const load = countingLoad(async () => {
+      throw new Error('The SSO session associated with this profile has expired. To refresh run aws sso login');
+    });
+    house = await openHouse({ load });
+    const refused = await post();
+    expect(refused.status).toBe(403);
+    expect(refused.header('x-amzn-errortype')).toBe('ExpiredTokenException');
+    expect(refused.body.toString()).toContain('aws sso login');
+  });
+
+  it.each([
+    { status: 403, type: 'ExpiredTokenException' },
+    { status: 400, type: 'ExpiredToken' },
+    { status: 403, type: 'UnrecognizedClientException' },
+    { status: 403, type: 'InvalidSignatureException' },
+    { status: 403, type: 'InvalidClientTokenId' },
+  ])(
+    'that AWS refuses with $type are looked up again for the next request, which the client decides on',
+    async ({ status, type }) => {
+      house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
+      house.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'gone' }));
+      const refused = await post();
+      expect(refused.status).toBe(status);
+      expect(refused.header('x-amzn-errortype')).toContain(type);
+      expect(house.upstream.requests).toHaveLength(1);
+      expect(loads).toBe(1);
+      await post();
+      expect(loads).toBe(2);
+    },
+  );
+
+  it('that AWS refuses for a policy stay', async () => {
+    house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
+    house.upstream.respondWith((_, response) =>
+      sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
+    );
+    await post();
+    await post();
+    expect(loads).toBe(1);
+  });
+});
+
+function countingLoad(load: () => Promise<typeof AWS_PAIR>): () => Promise<typeof AWS_PAIR> {
+  return () => {
+    loads += 1;
+    return load();
+  };
+}
+
+/** After a failure the chain is left alone for a second; then the first request that asks is served. */
+async function untilServed(): Promise<number> {
+  for (;;) {
+    const { status } = await post();
+    if (status !== 403) return status;
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * DNS rebinding: a web page under the attacker's name makes that name resolve to 127.0.0.1 and then talks to us as to its
+ * own server; its Host (or :authority) is what gives it away. Cross-site requests: a page simply posts to localhost; its
+ * Origin gives it away. And targets that mean one thing to us and another to whoever reads them after us.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, dial, throwAt } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse();
+});
+
+afterEach(async () => {
+  const answer = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  expect(answer.status).toBe(200);
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
+
+describe('the host', () => {
+  it.each([
+    'localhost',
+    'LOCALHOST:4000',
+    'app.localhost',
+    '127.0.0.1',
+    '127.9.9.9:1',
+    '[::1]',
+    '[::1]:4000',
+    'host.docker.internal:4000',
+  ])('%s is ours', async (host) => {
+    expect((await ask(house.port, LINE, [`Host: ${host}`])).status).toBe(200);
+  });
+
+  it.each([
+    'evil.example',
+    'evil.example:4000',
+    'localhost.evil.example',
+    'localhost.',
+    '127.0.0.1.nip.io',
+    '169.254.169.254',
+    '10.0.0.1',
+    '0.0.0.0',
+    '2130706433',
+    '0x7f.1',
+    '[::ffff:10.0.0.1]',
+    'metadata',
+  ])('%s is not ours', async (host) => {
+    const answer = await ask(house.port, LINE, [`Host: ${host}`]);
+    expect(answer.status).toBe(403);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each([
+    { name: 'is missing', headers: [] },
+    { name: 'is empty', headers: ['Host:'] },
+    { name: 'comes twice', headers: ['Host: localhost', 'Host: localhost'] },
+    { name: 'comes twice and differs', headers: ['Host: localhost', 'Host: evil.example'] },
+    { name: 'has a user', headers: ['Host: localhost@evil.example'] },
+    { name: 'has a path', headers: ['Host: localhost/x'] },
+    { name: 'has a bad port', headers: ['Host: localhost:x'] },
+    { name: 'is a list', headers: ['Host: localhost, evil.example'] },
+    { name: 'has a space', headers: ['Host: localhost evil.example'] },
+  ])('that $name is refused', async ({ headers }) => {
+    const answer = await ask(house.port, LINE, headers);
+    expect(answer.status).toBe(400);
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it('of every path is guarded, the key API and health included', async () => {
+    for (const target of ['/', '/health', '/key/generate', '/nowhere', '/bedrock']) {
+      expect((await ask(house.port, `POST ${target} HTTP/1.1`, ['Host: evil.example'])).status).toBe(403);
+    }
+  });
+
+  it('of HTTP/2 is guarded as well, and may not differ from :authority', async () => {
+    const path = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
+    await using client = openHttp2(house.port);
+    expect((await client.ask(path)).status).toBe(200);
+    expect((await client.ask({ ...path, ':authority': 'evil.example' })).status).toBe(403);
+    expect((await client.ask({ ...path, host: 'evil.example' })).status).toBe(400);
+    expect((await client.ask({ ...path, ':authority': 'evil.example', host: 'localhost' })).status).not.toBe(200);
+    expect(house.upstream.requests).toHaveLength(1);
+  });
+
+  it('named with --allowed-host is ours, and no other', async () => {
+    await using open = await openHouse({ flags: { allowedHost: ['proxy.test'] } });
+    expect((await ask(open.port, LINE, ['Host: Proxy.Test:4000'])).status).toBe(200);
+    expect((await ask(open.port, LINE, ['Host: other.test'])).status).toBe(403);
+  });
+});
+
+describe('the origin', () => {
+  it.each(['https://evil.example', 'http://localhost:3000', 'null', 'file://', 'http://localhost.evil.example'])(
+    '%s is refused',
+    async (origin) => {
+      const answer = await ask(house.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
+      expect(answer.status).toBe(403);
+      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+      expect(answer.header('access-control-allow-origin')).toBeUndefined();
+      expect(house.upstream.requests).toHaveLength(0);
+    },
+  );
+
+  it('that is ours may come, and one that is allowed', async () => {
+    await using open = await openHouse({ flags: { allowedOrigin: ['https://tool.example'] } });
+    const host = 'Host: localhost:4000';
+    expect((await ask(open.port, LINE, [host, 'Origin: http://localhost:4000'])).status).toBe(200);
+    const allowed = [host, 'Origin: https://tool.example', 'Sec-Fetch-Site: cross-site'];
+    expect((await ask(open.port, LINE, allowed)).status).toBe(200);
+    expect((await ask(open.port, LINE, [host, 'Origin: https://evil.example'])).status).toBe(403);
+    expect(
+      (await ask(open.port, LINE, [host, 'Origin: https://tool.example', 'Origin: https://evil.example'])).status,
+    ).toBe(403);
+  });
+
+  it('of a cross-site request without Origin is refused', async () => {
+    expect((await ask(house.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: cross-site'])).status).toBe(403);
+    expect((await ask(house.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: same-origin'])).status).toBe(200);
+  });
+});
+
+describe('a target', () => {
+  it.each([
+    { name: 'in absolute form', target: 'http://localhost/bedrock/model/a/invoke' },
+    { name: 'in absolute form of another host', target: 'http://evil.example/bedrock/model/a/invoke' },
+    { name: 'in authority form', target: 'localhost:4000' },
+    { name: 'of an asterisk', target: '*' },
+    { name: 'with a dot segment', target: '/bedrock/model/../agents/x' },
+    { name: 'with an encoded dot segment', target: '/bedrock/model/%2e%2e/agents/x' },
+    { name: 'with a half encoded dot segment', target: '/bedrock/model/.%2E/agents/x' },
+    { name: 'with a dot segment behind an encoded slash', target: '/bedrock/model/a%2f..%2fb/invoke' },
+    { name: 'that climbs out of the mount', target: '/bedrock/../key/generate' },
+    { name: 'with a backslash', target: '/bedrock/model\\..\\x' },
+    { name: 'with an encoded backslash and dots', target: '/bedrock/model/a%5c..%5cb/invoke' },
+    { name: 'with an encoded null', target: '/bedrock/model/a%00/invoke' },
+    { name: 'with an encoded line break', target: '/bedrock/model/a%0d%0aX:%20y/invoke' },
+    { name: 'with a broken escape', target: '/bedrock/model/a%zz/invoke' },
+    { name: 'with a fragment', target: '/bedrock/model/a/invoke#x' },
+    { name: 'with raw high bytes', target: '/bedrock/model/caf\u00e9/invoke' },
+    { name: 'beside the mount', target: '/bedrockx/model/a/invoke' },
+    { name: 'with slashes before the mount', target: '//bedrock/model/a/invoke' },
+    { name: 'of the root of another service', target: '/latest/meta-data/' },
+  ])('$name never reaches AWS', async ({ target }) => {
+    const received = await throwAt(
+      house.port,
+      Buffer.from(
+        `POST ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+        'latin1',
+      ),
+    );
+    expect(received).toMatch(/^HTTP\/1\.1 40[04] /);
+    expect(received).toContain('x-bedrock-proxy-error: ERR_');
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each(['\u0000', '\u0001', '\u007f', '\t'])('with the raw control character %j is refused', async (character) => {
+    const received = await throwAt(
+      house.port,
+      `POST /bedrock/model/a${character}b/invoke HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+    );
+    expect(received).toMatch(/^HTTP\/1\.1 400 /);
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each(['..', '%2e%2e', 'a%00b', 'caf\u00e9'])('with %j never reaches AWS over HTTP/2 either', async (segment) => {
+    await using client = openHttp2(house.port);
+    const answer = await client.ask({ ':method': 'POST', ':path': `/bedrock/model/${segment}/invoke` });
+    expect(answer.status === undefined || answer.status === 400).toBe(true);
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+});
+
+describe('a method', () => {
+  it.each(['TRACE', 'PROPFIND', 'PURGE', 'M-SEARCH', 'SUBSCRIBE'])('%s is refused', async (method) => {
+    const answer = await ask(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
+    expect(answer.status).toBe(400);
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each(['FOO', 'post', ''])('%j that HTTP does not know is refused', async (method) => {
+    const received = await throwAt(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    expect(received).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('CONNECT opens no tunnel', async () => {
+    await using raw = await dial(house.port);
+    await raw.send(`CONNECT ${house.upstream.authority} HTTP/1.1\r\nHost: ${house.upstream.authority}\r\n\r\n`);
+    await raw.ended;
+    expect(raw.received).not.toMatch(/ 200 /);
+    await using client = openHttp2(house.port);
+    expect((await client.ask({ ':method': 'CONNECT' })).status).not.toBe(200);
+    expect(house.upstream.connectionCount).toBe(0);
+  });
+
+  it('OPTIONS from a page gets no permission', async () => {
+    const headers = ['Host: localhost', 'Origin: https://evil.example', 'Access-Control-Request-Method: POST'];
+    const answer = await ask(house.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
+    expect(answer.status).toBe(403);
+    expect(answer.headers.filter(([name]) => /^access-control-/i.test(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * Exhaustion: connections that say nothing, heads and bodies that trickle (slow loris), and bodies or heads without end. The
+ * attacker wants memory or sockets held for ever. Each must be refused by size or by silence, with the refusal readable
+ * before the upload ends, and the connection gone soon after.
+ */
+import { afterEach, describe, expect, it } from 'vitest';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+afterEach(async () => {
+  const answer = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  expect(answer.status).toBe(200);
+  expect(new Set(house.upstream.requests.map(({ rawTarget }) => rawTarget))).toEqual(new Set(['/model/alive/invoke']));
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
+const POST_HTTP2 = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
+const PIECE = Buffer.alloc(100_000, 'a');
+
+describe('a body over --max-body-size', () => {
+  it('is refused by its announced length, before a byte of it came', async () => {
+    house = await openHouse({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(house.port);
+    await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001']));
+    const answer = await raw.readAnswer();
+    expect(answer.status).toBe(413);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TOO_LARGE');
+  });
+
+  it('announced with Expect is refused without 100 Continue', async () => {
+    house = await openHouse({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(house.port);
+    await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001', 'Expect: 100-continue']));
+    const answer = await raw.readAnswer();
+    expect(answer.status).toBe(413);
+    // Whether the body follows is the client's choice, so nothing else may follow.
+    expect(answer.header('connection')).toBe('close');
+    expect(await raw.ended).toBe('end');
+  });
+
+  it('in chunks without end is refused when it grows too large, and its connection ends', async () => {
+    house = await openHouse({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(house.port);
+    await raw.send(requestText(LINE, ['Host: localhost', 'Transfer-Encoding: chunked']));
+    const head = `${PIECE.length.toString(16)}\r\n`;
+    const answered = raw.readAnswer();
+    // Until the other side has gone.
+    while (!raw.socket.destroyed) await raw.send(Buffer.concat([Buffer.from(head), PIECE, Buffer.from('\r\n')]));
+    expect((await answered).status).toBe(413);
+    await raw.ended;
+  });
+
+  it('over HTTP/2 is refused while it is sent, and the session goes on', async () => {
+    house = await openHouse({ flags: { maxBodySize: '1mb' } });
+    await using client = openHttp2(house.port);
+    const stream = client.open(POST_HTTP2, { endStream: false });
+    const answer = readHttp2Answer(stream);
+    const pump = (): void => {
+      while (!stream.destroyed && !stream.closed && stream.write(PIECE));
+      if (!stream.destroyed) stream.once('drain', pump);
+    };
+    pump();
+    expect(await answer).toMatchObject({ status: 413, rstCode: 0 });
+    expect((await answer).body).toContain('--max-body-size');
+    expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
+  });
+
+  it('of exactly that size is not refused', async () => {
+    house = await openHouse({ flags: { maxBodySize: '1000' } });
+    const refused = await ask(house.port, LINE, ['Host: localhost', 'Content-Length: 1001'], Buffer.alloc(1001));
+    expect(refused.status).toBe(413);
+    const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
+    const passed = await ask(house.port, line, ['Host: localhost', 'Content-Length: 1000'], Buffer.alloc(1000));
+    expect(passed.status).toBe(200);
+    expect((await house.upstream.nextRequest()).body.length).toBe(1000);
+  });
+});
+
+describe('a body that stops coming', () => {
+  const STALLS = [
+    { headers: ['Content-Length: 10'], part: 'abc' },
+    { headers: ['Transfer-Encoding: chunked'], part: '3\r\nabc\r\n' },
+    { headers: ['Transfer-Encoding: chunked'], part: '5\r\nabc' },
+    { headers: ['Content-Length: 10'], part: '' },
+    { headers: ['Content-Length: 10', 'Expect: 100-continue'], part: '' },
+  ];
+
+  it('is a 408 however it is framed, and its connection ends', async () => {
+    house = await openHouse({ config: { uploadIdleTimeoutMs: 100 } });
+    // All at once, because each connection lingers for a while.
+    await Promise.all(
+      STALLS.map(async ({ headers, part }) => {
+        await using raw = await dial(house.port);
+        await raw.send(requestText(LINE, ['Host: localhost', ...headers], part));
+        let answer = await raw.readAnswer();
+        if (answer.status === 100) answer = await raw.readAnswer();
+        expect(answer.status).toBe(408);
+        expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TIMEOUT');
+        await raw.ended;
+      }),
+    );
+  });
+
+  it('over HTTP/2 is a 408, and the session goes on', async () => {
+    house = await openHouse({ config: { uploadIdleTimeoutMs: 100 } });
+    await using client = openHttp2(house.port);
+    const stream = client.open(POST_HTTP2, { endStream: false });
+    stream.write('abc');
+    expect(await readHttp2Answer(stream)).toMatchObject({ status: 408 });
+    expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
+  });
+
+  it('because its client left reaches nobody', async () => {
+    house = await openHouse();
+    const ended = house.nextExchange();
+    await using raw = await dial(house.port);
+    await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 10'], 'abc'));
+    raw.socket.destroy();
+    expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
+    await using client = openHttp2(house.port);
+    const alsoEnded = house.nextExchange();
+    const stream = client.open(POST_HTTP2, { endStream: false });
+    stream.write('abc', () => stream.close(8));
+    expect((await alsoEnded).error?.code).toBe('ERR_CLIENT_GONE');
+  });
+});
+
+describe('a body that is not wanted', () => {
+  it('of a refused request is read past, and the connection serves the next one', async () => {
+    house = await openHouse();
+    await using raw = await dial(house.port);
+    await raw.send(requestText('POST /nowhere HTTP/1.1', ['Host: localhost', 'Content-Length: 300000'], PIECE));
+    expect((await raw.readAnswer()).status).toBe(404);
+    await raw.send(Buffer.concat([PIECE, PIECE, requestText('GET /health HTTP/1.1', ['Host: localhost'])]));
+    expect((await raw.readAnswer()).status).toBe(200);
+  });
+
+  it('of a refused request over HTTP/2 does not hold the stream', async () => {
+    house = await openHouse();
+    await using client = openHttp2(house.port);
+    const stream = client.open({ ':method': 'POST', ':path': '/nowhere' }, { endStream: false });
+    expect(await readHttp2Answer(stream)).toMatchObject({ status: 404, rstCode: 0 });
+  });
+});
+
+describe('a head that is too large', () => {
+  it.each([
+    { name: 'one long header', headers: [`X-A: ${'a'.repeat(70_000)}`] },
+    { name: 'many headers', headers: Array.from({ length: 5000 }, (_, index) => `X-${index}: aaaaaaaaaaaaaaa`) },
+    { name: 'a long name', headers: [`X-${'a'.repeat(70_000)}: a`] },
+  ])('by $name is refused', async ({ headers }) => {
+    house = await openHouse();
+    const answer = await ask(house.port, LINE, ['Host: localhost', ...headers]);
+    expect(answer.status).toBe(400);
+    expect(answer.body.toString()).toContain('64 KiB');
+  });
+
+  it('by ten thousand tiny headers is refused, none of them overlooked', async () => {
+    house = await openHouse();
+    const headers = Array.from({ length: 10_000 }, () => 'a:');
+    const answer = await ask(house.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
+    expect(answer.status).toBe(400);
+  });
+
+  it('by a long target is refused', async () => {
+    house = await openHouse();
+    const answer = await ask(house.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
+    expect(answer.status).toBe(400);
+  });
+
+  it('over HTTP/2 reaches nobody', async () => {
+    house = await openHouse();
+    for (const headers of [
+      { 'x-a': 'a'.repeat(70_000) },
+      Object.fromEntries(
+        Array.from({ length: 2000 }, (_, index) => [`x-${index}`, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']),
+      ),
+    ]) {
+      await using client = openHttp2(house.port);
+      expect((await client.ask({ ...POST_HTTP2, ...headers })).status).not.toBe(200);
+    }
+  });
+
+  it('just below the limit passes', async () => {
+    house = await openHouse();
+    const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
+    expect((await ask(house.port, line, ['Host: localhost', `Cookie: ${'a'.repeat(60_000)}`])).status).toBe(200);
+  });
+});

@@ -1,0 +1,112 @@
+/**
+ * The key database fails while the server runs: locked by another program, deleted, replaced. Nobody may get in by that,
+ * nothing may fall over, and it goes on when the database is back.
+ */
+import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MintedKey } from '../../src/auth/mint.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+
+let house: House;
+let key: MintedKey;
+
+beforeEach(async () => {
+  house = await openHouse();
+  key = await house.mint();
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+function post(shown: string): Promise<RawAnswer> {
+  return ask(house.port, 'POST /bedrock/model/a/invoke HTTP/1.1', [
+    'Host: localhost',
+    `Authorization: Bearer ${shown}`,
+  ]);
+}
+
+/** The server looks at the file once a second, so what happened to it shows on one of the next requests. */
+async function postUntil(status: number): Promise<RawAnswer> {
+  for (;;) {
+    const answer = await post(key.key);
+    if (answer.status === status) return answer;
+    expect([200, 401, 503]).toContain(answer.status);
+  }
+}
+
+async function removeDatabase(): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) await rm(house.databasePath + suffix, { force: true });
+}
+
+/** A copy with everything in it, that needs no write-ahead log beside it. */
+async function copyDatabase(to: string): Promise<void> {
+  const copy = new Database(house.databasePath);
+  copy.pragma('wal_checkpoint(TRUNCATE)');
+  copy.close();
+  await copyFile(house.databasePath, to);
+}
+
+describe('a database', () => {
+  it('that was deleted is a 503 for everybody, and serves again when it is back', async () => {
+    const backup = `${house.databasePath}.backup`;
+    await copyDatabase(backup);
+    expect((await post(key.key)).status).toBe(200);
+    await removeDatabase();
+    const answer = await postUntil(503);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
+    expect(answer.header('x-amzn-errortype')).toBe('ServiceUnavailableException');
+    expect(answer.body.toString()).not.toContain(house.databasePath);
+    expect((await post('sk-anything')).status).toBe(503);
+    expect((await ask(house.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost'])).status).toBe(503);
+    expect((await ask(house.port, 'GET /health/liveliness HTTP/1.1', ['Host: localhost'])).status).toBe(200);
+    await rename(backup, house.databasePath);
+    expect((await postUntil(200)).status).toBe(200);
+  });
+
+  it('that was replaced by one in which the key is revoked refuses it', async () => {
+    const other = `${house.databasePath}.other`;
+    await copyDatabase(other);
+    const edited = new Database(other);
+    edited.prepare('UPDATE virtual_keys SET revoked_at_ms = 1').run();
+    edited.close();
+    await removeDatabase();
+    await rename(other, house.databasePath);
+    expect((await postUntil(401)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+  });
+
+  it('that another program holds for itself is a 503, and serves again when it lets go', async () => {
+    const other = `${house.databasePath}.other`;
+    await copyDatabase(other);
+    const holder = new Database(other);
+    holder.pragma('journal_mode = DELETE');
+    holder.pragma('locking_mode = EXCLUSIVE');
+    holder.exec('BEGIN EXCLUSIVE');
+    await removeDatabase();
+    await rename(other, house.databasePath);
+    const answer = await postUntil(503);
+    expect(answer.body.toString()).toContain('locked by another process');
+    holder.exec('COMMIT');
+    holder.close();
+    expect((await postUntil(200)).status).toBe(200);
+  });
+
+  it('that another program writes to without end still lets keys in', async () => {
+    const writer = new Database(house.databasePath);
+    writer.exec('BEGIN EXCLUSIVE');
+    expect((await post(key.key)).status).toBe(200);
+    expect((await post('sk-unknown')).status).toBe(401);
+    writer.exec('ROLLBACK');
+    writer.close();
+  });
+
+  it('that was overwritten with rubbish is a 503', async () => {
+    await removeDatabase();
+    await writeFile(house.databasePath, 'rubbish'.repeat(1000));
+    const answer = await postUntil(503);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
+  });
+});

@@ -1,0 +1,158 @@
+/** One port, two protocols: the choice by the first bytes, at any split, and what happens where the choice never comes. */
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createListener, type Listener } from '../../src/server/listener.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { dial, throwAt } from '../helpers/raw-socket.ts';
+
+const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const SETTINGS = Buffer.from('000000040000000000', 'hex');
+
+let listener: Listener;
+let port: number;
+
+async function open(headersTimeoutMs?: number): Promise<void> {
+  listener = createListener(
+    {
+      onHttp1: (_, response) => void response.end('one'),
+      onHttp2: (stream) => {
+        stream.respond({ ':status': 200 });
+        stream.end('two');
+      },
+      onUpgrade: (_, socket) => void socket.destroy(),
+      onMalformed: (error, socket) => void socket.end(`malformed: ${error.code}`),
+    },
+    headersTimeoutMs,
+  );
+  await new Promise<void>((resolve) => listener.http1.listen(0, '127.0.0.1', resolve));
+  ({ port } = listener.http1.address() as AddressInfo);
+}
+
+afterEach(() => {
+  listener.stopAccepting();
+  listener.destroyAll();
+});
+
+describe('the choice of protocol', () => {
+  beforeEach(() => open());
+
+  it('is HTTP/1.1 for a request that comes byte by byte', async () => {
+    await using raw = await dial(port);
+    for (const byte of GET) await raw.send(byte);
+    expect((await raw.readAnswer()).body.toString()).toBe('one');
+  });
+
+  it.each(['POST', 'PUT', 'PATCH', 'PROPFIND'])('is HTTP/1.1 for %s, which starts like the preface', async (method) => {
+    await using raw = await dial(port);
+    await raw.send('P');
+    await raw.send(`${method.slice(1)} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    expect((await raw.readAnswer()).status).toBe(200);
+  });
+
+  it('is HTTP/2 for a preface that comes byte by byte', async () => {
+    await using raw = await dial(port);
+    for (const byte of PREFACE) await raw.send(byte);
+    await raw.send(SETTINGS);
+    // The server's own settings come first (RFC 9113, section 3.4): frame type 4.
+    await raw.until('\u0004');
+    expect(raw.received.charCodeAt(3)).toBe(4);
+  });
+
+  it.each(Array.from({ length: PREFACE.length }, (_, at) => at))(
+    'is HTTP/2 for a preface cut at byte %i',
+    async (at) => {
+      await using raw = await dial(port);
+      await raw.send(PREFACE.slice(0, at));
+      await raw.send(Buffer.concat([Buffer.from(PREFACE.slice(at)), SETTINGS]));
+      await raw.until('\u0004');
+    },
+  );
+
+  it('serves both at once on one port', async () => {
+    await using client = openHttp2(port);
+    const [one, two] = await Promise.all([
+      dial(port).then(async (raw) => {
+        await raw.send(GET);
+        return raw.readAnswer();
+      }),
+      client.ask({ ':path': '/' }),
+    ]);
+    expect([one.body.toString(), two.body]).toEqual(['one', 'two']);
+  });
+
+  it.each([
+    { name: 'garbage', bytes: Buffer.alloc(100, 0xfe) },
+    { name: 'a TLS greeting', bytes: Buffer.from('1603010200010001fc0303', 'hex') },
+    { name: 'a preface with an error', bytes: Buffer.from('PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n') },
+    { name: 'a line break', bytes: Buffer.from('\n\n\n\u0001') },
+  ])('of $name is malformed', async ({ bytes }) => {
+    expect(await throwAt(port, bytes)).toMatch(/^malformed: HPE_/);
+  });
+});
+
+describe('a connection that keeps us waiting', () => {
+  beforeEach(() => open(150));
+
+  it.each([
+    { name: 'says nothing', bytes: '' },
+    { name: 'stops in the preface', bytes: 'PRI * HT' },
+    { name: 'stops in a method', bytes: 'P' },
+  ])('and $name is closed', async ({ bytes }) => {
+    await using raw = await dial(port);
+    await raw.send(bytes);
+    await raw.ended;
+    expect(raw.received).toBe('');
+  });
+
+  it('and stops in its headers is told and closed', async () => {
+    expect(await throwAt(port, 'GET / HTTP/1.1\r\nHost: loc')).toBe('malformed: ERR_HTTP_REQUEST_TIMEOUT');
+  });
+
+  it('and trickles its headers is told and closed however busy it looks', async () => {
+    await using raw = await dial(port);
+    await raw.send('GET / HTTP/1.1\r\n');
+    const trickle = setInterval(() => void raw.send('X-A: b\r\n'), 20);
+    await raw.ended;
+    clearInterval(trickle);
+    expect(raw.received).toBe('malformed: ERR_HTTP_REQUEST_TIMEOUT');
+  });
+
+  it('and was served once may stay', async () => {
+    await using raw = await dial(port);
+    await raw.send(GET);
+    await raw.readAnswer();
+    await using silent = await dial(port);
+    await silent.ended;
+    await raw.send(GET);
+    expect((await raw.readAnswer()).body.toString()).toBe('one');
+  });
+});
+
+describe('the end', () => {
+  beforeEach(() => open());
+
+  it('of a client that half-closes after the choice does not leave its connection open', async () => {
+    await using one = await dial(port);
+    await one.send(GET);
+    one.socket.end();
+    await one.ended;
+    await using two = await dial(port);
+    await two.send(Buffer.concat([Buffer.from(PREFACE), SETTINGS]));
+    two.socket.end();
+    await two.ended;
+    await using early = await dial(port);
+    await early.send('PRI');
+    early.socket.end();
+    await early.ended;
+  });
+
+  it('closes HTTP/2 sessions in order, and takes no new connection', async () => {
+    await using client = openHttp2(port);
+    await client.ask({ ':path': '/' });
+    const closed = new Promise((resolve) => client.session.once('close', resolve));
+    listener.stopAccepting();
+    await closed;
+    await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+});

@@ -1,0 +1,219 @@
+/** AWS's answer on its way to the client: status, reason, headers and body as AWS sent them, whatever they are. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse();
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
+
+/** Lets the fake AWS answer with these very bytes. */
+function answerRaw(text: string, end = false): void {
+  house.upstream.respondBeforeBody(({ socket }) => {
+    socket.write(Buffer.from(text, 'latin1'));
+    if (end) socket.end();
+  });
+}
+
+function post(method = 'POST', version = '1.1'): Promise<RawAnswer> {
+  return ask(house.port, `${method} ${TARGET} HTTP/${version}`, ['Host: localhost']);
+}
+
+/** What Node's server adds about its own connection. */
+const CONNECTION_HEADERS = /^(connection|keep-alive|transfer-encoding)$/i;
+
+function passed(answer: RawAnswer): readonly (readonly [string, string])[] {
+  return answer.headers.filter(([name]) => !CONNECTION_HEADERS.test(name));
+}
+
+describe("AWS's answer over HTTP/1.1", () => {
+  it('keeps status, reason, header order, case, spelling and repeats', async () => {
+    const headers = [
+      ['Date', 'Tue, 01 Jan 2030 00:00:00 GMT'],
+      ['Content-Type', 'application/json; charset=UTF-8'],
+      ['x-amzn-RequestId', 'abc'],
+      ['X-Amzn-Bedrock-Input-Token-Count', '12'],
+      ['Set-Cookie', 'a=1; Path=/'],
+      ['set-cookie', 'b=2'],
+      ['ETag', '"x"'],
+      ['X-Empty', ''],
+      ['X-Latin', 'caf\u00e9'],
+      ['retry-after', '7'],
+      ['Retry-After', '8'],
+      ['Content-Length', '2'],
+    ] as const;
+    answerRaw(requestText('HTTP/1.1 418 I am a Teapot', headers, '{}').toString('latin1'));
+    const answer = await post();
+    expect(answer).toMatchObject({ status: 418, reason: 'I am a Teapot' });
+    expect(passed(answer)).toEqual(headers);
+    expect(answer.body.toString()).toBe('{}');
+  });
+
+  it('loses what belongs to one connection', async () => {
+    const headers = ['Connection: close, X-Hop', 'X-Hop: 1', 'Keep-Alive: timeout=9', 'Proxy-Authenticate: x'];
+    answerRaw(requestText('HTTP/1.1 200 OK', [...headers, 'Content-Length: 0']).toString('latin1'), true);
+    const answer = await post();
+    expect(answer.all('x-hop')).toEqual([]);
+    expect(answer.all('proxy-authenticate')).toEqual([]);
+    expect(answer.header('keep-alive')).not.toContain('9');
+  });
+
+  it.each([
+    { status: 400, type: 'ValidationException', extra: [] },
+    { status: 403, type: 'AccessDeniedException', extra: [] },
+    { status: 424, type: 'ModelErrorException', extra: [] },
+    { status: 429, type: 'ThrottlingException', extra: ['retry-after: 3'] },
+    { status: 503, type: 'ServiceUnavailableException', extra: ['x-amz-retry-after: 500'] },
+    { status: 500, type: 'InternalServerException', extra: [] },
+  ])('passes the error $status untouched and marks nothing as ours', async ({ status, type, extra }) => {
+    const body = '{"message":"no \\u00e9", "originalStatusCode" : 4}\n';
+    const errorType = `x-amzn-ErrorType: ${type}:http://internal.amazon.com/coral/com.amazon.bedrock/`;
+    const head = [errorType, 'Content-Type: application/json', ...extra, `Content-Length: ${body.length}`];
+    answerRaw(requestText(`HTTP/1.1 ${status} Some Reason`, head, body).toString('latin1'));
+    const answer = await post();
+    expect(answer).toMatchObject({ status, reason: 'Some Reason' });
+    expect(answer.headers.map((pair) => pair.join(': '))).toEqual(expect.arrayContaining(head));
+    expect(answer.header('x-bedrock-proxy-error')).toBeUndefined();
+    expect(answer.body.toString()).toBe(body);
+    expect(house.upstream.requests).toHaveLength(1);
+  });
+
+  it.each([
+    { name: '204', head: 'HTTP/1.1 204 No Content\r\n\r\n', status: 204 },
+    { name: '304 with a length', head: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n', status: 304 },
+    { name: 'an empty 200', head: 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', status: 200 },
+    {
+      name: 'an empty chunked 200',
+      head: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      status: 200,
+    },
+    { name: 'an empty reason', head: 'HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n', status: 200 },
+    { name: 'a status nobody knows', head: 'HTTP/1.1 799 Odd\r\nContent-Length: 0\r\n\r\n', status: 799 },
+    { name: 'a reason in latin1', head: 'HTTP/1.1 200 \u00dcber\r\nContent-Length: 0\r\n\r\n', status: 200 },
+    {
+      name: 'an early hint before it',
+      head: 'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
+      status: 200,
+    },
+  ])('may be $name, and the connection goes on', async ({ head, status }) => {
+    answerRaw(head);
+    await using raw = await dial(house.port);
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
+    const answer = await raw.readAnswer();
+    expect(answer.status).toBe(status);
+    expect(answer.body.length).toBe(0);
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
+    expect((await raw.readAnswer()).status).toBe(status);
+  });
+
+  it('to HEAD has the length and no body', async () => {
+    answerRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n');
+    await using raw = await dial(house.port);
+    for (let turn = 0; turn < 2; turn += 1) {
+      await raw.send(requestText('HEAD /bedrock/bedrock/x HTTP/1.1', ['Host: localhost']));
+      const answer = await raw.readAnswer('HEAD');
+      expect(answer.header('content-length')).toBe('5');
+      expect(answer.header('x-a')).toBe('b');
+    }
+    expect(raw.received).toBe('');
+  });
+
+  it('to an HTTP/1.0 client ends with the connection', async () => {
+    answerRaw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
+    await using raw = await dial(house.port);
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
+    expect(await raw.ended).toBe('end');
+    const answer = await raw.readAnswer();
+    expect(answer.header('transfer-encoding')).toBeUndefined();
+    expect(answer.body.toString()).toBe('abcde');
+  });
+
+  it('may have as many headers as a request', async () => {
+    const value = 'a'.repeat(50_000);
+    answerRaw(`HTTP/1.1 200 OK\r\nX-Large: ${value}\r\nContent-Length: 0\r\n\r\n`);
+    expect((await post()).header('x-large')).toBe(value);
+  });
+
+  it('that ends with its connection is passed to its end', async () => {
+    answerRaw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end', true);
+    expect((await post()).body.toString()).toBe('until the end');
+  });
+
+  it('is never compressed, and AWS is never asked to', async () => {
+    const headers = ['Host: localhost', 'Accept-Encoding: gzip, deflate, br, zstd'];
+    const answer = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers);
+    expect(answer.header('content-encoding')).toBeUndefined();
+    expect((await house.upstream.nextRequest()).headers.filter(([name]) => /^accept-encoding$/i.test(name))).toEqual([
+      ['accept-encoding', 'identity'],
+    ]);
+  });
+});
+
+describe("AWS's answer over HTTP/2", () => {
+  it('keeps status, header values and repeats, also of headers that HTTP/2 libraries think single', async () => {
+    answerRaw(
+      requestText(
+        'HTTP/1.1 429 Whatever',
+        [
+          'Set-Cookie: a=1',
+          'set-cookie: b=2',
+          'Retry-After: 7',
+          'ETag: "x"',
+          'X-Latin: caf\u00e9',
+          'Content-Length: 2',
+        ],
+        '{}',
+      ).toString('latin1'),
+    );
+    await using client = openHttp2(house.port);
+    const answer = await client.ask({ ':method': 'POST', ':path': TARGET });
+    expect(answer).toMatchObject({ status: 429, body: '{}', isComplete: true });
+    expect(answer.headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], 'retry-after': '7', 'x-latin': 'caf\u00e9' });
+  });
+
+  it.each(['Retry-After: 7\r\nRetry-After: 8', 'Content-Type: a\r\nContent-Type: b', 'ETag: 1\r\nETag: 2'])(
+    'survives AWS repeating %j',
+    async (lines) => {
+      answerRaw(`HTTP/1.1 200 OK\r\n${lines}\r\nContent-Length: 2\r\n\r\n{}`);
+      await using client = openHttp2(house.port);
+      expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({ status: 200, body: '{}' });
+    },
+  );
+
+  it.each([
+    { name: '204', head: 'HTTP/1.1 204 No Content\r\n\r\n', status: 204 },
+    { name: '304', head: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n', status: 304 },
+    { name: 'an empty 200', head: 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', status: 200 },
+    {
+      name: 'connection headers',
+      head: 'HTTP/1.1 200 OK\r\nConnection: x\r\nUpgrade: h2c\r\nX: 1\r\nContent-Length: 0\r\n\r\n',
+      status: 200,
+    },
+  ])('may be $name', async ({ head, status }) => {
+    answerRaw(head);
+    await using client = openHttp2(house.port);
+    expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({
+      status,
+      body: '',
+      isComplete: true,
+    });
+  });
+
+  it('to HEAD has the length and no body', async () => {
+    answerRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
+    await using client = openHttp2(house.port);
+    const answer = await client.ask({ ':method': 'HEAD', ':path': '/bedrock/bedrock/x' });
+    expect(answer).toMatchObject({ status: 200, body: '', isComplete: true });
+    expect(answer.headers['content-length']).toBe('5');
+  });
+});

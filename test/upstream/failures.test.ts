@@ -1,0 +1,173 @@
+/**
+ * When AWS fails: unreachable, silent, or gone in the middle. Before the answer has begun the client gets one of ours; after
+ * that its connection breaks. It must never see a clean end of something that is not whole.
+ */
+import { createServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { cutConnection } from '../helpers/fake-upstream.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse({ flags: { idleTimeout: '1' } });
+});
+
+afterEach(async () => {
+  await house[Symbol.asyncDispose]();
+});
+
+const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
+
+function post(port = house.port): Promise<RawAnswer> {
+  return ask(port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+}
+
+/** Ways in which AWS's answer can stop short. */
+const BREAKS = [
+  { name: 'resets a chunked answer', head: {}, stop: cutConnection },
+  { name: 'resets an answer of known length', head: { 'content-length': '100' }, stop: cutConnection },
+  {
+    name: 'closes a chunked answer',
+    head: {},
+    stop: (response: { socket: Socket | null }) => void response.socket?.end(),
+  },
+  {
+    name: 'closes an answer of known length',
+    head: { 'content-length': '100' },
+    stop: (response: { socket: Socket | null }) => void response.socket?.end(),
+  },
+];
+
+describe('the end of an answer that is not whole', () => {
+  it.each(BREAKS)('breaks the HTTP/1.1 connection where AWS $name', async ({ head, stop }) => {
+    house.upstream.respondWith((_, response) => {
+      response.writeHead(200, head);
+      response.write('part', () => stop(response));
+    });
+    await using raw = await dial(house.port);
+    const ended = house.nextExchange();
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
+    expect(await raw.ended).toBe('broken');
+    expect(raw.received).not.toContain('\r\n0\r\n');
+    expect((await ended).error?.code).toBe('ERR_UPSTREAM_RESET');
+    await survives();
+  });
+
+  it.each(BREAKS)('breaks the connection of an HTTP/1.0 client where AWS $name', async ({ head, stop }) => {
+    house.upstream.respondWith((_, response) => {
+      response.writeHead(200, head);
+      response.write('part', () => stop(response));
+    });
+    await using raw = await dial(house.port);
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
+    expect(await raw.ended).toBe('broken');
+    await survives();
+  });
+
+  it.each(BREAKS)('resets the HTTP/2 stream where AWS $name', async ({ head, stop }) => {
+    house.upstream.respondWith((_, response) => {
+      response.writeHead(200, head);
+      response.write('part', () => stop(response));
+    });
+    await using client = openHttp2(house.port);
+    const answer = await client.ask({ ':method': 'POST', ':path': TARGET });
+    expect(answer).toMatchObject({ status: 200, isComplete: false });
+    expect(answer.rstCode).not.toBe(0);
+    await survives();
+  });
+
+  it('breaks the connection where AWS falls silent in the middle', async () => {
+    house.upstream.respondWith((_, response) => {
+      response.writeHead(200);
+      response.write('part');
+    });
+    await using raw = await dial(house.port);
+    const ended = house.nextExchange();
+    await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
+    expect(await raw.ended).toBe('broken');
+    expect((await ended).error).toMatchObject({ code: 'ERR_UPSTREAM_RESET', detail: 'UND_ERR_BODY_TIMEOUT' });
+  });
+});
+
+describe('without an answer', () => {
+  it('AWS that stays silent is a 504', async () => {
+    house.upstream.respondWith(() => {});
+    const answer = await post();
+    expect(answer.status).toBe(504);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_TIMEOUT');
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ __type: 'GatewayTimeoutException' });
+    expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+    await survives();
+  });
+
+  it('AWS that hangs up is a 502, and is asked once', async () => {
+    house.upstream.respondWith((_, response) => cutConnection(response));
+    const answer = await post();
+    expect(answer.status).toBe(502);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+    expect(house.upstream.requests).toHaveLength(1);
+    await survives();
+  });
+
+  it.each([
+    { name: 'is no HTTP', bytes: 'SSH-2.0-OpenSSH_9.0\r\n' },
+    { name: 'has a broken header', bytes: 'HTTP/1.1 200 OK\r\nbro ken: 1\r\n\r\n' },
+    {
+      name: 'has a length and chunks',
+      bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}',
+    },
+  ])('AWS whose answer $name is a 502', async ({ bytes }) => {
+    house.upstream.respondBeforeBody(({ socket }) => void socket.write(bytes));
+    const answer = await post();
+    expect(answer.status).toBe(502);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+    house.upstream.respondBeforeBody(undefined);
+    await survives();
+  });
+
+  it('a port where nobody listens is a 502 that names no secret', async () => {
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    await using lonely = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+    const answer = await post(lonely.port);
+    expect(answer.status).toBe(502);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
+    expect(answer.body.toString()).toMatch(/ECONNREFUSED.*--endpoint-url/);
+  });
+
+  it('a host name nobody has is a 502', async () => {
+    await using lonely = await openHouse({ flags: { endpointUrl: ['http://nowhere.invalid'] } });
+    expect((await post(lonely.port)).status).toBe(502);
+  });
+});
+
+describe('an answer before the request was read to its end', () => {
+  const body = Buffer.alloc(8_000_000, 'a');
+  const refusal = 'HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n';
+
+  it.each([
+    { name: 'and keeps reading', bytes: `${refusal}\r\nbig`, end: false },
+    { name: 'and closes', bytes: `${refusal}Connection: close\r\n\r\nbig`, end: true },
+  ])('is passed on, where AWS answers $name', async ({ bytes, end }) => {
+    house.upstream.respondBeforeBody((incoming) => {
+      incoming.socket.write(bytes, () => end && incoming.socket.end());
+    });
+    const headers = ['Host: localhost', `Content-Length: ${body.length}`];
+    const answer = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers, body);
+    expect(answer).toMatchObject({ status: 413, reason: 'Too Large' });
+    expect(answer.body.toString()).toBe('big');
+    house.upstream.respondBeforeBody(undefined);
+    await survives();
+  });
+});
+
+async function survives(): Promise<void> {
+  house.upstream.respondWith((_, response) => void response.end('fine'));
+  expect((await post()).body.toString()).toBe('fine');
+}

@@ -1,0 +1,254 @@
+/** Streams from AWS to the client: nothing is held back, nothing piles up, and bytes leave as they came at any split. */
+import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse();
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse-stream';
+const POST_HTTP1 = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+const POST_HTTP2 = { ':method': 'POST', ':path': TARGET };
+const FRAMES = Buffer.concat([
+  eventFrame('messageStart', { role: 'assistant' }),
+  eventFrame('contentBlockDelta', { delta: { text: 'h\u00e9llo' }, contentBlockIndex: 0 }),
+  eventFrame('messageStop', { stopReason: 'end_turn' }),
+  exceptionFrame('throttlingException', 'slow'),
+]);
+
+/** The answer of the next request, begun as an event stream; the test writes the rest. */
+function nextStream(): Promise<ServerResponse> {
+  return new Promise((resolve) => {
+    house.upstream.respondWith((_, response) => {
+      startEventStream(response);
+      resolve(response);
+    });
+  });
+}
+
+describe('an event stream', () => {
+  it('reaches an HTTP/1.1 client event by event', async () => {
+    const begun = nextStream();
+    await using raw = await dial(house.port);
+    await raw.send(POST_HTTP1);
+    const response = await begun;
+    // The headers come before there is any event.
+    await raw.until('application/vnd.amazon.eventstream');
+    for (const word of ['first-event', 'second-event']) {
+      response.write(eventFrame('x', { word }));
+      await raw.until(word);
+    }
+    response.end();
+    expect((await raw.readAnswer()).status).toBe(200);
+  });
+
+  it('reaches an HTTP/2 client event by event', async () => {
+    const begun = nextStream();
+    await using client = openHttp2(house.port);
+    const stream = client.open(POST_HTTP2);
+    const headers = new Promise((resolve) => stream.once('response', resolve));
+    const response = await begun;
+    expect(await headers).toMatchObject({ ':status': 200, 'content-type': 'application/vnd.amazon.eventstream' });
+    for (const word of ['first-event', 'second-event']) {
+      const piece = new Promise((resolve) => stream.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1'))));
+      response.write(eventFrame('x', { word }));
+      expect(await piece).toContain(word);
+    }
+    const answer = readHttp2Answer(stream);
+    response.end();
+    expect((await answer).isComplete).toBe(true);
+  });
+
+  it.each([1, 3, 7])('in pieces of %i bytes arrives as it was sent, over both versions', async (size) => {
+    house.upstream.respondWith(async (_, response) => {
+      response.socket?.setNoDelay(true);
+      startEventStream(response);
+      for (let at = 0; at < FRAMES.length; at += size) {
+        response.write(FRAMES.subarray(at, at + size));
+        await nextTurn();
+      }
+      response.end();
+    });
+    const overHttp1 = await ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+    expect(overHttp1.body.equals(FRAMES)).toBe(true);
+    await using client = openHttp2(house.port);
+    const overHttp2 = await client.ask(POST_HTTP2);
+    expect(overHttp2).toMatchObject({ isComplete: true, body: FRAMES.toString('latin1') });
+  });
+
+  it('of a hundred clients at once mixes nothing up', async () => {
+    house.upstream.respondWith(async (request, response) => {
+      startEventStream(response);
+      for (let turn = 0; turn < 5; turn += 1) {
+        response.write(`${request.body.toString()};`);
+        await nextTurn();
+      }
+      response.end();
+    });
+    await using client = openHttp2(house.port);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async (_, index) => {
+        const body = `client-${index}`;
+        const length = `Content-Length: ${body.length}`;
+        return index % 2 === 0
+          ? (await client.ask(POST_HTTP2, body)).body
+          : (await ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost', length], body)).body.toString();
+      }),
+    );
+    expect(answers).toEqual(answers.map((_, index) => `client-${index};`.repeat(5)));
+  });
+});
+
+describe('a slow client', () => {
+  const CHUNK = Buffer.alloc(256 * 1024, 'x');
+  /** What the kernel's socket buffers, undici, and Node's streams may hold together between AWS and the client. */
+  const IN_FLIGHT_LIMIT_BYTES = 24 * 1024 * 1024;
+
+  /** Lets AWS send as fast as it is taken; `written` counts. */
+  function pour(sizeBytes: number): { written: number } {
+    const count = { written: 0 };
+    house.upstream.respondWith((_, response) => {
+      response.writeHead(200, { 'content-length': sizeBytes });
+      const pump = (): void => {
+        while (count.written < sizeBytes) {
+          count.written += CHUNK.length;
+          if (!response.write(CHUNK)) return void response.once('drain', pump);
+        }
+        response.end();
+      };
+      pump();
+    });
+    return count;
+  }
+
+  it('over HTTP/1.1 slows AWS down instead of filling memory with 200 MB', async () => {
+    const size = 200 * 1024 * 1024;
+    const count = pour(size);
+    await using raw = await dial(house.port);
+    raw.socket.removeAllListeners('data').setEncoding();
+    raw.socket.pause();
+    await raw.send(POST_HTTP1);
+    const before = process.memoryUsage().arrayBuffers;
+    const furthest = await drink(raw.socket.iterator({ destroyOnReturn: false }), size, count);
+    expect(furthest).toBeLessThan(IN_FLIGHT_LIMIT_BYTES);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * IN_FLIGHT_LIMIT_BYTES);
+  });
+
+  it('over HTTP/2 slows AWS down as well', async () => {
+    const size = 64 * 1024 * 1024;
+    const count = pour(size);
+    await using client = openHttp2(house.port);
+    const furthest = await drink(client.open(POST_HTTP2), size, count);
+    expect(furthest).toBeLessThan(IN_FLIGHT_LIMIT_BYTES);
+  });
+
+  it('that leaves in the middle ends the waiting AWS at once', async () => {
+    pour(200 * 1024 * 1024);
+    await using raw = await dial(house.port);
+    await raw.send(POST_HTTP1);
+    await raw.until('200 OK');
+    raw.socket.pause();
+    const request = await house.upstream.nextRequest();
+    raw.socket.destroy();
+    expect(await request.closed).toBe('broken');
+  });
+});
+
+describe('a client that leaves', () => {
+  it.each(['destroy', 'resetAndDestroy', 'end'] as const)(
+    'by %s in the middle of a stream over HTTP/1.1 ends it at AWS',
+    async (way) => {
+      const begun = nextStream();
+      await using raw = await dial(house.port);
+      await raw.send(POST_HTTP1);
+      (await begun).write('x');
+      const ended = house.nextExchange();
+      raw.socket[way]();
+      expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+      expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
+    },
+  );
+
+  it('before AWS has answered ends the request at AWS', async () => {
+    house.upstream.respondWith(() => {});
+    await using raw = await dial(house.port);
+    await raw.send(POST_HTTP1);
+    const request = await house.upstream.nextRequest();
+    raw.socket.destroy();
+    expect(await request.closed).toBe('broken');
+  });
+
+  it('ends everything it has pipelined', async () => {
+    house.upstream.respondWith(() => {});
+    await using raw = await dial(house.port);
+    await raw.send(Buffer.concat([POST_HTTP1, POST_HTTP1, POST_HTTP1]));
+    const requests = [];
+    for (let turn = 0; turn < 3; turn += 1) requests.push(await house.upstream.nextRequest());
+    raw.socket.destroy();
+    expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken', 'broken']);
+  });
+
+  it('by a reset stream ends that one at AWS, and the session goes on', async () => {
+    const begun = nextStream();
+    await using client = openHttp2(house.port);
+    const stream = client.open(POST_HTTP2);
+    (await begun).write('x');
+    const ended = house.nextExchange();
+    stream.close(8);
+    expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+    expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
+    house.upstream.respondWith((_, response) => void response.end('fine'));
+    expect(await client.ask(POST_HTTP2)).toMatchObject({ status: 200, body: 'fine' });
+  });
+
+  it('with its whole HTTP/2 connection ends everything at AWS', async () => {
+    house.upstream.respondWith((_, response) => startEventStream(response));
+    await using client = openHttp2(house.port);
+    client.open(POST_HTTP2);
+    client.open(POST_HTTP2);
+    const requests = [await house.upstream.nextRequest(), await house.upstream.nextRequest()];
+    client.session.destroy();
+    expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken']);
+  });
+
+  it('after the last byte has not broken anything', async () => {
+    house.upstream.respondWith((_, response) => void response.end(FRAMES));
+    await using raw = await dial(house.port);
+    const ended = house.nextExchange();
+    await raw.send(POST_HTTP1);
+    expect(sha256((await raw.readAnswer()).body)).toBe(sha256(FRAMES));
+    raw.socket.destroy();
+    expect((await ended).error).toBeUndefined();
+  });
+});
+
+/** Takes one piece per few turns of the event loop, so that AWS would run ahead if it could. */
+async function drink(source: AsyncIterable<Buffer>, until: number, count: { written: number }): Promise<number> {
+  let taken = 0;
+  let furthest = 0;
+  for await (const chunk of source) {
+    taken += chunk.length;
+    furthest = Math.max(furthest, count.written - taken);
+    for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+    if (taken >= until) break;
+  }
+  expect(taken).toBeGreaterThanOrEqual(until);
+  return furthest;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
