@@ -2,7 +2,7 @@
  * Answers of our own, sent whole. Used by every room that answers without AWS; holds no decisions.
  */
 import { type ErrorAnswer, type ProxyError, renderError } from './errors.ts';
-import type { ClientResponse } from './exchange.ts';
+import type { ClientResponse, HeaderPair } from './exchange.ts';
 
 /** Sends a complete answer. What is left of the request's body is dropped. */
 export function sendAnswer(answer: ErrorAnswer, clientResponse: ClientResponse): void {
@@ -12,13 +12,19 @@ export function sendAnswer(answer: ErrorAnswer, clientResponse: ClientResponse):
 }
 
 /** Sends JSON, ending in a newline for people who use curl. */
-export function sendJson(status: number, value: unknown, clientResponse: ClientResponse): void {
+export function sendJson(
+  status: number,
+  value: unknown,
+  clientResponse: ClientResponse,
+  moreHeaders: readonly HeaderPair[] = [],
+): void {
   const body = Buffer.from(`${JSON.stringify(value)}\n`);
-  const headers = [
+  const headers: HeaderPair[] = [
     ['content-type', 'application/json'],
     ['content-length', String(body.length)],
     ['cache-control', 'no-store'],
-  ] as const;
+    ...moreHeaders,
+  ];
   sendAnswer({ status, headers, body }, clientResponse);
 }
 

@@ -4,11 +4,12 @@
  */
 import { sendJson } from '../answer.ts';
 import { isMasterKey } from '../auth/authenticate.ts';
+import type { FailureLimit } from '../auth/failure-limit.ts';
 import { findCredential } from '../auth/credential.ts';
 import { type MintedKey, mintKey, parseAlias } from '../auth/mint.ts';
 import { maskKey } from '../auth/virtual-key.ts';
 import { ProxyError, toProxyError } from '../errors.ts';
-import { type ClientRequest, type ClientResponse } from '../exchange.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
 import type { Store } from '../store/store.ts';
 import { readBody } from '../upstream/body.ts';
 
@@ -17,6 +18,7 @@ export interface KeyApiOptions {
   readonly masterKey: string | undefined;
   /** Read when the first key is made: a server that makes none needs none. */
   readonly loadServerSecret: () => Buffer;
+  readonly failures: FailureLimit;
   readonly nowMs: () => number;
   readonly randomBytes: (size: number) => Buffer;
 }
@@ -28,7 +30,9 @@ export function createKeyApi(
   options: KeyApiOptions,
 ): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async (clientRequest, clientResponse) => {
+    const { failures } = options;
     try {
+      failures.check(clientRequest.peerAddress);
       requireMasterKey(clientRequest, options.masterKey);
       const path = clientRequest.rawTarget.replace(/\?.*$/s, '');
       if (path !== '/key/generate') {
@@ -48,7 +52,7 @@ export function createKeyApi(
       });
       sendJson(200, describeMintedKey(minted), clientResponse);
     } catch (thrown) {
-      sendEnvelope(toProxyError(thrown), clientResponse);
+      sendEnvelope(toProxyError(failures.note(thrown, clientRequest.peerAddress)), clientResponse);
     }
   };
 }
@@ -124,7 +128,9 @@ function sendEnvelope(error: ProxyError, clientResponse: ClientResponse): void {
     error.status === 401 ? 'auth_error' : error.status >= 500 ? 'internal_server_error' : 'bad_request_error';
   const body = { error: { message, type, param: null, code: String(error.status) } };
   try {
-    sendJson(error.status, body, clientResponse);
+    const { retryAfterSeconds } = error;
+    const wait: HeaderPair[] = retryAfterSeconds === undefined ? [] : [['retry-after', String(retryAfterSeconds)]];
+    sendJson(error.status, body, clientResponse, wait);
   } catch {
     clientResponse.breakOff();
   }

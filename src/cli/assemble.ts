@@ -32,6 +32,7 @@ export interface Surroundings {
 export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
   const { config, store, credentials, forwarder, version, observe, defaultRegion } = surroundings;
   const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
+  const failures = createFailureLimit(Date.now);
   let serverSecret: Buffer | undefined;
   const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
   const proxy = createProxy({
@@ -39,7 +40,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     masterKey,
     loadServerSecret,
     mountPath: MOUNT_PATH,
-    failures: createFailureLimit(Date.now),
+    failures,
     routing: { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls },
     authority: { credentials, apiKey: config.apiKey === undefined ? undefined : readApiKey(config.apiKey) },
     forwarder,
@@ -61,6 +62,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     store,
     masterKey,
     loadServerSecret,
+    failures,
     nowMs: Date.now,
     randomBytes,
   });

@@ -111,7 +111,12 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const open = openResponses.get(request.socket) ?? new Set();
-    openResponses.set(request.socket, open.add(response));
+    if (!openResponses.has(request.socket)) {
+      openResponses.set(request.socket, open);
+      // Node 22 does not tell the answers that wait behind another one that their connection is gone.
+      request.socket.on('close', () => open.forEach((waiting) => waiting.emit('close')));
+    }
+    open.add(response);
     response.on('close', () => open.delete(response));
     onHttp1(request, response);
   };

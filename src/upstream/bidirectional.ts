@@ -166,11 +166,13 @@ class StreamRelay {
 
   /** AWS has said everything. What the client might still send is of no use to anyone. */
   #onUpstreamEnd(): void {
-    if (this.#isOver || this.#sink === undefined) return;
+    const sink = this.#sink;
+    if (this.#isOver || sink === undefined) return;
     this.#isAnswered = true;
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
-    this.#sink.end((error?: Error | null) => (error ? this.#fail(clientGone()) : this.#settle()));
+    // SDKs close their connection the moment they have the end; Node may then call that an error, though all bytes have left.
+    sink.end(() => (sink.writableLength === 0 ? this.#settle() : this.#fail(clientGone())));
   }
 
   #onUpstreamBroken(cause?: Error): void {

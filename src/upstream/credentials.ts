@@ -39,6 +39,8 @@ const REFRESH_AHEAD_MS = 5 * 60_000;
 const MUST_REFRESH_MS = 60_000;
 /** Some sources hand out what is about to expire until it has: they are not asked at every request. */
 const REFRESH_PAUSE_MS = 30_000;
+/** AWS's refusal leads to a new look-up this often at most. */
+const REFUSED_PAUSE_MS = 2_000;
 /** Credentials without an expiry (keys in a file, which tools rewrite) are read again after this time. */
 const UNDATED_LIFETIME_MS = 5 * 60_000;
 /** After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups. */
@@ -48,6 +50,7 @@ const FAILURE_PAUSE_MS = 1_000;
 export function createCredentialSource(options: CredentialSourceOptions): CredentialSource {
   const { nowMs } = options;
   let current: ProvidedCredentials | undefined;
+  let refusedAtMs = Number.NEGATIVE_INFINITY;
   let refreshAtMs = 0;
   let unusableAtMs = 0;
   let inFlight: Promise<ProvidedCredentials> | undefined;
@@ -87,8 +90,14 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
       if (now >= refreshAtMs && !paused) refresh().catch(() => {});
       return current;
     }
-    if (paused && failure !== undefined) throw failure.error;
-    return refresh();
+    const last = current;
+    // In the last minute a request waits for fresh ones, but what is still valid is better than a failure to get them.
+    const isValid = last !== undefined && now < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
+    if (paused && failure !== undefined) {
+      if (isValid) return last;
+      throw failure.error;
+    }
+    return isValid ? refresh().catch(() => last) : refresh();
   };
 
   return {
@@ -101,6 +110,9 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
       };
     },
     invalidate: () => {
+      // A role that AWS refuses for good must not cost a look-up per request.
+      if (nowMs() - refusedAtMs < REFUSED_PAUSE_MS) return;
+      refusedAtMs = nowMs();
       current = undefined;
     },
   };

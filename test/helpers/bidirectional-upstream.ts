@@ -192,7 +192,8 @@ class Call implements BidirectionalCall {
     stream.on('aborted', () => this.#resolveOver('reset'));
     stream.on('close', () => this.#resolveOver('reset'));
     stream.on('end', () => {
-      if (stream.aborted) return;
+      // Node says `end` after some resets as well.
+      if (stream.aborted || (stream.rstCode ?? 0) !== 0) return this.#resolveOver('reset');
       const isWhole = this.#chunkBytes === 0 && this.#pending.length === 0 && this.inner.at(-1)?.length === 0;
       this.#resolveOver(isWhole ? 'ended' : 'torso');
       handler.onEnd?.(this);

@@ -36,9 +36,9 @@ const TLS = JSON.parse(readFileSync(new URL('../fixtures/bidirectional-tls.json'
   readonly cert: string;
 };
 
-const stack: AsyncDisposableStack[] = [];
+const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const opened of stack.splice(0)) await opened.disposeAsync();
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
 });
 
 describe('a stream in both directions', () => {
@@ -385,12 +385,9 @@ interface Relay {
 
 /** Client, relay and upstream, each on sockets of its own; the clean-up demands that every signature was right. */
 async function openRelay(options: RelayOptions = {}): Promise<Relay> {
-  const opened = new AsyncDisposableStack();
-  stack.push(opened);
   const { tls } = options;
-  const upstream = opened.use(
-    await startBidirectionalUpstream({ ...CREDENTIALS, ...(tls === undefined ? {} : { tls }) }),
-  );
+  const upstream = await startBidirectionalUpstream({ ...CREDENTIALS, ...(tls === undefined ? {} : { tls }) });
+  cleanUps.push(() => upstream[Symbol.asyncDispose]());
   if (options.handler !== undefined) upstream.respondWith(options.handler);
   const timeouts = { connectTimeoutMs: 10_000, idleTimeoutMs: 60_000 };
   const relay = createBidirectionalForwarder({ ...timeouts, isOffline: false, nowMs: Date.now, ...options });
@@ -415,11 +412,12 @@ async function openRelay(options: RelayOptions = {}): Promise<Relay> {
       return error;
     }
   };
-  server.on('session', (session) => opened.defer(() => session.destroy()));
+  server.on('session', (session) => cleanUps.push(() => session.destroy()));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  opened.defer(() => new Promise<void>((resolve) => void server.close(() => resolve())));
-  opened.defer(() => expect(upstream.failures).toEqual([]));
-  const client = opened.use(openHttp2((server.address() as AddressInfo).port));
+  cleanUps.push(() => new Promise<void>((resolve) => void server.close(() => resolve())));
+  cleanUps.push(() => expect(upstream.failures).toEqual([]));
+  const client = openHttp2((server.address() as AddressInfo).port);
+  cleanUps.push(() => client[Symbol.asyncDispose]());
   return { client, upstream, outcome };
 }
 
@@ -510,7 +508,6 @@ function http1Server(): Server {
 
 /** The port of a server that is closed with the test; of nobody where none is given. */
 async function listenAndForget(given: Server | undefined): Promise<number> {
-  const opened = new AsyncDisposableStack();
   const server = given ?? createTcpServer();
   const sockets = new Set<{ destroy(): unknown }>();
   server.on('connection', (socket) => sockets.add(socket));
@@ -521,7 +518,6 @@ async function listenAndForget(given: Server | undefined): Promise<number> {
     await new Promise((resolve) => server.close(resolve));
   };
   if (given === undefined) await close();
-  else opened.defer(close);
-  stack.push(opened);
+  else cleanUps.push(close);
   return port;
 }

@@ -151,6 +151,14 @@ describe('credentials in memory', () => {
     const second = bench.name();
     bench.give('second', 60);
     expect(await second).toBe('second');
+    bench.source.invalidate();
+    expect(await bench.name()).toBe('second');
+    expect(bench.lookUps).toHaveLength(2);
+    bench.nowMs += 2_000;
+    bench.source.invalidate();
+    const third = bench.name();
+    bench.give('third', 60);
+    expect(await third).toBe('third');
   });
 });
 

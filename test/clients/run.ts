@@ -8,17 +8,24 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createInstaller } from './installs.mjs';
-import { startProxy } from './proxy.mjs';
-import { judge, renderJson, renderTable, sumUp } from './report.mjs';
-import { listRows } from './rows.mjs';
-import { createTurnstile, runRow } from './run-row.mjs';
+import { createInstaller } from './installs.ts';
+import { startProxy } from './proxy.ts';
+import { judge, type RowResult, renderJson, renderTable, sumUp } from './report.ts';
+import { listRows, type Row } from './rows.ts';
+import { createTurnstile, runRow } from './run-row.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+interface Setting {
+  /** For homes and the proxy's database; removed in the end. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  readonly tls: boolean;
+}
+
 /** As many clients at once as a small machine has cores. */
 const AT_ONCE = 2;
 
-async function main() {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string', default: '' },
@@ -44,14 +51,14 @@ async function main() {
  * Runs the rows and gives what became of each, in their order. What the proxy saw is looked at when it has ended, so that
  * nothing it saw is missing.
  */
-async function runAll(rows, { folder, signal, tls }) {
+async function runAll(rows: readonly Row[], { folder, signal, tls }: Setting): Promise<RowResult[]> {
   const proxy = await startProxy({ root: ROOT, folder, tls, signal });
   const install = createInstaller({ root: ROOT, signal, say });
   const enter = createTurnstile(AT_ONCE);
   const outcomes = await Promise.all(
     rows.map(async (row, index) => {
       const installed = row.toolchain === undefined ? { folder: ROOT } : await install(row.toolchain);
-      if (installed.problem !== undefined) return { problem: installed.problem };
+      if ('problem' in installed) return installed;
       return enter(async () => {
         const home = join(folder, `home-${index}`);
         mkdirSync(home);
@@ -63,19 +70,20 @@ async function runAll(rows, { folder, signal, tls }) {
     }),
   );
   const seen = await proxy.end();
-  return rows.map((row, index) => judge(row, outcomes[index], seen.get(row.alias) ?? []));
+  signal.throwIfAborted();
+  return rows.map((row, index) => judge(row, outcomes[index] ?? { problem: 'not run' }, seen.get(row.alias) ?? []));
 }
 
 /** Aborted where somebody ends this run: what it started then ends too. */
-function endBySignal() {
+function endBySignal(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
   }
   return controller.signal;
 }
 
-function say(line) {
+function say(line: string): void {
   process.stderr.write(`clients: ${line}\n`);
 }
 

@@ -4,6 +4,35 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
+import type { RunningProxy, VirtualKey } from './proxy.ts';
+import type { Row } from './rows.ts';
+
+/** What a client printed, a JSON object a line: its version, or what became of a check. */
+export interface Told {
+  readonly version?: string;
+  readonly check?: string;
+  readonly ok?: boolean;
+  readonly detail?: string;
+}
+
+export interface Outcome {
+  readonly lines: readonly Told[];
+  /** Its standard error. */
+  readonly complaint: string;
+  /** How the process ended. */
+  readonly end: string;
+  readonly elapsedMs: number;
+}
+
+interface Surroundings {
+  readonly root: string;
+  readonly installed: string;
+  /** Of this row alone, and empty. */
+  readonly home: string;
+  readonly key: VirtualKey;
+  readonly proxy: RunningProxy;
+  readonly signal: AbortSignal;
+}
 
 /** A client that hangs is ended after so long. */
 const ROW_LIMIT_MS = 120_000;
@@ -12,11 +41,11 @@ const REGION = 'us-east-1';
 const SERVICES = ['BEDROCK', 'BEDROCK_RUNTIME', 'BEDROCK_AGENT_RUNTIME', 'BEDROCK_AGENTCORE'];
 
 /** Lets so many pieces of work in at a time; the others wait in order. */
-export function createTurnstile(width) {
-  const waiting = [];
+export function createTurnstile(width: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
   let inside = 0;
   return async (work) => {
-    if (inside >= width) await new Promise((resolve) => waiting.push(resolve));
+    if (inside >= width) await new Promise<void>((resolve) => waiting.push(resolve));
     else inside += 1;
     try {
       return await work();
@@ -29,24 +58,25 @@ export function createTurnstile(width) {
 }
 
 /** Gives the objects that the client printed, what it complained of, and how it ended. */
-export async function runRow(row, { root, installed, home, key, proxy, signal }) {
-  const [command, ...args] = row.command({ root, installed });
-  const env = environmentOf(row, { home, key, proxy, installed });
+export async function runRow(row: Row, surroundings: Surroundings): Promise<Outcome> {
+  const { home, signal } = surroundings;
+  const [command = '', ...args] = row.command(surroundings);
+  const env = environmentOf(row, surroundings);
   const startedAt = performance.now();
   // A group of its own, so that what it starts ends with it.
   const child = spawn(command, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let output = '';
   let complaint = '';
-  child.stdout.setEncoding('utf8').on('data', (piece) => (output += piece));
-  child.stderr.setEncoding('utf8').on('data', (piece) => (complaint += piece));
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => (output += piece));
+  child.stderr.setEncoding('utf8').on('data', (piece: string) => (complaint += piece));
   let timedOut = false;
-  const kill = () => killGroup(child.pid);
+  const kill = (): void => killGroup(child.pid);
   const limit = setTimeout(() => {
     timedOut = true;
     kill();
   }, ROW_LIMIT_MS);
   signal.addEventListener('abort', kill, { once: true });
-  const ended = await new Promise((resolve) => {
+  const ended = await new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, name) => resolve(name ?? `exit code ${code}`));
   });
@@ -58,7 +88,8 @@ export async function runRow(row, { root, installed, home, key, proxy, signal })
 }
 
 /** Nothing of this machine's own settings reaches the client but the PATH. */
-function environmentOf(row, { home, key, proxy, installed }) {
+function environmentOf(row: Row, surroundings: Surroundings): Record<string, string> {
+  const { home, key, proxy } = surroundings;
   const url = row.tls ? proxy.tlsUrl : proxy.url;
   const endpoints = SERVICES.map((service) => [`AWS_ENDPOINT_URL_${service}`, url]);
   return {
@@ -80,11 +111,11 @@ function environmentOf(row, { home, key, proxy, installed }) {
     VIRTUAL_KEY: key.key,
     MODE: row.mode,
     CHECKS: row.checks.join(','),
-    ...row.environment?.({ installed }),
+    ...row.environment(surroundings),
   };
 }
 
-function credentialsOf(mode, { key, accessKeyId }) {
+function credentialsOf(mode: string, { key, accessKeyId }: VirtualKey): Record<string, string> {
   if (mode.startsWith('bearer')) return { AWS_BEARER_TOKEN_BEDROCK: key };
   if (mode.startsWith('SigV4')) return { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: key };
   if (mode.startsWith('header')) return { AWS_ACCESS_KEY_ID: 'dummy', AWS_SECRET_ACCESS_KEY: 'dummy' };
@@ -92,9 +123,20 @@ function credentialsOf(mode, { key, accessKeyId }) {
 }
 
 /** Each language has its own way to be told of a certificate authority. */
-function trustOf(caFile, home) {
+function trustOf(caFile: string, home: string): Record<string, string> {
   const store = join(home, 'trust.p12');
-  const words = ['-importcert', '-noprompt', '-alias', 'proxy', '-file', caFile, '-keystore', store, '-storepass', 'changeit'];
+  const words = [
+    '-importcert',
+    '-noprompt',
+    '-alias',
+    'proxy',
+    '-file',
+    caFile,
+    '-keystore',
+    store,
+    '-storepass',
+    'changeit',
+  ];
   try {
     execFileSync('keytool', words, { stdio: 'ignore' });
   } catch {
@@ -109,16 +151,16 @@ function trustOf(caFile, home) {
   };
 }
 
-function parseLine(line) {
+function parseLine(line: string): Told[] {
   if (!line.startsWith('{')) return [];
   try {
-    return [JSON.parse(line)];
+    return [JSON.parse(line) as Told];
   } catch {
     return [];
   }
 }
 
-function killGroup(pid) {
+function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');

@@ -3,15 +3,67 @@
 import { join } from 'node:path';
 
 /** The columns of the table, in their order. */
-export const CHECKS = ['call', 'stream', 'error', 'throttle', 'arn', 'agents'];
+export const CHECKS = ['call', 'stream', 'error', 'throttle', 'arn', 'agents'] as const;
+export type Check = (typeof CHECKS)[number];
+
+export type ToolchainName = 'python' | 'python-older' | 'aws-cli-2' | 'javascript' | 'go' | 'java';
+
+/** Where things are, as absolute paths: the checkout, and what was installed for the row. */
+export interface Places {
+  readonly root: string;
+  readonly installed: string;
+}
+
+/** Checks that do not apply, with the reason. */
+type Lacks = Partial<Record<Check, string>>;
+
+interface Mode {
+  readonly mode: string;
+  readonly lacks?: Lacks;
+  /**
+   * How a client says that it will not send this key over plain http: the row is skipped then, and tested in full as soon as
+   * the client sends it.
+   */
+  readonly refusal?: RegExp;
+  /** The version of HTTP in which the proxy must have seen the streams. */
+  readonly http?: '1.1' | '2';
+}
+
+interface Program {
+  /** Undefined where the project's own dependencies are all it needs. */
+  readonly toolchain: ToolchainName | undefined;
+  readonly command: (places: Places) => readonly string[];
+}
+
+interface Client extends Program {
+  readonly id: string;
+  /** As the table names it. */
+  readonly client: string;
+  readonly modes: readonly Mode[];
+  readonly lacks?: Lacks;
+  readonly environment?: (places: Places) => Readonly<Record<string, string>>;
+}
+
+/** One client in one mode. */
+export interface Row extends Program {
+  readonly client: string;
+  readonly mode: string;
+  readonly tls: boolean;
+  /** The label of the row's key in the proxy's log. */
+  readonly alias: string;
+  readonly lacks: Lacks;
+  readonly checks: readonly Check[];
+  readonly refusal: RegExp | undefined;
+  readonly http: '1.1' | '2' | undefined;
+  readonly environment: (places: Places) => Readonly<Record<string, string>>;
+}
 
 const NO_AGENTS = { agents: 'has no agents' };
 /** AWS's clients take a bearer for bedrock and bedrock-runtime only. */
 const NO_BEARER_AGENTS = { agents: 'AWS takes no bearer there' };
 const NO_ARNS = { arn: 'OpenAI routes take model ids' };
-const HTTPS_ONLY = 'sends a bearer over https only';
 
-const python = (program, toolchain = 'python') => ({
+const python = (program: string, toolchain: ToolchainName = 'python'): Program => ({
   toolchain,
   command: ({ root, installed }) => [
     join(installed, 'bin', 'python'),
@@ -19,21 +71,16 @@ const python = (program, toolchain = 'python') => ({
   ],
 });
 /** Of the project's own dependencies. */
-const ownJavaScript = (program) => ({
+const ownJavaScript = (program: string): Program => ({
   toolchain: undefined,
   command: ({ root }) => [process.execPath, join(root, 'test', 'clients', 'javascript', program)],
 });
-const javaScript = (program) => ({
+const javaScript = (program: string): Program => ({
   toolchain: 'javascript',
   command: ({ installed }) => [process.execPath, join(installed, program)],
 });
 
-/**
- * `lacks` names checks that do not apply, with the reason. `refusal` is how a client says that it will not send this key
- * over plain http: the row then is skipped, and tested in full as soon as the client sends it. `http` are the versions of
- * HTTP that the proxy must have seen.
- */
-const CLIENTS = [
+const CLIENTS: readonly Client[] = [
   {
     id: 'boto3',
     client: 'boto3',
@@ -157,30 +204,34 @@ const CLIENTS = [
  * The rows of the table: one per client and mode, and with `tls` one more over https. `only` holds ids or what they begin
  * with (`aws-cli` is both versions). Throws where one of them is no client.
  */
-export function listRows({ only, tls }) {
-  const isMeant = (id, word) => id === word || id.startsWith(`${word}-`);
+export function listRows({ only, tls }: { only: readonly string[]; tls: boolean }): Row[] {
   const unknown = only.find((word) => !CLIENTS.some(({ id }) => isMeant(id, word)));
   if (unknown !== undefined) {
     throw new Error(`--only ${unknown}: there is no such client; one of ${CLIENTS.map(({ id }) => id).join(', ')}`);
   }
   const chosen = CLIENTS.filter(({ id }) => only.length === 0 || only.some((word) => isMeant(id, word)));
-  return chosen.flatMap(({ modes, ...client }) =>
-    modes.flatMap((mode) => (tls ? [false, true] : [false]).map((isTls) => makeRow(client, mode, isTls))),
+  return chosen.flatMap((client) =>
+    client.modes.flatMap((mode) => (tls ? [false, true] : [false]).map((isTls) => makeRow(client, mode, isTls))),
   );
 }
 
-function makeRow(client, { mode, lacks, refusal, http }, tls) {
-  const allLacks = { ...client.lacks, ...lacks };
+function isMeant(id: string, word: string): boolean {
+  return id === word || id.startsWith(`${word}-`);
+}
+
+function makeRow(client: Client, { mode, lacks, refusal, http }: Mode, tls: boolean): Row {
+  const allLacks: Lacks = { ...client.lacks, ...lacks };
   return {
-    ...client,
+    client: client.client,
+    toolchain: client.toolchain,
+    command: client.command,
+    environment: client.environment ?? (() => ({})),
     mode,
     tls,
-    /** The label of the row's key in the proxy's log. */
     alias: [client.id, mode, ...(tls ? ['tls'] : [])].join(' ').replaceAll(/[^a-zA-Z0-9.-]+/g, '-'),
     lacks: allLacks,
     checks: CHECKS.filter((check) => allLacks[check] === undefined),
     refusal: tls ? undefined : refusal,
-    refusalReason: HTTPS_ONLY,
     http,
   };
 }

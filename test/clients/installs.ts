@@ -7,52 +7,79 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { cleanEnvironment, runQuietly } from '../../scripts/children.mjs';
 import { runNpmCi } from '../../scripts/npm.mjs';
-import { createTurnstile } from './run-row.mjs';
+import type { ToolchainName } from './rows.ts';
+import { createTurnstile } from './run-row.ts';
 
 const AT_ONCE = 2;
 const MINUTE_MS = 60_000;
 
-const pip = (requirements, ...rest) => ({
-  sources: [`python/${requirements}`],
+interface Sources {
+  /** Of the toolchain, below .clients/. */
+  readonly folder: string;
+  /** The path of a file in the toolchain's folder of sources. */
+  readonly source: (file: string) => string;
+}
+
+/** A command line, or npm's clean install of what the folder's lock file pins. */
+type Step = readonly string[] | 'npm ci';
+
+interface Toolchain {
+  /** Below test/clients/. */
+  readonly sourceFolder: string;
+  /** What it is made of: when they change, it is installed anew. */
+  readonly sources: readonly string[];
+  /** Tells the version of the tool; fails where the machine has none. */
+  readonly probe: readonly string[];
+  /** For all steps together. */
+  readonly limitMs: number;
+  readonly steps: (sources: Sources) => readonly Step[];
+  readonly environment?: (folder: string) => Readonly<Record<string, string>>;
+}
+
+/** The folder, or in a few words why there is none. */
+export type Installed = { readonly folder: string } | { readonly problem: string };
+
+interface InstallerOptions {
+  /** The checkout. */
+  readonly root: string;
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+}
+
+const words = (line: string): string[] => line.split(' ');
+
+const pip = (requirements: string, unpack: (sources: Sources) => readonly Step[] = () => []): Toolchain => ({
+  sourceFolder: 'python',
+  sources: [requirements],
   probe: ['python3', '--version'],
   limitMs: 4 * MINUTE_MS,
   steps: ({ folder, source }) => [
     ['python3', '-m', 'venv', folder],
-    [
-      join(folder, 'bin', 'python'),
-      ...['-m', 'pip', 'install', '--no-input', '--no-deps', '--disable-pip-version-check', '-r', source(requirements)],
-    ],
-    ...rest.map((makeStep) => makeStep({ folder, source })),
+    [join(folder, 'bin', 'python'), ...words('-m pip install --no-input --no-deps -r'), source(requirements)],
+    ...unpack({ folder, source }),
   ],
-  folder: 'python',
 });
 
-/**
- * By name: the files it is made of (its stamp; read from `folder` of this one), a command that tells the tool's version,
- * the steps of the install, each a command line, and how long all of them may take.
- */
-const TOOLCHAINS = {
+const TOOLCHAINS: Readonly<Record<ToolchainName, Toolchain>> = {
   python: pip('requirements.txt'),
   'python-older': pip('requirements-older.txt'),
   'aws-cli-2': pip('requirements-aws-cli-2.txt', ({ folder, source }) => [
-    join(folder, 'bin', 'python'),
-    source('unpack_aws_cli.py'),
-    join(folder, 'cli'),
+    [join(folder, 'bin', 'python'), source('unpack_aws_cli.py'), join(folder, 'cli')],
   ]),
   javascript: {
-    folder: 'javascript',
-    sources: ['javascript/package.json', 'javascript/package-lock.json'],
+    sourceFolder: 'javascript',
+    sources: ['package.json', 'package-lock.json'],
     probe: [process.execPath, '--version'],
     limitMs: 5 * MINUTE_MS,
     steps: () => ['npm ci'],
   },
   go: {
-    folder: 'go',
-    sources: ['go/go.mod', 'go/go.sum', 'go/main.go'],
+    sourceFolder: 'go',
+    sources: ['go.mod', 'go.sum', 'main.go'],
     probe: ['go', 'version'],
     limitMs: 6 * MINUTE_MS,
-    steps: ({ folder, clients }) => [
-      ['go', 'build', '-C', join(clients, 'go'), '-trimpath', '-o', join(folder, 'clients'), '.'],
+    steps: ({ folder, source }) => [
+      ['go', 'build', '-C', source('.'), '-trimpath', '-o', join(folder, 'clients'), '.'],
     ],
     environment: (folder) => ({
       GOMODCACHE: join(folder, 'modules'),
@@ -62,18 +89,23 @@ const TOOLCHAINS = {
     }),
   },
   java: {
-    folder: 'java',
-    sources: ['java/pom.xml', 'java/Clients.java'],
+    sourceFolder: 'java',
+    sources: ['pom.xml', 'Clients.java'],
     probe: ['mvn', '--version'],
     limitMs: 5 * MINUTE_MS,
     steps: ({ folder, source }) => [
       [
-        ...['mvn', '-q', '-B', '-f', source('pom.xml'), `-Dmaven.repo.local=${join(folder, 'repository')}`],
-        ...['-Dmaven.wagon.http.retryHandler.count=1', `-DoutputDirectory=${join(folder, 'lib')}`],
+        ...words('mvn -q -B -f'),
+        source('pom.xml'),
+        `-Dmaven.repo.local=${join(folder, 'repository')}`,
+        `-DoutputDirectory=${join(folder, 'lib')}`,
         'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies',
       ],
       [
-        ...['javac', '-encoding', 'UTF-8', '-cp', join(folder, 'lib', '*'), '-d', join(folder, 'classes')],
+        ...words('javac -encoding UTF-8 -cp'),
+        join(folder, 'lib', '*'),
+        '-d',
+        join(folder, 'classes'),
         source('Clients.java'),
       ],
     ],
@@ -87,39 +119,39 @@ const KEPT = ['modules', 'cache', 'repository'];
  * Makes the function that installs a toolchain, once, and gives its folder, or the problem in a few words. A few install at
  * a time.
  */
-export function createInstaller({ root, signal, say }) {
-  const clients = join(root, 'test', 'clients');
+export function createInstaller(options: InstallerOptions): (name: ToolchainName) => Promise<Installed> {
   const enter = createTurnstile(AT_ONCE);
-  const installs = new Map();
+  const installs = new Map<ToolchainName, Promise<Installed>>();
   return (name) => {
     const known = installs.get(name);
     if (known !== undefined) return known;
-    const made = enter(() => install(name, { root, clients, signal, say }));
+    const made = enter(() => install(name, options));
     installs.set(name, made);
     return made;
   };
 }
 
-async function install(name, { root, clients, signal, say }) {
+async function install(name: ToolchainName, { root, signal, say }: InstallerOptions): Promise<Installed> {
   const toolchain = TOOLCHAINS[name];
   const folder = join(root, '.clients', name);
   const limited = AbortSignal.any([signal, AbortSignal.timeout(toolchain.limitMs)]);
   const env = { ...cleanEnvironment(process.env, process.execPath), ...toolchain.environment?.(folder) };
-  const run = ([command, ...args]) => runQuietly({ command, args, cwd: root, env, signal: limited });
+  const sourceFolder = join(root, 'test', 'clients', toolchain.sourceFolder);
+  const run: Run = ([command = '', ...args]) => runQuietly({ command, args, cwd: root, env, signal: limited });
   try {
     const probe = await run(toolchain.probe);
     if (probe.code !== 0) return { problem: `${toolchain.probe[0]} is not on this machine` };
-    const stamp = stampOf(toolchain, clients, probe.output);
+    const stamp = stampOf(toolchain, sourceFolder, probe.output);
     if (readIfThere(join(folder, '.installed')) !== stamp) {
       const startedAt = performance.now();
       say(`installing ${name} into .clients/${name}`);
       clear(folder);
-      const problem = await runSteps(toolchain, { root, clients, folder, run, signal: limited, name });
+      const problem = await runSteps(toolchain, { root, sourceFolder, folder, run, signal: limited, name });
       if (problem !== undefined) return { problem };
       writeFileSync(join(folder, '.installed'), stamp);
       say(`installed ${name} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
     }
-    if (name === 'javascript') copyPrograms(join(clients, 'javascript'), folder);
+    if (name === 'javascript') copyPrograms(sourceFolder, folder);
     return { folder };
   } catch (error) {
     if (!limited.aborted) throw error;
@@ -127,12 +159,24 @@ async function install(name, { root, clients, signal, say }) {
   }
 }
 
+type Run = (line: readonly string[]) => Promise<{ code: number; output: string }>;
+
+interface Work {
+  readonly root: string;
+  readonly sourceFolder: string;
+  readonly folder: string;
+  readonly run: Run;
+  readonly signal: AbortSignal;
+  readonly name: ToolchainName;
+}
+
 /** Gives what went wrong, in a few words; all of it is in .clients/NAME.log. */
-async function runSteps(toolchain, { root, clients, folder, run, signal, name }) {
-  const source = (file) => join(clients, toolchain.folder, file);
-  for (const step of toolchain.steps({ folder, source, clients })) {
+async function runSteps(toolchain: Toolchain, work: Work): Promise<string | undefined> {
+  const { root, sourceFolder, folder, run, signal, name } = work;
+  const source = (file: string): string => join(sourceFolder, file);
+  for (const step of toolchain.steps({ folder, source })) {
     if (step === 'npm ci') {
-      for (const file of toolchain.sources) copyFileSync(join(clients, file), join(folder, file.split('/').at(-1)));
+      for (const file of toolchain.sources) copyFileSync(source(file), join(folder, file));
       const fault = await runNpmCi({ root, cwd: folder, signal });
       if (fault !== undefined) return `installing ${name} failed: ${fault}`;
       continue;
@@ -146,26 +190,26 @@ async function runSteps(toolchain, { root, clients, folder, run, signal, name })
 }
 
 /** Beside what was installed, so that they find it; what is not there is found in the checkout's own node_modules. */
-function copyPrograms(from, to) {
+function copyPrograms(from: string, to: string): void {
   for (const file of readdirSync(from)) {
     if (file.endsWith('.mjs')) copyFileSync(join(from, file), join(to, file));
   }
 }
 
-function clear(folder) {
+function clear(folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const entry of readdirSync(folder)) {
     if (!KEPT.includes(entry)) rmSync(join(folder, entry), { recursive: true, force: true });
   }
 }
 
-function stampOf({ sources }, clients, version) {
+function stampOf({ sources }: Toolchain, sourceFolder: string, version: string): string {
   const hash = createHash('sha256').update(version);
-  for (const file of sources) hash.update(readFileSync(join(clients, file)));
+  for (const file of sources) hash.update(readFileSync(join(sourceFolder, file)));
   return hash.digest('hex');
 }
 
-function readIfThere(file) {
+function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch {

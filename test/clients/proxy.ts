@@ -1,0 +1,129 @@
+// The proxy under test: the built program as users start it, on the offline Bedrock, with a home and a database of its own.
+// It demands keys, because there is one before it starts. Its log, one JSON line a request, tells which client really came
+// through it, and how.
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+
+const START_LIMIT_MS = 60_000;
+const END_LIMIT_MS = 10_000;
+
+export interface VirtualKey {
+  /** Also its secret access key. */
+  readonly key: string;
+  readonly accessKeyId: string;
+}
+
+/** A line of the proxy's log, as far as it is looked at. */
+export interface LogEntry {
+  /** The alias of the key that was shown. */
+  readonly key: string | null;
+  /** `1.1` or `2`. */
+  readonly http: string;
+  readonly operation: string | null;
+}
+
+export interface RunningProxy {
+  readonly url: string;
+  /** Of use where it was started with TLS. */
+  readonly tlsUrl: string;
+  /** What clients shall trust. */
+  readonly caFile: string;
+  makeKey(alias: string): Promise<VirtualKey>;
+  /** Ends it and gives the lines of its log by the alias of their key. */
+  end(): Promise<ReadonlyMap<string | null, readonly LogEntry[]>>;
+}
+
+interface ProxyOptions {
+  /** The checkout. */
+  readonly root: string;
+  /** For its database and home. */
+  readonly folder: string;
+  readonly tls: boolean;
+  /** Kills it. */
+  readonly signal: AbortSignal;
+}
+
+type Started = ChildProcessByStdio<null, Readable, Readable>;
+
+/**
+ * Starts it on a free port; with `tls` it serves https there as well. Throws where it does not start.
+ */
+export async function startProxy({ root, folder, tls, signal }: ProxyOptions): Promise<RunningProxy> {
+  const database = join(folder, 'proxy', 'keys.db');
+  mkdirSync(dirname(database));
+  const program = join(root, 'bin', 'bedrock-proxy.js');
+  // The launcher takes this for a start by npm, and so ends the proxy if this run is killed.
+  const env = { PATH: process.env['PATH'], HOME: dirname(database), npm_lifecycle_event: 'test:clients' };
+  const runProgram = (words: readonly string[]): Started =>
+    spawn(process.execPath, [program, ...words], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const makeKey = async (alias: string): Promise<VirtualKey> => {
+    const child = runProgram(['key', 'generate', '--json', '--alias', alias, '--db', database]);
+    const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    if (output === '') throw new Error(`no key could be made: ${complaint}`);
+    const { key, access_key_id: accessKeyId } = JSON.parse(output) as { key: string; access_key_id: string };
+    return { key, accessKeyId };
+  };
+  await makeKey('first');
+  const words = [
+    'start',
+    '--offline',
+    '--port',
+    '0',
+    '--log-format',
+    'json',
+    '--db',
+    database,
+    ...(tls ? ['--tls'] : []),
+  ];
+  const child = runProgram(words);
+  const ended = once(child, 'exit');
+  const stop = (): boolean => child.kill('SIGKILL');
+  signal.addEventListener('abort', stop, { once: true });
+  const seen = collectLog(child.stdout);
+  const port = await findPort(child);
+  return {
+    url: `http://localhost:${port}/bedrock`,
+    tlsUrl: `https://localhost:${port}/bedrock`,
+    caFile: join(dirname(database), 'tls-ca.pem'),
+    makeKey,
+    end: async () => {
+      child.kill('SIGTERM');
+      const killer = setTimeout(stop, END_LIMIT_MS);
+      await ended;
+      clearTimeout(killer);
+      signal.removeEventListener('abort', stop);
+      return seen;
+    },
+  };
+}
+
+/** Reads the port from the banner on standard error. */
+async function findPort(child: Started): Promise<string> {
+  let banner = '';
+  const limit = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
+  for await (const bytes of child.stderr.iterator({ destroyOnReturn: false })) {
+    banner += String(bytes);
+    const port = /^\s*address\s+https?:\/\/[^/\s]+:(\d+)\//m.exec(banner)?.[1];
+    if (port === undefined) continue;
+    clearTimeout(limit);
+    child.stderr.resume();
+    return port;
+  }
+  throw new Error(`the proxy did not start:\n${banner}`);
+}
+
+function collectLog(output: Readable): Map<string | null, LogEntry[]> {
+  const seen = new Map<string | null, LogEntry[]>();
+  createInterface({ input: output }).on('line', (line) => {
+    const entry = JSON.parse(line) as LogEntry;
+    const entries = seen.get(entry.key) ?? [];
+    seen.set(entry.key, [...entries, entry]);
+  });
+  return seen;
+}
