@@ -70,19 +70,9 @@ export async function startProxy({ root, folder, tls, signal }: ProxyOptions): P
     return { key, accessKeyId };
   };
   await makeKey('first');
-  const words = [
-    'start',
-    '--offline',
-    '--port',
-    '0',
-    '--log-format',
-    'json',
-    '--db',
-    database,
-    ...(tls ? ['--tls'] : []),
-  ];
-  const child = runProgram(words);
-  const ended = once(child, 'exit');
+  const words = 'start --offline --port 0 --log-format json --db'.split(' ');
+  const child = runProgram([...words, database, ...(tls ? ['--tls'] : [])]);
+  const ended = once(child, 'close');
   const stop = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', stop, { once: true });
   const seen = collectLog(child.stdout);
@@ -121,6 +111,7 @@ async function findPort(child: Started): Promise<string> {
 function collectLog(output: Readable): Map<string | null, LogEntry[]> {
   const seen = new Map<string | null, LogEntry[]>();
   createInterface({ input: output }).on('line', (line) => {
+    if (!line.startsWith('{')) return;
     const entry = JSON.parse(line) as LogEntry;
     const entries = seen.get(entry.key) ?? [];
     seen.set(entry.key, [...entries, entry]);
