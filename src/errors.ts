@@ -50,6 +50,8 @@ export const ERROR_KINDS = {
   ERR_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'ExpiredTokenException' },
   ERR_API_KEY_REFUSED: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_STORE_UNAVAILABLE: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
+  // 507 and no other 5xx: SDKs do not send it again, and a full disk does not empty itself.
+  ERR_SPOOL: { fault: 'operator', status: 507, awsType: 'InsufficientStorageException' },
   ERR_SHUTTING_DOWN: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_UPSTREAM_UNREACHABLE: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
   ERR_UPSTREAM_TIMEOUT: { fault: 'upstream', status: 504, awsType: 'GatewayTimeoutException' },
@@ -115,8 +117,8 @@ export interface ErrorAnswer {
 
 /**
  * An error in the shape AWS services use: JSON `message` and `__type`, the type again in `x-amzn-errortype`, the id of the
- * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401 carries `x-should-retry: false`, which
- * Anthropic's clients obey (otherwise Claude Code retries silently for half a minute).
+ * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401 and 507 carry `x-should-retry: false`,
+ * which Anthropic's and OpenAI's clients obey (otherwise Claude Code retries silently for half a minute).
  */
 export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
   const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
@@ -128,7 +130,7 @@ export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
     ['x-amzn-requestid', requestId],
     ['x-bedrock-proxy-error', error.code],
   ];
-  if (error.status === 401) headers.push(['x-should-retry', 'false']);
+  if (error.status === 401 || error.status === 507) headers.push(['x-should-retry', 'false']);
   if (error.retryAfterSeconds !== undefined) headers.push(['retry-after', String(error.retryAfterSeconds)]);
   return { status: error.status, headers, body };
 }

@@ -2,7 +2,7 @@
  * THE WAY of a request, every stage in order. Read this first.
  *
  *   accept -> guard -> authenticate -> route -> read body -> prove -> authorize -> forward -> observe
- *    400      403      401/403/429   400/404    408/413      401       403      AWS's own,  (never fails
+ *    400      403      401/403/429   400/404   408/413/507   401       403      AWS's own,  (never fails
  *    (in server/)          503                                                   502/504     the request)
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
@@ -17,7 +17,7 @@ import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './
 import type { Store } from './store/store.ts';
 import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/authorization.ts';
 import { type BidirectionalForwarder, EVENT_STREAM_BODY, type SignedEventStream } from './upstream/bidirectional.ts';
-import { type Body, readBody } from './upstream/body.ts';
+import { type Body, type BodyLimits, readBody } from './upstream/body.ts';
 import type { AnswerWatcher, Forwarder, SignedRequest } from './upstream/forward.ts';
 import { areCredentialsRefused } from './upstream/credentials.ts';
 import { isVia, selectUpstreamHeaders } from './upstream/headers.ts';
@@ -35,8 +35,7 @@ export interface ProxyDependencies {
   readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
   readonly bidirectional: BidirectionalForwarder;
-  readonly maxBodySizeBytes: number;
-  readonly uploadIdleTimeoutMs: number;
+  readonly bodyLimits: BodyLimits;
   /**
    * Our name in `Via` (RFC 9110, section 7.6.3), by which a request that comes back to us is known; undefined where the
    * upstream is AWS itself and cannot be us.
@@ -59,6 +58,7 @@ export function createProxy(
     const exchange = openExchange(dependencies.newId(), dependencies.nowMs(), clientRequest);
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
+    let body: Body | undefined;
     try {
       refuseLoop(clientRequest, dependencies.viaName);
       const caller = await authenticate(clientRequest, dependencies);
@@ -67,7 +67,7 @@ export function createProxy(
       const matched = route(clientRequest, dependencies);
       exchange.route = matched;
       const isBidirectional = matched.streaming === 'bidirectional';
-      const body = isBidirectional ? EVENT_STREAM_BODY : await readWholeBody(clientRequest, dependencies);
+      body = isBidirectional ? EVENT_STREAM_BODY : await readBody(clientRequest, dependencies.bodyLimits);
       exchange.requestBytes = body.sizeBytes;
       proof ??= caller.prove(body.sha256);
       exchange.principal = proof.principal;
@@ -90,16 +90,16 @@ export function createProxy(
         },
       };
       const { forwarder, bidirectional } = dependencies;
-      if (isBidirectional) {
-        await bidirectional.relay(signedRequest, clientRequest, clientResponse, watcher, proof.checkFrame);
-      }
-      if (!isBidirectional) await forwarder.forward(signedRequest, clientResponse, clientRequest.signal, watcher);
+      await (isBidirectional
+        ? bidirectional.relay(signedRequest, clientRequest, clientResponse, watcher, proof.checkFrame)
+        : forwarder.forward(signedRequest, clientResponse, clientRequest.signal, watcher));
     } catch (thrown) {
       const error = toProxyError(thrown);
       exchange.error = error;
       exchange.status ??= error.status;
       answerError(error, clientResponse, exchange.id);
     } finally {
+      void body?.spool?.release();
       exchange.totalMs = elapsedMs();
       dependencies.observe(exchange);
     }
@@ -111,10 +111,6 @@ function route(clientRequest: ClientRequest, { mountPath, routing }: ProxyDepend
   const matched = findRoute({ method, rawTarget, headers, mountPath, config: routing });
   checkUpgrade(upgrade !== undefined, matched.streaming === 'websocket');
   return matched;
-}
-
-function readWholeBody(clientRequest: ClientRequest, limits: ProxyDependencies): Promise<Body> {
-  return readBody(clientRequest, { maxSizeBytes: limits.maxBodySizeBytes, idleTimeoutMs: limits.uploadIdleTimeoutMs });
 }
 
 /** The last touch: nothing edits the request after this. */

@@ -100,10 +100,12 @@ describe('renderError', () => {
   });
 
   it.each(CODES.filter((code) => code !== 'ERR_CLIENT_GONE'))(
-    '%s asks not to be retried exactly where it is a 401',
+    '%s asks not to be retried exactly where it is a 401 or 507',
     (code) => {
       const { status, headers } = renderError(new ProxyError(code, 'm'), 'id');
-      expect(headers.some(([name, value]) => name === 'x-should-retry' && value === 'false')).toBe(status === 401);
+      expect(headers.some(([name, value]) => name === 'x-should-retry' && value === 'false')).toBe(
+        status === 401 || status === 507,
+      );
     },
   );
 

@@ -10,6 +10,7 @@ import { isLoopbackAddress } from '../loopback.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { findCredential } from './credential.ts';
 import { createFrameCheck } from './frame-check.ts';
+import { findKeyState } from './key-state.ts';
 import { findSignature, revokedKey } from './signature.ts';
 import type { FailureLimit } from './failure-limit.ts';
 import type { Frame } from '../metering/frames.ts';
@@ -75,7 +76,7 @@ async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOp
   if (token !== undefined && isMasterKey(token, options.masterKey)) return proven({ kind: 'master', label: 'master' });
   // A token that cannot be one of our keys does not hide a signature: SDKs fill in dummies.
   if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
-    const row = await findActiveKey(token, options.store);
+    const row = await findActiveKey(token, options);
     await refuseOtherSignature(accessKeyId, row, options.store);
     return proven(usePrincipal(row, options));
   }
@@ -111,10 +112,10 @@ function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions
   return { kind: 'key', keyId: row.id, label: row.alias ?? maskKey(row.lastFour) };
 }
 
-async function findActiveKey(token: string, store: Store): Promise<VirtualKeyRow> {
+async function findActiveKey(token: string, { store, nowMs }: AuthenticatorOptions): Promise<VirtualKeyRow> {
   const row = await store.findKeyBySha256(hashKey(token));
   if (row === undefined) throw unknownKey();
-  if (row.revokedAtMs !== undefined) throw revokedKey(row);
+  if (findKeyState(row, nowMs()) === 'revoked') throw revokedKey(row);
   return row;
 }
 

@@ -5,12 +5,16 @@
 import { ProxyError } from '../errors.ts';
 import { type Frame, parseFrameHeaders } from '../metering/frames.ts';
 import type { FrameChainStart } from './signature.ts';
-import { isSameSignature, signFrame } from './sigv4-key.ts';
+import { formatTimestamp, isSameSignature, signFrame } from './sigv4-key.ts';
 import { MAX_CLOCK_SKEW_MS } from './sigv4.ts';
+
+/** A frame may have waited for a slow upstream since it was signed; bidirectional streams live for eight minutes (AWS). */
+const MAX_FRAME_AGE_MS = 15 * 60_000;
 
 /** The check for a chain; throws ERR_SIGNATURE where a frame is not the next one that this key signed. */
 export function createFrameCheck(start: FrameChainStart, nowMs: () => number): (frame: Frame) => void {
-  const { signingKey, scope } = start;
+  let { scope } = start;
+  let signingKey = start.keyOf(scope.date);
   let priorSignature = start.seedSignature;
   return (frame) => {
     const headers = parseFrameHeaders(frame.headers);
@@ -18,7 +22,14 @@ export function createFrameCheck(start: FrameChainStart, nowMs: () => number): (
     const date = headers.get(':date');
     if (signature?.kind !== 'bytes' || date?.kind !== 'timestamp') throw badFrame('is not signed');
     const dateMs = date.value;
-    if (Math.abs(dateMs - nowMs()) > MAX_CLOCK_SKEW_MS) throw badFrame('is signed for another time');
+    if (dateMs > nowMs() + MAX_CLOCK_SKEW_MS || dateMs < nowMs() - MAX_FRAME_AGE_MS) {
+      throw badFrame('is signed for another time');
+    }
+    const day = formatTimestamp(dateMs).slice(0, 8);
+    if (day !== scope.date) {
+      scope = { ...scope, date: day };
+      signingKey = start.keyOf(day);
+    }
     const expected = signFrame({ signingKey, scope, priorSignature, dateMs, payload: frame.payload });
     if (!isSameSignature(expected, signature.value.toString('hex')))
       throw badFrame('does not have the signature it must have');

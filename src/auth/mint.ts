@@ -1,10 +1,14 @@
 /**
- * Makes a virtual key and stores it: the one piece behind `key generate` and `POST /key/generate`.
+ * Makes a virtual key and stores it, as a new one or in the place of another: the one piece behind `key generate`,
+ * `key rotate` and `POST /key/generate`.
  */
 import { ProxyError } from '../errors.ts';
-import type { Store } from '../store/store.ts';
+import type { NewVirtualKeyRow, Store, VirtualKeyRow } from '../store/store.ts';
 import { generateVirtualKey, hashKey, sealKey, type VirtualKey } from './virtual-key.ts';
 
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Longer than this, the old key is no leftover but a second key. */
+const MAX_GRACE_MS = 90 * 86_400_000;
 const MAX_ALIAS_LENGTH = 100;
 /** Nothing invisible at either end, and nothing that could forge a line of a log or a table. */
 const ALIAS_SHAPE = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._@/+:-]*[\p{L}\p{N}\p{M}._@/+:-])?$/u;
@@ -26,11 +30,43 @@ export interface MintedKey extends VirtualKey {
 }
 
 /** The fresh key, already in the store. Throws ERR_BAD_REQUEST where the alias is taken, ERR_STORE_UNAVAILABLE. */
-export async function mintKey({ store, serverSecret, alias, nowMs, randomBytes }: MintOptions): Promise<MintedKey> {
+export async function mintKey(options: MintOptions): Promise<MintedKey> {
+  const { minted, row } = makeKey(options);
+  await options.store.insertKey(row);
+  return minted;
+}
+
+/**
+ * A fresh key under the alias of `old`, which ends `graceMs` from now; at once where that is 0. Throws ERR_BAD_REQUEST where the
+ * old one has an end already, ERR_STORE_UNAVAILABLE.
+ */
+export async function rotateKey(
+  old: VirtualKeyRow,
+  graceMs: number,
+  options: Omit<MintOptions, 'alias'>,
+): Promise<MintedKey> {
+  const { minted, row } = makeKey({ ...options, alias: old.alias });
+  await options.store.rotateKey(old.id, row, graceMs === 0 ? undefined : options.nowMs + graceMs);
+  return minted;
+}
+
+/** A length of time such as `10m`, in milliseconds. Throws `code` naming `field`. */
+export function parseGrace(value: string, field: string, code: 'ERR_BAD_REQUEST' | 'ERR_BAD_OPTION'): number {
+  if (value === '0') return 0;
+  const [, digits = '', unit = ''] = /^(\d{1,9})\s*([smhd])$/i.exec(value) ?? [];
+  const graceMs = Number(digits) * (UNITS_MS[unit.toLowerCase()] ?? Number.NaN);
+  if (graceMs <= MAX_GRACE_MS) return graceMs;
+  throw new ProxyError(code, `${field} must be a time of up to 90d, such as 30s, 10m or 24h.`);
+}
+
+function makeKey({ serverSecret, alias, nowMs, randomBytes }: Omit<MintOptions, 'store'>): {
+  readonly minted: MintedKey;
+  readonly row: NewVirtualKeyRow;
+} {
   const fresh = generateVirtualKey(randomBytes);
   const keySha256 = hashKey(fresh.key);
   const lastFour = fresh.key.slice(-4);
-  await store.insertKey({
+  const row = {
     id: fresh.id,
     alias,
     keySha256,
@@ -38,8 +74,8 @@ export async function mintKey({ store, serverSecret, alias, nowMs, randomBytes }
     accessKeyId: fresh.accessKeyId,
     sealedKey: sealKey(fresh.key, fresh.id, serverSecret, randomBytes),
     createdAtMs: nowMs,
-  });
-  return { ...fresh, alias, keySha256, lastFour, createdAtMs: nowMs };
+  };
+  return { minted: { ...fresh, alias, keySha256, lastFour, createdAtMs: nowMs }, row };
 }
 
 /** A name for a key that cannot be taken for a key or an id. Throws `code` naming `field`. */

@@ -5,8 +5,9 @@
 import { ProxyError } from '../errors.ts';
 import type { ClientRequest } from '../exchange.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { findKeyState } from './key-state.ts';
 import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from './sigv4.ts';
-import type { CredentialScope } from './sigv4-key.ts';
+import { type CredentialScope, deriveSigningKey } from './sigv4-key.ts';
 import { type ParsedSignature, parseSigV4 } from './sigv4-parse.ts';
 import { ACCESS_KEY_ID_PREFIX, maskKey, unsealKey } from './virtual-key.ts';
 
@@ -19,7 +20,8 @@ export interface SignatureOptions {
 
 /** What a proven request hands to the frames that follow it on an event stream. */
 export interface FrameChainStart {
-  readonly signingKey: Buffer;
+  /** The signing key of a day (`YYYYMMDD`, UTC): a stream may go on over midnight, and each frame is signed for its own. */
+  readonly keyOf: (day: string) => Buffer;
   readonly scope: CredentialScope;
   /** Hex signature of the request. */
   readonly seedSignature: string;
@@ -49,7 +51,7 @@ export async function findSignature(
   if (parsed === undefined) return undefined;
   const row = await options.store.findKeyByAccessKeyId(parsed.accessKeyId);
   if (row === undefined) throw unknownAccessKeyId(parsed.accessKeyId);
-  if (row.revokedAtMs !== undefined) throw revokedKey(row);
+  if (findKeyState(row, options.nowMs()) === 'revoked') throw revokedKey(row);
   const secretAccessKey = unsealKey(row.sealedKey, row.id, options.loadServerSecret());
   if (secretAccessKey === undefined) throw sealedUnderAnotherSecret();
   return {
@@ -58,7 +60,7 @@ export async function findSignature(
     prove: (bodySha256) => {
       const verdict = verifySigV4({ parsed, secretAccessKey, bodySha256Hex: bodySha256, nowMs: options.nowMs() });
       if (!verdict.ok) throw refusal(verdict);
-      return toChainStart(parsed, verdict);
+      return toChainStart(parsed, verdict, secretAccessKey);
     },
   };
 }
@@ -70,9 +72,14 @@ export function revokedKey(row: VirtualKeyRow): ProxyError {
   });
 }
 
-function toChainStart(parsed: ParsedSignature, verdict: SigV4Verdict & { ok: true }): FrameChainStart | undefined {
-  if (parsed.declaredPayloadHash !== STREAMING_EVENTS_PAYLOAD) return undefined;
-  return { signingKey: verdict.signingKey, scope: parsed.scope, seedSignature: verdict.signature };
+function toChainStart(
+  { declaredPayloadHash, scope }: ParsedSignature,
+  { signature }: SigV4Verdict & { ok: true },
+  secretAccessKey: string,
+): FrameChainStart | undefined {
+  if (declaredPayloadHash !== STREAMING_EVENTS_PAYLOAD) return undefined;
+  const keyOf = (day: string): Buffer => deriveSigningKey(secretAccessKey, { ...scope, date: day });
+  return { keyOf, scope, seedSignature: signature };
 }
 
 /** Says what differs as far as the client could know it anyway: times, scope, its own hash; never the expected signature. */

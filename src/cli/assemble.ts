@@ -3,6 +3,7 @@
  * connections to AWS) is handed in, so that tests run the very same house against other surroundings.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { createFrontDoor, createHealth } from '../admin/health.ts';
 import { createKeyApi } from '../admin/key-api.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
@@ -11,6 +12,7 @@ import { readApiKey } from '../upstream/api-key.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
 import { createProxy } from '../proxy.ts';
 import { type RunningServer, startServer } from '../server/server.ts';
+import type { TlsKeyPair } from '../server/tls-front.ts';
 import type { Store } from '../store/store.ts';
 import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
@@ -24,6 +26,8 @@ export interface Surroundings {
   readonly credentials: CredentialSource;
   readonly forwarder: Forwarder;
   readonly version: string;
+  /** For TLS beside clear text. */
+  readonly tls?: TlsKeyPair | undefined;
   /** Told once of every request, when it is over. Must not throw. */
   readonly observe: (exchange: Exchange) => void;
 }
@@ -50,8 +54,11 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       isOffline: config.offline,
       nowMs: Date.now,
     }),
-    maxBodySizeBytes: config.maxBodySizeBytes,
-    uploadIdleTimeoutMs: config.uploadIdleTimeoutMs,
+    bodyLimits: {
+      maxSizeBytes: config.maxBodySizeBytes,
+      idleTimeoutMs: config.uploadIdleTimeoutMs,
+      spoolPlace: { folder: tmpdir(), newId: randomUUID },
+    },
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     nowMs: Date.now,
     tickMs: () => performance.now(),
@@ -68,6 +75,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
   });
   const health = { store, version, mountPath: MOUNT_PATH };
   return startServer({
+    tls: surroundings.tls,
     host: config.host,
     port: config.port,
     guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },

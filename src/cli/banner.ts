@@ -15,12 +15,17 @@ export interface BannerFacts {
   readonly access: 'open' | 'keys' | 'master';
   readonly upstream: string | undefined;
   readonly databasePath: string;
+  /** Spoken beside clear text, on the same port; `caFile` is what clients have to trust, where they do not already. */
+  readonly tls?: { readonly caFile: string | undefined } | undefined;
 }
 
 /** The URL people give to their clients: `localhost` where we listen on loopback, else the address. */
-export function baseUrl({ host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>): string {
+export function baseUrl(
+  { host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>,
+  scheme: 'http' | 'https' = 'http',
+): string {
   const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' || host === '::1' ? 'localhost' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
 }
 
 export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
@@ -29,6 +34,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
   const region = facts.region?.name ?? 'us-east-1';
   const fields: readonly (readonly [string, string])[] = [
     ['address', paint.bold(url)],
+    ...describeTls(facts, paint),
     [
       'region',
       facts.region === undefined
@@ -63,6 +69,16 @@ export function describeCredentials({ description, expiresAtMs }: CredentialsOri
   const minutes = Math.max(0, Math.round((expiresAtMs - nowMs) / 60_000));
   const left = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return `${description}, for another ${left}`;
+}
+
+function describeTls(facts: BannerFacts, paint: ChalkInstance): [string, string][] {
+  if (facts.tls === undefined) return [];
+  const { caFile } = facts.tls;
+  const trust = caFile ?? 'the authority of --tls-cert, which clients have to know (`bedrock-proxy env --tls`)';
+  return [
+    ['with tls', paint.bold(baseUrl(facts, 'https'))],
+    ['to trust', trust],
+  ];
 }
 
 function describeAccess(access: BannerFacts['access']): string {

@@ -144,6 +144,11 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
   },
 };
 
+/** Whether a variable tells it whom to trust. */
+export function takesCaFile(client: ClientName | undefined): boolean {
+  return ROWS[client ?? 'any'].ca.length > 0;
+}
+
 /** The settings of one client. */
 export function describeClient(input: SettingsInput): ClientSettings {
   const row = ROWS[input.client ?? 'any'];

@@ -4,6 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { findKeyState } from '../auth/key-state.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import { baseUrl } from './banner.ts';
@@ -38,7 +39,7 @@ export async function checkPort({ host, port }: Config): Promise<CheckResult> {
     return fail('port', `cannot listen on ${host} port ${port} (${failure.code})`, 'Choose another --port or --host.');
   }
   const url = baseUrl({ host, port, mountPath: MOUNT_PATH });
-  const version = await findProxyVersion(url);
+  const version = await findProxyVersion({ url, caFile: undefined });
   if (version !== undefined) return ok('port', `bedrock-proxy ${version} listens on ${url}`);
   return fail('port', `another program listens on ${host} port ${port}`, 'End it, or choose another --port.');
 }
@@ -50,7 +51,7 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
   try {
     const store = await openSqliteStore(databasePath);
     const rows = await store.listKeys().finally(() => store.close());
-    const active = rows.filter((row) => row.revokedAtMs === undefined);
+    const active = rows.filter((row) => findKeyState(row, Date.now()) !== 'revoked');
     const newest = active.at(-1);
     if (newest !== undefined) openKey(newest, config);
     const words = `${databasePath}: ${active.length} active of ${rows.length} keys`;

@@ -2,29 +2,37 @@
  * `env`: prints the lines that point a client at the proxy, for `eval`. The lines go to stdout and nothing else does; talk
  * goes to stderr. The master key is never printed.
  */
+import { existsSync } from 'node:fs';
 import { type Config, MOUNT_PATH, readConfig } from '../config.ts';
 import type { Environment, Flags } from '../options.ts';
 import { ProxyError } from '../errors.ts';
 import { baseUrl } from './banner.ts';
-import { CLIENTS, type ClientName, describeClient } from './client-settings.ts';
+import { CLIENTS, type ClientName, describeClient, takesCaFile } from './client-settings.ts';
+import type { ServerAddress } from './exec-server.ts';
 import { findClientKey } from './find-key.ts';
 import { printData, printJson, printTalk } from './print.ts';
 import { detectShell, formatEvaluation, formatShellLines, SHELLS, type ShellName } from './shell-lines.ts';
 import { findRegion } from './start.ts';
+import { preferTls } from './tls.ts';
 
 const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in, with any key.';
 
 export async function printEnvironment(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const client = parseClient(flags['for']);
-  const url = readServerUrl(flags, config);
+  const { url, caFile } = await findAddress(flags, config, client);
   const key = await findClientKey(readText(flags['key']), config);
   const region = (await findRegion(config))?.name;
   const { accessKeyId } = key;
-  const settings = describeClient({ client, url, accessKeyId, key: key.key, region });
+  const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
   const set = [...settings.set, ...bypassForwardProxy(url, process.env)];
   const notes = [...(key.id === undefined ? [OPEN_MODE_NOTE] : []), ...settings.notes];
-  const lacks = region === undefined && client !== 'openai' ? ['No AWS region is known: name one with --region.'] : [];
+  const lacks = [
+    ...(region === undefined && client !== 'openai' ? ['No AWS region is known: name one with --region.'] : []),
+    ...(caFile === undefined || existsSync(caFile)
+      ? []
+      : [`${caFile} is made when the proxy first starts with --tls.`]),
+  ];
   if (flags['json'] === true) {
     const shown = { id: key.id ?? null, alias: key.alias ?? null };
     const variables = Object.fromEntries(set);
@@ -42,6 +50,14 @@ export async function printEnvironment(flags: Flags): Promise<void> {
   // In `eval "$(…)"` only what keeps the client from working is worth a line.
   for (const note of process.stdout.isTTY ? [...lacks, ...notes] : lacks) printTalk(`note: ${note}`);
   if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(flags), shell)}`);
+}
+
+/** By https where --tls asks for it or the running proxy has it and the client takes a file to trust; `--url` stands as it is. */
+async function findAddress(flags: Flags, config: Config, client: ClientName | undefined): Promise<ServerAddress> {
+  const url = readServerUrl(flags, config);
+  const isPlain = readText(flags['url']) !== undefined && url.startsWith('http:');
+  if (isPlain || (config.tls === undefined && !takesCaFile(client))) return { url, caFile: undefined };
+  return preferTls(url, config);
 }
 
 /**
@@ -124,5 +140,5 @@ function repeatCommand(flags: Flags): string {
   const given = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell']
     .filter((name) => readText(flags[name]) !== undefined)
     .map((name) => ` --${name} ${String(flags[name])}`);
-  return `bedrock-proxy env${given.join('')}`;
+  return `bedrock-proxy env${given.join('')}${flags['tls'] === true ? ' --tls' : ''}`;
 }

@@ -5,7 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
+import { Agent as TlsAgent, get as getByTls } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,9 +25,17 @@ export const LEASH_VARIABLE = 'BEDROCK_PROXY_LEASH';
 /** No operation of Bedrock: refused with 404 for those who may come in, and with 401 for others. Nothing leaves the machine. */
 const PROBE_PATH = '/bedrock-proxy-probe';
 
+/** Where a proxy is. */
+export interface ServerAddress {
+  /** With the mount, without trailing slash. */
+  readonly url: string;
+  /** PEM file of the authority of its certificate, for https; undefined: one that Node knows. */
+  readonly caFile: string | undefined;
+}
+
 /** The version of the proxy that listens there; undefined where it is another program, or nothing. */
-export async function findProxyVersion(url: string): Promise<string | undefined> {
-  const answer = await ask(new URL('/', url), undefined);
+export async function findProxyVersion(server: ServerAddress): Promise<string | undefined> {
+  const answer = await ask(new URL('/', server.url), server, undefined);
   if (answer?.status !== 200) return undefined;
   try {
     const { name, version } = JSON.parse(answer.body) as Record<string, unknown>;
@@ -36,15 +46,16 @@ export async function findProxyVersion(url: string): Promise<string | undefined>
 }
 
 /** Whether the proxy there works on the database that has this key: it takes the key, and does not take any other. */
-export async function takesKey(url: string, key: string): Promise<boolean> {
+export async function takesKey(server: ServerAddress, key: string): Promise<boolean> {
   const probe = async (token: string): Promise<number | undefined> =>
-    (await ask(new URL(`${url}${PROBE_PATH}`), token))?.status;
+    (await ask(new URL(`${server.url}${PROBE_PATH}`), server, token))?.status;
   if ((await probe(key)) !== 404) return false;
   return (await probe(`sk-${randomBytes(32).toString('base64url')}`)) === 401;
 }
 
 /** A server of our own. */
 export interface StartedServer {
+  /** In clear text. */
   readonly url: string;
   end(): Promise<void>;
 }
@@ -97,11 +108,17 @@ async function untilListening(child: ChildProcess): Promise<number> {
 }
 
 /** Straight to the address, whatever forward proxies the environment names. */
-function ask(url: URL, token: string | undefined): Promise<{ status: number; body: string } | undefined> {
+function ask(
+  url: URL,
+  { caFile }: ServerAddress,
+  token: string | undefined,
+): Promise<{ status: number; body: string } | undefined> {
   return new Promise((resolve) => {
-    const agent = new Agent({ keepAlive: false });
+    const isTls = url.protocol === 'https:';
+    const ca = isTls && caFile !== undefined ? readIfThere(caFile) : undefined;
+    const agent = isTls ? new TlsAgent({ keepAlive: false, ca }) : new Agent({ keepAlive: false });
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const request = get(url, { agent, headers, timeout: PROBE_TIMEOUT_MS }, (response) => {
+    const request = (isTls ? getByTls : get)(url, { agent, headers, timeout: PROBE_TIMEOUT_MS }, (response) => {
       text(response).then(
         (body) => resolve({ status: response.statusCode ?? 0, body }),
         () => resolve(undefined),
@@ -110,4 +127,12 @@ function ask(url: URL, token: string | undefined): Promise<{ status: number; bod
     request.once('timeout', () => request.destroy());
     request.once('error', () => resolve(undefined));
   });
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

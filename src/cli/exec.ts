@@ -14,11 +14,12 @@ import { type ClientSettings, describeClient } from './client-settings.ts';
 import { bypassForwardProxy, parseClient } from './env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './exec-command.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
-import { findProxyVersion, startServerChild, takesKey } from './exec-server.ts';
+import { findProxyVersion, type ServerAddress, startServerChild, takesKey } from './exec-server.ts';
 import { type ClientKey, keyByName, openKey } from './find-key.ts';
 import { findServerSecret } from './key.ts';
 import { printError, printTalk } from './print.ts';
 import { findRegion } from './start.ts';
+import { preferTls } from './tls.ts';
 
 /** Runs it and gives its exit code. Throws where it does not get as far as running it. */
 export async function execute(commandLine: readonly string[], flags: Flags): Promise<number> {
@@ -29,11 +30,11 @@ export async function execute(commandLine: readonly string[], flags: Flags): Pro
   try {
     await revokeStaleKeys(store, thisProcessSpace(), Date.now());
     return await withKey(store, config, flags, (key) =>
-      withServer(config, flags, key, async (url) => {
+      withServer(config, flags, key, async ({ url, caFile }) => {
         if (signals.endedEarly !== undefined) return signals.endedEarly;
         const region = (await findRegion(config))?.name;
         const { accessKeyId } = key;
-        const settings = describeClient({ client, url, accessKeyId, key: key.key, region });
+        const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
         return runIn(settings, url, commandLine, signals);
       }),
     );
@@ -76,15 +77,18 @@ async function withServer<T>(
   config: Config,
   flags: Flags,
   { key }: ClientKey,
-  work: (url: string) => Promise<T>,
+  work: (server: ServerAddress) => Promise<T>,
 ): Promise<T> {
-  const running = baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH });
+  const running = await preferTls(baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), config);
   const mayShare = !namesUpstream(config, flags) && config.port !== 0;
   if (mayShare && (await findProxyVersion(running)) !== undefined && (await takesKey(running, key)))
     return work(running);
   const server = await startServerChild(argumentsForStart(config, flags), process.env);
   try {
-    return await work(server.url);
+    // Its certificate is there by now, and shared by every proxy of this database.
+    return await work(
+      config.tls === undefined ? { ...server, caFile: undefined } : await preferTls(server.url, config),
+    );
   } finally {
     await server.end();
   }
@@ -100,6 +104,7 @@ function argumentsForStart({ databasePath }: Config, flags: Flags): string[] {
   if (typeof flags['profile'] === 'string') args.push('--profile', flags['profile']);
   if (typeof flags['region'] === 'string') args.push('--region', flags['region']);
   if (flags['offline'] === true) args.push('--offline');
+  if (flags['tls'] === true) args.push('--tls');
   const urls = flags['endpointUrl'];
   if (Array.isArray(urls)) for (const url of urls as readonly string[]) args.push('--endpoint-url', url);
   return args;

@@ -3,6 +3,7 @@
  * only; never touches the master key.
  */
 import { existsSync } from 'node:fs';
+import { findKeyState } from '../auth/key-state.ts';
 import { hashKey, looksLikeKey, maskKey, unsealKey } from '../auth/virtual-key.ts';
 import { ProxyError } from '../errors.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
@@ -39,13 +40,13 @@ export async function findClientKey(name: string | undefined, place: KeyPlace): 
   return openKey(name === undefined ? theOnlyKey(rows) : keyByName(rows, name), place);
 }
 
-/** The row of an active key. Throws ERR_BAD_REQUEST. */
+/** The row of a key that is not revoked; one that is ending only where no other has that name. Throws ERR_BAD_REQUEST. */
 export function keyByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow {
   const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;
   const found = rows.filter(
     (row) => row.id === name || row.alias === name || row.accessKeyId === name || row.keySha256 === sha256,
   );
-  const active = found.find((row) => row.revokedAtMs === undefined);
+  const active = found.find(isActive) ?? found.find((row) => findKeyState(row, Date.now()) === 'ending');
   if (active !== undefined) return active;
   const shown = looksLikeKey(name) ? maskKey(name.slice(-4)) : JSON.stringify(name.slice(0, 100));
   const hint = 'See `bedrock-proxy key list` for ids and aliases.';
@@ -63,6 +64,10 @@ export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyPlace)
   });
 }
 
+function isActive(row: VirtualKeyRow): boolean {
+  return findKeyState(row, Date.now()) === 'active';
+}
+
 /** Without opening a seal and without creating a database that is not there. */
 async function listRows(databasePath: string): Promise<VirtualKeyRow[]> {
   if (!existsSync(databasePath)) return [];
@@ -75,7 +80,7 @@ async function listRows(databasePath: string): Promise<VirtualKeyRow[]> {
 }
 
 function theOnlyKey(rows: readonly VirtualKeyRow[]): VirtualKeyRow {
-  const active = rows.filter((row) => row.revokedAtMs === undefined && !isExecAlias(row.alias));
+  const active = rows.filter((row) => isActive(row) && !isExecAlias(row.alias));
   const [first, ...others] = active;
   if (first === undefined) {
     throw new ProxyError('ERR_BAD_REQUEST', 'There is no active key.', {

@@ -1,10 +1,11 @@
 /**
- * `key generate`, `key list`, `key revoke`: straight on the database, whether or not a server runs. A running server sees
+ * `key generate`, `key list`, `key rotate`, `key revoke`: straight on the database, whether or not a server runs. A running server sees
  * the change with its next request.
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
-import { mintKey, parseAlias, type MintedKey } from '../auth/mint.ts';
+import { findKeyEnd, findKeyState, type KeyState } from '../auth/key-state.ts';
+import { mintKey, parseAlias, parseGrace, rotateKey as rotate, type MintedKey } from '../auth/mint.ts';
 import { hashKey, looksLikeKey, maskKey } from '../auth/virtual-key.ts';
 import { readDatabasePath, readSaltKey } from '../config.ts';
 import type { Flags } from '../options.ts';
@@ -32,7 +33,30 @@ export async function generateKey(flags: Flags): Promise<void> {
       randomBytes,
     }),
   );
-  if (flags['json'] === true) return printJson(toJson(minted));
+  printMinted(minted, flags);
+}
+
+/** A new key under the same alias; the old one ends after `--grace`. `nameOrDash` as for `revokeKey`. */
+export async function rotateKey(nameOrDash: string, flags: Flags): Promise<void> {
+  const grace = typeof flags['grace'] === 'string' ? flags['grace'] : '0s';
+  const graceMs = parseGrace(grace, '--grace', 'ERR_BAD_OPTION');
+  const name = await readName(nameOrDash);
+  const databasePath = readDatabasePath(flags, process.env);
+  const nowMs = Date.now();
+  const { old, minted } = await withStore(databasePath, async (store) => {
+    const found = findByName(await store.listKeys(), name);
+    const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
+    return { old: found, minted: await rotate(found, graceMs, { store, serverSecret, nowMs, randomBytes }) };
+  });
+  const endsAtMs = nowMs + graceMs;
+  printMinted(minted, flags, { rotated: { id: old.id, ends_at: new Date(endsAtMs).toISOString() } });
+  if (flags['json'] === true || flags['quiet'] === true) return;
+  const end = graceMs === 0 ? 'has ended' : `works until ${formatTime(endsAtMs)}`;
+  printTalk(`The old key ${old.id} (${maskKey(old.lastFour)}) ${end}.`);
+}
+
+function printMinted(minted: MintedKey, flags: Flags, more: object = {}): void {
+  if (flags['json'] === true) return printJson({ ...toJson(minted), ...more });
   if (flags['quiet'] === true) return printData(minted.key);
   printData(
     formatFields([
@@ -56,33 +80,39 @@ export async function listKeys(flags: Flags): Promise<void> {
     maskKey(row.lastFour),
     formatTime(row.createdAtMs),
     formatTime(row.lastUsedAtMs),
-    stateOf(row),
+    describeState(row),
   ]);
   printData(formatTable(['id', 'alias', 'key', 'created', 'last used', 'state'], cells));
 }
 
 /** `name` is an id, an alias or the key itself; `-` reads it from standard input, which keeps a key out of the process list. */
 export async function revokeKey(nameOrDash: string, flags: Flags): Promise<void> {
-  const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
+  const name = await readName(nameOrDash);
   const row = await withStore(readDatabasePath(flags, process.env), async (store) => {
     const found = findByName(await store.listKeys(), name);
-    if (found.revokedAtMs === undefined) await store.revokeKey(found.id, Date.now());
-    return found;
+    const wasRevoked = stateOf(found) === 'revoked';
+    if (wasRevoked) return { ...found, wasRevoked };
+    const revokedAtMs = Date.now();
+    await store.revokeKey(found.id, revokedAtMs);
+    return { ...found, revokedAtMs, wasRevoked };
   });
-  if (flags['json'] === true) {
-    return printJson({ ...rowToJson(row), state: 'revoked', already_revoked: row.revokedAtMs !== undefined });
-  }
+  if (flags['json'] === true) return printJson({ ...rowToJson(row), already_revoked: row.wasRevoked });
   const shown = `${row.id} (${row.alias ?? maskKey(row.lastFour)})`;
-  printTalk(row.revokedAtMs === undefined ? `Revoked ${shown}.` : `${shown} was revoked already.`);
+  printTalk(row.wasRevoked ? `${shown} was revoked already.` : `Revoked ${shown}.`);
 }
 
-/** By id, by the key itself, or by alias (an active key before a revoked one). Throws ERR_BAD_REQUEST. */
+async function readName(nameOrDash: string): Promise<string> {
+  return nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
+}
+
+/** By id, by the key itself, or by alias (an active key before one that is ending or revoked). Throws ERR_BAD_REQUEST. */
 function findByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow {
   const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;
   const aliased = rows.filter((row) => row.alias === name);
   const found =
     rows.find((row) => row.id === name || row.keySha256 === sha256) ??
-    aliased.find((row) => row.revokedAtMs === undefined) ??
+    aliased.find((row) => stateOf(row) === 'active') ??
+    aliased.find((row) => stateOf(row) === 'ending') ??
     aliased.at(-1);
   if (found !== undefined) return found;
   const shown = looksLikeKey(name) ? maskKey(name.slice(-4)) : JSON.stringify(name.slice(0, 100));
@@ -112,6 +142,7 @@ function toJson(minted: MintedKey): object {
 }
 
 function rowToJson(row: VirtualKeyRow): object {
+  const endsAtMs = findKeyEnd(row);
   return {
     id: row.id,
     alias: row.alias ?? null,
@@ -120,11 +151,19 @@ function rowToJson(row: VirtualKeyRow): object {
     created_at: new Date(row.createdAtMs).toISOString(),
     last_used_at: row.lastUsedAtMs === undefined ? null : new Date(row.lastUsedAtMs).toISOString(),
     state: stateOf(row),
+    ends_at: endsAtMs === undefined ? null : new Date(endsAtMs).toISOString(),
   };
 }
 
-function stateOf(row: VirtualKeyRow): 'active' | 'revoked' {
-  return row.revokedAtMs === undefined ? 'active' : 'revoked';
+function stateOf(row: VirtualKeyRow): KeyState {
+  return findKeyState(row, Date.now());
+}
+
+function describeState(row: VirtualKeyRow): string {
+  const state = stateOf(row);
+  if (state !== 'ending') return state;
+  const minutes = Math.ceil(((findKeyEnd(row) ?? 0) - Date.now()) / 60_000);
+  return `ending (in ${minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`})`;
 }
 
 function formatTime(epochMs: number | undefined): string {

@@ -20,6 +20,7 @@ Examples:
   $ bedrock-proxy key generate --alias alice
   $ export AWS_BEARER_TOKEN_BEDROCK=$(bedrock-proxy key generate --quiet)
   $ bedrock-proxy key list
+  $ bedrock-proxy key rotate alice --grace 10m
   $ bedrock-proxy key revoke alice
 `;
 const PROGRAM_EXAMPLES = `
@@ -101,7 +102,7 @@ function addOption(command: Command, name: keyof typeof OPTIONS): void {
 function addKey(program: Command): void {
   const key = program
     .command('key')
-    .description('make, list and revoke virtual keys')
+    .description('make, list, rotate and revoke virtual keys')
     .addHelpText('before', KEY_EXAMPLES.trimStart());
   forEachCommand(key);
   const generate = addKeyOptions(key.command('generate'))
@@ -112,11 +113,17 @@ function addKey(program: Command): void {
   const list = addKeyOptions(key.command('list'))
     .description('list all keys, revoked ones too')
     .action(async (flags: Flags) => (await import('./key.ts')).listKeys(flags));
+  const rotate = addKeyOptions(key.command('rotate'))
+    .description('make a new key under the same alias, print it, and end the old one')
+    .argument('<key>', 'id, alias, or the key itself (- reads it from standard input)')
+    .option('--grace <time>', 'how long the old key still works, such as 10m or 24h (default: 0s)')
+    .option('-q, --quiet', 'print the new key and nothing else')
+    .action(async (name: string, flags: Flags) => (await import('./key.ts')).rotateKey(name, flags));
   const revoke = addKeyOptions(key.command('revoke'))
     .description('end a key; a running server refuses it from the next request on')
     .argument('<key>', 'id, alias, or the key itself (- reads it from standard input)')
     .action(async (name: string, flags: Flags) => (await import('./key.ts')).revokeKey(name, flags));
-  for (const command of [generate, list, revoke]) {
+  for (const command of [generate, list, rotate, revoke]) {
     forEachCommand(command);
     command.addHelpText('before', KEY_EXAMPLES.trimStart());
   }

@@ -44,6 +44,7 @@ ${formatAwsProfile({
   region: 'us-east-1',
 })}
 
+With --tls the URL may be https://; the profile then needs ca_bundle = FILE, with the file that start shows.
 Never start the proxy itself with that profile.
 `;
 const DOCTOR_EXAMPLES = `
@@ -78,7 +79,7 @@ function addEnv(program: Command, tools: CommandTools): void {
     .option('--json', 'print JSON')
     .option('--url <url>', 'where clients reach the proxy; else by --host and --port')
     .action(async (flags: Flags) => (await import('./env.ts')).printEnvironment(flags));
-  finish(command, ['region', 'profile', 'db'], ENV_EXAMPLES, tools);
+  finish(command, ['region', 'profile', 'db', 'tls'], ENV_EXAMPLES, tools);
 }
 
 function addExec(program: Command, tools: CommandTools): void {
@@ -93,7 +94,7 @@ function addExec(program: Command, tools: CommandTools): void {
     .action(async (commandLine: readonly string[], flags: Flags) => {
       process.exitCode = await (await import('./exec.ts')).execute(commandLine, flags);
     });
-  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db'], EXEC_EXAMPLES, tools);
+  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db', 'tls'], EXEC_EXAMPLES, tools);
 }
 
 function addCredentialProcess(program: Command, tools: CommandTools): void {

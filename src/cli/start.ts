@@ -8,6 +8,7 @@ import { ProxyError, toProxyError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { isLoopbackName } from '../loopback.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../observe/access-log.ts';
+import type { TlsMaterial } from '../server/certificate.ts';
 import type { RunningServer } from '../server/server.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
@@ -25,6 +26,7 @@ import { LEASH_VARIABLE } from './exec-server.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { colorsFor, printError, printTalk } from './print.ts';
+import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from './version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
@@ -42,9 +44,10 @@ export async function start(flags: Flags): Promise<void> {
     const hasKeys = await store.hasAnyKey();
     refuseOpenNetwork(config, hasKeys);
     const region = await findRegion(config);
+    const tls = await loadTls(config, Date.now());
     const upstream = await openUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, store, hasKeys, region, upstream }).finally(() => upstream.close());
+    await serve({ config, store, hasKeys, region, tls, upstream }).finally(() => upstream.close());
   } finally {
     await store.close();
   }
@@ -55,10 +58,11 @@ interface Parts {
   readonly store: Store;
   readonly hasKeys: boolean;
   readonly region: BannerFacts['region'];
+  readonly tls: TlsMaterial | undefined;
   readonly upstream: Upstream;
 }
 
-async function serve({ config, store, hasKeys, region, upstream }: Parts): Promise<void> {
+async function serve({ config, store, hasKeys, region, tls, upstream }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await assembleServer({
@@ -68,6 +72,7 @@ async function serve({ config, store, hasKeys, region, upstream }: Parts): Promi
     credentials: upstream.credentials,
     forwarder: upstream.forwarder,
     version,
+    tls,
     observe: (exchange) => {
       if (!config.quiet) lines.write(formatLine(exchange, config));
       if (exchange.error?.code === 'ERR_INTERNAL') printError(exchange.error, true);
@@ -78,7 +83,17 @@ async function serve({ config, store, hasKeys, region, upstream }: Parts): Promi
   if (isLeashed()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { host, databasePath } = config;
-  const facts = { version, host, port: server.port, mountPath: MOUNT_PATH, region, access, databasePath } as const;
+  const told = tls && { caFile: findTrustFile(config) };
+  const facts = {
+    version,
+    host,
+    port: server.port,
+    mountPath: MOUNT_PATH,
+    region,
+    access,
+    databasePath,
+    tls: told,
+  } as const;
   await greet(config, { ...facts, upstream: describeUpstream(config) }, upstream.credentials);
   await untilSignalled(server, config);
   clearInterval(sweeping);

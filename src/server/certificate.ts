@@ -7,6 +7,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 
 /** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
@@ -20,13 +21,17 @@ const LIFETIME_DAYS = 397;
 /** A certificate that ends sooner than this is made anew at start. */
 const RENEW_BEFORE_DAYS = 14;
 const DAY_MS = 86_400_000;
+/** Of certificates that were made anew. Their keys are gone: they can vouch for nothing but what was made with them. */
+const MAX_OLD_AUTHORITIES = 3;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g;
 /** Everything that means this machine, for any client. */
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1', 'host.docker.internal'];
 
-/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION naming the file. */
+/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION where they are no pair for TLS. */
 export function readCertificate(certFile: string, keyFile: string): TlsMaterial {
   const cert = readPem(certFile, '--tls-cert');
   const key = readPem(keyFile, '--tls-key');
+  checkPair(cert, key);
   return { cert, key, caFile: undefined };
 }
 
@@ -56,7 +61,9 @@ export async function ensureCertificate(
       writeWhole(file, `${made.cert}${made.ca}${made.key}`);
       kept = readKept(file, names, nowMs) ?? made;
     }
-    if (readIfThere(caFile) !== kept.ca) writeWhole(caFile, kept.ca);
+    const trusted = readIfThere(caFile) ?? '';
+    // A proxy that still runs with the certificate before this one goes on being trusted.
+    if (!trusted.startsWith(kept.ca)) writeWhole(caFile, `${kept.ca}${keepAuthorities(trusted, kept.ca)}`);
     return { cert: kept.cert, key: kept.key, caFile };
   } catch (error) {
     if (error instanceof ProxyError) throw error;
@@ -76,13 +83,18 @@ interface CertificateSet {
 
 function readKept(file: string, names: readonly string[], nowMs: number): CertificateSet | undefined {
   const text = readIfThere(file) ?? '';
-  const [cert, ca] = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
+  const [cert, ca] = text.match(CERTIFICATE) ?? [];
   const key = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text)?.[0];
   if (cert === undefined || ca === undefined || key === undefined) return undefined;
   const parsed = new X509Certificate(cert);
   const lasts = Date.parse(parsed.validTo) - nowMs > RENEW_BEFORE_DAYS * DAY_MS;
   const fits = names.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined);
   return lasts && fits ? { ca, cert, key } : undefined;
+}
+
+function keepAuthorities(trusted: string, newest: string): string {
+  const others = (trusted.match(CERTIFICATE) ?? []).filter((pem) => pem !== newest);
+  return others.slice(0, MAX_OLD_AUTHORITIES).join('');
 }
 
 function readIfThere(file: string): string | undefined {
@@ -135,6 +147,23 @@ function writeWhole(file: string, text: string): void {
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, text, { mode: 0o600, flush: true });
   renameSync(draft, file);
+}
+
+/** Each alone first, so that the message names the right file. */
+function checkPair(cert: string, key: string): void {
+  const attempt = (what: string, options: SecureContextOptions): void => {
+    try {
+      createSecureContext(options);
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+      const hint =
+        'Both are PEM files: the certificate with its chain, leaf first, and its private key without a password.';
+      throw new ProxyError('ERR_BAD_OPTION', `${what} (${code}).`, { hint, cause });
+    }
+  };
+  attempt('--tls-cert holds no certificate', { cert });
+  attempt('--tls-key holds no private key', { key });
+  attempt('--tls-key is not the key of --tls-cert', { cert, key });
 }
 
 function readPem(file: string, option: string): string {

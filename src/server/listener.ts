@@ -45,6 +45,8 @@ export interface Listener {
   stopAccepting(): void;
   /** Closes connections that are doing nothing. */
   closeIdle(): void;
+  /** Resolves when every HTTP/2 session has sent what it had to say and is closed; `stopAccepting` has asked them to. */
+  untilSessionsClose(): Promise<void>;
   destroyAll(): void;
 }
 
@@ -87,6 +89,9 @@ export function createListener(
       for (const session of sessions) session.close();
     },
     closeIdle: () => http1.closeIdleConnections(),
+    untilSessionsClose: async () => {
+      await Promise.all([...sessions].map((session) => new Promise((resolve) => session.once('close', resolve))));
+    },
     destroyAll: () => {
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { answerError } from '../answer.ts';
 import { ProxyError, renderError, toProxyError } from '../errors.ts';
 import type { ClientRequest, ClientResponse } from '../exchange.ts';
@@ -11,7 +12,11 @@ import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
 import { adaptUpgrade } from './client-upgrade.ts';
 import { guardRequest, type GuardRules } from './guard.ts';
-import { createListener } from './listener.ts';
+import { createListener, type ListenerHandlers } from './listener.ts';
+import type { TlsKeyPair } from './tls-front.ts';
+
+/** How long the end waits for the last frames of HTTP/2 answers to leave. */
+const LAST_FRAMES_MS = 1_000;
 
 /** Serves one request to its end. Never throws: it answers its own errors. */
 export type Handler = (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void>;
@@ -27,6 +32,8 @@ export interface ServerOptions {
   readonly port: number;
   readonly guard: GuardRules;
   readonly mounts: readonly Mount[];
+  /** Speaks TLS as well, with this certificate; a sound pair (see `certificate.ts`). */
+  readonly tls?: TlsKeyPair | undefined;
   /** Told of every answer given before any handler saw the request. */
   readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
 }
@@ -54,12 +61,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
     underWay.add(served);
   };
-  const listener = createListener({
+  const handlers: ListenerHandlers = {
     onHttp1: (request, response) => serve(adaptHttp1(request, response)),
     onHttp2: (stream, rawHeaders) => serve(adaptHttp2(stream, rawHeaders)),
     onUpgrade: (request, socket, head) => serve(adaptUpgrade(request, socket, head)),
     onMalformed: answerMalformed,
-  });
+  };
+  const listener = createListener(handlers, undefined, options.tls);
   const { http1 } = listener;
   await new Promise<void>((resolve, reject) => {
     http1.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, options)));
@@ -77,6 +85,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await Promise.race([Promise.allSettled(underWay), grace]);
       clearTimeout(timer);
       const cutOff = underWay.size;
+      // An HTTP/2 answer that we have ended may still be on its way into the socket.
+      if (cutOff === 0)
+        await Promise.race([listener.untilSessionsClose(), delay(LAST_FRAMES_MS, undefined, { ref: false })]);
       listener.destroyAll();
       await Promise.allSettled(underWay);
       return cutOff;

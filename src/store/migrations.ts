@@ -19,4 +19,9 @@ export const MIGRATIONS: readonly string[] = [
      revoked_at_ms   INTEGER
    ) STRICT;
    CREATE UNIQUE INDEX virtual_keys_active_alias ON virtual_keys (alias) WHERE alias IS NOT NULL AND revoked_at_ms IS NULL;`,
+  // A key that was rotated still works until its end; its alias belongs to its successor already.
+  `ALTER TABLE virtual_keys ADD COLUMN ends_at_ms INTEGER;
+   DROP INDEX virtual_keys_active_alias;
+   CREATE UNIQUE INDEX virtual_keys_active_alias ON virtual_keys (alias)
+     WHERE alias IS NOT NULL AND revoked_at_ms IS NULL AND ends_at_ms IS NULL;`,
 ];

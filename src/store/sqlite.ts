@@ -29,6 +29,7 @@ interface KeyRecord {
   created_at_ms: number;
   last_used_at_ms: number | null;
   revoked_at_ms: number | null;
+  ends_at_ms: number | null;
 }
 
 interface Connection {
@@ -42,6 +43,7 @@ interface Connection {
   readonly list: Database.Statement<[], KeyRecord>;
   readonly insert: Database.Statement<[Record<string, unknown>]>;
   readonly revoke: Database.Statement<[number, string]>;
+  readonly end: Database.Statement<[Record<string, unknown>]>;
   readonly touch: Database.Statement<[number, string]>;
 }
 
@@ -102,6 +104,17 @@ class SqliteStore implements Store {
         }
         throw error;
       }
+    });
+  }
+
+  async rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void> {
+    const revokedAtMs = endsAtMs === undefined ? successor.createdAtMs : null;
+    await this.#write(({ database, end, insert }) => {
+      const rotate = database.transaction(() => {
+        if (end.run({ id, revokedAtMs, endsAtMs: endsAtMs ?? null }).changes === 0) throw alreadyEnds(id);
+        insert.run({ ...successor, alias: successor.alias ?? null });
+      });
+      rotate.immediate();
     });
   }
 
@@ -280,6 +293,10 @@ function prepareStatements(database: Database.Database, fileIdentity: string): C
        VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs)`,
     ),
     revoke: database.prepare('UPDATE virtual_keys SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?'),
+    end: database.prepare(
+      `UPDATE virtual_keys SET revoked_at_ms = @revokedAtMs, ends_at_ms = @endsAtMs
+       WHERE id = @id AND revoked_at_ms IS NULL AND ends_at_ms IS NULL`,
+    ),
     touch: database.prepare(
       'UPDATE virtual_keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE id = ?',
     ),
@@ -297,6 +314,7 @@ function toRow(record: KeyRecord): VirtualKeyRow {
     createdAtMs: record.created_at_ms,
     lastUsedAtMs: record.last_used_at_ms ?? undefined,
     revokedAtMs: record.revoked_at_ms ?? undefined,
+    endsAtMs: record.ends_at_ms ?? undefined,
   };
 }
 
@@ -321,6 +339,12 @@ async function retryWhileBusy<T>(path: string, patienceMs: number, work: () => T
 
 function isSqliteError(error: unknown): error is InstanceType<typeof Database.SqliteError> {
   return error instanceof Database.SqliteError;
+}
+
+function alreadyEnds(id: string): ProxyError {
+  return new ProxyError('ERR_BAD_REQUEST', `The key ${id} is revoked or rotated already.`, {
+    hint: 'See `bedrock-proxy key list`.',
+  });
 }
 
 function toUnavailable(path: string, error: unknown): ProxyError {

@@ -18,10 +18,13 @@ export interface VirtualKeyRow {
   readonly sealedKey: Buffer;
   readonly createdAtMs: number;
   readonly lastUsedAtMs: number | undefined;
+  /** From here on it is over, whatever the clock does later. */
   readonly revokedAtMs: number | undefined;
+  /** Set where it was rotated with a grace time: it is over as soon as the clock says so. */
+  readonly endsAtMs: number | undefined;
 }
 
-export type NewVirtualKeyRow = Omit<VirtualKeyRow, 'lastUsedAtMs' | 'revokedAtMs'>;
+export type NewVirtualKeyRow = Omit<VirtualKeyRow, 'lastUsedAtMs' | 'revokedAtMs' | 'endsAtMs'>;
 
 /** Every method throws ProxyError ERR_STORE_UNAVAILABLE where the store cannot answer. */
 export interface Store {
@@ -32,6 +35,11 @@ export interface Store {
   hasAnyKey(): Promise<boolean>;
   /** Throws ERR_BAD_REQUEST where an active key has the same alias. */
   insertKey(row: NewVirtualKeyRow): Promise<void>;
+  /**
+   * Stores `successor` and ends the key it follows, both or neither: at `endsAtMs`, or at once where that is undefined. Throws
+   * ERR_BAD_REQUEST where that key has an end already.
+   */
+  rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void>;
   /** All keys, oldest first. */
   listKeys(): Promise<VirtualKeyRow[]>;
   /** Marks a key revoked; the time of an earlier revocation stays. */

@@ -171,8 +171,13 @@ class StreamRelay {
     this.#isAnswered = true;
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
-    // SDKs close their connection the moment they have the end; Node may then call that an error, though all bytes have left.
-    sink.end(() => (sink.writableLength === 0 ? this.#settle() : this.#fail(clientGone())));
+    // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last write is
+    // done, and calls it an error; but a stream that was complete both ways has no error code.
+    sink.end((error?: Error | null) => {
+      const isWhole = !error || ('rstCode' in sink && sink.rstCode === 0);
+      if (isWhole) this.#settle();
+      else this.#fail(clientGone());
+    });
   }
 
   #onUpstreamBroken(cause?: Error): void {

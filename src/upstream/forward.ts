@@ -123,12 +123,16 @@ function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
     method: method as Dispatcher.HttpMethod,
     headers: flat,
     upgrade: upgrade === undefined ? null : 'websocket',
-    // One chunk (the usual case) goes as it is; several go one after the other, never copied together.
-    body:
-      body.chunks.length > 1
-        ? (body.chunks as unknown as NonNullable<Dispatcher.DispatchOptions['body']>)
-        : (body.chunks[0] ?? null),
+    body: toDispatchBody(body),
   };
+}
+
+/** One chunk (the usual case) goes as it is; several, or those of a file, go one after the other, never copied together. */
+function toDispatchBody({ chunks, spool }: Body): NonNullable<Dispatcher.DispatchOptions['body']> | null {
+  if (spool === undefined && chunks.length <= 1) return chunks[0] ?? null;
+  const pieces: Iterable<Buffer> | AsyncIterable<Buffer> = spool?.read() ?? chunks;
+  // undici takes any iterable, which its types do not say.
+  return pieces as unknown as NonNullable<Dispatcher.DispatchOptions['body']>;
 }
 
 function dialLoopback(port: number): buildConnector.connector {

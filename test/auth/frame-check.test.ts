@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createFrameCheck } from '../../src/auth/frame-check.ts';
 import { deriveSigningKey } from '../../src/auth/sigv4-key.ts';
+import { FrameChain } from '../../src/upstream/frame-chain.ts';
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../../src/metering/frames.ts';
 
 /** A stream recorded from the AWS SDK for JavaScript. */
@@ -22,7 +23,7 @@ function openCheck(changes: { secret?: string; seed?: string; nowMs?: number } =
   const recordedAtMs = date?.kind === 'timestamp' ? date.value : 0;
   return createFrameCheck(
     {
-      signingKey: deriveSigningKey(changes.secret ?? RECORDED.secretAccessKey, SCOPE),
+      keyOf: (date) => deriveSigningKey(changes.secret ?? RECORDED.secretAccessKey, { ...SCOPE, date }),
       scope: SCOPE,
       seedSignature: changes.seed ?? AUTHORIZATION.slice(-64),
     },
@@ -56,6 +57,26 @@ it('refuses a frame that is left out, repeated, or moved', () => {
   repeated(first);
   expect(() => repeated(first)).toThrow(REFUSED);
   expect(() => openCheck()(second)).toThrow(REFUSED);
+});
+
+it('goes on over midnight, each frame under the key of its own day', () => {
+  const credentials = { secretAccessKey: 'sk-secret' };
+  const chain = new FrameChain({
+    credentials,
+    region: 'us-east-1',
+    signingName: 'bedrock',
+    seedSignature: '0'.repeat(64),
+  });
+  const midnightMs = Date.parse('2027-01-01T00:00:00Z');
+  let nowMs = 0;
+  const keyOf = (date: string): Buffer => deriveSigningKey(credentials.secretAccessKey, { ...SCOPE, date });
+  const start = { keyOf, scope: { ...SCOPE, date: '20261231' }, seedSignature: '0'.repeat(64) };
+  const check = createFrameCheck(start, () => nowMs);
+  for (const dateMs of [midnightMs - 1000, midnightMs, midnightMs + 1000]) {
+    nowMs = dateMs;
+    const [frame] = frames(chain.sign(Buffer.from('x'), dateMs)) as [Frame];
+    expect(() => check(frame)).not.toThrow();
+  }
 });
 
 it('refuses another payload under the same signature, and a frame without one', () => {

@@ -143,8 +143,9 @@ describe('key list', () => {
         created_at: ISO_TIME,
         last_used_at: null,
         state: 'revoked',
+        ends_at: ISO_TIME,
       },
-      expect.objectContaining({ id: nameless['id'], alias: null, state: 'active' }),
+      expect.objectContaining({ id: nameless['id'], alias: null, state: 'active', ends_at: null }),
     ]);
   });
 });

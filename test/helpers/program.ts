@@ -92,6 +92,9 @@ export async function launchServer(
 function watch(child: ChildProcessByStdio<null, Readable, Readable>): Program {
   const text = { stdout: '', stderr: '' };
   let isOver = false;
+  // A test that fails half-way must not leave a server behind.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
   const listeners = new Set<() => void>();
   const tell = (): void => listeners.forEach((listener) => listener());
   for (const name of ['stdout', 'stderr'] as const) {
@@ -104,6 +107,7 @@ function watch(child: ChildProcessByStdio<null, Readable, Readable>): Program {
   const ended = new Promise<ProgramEnd>((resolve) => {
     child.once('close', (code, signal) => {
       isOver = true;
+      process.off('exit', kill);
       resolve({ code, signal, ...text });
       tell();
     });
@@ -129,7 +133,7 @@ function watch(child: ChildProcessByStdio<null, Readable, Readable>): Program {
     untilStdout: until('stdout'),
     [Symbol.asyncDispose]: async () => {
       if (isOver) return;
-      child.kill('SIGKILL');
+      kill();
       await ended;
     },
   };

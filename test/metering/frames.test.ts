@@ -46,16 +46,16 @@ const VECTORS: readonly { readonly name: string; readonly bytes: Buffer }[] = [
 
 /** Frames that lie: what they claim, and what is said about them. The checksums fit the lies. */
 const REFUSED_PRELUDES: readonly { readonly name: string; readonly prelude: Buffer; readonly says: RegExp }[] = [
-  { name: 'a length below the overhead', prelude: prelude(15, 0), says: /contradict/ },
-  { name: 'headers longer than the frame', prelude: prelude(20, 5), says: /contradict/ },
-  { name: 'a payload over the limit', prelude: prelude(MAX_PAYLOAD_BYTES + 17, 0), says: /payload of more than/ },
-  { name: 'four gigabytes', prelude: prelude(0xffffffff, 0), says: /payload of more than/ },
+  { name: 'a length below the overhead', prelude: makePrelude(15, 0), says: /contradict/ },
+  { name: 'headers longer than the frame', prelude: makePrelude(20, 5), says: /contradict/ },
+  { name: 'a payload over the limit', prelude: makePrelude(MAX_PAYLOAD_BYTES + 17, 0), says: /payload of more than/ },
+  { name: 'four gigabytes', prelude: makePrelude(0xffffffff, 0), says: /payload of more than/ },
   {
     name: 'headers over the limit',
-    prelude: prelude(MAX_HEADERS_BYTES + 17, MAX_HEADERS_BYTES + 1),
+    prelude: makePrelude(MAX_HEADERS_BYTES + 17, MAX_HEADERS_BYTES + 1),
     says: /bytes of headers/,
   },
-  { name: 'a wrong prelude checksum', prelude: flipBit(prelude(16, 0), 11), says: /prelude checksum/ },
+  { name: 'a wrong prelude checksum', prelude: flipBit(makePrelude(16, 0), 11), says: /prelude checksum/ },
   { name: 'text instead of a frame', prelude: Buffer.from('{"message":1'), says: /prelude checksum/ },
 ];
 
@@ -205,7 +205,7 @@ function headersOf(headers: MessageHeaders): Buffer {
   return bytes.subarray(12, bytes.length - 4);
 }
 
-function prelude(totalBytes: number, headersBytes: number): Buffer {
+function makePrelude(totalBytes: number, headersBytes: number): Buffer {
   const bytes = Buffer.alloc(12);
   bytes.writeUInt32BE(totalBytes, 0);
   bytes.writeUInt32BE(headersBytes, 4);

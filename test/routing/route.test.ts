@@ -120,7 +120,10 @@ describe('findRoute', () => {
     ['/model/%61nthropic.claude/invoke', 'anthropic.claude'],
     ['/bedrock-runtime/model/x/brand-new', 'x'],
     ['/bedrock-runtime/model/x', 'x'],
-    ['/model/arn:aws:bedrock:us-east-1:123456789012:prompt/P/invoke', 'arn:aws:bedrock:us-east-1:123456789012:prompt/P'],
+    [
+      '/model/arn:aws:bedrock:us-east-1:123456789012:prompt/P/invoke',
+      'arn:aws:bedrock:us-east-1:123456789012:prompt/P',
+    ],
     ['/bedrock/model/x/y', undefined],
     ['/openai/v1/chat/completions', undefined],
   ])('reads the model of %s', (path, modelId) => {

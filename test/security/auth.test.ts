@@ -2,6 +2,9 @@
  * Who gets in, at the wire: every place in which a client may show a key, over both HTTP versions; what is refused and how;
  * and that nothing a client proved itself with ever leaves for AWS.
  */
+import { once } from 'node:events';
+import { type IncomingMessage, request as openRequest } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/auth/mint.ts';
 import type { HeaderPair } from '../../src/exchange.ts';
@@ -12,6 +15,11 @@ import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
+
+/** An address of this machine by which a connection does not come from loopback. */
+const OWN_ADDRESS = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
 let house: House;
 let key: MintedKey;
@@ -149,12 +157,12 @@ describe('a revoked key', () => {
       store: await openSqliteStore(house.databasePath),
       [Symbol.asyncDispose]: () => other.store.close(),
     };
-    const request = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
+    const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
     await using raw = await dial(house.port);
-    await raw.send(request);
+    await raw.send(bytes);
     expect((await raw.readAnswer()).status).toBe(200);
     await other.store.revokeKey(key.id, Date.now());
-    await raw.send(request);
+    await raw.send(bytes);
     const answer = await raw.readAnswer();
     expect(answer.status).toBe(401);
     expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
@@ -195,14 +203,35 @@ describe('open mode', () => {
     },
   );
 
+  it.skipIf(OWN_ADDRESS === undefined)(
+    'lets nobody else in, whatever host they name (skipped without a network)',
+    async () => {
+      await using open = await openHouse({ flags: { host: '0.0.0.0' } });
+      for (const host of ['localhost', `${OWN_ADDRESS}`]) {
+        const outgoing = openRequest({
+          host: OWN_ADDRESS,
+          port: open.port,
+          method: 'POST',
+          path: TARGET,
+          headers: { host },
+        });
+        outgoing.end();
+        const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+        answer.resume();
+        expect(answer.headers['x-bedrock-proxy-error']).toBe('ERR_OPEN_MODE_REMOTE');
+      }
+      expect(open.upstream.requests).toHaveLength(0);
+    },
+  );
+
   it('ends with the first key, at once', async () => {
     await using open = await openHouse();
     await using raw = await dial(open.port);
-    const request = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
-    await raw.send(request);
+    const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
+    await raw.send(bytes);
     expect((await raw.readAnswer()).status).toBe(200);
     await open.mint();
-    await raw.send(request);
+    await raw.send(bytes);
     expect((await raw.readAnswer()).status).toBe(401);
   });
 });

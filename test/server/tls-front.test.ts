@@ -51,7 +51,7 @@ it('answers HTTP/1.1 in clear text and over TLS on one port', async () => {
 });
 
 it.each(['http', 'https'])('answers HTTP/2 over %s', async (scheme) => {
-  const session = connectHttp2(`${scheme}://localhost:${port}`, { ca, family: 4 });
+  const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, { ca });
   const stream = session.request({ ':path': '/' });
   expect(await text(stream)).toBe(`HTTP/2 ${scheme === 'https'}`);
   session.close();

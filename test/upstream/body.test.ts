@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request as http1Request } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { ClientRequest } from '../../src/exchange.ts';
+import type { ClientRequest, HeaderPair } from '../../src/exchange.ts';
 import { adaptHttp1 } from '../../src/server/client-http1.ts';
 import { adaptHttp2 } from '../../src/server/client-http2.ts';
-import { type Body, type BodyLimits, readBody } from '../../src/upstream/body.ts';
+import { type Body, type BodyLimits, MAX_BYTES_IN_MEMORY, readBody } from '../../src/upstream/body.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -239,3 +241,37 @@ describe('a body that comes slowly', () => {
     await closed;
   });
 });
+
+describe('a body too large for memory', () => {
+  const size = MAX_BYTES_IN_MEMORY + 1_500_000;
+  const bytes = Buffer.alloc(size, 'spooled body; ');
+
+  async function readLarge(headers: readonly HeaderPair[], folder = tmpdir()): Promise<{ body: Body; read: Buffer }> {
+    const openBody = (): Readable => Readable.from(chop(bytes, 100_000));
+    const spoolPlace = { folder, newId: randomUUID };
+    const request = aClientRequest({ method: 'POST', headers, openBody });
+    const body = await readBody(request, { maxSizeBytes: size, idleTimeoutMs: 60_000, spoolPlace });
+    onTestFinished(() => body.spool?.release());
+    return { body, read: Buffer.concat(await Array.fromAsync(body.spool?.read() ?? [])) };
+  }
+
+  it.each([
+    { name: 'counted', headers: [['Content-Length', String(size)]] as const },
+    { name: 'of unknown length', headers: [] },
+  ])('and $name is in a file, hashed, with its beginning at hand', async ({ headers }) => {
+    const { body, read } = await readLarge(headers);
+    expect(read.equals(bytes)).toBe(true);
+    expect([body.sizeBytes, body.sha256]).toEqual([size, sha256(bytes)]);
+    expect(textOf(body)).toBe(bytes.subarray(0, textOf(body).length).toString());
+    expect(textOf(body).length).toBeGreaterThan(0);
+  });
+
+  it('is a failure the SDKs do not repeat where there is no room for it', async () => {
+    const error = await failureOf(() => readLarge([], join(tmpdir(), 'no', 'such', 'folder')));
+    expect([error.code, error.status]).toEqual(['ERR_SPOOL', 507]);
+  });
+});
+
+function* chop(bytes: Buffer, pieceBytes: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+}
