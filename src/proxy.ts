@@ -123,7 +123,14 @@ async function authorize(
   const { host, region, signingName, operation, bearerKeys, rawQuery, upstreamPath, origin } = matched;
   const signed = await authorizeRequest(
     {
-      ...{ method, host, rawPath: upstreamPath, rawQuery, region, signingName, operation, bearerKeys },
+      method,
+      host,
+      rawPath: upstreamPath,
+      rawQuery,
+      region,
+      signingName,
+      operation,
+      bearerKeys,
       headers: selectUpstreamHeaders(headers, { viaName, keepsTarget: matched.keepsTarget }),
       bodySha256: body.sha256,
       oauthAuthorization: matched.takesOauth ? findOauthToken(headers) : undefined,

@@ -8,7 +8,7 @@ import { createFrontDoor, createHealth } from '../admin/health.ts';
 import { createKeyApi } from '../admin/key-api.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
 import { type Exchange, openExchange } from '../exchange.ts';
-import { readApiKey } from '../upstream/api-key.ts';
+import { type BedrockApiKey, readApiKey } from '../upstream/api-key.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
 import { createProxy } from '../proxy.ts';
 import { type RunningServer, startServer } from '../server/server.ts';
@@ -17,6 +17,7 @@ import type { Store } from '../store/store.ts';
 import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
 import type { Forwarder } from '../upstream/forward.ts';
+import type { NetworkOptions } from '../upstream/tunnel.ts';
 import { findServerSecret } from './key.ts';
 
 export interface Surroundings {
@@ -25,6 +26,8 @@ export interface Surroundings {
   readonly store: Store;
   readonly credentials: CredentialSource;
   readonly forwarder: Forwarder;
+  /** For the connections that are not the forwarder's. */
+  readonly network?: NetworkOptions | undefined;
   readonly version: string;
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
@@ -46,11 +49,12 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     mountPath: MOUNT_PATH,
     failures,
     routing: { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls },
-    authority: { credentials, apiKey: config.apiKey === undefined ? undefined : readApiKey(config.apiKey) },
+    authority: { credentials, apiKey: findApiKey(config) },
     forwarder,
     bidirectional: createBidirectionalForwarder({
       connectTimeoutMs: config.connectTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
+      network: surroundings.network,
       isOffline: config.offline,
       nowMs: Date.now,
     }),
@@ -89,4 +93,9 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
     },
   });
+}
+
+/** The owner's API key. The offline Bedrock gets none: it is not AWS. */
+export function findApiKey({ apiKey, offline }: Config): BedrockApiKey | undefined {
+  return offline || apiKey === undefined ? undefined : readApiKey(apiKey);
 }

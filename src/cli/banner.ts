@@ -81,6 +81,19 @@ function describeTls(facts: BannerFacts, paint: ChalkInstance): [string, string]
   ];
 }
 
+/**
+ * The owner's API key, for example `Bedrock API key (AWS_BEARER_TOKEN_BEDROCK), for another 42 min`, and `beside`: what
+ * signs the operations for which AWS takes no API key. Undefined: nothing does.
+ */
+export function describeApiKey(expiresAtMs: number | undefined, beside: string | undefined, nowMs: number): string {
+  const description = 'Bedrock API key (AWS_BEARER_TOKEN_BEDROCK)';
+  const isExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
+  const key = isExpired ? `${description}, expired` : describeCredentials({ description, expiresAtMs }, nowMs);
+  return beside === undefined
+    ? `${key}; no AWS credentials, so agents, data automation and AgentCore are refused`
+    : `${key}; beside it, for what takes no API key: ${beside}`;
+}
+
 function describeAccess(access: BannerFacts['access']): string {
   switch (access) {
     case 'open':

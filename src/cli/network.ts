@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import type { NetworkConfig } from '../config.ts';
 import { ProxyError } from '../errors.ts';
-import type { NetworkOptions } from '../upstream/forward.ts';
+import type { NetworkOptions } from '../upstream/tunnel.ts';
 
 /** Throws ERR_BAD_OPTION where the file cannot be read or holds no certificate. */
 export function readNetworkOptions({ httpsProxy, httpProxy, noProxy, caFile }: NetworkConfig): NetworkOptions {

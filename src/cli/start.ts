@@ -9,6 +9,7 @@ import type { Exchange } from '../exchange.ts';
 import { isLoopbackName } from '../loopback.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../observe/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
+import { findPartition } from '../routing/region.ts';
 import type { RunningServer } from '../server/server.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
@@ -19,8 +20,10 @@ import {
   loadProfileRegion,
 } from '../upstream/credentials.ts';
 import { createForwarder } from '../upstream/forward.ts';
-import { assembleServer } from './assemble.ts';
-import { type BannerFacts, describeCredentials, formatBanner } from './banner.ts';
+import type { NetworkOptions } from '../upstream/tunnel.ts';
+import type { BedrockApiKey } from '../upstream/api-key.ts';
+import { assembleServer, findApiKey } from './assemble.ts';
+import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
 import { LEASH_VARIABLE } from './exec-server.ts';
 import { createLineWriter } from './line-writer.ts';
@@ -36,11 +39,15 @@ const STALE_KEYS_INTERVAL_MS = 30_000;
 /** Where the offline Bedrock needs a region and nobody names one. */
 const OFFLINE_REGION = { name: 'us-east-1', origin: 'offline' };
 
+const IGNORED_VIRTUAL_KEY =
+  'AWS_BEARER_TOKEN_BEDROCK holds a virtual key, which is for clients of the proxy and not for AWS: the proxy ignores it.';
+
 /** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
 export async function start(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const store = await openSqliteStore(config.databasePath);
   try {
+    if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();
     refuseOpenNetwork(config, hasKeys);
     const region = await findRegion(config);
@@ -71,6 +78,7 @@ async function serve({ config, store, hasKeys, region, tls, upstream }: Parts): 
     store,
     credentials: upstream.credentials,
     forwarder: upstream.forwarder,
+    network: upstream.network,
     version,
     tls,
     observe: (exchange) => {
@@ -121,6 +129,7 @@ function surviveFaults(): void {
 export interface Upstream {
   readonly credentials: CredentialSource;
   readonly forwarder: ReturnType<typeof createForwarder>;
+  readonly network: NetworkOptions | undefined;
   close(): Promise<void>;
 }
 
@@ -131,8 +140,10 @@ export async function openUpstream(config: Config, region: string | undefined): 
     const { profile } = config;
     const load = (): ReturnType<typeof loadFromChain> =>
       loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
-    const forwarder = createForwarder({ ...timeouts, network: readNetworkOptions(config.network) });
+    const network = readNetworkOptions(config.network);
+    const forwarder = createForwarder({ ...timeouts, network });
     return {
+      network,
       credentials: createCredentialSource({ profile, nowMs: Date.now, load }),
       forwarder,
       close: () => forwarder.close(),
@@ -144,6 +155,7 @@ export async function openUpstream(config: Config, region: string | undefined): 
   const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
   const forwarder = createForwarder({ ...timeouts, dialPort: offline.port });
   return {
+    network: undefined,
     credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
     forwarder,
     close: async () => {
@@ -153,14 +165,17 @@ export async function openUpstream(config: Config, region: string | undefined): 
   };
 }
 
-/** The region for requests that name none: from flag or environment, the offline Bedrock's, or the profile's. */
+/** The region for requests that name none: from flag or environment, the offline Bedrock's, the profile's, or the API key's. */
 export async function findRegion(
   config: Config,
 ): Promise<{ readonly name: string; readonly origin: string } | undefined> {
   if (config.region !== undefined) return config.region;
   if (config.offline) return OFFLINE_REGION;
   const name = await loadProfileRegion(config.profile);
-  return name === undefined ? undefined : { name, origin: `profile ${config.profile ?? 'default'}` };
+  if (name !== undefined) return { name, origin: `profile ${config.profile ?? 'default'}` };
+  const ofKey = findApiKey(config)?.region;
+  const isRegion = ofKey !== undefined && findPartition(ofKey) !== undefined;
+  return isRegion ? { name: ofKey, origin: 'Bedrock API key' } : undefined;
 }
 
 function refuseOpenNetwork({ host, masterKey }: Config, hasKeys: boolean): void {
@@ -181,16 +196,24 @@ function describeUpstream({ offline, endpointUrls }: Config): string | undefined
 
 async function greet(config: Config, facts: Omit<BannerFacts, 'credentials'>, source: CredentialSource): Promise<void> {
   if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
-  const told = source.describe().then(
-    (origin) => describeCredentials(origin, Date.now()),
-    (thrown: unknown) => describeMissing(toProxyError(thrown)),
-  );
+  const told = describeAuthority(findApiKey(config), source);
   const patience = new Promise<undefined>((resolve) =>
     setTimeout(() => resolve(undefined), CREDENTIALS_PATIENCE_MS).unref(),
   );
   const inTime = await Promise.race([told, patience]);
   tellBanner(config, { ...facts, credentials: inTime ?? 'being looked up …' });
   if (inTime === undefined && !config.quiet) void told.then((words) => printTalk(`credentials: ${words}\n`));
+}
+
+async function describeAuthority(apiKey: BedrockApiKey | undefined, source: CredentialSource): Promise<string> {
+  const beside = await source.describe().then(
+    (origin) => describeCredentials(origin, Date.now()),
+    (thrown: unknown) => toProxyError(thrown),
+  );
+  const words = beside instanceof ProxyError ? describeMissing(beside) : beside;
+  if (apiKey === undefined) return words;
+  const hasNone = beside instanceof ProxyError && beside.code === 'ERR_NO_AWS_CREDENTIALS';
+  return describeApiKey(apiKey.expiresAtMs, hasNone ? undefined : words, Date.now());
 }
 
 function describeMissing({ message, hint }: ProxyError): string {

@@ -3,11 +3,11 @@
  * small certificate authority of its own, whose key is thrown away at once: what clients are told to trust can sign nothing
  * else, ever. Only file that knows `selfsigned`, which is loaded when a certificate has to be made.
  */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 
 /** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
@@ -116,7 +116,9 @@ async function makeCertificate(names: readonly string[], nowMs: number): Promise
     notBeforeDate: new Date(nowMs - DAY_MS),
     notAfterDate: new Date(nowMs + LIFETIME_DAYS * DAY_MS),
   } as const;
-  const authority = await generate([{ name: 'commonName', value: 'bedrock-proxy local CA' }], {
+  // A name of its own: OpenSSL looks an issuer up by name, and clients may trust several of these.
+  const name = `bedrock-proxy local CA ${randomBytes(4).toString('hex')}`;
+  const authority = await generate([{ name: 'commonName', value: name }], {
     ...common,
     extensions: [
       { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
@@ -151,9 +153,9 @@ function writeWhole(file: string, text: string): void {
 
 /** Each alone first, so that the message names the right file. */
 function checkPair(cert: string, key: string): void {
-  const attempt = (what: string, options: SecureContextOptions): void => {
+  const attempt = (what: string, read: () => unknown): void => {
     try {
-      createSecureContext(options);
+      read();
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
       const hint =
@@ -161,9 +163,9 @@ function checkPair(cert: string, key: string): void {
       throw new ProxyError('ERR_BAD_OPTION', `${what} (${code}).`, { hint, cause });
     }
   };
-  attempt('--tls-cert holds no certificate', { cert });
-  attempt('--tls-key holds no private key', { key });
-  attempt('--tls-key is not the key of --tls-cert', { cert, key });
+  attempt('--tls-cert holds no certificate', () => new X509Certificate(cert));
+  attempt('--tls-key holds no private key', () => createPrivateKey(key));
+  attempt('--tls-key is not the key of --tls-cert', () => createSecureContext({ cert, key }));
 }
 
 function readPem(file: string, option: string): string {

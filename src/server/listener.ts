@@ -73,7 +73,7 @@ export function createListener(
       socket.resume();
     }
   };
-  const decrypt = tls === undefined ? undefined : createTlsFront(tls, accept);
+  const decrypt = tls === undefined ? undefined : createTlsFront(tls, accept, headersTimeoutMs);
   http1.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));

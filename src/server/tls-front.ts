@@ -8,6 +8,7 @@ import { createServer, type TLSSocket } from 'node:tls';
 /** First byte of a TLS handshake record (RFC 8446, section 5.1). No HTTP request begins like that. */
 export const TLS_HANDSHAKE = 0x16;
 
+/** At most; a listener with less patience for heads has less for handshakes, too. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** PEM texts: a chain, leaf first, and its private key. */
@@ -23,13 +24,14 @@ export interface TlsKeyPair {
 export function createTlsFront(
   pair: TlsKeyPair,
   handOver: (socket: TLSSocket, isHttp2: boolean) => void,
+  timeoutMs: number,
 ): (socket: Socket) => void {
   const server = createServer({
     cert: pair.cert,
     key: pair.key,
     ALPNProtocols: ['h2', 'http/1.1'],
     minVersion: 'TLSv1.2',
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout: Math.min(timeoutMs, HANDSHAKE_TIMEOUT_MS),
   });
   server.on('secureConnection', (socket) => handOver(socket, socket.alpnProtocol === 'h2'));
   server.on('tlsClientError', (_error, socket) => socket.destroy());

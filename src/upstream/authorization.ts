@@ -31,15 +31,19 @@ export interface AuthorizedHeaders {
 }
 
 /**
- * Decides and signs. Throws what the credential source throws;
- * ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS does not take one for this.
+ * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS where the API key has expired by its own
+ * word (no other identity takes its place unasked); ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS
+ * does not take one for this.
  */
 export async function authorizeRequest(
   request: UnauthorizedRequest,
   { credentials, apiKey }: UpstreamAuthority,
 ): Promise<AuthorizedHeaders> {
   if (request.oauthAuthorization !== undefined) return bear(request, request.oauthAuthorization);
-  if (apiKey !== undefined && request.bearerKeys) return bear(request, `Bearer ${apiKey.token}`);
+  if (apiKey !== undefined && request.bearerKeys) {
+    refuseExpired(apiKey, request.signingDate);
+    return bear(request, `Bearer ${apiKey.token}`);
+  }
   try {
     const signing = await credentials.get();
     return { headers: await signRequest({ ...request, credentials: signing }), credentials: signing };
@@ -62,6 +66,14 @@ export function findOauthToken(headers: readonly HeaderPair[]): string | undefin
 
 function bear({ host, headers }: UnauthorizedRequest, authorization: string): AuthorizedHeaders {
   return { headers: [['host', host], ...headers, ['authorization', authorization]], credentials: undefined };
+}
+
+function refuseExpired({ expiresAtMs }: BedrockApiKey, now: Date): void {
+  if (expiresAtMs === undefined || now.getTime() < expiresAtMs) return;
+  const at = new Date(expiresAtMs).toISOString();
+  throw new ProxyError('ERR_AWS_CREDENTIALS', `The Amazon Bedrock API key of the proxy expired at ${at}.`, {
+    hint: 'On the machine that runs the proxy, put a new one into AWS_BEARER_TOKEN_BEDROCK, or unset it to sign with AWS credentials, and start the proxy again.',
+  });
 }
 
 function refusedApiKey(operation: string | undefined, cause: ProxyError): ProxyError {

@@ -12,6 +12,7 @@ import type { AnswerWatcher, SignedRequest } from './forward.ts';
 import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
 import { selectClientHeaders } from './headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
+import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
 /** A request whose body is a stream of signed frames, which follow while the answer comes already. */
 export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
@@ -46,6 +47,8 @@ export interface BidirectionalOptions {
   readonly isOffline: boolean;
   /** Epoch milliseconds, for the `:date` of frames. */
   readonly nowMs: () => number;
+  /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
+  readonly network?: NetworkOptions | undefined;
 }
 
 const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
@@ -61,7 +64,10 @@ export function createBidirectionalForwarder(options: BidirectionalOptions): Bid
       if (request.signedWith === undefined) throw new ProxyError('ERR_INTERNAL', 'The stream is not signed.');
       const chain = new FrameChain({ ...request.signedWith, seedSignature: findSeedSignature(request.headers) });
       const frames = new FrameResigner({ chain, nowMs: options.nowMs, checkFrame });
-      const upstream = openHttp2Stream(request);
+      const { network, connectTimeoutMs } = options;
+      const { signal } = clientRequest;
+      const tunnel = await openTunnel(request.origin, { network, connectTimeoutMs, signal });
+      const upstream = openHttp2Stream(request, { tunnel, ca: network?.ca });
       await new StreamRelay({ options, upstream, frames, clientRequest, clientResponse, watcher }).done;
     },
   };
@@ -105,6 +111,8 @@ class StreamRelay {
     this.#body = parts.clientRequest.openBody();
     // `aborted` comes at once, `signal` only when the last byte of a body that we have paused has been read.
     this.#body.on('data', this.#onClientBytes).on('end', this.#onClientEnd).on('aborted', this.#onClientGone);
+    // While a tunnel was being opened.
+    if (parts.clientRequest.signal.aborted || Reflect.get(this.#body, 'aborted') === true) this.#onClientGone();
   }
 
   #listenToUpstream(): void {

@@ -3,12 +3,14 @@
  * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
  * The only file that knows undici. It does not look into bodies.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { ProxyError } from '../errors.ts';
 import type { ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
 import type { Body } from './body.ts';
 import { selectClientHeaders } from './headers.ts';
+import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
 /** A request that is ready to leave: nothing may change any more. */
@@ -59,16 +61,6 @@ export interface ForwarderOptions {
   readonly network?: NetworkOptions | undefined;
 }
 
-/** Proxy URLs; empty text where there is none. */
-export interface NetworkOptions {
-  readonly httpsProxy: string;
-  readonly httpProxy: string;
-  /** Hosts to reach without a proxy, in the syntax of NO_PROXY. */
-  readonly noProxy: string;
-  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
-  readonly ca: readonly string[] | undefined;
-}
-
 /** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
 const UPSTREAM_KEEP_ALIVE_MS = 30_000;
 /** As much as we take from clients; undici's own 16 KiB would turn an answer that AWS gave into a failure. */
@@ -98,19 +90,24 @@ function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: For
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
   const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
   const connect = { timeout: connectTimeoutMs, ...trust };
-  if (network === undefined || (network.httpProxy === '' && network.httpsProxy === '')) {
-    return new Agent({ ...common, connect });
-  }
-  const { httpProxy, httpsProxy, noProxy } = network;
-  return new EnvHttpProxyAgent({
-    ...common,
-    connect,
-    requestTls: connect,
-    proxyTls: connect,
-    httpProxy,
-    httpsProxy,
-    noProxy,
-  });
+  if (!hasForwardProxy(network)) return new Agent({ ...common, connect });
+  return new Agent({ ...common, connect: dialThroughProxy(connect, { network, connectTimeoutMs }) });
+}
+
+/** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
+function dialThroughProxy(direct: buildConnector.BuildOptions, options: TunnelOptions): buildConnector.connector {
+  const connect = buildConnector({ ...direct, allowH2: false });
+  return (target, callback) => {
+    const { protocol, hostname, port } = target;
+    const dial = (tunnel: Socket | undefined): void => {
+      if (tunnel === undefined) connect(target, callback);
+      else if (protocol === 'https:') connect({ ...target, httpSocket: tunnel }, callback);
+      else callback(null, tunnel);
+    };
+    openTunnel(`${protocol}//${hostname}${port === '' ? '' : `:${port}`}`, options).then(dial, (error: ProxyError) =>
+      callback(error, null),
+    );
+  };
 }
 
 function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
@@ -259,6 +256,7 @@ function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
 }
 
 function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
+  if (error instanceof ProxyError) return error;
   // undici's parser errors have a `code` that may be undefined.
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
   const options = { cause: error, detail: code };

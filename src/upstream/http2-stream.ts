@@ -2,7 +2,15 @@
  * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the answer's, leaving.
  * The only file that knows `node:http2` as a client. Who feeds and drains the stream is `bidirectional.ts`.
  */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type SecureClientSessionOptions,
+} from 'node:http2';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { ProxyError } from '../errors.ts';
 import type { HeaderPair } from '../exchange.ts';
 
@@ -12,6 +20,14 @@ export interface Http2Request {
   readonly origin: string;
   readonly target: string;
   readonly headers: readonly HeaderPair[];
+}
+
+/** On which way AWS is reached. */
+export interface Line {
+  /** A connection that leads to the origin; undefined: a new one, straight. */
+  readonly tunnel?: Socket | undefined;
+  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
+  readonly ca?: readonly string[] | undefined;
 }
 
 /** A stream on a connection of its own. */
@@ -38,8 +54,9 @@ const GOODBYE_MS = 2_000;
  * Begins to connect, over TLS (ALPN `h2`) or in cleartext with prior knowledge (RFC 9113, section 3.3) as the origin says;
  * headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot carry.
  */
-export function openHttp2Stream({ method, origin, target, headers }: Http2Request): Http2Stream {
-  const session = connect(origin, { settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } });
+export function openHttp2Stream({ method, origin, target, headers }: Http2Request, line: Line = {}): Http2Stream {
+  const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
+  const session = connect(origin, { settings, ...connectionOptions(new URL(origin), line) });
   session.on('error', () => {});
   session.on('connect', () => {
     if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
@@ -64,6 +81,15 @@ export function openHttp2Stream({ method, origin, target, headers }: Http2Reques
     session.destroy();
     throw new ProxyError('ERR_BAD_REQUEST', 'A header of the request cannot be sent over HTTP/2.', { cause });
   }
+}
+
+function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: Line): SecureClientSessionOptions {
+  const trust = ca === undefined ? {} : { ca: [...ca] };
+  if (tunnel === undefined) return trust;
+  if (protocol === 'http:') return { createConnection: () => tunnel };
+  const host = hostname.replace(/^\[(.+)\]$/, '$1');
+  const names = isIP(host) === 0 ? { host, servername: host } : { host };
+  return { createConnection: () => connectTls({ ...trust, ...names, socket: tunnel, ALPNProtocols: ['h2'] }) };
 }
 
 /** Status and headers of an answer, from Node's flat list, in which the pseudo-headers stand first. */

@@ -23,7 +23,7 @@ function openCheck(changes: { secret?: string; seed?: string; nowMs?: number } =
   const recordedAtMs = date?.kind === 'timestamp' ? date.value : 0;
   return createFrameCheck(
     {
-      keyOf: (date) => deriveSigningKey(changes.secret ?? RECORDED.secretAccessKey, { ...SCOPE, date }),
+      keyOf: (day) => deriveSigningKey(changes.secret ?? RECORDED.secretAccessKey, { ...SCOPE, date: day }),
       scope: SCOPE,
       seedSignature: changes.seed ?? AUTHORIZATION.slice(-64),
     },

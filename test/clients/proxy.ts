@@ -30,7 +30,6 @@ export interface LogEntry {
 
 export interface RunningProxy {
   readonly url: string;
-  /** Of use where it was started with TLS. */
   readonly tlsUrl: string;
   /** What clients shall trust. */
   readonly caFile: string;
@@ -44,7 +43,6 @@ interface ProxyOptions {
   readonly root: string;
   /** For its database and home. */
   readonly folder: string;
-  readonly tls: boolean;
   /** Kills it. */
   readonly signal: AbortSignal;
 }
@@ -52,9 +50,9 @@ interface ProxyOptions {
 type Started = ChildProcessByStdio<null, Readable, Readable>;
 
 /**
- * Starts it on a free port; with `tls` it serves https there as well. Throws where it does not start.
+ * Starts it on a free port, which serves http and https. Throws where it does not start.
  */
-export async function startProxy({ root, folder, tls, signal }: ProxyOptions): Promise<RunningProxy> {
+export async function startProxy({ root, folder, signal }: ProxyOptions): Promise<RunningProxy> {
   const database = join(folder, 'proxy', 'keys.db');
   mkdirSync(dirname(database));
   const program = join(root, 'bin', 'bedrock-proxy.js');
@@ -70,8 +68,8 @@ export async function startProxy({ root, folder, tls, signal }: ProxyOptions): P
     return { key, accessKeyId };
   };
   await makeKey('first');
-  const words = 'start --offline --port 0 --log-format json --db'.split(' ');
-  const child = runProgram([...words, database, ...(tls ? ['--tls'] : [])]);
+  const words = 'start --offline --tls --port 0 --log-format json --db'.split(' ');
+  const child = runProgram([...words, database]);
   const ended = once(child, 'close');
   const stop = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', stop, { once: true });

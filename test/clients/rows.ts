@@ -201,7 +201,8 @@ const CLIENTS: readonly Client[] = [
 ];
 
 /**
- * The rows of the table: one per client and mode, and with `tls` one more over https. `only` holds ids or what they begin
+ * The rows of the table: one per client and mode, and one more over https where the client may insist on it, or with `tls`
+ * always. `only` holds ids or what they begin
  * with (`aws-cli` is both versions). Throws where one of them is no client.
  */
 export function listRows({ only, tls }: { only: readonly string[]; tls: boolean }): Row[] {
@@ -211,7 +212,10 @@ export function listRows({ only, tls }: { only: readonly string[]; tls: boolean 
   }
   const chosen = CLIENTS.filter(({ id }) => only.length === 0 || only.some((word) => isMeant(id, word)));
   return chosen.flatMap((client) =>
-    client.modes.flatMap((mode) => (tls ? [false, true] : [false]).map((isTls) => makeRow(client, mode, isTls))),
+    client.modes.flatMap((mode) => {
+      const ways = tls || mode.refusal !== undefined ? [false, true] : [false];
+      return ways.map((isTls) => makeRow(client, mode, isTls));
+    }),
   );
 }
 

@@ -101,6 +101,8 @@ function environmentOf(row: Row, surroundings: Surroundings): Record<string, str
     AWS_DEFAULT_REGION: REGION,
     AWS_MAX_ATTEMPTS: '2',
     AWS_EC2_METADATA_DISABLED: 'true',
+    // The programs run where they are in the checkout.
+    PYTHONDONTWRITEBYTECODE: '1',
     ...Object.fromEntries(endpoints),
     ANTHROPIC_BEDROCK_BASE_URL: url,
     OPENAI_BASE_URL: `${url}/openai/v1`,

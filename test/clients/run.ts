@@ -1,7 +1,8 @@
 // Real clients against the built proxy on its offline Bedrock: `npm run test:clients`. Every client in every mode it has, as
-// a process of its own with a home of its own; what they need is installed into .clients/ and kept. Prints the table that
-// README shows, and ends non-zero where something failed. `--only boto3,go` runs some, `--json` prints JSON, `--tls` adds
-// every mode over https. A client that cannot be had is skipped, with the reason, and never counts as passed.
+// a process of its own with a home of its own; what they need is installed into .clients/ and kept. Prints a table, and
+// ends non-zero where something failed. A client that cannot be had is skipped, with the reason, and never counts as passed.
+// `--only boto3,go` runs some, `--json` prints JSON, `--tls` adds every mode over https: without it, only the clients that
+// insist on https have it.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,15 +16,14 @@ import { listRows, type Row } from './rows.ts';
 import { createTurnstile, runRow } from './run-row.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** As many clients at once as a small machine has cores. */
+const AT_ONCE = 2;
+
 interface Setting {
   /** For homes and the proxy's database; removed in the end. */
   readonly folder: string;
   readonly signal: AbortSignal;
-  readonly tls: boolean;
 }
-
-/** As many clients at once as a small machine has cores. */
-const AT_ONCE = 2;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'clients-'));
   const signal = endBySignal();
   try {
-    const results = await runAll(rows, { folder, signal, tls: values.tls });
+    const results = await runAll(rows, { folder, signal });
     const sum = sumUp(results);
     process.stdout.write(values.json ? `${renderJson(results)}\n` : `${renderTable(results)}\n${sum.line}\n`);
     if (values.json) say(sum.line);
@@ -51,8 +51,8 @@ async function main(): Promise<number> {
  * Runs the rows and gives what became of each, in their order. What the proxy saw is looked at when it has ended, so that
  * nothing it saw is missing.
  */
-async function runAll(rows: readonly Row[], { folder, signal, tls }: Setting): Promise<RowResult[]> {
-  const proxy = await startProxy({ root: ROOT, folder, tls, signal });
+async function runAll(rows: readonly Row[], { folder, signal }: Setting): Promise<RowResult[]> {
+  const proxy = await startProxy({ root: ROOT, folder, signal });
   const install = createInstaller({ root: ROOT, signal, say });
   const enter = createTurnstile(AT_ONCE);
   const outcomes = await Promise.all(

@@ -5,6 +5,8 @@
 import { BedrockRuntimeClient, InvokeModelWithBidirectionalStreamCommand } from '@aws-sdk/client-bedrock-runtime';
 import { request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FrameChain, findSeedSignature } from '../../src/upstream/frame-chain.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
 import { decodeFrames, eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
 import { AWS_PAIR, type House, type HouseOptions, openHouse } from '../helpers/house.ts';
 import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
@@ -182,6 +184,51 @@ describe('with a client that shows a bearer key and does not sign', () => {
       'x-amz-date',
       'x-amzn-trace-id',
     ]);
+  });
+});
+
+describe('with a client that signs with a virtual key', () => {
+  it.each([
+    ['a frame that another key signed', 'sk-another-key', undefined],
+    ['frames that are not signed', undefined, eventFrame('chunk', { bytes: 'AA==' })],
+    ['nothing that is wrong', 'right', undefined],
+  ])('relays nothing of %s', async (_, secret, unsigned) => {
+    const { house, upstream } = await openHouses();
+    const { key, accessKeyId } = await house.mint('signer');
+    const { request } = await signWithSdk({
+      method: 'POST',
+      path: TARGET,
+      host: `localhost:${house.port}`,
+      isHttp2: true,
+      headers: { 'content-type': TYPE, 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-EVENTS' },
+      accessKeyId,
+      secretAccessKey: key,
+      atMs: Date.now(),
+    });
+    const secretAccessKey = secret === 'right' ? key : (secret ?? '');
+    const chain = new FrameChain({
+      credentials: { secretAccessKey },
+      region: 'us-east-1',
+      signingName: 'bedrock',
+      seedSignature: findSeedSignature(request.headers),
+    });
+    await using client = openHttp2(house.port);
+    const stream = client.open(
+      { ':method': 'POST', ':path': TARGET, ...Object.fromEntries(request.headers) },
+      { endStream: false },
+    );
+    const answer = readHttp2Answer(stream);
+    const nextExchange = house.nextExchange();
+    const sent = unsigned ?? chain.sign(eventFrame('chunk', { bytes: 'AA==' }), Date.now());
+    stream.write(sent);
+    if (secret === 'right') {
+      stream.end(chain.sign(Buffer.alloc(0), Date.now()));
+      expect(await answer).toMatchObject({ status: 200, isComplete: true });
+      return;
+    }
+    expect((await answer).isComplete && (await answer).status === 200).toBe(false);
+    expect((await nextExchange).error?.code).toBe('ERR_SIGNATURE');
+    expect(upstream.calls[0]?.inner ?? []).toEqual([]);
   });
 });
 

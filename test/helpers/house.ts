@@ -7,9 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assembleServer } from '../../src/cli/assemble.ts';
 import { findServerSecret } from '../../src/cli/key.ts';
+import { readNetworkOptions } from '../../src/cli/network.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import { mintKey, type MintedKey } from '../../src/auth/mint.ts';
 import type { Exchange } from '../../src/exchange.ts';
+import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createCredentialSource } from '../../src/upstream/credentials.ts';
@@ -28,6 +30,8 @@ export interface HouseOptions {
   readonly sessionToken?: string;
   /** AWS's own host names, all of which lead to the fake upstream, instead of its address as endpoint URL. */
   readonly realHosts?: boolean;
+  /** A certificate, for TLS beside clear text. */
+  readonly tls?: TlsKeyPair;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -60,7 +64,8 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const store = await openSqliteStore(databasePath);
   const { connectTimeoutMs, idleTimeoutMs } = config;
   const dialPort = options.realHosts === true ? upstream.port : undefined;
-  const forwarder = createForwarder({ connectTimeoutMs, idleTimeoutMs, dialPort });
+  const network = readNetworkOptions(config.network);
+  const forwarder = createForwarder({ connectTimeoutMs, idleTimeoutMs, dialPort, network });
   const exchanges: Exchange[] = [];
   const waiting: ((exchange: Exchange) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
@@ -74,6 +79,8 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
       load: options.load ?? (async () => pair),
     }),
     forwarder,
+    network,
+    tls: options.tls,
     version: '0.0.0-test',
     observe: (exchange) => {
       exchanges.push(exchange);

@@ -22,7 +22,6 @@ def credentials(key=KEY):
 
 
 def converse(model, key=KEY, **settings):
-    os.environ.pop("AWS_BEARER_TOKEN_BEDROCK", None)
     return ChatBedrockConverse(model=model, endpoint_url=URL, **credentials(key), **settings)
 
 
@@ -30,7 +29,9 @@ def call():
     expect(converse(MODEL).invoke(PROMPT).content, answer_of(MODEL))
     invoke = ChatBedrock(model=CLAUDE, endpoint_url=URL, **credentials())
     expect(invoke.invoke(PROMPT).content, answer_of(CLAUDE))
-    embeddings = BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", endpoint_url=URL, **credentials())
+    # This class has no setting for a bearer; it takes the one of the environment.
+    pair = {} if BEARER else credentials()
+    embeddings = BedrockEmbeddings(model_id="amazon.titan-embed-text-v2:0", endpoint_url=URL, **pair)
     expect(len(embeddings.embed_query(PROMPT)), 1024)
 
 

@@ -1,0 +1,243 @@
+/**
+ * AgentCore through the whole proxy: agents in every form in which they answer, MCP and agent cards below their path,
+ * gateways on hosts of their own, and callers who bring an OAuth token of their own instead of being signed for.
+ */
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FakeUpstream } from '../helpers/fake-upstream.ts';
+import { type House, openHouse } from '../helpers/house.ts';
+import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
+import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+
+const ARN = 'arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fmy_agent-1234567890';
+const INVOKE = `/runtimes/${ARN}/invocations`;
+const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl';
+const SESSION = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
+
+let house: House | undefined;
+let recorder: RecordingUpstream | undefined;
+
+afterEach(async () => {
+  if (recorder === undefined) expect(house?.upstream.failures).toEqual([]);
+  await house?.[Symbol.asyncDispose]();
+  await recorder?.[Symbol.asyncDispose]();
+  house = undefined;
+  recorder = undefined;
+});
+
+describe('an agent, called by a virtual key', () => {
+  let opened: House;
+  let aws: FakeUpstream;
+  let key: string;
+
+  beforeEach(async () => {
+    house = opened = await openHouse({ realHosts: true });
+    aws = opened.upstream;
+    ({ key } = await opened.mint('alice'));
+  });
+
+  const call = (method: string, path: string, headers: readonly string[] = [], body = '') =>
+    ask(
+      opened.port,
+      `${method} /bedrock${path} HTTP/1.1`,
+      ['Host: localhost', `Authorization: Bearer ${key}`, ...headers, `Content-Length: ${body.length}`],
+      body,
+    );
+
+  it.each([
+    { method: 'POST', path: `${INVOKE}?qualifier=DEFAULT&accountId=123456789012`, operation: 'InvokeAgentRuntime' },
+    { method: 'GET', path: `${INVOKE}/.well-known/agent-card.json?qualifier=DEFAULT`, operation: 'GetAgentCard' },
+    { method: 'POST', path: `${INVOKE}/mcp`, operation: 'InvokeAgentRuntimeSubpath' },
+    { method: 'DELETE', path: `${INVOKE}/mcp`, operation: 'InvokeAgentRuntimeSubpath' },
+    { method: 'PATCH', path: `${INVOKE}/a/b%2Fc//d`, operation: 'InvokeAgentRuntimeSubpath' },
+    { method: 'POST', path: `/runtimes/${ARN}/commands`, operation: 'InvokeAgentRuntimeCommand' },
+  ])('$method $path is signed for and arrives as it was', async ({ method, path, operation }) => {
+    const answer = await call(
+      method,
+      path,
+      ['Content-Type: application/x-anything'],
+      method === 'GET' ? '' : '{"p":1}',
+    );
+    expect(answer.status).toBe(200);
+    const request = await aws.nextRequest();
+    expect([request.method, request.rawTarget]).toEqual([method, path]);
+    expect(request.header('host')).toBe('bedrock-agentcore.us-east-1.amazonaws.com');
+    expect(request.signature?.scope).toMatchObject({ service: 'bedrock-agentcore', region: 'us-east-1' });
+    expect(opened.exchanges.at(-1)?.route?.operation).toBe(operation);
+    expect(JSON.stringify(request.headers)).not.toContain(key);
+  });
+
+  it('keeps session, MCP and tracing headers both ways, and signs the session', async () => {
+    aws.respondWith((_, response) => {
+      response.writeHead(202, {
+        [SESSION]: 'answer-session',
+        'Mcp-Session-Id': 'mcp-answer',
+        'Mcp-Protocol-Version': '2025-06-18',
+        'X-Amzn-Trace-Id': 'Root=1-2',
+        traceparent: '00-a-b-01',
+        'Content-Type': 'application/x-agent',
+      });
+      response.end('bytes');
+    });
+    const sent = {
+      [SESSION]: 's'.repeat(36),
+      'X-Amzn-Bedrock-AgentCore-Runtime-User-Id': 'alice',
+      'X-Amzn-Bedrock-AgentCore-Runtime-Custom-Tone': 'kind',
+      'Mcp-Session-Id': 'mcp',
+      'Mcp-Protocol-Version': '2025-06-18',
+      'Mcp-Method': 'tools/call',
+      'Mcp-Name': 'search',
+      'X-Amzn-Trace-Id': 'Root=1-1',
+      traceparent: '00-1-2-01',
+      tracestate: 'a=b',
+      baggage: 'c=d',
+    };
+    const lines = Object.entries(sent).map(([name, value]) => `${name}: ${value}`);
+    const answer = await call('POST', INVOKE, lines, '{}');
+    const request = await aws.nextRequest();
+    for (const [name, value] of Object.entries(sent)) expect(request.headers).toContainEqual([name, value]);
+    expect(request.signature?.signedHeaders).toContain(SESSION.toLowerCase());
+    expect(answer.status).toBe(202);
+    expect([answer.header(SESSION.toLowerCase()), answer.header('mcp-session-id')]).toEqual([
+      'answer-session',
+      'mcp-answer',
+    ]);
+    expect([answer.header('x-amzn-trace-id'), answer.header('traceparent')]).toEqual(['Root=1-2', '00-a-b-01']);
+    expect([answer.header('content-type'), answer.body.toString()]).toEqual(['application/x-agent', 'bytes']);
+  });
+
+  it.each([
+    { name: 'server-sent events', type: 'text/event-stream', pieces: ['data: {"a":1}\n\n', 'data: [DONE]\n\n'] },
+    { name: 'bytes', type: 'application/octet-stream', pieces: ['\x00\xff\r\n', '\x01\x80'] },
+  ])('streams $name as they come', async ({ type, pieces: [first = '', second = ''] }) => {
+    const streams: ServerResponse[] = [];
+    aws.respondWith((_, response) => {
+      response.writeHead(200, { 'content-type': type });
+      response.write(Buffer.from(first, 'latin1'));
+      streams.push(response);
+    });
+    await using raw = await dial(opened.port);
+    const head = ['Host: localhost', `Authorization: Bearer ${key}`, 'Content-Length: 2'];
+    await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, head, '{}'));
+    // The agent goes on only after the client has its first piece.
+    await raw.until(first);
+    streams[0]?.end(Buffer.from(second, 'latin1'));
+    const answer = await raw.readAnswer();
+    expect([answer.header('content-type'), answer.body.toString('latin1')]).toEqual([type, first + second]);
+  });
+
+  it('on a gateway goes to the host of that gateway', async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+    const type = 'Content-Type: application/json';
+    const answer = await call('POST', '/agentcore-gateway/my-gateway-abc123/mcp', [type, 'Mcp-Session-Id: m'], body);
+    expect(answer.status).toBe(200);
+    const request = await aws.nextRequest();
+    expect(request.rawTarget).toBe('/mcp');
+    expect(request.header('host')).toBe('my-gateway-abc123.gateway.bedrock-agentcore.us-east-1.amazonaws.com');
+    expect(request.signature?.scope.service).toBe('bedrock-agentcore');
+    expect([request.header('mcp-session-id'), request.body.toString()]).toEqual(['m', body]);
+  });
+
+  it.each(['UPPER', 'a.evil.example', '-a', 'a%2Fb', 'a@b'])('on a gateway named %s goes nowhere', async (id) => {
+    const answer = await call('POST', `/agentcore-gateway/${id}/mcp`);
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([400, 'ERR_BAD_TARGET']);
+    expect(aws.requests).toHaveLength(0);
+  });
+});
+
+describe("a caller's own OAuth token", () => {
+  let opened: House;
+  let aws: RecordingUpstream;
+  let key: string;
+
+  beforeEach(async () => {
+    recorder = aws = await startRecordingUpstream();
+    house = opened = await openHouse({
+      flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] },
+      environment: { AWS_BEARER_TOKEN_BEDROCK: 'ABSKowner' },
+    });
+    ({ key } = await opened.mint('alice'));
+  });
+
+  const callWithToken = (method: string, path: string, keyHeader = `X-Api-Key: ${key}`): Promise<RawAnswer> =>
+    ask(
+      opened.port,
+      `${method} /bedrock${path} HTTP/1.1`,
+      ['Host: localhost', `Authorization: Bearer ${JWT}`, keyHeader, `${SESSION}: s`, 'Content-Length: 2'],
+      '{}',
+    );
+
+  it.each([
+    `POST ${INVOKE}?qualifier=DEFAULT`,
+    `GET ${INVOKE}/.well-known/agent-card.json`,
+    `POST ${INVOKE}/mcp`,
+    'POST /agentcore-gateway/my-gateway-abc123/mcp',
+  ])('is kept and nothing is signed: %s', async (operation) => {
+    const [method = '', path = ''] = operation.split(' ');
+    expect((await callWithToken(method, path)).status).toBe(200);
+    const [request] = aws.requests;
+    expect(request?.header('authorization')).toBe(`Bearer ${JWT}`);
+    expect(request?.headers.filter(([name]) => /^x-amz-/i.test(name))).toEqual([]);
+    expect(request?.header(SESSION.toLowerCase())).toBe('s');
+    expect(JSON.stringify(request?.headers)).not.toContain(key);
+    expect(request?.header('x-api-key')).toBeUndefined();
+  });
+
+  it.each([
+    'POST /model/a/converse',
+    'POST /agents/AGENT12345/agentAliases/ALIAS12345/sessions/s/text',
+    'POST /openai/v1/chat/completions',
+    'GET /memories/m/actors',
+    'POST /code-interpreters/aws.codeinterpreter.v1/tools/invoke',
+    'PUT /runtimes/',
+  ])('is never kept elsewhere: %s', async (operation) => {
+    const [method = '', path = ''] = operation.split(' ');
+    await callWithToken(method, path);
+    for (const { headers } of aws.requests) expect(JSON.stringify(headers)).not.toMatch(new RegExp(`${JWT}|${key}`));
+  });
+
+  it('lets nobody in without a virtual key', async () => {
+    const answer = await callWithToken('POST', INVOKE, 'X-Api-Key: sk-wrong');
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_KEY_UNKNOWN']);
+    expect((await callWithToken('POST', INVOKE, 'X-Nothing: 1')).status).toBe(401);
+    expect(aws.requests).toEqual([]);
+  });
+
+  it('is not what a virtual key in Authorization is taken for', async () => {
+    const lines = ['Host: localhost', `Authorization: Bearer ${key}`, 'Content-Length: 2'];
+    expect((await ask(opened.port, `POST /bedrock${INVOKE} HTTP/1.1`, lines, '{}')).status).toBe(200);
+    expect(aws.requests[0]?.header('authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
+  });
+
+  it("answers AWS's refusal as AWS gave it", async () => {
+    aws.respondWith((_, response) => {
+      response.writeHead(401, { 'www-authenticate': 'Bearer resource_metadata="https://x.example/.well-known"' });
+      response.end('{"message":"expired"}');
+    });
+    const answer = await callWithToken('POST', `${INVOKE}/mcp`);
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([401, undefined]);
+    expect(answer.header('www-authenticate')).toContain('resource_metadata');
+  });
+
+  it.runIf(IS_SERVED)('opens a WebSocket, unsigned', async () => {
+    aws.onUpgrade((_, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
+    });
+    await using raw = await dial(opened.port);
+    const lines = [
+      'Host: localhost',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      `Sec-WebSocket-Key: ${WS_KEY}`,
+      'Sec-WebSocket-Version: 13',
+      `Authorization: Bearer ${JWT}`,
+      `X-Api-Key: ${key}`,
+    ];
+    await raw.send(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, lines));
+    expect(await raw.until('hello')).toContain('101');
+    const [request] = aws.requests;
+    expect(request?.header('authorization')).toBe(`Bearer ${JWT}`);
+    expect(JSON.stringify(request?.headers)).not.toMatch(new RegExp(`${key}|x-amz-date`, 'i'));
+  });
+});

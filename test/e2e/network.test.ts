@@ -1,0 +1,268 @@
+/**
+ * The proxy in a corporate network: AWS is behind a forward proxy and shows a certificate of the company's own authority.
+ * Names that nobody can resolve prove that nothing goes past the forward proxy.
+ */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'undici';
+import { startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
+import { eventFrame } from '../helpers/event-frames.ts';
+import { startFakeUpstream } from '../helpers/fake-upstream.ts';
+import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
+import {
+  type ForwardProxy,
+  makeAuthority,
+  startForwardProxy,
+  startTlsFront,
+  type TestAuthority,
+} from '../helpers/forward-proxy.ts';
+import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { AWS_VARIABLES, launchServer, openWorkplace } from '../helpers/program.ts';
+import { ask } from '../helpers/raw-socket.ts';
+import { IS_SERVED, WS_PATH } from '../helpers/websocket-house.ts';
+
+const HOST = 'bedrock.corp.invalid';
+const LINE = 'POST /bedrock/model/a/converse HTTP/1.1';
+
+let authority: TestAuthority;
+const cleanUps: (() => PromiseLike<unknown>)[] = [];
+
+beforeEach(async () => {
+  authority = keep(await makeAuthority([HOST, 'proxy.corp.invalid']));
+});
+
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
+});
+
+function keep<T extends AsyncDisposable>(thing: T): T {
+  cleanUps.push(() => thing[Symbol.asyncDispose]());
+  return thing;
+}
+
+interface Corporation {
+  readonly proxy: ForwardProxy;
+  readonly house: House;
+}
+
+interface CorporationOptions {
+  readonly credentials?: string;
+  readonly userinfo?: string;
+  readonly proxySpeaksTls?: boolean;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly endpointUrl?: string;
+  readonly toPort?: number;
+}
+
+/** A house whose upstream is `https://HOST`, behind a forward proxy. */
+async function openCorporation(options: CorporationOptions = {}): Promise<Corporation> {
+  let upstreamPort = 0;
+  const front = keep(await startTlsFront(authority.material, () => upstreamPort));
+  const { credentials, proxySpeaksTls = false } = options;
+  const proxy = keep(
+    await startForwardProxy({
+      toPort: options.toPort ?? front.port,
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(proxySpeaksTls ? { tls: authority.material } : {}),
+    }),
+  );
+  const url = `${proxySpeaksTls ? 'https' : 'http'}://${options.userinfo ?? ''}localhost:${proxy.port}`;
+  const house = keep(
+    await openHouse({
+      flags: { endpointUrl: [options.endpointUrl ?? `https://${HOST}`] },
+      environment: { HTTPS_PROXY: url, AWS_CA_BUNDLE: authority.caFile, ...options.environment },
+      config: { connectTimeoutMs: 2_000 },
+    }),
+  );
+  upstreamPort = house.upstream.port;
+  cleanUps.push(async () => expect(house.upstream.failures).toEqual([]));
+  return { proxy, house };
+}
+
+function post(house: House, headers: readonly string[] = []) {
+  return ask(house.port, LINE, ['Host: localhost', 'Content-Length: 2', ...headers], '{}');
+}
+
+describe('a forward proxy', () => {
+  it.each([
+    { name: 'over plain HTTP', options: {} },
+    { name: 'over TLS', options: { proxySpeaksTls: true } },
+  ])('$name carries every request, in one tunnel per connection', async ({ options }) => {
+    const { proxy, house } = await openCorporation(options);
+    expect((await post(house)).status).toBe(200);
+    expect((await post(house)).status).toBe(200);
+    expect(proxy.targets).toEqual([`${HOST}:443`]);
+    expect(proxy.strays).toEqual([]);
+    const request = await house.upstream.nextRequest();
+    expect(request.header('host')).toBe(HOST);
+    expect(request.headers.filter(([name]) => /^proxy-/i.test(name))).toEqual([]);
+  });
+
+  it('gets user and password of its URL, and AWS does not', async () => {
+    const { proxy, house } = await openCorporation({ credentials: 'al:p@ss%w', userinfo: 'al:p%40ss%25w@' });
+    expect((await post(house)).status).toBe(200);
+    expect(proxy.authorizations).toEqual([`Basic ${Buffer.from('al:p@ss%w').toString('base64')}`]);
+    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toMatch(/proxy-auth/i);
+  });
+
+  it('passes repeated headers as they are', async () => {
+    const { house } = await openCorporation();
+    expect((await post(house, ['X-Amz-Meta: a', 'X-Amz-Meta: b', 'Accept: x', 'Accept: y'])).status).toBe(200);
+    const { headers } = await house.upstream.nextRequest();
+    expect(headers.filter(([name]) => /^(x-amz-meta|accept)$/i.test(name)).map(([, value]) => value)).toEqual([
+      'a',
+      'b',
+      'x',
+      'y',
+    ]);
+  });
+
+  it('carries http:// upstreams in tunnels as well', async () => {
+    const upstream = keep(await startFakeUpstream(AWS_PAIR));
+    const proxy = keep(await startForwardProxy({ toPort: upstream.port }));
+    const house = keep(
+      await openHouse({
+        flags: { endpointUrl: [`http://${HOST}:8080`] },
+        environment: { HTTP_PROXY: `http://127.0.0.1:${proxy.port}` },
+      }),
+    );
+    expect((await post(house)).status).toBe(200);
+    expect(proxy.targets).toEqual([`${HOST}:8080`]);
+    expect((await upstream.nextRequest()).header('host')).toBe(`${HOST}:8080`);
+    expect(upstream.failures).toEqual([]);
+  });
+
+  it.each(['127.0.0.1', '*', 'other.invalid,127.0.0.1'])('is passed by where NO_PROXY is %s', async (noProxy) => {
+    const upstream = keep(await startFakeUpstream(AWS_PAIR));
+    const { proxy, house } = await openCorporation({
+      endpointUrl: `http://${upstream.authority}`,
+      environment: { HTTP_PROXY: 'http://127.0.0.1:9', NO_PROXY: noProxy },
+    });
+    expect((await post(house)).status).toBe(200);
+    expect(proxy.targets).toEqual([]);
+  });
+});
+
+describe('a forward proxy that fails', () => {
+  it.each([
+    { name: 'wants other credentials', refusal: '407 Proxy Authentication Required', hint: 'HTTPS_PROXY' },
+    { name: 'forbids the host', refusal: '403 Forbidden', hint: 'NO_PROXY' },
+    { name: 'does not find the host', refusal: '503 Service Unavailable', hint: 'NO_PROXY' },
+  ])('because it $name is named in a 502', async ({ refusal, hint }) => {
+    const { proxy, house } = await openCorporation({ userinfo: 'alice:hunter2@' });
+    proxy.refuseWith(refusal);
+    const answer = await post(house);
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([502, 'ERR_UPSTREAM_UNREACHABLE']);
+    const text = answer.body.toString();
+    expect(text).toContain(`localhost:${proxy.port} refused to connect to ${HOST}:443 (${refusal})`);
+    expect(text).toContain(hint);
+    expect(text).not.toContain('hunter2');
+    proxy.refuseWith(undefined);
+    expect((await post(house)).status).toBe(200);
+  });
+
+  it('because nobody is there is named in a 502', async () => {
+    const closed = createServer();
+    await once(closed.listen(0, '127.0.0.1'), 'listening');
+    const address = closed.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    await new Promise((resolve) => closed.close(resolve));
+    const { house } = await openCorporation({ environment: { HTTPS_PROXY: `127.0.0.1:${port}` } });
+    const answer = await post(house);
+    expect(answer.status).toBe(502);
+    expect(answer.body.toString()).toContain(`The forward proxy 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`);
+  });
+
+  it('because it says nothing is given up after the connect timeout', async () => {
+    const { proxy, house } = await openCorporation();
+    proxy.fallSilent();
+    const answer = await post(house);
+    expect(answer.status).toBe(502);
+    expect(answer.body.toString()).toContain(`localhost:${proxy.port} cannot be reached (connect timeout)`);
+  });
+});
+
+describe('AWS_CA_BUNDLE', () => {
+  it('is what makes a certificate of the company trusted', async () => {
+    const { house } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
+    const answer = await post(house);
+    expect(answer.status).toBe(502);
+    expect(answer.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
+  });
+
+  it('does not make a certificate for another name trusted', async () => {
+    const { house } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
+    const answer = await post(house);
+    expect([answer.status, answer.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);
+  });
+});
+
+describe('the stream in both directions', () => {
+  const TARGET = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
+  const HEADERS = { ':method': 'POST', ':path': TARGET, 'content-type': 'application/vnd.amazon.eventstream' };
+
+  it('goes through the tunnel too', async () => {
+    const { cert, key } = authority.material;
+    const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
+    const { proxy, house } = await openCorporation({ toPort: upstream.port });
+    await using client = openHttp2(house.port);
+    const stream = client.open(HEADERS, { endStream: false });
+    const answer = readHttp2Answer(stream);
+    const event = eventFrame('chunk', { bytes: 'aGk=' });
+    stream.end(event);
+    expect(await answer).toMatchObject({ status: 200, isComplete: true, body: event.toString('latin1') });
+    expect(proxy.targets).toEqual([`${HOST}:443`]);
+    expect(upstream.failures).toEqual([]);
+  });
+
+  it('is a 502 that names the proxy where that refuses', async () => {
+    const { proxy, house } = await openCorporation();
+    proxy.refuseWith('403 Forbidden');
+    await using client = openHttp2(house.port);
+    const answer = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+    expect(answer.status).toBe(502);
+    expect(answer.body).toContain(`The forward proxy localhost:${proxy.port} refused`);
+  });
+});
+
+it.runIf(IS_SERVED)('a WebSocket goes through the tunnel too', async () => {
+  const aws = keep(await startFakeWebSocketServer());
+  const front = keep(await startTlsFront(authority.material, () => aws.port));
+  const { proxy, house } = await openCorporation({ toPort: front.port });
+  const socket = new WebSocket(`ws://127.0.0.1:${house.port}/bedrock${WS_PATH}`);
+  await once(socket, 'open');
+  const answered = once(socket, 'message') as Promise<[MessageEvent]>;
+  socket.send('hello');
+  expect((await answered)[0].data).toBe('hello');
+  socket.close();
+  await once(socket, 'close');
+  expect(proxy.targets).toEqual([`${HOST}:443`]);
+  expect(aws.failures).toEqual([]);
+});
+
+describe('the program', () => {
+  it.each(['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'])(
+    'takes HTTPS_PROXY and %s from its environment',
+    async (variable) => {
+      const upstream = keep(await startFakeUpstream(AWS_PAIR));
+      const front = keep(await startTlsFront(authority.material, () => upstream.port));
+      const proxy = keep(await startForwardProxy({ toPort: front.port }));
+      const place = keep(await openWorkplace());
+      const server = keep(
+        await launchServer([], {
+          ...place.environment,
+          ...AWS_VARIABLES,
+          https_proxy: `http://127.0.0.1:${proxy.port}`,
+          [variable]: authority.caFile,
+          BEDROCK_PROXY_ENDPOINT_URL: `https://${HOST}`,
+        }),
+      );
+      const answer = await ask(server.port, LINE, ['Host: localhost', 'Content-Length: 2'], '{}');
+      expect(answer.status).toBe(200);
+      expect(proxy.targets).toEqual([`${HOST}:443`]);
+      expect(upstream.failures).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,113 @@
+/**
+ * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the answer is 429, for whoever shows
+ * wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else at the desk.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MintedKey } from '../../src/auth/mint.ts';
+import type { HeaderPair } from '../../src/exchange.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+
+const MASTER_KEY = 'sk-master-0123456789abcdef';
+const FREE = 60;
+
+let house: House;
+let key: MintedKey;
+
+beforeEach(async () => {
+  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = await house.mint('alice');
+});
+
+afterEach(async () => {
+  await house[Symbol.asyncDispose]();
+});
+
+const TARGETS = {
+  bedrock: 'POST /bedrock/model/amazon.nova-lite-v1%3A0/invoke HTTP/1.1',
+  key: 'POST /key/generate HTTP/1.1',
+};
+
+function post(target: keyof typeof TARGETS, headers: readonly HeaderPair[]): Promise<RawAnswer> {
+  return ask(house.port, TARGETS[target], [['Host', 'localhost'], ...headers]);
+}
+
+const bearer = (token: string): HeaderPair => ['Authorization', `Bearer ${token}`];
+const signature = (accessKeyId: string): HeaderPair => {
+  const scope = `${accessKeyId}/20260101/us-east-1/bedrock/aws4_request`;
+  return [
+    'Authorization',
+    `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`,
+  ];
+};
+const DATE: HeaderPair = ['X-Amz-Date', '20260101T000000Z'];
+
+async function failSixtyTimes(target: keyof typeof TARGETS, headers: readonly HeaderPair[]): Promise<void> {
+  for (let count = 0; count < FREE; count += 1) expect((await post(target, headers)).status).toBe(401);
+}
+
+describe('on /bedrock', () => {
+  it.each([
+    { name: 'an unknown key', headers: () => [bearer('sk-wrong')] },
+    { name: 'no key', headers: () => [] },
+    { name: "somebody's AWS credentials", headers: () => [signature('AKIAIOSFODNN7EXAMPLE'), DATE] },
+    { name: 'a wrong signature', headers: () => [signature(key.accessKeyId), DATE] },
+  ])('the 61st request with $name is throttled, and a right key is not', async ({ headers }) => {
+    await failSixtyTimes('bedrock', headers());
+    const refused = await post('bedrock', headers());
+    expect(refused.status).toBe(429);
+    expect(refused.header('x-amzn-errortype')).toBe('ThrottlingException');
+    expect(refused.header('x-bedrock-proxy-error')).toBe('ERR_TOO_MANY_FAILURES');
+    expect(Number(refused.header('retry-after'))).toBeGreaterThanOrEqual(2);
+    expect(JSON.parse(refused.body.toString())).toMatchObject({ __type: 'ThrottlingException' });
+    expect((await post('bedrock', [bearer(key.key)])).status).toBe(200);
+    expect((await post('bedrock', [bearer(MASTER_KEY)])).status).toBe(200);
+    expect((await post('bedrock', headers())).status).toBe(429);
+    expect(house.upstream.requests).toHaveLength(2);
+  });
+
+  it('a key that was revoked counts as wrong, over HTTP/2 as well', async () => {
+    await house.store.revokeKey(key.id, Date.now());
+    await using client = openHttp2(house.port);
+    const send = (token: string) =>
+      client.ask({
+        ':method': 'POST',
+        ':path': '/bedrock/model/a/invoke',
+        authorization: `Bearer ${token}`,
+      });
+    for (let count = 0; count < FREE; count += 1) expect((await send(key.key)).status).toBe(401);
+    const refused = await send(key.key);
+    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': expect.stringMatching(/^\d+$/) } });
+    expect((await send(MASTER_KEY)).status).toBe(200);
+  });
+
+  it('what is wrong with the request but not with its key does not count', async () => {
+    for (let count = 0; count <= FREE; count += 1) {
+      const answer = await ask(house.port, 'POST /bedrock/nonsense HTTP/1.1', [['Host', 'localhost'], bearer(key.key)]);
+      expect(answer.status).toBe(404);
+    }
+    expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(401);
+  });
+});
+
+describe('on /key', () => {
+  it.each([
+    { name: 'an unknown key', headers: () => [bearer('sk-wrong')] },
+    { name: 'no key', headers: () => [] },
+    { name: 'a virtual key', headers: () => [bearer(key.key)] },
+  ])('the 61st request with $name is throttled, and the master key is not', async ({ headers }) => {
+    await failSixtyTimes('key', headers());
+    const refused = await post('key', headers());
+    expect(refused.status).toBe(429);
+    expect(Number(refused.header('retry-after'))).toBeGreaterThanOrEqual(2);
+    expect(JSON.parse(refused.body.toString())).toMatchObject({ error: { code: '429' } });
+    expect((await post('key', [bearer(MASTER_KEY)])).status).toBe(200);
+  });
+
+  it('shares its count with /bedrock: guesses cannot be spread', async () => {
+    await failSixtyTimes('key', [bearer('sk-wrong')]);
+    expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(429);
+    expect((await post('bedrock', [bearer(key.key)])).status).toBe(200);
+  });
+});
