@@ -172,7 +172,7 @@ const CLIENTS: readonly Client[] = [
   },
   {
     id: 'vercel',
-    client: 'Vercel AI SDK',
+    client: 'Vercel AI SDK (amazon-bedrock)',
     ...javaScript('vercel.mjs'),
     lacks: NO_AGENTS,
     modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],

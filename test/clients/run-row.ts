@@ -1,7 +1,6 @@
 // Runs one client in one mode: a process with an environment such as a user sets, and nothing else in it, whose standard
 // output is one JSON object a line. It does not judge what it says.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import type { RunningProxy, VirtualKey } from './proxy.ts';
@@ -37,6 +36,8 @@ interface Surroundings {
 /** A client that hangs is ended after so long. */
 const ROW_LIMIT_MS = 120_000;
 const REGION = 'us-east-1';
+/** Comes with every JDK. */
+const KEYTOOL = 'keytool';
 /** Services whose endpoint is set one by one, as README tells. */
 const SERVICES = ['BEDROCK', 'BEDROCK_RUNTIME', 'BEDROCK_AGENT_RUNTIME', 'BEDROCK_AGENTCORE'];
 
@@ -108,7 +109,7 @@ function environmentOf(row: Row, surroundings: Surroundings): Record<string, str
     OPENAI_BASE_URL: `${url}/openai/v1`,
     AWS_BEDROCK_BASE_URL: `${url}/openai/v1`,
     ...credentialsOf(row.mode, key),
-    ...(row.tls ? trustOf(proxy.caFile, home) : {}),
+    ...(row.tls ? trustOf(proxy.caFile, row.toolchain === 'java' ? join(home, 'trust.p12') : undefined) : {}),
     PROXY_URL: url,
     VIRTUAL_KEY: key.key,
     MODE: row.mode,
@@ -124,33 +125,15 @@ function credentialsOf(mode: string, { key, accessKeyId }: VirtualKey): Record<s
   return {};
 }
 
-/** Each language has its own way to be told of a certificate authority. */
-function trustOf(caFile: string, home: string): Record<string, string> {
-  const store = join(home, 'trust.p12');
-  const words = [
-    '-importcert',
-    '-noprompt',
-    '-alias',
-    'proxy',
-    '-file',
-    caFile,
-    '-keystore',
-    store,
-    '-storepass',
-    'changeit',
-  ];
-  try {
-    execFileSync('keytool', words, { stdio: 'ignore' });
-  } catch {
-    // No Java here; the row that wants it is skipped for that.
-  }
-  const java = `-Djavax.net.ssl.trustStore=${store} -Djavax.net.ssl.trustStorePassword=changeit`;
-  return {
-    AWS_CA_BUNDLE: caFile,
-    NODE_EXTRA_CA_CERTS: caFile,
-    SSL_CERT_FILE: caFile,
-    ...(existsSync(store) ? { JAVA_TOOL_OPTIONS: java } : {}),
-  };
+/** Each language has its own way to be told of a certificate authority; Java wants a store made, where `javaStore` says. */
+function trustOf(caFile: string, javaStore: string | undefined): Record<string, string> {
+  const trust = { AWS_CA_BUNDLE: caFile, NODE_EXTRA_CA_CERTS: caFile, SSL_CERT_FILE: caFile };
+  if (javaStore === undefined) return trust;
+  const password = 'changeit';
+  const words = ['-importcert', '-noprompt', '-alias', 'proxy', '-file', caFile, '-keystore', javaStore];
+  execFileSync(KEYTOOL, [...words, '-storepass', password], { stdio: 'ignore' });
+  const options = `-Djavax.net.ssl.trustStore=${javaStore} -Djavax.net.ssl.trustStorePassword=${password}`;
+  return { ...trust, JAVA_TOOL_OPTIONS: options };
 }
 
 function parseLine(line: string): Told[] {
