@@ -86,10 +86,21 @@ function readKept(file: string, names: readonly string[], nowMs: number): Certif
   const [cert, ca] = text.match(CERTIFICATE) ?? [];
   const key = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text)?.[0];
   if (cert === undefined || ca === undefined || key === undefined) return undefined;
-  const parsed = new X509Certificate(cert);
+  const parsed = parseSoundPair(cert, key);
+  if (parsed === undefined) return undefined;
   const lasts = Date.parse(parsed.validTo) - nowMs > RENEW_BEFORE_DAYS * DAY_MS;
   const fits = names.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined);
   return lasts && fits ? { ca, cert, key } : undefined;
+}
+
+/** Undefined where the file was damaged: then one more is made. */
+function parseSoundPair(cert: string, key: string): X509Certificate | undefined {
+  try {
+    createSecureContext({ cert, key });
+    return new X509Certificate(cert);
+  } catch {
+    return undefined;
+  }
 }
 
 function keepAuthorities(trusted: string, newest: string): string {
@@ -117,8 +128,8 @@ async function makeCertificate(names: readonly string[], nowMs: number): Promise
     notAfterDate: new Date(nowMs + LIFETIME_DAYS * DAY_MS),
   } as const;
   // A name of its own: OpenSSL looks an issuer up by name, and clients may trust several of these.
-  const name = `bedrock-proxy local CA ${randomBytes(4).toString('hex')}`;
-  const authority = await generate([{ name: 'commonName', value: name }], {
+  const authorityName = `bedrock-proxy local CA ${randomBytes(4).toString('hex')}`;
+  const authority = await generate([{ name: 'commonName', value: authorityName }], {
     ...common,
     extensions: [
       { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
@@ -153,19 +164,20 @@ function writeWhole(file: string, text: string): void {
 
 /** Each alone first, so that the message names the right file. */
 function checkPair(cert: string, key: string): void {
-  const attempt = (what: string, read: () => unknown): void => {
-    try {
-      read();
-    } catch (cause) {
-      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-      const hint =
-        'Both are PEM files: the certificate with its chain, leaf first, and its private key without a password.';
-      throw new ProxyError('ERR_BAD_OPTION', `${what} (${code}).`, { hint, cause });
-    }
-  };
   attempt('--tls-cert holds no certificate', () => new X509Certificate(cert));
   attempt('--tls-key holds no private key', () => createPrivateKey(key));
   attempt('--tls-key is not the key of --tls-cert', () => createSecureContext({ cert, key }));
+}
+
+function attempt(failure: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const hint =
+      'Both are PEM files: the certificate with its chain, leaf first, and its private key without a password.';
+    throw new ProxyError('ERR_BAD_OPTION', `${failure} (${code}).`, { hint, cause });
+  }
 }
 
 function readPem(file: string, option: string): string {

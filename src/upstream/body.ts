@@ -55,11 +55,12 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
       const writing = kept.add(chunk);
       if (writing === undefined) return;
       stream.pause();
-      writing.then(() => {
-        if (isOver) return;
-        idle.refresh();
-        stream.resume();
-      }, fail);
+      writing.then(goOn, fail);
+    };
+    const goOn = (): void => {
+      if (isOver) return;
+      idle.refresh();
+      stream.resume();
     };
     const onEnd = (): void => {
       // Node ends the body of an HTTP/2 stream that the client reset as if it were complete, but destroys it first.

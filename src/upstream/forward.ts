@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
-import { ProxyError } from '../errors.ts';
+import { ProxyError, toProxyError } from '../errors.ts';
 import type { ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
 import type { Body } from './body.ts';
 import { selectClientHeaders } from './headers.ts';
@@ -97,17 +97,19 @@ function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: For
 /** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
 function dialThroughProxy(direct: buildConnector.BuildOptions, options: TunnelOptions): buildConnector.connector {
   const connect = buildConnector({ ...direct, allowH2: false });
-  return (target, callback) => {
+  const dial: (...dialled: Parameters<buildConnector.connector>) => Promise<void> = async (target, callback) => {
     const { protocol, hostname, port } = target;
-    const dial = (tunnel: Socket | undefined): void => {
-      if (tunnel === undefined) connect(target, callback);
-      else if (protocol === 'https:') connect({ ...target, httpSocket: tunnel }, callback);
-      else callback(null, tunnel);
-    };
-    openTunnel(`${protocol}//${hostname}${port === '' ? '' : `:${port}`}`, options).then(dial, (error: ProxyError) =>
-      callback(error, null),
-    );
+    let tunnel: Socket | undefined;
+    try {
+      tunnel = await openTunnel(`${protocol}//${hostname}${port === '' ? '' : `:${port}`}`, options);
+    } catch (thrown) {
+      return callback(toProxyError(thrown), null);
+    }
+    if (tunnel === undefined) connect(target, callback);
+    else if (protocol === 'https:') connect({ ...target, httpSocket: tunnel }, callback);
+    else callback(null, tunnel);
   };
+  return (target, callback) => void dial(target, callback);
 }
 
 function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {

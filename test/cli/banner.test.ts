@@ -1,6 +1,6 @@
 import { Chalk } from 'chalk';
 import { describe, expect, it } from 'vitest';
-import { type BannerFacts, baseUrl, describeCredentials, formatBanner } from '../../src/cli/banner.ts';
+import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatBanner } from '../../src/cli/banner.ts';
 
 const PLAIN = new Chalk({ level: 0 });
 const FACTS: BannerFacts = {
@@ -57,6 +57,13 @@ describe('the banner', () => {
     expect(banner).toContain(`'Authorization: Bearer ${key}'`);
   });
 
+  it('says where TLS is spoken and whom to trust', () => {
+    const banner = formatBanner({ ...FACTS, tls: { caFile: '/data/tls-ca.pem' } }, PLAIN);
+    expect(banner).toMatch(/^  with tls +https:\/\/localhost:4000\/bedrock\n  to trust +\/data\/tls-ca\.pem$/m);
+    expect(formatBanner({ ...FACTS, tls: { caFile: undefined } }, PLAIN)).toContain('the authority of --tls-cert');
+    expect(formatBanner(FACTS, PLAIN)).not.toContain('https:');
+  });
+
   it('says when requests have to name a region, and where the upstream is another one', () => {
     const banner = formatBanner({ ...FACTS, region: undefined, upstream: 'http://127.0.0.1:9' }, PLAIN);
     expect(banner).toContain('none: requests have to name one (or set --region)');
@@ -74,5 +81,26 @@ describe('how long credentials last', () => {
   ])('$minutes minutes', ({ minutes, words }) => {
     const expiresAtMs = minutes === undefined ? undefined : 1_000_000_000 + minutes * 60_000;
     expect(describeCredentials({ description: 'env', expiresAtMs }, 1_000_000_000)).toBe(words);
+  });
+});
+
+describe('an API key', () => {
+  const NOW = 1_000_000_000;
+  it.each([
+    {
+      minutes: undefined,
+      beside: undefined,
+      words: /^Bedrock API key \(AWS_BEARER_TOKEN_BEDROCK\); no AWS credentials, so /,
+    },
+    { minutes: 190, beside: undefined, words: /, for another 3 h 10 min; no AWS credentials/ },
+    {
+      minutes: 42,
+      beside: 'profile dev (AWS SSO)',
+      words: /, for another 42 min; beside it, .*: profile dev \(AWS SSO\)$/,
+    },
+    { minutes: 0, beside: 'env', words: /\(AWS_BEARER_TOKEN_BEDROCK\), expired; beside it/ },
+  ])('for $minutes minutes, beside $beside', ({ minutes, beside, words }) => {
+    const expiresAtMs = minutes === undefined ? undefined : NOW + minutes * 60_000;
+    expect(describeApiKey(expiresAtMs, beside, NOW)).toMatch(words);
   });
 });

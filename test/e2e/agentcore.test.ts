@@ -188,12 +188,13 @@ describe("a caller's own OAuth token", () => {
     'POST /model/a/converse',
     'POST /agents/AGENT12345/agentAliases/ALIAS12345/sessions/s/text',
     'POST /openai/v1/chat/completions',
-    'GET /memories/m/actors',
+    'POST /memories/m/actors',
     'POST /code-interpreters/aws.codeinterpreter.v1/tools/invoke',
     'PUT /runtimes/',
   ])('is never kept elsewhere: %s', async (operation) => {
     const [method = '', path = ''] = operation.split(' ');
     await callWithToken(method, path);
+    expect(aws.requests).toHaveLength(1);
     for (const { headers } of aws.requests) expect(JSON.stringify(headers)).not.toMatch(new RegExp(`${JWT}|${key}`));
   });
 

@@ -142,7 +142,12 @@ describe('the certificate', () => {
   it('of the operator is used instead', async () => {
     const args = ['--tls-cert', join(place.folder, 'tls.pem'), '--tls-key', join(place.folder, 'tls.pem')];
     await using other = await launchServer(['--offline', ...args], place.environment);
-    const socket = connect({ port: other.port, host: '127.0.0.1', servername: 'localhost', ca: await readFile(caFile) });
+    const socket = connect({
+      port: other.port,
+      host: '127.0.0.1',
+      servername: 'localhost',
+      ca: await readFile(caFile),
+    });
     await once(socket, 'secureConnect');
     socket.destroy();
     expect(await other.untilStderr('to trust')).toContain('the authority of --tls-cert');
@@ -168,13 +173,14 @@ describe('the certificate', () => {
   });
 });
 
-describe('clients are told', () => {
-  const settings = async (...args: string[]): Promise<{ url: string; variables: Record<string, string> }> => {
-    const { stdout, stderr } = await run(['env', '--json', '--region', 'us-east-1', ...args], place.environment);
-    expect(stderr).toBe('');
-    return JSON.parse(stdout);
-  };
+/** What `env` says. */
+async function settingsOf(...args: string[]): Promise<{ url: string; variables: Record<string, string> }> {
+  const { stdout, stderr } = await run(['env', '--json', '--region', 'us-east-1', ...args], place.environment);
+  expect(stderr).toBe('');
+  return JSON.parse(stdout);
+}
 
+describe('clients are told', () => {
   it.each([
     { client: 'boto3', variables: ['AWS_CA_BUNDLE'] },
     { client: 'aws-cli', variables: ['AWS_CA_BUNDLE'] },
@@ -184,7 +190,7 @@ describe('clients are told', () => {
     { client: 'anthropic', variables: ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'] },
     { client: 'litellm', variables: ['AWS_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE'] },
   ])('by env --tls, whether or not the proxy runs: $client', async ({ client, variables }) => {
-    const told = await settings('--tls', '--for', client, '--port', '4999');
+    const told = await settingsOf('--tls', '--for', client, '--port', '4999');
     expect(told.url).toBe('https://localhost:4999/bedrock');
     const trusts = Object.entries(told.variables).filter(([, value]) => value === caFile);
     expect(trusts.map(([name]) => name)).toEqual(variables);
@@ -192,14 +198,17 @@ describe('clients are told', () => {
 
   it('by env of a proxy that runs with TLS, but for those that take no file', async () => {
     const port = ['--port', String(server.port)];
-    expect((await settings('--for', 'boto3', ...port)).url).toBe(url);
-    expect((await settings('--for', 'java', ...port)).url).toBe(url.replace('https', 'http'));
-    expect((await settings('--for', 'boto3', '--url', url.replace('https', 'http'))).url).toMatch(/^http:/);
+    expect((await settingsOf('--for', 'boto3', ...port)).url).toBe(url);
+    expect((await settingsOf('--for', 'java', ...port)).url).toBe(url.replace('https', 'http'));
+    expect((await settingsOf('--for', 'boto3', '--url', url.replace('https', 'http'))).url).toMatch(/^http:/);
   });
 
   it('by env that the file is not there yet', async () => {
     await using elsewhere = await openWorkplace();
-    const { stdout, stderr } = await run(['env', '--tls', '--region', 'us-east-1', '--shell', 'bash'], elsewhere.environment);
+    const { stdout, stderr } = await run(
+      ['env', '--tls', '--region', 'us-east-1', '--shell', 'bash'],
+      elsewhere.environment,
+    );
     expect(stdout).toContain('https://localhost:4000/bedrock');
     expect(stderr).toContain(`${join(elsewhere.folder, 'tls-ca.pem')} is made when the proxy first starts with --tls.`);
   });

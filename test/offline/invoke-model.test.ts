@@ -48,7 +48,7 @@ describe('InvokeModel', () => {
     { name: 'no messages', modelId: CLAUDE, body: { ...BODY, messages: undefined }, says: 'messages: Field required' },
     { name: 'empty messages', modelId: CLAUDE, body: { ...BODY, messages: [] }, says: 'at least one message' },
     {
-      name: 'a system message',
+      name: 'a system message first',
       modelId: CLAUDE,
       body: { ...BODY, messages: [{ ...HI, role: 'system' }] },
       says: 'role',
@@ -98,6 +98,18 @@ describe('InvokeModel', () => {
     expect(told).toMatchObject({ content: [{ text: expect.stringContaining('the tool said: seen') }] });
     const stopped = contentOf(invokeModel(callWith(CLAUDE, { ...BODY, stop_sequences: ['you'] })));
     expect(stopped).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: 'you' });
+  });
+
+  it('hears what the user wrote last, not the reminders before it that name tools', () => {
+    const reminder = { type: 'text', text: '<system-reminder>You may look.</system-reminder>' };
+    const content = [reminder, { type: 'text', text: 'hi' }];
+    const messages = [
+      { role: 'user', content },
+      { role: 'system', content: 'Look out.' },
+    ];
+    const reply = invokeModel(callWith(CLAUDE, { ...BODY, messages, tools: TOOLS }));
+    const text = `Offline answer of ${CLAUDE}: you said: hi`;
+    expect(contentOf(reply)).toMatchObject({ content: [{ type: 'text', text }], stop_reason: 'end_turn' });
   });
 
   it('gives binary embeddings and the first version its 1536 dimensions', () => {

@@ -122,39 +122,41 @@ describe('an answer that is broken off over TLS', () => {
   });
 });
 
-describe('over TLS, a client that dawdles', () => {
-  const open = async (headersTimeoutMs: number): Promise<{ port: number; close: () => void }> => {
-    const listener = createListener(
-      {
-        onHttp1: (_request, response) => void response.end('one'),
-        onHttp2: (stream) => stream.close(),
-        onUpgrade: (_request, socket) => void socket.destroy(),
-        onMalformed: (_error, socket) => void socket.destroy(),
-      },
-      headersTimeoutMs,
-      material,
-    );
-    await new Promise<void>((resolve) => listener.http1.listen(0, '127.0.0.1', resolve));
-    const close = (): void => {
-      listener.stopAccepting();
-      listener.destroyAll();
-    };
-    return { port: (listener.http1.address() as AddressInfo).port, close };
+/** A listener with that much patience. */
+async function openListener(headersTimeoutMs: number): Promise<{ port: number; close: () => void }> {
+  const listener = createListener(
+    {
+      onHttp1: (_request, response) => void response.end('one'),
+      onHttp2: (stream) => stream.close(),
+      onUpgrade: (_request, socket) => void socket.destroy(),
+      onMalformed: (_error, socket) => void socket.destroy(),
+    },
+    headersTimeoutMs,
+    material,
+  );
+  await new Promise<void>((resolve) => listener.http1.listen(0, '127.0.0.1', resolve));
+  const close = (): void => {
+    listener.stopAccepting();
+    listener.destroyAll();
   };
-  const handshake = async (port: number): Promise<TLSSocket> => {
-    const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca });
-    await once(socket, 'secureConnect');
-    socket.on('error', () => {});
-    socket.resume();
-    return socket;
-  };
+  return { port: (listener.http1.address() as AddressInfo).port, close };
+}
 
+async function shakeHands(port: number): Promise<TLSSocket> {
+  const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca });
+  await once(socket, 'secureConnect');
+  socket.on('error', () => {});
+  socket.resume();
+  return socket;
+}
+
+describe('over TLS, a client that dawdles', () => {
   it.each([
     { name: 'says nothing after its handshake', sends: '' },
     { name: 'stops in its headers', sends: 'GET / HTTP/1.1\r\nHost: loc' },
   ])('and $name is closed', async ({ sends }) => {
-    const { port, close } = await open(100);
-    const socket = await handshake(port);
+    const { port, close } = await openListener(100);
+    const socket = await shakeHands(port);
     if (sends !== '') socket.write(sends);
     await once(socket, 'close');
     close();
@@ -164,7 +166,7 @@ describe('over TLS, a client that dawdles', () => {
     { name: 'with its first byte', bytes: [0x16] },
     { name: 'in the middle of its first message', bytes: [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3] },
   ])('and stops its handshake $name is closed', async ({ bytes }) => {
-    const { port, close } = await open(100);
+    const { port, close } = await openListener(100);
     await using raw = await dial(port);
     await raw.send(Buffer.from(bytes));
     await raw.ended;

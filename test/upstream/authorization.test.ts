@@ -33,8 +33,11 @@ function authority(apiKey: UpstreamAuthority['apiKey'], failing?: ProxyError): U
     if (failing !== undefined) throw failing;
     return AWS_PAIR;
   };
-  const describe = async () => ({ description: 'test', expiresAtMs: undefined });
-  return { apiKey, credentials: { get, describe, invalidate: () => {} } };
+  return { apiKey, credentials: { get, describe: tellNothing, invalidate: () => {} } };
+}
+
+async function tellNothing() {
+  return { description: 'test', expiresAtMs: undefined };
 }
 
 const valueOf = (headers: readonly HeaderPair[], name: string) => headers.find(([given]) => given === name)?.[1];

@@ -247,9 +247,9 @@ describe('a body too large for memory', () => {
   const bytes = Buffer.alloc(size, 'spooled body; ');
 
   async function readLarge(headers: readonly HeaderPair[], folder = tmpdir()): Promise<{ body: Body; read: Buffer }> {
-    const openBody = (): Readable => Readable.from(chop(bytes, 100_000));
     const spoolPlace = { folder, newId: randomUUID };
-    const request = aClientRequest({ method: 'POST', headers, openBody });
+    const source = Readable.from(chop(bytes, 100_000));
+    const request = aClientRequest({ method: 'POST', headers, openBody: () => source });
     const body = await readBody(request, { maxSizeBytes: size, idleTimeoutMs: 60_000, spoolPlace });
     onTestFinished(() => body.spool?.release());
     return { body, read: Buffer.concat(await Array.fromAsync(body.spool?.read() ?? [])) };

@@ -59,10 +59,10 @@ describe('the forward proxy of an origin', () => {
     async ({ noProxy, origin, isExempt }) => {
       const dialled: string[] = [];
       const connect: buildConnector.connector = ({ host }, callback) => {
-      dialled.push(host ?? '');
-      callback(new Error('far enough'), null);
-    };
-    const agent = new EnvHttpProxyAgent({ httpProxy: '', httpsProxy: 'http://127.0.0.1:9', noProxy, connect });
+        dialled.push(host ?? '');
+        callback(new Error('far enough'), null);
+      };
+      const agent = new EnvHttpProxyAgent({ httpProxy: '', httpsProxy: 'http://127.0.0.1:9', noProxy, connect });
       await agent.request({ origin, path: '/', method: 'GET' }).catch(() => {});
       await agent.destroy();
       expect(dialled.length > 0).toBe(isExempt);
@@ -71,13 +71,6 @@ describe('the forward proxy of an origin', () => {
 });
 
 describe('a tunnel', () => {
-  async function startMute(): Promise<string> {
-    const server = createServer((socket) => void socket.on('error', () => {}));
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    onTestFinished(() => void server.close());
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-
   it('is given up at once when the client leaves, before or while it is opened', async () => {
     const network = { ...NETWORK, httpsProxy: await startMute() };
     const aborter = new AbortController();
@@ -93,3 +86,11 @@ describe('a tunnel', () => {
     expect(await openTunnel('https://a.invalid', options)).toBeUndefined();
   });
 });
+
+/** A forward proxy that takes connections and never says a word. */
+async function startMute(): Promise<string> {
+  const server = createServer((socket) => void socket.on('error', () => {}));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}

@@ -58,7 +58,8 @@ def run(version, checks):
             checks[name]()
             told = {"check": name, "ok": True}
         except Exception as raised:  # pylint: disable=broad-except
-            where = traceback.extract_tb(raised.__traceback__)[-1]
+            frames = traceback.extract_tb(raised.__traceback__)
+            where = [frame for frame in frames if frame.filename != __file__][-1]
             place = f"{os.path.basename(where.filename)}:{where.lineno}"
             told = {"check": name, "ok": False, "detail": f"{type(raised).__name__}: {raised} ({place})"}
         print(json.dumps(told), flush=True)

@@ -1,0 +1,235 @@
+/**
+ * The OpenAI- and Anthropic-shaped paths through the whole proxy, and every way to say which host a request goes to: the
+ * client's scope, flags for FIPS and IPv6, partitions, endpoint URLs, and the service named in the path.
+ */
+import type { ServerResponse } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type House, type HouseOptions, openHouse } from '../helpers/house.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
+
+let house: House | undefined;
+
+afterEach(async () => {
+  expect(house?.upstream.failures).toEqual([]);
+  await house?.[Symbol.asyncDispose]();
+  house = undefined;
+});
+
+async function open(options: HouseOptions = {}): Promise<House> {
+  house = await openHouse({ realHosts: true, ...options });
+  return house;
+}
+
+const BODY = '{"model":"openai.gpt-oss-20b-1:0","stream":true}';
+
+function call({ port }: House, operation: string, headers: readonly string[] = []) {
+  const [method, path] = operation.split(' ');
+  const all = ['Host: localhost', 'Content-Type: application/json', `Content-Length: ${BODY.length}`, ...headers];
+  return ask(port, `${method} /bedrock${path} HTTP/1.1`, all, BODY);
+}
+
+/** What AWS saw: host, path, and the scope of the signature. */
+async function arrival({ upstream }: House) {
+  const { rawTarget, signature, header, headers } = await upstream.nextRequest();
+  const { service, region } = signature?.scope ?? {};
+  return { host: header('host'), rawTarget, service, region, headers, header };
+}
+
+/** The headers of an SDK client whose endpoint is the proxy, signed with its own key pair for that service. */
+async function signedHeaders(opened: House, path: string, service: string): Promise<string[]> {
+  const { key, accessKeyId } = await opened.mint(service);
+  const { request } = await signWithSdk({
+    method: 'POST',
+    path: `/bedrock${path}`,
+    service,
+    region: 'us-west-2',
+    body: BODY,
+    host: 'localhost',
+    accessKeyId,
+    secretAccessKey: key,
+    atMs: Date.now(),
+    headers: { 'content-type': 'application/json' },
+  });
+  return request.headers
+    .filter(([name]) => !['host', 'content-type', 'content-length'].includes(name.toLowerCase()))
+    .map((pair) => pair.join(': '));
+}
+
+const RUNTIME = { host: 'bedrock-runtime.us-east-1.amazonaws.com', service: 'bedrock', region: 'us-east-1' };
+const MANTLE = { host: 'bedrock-mantle.us-east-1.api.aws', service: 'bedrock-mantle', region: 'us-east-1' };
+
+describe('a path of the OpenAI or Anthropic shape', () => {
+  it.each([
+    { operation: 'POST /openai/v1/chat/completions', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'POST /openai/v1/responses', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'GET /openai/v1/models', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'DELETE /openai/v1/files/f', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'POST /anthropic/v1/messages?beta=true', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'POST /anthropic/v1/messages/batches', upstream: 'runtime', goes: RUNTIME },
+    { operation: 'POST /openai/v1/chat/completions', upstream: 'mantle', goes: MANTLE },
+    { operation: 'POST /anthropic/v1/messages', upstream: 'mantle', goes: MANTLE },
+    { operation: 'POST /v1/responses', upstream: 'runtime', goes: MANTLE },
+    { operation: 'GET /v1/responses/resp_1?stream=true', upstream: 'runtime', goes: MANTLE },
+    { operation: 'POST /v1/chat/completions', upstream: 'runtime', goes: MANTLE },
+    { operation: 'GET /v1/models', upstream: 'mantle', goes: MANTLE },
+    { operation: 'POST /v1/anything/new', upstream: 'runtime', goes: MANTLE },
+    { operation: 'GET /openai/v1/agents/sessions/s/events', upstream: 'runtime', goes: MANTLE },
+    { operation: 'POST /bedrock-mantle/openai/v1/chat/completions', upstream: 'runtime', goes: MANTLE },
+    { operation: 'POST /bedrock-runtime/openai/v1/chat/completions', upstream: 'mantle', goes: RUNTIME },
+  ])('$operation with --openai-upstream $upstream goes to $goes.host', async ({ operation, upstream, goes }) => {
+    const opened = await open({ flags: { openaiUpstream: upstream } });
+    const own = ['OpenAI-Project: p', 'anthropic-version: 2023-06-01', 'anthropic-beta: b'];
+    expect((await call(opened, operation, own)).status).toBe(200);
+    const { host, service, region, rawTarget, headers } = await arrival(opened);
+    expect({ host, service, region }).toEqual(goes);
+    expect(rawTarget).toBe(operation.replace(/^\w+ (\/bedrock-(mantle|runtime))?/, ''));
+    for (const header of own) expect(headers).toContainEqual(header.split(': '));
+  });
+
+  it.each([
+    {
+      path: '/openai/v1/chat/completions',
+      scope: 'bedrock-mantle',
+      upstream: 'runtime',
+      host: 'bedrock-mantle.us-west-2.api.aws',
+    },
+    {
+      path: '/anthropic/v1/messages',
+      scope: 'bedrock-mantle',
+      upstream: 'runtime',
+      host: 'bedrock-mantle.us-west-2.api.aws',
+    },
+    {
+      path: '/anthropic/v1/messages',
+      scope: 'bedrock',
+      upstream: 'mantle',
+      host: 'bedrock-runtime.us-west-2.amazonaws.com',
+    },
+  ])(
+    'of a client that signs for $scope goes where its signature says: $path',
+    async ({ path, scope, upstream, host }) => {
+      const opened = await open({ flags: { openaiUpstream: upstream } });
+      expect((await call(opened, `POST ${path}`, await signedHeaders(opened, path, scope))).status).toBe(200);
+      expect(await arrival(opened)).toMatchObject({ host, service: scope, region: 'us-west-2', rawTarget: path });
+    },
+  );
+
+  it.each(['/openai/v1/chat/completions', '/anthropic/v1/messages', '/v1/responses'])(
+    'streams server-sent events one by one: %s',
+    async (path) => {
+      const opened = await open();
+      const streams: ServerResponse[] = [];
+      opened.upstream.respondWith((_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+        response.write('data: {"n":1}\n\n');
+        streams.push(response);
+      });
+      await using raw = await dial(opened.port);
+      const head = ['Host: localhost', 'Accept-Encoding: gzip', `Content-Length: ${BODY.length}`];
+      await raw.send(requestText(`POST /bedrock${path} HTTP/1.1`, head, BODY));
+      await raw.until('data: {"n":1}\n\n');
+      streams[0]?.end('data: [DONE]\n\n');
+      const answer = await raw.readAnswer();
+      expect(answer.header('content-type')).toBe('text/event-stream; charset=utf-8');
+      expect(answer.body.toString()).toBe('data: {"n":1}\n\ndata: [DONE]\n\n');
+      expect((await arrival(opened)).header('accept-encoding')).toBe('identity');
+    },
+  );
+
+  it.each(['/v1/messages', '/v1/messages/count_tokens'])("of Anthropic's own API, %s, is a clear 404", async (path) => {
+    const opened = await open();
+    const answer = await call(opened, `POST ${path}`);
+    expect(answer.status).toBe(404);
+    expect(answer.header('x-amzn-errortype')).toBe('UnknownOperationException');
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
+    const { message, __type } = JSON.parse(answer.body.toString()) as Record<string, string>;
+    expect(__type).toBe('UnknownOperationException');
+    expect(message).toContain(path.endsWith('tokens') ? '/model/{modelId}/count-tokens' : 'ANTHROPIC_BEDROCK_BASE_URL');
+    expect(opened.upstream.requests).toHaveLength(0);
+  });
+});
+
+describe('the host', () => {
+  it.each([
+    { flags: { fips: 'true' }, path: '/model/a/invoke', host: 'bedrock-runtime-fips.us-east-1.amazonaws.com' },
+    { flags: { fips: 'true' }, path: '/agents/', host: 'bedrock-agent-fips.us-east-1.amazonaws.com' },
+    { flags: { dualstack: 'true' }, path: '/model/a/invoke', host: 'bedrock-runtime.us-east-1.api.aws' },
+    { flags: { dualstack: 'true' }, path: '/v1/models', host: 'bedrock-mantle.us-east-1.api.aws' },
+    { flags: { fips: 'true', dualstack: 'true' }, path: '/guardrails', host: 'bedrock-fips.us-east-1.api.aws' },
+    {
+      flags: { region: 'us-gov-west-1', fips: 'true' },
+      path: '/model/a/invoke',
+      host: 'bedrock-runtime-fips.us-gov-west-1.amazonaws.com',
+    },
+    { flags: { region: 'cn-north-1' }, path: '/model/a/invoke', host: 'bedrock-runtime.cn-north-1.amazonaws.com.cn' },
+    {
+      flags: { region: 'cn-north-1', dualstack: 'true' },
+      path: '/model/a/invoke',
+      host: 'bedrock-runtime.cn-north-1.api.amazonwebservices.com.cn',
+    },
+    { flags: { region: 'eusc-de-east-1' }, path: '/guardrails', host: 'bedrock.eusc-de-east-1.amazonaws.eu' },
+  ])('with $flags of $path is $host, as called and as signed', async ({ flags, path, host }) => {
+    const opened = await open({ flags });
+    const method = path === '/agents/' ? 'PUT' : path === '/v1/models' ? 'GET' : 'POST';
+    expect((await call(opened, `${method} ${path}`)).status).toBe(200);
+    expect(await arrival(opened)).toMatchObject({ host, region: flags.region ?? 'us-east-1' });
+  });
+
+  it('with FIPS of a service that has none is refused, not fallen back on', async () => {
+    const opened = await open({ flags: { fips: 'true' } });
+    const answer = await call(opened, 'GET /v1/models');
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([501, 'ERR_NOT_SUPPORTED']);
+    expect(opened.upstream.requests).toHaveLength(0);
+  });
+
+  it.each([
+    { path: '/model/a/invoke', host: 'runtime.corp.example:8443', target: '/base/us-east-1/model/a/invoke' },
+    { path: '/guardrails', host: 'bedrock.us-east-1.corp.example', target: '/guardrails' },
+    { path: '/openai/v1/responses', host: 'runtime.corp.example:8443', target: '/base/us-east-1/openai/v1/responses' },
+    {
+      path: '/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fa/invocations',
+      host: 'bedrock-agentcore.us-east-1.corp.example',
+      target: '/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fa/invocations',
+    },
+  ])('of an endpoint URL is called and signed: $path', async ({ path, host, target }) => {
+    const endpointUrl = [
+      'https://{service}.{region}.corp.example:443/',
+      'bedrock-runtime=http://runtime.corp.example:8443/base/{region}/',
+    ];
+    const opened = await open({ flags: { endpointUrl } });
+    expect((await call(opened, `POST ${path}`)).status).toBe(200);
+    expect(await arrival(opened)).toMatchObject({ host, rawTarget: target });
+  });
+});
+
+describe('the service named in the path', () => {
+  it.each([
+    { service: 'bedrock', signedFor: 'bedrock' },
+    { service: 'bedrock-runtime', signedFor: 'bedrock' },
+    { service: 'bedrock-agent', signedFor: 'bedrock' },
+    { service: 'bedrock-agent-runtime', signedFor: 'bedrock' },
+    { service: 'bedrock-data-automation', signedFor: 'bedrock' },
+    { service: 'bedrock-agentcore', signedFor: 'bedrock-agentcore' },
+    { service: 'bedrock-agentcore-control', signedFor: 'bedrock-agentcore' },
+    { service: 'bedrock-mantle', signedFor: 'bedrock-mantle' },
+  ])('$service takes operations that nobody knows', async ({ service, signedFor }) => {
+    const opened = await open();
+    const target = '/brand/new%2Foperation?x=1&y';
+    expect((await call(opened, `PATCH /${service}${target}`)).status).toBe(200);
+    const suffix = service === 'bedrock-mantle' ? 'api.aws' : 'amazonaws.com';
+    expect(await arrival(opened)).toMatchObject({
+      host: `${service}.us-east-1.${suffix}`,
+      rawTarget: target,
+      service: signedFor,
+    });
+    expect(opened.exchanges.at(-1)?.route).toMatchObject({ service, operation: undefined });
+  });
+
+  it('is told to a client that asks for an operation nobody knows', async () => {
+    const opened = await open();
+    const answer = await call(opened, 'POST /brand/new');
+    expect(answer.status).toBe(404);
+    expect(answer.body.toString()).toContain('/bedrock/<service>/brand/new');
+  });
+});

@@ -1,0 +1,138 @@
+/**
+ * README's snippets, run as they are written against `start --offline`: only the port is replaced, and `sk-...` by a real key.
+ * Those for boto3 need a Python that has it (see boto3.test.ts), those for the shell a POSIX one with curl; elsewhere they are
+ * skipped by name.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const VENV = join(ROOT, '.venv');
+const PYTHON = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(
+  (python) =>
+    (!python.startsWith(VENV) || existsSync(python)) &&
+    spawnSync(python, ['-c', 'import boto3'], { timeout: 10_000 }).status === 0,
+);
+const HAS_CURL = process.platform !== 'win32' && spawnSync('curl', ['--version']).status === 0;
+const MASTER_KEY = 'sk-1234';
+
+interface Snippet {
+  readonly name: string;
+  readonly code: string;
+}
+
+/** The fenced blocks of a language, named by their first telling line. */
+function blocksOf(language: string): Snippet[] {
+  const found = [...README.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))];
+  return found.map(([, code = '']) => ({ name: code.trim().split('\n').at(2) ?? code.trim(), code }));
+}
+
+/** The curl commands of all shell blocks, and of the transcripts without their prompt. */
+const CURLS: readonly Snippet[] = [
+  ...blocksOf('bash').map(({ code }) => code),
+  ...blocksOf('console').map(({ code }) => code.replaceAll(/^\$ /gm, '')),
+]
+  .flatMap((code) => [...code.matchAll(/^curl (?:.*\\\n)*.*$/gm)].map(([text]) => text))
+  .filter((code) => code.includes('localhost:4000'))
+  .map((code) => ({ name: code.split(/[ \\\n]/).find((word) => word.startsWith('http')) ?? code, code }));
+
+/** Lines that set variables. */
+const EXPORTS = blocksOf('bash').filter(({ code }) => /^export /m.test(code));
+
+/** Without keys, with one, and with the master key of README. */
+let servers: Record<'open' | 'keys' | 'master', Program & { readonly port: number }>;
+let places: Workplace[];
+let key: string;
+let accessKeyId: string;
+let folder: string;
+
+beforeAll(async () => {
+  places = await Promise.all([openWorkplace(), openWorkplace()]);
+  const [fresh, keyed] = places as [Workplace, Workplace];
+  const made = await run(['key', 'generate', '--json'], keyed.environment);
+  ({ key, access_key_id: accessKeyId } = JSON.parse(made.stdout) as { key: string; access_key_id: string });
+  const [open, keys, master] = await Promise.all([
+    launchServer(['--offline'], fresh.environment),
+    launchServer(['--offline'], keyed.environment),
+    launchServer(['--offline'], { ...keyed.environment, BEDROCK_PROXY_MASTER_KEY: MASTER_KEY }),
+  ]);
+  servers = { open, keys, master };
+  // Below the checkout's node_modules, where a program finds its packages.
+  folder = await mkdtemp(join(ROOT, 'node_modules', '.readme-'));
+});
+
+afterAll(async () => {
+  for (const server of Object.values(servers)) await server[Symbol.asyncDispose]();
+  for (const place of places) await place[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** The snippet for the server that it is written for. */
+function fill(code: string): string {
+  const kind = code.includes(MASTER_KEY) ? 'master' : code.includes('anything') ? 'open' : 'keys';
+  return code
+    .replaceAll('localhost:4000', `localhost:${servers[kind].port}`)
+    .replaceAll('sk-...', key)
+    .replaceAll('BRPX...', accessKeyId);
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function execute(file: string, args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  const env = { ...places[0]?.environment, ...more };
+  return new Promise((resolve) => {
+    execFile(file, args, { env, timeout: 15_000 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
+  it('stands in README', () => expect(CURLS.length).toBeGreaterThan(3));
+
+  it.each(CURLS)('$name', async ({ code }) => {
+    const { code: exit, stdout } = await execute('sh', ['-c', fill(code)]);
+    expect(exit).toBe(0);
+    const answer: unknown = JSON.parse(stdout);
+    expect(answer).not.toHaveProperty('__type');
+    expect(answer).not.toHaveProperty('error');
+    if (code.includes('/converse')) expect(stdout).toContain('you said: Hello');
+  });
+
+  it.each(EXPORTS)('$name: lines that a shell takes', async ({ code }) => {
+    const lines = code.split('\n').filter((line) => line.startsWith('export '));
+    const { code: exit, stdout, stderr } = await execute('sh', ['-euc', `${fill(lines.join('\n'))}\nenv`]);
+    expect([exit, stderr]).toEqual([0, '']);
+    for (const [name] of code.matchAll(/\b[A-Z][A-Z_]+(?==)/g)) expect(stdout).toMatch(new RegExp(`^${name}=.`, 'm'));
+  });
+});
+
+describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
+  it.each(blocksOf('python'))('$name', async ({ code }) => {
+    const variables = { AWS_BEARER_TOKEN_BEDROCK: key, PYTHONDONTWRITEBYTECODE: '1' };
+    const { stdout, stderr } = await execute(PYTHON ?? '', ['-c', fill(code)], variables);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('Hello');
+  });
+});
+
+describe('JavaScript', () => {
+  it.each(blocksOf('js').map((snippet, index) => ({ ...snippet, index })))('$name', async ({ code, index }) => {
+    const file = join(folder, `${index}.mjs`);
+    await writeFile(file, fill(code));
+    const { code: exit, stdout, stderr } = await execute(process.execPath, [file]);
+    expect([exit, stderr]).toEqual([0, '']);
+    if (code.includes('process.stdout')) expect(stdout).toContain('you said: Hello');
+  });
+});
