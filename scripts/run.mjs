@@ -1,4 +1,4 @@
-// What `npm run build|check|test|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each sets the checkout up
+// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each sets the checkout up
 // first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the tool. `test` and `bench`
 // take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the launcher's.
 import { spawnSync } from 'node:child_process';
@@ -37,6 +37,7 @@ const TASKS = {
   check: { needs: 'install', run: check },
   test: { needs: 'build', takesNode: true, run: (args) => startNode(findTool('vitest'), 'run', ...args) },
   bench: { needs: 'build', takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
+  clients: { needs: 'build', takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   start: { needs: 'build', run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
   package: { needs: 'build', run: makePackage },
 };

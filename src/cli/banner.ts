@@ -57,8 +57,9 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
     `    -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`,
     '',
     paint.dim('  boto3'),
-    `  export AWS_BEARER_TOKEN_BEDROCK=${key}`,
-    `  boto3.client("bedrock-runtime", region_name="${region}", endpoint_url="${url}")`,
+    // The key pair and no bearer token: boto3 from 1.44 on sends one over https only.
+    `  boto3.client("bedrock-runtime", region_name="${region}", endpoint_url="${url}",`,
+    `    aws_access_key_id="${facts.access === 'open' ? key : 'BRPX-YOUR-ID'}", aws_secret_access_key="${key}")`,
     '',
   ].join('\n');
 }

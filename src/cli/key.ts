@@ -67,7 +67,7 @@ function printMinted(minted: MintedKey, flags: Flags, more: object = {}): void {
       ['secret_access_key', minted.key],
     ]),
   );
-  printTalk(snippet(minted.key));
+  printTalk(snippet(minted));
 }
 
 export async function listKeys(flags: Flags): Promise<void> {
@@ -170,13 +170,14 @@ function formatTime(epochMs: number | undefined): string {
   return epochMs === undefined ? 'never' : new Date(epochMs).toISOString().replace(/^(.{10})T(.{5}).*$/, '$1 $2Z');
 }
 
-function snippet(key: string): string {
+function snippet({ key, accessKeyId }: MintedKey): string {
   return [
     '',
     'This is the only time the key is shown. To use it with boto3, the AWS CLI or an AWS SDK:',
     '',
-    `  export AWS_BEARER_TOKEN_BEDROCK=${key}`,
+    `  export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${key}`,
     '  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://localhost:4000/bedrock',
     '',
+    'As a bearer token the key works too; `bedrock-proxy env --for CLIENT` prints the lines for other clients.',
   ].join('\n');
 }

@@ -53,7 +53,7 @@ describe('the banner', () => {
   ] as const)('says who may come in: $access', ({ access, key, says }) => {
     const banner = formatBanner({ ...FACTS, access }, PLAIN);
     expect(banner).toContain(says);
-    expect(banner).toContain(`AWS_BEARER_TOKEN_BEDROCK=${key}\n`);
+    expect(banner).toContain(`aws_secret_access_key="${key}")\n`);
     expect(banner).toContain(`'Authorization: Bearer ${key}'`);
   });
 

@@ -217,6 +217,20 @@ describe('the stream in both directions', () => {
     expect(upstream.failures).toEqual([]);
   });
 
+  it.each([true, false])('trusts AWS_CA_BUNDLE without a forward proxy as well: %s', async (isTrusted) => {
+    const { cert, key } = authority.material;
+    const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
+    const house = keep(
+      await openHouse({
+        flags: { endpointUrl: [upstream.origin] },
+        environment: isTrusted ? { AWS_CA_BUNDLE: authority.caFile } : {},
+      }),
+    );
+    await using client = openHttp2(house.port);
+    const answer = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+    expect(answer.status).toBe(isTrusted ? 200 : 502);
+  });
+
   it('is a 502 that names the proxy where that refuses', async () => {
     const { proxy, house } = await openCorporation();
     proxy.refuseWith('403 Forbidden');

@@ -120,7 +120,8 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
 
 describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
   it.each(blocksOf('python'))('$name', async ({ code }) => {
-    const variables = { AWS_BEARER_TOKEN_BEDROCK: key, PYTHONDONTWRITEBYTECODE: '1' };
+    const pair = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: key };
+    const variables = { ...pair, PYTHONDONTWRITEBYTECODE: '1' };
     const { stdout, stderr } = await execute(PYTHON ?? '', ['-c', fill(code)], variables);
     expect(stderr).toBe('');
     expect(stdout).toContain('Hello');
