@@ -18,7 +18,7 @@ import type { ParsedSignature } from './sigv4-parse.ts';
 export const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
 /** Stands in for a payload hash where the client did not hash the body. */
-export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 
 /** Stands in for a payload hash where the body is a chain of signed event-stream frames (see `signFrame`). */
 export const STREAMING_EVENTS_PAYLOAD = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';

@@ -13,7 +13,7 @@ export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Largest header block of one frame. */
 export const MAX_HEADERS_BYTES = 128 * 1024;
 /** What a frame has besides headers and payload. */
-export const FRAME_OVERHEAD_BYTES = 16;
+const FRAME_OVERHEAD_BYTES = 16;
 
 const PRELUDE_BYTES = 12;
 const CHECKSUM_BYTES = 4;

@@ -41,7 +41,7 @@ describe('key generate', () => {
       access_key_id: expect.stringMatching(/^BRPX[A-Z2-7]{16}$/),
       secret_access_key: fields.key,
     });
-    expect(stderr).toContain(`export AWS_BEARER_TOKEN_BEDROCK=${fields.key}`);
+    expect(stderr).toContain(`AWS_ACCESS_KEY_ID=${fields.access_key_id} AWS_SECRET_ACCESS_KEY=${fields.key}\n`);
     expect(stderr).toContain('the only time the key is shown');
   });
 

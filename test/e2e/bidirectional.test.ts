@@ -195,7 +195,7 @@ describe('with a client that signs with a virtual key', () => {
   ])('relays nothing of %s', async (_, secret, unsigned) => {
     const { house, upstream } = await openHouses();
     const { key, accessKeyId } = await house.mint('signer');
-    const { request } = await signWithSdk({
+    const { request: signed } = await signWithSdk({
       method: 'POST',
       path: TARGET,
       host: `localhost:${house.port}`,
@@ -210,11 +210,11 @@ describe('with a client that signs with a virtual key', () => {
       credentials: { secretAccessKey },
       region: 'us-east-1',
       signingName: 'bedrock',
-      seedSignature: findSeedSignature(request.headers),
+      seedSignature: findSeedSignature(signed.headers),
     });
     await using client = openHttp2(house.port);
     const stream = client.open(
-      { ':method': 'POST', ':path': TARGET, ...Object.fromEntries(request.headers) },
+      { ':method': 'POST', ':path': TARGET, ...Object.fromEntries(signed.headers) },
       { endStream: false },
     );
     const answer = readHttp2Answer(stream);

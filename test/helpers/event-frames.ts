@@ -35,7 +35,7 @@ export function exceptionFrame(exceptionType: string, message: string): Buffer {
 }
 
 /** One frame with these string headers, in this order. */
-export function encodeFrame(headers: Record<string, string>, payload: object | Uint8Array): Buffer {
+function encodeFrame(headers: Record<string, string>, payload: object | Uint8Array): Buffer {
   const entries = Object.entries(headers).map(([name, value]) => [name, { type: 'string' as const, value }] as const);
   const body = payload instanceof Uint8Array ? payload : Buffer.from(JSON.stringify(payload));
   return Buffer.from(CODEC.encode({ headers: Object.fromEntries(entries), body }));

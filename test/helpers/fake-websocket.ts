@@ -129,7 +129,7 @@ export function acceptKey(key: string): string {
 }
 
 /** Accepts, and sends every message back as it came; answers Close with Close and ends the connection. */
-export function echo(upgrade: UpstreamUpgrade): void {
+function echo(upgrade: UpstreamUpgrade): void {
   const { socket } = upgrade;
   const protocol = upgrade.header('sec-websocket-protocol')?.split(',')[0];
   upgrade.accept(protocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${protocol}`]);
