@@ -13,6 +13,8 @@ const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'api-key', 'litel
 export interface ShownCredential {
   /** The key to look up: the only one of the form `sk-…`, or else the only token at all. */
   readonly token: string | undefined;
+  /** All that was shown as one, in no order: a master key may have any form. */
+  readonly tokens: readonly string[];
   /** The access key id of a SigV4 signature that holds no `sk-` key; undefined where the client did not sign. */
   readonly accessKeyId: string | undefined;
 }
@@ -42,7 +44,7 @@ export function findCredential(headers: readonly HeaderPair[]): ShownCredential 
     });
   }
   const candidates = keys.length === 1 ? keys : [...tokens];
-  return { token: candidates[0], accessKeyId };
+  return { token: candidates[0], tokens: [...tokens], accessKeyId };
 }
 
 /** The token of `Bearer TOKEN` (scheme in any case, RFC 9110, section 11.1); undefined for other schemes. */

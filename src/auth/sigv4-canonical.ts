@@ -74,6 +74,33 @@ export function canonicalHeaderValue(request: SignableRequest, lowerCaseName: st
   return isHostName && request.authority !== undefined ? collapseWhitespace(request.authority) : undefined;
 }
 
+/** Names in lower case of the headers that arrived. */
+function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, HeaderPair[]> {
+  const groups = new Map<string, HeaderPair[]>();
+  for (const pair of headers) {
+    const lower = pair[0].toLowerCase();
+    const group = groups.get(lower);
+    if (group === undefined) groups.set(lower, [pair]);
+    else group.push(pair);
+  }
+  return groups;
+}
+
+/**
+ * `canonicalHeaderValue` for many names of one request: looks through its headers once, or a client that signs thousands of
+ * names that it did not send would stop everybody else.
+ */
+function canonicalHeaderReader(request: SignableRequest): (lowerCaseName: string) => string | undefined {
+  const groups = groupHeaders(request.headers);
+  return (name) => canonicalHeaderValue({ ...request, headers: groups.get(name) ?? [] }, name);
+}
+
+/** The first of the signed headers that did not arrive. */
+export function findLostHeader(request: SignableRequest, signedHeaders: readonly string[]): string | undefined {
+  const read = canonicalHeaderReader(request);
+  return signedHeaders.find((name) => read(name) === undefined);
+}
+
 /**
  * The canonical request, to be hashed as latin1. Signed headers are lower-case and taken exactly as listed; one that did
  * not arrive counts as empty. `payloadHash` is hex SHA-256 or one of the literals that stand in for it.
@@ -84,7 +111,8 @@ export function canonicalRequest(
   payloadHash: string,
 ): string {
   const { path, query } = splitTarget(request.rawTarget);
-  const headerLines = signedHeaders.map((name) => `${name}:${canonicalHeaderValue(request, name) ?? ''}\n`);
+  const read = canonicalHeaderReader(request);
+  const headerLines = signedHeaders.map((name) => `${name}:${read(name) ?? ''}\n`);
   return [
     request.method,
     canonicalPath(path),

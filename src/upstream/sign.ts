@@ -15,6 +15,12 @@ export interface AwsCredentials {
   readonly sessionToken?: string | undefined;
 }
 
+/**
+ * The signer takes time that grows with the square of the number of parameters, and all requests wait meanwhile. AWS's own
+ * operations have a few dozen.
+ */
+const MAX_QUERY_PARAMETERS = 500;
+
 /** What is signed. Path and query are raw, exactly as they will be sent. */
 export interface UnsignedRequest {
   readonly method: string;
@@ -35,7 +41,8 @@ export interface UnsignedRequest {
 
 /**
  * The headers to send, in order: `host`, those given, and `x-amz-date`, `x-amz-content-sha256`, `authorization` and, with
- * temporary credentials, `x-amz-security-token`. Throws ERR_BAD_TARGET when the query cannot be put in canonical form.
+ * temporary credentials, `x-amz-security-token`. Throws ERR_BAD_TARGET when the query cannot be put in canonical form, or has
+ * more than 500 parameters.
  */
 export async function signRequest(request: UnsignedRequest): Promise<HeaderPair[]> {
   const signer = new SignatureV4({
@@ -86,8 +93,11 @@ function asUtf8(value: string): string {
 /** The raw query, decoded pair by pair for the signer, which encodes and sorts it again. Only the signature sees this form. */
 function parseQuery(rawQuery: string | undefined): Record<string, string[]> {
   const query: Record<string, string[]> = Object.create(null);
-  for (const pair of (rawQuery ?? '').split('&')) {
-    if (pair === '') continue;
+  const pairs = (rawQuery ?? '').split('&').filter((pair) => pair !== '');
+  if (pairs.length > MAX_QUERY_PARAMETERS) {
+    throw new ProxyError('ERR_BAD_TARGET', `The query string has more than ${MAX_QUERY_PARAMETERS} parameters.`);
+  }
+  for (const pair of pairs) {
     const equals = pair.indexOf('=');
     const name = decodeQueryPart(equals === -1 ? pair : pair.slice(0, equals));
     const value = equals === -1 ? '' : decodeQueryPart(pair.slice(equals + 1));

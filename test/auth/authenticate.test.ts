@@ -174,3 +174,18 @@ it('says that the store is unavailable rather than letting anyone in', async () 
   expect([error.code, error.status]).toEqual(['ERR_STORE_UNAVAILABLE', 503]);
   store = await openSqliteStore(join(folder, 'keys.db'));
 });
+
+describe('a master key without the form of a key', () => {
+  const TOKEN = ['authorization', 'Bearer a.b.c'] as const;
+
+  it('counts beside a token of another kind', async () => {
+    expect(await principalOf(showing(TOKEN, ['x-api-key', 'open sesame']), 'open sesame')).toMatchObject({
+      kind: 'master',
+    });
+  });
+
+  it('does not hide a virtual key that is wrong', async () => {
+    const request = showing(['authorization', 'Bearer sk-wrong'], ['x-api-key', 'open sesame']);
+    await expect(principalOf(request, 'open sesame')).rejects.toMatchObject({ code: 'ERR_KEY_UNKNOWN' });
+  });
+});

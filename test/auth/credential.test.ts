@@ -59,7 +59,7 @@ describe('where a key is found', () => {
       token: 'sk-a',
     },
   ])('$name', ({ headers, token }) => {
-    expect(findCredential(headers)).toEqual({ token, accessKeyId: undefined });
+    expect(findCredential(headers)).toMatchObject({ token, accessKeyId: undefined });
   });
 
   it.each<{ name: string; headers: HeaderPair[] }>([
@@ -79,7 +79,7 @@ describe('where a key is found', () => {
     { name: 'a scheme that begins like Bearer', headers: [['Authorization', 'BearerX sk-a']] },
     { name: 'an empty x-api-key', headers: [['x-api-key', ' ']] },
   ])('nothing in $name', ({ headers }) => {
-    expect(findCredential(headers)).toEqual({ token: undefined, accessKeyId: undefined });
+    expect(findCredential(headers)).toMatchObject({ token: undefined, accessKeyId: undefined });
   });
 });
 
@@ -107,7 +107,7 @@ describe('a request signed with an access key id', () => {
       found: { token: undefined, accessKeyId: '' },
     },
   ])('$name', ({ headers, found }) => {
-    expect(findCredential(headers)).toEqual(found);
+    expect(findCredential(headers)).toMatchObject(found);
   });
 });
 
