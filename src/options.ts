@@ -183,7 +183,7 @@ export function parseSwitch(setting: Setting | undefined): boolean {
 
 /** Says which value was wrong, without the password that a URL may hold. */
 export function badOption(setting: Setting, what: string): ProxyError {
-  const shown = JSON.stringify(setting.value.replaceAll(/\/\/[^/\s]*@/g, '//…@'));
+  const shown = JSON.stringify(setting.value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@'));
   return new ProxyError('ERR_BAD_OPTION', `${setting.origin} ${what}, not ${shown}.`, {
     hint: 'See `bedrock-proxy start --help`.',
   });

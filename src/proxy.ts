@@ -9,7 +9,7 @@
  * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
  */
 import { answerError } from './answer.ts';
-import { authenticate } from './auth/authenticate.ts';
+import { authenticate, showsOwnKey } from './auth/authenticate.ts';
 import type { FailureLimit } from './auth/failure-limit.ts';
 import { ProxyError, toProxyError } from './errors.ts';
 import { type ClientRequest, type ClientResponse, type Exchange, findHeader, openExchange } from './exchange.ts';
@@ -118,9 +118,10 @@ async function authorize(
   { method, headers, upgrade }: ClientRequest,
   matched: Route,
   body: Body,
-  { authority, viaName, nowMs }: ProxyDependencies,
+  { authority, viaName, nowMs, masterKey }: ProxyDependencies,
 ): Promise<SignedRequest & SignedEventStream> {
   const { host, region, signingName, operation, bearerKeys, rawQuery, upstreamPath, origin } = matched;
+  const oauth = matched.takesOauth ? findOauthToken(headers) : undefined;
   const signed = await authorizeRequest(
     {
       method,
@@ -133,7 +134,7 @@ async function authorize(
       bearerKeys,
       headers: selectUpstreamHeaders(headers, { viaName, keepsTarget: matched.keepsTarget }),
       bodySha256: body.sha256,
-      oauthAuthorization: matched.takesOauth ? findOauthToken(headers) : undefined,
+      oauthAuthorization: oauth === undefined || showsOwnKey(oauth, masterKey) ? undefined : oauth,
       signingDate: new Date(nowMs()),
     },
     authority,

@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../errors.ts';
-import type { ClientRequest, Principal } from '../exchange.ts';
+import type { ClientRequest, HeaderPair, Principal } from '../exchange.ts';
 import { isLoopbackAddress } from '../loopback.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { findCredential } from './credential.ts';
@@ -15,6 +15,9 @@ import { findSignature, revokedKey } from './signature.ts';
 import type { FailureLimit } from './failure-limit.ts';
 import type { Frame } from '../metering/frames.ts';
 import { hashKey, looksLikeKey, maskKey } from './virtual-key.ts';
+
+/** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
+const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);
 
 export interface AuthenticatorOptions {
   readonly store: Store;
@@ -43,7 +46,8 @@ export interface ProvenCaller {
 }
 
 /**
- * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else.
+ * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else, not
+ * even through a reverse proxy here that says so.
  * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
  * ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
@@ -132,11 +136,38 @@ async function refuseOtherSignature(accessKeyId: string | undefined, row: Virtua
   });
 }
 
-function admitAnyone({ peerAddress }: ClientRequest): Principal {
-  if (isLoopbackAddress(peerAddress)) return { kind: 'anyone', label: 'anyone' };
+/**
+ * True for an `Authorization` value that shows a key of ours, master key included. A master key may have the form of a JWT:
+ * it must not be passed on as one.
+ */
+export function showsOwnKey(authorization: string, masterKey: string | undefined): boolean {
+  const { token } = findCredential([['authorization', authorization]]);
+  return token !== undefined && (looksLikeKey(token) || isMasterKey(token, masterKey));
+}
+
+function admitAnyone({ peerAddress, headers }: ClientRequest): Principal {
+  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return { kind: 'anyone', label: 'anyone' };
   throw new ProxyError('ERR_OPEN_MODE_REMOTE', 'Without keys the proxy serves its own machine only.', {
     hint: 'Make a key there with `bedrock-proxy key generate` and send it as `Authorization: Bearer`.',
   });
+}
+
+/** Whether a tunnel or a reverse proxy on this machine says that another machine asks: that one's peer address is not ours. */
+function isForwarded(headers: readonly HeaderPair[]): boolean {
+  return headers.some(([name, value]) => {
+    const lower = name.toLowerCase();
+    if (!FORWARDED_FOR.has(lower)) return false;
+    const parts =
+      lower === 'forwarded' ? [...value.matchAll(/for=([^;,]*)/gi)].map(([, part = '']) => part) : value.split(',');
+    return parts.some((part) => !isLoopbackAddress(bareAddress(part)));
+  });
+}
+
+/** `"[::1]:4711"`, `127.0.0.1:80` and the like without quotes, brackets and port. */
+function bareAddress(text: string): string {
+  const bare = text.trim().replaceAll('"', '');
+  if (bare.startsWith('[')) return bare.slice(1, bare.indexOf(']'));
+  return bare.split(':').length === 2 ? bare.slice(0, bare.indexOf(':')) : bare;
 }
 
 function missingKey(): ProxyError {

@@ -3,7 +3,7 @@
  * key id can be looked up before the body is read: `parseSigV4` (sigv4-parse.ts), then `verifySigV4`. Pure: bytes and
  * strings in, a verdict out; it knows nothing of virtual keys, and never throws or logs.
  */
-import { canonicalHeaderValue, canonicalRequest } from './sigv4-canonical.ts';
+import { canonicalRequest, findLostHeader } from './sigv4-canonical.ts';
 import {
   deriveSigningKey,
   formatTimestamp,
@@ -79,7 +79,7 @@ export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
   const text = canonicalRequest(parsed.request, parsed.signedHeaders, payloadHash);
   const expected = signString(signingKey, stringToSign(parsed.timestamp, parsed.scope, text));
   if (isSameSignature(expected, parsed.signature)) return { ok: true, signature: parsed.signature, signingKey };
-  const lost = parsed.signedHeaders.find((name) => canonicalHeaderValue(parsed.request, name) === undefined);
+  const lost = findLostHeader(parsed.request, parsed.signedHeaders);
   return lost === undefined
     ? refuse('signature', 'The signature is not the one that this secret access key makes for this request.')
     : refuse('signature', `The signed header ${lost} did not arrive.`);

@@ -2,7 +2,7 @@
  * The virtual key itself: how it is made, hashed, shown and sealed. Pure but for the random bytes, which are handed in.
  * Used by `auth/authenticate` on the way, and by the commands and admin calls that make keys.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto';
 
 /** A fresh key with everything its owner is told once. */
 export interface VirtualKey {
@@ -39,7 +39,7 @@ export function looksLikeKey(text: string): boolean {
 
 /** Hex SHA-256: what the store knows a key by. Unsalted on purpose: a key is 256 random bits, there is nothing to guess. */
 export function hashKey(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return hash('sha256', key);
 }
 
 /** `sk-…` and the last four characters: the only form in which a key is ever shown again. */

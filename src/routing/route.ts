@@ -15,7 +15,7 @@ import { findEndpoint } from './endpoint.ts';
 import type { EndpointOptions } from './endpoint.ts';
 import { readHints } from './hints.ts';
 import type { RoutingHints } from './hints.ts';
-import { chooseRegion } from './region.ts';
+import { chooseRegion, findPartition } from './region.ts';
 import type { ChosenRegion, RegionSource } from './region.ts';
 import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import type { ServiceId } from './unmodelled.ts';
@@ -53,7 +53,7 @@ export interface Route extends RouteFacts {
   /** Changes nothing and runs no model. Where nobody knows: GET and HEAD that upgrade nothing. */
   readonly readOnly: boolean;
   readonly streaming: Streaming;
-  /** Whether AWS accepts Bedrock API keys (bearer) for this; with one as upstream credential all else fails. */
+  /** Whether AWS accepts Bedrock API keys (bearer) for this, in the owner's partition; with one as upstream credential all else fails. */
   readonly bearerKeys: boolean;
   /** Whether AWS may accept an OAuth token of the caller instead of a signature: AgentCore runtimes and gateways. */
   readonly takesOauth: boolean;
@@ -132,7 +132,7 @@ function buildRoute(destination: Destination, facts: Facts): Route {
     arnRegion,
     modelId: findModelId(service, path),
     streaming,
-    bearerKeys: service.bearerKeys && takesApiKeys(operation, path),
+    bearerKeys: service.bearerKeys && takesApiKeys(operation, path) && isHome(chosen, config),
     takesOauth: takesOauth(service, path),
     keepsTarget: service.targetPrefix !== undefined,
     origin,
@@ -153,6 +153,14 @@ function buildRoute(destination: Destination, facts: Facts): Route {
 /** The exceptions within services that take API keys: the bidirectional stream, and Managed Agents on mantle. */
 function takesApiKeys(operation: Operation | undefined, path: string): boolean {
   return operation?.stream !== 'both' && !path.startsWith('/openai/v1/agents/');
+}
+
+/**
+ * An API key is a secret that goes out whole, and callers may name any region: it is not shown to another partition, which
+ * other companies run and where it is not known.
+ */
+function isHome({ partition }: ChosenRegion, { defaultRegion }: RoutingConfig): boolean {
+  return partition.id === (findPartition(defaultRegion ?? '')?.id ?? 'aws');
 }
 
 function takesOauth({ id }: Service, path: string): boolean {

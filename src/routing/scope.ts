@@ -35,11 +35,10 @@ export function parseCredentialScope(
 function parseAuthorizationScope(authorization: string): CredentialScope | undefined {
   const value = authorization.trimStart();
   if (!value.startsWith(SCHEME)) return undefined;
-  const at = value.indexOf(CREDENTIAL, SCHEME.length);
-  if (at === -1) return undefined;
-  const start = at + CREDENTIAL.length;
-  const comma = value.indexOf(',', start);
-  return parseCredential(value.slice(start, comma === -1 ? undefined : comma));
+  // Field by field, as verification reads it: what merely holds the word within another field was not signed with.
+  const fields = value.slice(SCHEME.length).split(',');
+  const credential = fields.map((field) => field.trim()).find((field) => field.startsWith(CREDENTIAL));
+  return credential === undefined ? undefined : parseCredential(credential.slice(CREDENTIAL.length));
 }
 
 function parseQueryScope(rawQuery: string): CredentialScope | undefined {

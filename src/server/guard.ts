@@ -65,8 +65,9 @@ function guardOrigin({ headers, authority }: ClientRequest, rules: GuardRules): 
     );
   }
   const site = findHeader(headers, 'sec-fetch-site')?.toLowerCase();
-  // Images, links and forms of any page come without an Origin: an allowed origin does not speak for them.
-  if (site !== 'cross-site' || isVouchedFor) return;
+  // Images and links of any page come without an Origin: an allowed origin does not speak for them. `same-site` is a page of
+  // another port or of another program on this machine.
+  if ((site !== 'cross-site' && site !== 'same-site') || isVouchedFor) return;
   throw new ProxyError('ERR_ORIGIN_REFUSED', 'The request was made by a page of another web site.', {
     hint: 'If that page may, start the proxy with --allowed-origin and its origin.',
   });

@@ -89,12 +89,22 @@ export function isSigned(lowerCaseName: string): boolean {
   return SIGNED_PREFIXES.some((prefix) => lowerCaseName.startsWith(prefix));
 }
 
-/** Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). */
+/**
+ * Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). Not those that mean something to
+ * AWS: a guardrail, say, cannot be taken off a request by a header that no client signs.
+ */
 function namedByConnection(headers: readonly HeaderPair[]): ReadonlySet<string> {
   const named = new Set<string>();
   for (const [name, value] of headers) {
     if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
-    for (const token of value.split(',')) named.add(token.trim().toLowerCase());
+    for (const token of value.split(',')) {
+      const lower = token.trim().toLowerCase();
+      if (!isEndToEnd(lower)) named.add(lower);
+    }
   }
   return named;
+}
+
+function isEndToEnd(lowerCaseName: string): boolean {
+  return lowerCaseName.startsWith('content-') || lowerCaseName.startsWith('x-amz');
 }

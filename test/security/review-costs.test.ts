@@ -1,0 +1,90 @@
+/**
+ * Requests made to cost the proxy more than they cost their sender: whoever waits behind them must not notice.
+ */
+import { describe, expect, it } from 'vitest';
+import { canonicalRequest, findLostHeader } from '../../src/auth/sigv4-canonical.ts';
+import { openHouse } from '../helpers/house.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
+
+describe('a query', () => {
+  it.each([
+    { name: 'of thousands of names', query: Array.from({ length: 8000 }, (_, index) => `k${index}`).join('&') },
+    { name: 'of one name thousands of times', query: 'a&'.repeat(30_000) },
+  ])('$name is refused before it is signed', async ({ query }) => {
+    await using house = await openHouse();
+    const answer = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(answer.status).toBe(400);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BAD_TARGET');
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it('of hundreds of names is signed as it is', async () => {
+    await using house = await openHouse();
+    const query = Array.from({ length: 500 }, (_, index) => `k${index}=v`).join('&');
+    const answer = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(answer.status).toBe(200);
+    expect(house.upstream.failures).toEqual([]);
+  });
+});
+
+describe('a signature over thousands of headers', () => {
+  it('looks through what arrived once', () => {
+    const names = Array.from({ length: 8000 }, (_, index) => `n${index}`);
+    const headers = Array.from({ length: 2000 }, (_, index) => [`h${index}`, ''] as const);
+    let reads = 0;
+    const counted = headers.map((pair) => {
+      return new Proxy(pair, {
+        get: (target, property, receiver) => {
+          if (property === '0') reads += 1;
+          return Reflect.get(target, property, receiver) as unknown;
+        },
+      });
+    });
+    const request = { method: 'POST', rawTarget: '/', headers: counted, authority: 'localhost' };
+    expect(findLostHeader(request, names)).toBe('n0');
+    canonicalRequest(request, names, 'hash');
+    expect(reads).toBeLessThanOrEqual(3 * headers.length);
+  });
+});
+
+describe('a large body behind a wrong signature', () => {
+  it('is not read where the head says for which body it was signed', async () => {
+    await using house = await openHouse();
+    const { accessKeyId } = await house.mint();
+    const { request } = await signWithSdk({
+      method: 'POST',
+      path: '/bedrock/model/a/invoke',
+      body: 'whatever',
+      atMs: Date.now(),
+      accessKeyId,
+      secretAccessKey: 'sk-guessed',
+    });
+    await using raw = await dial(house.port);
+    const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
+    await raw.send(requestText('POST /bedrock/model/a/invoke HTTP/1.1', [...headers, 'Content-Length: 100000000']));
+    // No byte of the body was sent.
+    const answer = await raw.readAnswer();
+    expect(answer.status).toBe(401);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_SIGNATURE');
+  });
+
+  it('with the right signature and another body is refused all the same', async () => {
+    await using house = await openHouse();
+    const { accessKeyId, key } = await house.mint();
+    const { request } = await signWithSdk({
+      method: 'POST',
+      path: '/bedrock/model/a/invoke',
+      body: 'signed',
+      atMs: Date.now(),
+      accessKeyId,
+      secretAccessKey: key,
+    });
+    const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
+    const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
+    const swapped = await ask(house.port, line, [...headers, 'Content-Length: 6'], 'forged');
+    expect(swapped.status).toBe(401);
+    expect(house.upstream.requests).toHaveLength(0);
+    expect((await ask(house.port, line, [...headers, 'Content-Length: 6'], 'signed')).status).toBe(200);
+  });
+});

@@ -1,0 +1,109 @@
+/**
+ * Ways by which a secret of the owner could reach somebody it is not for, and by which somebody from outside could pass for a
+ * neighbour.
+ */
+import { describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { openHouse } from '../helpers/house.ts';
+import { ask } from '../helpers/raw-socket.ts';
+
+const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
+
+describe('a master key with dots', () => {
+  it('is not passed on as if it were an OAuth token', async () => {
+    const masterKey = 'team.proxy.master-2026';
+    await using house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
+    const line = 'POST /bedrock/agentcore-gateway/any-gateway/mcp HTTP/1.1';
+    expect((await ask(house.port, line, ['Host: localhost', `Authorization: Bearer ${masterKey}`])).status).toBe(200);
+    const [request] = house.upstream.requests;
+    expect(JSON.stringify(request?.headers)).not.toContain(masterKey);
+    expect(JSON.stringify(request?.headers)).toContain('AWS4-HMAC-SHA256');
+  });
+});
+
+describe("the owner's API key", () => {
+  it.each(['cn-north-1', 'us-iso-east-1', 'us-gov-west-1'])(
+    'is not sent to %s, which a caller named',
+    async (region) => {
+      const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
+      await using house = await openHouse({ environment, realHosts: true });
+      await ask(house.port, LINE, ['Host: localhost', `x-bedrock-proxy-region: ${region}`]);
+      expect(JSON.stringify(house.upstream.requests.map(({ headers }) => headers))).not.toContain('ABSK');
+    },
+  );
+
+  it('is sent to every region of its own partition', async () => {
+    const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
+    await using house = await openHouse({ environment, realHosts: true, flags: { region: 'us-gov-west-1' } });
+    await ask(house.port, LINE, ['Host: localhost', 'x-bedrock-proxy-region: us-gov-east-1']);
+    expect(JSON.stringify(house.upstream.requests.map(({ headers }) => headers))).toContain('Bearer ABSK-long-lived');
+  });
+});
+
+describe('open mode', () => {
+  it.each([
+    'X-Forwarded-For: 203.0.113.9',
+    'X-Forwarded-For: 127.0.0.1, 203.0.113.9',
+    'X-Real-IP: 203.0.113.9',
+    'CF-Connecting-IP: 2001:db8::1',
+    'Forwarded: for="[2001:db8::1]:4711";proto=https',
+    'Forwarded: for=127.0.0.1, for=_hidden',
+  ])('does not let in whom a tunnel on this machine brings: %s', async (header) => {
+    await using house = await openHouse();
+    const answer = await ask(house.port, LINE, ['Host: localhost', header]);
+    expect(answer.status).toBe(403);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
+    expect(house.upstream.requests).toHaveLength(0);
+  });
+
+  it.each([
+    'X-Forwarded-For: 127.0.0.1',
+    'X-Forwarded-For: ::1',
+    'Forwarded: for="[::1]:4711"',
+    'Forwarded: proto=http',
+  ])('lets in whom a development server on this machine brings from here: %s', async (header) => {
+    await using house = await openHouse();
+    expect((await ask(house.port, LINE, ['Host: localhost', header])).status).toBe(200);
+  });
+
+  it('does not let in images and links of a page on another port', async () => {
+    await using house = await openHouse();
+    const line = 'GET /bedrock/foundation-models HTTP/1.1';
+    const answer = await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    expect((await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
+  });
+});
+
+describe('Connection', () => {
+  it('cannot take off a header that means something to AWS', async () => {
+    await using house = await openHouse();
+    await ask(house.port, LINE, [
+      'Host: localhost',
+      'Content-Type: application/json',
+      'X-Amzn-Bedrock-GuardrailIdentifier: strict',
+      'X-Mine: hop',
+      'Connection: content-type, x-amzn-bedrock-guardrailidentifier, x-mine',
+    ]);
+    const names = house.upstream.requests[0]?.headers.map(([name]) => name.toLowerCase());
+    expect(names).toEqual(expect.arrayContaining(['content-type', 'x-amzn-bedrock-guardrailidentifier']));
+    expect(names).not.toContain('x-mine');
+    expect(house.upstream.failures).toEqual([]);
+  });
+});
+
+describe('a refused option', () => {
+  it.each(['http://user:hun/ter2@proxy:3128', 'user:hunter2@proxy:3128/x', 'http://user:hunt@er2@proxy:3128/x y'])(
+    'does not show the password in %s',
+    (value) => {
+      let shown = '';
+      try {
+        readConfig({}, { HTTPS_PROXY: value });
+      } catch (error) {
+        shown = String(error);
+      }
+      expect(shown).toContain('proxy:3128');
+      expect(shown).not.toMatch(/hun|ter2|er2|user/);
+    },
+  );
+});

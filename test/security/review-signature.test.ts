@@ -1,0 +1,74 @@
+/**
+ * A signed request caught on its way in clear text: whoever has no key may send it again, but not as something else.
+ */
+import { describe, expect, it } from 'vitest';
+import { findSignature } from '../../src/auth/signature.ts';
+import { canonicalRequest } from '../../src/auth/sigv4-canonical.ts';
+import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/auth/sigv4-key.ts';
+import { findServerSecret } from '../../src/cli/key.ts';
+import type { ClientRequest, HeaderPair } from '../../src/exchange.ts';
+import { openHouse } from '../helpers/house.ts';
+import { ask } from '../helpers/raw-socket.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
+
+const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
+
+describe('a caught request', () => {
+  it('goes to the region it was signed for, whatever stands in another field of its Authorization', async () => {
+    await using house = await openHouse();
+    const { accessKeyId, key } = await house.mint();
+    const { request } = await signWithSdk({
+      method: 'POST',
+      path: '/bedrock/model/a/invoke',
+      body: 'x',
+      atMs: Date.now(),
+      accessKeyId,
+      secretAccessKey: key,
+      region: 'eu-west-1',
+    });
+    const planted = 'AWS4-HMAC-SHA256 Foo=Credential=x/20260101/ap-south-1/bedrock/aws4_request, ';
+    const headers = request.headers.map(([name, value]) => `${name}: ${value.replace('AWS4-HMAC-SHA256 ', planted)}`);
+    const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
+    expect((await ask(house.port, line, [...headers, 'Content-Length: 1'], 'x')).status).toBe(200);
+    expect(house.exchanges.at(-1)?.route?.region).toBe('eu-west-1');
+  });
+
+  it('of an event stream still asks for signed frames when its x-amz-content-sha256 was taken off', async () => {
+    await using house = await openHouse();
+    const { accessKeyId, key } = await house.mint();
+    const nowMs = Date.now();
+    const timestamp = formatTimestamp(nowMs);
+    const scope = {
+      date: timestamp.slice(0, 8),
+      region: 'us-east-1',
+      service: 'bedrock',
+      terminator: 'aws4_request',
+    };
+    const rawTarget = '/bedrock/model/a/invoke-with-bidirectional-stream';
+    const unsigned: HeaderPair[] = [
+      ['host', 'localhost'],
+      ['x-amz-date', timestamp],
+    ];
+    const signed = ['host', 'x-amz-date'];
+    const text = canonicalRequest(
+      { method: 'POST', rawTarget, headers: unsigned, authority: 'localhost' },
+      signed,
+      LITERAL,
+    );
+    const signature = signString(deriveSigningKey(key, scope), stringToSign(timestamp, scope, text));
+    const credential = `${accessKeyId}/${scope.date}/us-east-1/bedrock/aws4_request`;
+    const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signed.join(';')}, Signature=${signature}`;
+    const request = {
+      method: 'POST',
+      rawTarget,
+      headers: [...unsigned, ['authorization', authorization]],
+      authority: 'localhost',
+    };
+    const pending = await findSignature(request as unknown as ClientRequest, {
+      store: house.store,
+      loadServerSecret: () => findServerSecret(house.databasePath, undefined),
+      nowMs: () => nowMs,
+    });
+    expect(pending?.prove(LITERAL)?.seedSignature).toBe(signature);
+  });
+});
