@@ -7,6 +7,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canSetItselfUp, lineForOldNode } from '../bin/node-version.js';
 import { endWithNpm } from '../bin/parent-watch.js';
+import { prepareBoto3 } from './boto3.mjs';
 import { SetUpError, handOver } from './children.mjs';
 import { isBuilt } from './freshness.mjs';
 import { findNpm } from './npm.mjs';
@@ -35,12 +36,18 @@ const CHECKS = [
 const TASKS = {
   build: { needs: 'build', run: () => say('dist is built') },
   check: { needs: 'install', run: check },
-  test: { needs: 'build', takesNode: true, run: (args) => startNode(findTool('vitest'), 'run', ...args) },
+  test: { needs: 'build', takesNode: true, run: runTests },
   bench: { needs: 'build', takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
   clients: { needs: 'build', takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   start: { needs: 'build', run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
   package: { needs: 'build', run: makePackage },
 };
+
+/** @param {string[]} args */
+async function runTests(args) {
+  prepareBoto3(root, say);
+  await startNode(findTool('vitest'), 'run', ...args);
+}
 
 /** Runs every step, also after one that fails: one run tells all there is to mend. */
 function check() {

@@ -34,6 +34,8 @@ import { readVersion } from './version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_PATIENCE_MS = 200;
+/** Shorter master keys are warned of, and refused where other machines can reach the proxy. */
+const MIN_MASTER_KEY_LENGTH = 16;
 /** How often a running server looks for keys of `exec` whose command was killed. */
 const STALE_KEYS_INTERVAL_MS = 30_000;
 /** Where the offline Bedrock needs a region and nobody names one. */
@@ -50,6 +52,7 @@ export async function start(flags: Flags): Promise<void> {
     if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();
     refuseOpenNetwork(config, hasKeys);
+    refuseWeakMasterKey(config);
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const upstream = await openUpstream(config, region?.name);
@@ -176,6 +179,18 @@ export async function findRegion(
   const ofKey = findApiKey(config)?.region;
   const isRegion = ofKey !== undefined && findPartition(ofKey) !== undefined;
   return isRegion ? { name: ofKey, origin: 'Bedrock API key' } : undefined;
+}
+
+/** The master key makes keys and is one. On loopback LiteLLM's `sk-1234` may do; a network guesses it in no time. */
+function refuseWeakMasterKey({ host, masterKey, quiet }: Config): void {
+  if (masterKey === undefined || masterKey.length >= MIN_MASTER_KEY_LENGTH) return;
+  const told = `The master key has fewer than ${MIN_MASTER_KEY_LENGTH} characters: it can be guessed.`;
+  if (!isLoopbackName(host)) {
+    throw new ProxyError('ERR_BAD_OPTION', told, {
+      hint: 'Set a longer BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
+    });
+  }
+  if (!quiet) printTalk(`warning: ${told}`);
 }
 
 function refuseOpenNetwork({ host, masterKey }: Config, hasKeys: boolean): void {

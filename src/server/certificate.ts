@@ -4,7 +4,7 @@
  * else, ever. Only file that knows `selfsigned`, which is loaded when a certificate has to be made.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
@@ -55,15 +55,16 @@ export async function ensureCertificate(
   try {
     let kept = readKept(file, names, nowMs);
     if (kept === undefined) {
+      const isStale = readIfThere(file) !== undefined;
       const made = await makeCertificate(names, nowMs);
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      // All in one file, and read again: two processes that make one at once end with the same.
-      writeWhole(file, `${made.cert}${made.ca}${made.key}`);
+      // All in one file, and read again: of several processes that make one at once the first wins for all.
+      writeWhole(file, `${made.cert}${made.ca}${made.key}`, isStale);
       kept = readKept(file, names, nowMs) ?? made;
     }
     const trusted = readIfThere(caFile) ?? '';
     // A proxy that still runs with the certificate before this one goes on being trusted.
-    if (!trusted.startsWith(kept.ca)) writeWhole(caFile, `${kept.ca}${keepAuthorities(trusted, kept.ca)}`);
+    if (!trusted.startsWith(kept.ca)) writeWhole(caFile, `${kept.ca}${keepAuthorities(trusted, kept.ca)}`, true);
     return { cert: kept.cert, key: kept.key, caFile };
   } catch (error) {
     if (error instanceof ProxyError) throw error;
@@ -156,10 +157,19 @@ function withNewline(pem: string): string {
   return `${pem.replaceAll('\r', '').trim()}\n`;
 }
 
-function writeWhole(file: string, text: string): void {
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, text, { mode: 0o600, flush: true });
-  renameSync(draft, file);
+/** The file appears complete or not at all. Where it was not to be replaced and is there by now, it stays as it is. */
+function writeWhole(file: string, text: string, replaces: boolean): void {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  // `wx`: where others may write in the folder, nobody can have put a link there to receive the private key.
+  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
+  if (replaces) return renameSync(draft, file);
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 /** Each alone first, so that the message names the right file. */

@@ -107,4 +107,12 @@ describe('start', () => {
     expect(code).toBe(2);
     expect(stderr).toContain('Without keys the proxy would serve everybody who can reach 0.0.0.0.');
   });
+
+  it('does not open a network behind a master key that can be guessed', async () => {
+    const env = { BEDROCK_PROXY_MASTER_KEY: 'sk-1234' };
+    const { code, stderr } = await (await openCli()).spawn(['start', '--host', '0.0.0.0'], { env }).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('The master key has fewer than 16 characters');
+    expect(stderr).not.toContain('sk-1234');
+  });
 });

@@ -66,7 +66,7 @@ const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-2025
 const ANSWER = { output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } }, stopReason: 'end_turn' };
 
 /** Runs one case of the script. */
-function boto3(name: string, shown = key.key): Promise<unknown> {
+function boto3(name: string, shown = `${key.accessKeyId},${key.key}`): Promise<unknown> {
   const answer = new Promise((resolve) => answers.once('line', (line) => resolve(JSON.parse(line))));
   python.stdin.write(`${JSON.stringify({ case: name, url: house.url, key: shown })}\n`);
   return answer;
@@ -161,10 +161,10 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   });
 
   it('raises our refusal with what to do about it', async () => {
-    expect(await boto3('converse', 'sk-wrong')).toMatchObject({
+    expect(await boto3('converse', `${key.accessKeyId},sk-wrong`)).toMatchObject({
       type: 'ClientError',
-      code: 'UnrecognizedClientException',
-      message: expect.stringContaining('key generate'),
+      code: 'SignatureDoesNotMatch',
+      message: expect.stringContaining('AWS_SECRET_ACCESS_KEY'),
       status: 401,
     });
   });

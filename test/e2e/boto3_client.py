@@ -18,7 +18,8 @@ ONCE = Config(retries={"max_attempts": 0}, read_timeout=15, connect_timeout=5)
 
 
 def client(service, **settings):
-    return boto3.client(service, region_name="us-east-1", endpoint_url=URL, config=ONCE, **settings)
+    # A session of its own: the default one keeps the credentials it found first.
+    return boto3.Session().client(service, region_name="us-east-1", endpoint_url=URL, config=ONCE, **settings)
 
 
 def signed_client(service):
@@ -26,7 +27,7 @@ def signed_client(service):
     made = client(service, aws_access_key_id="dummy", aws_secret_access_key="dummy")
 
     def add_key(request, **_):
-        request.headers["litellm_user_api_key"] = f"Bearer {KEY}"
+        request.headers["litellm_user_api_key"] = f"Bearer {KEY.split(',')[-1]}"
 
     made.meta.events.register(f"before-send.{service}.*", add_key)
     return made
@@ -65,14 +66,12 @@ def list_models():
 
 
 def signed_with_pair():
-    access_key_id, secret_access_key = KEY.split(",")
-    made = client("bedrock-runtime", aws_access_key_id=access_key_id, aws_secret_access_key=secret_access_key)
-    return made.converse(modelId=MODEL, messages=MESSAGES)["output"]["message"]["content"][0]["text"]
+    return client("bedrock-runtime").converse(modelId=MODEL, messages=MESSAGES)["output"]["message"]["content"][0]["text"]
 
 
 def slot():
     """LangChain users put the key itself into the slot of the access key id."""
-    made = client("bedrock-runtime", aws_access_key_id=f"Bearer {KEY}", aws_secret_access_key="any")
+    made = client("bedrock-runtime", aws_access_key_id=f"Bearer {KEY.split(',')[-1]}", aws_secret_access_key="any")
     return made.converse(modelId=MODEL, messages=MESSAGES)["output"]["message"]["content"][0]["text"]
 
 
@@ -102,7 +101,11 @@ def run(case):
 for line in sys.stdin:
     task = json.loads(line)
     URL, KEY = task["url"], task["key"]
-    os.environ["AWS_BEARER_TOKEN_BEDROCK"] = KEY
-    if task["case"] in ("invoke_agent", "signed_with_pair", "slot"):
-        del os.environ["AWS_BEARER_TOKEN_BEDROCK"]
+    # "access key id,secret" is a key pair; anything else a bearer token, which boto3 from 1.44 on sends over https only.
+    for variable in ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        os.environ.pop(variable, None)
+    if "," in KEY:
+        os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = KEY.split(",")
+    elif task["case"] not in ("invoke_agent", "slot"):
+        os.environ["AWS_BEARER_TOKEN_BEDROCK"] = KEY
     print(json.dumps(run(task["case"])), flush=True)
