@@ -1,10 +1,12 @@
 // How `npm test` runs the tests: every test/**/*.test.ts, files in parallel, each with its own process.
 import { defineConfig } from 'vitest/config';
+import { SkippedReporter } from './test/helpers/skipped-reporter.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    reporters: ['default', new SkippedReporter()],
     // Real sockets and child processes on a busy two-core machine; a test that hangs still ends.
     testTimeout: 20_000,
     hookTimeout: 20_000,

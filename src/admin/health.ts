@@ -3,6 +3,7 @@
  * secrets, needs no key.
  */
 import { sendJson } from '../answer.ts';
+import { isChallenge } from '../auth/server-proof.ts';
 import type { ClientRequest, ClientResponse } from '../exchange.ts';
 import type { Store } from '../store/store.ts';
 
@@ -10,12 +11,18 @@ export interface HealthOptions {
   readonly store: Store;
   readonly version: string;
   readonly mountPath: string;
+  /** Answers a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw. */
+  readonly prove: (challenge: string) => string | undefined;
 }
 
-/** Serves `/health/liveliness` (and `/health/liveness`), `/health/readiness` and `/health`. */
+/**
+ * Serves `/health/liveliness` (and `/health/liveness`), `/health/readiness` and `/health`. `?challenge=` of `/health/readiness`
+ * has the server prove whose it is.
+ */
 export function createHealth({
   store,
   version,
+  prove,
 }: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async ({ rawTarget }, clientResponse) => {
     const path = rawTarget.replace(/\?.*$/s, '');
@@ -27,15 +34,26 @@ export function createHealth({
       () => false,
     );
     const db = isReachable ? 'connected' : 'unavailable';
-    sendJson(isReachable ? 200 : 503, { status: isReachable ? 'healthy' : 'unhealthy', db, version }, clientResponse);
+    const challenge = path === '/health/readiness' ? findChallenge(rawTarget) : undefined;
+    const proof = challenge === undefined ? undefined : prove(challenge);
+    const status = isReachable ? 'healthy' : 'unhealthy';
+    sendJson(isReachable ? 200 : 503, { status, db, version, ...(proof !== undefined && { proof }) }, clientResponse);
   };
+}
+
+function findChallenge(rawTarget: string): string | undefined {
+  const challenge = new URLSearchParams(rawTarget.replace(/^[^?]*/, '')).get('challenge');
+  return challenge !== null && isChallenge(challenge) ? challenge : undefined;
 }
 
 /** Serves `/`: some clients probe it before they start. */
 export function createFrontDoor({
   version,
   mountPath,
-}: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
+}: Pick<HealthOptions, 'version' | 'mountPath'>): (
+  clientRequest: ClientRequest,
+  clientResponse: ClientResponse,
+) => Promise<void> {
   return async (_clientRequest, clientResponse) => {
     sendJson(200, { name: 'bedrock-proxy', version, bedrock: mountPath, health: '/health/readiness' }, clientResponse);
   };

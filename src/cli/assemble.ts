@@ -10,6 +10,7 @@ import { type Config, MOUNT_PATH } from '../config.ts';
 import { type Exchange, openExchange } from '../exchange.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/api-key.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
+import { proveServer } from '../auth/server-proof.ts';
 import { createProxy } from '../proxy.ts';
 import { type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
@@ -18,7 +19,7 @@ import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import type { NetworkOptions } from '../upstream/tunnel.ts';
-import { findServerSecret } from './key.ts';
+import { findServerSecret, peekServerSecret } from './key.ts';
 
 export interface Surroundings {
   readonly config: Config;
@@ -77,8 +78,13 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     nowMs: Date.now,
     randomBytes,
   });
-  const health = { store, version, mountPath: MOUNT_PATH };
-  return startServer({
+  const prove = (challenge: string): string | undefined => {
+    serverSecret ??= peekServerSecret(config.databasePath, config.saltKey);
+    // Asked by a request, so that `server` is there.
+    return serverSecret === undefined ? undefined : proveServer(serverSecret, challenge, server.port);
+  };
+  const health = { store, version, mountPath: MOUNT_PATH, prove };
+  const server: RunningServer = await startServer({
     tls: surroundings.tls,
     host: config.host,
     port: config.port,
@@ -93,6 +99,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
     },
   });
+  return server;
 }
 
 /** The owner's API key. The offline Bedrock gets none: it is not AWS. */

@@ -8,9 +8,11 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { Agent as TlsAgent, get as getByTls } from 'node:https';
+import { isIP } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isServerProof } from '../auth/server-proof.ts';
 import { MOUNT_PATH } from '../config.ts';
 import { ProxyError } from '../errors.ts';
 import { baseUrl } from './banner.ts';
@@ -43,6 +45,36 @@ export async function findProxyVersion(server: ServerAddress): Promise<string | 
   } catch {
     return undefined;
   }
+}
+
+/** What the proxy of this database has and no impostor on its port. */
+export interface ServerIdentity {
+  readonly serverSecret: Buffer;
+  /** As configured. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Whether the proxy there proves that it holds the server secret. Shows it nothing; comes before any key is shown. */
+export async function provesItself(
+  server: ServerAddress,
+  { serverSecret, host, port }: ServerIdentity,
+): Promise<boolean> {
+  const challenge = randomBytes(32).toString('hex');
+  const answer = await ask(new URL(`/health/readiness?challenge=${challenge}`, server.url), server, undefined);
+  // Behind `localhost` two can have the same port, [::1] and 127.0.0.1, and the one answer for the other.
+  if (answer === undefined || !isReachedAs(host, answer.address)) return false;
+  try {
+    const { proof } = JSON.parse(answer.body) as Record<string, unknown>;
+    return isServerProof(proof, serverSecret, challenge, port);
+  } catch {
+    return false;
+  }
+}
+
+function isReachedAs(host: string, address: string): boolean {
+  if (isIP(host) === 0 || host === '::') return true;
+  return host === '0.0.0.0' ? isIP(address) === 4 : host === address;
 }
 
 /** Whether the proxy there works on the database that has this key: it takes the key, and does not take any other. */
@@ -112,15 +144,16 @@ function ask(
   url: URL,
   { caFile }: ServerAddress,
   token: string | undefined,
-): Promise<{ status: number; body: string } | undefined> {
+): Promise<{ status: number; body: string; address: string } | undefined> {
   return new Promise((resolve) => {
     const isTls = url.protocol === 'https:';
     const ca = isTls && caFile !== undefined ? readIfThere(caFile) : undefined;
     const agent = isTls ? new TlsAgent({ keepAlive: false, ca }) : new Agent({ keepAlive: false });
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const request = (isTls ? getByTls : get)(url, { agent, headers, timeout: PROBE_TIMEOUT_MS }, (response) => {
+      const address = response.socket.remoteAddress ?? '';
       text(response).then(
-        (body) => resolve({ status: response.statusCode ?? 0, body }),
+        (body) => resolve({ status: response.statusCode ?? 0, body, address }),
         () => resolve(undefined),
       );
     });

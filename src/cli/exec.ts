@@ -14,7 +14,7 @@ import { type ClientSettings, describeClient } from './client-settings.ts';
 import { bypassForwardProxy, parseClient } from './env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './exec-command.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
-import { findProxyVersion, type ServerAddress, startServerChild, takesKey } from './exec-server.ts';
+import { findProxyVersion, provesItself, type ServerAddress, startServerChild, takesKey } from './exec-server.ts';
 import { type ClientKey, keyByName, openKey } from './find-key.ts';
 import { findServerSecret } from './key.ts';
 import { printError, printTalk } from './print.ts';
@@ -81,8 +81,14 @@ async function withServer<T>(
 ): Promise<T> {
   const running = await preferTls(baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), config);
   const mayShare = !namesUpstream(config, flags) && config.port !== 0;
-  if (mayShare && (await findProxyVersion(running)) !== undefined && (await takesKey(running, key)))
-    return work(running);
+  if (mayShare && (await findProxyVersion(running)) !== undefined) {
+    // Whoever is quicker can have the port and speak like us: no key before it has proved whose it is.
+    const serverSecret = findServerSecret(config.databasePath, config.saltKey);
+    const { host, port } = config;
+    if ((await provesItself(running, { serverSecret, host, port })) && (await takesKey(running, key)))
+      return work(running);
+    printTalk(`note: What listens on port ${port} is no proxy of this database; the command gets one of its own.`);
+  }
   const server = await startServerChild(argumentsForStart(config, flags), process.env);
   try {
     // Its certificate is there by now, and shared by every proxy of this database.

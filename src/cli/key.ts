@@ -10,14 +10,27 @@ import { hashKey, looksLikeKey, maskKey } from '../auth/virtual-key.ts';
 import { readDatabasePath, readSaltKey } from '../config.ts';
 import type { Flags } from '../options.ts';
 import { ProxyError } from '../errors.ts';
-import { loadServerSecret, serverSecretPath } from '../store/server-secret.ts';
+import { loadServerSecret, readServerSecret, serverSecretPath } from '../store/server-secret.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from './print.ts';
 
 /** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
 export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
-  if (saltKey === undefined) return loadServerSecret(serverSecretPath(databasePath));
+  return saltKey === undefined ? loadServerSecret(serverSecretPath(databasePath)) : secretFromSalt(saltKey);
+}
+
+/** The same where it can be read; undefined otherwise. Never makes one. */
+export function peekServerSecret(databasePath: string, saltKey: string | undefined): Buffer | undefined {
+  if (saltKey !== undefined) return secretFromSalt(saltKey);
+  try {
+    return readServerSecret(serverSecretPath(databasePath));
+  } catch {
+    return undefined;
+  }
+}
+
+function secretFromSalt(saltKey: string): Buffer {
   return Buffer.from(hkdfSync('sha256', saltKey, '', 'bedrock-proxy salt key', 32));
 }
 

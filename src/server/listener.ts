@@ -27,7 +27,9 @@ const KEEP_ALIVE_TIMEOUT_MS = 600_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 /** Room for a large request body per stream; the protocol's own 64 KiB makes uploads crawl. */
 const HTTP2_WINDOW_BYTES = 1024 * 1024;
-const HTTP2_MAX_STREAMS = 1_000;
+const HTTP2_MAX_STREAMS = 256;
+/** See `Http2Times`. */
+const HTTP2_TIMES: Http2Times = { idleMs: KEEP_ALIVE_TIMEOUT_MS, unreadMs: 60_000 };
 
 export interface ListenerHandlers {
   onHttp1(request: IncomingMessage, response: ServerResponse): void;
@@ -36,6 +38,14 @@ export interface ListenerHandlers {
   onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Bytes that are no HTTP/1.1 request; the handler answers and destroys. */
   onMalformed(error: NodeJS.ErrnoException, socket: Socket): void;
+}
+
+/** How long an HTTP/2 session may do nothing. */
+export interface Http2Times {
+  /** Before it is asked to end. */
+  readonly idleMs: number;
+  /** After that, with nothing left but answers its client does not read, before it is cut off. */
+  readonly unreadMs: number;
 }
 
 /** The two protocol servers behind one port. `http1` is the one that listens. */
@@ -55,11 +65,12 @@ export function createListener(
   handlers: ListenerHandlers,
   headersTimeoutMs = HEADERS_TIMEOUT_MS,
   tls?: TlsKeyPair,
+  http2Times = HTTP2_TIMES,
 ): Listener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const http1 = buildHttp1(handlers, headersTimeoutMs);
-  const http2 = buildHttp2(handlers, sessions);
+  const http2 = buildHttp2(handlers, sessions, http2Times);
   const [acceptHttp1] = http1.listeners('connection') as ((socket: Socket) => void)[];
   http1.removeAllListeners('connection');
   const accept = (socket: Socket, isHttp2: boolean): void => {
@@ -141,7 +152,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   return server;
 }
 
-function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Session>): Http2Server {
+function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Session>, times: Http2Times): Http2Server {
   const server = createHttp2Server({
     maxSessionMemory: 64,
     settings: {
@@ -156,8 +167,7 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES * 16);
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
-    // Graceful: streams that wait for Bedrock go on, new ones open a new connection.
-    session.setTimeout(KEEP_ALIVE_TIMEOUT_MS, () => session.close());
+    endWhenIdle(session, times);
   });
   // Errors of a session end that session; without a listener they would end the process.
   server.on('sessionError', () => {});
@@ -166,6 +176,27 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
     onHttp2(stream, rawHeaders as unknown as readonly string[], (flags & 1) === 1);
   });
   return server;
+}
+
+/** Graceful: streams that wait for Bedrock go on, new ones open a new connection. */
+function endWhenIdle(session: ServerHttp2Session, { idleMs, unreadMs }: Http2Times): void {
+  const open = new Set<ServerHttp2Stream>();
+  session.on('stream', (stream) => {
+    open.add(stream);
+    stream.on('close', () => open.delete(stream));
+  });
+  // Node counts bytes that leave as activity: a client that reads slowly is not silent.
+  const cutOffUnread = (): void => {
+    if (session.destroyed) return;
+    const isUnread = [...open].every(({ writableEnded, writableNeedDrain }) => writableEnded || writableNeedDrain);
+    if (isUnread) session.destroy();
+    else session.setTimeout(unreadMs, cutOffUnread);
+  };
+  session.setTimeout(idleMs, () => {
+    session.close();
+    // A client that never opens its window would hold its answers, and their memory, for ever.
+    if (!session.destroyed) session.setTimeout(unreadMs, cutOffUnread);
+  });
 }
 
 /** Reads just enough to tell the protocols apart, then hands the socket over paused, with every byte put back. */

@@ -20,7 +20,7 @@ export function serverSecretPath(databasePath: string): string {
  */
 export function loadServerSecret(path: string): Buffer {
   try {
-    return readSecret(path) ?? createSecret(path);
+    return readServerSecret(path) ?? createSecret(path);
   } catch (error) {
     if (error instanceof ProxyError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
@@ -51,12 +51,13 @@ function createSecret(path: string): Buffer {
   } finally {
     rmSync(draft, { force: true });
   }
-  const secret = readSecret(path);
+  const secret = readServerSecret(path);
   if (secret === undefined) throw new Error('the file vanished');
   return secret;
 }
 
-function readSecret(path: string): Buffer | undefined {
+/** Reads the secret at `path`; undefined where there is none. Throws what the file system does, and ERR_STORE_UNAVAILABLE. */
+export function readServerSecret(path: string): Buffer | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

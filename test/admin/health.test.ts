@@ -6,11 +6,15 @@ import { createFrontDoor, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 
-async function open(): Promise<{ url: string; databasePath: string }> {
+const CHALLENGE = 'ab'.repeat(16);
+
+async function open(
+  prove: (challenge: string) => string | undefined = (challenge) => `proof of ${challenge}`,
+): Promise<{ url: string; databasePath: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'health-'));
   const databasePath = join(folder, 'keys.db');
   const store = await openSqliteStore(databasePath);
-  const options = { store, version: '1.2.3', mountPath: '/bedrock' };
+  const options = { store, version: '1.2.3', mountPath: '/bedrock', prove };
   const server = await startServer({
     host: '127.0.0.1',
     port: 0,
@@ -49,6 +53,32 @@ describe('health', () => {
     const answer = await fetch(`${url}${path}`);
     expect([answer.status, await answer.json()]).toEqual([status, json]);
     expect(answer.headers.get('cache-control')).toBe('no-store');
+  });
+
+  it.each([
+    { name: 'one', path: `/health/readiness?challenge=${CHALLENGE}`, proof: `proof of ${CHALLENGE}` },
+    {
+      name: 'one among others',
+      path: `/health/readiness?a=b&challenge=${CHALLENGE}&c`,
+      proof: `proof of ${CHALLENGE}`,
+    },
+    { name: 'a short one', path: '/health/readiness?challenge=abcd', proof: undefined },
+    { name: 'no hexadecimal one', path: `/health/readiness?challenge=${CHALLENGE}:4000`, proof: undefined },
+    { name: 'one at another path', path: `/health?challenge=${CHALLENGE}`, proof: undefined },
+  ])('answers a challenge of readiness: $name', async ({ path, proof }) => {
+    const { url } = await open();
+    const answer = await fetch(`${url}${path}`);
+    const expected = { status: 'healthy', db: 'connected', version: '1.2.3' };
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      proof === undefined ? expected : { ...expected, proof },
+    ]);
+  });
+
+  it('is ready all the same where there is nothing to prove by', async () => {
+    const { url } = await open(() => undefined);
+    const answer = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
+    expect(await answer.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });
   });
 
   it('is not ready without its database, but alive', async () => {

@@ -5,7 +5,9 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -14,6 +16,7 @@ import { type Cli, openCli } from '../helpers/cli.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SHOW = 'console.log(JSON.stringify(process.env))';
 const NODE = process.execPath;
+const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 interface ListedKey {
   readonly alias: string | null;
@@ -35,6 +38,20 @@ async function converse(url: string, key: string): Promise<number> {
   const body = JSON.stringify({ messages: [{ role: 'user', content: [{ text: 'Hi' }] }] });
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
   return (await fetch(`${url}/model/amazon.nova-micro-v1:0/converse`, { method: 'POST', headers, body })).status;
+}
+
+/** Speaks like a proxy, and has the real one on its other port answer whatever it cannot. */
+async function startImpostor(realPort: string, host = '127.0.0.1', port = 0): Promise<[string, string[]]> {
+  const seen: string[] = [];
+  const impostor = createServer(async (request, response) => {
+    seen.push(`${request.url?.replace(/challenge=.*/, 'challenge')} ${request.headers.authorization}`);
+    const answer = await fetch(`http://127.0.0.1:${realPort}${request.url}`);
+    response.writeHead(answer.status);
+    response.end(await answer.text());
+  });
+  await once(impostor.listen(port, host), 'listening');
+  onTestFinished(() => void impostor.close());
+  return [String((impostor.address() as AddressInfo).port), seen];
 }
 
 describe('exec with a proxy of its own', () => {
@@ -159,6 +176,42 @@ describe('exec beside a proxy that runs', () => {
     const { stdout } = await cli.spawn(['exec', '--port', String(port), '--', NODE, '-e', SHOW]).ended;
     expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
     expect(seen).toEqual([undefined]);
+  });
+});
+
+describe('exec beside an impostor on the port', () => {
+  it('shows it no key though it relays the challenge, says so, and starts a proxy of its own', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const realPort = await startProxy(cli);
+    const [port, seen] = await startImpostor(realPort);
+    const { code, stdout, stderr } = await cli.spawn(['exec', '--port', port, '--', NODE, '-e', SHOW]).ended;
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
+    expect(seen).toEqual(['/ undefined', '/health/readiness?challenge undefined']);
+    expect(stderr).toBe(
+      `note: What listens on port ${port} is no proxy of this database; the command gets one of its own.\n`,
+    );
+  });
+
+  it.runIf(HAS_IPV6)('shows it no key where it has the same port of [::1], which is localhost as well', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const realPort = await startProxy(cli);
+    const [port, seen] = await startImpostor(realPort, '::1', Number(realPort));
+    const { code } = await cli.spawn(['exec', '--port', port, '--', NODE, '-e', '']).ended;
+    expect(code).toBe(0);
+    expect(seen.filter((line) => line.includes('Bearer'))).toEqual([]);
+  });
+});
+
+describe('the proof of a server that runs', () => {
+  it('makes no server secret', async () => {
+    const cli = await openCli();
+    const port = await startProxy(cli);
+    const answer = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
+    expect(await answer.json()).not.toHaveProperty('proof');
+    expect(existsSync(`${cli.databasePath}.secret`)).toBe(false);
   });
 });
 

@@ -1,8 +1,10 @@
 /** One port, two protocols: the choice by the first bytes, at any split, and what happens where the choice never comes. */
+import { once } from 'node:events';
+import { connect, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createListener, type Listener } from '../../src/server/listener.ts';
-import { openHttp2 } from '../helpers/http2-client.ts';
+import { createListener, type Http2Times, type Listener } from '../../src/server/listener.ts';
+import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
 import { dial, throwAt } from '../helpers/raw-socket.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
@@ -11,12 +13,16 @@ const SETTINGS = Buffer.from('000000040000000000', 'hex');
 
 let listener: Listener;
 let port: number;
+/** Streams of `/wait`, not answered yet. */
+let waiting: ServerHttp2Stream[];
 
-async function open(headersTimeoutMs?: number): Promise<void> {
+async function open(headersTimeoutMs?: number, http2Times?: Http2Times): Promise<void> {
+  waiting = [];
   listener = createListener(
     {
       onHttp1: (_, response) => void response.end('one'),
-      onHttp2: (stream) => {
+      onHttp2: (stream, rawHeaders) => {
+        if (rawHeaders.includes('/wait')) return void waiting.push(stream);
         stream.respond({ ':status': 200 });
         stream.end('two');
       },
@@ -24,6 +30,8 @@ async function open(headersTimeoutMs?: number): Promise<void> {
       onMalformed: (error, socket) => void socket.end(`malformed: ${error.code}`),
     },
     headersTimeoutMs,
+    undefined,
+    http2Times,
   );
   await new Promise<void>((resolve) => listener.http1.listen(0, '127.0.0.1', resolve));
   ({ port } = listener.http1.address() as AddressInfo);
@@ -154,5 +162,33 @@ describe('the end', () => {
     listener.stopAccepting();
     await closed;
     await expect(dial(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+});
+
+describe('an HTTP/2 session that does nothing', () => {
+  beforeEach(() => open(undefined, { idleMs: 100, unreadMs: 100 }));
+
+  it('is closed in order where nothing is open', async () => {
+    await using client = openHttp2(port);
+    const goneAway = once(client.session, 'goaway');
+    await client.ask({ ':path': '/' });
+    expect((await goneAway)[0]).toBe(0);
+  });
+
+  it('is cut off where its client never reads, and goes on where it waits for an answer', async () => {
+    await using patient = openHttp2(port);
+    const answer = readHttp2Answer(patient.open({ ':path': '/wait' }));
+    const closed = new AbortController();
+    patient.session.once('close', () => closed.abort());
+    for (let turn = 0; turn < 2; turn += 1) {
+      const silent = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } });
+      silent.on('error', () => {});
+      silent.request({ ':path': '/' }).on('error', () => {});
+      await once(silent, 'close');
+    }
+    expect(closed.signal.aborted).toBe(false);
+    waiting[0]?.respond({ ':status': 200 });
+    waiting[0]?.end('at last');
+    expect(await answer).toMatchObject({ status: 200, body: 'at last', isComplete: true });
   });
 });

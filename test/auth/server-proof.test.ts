@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { isChallenge, isServerProof, proveServer } from '../../src/auth/server-proof.ts';
+
+const SECRET = Buffer.alloc(32, 1);
+const CHALLENGE = 'ab'.repeat(16);
+const PROOF = proveServer(SECRET, CHALLENGE, 4000);
+
+describe('the proof of a server', () => {
+  it('holds for its secret, challenge and port', () => {
+    expect(PROOF).toMatch(/^[0-9a-f]{64}$/);
+    expect(isServerProof(PROOF, SECRET, CHALLENGE, 4000)).toBe(true);
+  });
+
+  it.each([
+    { name: 'another secret', is: isServerProof(PROOF, Buffer.alloc(32, 2), CHALLENGE, 4000) },
+    { name: 'another challenge', is: isServerProof(PROOF, SECRET, 'ac'.repeat(16), 4000) },
+    { name: 'another port', is: isServerProof(PROOF, SECRET, CHALLENGE, 4001) },
+    { name: 'a part of it', is: isServerProof(PROOF.slice(1), SECRET, CHALLENGE, 4000) },
+    { name: 'two characters of one byte', is: isServerProof(`é${PROOF.slice(2)}`, SECRET, CHALLENGE, 4000) },
+    { name: 'none', is: isServerProof(undefined, SECRET, CHALLENGE, 4000) },
+    { name: 'no text', is: isServerProof([PROOF], SECRET, CHALLENGE, 4000) },
+  ])('does not hold for $name', ({ is }) => {
+    expect(is).toBe(false);
+  });
+});
+
+it.each([
+  { length: 31, is: false },
+  { length: 32, is: true },
+  { length: 128, is: true },
+  { length: 129, is: false },
+])('a challenge of $length digits may be answered: $is', ({ length, is }) => {
+  expect(isChallenge('f'.repeat(length))).toBe(is);
+  expect(isChallenge(`${'f'.repeat(length - 1)}:`)).toBe(false);
+});
