@@ -11,16 +11,16 @@
 import { answerError } from './answer.ts';
 import { authenticate, showsOwnKey } from './auth/authenticate.ts';
 import type { FailureLimit } from './auth/failure-limit.ts';
-import { ProxyError, toProxyError } from './errors.ts';
+import { toProxyError } from './errors.ts';
 import { type ClientRequest, type ClientResponse, type Exchange, findHeader, openExchange } from './exchange.ts';
 import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
 import type { Store } from './store/store.ts';
 import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/authorization.ts';
 import { type BidirectionalForwarder, EVENT_STREAM_BODY, type SignedEventStream } from './upstream/bidirectional.ts';
-import { type Body, type BodyLimits, readBody } from './upstream/body.ts';
+import { type Body, type BodyLimits, readBody, releaseBody } from './upstream/body.ts';
 import type { AnswerWatcher, Forwarder, SignedRequest } from './upstream/forward.ts';
 import { areCredentialsRefused } from './upstream/credentials.ts';
-import { isVia, selectUpstreamHeaders } from './upstream/headers.ts';
+import { refuseLoop, selectUpstreamHeaders } from './upstream/headers.ts';
 import { checkUpgrade } from './upstream/websocket.ts';
 
 /** Everything the way needs, built by `cli/`. */
@@ -60,7 +60,7 @@ export function createProxy(
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     let body: Body | undefined;
     try {
-      refuseLoop(clientRequest, dependencies.viaName);
+      refuseLoop(clientRequest.headers, dependencies.viaName);
       const caller = await authenticate(clientRequest, dependencies);
       let proof = caller.needsBody ? undefined : caller.prove(undefined);
       exchange.principal = proof?.principal;
@@ -99,7 +99,7 @@ export function createProxy(
       exchange.status ??= error.status;
       answerError(error, clientResponse, exchange.id);
     } finally {
-      void body?.spool?.release();
+      if (body !== undefined) releaseBody(body, dependencies.bodyLimits);
       exchange.totalMs = elapsedMs();
       dependencies.observe(exchange);
     }
@@ -143,11 +143,4 @@ async function authorize(
   const { credentials } = signed;
   const signedWith = credentials === undefined ? undefined : { credentials, region, signingName };
   return { method, origin, target, headers: signed.headers, body, upgrade, signedWith };
-}
-
-function refuseLoop({ headers }: ClientRequest, viaName: string | undefined): void {
-  if (viaName === undefined || !isVia(headers, viaName)) return;
-  throw new ProxyError('ERR_LOOP', 'The proxy received its own request: its upstream is itself.', {
-    hint: 'Correct --endpoint-url; it must not lead back to the proxy.',
-  });
 }

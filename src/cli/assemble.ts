@@ -17,9 +17,13 @@ import type { TlsKeyPair } from '../server/tls-front.ts';
 import type { Store } from '../store/store.ts';
 import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
+import { BodyMemory } from '../upstream/body.ts';
 import type { Forwarder } from '../upstream/forward.ts';
 import type { NetworkOptions } from '../upstream/tunnel.ts';
 import { findServerSecret, peekServerSecret } from './key.ts';
+
+/** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
+const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
 
 export interface Surroundings {
   readonly config: Config;
@@ -63,6 +67,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       maxSizeBytes: config.maxBodySizeBytes,
       idleTimeoutMs: config.uploadIdleTimeoutMs,
       spoolPlace: { folder: tmpdir(), newId: randomUUID },
+      memory: new BodyMemory(MAX_BODY_MEMORY_BYTES),
     },
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     nowMs: Date.now,

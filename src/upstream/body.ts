@@ -12,7 +12,7 @@ import { Spool, type SpoolPlace } from './spool.ts';
 export interface Body {
   /** All of it; of a spooled one, only the first piece, for those who want to know whether there is any. */
   readonly chunks: readonly Buffer[];
-  /** Holds all of a large body. Whoever has asked for the body releases it, once it is sent or not wanted any more. */
+  /** Holds all of a large body; see `releaseBody`. */
   readonly spool?: Spool | undefined;
   readonly sizeBytes: number;
   /** Lower-case hex SHA-256 of all bytes. */
@@ -26,6 +26,40 @@ export interface BodyLimits {
   readonly idleTimeoutMs: number;
   /** Where bodies over MAX_BYTES_IN_MEMORY go; undefined: none is expected, and all stay in memory. */
   readonly spoolPlace?: SpoolPlace | undefined;
+  /** What all bodies of a server hold in memory together; undefined: nobody counts. */
+  readonly memory?: BodyMemory | undefined;
+}
+
+/**
+ * Counts what bodies hold in memory, all together, so that many middling ones cannot do what a large one may not: over the
+ * limit, all that have more than a megabyte go to files.
+ */
+export class BodyMemory {
+  readonly #maxBytes: number;
+  #usedBytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  get isFull(): boolean {
+    return this.#usedBytes > this.#maxBytes;
+  }
+
+  /** Negative to give back. */
+  take(sizeBytes: number): void {
+    this.#usedBytes += sizeBytes;
+  }
+}
+
+/** To be called once for every body that `readBody` gave, when it is sent or not wanted any more. */
+export function releaseBody({ spool, sizeBytes }: Body, { memory }: BodyLimits): void {
+  if (spool === undefined) memory?.take(-sizeBytes);
+  else void spool.release();
 }
 
 /** Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this. */
@@ -46,7 +80,7 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
   if (announced > limits.maxSizeBytes) throw tooLarge(limits.maxSizeBytes);
   const stream = clientRequest.openBody();
   return new Promise((resolve, reject) => {
-    const kept = new KeptBytes(limits.spoolPlace, announced);
+    const kept = new KeptBytes(limits, announced);
     const idle = setTimeout(() => fail(timedOut(limits.idleTimeoutMs)), limits.idleTimeoutMs);
     let isOver = false;
     const onData = (chunk: Buffer): void => {
@@ -79,7 +113,7 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
     const fail = (error: ProxyError): void => {
       settle();
       stream.pause();
-      void kept.spool?.release();
+      kept.drop();
       reject(error);
     };
     stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
@@ -91,25 +125,36 @@ class KeptBytes {
   sizeBytes = 0;
   spool: Spool | undefined;
   readonly #place: SpoolPlace | undefined;
+  readonly #memory: BodyMemory | undefined;
   readonly #hash = createHash('sha256');
   #head: Buffer | undefined;
   #chunks: Buffer[] = [];
   #bytesInMemory = 0;
 
   /** `announced`: the size by the client's word; 0 where it gave none. */
-  constructor(place: SpoolPlace | undefined, announced: number) {
-    this.#place = place;
-    if (place !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(place);
+  constructor({ spoolPlace, memory }: BodyLimits, announced: number) {
+    this.#place = spoolPlace;
+    this.#memory = memory;
+    if (spoolPlace !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(spoolPlace);
   }
 
   /** A promise where the next chunk has to wait for the disk. */
   add(chunk: Buffer): Promise<void> | undefined {
     this.sizeBytes += chunk.length;
     this.#bytesInMemory += chunk.length;
+    this.#memory?.take(chunk.length);
     this.#hash.update(chunk);
     this.#chunks.push(chunk);
-    const limit = this.spool === undefined ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
+    const limit = this.spool === undefined && this.#memory?.isFull !== true ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
     return this.#place === undefined || this.#bytesInMemory <= limit ? undefined : this.#spill(this.#place);
+  }
+
+  /** The body is not wanted any more. */
+  drop(): void {
+    this.#memory?.take(-this.#bytesInMemory);
+    this.#bytesInMemory = 0;
+    this.#chunks = [];
+    void this.spool?.release();
   }
 
   async finish(): Promise<Body> {
@@ -126,6 +171,7 @@ class KeptBytes {
     // A copy: a slice would keep alive what it was cut from.
     this.#head ??= Buffer.from(chunks[0]?.subarray(0, HEAD_BYTES) ?? []);
     this.#chunks = [];
+    this.#memory?.take(-this.#bytesInMemory);
     this.#bytesInMemory = 0;
     return this.spool.write(chunks);
   }

@@ -2,6 +2,7 @@
  * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here passes
  * as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
  */
+import { ProxyError } from '../errors.ts';
 import type { HeaderPair } from '../exchange.ts';
 
 /** Meant for one connection only (RFC 9110, section 7.6.1, and older practice); never forwarded in either direction. */
@@ -66,8 +67,15 @@ export function selectUpstreamHeaders(
   return kept;
 }
 
-/** True where a `Via` header says that the request has passed under this name already. */
-export function isVia(headers: readonly HeaderPair[], viaName: string): boolean {
+/** Throws ERR_LOOP where a `Via` header says that the request has passed under our own name already. */
+export function refuseLoop(headers: readonly HeaderPair[], viaName: string | undefined): void {
+  if (viaName === undefined || !isVia(headers, viaName)) return;
+  throw new ProxyError('ERR_LOOP', 'The proxy received its own request: its upstream is itself.', {
+    hint: 'Correct --endpoint-url; it must not lead back to the proxy.',
+  });
+}
+
+function isVia(headers: readonly HeaderPair[], viaName: string): boolean {
   return headers.some(([name, value]) => name.toLowerCase() === 'via' && value.includes(viaName));
 }
 

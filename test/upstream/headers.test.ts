@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/exchange.ts';
 import {
   isSigned,
-  isVia,
+  refuseLoop,
   selectClientHeaders,
   type SelectionFacts,
   selectUpstreamHeaders,
@@ -112,7 +112,7 @@ describe('client headers on their way to AWS', () => {
   });
 });
 
-describe('isVia', () => {
+describe('refuseLoop', () => {
   it.each<{ headers: HeaderPair[]; is: boolean }>([
     { headers: [['via', '1.1 us']], is: true },
     { headers: [['VIA', '2 a, 1.1 us, 1.1 b']], is: true },
@@ -127,7 +127,10 @@ describe('isVia', () => {
     { headers: [['x-via', '1.1 us']], is: false },
     { headers: [], is: false },
   ])('of $headers is $is', ({ headers, is }) => {
-    expect(isVia(headers, 'us')).toBe(is);
+    const attempt = (): void => refuseLoop(headers, 'us');
+    if (is) expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_LOOP' }));
+    else expect(attempt).not.toThrow();
+    expect(() => refuseLoop(headers, undefined)).not.toThrow();
   });
 });
 
