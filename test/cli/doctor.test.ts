@@ -44,9 +44,14 @@ async function startAws(stsDate = new Date()): Promise<FakeUpstream> {
     if (rawTarget === '/foundation-models') return void response.end('{"modelSummaries":[{"modelId":"some.model"}]}');
     if (rawTarget.includes('/us.amazon.nova-micro-v1%3A0/converse-stream')) {
       response.writeHead(200, { 'content-type': 'application/vnd.amazon.eventstream' });
-      response.write('one', () =>
-        setImmediate(() => response.write('two', () => setImmediate(() => response.end('three')))),
-      );
+      // At the pace of a model: pieces in quick succession may reach a busy reader as one.
+      let left = 10;
+      const pace = setInterval(() => {
+        left -= 1;
+        if (left > 0) return void response.write('piece');
+        clearInterval(pace);
+        response.end('last');
+      }, 20);
       return;
     }
     if (rawTarget.includes('/us.amazon.nova-micro-v1%3A0/')) return void response.end('{"metrics":{"latencyMs":7}}');
