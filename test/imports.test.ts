@@ -35,7 +35,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/credential-provider-node': ['upstream/credentials.ts'],
   '@smithy/core': ['upstream/credentials.ts'],
   '@smithy/eventstream-codec': ['metering/frames.ts', 'offline'],
-  'better-sqlite3': ['store/sqlite.ts'],
+  'better-sqlite3': ['store/sqlite-connection.ts'],
   commander: ['cli'],
   selfsigned: ['server/certificate.ts'],
   chalk: ['cli'],
