@@ -108,6 +108,11 @@ export function toProxyError(thrown: unknown): ProxyError {
   });
 }
 
+/** The client is gone, and with it whoever could read an answer: for the log alone. */
+export function clientGone(): ProxyError {
+  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
+}
+
 /** One of our answers, ready to send. Header names are lower-case. */
 export interface ErrorAnswer {
   readonly status: number;

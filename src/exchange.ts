@@ -120,3 +120,14 @@ export function findHeader(headers: readonly HeaderPair[], lowerCaseName: string
   }
   return undefined;
 }
+
+/** As node:http2 takes headers: names in lower case (RFC 9113, section 8.2), repeats as a list in their order. */
+export function foldHeaders(headers: readonly HeaderPair[]): Record<string, string | string[]> {
+  const folded: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    const before = folded[lower];
+    folded[lower] = before === undefined ? value : [before, value].flat();
+  }
+  return folded;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findHeader, openExchange } from '../src/exchange.ts';
+import { findHeader, foldHeaders, openExchange } from '../src/exchange.ts';
 import { aClientRequest } from './helpers/client-request.ts';
 
 describe('openExchange', () => {
@@ -49,5 +49,22 @@ describe('findHeader', () => {
     { name: 'constructor', found: undefined },
   ])('finds $found under $name', ({ name, found }) => {
     expect(findHeader(headers, name)).toBe(found);
+  });
+});
+
+describe('foldHeaders', () => {
+  it('keeps repeats in their order under one lower-case name, whatever the name', () => {
+    const folded = foldHeaders([
+      ['Set-Cookie', 'a'],
+      ['X', '1'],
+      ['set-cookie', 'b'],
+      ['SET-COOKIE', 'c'],
+      ['__proto__', 'd'],
+    ]);
+    expect(Object.entries(folded)).toEqual([
+      ['set-cookie', ['a', 'b', 'c']],
+      ['x', '1'],
+      ['__proto__', 'd'],
+    ]);
   });
 });

@@ -3,7 +3,7 @@
  */
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
-import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
+import { type ClientRequest, type ClientResponse, foldHeaders, type HeaderPair } from '../exchange.ts';
 
 /** Wraps a stream and its header block (flat list of names and values, pseudo-headers first). */
 export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {
@@ -49,13 +49,13 @@ class Http2Response implements ClientResponse {
 
   start(status: number, headers: readonly HeaderPair[]): Writable {
     const stream = this.#stream;
-    const collected = collect(headers);
+    const folded = foldHeaders(headers);
     try {
-      stream.respond({ ':status': status, ...collected });
+      stream.respond({ ':status': status, ...folded });
     } catch (error) {
       // Node refuses repeats of some headers that HTTP/1.1 lets pass. An answer that is paid for must not be lost over that.
       if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE')) throw error;
-      stream.respond({ ':status': status, ...keepFirstValues(collected) });
+      stream.respond({ ':status': status, ...keepFirstValues(folded) });
     }
     return stream;
   }
@@ -87,21 +87,9 @@ function splitPseudoHeaders(rawHeaders: readonly string[]): { pseudo: Map<string
 }
 
 /** One value per header, the first that came; only `set-cookie` stays a list, because its values cannot stand for each other. */
-function keepFirstValues(collected: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const entries = Object.entries(collected);
+function keepFirstValues(folded: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const entries = Object.entries(folded);
   return Object.fromEntries(
     entries.map(([name, value]) => [name, Array.isArray(value) && name !== 'set-cookie' ? value[0] : value]),
   );
-}
-
-/** Node takes an object: names in lower case (RFC 9113, section 8.2), repeats as a list. */
-function collect(headers: readonly HeaderPair[]): OutgoingHttpHeaders {
-  const collected: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of headers) {
-    const lower = name.toLowerCase();
-    const before = collected[lower];
-    if (before === undefined) collected[lower] = value;
-    else collected[lower] = Array.isArray(before) ? [...before, value] : [before, value];
-  }
-  return collected;
 }

@@ -4,7 +4,7 @@
  * told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
  */
 import type { Readable, Writable } from 'node:stream';
-import { ProxyError, toProxyError } from '../errors.ts';
+import { clientGone, ProxyError, toProxyError } from '../errors.ts';
 import { type ClientRequest, type ClientResponse, findHeader } from '../exchange.ts';
 import type { Frame } from '../metering/frames.ts';
 import type { Body } from './body.ts';
@@ -246,10 +246,6 @@ function needsHttp2(): ProxyError {
   return new ProxyError('ERR_NOT_SUPPORTED', 'A stream in both directions needs HTTP/2.', {
     hint: 'Let the client speak HTTP/2 (over http:// with prior knowledge); the AWS SDK for JavaScript does so by itself.',
   });
-}
-
-function clientGone(): ProxyError {
-  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
 }
 
 function silent(): ProxyError {

@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
-import { ProxyError, toProxyError } from '../errors.ts';
+import { clientGone, ProxyError, toProxyError } from '../errors.ts';
 import type { ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
 import type { Body } from './body.ts';
 import { selectClientHeaders } from './headers.ts';
@@ -246,10 +246,6 @@ function toPairs(raw: Dispatcher.DispatchController['rawHeaders']): HeaderPair[]
 
 function latin1(value: Buffer | string | undefined): string {
   return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
-}
-
-function clientGone(): ProxyError {
-  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
 }
 
 function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {

@@ -12,7 +12,7 @@ import {
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ProxyError } from '../errors.ts';
-import type { HeaderPair } from '../exchange.ts';
+import { foldHeaders, type HeaderPair } from '../exchange.ts';
 
 /** What is sent; `headers` has `host`, and nothing that HTTP/2 forbids. */
 export interface Http2Request {
@@ -66,7 +66,7 @@ export function openHttp2Stream({ method, origin, target, headers }: Http2Reques
   const pseudo = { ':method': method, ':scheme': origin.slice(0, origin.indexOf(':')), ':path': target };
   try {
     const options = { endStream: false, signal: aborter.signal };
-    const stream = session.request({ ...pseudo, ...collect(headers) }, options);
+    const stream = session.request({ ...pseudo, ...foldHeaders(nameAuthority(headers)) }, options);
     let wasCut = false;
     stream.on('aborted', () => {
       wasCut = !hasSeenEnd(stream);
@@ -143,13 +143,7 @@ function leave(session: ClientHttp2Session, stream: ClientHttp2Stream, aborter: 
   session.once('close', () => clearTimeout(timer));
 }
 
-/** Names in lower case, repeats as a list, `host` as `:authority` (RFC 9113, section 8.3.1). */
-function collect(headers: readonly HeaderPair[]): Record<string, string | string[]> {
-  const collected: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of headers) {
-    const lower = name.toLowerCase() === 'host' ? ':authority' : name.toLowerCase();
-    const before = collected[lower];
-    collected[lower] = before === undefined ? value : [before, value].flat();
-  }
-  return collected;
+/** `host` is called `:authority` here (RFC 9113, section 8.3.1). */
+function nameAuthority(headers: readonly HeaderPair[]): HeaderPair[] {
+  return headers.map(([name, value]) => [name.toLowerCase() === 'host' ? ':authority' : name, value]);
 }
