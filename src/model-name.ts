@@ -1,0 +1,57 @@
+/**
+ * What a request calls its model, and every name under which a rule may mean it: id, profile of a geography, ARN. Pure.
+ * Never guesses: a name that does not tell the model has no form but itself, so that nobody's own model, named like an
+ * allowed one, passes for it.
+ */
+
+export interface ModelName {
+  readonly raw: string;
+  /**
+   * What a pattern may match, the most exact first: the name as it is; of the ARN of a foundation model or of a system
+   * inference profile the id in it; that id without its geography. No two are the same.
+   */
+  readonly forms: readonly string[];
+  /** The id under which prices are known, geography included; undefined where the name does not tell the model. */
+  readonly priceName: string | undefined;
+  /** The identifier for GetInferenceProfile, where the name may be that of an application inference profile. */
+  readonly lookup: string | undefined;
+}
+
+/** Longest model identifier (Bedrock's API models). */
+const MAX_LENGTH = 2048;
+/** Provider, model, versions: what AWS calls foundation models and system inference profiles. AWS has them in lower case. */
+const MODEL_ID = /^[a-z0-9-]{1,63}\.[a-z0-9-]{1,63}(?:[.:][a-z0-9-]{1,63}){0,8}$/;
+/** In an ARN. */
+const PROFILE_ID = /^[A-Za-z0-9-]{1,64}$/;
+/** Without its ARN: as AWS makes them. A name that could be anything else is not asked for, because clients choose names. */
+const BARE_PROFILE_ID = /^(?=[a-z0-9]*\d)[a-z0-9]{12}$/;
+/** Bedrock's API models: foundation models have no account, profiles may have none in the names of some tools. */
+const ARN =
+  /^arn:aws(?:-[a-z]+){0,2}:bedrock:[a-z0-9-]{0,20}:(?:\d{12})?:(foundation-model|inference-profile|application-inference-profile)\/([^/]+)$/;
+/**
+ * A geography before a provider. Any two letters, because AWS adds geographies, but a provider has three and more: so
+ * `openai.gpt-5.4` and `us.us.anthropic.…` lose nothing.
+ */
+const GEOGRAPHY = /^(?:[a-z]{2}|us-gov|apac|global)\.(?!(?:apac|global)\.)(?=[a-z][a-z0-9]{2,}\.[a-z])/;
+
+/** `raw` as the request names it, percent-decoded once by the caller. Throws never. */
+export function parseModelName(raw: string): ModelName {
+  if (raw.length > MAX_LENGTH) return { raw, forms: [raw], priceName: undefined, lookup: undefined };
+  if (MODEL_ID.test(raw)) return nameOfModel(raw, raw);
+  if (BARE_PROFILE_ID.test(raw)) return { raw, forms: [raw], priceName: undefined, lookup: raw };
+  const [, type, id = ''] = ARN.exec(raw) ?? [];
+  if (type === 'application-inference-profile' && PROFILE_ID.test(id)) {
+    return { raw, forms: [raw], priceName: undefined, lookup: raw };
+  }
+  if ((type === 'foundation-model' || type === 'inference-profile') && MODEL_ID.test(id)) return nameOfModel(raw, id);
+  return { raw, forms: [raw], priceName: undefined, lookup: undefined };
+}
+
+/** The id without the geography of its inference profile; the same where it has none. */
+export function withoutGeography(modelId: string): string {
+  return modelId.replace(GEOGRAPHY, '');
+}
+
+function nameOfModel(raw: string, id: string): ModelName {
+  return { raw, forms: [...new Set([raw, id, withoutGeography(id)])], priceName: id, lookup: undefined };
+}
