@@ -30,6 +30,8 @@ export const ERROR_KINDS = {
   ERR_KEY_MISSING: { fault: 'client', status: 401, awsType: 'MissingAuthenticationTokenException' },
   ERR_KEY_UNKNOWN: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_KEY_REVOKED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_KEY_EXPIRED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_KEY_BLOCKED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_KEYS_DIFFER: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_REAL_AWS_CREDENTIALS: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_SIGNATURE: { fault: 'client', status: 401, awsType: 'SignatureDoesNotMatch' },
@@ -40,6 +42,17 @@ export const ERROR_KINDS = {
   ERR_MASTER_KEY: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_UNKNOWN_PATH: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
   ERR_UNKNOWN_OPERATION: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
+  ERR_SCOPE: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
+  ERR_MODEL_NOT_ALLOWED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
+  ERR_REGION_NOT_ALLOWED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
+  ERR_REQUEST_RATE: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
+  ERR_TOKEN_RATE: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
+  ERR_TOO_MANY_PARALLEL: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
+  // What others hold back may come free again: worth another try, unlike the next two.
+  ERR_BUDGET_HELD: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
+  // 402 and nothing else: no SDK sends it again, and Claude Code says it at once.
+  ERR_BUDGET_EXCEEDED: { fault: 'client', status: 402, awsType: 'ServiceQuotaExceededException' },
+  ERR_UNPRICED: { fault: 'client', status: 402, awsType: 'ServiceQuotaExceededException' },
   ERR_NOT_SUPPORTED: { fault: 'operator', status: 501, awsType: 'UnsupportedOperationException' },
   ERR_REGION_MISSING: { fault: 'operator', status: 400, awsType: 'ValidationException' },
   ERR_REGION_INVALID: { fault: 'client', status: 400, awsType: 'ValidationException' },
@@ -122,7 +135,7 @@ export interface ErrorAnswer {
 
 /**
  * An error in the shape AWS services use: JSON `message` and `__type`, the type again in `x-amzn-errortype`, the id of the
- * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401 and 507 carry `x-should-retry: false`,
+ * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401, 402 and 507 carry `x-should-retry: false`,
  * which Anthropic's and OpenAI's clients obey (otherwise Claude Code retries silently for half a minute).
  */
 export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
@@ -135,7 +148,7 @@ export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
     ['x-amzn-requestid', requestId],
     ['x-bedrock-proxy-error', error.code],
   ];
-  if (error.status === 401 || error.status === 507) headers.push(['x-should-retry', 'false']);
+  if (error.status === 401 || error.status === 402 || error.status === 507) headers.push(['x-should-retry', 'false']);
   if (error.retryAfterSeconds !== undefined) headers.push(['retry-after', String(error.retryAfterSeconds)]);
   return { status: error.status, headers, body };
 }

@@ -13,6 +13,11 @@ const CURED_BY_RETRY = new Set([
   'ERR_UPSTREAM_RESET',
   // Somebody else behind the same address may have a right key.
   'ERR_TOO_MANY_FAILURES',
+  // The minute passes, the others end.
+  'ERR_REQUEST_RATE',
+  'ERR_TOKEN_RATE',
+  'ERR_TOO_MANY_PARALLEL',
+  'ERR_BUDGET_HELD',
   'ERR_INTERNAL',
 ]);
 const NEVER_ON_THE_WIRE = new Set(['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE']);
@@ -100,11 +105,11 @@ describe('renderError', () => {
   });
 
   it.each(CODES.filter((code) => code !== 'ERR_CLIENT_GONE'))(
-    '%s asks not to be retried exactly where it is a 401 or 507',
+    '%s asks not to be retried exactly where it is a 401, 402 or 507',
     (code) => {
       const { status, headers } = renderError(new ProxyError(code, 'm'), 'id');
       expect(headers.some(([name, value]) => name === 'x-should-retry' && value === 'false')).toBe(
-        status === 401 || status === 507,
+        [401, 402, 507].includes(status),
       );
     },
   );
