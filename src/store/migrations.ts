@@ -24,4 +24,77 @@ export const MIGRATIONS: readonly string[] = [
    DROP INDEX virtual_keys_active_alias;
    CREATE UNIQUE INDEX virtual_keys_active_alias ON virtual_keys (alias)
      WHERE alias IS NOT NULL AND revoked_at_ms IS NULL AND ends_at_ms IS NULL;`,
+  // What a key may do, what it spent, and a row per request. A policy of '{}' is the one without limits, in the default scope:
+  // keys of before get it. The successor of a rotated key spends from the same purse as the key it follows.
+  `ALTER TABLE virtual_keys ADD COLUMN expires_at_ms INTEGER;
+   ALTER TABLE virtual_keys ADD COLUMN blocked_at_ms INTEGER;
+   ALTER TABLE virtual_keys ADD COLUMN updated_at_ms INTEGER;
+   ALTER TABLE virtual_keys ADD COLUMN deleted_at_ms INTEGER;
+   ALTER TABLE virtual_keys ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
+   ALTER TABLE virtual_keys ADD COLUMN tags TEXT NOT NULL DEFAULT '{}';
+   ALTER TABLE virtual_keys ADD COLUMN note TEXT;
+   ALTER TABLE virtual_keys ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+   ALTER TABLE virtual_keys ADD COLUMN purse_id TEXT;
+
+   CREATE INDEX virtual_keys_alias ON virtual_keys (alias) WHERE alias IS NOT NULL;
+   CREATE INDEX virtual_keys_age ON virtual_keys (created_at_ms);
+
+   CREATE TABLE key_spend (
+     purse_id        TEXT PRIMARY KEY,
+     total_nano      INTEGER NOT NULL,
+     window_start_ms INTEGER,
+     window_nano     INTEGER NOT NULL,
+     reserved_nano   INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE reservations (
+     id             TEXT PRIMARY KEY,
+     purse_id       TEXT NOT NULL,
+     amount_nano    INTEGER NOT NULL,
+     owner          TEXT NOT NULL,
+     lease_until_ms INTEGER NOT NULL,
+     if_lost        TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE ledger (
+     sequence            INTEGER PRIMARY KEY AUTOINCREMENT,
+     started_at_ms       INTEGER NOT NULL,
+     key_id              TEXT NOT NULL,
+     key_label           TEXT NOT NULL,
+     status              INTEGER,
+     pricing             TEXT NOT NULL,
+     partial             INTEGER NOT NULL,
+     cost_nano           INTEGER,
+     charged_nano        INTEGER NOT NULL,
+     has_usage           INTEGER NOT NULL,
+     input_tokens        INTEGER,
+     output_tokens       INTEGER,
+     cache_read_tokens   INTEGER,
+     cache_write_tokens  INTEGER,
+     cache_write_1h_tokens INTEGER,
+     input_audio_tokens  INTEGER,
+     output_audio_tokens INTEGER,
+     images              INTEGER,
+     guardrail_units     TEXT,
+     principal           TEXT NOT NULL,
+     service             TEXT,
+     operation           TEXT,
+     region              TEXT,
+     model               TEXT,
+     service_tier        TEXT,
+     error_code          TEXT,
+     first_byte_ms       REAL,
+     total_ms            REAL,
+     request_bytes       INTEGER NOT NULL,
+     response_bytes      INTEGER NOT NULL,
+     tags                TEXT,
+     user_agent_family   TEXT,
+     id                  TEXT NOT NULL,
+     upstream_request_id TEXT,
+     window_start_ms     INTEGER
+   ) STRICT;
+   CREATE UNIQUE INDEX ledger_id ON ledger (id);
+   CREATE INDEX ledger_time ON ledger (started_at_ms);
+   CREATE INDEX ledger_key ON ledger (key_id, sequence, started_at_ms, key_label, status, pricing, partial, cost_nano,
+     charged_nano, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens);`,
 ];

@@ -1,46 +1,31 @@
 /**
- * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema, its
- * statements prepared once. The only file that knows better-sqlite3. What is read and written is `sqlite.ts`'s business.
+ * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema. The
+ * only file that imports better-sqlite3. What is read and written is the business of its neighbours (`sqlite-*.ts`).
  */
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { ProxyError } from '../errors.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 
-/** A row of virtual_keys as SQLite gives it. */
-export interface KeyRecord {
-  id: string;
-  alias: string | null;
-  key_sha256: string;
-  last_four: string;
-  access_key_id: string;
-  sealed_key: Buffer;
-  created_at_ms: number;
-  last_used_at_ms: number | null;
-  revoked_at_ms: number | null;
-  ends_at_ms: number | null;
-}
+export type Sqlite = Database.Database;
+export type Statement<Parameters extends unknown[], Result = unknown> = Database.Statement<Parameters, Result>;
 
-/** An open database and its statements. Whoever opened it closes `database`. */
+/** An open database. Whoever opened it closes `database`. */
 export interface Connection {
-  readonly database: Database.Database;
+  readonly database: Sqlite;
   /** Device and inode: tells a file that was replaced from the one that is open. */
   readonly fileIdentity: string;
-  readonly dataVersion: Database.Statement<[], number>;
-  readonly findBySha256: Database.Statement<[string], KeyRecord>;
-  readonly findByAccessKeyId: Database.Statement<[string], KeyRecord>;
-  readonly anyKey: Database.Statement<[], number>;
-  readonly list: Database.Statement<[], KeyRecord>;
-  readonly insert: Database.Statement<[Record<string, unknown>]>;
-  readonly revoke: Database.Statement<[number, string]>;
-  readonly end: Database.Statement<[Record<string, unknown>]>;
-  readonly touch: Database.Statement<[number, string]>;
+  /** Moves when another connection has committed. */
+  readonly dataVersion: Statement<[], number>;
+  /** Runs `work` as one transaction that begins with the right to write: all of it happens, or nothing. */
+  readonly atomically: <T>(work: () => T) => T;
 }
 
 /** Opens the file, creating what is missing. Throws what SQLite and the file system throw, and ERR_STORE_UNAVAILABLE. */
 export function connect(path: string): Connection {
-  let database: Database.Database | undefined;
+  let database: Sqlite | undefined;
   try {
     prepareFile(path);
     database = new Database(path, { timeout: 0 });
@@ -49,11 +34,32 @@ export function connect(path: string): Connection {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
     migrate(database, path);
-    return prepareStatements(database, findFileIdentity(path) ?? 'none');
+    return wrap(database, findFileIdentity(path) ?? 'none');
   } catch (error) {
     database?.close();
     throw error;
   }
+}
+
+/**
+ * A second connection to the file that somebody holds open already, for `checkpoint` alone. Throws where another file has
+ * taken its place, and what SQLite throws.
+ */
+export function connectForCheckpoints({ path, fileIdentity }: { path: string; fileIdentity: string }): Sqlite {
+  const database = new Database(path, { fileMustExist: true });
+  database.pragma('synchronous = NORMAL');
+  if (findFileIdentity(path) === fileIdentity) return database;
+  database.close();
+  throw new Error('the file was replaced');
+}
+
+/**
+ * Copies the write-ahead log over to the file, as far as nobody has to be waited for but the disk; answers the pages that the
+ * log has. What others have cached stays good: their `PRAGMA data_version` does not move.
+ */
+export function checkpoint(database: Sqlite): number {
+  const [result] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+  return result?.log ?? 0;
 }
 
 /** Creates the folder and the file with private modes before SQLite would create them with the process's umask. */
@@ -64,7 +70,7 @@ function prepareFile(path: string): void {
   chmodSync(path, 0o600);
 }
 
-function migrate(database: Database.Database, path: string): void {
+function migrate(database: Sqlite, path: string): void {
   if (readMark(database, 'user_version') === MIGRATIONS.length && isOurs(database)) return;
   database
     .transaction(() => {
@@ -78,7 +84,7 @@ function migrate(database: Database.Database, path: string): void {
 }
 
 /** Throws for a database that another program or a newer bedrock-proxy wrote. Only reads. */
-function refuseForeign(database: Database.Database, path: string): void {
+function refuseForeign(database: Sqlite, path: string): void {
   const tables = Number(database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get());
   if (tables > 0 && !isOurs(database)) {
     throw unavailable(path, 'belongs to another program', 'Name another file with --db.');
@@ -89,39 +95,31 @@ function refuseForeign(database: Database.Database, path: string): void {
   }
 }
 
-function isOurs(database: Database.Database): boolean {
+function isOurs(database: Sqlite): boolean {
   return readMark(database, 'application_id') === APPLICATION_ID;
 }
 
-function readMark(database: Database.Database, mark: 'application_id' | 'user_version'): number {
+function readMark(database: Sqlite, mark: 'application_id' | 'user_version'): number {
   return Number(database.pragma(mark, { simple: true }));
 }
 
-function prepareStatements(database: Database.Database, fileIdentity: string): Connection {
+function wrap(database: Sqlite, fileIdentity: string): Connection {
+  // Made once: better-sqlite3 builds four functions for every transaction it is asked to wrap.
+  const transaction = database.transaction((work: () => unknown) => work());
   return {
     database,
     fileIdentity,
-    dataVersion: database.prepare<[], number>('PRAGMA data_version').pluck() as Database.Statement<[], number>,
-    findBySha256: database.prepare('SELECT * FROM virtual_keys WHERE key_sha256 = ?'),
-    findByAccessKeyId: database.prepare('SELECT * FROM virtual_keys WHERE access_key_id = ?'),
-    anyKey: database.prepare<[], number>('SELECT EXISTS (SELECT 1 FROM virtual_keys)').pluck() as Database.Statement<
-      [],
-      number
-    >,
-    list: database.prepare('SELECT * FROM virtual_keys ORDER BY created_at_ms, rowid'),
-    insert: database.prepare(
-      `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms)
-       VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs)`,
-    ),
-    revoke: database.prepare('UPDATE virtual_keys SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?'),
-    end: database.prepare(
-      `UPDATE virtual_keys SET revoked_at_ms = @revokedAtMs, ends_at_ms = @endsAtMs
-       WHERE id = @id AND revoked_at_ms IS NULL AND ends_at_ms IS NULL`,
-    ),
-    touch: database.prepare(
-      'UPDATE virtual_keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE id = ?',
-    ),
+    dataVersion: pluck<[], number>(database, 'PRAGMA data_version'),
+    atomically: <T>(work: () => T) => transaction.immediate(work) as T,
   };
+}
+
+/** A statement that gives the first column alone. */
+export function pluck<Parameters extends unknown[], Result>(
+  database: Sqlite,
+  sql: string,
+): Statement<Parameters, Result> {
+  return database.prepare<Parameters, Result>(sql).pluck() as Statement<Parameters, Result>;
 }
 
 /** Device and inode of the file at `path`; undefined where there is none. */
@@ -134,8 +132,25 @@ export function isSqliteError(error: unknown): error is InstanceType<typeof Data
   return error instanceof Database.SqliteError;
 }
 
+/**
+ * Runs `work` at once, and again and again while SQLite says busy, for `patienceMs`; every other failure becomes
+ * ERR_STORE_UNAVAILABLE.
+ */
+export async function retryWhileBusy<T>(path: string, patienceMs: number, work: () => T): Promise<T> {
+  const deadlineMs = Date.now() + patienceMs;
+  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    try {
+      return work();
+    } catch (error) {
+      const busy = isSqliteError(error) && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
+      if (!busy || Date.now() >= deadlineMs) throw toUnavailable(path, error);
+    }
+    await delay(pauseMs);
+  }
+}
+
 /** What SQLite or the file system threw, in words, with what to do. */
-export function toUnavailable(path: string, error: unknown): ProxyError {
+function toUnavailable(path: string, error: unknown): ProxyError {
   if (error instanceof ProxyError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {

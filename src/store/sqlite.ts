@@ -1,26 +1,30 @@
 /**
  * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes.
- * Its place is beside the way: `auth/` asks it through the `Store` interface.
+ * Its place is beside the way, which asks it through the `Store` interface. What is asked stands in `sqlite-*.ts`; here are
+ * the cache of keys and the notes of their use.
  * It never waits inside SQLite (that would stop the event loop): a busy database is asked again a few milliseconds later.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { ProxyError } from '../errors.ts';
-import {
-  type Connection,
-  connect,
-  findFileIdentity,
-  isSqliteError,
-  type KeyRecord,
-  toUnavailable,
-  unavailable,
-} from './sqlite-connection.ts';
-import type { NewVirtualKeyRow, Store, VirtualKeyRow } from './store.ts';
+import { randomUUID } from 'node:crypto';
+import { findSpend, RESERVATION_LEASE_MS, reserve, settle, settleLost } from './sqlite-budget.ts';
+import { type Opened, SqliteFile } from './sqlite-file.ts';
+import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './sqlite-keys.ts';
+import { readLedger } from './sqlite-ledger.ts';
+import { sumUsage } from './sqlite-usage.ts';
+import type {
+  KeyChanges,
+  KeyNames,
+  KeySpend,
+  LedgerEntry,
+  LedgerFilter,
+  LedgerRow,
+  NewReservation,
+  NewVirtualKeyRow,
+  ReserveOutcome,
+  Store,
+  UsageGrouping,
+  VirtualKeyRow,
+} from './store.ts';
 
-/** How long a busy database is asked again before the store counts as unavailable: reads stand on a request's way. */
-const READ_PATIENCE_MS = 500;
-const WRITE_PATIENCE_MS = 5_000;
-/** How often the server looks whether the file still is the one it opened. */
-const FILE_CHECK_INTERVAL_MS = 1_000;
 /** Uses of keys are noted in groups at this pace. */
 const TOUCH_INTERVAL_MS = 1_000;
 
@@ -29,78 +33,70 @@ const TOUCH_INTERVAL_MS = 1_000;
  * ERR_STORE_UNAVAILABLE with what to do when the file cannot be used. The caller closes the store.
  */
 export async function openSqliteStore(path: string): Promise<Store> {
-  return SqliteStore.open(path);
+  return new SqliteStore(await SqliteFile.open(path));
 }
 
 class SqliteStore implements Store {
-  readonly #path: string;
-  #connection: Connection;
-  #checkedAtMs = Date.now();
+  readonly #file: SqliteFile;
+  /** Whose reservations are ours: no other process, and no earlier one, has this name. */
+  readonly #owner = randomUUID();
+  #seen: Opened | undefined;
   #seenDataVersion = -1;
-  #anyKey = false;
+  /** In which file there is a key for certain. */
+  #anyKeyIn: Opened | undefined;
   readonly #bySha256 = new Map<string, VirtualKeyRow>();
   readonly #byAccessKeyId = new Map<string, VirtualKeyRow>();
   #touched = new Map<string, number>();
   #touchTimer: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, connection: Connection) {
-    this.#path = path;
-    this.#connection = connection;
-  }
-
-  static async open(path: string): Promise<SqliteStore> {
-    return new SqliteStore(path, await retryWhileBusy(path, WRITE_PATIENCE_MS, () => connect(path)));
+  constructor(file: SqliteFile) {
+    this.#file = file;
   }
 
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined> {
-    return this.#findCached(this.#bySha256, keySha256, (connection) => connection.findBySha256.get(keySha256));
+    return this.#findCached(this.#bySha256, keySha256, 'findBySha256');
   }
 
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined> {
-    return this.#findCached(this.#byAccessKeyId, accessKeyId, (connection) =>
-      connection.findByAccessKeyId.get(accessKeyId),
-    );
+    return this.#findCached(this.#byAccessKeyId, accessKeyId, 'findByAccessKeyId');
   }
 
   async hasAnyKey(): Promise<boolean> {
-    return this.#read((connection) => {
-      if (!this.#anyKey) this.#anyKey = connection.anyKey.get() === 1;
-      return this.#anyKey;
+    return this.#file.read((opened) => {
+      // Where there was a key there always was one, as long as it is the same file: nobody needs to be asked.
+      if (this.#anyKeyIn === opened) return true;
+      if (opened.keys.any.get() !== 1) return false;
+      this.#anyKeyIn = opened;
+      return true;
     });
   }
 
   async insertKey(row: NewVirtualKeyRow): Promise<void> {
-    await this.#write((connection) => {
-      try {
-        connection.insert.run({ ...row, alias: row.alias ?? null });
-      } catch (error) {
-        if (isSqliteError(error) && error.code === 'SQLITE_CONSTRAINT_UNIQUE' && error.message.includes('.alias')) {
-          throw new ProxyError('ERR_BAD_REQUEST', `There is an active key with the alias "${row.alias}".`, {
-            hint: 'Choose another alias, or revoke that key first.',
-          });
-        }
-        throw error;
-      }
-    });
+    await this.#changeKeys(({ keys }) => insertKey(keys, row));
   }
 
   async rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void> {
-    const revokedAtMs = endsAtMs === undefined ? successor.createdAtMs : null;
-    await this.#write(({ database, end, insert }) => {
-      const rotate = database.transaction(() => {
-        if (end.run({ id, revokedAtMs, endsAtMs: endsAtMs ?? null }).changes === 0) throw alreadyEnds(id);
-        insert.run({ ...successor, alias: successor.alias ?? null });
-      });
-      rotate.immediate();
-    });
+    await this.#changeKeys(({ keys }) => rotateKey(keys, id, successor, endsAtMs));
   }
 
-  async listKeys(): Promise<VirtualKeyRow[]> {
-    return this.#read((connection) => connection.list.all().map(toRow));
+  async listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]> {
+    return this.#file.read(({ keys }) => listKeys(keys, page));
+  }
+
+  async findKeys(names: KeyNames): Promise<VirtualKeyRow[]> {
+    return this.#file.read(({ keys }) => findKeys(keys, names));
   }
 
   async revokeKey(id: string, revokedAtMs: number): Promise<void> {
-    await this.#write((connection) => connection.revoke.run(revokedAtMs, id));
+    await this.#changeKeys(({ keys }) => keys.revoke.run({ id, atMs: revokedAtMs }));
+  }
+
+  async updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined> {
+    return this.#changeKeys(({ keys }) => updateKey(keys, id, changes, updatedAtMs));
+  }
+
+  async deleteKey(id: string, deletedAtMs: number): Promise<boolean> {
+    return this.#changeKeys(({ keys }) => keys.bury.run({ id, atMs: deletedAtMs }).changes > 0);
   }
 
   touchKey(id: string, usedAtMs: number): void {
@@ -111,72 +107,108 @@ class SqliteStore implements Store {
     }, TOUCH_INTERVAL_MS).unref();
   }
 
+  async findSpend(
+    rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[],
+    nowMs: number,
+  ): Promise<Map<string, KeySpend>> {
+    return this.#file.read(({ budget }) => new Map(rows.map((row) => [row.id, findSpend(budget, row, nowMs)])));
+  }
+
+  async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    return this.#file.write((opened) => reserve(opened, this.#owner, reservation));
+  }
+
+  async settle(row: LedgerRow): Promise<void> {
+    await this.settleAll([row]);
+  }
+
+  async settleAll(rows: readonly LedgerRow[]): Promise<void> {
+    await this.#file.write((opened) => {
+      for (const row of rows) settle(opened, row);
+    });
+  }
+
+  async keepReservations(nowMs: number): Promise<void> {
+    const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
+    await this.#file.write(({ budget }) => budget.keepReservations.run(leaseUntilMs, this.#owner));
+  }
+
+  async settleLost(nowMs: number): Promise<number> {
+    for (let settled = 0; ;) {
+      const more = await this.#file.write((opened) => settleLost(opened, nowMs));
+      if (more === 0) return settled;
+      settled += more;
+    }
+  }
+
+  async readLedger(
+    filter: LedgerFilter,
+    { after, limit }: { readonly after: number; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    const page = { above: after, below: Number.MAX_SAFE_INTEGER, limit, newestFirst: false };
+    return this.#file.read(({ database }) => readLedger(database, filter, page));
+  }
+
+  async readLedgerBackwards(
+    filter: LedgerFilter,
+    { before, limit }: { readonly before?: number | undefined; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    const page = { above: 0, below: before ?? Number.MAX_SAFE_INTEGER, limit, newestFirst: true };
+    return this.#file.read(({ database }) => readLedger(database, filter, page));
+  }
+
+  sumUsage(filter: LedgerFilter, by: UsageGrouping): ReturnType<Store['sumUsage']> {
+    return sumUsage((work) => this.#file.read(work), filter, by);
+  }
+
+  async pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
+    return this.#file.write(({ ledger }) => ledger.prune.run(beforeMs, maxRows).changes);
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#touchTimer);
     this.#writeTouched();
     clearTimeout(this.#touchTimer);
-    this.#connection.database.close();
+    await this.#file.close();
   }
 
   async #findCached(
     cache: Map<string, VirtualKeyRow>,
     name: string,
-    find: (connection: Connection) => KeyRecord | undefined,
+    find: 'findBySha256' | 'findByAccessKeyId',
   ): Promise<VirtualKeyRow | undefined> {
-    return this.#read((connection) => {
-      this.#dropStaleRows(connection);
+    return this.#file.read((opened) => {
+      this.#dropStaleRows(opened);
       const cached = cache.get(name);
       if (cached !== undefined) return cached;
-      const record = find(connection);
+      const record = opened.keys[find].get(name);
       if (record === undefined) return undefined;
-      const row = toRow(record);
+      const row = toKeyRow(record);
       cache.set(name, row);
       return row;
     });
   }
 
-  /** `PRAGMA data_version` moves when another connection commits; our own writes clear the cache themselves. */
-  #dropStaleRows(connection: Connection): void {
-    const dataVersion = connection.dataVersion.get() ?? -1;
-    if (dataVersion !== this.#seenDataVersion) this.#dropRows(dataVersion);
+  /** `PRAGMA data_version` moves when another connection commits; our own changes of keys clear the cache themselves. */
+  #dropStaleRows(opened: Opened): void {
+    const dataVersion = opened.dataVersion.get() ?? -1;
+    if (dataVersion === this.#seenDataVersion && opened === this.#seen) return;
+    this.#seen = opened;
+    this.#seenDataVersion = dataVersion;
+    this.#dropRows();
   }
 
-  #dropRows(dataVersion: number): void {
-    this.#seenDataVersion = dataVersion;
+  #dropRows(): void {
     this.#bySha256.clear();
     this.#byAccessKeyId.clear();
-    this.#anyKey = false;
   }
 
-  async #read<T>(work: (connection: Connection) => T): Promise<T> {
-    return retryWhileBusy(this.#path, READ_PATIENCE_MS, () => work(this.#freshConnection()));
-  }
-
-  async #write<T>(work: (connection: Connection) => T): Promise<T> {
-    const result = await retryWhileBusy(this.#path, WRITE_PATIENCE_MS, () => work(this.#freshConnection()));
-    this.#dropRows(-1);
-    return result;
-  }
-
-  /**
-   * The open connection, as long as the path still leads to the same file. SQLite would go on answering from a deleted
-   * file, and a revocation made in its successor would never be seen.
-   */
-  #freshConnection(): Connection {
-    const nowMs = Date.now();
-    if (nowMs - this.#checkedAtMs < FILE_CHECK_INTERVAL_MS) return this.#connection;
-    const identity = findFileIdentity(this.#path);
-    if (identity === undefined) {
-      throw unavailable(this.#path, 'is gone', 'Restore it, or restart the proxy to begin with an empty one.');
-    }
-    if (identity !== this.#connection.fileIdentity) {
-      const replacement = connect(this.#path);
-      this.#connection.database.close();
-      this.#connection = replacement;
-      this.#dropRows(-1);
-    }
-    this.#checkedAtMs = nowMs;
-    return this.#connection;
+  async #changeKeys<T>(work: (opened: Opened) => T): Promise<T> {
+    return this.#file.write((opened) => {
+      // Before the commit, and in the same turn: nobody gets a row of before in between.
+      this.#dropRows();
+      return work(opened);
+    });
   }
 
   /** Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not told. */
@@ -185,47 +217,11 @@ class SqliteStore implements Store {
     if (touched.size === 0) return;
     this.#touched = new Map();
     try {
-      const { database, touch } = this.#connection;
-      database.transaction(() => {
-        for (const [id, usedAtMs] of touched) touch.run(usedAtMs, id);
-      })();
+      this.#file.writeOnce(({ keys }) => {
+        for (const [id, usedAtMs] of touched) keys.touch.run(usedAtMs, id);
+      });
     } catch {
       for (const [id, usedAtMs] of touched) if (!this.#touched.has(id)) this.touchKey(id, usedAtMs);
     }
   }
-}
-
-function toRow(record: KeyRecord): VirtualKeyRow {
-  return {
-    id: record.id,
-    alias: record.alias ?? undefined,
-    keySha256: record.key_sha256,
-    lastFour: record.last_four,
-    accessKeyId: record.access_key_id,
-    sealedKey: record.sealed_key,
-    createdAtMs: record.created_at_ms,
-    lastUsedAtMs: record.last_used_at_ms ?? undefined,
-    revokedAtMs: record.revoked_at_ms ?? undefined,
-    endsAtMs: record.ends_at_ms ?? undefined,
-  };
-}
-
-/** Runs `work`, again and again while SQLite says busy, then gives up; every other failure becomes ERR_STORE_UNAVAILABLE. */
-async function retryWhileBusy<T>(path: string, patienceMs: number, work: () => T): Promise<T> {
-  const deadlineMs = Date.now() + patienceMs;
-  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    try {
-      return work();
-    } catch (error) {
-      const busy = isSqliteError(error) && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
-      if (!busy || Date.now() >= deadlineMs) throw toUnavailable(path, error);
-    }
-    await delay(pauseMs);
-  }
-}
-
-function alreadyEnds(id: string): ProxyError {
-  return new ProxyError('ERR_BAD_REQUEST', `The key ${id} is revoked or rotated already.`, {
-    hint: 'See `bedrock-proxy key list`.',
-  });
 }

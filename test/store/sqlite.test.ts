@@ -1,6 +1,5 @@
 import Database from 'better-sqlite3';
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,8 +7,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { APPLICATION_ID, MIGRATIONS } from '../../src/store/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { NewVirtualKeyRow, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { aKeyRow } from '../helpers/store-rows.ts';
 
 let folder: string;
 let path: string;
@@ -37,22 +37,6 @@ function openRaw(at = path): Database.Database {
   return database;
 }
 
-let serial = 0;
-
-function aRow(fields: Partial<NewVirtualKeyRow> = {}): NewVirtualKeyRow {
-  serial += 1;
-  return {
-    id: `vk_${serial}`,
-    alias: undefined,
-    keySha256: `hash-${serial}`,
-    lastFour: 'wxyz',
-    accessKeyId: `BRPX${serial}`,
-    sealedKey: Buffer.from([1, 2, 3]),
-    createdAtMs: 1_700_000_000_000 + serial,
-    ...fields,
-  };
-}
-
 /** The store looks at most once a second whether its file is still the same. */
 function moveClock(ms: number): void {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms });
@@ -66,14 +50,14 @@ describe('a fresh database', () => {
     onTestFinished(() => void process.umask(before));
     const deep = join(folder, 'a', 'b');
     const store = await open(join(deep, 'keys.db'));
-    await store.insertKey(aRow());
+    await store.insertKey(aKeyRow());
     expect(await modeOf(join(folder, 'a'))).toBe(0o700);
     expect(await modeOf(deep)).toBe(0o700);
     for (const name of ['keys.db', 'keys.db-wal', 'keys.db-shm']) expect(await modeOf(join(deep, name))).toBe(0o600);
   });
 
   it.skipIf(process.platform === 'win32')('keeps the mode that somebody gave the file later', async () => {
-    await (await open()).insertKey(aRow());
+    await (await open()).insertKey(aKeyRow());
     await chmod(path, 0o640);
     await open();
     expect(await modeOf(path)).toBe(0o640);
@@ -107,10 +91,8 @@ async function openAndInsertInChild(at: string, alias: string): Promise<string> 
   const script = `
     import { openSqliteStore } from ${JSON.stringify(new URL('../../src/store/sqlite.ts', import.meta.url).href)};
     const store = await openSqliteStore(${JSON.stringify(at)});
-    await store.insertKey({
-      id: 'vk_${alias}', alias: '${alias}', keySha256: '${alias}', lastFour: 'wxyz', accessKeyId: '${alias}',
-      sealedKey: Buffer.of(1), createdAtMs: 1,
-    });
+    const row = ${JSON.stringify(aKeyRow({ id: `vk_${alias}`, alias, keySha256: alias, accessKeyId: alias }))};
+    await store.insertKey({ ...row, sealedKey: Buffer.of(1) });
     await store.close();`;
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -121,20 +103,9 @@ async function openAndInsertInChild(at: string, alias: string): Promise<string> 
 }
 
 describe('keys', () => {
-  it('come back as they were put in, by hash and by access key id', async () => {
-    const store = await open();
-    const row = aRow({ alias: 'Zoë', sealedKey: randomBytes(76) });
-    await store.insertKey(row);
-    const expected = { ...row, lastUsedAtMs: undefined, revokedAtMs: undefined };
-    expect(await store.findKeyBySha256(row.keySha256)).toEqual(expected);
-    expect(await store.findKeyByAccessKeyId(row.accessKeyId)).toEqual(expected);
-    expect(await store.listKeys()).toEqual([expected]);
-    expect(await store.hasAnyKey()).toBe(true);
-  });
-
   it('are not found under another name', async () => {
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     expect(await store.findKeyBySha256(row.accessKeyId)).toBeUndefined();
     expect(await store.findKeyByAccessKeyId(row.keySha256)).toBeUndefined();
@@ -143,15 +114,14 @@ describe('keys', () => {
 
   it('are listed oldest first', async () => {
     const store = await open();
-    for (const createdAtMs of [30, 10, 20, 10])
-      await store.insertKey(aRow({ createdAtMs, alias: `${serial}-${createdAtMs}` }));
+    for (const createdAtMs of [30, 10, 20, 10]) await store.insertKey(aKeyRow({ createdAtMs }));
     const times = (await store.listKeys()).map(({ createdAtMs }) => createdAtMs);
     expect(times).toEqual([10, 10, 20, 30]);
   });
 
   it('stay revoked from the first time on', async () => {
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
     await store.revokeKey(row.id, 5_000);
@@ -161,7 +131,7 @@ describe('keys', () => {
   });
 
   it('survive the end of the process', async () => {
-    const row = aRow();
+    const row = aKeyRow();
     const first = await openSqliteStore(path);
     await first.insertKey(row);
     await first.close();
@@ -170,21 +140,21 @@ describe('keys', () => {
 
   it('share an alias only when at most one of them is active', async () => {
     const store = await open();
-    const first = aRow({ alias: 'alice' });
+    const first = aKeyRow({ alias: 'alice' });
     await store.insertKey(first);
-    const refusal = await failureOf(() => store.insertKey(aRow({ alias: 'alice' })));
+    const refusal = await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })));
     expect(refusal.code).toBe('ERR_BAD_REQUEST');
     expect(refusal.message).toBe('There is an active key with the alias "alice".');
     await store.revokeKey(first.id, 1);
-    await store.insertKey(aRow({ alias: 'alice' }));
-    expect((await failureOf(() => store.insertKey(aRow({ alias: 'alice' })))).code).toBe('ERR_BAD_REQUEST');
+    await store.insertKey(aKeyRow({ alias: 'alice' }));
+    expect((await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })))).code).toBe('ERR_BAD_REQUEST');
     expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['alice', 'alice']);
   });
 
   it('need no alias, however many there are', async () => {
     const store = await open();
-    await store.insertKey(aRow());
-    await store.insertKey(aRow());
+    await store.insertKey(aKeyRow());
+    await store.insertKey(aKeyRow());
     expect((await store.listKeys()).map(({ alias }) => alias)).toEqual([undefined, undefined]);
   });
 });
@@ -193,7 +163,7 @@ describe('what another connection does', () => {
   it('is seen by the next look-up: generated, revoked, deleted', async () => {
     const store = await open();
     const other = await open();
-    const row = aRow();
+    const row = aKeyRow();
     expect(await store.hasAnyKey()).toBe(false);
     expect(await store.findKeyBySha256(row.keySha256)).toBeUndefined();
     await other.insertKey(row);
@@ -205,7 +175,8 @@ describe('what another connection does', () => {
     expect((await store.findKeyByAccessKeyId(row.accessKeyId))?.revokedAtMs).toBe(7);
     openRaw().exec('DELETE FROM virtual_keys');
     expect(await store.findKeyBySha256(row.keySha256)).toBeUndefined();
-    expect(await store.hasAnyKey()).toBe(false);
+    // Whoever empties the table behind the program's back does not open the proxy to everybody.
+    expect(await store.hasAnyKey()).toBe(true);
   });
 
   it('may be a short lock: the store asks again until it is gone', async () => {
@@ -213,7 +184,7 @@ describe('what another connection does', () => {
     const raw = openRaw();
     raw.exec('BEGIN IMMEDIATE');
     setTimeout(() => raw.exec('COMMIT'), 30);
-    await store.insertKey(aRow({ alias: 'patient' }));
+    await store.insertKey(aKeyRow({ alias: 'patient' }));
     expect((await store.listKeys())[0]?.alias).toBe('patient');
   });
 
@@ -221,7 +192,7 @@ describe('what another connection does', () => {
     const store = await open();
     openRaw().exec('BEGIN IMMEDIATE');
     moveClock(0);
-    const failing = failureOf(() => store.insertKey(aRow()));
+    const failing = failureOf(() => store.insertKey(aKeyRow()));
     vi.setSystemTime(Date.now() + 60_000);
     const error = await failing;
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
@@ -237,7 +208,7 @@ describe('touchKey', () => {
   it('writes later, in groups, and never an earlier time over a later one', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const store = await open();
-    const rows = [aRow(), aRow()];
+    const rows = [aKeyRow(), aKeyRow()];
     for (const row of rows) await store.insertKey(row);
     store.touchKey(rows[0]?.id ?? '', 100);
     store.touchKey(rows[1]?.id ?? '', 150);
@@ -252,7 +223,7 @@ describe('touchKey', () => {
 
   it('is written when the store closes', async () => {
     const store = await openSqliteStore(path);
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     store.touchKey(row.id, 300);
     await store.close();
@@ -262,7 +233,7 @@ describe('touchKey', () => {
   it('waits for a busy database without losing a use', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     const raw = openRaw();
     raw.exec('BEGIN IMMEDIATE');
@@ -339,7 +310,7 @@ describe('a file that is not ours', () => {
 describe('a file that changes its identity while it is open', () => {
   it('is told to be gone when it was deleted, and used again when it is back', async () => {
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     await rename(path, `${path}.away`);
     moveClock(2_000);
@@ -352,7 +323,7 @@ describe('a file that changes its identity while it is open', () => {
 
   it('is followed when it was replaced: what the new one revokes is revoked', async () => {
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     const replacementFolder = join(folder, 'restored');
     await mkdir(replacementFolder);
@@ -365,13 +336,13 @@ describe('a file that changes its identity while it is open', () => {
     await rename(join(replacementFolder, 'keys.db'), path);
     moveClock(2_000);
     expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(5);
-    await store.insertKey(aRow({ alias: 'later' }));
+    await store.insertKey(aKeyRow({ alias: 'later' }));
     expect(openRaw().prepare('SELECT alias FROM virtual_keys ORDER BY rowid').pluck().all()).toEqual([null, 'later']);
   });
 
   it('keeps the store usable when the replacement is not', async () => {
     const store = await open();
-    const row = aRow();
+    const row = aKeyRow();
     await store.insertKey(row);
     await rename(path, `${path}.away`);
     for (const end of ['-wal', '-shm']) await rm(`${path}${end}`);

@@ -1,0 +1,25 @@
+/**
+ * What a request used, as AWS reports it. Types only: how it is read from an answer is `tap`'s business, what it costs that
+ * of `prices`. Unknown is undefined, never 0.
+ */
+
+/** Counts of one request, or of several added up. Whole numbers, not negative; undefined where nothing reported them. */
+export interface Usage {
+  /** Input tokens that no cache served or took: without `cacheReadTokens` and `cacheWriteTokens`. Audio tokens included. */
+  readonly inputTokens?: number | undefined;
+  /** Audio tokens included. */
+  readonly outputTokens?: number | undefined;
+  readonly cacheReadTokens?: number | undefined;
+  /** Written to a prompt cache, of whatever time to live. */
+  readonly cacheWriteTokens?: number | undefined;
+  /** The part of `cacheWriteTokens` that stays for an hour, which AWS sells at another price. */
+  readonly cacheWrite1hTokens?: number | undefined;
+  /** The part of `inputTokens` that was speech. */
+  readonly inputAudioTokens?: number | undefined;
+  /** The part of `outputTokens` that was speech. */
+  readonly outputAudioTokens?: number | undefined;
+  /** Images that were made. */
+  readonly images?: number | undefined;
+  /** Policy units of guardrails, by AWS's names (`contentPolicyUnits`, `topicPolicyUnits`, …). */
+  readonly guardrailUnits?: Readonly<Record<string, number>> | undefined;
+}
