@@ -1,0 +1,125 @@
+/**
+ * What JSON text is made of, byte by byte: UTF-8, the grammar of numbers, escapes, the fast way through long strings, and names.
+ * Pure; knows nothing of documents, which are the business of json-scan.ts.
+ */
+import { isUtf8 } from 'node:buffer';
+
+/** Where a number stands after its last byte. From ZERO on it may end there. */
+const BEFORE = 0;
+const MINUS = 1;
+const POINT = 2;
+const EXPONENT = 3;
+const EXPONENT_SIGN = 4;
+const ZERO = 5;
+const WHOLE = 6;
+const FRACTION = 7;
+const EXPONENT_DIGITS = 8;
+
+/** A number of which no byte has been read. */
+export const START_OF_NUMBER = BEFORE;
+
+/** Bytes at which the search through a string has to stop: its end, escapes, and what may not be in it. */
+export const STOPS_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 0x20 || byte === 0x22 || byte === 0x5c ? 1 : 0,
+);
+/** Also at what no base64 has: spaces, and all that is not ASCII. */
+export const STOPS_BLOB = STOPS_TEXT.map((stop, byte) => (byte === 0x20 || byte > 0x7e ? 1 : stop));
+
+/** AWS's and the providers' names of members that hold pictures, documents, speech and films. */
+export const BLOB_NAMES: ReadonlySet<string> = new Set(
+  (
+    'bytes data url image_url b64_json file_data image images input_image init_image mask mask_image inputImage ' +
+    'maskImage audio video base64 base64String mediaSource'
+  ).split(' '),
+);
+const BLOB_NAME_ENDS = new Uint8Array(0x10000);
+for (const name of BLOB_NAMES) BLOB_NAME_ENDS[name.charCodeAt(0) * 0x100 + name.charCodeAt(name.length - 1)] = 1;
+
+/** Whether one of BLOB_NAMES begins and ends so. Most names do not, and need no further look. */
+export function mayNameBlob(firstByte: number, lastByte: number): boolean {
+  return BLOB_NAME_ENDS[firstByte * 0x100 + lastByte] === 1;
+}
+
+/** Well-formed UTF-8 at any split. State: the bytes of a character that is not complete yet. */
+export class Utf8Check {
+  readonly #tail = Buffer.alloc(4);
+  #held = 0;
+  #wanted = 0;
+
+  /** False as soon as the bytes so far cannot be the beginning of UTF-8; overlong forms and surrogates are none. */
+  push(bytes: Buffer): boolean {
+    let start = 0;
+    if (this.#held < this.#wanted) {
+      start = bytes.copy(this.#tail, this.#held, 0, this.#wanted - this.#held);
+      this.#held += start;
+      if (this.#held < this.#wanted) return true;
+      if (!isUtf8(this.#tail.subarray(0, this.#wanted))) return false;
+    }
+    let end = bytes.length;
+    for (let back = 1; back <= 3 && bytes.length - back >= start; back += 1) {
+      const size = utf8Size(bytes[bytes.length - back] ?? 0);
+      if (size === 0) continue;
+      if (size > back) {
+        end = bytes.length - back;
+        this.#held = bytes.copy(this.#tail, 0, end);
+        this.#wanted = size;
+      }
+      break;
+    }
+    return isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+  }
+}
+
+/** Bytes of the character that begins with this byte; 0 for one that continues a character. */
+function utf8Size(byte: number): number {
+  if (byte < 0x80) return 1;
+  if (byte < 0xc0) return 0;
+  if (byte < 0xe0) return 2;
+  return byte < 0xf0 ? 3 : 4;
+}
+
+/** The next byte at which to look closer, or the end. Four bytes at a time: nearly all bytes of a large body pass here. */
+export function findStop(bytes: Buffer, from: number, stops: Uint8Array): number {
+  const end = bytes.length;
+  let at = from;
+  while (at + 3 < end) {
+    const first = (stops[bytes[at] ?? 0] ?? 0) | (stops[bytes[at + 1] ?? 0] ?? 0);
+    if ((first | (stops[bytes[at + 2] ?? 0] ?? 0) | (stops[bytes[at + 3] ?? 0] ?? 0)) !== 0) break;
+    at += 4;
+  }
+  while (at < end && stops[bytes[at] ?? 0] === 0) at += 1;
+  return at;
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+/** Of either case. */
+export function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
+}
+
+/** Whether this byte after a backslash is all of an escape. */
+export function isSimpleEscape(byte: number): boolean {
+  return '"\\/bfnrt'.includes(String.fromCharCode(byte));
+}
+
+/** Where a number stands after one more byte (RFC 8259, section 6); undefined where the byte does not belong to it. */
+export function numberAfter(position: number, byte: number): number | undefined {
+  if (isDigit(byte)) {
+    if (position === ZERO) return undefined;
+    if (position === BEFORE || position === MINUS) return byte === 0x30 ? ZERO : WHOLE;
+    if (position === POINT) return FRACTION;
+    return position === EXPONENT || position === EXPONENT_SIGN ? EXPONENT_DIGITS : position;
+  }
+  if (byte === 0x2e) return position === ZERO || position === WHOLE ? POINT : undefined;
+  if (byte === 0x65 || byte === 0x45) return position >= ZERO && position < EXPONENT_DIGITS ? EXPONENT : undefined;
+  if (byte === 0x2d && position === BEFORE) return MINUS;
+  return (byte === 0x2b || byte === 0x2d) && position === EXPONENT ? EXPONENT_SIGN : undefined;
+}
+
+/** Whether the number may end where it stands. */
+export function isCompleteNumber(position: number): boolean {
+  return position >= ZERO;
+}

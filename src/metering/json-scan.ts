@@ -1,0 +1,397 @@
+/**
+ * Reads single values out of JSON text that passes by in chunks, at any split of the bytes, without building the document:
+ * memory does not grow with the text. As strict as RFC 8259, because a text that this scanner and AWS's parser read
+ * differently could name a model that is not seen here. Pure, and knows nothing of what the members mean.
+ */
+import {
+  BLOB_NAMES,
+  findStop,
+  isCompleteNumber,
+  isHexDigit,
+  isSimpleEscape,
+  mayNameBlob,
+  numberAfter,
+  START_OF_NUMBER,
+  STOPS_BLOB,
+  STOPS_TEXT,
+  Utf8Check,
+} from './json-bytes.ts';
+
+/** Values and member names with more bytes than this are not kept. AWS's longest names of models have 2,048. */
+export const MAX_KEPT_BYTES = 4096;
+/** Deeper texts are broken; AWS's parsers stop at 1,000 or before. */
+export const MAX_DEPTH = 512;
+/**
+ * A string of more bytes, with no space, no escape and nothing but ASCII, counts as a blob (base64, a data URL) where a member
+ * of BLOB_NAMES holds it, or its array: elsewhere it may be text all the same, whose words something else divides.
+ */
+export const BLOB_BYTES = 1024;
+/** `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all. */
+export type JsonScalar = string | number | boolean | null | { readonly tooLong: number };
+
+/** Places in a document, ready to be looked for. */
+interface Place {
+  /** Under these names the values of this place are reported. */
+  readonly reports: readonly string[];
+  readonly members: ReadonlyMap<string, Place>;
+  /** Members that `members` does not name. */
+  readonly anyMember: Place | undefined;
+  readonly element: Place | undefined;
+}
+
+/** Paths that have been read; to be made once where many texts are scanned for the same. */
+export class JsonPaths {
+  readonly root: Place;
+
+  /**
+   * Member names joined by dots: `usage.inputTokens`; `[]` after a name is every element of its array: `a.b[].c`,
+   * `images[]`; `*` is any member. A name with a dot, and the names `*` and `[]` themselves, cannot be written.
+   */
+  constructor(paths: readonly string[]) {
+    this.root = makePlace(paths.map((path) => ({ path, rest: path === '' ? [] : readPath(path) })));
+  }
+}
+
+interface OpenPath {
+  readonly path: string;
+  readonly rest: readonly string[];
+}
+
+function readPath(path: string): string[] {
+  return path.replaceAll('[]', '.[]').replace(/^\./, '').split('.');
+}
+
+function makePlace(open: readonly OpenPath[]): Place {
+  const reports = open.filter(({ rest }) => rest.length === 0).map(({ path }) => path);
+  const after = (...steps: string[]): OpenPath[] =>
+    open.flatMap(({ path, rest }) => {
+      const [step, ...left] = rest;
+      return step !== undefined && steps.includes(step) ? [{ path, rest: left }] : [];
+    });
+  const placeAfter = (...steps: string[]): Place | undefined => {
+    const left = after(...steps);
+    return left.length === 0 ? undefined : makePlace(left);
+  };
+  const names = new Set(open.flatMap(({ rest }) => rest.slice(0, 1)).filter((step) => step !== '*' && step !== '[]'));
+  const members = new Map([...names].map((name) => [name, makePlace(after(name, '*'))]));
+  return { reports, members, anyMember: placeAfter('*'), element: placeAfter('[]') };
+}
+
+/** What the next byte may be, outside strings, numbers and literals; and within them. */
+const BROKEN = 0;
+const VALUE = 1;
+const VALUE_OR_END = 2;
+const NAME = 3;
+const NAME_OR_END = 4;
+const COLON = 5;
+const COMMA_OR_END = 6;
+const NOTHING = 7;
+const STRING = 8;
+const ESCAPE = 9;
+const HEX = 10;
+const LITERAL = 11;
+const NUMBER = 12;
+
+const LITERALS: readonly { readonly text: string; readonly value: boolean | null }[] = [
+  { text: 'true', value: true },
+  { text: 'false', value: false },
+  { text: 'null', value: null },
+];
+
+/**
+ * Scans one text. State: what may come next, the containers that are open and which place each of them is, and up to
+ * MAX_KEPT_BYTES of the name or value that is being read.
+ */
+export class JsonScanner {
+  /** Bytes of string values that look like text, as they stand in the text. Member names are not counted. */
+  textBytes = 0;
+  /** Bytes of string values that look like blobs, and how many there were. */
+  blobBytes = 0;
+  blobs = 0;
+  /** The text begins like an object. */
+  isObject = false;
+  readonly #onValue: (path: string, value: JsonScalar) => void;
+  readonly #utf8 = new Utf8Check();
+  #state = VALUE;
+  /** The open containers, outermost first; undefined: nothing that is wanted can be in there. */
+  readonly #places: (Place | undefined)[] = [];
+  readonly #areArrays: boolean[] = [];
+  /** The place of the next value. */
+  #place: Place | undefined;
+  #isName = false;
+  /** Whether the last name was one of BLOB_NAMES, and whether the string is all that a blob must be, so far. */
+  #mayHoldBlob = false;
+  #mayBeBlob = false;
+  #hasEscape = false;
+  #hexLeft = 0;
+  #literal = LITERALS[0];
+  #number = START_OF_NUMBER;
+  /** Whether the bytes of the name or value are wanted, where in this chunk they begin, and what earlier chunks held of it. */
+  #isKept = false;
+  #start = 0;
+  #earlier: Buffer | undefined;
+  #earlierBytes = 0;
+
+  /**
+   * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the document
+   * and as often as it occurs (a repeated member is reported each time), before it is known whether the whole is well
+   * formed. An object or array at a wanted path is not reported.
+   */
+  constructor(wanted: readonly string[] | JsonPaths, onValue: (path: string, value: JsonScalar) => void) {
+    this.#place = (wanted instanceof JsonPaths ? wanted : new JsonPaths(wanted)).root;
+    this.#onValue = onValue;
+  }
+
+  /** The bytes so far are the beginning of no JSON text (or of one that is too deep). Nothing is read after that. */
+  get isBroken(): boolean {
+    return this.#state === BROKEN;
+  }
+
+  /** Never throws; whatever `onValue` throws passes through. */
+  push(chunk: Uint8Array): void {
+    if (this.#state === BROKEN) return;
+    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    // Parsers differ in what they make of overlong forms: `m\xC1\xAFdel` is `model` to some.
+    if (!this.#utf8.push(bytes)) return this.#break();
+    let at = 0;
+    while (at < bytes.length && this.#state !== BROKEN) {
+      if (this.#state === STRING) at = this.#readString(bytes, at);
+      else if (this.#state === NUMBER) at = this.#readNumber(bytes, at);
+      else at = this.#readByte(bytes[at] ?? 0, at);
+    }
+    if (this.#state >= STRING) this.#keepFor(bytes);
+  }
+
+  /**
+   * The text has ended. True where it was exactly one well-formed value, white space around it allowed. A string that was
+   * cut short is counted as text or blob.
+   */
+  finish(): boolean {
+    const isBareNumber = this.#state === NUMBER && this.#places.length === 0;
+    if (isBareNumber && isCompleteNumber(this.#number)) this.#endNumber(Buffer.alloc(0), 0);
+    if (this.#state >= STRING && this.#state <= HEX && !this.#isName) this.#countString(this.#earlierBytes);
+    const isWhole = this.#state === NOTHING;
+    if (!isWhole) this.#break();
+    return isWhole;
+  }
+
+  #break(): void {
+    this.#state = BROKEN;
+    this.#earlier = undefined;
+  }
+
+  /** One byte outside strings and numbers, or one of an escape or literal. Answers where to go on. */
+  #readByte(byte: number, at: number): number {
+    if (this.#state >= STRING) this.#readInner(byte);
+    else if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) return at + 1;
+    else if (this.#state <= VALUE_OR_END) this.#readValueStart(byte, at);
+    else if (this.#state <= NAME_OR_END) this.#readNameStart(byte, at);
+    else if (this.#state === COLON) this.#state = byte === 0x3a ? VALUE : BROKEN;
+    else if (this.#state === COMMA_OR_END) this.#readSeparator(byte);
+    else this.#break();
+    return at + 1;
+  }
+
+  #readInner(byte: number): void {
+    if (this.#state === LITERAL) return this.#readLiteral(byte);
+    if (this.#state === HEX) {
+      if (!isHexDigit(byte)) return this.#break();
+      this.#hexLeft -= 1;
+      if (this.#hexLeft === 0) this.#state = STRING;
+      return undefined;
+    }
+    this.#hexLeft = 4;
+    if (byte === 0x75) this.#state = HEX;
+    else this.#state = isSimpleEscape(byte) ? STRING : BROKEN;
+    return undefined;
+  }
+
+  #readValueStart(byte: number, at: number): void {
+    if (byte === 0x22) return this.#startString(at, false);
+    if (byte === 0x7b) return this.#open(false);
+    if (byte === 0x5b) return this.#open(true);
+    if (byte === 0x5d && this.#state === VALUE_OR_END) return this.#close(true);
+    const number = numberAfter(START_OF_NUMBER, byte);
+    if (number !== undefined) {
+      this.#number = number;
+      this.#startKept(at, this.#isReported());
+      this.#state = NUMBER;
+      return undefined;
+    }
+    this.#literal = LITERALS.find(({ text }) => text.charCodeAt(0) === byte);
+    this.#earlierBytes = 1;
+    this.#state = this.#literal === undefined ? BROKEN : LITERAL;
+    return undefined;
+  }
+
+  #readNameStart(byte: number, at: number): void {
+    if (byte === 0x22) return this.#startString(at, true);
+    if (byte === 0x7d && this.#state === NAME_OR_END) return this.#close(false);
+    return this.#break();
+  }
+
+  #readSeparator(byte: number): void {
+    const isArray = this.#areArrays.at(-1) === true;
+    if (byte !== 0x2c) return byte === (isArray ? 0x5d : 0x7d) ? this.#close(isArray) : this.#break();
+    this.#state = isArray ? VALUE : NAME;
+    if (isArray) this.#place = this.#places.at(-1)?.element;
+    return undefined;
+  }
+
+  #open(isArray: boolean): void {
+    if (this.#places.length >= MAX_DEPTH) return this.#break();
+    if (this.#places.length === 0) this.isObject = !isArray;
+    this.#places.push(this.#place);
+    this.#areArrays.push(isArray);
+    this.#state = isArray ? VALUE_OR_END : NAME_OR_END;
+    this.#place = this.#place?.element;
+    return undefined;
+  }
+
+  #close(isArray: boolean): void {
+    if (this.#areArrays.pop() !== isArray) return this.#break();
+    this.#places.pop();
+    return this.#endValue();
+  }
+
+  #endValue(): void {
+    this.#state = this.#places.length === 0 ? NOTHING : COMMA_OR_END;
+  }
+
+  #isReported(): boolean {
+    return this.#place !== undefined && this.#place.reports.length > 0;
+  }
+
+  #report(value: JsonScalar): void {
+    for (const path of this.#place?.reports ?? []) this.#onValue(path, value);
+  }
+
+  #readLiteral(byte: number): void {
+    const { text = '', value = null } = this.#literal ?? {};
+    if (text.charCodeAt(this.#earlierBytes) !== byte) return this.#break();
+    this.#earlierBytes += 1;
+    if (this.#earlierBytes < text.length) return undefined;
+    this.#report(value);
+    return this.#endValue();
+  }
+
+  #startString(at: number, isName: boolean): void {
+    this.#isName = isName;
+    this.#hasEscape = false;
+    this.#mayBeBlob = !isName && this.#mayHoldBlob;
+    this.#startKept(at + 1, isName || this.#isReported());
+    this.#state = STRING;
+  }
+
+  #readString(bytes: Buffer, from: number): number {
+    let at = from;
+    for (;;) {
+      at = findStop(bytes, at, this.#mayBeBlob ? STOPS_BLOB : STOPS_TEXT);
+      if (at === bytes.length) return at;
+      const byte = bytes[at] ?? 0;
+      if (byte === 0x22) {
+        this.#endString(bytes, at);
+        return at + 1;
+      }
+      this.#mayBeBlob = false;
+      if (byte === 0x5c) {
+        this.#hasEscape = true;
+        this.#state = ESCAPE;
+        return at + 1;
+      }
+      if (byte < 0x20) {
+        this.#break();
+        return at;
+      }
+    }
+  }
+
+  #endString(bytes: Buffer, end: number): void {
+    if (!this.#isName) {
+      this.#countString(this.#earlierBytes + end - this.#start);
+      if (this.#isKept) this.#report(this.#takeString(bytes, end));
+      return this.#endValue();
+    }
+    const place = this.#places.at(-1);
+    this.#mayHoldBlob = this.#isBlobName(bytes, end);
+    const isWanted = place !== undefined && (place.members.size > 0 || place.anyMember !== undefined);
+    const name = isWanted ? this.#takeString(bytes, end) : undefined;
+    this.#place = typeof name === 'string' ? (place?.members.get(name) ?? place?.anyMember) : place?.anyMember;
+    this.#state = COLON;
+    return undefined;
+  }
+
+  #isBlobName(bytes: Buffer, end: number): boolean {
+    const first = this.#earlierBytes === 0 ? bytes[this.#start] : this.#earlier?.[0];
+    const last = end > this.#start ? bytes[end - 1] : this.#earlier?.[this.#earlierBytes - 1];
+    if (!mayNameBlob(first ?? 0, last ?? 0)) return false;
+    const name = this.#take(bytes, end);
+    return typeof name === 'string' && BLOB_NAMES.has(name);
+  }
+
+  #countString(sizeBytes: number): void {
+    const isBlob = this.#mayBeBlob && sizeBytes > BLOB_BYTES;
+    if (isBlob) this.blobs += 1;
+    if (isBlob) this.blobBytes += sizeBytes;
+    else this.textBytes += sizeBytes;
+  }
+
+  #takeString(bytes: Buffer, end: number): string | { tooLong: number } {
+    const raw = this.#take(bytes, end);
+    if (typeof raw !== 'string' || !this.#hasEscape) return raw;
+    // Its characters and escapes have been checked, so this is JSON.
+    return String(JSON.parse(`"${raw}"`));
+  }
+
+  /** Up to the end of the number, or of the chunk. */
+  #readNumber(bytes: Buffer, from: number): number {
+    let at = from;
+    while (at < bytes.length) {
+      const next = numberAfter(this.#number, bytes[at] ?? 0);
+      if (next === undefined) {
+        if (isCompleteNumber(this.#number)) this.#endNumber(bytes, at);
+        else this.#break();
+        return at;
+      }
+      this.#number = next;
+      at += 1;
+    }
+    return at;
+  }
+
+  #endNumber(bytes: Buffer, end: number): void {
+    if (this.#isKept) {
+      const text = this.#take(bytes, end);
+      this.#report(typeof text === 'string' ? Number(text) : text);
+    }
+    this.#endValue();
+  }
+
+  #startKept(at: number, isKept: boolean): void {
+    this.#isKept = isKept;
+    this.#start = at;
+    this.#earlierBytes = 0;
+  }
+
+  /** The chunk ends within a name or value: its bytes are counted, and copied where they are wanted and not too many. */
+  #keepFor(bytes: Buffer): void {
+    if (this.#state === LITERAL) return;
+    const pieceBytes = bytes.length - this.#start;
+    const isShort = this.#earlierBytes + pieceBytes <= MAX_KEPT_BYTES;
+    if (this.#isKept && isShort) {
+      this.#earlier ??= Buffer.allocUnsafe(MAX_KEPT_BYTES);
+      bytes.copy(this.#earlier, this.#earlierBytes, this.#start);
+    }
+    this.#earlierBytes += pieceBytes;
+    this.#start = 0;
+  }
+
+  /** The name or value that ends before `end`, undecoded. */
+  #take(bytes: Buffer, end: number): string | { tooLong: number } {
+    const sizeBytes = this.#earlierBytes + end - this.#start;
+    if (sizeBytes > MAX_KEPT_BYTES) return { tooLong: sizeBytes };
+    if (this.#earlierBytes === 0 || this.#earlier === undefined) return bytes.toString('utf8', this.#start, end);
+    bytes.copy(this.#earlier, this.#earlierBytes, this.#start, end);
+    return this.#earlier.toString('utf8', 0, sizeBytes);
+  }
+}

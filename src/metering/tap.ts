@@ -1,0 +1,181 @@
+/**
+ * The tap: watches one answer as it passes and says in the end what it used. It never throws, and never changes or delays a
+ * byte; a fault of its decoders ends the metering, not the answer. What the shapes look like is in the `usage-` files beside
+ * it; what usage costs is the business of `cost`.
+ */
+import { findHeader, type HeaderPair } from '../exchange.ts';
+import { type AnswerReader, JsonReader } from './usage-json.ts';
+import { CHAT, CONVERSE, GUARDRAIL, GUARDRAIL_CHECKS, INVOKE, MESSAGE, type Places, RESPONSE } from './usage-places.ts';
+import { CHAT_SSE, MESSAGE_SSE, RESPONSE_SSE, SseReader, type SseShape } from './usage-sse.ts';
+import {
+  AGENT_STREAM,
+  BIDIRECTIONAL_STREAM,
+  CONVERSE_STREAM,
+  INVOKE_STREAM,
+  StreamReader,
+  type StreamShape,
+} from './usage-stream.ts';
+import { usageKindOf } from './usage-kinds.ts';
+import { type Count, Tally } from './usage-tally.ts';
+import type { Usage } from './usage.ts';
+
+export { usageKindOf };
+
+/** What an answer told. */
+export interface Reading {
+  /** Undefined where nothing was reported. Where `complete` is false, it is what was seen until then. */
+  readonly usage: Usage | undefined;
+  /** `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the answer does not say. */
+  readonly serviceTier: string | undefined;
+  /** `standard` or `optimized`; undefined where the answer does not say. */
+  readonly latency: string | undefined;
+  /** The model as the answer names it, where only the answer knows it: behind an agent or a prompt router. */
+  readonly model: string | undefined;
+  /** The final usage was seen, and nothing of it was nonsense; or the answer is a refusal, which uses nothing. */
+  readonly complete: boolean;
+  /** Bytes of text that the model wrote, as far as they were seen; for estimating what an answer cost that broke off. */
+  readonly outputBytes: number;
+}
+
+/** Watches one answer. None of the three throws. */
+export interface Tap {
+  /** Header names in any case. Called once, before any byte. */
+  onStart(status: number, headers: readonly HeaderPair[]): void;
+  /** Bytes of the body as they pass, at any split. Only looked at, not kept. */
+  onBytes(chunk: Buffer): void;
+  /** `isWhole`: the answer came to its proper end. Called again, it gives the same reading. */
+  finish(isWhole: boolean): Reading;
+}
+
+export interface TapFacts {
+  readonly service: string;
+  /** AWS's name, as in the table of operations. */
+  readonly operation: string | undefined;
+}
+
+/** How an operation may answer; the content type of the answer tells which it is. */
+interface Shape {
+  readonly json?: Places;
+  readonly stream?: StreamShape;
+  readonly sse?: SseShape;
+}
+
+const SHAPES: ReadonlyMap<string, Shape> = new Map<string, Shape>([
+  ['Converse', { json: CONVERSE }],
+  ['ConverseStream', { stream: CONVERSE_STREAM }],
+  ['InvokeModel', { json: INVOKE }],
+  ['InvokeModelWithResponseStream', { stream: INVOKE_STREAM }],
+  ['InvokeModelWithBidirectionalStream', { stream: BIDIRECTIONAL_STREAM }],
+  ['ApplyGuardrail', { json: GUARDRAIL }],
+  ['InvokeGuardrailChecks', { json: GUARDRAIL_CHECKS }],
+  ['InvokeAgent', { stream: AGENT_STREAM }],
+  ['InvokeInlineAgent', { stream: AGENT_STREAM }],
+  ['ChatCompletions', { json: CHAT, sse: CHAT_SSE }],
+  ['CreateResponse', { json: RESPONSE, sse: RESPONSE_SSE }],
+  ['CreateMessage', { json: MESSAGE, sse: MESSAGE_SSE }],
+]);
+
+/**
+ * Headers of InvokeModel. Not in AWS's model; `input` is without what caches served or took, as everywhere in AWS's counts.
+ */
+const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
+  ['x-amzn-bedrock-input-token-count', 'awsInputTokens'],
+  ['x-amzn-bedrock-output-token-count', 'awsOutputTokens'],
+  ['x-amzn-bedrock-cache-read-input-token-count', 'awsCacheReadTokens'],
+  ['x-amzn-bedrock-cache-write-input-token-count', 'awsCacheWriteTokens'],
+];
+
+/** A tap for the answer to a call of this operation. Of an operation that reports nothing it reads nothing. */
+export function createTap({ service, operation = '' }: TapFacts): Tap {
+  const shape = usageKindOf(service, operation) === 'metered' ? SHAPES.get(operation) : undefined;
+  return new AnswerTap(shape ?? {});
+}
+
+/** State: the tally, and the reader of the body while there is anything to read. */
+class AnswerTap implements Tap {
+  readonly #shape: Shape;
+  readonly #tally = new Tally();
+  #reader: AnswerReader | undefined;
+  #textBytes = 0;
+  #isRefusal = false;
+  #tierOfHeader: string | undefined;
+  #latencyOfHeader: string | undefined;
+  #reading: Reading | undefined;
+
+  constructor(shape: Shape) {
+    this.#shape = shape;
+  }
+
+  onStart(status: number, headers: readonly HeaderPair[]): void {
+    this.#isRefusal = status >= 400;
+    if (status < 200 || status > 299) return;
+    this.#readHeaders(headers);
+    // We ask for no encoding; who sends one all the same is not understood.
+    const encoding = findHeader(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
+    if (encoding === 'identity') this.#reader = this.#openReader(findHeader(headers, 'content-type') ?? '');
+  }
+
+  onBytes(chunk: Buffer): void {
+    this.#guard((reader) => reader.read(chunk));
+  }
+
+  finish(isWhole: boolean): Reading {
+    this.#reading ??= this.#close(isWhole);
+    return this.#reading;
+  }
+
+  #close(isWhole: boolean): Reading {
+    const tally = this.#tally;
+    const isRead = this.#guard((reader) => reader.finish(isWhole)) ?? false;
+    this.#dropReader();
+    const usage = tally.sum();
+    // AWS counted it all before it began to answer; only the class of a cache write is in the body alone.
+    const isInHeaders = tally.hasAwsCounts && this.#shape.json !== undefined && !usage?.cacheWriteTokens;
+    return {
+      usage,
+      serviceTier: this.#tierOfHeader ?? tally.serviceTier,
+      latency: this.#latencyOfHeader ?? tally.latency,
+      model: tally.model,
+      complete: this.#isRefusal || ((isRead || isInHeaders) && usage !== undefined && !tally.hasLies),
+      outputBytes: this.#textBytes,
+    };
+  }
+
+  #readHeaders(headers: readonly HeaderPair[]): void {
+    const own = new Tally();
+    own.putServiceTier(findHeader(headers, 'x-amzn-bedrock-service-tier') ?? null);
+    own.putLatency(findHeader(headers, 'x-amzn-bedrock-performanceconfig-latency') ?? null);
+    this.#tierOfHeader = own.serviceTier;
+    this.#latencyOfHeader = own.latency;
+    if (this.#shape.json !== INVOKE) return;
+    for (const [name, count] of COUNT_HEADERS) {
+      const value = findHeader(headers, name)?.trim();
+      if (value === undefined || value === '') continue;
+      this.#tally.put(count, /^\d{1,15}$/.test(value) ? Number(value) : NaN);
+      this.#tally.isFinal = true;
+    }
+  }
+
+  #openReader(contentType: string): AnswerReader | undefined {
+    const { json, stream, sse } = this.#shape;
+    if (sse !== undefined && /^\s*text\/event-stream\b/i.test(contentType)) return new SseReader(sse, this.#tally);
+    if (stream !== undefined) return new StreamReader(stream, this.#tally);
+    return json === undefined ? undefined : new JsonReader(json, this.#tally);
+  }
+
+  /** Runs a step of the reader. One that throws is the last. */
+  #guard<T>(step: (reader: AnswerReader) => T): T | undefined {
+    if (this.#reader === undefined) return undefined;
+    try {
+      return step(this.#reader);
+    } catch {
+      this.#dropReader();
+      return undefined;
+    }
+  }
+
+  #dropReader(): void {
+    this.#textBytes = this.#reader?.textBytes ?? this.#textBytes;
+    this.#reader = undefined;
+  }
+}

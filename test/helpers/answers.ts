@@ -1,0 +1,100 @@
+/** Answers of Bedrock in their documented shapes, and what a tap makes of them. */
+import { readFileSync } from 'node:fs';
+import type { HeaderPair } from '../../src/exchange.ts';
+import { createTap, type Reading } from '../../src/metering/tap.ts';
+import { eventFrame, exceptionFrame } from './event-frames.ts';
+
+/** One answer. Exactly one of `body`, `events` and `sse` is there. */
+export interface RecordedAnswer {
+  readonly name: string;
+  readonly service?: string;
+  readonly operation: string;
+  readonly status?: number;
+  readonly headers?: readonly HeaderPair[];
+  /** A JSON answer. */
+  readonly body?: unknown;
+  /** An event stream: type and payload; a `chunk` with `json` is that, in base64. */
+  readonly events?: readonly RecordedEvent[];
+  /** Server-sent events: name (or none) and data. */
+  readonly sse?: readonly { readonly event?: string; readonly data: unknown }[];
+  readonly reading: Partial<Reading>;
+}
+
+export interface RecordedEvent {
+  readonly type: string;
+  readonly json?: unknown;
+  readonly payload?: object;
+}
+
+/** What is said of an answer that says nothing. */
+export const NOTHING_READ: Reading = {
+  usage: undefined,
+  serviceTier: undefined,
+  latency: undefined,
+  model: undefined,
+  complete: true,
+  outputBytes: 0,
+};
+
+/** The answers of one file of test/fixtures/answers. */
+export function loadAnswers(fileName: string): RecordedAnswer[] {
+  return JSON.parse(readFileSync(new URL(`../fixtures/answers/${fileName}`, import.meta.url), 'utf8'));
+}
+
+export function findAnswer(answers: readonly RecordedAnswer[], name: string): RecordedAnswer {
+  const found = answers.find((answer) => answer.name === name);
+  if (found === undefined) throw new Error(`no such answer: ${name}`);
+  return found;
+}
+
+/** The body as it goes over the wire. */
+export function bytesOf({ body, events, sse }: RecordedAnswer): Buffer {
+  if (events !== undefined) return Buffer.concat(events.map(frameOf));
+  if (sse !== undefined) return Buffer.from(sse.map(textOf).join(''));
+  return Buffer.from(JSON.stringify(body));
+}
+
+export function frameOf({ type, json, payload = {} }: RecordedEvent): Buffer {
+  if (type.endsWith('Exception')) return exceptionFrame(type, 'It broke.');
+  if (json === undefined) return eventFrame(type, payload);
+  const bytes = Buffer.from(JSON.stringify(json)).toString('base64');
+  return eventFrame(type, { bytes, p: 'abcdefghij' });
+}
+
+function textOf({ event, data }: { readonly event?: string; readonly data: unknown }): string {
+  const text = typeof data === 'string' ? data : JSON.stringify(data);
+  return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`;
+}
+
+/** What a tap reads of these chunks. */
+export function readChunks(answer: RecordedAnswer, chunks: readonly Buffer[], isWhole = true): Reading {
+  const { service = 'bedrock-runtime', operation, status = 200, headers = [], events, sse } = answer;
+  const contentType =
+    events !== undefined
+      ? 'application/vnd.amazon.eventstream'
+      : sse !== undefined
+        ? 'text/event-stream; charset=utf-8'
+        : 'application/json';
+  const tap = createTap({ service, operation });
+  tap.onStart(status, [['Content-Type', contentType], ...headers]);
+  for (const chunk of chunks) tap.onBytes(chunk);
+  return tap.finish(isWhole);
+}
+
+/** The reading of the whole answer. */
+export function readAnswer(answer: RecordedAnswer, isWhole = true): Reading {
+  return readChunks(answer, [bytesOf(answer)], isWhole);
+}
+
+/** The reading at every split in two, and byte by byte; each different one once. */
+export function readAtEverySplit(answer: RecordedAnswer): Reading[] {
+  const bytes = bytesOf(answer);
+  const different = new Map<string, Reading>();
+  const note = (chunks: readonly Buffer[]): void => {
+    const reading = readChunks(answer, chunks);
+    different.set(JSON.stringify(reading), reading);
+  };
+  for (let at = 0; at <= bytes.length; at += 1) note([bytes.subarray(0, at), bytes.subarray(at)]);
+  note(Array.from({ length: bytes.length }, (_, at) => bytes.subarray(at, at + 1)));
+  return [...different.values()];
+}

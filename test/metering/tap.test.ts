@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { createTap } from '../../src/metering/tap.ts';
+import {
+  bytesOf,
+  findAnswer,
+  loadAnswers,
+  NOTHING_READ,
+  readAnswer,
+  readAtEverySplit,
+  readChunks,
+  type RecordedAnswer,
+} from '../helpers/answers.ts';
+
+const BODIES = loadAnswers('json.json');
+const STREAMS = loadAnswers('streams.json');
+const SSE_STREAMS = loadAnswers('sse.json');
+
+const answerWith = (inputTokens: unknown): RecordedAnswer => ({
+  name: 'Converse',
+  operation: 'Converse',
+  body: { usage: { inputTokens, outputTokens: 7 } },
+  reading: {},
+});
+
+describe('the usage in a JSON answer', () => {
+  it.each(BODIES)('is read: $name', (answer) => {
+    expect(readAnswer(answer)).toEqual({ ...NOTHING_READ, outputBytes: expect.any(Number), ...answer.reading });
+  });
+});
+
+describe('the usage in a stream', () => {
+  it.each([...STREAMS, ...SSE_STREAMS])('is read: $name', (answer) => {
+    expect(readAnswer(answer)).toEqual({ ...NOTHING_READ, ...answer.reading });
+  });
+});
+
+describe('at every split', () => {
+  it.each([...BODIES, ...STREAMS, ...SSE_STREAMS])('the reading is the same: $name', (answer) => {
+    expect(readAtEverySplit(answer)).toEqual([readAnswer(answer)]);
+  });
+});
+
+describe('a refusal', () => {
+  it.each([400, 429, 500])('of status %i uses nothing, whatever its body says', (status) => {
+    const answer: RecordedAnswer = { ...findAnswer(BODIES, 'Anthropic, headers and body'), status };
+    expect(readAnswer(answer)).toEqual(NOTHING_READ);
+  });
+});
+
+describe('an answer that cannot be understood', () => {
+  const anthropic = findAnswer(BODIES, 'Anthropic, body alone');
+  const withHeaders = findAnswer(BODIES, 'DeepSeek, headers alone');
+
+  it('has no usage where it is encoded', () => {
+    const reading = readAnswer({ ...anthropic, headers: [['content-encoding', 'gzip']] });
+    expect(reading).toMatchObject({ usage: undefined, complete: false });
+  });
+
+  it('is read where it says that it is not encoded', () => {
+    const reading = readAnswer({ ...anthropic, headers: [['Content-Encoding', 'Identity']] });
+    expect(reading).toMatchObject({ usage: { inputTokens: 21, outputTokens: 9 }, complete: true });
+  });
+
+  it('has the usage of its headers all the same', () => {
+    const headers = [...(withHeaders.headers ?? []), ['content-encoding', 'gzip'] as const];
+    const reading = readAnswer({ ...withHeaders, headers });
+    expect(reading).toMatchObject({ usage: { inputTokens: 30, outputTokens: 40 }, complete: true });
+  });
+
+  it('keeps what came before its JSON broke', () => {
+    const bytes = Buffer.from('{"usage":{"input_tokens":5,"output_tokens":3}}}');
+    expect(readChunks(anthropic, [bytes])).toMatchObject({
+      usage: { inputTokens: 5, outputTokens: 3 },
+      complete: false,
+    });
+  });
+
+  it('keeps what came before it was cut', () => {
+    const bytes = bytesOf(anthropic);
+    const cut = bytes.subarray(0, bytes.length - 1);
+    expect(readChunks(anthropic, [cut], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
+    expect(readChunks(anthropic, [cut], true)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
+  });
+
+  it('is complete without its body where headers tell everything, and not where only the body tells a class', () => {
+    expect(readChunks(withHeaders, [], false)).toMatchObject({ complete: true });
+    const cached = findAnswer(BODIES, 'Anthropic, headers and body');
+    expect(readChunks(cached, [], false)).toMatchObject({ usage: { cacheWriteTokens: 25037 }, complete: false });
+  });
+});
+
+describe('a count that cannot be one', () => {
+  it.each([
+    ['negative', -1],
+    ['broken', 1.5],
+    ['too large', 1e13],
+    ['far too large', 1e300],
+    ['text', '18'],
+    ['long text', '9'.repeat(5000)],
+    ['true', true],
+  ])('is unknown: %s', (_name, value) => {
+    expect(readAnswer(answerWith(value))).toMatchObject({ usage: { outputTokens: 7 }, complete: false });
+    expect(readAnswer(answerWith(value)).usage).not.toHaveProperty('inputTokens');
+  });
+
+  it.each([
+    ['-5', undefined],
+    ['1e3', undefined],
+    ['0x10', undefined],
+    ['12, 13', undefined],
+    [' 12 ', 12],
+  ])('is unknown in a header: %j', (value, inputTokens) => {
+    const headers = [
+      ['x-amzn-bedrock-input-token-count', value],
+      ['x-amzn-bedrock-output-token-count', '7'],
+    ] as const;
+    const answer: RecordedAnswer = { name: 'h', operation: 'InvokeModel', headers, body: {}, reading: {} };
+    expect(readAnswer(answer)).toMatchObject({
+      usage: { outputTokens: 7, ...(inputTokens === undefined ? {} : { inputTokens }) },
+      complete: inputTokens !== undefined,
+    });
+    expect(readAnswer(answer).usage?.inputTokens).toBe(inputTokens);
+  });
+});
+
+describe('an operation that reports nothing', () => {
+  it.each([
+    ['bedrock-agent-runtime', 'Retrieve'],
+    ['bedrock-agentcore', 'InvokeHarness'],
+    ['bedrock-runtime', 'CountTokens'],
+    // A name of another service.
+    ['bedrock-agentcore', 'Converse'],
+    ['bedrock-mantle', undefined],
+  ])('is not read: %s %s', (service, operation) => {
+    const tap = createTap({ service, operation });
+    tap.onStart(200, [['x-amzn-bedrock-input-token-count', '5']]);
+    tap.onBytes(Buffer.from('{"inputTokens":5,"usage":{"inputTokens":5,"outputTokens":5}}'));
+    expect(tap.finish(true)).toEqual({ ...NOTHING_READ, complete: false });
+  });
+});
+
+describe('a tap', () => {
+  it('gives the same reading again', () => {
+    const tap = createTap({ service: 'bedrock-runtime', operation: 'Converse' });
+    tap.onStart(200, []);
+    tap.onBytes(Buffer.from('{"usage":{"inputTokens":1,"outputTokens":2}}'));
+    const reading = tap.finish(true);
+    tap.onBytes(Buffer.from('{"usage":{"inputTokens":5,"outputTokens":5}}'));
+    expect(tap.finish(false)).toBe(reading);
+    expect(reading.complete).toBe(true);
+  });
+
+  it('has nothing to say of an answer that never began', () => {
+    const tap = createTap({ service: 'bedrock-runtime', operation: 'Converse' });
+    expect(tap.finish(false)).toEqual({ ...NOTHING_READ, complete: false });
+  });
+
+  it('leaves the bytes as they are', () => {
+    for (const answer of [...BODIES, ...STREAMS, ...SSE_STREAMS]) {
+      const bytes = bytesOf(answer);
+      const before = Buffer.from(bytes);
+      readChunks(answer, [bytes]);
+      expect(bytes.equals(before)).toBe(true);
+    }
+  });
+});

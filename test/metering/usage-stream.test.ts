@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest';
+import { encodeFrame } from '../../src/metering/frames.ts';
+import { INVOKE_STREAM, StreamReader } from '../../src/metering/usage-stream.ts';
+import { Tally } from '../../src/metering/usage-tally.ts';
+import {
+  bytesOf,
+  findAnswer,
+  frameOf,
+  loadAnswers,
+  readAnswer,
+  readChunks,
+  type RecordedAnswer,
+} from '../helpers/answers.ts';
+import { eventFrame } from '../helpers/event-frames.ts';
+
+const STREAMS = loadAnswers('streams.json');
+const CONVERSE = findAnswer(STREAMS, 'ConverseStream');
+const ANTHROPIC = findAnswer(STREAMS, 'Anthropic stream');
+const SONIC = findAnswer(STREAMS, 'Nova Sonic');
+const AGENT = findAnswer(STREAMS, 'InvokeAgent with its trace');
+
+/** The first events of an answer, whole. */
+const firstEvents = (answer: RecordedAnswer, count: number): Buffer =>
+  Buffer.concat((answer.events ?? []).slice(0, count).map(frameOf));
+
+describe('a stream that is cut', () => {
+  it.each(STREAMS)('is not complete before its last event: $name', (answer) => {
+    const bytes = bytesOf(answer);
+    const lastEvent = answer.events?.at(-1);
+    if (lastEvent === undefined) throw new Error('no events');
+    const completeFrom = bytes.length - frameOf(lastEvent).length;
+    const early = new Set<number>();
+    for (let at = 0; at < completeFrom; at += 1) {
+      if (readChunks(answer, [bytes.subarray(0, at)], false).complete) early.add(at);
+    }
+    expect([...early]).toEqual([]);
+  });
+
+  it('within a frame is not complete, even if the connection ended well', () => {
+    const bytes = bytesOf(CONVERSE);
+    expect(readChunks(CONVERSE, [bytes.subarray(0, -1)], true)).toMatchObject({ usage: undefined, complete: false });
+  });
+
+  it('has told the input and its caches, if it was Anthropic', () => {
+    expect(readChunks(ANTHROPIC, [firstEvents(ANTHROPIC, 3)], false)).toEqual({
+      usage: {
+        inputTokens: 3,
+        outputTokens: 2,
+        cacheReadTokens: 0,
+        cacheWriteTokens: 25037,
+        cacheWrite1hTokens: 25000,
+      },
+      serviceTier: 'priority',
+      latency: undefined,
+      model: undefined,
+      complete: false,
+      outputBytes: 12,
+    });
+  });
+
+  it('keeps the totals of a session so far', () => {
+    expect(readChunks(SONIC, [firstEvents(SONIC, 4)], false)).toMatchObject({
+      usage: { inputTokens: 120, outputTokens: 0, inputAudioTokens: 100 },
+      complete: false,
+      outputBytes: 5,
+    });
+  });
+
+  it('is complete where only the end is missing, after the last word on usage', () => {
+    expect(readAnswer(CONVERSE, false)).toEqual(readAnswer(CONVERSE, true));
+    expect(readAnswer(ANTHROPIC, false)).toEqual(readAnswer(ANTHROPIC, true));
+    expect(readAnswer(AGENT, false)).toEqual({ ...readAnswer(AGENT, true), complete: false });
+  });
+});
+
+describe('a stream that fails', () => {
+  it.each([CONVERSE, ANTHROPIC, AGENT])('keeps what was seen, and is not complete: $name', (answer) => {
+    const events = [...(answer.events ?? []), { type: 'modelStreamErrorException' }];
+    expect(readAnswer({ ...answer, events })).toEqual({ ...readAnswer(answer), complete: false });
+  });
+
+  it('may say so with a frame of the type error', () => {
+    const error = encodeFrame(
+      Buffer.concat([
+        header(':message-type', 'error'),
+        header(':event-type', 'metadata'),
+        header(':error-code', 'InternalFailure'),
+      ]),
+      Buffer.from('{"usage":{"inputTokens":5,"outputTokens":5}}'),
+    );
+    expect(readChunks(CONVERSE, [bytesOf(CONVERSE), error])).toEqual({ ...readAnswer(CONVERSE), complete: false });
+  });
+
+  it.each([
+    ['text in the middle of it', Buffer.from('{"message":"Internal error"}')],
+    ['a broken checksum', flip(frameOf({ type: 'contentBlockStop', payload: {} }))],
+  ])('with %s keeps what was seen', (_name, rubbish) => {
+    const head = firstEvents(ANTHROPIC, 3);
+    const reading = readChunks(ANTHROPIC, [head, rubbish, firstEvents(ANTHROPIC, 6)], true);
+    expect(reading).toMatchObject({ usage: { inputTokens: 3, outputTokens: 2 }, complete: false, outputBytes: 12 });
+  });
+
+  it('has broken JSON where the usage should be', () => {
+    const events = Buffer.concat([
+      eventFrame('messageStart', {}),
+      eventFrame('metadata', Buffer.from('{"usage":{"inputTokens":5,"outputTokens":')),
+    ]);
+    expect(readChunks(CONVERSE, [events])).toMatchObject({ usage: { inputTokens: 5 }, complete: false });
+  });
+});
+
+describe('events', () => {
+  it.each([
+    ['an unknown type', eventFrame('somethingNew', { usage: { inputTokens: 5, outputTokens: 5 } })],
+    ['no bytes in a chunk', eventFrame('chunk', { p: 'tokens' })],
+    ['bytes that do not end', eventFrame('chunk', Buffer.from('{"bytes":"eyJ1c2FnZS'))],
+    ['bytes that are no base64', eventFrame('chunk', { bytes: '%%%' })],
+    ['no payload', eventFrame('chunk', Buffer.alloc(0))],
+  ])('with %s bring nothing, and do no harm', (_name, frame) => {
+    expect(readChunks(ANTHROPIC, [frame, bytesOf(ANTHROPIC)])).toEqual(readAnswer(ANTHROPIC));
+  });
+
+  it('may have white space, and base64 with escaped slashes', () => {
+    const text = JSON.stringify({ outputText: '???>>>', inputTextTokenCount: 5 });
+    const base64 = Buffer.from(text).toString('base64');
+    expect(base64).toContain('/');
+    const payload = `{ "bytes" : "${base64.replaceAll('/', '\\/')}" }`;
+    const answer: RecordedAnswer = { ...ANTHROPIC, headers: [] };
+    expect(readChunks(answer, [eventFrame('chunk', Buffer.from(payload))])).toMatchObject({
+      usage: { inputTokens: 5 },
+      outputBytes: 6,
+    });
+  });
+
+  it('larger than AWS sends them are not decoded', () => {
+    const text = JSON.stringify({ text: 'x'.repeat(1_100_000), usage: { input_tokens: 5 } });
+    const tally = new Tally();
+    const reader = new StreamReader(INVOKE_STREAM, tally);
+    reader.read(eventFrame('chunk', { bytes: Buffer.from(text).toString('base64') }));
+    expect(tally.sum()).toBeUndefined();
+    expect(reader.textBytes).toBeGreaterThan(1_000_000);
+    expect(reader.finish(true)).toBe(false);
+  });
+});
+
+function header(name: string, value: string): Buffer {
+  const size = Buffer.from([7, 0, value.length]);
+  return Buffer.concat([Buffer.from([name.length]), Buffer.from(name), size, Buffer.from(value)]);
+}
+
+function flip(bytes: Buffer): Buffer {
+  const flipped = Buffer.from(bytes);
+  flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
+  return flipped;
+}

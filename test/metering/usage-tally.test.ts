@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { type Count, MAX_COUNT, Tally } from '../../src/metering/usage-tally.ts';
+import type { Usage } from '../../src/metering/usage.ts';
+
+function tallyOf(counts: Partial<Record<Count, number>>): Tally {
+  const tally = new Tally();
+  for (const [count, value] of Object.entries(counts)) tally.put(count as Count, value);
+  return tally;
+}
+
+const SUMS: readonly { name: string; counts: Partial<Record<Count, number>>; usage: Usage | undefined }[] = [
+  { name: 'nothing from nothing', counts: {}, usage: undefined },
+  { name: 'zero is a count', counts: { inputTokens: 0 }, usage: { inputTokens: 0 } },
+  {
+    name: "AWS's counts before the model's",
+    counts: { awsInputTokens: 1, inputTokens: 2, awsOutputTokens: 3, outputTokens: 4, cacheReadTokens: 5 },
+    usage: { inputTokens: 1, outputTokens: 3, cacheReadTokens: 5 },
+  },
+  {
+    name: "OpenAI's input without what the cache served and took",
+    counts: { promptTokens: 100, promptCachedTokens: 60, promptStoredTokens: 30 },
+    usage: { inputTokens: 10, cacheReadTokens: 60, cacheWriteTokens: 30 },
+  },
+  {
+    name: "AWS's input where it is not the prompt",
+    counts: { awsInputTokens: 40, promptTokens: 100, promptCachedTokens: 60 },
+    usage: { inputTokens: 40, cacheReadTokens: 60 },
+  },
+  {
+    name: "AWS's input where AWS tells of the cache itself",
+    counts: { awsInputTokens: 100, awsCacheReadTokens: 7, promptTokens: 100, promptCachedTokens: 60 },
+    usage: { inputTokens: 100, cacheReadTokens: 7 },
+  },
+  {
+    name: 'a cache write from its classes',
+    counts: { cacheWrite5mTokens: 3, cacheWrite1hTokens: 4 },
+    usage: { cacheWriteTokens: 7, cacheWrite1hTokens: 4 },
+  },
+  {
+    name: 'speech as a part',
+    counts: { inputTokens: 9, inputAudioTokens: 9, outputTokens: 8, outputAudioTokens: 0 },
+    usage: { inputTokens: 9, inputAudioTokens: 9, outputTokens: 8, outputAudioTokens: 0 },
+  },
+];
+
+const LIES: readonly { name: string; counts: Partial<Record<Count, number>>; usage: Usage | undefined }[] = [
+  {
+    name: 'more from the cache than there was',
+    counts: { promptTokens: 5, promptCachedTokens: 6 },
+    usage: { cacheReadTokens: 6 },
+  },
+  { name: 'more speech than input', counts: { inputTokens: 5, inputAudioTokens: 6 }, usage: { inputTokens: 5 } },
+  {
+    name: 'a class larger than the write',
+    counts: { cacheWriteTokens: 5, cacheWrite1hTokens: 6 },
+    usage: { cacheWriteTokens: 5 },
+  },
+  { name: 'a count over the limit', counts: { inputTokens: MAX_COUNT + 1 }, usage: undefined },
+  { name: 'a negative count', counts: { inputTokens: -1 }, usage: undefined },
+  { name: 'no number', counts: { inputTokens: NaN }, usage: undefined },
+];
+
+describe('the sum', () => {
+  it.each(SUMS)('is $name', ({ counts, usage }) => {
+    const tally = tallyOf(counts);
+    expect(tally.sum()).toEqual(usage);
+    expect(tally.hasLies).toBe(false);
+  });
+
+  it.each(LIES)('leaves out $name, and remembers it', ({ counts, usage }) => {
+    const tally = tallyOf(counts);
+    expect(tally.sum()).toEqual(usage);
+    expect(tally.hasLies).toBe(true);
+  });
+
+  it('has no member without a value', () => {
+    expect(Object.keys(tallyOf({ inputTokens: 1 }).sum() ?? {})).toEqual(['inputTokens']);
+  });
+});
+
+describe('a count', () => {
+  it('is the newest that was put, but for null and nonsense', () => {
+    const tally = tallyOf({ outputTokens: 4 });
+    tally.put('outputTokens', null);
+    expect(tally.hasLies).toBe(false);
+    tally.put('outputTokens', '9');
+    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: 4 }, true]);
+  });
+
+  it('adds up to the limit and no further', () => {
+    const tally = new Tally();
+    tally.add('outputTokens', MAX_COUNT - 1);
+    tally.add('outputTokens', 1);
+    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: MAX_COUNT }, false]);
+    tally.add('outputTokens', 1);
+    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: MAX_COUNT }, true]);
+  });
+});
+
+describe('the class of a cache write', () => {
+  it('may have its tokens before or after its time to live', () => {
+    const tally = new Tally();
+    tally.putClassTtl('1h');
+    tally.putClassTokens(5);
+    tally.putClassTokens(7);
+    tally.putClassTtl('5m');
+    expect(tally.sum()).toEqual({ cacheWriteTokens: 12, cacheWrite1hTokens: 5 });
+  });
+
+  it('is nothing by halves', () => {
+    const tally = new Tally();
+    tally.putClassTokens(7);
+    expect(tally.sum()).toBeUndefined();
+  });
+});
+
+describe('guardrail units', () => {
+  it('add up by name, and those without a known name are not lost', () => {
+    const tally = new Tally();
+    for (const count of [1, 2]) {
+      tally.addUnits('topicPolicyUnits', count);
+      tally.addAnyUnits(count);
+    }
+    expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3 } });
+    tally.addAnyUnits(4);
+    expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3, otherUnits: 4 } });
+  });
+});
+
+describe('names', () => {
+  it.each([
+    ['PRIORITY', 'priority'],
+    ['standard', 'default'],
+    ['auto', undefined],
+    ['', undefined],
+    [5, undefined],
+    [null, undefined],
+    ['x'.repeat(2049), undefined],
+  ])('of a tier: %s', (value, tier) => {
+    const tally = new Tally();
+    tally.putServiceTier(value);
+    expect(tally.serviceTier).toBe(tier);
+  });
+
+  it('of a model count only while there is one', () => {
+    const tally = new Tally();
+    tally.putModel('one');
+    tally.putModel('one');
+    tally.putModel(null);
+    expect(tally.model).toBe('one');
+    tally.putModel('other');
+    expect(tally.model).toBeUndefined();
+  });
+});
