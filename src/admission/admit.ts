@@ -1,0 +1,187 @@
+/**
+ * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. Whatever
+ * is taken here (a place, a share of the minute, money held back) is given back if a later limit refuses. Decides from what
+ * the request says; sends nothing, and changes nothing of it.
+ */
+import { ProxyError } from '../errors.ts';
+import type { Principal } from '../exchange.ts';
+import type { PriceBook, PriceMoment } from '../metering/cost.ts';
+import type { KeyPolicy, LedgerRow, NewReservation, Store } from '../store/store.ts';
+import type { Delivery } from './answer-places.ts';
+import { type Claims, type ClaimingRequest, readClaims } from './claims.ts';
+import type { LargestUse } from './estimate.ts';
+import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
+import { findPriceNames, mediumOf, type UsageKind, weigh } from './pricing.ts';
+import type { RateGrant, RateLimits } from './rates.ts';
+import { holdBack } from './reserve.ts';
+import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
+
+export interface AdmissionDependencies {
+  readonly store: Pick<Store, 'reserve'>;
+  readonly prices: PriceBook;
+  readonly rates: RateLimits;
+  /** Epoch milliseconds. */
+  readonly nowMs: () => number;
+  readonly findProfileModels: FindProfileModels;
+  /** How it is known what an operation uses: `usageKindOf` of `metering/`. */
+  readonly usageKindOf: (service: string, operation: string | undefined) => UsageKind;
+}
+
+/** `route` is the settled one: where the body decides the operation, it has. */
+export interface AdmissionRequest extends ClaimingRequest {
+  /** Id of the exchange, and of what is held back for it. */
+  readonly exchangeId: string;
+  readonly principal: Principal;
+  /**
+   * The ledger's row if this process dies before it settles; asked for where money is held back. Its model and its charge
+   * are filled in here.
+   */
+  readonly ifLost: () => LedgerRow;
+}
+
+/** A request that may go. */
+export interface Admission {
+  /** The model as the request names it, percent-decoded; the first, where it names several. */
+  readonly model: string | undefined;
+  /**
+   * The names under which its price is looked up, the first that has one. May grow while an application inference profile is
+   * being looked up: to be read at the end.
+   */
+  readonly priceNames: readonly string[];
+  /** Held back from the key's budget; undefined where nothing was, not even 0. */
+  readonly reservedNanoUsd: number | undefined;
+  /** What it may use at most; undefined where nobody had to know. */
+  readonly estimate: LargestUse | undefined;
+  /** As the request asks for it; undefined where it does not, or where nobody had to know. */
+  readonly serviceTier: string | undefined;
+  /** How the answer arrives; undefined where nobody knows, or had to. */
+  readonly delivery: Delivery | undefined;
+  /**
+   * The request is over: gives its place back and corrects what it counts by what it used; `tokens` undefined: the estimate
+   * stands. For one that never went out, 0. Any call but the first does nothing. Never throws. The money is the ledger's.
+   */
+  release(settlement: { readonly tokens: number | undefined }): void;
+}
+
+/** AWS allows a model's name 2,048 characters; a client may send more. */
+const MAX_MODEL_LENGTH = 2_048;
+
+type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
+
+/**
+ * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED, ERR_MODEL_NOT_ALLOWED,
+ * ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also
+ * ERR_STORE_UNAVAILABLE, and what reading a spooled body throws. A request that is refused counts for no limit. To be called
+ * once, when the whole body is there and before anything is sent. Whoever gets an admission releases it.
+ */
+export async function admit(request: AdmissionRequest, dependencies: AdmissionDependencies): Promise<Admission> {
+  const { principal, route } = request;
+  const kind = dependencies.usageKindOf(route.service, route.operation);
+  if (principal.kind === 'key') return admitKey(request, principal, kind, dependencies);
+  const claims = await readClaims(request, { size: false, models: false });
+  const places = { region: route.region, moment: momentOf(claims, dependencies) };
+  const priceNames = growPriceNames(claims, { kind, places }, dependencies);
+  return openAdmission(claims, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
+}
+
+async function admitKey(
+  request: AdmissionRequest,
+  { policy, keyId }: KeyPrincipal,
+  kind: UsageKind,
+  dependencies: AdmissionDependencies,
+): Promise<Admission> {
+  const { route } = request;
+  checkScope(policy, route);
+  checkRegion(policy, route);
+  const budget = kind === 'free' ? undefined : policy.budget;
+  const countsTokens = kind !== 'free' && policy.tokensPerMinute !== undefined;
+  const wanted = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
+  const claims = await readClaims(request, wanted);
+  if (wanted.models) await checkModels(policy, { ...claims, region: route.region }, dependencies.findProfileModels);
+  const { size } = claims;
+  const moment = momentOf(claims, dependencies);
+  const places = { region: route.region, moment };
+  const models =
+    budget === undefined
+      ? claims.names.map((name) => [name])
+      : await Promise.all(claims.names.map((name) => findPriceNames(name, places, dependencies)));
+  const medium = mediumOf(route.operation);
+  const weight = size && weigh({ claimed: size, models, moment, medium }, dependencies.prices);
+  const cost = kind === 'metered' ? weight?.costNanoUsd : undefined;
+  const reservedNanoUsd = budget && amountOf(cost, { claims, route, policy });
+  const grant = dependencies.rates.take(keyId, policy, weight === undefined ? 0 : tokensOf(weight.use));
+  if (budget !== undefined && reservedNanoUsd !== undefined) {
+    const held = { id: request.exchangeId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
+    await reserve(held, { model: claims.names[0], request }, dependencies).catch((error: unknown) => {
+      grant.undo();
+      throw error;
+    });
+  }
+  const priceNames = budget === undefined ? growPriceNames(claims, { kind, places }, dependencies) : models.flat();
+  return openAdmission(claims, { priceNames, grant, estimate: weight?.use, reservedNanoUsd });
+}
+
+function tokensOf({ inputTokens, outputTokens }: LargestUse): number {
+  return inputTokens + outputTokens;
+}
+
+async function reserve(
+  held: Omit<NewReservation, 'ifLost'>,
+  { model, request }: { readonly model: string | undefined; readonly request: AdmissionRequest },
+  { store }: AdmissionDependencies,
+): Promise<void> {
+  const shown = model?.slice(0, MAX_MODEL_LENGTH);
+  await holdBack({ ...held, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: held.amountNanoUsd } }, store);
+}
+
+/** What is held back where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk it. */
+function amountOf(
+  costNanoUsd: number | undefined,
+  { claims, route, policy }: { readonly claims: Claims; readonly route: ReachedRoute; readonly policy: KeyPolicy },
+): number {
+  if (costNanoUsd !== undefined) return costNanoUsd;
+  if (policy.allowUnpriced) return 0;
+  const { names } = claims;
+  const { operation, service } = route;
+  const what =
+    names[0] === undefined ? `${operation ?? 'an unknown operation'} of ${service}` : `the model ${echo(names[0])}`;
+  throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {
+    hint:
+      names[0] === undefined
+        ? 'The owner can let the key use it all the same (--allow-unpriced).'
+        : 'The owner can name its price (--prices FILE), or let the key use it all the same (--allow-unpriced).',
+  });
+}
+
+/**
+ * The names themselves, and in a moment also those behind the first of them, where it is an application inference profile:
+ * that is looked up beside the request, which does not wait for it.
+ */
+function growPriceNames(
+  { names }: Claims,
+  { kind, places }: { readonly kind: UsageKind; readonly places: Parameters<typeof findPriceNames>[1] },
+  dependencies: AdmissionDependencies,
+): readonly string[] {
+  const priceNames = [...names];
+  const [first] = names;
+  if (first === undefined || kind === 'free') return priceNames;
+  findPriceNames(first, places, dependencies).then(
+    ([, ...behind]) => priceNames.push(...behind),
+    () => {},
+  );
+  return priceNames;
+}
+
+function openAdmission(
+  { names, serviceTier, delivery }: Claims,
+  {
+    grant,
+    ...known
+  }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
+): Admission {
+  return { model: names[0], serviceTier, delivery, ...known, release: ({ tokens }) => grant?.settle(tokens) };
+}
+
+function momentOf({ serviceTier, latency }: Claims, { nowMs }: AdmissionDependencies): PriceMoment {
+  return { atMs: nowMs(), serviceTier, latency };
+}

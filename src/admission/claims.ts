@@ -1,0 +1,97 @@
+/**
+ * What a request says of itself, as far as somebody wants to know: its models, its size, how it is to be served. Reads the
+ * body only where it must. Says also what cannot be told; whether that matters is decided by others.
+ */
+import { ProxyError } from '../errors.ts';
+import type { HeaderPair } from '../exchange.ts';
+import type { ClaimedSize } from './estimate.ts';
+import type { Delivery } from './answer-places.ts';
+import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './inspect.ts';
+import { findModelPlace, type ModelPlace } from './model-places.ts';
+import { echo } from './models.ts';
+import type { ReachedRoute } from './scope.ts';
+
+export interface ClaimingRequest {
+  readonly route: ReachedRoute;
+  readonly headers: readonly HeaderPair[];
+  readonly body: InspectedBody;
+}
+
+/** What somebody wants to know, and relies on. The model for the ledger is looked for in any case, as well as it goes. */
+export interface Wanted {
+  readonly size: boolean;
+  readonly models: boolean;
+}
+
+export interface Claims {
+  /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
+  readonly names: readonly string[];
+  /** Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full stop. */
+  readonly doubt: string | undefined;
+  /** Undefined where it was not wanted. */
+  readonly size: ClaimedSize | undefined;
+  /** In AWS's words, lower case; undefined where the request does not say, or its body was not read. */
+  readonly serviceTier: string | undefined;
+  readonly latency: string | undefined;
+  /** Undefined where nobody knows, or the body was not read. */
+  readonly delivery: Delivery | undefined;
+}
+
+/** Nothing real names as many; each may have to be looked up at AWS. */
+const MAX_MODELS = 32;
+
+/** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
+export async function readClaims(request: ClaimingRequest, wanted: Wanted): Promise<Claims> {
+  const { route, headers } = request;
+  const place = findModelPlace(route.service, route.operation, route.modelId);
+  const inspection = needsBody(place, request, wanted) ? await inspect(request, wanted) : undefined;
+  const { serviceTier, latency } = inspection ?? findServingHeaders(route.operation, headers);
+  const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
+  if (names.length > MAX_MODELS && (wanted.size || wanted.models)) throw tooMany(names.length);
+  return {
+    names: names.slice(0, MAX_MODELS),
+    doubt: wanted.models ? findDoubt(place, request, { names, wellFormed: inspection?.wellFormed ?? true }) : undefined,
+    size: wanted.size ? inspection : undefined,
+    serviceTier,
+    latency,
+    delivery: inspection?.delivery,
+  };
+}
+
+function needsBody(place: ModelPlace, { body }: ClaimingRequest, wanted: Wanted): boolean {
+  if (wanted.size) return true;
+  const namesModels = place.paths.length > 0 && body.sizeBytes > 0;
+  return namesModels && (wanted.models || place.kind !== 'path');
+}
+
+async function inspect({ route, headers, body }: ClaimingRequest, wanted: Wanted): Promise<Inspection | undefined> {
+  const { service, operation, modelId } = route;
+  try {
+    return await inspectBody({ service, operation, pathModel: modelId, headers, body });
+  } catch (error) {
+    if (wanted.size || wanted.models) throw error;
+    return undefined;
+  }
+}
+
+function findDoubt(
+  { kind, paths, isOptional }: ModelPlace,
+  { route }: ClaimingRequest,
+  { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },
+): string | undefined {
+  const { operation, service, readOnly } = route;
+  if (kind === 'none') return undefined;
+  if (kind === 'unknown') {
+    if (readOnly) return undefined;
+    return `Which model ${operation ?? 'an unknown operation'} of ${echo(service)} runs cannot be told`;
+  }
+  if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';
+  return names.length === 0 && !isOptional ? 'The request names no model where its operation wants one' : undefined;
+}
+
+function tooMany(count: number): ProxyError {
+  return new ProxyError(
+    'ERR_MODEL_NOT_ALLOWED',
+    `The request names ${count} models; a key with limits may name ${MAX_MODELS}.`,
+  );
+}

@@ -1,0 +1,95 @@
+/**
+ * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as far as
+ * it may go. Pure. Errs to the dear side, within reason: what is held back too much comes back when the request is settled.
+ */
+import { costOf, type ModelPrice } from '../metering/cost.ts';
+import type { Usage } from '../metering/usage.ts';
+
+/**
+ * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which hardly
+ * any answer comes near; with that, a small budget would never let anything pass.
+ */
+export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
+
+/** More than any model reads or writes: what a body claims beyond that is not counted. */
+const MAX_TOKENS = 1_000_000_000;
+/** A text unit of a guardrail is 1,000 characters (AWS's price list); a token is about four. */
+const TOKENS_PER_TEXT_UNIT = 250;
+
+/** What the body tells; any numbers, for they are a client's. */
+export interface ClaimedSize {
+  readonly inputTokens: number;
+  /** Of one answer; undefined where the body sets no limit. */
+  readonly maxOutputTokens: number | undefined;
+  /** Answers, or images, that are asked for at once. */
+  readonly copies: number;
+}
+
+/** Whole counts, none of them negative or without bounds. */
+export interface LargestUse {
+  readonly inputTokens: number;
+  /** Of all answers together. */
+  readonly outputTokens: number;
+  readonly copies: number;
+}
+
+/** `makesText`: whether the model writes at all; an embedding does not. */
+export function largestUse(claimed: ClaimedSize, makesText: boolean): LargestUse {
+  const copies = Math.max(1, bounded(claimed.copies));
+  const perAnswer = bounded(claimed.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
+  return {
+    inputTokens: bounded(claimed.inputTokens),
+    outputTokens: makesText ? bounded(perAnswer * copies) : 0,
+    copies,
+  };
+}
+
+/** Whether a model at this price writes text or speaks. */
+export function makesOutput({ output, outputAudio }: ModelPrice): boolean {
+  return output !== undefined || outputAudio !== undefined;
+}
+
+/**
+ * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the dearest it can
+ * become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
+ */
+export function largestCost(use: LargestUse, price: ModelPrice, speaks: boolean): number | undefined {
+  const { inputTokens } = use;
+  const made: Usage = {
+    ...(makesOutput(price) ? outputOf(use.outputTokens, price, speaks) : {}),
+    ...(price.image === undefined ? {} : { images: use.copies }),
+  };
+  const inputs: Usage[] = [];
+  if (price.input !== undefined) inputs.push({ inputTokens });
+  if (price.cacheWrite !== undefined) inputs.push({ cacheWriteTokens: inputTokens });
+  if (price.cacheWrite1h !== undefined) inputs.push({ cacheWriteTokens: inputTokens, cacheWrite1hTokens: inputTokens });
+  if (speaks && price.inputAudio !== undefined) inputs.push({ inputTokens, inputAudioTokens: inputTokens });
+  if (inputs.length === 0) inputs.push({});
+  return dearest(inputs.map((input) => costOf({ ...input, ...made }, price)));
+}
+
+/** Of a guardrail that is applied alone: every policy that has a price reads all of the text. */
+export function largestGuardrailCost({ inputTokens }: LargestUse, price: ModelPrice): number | undefined {
+  const units = Math.max(1, Math.ceil(inputTokens / TOKENS_PER_TEXT_UNIT));
+  const names = Object.keys(price.guardrailUnits ?? {});
+  return costOf({ guardrailUnits: Object.fromEntries(names.map((name) => [name, units])) }, price);
+}
+
+/** The largest of the numbers; undefined where there is none, or where one is not known. */
+export function dearest(costs: readonly (number | undefined)[]): number | undefined {
+  let most: number | undefined;
+  for (const cost of costs) {
+    if (cost === undefined) return undefined;
+    if (most === undefined || cost > most) most = cost;
+  }
+  return most;
+}
+
+function outputOf(outputTokens: number, { output, outputAudio }: ModelPrice, speaks: boolean): Usage {
+  const isSpeech = outputAudio !== undefined && (speaks || output === undefined);
+  return isSpeech ? { outputTokens, outputAudioTokens: outputTokens } : { outputTokens };
+}
+
+function bounded(count: number): number {
+  return count > 0 ? Math.min(Math.ceil(count), MAX_TOKENS) : 0;
+}

@@ -1,0 +1,277 @@
+/**
+ * Reads off a request's body, once and before anything is sent, what admission wants to know: which models it names and
+ * how much it may use at most. Decides nothing, and changes no byte. What it cannot read it says so, so that nothing is
+ * allowed because it was not understood.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { findHeader } from '../exchange.ts';
+import type { HeaderPair } from '../exchange.ts';
+import { JsonPaths, JsonScanner } from '../metering/json-scan.ts';
+import type { JsonScalar } from '../metering/json-scan.ts';
+import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
+import {
+  type Delivery,
+  findDelivery,
+  findLimitPlaces,
+  findServingPlaces,
+  LATENCY_PATH,
+  MAX_TOKENS,
+  type ServingPlaces,
+  TIER_PATHS,
+} from './answer-places.ts';
+import { findModelPlace } from './model-places.ts';
+import type { ModelPlace } from './model-places.ts';
+
+/** A request whose body has arrived. */
+export interface InspectedRequest {
+  readonly service: string;
+  /** AWS's name; undefined where the tables do not know the path. */
+  readonly operation: string | undefined;
+  /** The model that the URL names. */
+  readonly pathModel: string | undefined;
+  readonly headers: readonly HeaderPair[];
+  readonly body: InspectedBody;
+}
+
+/** `chunks` is all of it, or, where there is a spool, only its beginning. */
+export interface InspectedBody {
+  readonly chunks: readonly Buffer[];
+  readonly sizeBytes: number;
+  readonly spool?: { read(): AsyncIterable<Buffer> } | undefined;
+}
+
+export interface Inspection {
+  /**
+   * Every model that the body names where its operation reads one, in its order, repeats kept. Of one member that is there
+   * twice the last comes first: most parsers take that one.
+   */
+  readonly models: readonly string[];
+  /** The largest that the body allows for one answer; undefined where it says nothing that AWS must obey. */
+  readonly maxOutputTokens: number | undefined;
+  /** An estimate, rather too high: see `estimateTokens`. */
+  readonly inputTokens: number;
+  /**
+   * The body is one JSON object in plain UTF-8, or empty. Where it is false, AWS may read models that `models` does not
+   * have; what `models` has was read before the fault.
+   */
+  readonly wellFormed: boolean;
+  /** As the request asks for it where its operation reads that, in lower case; undefined where it does not. */
+  readonly serviceTier: string | undefined;
+  readonly latency: string | undefined;
+  readonly delivery: Delivery | undefined;
+  /** How many answers are asked for; 1 where the body says nothing. */
+  readonly copies: number;
+}
+
+/** English text has about four bytes a token, other languages, code and numbers fewer. */
+const BYTES_PER_TOKEN = 3;
+/** What a large picture costs; Claude's largest is 4,784 with a file of megabytes, for which the next line makes up. */
+const TOKENS_PER_BLOB = 2000;
+/** Base64, of a PDF for instance, whose pages have some 3,000 tokens and about as many bytes as text, or 100 times as many. */
+const BLOB_BYTES_PER_TOKEN = 50;
+
+/** Names that are kept; a body with more is not trusted. */
+const MAX_NAMES = 1000;
+
+/** One piece of scanning, after which others have their turn: about a millisecond. */
+const PIECE_BYTES = 256 * 1024;
+const PIECES_PER_TURN = 4;
+
+/** OpenAI, Cohere, AI21, and the makers of images. */
+const COPIES = ['n', 'num_generations', 'numResults', 'imageGenerationConfig.numberOfImages', 'samples'];
+const SERVICE_TIER_HEADER = 'x-amzn-bedrock-service-tier';
+const LATENCY_HEADER = 'x-amzn-bedrock-performanceconfig-latency';
+/** Longer words are none of AWS's; they would only fill the ledger. */
+const MAX_WORD_LENGTH = 64;
+
+type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'stream' | 'background';
+
+const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
+  ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
+  ...COPIES.map((path) => [path, 'copies'] as const),
+  ...TIER_PATHS.map((path) => [path, 'serviceTier'] as const),
+  [LATENCY_PATH, 'latency'],
+  ['stream', 'stream'],
+  ['background', 'background'],
+]);
+
+/** By their lists of model paths, each made when it is first wanted; there are some forty. */
+const PATHS = new Map<readonly string[], JsonPaths>();
+
+function pathsOf({ paths }: ModelPlace): JsonPaths {
+  const known = PATHS.get(paths);
+  if (known !== undefined) return known;
+  const made = new JsonPaths([...paths, ...MEANINGS.keys()]);
+  PATHS.set(paths, made);
+  return made;
+}
+
+/**
+ * Reads the whole body. Never refuses: throws only what `spool.read()` throws. Lets the event loop turn at least once a
+ * megabyte.
+ */
+export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
+  const { service, operation, pathModel, headers, body } = request;
+  const reading = new BodyReading(findModelPlace(service, operation, pathModel), {
+    limits: findLimitPlaces(operation, pathModel),
+    serving: findServingPlaces(operation),
+  });
+  const isPlain = isPlainText(headers);
+  let pieces = 0;
+  for await (const chunk of body.spool?.read() ?? body.chunks) {
+    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+      pieces += 1;
+      if (pieces % PIECES_PER_TURN === 0) await setImmediate();
+      reading.push(chunk.length <= PIECE_BYTES ? chunk : chunk.subarray(at, at + PIECE_BYTES));
+    }
+    if (reading.isBroken) break;
+  }
+  return {
+    ...reading.finish({ isPlain, sizeBytes: body.sizeBytes, operation }),
+    ...reading.findServing(operation, headers),
+  };
+}
+
+/** What the headers alone say of how a request is to be served: as `Inspection` has it. */
+export function findServingHeaders(
+  operation: string | undefined,
+  headers: readonly HeaderPair[],
+): Pick<Inspection, 'serviceTier' | 'latency'> {
+  if (!findServingPlaces(operation).inHeader) return { serviceTier: undefined, latency: undefined };
+  return {
+    serviceTier: toWord(findHeader(headers, SERVICE_TIER_HEADER)),
+    latency: toWord(findHeader(headers, LATENCY_HEADER)),
+  };
+}
+
+function toWord(text: string | undefined): string | undefined {
+  return text?.slice(0, MAX_WORD_LENGTH).toLowerCase();
+}
+
+/** What is gathered from one body. State: the scanner, and what it has found so far. */
+class BodyReading {
+  readonly #scanner: JsonScanner;
+  readonly #models: string[] = [];
+  #hasUnreadableModel = false;
+  /** Where each member stands in `#models` that names one model. */
+  readonly #single = new Map<string, number>();
+  readonly #limits: ReadonlySet<string>;
+  readonly #serving: ServingPlaces;
+  /** Of the places that limit the answer, and of those that may. */
+  #maxTokens: number | undefined;
+  #otherMaxTokens: number | undefined;
+  #copies = 1;
+  #serviceTier: string | undefined;
+  #latency: string | undefined;
+  #asked = { stream: false, background: false };
+
+  constructor(
+    place: ModelPlace,
+    { limits, serving }: { readonly limits: ReadonlySet<string>; readonly serving: ServingPlaces },
+  ) {
+    this.#limits = limits;
+    this.#serving = serving;
+    this.#scanner = new JsonScanner(pathsOf(place), (path, value) => this.#take(path, value));
+  }
+
+  get isBroken(): boolean {
+    return this.#scanner.isBroken;
+  }
+
+  push(bytes: Buffer): void {
+    this.#scanner.push(bytes);
+  }
+
+  findServing(
+    operation: string | undefined,
+    headers: readonly HeaderPair[],
+  ): Pick<Inspection, 'serviceTier' | 'latency'> {
+    const { serviceTier, latency } = findServingHeaders(operation, headers);
+    return { serviceTier: serviceTier ?? toWord(this.#serviceTier), latency: latency ?? toWord(this.#latency) };
+  }
+
+  finish(request: {
+    isPlain: boolean;
+    sizeBytes: number;
+    operation: string | undefined;
+  }): Omit<Inspection, 'serviceTier' | 'latency'> {
+    const { isPlain, sizeBytes, operation } = request;
+    const isJson = this.#scanner.finish();
+    const isObject = isJson && this.#scanner.isObject;
+    return {
+      models: this.#models,
+      maxOutputTokens: this.#findMaxTokens(),
+      inputTokens: estimateTokens(sizeBytes, isJson ? this.#scanner : { blobs: 0, blobBytes: 0 }),
+      wellFormed: isPlain && !this.#hasUnreadableModel && (isObject || sizeBytes === 0),
+      delivery: findDelivery(operation, this.#asked),
+      copies: this.#copies,
+    };
+  }
+
+  /** A limit in a place that AWS may not look at is none; but it may look, so that a larger one counts. */
+  #findMaxTokens(): number | undefined {
+    const other = this.#otherMaxTokens ?? 0;
+    if (this.#maxTokens !== undefined) return Math.max(this.#maxTokens, other);
+    return other > DEFAULT_MAX_OUTPUT_TOKENS ? other : undefined;
+  }
+
+  #take(path: string, value: JsonScalar): void {
+    const meaning = MEANINGS.get(path);
+    switch (meaning) {
+      case undefined:
+        return this.#takeModel(path, value);
+      case 'maxTokens':
+        if (this.#limits.has(path)) this.#maxTokens = largest(this.#maxTokens, value);
+        else this.#otherMaxTokens = largest(this.#otherMaxTokens, value);
+        return undefined;
+      case 'copies':
+        this.#copies = largest(this.#copies, value) ?? 1;
+        return undefined;
+      case 'serviceTier':
+        if (typeof value === 'string' && this.#serving.tierPaths.includes(path)) this.#serviceTier = value;
+        return undefined;
+      case 'latency':
+        if (typeof value === 'string' && this.#serving.latencyPaths.includes(path)) this.#latency = value;
+        return undefined;
+      default:
+        this.#asked[meaning] = value === true;
+    }
+  }
+
+  #takeModel(path: string, value: JsonScalar): void {
+    if (value === null) return;
+    if (typeof value === 'object' || this.#models.length >= MAX_NAMES) {
+      this.#hasUnreadableModel = true;
+      return;
+    }
+    const at = path.includes('[]') || path.includes('*') ? undefined : this.#single.get(path);
+    if (at === undefined) this.#single.set(path, this.#models.length);
+    this.#models.splice(at ?? this.#models.length, 0, String(value));
+  }
+}
+
+/** Counts only numbers that AWS could take: an absurd one is refused there, or makes a reservation that is refused here. */
+function largest(before: number | undefined, value: JsonScalar): number | undefined {
+  if (typeof value !== 'number' || !(value > 0) || value > Number.MAX_SAFE_INTEGER) return before;
+  return Math.max(before ?? 0, Math.ceil(value));
+}
+
+/**
+ * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are read
+ * by the model as they stand; only strings that look like base64 count as pictures or documents. What a body merely points
+ * to (an object in S3, a stored prompt, an earlier answer, what a search finds) is not in here.
+ */
+function estimateTokens(sizeBytes: number, { blobs, blobBytes }: { blobs: number; blobBytes: number }): number {
+  const textTokens = Math.ceil((sizeBytes - blobBytes) / BYTES_PER_TOKEN);
+  return textTokens + blobs * TOKENS_PER_BLOB + Math.ceil(blobBytes / BLOB_BYTES_PER_TOKEN);
+}
+
+/** A parser that unpacks the body, or takes it for another character set, could see other names in the same bytes. */
+function isPlainText(headers: readonly HeaderPair[]): boolean {
+  return headers.every(([name, value]) => {
+    const lower = name.length === 16 || name.length === 12 ? name.toLowerCase() : '';
+    if (lower === 'content-encoding') return /^\s*(?:identity)?\s*$/i.test(value);
+    if (lower !== 'content-type') return true;
+    return !/charset/i.test(value) || /^[^;]*;\s*charset\s*=\s*"?(?:utf-8|us-ascii)"?\s*$/i.test(value);
+  });
+}

@@ -1,0 +1,79 @@
+/**
+ * Which models a key may use, however a request names them. Decides over names that are handed in; where in a request they
+ * stand is the business of `inspect`, and what a name means that of `model-name`. What cannot be told is refused.
+ */
+import { ProxyError } from '../errors.ts';
+import { type ModelName, parseModelName } from '../model-name.ts';
+import type { KeyPolicy } from '../store/store.ts';
+import { matchesAnyGlob, matchesEverything } from '../glob.ts';
+
+/**
+ * The models behind an application inference profile, as GetInferenceProfile names them; undefined or empty where that
+ * cannot be told. `identifier`: its ARN or bare id. Never rejects.
+ */
+export type FindProfileModels = (identifier: string, region: string) => Promise<readonly string[] | undefined>;
+
+/** What a request says of models. */
+export interface NamedModels {
+  /** Every one it names, in path and body, as it names it, percent-decoded. */
+  readonly names: readonly string[];
+  /** Why these may not be all that run; undefined where they are. A sentence without its full stop. */
+  readonly doubt: string | undefined;
+  readonly region: string;
+}
+
+/** Characters of a client's text that an error message repeats. */
+const MAX_ECHO_CHARACTERS = 120;
+const MAX_PATTERNS_TOLD = 12;
+
+/** Whether the list leaves some model out; only then is there anything to check. */
+export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
+  return models.length > 0 && !models.map(bareName).some(matchesEverything);
+}
+
+/**
+ * Throws ERR_MODEL_NOT_ALLOWED where the key's list does not hold every model that the request names, or where there may be
+ * others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
+ */
+export async function checkModels(
+  policy: Pick<KeyPolicy, 'models'>,
+  { names, doubt, region }: NamedModels,
+  findProfileModels: FindProfileModels,
+): Promise<void> {
+  if (!limitsModels(policy)) return;
+  if (doubt !== undefined) throw refusal(`${doubt}, and this key may use certain models only.`, policy);
+  const patterns = policy.models.map(bareName);
+  for (const raw of names) {
+    const name = parseModelName(raw);
+    if (isNamed(name, patterns)) continue;
+    if (name.lookup === undefined) throw refusal(`This key may not use the model ${echo(raw)}.`, policy);
+    const behind = await findProfileModels(name.lookup, region);
+    if (behind === undefined || behind.length === 0)
+      throw refusal(`This key may not use ${echo(raw)}: which model it stands for could not be looked up.`, policy);
+    const foreign = behind.find((model) => !isNamed(parseModelName(model), patterns));
+    if (foreign !== undefined)
+      throw refusal(`This key may not use ${echo(raw)}, which stands for the model ${echo(foreign)}.`, policy);
+  }
+}
+
+/** A client's text, as far as an error message repeats it. */
+export function echo(text: string): string {
+  const visible = text.replaceAll(/[^\u{20}-\u{7e}]/gu, '?');
+  return visible.length > MAX_ECHO_CHARACTERS ? `${visible.slice(0, MAX_ECHO_CHARACTERS)}…` : visible;
+}
+
+function isNamed(name: ModelName, patterns: readonly string[]): boolean {
+  return name.forms.some((form) => matchesAnyGlob(patterns, form));
+}
+
+/** Patterns are often copied from clients that put a provider in front. */
+function bareName(pattern: string): string {
+  return pattern.startsWith('bedrock/') ? pattern.slice('bedrock/'.length) : pattern;
+}
+
+function refusal(message: string, { models }: Pick<KeyPolicy, 'models'>): ProxyError {
+  const told = models.slice(0, MAX_PATTERNS_TOLD).join(', ');
+  return new ProxyError('ERR_MODEL_NOT_ALLOWED', message, {
+    hint: `It may use: ${told}${models.length > MAX_PATTERNS_TOLD ? ', …' : ''}.`,
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * The price of what a request names: under which names it is to be looked up, and what the request can cost at most at that
+ * price. Asks the price book, and AWS only for application inference profiles, whose names tell nothing.
+ */
+import type { PriceBook, PriceMoment } from '../metering/cost.ts';
+import { parseModelName } from '../model-name.ts';
+import {
+  type ClaimedSize,
+  DEFAULT_MAX_OUTPUT_TOKENS,
+  dearest,
+  largestCost,
+  largestGuardrailCost,
+  type LargestUse,
+  largestUse,
+  makesOutput,
+} from './estimate.ts';
+import type { FindProfileModels } from './models.ts';
+
+/** `free`: known to cost nothing. `unreported`: costs something, and the answer does not say what. */
+export type UsageKind = 'metered' | 'free' | 'unreported';
+
+export interface PriceSources {
+  readonly prices: PriceBook;
+  readonly findProfileModels: FindProfileModels;
+}
+
+/** Nothing of a conversation is known when it begins: as much is heard as may be said. */
+const SPOKEN_INPUT_TOKENS = DEFAULT_MAX_OUTPUT_TOKENS;
+
+/** What is to be priced. */
+export interface PricedRequest {
+  readonly claimed: ClaimedSize;
+  /** For each model that the request names, its `findPriceNames`. */
+  readonly models: readonly (readonly string[])[];
+  readonly moment: PriceMoment;
+  /** `text`: a model that writes; `speech`: one that is spoken with; `guardrail`: no model, a guardrail alone. */
+  readonly medium: 'text' | 'speech' | 'guardrail';
+}
+
+/**
+ * The names under which a model's price may be found: the one the request uses, and, where that is an application inference
+ * profile without a price of its own, those of the models behind it.
+ */
+export async function findPriceNames(
+  raw: string,
+  { region, moment }: { readonly region: string; readonly moment: PriceMoment },
+  { prices, findProfileModels }: PriceSources,
+): Promise<readonly string[]> {
+  const { lookup } = parseModelName(raw);
+  if (lookup === undefined || prices.find(raw, moment) !== undefined) return [raw];
+  return [raw, ...((await findProfileModels(lookup, region)) ?? [])];
+}
+
+/** The largest use of a request, and in nano-dollars what that costs; undefined where some of it has no known price. */
+export interface Weight {
+  readonly use: LargestUse;
+  readonly costNanoUsd: number | undefined;
+}
+
+/** What a request uses and costs at most. Of several models, whichever is the dearest may do all of the work. */
+export function weigh({ claimed, models, moment, medium }: PricedRequest, prices: PriceBook): Weight {
+  if (medium === 'guardrail') {
+    const use = largestUse(claimed, false);
+    const price = prices.findGuardrail();
+    return { use, costNanoUsd: price && largestGuardrailCost(use, price) };
+  }
+  const found = models.flatMap((names) => findPrices(names, moment, prices));
+  const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
+  const use = largestUse(medium === 'speech' ? { ...claimed, inputTokens: SPOKEN_INPUT_TOKENS } : claimed, writes);
+  return { use, costNanoUsd: dearest(found.map((price) => price && largestCost(use, price, medium === 'speech'))) };
+}
+
+/** What an operation works with, as far as its price goes. */
+export function mediumOf(operation: string | undefined): PricedRequest['medium'] {
+  if (operation === 'InvokeModelWithBidirectionalStream') return 'speech';
+  return operation === 'ApplyGuardrail' || operation === 'InvokeGuardrailChecks' ? 'guardrail' : 'text';
+}
+
+/** The price of the name itself, or else those of all that stand behind it: any of them may serve. */
+function findPrices(
+  [own = '', ...behind]: readonly string[],
+  moment: PriceMoment,
+  prices: PriceBook,
+): readonly ReturnType<PriceBook['find']>[] {
+  const price = prices.find(own, moment);
+  if (price !== undefined || behind.length === 0) return [price];
+  return behind.map((name) => prices.find(name, moment));
+}

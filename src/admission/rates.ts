@@ -1,0 +1,165 @@
+/**
+ * How often, how much and how many at a time: requests and tokens per minute and requests under way, of each key, as this
+ * process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
+ */
+import { ProxyError } from '../errors.ts';
+import type { KeyPolicy } from '../store/store.ts';
+import { MinuteWindow } from './window.ts';
+
+/** The limits as they are now: they may change from one call to the next. */
+export type RatePolicy = Pick<KeyPolicy, 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>;
+
+/** What one request has taken. Ends once, by whichever of the two is called first; neither throws. */
+export interface RateGrant {
+  /**
+   * The request is over: its place is free. `tokens` is what it really used, undefined where nobody knows and the estimate
+   * stands. What it used less is taken off where it was counted; what it used more counts as of now.
+   */
+  settle(tokens: number | undefined): void;
+  /** The request never went out: as if it had not been asked for. */
+  undo(): void;
+}
+
+export interface RateLimits {
+  /**
+   * Counts a request of `tokens` tokens, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE,
+   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are kept as one: no moment lies between
+   * the look and the taking. A request of more tokens than the limit passes where the last minute had none: otherwise it never
+   * would.
+   */
+  take(keyId: string, policy: RatePolicy, tokens: number): RateGrant;
+  /** The keys that are remembered: with a request under way, or one in about the last minute. */
+  readonly size: number;
+}
+
+interface KeyCounts {
+  underWay: number;
+  readonly requests: MinuteWindow;
+  /** Made when there is something to count. */
+  tokens: MinuteWindow | undefined;
+}
+
+/** So many keys are looked at with every request, whether they are idle and can go. */
+const KEYS_SWEPT_PER_REQUEST = 2;
+
+/** `nowMs` may be any clock; where it is set back, time stands still here until the next tick. */
+export function createRateLimits({ nowMs }: { readonly nowMs: () => number }): RateLimits {
+  const keys = new Map<string, KeyCounts>();
+  const nowSecond = createSteadySeconds(nowMs);
+  const sweep = createSweep(keys);
+  return {
+    get size() {
+      return keys.size;
+    },
+    take: (keyId, policy, tokens) => {
+      const second = nowSecond();
+      sweep(second);
+      const counts = keys.get(keyId) ?? { underWay: 0, requests: new MinuteWindow(second), tokens: undefined };
+      checkParallel(policy, counts);
+      checkRequests(policy, counts, second);
+      checkTokens(policy, counts, second, tokens);
+      keys.set(keyId, counts);
+      counts.underWay += 1;
+      counts.requests.add(second, 1);
+      addTokens(counts, second, tokens);
+      return openGrant(counts, { second, tokens, nowSecond });
+    },
+  };
+}
+
+/** Whole seconds that never go backwards. A clock that is set back goes on from where it was. */
+function createSteadySeconds(nowMs: () => number): () => number {
+  let lastMs = nowMs();
+  let offsetMs = 0;
+  return () => {
+    const readMs = nowMs();
+    if (readMs < lastMs) offsetMs += lastMs - readMs;
+    lastMs = readMs;
+    return Math.floor((readMs + offsetMs) / 1000);
+  };
+}
+
+/** Goes round all keys, a few with every call, and drops the idle ones; no timer, and no call that pays for all. */
+function createSweep(keys: Map<string, KeyCounts>): (second: number) => void {
+  let round = keys.entries();
+  return (second) => {
+    for (let count = 0; count < KEYS_SWEPT_PER_REQUEST; count += 1) {
+      const next = round.next();
+      if (next.done === true) {
+        round = keys.entries();
+        return;
+      }
+      const [keyId, counts] = next.value;
+      if (isIdle(counts, second)) keys.delete(keyId);
+    }
+  };
+}
+
+function isIdle({ underWay, requests, tokens }: KeyCounts, second: number): boolean {
+  return underWay === 0 && requests.sum(second) === 0 && (tokens === undefined || tokens.sum(second) === 0);
+}
+
+function openGrant(
+  counts: KeyCounts,
+  { second, tokens, nowSecond }: { second: number; tokens: number; nowSecond: () => number },
+): RateGrant {
+  let isOver = false;
+  const end = (): boolean => {
+    if (isOver) return false;
+    isOver = true;
+    counts.underWay -= 1;
+    return true;
+  };
+  return {
+    settle: (usedTokens) => {
+      if (!end() || usedTokens === undefined || !(usedTokens >= 0)) return;
+      if (usedTokens > tokens) addTokens(counts, nowSecond(), usedTokens - tokens);
+      else counts.tokens?.takeBack(second, tokens - usedTokens);
+    },
+    undo: () => {
+      if (!end()) return;
+      counts.requests.takeBack(second, 1);
+      counts.tokens?.takeBack(second, tokens);
+    },
+  };
+}
+
+function addTokens(counts: KeyCounts, second: number, tokens: number): void {
+  if (tokens === 0) return;
+  counts.tokens ??= new MinuteWindow(second);
+  counts.tokens.add(second, tokens);
+}
+
+function checkParallel({ maxParallel }: RatePolicy, { underWay }: KeyCounts): void {
+  if (maxParallel === undefined || underWay < maxParallel) return;
+  throw new ProxyError(
+    'ERR_TOO_MANY_PARALLEL',
+    `This key's limit of requests at a time is ${maxParallel}, and it has ${underWay} under way.`,
+    { retryAfterSeconds: 1 },
+  );
+}
+
+function checkRequests({ requestsPerMinute }: RatePolicy, { requests }: KeyCounts, second: number): void {
+  if (requestsPerMinute === undefined) return;
+  const used = requests.sum(second);
+  if (used < requestsPerMinute) return;
+  throw new ProxyError(
+    'ERR_REQUEST_RATE',
+    `This key's limit of requests per minute is ${requestsPerMinute}, and it sent ${used} in the last one.`,
+    { retryAfterSeconds: Math.max(1, requests.secondsUntil(second, requestsPerMinute - 1)) },
+  );
+}
+
+function checkTokens({ tokensPerMinute }: RatePolicy, counts: KeyCounts, second: number, tokens: number): void {
+  if (tokensPerMinute === undefined || tokens === 0 || counts.tokens === undefined) return;
+  const used = counts.tokens.sum(second);
+  if (used === 0 || used + tokens <= tokensPerMinute) return;
+  throw new ProxyError(
+    'ERR_TOKEN_RATE',
+    `This key's limit of tokens per minute is ${tokensPerMinute}; ${used} count for the last one, and this request may use ${tokens}.`,
+    {
+      hint: 'A request counts with its input and the most it may answer: a smaller max_tokens leaves more room.',
+      retryAfterSeconds: Math.max(1, counts.tokens.secondsUntil(second, Math.max(0, tokensPerMinute - tokens))),
+    },
+  );
+}

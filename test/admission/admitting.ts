@@ -1,0 +1,131 @@
+/**
+ * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real database.
+ * Requests come in as method, path and body, and go through the real routing.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { admit, type Admission, type AdmissionDependencies } from '../../src/admission/admit.ts';
+import { createRateLimits, type RateLimits } from '../../src/admission/rates.ts';
+import type { HeaderPair, Principal } from '../../src/exchange.ts';
+import type { PriceBook } from '../../src/metering/cost.ts';
+import { loadPrices } from '../../src/metering/prices.ts';
+import { usageKindOf } from '../../src/metering/tap.ts';
+import { findRoute } from '../../src/routing/route.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { KeyPolicy, LedgerRow, Store } from '../../src/store/store.ts';
+import { aLedgerRow, NO_LIMITS } from '../helpers/store-rows.ts';
+
+export const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
+
+/** One request; what is absent is a Converse call to Haiku with the smallest body. */
+export interface Asked {
+  readonly method?: string;
+  readonly path?: string;
+  /** An object is sent as JSON. */
+  readonly body?: object | Buffer;
+  readonly headers?: readonly HeaderPair[];
+  readonly policy?: Partial<KeyPolicy>;
+  readonly principal?: Principal;
+}
+
+export interface Admitting {
+  ask(asked?: Asked): Promise<Admission>;
+  readonly clock: { nowMs: number };
+  readonly rates: RateLimits;
+  readonly prices: PriceBook;
+  /** Identifiers of application inference profiles that were asked for, with their region. */
+  readonly lookups: string[];
+  /** By identifier; undefined cannot be told. */
+  readonly profiles: Map<string, readonly string[]>;
+  readonly lastRow: () => LedgerRow | undefined;
+}
+
+/** Prices are the built-in ones, and before them those of `priceFile`. */
+export async function openAdmitting(
+  options: { store?: Pick<Store, 'reserve'>; priceFile?: object } = {},
+): Promise<Admitting> {
+  const clock = { nowMs: Date.UTC(2026, 10, 1) };
+  const rates = createRateLimits({ nowMs: () => clock.nowMs });
+  const prices = await loadBook(options.priceFile);
+  const lookups: string[] = [];
+  const profiles = new Map<string, readonly string[]>();
+  let lastRow: LedgerRow | undefined;
+  let serial = 0;
+  const store: AdmissionDependencies['store'] = {
+    reserve: (reservation) => {
+      lastRow = reservation.ifLost;
+      return options.store?.reserve(reservation) ?? Promise.reject(new Error('this test has no database'));
+    },
+  };
+  const findProfileModels: AdmissionDependencies['findProfileModels'] = async (identifier, region) => {
+    lookups.push(`${identifier} ${region}`);
+    return profiles.get(identifier);
+  };
+  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfileModels, usageKindOf };
+  return {
+    ask: (asked = {}) => {
+      const bytes = bytesOf(asked.body ?? {});
+      const headers = asked.headers ?? [];
+      const route = findRoute({
+        method: asked.method ?? 'POST',
+        rawTarget: asked.path ?? `/model/${HAIKU}/converse`,
+        headers,
+        mountPath: '',
+        config: {
+          defaultRegion: 'us-east-1',
+          openaiUpstream: 'runtime',
+          fips: false,
+          dualstack: false,
+          endpointUrls: new Map(),
+        },
+      });
+      const policy = { ...NO_LIMITS, ...asked.policy };
+      const principal = asked.principal ?? { kind: 'key', keyId: 'vk_a', label: 'a', policy, tags: {} };
+      serial += 1;
+      const exchangeId = `exchange-${serial}`;
+      const body = { chunks: bytes.length === 0 ? [] : [bytes], sizeBytes: bytes.length };
+      return admit(
+        {
+          exchangeId,
+          principal,
+          route,
+          headers,
+          body,
+          ifLost: () => aLedgerRow({ id: exchangeId, startedAtMs: clock.nowMs }),
+        },
+        dependencies,
+      );
+    },
+    clock,
+    rates,
+    prices,
+    lookups,
+    profiles,
+    lastRow: () => lastRow,
+  };
+}
+
+export async function openDatabase(): Promise<Store> {
+  const folder = await mkdtemp(join(tmpdir(), 'admission-'));
+  const store = await openSqliteStore(join(folder, 'keys.db'));
+  onTestFinished(async () => {
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return store;
+}
+
+async function loadBook(priceFile: object | undefined): Promise<PriceBook> {
+  if (priceFile === undefined) return loadPrices({ priceFile, refreshedFile: undefined, warn: () => {} });
+  const folder = await mkdtemp(join(tmpdir(), 'prices-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'prices.json');
+  await writeFile(path, JSON.stringify(priceFile));
+  return loadPrices({ priceFile: path, refreshedFile: undefined, warn: () => {} });
+}
+
+function bytesOf(body: object | Buffer): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+}

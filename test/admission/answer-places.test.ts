@@ -1,0 +1,62 @@
+/** Which of the places in a body limit the answer, say how it is served, and how it arrives. */
+import { describe, expect, it } from 'vitest';
+import { findDelivery, findLimitPlaces, findServingPlaces, MAX_TOKENS } from '../../src/admission/answer-places.ts';
+
+describe('what limits the answer', () => {
+  it.each([
+    { operation: 'Converse', pathModel: 'm', place: 'inferenceConfig.maxTokens', decoy: 'max_tokens' },
+    { operation: 'ConverseStream', pathModel: 'm', place: 'inferenceConfig.maxTokens', decoy: 'maxTokens' },
+    { operation: 'ChatCompletions', pathModel: undefined, place: 'max_completion_tokens', decoy: 'max_output_tokens' },
+    { operation: 'CreateResponse', pathModel: undefined, place: 'max_output_tokens', decoy: 'max_tokens' },
+    { operation: 'CreateMessage', pathModel: undefined, place: 'max_tokens', decoy: 'max_gen_len' },
+    { operation: 'InvokeModel', pathModel: 'us.anthropic.claude-x', place: 'max_tokens', decoy: 'max_gen_len' },
+    {
+      operation: 'InvokeModel',
+      pathModel: 'arn:aws:bedrock:us-east-1::foundation-model/meta.llama3-1',
+      place: 'max_gen_len',
+      decoy: 'max_tokens',
+    },
+    {
+      operation: 'InvokeModelWithResponseStream',
+      pathModel: 'amazon.nova-lite-v1:0',
+      place: 'inferenceConfig.max_new_tokens',
+      decoy: 'max_tokens',
+    },
+    { operation: 'InvokeModel', pathModel: 'qwen.qwen3-32b', place: 'max_tokens', decoy: 'max_gen_len' },
+  ])('of $operation to $pathModel is $place, not $decoy', ({ operation, pathModel, place, decoy }) => {
+    const places = findLimitPlaces(operation, pathModel);
+    expect([places.has(place), places.has(decoy)]).toEqual([true, false]);
+    // What is not scanned for is never found.
+    expect(MAX_TOKENS).toEqual(expect.arrayContaining([...places, decoy]));
+  });
+
+  it.each([
+    { operation: 'InvokeModel', pathModel: 'abc1def2ghi3' },
+    { operation: 'InvokeInlineAgent', pathModel: undefined },
+    { operation: undefined, pathModel: undefined },
+  ])('of $operation to $pathModel may be any', ({ operation, pathModel }) => {
+    expect([...findLimitPlaces(operation, pathModel)]).toEqual(MAX_TOKENS);
+  });
+});
+
+it.each([
+  { operation: 'Converse', tierPaths: ['serviceTier.type'], inHeader: false },
+  { operation: 'InvokeModel', tierPaths: [], inHeader: true },
+  { operation: 'CreateResponse', tierPaths: ['service_tier'], inHeader: false },
+  { operation: 'InvokeInlineAgent', tierPaths: ['serviceTier.type', 'service_tier'], inHeader: true },
+])('reads the tier of $operation where AWS reads it', ({ operation, tierPaths, inHeader }) => {
+  expect(findServingPlaces(operation)).toMatchObject({ tierPaths, inHeader });
+});
+
+it.each([
+  { operation: 'Converse', asked: {}, delivery: 'whole' },
+  { operation: 'ConverseStream', asked: {}, delivery: 'stream' },
+  { operation: 'ChatCompletions', asked: {}, delivery: 'whole' },
+  { operation: 'ChatCompletions', asked: { stream: true }, delivery: 'stream' },
+  { operation: 'CreateResponse', asked: { stream: true, background: true }, delivery: 'later' },
+  { operation: 'CreateMessage', asked: { background: true }, delivery: 'whole' },
+  { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'whole' },
+  { operation: undefined, asked: {}, delivery: undefined },
+])('the answer of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
+  expect(findDelivery(operation, { stream: false, background: false, ...asked })).toBe(delivery);
+});

@@ -1,0 +1,116 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { dearest, largestCost, largestGuardrailCost, largestUse } from '../../src/admission/estimate.ts';
+import { costOf, type ModelPrice } from '../../src/metering/cost.ts';
+
+/** Pico-dollars a token: 3, 15, 0.3, 3.75 and 6 dollars a million. */
+const CLAUDE: ModelPrice = {
+  input: 3_000_000,
+  output: 15_000_000,
+  cacheRead: 300_000,
+  cacheWrite: 3_750_000,
+  cacheWrite1h: 6_000_000,
+};
+const use = (inputTokens: number, outputTokens: number, copies = 1) => ({ inputTokens, outputTokens, copies });
+
+describe('the largest use', () => {
+  it.each([
+    { name: 'as the body says', claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 1 }, expected: use(9, 100) },
+    { name: 'of each answer', claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 3 }, expected: use(9, 300, 3) },
+    { name: 'by default', claimed: { inputTokens: 9, maxOutputTokens: undefined, copies: 1 }, expected: use(9, 8_192) },
+    { name: 'nonsense', claimed: { inputTokens: Number.NaN, maxOutputTokens: -5, copies: 0 }, expected: use(0, 0) },
+    {
+      name: 'without bounds',
+      claimed: { inputTokens: 1e300, maxOutputTokens: Infinity, copies: 1e300 },
+      expected: use(1e9, 1e9, 1e9),
+    },
+  ])('$name', ({ claimed, expected }) => {
+    expect(largestUse(claimed, true)).toEqual(expected);
+    expect(largestUse(claimed, false)).toEqual({ ...expected, outputTokens: 0 });
+  });
+});
+
+describe('the largest cost', () => {
+  // 1,000 × $6 a million, because all of the input may be written to a cache for an hour, and 100 × $15 a million.
+  it('takes the input for what it costs at most', () => {
+    expect(largestCost(use(1_000, 100), CLAUDE, false)).toBe(6_000_000 + 1_500_000);
+    expect(largestCost(use(1_000, 100), { input: 3_000_000, output: 15_000_000 }, false)).toBe(3_000_000 + 1_500_000);
+  });
+
+  it.each([
+    { name: 'an embedding', price: { input: 20_000 }, expected: 20_000 },
+    { name: 'a maker of images', price: { image: 40_000_000_000 }, expected: 120_000_000 },
+    { name: 'a search', price: { request: 2_000_000_000 }, expected: 2_000_000 },
+    { name: 'nothing that is known', price: {}, expected: undefined },
+    { name: 'text that only speaks', price: { input: 1_000, outputAudio: 5_000 }, expected: 1_000 + 500 },
+    { name: 'an output for an input of no price', price: { output: 5_000 }, expected: 500 },
+  ] satisfies readonly { name: string; price: ModelPrice; expected: number | undefined }[])(
+    'of $name',
+    ({ price, expected }) => {
+      expect(largestCost(use(1_000, 100, 3), price, false)).toBe(expected);
+    },
+  );
+
+  it('takes a conversation for speech', () => {
+    const price = { input: 1_000, output: 2_000, inputAudio: 10_000, outputAudio: 20_000 };
+    expect(largestCost(use(1_000, 100), price, true)).toBe(10_000 + 2_000);
+    expect(largestCost(use(1_000, 100), price, false)).toBe(1_000 + 200);
+  });
+
+  it('keeps to the price of a long input', () => {
+    const price = { input: { base: 1_000, steps: [{ aboveTokens: 200, price: 2_000 }] }, output: 1_000 };
+    expect(largestCost(use(200, 0), price, false)).toBe(200);
+    expect(largestCost(use(201, 0), price, false)).toBe(402);
+  });
+
+  it('is never less than any use within it costs', () => {
+    const count = fc.nat({ max: 100_000 });
+    const rate = fc.option(fc.nat({ max: 100_000_000 }), { nil: undefined });
+    const prices = fc.record({
+      input: fc.nat({ max: 100_000_000 }),
+      output: rate,
+      cacheWrite: rate,
+      cacheWrite1h: rate,
+    });
+    fc.assert(
+      fc.property(
+        prices,
+        count,
+        count,
+        count,
+        count,
+        fc.nat({ max: 100 }),
+        (price, input, written, long, output, percent) => {
+          const largest = largestCost(use(input + written + long, output), price, false);
+          const real = costOf(
+            {
+              inputTokens: input,
+              cacheWriteTokens: written + long,
+              cacheWrite1hTokens: long,
+              ...(price.output === undefined ? {} : { outputTokens: Math.floor((output * percent) / 100) }),
+            },
+            price,
+          );
+          if (real !== undefined) expect(largest).toBeGreaterThanOrEqual(real - 1);
+        },
+      ),
+    );
+  });
+});
+
+it('takes every policy of a guardrail to read all of the text', () => {
+  const price = { guardrailUnits: { contentPolicyUnits: 150_000_000, topicPolicyUnits: 100_000_000 } };
+  expect(largestGuardrailCost(use(250, 0), price)).toBe(250_000);
+  expect(largestGuardrailCost(use(251, 0), price)).toBe(500_000);
+  expect(largestGuardrailCost(use(0, 0), price)).toBe(250_000);
+  expect(largestGuardrailCost(use(1, 0), {})).toBeUndefined();
+});
+
+it.each([
+  [[], undefined],
+  [[1, 3, 2], 3],
+  [[0], 0],
+  [[1, undefined], undefined],
+])('the dearest of %j is %s', (costs, expected) => {
+  expect(dearest(costs)).toBe(expected);
+});

@@ -1,0 +1,348 @@
+/** What is read off the body of a request before it is sent, by the shapes of every provider, and what must not be trusted. */
+import { describe, expect, it } from 'vitest';
+import { inspectBody } from '../../src/admission/inspect.ts';
+import type { InspectedRequest, Inspection } from '../../src/admission/inspect.ts';
+import type { HeaderPair } from '../../src/exchange.ts';
+
+const JSON_HEADERS: readonly HeaderPair[] = [['Content-Type', 'application/json']];
+
+interface Given {
+  readonly service?: string;
+  readonly operation?: string | undefined;
+  readonly pathModel?: string | undefined;
+  readonly headers?: readonly HeaderPair[];
+}
+
+function request(
+  body: unknown,
+  { service = 'bedrock-runtime', operation, pathModel, headers = JSON_HEADERS }: Given = {},
+): InspectedRequest {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  return { service, operation, pathModel, headers, body: { chunks: [bytes], sizeBytes: bytes.length } };
+}
+
+const inspect = (body: unknown, given?: Given): Promise<Inspection> => inspectBody(request(body, given));
+
+describe('models', () => {
+  const ARN = 'arn:aws:bedrock:us-east-1::foundation-model/amazon.rerank-v1:0';
+  const agents = 'bedrock-agent-runtime';
+  const reranking = { bedrockRerankingConfiguration: { modelConfiguration: { modelArn: ARN } } };
+  it.each([
+    {
+      name: 'OpenAI chat',
+      service: 'bedrock-mantle',
+      operation: 'ChatCompletions',
+      body: { model: 'openai.gpt-oss-120b', messages: [{ model: 'no' }] },
+      models: ['openai.gpt-oss-120b'],
+    },
+    {
+      name: 'a tool with a model of its own',
+      service: 'bedrock-mantle',
+      operation: 'CreateMessage',
+      body: { model: 'a', tools: [{ name: 't', model: 'b', input_schema: { model: 'no' } }] },
+      models: ['a', 'b'],
+    },
+    {
+      name: 'a path that nobody knows',
+      service: 'bedrock-mantle',
+      operation: undefined,
+      body: { model: 'a' },
+      models: ['a'],
+    },
+    {
+      name: 'Converse, whose model is in the path',
+      operation: 'Converse',
+      body: { model: 'no', modelId: 'no', messages: [] },
+      models: [],
+    },
+    {
+      name: 'a tool in the fields that Converse passes on',
+      operation: 'Converse',
+      body: { additionalModelRequestFields: { tools: [{ model: 'b' }] } },
+      models: ['b'],
+    },
+    {
+      name: 'StartAsyncInvoke',
+      operation: 'StartAsyncInvoke',
+      body: { modelInput: { modelId: 'no' }, modelId: 'amazon.nova-reel-v1:0' },
+      models: ['amazon.nova-reel-v1:0'],
+    },
+    {
+      name: 'Rerank',
+      service: agents,
+      operation: 'Rerank',
+      body: { rerankingConfiguration: reranking },
+      models: [ARN],
+    },
+    {
+      name: 'Retrieve with a reranker',
+      service: agents,
+      operation: 'Retrieve',
+      body: { retrievalConfiguration: { vectorSearchConfiguration: { rerankingConfiguration: reranking } } },
+      models: [ARN],
+    },
+    {
+      name: 'RetrieveAndGenerate, everywhere',
+      service: agents,
+      operation: 'RetrieveAndGenerate',
+      body: {
+        retrieveAndGenerateConfiguration: {
+          knowledgeBaseConfiguration: {
+            modelArn: 'a',
+            retrievalConfiguration: { vectorSearchConfiguration: { implicitFilterConfiguration: { modelArn: 'b' } } },
+          },
+          externalSourcesConfiguration: { modelArn: 'c' },
+        },
+      },
+      models: ['a', 'b', 'c'],
+    },
+    {
+      name: 'InvokeInlineAgent, with its collaborators',
+      service: agents,
+      operation: 'InvokeInlineAgent',
+      body: {
+        foundationModel: 'a',
+        collaborators: [
+          { foundationModel: 'b', promptOverrideConfiguration: { promptConfigurations: [{ foundationModel: 'c' }] } },
+        ],
+        collaboratorConfigurations: [{ agentAliasArn: 'd' }],
+      },
+      models: ['a', 'b', 'c', 'd'],
+    },
+    {
+      name: 'InvokeHarness',
+      service: 'bedrock-agentcore',
+      operation: 'InvokeHarness',
+      body: { model: { bedrockModelConfig: { modelId: 'a' } } },
+      models: ['a'],
+    },
+    {
+      name: 'a batch job',
+      service: 'bedrock',
+      operation: 'CreateModelInvocationJob',
+      body: { modelId: 'a' },
+      models: ['a'],
+    },
+    {
+      name: 'a memory with its own models',
+      service: 'bedrock-agentcore-control',
+      operation: 'CreateMemory',
+      body: {
+        memoryStrategies: [
+          { customMemoryStrategy: { configuration: { semanticOverride: { extraction: { modelId: 'a' } } } } },
+        ],
+      },
+      models: ['a'],
+    },
+    {
+      name: 'a repeated and disguised name',
+      service: 'bedrock-mantle',
+      operation: 'CreateResponse',
+      body: String.raw`{"model":"a","mod\u0065l":"b"}`,
+      models: ['b', 'a'],
+    },
+    {
+      name: 'no text where a name belongs',
+      service: 'bedrock-mantle',
+      operation: 'CreateResponse',
+      body: '{"model":7,"model":null}',
+      models: ['7'],
+    },
+  ])('$name', async ({ body, models, ...given }) => {
+    expect(await inspect(body, given)).toMatchObject({ models, wellFormed: true });
+  });
+
+  it('are not trusted where a name is too long to be read', async () => {
+    const given = { service: 'bedrock-mantle', operation: 'ChatCompletions' };
+    expect(await inspect({ model: 'x'.repeat(5000) }, given)).toMatchObject({ models: [], wellFormed: false });
+  });
+
+  it('are not trusted where there are too many to keep', async () => {
+    const body = `{${Array.from({ length: 1001 }, (_, index) => `"model":"m${index}"`).join()}}`;
+    const { models, wellFormed } = await inspect(body, { service: 'bedrock-mantle', operation: 'ChatCompletions' });
+    expect(models.length).toBe(1000);
+    expect(wellFormed).toBe(false);
+  });
+});
+
+describe('most tokens and copies', () => {
+  it.each([
+    { name: 'Converse', body: { inferenceConfig: { maxTokens: 100 } }, maxOutputTokens: 100 },
+    { name: 'Anthropic', body: { max_tokens: 100 }, maxOutputTokens: 100 },
+    { name: 'Anthropic of old', body: { max_tokens_to_sample: 100 }, maxOutputTokens: 100 },
+    { name: 'Nova', body: { inferenceConfig: { max_new_tokens: 100 } }, maxOutputTokens: 100 },
+    { name: 'Titan', body: { textGenerationConfig: { maxTokenCount: 100 } }, maxOutputTokens: 100 },
+    {
+      name: 'Titan images',
+      body: { imageGenerationConfig: { numberOfImages: 3 } },
+      maxOutputTokens: undefined,
+      copies: 3,
+    },
+    { name: 'Llama', body: { max_gen_len: 100 }, maxOutputTokens: 100 },
+    { name: 'Cohere', body: { max_tokens: 100, num_generations: 2 }, maxOutputTokens: 100, copies: 2 },
+    { name: 'AI21', body: { maxTokens: 100, numResults: 2 }, maxOutputTokens: 100, copies: 2 },
+    { name: 'OpenAI', body: { max_tokens: 50, max_completion_tokens: 100, n: 4 }, maxOutputTokens: 100, copies: 4 },
+    { name: 'OpenAI responses', body: { max_output_tokens: 100 }, maxOutputTokens: 100 },
+    {
+      name: 'an inline agent',
+      body: {
+        promptOverrideConfiguration: { promptConfigurations: [{ inferenceConfiguration: { maximumLength: 100 } }] },
+      },
+      maxOutputTokens: 100,
+    },
+    {
+      name: 'RetrieveAndGenerate',
+      body: {
+        retrieveAndGenerateConfiguration: {
+          knowledgeBaseConfiguration: {
+            generationConfiguration: { inferenceConfig: { textInferenceConfig: { maxTokens: 100 } } },
+          },
+        },
+      },
+      maxOutputTokens: 100,
+    },
+    { name: 'InvokeHarness', body: { model: { bedrockModelConfig: { maxTokens: 100 } } }, maxOutputTokens: 100 },
+    {
+      name: 'the largest of those that are repeated',
+      body: '{"max_tokens":100,"max_tokens":7,"n":3,"n":1}',
+      maxOutputTokens: 100,
+      copies: 3,
+    },
+    { name: 'nothing', body: { messages: [{ max_tokens: 5 }] }, maxOutputTokens: undefined },
+    {
+      name: 'what is no number to go by',
+      body: '{"max_tokens":-1,"max_gen_len":"9","maxTokens":1e400,"n":0}',
+      maxOutputTokens: undefined,
+    },
+  ])('$name', async ({ body, maxOutputTokens, copies = 1 }) => {
+    expect(await inspect(body, { operation: 'InvokeModel', pathModel: 'm' })).toMatchObject({
+      maxOutputTokens,
+      copies,
+    });
+  });
+});
+
+describe('an estimate of the input', () => {
+  const picture = Buffer.alloc(75_000, 'picture').toString('base64');
+  it.each([
+    {
+      name: 'counts text by its bytes, names and punctuation too',
+      body: { inputText: 'x'.repeat(284) },
+      inputTokens: 100,
+    },
+    { name: 'is rounded up', body: { a: 1 }, inputTokens: 3 },
+    { name: 'does not count a picture as text', body: { data: picture }, inputTokens: 4 + 2000 + 2000 },
+    { name: 'counts each picture', body: { data: picture, url: picture }, inputTokens: 7 + 4000 + 4000 },
+    { name: 'takes for text what is no JSON', body: picture, inputTokens: 33_334 },
+    { name: 'of nothing is nothing', body: '', inputTokens: 0 },
+  ])('$name', async ({ body, inputTokens }) => {
+    expect((await inspect(body)).inputTokens).toBe(inputTokens);
+  });
+});
+
+const withHeader = (name: string, value: string): readonly HeaderPair[] => [[name, value]];
+
+describe('what may not be trusted', () => {
+  const plain = '{"model":"a"}';
+  it.each<{ name: string; body: string | Buffer; headers?: readonly HeaderPair[]; wellFormed: boolean }>([
+    { name: 'a plain object', body: plain, wellFormed: true },
+    { name: 'white space around it', body: ` \r\n${plain}\t`, wellFormed: true },
+    { name: 'no body', body: '', wellFormed: true },
+    { name: 'an array', body: `[${plain}]`, wellFormed: false },
+    { name: 'a string', body: '"{}"', wellFormed: false },
+    { name: 'two objects', body: plain + plain, wellFormed: false },
+    { name: 'half an object', body: '{"model":"a"', wellFormed: false },
+    { name: 'a trailing comma', body: '{"model":"a",}', wellFormed: false },
+    { name: 'a byte order mark', body: `\uFEFF${plain}`, wellFormed: false },
+    { name: 'UTF-16', body: Buffer.from(plain, 'utf16le'), wellFormed: false },
+    {
+      name: 'an overlong letter',
+      body: Buffer.from('{"m\u00c1\u00afdel":"b","model":"a"}', 'latin1'),
+      wellFormed: false,
+    },
+    { name: 'a packed body', body: plain, headers: withHeader('content-encoding', 'gzip'), wellFormed: false },
+    { name: 'chunks of AWS', body: plain, headers: withHeader('Content-Encoding', 'aws-chunked'), wellFormed: false },
+    { name: 'no packing', body: plain, headers: withHeader('Content-Encoding', 'Identity'), wellFormed: true },
+    {
+      name: 'packing in the second header',
+      body: plain,
+      headers: [
+        ['Content-Encoding', 'identity'],
+        ['content-encoding', 'br'],
+      ],
+      wellFormed: false,
+    },
+    {
+      name: 'UTF-8 by name',
+      body: plain,
+      headers: withHeader('Content-Type', 'application/json; charset="UTF-8"'),
+      wellFormed: true,
+    },
+    {
+      name: 'another character set',
+      body: plain,
+      headers: withHeader('Content-Type', 'application/json;charset=utf-7'),
+      wellFormed: false,
+    },
+    {
+      name: 'two character sets',
+      body: plain,
+      headers: withHeader('content-type', 'application/json; charset=utf-8; charset=utf-7'),
+      wellFormed: false,
+    },
+    {
+      name: 'the media type of AWS',
+      body: plain,
+      headers: withHeader('Content-Type', 'application/x-amz-json-1.1'),
+      wellFormed: true,
+    },
+  ])('$name: $wellFormed', async ({ body, headers = JSON_HEADERS, wellFormed }) => {
+    expect((await inspect(body, { headers })).wellFormed).toBe(wellFormed);
+  });
+});
+
+describe('the service tier', () => {
+  const header: readonly HeaderPair[] = [['X-Amzn-Bedrock-Service-Tier', 'flex']];
+  it.each([
+    { name: 'of Converse', body: { serviceTier: { type: 'priority' } }, serviceTier: 'priority' },
+    { name: 'of OpenAI', body: { service_tier: 'Flex' }, serviceTier: 'flex' },
+    { name: 'of InvokeModel', body: {}, headers: header, serviceTier: 'flex' },
+    { name: 'that is not named', body: { messages: [{ service_tier: 'flex' }] }, serviceTier: undefined },
+  ])('$name', async ({ body, headers = JSON_HEADERS, serviceTier }) => {
+    expect((await inspect(body, { headers })).serviceTier).toBe(serviceTier);
+  });
+});
+
+describe('a large body', () => {
+  const bytes = Buffer.from(JSON.stringify({ text: 'words '.repeat(700_000), model: 'last', max_tokens: 5 }));
+  const cut = (sizeBytes: number): Buffer[] =>
+    Array.from({ length: Math.ceil(bytes.length / sizeBytes) }, (_, index) =>
+      bytes.subarray(index * sizeBytes, (index + 1) * sizeBytes),
+    );
+  async function* read(): AsyncGenerator<Buffer> {
+    yield* cut(256 * 1024);
+  }
+  const given = {
+    service: 'bedrock-mantle',
+    operation: 'ChatCompletions',
+    pathModel: undefined,
+    headers: JSON_HEADERS,
+  };
+
+  it.each([
+    { name: 'in one piece', body: { chunks: [bytes], sizeBytes: bytes.length } },
+    { name: 'in many', body: { chunks: cut(16_384), sizeBytes: bytes.length } },
+    { name: 'in a file', body: { chunks: [bytes.subarray(0, 1024)], sizeBytes: bytes.length, spool: { read } } },
+  ])('is read to its end, and others have their turn: $name', async ({ body }) => {
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      waiting = setImmediate(count);
+    };
+    let waiting = setImmediate(count);
+    const inspection = await inspectBody({ ...given, body });
+    clearImmediate(waiting);
+    expect(inspection).toMatchObject({ models: ['last'], maxOutputTokens: 5, wellFormed: true });
+    expect(turns).toBeGreaterThanOrEqual(3);
+  });
+});

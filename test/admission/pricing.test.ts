@@ -1,0 +1,75 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { findPriceNames, mediumOf, weigh } from '../../src/admission/pricing.ts';
+import type { PriceBook } from '../../src/metering/cost.ts';
+import { loadPrices } from '../../src/metering/prices.ts';
+import { HAIKU } from './admitting.ts';
+
+const moment = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
+const claimed = { inputTokens: 10, maxOutputTokens: 100, copies: 1 };
+const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijk1';
+let prices: PriceBook;
+
+beforeAll(async () => {
+  prices = await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} });
+});
+
+const findProfileModels = async (): Promise<readonly string[]> => ['a.b', 'c.d'];
+
+describe('names of prices', () => {
+  it.each([
+    ['a model', HAIKU, [HAIKU]],
+    ['a model without a price', 'nobody.knows-it', ['nobody.knows-it']],
+    ['a profile', ARN, [ARN, 'a.b', 'c.d']],
+    ['a profile by its id', 'abcdefghijk1', ['abcdefghijk1', 'a.b', 'c.d']],
+    [
+      'a prompt',
+      'arn:aws:bedrock:us-east-1:123456789012:prompt/A',
+      ['arn:aws:bedrock:us-east-1:123456789012:prompt/A'],
+    ],
+  ])('of %s', async (_, raw, expected) => {
+    const names = await findPriceNames(raw, { region: 'us-east-1', moment }, { prices, findProfileModels });
+    expect(names).toEqual(expected);
+  });
+});
+
+describe('the weight of a request', () => {
+  it('is unknown in money where no model is named, or one has no price', () => {
+    const use = { inputTokens: 10, outputTokens: 100, copies: 1 };
+    for (const models of [
+      [],
+      [['nobody.knows-it']],
+      [[HAIKU], ['nobody.knows-it']],
+      [[ARN, HAIKU, 'nobody.knows-it']],
+    ]) {
+      expect(weigh({ claimed, models, moment, medium: 'text' }, prices)).toEqual({ use, costNanoUsd: undefined });
+    }
+  });
+
+  it('is that of the model behind a profile', () => {
+    const behind = weigh({ claimed, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
+    expect(behind.costNanoUsd).toBe(10 * 2_200 + 100 * 5_500);
+    expect(behind).toEqual(weigh({ claimed, models: [[HAIKU]], moment, medium: 'text' }, prices));
+  });
+
+  it('is never the price of a guardrail where a model runs, nor the other way round', () => {
+    const withGuardrail: PriceBook = {
+      ...prices,
+      find: () => undefined,
+      list: () => [],
+      findGuardrail: () => ({ guardrailUnits: { x: 1_000_000 } }),
+    };
+    expect(weigh({ claimed, models: [], moment, medium: 'text' }, withGuardrail).costNanoUsd).toBeUndefined();
+    expect(weigh({ claimed, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(1_000);
+    expect(weigh({ claimed, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd).toBeUndefined();
+  });
+});
+
+it.each([
+  ['Converse', 'text'],
+  ['InvokeModelWithBidirectionalStream', 'speech'],
+  ['ApplyGuardrail', 'guardrail'],
+  ['InvokeGuardrailChecks', 'guardrail'],
+  [undefined, 'text'],
+])('%s works with %s', (operation, medium) => {
+  expect(mediumOf(operation)).toBe(medium);
+});

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import { holdBack } from '../../src/admission/reserve.ts';
+import { ProxyError } from '../../src/errors.ts';
+import type { NewReservation, ReserveOutcome } from '../../src/store/store.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { aLedgerRow } from '../helpers/store-rows.ts';
+
+const reservation = (amountNanoUsd: number, limitNanoUsd = 5_000_000_000): NewReservation => ({
+  id: 'exchange-1',
+  keyId: 'vk_a',
+  amountNanoUsd,
+  budget: { limitNanoUsd, windowMs: undefined, anchorMs: 0 },
+  nowMs: 0,
+  ifLost: aLedgerRow(),
+});
+const spend = { totalNanoUsd: 9, windowNanoUsd: 4_990_000_000, reservedNanoUsd: 1_000_000, resetsAtMs: undefined };
+const answering = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
+
+it('is content where the money is held back', async () => {
+  await holdBack(reservation(1), answering({ kind: 'reserved' }));
+});
+
+it('says when a budget without windows is over that it does not begin anew', async () => {
+  const failure = await failureOf(() => holdBack(reservation(20_000_000), answering({ kind: 'exhausted', spend })));
+  expect(failure).toMatchObject({
+    code: 'ERR_BUDGET_EXCEEDED',
+    message: 'This key has spent $4.99 of its budget of $5.00, and this request may cost up to $0.02.',
+    hint: 'A smaller max_tokens may still pass; the owner of the key can give it more.',
+  });
+});
+
+it.each([
+  [0, '$0.00'],
+  [1, '$0.000000001'],
+  [10_000_000, '$0.01'],
+  [100_000_000, '$0.10'],
+  [1_000_000_000, '$1.00'],
+  [1_234_567_890, '$1.23456789'],
+  [120_000_000_000, '$120.00'],
+])('writes %d nano-dollars as %s', async (amount, text) => {
+  const failure = await failureOf(() => holdBack(reservation(amount), answering({ kind: 'held', spend })));
+  expect(failure.message).toContain(`may cost up to ${text}.`);
+});
+
+it('lets pass what the store throws', async () => {
+  const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'no');
+  const store = { reserve: () => Promise.reject(error) };
+  expect(await failureOf(() => holdBack(reservation(1), store))).toBe(error);
+});
