@@ -10,8 +10,8 @@ import { isLoopbackAddress } from '../loopback.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { findCredential } from './credential.ts';
 import { createFrameCheck } from './frame-check.ts';
-import { findKeyState } from './key-state.ts';
-import { findSignature, revokedKey } from './signature.ts';
+import { refuseEndedKey } from './key-refusal.ts';
+import { findSignature } from './signature.ts';
 import type { FailureLimit } from './failure-limit.ts';
 import type { Frame } from '../metering/frames.ts';
 import { hashKey, looksLikeKey, maskKey } from './virtual-key.ts';
@@ -37,6 +37,11 @@ export interface Caller {
    * signed.
    */
   prove(bodySha256: string | undefined): ProvenCaller;
+  /**
+   * The principal as it is by now, for one whose body took its time: a key may have been revoked, blocked or limited
+   * meanwhile. Throws as `authenticate` does.
+   */
+  renew(principal: Principal): Promise<Principal>;
 }
 
 export interface ProvenCaller {
@@ -48,8 +53,8 @@ export interface ProvenCaller {
 /**
  * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else, not
  * even through a reverse proxy here that says so.
- * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
- * ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
+ * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
+ * ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
 export async function authenticate(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
   const { failures } = options;
@@ -59,6 +64,7 @@ export async function authenticate(clientRequest: ClientRequest, options: Authen
     const caller = await findCaller(clientRequest, options);
     return {
       needsBody: caller.needsBody,
+      renew: (principal) => caller.renew(principal),
       prove: (bodySha256) => {
         try {
           return caller.prove(bodySha256);
@@ -86,13 +92,14 @@ async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOp
   if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
     const row = await findActiveKey(token, options);
     await refuseOtherSignature(accessKeyId, row, options.store);
-    return proven(usePrincipal(row, options));
+    return { ...proven(usePrincipal(row, options)), renew: () => renewKey(row, options) };
   }
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
   const { row, needsBody } = signature;
   return {
     needsBody,
+    renew: () => renewKey(row, options),
     prove: (bodySha256) => {
       const frameChain = signature.prove(bodySha256);
       const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
@@ -112,18 +119,26 @@ function sha256(text: string): Buffer {
 }
 
 function proven(principal: Principal): Caller {
-  return { needsBody: false, prove: () => ({ principal, checkFrame: undefined }) };
+  return { needsBody: false, prove: () => ({ principal, checkFrame: undefined }), renew: async (same) => same };
+}
+
+async function renewKey({ keySha256 }: VirtualKeyRow, options: AuthenticatorOptions): Promise<Principal> {
+  const row = await options.store.findKeyBySha256(keySha256);
+  if (row === undefined) throw unknownKey();
+  refuseEndedKey(row, options.nowMs());
+  return usePrincipal(row, options);
 }
 
 function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions): Principal {
   store.touchKey(row.id, nowMs());
-  return { kind: 'key', keyId: row.id, label: row.alias ?? maskKey(row.lastFour) };
+  const { id, alias, lastFour, policy, tags } = row;
+  return { kind: 'key', keyId: id, label: alias ?? maskKey(lastFour), policy, tags };
 }
 
 async function findActiveKey(token: string, { store, nowMs }: AuthenticatorOptions): Promise<VirtualKeyRow> {
   const row = await store.findKeyBySha256(hashKey(token));
   if (row === undefined) throw unknownKey();
-  if (findKeyState(row, nowMs()) === 'revoked') throw revokedKey(row);
+  refuseEndedKey(row, nowMs());
   return row;
 }
 
@@ -153,7 +168,7 @@ function admitAnyone({ peerAddress, headers }: ClientRequest): Principal {
 }
 
 /** Whether a tunnel or a reverse proxy on this machine says that another machine asks: that one's peer address is not ours. */
-function isForwarded(headers: readonly HeaderPair[]): boolean {
+export function isForwarded(headers: readonly HeaderPair[]): boolean {
   return headers.some(([name, value]) => {
     const lower = name.toLowerCase();
     if (!FORWARDED_FOR.has(lower)) return false;

@@ -5,11 +5,11 @@
 import { ProxyError } from '../errors.ts';
 import type { ClientRequest } from '../exchange.ts';
 import type { Store, VirtualKeyRow } from '../store/store.ts';
-import { findKeyState } from './key-state.ts';
+import { refuseEndedKey } from './key-refusal.ts';
 import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from './sigv4.ts';
 import { type CredentialScope, deriveSigningKey } from './sigv4-key.ts';
 import { type ParsedSignature, parseSigV4 } from './sigv4-parse.ts';
-import { ACCESS_KEY_ID_PREFIX, maskKey, unsealKey } from './virtual-key.ts';
+import { ACCESS_KEY_ID_PREFIX, unsealKey } from './virtual-key.ts';
 
 export interface SignatureOptions {
   readonly store: Store;
@@ -41,7 +41,7 @@ export interface PendingSignature {
 
 /**
  * The signature of a request and its key; undefined where the request is not signed. Throws ERR_BAD_REQUEST (malformed),
- * ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED and ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* where the head alone
+ * ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED and ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* where the head alone
  * shows that the signature is wrong.
  */
 export async function findSignature(
@@ -52,7 +52,7 @@ export async function findSignature(
   if (parsed === undefined) return undefined;
   const row = await options.store.findKeyByAccessKeyId(parsed.accessKeyId);
   if (row === undefined) throw unknownAccessKeyId(parsed.accessKeyId);
-  if (findKeyState(row, options.nowMs()) === 'revoked') throw revokedKey(row);
+  refuseEndedKey(row, options.nowMs());
   const secretAccessKey = unsealKey(row.sealedKey, row.id, options.loadServerSecret());
   if (secretAccessKey === undefined) throw sealedUnderAnotherSecret();
   // The time that counts is that of the head: a large body may take longer to arrive than clocks may differ.
@@ -74,13 +74,6 @@ export async function findSignature(
       return toChainStart(parsed, bodySha256, (isSettled ? early : undefined) ?? verify(bodySha256), secretAccessKey);
     },
   };
-}
-
-/** The error of a key that was revoked; also for keys shown as bearer tokens. */
-export function revokedKey(row: VirtualKeyRow): ProxyError {
-  return new ProxyError('ERR_KEY_REVOKED', `The key ${maskKey(row.lastFour)} was revoked.`, {
-    hint: 'Ask whoever runs the proxy for another one.',
-  });
 }
 
 function toChainStart(

@@ -1,3 +1,4 @@
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -84,7 +85,13 @@ describe('a virtual key', () => {
   it('stands for its alias, from wherever it comes', async () => {
     const { id, key } = await mint('alice');
     const request = { ...bearer(key), peerAddress: '192.168.1.7' };
-    expect(await principalOf(request)).toEqual({ kind: 'key', keyId: id, label: 'alice' });
+    expect(await principalOf(request)).toEqual({
+      kind: 'key',
+      keyId: id,
+      label: 'alice',
+      policy: EMPTY_POLICY,
+      tags: {},
+    });
   });
 
   it('without an alias is called by its last four characters', async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
 import { mintKey, parseAlias } from '../../src/auth/mint.ts';
 import { hashKey, unsealKey } from '../../src/auth/virtual-key.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
@@ -37,6 +38,37 @@ describe('mintKey', () => {
     });
     expect(unsealKey(row?.sealedKey ?? Buffer.of(), minted.id, serverSecret)).toBe(minted.key);
     expect(minted).toMatchObject({ alias: 'alice', lastFour: minted.key.slice(-4), createdAtMs: 1_700_000_000_000 });
+  });
+
+  it('stores a key without limits unless told', async () => {
+    const store = await openStore();
+    await mintKey({ store, serverSecret, alias: undefined, nowMs: 0, randomBytes });
+    const [row] = await store.listKeys();
+    expect(row?.policy).toEqual(EMPTY_POLICY);
+    expect(row).toMatchObject({
+      tags: {},
+      metadata: {},
+      note: undefined,
+      expiresAtMs: undefined,
+      blockedAtMs: undefined,
+    });
+  });
+
+  it('stores what it is told of a key', async () => {
+    const store = await openStore();
+    const policy = {
+      models: ['*claude*', 'amazon.*'],
+      scope: 'all',
+      regions: ['eu-*'],
+      budget: { limitNanoUsd: 25_000_000_001, windowMs: undefined, anchorMs: 7 },
+      allowUnpriced: true,
+      requestsPerMinute: 1,
+      tokensPerMinute: 1_000_000_000,
+      maxParallel: 3,
+    } as const;
+    const terms = { policy, tags: { team: 'é' }, note: 'Zoë', expiresAtMs: 99, metadata: { a: [1, null] } };
+    const { id } = await mintKey({ store, serverSecret, alias: 'bob', nowMs: 7, randomBytes, ...terms });
+    expect(await store.listKeys()).toEqual([expect.objectContaining({ id, ...terms })]);
   });
 
   it('never puts the key itself into the store', async () => {

@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authenticate } from '../../src/auth/authenticate.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
 import { type MintedKey, mintKey, parseGrace, rotateKey } from '../../src/auth/mint.ts';
 import { findSignature } from '../../src/auth/signature.ts';
 import type { ClientRequest } from '../../src/exchange.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Store, VirtualKeyRow } from '../../src/store/store.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -137,6 +138,62 @@ describe('a rotated key', () => {
   });
 });
 
+const dependencies = () => ({ store, serverSecret, nowMs: clock.nowMs, randomBytes });
+
+async function rowOf(id: string): Promise<VirtualKeyRow> {
+  const row = (await store.listKeys()).find((key) => key.id === id);
+  if (row === undefined) throw new Error('no such key');
+  return row;
+}
+
+describe('the successor', () => {
+  const policy = { ...EMPTY_POLICY, models: ['*claude*'], requestsPerMinute: 60, allowUnpriced: true };
+  const terms = {
+    policy: { ...policy, budget: { limitNanoUsd: 5e9, windowMs: 86_400_000, anchorMs: START_MS } },
+    tags: { team: 'search' },
+    note: 'for the CI',
+    metadata: { owner: { name: 'alice' } },
+    expiresAtMs: START_MS + 2 * GRACE_MS,
+  };
+
+  async function mintWithTerms(): Promise<VirtualKeyRow> {
+    const { id } = await mintKey({ ...dependencies(), alias: 'bob', ...terms });
+    return rowOf(id);
+  }
+
+  it('has all that the old key has', async () => {
+    const { id } = await rotateKey(await mintWithTerms(), GRACE_MS, dependencies());
+    expect(await rowOf(id)).toMatchObject({ alias: 'bob', ...terms });
+  });
+
+  it('has what the caller changes, and lacks what he takes away', async () => {
+    const changes = { alias: 'carol', note: undefined, expiresAtMs: undefined, tags: {}, policy: EMPTY_POLICY };
+    const { id, alias } = await rotateKey(await mintWithTerms(), 0, dependencies(), changes);
+    expect([alias, await rowOf(id)]).toEqual([
+      'carol',
+      expect.objectContaining({ ...changes, metadata: terms.metadata }),
+    ]);
+  });
+
+  it('is not made where it would be born expired, unless it gets more time', async () => {
+    const row = await mintWithTerms();
+    clock.nowMs = terms.expiresAtMs;
+    const error = await failureOf(() => rotateKey(row, 0, dependencies()));
+    expect([error.code, error.message]).toEqual(['ERR_BAD_REQUEST', expect.stringContaining('has expired')]);
+    const { id } = await rotateKey(row, 0, dependencies(), { expiresAtMs: clock.nowMs + 1 });
+    expect((await rowOf(id)).expiresAtMs).toBe(clock.nowMs + 1);
+  });
+
+  it('does not lead around a block', async () => {
+    const { id } = await mintWithTerms();
+    await store.updateKey(id, { blockedAtMs: START_MS }, START_MS);
+    const row = await rowOf(id);
+    const error = await failureOf(() => rotateKey(row, 0, dependencies()));
+    expect([error.code, error.message]).toEqual(['ERR_BAD_REQUEST', expect.stringContaining('is blocked')]);
+    expect(await store.listKeys()).toHaveLength(2);
+  });
+});
+
 describe('a grace time', () => {
   it.each([
     ['0', 0],
@@ -144,13 +201,17 @@ describe('a grace time', () => {
     ['30s', 30_000],
     ['10m', GRACE_MS],
     ['24H', 86_400_000],
+    ['2w', 14 * 86_400_000],
     ['90d', 90 * 86_400_000],
   ])('%s is %i ms', (text, ms) => {
     expect(parseGrace(text, '--grace', 'ERR_BAD_OPTION')).toBe(ms);
   });
 
-  it.each(['', '10', '-1s', '1.5h', '10 years', '91d', '9999999999s', 'm', '1w'])('"%s" is none', async (text) => {
-    const error = await failureOf(async () => parseGrace(text, '--grace', 'ERR_BAD_OPTION'));
-    expect([error.code, error.message]).toEqual(['ERR_BAD_OPTION', expect.stringMatching(/^--grace must be a time/)]);
-  });
+  it.each(['', '10', '-1s', '1.5h', '10 years', '91d', '9999999999s', 'm', '13w', '1M'])(
+    '"%s" is none',
+    async (text) => {
+      const error = await failureOf(async () => parseGrace(text, '--grace', 'ERR_BAD_OPTION'));
+      expect([error.code, error.message]).toEqual(['ERR_BAD_OPTION', expect.stringMatching(/^--grace must be a time/)]);
+    },
+  );
 });

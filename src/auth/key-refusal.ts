@@ -1,0 +1,31 @@
+/**
+ * What a client is told whose key is known but does not count any more, or not now. Part of `authenticate`, for keys shown as
+ * bearer tokens and keys that sign alike.
+ */
+import { ProxyError } from '../errors.ts';
+import type { VirtualKeyRow } from '../store/store.ts';
+import { findKeyState } from './key-state.ts';
+import { maskKey } from './virtual-key.ts';
+
+const ASK = 'Ask whoever runs the proxy for another one.';
+
+/** Throws ERR_KEY_REVOKED, ERR_KEY_EXPIRED or ERR_KEY_BLOCKED where the key is good for nothing at this moment. */
+export function refuseEndedKey(row: VirtualKeyRow, nowMs: number): void {
+  const state = findKeyState(row, nowMs);
+  const shown = maskKey(row.lastFour);
+  switch (state) {
+    case 'active':
+    case 'ending':
+      return;
+    case 'revoked':
+      throw new ProxyError('ERR_KEY_REVOKED', `The key ${shown} was revoked.`, { hint: ASK });
+    case 'expired':
+      throw new ProxyError('ERR_KEY_EXPIRED', `The key ${shown} has expired.`, { hint: ASK });
+    case 'blocked':
+      throw new ProxyError('ERR_KEY_BLOCKED', `The key ${shown} is blocked.`, {
+        hint: 'Ask whoever runs the proxy to unblock it.',
+      });
+    default:
+      state satisfies never;
+  }
+}
