@@ -4,6 +4,8 @@
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ProxyError } from './errors.ts';
+import type { Usage } from './metering/usage.ts';
+import type { KeyPolicy } from './store/store.ts';
 
 /** A header as it stood on the wire: name in the case it came (HTTP/2: lower-case), value undecoded, order kept. */
 export type HeaderPair = readonly [name: string, value: string];
@@ -53,7 +55,13 @@ export interface ClientResponse {
 
 /** Whom a credential stands for. */
 export type Principal =
-  | { readonly kind: 'key'; readonly keyId: string; readonly label: string }
+  | {
+      readonly kind: 'key';
+      readonly keyId: string;
+      readonly label: string;
+      readonly policy: KeyPolicy;
+      readonly tags: Readonly<Record<string, string>>;
+    }
   | { readonly kind: 'master'; readonly label: 'master' }
   | { readonly kind: 'anyone'; readonly label: 'anyone' };
 
@@ -83,9 +91,33 @@ export interface Exchange {
   status: number | undefined;
   /** `x-amzn-requestid` of AWS's answer. */
   upstreamRequestId: string | undefined;
+  /** `x-amzn-errortype` of AWS's answer, without what follows a colon. */
+  upstreamErrorType: string | undefined;
+  /** `user-agent` as it came. */
+  readonly userAgent: string | undefined;
+  /** `traceparent` as it came (W3C Trace Context). */
+  readonly traceparent: string | undefined;
+  /** The model as the request names it, in path or body, percent-decoded. */
+  model: string | undefined;
+  /** What AWS reported; undefined where it reported nothing. */
+  usage: Usage | undefined;
+  /** In AWS's words; undefined where the answer does not say. */
+  serviceTier: string | undefined;
+  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. Undefined before the end. */
+  pricing: 'priced' | 'unpriced' | 'free' | undefined;
+  /** What was reported, at the model's price; undefined where that is not known. */
+  costNanoUsd: number | undefined;
+  /** What the key's budget was charged. */
+  chargedNanoUsd: number;
+  /** The usage is not all of it: the client left, or the answer broke off. */
+  partial: boolean;
   /** Milliseconds from `startedAtMs`: the first byte of the answer's body (or its end), and the end of everything. */
   firstByteMs: number | undefined;
   totalMs: number | undefined;
+  /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */
+  overheadMs: number | undefined;
+  /** Milliseconds from `startedAtMs` until it left. */
+  sentMs: number | undefined;
   /** Body bytes, without framing. */
   requestBytes: number;
   responseBytes: number;
@@ -105,8 +137,20 @@ export function openExchange(id: string, startedAtMs: number, clientRequest: Cli
     route: undefined,
     status: undefined,
     upstreamRequestId: undefined,
+    upstreamErrorType: undefined,
+    userAgent: findHeader(clientRequest.headers, 'user-agent'),
+    traceparent: findHeader(clientRequest.headers, 'traceparent'),
+    model: undefined,
+    usage: undefined,
+    serviceTier: undefined,
+    pricing: undefined,
+    costNanoUsd: undefined,
+    chargedNanoUsd: 0,
+    partial: false,
     firstByteMs: undefined,
     totalMs: undefined,
+    overheadMs: undefined,
+    sentMs: undefined,
     requestBytes: 0,
     responseBytes: 0,
     error: undefined,

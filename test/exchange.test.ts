@@ -4,7 +4,12 @@ import { aClientRequest } from './helpers/client-request.ts';
 
 describe('openExchange', () => {
   it('begins with what the request says and nothing known', () => {
-    const request = aClientRequest({ method: 'POST', rawTarget: '/bedrock/model/a%2Fb/converse', httpVersion: '2' });
+    const headers = [
+      ['User-Agent', 'curl/8'],
+      ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    ] as const;
+    const rawTarget = '/bedrock/model/a%2Fb/converse';
+    const request = aClientRequest({ method: 'POST', rawTarget, httpVersion: '2', headers });
     expect(openExchange('id-1', 1_700_000_000_000, request)).toEqual({
       id: 'id-1',
       startedAtMs: 1_700_000_000_000,
@@ -15,8 +20,20 @@ describe('openExchange', () => {
       route: undefined,
       status: undefined,
       upstreamRequestId: undefined,
+      upstreamErrorType: undefined,
+      userAgent: 'curl/8',
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      model: undefined,
+      usage: undefined,
+      serviceTier: undefined,
+      pricing: undefined,
+      costNanoUsd: undefined,
+      chargedNanoUsd: 0,
+      partial: false,
       firstByteMs: undefined,
       totalMs: undefined,
+      overheadMs: undefined,
+      sentMs: undefined,
       requestBytes: 0,
       responseBytes: 0,
       error: undefined,

@@ -3,8 +3,8 @@ import { ProxyError } from '../../src/errors.ts';
 import { type Exchange, openExchange } from '../../src/exchange.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../../src/observe/access-log.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
+import { aFinishedExchange, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
 
-const STARTED_AT_MS = Date.UTC(2026, 2, 14, 15, 9, 26, 535);
 const asIs = (text: string): string => text;
 const PLAIN: Paint = { dim: asIs, good: asIs, warn: asIs, bad: asIs, strong: asIs };
 const NAMED: Paint = {
@@ -23,7 +23,7 @@ const COMPLETE: Partial<Exchange> = {
   method: 'POST',
   httpVersion: '2',
   path: '/bedrock/model/amazon.nova-lite-v1%3A0/converse',
-  principal: { kind: 'key', keyId: 'vk_1', label: 'alice' },
+  principal: aKeyPrincipal(),
   route: { service: 'bedrock-runtime', operation: 'Converse', region: 'us-east-1', modelId: 'amazon.nova-lite-v1:0' },
   status: 200,
   upstreamRequestId: 'aws-1',
@@ -50,11 +50,22 @@ describe('a JSON line', () => {
       status: null,
       error: null,
       error_detail: null,
+      upstream_error: null,
       upstream_request_id: null,
+      input_tokens: null,
+      output_tokens: null,
+      cache_read_tokens: null,
+      cache_write_tokens: null,
+      service_tier: null,
+      pricing: 'free',
+      cost_usd: 0,
+      partial: false,
+      overhead_ms: null,
       first_byte_ms: null,
       total_ms: null,
       request_bytes: 0,
       response_bytes: 0,
+      user_agent_family: null,
     });
   });
 
@@ -73,6 +84,35 @@ describe('a JSON line', () => {
       request_bytes: 321,
       response_bytes: 45_678,
     });
+  });
+
+  it('tells what was used and what it cost', () => {
+    const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 0 };
+    const fields = { model: 'of-the-body', usage, serviceTier: 'flex', partial: true, overheadMs: 0.75 };
+    const line = formatJsonLine(aFinishedExchange({ ...fields, costNanoUsd: 4_200_001 }));
+    expect(JSON.parse(line)).toMatchObject({
+      model: 'of-the-body',
+      input_tokens: 4,
+      output_tokens: 310,
+      cache_read_tokens: 80_000,
+      cache_write_tokens: 0,
+      service_tier: 'flex',
+      pricing: 'priced',
+      cost_usd: 0.004200001,
+      partial: true,
+      overhead_ms: 0.75,
+      user_agent_family: 'curl',
+    });
+  });
+
+  it('has no cost, rather than none, where nobody knows the price', () => {
+    const line = JSON.parse(formatJsonLine(aFinishedExchange({ pricing: 'unpriced', costNanoUsd: undefined })));
+    expect([line.pricing, line.cost_usd]).toEqual(['unpriced', null]);
+  });
+
+  it("keeps AWS's error apart from ours", () => {
+    const line = JSON.parse(formatJsonLine(anExchange({ status: 429, upstreamErrorType: 'ThrottlingException' })));
+    expect([line.error, line.upstream_error]).toEqual([null, 'ThrottlingException']);
   });
 
   it('has no key id for the master key', () => {
@@ -133,6 +173,50 @@ describe('a line for people', () => {
     expect(formatPrettyLine(anExchange({ requestBytes: bytes }), PLAIN)).toContain(`  ${shown} > `);
   });
 
+  it.each<{ name: string; fields: Partial<Exchange>; shown: string[] }>([
+    { name: 'a complete one', fields: {}, shown: ['1.2k>310', '$0.0042'] },
+    { name: 'few tokens', fields: { usage: { inputTokens: 999, outputTokens: 0 } }, shown: ['999>0', '$0.0042'] },
+    {
+      name: 'tokens from caches',
+      fields: { usage: { inputTokens: 4, outputTokens: 12_345, cacheReadTokens: 80_000, cacheWriteTokens: 1_000 } },
+      shown: ['81.0k>12.3k', '$0.0042'],
+    },
+    { name: 'a million', fields: { usage: { inputTokens: 1_234_567 } }, shown: ['1.2M>?', '$0.0042'] },
+    { name: 'almost a million', fields: { usage: { inputTokens: 999_960 } }, shown: ['1.0M>?', '$0.0042'] },
+    { name: 'only output', fields: { usage: { outputTokens: 310 } }, shown: ['?>310', '$0.0042'] },
+    { name: 'no tokens', fields: { usage: { images: 2 } }, shown: ['321 B > 45.7 kB', '$0.0042'] },
+    { name: 'next to nothing', fields: { costNanoUsd: 99_999 }, shown: ['1.2k>310', '$0.0001'] },
+    { name: 'nothing at a price', fields: { costNanoUsd: 0 }, shown: ['1.2k>310', '$0'] },
+    { name: 'dollars', fields: { costNanoUsd: 12_345_000_000 }, shown: ['1.2k>310', '$12.35'] },
+    { name: 'a part', fields: { partial: true }, shown: ['1.2k>310', '~$0.0042'] },
+    { name: 'unpriced', fields: { pricing: 'unpriced' }, shown: ['1.2k>310', '<warn>unpriced</warn>'] },
+    {
+      name: 'a part, unpriced',
+      fields: { pricing: 'unpriced', usage: undefined, partial: true },
+      shown: ['321 B > 45.7 kB', '<warn>~unpriced</warn>'],
+    },
+    { name: 'free', fields: { pricing: 'free', usage: undefined }, shown: ['321 B > 45.7 kB'] },
+  ])('tells tokens and cost: $name', ({ fields, shown }) => {
+    const columns = formatPrettyLine(aFinishedExchange(fields), NAMED).split(/\s{2,}/);
+    expect(columns.slice(8)).toEqual(shown);
+  });
+
+  it.each([
+    { model: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', shown: 'us.anthropic.claude-sonnet-4-5-…' },
+    {
+      model: 'arn:aws:bedrock:us-east-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0',
+      shown: 'eu.amazon.nova-lite-v1:0',
+    },
+  ])('shortens the model to $shown', ({ model, shown }) => {
+    expect(formatPrettyLine(aFinishedExchange({ model }), PLAIN).split(/\s{2,}/)[3]).toBe(shown);
+  });
+
+  it('fits on a terminal, for what people call most', () => {
+    const route = { service: 'bedrock-runtime', operation: 'InvokeModelWithResponseStream', region: 'us-east-1' };
+    const fields = { route: { ...route, modelId: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' }, partial: true };
+    expect(formatPrettyLine(aFinishedExchange(fields), PLAIN).length).toBeLessThanOrEqual(145);
+  });
+
   it.each<{ name: string; fields: Partial<Exchange>; paint: string }>([
     { name: '200', fields: { status: 200 }, paint: '<good>200</good>' },
     { name: '404 of AWS', fields: { status: 404 }, paint: '<warn>404</warn>' },
@@ -178,6 +262,7 @@ describe('a line for people', () => {
       { path: text },
       { method: text },
       { route },
+      { model: text },
       { error },
       { principal: { kind: 'master', label: text } },
     ]) {
@@ -188,7 +273,7 @@ describe('a line for people', () => {
   });
 
   it('shows names in every script', () => {
-    const line = formatPrettyLine(anExchange({ principal: { kind: 'key', keyId: 'vk_1', label: '王芳 Zoë' } }), PLAIN);
+    const line = formatPrettyLine(anExchange({ principal: aKeyPrincipal({ label: '王芳 Zoë' }) }), PLAIN);
     expect(line).toContain('王芳 Zoë');
   });
 
@@ -197,4 +282,13 @@ describe('a line for people', () => {
     expect(line.length).toBeLessThan(300);
     expect(line).toContain('x…');
   });
+});
+
+it.each([
+  { name: 'a JSON line', format: formatJsonLine },
+  { name: 'a line for people', format: (exchange: Exchange) => formatPrettyLine(exchange, PLAIN) },
+])('$name does not show a key that stands in a path', ({ format }) => {
+  const line = format(anExchange({ method: 'POST', path: '/key/sk-AbCdEf0123_-xyzAbCdEf/regenerate' }));
+  expect(line).toContain('/key/sk-…/regenerate');
+  expect(line).not.toContain('AbCdEf');
 });

@@ -1,0 +1,40 @@
+/**
+ * Metrics that are opened after the port, for the library behind them takes its time to load: what happens until then is kept,
+ * and told when they are there. Nothing is missing from them.
+ */
+import type { Metrics } from './metrics.ts';
+
+export interface LateMetrics extends Metrics {
+  /** Begins once, however often it is called. Rejects as `open` does; from then on nothing is kept. */
+  load(): Promise<void>;
+}
+
+type MetricEvent = (metrics: Metrics) => void;
+
+export function createLateMetrics(open: () => Promise<Metrics>): LateMetrics {
+  let kept: MetricEvent[] | undefined = [];
+  let metrics: Metrics | undefined;
+  let loading: Promise<Metrics> | undefined;
+  const tell = (event: MetricEvent): void => {
+    if (metrics === undefined) kept?.push(event);
+    else event(metrics);
+  };
+  const openOnce = async (): Promise<Metrics> => {
+    const before = kept ?? [];
+    try {
+      metrics = await open();
+      for (const event of before) event(metrics);
+      return metrics;
+    } finally {
+      kept = undefined;
+    }
+  };
+  const load = (): Promise<Metrics> => (loading ??= openOnce());
+  return {
+    load: async () => void (await load()),
+    begin: (exchange) => tell((opened) => opened.begin(exchange)),
+    streamBegan: (exchange) => tell((opened) => opened.streamBegan(exchange)),
+    observe: (exchange) => tell((opened) => opened.observe(exchange)),
+    render: async () => (await load()).render(),
+  };
+}
