@@ -10,7 +10,7 @@ import type { Frame } from '../metering/frames.ts';
 import type { Body } from './body.ts';
 import type { AnswerWatcher, SignedRequest } from './forward.ts';
 import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
-import { selectClientHeaders } from './headers.ts';
+import { addHeaders, selectClientHeaders } from './headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
@@ -120,7 +120,8 @@ class StreamRelay {
     session.on('connect', () => {
       clearTimeout(this.#connecting);
       this.#isConnected = !session.encrypted || session.alpnProtocol === 'h2';
-      if (!this.#isConnected) this.#fail(unreachable('no HTTP/2'));
+      if (this.#isConnected) this.#parts.watcher.onLeave?.();
+      else this.#fail(unreachable('no HTTP/2'));
     });
     session.on('error', (error) => this.#onUpstreamBroken(error));
     stream.on('error', (error) => this.#onUpstreamBroken(error));
@@ -161,7 +162,8 @@ class StreamRelay {
     const { status, headers } = splitStatus(rawHeaders);
     this.#idle.refresh();
     watcher.onStart(status, headers);
-    this.#sink = clientResponse.start(status, selectClientHeaders(headers));
+    const added = watcher.addHeaders?.(false) ?? [];
+    this.#sink = clientResponse.start(status, addHeaders(selectClientHeaders(headers), added));
     this.#sink.on('drain', () => upstream.stream.resume());
   }
 

@@ -7,9 +7,9 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { clientGone, ProxyError, toProxyError } from '../errors.ts';
-import type { ClientResponse, ClientUpgrade, HeaderPair } from '../exchange.ts';
+import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../exchange.ts';
 import type { Body } from './body.ts';
-import { selectClientHeaders } from './headers.ts';
+import { addHeaders, selectClientHeaders } from './headers.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
@@ -28,12 +28,21 @@ export interface SignedRequest {
 
 /** What is told while the answer passes. */
 export interface AnswerWatcher {
+  /** There is a connection, and the request goes out on it: from here on AWS may have seen it. */
+  onLeave?(): void;
   /** The answer begins; `headers` are AWS's own, before any is left out. */
   onStart(status: number, headers: readonly HeaderPair[]): void;
   /** A piece of the body on its way to the client. Must neither keep nor change it. */
   onBytes(chunk: Buffer): void;
   /** The same for what a client sends through its WebSocket. */
   onClientBytes?(chunk: Buffer): void;
+  /**
+   * An answer whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
+   * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is held back.
+   */
+  findMaxHeldBytes?(): number;
+  /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the answer was held, at its end. */
+  addHeaders?(isWhole: boolean): readonly HeaderPair[];
 }
 
 export interface Forwarder {
@@ -140,6 +149,14 @@ function dialLoopback(port: number): buildConnector.connector {
     connect({ ...options, protocol: 'http:', hostname: '127.0.0.1', port: String(port) }, callback);
 }
 
+/** The head of an answer, and what of its body waits for the rest. */
+interface HeldAnswer {
+  readonly status: number;
+  readonly headers: readonly HeaderPair[];
+  readonly reasonPhrase: string | undefined;
+  readonly chunks: Buffer[];
+}
+
 /** One answer on its way from undici to the client. */
 class AnswerRelay implements Dispatcher.DispatchHandler {
   readonly #clientResponse: ClientResponse;
@@ -150,6 +167,7 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
   readonly #upgrade: ClientUpgrade | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
+  #held: HeldAnswer | undefined;
 
   constructor(
     clientResponse: ClientResponse,
@@ -171,6 +189,7 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#signal.aborted) controller.abort(clientGone());
+    else this.#watcher.onLeave?.();
   }
 
   onResponseStart(
@@ -182,9 +201,30 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const headers = toPairs(controller.rawHeaders);
     this.#watcher.onStart(status, headers);
-    const sink = this.#clientResponse.start(status, selectClientHeaders(headers), reasonPhrase);
+    const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
+    const answer = { status, headers, reasonPhrase, chunks: [] };
+    if (sizeBytes <= (this.#watcher.findMaxHeldBytes?.() ?? -1)) this.#held = answer;
+    else this.#sink = this.#startAnswer(answer, controller, false);
+  }
+
+  #startAnswer(
+    { status, headers, reasonPhrase }: HeldAnswer,
+    controller: Dispatcher.DispatchController,
+    isWhole: boolean,
+  ): ReturnType<ClientResponse['start']> {
+    const added = this.#watcher.addHeaders?.(isWhole) ?? [];
+    const sink = this.#clientResponse.start(status, addHeaders(selectClientHeaders(headers), added), reasonPhrase);
     sink.on('drain', () => controller.resume());
-    this.#sink = sink;
+    return sink;
+  }
+
+  /** What was held back goes out; `isWhole` where it is all. */
+  #releaseHeld(controller: Dispatcher.DispatchController, isWhole: boolean): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.#sink = this.#startAnswer(held, controller, isWhole);
+    for (const chunk of held.chunks) this.#sink.write(chunk);
   }
 
   /** `101` came: from here on both connections are bare, and every way in which they can end is the splice's business. */
@@ -209,15 +249,18 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#watcher.onBytes(chunk);
-    if (this.#sink?.write(chunk) === false) controller.pause();
+    if (this.#held !== undefined) this.#held.chunks.push(chunk);
+    else if (this.#sink?.write(chunk) === false) controller.pause();
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#releaseHeld(controller, true);
     // The answer is complete only when the client has it: until then its leaving still counts (and still rejects).
     this.#sink?.end(() => this.#settle());
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#signal.aborted) this.#releaseHeld(controller, false);
     if (this.#sink !== undefined) this.#clientResponse.breakOff();
     this.#settle(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
   }

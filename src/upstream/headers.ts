@@ -88,6 +88,13 @@ export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): Hea
   });
 }
 
+/** Ours behind AWS's; a name of ours stands for ours alone, whatever the upstream sent under it. */
+export function addHeaders(headers: readonly HeaderPair[], added: readonly HeaderPair[]): readonly HeaderPair[] {
+  if (added.length === 0) return headers;
+  const names = new Set(added.map(([name]) => name));
+  return [...headers.filter(([name]) => !names.has(name.toLowerCase())), ...added];
+}
+
 /**
  * True for the headers that the signature covers: few on purpose. What a middlebox may touch (user-agent, tracing,
  * forwarded) stays outside, or the signature breaks on the way.

@@ -7,7 +7,7 @@ import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts
 let house: House;
 
 beforeEach(async () => {
-  house = await openHouse();
+  house = await openHouse({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
 });
 
 afterEach(async () => {

@@ -1,0 +1,88 @@
+/**
+ * Small whole answers wait until all of them is there, so that their head can say what they cost: whatever the upstream does
+ * meanwhile, the client gets AWS's very bytes, and never half an answer for a whole one.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openHouse, type House } from '../helpers/house.ts';
+import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+
+const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
+const BODY = '{"output":{},"usage":{"inputTokens":1000,"outputTokens":50,"totalTokens":1050}}';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse();
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const post = (): Promise<RawAnswer> => ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+
+function answerInPieces(head: readonly string[], pieces: readonly string[], end: 'keep' | 'reset' = 'keep'): void {
+  house.upstream.respondBeforeBody(({ socket }) => {
+    socket.setNoDelay(true);
+    socket.write(`${['HTTP/1.1 200 OK', ...head].join('\r\n')}\r\n\r\n`);
+    const write = (index: number): void => {
+      const piece = pieces[index];
+      if (piece !== undefined) socket.write(piece, () => setImmediate(() => write(index + 1)));
+      else if (end === 'reset') setImmediate(() => socket.resetAndDestroy());
+    };
+    write(0);
+  });
+}
+
+describe('a small answer', () => {
+  it.each([1, 2, 7, 40, BODY.length])('that comes in pieces of %i bytes passes whole, with its cost', async (size) => {
+    const pieces = Array.from({ length: Math.ceil(BODY.length / size) }, (_, at) =>
+      BODY.slice(at * size, (at + 1) * size),
+    );
+    answerInPieces([`Content-Length: ${BODY.length}`, 'X-Amzn-Odd:  kept '], pieces);
+    const answer = await post();
+    expect(answer.body.toString()).toBe(BODY);
+    expect(answer.header('x-bedrock-proxy-cost')).toBe('0.000072');
+    expect(answer.header('content-length')).toBe(String(BODY.length));
+  });
+
+  it('that breaks off is never whole: what came is passed on, and the connection breaks', async () => {
+    answerInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
+    const over = house.nextExchange();
+    const broken = await post().then(
+      (answer) => answer.body.length < BODY.length,
+      () => true,
+    );
+    expect(broken).toBe(true);
+    expect(await over).toMatchObject({ error: { code: 'ERR_UPSTREAM_RESET' }, partial: true });
+  });
+
+  it("keeps AWS's headers in their order and spelling, and puts ours behind", async () => {
+    const sent = ['x-amzn-RequestId: abc', 'Set-Cookie: a=1', 'set-cookie: b=2', `Content-Length: ${BODY.length}`];
+    answerInPieces(sent, [BODY]);
+    const answer = await post();
+    const lines = answer.headers.map(([name, value]) => `${name}: ${value}`);
+    expect(lines.slice(0, sent.length)).toEqual(sent);
+    expect(answer.headers.slice(sent.length).map(([name]) => name)).toEqual(
+      expect.arrayContaining(['x-bedrock-proxy-request-id', 'x-bedrock-proxy-overhead-ms', 'x-bedrock-proxy-cost']),
+    );
+  });
+
+  it('without a body has its head alone', async () => {
+    answerInPieces(['Content-Length: 0'], []);
+    const answer = await post();
+    expect(answer).toMatchObject({ status: 200 });
+    expect(answer.body.length).toBe(0);
+  });
+});
+
+it('does not wait for an answer whose size nobody told', async () => {
+  answerInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
+  const over = house.nextExchange();
+  const answer = await post();
+  expect(answer.body.toString()).toBe(BODY);
+  expect(answer.header('x-bedrock-proxy-cost')).toBeUndefined();
+  expect(answer.header('x-bedrock-proxy-request-id')).toBeDefined();
+  expect(await over).toMatchObject({ costNanoUsd: 72_000 });
+});
