@@ -1,0 +1,54 @@
+/**
+ * Who may call the admin API: whoever shows the master key, and a virtual key where it asks about itself. Wrong keys count
+ * against the same limit as on the way to Bedrock.
+ */
+import { isMasterKey } from '../auth/authenticate.ts';
+import { findCredential } from '../auth/credential.ts';
+import { refuseEndedKey } from '../auth/key-refusal.ts';
+import { hashKey } from '../auth/virtual-key.ts';
+import { ProxyError } from '../errors.ts';
+import type { ClientRequest } from '../exchange.ts';
+import type { VirtualKeyRow } from '../store/store.ts';
+import type { AdminOptions } from './admin-options.ts';
+
+/** `own key`: the master key, or any virtual key that counts, which may then ask about nothing but itself. */
+export type Access = 'master key' | 'own key' | 'public';
+
+/** The virtual key that calls; undefined for the master key. */
+export type OwnKey = VirtualKeyRow | undefined;
+
+/**
+ * Throws ERR_MASTER_KEY, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
+ * ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
+ */
+export async function admit(clientRequest: ClientRequest, access: Access, options: AdminOptions): Promise<OwnKey> {
+  if (access === 'public') return undefined;
+  const { failures, masterKey } = options;
+  try {
+    failures.check(clientRequest.peerAddress);
+    const { token } = findCredential(clientRequest.headers);
+    if (token !== undefined && isMasterKey(token, masterKey)) return undefined;
+    if (access === 'own key' && token !== undefined) return await findOwnKey(token, options);
+    throw wantsMasterKey(masterKey);
+  } catch (error) {
+    throw failures.note(error, clientRequest.peerAddress);
+  }
+}
+
+async function findOwnKey(token: string, { store, nowMs }: AdminOptions): Promise<VirtualKeyRow> {
+  const row = await store.findKeyBySha256(hashKey(token));
+  if (row === undefined) throw new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.');
+  refuseEndedKey(row, nowMs());
+  return row;
+}
+
+function wantsMasterKey(masterKey: string | undefined): ProxyError {
+  if (masterKey !== undefined) {
+    return new ProxyError('ERR_MASTER_KEY', 'The admin API wants the master key.', {
+      hint: 'Send it as `Authorization: Bearer`.',
+    });
+  }
+  return new ProxyError('ERR_MASTER_KEY', 'The proxy was started without a master key, so its admin API is closed.', {
+    hint: 'Start it with BEDROCK_PROXY_MASTER_KEY, or use `bedrock-proxy key` and `bedrock-proxy usage`.',
+  });
+}

@@ -1,0 +1,22 @@
+/**
+ * What the admin API needs of the rest of the house, and the shape of its handler. Types only.
+ */
+import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { ClientRequest, ClientResponse } from '../exchange.ts';
+import type { Store } from '../store/store.ts';
+
+export interface AdminOptions {
+  readonly store: Store;
+  /** Undefined closes all but the document, and what a virtual key may ask about itself. */
+  readonly masterKey: string | undefined;
+  /** Read when the first key is made: a server that makes none needs none. */
+  readonly loadServerSecret: () => Buffer;
+  readonly failures: FailureLimit;
+  readonly nowMs: () => number;
+  readonly randomBytes: (size: number) => Buffer;
+  /** Of the proxy, for the OpenAPI document. */
+  readonly version: string;
+}
+
+/** Serves one request to its end, and answers its own errors. */
+export type AdminHandler = (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void>;

@@ -1,0 +1,112 @@
+/**
+ * One endpoint of the admin API as data: what it takes, what it answers and who may call it. From these the router serves and
+ * the OpenAPI document is written, so that they cannot differ.
+ */
+import { z } from 'zod';
+import type { Access, OwnKey } from './access.ts';
+import { AdminError } from './envelope.ts';
+
+/** What a request brought, before anybody looked at it. */
+interface RawCall {
+  /** What stands in the place of `{key}`, percent-decoded; undefined where the path has no such place. */
+  readonly pathKey: string | undefined;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly ownKey: OwnKey;
+}
+
+/** The same, validated. */
+interface Call<Query, Body> {
+  readonly pathKey: string | undefined;
+  readonly query: Query;
+  readonly body: Body;
+  readonly ownKey: OwnKey;
+}
+
+interface EndpointFacts {
+  readonly method: 'GET' | 'POST';
+  /** Without trailing slash; `{key}` stands for one segment. */
+  readonly path: string;
+  /** One line, for the document. */
+  readonly summary: string;
+  readonly access: Access;
+}
+
+export interface Endpoint extends EndpointFacts {
+  readonly query: z.ZodObject;
+  /** Undefined where a body is not read. */
+  readonly body: z.ZodObject | undefined;
+  readonly response: z.ZodType;
+  /** The answer, to be sent as JSON. Throws AdminError where the call is not what the schemas say. */
+  readonly serve: (call: RawCall) => Promise<unknown>;
+}
+
+const NOTHING = z.strictObject({});
+
+/** Ties schemas and answer together: `answer` gets what the schemas let through, and must answer what `response` says. */
+export function defineEndpoint<
+  Response extends z.ZodType,
+  Query extends z.ZodObject = typeof NOTHING,
+  Body extends z.ZodObject = typeof NOTHING,
+>(
+  facts: EndpointFacts & {
+    readonly query?: Query;
+    readonly body?: Body;
+    readonly response: Response;
+    readonly answer: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Response>>;
+  },
+): Endpoint {
+  const { method, path, summary, access, response, query = NOTHING, body = NOTHING, answer } = facts;
+  return {
+    method,
+    path,
+    summary,
+    access,
+    query,
+    body: method === 'GET' ? undefined : body,
+    response,
+    serve: async (call) =>
+      answer({
+        pathKey: call.pathKey,
+        ownKey: call.ownKey,
+        query: check(query, call.query, 'query parameters') as z.output<Query>,
+        body: check(body, call.body, 'fields') as z.output<Body>,
+      }),
+  };
+}
+
+/** What has a reason worth telling. */
+const WHY: Readonly<Record<string, string>> = {
+  key: 'A key is always made of random bytes here: its AWS-shaped pair is derived from it.',
+  new_key: 'A key is always made of random bytes here: its AWS-shaped pair is derived from it.',
+  spend: 'What a key has spent is counted, not set.',
+};
+
+/** Refuses by name what the proxy cannot honour: a limit that is silently dropped is no limit. */
+function check(schema: z.ZodObject, given: Readonly<Record<string, unknown>>, kind: string): unknown {
+  const known = new Set(Object.keys(schema.shape));
+  const unknown = Object.keys(given).filter((name) => !known.has(name) && !isEmpty(given[name]));
+  if (unknown.length > 0) throw unsupported(unknown, [...known], kind);
+  const wanted = Object.fromEntries(Object.entries(given).filter(([name]) => known.has(name)));
+  const result = schema.safeParse(wanted);
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  const param = first?.path.map(String).join('.') ?? '';
+  throw new AdminError(`${param === '' ? 'The request' : param} is not valid: ${first?.message ?? 'unknown'}.`, {
+    param: param === '' ? undefined : param,
+  });
+}
+
+/** LiteLLM's clients send fields they do not use as null, [] or {}: these ask for nothing. */
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
+function unsupported(names: readonly string[], known: readonly string[], kind: string): AdminError {
+  const [why] = names.map((name) => (Object.hasOwn(WHY, name) ? WHY[name] : undefined)).filter(Boolean);
+  const knows = known.length === 0 ? 'It takes none here.' : `It knows ${known.join(', ')}.`;
+  return new AdminError(`The proxy does not support these ${kind}: ${names.join(', ').slice(0, 300)}.`, {
+    param: names.join(', ').slice(0, 300),
+    hint: why ?? knows,
+  });
+}

@@ -1,0 +1,270 @@
+/**
+ * The `/key` endpoints, with LiteLLM's paths and fields. All they do goes through the store, so that a running server, and any
+ * other one on the same database, sees it with its next request.
+ */
+import { mintKey, parseGrace, rotateKey } from '../auth/mint.ts';
+import type { KeyChanges, VirtualKeyRow } from '../store/store.ts';
+import type { OwnKey } from './access.ts';
+import type { AdminOptions } from './admin-options.ts';
+import { defineEndpoint, type Endpoint } from './endpoint.ts';
+import { AdminError, keyNotFound, readField } from './envelope.ts';
+import { NEW_KEY, readChanges } from './key-fields.ts';
+import { findPage } from './key-list.ts';
+import { findKey, wantLiveAlias, wantLiveKey } from './key-lookup.ts';
+import { describeKey } from './key-row.ts';
+import * as schemas from './schemas.ts';
+
+/** All of them. */
+export function createKeyEndpoints(options: AdminOptions): Endpoint[] {
+  const inTurn = createTurns();
+  return [
+    generateEndpoint(options),
+    infoEndpoint(options),
+    listEndpoint(options),
+    updateEndpoint(options, inTurn),
+    deleteEndpoint(options),
+    blockEndpoint('block', options),
+    blockEndpoint('unblock', options),
+    regenerateEndpoint('/key/{key}/regenerate', options, inTurn),
+    regenerateEndpoint('/key/regenerate', options, inTurn),
+  ];
+}
+
+type Turns = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Two changes of one key must not both start from what it was before. */
+function createTurns(): Turns {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => {});
+    return mine;
+  };
+}
+
+function generateEndpoint(options: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'POST',
+    path: '/key/generate',
+    summary: 'Makes a key. The only answer, with regenerate, that shows it.',
+    access: 'master key',
+    body: schemas.generateRequest,
+    response: schemas.generatedKey,
+    answer: async ({ body: { blocked, ...fields } }) => {
+      const { store, randomBytes } = options;
+      const nowMs = options.nowMs();
+      const changes = readChanges(fields, NEW_KEY, nowMs);
+      const alias = changes.alias;
+      const minted = await mintKey({
+        ...changes,
+        alias,
+        store,
+        serverSecret: options.loadServerSecret(),
+        nowMs,
+        randomBytes,
+      });
+      // Nobody has the key before this call is answered.
+      if (blocked === true) await store.updateKey(minted.id, { blockedAtMs: nowMs }, nowMs);
+      return describeMinted(minted.key, minted.keySha256, options);
+    },
+  });
+}
+
+function infoEndpoint(options: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/key/info',
+    summary:
+      'What a key is and may do; without a key in the query, and with a virtual key, about the calling key itself.',
+    access: 'own key',
+    query: schemas.infoQuery,
+    response: schemas.keyInfo,
+    answer: async ({ query, ownKey }) => {
+      const row = await findAsked(query.key, ownKey, options);
+      return { key: row.keySha256, info: await describeOne(row, options) };
+    },
+  });
+}
+
+async function findAsked(named: string | undefined, ownKey: OwnKey, { store }: AdminOptions): Promise<VirtualKeyRow> {
+  if (named === undefined) {
+    if (ownKey !== undefined) return ownKey;
+    throw new AdminError('The master key has to say which key it asks about.', { param: 'key' });
+  }
+  const row = await findKey(named, store);
+  if (ownKey === undefined) {
+    if (row !== undefined) return row;
+    throw keyNotFound(named, 'key');
+  }
+  if (row?.id === ownKey.id) return row;
+  // The same whether there is such a key or not.
+  throw new AdminError('A virtual key may ask about itself only.', { status: 403, type: 'auth_error', param: 'key' });
+}
+
+function listEndpoint(options: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/key/list',
+    summary: 'Keys, page by page.',
+    access: 'master key',
+    query: schemas.listQuery,
+    response: schemas.keyList,
+    answer: async ({ query }) => {
+      const nowMs = options.nowMs();
+      const { rows, spend, total, page, pages } = await findPage(options.store, query, nowMs);
+      const isFull = query.return_full_object === true;
+      return {
+        keys: rows.map((row) => (isFull ? describeKey(row, spend.get(row.id), nowMs) : row.keySha256)),
+        total_count: total,
+        current_page: page,
+        total_pages: pages,
+      };
+    },
+  });
+}
+
+function updateEndpoint(options: AdminOptions, inTurn: Turns): Endpoint {
+  return defineEndpoint({
+    method: 'POST',
+    path: '/key/update',
+    summary: 'Changes the fields that are given; null takes away. Without key, key_alias names the key.',
+    access: 'master key',
+    body: schemas.updateRequest,
+    response: schemas.updatedKey,
+    answer: ({ body: { key, blocked, ...fields } }) =>
+      inTurn(async () => {
+        const nowMs = options.nowMs();
+        const { row, changed } = await findUpdated(key ?? undefined, fields, options);
+        const changes: KeyChanges = readChanges(changed, row, nowMs);
+        const updated = await change(row, { ...changes, ...changeOfBlock(row, blocked, nowMs) }, options);
+        return { key: updated.keySha256, ...(await describeOne(updated, options)) };
+      }),
+  });
+}
+
+/** The key to change and the fields that change: `key_alias` is one of them only beside `key`. */
+async function findUpdated(
+  key: string | undefined,
+  fields: schemas.KeyFields,
+  options: AdminOptions,
+): Promise<{ readonly row: VirtualKeyRow; readonly changed: schemas.KeyFields }> {
+  if (key !== undefined) return { row: await wantLiveKey(key, 'key', options), changed: fields };
+  const { key_alias: alias, ...changed } = fields;
+  if (typeof alias === 'string') return { row: await wantLiveAlias(alias, options), changed };
+  throw new AdminError('The request has to name a key, by key or key_alias.', { param: 'key' });
+}
+
+function changeOfBlock(row: VirtualKeyRow, blocked: boolean | null | undefined, nowMs: number): KeyChanges {
+  if (blocked === undefined || blocked === null) return {};
+  return { blockedAtMs: blocked ? (row.blockedAtMs ?? nowMs) : undefined };
+}
+
+async function change(row: VirtualKeyRow, changes: KeyChanges, { store, nowMs }: AdminOptions): Promise<VirtualKeyRow> {
+  const updated = await store.updateKey(row.id, changes, nowMs());
+  if (updated !== undefined) return updated;
+  throw keyNotFound(row.id, 'key');
+}
+
+function blockEndpoint(verb: 'block' | 'unblock', options: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'POST',
+    path: `/key/${verb}`,
+    summary: verb === 'block' ? 'Stops a key until it is unblocked.' : 'Lets a blocked key work again.',
+    access: 'master key',
+    body: schemas.blockRequest,
+    response: schemas.keyRow,
+    answer: async ({ body }) => {
+      const nowMs = options.nowMs();
+      const row = await wantLiveKey(body.key, 'key', options);
+      const changes = changeOfBlock(row, verb === 'block', nowMs);
+      return describeOne(await change(row, changes, options), options);
+    },
+  });
+}
+
+function deleteEndpoint(options: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'POST',
+    path: '/key/delete',
+    summary: 'Takes keys away for good, all that are named or none. What they did stays in the ledger.',
+    access: 'master key',
+    body: schemas.deleteRequest,
+    response: schemas.deletedKeys,
+    answer: async ({ body }) => {
+      const { store } = options;
+      const keys = body.keys ?? [];
+      const aliases = body.key_aliases ?? [];
+      if (keys.length + aliases.length === 0) {
+        throw new AdminError('The request has to name keys or key_aliases.', { param: 'keys' });
+      }
+      const rows = [...(await findNamed(keys, options)), ...(await findAliases(aliases, options))];
+      const nowMs = options.nowMs();
+      for (const id of new Set(rows.map((row) => row.id))) await store.deleteKey(id, nowMs);
+      return { deleted_keys: [...keys, ...aliases] };
+    },
+  });
+}
+
+async function findNamed(keys: readonly string[], { store }: AdminOptions): Promise<VirtualKeyRow[]> {
+  const rows: VirtualKeyRow[] = [];
+  for (const named of keys) {
+    const row = await findKey(named, store);
+    if (row === undefined) throw keyNotFound(named, 'keys');
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** All keys of an alias, also one that was rotated and still works: whoever deletes a name wants nobody left under it. */
+async function findAliases(aliases: readonly string[], { store }: AdminOptions): Promise<VirtualKeyRow[]> {
+  if (aliases.length === 0) return [];
+  const rows = await store.findKeys({ aliases });
+  const missing = aliases.find((alias) => !rows.some((row) => row.alias === alias));
+  if (missing !== undefined) throw keyNotFound(missing, 'key_aliases');
+  return rows;
+}
+
+function regenerateEndpoint(path: string, options: AdminOptions, inTurn: Turns): Endpoint {
+  return defineEndpoint({
+    method: 'POST',
+    path,
+    summary: 'A new key in the place of an old one, with all that it had but for the fields that are given.',
+    access: 'master key',
+    body: schemas.regenerateRequest,
+    response: schemas.generatedKey,
+    answer: ({ pathKey, body: { key, grace_period: grace, ...fields } }) =>
+      inTurn(async () => {
+        const { store, randomBytes } = options;
+        const nowMs = options.nowMs();
+        const named = pathKey ?? key ?? undefined;
+        if (named === undefined) throw new AdminError('The request has to name a key.', { param: 'key' });
+        if (typeof key === 'string' && key !== named) {
+          throw new AdminError('Path and body name different keys.', { param: 'key' });
+        }
+        const old = await wantLiveKey(named, 'key', options);
+        const changes = readChanges(fields, old, nowMs);
+        const graceMs =
+          typeof grace === 'string'
+            ? readField('grace_period', () => parseGrace(grace, 'grace_period', 'ERR_BAD_REQUEST'))
+            : 0;
+        const serverSecret = options.loadServerSecret();
+        const minted = await rotateKey(old, graceMs, { store, serverSecret, nowMs, randomBytes }, changes);
+        return describeMinted(minted.key, minted.keySha256, options);
+      }),
+  });
+}
+
+async function describeMinted(
+  key: string,
+  keySha256: string,
+  options: AdminOptions,
+): Promise<schemas.KeyRow & { readonly key: string; readonly secret_access_key: string }> {
+  const row = await options.store.findKeyBySha256(keySha256);
+  if (row === undefined) throw keyNotFound(key, 'key');
+  return { key, secret_access_key: key, ...(await describeOne(row, options)) };
+}
+
+async function describeOne(row: VirtualKeyRow, { store, nowMs }: AdminOptions): Promise<schemas.KeyRow> {
+  const spend = await store.findSpend([row], nowMs());
+  return describeKey(row, spend.get(row.id), nowMs());
+}

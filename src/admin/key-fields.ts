@@ -1,0 +1,200 @@
+/**
+ * LiteLLM's fields of a key as changes of our row; `key-row` is the way back. Pure. Dollars are floats on that side and whole
+ * nano-dollars on this one.
+ */
+import {
+  changeBudget,
+  EMPTY_POLICY,
+  parseBudgetUsd,
+  parseBudgetWindow,
+  parseExpiry,
+  parseLimit,
+  parseModelPatterns,
+  parseNote,
+  parseRegionPatterns,
+  parseTags,
+} from '../auth/key-policy.ts';
+import { parseAlias } from '../auth/mint.ts';
+import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../store/store.ts';
+import { AdminError, readField } from './envelope.ts';
+import { FIELD_TAGS } from './key-row.ts';
+import type { KeyFields } from './schemas.ts';
+
+const CODE = 'ERR_BAD_REQUEST';
+const MAX_METADATA_BYTES = 16 * 1024;
+const ALL_MODELS: ReadonlySet<string> = new Set(['all-team-models', 'all-proxy-models']);
+/** With these LiteLLM restricts a key from within its metadata. Kept but not obeyed, they would pretend to a limit. */
+const METADATA_LIMITS = [
+  'guardrails',
+  'policies',
+  'model_rpm_limit',
+  'model_tpm_limit',
+  'enforced_params',
+  'allowed_passthrough_routes',
+  'denied_passthrough_routes',
+];
+
+/** What the fields of a request change of a key, or of none. */
+export type FieldChanges = Omit<KeyChanges, 'blockedAtMs'>;
+
+/** A key before the change; a new one has nothing yet. */
+export type KeyBefore = Pick<VirtualKeyRow, 'policy' | 'tags'>;
+
+export const NEW_KEY: KeyBefore = { policy: EMPTY_POLICY, tags: {} };
+
+/** Only what the request names; null takes away. Throws AdminError naming the field. */
+export function readChanges(fields: KeyFields, before: KeyBefore, nowMs: number): FieldChanges {
+  const tags = readTags(fields, before.tags);
+  return {
+    ...readIf(fields, 'key_alias', (value) => ({ alias: parseAlias(value, 'key_alias', CODE) }), { alias: undefined }),
+    ...(fields.duration === undefined ? {} : { expiresAtMs: readExpiry(fields.duration, nowMs) }),
+    ...readIf(fields, 'note', (value) => ({ note: parseNote(value, 'note', CODE) }), { note: undefined }),
+    ...readIf(fields, 'metadata', (value) => ({ metadata: readMetadata(value) }), { metadata: {} }),
+    ...(tags === undefined ? {} : { tags }),
+    ...readPolicy(fields, before.policy, nowMs),
+  };
+}
+
+/** Nothing for an absent field, `taken` for null, and what `read` makes of everything else. */
+function readIf<Name extends keyof KeyFields, Change>(
+  fields: KeyFields,
+  name: Name,
+  read: (value: NonNullable<KeyFields[Name]>) => Change,
+  taken: Change | Record<string, undefined>,
+): Partial<Change> {
+  const value = fields[name];
+  if (value === undefined) return {};
+  return (value === null ? taken : readField(name, () => read(value as NonNullable<KeyFields[Name]>))) as Change;
+}
+
+/** LiteLLM takes -1 for "for ever". */
+function readExpiry(duration: string | null, nowMs: number): number | undefined {
+  if (duration === null || duration === '-1') return undefined;
+  return readField('duration', () => parseExpiry(duration, 'duration', CODE, nowMs));
+}
+
+function readPolicy(fields: KeyFields, before: KeyPolicy, nowMs: number): { readonly policy?: KeyPolicy } {
+  const budget = readBudget(fields, before.budget, nowMs);
+  const scope = readScope(fields);
+  const policy = {
+    ...readIf(fields, 'models', (value) => ({ models: readModels(value) }), { models: [] }),
+    ...readIf(fields, 'regions', (value) => ({ regions: readRegions(value) }), { regions: [] }),
+    ...readLimit(fields, 'rpm_limit', 'requestsPerMinute'),
+    ...readLimit(fields, 'tpm_limit', 'tokensPerMinute'),
+    ...readLimit(fields, 'max_parallel_requests', 'maxParallel'),
+    ...(fields.allow_unpriced === undefined ? {} : { allowUnpriced: fields.allow_unpriced ?? false }),
+    ...(scope === undefined ? {} : { scope }),
+    ...(budget === 'as before' ? {} : { budget }),
+  };
+  return Object.keys(policy).length === 0 ? {} : { policy: { ...before, ...policy } };
+}
+
+function readLimit<Name extends 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>(
+  fields: KeyFields,
+  field: 'rpm_limit' | 'tpm_limit' | 'max_parallel_requests',
+  name: Name,
+): Partial<KeyPolicy> {
+  const value = fields[field];
+  if (value === undefined) return {};
+  return { [name]: value === null ? undefined : readField(field, () => parseLimit(value, field, CODE)) };
+}
+
+function readModels(models: readonly string[]): readonly string[] {
+  if (models.length === 0 || models.some((model) => ALL_MODELS.has(model))) return [];
+  return parseModelPatterns(models, 'models', CODE);
+}
+
+function readRegions(regions: readonly string[]): readonly string[] {
+  return regions.length === 0 ? [] : parseRegionPatterns(regions, 'regions', CODE);
+}
+
+function readBudget(fields: KeyFields, before: Budget | undefined, nowMs: number): Budget | undefined | 'as before' {
+  const { max_budget: limit, budget_duration: duration } = fields;
+  if (limit === undefined && duration === undefined) return 'as before';
+  if (limit === null || (limit === undefined && before === undefined)) {
+    if (duration === undefined || duration === null) return undefined;
+    throw new AdminError('budget_duration limits nothing without max_budget.', { param: 'budget_duration' });
+  }
+  const changes = {
+    ...(limit === undefined ? {} : { limitNanoUsd: readField('max_budget', () => readUsd(limit)) }),
+    ...(duration === undefined ? {} : { windowMs: readWindow(duration) }),
+  };
+  return changeBudget(before, changes, nowMs);
+}
+
+function readWindow(duration: string | null): number | undefined {
+  if (duration === null) return undefined;
+  return readField('budget_duration', () => parseBudgetWindow(duration, 'budget_duration', CODE));
+}
+
+/** What a sum of floats is off by is forgiven; a tenth decimal is not. */
+function readUsd(usd: number): number {
+  const nanoUsd = parseBudgetUsd(usd, 'max_budget', CODE);
+  if (Math.abs(usd - nanoUsd / 1e9) <= Math.abs(usd) * 2 ** -50) return nanoUsd;
+  throw new AdminError(`max_budget must be dollars to nine decimals, not ${usd}.`, { param: 'max_budget' });
+}
+
+/** Three fields that may say the same, and must not say different things. */
+function readScope({ scope, allowed_routes: routes, key_type: keyType }: KeyFields): KeyPolicy['scope'] | undefined {
+  const foreign = routes?.find((route) => route !== 'llm_api_routes');
+  if (foreign !== undefined) {
+    throw new AdminError('allowed_routes may hold llm_api_routes only.', {
+      param: 'allowed_routes',
+      hint: 'It is the scope default; for everything use "scope":"all".',
+    });
+  }
+  const asked = scope === null ? 'default' : scope;
+  const implied = (routes?.length ?? 0) > 0 || typeof keyType === 'string' ? 'default' : undefined;
+  if (asked === 'all' && implied === 'default') {
+    throw new AdminError('scope all contradicts allowed_routes or key_type.', { param: 'scope' });
+  }
+  return asked ?? implied;
+}
+
+function readMetadata(metadata: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const limits = METADATA_LIMITS.filter((name) => Object.hasOwn(metadata, name) && !isNothing(metadata[name]));
+  if (limits.length > 0) {
+    throw new AdminError(`The proxy does not support these limits in metadata: ${limits.join(', ')}.`, {
+      param: 'metadata',
+    });
+  }
+  if (Buffer.byteLength(findJson(metadata)) <= MAX_METADATA_BYTES) return metadata;
+  throw new AdminError('metadata must be at most 16 KB of JSON.', { param: 'metadata' });
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
+/** What is nested too deep to be written again is as bad as what is too long. */
+function findJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    throw new AdminError('metadata is nested too deep.', { param: 'metadata', cause: error });
+  }
+}
+
+/** All tags after the change; undefined where the request names none. LiteLLM's users also put tags into metadata. */
+function readTags(fields: KeyFields, before: VirtualKeyRow['tags']): VirtualKeyRow['tags'] | undefined {
+  const inMetadata = fields.metadata?.['tags'];
+  const asked = fields.tags === undefined && isTextList(inMetadata) ? inMetadata : fields.tags;
+  if (asked === undefined && fields.user_id === undefined && fields.team_id === undefined) return undefined;
+  const listed = asked === undefined ? before : readField('tags', () => parseTags(asked ?? [], 'tags', CODE));
+  const tags = new Map(Object.entries(listed));
+  for (const field of FIELD_TAGS) {
+    if (asked !== undefined && tags.has(field)) {
+      throw new AdminError(`tags must not hold ${field}: it is a field of its own.`, { param: 'tags' });
+    }
+    const value = fields[field] === undefined ? before[field] : fields[field];
+    tags.delete(field);
+    if (value === undefined || value === null || value === '') continue;
+    readField(field, () => parseTags({ [field]: value }, field, CODE));
+    tags.set(field, value);
+  }
+  return Object.fromEntries(tags);
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string');
+}

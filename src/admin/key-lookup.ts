@@ -1,0 +1,41 @@
+/**
+ * Finds the keys that a request of the admin API names: by hash, by id or by the key itself, and by alias where a field says
+ * that it is one.
+ */
+import { findKeyState } from '../auth/key-state.ts';
+import { hashKey, looksLikeKey } from '../auth/virtual-key.ts';
+import type { Store, VirtualKeyRow } from '../store/store.ts';
+import type { AdminOptions } from './admin-options.ts';
+import { keyNotFound } from './envelope.ts';
+
+/** Undefined where there is no such key. Revoked ones are found. */
+export async function findKey(named: string, store: Store): Promise<VirtualKeyRow | undefined> {
+  if (looksLikeKey(named)) return store.findKeyBySha256(hashKey(named));
+  if (/^[0-9a-f]{64}$/.test(named)) return store.findKeyBySha256(named);
+  if (!named.startsWith('vk_')) return undefined;
+  return (await store.findKeys({ ids: [named] }))[0];
+}
+
+/** Throws AdminError 404, naming `param`, where there is no such key or it is over for good. */
+export async function wantLiveKey(
+  named: string,
+  param: string,
+  { store, nowMs }: Pick<AdminOptions, 'store' | 'nowMs'>,
+): Promise<VirtualKeyRow> {
+  const row = await findKey(named, store);
+  if (row !== undefined && findKeyState(row, nowMs()) !== 'revoked') return row;
+  throw keyNotFound(named, param);
+}
+
+/** The key of that alias that is not over; of a rotated one its successor. Throws AdminError 404. */
+export async function wantLiveAlias(
+  alias: string,
+  { store, nowMs }: Pick<AdminOptions, 'store' | 'nowMs'>,
+): Promise<VirtualKeyRow> {
+  const rows = await store.findKeys({ aliases: [alias] });
+  const row =
+    rows.find((each) => each.revokedAtMs === undefined && each.endsAtMs === undefined) ??
+    rows.find((each) => findKeyState(each, nowMs()) !== 'revoked');
+  if (row !== undefined) return row;
+  throw keyNotFound(alias, 'key_alias');
+}

@@ -1,0 +1,101 @@
+/**
+ * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side and
+ * floats on that one. Never shows the key itself.
+ */
+import { formatDuration } from '../auth/key-policy.ts';
+import { findKeyEnd, findKeyState } from '../auth/key-state.ts';
+import { maskKey } from '../auth/virtual-key.ts';
+import type { KeySpend, VirtualKeyRow } from '../store/store.ts';
+import type { KeyRow } from './schemas.ts';
+
+/** Tags that are fields of their own here. */
+export const FIELD_TAGS = ['user_id', 'team_id'] as const;
+
+/** A key as LiteLLM shows one, with what we have beyond that. */
+export function describeKey(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs: number): KeyRow {
+  const { policy, tags } = row;
+  return {
+    ...describeIdentity(row, nowMs),
+    models: [...policy.models],
+    max_budget: policy.budget === undefined ? null : toUsd(policy.budget.limitNanoUsd),
+    budget_duration: policy.budget?.windowMs === undefined ? null : formatDuration(policy.budget.windowMs),
+    budget_reset_at: toIso(spend?.resetsAtMs),
+    spend: toUsd(spend?.windowNanoUsd ?? 0),
+    total_spend: toUsd(spend?.totalNanoUsd ?? 0),
+    rpm_limit: policy.requestsPerMinute ?? null,
+    tpm_limit: policy.tokensPerMinute ?? null,
+    max_parallel_requests: policy.maxParallel ?? null,
+    user_id: tags['user_id'] ?? null,
+    team_id: tags['team_id'] ?? null,
+    tags: listTags(tags),
+    metadata: row.metadata,
+    allowed_routes: policy.scope === 'all' ? [] : ['llm_api_routes'],
+    scope: policy.scope,
+    regions: [...policy.regions],
+    allow_unpriced: policy.allowUnpriced,
+    note: row.note ?? null,
+    aliases: {},
+    config: {},
+    permissions: {},
+    model_max_budget: {},
+    soft_budget: null,
+    budget_id: null,
+    organization_id: null,
+    litellm_budget_table: null,
+  };
+}
+
+function describeIdentity(
+  row: VirtualKeyRow,
+  nowMs: number,
+): Pick<
+  KeyRow,
+  | 'token'
+  | 'token_id'
+  | 'key_name'
+  | 'key_alias'
+  | 'key_id'
+  | 'access_key_id'
+  | 'status'
+  | 'blocked'
+  | 'expires'
+  | 'created_at'
+  | 'updated_at'
+  | 'last_used_at'
+> {
+  return {
+    token: row.keySha256,
+    token_id: row.keySha256,
+    key_name: showKeyName(row),
+    key_alias: row.alias ?? null,
+    key_id: row.id,
+    access_key_id: row.accessKeyId,
+    status: findKeyState(row, nowMs),
+    blocked: row.blockedAtMs !== undefined,
+    expires: toIso(findKeyEnd(row)),
+    created_at: new Date(row.createdAtMs).toISOString(),
+    updated_at: new Date(row.updatedAtMs).toISOString(),
+    last_used_at: toIso(row.lastUsedAtMs),
+  };
+}
+
+/** `sk-...` and the last four characters, in plain ASCII as LiteLLM writes it. */
+export function showKeyName({ lastFour }: Pick<VirtualKeyRow, 'lastFour'>): string {
+  return maskKey(lastFour).replace('…', '...');
+}
+
+/** Tags as LiteLLM lists them, without those that are fields. */
+export function listTags(tags: Readonly<Record<string, string>>): string[] {
+  return Object.entries(tags)
+    .filter(([name]) => !FIELD_TAGS.some((field) => field === name))
+    .map(([name, value]) => (value === '' ? name : `${name}=${value}`));
+}
+
+/** The float nearest to whole nano-dollars. */
+export function toUsd(nanoUsd: number): number {
+  return nanoUsd / 1e9;
+}
+
+export function toIso(epochMs: number | undefined): string | null {
+  return epochMs === undefined ? null : new Date(epochMs).toISOString();
+}

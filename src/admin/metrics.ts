@@ -1,0 +1,86 @@
+/**
+ * `GET /metrics` for Prometheus. Beside the way, not on it. This machine reads without a key, as it reads the proxy's log;
+ * other machines need the master key, for the labels tell who uses what. Spends no money.
+ */
+import { sendAnswer, sendJson } from '../answer.ts';
+import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
+import { findCredential } from '../auth/credential.ts';
+import type { FailureLimit } from '../auth/failure-limit.ts';
+import { ProxyError, toProxyError } from '../errors.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
+import { isLoopbackAddress } from '../loopback.ts';
+
+export interface MetricsEndpointOptions {
+  readonly metrics: {
+    /** All metrics as text, and the media type of that text. */
+    render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  };
+  readonly masterKey: string | undefined;
+  readonly failures: FailureLimit;
+}
+
+/** Makes the handler of `/metrics`. Its errors are plain JSON: `error` and `code`. */
+export function createMetricsEndpoint({
+  metrics,
+  masterKey,
+  failures,
+}: MetricsEndpointOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
+  return async (clientRequest, clientResponse) => {
+    const { method, rawTarget, peerAddress } = clientRequest;
+    try {
+      if (rawTarget.replace(/\?.*$/s, '') !== '/metrics') {
+        throw new ProxyError('ERR_UNKNOWN_PATH', 'There is nothing below /metrics.');
+      }
+      failures.check(peerAddress);
+      requireLeave(clientRequest, masterKey);
+      if (method !== 'GET' && method !== 'HEAD') return sendWrongMethod(clientResponse);
+      const { contentType, body } = await metrics.render();
+      sendText(contentType, Buffer.from(body), method === 'HEAD', clientResponse);
+    } catch (thrown) {
+      sendError(toProxyError(failures.note(thrown, peerAddress)), clientResponse);
+    }
+  };
+}
+
+/** Throws ERR_MASTER_KEY, or ERR_KEYS_DIFFER. */
+function requireLeave({ peerAddress, headers }: ClientRequest, masterKey: string | undefined): void {
+  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return;
+  const { token } = findCredential(headers);
+  if (token !== undefined && isMasterKey(token, masterKey)) return;
+  const message = 'From other machines, metrics want the master key.';
+  throw new ProxyError('ERR_MASTER_KEY', message, {
+    hint:
+      masterKey === undefined
+        ? 'Start the proxy with BEDROCK_PROXY_MASTER_KEY, and send that key as `Authorization: Bearer`.'
+        : 'Send it as `Authorization: Bearer`.',
+  });
+}
+
+function sendText(contentType: string, body: Buffer, isHead: boolean, clientResponse: ClientResponse): void {
+  const headers: HeaderPair[] = [
+    ['content-type', contentType],
+    ['content-length', String(body.length)],
+    ['cache-control', 'no-store'],
+  ];
+  sendAnswer({ status: 200, headers, body: isHead ? Buffer.alloc(0) : body }, clientResponse);
+}
+
+function sendWrongMethod(clientResponse: ClientResponse): void {
+  sendJson(405, { error: '/metrics wants GET.', code: 'ERR_BAD_REQUEST' }, clientResponse, [['allow', 'GET, HEAD']]);
+}
+
+function sendError(error: ProxyError, clientResponse: ClientResponse): void {
+  const { message, hint, code, retryAfterSeconds } = error;
+  const headers: HeaderPair[] = [['x-bedrock-proxy-error', code]];
+  if (retryAfterSeconds !== undefined) headers.push(['retry-after', String(retryAfterSeconds)]);
+  try {
+    sendJson(
+      error.status,
+      { error: hint === undefined ? message : `${message} ${hint}`, code },
+      clientResponse,
+      headers,
+    );
+  } catch {
+    clientResponse.breakOff();
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Serves the admin API: finds the endpoint, asks for the key, reads query and body, answers. Beside the way, not on it; what
+ * an endpoint does is its own business.
+ */
+import { sendJson } from '../answer.ts';
+import { ProxyError } from '../errors.ts';
+import type { ClientRequest } from '../exchange.ts';
+import { readBody } from '../upstream/body.ts';
+import { admit } from './access.ts';
+import type { AdminHandler, AdminOptions } from './admin-options.ts';
+import type { Endpoint } from './endpoint.ts';
+import { AdminError, sendEnvelope } from './envelope.ts';
+import { createKeyEndpoints } from './key-endpoints.ts';
+import { createDocumentEndpoint } from './openapi.ts';
+import { createSpendEndpoints } from './spend-endpoints.ts';
+
+const BODY_LIMITS = { maxSizeBytes: 1_000_000, idleTimeoutMs: 30_000 };
+
+/** All that the admin API serves, the document about itself included. */
+export function createEndpoints(options: AdminOptions): readonly Endpoint[] {
+  const endpoints: Endpoint[] = [...createKeyEndpoints(options), ...createSpendEndpoints(options)];
+  endpoints.push(createDocumentEndpoint(endpoints, options.version));
+  return endpoints;
+}
+
+/** Makes the handler behind `createAdminApi`. */
+export function createRouter(options: AdminOptions): AdminHandler {
+  const endpoints = createEndpoints(options);
+  return async (clientRequest, clientResponse) => {
+    try {
+      sendJson(200, await serve(clientRequest, endpoints, options), clientResponse);
+    } catch (error) {
+      sendEnvelope(error, clientResponse);
+    }
+  };
+}
+
+/** Nobody is told which paths and methods exist before the key is right. */
+async function serve(
+  clientRequest: ClientRequest,
+  endpoints: readonly Endpoint[],
+  options: AdminOptions,
+): Promise<unknown> {
+  const [rawPath = '', rawQuery = ''] = clientRequest.rawTarget.split(/\?(.*)/s);
+  const path = rawPath.replace(/(?<=.)\/$/, '');
+  const here = endpoints.filter((endpoint) => matchPath(endpoint.path, path) !== undefined);
+  const ownKey = await admit(clientRequest, here[0]?.access ?? 'master key', options);
+  if (here.length === 0) throw unknownPath(endpoints);
+  const endpoint = here.find(({ method }) => method === clientRequest.method);
+  if (endpoint === undefined) throw wrongMethod(here);
+  return endpoint.serve({
+    ownKey,
+    pathKey: decodeKey(matchPath(endpoint.path, path)),
+    query: parseQuery(rawQuery),
+    body: endpoint.body === undefined ? {} : await readObject(clientRequest),
+  });
+}
+
+/** What stands in the place of `{key}`, or '' where there is no such place; undefined where the path is another one. */
+function matchPath(pattern: string, path: string): string | undefined {
+  const [before = '', after] = pattern.split('{key}');
+  if (after === undefined) return path === pattern ? '' : undefined;
+  if (!path.startsWith(before) || !path.endsWith(after)) return undefined;
+  const key = path.slice(before.length, path.length - after.length);
+  return key === '' || key.includes('/') || path.length < before.length + after.length ? undefined : key;
+}
+
+function decodeKey(key: string | undefined): string | undefined {
+  if (key === undefined || key === '') return undefined;
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    throw new AdminError('The key in the path is not percent-encoded UTF-8.', { param: 'key' });
+  }
+}
+
+/** Parameters without a value ask for nothing. */
+function parseQuery(text: string): Record<string, string> {
+  const entries = [...new URLSearchParams(text)].filter(([, value]) => value !== '');
+  const names = entries.map(([name]) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return Object.fromEntries(entries);
+  const param = twice.slice(0, 100);
+  throw new AdminError(`The query parameter ${param} is given twice.`, { param });
+}
+
+async function readObject(clientRequest: ClientRequest): Promise<Readonly<Record<string, unknown>>> {
+  const { chunks } = await readBody(clientRequest, BODY_LIMITS);
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (text.trim() === '') return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Told below, like every other thing that is no object.
+  }
+  throw new AdminError('The body must be a JSON object.');
+}
+
+function unknownPath(endpoints: readonly Endpoint[]): ProxyError {
+  const paths = endpoints.map(({ method, path }) => `${method} ${path}`).join(', ');
+  return new AdminError('The admin API has nothing at this path.', {
+    status: 404,
+    type: 'not_found_error',
+    hint: `It has ${paths}.`,
+  });
+}
+
+function wrongMethod(here: readonly Endpoint[]): ProxyError {
+  const allow = here.map(({ method }) => method).join(', ');
+  return new AdminError(`This path wants ${allow}.`, { status: 405, headers: [['allow', allow]] });
+}

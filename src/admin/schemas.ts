@@ -1,0 +1,180 @@
+/**
+ * What the key endpoints take and answer, in LiteLLM's field names. Shapes only: what a value means is `key-fields`' business.
+ * Everything here is shown in the OpenAPI document.
+ */
+import { z } from 'zod';
+
+const MAX_LIMIT = 1_000_000_000;
+
+/** A query parameter, which always comes as text. */
+export const queryInteger = (min: number, max: number): z.ZodType<number> =>
+  z.preprocess((text) => (/^\d{1,15}$/.test(String(text)) ? Number(text) : text), z.int().min(min).max(max));
+
+const FLAGS: Readonly<Record<string, boolean>> = { true: true, false: false, '1': true, '0': false };
+
+export const queryFlag = (): z.ZodType<boolean> =>
+  z.preprocess((text) => FLAGS[String(text).toLowerCase()] ?? text, z.boolean());
+
+const text = z.string().max(1_000);
+/** By hash (LiteLLM's `token`), our `key_id`, or the key itself. */
+const keyName = z.string().min(1).max(1_000).describe('The token (SHA-256) of the key, its key_id, or the key itself');
+
+/** A JSON object as it came, without a look inside. */
+const anyObject = z
+  .custom<Readonly<Record<string, unknown>>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'expected an object',
+  )
+  .meta({ type: 'object', additionalProperties: true });
+
+const limit = z.int().min(1).max(MAX_LIMIT).nullish();
+
+/** What a key may be given. Null takes away; what is absent stays as it is. */
+const KEY_FIELDS = {
+  key_alias: text.nullish().describe('A name; no two active keys share one'),
+  duration: text.nullish().describe('Time to live from now on, such as 30m, 12h or 30d; null or -1: for ever'),
+  models: z
+    .array(z.string().max(2_048))
+    .nullish()
+    .describe('Patterns of model names, * for any characters; empty, all-team-models or all-proxy-models: all'),
+  max_budget: z.number().nullish().describe('US dollars, to nine decimals'),
+  budget_duration: text.nullish().describe('Length of the windows of max_budget, such as 30d; null: one without end'),
+  rpm_limit: limit.describe('Requests per minute'),
+  tpm_limit: limit.describe('Tokens per minute'),
+  max_parallel_requests: limit.describe('Requests at the same time'),
+  user_id: text.nullish().describe('Kept as the tag user_id'),
+  team_id: text.nullish().describe('Kept as the tag team_id'),
+  tags: z.array(text).nullish().describe('name=value, or a bare name; every ledger row of the key has them'),
+  metadata: anyObject.nullish().describe('Kept and given back unchanged; at most 16 KB'),
+  allowed_routes: z.array(text).nullish().describe('Empty, or llm_api_routes, which is the scope default'),
+  key_type: z.enum(['default', 'llm_api']).nullish().describe('Both are the scope default'),
+  scope: z
+    .enum(['default', 'all'])
+    .nullish()
+    .describe('default: the data plane, and what only reads of the control plane; all: everything'),
+  regions: z.array(text).nullish().describe('Patterns of AWS regions; empty: all'),
+  allow_unpriced: z.boolean().nullish().describe('Whether a key with a budget may use what has no known price'),
+  note: text.nullish(),
+};
+const BLOCKED = { blocked: z.boolean().nullish() };
+
+export const generateRequest = z.strictObject({ ...KEY_FIELDS, ...BLOCKED });
+export const updateRequest = z.strictObject({
+  key: keyName.nullish(),
+  ...KEY_FIELDS,
+  ...BLOCKED,
+});
+const GRACE = {
+  grace_period: text.nullish().describe('How long the old key still counts, such as 10m or 24h; absent: not at all'),
+};
+export const regenerateRequest = z.strictObject({ key: keyName.nullish(), ...KEY_FIELDS, ...GRACE });
+export const blockRequest = z.strictObject({ key: keyName });
+const names = z.array(z.string().min(1).max(1_000)).max(1_000).nullish();
+export const deleteRequest = z.strictObject({
+  keys: names.describe('Tokens, key_ids or the keys themselves'),
+  key_aliases: names,
+});
+export const infoQuery = z.strictObject({ key: keyName.optional() });
+
+export type KeyFields = Omit<z.output<typeof generateRequest>, 'blocked'>;
+
+export const listQuery = z.strictObject({
+  page: queryInteger(1, 1_000_000).optional().describe('From 1 on, which is the default'),
+  size: queryInteger(1, 100).optional().describe('Keys per page; default 10'),
+  key_alias: text.optional(),
+  substring_matching: queryFlag().optional().describe('Whether key_alias and user_id need only be contained'),
+  key_hash: keyName.optional(),
+  user_id: text.optional(),
+  team_id: text.optional(),
+  search: text.optional().describe('Part of alias, key_id, token, user_id or team_id, in any case'),
+  status: z
+    .enum(['active', 'ending', 'expired', 'blocked', 'revoked'])
+    .optional()
+    .describe('Absent: all but revoked ones'),
+  sort_by: z
+    .enum(['created_at', 'updated_at', 'key_alias', 'user_id', 'team_id', 'spend', 'max_budget', 'expires'])
+    .optional()
+    .describe('Default created_at'),
+  sort_order: z.enum(['asc', 'desc']).optional().describe('Default desc'),
+  return_full_object: queryFlag().optional().describe('Objects in place of tokens'),
+  include_team_keys: queryFlag().optional().describe('Without effect: the master key sees all'),
+  include_created_by_keys: queryFlag().optional().describe('Without effect: the master key sees all'),
+});
+
+export type ListQuery = z.output<typeof listQuery>;
+
+const time = z.iso.datetime();
+const count = z.int().positive().nullable();
+const usd = z.number().nonnegative();
+const never = z.null().describe('The proxy has no such thing');
+const none = z.strictObject({}).describe('The proxy has no such thing');
+
+const KEY_ROW = {
+  token: z.string().describe('Hex SHA-256 of the key'),
+  token_id: z.string().describe('The same as token'),
+  key_name: z.string().describe('sk-... and the last four characters'),
+  key_alias: z.string().nullable(),
+  key_id: z.string(),
+  access_key_id: z.string().describe('For clients that sign; the secret is the key'),
+  status: z.enum(['active', 'ending', 'expired', 'blocked', 'revoked']),
+  blocked: z.boolean(),
+  expires: time.nullable(),
+  models: z.array(z.string()),
+  max_budget: usd.nullable(),
+  budget_duration: z.string().nullable(),
+  budget_reset_at: time.nullable(),
+  spend: usd.describe('US dollars in the present window of the budget; without windows, ever'),
+  total_spend: usd.describe('US dollars, ever'),
+  rpm_limit: count,
+  tpm_limit: count,
+  max_parallel_requests: count,
+  user_id: z.string().nullable(),
+  team_id: z.string().nullable(),
+  tags: z.array(z.string()),
+  metadata: anyObject,
+  allowed_routes: z.array(z.string()).describe('Empty for the scope all'),
+  scope: z.enum(['default', 'all']),
+  regions: z.array(z.string()),
+  allow_unpriced: z.boolean(),
+  note: z.string().nullable(),
+  created_at: time,
+  updated_at: time,
+  last_used_at: time.nullable(),
+  aliases: none,
+  config: none,
+  permissions: none,
+  model_max_budget: none,
+  soft_budget: never,
+  budget_id: never,
+  organization_id: never,
+  litellm_budget_table: never,
+};
+
+export const keyRow = z.strictObject(KEY_ROW).meta({ title: 'Key' });
+export type KeyRow = z.output<typeof keyRow>;
+
+/** Told once: nobody can ask for the key again. */
+export const generatedKey = z.strictObject({
+  key: z.string(),
+  secret_access_key: z.string().describe('The same as key'),
+  ...KEY_ROW,
+});
+export const updatedKey = z.strictObject({ key: z.string().describe('The same as token'), ...KEY_ROW });
+export const keyInfo = z.strictObject({ key: z.string().describe('The token'), info: keyRow });
+export const keyList = z.strictObject({
+  keys: z.array(z.union([z.string(), keyRow])).describe('Tokens, or objects with return_full_object'),
+  total_count: z.int(),
+  current_page: z.int(),
+  total_pages: z.int(),
+});
+export const deletedKeys = z.strictObject({ deleted_keys: z.array(z.string()).describe('As the request named them') });
+
+/** LiteLLM's error envelope. */
+export const errorEnvelope = z.strictObject({
+  error: z.strictObject({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string().describe('The status'),
+  }),
+});

@@ -1,0 +1,167 @@
+/**
+ * The `/spend` and `/global/spend` endpoints: what the ledger has, in LiteLLM's shapes. They only read.
+ */
+import { findDateMs } from '../auth/key-policy.ts';
+import type { LedgerEntry, LedgerFilter, Store } from '../store/store.ts';
+import type { AdminOptions } from './admin-options.ts';
+import { defineEndpoint, type Endpoint } from './endpoint.ts';
+import { AdminError, keyNotFound } from './envelope.ts';
+import { showKeyName } from './key-row.ts';
+import { findKey } from './key-lookup.ts';
+import { reportKeys, reportTeams, summarizeDays } from './spend-reports.ts';
+import { describeRow, findKeysById, ownerOf } from './spend-row.ts';
+import * as schemas from './spend-schemas.ts';
+import { findSpendUsd, readLastRows, tellUnpriced } from './spend-tally.ts';
+
+const DEFAULT_LOGS = 100;
+const DEFAULT_TOP = 10;
+/** What LiteLLM's `/global/spend` and its parts look back on. */
+const GLOBAL_MS = 30 * 86_400_000;
+const MAX_RANGE_MS = 400 * 86_400_000;
+/** All of them. */
+export function createSpendEndpoints(options: AdminOptions): Endpoint[] {
+  return [
+    logsEndpoint(options),
+    reportEndpoint(options),
+    globalEndpoint(options),
+    topKeysEndpoint(options),
+    topModelsEndpoint(options),
+  ];
+}
+
+function logsEndpoint({ store }: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/spend/logs',
+    summary: 'Requests, the newest first; between two dates, sums per day unless summarize is false.',
+    access: 'master key',
+    query: schemas.logsQuery,
+    response: schemas.logs,
+    answer: async ({ query }) => {
+      const filter: LedgerFilter = {
+        ...readRange(query.start_date, query.end_date),
+        ...(await readKey(query.api_key, store)),
+        ...(query.request_id === undefined ? {} : { id: query.request_id }),
+      };
+      const fits = (row: LedgerEntry): boolean => query.user_id === undefined || row.tags['user_id'] === query.user_id;
+      const hasRange = filter.sinceMs !== undefined && filter.untilMs !== undefined;
+      if (hasRange && query.summarize !== false && query.request_id === undefined) {
+        return summarizeDays({ store, filter, fits });
+      }
+      const { before, limit = DEFAULT_LOGS } = query;
+      const rows = await readLastRows(store, filter, fits, { before, limit });
+      const keys = await findKeysById(store, rows.map(ownerOf));
+      return rows.map((row) => describeRow(row, keys));
+    },
+  });
+}
+
+function reportEndpoint({ store }: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/global/spend/report',
+    summary: 'What was spent between two dates: by day and team, or by key and model.',
+    access: 'master key',
+    query: schemas.reportQuery,
+    response: schemas.report,
+    answer: async ({ query }) => {
+      const { internal_user_id: user, team_id: team, api_key: key } = query;
+      const filter = { ...readRange(query.start_date, query.end_date), ...(await readKey(key, store)) };
+      const fits = ({ tags }: LedgerEntry): boolean =>
+        (user === undefined || tags['user_id'] === user) && (team === undefined || tags['team_id'] === team);
+      const isByKey = query.group_by === 'api_key' || key !== undefined || user !== undefined;
+      const source = { store, filter, fits };
+      return isByKey ? reportKeys(source) : reportTeams(source);
+    },
+  });
+}
+
+function globalEndpoint({ store, nowMs }: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/global/spend',
+    summary: 'What was spent in the last 30 days, by all keys together.',
+    access: 'master key',
+    response: schemas.globalSpend,
+    answer: async () => {
+      const { total } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'day');
+      return { spend: findSpendUsd(total), max_budget: null, ...tellUnpriced(total) };
+    },
+  });
+}
+
+function topKeysEndpoint({ store, nowMs }: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/global/spend/keys',
+    summary: 'The keys that spent most in the last 30 days.',
+    access: 'master key',
+    query: schemas.topQuery,
+    response: schemas.topKeys,
+    answer: async ({ query }) => {
+      const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'key');
+      const top = groups.slice(0, query.limit ?? DEFAULT_TOP);
+      const keys = await findKeysById(
+        store,
+        top.flatMap(({ name }) => name ?? []),
+      );
+      return top.map(({ name, label, ...totals }) => {
+        const row = name === undefined ? undefined : keys.get(name);
+        return {
+          api_key: row?.keySha256 ?? name ?? label ?? 'master',
+          key_alias: row?.alias ?? null,
+          key_name: row === undefined ? null : showKeyName(row),
+          total_spend: findSpendUsd(totals),
+          ...tellUnpriced(totals),
+        };
+      });
+    },
+  });
+}
+
+function topModelsEndpoint({ store, nowMs }: AdminOptions): Endpoint {
+  return defineEndpoint({
+    method: 'GET',
+    path: '/global/spend/models',
+    summary: 'The models on which most was spent in the last 30 days.',
+    access: 'master key',
+    query: schemas.topQuery,
+    response: schemas.topModels,
+    answer: async ({ query }) => {
+      const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'model');
+      return groups
+        .flatMap(({ name, ...totals }) =>
+          name === undefined ? [] : [{ model: name, total_spend: findSpendUsd(totals), ...tellUnpriced(totals) }],
+        )
+        .slice(0, query.limit ?? DEFAULT_TOP);
+    },
+  });
+}
+
+/** A last day is included. Throws AdminError naming the parameter. */
+function readRange(start: string | undefined, end: string | undefined): { sinceMs?: number; untilMs?: number } {
+  const sinceMs = readDate(start, 'start_date', 'start');
+  const untilMs = readDate(end, 'end_date', 'end');
+  if (sinceMs !== undefined && untilMs !== undefined) {
+    if (untilMs <= sinceMs) throw new AdminError('end_date must not lie before start_date.', { param: 'end_date' });
+    if (untilMs - sinceMs > MAX_RANGE_MS) {
+      throw new AdminError('The dates must lie at most 400 days apart.', { param: 'end_date' });
+    }
+  }
+  return { ...(sinceMs === undefined ? {} : { sinceMs }), ...(untilMs === undefined ? {} : { untilMs }) };
+}
+
+function readDate(text: string | undefined, param: string, side: 'start' | 'end'): number | undefined {
+  if (text === undefined) return undefined;
+  const dateMs = findDateMs(text, side);
+  if (dateMs !== undefined) return dateMs;
+  throw new AdminError(`${param} must be a day such as 2030-12-31, or a time with its zone.`, { param });
+}
+
+/** The filter for a named key. One that was deleted is found by its id only: its hash is gone. */
+async function readKey(named: string | undefined, store: Store): Promise<{ keyIds?: string[] }> {
+  if (named === undefined) return {};
+  const id = (await findKey(named, store))?.id ?? (named.startsWith('vk_') ? named : undefined);
+  if (id !== undefined) return { keyIds: [id] };
+  throw keyNotFound(named, 'api_key');
+}

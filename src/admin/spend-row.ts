@@ -1,0 +1,83 @@
+/**
+ * A row of our ledger as a row of LiteLLM's spend logs, and the names that keys have there. Pure but for the look-up of names.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { LedgerEntry, Store, VirtualKeyRow } from '../store/store.ts';
+import type { z } from 'zod';
+import { listTags, toIso, toUsd } from './key-row.ts';
+import type { logRow } from './spend-schemas.ts';
+import { countInput, sum } from './spend-tally.ts';
+
+/** Each piece costs some milliseconds in which nothing else is served. */
+const PIECE_KEYS = 500;
+
+/** Keys by id. One that was deleted is not there. */
+export type KeysById = ReadonlyMap<string, VirtualKeyRow>;
+
+/** Those of these ids. Lets the event loop go on between two pieces. */
+export async function findKeysById(store: Store, ids: Iterable<string>): Promise<KeysById> {
+  const found = new Map<string, VirtualKeyRow>();
+  const wanted = [...new Set(ids)];
+  for (let from = 0; from < wanted.length; from += PIECE_KEYS) {
+    if (from > 0) await setImmediate();
+    for (const row of await store.findKeys({ ids: wanted.slice(from, from + PIECE_KEYS) })) found.set(row.id, row);
+  }
+  return found;
+}
+
+/** What rows are counted under that name a key or a caller without one: `nameOfKey` before keys are looked up. */
+export function ownerOf({ keyId, principal }: Pick<LedgerEntry, 'keyId' | 'principal'>): string {
+  return keyId ?? principal;
+}
+
+/** LiteLLM's `api_key` of an owner: the hash; the id of a key that was deleted; `master` or `anyone`. */
+export function nameOfOwner(owner: string, keys: KeysById): string {
+  return keys.get(owner)?.keySha256 ?? owner;
+}
+
+export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof logRow> {
+  const { usage } = row;
+  const promptTokens = countInput(usage);
+  const { startedAtMs, firstByteMs, totalMs } = row;
+  return {
+    request_id: row.id,
+    call_type: row.operation ?? null,
+    api_key: nameOfOwner(ownerOf(row), keys),
+    spend: row.pricing === 'unpriced' || row.costNanoUsd === undefined ? null : toUsd(row.costNanoUsd),
+    total_tokens: sum(promptTokens, usage?.outputTokens) ?? null,
+    prompt_tokens: promptTokens ?? null,
+    completion_tokens: usage?.outputTokens ?? null,
+    startTime: new Date(startedAtMs).toISOString(),
+    completionStartTime: firstByteMs === undefined ? null : toIso(Math.round(startedAtMs + firstByteMs)),
+    endTime: totalMs === undefined ? null : toIso(Math.round(startedAtMs + totalMs)),
+    model: row.model ?? null,
+    custom_llm_provider: 'bedrock',
+    user: row.tags['user_id'] ?? '',
+    team_id: row.tags['team_id'] ?? null,
+    cache_hit: 'False',
+    request_tags: listTags(row.tags),
+    status: row.status !== undefined && row.status < 400 && row.errorCode === undefined ? 'success' : 'failure',
+    metadata: describeMore(row),
+  };
+}
+
+function describeMore(row: LedgerEntry): z.output<typeof logRow>['metadata'] {
+  return {
+    sequence: row.sequence,
+    user_api_key_alias: row.keyLabel,
+    service: row.service ?? null,
+    region: row.region ?? null,
+    status_code: row.status ?? null,
+    error_code: row.errorCode ?? null,
+    upstream_request_id: row.upstreamRequestId ?? null,
+    pricing: row.pricing,
+    partial: row.partial,
+    charged: toUsd(row.chargedNanoUsd),
+    service_tier: row.serviceTier ?? null,
+    cache_read_input_tokens: row.usage?.cacheReadTokens ?? null,
+    cache_creation_input_tokens: row.usage?.cacheWriteTokens ?? null,
+    request_bytes: row.requestBytes,
+    response_bytes: row.responseBytes,
+    user_agent: row.userAgentFamily ?? null,
+  };
+}

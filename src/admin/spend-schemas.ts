@@ -1,0 +1,144 @@
+/**
+ * What the spend endpoints take and answer, in LiteLLM's field names. Dollars are floats; null where nobody knows.
+ */
+import { z } from 'zod';
+import { queryFlag, queryInteger } from './schemas.ts';
+
+const day = z.string().max(40).describe('YYYY-MM-DD (UTC), or a time with its zone');
+const endDay = z.string().max(40).describe('YYYY-MM-DD (UTC, included), or a time with its zone (not included)');
+const apiKey = z.string().max(1_000).describe('The token of a key, its key_id, or the key itself');
+const name = z.string().max(1_000);
+
+export const logsQuery = z.strictObject({
+  start_date: day.optional(),
+  end_date: endDay.optional(),
+  api_key: apiKey.optional(),
+  user_id: name.optional(),
+  request_id: name.optional(),
+  summarize: queryFlag()
+    .optional()
+    .describe('With both dates: sums per day (default) or, where false, the requests themselves'),
+  limit: queryInteger(1, 1_000).optional().describe('Requests at most; default 100'),
+  before: queryInteger(1, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe('Only requests with a smaller metadata.sequence: the next page after the last one shown'),
+});
+
+export const reportQuery = z.strictObject({
+  start_date: day,
+  end_date: endDay,
+  group_by: z.enum(['team', 'api_key']).optional().describe('Default team; api_key wherever a key or a user is named'),
+  api_key: apiKey.optional(),
+  internal_user_id: name.optional(),
+  team_id: name.optional(),
+});
+
+export const topQuery = z.strictObject({ limit: queryInteger(1, 1_000).optional().describe('Default 10') });
+
+const usd = z.number().nonnegative().nullable().describe('US dollars; null where nothing of it has a known price');
+const tokens = z.int().nonnegative().nullable().describe('Null where nothing reported them');
+const unpriced = z
+  .int()
+  .positive()
+  .optional()
+  .describe('Requests whose price is not known and that are not in the sum');
+const token = z.string().describe("Hex SHA-256 of the key; a deleted key's key_id; master or anyone");
+const time = z.iso.datetime();
+
+/** One request, as a row of LiteLLM's spend logs. */
+export const logRow = z.strictObject({
+  request_id: z.string(),
+  call_type: z.string().nullable().describe("AWS's name of the operation"),
+  api_key: token,
+  spend: usd,
+  total_tokens: tokens,
+  prompt_tokens: tokens.describe('Those that a cache served or took included'),
+  completion_tokens: tokens,
+  startTime: time,
+  completionStartTime: time.nullable(),
+  endTime: time.nullable(),
+  model: z.string().nullable(),
+  custom_llm_provider: z.literal('bedrock'),
+  user: z.string().describe('The tag user_id of the key at that time, or nothing'),
+  team_id: z.string().nullable(),
+  cache_hit: z.literal('False').describe('The proxy answers nothing by itself'),
+  request_tags: z.array(z.string()),
+  status: z.enum(['success', 'failure']),
+  metadata: z.strictObject({
+    sequence: z.int(),
+    user_api_key_alias: z.string().describe('Alias or masked key, as it was at that time'),
+    service: z.string().nullable(),
+    region: z.string().nullable(),
+    status_code: z.int().nullable(),
+    error_code: z.string().nullable(),
+    upstream_request_id: z.string().nullable(),
+    pricing: z.enum(['priced', 'unpriced', 'free']),
+    partial: z.boolean().describe('Usage and spend are of what was seen, which is not all'),
+    charged: z.number().nonnegative().describe("US dollars taken off the key's budget, estimates included"),
+    service_tier: z.string().nullable(),
+    cache_read_input_tokens: tokens,
+    cache_creation_input_tokens: tokens,
+    request_bytes: z.int(),
+    response_bytes: z.int(),
+    user_agent: z.string().nullable(),
+  }),
+});
+
+/** One day: beside these, one member per key, named by its token, with what it spent. */
+export const daySummary = z.looseObject({
+  startTime: z.iso.date(),
+  spend: usd,
+  users: z.record(z.string(), usd),
+  models: z.record(z.string(), usd),
+  unpriced_requests: unpriced,
+});
+
+export const logs = z.union([z.array(logRow), z.array(daySummary)]);
+
+const teamDay = z.strictObject({
+  group_by_day: z.string().describe('YYYY-MM-DDT00:00:00+00:00'),
+  teams: z.array(
+    z.strictObject({
+      team_name: z.string(),
+      total_spend: usd,
+      unpriced_requests: unpriced,
+      metadata: z
+        .array(z.strictObject({ model: z.string().nullable(), api_key: token, spend: usd, total_tokens: tokens }))
+        .describe('By model and key'),
+    }),
+  ),
+});
+
+const keyReport = z.strictObject({
+  api_key: token,
+  total_cost: usd,
+  total_input_tokens: tokens,
+  total_output_tokens: tokens,
+  unpriced_requests: unpriced,
+  model_details: z.array(
+    z.strictObject({
+      model: z.string().nullable(),
+      total_cost: usd,
+      total_input_tokens: tokens,
+      total_output_tokens: tokens,
+    }),
+  ),
+});
+
+export const report = z.union([z.array(teamDay), z.array(keyReport)]);
+
+export const globalSpend = z.strictObject({
+  spend: usd,
+  max_budget: z.null().describe('The proxy has none of its own'),
+  unpriced_requests: unpriced,
+});
+export const topKeys = z.array(
+  z.strictObject({
+    api_key: token,
+    key_alias: z.string().nullable(),
+    key_name: z.string().nullable(),
+    total_spend: usd,
+    unpriced_requests: unpriced,
+  }),
+);
+export const topModels = z.array(z.strictObject({ model: z.string(), total_spend: usd, unpriced_requests: unpriced }));

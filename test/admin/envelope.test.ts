@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { maskKeysInPath } from '../../src/admin/admin-api.ts';
+import { AdminError, readField, showName } from '../../src/admin/envelope.ts';
+import { ProxyError } from '../../src/errors.ts';
+
+const KEY = 'sk-abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';
+
+const refuse = (): never => {
+  throw new ProxyError('ERR_BAD_REQUEST', 'x must be y.', { hint: 'Say y.' });
+};
+
+describe('the name of a key in a message', () => {
+  it.each([
+    { named: KEY, shown: 'sk-...BCDE' },
+    { named: 'sk-short', shown: 'sk-...' },
+    { named: 'ab'.repeat(32), shown: 'abababab...' },
+    { named: 'vk_aaaaaaaaaaaaaaaa', shown: '"vk_aaaaaaaaaaaaaaaa"' },
+    { named: 'a"b\n', shown: '"a\\"b\\n"' },
+    { named: 'x'.repeat(200), shown: `"${'x'.repeat(100)}"` },
+  ])('$named is $shown', ({ named, shown }) => {
+    expect(showName(named)).toBe(shown);
+  });
+});
+
+describe('a refusal of a value', () => {
+  it('is told with its field', () => {
+    expect(() => readField('x', refuse)).toThrow(expect.objectContaining({ message: 'x must be y.', param: 'x' }));
+  });
+
+  it('stays as it is where it names its field, or is no refusal', () => {
+    for (const error of [new AdminError('no', { param: 'y' }), new TypeError('a defect')]) {
+      expect(() =>
+        readField('x', () => {
+          throw error;
+        }),
+      ).toThrow(error);
+    }
+  });
+});
+
+describe('a path in a log', () => {
+  it.each([
+    { path: `/key/${KEY}/regenerate`, shown: '/key/sk-.../regenerate' },
+    { path: `/key/%73k-${KEY.slice(3)}/regenerate`, shown: '/key/sk-.../regenerate' },
+    { path: `/key/s%6B%2d${KEY.slice(3)}/regenerate`, shown: '/key/sk-.../regenerate' },
+    { path: '/key/vk_aaaaaaaaaaaaaaaa/regenerate', shown: '/key/vk_aaaaaaaaaaaaaaaa/regenerate' },
+    { path: '/bedrock/tasks/task-one', shown: '/bedrock/tasks/task-one' },
+  ])('$path is $shown', ({ path, shown }) => {
+    expect(maskKeysInPath(path)).toBe(shown);
+  });
+});

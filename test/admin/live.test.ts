@@ -1,0 +1,44 @@
+/**
+ * What the admin API changes, seen from the other side: by the next call to Bedrock through the same running proxy.
+ */
+import { expect, it, onTestFinished } from 'vitest';
+import { openHouse } from '../helpers/house.ts';
+import { type Json, MASTER_KEY } from '../helpers/open-admin.ts';
+
+it('takes effect on the next request', async () => {
+  const house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  onTestFinished(() => house[Symbol.asyncDispose]());
+  const post = async (path: string, body: object): Promise<Json> => {
+    const answer = await fetch(`http://127.0.0.1:${house.port}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${MASTER_KEY}` },
+      body: JSON.stringify(body),
+    });
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as Json;
+  };
+  const use = async (key: string): Promise<[number, string | null]> => {
+    const answer = await fetch(`${house.url}/foundation-models`, { headers: { authorization: `Bearer ${key}` } });
+    await answer.arrayBuffer();
+    return [answer.status, answer.headers.get('x-bedrock-proxy-error')];
+  };
+  const { key } = await post('/key/generate', {});
+  expect(await use(key)).toEqual([200, null]);
+  await post('/key/block', { key });
+  expect(await use(key)).toEqual([401, 'ERR_KEY_BLOCKED']);
+  await post('/key/unblock', { key });
+  expect(await use(key)).toEqual([200, null]);
+  await post('/key/update', { key, regions: ['eu-*'] });
+  expect(await use(key)).toEqual([403, 'ERR_REGION_NOT_ALLOWED']);
+  await post('/key/update', { key, regions: null });
+  const fresh = await post('/key/regenerate', { key, grace_period: '1h' });
+  expect([await use(key), await use(fresh['key'])]).toEqual([
+    [200, null],
+    [200, null],
+  ]);
+  await post('/key/delete', { keys: [key] });
+  expect([await use(key), await use(fresh['key'])]).toEqual([
+    [401, 'ERR_KEY_UNKNOWN'],
+    [200, null],
+  ]);
+});

@@ -1,0 +1,125 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createMetricsEndpoint } from '../../src/admin/metrics.ts';
+import { createFailureLimit } from '../../src/auth/failure-limit.ts';
+import type { ClientRequest } from '../../src/exchange.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { startServer } from '../../src/server/server.ts';
+import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+
+const MASTER_KEY = 'sk-master-0123456789';
+const ELSEWHERE = '203.0.113.7';
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+interface House {
+  readonly url: string;
+}
+
+interface Surroundings {
+  readonly masterKey: string | undefined;
+  /** Where requests seem to come from; undefined: where they do come from. */
+  readonly peerAddress?: string | undefined;
+}
+
+/** A server with metrics of one request. */
+async function open(surroundings: Partial<Surroundings> = {}): Promise<House> {
+  const { masterKey, peerAddress }: Surroundings = { masterKey: MASTER_KEY, ...surroundings };
+  const metrics = createMetrics();
+  metrics.observe(aFinishedExchange());
+  const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(Date.now) });
+  const server = await startServer({
+    host: '127.0.0.1',
+    port: 0,
+    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    mounts: [
+      {
+        prefix: '/metrics',
+        handle: (clientRequest, clientResponse) => handle(comingFrom(clientRequest, peerAddress), clientResponse),
+      },
+    ],
+    onRefused: () => {},
+  });
+  onTestFinished(async () => void (await server.drain(0)));
+  return { url: `http://127.0.0.1:${server.port}/metrics` };
+}
+
+function comingFrom(clientRequest: ClientRequest, peerAddress: string | undefined): ClientRequest {
+  return peerAddress === undefined ? clientRequest : { ...clientRequest, peerAddress };
+}
+
+describe('GET /metrics', () => {
+  it('tells everything to this machine, without a key', async () => {
+    const { url } = await open();
+    const answer = await fetch(url);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      200,
+      'text/plain; version=0.0.4; charset=utf-8',
+    ]);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(await answer.text()).toContain('bedrock_proxy_requests_total{service="bedrock-runtime"');
+  });
+
+  it('tells it as well where the path has a query', async () => {
+    const { url } = await open();
+    expect((await fetch(`${url}?collect[]=x`)).status).toBe(200);
+  });
+
+  it('answers HEAD with the head alone', async () => {
+    const { url } = await open();
+    const answer = await fetch(url, { method: 'HEAD' });
+    expect([answer.status, await answer.text()]).toEqual([200, '']);
+    expect(Number(answer.headers.get('content-length'))).toBeGreaterThan(500);
+  });
+
+  it.each(['POST', 'PUT', 'DELETE'])('refuses %s', async (method) => {
+    const { url } = await open();
+    const answer = await fetch(url, { method });
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect(await answer.json()).toEqual({ error: '/metrics wants GET.', code: 'ERR_BAD_REQUEST' });
+  });
+
+  it('has nothing below it', async () => {
+    const { url } = await open();
+    const answer = await fetch(`${url}/keys`);
+    expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'ERR_UNKNOWN_PATH' }]);
+  });
+});
+
+describe('another machine', () => {
+  it.each<{ name: string; peerAddress?: string; headers: Record<string, string>; status: number }>([
+    { name: 'without a key', peerAddress: ELSEWHERE, headers: {}, status: 401 },
+    { name: 'with another key', peerAddress: ELSEWHERE, headers: bearer('sk-another-0123456789'), status: 401 },
+    { name: 'with the master key', peerAddress: ELSEWHERE, headers: bearer(MASTER_KEY), status: 200 },
+    { name: 'that a proxy here speaks for', headers: { 'x-forwarded-for': ELSEWHERE }, status: 401 },
+    {
+      name: 'that a proxy here speaks for, with the master key',
+      headers: { 'x-forwarded-for': ELSEWHERE, ...bearer(MASTER_KEY) },
+      status: 200,
+    },
+    { name: 'that is this one, by way of a proxy', headers: { forwarded: 'for=127.0.0.1' }, status: 200 },
+  ])('$name gets $status', async ({ peerAddress, headers, status }) => {
+    const { url } = await open({ peerAddress });
+    const answer = await fetch(url, { headers });
+    expect(answer.status).toBe(status);
+    if (status === 401) expect(await answer.json()).toMatchObject({ code: 'ERR_MASTER_KEY' });
+    else expect(await answer.text()).toContain('bedrock_proxy_');
+  });
+
+  it('gets nothing where there is no master key, whatever it sends', async () => {
+    const { url } = await open({ masterKey: undefined, peerAddress: ELSEWHERE });
+    const answer = await fetch(url, { headers: bearer('undefined') });
+    expect(answer.status).toBe(401);
+    expect(await answer.text()).toContain('BEDROCK_PROXY_MASTER_KEY');
+  });
+
+  it('cannot try keys for ever', async () => {
+    const { url } = await open({ peerAddress: ELSEWHERE });
+    let answer = await fetch(url, { headers: bearer('sk-wrong-0') });
+    for (let count = 1; count < 70 && answer.status === 401; count += 1) {
+      await answer.text();
+      answer = await fetch(url, { headers: bearer(`sk-wrong-${count}`) });
+    }
+    expect([answer.status, await answer.json()]).toMatchObject([429, { code: 'ERR_TOO_MANY_FAILURES' }]);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,194 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createEndpoints } from '../../src/admin/router.ts';
+import { mintKey } from '../../src/auth/mint.ts';
+import { type Admin, MASTER_KEY, openAdmin } from '../helpers/open-admin.ts';
+
+const ofSize = (sizeBytes: number): string => `{${' '.repeat(sizeBytes - 2)}}`;
+
+async function mint({ options }: Admin): Promise<string> {
+  const { store, nowMs, randomBytes } = options;
+  const serverSecret = options.loadServerSecret();
+  return (await mintKey({ store, serverSecret, alias: undefined, nowMs: nowMs(), randomBytes })).key;
+}
+
+describe('whoever calls the admin API', () => {
+  it.each<{ name: string; headers: Record<string, string> }>([
+    { name: 'no key', headers: {} },
+    { name: 'a wrong one', headers: { authorization: 'Bearer sk-wrong' } },
+    { name: 'two different ones', headers: { authorization: `Bearer ${MASTER_KEY}`, 'x-api-key': 'sk-wrong' } },
+  ])('with $name gets a 401 in the envelope of LiteLLM, wherever it asks', async ({ headers }) => {
+    const admin = await openAdmin();
+    const guarded = createEndpoints(admin.options).filter(({ access }) => access === 'master key');
+    expect(guarded.length).toBeGreaterThan(8);
+    for (const { method, path } of [...guarded, { method: 'GET', path: '/key/nothing' }]) {
+      const { status, json } = await admin.call(path, { method, headers });
+      expect([path, status, json['error'].type, json['error'].code]).toEqual([path, 401, 'auth_error', '401']);
+      expect(JSON.stringify(json)).not.toContain(MASTER_KEY);
+    }
+    expect(await admin.store.hasAnyKey()).toBe(false);
+  });
+
+  it('with a virtual key is no master', async () => {
+    const admin = await openAdmin();
+    const headers = { authorization: `Bearer ${await mint(admin)}` };
+    for (const path of ['/key/list', '/spend/logs', '/global/spend', '/key/nothing']) {
+      expect((await admin.call(path, { headers })).status).toBe(401);
+    }
+    expect((await admin.call('/key/generate', { headers, body: {} })).status).toBe(401);
+  });
+
+  it('may show the master key in x-api-key', async () => {
+    const { call } = await openAdmin();
+    expect((await call('/key/generate', { headers: { 'x-api-key': MASTER_KEY }, body: {} })).status).toBe(200);
+  });
+
+  it('finds it closed where the proxy has no master key, but for the document and a key that asks about itself', async () => {
+    const admin = await openAdmin('');
+    const closed = { ...admin, options: { ...admin.options, masterKey: undefined } };
+    for (const authorization of ['Bearer sk-x', 'Bearer undefined', 'Bearer ']) {
+      const { status } = await admin.call('/key/list', { headers: { authorization } });
+      expect(status).toBe(401);
+    }
+    const key = await mint(closed);
+    const own = await admin.call('/key/info', { headers: { authorization: `Bearer ${key}` } });
+    expect(own.status).toBe(200);
+    expect((await admin.call('/openapi.json', { headers: {} })).status).toBe(200);
+  });
+
+  it('is slowed down after too many wrong keys', async () => {
+    const { call } = await openAdmin();
+    const headers = { authorization: 'Bearer sk-wrong' };
+    for (let index = 0; index < 60; index += 1) expect((await call('/key/info', { headers })).status).toBe(401);
+    const answer = await call('/key/info', { headers });
+    expect([answer.status, answer.json['error'].code]).toEqual([429, '429']);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await call('/key/list')).status).toBe(200);
+  });
+
+  it('is refused before the body is asked for', async () => {
+    const { port } = await openAdmin();
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write(
+      'POST /key/generate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n',
+    );
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 401 /);
+  });
+});
+
+describe('paths and methods', () => {
+  it.each([
+    { method: 'POST', path: '/key/generate/', status: 200 },
+    { method: 'POST', path: '/key/generate?', status: 200 },
+    { method: 'GET', path: '/key/list/?size=5', status: 200 },
+    { method: 'GET', path: '/key/generate', status: 405, allow: 'POST' },
+    { method: 'DELETE', path: '/key/delete', status: 405, allow: 'POST' },
+    { method: 'POST', path: '/key/info', status: 405, allow: 'GET' },
+    { method: 'PUT', path: '/key/sk-x/regenerate', status: 405, allow: 'POST' },
+    { method: 'POST', path: '/openapi.json', status: 405, allow: 'GET' },
+    { method: 'GET', path: '/key', status: 404 },
+    { method: 'GET', path: '/key/', status: 404 },
+    { method: 'GET', path: '/key/list//', status: 404 },
+    { method: 'GET', path: '/key/health', status: 404 },
+    { method: 'GET', path: '/spend', status: 404 },
+    { method: 'GET', path: '/global/spend/nothing', status: 404 },
+    { method: 'GET', path: '/openapi.json/x', status: 404 },
+    { method: 'POST', path: '/key//regenerate', status: 404 },
+    { method: 'POST', path: '/key/a/b/regenerate', status: 404 },
+    { method: 'POST', path: '/key/%ff/regenerate', status: 400 },
+  ])('$method $path: $status', async ({ method, path, status, allow }) => {
+    const { call } = await openAdmin();
+    const answer = await call(path, { method });
+    expect([answer.status, answer.headers.get('allow')]).toEqual([status, allow ?? null]);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(answer.headers.get('content-type')).toBe('application/json');
+  });
+
+  it('answers HEAD without a body', async () => {
+    const { url } = await openAdmin();
+    const headers = { authorization: `Bearer ${MASTER_KEY}` };
+    const answer = await fetch(`${url}/key/list`, { method: 'HEAD', headers });
+    expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([405, 'GET', '']);
+  });
+});
+
+describe('a body', () => {
+  it.each([
+    { name: 'a list', body: '[]' },
+    { name: 'a string', body: '"x"' },
+    { name: 'null', body: 'null' },
+    { name: 'half an object', body: '{"key_alias":' },
+    { name: 'bytes that are no UTF-8', body: Buffer.of(0xff, 0xfe) },
+  ])('that is $name is refused', async ({ body }) => {
+    const { call } = await openAdmin();
+    const { status, json } = await call('/key/generate', { body });
+    expect([status, json['error'].message]).toEqual([400, 'The body must be a JSON object.']);
+  });
+
+  it.each([
+    { name: 'nothing', body: '' },
+    { name: 'white space', body: ' \n' },
+    { name: 'an empty object', body: '{}' },
+  ])('of $name asks for nothing', async ({ body }) => {
+    const { call } = await openAdmin();
+    expect((await call('/key/generate', { body, method: 'POST' })).status).toBe(200);
+  });
+
+  it('may have a megabyte and not a byte more', async () => {
+    const { call } = await openAdmin();
+    expect((await call('/key/generate', { body: ofSize(1_000_000) })).status).toBe(200);
+    const { status, json } = await call('/key/generate', { body: ofSize(1_000_001) });
+    expect([status, json['error'].type, json['error'].code]).toEqual([413, 'bad_request_error', '413']);
+  });
+
+  it('takes the last of two members of one name, and nothing from __proto__', async () => {
+    const { call, post } = await openAdmin();
+    expect(await post('/key/generate', '{"rpm_limit":1,"rpm_limit":7}')).toMatchObject({ rpm_limit: 7 });
+    const { status, json } = await call('/key/generate', { body: '{"__proto__":{"rpm_limit":1}}' });
+    expect([status, json['error'].param]).toEqual([400, '__proto__']);
+    expect(await post('/key/generate', '{"__proto__":{},"metadata":{"__proto__":{"a":1}}}')).toMatchObject({
+      rpm_limit: null,
+    });
+    expect(Object.hasOwn(Object.prototype, 'a')).toBe(false);
+  });
+});
+
+describe('a query', () => {
+  it.each([
+    { query: 'page=1&page=2', param: 'page' },
+    { query: 'page=one', param: 'page' },
+    { query: 'page=0', param: 'page' },
+    { query: 'page=-1', param: 'page' },
+    { query: 'size=101', param: 'size' },
+    { query: 'size=1.5', param: 'size' },
+    { query: 'organization_id=x', param: 'organization_id' },
+    { query: 'expand=user', param: 'expand' },
+    { query: 'status=deleted', param: 'status' },
+    { query: 'sort_by=token', param: 'sort_by' },
+    { query: 'return_full_object=maybe', param: 'return_full_object' },
+    { query: '__proto__=x', param: '__proto__' },
+  ])('of $query is refused naming $param', async ({ query, param }) => {
+    const { call } = await openAdmin();
+    const { status, json } = await call(`/key/list?${query}`);
+    expect([status, json['error'].type, json['error'].param]).toEqual([400, 'bad_request_error', param]);
+    expect(json['error'].message).toContain(param);
+  });
+
+  it('of parameters without values asks for nothing', async () => {
+    const { call } = await openAdmin();
+    expect((await call('/key/list?organization_id=&user_id=&page=')).status).toBe(200);
+  });
+});
+
+describe('a store that cannot answer', () => {
+  it('is told as 503 without its path', async () => {
+    const { call, store, databasePath } = await openAdmin();
+    await store.close();
+    const { status, json } = await call('/key/list');
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(json['error'].type).toBe('internal_server_error');
+    expect(JSON.stringify(json)).not.toContain(databasePath);
+  });
+});

@@ -1,0 +1,162 @@
+/**
+ * The admin API on a port of its own, over a fresh SQLite store. Every answer is checked against what its endpoint promises, so
+ * that the OpenAPI document cannot tell what is not so.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { ADMIN_PREFIXES, createAdminApi } from '../../src/admin/admin-api.ts';
+import type { AdminOptions } from '../../src/admin/admin-options.ts';
+import { createEndpoints } from '../../src/admin/router.ts';
+import { errorEnvelope } from '../../src/admin/schemas.ts';
+import { createFailureLimit } from '../../src/auth/failure-limit.ts';
+import { startServer } from '../../src/server/server.ts';
+import { loadServerSecret, serverSecretPath } from '../../src/store/server-secret.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { LedgerRow, Store } from '../../src/store/store.ts';
+
+export const MASTER_KEY = 'sk-master-of-the-house';
+
+/** An answer of whatever shape; what is read of it was checked against its schema before. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a test that looks at one member should not have to prove the rest
+export type Json = Record<string, any>;
+
+export interface Call {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: Json;
+}
+
+export interface Admin {
+  readonly port: number;
+  readonly url: string;
+  readonly store: Store;
+  readonly databasePath: string;
+  readonly options: AdminOptions;
+  /** Moves the clock, which stands still otherwise. */
+  wait(milliseconds: number): void;
+  nowMs(): number;
+  /** With the master key unless told otherwise; POST where there is a body. */
+  call(path: string, call?: Call): Promise<Answer>;
+  /** A body that must be answered 200. */
+  post(path: string, body?: unknown): Promise<Json>;
+}
+
+export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Promise<Admin> {
+  const folder = await mkdtemp(join(tmpdir(), 'admin-'));
+  const databasePath = join(folder, 'keys.db');
+  const store = await openSqliteStore(databasePath);
+  let nowMs = Date.UTC(2030, 0, 15, 12);
+  const options: AdminOptions = {
+    store,
+    masterKey,
+    loadServerSecret: () => loadServerSecret(serverSecretPath(databasePath)),
+    failures: createFailureLimit(() => nowMs),
+    nowMs: () => nowMs,
+    randomBytes,
+    version: '1.2.3',
+  };
+  const handle = createAdminApi(options);
+  const server = await startServer({
+    host: '127.0.0.1',
+    port: 0,
+    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    mounts: ADMIN_PREFIXES.map((prefix) => ({ prefix, handle })),
+    onRefused: () => {},
+  });
+  onTestFinished(async () => {
+    server.destroy();
+    await server.drain(0);
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const url = `http://127.0.0.1:${server.port}`;
+  const call = async (path: string, how: Call = {}): Promise<Answer> => {
+    const method = how.method ?? (how.body === undefined ? 'GET' : 'POST');
+    const { body } = how;
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: how.headers ?? { authorization: `Bearer ${MASTER_KEY}` },
+      ...(body === undefined ? {} : { body: toBody(body) }),
+    });
+    const json = (await answer.json()) as Json;
+    checkShape(path, method, answer.status, json, options);
+    return { status: answer.status, headers: answer.headers, json };
+  };
+  return {
+    port: server.port,
+    url,
+    store,
+    databasePath,
+    options,
+    wait: (milliseconds) => void (nowMs += milliseconds),
+    nowMs: () => nowMs,
+    call,
+    post: async (path, body = {}) => {
+      const { status, json } = await call(path, { body });
+      if (status !== 200) throw new Error(`${path} was answered ${status}: ${JSON.stringify(json)}`);
+      return json;
+    },
+  };
+}
+
+function toBody(body: unknown): string | Buffer<ArrayBuffer> {
+  return typeof body === 'string' || body instanceof Buffer
+    ? (body as string | Buffer<ArrayBuffer>)
+    : JSON.stringify(body);
+}
+
+/** Throws where the answer is not what the endpoint, or the envelope of errors, says. */
+function checkShape(path: string, method: string, status: number, json: Json, options: AdminOptions): void {
+  if (status !== 200) return void errorEnvelope.parse(json);
+  const [bare = ''] = path.split('?');
+  const endpoint = createEndpoints(options).find(
+    (each) =>
+      each.method === method &&
+      new RegExp(`^${each.path.replaceAll('.', '\\.').replace('{key}', '[^/]+')}/?$`).test(bare),
+  );
+  if (endpoint === undefined) throw new Error(`${method} ${bare} is no endpoint`);
+  endpoint.response.parse(json);
+}
+
+let rows = 0;
+
+/** A row of the ledger that names what matters to the test. */
+export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
+  rows += 1;
+  return {
+    id: `00000000-0000-4000-8000-${String(rows).padStart(12, '0')}`,
+    startedAtMs: Date.UTC(2030, 0, 15, 11),
+    principal: row.keyId === undefined ? 'master' : 'key',
+    keyId: undefined,
+    keyLabel: 'master',
+    service: 'bedrock-runtime',
+    operation: 'Converse',
+    region: 'us-east-1',
+    model: 'anthropic.claude-haiku-4-5-20251001-v1:0',
+    status: 200,
+    errorCode: undefined,
+    upstreamRequestId: undefined,
+    usage: { inputTokens: 10, outputTokens: 20 },
+    serviceTier: undefined,
+    pricing: 'priced',
+    costNanoUsd: 1_000_000,
+    chargedNanoUsd: 1_000_000,
+    partial: false,
+    firstByteMs: 12.25,
+    totalMs: 40.5,
+    requestBytes: 100,
+    responseBytes: 200,
+    tags: {},
+    userAgentFamily: undefined,
+    ...row,
+  };
+}
