@@ -30,6 +30,8 @@ export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
 
+const DAY_MS = 86_400_000;
+
 /** Below this path Bedrock is served. */
 export const MOUNT_PATH = '/bedrock';
 
@@ -73,6 +75,12 @@ export interface Config {
   readonly shutdownGraceMs: number;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
+  /** The owner's own prices. */
+  readonly pricesFile: string | undefined;
+  /** Undefined: requests stay in the ledger for ever. */
+  readonly ledgerRetentionMs: number | undefined;
+  /** Whether AWS's answers get headers of ours: what the request cost, its id, and what the proxy took. */
+  readonly responseHeaders: boolean;
   readonly logFormat: 'pretty' | 'json';
   readonly quiet: boolean;
 }
@@ -107,6 +115,9 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     shutdownGraceMs: parseInteger(present(read('shutdownGrace')), 0, 86_400) * 1000,
     allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
+    pricesFile: parseFilePath(read('prices')),
+    ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,
+    responseHeaders: !parseSwitch(read('noResponseHeaders')),
     logFormat: parseChoice(present(read('logFormat')), ['pretty', 'json']),
     quiet: parseSwitch(read('quiet')),
   });
@@ -173,6 +184,10 @@ function readTls(wanted: Setting | undefined, cert: Setting | undefined, key: Se
 function parseListenHost(setting: Setting): string {
   if (isHostName(setting.value)) return setting.value;
   throw badOption(setting, 'must be an address or a name of this machine, without scheme and port');
+}
+
+function parseFilePath(setting: Setting | undefined): string | undefined {
+  return setting === undefined ? undefined : resolve(setting.value);
 }
 
 function parseProfile(setting: Setting | undefined): string | undefined {

@@ -107,6 +107,22 @@ export const OPTIONS = {
     description: 'a web origin that may call the proxy',
     repeatable: true,
   },
+  prices: {
+    flag: '--prices <file>',
+    env: ['BEDROCK_PROXY_PRICES'],
+    description: 'JSON file with prices that the built-in ones lack, or that are yours',
+  },
+  ledgerDays: {
+    flag: '--ledger-days <days>',
+    env: ['BEDROCK_PROXY_LEDGER_DAYS'],
+    default: '90',
+    description: 'how long the ledger keeps a request; 0 keeps it for ever',
+  },
+  noResponseHeaders: {
+    flag: '--no-response-headers',
+    env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],
+    description: "add no x-bedrock-proxy-* headers to AWS's answers",
+  },
   logFormat: {
     flag: '--log-format <format>',
     env: ['BEDROCK_PROXY_LOG_FORMAT'],
@@ -129,13 +145,23 @@ export interface Setting {
 export function findSetting(name: OptionName, flags: Flags, environment: Environment): Setting | undefined {
   const spec: OptionSpec = OPTIONS[name];
   const origin = spec.flag.split(' ')[0] ?? spec.flag;
-  const flag = flags[name];
+  const flag = isNegated(spec) ? flags[negatedName(name)] === false : flags[name];
   if (flag !== undefined && flag !== false) return { value: String(flag), origin };
   for (const variable of spec.env) {
     const value = environment[variable];
     if (value !== undefined && value !== '') return { value, origin: variable };
   }
   return spec.default === undefined ? undefined : { value: spec.default, origin };
+}
+
+/** The command line knows `--no-x` as an `x` that is false. */
+function isNegated({ flag }: OptionSpec): boolean {
+  return flag.startsWith('--no-');
+}
+
+/** `noResponseHeaders` is `responseHeaders` there. */
+function negatedName(name: string): string {
+  return name.charAt(2).toLowerCase() + name.slice(3);
 }
 
 /** A repeatable option: the flags, or the variable split at commas and spaces. */

@@ -33,6 +33,9 @@ describe('with nothing given', () => {
       shutdownGraceMs: 30_000,
       allowedHosts: [],
       allowedOrigins: [],
+      pricesFile: undefined,
+      ledgerRetentionMs: 90 * 86_400_000,
+      responseHeaders: true,
       logFormat: 'pretty',
       quiet: false,
     });
@@ -76,6 +79,28 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: '/b.db',
   },
   { field: 'offline', flag: { offline: true }, env: { BEDROCK_PROXY_OFFLINE: '0' }, fromFlag: true, fromEnv: false },
+  {
+    field: 'pricesFile',
+    flag: { prices: '/etc/mine.json' },
+    env: { BEDROCK_PROXY_PRICES: '/etc/theirs.json' },
+    fromFlag: '/etc/mine.json',
+    fromEnv: '/etc/theirs.json',
+  },
+  {
+    field: 'ledgerRetentionMs',
+    flag: { ledgerDays: '0' },
+    env: { BEDROCK_PROXY_LEDGER_DAYS: '7' },
+    fromFlag: undefined,
+    fromEnv: 7 * 86_400_000,
+  },
+  {
+    // As commander gives --no-response-headers.
+    field: 'responseHeaders',
+    flag: { responseHeaders: false },
+    env: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: 'false' },
+    fromFlag: false,
+    fromEnv: true,
+  },
   { field: 'quiet', flag: { quiet: true }, env: { BEDROCK_PROXY_QUIET: 'no' }, fromFlag: true, fromEnv: false },
   {
     field: 'maxBodySizeBytes',
@@ -181,7 +206,9 @@ describe('where an option comes from', () => {
   });
 
   it('has a row for every option', () => {
-    const flags = PRECEDENCE.flatMap(({ flag }) => Object.keys(flag));
+    const flags = PRECEDENCE.flatMap(({ flag }) => Object.keys(flag)).map((name) =>
+      name === 'responseHeaders' ? 'noResponseHeaders' : name,
+    );
     expect(flags.toSorted()).toEqual(Object.keys(OPTIONS).toSorted());
   });
 

@@ -5,20 +5,32 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { createFrontDoor, createHealth } from '../admin/health.ts';
-import { createKeyApi } from '../admin/key-api.ts';
+import { ADMIN_PREFIXES, createAdminApi, maskKeysInPath } from '../admin/admin-api.ts';
+import { createMetricsEndpoint } from '../admin/metrics.ts';
+import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
+import { ProxyError } from '../errors.ts';
 import { type Exchange, openExchange } from '../exchange.ts';
+import type { PriceBook } from '../metering/cost.ts';
+import { usageKindOf } from '../metering/tap.ts';
+import type { Ledger } from '../observe/ledger.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { findEndpoint } from '../routing/endpoint.ts';
+import { SERVICES } from '../routing/catalog.ts';
+import { chooseRegion } from '../routing/region.ts';
+import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/api-key.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
 import { proveServer } from '../auth/server-proof.ts';
 import { createProxy } from '../proxy.ts';
-import { type RunningServer, startServer } from '../server/server.ts';
+import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
 import type { Store } from '../store/store.ts';
 import { createBidirectionalForwarder } from '../upstream/bidirectional.ts';
 import type { CredentialSource } from '../upstream/credentials.ts';
 import { BodyMemory } from '../upstream/body.ts';
 import type { Forwarder } from '../upstream/forward.ts';
+import { type ControlPlane, createProfileLookup } from '../upstream/profile-lookup.ts';
 import type { NetworkOptions } from '../upstream/tunnel.ts';
 import { findServerSecret, peekServerSecret } from './key.ts';
 
@@ -33,6 +45,12 @@ export interface Surroundings {
   readonly forwarder: Forwarder;
   /** For the connections that are not the forwarder's. */
   readonly network?: NetworkOptions | undefined;
+  readonly prices: PriceBook;
+  /** Where given, every Bedrock request waits for it. Must not reject. */
+  readonly load?: (() => Promise<void>) | undefined;
+  /** The caller closes it after the server, before the store. */
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
   readonly version: string;
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
@@ -42,19 +60,42 @@ export interface Surroundings {
 
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
 export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
-  const { config, store, credentials, forwarder, version, observe, defaultRegion } = surroundings;
+  const { config, store, credentials, forwarder, version, defaultRegion, prices, ledger, metrics } = surroundings;
   const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
   const failures = createFailureLimit(Date.now);
   let serverSecret: Buffer | undefined;
   const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
+  const observe = (exchange: Exchange): void => {
+    metrics.observe(exchange);
+    surroundings.observe(exchange);
+  };
+  const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
+  const authority = { credentials, apiKey: findApiKey(config) };
   const proxy = createProxy({
     store,
     masterKey,
     loadServerSecret,
     mountPath: MOUNT_PATH,
     failures,
-    routing: { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls },
-    authority: { credentials, apiKey: findApiKey(config) },
+    routing,
+    authority,
+    admission: {
+      store,
+      prices,
+      rates: createRateLimits({ nowMs: Date.now }),
+      nowMs: Date.now,
+      usageKindOf,
+      findProfileModels: createProfileLookup({
+        authority,
+        forwarder,
+        nowMs: Date.now,
+        findControlPlane: (region) => findControlPlane(region, routing),
+      }),
+    },
+    prices,
+    ledger,
+    metrics,
+    responseHeaders: config.responseHeaders,
     forwarder,
     bidirectional: createBidirectionalForwarder({
       connectTimeoutMs: config.connectTimeoutMs,
@@ -75,13 +116,14 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     newId: randomUUID,
     observe,
   });
-  const keyApi = createKeyApi({
+  const admin = createAdminApi({
     store,
     masterKey,
     loadServerSecret,
     failures,
     nowMs: Date.now,
     randomBytes,
+    version,
   });
   const prove = (challenge: string): string | undefined => {
     serverSecret ??= peekServerSecret(config.databasePath, config.saltKey);
@@ -95,16 +137,35 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     port: config.port,
     guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
-      { prefix: MOUNT_PATH, handle: proxy },
-      { prefix: '/key', handle: keyApi },
+      { prefix: MOUNT_PATH, handle: afterLoading(proxy, surroundings.load) },
+      ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
+      { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
       { prefix: '/', handle: createFrontDoor(health) },
     ],
     onRefused: (error, clientRequest) => {
-      observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
+      const exchange = openExchange(randomUUID(), Date.now(), clientRequest);
+      observe({ ...exchange, path: maskKeysInPath(exchange.path), error, status: error.status });
     },
   });
   return server;
+}
+
+function afterLoading(handle: Handler, load: Surroundings['load']): Handler {
+  if (load === undefined) return handle;
+  return async (clientRequest, clientResponse) => {
+    await load();
+    return handle(clientRequest, clientResponse);
+  };
+}
+
+/** Where the control plane of a region is. */
+function findControlPlane(region: string, routing: RoutingConfig): ControlPlane {
+  const chosen = chooseRegion({ header: undefined, scope: undefined, arn: undefined, default: region });
+  const service = SERVICES.get('bedrock');
+  if (service === undefined) throw new ProxyError('ERR_INTERNAL', 'The table of services lacks bedrock.');
+  const bearerKeys = service.bearerKeys && isHome(chosen, routing);
+  return { ...findEndpoint('bedrock', chosen, routing), signingName: service.signingName, bearerKeys };
 }
 
 /** The owner's API key. The offline Bedrock gets none: it is not AWS. */

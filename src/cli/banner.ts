@@ -58,7 +58,8 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
     '',
     paint.dim('  boto3'),
     // The key pair and no bearer token: boto3 from 1.44 on sends one over https only.
-    `  boto3.client("bedrock-runtime", region_name="${region}", endpoint_url="${url}",`,
+    `  boto3.client("bedrock-runtime", region_name="${region}",`,
+    `    endpoint_url="${url}",`,
     `    aws_access_key_id="${facts.access === 'open' ? key : 'BRPX-YOUR-ID'}", aws_secret_access_key="${key}")`,
     '',
   ].join('\n');

@@ -7,10 +7,18 @@ import type { Flags } from '../options.ts';
 import { findClientKey } from './find-key.ts';
 import { printData } from './print.ts';
 
-/** Format: AWS SDKs and Tools Reference Guide, "Process credential provider". No Expiration: a virtual key has none. */
+/**
+ * Format: AWS SDKs and Tools Reference Guide, "Process credential provider". Expiration, in whole seconds, only of a key that has
+ * an end: clients ask again shortly before it, and find the key that a rotation put in its place.
+ */
 export async function printProcessCredentials(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const name = typeof flags['key'] === 'string' ? flags['key'] : undefined;
-  const { accessKeyId, key } = await findClientKey(name, config);
-  printData(JSON.stringify({ Version: 1, AccessKeyId: accessKeyId, SecretAccessKey: key }));
+  const { accessKeyId, key, endsAtMs } = await findClientKey(name, config);
+  const end = endsAtMs === undefined ? {} : { Expiration: wholeSeconds(endsAtMs) };
+  printData(JSON.stringify({ Version: 1, AccessKeyId: accessKeyId, SecretAccessKey: key, ...end }));
+}
+
+function wholeSeconds(epochMs: number): string {
+  return new Date(epochMs).toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -1,10 +1,10 @@
 /**
- * Checks of this machine: Node, the port, the key database. Touches no network but the proxy's own port, and creates nothing.
+ * Checks of this machine: Node, the port, the key database, the prices. Touches no network but the proxy's own port, and creates nothing.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { findKeyState } from '../auth/key-state.ts';
+import { findKeyState, type KeyState } from '../auth/key-state.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import { baseUrl } from './banner.ts';
@@ -51,15 +51,43 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
   try {
     const store = await openSqliteStore(databasePath);
     const rows = await store.listKeys().finally(() => store.close());
-    const active = rows.filter((row) => findKeyState(row, Date.now()) !== 'revoked');
+    const states = rows.map((row) => findKeyState(row, Date.now()));
+    const active = rows.filter((_, at) => states[at] === 'active' || states[at] === 'ending');
     const newest = active.at(-1);
     if (newest !== undefined) openKey(newest, config);
-    const words = `${databasePath}: ${active.length} active of ${rows.length} keys`;
+    const words = `${databasePath}: ${active.length} active of ${rows.length} keys${describeEnded(states)}`;
+    if (active.length === 0 && rows.length > 0 && config.masterKey === undefined)
+      return warn('database', words, 'No key lets anybody in: `bedrock-proxy key list`, `bedrock-proxy key generate`.');
     if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);
     return ok('database', `${words}; the proxy lets anybody on this machine in`);
   } catch (thrown) {
     const result = failBy('database', thrown);
     // Bearer keys work without the secret; only signatures need it.
     return result.message.includes('sealed') ? warn('database', result.message, result.hint ?? '') : result;
+  }
+}
+
+/** ` (1 blocked, 2 expired)`. */
+function describeEnded(states: readonly KeyState[]): string {
+  const told = (['blocked', 'expired', 'revoked'] as const).flatMap((state) => {
+    const count = states.filter((one) => one === state).length;
+    return count === 0 ? [] : [`${count} ${state}`];
+  });
+  return told.length === 0 ? '' : ` (${told.join(', ')})`;
+}
+
+/** The prices that a server would use: a price file that is wrong keeps it from starting. */
+export async function checkPrices({ pricesFile, databasePath }: Config): Promise<CheckResult> {
+  const warnings: string[] = [];
+  try {
+    const { loadPrices, refreshedPricesPath } = await import('../metering/prices.ts');
+    const refreshedFile = refreshedPricesPath(databasePath);
+    const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn: (words) => warnings.push(words) });
+    const told = warnings[0];
+    if (told !== undefined) return warn('prices', told, 'Run `bedrock-proxy prices update`, or delete the file.');
+    const words = `${book.list(Date.now()).length} models have a price`;
+    return ok('prices', pricesFile === undefined ? words : `${words}, with those of ${pricesFile}`);
+  } catch (thrown) {
+    return failBy('prices', thrown);
   }
 }

@@ -8,7 +8,7 @@ import { loadSsoLogin } from '../upstream/credentials.ts';
 import { checkClock, checkCredentials, checkIdentity, checkRegion, checkSsoLogin } from './doctor-aws.ts';
 import { type Caller, checkConverse, checkListing, checkStream, withProxy } from './doctor-calls.ts';
 import { type CheckResult, failBy, formatCheck, skip } from './doctor-check.ts';
-import { checkDatabase, checkNode, checkPort } from './doctor-machine.ts';
+import { checkDatabase, checkNode, checkPort, checkPrices } from './doctor-machine.ts';
 import { checkNetworkVariables, checkVariables } from './doctor-variables.ts';
 import { colorsFor, EXIT_FAILED, printData, printJson } from './print.ts';
 import { findRegion, openUpstream, type Upstream } from './start.ts';
@@ -27,7 +27,7 @@ export async function diagnose(flags: Flags): Promise<number> {
     results.push(...found);
     if (!isJson) for (const result of found) printData(formatCheck(result, colorsFor(process.stdout)));
   };
-  report(checkNode(process.version), await checkPort(config), await checkDatabase(config));
+  report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
   const region = await findRegion(config);
   report(checkRegion(region));

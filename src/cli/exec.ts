@@ -15,7 +15,7 @@ import { bypassForwardProxy, parseClient } from './env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './exec-command.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
 import { findProxyVersion, provesItself, type ServerAddress, startServerChild, takesKey } from './exec-server.ts';
-import { type ClientKey, keyByName, openKey } from './find-key.ts';
+import { type ClientKey, openKey, wantUsableKey } from './find-key.ts';
 import { findServerSecret } from './key.ts';
 import { printError, printTalk } from './print.ts';
 import { findRegion } from './start.ts';
@@ -52,7 +52,7 @@ async function withKey<T>(
   work: (key: ClientKey) => Promise<T>,
 ): Promise<T> {
   if (typeof flags['key'] === 'string') {
-    return work(openKey(keyByName(await store.listKeys(), flags['key']), config));
+    return work(openKey(await wantUsableKey(store, flags['key']), config));
   }
   if (config.masterKey === undefined && !(await store.hasAnyKey())) {
     printTalk('note: This is the first key of this database: from now on the proxy asks everybody for one.');

@@ -2,14 +2,12 @@
  * Finds the virtual key that `env`, `exec` and `credential-process` hand to a client, and opens its seal. Reads the database
  * only; never touches the master key.
  */
-import { existsSync } from 'node:fs';
-import { findKeyState } from '../auth/key-state.ts';
-import { hashKey, looksLikeKey, maskKey, unsealKey } from '../auth/virtual-key.ts';
+import { findKeyEnd, findKeyState } from '../auth/key-state.ts';
+import { unsealKey } from '../auth/virtual-key.ts';
 import { ProxyError } from '../errors.ts';
-import { openSqliteStore } from '../store/sqlite.ts';
-import type { VirtualKeyRow } from '../store/store.ts';
+import type { Store, VirtualKeyRow } from '../store/store.ts';
 import { isExecAlias } from './exec-key.ts';
-import { findServerSecret } from './key.ts';
+import { findServerSecret, requireRow, showName, wantKey, withExistingStore } from './key.ts';
 
 /** What a client shows: the pair, whose secret is the key itself. */
 export interface ClientKey {
@@ -18,6 +16,8 @@ export interface ClientKey {
   readonly alias: string | undefined;
   readonly accessKeyId: string;
   readonly key: string;
+  /** When it ends, as far as that is known now: it expires, or was rotated. Undefined: it has no end. */
+  readonly endsAtMs?: number | undefined;
 }
 
 export interface KeyPlace {
@@ -35,30 +35,40 @@ const OPEN_MODE_KEY: ClientKey = { id: undefined, alias: undefined, accessKeyId:
  * cannot be opened, ERR_STORE_UNAVAILABLE.
  */
 export async function findClientKey(name: string | undefined, place: KeyPlace): Promise<ClientKey> {
-  const rows = await listRows(place.databasePath);
-  if (name === undefined && rows.length === 0 && place.masterKey === undefined) return OPEN_MODE_KEY;
-  return openKey(name === undefined ? theOnlyKey(rows) : keyByName(rows, name), place);
+  if (name !== undefined) {
+    const row = await withExistingStore(place.databasePath, (store) => wantUsableKey(store, name));
+    return openKey(row ?? requireRow([], name), place);
+  }
+  const rows = (await withExistingStore(place.databasePath, (store) => store.listKeys())) ?? [];
+  return rows.length === 0 && place.masterKey === undefined ? OPEN_MODE_KEY : openKey(theOnlyKey(rows), place);
 }
 
-/** The row of a key that is not revoked; one that is ending only where no other has that name. Throws ERR_BAD_REQUEST. */
-export function keyByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow {
-  const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;
-  const found = rows.filter(
-    (row) => row.id === name || row.alias === name || row.accessKeyId === name || row.keySha256 === sha256,
-  );
-  const active = found.find(isActive) ?? found.find((row) => findKeyState(row, Date.now()) === 'ending');
-  if (active !== undefined) return active;
-  const shown = looksLikeKey(name) ? maskKey(name.slice(-4)) : JSON.stringify(name.slice(0, 100));
-  const hint = 'See `bedrock-proxy key list` for ids and aliases.';
-  if (found.length > 0) throw new ProxyError('ERR_BAD_REQUEST', `The key ${shown} was revoked.`, { hint });
-  throw new ProxyError('ERR_BAD_REQUEST', `There is no key ${shown} in this database.`, { hint });
+/** The row of a key that counts now; one that is ending only where no other has that name. Throws ERR_BAD_REQUEST. */
+export async function wantUsableKey(store: Store, name: string): Promise<VirtualKeyRow> {
+  const row = await wantKey(store, name);
+  const state = findKeyState(row, Date.now());
+  switch (state) {
+    case 'active':
+    case 'ending':
+      return row;
+    case 'revoked':
+      throw unusable(name, 'was revoked', 'See `bedrock-proxy key list` for ids and aliases.');
+    case 'expired':
+      throw unusable(name, 'has expired', `\`bedrock-proxy key update ${row.id} --expires 30d\` gives it more time.`);
+    case 'blocked':
+      throw unusable(name, 'is blocked', `\`bedrock-proxy key unblock ${row.id}\` lets it in again.`);
+  }
+}
+
+function unusable(name: string, why: string, hint: string): ProxyError {
+  return new ProxyError('ERR_BAD_REQUEST', `The key ${showName(name)} ${why}.`, { hint });
 }
 
 /** The plain key of a row. Throws ERR_SECRET_MISSING. */
 export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyPlace): ClientKey {
   const key = unsealKey(row.sealedKey, row.id, findServerSecret(databasePath, saltKey));
   const { id, alias, accessKeyId } = row;
-  if (key !== undefined) return { id, alias, accessKeyId, key };
+  if (key !== undefined) return { id, alias, accessKeyId, key, endsAtMs: findKeyEnd(row) };
   throw new ProxyError('ERR_SECRET_MISSING', `The key ${alias ?? id} was sealed under another server secret.`, {
     hint: 'Restore BEDROCK_PROXY_SALT_KEY or the .secret file beside the database, or make a new key.',
   });
@@ -66,17 +76,6 @@ export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyPlace)
 
 function isActive(row: VirtualKeyRow): boolean {
   return findKeyState(row, Date.now()) === 'active';
-}
-
-/** Without opening a seal and without creating a database that is not there. */
-async function listRows(databasePath: string): Promise<VirtualKeyRow[]> {
-  if (!existsSync(databasePath)) return [];
-  const store = await openSqliteStore(databasePath);
-  try {
-    return await store.listKeys();
-  } finally {
-    await store.close();
-  }
 }
 
 function theOnlyKey(rows: readonly VirtualKeyRow[]): VirtualKeyRow {

@@ -4,42 +4,45 @@
 import { Command, CommanderError, Option } from 'commander';
 import { type Flags, OPTIONS } from '../options.ts';
 import { ProxyError, toProxyError } from '../errors.ts';
+import { addKey } from './key-commands.ts';
 import { addOnboarding } from './onboarding.ts';
-import { EXIT_MISUSE, exitCodeOf, printError } from './print.ts';
+import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from './print.ts';
+import { addPrices } from './prices.ts';
+import { addReports } from './reports.ts';
 import { readVersion } from './version.ts';
 
 const START_EXAMPLES = `
 Examples:
-  $ bedrock-proxy start                           listen on http://localhost:4000/bedrock
+  $ bedrock-proxy start                     on http://localhost:4000/bedrock
   $ bedrock-proxy start --profile dev --region eu-west-1
-  $ bedrock-proxy start --offline                 no AWS account, no network: a Bedrock inside
+  $ bedrock-proxy start --offline           no AWS account: a Bedrock inside
+  $ bedrock-proxy start --prices mine.json --ledger-days 365
   $ bedrock-proxy start --log-format json | jq .status
 `;
-const KEY_EXAMPLES = `
-Examples:
-  $ bedrock-proxy key generate --alias alice
-  $ export AWS_BEARER_TOKEN_BEDROCK=$(bedrock-proxy key generate --quiet)
-  $ bedrock-proxy key list
-  $ bedrock-proxy key rotate alice --grace 10m
-  $ bedrock-proxy key revoke alice
+const START_NOTES = `
+Master key, which opens the admin API: BEDROCK_PROXY_MASTER_KEY or
+LITELLM_MASTER_KEY. Keys at rest: BEDROCK_PROXY_SALT_KEY. Traces:
+OTEL_EXPORTER_OTLP_ENDPOINT.
 `;
 const PROGRAM_EXAMPLES = `
 Examples:
   $ bedrock-proxy start --offline                 try it without an AWS account
   $ bedrock-proxy start --profile dev             sign with that profile
-  $ bedrock-proxy key generate --alias alice      make a virtual key
-  $ eval "$(bedrock-proxy env)"                   point this shell's AWS clients at it
+  $ bedrock-proxy key generate --alias alice --budget 25 --budget-window 30d
+  $ eval "$(bedrock-proxy env)"                   point this shell at it
   $ bedrock-proxy exec --for claude-code -- claude
+  $ bedrock-proxy usage --by model                what it cost
   $ bedrock-proxy doctor                          what is wrong, and what to do
 `;
 const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 used wrongly (bad option, port in use, database unreadable),
-130 or 143 ended at once by a second signal.
+Exit codes: 0 done, 1 failed, 2 used wrongly (bad option, port in use, database
+unreadable), 130 or 143 ended at once by a second signal.
 `;
 
 /** Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws. */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = buildProgram();
+  if (!process.stdout.listeners('error').includes(noteOutputError)) process.stdout.on('error', noteOutputError);
   try {
     await program.parseAsync(argv);
   } catch (thrown) {
@@ -51,6 +54,13 @@ export async function run(argv: readonly string[]): Promise<void> {
     printError(error, program.opts()['debug'] === true || error.code === 'ERR_INTERNAL');
     process.exitCode = exitCodeOf(error);
   }
+}
+
+/** Whoever reads may have had enough (`key list | head`): no reason to complain. */
+function noteOutputError(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return;
+  printError(new ProxyError('ERR_INTERNAL', 'The output cannot be written.', { detail: error.code }), false);
+  process.exitCode = EXIT_FAILED;
 }
 
 function buildProgram(): Command {
@@ -65,8 +75,11 @@ function buildProgram(): Command {
     .helpCommand('help [command]', 'show help for a command');
   forEachCommand(program);
   addStart(program);
-  addKey(program);
-  addOnboarding(program, { addOption, forEachCommand });
+  const tools = { addOption, forEachCommand };
+  addKey(program, tools);
+  addReports(program, tools);
+  addPrices(program, tools);
+  addOnboarding(program, tools);
   return program;
 }
 
@@ -75,10 +88,7 @@ function addStart(program: Command): void {
     .command('start')
     .description('start the proxy')
     .addHelpText('before', START_EXAMPLES.trimStart())
-    .addHelpText(
-      'after',
-      `\nMaster key: BEDROCK_PROXY_MASTER_KEY or LITELLM_MASTER_KEY. Keys at rest: BEDROCK_PROXY_SALT_KEY.\n${EXIT_CODES}`,
-    )
+    .addHelpText('after', `${START_NOTES}${EXIT_CODES}`)
     .action(async (flags: Flags) => {
       const { start } = await import('./start.ts');
       await start(flags);
@@ -99,42 +109,6 @@ function addOption(command: Command, name: keyof typeof OPTIONS): void {
   command.addOption(option);
 }
 
-function addKey(program: Command): void {
-  const key = program
-    .command('key')
-    .description('make, list, rotate and revoke virtual keys')
-    .addHelpText('before', KEY_EXAMPLES.trimStart());
-  forEachCommand(key);
-  const generate = addKeyOptions(key.command('generate'))
-    .description('make a key and print it, once')
-    .option('--alias <name>', 'a name for people')
-    .option('-q, --quiet', 'print the key and nothing else')
-    .action(async (flags: Flags) => (await import('./key.ts')).generateKey(flags));
-  const list = addKeyOptions(key.command('list'))
-    .description('list all keys, revoked ones too')
-    .action(async (flags: Flags) => (await import('./key.ts')).listKeys(flags));
-  const rotate = addKeyOptions(key.command('rotate'))
-    .description('make a new key under the same alias, print it, and end the old one')
-    .argument('<key>', 'id, alias, or the key itself (- reads it from standard input)')
-    .option('--grace <time>', 'how long the old key still works, such as 10m or 24h (default: 0s)')
-    .option('-q, --quiet', 'print the new key and nothing else')
-    .action(async (name: string, flags: Flags) => (await import('./key.ts')).rotateKey(name, flags));
-  const revoke = addKeyOptions(key.command('revoke'))
-    .description('end a key; a running server refuses it from the next request on')
-    .argument('<key>', 'id, alias, or the key itself (- reads it from standard input)')
-    .action(async (name: string, flags: Flags) => (await import('./key.ts')).revokeKey(name, flags));
-  for (const command of [generate, list, rotate, revoke]) {
-    forEachCommand(command);
-    command.addHelpText('before', KEY_EXAMPLES.trimStart());
-  }
-}
-
-function addKeyOptions(command: Command): Command {
-  return command
-    .option(OPTIONS.db.flag, `${OPTIONS.db.description} (env: ${OPTIONS.db.env.join(', ')})`)
-    .option('--json', 'print JSON');
-}
-
 /** Errors of usage leave through `run`, in the same two lines as all others. */
 function forEachCommand(command: Command): void {
   command.exitOverride().showSuggestionAfterError(true);
@@ -146,7 +120,7 @@ function forEachCommand(command: Command): void {
 
 function printUsageError(text: string, command: Command): void {
   const [first = '', suggestion] = text.trim().split('\n');
-  const message = first.replace(/^error: /, '');
+  const message = first.replace(/^error: /, '').replace(/\.+$/, '');
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
   printError(new ProxyError('ERR_BAD_OPTION', `${message}.`, { hint }), false);
 }

@@ -15,7 +15,7 @@ export interface CommandTools {
 
 const ENV_EXAMPLES = `
 Examples:
-  $ eval "$(bedrock-proxy env)"                       any AWS SDK and the AWS CLI
+  $ eval "$(bedrock-proxy env)"             any AWS SDK and the AWS CLI
   $ eval "$(bedrock-proxy env --for claude-code)" && claude
   $ bedrock-proxy env --for boto3 --key alice
   $ bedrock-proxy env --shell fish | source
@@ -29,10 +29,12 @@ Examples:
   $ bedrock-proxy exec --key alice -- npm test        a key that stays
 `;
 const EXEC_NOTES = `
-Takes the proxy that runs on --port, where it has the same database. Otherwise, and whenever --profile, --region, --offline
-or --endpoint-url is given, starts one on a free port that ends with the command.
-Without --key the command gets a fresh key, which is revoked when it ends. Master key and salt are kept from it.
-Exit code: the command's own; 128 + n where signal n ended it; 126 cannot be run, 127 not found.
+Takes the proxy that runs on --port, where it has the same database. Otherwise,
+and whenever --profile, --region, --offline or --endpoint-url is given, starts
+one on a free port that ends with the command. Without --key the command gets a
+fresh key, which is revoked when it ends. Master key and salt are kept from it.
+Exit code: the command's own; 128 + n where signal n ended it; 126 cannot be
+run, 127 not found.
 `;
 const PROCESS_EXAMPLES = `
 In ~/.aws/config (then: aws --profile proxy bedrock list-foundation-models):
@@ -44,19 +46,20 @@ ${formatAwsProfile({
   region: 'us-east-1',
 })}
 
-With --tls the URL may be https://; the profile then needs ca_bundle = FILE, with the file that start shows.
-Never start the proxy itself with that profile.
+With --tls the URL may be https://; the profile then needs ca_bundle = FILE, the
+file that start shows. Never start the proxy itself with that profile.
 `;
 const DOCTOR_EXAMPLES = `
 Examples:
   $ bedrock-proxy doctor
   $ bedrock-proxy doctor --profile dev --region eu-west-1
-  $ bedrock-proxy doctor --no-invoke                  calls no model: costs nothing
+  $ bedrock-proxy doctor --no-invoke              calls no model: costs nothing
   $ bedrock-proxy doctor --json | jq '.checks[] | select(.status == "fail")'
 `;
 const DOCTOR_NOTES = `
-Calls a small model twice, for a fraction of a cent; --no-invoke leaves that out.
-Exit codes: 0 nothing failed (warnings may be there), 1 something failed, 2 used wrongly.
+Calls a small model twice, for a fraction of a cent; --no-invoke leaves it out.
+Exit codes: 0 nothing failed (warnings may be there), 1 something failed, 2 used
+wrongly.
 `;
 
 /** Adds the four commands. */
@@ -120,7 +123,7 @@ function addDoctor(program: Command, tools: CommandTools): void {
       // What the SDK's credential chain may keep open is not waited for.
       process.stdout.write('', () => process.exit());
     });
-  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db'], DOCTOR_EXAMPLES, tools);
+  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db', 'prices'], DOCTOR_EXAMPLES, tools);
 }
 
 function clientOption(): Option {

@@ -44,14 +44,21 @@ export function printError(error: ProxyError, debug: boolean): void {
   if (debug) printTalk(String(error.cause instanceof Error ? error.cause.stack : error.stack));
 }
 
-/** Columns as wide as their widest cell; the header in capitals. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell; the header in capitals. Columns named in `right` (numbers) end in line. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<string> = new Set(),
+): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
   );
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return right.has(header[column] ?? '') ? cell.padStart(width) : cell.padEnd(width);
+      })
       .join('  ')
       .trimEnd();
   return [header.map((title) => title.toUpperCase()), ...rows].map(line).join('\n');

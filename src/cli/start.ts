@@ -23,6 +23,7 @@ import { createForwarder } from '../upstream/forward.ts';
 import type { NetworkOptions } from '../upstream/tunnel.ts';
 import type { BedrockApiKey } from '../upstream/api-key.ts';
 import { assembleServer, findApiKey } from './assemble.ts';
+import { type Books, openBooks } from './books.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
 import { LEASH_VARIABLE } from './exec-server.ts';
@@ -55,15 +56,20 @@ export async function start(flags: Flags): Promise<void> {
     refuseWeakMasterKey(config);
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
+    const books = await openBooks(config, store);
     const upstream = await openUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, store, hasKeys, region, tls, upstream }).finally(() => upstream.close());
+    await serve({ config, store, hasKeys, region, tls, upstream, books }).finally(async () => {
+      await upstream.close();
+      await books.close();
+    });
   } finally {
     await store.close();
   }
 }
 
 interface Parts {
+  readonly books: Books;
   readonly config: Config;
   readonly store: Store;
   readonly hasKeys: boolean;
@@ -72,7 +78,7 @@ interface Parts {
   readonly upstream: Upstream;
 }
 
-async function serve({ config, store, hasKeys, region, tls, upstream }: Parts): Promise<void> {
+async function serve({ config, store, hasKeys, region, tls, upstream, books }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await assembleServer({
@@ -82,14 +88,20 @@ async function serve({ config, store, hasKeys, region, tls, upstream }: Parts): 
     credentials: upstream.credentials,
     forwarder: upstream.forwarder,
     network: upstream.network,
+    prices: books.prices,
+    load: books.load,
+    ledger: books.ledger,
+    metrics: books.metrics,
     version,
     tls,
     observe: (exchange) => {
+      books.traces?.observe(exchange);
       if (!config.quiet) lines.write(formatLine(exchange, config));
       if (exchange.error?.code === 'ERR_INTERNAL') printError(exchange.error, true);
     },
   });
   surviveFaults();
+  setImmediate(() => void books.load());
   const sweeping = sweepStaleKeys(store);
   if (isLeashed()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
@@ -240,7 +252,8 @@ function tellBanner(config: Config, facts: BannerFacts): void {
 }
 
 function formatLine(exchange: Exchange, { logFormat }: Config): string {
-  return logFormat === 'json' ? formatJsonLine(exchange) : formatPrettyLine(exchange, stdoutPaint());
+  if (logFormat === 'json') return formatJsonLine(exchange);
+  return formatPrettyLine(exchange, stdoutPaint(), process.stdout.isTTY === true ? process.stdout.columns : undefined);
 }
 
 function stdoutPaint(): Paint {

@@ -42,7 +42,8 @@ describe('the banner', () => {
       expect(banner).toMatch(new RegExp(`^  ${name} +${value.replaceAll(/[().]/g, '\\$&')}$`, 'm'));
     }
     expect(banner).toContain('  curl http://localhost:4000/bedrock/model/');
-    expect(banner).toContain('region_name="eu-west-1", endpoint_url="http://localhost:4000/bedrock"');
+    expect(banner).toContain('region_name="eu-west-1",\n    endpoint_url="http://localhost:4000/bedrock",\n');
+    expect(banner.split('\n').filter((line) => line.length > 80 && !line.includes('not required'))).toEqual([]);
     expect(banner).not.toContain('upstream');
   });
 

@@ -19,6 +19,33 @@ it('gives the AWS SDK the pair of a key, by a line in ~/.aws/config', async () =
   expect(credentials.expiration).toBeUndefined();
 });
 
+it.each([
+  { name: 'one that expires', make: ['key', 'update', 'alice', '--expires', '2099-12-30'] },
+  { name: 'one that is blocked and let in again', make: ['key', 'unblock', 'alice'], end: undefined },
+])('tells the end of a key, in seconds: $name', async ({ make, ...expected }) => {
+  const cli = await openCli();
+  await cli.run(['key', 'generate', '--alias', 'alice']);
+  expect((await cli.run(make)).code).toBe(0);
+  const { stdout } = await cli.run(['credential-process', '--key', 'alice']);
+  const end = 'end' in expected ? undefined : '2099-12-31T00:00:00Z';
+  expect((JSON.parse(stdout) as { Expiration?: string }).Expiration).toBe(end);
+});
+
+it('tells the end of a key that was rotated and is still good for a while, and none of the one that follows it', async () => {
+  const cli = await openCli();
+  const { stdout: made } = await cli.run(['key', 'generate', '--alias', 'alice', '--json']);
+  const old = (JSON.parse(made) as { id: string }).id;
+  await cli.run(['key', 'rotate', 'alice', '--grace', '10m']);
+  const endOf = async (name: string): Promise<string | undefined> => {
+    const { stdout } = await cli.run(['credential-process', '--key', name]);
+    return (JSON.parse(stdout) as { Expiration?: string }).Expiration;
+  };
+  const leftMs = Date.parse((await endOf(old)) ?? '') - Date.now();
+  expect(leftMs).toBeGreaterThan(9 * 60_000);
+  expect(leftMs).toBeLessThanOrEqual(10 * 60_000);
+  expect(await endOf('alice')).toBeUndefined();
+});
+
 it('prints the JSON of AWS and nothing else', async () => {
   const cli = await openCli();
   const { code, stdout, stderr } = await cli.run(['credential-process']);

@@ -2,10 +2,12 @@
  * `doctor` as a process: against the offline Bedrock, and against a stand-in for Bedrock and STS that verifies signatures.
  */
 import { createServer } from 'node:http';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openCli } from '../helpers/cli.ts';
+import { type Cli, openCli } from '../helpers/cli.ts';
 import { type FakeUpstream, startFakeUpstream } from '../helpers/fake-upstream.ts';
 
 const PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
@@ -22,8 +24,8 @@ interface Check {
   readonly hint?: string;
 }
 
-async function diagnose(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const cli = await openCli();
+async function diagnose(args: readonly string[], env: Readonly<Record<string, string>> = {}, place?: Cli) {
+  const cli = place ?? (await openCli());
   const { code, stdout, stderr } = await cli.spawn(['doctor', '--json', '--port', '0', ...args], { env }).ended;
   const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: readonly Check[] };
   const find = (name: string): Check | undefined => checks.find((check) => check.name === name);
@@ -69,6 +71,7 @@ describe('doctor', () => {
       'node',
       'port',
       'database',
+      'prices',
       'variables',
       'proxies',
       'certificates',
@@ -151,6 +154,41 @@ describe('doctor', () => {
     const { code, find } = await diagnose(['--endpoint-url', 'http://127.0.0.1:9'], env);
     expect(code).toBe(1);
     expect(find('credentials')).toMatchObject({ status: 'fail', message: expect.stringContaining('virtual key') });
+  });
+
+  it('says how many keys are blocked or have ended, and warns where none lets anybody in', async () => {
+    const cli = await openCli();
+    for (const alias of ['a', 'b', 'c']) await cli.run(['key', 'generate', '--alias', alias]);
+    await cli.run(['key', 'block', 'a']);
+    await cli.run(['key', 'revoke', 'b']);
+    const here = ['--offline', '--no-invoke'];
+    const { find } = await diagnose(here, {}, cli);
+    expect(find('database')).toMatchObject({
+      status: 'ok',
+      message: expect.stringMatching(/: 1 active of 3 keys \(1 blocked, 1 revoked\)$/),
+    });
+    await cli.run(['key', 'revoke', 'c']);
+    const { find: findAgain, code } = await diagnose(here, {}, cli);
+    expect(findAgain('database')).toMatchObject({ status: 'warn', hint: expect.stringContaining('key generate') });
+    expect(code).toBe(0);
+  });
+
+  it('reads the price file, says where it is wrong, and goes on', async () => {
+    const cli = await openCli();
+    const file = join(cli.home, 'own.json');
+    const here = ['--offline', '--no-invoke'];
+    const env = { BEDROCK_PROXY_PRICES: file };
+    await writeFile(file, '{"models":{"own.model":{"input_mtok":1}}}');
+    const { find } = await diagnose(here, env, cli);
+    expect(find('prices')).toMatchObject({ status: 'ok', message: expect.stringContaining(file) });
+    await writeFile(file, '{"models":{"own.model":{"input":1}}}');
+    const { find: findAgain, code } = await diagnose(here, env, cli);
+    expect(findAgain('prices')).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('models["own.model"].input is not known here'),
+    });
+    expect(findAgain('list-models')).toMatchObject({ status: 'ok' });
+    expect(code).toBe(1);
   });
 
   it('prints a line for people per check, and tells a stranger on the port from the proxy', async () => {

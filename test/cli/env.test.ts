@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { bypassForwardProxy, readServerUrl } from '../../src/cli/env.ts';
@@ -23,11 +24,11 @@ describe('env', () => {
     expect(shown).toBe(`${alice.key}|http://localhost:4000/bedrock|eu-west-1`);
   });
 
-  it('prints the pair of the key that --key names, by alias, id or access key id', async () => {
+  it('prints the pair of the key that --key names, by alias, id, access key id or itself', async () => {
     const cli = await openCli();
     await makeKey(cli, 'alice');
     const bob = await makeKey(cli, 'bob');
-    for (const name of ['bob', bob.id, bob.accessKeyId]) {
+    for (const name of ['bob', bob.id, bob.accessKeyId, bob.key]) {
       const { stdout } = await cli.run(['env', '--key', name, '--json', '--port', '4321'], REGION);
       expect(JSON.parse(stdout)).toMatchObject({
         for: null,
@@ -62,6 +63,13 @@ describe('env', () => {
     expect((await cli.run(['key', 'list', '--json'])).stdout).toBe('[]\n');
   });
 
+  it('knows no key where there is no database, and makes none', async () => {
+    const cli = await openCli();
+    const { code, stdout, stderr } = await cli.run(['env', '--key', 'alice']);
+    expect([code, stdout, existsSync(cli.databasePath)]).toEqual([1, '', false]);
+    expect(stderr).toContain('There is no key "alice" in this database.');
+  });
+
   it('does not print the master key, and asks for a virtual one', async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['env'], { BEDROCK_PROXY_MASTER_KEY: 'sk-the-master' });
@@ -73,6 +81,7 @@ describe('env', () => {
   it.each([
     { name: 'revoked', args: ['env', '--key', 'old'], words: 'The key "old" was revoked.' },
     { name: 'unknown', args: ['env', '--key', 'nobody'], words: 'There is no key "nobody" in this database.' },
+    { name: 'misspelt', args: ['env', '--key', 'odl'], words: 'Did you mean old?' },
     { name: 'the last one revoked', args: ['env'], words: 'There is no active key.' },
   ])('says so where the key is $name', async ({ args, words }) => {
     const cli = await openCli();

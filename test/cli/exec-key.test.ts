@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { execAlias, findStaleKeys, isExecAlias, type ProcessSpace, thisProcessSpace } from '../../src/cli/exec-key.ts';
+import {
+  execAlias,
+  findStaleKeys,
+  isExecAlias,
+  type ProcessSpace,
+  revokeStaleKeys,
+  thisProcessSpace,
+} from '../../src/cli/exec-key.ts';
+import { withStore } from '../../src/cli/key.ts';
 import { parseAlias } from '../../src/auth/mint.ts';
 import type { VirtualKeyRow } from '../../src/store/store.ts';
+import { openCli } from '../helpers/cli.ts';
+import { aKeyRow } from '../helpers/store-rows.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 31);
 const HOUR_MS = 3_600_000;
@@ -46,6 +56,27 @@ describe('findStaleKeys', () => {
     { name: 'it has no name', key: row(undefined), isStale: false },
   ])('$name: $isStale', ({ key, isStale }) => {
     expect(findStaleKeys([key], SPACE, NOW_MS)).toEqual(isStale ? [key] : []);
+  });
+});
+
+describe('revokeStaleKeys', () => {
+  it('revokes in the database what is stale, and nothing else', async () => {
+    const aliases = [
+      'exec-7-aaaaaaaa-01234567',
+      `exec-${LIVING}-aaaaaaaa-01234567`,
+      'exec-7',
+      'exec',
+      'alice',
+      undefined,
+      'exec-8-aaaaaaaa-01234567',
+    ];
+    const revoked = await withStore((await openCli()).databasePath, async (store) => {
+      const createdAtMs = NOW_MS - HOUR_MS;
+      for (const alias of aliases) await store.insertKey(aKeyRow({ alias, createdAtMs }));
+      await revokeStaleKeys(store, SPACE, NOW_MS);
+      return (await store.listKeys()).filter(({ revokedAtMs }) => revokedAtMs === NOW_MS);
+    });
+    expect(revoked.map(({ alias }) => alias)).toEqual(['exec-7-aaaaaaaa-01234567', 'exec-8-aaaaaaaa-01234567']);
   });
 });
 

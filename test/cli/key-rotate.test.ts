@@ -11,11 +11,10 @@ async function generate(cli: Cli, alias: string): Promise<Fields> {
 }
 
 describe('key rotate', () => {
-  it.each(['id', 'alias', 'key', 'access_key_id'])('takes the %s, or says that it does not', async (by) => {
+  it.each(['id', 'alias', 'key', 'access_key_id'])('takes the %s', async (by) => {
     const cli = await openCli();
     const made = await generate(cli, 'alice');
     const result = await cli.run(['key', 'rotate', made[by] ?? '', '--json']);
-    if (by === 'access_key_id') return expect(result.stderr).toContain('There is no key');
     expect(result).toMatchObject({ code: 0, stderr: '' });
     const printed = parse(result) as Fields;
     expect(printed).toMatchObject({
@@ -40,8 +39,8 @@ describe('key rotate', () => {
     expect(stdout).toMatch(/^key +sk-/);
     expect(stderr).toMatch(new RegExp(`The old key ${made['id']} \\(sk-….{4}\\) works until .*Z\\.`));
     const table = (await cli.run(['key', 'list'])).stdout;
-    expect(table).toMatch(/ending \(in (9|10) min\)\n/);
-    expect(table).toMatch(/active\n$/);
+    expect(table).toMatch(/ending (9|10) min /);
+    expect(table).toMatch(/active .*\n$/);
     const [old, fresh] = parse(await cli.run(['key', 'list', '--json'])) as Fields[];
     expect(old).toMatchObject({ state: 'ending', alias: 'alice' });
     expect(Date.parse(old?.['ends_at'] ?? '') - Date.parse(fresh?.['created_at'] ?? '')).toBe(600_000);

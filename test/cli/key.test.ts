@@ -9,6 +9,22 @@ import { type Cli, type CliResult, openCli } from '../helpers/cli.ts';
 
 const ISO_TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
+const NO_TERMS = {
+  expires_at: null,
+  models: [],
+  scope: 'default',
+  regions: [],
+  budget_usd: null,
+  budget_window: null,
+  allow_unpriced: false,
+  rpm: null,
+  tpm: null,
+  max_parallel: null,
+  tags: {},
+  note: null,
+};
+const NO_SPEND = { total_usd: '0', window_usd: '0', reserved_usd: '0', left_usd: null, resets_at: null };
+
 async function generate(cli: Cli, alias?: string): Promise<Record<string, string>> {
   const { stdout } = await cli.run(['key', 'generate', '--json', ...(alias === undefined ? [] : ['--alias', alias])]);
   return JSON.parse(stdout) as Record<string, string>;
@@ -41,8 +57,10 @@ describe('key generate', () => {
       access_key_id: expect.stringMatching(/^BRPX[A-Z2-7]{16}$/),
       secret_access_key: fields.key,
     });
-    expect(stderr).toContain(`AWS_ACCESS_KEY_ID=${fields.access_key_id} AWS_SECRET_ACCESS_KEY=${fields.key}\n`);
-    expect(stderr).toContain('the only time the key is shown');
+    expect(stderr).toContain(`  export AWS_ACCESS_KEY_ID=${fields.access_key_id}\n`);
+    expect(stderr).toContain(`  export AWS_SECRET_ACCESS_KEY=${fields.key}\n`);
+    expect(stderr).toContain('The key is shown this once.');
+    expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
   it('prints JSON of a stable shape, and nothing on stderr', async () => {
@@ -56,6 +74,7 @@ describe('key generate', () => {
       access_key_id: expect.stringMatching(/^BRPX/),
       secret_access_key: printed['key'],
       created_at: ISO_TIME,
+      ...NO_TERMS,
     });
   });
 
@@ -128,11 +147,10 @@ describe('key list', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(/ {2,}/));
-    expect(header).toEqual(['ID', 'ALIAS', 'KEY', 'CREATED', 'LAST USED', 'STATE']);
-    const time = expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\dZ$/);
+    expect(header).toEqual(['ID', 'ALIAS', 'KEY', 'STATE', 'SPENT', 'BUDGET', 'LAST USED']);
     expect(rows).toEqual([
-      [alice['id'], 'alice', `sk-…${alice['key']?.slice(-4)}`, time, 'never', 'revoked'],
-      [nameless['id'], '-', `sk-…${nameless['key']?.slice(-4)}`, time, 'never', 'active'],
+      [alice['id'], 'alice', `sk-…${alice['key']?.slice(-4)}`, 'revoked', '$0', '-', 'never'],
+      [nameless['id'], '-', `sk-…${nameless['key']?.slice(-4)}`, 'active', '$0', '-', 'never'],
     ]);
     expect(parse(await cli.run(['key', 'list', '--json']))).toEqual([
       {
@@ -141,9 +159,12 @@ describe('key list', () => {
         key_name: `sk-…${alice['key']?.slice(-4)}`,
         access_key_id: alice['access_key_id'],
         created_at: ISO_TIME,
+        updated_at: ISO_TIME,
         last_used_at: null,
         state: 'revoked',
         ends_at: ISO_TIME,
+        ...NO_TERMS,
+        spend: NO_SPEND,
       },
       expect.objectContaining({ id: nameless['id'], alias: null, state: 'active', ends_at: null }),
     ]);

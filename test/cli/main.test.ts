@@ -33,6 +33,38 @@ describe('help', () => {
     },
   );
 
+  it.each([
+    [],
+    ['start'],
+    ['key'],
+    ['key', 'generate'],
+    ['key', 'update'],
+    ['key', 'rotate'],
+    ['usage'],
+    ['logs'],
+    ['prices'],
+    ['prices', 'show'],
+    ['env'],
+    ['exec'],
+    ['credential-process'],
+    ['doctor'],
+  ])('fits into 80 columns: %s %s', async (...words) => {
+    const path = words.filter((word) => typeof word === 'string');
+    const { stdout } = await (await openCli()).run([...path, '--help']);
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it.each([['key', 'update'], ['key', 'show'], ['usage'], ['logs']])(
+    'of %s %s begins with examples',
+    async (...words) => {
+      const path = words.filter((word) => typeof word === 'string');
+      const { code, stdout } = await (await openCli()).run([...path, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy /);
+      expect(stdout).toContain(`Usage: bedrock-proxy ${path.join(' ')} `);
+    },
+  );
+
   it('is on stderr, and a misuse, where there is no command', async () => {
     const { code, stdout, stderr } = await (await openCli()).run([]);
     expect([code, stdout]).toEqual([2, '']);
@@ -61,6 +93,11 @@ describe('a command line that is wrong', () => {
       says: "option '--port <number>' argument missing.",
       hint: 'See `bedrock-proxy start --help`.',
     },
+    {
+      args: ['key', 'generate', '--scope', 'some'],
+      says: "option '--scope <scope>' argument 'some' is invalid. Allowed choices are default, all.",
+      hint: 'See `bedrock-proxy key generate --help`.',
+    },
     { args: ['key', 'list', 'x'], says: 'too many arguments', hint: 'See `bedrock-proxy key list --help`.' },
     {
       args: ['start', '--port', 'x'],
@@ -72,6 +109,7 @@ describe('a command line that is wrong', () => {
     expect([code, stdout]).toEqual([2, '']);
     const [error, second, ...rest] = stderr.split('\n');
     expect(error).toContain(`error: ${says}`);
+    expect(error).not.toContain('..');
     expect([second, rest]).toEqual([`hint: ${hint}`, ['']]);
   });
 
@@ -81,6 +119,13 @@ describe('a command line that is wrong', () => {
     expect((await cli.run(args)).stderr).not.toContain('    at ');
     expect((await cli.run(['--debug', ...args])).stderr).toContain('    at ');
   });
+});
+
+it('ends without a word when nobody reads its output', async () => {
+  const cli = await openCli();
+  const running = cli.spawn(['key', 'list', '--json']);
+  running.child.stdout?.destroy();
+  expect(await running.ended).toEqual({ code: 0, stdout: '', stderr: '' });
 });
 
 it('keeps colours and everything else but the result out of a pipe', async () => {
