@@ -1,37 +1,35 @@
 /**
  * THE WAY of a request, every stage in order. Read this first.
  *
- *   accept -> guard -> authenticate -> route -> read body -> prove -> authorize -> forward -> observe
- *    400      403      401/403/429   400/404   408/413/507   401       403      AWS's own,  (never fails
- *    (in server/)          503                                                   502/504     the request)
+ *   accept -> guard -> authenticate -> route -> read body -> prove -> admit -> authorize -> forward -> settle, observe
+ *    400      403      401/403/429   400/404   408/413/507   401   402/403/429   403      AWS's own,  (never fail
+ *    (in server/)          503                                         503                 502/504     the request)
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
  * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
  */
+import { admit, type AdmissionDependencies } from './admission/admit.ts';
 import { answerError } from './answer.ts';
-import { authenticate, showsOwnKey } from './auth/authenticate.ts';
-import type { FailureLimit } from './auth/failure-limit.ts';
-import { toProxyError } from './errors.ts';
-import { type ClientRequest, type ClientResponse, type Exchange, findHeader, openExchange } from './exchange.ts';
+import { authenticate, type AuthenticatorOptions, showsOwnKey } from './auth/authenticate.ts';
+import { clientGone, toProxyError } from './errors.ts';
+import { type ClientRequest, type ClientResponse, type Exchange, openExchange } from './exchange.ts';
+import { rowIfLost } from './observe/ledger-row.ts';
+import { openSettlement, type SettlementDependencies } from './observe/settlement.ts';
 import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
-import type { Store } from './store/store.ts';
+import type { LedgerRow } from './store/store.ts';
 import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/authorization.ts';
 import { type BidirectionalForwarder, EVENT_STREAM_BODY, type SignedEventStream } from './upstream/bidirectional.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './upstream/body.ts';
-import type { AnswerWatcher, Forwarder, SignedRequest } from './upstream/forward.ts';
+import type { Forwarder, SignedRequest } from './upstream/forward.ts';
 import { areCredentialsRefused } from './upstream/credentials.ts';
 import { refuseLoop, selectUpstreamHeaders } from './upstream/headers.ts';
 import { checkUpgrade } from './upstream/websocket.ts';
 
 /** Everything the way needs, built by `cli/`. */
-export interface ProxyDependencies {
-  readonly store: Store;
-  readonly masterKey: string | undefined;
-  /** Opens keys at rest, for clients that sign with one. */
-  readonly loadServerSecret: () => Buffer;
-  readonly failures: FailureLimit;
+export interface ProxyDependencies extends AuthenticatorOptions, SettlementDependencies {
   readonly mountPath: string;
   readonly routing: RoutingConfig;
+  readonly admission: AdmissionDependencies;
   readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
   readonly bidirectional: BidirectionalForwarder;
@@ -41,8 +39,6 @@ export interface ProxyDependencies {
    * upstream is AWS itself and cannot be us.
    */
   readonly viaName: string | undefined;
-  /** Epoch milliseconds. */
-  readonly nowMs: () => number;
   /** Monotonic milliseconds, for durations. */
   readonly tickMs: () => number;
   readonly newId: () => string;
@@ -58,6 +54,7 @@ export function createProxy(
     const exchange = openExchange(dependencies.newId(), dependencies.nowMs(), clientRequest);
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
+    const settlement = openSettlement({ exchange, elapsedMs }, dependencies);
     let body: Body | undefined;
     try {
       refuseLoop(clientRequest.headers, dependencies.viaName);
@@ -67,28 +64,28 @@ export function createProxy(
       const matched = route(clientRequest, dependencies);
       exchange.route = matched;
       const isBidirectional = matched.streaming === 'bidirectional';
+      const beforeBody = elapsedMs();
       body = isBidirectional ? EVENT_STREAM_BODY : await readBody(clientRequest, dependencies.bodyLimits);
+      const bodyMs = elapsedMs() - beforeBody;
       exchange.requestBytes = body.sizeBytes;
       proof ??= caller.prove(body.sha256);
-      exchange.principal = proof.principal;
+      // While the body was coming, the key may have been blocked.
+      const principal = body.sizeBytes === 0 ? proof.principal : await caller.renew(proof.principal);
+      exchange.principal = principal;
       const settled = matched.needsBody ? settleRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
       exchange.route = settled;
+      const ifLost = (): LedgerRow => rowIfLost(exchange, principal);
+      const { headers } = clientRequest;
+      const admission = await admit(
+        { exchangeId: exchange.id, principal, route: settled, headers, body, ifLost },
+        dependencies.admission,
+      );
+      settlement.onAdmitted(admission);
       const signedRequest = await authorize(clientRequest, settled, body, dependencies);
-      const watcher: AnswerWatcher = {
-        onStart: (status, headers) => {
-          exchange.status = status;
-          exchange.firstByteMs = elapsedMs();
-          exchange.upstreamRequestId = findHeader(headers, 'x-amzn-requestid');
-          if (areCredentialsRefused(status, findHeader(headers, 'x-amzn-errortype')))
-            dependencies.authority.credentials.invalidate();
-        },
-        onBytes: (chunk) => {
-          exchange.responseBytes += chunk.length;
-        },
-        onClientBytes: (chunk) => {
-          exchange.requestBytes += chunk.length;
-        },
-      };
+      if (clientRequest.signal.aborted) throw clientGone();
+      const watcher = settlement.onReady(bodyMs, (status, errorType) => {
+        if (areCredentialsRefused(status, errorType)) dependencies.authority.credentials.invalidate();
+      });
       const { forwarder, bidirectional } = dependencies;
       await (isBidirectional
         ? bidirectional.relay(signedRequest, clientRequest, clientResponse, watcher, proof.checkFrame)
@@ -96,12 +93,13 @@ export function createProxy(
     } catch (thrown) {
       const error = toProxyError(thrown);
       exchange.error = error;
-      exchange.status ??= error.status;
+      // 499 is never sent: nobody is there to read it.
+      if (error.code !== 'ERR_CLIENT_GONE') exchange.status ??= error.status;
       answerError(error, clientResponse, exchange.id);
     } finally {
       if (body !== undefined) releaseBody(body, dependencies.bodyLimits);
       exchange.totalMs = elapsedMs();
-      dependencies.observe(exchange);
+      settlement.finish(() => dependencies.observe(exchange));
     }
   };
 }

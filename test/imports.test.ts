@@ -14,11 +14,14 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
  * named here is not counted to its folder.
  */
 const ROWS: readonly (readonly string[])[] = [
-  ['errors.ts', 'loopback.ts', 'reset.ts'],
-  ['exchange.ts', 'options.ts', 'store/store.ts', 'routing/operations.ts'],
-  ['answer.ts', 'metering/frames.ts', 'metering/sse.ts'],
+  ['errors.ts', 'loopback.ts', 'reset.ts', 'printable.ts', 'usd.ts', 'metering/usage.ts', 'routing/operations.ts'],
+  ['options.ts', 'store/store.ts'],
+  ['metering/json-bytes.ts', 'metering/cost.ts'],
+  ['exchange.ts', 'glob.ts', 'model-name.ts', 'metering/frames.ts', 'metering/sse.ts', 'metering/json-scan.ts'],
+  ['answer.ts'],
   ['auth', 'routing', 'admission', 'upstream', 'metering'],
-  ['config.ts', 'observe', 'proxy.ts'],
+  ['config.ts', 'observe'],
+  ['proxy.ts'],
   ['server', 'admin', 'store', 'offline'],
   ['cli'],
 ];
@@ -38,6 +41,13 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['store/sqlite-connection.ts'],
   commander: ['cli'],
   selfsigned: ['server/certificate.ts'],
+  '@pydantic/genai-prices': ['metering/prices.ts'],
+  'prom-client': ['observe/metrics.ts'],
+  '@opentelemetry/api': ['observe/traces.ts'],
+  '@opentelemetry/exporter-trace-otlp-http': ['observe/traces.ts'],
+  '@opentelemetry/resources': ['observe/traces.ts'],
+  '@opentelemetry/sdk-trace': ['observe/traces.ts'],
+  zod: ['admin'],
   chalk: ['cli'],
 };
 

@@ -159,7 +159,7 @@ function takesApiKeys(operation: Operation | undefined, path: string): boolean {
  * An API key is a secret that goes out whole, and callers may name any region: it is not shown to another partition, which
  * other companies run and where it is not known.
  */
-function isHome({ partition }: ChosenRegion, { defaultRegion }: RoutingConfig): boolean {
+export function isHome({ partition }: ChosenRegion, { defaultRegion }: RoutingConfig): boolean {
   return partition.id === (findPartition(defaultRegion ?? '')?.id ?? 'aws');
 }
 

@@ -9,8 +9,11 @@ import { assembleServer } from '../../src/cli/assemble.ts';
 import { findServerSecret } from '../../src/cli/key.ts';
 import { readNetworkOptions } from '../../src/cli/network.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { mintKey, type MintedKey } from '../../src/auth/mint.ts';
+import { mintKey, type MintedKey, type MintOptions } from '../../src/auth/mint.ts';
 import type { Exchange } from '../../src/exchange.ts';
+import { loadPrices } from '../../src/metering/prices.ts';
+import { createLedger } from '../../src/observe/ledger.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
 import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -47,7 +50,7 @@ export interface House extends AsyncDisposable {
   readonly exchanges: readonly Exchange[];
   /** The next exchange to end from now on. */
   nextExchange(): Promise<Exchange>;
-  mint(alias?: string): Promise<MintedKey>;
+  mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
   drain(graceMs: number): Promise<number>;
 }
 
@@ -69,8 +72,19 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const exchanges: Exchange[] = [];
   const waiting: ((exchange: Exchange) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
+  const prices = await loadPrices({ priceFile: config.pricesFile, refreshedFile: undefined, warn: () => {} });
+  const ledger = createLedger({
+    store,
+    nowMs: Date.now,
+    // A test that takes the store away sees it by what is missing.
+    onProblem: () => {},
+    retentionMs: config.ledgerRetentionMs,
+  });
   const server = await assembleServer({
     config,
+    prices,
+    ledger,
+    metrics: createMetrics(),
     defaultRegion: config.region?.name,
     store,
     credentials: createCredentialSource({
@@ -95,13 +109,14 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     databasePath,
     exchanges,
     nextExchange: () => new Promise((resolve) => waiting.push(resolve)),
-    mint: (alias) =>
+    mint: (alias, more) =>
       mintKey({
         store,
         serverSecret: findServerSecret(databasePath, config.saltKey),
         alias,
         nowMs: Date.now(),
         randomBytes,
+        ...more,
       }),
     drain: (graceMs) => server.drain(graceMs),
     [Symbol.asyncDispose]: async () => {
@@ -109,6 +124,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
       await server.drain(0);
       await forwarder.close();
       await upstream.close();
+      await ledger.close();
       await store.close();
       await rm(folder, { recursive: true, force: true });
     },
