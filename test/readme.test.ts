@@ -3,6 +3,10 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ERROR_KINDS } from '../src/errors.ts';
+import { TOKEN_RATES } from '../src/metering/cost.ts';
+import { parsePriceFile } from '../src/metering/price-file.ts';
+import { createMetrics } from '../src/observe/metrics.ts';
+import { INTERRUPTED } from '../src/observe/ledger-row.ts';
 import { OPTIONS } from '../src/options.ts';
 import { openCli } from './helpers/cli.ts';
 
@@ -53,7 +57,7 @@ describe('commands', () => {
   const helps = new Map<string, string>();
   const named = unique(
     CODE.flatMap((line) =>
-      [...line.matchAll(/(?:^|\s|\()bedrock-proxy ((?:key )?[a-z][a-z-]*)/g)].map(([, name = '']) => name),
+      [...line.matchAll(/(?:^|\s|\()bedrock-proxy ((?:(?:key|prices) )?[a-z][a-z-]*)/g)].map(([, name = '']) => name),
     ),
   );
 
@@ -76,7 +80,9 @@ describe('commands', () => {
     const table = rowsOf('Commands').flatMap(([cell]) =>
       spansOf(cell).map((text) => text.replace('bedrock-proxy ', '')),
     );
-    expect(table.toSorted()).toEqual([...helps.keys()].filter((name) => name !== '' && name !== 'key').toSorted());
+    expect(table.toSorted()).toEqual(
+      [...helps.keys()].filter((name) => !['', 'key', 'prices'].includes(name)).toSorted(),
+    );
   });
 
   const FLAG = /(?:^|[\s`([])(--[a-z][a-z-]+)/g;
@@ -113,7 +119,8 @@ describe('variables', () => {
   });
 
   it.each(named.filter((name) => name.startsWith('ERR_')))('%s is an error code', (name) => {
-    expect(Object.keys(ERROR_KINDS)).toContain(name);
+    // One stands in the ledger only.
+    expect([...Object.keys(ERROR_KINDS), INTERRUPTED]).toContain(name);
   });
 });
 
@@ -153,5 +160,32 @@ describe('the tables', () => {
         .flatMap(([cell]) => spansOf(cell))
         .toSorted(),
     ).toEqual(Object.keys(dependencies).toSorted());
+  });
+});
+
+describe('what it cost', () => {
+  const rows = rowsOf('What it cost');
+
+  it('shows a price file that the program takes, and all fields that one may have', () => {
+    const file = BLOCKS.find((block) => block.includes('"guardrail_units"')) ?? '';
+    expect(parsePriceFile(file).entries.length).toBeGreaterThan(2);
+    const fields = rows
+      .flatMap(([cell]) => spansOf(cell))
+      .filter((name) => /^(?:\w+_mtok|[a-z]+|guardrail_units)$/.test(name));
+    expect(fields.toSorted()).toEqual(
+      [...Object.keys(TOKEN_RATES), 'image', 'request', 'tiers', 'guardrail_units'].toSorted(),
+    );
+    const tiers = spansOf(rows.find(([cell]) => cell === '`tiers`')?.[1]).filter((tier) => tier !== 'standard');
+    for (const tier of tiers) {
+      expect(() => parsePriceFile(`{"models":{"a":{"tiers":{"${tier}":{"request":1}}}}}`)).not.toThrow();
+    }
+    expect(tiers.length).toBe(5);
+  });
+
+  it('names metrics that there are', async () => {
+    const { body } = await createMetrics().render();
+    const named = rows.flatMap(([cell]) => spansOf(cell)).filter((name) => /_(?:total|seconds|flight)$/.test(name));
+    expect(named.length).toBeGreaterThan(8);
+    for (const name of named) expect(body).toContain(`# HELP bedrock_proxy_${name} `);
   });
 });

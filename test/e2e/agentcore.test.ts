@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
@@ -157,7 +158,7 @@ describe("a caller's own OAuth token", () => {
       flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] },
       environment: { AWS_BEARER_TOKEN_BEDROCK: 'ABSKowner' },
     });
-    ({ key } = await opened.mint('alice'));
+    ({ key } = await opened.mint('alice', { policy: { ...EMPTY_POLICY, scope: 'all' } }));
   });
 
   const callWithToken = (method: string, path: string, keyHeader = `X-Api-Key: ${key}`): Promise<RawAnswer> =>

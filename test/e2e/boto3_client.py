@@ -44,6 +44,19 @@ def converse_stream():
     return "".join(delta["delta"]["text"] for delta in deltas)
 
 
+def converse_as_is():
+    """With the retries that boto3 has where nobody sets any."""
+    as_is = Config(read_timeout=15, connect_timeout=5)
+    made = boto3.Session().client("bedrock-runtime", region_name="us-east-1", endpoint_url=URL, config=as_is)
+    settings = {"messages": MESSAGES, "inferenceConfig": {"maxTokens": 10}}
+    return made.converse(modelId=MODEL, **settings)["output"]["message"]["content"][0]["text"]
+
+
+def converse_unpriced():
+    made = boto3.Session().client("bedrock-runtime", region_name="us-east-1", endpoint_url=URL)
+    return made.converse(modelId="nobody.knows-v1:0", messages=MESSAGES)
+
+
 def invoke_model():
     answer = client("bedrock-runtime").invoke_model(modelId=MODEL, body=json.dumps({"a": "ü"}))
     return answer["body"].read().decode()
@@ -77,6 +90,8 @@ def slot():
 
 CASES = {
     "converse": converse,
+    "converse_as_is": converse_as_is,
+    "converse_unpriced": converse_unpriced,
     "converse_stream": converse_stream,
     "invoke_model": invoke_model,
     "invoke_stream": invoke_stream,

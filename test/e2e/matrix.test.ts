@@ -3,6 +3,7 @@
  * valid signature. Only the bidirectional stream has a test of its own (bidirectional.test.ts).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
 import { SERVICE_TABLES } from '../../src/routing/operations.ts';
 import { UNMODELLED_TABLES } from '../../src/routing/unmodelled.ts';
 import { type House, openHouse } from '../helpers/house.ts';
@@ -96,6 +97,6 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
 
 let keyOnce: Promise<string> | undefined;
 function ensureKey(): Promise<string> {
-  keyOnce ??= house.mint('matrix').then(({ key }) => key);
+  keyOnce ??= house.mint('matrix', { policy: { ...EMPTY_POLICY, scope: 'all' } }).then(({ key }) => key);
   return keyOnce;
 }

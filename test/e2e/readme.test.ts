@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
 
+const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const VENV = join(ROOT, '.venv');
@@ -41,6 +42,13 @@ const CURLS: readonly Snippet[] = [
   .flatMap((code) => [...code.matchAll(/^curl (?:.*\\\n)*.*$/gm)].map(([text]) => text))
   .filter((code) => code.includes('localhost:4000'))
   .map((code) => ({ name: code.split(/[ \\\n]/).find((word) => word.startsWith('http')) ?? code, code }));
+
+/** The commands of a block that end by themselves, for a database of their own. */
+const COMMANDS: readonly Snippet[] = [...blocksOf('bash'), ...blocksOf('console')].flatMap(({ code }) => {
+  const found = code.replaceAll(/^\$ /gm, '').matchAll(/^npx bedrock-proxy (?:key|usage|logs|prices) (?:.*\\\n)*.*$/gm);
+  const lines = [...found].map(([line]) => line);
+  return lines.length === 0 ? [] : [{ name: lines[0] ?? '', code: lines.join('\n') }];
+});
 
 /** Lines that set variables. */
 const EXPORTS = blocksOf('bash').filter(({ code }) => /^export /m.test(code));
@@ -107,6 +115,7 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
     const answer: unknown = JSON.parse(stdout);
     expect(answer).not.toHaveProperty('__type');
     expect(answer).not.toHaveProperty('error');
+    expect(answer).not.toHaveProperty('detail');
     if (code.includes('/converse')) expect(stdout).toContain('you said: Hello');
   });
 
@@ -115,6 +124,23 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
     const { code: exit, stdout, stderr } = await execute('sh', ['-euc', `${fill(lines.join('\n'))}\nenv`]);
     expect([exit, stderr]).toEqual([0, '']);
     for (const [name] of code.matchAll(/\b[A-Z][A-Z_]+(?==)/g)) expect(stdout).toMatch(new RegExp(`^${name}=.`, 'm'));
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('commands (skipped where there is no POSIX shell)', () => {
+  it('stand in README', () => {
+    expect(COMMANDS.length).toBeGreaterThan(3);
+    expect(COMMANDS.map(({ code }) => code).join('\n')).toMatch(
+      /key update[^]*key rotate[^]*usage[^]*logs[^]*prices show/,
+    );
+  });
+
+  it.each(COMMANDS)('$name', async ({ code }) => {
+    await using place = await openWorkplace();
+    const script = code.replaceAll('npx bedrock-proxy', `"${process.execPath}" "${LAUNCHER}"`);
+    const { code: exit, stderr } = await execute('sh', ['-euc', script], place.environment);
+    expect(stderr).not.toMatch(/^(?:error|note|warning):/m);
+    expect(exit).toBe(0);
   });
 });
 

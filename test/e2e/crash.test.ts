@@ -1,0 +1,154 @@
+/**
+ * `kill -9` of the program under load, at moments that nobody chose: what its log has told is in the ledger, nothing is there
+ * twice, and what was under way is charged as soon as its lease is over. Restarts on the same database, several times.
+ */
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { RESERVATION_LEASE_MS } from '../../src/store/sqlite-budget.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { LedgerEntry } from '../../src/store/store.ts';
+import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
+import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
+import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_VARIABLES, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
+
+const ROUNDS = 5;
+const LANES = 12;
+const NOVA = 'amazon.nova-lite-v1:0';
+const USAGE = { usage: { inputTokens: 100, outputTokens: 10, totalTokens: 110 } };
+/** Nova Lite: 60 nano-dollars an input token, 240 an output token. */
+const COST_NANO_USD = 100 * 60 + 10 * 240;
+const BODY = JSON.stringify({
+  messages: [{ role: 'user', content: [{ text: 'Hello' }] }],
+  inferenceConfig: { maxTokens: 20 },
+});
+
+let place: Workplace;
+let upstream: FakeUpstream;
+let environment: Record<string, string>;
+
+beforeEach(async () => {
+  place = await openWorkplace();
+  upstream = await startFakeUpstream(AWS_PAIR);
+  environment = { ...place.environment, ...AWS_VARIABLES, BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
+});
+
+afterEach(async () => {
+  expect(upstream.failures).toEqual([]);
+  await upstream.close();
+  await place[Symbol.asyncDispose]();
+});
+
+/** A line of the access log, as far as it is looked at. */
+interface Line {
+  readonly id: string;
+  readonly status: number | null;
+  readonly cost_usd: number | null;
+}
+
+async function makeKey(...flags: string[]): Promise<string> {
+  return (await run(['key', 'generate', '--quiet', ...flags], environment)).stdout.trim();
+}
+
+/** Every seventh stream does not end before the kill. */
+function answer(): void {
+  let streams = 0;
+  upstream.respondWith(({ rawTarget }, response) => {
+    if (rawTarget.endsWith('/converse')) return sendJson(response, 200, USAGE);
+    streams += 1;
+    const isEndless = streams % 7 === 0;
+    startEventStream(response);
+    response.write(eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, contentBlockIndex: 0 }));
+    if (!isEndless) setImmediate(() => response.end(eventFrame('metadata', USAGE)));
+  });
+}
+
+/** Sends one request after another until the server is gone; `told` hears how many were answered so far. */
+async function keepAsking(port: number, key: string, told: (answered: number) => void): Promise<void> {
+  for (let answered = 0; ;) {
+    try {
+      const operation = answered % 2 === 0 ? 'converse' : 'converse-stream';
+      const response = await fetch(`http://127.0.0.1:${port}/bedrock/model/${NOVA}/${operation}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}` },
+        body: BODY,
+      });
+      await response.arrayBuffer();
+    } catch {
+      return;
+    }
+    answered += 1;
+    told(answered);
+  }
+}
+
+/** A server under load, killed once so many requests were answered; the whole lines it had written by then. */
+async function runUntilKilled(keys: readonly string[], answersBeforeKill: number): Promise<Line[]> {
+  const server = await launchServer(['--log-format', 'json'], environment);
+  let answers = 0;
+  const told = (): void => {
+    answers += 1;
+    if (answers === answersBeforeKill) server.child.kill('SIGKILL');
+  };
+  await Promise.all(
+    Array.from({ length: LANES }, (_, lane) => keepAsking(server.port, keys[lane % keys.length] ?? '', told)),
+  );
+  const { signal, stdout } = await server.ended;
+  expect(signal).toBe('SIGKILL');
+  // What follows the last line end was cut off.
+  return stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line);
+}
+
+async function readRows(): Promise<LedgerEntry[]> {
+  const store = await openSqliteStore(place.databasePath);
+  try {
+    return await store.readLedger({}, { after: 0, limit: 100_000 });
+  } finally {
+    await store.close();
+  }
+}
+
+it('kill -9 under load loses no request that the log has told of, and charges what was under way', async () => {
+  answer();
+  const keys = [await makeKey('--alias', 'paid', '--budget', '100'), await makeKey('--alias', 'free')];
+  const lines: Line[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    lines.push(...(await runUntilKilled(keys, 20 + Math.floor(Math.random() * 80))));
+    const database = new Database(place.databasePath);
+    expect(database.pragma('integrity_check', { simple: true })).toBe('ok');
+    database.close();
+    const rows = new Map((await readRows()).map((row) => [row.id, row]));
+    for (const { id, status, cost_usd: costUsd } of lines) {
+      const costNanoUsd = costUsd === null ? undefined : Math.round(costUsd * 1e9);
+      expect(rows.get(id)).toMatchObject({ id, status, costNanoUsd });
+    }
+  }
+  expect(lines.length).toBeGreaterThan(ROUNDS * 15);
+  const store = await openSqliteStore(place.databasePath);
+  const database = new Database(place.databasePath, { readonly: true });
+  const held = database
+    .prepare<[], { id: string; amount_nano: number }>('SELECT id, amount_nano FROM reservations')
+    .all();
+  const before = await readRows();
+  expect(held.filter(({ id }) => before.some((row) => row.id === id))).toEqual([]);
+
+  await store.settleLost(Date.now() + RESERVATION_LEASE_MS);
+  const rows = await readRows();
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
+  const lost = rows.filter(({ errorCode }) => errorCode === 'ERR_INTERRUPTED');
+  expect(lost.map(({ id, chargedNanoUsd }) => ({ id, amount_nano: chargedNanoUsd }))).toEqual(held);
+  for (const row of lost) expect(row).toMatchObject({ partial: true, pricing: 'unpriced', costNanoUsd: undefined });
+  const whole = rows.filter(({ errorCode }) => errorCode === undefined);
+  expect(new Set(whole.map(({ costNanoUsd }) => costNanoUsd))).toEqual(new Set([COST_NANO_USD]));
+  const spends = await store.findSpend(await store.listKeys(), Date.now());
+  for (const [id, { totalNanoUsd, reservedNanoUsd }] of spends) {
+    const own = rows.filter(({ keyId }) => keyId === id);
+    const charged = own.reduce((sum, { chargedNanoUsd }) => sum + chargedNanoUsd, 0);
+    expect([totalNanoUsd, reservedNanoUsd]).toEqual([charged, 0]);
+  }
+  database.close();
+  await store.close();
+});

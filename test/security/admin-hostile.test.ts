@@ -1,0 +1,191 @@
+/**
+ * The admin API, `/metrics` and `/openapi.json` against web pages, holders of ordinary keys, other machines and odd JSON: who
+ * has not the master key learns and changes nothing, and who has it breaks nothing.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openHouse, type House } from '../helpers/house.ts';
+import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+
+const MASTER_KEY = 'sk-master-of-the-house-000';
+
+let house: House;
+let key: string;
+let otherSha256: string;
+
+beforeAll(async () => {
+  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = (await house.mint('mine')).key;
+  otherSha256 = (await house.mint('theirs')).keySha256;
+});
+
+afterAll(async () => {
+  await house[Symbol.asyncDispose]();
+});
+
+function send(line: string, headers: readonly string[] = [], body: string | Buffer = ''): Promise<RawAnswer> {
+  const all = [
+    `Host: 127.0.0.1:${house.port}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    ...headers,
+  ];
+  return ask(house.port, `${line} HTTP/1.1`, all, body);
+}
+
+const asMaster = [`Authorization: Bearer ${MASTER_KEY}`];
+const post = (path: string, body: string | Buffer, more: readonly string[] = []): Promise<RawAnswer> =>
+  send(`POST ${path}`, [...asMaster, ...more], body);
+const errorOf = (answer: RawAnswer): string | undefined => answer.header('x-bedrock-proxy-error');
+
+describe('a web page', () => {
+  it.each([
+    {
+      name: 'posts as a form would',
+      line: 'POST /key/generate',
+      headers: ['Origin: https://evil.example', 'Content-Type: text/plain'],
+    },
+    { name: 'posts from nowhere', line: 'POST /key/generate', headers: ['Origin: null'] },
+    {
+      name: 'asks before it posts',
+      line: 'OPTIONS /key/generate',
+      headers: ['Origin: https://evil.example', 'Access-Control-Request-Method: POST'],
+    },
+    { name: 'loads the metrics as a script', line: 'GET /metrics', headers: ['Sec-Fetch-Site: cross-site'] },
+    { name: 'loads the document', line: 'GET /openapi.json', headers: ['Sec-Fetch-Site: same-site'] },
+  ])('is refused: it $name', async ({ line, headers }) => {
+    const answer = await send(line, [...asMaster, ...headers]);
+    expect([answer.status, errorOf(answer)]).toEqual([403, 'ERR_ORIGIN_REFUSED']);
+    expect(answer.header('access-control-allow-origin')).toBeUndefined();
+  });
+
+  it('is refused under its own name', async () => {
+    const headers = ['Host: evil.example', 'Connection: close', ...asMaster];
+    expect(errorOf(await ask(house.port, 'GET /metrics HTTP/1.1', headers))).toBe('ERR_HOST_REFUSED');
+  });
+});
+
+const mine = (): string[] => [`Authorization: Bearer ${key}`];
+
+describe('who has a key of their own', () => {
+  it.each([
+    'GET /key/list',
+    'GET /spend/logs',
+    'GET /global/spend',
+    'GET /global/spend/keys',
+    'POST /key/generate',
+    'POST /key/update',
+    'POST /key/delete',
+    'POST /key/unblock',
+    'POST /key/regenerate',
+    'GET /key',
+    'GET /key/',
+    'GET /key/whatever',
+    'PUT /key/info',
+    'POST /key//regenerate',
+    'POST /key/%2e%2e/regenerate',
+    'POST /key/a%2fb/regenerate',
+    'GET //key/list',
+    'GET /key//list',
+    'GET /key/list/',
+    'GET /KEY/LIST',
+    'GET /key/info/../list',
+    'GET /key%2flist',
+  ])('does nothing with %s', async (line) => {
+    const { status, header } = await send(line, mine());
+    expect([400, 401, 403, 404, 405]).toContain(status);
+    expect(header('x-bedrock-proxy-error')).toBeDefined();
+  });
+
+  it('asks about itself alone, and cannot tell whether others are there', async () => {
+    expect((await send('GET /key/info', mine())).status).toBe(200);
+    const theirs = await send(`GET /key/info?key=${otherSha256}`, mine());
+    const nobodys = await send(`GET /key/info?key=${'0'.repeat(64)}`, mine());
+    expect([theirs.status, theirs.body.toString()]).toEqual([403, nobodys.body.toString()]);
+  });
+
+  it('is not the master by a second header', async () => {
+    const twice = await send('GET /key/list', [...mine(), 'x-api-key: sk-something-else-entirely']);
+    expect(twice.status).toBe(401);
+  });
+});
+
+describe('another machine', () => {
+  it.each([
+    'X-Forwarded-For: 203.0.113.9',
+    'Forwarded: for=203.0.113.9',
+    'X-Real-IP: 203.0.113.9',
+    'CF-Connecting-IP: 203.0.113.9',
+  ])('behind a reverse proxy gets no metrics: %s', async (header) => {
+    const refused = await send('GET /metrics', [header]);
+    expect([refused.status, JSON.parse(refused.body.toString()).code]).toEqual([401, 'ERR_MASTER_KEY']);
+    expect((await send('GET /metrics', [header, ...asMaster])).status).toBe(200);
+  });
+
+  it('learns nothing of keys from the document', async () => {
+    const text = (await send('GET /openapi.json')).body.toString();
+    for (const secret of [MASTER_KEY, key, otherSha256, house.databasePath]) expect(text).not.toContain(secret);
+  });
+});
+
+describe('odd JSON', () => {
+  it.each([
+    { name: 'an array', body: '[]', status: 400 },
+    { name: 'a deep nest', body: '['.repeat(400_000), status: 400 },
+    {
+      name: 'a deep nest in metadata',
+      body: `{"metadata":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+      status: 400,
+    },
+    { name: 'too much', body: `{"note":"${'x'.repeat(1_100_000)}"}`, status: 413 },
+    {
+      name: 'a hundred thousand fields',
+      body: `{${Array.from({ length: 90_000 }, (_, at) => `"f${at}":1`).join()}}`,
+      status: 400,
+    },
+    { name: 'a budget beyond numbers', body: '{"max_budget":1e400}', status: 400 },
+    { name: 'a budget below nothing', body: '{"max_budget":-1}', status: 400 },
+    { name: 'a limit that is no whole number', body: '{"rpm_limit":1.5}', status: 400 },
+    { name: 'a limit of nothing', body: '{"max_parallel_requests":0}', status: 400 },
+    { name: 'a limit as text', body: '{"tpm_limit":"1"}', status: 400 },
+    { name: 'an alias with a line break', body: String.raw`{"key_alias":"a\nb"}`, status: 400 },
+    { name: 'an alias with an escape sequence', body: String.raw`{"key_alias":"a\u001b[2Jb"}`, status: 400 },
+    { name: 'a tag with a direction override', body: String.raw`{"tags":["a=\u202eb"]}`, status: 400 },
+    { name: 'a prototype', body: '{"__proto__":{"scope":"all"}}', status: 400 },
+    { name: 'a constructor', body: '{"constructor":{"prototype":{"scope":"all"}}}', status: 400 },
+    { name: 'UTF-16', body: Buffer.from('{"note":"x"}', 'utf16le'), status: 400 },
+  ])('is refused, and the server goes on: $name', async ({ body, status }) => {
+    const answer = await post('/key/generate', body, ['Content-Type: application/json']);
+    expect(answer.status).toBe(status);
+    expect(answer.body.length).toBeLessThan(2_000);
+    expect(JSON.parse(answer.body.toString())).toHaveProperty('error.message');
+  });
+
+  it('makes no prototype of a tag or of metadata', async () => {
+    const body = '{"tags":["__proto__=x","constructor=y"],"metadata":{"__proto__":{"scope":"all"}}}';
+    const made = JSON.parse((await post('/key/generate', body)).body.toString());
+    expect(made).toMatchObject({ scope: 'default', tags: ['__proto__=x', 'constructor=y'] });
+    const bearer = [`Authorization: Bearer ${made.key}`, 'Content-Length: 0', `Host: 127.0.0.1:${house.port}`];
+    await ask(house.port, 'POST /bedrock/model/amazon.nova-lite-v1:0/converse HTTP/1.1', bearer);
+    const { groups } = await house.store.sumUsage({}, 'tag');
+    expect(groups.map(({ name }) => name).toSorted()).toEqual(['__proto__=x', 'constructor=y']);
+    expect(({} as Record<string, unknown>)['scope']).toBeUndefined();
+    const logs = JSON.parse((await send('GET /spend/logs', asMaster)).body.toString());
+    expect(JSON.stringify(logs)).toContain('__proto__=x');
+  });
+
+  it.each([
+    '/key/list?page=1&page=2',
+    '/key/list?size=1e9',
+    '/key/list?__proto__=1',
+    '/key/list?page=99999999999999999999',
+    '/spend/logs?limit=-1',
+    '/spend/logs?start_date=0000-00-00&end_date=9999-99-99',
+    "/spend/logs?api_key=' OR 1=1 --".replaceAll(' ', '%20'),
+    "/spend/logs?request_id='%20OR%20'1'='1",
+    '/key/info?key=%00',
+  ])('nor of a query: %s', async (path) => {
+    const answer = await send(`GET ${path}`, asMaster);
+    if (answer.status === 200) expect(JSON.parse(answer.body.toString())).toEqual([]);
+    else expect([400, 404]).toContain(answer.status);
+  });
+});

@@ -1,0 +1,203 @@
+/**
+ * A key by default against every operation there is, as it stands in the table: of the control planes nothing passes but Get
+ * and List. And against the disguises of a path that AWS might read another way.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
+import { OPERATIONS } from '../../src/routing/catalog.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { ask } from '../helpers/raw-socket.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
+
+let house: House;
+let key: string;
+let limited: string;
+
+beforeAll(async () => {
+  house = await openHouse();
+  key = (await house.mint('default')).key;
+  limited = (await house.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-lite-*'] } })).key;
+});
+
+afterAll(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const headersOf = (token: string, more: readonly string[] = []): string[] => [
+  `Host: 127.0.0.1:${house.port}`,
+  `Authorization: Bearer ${token}`,
+  'Connection: close',
+  ...more,
+];
+
+const CONTROL = OPERATIONS.filter(({ service, name }) => service.plane === 'control' && name !== undefined);
+const isReading = (name = ''): boolean => /^(?:Get|List)[A-Z]/.test(name);
+
+it('reaches of the control planes what begins with Get or List, all of that, and nothing else', async () => {
+  const wrong: string[] = [];
+  for (const { service, name = '', method, template } of CONTROL) {
+    const arn = encodeURIComponent('arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan/abcdefghijkl');
+    const path = template.replaceAll(/\{resourceArn\}/g, arn).replaceAll(/\{[^}]+\}/g, 'Abc1234567');
+    const headers = headersOf(
+      key,
+      service.targetPrefix === undefined ? [] : [`X-Amz-Target: ${service.targetPrefix}.${name}`],
+    );
+    const before = house.upstream.requests.length;
+    const answer = await ask(house.port, `${method} /bedrock/${service.id}${path} HTTP/1.1`, [
+      ...headers,
+      'Content-Length: 0',
+    ]);
+    const isSent = house.upstream.requests.length > before;
+    if (isSent !== isReading(name)) wrong.push(`${service.id} ${name}: ${answer.status}`);
+    if (!isSent && answer.header('x-bedrock-proxy-error') !== 'ERR_SCOPE') wrong.push(`${name}: ${answer.status}`);
+  }
+  expect(wrong).toEqual([]);
+  expect(CONTROL.length).toBeGreaterThan(300);
+}, 60_000);
+
+describe('a write in disguise', () => {
+  const POLICY = '/automated-reasoning-policies/abc';
+  it.each([
+    { name: 'HEAD', line: 'HEAD /bedrock/bedrock/guardrails/gr12345678' },
+    { name: 'OPTIONS', line: 'OPTIONS /bedrock/bedrock/guardrails/gr12345678' },
+    { name: 'an encoded letter', line: `GET /bedrock/bedrock${POLICY}/%65xport` },
+    { name: 'an export', line: `GET /bedrock/bedrock${POLICY}/export` },
+    { name: 'an export with a slash', line: `GET /bedrock/bedrock${POLICY}/export/` },
+    { name: 'two slashes', line: `GET /bedrock/bedrock${POLICY}//export` },
+    { name: 'a path parameter', line: `GET /bedrock/bedrock${POLICY}/export;a=b` },
+    { name: 'an unknown path', line: 'GET /bedrock/bedrock-agent/whatever' },
+    { name: 'a write behind the wrong service', line: 'DELETE /bedrock/bedrock-agent/guardrails/gr12345678' },
+    { name: 'a write with a slash more', line: 'DELETE /bedrock/guardrails/gr12345678/' },
+    { name: 'PrepareAgent that lost its slash', line: 'POST /bedrock/agents/ABCDEFGHIJ' },
+    { name: 'PrepareAgent', line: 'POST /bedrock/agents/ABCDEFGHIJ/' },
+  ])('is not sent: $name', async ({ line }) => {
+    const before = house.upstream.requests.length;
+    const answer = await ask(house.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_SCOPE']);
+    expect(house.upstream.requests).toHaveLength(before);
+  });
+
+  it.each([
+    'X-HTTP-Method-Override: DELETE',
+    'X-Method-Override: DELETE',
+    'X-Amz-Target: AmazonBedrock.DeleteGuardrail',
+  ])('stays a read: %s', async (header) => {
+    const answer = await ask(house.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
+    expect(answer.status).toBe(200);
+    const sent = house.upstream.requests.at(-1);
+    expect(sent?.method).toBe('GET');
+    expect(sent?.header('x-amz-target')).toBeUndefined();
+  });
+});
+
+const chat = (body: string | Buffer, more: string[] = []): Promise<{ status: number; code: string | undefined }> => {
+  const bytes = Buffer.from(body);
+  const headers = headersOf(limited, [`Content-Length: ${bytes.length}`, ...more]);
+  const sent = ask(house.port, 'POST /bedrock/openai/v1/chat/completions HTTP/1.1', headers, bytes);
+  return sent.then(({ status, header }) => ({ status, code: header('x-bedrock-proxy-error') }));
+};
+
+describe('a model that is not on the list', () => {
+  const OPUS = 'anthropic.claude-opus-4-6-v1';
+  const NOVA = 'amazon.nova-lite-v1:0';
+  const PARTITION = 'arn:aws-cn:bedrock:cn-north-1::foundation-model/';
+  it.each([
+    `/model/${OPUS}/converse`,
+    `/model/${NOVA}%2F${OPUS}/converse`.replace(NOVA, 'x'),
+    `/model/%61nthropic.claude-opus-4-6-v1/converse`,
+    `/model/${OPUS.toUpperCase()}/converse`,
+    `/model/%20${NOVA}/converse`,
+    `/model/${encodeURIComponent(PARTITION + OPUS)}/converse`,
+    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:imported-model/${NOVA}`)}/invoke`,
+    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:custom-model/${NOVA}/abcdefghijkl`)}/invoke`,
+    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl`)}/invoke`,
+    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1`)}/converse`,
+    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/${NOVA}`)}/converse`,
+    `/model/${encodeURIComponent(`arn:aws:sagemaker:us-east-1:123456789012:endpoint/${NOVA}`)}/converse`,
+    `/bedrock-runtime/model/${OPUS}/converse`,
+    `/bedrock-runtime/model/${OPUS}/%63onverse`,
+    `/bedrock-runtime/%6dodel/${OPUS}/converse`,
+    `/bedrock-runtime/model//${OPUS}/converse`,
+    `/bedrock-runtime/service/AmazonBedrockFrontendService/operation/Converse`,
+    `/bedrock-mantle/v1/embeddings`,
+    `/bedrock-mantle/openai/v1/completions`,
+    `/bedrock-mantle/openai/v1/batches`,
+    `/bedrock-mantle/openai/v1/files`,
+    `/model/us.us.${NOVA}/converse`,
+    `/async-invoke`,
+    `/flows/FLOW123456/aliases/ALIAS12345`,
+    `/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/1/text`,
+    `/retrieveAndGenerate`,
+  ])('is not reached by %s', async (path) => {
+    const before = house.upstream.requests.length;
+    const body = JSON.stringify({ model: OPUS, modelId: OPUS, messages: [] });
+    const headers = headersOf(limited, [`Content-Length: ${body.length}`, 'Content-Type: application/json']);
+    const answer = await ask(house.port, `POST /bedrock${path} HTTP/1.1`, headers, body);
+    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_MODEL_NOT_ALLOWED']);
+    expect(house.upstream.requests).toHaveLength(before);
+  });
+
+  const plain = `{"model":"${NOVA}"}`;
+  it.each<{ name: string; body: string | Buffer; headers?: string[] }>([
+    { name: 'UTF-16', body: Buffer.from(plain, 'utf16le') },
+    { name: 'UTF-16 with its mark', body: Buffer.from(`\ufeff${plain}`, 'utf16le') },
+    { name: 'UTF-32', body: Buffer.from([...plain].flatMap((letter) => [letter.charCodeAt(0), 0, 0, 0])) },
+    { name: 'a NUL at its end', body: `${plain}\0` },
+    { name: 'a NUL in a name', body: `{"model":"${NOVA}","mo\0del":"${OPUS}"}` },
+    { name: 'two texts', body: `${plain}\n{"model":"${OPUS}"}` },
+    { name: 'garbage behind', body: `${plain}x` },
+    { name: 'comments', body: `{"model":"${NOVA}"/*,*/}` },
+    { name: 'single quotes', body: `{'model':'${NOVA}'}` },
+    { name: 'no quotes', body: `{model:"${NOVA}"}` },
+    { name: 'a deep nest before it', body: `{"a":${'['.repeat(2000)}${']'.repeat(2000)},"model":"${NOVA}"}` },
+    { name: 'a packed body', body: plain, headers: ['Content-Encoding: gzip'] },
+    { name: 'an unknown packing', body: plain, headers: ['Content-Encoding: aws-chunked'] },
+    { name: 'another character set', body: plain, headers: ['Content-Type: application/json; charset=utf-7'] },
+    {
+      name: 'two content types',
+      body: plain,
+      headers: ['Content-Type: application/json', 'Content-Type: text/plain; charset=utf-16'],
+    },
+    {
+      name: 'a form',
+      body: `--x\r\n\r\n${plain}\r\n--x--`,
+      headers: ['Content-Type: multipart/form-data; boundary=x'],
+    },
+    { name: 'its name as an object', body: `{"model":{"id":"${OPUS}"}}` },
+    { name: 'its name as an array', body: `{"model":["${OPUS}"]}` },
+    { name: 'a model of a tool', body: `{"model":"${NOVA}","tools":[{"type":"image_generation","model":"${OPUS}"}]}` },
+    { name: 'no body at all', body: '' },
+    {
+      name: 'the name at the end of nine megabytes',
+      body: `{"messages":["${'x '.repeat(4_600_000)}"],"model":"${OPUS}"}`,
+    },
+  ])('is not reached by a body with $name', async ({ body, headers }) => {
+    const before = house.upstream.requests.length;
+    expect(await chat(body, headers)).toEqual({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
+    expect(house.upstream.requests).toHaveLength(before);
+  });
+
+  it('is not reached in chunks with trailers, nor over HTTP/2', async () => {
+    const before = house.upstream.requests.length;
+    const body = `{"model":"${OPUS}"}`;
+    const chunks = [...body].map((letter) => `1;a=b\r\n${letter}\r\n`).join('');
+    const line = 'POST /bedrock/openai/v1/chat/completions HTTP/1.1';
+    const trailers = `${chunks}0\r\nContent-Encoding: gzip\r\n\r\n`;
+    const answer = await ask(house.port, line, headersOf(limited, ['Transfer-Encoding: chunked']), trailers);
+    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_MODEL_NOT_ALLOWED');
+    await using client = openHttp2(house.port);
+    const overHttp2 = await client.ask(
+      { ':method': 'POST', ':path': `/bedrock/model/${OPUS}/converse`, authorization: `Bearer ${limited}` },
+      body,
+    );
+    expect(overHttp2.headers['x-bedrock-proxy-error']).toBe('ERR_MODEL_NOT_ALLOWED');
+    expect(house.upstream.requests).toHaveLength(before);
+  });
+
+  it('still lets the allowed one pass, in a body of any media type', async () => {
+    for (const type of ['text/plain', 'application/json; charset=UTF-8', 'application/x-amz-json-1.1']) {
+      expect(await chat(plain, [`Content-Type: ${type}`])).toMatchObject({ status: 200 });
+    }
+  });
+});
