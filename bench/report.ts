@@ -3,6 +3,7 @@
  */
 import type { CaseReport } from './cases.ts';
 import type { StageReport } from './in-process.ts';
+import type { LedgerReport } from './ledger.ts';
 import type { StartUpReport } from './start-up.ts';
 import type { Spread } from './statistics.ts';
 import type { BusyStreamsReport, IdleStreamsReport } from './streams.ts';
@@ -19,6 +20,7 @@ export interface RunReport {
   readonly idleStreams: readonly IdleStreamsReport[];
   readonly startUp: StartUpReport | undefined;
   readonly stages: readonly StageReport[];
+  readonly ledger: LedgerReport | undefined;
 }
 
 export function formatReport(report: RunReport): string {
@@ -32,6 +34,7 @@ export function formatReport(report: RunReport): string {
     ...section('Streams that are open and silent', formatIdle(report.idleStreams)),
     ...section('Start-up', formatStartUp(report.startUp)),
     ...section('Single stages, without sockets', formatStages(report.stages)),
+    ...section(titleOfLedger(report.ledger), formatLedger(report.ledger)),
   ].join('\n');
 }
 
@@ -101,6 +104,22 @@ function formatStartUp(startUp: StartUpReport | undefined): string[][] {
 
 function formatStages(stages: readonly StageReport[]): string[][] {
   return [['stage', 'µs per call'], ...stages.map(({ stage, micros }) => [stage, short(micros)])];
+}
+
+function titleOfLedger(ledger: LedgerReport | undefined): string {
+  if (ledger === undefined) return '';
+  const [keys, rows] = [ledger.keys, ledger.rows].map((count) => count.toLocaleString('en-US'));
+  return `Keys and ledger, without sockets: ${keys} keys, ${rows} rows, ${megabytes(ledger.fileBytes)}`;
+}
+
+function formatLedger(ledger: LedgerReport | undefined): string[][] {
+  if (ledger === undefined) return [];
+  const rows = ledger.figures.map(({ name, unit, median, p99, max }) => [
+    name,
+    ...[median, p99, max].map((value) => `${short(value)} ${unit}`),
+  ]);
+  const stall = ['longest stall of the event loop by a usage report', '', '', `${short(ledger.longestStallMs)} ms`];
+  return [['work', 'median', 'p99', 'max'], ...rows, stall];
 }
 
 function spread(figure: Spread | undefined): string {

@@ -14,16 +14,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { type CaseReport, type Effort, makeCall, runCases } from './cases.ts';
 import type { StageReport } from './in-process.ts';
+import type { LedgerReport } from './ledger.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
 import { formatReport, type RunReport } from './report.ts';
 import { runStartUp } from './start-up.ts';
 import { runStreams } from './streams.ts';
 
-const PARTS = ['cases', 'streams', 'start-up', 'stages'] as const;
+const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger'] as const;
 type Part = (typeof PARTS)[number];
 
 const HELP = `Usage: npm run bench -- [options]
-  --quick                fewer and shorter rounds: under 40 s instead of under 3 minutes
+  --quick                fewer and shorter rounds: under a minute instead of under 4
   --json                 print one JSON object instead of tables
   --only <part>          ${PARTS.join(', ')}; may be repeated
   --case <text>          only the load cases whose name holds this text
@@ -39,6 +40,7 @@ interface Options {
   readonly streams: { readonly seconds: number; readonly comparedSeconds: number; readonly idle: number };
   readonly startUpRounds: number;
   readonly stagePassMs: number;
+  readonly ledger: { readonly keys: number; readonly rows: number; readonly requests: number };
   readonly profileFolder: string | undefined;
 }
 
@@ -74,6 +76,9 @@ function readOptions(args: readonly string[]): Options | undefined {
     },
     startUpRounds: quick ? 3 : 7,
     stagePassMs: quick ? 50 : 200,
+    ledger: quick
+      ? { keys: 10_000, rows: 100_000, requests: 4_000 }
+      : { keys: 100_000, rows: 1_000_000, requests: 20_000 },
     profileFolder: values['cpu-prof'],
   };
 }
@@ -85,6 +90,8 @@ async function measure(options: Options, installation: Installation): Promise<Ru
   const startUp = wants('start-up') ? await runStartUp(installation, options.startUpRounds) : undefined;
   if (wants('stages')) say('single stages');
   const stages = wants('stages') ? await runStages(options.stagePassMs) : [];
+  if (wants('ledger')) say('ledger');
+  const ledger = wants('ledger') ? await runLedger(options.ledger) : undefined;
   const cases = wants('cases') ? await measureCases(options, installation) : [];
   const streams = wants('streams') ? await measureStreams(options, installation) : { busy: [], idle: [] };
   return {
@@ -98,6 +105,7 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     idleStreams: streams.idle,
     startUp,
     stages,
+    ledger,
   };
 }
 
@@ -134,13 +142,22 @@ async function checkParties({ direct, bare, proxied, key }: Parties): Promise<vo
 }
 
 async function runStages(passMs: number): Promise<StageReport[]> {
-  const script = fileURLToPath(new URL('./in-process.ts', import.meta.url));
+  return (await runAlone('./in-process.ts', [passMs])) as StageReport[];
+}
+
+async function runLedger({ keys, rows, requests }: Options['ledger']): Promise<LedgerReport> {
+  return (await runAlone('./ledger.ts', [keys, rows, requests])) as LedgerReport;
+}
+
+/** A part that is a process of its own; what it prints. */
+async function runAlone(name: string, args: readonly number[]): Promise<unknown> {
+  const script = fileURLToPath(new URL(name, import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--disable-warning=ExperimentalWarning',
     script,
-    String(passMs),
+    ...args.map(String),
   ]);
-  return JSON.parse(stdout) as StageReport[];
+  return JSON.parse(stdout) as unknown;
 }
 
 function say(line: string): void {

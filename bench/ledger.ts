@@ -1,0 +1,256 @@
+/**
+ * What the books take of a request, and how long reports take, in a large database: the look-up of the key, the whole room of
+ * admission with a real body and real prices, the settlement. A process of its own that prints one JSON line; its arguments are
+ * the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The slowest figures wait for
+ * the machine's disk.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type AdmissionDependencies, admit } from '../src/admission/admit.ts';
+import { createRateLimits } from '../src/admission/rates.ts';
+import { type ClientRequest, type Exchange, type HeaderPair, openExchange, type Principal } from '../src/exchange.ts';
+import { loadPrices } from '../src/metering/prices.ts';
+import { usageKindOf } from '../src/metering/tap.ts';
+import { rowIfLost, rowOf } from '../src/observe/ledger-row.ts';
+import { findRoute } from '../src/routing/route.ts';
+import { openSqliteStore } from '../src/store/sqlite.ts';
+import type { LedgerFilter, Store, UsageGrouping, VirtualKeyRow } from '../src/store/store.ts';
+import { DAY_MS, fillDatabase, NOW_MS, pick } from './ledger-rows.ts';
+import { quantile } from './statistics.ts';
+
+/** One figure: times of one kind of work. */
+export interface LedgerFigure {
+  readonly name: string;
+  readonly unit: 'µs' | 'ms';
+  readonly median: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface LedgerReport {
+  readonly keys: number;
+  readonly rows: number;
+  readonly fileBytes: number;
+  readonly figures: readonly LedgerFigure[];
+  /** The longest time that reports kept everything else waiting. */
+  readonly longestStallMs: number;
+}
+
+const [KEYS = 0, ROWS = 0, REQUESTS = 0] = process.argv.slice(2).map(Number);
+/** Keys that are in use at the same time: the others come from the file. */
+const BUSY_KEYS = 1_000;
+/** Requests before the first that counts: a server that runs has compiled its code. */
+const WARM_UP = 5_000;
+const REPORT_ROUNDS = 3;
+
+/** 4 kB, as a program sends that asks about a page of text. */
+const BODY = Buffer.from(
+  JSON.stringify({
+    system: [{ text: 'Answer in one sentence.' }],
+    messages: [{ role: 'user', content: [{ text: 'The quick brown fox jumps over the lazy dog. '.repeat(85) }] }],
+    inferenceConfig: { maxTokens: 1_024, temperature: 0.2 },
+  }),
+);
+const HEADERS: readonly HeaderPair[] = [
+  ['Content-Type', 'application/json'],
+  ['User-Agent', 'Boto3/1.40.0 md/Botocore#1.40.0 ua/2.1 os/linux lang/python#3.13.0'],
+];
+const TARGET = '/bedrock/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse';
+const CLIENT_REQUEST: ClientRequest = {
+  method: 'POST',
+  rawTarget: TARGET,
+  headers: HEADERS,
+  authority: 'localhost:4000',
+  httpVersion: '1.1',
+  peerAddress: '127.0.0.1',
+  openBody: () => Readable.from([]),
+  signal: new AbortController().signal,
+  upgrade: undefined,
+};
+const ROUTE = findRoute({
+  method: 'POST',
+  rawTarget: TARGET,
+  headers: HEADERS,
+  mountPath: '/bedrock',
+  config: {
+    defaultRegion: 'us-east-1',
+    openaiUpstream: 'runtime',
+    fips: false,
+    dualstack: false,
+    endpointUrls: new Map(),
+  },
+});
+
+async function measure(): Promise<LedgerReport> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-ledger-'));
+  try {
+    const path = join(folder, 'keys.db');
+    const hashes = fillDatabase(path, { keys: KEYS, rows: ROWS });
+    const fileBytes = (await stat(path)).size;
+    const store = await openSqliteStore(path);
+    const requests = await measureRequests(store, hashes);
+    const reports = await measureReports(store);
+    const pruning = await measurePruning(store);
+    await store.close();
+    const figures = [...requests, ...reports.figures, pruning];
+    return { keys: KEYS, rows: ROWS, fileBytes, figures, longestStallMs: reports.longestStallMs };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureRequests(store: Store, hashes: readonly string[]): Promise<LedgerFigure[]> {
+  const busy = hashes.slice(0, BUSY_KEYS);
+  const times = { fromFile: [] as number[], lookUp: [] as number[], limited: [] as number[], free: [] as number[] };
+  const settlements: number[] = [];
+  for (const hash of busy) times.fromFile.push((await timed(() => store.findKeyBySha256(hash))).micros);
+  const dependencies: AdmissionDependencies = {
+    store,
+    prices: await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} }),
+    rates: createRateLimits({ nowMs: Date.now }),
+    nowMs: Date.now,
+    findProfileModels: async () => undefined,
+    usageKindOf,
+  };
+  for (let index = -WARM_UP; index < REQUESTS; index += 1) {
+    const hash = pick(busy);
+    const { micros: lookUp, result: key } = await timed(() => store.findKeyBySha256(hash));
+    if (key === undefined) throw new Error('the key is gone');
+    const { exchange, principal } = anExchange(key);
+    const { micros, result: admission } = await timed(() => admitOnce(exchange, principal, dependencies));
+    const isLimited = key.policy.budget !== undefined;
+    if (isLimited !== admission.reservedNanoUsd > 0) throw new Error('the budget does not count');
+    finish(exchange, admission.reservedNanoUsd / 2);
+    const { micros: settlement } = await timed(() => store.settle(rowOf(exchange, principal)));
+    admission.release();
+    if (index % 20 === 0) await new Promise(setImmediate);
+    if (index < 0) continue;
+    times.lookUp.push(lookUp);
+    (isLimited ? times.limited : times.free).push(lookUp + micros);
+    settlements.push(settlement);
+  }
+  return [
+    figureOf('key, read from the file', 'µs', times.fromFile),
+    figureOf('key, read before; asked for changes', 'µs', times.lookUp),
+    figureOf('admission, key included: no limits', 'µs', times.free),
+    figureOf('admission, key included: all limits, money held back', 'µs', times.limited),
+    figureOf('settlement: row, charge, what was held back', 'µs', settlements),
+  ];
+}
+
+interface Admitted {
+  readonly reservedNanoUsd: number;
+  release(): void;
+}
+
+async function admitOnce(
+  exchange: Exchange,
+  principal: Principal,
+  dependencies: AdmissionDependencies,
+): Promise<Admitted> {
+  const admission = await admit(
+    {
+      exchangeId: exchange.id,
+      principal,
+      route: ROUTE,
+      headers: HEADERS,
+      body: { chunks: [BODY], sizeBytes: BODY.length },
+      ifLost: () => rowIfLost(exchange, principal),
+    },
+    dependencies,
+  );
+  exchange.model = admission.model;
+  return {
+    reservedNanoUsd: admission.reservedNanoUsd ?? 0,
+    release: () => admission.release({ tokens: 1_000 }),
+  };
+}
+
+function anExchange({ id, alias, policy, tags }: VirtualKeyRow): { exchange: Exchange; principal: Principal } {
+  const exchange = openExchange(randomUUID(), Date.now(), CLIENT_REQUEST);
+  const principal: Principal = { kind: 'key', keyId: id, label: alias ?? id, policy, tags };
+  exchange.principal = principal;
+  exchange.route = ROUTE;
+  exchange.requestBytes = BODY.length;
+  return { exchange, principal };
+}
+
+/** What an answer has told. */
+function finish(exchange: Exchange, costNanoUsd: number): void {
+  exchange.status = 200;
+  exchange.upstreamRequestId = randomUUID();
+  exchange.usage = { inputTokens: 800, outputTokens: 200 };
+  exchange.pricing = 'priced';
+  exchange.costNanoUsd = costNanoUsd;
+  exchange.chargedNanoUsd = costNanoUsd;
+  exchange.firstByteMs = 350;
+  exchange.totalMs = 2_400;
+  exchange.responseBytes = 3_000;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly micros: number; readonly result: T }> {
+  const startedAt = performance.now();
+  const result = await work();
+  return { micros: (performance.now() - startedAt) * 1000, result };
+}
+
+async function measureReports(
+  store: Store,
+): Promise<{ readonly figures: LedgerFigure[]; readonly longestStallMs: number }> {
+  const groupings: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag'];
+  const week = { name: 'usage --by key --since 7d', by: 'key', filter: { sinceMs: NOW_MS - 7 * DAY_MS } } as const;
+  const cases: { readonly name: string; readonly by: UsageGrouping; readonly filter: LedgerFilter }[] = [
+    ...groupings.map((by) => ({ name: `usage --by ${by} --since all`, by, filter: {} })),
+    week,
+  ];
+  const watch = watchStalls();
+  const figures: LedgerFigure[] = [];
+  for (const { name, by, filter } of cases) {
+    const times: number[] = [];
+    for (let round = 0; round < REPORT_ROUNDS; round += 1) {
+      const { micros, result } = await timed(() => store.sumUsage(filter, by));
+      if (result.total.requests === 0) throw new Error('nothing was summed');
+      times.push(micros / 1000);
+    }
+    figures.push(figureOf(name, 'ms', times));
+  }
+  return { figures, longestStallMs: watch.stop() };
+}
+
+/** The longest time between two turns of the event loop. */
+function watchStalls(): { stop(): number } {
+  let longestMs = 0;
+  let lastTurnAt = performance.now();
+  let isOver = false;
+  const turn = (): void => {
+    longestMs = Math.max(longestMs, performance.now() - lastTurnAt);
+    lastTurnAt = performance.now();
+    if (!isOver) setImmediate(turn);
+  };
+  turn();
+  return {
+    stop: () => {
+      isOver = true;
+      return longestMs;
+    },
+  };
+}
+
+async function measurePruning(store: Store): Promise<LedgerFigure> {
+  const times: number[] = [];
+  for (let step = 0; step < 50; step += 1) {
+    const { micros, result } = await timed(() => store.pruneLedger(NOW_MS, 500));
+    if (result !== 500) throw new Error(`${result} rows were pruned`);
+    times.push(micros / 1000);
+  }
+  return figureOf('pruning of 500 rows', 'ms', times);
+}
+
+function figureOf(name: string, unit: LedgerFigure['unit'], times: readonly number[]): LedgerFigure {
+  return { name, unit, median: quantile(times, 0.5), p99: quantile(times, 0.99), max: Math.max(...times) };
+}
+
+console.log(JSON.stringify(await measure()));
