@@ -23,8 +23,3 @@ export function createAdminApi(options: AdminOptions): AdminHandler {
     }
   };
 }
-
-/** A path as logs may show it: `/key/{key}/regenerate` holds a key where the caller names one by itself. */
-export function maskKeysInPath(path: string): string {
-  return path.replaceAll(/(?<=\/)(?:sk|%73k|s%6b|%73%6b)(?:-|%2d)[^/?#]*/gi, 'sk-...');
-}

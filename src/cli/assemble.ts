@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { createFrontDoor, createHealth } from '../admin/health.ts';
-import { ADMIN_PREFIXES, createAdminApi, maskKeysInPath } from '../admin/admin-api.ts';
+import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config.ts';
@@ -144,8 +144,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       { prefix: '/', handle: createFrontDoor(health) },
     ],
     onRefused: (error, clientRequest) => {
-      const exchange = openExchange(randomUUID(), Date.now(), clientRequest);
-      observe({ ...exchange, path: maskKeysInPath(exchange.path), error, status: error.status });
+      observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
     },
   });
   return server;
