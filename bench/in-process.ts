@@ -8,16 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createFailureLimit } from '../src/auth/failure-limit.ts';
-import { mintKey } from '../src/auth/mint.ts';
+import { mintKey } from '../src/keys/mint.ts';
 import { authenticate, type AuthenticatorOptions } from '../src/auth/authenticate.ts';
-import type { ClientRequest, HeaderPair } from '../src/exchange.ts';
-import { encodeFrame } from '../src/metering/frames.ts';
-import { OPERATIONS } from '../src/routing/catalog.ts';
+import type { ClientRequest, HeaderPair } from '../src/http/message.ts';
+import { encodeFrame } from '../src/protocol/event-stream.ts';
+import { OPERATIONS } from '../src/operations/catalog.ts';
 import { findRoute, type RoutingConfig } from '../src/routing/route.ts';
-import { openSqliteStore } from '../src/store/sqlite.ts';
-import { FrameChain, FrameResigner } from '../src/upstream/frame-chain.ts';
-import { selectUpstreamHeaders } from '../src/upstream/headers.ts';
-import { type AwsCredentials, signRequest } from '../src/upstream/sign.ts';
+import { openSqliteStore } from '../src/store/sqlite/store.ts';
+import { FrameChain, FrameResigner } from '../src/upstream/aws/frame-chain.ts';
+import { selectUpstreamHeaders } from '../src/upstream/aws/headers.ts';
+import { type AwsCredentials, signRequest } from '../src/upstream/aws/sign.ts';
 
 /** Microseconds of one call. */
 export interface StageReport {

@@ -3,10 +3,10 @@
  * request they made. Written past the store's interface, which would take minutes.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { connect, type Connection } from '../src/store/sqlite-connection.ts';
-import { insertKey, prepareKeys } from '../src/store/sqlite-keys.ts';
-import { insertLedgerRow, prepareLedger } from '../src/store/sqlite-ledger.ts';
-import type { KeyPolicy, LedgerRow, NewVirtualKeyRow } from '../src/store/store.ts';
+import { connect, type Connection } from '../src/store/sqlite/connection.ts';
+import { insertKey, prepareKeys } from '../src/store/sqlite/keys.ts';
+import { insertLedgerRow, prepareLedger } from '../src/store/sqlite/ledger.ts';
+import type { KeyPolicy, LedgerRow, NewVirtualKeyRow } from '../src/domain/store.ts';
 
 export const DAYS = 90;
 export const DAY_MS = 86_400_000;

@@ -11,13 +11,19 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type AdmissionDependencies, admit } from '../src/admission/admit.ts';
 import { createRateLimits } from '../src/admission/rates.ts';
-import { type ClientRequest, type Exchange, type HeaderPair, openExchange, type Principal } from '../src/exchange.ts';
-import { loadPrices } from '../src/metering/prices.ts';
+import {
+  type ClientRequest,
+  type Exchange,
+  type HeaderPair,
+  openExchange,
+  type Principal,
+} from '../src/http/message.ts';
+import { loadPrices } from '../src/pricing/price-book.ts';
 import { usageKindOf } from '../src/metering/tap.ts';
-import { rowIfLost, rowOf } from '../src/observe/ledger-row.ts';
+import { rowIfLost, rowOf } from '../src/accounting/ledger-row.ts';
 import { findRoute } from '../src/routing/route.ts';
-import { openSqliteStore } from '../src/store/sqlite.ts';
-import type { LedgerFilter, Store, UsageGrouping, VirtualKeyRow } from '../src/store/store.ts';
+import { openSqliteStore } from '../src/store/sqlite/store.ts';
+import type { LedgerFilter, Store, UsageGrouping, VirtualKeyRow } from '../src/domain/store.ts';
 import { DAY_MS, fillDatabase, NOW_MS, pick } from './ledger-rows.ts';
 import { quantile } from './statistics.ts';
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Writes src/routing/operations.ts and src/routing/partitions.ts from the AWS SDK's own Bedrock clients in node_modules:
+ * Writes src/operations/generated.ts and src/protocol/partitions.ts from the AWS SDK's own Bedrock clients in node_modules:
  * their operation schemas, signing names, protocols, endpoint rules and partition table. Nothing is fetched.
  * Run it after an update of the clients. `--check` writes nothing and exits 1 where a file differs from what the clients
- * say now. `--out <folder>` writes or checks there instead of in src/routing.
+ * say now. `--out <folder>` writes or checks there instead of in src.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -42,7 +42,7 @@ const { values: options } = parseArgs({
   options: { check: { type: 'boolean', default: false }, out: { type: 'string' } },
 });
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const outFolder = options.out ?? path.join(root, 'src', 'routing');
+const outFolder = options.out ?? path.join(root, 'src');
 const requireHere = createRequire(import.meta.url);
 const requireFromClient = createRequire(requireHere.resolve('@aws-sdk/client-bedrock'));
 const { NormalizedSchema } = await importFile(requireFromClient.resolve('@smithy/core/schema'));
@@ -51,8 +51,8 @@ const partitions = await readPartitions();
 const services = [];
 for (const id of SERVICE_IDS) services.push(await readService(id));
 const files = {
-  'operations.ts': renderOperations(services),
-  'partitions.ts': renderPartitions(partitions),
+  'operations/generated.ts': renderOperations(services),
+  'protocol/partitions.ts': renderPartitions(partitions),
 };
 let stale = 0;
 for (const [name, text] of Object.entries(files)) {
@@ -135,7 +135,7 @@ function streamKind(schema) {
   return undefined;
 }
 
-/** src/routing/endpoint.ts builds host names by one formula; this fails as soon as AWS's rules say anything else. */
+/** src/operations/endpoint.ts builds host names by one formula; this fails as soon as AWS's rules say anything else. */
 function checkHosts(id, endpointProvider) {
   for (const { exampleRegion, dnsSuffix, dualStackDnsSuffix, supportsFIPS, supportsDualStack } of partitions) {
     if (exampleRegion === undefined) continue;

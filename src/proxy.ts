@@ -9,21 +9,25 @@
  * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
  */
 import { admit, type AdmissionDependencies } from './admission/admit.ts';
-import { answerError } from './answer.ts';
+import { answerError } from './http/send-response.ts';
 import { authenticate, type AuthenticatorOptions, showsOwnKey } from './auth/authenticate.ts';
-import { clientGone, toProxyError } from './errors.ts';
-import { type ClientRequest, type ClientResponse, type Exchange, openExchange } from './exchange.ts';
-import { rowIfLost } from './observe/ledger-row.ts';
-import { openSettlement, type SettlementDependencies } from './observe/settlement.ts';
+import { clientGone, toProxyError } from './lib/errors.ts';
+import { type ClientRequest, type ClientResponse, type Exchange, openExchange } from './http/message.ts';
+import { rowIfLost } from './accounting/ledger-row.ts';
+import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
-import type { LedgerRow } from './store/store.ts';
-import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/authorization.ts';
-import { type BidirectionalForwarder, EVENT_STREAM_BODY, type SignedEventStream } from './upstream/bidirectional.ts';
-import { type Body, type BodyLimits, readBody, releaseBody } from './upstream/body.ts';
-import type { Forwarder, SignedRequest } from './upstream/forward.ts';
-import { areCredentialsRefused } from './upstream/credentials.ts';
-import { refuseLoop, selectUpstreamHeaders } from './upstream/headers.ts';
-import { checkUpgrade } from './upstream/websocket.ts';
+import type { LedgerRow } from './domain/store.ts';
+import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/aws/authorize.ts';
+import {
+  type BidirectionalForwarder,
+  EVENT_STREAM_BODY,
+  type SignedEventStream,
+} from './upstream/aws/bidirectional.ts';
+import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
+import type { Forwarder, SignedRequest } from './upstream/aws/forward.ts';
+import { areCredentialsRefused } from './upstream/aws/credentials.ts';
+import { refuseLoop, selectUpstreamHeaders } from './upstream/aws/headers.ts';
+import { checkUpgrade } from './upstream/aws/websocket.ts';
 
 /** Everything the way needs, built by `cli/`. */
 export interface ProxyDependencies extends AuthenticatorOptions, SettlementDependencies {

@@ -2,12 +2,12 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { ERROR_KINDS } from '../src/errors.ts';
-import { TOKEN_RATES } from '../src/metering/cost.ts';
-import { parsePriceFile } from '../src/metering/price-file.ts';
-import { createMetrics } from '../src/observe/metrics.ts';
-import { INTERRUPTED } from '../src/observe/ledger-row.ts';
-import { OPTIONS } from '../src/options.ts';
+import { ERROR_KINDS } from '../src/lib/errors.ts';
+import { TOKEN_RATES } from '../src/pricing/cost.ts';
+import { parsePriceFile } from '../src/pricing/price-file.ts';
+import { createMetrics } from '../src/telemetry/metrics.ts';
+import { INTERRUPTED } from '../src/accounting/ledger-row.ts';
+import { OPTIONS } from '../src/config/options.ts';
 import { openCli } from './helpers/cli.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));

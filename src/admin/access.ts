@@ -5,10 +5,10 @@
 import { isMasterKey } from '../auth/authenticate.ts';
 import { findCredential } from '../auth/credential.ts';
 import { refuseEndedKey } from '../auth/key-refusal.ts';
-import { hashKey } from '../auth/virtual-key.ts';
-import { ProxyError } from '../errors.ts';
-import type { ClientRequest } from '../exchange.ts';
-import type { VirtualKeyRow } from '../store/store.ts';
+import { hashKey } from '../keys/secret.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { ClientRequest } from '../http/message.ts';
+import type { VirtualKeyRow } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 
 /** `own key`: the master key, or any virtual key that counts, which may then ask about nothing but itself. */

@@ -2,8 +2,8 @@
  * What the admin API needs of the rest of the house, and the shape of its handler. Types only.
  */
 import type { FailureLimit } from '../auth/failure-limit.ts';
-import type { ClientRequest, ClientResponse } from '../exchange.ts';
-import type { Store } from '../store/store.ts';
+import type { ClientRequest, ClientResponse } from '../http/message.ts';
+import type { Store } from '../domain/store.ts';
 
 export interface AdminOptions {
   readonly store: Store;

@@ -2,10 +2,10 @@
  * How the admin API says no: LiteLLM's error envelope, on its paths only, where the rest of the proxy speaks as AWS does.
  * Beside the way, not on it. Must not show a key: what names one here is masked.
  */
-import { sendJson } from '../answer.ts';
-import { looksLikeKey, maskKey } from '../auth/virtual-key.ts';
-import { ProxyError, toProxyError } from '../errors.ts';
-import type { ClientResponse, HeaderPair } from '../exchange.ts';
+import { sendJson } from '../http/send-response.ts';
+import { looksLikeKey, maskKey } from '../keys/secret.ts';
+import { ProxyError, toProxyError } from '../lib/errors.ts';
+import type { ClientResponse, HeaderPair } from '../http/message.ts';
 
 /** LiteLLM's words for what went wrong, as far as they happen here. */
 type AdminErrorType =

@@ -2,10 +2,10 @@
  * `/health/*` for whoever watches the proxy, and `/` for whoever wonders what listens here. Spends no money, shows no
  * secrets, needs no key.
  */
-import { sendJson } from '../answer.ts';
+import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
-import type { ClientRequest, ClientResponse } from '../exchange.ts';
-import type { Store } from '../store/store.ts';
+import type { ClientRequest, ClientResponse } from '../http/message.ts';
+import type { Store } from '../domain/store.ts';
 
 export interface HealthOptions {
   readonly store: Store;

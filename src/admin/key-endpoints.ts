@@ -2,8 +2,8 @@
  * The `/key` endpoints, with LiteLLM's paths and fields. All they do goes through the store, so that a running server, and any
  * other one on the same database, sees it with its next request.
  */
-import { mintKey, parseGrace, rotateKey } from '../auth/mint.ts';
-import type { KeyChanges, VirtualKeyRow } from '../store/store.ts';
+import { mintKey, parseGrace, rotateKey } from '../keys/mint.ts';
+import type { KeyChanges, VirtualKeyRow } from '../domain/store.ts';
 import type { OwnKey } from './access.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';

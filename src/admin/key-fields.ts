@@ -13,9 +13,9 @@ import {
   parseNote,
   parseRegionPatterns,
   parseTags,
-} from '../auth/key-policy.ts';
-import { parseAlias } from '../auth/mint.ts';
-import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../store/store.ts';
+} from '../keys/policy.ts';
+import { parseAlias } from '../keys/mint.ts';
+import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/store.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
 import type { KeyFields } from './schemas.ts';

@@ -3,9 +3,9 @@
  * loop go on in between: a hundred thousand keys must not hold up a stream.
  */
 import { setImmediate } from 'node:timers/promises';
-import { findKeyEnd, findKeyState } from '../auth/key-state.ts';
-import { hashKey, looksLikeKey } from '../auth/virtual-key.ts';
-import type { KeySpend, Store, VirtualKeyRow } from '../store/store.ts';
+import { findKeyEnd, findKeyState } from '../keys/state.ts';
+import { hashKey, looksLikeKey } from '../keys/secret.ts';
+import type { KeySpend, Store, VirtualKeyRow } from '../domain/store.ts';
 import type { ListQuery } from './schemas.ts';
 
 const DEFAULT_SIZE = 10;

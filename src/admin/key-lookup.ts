@@ -2,9 +2,9 @@
  * Finds the keys that a request of the admin API names: by hash, by id or by the key itself, and by alias where a field says
  * that it is one.
  */
-import { findKeyState } from '../auth/key-state.ts';
-import { hashKey, looksLikeKey } from '../auth/virtual-key.ts';
-import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { findKeyState } from '../keys/state.ts';
+import { hashKey, looksLikeKey } from '../keys/secret.ts';
+import type { Store, VirtualKeyRow } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { keyNotFound } from './envelope.ts';
 

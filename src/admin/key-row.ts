@@ -2,10 +2,10 @@
  * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side and
  * floats on that one. Never shows the key itself.
  */
-import { formatDuration } from '../auth/key-policy.ts';
-import { findKeyEnd, findKeyState } from '../auth/key-state.ts';
-import { maskKey } from '../auth/virtual-key.ts';
-import type { KeySpend, VirtualKeyRow } from '../store/store.ts';
+import { formatDuration } from '../keys/policy.ts';
+import { findKeyEnd, findKeyState } from '../keys/state.ts';
+import { maskKey } from '../keys/secret.ts';
+import type { KeySpend, VirtualKeyRow } from '../domain/store.ts';
 import type { KeyRow } from './schemas.ts';
 
 /** Tags that are fields of their own here. */

@@ -2,13 +2,13 @@
  * `GET /metrics` for Prometheus. Beside the way, not on it. This machine reads without a key, as it reads the proxy's log;
  * other machines need the master key, for the labels tell who uses what. Spends no money.
  */
-import { sendAnswer, sendJson } from '../answer.ts';
+import { sendAnswer, sendJson } from '../http/send-response.ts';
 import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
 import { findCredential } from '../auth/credential.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
-import { ProxyError, toProxyError } from '../errors.ts';
-import type { ClientRequest, ClientResponse, HeaderPair } from '../exchange.ts';
-import { isLoopbackAddress } from '../loopback.ts';
+import { ProxyError, toProxyError } from '../lib/errors.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
+import { isLoopbackAddress } from '../lib/loopback.ts';
 
 export interface MetricsEndpointOptions {
   readonly metrics: {

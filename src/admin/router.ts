@@ -2,10 +2,10 @@
  * Serves the admin API: finds the endpoint, asks for the key, reads query and body, answers. Beside the way, not on it; what
  * an endpoint does is its own business.
  */
-import { sendJson } from '../answer.ts';
-import { ProxyError } from '../errors.ts';
-import type { ClientRequest } from '../exchange.ts';
-import { readBody } from '../upstream/body.ts';
+import { sendJson } from '../http/send-response.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { ClientRequest } from '../http/message.ts';
+import { readBody } from '../http/body.ts';
 import { admit } from './access.ts';
 import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import type { Endpoint } from './endpoint.ts';

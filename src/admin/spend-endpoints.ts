@@ -1,8 +1,8 @@
 /**
  * The `/spend` and `/global/spend` endpoints: what the ledger has, in LiteLLM's shapes. They only read.
  */
-import { findDateMs } from '../auth/key-policy.ts';
-import type { LedgerEntry, LedgerFilter, Store } from '../store/store.ts';
+import { findDateMs } from '../keys/policy.ts';
+import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
 import { AdminError, keyNotFound } from './envelope.ts';

@@ -2,7 +2,7 @@
  * Sums of the ledger in LiteLLM's shapes: by day, by key and model, by day and team. Each reads the rows once, in their order.
  */
 import type { z } from 'zod';
-import type { LedgerEntry, LedgerFilter, Store } from '../store/store.ts';
+import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
 import { findKeysById, nameOfOwner, ownerOf } from './spend-row.ts';
 import type * as schemas from './spend-schemas.ts';
 import { findSpendUsd, readRows, sum, Tallies, type Tally, tellUnpriced } from './spend-tally.ts';

@@ -3,8 +3,8 @@
  * Reads page by page and lets the event loop go on between pages. Unknown stays unknown.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Usage } from '../metering/usage.ts';
-import type { LedgerEntry, LedgerFilter, Store } from '../store/store.ts';
+import type { Usage } from '../domain/usage.ts';
+import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
 import { toUsd } from './key-row.ts';
 
 /** Each costs some milliseconds in which nothing else is served. */

@@ -3,10 +3,10 @@
  * is taken here (a place, a share of the minute, money held back) is given back if a later limit refuses. Decides from what
  * the request says; sends nothing, and changes nothing of it.
  */
-import { ProxyError } from '../errors.ts';
-import type { Principal } from '../exchange.ts';
-import type { PriceBook, PriceMoment } from '../metering/cost.ts';
-import type { KeyPolicy, LedgerRow, NewReservation, Store } from '../store/store.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { Principal } from '../http/message.ts';
+import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
+import type { KeyPolicy, LedgerRow, NewReservation, Store } from '../domain/store.ts';
 import type { Delivery } from './answer-places.ts';
 import { type Claims, type ClaimingRequest, readClaims } from './claims.ts';
 import type { LargestUse } from './estimate.ts';

@@ -3,7 +3,7 @@
  * the places that AWS reads. Data, and small look-ups. What stands in other places AWS may ignore: it must not make a request
  * look smaller or cheaper than it is.
  */
-import { withoutGeography, parseModelName } from '../model-name.ts';
+import { withoutGeography, parseModelName } from '../domain/model-name.ts';
 
 /** `whole`: in one piece, when all of it is made. `stream`: as it is made. `later`: the client asks for it some other time. */
 export type Delivery = 'whole' | 'stream' | 'later';

@@ -2,8 +2,8 @@
  * What a request says of itself, as far as somebody wants to know: its models, its size, how it is to be served. Reads the
  * body only where it must. Says also what cannot be told; whether that matters is decided by others.
  */
-import { ProxyError } from '../errors.ts';
-import type { HeaderPair } from '../exchange.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { HeaderPair } from '../http/message.ts';
 import type { ClaimedSize } from './estimate.ts';
 import type { Delivery } from './answer-places.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './inspect.ts';

@@ -2,8 +2,8 @@
  * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as far as
  * it may go. Pure. Errs to the dear side, within reason: what is held back too much comes back when the request is settled.
  */
-import { costOf, type ModelPrice } from '../metering/cost.ts';
-import type { Usage } from '../metering/usage.ts';
+import { costOf, type ModelPrice } from '../pricing/cost.ts';
+import type { Usage } from '../domain/usage.ts';
 
 /**
  * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which hardly

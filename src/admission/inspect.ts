@@ -4,10 +4,10 @@
  * allowed because it was not understood.
  */
 import { setImmediate } from 'node:timers/promises';
-import { findHeader } from '../exchange.ts';
-import type { HeaderPair } from '../exchange.ts';
-import { JsonPaths, JsonScanner } from '../metering/json-scan.ts';
-import type { JsonScalar } from '../metering/json-scan.ts';
+import { findHeader } from '../http/message.ts';
+import type { HeaderPair } from '../http/message.ts';
+import { JsonPaths, JsonScanner } from '../protocol/json-scan.ts';
+import type { JsonScalar } from '../protocol/json-scan.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   type Delivery,

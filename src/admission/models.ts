@@ -2,10 +2,10 @@
  * Which models a key may use, however a request names them. Decides over names that are handed in; where in a request they
  * stand is the business of `inspect`, and what a name means that of `model-name`. What cannot be told is refused.
  */
-import { ProxyError } from '../errors.ts';
-import { type ModelName, parseModelName } from '../model-name.ts';
-import type { KeyPolicy } from '../store/store.ts';
-import { matchesAnyGlob, matchesEverything } from '../glob.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { type ModelName, parseModelName } from '../domain/model-name.ts';
+import type { KeyPolicy } from '../domain/store.ts';
+import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
 
 /**
  * The models behind an application inference profile, as GetInferenceProfile names them; undefined or empty where that

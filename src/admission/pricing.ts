@@ -2,8 +2,8 @@
  * The price of what a request names: under which names it is to be looked up, and what the request can cost at most at that
  * price. Asks the price book, and AWS only for application inference profiles, whose names tell nothing.
  */
-import type { PriceBook, PriceMoment } from '../metering/cost.ts';
-import { parseModelName } from '../model-name.ts';
+import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
+import { parseModelName } from '../domain/model-name.ts';
 import {
   type ClaimedSize,
   DEFAULT_MAX_OUTPUT_TOKENS,

@@ -2,8 +2,8 @@
  * How often, how much and how many at a time: requests and tokens per minute and requests under way, of each key, as this
  * process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
  */
-import { ProxyError } from '../errors.ts';
-import type { KeyPolicy } from '../store/store.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { KeyPolicy } from '../domain/store.ts';
 import { MinuteWindow } from './window.ts';
 
 /** The limits as they are now: they may change from one call to the next. */

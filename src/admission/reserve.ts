@@ -2,9 +2,9 @@
  * Holds back what a request may cost from the budget of its key, or says why there is not enough. The counting is the
  * store's, in one transaction; the words for it are found here.
  */
-import { ProxyError } from '../errors.ts';
-import type { NewReservation, Store } from '../store/store.ts';
-import { fullUsd } from '../usd.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { NewReservation, Store } from '../domain/store.ts';
+import { fullUsd } from '../lib/usd.ts';
 
 /** What is held back for others comes free as their answers end; most take some seconds. */
 const HELD_RETRY_SECONDS = 2;

@@ -2,10 +2,10 @@
  * How far a key reaches: which operations, and which regions. Pure. It knows no list of dangerous operations, only what is
  * open; what AWS adds tomorrow is closed until somebody opens it.
  */
-import { ProxyError } from '../errors.ts';
-import type { RouteFacts } from '../exchange.ts';
-import type { KeyPolicy } from '../store/store.ts';
-import { matchesAnyGlob } from '../glob.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { RouteFacts } from '../http/message.ts';
+import type { KeyPolicy } from '../domain/store.ts';
+import { matchesAnyGlob } from '../lib/glob.ts';
 
 /** What of a route decides whether it is open. */
 export interface ReachedRoute extends RouteFacts {

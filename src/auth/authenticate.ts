@@ -4,17 +4,17 @@
  * proven when it is known) and does not decide what the caller may do.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { ProxyError } from '../errors.ts';
-import type { ClientRequest, HeaderPair, Principal } from '../exchange.ts';
-import { isLoopbackAddress } from '../loopback.ts';
-import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { ClientRequest, HeaderPair, Principal } from '../http/message.ts';
+import { isLoopbackAddress } from '../lib/loopback.ts';
+import type { Store, VirtualKeyRow } from '../domain/store.ts';
 import { findCredential } from './credential.ts';
 import { createFrameCheck } from './frame-check.ts';
 import { refuseEndedKey } from './key-refusal.ts';
 import { findSignature } from './signature.ts';
 import type { FailureLimit } from './failure-limit.ts';
-import type { Frame } from '../metering/frames.ts';
-import { hashKey, looksLikeKey, maskKey } from './virtual-key.ts';
+import type { Frame } from '../protocol/event-stream.ts';
+import { hashKey, looksLikeKey, maskKey } from '../keys/secret.ts';
 
 /** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
 const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);

@@ -2,9 +2,9 @@
  * Finds what a client shows as its key: in the usual headers, or in the access-key-id slot of a SigV4 `Authorization`
  * (LangChain users put the key there). Pure; whether the key is any good is `authenticate`'s question.
  */
-import { ProxyError } from '../errors.ts';
-import type { HeaderPair } from '../exchange.ts';
-import { looksLikeKey } from './virtual-key.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { HeaderPair } from '../http/message.ts';
+import { looksLikeKey } from '../keys/secret.ts';
 
 /** Headers that carry nothing but a key; `Bearer` before it is tolerated. The last two are known from LiteLLM. */
 const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'api-key', 'litellm_user_api_key', 'x-litellm-api-key']);

@@ -4,8 +4,8 @@
  * the failing ones are: somebody's misconfigured client must not lock out everybody else at the desk.
  */
 import { isIPv6 } from 'node:net';
-import { type ErrorCode, ProxyError } from '../errors.ts';
-import { isLoopbackAddress } from '../loopback.ts';
+import { type ErrorCode, ProxyError } from '../lib/errors.ts';
+import { isLoopbackAddress } from '../lib/loopback.ts';
 
 /** Failures that are free at once; after them one more every `REFILL_MS`. Claude Code alone tries some thirty times. */
 const BURST = 60;

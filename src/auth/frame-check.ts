@@ -2,11 +2,11 @@
  * Verifies the frames of a client that signed its event stream: each signature covers the one before, the first that of the
  * request. Pure; fed one frame after the other, in order. Part of `authenticate`; what a frame is, `metering/frames` knows.
  */
-import { ProxyError } from '../errors.ts';
-import { type Frame, parseFrameHeaders } from '../metering/frames.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { type Frame, parseFrameHeaders } from '../protocol/event-stream.ts';
 import type { FrameChainStart } from './signature.ts';
-import { formatTimestamp, isSameSignature, signFrame } from './sigv4-key.ts';
-import { MAX_CLOCK_SKEW_MS } from './sigv4.ts';
+import { formatTimestamp, isSameSignature, signFrame } from '../protocol/sigv4/key.ts';
+import { MAX_CLOCK_SKEW_MS } from '../protocol/sigv4/verify.ts';
 
 /** A frame may have waited for a slow upstream since it was signed; bidirectional streams live for eight minutes (AWS). */
 const MAX_FRAME_AGE_MS = 15 * 60_000;

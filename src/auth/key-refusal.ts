@@ -2,10 +2,10 @@
  * What a client is told whose key is known but does not count any more, or not now. Part of `authenticate`, for keys shown as
  * bearer tokens and keys that sign alike.
  */
-import { ProxyError } from '../errors.ts';
-import type { VirtualKeyRow } from '../store/store.ts';
-import { findKeyState } from './key-state.ts';
-import { maskKey } from './virtual-key.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { VirtualKeyRow } from '../domain/store.ts';
+import { findKeyState } from '../keys/state.ts';
+import { maskKey } from '../keys/secret.ts';
 
 const ASK = 'Ask whoever runs the proxy for another one.';
 

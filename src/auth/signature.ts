@@ -2,14 +2,14 @@
  * A client that signs with a virtual key's AWS-shaped pair: finds the key by its access key id before the body is read, and
  * proves the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in sigv4.ts.
  */
-import { ProxyError } from '../errors.ts';
-import type { ClientRequest } from '../exchange.ts';
-import type { Store, VirtualKeyRow } from '../store/store.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { ClientRequest } from '../http/message.ts';
+import type { Store, VirtualKeyRow } from '../domain/store.ts';
 import { refuseEndedKey } from './key-refusal.ts';
-import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from './sigv4.ts';
-import { type CredentialScope, deriveSigningKey } from './sigv4-key.ts';
-import { type ParsedSignature, parseSigV4 } from './sigv4-parse.ts';
-import { ACCESS_KEY_ID_PREFIX, unsealKey } from './virtual-key.ts';
+import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from '../protocol/sigv4/verify.ts';
+import { type CredentialScope, deriveSigningKey } from '../protocol/sigv4/key.ts';
+import { type ParsedSignature, parseSigV4 } from '../protocol/sigv4/parse.ts';
+import { ACCESS_KEY_ID_PREFIX, unsealKey } from '../keys/secret.ts';
 
 export interface SignatureOptions {
   readonly store: Store;

@@ -2,14 +2,14 @@
  * The table of commands. Imports what a command needs only when it runs: `--help` and `--version` are instant.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { type Flags, OPTIONS } from '../options.ts';
-import { ProxyError, toProxyError } from '../errors.ts';
-import { addKey } from './key-commands.ts';
-import { addOnboarding } from './onboarding.ts';
-import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from './print.ts';
-import { addPrices } from './prices.ts';
-import { addReports } from './reports.ts';
-import { readVersion } from './version.ts';
+import { type Flags, OPTIONS } from '../config/options.ts';
+import { ProxyError, toProxyError } from '../lib/errors.ts';
+import { addKey } from './key/commands.ts';
+import { addOnboarding } from './env/commands.ts';
+import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
+import { addPrices } from './prices/prices.ts';
+import { addReports } from './usage/commands.ts';
+import { readVersion } from '../lib/version.ts';
 
 const START_EXAMPLES = `
 Examples:

@@ -2,36 +2,36 @@
  * `start`: builds every part, hands them to each other, and stays until a signal ends it.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Config, MOUNT_PATH, readConfig } from '../config.ts';
-import type { Flags } from '../options.ts';
-import { ProxyError, toProxyError } from '../errors.ts';
-import type { Exchange } from '../exchange.ts';
-import { isLoopbackName } from '../loopback.ts';
-import { formatJsonLine, formatPrettyLine, type Paint } from '../observe/access-log.ts';
+import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
+import type { Flags } from '../config/options.ts';
+import { ProxyError, toProxyError } from '../lib/errors.ts';
+import type { Exchange } from '../http/message.ts';
+import { isLoopbackName } from '../lib/loopback.ts';
+import { formatJsonLine, formatPrettyLine, type Paint } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
-import { findPartition } from '../routing/region.ts';
+import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
-import { openSqliteStore } from '../store/sqlite.ts';
-import type { Store } from '../store/store.ts';
+import { openSqliteStore } from '../store/sqlite/store.ts';
+import type { Store } from '../domain/store.ts';
 import {
   createCredentialSource,
   type CredentialSource,
   loadFromChain,
   loadProfileRegion,
-} from '../upstream/credentials.ts';
-import { createForwarder } from '../upstream/forward.ts';
-import type { NetworkOptions } from '../upstream/tunnel.ts';
-import type { BedrockApiKey } from '../upstream/api-key.ts';
-import { assembleServer, findApiKey } from './assemble.ts';
-import { type Books, openBooks } from './books.ts';
-import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
-import { revokeStaleKeys, thisProcessSpace } from './exec-key.ts';
-import { LEASH_VARIABLE } from './exec-server.ts';
-import { createLineWriter } from './line-writer.ts';
-import { readNetworkOptions } from './network.ts';
-import { colorsFor, printError, printTalk } from './print.ts';
-import { findTrustFile, loadTls } from './tls.ts';
-import { readVersion } from './version.ts';
+} from '../upstream/aws/credentials.ts';
+import { createForwarder } from '../upstream/aws/forward.ts';
+import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
+import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
+import { assembleServer, findApiKey } from '../app/compose.ts';
+import { type Books, openBooks } from '../app/meters.ts';
+import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from '../app/banner.ts';
+import { revokeStaleKeys, thisProcessSpace } from './exec/key.ts';
+import { LEASH_VARIABLE } from './exec/server.ts';
+import { createLineWriter } from '../app/line-writer.ts';
+import { readNetworkOptions } from '../app/network.ts';
+import { colorsFor, printError, printTalk } from '../app/print.ts';
+import { findTrustFile, loadTls } from '../app/tls.ts';
+import { readVersion } from '../lib/version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_PATIENCE_MS = 200;
@@ -164,7 +164,7 @@ export async function openUpstream(config: Config, region: string | undefined): 
       close: () => forwarder.close(),
     };
   }
-  const { startOfflineBedrock } = await import('../offline/server.ts');
+  const { startOfflineBedrock } = await import('../upstream/offline/server.ts');
   // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
   const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });

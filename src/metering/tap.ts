@@ -3,7 +3,7 @@
  * byte; a fault of its decoders ends the metering, not the answer. What the shapes look like is in the `usage-` files beside
  * it; what usage costs is the business of `cost`.
  */
-import { findHeader, type HeaderPair } from '../exchange.ts';
+import { findHeader, type HeaderPair } from '../http/message.ts';
 import { type AnswerReader, JsonReader } from './usage-json.ts';
 import { CHAT, CONVERSE, GUARDRAIL, GUARDRAIL_CHECKS, INVOKE, MESSAGE, type Places, RESPONSE } from './usage-places.ts';
 import { CHAT_SSE, MESSAGE_SSE, RESPONSE_SSE, SseReader, type SseShape } from './usage-sse.ts';
@@ -15,9 +15,9 @@ import {
   StreamReader,
   type StreamShape,
 } from './usage-stream.ts';
-import { usageKindOf } from './usage-kinds.ts';
+import { usageKindOf } from '../operations/usage-kinds.ts';
 import { type Count, Tally } from './usage-tally.ts';
-import type { Usage } from './usage.ts';
+import type { Usage } from '../domain/usage.ts';
 
 export { usageKindOf };
 

@@ -2,7 +2,7 @@
  * Usage out of server-sent events, while they pass: the streams of OpenAI's and Anthropic's shapes. What cannot be read ends
  * the metering, never the stream.
  */
-import { type SseEvent, SseSplitter } from './sse.ts';
+import { type SseEvent, SseSplitter } from '../protocol/sse.ts';
 import type { AnswerReader } from './usage-json.ts';
 import { CHAT, MESSAGE_EVENT, type Places, RESPONSE_EVENT, scanText } from './usage-places.ts';
 import type { Tally } from './usage-tally.ts';

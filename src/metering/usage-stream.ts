@@ -2,7 +2,7 @@
  * Usage out of AWS's event streams, while they pass. Most events only bring text: they are told by their headers, and no more
  * of them is looked at than it takes to measure that text. What cannot be read ends the metering, never the stream.
  */
-import { type Frame, FrameSplitter, parseFrameHeaders } from './frames.ts';
+import { type Frame, FrameSplitter, parseFrameHeaders } from '../protocol/event-stream.ts';
 import type { AnswerReader } from './usage-json.ts';
 import { AGENT_TRACE, CONVERSE, INVOKE_CHUNK, type Places, scanText, SONIC_CHUNK } from './usage-places.ts';
 import type { Tally } from './usage-tally.ts';

@@ -3,8 +3,8 @@
  * Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was told something
  * wrong.
  */
-import type { JsonScalar } from './json-scan.ts';
-import type { Usage } from './usage.ts';
+import type { JsonScalar } from '../protocol/json-scan.ts';
+import type { Usage } from '../domain/usage.ts';
 
 /** Larger counts are lies: a request of so many tokens would cost millions. */
 export const MAX_COUNT = 1e12;

@@ -2,23 +2,23 @@
  * The routing room's front door: from method, raw target and headers to service, region, host and the very path that is
  * sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
  */
-import { ProxyError } from '../errors.ts';
-import type { HeaderPair, RouteFacts } from '../exchange.ts';
-import { decodeSegment, findArnInPath } from './arn.ts';
-import { refuseMalformedArn } from './arn-check.ts';
-import type { Operation, Service } from './catalog.ts';
-import { bodyTakesOtherWay } from './choose.ts';
-import type { BodyRule, OpenaiUpstream } from './choose.ts';
-import { findDestination } from './destination.ts';
-import type { Destination } from './destination.ts';
-import { findEndpoint } from './endpoint.ts';
-import type { EndpointOptions } from './endpoint.ts';
-import { readHints } from './hints.ts';
-import type { RoutingHints } from './hints.ts';
-import { chooseRegion, findPartition } from './region.ts';
-import type { ChosenRegion, RegionSource } from './region.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { HeaderPair, RouteFacts } from '../http/message.ts';
+import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
+import { refuseMalformedArn } from '../protocol/arn-check.ts';
+import type { Operation, Service } from '../operations/catalog.ts';
+import { bodyTakesOtherWay } from './disambiguate.ts';
+import type { BodyRule, OpenaiUpstream } from './disambiguate.ts';
+import { findDestination } from './resolve-operation.ts';
+import type { Destination } from './resolve-operation.ts';
+import { findEndpoint } from '../operations/endpoint.ts';
+import type { EndpointOptions } from '../operations/endpoint.ts';
+import { readHints } from './request-hints.ts';
+import type { RoutingHints } from './request-hints.ts';
+import { chooseRegion, findPartition } from '../protocol/region.ts';
+import type { ChosenRegion, RegionSource } from '../protocol/region.ts';
 import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
-import type { ServiceId } from './unmodelled.ts';
+import type { ServiceId } from '../operations/manual.ts';
 
 export interface RoutingConfig extends EndpointOptions {
   readonly defaultRegion: string | undefined;

@@ -2,7 +2,7 @@
  * The raw request target: takes it apart, refuses what could mean two things to two readers, and removes the mount.
  * Pure. Decodes nothing and normalises nothing: what passes here is sent to AWS byte for byte.
  */
-import { ProxyError } from '../errors.ts';
+import { ProxyError } from '../lib/errors.ts';
 
 export interface SplitTarget {
   /** Starts with a slash. */

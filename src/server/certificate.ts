@@ -8,7 +8,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { ProxyError } from '../errors.ts';
+import { ProxyError } from '../lib/errors.ts';
 
 /** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
 export interface TlsMaterial {

@@ -3,8 +3,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
-import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../exchange.ts';
-import { breakConnection } from '../reset.ts';
+import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
+import { breakConnection } from '../lib/reset.ts';
 
 /** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the answer. */
 const LINGER_MS = 2_000;

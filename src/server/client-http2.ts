@@ -3,7 +3,7 @@
  */
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
-import { type ClientRequest, type ClientResponse, foldHeaders, type HeaderPair } from '../exchange.ts';
+import { type ClientRequest, type ClientResponse, foldHeaders, type HeaderPair } from '../http/message.ts';
 
 /** Wraps a stream and its header block (flat list of names and values, pseudo-headers first). */
 export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {

@@ -4,9 +4,9 @@
  * is refused. Runs before anything else, on every path. Pure.
  */
 import { isIP } from 'node:net';
-import { ProxyError } from '../errors.ts';
-import { type ClientRequest, findHeader } from '../exchange.ts';
-import { isLoopbackName } from '../loopback.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { type ClientRequest, findHeader } from '../http/message.ts';
+import { isLoopbackName } from '../lib/loopback.ts';
 
 /** What the guard lets pass beside loopback names. */
 export interface GuardRules {

@@ -11,7 +11,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import { breakConnection } from '../reset.ts';
+import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
 import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
 

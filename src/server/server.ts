@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { answerError } from '../answer.ts';
-import { ProxyError, renderError, toProxyError } from '../errors.ts';
-import type { ClientRequest, ClientResponse } from '../exchange.ts';
+import { answerError } from '../http/send-response.ts';
+import { ProxyError, renderError, toProxyError } from '../lib/errors.ts';
+import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
 import { adaptUpgrade } from './client-upgrade.ts';

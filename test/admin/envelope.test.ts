@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AdminError, readField, showName } from '../../src/admin/envelope.ts';
-import { ProxyError } from '../../src/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 
 const KEY = 'sk-abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';
 

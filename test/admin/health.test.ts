@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createFrontDoor, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 
 const CHALLENGE = 'ab'.repeat(16);
 

@@ -1,9 +1,9 @@
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { findKeyState } from '../../src/auth/key-state.ts';
-import { hashKey, unsealKey } from '../../src/auth/virtual-key.ts';
-import type { VirtualKeyRow } from '../../src/store/store.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { findKeyState } from '../../src/keys/state.ts';
+import { hashKey, unsealKey } from '../../src/keys/secret.ts';
+import type { VirtualKeyRow } from '../../src/domain/store.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { type Admin, openAdmin } from '../helpers/open-admin.ts';
 
 const UNKNOWN_KEY = 'sk-nobody-has-this-key-0123456789abcdefghijklmno';

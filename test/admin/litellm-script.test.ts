@@ -5,7 +5,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { hashKey } from '../../src/auth/virtual-key.ts';
+import { hashKey } from '../../src/keys/secret.ts';
 import { type Json, ledgerRow, MASTER_KEY, openAdmin } from '../helpers/open-admin.ts';
 
 const PYTHON = findPython();

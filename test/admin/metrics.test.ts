@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMetricsEndpoint } from '../../src/admin/metrics.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
-import type { ClientRequest } from '../../src/exchange.ts';
-import { createMetrics } from '../../src/observe/metrics.ts';
+import type { ClientRequest } from '../../src/http/message.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { startServer } from '../../src/server/server.ts';
 import { aFinishedExchange } from '../helpers/finished-exchange.ts';
 

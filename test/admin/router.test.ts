@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createEndpoints } from '../../src/admin/router.ts';
-import { mintKey } from '../../src/auth/mint.ts';
+import { mintKey } from '../../src/keys/mint.ts';
 import { type Admin, MASTER_KEY, openAdmin } from '../helpers/open-admin.ts';
 
 const ofSize = (sizeBytes: number): string => `{${' '.repeat(sizeBytes - 2)}}`;

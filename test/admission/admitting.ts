@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { admit, type Admission, type AdmissionDependencies } from '../../src/admission/admit.ts';
 import { createRateLimits, type RateLimits } from '../../src/admission/rates.ts';
-import type { HeaderPair, Principal } from '../../src/exchange.ts';
-import type { PriceBook } from '../../src/metering/cost.ts';
-import { loadPrices } from '../../src/metering/prices.ts';
+import type { HeaderPair, Principal } from '../../src/http/message.ts';
+import type { PriceBook } from '../../src/pricing/cost.ts';
+import { loadPrices } from '../../src/pricing/price-book.ts';
 import { usageKindOf } from '../../src/metering/tap.ts';
 import { findRoute } from '../../src/routing/route.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { KeyPolicy, LedgerRow, Store } from '../../src/store/store.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { KeyPolicy, LedgerRow, Store } from '../../src/domain/store.ts';
 import { aLedgerRow, NO_LIMITS } from '../helpers/store-rows.ts';
 
 export const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';

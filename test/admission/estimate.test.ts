@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dearest, largestCost, largestGuardrailCost, largestUse } from '../../src/admission/estimate.ts';
-import { costOf, type ModelPrice } from '../../src/metering/cost.ts';
+import { costOf, type ModelPrice } from '../../src/pricing/cost.ts';
 
 /** Pico-dollars a token: 3, 15, 0.3, 3.75 and 6 dollars a million. */
 const CLAUDE: ModelPrice = {

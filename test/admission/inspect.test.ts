@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { inspectBody } from '../../src/admission/inspect.ts';
 import type { InspectedRequest, Inspection } from '../../src/admission/inspect.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 
 const JSON_HEADERS: readonly HeaderPair[] = [['Content-Type', 'application/json']];
 

@@ -5,7 +5,7 @@
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';
 import { findModelPlace, MODEL_PLACES } from '../../src/admission/model-places.ts';
-import { OPERATIONS, SERVICES } from '../../src/routing/catalog.ts';
+import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';
 const named = OPERATIONS.flatMap(({ service, name, readOnly }) =>

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findPriceNames, mediumOf, weigh } from '../../src/admission/pricing.ts';
-import type { PriceBook } from '../../src/metering/cost.ts';
-import { loadPrices } from '../../src/metering/prices.ts';
+import type { PriceBook } from '../../src/pricing/cost.ts';
+import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
 
 const moment = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };

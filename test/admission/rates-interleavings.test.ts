@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createRateLimits, type RateGrant } from '../../src/admission/rates.ts';
-import { ProxyError } from '../../src/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 
 interface Passed {
   readonly second: number;

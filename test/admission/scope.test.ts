@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkRegion, checkScope } from '../../src/admission/scope.ts';
-import { OPERATIONS } from '../../src/routing/catalog.ts';
+import { OPERATIONS } from '../../src/operations/catalog.ts';
 import { findRoute, type Route, type RoutingConfig } from '../../src/routing/route.ts';
 import { failureOf } from '../helpers/failure.ts';
 

@@ -1,4 +1,4 @@
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authenticate, isMasterKey } from '../../src/auth/authenticate.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
-import { type MintedKey, mintKey } from '../../src/auth/mint.ts';
-import type { ClientRequest, HeaderPair, Principal } from '../../src/exchange.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { Store } from '../../src/store/store.ts';
+import { type MintedKey, mintKey } from '../../src/keys/mint.ts';
+import type { ClientRequest, HeaderPair, Principal } from '../../src/http/message.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { Store } from '../../src/domain/store.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findCredential } from '../../src/auth/credential.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { failureOf } from '../helpers/failure.ts';
 
 const SIGV4_REST = '/20260314/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc';

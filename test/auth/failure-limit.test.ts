@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
-import { ProxyError } from '../../src/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 
 const WRONG_KEY = new ProxyError('ERR_KEY_UNKNOWN', 'wrong');
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createFrameCheck } from '../../src/auth/frame-check.ts';
-import { deriveSigningKey } from '../../src/auth/sigv4-key.ts';
-import { FrameChain } from '../../src/upstream/frame-chain.ts';
-import { type Frame, FrameSplitter, parseFrameHeaders } from '../../src/metering/frames.ts';
+import { deriveSigningKey } from '../../src/protocol/sigv4/key.ts';
+import { FrameChain } from '../../src/upstream/aws/frame-chain.ts';
+import { type Frame, FrameSplitter, parseFrameHeaders } from '../../src/protocol/event-stream.ts';
 
 /** A stream recorded from the AWS SDK for JavaScript. */
 const RECORDED = JSON.parse(readFileSync(new URL('../fixtures/bidirectional-sdk.json', import.meta.url), 'utf8')) as {

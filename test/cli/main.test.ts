@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OPTIONS } from '../../src/options.ts';
+import { OPTIONS } from '../../src/config/options.ts';
 import { openCli } from '../helpers/cli.ts';
 
 describe('help', () => {

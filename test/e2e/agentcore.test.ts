@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';

@@ -1,7 +1,7 @@
 /** Anthropic's own Bedrock client, with a bearer key and with the key pair: raw colons in the path, and event streams. */
 import { AnthropicBedrock } from '@anthropic-ai/bedrock-sdk';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { openHouse, type House } from '../helpers/house.ts';

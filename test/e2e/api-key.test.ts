@@ -1,6 +1,6 @@
 /** The owner's Amazon Bedrock API key through the whole proxy: who gets it, who is signed for, and who is refused. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ProxyError } from '../../src/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 import { type House, type HouseOptions, openHouse } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Workplace } from '../helpers/program.ts';

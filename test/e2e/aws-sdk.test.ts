@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { openHouse, type House } from '../helpers/house.ts';

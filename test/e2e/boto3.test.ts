@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { openHouse, type House } from '../helpers/house.ts';

@@ -1,7 +1,7 @@
 /** What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next request on. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import type { KeyPolicy } from '../../src/store/store.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import type { KeyPolicy } from '../../src/domain/store.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 

@@ -3,9 +3,9 @@
  * valid signature. Only the bidirectional stream has a test of its own (bidirectional.test.ts).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import { SERVICE_TABLES } from '../../src/routing/operations.ts';
-import { UNMODELLED_TABLES } from '../../src/routing/unmodelled.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { SERVICE_TABLES } from '../../src/operations/generated.ts';
+import { UNMODELLED_TABLES } from '../../src/operations/manual.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 
 interface Row {

@@ -9,9 +9,9 @@ import type { ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import type { Exchange } from '../../src/exchange.ts';
-import type { LedgerEntry } from '../../src/store/store.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import type { Exchange } from '../../src/http/message.ts';
+import type { LedgerEntry } from '../../src/domain/store.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import {
   cutConnection,

@@ -7,7 +7,7 @@ import { BedrockAgentRuntimeClient, RetrieveCommand } from '@aws-sdk/client-bedr
 import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 

@@ -3,7 +3,7 @@
  * that counts from the next request on in both, and one ledger that is followed and added up.
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../helpers/house.ts';
 import {

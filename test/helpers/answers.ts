@@ -1,6 +1,6 @@
 /** Answers of Bedrock in their documented shapes, and what a tap makes of them. */
 import { readFileSync } from 'node:fs';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { eventFrame, exceptionFrame } from './event-frames.ts';
 

@@ -6,10 +6,10 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
 import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { deriveSigningKey, formatTimestamp, signFrame } from '../../src/auth/sigv4-key.ts';
-import { parseSigV4, type ParsedSignature } from '../../src/auth/sigv4-parse.ts';
-import { verifySigV4 } from '../../src/auth/sigv4.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import { deriveSigningKey, formatTimestamp, signFrame } from '../../src/protocol/sigv4/key.ts';
+import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
+import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 
 /** One stream as it comes. */
 export interface BidirectionalCall {

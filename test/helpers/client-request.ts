@@ -3,7 +3,7 @@
  * Whatever needs a body or an answer is tested over a real socket instead.
  */
 import { Readable } from 'node:stream';
-import type { ClientRequest } from '../../src/exchange.ts';
+import type { ClientRequest } from '../../src/http/message.ts';
 
 /** A GET of `/bedrock/foundation-models` from this machine, with the given fields in place of its own. */
 export function aClientRequest(fields: Partial<ClientRequest> = {}): ClientRequest {

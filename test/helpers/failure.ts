@@ -1,7 +1,7 @@
 /**
  * Catches what a piece of code throws, so that a test can look at its code, message and hint one by one.
  */
-import { ProxyError } from '../../src/errors.ts';
+import { ProxyError } from '../../src/lib/errors.ts';
 
 /** The ProxyError that `work` throws or rejects with; anything else fails the test. */
 export async function failureOf(work: () => unknown): Promise<ProxyError> {

@@ -5,11 +5,11 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { canonicalRequest } from '../../src/auth/sigv4-canonical.ts';
-import { sha256Hex } from '../../src/auth/sigv4-key.ts';
-import { parseSigV4, type ParsedSignature } from '../../src/auth/sigv4-parse.ts';
-import { verifySigV4 } from '../../src/auth/sigv4.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
+import { sha256Hex } from '../../src/protocol/sigv4/key.ts';
+import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
+import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 
 export interface FakeUpstreamOptions {
   readonly accessKeyId: string;

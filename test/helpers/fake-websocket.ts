@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { sha256Hex } from '../../src/auth/sigv4-key.ts';
-import { parseSigV4, type ParsedSignature } from '../../src/auth/sigv4-parse.ts';
-import { verifySigV4 } from '../../src/auth/sigv4.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import { sha256Hex } from '../../src/protocol/sigv4/key.ts';
+import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
+import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { AWS_PAIR } from './house.ts';
 
 /** One upgrade as it arrived. */

@@ -1,7 +1,7 @@
 /**
  * An exchange as a plain value, for whatever is told of exchanges at their end: one Converse call of a key that went well.
  */
-import { type Exchange, openExchange, type Principal } from '../../src/exchange.ts';
+import { type Exchange, openExchange, type Principal } from '../../src/http/message.ts';
 import { aClientRequest } from './client-request.ts';
 
 export const STARTED_AT_MS = Date.UTC(2026, 2, 14, 15, 9, 26, 535);

@@ -5,7 +5,7 @@
  */
 import { writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { aBudget, aLedgerRow, aReservation } from './store-rows.ts';
 
 const [path = '', name = '', limit = '0'] = process.argv.slice(2);

@@ -6,7 +6,11 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { randomUUID } from 'node:crypto';
 import { Agent, request as openRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
-import { startOfflineBedrock, type OfflineBedrock, type OfflineBedrockOptions } from '../../src/offline/server.ts';
+import {
+  startOfflineBedrock,
+  type OfflineBedrock,
+  type OfflineBedrockOptions,
+} from '../../src/upstream/offline/server.ts';
 import { ACCESS_KEY_ID, SECRET_ACCESS_KEY, signWithSdk, type RequestToSign } from './sigv4-signing.ts';
 
 export const RUNTIME_HOST = 'bedrock-runtime.us-east-1.amazonaws.com';

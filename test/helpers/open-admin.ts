@@ -13,9 +13,9 @@ import { createEndpoints } from '../../src/admin/router.ts';
 import { errorEnvelope } from '../../src/admin/schemas.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
 import { startServer } from '../../src/server/server.ts';
-import { loadServerSecret, serverSecretPath } from '../../src/store/server-secret.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import type { LedgerRow, Store } from '../../src/store/store.ts';
+import { loadServerSecret, serverSecretPath } from '../../src/keys/server-secret.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { LedgerRow, Store } from '../../src/domain/store.ts';
 
 export const MASTER_KEY = 'sk-master-of-the-house';
 

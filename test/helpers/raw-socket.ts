@@ -3,7 +3,7 @@
  * without the good manners of an HTTP library. All text is latin1, one character per byte.
  */
 import { connect, type Socket } from 'node:net';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 
 /** One HTTP/1.x answer, taken apart. */
 export interface RawAnswer {

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 
 export interface RecordedRequest {
   readonly method: string;

@@ -5,8 +5,8 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { createHash } from 'node:crypto';
-import type { HeaderPair } from '../../src/exchange.ts';
-import type { SignableRequest } from '../../src/auth/sigv4-canonical.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
+import type { SignableRequest } from '../../src/protocol/sigv4/canonical.ts';
 
 export const ACCESS_KEY_ID = 'AKIDEXAMPLE';
 export const SECRET_ACCESS_KEY = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';

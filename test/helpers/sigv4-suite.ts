@@ -3,8 +3,8 @@
  * values alone, in test/fixtures/sigv4-suite.json.
  */
 import { readFileSync } from 'node:fs';
-import type { SignableRequest } from '../../src/auth/sigv4-canonical.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { SignableRequest } from '../../src/protocol/sigv4/canonical.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { toWire } from './sigv4-signing.ts';
 
 export interface SuiteVector {

@@ -1,7 +1,7 @@
 /**
  * Rows for tests of the store: keys, ledger rows and reservations with everything a test does not name.
  */
-import type { Budget, KeyPolicy, LedgerRow, NewReservation, NewVirtualKeyRow } from '../../src/store/store.ts';
+import type { Budget, KeyPolicy, LedgerRow, NewReservation, NewVirtualKeyRow } from '../../src/domain/store.ts';
 
 export const NO_LIMITS: KeyPolicy = {
   models: [],

@@ -1,9 +1,9 @@
 /** What no upstream sends: rubbish in any pieces must never throw, and never make a number that is none. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
-import { METERED_OPERATIONS } from '../../src/metering/usage-kinds.ts';
+import { METERED_OPERATIONS } from '../../src/operations/usage-kinds.ts';
 import { MAX_COUNT } from '../../src/metering/usage-tally.ts';
 import { bytesOf, loadAnswers, readChunks } from '../helpers/answers.ts';
 import { eventFrame } from '../helpers/event-frames.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodeFrame } from '../../src/metering/frames.ts';
+import { encodeFrame } from '../../src/protocol/event-stream.ts';
 import { INVOKE_STREAM, StreamReader } from '../../src/metering/usage-stream.ts';
 import { Tally } from '../../src/metering/usage-tally.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Count, MAX_COUNT, Tally } from '../../src/metering/usage-tally.ts';
-import type { Usage } from '../../src/metering/usage.ts';
+import type { Usage } from '../../src/domain/usage.ts';
 
 function tallyOf(counts: Partial<Record<Count, number>>): Tally {
   const tally = new Tally();

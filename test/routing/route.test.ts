@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { HeaderPair } from '../../src/exchange.ts';
-import { parseEndpointUrl } from '../../src/routing/endpoint.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
+import { parseEndpointUrl } from '../../src/operations/endpoint.ts';
 import { findRoute, settleRouteByBody } from '../../src/routing/route.ts';
 import type { Route, RoutingConfig } from '../../src/routing/route.ts';
 

@@ -3,8 +3,8 @@
  * wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else at the desk.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, type RawAnswer } from '../helpers/raw-socket.ts';

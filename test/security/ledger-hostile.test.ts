@@ -5,9 +5,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import { formatJsonLine, formatPrettyLine } from '../../src/observe/access-log.ts';
-import type { LedgerEntry } from '../../src/store/store.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
+import type { LedgerEntry } from '../../src/domain/store.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR, openHouse, type House } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';

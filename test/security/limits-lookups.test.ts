@@ -3,7 +3,7 @@
  * how often, where to, and what that may not become.
  */
 import { expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { openHouse } from '../helpers/house.ts';
 

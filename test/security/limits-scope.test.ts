@@ -3,8 +3,8 @@
  * and List. And against the disguises of a path that AWS might read another way.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import { OPERATIONS } from '../../src/routing/catalog.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { OPERATIONS } from '../../src/operations/catalog.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';

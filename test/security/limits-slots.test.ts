@@ -4,8 +4,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/auth/key-policy.ts';
-import type { KeyPolicy } from '../../src/store/store.ts';
+import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import type { KeyPolicy } from '../../src/domain/store.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { openHouse, type House } from '../helpers/house.ts';

@@ -2,7 +2,7 @@
  * Requests made to cost the proxy more than they cost their sender: whoever waits behind them must not notice.
  */
 import { describe, expect, it } from 'vitest';
-import { canonicalRequest, findLostHeader } from '../../src/auth/sigv4-canonical.ts';
+import { canonicalRequest, findLostHeader } from '../../src/protocol/sigv4/canonical.ts';
 import { openHouse } from '../helpers/house.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';

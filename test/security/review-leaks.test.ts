@@ -3,7 +3,7 @@
  * neighbour.
  */
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { openHouse } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';
 

@@ -3,10 +3,10 @@
  */
 import { describe, expect, it } from 'vitest';
 import { findSignature } from '../../src/auth/signature.ts';
-import { canonicalRequest } from '../../src/auth/sigv4-canonical.ts';
-import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/auth/sigv4-key.ts';
-import { findServerSecret } from '../../src/cli/key.ts';
-import type { ClientRequest, HeaderPair } from '../../src/exchange.ts';
+import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
+import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/protocol/sigv4/key.ts';
+import { findServerSecret } from '../../src/cli/key/key.ts';
+import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { openHouse } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';

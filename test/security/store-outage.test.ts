@@ -5,7 +5,7 @@
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { MintedKey } from '../../src/auth/mint.ts';
+import type { MintedKey } from '../../src/keys/mint.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
 

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sendJson } from '../../src/answer.ts';
-import type { ClientRequest, ClientResponse, ClientUpgrade } from '../../src/exchange.ts';
+import { sendJson } from '../../src/http/send-response.ts';
+import type { ClientRequest, ClientResponse, ClientUpgrade } from '../../src/http/message.ts';
 import { canTellUpgrades } from '../../src/server/client-upgrade.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';

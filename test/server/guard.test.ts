@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ClientRequest, HeaderPair } from '../../src/exchange.ts';
+import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { guardRequest, type GuardRules } from '../../src/server/guard.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HeaderPair } from '../../src/exchange.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { ensureCertificate, type TlsMaterial } from '../../src/server/certificate.ts';
 import { createListener } from '../../src/server/listener.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';

@@ -1,0 +1,88 @@
+/**
+ * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the dear side: a budget
+ * is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
+ */
+import type { Admission } from '../admission/admit.ts';
+import type { Exchange } from '../http/message.ts';
+import { costOf, type ModelPrice, type PriceBook } from '../pricing/cost.ts';
+import type { Reading } from '../metering/tap.ts';
+import type { Usage } from '../domain/usage.ts';
+
+/** Bytes of text that make a token, rather too few: for answers that broke off before AWS said what they used. */
+const BYTES_PER_TOKEN = 3;
+
+/** The prices of what may have done the work, each as it was served. */
+export function findPrices(
+  exchange: Exchange,
+  reading: Reading | undefined,
+  { priceNames }: Admission,
+  prices: PriceBook,
+): readonly ModelPrice[] {
+  const at = { atMs: exchange.startedAtMs, serviceTier: exchange.serviceTier, latency: reading?.latency };
+  const names = reading?.model === undefined ? priceNames : [reading.model];
+  if (names.length === 0 && exchange.usage?.guardrailUnits !== undefined) {
+    const guardrail = prices.findGuardrail();
+    return guardrail === undefined ? [] : [guardrail];
+  }
+  return names.map((name) => prices.find(name, at)).filter((price) => price !== undefined);
+}
+
+/**
+ * What a budget is charged: the cost, at the dearest of the models that the request names. Where that is not known in full,
+ * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was held back.
+ */
+export function findCharge(
+  { usage, partial, error }: Exchange,
+  reading: Reading | undefined,
+  admission: Admission,
+  prices: readonly ModelPrice[],
+): number {
+  const { reservedNanoUsd = 0, delivery } = admission;
+  const costs = prices.map((price) => costOf(usage ?? {}, price));
+  const known = costs.filter((cost) => cost !== undefined);
+  if (!partial && known.length > 0 && known.length === costs.length) return Math.max(...known);
+  const seen = prices.map((price) => estimateCharge(usage, reading, admission, price));
+  // AWS goes on with what it does not stream, whether anybody waits for it or not.
+  const goesOn = (delivery === 'whole' || delivery === 'later') && error?.fault !== 'upstream';
+  const isUnknown = seen.length === 0 || seen.includes(undefined) || (goesOn && usage === undefined);
+  return Math.max(isUnknown ? reservedNanoUsd : 0, ...seen.map((charge) => charge ?? 0));
+}
+
+/**
+ * Reported input and output, at their prices; beyond that, no more than was held back for it, what was not reported: the input
+ * as it was estimated, and the output by the bytes that came. Undefined where there is nothing to go by.
+ */
+function estimateCharge(
+  usage: Usage | undefined,
+  reading: Reading | undefined,
+  { estimate, reservedNanoUsd = Number.POSITIVE_INFINITY }: Admission,
+  price: ModelPrice,
+): number | undefined {
+  const { guardrailUnits: _units, images: _images, ...tokens } = usage ?? {};
+  const seenOutput = Math.ceil((reading?.outputBytes ?? 0) / BYTES_PER_TOKEN);
+  const inputTokens = sumInput(usage) ?? estimate?.inputTokens;
+  if (inputTokens === undefined) return undefined;
+  const reported = costOfTokens(tokens, price) ?? 0;
+  const outputTokens = Math.max(tokens.outputTokens ?? 0, seenOutput);
+  const all = { ...tokens, ...(sumInput(usage) === undefined ? { inputTokens } : {}), outputTokens };
+  const guessed = costOfTokens(all, price);
+  return guessed === undefined ? undefined : Math.max(reported, Math.min(guessed, reservedNanoUsd));
+}
+
+/** Where what caches did has no price of its own, it is input. */
+function costOfTokens(tokens: Usage, price: ModelPrice): number | undefined {
+  const { outputTokens } = tokens;
+  const inputTokens = sumInput(tokens);
+  const plain = {
+    ...(inputTokens === undefined ? {} : { inputTokens }),
+    ...(outputTokens === undefined ? {} : { outputTokens }),
+  };
+  return costOf(tokens, price) ?? costOf(plain, price);
+}
+
+/** Input of every kind; undefined where none was reported. */
+export function sumInput(usage: Usage | undefined): number | undefined {
+  const { inputTokens, cacheReadTokens, cacheWriteTokens } = usage ?? {};
+  const told = [inputTokens, cacheReadTokens, cacheWriteTokens].filter((count) => count !== undefined);
+  return told.length === 0 ? undefined : told.reduce((sum, count) => sum + count, 0);
+}

@@ -1,0 +1,59 @@
+/**
+ * What the ledger needs done while the server runs: telling that its reservations are alive, settling those of processes that
+ * died, and deleting rows that are too old, a few at a time. Never in the way of a request, and never a reason to stay alive.
+ */
+import type { Store } from '../domain/store.ts';
+
+/** How often reservations are told alive, and looked through for lost ones. */
+const RESERVATIONS_MS = 10_000;
+/** Rows that one step deletes: a few milliseconds in which nobody else can write. */
+const PRUNE_ROWS = 100;
+const PRUNE_PAUSE_MS = 100;
+const PRUNE_INTERVAL_MS = 3_600_000;
+
+export interface LedgerChores {
+  readonly store: Pick<Store, 'keepReservations' | 'settleLost' | 'pruneLedger'>;
+  readonly nowMs: () => number;
+  /** Rows older than this are deleted; undefined keeps them all. */
+  readonly retentionMs: number | undefined;
+}
+
+/**
+ * Starts the chores, lost reservations and old rows first, and gives what stops them. A chore that fails is left for its next
+ * turn: rows that cannot be written say already that the store is out of order.
+ */
+export function startLedgerChores({ store, nowMs, retentionMs }: LedgerChores): () => void {
+  const stops = [
+    repeat(async () => {
+      await store.keepReservations(nowMs());
+      await store.settleLost(nowMs());
+      return RESERVATIONS_MS;
+    }, RESERVATIONS_MS),
+  ];
+  if (retentionMs !== undefined) {
+    stops.push(
+      repeat(async () => {
+        const deleted = await store.pruneLedger(nowMs() - retentionMs, PRUNE_ROWS);
+        return deleted > 0 ? PRUNE_PAUSE_MS : PRUNE_INTERVAL_MS;
+      }, PRUNE_INTERVAL_MS),
+    );
+  }
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Runs a chore at once and again after as many milliseconds as it says, one turn at a time. */
+function repeat(chore: () => Promise<number>, afterFailureMs: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const turn = async (): Promise<void> => {
+    const pauseMs = await chore().catch(() => afterFailureMs);
+    if (!isStopped) timer = setTimeout(() => void turn(), pauseMs).unref();
+  };
+  void turn();
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
+}

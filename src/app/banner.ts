@@ -1,0 +1,110 @@
+/**
+ * What `start` says first: where it listens, what it signs with, who may come in, and lines to paste. Pure text.
+ */
+import type { ChalkInstance } from 'chalk';
+import type { CredentialsOrigin } from '../upstream/aws/credentials.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly host: string;
+  readonly port: number;
+  readonly mountPath: string;
+  readonly region: { readonly name: string; readonly origin: string } | undefined;
+  /** From `describeCredentials`, or that they are being looked up. */
+  readonly credentials: string;
+  readonly access: 'open' | 'keys' | 'master';
+  readonly upstream: string | undefined;
+  readonly databasePath: string;
+  /** Spoken beside clear text, on the same port; `caFile` is what clients have to trust, where they do not already. */
+  readonly tls?: { readonly caFile: string | undefined } | undefined;
+}
+
+/** The URL people give to their clients: `localhost` where we listen on loopback, else the address. */
+export function baseUrl(
+  { host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>,
+  scheme: 'http' | 'https' = 'http',
+): string {
+  const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' || host === '::1' ? 'localhost' : host;
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
+}
+
+export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
+  const url = baseUrl(facts);
+  const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
+  const region = facts.region?.name ?? 'us-east-1';
+  const fields: readonly (readonly [string, string])[] = [
+    ['address', paint.bold(url)],
+    ...describeTls(facts, paint),
+    [
+      'region',
+      facts.region === undefined
+        ? paint.yellow('none: requests have to name one (or set --region)')
+        : `${facts.region.name} (${facts.region.origin})`,
+    ],
+    ['credentials', facts.credentials],
+    ...(facts.upstream === undefined ? [] : [['upstream', facts.upstream] as const]),
+    ['keys', describeAccess(facts.access)],
+    ['database', facts.databasePath],
+  ];
+  return [
+    `${paint.bold('bedrock-proxy')} ${facts.version}`,
+    '',
+    ...fields.map(([name, value]) => `  ${paint.dim(name.padEnd(11))}  ${value}`),
+    '',
+    paint.dim('  curl'),
+    `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,
+    `    -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\`,
+    `    -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`,
+    '',
+    paint.dim('  boto3'),
+    // The key pair and no bearer token: boto3 from 1.44 on sends one over https only.
+    `  boto3.client("bedrock-runtime", region_name="${region}",`,
+    `    endpoint_url="${url}",`,
+    `    aws_access_key_id="${facts.access === 'open' ? key : 'BRPX-YOUR-ID'}", aws_secret_access_key="${key}")`,
+    '',
+  ].join('\n');
+}
+
+/** For example `environment variables`, or `profile dev (AWS SSO), for another 42 min`. */
+export function describeCredentials({ description, expiresAtMs }: CredentialsOrigin, nowMs: number): string {
+  if (expiresAtMs === undefined) return description;
+  const minutes = Math.max(0, Math.round((expiresAtMs - nowMs) / 60_000));
+  const left = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return `${description}, for another ${left}`;
+}
+
+function describeTls(facts: BannerFacts, paint: ChalkInstance): [string, string][] {
+  if (facts.tls === undefined) return [];
+  const { caFile } = facts.tls;
+  const trust = caFile ?? 'the authority of --tls-cert, which clients have to know (`bedrock-proxy env --tls`)';
+  return [
+    ['with tls', paint.bold(baseUrl(facts, 'https'))],
+    ['to trust', trust],
+  ];
+}
+
+/**
+ * The owner's API key, for example `Bedrock API key (AWS_BEARER_TOKEN_BEDROCK), for another 42 min`, and `beside`: what
+ * signs the operations for which AWS takes no API key. Undefined: nothing does.
+ */
+export function describeApiKey(expiresAtMs: number | undefined, beside: string | undefined, nowMs: number): string {
+  const description = 'Bedrock API key (AWS_BEARER_TOKEN_BEDROCK)';
+  const isExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
+  const key = isExpired ? `${description}, expired` : describeCredentials({ description, expiresAtMs }, nowMs);
+  return beside === undefined
+    ? `${key}; no AWS credentials, so agents, data automation and AgentCore are refused`
+    : `${key}; beside it, for what takes no API key: ${beside}`;
+}
+
+function describeAccess(access: BannerFacts['access']): string {
+  switch (access) {
+    case 'open':
+      return 'not required: anybody on this machine may call (`bedrock-proxy key generate` changes that)';
+    case 'keys':
+      return 'required (`bedrock-proxy key list`)';
+    case 'master':
+      return 'required: the master key or a virtual key';
+    default:
+      return access satisfies never;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Connects the rooms of the house into a running server. Everything that touches the outside (store, credentials,
+ * connections to AWS) is handed in, so that tests run the very same house against other surroundings.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { createFrontDoor, createHealth } from '../admin/health.ts';
+import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
+import { createMetricsEndpoint } from '../admin/metrics.ts';
+import { createRateLimits } from '../admission/rates.ts';
+import { type Config, MOUNT_PATH } from '../config/config.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { type Exchange, openExchange } from '../http/message.ts';
+import type { PriceBook } from '../pricing/cost.ts';
+import { usageKindOf } from '../metering/tap.ts';
+import type { Ledger } from '../accounting/ledger-writer.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { findEndpoint } from '../operations/endpoint.ts';
+import { SERVICES } from '../operations/catalog.ts';
+import { chooseRegion } from '../protocol/region.ts';
+import { isHome, type RoutingConfig } from '../routing/route.ts';
+import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
+import { createFailureLimit } from '../auth/failure-limit.ts';
+import { proveServer } from '../auth/server-proof.ts';
+import { createProxy } from '../proxy.ts';
+import { type Handler, type RunningServer, startServer } from '../server/server.ts';
+import type { TlsKeyPair } from '../server/tls-front.ts';
+import type { Store } from '../domain/store.ts';
+import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
+import type { CredentialSource } from '../upstream/aws/credentials.ts';
+import { BodyMemory } from '../http/body.ts';
+import type { Forwarder } from '../upstream/aws/forward.ts';
+import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
+import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
+import { findServerSecret, peekServerSecret } from '../cli/key/key.ts';
+
+/** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
+const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
+
+export interface Surroundings {
+  readonly config: Config;
+  readonly defaultRegion: string | undefined;
+  readonly store: Store;
+  readonly credentials: CredentialSource;
+  readonly forwarder: Forwarder;
+  /** For the connections that are not the forwarder's. */
+  readonly network?: NetworkOptions | undefined;
+  readonly prices: PriceBook;
+  /** Where given, every Bedrock request waits for it. Must not reject. */
+  readonly load?: (() => Promise<void>) | undefined;
+  /** The caller closes it after the server, before the store. */
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  readonly version: string;
+  /** For TLS beside clear text. */
+  readonly tls?: TlsKeyPair | undefined;
+  /** Told once of every request, when it is over. Must not throw. */
+  readonly observe: (exchange: Exchange) => void;
+}
+
+/** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
+export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
+  const { config, store, credentials, forwarder, version, defaultRegion, prices, ledger, metrics } = surroundings;
+  const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
+  const failures = createFailureLimit(Date.now);
+  let serverSecret: Buffer | undefined;
+  const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
+  const observe = (exchange: Exchange): void => {
+    metrics.observe(exchange);
+    surroundings.observe(exchange);
+  };
+  const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
+  const authority = { credentials, apiKey: findApiKey(config) };
+  const proxy = createProxy({
+    store,
+    masterKey,
+    loadServerSecret,
+    mountPath: MOUNT_PATH,
+    failures,
+    routing,
+    authority,
+    admission: {
+      store,
+      prices,
+      rates: createRateLimits({ nowMs: Date.now }),
+      nowMs: Date.now,
+      usageKindOf,
+      findProfileModels: createProfileLookup({
+        authority,
+        forwarder,
+        nowMs: Date.now,
+        findControlPlane: (region) => findControlPlane(region, routing),
+      }),
+    },
+    prices,
+    ledger,
+    metrics,
+    responseHeaders: config.responseHeaders,
+    forwarder,
+    bidirectional: createBidirectionalForwarder({
+      connectTimeoutMs: config.connectTimeoutMs,
+      idleTimeoutMs: config.idleTimeoutMs,
+      network: surroundings.network,
+      isOffline: config.offline,
+      nowMs: Date.now,
+    }),
+    bodyLimits: {
+      maxSizeBytes: config.maxBodySizeBytes,
+      idleTimeoutMs: config.uploadIdleTimeoutMs,
+      spoolPlace: { folder: tmpdir(), newId: randomUUID },
+      memory: new BodyMemory(MAX_BODY_MEMORY_BYTES),
+    },
+    viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
+    nowMs: Date.now,
+    tickMs: () => performance.now(),
+    newId: randomUUID,
+    observe,
+  });
+  const admin = createAdminApi({
+    store,
+    masterKey,
+    loadServerSecret,
+    failures,
+    nowMs: Date.now,
+    randomBytes,
+    version,
+  });
+  const prove = (challenge: string): string | undefined => {
+    serverSecret ??= peekServerSecret(config.databasePath, config.saltKey);
+    // Asked by a request, so that `server` is there.
+    return serverSecret === undefined ? undefined : proveServer(serverSecret, challenge, server.port);
+  };
+  const health = { store, version, mountPath: MOUNT_PATH, prove };
+  const server: RunningServer = await startServer({
+    tls: surroundings.tls,
+    host: config.host,
+    port: config.port,
+    guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
+    mounts: [
+      { prefix: MOUNT_PATH, handle: afterLoading(proxy, surroundings.load) },
+      ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
+      { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
+      { prefix: '/health', handle: createHealth(health) },
+      { prefix: '/', handle: createFrontDoor(health) },
+    ],
+    onRefused: (error, clientRequest) => {
+      observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
+    },
+  });
+  return server;
+}
+
+function afterLoading(handle: Handler, load: Surroundings['load']): Handler {
+  if (load === undefined) return handle;
+  return async (clientRequest, clientResponse) => {
+    await load();
+    return handle(clientRequest, clientResponse);
+  };
+}
+
+/** Where the control plane of a region is. */
+function findControlPlane(region: string, routing: RoutingConfig): ControlPlane {
+  const chosen = chooseRegion({ header: undefined, scope: undefined, arn: undefined, default: region });
+  const service = SERVICES.get('bedrock');
+  if (service === undefined) throw new ProxyError('ERR_INTERNAL', 'The table of services lacks bedrock.');
+  const bearerKeys = service.bearerKeys && isHome(chosen, routing);
+  return { ...findEndpoint('bedrock', chosen, routing), signingName: service.signingName, bearerKeys };
+}
+
+/** The owner's API key. The offline Bedrock gets none: it is not AWS. */
+export function findApiKey({ apiKey, offline }: Config): BedrockApiKey | undefined {
+  return offline || apiKey === undefined ? undefined : readApiKey(apiKey);
+}

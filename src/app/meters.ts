@@ -1,0 +1,82 @@
+/**
+ * Opens what a running server counts with: prices, ledger, metrics and, where the environment asks for them, traces. What they
+ * have to complain about is told on stderr.
+ */
+import type { Config } from '../config/config.ts';
+import { type ProxyError, toProxyError } from '../lib/errors.ts';
+import type { PriceBook } from '../pricing/cost.ts';
+import { LatePrices } from '../pricing/late-prices.ts';
+import { readPriceFile } from '../pricing/price-file.ts';
+import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
+import { createLateMetrics } from '../telemetry/late-metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Traces } from '../telemetry/traces.ts';
+import type { Store } from '../domain/store.ts';
+import { printError, printTalk } from './print.ts';
+import { readVersion } from '../lib/version.ts';
+
+export interface Books {
+  readonly prices: PriceBook;
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  readonly traces: Traces | undefined;
+  /**
+   * Loads what takes its time, once, however often it is called; to be called when the port is open, and waited for before
+   * a price is asked for. Never rejects.
+   */
+  load(): Promise<void>;
+  /** Writes and sends what is left, for a few seconds at most. The store stays open. */
+  close(): Promise<void>;
+}
+
+/** The library of the metrics is loaded when they are asked for, or when the first rush is over. */
+const METRICS_PAUSE_MS = 1_000;
+
+/** Throws ERR_BAD_OPTION where the price file is wrong. */
+export async function openBooks(config: Config, store: Store): Promise<Books> {
+  const { pricesFile, ledgerRetentionMs } = config;
+  // Its library is loaded later, but a wrong file ends a start.
+  if (pricesFile !== undefined) await readPriceFile(pricesFile);
+  const traces = await openTracesWhereWanted();
+  const prices = new LatePrices(() => openPrices(config));
+  const metrics = createLateMetrics(async () => (await import('../telemetry/metrics.ts')).createMetrics());
+  const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
+  let pause: NodeJS.Timeout | undefined;
+  return {
+    prices,
+    ledger,
+    metrics,
+    traces,
+    load: () => {
+      pause ??= setTimeout(() => void metrics.load().catch(tell), METRICS_PAUSE_MS).unref();
+      return prices.load().catch(tell);
+    },
+    close: async () => {
+      clearTimeout(pause);
+      await Promise.all([ledger.close(), traces?.close()]);
+    },
+  };
+}
+
+async function openPrices({ pricesFile, databasePath }: Config): Promise<PriceBook> {
+  const { loadPrices, refreshedPricesPath } = await import('../pricing/price-book.ts');
+  return loadPrices({
+    priceFile: pricesFile,
+    refreshedFile: refreshedPricesPath(databasePath),
+    warn: (message) => printTalk(`warning: ${message}`),
+  });
+}
+
+async function openTracesWhereWanted(): Promise<Traces | undefined> {
+  const { wantsTraces, openTraces } = await import('../telemetry/traces.ts');
+  if (!wantsTraces(process.env)) return undefined;
+  return openTraces({ environment: process.env, version: readVersion(), onProblem });
+}
+
+function onProblem(error: ProxyError): void {
+  printError(error, false);
+}
+
+function tell(thrown: unknown): void {
+  printError(toProxyError(thrown), true);
+}

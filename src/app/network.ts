@@ -1,0 +1,33 @@
+/**
+ * The way out of a corporate network, from the configuration: proxies as they are, certificate authorities read from their
+ * file. AWS_CA_BUNDLE adds to those that Node trusts (NODE_EXTRA_CA_CERTS included), where the AWS CLI would replace them.
+ */
+import { readFileSync } from 'node:fs';
+import { getCACertificates } from 'node:tls';
+import type { NetworkConfig } from '../config/config.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
+
+/** Throws ERR_BAD_OPTION where the file cannot be read or holds no certificate. */
+export function readNetworkOptions({ httpsProxy, httpProxy, noProxy, caFile }: NetworkConfig): NetworkOptions {
+  return {
+    httpsProxy: httpsProxy ?? '',
+    httpProxy: httpProxy ?? '',
+    noProxy: noProxy ?? '',
+    ca: caFile === undefined ? undefined : [...getCACertificates('default'), readBundle(caFile)],
+  };
+}
+
+function readBundle(file: string): string {
+  let text = '';
+  let code = 'no certificate in it';
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new ProxyError('ERR_BAD_OPTION', `AWS_CA_BUNDLE must name a PEM file of certificates (${code}).`, {
+    detail: file,
+  });
+}

@@ -1,0 +1,71 @@
+/**
+ * How the commands speak: data on stdout (a table, fields, or JSON), talk on stderr, errors as `error:` and `hint:`.
+ * Colours only where a terminal reads them and NO_COLOR is not set.
+ */
+import { Chalk, type ChalkInstance } from 'chalk';
+import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
+
+/** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
+export const EXIT_FAILED = 1;
+export const EXIT_MISUSE = 2;
+
+const MISUSE: ReadonlySet<ErrorCode> = new Set(['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_STORE_UNAVAILABLE']);
+
+export function exitCodeOf(error: ProxyError): number {
+  return MISUSE.has(error.code) ? EXIT_MISUSE : EXIT_FAILED;
+}
+
+/** Colours for a stream; none where it is no terminal or NO_COLOR is set (no-color.org). */
+export function colorsFor(stream: NodeJS.WriteStream): ChalkInstance {
+  const wanted = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  return wanted ? new Chalk() : new Chalk({ level: 0 });
+}
+
+/** Data for people or programs. */
+export function printData(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  printData(JSON.stringify(value, undefined, 2));
+}
+
+/** Talk: what is not the result. */
+export function printTalk(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** One line, a hint where there is one, and with `debug` the stack of whatever caused it. */
+export function printError(error: ProxyError, debug: boolean): void {
+  const paint = colorsFor(process.stderr);
+  const detail = error.detail === undefined ? '' : ` [${error.detail}]`;
+  printTalk(`${paint.red('error:')} ${error.message}${detail}`);
+  if (error.hint !== undefined) printTalk(`${paint.cyan('hint:')} ${error.hint}`);
+  if (debug) printTalk(String(error.cause instanceof Error ? error.cause.stack : error.stack));
+}
+
+/** Columns as wide as their widest cell; the header in capitals. Columns named in `right` (numbers) end in line. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<string> = new Set(),
+): string {
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => {
+        const width = widths[column] ?? 0;
+        return right.has(header[column] ?? '') ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd();
+  return [header.map((title) => title.toUpperCase()), ...rows].map(line).join('\n');
+}
+
+/** `name  value` lines with the values aligned. */
+export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}

@@ -1,0 +1,201 @@
+/**
+ * Checks of the owner's side of AWS: region, credentials, SSO login, who they are by STS, and this machine's clock against
+ * AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
+ */
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
+import { toProxyError } from '../../lib/errors.ts';
+import { type ClientResponse, findHeader, type HeaderPair } from '../../http/message.ts';
+import { findPartition } from '../../protocol/region.ts';
+import type { CredentialSource, SsoLogin } from '../../upstream/aws/credentials.ts';
+import type { Forwarder } from '../../upstream/aws/forward.ts';
+import { type AwsCredentials, signRequest } from '../../upstream/aws/sign.ts';
+import { describeCredentials } from '../../app/banner.ts';
+import { type CheckResult, fail, failBy, ok, skip, warn } from './check.ts';
+
+/** AWS refuses signatures that are further off than five minutes (SigV4, request expiry). */
+const MAX_SKEW_MS = 5 * 60_000;
+const NOTABLE_SKEW_MS = 60_000;
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+const QUERY = 'Action=GetCallerIdentity&Version=2011-06-15';
+
+export function checkRegion(region: { readonly name: string; readonly origin: string } | undefined): CheckResult {
+  if (region !== undefined) return ok('region', `${region.name} (${region.origin})`);
+  const hint = 'Set --region or AWS_REGION, or `region` in the profile; else every request has to name one.';
+  return warn('region', 'none is set', hint);
+}
+
+/**
+ * With the credentials themselves where there are any, for the checks that follow. `hasApiKey`: a Bedrock API key is there
+ * too, which is enough for the models.
+ */
+export async function checkCredentials(
+  source: CredentialSource,
+  hasApiKey: boolean,
+  nowMs: number,
+): Promise<{ readonly result: CheckResult; readonly credentials: AwsCredentials | undefined }> {
+  try {
+    const origin = await source.describe();
+    const credentials = await source.get();
+    const words = describeCredentials(origin, nowMs);
+    if (!credentials.accessKeyId.startsWith(ACCESS_KEY_ID_PREFIX)) {
+      return { result: ok('credentials', words), credentials };
+    }
+    const hint =
+      'The proxy needs your own AWS credentials: start it from a shell without `bedrock-proxy env`, or name a --profile.';
+    return { result: fail('credentials', `${words}: they are a virtual key`, hint), credentials: undefined };
+  } catch (thrown) {
+    const failed = failBy('credentials', thrown);
+    if (!hasApiKey) return { result: failed, credentials: undefined };
+    const message = `a Bedrock API key alone, which AWS takes for models only (${failed.message})`;
+    return { result: warn('credentials', message, failed.hint ?? ''), credentials: undefined };
+  }
+}
+
+/** `login` undefined: the profile has no SSO. */
+export function checkSsoLogin(login: SsoLogin | undefined, profile: string | undefined, nowMs: number): CheckResult {
+  if (login === undefined) return skip('sso-login', 'the profile does not use AWS SSO');
+  const command = profile === undefined ? 'aws sso login' : `aws sso login --profile ${profile}`;
+  const { expiresAtMs, isRenewable } = login;
+  if (expiresAtMs === undefined) return fail('sso-login', 'there is no login', `Run: ${command}`);
+  const minutes = Math.round((expiresAtMs - nowMs) / 60_000);
+  const renews = isRenewable ? '; it renews itself' : '';
+  if (minutes > 0) return ok('sso-login', `valid for another ${minutes} min${renews}`);
+  const ago = `expired ${-minutes} min ago`;
+  if (isRenewable) return warn('sso-login', `${ago}, and should renew itself`, `If credentials fail: ${command}`);
+  return fail('sso-login', ago, `Run: ${command}. A running proxy takes it up with the next request.`);
+}
+
+/** What STS said, or that it could not be asked. */
+export interface IdentityAnswer {
+  readonly result: CheckResult;
+  /** AWS's clock minus ours, in milliseconds; undefined where AWS did not answer. */
+  readonly skewMs: number | undefined;
+}
+
+/** Asks STS who the credentials are. Without credentials an unsigned question still tells network and clock. */
+export async function checkIdentity(
+  credentials: AwsCredentials | undefined,
+  region: string,
+  { endpoint, forwarder }: { readonly endpoint: string | undefined; readonly forwarder: Forwarder },
+): Promise<IdentityAnswer> {
+  const suffix = findPartition(region)?.dnsSuffix ?? 'amazonaws.com';
+  const url = new URL(endpoint ?? `https://sts.${region}.${suffix}`);
+  try {
+    const headers: HeaderPair[] = [['accept', 'application/json']];
+    const signed =
+      credentials === undefined
+        ? [['host', url.host] as const, ...headers]
+        : await sign(url, region, credentials, headers);
+    const { status, body, dateMs, receivedAtMs } = await ask(url, signed, forwarder);
+    const skewMs = dateMs === undefined ? undefined : dateMs - receivedAtMs;
+    if (credentials === undefined) {
+      return { result: skip('identity', 'no credentials to ask with, but AWS can be reached'), skewMs };
+    }
+    return { result: status === 200 ? describeIdentity(body) : describeRefusal(status, body), skewMs };
+  } catch (thrown) {
+    const { detail } = toProxyError(thrown);
+    const hint = 'Check the network, DNS, and whether a forward proxy or firewall stands between here and AWS.';
+    const message = `${url.host} cannot be reached (${detail ?? 'no answer'})`;
+    return { result: fail('identity', message, hint), skewMs: undefined };
+  }
+}
+
+/** `skewMs` as in IdentityAnswer, or by the date of any other answer. */
+export function checkClock(skewMs: number | undefined): CheckResult {
+  if (skewMs === undefined) return skip('clock', 'AWS did not answer, so there is nothing to compare with');
+  const words = `${Math.round(Math.abs(skewMs) / 1000)} s ${skewMs < 0 ? 'ahead of' : 'behind'} AWS`;
+  const hint = 'Let the system set its clock by the network (NTP); AWS refuses signatures that are 5 minutes off.';
+  if (Math.abs(skewMs) >= MAX_SKEW_MS) return fail('clock', words, hint);
+  return Math.abs(skewMs) >= NOTABLE_SKEW_MS ? warn('clock', words, hint) : ok('clock', words);
+}
+
+function sign(
+  url: URL,
+  region: string,
+  credentials: AwsCredentials,
+  headers: readonly HeaderPair[],
+): Promise<HeaderPair[]> {
+  return signRequest({
+    method: 'GET',
+    host: url.host,
+    rawPath: '/',
+    rawQuery: QUERY,
+    headers,
+    bodySha256: EMPTY_SHA256,
+    credentials,
+    region,
+    signingName: 'sts',
+    signingDate: new Date(),
+  });
+}
+
+interface StsAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly dateMs: number | undefined;
+  readonly receivedAtMs: number;
+}
+
+/** The way that every request takes, forward proxy and certificate authorities included; the answer is gathered here. */
+async function ask(url: URL, headers: readonly HeaderPair[], forwarder: Forwarder): Promise<StsAnswer> {
+  const sink = new PassThrough();
+  const body = text(sink);
+  const seen: { status: number; dateMs: number | undefined; receivedAtMs: number } = {
+    status: 0,
+    dateMs: undefined,
+    receivedAtMs: 0,
+  };
+  const collector: ClientResponse = {
+    headersSent: false,
+    start: () => sink,
+    dropRequestBody: () => {},
+    breakOff: () => sink.destroy(),
+  };
+  body.catch(() => {});
+  const request = {
+    method: 'GET',
+    origin: url.origin,
+    target: `/?${QUERY}`,
+    headers,
+    body: { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 },
+  };
+  await forwarder.forward(request, collector, new AbortController().signal, {
+    onStart: (status, answerHeaders) => {
+      const dateMs = Date.parse(findHeader(answerHeaders, 'date') ?? '');
+      Object.assign(seen, { status, dateMs: Number.isNaN(dateMs) ? undefined : dateMs, receivedAtMs: Date.now() });
+    },
+    onBytes: () => {},
+  });
+  return { ...seen, body: await body };
+}
+
+/** JSON where STS heeded `accept`, XML where it did not: the two fields stand in both under the same names. */
+function readField(body: string, name: string): string | undefined {
+  return new RegExp(`"${name}"\\s*:\\s*"([^"]*)"|<${name}>([^<]*)</${name}>`).exec(body)?.slice(1).find(Boolean);
+}
+
+function describeIdentity(body: string): CheckResult {
+  const account = readField(body, 'Account') ?? '';
+  // arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com: the session name is a person's as a rule.
+  const resource = (readField(body, 'Arn') ?? '').split(':').slice(5).join(':');
+  const who = resource.replace(/^(assumed-role\/[^/]+)\/.*$/s, '$1');
+  return ok('identity', `${who === '' ? 'unknown' : who} in account …${account.slice(-4)}`);
+}
+
+function describeRefusal(status: number, body: string): CheckResult {
+  const code = readField(body, 'Code') ?? `status ${status}`;
+  const hints: Readonly<Record<string, string>> = {
+    ExpiredToken: 'The credentials have expired: renew them (`aws sso login`, or paste fresh ones).',
+    InvalidClientTokenId: 'AWS does not know these credentials: they are mistyped, deleted, or of another partition.',
+    SignatureDoesNotMatch: 'The secret access key does not belong to the access key id, or the clock is wrong.',
+    RequestExpired: "This machine's clock is wrong.",
+    RegionDisabledException: 'STS is switched off in this region for the account; Bedrock may work all the same.',
+  };
+  return fail(
+    'identity',
+    `AWS refuses the credentials: ${code}`,
+    hints[code] ?? 'See the code in the AWS documentation.',
+  );
+}

@@ -1,0 +1,187 @@
+/**
+ * Checks by real calls, through a proxy that is started for them in this process: the very way that clients' requests take.
+ * It listens on a free loopback port, has a database of its own and lets in only this process.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, type IncomingMessage, request as openRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Config, MOUNT_PATH } from '../../config/config.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { assembleServer } from '../../app/compose.ts';
+import { type Books, openBooks } from '../../app/meters.ts';
+import { type CheckResult, fail, ok, skip } from './check.ts';
+import type { Upstream } from '../start.ts';
+
+export interface Caller {
+  /** Undefined `body`: GET. Rejects where the connection breaks. */
+  call(path: string, body?: object): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  /** As they arrived. */
+  readonly chunks: readonly Buffer[];
+  readonly receivedAtMs: number;
+}
+
+/** Cheap, quick, and offered in most regions: on its own, or through the profile of its geography. */
+const MODEL = 'amazon.nova-micro-v1:0';
+/** Enough for several frames that AWS sends apart; a hundred thousand of such streams cost about half a dollar. */
+const STREAM_TOKENS = 32;
+
+/** Runs `work` against the proxy and takes it down again. */
+export async function withProxy<T>(
+  config: Config,
+  upstream: Upstream,
+  region: string | undefined,
+  work: (caller: Caller) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'bedrock-proxy-doctor-'));
+  const store = await openSqliteStore(join(folder, 'keys.db'));
+  const masterKey = `sk-${randomBytes(32).toString('base64url')}`;
+  const agent = new Agent({ keepAlive: true });
+  let books: Books | undefined;
+  try {
+    // A price file that is wrong has its own check.
+    books = await openBooks({ ...config, pricesFile: undefined }, store);
+    const server = await assembleServer({
+      config: { ...config, host: '127.0.0.1', port: 0, masterKey, databasePath: join(folder, 'keys.db') },
+      defaultRegion: region,
+      store,
+      ...books,
+      credentials: upstream.credentials,
+      forwarder: upstream.forwarder,
+      version: 'doctor',
+      observe: () => {},
+    });
+    try {
+      return await work({ call: (path, body) => send({ port: server.port, masterKey, agent, path, body }) });
+    } finally {
+      await server.drain(0);
+    }
+  } finally {
+    agent.destroy();
+    await books?.close();
+    await store.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The control plane, free of charge. With AWS's clock minus ours, by the answer's date. */
+export async function checkListing(
+  caller: Caller,
+): Promise<{ readonly result: CheckResult; readonly skewMs: number | undefined }> {
+  const answer = await caller.call('/foundation-models');
+  const dateMs = Date.parse(answer.headers.date ?? '');
+  const isAws = answer.headers['x-bedrock-proxy-error'] === undefined;
+  const skewMs = isAws && !Number.isNaN(dateMs) ? dateMs - answer.receivedAtMs : undefined;
+  if (answer.status !== 200) return { result: describeFailure('list-models', answer), skewMs };
+  const { modelSummaries } = JSON.parse(textOf(answer)) as { modelSummaries?: readonly { modelId?: string }[] };
+  const count = modelSummaries?.length ?? 0;
+  const hasModel = modelSummaries?.some(({ modelId }) => modelId === MODEL) === true;
+  const words = `${count} foundation models${hasModel ? `, ${MODEL} among them` : `, without ${MODEL}`}`;
+  return { result: ok('list-models', words), skewMs };
+}
+
+/** One token from a small model; the model that answered is used for the stream too. */
+export async function checkConverse(
+  caller: Caller,
+  region: string,
+): Promise<{ readonly result: CheckResult; readonly model: string | undefined }> {
+  let answer: Answer | undefined;
+  for (const model of [MODEL, `${geographyOf(region)}.${MODEL}`]) {
+    answer = await caller.call(`/model/${encodeURIComponent(model)}/converse`, question('Hi', 1));
+    if (answer.status === 200) {
+      return { result: ok('converse', `${model} answered in ${latencyOf(answer)}`), model };
+    }
+    // "Invocation … with on-demand throughput isn't supported", or no such model here: the profile may do.
+    if (answer.status !== 400 && answer.status !== 404) break;
+  }
+  const result = answer === undefined ? skip('converse', 'no model') : describeFailure('converse', answer);
+  return { result, model: undefined };
+}
+
+/** An event stream that arrives as it is made, not all at once. */
+export async function checkStream(caller: Caller, model: string | undefined): Promise<CheckResult> {
+  if (model === undefined) return skip('stream', 'converse did not work');
+  const path = `/model/${encodeURIComponent(model)}/converse-stream`;
+  const answer = await caller.call(path, question('Count from one to twenty in words.', STREAM_TOKENS));
+  if (answer.status !== 200) return describeFailure('stream', answer);
+  const exception = /:exception-type[^A-Za-z]+([A-Za-z]+)/.exec(textOf(answer))?.[1];
+  if (exception !== undefined) return fail('stream', `broke off with ${exception}`, 'Try again; AWS ended the stream.');
+  const count = answer.chunks.length;
+  if (count > 1) return ok('stream', `arrived in ${count} chunks`);
+  const hint = 'Something between here and AWS holds answers back: a forward proxy, a virus scanner, a VPN.';
+  return fail('stream', 'arrived in one piece', hint);
+}
+
+function question(text: string, maxTokens: number): object {
+  return { messages: [{ role: 'user', content: [{ text }] }], inferenceConfig: { maxTokens } };
+}
+
+/** The geography in front of a cross-region profile's id. */
+function geographyOf(region: string): string {
+  if (region.startsWith('us-gov-')) return 'us-gov';
+  const start = region.slice(0, 2);
+  return start === 'ap' ? 'apac' : start === 'ca' ? 'us' : start;
+}
+
+function latencyOf(answer: Answer): string {
+  const { metrics } = JSON.parse(textOf(answer)) as { metrics?: { latencyMs?: number } };
+  return metrics?.latencyMs === undefined ? 'time' : `${metrics.latencyMs} ms`;
+}
+
+function describeFailure(name: string, answer: Answer): CheckResult {
+  const type = String(answer.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
+  const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(answer))?.[1] ?? '';
+  const ours = answer.headers['x-bedrock-proxy-error'];
+  // Our own errors end in what to do already.
+  const who = ours === undefined ? `AWS answers ${answer.status} ${type}` : String(ours);
+  const hint = ours === undefined ? HINTS.find(([pattern]) => pattern.test(`${type} ${message}`))?.[1] : undefined;
+  return fail(name, `${who}: ${message.slice(0, 300)}`, hint);
+}
+
+const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
+  [
+    /model access|don't have access to the model/i,
+    'Ask for access to the model in the Bedrock console of this region.',
+  ],
+  [/AccessDenied/, "The IAM policy of these credentials, or an organisation's, forbids it: allow bedrock:* for this."],
+  [/ExpiredToken|UnrecognizedClient|InvalidSignature/, 'Renew the credentials; see the check `credentials`.'],
+  [/Throttling|ServiceQuota/, 'Wait a little; the quota of the account is used up.'],
+  [/ValidationException|ResourceNotFound/, 'The model is not offered here: try another --region.'],
+];
+
+function textOf({ chunks }: Answer): string {
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+interface Sending {
+  readonly port: number;
+  readonly masterKey: string;
+  readonly agent: Agent;
+  readonly path: string;
+  readonly body: object | undefined;
+}
+
+function send({ port, masterKey, agent, path, body }: Sending): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${masterKey}`, 'content-type': 'application/json' };
+    const method = body === undefined ? 'GET' : 'POST';
+    const options = { host: '127.0.0.1', port, path: `${MOUNT_PATH}${path}`, method, headers, agent };
+    const outgoing = openRequest(options, (response) => {
+      const receivedAtMs = Date.now();
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.once('error', reject);
+      response.once('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, chunks, receivedAtMs }),
+      );
+    });
+    outgoing.once('error', reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

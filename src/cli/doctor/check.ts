@@ -1,0 +1,51 @@
+/**
+ * What a check of `doctor` is and how its outcome is written. Pure.
+ */
+import type { ChalkInstance } from 'chalk';
+import { type ProxyError, toProxyError } from '../../lib/errors.ts';
+
+/** `skip`: could not be checked, for a reason that is told. */
+export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip';
+
+export interface CheckResult {
+  readonly name: string;
+  readonly status: CheckStatus;
+  /** What was found. Never a secret. */
+  readonly message: string;
+  /** What to do. */
+  readonly hint?: string | undefined;
+}
+
+export function ok(name: string, message: string): CheckResult {
+  return { name, status: 'ok', message };
+}
+
+export function warn(name: string, message: string, hint: string): CheckResult {
+  return { name, status: 'warn', message, hint };
+}
+
+export function fail(name: string, message: string, hint: string | undefined): CheckResult {
+  return { name, status: 'fail', message, hint };
+}
+
+export function skip(name: string, reason: string): CheckResult {
+  return { name, status: 'skip', message: reason };
+}
+
+/** A failure in the words of the error. */
+export function failBy(name: string, thrown: unknown): CheckResult {
+  const error: ProxyError = toProxyError(thrown);
+  return fail(name, error.detail === undefined ? error.message : `${error.message} [${error.detail}]`, error.hint);
+}
+
+/** `ok    node  v24.21.0`, and the hint below it. */
+export function formatCheck({ name, status, message, hint }: CheckResult, paint: ChalkInstance): string {
+  const colors = { ok: paint.green, warn: paint.yellow, fail: paint.red, skip: paint.dim };
+  const line = `${colors[status](status.padEnd(4))}  ${name.padEnd(13)}  ${message}`;
+  return hint === undefined ? line : `${line}\n${' '.repeat(21)}${paint.cyan('hint:')} ${hint}`;
+}
+
+/** A URL without the password it may hold, for people. */
+export function showUrl(text: string): string {
+  return text.replace(/\/\/[^/@\s]*@/, '//…@');
+}

@@ -1,0 +1,111 @@
+/**
+ * `doctor`: every check on the way from a client to AWS, in the order in which a fault would show, each with what to do.
+ * What cannot be checked is skipped with the reason, and the rest goes on.
+ */
+import { type Config, readConfig } from '../../config/config.ts';
+import type { Flags } from '../../config/options.ts';
+import { loadSsoLogin } from '../../upstream/aws/credentials.ts';
+import { checkClock, checkCredentials, checkIdentity, checkRegion, checkSsoLogin } from './aws.ts';
+import { type Caller, checkConverse, checkListing, checkStream, withProxy } from './calls.ts';
+import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
+import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
+import { checkNetworkVariables, checkVariables } from './variables.ts';
+import { colorsFor, EXIT_FAILED, printData, printJson } from '../../app/print.ts';
+import { findRegion, openUpstream, type Upstream } from '../start.ts';
+
+/** Nobody waits as long for a diagnosis as for a model that thinks. */
+const ANSWER_TIMEOUT_MS = 30_000;
+
+type Report = (...results: readonly CheckResult[]) => void;
+
+/** Prints the results and gives the exit code: 1 where a check failed. */
+export async function diagnose(flags: Flags): Promise<number> {
+  const config = { ...readConfig(flags, process.env), idleTimeoutMs: ANSWER_TIMEOUT_MS };
+  const results: CheckResult[] = [];
+  const isJson = flags['json'] === true;
+  const report: Report = (...found) => {
+    results.push(...found);
+    if (!isJson) for (const result of found) printData(formatCheck(result, colorsFor(process.stdout)));
+  };
+  report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
+  report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
+  const region = await findRegion(config);
+  report(checkRegion(region));
+  const upstream = await openUpstream(config, region?.name);
+  try {
+    await examineAws({ config, upstream, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
+  } finally {
+    await upstream.close();
+  }
+  const hasFailed = results.some(({ status }) => status === 'fail');
+  if (isJson) printJson({ ok: !hasFailed, checks: results });
+  return hasFailed ? EXIT_FAILED : 0;
+}
+
+interface Patient {
+  readonly config: Config;
+  readonly upstream: Upstream;
+  readonly region: string | undefined;
+  readonly mayInvoke: boolean;
+}
+
+async function examineAws(patient: Patient, report: Report): Promise<void> {
+  const { hasCredentials, skewMs } = await examineOwner(patient, report);
+  const { config, upstream, region, mayInvoke } = patient;
+  const why = hasCredentials ? (region === undefined ? 'no region' : undefined) : 'no credentials';
+  if (why !== undefined || region === undefined) {
+    report(checkClock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
+    return;
+  }
+  await withProxy(config, upstream, region, async (caller) => {
+    const listing = await examine('list-models', () => checkListing(caller));
+    report(checkClock(skewMs ?? listing.skewMs), listing.result);
+    if (mayInvoke) await examineModels(caller, region, report);
+    else report(skip('converse', '--no-invoke'), skip('stream', '--no-invoke'));
+  });
+}
+
+/** Credentials, login and identity. */
+async function examineOwner(
+  { config, upstream, region }: Patient,
+  report: Report,
+): Promise<{ readonly hasCredentials: boolean; readonly skewMs?: number | undefined }> {
+  if (config.offline) {
+    const reason = 'offline: nothing leaves this machine';
+    report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, reason)));
+    return { hasCredentials: true };
+  }
+  const { result, credentials } = await checkCredentials(upstream.credentials, config.apiKey !== undefined, Date.now());
+  report(result, checkSsoLogin(await loadSsoLogin(config.profile), config.profile, Date.now()));
+  const hasCredentials = result.status !== 'fail';
+  const endpoint = process.env['AWS_ENDPOINT_URL_STS'];
+  if (config.endpointUrls.size > 0 && endpoint === undefined) {
+    report(skip('identity', '--endpoint-url: the upstream may not be AWS'));
+    return { hasCredentials };
+  }
+  const { result: identity, skewMs } = await checkIdentity(credentials, region ?? 'us-east-1', {
+    endpoint,
+    forwarder: upstream.forwarder,
+  });
+  report(identity);
+  return { hasCredentials, skewMs };
+}
+
+async function examineModels(caller: Caller, region: string, report: Report): Promise<void> {
+  const converse = await examine('converse', () => checkConverse(caller, region));
+  report(converse.result);
+  const stream = await examine('stream', async () => ({ result: await checkStream(caller, converse.model) }));
+  report(stream.result);
+}
+
+/** A check that throws has failed; the others go on. */
+async function examine<T extends { readonly result: CheckResult }>(
+  name: string,
+  check: () => Promise<T>,
+): Promise<Partial<T> & { readonly result: CheckResult }> {
+  try {
+    return await check();
+  } catch (thrown) {
+    return { result: failBy(name, thrown) } as Partial<T> & { readonly result: CheckResult };
+  }
+}

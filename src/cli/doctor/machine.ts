@@ -1,0 +1,93 @@
+/**
+ * Checks of this machine: Node, the port, the key database, the prices. Touches no network but the proxy's own port, and creates nothing.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { findKeyState, type KeyState } from '../../keys/state.ts';
+import { type Config, MOUNT_PATH } from '../../config/config.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { baseUrl } from '../../app/banner.ts';
+import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
+import { findProxyVersion } from '../exec/server.ts';
+import { openKey } from '../key/find-key.ts';
+
+/** `version` as process.version. */
+export function checkNode(version: string): CheckResult {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  const floor = (JSON.parse(text) as { engines: { node: string } }).engines.node.replace(/^>=/, '');
+  const [major = 0, minor = 0] = version.replace('v', '').split('.').map(Number);
+  const [floorMajor = 0, floorMinor = 0] = floor.split('.').map(Number);
+  if (major > floorMajor || (major === floorMajor && minor >= floorMinor)) return ok('node', version);
+  return fail('node', `${version} is too old`, `Install Node.js ${floor} or newer.`);
+}
+
+/** Free, or taken by a bedrock-proxy, or by another program. */
+export async function checkPort({ host, port }: Config): Promise<CheckResult> {
+  if (port === 0) return ok('port', 'any free one (0)');
+  const server = createServer();
+  const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen(port, host, () => resolve(undefined));
+  });
+  if (failure === undefined) {
+    server.close();
+    await once(server, 'close');
+    return ok('port', `${port} on ${host} is free`);
+  }
+  if (failure.code !== 'EADDRINUSE') {
+    return fail('port', `cannot listen on ${host} port ${port} (${failure.code})`, 'Choose another --port or --host.');
+  }
+  const url = baseUrl({ host, port, mountPath: MOUNT_PATH });
+  const version = await findProxyVersion({ url, caFile: undefined });
+  if (version !== undefined) return ok('port', `bedrock-proxy ${version} listens on ${url}`);
+  return fail('port', `another program listens on ${host} port ${port}`, 'End it, or choose another --port.');
+}
+
+/** Readable, ours, and sealed under the secret that is here. */
+export async function checkDatabase(config: Config): Promise<CheckResult> {
+  const { databasePath } = config;
+  if (!existsSync(databasePath)) return ok('database', `${databasePath} will be created at the first start`);
+  try {
+    const store = await openSqliteStore(databasePath);
+    const rows = await store.listKeys().finally(() => store.close());
+    const states = rows.map((row) => findKeyState(row, Date.now()));
+    const active = rows.filter((_, at) => states[at] === 'active' || states[at] === 'ending');
+    const newest = active.at(-1);
+    if (newest !== undefined) openKey(newest, config);
+    const words = `${databasePath}: ${active.length} active of ${rows.length} keys${describeEnded(states)}`;
+    if (active.length === 0 && rows.length > 0 && config.masterKey === undefined)
+      return warn('database', words, 'No key lets anybody in: `bedrock-proxy key list`, `bedrock-proxy key generate`.');
+    if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);
+    return ok('database', `${words}; the proxy lets anybody on this machine in`);
+  } catch (thrown) {
+    const result = failBy('database', thrown);
+    // Bearer keys work without the secret; only signatures need it.
+    return result.message.includes('sealed') ? warn('database', result.message, result.hint ?? '') : result;
+  }
+}
+
+/** ` (1 blocked, 2 expired)`. */
+function describeEnded(states: readonly KeyState[]): string {
+  const told = (['blocked', 'expired', 'revoked'] as const).flatMap((state) => {
+    const count = states.filter((one) => one === state).length;
+    return count === 0 ? [] : [`${count} ${state}`];
+  });
+  return told.length === 0 ? '' : ` (${told.join(', ')})`;
+}
+
+/** The prices that a server would use: a price file that is wrong keeps it from starting. */
+export async function checkPrices({ pricesFile, databasePath }: Config): Promise<CheckResult> {
+  const warnings: string[] = [];
+  try {
+    const { loadPrices, refreshedPricesPath } = await import('../../pricing/price-book.ts');
+    const refreshedFile = refreshedPricesPath(databasePath);
+    const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn: (words) => warnings.push(words) });
+    const told = warnings[0];
+    if (told !== undefined) return warn('prices', told, 'Run `bedrock-proxy prices update`, or delete the file.');
+    const words = `${book.list(Date.now()).length} models have a price`;
+    return ok('prices', pricesFile === undefined ? words : `${words}, with those of ${pricesFile}`);
+  } catch (thrown) {
+    return failBy('prices', thrown);
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * `env`: prints the lines that point a client at the proxy, for `eval`. The lines go to stdout and nothing else does; talk
+ * goes to stderr. The master key is never printed.
+ */
+import { existsSync } from 'node:fs';
+import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
+import type { Environment, Flags } from '../../config/options.ts';
+import { ProxyError } from '../../lib/errors.ts';
+import { baseUrl } from '../../app/banner.ts';
+import { CLIENTS, type ClientName, describeClient, takesCaFile } from './client-settings.ts';
+import type { ServerAddress } from '../exec/server.ts';
+import { findClientKey } from '../key/find-key.ts';
+import { printData, printJson, printTalk } from '../../app/print.ts';
+import { detectShell, formatEvaluation, formatShellLines, SHELLS, type ShellName } from './shell-lines.ts';
+import { findRegion } from '../start.ts';
+import { preferTls } from '../../app/tls.ts';
+
+const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in, with any key.';
+
+export async function printEnvironment(flags: Flags): Promise<void> {
+  const config = readConfig(flags, process.env);
+  const client = parseClient(flags['for']);
+  const { url, caFile } = await findAddress(flags, config, client);
+  const key = await findClientKey(readText(flags['key']), config);
+  const region = (await findRegion(config))?.name;
+  const { accessKeyId } = key;
+  const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
+  const set = [...settings.set, ...bypassForwardProxy(url, process.env)];
+  const notes = [...(key.id === undefined ? [OPEN_MODE_NOTE] : []), ...settings.notes];
+  const lacks = [
+    ...(region === undefined && client !== 'openai' ? ['No AWS region is known: name one with --region.'] : []),
+    ...(caFile === undefined || existsSync(caFile)
+      ? []
+      : [`${caFile} is made when the proxy first starts with --tls.`]),
+  ];
+  if (flags['json'] === true) {
+    const shown = { id: key.id ?? null, alias: key.alias ?? null };
+    const variables = Object.fromEntries(set);
+    return printJson({
+      for: client ?? null,
+      url,
+      key: shown,
+      variables,
+      unset: settings.unset,
+      notes: [...lacks, ...notes],
+    });
+  }
+  const shell = chooseShell(flags['shell']);
+  printData(formatShellLines({ set, unset: settings.unset }, shell));
+  // In `eval "$(…)"` only what keeps the client from working is worth a line.
+  for (const note of process.stdout.isTTY ? [...lacks, ...notes] : lacks) printTalk(`note: ${note}`);
+  if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(flags), shell)}`);
+}
+
+/** By https where --tls asks for it or the running proxy has it and the client takes a file to trust; `--url` stands as it is. */
+async function findAddress(flags: Flags, config: Config, client: ClientName | undefined): Promise<ServerAddress> {
+  const url = readServerUrl(flags, config);
+  const isPlain = readText(flags['url']) !== undefined && url.startsWith('http:');
+  if (isPlain || (config.tls === undefined && !takesCaFile(client))) return { url, caFile: undefined };
+  return preferTls(url, config);
+}
+
+/**
+ * Where clients find the proxy, mount included, without trailing slash: `--url`, or what host and port say. Throws
+ * ERR_BAD_OPTION.
+ */
+export function readServerUrl(flags: Flags, { host, port }: Pick<Config, 'host' | 'port'>): string {
+  const text = readText(flags['url']);
+  if (text === undefined) {
+    if (port !== 0) return baseUrl({ host, port, mountPath: MOUNT_PATH });
+    throw new ProxyError('ERR_BAD_OPTION', 'Port 0 says nothing about where the proxy listens.', {
+      hint: 'Name its port with --port, or its address with --url.',
+    });
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '';
+  if (!isPlain || url.hash !== '') {
+    throw new ProxyError(
+      'ERR_BAD_OPTION',
+      '--url must be an http:// or https:// URL without user, query and fragment.',
+      {
+        hint: 'For example http://localhost:4000/bedrock.',
+      },
+    );
+  }
+  const path = url.pathname.replace(/\/+$/, '');
+  return `${url.origin}${path === '' ? MOUNT_PATH : path}`;
+}
+
+/** What `--for` names. Throws ERR_BAD_OPTION. */
+export function parseClient(value: Flags[string]): ClientName | undefined {
+  const text = readText(value);
+  const client = CLIENTS.find((name) => name === text);
+  if (client !== undefined || text === undefined) return client;
+  throw new ProxyError('ERR_BAD_OPTION', `--for must be one of ${CLIENTS.join(', ')}, not ${JSON.stringify(text)}.`);
+}
+
+/**
+ * NO_PROXY with the proxy's host added, where the environment sends HTTP through a forward proxy: that one would be asked
+ * for `localhost` and find its own. Both spellings, because programs read one or the other.
+ */
+export function bypassForwardProxy(url: string, environment: Environment): [string, string][] {
+  const isProxied = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'].some(
+    (name) => (environment[name] ?? '') !== '',
+  );
+  if (!isProxied) return [];
+  const before = (environment['no_proxy'] ?? environment['NO_PROXY'] ?? '')
+    .split(/[\s,]+/)
+    .filter((part) => part !== '');
+  const { hostname } = new URL(url);
+  const wanted = hostname === 'localhost' ? ['localhost', '127.0.0.1', '::1'] : [hostname.replace(/^\[|\]$/g, '')];
+  if (before.includes('*') || before.includes(wanted[0] ?? '')) return [];
+  const value = [...before, ...wanted].join(',');
+  return [
+    ['NO_PROXY', value],
+    ['no_proxy', value],
+  ];
+}
+
+function chooseShell(value: Flags[string]): ShellName {
+  const text = readText(value);
+  const named = SHELLS.find((name) => name === text);
+  if (named !== undefined) return named;
+  if (text !== undefined) {
+    throw new ProxyError('ERR_BAD_OPTION', `--shell must be one of ${SHELLS.join(', ')}, not ${JSON.stringify(text)}.`);
+  }
+  const detected = detectShell(process.env, process.platform);
+  if (detected !== undefined) return detected;
+  throw new ProxyError('ERR_BAD_OPTION', 'The shell that $SHELL names is not one of those this command writes for.', {
+    hint: `Choose one with --shell ${SHELLS.join('|')}, or take --json.`,
+  });
+}
+
+function readText(value: Flags[string]): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The command as it was given, for people to paste. */
+function repeatCommand(flags: Flags): string {
+  const given = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell']
+    .filter((name) => readText(flags[name]) !== undefined)
+    .map((name) => ` --${name} ${String(flags[name])}`);
+  return `bedrock-proxy env${given.join('')}${flags['tls'] === true ? ' --tls' : ''}`;
+}

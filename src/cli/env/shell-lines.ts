@@ -1,0 +1,66 @@
+/**
+ * How each shell writes "set this variable" and "forget that one". Pure; values are quoted so that no shell finds anything
+ * to expand in them.
+ */
+import { posix, win32 } from 'node:path';
+import type { Environment } from '../../config/options.ts';
+import type { ClientSettings } from './client-settings.ts';
+
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export type ShellName = (typeof SHELLS)[number];
+
+/** What needs no quotes in any of the four. */
+const PLAIN = /^[A-Za-z0-9_./:-]+$/;
+
+/** The user's shell by $SHELL; PowerShell on a Windows that sets none. Undefined where it is one we cannot write for (csh, nu). */
+export function detectShell(environment: Environment, platform: NodeJS.Platform): ShellName | undefined {
+  const path = environment['SHELL'] ?? '';
+  if (path === '') return platform === 'win32' ? 'powershell' : 'bash';
+  const name = (platform === 'win32' ? win32 : posix).basename(path).replace(/\.exe$/i, '');
+  if (name === 'fish' || name === 'zsh') return name;
+  if (name === 'pwsh' || name === 'powershell') return 'powershell';
+  return /^(ba|da|a|k|mk)?sh$/.test(name) ? 'bash' : undefined;
+}
+
+/** One line per variable, unsetting first, without a line break at the end. */
+export function formatShellLines({ set, unset }: Pick<ClientSettings, 'set' | 'unset'>, shell: ShellName): string {
+  const dialect = DIALECTS[shell];
+  return [...unset.map(dialect.unset), ...set.map(([name, value]) => dialect.set(name, dialect.quote(value)))].join(
+    '\n',
+  );
+}
+
+/** The command that takes the lines in; `command` prints them. */
+export function formatEvaluation(command: string, shell: ShellName): string {
+  if (shell === 'fish') return `${command} | source`;
+  return shell === 'powershell' ? `${command} | Out-String | Invoke-Expression` : `eval "$(${command})"`;
+}
+
+interface Dialect {
+  readonly quote: (value: string) => string;
+  readonly set: (name: string, quoted: string) => string;
+  readonly unset: (name: string) => string;
+}
+
+const POSIX: Dialect = {
+  quote: (value) => (PLAIN.test(value) ? value : `'${value.replaceAll("'", String.raw`'\''`)}'`),
+  set: (name, quoted) => `export ${name}=${quoted}`,
+  unset: (name) => `unset ${name}`,
+};
+
+const DIALECTS: Readonly<Record<ShellName, Dialect>> = {
+  bash: POSIX,
+  zsh: POSIX,
+  fish: {
+    quote: (value) => (PLAIN.test(value) ? value : `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`),
+    // The semicolons let `eval (…)`, which joins lines with spaces, work as well as `| source`.
+    set: (name, quoted) => `set -gx ${name} ${quoted};`,
+    unset: (name) => `set -e ${name};`,
+  },
+  powershell: {
+    // PowerShell takes the typographic single quotes for plain ones; doubled, each stands for itself.
+    quote: (value) => `'${value.replaceAll(/['\u2018-\u201b]/g, '$&$&')}'`,
+    set: (name, quoted) => `$env:${name} = ${quoted}`,
+    unset: (name) => `Remove-Item -Path Env:${name} -ErrorAction SilentlyContinue`,
+  },
+};

@@ -1,0 +1,83 @@
+/**
+ * The keys that `exec` makes for one command: how they are named, and how those are found whose `exec` was killed before it
+ * could revoke them. `exec`, `start` and every running server look, so that none outlives its command by long.
+ */
+import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { hostname, uptime } from 'node:os';
+import type { Store, VirtualKeyRow } from '../../domain/store.ts';
+
+/** Where pids mean the same processes. */
+export interface ProcessSpace {
+  /** 8 hex digits for machine and pid namespace: a container that shares the database has other processes. */
+  readonly tag: string;
+  readonly bootedAtMs: number;
+  readonly isAlive: (pid: number) => boolean;
+}
+
+/** A key of another machine or container is let live this long: nobody here can see whether its command still runs. */
+const FOREIGN_LIFETIME_MS = 7 * 24 * 3_600_000;
+/** The clock may have been set since the machine started. */
+const BOOT_SLACK_MS = 60_000;
+/** What every alias of ours begins with; a person's may too. */
+const ALIAS_PREFIX = 'exec-';
+const ALIAS = /^exec-(\d{1,10})-([0-9a-f]{8})-[0-9a-f]{8}$/;
+
+/** A name that says whose key it is. */
+export function execAlias(pid: number, { tag }: ProcessSpace, randomBytes: (size: number) => Buffer): string {
+  return `${ALIAS_PREFIX}${pid}-${tag}-${randomBytes(4).toString('hex')}`;
+}
+
+export function isExecAlias(alias: string | undefined): boolean {
+  return alias !== undefined && ALIAS.test(alias);
+}
+
+/** The active ones whose command is over for certain: pid gone, machine restarted since, or too old to be believed. */
+export function findStaleKeys(
+  rows: readonly VirtualKeyRow[],
+  space: ProcessSpace,
+  nowMs: number,
+): readonly VirtualKeyRow[] {
+  return rows.filter((row) => {
+    const [, pid, tag] = ALIAS.exec(row.alias ?? '') ?? [];
+    if (pid === undefined || row.revokedAtMs !== undefined) return false;
+    if (tag !== space.tag) return nowMs - row.createdAtMs > FOREIGN_LIFETIME_MS;
+    return row.createdAtMs < space.bootedAtMs - BOOT_SLACK_MS || !space.isAlive(Number(pid));
+  });
+}
+
+/** Revokes them. Throws ERR_STORE_UNAVAILABLE. A running server does it often, and may not read all keys for it. */
+export async function revokeStaleKeys(
+  store: Pick<Store, 'findKeys' | 'revokeKey'>,
+  space: ProcessSpace,
+  nowMs: number,
+): Promise<void> {
+  const rows = await store.findKeys({ aliasPrefix: ALIAS_PREFIX });
+  for (const { id } of findStaleKeys(rows, space, nowMs)) await store.revokeKey(id, nowMs);
+}
+
+/** The processes that this one can see. */
+export function thisProcessSpace(): ProcessSpace {
+  // The first label only: on some systems the rest changes with the network.
+  const name = hostname().split('.')[0] ?? '';
+  const tag = createHash('sha256').update(`${name} ${findPidNamespace()}`).digest('hex').slice(0, 8);
+  return { tag, bootedAtMs: Date.now() - uptime() * 1000, isAlive };
+}
+
+function findPidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, and belongs to somebody else.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * `key generate` and `key rotate`: a key is made and shown, this once.
+ */
+import { randomBytes } from 'node:crypto';
+import { mintKey, parseGrace, rotateKey as rotate, type MintedKey } from '../../keys/mint.ts';
+import { maskKey } from '../../keys/secret.ts';
+import { readDatabasePath, readSaltKey } from '../../config/config.ts';
+import type { Flags } from '../../config/options.ts';
+import { formatTime, isoTime } from '../format.ts';
+import { findServerSecret, withKey, withStore } from './key.ts';
+import { findNarrowPatterns, type NewKeyTerms, readNewKey } from './options.ts';
+import { describeTerms, termsToJson } from './row.ts';
+import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
+
+export async function generateKey(flags: Flags): Promise<void> {
+  const nowMs = Date.now();
+  const terms = readNewKey(flags, nowMs);
+  const databasePath = readDatabasePath(flags, process.env);
+  const minted = await withStore(databasePath, (store) => {
+    const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
+    return mintKey({ store, serverSecret, nowMs, randomBytes, ...terms });
+  });
+  printMinted(minted, terms, flags);
+  tellNarrowPatterns(terms.policy);
+}
+
+/** A new key with all that the old one has; the old one ends after `--grace`. `nameOrDash` as for `withKey`. */
+export async function rotateKey(nameOrDash: string, flags: Flags): Promise<void> {
+  const grace = typeof flags['grace'] === 'string' ? flags['grace'] : '0s';
+  const graceMs = parseGrace(grace, '--grace', 'ERR_BAD_OPTION');
+  const databasePath = readDatabasePath(flags, process.env);
+  const nowMs = Date.now();
+  const { old, minted } = await withKey(databasePath, nameOrDash, async (row, store) => {
+    const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
+    return { old: row, minted: await rotate(row, graceMs, { store, serverSecret, nowMs, randomBytes }) };
+  });
+  const endsAtMs = nowMs + graceMs;
+  printMinted(minted, old, flags, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) } });
+  if (flags['json'] === true || flags['quiet'] === true) return;
+  const end = graceMs === 0 ? 'has ended' : `works until ${formatTime(endsAtMs)}`;
+  printTalk(`The old key ${old.id} (${maskKey(old.lastFour)}) ${end}.`);
+}
+
+/** Tells of patterns that match less than was probably meant. */
+export function tellNarrowPatterns(policy: NewKeyTerms['policy']): void {
+  for (const pattern of findNarrowPatterns(policy)) {
+    printTalk(`note: "${pattern}" matches a model of exactly that name; *${pattern}* matches all that hold it.`);
+  }
+}
+
+function printMinted(minted: MintedKey, terms: NewKeyTerms, flags: Flags, more: object = {}): void {
+  if (flags['json'] === true) return printJson({ ...mintedToJson(minted), ...termsToJson(terms), ...more });
+  if (flags['quiet'] === true) return printData(minted.key);
+  printData(
+    formatFields([
+      ['key', minted.key],
+      ['id', minted.id],
+      ...(minted.alias === undefined ? [] : [['alias', minted.alias] as const]),
+      ['access_key_id', minted.accessKeyId],
+      ['secret_access_key', minted.key],
+      ...describeTerms(terms),
+    ]),
+  );
+  printTalk(snippet(minted));
+}
+
+function mintedToJson(minted: MintedKey): object {
+  return {
+    id: minted.id,
+    alias: minted.alias ?? null,
+    key: minted.key,
+    access_key_id: minted.accessKeyId,
+    secret_access_key: minted.key,
+    created_at: isoTime(minted.createdAtMs),
+  };
+}
+
+function snippet({ key, accessKeyId }: MintedKey): string {
+  return [
+    '',
+    'The key is shown this once. To use it with boto3, the AWS CLI or an AWS SDK:',
+    '',
+    `  export AWS_ACCESS_KEY_ID=${accessKeyId}`,
+    `  export AWS_SECRET_ACCESS_KEY=${key}`,
+    '  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://localhost:4000/bedrock',
+    '',
+    'It works as a bearer token too. For the lines of other clients:',
+    '`bedrock-proxy env --for CLIENT`.',
+  ].join('\n');
+}

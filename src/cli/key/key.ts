@@ -1,0 +1,111 @@
+/**
+ * What the `key` commands and others share: the secret that seals keys, the store, and how a key is found by whatever name it is
+ * called. Straight on the database, whether or not a server runs, which sees a change with its next request.
+ */
+import { hkdfSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { findKeyState } from '../../keys/state.ts';
+import { hashKey, looksLikeKey, maskKey } from '../../keys/secret.ts';
+import { ProxyError } from '../../lib/errors.ts';
+import { loadServerSecret, readServerSecret, serverSecretPath } from '../../keys/server-secret.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import type { Store, VirtualKeyRow } from '../../domain/store.ts';
+import { findNearest } from '../../lib/nearest-name.ts';
+
+/** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
+export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
+  return saltKey === undefined ? loadServerSecret(serverSecretPath(databasePath)) : secretFromSalt(saltKey);
+}
+
+/** The same where it can be read; undefined otherwise. Never makes one. */
+export function peekServerSecret(databasePath: string, saltKey: string | undefined): Buffer | undefined {
+  if (saltKey !== undefined) return secretFromSalt(saltKey);
+  try {
+    return readServerSecret(serverSecretPath(databasePath));
+  } catch {
+    return undefined;
+  }
+}
+
+function secretFromSalt(saltKey: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', saltKey, '', 'bedrock-proxy salt key', 32));
+}
+
+/** Runs `work` on the store at `path`, which is made where there is none, and closes it. Throws ERR_STORE_UNAVAILABLE. */
+export async function withStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openSqliteStore(path);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** The same where there is a database already; undefined otherwise, and none is made. */
+export async function withExistingStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T | undefined> {
+  return existsSync(path) ? withStore(path, work) : undefined;
+}
+
+/**
+ * Runs `work` on the key of that name (see `findRowByName`; `-` reads it from standard input, which keeps a key out of the
+ * process list). Makes no database. Throws ERR_BAD_REQUEST where there is no such key, ERR_STORE_UNAVAILABLE.
+ */
+export async function withKey<T>(
+  path: string,
+  nameOrDash: string,
+  work: (row: VirtualKeyRow, store: Store) => Promise<T>,
+): Promise<T> {
+  const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
+  if (!existsSync(path)) throw noSuchKey([], name);
+  return withStore(path, async (store) => work(await wantKey(store, name), store));
+}
+
+/** `findRowByName` of the rows that may have that name. Throws ERR_BAD_REQUEST, with the name that may have been meant. */
+export async function wantKey(store: Store, name: string): Promise<VirtualKeyRow> {
+  const found = await findKeyByName(store, name);
+  if (found !== undefined) return found;
+  throw noSuchKey(await store.listKeys(), name);
+}
+
+/** Reads no more than the rows that may have that name: a database can have a hundred thousand. */
+async function findKeyByName(store: Store, name: string): Promise<VirtualKeyRow | undefined> {
+  const exact = looksLikeKey(name)
+    ? await store.findKeyBySha256(hashKey(name))
+    : await store.findKeyByAccessKeyId(name);
+  return exact ?? findRowByName(await store.findKeys({ ids: [name], aliases: [name] }), name);
+}
+
+/**
+ * By id, access key id, the key itself, or alias; of several with one alias that which has no end, then the one that is ending,
+ * then the last.
+ */
+function findRowByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow | undefined {
+  const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;
+  const aliased = rows.filter((row) => row.alias === name);
+  return (
+    rows.find((row) => row.id === name || row.accessKeyId === name || row.keySha256 === sha256) ??
+    aliased.find((row) => row.revokedAtMs === undefined && row.endsAtMs === undefined) ??
+    aliased.find((row) => findKeyState(row, Date.now()) === 'ending') ??
+    aliased.at(-1)
+  );
+}
+
+/** The same; throws ERR_BAD_REQUEST, with the name that may have been meant, where there is none. */
+export function requireRow(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow {
+  const found = findRowByName(rows, name);
+  if (found === undefined) throw noSuchKey(rows, name);
+  return found;
+}
+
+/** What a message calls a name: never a key in full. */
+export function showName(name: string): string {
+  return looksLikeKey(name) ? maskKey(name.slice(-4)) : JSON.stringify(name.slice(0, 100));
+}
+
+function noSuchKey(rows: readonly VirtualKeyRow[], name: string): ProxyError {
+  const names = rows.flatMap((row) => (row.alias === undefined ? [row.id] : [row.alias, row.id]));
+  const meant = looksLikeKey(name) ? undefined : findNearest(name, names);
+  const hint = meant === undefined ? 'See `bedrock-proxy key list` for ids and aliases.' : `Did you mean ${meant}?`;
+  return new ProxyError('ERR_BAD_REQUEST', `There is no key ${showName(name)} in this database.`, { hint });
+}

@@ -1,0 +1,167 @@
+/**
+ * A key as the commands show it, never the key itself: as JSON of a stable shape, and in words. Pure.
+ */
+import { findKeyEnd, findKeyState } from '../../keys/state.ts';
+import { formatDuration } from '../../keys/policy.ts';
+import { maskKey } from '../../keys/secret.ts';
+import type { Budget, KeyPolicy, KeySpend, VirtualKeyRow } from '../../domain/store.ts';
+import { exactUsd, formatUsd } from '../../lib/usd.ts';
+import { formatAge, formatCount, formatSpan, formatTime, isoTime } from '../format.ts';
+
+type Field = readonly [name: string, value: string];
+
+/** Without spend where it was not looked up. */
+export function keyToJson(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs: number): object {
+  return {
+    id: row.id,
+    alias: row.alias ?? null,
+    key_name: maskKey(row.lastFour),
+    access_key_id: row.accessKeyId,
+    created_at: isoTime(row.createdAtMs),
+    updated_at: isoTime(row.updatedAtMs),
+    last_used_at: isoTime(row.lastUsedAtMs),
+    state: findKeyState(row, nowMs),
+    ends_at: isoTime(findKeyEnd(row)),
+    ...termsToJson(row),
+    ...(spend === undefined ? {} : { spend: spendToJson(row.policy.budget, spend) }),
+  };
+}
+
+/** What was given to a key: expiry, limits, tags, note. Money in dollars, as decimal text. */
+export function termsToJson({
+  expiresAtMs,
+  policy,
+  tags,
+  note,
+}: Pick<VirtualKeyRow, 'expiresAtMs' | 'policy' | 'tags' | 'note'>): object {
+  return {
+    expires_at: isoTime(expiresAtMs),
+    models: policy.models,
+    scope: policy.scope,
+    regions: policy.regions,
+    budget_usd: policy.budget === undefined ? null : exactUsd(policy.budget.limitNanoUsd),
+    budget_window: policy.budget === undefined ? null : nameWindow(policy.budget),
+    allow_unpriced: policy.allowUnpriced,
+    rpm: policy.requestsPerMinute ?? null,
+    tpm: policy.tokensPerMinute ?? null,
+    max_parallel: policy.maxParallel ?? null,
+    tags,
+    note: note ?? null,
+  };
+}
+
+function spendToJson(budget: Budget | undefined, spend: KeySpend): object {
+  const leftNanoUsd = findLeft(budget, spend);
+  return {
+    total_usd: exactUsd(spend.totalNanoUsd),
+    window_usd: exactUsd(spend.windowNanoUsd),
+    reserved_usd: exactUsd(spend.reservedNanoUsd),
+    left_usd: leftNanoUsd === undefined ? null : exactUsd(leftNanoUsd),
+    resets_at: isoTime(spend.resetsAtMs),
+  };
+}
+
+/** What may still be spent; undefined without a budget. An overspent one has nothing left. */
+function findLeft(budget: Budget | undefined, spend: KeySpend): number | undefined {
+  if (budget === undefined) return undefined;
+  return Math.max(0, budget.limitNanoUsd - spend.windowNanoUsd - spend.reservedNanoUsd);
+}
+
+function nameWindow({ windowMs }: Budget): string {
+  return windowMs === undefined ? 'total' : formatDuration(windowMs);
+}
+
+/** `active`, `active (29 d left)`, `ending (in 9 min)`; `expired`, `blocked` and `revoked` with the time since when. */
+function describeState(row: VirtualKeyRow, nowMs: number): string {
+  const state = findKeyState(row, nowMs);
+  if (state === 'ending') return `ending (in ${formatSpan((row.endsAtMs ?? nowMs) - nowMs)})`;
+  if (state === 'active' && row.expiresAtMs !== undefined)
+    return `active (${formatSpan(row.expiresAtMs - nowMs)} left)`;
+  if (state === 'active') return state;
+  return `${state} (since ${formatTime(state === 'blocked' ? row.blockedAtMs : findKeyEnd(row))})`;
+}
+
+/** The same for a narrow column: `active 29 d`, `ending 9 min`. */
+export function shortState(row: VirtualKeyRow, nowMs: number): string {
+  const state = findKeyState(row, nowMs);
+  const endsAtMs = findKeyEnd(row);
+  const isRunning = state === 'active' || state === 'ending';
+  return isRunning && endsAtMs !== undefined ? `${state} ${formatSpan(endsAtMs - nowMs)}` : state;
+}
+
+/** `$25 per 7d`, `$25`, `-`. */
+export function describeBudget(budget: Budget | undefined): string {
+  if (budget === undefined) return '-';
+  const limit = `$${exactUsd(budget.limitNanoUsd)}`;
+  return budget.windowMs === undefined ? limit : `${limit} per ${formatDuration(budget.windowMs)}`;
+}
+
+/** The limits a key has, in the words of the flags that set them; those it does not have are left out. */
+export function describeTerms({
+  expiresAtMs,
+  policy,
+  tags,
+  note,
+}: Pick<VirtualKeyRow, 'expiresAtMs' | 'policy' | 'tags' | 'note'>): Field[] {
+  const unpriced = policy.allowUnpriced ? 'allowed' : 'refused';
+  const fields: readonly (readonly [string, string | undefined])[] = [
+    ['expires', expiresAtMs === undefined ? undefined : formatTime(expiresAtMs)],
+    ['models', listOr(policy.models)],
+    ['scope', policy.scope === 'all' ? 'all (may change things in the AWS account)' : undefined],
+    ['regions', listOr(policy.regions)],
+    ['budget', policy.budget === undefined ? undefined : describeBudget(policy.budget)],
+    ['unpriced', policy.budget === undefined && !policy.allowUnpriced ? undefined : unpriced],
+    ...describeRates(policy),
+    ['tags', listOr(Object.entries(tags).map(([name, value]) => (value === '' ? name : `${name}=${value}`)))],
+    ['note', note],
+  ];
+  return fields.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+}
+
+function describeRates(policy: KeyPolicy): (readonly [string, string | undefined])[] {
+  return [
+    ['rpm', countOr(policy.requestsPerMinute)],
+    ['tpm', countOr(policy.tokensPerMinute)],
+    ['max parallel', countOr(policy.maxParallel)],
+  ];
+}
+
+function countOr(limit: number | undefined): string | undefined {
+  return limit === undefined ? undefined : formatCount(limit);
+}
+
+function listOr(values: readonly string[]): string | undefined {
+  return values.length === 0 ? undefined : values.join(', ');
+}
+
+/** Everything about a key, for `key show`. */
+export function describeKey(row: VirtualKeyRow, spend: KeySpend, nowMs: number): Field[] {
+  const { policy } = row;
+  return [
+    ['id', row.id],
+    ['alias', row.alias ?? '-'],
+    ['key', maskKey(row.lastFour)],
+    ['access key id', row.accessKeyId],
+    ['state', describeState(row, nowMs)],
+    ['created', formatTime(row.createdAtMs)],
+    ...(row.updatedAtMs > row.createdAtMs ? [['updated', formatTime(row.updatedAtMs)] as const] : []),
+    ['last used', formatAge(row.lastUsedAtMs, nowMs)],
+    ...(policy.scope === 'default' ? [['scope', 'default (calls models and agents, reads the rest)'] as const] : []),
+    ...describeTerms(row),
+    ...describeSpend(policy.budget, spend, nowMs),
+  ];
+}
+
+function describeSpend(budget: Budget | undefined, spend: KeySpend, nowMs: number): Field[] {
+  const { totalNanoUsd, windowNanoUsd, reservedNanoUsd, resetsAtMs } = spend;
+  const fields: Field[] = [];
+  if (budget?.windowMs !== undefined) fields.push(['spent', `${formatUsd(windowNanoUsd)} in this window`]);
+  fields.push([budget?.windowMs === undefined ? 'spent' : 'spent in all', formatUsd(totalNanoUsd)]);
+  if (reservedNanoUsd > 0) fields.push(['held back', `${formatUsd(reservedNanoUsd)} for requests under way`]);
+  const leftNanoUsd = findLeft(budget, spend);
+  if (leftNanoUsd !== undefined) fields.push(['left', formatUsd(leftNanoUsd)]);
+  if (resetsAtMs !== undefined) {
+    fields.push(['resets', `${formatTime(resetsAtMs)} (in ${formatSpan(resetsAtMs - nowMs)})`]);
+  }
+  return fields;
+}

@@ -1,0 +1,208 @@
+/**
+ * `logs`: the last rows of the ledger, and with `-f` every one that is added, by whichever process. Reads only, and makes no database
+ * where there is none: `-f` waits for it. Ends in order on a first signal, and when nobody reads any more (`logs -f | head`).
+ */
+import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { matchesAnyGlob } from '../../lib/glob.ts';
+import { parseModelPatterns } from '../../keys/policy.ts';
+import { readDatabasePath } from '../../config/config.ts';
+import { ProxyError } from '../../lib/errors.ts';
+import { parseModelName } from '../../domain/model-name.ts';
+import type { Paint } from '../../telemetry/access-log.ts';
+import type { Flags } from '../../config/options.ts';
+import { openSqliteStore } from '../../store/sqlite/store.ts';
+import type { LedgerEntry, LedgerFilter, Store } from '../../domain/store.ts';
+import { readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
+import { entryToJson, entryToLine } from './ledger-line.ts';
+import { colorsFor, printTalk } from '../../app/print.ts';
+
+/** How often a followed ledger is looked at. */
+const POLL_INTERVAL_MS = 250;
+/** Rows that are read at a time. */
+const PAGE_ROWS = 500;
+const DEFAULT_LINES = '20';
+const MAX_LINES = 100_000;
+/** So many looks at a database that does not answer before it is told. Each look is patient itself. */
+const FAILURES_UNTIL_TOLD = 8;
+
+interface Wish {
+  readonly databasePath: string;
+  readonly filter: Omit<LedgerFilter, 'keyIds'>;
+  readonly key: Flags[string];
+  readonly models: readonly string[];
+  /** Undefined: all since `sinceMs`. */
+  readonly lines: number | undefined;
+  readonly follow: boolean;
+  readonly format: (entry: LedgerEntry) => string;
+}
+
+/** A ledger that is being read. State: how far. */
+interface Reading {
+  readonly store: Store;
+  readonly wish: Wish;
+  readonly filter: LedgerFilter;
+  readonly sink: Sink;
+  /** Sequence of the last row that was looked at. */
+  after: number;
+  /** Rows so far that were wanted. */
+  found: number;
+}
+
+/** Where lines go. */
+interface Sink {
+  /** Waits until they are taken, or until it is time to end. */
+  write(lines: readonly string[]): Promise<void>;
+  /** Fires when it is time to end. */
+  readonly signal: AbortSignal;
+  close(): void;
+}
+
+export async function printLogs(flags: Flags): Promise<void> {
+  const wish = readWish(flags);
+  const isThere = existsSync(wish.databasePath);
+  if (!isThere) printTalk(`There is nothing in the ledger yet.${wish.follow ? ' Waiting for the first request.' : ''}`);
+  if (!isThere && !wish.follow) return;
+  const sink = openSink(process.stdout);
+  try {
+    while (!existsSync(wish.databasePath) && !sink.signal.aborted) await pause(sink.signal);
+    if (sink.signal.aborted) return;
+    const store = await openSqliteStore(wish.databasePath);
+    try {
+      await showLedger(store, wish, sink);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    sink.close();
+  }
+}
+
+function readWish(flags: Flags): Wish {
+  const { model, since, lines, follow, json } = flags;
+  const isAll = since !== undefined && lines === undefined;
+  return {
+    databasePath: readDatabasePath(flags, process.env),
+    filter: {
+      sinceMs: readPeriod(flags, 'all', Date.now()).sinceMs,
+      status: readStatus(flags['status']),
+      operation: typeof flags['operation'] === 'string' ? flags['operation'] : undefined,
+    },
+    key: flags['key'],
+    models: model === undefined ? [] : parseModelPatterns(model, '--model', 'ERR_BAD_OPTION'),
+    lines: isAll ? undefined : readLines(lines),
+    follow: follow === true,
+    format: json === true ? entryToJson : lineFormat(),
+  };
+}
+
+function readLines(value: Flags[string] = DEFAULT_LINES): number {
+  const lines = /^\d{1,6}$/.test(String(value)) ? Number(value) : Number.NaN;
+  if (lines <= MAX_LINES) return lines;
+  throw new ProxyError('ERR_BAD_OPTION', `-n must be a whole number from 0 to ${MAX_LINES}, not "${String(value)}".`);
+}
+
+function lineFormat(): (entry: LedgerEntry) => string {
+  const chalk = colorsFor(process.stdout);
+  const paint: Paint = { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
+  return (entry) => {
+    const width = process.stdout.isTTY === true ? process.stdout.columns : undefined;
+    return entryToLine(entry, { paint, width, nowMs: Date.now() });
+  };
+}
+
+async function showLedger(store: Store, wish: Wish, sink: Sink): Promise<void> {
+  const filter = { ...wish.filter, keyIds: await readKeyIds(wish.key, store) };
+  const reading: Reading = { store, wish, filter, sink, after: 0, found: 0 };
+  if (wish.lines === undefined) await showNew(reading);
+  else await showLast(reading, wish.lines);
+  if (wish.follow) await followLedger(reading);
+  else if (reading.found === 0 && wish.lines !== 0) printTalk('There is no such request in the ledger.');
+}
+
+async function showLast(reading: Reading, count: number): Promise<void> {
+  const { store, wish, filter, sink } = reading;
+  reading.after = await findNewest(store);
+  const found: string[] = [];
+  for (let before = reading.after + 1; found.length < count;) {
+    const page = await store.readLedgerBackwards(filter, { before, limit: PAGE_ROWS });
+    found.push(...page.filter((entry) => isWanted(entry, wish)).map(wish.format));
+    if (page.length < PAGE_ROWS) break;
+    before = page.at(-1)?.sequence ?? 0;
+  }
+  reading.found = found.length;
+  await sink.write(found.slice(0, count).toReversed());
+}
+
+/** Shows whatever came after the last row that was looked at. */
+async function showNew(reading: Reading): Promise<void> {
+  const { store, wish, filter, sink } = reading;
+  const newest = await findNewest(store);
+  // Another database in the place of the one that was.
+  if (newest > 0 && newest < reading.after) reading.after = 0;
+  while (reading.after < newest && !sink.signal.aborted) {
+    const page = await store.readLedger(filter, { after: reading.after, limit: PAGE_ROWS });
+    const last = page.at(-1)?.sequence ?? 0;
+    reading.after = page.length < PAGE_ROWS ? Math.max(newest, last) : last;
+    const lines = page.filter((entry) => isWanted(entry, wish)).map(wish.format);
+    reading.found += lines.length;
+    await sink.write(lines);
+  }
+}
+
+/** The sequence of the last row of all; 0 where there is none. */
+async function findNewest(store: Store): Promise<number> {
+  const [newest] = await store.readLedgerBackwards({}, { limit: 1 });
+  return newest?.sequence ?? 0;
+}
+
+/** A pattern means every name that the model has, as it does in the limits of a key. */
+function isWanted({ model }: LedgerEntry, { models }: Wish): boolean {
+  if (models.length === 0) return true;
+  return model !== undefined && parseModelName(model).forms.some((form) => matchesAnyGlob(models, form));
+}
+
+async function followLedger(reading: Reading): Promise<void> {
+  const { signal } = reading.sink;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await showNew(reading);
+      if (failures >= FAILURES_UNTIL_TOLD) printTalk('note: the ledger answers again.');
+      failures = 0;
+    } catch (thrown) {
+      // A busy database, or one that is being restored, is worth waiting for.
+      if (!(thrown instanceof ProxyError) || thrown.code !== 'ERR_STORE_UNAVAILABLE') throw thrown;
+      failures += 1;
+      if (failures === FAILURES_UNTIL_TOLD) printTalk(`note: ${thrown.message} Waiting for it.`);
+    }
+    await pause(signal);
+  }
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  await delay(POLL_INTERVAL_MS, undefined, { signal }).catch(() => {});
+}
+
+/** Ends at a first signal, and when the reader of the stream is gone. A second signal ends the process. */
+function openSink(stream: NodeJS.WriteStream): Sink {
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  stream.on('error', end);
+  for (const name of SIGNALS) process.once(name, end);
+  return {
+    signal: ending.signal,
+    write: async (lines) => {
+      if (lines.length === 0 || ending.signal.aborted) return;
+      if (stream.write(`${lines.join('\n')}\n`)) return;
+      await once(stream, 'drain', { signal: ending.signal }).catch(() => {});
+    },
+    close: () => {
+      stream.off('error', end);
+      for (const name of SIGNALS) process.off(name, end);
+    },
+  };
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;

@@ -1,0 +1,116 @@
+/**
+ * `prices show` and `prices list`: the prices that a server would use if it started now.
+ */
+import { resolve } from 'node:path';
+import { matchesGlob } from '../../lib/glob.ts';
+import { readDatabasePath } from '../../config/config.ts';
+import { ProxyError } from '../../lib/errors.ts';
+import type { ModelPrice, PriceBook, TokenRate } from '../../pricing/cost.ts';
+import { loadPrices, readBuiltInVersion, refreshedPricesPath } from '../../pricing/price-book.ts';
+import { type Flags, findSetting } from '../../config/options.ts';
+import { each, perMillion, PIECES, priceToJson, RATES, shortRate } from './price-format.ts';
+import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+
+/** Throws ERR_UNPRICED where there is none. */
+export async function showPrice(model: string, flags: Flags): Promise<void> {
+  const book = await openPriceBook(flags);
+  const tier = typeof flags['tier'] === 'string' ? flags['tier'] : 'standard';
+  const price = book.find(model, {
+    atMs: Date.now(),
+    serviceTier: tier === 'optimized' ? undefined : tier,
+    latency: tier === 'optimized' ? tier : undefined,
+  });
+  if (price === undefined) {
+    throw new ProxyError('ERR_UNPRICED', `No price is known for ${model}${tier === 'standard' ? '' : ` (${tier})`}.`, {
+      hint: 'Give one with --prices FILE, or see whether `bedrock-proxy prices update` brings it.',
+    });
+  }
+  const source = await describeOrigin(price);
+  if (flags['json'] === true) return printJson({ model, tier, source: source.json, ...priceToJson(price) });
+  printData(
+    formatFields([
+      ['model', model],
+      ...(tier === 'standard' ? [] : [['tier', tier] as const]),
+      ...RATES.flatMap(({ words, field }) => describeRate(words, price[field])),
+      ...PIECES.flatMap((field) => describePiece(field, price[field])),
+      ['source', source.words],
+    ]),
+  );
+}
+
+/** `pattern`: a part of the name where it has no star. */
+export async function listPrices(pattern: string | undefined, flags: Flags): Promise<void> {
+  const book = await openPriceBook(flags);
+  const glob = pattern === undefined ? '*' : pattern.includes('*') ? pattern : `*${pattern}*`;
+  const found = book
+    .list(Date.now())
+    .filter(({ name }) => matchesGlob(glob, name))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  if (flags['json'] === true) {
+    const models = await Promise.all(
+      found.map(async ({ name, price }) => ({
+        model: name,
+        source: (await describeOrigin(price)).json,
+        ...priceToJson(price),
+      })),
+    );
+    return printJson(models);
+  }
+  if (found.length === 0) return printTalk(`No model with a price is called ${glob}.`);
+  const columns = RATES.slice(0, 5);
+  const rows = found.map(({ name, price }) => [
+    name,
+    ...columns.map(({ field }) => shortRate(price[field])),
+    price.origin?.kind ?? '',
+  ]);
+  printData(formatTable(['model', ...columns.map(({ words }) => words), 'source'], rows));
+  printTalk('USD per million tokens; - is not known, + more for long inputs (see `prices show`).');
+}
+
+async function openPriceBook(flags: Flags): Promise<PriceBook> {
+  const file = findSetting('prices', flags, process.env);
+  return loadPrices({
+    priceFile: file === undefined ? undefined : resolve(file.value),
+    refreshedFile: refreshedPricesPath(readDatabasePath(flags, process.env)),
+    warn: (message) => printTalk(`warning: ${message}`),
+  });
+}
+
+async function describeOrigin({ origin }: ModelPrice): Promise<{ readonly words: string; readonly json: object }> {
+  switch (origin?.kind) {
+    case 'file':
+      return { words: `price file, "${origin.name}"`, json: { kind: 'file', entry: origin.name } };
+    case 'refreshed': {
+      const fetchedAt = new Date(origin.fetchedAtMs).toISOString();
+      return {
+        words: `fetched ${fetchedAt.slice(0, 10)}, "${origin.name}"`,
+        json: { kind: 'refreshed', entry: origin.name, fetched_at: fetchedAt },
+      };
+    }
+    case 'built-in': {
+      const version = await readBuiltInVersion();
+      return {
+        words: `built in (genai-prices ${version}), "${origin.name}"`,
+        json: { kind: 'built-in', entry: origin.name, version },
+      };
+    }
+    case undefined:
+      return { words: 'unknown', json: {} };
+  }
+}
+
+function describeRate(words: string, rate: TokenRate | undefined): [string, string][] {
+  if (rate === undefined) return [];
+  if (typeof rate === 'number') return [[words, `${perMillion(rate)} USD per million tokens`]];
+  return [
+    [words, `${perMillion(rate.base)} USD per million tokens`],
+    ...rate.steps.map(({ aboveTokens, price }): [string, string] => [
+      '',
+      `${perMillion(price)} for requests with more than ${aboveTokens} input tokens`,
+    ]),
+  ];
+}
+
+function describePiece(words: string, pico: number | undefined): [string, string][] {
+  return pico === undefined ? [] : [[words, `${each(pico)} USD each`]];
+}

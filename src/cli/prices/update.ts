@@ -1,0 +1,186 @@
+/**
+ * `prices update`: fetches the published prices the way requests to AWS take (forward proxy, certificate authorities), and
+ * keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Writable } from 'node:stream';
+import { readConfig } from '../../config/config.ts';
+import { ProxyError, toProxyError } from '../../lib/errors.ts';
+import type { ClientResponse } from '../../http/message.ts';
+import type { ModelPrice } from '../../pricing/cost.ts';
+import { formatRefreshed, type PublishedModel, readPublished } from '../../pricing/price-refresh.ts';
+import { bookOf, loadPrices, PUBLISHED_PRICES_URL, refreshedPricesPath } from '../../pricing/price-book.ts';
+import type { Flags } from '../../config/options.ts';
+import { createForwarder, type SignedRequest } from '../../upstream/aws/forward.ts';
+import type { NetworkOptions } from '../../upstream/aws/tunnel.ts';
+import { readNetworkOptions } from '../../app/network.ts';
+import { RATES, rateToJson } from './price-format.ts';
+import { printData, printJson, printTalk } from '../../app/print.ts';
+
+/** Ten times what it is today. */
+const MAX_DOCUMENT_BYTES = 20_000_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** For all of it. */
+const DOWNLOAD_TIMEOUT_MS = 60_000;
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be kept. */
+export async function updatePrices(flags: Flags): Promise<void> {
+  const config = readConfig(flags, process.env);
+  const url = parseUrl(typeof flags['url'] === 'string' ? flags['url'] : PUBLISHED_PRICES_URL);
+  const file = refreshedPricesPath(config.databasePath);
+  const network = readNetworkOptions(config.network);
+  const text = await download(url, { network, timeoutMs: DOWNLOAD_TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
+  const nowMs = Date.now();
+  const models = readModels(text, url, nowMs);
+  const before = await listInForce(file, nowMs);
+  keep(file, formatRefreshed({ fetchedAtMs: nowMs, models }));
+  const after = await listInForce(file, nowMs);
+  const changes = findChanges(before, after);
+  if (flags['json'] === true) {
+    return printJson({
+      file,
+      fetched_at: new Date(nowMs).toISOString(),
+      models: models.length,
+      priced: after.size,
+      changes,
+    });
+  }
+  for (const { model, price, before: old, after: now } of changes)
+    printData(`${model}  ${price}  ${show(old)} -> ${show(now)}`);
+  const words = changes.length === 0 ? 'no price changed' : `${changes.length} prices changed (USD per million tokens)`;
+  printTalk(
+    `${models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server takes them at its next start.`,
+  );
+}
+
+export interface DownloadOptions {
+  readonly network: NetworkOptions | undefined;
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+}
+
+/** The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole answer with status 200 and of that size at most. */
+export async function download(url: URL, { network, timeoutMs, maxBytes }: DownloadOptions): Promise<string> {
+  const forwarder = createForwarder({ connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 2 * timeoutMs, network });
+  const enough = new AbortController();
+  const giveUp = (reason: string): void => enough.abort(reason);
+  const timer = setTimeout(() => giveUp(`it took more than ${timeoutMs / 1000} s`), timeoutMs);
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  const watcher = {
+    onStart: (status: number): void => {
+      if (status !== 200) giveUp(`it answered ${status}`);
+    },
+    onBytes: (chunk: Buffer): void => {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) giveUp(`it has more than ${maxBytes} bytes`);
+      else chunks.push(chunk);
+    },
+  };
+  try {
+    await forwarder.forward(requestFor(url), takeAnswer(), enough.signal, watcher);
+  } catch (thrown) {
+    const { detail, message } = toProxyError(thrown);
+    throw unusable(url, enough.signal.aborted ? String(enough.signal.reason) : (detail ?? message), thrown);
+  } finally {
+    clearTimeout(timer);
+    await forwarder.close();
+  }
+  if (enough.signal.aborted) throw unusable(url, String(enough.signal.reason));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function requestFor(url: URL): SignedRequest {
+  return {
+    method: 'GET',
+    origin: url.origin,
+    target: `${url.pathname}${url.search}`,
+    headers: [
+      ['host', url.host],
+      ['accept', 'application/json'],
+      ['accept-encoding', 'identity'],
+    ],
+    body: { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 },
+  };
+}
+
+/** Stands in a client's place; what arrives is gathered by the watcher. */
+function takeAnswer(): ClientResponse {
+  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+  return { headersSent: false, start: () => sink, dropRequestBody: () => {}, breakOff: () => sink.destroy() };
+}
+
+function readModels(text: string, url: URL, nowMs: number): readonly PublishedModel[] {
+  try {
+    const models = readPublished(text);
+    if (bookOf(models, nowMs).list(nowMs).length === 0) throw new Error('none of its prices can be read');
+    return models;
+  } catch (error) {
+    throw unusable(url, error instanceof Error ? error.message : 'unreadable', error);
+  }
+}
+
+function unusable(url: URL, reason: string, cause?: unknown): ProxyError {
+  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `No prices could be fetched from ${url.host}: ${reason}.`, {
+    hint: 'The prices of before stay in force.',
+    cause,
+  });
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
+  throw new ProxyError('ERR_BAD_OPTION', '--url must be an http:// or https:// URL.');
+}
+
+/** The file appears complete or not at all, for its owner alone. */
+function keep(file: string, text: string): void {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
+    renameSync(draft, file);
+  } catch (cause) {
+    rmSync(draft, { force: true });
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const message = `The prices cannot be kept beside the key database (${code}).`;
+    throw new ProxyError('ERR_STORE_UNAVAILABLE', message, { detail: file, cause });
+  }
+}
+
+/** What a server without a price file would use. A file that is damaged is about to be replaced: nothing to warn of. */
+async function listInForce(file: string, nowMs: number): Promise<ReadonlyMap<string, ModelPrice>> {
+  const book = await loadPrices({ priceFile: undefined, refreshedFile: file, warn: () => {} });
+  return new Map(book.list(nowMs).map(({ name, price }) => [name, price]));
+}
+
+interface Change {
+  readonly model: string;
+  /** `input_mtok`, … */
+  readonly price: string;
+  /** As `rateToJson` has it; null where there is none. */
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+function findChanges(before: ReadonlyMap<string, ModelPrice>, after: ReadonlyMap<string, ModelPrice>): Change[] {
+  const models = [...new Set([...before.keys(), ...after.keys()])].toSorted();
+  return models.flatMap((model) => {
+    const old = before.get(model) ?? {};
+    const now = after.get(model) ?? {};
+    return RATES.map(({ name, field }) => ({
+      model,
+      price: name,
+      before: old[field] === undefined ? null : rateToJson(old[field]),
+      after: now[field] === undefined ? null : rateToJson(now[field]),
+    })).filter((change) => show(change.before) !== show(change.after));
+  });
+}
+
+/** A rate on one line. */
+function show(rate: unknown): string {
+  return rate === null ? '-' : JSON.stringify(rate);
+}

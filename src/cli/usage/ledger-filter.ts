@@ -1,0 +1,59 @@
+/**
+ * The flags by which `usage` and `logs` choose rows of the ledger, read. Pure but for the clock and the store, which are handed
+ * in; every mistake is ERR_BAD_OPTION naming its flag.
+ */
+import { findDateMs, findDurationMs } from '../../keys/policy.ts';
+import { looksLikeKey } from '../../keys/secret.ts';
+import { ProxyError } from '../../lib/errors.ts';
+import type { Flags } from '../../config/options.ts';
+import type { LedgerFilter, Store } from '../../domain/store.ts';
+import { wantKey } from '../key/key.ts';
+
+type Period = Pick<LedgerFilter, 'sinceMs' | 'untilMs'>;
+
+/** A key id: it stays in the ledger when its key is deleted. */
+const KEY_ID = /^vk_[a-z2-7]{16}$/;
+const PERIOD_WORDS = 'must be a length of time such as 7d or 12h, a date such as 2030-12-31, or all';
+
+/**
+ * `--since` and `--until`: a length of time back from now, a day (UTC; from its first moment, or through its last), a time with
+ * its zone, or `all`. `defaultSince` as such a text.
+ */
+export function readPeriod(flags: Flags, defaultSince: string, nowMs: number): Period {
+  const sinceMs = readMoment(flags['since'] ?? defaultSince, '--since', 'start', nowMs);
+  const untilMs = flags['until'] === undefined ? undefined : readMoment(flags['until'], '--until', 'end', nowMs);
+  if (sinceMs === undefined || untilMs === undefined || sinceMs < untilMs) return { sinceMs, untilMs };
+  throw new ProxyError(
+    'ERR_BAD_OPTION',
+    `--since must lie before --until, which ${String(flags['since'] ?? defaultSince)} does not.`,
+  );
+}
+
+function readMoment(value: Flags[string], flag: string, side: 'start' | 'end', nowMs: number): number | undefined {
+  if (value === 'all') return undefined;
+  const backMs = findDurationMs(value);
+  const momentMs = backMs === undefined ? findDateMs(value, side) : nowMs - backMs;
+  if (momentMs !== undefined) return momentMs;
+  throw new ProxyError('ERR_BAD_OPTION', `${flag} ${PERIOD_WORDS}, not ${JSON.stringify(value)}.`);
+}
+
+/** `--status`: `429`, `4xx` or `400-499`. */
+export function readStatus(value: Flags[string]): readonly [from: number, to: number] | undefined {
+  if (value === undefined) return undefined;
+  const text = String(value).toLowerCase();
+  if (/^[1-5]xx$/.test(text)) return [Number(text[0]) * 100, Number(text[0]) * 100 + 99];
+  const [, from = '', to = from] = /^([1-9]\d\d)(?:-([1-9]\d\d))?$/.exec(text) ?? [];
+  if (from !== '' && Number(from) <= Number(to)) return [Number(from), Number(to)];
+  throw new ProxyError('ERR_BAD_OPTION', `--status must be like 429, 4xx or 400-499, not ${JSON.stringify(value)}.`);
+}
+
+/**
+ * The ids of the key that `--key` names; of all that ever had the alias, because a rotated key goes on under it. Throws
+ * ERR_BAD_REQUEST where there is none.
+ */
+export async function readKeyIds(value: Flags[string], store: Store): Promise<readonly string[] | undefined> {
+  if (typeof value !== 'string') return undefined;
+  const aliased = looksLikeKey(value) ? [] : await store.findKeys({ aliases: [value] });
+  if (aliased.length > 0) return aliased.map(({ id }) => id);
+  return KEY_ID.test(value) ? [value] : [(await wantKey(store, value)).id];
+}

@@ -1,0 +1,274 @@
+/**
+ * Flags and environment become one frozen Config, once, at the edge. The options
+ * themselves stand in `options.ts`. After here nothing is optional that has a default.
+ */
+import { isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ProxyError } from '../lib/errors.ts';
+import {
+  badOption,
+  type Environment,
+  findSetting,
+  type Flags,
+  type OptionName,
+  parseInteger,
+  parseSize,
+  parseSwitch,
+  present,
+  readList,
+  type Setting,
+} from './options.ts';
+import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
+import type { ServiceId } from '../operations/catalog.ts';
+import { findPartition } from '../protocol/region.ts';
+
+/** Variables without a flag, because a command line is seen by everybody on the machine. */
+export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER_KEY'] as const;
+export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
+/** A short salt would make the sealed keys guessable. */
+const MIN_SALT_KEY_LENGTH = 16;
+
+const DAY_MS = 86_400_000;
+
+/** Below this path Bedrock is served. */
+export const MOUNT_PATH = '/bedrock';
+
+/** As the usual variables have it; undefined where they are not set. */
+export interface NetworkConfig {
+  readonly httpsProxy: string | undefined;
+  readonly httpProxy: string | undefined;
+  readonly noProxy: string | undefined;
+  /** A PEM file whose certificate authorities are trusted in addition. */
+  readonly caFile: string | undefined;
+}
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  /** With the name of the flag or variable it came from; undefined where neither names one. */
+  readonly region: { readonly name: string; readonly origin: string } | undefined;
+  readonly profile: string | undefined;
+  readonly databasePath: string;
+  readonly masterKey: string | undefined;
+  readonly saltKey: string | undefined;
+  readonly offline: boolean;
+  readonly endpointUrls: ReadonlyMap<ServiceId | '*', EndpointTemplate>;
+  readonly fips: boolean;
+  readonly dualstack: boolean;
+  /** Where `/openai` and `/anthropic` paths go if the client's own signature does not say. */
+  readonly openaiUpstream: 'runtime' | 'mantle';
+  /** The way out of a corporate network. */
+  readonly network: NetworkConfig;
+  /** An Amazon Bedrock API key of the owner. Secret. */
+  readonly apiKey: string | undefined;
+  /** AWS_BEARER_TOKEN_BEDROCK held a virtual key, which is for clients: it was ignored. */
+  readonly ignoredVirtualKey: boolean;
+  /** Undefined: clear text only. `made`: a certificate of our own. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | 'made' | undefined;
+  readonly maxBodySizeBytes: number;
+  readonly idleTimeoutMs: number;
+  /** Longest silence of a client in the middle of its body. */
+  readonly uploadIdleTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly shutdownGraceMs: number;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  /** The owner's own prices. */
+  readonly pricesFile: string | undefined;
+  /** Undefined: requests stay in the ledger for ever. */
+  readonly ledgerRetentionMs: number | undefined;
+  /** Whether AWS's answers get headers of ours: what the request cost, its id, and what the proxy took. */
+  readonly responseHeaders: boolean;
+  readonly logFormat: 'pretty' | 'json';
+  readonly quiet: boolean;
+}
+
+/** Reads everything `start` needs. Throws ERR_BAD_OPTION naming the flag or variable and what it may be. */
+export function readConfig(flags: Flags, environment: Environment): Config {
+  const read = (name: OptionName): Setting | undefined => findSetting(name, flags, environment);
+  const region = read('region');
+  if (region !== undefined && findPartition(region.value) === undefined) {
+    throw badOption(region, 'is not an AWS region; one looks like us-east-1');
+  }
+  return Object.freeze({
+    host: parseListenHost(present(read('host'))),
+    port: parseInteger(present(read('port')), 0, 65_535),
+    region: region === undefined ? undefined : { name: region.value, origin: region.origin },
+    profile: parseProfile(read('profile')),
+    databasePath: readDatabasePath(flags, environment),
+    masterKey: readMasterKey(environment),
+    saltKey: readSaltKey(environment),
+    offline: parseSwitch(read('offline')),
+    endpointUrls: parseEndpointUrls(readList('endpointUrl', flags, environment)),
+    fips: parseSwitch(read('fips')),
+    dualstack: parseSwitch(read('dualstack')),
+    openaiUpstream: parseChoice(present(read('openaiUpstream')), ['runtime', 'mantle']),
+    network: readNetwork(environment),
+    ...readApiKey(environment),
+    tls: readTls(read('tls'), read('tlsCert'), read('tlsKey')),
+    maxBodySizeBytes: parseSize(present(read('maxBodySize'))),
+    idleTimeoutMs: parseInteger(present(read('idleTimeout')), 1, 86_400) * 1000,
+    uploadIdleTimeoutMs: 60_000,
+    connectTimeoutMs: 10_000,
+    shutdownGraceMs: parseInteger(present(read('shutdownGrace')), 0, 86_400) * 1000,
+    allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
+    allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
+    pricesFile: parseFilePath(read('prices')),
+    ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,
+    responseHeaders: !parseSwitch(read('noResponseHeaders')),
+    logFormat: parseChoice(present(read('logFormat')), ['pretty', 'json']),
+    quiet: parseSwitch(read('quiet')),
+  });
+}
+
+/** Where the key database is: `--db`, BEDROCK_PROXY_DB, DATABASE_URL, or the user's data folder. Throws ERR_BAD_OPTION. */
+export function readDatabasePath(flags: Flags, environment: Environment, platform = process.platform): string {
+  const setting = findSetting('db', flags, environment);
+  return setting === undefined
+    ? join(userDataFolder(environment, platform), 'keys.db')
+    : parseDatabaseLocation(setting);
+}
+
+/** The value of BEDROCK_PROXY_SALT_KEY. Throws ERR_BAD_OPTION where it is too short to protect anything. */
+export function readSaltKey(environment: Environment): string | undefined {
+  const value = environment[SALT_KEY_VARIABLE];
+  if (value === undefined || value === '') return undefined;
+  if (value.length >= MIN_SALT_KEY_LENGTH) return value;
+  throw new ProxyError('ERR_BAD_OPTION', `${SALT_KEY_VARIABLE} must have at least ${MIN_SALT_KEY_LENGTH} characters.`);
+}
+
+function parseChoice<const T extends string>(setting: Setting, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === setting.value);
+  if (found !== undefined) return found;
+  throw badOption(setting, `must be ${choices.join(' or ')}`);
+}
+
+/** The variables of curl and nearly everybody else; lower case first, as curl has it. */
+function readNetwork(environment: Environment): NetworkConfig {
+  const find = (...names: readonly string[]): Setting | undefined => {
+    const origin = names.flatMap((name) => [name.toLowerCase(), name]).find((name) => environment[name]);
+    return origin === undefined ? undefined : { value: environment[origin] ?? '', origin };
+  };
+  return {
+    httpsProxy: parseProxyUrl(find('HTTPS_PROXY', 'ALL_PROXY')),
+    httpProxy: parseProxyUrl(find('HTTP_PROXY', 'ALL_PROXY')),
+    noProxy: find('NO_PROXY')?.value,
+    caFile: environment['AWS_CA_BUNDLE'] || undefined,
+  };
+}
+
+/** `host:port` alone counts as http://, as curl has it. */
+function parseProxyUrl(setting: Setting | undefined): string | undefined {
+  if (setting === undefined || /^https?:\/\/[^/\s]+\/?$/i.test(setting.value)) return setting?.value;
+  if (/^[^/\s]+$/.test(setting.value)) return `http://${setting.value}`;
+  throw badOption(setting, 'must be the URL of an http:// or https:// proxy');
+}
+
+/** AWS's own variable. People set it to a virtual key for their clients, in the very shell that starts the proxy. */
+function readApiKey(environment: Environment): Pick<Config, 'apiKey' | 'ignoredVirtualKey'> {
+  const value = environment['AWS_BEARER_TOKEN_BEDROCK']?.trim() || undefined;
+  const ignoredVirtualKey = value?.startsWith('sk-') === true;
+  return { apiKey: ignoredVirtualKey ? undefined : value, ignoredVirtualKey };
+}
+
+function readTls(wanted: Setting | undefined, cert: Setting | undefined, key: Setting | undefined): Config['tls'] {
+  if (cert !== undefined && key !== undefined) return { certFile: resolve(cert.value), keyFile: resolve(key.value) };
+  if (cert !== undefined) throw badOption(cert, 'needs --tls-key as well');
+  if (key !== undefined) throw badOption(key, 'needs --tls-cert as well');
+  return parseSwitch(wanted) ? 'made' : undefined;
+}
+
+/** Node takes an empty host for every address of the machine: the opposite of what an unset variable in a script means. */
+function parseListenHost(setting: Setting): string {
+  if (isHostName(setting.value)) return setting.value;
+  throw badOption(setting, 'must be an address or a name of this machine, without scheme and port');
+}
+
+function parseFilePath(setting: Setting | undefined): string | undefined {
+  return setting === undefined ? undefined : resolve(setting.value);
+}
+
+function parseProfile(setting: Setting | undefined): string | undefined {
+  if (setting?.value === '') throw badOption(setting, 'must not be empty');
+  return setting?.value;
+}
+
+function parseHostName(setting: Setting): string {
+  if (isHostName(setting.value)) return setting.value.toLowerCase();
+  throw badOption(setting, 'must be a host name without scheme and port');
+}
+
+function isHostName(value: string): boolean {
+  return /^[a-z0-9._-]+$/i.test(value) || isIP(value) !== 0;
+}
+
+function parseOrigin(setting: Setting): string {
+  if (/^(null|[a-z][a-z0-9+.-]*:\/\/[^/\s]*)$/i.test(setting.value)) return setting.value.toLowerCase();
+  throw badOption(setting, 'must be an origin such as https://tool.example');
+}
+
+function parseEndpointUrls(settings: readonly Setting[]): ReadonlyMap<ServiceId | '*', EndpointTemplate> {
+  const urls = new Map<ServiceId | '*', EndpointTemplate>();
+  for (const setting of settings) {
+    const parsed = parseEndpointUrl(setting.value);
+    if ('problem' in parsed) throw badOption(setting, parsed.problem);
+    urls.set(parsed.service, parsed.template);
+  }
+  return urls;
+}
+
+function parseDatabaseLocation(setting: Setting): string {
+  const { value } = setting;
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase();
+  if (scheme === undefined || scheme === 'file' || scheme === 'sqlite') {
+    const path = scheme === undefined ? value : parseFileUrl(value, scheme);
+    if (path === undefined || path === '' || path === ':memory:') throw badOption(setting, 'must name a file');
+    return resolve(path);
+  }
+  const known = /^postgres(ql)?$/.test(scheme);
+  throw new ProxyError(
+    'ERR_BAD_OPTION',
+    known
+      ? `${setting.origin} names a PostgreSQL database, which is not supported yet.`
+      : `${setting.origin} names a ${scheme} database, which is not supported.`,
+    { hint: 'Keys live in a SQLite file: give its path with --db or BEDROCK_PROXY_DB.' },
+  );
+}
+
+/** `sqlite:keys.db`, `sqlite:///abs/keys.db`, `file:./keys.db`, `file:///abs/keys.db`; a query (Prisma writes one) is dropped. */
+function parseFileUrl(value: string, scheme: string): string | undefined {
+  const rest = value.slice(scheme.length + 1).replace(/\?.*$/s, '');
+  if (!rest.startsWith('//')) return rest;
+  if (!rest.startsWith('///')) return rest.slice(2);
+  try {
+    return fileURLToPath(`file:${rest}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function readMasterKey(environment: Environment): string | undefined {
+  for (const variable of MASTER_KEY_VARIABLES) {
+    const value = environment[variable]?.trim();
+    if (value !== undefined && value !== '') return value;
+  }
+  return undefined;
+}
+
+/**
+ * Where programs keep data of a user: XDG, macOS and Windows each in their way. The XDG specification wants a variable that
+ * is empty or no absolute path to count as unset.
+ */
+function userDataFolder(environment: Environment, platform: NodeJS.Platform): string {
+  const findFolder = (variable: string): string | undefined => {
+    const folder = environment[variable] ?? '';
+    return isAbsolute(folder) ? folder : undefined;
+  };
+  if (platform === 'win32') {
+    return join(findFolder('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'bedrock-proxy');
+  }
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'bedrock-proxy');
+  return join(findFolder('XDG_DATA_HOME') ?? join(homedir(), '.local', 'share'), 'bedrock-proxy');
+}

@@ -1,0 +1,216 @@
+/**
+ * Every option of `start` with its flag, variables, default and words, as one table from which the command line, README and
+ * `config.ts` are made, so that they cannot disagree; and how a value is found and read. Pure.
+ */
+import { ProxyError } from '../lib/errors.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+/** Values as the command line gives them: text, a list for repeatable flags, true for switches. */
+export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+
+interface OptionSpec {
+  /** As shown in help, with its argument. */
+  readonly flag: string;
+  /** Variables that set it, strongest first; the flag wins over all of them. */
+  readonly env: readonly string[];
+  readonly default?: string;
+  readonly description: string;
+  readonly repeatable?: boolean;
+}
+
+/** The options of `start`, in the order of help and README. */
+export const OPTIONS = {
+  port: {
+    flag: '--port <number>',
+    env: ['BEDROCK_PROXY_PORT'],
+    default: '4000',
+    description: 'port to listen on; 0 takes a free one',
+  },
+  host: {
+    flag: '--host <address>',
+    env: ['BEDROCK_PROXY_HOST'],
+    default: '127.0.0.1',
+    description: 'address to listen on',
+  },
+  region: {
+    flag: '--region <region>',
+    env: ['BEDROCK_PROXY_REGION', 'AWS_REGION_NAME', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+    description: 'AWS region for requests that name none; else the region of the profile',
+  },
+  profile: {
+    flag: '--profile <name>',
+    env: ['AWS_PROFILE'],
+    description: 'profile in ~/.aws to take credentials from',
+  },
+  db: {
+    flag: '--db <file>',
+    env: ['BEDROCK_PROXY_DB', 'DATABASE_URL'],
+    description: 'key database: a path, file: or sqlite: URL; else one in your user data folder',
+  },
+  offline: {
+    flag: '--offline',
+    env: ['BEDROCK_PROXY_OFFLINE'],
+    description: 'answer from a Bedrock inside this process: no AWS account, no network',
+  },
+  endpointUrl: {
+    flag: '--endpoint-url <url>',
+    env: ['BEDROCK_PROXY_ENDPOINT_URL'],
+    description: 'another upstream; may hold {service} and {region}; service=url for one service',
+    repeatable: true,
+  },
+  fips: { flag: '--fips', env: ['AWS_USE_FIPS_ENDPOINT'], description: "call AWS's FIPS endpoints" },
+  dualstack: { flag: '--dualstack', env: ['AWS_USE_DUALSTACK_ENDPOINT'], description: "call AWS's IPv6 endpoints" },
+  openaiUpstream: {
+    flag: '--openai-upstream <service>',
+    env: ['BEDROCK_PROXY_OPENAI_UPSTREAM'],
+    default: 'runtime',
+    description: 'who serves /openai and /anthropic paths: runtime or mantle',
+  },
+  tls: {
+    flag: '--tls',
+    env: ['BEDROCK_PROXY_TLS'],
+    description: 'speak TLS as well, on the same port, with a certificate kept beside the database',
+  },
+  tlsCert: {
+    flag: '--tls-cert <file>',
+    env: ['BEDROCK_PROXY_TLS_CERT'],
+    description: 'certificate chain to use for TLS (PEM)',
+  },
+  tlsKey: { flag: '--tls-key <file>', env: ['BEDROCK_PROXY_TLS_KEY'], description: 'its private key (PEM)' },
+  maxBodySize: {
+    flag: '--max-body-size <size>',
+    env: ['BEDROCK_PROXY_MAX_BODY_SIZE'],
+    default: '128mb',
+    description: 'largest request body, in bytes or with kb, mb, gb',
+  },
+  idleTimeout: {
+    flag: '--idle-timeout <seconds>',
+    env: ['BEDROCK_PROXY_IDLE_TIMEOUT'],
+    default: '3900',
+    description: 'longest silence of AWS before and within an answer',
+  },
+  shutdownGrace: {
+    flag: '--shutdown-grace <seconds>',
+    env: ['BEDROCK_PROXY_SHUTDOWN_GRACE'],
+    default: '30',
+    description: 'time that running requests have to end after a first signal',
+  },
+  allowedHost: {
+    flag: '--allowed-host <name>',
+    env: ['BEDROCK_PROXY_ALLOWED_HOST'],
+    description: 'another host name to answer to',
+    repeatable: true,
+  },
+  allowedOrigin: {
+    flag: '--allowed-origin <origin>',
+    env: ['BEDROCK_PROXY_ALLOWED_ORIGIN'],
+    description: 'a web origin that may call the proxy',
+    repeatable: true,
+  },
+  prices: {
+    flag: '--prices <file>',
+    env: ['BEDROCK_PROXY_PRICES'],
+    description: 'JSON file with prices that the built-in ones lack, or that are yours',
+  },
+  ledgerDays: {
+    flag: '--ledger-days <days>',
+    env: ['BEDROCK_PROXY_LEDGER_DAYS'],
+    default: '90',
+    description: 'how long the ledger keeps a request; 0 keeps it for ever',
+  },
+  noResponseHeaders: {
+    flag: '--no-response-headers',
+    env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],
+    description: "add no x-bedrock-proxy-* headers to AWS's answers",
+  },
+  logFormat: {
+    flag: '--log-format <format>',
+    env: ['BEDROCK_PROXY_LOG_FORMAT'],
+    default: 'pretty',
+    description: 'lines per request: pretty or json',
+  },
+  quiet: { flag: '--quiet', env: ['BEDROCK_PROXY_QUIET'], description: 'no banner, no line per request' },
+} as const satisfies Record<string, OptionSpec>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** A value and where it came from, for messages. */
+export interface Setting {
+  readonly value: string;
+  /** `--port` or `BEDROCK_PROXY_PORT`. */
+  readonly origin: string;
+}
+
+/** The flag, the first variable that is set and not empty, or the default. */
+export function findSetting(name: OptionName, flags: Flags, environment: Environment): Setting | undefined {
+  const spec: OptionSpec = OPTIONS[name];
+  const origin = spec.flag.split(' ')[0] ?? spec.flag;
+  const flag = isNegated(spec) ? flags[negatedName(name)] === false : flags[name];
+  if (flag !== undefined && flag !== false) return { value: String(flag), origin };
+  for (const variable of spec.env) {
+    const value = environment[variable];
+    if (value !== undefined && value !== '') return { value, origin: variable };
+  }
+  return spec.default === undefined ? undefined : { value: spec.default, origin };
+}
+
+/** The command line knows `--no-x` as an `x` that is false. */
+function isNegated({ flag }: OptionSpec): boolean {
+  return flag.startsWith('--no-');
+}
+
+/** `noResponseHeaders` is `responseHeaders` there. */
+function negatedName(name: string): string {
+  return name.charAt(2).toLowerCase() + name.slice(3);
+}
+
+/** A repeatable option: the flags, or the variable split at commas and spaces. */
+export function readList(name: OptionName, flags: Flags, environment: Environment): Setting[] {
+  const given = flags[name];
+  if (Array.isArray(given))
+    return given.map((value: string) => ({ value, origin: OPTIONS[name].flag.split(' ')[0] ?? name }));
+  const setting = findSetting(name, flags, environment);
+  if (setting === undefined) return [];
+  return setting.value
+    .split(/[\s,]+/)
+    .filter((value) => value !== '')
+    .map((value) => ({ value, origin: setting.origin }));
+}
+
+/** For options that have a default. */
+export function present(setting: Setting | undefined): Setting {
+  if (setting === undefined) throw new ProxyError('ERR_INTERNAL', 'An option has neither a value nor a default.');
+  return setting;
+}
+
+/** Throws ERR_BAD_OPTION outside the bounds, which are included. */
+export function parseInteger(setting: Setting, smallest: number, largest: number): number {
+  const value = Number(setting.value);
+  if (/^\d+$/.test(setting.value) && value >= smallest && value <= largest) return value;
+  throw badOption(setting, `must be a whole number from ${smallest} to ${largest}`);
+}
+
+/** A size in bytes; k, m and g are thousands. */
+export function parseSize(setting: Setting): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i.exec(setting.value);
+  const factors: Readonly<Record<string, number>> = { b: 1, kb: 1000, mb: 1_000_000, gb: 1_000_000_000 };
+  const size = Math.round(Number(match?.[1]) * (factors[match?.[2]?.toLowerCase() ?? 'b'] ?? 1));
+  if (match !== null && size >= 1 && size <= 2_000_000_000) return size;
+  throw badOption(setting, 'must be a size of up to 2gb, such as 25000000 or 128mb');
+}
+
+/** On where the flag stands alone or the variable says so. */
+export function parseSwitch(setting: Setting | undefined): boolean {
+  if (setting === undefined) return false;
+  if (/^(1|true|yes|on)$/i.test(setting.value)) return true;
+  if (/^(0|false|no|off)$/i.test(setting.value)) return false;
+  throw badOption(setting, 'must be true or false');
+}
+
+/** Says which value was wrong, without the password that a URL may hold. */
+export function badOption(setting: Setting, what: string): ProxyError {
+  const shown = JSON.stringify(setting.value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@'));
+  return new ProxyError('ERR_BAD_OPTION', `${setting.origin} ${what}, not ${shown}.`, {
+    hint: 'See `bedrock-proxy start --help`.',
+  });
+}

@@ -1,0 +1,76 @@
+/**
+ * The server secret under which keys are sealed at rest: 32 random bytes in a file beside the database (0600), never in it,
+ * so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
+ */
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ProxyError } from '../lib/errors.ts';
+
+const SECRET_BYTES = 32;
+
+/** Where the secret of a database lives. */
+export function serverSecretPath(databasePath: string): string {
+  return `${databasePath}.secret`;
+}
+
+/**
+ * Reads the secret at `path`, making it first where it is missing. Two processes that make it at once agree on one: the
+ * file appears complete or not at all (link(2) refuses to replace). Throws ERR_STORE_UNAVAILABLE.
+ */
+export function loadServerSecret(path: string): Buffer {
+  try {
+    return readServerSecret(path) ?? createSecret(path);
+  } catch (error) {
+    if (error instanceof ProxyError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new ProxyError(
+      'ERR_STORE_UNAVAILABLE',
+      `The server secret beside the key database cannot be used (${code}).`,
+      {
+        hint: 'Check the permissions of its file, or set BEDROCK_PROXY_SALT_KEY.',
+        detail: path,
+        cause: error,
+      },
+    );
+  }
+}
+
+function createSecret(path: string): Buffer {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  writeFileSync(draft, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`, {
+    mode: 0o600,
+    flag: 'wx',
+    flush: true,
+  });
+  try {
+    linkSync(draft, path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  const secret = readServerSecret(path);
+  if (secret === undefined) throw new Error('the file vanished');
+  return secret;
+}
+
+/** Reads the secret at `path`; undefined where there is none. Throws what the file system does, and ERR_STORE_UNAVAILABLE. */
+export function readServerSecret(path: string): Buffer | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const secret = Buffer.from(text.trim(), 'base64url');
+  if (secret.length !== SECRET_BYTES) {
+    throw new ProxyError('ERR_STORE_UNAVAILABLE', 'The server secret beside the key database is damaged.', {
+      hint: 'Restore it from a backup; without it, keys still work as Bearer tokens only.',
+      detail: path,
+    });
+  }
+  return secret;
+}

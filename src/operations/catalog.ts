@@ -1,0 +1,103 @@
+/**
+ * The operation tables as records: one `Service` per service and one `Operation` per line of operations.ts and
+ * unmodelled.ts. Read once, at import. Knows nothing of requests.
+ */
+import { SERVICE_TABLES } from './generated.ts';
+import { UNMODELLED_TABLES } from './manual.ts';
+import type { ServiceId } from './manual.ts';
+
+export type { ServiceId } from './manual.ts';
+
+export interface Service {
+  readonly id: ServiceId;
+  /** The service in the credential scope of the signature AWS expects. */
+  readonly signingName: string;
+  readonly plane: 'data' | 'control';
+  /** Whether AWS accepts Bedrock API keys (bearer) here. */
+  readonly bearerKeys: boolean;
+  readonly targetPrefix: string | undefined;
+}
+
+/**
+ * What travels in the answer's body, or both ways: `events` is AWS's binary event stream, `both` the same in both
+ * directions (HTTP/2 only), `blob` bytes of any kind, `sse` server-sent events where the request's body asks for them.
+ */
+type StreamKind = 'none' | 'events' | 'both' | 'blob' | 'sse' | 'websocket';
+
+export interface Operation {
+  readonly service: Service;
+  /** AWS's name (`ConverseStream`); undefined for the catch-all routes of unmodelled.ts. */
+  readonly name: string | undefined;
+  /** `*` is any method. */
+  readonly method: string;
+  /** `{label}` stands for one raw segment, a last `{label+}` for one or more. A trailing slash counts. */
+  readonly template: string;
+  /** Changes nothing and runs no model. */
+  readonly readOnly: boolean;
+  readonly stream: StreamKind;
+}
+
+const UNMODELLED_SERVICES: readonly Service[] = [
+  {
+    id: 'bedrock-mantle',
+    signingName: 'bedrock-mantle',
+    plane: 'data',
+    bearerKeys: true,
+    targetPrefix: undefined,
+  },
+  {
+    id: 'agentcore-gateway',
+    signingName: 'bedrock-agentcore',
+    plane: 'data',
+    bearerKeys: false,
+    targetPrefix: undefined,
+  },
+];
+
+/** Every service, by id. */
+export const SERVICES: ReadonlyMap<string, Service> = new Map(
+  [...SERVICE_TABLES, ...UNMODELLED_SERVICES].map(({ id, signingName, plane, bearerKeys, targetPrefix }) => [
+    id,
+    { id, signingName, plane, bearerKeys, targetPrefix },
+  ]),
+);
+
+/** Every operation: the modelled ones, then the others. */
+export const OPERATIONS: readonly Operation[] = [...SERVICE_TABLES, ...UNMODELLED_TABLES].flatMap(
+  ({ id, operations }) => {
+    const service = findService(id);
+    return operations
+      .trim()
+      .split('\n')
+      .map((line) => readOperation(service, line));
+  },
+);
+
+/** The service of an id this program itself wrote down. */
+export function findService(id: ServiceId): Service {
+  const service = SERVICES.get(id);
+  if (service === undefined) throw new TypeError(`no such service: ${id}`);
+  return service;
+}
+
+function readOperation(service: Service, line: string): Operation {
+  const [method = '', template = '', name = '-', ...flags] = line.split(' ');
+  const readOnly = flags[0] === 'read';
+  const stream = readStreamKind(flags[readOnly ? 1 : 0]);
+  return { service, name: name === '-' ? undefined : name, method, template, readOnly, stream };
+}
+
+function readStreamKind(flag: string | undefined): StreamKind {
+  switch (flag) {
+    case undefined:
+      return 'none';
+    case 'events':
+    case 'both':
+    case 'blob':
+    case 'sse':
+    case 'websocket':
+      return flag;
+    default:
+      throw new TypeError(`no such flag: ${flag}`);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that whoever works with
+ * them need not load the library that knows them (`prices.ts`). Pure; unknown is undefined, never 0.
+ */
+import type { Usage } from '../domain/usage.ts';
+
+/** Pico-dollars (1e-12 USD), whole. A price of 1 USD per million tokens is 1,000,000 pico-dollars per token. */
+export type PicoUsd = number;
+
+/**
+ * Per token. Where it depends on the length of the input: the price of the last step whose `aboveTokens` the whole input,
+ * caches included, exceeds holds for every token of the request. Steps ascend.
+ */
+export type TokenRate =
+  | PicoUsd
+  | { readonly base: PicoUsd; readonly steps: readonly { readonly aboveTokens: number; readonly price: PicoUsd }[] };
+
+/** What one model charges, as it is served (tier, latency, geography) at one moment. Undefined: nobody knows. */
+export interface ModelPrice {
+  readonly input?: TokenRate | undefined;
+  readonly output?: TokenRate | undefined;
+  readonly cacheRead?: TokenRate | undefined;
+  /** For five minutes. */
+  readonly cacheWrite?: TokenRate | undefined;
+  readonly cacheWrite1h?: TokenRate | undefined;
+  readonly inputAudio?: TokenRate | undefined;
+  readonly outputAudio?: TokenRate | undefined;
+  /** Per image made. */
+  readonly image?: PicoUsd | undefined;
+  /** Per request, whatever it uses. */
+  readonly request?: PicoUsd | undefined;
+  /** Per unit, by AWS's names. */
+  readonly guardrailUnits?: Readonly<Record<string, PicoUsd>> | undefined;
+  readonly origin?: PriceOrigin | undefined;
+}
+
+/** The prices per token, by the names that the published data and the price file have for them (USD per million). */
+export const TOKEN_RATES = {
+  input_mtok: 'input',
+  output_mtok: 'output',
+  cache_read_mtok: 'cacheRead',
+  cache_write_mtok: 'cacheWrite',
+  cache_write_1h_mtok: 'cacheWrite1h',
+  input_audio_mtok: 'inputAudio',
+  output_audio_mtok: 'outputAudio',
+} as const satisfies Record<string, keyof ModelPrice>;
+
+/** Where a price comes from; `name` is the entry's: a pattern of the price file, or an id in the data. */
+export type PriceOrigin =
+  | { readonly kind: 'file'; readonly name: string }
+  | { readonly kind: 'refreshed'; readonly name: string; readonly fetchedAtMs: number }
+  | { readonly kind: 'built-in'; readonly name: string };
+
+/** When, and how served. Tier and latency in AWS's words, lower case; undefined counts as `default` and `standard`. */
+export interface PriceMoment {
+  readonly atMs: number;
+  readonly serviceTier: string | undefined;
+  readonly latency: string | undefined;
+}
+
+export interface PriceBook {
+  /**
+   * By any name of a model: as the request has it (an application inference profile may stand in the price file by its ARN),
+   * or as it was looked up. Undefined where no price is known for it. Throws never.
+   */
+  find(name: string, moment: PriceMoment): ModelPrice | undefined;
+  /** The price of guardrail units alone, for requests without a model; undefined where the price file has none. */
+  findGuardrail(): ModelPrice | undefined;
+  /** Every name that has a price at that moment, patterns of the price file first. */
+  list(atMs: number): readonly { readonly name: string; readonly price: ModelPrice }[];
+}
+
+/**
+ * In nano-dollars, rounded half up; undefined where something that was used has no price, where nothing was reported (unless
+ * the price is per request alone), and where the counts contradict each other. Throws never.
+ */
+export function costOf(usage: Usage, price: ModelPrice): number | undefined {
+  const items = itemize(usage, price);
+  if (items === undefined) return undefined;
+  if (items.length === 0 && !isPerRequestAlone(price)) return undefined;
+  let pico = BigInt(price.request ?? 0);
+  for (const [count, unitPrice] of items) {
+    if (count === 0) continue;
+    if (unitPrice === undefined) return undefined;
+    pico += BigInt(count) * BigInt(unitPrice);
+  }
+  const nano = Number((pico + 500n) / 1000n);
+  return Number.isSafeInteger(nano) ? nano : undefined;
+}
+
+type Item = readonly [count: number, price: PicoUsd | undefined];
+
+/** Counts that do not overlap, each with its price; undefined where they make no sense. */
+function itemize(usage: Usage, price: ModelPrice): readonly Item[] | undefined {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = usage;
+  const wholeInput = (inputTokens ?? 0) + (cacheReadTokens ?? 0) + (cacheWriteTokens ?? 0);
+  const items: Item[] = [];
+  const add = (count: number | undefined, rate: TokenRate | undefined): void => {
+    if (count !== undefined) items.push([count, rateAt(rate, wholeInput)]);
+  };
+  add(without(inputTokens, usage.inputAudioTokens), price.input);
+  add(usage.inputAudioTokens, price.inputAudio);
+  add(without(outputTokens, usage.outputAudioTokens), price.output);
+  add(usage.outputAudioTokens, price.outputAudio);
+  add(cacheReadTokens, price.cacheRead);
+  add(without(cacheWriteTokens, usage.cacheWrite1hTokens), price.cacheWrite);
+  add(usage.cacheWrite1hTokens, price.cacheWrite1h);
+  add(usage.images, price.image);
+  for (const [name, count] of Object.entries(usage.guardrailUnits ?? {})) {
+    items.push([count, guardrailUnitPrice(name, price)]);
+  }
+  return items.every(([count]) => Number.isSafeInteger(count) && count >= 0) ? items : undefined;
+}
+
+/** A whole without a part of it; -1, which no count is, where the part is of nothing or larger. */
+function without(whole: number | undefined, part: number | undefined): number | undefined {
+  if (part === undefined) return whole;
+  return whole === undefined ? (part === 0 ? undefined : -1) : whole - part;
+}
+
+function rateAt(rate: TokenRate | undefined, inputTokens: number): PicoUsd | undefined {
+  if (rate === undefined || typeof rate === 'number') return rate;
+  return rate.steps.findLast(({ aboveTokens }) => inputTokens > aboveTokens)?.price ?? rate.base;
+}
+
+function guardrailUnitPrice(name: string, price: ModelPrice): PicoUsd | undefined {
+  const units = price.guardrailUnits ?? {};
+  if (Object.hasOwn(units, name)) return units[name];
+  // `sensitiveInformationPolicyFreeUnits`: AWS says it in the name.
+  return name.endsWith('FreeUnits') ? 0 : undefined;
+}
+
+/** A search, an image service: sold by the piece, and their answers report nothing. */
+function isPerRequestAlone(price: ModelPrice): boolean {
+  return price.request !== undefined && price.input === undefined && price.output === undefined;
+}
+
+/**
+ * A decimal price in USD as whole pico-dollars: per million tokens with `decimals` 6 (per token), per piece with 12.
+ * Undefined where it cannot be told exactly, or is negative.
+ */
+export function toPicoUsd(usd: number, decimals: 6 | 12): PicoUsd | undefined {
+  const pico = Math.round(usd * 10 ** decimals);
+  // The decimal that was written is the one whose nearest double this is.
+  const isExact = Number.isSafeInteger(pico) && pico >= 0 && Number(`${pico}e-${decimals}`) === usd;
+  return isExact ? pico : undefined;
+}

@@ -1,0 +1,140 @@
+/**
+ * The owner's own prices (`--prices FILE`): the format, read strictly, and which of its entries speaks for a model. Pure, but
+ * for reading the file. What an entry does not name is unknown; nothing is taken over from another one.
+ *
+ *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": { "input_mtok": 1.5 } } } },
+ *       "guardrail_units": { "contentPolicyUnits": 0.00015 } }
+ */
+import { readFile } from 'node:fs/promises';
+import { ProxyError } from '../lib/errors.ts';
+import { matchesGlob } from '../lib/glob.ts';
+import type { ModelName } from '../domain/model-name.ts';
+import { type ModelPrice, type PicoUsd, TOKEN_RATES, toPicoUsd } from './cost.ts';
+
+/** How a model is served, where that has a price of its own; `standard` is everything else. */
+export type Tier = 'standard' | 'flex' | 'priority' | 'batch' | 'reserved' | 'optimized';
+
+export interface PriceFile {
+  /** In the order of the file. */
+  readonly entries: readonly PriceEntry[];
+  /** Per unit. */
+  readonly guardrailUnits: Readonly<Record<string, PicoUsd>> | undefined;
+}
+
+export interface PriceEntry {
+  /** A name, or a pattern in which `*` stands for any characters. */
+  readonly pattern: string;
+  /** A tier that is not here has no price in this entry. */
+  readonly prices: ReadonlyMap<Tier, ModelPrice>;
+}
+
+/** USD each. */
+const PER_PIECE = { image: 'image', request: 'request' } as const satisfies Record<string, keyof ModelPrice>;
+const TIERS = ['flex', 'priority', 'batch', 'reserved', 'optimized'] as const satisfies readonly Tier[];
+
+/** The file at `path`. Throws ERR_BAD_OPTION where it cannot be read, or is wrong at some place, which is named. */
+export async function readPriceFile(path: string): Promise<PriceFile> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new ProxyError('ERR_BAD_OPTION', `The price file (--prices) cannot be read (${code}).`, {
+      detail: path,
+      cause,
+    });
+  }
+  return parsePriceFile(text);
+}
+
+/** The file's text as prices. Throws ERR_BAD_OPTION, naming the place in the file. */
+export function parsePriceFile(text: string): PriceFile {
+  const file = membersOf(parseJson(text), 'the file', ['models', 'guardrail_units']);
+  const { models: ownModels = {}, guardrail_units: ownUnits = {} } = file;
+  const models = Object.entries(membersOf(ownModels, 'models'));
+  const units = Object.entries(membersOf(ownUnits, 'guardrail_units'));
+  return {
+    entries: models.map(([name, value]) => parseEntry(name, value)),
+    guardrailUnits:
+      units.length === 0
+        ? undefined
+        : Object.fromEntries(units.map(([name, usd]) => [name, parsePrice(usd, at('guardrail_units', name), 12)])),
+  };
+}
+
+/**
+ * The price of the first entry that has one for this tier: entries named exactly like a form of the model, the most exact form
+ * first, then patterns, in the order of the file.
+ */
+export function findInPriceFile(file: PriceFile, { forms }: ModelName, tier: Tier): ModelPrice | undefined {
+  const exact = forms.flatMap((form) => file.entries.filter(({ pattern }) => pattern === form));
+  const matching = file.entries.filter(({ pattern }) => forms.some((form) => matchesGlob(pattern, form)));
+  return [...exact, ...matching].find(({ prices }) => prices.has(tier))?.prices.get(tier);
+}
+
+function parseEntry(name: string, value: unknown): PriceEntry {
+  const where = at('models', name);
+  // LiteLLM's way to name a model of Bedrock.
+  const pattern = name.replace(/^bedrock\//, '');
+  if (pattern === '') throw wrong(where, 'has no name');
+  const members = membersOf(value, where, [...Object.keys(TOKEN_RATES), ...Object.keys(PER_PIECE), 'tiers']);
+  const { tiers = {}, ...own } = members;
+  const prices = new Map<Tier, ModelPrice>();
+  if (Object.keys(own).length > 0) prices.set('standard', parsePrices(own, where, pattern));
+  const parts = membersOf(tiers, `${where}.tiers`, TIERS);
+  for (const tier of TIERS) {
+    if (!Object.hasOwn(parts, tier)) continue;
+    const place = `${where}.tiers.${tier}`;
+    const part = membersOf(parts[tier], place, [...Object.keys(TOKEN_RATES), ...Object.keys(PER_PIECE)]);
+    if (Object.keys(part).length === 0) throw wrong(place, 'must hold a price');
+    prices.set(tier, parsePrices(part, place, pattern));
+  }
+  if (prices.size === 0) throw wrong(where, 'must hold a price');
+  return { pattern, prices };
+}
+
+function parsePrices(members: Readonly<Record<string, unknown>>, where: string, pattern: string): ModelPrice {
+  const prices: Record<string, PicoUsd> = {};
+  for (const [name, field] of Object.entries(TOKEN_RATES)) {
+    if (Object.hasOwn(members, name)) prices[field] = parsePrice(members[name], `${where}.${name}`, 6);
+  }
+  for (const [name, field] of Object.entries(PER_PIECE)) {
+    if (Object.hasOwn(members, name)) prices[field] = parsePrice(members[name], `${where}.${name}`, 12);
+  }
+  return { ...prices, origin: { kind: 'file', name: pattern } };
+}
+
+function parsePrice(value: unknown, where: string, decimals: 6 | 12): PicoUsd {
+  const pico = typeof value === 'number' ? toPicoUsd(value, decimals) : undefined;
+  if (pico === undefined)
+    throw wrong(where, `must be a price in USD: a number from 0 on, with at most ${decimals} decimals`);
+  return pico;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw wrong('the file', `must be JSON (${error instanceof Error ? error.message : 'unreadable'})`);
+  }
+}
+
+/** An object's own members; with `allowed`, no others. */
+function membersOf(value: unknown, where: string, allowed?: readonly string[]): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(where, 'must be an object');
+  const unknown = allowed === undefined ? undefined : Object.keys(value).find((name) => !allowed.includes(name));
+  if (unknown !== undefined) {
+    throw wrong(
+      `${where === 'the file' ? '' : `${where}.`}${unknown}`,
+      'is not known here',
+      `Known are ${allowed?.join(', ')}.`,
+    );
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+const at = (parent: string, name: string): string => `${parent}[${JSON.stringify(name)}]`;
+
+function wrong(where: string, what: string, hint?: string): ProxyError {
+  return new ProxyError('ERR_BAD_OPTION', `In the price file (--prices), ${where} ${what}.`, { hint });
+}

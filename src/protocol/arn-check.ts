@@ -1,0 +1,45 @@
+/**
+ * Refuses an ARN in the path that cannot be one, and says which part is wrong: AWS only says that something is. Pure.
+ * What is well-formed passes, whatever its resource type: AWS knows new ones before we do.
+ */
+import { ProxyError } from '../lib/errors.ts';
+import { decodeSegment } from './arn.ts';
+import { PARTITIONS } from './partitions.ts';
+import { findPartition } from './region.ts';
+
+const PARTS = ['arn', 'partition', 'service', 'region', 'account', 'resource'];
+/** Twelve digits; `aws` for what AWS owns; empty for foundation models. */
+const ACCOUNT_SHAPE = /^(?:\d{12}|aws)?$/;
+/** Longest model identifier (Bedrock's API models). */
+const MAX_ARN_LENGTH = 2048;
+
+/** Looks at the first segment of a raw path that begins like an ARN, percent-encoded or not. Throws ERR_BAD_ARN. */
+export function refuseMalformedArn(path: string): void {
+  const at = path.search(/\/arn(?::|%3a)/i);
+  if (at === -1) return;
+  const end = path.indexOf('/', at + 1);
+  const problem = findProblem(decodeSegment(path.slice(at + 1, end === -1 ? undefined : end)));
+  if (problem === undefined) return;
+  throw new ProxyError('ERR_BAD_ARN', `The ARN in the path is malformed: ${problem}.`, {
+    hint: 'An ARN reads arn:partition:service:region:account:resource.',
+  });
+}
+
+function findProblem(arn: string): string | undefined {
+  if (arn.length > MAX_ARN_LENGTH) return `it has more than ${MAX_ARN_LENGTH} characters`;
+  const parts = arn.split(':');
+  const [prefix, partitionName = '', service = '', region = '', account = '', ...resource] = parts;
+  if (prefix !== 'arn') return 'it must begin with arn: in lower case';
+  if (resource.length === 0) return `it ends before its ${PARTS[parts.length] ?? 'resource'}`;
+  if (!PARTITIONS.some(({ id }) => id === partitionName)) return `there is no partition ${shown(partitionName)}`;
+  if (!/^[a-z0-9-]+$/.test(service)) return `${shown(service)} is no service`;
+  if (region !== '' && findPartition(region)?.id !== partitionName) {
+    return `${shown(region)} is no region of the partition ${partitionName}`;
+  }
+  if (!ACCOUNT_SHAPE.test(account)) return `${shown(account)} is no account id of 12 digits`;
+  return resource.join(':') === '' ? 'its resource is missing' : undefined;
+}
+
+function shown(part: string): string {
+  return JSON.stringify(part.length > 40 ? `${part.slice(0, 40)}…` : part);
+}

@@ -1,0 +1,76 @@
+/**
+ * Reads what a client's own SigV4 credentials say of where it wants to go: `…/date/region/service/aws4_request`.
+ * Tolerant and pure: it verifies nothing and never throws. Verification is the business of auth.
+ */
+import { findHeader } from '../../http/message.ts';
+import type { HeaderPair } from '../../http/message.ts';
+
+/** A credential scope with its key. No part is checked beyond not being empty. */
+export interface CredentialScope {
+  /** Whatever stood before the scope, which may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret. */
+  readonly accessKeyId: string;
+  /** `YYYYMMDD`, as written. */
+  readonly date: string;
+  readonly region: string;
+  readonly service: string;
+}
+
+const SCHEME = 'AWS4-HMAC-SHA256';
+const CREDENTIAL = 'Credential=';
+
+/**
+ * The scope in the `Authorization` header or, without one there, in the query's `X-Amz-Credential`. Undefined where neither
+ * holds one. `rawQuery` is without its question mark.
+ */
+export function parseCredentialScope(
+  headers: readonly HeaderPair[],
+  rawQuery: string | undefined,
+): CredentialScope | undefined {
+  const authorization = findHeader(headers, 'authorization');
+  const fromHeader = authorization === undefined ? undefined : parseAuthorizationScope(authorization);
+  if (fromHeader !== undefined || rawQuery === undefined) return fromHeader;
+  return parseQueryScope(rawQuery);
+}
+
+function parseAuthorizationScope(authorization: string): CredentialScope | undefined {
+  const value = authorization.trimStart();
+  if (!value.startsWith(SCHEME)) return undefined;
+  // Field by field, as verification reads it: what merely holds the word within another field was not signed with.
+  const fields = value.slice(SCHEME.length).split(',');
+  const credential = fields.map((field) => field.trim()).find((field) => field.startsWith(CREDENTIAL));
+  return credential === undefined ? undefined : parseCredential(credential.slice(CREDENTIAL.length));
+}
+
+function parseQueryScope(rawQuery: string): CredentialScope | undefined {
+  if (!/credential/i.test(rawQuery)) return undefined;
+  for (const pair of rawQuery.split('&')) {
+    const equals = pair.indexOf('=');
+    if (equals === -1 || !isCredentialName(pair.slice(0, equals))) continue;
+    return parseCredential(decodeTolerantly(pair.slice(equals + 1)));
+  }
+  return undefined;
+}
+
+function isCredentialName(name: string): boolean {
+  return decodeTolerantly(name).toLowerCase() === 'x-amz-credential';
+}
+
+/** From the right, because only the key may hold slashes. */
+function parseCredential(credential: string): CredentialScope | undefined {
+  const parts = credential.trim().split('/');
+  if (parts.pop() !== 'aws4_request') return undefined;
+  const service = parts.pop();
+  const region = parts.pop();
+  const date = parts.pop();
+  const accessKeyId = parts.join('/');
+  if (!service || !region || !date || accessKeyId === '') return undefined;
+  return { accessKeyId, date, region, service };
+}
+
+function decodeTolerantly(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Inbound SigV4 verification: is this request signed with that secret, now, and as it stands? Two steps, so that the access
+ * key id can be looked up before the body is read: `parseSigV4` (sigv4-parse.ts), then `verifySigV4`. Pure: bytes and
+ * strings in, a verdict out; it knows nothing of virtual keys, and never throws or logs.
+ */
+import { canonicalRequest, findLostHeader } from './canonical.ts';
+import {
+  deriveSigningKey,
+  formatTimestamp,
+  isSameSignature,
+  SCOPE_TERMINATOR,
+  signString,
+  stringToSign,
+} from './key.ts';
+import type { ParsedSignature } from './parse.ts';
+
+/** How far a client's clock may be off, either way. AWS's own allowance. */
+export const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+
+/** Stands in for a payload hash where the client did not hash the body. */
+const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
+
+/** Stands in for a payload hash where the body is a chain of signed event-stream frames (see `signFrame`). */
+export const STREAMING_EVENTS_PAYLOAD = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
+
+/** Why a signature was refused; the first that applies, in this order. */
+export type SigV4Refusal =
+  | 'unsigned_host'
+  | 'unsigned_date'
+  | 'scope'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'payload_hash'
+  | 'signature';
+
+/** The outcome of a verification. `detail` is a sentence for people; it holds no secret and no expected signature. */
+export type SigV4Verdict =
+  | {
+      readonly ok: true;
+      /** The hex signature: prior signature of the first frame of a signed event stream. */
+      readonly signature: string;
+      /** The key of its scope, for the frames that follow. Secret. */
+      readonly signingKey: Buffer;
+    }
+  | { readonly ok: false; readonly reason: SigV4Refusal; readonly detail: string };
+
+/** What a signature is verified against. */
+export interface VerifySigV4Input {
+  readonly parsed: ParsedSignature;
+  readonly secretAccessKey: string;
+  /** Lower-case hex SHA-256 of the body as received; may be undefined only where `needsBodyHash` says false. */
+  readonly bodySha256Hex: string | undefined;
+  readonly nowMs: number;
+  /** Default `MAX_CLOCK_SKEW_MS`. */
+  readonly maxClockSkewMs?: number;
+  /** Where given, the scope must name this region. */
+  readonly region?: string;
+  /** Where given, the scope must name one of these signing names. */
+  readonly services?: readonly string[];
+}
+
+/** True where the verdict depends on the bytes of the body: they must be read and hashed before `verifySigV4`. */
+export function needsBodyHash(parsed: ParsedSignature): boolean {
+  return parsed.declaredPayloadHash !== UNSIGNED_PAYLOAD && parsed.declaredPayloadHash !== STREAMING_EVENTS_PAYLOAD;
+}
+
+/**
+ * Verifies a parsed signature. Host and time must be signed, the scope must fit the time, the clocks must agree, a declared
+ * payload hash must be the body's, and the signature must be the one this secret makes (compared in constant time). Never
+ * throws. A captured request can be replayed until its time is up: SigV4 has no nonce.
+ */
+export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
+  const { parsed } = input;
+  const refusal =
+    refuseCoverage(parsed) ?? refuseScope(input) ?? refuseTime(input) ?? refusePayloadHash(parsed, input.bodySha256Hex);
+  if (refusal !== undefined) return refusal;
+  const payloadHash = parsed.declaredPayloadHash ?? input.bodySha256Hex ?? '';
+  const signingKey = deriveSigningKey(input.secretAccessKey, parsed.scope);
+  const text = canonicalRequest(parsed.request, parsed.signedHeaders, payloadHash);
+  const expected = signString(signingKey, stringToSign(parsed.timestamp, parsed.scope, text));
+  if (isSameSignature(expected, parsed.signature)) return { ok: true, signature: parsed.signature, signingKey };
+  const lost = findLostHeader(parsed.request, parsed.signedHeaders);
+  return lost === undefined
+    ? refuse('signature', 'The signature is not the one that this secret access key makes for this request.')
+    : refuse('signature', `The signed header ${lost} did not arrive.`);
+}
+
+/** Without these a signature would fit any host, or any moment. */
+function refuseCoverage({ signedHeaders, dateHeader }: ParsedSignature): SigV4Verdict | undefined {
+  if (!signedHeaders.includes('host') && !signedHeaders.includes(':authority')) {
+    return refuse('unsigned_host', 'The signed headers must include host (or :authority over HTTP/2).');
+  }
+  if (dateHeader !== undefined && !signedHeaders.includes(dateHeader)) {
+    return refuse('unsigned_date', `The signed headers must include ${dateHeader}.`);
+  }
+  return undefined;
+}
+
+function refuseScope({ parsed, region, services }: VerifySigV4Input): SigV4Verdict | undefined {
+  const { scope, timestamp } = parsed;
+  if (scope.terminator !== SCOPE_TERMINATOR) {
+    return refuse('scope', `The credential scope must end in ${SCOPE_TERMINATOR}.`);
+  }
+  if (scope.date !== timestamp.slice(0, 8)) {
+    return refuse('scope', `The date of the credential scope is not that of the request: ${timestamp.slice(0, 8)}.`);
+  }
+  if (region !== undefined && scope.region !== region) {
+    return refuse('scope', `The credential scope must name the region ${region}.`);
+  }
+  if (services !== undefined && !services.includes(scope.service)) {
+    return refuse('scope', `The credential scope must name the service ${services.join(' or ')}.`);
+  }
+  return undefined;
+}
+
+function refuseTime({ parsed, nowMs, maxClockSkewMs = MAX_CLOCK_SKEW_MS }: VerifySigV4Input): SigV4Verdict | undefined {
+  const { timestampMs, expiresSeconds } = parsed;
+  const clocks = `signed at ${parsed.timestamp}, the clock here says ${formatTimestamp(nowMs)}`;
+  if (timestampMs > nowMs + maxClockSkewMs) {
+    return refuse('not_yet_valid', `The signature lies in the future: ${clocks}.`);
+  }
+  const lifetimeMs = expiresSeconds === undefined ? maxClockSkewMs : expiresSeconds * 1000;
+  if (timestampMs + lifetimeMs < nowMs) return refuse('expired', `The signature has expired: ${clocks}.`);
+  return undefined;
+}
+
+function refusePayloadHash(parsed: ParsedSignature, bodySha256Hex: string | undefined): SigV4Verdict | undefined {
+  if (!needsBodyHash(parsed)) return undefined;
+  if (bodySha256Hex === undefined) return refuse('payload_hash', 'The body was not hashed.');
+  if (parsed.declaredPayloadHash === undefined || parsed.declaredPayloadHash === bodySha256Hex) return undefined;
+  return refuse('payload_hash', 'x-amz-content-sha256 is not the SHA-256 of the body that arrived.');
+}
+
+function refuse(reason: SigV4Refusal, detail: string): SigV4Verdict {
+  return { ok: false, reason, detail };
+}

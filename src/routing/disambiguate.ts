@@ -1,0 +1,128 @@
+/**
+ * Decides between operations that share a method and a path: by the client's credential scope, by its user agent, by the
+ * ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
+ */
+import { decodeSegment, parseArn } from '../protocol/arn.ts';
+import { OPERATIONS } from '../operations/catalog.ts';
+import type { Operation } from '../operations/catalog.ts';
+import type { RoutingHints } from './request-hints.ts';
+import type { ServiceId } from '../operations/manual.ts';
+
+/** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not tell. */
+export type OpenaiUpstream = 'runtime' | 'mantle';
+
+/** How a body decides: `tagged-arn` by the ARN in its `resourceARN`, `lost-slash` by being empty or not. */
+export type BodyRule = 'tagged-arn' | 'lost-slash';
+
+export interface Choice {
+  readonly operation: Operation;
+  /** What it is instead if the body says so. */
+  readonly otherwise: { readonly rule: BodyRule; readonly operation: Operation } | undefined;
+}
+
+interface Circumstances {
+  /** The raw path that matched. */
+  readonly path: string;
+  readonly hints: RoutingHints;
+  readonly openaiUpstream: OpenaiUpstream;
+}
+
+/** Resource types in ARNs of service `bedrock` that belong to bedrock-data-automation (patterns of its API model). */
+const DATA_AUTOMATION_TYPES: ReadonlySet<string> = new Set([
+  'blueprint',
+  'blueprint-optimization-invocation',
+  'data-automation-project',
+  'data-automation-library',
+  'data-automation-library-ingestion-job',
+]);
+
+/** Beyond this a tagging body is not looked at: AWS's own limit for such a call is far lower. */
+const TAGGING_BODY_LIMIT_BYTES = 1_048_576;
+
+/** PrepareAgent's agent ids, in AWS's model `[0-9a-zA-Z]{10}`. */
+const AGENT_ID_SHAPE = /^\/agents\/[0-9a-zA-Z]{10}$/;
+
+const PREPARE_AGENT = findByName('bedrock-agent', 'PrepareAgent');
+
+/** Chooses among the candidates of `matchOperations`; undefined where there are none. */
+export function chooseOperation(candidates: readonly Operation[], circumstances: Circumstances): Choice | undefined {
+  const [first] = candidates;
+  if (first === undefined) return undefined;
+  if (candidates.length === 1) return { operation: first, otherwise: findLostSlash(first, circumstances) };
+  const { scope, clientOf } = circumstances.hints;
+  const bySignature = narrow(candidates, ({ service }) => service.signingName === scope?.service);
+  const byClient = narrow(bySignature, ({ service }) => service.id === clientOf);
+  const [left = first] = byClient;
+  if (byClient.length === 1) return { operation: left, otherwise: undefined };
+  if (left.template.startsWith('/openai/') || left.template.startsWith('/anthropic/')) {
+    return settle(byClient, `bedrock-${circumstances.openaiUpstream}`);
+  }
+  if (left.template.includes('{')) return settle(byClient, findArnOwner(circumstances.path));
+  const other = byClient.find(({ service }) => service.id === 'bedrock-data-automation');
+  if (other === undefined) return { operation: left, otherwise: undefined };
+  const main = byClient.find(({ service }) => service.id === 'bedrock') ?? left;
+  return { operation: main, otherwise: { rule: 'tagged-arn', operation: other } };
+}
+
+/** Whether a body takes the other way. `body` is the complete body; what cannot be read takes the main way. */
+export function bodyTakesOtherWay(rule: BodyRule, body: Uint8Array): boolean {
+  switch (rule) {
+    case 'lost-slash':
+      return body.length === 0;
+    case 'tagged-arn':
+      return body.length <= TAGGING_BODY_LIMIT_BYTES && namesDataAutomation(body);
+    default:
+      return rule satisfies never;
+  }
+}
+
+/**
+ * `POST /agents/{agentId}/` is PrepareAgent and `POST /agents/{sessionId}` InvokeInlineAgent. Only the slash tells them
+ * apart; where it is missing, an empty body after an agent id says that something between lost it.
+ */
+function findLostSlash(operation: Operation, { path, hints }: Circumstances): Choice['otherwise'] {
+  if (operation.name !== 'InvokeInlineAgent' || hints.clientOf === operation.service.id) return undefined;
+  return AGENT_ID_SHAPE.test(path) ? { rule: 'lost-slash', operation: PREPARE_AGENT } : undefined;
+}
+
+function narrow(candidates: readonly Operation[], test: (operation: Operation) => boolean): readonly Operation[] {
+  const kept = candidates.filter(test);
+  return kept.length > 0 ? kept : candidates;
+}
+
+/** The candidate of that service, else the one of bedrock-agent (which owns every ARN nobody else does), else the first. */
+function settle(candidates: readonly Operation[], wanted: ServiceId): Choice | undefined {
+  const [first] = candidates;
+  if (first === undefined) return undefined;
+  const operation =
+    candidates.find(({ service }) => service.id === wanted) ??
+    candidates.find(({ service }) => service.id === 'bedrock-agent') ??
+    first;
+  return { operation, otherwise: undefined };
+}
+
+/** `/tags/{resourceArn}` and `/resourcepolicy/{resourceArn}`: the service that owns the ARN in the second segment. */
+function findArnOwner(path: string): ServiceId {
+  const arn = parseArn(decodeSegment(path.split('/', 3)[2] ?? ''));
+  if (arn?.service === 'bedrock-agentcore') return 'bedrock-agentcore-control';
+  return arn?.resourceType === 'session' ? 'bedrock-agent-runtime' : 'bedrock-agent';
+}
+
+function namesDataAutomation(body: Uint8Array): boolean {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    return false;
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('resourceARN' in parsed)) return false;
+  const { resourceARN } = parsed;
+  const arn = typeof resourceARN === 'string' ? parseArn(resourceARN) : undefined;
+  return arn?.service === 'bedrock' && DATA_AUTOMATION_TYPES.has(arn.resourceType);
+}
+
+function findByName(service: ServiceId, name: string): Operation {
+  const operation = OPERATIONS.find((candidate) => candidate.service.id === service && candidate.name === name);
+  if (operation === undefined) throw new TypeError(`no such operation: ${service} ${name}`);
+  return operation;
+}

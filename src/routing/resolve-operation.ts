@@ -1,0 +1,174 @@
+/**
+ * Which service and which operation a request is for, and which path goes there: explicit prefix, then `X-Amz-Target`,
+ * then method and path, then what the client's credentials and user agent tell. Pure; region and host come after.
+ */
+import { ProxyError } from '../lib/errors.ts';
+import { OPERATIONS, SERVICES, findService } from '../operations/catalog.ts';
+import type { Operation, Service } from '../operations/catalog.ts';
+import { chooseOperation } from './disambiguate.ts';
+import type { Choice, OpenaiUpstream } from './disambiguate.ts';
+import type { RoutingHints } from './request-hints.ts';
+import { matchOperations } from '../operations/matcher.ts';
+import { stripMount } from './target.ts';
+import { unknownOperation, unknownTarget } from './unknown-operation.ts';
+
+export interface Destination {
+  readonly service: Service;
+  /** Undefined where the tables do not know the path. */
+  readonly operation: Operation | undefined;
+  readonly otherwise: Choice['otherwise'];
+  /** Raw, starts with a slash: what is left of the client's path, unchanged. One exception: `encodeModelArn`. */
+  readonly path: string;
+  /** Only for service `agentcore-gateway`. */
+  readonly gatewayId: string | undefined;
+}
+
+export interface DestinationQuery {
+  readonly method: string;
+  /** Raw, below the mount, starts with a slash. */
+  readonly path: string;
+  readonly hints: RoutingHints;
+  readonly openaiUpstream: OpenaiUpstream;
+  /** For the wording of errors only. */
+  readonly mountPath: string;
+}
+
+/** A DNS label. The id becomes one, so nothing else may pass. */
+const GATEWAY_ID_SHAPE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** What is forwarded without being known; leaves out CONNECT and TRACE. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const ARN_MODEL_PATH = /^\/model\/arn(?::|%3a)/i;
+
+const TARGETS: ReadonlyMap<string, Operation> = new Map(
+  OPERATIONS.flatMap((operation) => {
+    const { targetPrefix } = operation.service;
+    return targetPrefix === undefined ? [] : [[`${targetPrefix}.${operation.name}`, operation] as const];
+  }),
+);
+const AWS_JSON = [...SERVICES.values()].filter(({ targetPrefix }) => targetPrefix !== undefined);
+const MODEL_ACTIONS: ReadonlySet<string> = new Set(
+  OPERATIONS.filter(({ template }) => template.startsWith('/model/{modelId}/')).map(({ template }) =>
+    template.slice('/model/{modelId}/'.length),
+  ),
+);
+const GATEWAY = findService('agentcore-gateway');
+const GATEWAY_INVOCATION: Operation = {
+  service: GATEWAY,
+  name: 'InvokeGateway',
+  method: '*',
+  template: '/mcp',
+  readOnly: false,
+  stream: 'sse',
+};
+
+/** Throws ERR_UNKNOWN_OPERATION, ERR_BAD_TARGET or ERR_BAD_REQUEST. */
+export function findDestination(query: DestinationQuery): Destination {
+  const { method, path, mountPath } = query;
+  if (!METHODS.has(method)) {
+    throw new ProxyError('ERR_BAD_REQUEST', `The method ${method.slice(0, 16)} is not one Bedrock has.`);
+  }
+  const slashAt = path.indexOf('/', 1);
+  const head = path.slice(1, slashAt === -1 ? undefined : slashAt);
+  const named = SERVICES.get(head);
+  if (named !== undefined) return findExplicit(named, stripMount(path, `/${head}`) ?? '/', query);
+  if (path === '/') return findByTarget(query);
+  if (path === '/v1/messages' || path.startsWith('/v1/messages/')) throw messagesWithoutPrefix(path, mountPath);
+  return findByPath(query, path) ?? findByPath(query, encodeModelArn(path)) ?? findByClient(query);
+}
+
+/**
+ * A hand-written ARN with raw slashes after `/model/` as one segment: everything up to a known last segment, its slashes
+ * encoded. Undefined where the path is not of that form.
+ */
+export function encodeModelArn(path: string): string | undefined {
+  if (!ARN_MODEL_PATH.test(path)) return undefined;
+  const actionAt = path.lastIndexOf('/');
+  const id = path.slice('/model/'.length, actionAt);
+  if (!MODEL_ACTIONS.has(path.slice(actionAt + 1)) || !id.includes('/')) return undefined;
+  if (id.endsWith('/') || id.includes('//')) return undefined;
+  return `/model/${id.replaceAll('/', '%2F')}${path.slice(actionAt)}`;
+}
+
+/** `/<service-id>/<path>`: the caller has said where to, so an operation nobody knows goes there too. */
+function findExplicit(service: Service, path: string, query: DestinationQuery): Destination {
+  if (service.id === 'agentcore-gateway') return findGateway(path, query.mountPath);
+  if (service.targetPrefix !== undefined) {
+    const operation = path === '/' ? TARGETS.get(onlyTarget(query.hints) ?? '') : undefined;
+    return { service, operation: query.method === 'POST' ? operation : undefined, ...plain(path) };
+  }
+  const encoded = encodeModelArn(path);
+  const [operation] = matchOperations(query.method, path, service.id);
+  if (operation !== undefined || encoded === undefined) return { service, operation, ...plain(path) };
+  const [repaired] = matchOperations(query.method, encoded, service.id);
+  return { service, operation: repaired, ...plain(repaired === undefined ? path : encoded) };
+}
+
+/** `/agentcore-gateway/<id>/…`: every gateway has a host of its own. `path` is what follows the service. */
+function findGateway(path: string, mountPath: string): Destination {
+  const slashAt = path.indexOf('/', 1);
+  const gatewayId = path.slice(1, slashAt === -1 ? undefined : slashAt);
+  if (!GATEWAY_ID_SHAPE.test(gatewayId)) {
+    throw new ProxyError('ERR_BAD_TARGET', 'The path does not name an AgentCore gateway by its id.', {
+      hint: `The form is ${mountPath}/agentcore-gateway/<gateway-id>/mcp; an id has small letters, digits and hyphens.`,
+    });
+  }
+  const rest = stripMount(path, `/${gatewayId}`) ?? '/';
+  const operation = rest === '/mcp' ? GATEWAY_INVOCATION : undefined;
+  return { service: GATEWAY, operation, otherwise: undefined, path: rest, gatewayId };
+}
+
+/** The mount root. Some clients lose its slash; AWS wants `/`. An operation we do not know still names its service. */
+function findByTarget({ method, path, hints, mountPath }: DestinationQuery): Destination {
+  const target = onlyTarget(hints);
+  if (method !== 'POST' || target === undefined) throw unknownOperation(method, path, mountPath);
+  const service = AWS_JSON.find(({ targetPrefix }) => target.startsWith(`${targetPrefix}.`));
+  if (service === undefined) throw unknownTarget(target);
+  return { service, operation: TARGETS.get(target), ...plain('/') };
+}
+
+/** Two targets could be read as one by us and as the other by AWS. */
+function onlyTarget({ targets }: RoutingHints): string | undefined {
+  if (targets.length > 1) throw new ProxyError('ERR_BAD_REQUEST', 'The request has more than one X-Amz-Target header.');
+  return targets[0];
+}
+
+function findByPath(query: DestinationQuery, path: string | undefined): Destination | undefined {
+  if (path === undefined) return undefined;
+  const { method, hints, openaiUpstream } = query;
+  const choice = chooseOperation(matchOperations(method, path), { path, hints, openaiUpstream });
+  if (choice === undefined) return undefined;
+  const { operation, otherwise } = choice;
+  return { service: operation.service, operation, otherwise, path, gatewayId: undefined };
+}
+
+/**
+ * A path nobody knows, from a client that tells its service: an SDK newer than our tables. The signature wins over the user
+ * agent. `bedrock` alone tells nothing, since six services sign with it.
+ */
+function findByClient({ method, path, hints, mountPath }: DestinationQuery): Destination {
+  const client = hints.clientOf === undefined ? undefined : SERVICES.get(hints.clientOf);
+  const signedFor = hints.scope?.service;
+  if (client !== undefined && (signedFor ?? client.signingName) === client.signingName) {
+    return { service: client, operation: undefined, ...plain(path) };
+  }
+  if (signedFor === 'bedrock-agentcore' || signedFor === 'bedrock-mantle') {
+    return { service: findService(signedFor), operation: undefined, ...plain(path) };
+  }
+  throw unknownOperation(method, path, mountPath);
+}
+
+function plain(path: string): Pick<Destination, 'path' | 'otherwise' | 'gatewayId'> {
+  return { path, otherwise: undefined, gatewayId: undefined };
+}
+
+/** The likeliest mistake of all: ANTHROPIC_BASE_URL set to the mount. AWS has these paths below `/anthropic` only. */
+function messagesWithoutPrefix(path: string, mountPath: string): ProxyError {
+  const counting = path.startsWith('/v1/messages/count_tokens');
+  const message = `Bedrock has no ${counting ? '/v1/messages/count_tokens' : '/v1/messages'}: that is Anthropic's own API.`;
+  return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
+    hint: counting
+      ? 'Count with POST /model/{modelId}/count-tokens, or on mantle with POST /anthropic/v1/messages/count_tokens.'
+      : `Set ANTHROPIC_BEDROCK_BASE_URL instead of ANTHROPIC_BASE_URL (Claude Code: and CLAUDE_CODE_USE_BEDROCK=1), ` +
+        `or let ANTHROPIC_BASE_URL end in ${mountPath}/anthropic.`,
+  });
+}

@@ -1,0 +1,135 @@
+/**
+ * The answer to a path the tables do not know: names the nearest operation they do know, and the way to send it anyway.
+ * Runs only on the way to an error, with bounded work however long the path is.
+ */
+import { ProxyError } from '../lib/errors.ts';
+import { OPERATIONS, SERVICES } from '../operations/catalog.ts';
+import type { Operation } from '../operations/catalog.ts';
+import { matchOtherMethods } from '../operations/matcher.ts';
+
+/** No template has more segments, or longer ones; what is beyond is not compared. */
+const MAX_SEGMENTS = 10;
+const MAX_SEGMENT_CHARS = 48;
+const MAX_SHOWN_CHARS = 120;
+
+const NAMED_SERVICES = [...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway').join(', ');
+
+/** Prices of one difference. Another literal costs its share of misspelt characters, or 1 where most of them differ. */
+const LABEL_COST = 0.15;
+const MISSING_SEGMENT_COST = 0.6;
+const METHOD_COST = 0.1;
+/** What costs more is no help: better to name nothing. */
+const MAX_DISTANCE = 0.9;
+
+/** ERR_UNKNOWN_OPERATION for a method and a raw path without its mount. `mountPath` is for the hint. */
+export function unknownOperation(method: string, path: string, mountPath: string): ProxyError {
+  const shown = shorten(path);
+  if (path === '/') {
+    return new ProxyError('ERR_UNKNOWN_OPERATION', `${shorten(method)} ${mountPath}/ is no Bedrock operation.`, {
+      hint: `Append the path of one, for example ${mountPath}/foundation-models.`,
+    });
+  }
+  const message = `The proxy knows no Bedrock operation ${shorten(method)} ${shown}.${describeNearest(method, path)}`;
+  return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
+    hint: `To send it anyway name its service: ${mountPath}/<service>${shown}, with <service> one of ${NAMED_SERVICES}.`,
+  });
+}
+
+/** ERR_UNKNOWN_OPERATION for an `X-Amz-Target` that belongs to no Bedrock service. */
+export function unknownTarget(target: string): ProxyError {
+  return new ProxyError(
+    'ERR_UNKNOWN_OPERATION',
+    `The X-Amz-Target ${JSON.stringify(shorten(target))} is not Bedrock's.`,
+    {
+      hint: "Bedrock's begin with AmazonBedrockKeystoneRuntimeService.",
+    },
+  );
+}
+
+/** The nearest operation by method and template, or undefined where nothing is near. */
+export function findNearestOperation(method: string, path: string): Operation | undefined {
+  const segments = path
+    .split('/', MAX_SEGMENTS + 2)
+    .slice(1, MAX_SEGMENTS + 1)
+    .map((segment) => segment.slice(0, MAX_SEGMENT_CHARS));
+  if (segments.length > 1 && segments.at(-1) === '') segments.pop();
+  const compare = memoizedComparison();
+  let nearest: Operation | undefined;
+  let shortest = MAX_DISTANCE;
+  for (const operation of OPERATIONS) {
+    if (operation.name === undefined || operation.template === '/') continue;
+    const template = operation.template.split('/').slice(1);
+    if (template.at(-1) === '') template.pop();
+    if (Math.abs(template.length - segments.length) > 1) continue;
+    const distance = alignSegments(template, segments, compare) + (operation.method === method ? 0 : METHOD_COST);
+    if (distance < shortest && haveLiteralInCommon(template, segments, compare)) {
+      shortest = distance;
+      nearest = operation;
+    }
+  }
+  return nearest;
+}
+
+function describeNearest(method: string, path: string): string {
+  if (/\/arn:[^/]*\/[^/]/.test(path)) {
+    return ' It seems to hold an ARN whose slashes are not percent-encoded: write them as %2F.';
+  }
+  const [sibling] = matchOtherMethods(path).filter(({ name }) => name !== undefined);
+  const nearest = sibling ?? findNearestOperation(method, path);
+  return nearest === undefined ? '' : ` The nearest is ${nearest.method} ${nearest.template} (${nearest.name}).`;
+}
+
+type Comparison = (literal: string, segment: string) => number;
+
+function memoizedComparison(): Comparison {
+  const known = new Map<string, number>();
+  return (literal, segment) => {
+    if (literal === segment) return 0;
+    const key = `${literal}/${segment}`;
+    let distance = known.get(key);
+    if (distance === undefined) {
+      const share = editDistance(literal, segment) / Math.max(literal.length, segment.length);
+      distance = share < 0.5 ? share : 1;
+      known.set(key, distance);
+    }
+    return distance;
+  };
+}
+
+/** Without one, only labels would have matched, and they match anything. */
+function haveLiteralInCommon(template: readonly string[], segments: readonly string[], compare: Comparison): boolean {
+  return template.some((part) => !part.startsWith('{') && segments.some((segment) => compare(part, segment) < 1));
+}
+
+/** Edit distance over segments; see the prices above. */
+function alignSegments(template: readonly string[], segments: readonly string[], compare: Comparison): number {
+  let row = Array.from({ length: segments.length + 1 }, (_, index) => index * MISSING_SEGMENT_COST);
+  for (const part of template) {
+    const next = [(row[0] ?? 0) + MISSING_SEGMENT_COST];
+    segments.forEach((segment, column) => {
+      const swap = part.startsWith('{') ? LABEL_COST : compare(part, segment);
+      const missing = Math.min(row[column + 1] ?? 0, next[column] ?? 0) + MISSING_SEGMENT_COST;
+      next.push(Math.min((row[column] ?? 0) + swap, missing));
+    });
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+/** Levenshtein's distance, in characters. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 0; i < a.length; i += 1) {
+    const next = [i + 1];
+    for (let j = 0; j < b.length; j += 1) {
+      const swap = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
+      next.push(Math.min(swap, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}
+
+function shorten(text: string): string {
+  return text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}…` : text;
+}

@@ -1,0 +1,195 @@
+/**
+ * What keys spend, in SQLite: money held back before a request, booked after it, and taken for spent where a process died in
+ * between. A key spends from a purse of its own; the successor of a rotated key spends from that of the key it follows, so
+ * that neither a rotation nor its grace time is worth a second budget. Knows no prices and no requests.
+ */
+import { type Connection, pluck, type Statement } from './connection.ts';
+import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
+import type { Budget, KeySpend, LedgerRow, NewReservation, ReserveOutcome, VirtualKeyRow } from '../../domain/store.ts';
+
+/** A reservation of which its process has told nothing for this long is lost. */
+export const RESERVATION_LEASE_MS = 30_000;
+/** How many lost ones are settled in one transaction. */
+const LOST_AT_ONCE = 100;
+
+/** Some 20 MB. */
+const MAX_PURSE_IDS = 100_000;
+
+/** A purse. */
+interface Purse {
+  readonly purse_id: string;
+  readonly total_nano: number;
+  /** Null before the first reservation under a budget with windows. */
+  readonly window_start_ms: number | null;
+  readonly window_nano: number;
+  readonly reserved_nano: number;
+}
+
+/** One that was never used. */
+const EMPTY: Omit<Purse, 'purse_id'> = { total_nano: 0, window_start_ms: null, window_nano: 0, reserved_nano: 0 };
+
+interface Held {
+  readonly purse_id: string;
+  readonly amount_nano: number;
+}
+
+interface Lost {
+  readonly amount_nano: number;
+  readonly if_lost: string;
+}
+
+export interface BudgetStatements {
+  readonly findPurse: Statement<[string], Purse>;
+  readonly findPurseId: Statement<[string], string | null>;
+  /** By key id, of keys that were asked for: a key keeps its purse for ever. */
+  readonly purseIds: Map<string, string>;
+  readonly hold: Statement<[string, number | null, number, number]>;
+  readonly book: Statement<[string, number, number, number], number | null>;
+  readonly insertReservation: Statement<[string, string, number, string, number, string]>;
+  readonly takeReservation: Statement<[string], Held>;
+  readonly keepReservations: Statement<[number, string]>;
+  readonly findLost: Statement<[number, number], Lost>;
+}
+
+export function prepareBudget({ database }: Connection): BudgetStatements {
+  return {
+    findPurse: database.prepare('SELECT * FROM key_spend WHERE purse_id = ?'),
+    findPurseId: pluck(database, 'SELECT purse_id FROM virtual_keys WHERE id = ?'),
+    purseIds: new Map(),
+    hold: database.prepare(
+      `INSERT INTO key_spend (purse_id, total_nano, window_start_ms, window_nano, reserved_nano) VALUES (?, 0, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET window_start_ms = excluded.window_start_ms, window_nano = excluded.window_nano,
+         reserved_nano = reserved_nano + excluded.reserved_nano`,
+    ),
+    book: pluck(
+      database,
+      `INSERT INTO key_spend (purse_id, total_nano, window_nano, reserved_nano) VALUES (?, ?, ?, 0)
+       ON CONFLICT DO UPDATE SET total_nano = total_nano + excluded.total_nano,
+         window_nano = window_nano + excluded.window_nano, reserved_nano = reserved_nano - ?
+       RETURNING window_start_ms`,
+    ),
+    insertReservation: database.prepare('INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)'),
+    takeReservation: database.prepare('DELETE FROM reservations WHERE id = ? RETURNING purse_id, amount_nano'),
+    keepReservations: database.prepare('UPDATE reservations SET lease_until_ms = ? WHERE owner = ?'),
+    findLost: database.prepare('SELECT amount_nano, if_lost FROM reservations WHERE lease_until_ms <= ? LIMIT ?'),
+  };
+}
+
+/** What the rest of this file needs of a connection. */
+export interface Books {
+  readonly budget: BudgetStatements;
+  readonly ledger: LedgerStatements;
+}
+
+/** Within a transaction. Lost reservations are settled before anybody is told that they are in the way. */
+export function reserve(books: Books, owner: string, reservation: NewReservation): ReserveOutcome {
+  const first = tryToReserve(books.budget, owner, reservation);
+  if (first.kind !== 'held' || settleLost(books, reservation.nowMs) === 0) return first;
+  return tryToReserve(books.budget, owner, reservation);
+}
+
+function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewReservation): ReserveOutcome {
+  const { id, keyId, amountNanoUsd, nowMs, ifLost } = reservation;
+  const purse = findPurse(budget, keyId);
+  const window = findWindow(purse, reservation.budget, nowMs);
+  const freeNano = reservation.budget.limitNanoUsd - window.spentNano;
+  if (purse.reserved_nano + amountNanoUsd > freeNano) {
+    const spend = toSpend(purse, reservation.budget, nowMs);
+    return { kind: amountNanoUsd <= freeNano ? 'held' : 'exhausted', spend };
+  }
+  const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
+  budget.insertReservation.run(id, purse.purse_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
+  budget.hold.run(purse.purse_id, window.startMs, window.nano, amountNanoUsd);
+  return { kind: 'reserved' };
+}
+
+/**
+ * Within a transaction: gives back what was held under the row's id, books its charge, writes it. A row that is there already
+ * makes room for this one, which comes with a sequence of its own, so that whoever follows the ledger sees it.
+ */
+export function settle({ budget, ledger }: Books, row: LedgerRow): void {
+  const held = budget.takeReservation.get(row.id);
+  const before = ledger.findBooked.get(row.id);
+  if (before !== undefined) ledger.remove.run(before.sequence);
+  const purseId = held?.purse_id ?? (row.keyId === undefined ? undefined : findPurseId(budget, row.keyId));
+  if (purseId === undefined) {
+    insertLedgerRow(ledger, row, null);
+    return;
+  }
+  const charged = row.chargedNanoUsd;
+  const windowStartMs = budget.book.get(purseId, charged, charged, held?.amount_nano ?? 0) ?? null;
+  if (before === undefined) {
+    insertLedgerRow(ledger, row, windowStartMs);
+    return;
+  }
+  // What was booked in a window that is over cannot make this one any fuller, and must not make it emptier.
+  const { charged_nano: chargedBefore, window_start_ms: windowBeforeMs } = before;
+  const windowNano = windowBeforeMs === windowStartMs ? chargedBefore : Math.min(chargedBefore, charged);
+  budget.book.get(purseId, -chargedBefore, -windowNano, 0);
+  insertLedgerRow(ledger, row, windowBeforeMs);
+}
+
+/** Within a transaction. Settles reservations whose lease is over, not all of them if they are many; the number of them. */
+export function settleLost(books: Books, nowMs: number): number {
+  const lost = books.budget.findLost.all(nowMs, LOST_AT_ONCE);
+  for (const { amount_nano: chargedNanoUsd, if_lost: ifLost } of lost) {
+    const row = JSON.parse(ifLost) as LedgerRow;
+    settle(books, { ...row, chargedNanoUsd, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
+  }
+  return lost.length;
+}
+
+/** What a key has spent as of now. Only reads: a window that has begun unnoticed is empty. */
+export function findSpend(
+  budget: BudgetStatements,
+  { id, policy }: Pick<VirtualKeyRow, 'id' | 'policy'>,
+  nowMs: number,
+): KeySpend {
+  return toSpend(findPurse(budget, id), policy.budget, nowMs);
+}
+
+function toSpend(purse: Purse, budget: Budget | undefined, nowMs: number): KeySpend {
+  const window = budget === undefined ? undefined : findWindow(purse, budget, nowMs);
+  return {
+    totalNanoUsd: purse.total_nano,
+    windowNanoUsd: window?.spentNano ?? purse.total_nano,
+    reservedNanoUsd: purse.reserved_nano,
+    resetsAtMs: window?.endMs,
+  };
+}
+
+function findPurse(budget: BudgetStatements, keyId: string): Purse {
+  const purseId = findPurseId(budget, keyId);
+  return budget.findPurse.get(purseId) ?? { ...EMPTY, purse_id: purseId };
+}
+
+function findPurseId({ findPurseId: find, purseIds }: BudgetStatements, keyId: string): string {
+  const known = purseIds.get(keyId);
+  if (known !== undefined) return known;
+  const purseId = find.get(keyId) ?? keyId;
+  if (purseIds.size >= MAX_PURSE_IDS) purseIds.clear();
+  purseIds.set(keyId, purseId);
+  return purseId;
+}
+
+interface Window {
+  /** What the purse is to say of its window from now on. */
+  readonly startMs: number | null;
+  readonly nano: number;
+  /** What counts against the limit. */
+  readonly spentNano: number;
+  readonly endMs: number | undefined;
+}
+
+/**
+ * The purse's window begins anew when the clock has reached a later one than it knows. It never goes back: neither a clock set
+ * back nor windows that became longer empty a purse.
+ */
+function findWindow(purse: Purse, { windowMs, anchorMs }: Budget, nowMs: number): Window {
+  const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = purse;
+  if (windowMs === undefined) return { startMs: knownStartMs, nano, spentNano, endMs: undefined };
+  const startMs = anchorMs + Math.floor((nowMs - anchorMs) / windowMs) * windowMs;
+  const endMs = startMs + windowMs;
+  if (knownStartMs === null || knownStartMs < startMs) return { startMs, nano: 0, spentNano: 0, endMs };
+  return { startMs: knownStartMs, nano, spentNano: nano, endMs };
+}

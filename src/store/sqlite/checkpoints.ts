@@ -1,0 +1,118 @@
+/**
+ * Keeps checkpoints off the event loop: each takes ten milliseconds and more, most of them waiting for the disk. A thread does
+ * them (`checkpoint-worker.ts`), from when so much was written that one is due: commands end before. Where there is no thread,
+ * SQLite does them as ever, at the end of a commit.
+ */
+import { Worker } from 'node:worker_threads';
+import { checkpoint, type Connection } from './connection.ts';
+
+/** Transactions before there is a thread: fewer pages than SQLite lets come together, and more than a command writes. */
+const WRITES_BEFORE_THREAD = 100;
+/** Transactions from one checkpoint to the next: some 10 MB of log; rows that follow each other share pages. */
+const WRITES_PER_CHECKPOINT = 400;
+/** Pages of a log that is to begin anew: 16 MB. What was copied stays in it until nobody commits during a checkpoint. */
+export const MAX_LOG_PAGES = 4_000;
+/** At how many pages SQLite itself does it: as it comes, and beside a thread, where it only counts if that is stuck. */
+const AUTOCHECKPOINT_PAGES = 1_000;
+const LAST_RESORT_PAGES = 4 * MAX_LOG_PAGES;
+
+/** The file whose log it is; the identity is a connection's. */
+export interface CheckpointPlace {
+  readonly path: string;
+  readonly fileIdentity: string;
+}
+
+/** What the thread is told. */
+export type CheckpointOrder = 'checkpoint' | 'close';
+/** What it answers: that it is there, and after every checkpoint the pages of the log. */
+export type CheckpointReport = 'ready' | number;
+
+/** The checkpoints of one connection. Whoever made it closes it, and the connection after it. */
+export class Checkpoints {
+  readonly #path: string;
+  readonly #connection: Connection;
+  #worker: Worker | undefined;
+  #writes = 0;
+  /** The thread is starting or at work. */
+  #isBusy = false;
+  #isOver = false;
+
+  constructor(path: string, connection: Connection) {
+    this.#path = path;
+    this.#connection = connection;
+  }
+
+  /** To be called after every commit. Waits for nothing and never throws. */
+  noteWrite(): void {
+    this.#writes += 1;
+    const due = this.#worker === undefined ? WRITES_BEFORE_THREAD : WRITES_PER_CHECKPOINT;
+    if (this.#writes < due || this.#isBusy || this.#isOver) return;
+    this.#isBusy = true;
+    if (this.#worker !== undefined) return this.#order('checkpoint');
+    try {
+      this.#start();
+    } catch {
+      this.#isOver = true;
+    }
+  }
+
+  /** Ends the thread and its connection, so that the end of the last one checkpoints all and takes the log away. */
+  async close(): Promise<void> {
+    this.#isOver = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    worker.ref();
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    this.#order('close');
+    await ended;
+  }
+
+  #start(): void {
+    const { fileIdentity } = this.#connection;
+    const workerData: CheckpointPlace = { path: this.#path, fileIdentity };
+    // `.ts` in a checkout, `.js` where it was built. It gets neither the environment, which has secrets, nor Node's options;
+    // and no way to our stdout and stderr, which Node would put into another mode for it.
+    const script = new URL(import.meta.url.replace(/checkpoints(?=\.\w+$)/, 'checkpoint-worker'));
+    const worker = new Worker(script, {
+      workerData,
+      env: {},
+      execArgv: [],
+      stdout: true,
+      stderr: true,
+      name: 'checkpoints',
+    });
+    this.#worker = worker;
+    worker.unref();
+    worker.on('message', (report: CheckpointReport) => this.#onReport(report));
+    // It does not come back: what failed once, here or there, is SQLite's again.
+    worker.on('error', () => {});
+    worker.on('exit', () => {
+      this.#worker = undefined;
+      this.#isOver = true;
+      this.#setAutocheckpoint(AUTOCHECKPOINT_PAGES);
+    });
+  }
+
+  #order(order: CheckpointOrder): void {
+    this.#writes = 0;
+    this.#worker?.postMessage(order);
+  }
+
+  #onReport(report: CheckpointReport): void {
+    this.#isBusy = false;
+    const { database } = this.#connection;
+    if (report === 'ready') return this.#setAutocheckpoint(LAST_RESORT_PAGES);
+    if (report <= MAX_LOG_PAGES || !database.open) return;
+    try {
+      // Nobody commits while the event loop itself does it; next to nothing is left to copy.
+      checkpoint(database);
+    } catch {
+      // A database that cannot be written tells whoever writes next.
+    }
+  }
+
+  #setAutocheckpoint(pages: number): void {
+    const { database } = this.#connection;
+    if (database.open) database.pragma(`wal_autocheckpoint = ${pages}`);
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The virtual keys in SQLite: statements, prepared once per connection, and rows as the rest of the program knows them.
+ * Caches nothing and retries nothing: that is `sqlite.ts`'s business.
+ */
+import { ProxyError } from '../../lib/errors.ts';
+import { type Connection, isSqliteError, pluck, type Statement } from './connection.ts';
+import type { Budget, KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/store.ts';
+
+/** A row of virtual_keys as SQLite gives it. */
+interface KeyRecord {
+  readonly id: string;
+  readonly alias: string | null;
+  readonly key_sha256: string;
+  readonly last_four: string;
+  readonly access_key_id: string;
+  readonly sealed_key: Buffer;
+  readonly created_at_ms: number;
+  readonly updated_at_ms: number | null;
+  readonly last_used_at_ms: number | null;
+  readonly revoked_at_ms: number | null;
+  readonly ends_at_ms: number | null;
+  readonly expires_at_ms: number | null;
+  readonly blocked_at_ms: number | null;
+  readonly policy: string;
+  readonly tags: string;
+  readonly note: string | null;
+  readonly metadata: string;
+}
+
+type Named = [Record<string, unknown>];
+
+/** What is asked and told of keys. */
+export interface KeyStatements {
+  readonly findBySha256: Statement<[string], KeyRecord>;
+  readonly findByAccessKeyId: Statement<[string], KeyRecord>;
+  readonly findById: Statement<[string], KeyRecord>;
+  readonly any: Statement<[], number>;
+  readonly list: Statement<[], KeyRecord>;
+  readonly listAfter: Statement<[string, number], KeyRecord>;
+  readonly listFirst: Statement<[number], KeyRecord>;
+  readonly find: Statement<Named, KeyRecord>;
+  readonly insert: Statement<Named>;
+  readonly revoke: Statement<Named>;
+  readonly end: Statement<Named>;
+  readonly update: Statement<Named>;
+  readonly bury: Statement<Named>;
+  readonly touch: Statement<[number, string]>;
+}
+
+export function prepareKeys({ database }: Connection): KeyStatements {
+  const select = 'SELECT * FROM virtual_keys WHERE deleted_at_ms IS NULL';
+  const order = 'ORDER BY created_at_ms, rowid';
+  return {
+    findBySha256: database.prepare(`${select} AND key_sha256 = ?`),
+    findByAccessKeyId: database.prepare(`${select} AND access_key_id = ?`),
+    findById: database.prepare(`${select} AND id = ?`),
+    any: pluck(database, 'SELECT EXISTS (SELECT 1 FROM virtual_keys)'),
+    list: database.prepare(`${select} ${order}`),
+    // A deleted key still has its place in the order.
+    listAfter: database.prepare(
+      `${select} AND (created_at_ms, rowid) > (SELECT created_at_ms, rowid FROM virtual_keys WHERE id = ?) ${order} LIMIT ?`,
+    ),
+    listFirst: database.prepare(`${select} ${order} LIMIT ?`),
+    find: database.prepare(
+      `${select} AND (id IN (SELECT value FROM json_each(@ids)) OR alias IN (SELECT value FROM json_each(@aliases))
+         OR (alias >= @prefix AND alias < @prefixEnd)) ${order}`,
+    ),
+    insert: database.prepare(
+      `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms, updated_at_ms,
+         expires_at_ms, policy, tags, note, metadata, purse_id)
+       VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs, @createdAtMs,
+         @expiresAtMs, @policy, @tags, @note, @metadata,
+         (SELECT coalesce(purse_id, id) FROM virtual_keys WHERE id = @follows))`,
+    ),
+    revoke: database.prepare(
+      `UPDATE virtual_keys SET revoked_at_ms = @atMs, updated_at_ms = @atMs WHERE id = @id AND revoked_at_ms IS NULL`,
+    ),
+    end: database.prepare(
+      `UPDATE virtual_keys SET revoked_at_ms = @revokedAtMs, ends_at_ms = @endsAtMs, updated_at_ms = @atMs
+       WHERE id = @id AND revoked_at_ms IS NULL AND ends_at_ms IS NULL`,
+    ),
+    update: database.prepare(
+      `UPDATE virtual_keys SET alias = @alias, expires_at_ms = @expiresAtMs, blocked_at_ms = @blockedAtMs, policy = @policy,
+         tags = @tags, note = @note, metadata = @metadata, updated_at_ms = @updatedAtMs
+       WHERE id = @id`,
+    ),
+    // The row stays, so that the proxy does not open again and the ledger's id means something; what lets in does not.
+    bury: database.prepare(
+      `UPDATE virtual_keys SET deleted_at_ms = @atMs, updated_at_ms = @atMs, revoked_at_ms = coalesce(revoked_at_ms, @atMs),
+         alias = NULL, key_sha256 = 'deleted ' || id, access_key_id = 'deleted ' || id, sealed_key = x'', note = NULL,
+         metadata = '{}'
+       WHERE id = @id AND deleted_at_ms IS NULL`,
+    ),
+    touch: database.prepare(
+      'UPDATE virtual_keys SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE id = ?',
+    ),
+  };
+}
+
+/** Stores a key; `follows` is the id of the key in whose place it comes. Throws ERR_BAD_REQUEST where the alias is taken. */
+export function insertKey(keys: KeyStatements, row: NewVirtualKeyRow, follows?: string): void {
+  refusingTakenAlias(row.alias, () =>
+    keys.insert.run({
+      ...row,
+      ...toChangeable(row),
+      follows: follows ?? null,
+    }),
+  );
+}
+
+/** All keys, or a page of them. */
+export function listKeys(
+  keys: KeyStatements,
+  page: { readonly after: string | undefined; readonly limit: number } | undefined,
+): VirtualKeyRow[] {
+  if (page === undefined) return keys.list.all().map(toKeyRow);
+  const { after, limit } = page;
+  return (after === undefined ? keys.listFirst.all(limit) : keys.listAfter.all(after, limit)).map(toKeyRow);
+}
+
+export function findKeys(keys: KeyStatements, { ids = [], aliases = [], aliasPrefix }: KeyNames): VirtualKeyRow[] {
+  const prefix = aliasPrefix ?? null;
+  const wanted = { ids: JSON.stringify(ids), aliases: JSON.stringify(aliases), prefix };
+  // The last character there is: SQLite compares by code point.
+  return keys.find.all({ ...wanted, prefixEnd: prefix === null ? null : `${prefix}\u{10ffff}` }).map(toKeyRow);
+}
+
+/** Within a transaction. Throws ERR_BAD_REQUEST where the key has an end already. */
+export function rotateKey(
+  keys: KeyStatements,
+  id: string,
+  successor: NewVirtualKeyRow,
+  endsAtMs: number | undefined,
+): void {
+  const atMs = successor.createdAtMs;
+  const end = { id, atMs, revokedAtMs: endsAtMs === undefined ? atMs : null, endsAtMs: endsAtMs ?? null };
+  if (keys.end.run(end).changes === 0) {
+    throw new ProxyError('ERR_BAD_REQUEST', `The key ${id} is revoked or rotated already.`, {
+      hint: 'See `bedrock-proxy key list`.',
+    });
+  }
+  insertKey(keys, successor, id);
+}
+
+/** Within a transaction. The row as it is then; undefined where there is none. Throws ERR_BAD_REQUEST where the alias is taken. */
+export function updateKey(
+  keys: KeyStatements,
+  id: string,
+  changes: KeyChanges,
+  updatedAtMs: number,
+): VirtualKeyRow | undefined {
+  const record = keys.findById.get(id);
+  if (record === undefined) return undefined;
+  const row: VirtualKeyRow = { ...toKeyRow(record), ...changes, updatedAtMs };
+  refusingTakenAlias(row.alias, () =>
+    keys.update.run({ id, updatedAtMs, blockedAtMs: row.blockedAtMs ?? null, ...toChangeable(row) }),
+  );
+  return row;
+}
+
+function toChangeable(row: NewVirtualKeyRow): Record<string, string | number | null> {
+  return {
+    alias: row.alias ?? null,
+    expiresAtMs: row.expiresAtMs ?? null,
+    policy: JSON.stringify(row.policy),
+    tags: JSON.stringify(row.tags),
+    note: row.note ?? null,
+    metadata: JSON.stringify(row.metadata),
+  };
+}
+
+function refusingTakenAlias(alias: string | undefined, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (isSqliteError(error) && error.code === 'SQLITE_CONSTRAINT_UNIQUE' && error.message.includes('.alias')) {
+      throw new ProxyError('ERR_BAD_REQUEST', `There is an active key with the alias "${alias}".`, {
+        hint: 'Choose another alias, or revoke that key first.',
+      });
+    }
+    throw error;
+  }
+}
+
+/** The record as the rest of the program knows it. */
+export function toKeyRow(record: KeyRecord): VirtualKeyRow {
+  return {
+    id: record.id,
+    alias: record.alias ?? undefined,
+    keySha256: record.key_sha256,
+    lastFour: record.last_four,
+    accessKeyId: record.access_key_id,
+    sealedKey: record.sealed_key,
+    createdAtMs: record.created_at_ms,
+    updatedAtMs: record.updated_at_ms ?? record.created_at_ms,
+    lastUsedAtMs: record.last_used_at_ms ?? undefined,
+    revokedAtMs: record.revoked_at_ms ?? undefined,
+    endsAtMs: record.ends_at_ms ?? undefined,
+    expiresAtMs: record.expires_at_ms ?? undefined,
+    blockedAtMs: record.blocked_at_ms ?? undefined,
+    policy: toPolicy(JSON.parse(record.policy) as Partial<KeyPolicy>),
+    tags: JSON.parse(record.tags) as Record<string, string>,
+    note: record.note ?? undefined,
+    metadata: JSON.parse(record.metadata) as Record<string, unknown>,
+  };
+}
+
+/** JSON has no undefined: what is absent is a limit that does not exist. */
+function toPolicy(kept: Partial<KeyPolicy>): KeyPolicy {
+  return {
+    models: kept.models ?? [],
+    scope: kept.scope ?? 'default',
+    regions: kept.regions ?? [],
+    budget: kept.budget === undefined ? undefined : toBudget(kept.budget),
+    allowUnpriced: kept.allowUnpriced ?? false,
+    requestsPerMinute: kept.requestsPerMinute,
+    tokensPerMinute: kept.tokensPerMinute,
+    maxParallel: kept.maxParallel,
+  };
+}
+
+function toBudget({ limitNanoUsd, windowMs, anchorMs }: Budget): Budget {
+  return { limitNanoUsd, windowMs, anchorMs };
+}

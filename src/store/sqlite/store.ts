@@ -1,0 +1,227 @@
+/**
+ * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes.
+ * Its place is beside the way, which asks it through the `Store` interface. What is asked stands in `sqlite-*.ts`; here are
+ * the cache of keys and the notes of their use.
+ * It never waits inside SQLite (that would stop the event loop): a busy database is asked again a few milliseconds later.
+ */
+import { randomUUID } from 'node:crypto';
+import { findSpend, RESERVATION_LEASE_MS, reserve, settle, settleLost } from './budget.ts';
+import { type Opened, SqliteFile } from './file.ts';
+import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './keys.ts';
+import { readLedger } from './ledger.ts';
+import { sumUsage } from './usage.ts';
+import type {
+  KeyChanges,
+  KeyNames,
+  KeySpend,
+  LedgerEntry,
+  LedgerFilter,
+  LedgerRow,
+  NewReservation,
+  NewVirtualKeyRow,
+  ReserveOutcome,
+  Store,
+  UsageGrouping,
+  VirtualKeyRow,
+} from '../../domain/store.ts';
+
+/** Uses of keys are noted in groups at this pace. */
+const TOUCH_INTERVAL_MS = 1_000;
+
+/**
+ * Opens the database at `path`, creating file (0600), folder (0700) and schema where they are missing. Throws
+ * ERR_STORE_UNAVAILABLE with what to do when the file cannot be used. The caller closes the store.
+ */
+export async function openSqliteStore(path: string): Promise<Store> {
+  return new SqliteStore(await SqliteFile.open(path));
+}
+
+class SqliteStore implements Store {
+  readonly #file: SqliteFile;
+  /** Whose reservations are ours: no other process, and no earlier one, has this name. */
+  readonly #owner = randomUUID();
+  #seen: Opened | undefined;
+  #seenDataVersion = -1;
+  /** In which file there is a key for certain. */
+  #anyKeyIn: Opened | undefined;
+  readonly #bySha256 = new Map<string, VirtualKeyRow>();
+  readonly #byAccessKeyId = new Map<string, VirtualKeyRow>();
+  #touched = new Map<string, number>();
+  #touchTimer: NodeJS.Timeout | undefined;
+
+  constructor(file: SqliteFile) {
+    this.#file = file;
+  }
+
+  findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined> {
+    return this.#findCached(this.#bySha256, keySha256, 'findBySha256');
+  }
+
+  findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined> {
+    return this.#findCached(this.#byAccessKeyId, accessKeyId, 'findByAccessKeyId');
+  }
+
+  async hasAnyKey(): Promise<boolean> {
+    return this.#file.read((opened) => {
+      // Where there was a key there always was one, as long as it is the same file: nobody needs to be asked.
+      if (this.#anyKeyIn === opened) return true;
+      if (opened.keys.any.get() !== 1) return false;
+      this.#anyKeyIn = opened;
+      return true;
+    });
+  }
+
+  async insertKey(row: NewVirtualKeyRow): Promise<void> {
+    await this.#changeKeys(({ keys }) => insertKey(keys, row));
+  }
+
+  async rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void> {
+    await this.#changeKeys(({ keys }) => rotateKey(keys, id, successor, endsAtMs));
+  }
+
+  async listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]> {
+    return this.#file.read(({ keys }) => listKeys(keys, page));
+  }
+
+  async findKeys(names: KeyNames): Promise<VirtualKeyRow[]> {
+    return this.#file.read(({ keys }) => findKeys(keys, names));
+  }
+
+  async revokeKey(id: string, revokedAtMs: number): Promise<void> {
+    await this.#changeKeys(({ keys }) => keys.revoke.run({ id, atMs: revokedAtMs }));
+  }
+
+  async updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined> {
+    return this.#changeKeys(({ keys }) => updateKey(keys, id, changes, updatedAtMs));
+  }
+
+  async deleteKey(id: string, deletedAtMs: number): Promise<boolean> {
+    return this.#changeKeys(({ keys }) => keys.bury.run({ id, atMs: deletedAtMs }).changes > 0);
+  }
+
+  touchKey(id: string, usedAtMs: number): void {
+    this.#touched.set(id, usedAtMs);
+    this.#touchTimer ??= setTimeout(() => {
+      this.#touchTimer = undefined;
+      this.#writeTouched();
+    }, TOUCH_INTERVAL_MS).unref();
+  }
+
+  async findSpend(
+    rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[],
+    nowMs: number,
+  ): Promise<Map<string, KeySpend>> {
+    return this.#file.read(({ budget }) => new Map(rows.map((row) => [row.id, findSpend(budget, row, nowMs)])));
+  }
+
+  async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    return this.#file.write((opened) => reserve(opened, this.#owner, reservation));
+  }
+
+  async settle(row: LedgerRow): Promise<void> {
+    await this.settleAll([row]);
+  }
+
+  async settleAll(rows: readonly LedgerRow[]): Promise<void> {
+    await this.#file.write((opened) => {
+      for (const row of rows) settle(opened, row);
+    });
+  }
+
+  async keepReservations(nowMs: number): Promise<void> {
+    const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
+    await this.#file.write(({ budget }) => budget.keepReservations.run(leaseUntilMs, this.#owner));
+  }
+
+  async settleLost(nowMs: number): Promise<number> {
+    for (let settled = 0; ;) {
+      const more = await this.#file.write((opened) => settleLost(opened, nowMs));
+      if (more === 0) return settled;
+      settled += more;
+    }
+  }
+
+  async readLedger(
+    filter: LedgerFilter,
+    { after, limit }: { readonly after: number; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    const page = { above: after, below: Number.MAX_SAFE_INTEGER, limit, newestFirst: false };
+    return this.#file.read(({ database }) => readLedger(database, filter, page));
+  }
+
+  async readLedgerBackwards(
+    filter: LedgerFilter,
+    { before, limit }: { readonly before?: number | undefined; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    const page = { above: 0, below: before ?? Number.MAX_SAFE_INTEGER, limit, newestFirst: true };
+    return this.#file.read(({ database }) => readLedger(database, filter, page));
+  }
+
+  sumUsage(filter: LedgerFilter, by: UsageGrouping): ReturnType<Store['sumUsage']> {
+    return sumUsage((work) => this.#file.read(work), filter, by);
+  }
+
+  async pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
+    return this.#file.write(({ ledger }) => ledger.prune.run(beforeMs, maxRows).changes);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#touchTimer);
+    this.#writeTouched();
+    clearTimeout(this.#touchTimer);
+    await this.#file.close();
+  }
+
+  async #findCached(
+    cache: Map<string, VirtualKeyRow>,
+    name: string,
+    find: 'findBySha256' | 'findByAccessKeyId',
+  ): Promise<VirtualKeyRow | undefined> {
+    return this.#file.read((opened) => {
+      this.#dropStaleRows(opened);
+      const cached = cache.get(name);
+      if (cached !== undefined) return cached;
+      const record = opened.keys[find].get(name);
+      if (record === undefined) return undefined;
+      const row = toKeyRow(record);
+      cache.set(name, row);
+      return row;
+    });
+  }
+
+  /** `PRAGMA data_version` moves when another connection commits; our own changes of keys clear the cache themselves. */
+  #dropStaleRows(opened: Opened): void {
+    const dataVersion = opened.dataVersion.get() ?? -1;
+    if (dataVersion === this.#seenDataVersion && opened === this.#seen) return;
+    this.#seen = opened;
+    this.#seenDataVersion = dataVersion;
+    this.#dropRows();
+  }
+
+  #dropRows(): void {
+    this.#bySha256.clear();
+    this.#byAccessKeyId.clear();
+  }
+
+  async #changeKeys<T>(work: (opened: Opened) => T): Promise<T> {
+    return this.#file.write((opened) => {
+      // Before the commit, and in the same turn: nobody gets a row of before in between.
+      this.#dropRows();
+      return work(opened);
+    });
+  }
+
+  /** Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not told. */
+  #writeTouched(): void {
+    const touched = this.#touched;
+    if (touched.size === 0) return;
+    this.#touched = new Map();
+    try {
+      this.#file.writeOnce(({ keys }) => {
+        for (const [id, usedAtMs] of touched) keys.touch.run(usedAtMs, id);
+      });
+    } catch {
+      for (const [id, usedAtMs] of touched) if (!this.#touched.has(id)) this.touchKey(id, usedAtMs);
+    }
+  }
+}

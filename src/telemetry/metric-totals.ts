@@ -1,0 +1,174 @@
+/**
+ * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects: prom-client takes the better part of a
+ * microsecond to add one to a counter, and a request moves ten of them; it gets the sums when somebody asks. Money stays in
+ * whole nano-dollars until then.
+ */
+import type { Exchange } from '../http/message.ts';
+import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
+import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
+
+const NANO_USD_PER_USD = 1e9;
+
+/** A counter: its name without `bedrock_proxy_`, and the sums that stand under it at this moment. */
+export interface CounterRow {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly sums: () => Iterable<readonly [labels: Readonly<Record<string, string>>, sum: number]>;
+}
+
+/** Sums of one series. What nothing reported has no line: it is not 0. */
+interface Totals {
+  /** By status; `none` for requests that got no answer. */
+  readonly requests: Map<number | 'none', number>;
+  readonly tokens: Map<TokenKind, number>;
+  costNanoUsd: number | undefined;
+  unpriced: number;
+  partial: number;
+  requestBytes: number;
+  responseBytes: number;
+}
+
+type TokenKind = 'input' | 'output' | 'cache_read' | 'cache_write';
+type Sums = Iterable<readonly [value: string, sum: number]>;
+
+const SERIES = ['service', 'operation', 'model', 'key'] as const;
+
+/** Counters with one line per series, or one per series and value of `label`. */
+const BY_SERIES: readonly {
+  readonly name: string;
+  readonly help: string;
+  readonly label?: string;
+  readonly read: (totals: Totals) => Sums;
+}[] = [
+  {
+    name: 'requests_total',
+    help: 'Requests, by the status that was sent.',
+    label: 'status',
+    read: ({ requests }) => [...requests].map(([status, sum]) => [String(status), sum]),
+  },
+  {
+    name: 'tokens_total',
+    help: 'Tokens that AWS reported. Input is without what a cache read or wrote.',
+    label: 'kind',
+    read: ({ tokens }) => tokens,
+  },
+  {
+    name: 'cost_usd_total',
+    help: 'Cost of the requests whose price is known. The others are counted as unpriced.',
+    read: ({ costNanoUsd }) => (costNanoUsd === undefined ? [] : single(costNanoUsd / NANO_USD_PER_USD)),
+  },
+  {
+    name: 'unpriced_requests_total',
+    help: 'Requests of which nobody knows what they cost.',
+    read: ({ unpriced }) => single(unpriced),
+  },
+  {
+    name: 'partial_requests_total',
+    help: 'Requests whose usage is not all: the client left, or the answer broke off.',
+    read: ({ partial }) => single(partial),
+  },
+  {
+    name: 'request_bytes_total',
+    help: 'Bytes of request bodies.',
+    read: ({ requestBytes }) => single(requestBytes),
+  },
+  {
+    name: 'response_bytes_total',
+    help: 'Bytes of answers from AWS.',
+    read: ({ responseBytes }) => single(responseBytes),
+  },
+];
+
+/** The sums of everything since the start. */
+export class MetricTotals {
+  readonly #bounds: MetricLabels;
+  readonly #series = new Map<SeriesLabels, Totals>();
+  readonly #errors = new Map<string, { readonly labels: { code: string; fault: string }; sum: number }>();
+
+  constructor(bounds: MetricLabels) {
+    this.#bounds = bounds;
+  }
+
+  /** Adds a finished exchange to the series of these labels, which `MetricLabels.find` gave for it. */
+  add(exchange: Exchange, labels: SeriesLabels): void {
+    let totals = this.#series.get(labels);
+    if (totals === undefined) this.#series.set(labels, (totals = noTotals()));
+    addUp(totals, exchange);
+    const failed = this.#findFailure(exchange);
+    if (failed === undefined) return;
+    const name = `${failed.fault} ${failed.code}`;
+    const known = this.#errors.get(name);
+    if (known === undefined) this.#errors.set(name, { labels: failed, sum: 1 });
+    else known.sum += 1;
+  }
+
+  /** Every counter there is. */
+  counters(): CounterRow[] {
+    const bySeries = BY_SERIES.map(({ name, help, label, read }) => ({
+      name,
+      help,
+      labelNames: label === undefined ? SERIES : [...SERIES, label],
+      sums: () => this.#sums(label, read),
+    }));
+    const help = "Failed requests: the proxy's own codes with whose fault it is, and AWS's error types with fault aws.";
+    return [...bySeries, { name: 'errors_total', help, labelNames: ['code', 'fault'], sums: () => this.#errorSums() }];
+  }
+
+  *#sums(label: string | undefined, read: (totals: Totals) => Sums): ReturnType<CounterRow['sums']> {
+    for (const [labels, totals] of this.#series) {
+      for (const [value, sum] of read(totals)) {
+        yield [label === undefined ? { ...labels } : { ...labels, [label]: value }, sum];
+      }
+    }
+  }
+
+  *#errorSums(): ReturnType<CounterRow['sums']> {
+    for (const { labels, sum } of this.#errors.values()) yield [labels, sum];
+  }
+
+  #findFailure(exchange: Exchange): { code: string; fault: string } | undefined {
+    const { error, status } = exchange;
+    if (error !== undefined) return { code: error.code, fault: error.fault };
+    if (status === undefined || status < 400) return undefined;
+    const errorType = findErrorCode(exchange) ?? `HTTP ${status}`;
+    return { code: this.#bounds.findErrorType(errorType), fault: 'aws' };
+  }
+}
+
+function noTotals(): Totals {
+  return {
+    requests: new Map(),
+    tokens: new Map(),
+    costNanoUsd: undefined,
+    unpriced: 0,
+    partial: 0,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
+}
+
+function addUp(totals: Totals, exchange: Exchange): void {
+  const status = exchange.status ?? 'none';
+  totals.requests.set(status, (totals.requests.get(status) ?? 0) + 1);
+  const cost = findCostNanoUsd(exchange);
+  if (cost !== undefined) totals.costNanoUsd = (totals.costNanoUsd ?? 0) + cost;
+  if (findPricing(exchange) === 'unpriced') totals.unpriced += 1;
+  if (exchange.partial) totals.partial += 1;
+  totals.requestBytes += exchange.requestBytes;
+  totals.responseBytes += exchange.responseBytes;
+  const { usage } = exchange;
+  if (usage === undefined) return;
+  addTokens(totals.tokens, 'input', usage.inputTokens);
+  addTokens(totals.tokens, 'output', usage.outputTokens);
+  addTokens(totals.tokens, 'cache_read', usage.cacheReadTokens);
+  addTokens(totals.tokens, 'cache_write', usage.cacheWriteTokens);
+}
+
+function addTokens(tokens: Map<TokenKind, number>, kind: TokenKind, count: number | undefined): void {
+  if (count !== undefined) tokens.set(kind, (tokens.get(kind) ?? 0) + count);
+}
+
+function single(sum: number): Sums {
+  return [['', sum]];
+}

@@ -1,0 +1,121 @@
+/**
+ * What a trace says of an exchange, in the names of OpenTelemetry's semantic conventions (HTTP, GenAI and AWS, as of
+ * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no answer,
+ * no query: what is said here leaves the machine.
+ */
+import type { Exchange } from '../http/message.ts';
+import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
+import { findUserAgentFamily } from '../domain/user-agent.ts';
+
+const NANO_USD_PER_USD = 1e9;
+
+/** Attributes of a span; what is undefined is left out. */
+export type SpanAttributes = Record<string, string | number | boolean | undefined>;
+
+/** The span that the client was in when it asked (W3C Trace Context, section 3.2). */
+export interface RemoteParent {
+  /** 32 and 16 lower-case hexadecimal digits. */
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly traceFlags: number;
+}
+
+const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** Undefined for what is no `traceparent`; what a later version of it adds is ignored, as the specification asks. */
+export function parseTraceparent(value: string | undefined): RemoteParent | undefined {
+  const [, version, traceId, spanId, flags, more] = TRACEPARENT.exec(value?.trim() ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  if (version === '00' && more !== undefined) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) };
+}
+
+/** `chat us.amazon.nova-lite-v1:0`, or the operation, or the method where there is none. */
+export function nameSpan(exchange: Exchange): string {
+  const operation = findGenAiOperation(exchange);
+  const model = findModel(exchange);
+  if (operation !== undefined && model !== undefined) return `${operation} ${model}`;
+  return exchange.route?.operation ?? exchange.method;
+}
+
+/** Of the span that stands for the whole exchange. */
+export function describeExchange(exchange: Exchange): SpanAttributes {
+  const { principal, route, usage } = exchange;
+  const cost = findCostNanoUsd(exchange);
+  const operation = findGenAiOperation(exchange);
+  const provider = operation === undefined ? undefined : 'aws.bedrock';
+  return {
+    'http.request.method': exchange.method,
+    'http.request.body.size': exchange.requestBytes,
+    'http.response.body.size': exchange.responseBytes,
+    'http.response.status_code': exchange.status,
+    'network.protocol.version': exchange.httpVersion,
+    'url.path': hideKeys(exchange.path),
+    'user_agent.name': findUserAgentFamily(exchange.userAgent),
+    'error.type': findErrorCode(exchange),
+    'gen_ai.operation.name': operation,
+    'gen_ai.provider.name': provider,
+    // The name of the same before version 1.37: many back ends still look for it.
+    'gen_ai.system': provider,
+    'gen_ai.request.model': findModel(exchange),
+    'gen_ai.usage.input_tokens': sumInput(exchange),
+    'gen_ai.usage.output_tokens': usage?.outputTokens,
+    'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadTokens,
+    'gen_ai.usage.cache_creation.input_tokens': usage?.cacheWriteTokens,
+    'aws.request_id': exchange.upstreamRequestId,
+    'bedrock_proxy.request_id': exchange.id,
+    'bedrock_proxy.key': principal?.label,
+    'bedrock_proxy.key_id': principal?.kind === 'key' ? principal.keyId : undefined,
+    'bedrock_proxy.service': route?.service,
+    'bedrock_proxy.operation': route?.operation,
+    'bedrock_proxy.region': route?.region,
+    'bedrock_proxy.service_tier': exchange.serviceTier,
+    'bedrock_proxy.pricing': findPricing(exchange),
+    'bedrock_proxy.cost_usd': cost === undefined ? undefined : cost / NANO_USD_PER_USD,
+    'bedrock_proxy.partial': exchange.partial,
+    'bedrock_proxy.overhead_ms': exchange.overheadMs,
+  };
+}
+
+/** Of the span that stands for AWS's part. Without usage: who adds spans up must not count it twice. */
+export function describeUpstream(exchange: Exchange): SpanAttributes {
+  const { route, firstByteMs, status } = exchange;
+  return {
+    'rpc.system': 'aws-api',
+    'rpc.service': route?.service,
+    'rpc.method': route?.operation,
+    'http.request.method': exchange.method,
+    'http.response.status_code': firstByteMs === undefined ? undefined : status,
+    'aws.request_id': exchange.upstreamRequestId,
+    'error.type': findErrorCode(exchange),
+  };
+}
+
+/** For a server, what the client did wrong is no error of the span (HTTP conventions); a broken answer is. */
+export function isFailedSpan({ error, status }: Exchange): boolean {
+  if (error !== undefined && error.fault !== 'client') return true;
+  return status === undefined || status >= 500;
+}
+
+/** The convention counts what the caches served and took as input; AWS's own count is without. */
+function sumInput({ usage }: Exchange): number | undefined {
+  const parts = [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens];
+  const told = parts.filter((part) => part !== undefined);
+  return told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
+}
+
+const GEN_AI_OPERATIONS: ReadonlyMap<string | undefined, string> = new Map([
+  ['Converse', 'chat'],
+  ['ConverseStream', 'chat'],
+  ['InvokeModel', 'chat'],
+  ['InvokeModelWithResponseStream', 'chat'],
+  ['InvokeModelWithBidirectionalStream', 'chat'],
+  ['InvokeAgent', 'invoke_agent'],
+  ['InvokeInlineAgent', 'invoke_agent'],
+  ['InvokeAgentRuntime', 'invoke_agent'],
+]);
+
+function findGenAiOperation(exchange: Exchange): string | undefined {
+  const operation = GEN_AI_OPERATIONS.get(exchange.route?.operation);
+  return operation === 'chat' && findModel(exchange)?.includes('embed') === true ? 'embeddings' : operation;
+}

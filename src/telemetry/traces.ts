@@ -1,0 +1,168 @@
+/**
+ * Optional: spans of OpenTelemetry for every exchange, sent in batches to the owner's collector. They are made when the
+ * exchange is over, from its own times; a collector that is slow or away costs spans, never a request, and is told of once.
+ * The libraries are loaded only when this is opened. What a span says is in `span.ts`.
+ */
+import type { HrTime } from '@opentelemetry/api';
+import type { SpanExporter } from '@opentelemetry/sdk-trace';
+import { ProxyError } from '../lib/errors.ts';
+import type { Exchange } from '../http/message.ts';
+import { describeExchange, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
+
+/** How long the end waits for the last spans to leave. */
+const CLOSE_PATIENCE_MS = 2_000;
+/** Longer than any value that means something. */
+const MAX_VALUE_LENGTH = 1_024;
+
+/** Environment variables by name. */
+type Environment = Readonly<Record<string, string | undefined>>;
+type OnProblem = (error: ProxyError) => void;
+
+export interface TraceOptions {
+  /** Looked at before anything is loaded. The libraries read the process's own environment besides. */
+  readonly environment: Environment;
+  /** Of the proxy: `service.version`. */
+  readonly version: string;
+  /** Told when spans begin to get lost, and again only after some got through. Must not throw. */
+  readonly onProblem: OnProblem;
+}
+
+export interface Traces {
+  /** Makes the spans of a finished exchange. Never throws. */
+  observe(exchange: Exchange): void;
+  /** Sends what waits, for at most two seconds. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Whether the environment names a collector for traces and does not switch OpenTelemetry off. */
+export function wantsTraces(environment: Environment): boolean {
+  if (environment['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true') return false;
+  if (environment['OTEL_TRACES_EXPORTER']?.trim().toLowerCase() === 'none') return false;
+  return findEndpoint(environment) !== undefined;
+}
+
+/**
+ * Loads the libraries and opens the way to the collector; to be called only where `wantsTraces`. Spans leave as JSON over HTTP
+ * (OTLP). The libraries read from the process's environment: endpoints, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION` and certificates
+ * of `OTEL_EXPORTER_OTLP`, `OTEL_SERVICE_NAME` (bedrock-proxy by default) and `OTEL_RESOURCE_ATTRIBUTES`. What cannot be used
+ * of them goes to `onProblem`, and there are no traces: such variables are often meant for other programs.
+ */
+export async function openTraces({ environment, version, onProblem }: TraceOptions): Promise<Traces> {
+  const problem = findProblem(environment);
+  if (problem !== undefined) {
+    onProblem(problem);
+    return { observe: () => {}, close: async () => {} };
+  }
+  const [api, sdk, otlp, resources] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+  ]);
+  const resource = resources
+    .defaultResource()
+    .merge(resources.resourceFromAttributes({ 'service.name': 'bedrock-proxy', 'service.version': version }))
+    .merge(
+      resources.detectResources({
+        detectors: [resources.resourceAttributesEnvDetector, resources.serviceNameEnvDetector],
+      }),
+    );
+  const exporter = tellProblems(new otlp.OTLPTraceExporter(), onProblem);
+  const provider = new sdk.TracerProvider({
+    resource,
+    spanProcessors: [new sdk.BatchSpanProcessor({ exporter })],
+    spanLimits: { attributeValueLengthLimit: MAX_VALUE_LENGTH },
+  });
+  const tracer = provider.getTracer('bedrock-proxy', version);
+
+  const record = (exchange: Exchange): void => {
+    const { startedAtMs, sentMs, firstByteMs, totalMs = 0 } = exchange;
+    const at = (ms: number): HrTime => toHrTime(startedAtMs + ms);
+    const status = { code: isFailedSpan(exchange) ? api.SpanStatusCode.ERROR : api.SpanStatusCode.UNSET };
+    const parent = parseTraceparent(exchange.traceparent);
+    const outside =
+      parent === undefined
+        ? api.ROOT_CONTEXT
+        : api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
+    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeExchange(exchange) };
+    const span = tracer.startSpan(nameSpan(exchange), whole, outside).setStatus(status);
+    if (sentMs !== undefined) {
+      const part = { kind: api.SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(exchange) };
+      const { service = 'aws', operation = exchange.method } = exchange.route ?? {};
+      const child = tracer
+        .startSpan(`${service}.${operation}`, part, api.trace.setSpan(outside, span))
+        .setStatus(status);
+      if (firstByteMs !== undefined) child.addEvent('first_byte', at(firstByteMs));
+      child.end(at(Math.max(totalMs, sentMs)));
+    }
+    span.end(at(totalMs));
+  };
+  return {
+    observe: (exchange) => {
+      try {
+        record(exchange);
+      } catch (cause) {
+        onProblem(new ProxyError('ERR_INTERNAL', 'A trace could not be made.', { cause }));
+      }
+    },
+    close: () => within(CLOSE_PATIENCE_MS, provider.shutdown()),
+  };
+}
+
+function findEndpoint(environment: Environment): string | undefined {
+  const names = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+  return names.map((name) => environment[name]?.trim()).find((value) => value !== undefined && value !== '');
+}
+
+/** The exporter would take its default for what it does not understand, and send to a place that nobody named. */
+function findProblem(environment: Environment): ProxyError | undefined {
+  const endpoint = findEndpoint(environment) ?? '';
+  const protocol =
+    environment['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']?.trim() || environment['OTEL_EXPORTER_OTLP_PROTOCOL']?.trim();
+  if (protocol === 'grpc') {
+    return new ProxyError('ERR_BAD_OPTION', 'There are no traces: the proxy does not speak gRPC to a collector.', {
+      hint: 'Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json, and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, often port 4318.',
+    });
+  }
+  if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)) return undefined;
+  return new ProxyError('ERR_BAD_OPTION', 'There are no traces: the endpoint of the OTLP collector is no HTTP URL.', {
+    hint: 'Set OTEL_EXPORTER_OTLP_ENDPOINT to one such as http://localhost:4318.',
+  });
+}
+
+/** An exporter that says once that the collector does not take spans, and again after it took some. */
+function tellProblems(exporter: SpanExporter, onProblem: OnProblem): SpanExporter {
+  let isTroubled = false;
+  return {
+    export: (spans, onResult) =>
+      exporter.export(spans, (result) => {
+        const isFailed = result.code !== 0;
+        if (isFailed && !isTroubled) onProblem(lostSpans(result.error));
+        isTroubled = isFailed;
+        onResult(result);
+      }),
+    forceFlush: async () => exporter.forceFlush?.(),
+    shutdown: () => exporter.shutdown(),
+  };
+}
+
+/** Says nothing that the collector said: its words may hold anything. */
+function lostSpans(cause: Error | undefined): ProxyError {
+  const code = cause !== undefined && 'code' in cause ? `(${String(cause.code)}) ` : '';
+  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The OTLP collector ${code}does not take traces: they are lost.`, {
+    hint: 'Check OTEL_EXPORTER_OTLP_ENDPOINT. Requests are not affected.',
+  });
+}
+
+/** OpenTelemetry takes small numbers for times since the process began; a pair of seconds and nanoseconds is what it says. */
+function toHrTime(epochMs: number): HrTime {
+  const seconds = Math.floor(epochMs / 1_000);
+  return [seconds, Math.floor((epochMs - seconds * 1_000) * 1_000_000)];
+}
+
+async function within(patienceMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
+  await Promise.race([work.catch(() => {}), end]);
+  clearTimeout(timer);
+}

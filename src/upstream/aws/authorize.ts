@@ -1,0 +1,88 @@
+/**
+ * By what right a request goes to AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for an
+ * AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
+ */
+import { ProxyError } from '../../lib/errors.ts';
+import type { HeaderPair } from '../../http/message.ts';
+import type { BedrockApiKey } from './api-key.ts';
+import type { CredentialSource } from './credentials.ts';
+import { type AwsCredentials, signRequest, type UnsignedRequest } from './sign.ts';
+
+/** What the owner has. */
+export interface UpstreamAuthority {
+  readonly credentials: CredentialSource;
+  readonly apiKey: BedrockApiKey | undefined;
+}
+
+/** A request that is ready but for its authorization, and what decides which one it gets. */
+export interface UnauthorizedRequest extends Omit<UnsignedRequest, 'credentials'> {
+  readonly operation: string | undefined;
+  /** Whether AWS takes Bedrock API keys for this. */
+  readonly bearerKeys: boolean;
+  /** The caller's own OAuth token, as an `Authorization` value; see `findOauthToken`. */
+  readonly oauthAuthorization: string | undefined;
+}
+
+/** Headers to send, `host` first and `authorization` among the last. */
+export interface AuthorizedHeaders {
+  readonly headers: readonly HeaderPair[];
+  /** The credentials that signed; they sign every frame of an event stream too. Undefined where a token was sent. */
+  readonly credentials: AwsCredentials | undefined;
+}
+
+/**
+ * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS where the API key has expired by its own
+ * word (no other identity takes its place unasked); ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS
+ * does not take one for this.
+ */
+export async function authorizeRequest(
+  request: UnauthorizedRequest,
+  { credentials, apiKey }: UpstreamAuthority,
+): Promise<AuthorizedHeaders> {
+  if (request.oauthAuthorization !== undefined) return bear(request, request.oauthAuthorization);
+  if (apiKey !== undefined && request.bearerKeys) {
+    refuseExpired(apiKey, request.signingDate);
+    return bear(request, `Bearer ${apiKey.token}`);
+  }
+  try {
+    const signing = await credentials.get();
+    return { headers: await signRequest({ ...request, credentials: signing }), credentials: signing };
+  } catch (error) {
+    const hasNone = error instanceof ProxyError && error.code === 'ERR_NO_AWS_CREDENTIALS';
+    throw hasNone && apiKey !== undefined ? refusedApiKey(request.operation, error) : error;
+  }
+}
+
+/**
+ * The `Authorization` value of a caller who shows an OAuth token (a JWT) there. Only for AgentCore runtimes and gateways,
+ * where AWS accepts one; the virtual key then came in another header.
+ */
+export function findOauthToken(headers: readonly HeaderPair[]): string | undefined {
+  const values = headers.filter(([name]) => name.toLowerCase() === 'authorization').map(([, value]) => value);
+  const [value] = values;
+  const isJwt = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i.test(value ?? '');
+  return values.length === 1 && isJwt ? value : undefined;
+}
+
+function bear({ host, headers }: UnauthorizedRequest, authorization: string): AuthorizedHeaders {
+  return { headers: [['host', host], ...headers, ['authorization', authorization]], credentials: undefined };
+}
+
+function refuseExpired({ expiresAtMs }: BedrockApiKey, now: Date): void {
+  if (expiresAtMs === undefined || now.getTime() < expiresAtMs) return;
+  const at = new Date(expiresAtMs).toISOString();
+  throw new ProxyError('ERR_AWS_CREDENTIALS', `The Amazon Bedrock API key of the proxy expired at ${at}.`, {
+    hint: 'On the machine that runs the proxy, put a new one into AWS_BEARER_TOKEN_BEDROCK, or unset it to sign with AWS credentials, and start the proxy again.',
+  });
+}
+
+function refusedApiKey(operation: string | undefined, cause: ProxyError): ProxyError {
+  return new ProxyError(
+    'ERR_API_KEY_REFUSED',
+    `AWS does not take Amazon Bedrock API keys for ${operation ?? 'this operation'}, and the proxy has nothing else.`,
+    {
+      hint: 'API keys work for bedrock and bedrock-runtime, but not for bidirectional streams, agents, data automation and AgentCore: give the proxy AWS credentials as well.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,263 @@
+/**
+ * Carries an event stream both ways at once, over HTTP/2: the client's frames to AWS, signed anew as they come, and AWS's
+ * answer to the client, bytes untouched and from its first moment. Back-pressure both ways; whoever leaves, the other is
+ * told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
+ */
+import type { Readable, Writable } from 'node:stream';
+import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
+import { type ClientRequest, type ClientResponse, findHeader } from '../../http/message.ts';
+import type { Frame } from '../../protocol/event-stream.ts';
+import type { Body } from '../../http/body.ts';
+import type { AnswerWatcher, SignedRequest } from './forward.ts';
+import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
+import { addHeaders, selectClientHeaders } from './headers.ts';
+import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
+import { type NetworkOptions, openTunnel } from './tunnel.ts';
+
+/** A request whose body is a stream of signed frames, which follow while the answer comes already. */
+export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
+  /** The very credentials that signed `headers`, their region and service: they sign every frame too. */
+  readonly signedWith: Omit<FrameChainOptions, 'seedSignature'> | undefined;
+}
+
+/** In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash. */
+export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
+
+export interface BidirectionalForwarder {
+  /**
+   * Resolves when the client has the whole answer. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline, ERR_BAD_REQUEST for a
+   * malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it throws, AWS's stream is reset,
+   * and so is the client's if its answer had begun: neither side can take what it got for complete. `checkFrame` sees each
+   * of the client's frames before it is signed; what it throws is thrown.
+   */
+  relay(
+    request: SignedEventStream,
+    clientRequest: ClientRequest,
+    clientResponse: ClientResponse,
+    watcher: AnswerWatcher,
+    checkFrame?: (frame: Frame) => void,
+  ): Promise<void>;
+}
+
+export interface BidirectionalOptions {
+  readonly connectTimeoutMs: number;
+  /** Longest silence, when no byte comes from either side. There is no limit to the whole. */
+  readonly idleTimeoutMs: number;
+  /** The upstream is the offline Bedrock, which has no HTTP/2. */
+  readonly isOffline: boolean;
+  /** Epoch milliseconds, for the `:date` of frames. */
+  readonly nowMs: () => number;
+  /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
+  readonly network?: NetworkOptions | undefined;
+}
+
+const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
+
+/**
+ * Makes the relay. Each stream has a connection of its own, as with the SDKs: it lives for minutes, shares no flow control
+ * with others, and a GOAWAY concerns nobody else. So there is no pool, and nothing to close.
+ */
+export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
+  return {
+    relay: async (request, clientRequest, clientResponse, watcher, checkFrame) => {
+      refuseWhatCannotStream(clientRequest, options);
+      if (request.signedWith === undefined) throw new ProxyError('ERR_INTERNAL', 'The stream is not signed.');
+      const chain = new FrameChain({ ...request.signedWith, seedSignature: findSeedSignature(request.headers) });
+      const frames = new FrameResigner({ chain, nowMs: options.nowMs, checkFrame });
+      const { network, connectTimeoutMs } = options;
+      const { signal } = clientRequest;
+      const tunnel = await openTunnel(request.origin, { network, connectTimeoutMs, signal });
+      const upstream = openHttp2Stream(request, { tunnel, ca: network?.ca });
+      await new StreamRelay({ options, upstream, frames, clientRequest, clientResponse, watcher }).done;
+    },
+  };
+}
+
+interface RelayParts {
+  readonly options: BidirectionalOptions;
+  readonly upstream: Http2Stream;
+  readonly frames: FrameResigner;
+  readonly clientRequest: ClientRequest;
+  readonly clientResponse: ClientResponse;
+  readonly watcher: AnswerWatcher;
+}
+
+/** One pair of streams. State: how far each direction is, until `done` is settled once. */
+class StreamRelay {
+  readonly done: Promise<void>;
+  readonly #parts: RelayParts;
+  readonly #body: Readable;
+  readonly #connecting: NodeJS.Timeout;
+  readonly #idle: NodeJS.Timeout;
+  #sink: Writable | undefined;
+  #isConnected = false;
+  /** AWS's answer came to its end; what is left is to bring it to the client. */
+  #isAnswered = false;
+  #isOver = false;
+  #resolve: () => void = () => {};
+  #reject: (error: ProxyError) => void = () => {};
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    const { connectTimeoutMs, idleTimeoutMs } = parts.options;
+    this.#connecting = setTimeout(() => this.#fail(unreachable('connect timeout')), connectTimeoutMs);
+    this.#idle = setTimeout(() => this.#fail(silent()), idleTimeoutMs);
+    parts.clientRequest.signal.addEventListener('abort', this.#onClientGone, { once: true });
+    this.#listenToUpstream();
+    this.#body = parts.clientRequest.openBody();
+    // `aborted` comes at once, `signal` only when the last byte of a body that we have paused has been read.
+    this.#body.on('data', this.#onClientBytes).on('end', this.#onClientEnd).on('aborted', this.#onClientGone);
+    // While a tunnel was being opened.
+    if (parts.clientRequest.signal.aborted || Reflect.get(this.#body, 'aborted') === true) this.#onClientGone();
+  }
+
+  #listenToUpstream(): void {
+    const { session, stream, isWhole } = this.#parts.upstream;
+    session.on('connect', () => {
+      clearTimeout(this.#connecting);
+      this.#isConnected = !session.encrypted || session.alpnProtocol === 'h2';
+      if (this.#isConnected) this.#parts.watcher.onLeave?.();
+      else this.#fail(unreachable('no HTTP/2'));
+    });
+    session.on('error', (error) => this.#onUpstreamBroken(error));
+    stream.on('error', (error) => this.#onUpstreamBroken(error));
+    stream.on('close', () => this.#onUpstreamBroken());
+    stream.on('response', (_headers, _flags, rawHeaders) => this.#attempt(() => this.#startAnswer(rawHeaders)));
+    stream.on('data', (chunk: Buffer) => this.#onUpstreamBytes(chunk));
+    stream.on('end', () => (isWhole() ? this.#onUpstreamEnd() : this.#onUpstreamBroken()));
+    stream.on('drain', () => this.#body.resume());
+  }
+
+  readonly #onClientBytes = (chunk: Buffer): void =>
+    this.#attempt(() => {
+      const { upstream, frames, watcher } = this.#parts;
+      this.#idle.refresh();
+      watcher.onClientBytes?.(chunk);
+      let hasRoom = true;
+      for (const frame of frames.push(chunk)) {
+        if (frames.ended) upstream.stream.end(frame);
+        else hasRoom = upstream.stream.write(frame);
+      }
+      if (!hasRoom) this.#body.pause();
+    });
+
+  /** One turn later, because Node's clients end a stream in order just before they reset it: that is no end. */
+  readonly #onClientEnd = (): void => {
+    setImmediate(() =>
+      this.#attempt(() => {
+        const last = this.#parts.frames.finish();
+        if (last !== undefined) this.#parts.upstream.stream.end(last);
+      }),
+    );
+  };
+
+  readonly #onClientGone = (): void => this.#fail(clientGone());
+
+  #startAnswer(rawHeaders: readonly string[]): void {
+    const { clientResponse, watcher, upstream } = this.#parts;
+    const { status, headers } = splitStatus(rawHeaders);
+    this.#idle.refresh();
+    watcher.onStart(status, headers);
+    const added = watcher.addHeaders?.(false) ?? [];
+    this.#sink = clientResponse.start(status, addHeaders(selectClientHeaders(headers), added));
+    this.#sink.on('drain', () => upstream.stream.resume());
+  }
+
+  #onUpstreamBytes(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#idle.refresh();
+    this.#parts.watcher.onBytes(chunk);
+    if (this.#sink?.write(chunk) === false) this.#parts.upstream.stream.pause();
+  }
+
+  /** AWS has said everything. What the client might still send is of no use to anyone. */
+  #onUpstreamEnd(): void {
+    const sink = this.#sink;
+    if (this.#isOver || sink === undefined) return;
+    this.#isAnswered = true;
+    this.#ignoreClient();
+    this.#parts.clientResponse.dropRequestBody();
+    // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last write is
+    // done, and calls it an error; but a stream that was complete both ways has no error code.
+    sink.end((error?: Error | null) => {
+      const isWhole = !error || ('rstCode' in sink && sink.rstCode === 0);
+      if (isWhole) this.#settle();
+      else this.#fail(clientGone());
+    });
+  }
+
+  #onUpstreamBroken(cause?: Error): void {
+    if (this.#isAnswered || this.#isOver) return;
+    const { stream } = this.#parts.upstream;
+    const named = cause !== undefined && 'code' in cause ? String(cause.code) : '';
+    const code = named === '' || named === 'ERR_HTTP2_STREAM_ERROR' ? resetName(stream.rstCode ?? 0) : named;
+    if (!this.#isConnected) return this.#fail(unreachable(code, cause));
+    const when = this.#sink === undefined ? 'without an answer' : 'in the middle of its answer';
+    const message = `The upstream broke the stream off ${when} (${code}).`;
+    this.#fail(new ProxyError('ERR_UPSTREAM_RESET', message, { cause, detail: code }));
+  }
+
+  #ignoreClient(): void {
+    this.#body.off('data', this.#onClientBytes).off('end', this.#onClientEnd).off('aborted', this.#onClientGone);
+  }
+
+  #attempt(step: () => void): void {
+    if (this.#isOver) return;
+    try {
+      step();
+    } catch (thrown) {
+      this.#fail(toProxyError(thrown));
+    }
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#isOver) return;
+    this.#ignoreClient();
+    this.#body.pause();
+    if (this.#sink !== undefined) this.#parts.clientResponse.breakOff();
+    this.#settle(error);
+  }
+
+  #settle(error?: ProxyError): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#connecting);
+    clearTimeout(this.#idle);
+    this.#parts.clientRequest.signal.removeEventListener('abort', this.#onClientGone);
+    this.#parts.upstream.leave();
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
+
+function refuseWhatCannotStream({ httpVersion, headers, signal }: ClientRequest, options: BidirectionalOptions): void {
+  if (signal.aborted) throw clientGone();
+  if (options.isOffline) {
+    throw new ProxyError('ERR_NOT_SUPPORTED', 'The offline Bedrock does not carry streams in both directions.');
+  }
+  if (httpVersion !== '2') throw needsHttp2();
+  if (findHeader(headers, 'content-type')?.trim().toLowerCase() === EVENT_STREAM_TYPE) return;
+  throw new ProxyError('ERR_BAD_REQUEST', `The content-type of this stream must be ${EVENT_STREAM_TYPE}.`);
+}
+
+function needsHttp2(): ProxyError {
+  return new ProxyError('ERR_NOT_SUPPORTED', 'A stream in both directions needs HTTP/2.', {
+    hint: 'Let the client speak HTTP/2 (over http:// with prior knowledge); the AWS SDK for JavaScript does so by itself.',
+  });
+}
+
+function silent(): ProxyError {
+  return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'Nothing came from either side for too long.');
+}
+
+function unreachable(code: string, cause?: Error): ProxyError {
+  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached over HTTP/2 (${code}).`, {
+    hint: 'Check the network, the region and --endpoint-url of the proxy.',
+    detail: code,
+    cause,
+  });
+}

@@ -1,0 +1,254 @@
+/**
+ * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire, one
+ * look-up at a time. The only file that knows the credential chain. Values never leave it but to the signer.
+ */
+import { ProxyError } from '../../lib/errors.ts';
+import type { AwsCredentials } from './sign.ts';
+
+/** What a provider of the AWS SDK answers; `$source` marks which link of the chain it was. */
+export interface ProvidedCredentials extends AwsCredentials {
+  readonly expiration?: Date | undefined;
+  readonly $source?: object | undefined;
+}
+
+/** Where credentials come from, for people: never their values. */
+export interface CredentialsOrigin {
+  /** For example `environment variables` or `profile dev (AWS SSO)`. */
+  readonly description: string;
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface CredentialSource {
+  /** Valid credentials. Throws ERR_NO_AWS_CREDENTIALS or ERR_AWS_CREDENTIALS with what to do. */
+  get(): Promise<AwsCredentials>;
+  /** As `get`, telling where they come from instead. */
+  describe(): Promise<CredentialsOrigin>;
+  /** AWS refused them: look again before the next request (a login or a rotated file may have replaced them). */
+  invalidate(): void;
+}
+
+export interface CredentialSourceOptions {
+  readonly profile: string | undefined;
+  readonly nowMs: () => number;
+  /** Asks the chain anew; `loadFromChain` in production. */
+  readonly load: () => Promise<ProvidedCredentials>;
+}
+
+/** Refresh in the background from here on, and let requests wait only when it gets as close as this. */
+const REFRESH_AHEAD_MS = 5 * 60_000;
+const MUST_REFRESH_MS = 60_000;
+/** Some sources hand out what is about to expire until it has: they are not asked at every request. */
+const REFRESH_PAUSE_MS = 30_000;
+/** AWS's refusal leads to a new look-up this often at most. */
+const REFUSED_PAUSE_MS = 2_000;
+/** Credentials without an expiry (keys in a file, which tools rewrite) are read again after this time. */
+const UNDATED_LIFETIME_MS = 5 * 60_000;
+/** After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups. */
+const FAILURE_PAUSE_MS = 1_000;
+
+/** Keeps what `load` gives. State: the current credentials, the look-up in flight, the last failure. */
+export function createCredentialSource(options: CredentialSourceOptions): CredentialSource {
+  const { nowMs } = options;
+  let current: ProvidedCredentials | undefined;
+  let refusedAtMs = Number.NEGATIVE_INFINITY;
+  let refreshAtMs = 0;
+  let unusableAtMs = 0;
+  let inFlight: Promise<ProvidedCredentials> | undefined;
+  let failure: { readonly error: ProxyError; readonly untilMs: number } | undefined;
+
+  const refresh = (): Promise<ProvidedCredentials> => {
+    inFlight ??= options
+      .load()
+      .then(
+        (loaded) => {
+          current = loaded;
+          failure = undefined;
+          const expiresAtMs = loaded.expiration?.getTime();
+          refreshAtMs =
+            expiresAtMs === undefined
+              ? nowMs() + UNDATED_LIFETIME_MS
+              : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
+          unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
+          return loaded;
+        },
+        (error: unknown) => {
+          const told = toCredentialError(error, options.profile);
+          failure = { error: told, untilMs: nowMs() + FAILURE_PAUSE_MS };
+          throw told;
+        },
+      )
+      .finally(() => {
+        inFlight = undefined;
+      });
+    return inFlight;
+  };
+
+  const currentOrRefresh = async (): Promise<ProvidedCredentials> => {
+    const now = nowMs();
+    const paused = failure !== undefined && now < failure.untilMs;
+    if (current !== undefined && now < unusableAtMs) {
+      if (now >= refreshAtMs && !paused) refresh().catch(() => {});
+      return current;
+    }
+    const last = current;
+    // In the last minute a request waits for fresh ones, but what is still valid is better than a failure to get them.
+    const isValid = last !== undefined && now < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
+    if (paused && failure !== undefined) {
+      if (isValid) return last;
+      throw failure.error;
+    }
+    return isValid ? refresh().catch(() => last) : refresh();
+  };
+
+  return {
+    get: currentOrRefresh,
+    describe: async () => {
+      const credentials = await currentOrRefresh();
+      return {
+        description: describeSource(credentials, options.profile),
+        expiresAtMs: credentials.expiration?.getTime(),
+      };
+    },
+    invalidate: () => {
+      // A role that AWS refuses for good must not cost a look-up per request.
+      if (nowMs() - refusedAtMs < REFUSED_PAUSE_MS) return;
+      refusedAtMs = nowMs();
+      current = undefined;
+    },
+  };
+}
+
+/**
+ * Asks the AWS SDK's chain. With a profile, that profile and nothing else, so that a mistyped name is an error and not
+ * somebody else's credentials. Files are read anew each time. `region` is for the STS and SSO calls that profiles may need.
+ */
+export async function loadFromChain(
+  profile: string | undefined,
+  region: string | undefined,
+  warn: (message: string) => void,
+): Promise<ProvidedCredentials> {
+  const init = {
+    ignoreCache: true,
+    logger: { debug: () => {}, info: () => {}, trace: () => {}, warn, error: warn },
+    // As the parent's and not the client's own: a profile's `region` and `sso_region` come first.
+    ...(region === undefined ? {} : { parentClientConfig: { region } }),
+  };
+  if (profile !== undefined) {
+    const { fromIni } = await import('@aws-sdk/credential-provider-ini');
+    return fromIni({ ...init, profile })();
+  }
+  const { defaultProvider } = await import('@aws-sdk/credential-provider-node');
+  return defaultProvider(init)();
+}
+
+/** The region that a profile names in the shared AWS files; undefined where it names none or the files cannot be read. */
+export async function loadProfileRegion(profile: string | undefined): Promise<string | undefined> {
+  const { loadSharedConfigFiles } = await import('@smithy/core/config');
+  const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true }).catch(() => ({
+    configFile: {} as Record<string, Record<string, string | undefined>>,
+    credentialsFile: {} as Record<string, Record<string, string | undefined>>,
+  }));
+  const name = profile ?? 'default';
+  return configFile[name]?.['region'] ?? credentialsFile[name]?.['region'];
+}
+
+/** What `aws sso login` left behind for a profile. */
+export interface SsoLogin {
+  /** Undefined where there is no login. */
+  readonly expiresAtMs: number | undefined;
+  /** It can be renewed without a browser. */
+  readonly isRenewable: boolean;
+}
+
+/** The login of a profile's SSO session, from the cache file of the AWS CLI; undefined for a profile without SSO. */
+export async function loadSsoLogin(profile: string | undefined): Promise<SsoLogin | undefined> {
+  const { getSSOTokenFromFile, parseKnownFiles } = await import('@smithy/core/config');
+  const profiles = await parseKnownFiles({ ignoreCache: true }).catch(() => ({}) as Record<string, undefined>);
+  const settings: Record<string, string | undefined> = profiles[profile ?? 'default'] ?? {};
+  const session = settings['sso_session'] ?? settings['sso_start_url'];
+  if (session === undefined) return undefined;
+  const token = await getSSOTokenFromFile(session).catch(() => undefined);
+  const expiresAtMs = Date.parse(token?.expiresAt ?? '');
+  const isRenewable = typeof token?.refreshToken === 'string';
+  return { expiresAtMs: Number.isNaN(expiresAtMs) ? undefined : expiresAtMs, isRenewable };
+}
+
+/** The marks that the SDK's providers leave in `$source`, most telling first. */
+const SOURCES: readonly (readonly [mark: string, words: string])[] = [
+  ['CREDENTIALS_PROFILE_SSO', 'AWS SSO'],
+  ['CREDENTIALS_PROFILE_SSO_LEGACY', 'AWS SSO'],
+  ['CREDENTIALS_PROFILE_LOGIN', 'aws login'],
+  ['CREDENTIALS_PROFILE_PROCESS', 'credential_process'],
+  ['CREDENTIALS_PROFILE_STS_WEB_ID_TOKEN', 'web identity'],
+  ['CREDENTIALS_PROFILE_SOURCE_PROFILE', 'assumed role'],
+  ['CREDENTIALS_PROFILE_NAMED_PROVIDER', 'assumed role'],
+  ['CREDENTIALS_PROFILE', 'access keys in the shared AWS files'],
+  ['CREDENTIALS_ENV_VARS_STS_WEB_ID_TOKEN', 'web identity token file'],
+  ['CREDENTIALS_ENV_VARS', 'environment variables'],
+  ['CREDENTIALS_SSO', 'AWS SSO'],
+  ['CREDENTIALS_HTTP', 'container credentials'],
+  ['CREDENTIALS_IMDS', 'instance metadata'],
+  ['CREDENTIALS_PROCESS', 'credential_process'],
+];
+
+function describeSource(credentials: ProvidedCredentials, profile: string | undefined): string {
+  const marks = credentials.$source ?? {};
+  const words = SOURCES.find(([mark]) => mark in marks)?.[1];
+  if (profile === undefined) return words ?? 'the default credential chain';
+  return words === undefined ? `profile ${profile}` : `profile ${profile} (${words})`;
+}
+
+function toCredentialError(error: unknown, profile: string | undefined): ProxyError {
+  if (error instanceof ProxyError) return error;
+  const message = error instanceof Error ? error.message : '';
+  const told = { detail: message, cause: error };
+  const login = findLoginCommand(message);
+  if (login !== undefined) {
+    const command = profile === undefined ? login : `${login} --profile ${quoteForShell(profile)}`;
+    const words = login === 'aws login' ? 'AWS login' : 'AWS SSO login';
+    return new ProxyError('ERR_AWS_CREDENTIALS', `The ${words} of the proxy has expired or is missing.`, {
+      hint: `On the machine that runs the proxy: ${command}. The next request will work; no restart is needed.`,
+      ...told,
+    });
+  }
+  if (UNREACHABLE.test(message)) {
+    return new ProxyError('ERR_AWS_CREDENTIALS', 'The proxy cannot reach AWS to get its credentials.', {
+      hint: 'On the machine that runs the proxy, check the network, and AWS_ENDPOINT_URL and its like.',
+      ...told,
+    });
+  }
+  if (profile !== undefined) {
+    return new ProxyError('ERR_NO_AWS_CREDENTIALS', `The proxy finds no AWS credentials in the profile "${profile}".`, {
+      hint: 'On the machine that runs the proxy, check ~/.aws/config and ~/.aws/credentials, or name another --profile.',
+      ...told,
+    });
+  }
+  return new ProxyError('ERR_NO_AWS_CREDENTIALS', 'The proxy has no AWS credentials to sign with.', {
+    hint: 'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
+    ...told,
+  });
+}
+
+/** System errors in the words of the AWS SDK's clients, which hand on the message alone. */
+const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|TimeoutError)\b/;
+
+/**
+ * Which login would help, by the SDK's words: `@aws-sdk/token-providers` and `credential-provider-sso` name `aws sso login`,
+ * `credential-provider-login` names `aws login`; UnauthorizedException is the SSO portal's word for a token it took back.
+ */
+function findLoginCommand(message: string): 'aws sso login' | 'aws login' | undefined {
+  if (/aws sso login|UnauthorizedException|sso.*(expired|token)/i.test(message)) return 'aws sso login';
+  if (/\baws login\b|reauthenticate/i.test(message)) return 'aws login';
+  return undefined;
+}
+
+/** Profile names may hold blanks; the hint is there to be pasted. */
+function quoteForShell(text: string): string {
+  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text}'`;
+}
+
+/** AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials. */
+export function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
+  if (status !== 400 && status !== 401 && status !== 403) return false;
+  return /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature)/.test(errorType ?? '');
+}

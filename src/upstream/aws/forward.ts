@@ -1,0 +1,328 @@
+/**
+ * Sends one signed request to AWS and lets the answer flow to the client as it comes: status, headers and bytes untouched,
+ * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
+ * The only file that knows undici. It does not look into bodies.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
+import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
+import type { Body } from '../../http/body.ts';
+import { addHeaders, selectClientHeaders } from './headers.ts';
+import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
+import { splice, type SpliceBreak } from './websocket.ts';
+
+/** A request that is ready to leave: nothing may change any more. */
+export interface SignedRequest {
+  readonly method: string;
+  /** Scheme, host and port, e.g. `https://bedrock-runtime.us-east-1.amazonaws.com`. */
+  readonly origin: string;
+  /** Raw path and query, as signed. */
+  readonly target: string;
+  readonly headers: readonly HeaderPair[];
+  readonly body: Body;
+  /** The client's wish for a WebSocket: the upstream is asked for one too, and on its `101` the client gets it. */
+  readonly upgrade?: ClientUpgrade | undefined;
+}
+
+/** What is told while the answer passes. */
+export interface AnswerWatcher {
+  /** There is a connection, and the request goes out on it: from here on AWS may have seen it. */
+  onLeave?(): void;
+  /** The answer begins; `headers` are AWS's own, before any is left out. */
+  onStart(status: number, headers: readonly HeaderPair[]): void;
+  /** A piece of the body on its way to the client. Must neither keep nor change it. */
+  onBytes(chunk: Buffer): void;
+  /** The same for what a client sends through its WebSocket. */
+  onClientBytes?(chunk: Buffer): void;
+  /**
+   * An answer whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
+   * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is held back.
+   */
+  findMaxHeldBytes?(): number;
+  /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the answer was held, at its end. */
+  addHeaders?(isWhole: boolean): readonly HeaderPair[];
+}
+
+export interface Forwarder {
+  /**
+   * Resolves when the client has the whole answer, or when its WebSocket is closed on both sides. Throws ERR_UPSTREAM_* where
+   * AWS cannot be reached, stays silent or breaks off (the client's connection is then broken as well, if its answer had
+   * begun) and ERR_CLIENT_GONE where `signal` fires.
+   */
+  forward(
+    request: SignedRequest,
+    clientResponse: ClientResponse,
+    signal: AbortSignal,
+    watcher: AnswerWatcher,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ForwarderOptions {
+  readonly connectTimeoutMs: number;
+  /** Longest silence: until the answer's headers, and then between two pieces of its body. Bedrock may think for an hour. */
+  readonly idleTimeoutMs: number;
+  /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
+  readonly dialPort?: number | undefined;
+  /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
+  readonly network?: NetworkOptions | undefined;
+}
+
+/** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
+const UPSTREAM_KEEP_ALIVE_MS = 30_000;
+/** As much as we take from clients; undici's own 16 KiB would turn an answer that AWS gave into a failure. */
+const MAX_ANSWER_HEADER_BYTES = 64 * 1024;
+
+/** Makes the pool of upstream connections. The caller closes it. */
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  const agent = createAgent(options);
+  return {
+    forward: (request, clientResponse, signal, watcher) =>
+      new Promise((resolve, reject) => {
+        const answer = new AnswerRelay(clientResponse, signal, watcher, resolve, reject, request.upgrade);
+        agent.dispatch(toDispatchOptions(request), answer);
+      }),
+    close: () => agent.destroy(),
+  };
+}
+
+function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: ForwarderOptions): Dispatcher {
+  const common = {
+    allowH2: false,
+    headersTimeout: idleTimeoutMs,
+    bodyTimeout: idleTimeoutMs,
+    keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
+  };
+  if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
+  const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
+  const connect = { timeout: connectTimeoutMs, ...trust };
+  if (!hasForwardProxy(network)) return new Agent({ ...common, connect });
+  return new Agent({ ...common, connect: dialThroughProxy(connect, { network, connectTimeoutMs }) });
+}
+
+/** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
+function dialThroughProxy(direct: buildConnector.BuildOptions, options: TunnelOptions): buildConnector.connector {
+  const connect = buildConnector({ ...direct, allowH2: false });
+  const dial: (...dialled: Parameters<buildConnector.connector>) => Promise<void> = async (target, callback) => {
+    const { protocol, hostname, port } = target;
+    let tunnel: Socket | undefined;
+    try {
+      tunnel = await openTunnel(`${protocol}//${hostname}${port === '' ? '' : `:${port}`}`, options);
+    } catch (thrown) {
+      return callback(toProxyError(thrown), null);
+    }
+    if (tunnel === undefined) connect(target, callback);
+    else if (protocol === 'https:') connect({ ...target, httpSocket: tunnel }, callback);
+    else callback(null, tunnel);
+  };
+  return (target, callback) => void dial(target, callback);
+}
+
+function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
+  const { method, origin, target, headers, body, upgrade } = request;
+  const flat = headers.flat();
+  if (body.sizeBytes > 0) flat.push('content-length', String(body.sizeBytes));
+  return {
+    origin,
+    path: target,
+    method: method as Dispatcher.HttpMethod,
+    headers: flat,
+    upgrade: upgrade === undefined ? null : 'websocket',
+    body: toDispatchBody(body),
+  };
+}
+
+/** One chunk (the usual case) goes as it is; several, or those of a file, go one after the other, never copied together. */
+function toDispatchBody({ chunks, spool }: Body): NonNullable<Dispatcher.DispatchOptions['body']> | null {
+  if (spool === undefined && chunks.length <= 1) return chunks[0] ?? null;
+  const pieces: Iterable<Buffer> | AsyncIterable<Buffer> = spool?.read() ?? chunks;
+  // undici takes any iterable, which its types do not say.
+  return pieces as unknown as NonNullable<Dispatcher.DispatchOptions['body']>;
+}
+
+function dialLoopback(port: number): buildConnector.connector {
+  const connect = buildConnector({});
+  return (options, callback) =>
+    connect({ ...options, protocol: 'http:', hostname: '127.0.0.1', port: String(port) }, callback);
+}
+
+/** The head of an answer, and what of its body waits for the rest. */
+interface HeldAnswer {
+  readonly status: number;
+  readonly headers: readonly HeaderPair[];
+  readonly reasonPhrase: string | undefined;
+  readonly chunks: Buffer[];
+}
+
+/** One answer on its way from undici to the client. */
+class AnswerRelay implements Dispatcher.DispatchHandler {
+  readonly #clientResponse: ClientResponse;
+  readonly #signal: AbortSignal;
+  readonly #watcher: AnswerWatcher;
+  readonly #resolve: () => void;
+  readonly #reject: (error: ProxyError) => void;
+  readonly #upgrade: ClientUpgrade | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #sink: ReturnType<ClientResponse['start']> | undefined;
+  #held: HeldAnswer | undefined;
+
+  constructor(
+    clientResponse: ClientResponse,
+    signal: AbortSignal,
+    watcher: AnswerWatcher,
+    resolve: () => void,
+    reject: (error: ProxyError) => void,
+    upgrade: ClientUpgrade | undefined,
+  ) {
+    this.#clientResponse = clientResponse;
+    this.#signal = signal;
+    this.#watcher = watcher;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#upgrade = upgrade;
+    signal.addEventListener('abort', this.#onClientGone, { once: true });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#signal.aborted) controller.abort(clientGone());
+    else this.#watcher.onLeave?.();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _parsed: unknown,
+    reasonPhrase?: string,
+  ): void {
+    if (status < 200) return;
+    const headers = toPairs(controller.rawHeaders);
+    this.#watcher.onStart(status, headers);
+    const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
+    const answer = { status, headers, reasonPhrase, chunks: [] };
+    if (sizeBytes <= (this.#watcher.findMaxHeldBytes?.() ?? -1)) this.#held = answer;
+    else this.#sink = this.#startAnswer(answer, controller, false);
+  }
+
+  #startAnswer(
+    { status, headers, reasonPhrase }: HeldAnswer,
+    controller: Dispatcher.DispatchController,
+    isWhole: boolean,
+  ): ReturnType<ClientResponse['start']> {
+    const added = this.#watcher.addHeaders?.(isWhole) ?? [];
+    const sink = this.#clientResponse.start(status, addHeaders(selectClientHeaders(headers), added), reasonPhrase);
+    sink.on('drain', () => controller.resume());
+    return sink;
+  }
+
+  /** What was held back goes out; `isWhole` where it is all. */
+  #releaseHeld(controller: Dispatcher.DispatchController, isWhole: boolean): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    this.#sink = this.#startAnswer(held, controller, isWhole);
+    for (const chunk of held.chunks) this.#sink.write(chunk);
+  }
+
+  /** `101` came: from here on both connections are bare, and every way in which they can end is the splice's business. */
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _parsed: unknown,
+    upstream: Duplex,
+  ): void {
+    const watcher = this.#watcher;
+    const headers = toPairs(controller.rawHeaders);
+    this.#signal.removeEventListener('abort', this.#onClientGone);
+    const client = this.#upgrade?.accept(selectClientHeaders(headers));
+    if (client === undefined) return void upstream.destroy();
+    watcher.onStart(status, headers);
+    const spliced = splice(client, upstream, {
+      onClientBytes: (chunk) => watcher.onClientBytes?.(chunk),
+      onUpstreamBytes: (chunk) => watcher.onBytes(chunk),
+    });
+    void spliced.then((broken) => this.#settle(broken && toSpliceError(broken)));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#watcher.onBytes(chunk);
+    if (this.#held !== undefined) this.#held.chunks.push(chunk);
+    else if (this.#sink?.write(chunk) === false) controller.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#releaseHeld(controller, true);
+    // The answer is complete only when the client has it: until then its leaving still counts (and still rejects).
+    this.#sink?.end(() => this.#settle());
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#signal.aborted) this.#releaseHeld(controller, false);
+    if (this.#sink !== undefined) this.#clientResponse.breakOff();
+    this.#settle(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
+  }
+
+  readonly #onClientGone = (): void => {
+    this.#controller?.abort(clientGone());
+    this.#settle(clientGone());
+  };
+
+  #settle(error?: ProxyError): void {
+    this.#signal.removeEventListener('abort', this.#onClientGone);
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
+
+/** undici hands raw headers as a flat list of buffers; bytes become characters one to one, so that they leave as they came. */
+function toPairs(raw: Dispatcher.DispatchController['rawHeaders']): HeaderPair[] {
+  const pairs: HeaderPair[] = [];
+  if (!Array.isArray(raw)) return pairs;
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    pairs.push([latin1(raw[index]), latin1(raw[index + 1])]);
+  }
+  return pairs;
+}
+
+function latin1(value: Buffer | string | undefined): string {
+  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
+}
+
+function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
+  if (side === 'client') return new ProxyError('ERR_CLIENT_GONE', 'The client broke off its WebSocket.', { cause });
+  return toUpstreamError(cause ?? new Error('closed without an end'), true);
+}
+
+function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
+  if (error instanceof ProxyError) return error;
+  // undici's parser errors have a `code` that may be undefined.
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const options = { cause: error, detail: code };
+  if (answerBegan) {
+    return new ProxyError(
+      'ERR_UPSTREAM_RESET',
+      `The connection to the upstream broke in the middle of its answer (${code}).`,
+      options,
+    );
+  }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and never answered.', options);
+  }
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
+    return new ProxyError(
+      'ERR_UPSTREAM_RESET',
+      `The upstream closed the connection without an answer (${code}).`,
+      options,
+    );
+  }
+  if (/^(HPE_|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_)/.test(code)) {
+    return new ProxyError('ERR_UPSTREAM_RESET', `The upstream sent no proper HTTP/1.1 answer (${code}).`, options);
+  }
+  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached (${code}).`, {
+    ...options,
+    hint: 'Check the network, the region and --endpoint-url of the proxy.',
+  });
+}

@@ -1,0 +1,155 @@
+/**
+ * The signatures of an event stream on its way to AWS: takes the client's frames out of their envelopes, and signs each
+ * anew in the proxy's own chain. Pure: bytes in, bytes out, at any split; `bidirectional.ts` does the I/O. Never merges,
+ * splits or changes what lies in the envelopes.
+ *
+ * Every outer frame has `:date` and `:chunk-signature` for headers and one complete inner frame for payload; one with an
+ * empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
+ * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
+ */
+import { createHmac, createSecretKey, hash } from 'node:crypto';
+import { ProxyError } from '../../lib/errors.ts';
+import { findHeader, type HeaderPair } from '../../http/message.ts';
+import {
+  encodeBytesHeader,
+  encodeFrame,
+  encodeTimestampHeader,
+  type Frame,
+  FrameSplitter,
+  parseFrameHeaders,
+} from '../../protocol/event-stream.ts';
+
+const EMPTY = Buffer.alloc(0);
+
+/** What a chain starts from. */
+export interface FrameChainOptions {
+  /** Of the credentials that signed the request; they stay for the whole stream, whatever is refreshed meanwhile. */
+  readonly credentials: { readonly secretAccessKey: string };
+  readonly region: string;
+  readonly signingName: string;
+  /** Hex signature of the request. */
+  readonly seedSignature: string;
+}
+
+/** Signs one frame after the other. State: the signature before, and the signing key of the day. */
+export class FrameChain {
+  readonly #options: FrameChainOptions;
+  #priorSignature: string;
+  #day = '';
+  #signingKey: Buffer = EMPTY;
+
+  constructor(options: FrameChainOptions) {
+    this.#options = options;
+    this.#priorSignature = options.seedSignature;
+  }
+
+  /** The outer frame around `inner`: one complete frame, or nothing, which ends the stream. */
+  sign(inner: Uint8Array, dateMs: number): Buffer {
+    const timestamp = `${new Date(dateMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+    const day = timestamp.slice(0, 8);
+    const dateHeader = encodeTimestampHeader(':date', dateMs);
+    const stringToSign = [
+      'AWS4-HMAC-SHA256-PAYLOAD',
+      timestamp,
+      `${day}/${this.#options.region}/${this.#options.signingName}/aws4_request`,
+      this.#priorSignature,
+      hash('sha256', dateHeader),
+      hash('sha256', inner),
+    ].join('\n');
+    const signature = hmac(this.#keyOf(day), stringToSign);
+    this.#priorSignature = signature.toString('hex');
+    return encodeFrame(Buffer.concat([dateHeader, encodeBytesHeader(':chunk-signature', signature)]), inner);
+  }
+
+  /** A stream that runs over midnight (UTC) goes on with the scope and the key of the frame's day, as the SDKs do it. */
+  #keyOf(day: string): Buffer {
+    if (this.#day === day) return this.#signingKey;
+    const { credentials, region, signingName } = this.#options;
+    const dateKey = hmac(`AWS4${credentials.secretAccessKey}`, day);
+    this.#signingKey = hmac(hmac(hmac(dateKey, region), signingName), 'aws4_request');
+    this.#day = day;
+    return this.#signingKey;
+  }
+}
+
+/** What `FrameResigner` needs. */
+export interface FrameResignerOptions {
+  readonly chain: FrameChain;
+  /** Epoch milliseconds, for `:date`. */
+  readonly nowMs: () => number;
+  /** Sees each frame as the client sent it before it is signed; what it throws ends the stream. */
+  readonly checkFrame: ((frame: Frame) => void) | undefined;
+}
+
+/**
+ * The client's byte stream, re-signed. A client that signs sends outer frames, told by `:chunk-signature`; one that does
+ * not (it has shown a bearer key) sends inner frames, which are wrapped. The first frame decides which of the two it is.
+ */
+export class FrameResigner {
+  readonly #options: FrameResignerOptions;
+  readonly #splitter = new FrameSplitter();
+  #clientSigns: boolean | undefined;
+  #ended = false;
+
+  constructor(options: FrameResignerOptions) {
+    this.#options = options;
+  }
+
+  /** True once the frame that ends the stream was given out: nothing may follow it. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The outer frames to send for `chunk`, in order; run it to its end. Throws ERR_BAD_REQUEST, and what `checkFrame` does. */
+  *push(chunk: Buffer): Generator<Buffer, void, undefined> {
+    for (const frame of this.#splitter.push(chunk)) {
+      this.#options.checkFrame?.(frame);
+      const inner = this.#unwrap(frame);
+      if (this.#ended) throw badStream('goes on after the frame that ends it');
+      this.#ended = inner.length === 0;
+      yield this.#sign(inner);
+    }
+  }
+
+  /**
+   * The client has ended its stream in order: what is still to be sent, if anything. Throws ERR_BAD_REQUEST where the stream
+   * is not complete: it ended within a frame, or without the signed empty frame that a client that signs must send.
+   */
+  finish(): Buffer | undefined {
+    this.#splitter.finish();
+    if (this.#ended) return undefined;
+    if (this.#clientSigns === true) throw badStream('ended without the empty frame that must end it');
+    this.#ended = true;
+    return this.#sign(EMPTY);
+  }
+
+  #unwrap(frame: Frame): Buffer {
+    const isOuter = parseFrameHeaders(frame.headers).has(':chunk-signature');
+    this.#clientSigns ??= isOuter;
+    if (isOuter !== this.#clientSigns) throw badStream('mixes frames that are signed with frames that are not');
+    if (isOuter) return frame.payload;
+    // Neither headers nor payload: nothing that could be an event, so it is the end.
+    return frame.headers.length === 0 && frame.payload.length === 0 ? EMPTY : frame.bytes;
+  }
+
+  #sign(inner: Buffer): Buffer {
+    return this.#options.chain.sign(inner, this.#options.nowMs());
+  }
+}
+
+/** The hex signature in the `authorization` of a signed request: the seed of its chain. */
+export function findSeedSignature(signedHeaders: readonly HeaderPair[]): string {
+  const signature = /Signature=([0-9a-f]{64})$/.exec(findHeader(signedHeaders, 'authorization') ?? '')?.[1];
+  if (signature === undefined) throw new ProxyError('ERR_INTERNAL', 'The request that opens the stream is not signed.');
+  return signature;
+}
+
+function hmac(key: string | Buffer, text: string): Buffer {
+  // A KeyObject, because Node 24 takes five times as long with a Buffer.
+  const secret = typeof key === 'string' ? key : createSecretKey(key);
+  return createHmac('sha256', secret).update(text).digest();
+}
+
+function badStream(what: string): ProxyError {
+  return new ProxyError('ERR_BAD_REQUEST', `The event stream ${what}.`);
+}

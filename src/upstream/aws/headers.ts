@@ -1,0 +1,125 @@
+/**
+ * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here passes
+ * as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
+ */
+import { ProxyError } from '../../lib/errors.ts';
+import type { HeaderPair } from '../../http/message.ts';
+
+/** Meant for one connection only (RFC 9110, section 7.6.1, and older practice); never forwarded in either direction. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What the client proved itself with: to us, never to AWS. Its SigV4 covers our address and could not be forwarded anyway. */
+const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
+  'api-key',
+  'authorization',
+  'cookie',
+  'litellm_user_api_key',
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-security-token',
+  'x-api-key',
+  'x-litellm-api-key',
+]);
+
+/** Set anew by `sign` or `forward`, because they describe this hop. */
+const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 'expect', 'host']);
+
+/** Instructions to the proxy itself. */
+const PROXY_PREFIX = 'x-bedrock-proxy-';
+
+const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-bedrock-agentcore-'];
+
+/** What the selection depends on beside the headers themselves. */
+export interface SelectionFacts {
+  /** Our name in `Via`; undefined: none is added. */
+  readonly viaName: string | undefined;
+  /** `X-Amz-Target` names the operation (awsJson). Elsewhere it means nothing, and AWS must not see another meaning in it. */
+  readonly keepsTarget: boolean;
+}
+
+/**
+ * The client's headers that go upstream. `accept-encoding: identity` is added, because SDKs that never asked for
+ * compression do not undo it, and a compressed event stream arrives in bursts. With a `viaName`, `Via` is added as well.
+ */
+export function selectUpstreamHeaders(
+  clientHeaders: readonly HeaderPair[],
+  { viaName, keepsTarget }: SelectionFacts,
+): HeaderPair[] {
+  const named = namedByConnection(clientHeaders);
+  const kept = clientHeaders.filter(([name]) => {
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || CLIENT_CREDENTIALS.has(lower) || OURS.has(lower) || named.has(lower)) return false;
+    return !lower.startsWith(PROXY_PREFIX) && (keepsTarget || lower !== 'x-amz-target');
+  });
+  kept.push(['accept-encoding', 'identity']);
+  if (viaName !== undefined) kept.push(['via', `1.1 ${viaName}`]);
+  return kept;
+}
+
+/** Throws ERR_LOOP where a `Via` header says that the request has passed under our own name already. */
+export function refuseLoop(headers: readonly HeaderPair[], viaName: string | undefined): void {
+  if (viaName === undefined || !isVia(headers, viaName)) return;
+  throw new ProxyError('ERR_LOOP', 'The proxy received its own request: its upstream is itself.', {
+    hint: 'Correct --endpoint-url; it must not lead back to the proxy.',
+  });
+}
+
+function isVia(headers: readonly HeaderPair[], viaName: string): boolean {
+  return headers.some(([name, value]) => name.toLowerCase() === 'via' && value.includes(viaName));
+}
+
+/** AWS's headers that go to the client: all but the connection's own. */
+export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): HeaderPair[] {
+  const named = namedByConnection(upstreamHeaders);
+  return upstreamHeaders.filter(([name]) => {
+    const lower = name.toLowerCase();
+    return !HOP_BY_HOP.has(lower) && !named.has(lower);
+  });
+}
+
+/** Ours behind AWS's; a name of ours stands for ours alone, whatever the upstream sent under it. */
+export function addHeaders(headers: readonly HeaderPair[], added: readonly HeaderPair[]): readonly HeaderPair[] {
+  if (added.length === 0) return headers;
+  const names = new Set(added.map(([name]) => name));
+  return [...headers.filter(([name]) => !names.has(name.toLowerCase())), ...added];
+}
+
+/**
+ * True for the headers that the signature covers: few on purpose. What a middlebox may touch (user-agent, tracing,
+ * forwarded) stays outside, or the signature breaks on the way.
+ */
+export function isSigned(lowerCaseName: string): boolean {
+  if (lowerCaseName === 'host' || lowerCaseName === 'content-type') return true;
+  return SIGNED_PREFIXES.some((prefix) => lowerCaseName.startsWith(prefix));
+}
+
+/**
+ * Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). Not those that mean something to
+ * AWS: a guardrail, say, cannot be taken off a request by a header that no client signs.
+ */
+function namedByConnection(headers: readonly HeaderPair[]): ReadonlySet<string> {
+  const named = new Set<string>();
+  for (const [name, value] of headers) {
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
+    for (const token of value.split(',')) {
+      const lower = token.trim().toLowerCase();
+      if (!isEndToEnd(lower)) named.add(lower);
+    }
+  }
+  return named;
+}
+
+function isEndToEnd(lowerCaseName: string): boolean {
+  return lowerCaseName.startsWith('content-') || lowerCaseName.startsWith('x-amz');
+}

@@ -1,0 +1,149 @@
+/**
+ * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the answer's, leaving.
+ * The only file that knows `node:http2` as a client. Who feeds and drains the stream is `bidirectional.ts`.
+ */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type SecureClientSessionOptions,
+} from 'node:http2';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { ProxyError } from '../../lib/errors.ts';
+import { foldHeaders, type HeaderPair } from '../../http/message.ts';
+
+/** What is sent; `headers` has `host`, and nothing that HTTP/2 forbids. */
+export interface Http2Request {
+  readonly method: string;
+  readonly origin: string;
+  readonly target: string;
+  readonly headers: readonly HeaderPair[];
+}
+
+/** On which way AWS is reached. */
+export interface Line {
+  /** A connection that leads to the origin; undefined: a new one, straight. */
+  readonly tunnel?: Socket | undefined;
+  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
+  readonly ca?: readonly string[] | undefined;
+}
+
+/** A stream on a connection of its own. */
+export interface Http2Stream {
+  readonly session: ClientHttp2Session;
+  readonly stream: ClientHttp2Stream;
+  /**
+   * Ends both: with CANCEL where the request or its answer is not complete. Nothing throws or emits an error after this.
+   */
+  leave(): void;
+  /**
+   * True where the stream's `end` was AWS's own (END_STREAM). Node emits `end` as well after a connection that broke and after
+   * a reset without an error code; to be asked within that event.
+   */
+  isWhole(): boolean;
+}
+
+/** As much of an answer may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl. */
+const WINDOW_BYTES = 1024 * 1024;
+/** A connection whose stream is over gets this long to say so. */
+const GOODBYE_MS = 2_000;
+
+/**
+ * Begins to connect, over TLS (ALPN `h2`) or in cleartext with prior knowledge (RFC 9113, section 3.3) as the origin says;
+ * headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot carry.
+ */
+export function openHttp2Stream({ method, origin, target, headers }: Http2Request, line: Line = {}): Http2Stream {
+  const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
+  const session = connect(origin, { settings, ...connectionOptions(new URL(origin), line) });
+  session.on('error', () => {});
+  session.on('connect', () => {
+    if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
+  });
+  // Aborting is the way to reset a stream: `close` would end it in order first, and AWS would take a torso for whole.
+  const aborter = new AbortController();
+  const pseudo = { ':method': method, ':scheme': origin.slice(0, origin.indexOf(':')), ':path': target };
+  try {
+    const options = { endStream: false, signal: aborter.signal };
+    const stream = session.request({ ...pseudo, ...foldHeaders(nameAuthority(headers)) }, options);
+    let wasCut = false;
+    stream.on('aborted', () => {
+      wasCut = !hasSeenEnd(stream);
+    });
+    return {
+      session,
+      stream,
+      leave: () => leave(session, stream, aborter),
+      isWhole: () => !wasCut && (stream.rstCode ?? 0) === constants.NGHTTP2_NO_ERROR,
+    };
+  } catch (cause) {
+    session.destroy();
+    throw new ProxyError('ERR_BAD_REQUEST', 'A header of the request cannot be sent over HTTP/2.', { cause });
+  }
+}
+
+function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: Line): SecureClientSessionOptions {
+  const trust = ca === undefined ? {} : { ca: [...ca] };
+  if (tunnel === undefined) return trust;
+  if (protocol === 'http:') return { createConnection: () => tunnel };
+  const host = hostname.replace(/^\[(.+)\]$/, '$1');
+  const names = isIP(host) === 0 ? { host, servername: host } : { host };
+  return { createConnection: () => connectTls({ ...trust, ...names, socket: tunnel, ALPNProtocols: ['h2'] }) };
+}
+
+/** Status and headers of an answer, from Node's flat list, in which the pseudo-headers stand first. */
+export function splitStatus(rawHeaders: readonly string[]): { status: number; headers: HeaderPair[] } {
+  const headers: HeaderPair[] = [];
+  let status = 502;
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    const value = rawHeaders[index + 1] ?? '';
+    if (name === ':status') status = Number(value);
+    else if (!name.startsWith(':')) headers.push([name, value]);
+  }
+  return { status, headers };
+}
+
+/** The codes of RST_STREAM and GOAWAY, in order from 0 (RFC 9113, section 7). */
+const RESET_NAMES = [
+  'NO_ERROR',
+  'PROTOCOL_ERROR',
+  'INTERNAL_ERROR',
+  'FLOW_CONTROL_ERROR',
+  'SETTINGS_TIMEOUT',
+  'STREAM_CLOSED',
+  'FRAME_SIZE_ERROR',
+  'REFUSED_STREAM',
+  'CANCEL',
+  'COMPRESSION_ERROR',
+  'CONNECT_ERROR',
+  'ENHANCE_YOUR_CALM',
+  'INADEQUATE_SECURITY',
+  'HTTP_1_1_REQUIRED',
+] as const;
+
+/** The name of a reset code, for people. */
+export function resetName(code: number): string {
+  return RESET_NAMES[code] ?? `code ${code}`;
+}
+
+/** END_STREAM has arrived, though perhaps nobody has read up to it yet. Node has no other place to ask. */
+function hasSeenEnd(stream: ClientHttp2Stream): boolean {
+  const state: unknown = Reflect.get(stream, '_readableState');
+  return typeof state === 'object' && state !== null && Reflect.get(state, 'ended') === true;
+}
+
+function leave(session: ClientHttp2Session, stream: ClientHttp2Stream, aborter: AbortController): void {
+  stream.on('error', () => {});
+  aborter.abort();
+  if (session.connecting) return session.destroy();
+  session.close();
+  const timer = setTimeout(() => session.destroy(), GOODBYE_MS).unref();
+  session.once('close', () => clearTimeout(timer));
+}
+
+/** `host` is called `:authority` here (RFC 9113, section 8.3.1). */
+function nameAuthority(headers: readonly HeaderPair[]): HeaderPair[] {
+  return headers.map(([name, value]) => [name.toLowerCase() === 'host' ? ':authority' : name, value]);
+}

@@ -1,0 +1,168 @@
+/**
+ * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile with the
+ * owner's credentials, once per profile and time. What follows from the answer is admission's business.
+ */
+import { Writable } from 'node:stream';
+import type { ClientResponse } from '../../http/message.ts';
+import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
+import type { Forwarder } from './forward.ts';
+
+/** Where the control plane of a region is, and how requests to it are signed. */
+export interface ControlPlane {
+  readonly origin: string;
+  readonly host: string;
+  readonly pathPrefix: string;
+  readonly signingName: string;
+  /** Whether the owner's Bedrock API key may be shown there. */
+  readonly bearerKeys: boolean;
+}
+
+export interface ProfileLookupOptions {
+  readonly authority: UpstreamAuthority;
+  readonly forwarder: Forwarder;
+  /** Throws where the region has none. */
+  readonly findControlPlane: (region: string) => ControlPlane;
+  readonly nowMs: () => number;
+}
+
+/**
+ * The models of a profile, as ARNs of foundation models; undefined where AWS does not say (no such profile, no permission, no
+ * connection), and where clients name too many new ones. `identifier` is an ARN or an id. Never throws.
+ */
+export type FindProfileModels = (identifier: string, region: string) => Promise<readonly string[] | undefined>;
+
+/** What a profile leads to does not change as long as it exists. */
+const KNOWN_FOR_MS = 3_600_000;
+/** A permission that was missing may be given, a profile made, a network come back. */
+const UNKNOWN_FOR_MS = 30_000;
+const MAX_PROFILES = 1_000;
+/** Names come from clients: so many that were not asked for before are asked for in a minute, and at once. */
+const MAX_NEW_PER_MINUTE = 60;
+const MAX_UNDER_WAY = 8;
+const PATIENCE_MS = 5_000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+
+interface Answer {
+  readonly models: Promise<readonly string[] | undefined>;
+  untilMs: number;
+}
+
+/** Remembers answers, also that there was none, and asks once where several want to know at the same time. */
+export function createProfileLookup(options: ProfileLookupOptions): FindProfileModels {
+  const answers = new Map<string, Answer>();
+  const mayAsk = createAskLimit(options.nowMs);
+  let underWay = 0;
+  return (identifier, region) => {
+    const name = `${region} ${identifier}`;
+    const known = answers.get(name);
+    if (known !== undefined && options.nowMs() < known.untilMs) return known.models;
+    if (underWay >= MAX_UNDER_WAY || !mayAsk()) return Promise.resolve(undefined);
+    const answer: Answer = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
+    async function ask(): Promise<readonly string[] | undefined> {
+      underWay += 1;
+      const found = await askAws(identifier, region, options).catch(() => undefined);
+      underWay -= 1;
+      answer.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
+      return found;
+    }
+    answers.delete(name);
+    answers.set(name, answer);
+    for (const oldest of answers.keys()) {
+      if (answers.size <= MAX_PROFILES) break;
+      answers.delete(oldest);
+    }
+    return answer.models;
+  };
+}
+
+/** Counts by the minute of the clock. */
+function createAskLimit(nowMs: () => number): () => boolean {
+  let minute = 0;
+  let asked = 0;
+  return () => {
+    const now = Math.floor(nowMs() / 60_000);
+    if (now !== minute) asked = 0;
+    minute = now;
+    asked += 1;
+    return asked <= MAX_NEW_PER_MINUTE;
+  };
+}
+
+async function askAws(
+  identifier: string,
+  region: string,
+  { authority, forwarder, findControlPlane, nowMs }: ProfileLookupOptions,
+): Promise<readonly string[] | undefined> {
+  const { origin, host, pathPrefix, signingName, bearerKeys } = findControlPlane(region);
+  const rawPath = `${pathPrefix}/inference-profiles/${encodeURIComponent(identifier)}`;
+  const body = { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 };
+  const { headers } = await authorizeRequest(
+    {
+      method: 'GET',
+      host,
+      rawPath,
+      rawQuery: undefined,
+      region,
+      signingName,
+      operation: 'GetInferenceProfile',
+      bearerKeys,
+      headers: [
+        ['accept', 'application/json'],
+        ['accept-encoding', 'identity'],
+      ],
+      bodySha256: body.sha256,
+      oauthAuthorization: undefined,
+      signingDate: new Date(nowMs()),
+    },
+    authority,
+  );
+  const collector = new Collector();
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  await forwarder.forward({ method: 'GET', origin, target: rawPath, headers, body }, collector, signal, WATCH_NOTHING);
+  return collector.status === 200 ? parseModels(collector.text) : undefined;
+}
+
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+const WATCH_NOTHING = { onStart: () => {}, onBytes: () => {} };
+
+/** In the place of a client: keeps a small answer. */
+class Collector implements ClientResponse {
+  headersSent = false;
+  status = 0;
+  readonly #chunks: Buffer[] = [];
+  #sizeBytes = 0;
+
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
+
+  start(status: number): Writable {
+    this.headersSent = true;
+    this.status = status;
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.#sizeBytes += chunk.length;
+        if (this.#sizeBytes <= MAX_ANSWER_BYTES) this.#chunks.push(chunk);
+        done();
+      },
+    });
+  }
+
+  dropRequestBody(): void {}
+
+  breakOff(): void {
+    this.status = 0;
+  }
+}
+
+/** `{"models": [{"modelArn": …}]}`; undefined where the answer is of another shape or names none. */
+function parseModels(text: string): readonly string[] | undefined {
+  const answer: unknown = JSON.parse(text);
+  if (typeof answer !== 'object' || answer === null || !('models' in answer) || !Array.isArray(answer.models))
+    return undefined;
+  const arns = answer.models.map((model: unknown) =>
+    typeof model === 'object' && model !== null && 'modelArn' in model ? model.modelArn : undefined,
+  );
+  const isComplete = arns.length > 0 && arns.every((arn) => typeof arn === 'string');
+  return isComplete ? arns : undefined;
+}

@@ -1,0 +1,69 @@
+/**
+ * Two connections made one, after both sides have agreed to speak WebSocket: bytes are copied as they come, both ways, and
+ * whatever ends one side ends the other in the same manner. Knows nothing of WebSocket frames.
+ */
+import type { Duplex } from 'node:stream';
+import { ProxyError } from '../../lib/errors.ts';
+import { breakConnection } from '../../lib/reset.ts';
+
+/**
+ * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other words
+ * than RFC 6455 has it, or over HTTP/2, has not asked.)
+ */
+export function checkUpgrade(isAsked: boolean, isServed: boolean): void {
+  if (isAsked === isServed) return;
+  if (isAsked) throw new ProxyError('ERR_BAD_REQUEST', 'There is no WebSocket at this path.');
+  throw new ProxyError('ERR_BAD_REQUEST', 'This path is a WebSocket, and the request does not ask for one.', {
+    hint: 'Send GET over HTTP/1.1 with `Connection: Upgrade` and `Upgrade: websocket`; the proxy needs Node 22.21, 24.9 or later.',
+  });
+}
+
+/** Told of the bytes that pass. Must neither keep nor change them. */
+export interface SpliceWatcher {
+  onClientBytes(chunk: Buffer): void;
+  onUpstreamBytes(chunk: Buffer): void;
+}
+
+/** How it ended: undefined where both sides ended in order, otherwise whose connection broke first, and the error it gave. */
+export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause: Error | undefined } | undefined;
+
+/**
+ * Copies until both connections are closed, and closes them: an end (FIN) is passed on after the bytes before it, and the
+ * other direction goes on; a reset becomes a reset at once. A side that does not take its bytes stops the reading of the
+ * other, so memory stays within the buffers of two sockets. Never rejects.
+ */
+export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher): Promise<SpliceBreak> {
+  return new Promise((resolve) => {
+    let broken: SpliceBreak;
+    const open = new Set([client, upstream]);
+    const own = (side: 'client' | 'upstream', stream: Duplex, other: Duplex): void => {
+      let cause: Error | undefined;
+      const onClose = (): void => {
+        if (!stream.readableEnded || !stream.writableFinished) {
+          broken ??= { side, cause };
+          breakConnection(other);
+        }
+        open.delete(stream);
+        if (open.size === 0) resolve(broken);
+      };
+      stream.on('error', (error) => (cause ??= error));
+      if (stream.closed) onClose();
+      else stream.once('close', onClose);
+    };
+    own('client', client, upstream);
+    own('upstream', upstream, client);
+    copy(client, upstream, (chunk) => watcher.onClientBytes(chunk));
+    copy(upstream, client, (chunk) => watcher.onUpstreamBytes(chunk));
+  });
+}
+
+function copy(from: Duplex, to: Duplex, tell: (chunk: Buffer) => void): void {
+  from.allowHalfOpen = true;
+  from.on('data', (chunk: Buffer) => {
+    tell(chunk);
+    if (!to.write(chunk)) from.pause();
+  });
+  from.once('end', () => to.end());
+  to.on('drain', () => from.resume());
+  from.resume();
+}

@@ -1,0 +1,125 @@
+/**
+ * Which AWS service a host stands for, which operation a request means, and who answers it. The table at the top is what the
+ * offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
+ */
+import { findHeader, type HeaderPair } from '../../http/message.ts';
+import { OPERATIONS, SERVICES, type Operation, type Service } from '../../operations/catalog.ts';
+import { matchOperations } from '../../operations/matcher.ts';
+import { findPartition } from '../../protocol/region.ts';
+import { invokeAgentRuntime } from './agentcore.ts';
+import { invokeAgent, retrieve, retrieveAndGenerate } from './agents.ts';
+import { getFoundationModel, getInferenceProfile, listFoundationModels, listInferenceProfiles } from './control.ts';
+import { converse, converseStream } from './converse.ts';
+import { countTokensOfCall } from './count-tokens.ts';
+import { applyFault } from './faults.ts';
+import { applyGuardrail } from './guardrail.ts';
+import { invokeModel, invokeModelStream } from './invoke-model.ts';
+import { findModel } from './models.ts';
+import { completeChat, listOpenAiModels } from './openai-chat.ts';
+import { awsError, type Handler, type Reply } from './reply.ts';
+
+const HANDLERS: Readonly<Record<string, Handler>> = {
+  'bedrock.GetFoundationModel': getFoundationModel,
+  'bedrock.GetInferenceProfile': getInferenceProfile,
+  'bedrock.ListFoundationModels': listFoundationModels,
+  'bedrock.ListInferenceProfiles': listInferenceProfiles,
+  'bedrock-mantle.ChatCompletions': completeChat,
+  'bedrock-mantle.ListModels': listOpenAiModels,
+  'bedrock-runtime.ApplyGuardrail': applyGuardrail,
+  'bedrock-runtime.ChatCompletions': completeChat,
+  'bedrock-runtime.Converse': converse,
+  'bedrock-runtime.ConverseStream': converseStream,
+  'bedrock-runtime.CountTokens': countTokensOfCall,
+  'bedrock-runtime.InvokeModel': invokeModel,
+  'bedrock-runtime.InvokeModelWithResponseStream': invokeModelStream,
+  'bedrock-runtime.ListModels': listOpenAiModels,
+  'bedrock-agent-runtime.InvokeAgent': invokeAgent,
+  'bedrock-agent-runtime.Retrieve': retrieve,
+  'bedrock-agent-runtime.RetrieveAndGenerate': retrieveAndGenerate,
+  'bedrock-agentcore.InvokeAgentRuntime': invokeAgentRuntime,
+};
+
+/** What the offline Bedrock plays for a host. */
+export interface PlayedHost {
+  readonly service: Service;
+  readonly region: string;
+  /** As ARNs name it. */
+  readonly partition: string;
+}
+
+/** A request whose signature was right. */
+export interface AdmittedRequest {
+  readonly method: string;
+  readonly rawTarget: string;
+  readonly headers: readonly HeaderPair[];
+  readonly body: Buffer;
+}
+
+/** The service and region of an AWS host name, with or without a port; undefined for hosts that are none of Bedrock's. */
+export function findPlayedHost(authority: string): PlayedHost | undefined {
+  const host = authority.replace(/:\d+$/, '').toLowerCase();
+  const [, prefix = '', region = '', suffix] =
+    /^((?:[a-z0-9-]+\.gateway\.)?[a-z-]+)\.([a-z0-9-]+)\.(.+)$/.exec(host) ?? [];
+  const serviceId = prefix.includes('.gateway.') ? 'agentcore-gateway' : prefix.replace(/-fips$/, '');
+  const service = SERVICES.get(serviceId);
+  const partition = findPartition(region);
+  if (service === undefined || partition === undefined) return undefined;
+  if (suffix !== partition.dnsSuffix && suffix !== partition.dualStackDnsSuffix) return undefined;
+  return { service, region, partition: partition.id };
+}
+
+/** The reply to a request, faults on demand included. */
+export function answerRequest(request: AdmittedRequest, played: PlayedHost, nowMs: number): Reply {
+  const [path = '', query = ''] = request.rawTarget.split(/\?(.*)/s, 2);
+  const operation = findOperation(request, path, played.service);
+  if (operation === undefined) {
+    return awsError(
+      404,
+      'UnknownOperationException',
+      `${played.service.id} has no operation ${request.method} ${path}.`,
+    );
+  }
+  const handler = HANDLERS[`${played.service.id}.${operation.name}`];
+  if (handler === undefined) {
+    const name = operation.name ?? `${request.method} ${path}`;
+    return awsError(501, 'UnsupportedOperationException', `The offline Bedrock lacks ${played.service.id} ${name}.`);
+  }
+  const labels = readLabels(operation.template, path);
+  const reply = handler({
+    operation: operation.name ?? '',
+    region: played.region,
+    partition: played.partition,
+    labels,
+    query: new Map(new URLSearchParams(query)),
+    headers: request.headers,
+    body: request.body,
+    nowMs,
+  });
+  return applyFault(findModel(labels['modelId'] ?? '', played.region)?.id ?? '', reply);
+}
+
+function findOperation({ method, headers }: AdmittedRequest, path: string, service: Service): Operation | undefined {
+  if (service.targetPrefix === undefined) return matchOperations(method, path, service.id)[0];
+  const [prefix, name] = (findHeader(headers, 'x-amz-target') ?? '').split('.', 2);
+  if (method !== 'POST' || path !== '/' || prefix !== service.targetPrefix) return undefined;
+  return OPERATIONS.find((operation) => operation.service.id === service.id && operation.name === name);
+}
+
+function readLabels(template: string, path: string): Record<string, string> {
+  const segments = path.split('/');
+  const labels: Record<string, string> = {};
+  for (const [index, part] of template.split('/').entries()) {
+    const [, name] = /^\{(.+?)\+?\}$/.exec(part) ?? [];
+    if (name !== undefined) labels[name] = decodeLabel(segments[index] ?? '');
+  }
+  return labels;
+}
+
+/** What is no UTF-8 stays as it was, and will be refused for what it is. */
+function decodeLabel(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { ProxyError } from '../../src/lib/errors.ts';
+import { INTERRUPTED, rowIfLost, rowOf } from '../../src/accounting/ledger-row.ts';
+import { aFinishedExchange, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
+
+const KEY = aKeyPrincipal({ tags: { team: 'blue' } });
+
+describe('the row of a finished exchange', () => {
+  it('has everything that was found', () => {
+    expect(rowOf(aFinishedExchange({ partial: true }), KEY)).toEqual({
+      id: 'id-1',
+      startedAtMs: STARTED_AT_MS,
+      principal: 'key',
+      keyId: 'vk_1',
+      keyLabel: 'alice',
+      service: 'bedrock-runtime',
+      operation: 'Converse',
+      region: 'us-east-1',
+      model: 'amazon.nova-lite-v1:0',
+      status: 200,
+      errorCode: undefined,
+      upstreamRequestId: 'aws-1',
+      usage: { inputTokens: 1_200, outputTokens: 310 },
+      serviceTier: 'default',
+      pricing: 'priced',
+      costNanoUsd: 4_200_000,
+      chargedNanoUsd: 4_200_000,
+      partial: true,
+      firstByteMs: 12.5,
+      totalMs: 1_500,
+      requestBytes: 321,
+      responseBytes: 45_678,
+      tags: { team: 'blue' },
+      userAgentFamily: 'curl',
+    });
+  });
+
+  it('has no key and no tags where none was used', () => {
+    const row = rowOf(aFinishedExchange(), { kind: 'master', label: 'master' });
+    expect([row.principal, row.keyId, row.keyLabel, row.tags]).toEqual(['master', undefined, 'master', {}]);
+  });
+
+  it('has no cost where nobody knows it, and the charge all the same', () => {
+    const row = rowOf(aFinishedExchange({ pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 77 }), KEY);
+    expect([row.pricing, row.costNanoUsd, row.chargedNanoUsd]).toEqual(['unpriced', undefined, 77]);
+  });
+
+  it("has the proxy's code for what the proxy refused", () => {
+    const error = new ProxyError('ERR_BUDGET_EXCEEDED', 'm');
+    const refused = aFinishedExchange({
+      status: 402,
+      error,
+      pricing: undefined,
+      costNanoUsd: undefined,
+      overheadMs: undefined,
+    });
+    const row = rowOf(refused, KEY);
+    expect([row.errorCode, row.pricing, row.costNanoUsd]).toEqual(['ERR_BUDGET_EXCEEDED', 'free', 0]);
+  });
+
+  it('cuts a name that is longer than any model has', () => {
+    expect(rowOf(aFinishedExchange({ model: 'm'.repeat(10_000) }), KEY).model).toHaveLength(2_048);
+  });
+});
+
+it('says of an exchange that never ended what was known before the answer, and nothing else', () => {
+  expect(rowIfLost(aFinishedExchange(), KEY)).toEqual({
+    id: 'id-1',
+    startedAtMs: STARTED_AT_MS,
+    principal: 'key',
+    keyId: 'vk_1',
+    keyLabel: 'alice',
+    service: 'bedrock-runtime',
+    operation: 'Converse',
+    region: 'us-east-1',
+    model: 'amazon.nova-lite-v1:0',
+    status: undefined,
+    errorCode: INTERRUPTED,
+    upstreamRequestId: undefined,
+    usage: undefined,
+    serviceTier: undefined,
+    pricing: 'unpriced',
+    costNanoUsd: undefined,
+    chargedNanoUsd: 0,
+    partial: true,
+    firstByteMs: undefined,
+    totalMs: undefined,
+    requestBytes: 321,
+    responseBytes: 0,
+    tags: { team: 'blue' },
+    userAgentFamily: 'curl',
+  });
+});

@@ -1,0 +1,263 @@
+/**
+ * The ledger against a store that fails when it is told to: a plain implementation of the four methods it uses, with the
+ * promise of the real one that the first attempt is made at once. Time is vitest's.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ProxyError } from '../../src/lib/errors.ts';
+import { createLedger, type Ledger, type LedgerOptions } from '../../src/accounting/ledger-writer.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { LedgerRow } from '../../src/domain/store.ts';
+import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+
+const GONE = new ProxyError('ERR_STORE_UNAVAILABLE', 'The store is gone.');
+
+/** Takes rows, unless `refuses` says otherwise. */
+class FickleStore {
+  readonly rows: string[] = [];
+  attempts = 0;
+  refuses: (row: LedgerRow) => boolean = () => false;
+  /** Attempts do not end while this is set. */
+  hangs = false;
+  readonly calls: string[] = [];
+  settle = async (row: LedgerRow): Promise<void> => {
+    this.attempts += 1;
+    if (this.hangs) await new Promise<never>(() => {});
+    if (this.refuses(row)) throw GONE;
+    this.rows.push(row.id);
+  };
+  settleAll = async (rows: readonly LedgerRow[]): Promise<void> => {
+    this.attempts += 1;
+    if (this.hangs) await new Promise<never>(() => {});
+    if (rows.some((row) => this.refuses(row))) throw GONE;
+    this.rows.push(...rows.map(({ id }) => id));
+  };
+  keepReservations = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
+  settleLost = async (nowMs: number): Promise<number> => this.calls.push(`settle lost ${nowMs}`);
+  pruneLedger = async (beforeMs: number, maxRows: number): Promise<number> => {
+    this.calls.push(`prune ${beforeMs} ${maxRows}`);
+    return 0;
+  };
+}
+
+let store: FickleStore;
+let problems: ProxyError[];
+let ledger: Ledger;
+
+function open(more: Partial<LedgerOptions> = {}): Ledger {
+  ledger = createLedger({
+    store,
+    nowMs: () => Date.now(),
+    onProblem: (error) => void problems.push(error),
+    retentionMs: undefined,
+    ...more,
+  });
+  return ledger;
+}
+
+const settle = (id: string): void => ledger.settle(aFinishedExchange({ id }));
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  store = new FickleStore();
+  problems = [];
+});
+
+afterEach(async () => {
+  store.hangs = false;
+  store.refuses = () => false;
+  const closed = ledger.close();
+  await vi.advanceTimersByTimeAsync(10_000);
+  await closed;
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe('a row in SQLite', () => {
+  it('is readable by another connection when the turn is over in which it was settled, and before anybody is told', async () => {
+    vi.useRealTimers();
+    const folder = await mkdtemp(join(tmpdir(), 'ledger-'));
+    const path = join(folder, 'keys.db');
+    const [sqlite, other] = [await openSqliteStore(path), await openSqliteStore(path)];
+    try {
+      open({ store: sqlite });
+      let reading: ReturnType<typeof other.readLedger> | undefined;
+      let isNextTurn = false;
+      setImmediate(() => setImmediate(() => (isNextTurn = true)));
+      await new Promise<void>((resolve) =>
+        ledger.settle(aFinishedExchange({ id: 'a' }), () => {
+          // The read of the other connection is made in this very turn.
+          reading = other.readLedger({}, { after: 0, limit: 10 });
+          resolve();
+        }),
+      );
+      expect(isNextTurn).toBe(false);
+      expect((await reading)?.map(({ id, keyLabel }) => [id, keyLabel])).toEqual([['a', 'alice']]);
+      await ledger.close();
+      expect(problems).toEqual([]);
+    } finally {
+      await Promise.all([sqlite.close(), other.close()]);
+      await rm(folder, { recursive: true, force: true });
+      vi.useFakeTimers();
+      open();
+    }
+  });
+});
+
+describe('a row', () => {
+  it('is with the store before the turn is over, with all others that end in it', async () => {
+    open();
+    for (const id of ['a', 'b', 'c']) settle(id);
+    await vi.advanceTimersByTimeAsync(0);
+    expect([store.rows, store.attempts]).toEqual([['a', 'b', 'c'], 1]);
+  });
+
+  it('that the store cannot take does not keep it from those that ended with it', async () => {
+    open();
+    store.refuses = ({ id }) => id === 'b';
+    const told: string[] = [];
+    for (const id of ['a', 'b', 'c']) ledger.settle(aFinishedExchange({ id }), () => told.push(id));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual(['a', 'b', 'c']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(store.rows).toEqual(['a', 'c']);
+  });
+
+  it('is not written for requests of nobody', async () => {
+    open().settle(aFinishedExchange({ principal: undefined }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.attempts).toBe(0);
+  });
+
+  it('waits where the store is gone for a minute, and is written when it is back', async () => {
+    open();
+    store.refuses = () => true;
+    for (const id of ['a', 'b', 'c']) {
+      settle(id);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(store.rows).toEqual([]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    store.refuses = () => false;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.rows.toSorted()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('keeps its place through a short trouble', async () => {
+    open();
+    store.refuses = () => true;
+    for (const id of ['a', 'b', 'c']) {
+      settle(id);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    await vi.advanceTimersByTimeAsync(300);
+    store.refuses = () => false;
+    settle('d');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.rows).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('is tried again less and less often, once a second at last', async () => {
+    open();
+    store.refuses = () => true;
+    settle('a');
+    await vi.advanceTimersByTimeAsync(3_000);
+    const before = store.attempts;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(store.attempts - before).toBe(10);
+  });
+
+  it('that the store never takes holds nobody up, and is lost', async () => {
+    open();
+    store.refuses = ({ id }) => id === 'bad';
+    settle('bad');
+    await vi.advanceTimersByTimeAsync(0);
+    for (const id of ['a', 'b']) settle(id);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(store.rows).toEqual(['a', 'b']);
+    const before = store.attempts;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(store.attempts).toBe(before);
+    expect(problems.at(-1)?.message).toContain('loses rows');
+  });
+
+  it('does not ask a store for all of them that does not answer', async () => {
+    open();
+    store.hangs = true;
+    for (let count = 0; count < 500; count += 1) {
+      settle(`row ${count}`);
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect(store.attempts).toBe(64);
+  });
+});
+
+describe('trouble', () => {
+  it('is told once, and again only after a row got through', async () => {
+    open();
+    store.refuses = () => true;
+    for (const id of ['a', 'b']) settle(id);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(problems).toEqual([GONE]);
+    store.refuses = () => false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    store.refuses = () => true;
+    settle('c');
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(problems).toEqual([GONE, GONE]);
+  });
+
+  it('loses what is beyond ten thousand rows, tells that once, and counts it at the end', async () => {
+    open();
+    store.refuses = () => true;
+    settle('first');
+    await vi.advanceTimersByTimeAsync(0);
+    for (let count = 1; count < 10_025; count += 1) settle(`row ${count}`);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(problems.map(({ message }) => message)).toEqual([
+      'The store is gone.',
+      'The ledger loses rows: the store does not take them.',
+    ]);
+    const closed = ledger.close();
+    await vi.advanceTimersByTimeAsync(5_000);
+    await closed;
+    expect(problems.at(-1)?.message).toBe('The ledger has lost 10025 rows: the store does not take them.');
+    open();
+  });
+});
+
+describe('the end', () => {
+  it('writes what waits', async () => {
+    open();
+    store.refuses = () => true;
+    settle('a');
+    await vi.advanceTimersByTimeAsync(0);
+    store.refuses = () => false;
+    await ledger.close();
+    expect(store.rows).toEqual(['a']);
+    expect(problems).toEqual([GONE]);
+  });
+
+  it('does not wait for ever for a store that does not answer', async () => {
+    open();
+    store.hangs = true;
+    settle('a');
+    const closed = ledger.close();
+    await vi.advanceTimersByTimeAsync(3_000);
+    await closed;
+    expect(problems.map(({ message }) => message)).toEqual([
+      'The ledger has lost 1 rows: the store does not take them.',
+    ]);
+  });
+});
+
+it('starts its chores when it is opened, and ends them when it is closed', async () => {
+  open({ retentionMs: 600_000 });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(store.calls).toEqual(['keep 1000000', 'prune 400000 100', 'settle lost 1000000']);
+  await ledger.close();
+  await vi.advanceTimersByTimeAsync(7_200_000);
+  expect(store.calls).toHaveLength(3);
+});

@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { colorsFor, exitCodeOf, formatFields, formatTable } from '../../src/app/print.ts';
+import { ERROR_KINDS, type ErrorCode, ProxyError } from '../../src/lib/errors.ts';
+
+describe('formatTable', () => {
+  it('makes each column as wide as its widest cell, and leaves no blanks at the ends of lines', () => {
+    const rows = [
+      ['vk_1', 'a', 'x'],
+      ['v', 'a long one', ''],
+    ];
+    expect(formatTable(['id', 'alias', 'last used'], rows)).toBe(
+      ['ID    ALIAS       LAST USED', 'vk_1  a           x', 'v     a long one'].join('\n'),
+    );
+  });
+
+  it('is a line of titles where there are no rows', () => {
+    expect(formatTable(['id', 'alias'], [])).toBe('ID  ALIAS');
+  });
+});
+
+describe('formatFields', () => {
+  it('aligns the values', () => {
+    expect(
+      formatFields([
+        ['key', '1'],
+        ['access_key_id', '2'],
+      ]),
+    ).toBe('key            1\naccess_key_id  2');
+  });
+});
+
+describe('exit codes', () => {
+  it.each(Object.keys(ERROR_KINDS) as ErrorCode[])('of %s', (code) => {
+    const isMisuse = ['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_STORE_UNAVAILABLE'].includes(code);
+    expect(exitCodeOf(new ProxyError(code, 'm'))).toBe(isMisuse ? 2 : 1);
+  });
+});
+
+describe('colours', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it.each([
+    { name: 'a terminal', isTTY: true, env: {}, coloured: true },
+    { name: 'a terminal with an empty NO_COLOR', isTTY: true, env: { NO_COLOR: '' }, coloured: true },
+    { name: 'a terminal with NO_COLOR', isTTY: true, env: { NO_COLOR: '1' }, coloured: false },
+    { name: 'a dumb terminal', isTTY: true, env: { TERM: 'dumb' }, coloured: false },
+    { name: 'a pipe', isTTY: false, env: {}, coloured: false },
+    { name: 'a pipe with FORCE_COLOR', isTTY: false, env: { FORCE_COLOR: '1' }, coloured: false },
+  ])('on $name: $coloured', ({ isTTY, env, coloured }) => {
+    vi.stubEnv('NO_COLOR', undefined);
+    vi.stubEnv('TERM', 'xterm-256color');
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    const paint = colorsFor({ isTTY } as NodeJS.WriteStream);
+    // What a terminal can show is chalk's own finding; without one to look at, only the level of zero is ours.
+    if (coloured) expect(paint.level).toBe(colorsFor({ isTTY: true } as NodeJS.WriteStream).level);
+    else expect(paint.red('x')).toBe('x');
+  });
+});

@@ -1,0 +1,240 @@
+/**
+ * `exec` as a process, with real commands, a real second process for the proxy it starts, and real signals. What the command
+ * saw is read from a file or from stdout.
+ */
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type Cli, openCli } from '../../helpers/cli.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const SHOW = 'console.log(JSON.stringify(process.env))';
+const NODE = process.execPath;
+const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+
+interface ListedKey {
+  readonly alias: string | null;
+  readonly state: string;
+}
+
+async function listKeys(cli: Cli): Promise<ListedKey[]> {
+  return JSON.parse((await cli.run(['key', 'list', '--json'])).stdout) as ListedKey[];
+}
+
+/** A proxy that runs already, on a port of its own. */
+async function startProxy(cli: Cli, ...args: string[]): Promise<string> {
+  const proxy = cli.spawn(['start', '--offline', '--port', '0', ...args]);
+  const [, port = ''] = await proxy.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+  return port;
+}
+
+async function converse(url: string, key: string): Promise<number> {
+  const body = JSON.stringify({ messages: [{ role: 'user', content: [{ text: 'Hi' }] }] });
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  return (await fetch(`${url}/model/amazon.nova-micro-v1:0/converse`, { method: 'POST', headers, body })).status;
+}
+
+/** Speaks like a proxy, and has the real one on its other port answer whatever it cannot. */
+async function startImpostor(realPort: string, host = '127.0.0.1', port = 0): Promise<[string, string[]]> {
+  const seen: string[] = [];
+  const impostor = createServer(async (request, response) => {
+    seen.push(`${request.url?.replace(/challenge=.*/, 'challenge')} ${request.headers.authorization}`);
+    const answer = await fetch(`http://127.0.0.1:${realPort}${request.url}`);
+    response.writeHead(answer.status);
+    response.end(await answer.text());
+  });
+  await once(impostor.listen(port, host), 'listening');
+  onTestFinished(() => void impostor.close());
+  return [String((impostor.address() as AddressInfo).port), seen];
+}
+
+describe('exec with a proxy of its own', () => {
+  it('runs an unchanged program of the AWS SDK against it, and both are gone after', async () => {
+    const cli = await openCli();
+    const script = join(cli.home, 'app.cjs');
+    await writeFile(
+      script,
+      `const { createRequire } = require('node:module');
+       const { BedrockRuntimeClient, ConverseCommand } = createRequire(${JSON.stringify(ROOT)})('@aws-sdk/client-bedrock-runtime');
+       const messages = [{ role: 'user', content: [{ text: 'Hi' }] }];
+       new BedrockRuntimeClient({ maxAttempts: 1 })
+         .send(new ConverseCommand({ modelId: 'amazon.nova-micro-v1:0', messages }))
+         .then(({ stopReason }) => console.log(stopReason, process.env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME));`,
+    );
+    const { code, stdout } = await cli.spawn(['exec', '--offline', '--', NODE, script]).ended;
+    expect(code).toBe(0);
+    const [, url = ''] = /^end_turn (http:\/\/localhost:\d+\/bedrock)\n$/.exec(stdout) ?? [];
+    expect(url).not.toBe('');
+    await expect(fetch(url)).rejects.toThrow();
+    expect(await listKeys(cli)).toMatchObject([{ alias: expect.stringMatching(/^exec-\d+-/), state: 'revoked' }]);
+  });
+
+  it('keeps master key, salt and the credentials of the shell from the command', async () => {
+    const cli = await openCli();
+    const secrets = {
+      BEDROCK_PROXY_MASTER_KEY: 'sk-the-master',
+      LITELLM_MASTER_KEY: 'sk-the-other-master',
+      BEDROCK_PROXY_SALT_KEY: 'a salt of some length',
+      AWS_SESSION_TOKEN: 'the-session',
+      AWS_PROFILE: 'default',
+      AWS_BEARER_TOKEN_BEDROCK: 'the-bearer',
+    };
+    const env = { ...secrets, KEPT: 'yes' };
+    const { stdout } = await cli.spawn(['exec', '--offline', '--', NODE, '-e', SHOW], { env }).ended;
+    const seen = JSON.parse(stdout) as Record<string, string>;
+    expect(seen).toMatchObject({
+      KEPT: 'yes',
+      AWS_REGION: 'us-east-1',
+      AWS_SECRET_ACCESS_KEY: expect.stringMatching(/^sk-/),
+    });
+    expect(Object.keys(seen).filter((name) => name in secrets)).toEqual([]);
+  });
+
+  it('revokes the key and ends the proxy when it is ended by a signal itself', async () => {
+    const cli = await openCli();
+    const wait = `process.on('SIGTERM', () => process.exit(42));
+      setInterval(() => {}, 1e6);
+      console.log(process.env.AWS_ENDPOINT_URL_BEDROCK);`;
+    const running = cli.spawn(['exec', '--offline', '--', NODE, '-e', wait]);
+    const [url = ''] = await running.waitFor('stdout', /http\S+/);
+    running.child.kill('SIGTERM');
+    expect((await running.ended).code).toBe(42);
+    await expect(fetch(url)).rejects.toThrow();
+    expect((await listKeys(cli)).map(({ state }) => state)).toEqual(['revoked']);
+  });
+
+  it('leaves no proxy behind when it is killed, and the next exec revokes its key', async () => {
+    const cli = await openCli();
+    const script =
+      'console.log(process.env.AWS_ENDPOINT_URL_BEDROCK); process.stdin.resume().on("end", () => process.exit())';
+    const running = cli.spawn(['exec', '--offline', '--', NODE, '-e', `${script}; setTimeout(() => {}, 1000)`]);
+    const [url = ''] = await running.waitFor('stdout', /http\S+/);
+    running.child.kill('SIGKILL');
+    await vi.waitFor(() => expect(fetch(url)).rejects.toThrow(), { timeout: 10_000 });
+    await cli.spawn(['exec', '--offline', '--', NODE, '-e', '']).ended;
+    expect((await listKeys(cli)).map(({ state }) => state)).toEqual(['revoked', 'revoked']);
+  });
+
+  it('says why where the proxy cannot start', async () => {
+    const cli = await openCli();
+    const { code, stdout, stderr } = await cli.run(['exec', '--endpoint-url', 'nonsense', '--', NODE, '-e', SHOW]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('--endpoint-url must be');
+  });
+});
+
+describe('exec beside a proxy that runs', () => {
+  it('takes it, with a key that works during the command and is refused after', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const port = await startProxy(cli);
+    const { stdout } = await cli.spawn(['exec', '--port', port, '--for', 'claude-code', '--', NODE, '-e', SHOW]).ended;
+    const seen = JSON.parse(stdout) as Record<string, string>;
+    const url = seen['ANTHROPIC_BEDROCK_BASE_URL'] ?? '';
+    expect(url).toBe(`http://localhost:${port}/bedrock`);
+    expect(await converse(url, seen['AWS_BEARER_TOKEN_BEDROCK'] ?? '')).toBe(401);
+  });
+
+  it('lends the key that --key names, and leaves it', async () => {
+    const cli = await openCli();
+    const key = (await cli.run(['key', 'generate', '--alias', 'alice', '--quiet'])).stdout.trim();
+    const port = await startProxy(cli);
+    const { stdout } = await cli.spawn(['exec', '--port', port, '--key', 'alice', '--', NODE, '-e', SHOW]).ended;
+    const seen = JSON.parse(stdout) as Record<string, string>;
+    expect(seen['AWS_SECRET_ACCESS_KEY']).toBe(key);
+    expect(await converse(`http://localhost:${port}/bedrock`, key)).toBe(200);
+    expect(await listKeys(cli)).toMatchObject([{ alias: 'alice', state: 'active' }]);
+  });
+
+  it.each([
+    { name: 'has another database', other: ['--db', 'other.db'], args: ['--endpoint-url', 'http://127.0.0.1:9'] },
+    { name: 'may sign otherwise than asked', other: [], args: ['--region', 'eu-west-1'] },
+  ])('starts its own where that one $name', async ({ other, args }) => {
+    const cli = await openCli();
+    const port = await startProxy(cli, ...other);
+    const { code, stdout } = await cli.spawn(['exec', '--port', port, ...args, '--', NODE, '-e', SHOW]).ended;
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
+  });
+
+  it('does not take another program on the port for the proxy, and shows it no key', async () => {
+    const seen: (string | undefined)[] = [];
+    const stranger = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('{}');
+    });
+    await once(stranger.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void stranger.close());
+    const { port } = stranger.address() as AddressInfo;
+    const cli = await openCli();
+    const { stdout } = await cli.spawn(['exec', '--port', String(port), '--', NODE, '-e', SHOW]).ended;
+    expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
+    expect(seen).toEqual([undefined]);
+  });
+});
+
+describe('exec beside an impostor on the port', () => {
+  it('shows it no key though it relays the challenge, says so, and starts a proxy of its own', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const realPort = await startProxy(cli);
+    const [port, seen] = await startImpostor(realPort);
+    const { code, stdout, stderr } = await cli.spawn(['exec', '--port', port, '--', NODE, '-e', SHOW]).ended;
+    expect(code).toBe(0);
+    expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
+    expect(seen).toEqual(['/ undefined', '/health/readiness?challenge undefined']);
+    expect(stderr).toBe(
+      `note: What listens on port ${port} is no proxy of this database; the command gets one of its own.\n`,
+    );
+  });
+
+  it.runIf(HAS_IPV6)('shows it no key where it has the same port of [::1], which is localhost as well', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const realPort = await startProxy(cli);
+    const [port, seen] = await startImpostor(realPort, '::1', Number(realPort));
+    const { code } = await cli.spawn(['exec', '--port', port, '--', NODE, '-e', '']).ended;
+    expect(code).toBe(0);
+    expect(seen.filter((line) => line.includes('Bearer'))).toEqual([]);
+  });
+});
+
+describe('the proof of a server that runs', () => {
+  it('makes no server secret', async () => {
+    const cli = await openCli();
+    const port = await startProxy(cli);
+    const answer = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
+    expect(await answer.json()).not.toHaveProperty('proof');
+    expect(existsSync(`${cli.databasePath}.secret`)).toBe(false);
+  });
+});
+
+describe('exec hands back how the command ended', () => {
+  it('by its exit code, 128 + its signal, 126 and 127', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate', '--alias', 'alice']);
+    const port = await startProxy(cli);
+    const codeOf = async (...commandLine: string[]): Promise<number | null> =>
+      (await cli.spawn(['exec', '--port', port, '--key', 'alice', '--', ...commandLine]).ended).code;
+    const codes = Promise.all([
+      codeOf('sh', '-c', 'exit 7'),
+      codeOf('sh', '-c', 'kill -KILL $$'),
+      codeOf('/'),
+      codeOf('no-such-command-here'),
+    ]);
+    expect(await codes).toEqual([7, 137, 126, 127]);
+  });
+
+  it('wants a command', async () => {
+    const cli = await openCli();
+    const { code, stderr } = await cli.run(['exec']);
+    expect(code).toBe(2);
+    expect(stderr).toContain("missing required argument 'command'");
+  });
+});

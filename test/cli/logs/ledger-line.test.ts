@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { entryToJson, entryToLine } from '../../../src/cli/logs/ledger-line.ts';
+import type { LedgerEntry } from '../../../src/domain/store.ts';
+import { aLedgerRow } from '../../helpers/store-rows.ts';
+
+const keep = (text: string): string => text;
+const paint = { dim: keep, good: keep, warn: keep, bad: keep, strong: keep };
+const NOW_MS = new Date(2026, 6, 1, 12, 0, 0).getTime();
+const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+
+const anEntry = (fields: Partial<LedgerEntry> = {}): LedgerEntry => ({
+  sequence: 7,
+  ...aLedgerRow({ startedAtMs: NOW_MS - 61_000 }),
+  ...fields,
+});
+const lineOf = (fields: Partial<LedgerEntry>, width?: number): string =>
+  entryToLine(anEntry(fields), { paint, width, nowMs: NOW_MS });
+/** The column of the status. */
+const statusAt = (fields: Partial<LedgerEntry>): number =>
+  lineOf({ model: SONNET, ...fields }, 100).search(/ [24]0[03] /);
+
+describe('a line for people', () => {
+  it('tells all in columns', () => {
+    const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 200, cacheWriteTokens: 34 };
+    const line = lineOf({
+      keyLabel: 'alice',
+      model: SONNET,
+      usage,
+      firstByteMs: 321.4,
+      totalMs: 12_345,
+      costNanoUsd: 1_234_567,
+    });
+    expect(line.split(/ {2,}/)).toEqual([
+      '11:58:59',
+      'alice',
+      'Converse',
+      SONNET,
+      'us-east-1',
+      '200',
+      '321ms',
+      '12.3s',
+      '1.23k>50',
+      '$0.00123',
+    ]);
+  });
+
+  it.each([
+    { name: 'what nobody knows', fields: { pricing: 'unpriced', costNanoUsd: undefined } as const, end: '-  ?' },
+    { name: 'what costs nothing', fields: { pricing: 'free', costNanoUsd: 0 } as const, end: '-  -' },
+    {
+      name: 'what broke off',
+      fields: { partial: true, errorCode: 'ERR_CLIENT_GONE' },
+      end: '~$0.000001  ERR_CLIENT_GONE',
+    },
+    {
+      name: 'what was not reported',
+      fields: { partial: true, pricing: 'unpriced', costNanoUsd: undefined } as const,
+      end: '~?',
+    },
+    {
+      name: 'what failed and cost nothing',
+      fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_TOKEN_RATE', totalMs: 3 } as const,
+      end: '429  -  3ms  ERR_TOKEN_RATE',
+    },
+    { name: 'what got no answer', fields: { status: undefined }, end: '---  -  -  -  $0.000001' },
+  ])('tells of $name', ({ fields, end }) => {
+    expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
+  });
+
+  it.each([80, 100, 120, 160])('fits into a terminal of %i columns', (width) => {
+    const usage = { inputTokens: 123_456, outputTokens: 99_999 };
+    const names = { operation: 'InvokeModelWithResponseStream', keyLabel: 'team-search-production', model: SONNET };
+    const line = lineOf({ ...names, usage, totalMs: 1_234, firstByteMs: 100, costNanoUsd: 24_020 }, width);
+    expect(line.length).toBeLessThanOrEqual(width);
+    expect(line).toMatch(/claude-sonn/);
+    expect(line).toMatch(/\$0\.000024$/);
+  });
+
+  it.each([80, 100, 120, 160])('tells a refusal within %i columns', (width) => {
+    const refused = { pricing: 'free', costNanoUsd: 0, status: 403, totalMs: 3, model: SONNET } as const;
+    const line = lineOf({ ...refused, errorCode: 'ERR_REAL_AWS_CREDENTIALS' }, width);
+    expect(line.length).toBeLessThanOrEqual(width);
+    expect(line).toMatch(/claude-so.* 403 .*ERR_REAL_AWS_CREDENTIALS$/);
+  });
+
+  it('keeps columns in line where names have room', () => {
+    const refused = { pricing: 'free', costNanoUsd: 0, status: 403, errorCode: 'ERR_MODEL_NOT_ALLOWED' } as const;
+    expect(
+      new Set([statusAt({}), statusAt(refused), statusAt({ costNanoUsd: 5 }), statusAt({ partial: true })]).size,
+    ).toBe(1);
+  });
+
+  it('shows the day of another day', () => {
+    expect(lineOf({ startedAtMs: new Date(2026, 5, 30, 23, 5).getTime() })).toMatch(/^06-30 23:05 {2}a /);
+  });
+
+  it('lets nobody move the cursor or forge a line', () => {
+    const nasty = 'a\n\u001b[31m\u202eb';
+    const line = lineOf({ keyLabel: nasty, model: nasty, operation: nasty, errorCode: nasty });
+    expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(line).toContain('a??[31m?b');
+  });
+
+  it('paints by outcome', () => {
+    const colours = { ...paint, good: () => 'GOOD', warn: () => 'WARN', bad: () => 'BAD' };
+    const painted = (fields: Partial<LedgerEntry>): string =>
+      entryToLine(anEntry(fields), { paint: colours, width: undefined, nowMs: NOW_MS });
+    expect(painted({ status: 200 })).toContain('GOOD');
+    expect(painted({ status: 404 })).toContain('WARN');
+    expect(painted({ status: 503 })).toContain('BAD');
+    expect(painted({ status: undefined })).toContain('BAD');
+    expect(painted({ status: 200, errorCode: 'ERR_CLIENT_GONE' })).not.toContain('GOOD');
+  });
+});
+
+describe('a line for programs', () => {
+  it('has null for what is unknown, never 0', () => {
+    const row = { model: undefined, status: undefined, costNanoUsd: undefined, pricing: 'unpriced' } as const;
+    expect(JSON.parse(entryToJson(anEntry({ id: 'x', ...row })))).toEqual({
+      sequence: 7,
+      time: new Date(NOW_MS - 61_000).toISOString(),
+      id: 'x',
+      principal: 'key',
+      key: 'a',
+      key_id: 'vk_a',
+      service: 'bedrock-runtime',
+      operation: 'Converse',
+      model: null,
+      region: 'us-east-1',
+      status: null,
+      error: null,
+      upstream_request_id: null,
+      input_tokens: null,
+      output_tokens: null,
+      cache_read_tokens: null,
+      cache_write_tokens: null,
+      cache_write_1h_tokens: null,
+      input_audio_tokens: null,
+      output_audio_tokens: null,
+      images: null,
+      guardrail_units: null,
+      service_tier: null,
+      pricing: 'unpriced',
+      cost_nano_usd: null,
+      cost_usd: null,
+      charged_nano_usd: 1_000,
+      partial: false,
+      first_byte_ms: null,
+      total_ms: null,
+      request_bytes: 0,
+      response_bytes: 0,
+      user_agent: null,
+      tags: {},
+    });
+  });
+
+  it('has exact money and what was used', () => {
+    const usage = { inputTokens: 0, outputTokens: 5, cacheWrite1hTokens: 3, guardrailUnits: { topicPolicyUnits: 2 } };
+    expect(JSON.parse(entryToJson(anEntry({ usage, costNanoUsd: 24_020 })))).toMatchObject({
+      input_tokens: 0,
+      output_tokens: 5,
+      cache_write_1h_tokens: 3,
+      guardrail_units: { topicPolicyUnits: 2 },
+      cost_nano_usd: 24_020,
+      cost_usd: '0.00002402',
+    });
+  });
+
+  it('is one line that a terminal can show', () => {
+    const line = entryToJson(anEntry({ model: 'a\n\u001b[31m\u202e\u{e0001}b' }));
+    expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    expect(JSON.parse(line)).toMatchObject({ model: 'a\n\u001b[31m\u202e\u{e0001}b' });
+  });
+});

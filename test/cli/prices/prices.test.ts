@@ -1,0 +1,193 @@
+/**
+ * `prices show` and `prices list`, run as their users do: what is printed, and where it comes from.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { formatRefreshed } from '../../../src/pricing/price-refresh.ts';
+import { openCli } from '../../helpers/cli.ts';
+
+const MINE = {
+  models: {
+    'amazon.nova-lite*': { input_mtok: 0.05, tiers: { flex: { input_mtok: 0.025, output_mtok: 0.1 } } },
+    'stability.*': { image: 0.04, request: 0.00001 },
+  },
+};
+
+async function openWithFile() {
+  const cli = await openCli();
+  const file = join(cli.home, 'mine.json');
+  await writeFile(file, JSON.stringify(MINE));
+  return { cli, file };
+}
+
+async function refresh(databasePath: string): Promise<void> {
+  await mkdir(dirname(databasePath), { recursive: true });
+  const models = [{ id: 'amazon.nova-pro-v1:0', prices: { input_mtok: 0.7, output_mtok: 3 } }];
+  const text = formatRefreshed({ fetchedAtMs: Date.UTC(2026, 9, 1), models });
+  await writeFile(join(dirname(databasePath), 'prices.json'), text);
+}
+
+describe('prices show', () => {
+  it('prints the price in force and where it comes from', async () => {
+    const { code, stdout, stderr } = await (await openCli()).run(['prices', 'show', 'us.anthropic.claude-opus-5']);
+    expect(stdout.split('\n')).toEqual([
+      'model           us.anthropic.claude-opus-5',
+      'input           5.5 USD per million tokens',
+      'output          27.5 USD per million tokens',
+      'cache read      0.55 USD per million tokens',
+      'cache write     6.875 USD per million tokens',
+      'cache write 1h  11 USD per million tokens',
+      expect.stringMatching(
+        /^source {10}built in \(genai-prices \d+\.\d+\.\d+\), "regional\.anthropic\.claude-opus-5"$/,
+      ),
+      '',
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('prints what long inputs cost', async () => {
+    const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna']);
+    expect(stdout).toContain(
+      'input        0.22 USD per million tokens\n             0.44 for requests with more than 271999 input tokens\n',
+    );
+  });
+
+  it('prints JSON of a stable shape, steps as the published data have them', async () => {
+    const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna', '--json']);
+    expect(JSON.parse(stdout)).toEqual({
+      model: 'us.openai.gpt-5.6-luna',
+      tier: 'standard',
+      source: { kind: 'built-in', entry: 'regional.openai.gpt-5.6-luna', version: expect.stringMatching(/^\d/) },
+      input_mtok: { base: 0.22, tiers: [{ start: 271_999, price: 0.44 }] },
+      output_mtok: { base: 1.32, tiers: [{ start: 271_999, price: 1.98 }] },
+      cache_read_mtok: { base: 0.022, tiers: [{ start: 271_999, price: 0.044 }] },
+      cache_write_mtok: { base: 0.275, tiers: [{ start: 271_999, price: 0.55 }] },
+    });
+  });
+
+  it.each([
+    { tier: 'standard', input: 0.05 },
+    { tier: 'flex', input: 0.025 },
+  ])('takes the price file, by tier: $tier', async ({ tier, input }) => {
+    const { cli, file } = await openWithFile();
+    const { stdout } = await cli.run([
+      'prices',
+      'show',
+      'us.amazon.nova-lite-v1:0',
+      '--tier',
+      tier,
+      '--prices',
+      file,
+      '--json',
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      tier,
+      input_mtok: input,
+      source: { kind: 'file', entry: 'amazon.nova-lite*' },
+    });
+  });
+
+  it('takes the price file from the environment, and shows what is sold by the piece', async () => {
+    const { cli, file } = await openWithFile();
+    const { stdout } = await cli.run(['prices', 'show', 'stability.sd3-5-large-v1:0'], { BEDROCK_PROXY_PRICES: file });
+    expect(stdout).toBe(
+      'model    stability.sd3-5-large-v1:0\nimage    0.04 USD each\nrequest  0.00001 USD each\nsource   price file, "stability.*"\n',
+    );
+  });
+
+  it('takes what was fetched', async () => {
+    const cli = await openCli();
+    await refresh(cli.databasePath);
+    const { stdout } = await cli.run(['prices', 'show', 'amazon.nova-pro-v1:0']);
+    expect(stdout).toMatch(
+      /^input {3}0\.7 USD.*\noutput {2}3 USD.*\nsource {2}fetched 2026-10-01, "amazon\.nova-pro-v1:0"$/m,
+    );
+  });
+
+  it.each([
+    { args: ['amazon.titan-embed-text-v2:0'], message: 'No price is known for amazon.titan-embed-text-v2:0.' },
+    {
+      args: ['amazon.nova-lite-v1:0', '--tier', 'flex'],
+      message: 'No price is known for amazon.nova-lite-v1:0 (flex).',
+    },
+    { args: ['amazon.nova-lite-v1:0', '--tier', 'optimized'], message: '(optimized)' },
+  ])('fails where there is none: $args', async ({ args, message }) => {
+    const { code, stdout, stderr } = await (await openCli()).run(['prices', 'show', ...args]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('--prices FILE');
+  });
+
+  it('refuses a price file that is wrong, naming the place', async () => {
+    const cli = await openCli();
+    const file = join(cli.home, 'mine.json');
+    await writeFile(file, '{"models":{"x.y":{"input_mtok":"3"}}}');
+    const { code, stderr } = await cli.run(['prices', 'show', 'x.y', '--prices', file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('models["x.y"].input_mtok must be a price in USD');
+  });
+
+  it('refuses a tier that is none', async () => {
+    const { code, stderr } = await (await openCli()).run(['prices', 'show', 'x.y', '--tier', 'turbo']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('turbo');
+  });
+});
+
+describe('prices list', () => {
+  it('says where none is called so', async () => {
+    const result = await (await openCli()).run(['prices', 'list', 'nope']);
+    expect(result).toEqual({ code: 0, stdout: '', stderr: 'No model with a price is called *nope*.\n' });
+  });
+
+  it('prints a line for every model, in the order of the alphabet', async () => {
+    const { stdout, stderr } = await (await openCli()).run(['prices', 'list']);
+    const [header, ...lines] = stdout.trim().split('\n');
+    expect(header).toMatch(/^MODEL +INPUT +OUTPUT +CACHE READ +CACHE WRITE +CACHE WRITE 1H +SOURCE$/);
+    expect(lines.length).toBeGreaterThan(90);
+    expect(lines).toEqual(lines.toSorted());
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^anthropic\.claude-opus-5 +5\.5 +27\.5 +0\.55 +6\.875 +11 +built-in$/),
+    );
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^openai\.gpt-5\.6-luna +0\.22\+ +1\.32\+ +0\.022\+ +0\.275\+ +- +built-in$/),
+    );
+    expect(stderr).toContain('USD per million tokens');
+  });
+
+  it.each([
+    { pattern: 'nova-micro', models: ['amazon.nova-micro-v1:0'] },
+    { pattern: 'amazon.nova-m*', models: ['amazon.nova-micro-v1:0'] },
+    { pattern: 'nova-m*', models: [] },
+  ])('takes a part of the name or a pattern: $pattern', async ({ pattern, models }) => {
+    const { stdout } = await (await openCli()).run(['prices', 'list', pattern, '--json']);
+    expect((JSON.parse(stdout) as { model: string }[]).map(({ model }) => model)).toEqual(models);
+  });
+
+  it('has the price file’s entries and what was fetched', async () => {
+    const { cli, file } = await openWithFile();
+    await refresh(cli.databasePath);
+    const { stdout } = await cli.run(['prices', 'list', '--prices', file, '--json']);
+    const rows = JSON.parse(stdout) as { model: string; source: { kind: string }; image?: number }[];
+    expect(rows.find(({ model }) => model === 'stability.*')).toEqual({
+      model: 'stability.*',
+      source: { kind: 'file', entry: 'stability.*' },
+      image: 0.04,
+      request: 0.00001,
+    });
+    expect(rows.filter(({ model }) => model === 'amazon.nova-pro-v1:0').map(({ source }) => source.kind)).toEqual([
+      'refreshed',
+    ]);
+  });
+
+  it('warns of fetched prices that are damaged, and goes on without', async () => {
+    const cli = await openCli();
+    await refresh(cli.databasePath);
+    await writeFile(join(dirname(cli.databasePath), 'prices.json'), '{');
+    const { code, stdout, stderr } = await cli.run(['prices', 'list', 'nova-pro']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('amazon.nova-pro-v1:0  0.8');
+    expect(stderr).toMatch(/^warning: .*prices\.json is not used/);
+  });
+});

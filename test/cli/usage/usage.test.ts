@@ -1,0 +1,244 @@
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { formatUsage, usageToCsv } from '../../../src/cli/usage/usage.ts';
+import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import type { LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/store.ts';
+import { type Cli, openCli } from '../../helpers/cli.ts';
+import { aLedgerRow } from '../../helpers/store-rows.ts';
+
+const HOUR_MS = 3_600_000;
+
+async function settle(cli: Cli, rows: readonly Partial<LedgerRow>[]): Promise<void> {
+  const store = await openSqliteStore(cli.databasePath);
+  for (const row of rows) await store.settle(aLedgerRow({ startedAtMs: Date.now() - HOUR_MS, ...row }));
+  await store.close();
+}
+
+const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+/** Two priced, one of them broken off; one that nobody has a price for; one that failed. */
+const ROWS: readonly Partial<LedgerRow>[] = [
+  {
+    model: SONNET,
+    usage: { inputTokens: 1_200, outputTokens: 300, cacheReadTokens: 20_000 },
+    costNanoUsd: 12_345_678,
+    chargedNanoUsd: 12_345_678,
+  },
+  { model: SONNET, usage: { inputTokens: 10 }, costNanoUsd: 30_000, chargedNanoUsd: 5_030_000, partial: true },
+  { model: 'x.y', pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 0 },
+  { model: 'x.y', pricing: 'free', status: 429, errorCode: 'ERR_REQUEST_RATE', costNanoUsd: 0, chargedNanoUsd: 0 },
+];
+const NOTES = [
+  /^Since \d{4}-\d\d-\d\d \d\d:\d\dZ\.$/,
+  /^1 request with no known price: the cost is unknown, not zero, and not added\.$/,
+  /^1 request not seen whole \(partial\): only what was seen is in the cost\.$/,
+  /^Budgets were charged \$0\.005 more, as an estimate of what is not known\.$/,
+];
+
+const cellsOf = (line = ''): string[] => line.split(/ {2,}/);
+
+describe('usage', () => {
+  it('adds up by model, with what is unknown told as unknown', async () => {
+    const cli = await openCli();
+    await settle(cli, ROWS);
+    const { code, stdout, stderr } = await cli.run(['usage', '--by', 'model']);
+    expect([code, stderr]).toEqual([0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.slice(0, 4).map(cellsOf)).toEqual([
+      ['MODEL', 'REQUESTS', 'ERRORS', 'INPUT', 'OUTPUT', 'CACHE READ', 'UNPRICED', 'PARTIAL', 'COST'],
+      [SONNET, '2', '0', '1.21k', '300', '20.0k', '0', '1', '$0.0124'],
+      ['x.y', '2', '1', '0', '0', '0', '1', '0', '?'],
+      ['total', '4', '1', '1.21k', '300', '20.0k', '1', '1', '$0.0124 + ?'],
+    ]);
+    expect(lines[4]).toBe('');
+    expect(lines).toHaveLength(9);
+    for (const [at, note] of NOTES.entries()) expect(lines[5 + at]).toMatch(note);
+  });
+
+  it('leaves out columns and notes that would say nothing', async () => {
+    const cli = await openCli();
+    await settle(cli, [{ usage: { inputTokens: 1, outputTokens: 2 } }]);
+    const lines = (await cli.run(['usage'])).stdout.trimEnd().split('\n');
+    expect(lines.slice(0, -1).map(cellsOf)).toEqual([
+      ['KEY', 'REQUESTS', 'INPUT', 'OUTPUT', 'COST'],
+      ['a', '1', '1', '2', '$0.000001'],
+      ['total', '1', '1', '2', '$0.000001'],
+      [''],
+    ]);
+  });
+
+  it('prints exact JSON of a stable shape', async () => {
+    const cli = await openCli();
+    await settle(cli, ROWS);
+    const { stdout } = await cli.run(['usage', '--json', '--since', '2d']);
+    const total = {
+      requests: 4,
+      errors: 1,
+      unpriced: 1,
+      partial: 1,
+      input_tokens: 1_210,
+      output_tokens: 300,
+      cache_read_tokens: 20_000,
+      cache_write_tokens: 0,
+      cost_nano_usd: 12_375_678,
+      cost_usd: '0.012375678',
+      estimated_nano_usd: 5_000_000,
+      estimated_usd: '0.005',
+    };
+    expect(JSON.parse(stdout)).toEqual({
+      by: 'key',
+      since: expect.stringMatching(/Z$/),
+      until: null,
+      groups: [{ name: 'vk_a', label: 'a', ...total }],
+      total,
+    });
+  });
+
+  it.each([
+    { by: 'day', names: [expect.stringMatching(/^\d{4}-\d\d-\d\d$/)] },
+    { by: 'operation', names: ['Converse'] },
+    { by: 'region', names: ['us-east-1'] },
+    { by: 'tag', names: ['team=search'] },
+  ])('groups by $by', async ({ by, names }) => {
+    const cli = await openCli();
+    await settle(cli, [{ tags: { team: 'search' } }]);
+    const { groups } = JSON.parse((await cli.run(['usage', '--by', by, '--json'])).stdout) as { groups: UsageGroup[] };
+    expect(groups.map(({ name }) => name)).toEqual(names);
+  });
+
+  it.each([
+    { flags: [], requests: 2 },
+    { flags: ['--since', '30m'], requests: 1 },
+    { flags: ['--since', 'all'], requests: 3 },
+    { flags: ['--until', '30m'], requests: 1 },
+    { flags: ['--since', 'all', '--until', '2023-11-14'], requests: 1 },
+    { flags: ['--since', '2023-11-14', '--until', '2023-11-14'], requests: 1 },
+    { flags: ['--since', 'all', '--until', '2023-11-13'], requests: 0 },
+  ])('sums what lies within $flags', async ({ flags, requests }) => {
+    const cli = await openCli();
+    // 2023-11-14, an hour ago, a minute ago.
+    await settle(cli, [{ startedAtMs: 1_700_000_000_000 }, {}, { startedAtMs: Date.now() - 60_000 }]);
+    const { total } = JSON.parse((await cli.run(['usage', '--json', ...flags])).stdout) as { total: object };
+    expect(total).toMatchObject({ requests });
+  });
+
+  it('sums one key: by alias with what it was rotated from, and by id even when it is deleted', async () => {
+    const cli = await openCli();
+    const made = JSON.parse((await cli.run(['key', 'generate', '--alias', 'alice', '--json'])).stdout) as {
+      id: string;
+    };
+    const next = JSON.parse((await cli.run(['key', 'rotate', 'alice', '--json'])).stdout) as {
+      id: string;
+      key: string;
+      access_key_id: string;
+    };
+    await settle(cli, [
+      { keyId: made.id, keyLabel: 'alice' },
+      { keyId: next.id, keyLabel: 'alice' },
+      { keyId: 'vk_z' },
+    ]);
+    const count = async (key: string): Promise<unknown> =>
+      (JSON.parse((await cli.run(['usage', '--json', '--key', key])).stdout) as { total: { requests: number } }).total
+        .requests;
+    expect([await count('alice'), await count(made.id)]).toEqual([2, 1]);
+    expect([await count(next.key), await count(next.access_key_id)]).toEqual([1, 1]);
+    expect((await cli.run(['usage'])).stdout).toContain(`alice (${made.id})`);
+    await cli.run(['key', 'delete', made.id]);
+    expect(await count(made.id)).toBe(1);
+    const { code, stderr } = await cli.run(['usage', '--key', 'alcie']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('Did you mean alice?')]);
+  });
+
+  it('says that there is nothing, and makes no database', async () => {
+    const cli = await openCli();
+    const { code, stdout, stderr } = await cli.run(['usage']);
+    expect([code, stdout, existsSync(cli.databasePath)]).toEqual([0, '', false]);
+    expect(stderr).toMatch(/^There are no requests in the ledger since .*Z\.\n$/);
+    expect(JSON.parse((await cli.run(['usage', '--json'])).stdout)).toMatchObject({
+      groups: [],
+      total: { requests: 0 },
+    });
+  });
+
+  it.each([
+    { flags: ['--since', 'yesterday'], says: '--since must be a length of time such as 7d or 12h' },
+    { flags: ['--until', '2026-02-30'], says: '--until must be a length of time' },
+    { flags: ['--since', '1d', '--until', '2d'], says: '--since must lie before --until' },
+    { flags: ['--by', 'user'], says: "option '--by <group>' argument 'user' is invalid" },
+    { flags: ['--json', '--csv'], says: "option '--json' cannot be used with option '--csv'" },
+  ])('refuses $flags', async ({ flags, says }) => {
+    const { code, stdout, stderr } = await (await openCli()).run(['usage', ...flags]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(says);
+  });
+});
+
+const NO_TOTALS = {
+  requests: 1,
+  errors: 0,
+  unpriced: 0,
+  partial: 0,
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  costNanoUsd: 1,
+  estimatedNanoUsd: 0,
+};
+const reportOf = (by: UsageGrouping, groups: readonly Partial<UsageGroup>[]) => ({
+  by,
+  groups: groups.map((group) => ({ ...NO_TOTALS, name: undefined, label: undefined, ...group })),
+  total: NO_TOTALS,
+});
+
+describe('CSV', () => {
+  it.each([
+    { name: 'plain text', text: 'a b', cell: 'a b' },
+    { name: 'nothing', text: undefined, cell: '' },
+    { name: 'a comma', text: 'a,b', cell: '"a,b"' },
+    { name: 'quotation marks', text: 'a"b', cell: '"a""b"' },
+    { name: 'a line break', text: 'a\nb', cell: '"a\nb"' },
+    { name: 'a formula', text: '=1+1', cell: `"'=1+1"` },
+    { name: 'a formula with quotation marks', text: '=HYPERLINK("x")', cell: `"'=HYPERLINK(""x"")"` },
+    { name: 'a plus', text: '+1', cell: `"'+1"` },
+    { name: 'a minus', text: '-1', cell: `"'-1"` },
+    { name: 'an at', text: '@SUM(A1)', cell: `"'@SUM(A1)"` },
+    { name: 'a tab', text: '\t=1', cell: `"'\t=1"` },
+  ])('keeps $name text', ({ text, cell }) => {
+    const csv = usageToCsv(reportOf('model', [{ name: text }]));
+    expect(csv).toBe(
+      'model,requests,errors,unpriced,partial,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,' +
+        `cost_nano_usd,cost_usd,estimated_nano_usd,estimated_usd\r\n${cell},1,0,0,0,0,0,0,0,1,0.000000001,0,0\r\n`,
+    );
+  });
+
+  it('has id and label of a key, and no totals', async () => {
+    const cli = await openCli();
+    await settle(cli, [{}]);
+    const { stdout } = await cli.run(['usage', '--csv']);
+    expect(stdout.split('\r\n').map((line) => line.split(',').slice(0, 3))).toEqual([
+      ['key_id', 'label', 'requests'],
+      ['vk_a', 'a', '1'],
+      [''],
+    ]);
+  });
+});
+
+describe('the table', () => {
+  const groups = [{ name: SONNET, ...NO_TOTALS, errors: 1, cacheReadTokens: 1, unpriced: 1, partial: 1 }];
+  const report = {
+    ...reportOf('model', groups),
+    total: { ...NO_TOTALS, errors: 1, cacheReadTokens: 1, unpriced: 1, partial: 1 },
+  };
+  const headOf = (width: number): string[] => formatUsage(report, width).split('\n').slice(0, 3);
+
+  it.each([80, 100, 120])('fits into %i columns', (width) => {
+    expect(Math.max(...headOf(width).map((line) => line.length))).toBeLessThanOrEqual(width);
+  });
+
+  it('shortens names where it has to, and gives up what the notes tell first', () => {
+    expect(headOf(200)[1]).toContain(SONNET);
+    expect(headOf(200)[0]).toContain('UNPRICED');
+    expect(headOf(80)[0]).not.toContain('UNPRICED');
+    expect(headOf(80)[1]).toMatch(/^claude-sonnet-4-5 /);
+  });
+});

@@ -1,0 +1,425 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Config, readConfig, readDatabasePath, readSaltKey } from '../../src/config/config.ts';
+import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
+import { failureOf } from '../helpers/failure.ts';
+
+const read = (flags: Flags, environment: Environment = {}): Config => readConfig(flags, environment);
+
+describe('with nothing given', () => {
+  it('uses the documented defaults', () => {
+    expect(read({}, { XDG_DATA_HOME: '/data' })).toEqual({
+      host: '127.0.0.1',
+      port: 4000,
+      region: undefined,
+      profile: undefined,
+      databasePath: readDatabasePath({}, { XDG_DATA_HOME: '/data' }),
+      masterKey: undefined,
+      saltKey: undefined,
+      offline: false,
+      endpointUrls: new Map(),
+      fips: false,
+      dualstack: false,
+      openaiUpstream: 'runtime',
+      network: { httpsProxy: undefined, httpProxy: undefined, noProxy: undefined, caFile: undefined },
+      apiKey: undefined,
+      ignoredVirtualKey: false,
+      tls: undefined,
+      maxBodySizeBytes: 128_000_000,
+      idleTimeoutMs: 3_900_000,
+      uploadIdleTimeoutMs: 60_000,
+      connectTimeoutMs: 10_000,
+      shutdownGraceMs: 30_000,
+      allowedHosts: [],
+      allowedOrigins: [],
+      pricesFile: undefined,
+      ledgerRetentionMs: 90 * 86_400_000,
+      responseHeaders: true,
+      logFormat: 'pretty',
+      quiet: false,
+    });
+  });
+
+  it('is frozen', () => {
+    expect(Object.isFrozen(read({}))).toBe(true);
+  });
+
+  it('takes empty variables for unset ones', () => {
+    const empty = Object.fromEntries(Object.values(OPTIONS).flatMap(({ env }) => env.map((name) => [name, ''])));
+    expect(read({}, { ...empty, BEDROCK_PROXY_MASTER_KEY: '', BEDROCK_PROXY_SALT_KEY: '' })).toEqual(read({}));
+  });
+});
+
+interface PrecedenceRow {
+  readonly field: keyof Config;
+  readonly flag: Flags;
+  readonly env: Environment;
+  readonly fromFlag: unknown;
+  readonly fromEnv: unknown;
+}
+
+/** One row per option: what the flag gives although the variable is set, and what the variable gives on its own. */
+const PRECEDENCE: readonly PrecedenceRow[] = [
+  { field: 'port', flag: { port: '1' }, env: { BEDROCK_PROXY_PORT: '2' }, fromFlag: 1, fromEnv: 2 },
+  { field: 'host', flag: { host: '::1' }, env: { BEDROCK_PROXY_HOST: '0.0.0.0' }, fromFlag: '::1', fromEnv: '0.0.0.0' },
+  {
+    field: 'region',
+    flag: { region: 'eu-west-1' },
+    env: { BEDROCK_PROXY_REGION: 'us-west-2' },
+    fromFlag: { name: 'eu-west-1', origin: '--region' },
+    fromEnv: { name: 'us-west-2', origin: 'BEDROCK_PROXY_REGION' },
+  },
+  { field: 'profile', flag: { profile: 'a' }, env: { AWS_PROFILE: 'b' }, fromFlag: 'a', fromEnv: 'b' },
+  {
+    field: 'databasePath',
+    flag: { db: '/a.db' },
+    env: { BEDROCK_PROXY_DB: '/b.db' },
+    fromFlag: '/a.db',
+    fromEnv: '/b.db',
+  },
+  { field: 'offline', flag: { offline: true }, env: { BEDROCK_PROXY_OFFLINE: '0' }, fromFlag: true, fromEnv: false },
+  {
+    field: 'pricesFile',
+    flag: { prices: '/etc/mine.json' },
+    env: { BEDROCK_PROXY_PRICES: '/etc/theirs.json' },
+    fromFlag: '/etc/mine.json',
+    fromEnv: '/etc/theirs.json',
+  },
+  {
+    field: 'ledgerRetentionMs',
+    flag: { ledgerDays: '0' },
+    env: { BEDROCK_PROXY_LEDGER_DAYS: '7' },
+    fromFlag: undefined,
+    fromEnv: 7 * 86_400_000,
+  },
+  {
+    // As commander gives --no-response-headers.
+    field: 'responseHeaders',
+    flag: { responseHeaders: false },
+    env: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: 'false' },
+    fromFlag: false,
+    fromEnv: true,
+  },
+  { field: 'quiet', flag: { quiet: true }, env: { BEDROCK_PROXY_QUIET: 'no' }, fromFlag: true, fromEnv: false },
+  {
+    field: 'maxBodySizeBytes',
+    flag: { maxBodySize: '1kb' },
+    env: { BEDROCK_PROXY_MAX_BODY_SIZE: '2MB' },
+    fromFlag: 1000,
+    fromEnv: 2_000_000,
+  },
+  {
+    field: 'idleTimeoutMs',
+    flag: { idleTimeout: '1' },
+    env: { BEDROCK_PROXY_IDLE_TIMEOUT: '2' },
+    fromFlag: 1000,
+    fromEnv: 2000,
+  },
+  {
+    field: 'shutdownGraceMs',
+    flag: { shutdownGrace: '0' },
+    env: { BEDROCK_PROXY_SHUTDOWN_GRACE: '5' },
+    fromFlag: 0,
+    fromEnv: 5000,
+  },
+  {
+    field: 'allowedHosts',
+    flag: { allowedHost: ['Dev.Example', 'b'] },
+    env: { BEDROCK_PROXY_ALLOWED_HOST: 'c,d e' },
+    fromFlag: ['dev.example', 'b'],
+    fromEnv: ['c', 'd', 'e'],
+  },
+  {
+    field: 'allowedOrigins',
+    flag: { allowedOrigin: ['HTTPS://Tool.example', 'null'] },
+    env: { BEDROCK_PROXY_ALLOWED_ORIGIN: 'http://a:1, vscode-webview://x' },
+    fromFlag: ['https://tool.example', 'null'],
+    fromEnv: ['http://a:1', 'vscode-webview://x'],
+  },
+  {
+    field: 'logFormat',
+    flag: { logFormat: 'json' },
+    env: { BEDROCK_PROXY_LOG_FORMAT: 'pretty' },
+    fromFlag: 'json',
+    fromEnv: 'pretty',
+  },
+  {
+    field: 'endpointUrls',
+    flag: { endpointUrl: ['http://a:1', 'bedrock-agent=http://b/x/'] },
+    env: { BEDROCK_PROXY_ENDPOINT_URL: 'http://c bedrock=https://d' },
+    fromFlag: new Map([
+      ['*', { scheme: 'http', authority: 'a:1', pathPrefix: '' }],
+      ['bedrock-agent', { scheme: 'http', authority: 'b', pathPrefix: '/x' }],
+    ]),
+    fromEnv: new Map([
+      ['*', { scheme: 'http', authority: 'c', pathPrefix: '' }],
+      ['bedrock', { scheme: 'https', authority: 'd', pathPrefix: '' }],
+    ]),
+  },
+  { field: 'fips', flag: { fips: true }, env: { AWS_USE_FIPS_ENDPOINT: 'false' }, fromFlag: true, fromEnv: false },
+  {
+    field: 'dualstack',
+    flag: { dualstack: true },
+    env: { AWS_USE_DUALSTACK_ENDPOINT: 'false' },
+    fromFlag: true,
+    fromEnv: false,
+  },
+  {
+    field: 'openaiUpstream',
+    flag: { openaiUpstream: 'mantle' },
+    env: { BEDROCK_PROXY_OPENAI_UPSTREAM: 'runtime' },
+    fromFlag: 'mantle',
+    fromEnv: 'runtime',
+  },
+  { field: 'tls', flag: { tls: true }, env: { BEDROCK_PROXY_TLS: '0' }, fromFlag: 'made', fromEnv: undefined },
+  {
+    field: 'tls',
+    flag: { tlsCert: '/c1.pem', tlsKey: '/k1.pem' },
+    env: { BEDROCK_PROXY_TLS_CERT: '/c2.pem', BEDROCK_PROXY_TLS_KEY: '/k2.pem' },
+    fromFlag: { certFile: '/c1.pem', keyFile: '/k1.pem' },
+    fromEnv: { certFile: '/c2.pem', keyFile: '/k2.pem' },
+  },
+];
+
+/** Variables that every program on the machine shares, and how they are read. */
+const SHARED_VARIABLES: readonly { readonly env: Environment; readonly config: object }[] = [
+  {
+    env: { HTTPS_PROXY: 'http://p:1', HTTP_PROXY: 'https://q', NO_PROXY: 'a,b', AWS_CA_BUNDLE: '/ca.pem' },
+    config: { network: { httpsProxy: 'http://p:1', httpProxy: 'https://q', noProxy: 'a,b', caFile: '/ca.pem' } },
+  },
+  {
+    env: { HTTPS_PROXY: 'http://upper', https_proxy: 'http://lower', ALL_PROXY: 'corporate:3128' },
+    config: { network: { httpsProxy: 'http://lower', httpProxy: 'http://corporate:3128' } },
+  },
+  { env: { AWS_BEARER_TOKEN_BEDROCK: ' ABSK123 ' }, config: { apiKey: 'ABSK123', ignoredVirtualKey: false } },
+  { env: { AWS_BEARER_TOKEN_BEDROCK: 'sk-mine' }, config: { apiKey: undefined, ignoredVirtualKey: true } },
+];
+
+describe('where an option comes from', () => {
+  it.each(PRECEDENCE)('$field: the flag beats the variable', ({ field, flag, env, fromFlag }) => {
+    expect(read(flag, env)[field]).toEqual(fromFlag);
+  });
+
+  it.each(PRECEDENCE)('$field: the variable beats the default', ({ field, env, fromEnv }) => {
+    expect(read({}, env)[field]).toEqual(fromEnv);
+  });
+
+  it('has a row for every option', () => {
+    const flags = PRECEDENCE.flatMap(({ flag }) => Object.keys(flag)).map((name) =>
+      name === 'responseHeaders' ? 'noResponseHeaders' : name,
+    );
+    expect(flags.toSorted()).toEqual(Object.keys(OPTIONS).toSorted());
+  });
+
+  it.each(SHARED_VARIABLES)('reads the variables that others share: $env', ({ env, config }) => {
+    expect(read({}, env)).toMatchObject(config);
+  });
+
+  it.each([
+    {
+      name: 'all',
+      env: { BEDROCK_PROXY_REGION: 'us-east-1', AWS_REGION_NAME: 'x', AWS_REGION: 'x' },
+      origin: 'BEDROCK_PROXY_REGION',
+    },
+    {
+      name: 'LiteLLM and AWS',
+      env: { AWS_REGION_NAME: 'us-east-1', AWS_REGION: 'x', AWS_DEFAULT_REGION: 'x' },
+      origin: 'AWS_REGION_NAME',
+    },
+    { name: 'AWS', env: { AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'x' }, origin: 'AWS_REGION' },
+    { name: 'the old AWS one', env: { AWS_DEFAULT_REGION: 'us-east-1' }, origin: 'AWS_DEFAULT_REGION' },
+  ])('takes the region from the strongest variable: $name', ({ env, origin }) => {
+    expect(read({}, env as Environment).region).toEqual({ name: 'us-east-1', origin });
+  });
+
+  it.each([
+    { env: { BEDROCK_PROXY_MASTER_KEY: 'sk-a', LITELLM_MASTER_KEY: 'sk-b' }, masterKey: 'sk-a' },
+    { env: { LITELLM_MASTER_KEY: 'sk-b' }, masterKey: 'sk-b' },
+    { env: { BEDROCK_PROXY_MASTER_KEY: '', LITELLM_MASTER_KEY: 'sk-b' }, masterKey: 'sk-b' },
+  ])('takes the master key $masterKey from the environment', ({ env, masterKey }) => {
+    expect(read({}, env as Environment).masterKey).toBe(masterKey);
+  });
+});
+
+describe('values it takes', () => {
+  it.each([
+    { given: '1', bytes: 1 },
+    { given: '25000000', bytes: 25_000_000 },
+    { given: '10b', bytes: 10 },
+    { given: '1.5mb', bytes: 1_500_000 },
+    { given: '64 KB', bytes: 64_000 },
+    { given: '2gb', bytes: 2_000_000_000 },
+  ])('a size of $given', ({ given, bytes }) => {
+    expect(read({ maxBodySize: given }).maxBodySizeBytes).toBe(bytes);
+  });
+
+  it.each([
+    ...['1', 'true', 'YES', 'on'].map((given) => ({ given, is: true })),
+    ...['0', 'false', 'No', 'off'].map((given) => ({ given, is: false })),
+  ])('BEDROCK_PROXY_OFFLINE=$given', ({ given, is }) => {
+    expect(read({}, { BEDROCK_PROXY_OFFLINE: given }).offline).toBe(is);
+  });
+
+  it.each(['0', '65535'])('port %s', (port) => {
+    expect(read({ port }).port).toBe(Number(port));
+  });
+});
+
+/** Every way to be wrong: the message has to name the flag or the variable, and say what it may be. */
+const BAD_VALUES: readonly {
+  readonly flags?: Flags;
+  readonly env?: Environment;
+  readonly origin: string;
+  readonly says: RegExp;
+}[] = [
+  ...['65536', '-1', '4000.5', 'http', '0x10', ''].map((port) => ({
+    flags: { port },
+    origin: '--port',
+    says: /must be a whole number from 0 to 65535/,
+  })),
+  { env: { BEDROCK_PROXY_PORT: 'x' }, origin: 'BEDROCK_PROXY_PORT', says: /whole number/ },
+  { flags: { host: '' }, origin: '--host', says: /must be an address or a name of this machine/ },
+  { flags: { host: 'http://127.0.0.1' }, origin: '--host', says: /must be an address or a name of this machine/ },
+  { env: { BEDROCK_PROXY_HOST: '127.0.0.1:4000' }, origin: 'BEDROCK_PROXY_HOST', says: /must be an address or a name/ },
+  {
+    flags: { region: 'us-east-1.evil.example' },
+    origin: '--region',
+    says: /is not an AWS region; one looks like us-east-1/,
+  },
+  { flags: { region: '' }, origin: '--region', says: /is not an AWS region/ },
+  { env: { AWS_REGION: 'None' }, origin: 'AWS_REGION', says: /is not an AWS region/ },
+  { flags: { profile: '' }, origin: '--profile', says: /must not be empty/ },
+  { flags: { db: '' }, origin: '--db', says: /must name a file/ },
+  { flags: { db: 'file:' }, origin: '--db', says: /must name a file/ },
+  { env: { DATABASE_URL: 'sqlite://' }, origin: 'DATABASE_URL', says: /must name a file/ },
+  { env: { DATABASE_URL: 'file:///a%2Fb' }, origin: 'DATABASE_URL', says: /must name a file/ },
+  { env: { DATABASE_URL: 'file:///a%zz' }, origin: 'DATABASE_URL', says: /must name a file/ },
+  ...['0', '0.4b', '3gb', '1tb', 'mb', '-1mb', ''].map((maxBodySize) => ({
+    flags: { maxBodySize },
+    origin: '--max-body-size',
+    says: /must be a size of up to 2gb, such as 25000000 or 128mb/,
+  })),
+  { env: { BEDROCK_PROXY_MAX_BODY_SIZE: 'big' }, origin: 'BEDROCK_PROXY_MAX_BODY_SIZE', says: /size/ },
+  { flags: { idleTimeout: '0' }, origin: '--idle-timeout', says: /from 1 to 86400/ },
+  { flags: { shutdownGrace: '86401' }, origin: '--shutdown-grace', says: /from 0 to 86400/ },
+  { env: { BEDROCK_PROXY_OFFLINE: 'maybe' }, origin: 'BEDROCK_PROXY_OFFLINE', says: /must be true or false/ },
+  { env: { BEDROCK_PROXY_QUIET: '2' }, origin: 'BEDROCK_PROXY_QUIET', says: /must be true or false/ },
+  { flags: { tlsCert: 'c.pem' }, origin: '--tls-cert', says: /needs --tls-key as well/ },
+  { env: { BEDROCK_PROXY_TLS_KEY: 'k.pem' }, origin: 'BEDROCK_PROXY_TLS_KEY', says: /needs --tls-cert as well/ },
+  { flags: { openaiUpstream: 'azure' }, origin: '--openai-upstream', says: /must be runtime or mantle/ },
+  { env: { AWS_USE_FIPS_ENDPOINT: 'please' }, origin: 'AWS_USE_FIPS_ENDPOINT', says: /must be true or false/ },
+  {
+    env: { https_proxy: 'ftp://p' },
+    origin: 'https_proxy',
+    says: /must be the URL of an http:\/\/ or https:\/\/ proxy/,
+  },
+  {
+    env: { ALL_PROXY: 'socks5://p:1' },
+    origin: 'ALL_PROXY',
+    says: /must be the URL of an http:\/\/ or https:\/\/ proxy/,
+  },
+  { flags: { logFormat: 'xml' }, origin: '--log-format', says: /must be pretty or json/ },
+  {
+    flags: { allowedHost: ['http://a'] },
+    origin: '--allowed-host',
+    says: /must be a host name without scheme and port/,
+  },
+  { flags: { allowedHost: ['ok', 'a:80'] }, origin: '--allowed-host', says: /must be a host name/ },
+  { env: { BEDROCK_PROXY_ALLOWED_HOST: 'a, *' }, origin: 'BEDROCK_PROXY_ALLOWED_HOST', says: /must be a host name/ },
+  { flags: { allowedOrigin: ['tool.example'] }, origin: '--allowed-origin', says: /must be an origin such as/ },
+  {
+    flags: { allowedOrigin: ['https://tool.example/'] },
+    origin: '--allowed-origin',
+    says: /must be an origin such as/,
+  },
+  { flags: { endpointUrl: ['ftp://a'] }, origin: '--endpoint-url', says: /must be an http:\/\/ or https:\/\/ URL/ },
+  { flags: { endpointUrl: ['s3=http://a'] }, origin: '--endpoint-url', says: /names an unknown service/ },
+  { env: { BEDROCK_PROXY_ENDPOINT_URL: 'a' }, origin: 'BEDROCK_PROXY_ENDPOINT_URL', says: /URL/ },
+];
+
+describe('values it refuses', () => {
+  it.each(BAD_VALUES)('$origin: $flags $env', async ({ flags = {}, env = {}, origin, says }) => {
+    const error = await failureOf(() => read(flags, env));
+    expect(error.code).toBe('ERR_BAD_OPTION');
+    expect(error.message).toMatch(new RegExp(`^${origin} `));
+    expect(error.message).toMatch(says);
+    expect(error.hint).toBeDefined();
+  });
+
+  it('does not repeat a password that stands in a URL', async () => {
+    const error = await failureOf(() => read({ endpointUrl: ['http://alice:hunter2@upstream'] }));
+    expect(error.message).toContain('upstream');
+    expect(error.message).not.toMatch(/hunter2/);
+  });
+
+  it('refuses a salt key that protects nothing, without repeating it', async () => {
+    const error = await failureOf(() => readSaltKey({ BEDROCK_PROXY_SALT_KEY: 'fifteen letters' }));
+    expect(error.code).toBe('ERR_BAD_OPTION');
+    expect(error.message).toBe('BEDROCK_PROXY_SALT_KEY must have at least 16 characters.');
+    expect(readSaltKey({ BEDROCK_PROXY_SALT_KEY: 'sixteen letters!' })).toBe('sixteen letters!');
+  });
+});
+
+describe('where the key database is', () => {
+  it.each([
+    { given: 'keys.db', path: resolve('keys.db') },
+    { given: './a/../keys.db', path: resolve('keys.db') },
+    { given: '/abs/keys.db', path: '/abs/keys.db' },
+    { given: 'file:./dev.db', path: resolve('dev.db') },
+    { given: 'file:dev.db?connection_limit=1', path: resolve('dev.db') },
+    { given: 'file:///abs/my%20keys.db', path: '/abs/my keys.db' },
+    { given: 'file:/abs/keys.db', path: '/abs/keys.db' },
+    { given: 'sqlite:keys.db', path: resolve('keys.db') },
+    { given: 'sqlite://keys.db', path: resolve('keys.db') },
+    { given: 'sqlite:///abs/keys.db', path: '/abs/keys.db' },
+    { given: 'SQLITE:///abs/keys.db?mode=rwc', path: '/abs/keys.db' },
+    { given: 'c:keys.db', path: resolve('c:keys.db') },
+  ])('$given', ({ given, path }) => {
+    expect(readDatabasePath({ db: given }, {})).toBe(path);
+    expect(readDatabasePath({}, { DATABASE_URL: given })).toBe(path);
+  });
+
+  it('prefers BEDROCK_PROXY_DB to a DATABASE_URL that belongs to something else', () => {
+    expect(readDatabasePath({}, { BEDROCK_PROXY_DB: '/b.db', DATABASE_URL: 'postgres://u:p@h/d' })).toBe('/b.db');
+  });
+
+  it.each([
+    {
+      url: 'postgres://alice:hunter2@db/x',
+      says: 'DATABASE_URL names a PostgreSQL database, which is not supported yet.',
+    },
+    {
+      url: 'postgresql://alice:hunter2@db/x',
+      says: 'DATABASE_URL names a PostgreSQL database, which is not supported yet.',
+    },
+    { url: 'mysql://alice:hunter2@db/x', says: 'DATABASE_URL names a mysql database, which is not supported.' },
+    {
+      url: 'mongodb+srv://alice:hunter2@db',
+      says: 'DATABASE_URL names a mongodb+srv database, which is not supported.',
+    },
+  ])('refuses $url and keeps its password to itself', async ({ url, says }) => {
+    const error = await failureOf(() => readDatabasePath({}, { DATABASE_URL: url }));
+    expect(error.code).toBe('ERR_BAD_OPTION');
+    expect(error.message).toBe(says);
+    expect(error.hint).toContain('--db');
+  });
+
+  it.each([
+    { platform: 'linux', env: { XDG_DATA_HOME: '/data' }, folder: '/data/bedrock-proxy' },
+    { platform: 'linux', env: {}, folder: join(homedir(), '.local/share/bedrock-proxy') },
+    { platform: 'linux', env: { XDG_DATA_HOME: '' }, folder: join(homedir(), '.local/share/bedrock-proxy') },
+    { platform: 'linux', env: { XDG_DATA_HOME: 'relative' }, folder: join(homedir(), '.local/share/bedrock-proxy') },
+    { platform: 'freebsd', env: { XDG_DATA_HOME: '/data' }, folder: '/data/bedrock-proxy' },
+    {
+      platform: 'darwin',
+      env: { XDG_DATA_HOME: '/data' },
+      folder: join(homedir(), 'Library/Application Support/bedrock-proxy'),
+    },
+    { platform: 'win32', env: { LOCALAPPDATA: '/Local' }, folder: '/Local/bedrock-proxy' },
+    { platform: 'win32', env: { LOCALAPPDATA: '' }, folder: join(homedir(), 'AppData/Local/bedrock-proxy') },
+    { platform: 'win32', env: {}, folder: join(homedir(), 'AppData/Local/bedrock-proxy') },
+  ] as const)('on $platform with $env it is in $folder', ({ platform, env, folder }) => {
+    expect(readDatabasePath({}, env, platform)).toBe(join(folder, 'keys.db'));
+  });
+});

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { ProxyError } from '../../src/lib/errors.ts';
+import { type Exchange, openExchange } from '../../src/http/message.ts';
+import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../../src/domain/outcome.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+
+function anExchange(fields: Partial<Exchange>): Exchange {
+  return { ...openExchange('id-1', 0, aClientRequest()), ...fields };
+}
+
+describe('the model', () => {
+  const route = { service: 's', operation: undefined, region: 'r', modelId: 'of-the-path' };
+
+  it.each([
+    { name: 'as the body names it', fields: { model: 'of-the-body', route }, model: 'of-the-body' },
+    { name: 'as the path names it', fields: { route }, model: 'of-the-path' },
+    { name: 'is unknown where nothing names it', fields: {}, model: undefined },
+  ])('$name', ({ fields, model }) => {
+    expect(findModel(anExchange(fields))).toBe(model);
+  });
+});
+
+describe('the error code', () => {
+  const ours = new ProxyError('ERR_CLIENT_GONE', 'm');
+
+  it.each<{ name: string; fields: Partial<Exchange>; code: string | undefined }>([
+    { name: 'none of a request that went well', fields: { status: 200 }, code: undefined },
+    { name: 'ours', fields: { status: 499, error: ours }, code: 'ERR_CLIENT_GONE' },
+    {
+      name: "AWS's type",
+      fields: { status: 429, upstreamErrorType: 'ThrottlingException' },
+      code: 'ThrottlingException',
+    },
+    {
+      name: 'ours before the type',
+      fields: { status: 400, error: ours, upstreamErrorType: 'X' },
+      code: 'ERR_CLIENT_GONE',
+    },
+    { name: 'no type of an answer that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
+    { name: 'none where AWS says none', fields: { status: 500 }, code: undefined },
+  ])('is $name', ({ fields, code }) => {
+    expect(findErrorCode(anExchange(fields))).toBe(code);
+  });
+});
+
+describe('price and cost', () => {
+  it.each<{ name: string; fields: Partial<Exchange>; pricing: string; cost: number | undefined }>([
+    { name: 'refused before it left', fields: {}, pricing: 'free', cost: 0 },
+    { name: 'left, and never worked out', fields: { overheadMs: 1 }, pricing: 'unpriced', cost: undefined },
+    { name: 'priced', fields: { overheadMs: 1, pricing: 'priced', costNanoUsd: 42 }, pricing: 'priced', cost: 42 },
+    { name: 'free', fields: { overheadMs: 1, pricing: 'free' }, pricing: 'free', cost: 0 },
+    { name: 'unpriced', fields: { pricing: 'unpriced', costNanoUsd: 9 }, pricing: 'unpriced', cost: undefined },
+  ])('of a request: $name', ({ fields, pricing, cost }) => {
+    const exchange = anExchange(fields);
+    expect([findPricing(exchange), findCostNanoUsd(exchange)]).toEqual([pricing, cost]);
+  });
+});
+
+describe('a path with a key in it', () => {
+  const KEY = 'sk-AbCdEf0123_-xyzAbCdEf0123_-xyzAbCdEf0123456';
+
+  it.each([
+    { name: 'is masked', path: `/key/${KEY}/regenerate`, shown: '/key/sk-…/regenerate' },
+    { name: 'is masked at the end', path: `/key/${KEY}`, shown: '/key/sk-…' },
+    { name: 'is masked in capitals', path: `/key/SK-${'A'.repeat(20)}`, shown: '/key/sk-…' },
+    { name: 'is masked percent-encoded', path: '/key/%73k%2D%41bcdefghijkl/x', shown: '/key/sk-…/x' },
+    { name: 'is masked behind an escape', path: `/a%2Fsk-abcdefghij/x`, shown: '/a%2Fsk-…/x' },
+    { name: 'is masked twice', path: `/${KEY}/${KEY}`, shown: '/sk-…/sk-…' },
+    { name: 'of ten characters is masked', path: '/key/sk-0123456789', shown: '/key/sk-…' },
+    { name: 'of nine characters is none', path: '/key/sk-012345678', shown: '/key/sk-012345678' },
+    {
+      name: 'may have words that only end in sk',
+      path: '/flows/task-assistant-flow',
+      shown: '/flows/task-assistant-flow',
+    },
+  ])('$name', ({ path, shown }) => {
+    expect(hideKeys(path)).toBe(shown);
+  });
+});

@@ -1,0 +1,215 @@
+/**
+ * The first promise: what a client sends arrives at AWS as it was sent, and AWS's answer arrives as AWS sent it. Raw sockets
+ * on the client's side, a recording server on AWS's.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { HeaderPair } from '../../src/http/message.ts';
+import { type UpstreamRequest } from '../helpers/fake-upstream.ts';
+import { openHouse, type House } from '../helpers/house.ts';
+import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+
+let house: House;
+
+beforeEach(async () => {
+  house = await openHouse();
+});
+
+afterEach(async () => {
+  expect(house.upstream.failures).toEqual([]);
+  await house[Symbol.asyncDispose]();
+});
+
+const HOST = 'Host: localhost:4000';
+const INVOKE = '/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke';
+
+async function sendThrough(
+  line: string,
+  headers: readonly (HeaderPair | string)[] = [],
+  body: string | Buffer = '',
+): Promise<UpstreamRequest> {
+  const length = body.length > 0 ? [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`] : [];
+  const answer = await ask(house.port, line, [HOST, ...headers, ...length], body);
+  expect(answer.status).toBe(200);
+  return house.upstream.nextRequest();
+}
+
+describe('the target on its way to AWS', () => {
+  it.each([
+    { name: 'encoded colon', target: INVOKE },
+    { name: 'raw colon', target: '/model/anthropic.claude-3-haiku-20240307-v1:0/invoke' },
+    { name: 'lower-case hex', target: '/model/a%3a0/invoke' },
+    { name: 'needless encoding', target: '/model/%61bc/invoke' },
+    {
+      name: 'an ARN with encoded slashes',
+      target: '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.a.b-v1%3A0/converse',
+    },
+    {
+      name: 'an ARN with encoded slashes and raw colons',
+      target: '/model/arn:aws:bedrock:us-east-1:123456789012:inference-profile%2Fabc/converse',
+    },
+    { name: 'an encoded percent sign', target: '/model/a%2525b/invoke' },
+    { name: 'encoded UTF-8', target: '/model/%C3%A9t%c3%a9/invoke' },
+    { name: 'sub-delimiters', target: "/model/a!$&'()*+,;=@~b/invoke" },
+    { name: 'query order and repeats', target: `${INVOKE}?b=2&a=1&b=1&a=1` },
+    { name: 'an empty query', target: `${INVOKE}?` },
+    { name: 'empty pairs and valueless names', target: `${INVOKE}?&a&b=&&c==d=` },
+    { name: 'a query with plus, percent and slashes', target: `${INVOKE}?q=a+b%2Bc%20d/e?f:@` },
+    { name: 'a query in lower-case hex', target: `${INVOKE}?q=%c3%a9%2f` },
+  ])('keeps $name', async ({ target }) => {
+    const request = await sendThrough(`POST /bedrock${target} HTTP/1.1`);
+    expect(request.rawTarget).toBe(target);
+  });
+
+  it.each(['/bedrock//model/a/invoke', '/bedrock///model/a/invoke'])(
+    'drops the slashes after the mount of %s',
+    async (target) => {
+      expect((await sendThrough(`POST ${target} HTTP/1.1`)).rawTarget).toBe('/model/a/invoke');
+    },
+  );
+
+  it('encodes the raw slashes of a hand-written ARN', async () => {
+    const arn = 'arn:aws:bedrock:us-east-1:123456789012:inference-profile/a.b';
+    const request = await sendThrough(`POST /bedrock/model/${arn}/invoke HTTP/1.1`);
+    expect(request.rawTarget).toBe('/model/arn:aws:bedrock:us-east-1:123456789012:inference-profile%2Fa.b/invoke');
+  });
+});
+
+describe('the headers on their way to AWS', () => {
+  it('keep order, case, spelling and repeats', async () => {
+    const kept: HeaderPair[] = [
+      ['USER-agent', 'custom/1.0 (a; b)'],
+      ['Content-Type', 'application/json; charset="utf-8"'],
+      ['X-Amzn-Bedrock-Trace', 'ENABLED'],
+      ['accept', 'application/json'],
+      ['x-repeated', 'one'],
+      ['X-Repeated', 'two, three'],
+      ['x-repeated', ''],
+      ['X-Latin', 'caf\u00e9 \u00ff'],
+      ['x-inner', 'a  b\tc'],
+      ['anthropic-beta', 'one,two'],
+      ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+    ];
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, kept, '{}');
+    expect(request.headers.filter(([name]) => !OURS.has(name))).toEqual(kept);
+  });
+
+  it('are otherwise ours alone, and few', async () => {
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [], '{}');
+    expect(request.headers.map(([name]) => name).toSorted()).toEqual([...OURS].toSorted());
+    expect(request.header('accept-encoding')).toBe('identity');
+    expect(request.header('host')).toBe(house.upstream.authority);
+    expect(request.header('via')).toMatch(/^1\.1 bedrock-proxy-[0-9a-f]{16}$/);
+  });
+
+  it('lack what belongs to one connection, or is named by Connection', async () => {
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [
+      'Connection: keep-alive, X-Private, close',
+      'X-Private: 1',
+      'Keep-Alive: timeout=5',
+      'TE: trailers',
+      'Trailer: x',
+      'Proxy-Connection: keep-alive',
+      'Proxy-Authorization: Basic eDp5',
+      'HTTP2-Settings: AAMAAABkAAQAAP__',
+      'X-Bedrock-Proxy-Region: us-west-2',
+      'Accept-Encoding: gzip, br',
+    ]);
+    const expected = [...OURS].filter((name) => name !== 'content-length' || request.header(name) !== undefined);
+    expect(request.headers.map(([name]) => name).toSorted()).toEqual(expected.toSorted());
+    expect(request.signature?.scope.region).toBe('us-west-2');
+  });
+
+  it('sign repeated and odd x-amz headers as AWS will read them', async () => {
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [
+      ['X-Amz-Meta', '  a   b '],
+      ['x-amz-meta', 'c'],
+      ['X-Amz-Latin', 'caf\u00c3\u00a9'],
+      ['x-amz-empty', ''],
+    ]);
+    expect(request.signature?.signedHeaders).toEqual(
+      expect.arrayContaining(['host', 'x-amz-date', 'x-amz-empty', 'x-amz-latin', 'x-amz-meta']),
+    );
+  });
+
+  it('never gain a content type', async () => {
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [], '{"a":1}');
+    expect(request.header('content-type')).toBeUndefined();
+    expect(request.body.toString()).toBe('{"a":1}');
+  });
+});
+
+/** What the proxy adds, and the recording server sees, of every request with a body. */
+const OURS = new Set([
+  'accept-encoding',
+  'authorization',
+  'connection',
+  'content-length',
+  'host',
+  'via',
+  'x-amz-content-sha256',
+  'x-amz-date',
+]);
+
+describe('the body on its way to AWS', () => {
+  const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  it.each([
+    { name: 'every byte there is', body: everyByte },
+    { name: 'invalid UTF-8', body: Buffer.from([0xc3, 0x28, 0xff, 0xfe, 0x00]) },
+    { name: 'JSON that a parser would rewrite', body: Buffer.from('{ "b":1.0,"a":1e2,  "a":"\\u00e9" }\n') },
+    { name: 'broken JSON', body: Buffer.from('{"a":') },
+    { name: 'a byte order mark', body: Buffer.from('\ufeff{}') },
+    { name: '5 MB of noise', body: randomBytes(5_000_000) },
+  ])('keeps $name', async ({ body }) => {
+    const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, ['Content-Type: application/json'], body);
+    expect(sha256(request.body)).toBe(sha256(body));
+    expect(request.header('content-length')).toBe(String(body.length));
+    expect(request.header('x-amz-content-sha256')).toBe(sha256(body));
+  });
+
+  it('arrives with a length when it was chunked', async () => {
+    await using raw = await dial(house.port);
+    await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, [HOST, 'Transfer-Encoding: chunked']));
+    for (const piece of ['5\r\nhe', 'llo\r\n', '1;ext=1\r\n \r', '\n6\r\nworld!\r\n0\r\nX-Trailer: 1\r\n\r\n']) {
+      await raw.send(piece);
+    }
+    expect((await raw.readAnswer()).status).toBe(200);
+    const request = await house.upstream.nextRequest();
+    expect(request.body.toString()).toBe('hello world!');
+    expect(request.header('content-length')).toBe('12');
+    expect(request.header('transfer-encoding')).toBeUndefined();
+  });
+
+  it.each([
+    { name: 'an empty POST', line: 'POST', target: INVOKE, headers: ['Content-Length: 0'], length: '0' },
+    { name: 'a POST without length', line: 'POST', target: INVOKE, headers: [], length: '0' },
+    { name: 'a GET', line: 'GET', target: '/foundation-models', headers: [], length: undefined },
+    { name: 'a DELETE', line: 'DELETE', target: '/guardrails/abc', headers: [], length: undefined },
+  ])('of $name stays empty', async ({ line, target, headers, length }) => {
+    const request = await sendThrough(`${line} /bedrock${target} HTTP/1.1`, headers);
+    expect(request.body.length).toBe(0);
+    expect(request.header('content-length')).toBe(length);
+    expect(request.header('x-amz-content-sha256')).toBe(sha256(''));
+  });
+
+  it.each(['GET', 'DELETE', 'PATCH'])('of a %s is sent where there is one', async (method) => {
+    const request = await sendThrough(`${method} /bedrock/bedrock/anything HTTP/1.1`, [], 'body');
+    expect(request.body.toString()).toBe('body');
+  });
+
+  it('is asked for with 100 Continue when the client waits for that', async () => {
+    await using raw = await dial(house.port);
+    const head = [HOST, 'Expect: 100-continue', 'Content-Length: 4'];
+    await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, head));
+    expect((await raw.readAnswer()).status).toBe(100);
+    await raw.send('body');
+    expect((await raw.readAnswer()).status).toBe(200);
+    const request = await house.upstream.nextRequest();
+    expect(request.body.toString()).toBe('body');
+    expect(request.header('expect')).toBeUndefined();
+  });
+});
+
+function sha256(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

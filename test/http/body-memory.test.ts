@@ -1,0 +1,57 @@
+/** What the bodies of a server hold in memory, all together. */
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
+import { expect, it } from 'vitest';
+import type { ClientRequest } from '../../src/http/message.ts';
+import { BodyMemory, readBody, releaseBody } from '../../src/http/body.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { openHouse } from '../helpers/house.ts';
+
+const MIB = 1024 * 1024;
+
+function upload(mebibytes: number): ClientRequest {
+  const pieces = Array.from({ length: mebibytes * 4 }, () => Buffer.alloc(MIB / 4, 'x'));
+  return aClientRequest({ openBody: () => Readable.from(pieces, { objectMode: false }) });
+}
+
+function limitsOf(memory: BodyMemory, maxSizeBytes = 100 * MIB) {
+  return { maxSizeBytes, idleTimeoutMs: 60_000, spoolPlace: { folder: tmpdir(), newId: randomUUID }, memory };
+}
+
+it('is counted while bodies are held, and given back', async () => {
+  const limits = limitsOf(new BodyMemory(100 * MIB));
+  const bodies = await Promise.all([readBody(upload(3), limits), readBody(upload(2), limits)]);
+  expect(limits.memory.usedBytes).toBe(5 * MIB);
+  for (const body of bodies) releaseBody(body, limits);
+  expect(limits.memory.usedBytes).toBe(0);
+});
+
+it('is bounded: further bodies wait on disk, whole and with the same hash', async () => {
+  const limits = limitsOf(new BodyMemory(4 * MIB));
+  const first = await readBody(upload(5), limits);
+  const second = await readBody(upload(5), limits);
+  expect([first.spool === undefined, second.spool === undefined]).toEqual([false, false]);
+  expect(second.sha256).toBe((await readBody(upload(5), { ...limits, memory: new BodyMemory(100 * MIB) })).sha256);
+  expect(limits.memory.usedBytes).toBe(0);
+  for (const body of [first, second]) releaseBody(body, limits);
+  expect(limits.memory.usedBytes).toBe(0);
+});
+
+it('is given back where a body is refused in the middle', async () => {
+  const limits = limitsOf(new BodyMemory(100 * MIB), 2 * MIB);
+  expect(await failureOf(() => readBody(upload(3), limits))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' });
+  expect(limits.memory.usedBytes).toBe(0);
+});
+
+it('stays bounded for a server with many uploads at once', async () => {
+  await using house = await openHouse();
+  house.upstream.respondWith((_request, response) => void response.end('{}'));
+  const send = (): Promise<number> =>
+    fetch(`${house.url}/model/m/invoke`, { method: 'POST', body: Buffer.alloc(3 * MIB, 'y') }).then(
+      ({ status }) => status,
+    );
+  expect(new Set(await Promise.all(Array.from({ length: 20 }, send)))).toEqual(new Set([200]));
+  expect(house.upstream.requests.every(({ body }) => body.length === 3 * MIB)).toBe(true);
+});

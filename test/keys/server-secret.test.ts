@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadServerSecret, serverSecretPath } from '../../src/keys/server-secret.ts';
+import { failureOf } from '../helpers/failure.ts';
+
+let folder: string;
+let path: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'secret-'));
+  path = serverSecretPath(join(folder, 'keys.db'));
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('the server secret', () => {
+  it('is 32 random bytes in a private file beside the database, and stays the same', async () => {
+    const secret = loadServerSecret(path);
+    expect(path).toBe(join(folder, 'keys.db.secret'));
+    expect(secret).toHaveLength(32);
+    expect(secret.equals(Buffer.alloc(32))).toBe(false);
+    expect(loadServerSecret(path).equals(secret)).toBe(true);
+    expect(await readFile(path, 'utf8')).toBe(`${secret.toString('base64url')}\n`);
+    if (process.platform !== 'win32') expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['keys.db.secret']);
+  });
+
+  it('is another one for another database', () => {
+    expect(loadServerSecret(path).equals(loadServerSecret(`${path}.other`))).toBe(false);
+  });
+
+  it('makes the folder it needs, as private as the file', async () => {
+    const deep = join(folder, 'a', 'b');
+    loadServerSecret(join(deep, 'secret'));
+    if (process.platform !== 'win32') expect((await stat(deep)).mode & 0o777).toBe(0o700);
+  });
+
+  it('survives white space that an editor leaves', async () => {
+    const secret = loadServerSecret(path);
+    await writeFile(path, `  ${secret.toString('base64url')} \r\n\n`);
+    expect(loadServerSecret(path).equals(secret)).toBe(true);
+  });
+
+  it('is one and the same for processes that make it at once', async () => {
+    const secrets = await Promise.all(Array.from({ length: 4 }, () => loadInChild(path)));
+    expect(new Set(secrets).size).toBe(1);
+    expect(secrets[0]).toBe(loadServerSecret(path).toString('hex'));
+    expect(await readdir(folder)).toEqual(['keys.db.secret']);
+  });
+
+  it.each([
+    { name: 'empty', content: '' },
+    { name: 'too short', content: 'c2hvcnQ\n' },
+    { name: 'too long', content: 'A'.repeat(60) },
+    { name: 'no base64url', content: '!'.repeat(43) },
+  ])('is never replaced when its file is damaged: $name', async ({ content }) => {
+    await writeFile(path, content);
+    const error = await failureOf(() => loadServerSecret(path));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The server secret beside the key database is damaged.');
+    expect(error.detail).toBe(path);
+    expect(await readFile(path, 'utf8')).toBe(content);
+  });
+
+  it('says so when its file cannot be read', async () => {
+    await mkdir(path);
+    const error = await failureOf(() => loadServerSecret(path));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The server secret beside the key database cannot be used (EISDIR).');
+    expect(error.hint).toContain('BEDROCK_PROXY_SALT_KEY');
+  });
+});
+
+async function loadInChild(at: string): Promise<string> {
+  const script = `
+    import { loadServerSecret } from ${JSON.stringify(new URL('../../src/keys/server-secret.ts', import.meta.url).href)};
+    process.stdout.write(loadServerSecret(${JSON.stringify(at)}).toString('hex'));`;
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [output] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  return output;
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { findClientService, readHints } from '../../src/routing/request-hints.ts';
+
+describe('findClientService', () => {
+  it.each([
+    [
+      'aws-sdk-js/3.1164.0 ua/2.1 os/linux#6 lang/js md/nodejs#24 api/bedrock-agent-runtime#3.1164.0 m/E,N',
+      'bedrock-agent-runtime',
+    ],
+    ['aws-sdk-java/2.30.0 md/io#sync api/Bedrock_Runtime#2.30.0 ua/2.1', 'bedrock-runtime'],
+    ['aws-sdk-go-v2/1.30 ua/2.1 api/bedrockruntime#1.20', 'bedrock-runtime'],
+    ['aws-sdk-rust/1.3 api/bedrockagentcorecontrol/1.0', 'bedrock-agentcore-control'],
+    ['api/Bedrock_AgentCore#1', 'bedrock-agentcore'],
+    ['x api/s3#1 api/bedrock#3', 'bedrock'],
+    ['AnthropicBedrockMantle/JS 1.0', 'bedrock-mantle'],
+    ['AnthropicBedrock/JS 1.0', undefined],
+    ['Boto3/1.43 md/Botocore#1.43 ua/2.1 lang/python', undefined],
+    ['x-api/bedrock', undefined],
+    ['api/agentcore-gateway#1', undefined],
+    ['api/__proto__ api/constructor', undefined],
+    ['', undefined],
+  ])('%s', (userAgent, service) => {
+    expect(findClientService(userAgent)).toBe(service);
+  });
+});
+
+describe('readHints', () => {
+  it('gathers what the headers say, in any case', () => {
+    expect(
+      readHints(
+        [
+          ['X-AMZ-TARGET', ' A.B '],
+          ['x-amz-target', 'C.D'],
+          ['X-Bedrock-Proxy-Region', ' eu-west-1 '],
+          ['Upgrade', 'WebSocket'],
+          ['User-Agent', 'api/bedrock#1'],
+        ],
+        'X-Amz-Credential=K/20260101/us-east-1/bedrock/aws4_request',
+      ),
+    ).toEqual({
+      targets: ['A.B', 'C.D'],
+      regionHeader: 'eu-west-1',
+      clientOf: 'bedrock',
+      scope: { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: 'bedrock' },
+      wantsWebSocket: true,
+    });
+  });
+
+  it('says nothing where they say nothing', () => {
+    expect(readHints([], undefined)).toEqual({
+      targets: [],
+      regionHeader: undefined,
+      clientOf: undefined,
+      scope: undefined,
+      wantsWebSocket: false,
+    });
+  });
+
+  it('does not take h2c for a WebSocket', () => {
+    expect(readHints([['Upgrade', 'h2c']], undefined).wantsWebSocket).toBe(false);
+  });
+});

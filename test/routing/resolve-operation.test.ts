@@ -1,0 +1,275 @@
+import { describe, expect, it } from 'vitest';
+import type { HeaderPair } from '../../src/http/message.ts';
+import { encodeModelArn, findDestination } from '../../src/routing/resolve-operation.ts';
+import { readHints } from '../../src/routing/request-hints.ts';
+
+const PROFILE = 'arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-v1:0';
+
+function find(method: string, path: string, headers: readonly HeaderPair[] = []) {
+  const {
+    service,
+    operation,
+    path: forwarded,
+    gatewayId,
+  } = findDestination({
+    method,
+    path,
+    hints: readHints(headers, undefined),
+    openaiUpstream: 'runtime',
+    mountPath: '/bedrock',
+  });
+  return { service: service.id, operation: operation?.name, path: forwarded, gatewayId };
+}
+
+const signedFor = (service: string): HeaderPair => [
+  'Authorization',
+  `AWS4-HMAC-SHA256 Credential=sk-a/20260101/us-east-1/${service}/aws4_request, Signature=a`,
+];
+const target = (value: string): HeaderPair => ['X-Amz-Target', value];
+const KEYSTONE = 'AmazonBedrockKeystoneRuntimeService';
+
+describe('an explicit prefix', () => {
+  it.each([
+    [
+      'a known operation',
+      'POST',
+      '/bedrock-runtime/model/x/invoke',
+      'bedrock-runtime',
+      'InvokeModel',
+      '/model/x/invoke',
+    ],
+    [
+      'more slashes after it',
+      'POST',
+      '/bedrock-runtime//model/x/invoke',
+      'bedrock-runtime',
+      'InvokeModel',
+      '/model/x/invoke',
+    ],
+    [
+      'the service that is named like the mount',
+      'GET',
+      '/bedrock/guardrails',
+      'bedrock',
+      'ListGuardrails',
+      '/guardrails',
+    ],
+    ['an unknown operation', 'PATCH', '/bedrock-agent/brand/new%2F/', 'bedrock-agent', undefined, '/brand/new%2F/'],
+    ['an operation of another service', 'POST', '/bedrock/model/x/invoke', 'bedrock', undefined, '/model/x/invoke'],
+    ['a path with empty segments', 'GET', '/bedrock/a//b', 'bedrock', undefined, '/a//b'],
+    ['nothing after it', 'GET', '/bedrock-agentcore', 'bedrock-agentcore', undefined, '/'],
+    ['one prefix only', 'GET', '/bedrock/bedrock/x', 'bedrock', undefined, '/bedrock/x'],
+    ['mantle', 'POST', '/bedrock-mantle/v1/messages', 'bedrock-mantle', undefined, '/v1/messages'],
+    [
+      'mantle for openai',
+      'POST',
+      '/bedrock-mantle/openai/v1/responses',
+      'bedrock-mantle',
+      'CreateResponse',
+      '/openai/v1/responses',
+    ],
+    [
+      'a collision',
+      'POST',
+      '/bedrock-data-automation/tagResource',
+      'bedrock-data-automation',
+      'TagResource',
+      '/tagResource',
+    ],
+    ['a lost slash', 'POST', '/bedrock-agent/agents/ABCDEFGHIJ', 'bedrock-agent', 'PrepareAgent', '/agents/ABCDEFGHIJ'],
+  ] as const)('takes %s', (_, method, path, service, operation, forwarded) => {
+    expect(find(method, path)).toMatchObject({ service, operation, path: forwarded });
+  });
+
+  it.each([
+    '/Bedrock-runtime/x/y',
+    '/bedrock%2Druntime/x/y',
+    '/bedrock-runtimes/x/y',
+    '/__proto__/x',
+    '/constructor/x/y',
+  ])('is not found in %s', (path) => {
+    expect(() => find('GET', path)).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }));
+  });
+
+  it.each(['CONNECT', 'TRACE', 'get', 'PROPFIND', ''])('does not carry the method %j', (method) => {
+    expect(() => find(method, '/bedrock/x')).toThrow(expect.objectContaining({ code: 'ERR_BAD_REQUEST' }));
+  });
+});
+
+describe('X-Amz-Target', () => {
+  it('names the operation at the mount root', () => {
+    expect(find('POST', '/', [target(`${KEYSTONE}.InvokeDataAutomationAsync`)])).toMatchObject({
+      service: 'bedrock-data-automation-runtime',
+      operation: 'InvokeDataAutomationAsync',
+      path: '/',
+    });
+  });
+
+  it.each(['/bedrock-data-automation-runtime', '/bedrock-data-automation-runtime/'])('works under %s', (path) => {
+    expect(find('POST', path, [target(`${KEYSTONE}.TagResource`)])).toMatchObject({
+      operation: 'TagResource',
+      path: '/',
+    });
+  });
+
+  it('names the service even where the operation is new', () => {
+    expect(find('POST', '/', [target(`${KEYSTONE}.BrandNew`)])).toMatchObject({
+      service: 'bedrock-data-automation-runtime',
+      operation: undefined,
+    });
+  });
+
+  it('does not move a path that says something itself', () => {
+    expect(find('POST', '/model/x/invoke', [target(`${KEYSTONE}.TagResource`)])).toMatchObject({
+      service: 'bedrock-runtime',
+      operation: 'InvokeModel',
+    });
+  });
+
+  it.each([
+    ['none', 'POST', []],
+    ['one of another service', 'POST', [target('DynamoDB_20120810.GetItem')]],
+    ['the prefix without its dot', 'POST', [target(`${KEYSTONE}X.TagResource`)]],
+    ['another method', 'GET', [target(`${KEYSTONE}.TagResource`)]],
+  ] as const)('is a 404 with %s', (_, method, headers) => {
+    expect(() => find(method, '/', headers)).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }));
+  });
+
+  it.each(['/', '/bedrock-data-automation-runtime/'])(
+    'is refused twice at %s: AWS might read the other one',
+    (path) => {
+      const twice = [target(`${KEYSTONE}.GetDataAutomationStatus`), target(`${KEYSTONE}.InvokeDataAutomation`)];
+      expect(() => find('POST', path, twice)).toThrow(expect.objectContaining({ code: 'ERR_BAD_REQUEST' }));
+    },
+  );
+});
+
+describe('a raw ARN after /model/', () => {
+  it.each([
+    ['InvokeModel', `/model/${PROFILE}/invoke`, `/model/${PROFILE.replace('/', '%2F')}/invoke`],
+    ['ConverseStream', `/model/${PROFILE}/converse-stream`, `/model/${PROFILE.replace('/', '%2F')}/converse-stream`],
+    [
+      'Converse',
+      '/model/arn%3Aaws:bedrock:r:1:x/a/b/invoke/converse',
+      '/model/arn%3Aaws:bedrock:r:1:x%2Fa%2Fb%2Finvoke/converse',
+    ],
+  ])('is sent as one segment: %s', (operation, path, forwarded) => {
+    expect(find('POST', path)).toMatchObject({ service: 'bedrock-runtime', operation, path: forwarded });
+    expect(find('POST', `/bedrock-runtime${path}`)).toMatchObject({ operation, path: forwarded });
+  });
+
+  it('changes nothing where the slash is encoded', () => {
+    const path = `/model/${encodeURIComponent(PROFILE)}/invoke`;
+    expect(find('POST', path).path).toBe(path);
+  });
+
+  it.each([
+    '/model/a/b/invoke',
+    `/model/${PROFILE}/unknown`,
+    `/model/${PROFILE}/invoke/`,
+    '/model/arn:aws:bedrock:r:1:x//y/invoke',
+    '/model/arn:aws:bedrock:r:1:x/y//invoke',
+    '/model/arn:aws:bedrock:r:1:x/invoke',
+    '/models/arn:aws:bedrock:r:1:x/y/invoke',
+  ])('leaves %s alone', (path) => {
+    expect(encodeModelArn(path)).toBeUndefined();
+  });
+});
+
+describe('an unknown path', () => {
+  it.each([
+    ['signed for agentcore', [signedFor('bedrock-agentcore')], 'bedrock-agentcore'],
+    ['signed for mantle', [signedFor('bedrock-mantle')], 'bedrock-mantle'],
+    ['from an SDK client', [['User-Agent', 'api/bedrock-agent#4.0']], 'bedrock-agent'],
+    [
+      'from a client that signs fittingly',
+      [signedFor('bedrock-agentcore'), ['User-Agent', 'api/bedrock-agentcore-control#4']],
+      'bedrock-agentcore-control',
+    ],
+    [
+      'signed for another service than its user agent says',
+      [signedFor('bedrock-agentcore'), ['User-Agent', 'api/bedrock#4']],
+      'bedrock-agentcore',
+    ],
+  ] as const)('goes on if %s', (_, headers, service) => {
+    expect(find('POST', '/brand/new', headers)).toEqual({
+      service,
+      operation: undefined,
+      path: '/brand/new',
+      gatewayId: undefined,
+    });
+  });
+
+  it.each([
+    ['unsigned', []],
+    ['signed for bedrock, which six services are', [signedFor('bedrock')]],
+    ['signed for something else', [signedFor('s3')]],
+    ['signed for a name every object has', [signedFor('__proto__')]],
+    ['signed for a gateway, which is no signing name', [signedFor('agentcore-gateway')]],
+  ])('is a 404 if %s', (_, headers) => {
+    expect(() => find('POST', '/brand/new', headers)).toThrow(
+      expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }),
+    );
+  });
+
+  it.each(['/v1/messages', '/v1/messages/', '/v1/messages/batches'])(
+    'of Anthropic names the right variable: %s',
+    (path) => {
+      for (const headers of [[], [signedFor('bedrock-mantle')]]) {
+        expect(() => find('POST', path, headers)).toThrow(
+          expect.objectContaining({
+            code: 'ERR_UNKNOWN_OPERATION',
+            hint: expect.stringMatching(/ANTHROPIC_BEDROCK_BASE_URL.*\/bedrock\/anthropic/),
+          }),
+        );
+      }
+    },
+  );
+
+  it('of Anthropic that counts tokens names the operations that do', () => {
+    expect(() => find('POST', '/v1/messages/count_tokens', [signedFor('bedrock')])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_UNKNOWN_OPERATION',
+        hint: expect.stringContaining('/model/{modelId}/count-tokens'),
+      }),
+    );
+  });
+
+  it('that only begins alike goes to mantle', () => {
+    expect(find('POST', '/v1/messagesx').service).toBe('bedrock-mantle');
+  });
+});
+
+describe('a gateway', () => {
+  it.each([
+    ['/agentcore-gateway/my-gw-1/mcp', 'InvokeGateway', '/mcp'],
+    ['/agentcore-gateway//my-gw-1//mcp', 'InvokeGateway', '/mcp'],
+    ['/agentcore-gateway/my-gw-1/.well-known/x', undefined, '/.well-known/x'],
+    ['/agentcore-gateway/my-gw-1', undefined, '/'],
+  ])('is reached by %s', (path, operation, forwarded) => {
+    expect(find('POST', path)).toEqual({
+      service: 'agentcore-gateway',
+      operation,
+      path: forwarded,
+      gatewayId: 'my-gw-1',
+    });
+  });
+
+  it.each([
+    '',
+    '/',
+    '/A/mcp',
+    '/a.b/mcp',
+    '/a%2Eb/mcp',
+    '/a_b/mcp',
+    '/-a/mcp',
+    '/a-/mcp',
+    '/a@evil.test/mcp',
+    '/a:1/mcp',
+    `/${'a'.repeat(64)}/mcp`,
+  ])('is not named by %j', (rest) => {
+    expect(() => find('POST', `/agentcore-gateway${rest}`)).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_TARGET', hint: expect.stringContaining('/bedrock/agentcore-gateway/') }),
+    );
+  });
+});

@@ -1,0 +1,95 @@
+import Database from 'better-sqlite3';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
+import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import { aLedgerRow, NO_LIMITS } from '../../helpers/store-rows.ts';
+
+/** SHA-256 of every released step. A line is added with a new step; an old line never changes: databases have run it. */
+const RELEASED = [
+  '9970ea6dab1a7c8a13bf47c7ae5198aaf304f20d346d63f5d020020acfd112d9',
+  'db5683f4bb1b9d7c1d8e99dbafd384df8c704e21287ffd6f6f1d6a4029c90415',
+  '66db6ae1968e6b563f14c8c48aafb72b01eae6e67c9823f94f09b93e52fb0c5f',
+];
+
+it('never edits a step that databases have already run', () => {
+  expect(MIGRATIONS.map((step) => createHash('sha256').update(step).digest('hex'))).toEqual(RELEASED);
+});
+
+it('marks files with the letters BdPx, as the signed 32-bit number that SQLite stores', () => {
+  expect(Buffer.from(APPLICATION_ID.toString(16), 'hex').toString()).toBe('BdPx');
+  expect(APPLICATION_ID).toBeLessThan(2 ** 31);
+});
+
+it('takes an empty database to the present schema', () => {
+  const database = new Database(':memory:');
+  for (const step of MIGRATIONS) database.exec(step);
+  const columns = database.prepare("SELECT name FROM pragma_table_info('virtual_keys')").pluck().all();
+  database.close();
+  expect(columns).toEqual([
+    'id',
+    'alias',
+    'key_sha256',
+    'last_four',
+    'access_key_id',
+    'sealed_key',
+    'created_at_ms',
+    'last_used_at_ms',
+    'revoked_at_ms',
+    'ends_at_ms',
+    'expires_at_ms',
+    'blocked_at_ms',
+    'updated_at_ms',
+    'deleted_at_ms',
+    'policy',
+    'tags',
+    'note',
+    'metadata',
+    'purse_id',
+  ]);
+});
+
+it('keeps the keys of a database from before limits working, in the default scope', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'migrations-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'keys.db');
+  const old = new Database(path);
+  for (const step of MIGRATIONS.slice(0, 2)) old.exec(step);
+  old.pragma(`application_id = ${APPLICATION_ID}`);
+  old.pragma('user_version = 2');
+  old.exec(`INSERT INTO virtual_keys VALUES ('vk_a', 'alice', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, NULL, NULL);
+    INSERT INTO virtual_keys VALUES ('vk_b', 'bob', 'hash-b', 'wxyz', 'BRPXB', x'02', 11, NULL, 30, 40)`);
+  old.close();
+
+  const store = await openSqliteStore(path);
+  onTestFinished(() => store.close());
+  expect(await store.findKeyBySha256('hash-a')).toStrictEqual({
+    id: 'vk_a',
+    alias: 'alice',
+    keySha256: 'hash-a',
+    lastFour: 'wxyz',
+    accessKeyId: 'BRPXA',
+    sealedKey: Buffer.of(1),
+    createdAtMs: 10,
+    updatedAtMs: 10,
+    lastUsedAtMs: 20,
+    revokedAtMs: undefined,
+    endsAtMs: undefined,
+    expiresAtMs: undefined,
+    blockedAtMs: undefined,
+    policy: NO_LIMITS,
+    tags: {},
+    note: undefined,
+    metadata: {},
+  });
+  expect(await store.findKeyByAccessKeyId('BRPXB')).toMatchObject({ revokedAtMs: 30, endsAtMs: 40, updatedAtMs: 11 });
+  expect(await store.hasAnyKey()).toBe(true);
+
+  await store.settle(aLedgerRow({ keyId: 'vk_a', chargedNanoUsd: 5 }));
+  const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 100);
+  expect(spend.get('vk_a')).toEqual({ totalNanoUsd: 5, windowNanoUsd: 5, reservedNanoUsd: 0, resetsAtMs: undefined });
+  expect((await store.updateKey('vk_a', { note: 'migrated' }, 100))?.note).toBe('migrated');
+});

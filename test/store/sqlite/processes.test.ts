@@ -1,0 +1,116 @@
+/** What several processes do to one ledger at once, and what is left when one of them is killed: nothing of it may be lost. */
+import Database from 'better-sqlite3';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { RESERVATION_LEASE_MS } from '../../../src/store/sqlite/budget.ts';
+import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import { aBudget, NO_LIMITS } from '../../helpers/store-rows.ts';
+
+const SCRIPT = fileURLToPath(new URL('../../helpers/kill-ledger.ts', import.meta.url));
+
+let folder: string;
+let path: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'processes-'));
+  path = join(folder, 'keys.db');
+});
+
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+interface Worker {
+  readonly child: ChildProcess;
+  readonly lines: readonly string[];
+  /** Resolves when it has said so many lines, or ended. */
+  readonly said: (count: number) => Promise<void>;
+  readonly ended: Promise<unknown>;
+  /** Lets it begin, once it has its store open. */
+  readonly go: () => Promise<void>;
+}
+
+function startWorker(name: string, limit: number): Worker {
+  const args = ['--disable-warning=ExperimentalWarning', SCRIPT, path, name, String(limit)];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const lines: string[] = [];
+  const reader = createInterface({ input: child.stdout as Readable });
+  let tell: (() => void) | undefined;
+  reader.on('line', (line) => {
+    lines.push(line);
+    tell?.();
+  });
+  const ended = Promise.all([once(child, 'close'), once(reader, 'close')]);
+  const said = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      tell = () => {
+        if (lines.length >= count) resolve();
+      };
+      void ended.then(() => resolve());
+      tell();
+    });
+  const go = async (): Promise<void> => {
+    await said(1);
+    child.stdin?.end();
+  };
+  return { child, lines, said, ended, go };
+}
+
+const namesAfter = (verb: string, lines: readonly string[]): string[] =>
+  lines.filter((line) => line.startsWith(`${verb} `)).map((line) => line.slice(verb.length + 1));
+
+it('a thousand reservations of two processes at once do not overspend together', async () => {
+  const workers = ['one', 'two'].map((name) => startWorker(name, 10_000));
+  await Promise.all(workers.map(({ said }) => said(1)));
+  await Promise.all(workers.map(({ go }) => go()));
+  await Promise.all(workers.map(({ ended }) => ended));
+  const settled = workers.map(({ lines }) => namesAfter('settled', lines));
+  for (const { lines } of workers) expect(lines.at(-1)).toBe('done');
+  expect(settled.flat()).toHaveLength(1_000);
+  // Both of them did something, or nothing was shown.
+  for (const names of settled) expect(names.length).toBeGreaterThan(0);
+  const store = await openSqliteStore(path);
+  onTestFinished(() => store.close());
+  const spend = await store.findSpend([{ id: 'vk_a', policy: { ...NO_LIMITS, budget: aBudget(10_000) } }], 0);
+  expect(spend.get('vk_a')).toMatchObject({ totalNanoUsd: 10_000, reservedNanoUsd: 0 });
+  expect((await store.sumUsage({}, 'key')).total).toMatchObject({ requests: 1_000, costNanoUsd: 10_000 });
+});
+
+it.each([1, 2, 3, 4, 5])('kill -9 loses no settled row, and what was under way is charged (%i)', async () => {
+  const worker = startWorker('killed', 1e12);
+  await worker.go();
+  await worker.said(50 + Math.floor(Math.random() * 400));
+  worker.child.kill('SIGKILL');
+  await worker.ended;
+  expect(worker.child.signalCode).toBe('SIGKILL');
+
+  const raw = new Database(path);
+  expect(raw.pragma('integrity_check', { simple: true })).toBe('ok');
+  const reserved = raw.prepare<[], string>('SELECT id FROM reservations').pluck().all() as string[];
+  raw.close();
+  const store = await openSqliteStore(path);
+  onTestFinished(() => store.close());
+  const idsOf = async (): Promise<string[]> =>
+    (await store.readLedger({}, { after: 0, limit: 1e6 })).map(({ id }) => id);
+
+  const settled = namesAfter('settled', worker.lines);
+  expect(settled.length).toBeGreaterThan(10);
+  const before = new Set(await idsOf());
+  expect(settled.filter((id) => !before.has(id))).toEqual([]);
+  expect(reserved.filter((id) => before.has(id))).toEqual([]);
+
+  expect(await store.settleLost(Date.now())).toBe(0);
+  expect(await store.settleLost(Date.now() + RESERVATION_LEASE_MS)).toBe(reserved.length);
+  const after = await idsOf();
+  expect(new Set(after).size).toBe(after.length);
+  const known = new Set(after);
+  expect(namesAfter('reserved', worker.lines).filter((id) => !known.has(id))).toEqual([]);
+  const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 0);
+  expect(spend.get('vk_a')).toMatchObject({ totalNanoUsd: 10 * after.length, reservedNanoUsd: 0 });
+});

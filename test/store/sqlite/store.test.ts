@@ -1,0 +1,355 @@
+import Database from 'better-sqlite3';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
+import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import type { Store } from '../../../src/domain/store.ts';
+import { failureOf } from '../../helpers/failure.ts';
+import { aKeyRow } from '../../helpers/store-rows.ts';
+
+let folder: string;
+let path: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'store-'));
+  path = join(folder, 'keys.db');
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function open(at = path): Promise<Store> {
+  const store = await openSqliteStore(at);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** A key of another process: SQLite itself, no code of ours. */
+function openRaw(at = path): Database.Database {
+  const database = new Database(at);
+  onTestFinished(() => void database.close());
+  return database;
+}
+
+/** The store looks at most once a second whether its file is still the same. */
+function moveClock(ms: number): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms });
+}
+
+const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
+
+describe('a fresh database', () => {
+  it.skipIf(process.platform === 'win32')('is private: 0600 files in a 0700 folder, whatever the umask', async () => {
+    const before = process.umask(0);
+    onTestFinished(() => void process.umask(before));
+    const deep = join(folder, 'a', 'b');
+    const store = await open(join(deep, 'keys.db'));
+    await store.insertKey(aKeyRow());
+    expect(await modeOf(join(folder, 'a'))).toBe(0o700);
+    expect(await modeOf(deep)).toBe(0o700);
+    for (const name of ['keys.db', 'keys.db-wal', 'keys.db-shm']) expect(await modeOf(join(deep, name))).toBe(0o600);
+  });
+
+  it.skipIf(process.platform === 'win32')('keeps the mode that somebody gave the file later', async () => {
+    await (await open()).insertKey(aKeyRow());
+    await chmod(path, 0o640);
+    await open();
+    expect(await modeOf(path)).toBe(0o640);
+  });
+
+  it('has no key, is in WAL mode and is marked as ours', async () => {
+    const store = await open();
+    expect(await store.hasAnyKey()).toBe(false);
+    expect(await store.listKeys()).toEqual([]);
+    const raw = openRaw();
+    expect(raw.pragma('journal_mode', { simple: true })).toBe('wal');
+    expect(raw.pragma('application_id', { simple: true })).toBe(APPLICATION_ID);
+    expect(raw.pragma('user_version', { simple: true })).toBe(MIGRATIONS.length);
+  });
+
+  it('may be an empty file that was there before', async () => {
+    await writeFile(path, '');
+    expect(await (await open()).hasAnyKey()).toBe(false);
+  });
+
+  it('is made by several processes at once, and all of them write to it', async () => {
+    const children = Array.from({ length: 4 }, (_, index) => openAndInsertInChild(path, `child-${index}`));
+    expect(await Promise.all(children)).toEqual(['0', '0', '0', '0']);
+    const aliases = (await (await open()).listKeys()).map(({ alias }) => alias);
+    expect(aliases.toSorted()).toEqual(['child-0', 'child-1', 'child-2', 'child-3']);
+  });
+});
+
+/** Exit code and complaints of another process that opens the store and makes a key. */
+async function openAndInsertInChild(at: string, alias: string): Promise<string> {
+  const script = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('../../../src/store/sqlite/store.ts', import.meta.url).href)};
+    const store = await openSqliteStore(${JSON.stringify(at)});
+    const row = ${JSON.stringify(aKeyRow({ id: `vk_${alias}`, alias, keySha256: alias, accessKeyId: alias }))};
+    await store.insertKey({ ...row, sealedKey: Buffer.of(1) });
+    await store.close();`;
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let complaints = '';
+  child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  return `${code}${complaints}`;
+}
+
+describe('keys', () => {
+  it('are not found under another name', async () => {
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    expect(await store.findKeyBySha256(row.accessKeyId)).toBeUndefined();
+    expect(await store.findKeyByAccessKeyId(row.keySha256)).toBeUndefined();
+    expect(await store.findKeyBySha256('')).toBeUndefined();
+  });
+
+  it('are listed oldest first', async () => {
+    const store = await open();
+    for (const createdAtMs of [30, 10, 20, 10]) await store.insertKey(aKeyRow({ createdAtMs }));
+    const times = (await store.listKeys()).map(({ createdAtMs }) => createdAtMs);
+    expect(times).toEqual([10, 10, 20, 30]);
+  });
+
+  it('stay revoked from the first time on', async () => {
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
+    await store.revokeKey(row.id, 5_000);
+    await store.revokeKey(row.id, 9_000);
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(5_000);
+    expect(await store.hasAnyKey()).toBe(true);
+  });
+
+  it('survive the end of the process', async () => {
+    const row = aKeyRow();
+    const first = await openSqliteStore(path);
+    await first.insertKey(row);
+    await first.close();
+    expect((await (await open()).findKeyBySha256(row.keySha256))?.id).toBe(row.id);
+  });
+
+  it('share an alias only when at most one of them is active', async () => {
+    const store = await open();
+    const first = aKeyRow({ alias: 'alice' });
+    await store.insertKey(first);
+    const refusal = await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })));
+    expect(refusal.code).toBe('ERR_BAD_REQUEST');
+    expect(refusal.message).toBe('There is an active key with the alias "alice".');
+    await store.revokeKey(first.id, 1);
+    await store.insertKey(aKeyRow({ alias: 'alice' }));
+    expect((await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })))).code).toBe('ERR_BAD_REQUEST');
+    expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['alice', 'alice']);
+  });
+
+  it('need no alias, however many there are', async () => {
+    const store = await open();
+    await store.insertKey(aKeyRow());
+    await store.insertKey(aKeyRow());
+    expect((await store.listKeys()).map(({ alias }) => alias)).toEqual([undefined, undefined]);
+  });
+});
+
+describe('what another connection does', () => {
+  it('is seen by the next look-up: generated, revoked, deleted', async () => {
+    const store = await open();
+    const other = await open();
+    const row = aKeyRow();
+    expect(await store.hasAnyKey()).toBe(false);
+    expect(await store.findKeyBySha256(row.keySha256)).toBeUndefined();
+    await other.insertKey(row);
+    expect(await store.hasAnyKey()).toBe(true);
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
+    expect((await store.findKeyByAccessKeyId(row.accessKeyId))?.revokedAtMs).toBeUndefined();
+    await other.revokeKey(row.id, 7);
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(7);
+    expect((await store.findKeyByAccessKeyId(row.accessKeyId))?.revokedAtMs).toBe(7);
+    openRaw().exec('DELETE FROM virtual_keys');
+    expect(await store.findKeyBySha256(row.keySha256)).toBeUndefined();
+    // Whoever empties the table behind the program's back does not open the proxy to everybody.
+    expect(await store.hasAnyKey()).toBe(true);
+  });
+
+  it('may be a short lock: the store asks again until it is gone', async () => {
+    const store = await open();
+    const raw = openRaw();
+    raw.exec('BEGIN IMMEDIATE');
+    setTimeout(() => raw.exec('COMMIT'), 30);
+    await store.insertKey(aKeyRow({ alias: 'patient' }));
+    expect((await store.listKeys())[0]?.alias).toBe('patient');
+  });
+
+  it('may be a lock that stays: the store gives up and says why', async () => {
+    const store = await open();
+    openRaw().exec('BEGIN IMMEDIATE');
+    moveClock(0);
+    const failing = failureOf(() => store.insertKey(aKeyRow()));
+    vi.setSystemTime(Date.now() + 60_000);
+    const error = await failing;
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The key database is locked by another process.');
+    expect(error.detail).toBe(path);
+    expect((await store.listKeys()).length).toBe(0);
+  });
+});
+
+const lastUsed = (): unknown => openRaw().prepare('SELECT last_used_at_ms FROM virtual_keys').pluck().all();
+
+describe('touchKey', () => {
+  it('writes later, in groups, and never an earlier time over a later one', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const store = await open();
+    const rows = [aKeyRow(), aKeyRow()];
+    for (const row of rows) await store.insertKey(row);
+    store.touchKey(rows[0]?.id ?? '', 100);
+    store.touchKey(rows[1]?.id ?? '', 150);
+    store.touchKey(rows[0]?.id ?? '', 200);
+    expect(lastUsed()).toEqual([null, null]);
+    vi.advanceTimersByTime(1_000);
+    expect(lastUsed()).toEqual([200, 150]);
+    store.touchKey(rows[0]?.id ?? '', 50);
+    vi.advanceTimersByTime(1_000);
+    expect(lastUsed()).toEqual([200, 150]);
+  });
+
+  it('is written when the store closes', async () => {
+    const store = await openSqliteStore(path);
+    const row = aKeyRow();
+    await store.insertKey(row);
+    store.touchKey(row.id, 300);
+    await store.close();
+    expect(lastUsed()).toEqual([300]);
+  });
+
+  it('waits for a busy database without losing a use', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    const raw = openRaw();
+    raw.exec('BEGIN IMMEDIATE');
+    store.touchKey(row.id, 400);
+    vi.advanceTimersByTime(1_000);
+    raw.exec('COMMIT');
+    expect(lastUsed()).toEqual([null]);
+    vi.advanceTimersByTime(1_000);
+    expect(lastUsed()).toEqual([400]);
+  });
+
+  it('does not mind an unknown key', async () => {
+    const store = await openSqliteStore(path);
+    store.touchKey('vk_nobody', 1);
+    await store.close();
+    expect(lastUsed()).toEqual([]);
+  });
+});
+
+describe('a file that is not ours', () => {
+  it('is refused unharmed when it is the database of another program', async () => {
+    const other = new Database(path);
+    other.exec('CREATE TABLE invoices (id INTEGER); INSERT INTO invoices VALUES (1); PRAGMA user_version = 7');
+    other.close();
+    const before = await readFile(path);
+    const error = await failureOf(() => openSqliteStore(path));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The key database belongs to another program.');
+    expect(error.hint).toContain('--db');
+    expect(Buffer.compare(await readFile(path), before)).toBe(0);
+  });
+
+  it('is refused unharmed when a newer bedrock-proxy wrote it', async () => {
+    await (await openSqliteStore(path)).close();
+    const newer = new Database(path);
+    newer.pragma(`user_version = ${MIGRATIONS.length + 1}`);
+    newer.close();
+    const before = await readFile(path);
+    const error = await failureOf(() => openSqliteStore(path));
+    expect(error.message).toBe('The key database was written by a newer bedrock-proxy.');
+    expect(error.hint).toContain('Update bedrock-proxy');
+    expect(Buffer.compare(await readFile(path), before)).toBe(0);
+  });
+
+  it('is refused unharmed when it is no database at all', async () => {
+    await writeFile(path, 'dear diary, '.repeat(1000));
+    const error = await failureOf(() => openSqliteStore(path));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The key database is not a readable SQLite database.');
+    expect(await readFile(path, 'utf8')).toBe('dear diary, '.repeat(1000));
+  });
+
+  it('is refused when it is a folder', async () => {
+    const error = await failureOf(() => openSqliteStore(folder));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toMatch(/^The key database cannot be opened for writing \(SQLITE_CANTOPEN/);
+    expect(error.detail).toBe(folder);
+  });
+
+  it('is refused when its folder is a file', async () => {
+    await writeFile(path, '');
+    const error = await failureOf(() => openSqliteStore(join(path, 'keys.db')));
+    expect(error.message).toMatch(/^The key database cannot be opened for writing \((ENOTDIR|EEXIST)\)/);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('is refused in a folder that may not be written (not for root)', async () => {
+    await chmod(folder, 0o500);
+    onTestFinished(() => chmod(folder, 0o700));
+    const error = await failureOf(() => openSqliteStore(path));
+    expect(error.message).toBe('The key database cannot be opened for writing (EACCES).');
+  });
+});
+
+describe('a file that changes its identity while it is open', () => {
+  it('is told to be gone when it was deleted, and used again when it is back', async () => {
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    await rename(path, `${path}.away`);
+    moveClock(2_000);
+    const error = await failureOf(() => store.findKeyBySha256(row.keySha256));
+    expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
+    expect(error.message).toBe('The key database is gone.');
+    await rename(`${path}.away`, path);
+    expect((await store.findKeyBySha256(row.keySha256))?.id).toBe(row.id);
+  });
+
+  it('is followed when it was replaced: what the new one revokes is revoked', async () => {
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    const replacementFolder = join(folder, 'restored');
+    await mkdir(replacementFolder);
+    const replacement = await openSqliteStore(join(replacementFolder, 'keys.db'));
+    await replacement.insertKey(row);
+    await replacement.revokeKey(row.id, 5);
+    await replacement.close();
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
+    for (const end of ['', '-wal', '-shm']) await rm(`${path}${end}`, { force: true });
+    await rename(join(replacementFolder, 'keys.db'), path);
+    moveClock(2_000);
+    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(5);
+    await store.insertKey(aKeyRow({ alias: 'later' }));
+    expect(openRaw().prepare('SELECT alias FROM virtual_keys ORDER BY rowid').pluck().all()).toEqual([null, 'later']);
+  });
+
+  it('keeps the store usable when the replacement is not', async () => {
+    const store = await open();
+    const row = aKeyRow();
+    await store.insertKey(row);
+    await rename(path, `${path}.away`);
+    for (const end of ['-wal', '-shm']) await rm(`${path}${end}`);
+    await writeFile(path, 'not a database, '.repeat(100));
+    moveClock(2_000);
+    expect((await failureOf(() => store.findKeyBySha256(row.keySha256))).code).toBe('ERR_STORE_UNAVAILABLE');
+    await rename(`${path}.away`, path);
+    expect((await store.findKeyBySha256(row.keySha256))?.id).toBe(row.id);
+  });
+});

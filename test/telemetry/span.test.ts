@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { ProxyError } from '../../src/lib/errors.ts';
+import type { Exchange } from '../../src/http/message.ts';
+import {
+  describeExchange,
+  describeUpstream,
+  isFailedSpan,
+  nameSpan,
+  parseTraceparent,
+} from '../../src/telemetry/span.ts';
+import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
+const SPAN_ID = '00f067aa0ba902b7';
+
+describe('traceparent', () => {
+  it.each([
+    { name: 'a sampled one', value: `00-${TRACE_ID}-${SPAN_ID}-01`, traceFlags: 1 },
+    { name: 'one that is not sampled', value: `00-${TRACE_ID}-${SPAN_ID}-00`, traceFlags: 0 },
+    { name: 'one with white space around', value: ` 00-${TRACE_ID}-${SPAN_ID}-01 `, traceFlags: 1 },
+    { name: 'one of a later version', value: `cc-${TRACE_ID}-${SPAN_ID}-03-what-comes`, traceFlags: 3 },
+  ])('is read: $name', ({ value, traceFlags }) => {
+    expect(parseTraceparent(value)).toEqual({ traceId: TRACE_ID, spanId: SPAN_ID, traceFlags });
+  });
+
+  it.each([
+    { name: 'none', value: undefined },
+    { name: 'nothing', value: '' },
+    { name: 'version ff', value: `ff-${TRACE_ID}-${SPAN_ID}-01` },
+    { name: 'more than version 00 has', value: `00-${TRACE_ID}-${SPAN_ID}-01-more` },
+    { name: 'a trace of zeros', value: `00-${'0'.repeat(32)}-${SPAN_ID}-01` },
+    { name: 'a span of zeros', value: `00-${TRACE_ID}-${'0'.repeat(16)}-01` },
+    { name: 'capitals', value: `00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01` },
+    { name: 'a list of two', value: `00-${TRACE_ID}-${SPAN_ID}-01,00-${TRACE_ID}-${SPAN_ID}-01` },
+    { name: 'something long', value: '0'.repeat(60_000) },
+  ])('is ignored: $name', ({ value }) => {
+    expect(parseTraceparent(value)).toBeUndefined();
+  });
+});
+
+describe('the name of a span', () => {
+  const route = { service: 'bedrock', operation: 'ListFoundationModels', region: 'r', modelId: undefined };
+
+  it.each<{ fields: Partial<Exchange>; name: string }>([
+    { fields: {}, name: 'chat amazon.nova-lite-v1:0' },
+    { fields: { model: 'amazon.titan-embed-text-v2:0' }, name: 'embeddings amazon.titan-embed-text-v2:0' },
+    { fields: { route }, name: 'ListFoundationModels' },
+    { fields: { route: { ...route, operation: 'InvokeAgent' } }, name: 'InvokeAgent' },
+    { fields: { route: { ...route, operation: 'constructor', modelId: 'm' } }, name: 'constructor' },
+    { fields: { route: undefined }, name: 'POST' },
+  ])('is $name', ({ fields, name }) => {
+    expect(nameSpan(aFinishedExchange(fields))).toBe(name);
+  });
+});
+
+describe('attributes', () => {
+  it('tell the exchange in the names of the conventions, and the rest in ours', () => {
+    const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 1_000 };
+    expect(describeExchange(aFinishedExchange({ usage, partial: true }))).toEqual({
+      'http.request.method': 'POST',
+      'http.request.body.size': 321,
+      'http.response.body.size': 45_678,
+      'http.response.status_code': 200,
+      'network.protocol.version': '1.1',
+      'url.path': '/bedrock/model/amazon.nova-lite-v1%3A0/converse',
+      'user_agent.name': 'curl',
+      'error.type': undefined,
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.provider.name': 'aws.bedrock',
+      'gen_ai.system': 'aws.bedrock',
+      'gen_ai.request.model': 'amazon.nova-lite-v1:0',
+      'gen_ai.usage.input_tokens': 81_004,
+      'gen_ai.usage.output_tokens': 310,
+      'gen_ai.usage.cache_read.input_tokens': 80_000,
+      'gen_ai.usage.cache_creation.input_tokens': 1_000,
+      'aws.request_id': 'aws-1',
+      'bedrock_proxy.request_id': 'id-1',
+      'bedrock_proxy.key': 'alice',
+      'bedrock_proxy.key_id': 'vk_1',
+      'bedrock_proxy.service': 'bedrock-runtime',
+      'bedrock_proxy.operation': 'Converse',
+      'bedrock_proxy.region': 'us-east-1',
+      'bedrock_proxy.service_tier': 'default',
+      'bedrock_proxy.pricing': 'priced',
+      'bedrock_proxy.cost_usd': 0.0042,
+      'bedrock_proxy.partial': true,
+      'bedrock_proxy.overhead_ms': 0.75,
+    });
+  });
+
+  it('say nothing of what nobody knows', () => {
+    const unknown = describeExchange(
+      aFinishedExchange({ usage: undefined, pricing: 'unpriced', principal: undefined }),
+    );
+    const names = ['gen_ai.usage.input_tokens', 'bedrock_proxy.cost_usd', 'bedrock_proxy.key', 'bedrock_proxy.key_id'];
+    expect(names.map((name) => unknown[name])).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  it('hide a key in a path', () => {
+    const { 'url.path': path } = describeExchange(aFinishedExchange({ path: '/key/sk-0123456789abcdef/regenerate' }));
+    expect(path).toBe('/key/sk-…/regenerate');
+  });
+
+  it("tell AWS's part without usage, so that no sum counts it twice", () => {
+    const upstream = describeUpstream(aFinishedExchange({ status: 429, upstreamErrorType: 'ThrottlingException' }));
+    expect(upstream).toMatchObject({
+      'rpc.method': 'Converse',
+      'http.response.status_code': 429,
+      'error.type': 'ThrottlingException',
+      'aws.request_id': 'aws-1',
+    });
+    expect(Object.keys(upstream).filter((name) => name.startsWith('gen_ai'))).toEqual([]);
+  });
+
+  it('do not take the status of our own answer for one of AWS', () => {
+    const upstream = describeUpstream(aFinishedExchange({ status: 502, firstByteMs: undefined }));
+    expect(upstream['http.response.status_code']).toBeUndefined();
+  });
+});
+
+it.each<{ name: string; fields: Partial<Exchange>; isFailed: boolean }>([
+  { name: '200', fields: { status: 200 }, isFailed: false },
+  { name: '429 of AWS', fields: { status: 429 }, isFailed: false },
+  { name: '503 of AWS', fields: { status: 503 }, isFailed: true },
+  { name: 'no answer', fields: { status: undefined }, isFailed: true },
+  {
+    name: 'a spent budget',
+    fields: { status: 402, error: new ProxyError('ERR_BUDGET_EXCEEDED', 'm') },
+    isFailed: false,
+  },
+  {
+    name: 'a stream that broke',
+    fields: { status: 200, error: new ProxyError('ERR_UPSTREAM_RESET', 'm') },
+    isFailed: true,
+  },
+])('a span has failed: $isFailed for $name', ({ fields, isFailed }) => {
+  expect(isFailedSpan(aFinishedExchange(fields))).toBe(isFailed);
+});

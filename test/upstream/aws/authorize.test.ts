@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { ProxyError } from '../../../src/lib/errors.ts';
+import type { HeaderPair } from '../../../src/http/message.ts';
+import {
+  authorizeRequest,
+  findOauthToken,
+  type UnauthorizedRequest,
+  type UpstreamAuthority,
+} from '../../../src/upstream/aws/authorize.ts';
+import { failureOf } from '../../helpers/failure.ts';
+import { AWS_PAIR } from '../../helpers/house.ts';
+
+const NOW = new Date('2026-11-22T12:00:00Z');
+const REQUEST: UnauthorizedRequest = {
+  method: 'POST',
+  host: 'bedrock-runtime.us-east-1.amazonaws.com',
+  rawPath: '/model/a/converse',
+  rawQuery: undefined,
+  headers: [['accept', '*/*']],
+  bodySha256: '0'.repeat(64),
+  region: 'us-east-1',
+  signingName: 'bedrock',
+  signingDate: NOW,
+  operation: 'Converse',
+  bearerKeys: true,
+  oauthAuthorization: undefined,
+};
+const API_KEY = { token: 'ABSKtoken', region: undefined, expiresAtMs: undefined };
+const NONE = new ProxyError('ERR_NO_AWS_CREDENTIALS', 'none');
+
+function authority(apiKey: UpstreamAuthority['apiKey'], failing?: ProxyError): UpstreamAuthority {
+  const get = async () => {
+    if (failing !== undefined) throw failing;
+    return AWS_PAIR;
+  };
+  return { apiKey, credentials: { get, describe: tellNothing, invalidate: () => {} } };
+}
+
+async function tellNothing() {
+  return { description: 'test', expiresAtMs: undefined };
+}
+
+const valueOf = (headers: readonly HeaderPair[], name: string) => headers.find(([given]) => given === name)?.[1];
+
+describe('the right by which a request goes to AWS', () => {
+  it('is a signature where the owner has no API key', async () => {
+    const { headers, credentials } = await authorizeRequest(REQUEST, authority(undefined));
+    expect(valueOf(headers, 'authorization')).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\//);
+    expect(credentials).toBe(AWS_PAIR);
+  });
+
+  it('is the API key where there is one and AWS takes it, without asking for credentials', async () => {
+    const { headers, credentials } = await authorizeRequest(REQUEST, authority(API_KEY, NONE));
+    expect(headers).toEqual([
+      ['host', REQUEST.host],
+      ['accept', '*/*'],
+      ['authorization', 'Bearer ABSKtoken'],
+    ]);
+    expect(credentials).toBeUndefined();
+  });
+
+  it('is a signature where AWS takes no API key', async () => {
+    const { headers } = await authorizeRequest({ ...REQUEST, bearerKeys: false }, authority(API_KEY));
+    expect(valueOf(headers, 'authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
+  });
+
+  it('is refused where the API key is all there is, and AWS does not take it', async () => {
+    const request = { ...REQUEST, bearerKeys: false, operation: 'InvokeAgent' };
+    const error = await failureOf(() => authorizeRequest(request, authority(API_KEY, NONE)));
+    expect([error.code, error.status, error.cause]).toEqual(['ERR_API_KEY_REFUSED', 403, NONE]);
+    expect(error.message).toContain('InvokeAgent');
+    expect(error.hint).toContain('AWS credentials');
+  });
+
+  it('keeps the words about credentials that only have to be renewed', async () => {
+    const expired = new ProxyError('ERR_AWS_CREDENTIALS', 'log in');
+    const request = { ...REQUEST, bearerKeys: false };
+    expect(await failureOf(() => authorizeRequest(request, authority(API_KEY, expired)))).toBe(expired);
+  });
+
+  it('is no API key that has expired, even by a moment, and nobody else takes its place', async () => {
+    const expired = { ...API_KEY, expiresAtMs: NOW.getTime() };
+    const error = await failureOf(() => authorizeRequest(REQUEST, authority(expired)));
+    expect([error.code, error.status]).toEqual(['ERR_AWS_CREDENTIALS', 403]);
+    expect(error.message).toContain('2026-11-22T12:00:00.000Z');
+    expect(error.message + error.hint).not.toContain('ABSKtoken');
+    const valid = { ...API_KEY, expiresAtMs: NOW.getTime() + 1 };
+    const { headers } = await authorizeRequest(REQUEST, authority(valid));
+    expect(valueOf(headers, 'authorization')).toBe('Bearer ABSKtoken');
+  });
+
+  it("is the caller's own token before all else", async () => {
+    const request = { ...REQUEST, bearerKeys: false, oauthAuthorization: 'Bearer a.b.c' };
+    const { headers, credentials } = await authorizeRequest(request, authority(API_KEY));
+    expect(headers.map(([name]) => name)).toEqual(['host', 'accept', 'authorization']);
+    expect(valueOf(headers, 'authorization')).toBe('Bearer a.b.c');
+    expect(credentials).toBeUndefined();
+  });
+});
+
+describe("the caller's OAuth token", () => {
+  it.each([
+    { name: 'a JWT', values: ['Bearer eyJh.eyJz.c2ln'], found: 'Bearer eyJh.eyJz.c2ln' },
+    { name: 'a JWT without a signature', values: ['bearer eyJh.eyJz.'], found: 'bearer eyJh.eyJz.' },
+    { name: 'nothing', values: [], found: undefined },
+    { name: 'a virtual key', values: ['Bearer sk-abc'], found: undefined },
+    { name: 'a signature', values: ['AWS4-HMAC-SHA256 Credential=a.b.c'], found: undefined },
+    { name: 'two dots too many', values: ['Bearer a.b.c.d.e'], found: undefined },
+    { name: 'basic credentials', values: ['Basic a.b.c'], found: undefined },
+    { name: 'two of them', values: ['Bearer a.b.c', 'Bearer d.e.f'], found: undefined },
+  ])('is found in $name', ({ values, found }) => {
+    expect(findOauthToken(values.map((value): HeaderPair => ['Authorization', value]))).toBe(found);
+  });
+});

@@ -1,0 +1,102 @@
+/** Large bodies on their way to AWS: whatever ends the sending, the temporary file and its handle are gone after it. */
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { request } from 'node:http';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { MAX_BYTES_IN_MEMORY } from '../../../src/http/body.ts';
+import { type House, openHouse } from '../../helpers/house.ts';
+import { ask } from '../../helpers/raw-socket.ts';
+
+const BODY = Buffer.alloc(3 * MAX_BYTES_IN_MEMORY, 'large body; ');
+let house: House;
+let close = async (): Promise<void> => {};
+
+afterEach(async () => {
+  // The house still stands, and holds nothing.
+  expect((await ask(house.port, 'GET /health HTTP/1.1', ['Host: localhost'])).status).toBe(200);
+  while (openSpools() > 0) await new Promise((resolve) => setImmediate(resolve));
+  await house[Symbol.asyncDispose]();
+  await close();
+});
+
+/** Handles of this process, in which the house stands as well. */
+function openSpools(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('bedrock-proxy-');
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+/** A house before an upstream that does with a connection what the test says. */
+async function openBefore(onConnection: (socket: Socket) => void): Promise<void> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    onConnection(socket);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  close = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  const { port } = server.address() as AddressInfo;
+  house = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+}
+
+function send() {
+  const sent = request({ host: '127.0.0.1', port: house.port, method: 'POST', path: '/bedrock/model/a/invoke' });
+  sent.on('error', () => {});
+  sent.end(BODY);
+  return sent;
+}
+
+describe.runIf(process.platform === 'linux')('a large body is let go', () => {
+  it('when the client leaves while AWS does not take it', async () => {
+    const connected = Promise.withResolvers<void>();
+    await openBefore((socket) => {
+      socket.pause();
+      connected.resolve();
+    });
+    const over = house.nextExchange();
+    const sent = send();
+    await connected.promise;
+    expect(openSpools()).toBe(1);
+    sent.destroy();
+    expect((await over).error?.code).toBe('ERR_CLIENT_GONE');
+  });
+
+  it('when AWS breaks off in its middle', async () => {
+    await openBefore((socket) => void socket.once('data', () => socket.resetAndDestroy()));
+    const over = house.nextExchange();
+    const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
+    response.resume();
+    expect(response.statusCode).toBe(502);
+    expect((await over).error?.code).toBe('ERR_UPSTREAM_RESET');
+  });
+
+  it('when AWS answers before it has read it', async () => {
+    await openBefore((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno'));
+    });
+    const over = house.nextExchange();
+    const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
+    response.resume();
+    expect([response.statusCode, (await over).error]).toEqual([400, undefined]);
+  });
+
+  it('when AWS cannot be reached', async () => {
+    await openBefore(() => {});
+    await close();
+    const over = house.nextExchange();
+    const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
+    response.resume();
+    expect(response.statusCode).toBe(502);
+    expect((await over).requestBytes).toBe(BODY.length);
+    close = async () => {};
+  });
+});

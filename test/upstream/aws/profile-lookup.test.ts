@@ -1,0 +1,114 @@
+/** Which models stand behind an application inference profile: asked of a server that verifies the signature, and remembered. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts';
+import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
+import { createProfileLookup, type FindProfileModels } from '../../../src/upstream/aws/profile-lookup.ts';
+import { type FakeUpstream, sendAwsError, sendJson, startFakeUpstream } from '../../helpers/fake-upstream.ts';
+import { AWS_PAIR } from '../../helpers/house.ts';
+
+const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
+const MODEL = 'arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0';
+
+let upstream: FakeUpstream;
+let forwarder: Forwarder;
+let nowMs: number;
+let find: FindProfileModels;
+
+beforeEach(async () => {
+  upstream = await startFakeUpstream({ ...AWS_PAIR, nowMs: () => nowMs });
+  forwarder = createForwarder({ connectTimeoutMs: 1000, idleTimeoutMs: 5000 });
+  nowMs = 1_900_000_000_000;
+  const credentials = createCredentialSource({ profile: undefined, nowMs: () => nowMs, load: async () => AWS_PAIR });
+  find = createProfileLookup({
+    authority: { credentials, apiKey: undefined },
+    forwarder,
+    findControlPlane: () => ({
+      origin: `http://${upstream.authority}`,
+      host: upstream.authority,
+      pathPrefix: '/aws',
+      signingName: 'bedrock',
+      bearerKeys: true,
+    }),
+    nowMs: () => nowMs,
+  });
+});
+
+afterEach(async () => {
+  expect(upstream.failures).toEqual([]);
+  await forwarder.close();
+  await upstream.close();
+});
+
+const answer = (content: unknown): void =>
+  upstream.respondWith((_request, response) => sendJson(response, 200, content));
+
+it('asks once for several that want to know, and again after an hour', async () => {
+  answer({ models: [{ modelArn: MODEL }] });
+  expect(await Promise.all([find(ARN, 'us-east-1'), find(ARN, 'us-east-1')])).toEqual([[MODEL], [MODEL]]);
+  nowMs += 3_599_000;
+  await find(ARN, 'us-east-1');
+  expect(upstream.requests.map(({ rawTarget }) => rawTarget)).toEqual([
+    `/aws/inference-profiles/${encodeURIComponent(ARN)}`,
+  ]);
+  nowMs += 1_000;
+  await find(ARN, 'us-east-1');
+  expect(upstream.requests).toHaveLength(2);
+});
+
+it('keeps regions apart', async () => {
+  answer({ models: [{ modelArn: MODEL }] });
+  await find(ARN, 'us-east-1');
+  await find(ARN, 'eu-west-1');
+  expect(upstream.requests.map(({ signature }) => signature?.scope.region)).toEqual(['us-east-1', 'eu-west-1']);
+});
+
+it.each([
+  { name: 'no JSON', content: undefined },
+  { name: 'no models', content: { models: [] } },
+  { name: 'a model without an ARN', content: { models: [{ modelArn: MODEL }, {}] } },
+  { name: 'another shape', content: { models: 'all' } },
+  { name: 'a list', content: [] },
+  { name: 'too much', content: { models: [{ modelArn: 'x'.repeat(300_000) }] } },
+])('cannot tell from $name, and asks again after half a minute', async ({ content }) => {
+  upstream.respondWith((_request, response) => {
+    if (content === undefined) response.end('<html>');
+    else sendJson(response, 200, content);
+  });
+  expect(await find(ARN, 'us-east-1')).toBeUndefined();
+  expect(await find(ARN, 'us-east-1')).toBeUndefined();
+  expect(upstream.requests).toHaveLength(1);
+  nowMs += 30_000;
+  answer({ models: [{ modelArn: MODEL }] });
+  expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
+});
+
+it('cannot tell where AWS refuses, or breaks off', async () => {
+  upstream.respondWith((_request, response) =>
+    sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
+  );
+  expect(await find(ARN, 'us-east-1')).toBeUndefined();
+  upstream.respondWith((_request, response) => void response.socket?.resetAndDestroy());
+  expect(await find(`${ARN}2`, 'us-east-1')).toBeUndefined();
+});
+
+const name = (index: number): string => `arn:aws:bedrock:us-east-1:1:application-inference-profile/p${index}`;
+
+describe('clients that name one profile after the other', () => {
+  it('do not make the proxy ask more than sixty times a minute', async () => {
+    answer({ models: [{ modelArn: MODEL }] });
+    for (let index = 0; index < 70; index += 1) await find(name(index), 'us-east-1');
+    expect(upstream.requests).toHaveLength(60);
+    expect(await find(name(0), 'us-east-1')).toEqual([MODEL]);
+    expect(await find(name(69), 'us-east-1')).toBeUndefined();
+    nowMs += 60_000;
+    expect(await find(name(69), 'us-east-1')).toEqual([MODEL]);
+  });
+
+  it('do not make it ask for more than eight at once', async () => {
+    upstream.respondWith(() => {});
+    const asked = Array.from({ length: 20 }, (_, index) => find(name(index), 'us-east-1'));
+    expect(await Promise.all(asked.slice(8))).toEqual(Array.from({ length: 12 }, () => undefined));
+    for (let count = 0; count < 8; count += 1) await upstream.nextRequest();
+    expect(upstream.requests).toHaveLength(8);
+  });
+});

@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { parseSigV4, type ParsedSignature } from '../../../src/protocol/sigv4/parse.ts';
+import { verifySigV4 } from '../../../src/protocol/sigv4/verify.ts';
+import type { HeaderPair } from '../../../src/http/message.ts';
+import { signRequest, type UnsignedRequest } from '../../../src/upstream/aws/sign.ts';
+import { failureOf } from '../../helpers/failure.ts';
+import { readSigV4Suite } from '../../helpers/sigv4-suite.ts';
+
+const NOW = new Date('2026-03-14T15:09:26.535Z');
+const PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
+const EMPTY_SHA256 = createHash('sha256').digest('hex');
+
+function unsigned(fields: Partial<UnsignedRequest> = {}): UnsignedRequest {
+  return {
+    method: 'POST',
+    host: 'bedrock-runtime.us-east-1.amazonaws.com',
+    rawPath: '/model/amazon.nova-lite-v1%3A0/converse',
+    rawQuery: undefined,
+    headers: [],
+    bodySha256: EMPTY_SHA256,
+    credentials: PAIR,
+    region: 'us-east-1',
+    signingName: 'bedrock',
+    signingDate: NOW,
+    ...fields,
+  };
+}
+
+/** Reads back what would stand on the wire. Throws where there is no signature. */
+function parseSent(
+  { method, host, rawPath, rawQuery }: UnsignedRequest,
+  headers: readonly HeaderPair[],
+): ParsedSignature {
+  const rawTarget = rawQuery === undefined ? rawPath : `${rawPath}?${rawQuery}`;
+  const parsed = parseSigV4({ method, rawTarget, headers, authority: host });
+  if (parsed === undefined) throw new Error('not signed');
+  return parsed;
+}
+
+/** Signs, and verifies with our own verifier (which the published AWS vectors verify) what would stand on the wire. */
+async function verdictOf(request: UnsignedRequest): Promise<string> {
+  const parsed = parseSent(request, await signRequest(request));
+  const verdict = verifySigV4({
+    parsed,
+    secretAccessKey: request.credentials.secretAccessKey,
+    bodySha256Hex: request.bodySha256,
+    nowMs: NOW.getTime(),
+    region: request.region,
+    services: [request.signingName],
+  });
+  return verdict.ok ? 'ok' : `${verdict.reason}: ${verdict.detail}`;
+}
+
+/** Raw bytes above ASCII in a target never get as far as here (the proxy refuses them), so they are percent-encoded. */
+const percentEncode = (text: string): string =>
+  text.replaceAll(/[^\x21-\x7e]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+
+describe('the headers that leave', () => {
+  it('are host, those given in their order, and the four of the signature', async () => {
+    const headers: HeaderPair[] = [
+      ['X-Made-Up', 'v'],
+      ['Content-Type', 'application/json'],
+    ];
+    const sent = await signRequest(unsigned({ headers, credentials: { ...PAIR, sessionToken: 'token' } }));
+    expect(sent.map(([name]) => name)).toEqual([
+      'host',
+      'X-Made-Up',
+      'Content-Type',
+      'x-amz-date',
+      'x-amz-security-token',
+      'x-amz-content-sha256',
+      'authorization',
+    ]);
+    expect(Object.fromEntries(sent)).toMatchObject({
+      host: 'bedrock-runtime.us-east-1.amazonaws.com',
+      'x-amz-date': '20260314T150926Z',
+      'x-amz-security-token': 'token',
+      'x-amz-content-sha256': EMPTY_SHA256,
+    });
+  });
+
+  it.each([undefined, ''])('hold no session token where it is %s', async (sessionToken) => {
+    const sent = await signRequest(unsigned({ credentials: { ...PAIR, sessionToken } }));
+    expect(sent.map(([name]) => name)).not.toContain('x-amz-security-token');
+  });
+
+  it('name the scope of the service and region asked for', async () => {
+    const request = unsigned({ region: 'eu-central-1', signingName: 'bedrock-agentcore' });
+    const { scope, accessKeyId } = parseSent(request, await signRequest(request));
+    expect(accessKeyId).toBe('AKIDEXAMPLE');
+    expect(scope).toEqual({
+      date: '20260314',
+      region: 'eu-central-1',
+      service: 'bedrock-agentcore',
+      terminator: 'aws4_request',
+    });
+  });
+
+  it('sign little: host, content-type and what begins with x-amz-', async () => {
+    const headers: HeaderPair[] = [
+      ['User-Agent', 'x'],
+      ['X-Amzn-Trace-Id', 'x'],
+      ['Content-Type', 'application/json'],
+      ['X-Amz-Target', 'x'],
+      ['accept', '*/*'],
+    ];
+    const request = unsigned({ headers, credentials: { ...PAIR, sessionToken: 't' } });
+    const { signedHeaders } = parseSent(request, await signRequest(request));
+    expect(signedHeaders).toEqual([
+      'content-type',
+      'host',
+      'x-amz-content-sha256',
+      'x-amz-date',
+      'x-amz-security-token',
+      'x-amz-target',
+    ]);
+  });
+
+  it('never hold the secret', async () => {
+    expect(JSON.stringify(await signRequest(unsigned()))).not.toContain(PAIR.secretAccessKey);
+  });
+});
+
+describe('the signature fits what stands on the wire', () => {
+  it.each<{ name: string; fields: Partial<UnsignedRequest> }>([
+    { name: 'a plain POST', fields: {} },
+    { name: 'a session token', fields: { credentials: { ...PAIR, sessionToken: 'FwoGZXIvYXdzE//+=' } } },
+    { name: 'a body', fields: { bodySha256: createHash('sha256').update('{}').digest('hex') } },
+    { name: 'a host with a port', fields: { host: '127.0.0.1:8080' } },
+    {
+      name: 'an ARN in the path',
+      fields: { rawPath: '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fx/invoke' },
+    },
+    { name: 'a raw colon in the path', fields: { rawPath: '/model/amazon.nova-lite-v1:0/invoke' } },
+    { name: 'lower-case escapes and UTF-8 in the path', fields: { rawPath: "/a%c3%a9/(x)!*'~_.-" } },
+    { name: 'the root', fields: { rawPath: '/' } },
+    { name: 'a trailing slash and empty segments', fields: { rawPath: '//a//b/' } },
+    { name: 'dot segments', fields: { rawPath: '/a/./b/../c' } },
+    { name: 'an empty query', fields: { rawQuery: '' } },
+    { name: 'a query', fields: { rawQuery: 'maxResults=10&nextToken=a%2Fb%3D' } },
+    { name: 'names out of order', fields: { rawQuery: 'b=1&a=2&A=3&a-=4&a=0' } },
+    { name: 'duplicates, with values out of order', fields: { rawQuery: 'k=b&k=a&k=&k' } },
+    { name: 'a name without a value', fields: { rawQuery: 'agents' } },
+    { name: 'an equals sign in a value', fields: { rawQuery: 'a=b=c' } },
+    { name: 'pluses and escaped spaces', fields: { rawQuery: 'a=x+y&b=x%20y&c=%2B' } },
+    { name: 'UTF-8 in names and values', fields: { rawQuery: '%C3%A9=%E2%82%AC&%F0%9F%98%80=1' } },
+    { name: 'characters that URLs let stand and SigV4 does not', fields: { rawQuery: "a=!*'()&b=~/:@,;$" } },
+    { name: 'names of every object', fields: { rawQuery: 'constructor=1&toString=2&hasOwnProperty=3&valueOf=4' } },
+    { name: 'a value __proto__', fields: { rawQuery: 'a=__proto__&__proto=1' } },
+    { name: 'numbers as names', fields: { rawQuery: '10=a&9=b&1=c' } },
+    { name: 'ampersands only', fields: { rawQuery: '&&a=1&&' } },
+    {
+      name: 'a header twice',
+      fields: {
+        headers: [
+          ['X-Amz-Meta', 'b'],
+          ['x-other', '-'],
+          ['x-amz-meta', 'a'],
+        ],
+      },
+    },
+    { name: 'white space in a header', fields: { headers: [['x-amz-meta', '  a   b\t c ']] } },
+    { name: 'an empty header', fields: { headers: [['x-amz-meta', '']] } },
+    { name: 'UTF-8 bytes in a header', fields: { headers: [['x-amz-meta', Buffer.from('Zoë €').toString('latin1')]] } },
+    {
+      name: 'a no-break space in a header',
+      fields: { headers: [['x-amz-meta', Buffer.from('a\u00a0\u00a0b').toString('latin1')]] },
+    },
+    { name: 'a header named by us in another case', fields: { headers: [['Content-TYPE', 'application/json']] } },
+  ])('$name', async ({ fields }) => {
+    expect(await verdictOf(unsigned(fields))).toBe('ok');
+  });
+
+  it.each(readSigV4Suite().vectors.map((vector) => ({ name: vector.name, vector })))(
+    'published request $name',
+    async ({ vector }) => {
+      const { method, rawTarget, headers } = vector.request;
+      const [rawPath = '', ...query] = rawTarget.split('?');
+      const kept = headers.filter(([name]) => !/^(authorization|host|x-amz-date|x-amz-security-token)$/i.test(name));
+      const bodySha256 = createHash('sha256').update(vector.body).digest('hex');
+      const rawQuery = query.length === 0 ? undefined : query.join('?');
+      const fields = {
+        method,
+        headers: kept,
+        bodySha256,
+        rawPath: percentEncode(rawPath),
+        rawQuery: rawQuery && percentEncode(rawQuery),
+      };
+      expect(await verdictOf(unsigned(fields))).toBe('ok');
+    },
+  );
+});
+
+describe('a query that has no canonical form', () => {
+  it.each(['a=%', 'a=%2', 'a=%zz', '%=1', 'a=%FF', 'a=%C3%28', 'ok=1&a=%ED%A0%80', '__proto__=1', 'a=1&%5F_proto__'])(
+    'is refused: %s',
+    async (rawQuery) => {
+      const error = await failureOf(() => signRequest(unsigned({ rawQuery })));
+      expect([error.code, error.status]).toEqual(['ERR_BAD_TARGET', 400]);
+    },
+  );
+});

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { sampleOfSchema } from '../../../src/upstream/offline/schema-sample.ts';
+
+describe('sampleOfSchema', () => {
+  it.each([
+    { name: 'nothing at all', schema: undefined, sample: 'sample' },
+    { name: 'a string', schema: { type: 'string' }, sample: 'sample' },
+    { name: 'a long string', schema: { type: 'string', minLength: 8 }, sample: 'sample..' },
+    { name: 'an enum', schema: { enum: ['a', 'b'] }, sample: 'a' },
+    { name: 'a constant', schema: { const: 0 }, sample: 0 },
+    { name: 'a default', schema: { type: 'number', default: 5 }, sample: 5 },
+    { name: 'a number with a minimum', schema: { type: 'integer', minimum: 3 }, sample: 3 },
+    { name: 'one of several types', schema: { type: ['boolean', 'null'] }, sample: true },
+    { name: 'a list', schema: { type: 'array', items: { type: 'null' } }, sample: [null] },
+    { name: 'any of several', schema: { anyOf: [{ type: 'number' }, { type: 'string' }] }, sample: 1 },
+    {
+      name: 'the required properties',
+      schema: { type: 'object', properties: { a: { type: 'number' }, b: {} }, required: ['a'] },
+      sample: { a: 1 },
+    },
+    {
+      name: 'all properties where none is required',
+      schema: { properties: { a: {}, b: {} } },
+      sample: { a: 'sample', b: 'sample' },
+    },
+  ])('fits $name', ({ schema, sample }) => {
+    expect(sampleOfSchema(schema)).toEqual(sample);
+  });
+
+  it('comes to an end where the schema does not', () => {
+    const endless: { type: string; items?: unknown } = { type: 'array' };
+    endless.items = endless;
+    expect(JSON.stringify(sampleOfSchema(endless))).toContain('null');
+    const choices: { anyOf: unknown[] } = { anyOf: [] };
+    choices.anyOf.push(choices);
+    expect(sampleOfSchema(choices)).toBeNull();
+  });
+});
