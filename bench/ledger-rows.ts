@@ -6,7 +6,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { connect, type Connection } from '../src/store/sqlite/connection.ts';
 import { insertKey, prepareKeys } from '../src/store/sqlite/keys.ts';
 import { insertLedgerRow, prepareLedger } from '../src/store/sqlite/ledger.ts';
-import type { KeyPolicy, LedgerRow, NewVirtualKeyRow } from '../src/domain/store.ts';
+import type { KeyPolicy, NewVirtualKeyRow } from '../src/domain/key.ts';
+import type { LedgerRow } from '../src/domain/ledger.ts';
 
 export const DAYS = 90;
 export const DAY_MS = 86_400_000;

@@ -4,6 +4,7 @@
  * the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The slowest figures wait for
  * the machine's disk.
  */
+import { type ClientRequest, describeHead, type HeaderPair } from '../src/http/message.ts';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,19 +12,16 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type AdmissionDependencies, admit } from '../src/admission/admit.ts';
 import { createRateLimits } from '../src/admission/rates.ts';
-import {
-  type ClientRequest,
-  type Exchange,
-  type HeaderPair,
-  openExchange,
-  type Principal,
-} from '../src/http/message.ts';
+import { type Exchange, openExchange } from '../src/domain/request-record.ts';
+import type { Principal } from '../src/domain/principal.ts';
 import { loadPrices } from '../src/pricing/price-book.ts';
 import { usageKindOf } from '../src/metering/tap.ts';
 import { rowIfLost, rowOf } from '../src/accounting/ledger-row.ts';
 import { findRoute } from '../src/routing/route.ts';
 import { openSqliteStore } from '../src/store/sqlite/store.ts';
-import type { LedgerFilter, Store, UsageGrouping, VirtualKeyRow } from '../src/domain/store.ts';
+import type { LedgerFilter, UsageGrouping } from '../src/domain/ledger.ts';
+import type { Store } from '../src/domain/store.ts';
+import type { VirtualKeyRow } from '../src/domain/key.ts';
 import { DAY_MS, fillDatabase, NOW_MS, pick } from './ledger-rows.ts';
 import { quantile } from './statistics.ts';
 
@@ -176,7 +174,7 @@ async function admitOnce(
 }
 
 function anExchange({ id, alias, policy, tags }: VirtualKeyRow): { exchange: Exchange; principal: Principal } {
-  const exchange = openExchange(randomUUID(), Date.now(), CLIENT_REQUEST);
+  const exchange = openExchange(randomUUID(), Date.now(), describeHead(CLIENT_REQUEST));
   const principal: Principal = { kind: 'key', keyId: id, label: alias ?? id, policy, tags };
   exchange.principal = principal;
   exchange.route = ROUTE;

@@ -8,15 +8,16 @@
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
  * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
  */
-import { admit, type AdmissionDependencies } from './admission/admit.ts';
+import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
+import { type AdmissionDependencies, admit } from './admission/admit.ts';
 import { answerError } from './http/send-response.ts';
 import { authenticate, type AuthenticatorOptions, showsOwnKey } from './auth/authenticate.ts';
 import { clientGone, toProxyError } from './lib/errors.ts';
-import { type ClientRequest, type ClientResponse, type Exchange, openExchange } from './http/message.ts';
+import { type Exchange, openExchange } from './domain/request-record.ts';
 import { rowIfLost } from './accounting/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
-import type { LedgerRow } from './domain/store.ts';
+import type { LedgerRow } from './domain/ledger.ts';
 import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/aws/authorize.ts';
 import {
   type BidirectionalForwarder,
@@ -55,7 +56,7 @@ export function createProxy(
   dependencies: ProxyDependencies,
 ): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async (clientRequest, clientResponse) => {
-    const exchange = openExchange(dependencies.newId(), dependencies.nowMs(), clientRequest);
+    const exchange = openExchange(dependencies.newId(), dependencies.nowMs(), describeHead(clientRequest));
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     const settlement = openSettlement({ exchange, elapsedMs }, dependencies);

@@ -3,7 +3,7 @@
  * is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
  */
 import type { Admission } from '../admission/admit.ts';
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { costOf, type ModelPrice, type PriceBook } from '../pricing/cost.ts';
 import type { Reading } from '../metering/tap.ts';
 import type { Usage } from '../domain/usage.ts';

@@ -2,8 +2,9 @@
  * An exchange as a row of the ledger. Pure: the ledger writes it, and a reservation carries it for the case that this
  * process dies before it can.
  */
-import type { Exchange, Principal } from '../http/message.ts';
-import type { LedgerRow } from '../domain/store.ts';
+import type { Exchange } from '../domain/request-record.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { LedgerRow } from '../domain/ledger.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 

@@ -4,8 +4,9 @@
  * ledger (keeping reservations alive, pruning) are in `ledger-chores.ts`.
  */
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../http/message.ts';
-import type { LedgerRow, Store } from '../domain/store.ts';
+import type { Exchange } from '../domain/request-record.ts';
+import type { LedgerRow } from '../domain/ledger.ts';
+import type { Store } from '../domain/store.ts';
 import { startLedgerChores } from './maintenance.ts';
 import { rowOf } from './ledger-row.ts';
 

@@ -4,7 +4,8 @@
  * fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
-import { type Exchange, findHeader, type HeaderPair } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
+import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap, usageKindOf } from '../metering/tap.ts';
 import type { Usage } from '../domain/usage.ts';

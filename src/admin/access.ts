@@ -8,7 +8,7 @@ import { refuseEndedKey } from '../auth/key-refusal.ts';
 import { hashKey } from '../keys/secret.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
-import type { VirtualKeyRow } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import type { AdminOptions } from './admin-options.ts';
 
 /** `own key`: the master key, or any virtual key that counts, which may then ask about nothing but itself. */

@@ -3,7 +3,7 @@
  * other one on the same database, sees it with its next request.
  */
 import { mintKey, parseGrace, rotateKey } from '../keys/mint.ts';
-import type { KeyChanges, VirtualKeyRow } from '../domain/store.ts';
+import type { KeyChanges, VirtualKeyRow } from '../domain/key.ts';
 import type { OwnKey } from './access.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';

@@ -15,7 +15,7 @@ import {
   parseTags,
 } from '../keys/policy.ts';
 import { parseAlias } from '../keys/mint.ts';
-import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/store.ts';
+import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
 import type { KeyFields } from './schemas.ts';

@@ -5,7 +5,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
-import type { KeySpend, Store, VirtualKeyRow } from '../domain/store.ts';
+import type { KeySpend } from '../domain/budget.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import type { ListQuery } from './schemas.ts';
 
 const DEFAULT_SIZE = 10;

@@ -4,7 +4,8 @@
  */
 import { findKeyState } from '../keys/state.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
-import type { Store, VirtualKeyRow } from '../domain/store.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { keyNotFound } from './envelope.ts';
 

@@ -5,7 +5,8 @@
 import { formatDuration } from '../keys/policy.ts';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
-import type { KeySpend, VirtualKeyRow } from '../domain/store.ts';
+import type { KeySpend } from '../domain/budget.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import type { KeyRow } from './schemas.ts';
 
 /** Tags that are fields of their own here. */

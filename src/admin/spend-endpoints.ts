@@ -2,7 +2,8 @@
  * The `/spend` and `/global/spend` endpoints: what the ledger has, in LiteLLM's shapes. They only read.
  */
 import { findDateMs } from '../keys/policy.ts';
-import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
+import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
+import type { Store } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
 import { AdminError, keyNotFound } from './envelope.ts';
@@ -10,8 +11,8 @@ import { showKeyName } from './key-row.ts';
 import { findKey } from './key-lookup.ts';
 import { reportKeys, reportTeams, summarizeDays } from './spend-reports.ts';
 import { describeRow, findKeysById, ownerOf } from './spend-row.ts';
-import * as schemas from './spend-schemas.ts';
 import { findSpendUsd, readLastRows, tellUnpriced } from './spend-tally.ts';
+import * as schemas from './spend-schemas.ts';
 
 const DEFAULT_LOGS = 100;
 const DEFAULT_TOP = 10;

@@ -2,10 +2,11 @@
  * Sums of the ledger in LiteLLM's shapes: by day, by key and model, by day and team. Each reads the rows once, in their order.
  */
 import type { z } from 'zod';
-import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
+import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
+import type { Store } from '../domain/store.ts';
 import { findKeysById, nameOfOwner, ownerOf } from './spend-row.ts';
-import type * as schemas from './spend-schemas.ts';
 import { findSpendUsd, readRows, sum, Tallies, type Tally, tellUnpriced } from './spend-tally.ts';
+import type * as schemas from './spend-schemas.ts';
 
 /** LiteLLM's name for rows without a team. */
 const NO_TEAM = 'Unassigned Team';

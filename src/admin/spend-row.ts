@@ -2,7 +2,9 @@
  * A row of our ledger as a row of LiteLLM's spend logs, and the names that keys have there. Pure but for the look-up of names.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { LedgerEntry, Store, VirtualKeyRow } from '../domain/store.ts';
+import type { LedgerEntry } from '../domain/ledger.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import type { z } from 'zod';
 import { listTags, toIso, toUsd } from './key-row.ts';
 import type { logRow } from './spend-schemas.ts';

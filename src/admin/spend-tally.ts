@@ -4,7 +4,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Usage } from '../domain/usage.ts';
-import type { LedgerEntry, LedgerFilter, Store } from '../domain/store.ts';
+import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
+import type { Store } from '../domain/store.ts';
 import { toUsd } from './key-row.ts';
 
 /** Each costs some milliseconds in which nothing else is served. */

@@ -4,11 +4,14 @@
  * the request says; sends nothing, and changes nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { Principal } from '../http/message.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
-import type { KeyPolicy, LedgerRow, NewReservation, Store } from '../domain/store.ts';
+import type { KeyPolicy } from '../domain/key.ts';
+import type { LedgerRow } from '../domain/ledger.ts';
+import type { NewReservation } from '../domain/budget.ts';
+import type { Store } from '../domain/store.ts';
 import type { Delivery } from './answer-places.ts';
-import { type Claims, type ClaimingRequest, readClaims } from './claims.ts';
+import { type ClaimingRequest, type Claims, readClaims } from './claims.ts';
 import type { LargestUse } from './estimate.ts';
 import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
 import { findPriceNames, mediumOf, type UsageKind, weigh } from './pricing.ts';

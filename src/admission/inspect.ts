@@ -4,10 +4,8 @@
  * allowed because it was not understood.
  */
 import { setImmediate } from 'node:timers/promises';
-import { findHeader } from '../http/message.ts';
-import type { HeaderPair } from '../http/message.ts';
-import { JsonPaths, JsonScanner } from '../protocol/json-scan.ts';
-import type { JsonScalar } from '../protocol/json-scan.ts';
+import { findHeader, type HeaderPair } from '../http/message.ts';
+import { JsonPaths, type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   type Delivery,
@@ -19,8 +17,7 @@ import {
   type ServingPlaces,
   TIER_PATHS,
 } from './answer-places.ts';
-import { findModelPlace } from './model-places.ts';
-import type { ModelPlace } from './model-places.ts';
+import { findModelPlace, type ModelPlace } from './model-places.ts';
 
 /** A request whose body has arrived. */
 export interface InspectedRequest {

@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
-import type { KeyPolicy } from '../domain/store.ts';
+import type { KeyPolicy } from '../domain/key.ts';
 import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
 
 /**

@@ -3,7 +3,7 @@
  * process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { KeyPolicy } from '../domain/store.ts';
+import type { KeyPolicy } from '../domain/key.ts';
 import { MinuteWindow } from './window.ts';
 
 /** The limits as they are now: they may change from one call to the next. */

@@ -3,7 +3,8 @@
  * store's, in one transaction; the words for it are found here.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { NewReservation, Store } from '../domain/store.ts';
+import type { NewReservation } from '../domain/budget.ts';
+import type { Store } from '../domain/store.ts';
 import { fullUsd } from '../lib/usd.ts';
 
 /** What is held back for others comes free as their answers end; most take some seconds. */

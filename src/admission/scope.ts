@@ -3,8 +3,8 @@
  * open; what AWS adds tomorrow is closed until somebody opens it.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { RouteFacts } from '../http/message.ts';
-import type { KeyPolicy } from '../domain/store.ts';
+import type { RouteFacts } from '../domain/request-record.ts';
+import type { KeyPolicy } from '../domain/key.ts';
 import { matchesAnyGlob } from '../lib/glob.ts';
 
 /** What of a route decides whether it is open. */

@@ -2,6 +2,7 @@
  * Connects the rooms of the house into a running server. Everything that touches the outside (store, credentials,
  * connections to AWS) is handed in, so that tests run the very same house against other surroundings.
  */
+import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { createFrontDoor, createHealth } from '../admin/health.ts';
@@ -10,7 +11,7 @@ import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
-import { type Exchange, openExchange } from '../http/message.ts';
+import { type Exchange, openExchange } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import { usageKindOf } from '../metering/tap.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
@@ -144,7 +145,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
       { prefix: '/', handle: createFrontDoor(health) },
     ],
     onRefused: (error, clientRequest) => {
-      observe({ ...openExchange(randomUUID(), Date.now(), clientRequest), error, status: error.status });
+      observe({ ...openExchange(randomUUID(), Date.now(), describeHead(clientRequest)), error, status: error.status });
     },
   });
   return server;

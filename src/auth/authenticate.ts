@@ -5,9 +5,11 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
-import type { ClientRequest, HeaderPair, Principal } from '../http/message.ts';
+import type { ClientRequest, HeaderPair } from '../http/message.ts';
+import type { Principal } from '../domain/principal.ts';
 import { isLoopbackAddress } from '../lib/loopback.ts';
-import type { Store, VirtualKeyRow } from '../domain/store.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import { findCredential } from './credential.ts';
 import { createFrameCheck } from './frame-check.ts';
 import { refuseEndedKey } from './key-refusal.ts';

@@ -3,7 +3,7 @@
  * bearer tokens and keys that sign alike.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { VirtualKeyRow } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import { findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
 

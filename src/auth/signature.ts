@@ -4,7 +4,8 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
-import type { Store, VirtualKeyRow } from '../domain/store.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 import { refuseEndedKey } from './key-refusal.ts';
 import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from '../protocol/sigv4/verify.ts';
 import { type CredentialScope, deriveSigningKey } from '../protocol/sigv4/key.ts';

@@ -5,7 +5,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';

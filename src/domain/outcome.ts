@@ -2,7 +2,7 @@
  * What an exchange came to, in the words that everybody in this folder uses for it: ledger, log line, metrics and traces
  * agree because they ask here. Pure; decides nothing about the request.
  */
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from './request-record.ts';
 
 /** `sk-` and what may follow it in a key, percent-encoded or not, where a name could begin. */
 const KEY_IN_PATH =

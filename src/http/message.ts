@@ -1,11 +1,9 @@
 /**
- * What one request gathers on its way, and the shape in which the rest of the program sees a client, whatever the HTTP
- * version. Types and small constructors only: no I/O, no decisions.
+ * HTTP messages as the rest of the program sees them, whatever the HTTP version: a client's request, the response to it, and
+ * header pairs. Types and small look-ups only: no I/O, no decisions.
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
-import type { ProxyError } from '../lib/errors.ts';
-import type { Usage } from '../domain/usage.ts';
-import type { KeyPolicy } from '../domain/store.ts';
+import type { RequestHead } from '../domain/request-record.ts';
 
 /** A header as it stood on the wire: name in the case it came (HTTP/2: lower-case), value undecoded, order kept. */
 export type HeaderPair = readonly [name: string, value: string];
@@ -53,110 +51,6 @@ export interface ClientResponse {
   breakOff(): void;
 }
 
-/** Whom a credential stands for. */
-export type Principal =
-  | {
-      readonly kind: 'key';
-      readonly keyId: string;
-      readonly label: string;
-      readonly policy: KeyPolicy;
-      readonly tags: Readonly<Record<string, string>>;
-    }
-  | { readonly kind: 'master'; readonly label: 'master' }
-  | { readonly kind: 'anyone'; readonly label: 'anyone' };
-
-/** What the access log, and later the ledger, want to know of a route. */
-export interface RouteFacts {
-  readonly service: string;
-  /** AWS's name of the operation, or undefined where the table does not know the path. */
-  readonly operation: string | undefined;
-  readonly region: string;
-  /** The model as named in the path, percent-decoded for people to read; undefined where the path has none. */
-  readonly modelId: string | undefined;
-}
-
-/** One request on its way. Every stage adds what it found; `observe` reads it once, at the end. */
-export interface Exchange {
-  /** UUID; also the `x-amzn-requestid` of our own answers. */
-  readonly id: string;
-  /** Epoch milliseconds. */
-  readonly startedAtMs: number;
-  readonly method: string;
-  readonly httpVersion: string;
-  /** The raw target without its query, for lines about requests that found no operation. */
-  readonly path: string;
-  principal: Principal | undefined;
-  route: RouteFacts | undefined;
-  /** Status sent to the client; undefined where none was sent. */
-  status: number | undefined;
-  /** `x-amzn-requestid` of AWS's answer. */
-  upstreamRequestId: string | undefined;
-  /** `x-amzn-errortype` of AWS's answer, without what follows a colon. */
-  upstreamErrorType: string | undefined;
-  /** `user-agent` as it came. */
-  readonly userAgent: string | undefined;
-  /** `traceparent` as it came (W3C Trace Context). */
-  readonly traceparent: string | undefined;
-  /** The model as the request names it, in path or body, percent-decoded. */
-  model: string | undefined;
-  /** What AWS reported; undefined where it reported nothing. */
-  usage: Usage | undefined;
-  /** In AWS's words; undefined where the answer does not say. */
-  serviceTier: string | undefined;
-  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. Undefined before the end. */
-  pricing: 'priced' | 'unpriced' | 'free' | undefined;
-  /** What was reported, at the model's price; undefined where that is not known. */
-  costNanoUsd: number | undefined;
-  /** What the key's budget was charged. */
-  chargedNanoUsd: number;
-  /** The usage is not all of it: the client left, or the answer broke off. */
-  partial: boolean;
-  /** Milliseconds from `startedAtMs`: the first byte of the answer's body (or its end), and the end of everything. */
-  firstByteMs: number | undefined;
-  totalMs: number | undefined;
-  /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */
-  overheadMs: number | undefined;
-  /** Milliseconds from `startedAtMs` until it left. */
-  sentMs: number | undefined;
-  /** Body bytes, without framing. */
-  requestBytes: number;
-  responseBytes: number;
-  error: ProxyError | undefined;
-}
-
-/** A fresh exchange; id and clock are handed in. */
-export function openExchange(id: string, startedAtMs: number, clientRequest: ClientRequest): Exchange {
-  const end = clientRequest.rawTarget.indexOf('?');
-  return {
-    id,
-    startedAtMs,
-    method: clientRequest.method,
-    httpVersion: clientRequest.httpVersion,
-    path: end === -1 ? clientRequest.rawTarget : clientRequest.rawTarget.slice(0, end),
-    principal: undefined,
-    route: undefined,
-    status: undefined,
-    upstreamRequestId: undefined,
-    upstreamErrorType: undefined,
-    userAgent: findHeader(clientRequest.headers, 'user-agent'),
-    traceparent: findHeader(clientRequest.headers, 'traceparent'),
-    model: undefined,
-    usage: undefined,
-    serviceTier: undefined,
-    pricing: undefined,
-    costNanoUsd: undefined,
-    chargedNanoUsd: 0,
-    partial: false,
-    firstByteMs: undefined,
-    totalMs: undefined,
-    overheadMs: undefined,
-    sentMs: undefined,
-    requestBytes: 0,
-    responseBytes: 0,
-    error: undefined,
-  };
-}
-
 /** The first value of a header, by lower-case name; undefined where it is absent. */
 export function findHeader(headers: readonly HeaderPair[], lowerCaseName: string): string | undefined {
   for (const [name, value] of headers) {
@@ -174,4 +68,16 @@ export function foldHeaders(headers: readonly HeaderPair[]): Record<string, stri
     folded[lower] = before === undefined ? value : [before, value].flat();
   }
   return folded;
+}
+
+/** What the record of a request says of its head. */
+export function describeHead({ method, httpVersion, rawTarget, headers }: ClientRequest): RequestHead {
+  const end = rawTarget.indexOf('?');
+  return {
+    method,
+    httpVersion,
+    path: end === -1 ? rawTarget : rawTarget.slice(0, end),
+    userAgent: findHeader(headers, 'user-agent'),
+    traceparent: findHeader(headers, 'traceparent'),
+  };
 }

@@ -4,7 +4,8 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
-import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, Store, VirtualKeyRow } from '../domain/store.ts';
+import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../domain/key.ts';
+import type { Store } from '../domain/store.ts';
 import { type BadValueCode, EMPTY_POLICY, findDurationMs } from './policy.ts';
 import { generateVirtualKey, hashKey, sealKey, type VirtualKey } from './secret.ts';
 

@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
-import type { Budget, KeyPolicy } from '../domain/store.ts';
+import type { Budget, KeyPolicy } from '../domain/key.ts';
 
 /** Whose mistake a bad value is: a flag's or a field's. */
 export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';

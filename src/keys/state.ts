@@ -2,7 +2,7 @@
  * Whether a virtual key still counts, at a moment: it may have been revoked, be rotated and in its grace time, have expired, or
  * be blocked. Pure; used on the way by `authenticate`, and by the commands.
  */
-import type { VirtualKeyRow } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 
 /** `ending`: rotated, and still good until its end. `blocked`: until it is unblocked. */
 export type KeyState = 'active' | 'ending' | 'expired' | 'blocked' | 'revoked';

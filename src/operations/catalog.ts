@@ -3,8 +3,7 @@
  * unmodelled.ts. Read once, at import. Knows nothing of requests.
  */
 import { SERVICE_TABLES } from './generated.ts';
-import { UNMODELLED_TABLES } from './manual.ts';
-import type { ServiceId } from './manual.ts';
+import { type ServiceId, UNMODELLED_TABLES } from './manual.ts';
 
 export type { ServiceId } from './manual.ts';
 

@@ -3,8 +3,7 @@
  * own patterns before anyone builds a host name from it: the caller can name it, so an unchecked one could name any host.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { PARTITIONS } from './partitions.ts';
-import type { Partition } from './partitions.ts';
+import { type Partition, PARTITIONS } from './partitions.ts';
 
 export type RegionSource = 'header' | 'scope' | 'arn' | 'default';
 

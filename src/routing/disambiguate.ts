@@ -3,8 +3,7 @@
  * ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
  */
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
-import { OPERATIONS } from '../operations/catalog.ts';
-import type { Operation } from '../operations/catalog.ts';
+import { type Operation, OPERATIONS } from '../operations/catalog.ts';
 import type { RoutingHints } from './request-hints.ts';
 import type { ServiceId } from '../operations/manual.ts';
 

@@ -4,8 +4,7 @@
  */
 import type { HeaderPair } from '../http/message.ts';
 import { SERVICES } from '../operations/catalog.ts';
-import { parseCredentialScope } from '../protocol/sigv4/scope.ts';
-import type { CredentialScope } from '../protocol/sigv4/scope.ts';
+import { type CredentialScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
 import type { ServiceId } from '../operations/manual.ts';
 
 export interface RoutingHints {

@@ -3,10 +3,8 @@
  * then method and path, then what the client's credentials and user agent tell. Pure; region and host come after.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { OPERATIONS, SERVICES, findService } from '../operations/catalog.ts';
-import type { Operation, Service } from '../operations/catalog.ts';
-import { chooseOperation } from './disambiguate.ts';
-import type { Choice, OpenaiUpstream } from './disambiguate.ts';
+import { findService, type Operation, OPERATIONS, type Service, SERVICES } from '../operations/catalog.ts';
+import { type Choice, chooseOperation, type OpenaiUpstream } from './disambiguate.ts';
 import type { RoutingHints } from './request-hints.ts';
 import { matchOperations } from '../operations/matcher.ts';
 import { stripMount } from './target.ts';

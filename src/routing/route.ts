@@ -3,20 +3,16 @@
  * sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
  */
 import { ProxyError } from '../lib/errors.ts';
-import type { HeaderPair, RouteFacts } from '../http/message.ts';
+import type { HeaderPair } from '../http/message.ts';
+import type { RouteFacts } from '../domain/request-record.ts';
 import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
 import { refuseMalformedArn } from '../protocol/arn-check.ts';
 import type { Operation, Service } from '../operations/catalog.ts';
-import { bodyTakesOtherWay } from './disambiguate.ts';
-import type { BodyRule, OpenaiUpstream } from './disambiguate.ts';
-import { findDestination } from './resolve-operation.ts';
-import type { Destination } from './resolve-operation.ts';
-import { findEndpoint } from '../operations/endpoint.ts';
-import type { EndpointOptions } from '../operations/endpoint.ts';
-import { readHints } from './request-hints.ts';
-import type { RoutingHints } from './request-hints.ts';
-import { chooseRegion, findPartition } from '../protocol/region.ts';
-import type { ChosenRegion, RegionSource } from '../protocol/region.ts';
+import { type BodyRule, bodyTakesOtherWay, type OpenaiUpstream } from './disambiguate.ts';
+import { type Destination, findDestination } from './resolve-operation.ts';
+import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
+import { readHints, type RoutingHints } from './request-hints.ts';
+import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
 import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import type { ServiceId } from '../operations/manual.ts';
 

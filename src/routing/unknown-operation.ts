@@ -3,8 +3,7 @@
  * Runs only on the way to an error, with bounded work however long the path is.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { OPERATIONS, SERVICES } from '../operations/catalog.ts';
-import type { Operation } from '../operations/catalog.ts';
+import { type Operation, OPERATIONS, SERVICES } from '../operations/catalog.ts';
 import { matchOtherMethods } from '../operations/matcher.ts';
 
 /** No template has more segments, or longer ones; what is beyond is not compared. */

@@ -6,9 +6,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable, type Writable } from 'node:stream';
-import type { ClientRequest, ClientResponse, ClientUpgrade, HeaderPair } from '../http/message.ts';
+import {
+  type ClientRequest,
+  type ClientResponse,
+  type ClientUpgrade,
+  findHeader,
+  type HeaderPair,
+} from '../http/message.ts';
 import { breakConnection } from '../lib/reset.ts';
-import { findHeader } from '../http/message.ts';
 import { pairUp } from './client-http1.ts';
 
 /** After a refusal, what the client still sends is read and dropped for this long, so that it can read the answer. */

@@ -2,7 +2,7 @@
  * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and in
  * which colours is handed in. Shows labels of keys, never keys.
  */
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
 import { formatUsd } from '../lib/usd.ts';
 import { findCostNanoUsd, findModel, findPricing, hideKeys } from '../domain/outcome.ts';

@@ -3,7 +3,7 @@
  * database that collects it, and much of what could stand in one is chosen by clients: so their number has an end. Pure
  * apart from remembering what it has seen.
  */
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { findModel } from '../domain/outcome.ts';
 
 const MAX_MODELS = 100;

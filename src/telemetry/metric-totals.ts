@@ -3,7 +3,7 @@
  * microsecond to add one to a counter, and a request moves ten of them; it gets the sums when somebody asks. Money stays in
  * whole nano-dollars until then.
  */
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
 import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
 

@@ -4,7 +4,7 @@
  * are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { MetricLabels, type SeriesLabels } from './metric-labels.ts';
 import { MetricTotals } from './metric-totals.ts';
 

@@ -3,7 +3,7 @@
  * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no answer,
  * no query: what is said here leaves the machine.
  */
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 

@@ -6,7 +6,7 @@
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../http/message.ts';
+import type { Exchange } from '../domain/request-record.ts';
 import { describeExchange, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
 
 /** How long the end waits for the last spans to leave. */

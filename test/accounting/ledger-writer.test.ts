@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { createLedger, type Ledger, type LedgerOptions } from '../../src/accounting/ledger-writer.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { LedgerRow } from '../../src/domain/store.ts';
+import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { aFinishedExchange } from '../helpers/finished-exchange.ts';
 
 const GONE = new ProxyError('ERR_STORE_UNAVAILABLE', 'The store is gone.');

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { findKeyState } from '../../src/keys/state.ts';
 import { hashKey, unsealKey } from '../../src/keys/secret.ts';
-import type { VirtualKeyRow } from '../../src/domain/store.ts';
+import type { VirtualKeyRow } from '../../src/domain/key.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { type Admin, openAdmin } from '../helpers/open-admin.ts';
 

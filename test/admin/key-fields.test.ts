@@ -4,7 +4,7 @@ import { type KeyBefore, NEW_KEY, readChanges } from '../../src/admin/key-fields
 import { describeKey } from '../../src/admin/key-row.ts';
 import { generateRequest, type KeyFields, keyRow } from '../../src/admin/schemas.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { KeyPolicy, VirtualKeyRow } from '../../src/domain/store.ts';
+import type { KeyPolicy, VirtualKeyRow } from '../../src/domain/key.ts';
 
 const NOW = Date.UTC(2030, 0, 15, 12);
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LedgerRow } from '../../src/domain/store.ts';
+import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { type Admin, type Json, ledgerRow, openAdmin } from '../helpers/open-admin.ts';
 
 const at = (day: number, hour = 0): number => Date.UTC(2030, 0, day, hour);

@@ -3,7 +3,8 @@
  * tokens of input, $2.20 written to a cache for an hour, $5.50 of output.
  */
 import { describe, expect, it } from 'vitest';
-import type { Budget, Store } from '../../src/domain/store.ts';
+import type { Budget } from '../../src/domain/key.ts';
+import type { Store } from '../../src/domain/store.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
 import { type Admitting, HAIKU, openAdmitting, openDatabase } from './admitting.ts';

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Admission } from '../../src/admission/admit.ts';
-import type { ReserveOutcome } from '../../src/domain/store.ts';
+import type { ReserveOutcome } from '../../src/domain/budget.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { openAdmitting } from './admitting.ts';
 

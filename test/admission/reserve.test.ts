@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { holdBack } from '../../src/admission/reserve.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
-import type { NewReservation, ReserveOutcome } from '../../src/domain/store.ts';
+import type { NewReservation, ReserveOutcome } from '../../src/domain/budget.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
 

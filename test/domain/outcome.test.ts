@@ -1,11 +1,12 @@
+import { describeHead } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type Exchange, openExchange } from '../../src/http/message.ts';
+import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../../src/domain/outcome.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
 function anExchange(fields: Partial<Exchange>): Exchange {
-  return { ...openExchange('id-1', 0, aClientRequest()), ...fields };
+  return { ...openExchange('id-1', 0, describeHead(aClientRequest())), ...fields };
 }
 
 describe('the model', () => {

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RESERVATION_LEASE_MS } from '../../src/store/sqlite/budget.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { LedgerEntry } from '../../src/domain/store.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../helpers/house.ts';

@@ -15,7 +15,7 @@ import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { MintedKey } from '../../src/keys/mint.ts';
-import type { KeyPolicy } from '../../src/domain/store.ts';
+import type { KeyPolicy } from '../../src/domain/key.ts';
 import { type Boto3, PYTHON_WITH_BOTO3, startBoto3 } from '../helpers/boto3.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { type House, openHouse } from '../helpers/house.ts';

@@ -1,9 +1,9 @@
 /** What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next request on. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { KeyPolicy } from '../../src/domain/store.ts';
+import type { KeyPolicy } from '../../src/domain/key.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { type House, openHouse } from '../helpers/house.ts';
 
 const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';

@@ -10,8 +10,8 @@ import { constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { Exchange } from '../../src/http/message.ts';
-import type { LedgerEntry } from '../../src/domain/store.ts';
+import type { Exchange } from '../../src/domain/request-record.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import {
   cutConnection,

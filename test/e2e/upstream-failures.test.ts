@@ -2,11 +2,10 @@
  * When AWS fails: unreachable, silent, or gone in the middle. Before the answer has begun the client gets one of ours; after
  * that its connection breaks. It must never see a clean end of something that is not whole.
  */
-import { createServer, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cutConnection } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { type House, openHouse } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
 

@@ -1,7 +1,9 @@
 /**
  * An exchange as a plain value, for whatever is told of exchanges at their end: one Converse call of a key that went well.
  */
-import { type Exchange, openExchange, type Principal } from '../../src/http/message.ts';
+import { describeHead } from '../../src/http/message.ts';
+import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
+import type { Principal } from '../../src/domain/principal.ts';
 import { aClientRequest } from './client-request.ts';
 
 export const STARTED_AT_MS = Date.UTC(2026, 2, 14, 15, 9, 26, 535);
@@ -32,7 +34,7 @@ export function aFinishedExchange(fields: Partial<Exchange> = {}): Exchange {
   const headers = [['User-Agent', 'curl/8.14.1']] as const;
   const rawTarget = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
   return {
-    ...openExchange('id-1', STARTED_AT_MS, aClientRequest({ method: 'POST', rawTarget, headers })),
+    ...openExchange('id-1', STARTED_AT_MS, describeHead(aClientRequest({ method: 'POST', rawTarget, headers }))),
     principal: aKeyPrincipal({ tags: { team: 'blue' } }),
     route: { service: 'bedrock-runtime', operation: 'Converse', region: 'us-east-1', modelId: 'amazon.nova-lite-v1:0' },
     status: 200,

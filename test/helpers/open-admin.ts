@@ -15,7 +15,8 @@ import { createFailureLimit } from '../../src/auth/failure-limit.ts';
 import { startServer } from '../../src/server/server.ts';
 import { loadServerSecret, serverSecretPath } from '../../src/keys/server-secret.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { LedgerRow, Store } from '../../src/domain/store.ts';
+import type { LedgerRow } from '../../src/domain/ledger.ts';
+import type { Store } from '../../src/domain/store.ts';
 
 export const MASTER_KEY = 'sk-master-of-the-house';
 

@@ -1,7 +1,9 @@
 /**
  * Rows for tests of the store: keys, ledger rows and reservations with everything a test does not name.
  */
-import type { Budget, KeyPolicy, LedgerRow, NewReservation, NewVirtualKeyRow } from '../../src/domain/store.ts';
+import type { Budget, KeyPolicy, NewVirtualKeyRow } from '../../src/domain/key.ts';
+import type { LedgerRow } from '../../src/domain/ledger.ts';
+import type { NewReservation } from '../../src/domain/budget.ts';
 
 export const NO_LIMITS: KeyPolicy = {
   models: [],

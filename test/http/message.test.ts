@@ -1,5 +1,6 @@
+import { describeHead, findHeader, foldHeaders } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
-import { findHeader, foldHeaders, openExchange } from '../../src/http/message.ts';
+import { openExchange } from '../../src/domain/request-record.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
 describe('openExchange', () => {
@@ -10,7 +11,7 @@ describe('openExchange', () => {
     ] as const;
     const rawTarget = '/bedrock/model/a%2Fb/converse';
     const request = aClientRequest({ method: 'POST', rawTarget, httpVersion: '2', headers });
-    expect(openExchange('id-1', 1_700_000_000_000, request)).toEqual({
+    expect(openExchange('id-1', 1_700_000_000_000, describeHead(request))).toEqual({
       id: 'id-1',
       startedAtMs: 1_700_000_000_000,
       method: 'POST',
@@ -48,7 +49,7 @@ describe('openExchange', () => {
     { rawTarget: '/%3F', path: '/%3F' },
     { rawTarget: '', path: '' },
   ])('leaves the query of $rawTarget out of the path', ({ rawTarget, path }) => {
-    expect(openExchange('id', 0, aClientRequest({ rawTarget })).path).toBe(path);
+    expect(openExchange('id', 0, describeHead(aClientRequest({ rawTarget }))).path).toBe(path);
   });
 });
 

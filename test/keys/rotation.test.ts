@@ -11,7 +11,8 @@ import { type MintedKey, mintKey, parseGrace, rotateKey } from '../../src/keys/m
 import { findSignature } from '../../src/auth/signature.ts';
 import type { ClientRequest } from '../../src/http/message.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { Store, VirtualKeyRow } from '../../src/domain/store.ts';
+import type { Store } from '../../src/domain/store.ts';
+import type { VirtualKeyRow } from '../../src/domain/key.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 

@@ -2,8 +2,7 @@ import { BedrockClient } from '@aws-sdk/client-bedrock';
 import { BedrockAgentCoreClient } from '@aws-sdk/client-bedrock-agentcore';
 import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { describe, expect, it } from 'vitest';
-import { findEndpoint, parseEndpointUrl } from '../../src/operations/endpoint.ts';
-import type { EndpointOptions } from '../../src/operations/endpoint.ts';
+import { type EndpointOptions, findEndpoint, parseEndpointUrl } from '../../src/operations/endpoint.ts';
 import { chooseRegion } from '../../src/protocol/region.ts';
 import type { ServiceId } from '../../src/operations/manual.ts';
 

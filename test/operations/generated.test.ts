@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
-import { findRoute, settleRouteByBody } from '../../src/routing/route.ts';
-import type { RoutingConfig } from '../../src/routing/route.ts';
+import { findRoute, type RoutingConfig, settleRouteByBody } from '../../src/routing/route.ts';
 import { UNMODELLED_TABLES } from '../../src/operations/manual.ts';
+import path from 'node:path';
 
 const config: RoutingConfig = {
   defaultRegion: 'us-west-2',

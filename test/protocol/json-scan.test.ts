@@ -4,8 +4,14 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BLOB_BYTES, JsonPaths, JsonScanner, MAX_DEPTH, MAX_KEPT_BYTES } from '../../src/protocol/json-scan.ts';
-import type { JsonScalar } from '../../src/protocol/json-scan.ts';
+import {
+  BLOB_BYTES,
+  JsonPaths,
+  type JsonScalar,
+  JsonScanner,
+  MAX_DEPTH,
+  MAX_KEPT_BYTES,
+} from '../../src/protocol/json-scan.ts';
 
 interface Scanned {
   readonly isWhole: boolean;

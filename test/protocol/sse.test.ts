@@ -1,7 +1,6 @@
 /** Server-sent events as the WHATWG standard reads them, each stream at every split and byte by byte. */
 import { describe, expect, it } from 'vitest';
-import { MAX_EVENT_BYTES, SseSplitter } from '../../src/protocol/sse.ts';
-import type { SseEvent } from '../../src/protocol/sse.ts';
+import { MAX_EVENT_BYTES, type SseEvent, SseSplitter } from '../../src/protocol/sse.ts';
 
 interface Read {
   readonly events: readonly SseEvent[];

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bodyTakesOtherWay, chooseOperation } from '../../src/routing/disambiguate.ts';
-import type { OpenaiUpstream } from '../../src/routing/disambiguate.ts';
+import { bodyTakesOtherWay, chooseOperation, type OpenaiUpstream } from '../../src/routing/disambiguate.ts';
 import { readHints } from '../../src/routing/request-hints.ts';
 import { matchOperations } from '../../src/operations/matcher.ts';
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { parseEndpointUrl } from '../../src/operations/endpoint.ts';
-import { findRoute, settleRouteByBody } from '../../src/routing/route.ts';
-import type { Route, RoutingConfig } from '../../src/routing/route.ts';
+import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from '../../src/routing/route.ts';
 
 const PLAIN: RoutingConfig = {
   defaultRegion: 'us-east-1',

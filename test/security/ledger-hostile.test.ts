@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
-import type { LedgerEntry } from '../../src/domain/store.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, openHouse, type House } from '../helpers/house.ts';
+import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-of-the-house-000';

@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { KeyPolicy, LedgerEntry } from '../../src/domain/store.ts';
+import type { KeyPolicy } from '../../src/domain/key.ts';
+import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { type House, openHouse } from '../helpers/house.ts';
 
 /** 60 nano-dollars a token in, 240 out: 1 dollar holds back some 4 million tokens of answer. */
 const NOVA = 'amazon.nova-lite-v1:0';

@@ -5,10 +5,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { KeyPolicy } from '../../src/domain/store.ts';
+import type { KeyPolicy } from '../../src/domain/key.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { type House, openHouse } from '../helpers/house.ts';
 import { ask, dial } from '../helpers/raw-socket.ts';
 
 const NOVA = 'amazon.nova-lite-v1:0';

@@ -1,6 +1,7 @@
+import { describeHead } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type Exchange, openExchange } from '../../src/http/message.ts';
+import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../../src/telemetry/access-log.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { aFinishedExchange, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
@@ -16,7 +17,10 @@ const NAMED: Paint = {
 };
 
 function anExchange(fields: Partial<Exchange> = {}): Exchange {
-  return { ...openExchange('id-1', STARTED_AT_MS, aClientRequest({ rawTarget: '/bedrock/nowhere?q' })), ...fields };
+  return {
+    ...openExchange('id-1', STARTED_AT_MS, describeHead(aClientRequest({ rawTarget: '/bedrock/nowhere?q' }))),
+    ...fields,
+  };
 }
 
 const COMPLETE: Partial<Exchange> = {

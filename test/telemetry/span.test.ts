@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import type { Exchange } from '../../src/http/message.ts';
+import type { Exchange } from '../../src/domain/request-record.ts';
 import {
   describeExchange,
   describeUpstream,

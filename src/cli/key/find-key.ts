@@ -5,7 +5,8 @@
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
 import { unsealKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { Store, VirtualKeyRow } from '../../domain/store.ts';
+import type { Store } from '../../domain/store.ts';
+import type { VirtualKeyRow } from '../../domain/key.ts';
 import { isExecAlias } from '../exec/key.ts';
 import { findServerSecret, requireRow, showName, wantKey, withExistingStore } from './key.ts';
 

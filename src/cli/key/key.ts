@@ -10,7 +10,8 @@ import { hashKey, looksLikeKey, maskKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { loadServerSecret, readServerSecret, serverSecretPath } from '../../keys/server-secret.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
-import type { Store, VirtualKeyRow } from '../../domain/store.ts';
+import type { Store } from '../../domain/store.ts';
+import type { VirtualKeyRow } from '../../domain/key.ts';
 import { findNearest } from '../../lib/nearest-name.ts';
 
 /** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */

@@ -18,7 +18,7 @@ import {
 import { parseAlias } from '../../keys/mint.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
-import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../../domain/store.ts';
+import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../../domain/key.ts';
 
 const CODE = 'ERR_BAD_OPTION';
 type Value = Flags[string];

@@ -4,7 +4,8 @@
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
 import { formatDuration } from '../../keys/policy.ts';
 import { maskKey } from '../../keys/secret.ts';
-import type { Budget, KeyPolicy, KeySpend, VirtualKeyRow } from '../../domain/store.ts';
+import type { Budget, KeyPolicy, VirtualKeyRow } from '../../domain/key.ts';
+import type { KeySpend } from '../../domain/budget.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
 import { formatAge, formatCount, formatSpan, formatTime, isoTime } from '../format.ts';
 

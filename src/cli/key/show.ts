@@ -4,7 +4,8 @@
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
-import type { KeySpend, VirtualKeyRow } from '../../domain/store.ts';
+import type { KeySpend } from '../../domain/budget.ts';
+import type { VirtualKeyRow } from '../../domain/key.ts';
 import { formatUsd } from '../../lib/usd.ts';
 import { clip, formatAge } from '../format.ts';
 import { withExistingStore, withKey } from './key.ts';

@@ -2,7 +2,7 @@
  * One request of the ledger as a line, for people or for programs. Pure. Shows labels of keys, never keys; what a client chose
  * cannot move the cursor or forge a line.
  */
-import type { LedgerEntry } from '../../domain/store.ts';
+import type { LedgerEntry } from '../../domain/ledger.ts';
 import { escapeUnprintable, printable } from '../../lib/printable.ts';
 import type { Paint } from '../../telemetry/access-log.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';

@@ -1,5 +1,5 @@
 /** What `usage` can be asked for, in one place for the table of commands and for the command. */
-import type { UsageGrouping } from '../../domain/store.ts';
+import type { UsageGrouping } from '../../domain/ledger.ts';
 
 /** What `--by` may be. */
 export const GROUPINGS = [

@@ -6,7 +6,8 @@ import { findDateMs, findDurationMs } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
-import type { LedgerFilter, Store } from '../../domain/store.ts';
+import type { LedgerFilter } from '../../domain/ledger.ts';
+import type { Store } from '../../domain/store.ts';
 import { wantKey } from '../key/key.ts';
 
 type Period = Pick<LedgerFilter, 'sinceMs' | 'untilMs'>;

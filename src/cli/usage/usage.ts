@@ -4,7 +4,7 @@
  */
 import { readDatabasePath } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
-import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/store.ts';
+import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
 import { clip, clipModel, compactCount, formatCount, formatTime, isoTime } from '../format.ts';
 import { DEFAULT_SINCE, GROUPINGS } from './groupings.ts';

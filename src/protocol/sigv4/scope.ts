@@ -2,8 +2,7 @@
  * Reads what a client's own SigV4 credentials say of where it wants to go: `…/date/region/service/aws4_request`.
  * Tolerant and pure: it verifies nothing and never throws. Verification is the business of auth.
  */
-import { findHeader } from '../../http/message.ts';
-import type { HeaderPair } from '../../http/message.ts';
+import { findHeader, type HeaderPair } from '../../http/message.ts';
 
 /** A credential scope with its key. No part is checked beyond not being empty. */
 export interface CredentialScope {

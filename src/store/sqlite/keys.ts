@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../../lib/errors.ts';
 import { type Connection, isSqliteError, pluck, type Statement } from './connection.ts';
-import type { Budget, KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/store.ts';
+import type { Budget, KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 
 /** A row of virtual_keys as SQLite gives it. */
 interface KeyRecord {

@@ -4,7 +4,7 @@
  */
 import type { Usage } from '../../domain/usage.ts';
 import type { Connection, Sqlite, Statement } from './connection.ts';
-import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/store.ts';
+import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/ledger.ts';
 
 /** A row of `ledger` as SQLite gives it. `key_id` is '' for the master key and open mode. */
 interface LedgerRecord {

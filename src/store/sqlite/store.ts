@@ -10,20 +10,10 @@ import { type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './keys.ts';
 import { readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
-import type {
-  KeyChanges,
-  KeyNames,
-  KeySpend,
-  LedgerEntry,
-  LedgerFilter,
-  LedgerRow,
-  NewReservation,
-  NewVirtualKeyRow,
-  ReserveOutcome,
-  Store,
-  UsageGrouping,
-  VirtualKeyRow,
-} from '../../domain/store.ts';
+import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
+import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
+import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGrouping } from '../../domain/ledger.ts';
+import type { Store } from '../../domain/store.ts';
 
 /** Uses of keys are noted in groups at this pace. */
 const TOUCH_INTERVAL_MS = 1_000;

@@ -4,7 +4,7 @@
  */
 import type { Connection } from './connection.ts';
 import { findSequences, toConditions } from './ledger.ts';
-import type { LedgerFilter, UsageGroup, UsageGrouping, UsageTotals } from '../../domain/store.ts';
+import type { LedgerFilter, UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger.ts';
 
 /** Rows of one slice: some ten milliseconds. */
 const SLICE_ROWS = 25_000;

@@ -9,7 +9,7 @@ import {
 } from '../../../src/cli/exec/key.ts';
 import { withStore } from '../../../src/cli/key/key.ts';
 import { parseAlias } from '../../../src/keys/mint.ts';
-import type { VirtualKeyRow } from '../../../src/domain/store.ts';
+import type { VirtualKeyRow } from '../../../src/domain/key.ts';
 import { openCli } from '../../helpers/cli.ts';
 import { aKeyRow } from '../../helpers/store-rows.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { hashKey, unsealKey } from '../../../src/keys/secret.ts';
 import { findServerSecret } from '../../../src/cli/key/key.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { VirtualKeyRow } from '../../../src/domain/store.ts';
+import type { VirtualKeyRow } from '../../../src/domain/key.ts';
 import { type Cli, type CliResult, openCli } from '../../helpers/cli.ts';
 
 const ISO_TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);

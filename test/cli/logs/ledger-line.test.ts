@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { entryToJson, entryToLine } from '../../../src/cli/logs/ledger-line.ts';
-import type { LedgerEntry } from '../../../src/domain/store.ts';
+import type { LedgerEntry } from '../../../src/domain/ledger.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 
 const keep = (text: string): string => text;

@@ -4,7 +4,8 @@ import { rename } from 'node:fs/promises';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { LedgerRow, Store } from '../../../src/domain/store.ts';
+import type { LedgerRow } from '../../../src/domain/ledger.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { type Cli, type CliResult, openCli } from '../../helpers/cli.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 

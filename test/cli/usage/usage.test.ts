@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { formatUsage, usageToCsv } from '../../../src/cli/usage/usage.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/store.ts';
+import type { LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/ledger.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { RESERVATION_LEASE_MS } from '../../../src/store/sqlite/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { Budget, Store } from '../../../src/domain/store.ts';
+import type { Budget } from '../../../src/domain/key.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { aLedgerRow, aReservation, NO_LIMITS } from '../../helpers/store-rows.ts';
 
 const KEYS = ['vk_a', 'vk_b', 'vk_c'] as const;

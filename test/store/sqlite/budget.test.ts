@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { RESERVATION_LEASE_MS } from '../../../src/store/sqlite/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { Budget, KeySpend, LedgerRow, NewReservation, ReserveOutcome, Store } from '../../../src/domain/store.ts';
+import type { Budget } from '../../../src/domain/key.ts';
+import type { KeySpend, NewReservation, ReserveOutcome } from '../../../src/domain/budget.ts';
+import type { LedgerRow } from '../../../src/domain/ledger.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { aBudget, aKeyRow, aLedgerRow, aReservation, NO_LIMITS } from '../../helpers/store-rows.ts';
 
 let folder: string;

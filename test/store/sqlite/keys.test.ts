@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, Store, VirtualKeyRow } from '../../../src/domain/store.ts';
+import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../../src/domain/key.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { failureOf } from '../../helpers/failure.ts';
 import { aKeyRow, NO_LIMITS } from '../../helpers/store-rows.ts';
 

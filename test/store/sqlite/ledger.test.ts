@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { LedgerFilter, LedgerRow, Store } from '../../../src/domain/store.ts';
+import type { LedgerFilter, LedgerRow } from '../../../src/domain/ledger.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { aLedgerRow, NO_LIMITS } from '../../helpers/store-rows.ts';
 
 let folder: string;

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { connect } from '../../../src/store/sqlite/connection.ts';
 import { insertLedgerRow, prepareLedger } from '../../../src/store/sqlite/ledger.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { LedgerRow, Store, UsageGroup, UsageGrouping, UsageTotals } from '../../../src/domain/store.ts';
+import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../../src/domain/ledger.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,0 +1,35 @@
+/**
+ * What keys spend: money that is reserved for requests under way, and what was spent. Types only. Times are epoch milliseconds,
+ * money is whole nano-dollars (USD).
+ */
+import type { Budget } from './key.ts';
+import type { LedgerRow } from './ledger.ts';
+
+/** What a key has spent, together with those it was rotated from: they share one purse. */
+export interface KeySpend {
+  /** Since it was made, over all windows. */
+  readonly totalNanoUsd: number;
+  /** In the present window of its budget; the same as the total where it has no windows. */
+  readonly windowNanoUsd: number;
+  /** Held back for requests that are under way. */
+  readonly reservedNanoUsd: number;
+  /** End of the present window; undefined where it has none. */
+  readonly resetsAtMs: number | undefined;
+}
+
+/** Money held back for one request that is about to be sent. */
+export interface NewReservation {
+  /** The id of the exchange. */
+  readonly id: string;
+  readonly keyId: string;
+  readonly amountNanoUsd: number;
+  readonly budget: Budget;
+  readonly nowMs: number;
+  /** What the ledger is to say of the request if this process dies before it settles. */
+  readonly ifLost: LedgerRow;
+}
+
+/** `held`: all would be well if what is held back for others were not spent, so that another try may succeed. */
+export type ReserveOutcome =
+  | { readonly kind: 'reserved' }
+  | { readonly kind: 'held' | 'exhausted'; readonly spend: KeySpend };

@@ -1,0 +1,76 @@
+/**
+ * A virtual key at rest and what it may do. Types only. Times are epoch milliseconds, money is whole nano-dollars (USD).
+ */
+/** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
+export interface KeyPolicy {
+  /** Glob patterns (`*` any characters) of model names; see `admission/models.ts`. */
+  readonly models: readonly string[];
+  /** `default`: data plane, and what only reads of the control plane. */
+  readonly scope: 'default' | 'all';
+  /** Glob patterns of region names. */
+  readonly regions: readonly string[];
+  readonly budget: Budget | undefined;
+  /** Whether a key with a budget may use what has no known price. */
+  readonly allowUnpriced: boolean;
+  readonly requestsPerMinute: number | undefined;
+  readonly tokensPerMinute: number | undefined;
+  readonly maxParallel: number | undefined;
+}
+
+export interface Budget {
+  readonly limitNanoUsd: number;
+  /** Length of the windows that follow each other from `anchorMs` on; undefined: one window without end. */
+  readonly windowMs: number | undefined;
+  readonly anchorMs: number;
+}
+
+/** A virtual key at rest: never the key itself. */
+export interface VirtualKeyRow {
+  /** `vk_` and 16 lower-case characters; safe to show. */
+  readonly id: string;
+  readonly alias: string | undefined;
+  /** Hex SHA-256 of the key. */
+  readonly keySha256: string;
+  /** The last four characters of the key, for people to recognise it. */
+  readonly lastFour: string;
+  /** 20 characters, upper case and digits; AWS's own ids never start like ours. */
+  readonly accessKeyId: string;
+  /** The key itself, sealed with AES-256-GCM under the server secret: SigV4 verification needs it again. */
+  readonly sealedKey: Buffer;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly lastUsedAtMs: number | undefined;
+  /** From here on it is over, whatever the clock does later. */
+  readonly revokedAtMs: number | undefined;
+  /** Set where it was rotated with a grace time: it is over as soon as the clock says so. */
+  readonly endsAtMs: number | undefined;
+  /** Set where it was given a time to live: it is over as soon as the clock says so. */
+  readonly expiresAtMs: number | undefined;
+  /** Set while it is blocked. */
+  readonly blockedAtMs: number | undefined;
+  readonly policy: KeyPolicy;
+  /** Names and values that every ledger row of the key carries. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly note: string | undefined;
+  /** What a caller of the admin API wants back unchanged; a JSON object. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export type NewVirtualKeyRow = Omit<
+  VirtualKeyRow,
+  'lastUsedAtMs' | 'revokedAtMs' | 'endsAtMs' | 'blockedAtMs' | 'updatedAtMs'
+>;
+
+/** What can be changed of a key; what is absent stays. `undefined` as a value takes away. */
+export type KeyChanges = Partial<
+  Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'blockedAtMs' | 'policy' | 'tags' | 'note' | 'metadata'>
+>;
+
+/** What keys may be called; a key that fits any of it is meant. */
+export interface KeyNames {
+  readonly ids?: readonly string[] | undefined;
+  /** Several keys may have one alias: of those only one is active. */
+  readonly aliases?: readonly string[] | undefined;
+  /** Not empty. */
+  readonly aliasPrefix?: string | undefined;
+}

@@ -1,0 +1,89 @@
+/**
+ * The ledger: one row per request, and what rows add up to. Types only. Times are epoch milliseconds, money is whole
+ * nano-dollars (USD).
+ */
+import type { Usage } from './usage.ts';
+
+/** One request in the ledger. */
+export interface LedgerRow {
+  /** The id of the exchange. */
+  readonly id: string;
+  readonly startedAtMs: number;
+  readonly principal: 'key' | 'master' | 'anyone';
+  /** Set for `key`. */
+  readonly keyId: string | undefined;
+  /** Alias or masked key, as it was at the time. */
+  readonly keyLabel: string;
+  readonly service: string | undefined;
+  readonly operation: string | undefined;
+  readonly region: string | undefined;
+  /** As the request named it, percent-decoded. */
+  readonly model: string | undefined;
+  /** Status sent to the client; undefined where none was. */
+  readonly status: number | undefined;
+  /** `ERR_…` of the proxy, or AWS's error type; undefined where nothing failed. */
+  readonly errorCode: string | undefined;
+  readonly upstreamRequestId: string | undefined;
+  /** Undefined where nothing was reported. */
+  readonly usage: Usage | undefined;
+  readonly serviceTier: string | undefined;
+  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. */
+  readonly pricing: 'priced' | 'unpriced' | 'free';
+  /** Set for `priced` (of a partial row: of what was seen) and `free` (0). */
+  readonly costNanoUsd: number | undefined;
+  /** What the key's budget was charged: the cost, or an estimate where it is not known in full. */
+  readonly chargedNanoUsd: number;
+  /** The usage is not all: the client left, the answer broke off, or the proxy died. */
+  readonly partial: boolean;
+  readonly firstByteMs: number | undefined;
+  readonly totalMs: number | undefined;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly tags: Readonly<Record<string, string>>;
+  /** `boto3`, `claude-code`, …; undefined where the user agent is none we know. */
+  readonly userAgentFamily: string | undefined;
+}
+
+/** A row of the ledger in its place. */
+export interface LedgerEntry extends LedgerRow {
+  /** Grows with every row; rows appear in its order. */
+  readonly sequence: number;
+}
+
+export interface LedgerFilter {
+  readonly sinceMs?: number | undefined;
+  /** Not included. */
+  readonly untilMs?: number | undefined;
+  readonly keyIds?: readonly string[] | undefined;
+  readonly id?: string | undefined;
+  /** Inclusive; `[400, 499]` for 4xx. */
+  readonly status?: readonly [from: number, to: number] | undefined;
+  readonly model?: string | undefined;
+  readonly operation?: string | undefined;
+}
+
+export type UsageGrouping = 'key' | 'model' | 'day' | 'operation' | 'region' | 'tag';
+
+/** Sums over rows. A token count is of those rows that reported it. */
+export interface UsageTotals {
+  readonly requests: number;
+  /** Status 400 and above, and those that got none. */
+  readonly errors: number;
+  readonly unpriced: number;
+  readonly partial: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  /** Of priced rows. */
+  readonly costNanoUsd: number;
+  /** What budgets were charged beyond that: estimates of what is not known. */
+  readonly estimatedNanoUsd: number;
+}
+
+export interface UsageGroup extends UsageTotals {
+  /** Key id, model, `YYYY-MM-DD` (UTC), operation, region or `name=value`; undefined for rows that have none. */
+  readonly name: string | undefined;
+  /** Only for `key`: the label of its last row. */
+  readonly label: string | undefined;
+}

@@ -1,0 +1,96 @@
+/**
+ * What is known of one request: filled in by the stages on its way, read once at its end. Types and one constructor.
+ */
+import type { ProxyError } from '../lib/errors.ts';
+import type { Principal } from './principal.ts';
+import type { Usage } from './usage.ts';
+
+/** What the access log, and later the ledger, want to know of a route. */
+export interface RouteFacts {
+  readonly service: string;
+  /** AWS's name of the operation, or undefined where the table does not know the path. */
+  readonly operation: string | undefined;
+  readonly region: string;
+  /** The model as named in the path, percent-decoded for people to read; undefined where the path has none. */
+  readonly modelId: string | undefined;
+}
+
+/** One request on its way. Every stage adds what it found; `observe` reads it once, at the end. */
+export interface Exchange {
+  /** UUID; also the `x-amzn-requestid` of our own answers. */
+  readonly id: string;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly method: string;
+  readonly httpVersion: string;
+  /** The raw target without its query, for lines about requests that found no operation. */
+  readonly path: string;
+  principal: Principal | undefined;
+  route: RouteFacts | undefined;
+  /** Status sent to the client; undefined where none was sent. */
+  status: number | undefined;
+  /** `x-amzn-requestid` of AWS's answer. */
+  upstreamRequestId: string | undefined;
+  /** `x-amzn-errortype` of AWS's answer, without what follows a colon. */
+  upstreamErrorType: string | undefined;
+  /** `user-agent` as it came. */
+  readonly userAgent: string | undefined;
+  /** `traceparent` as it came (W3C Trace Context). */
+  readonly traceparent: string | undefined;
+  /** The model as the request names it, in path or body, percent-decoded. */
+  model: string | undefined;
+  /** What AWS reported; undefined where it reported nothing. */
+  usage: Usage | undefined;
+  /** In AWS's words; undefined where the answer does not say. */
+  serviceTier: string | undefined;
+  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. Undefined before the end. */
+  pricing: 'priced' | 'unpriced' | 'free' | undefined;
+  /** What was reported, at the model's price; undefined where that is not known. */
+  costNanoUsd: number | undefined;
+  /** What the key's budget was charged. */
+  chargedNanoUsd: number;
+  /** The usage is not all of it: the client left, or the answer broke off. */
+  partial: boolean;
+  /** Milliseconds from `startedAtMs`: the first byte of the answer's body (or its end), and the end of everything. */
+  firstByteMs: number | undefined;
+  totalMs: number | undefined;
+  /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */
+  overheadMs: number | undefined;
+  /** Milliseconds from `startedAtMs` until it left. */
+  sentMs: number | undefined;
+  /** Body bytes, without framing. */
+  requestBytes: number;
+  responseBytes: number;
+  error: ProxyError | undefined;
+}
+
+/** What a client's request says of itself before it is read: what `openExchange` starts from. */
+export type RequestHead = Pick<Exchange, 'method' | 'httpVersion' | 'path' | 'userAgent' | 'traceparent'>;
+
+/** A fresh exchange; id and clock are handed in. */
+export function openExchange(id: string, startedAtMs: number, head: RequestHead): Exchange {
+  return {
+    id,
+    startedAtMs,
+    ...head,
+    principal: undefined,
+    route: undefined,
+    status: undefined,
+    upstreamRequestId: undefined,
+    upstreamErrorType: undefined,
+    model: undefined,
+    usage: undefined,
+    serviceTier: undefined,
+    pricing: undefined,
+    costNanoUsd: undefined,
+    chargedNanoUsd: 0,
+    partial: false,
+    firstByteMs: undefined,
+    totalMs: undefined,
+    overheadMs: undefined,
+    sentMs: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+    error: undefined,
+  };
+}
