@@ -13,7 +13,6 @@ import type { AnswerWatcher } from '../upstream/aws/forward.ts';
 import { exactUsd } from '../lib/usd.ts';
 import { findCharge, findPrices, sumInput } from './charge.ts';
 import type { Ledger } from './ledger-writer.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 
 export interface SettlementDependencies {
   readonly prices: PriceBook;
@@ -21,7 +20,7 @@ export interface SettlementDependencies {
   /** Whether answers get headers of ours. */
   readonly responseHeaders: boolean;
   /** Told of every exchange that begins, and of every answer that begins and is a stream. Must not throw. */
-  readonly metrics: Pick<Metrics, 'begin' | 'streamBegan'>;
+  readonly metrics: { begin(exchange: Exchange): void; streamBegan(exchange: Exchange): void };
 }
 
 /** One exchange's. State: what admission held back for it, and what its answer has told so far. */

@@ -33,7 +33,7 @@ import { BodyMemory } from '../http/body.ts';
 import type { Forwarder } from '../upstream/aws/forward.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
-import { findServerSecret, peekServerSecret } from '../cli/key/key.ts';
+import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 
 /** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
 const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;

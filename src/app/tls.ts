@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { caFilePath, ensureCertificate, readCertificate, type TlsMaterial } from '../server/certificate.ts';
-import { findProxyVersion, type ServerAddress } from '../cli/exec/server.ts';
+import { findProxyVersion, type ServerAddress } from './running-proxy.ts';
 
 /** Listening here means listening everywhere: no name to put into a certificate. */
 const WILDCARD_ADDRESSES = ['0.0.0.0', '::'];

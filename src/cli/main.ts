@@ -90,7 +90,7 @@ function addStart(program: Command): void {
     .addHelpText('before', START_EXAMPLES.trimStart())
     .addHelpText('after', `${START_NOTES}${EXIT_CODES}`)
     .action(async (flags: Flags) => {
-      const { start } = await import('./start.ts');
+      const { start } = await import('../app/start.ts');
       await start(flags);
       // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
       process.exit(0);

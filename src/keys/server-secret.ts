@@ -2,7 +2,7 @@
  * The server secret under which keys are sealed at rest: 32 random bytes in a file beside the database (0600), never in it,
  * so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
  */
-import { randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ProxyError } from '../lib/errors.ts';
@@ -73,4 +73,23 @@ export function readServerSecret(path: string): Buffer | undefined {
     });
   }
   return secret;
+}
+
+/** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
+export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
+  return saltKey === undefined ? loadServerSecret(serverSecretPath(databasePath)) : secretFromSalt(saltKey);
+}
+
+/** The same where it can be read; undefined otherwise. Never makes one. */
+export function peekServerSecret(databasePath: string, saltKey: string | undefined): Buffer | undefined {
+  if (saltKey !== undefined) return secretFromSalt(saltKey);
+  try {
+    return readServerSecret(serverSecretPath(databasePath));
+  } catch {
+    return undefined;
+  }
+}
+
+function secretFromSalt(saltKey: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', saltKey, '', 'bedrock-proxy salt key', 32));
 }

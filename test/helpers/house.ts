@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assembleServer } from '../../src/app/compose.ts';
-import { findServerSecret } from '../../src/cli/key/key.ts';
+import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { findSignature } from '../../src/auth/signature.ts';
 import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
 import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/protocol/sigv4/key.ts';
-import { findServerSecret } from '../../src/cli/key/key.ts';
+import { findServerSecret } from '../../src/keys/server-secret.ts';
 import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { openHouse } from '../helpers/house.ts';
 import { ask } from '../helpers/raw-socket.ts';

@@ -12,7 +12,7 @@ import { openSqliteStore } from '../../store/sqlite/store.ts';
 import { assembleServer } from '../../app/compose.ts';
 import { type Books, openBooks } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
-import type { Upstream } from '../start.ts';
+import type { Upstream } from '../../app/start.ts';
 
 export interface Caller {
   /** Undefined `body`: GET. Rejects where the connection breaks. */

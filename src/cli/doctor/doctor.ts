@@ -11,7 +11,7 @@ import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
 import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
 import { colorsFor, EXIT_FAILED, printData, printJson } from '../../app/print.ts';
-import { findRegion, openUpstream, type Upstream } from '../start.ts';
+import { findRegion, openUpstream, type Upstream } from '../../app/start.ts';
 
 /** Nobody waits as long for a diagnosis as for a model that thinks. */
 const ANSWER_TIMEOUT_MS = 30_000;

@@ -9,8 +9,8 @@ import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
-import { findProxyVersion } from '../exec/server.ts';
-import { openKey } from '../key/find-key.ts';
+import { findProxyVersion } from '../../app/running-proxy.ts';
+import { openKey } from '../key/client-key.ts';
 
 /** `version` as process.version. */
 export function checkNode(version: string): CheckResult {

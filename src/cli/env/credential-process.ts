@@ -4,7 +4,7 @@
  */
 import { readConfig } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
-import { findClientKey } from '../key/find-key.ts';
+import { findClientKey } from '../key/client-key.ts';
 import { printData } from '../../app/print.ts';
 
 /**

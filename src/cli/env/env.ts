@@ -7,12 +7,12 @@ import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
-import { CLIENTS, type ClientName, describeClient, takesCaFile } from './client-settings.ts';
-import type { ServerAddress } from '../exec/server.ts';
-import { findClientKey } from '../key/find-key.ts';
+import { type ClientName, CLIENTS, describeClient, takesCaFile } from './client-settings.ts';
+import type { ServerAddress } from '../../app/running-proxy.ts';
+import { findClientKey } from '../key/client-key.ts';
 import { printData, printJson, printTalk } from '../../app/print.ts';
-import { detectShell, formatEvaluation, formatShellLines, SHELLS, type ShellName } from './shell-lines.ts';
-import { findRegion } from '../start.ts';
+import { detectShell, formatEvaluation, formatShellLines, type ShellName, SHELLS } from './shell-lines.ts';
+import { findRegion } from '../../app/start.ts';
 import { preferTls } from '../../app/tls.ts';
 
 const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in, with any key.';

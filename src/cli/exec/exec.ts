@@ -13,12 +13,13 @@ import { baseUrl } from '../../app/banner.ts';
 import { type ClientSettings, describeClient } from '../env/client-settings.ts';
 import { bypassForwardProxy, parseClient } from '../env/env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './command.ts';
-import { execAlias, revokeStaleKeys, thisProcessSpace } from './key.ts';
-import { findProxyVersion, provesItself, type ServerAddress, startServerChild, takesKey } from './server.ts';
-import { type ClientKey, openKey, wantUsableKey } from '../key/find-key.ts';
-import { findServerSecret } from '../key/key.ts';
+import { execAlias, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
+import { findProxyVersion, provesItself, type ServerAddress, takesKey } from '../../app/running-proxy.ts';
+import { startServerChild } from './server.ts';
+import { type ClientKey, openKey, wantUsableKey } from '../key/client-key.ts';
+import { findServerSecret } from '../../keys/server-secret.ts';
 import { printError, printTalk } from '../../app/print.ts';
-import { findRegion } from '../start.ts';
+import { findRegion } from '../../app/start.ts';
 import { preferTls } from '../../app/tls.ts';
 
 /** Runs it and gives its exit code. Throws where it does not get as far as running it. */

@@ -2,12 +2,14 @@
  * `key generate` and `key rotate`: a key is made and shown, this once.
  */
 import { randomBytes } from 'node:crypto';
-import { mintKey, parseGrace, rotateKey as rotate, type MintedKey } from '../../keys/mint.ts';
+import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../keys/mint.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath, readSaltKey } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { formatTime, isoTime } from '../format.ts';
-import { findServerSecret, withKey, withStore } from './key.ts';
+import { findServerSecret } from '../../keys/server-secret.ts';
+import { withKey } from './find-row.ts';
+import { withStore } from '../../app/open-store.ts';
 import { findNarrowPatterns, type NewKeyTerms, readNewKey } from './options.ts';
 import { describeTerms, termsToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';

@@ -8,7 +8,8 @@ import type { KeySpend } from '../../domain/budget.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { formatUsd } from '../../lib/usd.ts';
 import { clip, formatAge } from '../format.ts';
-import { withExistingStore, withKey } from './key.ts';
+import { withExistingStore } from '../../app/open-store.ts';
+import { withKey } from './find-row.ts';
 import { describeBudget, describeKey, keyToJson, shortState } from './row.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
 

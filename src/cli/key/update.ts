@@ -9,7 +9,7 @@ import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
 import type { Store } from '../../domain/store.ts';
-import { withKey } from './key.ts';
+import { withKey } from './find-row.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
 import { describeTerms, keyToJson } from './row.ts';

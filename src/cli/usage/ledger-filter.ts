@@ -8,7 +8,7 @@ import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
 import type { LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
-import { wantKey } from '../key/key.ts';
+import { wantKey } from '../key/find-row.ts';
 
 type Period = Pick<LedgerFilter, 'sinceMs' | 'untilMs'>;
 

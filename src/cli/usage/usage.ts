@@ -8,7 +8,7 @@ import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
 import { clip, clipModel, compactCount, formatCount, formatTime, isoTime } from '../format.ts';
 import { DEFAULT_SINCE, GROUPINGS } from './groupings.ts';
-import { withExistingStore } from '../key/key.ts';
+import { withExistingStore } from '../../app/open-store.ts';
 import { readKeyIds, readPeriod } from './ledger-filter.ts';
 import { formatTable, printData, printJson, printTalk } from '../../app/print.ts';
 

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hashKey, unsealKey } from '../../../src/keys/secret.ts';
-import { findServerSecret } from '../../../src/cli/key/key.ts';
+import { findServerSecret } from '../../../src/keys/server-secret.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { VirtualKeyRow } from '../../../src/domain/key.ts';
 import { type Cli, type CliResult, openCli } from '../../helpers/cli.ts';

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
-import type { Store } from '../../domain/store.ts';
-import type { VirtualKeyRow } from '../../domain/key.ts';
+import type { Store } from '../domain/store.ts';
+import type { VirtualKeyRow } from '../domain/key.ts';
 
 /** Where pids mean the same processes. */
 export interface ProcessSpace {

@@ -1,52 +1,16 @@
 /**
- * What the `key` commands and others share: the secret that seals keys, the store, and how a key is found by whatever name it is
- * called. Straight on the database, whether or not a server runs, which sees a change with its next request.
+ * How a command finds a key by whatever name it is called. Straight on the database, whether or not a server runs, which sees
+ * a change with its next request.
  */
-import { hkdfSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { findKeyState } from '../../keys/state.ts';
 import { hashKey, looksLikeKey, maskKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import { loadServerSecret, readServerSecret, serverSecretPath } from '../../keys/server-secret.ts';
-import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { withStore } from '../../app/open-store.ts';
 import type { Store } from '../../domain/store.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { findNearest } from '../../lib/nearest-name.ts';
-
-/** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
-export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
-  return saltKey === undefined ? loadServerSecret(serverSecretPath(databasePath)) : secretFromSalt(saltKey);
-}
-
-/** The same where it can be read; undefined otherwise. Never makes one. */
-export function peekServerSecret(databasePath: string, saltKey: string | undefined): Buffer | undefined {
-  if (saltKey !== undefined) return secretFromSalt(saltKey);
-  try {
-    return readServerSecret(serverSecretPath(databasePath));
-  } catch {
-    return undefined;
-  }
-}
-
-function secretFromSalt(saltKey: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', saltKey, '', 'bedrock-proxy salt key', 32));
-}
-
-/** Runs `work` on the store at `path`, which is made where there is none, and closes it. Throws ERR_STORE_UNAVAILABLE. */
-export async function withStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openSqliteStore(path);
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
-}
-
-/** The same where there is a database already; undefined otherwise, and none is made. */
-export async function withExistingStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T | undefined> {
-  return existsSync(path) ? withStore(path, work) : undefined;
-}
 
 /**
  * Runs `work` on the key of that name (see `findRowByName`; `-` reads it from standard input, which keeps a key out of the

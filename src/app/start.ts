@@ -22,15 +22,15 @@ import {
 import { createForwarder } from '../upstream/aws/forward.ts';
 import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
-import { assembleServer, findApiKey } from '../app/compose.ts';
-import { type Books, openBooks } from '../app/meters.ts';
-import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from '../app/banner.ts';
-import { revokeStaleKeys, thisProcessSpace } from './exec/key.ts';
-import { LEASH_VARIABLE } from './exec/server.ts';
-import { createLineWriter } from '../app/line-writer.ts';
-import { readNetworkOptions } from '../app/network.ts';
-import { colorsFor, printError, printTalk } from '../app/print.ts';
-import { findTrustFile, loadTls } from '../app/tls.ts';
+import { assembleServer, findApiKey } from './compose.ts';
+import { type Books, openBooks } from './meters.ts';
+import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
+import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
+import { LEASH_VARIABLE } from './parent-channel.ts';
+import { createLineWriter } from './line-writer.ts';
+import { readNetworkOptions } from './network.ts';
+import { colorsFor, printError, printTalk } from './print.ts';
+import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from '../lib/version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */

@@ -7,8 +7,10 @@ import { unsealKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Store } from '../../domain/store.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
-import { isExecAlias } from '../exec/key.ts';
-import { findServerSecret, requireRow, showName, wantKey, withExistingStore } from './key.ts';
+import { isExecAlias } from '../../keys/exec-key.ts';
+import { findServerSecret } from '../../keys/server-secret.ts';
+import { requireRow, showName, wantKey } from './find-row.ts';
+import { withExistingStore } from '../../app/open-store.ts';
 
 /** What a client shows: the pair, whose secret is the key itself. */
 export interface ClientKey {

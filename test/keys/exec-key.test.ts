@@ -6,12 +6,12 @@ import {
   type ProcessSpace,
   revokeStaleKeys,
   thisProcessSpace,
-} from '../../../src/cli/exec/key.ts';
-import { withStore } from '../../../src/cli/key/key.ts';
-import { parseAlias } from '../../../src/keys/mint.ts';
-import type { VirtualKeyRow } from '../../../src/domain/key.ts';
-import { openCli } from '../../helpers/cli.ts';
-import { aKeyRow } from '../../helpers/store-rows.ts';
+} from '../../src/keys/exec-key.ts';
+import { withStore } from '../../src/app/open-store.ts';
+import { parseAlias } from '../../src/keys/mint.ts';
+import type { VirtualKeyRow } from '../../src/domain/key.ts';
+import { openCli } from '../helpers/cli.ts';
+import { aKeyRow } from '../helpers/store-rows.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 31);
 const HOUR_MS = 3_600_000;
