@@ -18,7 +18,7 @@ interface Case {
   readonly name: string;
   readonly http: 1 | 2;
   readonly lanes: number;
-  /** The model in the path; `upstream.ts` says what each answers. */
+  /** The model in the path; `upstream.ts` says what each responses. */
   readonly model: string;
   readonly operation: 'converse' | 'converse-stream';
   readonly bodyBytes: number;

@@ -182,7 +182,7 @@ function anExchange({ id, alias, policy, tags }: VirtualKeyRow): { exchange: Exc
   return { exchange, principal };
 }
 
-/** What an answer has told. */
+/** What a response has told. */
 function finish(exchange: Exchange, costNanoUsd: number): void {
   exchange.status = 200;
   exchange.upstreamRequestId = randomUUID();

@@ -1,5 +1,5 @@
 /**
- * The load generator: closed loops (a lane sends its next request when the last answer is complete) and open streams, over
+ * The load generator: closed loops (a lane sends its next request when the last response is complete) and open streams, over
  * HTTP/1.1 by undici and HTTP/2 by node:http2. As little work per request as possible, since it shares the processors with
  * what it measures.
  */
@@ -30,7 +30,7 @@ export interface Lane {
 
 /** Samples of one closed loop. */
 export interface LoadResult {
-  /** Until the first byte of the answer's body, and until its end. */
+  /** Until the first byte of the response's body, and until its end. */
   readonly firstByteMs: readonly number[];
   readonly totalMs: readonly number[];
   readonly elapsedMs: number;
@@ -60,7 +60,7 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   onRequestStart(): void {}
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
-    if (status !== 200) throw new Error(`an answer had status ${status}`);
+    if (status !== 200) throw new Error(`a response had status ${status}`);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -89,7 +89,7 @@ export function openHttp2Lanes(party: Party, count: number): Lane[] {
 function sendHttp2(session: ClientHttp2Session, { path, headers, body }: Call, sink: Sink): void {
   const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
   stream.on('response', ({ ':status': status }) => {
-    if (status !== 200) stream.destroy(new Error(`an answer had status ${status}`));
+    if (status !== 200) stream.destroy(new Error(`a response had status ${status}`));
   });
   stream.on('data', (chunk: Buffer) => sink.onData(chunk));
   stream.on('end', () => sink.onEnd());
@@ -97,7 +97,7 @@ function sendHttp2(session: ClientHttp2Session, { path, headers, body }: Call, s
   stream.end(body);
 }
 
-/** Keeps every lane busy for `durationMs`; rejects at the first answer that is not 200. */
+/** Keeps every lane busy for `durationMs`; rejects at the first response that is not 200. */
 export async function runLoad(lanes: readonly Lane[], call: Call, durationMs: number): Promise<LoadResult> {
   const firstByteMs: number[] = [];
   const totalMs: number[] = [];

@@ -81,7 +81,7 @@ export async function startParties(installation: Installation, profileFolder: st
   const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
   const args = ['start', '--quiet', '--port', String(port), '--endpoint-url', upstreamOrigin];
   const proxied = run(launcher, args, profiling);
-  await untilPortAnswers(port, proxied);
+  await untilPortResponds(port, proxied);
   const proxiedOrigin = `http://127.0.0.1:${port}`;
   return {
     key: key.stdout.trim(),
@@ -168,19 +168,19 @@ export async function findFreePort(): Promise<number> {
 }
 
 /** Tries until a connection opens; rejects when the child has ended instead. */
-export async function untilPortAnswers(port: number, child: ChildProcess): Promise<void> {
-  while (!(await doesAnswer(port))) {
+export async function untilPortResponds(port: number, child: ChildProcess): Promise<void> {
+  while (!(await doesRespond(port))) {
     if (child.exitCode !== null) throw new Error(`bedrock-proxy ended with exit code ${child.exitCode}`);
     await delay(1);
   }
 }
 
-function doesAnswer(port: number): Promise<boolean> {
+function doesRespond(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    const settle = (answers: boolean): void => {
+    const settle = (responses: boolean): void => {
       socket.destroy();
-      resolve(answers);
+      resolve(responses);
     };
     socket.once('connect', () => settle(true)).once('error', () => settle(false));
   });

@@ -98,7 +98,7 @@ function formatStartUp(startUp: StartUpReport | undefined): string[][] {
     ['until', 'ms'],
     ['a Node that does nothing has ended', spread(startUp.emptyNodeMs)],
     ['`bedrock-proxy --version` has ended', spread(startUp.versionMs)],
-    ['the port of `bedrock-proxy start` answers', spread(startUp.portAnswersMs)],
+    ['the port of `bedrock-proxy start` answers', spread(startUp.portOpenMs)],
   ];
 }
 

@@ -2,7 +2,7 @@
  * `npm run bench`: what the proxy adds, measured against the same upstream without it ("direct") and against the least a
  * proxy on the same libraries can do ("bare": no authentication, no signing), in turns within one run.
  *
- * What the figures are not. They are not latencies of Bedrock: the upstream is a process on this machine that answers at
+ * What the figures are not. They are not latencies of Bedrock: the upstream is a process on this machine that responses at
  * once, without TLS, so a ratio here is far from a user's, who waits for a model. They are not capacities: upstream, proxies
  * and load generator share this machine's processors, and at 16 connections on two of them the parties queue for each other,
  * which flatters nobody evenly. Absolute figures hold for the machine and minute of the run; compare ratios, with their spread.
@@ -129,7 +129,7 @@ async function measureStreams(
   return await runStreams(parties, streams);
 }
 
-/** A bench of errors would be fast: each party must give the upstream's answer, and only ours may have signed. */
+/** A bench of errors would be fast: each party must give the upstream's response, and only ours may have signed. */
 async function checkParties({ direct, bare, proxied, key }: Parties): Promise<void> {
   for (const party of [direct, bare, proxied]) {
     const call = makeCall(party, key, { model: 'small', operation: 'converse', bodyBytes: 300 });

@@ -4,31 +4,31 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { findFreePort, type Installation, stopChild, untilPortAnswers } from './parties.ts';
+import { findFreePort, type Installation, stopChild, untilPortResponds } from './parties.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
 export interface StartUpReport {
   readonly emptyNodeMs: Spread;
   readonly versionMs: Spread;
-  readonly portAnswersMs: Spread;
+  readonly portOpenMs: Spread;
 }
 
 /** In turns, `rounds` times. */
 export async function runStartUp(installation: Installation, rounds: number): Promise<StartUpReport> {
-  const samples: { emptyNodeMs: number[]; versionMs: number[]; portAnswersMs: number[] } = {
+  const samples: { emptyNodeMs: number[]; versionMs: number[]; portOpenMs: number[] } = {
     emptyNodeMs: [],
     versionMs: [],
-    portAnswersMs: [],
+    portOpenMs: [],
   };
   for (let round = 0; round < rounds; round += 1) {
     samples.emptyNodeMs.push(await timeToEnd(['-e', '0'], installation));
     samples.versionMs.push(await timeToEnd([installation.launcher, '--version'], installation));
-    samples.portAnswersMs.push(await timeToPort(installation));
+    samples.portOpenMs.push(await timeToPort(installation));
   }
   return {
     emptyNodeMs: spreadOf(samples.emptyNodeMs),
     versionMs: spreadOf(samples.versionMs),
-    portAnswersMs: spreadOf(samples.portAnswersMs),
+    portOpenMs: spreadOf(samples.portOpenMs),
   };
 }
 
@@ -45,7 +45,7 @@ async function timeToPort({ launcher, environment }: Installation): Promise<numb
   const startedAt = performance.now();
   const child = spawn(process.execPath, args, { env: environment, stdio: ['ignore', 'ignore', 'inherit'] });
   try {
-    await untilPortAnswers(port, child);
+    await untilPortResponds(port, child);
     return performance.now() - startedAt;
   } finally {
     await stopChild(child);

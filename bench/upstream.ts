@@ -12,7 +12,7 @@ import { encodeStampedEvent } from './frames.ts';
 /** Longer than any pause of the bench, so that no connection is opened twice. */
 const KEEP_ALIVE_TIMEOUT_MS = 300_000;
 
-const SMALL_ANSWER = Buffer.from(
+const SMALL_RESPONSE = Buffer.from(
   JSON.stringify({
     output: { message: { role: 'assistant', content: [{ text: 'The capital of France is Paris.' }] } },
     stopReason: 'end_turn',
@@ -20,7 +20,7 @@ const SMALL_ANSWER = Buffer.from(
     metrics: { latencyMs: 1 },
   }),
 );
-const DELTA = '{"contentBlockIndex":0,"delta":{"text":" a few words of the answer"},';
+const DELTA = '{"contentBlockIndex":0,"delta":{"text":" a few words of the response"},';
 const USAGE = '{"usage":{"inputTokens":14,"outputTokens":200,"totalTokens":214},"metrics":{"latencyMs":9},';
 
 function serve(request: IncomingMessage, response: ServerResponse): void {
@@ -28,14 +28,14 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader('x-bench-signed', String(isSigned));
   response.setHeader('x-amzn-requestid', '00000000-0000-4000-8000-000000000001');
   const model = /^\/model\/bench\.([^/]+)\//.exec(request.url ?? '')?.[1] ?? '';
-  request.on('end', () => answer(model, response));
+  request.on('end', () => respond(model, response));
   request.resume();
 }
 
-function answer(model: string, response: ServerResponse): void {
+function respond(model: string, response: ServerResponse): void {
   if (model === 'small') {
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': SMALL_ANSWER.length });
-    response.end(SMALL_ANSWER);
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': SMALL_RESPONSE.length });
+    response.end(SMALL_RESPONSE);
     return;
   }
   response.writeHead(200, { 'content-type': 'application/vnd.amazon.eventstream' });

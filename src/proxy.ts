@@ -6,11 +6,11 @@
  *    (in server/)          503                                         503                 502/504     the request)
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
- * knows their order. One catch, one finally: whatever happens, the client gets one answer and the exchange is told once.
+ * knows their order. One catch, one finally: whatever happens, the client gets one response and the exchange is told once.
  */
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { type AdmissionDependencies, admit } from './admission/admit.ts';
-import { answerError } from './http/send-response.ts';
+import { sendError } from './http/send-response.ts';
 import { authenticate, type AuthenticatorOptions, showsOwnKey } from './auth/authenticate.ts';
 import { clientGone, toProxyError } from './lib/errors.ts';
 import { type Exchange, openExchange } from './domain/request-record.ts';
@@ -100,7 +100,7 @@ export function createProxy(
       exchange.error = error;
       // 499 is never sent: nobody is there to read it.
       if (error.code !== 'ERR_CLIENT_GONE') exchange.status ??= error.status;
-      answerError(error, clientResponse, exchange.id);
+      sendError(error, clientResponse, exchange.id);
     } finally {
       if (body !== undefined) releaseBody(body, dependencies.bodyLimits);
       exchange.totalMs = elapsedMs();

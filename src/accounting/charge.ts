@@ -8,7 +8,7 @@ import { costOf, type ModelPrice, type PriceBook } from '../pricing/cost.ts';
 import type { Reading } from '../metering/tap.ts';
 import type { Usage } from '../domain/usage.ts';
 
-/** Bytes of text that make a token, rather too few: for answers that broke off before AWS said what they used. */
+/** Bytes of text that make a token, rather too few: for responses that broke off before AWS said what they used. */
 const BYTES_PER_TOKEN = 3;
 
 /** The prices of what may have done the work, each as it was served. */

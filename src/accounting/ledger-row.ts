@@ -55,7 +55,7 @@ export function rowIfLost(exchange: Exchange, principal: Principal): LedgerRow {
   };
 }
 
-/** What is known before the answer. */
+/** What is known before the response. */
 function factsOf(exchange: Exchange, principal: Principal) {
   const { id, startedAtMs, route, requestBytes } = exchange;
   return {

@@ -1,5 +1,5 @@
 /**
- * What one exchange used and cost: its answer is watched on the way, and when it is over, usage becomes money, what admission
+ * What one exchange used and cost: its response is watched on the way, and when it is over, usage becomes money, what admission
  * held back is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that passes, and never
  * fails a request.
  */
@@ -9,7 +9,7 @@ import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap, usageKindOf } from '../metering/tap.ts';
 import type { Usage } from '../domain/usage.ts';
-import type { AnswerWatcher } from '../upstream/aws/forward.ts';
+import type { ResponseWatcher } from '../upstream/aws/forward.ts';
 import { exactUsd } from '../lib/usd.ts';
 import { findCharge, findPrices, sumInput } from './charge.ts';
 import type { Ledger } from './ledger-writer.ts';
@@ -19,19 +19,19 @@ export interface SettlementDependencies {
   readonly ledger: Ledger;
   /** Whether answers get headers of ours. */
   readonly responseHeaders: boolean;
-  /** Told of every exchange that begins, and of every answer that begins and is a stream. Must not throw. */
+  /** Told of every exchange that begins, and of every response that begins and is a stream. Must not throw. */
   readonly metrics: { begin(exchange: Exchange): void; streamBegan(exchange: Exchange): void };
 }
 
-/** One exchange's. State: what admission held back for it, and what its answer has told so far. */
+/** One exchange's. State: what admission held back for it, and what its response has told so far. */
 export interface Settlement {
   /** The request was let in: from here on something may have to be given back. */
   onAdmitted(admission: Admission): void;
   /**
-   * The request is ready to leave; its body took `bodyMs` to arrive. Answers who is to be told of its answer; `onStatus` hears status
+   * The request is ready to leave; its body took `bodyMs` to arrive. Returns who is to be told of its response; `onStatus` hears status
    * and error type of the head.
    */
-  onReady(bodyMs: number, onStatus: OnStatus): AnswerWatcher;
+  onReady(bodyMs: number, onStatus: OnStatus): ResponseWatcher;
   /**
    * Once, when everything is over: fills in the exchange, settles, writes the ledger; then tells `onWritten`. Never throws.
    */
@@ -46,7 +46,7 @@ interface Subject {
   readonly elapsedMs: () => number;
 }
 
-/** An answer of this size waits until it is complete. Converse answers are smaller, and no client reads half of one. */
+/** A response of this size waits until it is complete. Converse answers are smaller, and no client reads half of one. */
 const MAX_HELD_BYTES = 256 * 1024;
 /** Event streams and server-sent events. */
 const STREAM_TYPE = /^\s*(?:application\/vnd\.amazon\.eventstream|text\/event-stream)\b/i;
@@ -78,7 +78,7 @@ class OpenSettlement implements Settlement {
     this.#subject.exchange.model = admission.model;
   }
 
-  onReady(bodyMs: number, onStatus: OnStatus): AnswerWatcher {
+  onReady(bodyMs: number, onStatus: OnStatus): ResponseWatcher {
     const { exchange, elapsedMs } = this.#subject;
     const { responseHeaders, metrics } = this.#dependencies;
     exchange.sentMs = elapsedMs();
@@ -141,7 +141,7 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
   return status === 101 || STREAM_TYPE.test(findHeader(headers, 'content-type') ?? '');
 }
 
-/** Only of answers that can tell what was used. */
+/** Only of responses that can tell what was used. */
 function openTap({ route }: Exchange): Tap | undefined {
   if (route === undefined || usageKindOf(route.service, route.operation) !== 'metered') return undefined;
   return createTap({ service: route.service, operation: route.operation });
@@ -189,7 +189,7 @@ function countTokens(usage: Usage | undefined): number | undefined {
     : (input ?? 0) + (usage?.outputTokens ?? 0);
 }
 
-/** Cost in dollars, where it is known by now: an answer that still streams has none yet. */
+/** Cost in dollars, where it is known by now: a response that still streams has none yet. */
 function describeExchange({ id, overheadMs, pricing, costNanoUsd }: Exchange): HeaderPair[] {
   const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);

@@ -37,13 +37,13 @@ export interface Endpoint extends EndpointFacts {
   /** Undefined where a body is not read. */
   readonly body: z.ZodObject | undefined;
   readonly response: z.ZodType;
-  /** The answer, to be sent as JSON. Throws AdminError where the call is not what the schemas say. */
+  /** The response, to be sent as JSON. Throws AdminError where the call is not what the schemas say. */
   readonly serve: (call: RawCall) => Promise<unknown>;
 }
 
 const NOTHING = z.strictObject({});
 
-/** Ties schemas and answer together: `answer` gets what the schemas let through, and must answer what `response` says. */
+/** Ties schemas and answer together: `response` gets what the schemas let through, and must answer what `response` says. */
 export function defineEndpoint<
   Response extends z.ZodType,
   Query extends z.ZodObject = typeof NOTHING,
@@ -53,10 +53,10 @@ export function defineEndpoint<
     readonly query?: Query;
     readonly body?: Body;
     readonly response: Response;
-    readonly answer: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Response>>;
+    readonly respond: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Response>>;
   },
 ): Endpoint {
-  const { method, path, summary, access, response, query = NOTHING, body = NOTHING, answer } = facts;
+  const { method, path, summary, access, response, query = NOTHING, body = NOTHING, respond } = facts;
   return {
     method,
     path,
@@ -66,7 +66,7 @@ export function defineEndpoint<
     body: method === 'GET' ? undefined : body,
     response,
     serve: async (call) =>
-      answer({
+      respond({
         pathKey: call.pathKey,
         ownKey: call.ownKey,
         query: check(query, call.query, 'query parameters') as z.output<Query>,

@@ -69,7 +69,7 @@ export function readField<T>(param: string, read: () => T): T {
   }
 }
 
-/** Answers with LiteLLM's envelope, in which `code` is a string. Never throws. */
+/** Responds with LiteLLM's envelope, in which `code` is a string. Never throws. */
 export function sendEnvelope(thrown: unknown, clientResponse: ClientResponse): void {
   const error = toProxyError(thrown);
   const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;

@@ -11,7 +11,7 @@ export interface HealthOptions {
   readonly store: Store;
   readonly version: string;
   readonly mountPath: string;
-  /** Answers a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw. */
+  /** Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw. */
   readonly prove: (challenge: string) => string | undefined;
 }
 

@@ -50,7 +50,7 @@ function generateEndpoint(options: AdminOptions): Endpoint {
     access: 'master key',
     body: schemas.generateRequest,
     response: schemas.generatedKey,
-    answer: async ({ body: { blocked, ...fields } }) => {
+    respond: async ({ body: { blocked, ...fields } }) => {
       const { store, randomBytes } = options;
       const nowMs = options.nowMs();
       const changes = readChanges(fields, NEW_KEY, nowMs);
@@ -79,7 +79,7 @@ function infoEndpoint(options: AdminOptions): Endpoint {
     access: 'own key',
     query: schemas.infoQuery,
     response: schemas.keyInfo,
-    answer: async ({ query, ownKey }) => {
+    respond: async ({ query, ownKey }) => {
       const row = await findAsked(query.key, ownKey, options);
       return { key: row.keySha256, info: await describeOne(row, options) };
     },
@@ -109,7 +109,7 @@ function listEndpoint(options: AdminOptions): Endpoint {
     access: 'master key',
     query: schemas.listQuery,
     response: schemas.keyList,
-    answer: async ({ query }) => {
+    respond: async ({ query }) => {
       const nowMs = options.nowMs();
       const { rows, spend, total, page, pages } = await findPage(options.store, query, nowMs);
       const isFull = query.return_full_object === true;
@@ -131,7 +131,7 @@ function updateEndpoint(options: AdminOptions, inTurn: Turns): Endpoint {
     access: 'master key',
     body: schemas.updateRequest,
     response: schemas.updatedKey,
-    answer: ({ body: { key, blocked, ...fields } }) =>
+    respond: ({ body: { key, blocked, ...fields } }) =>
       inTurn(async () => {
         const nowMs = options.nowMs();
         const { row, changed } = await findUpdated(key ?? undefined, fields, options);
@@ -173,7 +173,7 @@ function blockEndpoint(verb: 'block' | 'unblock', options: AdminOptions): Endpoi
     access: 'master key',
     body: schemas.blockRequest,
     response: schemas.keyRow,
-    answer: async ({ body }) => {
+    respond: async ({ body }) => {
       const nowMs = options.nowMs();
       const row = await wantLiveKey(body.key, 'key', options);
       const changes = changeOfBlock(row, verb === 'block', nowMs);
@@ -190,7 +190,7 @@ function deleteEndpoint(options: AdminOptions): Endpoint {
     access: 'master key',
     body: schemas.deleteRequest,
     response: schemas.deletedKeys,
-    answer: async ({ body }) => {
+    respond: async ({ body }) => {
       const { store } = options;
       const keys = body.keys ?? [];
       const aliases = body.key_aliases ?? [];
@@ -232,7 +232,7 @@ function regenerateEndpoint(path: string, options: AdminOptions, inTurn: Turns):
     access: 'master key',
     body: schemas.regenerateRequest,
     response: schemas.generatedKey,
-    answer: ({ pathKey, body: { key, grace_period: grace, ...fields } }) =>
+    respond: ({ pathKey, body: { key, grace_period: grace, ...fields } }) =>
       inTurn(async () => {
         const { store, randomBytes } = options;
         const nowMs = options.nowMs();

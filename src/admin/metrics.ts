@@ -2,7 +2,7 @@
  * `GET /metrics` for Prometheus. Beside the way, not on it. This machine reads without a key, as it reads the proxy's log;
  * other machines need the master key, for the labels tell who uses what. Spends no money.
  */
-import { sendAnswer, sendJson } from '../http/send-response.ts';
+import { sendResponse, sendJson } from '../http/send-response.ts';
 import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
 import { findCredential } from '../auth/credential.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
@@ -62,7 +62,7 @@ function sendText(contentType: string, body: Buffer, isHead: boolean, clientResp
     ['content-length', String(body.length)],
     ['cache-control', 'no-store'],
   ];
-  sendAnswer({ status: 200, headers, body: isHead ? Buffer.alloc(0) : body }, clientResponse);
+  sendResponse({ status: 200, headers, body: isHead ? Buffer.alloc(0) : body }, clientResponse);
 }
 
 function sendWrongMethod(clientResponse: ClientResponse): void {

@@ -16,7 +16,7 @@ export function createDocumentEndpoint(endpoints: readonly Endpoint[], version: 
     summary: 'This document.',
     access: 'public',
     response: document,
-    answer: async () => describeApi(endpoints, version),
+    respond: async () => describeApi(endpoints, version),
   });
 }
 

@@ -38,7 +38,7 @@ function logsEndpoint({ store }: AdminOptions): Endpoint {
     access: 'master key',
     query: schemas.logsQuery,
     response: schemas.logs,
-    answer: async ({ query }) => {
+    respond: async ({ query }) => {
       const filter: LedgerFilter = {
         ...readRange(query.start_date, query.end_date),
         ...(await readKey(query.api_key, store)),
@@ -65,7 +65,7 @@ function reportEndpoint({ store }: AdminOptions): Endpoint {
     access: 'master key',
     query: schemas.reportQuery,
     response: schemas.report,
-    answer: async ({ query }) => {
+    respond: async ({ query }) => {
       const { internal_user_id: user, team_id: team, api_key: key } = query;
       const filter = { ...readRange(query.start_date, query.end_date), ...(await readKey(key, store)) };
       const fits = ({ tags }: LedgerEntry): boolean =>
@@ -84,7 +84,7 @@ function globalEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     summary: 'What was spent in the last 30 days, by all keys together.',
     access: 'master key',
     response: schemas.globalSpend,
-    answer: async () => {
+    respond: async () => {
       const { total } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'day');
       return { spend: findSpendUsd(total), max_budget: null, ...tellUnpriced(total) };
     },
@@ -99,7 +99,7 @@ function topKeysEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     access: 'master key',
     query: schemas.topQuery,
     response: schemas.topKeys,
-    answer: async ({ query }) => {
+    respond: async ({ query }) => {
       const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'key');
       const top = groups.slice(0, query.limit ?? DEFAULT_TOP);
       const keys = await findKeysById(
@@ -128,7 +128,7 @@ function topModelsEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     access: 'master key',
     query: schemas.topQuery,
     response: schemas.topModels,
-    answer: async ({ query }) => {
+    respond: async ({ query }) => {
       const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'model');
       return groups
         .flatMap(({ name, ...totals }) =>

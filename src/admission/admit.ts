@@ -57,7 +57,7 @@ export interface Admission {
   readonly estimate: LargestUse | undefined;
   /** As the request asks for it; undefined where it does not, or where nobody had to know. */
   readonly serviceTier: string | undefined;
-  /** How the answer arrives; undefined where nobody knows, or had to. */
+  /** How the response arrives; undefined where nobody knows, or had to. */
   readonly delivery: Delivery | undefined;
   /**
    * The request is over: gives its place back and corrects what it counts by what it used; `tokens` undefined: the estimate

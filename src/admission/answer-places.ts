@@ -1,5 +1,5 @@
 /**
- * Where a request says how large its answer may become, how it is to be served and how it is to arrive: for each operation
+ * Where a request says how large its response may become, how it is to be served and how it is to arrive: for each operation
  * the places that AWS reads. Data, and small look-ups. What stands in other places AWS may ignore: it must not make a request
  * look smaller or cheaper than it is.
  */
@@ -8,7 +8,7 @@ import { withoutGeography, parseModelName } from '../domain/model-name.ts';
 /** `whole`: in one piece, when all of it is made. `stream`: as it is made. `later`: the client asks for it some other time. */
 export type Delivery = 'whole' | 'stream' | 'later';
 
-/** All shapes in one list. Which of them limits an answer is decided by `findLimitPlaces`; the others can only raise it. */
+/** All shapes in one list. Which of them limits a response is decided by `findLimitPlaces`; the others can only raise it. */
 export const MAX_TOKENS: readonly string[] = [
   ...['', 'inferenceConfig.', 'additionalModelRequestFields.', 'additionalModelRequestFields.inferenceConfig.'].flatMap(
     (place) => [
@@ -64,7 +64,7 @@ const WHOLE = new Set([
 ]);
 
 /**
- * The paths of `MAX_TOKENS` that limit the answer; all of them where the operation, or the provider behind InvokeModel, cannot
+ * The paths of `MAX_TOKENS` that limit the response; all of them where the operation, or the provider behind InvokeModel, cannot
  * be told. `pathModel` is the model in the URL, percent-decoded.
  */
 export function findLimitPlaces(operation: string | undefined, pathModel: string | undefined): ReadonlySet<string> {
@@ -95,7 +95,7 @@ export function findServingPlaces(operation: string | undefined): ServingPlaces 
   return { tierPaths: TIER_PATHS, latencyPaths: [LATENCY_PATH], inHeader: true };
 }
 
-/** How the answer of a metered operation arrives; `asked` is what the body says. Undefined where nobody knows. */
+/** How the response of a metered operation arrives; `asked` is what the body says. Undefined where nobody knows. */
 export function findDelivery(
   operation: string | undefined,
   asked: { readonly stream: boolean; readonly background: boolean },

@@ -7,7 +7,7 @@ import type { Usage } from '../domain/usage.ts';
 
 /**
  * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which hardly
- * any answer comes near; with that, a small budget would never let anything pass.
+ * any response comes near; with that, a small budget would never let anything pass.
  */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
 
@@ -19,16 +19,16 @@ const TOKENS_PER_TEXT_UNIT = 250;
 /** What the body tells; any numbers, for they are a client's. */
 export interface ClaimedSize {
   readonly inputTokens: number;
-  /** Of one answer; undefined where the body sets no limit. */
+  /** Of one response; undefined where the body sets no limit. */
   readonly maxOutputTokens: number | undefined;
-  /** Answers, or images, that are asked for at once. */
+  /** Responses, or images, that are asked for at once. */
   readonly copies: number;
 }
 
 /** Whole counts, none of them negative or without bounds. */
 export interface LargestUse {
   readonly inputTokens: number;
-  /** Of all answers together. */
+  /** Of all responses together. */
   readonly outputTokens: number;
   readonly copies: number;
 }
@@ -36,10 +36,10 @@ export interface LargestUse {
 /** `makesText`: whether the model writes at all; an embedding does not. */
 export function largestUse(claimed: ClaimedSize, makesText: boolean): LargestUse {
   const copies = Math.max(1, bounded(claimed.copies));
-  const perAnswer = bounded(claimed.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
+  const perResponse = bounded(claimed.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
   return {
     inputTokens: bounded(claimed.inputTokens),
-    outputTokens: makesText ? bounded(perAnswer * copies) : 0,
+    outputTokens: makesText ? bounded(perResponse * copies) : 0,
     copies,
   };
 }

@@ -43,7 +43,7 @@ export interface Inspection {
    * twice the last comes first: most parsers take that one.
    */
   readonly models: readonly string[];
-  /** The largest that the body allows for one answer; undefined where it says nothing that AWS must obey. */
+  /** The largest that the body allows for one response; undefined where it says nothing that AWS must obey. */
   readonly maxOutputTokens: number | undefined;
   /** An estimate, rather too high: see `estimateTokens`. */
   readonly inputTokens: number;
@@ -154,7 +154,7 @@ class BodyReading {
   readonly #single = new Map<string, number>();
   readonly #limits: ReadonlySet<string>;
   readonly #serving: ServingPlaces;
-  /** Of the places that limit the answer, and of those that may. */
+  /** Of the places that limit the response, and of those that may. */
   #maxTokens: number | undefined;
   #otherMaxTokens: number | undefined;
   #copies = 1;

@@ -16,7 +16,7 @@ import {
 } from './estimate.ts';
 import type { FindProfileModels } from './models.ts';
 
-/** `free`: known to cost nothing. `unreported`: costs something, and the answer does not say what. */
+/** `free`: known to cost nothing. `unreported`: costs something, and the response does not say what. */
 export type UsageKind = 'metered' | 'free' | 'unreported';
 
 export interface PriceSources {

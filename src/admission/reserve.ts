@@ -7,7 +7,7 @@ import type { NewReservation } from '../domain/budget.ts';
 import type { Store } from '../domain/store.ts';
 import { fullUsd } from '../lib/usd.ts';
 
-/** What is held back for others comes free as their answers end; most take some seconds. */
+/** What is held back for others comes free as their responses end; most take some seconds. */
 const HELD_RETRY_SECONDS = 2;
 
 /**

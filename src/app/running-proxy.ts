@@ -25,10 +25,10 @@ export interface ServerAddress {
 
 /** The version of the proxy that listens there; undefined where it is another program, or nothing. */
 export async function findProxyVersion(server: ServerAddress): Promise<string | undefined> {
-  const answer = await ask(new URL('/', server.url), server, undefined);
-  if (answer?.status !== 200) return undefined;
+  const response = await ask(new URL('/', server.url), server, undefined);
+  if (response?.status !== 200) return undefined;
   try {
-    const { name, version } = JSON.parse(answer.body) as Record<string, unknown>;
+    const { name, version } = JSON.parse(response.body) as Record<string, unknown>;
     return name === 'bedrock-proxy' && typeof version === 'string' ? version : undefined;
   } catch {
     return undefined;
@@ -49,11 +49,11 @@ export async function provesItself(
   { serverSecret, host, port }: ServerIdentity,
 ): Promise<boolean> {
   const challenge = randomBytes(32).toString('hex');
-  const answer = await ask(new URL(`/health/readiness?challenge=${challenge}`, server.url), server, undefined);
-  // Behind `localhost` two can have the same port, [::1] and 127.0.0.1, and the one answer for the other.
-  if (answer === undefined || !isReachedAs(host, answer.address)) return false;
+  const response = await ask(new URL(`/health/readiness?challenge=${challenge}`, server.url), server, undefined);
+  // Behind `localhost` two can have the same port, [::1] and 127.0.0.1, and the one response for the other.
+  if (response === undefined || !isReachedAs(host, response.address)) return false;
   try {
-    const { proof } = JSON.parse(answer.body) as Record<string, unknown>;
+    const { proof } = JSON.parse(response.body) as Record<string, unknown>;
     return isServerProof(proof, serverSecret, challenge, port);
   } catch {
     return false;

@@ -1,5 +1,5 @@
 /**
- * Third stage of the way: who is asking? Answers a Caller or throws. Keys are looked up by their hash or access key id, so
+ * Third stage of the way: who is asking? Returns a Caller or throws. Keys are looked up by their hash or access key id, so
  * that neither time nor database tells anything about other keys. Does not read the body (a signature that covers it is
  * proven when it is known) and does not decide what the caller may do.
  */

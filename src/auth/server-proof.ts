@@ -9,13 +9,13 @@ export function isChallenge(text: string): boolean {
   return /^[0-9a-f]{32,128}$/i.test(text);
 }
 
-/** The answer, 64 lower-case hexadecimal digits, of the server that listens on `port`. */
+/** The response, 64 lower-case hexadecimal digits, of the server that listens on `port`. */
 export function proveServer(serverSecret: Buffer, challenge: string, port: number): string {
   const key = Buffer.from(hkdfSync('sha256', serverSecret, '', 'bedrock-proxy server proof', 32));
   return createHmac('sha256', key).update(`${challenge}:${port}`).digest('hex');
 }
 
-/** Whether `proof`, whatever the other end has sent as one, is that answer. In constant time. */
+/** Whether `proof`, whatever the other end has sent as one, is that response. In constant time. */
 export function isServerProof(proof: unknown, serverSecret: Buffer, challenge: string, port: number): boolean {
   if (typeof proof !== 'string' || !/^[0-9a-f]{64}$/.test(proof)) return false;
   return timingSafeEqual(Buffer.from(proof), Buffer.from(proveServer(serverSecret, challenge, port)));

@@ -79,7 +79,7 @@ export interface Config {
   readonly pricesFile: string | undefined;
   /** Undefined: requests stay in the ledger for ever. */
   readonly ledgerRetentionMs: number | undefined;
-  /** Whether AWS's answers get headers of ours: what the request cost, its id, and what the proxy took. */
+  /** Whether AWS's responses get headers of ours: what the request cost, its id, and what the proxy took. */
   readonly responseHeaders: boolean;
   readonly logFormat: 'pretty' | 'json';
   readonly quiet: boolean;

@@ -87,7 +87,7 @@ export const OPTIONS = {
     flag: '--idle-timeout <seconds>',
     env: ['BEDROCK_PROXY_IDLE_TIMEOUT'],
     default: '3900',
-    description: 'longest silence of AWS before and within an answer',
+    description: 'longest silence of AWS before and within a response',
   },
   shutdownGrace: {
     flag: '--shutdown-grace <seconds>',
@@ -121,7 +121,7 @@ export const OPTIONS = {
   noResponseHeaders: {
     flag: '--no-response-headers',
     env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],
-    description: "add no x-bedrock-proxy-* headers to AWS's answers",
+    description: "add no x-bedrock-proxy-* headers to AWS's responses",
   },
   logFormat: {
     flag: '--log-format <format>',

@@ -33,7 +33,7 @@ export interface LedgerRow {
   readonly costNanoUsd: number | undefined;
   /** What the key's budget was charged: the cost, or an estimate where it is not known in full. */
   readonly chargedNanoUsd: number;
-  /** The usage is not all: the client left, the answer broke off, or the proxy died. */
+  /** The usage is not all: the client left, the response broke off, or the proxy died. */
   readonly partial: boolean;
   readonly firstByteMs: number | undefined;
   readonly totalMs: number | undefined;

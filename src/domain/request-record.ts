@@ -17,7 +17,7 @@ export interface RouteFacts {
 
 /** One request on its way. Every stage adds what it found; `observe` reads it once, at the end. */
 export interface Exchange {
-  /** UUID; also the `x-amzn-requestid` of our own answers. */
+  /** UUID; also the `x-amzn-requestid` of our own responses. */
   readonly id: string;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
@@ -29,9 +29,9 @@ export interface Exchange {
   route: RouteFacts | undefined;
   /** Status sent to the client; undefined where none was sent. */
   status: number | undefined;
-  /** `x-amzn-requestid` of AWS's answer. */
+  /** `x-amzn-requestid` of AWS's response. */
   upstreamRequestId: string | undefined;
-  /** `x-amzn-errortype` of AWS's answer, without what follows a colon. */
+  /** `x-amzn-errortype` of AWS's response, without what follows a colon. */
   upstreamErrorType: string | undefined;
   /** `user-agent` as it came. */
   readonly userAgent: string | undefined;
@@ -41,7 +41,7 @@ export interface Exchange {
   model: string | undefined;
   /** What AWS reported; undefined where it reported nothing. */
   usage: Usage | undefined;
-  /** In AWS's words; undefined where the answer does not say. */
+  /** In AWS's words; undefined where the response does not say. */
   serviceTier: string | undefined;
   /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. Undefined before the end. */
   pricing: 'priced' | 'unpriced' | 'free' | undefined;
@@ -49,9 +49,9 @@ export interface Exchange {
   costNanoUsd: number | undefined;
   /** What the key's budget was charged. */
   chargedNanoUsd: number;
-  /** The usage is not all of it: the client left, or the answer broke off. */
+  /** The usage is not all of it: the client left, or the response broke off. */
   partial: boolean;
-  /** Milliseconds from `startedAtMs`: the first byte of the answer's body (or its end), and the end of everything. */
+  /** Milliseconds from `startedAtMs`: the first byte of the response's body (or its end), and the end of everything. */
   firstByteMs: number | undefined;
   totalMs: number | undefined;
   /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */

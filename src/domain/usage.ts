@@ -1,5 +1,5 @@
 /**
- * What a request used, as AWS reports it. Types only: how it is read from an answer is `tap`'s business, what it costs that
+ * What a request used, as AWS reports it. Types only: how it is read from a response is `tap`'s business, what it costs that
  * of `prices`. Unknown is undefined, never 0.
  */
 

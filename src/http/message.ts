@@ -24,7 +24,7 @@ export interface ClientRequest {
   openBody(): Readable;
   /** Set where the client asks for a WebSocket and the connection can become one (HTTP/1.1 only). */
   readonly upgrade: ClientUpgrade | undefined;
-  /** Fires when the client leaves before its answer is complete. */
+  /** Fires when the client leaves before its response is complete. */
   readonly signal: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export interface ClientUpgrade {
   accept(headers: readonly HeaderPair[]): Duplex;
 }
 
-/** Where the answer goes. */
+/** Where the response goes. */
 export interface ClientResponse {
   readonly headersSent: boolean;
   /**
@@ -45,7 +45,7 @@ export interface ClientResponse {
    * bytes of the body, or on their own within one turn of the event loop. Connection-level headers must be gone already.
    */
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable;
-  /** The rest of the request's body is not wanted: it is read and dropped for a short time, so that the answer gets through. */
+  /** The rest of the request's body is not wanted: it is read and dropped for a short time, so that the response gets through. */
   dropRequestBody(): void;
   /** Breaks the client's connection (HTTP/1.1) or stream (HTTP/2) so that no client can take what it got for complete. */
   breakOff(): void;

@@ -1,14 +1,14 @@
 /**
- * Answers of our own, sent whole. Used by every room that answers without AWS; holds no decisions.
+ * Responses of our own, sent whole. Used by every room that answers without AWS; holds no decisions.
  */
-import { type ErrorAnswer, type ProxyError, renderError } from '../lib/errors.ts';
+import { type ErrorResponse, type ProxyError, renderError } from '../lib/errors.ts';
 import type { ClientResponse, HeaderPair } from './message.ts';
 
-/** Sends a complete answer. What is left of the request's body is dropped. */
-export function sendAnswer(answer: ErrorAnswer, clientResponse: ClientResponse): void {
-  const sink = clientResponse.start(answer.status, answer.headers);
+/** Sends a complete response. What is left of the request's body is dropped. */
+export function sendResponse(response: ErrorResponse, clientResponse: ClientResponse): void {
+  const sink = clientResponse.start(response.status, response.headers);
   clientResponse.dropRequestBody();
-  sink.end(answer.body);
+  sink.end(response.body);
 }
 
 /** Sends JSON, ending in a newline for people who use curl. */
@@ -25,14 +25,14 @@ export function sendJson(
     ['cache-control', 'no-store'],
     ...moreHeaders,
   ];
-  sendAnswer({ status, headers, body }, clientResponse);
+  sendResponse({ status, headers, body }, clientResponse);
 }
 
-/** Sends an error of ours in the AWS shape or, where an answer has begun already, breaks that off. Never throws. */
-export function answerError(error: ProxyError, clientResponse: ClientResponse, requestId: string): void {
+/** Sends an error of ours in the AWS shape or, where a response has begun already, breaks that off. Never throws. */
+export function sendError(error: ProxyError, clientResponse: ClientResponse, requestId: string): void {
   try {
     if (clientResponse.headersSent) clientResponse.breakOff();
-    else sendAnswer(renderError(error, requestId), clientResponse);
+    else sendResponse(renderError(error, requestId), clientResponse);
   } catch {
     clientResponse.breakOff();
   }

@@ -1,6 +1,6 @@
 /**
  * Every error the proxy itself can answer, and how it looks on the wire (the AWS JSON shape).
- * Lowest room of the house: imports nothing. An answer from AWS is never an error in this sense, whatever its status:
+ * Lowest room of the house: imports nothing. A response from AWS is never an error in this sense, whatever its status:
  * it passes through. Must not hold secrets: what goes in here reaches clients and logs.
  */
 
@@ -80,14 +80,14 @@ export class ProxyError extends Error {
   override readonly name = 'ProxyError';
   readonly code: ErrorCode;
   readonly fault: Fault;
-  /** HTTP status of the answer. 499 is never sent: that client has left. */
+  /** HTTP status of the response. 499 is never sent: that client has left. */
   readonly status: number;
   readonly awsType: string;
   /** What to do about it, in one sentence; part of the wire message and the CLI's `hint:` line. */
   readonly hint: string | undefined;
   /** For the operator alone (a path, a system error code): in logs and on the terminal, never on the wire. */
   readonly detail: string | undefined;
-  /** `retry-after` of the answer. */
+  /** `retry-after` of the response. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(
@@ -121,13 +121,13 @@ export function toProxyError(thrown: unknown): ProxyError {
   });
 }
 
-/** The client is gone, and with it whoever could read an answer: for the log alone. */
+/** The client is gone, and with it whoever could read a response: for the log alone. */
 export function clientGone(): ProxyError {
-  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its answer was complete.');
+  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its response was complete.');
 }
 
-/** One of our answers, ready to send. Header names are lower-case. */
-export interface ErrorAnswer {
+/** One of our responses, ready to send. Header names are lower-case. */
+export interface ErrorResponse {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Buffer;
@@ -138,7 +138,7 @@ export interface ErrorAnswer {
  * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401, 402 and 507 carry `x-should-retry: false`,
  * which Anthropic's and OpenAI's clients obey (otherwise Claude Code retries silently for half a minute).
  */
-export function renderError(error: ProxyError, requestId: string): ErrorAnswer {
+export function renderError(error: ProxyError, requestId: string): ErrorResponse {
   const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
   const body = Buffer.from(JSON.stringify({ message, __type: error.awsType }));
   const headers: [string, string][] = [

@@ -1,10 +1,10 @@
 /**
- * The tap: watches one answer as it passes and says in the end what it used. It never throws, and never changes or delays a
- * byte; a fault of its decoders ends the metering, not the answer. What the shapes look like is in the `usage-` files beside
+ * The tap: watches one response as it passes and says in the end what it used. It never throws, and never changes or delays a
+ * byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in the `usage-` files beside
  * it; what usage costs is the business of `cost`.
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
-import { type AnswerReader, JsonReader } from './usage-json.ts';
+import { type ResponseReader, JsonReader } from './usage-json.ts';
 import { CHAT, CONVERSE, GUARDRAIL, GUARDRAIL_CHECKS, INVOKE, MESSAGE, type Places, RESPONSE } from './usage-places.ts';
 import { CHAT_SSE, MESSAGE_SSE, RESPONSE_SSE, SseReader, type SseShape } from './usage-sse.ts';
 import {
@@ -21,29 +21,29 @@ import type { Usage } from '../domain/usage.ts';
 
 export { usageKindOf };
 
-/** What an answer told. */
+/** What a response told. */
 export interface Reading {
   /** Undefined where nothing was reported. Where `complete` is false, it is what was seen until then. */
   readonly usage: Usage | undefined;
-  /** `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the answer does not say. */
+  /** `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the response does not say. */
   readonly serviceTier: string | undefined;
-  /** `standard` or `optimized`; undefined where the answer does not say. */
+  /** `standard` or `optimized`; undefined where the response does not say. */
   readonly latency: string | undefined;
-  /** The model as the answer names it, where only the answer knows it: behind an agent or a prompt router. */
+  /** The model as the response names it, where only the response knows it: behind an agent or a prompt router. */
   readonly model: string | undefined;
-  /** The final usage was seen, and nothing of it was nonsense; or the answer is a refusal, which uses nothing. */
+  /** The final usage was seen, and nothing of it was nonsense; or the response is a refusal, which uses nothing. */
   readonly complete: boolean;
-  /** Bytes of text that the model wrote, as far as they were seen; for estimating what an answer cost that broke off. */
+  /** Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off. */
   readonly outputBytes: number;
 }
 
-/** Watches one answer. None of the three throws. */
+/** Watches one response. None of the three throws. */
 export interface Tap {
   /** Header names in any case. Called once, before any byte. */
   onStart(status: number, headers: readonly HeaderPair[]): void;
   /** Bytes of the body as they pass, at any split. Only looked at, not kept. */
   onBytes(chunk: Buffer): void;
-  /** `isWhole`: the answer came to its proper end. Called again, it gives the same reading. */
+  /** `isWhole`: the response came to its proper end. Called again, it gives the same reading. */
   finish(isWhole: boolean): Reading;
 }
 
@@ -53,7 +53,7 @@ export interface TapFacts {
   readonly operation: string | undefined;
 }
 
-/** How an operation may answer; the content type of the answer tells which it is. */
+/** How an operation may answer; the content type of the response tells which it is. */
 interface Shape {
   readonly json?: Places;
   readonly stream?: StreamShape;
@@ -88,14 +88,14 @@ const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
 /** A tap for the answer to a call of this operation. Of an operation that reports nothing it reads nothing. */
 export function createTap({ service, operation = '' }: TapFacts): Tap {
   const shape = usageKindOf(service, operation) === 'metered' ? SHAPES.get(operation) : undefined;
-  return new AnswerTap(shape ?? {});
+  return new ResponseTap(shape ?? {});
 }
 
 /** State: the tally, and the reader of the body while there is anything to read. */
-class AnswerTap implements Tap {
+class ResponseTap implements Tap {
   readonly #shape: Shape;
   readonly #tally = new Tally();
-  #reader: AnswerReader | undefined;
+  #reader: ResponseReader | undefined;
   #textBytes = 0;
   #isRefusal = false;
   #tierOfHeader: string | undefined;
@@ -156,7 +156,7 @@ class AnswerTap implements Tap {
     }
   }
 
-  #openReader(contentType: string): AnswerReader | undefined {
+  #openReader(contentType: string): ResponseReader | undefined {
     const { json, stream, sse } = this.#shape;
     if (sse !== undefined && /^\s*text\/event-stream\b/i.test(contentType)) return new SseReader(sse, this.#tally);
     if (stream !== undefined) return new StreamReader(stream, this.#tally);
@@ -164,7 +164,7 @@ class AnswerTap implements Tap {
   }
 
   /** Runs a step of the reader. One that throws is the last. */
-  #guard<T>(step: (reader: AnswerReader) => T): T | undefined {
+  #guard<T>(step: (reader: ResponseReader) => T): T | undefined {
     if (this.#reader === undefined) return undefined;
     try {
       return step(this.#reader);

@@ -1,23 +1,23 @@
 /**
- * What all readers of answers have in common, and the plainest of them: one JSON text. A reader sees the bytes as they come,
+ * What all readers of responses have in common, and the plainest of them: one JSON text. A reader sees the bytes as they come,
  * at any split, holds a bounded part of them, and enters what it learns in a tally.
  */
 import type { JsonScanner } from '../protocol/json-scan.ts';
 import { openScanner, type Places } from './usage-places.ts';
 import type { Tally } from './usage-tally.ts';
 
-/** State: how far one answer has been read. */
-export interface AnswerReader {
+/** State: how far one response has been read. */
+export interface ResponseReader {
   /** Bytes of what the model wrote, as far as they are known; an estimate. */
   readonly textBytes: number;
   /** May throw where the bytes are not what they should be; the reader is then of no more use. */
   read(chunk: Buffer): void;
-  /** The answer is over; `isWhole`: at its proper end. Answers whether the tally has all of its usage. May throw. */
+  /** The response is over; `isWhole`: at its proper end. Returns whether the tally has all of its usage. May throw. */
   finish(isWhole: boolean): boolean;
 }
 
-/** Reads an answer that is one JSON text. */
-export class JsonReader implements AnswerReader {
+/** Reads a response that is one JSON text. */
+export class JsonReader implements ResponseReader {
   readonly #scanner: JsonScanner;
   readonly #tally: Tally;
 

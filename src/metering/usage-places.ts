@@ -1,5 +1,5 @@
 /**
- * Where each shape of answer tells what was used: paths into its JSON, and what the value there means. Data, and the little
+ * Where each shape of response tells what was used: paths into its JSON, and what the value there means. Data, and the little
  * that reads it. The shapes are AWS's (Converse and the runtime's services) and the providers' own (InvokeModel, OpenAI's and
  * Anthropic's routes).
  */
@@ -21,7 +21,7 @@ export function openScanner(places: Places, tally: Tally): JsonScanner {
   return new JsonScanner(places.paths, (path, value) => places.sinks.get(path)?.(tally, value));
 }
 
-/** Scans one text. Answers whether it was well-formed; what was found before a fault stays in the tally. */
+/** Scans one text. Returns whether it was well-formed; what was found before a fault stays in the tally. */
 export function scanText(places: Places, text: Uint8Array, tally: Tally): boolean {
   const scanner = openScanner(places, tally);
   scanner.push(text);
@@ -86,7 +86,7 @@ function unitsAt(prefix: string, names: readonly string[], any: string): Table {
   return Object.fromEntries([...units, [prefix + any, (tally, value) => tally.addAnyUnits(value)]]);
 }
 
-/** AWS's `TokenUsage`. Nova's own answers have it too, with other names for the caches. */
+/** AWS's `TokenUsage`. Nova's own responses have it too, with other names for the caches. */
 const tokenUsageAt = (prefix: string): Table => ({
   [`${prefix}inputTokens`]: put('inputTokens'),
   [`${prefix}outputTokens`]: put('outputTokens'),

@@ -3,7 +3,7 @@
  * the metering, never the stream.
  */
 import { type SseEvent, SseSplitter } from '../protocol/sse.ts';
-import type { AnswerReader } from './usage-json.ts';
+import type { ResponseReader } from './usage-json.ts';
 import { CHAT, MESSAGE_EVENT, type Places, RESPONSE_EVENT, scanText } from './usage-places.ts';
 import type { Tally } from './usage-tally.ts';
 import { measureText, type TextMembers } from './usage-text.ts';
@@ -51,7 +51,7 @@ export const MESSAGE_SSE: SseShape = {
 const COUNT_MARKER = 'oken';
 
 /** State: the event that is not complete yet, and how the stream stands. */
-export class SseReader implements AnswerReader {
+export class SseReader implements ResponseReader {
   textBytes = 0;
   readonly #shape: SseShape;
   readonly #tally: Tally;

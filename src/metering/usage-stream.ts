@@ -3,14 +3,14 @@
  * of them is looked at than it takes to measure that text. What cannot be read ends the metering, never the stream.
  */
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../protocol/event-stream.ts';
-import type { AnswerReader } from './usage-json.ts';
+import type { ResponseReader } from './usage-json.ts';
 import { AGENT_TRACE, CONVERSE, INVOKE_CHUNK, type Places, scanText, SONIC_CHUNK } from './usage-places.ts';
 import type { Tally } from './usage-tally.ts';
 import { measureText, type TextMembers } from './usage-text.ts';
 
 /** What an event is good for. */
 type EventRule =
-  /** JSON text with a piece of the answer. */
+  /** JSON text with a piece of the response. */
   | { readonly kind: 'text'; readonly members: TextMembers }
   /** JSON text with usage; `isLast`: nothing about usage follows. Without `marker` in it, it has none. */
   | { readonly kind: 'usage'; readonly places: Places; readonly isLast: boolean; readonly marker: string }
@@ -22,7 +22,7 @@ type EventRule =
       /** A text with this near its beginning is neither: it is passed over undecoded. */
       readonly skip: string | undefined;
     }
-  /** A piece of the answer in base64, as it is. */
+  /** A piece of the response in base64, as it is. */
   | { readonly kind: 'blob' };
 
 /** The events of one operation, by `:event-type`. Those that are not named bring nothing. */
@@ -75,7 +75,7 @@ const BYTES_MEMBER = Buffer.from('"bytes"');
 const QUOTE = 0x22;
 
 /** State: the frame that is not complete yet, and how the stream stands. */
-export class StreamReader implements AnswerReader {
+export class StreamReader implements ResponseReader {
   textBytes = 0;
   readonly #shape: StreamShape;
   readonly #tally: Tally;

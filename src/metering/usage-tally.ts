@@ -1,5 +1,5 @@
 /**
- * What an answer has told of its usage so far: the counts as the many shapes name them, and what they come to in our words.
+ * What a response has told of its usage so far: the counts as the many shapes name them, and what they come to in our words.
  * Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was told something
  * wrong.
  */
@@ -26,7 +26,7 @@ export type Count =
   | 'outputAudioTokens'
   | 'images';
 
-/** State: the counts of one answer. */
+/** State: the counts of one response. */
 export class Tally {
   /** Something was reported that is no count. */
   hasLies = false;
@@ -98,7 +98,7 @@ export class Tally {
     this.#model = model;
   }
 
-  /** The model that answered, where the answer names one, and only one. */
+  /** The model that answered, where the response names one, and only one. */
   get model(): string | undefined {
     return this.#hasSeveralModels ? undefined : this.#model;
   }

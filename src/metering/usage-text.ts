@@ -1,6 +1,6 @@
 /**
  * How much text the events of a stream bring: bytes of the strings that a model wrote, without the events around them. An
- * estimate of what an answer cost that broke off before it told. Pure.
+ * estimate of what a response cost that broke off before it told. Pure.
  */
 
 const QUOTE = 0x22;

@@ -18,7 +18,7 @@ export interface Service {
 }
 
 /**
- * What travels in the answer's body, or both ways: `events` is AWS's binary event stream, `both` the same in both
+ * What travels in the response's body, or both ways: `events` is AWS's binary event stream, `both` the same in both
  * directions (HTTP/2 only), `blob` bytes of any kind, `sse` server-sent events where the request's body asks for them.
  */
 type StreamKind = 'none' | 'events' | 'both' | 'blob' | 'sse' | 'websocket';

@@ -4,12 +4,12 @@
  */
 
 /**
- * `metered`: the answer says what was used (an agent's, if its trace was asked for). `free`: costs nothing. `unreported`: it
- * costs, at once or by what it sets up, or nobody knows; the answer does not say what.
+ * `metered`: the response says what was used (an agent's, if its trace was asked for). `free`: costs nothing. `unreported`: it
+ * costs, at once or by what it sets up, or nobody knows; the response does not say what.
  */
 export type UsageKind = 'metered' | 'free' | 'unreported';
 
-/** Operations whose answers `tap` reads, by service. */
+/** Operations whose responses `tap` reads, by service. */
 export const METERED_OPERATIONS: ReadonlyMap<string, ReadonlySet<string>> = tableOf({
   'bedrock-runtime': `
     ApplyGuardrail ChatCompletions Converse ConverseStream CreateMessage CreateResponse InvokeGuardrailChecks InvokeModel
@@ -50,7 +50,7 @@ export const FREE_OPERATIONS: ReadonlyMap<string, ReadonlySet<string>> = tableOf
     UpdateDataAutomationProject`,
 });
 
-/** What an answer to this operation tells of its cost. An operation that is not known is `unreported`. */
+/** What a response to this operation tells of its cost. An operation that is not known is `unreported`. */
 export function usageKindOf(service: string, operation: string | undefined): UsageKind {
   if (operation === undefined) return 'unreported';
   if (METERED_OPERATIONS.get(service)?.has(operation) === true) return 'metered';

@@ -130,7 +130,7 @@ function guardrailUnitPrice(name: string, price: ModelPrice): PicoUsd | undefine
   return name.endsWith('FreeUnits') ? 0 : undefined;
 }
 
-/** A search, an image service: sold by the piece, and their answers report nothing. */
+/** A search, an image service: sold by the piece, and their responses report nothing. */
 function isPerRequestAlone(price: ModelPrice): boolean {
   return price.request !== undefined && price.input === undefined && price.output === undefined;
 }

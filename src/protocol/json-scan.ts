@@ -180,7 +180,7 @@ export class JsonScanner {
     this.#earlier = undefined;
   }
 
-  /** One byte outside strings and numbers, or one of an escape or literal. Answers where to go on. */
+  /** One byte outside strings and numbers, or one of an escape or literal. Returns where to go on. */
   #readByte(byte: number, at: number): number {
     if (this.#state >= STRING) this.#readInner(byte);
     else if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) return at + 1;

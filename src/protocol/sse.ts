@@ -4,7 +4,7 @@
  * what passes.
  */
 
-/** An event that is larger is dropped and counted. Answers of models stay far below; an image in one piece would not. */
+/** An event that is larger is dropped and counted. Responses of models stay far below; an image in one piece would not. */
 export const MAX_EVENT_BYTES = 1024 * 1024;
 
 const LF = 0x0a;

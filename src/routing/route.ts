@@ -31,7 +31,7 @@ export interface RouteInput {
 }
 
 /**
- * `response`: the answer may be a stream (event stream, server-sent events or bytes) and must not be buffered; also given
+ * `response`: the response may be a stream (event stream, server-sent events or bytes) and must not be buffered; also given
  * where nobody knows. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
  */
 type Streaming = 'none' | 'response' | 'bidirectional' | 'websocket';

@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
 import { breakConnection } from '../lib/reset.ts';
 
-/** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the answer. */
+/** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the response. */
 const LINGER_MS = 2_000;
 
 /**
@@ -15,7 +15,7 @@ const LINGER_MS = 2_000;
  */
 const REASON_PHRASE = /^[\t\x20-\x7e]+$/;
 
-/** Wraps Node's pair. `signal` fires when the connection closes before the answer is complete. */
+/** Wraps Node's pair. `signal` fires when the connection closes before the response is complete. */
 export function adaptHttp1(request: IncomingMessage, response: ServerResponse): [ClientRequest, ClientResponse] {
   const aborter = new AbortController();
   response.on('close', () => {

@@ -13,7 +13,7 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
     const isWhole = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     if (!isWhole) aborter.abort();
   });
-  // Opened and reset in one breath: nobody waits for this answer.
+  // Opened and reset in one breath: nobody waits for this response.
   if (stream.destroyed || stream.closed) aborter.abort();
   const { pseudo, headers } = splitPseudoHeaders(rawHeaders);
   const clientRequest: ClientRequest = {
@@ -53,14 +53,14 @@ class Http2Response implements ClientResponse {
     try {
       stream.respond({ ':status': status, ...folded });
     } catch (error) {
-      // Node refuses repeats of some headers that HTTP/1.1 lets pass. An answer that is paid for must not be lost over that.
+      // Node refuses repeats of some headers that HTTP/1.1 lets pass. A response that is paid for must not be lost over that.
       if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE')) throw error;
       stream.respond({ ':status': status, ...keepFirstValues(folded) });
     }
     return stream;
   }
 
-  /** A stream whose answer is complete may be ended without an error while the request still flows (RFC 9113, section 8.1). */
+  /** A stream whose response is complete may be ended without an error while the request still flows (RFC 9113, section 8.1). */
   dropRequestBody(): void {
     const stream = this.#stream;
     if (stream.readableEnded) return;

@@ -1,7 +1,7 @@
 /**
  * A client that asks for a WebSocket (RFC 6455, section 4.1), in the shape the rest of the program sees. Node has taken its
- * HTTP parser off the connection by now: what is written here are the very bytes of an answer, either `101` and then whatever
- * the two sides say, or a plain HTTP answer and the end of the connection. Adapts, decides nothing about the request.
+ * HTTP parser off the connection by now: what is written here are the very bytes of a response, either `101` and then whatever
+ * the two sides say, or a plain HTTP response and the end of the connection. Adapts, decides nothing about the request.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -16,7 +16,7 @@ import {
 import { breakConnection } from '../lib/reset.ts';
 import { pairUp } from './client-http1.ts';
 
-/** After a refusal, what the client still sends is read and dropped for this long, so that it can read the answer. */
+/** After a refusal, what the client still sends is read and dropped for this long, so that it can read the response. */
 const LINGER_MS = 2_000;
 /** A WebSocket may be silent for hours; the kernel asks after this silence whether the other end still exists. */
 const TCP_KEEP_ALIVE_MS = 60_000;
@@ -51,7 +51,7 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
 
 /**
  * Wraps what Node's `upgrade` event gives; `head` are bytes of the client that came with its request. `signal` fires when the
- * connection closes before its answer: before `101`, or before the end of a plain one.
+ * connection closes before its response: before `101`, or before the end of a plain one.
  */
 export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): [ClientRequest, ClientResponse] {
   const connection = new UpgradingConnection(socket, head);
@@ -109,7 +109,7 @@ class UpgradingConnection implements ClientResponse, ClientUpgrade {
     this.#decide('refused');
     this.#writeHead(status, reasonPhrase || (STATUS_CODES[status] ?? ''), [...headers, ['Connection', 'close']]);
     const socket = this.#socket;
-    // Unread bytes would turn our close into a reset, and the client could lose the answer.
+    // Unread bytes would turn our close into a reset, and the client could lose the response.
     socket.on('data', () => {}).resume();
     socket.once('finish', () => {
       const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();

@@ -112,8 +112,8 @@ export function createListener(
 
 function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, headersTimeoutMs: number): Server {
   const openResponses = new WeakMap<Socket, Set<ServerResponse>>();
-  // A pipelined upgrade would write into the answer before it: then it is no upgrade but one more request.
-  const isAnswering = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
+  // A pipelined upgrade would write into the response before it: then it is no upgrade but one more request.
+  const isResponding = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
   const server = createHttp1Server({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
@@ -123,13 +123,13 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     // The guard asks for Host itself, and answers in the AWS shape.
     requireHostHeader: false,
-    shouldUpgradeCallback: (request) => asksForWebSocket(request) && !isAnswering(request.socket),
+    shouldUpgradeCallback: (request) => asksForWebSocket(request) && !isResponding(request.socket),
   });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const open = openResponses.get(request.socket) ?? new Set();
     if (!openResponses.has(request.socket)) {
       openResponses.set(request.socket, open);
-      // Node 22 does not tell the answers that wait behind another one that their connection is gone.
+      // Node 22 does not tell the responses that wait behind another one that their connection is gone.
       request.socket.on('close', () => open.forEach((waiting) => waiting.emit('close')));
     }
     open.add(response);
@@ -144,7 +144,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Words of ours in the middle of an answer would pass for a part of it.
+    // Words of ours in the middle of a response would pass for a part of it.
     const hasBegun = [...(openResponses.get(socket) ?? [])].some((response) => response.headersSent);
     if (hasBegun) breakConnection(socket);
     else onMalformed(error, socket);
@@ -194,7 +194,7 @@ function endWhenIdle(session: ServerHttp2Session, { idleMs, unreadMs }: Http2Tim
   };
   session.setTimeout(idleMs, () => {
     session.close();
-    // A client that never opens its window would hold its answers, and their memory, for ever.
+    // A client that never opens its window would hold its responses, and their memory, for ever.
     if (!session.destroyed) session.setTimeout(unreadMs, cutOffUnread);
   });
 }

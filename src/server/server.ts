@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { answerError } from '../http/send-response.ts';
+import { sendError } from '../http/send-response.ts';
 import { ProxyError, renderError, toProxyError } from '../lib/errors.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
@@ -34,7 +34,7 @@ export interface ServerOptions {
   readonly mounts: readonly Mount[];
   /** Speaks TLS as well, with this certificate; a sound pair (see `certificate.ts`). */
   readonly tls?: TlsKeyPair | undefined;
-  /** Told of every answer given before any handler saw the request. */
+  /** Told of every response given before any handler saw the request. */
   readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
 }
 
@@ -65,7 +65,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onHttp1: (request, response) => serve(adaptHttp1(request, response)),
     onHttp2: (stream, rawHeaders) => serve(adaptHttp2(stream, rawHeaders)),
     onUpgrade: (request, socket, head) => serve(adaptUpgrade(request, socket, head)),
-    onMalformed: answerMalformed,
+    onMalformed: respondToMalformed,
   };
   const listener = createListener(handlers, undefined, options.tls);
   const { http1 } = listener;
@@ -110,7 +110,7 @@ async function serveOne(
   } catch (thrown) {
     const error = toProxyError(thrown);
     options.onRefused(error, clientRequest);
-    answerError(error, clientResponse, randomUUID());
+    sendError(error, clientResponse, randomUUID());
   }
 }
 
@@ -127,7 +127,7 @@ function findMount({ rawTarget }: ClientRequest, mounts: readonly Mount[]): Moun
 }
 
 /** Node's parser found no HTTP/1.1 request: answer in the AWS shape on the bare socket, and close. */
-function answerMalformed(cause: NodeJS.ErrnoException, socket: Socket): void {
+function respondToMalformed(cause: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || cause.code === 'ECONNRESET') return void socket.destroy();
   const error = new ProxyError('ERR_BAD_REQUEST', malformedMessage(cause.code));
   const { headers, body } = renderError(error, randomUUID());

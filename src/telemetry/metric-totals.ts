@@ -19,7 +19,7 @@ export interface CounterRow {
 
 /** Sums of one series. What nothing reported has no line: it is not 0. */
 interface Totals {
-  /** By status; `none` for requests that got no answer. */
+  /** By status; `none` for requests that got no response. */
   readonly requests: Map<number | 'none', number>;
   readonly tokens: Map<TokenKind, number>;
   costNanoUsd: number | undefined;
@@ -65,7 +65,7 @@ const BY_SERIES: readonly {
   },
   {
     name: 'partial_requests_total',
-    help: 'Requests whose usage is not all: the client left, or the answer broke off.',
+    help: 'Requests whose usage is not all: the client left, or the response broke off.',
     read: ({ partial }) => single(partial),
   },
   {
@@ -75,7 +75,7 @@ const BY_SERIES: readonly {
   },
   {
     name: 'response_bytes_total',
-    help: 'Bytes of answers from AWS.',
+    help: 'Bytes of responses from AWS.',
     read: ({ responseBytes }) => single(responseBytes),
   },
 ];

@@ -20,7 +20,7 @@ const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 export interface Metrics {
   /** An exchange has begun. */
   begin(exchange: Exchange): void;
-  /** Its answer has begun, and is a stream. */
+  /** Its response has begun, and is a stream. */
   streamBegan(exchange: Exchange): void;
   /** It is over, whatever became of it. Called once. */
   observe(exchange: Exchange): void;
@@ -35,7 +35,7 @@ export function createMetrics(): Metrics {
   const totals = new MetricTotals(labels);
   const requests = new Set<Exchange>();
   const streams = new Set<Exchange>();
-  addGauge(registry, `${PREFIX}requests_in_flight`, 'Requests whose answer is not complete.', () => requests.size);
+  addGauge(registry, `${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests.size);
   addGauge(registry, `${PREFIX}streams_in_flight`, 'Streamed answers under way.', () => streams.size);
   addCounters(registry, totals);
   const time = addHistograms(registry);
@@ -81,7 +81,7 @@ function addHistograms(registry: Registry): (exchange: Exchange, labels: SeriesL
       registers: [registry],
     });
   const duration = add('request_duration_seconds', 'From the request until everything is over.', DURATION_BUCKETS);
-  const firstByte = add('first_byte_seconds', 'From the request until the answer of AWS begins.', FIRST_BYTE_BUCKETS);
+  const firstByte = add('first_byte_seconds', 'From the request until the response of AWS begins.', FIRST_BYTE_BUCKETS);
   const overhead = add(
     'overhead_seconds',
     "What the proxy took until the request could leave, its body's arrival included.",

@@ -1,6 +1,6 @@
 /**
  * What a trace says of an exchange, in the names of OpenTelemetry's semantic conventions (HTTP, GenAI and AWS, as of
- * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no answer,
+ * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no response,
  * no query: what is said here leaves the machine.
  */
 import type { Exchange } from '../domain/request-record.ts';

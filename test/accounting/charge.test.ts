@@ -1,4 +1,4 @@
-/** What a budget is charged, by what is known of an answer in the end. */
+/** What a budget is charged, by what is known of a response in the end. */
 import { expect, it } from 'vitest';
 import type { Admission } from '../../src/admission/admit.ts';
 import type { ModelPrice } from '../../src/pricing/cost.ts';
@@ -47,7 +47,7 @@ it.each<Given & { name: string; expected: number }>([
   { name: 'no more than was held back for what was only seen', outputBytes: 3_000_000, expected: RESERVED },
   { name: 'caches at their own price', usage: { inputTokens: 10, cacheReadTokens: 1_000 }, expected: 30 + 300 },
   { name: 'all, where AWS works on unseen', delivery: 'whole', outputBytes: 300, expected: RESERVED },
-  { name: 'all, where the answer comes later', delivery: 'later', expected: RESERVED },
+  { name: 'all, where the response comes later', delivery: 'later', expected: RESERVED },
   { name: 'all, where nobody knows the price', usage: { inputTokens: 1 }, prices: [], expected: RESERVED },
   {
     name: 'all, where one of the models has no such price',

@@ -63,7 +63,7 @@ describe('the row of a finished exchange', () => {
   });
 });
 
-it('says of an exchange that never ended what was known before the answer, and nothing else', () => {
+it('says of an exchange that never ended what was known before the response, and nothing else', () => {
   expect(rowIfLost(aFinishedExchange(), KEY)).toEqual({
     id: 'id-1',
     startedAtMs: STARTED_AT_MS,

@@ -27,7 +27,7 @@ it('loads nothing that validates before the first request', () => {
 
 it('serves requests that arrive together, the first ones included', async () => {
   const { call } = await openAdmin();
-  const answers = await Promise.all(Array.from({ length: 5 }, () => call('/key/generate', { body: {} })));
-  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
-  expect(new Set(answers.map(({ json }) => json['key'])).size).toBe(5);
+  const responses = await Promise.all(Array.from({ length: 5 }, () => call('/key/generate', { body: {} })));
+  expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  expect(new Set(responses.map(({ json }) => json['key'])).size).toBe(5);
 });

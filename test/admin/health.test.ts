@@ -50,9 +50,9 @@ describe('health', () => {
     },
   ])('$path answers $status', async ({ path, status, json }) => {
     const { url } = await open();
-    const answer = await fetch(`${url}${path}`);
-    expect([answer.status, await answer.json()]).toEqual([status, json]);
-    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const response = await fetch(`${url}${path}`);
+    expect([response.status, await response.json()]).toEqual([status, json]);
+    expect(response.headers.get('cache-control')).toBe('no-store');
   });
 
   it.each([
@@ -67,9 +67,9 @@ describe('health', () => {
     { name: 'one at another path', path: `/health?challenge=${CHALLENGE}`, proof: undefined },
   ])('answers a challenge of readiness: $name', async ({ path, proof }) => {
     const { url } = await open();
-    const answer = await fetch(`${url}${path}`);
+    const response = await fetch(`${url}${path}`);
     const expected = { status: 'healthy', db: 'connected', version: '1.2.3' };
-    expect([answer.status, await answer.json()]).toEqual([
+    expect([response.status, await response.json()]).toEqual([
       200,
       proof === undefined ? expected : { ...expected, proof },
     ]);
@@ -77,8 +77,8 @@ describe('health', () => {
 
   it('is ready all the same where there is nothing to prove by', async () => {
     const { url } = await open(() => undefined);
-    const answer = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
-    expect(await answer.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });
+    const response = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
+    expect(await response.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });
   });
 
   it('is not ready without its database, but alive', async () => {

@@ -143,11 +143,11 @@ describe('GET /key/info', () => {
       const { status, json } = await call(`/key/info${query}`, { headers });
       expect([status, json['key']]).toEqual([200, mine['token']]);
     }
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       [other['key'], other['token'], UNKNOWN_KEY].map((named) => call(`/key/info?key=${named}`, { headers })),
     );
-    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403]);
-    expect(new Set(answers.map(({ json }) => json['error'].message)).size).toBe(1);
+    expect(responses.map(({ status }) => status)).toEqual([403, 403, 403]);
+    expect(new Set(responses.map(({ json }) => json['error'].message)).size).toBe(1);
   });
 
   it.each([

@@ -25,14 +25,14 @@ describe('a script for the key API of LiteLLM', () => {
     const { url: LITELLM_URL, store, nowMs } = await openAdmin();
     const headers = { Authorization: `Bearer ${MASTER_KEY}`, 'Content-Type': 'application/json' };
     const post = async (path: string, body: object): Promise<Json> => {
-      const answer = await fetch(`${LITELLM_URL}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-      if (!answer.ok) throw new Error(await answer.text());
-      return (await answer.json()) as Json;
+      const response = await fetch(`${LITELLM_URL}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      if (!response.ok) throw new Error(await response.text());
+      return (await response.json()) as Json;
     };
     const get = async (path: string): Promise<Json> => {
-      const answer = await fetch(`${LITELLM_URL}${path}`, { headers });
-      if (!answer.ok) throw new Error(await answer.text());
-      return (await answer.json()) as Json;
+      const response = await fetch(`${LITELLM_URL}${path}`, { headers });
+      if (!response.ok) throw new Error(await response.text());
+      return (await response.json()) as Json;
     };
 
     const generated = await post('/key/generate', {

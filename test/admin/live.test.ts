@@ -9,18 +9,18 @@ it('takes effect on the next request', async () => {
   const house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
   onTestFinished(() => house[Symbol.asyncDispose]());
   const post = async (path: string, body: object): Promise<Json> => {
-    const answer = await fetch(`http://127.0.0.1:${house.port}${path}`, {
+    const response = await fetch(`http://127.0.0.1:${house.port}${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${MASTER_KEY}` },
       body: JSON.stringify(body),
     });
-    expect(answer.status).toBe(200);
-    return (await answer.json()) as Json;
+    expect(response.status).toBe(200);
+    return (await response.json()) as Json;
   };
   const use = async (key: string): Promise<[number, string | null]> => {
-    const answer = await fetch(`${house.url}/foundation-models`, { headers: { authorization: `Bearer ${key}` } });
-    await answer.arrayBuffer();
-    return [answer.status, answer.headers.get('x-bedrock-proxy-error')];
+    const response = await fetch(`${house.url}/foundation-models`, { headers: { authorization: `Bearer ${key}` } });
+    await response.arrayBuffer();
+    return [response.status, response.headers.get('x-bedrock-proxy-error')];
   };
   const { key } = await post('/key/generate', {});
   expect(await use(key)).toEqual([200, null]);

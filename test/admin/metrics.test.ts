@@ -50,13 +50,13 @@ function comingFrom(clientRequest: ClientRequest, peerAddress: string | undefine
 describe('GET /metrics', () => {
   it('tells everything to this machine, without a key', async () => {
     const { url } = await open();
-    const answer = await fetch(url);
-    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+    const response = await fetch(url);
+    expect([response.status, response.headers.get('content-type')]).toEqual([
       200,
       'text/plain; version=0.0.4; charset=utf-8',
     ]);
-    expect(answer.headers.get('cache-control')).toBe('no-store');
-    expect(await answer.text()).toContain('bedrock_proxy_requests_total{service="bedrock-runtime"');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(await response.text()).toContain('bedrock_proxy_requests_total{service="bedrock-runtime"');
   });
 
   it('tells it as well where the path has a query', async () => {
@@ -66,22 +66,22 @@ describe('GET /metrics', () => {
 
   it('answers HEAD with the head alone', async () => {
     const { url } = await open();
-    const answer = await fetch(url, { method: 'HEAD' });
-    expect([answer.status, await answer.text()]).toEqual([200, '']);
-    expect(Number(answer.headers.get('content-length'))).toBeGreaterThan(500);
+    const response = await fetch(url, { method: 'HEAD' });
+    expect([response.status, await response.text()]).toEqual([200, '']);
+    expect(Number(response.headers.get('content-length'))).toBeGreaterThan(500);
   });
 
   it.each(['POST', 'PUT', 'DELETE'])('refuses %s', async (method) => {
     const { url } = await open();
-    const answer = await fetch(url, { method });
-    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
-    expect(await answer.json()).toEqual({ error: '/metrics wants GET.', code: 'ERR_BAD_REQUEST' });
+    const response = await fetch(url, { method });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    expect(await response.json()).toEqual({ error: '/metrics wants GET.', code: 'ERR_BAD_REQUEST' });
   });
 
   it('has nothing below it', async () => {
     const { url } = await open();
-    const answer = await fetch(`${url}/keys`);
-    expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'ERR_UNKNOWN_PATH' }]);
+    const response = await fetch(`${url}/keys`);
+    expect([response.status, await response.json()]).toMatchObject([404, { code: 'ERR_UNKNOWN_PATH' }]);
   });
 });
 
@@ -99,27 +99,27 @@ describe('another machine', () => {
     { name: 'that is this one, by way of a proxy', headers: { forwarded: 'for=127.0.0.1' }, status: 200 },
   ])('$name gets $status', async ({ peerAddress, headers, status }) => {
     const { url } = await open({ peerAddress });
-    const answer = await fetch(url, { headers });
-    expect(answer.status).toBe(status);
-    if (status === 401) expect(await answer.json()).toMatchObject({ code: 'ERR_MASTER_KEY' });
-    else expect(await answer.text()).toContain('bedrock_proxy_');
+    const response = await fetch(url, { headers });
+    expect(response.status).toBe(status);
+    if (status === 401) expect(await response.json()).toMatchObject({ code: 'ERR_MASTER_KEY' });
+    else expect(await response.text()).toContain('bedrock_proxy_');
   });
 
   it('gets nothing where there is no master key, whatever it sends', async () => {
     const { url } = await open({ masterKey: undefined, peerAddress: ELSEWHERE });
-    const answer = await fetch(url, { headers: bearer('undefined') });
-    expect(answer.status).toBe(401);
-    expect(await answer.text()).toContain('BEDROCK_PROXY_MASTER_KEY');
+    const response = await fetch(url, { headers: bearer('undefined') });
+    expect(response.status).toBe(401);
+    expect(await response.text()).toContain('BEDROCK_PROXY_MASTER_KEY');
   });
 
   it('cannot try keys for ever', async () => {
     const { url } = await open({ peerAddress: ELSEWHERE });
-    let answer = await fetch(url, { headers: bearer('sk-wrong-0') });
-    for (let count = 1; count < 70 && answer.status === 401; count += 1) {
-      await answer.text();
-      answer = await fetch(url, { headers: bearer(`sk-wrong-${count}`) });
+    let response = await fetch(url, { headers: bearer('sk-wrong-0') });
+    for (let count = 1; count < 70 && response.status === 401; count += 1) {
+      await response.text();
+      response = await fetch(url, { headers: bearer(`sk-wrong-${count}`) });
     }
-    expect([answer.status, await answer.json()]).toMatchObject([429, { code: 'ERR_TOO_MANY_FAILURES' }]);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect([response.status, await response.json()]).toMatchObject([429, { code: 'ERR_TOO_MANY_FAILURES' }]);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
   });
 });

@@ -61,9 +61,9 @@ describe('whoever calls the admin API', () => {
     const { call } = await openAdmin();
     const headers = { authorization: 'Bearer sk-wrong' };
     for (let index = 0; index < 60; index += 1) expect((await call('/key/info', { headers })).status).toBe(401);
-    const answer = await call('/key/info', { headers });
-    expect([answer.status, answer.json['error'].code]).toEqual([429, '429']);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const response = await call('/key/info', { headers });
+    expect([response.status, response.json['error'].code]).toEqual([429, '429']);
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await call('/key/list')).status).toBe(200);
   });
 
@@ -100,17 +100,17 @@ describe('paths and methods', () => {
     { method: 'POST', path: '/key/%ff/regenerate', status: 400 },
   ])('$method $path: $status', async ({ method, path, status, allow }) => {
     const { call } = await openAdmin();
-    const answer = await call(path, { method });
-    expect([answer.status, answer.headers.get('allow')]).toEqual([status, allow ?? null]);
-    expect(answer.headers.get('cache-control')).toBe('no-store');
-    expect(answer.headers.get('content-type')).toBe('application/json');
+    const response = await call(path, { method });
+    expect([response.status, response.headers.get('allow')]).toEqual([status, allow ?? null]);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('content-type')).toBe('application/json');
   });
 
   it('answers HEAD without a body', async () => {
     const { url } = await openAdmin();
     const headers = { authorization: `Bearer ${MASTER_KEY}` };
-    const answer = await fetch(`${url}/key/list`, { method: 'HEAD', headers });
-    expect([answer.status, answer.headers.get('allow'), await answer.text()]).toEqual([405, 'GET', '']);
+    const response = await fetch(`${url}/key/list`, { method: 'HEAD', headers });
+    expect([response.status, response.headers.get('allow'), await response.text()]).toEqual([405, 'GET', '']);
   });
 });
 

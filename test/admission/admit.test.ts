@@ -101,7 +101,7 @@ describe('rates', () => {
     (await ask(call)).release({ tokens: 9 });
   });
 
-  it('counts tokens by the body at first, and by the answer in the end', async () => {
+  it('counts tokens by the body at first, and by the response in the end', async () => {
     const { ask } = await openAdmitting();
     const body = { messages: [], inferenceConfig: { maxTokens: 700 } };
     const policy = { tokensPerMinute: 1_000 };

@@ -1,8 +1,8 @@
-/** Which of the places in a body limit the answer, say how it is served, and how it arrives. */
+/** Which of the places in a body limit the response, say how it is served, and how it arrives. */
 import { describe, expect, it } from 'vitest';
 import { findDelivery, findLimitPlaces, findServingPlaces, MAX_TOKENS } from '../../src/admission/answer-places.ts';
 
-describe('what limits the answer', () => {
+describe('what limits the response', () => {
   it.each([
     { operation: 'Converse', pathModel: 'm', place: 'inferenceConfig.maxTokens', decoy: 'max_tokens' },
     { operation: 'ConverseStream', pathModel: 'm', place: 'inferenceConfig.maxTokens', decoy: 'maxTokens' },
@@ -57,6 +57,6 @@ it.each([
   { operation: 'CreateMessage', asked: { background: true }, delivery: 'whole' },
   { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'whole' },
   { operation: undefined, asked: {}, delivery: undefined },
-])('the answer of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
+])('the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
   expect(findDelivery(operation, { stream: false, background: false, ...asked })).toBe(delivery);
 });

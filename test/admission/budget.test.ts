@@ -42,10 +42,10 @@ describe('a budget', () => {
   it('lets as many pass at once as it can pay for, and tells the others to come again', async () => {
     const { ask, rates } = await open();
     const policy = { budget: budgetOf(7 * AMOUNT + 1), requestsPerMinute: 7, maxParallel: 100 };
-    const answers = await Promise.allSettled(
+    const responses = await Promise.allSettled(
       Array.from({ length: 100 }, () => ask({ path: PATH, body: BODY, policy: { ...policy, requestsPerMinute: 100 } })),
     );
-    const refused = answers.filter((answer) => answer.status === 'rejected');
+    const refused = responses.filter((response) => response.status === 'rejected');
     expect(refused).toHaveLength(93);
     expect(refused[0]?.reason).toMatchObject({
       code: 'ERR_BUDGET_HELD',

@@ -16,7 +16,11 @@ const use = (inputTokens: number, outputTokens: number, copies = 1) => ({ inputT
 describe('the largest use', () => {
   it.each([
     { name: 'as the body says', claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 1 }, expected: use(9, 100) },
-    { name: 'of each answer', claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 3 }, expected: use(9, 300, 3) },
+    {
+      name: 'of each response',
+      claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 3 },
+      expected: use(9, 300, 3),
+    },
     { name: 'by default', claimed: { inputTokens: 9, maxOutputTokens: undefined, copies: 1 }, expected: use(9, 8_192) },
     { name: 'nonsense', claimed: { inputTokens: Number.NaN, maxOutputTokens: -5, copies: 0 }, expected: use(0, 0) },
     {

@@ -14,14 +14,14 @@ const reservation = (amountNanoUsd: number, limitNanoUsd = 5_000_000_000): NewRe
   ifLost: aLedgerRow(),
 });
 const spend = { totalNanoUsd: 9, windowNanoUsd: 4_990_000_000, reservedNanoUsd: 1_000_000, resetsAtMs: undefined };
-const answering = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
+const responding = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
 
 it('is content where the money is held back', async () => {
-  await holdBack(reservation(1), answering({ kind: 'reserved' }));
+  await holdBack(reservation(1), responding({ kind: 'reserved' }));
 });
 
 it('says when a budget without windows is over that it does not begin anew', async () => {
-  const failure = await failureOf(() => holdBack(reservation(20_000_000), answering({ kind: 'exhausted', spend })));
+  const failure = await failureOf(() => holdBack(reservation(20_000_000), responding({ kind: 'exhausted', spend })));
   expect(failure).toMatchObject({
     code: 'ERR_BUDGET_EXCEEDED',
     message: 'This key has spent $4.99 of its budget of $5.00, and this request may cost up to $0.02.',
@@ -38,7 +38,7 @@ it.each([
   [1_234_567_890, '$1.23456789'],
   [120_000_000_000, '$120.00'],
 ])('writes %d nano-dollars as %s', async (amount, text) => {
-  const failure = await failureOf(() => holdBack(reservation(amount), answering({ kind: 'held', spend })));
+  const failure = await failureOf(() => holdBack(reservation(amount), responding({ kind: 'held', spend })));
   expect(failure.message).toContain(`may cost up to ${text}.`);
 });
 

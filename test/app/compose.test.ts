@@ -38,8 +38,8 @@ describe('the assembled house', () => {
   it('tells of what the guard refused as well', async () => {
     const house = await open();
     const told = house.nextExchange();
-    const answer = await fetch(`${house.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
-    expect(answer.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    const response = await fetch(`${house.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
+    expect(response.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
     expect(await told).toMatchObject({ status: 403, path: '/bedrock/foundation-models', principal: undefined });
     expect(house.upstream.requests).toHaveLength(0);
   });

@@ -25,8 +25,8 @@ const converse = (url: string, headers: Record<string, string> = {}): Promise<Re
 describe('start', () => {
   it('greets on stderr, logs on stdout, and ends in order at the first signal', async () => {
     const { url, child, ended, waitFor } = await startOffline(['--log-format', 'json']);
-    const answer = await converse(url);
-    expect(answer.status).toBe(200);
+    const response = await converse(url);
+    expect(response.status).toBe(200);
     await waitFor('stdout', /\n/);
     child.kill('SIGTERM');
     const { code, stdout, stderr } = await ended;

@@ -37,7 +37,7 @@ describe('the error code', () => {
       fields: { status: 400, error: ours, upstreamErrorType: 'X' },
       code: 'ERR_CLIENT_GONE',
     },
-    { name: 'no type of an answer that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
+    { name: 'no type of a response that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
     { name: 'none where AWS says none', fields: { status: 500 }, code: undefined },
   ])('is $name', ({ fields, code }) => {
     expect(findErrorCode(anExchange(fields))).toBe(code);

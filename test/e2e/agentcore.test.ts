@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { type House, openHouse } from '../helpers/house.ts';
-import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
 import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
 
@@ -54,13 +54,13 @@ describe('an agent, called by a virtual key', () => {
     { method: 'PATCH', path: `${INVOKE}/a/b%2Fc//d`, operation: 'InvokeAgentRuntimeSubpath' },
     { method: 'POST', path: `/runtimes/${ARN}/commands`, operation: 'InvokeAgentRuntimeCommand' },
   ])('$method $path is signed for and arrives as it was', async ({ method, path, operation }) => {
-    const answer = await call(
+    const response = await call(
       method,
       path,
       ['Content-Type: application/x-anything'],
       method === 'GET' ? '' : '{"p":1}',
     );
-    expect(answer.status).toBe(200);
+    expect(response.status).toBe(200);
     const request = await aws.nextRequest();
     expect([request.method, request.rawTarget]).toEqual([method, path]);
     expect(request.header('host')).toBe('bedrock-agentcore.us-east-1.amazonaws.com');
@@ -95,17 +95,17 @@ describe('an agent, called by a virtual key', () => {
       baggage: 'c=d',
     };
     const lines = Object.entries(sent).map(([name, value]) => `${name}: ${value}`);
-    const answer = await call('POST', INVOKE, lines, '{}');
+    const response = await call('POST', INVOKE, lines, '{}');
     const request = await aws.nextRequest();
     for (const [name, value] of Object.entries(sent)) expect(request.headers).toContainEqual([name, value]);
     expect(request.signature?.signedHeaders).toContain(SESSION.toLowerCase());
-    expect(answer.status).toBe(202);
-    expect([answer.header(SESSION.toLowerCase()), answer.header('mcp-session-id')]).toEqual([
+    expect(response.status).toBe(202);
+    expect([response.header(SESSION.toLowerCase()), response.header('mcp-session-id')]).toEqual([
       'answer-session',
       'mcp-answer',
     ]);
-    expect([answer.header('x-amzn-trace-id'), answer.header('traceparent')]).toEqual(['Root=1-2', '00-a-b-01']);
-    expect([answer.header('content-type'), answer.body.toString()]).toEqual(['application/x-agent', 'bytes']);
+    expect([response.header('x-amzn-trace-id'), response.header('traceparent')]).toEqual(['Root=1-2', '00-a-b-01']);
+    expect([response.header('content-type'), response.body.toString()]).toEqual(['application/x-agent', 'bytes']);
   });
 
   it.each([
@@ -124,15 +124,15 @@ describe('an agent, called by a virtual key', () => {
     // The agent goes on only after the client has its first piece.
     await raw.until(first);
     streams[0]?.end(Buffer.from(second, 'latin1'));
-    const answer = await raw.readAnswer();
-    expect([answer.header('content-type'), answer.body.toString('latin1')]).toEqual([type, first + second]);
+    const response = await raw.readResponse();
+    expect([response.header('content-type'), response.body.toString('latin1')]).toEqual([type, first + second]);
   });
 
   it('on a gateway goes to the host of that gateway', async () => {
     const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
     const type = 'Content-Type: application/json';
-    const answer = await call('POST', '/agentcore-gateway/my-gateway-abc123/mcp', [type, 'Mcp-Session-Id: m'], body);
-    expect(answer.status).toBe(200);
+    const response = await call('POST', '/agentcore-gateway/my-gateway-abc123/mcp', [type, 'Mcp-Session-Id: m'], body);
+    expect(response.status).toBe(200);
     const request = await aws.nextRequest();
     expect(request.rawTarget).toBe('/mcp');
     expect(request.header('host')).toBe('my-gateway-abc123.gateway.bedrock-agentcore.us-east-1.amazonaws.com');
@@ -141,8 +141,8 @@ describe('an agent, called by a virtual key', () => {
   });
 
   it.each(['UPPER', 'a.evil.example', '-a', 'a%2Fb', 'a@b'])('on a gateway named %s goes nowhere', async (id) => {
-    const answer = await call('POST', `/agentcore-gateway/${id}/mcp`);
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([400, 'ERR_BAD_TARGET']);
+    const response = await call('POST', `/agentcore-gateway/${id}/mcp`);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([400, 'ERR_BAD_TARGET']);
     expect(aws.requests).toHaveLength(0);
   });
 });
@@ -161,7 +161,7 @@ describe("a caller's own OAuth token", () => {
     ({ key } = await opened.mint('alice', { policy: { ...EMPTY_POLICY, scope: 'all' } }));
   });
 
-  const callWithToken = (method: string, path: string, keyHeader = `X-Api-Key: ${key}`): Promise<RawAnswer> =>
+  const callWithToken = (method: string, path: string, keyHeader = `X-Api-Key: ${key}`): Promise<RawResponse> =>
     ask(
       opened.port,
       `${method} /bedrock${path} HTTP/1.1`,
@@ -200,8 +200,8 @@ describe("a caller's own OAuth token", () => {
   });
 
   it('lets nobody in without a virtual key', async () => {
-    const answer = await callWithToken('POST', INVOKE, 'X-Api-Key: sk-wrong');
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_KEY_UNKNOWN']);
+    const response = await callWithToken('POST', INVOKE, 'X-Api-Key: sk-wrong');
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_KEY_UNKNOWN']);
     expect((await callWithToken('POST', INVOKE, 'X-Nothing: 1')).status).toBe(401);
     expect(aws.requests).toEqual([]);
   });
@@ -217,9 +217,9 @@ describe("a caller's own OAuth token", () => {
       response.writeHead(401, { 'www-authenticate': 'Bearer resource_metadata="https://x.example/.well-known"' });
       response.end('{"message":"expired"}');
     });
-    const answer = await callWithToken('POST', `${INVOKE}/mcp`);
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([401, undefined]);
-    expect(answer.header('www-authenticate')).toContain('resource_metadata');
+    const response = await callWithToken('POST', `${INVOKE}/mcp`);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, undefined]);
+    expect(response.header('www-authenticate')).toContain('resource_metadata');
   });
 
   it.runIf(IS_SERVED)('opens a WebSocket, unsigned', async () => {

@@ -63,8 +63,8 @@ describe('the API key', () => {
     for (const options of [{}, withoutCredentials]) {
       const opened = await open(options);
       const { key } = await opened.mint('alice');
-      const answer = await call(opened, operation, [`Authorization: Bearer ${key}`]);
-      expect(answer.status).toBe(200);
+      const response = await call(opened, operation, [`Authorization: Bearer ${key}`]);
+      expect(response.status).toBe(200);
       const request = upstream.requests.at(-1);
       expect(request?.header('authorization')).toBe(`Bearer ${API_KEY}`);
       expect(request?.headers.filter(([name]) => /^x-amz-(date|content|security)/i.test(name))).toEqual([]);
@@ -89,10 +89,10 @@ describe('the API key', () => {
       ...withoutCredentials,
       flags: { endpointUrl: [`http://127.0.0.1:${upstream.port}`], openaiUpstream: 'mantle' },
     });
-    const answer = await call(opened, operation);
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_API_KEY_REFUSED']);
-    expect(answer.body.toString()).toContain('AWS does not take Amazon Bedrock API keys');
-    expect(answer.body.toString()).not.toContain(API_KEY);
+    const response = await call(opened, operation);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_API_KEY_REFUSED']);
+    expect(response.body.toString()).toContain('AWS does not take Amazon Bedrock API keys');
+    expect(response.body.toString()).not.toContain(API_KEY);
     expect(upstream.requests).toEqual([]);
   });
 
@@ -101,8 +101,8 @@ describe('the API key', () => {
     await using client = openHttp2(opened.port);
     const path = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
     const type = 'application/vnd.amazon.eventstream';
-    const answer = await client.ask({ ':method': 'POST', ':path': path, 'content-type': type }, '');
-    expect([answer.status, answer.headers['x-bedrock-proxy-error']]).toEqual([403, 'ERR_API_KEY_REFUSED']);
+    const response = await client.ask({ ':method': 'POST', ':path': path, 'content-type': type }, '');
+    expect([response.status, response.headers['x-bedrock-proxy-error']]).toEqual([403, 'ERR_API_KEY_REFUSED']);
     expect(upstream.requests).toEqual([]);
   });
 
@@ -119,16 +119,16 @@ describe('the API key', () => {
     expect(upstream.requests[0]?.header('authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
     await opened[Symbol.asyncDispose]();
     const poor = await open(withoutCredentials);
-    const answer = await ask(poor.port, `GET /bedrock${WS_PATH} HTTP/1.1`, upgrade);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_API_KEY_REFUSED');
+    const response = await ask(poor.port, `GET /bedrock${WS_PATH} HTTP/1.1`, upgrade);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_API_KEY_REFUSED');
     expect(upstream.requests).toHaveLength(1);
   });
 
   it('that has expired is refused here', async () => {
     const opened = await open({ environment: { AWS_BEARER_TOKEN_BEDROCK: shortTermKey('20200101T000000Z') } });
-    const answer = await call(opened, 'POST /model/a/converse');
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_AWS_CREDENTIALS']);
-    expect(answer.body.toString()).toContain('expired at 2020-01-01T12:00:00.000Z');
+    const response = await call(opened, 'POST /model/a/converse');
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_AWS_CREDENTIALS']);
+    expect(response.body.toString()).toContain('expired at 2020-01-01T12:00:00.000Z');
     expect(upstream.requests).toEqual([]);
   });
 

@@ -81,11 +81,11 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     { name: 'a model id', modelId: MODEL },
     { name: 'an ARN', modelId: PROFILE_ARN },
   ])('converses with $name', async ({ modelId }) => {
-    const answer = {
+    const message = {
       output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } },
       usage: { inputTokens: 1 },
     };
-    house.upstream.respondWith((_, response) => sendJson(response, 200, answer, { 'x-amzn-requestid': 'from-aws' }));
+    house.upstream.respondWith((_, response) => sendJson(response, 200, message, { 'x-amzn-requestid': 'from-aws' }));
     const ended = house.nextExchange();
     const result = await runtime().send(new ConverseCommand({ modelId, messages: MESSAGES }));
     expect(result.output?.message?.content).toEqual([{ text: 'Hallo' }]);
@@ -133,7 +133,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     expect((await house.upstream.nextRequest()).header('content-type')).toBe('image/x');
   });
 
-  it('invokes a model with a streamed answer', async () => {
+  it('invokes a model with a streamed response', async () => {
     const pieces = ['{"type":"a"}', '{"type":"b"}'];
     house.upstream.respondWith((_, response) => {
       startEventStream(response);

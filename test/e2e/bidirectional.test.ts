@@ -9,7 +9,7 @@ import { FrameChain, findSeedSignature } from '../../src/upstream/aws/frame-chai
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 import { decodeFrames, eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
 import { AWS_PAIR, type House, type HouseOptions, openHouse } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { type BidirectionalUpstream, ECHO, startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
 
 const MODEL = 'amazon.nova-sonic-v1:0';
@@ -28,7 +28,7 @@ describe('with the AWS SDK for JavaScript', () => {
     const { key, accessKeyId } = await house.mint('sonic');
     const turns = new Turns();
     const client = openSdk(house, { accessKeyId, secretAccessKey: key });
-    // `send` itself waits for the first event of the answer.
+    // `send` itself waits for the first event of the response.
     turns.say('event 0');
     const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }));
     const received: string[] = [];
@@ -145,17 +145,17 @@ describe('with a client that shows a bearer key and does not sign', () => {
     const frames = ['', 'one', 'two'.repeat(500)].map((text) => eventFrame('chunk', { bytes: text }));
     const bytes = Buffer.concat(frames);
     const stream = client.open(headers({ authorization: `Bearer ${key}` }), { endStream: false });
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     for (let at = 0, size = 1; at < bytes.length; at += size, size = (size * 7) % 97) {
       await new Promise((resolve) => stream.write(bytes.subarray(at, at + size), resolve));
     }
     stream.end();
-    expect(await answer).toMatchObject({ status: 200, isComplete: true });
-    expect((await answer).headers).toMatchObject({
+    expect(await response).toMatchObject({ status: 200, isComplete: true });
+    expect((await response).headers).toMatchObject({
       'content-type': TYPE,
       'x-amzn-requestid': '00000000-0000-4000-8000-000000000003',
     });
-    expect(decodeFrames(Buffer.from((await answer).body, 'latin1'))).toHaveLength(3);
+    expect(decodeFrames(Buffer.from((await response).body, 'latin1'))).toHaveLength(3);
     expect(upstream.calls[0]?.inner).toEqual([...frames, Buffer.alloc(0)]);
     expect(JSON.stringify(upstream.calls[0]?.headers)).not.toContain(key);
   });
@@ -164,8 +164,8 @@ describe('with a client that shows a bearer key and does not sign', () => {
     const { house, upstream } = await openHouses();
     await house.mint();
     await using client = openHttp2(house.port);
-    const answer = await client.ask(headers({ authorization: 'Bearer sk-wrong' }), eventFrame('chunk', {}));
-    expect(answer).toMatchObject({ status: 401 });
+    const response = await client.ask(headers({ authorization: 'Bearer sk-wrong' }), eventFrame('chunk', {}));
+    expect(response).toMatchObject({ status: 401 });
     expect(upstream.calls).toEqual([]);
   });
 
@@ -217,16 +217,16 @@ describe('with a client that signs with a virtual key', () => {
       { ':method': 'POST', ':path': TARGET, ...Object.fromEntries(signed.headers) },
       { endStream: false },
     );
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     const nextExchange = house.nextExchange();
     const sent = unsigned ?? chain.sign(eventFrame('chunk', { bytes: 'AA==' }), Date.now());
     stream.write(sent);
     if (secret === 'right') {
       stream.end(chain.sign(Buffer.alloc(0), Date.now()));
-      expect(await answer).toMatchObject({ status: 200, isComplete: true });
+      expect(await response).toMatchObject({ status: 200, isComplete: true });
       return;
     }
-    expect((await answer).isComplete && (await answer).status === 200).toBe(false);
+    expect((await response).isComplete && (await response).status === 200).toBe(false);
     expect((await nextExchange).error?.code).toBe('ERR_SIGNATURE');
     expect(upstream.calls[0]?.inner ?? []).toEqual([]);
   });
@@ -248,11 +248,11 @@ describe('where the stream cannot be carried', () => {
     const { house } = await openHouses();
     await using client = openHttp2(house.port);
     const stream = client.open(headers({}), { endStream: false });
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     await new Promise((resolve) => stream.once('response', resolve));
     const drained = house.drain(10_000);
     stream.end(eventFrame('chunk', { bytes: 'AA==' }));
-    expect(await answer).toMatchObject({ isComplete: true });
+    expect(await response).toMatchObject({ isComplete: true });
     expect(await drained).toBe(0);
   });
 });

@@ -26,7 +26,7 @@ function hasBoto3(python: string): boolean {
 
 let home: string;
 let python: ChildProcessWithoutNullStreams;
-let answers: Interface;
+let responses: Interface;
 let house: House;
 let key: MintedKey;
 
@@ -44,7 +44,7 @@ beforeAll(async () => {
   };
   python = spawn(PYTHON, [SCRIPT], { env: environment });
   python.stderr.pipe(process.stderr);
-  answers = createInterface(python.stdout);
+  responses = createInterface(python.stdout);
 });
 
 afterAll(async () => {
@@ -63,13 +63,13 @@ afterEach(async () => {
 });
 
 const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-20250929-v1:0')}`;
-const ANSWER = { output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } }, stopReason: 'end_turn' };
+const RESPONSE = { output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } }, stopReason: 'end_turn' };
 
 /** Runs one case of the script. */
 function boto3(name: string, shown = `${key.accessKeyId},${key.key}`): Promise<unknown> {
-  const answer = new Promise((resolve) => answers.once('line', (line) => resolve(JSON.parse(line))));
+  const response = new Promise((resolve) => responses.once('line', (line) => resolve(JSON.parse(line))));
   python.stdin.write(`${JSON.stringify({ case: name, url: house.url, key: shown })}\n`);
-  return answer;
+  return response;
 }
 
 function streamBytes(...pieces: string[]): void {
@@ -82,7 +82,7 @@ function streamBytes(...pieces: string[]): void {
 
 describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
   it('converses', async () => {
-    house.upstream.respondWith((_, response) => sendJson(response, 200, ANSWER));
+    house.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     expect(await boto3('converse')).toEqual({ result: 'Hallo' });
     const request = await house.upstream.nextRequest();
     expect(request.rawTarget).toBe(`${TARGET}/converse`);
@@ -106,7 +106,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect((await house.upstream.nextRequest()).header('content-type')).toBeUndefined();
   });
 
-  it('invokes a model with a streamed answer', async () => {
+  it('invokes a model with a streamed response', async () => {
     streamBytes('one ', 'two');
     expect(await boto3('invoke_stream')).toEqual({ result: 'one two' });
   });
@@ -129,7 +129,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   });
 
   it.each(['signed_with_pair', 'slot'])('signs, with its credentials as in %s', async (name) => {
-    house.upstream.respondWith((_, response) => sendJson(response, 200, ANSWER));
+    house.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     const shown = name === 'slot' ? key.key : `${key.accessKeyId},${key.key}`;
     expect(await boto3(name, shown)).toEqual({ result: 'Hallo' });
   });

@@ -1,10 +1,10 @@
 /**
- * Small whole answers wait until all of them is there, so that their head can say what they cost: whatever the upstream does
- * meanwhile, the client gets AWS's very bytes, and never half an answer for a whole one.
+ * Small whole responses wait until all of them is there, so that their head can say what they cost: whatever the upstream does
+ * meanwhile, the client gets AWS's very bytes, and never half a response for a whole one.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openHouse, type House } from '../helpers/house.ts';
-import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
 const BODY = '{"output":{},"usage":{"inputTokens":1000,"outputTokens":50,"totalTokens":1050}}';
@@ -20,9 +20,9 @@ afterEach(async () => {
   await house[Symbol.asyncDispose]();
 });
 
-const post = (): Promise<RawAnswer> => ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+const post = (): Promise<RawResponse> => ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 
-function answerInPieces(head: readonly string[], pieces: readonly string[], end: 'keep' | 'reset' = 'keep'): void {
+function respondInPieces(head: readonly string[], pieces: readonly string[], end: 'keep' | 'reset' = 'keep'): void {
   house.upstream.respondBeforeBody(({ socket }) => {
     socket.setNoDelay(true);
     socket.write(`${['HTTP/1.1 200 OK', ...head].join('\r\n')}\r\n\r\n`);
@@ -35,23 +35,23 @@ function answerInPieces(head: readonly string[], pieces: readonly string[], end:
   });
 }
 
-describe('a small answer', () => {
+describe('a small response', () => {
   it.each([1, 2, 7, 40, BODY.length])('that comes in pieces of %i bytes passes whole, with its cost', async (size) => {
     const pieces = Array.from({ length: Math.ceil(BODY.length / size) }, (_, at) =>
       BODY.slice(at * size, (at + 1) * size),
     );
-    answerInPieces([`Content-Length: ${BODY.length}`, 'X-Amzn-Odd:  kept '], pieces);
-    const answer = await post();
-    expect(answer.body.toString()).toBe(BODY);
-    expect(answer.header('x-bedrock-proxy-cost')).toBe('0.000072');
-    expect(answer.header('content-length')).toBe(String(BODY.length));
+    respondInPieces([`Content-Length: ${BODY.length}`, 'X-Amzn-Odd:  kept '], pieces);
+    const response = await post();
+    expect(response.body.toString()).toBe(BODY);
+    expect(response.header('x-bedrock-proxy-cost')).toBe('0.000072');
+    expect(response.header('content-length')).toBe(String(BODY.length));
   });
 
   it('that breaks off is never whole: what came is passed on, and the connection breaks', async () => {
-    answerInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
+    respondInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
     const over = house.nextExchange();
     const broken = await post().then(
-      (answer) => answer.body.length < BODY.length,
+      (response) => response.body.length < BODY.length,
       () => true,
     );
     expect(broken).toBe(true);
@@ -60,29 +60,29 @@ describe('a small answer', () => {
 
   it("keeps AWS's headers in their order and spelling, and puts ours behind", async () => {
     const sent = ['x-amzn-RequestId: abc', 'Set-Cookie: a=1', 'set-cookie: b=2', `Content-Length: ${BODY.length}`];
-    answerInPieces(sent, [BODY]);
-    const answer = await post();
-    const lines = answer.headers.map(([name, value]) => `${name}: ${value}`);
+    respondInPieces(sent, [BODY]);
+    const response = await post();
+    const lines = response.headers.map(([name, value]) => `${name}: ${value}`);
     expect(lines.slice(0, sent.length)).toEqual(sent);
-    expect(answer.headers.slice(sent.length).map(([name]) => name)).toEqual(
+    expect(response.headers.slice(sent.length).map(([name]) => name)).toEqual(
       expect.arrayContaining(['x-bedrock-proxy-request-id', 'x-bedrock-proxy-overhead-ms', 'x-bedrock-proxy-cost']),
     );
   });
 
   it('without a body has its head alone', async () => {
-    answerInPieces(['Content-Length: 0'], []);
-    const answer = await post();
-    expect(answer).toMatchObject({ status: 200 });
-    expect(answer.body.length).toBe(0);
+    respondInPieces(['Content-Length: 0'], []);
+    const response = await post();
+    expect(response).toMatchObject({ status: 200 });
+    expect(response.body.length).toBe(0);
   });
 });
 
-it('does not wait for an answer whose size nobody told', async () => {
-  answerInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
+it('does not wait for a response whose size nobody told', async () => {
+  respondInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
   const over = house.nextExchange();
-  const answer = await post();
-  expect(answer.body.toString()).toBe(BODY);
-  expect(answer.header('x-bedrock-proxy-cost')).toBeUndefined();
-  expect(answer.header('x-bedrock-proxy-request-id')).toBeDefined();
+  const response = await post();
+  expect(response.body.toString()).toBe(BODY);
+  expect(response.header('x-bedrock-proxy-cost')).toBeUndefined();
+  expect(response.header('x-bedrock-proxy-request-id')).toBeDefined();
   expect(await over).toMatchObject({ costNanoUsd: 72_000 });
 });

@@ -1,5 +1,5 @@
 /**
- * The first promise: what a client sends arrives at AWS as it was sent, and AWS's answer arrives as AWS sent it. Raw sockets
+ * The first promise: what a client sends arrives at AWS as it was sent, and AWS's response arrives as AWS sent it. Raw sockets
  * on the client's side, a recording server on AWS's.
  */
 import { createHash, randomBytes } from 'node:crypto';
@@ -29,8 +29,8 @@ async function sendThrough(
   body: string | Buffer = '',
 ): Promise<UpstreamRequest> {
   const length = body.length > 0 ? [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`] : [];
-  const answer = await ask(house.port, line, [HOST, ...headers, ...length], body);
-  expect(answer.status).toBe(200);
+  const response = await ask(house.port, line, [HOST, ...headers, ...length], body);
+  expect(response.status).toBe(200);
   return house.upstream.nextRequest();
 }
 
@@ -173,7 +173,7 @@ describe('the body on its way to AWS', () => {
     for (const piece of ['5\r\nhe', 'llo\r\n', '1;ext=1\r\n \r', '\n6\r\nworld!\r\n0\r\nX-Trailer: 1\r\n\r\n']) {
       await raw.send(piece);
     }
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     const request = await house.upstream.nextRequest();
     expect(request.body.toString()).toBe('hello world!');
     expect(request.header('content-length')).toBe('12');
@@ -201,9 +201,9 @@ describe('the body on its way to AWS', () => {
     await using raw = await dial(house.port);
     const head = [HOST, 'Expect: 100-continue', 'Content-Length: 4'];
     await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, head));
-    expect((await raw.readAnswer()).status).toBe(100);
+    expect((await raw.readResponse()).status).toBe(100);
     await raw.send('body');
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     const request = await house.upstream.nextRequest();
     expect(request.body.toString()).toBe('body');
     expect(request.header('expect')).toBeUndefined();

@@ -51,7 +51,7 @@ async function makeKey(...flags: string[]): Promise<string> {
 }
 
 /** Every seventh stream does not end before the kill. */
-function answer(): void {
+function respond(): void {
   let streams = 0;
   upstream.respondWith(({ rawTarget }, response) => {
     if (rawTarget.endsWith('/converse')) return sendJson(response, 200, USAGE);
@@ -83,12 +83,12 @@ async function keepAsking(port: number, key: string, told: (answered: number) =>
 }
 
 /** A server under load, killed once so many requests were answered; the whole lines it had written by then. */
-async function runUntilKilled(keys: readonly string[], answersBeforeKill: number): Promise<Line[]> {
+async function runUntilKilled(keys: readonly string[], responsesBeforeKill: number): Promise<Line[]> {
   const server = await launchServer(['--log-format', 'json'], environment);
-  let answers = 0;
+  let responses = 0;
   const told = (): void => {
-    answers += 1;
-    if (answers === answersBeforeKill) server.child.kill('SIGKILL');
+    responses += 1;
+    if (responses === responsesBeforeKill) server.child.kill('SIGKILL');
   };
   await Promise.all(
     Array.from({ length: LANES }, (_, lane) => keepAsking(server.port, keys[lane % keys.length] ?? '', told)),
@@ -112,7 +112,7 @@ async function readRows(): Promise<LedgerEntry[]> {
 }
 
 it('kill -9 under load loses no request that the log has told of, and charges what was under way', async () => {
-  answer();
+  respond();
   const keys = [await makeKey('--alias', 'paid', '--budget', '100'), await makeKey('--alias', 'free')];
   const lines: Line[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -22,18 +22,18 @@ afterEach(async () => {
 
 const QUESTION = '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}';
 
-/** curl without its own settings, quiet, with its answer's head. */
+/** curl without its own settings, quiet, with its response's head. */
 async function curl(...args: string[]): Promise<string> {
   const { stdout } = await run('curl', ['-q', '-sS', '--noproxy', '*', '--max-time', '15', ...args]);
   return stdout;
 }
 
 describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
-  it('with Authorization: Bearer anything gets an answer', async () => {
+  it('with Authorization: Bearer anything gets a response', async () => {
     const url = `http://localhost:${house.port}/bedrock/model/amazon.nova-lite-v1:0/converse`;
     const json = ['-H', 'Content-Type: application/json', '-d', QUESTION];
-    const answer = await curl('-4', url, '-H', 'Authorization: Bearer anything', ...json);
-    expect(JSON.parse(answer)).toMatchObject({
+    const response = await curl('-4', url, '-H', 'Authorization: Bearer anything', ...json);
+    expect(JSON.parse(response)).toMatchObject({
       target: '/model/amazon.nova-lite-v1:0/converse',
       bodyBytes: QUESTION.length,
     });
@@ -41,13 +41,13 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
   });
 
   it.skipIf(!hasHttp2)('over HTTP/2 with prior knowledge gets the same', async () => {
-    const answer = await curl('--http2-prior-knowledge', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
-    expect(answer).toMatch(/^HTTP\/2 200/);
+    const response = await curl('--http2-prior-knowledge', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
+    expect(response).toMatch(/^HTTP\/2 200/);
   });
 
   it.skipIf(!hasHttp2)('that asks for an upgrade to h2c gets an HTTP/1.1 answer', async () => {
-    const answer = await curl('--http2', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
-    expect(answer).toMatch(/^HTTP\/1\.1 200/);
+    const response = await curl('--http2', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
+    expect(response).toMatch(/^HTTP\/1\.1 200/);
     expect((await house.upstream.nextRequest()).header('http2-settings')).toBeUndefined();
   });
 
@@ -69,8 +69,8 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
   });
 
   it('that asks for compression gets the bytes of AWS', async () => {
-    const answer = await curl('--compressed', `${house.url}/model/a/converse`, '-d', QUESTION);
-    expect(JSON.parse(answer)).toMatchObject({ bodyBytes: QUESTION.length });
+    const response = await curl('--compressed', `${house.url}/model/a/converse`, '-d', QUESTION);
+    expect(JSON.parse(response)).toMatchObject({ bodyBytes: QUESTION.length });
   });
 
   it('that is interrupted in a stream ends it at AWS', async () => {

@@ -13,7 +13,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Program, type Workplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
@@ -74,13 +74,13 @@ function makeBody(sizeBytes: number): { stream: () => Readable; sha256: string }
 
 type Way = 'content-length' | 'chunked' | 'HTTP/2';
 
-async function upload(way: Way, path: string, sizeBytes: number): Promise<{ status: number; answer: unknown }> {
+async function upload(way: Way, path: string, sizeBytes: number): Promise<{ status: number; response: unknown }> {
   const { stream, sha256 } = makeBody(sizeBytes);
   const sent = { sizeBytes, sha256 };
   const { status, text } =
     way === 'HTTP/2' ? await uploadHttp2(path, stream()) : await uploadHttp1(way, path, sizeBytes, stream());
   expect(JSON.parse(text)).toEqual(sent);
-  return { status, answer: sent };
+  return { status, response: sent };
 }
 
 async function uploadHttp1(way: Way, path: string, sizeBytes: number, body: Readable) {
@@ -98,9 +98,9 @@ async function uploadHttp1(way: Way, path: string, sizeBytes: number, body: Read
 async function uploadHttp2(path: string, body: Readable) {
   await using client = openHttp2(server.port);
   const stream = client.open({ ':method': 'POST', ':path': path }, { endStream: false });
-  const answer = readHttp2Answer(stream);
+  const response = readHttp2Response(stream);
   await pipeline(body, stream);
-  const { status = 0, body: text } = await answer;
+  const { status = 0, body: text } = await response;
   return { status, text };
 }
 
@@ -136,7 +136,7 @@ async function untilSpooled(): Promise<void> {
   while (openHandles().length === 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves once the process holds no body any more. Its end follows the answer's by a turn or two. */
+/** Resolves once the process holds no body any more. Its end follows the response's by a turn or two. */
 async function untilReleased(): Promise<void> {
   while (openHandles().length > 0) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -200,8 +200,8 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
       response.end('no');
     });
     const { stream } = makeBody(100 * MB);
-    const answer = await uploadHttp1('chunked', AGENT_PATH, 100 * MB, stream());
-    expect([413, 502]).toContain(answer.status);
+    const response = await uploadHttp1('chunked', AGENT_PATH, 100 * MB, stream());
+    expect([413, 502]).toContain(response.status);
     await untilReleased();
     expect(await leftFiles()).toEqual([]);
   }, 60_000);

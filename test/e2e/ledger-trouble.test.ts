@@ -15,7 +15,7 @@ type Server = Program & { readonly port: number };
 
 const NOVA = 'amazon.nova-lite-v1:0';
 const BODY = '{"messages":[],"inferenceConfig":{"maxTokens":20}}';
-const ANSWER = { usage: { inputTokens: 5, outputTokens: 10, totalTokens: 15 } };
+const RESPONSE = { usage: { inputTokens: 5, outputTokens: 10, totalTokens: 15 } };
 const MASTER_KEY = 'sk-master-of-this-test';
 const POLL = { timeout: 15_000, interval: 20 };
 
@@ -34,7 +34,7 @@ interface Scene extends AsyncDisposable {
 async function openScene(): Promise<Scene> {
   const place = await openWorkplace();
   const upstream = await startFakeUpstream(AWS_PAIR);
-  upstream.respondWith((_request, response) => sendJson(response, 200, ANSWER));
+  upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
   const endpoint = { BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
   const environment = { ...place.environment, ...AWS_VARIABLES, ...endpoint, BEDROCK_PROXY_MASTER_KEY: MASTER_KEY };
   const makeKey = async (...flags: string[]): Promise<string> =>
@@ -91,21 +91,21 @@ describe.concurrent('under the running program', () => {
     const other = new Database(scene.place.databasePath, { timeout: 0 });
     other.exec('BEGIN IMMEDIATE');
     const startedAt = performance.now();
-    const answers = await Promise.all(Array.from({ length: 10 }, () => ask(free)));
-    expect(answers).toMatchObject(answers.map(() => PASSED));
+    const responses = await Promise.all(Array.from({ length: 10 }, () => ask(free)));
+    expect(responses).toMatchObject(responses.map(() => PASSED));
     // They do not wait for the lock, whose patience is five seconds.
     expect(performance.now() - startedAt).toBeLessThan(3_000);
     expect(await ask(paid)).toMatchObject({ status: 503, code: 'ERR_STORE_UNAVAILABLE' });
     expect(upstream.requests).toHaveLength(10);
     await scene.server.untilStderr('is locked by another process');
-    answers.push(await ask(free));
+    responses.push(await ask(free));
     const waiting = ask(paid);
     expect(readIds()).toEqual([]);
     other.exec('COMMIT');
     other.close();
-    answers.push(await waiting);
-    expect(answers.at(-1)).toMatchObject(PASSED);
-    const ids = new Set(answers.map(({ id }) => id));
+    responses.push(await waiting);
+    expect(responses.at(-1)).toMatchObject(PASSED);
+    const ids = new Set(responses.map(({ id }) => id));
     // And the row of the one that was refused.
     await expect.poll(() => readIds().length, POLL).toBe(13);
     expect(readIds().filter((id) => ids.has(id))).toHaveLength(12);
@@ -119,14 +119,14 @@ describe.concurrent('under the running program', () => {
     const refuse = (): unknown =>
       other.exec("CREATE TRIGGER refuse BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no room'); END");
     refuse();
-    const answers = [];
-    for (let turn = 0; turn < 20; turn += 1) answers.push(await ask(turn % 2 === 0 ? free : paid));
-    expect(answers).toMatchObject(answers.map(() => PASSED));
+    const responses = [];
+    for (let turn = 0; turn < 20; turn += 1) responses.push(await ask(turn % 2 === 0 ? free : paid));
+    expect(responses).toMatchObject(responses.map(() => PASSED));
     await scene.server.untilStderr('cannot be used');
     expect(readIds()).toEqual([]);
     other.exec('DROP TRIGGER refuse');
     await expect.poll(() => readIds().length, POLL).toBe(20);
-    expect(new Set(readIds())).toEqual(new Set(answers.map(({ id }) => id)));
+    expect(new Set(readIds())).toEqual(new Set(responses.map(({ id }) => id)));
     expect(other.prepare('SELECT count(*) FROM reservations').pluck().get()).toBe(0);
     const { total, charged, reserved } = other
       .prepare<[], Record<'total' | 'charged' | 'reserved', number>>(
@@ -157,8 +157,8 @@ describe.concurrent('under the running program', () => {
       upstream.respondWith((_request, response) => resolve(response));
     });
     const underWay = ask(free);
-    const response = await held;
-    upstream.respondWith((_request, later) => sendJson(later, 200, ANSWER));
+    const pending = await held;
+    upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
     const files = ['', '-wal', '-shm'].map((suffix) => `${place.databasePath}${suffix}`).filter(existsSync);
     for (const file of files) await rename(file, `${file}.away`);
     const served: (string | null)[] = [];
@@ -169,16 +169,16 @@ describe.concurrent('under the running program', () => {
       return code;
     };
     await expect.poll(untilRefused, POLL).toBe('ERR_STORE_UNAVAILABLE');
-    sendJson(response, 200, ANSWER);
-    const answer = await underWay;
-    expect(answer).toMatchObject(PASSED);
+    sendJson(pending, 200, RESPONSE);
+    const response = await underWay;
+    expect(response).toMatchObject(PASSED);
     // Whom nobody has to look up is served all the same.
     const master = await ask(MASTER_KEY);
     expect(master).toMatchObject(PASSED);
     await scene.server.untilStderr('is gone');
     for (const file of files) await rename(`${file}.away`, file);
     await expect.poll(async () => (await ask(free)).status, POLL).toBe(200);
-    const all = [first.id, ...served, answer.id, master.id];
+    const all = [first.id, ...served, response.id, master.id];
     await expect.poll(() => all.filter((id) => !readIds().includes(id ?? '')), POLL).toEqual([]);
     const ids = readIds();
     expect(new Set(ids).size).toBe(ids.length);

@@ -35,10 +35,10 @@ async function post(path: string, body: object = {}): Promise<Response> {
   return response;
 }
 
-const answer = (content: object, headers: Record<string, string> = {}): void =>
+const respond = (content: object, headers: Record<string, string> = {}): void =>
   house.upstream.respondWith((_request, response) => sendJson(response, 200, content, headers));
 
-const CONVERSE_ANSWER = {
+const CONVERSE_RESPONSE = {
   output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
   stopReason: 'end_turn',
 };
@@ -58,7 +58,7 @@ const KNOWN: readonly Known[] = [
     path: `/model/${NOVA}/converse`,
     respond: (response) =>
       sendJson(response, 200, {
-        ...CONVERSE_ANSWER,
+        ...CONVERSE_RESPONSE,
         usage: { inputTokens: 1000, outputTokens: 50, totalTokens: 1050 },
       }),
     // 1000 x 60 + 50 x 240
@@ -69,7 +69,7 @@ const KNOWN: readonly Known[] = [
     path: `/model/${SONNET}/converse`,
     respond: (response) =>
       sendJson(response, 200, {
-        ...CONVERSE_ANSWER,
+        ...CONVERSE_RESPONSE,
         usage: {
           inputTokens: 10,
           outputTokens: 20,
@@ -147,7 +147,7 @@ const KNOWN: readonly Known[] = [
     name: 'a model that nobody has a price of',
     path: '/model/nobody.knows-v1:0/converse',
     respond: (response) =>
-      sendJson(response, 200, { ...CONVERSE_ANSWER, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } }),
+      sendJson(response, 200, { ...CONVERSE_RESPONSE, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } }),
     costNanoUsd: undefined,
   },
   {
@@ -160,8 +160,8 @@ const KNOWN: readonly Known[] = [
 ];
 
 it('knows the cost of known requests to the nano-dollar', async () => {
-  for (const { path, body, respond } of KNOWN) {
-    house.upstream.respondWith((_request, response) => respond(response));
+  for (const { path, body, respond: send } of KNOWN) {
+    house.upstream.respondWith((_request, response) => send(response));
     const over = house.nextExchange();
     await post(path, body);
     await over;
@@ -180,7 +180,7 @@ it('knows the cost of known requests to the nano-dollar', async () => {
 });
 
 it('writes all that is known of a request', async () => {
-  answer({ ...CONVERSE_ANSWER, usage: { inputTokens: 2, outputTokens: 1, totalTokens: 3 } });
+  respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 2, outputTokens: 1, totalTokens: 3 } });
   const over = house.nextExchange();
   const response = await post(`/model/${NOVA}/converse`);
   await over;
@@ -210,8 +210,8 @@ it('writes all that is known of a request', async () => {
 });
 
 describe('response headers', () => {
-  it('say what a whole answer cost, and what the proxy took', async () => {
-    answer({ ...CONVERSE_ANSWER, usage: { inputTokens: 1000, outputTokens: 50, totalTokens: 1050 } });
+  it('say what a whole response cost, and what the proxy took', async () => {
+    respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1000, outputTokens: 50, totalTokens: 1050 } });
     const { headers } = await post(`/model/${NOVA}/converse`);
     expect(headers.get('x-bedrock-proxy-cost')).toBe('0.000072');
     expect(headers.get('x-bedrock-proxy-request-id')).toMatch(/^[0-9a-f-]{36}$/);
@@ -219,7 +219,7 @@ describe('response headers', () => {
   });
 
   it('say that nobody knows', async () => {
-    answer({ ...CONVERSE_ANSWER, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } });
+    respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } });
     const { headers } = await post('/model/nobody.knows-v1:0/converse');
     expect(headers.get('x-bedrock-proxy-cost')).toBe('unpriced');
   });
@@ -240,7 +240,7 @@ describe('response headers', () => {
     await reader?.cancel();
   });
 
-  it('are left away where the answer must be what AWS sent', async () => {
+  it('are left away where the response must be what AWS sent', async () => {
     await using exact = await openHouse({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
     exact.upstream.respondWith((_request, response) => sendJson(response, 200, { usage: { inputTokens: 1 } }));
     const response = await fetch(`${exact.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });

@@ -23,7 +23,7 @@ import { type House, openHouse } from '../helpers/house.ts';
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const UNPRICED = 'nobody.knows-v1:0';
 /** Serves Converse and Anthropic's client alike. */
-const ANSWER = {
+const RESPONSE = {
   output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } },
   stopReason: 'end_turn',
   id: 'msg_1',
@@ -47,7 +47,7 @@ afterAll(() => boto3?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   house = await openHouse();
-  house.upstream.respondWith((_request, response) => sendJson(response, 200, ANSWER));
+  house.upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
 });
 
 afterEach(async () => {
@@ -66,7 +66,7 @@ interface Raised {
 interface Client {
   readonly name: string;
   readonly isSkipped?: boolean;
-  /** The text of the answer. Throws what the client throws. */
+  /** The text of the response. Throws what the client throws. */
   readonly call: (key: MintedKey, model: string) => Promise<string>;
   /** The client's own exception as we tell it. */
   readonly tell: (thrown: unknown) => Raised;
@@ -82,10 +82,10 @@ async function callAwsSdk(model: string, identity: object): Promise<string> {
   });
   clients.push(client);
   const messages = [{ role: 'user' as const, content: [{ text: 'hi' }] }];
-  const answer = await client.send(
+  const response = await client.send(
     new ConverseCommand({ modelId: model, messages, inferenceConfig: { maxTokens: 10 } }),
   );
-  return answer.output?.message?.content?.[0]?.text ?? '';
+  return response.output?.message?.content?.[0]?.text ?? '';
 }
 
 function bearer({ key }: MintedKey): object {
@@ -268,8 +268,8 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
     const refused = house.nextExchange();
     const second = call(key, SONNET);
     expect((await refused).error).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL', retryAfterSeconds: 1 });
-    house.upstream.respondWith((_request, later) => sendJson(later, 200, ANSWER));
-    sendJson(response, 200, ANSWER);
+    house.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
+    sendJson(response, 200, RESPONSE);
     await (await first).arrayBuffer();
     expect(await second).toBe('Hallo');
     // boto3 does not wait for as long as `retry-after` says, and may have been refused once more.

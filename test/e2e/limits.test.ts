@@ -26,14 +26,14 @@ async function keyWith(policy: Partial<KeyPolicy>, alias = 'limited'): Promise<s
   return key;
 }
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly code: string | null;
   readonly headers: Headers;
   readonly message: string;
 }
 
-async function call(key: string, path: string, body: object | undefined, method = 'POST'): Promise<Answer> {
+async function call(key: string, path: string, body: object | undefined, method = 'POST'): Promise<Response> {
   const response = await fetch(`${house.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
@@ -45,11 +45,11 @@ async function call(key: string, path: string, body: object | undefined, method 
 }
 
 const CONVERSE = { messages: [{ role: 'user', content: [{ text: 'Hello' }] }], inferenceConfig: { maxTokens: 10 } };
-const converse = (key: string, model = NOVA, body: object = CONVERSE): Promise<Answer> =>
+const converse = (key: string, model = NOVA, body: object = CONVERSE): Promise<Response> =>
   call(key, `/model/${encodeURIComponent(model)}/converse`, body);
 
 /** Nova Lite: 60 nano-dollars an input token, 240 an output token. */
-const answerConverse = (inputTokens: number, outputTokens: number): void =>
+const respondToConverse = (inputTokens: number, outputTokens: number): void =>
   house.upstream.respondWith((_request, response) =>
     sendJson(response, 200, {
       output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
@@ -78,8 +78,8 @@ describe('scope', () => {
   });
 
   it('lets a key by default read the control plane', async () => {
-    const answer = await call(await keyWith({}), '/foundation-models', undefined, 'GET');
-    expect(answer.status).toBe(200);
+    const response = await call(await keyWith({}), '/foundation-models', undefined, 'GET');
+    expect(response.status).toBe(200);
   });
 });
 
@@ -102,7 +102,7 @@ describe('models', () => {
 
   it('sees the model that a body names, however often and however it is spelt', async () => {
     const key = await keyWith({ models: ['openai.*'] });
-    const chat = (body: string): Promise<Response> =>
+    const chat = (body: string): Promise<Awaited<ReturnType<typeof fetch>>> =>
       fetch(`${house.url}/openai/v1/chat/completions`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
@@ -118,8 +118,8 @@ describe('models', () => {
       '{"model":["us.anthropic.claude-opus-4-6-v1"]}',
     ];
     for (const body of refused) {
-      const answer = await chat(body);
-      expect([body, answer.status, answer.headers.get('x-bedrock-proxy-error')]).toEqual([
+      const response = await chat(body);
+      expect([body, response.status, response.headers.get('x-bedrock-proxy-error')]).toEqual([
         body,
         403,
         'ERR_MODEL_NOT_ALLOWED',
@@ -168,7 +168,7 @@ it('keeps a key to its regions', async () => {
 describe('rates', () => {
   it("lets Claude Code's burst of thirty one-token calls through, and tells the next one when to come again", async () => {
     const key = await keyWith({ requestsPerMinute: 30, maxParallel: 30 });
-    answerConverse(5, 1);
+    respondToConverse(5, 1);
     const oneToken = { ...CONVERSE, inferenceConfig: { maxTokens: 1 } };
     const burst = await Promise.all(Array.from({ length: 30 }, () => converse(key, NOVA, oneToken)));
     expect(burst.map(({ status }) => status)).toEqual(Array.from({ length: 30 }, () => 200));
@@ -196,13 +196,13 @@ describe('rates', () => {
     leaving.abort();
     await expect(first).rejects.toThrow();
     await over;
-    answerConverse(1, 1);
+    respondToConverse(1, 1);
     expect(await converse(key)).toMatchObject({ status: 200 });
   });
 
   it('counts the tokens that were used', async () => {
     const key = await keyWith({ tokensPerMinute: 1000 });
-    answerConverse(900, 10);
+    respondToConverse(900, 10);
     expect(await converse(key)).toMatchObject({ status: 200 });
     const big = { ...CONVERSE, inferenceConfig: { maxTokens: 200 } };
     expect(await converse(key, NOVA, big)).toMatchObject({ status: 429, code: 'ERR_TOKEN_RATE' });
@@ -215,16 +215,16 @@ describe('budgets', () => {
   it('are not overspent by a hundred requests at once', async () => {
     // One request: at most 100 output tokens, 24,000 nano-dollars, and a little for its input.
     const key = await keyWith({ budget: budget(100_000) });
-    answerConverse(5, 100);
+    respondToConverse(5, 100);
     const body = { ...CONVERSE, inferenceConfig: { maxTokens: 100 } };
-    const answers = await Promise.all(Array.from({ length: 100 }, () => converse(key, NOVA, body)));
-    const passed = answers.filter(({ status }) => status === 200).length;
+    const responses = await Promise.all(Array.from({ length: 100 }, () => converse(key, NOVA, body)));
+    const passed = responses.filter(({ status }) => status === 200).length;
     expect(passed).toBeGreaterThan(0);
     const [row] = await house.store.listKeys();
     const spend = row && (await house.store.findSpend([row], Date.now())).get(row.id);
     expect(spend).toMatchObject({ totalNanoUsd: passed * 24_300, reservedNanoUsd: 0 });
     expect(passed * 24_300).toBeLessThanOrEqual(100_000);
-    for (const { status, code } of answers.filter((answer) => answer.status !== 200)) {
+    for (const { status, code } of responses.filter((response) => response.status !== 200)) {
       expect([
         [429, 'ERR_BUDGET_HELD'],
         [402, 'ERR_BUDGET_EXCEEDED'],
@@ -234,10 +234,10 @@ describe('budgets', () => {
 
   it('that are exhausted answer what no SDK sends again', async () => {
     const key = await keyWith({ budget: budget(20_000) });
-    const answer = await converse(key, NOVA, { ...CONVERSE, inferenceConfig: { maxTokens: 1000 } });
-    expect(answer).toMatchObject({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
-    expect(answer.headers.get('x-should-retry')).toBe('false');
-    expect(answer.headers.get('retry-after')).toBeNull();
+    const response = await converse(key, NOVA, { ...CONVERSE, inferenceConfig: { maxTokens: 1000 } });
+    expect(response).toMatchObject({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
+    expect(response.headers.get('x-should-retry')).toBe('false');
+    expect(response.headers.get('retry-after')).toBeNull();
     expect(house.upstream.requests).toEqual([]);
   });
 

@@ -76,7 +76,7 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
   const withBody = row.method !== 'GET' && row.method !== 'HEAD';
   const body = JSON.stringify({ resourceARN: arnOf(row.service), text: 'Grüße\u0000', list: [1.0, 1e3] });
   const query = row.target === undefined ? '?maxResults=10&b=%C3%BC&b=a&empty' : '';
-  const answer = await fetch(`${house.url}${row.rawPath}${query}`, {
+  const response = await fetch(`${house.url}${row.rawPath}${query}`, {
     method: row.method,
     headers: {
       authorization: `Bearer ${key}`,
@@ -85,7 +85,7 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
     },
     ...(withBody ? { body } : {}),
   });
-  expect(await answer.text()).toBe('{}');
+  expect(await response.text()).toBe('{}');
   const arrived = await house.upstream.nextRequest();
   expect(house.upstream.failures).toEqual([]);
   expect(arrived).toMatchObject({ method: row.method, rawTarget: `${row.rawPath}${query}`, failure: undefined });

@@ -18,7 +18,7 @@ import {
   type TestAuthority,
 } from '../helpers/forward-proxy.ts';
 import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { IS_SERVED, WS_PATH } from '../helpers/websocket-house.ts';
@@ -153,9 +153,9 @@ describe('a forward proxy that fails', () => {
   ])('because it $name is named in a 502', async ({ refusal, hint }) => {
     const { proxy, house } = await openCorporation({ userinfo: 'alice:hunter2@' });
     proxy.refuseWith(refusal);
-    const answer = await post(house);
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([502, 'ERR_UPSTREAM_UNREACHABLE']);
-    const text = answer.body.toString();
+    const response = await post(house);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([502, 'ERR_UPSTREAM_UNREACHABLE']);
+    const text = response.body.toString();
     expect(text).toContain(`localhost:${proxy.port} refused to connect to ${HOST}:443 (${refusal})`);
     expect(text).toContain(hint);
     expect(text).not.toContain('hunter2');
@@ -170,32 +170,32 @@ describe('a forward proxy that fails', () => {
     const port = typeof address === 'object' ? address?.port : undefined;
     await new Promise((resolve) => closed.close(resolve));
     const { house } = await openCorporation({ environment: { HTTPS_PROXY: `127.0.0.1:${port}` } });
-    const answer = await post(house);
-    expect(answer.status).toBe(502);
-    expect(answer.body.toString()).toContain(`The forward proxy 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`);
+    const response = await post(house);
+    expect(response.status).toBe(502);
+    expect(response.body.toString()).toContain(`The forward proxy 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`);
   });
 
   it('because it says nothing is given up after the connect timeout', async () => {
     const { proxy, house } = await openCorporation();
     proxy.fallSilent();
-    const answer = await post(house);
-    expect(answer.status).toBe(502);
-    expect(answer.body.toString()).toContain(`localhost:${proxy.port} cannot be reached (connect timeout)`);
+    const response = await post(house);
+    expect(response.status).toBe(502);
+    expect(response.body.toString()).toContain(`localhost:${proxy.port} cannot be reached (connect timeout)`);
   });
 });
 
 describe('AWS_CA_BUNDLE', () => {
   it('is what makes a certificate of the company trusted', async () => {
     const { house } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
-    const answer = await post(house);
-    expect(answer.status).toBe(502);
-    expect(answer.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
+    const response = await post(house);
+    expect(response.status).toBe(502);
+    expect(response.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
   });
 
   it('does not make a certificate for another name trusted', async () => {
     const { house } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
-    const answer = await post(house);
-    expect([answer.status, answer.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);
+    const response = await post(house);
+    expect([response.status, response.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);
   });
 });
 
@@ -209,10 +209,10 @@ describe('the stream in both directions', () => {
     const { proxy, house } = await openCorporation({ toPort: upstream.port });
     await using client = openHttp2(house.port);
     const stream = client.open(HEADERS, { endStream: false });
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     const event = eventFrame('chunk', { bytes: 'aGk=' });
     stream.end(event);
-    expect(await answer).toMatchObject({ status: 200, isComplete: true, body: event.toString('latin1') });
+    expect(await response).toMatchObject({ status: 200, isComplete: true, body: event.toString('latin1') });
     expect(proxy.targets).toEqual([`${HOST}:443`]);
     expect(upstream.failures).toEqual([]);
   });
@@ -227,17 +227,17 @@ describe('the stream in both directions', () => {
       }),
     );
     await using client = openHttp2(house.port);
-    const answer = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
-    expect(answer.status).toBe(isTrusted ? 200 : 502);
+    const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+    expect(response.status).toBe(isTrusted ? 200 : 502);
   });
 
   it('is a 502 that names the proxy where that refuses', async () => {
     const { proxy, house } = await openCorporation();
     proxy.refuseWith('403 Forbidden');
     await using client = openHttp2(house.port);
-    const answer = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
-    expect(answer.status).toBe(502);
-    expect(answer.body).toContain(`The forward proxy localhost:${proxy.port} refused`);
+    const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+    expect(response.status).toBe(502);
+    expect(response.body).toContain(`The forward proxy localhost:${proxy.port} refused`);
   });
 });
 
@@ -273,8 +273,8 @@ describe('the program', () => {
           BEDROCK_PROXY_ENDPOINT_URL: `https://${HOST}`,
         }),
       );
-      const answer = await ask(server.port, LINE, ['Host: localhost', 'Content-Length: 2'], '{}');
-      expect(answer.status).toBe(200);
+      const response = await ask(server.port, LINE, ['Host: localhost', 'Content-Length: 2'], '{}');
+      expect(response.status).toBe(200);
       expect(proxy.targets).toEqual([`${HOST}:443`]);
       expect(upstream.failures).toEqual([]);
     },

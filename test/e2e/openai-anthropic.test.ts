@@ -130,20 +130,20 @@ describe('a path of the OpenAI or Anthropic shape', () => {
       await raw.send(requestText(`POST /bedrock${path} HTTP/1.1`, head, BODY));
       await raw.until('data: {"n":1}\n\n');
       streams[0]?.end('data: [DONE]\n\n');
-      const answer = await raw.readAnswer();
-      expect(answer.header('content-type')).toBe('text/event-stream; charset=utf-8');
-      expect(answer.body.toString()).toBe('data: {"n":1}\n\ndata: [DONE]\n\n');
+      const response = await raw.readResponse();
+      expect(response.header('content-type')).toBe('text/event-stream; charset=utf-8');
+      expect(response.body.toString()).toBe('data: {"n":1}\n\ndata: [DONE]\n\n');
       expect((await arrival(opened)).header('accept-encoding')).toBe('identity');
     },
   );
 
   it.each(['/v1/messages', '/v1/messages/count_tokens'])("of Anthropic's own API, %s, is a clear 404", async (path) => {
     const opened = await open();
-    const answer = await call(opened, `POST ${path}`);
-    expect(answer.status).toBe(404);
-    expect(answer.header('x-amzn-errortype')).toBe('UnknownOperationException');
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
-    const { message, __type } = JSON.parse(answer.body.toString()) as Record<string, string>;
+    const response = await call(opened, `POST ${path}`);
+    expect(response.status).toBe(404);
+    expect(response.header('x-amzn-errortype')).toBe('UnknownOperationException');
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
+    const { message, __type } = JSON.parse(response.body.toString()) as Record<string, string>;
     expect(__type).toBe('UnknownOperationException');
     expect(message).toContain(path.endsWith('tokens') ? '/model/{modelId}/count-tokens' : 'ANTHROPIC_BEDROCK_BASE_URL');
     expect(opened.upstream.requests).toHaveLength(0);
@@ -178,8 +178,8 @@ describe('the host', () => {
 
   it('with FIPS of a service that has none is refused, not fallen back on', async () => {
     const opened = await open({ flags: { fips: 'true' } });
-    const answer = await call(opened, 'GET /v1/models');
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([501, 'ERR_NOT_SUPPORTED']);
+    const response = await call(opened, 'GET /v1/models');
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([501, 'ERR_NOT_SUPPORTED']);
     expect(opened.upstream.requests).toHaveLength(0);
   });
 
@@ -228,8 +228,8 @@ describe('the service named in the path', () => {
 
   it('is told to a client that asks for an operation nobody knows', async () => {
     const opened = await open();
-    const answer = await call(opened, 'POST /brand/new');
-    expect(answer.status).toBe(404);
-    expect(answer.body.toString()).toContain('/bedrock/<service>/brand/new');
+    const response = await call(opened, 'POST /brand/new');
+    expect(response.status).toBe(404);
+    expect(response.body.toString()).toContain('/bedrock/<service>/brand/new');
   });
 });

@@ -7,9 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { startEventStream } from '../helpers/event-frames.ts';
 import { AWS_PAIR } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launch, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
-import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
 let place: Workplace;
 let upstream: FakeUpstream;
@@ -34,11 +34,11 @@ afterEach(async () => {
 const LINE = 'POST /bedrock/model/a/converse-stream HTTP/1.1';
 const POST_HTTP2 = { ':method': 'POST', ':path': '/bedrock/model/a/converse-stream' };
 
-function post(port: number, headers: readonly string[] = []): Promise<RawAnswer> {
+function post(port: number, headers: readonly string[] = []): Promise<RawResponse> {
   return ask(port, LINE, ['Host: localhost', ...headers]);
 }
 
-/** An answer that has begun and waits for the test to end it. */
+/** A response that has begun and waits for the test to end it. */
 function nextStream(): Promise<{ end(): void }> {
   return new Promise((resolve) => {
     upstream.respondWith((_, response) => {
@@ -119,19 +119,19 @@ describe('the end', () => {
     streams.push(nextStream());
     await using client = openHttp2(server.port);
     const stream = client.open(POST_HTTP2);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     await new Promise((resolve) => stream.once('data', resolve));
     await using idle = await dial(server.port);
     await idle.send(requestText('GET /health HTTP/1.1', ['Host: localhost']));
-    await idle.readAnswer();
+    await idle.readResponse();
     server.child.kill('SIGTERM');
     await server.untilStderr('Ending');
     // What does nothing is closed at once, and nobody new gets in.
     await idle.ended;
     await expect(post(server.port)).rejects.toThrow();
     for (const begun of streams) (await begun).end();
-    expect((await raw.readAnswer()).body.toString()).toBe('begun;ended;');
-    expect(await answer).toMatchObject({ isComplete: true, body: 'begun;ended;' });
+    expect((await raw.readResponse()).body.toString()).toBe('begun;ended;');
+    expect(await response).toMatchObject({ isComplete: true, body: 'begun;ended;' });
     expect(await server.ended).toMatchObject({ code: 0 });
   });
 
@@ -180,10 +180,10 @@ describe('while it runs', () => {
     await using raw = await dial(server.port);
     const request = requestText(LINE, ['Host: localhost', `Authorization: Bearer ${key}`]);
     await raw.send(request);
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     expect(await run(['key', 'revoke', 'alice'], environment)).toMatchObject({ code: 0 });
     await raw.send(request);
-    expect((await raw.readAnswer()).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+    expect((await raw.readResponse()).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
     server.child.kill('SIGTERM');
     const { stdout, stderr } = await server.ended;
     expect(stdout + stderr).not.toContain(key);
@@ -195,9 +195,9 @@ describe('while it runs', () => {
     const led = { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME: url, AWS_ENDPOINT_URL_BEDROCK: url };
     await using server = await launchServer([], { ...bare, ...led });
     // A region whose host nobody has: the request must fail to find it.
-    const answer = await post(server.port, ['X-Bedrock-Proxy-Region: us-east-99']);
-    expect(answer.status).toBe(502);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
+    const response = await post(server.port, ['X-Bedrock-Proxy-Region: us-east-99']);
+    expect(response.status).toBe(502);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
     expect(upstream.connectionCount).toBe(0);
   });
 
@@ -206,10 +206,10 @@ describe('while it runs', () => {
     const own = { ...environment, BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${port}/bedrock` };
     await using server = launch(['start', '--port', String(port), '--log-format', 'json'], own);
     await server.untilStderr('boto3.client');
-    const answer = await post(port);
-    expect(answer.status).toBe(400);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_LOOP');
-    expect(answer.body.toString()).toContain('--endpoint-url');
+    const response = await post(port);
+    expect(response.status).toBe(400);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_LOOP');
+    expect(response.body.toString()).toContain('--endpoint-url');
     server.child.kill('SIGTERM');
     expect((await server.ended).stdout.trim().split('\n')).toHaveLength(2);
   });

@@ -112,10 +112,10 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
   it.each(CURLS)('$name', async ({ code }) => {
     const { code: exit, stdout } = await execute('sh', ['-c', fill(code)]);
     expect(exit).toBe(0);
-    const answer: unknown = JSON.parse(stdout);
-    expect(answer).not.toHaveProperty('__type');
-    expect(answer).not.toHaveProperty('error');
-    expect(answer).not.toHaveProperty('detail');
+    const response: unknown = JSON.parse(stdout);
+    expect(response).not.toHaveProperty('__type');
+    expect(response).not.toHaveProperty('error');
+    expect(response).not.toHaveProperty('detail');
     if (code.includes('/converse')) expect(stdout).toContain('you said: Hello');
   });
 

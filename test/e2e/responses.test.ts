@@ -1,8 +1,8 @@
-/** AWS's answer on its way to the client: status, reason, headers and body as AWS sent them, whatever they are. */
+/** AWS's response on its way to the client: status, reason, headers and body as AWS sent them, whatever they are. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openHouse, type House } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
-import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
 let house: House;
 
@@ -18,25 +18,25 @@ afterEach(async () => {
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 
 /** Lets the fake AWS answer with these very bytes. */
-function answerRaw(text: string, end = false): void {
+function respondRaw(text: string, end = false): void {
   house.upstream.respondBeforeBody(({ socket }) => {
     socket.write(Buffer.from(text, 'latin1'));
     if (end) socket.end();
   });
 }
 
-function post(method = 'POST', version = '1.1'): Promise<RawAnswer> {
+function post(method = 'POST', version = '1.1'): Promise<RawResponse> {
   return ask(house.port, `${method} ${TARGET} HTTP/${version}`, ['Host: localhost']);
 }
 
 /** What Node's server adds about its own connection. */
 const CONNECTION_HEADERS = /^(connection|keep-alive|transfer-encoding)$/i;
 
-function passed(answer: RawAnswer): readonly (readonly [string, string])[] {
-  return answer.headers.filter(([name]) => !CONNECTION_HEADERS.test(name));
+function passed(response: RawResponse): readonly (readonly [string, string])[] {
+  return response.headers.filter(([name]) => !CONNECTION_HEADERS.test(name));
 }
 
-describe("AWS's answer over HTTP/1.1", () => {
+describe("AWS's response over HTTP/1.1", () => {
   it('keeps status, reason, header order, case, spelling and repeats', async () => {
     const headers = [
       ['Date', 'Tue, 01 Jan 2030 00:00:00 GMT'],
@@ -52,20 +52,20 @@ describe("AWS's answer over HTTP/1.1", () => {
       ['Retry-After', '8'],
       ['Content-Length', '2'],
     ] as const;
-    answerRaw(requestText('HTTP/1.1 418 I am a Teapot', headers, '{}').toString('latin1'));
-    const answer = await post();
-    expect(answer).toMatchObject({ status: 418, reason: 'I am a Teapot' });
-    expect(passed(answer)).toEqual(headers);
-    expect(answer.body.toString()).toBe('{}');
+    respondRaw(requestText('HTTP/1.1 418 I am a Teapot', headers, '{}').toString('latin1'));
+    const response = await post();
+    expect(response).toMatchObject({ status: 418, reason: 'I am a Teapot' });
+    expect(passed(response)).toEqual(headers);
+    expect(response.body.toString()).toBe('{}');
   });
 
   it('loses what belongs to one connection', async () => {
     const headers = ['Connection: close, X-Hop', 'X-Hop: 1', 'Keep-Alive: timeout=9', 'Proxy-Authenticate: x'];
-    answerRaw(requestText('HTTP/1.1 200 OK', [...headers, 'Content-Length: 0']).toString('latin1'), true);
-    const answer = await post();
-    expect(answer.all('x-hop')).toEqual([]);
-    expect(answer.all('proxy-authenticate')).toEqual([]);
-    expect(answer.header('keep-alive')).not.toContain('9');
+    respondRaw(requestText('HTTP/1.1 200 OK', [...headers, 'Content-Length: 0']).toString('latin1'), true);
+    const response = await post();
+    expect(response.all('x-hop')).toEqual([]);
+    expect(response.all('proxy-authenticate')).toEqual([]);
+    expect(response.header('keep-alive')).not.toContain('9');
   });
 
   it.each([
@@ -79,12 +79,12 @@ describe("AWS's answer over HTTP/1.1", () => {
     const body = '{"message":"no \\u00e9", "originalStatusCode" : 4}\n';
     const errorType = `x-amzn-ErrorType: ${type}:http://internal.amazon.com/coral/com.amazon.bedrock/`;
     const head = [errorType, 'Content-Type: application/json', ...extra, `Content-Length: ${body.length}`];
-    answerRaw(requestText(`HTTP/1.1 ${status} Some Reason`, head, body).toString('latin1'));
-    const answer = await post();
-    expect(answer).toMatchObject({ status, reason: 'Some Reason' });
-    expect(answer.headers.map((pair) => pair.join(': '))).toEqual(expect.arrayContaining(head));
-    expect(answer.header('x-bedrock-proxy-error')).toBeUndefined();
-    expect(answer.body.toString()).toBe(body);
+    respondRaw(requestText(`HTTP/1.1 ${status} Some Reason`, head, body).toString('latin1'));
+    const response = await post();
+    expect(response).toMatchObject({ status, reason: 'Some Reason' });
+    expect(response.headers.map((pair) => pair.join(': '))).toEqual(expect.arrayContaining(head));
+    expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
+    expect(response.body.toString()).toBe(body);
     expect(house.upstream.requests).toHaveLength(1);
   });
 
@@ -106,62 +106,62 @@ describe("AWS's answer over HTTP/1.1", () => {
       status: 200,
     },
   ])('may be $name, and the connection goes on', async ({ head, status }) => {
-    answerRaw(head);
+    respondRaw(head);
     await using raw = await dial(house.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
-    const answer = await raw.readAnswer();
-    expect(answer.status).toBe(status);
-    expect(answer.body.length).toBe(0);
+    const response = await raw.readResponse();
+    expect(response.status).toBe(status);
+    expect(response.body.length).toBe(0);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
-    expect((await raw.readAnswer()).status).toBe(status);
+    expect((await raw.readResponse()).status).toBe(status);
   });
 
   it('to HEAD has the length and no body', async () => {
-    answerRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n');
+    respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n');
     await using raw = await dial(house.port);
     for (let turn = 0; turn < 2; turn += 1) {
       await raw.send(requestText('HEAD /bedrock/bedrock/x HTTP/1.1', ['Host: localhost']));
-      const answer = await raw.readAnswer('HEAD');
-      expect(answer.header('content-length')).toBe('5');
-      expect(answer.header('x-a')).toBe('b');
+      const response = await raw.readResponse('HEAD');
+      expect(response.header('content-length')).toBe('5');
+      expect(response.header('x-a')).toBe('b');
     }
     expect(raw.received).toBe('');
   });
 
   it('to an HTTP/1.0 client ends with the connection', async () => {
-    answerRaw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
+    respondRaw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
     await using raw = await dial(house.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
     expect(await raw.ended).toBe('end');
-    const answer = await raw.readAnswer();
-    expect(answer.header('transfer-encoding')).toBeUndefined();
-    expect(answer.body.toString()).toBe('abcde');
+    const response = await raw.readResponse();
+    expect(response.header('transfer-encoding')).toBeUndefined();
+    expect(response.body.toString()).toBe('abcde');
   });
 
   it('may have as many headers as a request', async () => {
     const value = 'a'.repeat(50_000);
-    answerRaw(`HTTP/1.1 200 OK\r\nX-Large: ${value}\r\nContent-Length: 0\r\n\r\n`);
+    respondRaw(`HTTP/1.1 200 OK\r\nX-Large: ${value}\r\nContent-Length: 0\r\n\r\n`);
     expect((await post()).header('x-large')).toBe(value);
   });
 
   it('that ends with its connection is passed to its end', async () => {
-    answerRaw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end', true);
+    respondRaw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end', true);
     expect((await post()).body.toString()).toBe('until the end');
   });
 
   it('is never compressed, and AWS is never asked to', async () => {
     const headers = ['Host: localhost', 'Accept-Encoding: gzip, deflate, br, zstd'];
-    const answer = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers);
-    expect(answer.header('content-encoding')).toBeUndefined();
+    const response = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers);
+    expect(response.header('content-encoding')).toBeUndefined();
     expect((await house.upstream.nextRequest()).headers.filter(([name]) => /^accept-encoding$/i.test(name))).toEqual([
       ['accept-encoding', 'identity'],
     ]);
   });
 });
 
-describe("AWS's answer over HTTP/2", () => {
+describe("AWS's response over HTTP/2", () => {
   it('keeps status, header values and repeats, also of headers that HTTP/2 libraries think single', async () => {
-    answerRaw(
+    respondRaw(
       requestText(
         'HTTP/1.1 429 Whatever',
         [
@@ -176,15 +176,19 @@ describe("AWS's answer over HTTP/2", () => {
       ).toString('latin1'),
     );
     await using client = openHttp2(house.port);
-    const answer = await client.ask({ ':method': 'POST', ':path': TARGET });
-    expect(answer).toMatchObject({ status: 429, body: '{}', isComplete: true });
-    expect(answer.headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], 'retry-after': '7', 'x-latin': 'caf\u00e9' });
+    const response = await client.ask({ ':method': 'POST', ':path': TARGET });
+    expect(response).toMatchObject({ status: 429, body: '{}', isComplete: true });
+    expect(response.headers).toMatchObject({
+      'set-cookie': ['a=1', 'b=2'],
+      'retry-after': '7',
+      'x-latin': 'caf\u00e9',
+    });
   });
 
   it.each(['Retry-After: 7\r\nRetry-After: 8', 'Content-Type: a\r\nContent-Type: b', 'ETag: 1\r\nETag: 2'])(
     'survives AWS repeating %j',
     async (lines) => {
-      answerRaw(`HTTP/1.1 200 OK\r\n${lines}\r\nContent-Length: 2\r\n\r\n{}`);
+      respondRaw(`HTTP/1.1 200 OK\r\n${lines}\r\nContent-Length: 2\r\n\r\n{}`);
       await using client = openHttp2(house.port);
       expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({ status: 200, body: '{}' });
     },
@@ -200,7 +204,7 @@ describe("AWS's answer over HTTP/2", () => {
       status: 200,
     },
   ])('may be $name', async ({ head, status }) => {
-    answerRaw(head);
+    respondRaw(head);
     await using client = openHttp2(house.port);
     expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({
       status,
@@ -210,10 +214,10 @@ describe("AWS's answer over HTTP/2", () => {
   });
 
   it('to HEAD has the length and no body', async () => {
-    answerRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
+    respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
     await using client = openHttp2(house.port);
-    const answer = await client.ask({ ':method': 'HEAD', ':path': '/bedrock/bedrock/x' });
-    expect(answer).toMatchObject({ status: 200, body: '', isComplete: true });
-    expect(answer.headers['content-length']).toBe('5');
+    const response = await client.ask({ ':method': 'HEAD', ':path': '/bedrock/bedrock/x' });
+    expect(response).toMatchObject({ status: 200, body: '', isComplete: true });
+    expect(response.headers['content-length']).toBe('5');
   });
 });

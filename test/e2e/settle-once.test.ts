@@ -21,7 +21,7 @@ import {
   startFakeUpstream,
 } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
-import { type Http2Client, openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { type Http2Client, openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { dial, requestText } from '../helpers/raw-socket.ts';
 
 const SEED = 20_251_122;
@@ -36,11 +36,11 @@ const TEXT = eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, content
 const METADATA = eventFrame('metadata', USAGE);
 const BROKEN = Buffer.concat([METADATA.subarray(0, -1), Buffer.from([METADATA.at(-1) === 0 ? 1 : 0])]);
 
-const HELD = 'an answer that the test holds back';
+const HELD = 'a response that the test holds back';
 const held: ServerResponse[] = [];
 
 type Respond = (response: ServerResponse) => void;
-/** When the client leaves: as soon as AWS has its request, at the first byte of its answer, or in the middle of its own body. */
+/** When the client leaves: as soon as AWS has its request, at the first byte of its response, or in the middle of its own body. */
 type Leave = 'sent' | 'begun' | 'uploading';
 
 interface Fate {
@@ -64,7 +64,7 @@ const stream =
 const silent: Respond = () => {};
 
 const FATES = {
-  'a whole answer': { operation: 'converse', respond: (response) => sendJson(response, 200, USAGE) },
+  'a whole response': { operation: 'converse', respond: (response) => sendJson(response, 200, USAGE) },
   'a whole stream': { operation: 'converse-stream', respond: stream(TEXT, METADATA) },
   'a stream that reports nothing': { operation: 'converse-stream', respond: stream(TEXT) },
   'a stream with a broken frame': { operation: 'converse-stream', respond: stream(TEXT, BROKEN, METADATA) },
@@ -78,7 +78,7 @@ const FATES = {
     operation: 'converse',
     respond: (response) => sendAwsError(response, { status: 400, type: 'ValidationException', message: 'no' }),
   },
-  'a reset before any answer': { operation: 'converse', respond: cutConnection },
+  'a reset before any response': { operation: 'converse', respond: cutConnection },
   'a reset in a stream': {
     operation: 'converse-stream',
     respond: (response) => {
@@ -86,7 +86,7 @@ const FATES = {
       response.write(TEXT, () => cutConnection(response));
     },
   },
-  'a reset in a whole answer': {
+  'a reset in a whole response': {
     operation: 'converse',
     respond: (response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
@@ -94,8 +94,8 @@ const FATES = {
     },
   },
   'no HTTP at all': { operation: 'converse', respond: (response) => void response.socket?.end('SSH-2.0-OpenSSH\r\n') },
-  'a client that leaves before any answer': { operation: 'converse', respond: silent, leave: 'sent' },
-  'a client that leaves as the answer comes': {
+  'a client that leaves before any response': { operation: 'converse', respond: silent, leave: 'sent' },
+  'a client that leaves as the response comes': {
     operation: 'converse',
     respond: (response) => sendJson(response, 200, USAGE),
     leave: 'sent',
@@ -140,7 +140,7 @@ const FREE = { pricing: 'free', costNanoUsd: 0, chargedNanoUsd: 0, partial: fals
 
 /** What the ledger says of each; undefined where it says nothing. */
 const EXPECTED: Partial<Record<FateName, object>> = {
-  'a whole answer': { ...WHOLE, chargedNanoUsd: COST_NANO_USD },
+  'a whole response': { ...WHOLE, chargedNanoUsd: COST_NANO_USD },
   'a whole stream': { ...WHOLE, chargedNanoUsd: COST_NANO_USD },
   'a stream that reports nothing': { ...UNKNOWN, status: 200 },
   'a stream with a broken frame': { ...UNKNOWN, status: 200 },
@@ -148,12 +148,12 @@ const EXPECTED: Partial<Record<FateName, object>> = {
   'a stream that is none': { ...UNKNOWN, status: 200 },
   'an exception in a stream': { ...UNKNOWN, status: 200 },
   'an error of AWS': { ...FREE, status: 400, errorCode: 'ValidationException' },
-  'a reset before any answer': { ...UNKNOWN, status: 502, errorCode: 'ERR_UPSTREAM_RESET' },
+  'a reset before any response': { ...UNKNOWN, status: 502, errorCode: 'ERR_UPSTREAM_RESET' },
   'a reset in a stream': { ...UNKNOWN, status: 200, errorCode: 'ERR_UPSTREAM_RESET' },
-  'a reset in a whole answer': { status: 200, errorCode: 'ERR_UPSTREAM_RESET', partial: true },
+  'a reset in a whole response': { status: 200, errorCode: 'ERR_UPSTREAM_RESET', partial: true },
   'no HTTP at all': { ...UNKNOWN, status: 502, errorCode: 'ERR_UPSTREAM_RESET' },
-  'a client that leaves before any answer': GONE,
-  'a client that leaves as the answer comes': { principal: 'key' },
+  'a client that leaves before any response': GONE,
+  'a client that leaves as the response comes': { principal: 'key' },
   'a client that leaves as the stream comes': { principal: 'key' },
   'a client that leaves in a stream': { ...GONE, status: 200 },
   'a client that leaves in its own body': { ...FREE, errorCode: 'ERR_CLIENT_GONE' },
@@ -248,7 +248,7 @@ async function sendHttp2({ path, authorization, body, leave, arrived }: Wish): P
     return;
   }
   const opened = http2.open(headers, { endStream: false });
-  const over = readHttp2Answer(opened);
+  const over = readHttp2Response(opened);
   opened.end(body);
   if (leave === 'sent') await arrived;
   if (leave === 'begun') await new Promise((resolve) => opened.once('data', resolve));
@@ -300,7 +300,7 @@ async function checkPlaces(): Promise<void> {
   const before = ended();
   const all = Array.from({ length: PLACES }, () => send({ fate: HELD, http: '2' }));
   await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(PLACES);
-  await send({ fate: 'a whole answer', http: '1.1' });
+  await send({ fate: 'a whole response', http: '1.1' });
   expect(house.exchanges.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
   for (const response of held.splice(0)) sendJson(response, 200, USAGE);
   await Promise.all(all);
@@ -371,7 +371,7 @@ async function leaveHttp2(path: string, body: string): Promise<void> {
   opened.end(body);
   await expect.poll(readInFlight, { interval: 1 }).toBe(1);
   opened.close(constants.NGHTTP2_CANCEL);
-  // Its answer is behind the reset.
+  // Its response is behind the reset.
   await new Promise((resolve) => lone.session.ping(resolve));
 }
 

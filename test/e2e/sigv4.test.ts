@@ -120,8 +120,8 @@ describe('a signature that does not hold', () => {
       presignSeconds: 60,
       atMs: Date.now(),
     });
-    const answer = await fetch(`http://127.0.0.1:${house.port}${request.rawTarget}`);
-    expect(answer.status).toBe(200);
+    const response = await fetch(`http://127.0.0.1:${house.port}${request.rawTarget}`);
+    expect(response.status).toBe(200);
     expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
   });
 
@@ -137,12 +137,12 @@ describe('a signature that does not hold', () => {
     ['a time long ago', { dateMs: Date.now() - 6 * 60_000 }, 'RequestExpired'],
     ['a time to come', { dateMs: Date.now() + 6 * 60_000 }, 'RequestInTheFuture'],
   ])('%s: %s', async (_, changes, type) => {
-    const answer = await send(changes);
-    expect(answer.status).toBe(401);
-    expect(answer.headers.get('x-amzn-errortype')).toBe(type);
-    expect(answer.headers.get('date')).not.toBeNull();
-    expect(answer.headers.get('x-should-retry')).toBe('false');
-    expect(await answer.json()).toMatchObject({ __type: type });
+    const response = await send(changes);
+    expect(response.status).toBe(401);
+    expect(response.headers.get('x-amzn-errortype')).toBe(type);
+    expect(response.headers.get('date')).not.toBeNull();
+    expect(response.headers.get('x-should-retry')).toBe('false');
+    expect(await response.json()).toMatchObject({ __type: type });
     expect(house.upstream.requests).toHaveLength(0);
   });
 });

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { openHouse, type House } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
 let house: House;
@@ -29,7 +29,7 @@ const FRAMES = Buffer.concat([
   exceptionFrame('throttlingException', 'slow'),
 ]);
 
-/** The answer of the next request, begun as an event stream; the test writes the rest. */
+/** The response of the next request, begun as an event stream; the test writes the rest. */
 function nextStream(): Promise<ServerResponse> {
   return new Promise((resolve) => {
     house.upstream.respondWith((_, response) => {
@@ -52,7 +52,7 @@ describe('an event stream', () => {
       await raw.until(word);
     }
     response.end();
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
   });
 
   it('reaches an HTTP/2 client event by event', async () => {
@@ -60,16 +60,16 @@ describe('an event stream', () => {
     await using client = openHttp2(house.port);
     const stream = client.open(POST_HTTP2);
     const headers = new Promise((resolve) => stream.once('response', resolve));
-    const response = await begun;
+    const upstreamResponse = await begun;
     expect(await headers).toMatchObject({ ':status': 200, 'content-type': 'application/vnd.amazon.eventstream' });
     for (const word of ['first-event', 'second-event']) {
       const piece = new Promise((resolve) => stream.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1'))));
-      response.write(eventFrame('x', { word }));
+      upstreamResponse.write(eventFrame('x', { word }));
       expect(await piece).toContain(word);
     }
-    const answer = readHttp2Answer(stream);
-    response.end();
-    expect((await answer).isComplete).toBe(true);
+    const response = readHttp2Response(stream);
+    upstreamResponse.end();
+    expect((await response).isComplete).toBe(true);
   });
 
   it.each([1, 3, 7])('in pieces of %i bytes arrives as it was sent, over both versions', async (size) => {
@@ -99,7 +99,7 @@ describe('an event stream', () => {
       response.end();
     });
     await using client = openHttp2(house.port);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 100 }, async (_, index) => {
         const body = `client-${index}`;
         const length = `Content-Length: ${body.length}`;
@@ -108,7 +108,7 @@ describe('an event stream', () => {
           : (await ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost', length], body)).body.toString();
       }),
     );
-    expect(answers).toEqual(answers.map((_, index) => `client-${index};`.repeat(5)));
+    expect(responses).toEqual(responses.map((_, index) => `client-${index};`.repeat(5)));
   });
 });
 
@@ -229,7 +229,7 @@ describe('a client that leaves', () => {
     await using raw = await dial(house.port);
     const ended = house.nextExchange();
     await raw.send(POST_HTTP1);
-    expect(sha256((await raw.readAnswer()).body)).toBe(sha256(FRAMES));
+    expect(sha256((await raw.readResponse()).body)).toBe(sha256(FRAMES));
     raw.socket.destroy();
     expect((await ended).error).toBeUndefined();
   });

@@ -65,11 +65,11 @@ describe.each([
 
 describe('the same port', () => {
   it.each(['http', 'https'])('answers fetch by %s', async (scheme) => {
-    const answer = await fetch(`${scheme}://localhost:${server.port}/bedrock/foundation-models`, {
+    const response = await fetch(`${scheme}://localhost:${server.port}/bedrock/foundation-models`, {
       headers: { authorization: `Bearer ${pair.secretAccessKey}` },
     });
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toHaveProperty('modelSummaries');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toHaveProperty('modelSummaries');
   });
 
   it('answers HTTP/2 by https under the address as well as the name', async () => {
@@ -92,10 +92,10 @@ describe('the same port', () => {
     { origin: 'null', status: 403 },
   ])('lets a page of its own origin call, and no other: $origin', async ({ origin, status }) => {
     const own = `https://localhost:${server.port}`;
-    const answer = await fetch(`${own}/bedrock/foundation-models`, {
+    const response = await fetch(`${own}/bedrock/foundation-models`, {
       headers: { origin: origin === 'own' ? own : origin, authorization: `Bearer ${pair.secretAccessKey}` },
     });
-    expect(answer.status).toBe(status);
+    expect(response.status).toBe(status);
   });
 });
 

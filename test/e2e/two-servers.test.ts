@@ -26,7 +26,7 @@ const BODY = JSON.stringify({
 });
 /** Nova Lite: 60 nano-dollars an input token, 240 an output token. */
 const COST_NANO_USD = 5 * 60 + MAX_TOKENS * 240;
-const ANSWER = { usage: { inputTokens: 5, outputTokens: MAX_TOKENS, totalTokens: 5 + MAX_TOKENS } };
+const RESPONSE = { usage: { inputTokens: 5, outputTokens: MAX_TOKENS, totalTokens: 5 + MAX_TOKENS } };
 
 let place: Workplace;
 let upstream: FakeUpstream;
@@ -36,7 +36,7 @@ let servers: Server[];
 beforeEach(async () => {
   place = await openWorkplace();
   upstream = await startFakeUpstream(AWS_PAIR);
-  upstream.respondWith((_request, response) => sendJson(response, 200, ANSWER));
+  upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
   environment = { ...place.environment, ...AWS_VARIABLES, BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
   servers = await Promise.all([0, 1].map(() => launchServer([], environment)));
 });
@@ -56,12 +56,12 @@ async function command(...args: string[]): Promise<string> {
 
 const makeKey = (...flags: string[]): Promise<string> => command('key', 'generate', '--quiet', ...flags);
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly code: string | null;
 }
 
-async function converse({ port }: Server, key: string): Promise<Answer> {
+async function converse({ port }: Server, key: string): Promise<Response> {
   const response = await fetch(`http://127.0.0.1:${port}/bedrock/model/${NOVA}/converse`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}` },
@@ -71,20 +71,20 @@ async function converse({ port }: Server, key: string): Promise<Answer> {
   return { status: response.status, code: response.headers.get('x-bedrock-proxy-error') };
 }
 
-const askBoth = (key: string): Promise<Answer[]> => Promise.all(servers.map((server) => converse(server, key)));
+const askBoth = (key: string): Promise<Response[]> => Promise.all(servers.map((server) => converse(server, key)));
 
 it('a hundred requests at once over both never overspend their key together', async () => {
   const key = await makeKey('--budget', '0.0003');
   const limitNanoUsd = 300_000;
-  const answers = await Promise.all(Array.from({ length: 50 }, () => askBoth(key))).then((pairs) => pairs.flat());
-  const passed = answers.filter(({ status }) => status === 200).length;
+  const responses = await Promise.all(Array.from({ length: 50 }, () => askBoth(key))).then((pairs) => pairs.flat());
+  const passed = responses.filter(({ status }) => status === 200).length;
   expect(passed).toBeGreaterThan(0);
   expect(upstream.requests).toHaveLength(passed);
-  for (const answer of answers.filter(({ status }) => status !== 200)) {
+  for (const response of responses.filter(({ status }) => status !== 200)) {
     expect([
       { status: 429, code: 'ERR_BUDGET_HELD' },
       { status: 402, code: 'ERR_BUDGET_EXCEEDED' },
-    ]).toContainEqual(answer);
+    ]).toContainEqual(response);
   }
   // What others held back came free: now the rest of the budget goes, to the last request that fits.
   const rest = [];
@@ -92,7 +92,7 @@ it('a hundred requests at once over both never overspend their key together', as
   expect(rest.at(-1)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
   const total = passed + rest.filter(({ status }) => status === 200).length;
   const store = await openSqliteStore(place.databasePath);
-  // The answer may be with its client a moment before the row is in the ledger.
+  // The response may be with its client a moment before the row is in the ledger.
   const sumAll = async () => (await store.sumUsage({}, 'key')).total;
   await expect.poll(async () => (await sumAll()).requests, { timeout: 10_000, interval: 10 }).toBe(140);
   expect(await sumAll()).toMatchObject({ requests: 140, costNanoUsd: total * COST_NANO_USD });

@@ -1,5 +1,5 @@
 /**
- * When AWS fails: unreachable, silent, or gone in the middle. Before the answer has begun the client gets one of ours; after
+ * When AWS fails: unreachable, silent, or gone in the middle. Before the response has begun the client gets one of ours; after
  * that its connection breaks. It must never see a clean end of something that is not whole.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cutConnection } from '../helpers/fake-upstream.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
-import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
 let house: House;
 
@@ -21,30 +21,30 @@ afterEach(async () => {
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 
-function post(port = house.port): Promise<RawAnswer> {
+function post(port = house.port): Promise<RawResponse> {
   return ask(port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 }
 
 /** The sockets of Node 22 tell a reset that comes right behind data as an orderly end: there a test cannot see it. */
 const BLIND_TO_RESETS = process.version.startsWith('v22.');
 
-/** Ways in which AWS's answer can stop short. */
+/** Ways in which AWS's response can stop short. */
 const BREAKS = [
   { name: 'resets a chunked answer', head: {}, stop: cutConnection },
-  { name: 'resets an answer of known length', head: { 'content-length': '100' }, stop: cutConnection },
+  { name: 'resets a response of known length', head: { 'content-length': '100' }, stop: cutConnection },
   {
     name: 'closes a chunked answer',
     head: {},
     stop: (response: { socket: Socket | null }) => void response.socket?.end(),
   },
   {
-    name: 'closes an answer of known length',
+    name: 'closes a response of known length',
     head: { 'content-length': '100' },
     stop: (response: { socket: Socket | null }) => void response.socket?.end(),
   },
 ];
 
-describe('the end of an answer that is not whole', () => {
+describe('the end of a response that is not whole', () => {
   it.each(BREAKS)('breaks the HTTP/1.1 connection where AWS $name', async ({ head, stop }) => {
     house.upstream.respondWith((_, response) => {
       response.writeHead(200, head);
@@ -54,7 +54,7 @@ describe('the end of an answer that is not whole', () => {
     const ended = house.nextExchange();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     await raw.ended;
-    await expect(raw.readAnswer()).rejects.toThrow('before a whole answer');
+    await expect(raw.readResponse()).rejects.toThrow('before a whole response');
     expect((await ended).error?.code).toBe('ERR_UPSTREAM_RESET');
     await survives();
   });
@@ -79,9 +79,9 @@ describe('the end of an answer that is not whole', () => {
       response.write('part', () => stop(response));
     });
     await using client = openHttp2(house.port);
-    const answer = await client.ask({ ':method': 'POST', ':path': TARGET });
-    expect(answer).toMatchObject({ status: 200, isComplete: false });
-    expect(answer.rstCode).not.toBe(0);
+    const response = await client.ask({ ':method': 'POST', ':path': TARGET });
+    expect(response).toMatchObject({ status: 200, isComplete: false });
+    expect(response.rstCode).not.toBe(0);
     await survives();
   });
 
@@ -98,22 +98,22 @@ describe('the end of an answer that is not whole', () => {
   });
 });
 
-describe('without an answer', () => {
+describe('without a response', () => {
   it('AWS that stays silent is a 504', async () => {
     house.upstream.respondWith(() => {});
-    const answer = await post();
-    expect(answer.status).toBe(504);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_TIMEOUT');
-    expect(JSON.parse(answer.body.toString())).toMatchObject({ __type: 'GatewayTimeoutException' });
+    const response = await post();
+    expect(response.status).toBe(504);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_TIMEOUT');
+    expect(JSON.parse(response.body.toString())).toMatchObject({ __type: 'GatewayTimeoutException' });
     expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
     await survives();
   });
 
   it('AWS that hangs up is a 502, and is asked once', async () => {
     house.upstream.respondWith((_, response) => cutConnection(response));
-    const answer = await post();
-    expect(answer.status).toBe(502);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+    const response = await post();
+    expect(response.status).toBe(502);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
     expect(house.upstream.requests).toHaveLength(1);
     await survives();
   });
@@ -125,11 +125,11 @@ describe('without an answer', () => {
       name: 'has a length and chunks',
       bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}',
     },
-  ])('AWS whose answer $name is a 502', async ({ bytes }) => {
+  ])('AWS whose response $name is a 502', async ({ bytes }) => {
     house.upstream.respondBeforeBody(({ socket }) => void socket.write(bytes));
-    const answer = await post();
-    expect(answer.status).toBe(502);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+    const response = await post();
+    expect(response.status).toBe(502);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
     house.upstream.respondBeforeBody(undefined);
     await survives();
   });
@@ -140,10 +140,10 @@ describe('without an answer', () => {
     const { port } = closed.address() as AddressInfo;
     await new Promise((resolve) => closed.close(resolve));
     await using lonely = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
-    const answer = await post(lonely.port);
-    expect(answer.status).toBe(502);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
-    expect(answer.body.toString()).toMatch(/ECONNREFUSED.*--endpoint-url/);
+    const response = await post(lonely.port);
+    expect(response.status).toBe(502);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
+    expect(response.body.toString()).toMatch(/ECONNREFUSED.*--endpoint-url/);
   });
 
   it('a host name nobody has is a 502', async () => {
@@ -152,7 +152,7 @@ describe('without an answer', () => {
   });
 });
 
-describe('an answer before the request was read to its end', () => {
+describe('a response before the request was read to its end', () => {
   const body = Buffer.alloc(8_000_000, 'a');
   const refusal = 'HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n';
 
@@ -164,9 +164,9 @@ describe('an answer before the request was read to its end', () => {
       incoming.socket.write(bytes, () => end && incoming.socket.end());
     });
     const headers = ['Host: localhost', `Content-Length: ${body.length}`];
-    const answer = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers, body);
-    expect(answer).toMatchObject({ status: 413, reason: 'Too Large' });
-    expect(answer.body.toString()).toBe('big');
+    const response = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers, body);
+    expect(response).toMatchObject({ status: 413, reason: 'Too Large' });
+    expect(response.body.toString()).toBe('big');
     house.upstream.respondBeforeBody(undefined);
     await survives();
   });

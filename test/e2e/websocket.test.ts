@@ -177,11 +177,11 @@ describe('is refused before anything reaches AWS', () => {
       const headers = rooms.handshake(extra, bearer);
       if (host !== undefined) headers[0] = `Host: ${host}`;
       const path = code === 'ERR_UNKNOWN_PATH' ? '/elsewhere/ws' : `/bedrock${target}`;
-      const answer = await ask(house.port, `GET ${path} HTTP/1.1`, headers);
-      expect(answer.status).toBe(status);
-      expect(answer.header('x-bedrock-proxy-error')).toBe(code);
-      expect(answer.header('content-type')).toBe('application/json');
-      expect(JSON.parse(answer.body.toString())).toHaveProperty('__type');
+      const response = await ask(house.port, `GET ${path} HTTP/1.1`, headers);
+      expect(response.status).toBe(status);
+      expect(response.header('x-bedrock-proxy-error')).toBe(code);
+      expect(response.header('content-type')).toBe('application/json');
+      expect(JSON.parse(response.body.toString())).toHaveProperty('__type');
       expect(await exchange).toMatchObject({ status, error: { code } });
       expect(aws.requestCount).toBe(0);
     },
@@ -198,24 +198,24 @@ describe('is refused before anything reaches AWS', () => {
     { name: 'with a body', headers: ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 3'] },
   ])('a request $name, where there is a WebSocket', async ({ headers }) => {
     const all = ['Host: localhost', `Authorization: Bearer ${rooms.key}`, ...headers];
-    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
-    expect(answer.status).toBe(400);
-    expect(answer.body.toString()).toContain('This path is a WebSocket');
+    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
+    expect(response.status).toBe(400);
+    expect(response.body.toString()).toContain('This path is a WebSocket');
     expect(aws.requestCount).toBe(0);
   });
 
   it.skipIf(IS_SERVED)('every WebSocket, on a Node that cannot tell upgrades apart', async () => {
-    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
-    expect(answer.status).toBe(400);
-    expect(answer.body.toString()).toContain('the proxy needs Node 22.21, 24.9 or later');
+    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(response.status).toBe(400);
+    expect(response.body.toString()).toContain('the proxy needs Node 22.21, 24.9 or later');
     expect(aws.requestCount).toBe(0);
   });
 
   it('a GET over HTTP/2', async () => {
     await using client = openHttp2(house.port);
-    const answer = await client.ask({ ':path': `/bedrock${WS_PATH}`, authorization: `Bearer ${rooms.key}` });
-    expect(answer.status).toBe(400);
-    expect(answer.body).toContain('over HTTP/1.1');
+    const response = await client.ask({ ':path': `/bedrock${WS_PATH}`, authorization: `Bearer ${rooms.key}` });
+    expect(response.status).toBe(400);
+    expect(response.body).toContain('over HTTP/1.1');
     expect(aws.requestCount).toBe(0);
   });
 
@@ -223,8 +223,12 @@ describe('is refused before anything reaches AWS', () => {
     await using client = openHttp2(house.port);
     const [settings] = (await once(client.session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
     expect(settings.enableConnectProtocol).toBe(false);
-    const answer = await client.ask({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': `/bedrock${WS_PATH}` });
-    expect(answer).toMatchObject({ status: undefined, rstCode: constants.NGHTTP2_PROTOCOL_ERROR });
+    const response = await client.ask({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':path': `/bedrock${WS_PATH}`,
+    });
+    expect(response).toMatchObject({ status: undefined, rstCode: constants.NGHTTP2_PROTOCOL_ERROR });
     expect(aws.requestCount).toBe(0);
   });
 });
@@ -240,11 +244,11 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
       socket.end(head + body);
     });
     const exchange = house.nextExchange();
-    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
-    expect(answer).toMatchObject({ status: 403, reason: 'Go Away' });
-    expect(answer.header('x-amzn-errortype')).toBe('AccessDeniedException');
-    expect(answer.header('x-bedrock-proxy-error')).toBeUndefined();
-    expect(answer.body.toString()).toBe('{"message":"not allowed"}');
+    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(response).toMatchObject({ status: 403, reason: 'Go Away' });
+    expect(response.header('x-amzn-errortype')).toBe('AccessDeniedException');
+    expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
+    expect(response.body.toString()).toBe('{"message":"not allowed"}');
     expect(await exchange).toMatchObject({ status: 403, error: undefined });
   });
 
@@ -260,9 +264,9 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
 
   it('is a 502 of ours where it never came', async () => {
     aws.onUpgrade(({ socket }) => socket.resetAndDestroy());
-    const answer = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
-    expect(answer.status).toBe(502);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
+    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    expect(response.status).toBe(502);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
   });
 });
 
@@ -277,9 +281,9 @@ it('serves POST with Upgrade: h2c like any other', async () => {
     'HTTP2-Settings: AAMAAABkAAQAAP__',
     'Content-Length: 2',
   ];
-  const answer = await ask(plain.port, 'POST /bedrock/model/m/invoke HTTP/1.1', headers, '{}');
-  expect(answer.status).toBe(200);
-  expect(JSON.parse(answer.body.toString())).toMatchObject({ method: 'POST', bodyBytes: 2 });
+  const response = await ask(plain.port, 'POST /bedrock/model/m/invoke HTTP/1.1', headers, '{}');
+  expect(response.status).toBe(200);
+  expect(JSON.parse(response.body.toString())).toMatchObject({ method: 'POST', bodyBytes: 2 });
   const request = await plain.upstream.nextRequest();
   expect(request.header('upgrade')).toBeUndefined();
   expect(request.header('http2-settings')).toBeUndefined();

@@ -1,17 +1,17 @@
-/** Answers of Bedrock in their documented shapes, and what a tap makes of them. */
+/** Responses of Bedrock in their documented shapes, and what a tap makes of them. */
 import { readFileSync } from 'node:fs';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { eventFrame, exceptionFrame } from './event-frames.ts';
 
 /** One answer. Exactly one of `body`, `events` and `sse` is there. */
-export interface RecordedAnswer {
+export interface RecordedResponse {
   readonly name: string;
   readonly service?: string;
   readonly operation: string;
   readonly status?: number;
   readonly headers?: readonly HeaderPair[];
-  /** A JSON answer. */
+  /** A JSON response. */
   readonly body?: unknown;
   /** An event stream: type and payload; a `chunk` with `json` is that, in base64. */
   readonly events?: readonly RecordedEvent[];
@@ -26,7 +26,7 @@ export interface RecordedEvent {
   readonly payload?: object;
 }
 
-/** What is said of an answer that says nothing. */
+/** What is said of a response that says nothing. */
 export const NOTHING_READ: Reading = {
   usage: undefined,
   serviceTier: undefined,
@@ -36,19 +36,19 @@ export const NOTHING_READ: Reading = {
   outputBytes: 0,
 };
 
-/** The answers of one file of test/fixtures/answers. */
-export function loadAnswers(fileName: string): RecordedAnswer[] {
+/** The responses of one file of test/fixtures/answers. */
+export function loadResponses(fileName: string): RecordedResponse[] {
   return JSON.parse(readFileSync(new URL(`../fixtures/answers/${fileName}`, import.meta.url), 'utf8'));
 }
 
-export function findAnswer(answers: readonly RecordedAnswer[], name: string): RecordedAnswer {
-  const found = answers.find((answer) => answer.name === name);
-  if (found === undefined) throw new Error(`no such answer: ${name}`);
+export function findResponse(responses: readonly RecordedResponse[], name: string): RecordedResponse {
+  const found = responses.find((response) => response.name === name);
+  if (found === undefined) throw new Error(`no such response: ${name}`);
   return found;
 }
 
 /** The body as it goes over the wire. */
-export function bytesOf({ body, events, sse }: RecordedAnswer): Buffer {
+export function bytesOf({ body, events, sse }: RecordedResponse): Buffer {
   if (events !== undefined) return Buffer.concat(events.map(frameOf));
   if (sse !== undefined) return Buffer.from(sse.map(textOf).join(''));
   return Buffer.from(JSON.stringify(body));
@@ -67,8 +67,8 @@ function textOf({ event, data }: { readonly event?: string; readonly data: unkno
 }
 
 /** What a tap reads of these chunks. */
-export function readChunks(answer: RecordedAnswer, chunks: readonly Buffer[], isWhole = true): Reading {
-  const { service = 'bedrock-runtime', operation, status = 200, headers = [], events, sse } = answer;
+export function readChunks(response: RecordedResponse, chunks: readonly Buffer[], isWhole = true): Reading {
+  const { service = 'bedrock-runtime', operation, status = 200, headers = [], events, sse } = response;
   const contentType =
     events !== undefined
       ? 'application/vnd.amazon.eventstream'
@@ -81,17 +81,17 @@ export function readChunks(answer: RecordedAnswer, chunks: readonly Buffer[], is
   return tap.finish(isWhole);
 }
 
-/** The reading of the whole answer. */
-export function readAnswer(answer: RecordedAnswer, isWhole = true): Reading {
-  return readChunks(answer, [bytesOf(answer)], isWhole);
+/** The reading of the whole response. */
+export function readResponse(response: RecordedResponse, isWhole = true): Reading {
+  return readChunks(response, [bytesOf(response)], isWhole);
 }
 
 /** The reading at every split in two, and byte by byte; each different one once. */
-export function readAtEverySplit(answer: RecordedAnswer): Reading[] {
-  const bytes = bytesOf(answer);
+export function readAtEverySplit(response: RecordedResponse): Reading[] {
+  const bytes = bytesOf(response);
   const different = new Map<string, Reading>();
   const note = (chunks: readonly Buffer[]): void => {
-    const reading = readChunks(answer, chunks);
+    const reading = readChunks(response, chunks);
     different.set(JSON.stringify(reading), reading);
   };
   for (let at = 0; at <= bytes.length; at += 1) note([bytes.subarray(0, at), bytes.subarray(at)]);

@@ -56,14 +56,14 @@ export interface BidirectionalUpstreamOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
-/** Answers at once, and sends every inner frame back as it comes. */
+/** Responds at once, and sends every inner frame back as it comes. */
 export const ECHO: CallHandler = {
   onOpen: ({ stream }) => startEvents(stream),
   onFrame: ({ stream }, inner) => void stream.write(inner),
   onEnd: ({ stream }) => stream.end(),
 };
 
-/** Answers 200 and the headers of an event stream. */
+/** Responses 200 and the headers of an event stream. */
 export function startEvents(stream: ServerHttp2Stream): void {
   stream.respond({
     ':status': 200,

@@ -44,15 +44,15 @@ export async function startBoto3(python: string): Promise<Boto3> {
     },
   });
   const ended = once(child, 'close');
-  const answers = createInterface(child.stdout);
+  const responses = createInterface(child.stdout);
   return {
     run: (name, url, key) => {
-      const answer = new Promise((resolve, reject) => {
-        answers.once('line', (line) => resolve(JSON.parse(line)));
+      const response = new Promise((resolve, reject) => {
+        responses.once('line', (line) => resolve(JSON.parse(line)));
         ended.then(() => reject(new Error('Python has ended')), reject);
       });
       child.stdin.write(`${JSON.stringify({ case: name, url, key })}\n`);
-      return answer;
+      return response;
     },
     [Symbol.asyncDispose]: async () => {
       child.kill();

@@ -1,6 +1,6 @@
 /**
  * A client request as a plain value, for stages that are pure functions of one: nothing is mocked, only written down.
- * Whatever needs a body or an answer is tested over a real socket instead.
+ * Whatever needs a body or a response is tested over a real socket instead.
  */
 import { Readable } from 'node:stream';
 import type { ClientRequest } from '../../src/http/message.ts';

@@ -20,8 +20,8 @@ const POST: RequestToSign = { method: 'POST', path: '/model/a%3A0/invoke', body:
 
 describe('the fake upstream', () => {
   it('records a request as it came and echoes it', async () => {
-    const answer = await send({ ...POST, query: { a: '1' } });
-    expect(answer.status).toBe(200);
+    const response = await send({ ...POST, query: { a: '1' } });
+    expect(response.status).toBe(200);
     const request = await fake.nextRequest();
     expect(request).toMatchObject({ method: 'POST', rawTarget: '/model/a%3A0/invoke?a=1', failure: undefined });
     expect(request.body.toString()).toBe('{"a":1}');
@@ -37,8 +37,8 @@ describe('the fake upstream', () => {
     { name: 'a session token nobody expects', toSign: { sessionToken: 't' }, failure: /session token/ },
     { name: 'a wrong clock', toSign: { atMs: SIGNED_AT_MS - 600_000 }, failure: /: expired: / },
   ])('refuses and notes $name', async ({ toSign, failure }) => {
-    const answer = await send({ ...POST, ...toSign });
-    expect(answer).toMatchObject({ status: 403 });
+    const response = await send({ ...POST, ...toSign });
+    expect(response).toMatchObject({ status: 403 });
     expect(fake.failures).toEqual([expect.stringMatching(failure)]);
     fake.failures.length = 0;
   });
@@ -59,9 +59,9 @@ describe('the fake upstream', () => {
         headers: { 'retry-after': '1' },
       });
     });
-    const answer = await send(POST);
-    expect(answer).toMatchObject({ status: 429, headers: { 'retry-after': '1' }, body: '{"message":"slow"}' });
-    expect(answer.headers['x-amzn-errortype']).toMatch(/^ThrottlingException:/);
+    const response = await send(POST);
+    expect(response).toMatchObject({ status: 429, headers: { 'retry-after': '1' }, body: '{"message":"slow"}' });
+    expect(response.headers['x-amzn-errortype']).toMatch(/^ThrottlingException:/);
   });
 
   it('hands out requests in order, before and after they came', async () => {
@@ -84,7 +84,7 @@ describe('the fake upstream', () => {
     expect(second?.headers[':exception-type']?.value).toBe('throttlingException');
   });
 
-  it('cuts the connection in the middle of an answer', async () => {
+  it('cuts the connection in the middle of a response', async () => {
     fake.respondWith((_, response) => {
       startEventStream(response);
       response.write('abc', () => cutConnection(response));
@@ -110,14 +110,14 @@ describe('the fake upstream', () => {
   });
 });
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   /** latin1 */
   readonly body: string;
 }
 
-async function send(toSign: RequestToSign, signal?: AbortSignal): Promise<Answer> {
+async function send(toSign: RequestToSign, signal?: AbortSignal): Promise<Response> {
   const { request } = await signWithSdk({ ...toSign, host: fake.authority });
   return new Promise((resolve, reject) => {
     const outgoing = openRequest({

@@ -35,13 +35,13 @@ export interface UpstreamRequest {
   readonly failure: string | undefined;
   /** Number of the connection it came over, from 0: two requests with the same number shared one. */
   readonly connection: number;
-  /** Settles when the answer is over: complete, or broken off from the other side (or by `cutConnection`). */
+  /** Settles when the response is over: complete, or broken off from the other side (or by `cutConnection`). */
   readonly closed: Promise<'complete' | 'broken'>;
   /** The first value of a header, by lower-case name. */
   header(lowerCaseName: string): string | undefined;
 }
 
-/** Answers a request. May be asynchronous; a handler that answers nothing stays silent. */
+/** Responds to a request. May be asynchronous; a handler that responses nothing stays silent. */
 export type UpstreamHandler = (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;
 
 export interface FakeUpstream extends AsyncDisposable {
@@ -57,7 +57,7 @@ export interface FakeUpstream extends AsyncDisposable {
   /** How the requests from now on are answered; only those that are signed right get here. */
   respondWith(handler: UpstreamHandler): void;
   /**
-   * Answers the requests from now on as soon as their headers are there; their bodies are recorded and verified after,
+   * Responds to the requests from now on as soon as their headers are there; their bodies are recorded and verified after,
    * unless the handler breaks the connection. Undefined goes back to `respondWith`.
    */
   respondBeforeBody(handler: ((incoming: IncomingMessage, response: ServerResponse) => void) | undefined): void;
@@ -78,7 +78,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
 
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const closed = watchEnd(response);
-    const answersEarly = earlyHandler !== undefined;
+    const respondsEarly = earlyHandler !== undefined;
     earlyHandler?.(incoming, response);
     const body = await readBody(incoming);
     if (body === undefined) return;
@@ -91,7 +91,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
       handedOut += 1;
       waiter(request);
     }
-    if (answersEarly) return;
+    if (respondsEarly) return;
     if (request.failure === undefined) await handler(request, response);
     else sendAwsError(response, { status: 403, type: 'InvalidSignatureException', message: request.failure });
   }
@@ -134,7 +134,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
   };
 }
 
-/** Answers JSON as an AWS service does; `x-amzn-requestid` is set. */
+/** Responses JSON as an AWS service does; `x-amzn-requestid` is set. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -147,7 +147,7 @@ export function sendJson(
   response.end(body);
 }
 
-/** Answers an error in the shape of AWS. */
+/** Responds to an error in the shape of AWS. */
 export function sendAwsError(
   response: ServerResponse,
   error: { status: number; type: string; message: string; headers?: Record<string, string> },

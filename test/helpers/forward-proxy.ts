@@ -20,7 +20,7 @@ export interface ForwardProxy extends AsyncDisposable {
   readonly authorizations: readonly (string | undefined)[];
   /** Requests that were no CONNECT. */
   readonly strays: readonly string[];
-  /** Answers every CONNECT from now on with this status line's rest; undefined: connects. */
+  /** Responds to every CONNECT from now on with this status line's rest; undefined: connects. */
   refuseWith(statusAndPhrase: string | undefined): void;
   /** Says nothing to a CONNECT from now on. */
   fallSilent(): void;

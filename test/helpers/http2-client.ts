@@ -1,4 +1,4 @@
-/** An HTTP/2 client with prior knowledge for tests: says of every answer whether it was complete or broken off. */
+/** An HTTP/2 client with prior knowledge for tests: says of every response whether it was complete or broken off. */
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -8,7 +8,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 
-export interface Http2Answer {
+export interface Http2Response {
   /** Undefined where the stream ended without one. */
   readonly status: number | undefined;
   readonly headers: IncomingHttpHeaders;
@@ -24,7 +24,7 @@ export interface Http2Client extends AsyncDisposable {
   /** Opens a stream; without `body` it ends with its headers. */
   open(headers: OutgoingHttpHeaders, options?: { readonly endStream?: boolean }): ClientHttp2Stream;
   /** One exchange. */
-  ask(headers: OutgoingHttpHeaders, body?: Buffer | string): Promise<Http2Answer>;
+  ask(headers: OutgoingHttpHeaders, body?: Buffer | string): Promise<Http2Response>;
 }
 
 /** `authority`: what `:authority` says; default `localhost:PORT`. */
@@ -41,9 +41,9 @@ export function openHttp2(port: number, authority = `localhost:${port}`): Http2C
     open,
     ask: async (headers, body) => {
       const stream = open(headers, { endStream: body === undefined });
-      const answer = readHttp2Answer(stream);
+      const response = readHttp2Response(stream);
       if (body !== undefined) stream.end(body);
-      return answer;
+      return response;
     },
     [Symbol.asyncDispose]: async () => {
       session.destroy();
@@ -52,7 +52,7 @@ export function openHttp2(port: number, authority = `localhost:${port}`): Http2C
 }
 
 /** Reads a stream until it is over, in whichever way. */
-export async function readHttp2Answer(stream: ClientHttp2Stream): Promise<Http2Answer> {
+export async function readHttp2Response(stream: ClientHttp2Stream): Promise<Http2Response> {
   let headers: IncomingHttpHeaders = {};
   let status: number | undefined;
   let hasEnded = false;

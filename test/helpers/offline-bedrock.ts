@@ -38,21 +38,21 @@ export function sdkSettings(port: number, service = 'bedrock-runtime', region = 
   };
 }
 
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-/** Signs a request by the real clock, and gives the whole answer. */
-export async function sendSigned(port: number, toSign: RequestToSign): Promise<RawAnswer> {
+/** Signs a request by the real clock, and gives the whole response. */
+export async function sendSigned(port: number, toSign: RequestToSign): Promise<RawResponse> {
   const incoming = await openSigned(port, toSign);
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   return { status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) };
 }
 
-/** The same, but gives the answer as soon as its headers are there. */
+/** The same, but gives the response as soon as its headers are there. */
 export async function openSigned(port: number, toSign: RequestToSign): Promise<IncomingMessage> {
   const { request } = await signWithSdk({ host: RUNTIME_HOST, atMs: Date.now(), ...toSign });
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 /**
- * The admin API on a port of its own, over a fresh SQLite store. Every answer is checked against what its endpoint promises, so
+ * The admin API on a port of its own, over a fresh SQLite store. Every response is checked against what its endpoint promises, so
  * that the OpenAPI document cannot tell what is not so.
  */
 import { randomBytes } from 'node:crypto';
@@ -20,7 +20,7 @@ import type { Store } from '../../src/domain/store.ts';
 
 export const MASTER_KEY = 'sk-master-of-the-house';
 
-/** An answer of whatever shape; what is read of it was checked against its schema before. */
+/** A response of whatever shape; what is read of it was checked against its schema before. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a test that looks at one member should not have to prove the rest
 export type Json = Record<string, any>;
 
@@ -30,7 +30,7 @@ export interface Call {
   readonly body?: unknown;
 }
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers: Headers;
   readonly json: Json;
@@ -46,7 +46,7 @@ export interface Admin {
   wait(milliseconds: number): void;
   nowMs(): number;
   /** With the master key unless told otherwise; POST where there is a body. */
-  call(path: string, call?: Call): Promise<Answer>;
+  call(path: string, call?: Call): Promise<Response>;
   /** A body that must be answered 200. */
   post(path: string, body?: unknown): Promise<Json>;
 }
@@ -80,17 +80,17 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     await rm(folder, { recursive: true, force: true });
   });
   const url = `http://127.0.0.1:${server.port}`;
-  const call = async (path: string, how: Call = {}): Promise<Answer> => {
+  const call = async (path: string, how: Call = {}): Promise<Response> => {
     const method = how.method ?? (how.body === undefined ? 'GET' : 'POST');
     const { body } = how;
-    const answer = await fetch(`${url}${path}`, {
+    const response = await fetch(`${url}${path}`, {
       method,
       headers: how.headers ?? { authorization: `Bearer ${MASTER_KEY}` },
       ...(body === undefined ? {} : { body: toBody(body) }),
     });
-    const json = (await answer.json()) as Json;
-    checkShape(path, method, answer.status, json, options);
-    return { status: answer.status, headers: answer.headers, json };
+    const json = (await response.json()) as Json;
+    checkShape(path, method, response.status, json, options);
+    return { status: response.status, headers: response.headers, json };
   };
   return {
     port: server.port,
@@ -115,7 +115,7 @@ function toBody(body: unknown): string | Buffer<ArrayBuffer> {
     : JSON.stringify(body);
 }
 
-/** Throws where the answer is not what the endpoint, or the envelope of errors, says. */
+/** Throws where the response is not what the endpoint, or the envelope of errors, says. */
 function checkShape(path: string, method: string, status: number, json: Json, options: AdminOptions): void {
   if (status !== 200) return void errorEnvelope.parse(json);
   const [bare = ''] = path.split('?');

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import type { HeaderPair } from '../../src/http/message.ts';
 
 /** One HTTP/1.x answer, taken apart. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly version: string;
   readonly status: number;
   readonly reason: string;
@@ -25,7 +25,7 @@ export type Ending = 'end' | 'broken';
 
 export interface RawSocket extends AsyncDisposable {
   readonly socket: Socket;
-  /** Everything that came and was not yet taken by `readAnswer`. */
+  /** Everything that came and was not yet taken by `readResponse`. */
   readonly received: string;
   /** Settles when the other side has ended or broken the connection. */
   readonly ended: Promise<Ending>;
@@ -33,8 +33,8 @@ export interface RawSocket extends AsyncDisposable {
   send(bytes: string | Buffer): Promise<void>;
   /** Waits until what came holds `text`; throws where the connection ends first. */
   until(text: string): Promise<string>;
-  /** Waits for one whole answer and takes it. `toMethod` HEAD: an answer without a body. */
-  readAnswer(toMethod?: string): Promise<RawAnswer>;
+  /** Waits for one whole response and takes it. `toMethod` HEAD: a response without a body. */
+  readResponse(toMethod?: string): Promise<RawResponse>;
 }
 
 /** Connects to loopback. The other side's FIN does not end our half. */
@@ -84,10 +84,10 @@ export async function dial(port: number): Promise<RawSocket> {
         else socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes, () => resolve());
       }),
     until: (text) => waitFor(JSON.stringify(text), () => (received.includes(text) ? received : undefined)),
-    readAnswer: async (toMethod) => {
-      const { answer, rest } = await waitFor('a whole answer', () => parseAnswer(received, hasEnded, toMethod));
+    readResponse: async (toMethod) => {
+      const { response, rest } = await waitFor('a whole response', () => parseResponse(received, hasEnded, toMethod));
       received = rest;
-      return answer;
+      return response;
     },
     [Symbol.asyncDispose]: async () => {
       socket.destroy();
@@ -120,18 +120,18 @@ export async function ask(
   line: string,
   headers: readonly (HeaderPair | string)[],
   body: string | Buffer = '',
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   await using raw = await dial(port);
   await raw.send(requestText(line, headers, body));
   // Awaited here: the connection must outlive the reading.
-  return await raw.readAnswer(line.split(' ')[0]);
+  return await raw.readResponse(line.split(' ')[0]);
 }
 
-function parseAnswer(
+function parseResponse(
   text: string,
   hasEnded: boolean,
   toMethod = 'GET',
-): { readonly answer: RawAnswer; readonly rest: string } | undefined {
+): { readonly response: RawResponse; readonly rest: string } | undefined {
   const headEnd = text.indexOf('\r\n\r\n');
   if (headEnd === -1) return undefined;
   const [statusLine = '', ...lines] = text.slice(0, headEnd).split('\r\n');
@@ -144,8 +144,8 @@ function parseAnswer(
     headers.filter(([name]) => name.toLowerCase() === lowerCaseName).map(([, value]) => value);
   const body = takeBody(text.slice(headEnd + 4), { status: Number(status), all, hasEnded, toMethod });
   if (body === undefined) return undefined;
-  const answer = { version, status: Number(status), reason, headers, all, header: (name: string) => all(name)[0] };
-  return { answer: { ...answer, body: Buffer.from(body.body, 'latin1') }, rest: body.rest };
+  const response = { version, status: Number(status), reason, headers, all, header: (name: string) => all(name)[0] };
+  return { response: { ...response, body: Buffer.from(body.body, 'latin1') }, rest: body.rest };
 }
 
 interface Framing {

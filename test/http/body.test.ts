@@ -90,8 +90,8 @@ describe('a body over HTTP/1.1', () => {
   it('is asked for with 100 Continue only when it is wanted', async () => {
     const { socket, read } = await openHttp1();
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n');
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    expect(answer.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    const [response] = (await once(socket, 'data')) as [Buffer];
+    expect(response.toString()).toBe('HTTP/1.1 100 Continue\r\n\r\n');
     socket.write('ok');
     expect(textOf(await read)).toBe('ok');
   });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { answerError, sendAnswer, sendJson } from '../../src/http/send-response.ts';
+import { sendError, sendResponse, sendJson } from '../../src/http/send-response.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { type Handler, startServer } from '../../src/server/server.ts';
 
@@ -20,13 +20,17 @@ async function serve(handle: Handler): Promise<number> {
   return server.port;
 }
 
-describe('sendAnswer', () => {
+describe('sendResponse', () => {
   it('sends status, headers and body as they are', async () => {
     const port = await serve(async (_request, response) =>
-      sendAnswer({ status: 418, headers: [['X-Tea', 'yes']], body: Buffer.from('short and stout') }, response),
+      sendResponse({ status: 418, headers: [['X-Tea', 'yes']], body: Buffer.from('short and stout') }, response),
     );
-    const answer = await fetch(`http://127.0.0.1:${port}/`);
-    expect([answer.status, answer.headers.get('x-tea'), await answer.text()]).toEqual([418, 'yes', 'short and stout']);
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    expect([response.status, response.headers.get('x-tea'), await response.text()]).toEqual([
+      418,
+      'yes',
+      'short and stout',
+    ]);
   });
 
   it('gets through to a client that still sends its body', async () => {
@@ -36,53 +40,53 @@ describe('sendAnswer', () => {
     socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n');
     const timer = setInterval(() => socket.write(Buffer.alloc(1_000)), 1);
     onTestFinished(() => clearInterval(timer));
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 [^]*\r\n\r\n"enough"\n$/);
+    const [response] = (await once(socket, 'data')) as [Buffer];
+    expect(response.toString()).toMatch(/^HTTP\/1\.1 200 [^]*\r\n\r\n"enough"\n$/);
   });
 });
 
 describe('sendJson', () => {
   it('counts bytes, ends in a newline and is not to be stored', async () => {
     const port = await serve(async (_request, response) => sendJson(201, { name: 'Zoë' }, response));
-    const answer = await fetch(`http://127.0.0.1:${port}/`);
-    expect(answer.status).toBe(201);
-    expect(Object.fromEntries(answer.headers)).toMatchObject({
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    expect(response.status).toBe(201);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'application/json',
       'content-length': String(Buffer.byteLength('{"name":"Zoë"}\n')),
       'cache-control': 'no-store',
     });
-    expect(await answer.text()).toBe('{"name":"Zoë"}\n');
+    expect(await response.text()).toBe('{"name":"Zoë"}\n');
   });
 });
 
-describe('answerError', () => {
+describe('sendError', () => {
   const error = new ProxyError('ERR_LOOP', 'Round and round.');
 
   it('answers in the AWS shape', async () => {
-    const port = await serve(async (_request, response) => answerError(error, response, 'id-1'));
-    const answer = await fetch(`http://127.0.0.1:${port}/`);
+    const port = await serve(async (_request, response) => sendError(error, response, 'id-1'));
+    const response = await fetch(`http://127.0.0.1:${port}/`);
     expect([
-      answer.status,
-      answer.headers.get('x-bedrock-proxy-error'),
-      answer.headers.get('x-amzn-requestid'),
+      response.status,
+      response.headers.get('x-bedrock-proxy-error'),
+      response.headers.get('x-amzn-requestid'),
     ]).toEqual([400, 'ERR_LOOP', 'id-1']);
-    expect(await answer.json()).toEqual({ message: 'Round and round.', __type: 'ValidationException' });
+    expect(await response.json()).toEqual({ message: 'Round and round.', __type: 'ValidationException' });
   });
 
-  it('breaks off an answer that has begun: nobody may take what came for complete', async () => {
+  it('breaks off a response that has begun: nobody may take what came for complete', async () => {
     const port = await serve(async (_request, response) => {
       response.start(200, [['content-type', 'text/plain']]).write('the first half');
       await new Promise((resolve) => setImmediate(resolve));
-      answerError(error, response, 'id-1');
+      sendError(error, response, 'id-1');
     });
     // What a client library makes of it counts: libuv may report an RST that arrives with the last bytes as a plain end.
-    const answer = await fetch(`http://127.0.0.1:${port}/`);
-    await expect(answer.text()).rejects.toThrow('terminated');
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    await expect(response.text()).rejects.toThrow('terminated');
   });
 
-  it('breaks off where the answer cannot be written at all', async () => {
+  it('breaks off where the response cannot be written at all', async () => {
     const calls: string[] = [];
-    answerError(
+    sendError(
       error,
       {
         headersSent: false,

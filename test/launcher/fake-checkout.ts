@@ -51,7 +51,7 @@ mkdirSync(join(out, 'cli'), { recursive: true });
 writeFileSync(join(out, 'cli', 'main.js'), ${JSON.stringify(PROGRAM)});
 `;
 
-/** STUB_NPM says what goes wrong; a project that asks for a Node package gets one that answers as the pinned one would. */
+/** STUB_NPM says what goes wrong; a project that asks for a Node package gets one that responses as the pinned one would. */
 const NPM = `import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 const [command] = process.argv.slice(2);
 if (command === 'config') { console.log('/dev/null/npmrc'); process.exit(); }

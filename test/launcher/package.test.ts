@@ -15,12 +15,12 @@ interface LockedPackage {
 
 describe('the published package', () => {
   const npm = findNpm(process.env, process.execPath);
-  const answer = execFileSync(npm.command, [...npm.args, 'pack', '--dry-run', '--json'], {
+  const response = execFileSync(npm.command, [...npm.args, 'pack', '--dry-run', '--json'], {
     encoding: 'utf8',
     shell: npm.shell,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const packs = Object.values(JSON.parse(answer)) as { files: { path: string }[] }[];
+  const packs = Object.values(JSON.parse(response)) as { files: { path: string }[] }[];
   const paths = packs.flatMap(({ files }) => files.map(({ path }) => path));
 
   it('holds the launcher, the build and what a reader needs', () => {

@@ -5,10 +5,10 @@ import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { METERED_OPERATIONS } from '../../src/operations/usage-kinds.ts';
 import { MAX_COUNT } from '../../src/metering/usage-tally.ts';
-import { bytesOf, loadAnswers, readChunks } from '../helpers/answers.ts';
+import { bytesOf, loadResponses, readChunks } from '../helpers/answers.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
-const ANSWERS = ['json.json', 'streams.json', 'sse.json'].flatMap(loadAnswers);
+const RESPONSES = ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses);
 const OPERATIONS = [...METERED_OPERATIONS].flatMap(([service, names]) =>
   [...names].map((operation) => ({ service, operation })),
 );
@@ -78,14 +78,14 @@ describe('a tap', () => {
     );
   });
 
-  it('survives a byte that was changed, anywhere in any answer', () => {
-    for (const answer of ANSWERS) {
-      const bytes = bytesOf(answer);
+  it('survives a byte that was changed, anywhere in any response', () => {
+    for (const response of RESPONSES) {
+      const bytes = bytesOf(response);
       fc.assert(
         fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
           const changed = Buffer.from(bytes);
           changed[at] = value;
-          return isSane(readChunks(answer, [changed]));
+          return isSane(readChunks(response, [changed]));
         }),
         { numRuns: 60 },
       );

@@ -1,4 +1,4 @@
-/** A tap holds a bounded part of an answer, however large: what is held is measured, not believed. */
+/** A tap holds a bounded part of a response, however large: what is held is measured, not believed. */
 import { setImmediate } from 'node:timers/promises';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createTap } from '../../src/metering/tap.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
-const ANSWER_BYTES = 50 * 1024 * 1024;
+const RESPONSE_BYTES = 50 * 1024 * 1024;
 const MAX_GROWTH_BYTES = 4 * 1024 * 1024;
 
 setFlagsFromString('--expose-gc');
@@ -21,7 +21,7 @@ async function heldBytes(): Promise<number> {
   return getHeapStatistics().used_heap_size + process.memoryUsage().arrayBuffers;
 }
 
-interface LargeAnswer {
+interface LargeResponse {
   readonly name: string;
   readonly operation: string;
   readonly contentType: string;
@@ -34,7 +34,7 @@ interface LargeAnswer {
 const chunkOf = (json: unknown): Buffer =>
   eventFrame('chunk', { bytes: Buffer.from(JSON.stringify(json)).toString('base64') });
 
-const LARGE_ANSWERS: readonly LargeAnswer[] = [
+const LARGE_RESPONSES: readonly LargeResponse[] = [
   {
     name: 'one string of a Converse answer',
     operation: 'Converse',
@@ -78,14 +78,14 @@ const LARGE_ANSWERS: readonly LargeAnswer[] = [
 ];
 
 describe('50 MB, with the usage at the end', () => {
-  it.each(LARGE_ANSWERS)('grow nothing: $name', async ({ operation, contentType, start, middle, end }) => {
+  it.each(LARGE_RESPONSES)('grow nothing: $name', async ({ operation, contentType, start, middle, end }) => {
     const tap = createTap({ service: 'bedrock-runtime', operation });
     tap.onStart(200, [['content-type', contentType]]);
     tap.onBytes(start);
     tap.onBytes(middle);
     const before = await heldBytes();
     let most = 0;
-    for (let sent = middle.length, round = 0; sent < ANSWER_BYTES; sent += middle.length, round += 1) {
+    for (let sent = middle.length, round = 0; sent < RESPONSE_BYTES; sent += middle.length, round += 1) {
       // Within a frame or an event something has to be held: that is when it is measured.
       // Copies, so that a tap that keeps its chunks is found out.
       tap.onBytes(Buffer.from(middle.subarray(0, 1000)));

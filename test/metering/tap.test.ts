@@ -2,68 +2,68 @@ import { describe, expect, it } from 'vitest';
 import { createTap } from '../../src/metering/tap.ts';
 import {
   bytesOf,
-  findAnswer,
-  loadAnswers,
+  findResponse,
+  loadResponses,
   NOTHING_READ,
-  readAnswer,
+  readResponse,
   readAtEverySplit,
   readChunks,
-  type RecordedAnswer,
+  type RecordedResponse,
 } from '../helpers/answers.ts';
 
-const BODIES = loadAnswers('json.json');
-const STREAMS = loadAnswers('streams.json');
-const SSE_STREAMS = loadAnswers('sse.json');
+const BODIES = loadResponses('json.json');
+const STREAMS = loadResponses('streams.json');
+const SSE_STREAMS = loadResponses('sse.json');
 
-const answerWith = (inputTokens: unknown): RecordedAnswer => ({
+const respondWith = (inputTokens: unknown): RecordedResponse => ({
   name: 'Converse',
   operation: 'Converse',
   body: { usage: { inputTokens, outputTokens: 7 } },
   reading: {},
 });
 
-describe('the usage in a JSON answer', () => {
-  it.each(BODIES)('is read: $name', (answer) => {
-    expect(readAnswer(answer)).toEqual({ ...NOTHING_READ, outputBytes: expect.any(Number), ...answer.reading });
+describe('the usage in a JSON response', () => {
+  it.each(BODIES)('is read: $name', (response) => {
+    expect(readResponse(response)).toEqual({ ...NOTHING_READ, outputBytes: expect.any(Number), ...response.reading });
   });
 });
 
 describe('the usage in a stream', () => {
-  it.each([...STREAMS, ...SSE_STREAMS])('is read: $name', (answer) => {
-    expect(readAnswer(answer)).toEqual({ ...NOTHING_READ, ...answer.reading });
+  it.each([...STREAMS, ...SSE_STREAMS])('is read: $name', (response) => {
+    expect(readResponse(response)).toEqual({ ...NOTHING_READ, ...response.reading });
   });
 });
 
 describe('at every split', () => {
-  it.each([...BODIES, ...STREAMS, ...SSE_STREAMS])('the reading is the same: $name', (answer) => {
-    expect(readAtEverySplit(answer)).toEqual([readAnswer(answer)]);
+  it.each([...BODIES, ...STREAMS, ...SSE_STREAMS])('the reading is the same: $name', (response) => {
+    expect(readAtEverySplit(response)).toEqual([readResponse(response)]);
   });
 });
 
 describe('a refusal', () => {
   it.each([400, 429, 500])('of status %i uses nothing, whatever its body says', (status) => {
-    const answer: RecordedAnswer = { ...findAnswer(BODIES, 'Anthropic, headers and body'), status };
-    expect(readAnswer(answer)).toEqual(NOTHING_READ);
+    const response: RecordedResponse = { ...findResponse(BODIES, 'Anthropic, headers and body'), status };
+    expect(readResponse(response)).toEqual(NOTHING_READ);
   });
 });
 
-describe('an answer that cannot be understood', () => {
-  const anthropic = findAnswer(BODIES, 'Anthropic, body alone');
-  const withHeaders = findAnswer(BODIES, 'DeepSeek, headers alone');
+describe('a response that cannot be understood', () => {
+  const anthropic = findResponse(BODIES, 'Anthropic, body alone');
+  const withHeaders = findResponse(BODIES, 'DeepSeek, headers alone');
 
   it('has no usage where it is encoded', () => {
-    const reading = readAnswer({ ...anthropic, headers: [['content-encoding', 'gzip']] });
+    const reading = readResponse({ ...anthropic, headers: [['content-encoding', 'gzip']] });
     expect(reading).toMatchObject({ usage: undefined, complete: false });
   });
 
   it('is read where it says that it is not encoded', () => {
-    const reading = readAnswer({ ...anthropic, headers: [['Content-Encoding', 'Identity']] });
+    const reading = readResponse({ ...anthropic, headers: [['Content-Encoding', 'Identity']] });
     expect(reading).toMatchObject({ usage: { inputTokens: 21, outputTokens: 9 }, complete: true });
   });
 
   it('has the usage of its headers all the same', () => {
     const headers = [...(withHeaders.headers ?? []), ['content-encoding', 'gzip'] as const];
-    const reading = readAnswer({ ...withHeaders, headers });
+    const reading = readResponse({ ...withHeaders, headers });
     expect(reading).toMatchObject({ usage: { inputTokens: 30, outputTokens: 40 }, complete: true });
   });
 
@@ -84,7 +84,7 @@ describe('an answer that cannot be understood', () => {
 
   it('is complete without its body where headers tell everything, and not where only the body tells a class', () => {
     expect(readChunks(withHeaders, [], false)).toMatchObject({ complete: true });
-    const cached = findAnswer(BODIES, 'Anthropic, headers and body');
+    const cached = findResponse(BODIES, 'Anthropic, headers and body');
     expect(readChunks(cached, [], false)).toMatchObject({ usage: { cacheWriteTokens: 25037 }, complete: false });
   });
 });
@@ -99,8 +99,8 @@ describe('a count that cannot be one', () => {
     ['long text', '9'.repeat(5000)],
     ['true', true],
   ])('is unknown: %s', (_name, value) => {
-    expect(readAnswer(answerWith(value))).toMatchObject({ usage: { outputTokens: 7 }, complete: false });
-    expect(readAnswer(answerWith(value)).usage).not.toHaveProperty('inputTokens');
+    expect(readResponse(respondWith(value))).toMatchObject({ usage: { outputTokens: 7 }, complete: false });
+    expect(readResponse(respondWith(value)).usage).not.toHaveProperty('inputTokens');
   });
 
   it.each([
@@ -114,12 +114,12 @@ describe('a count that cannot be one', () => {
       ['x-amzn-bedrock-input-token-count', value],
       ['x-amzn-bedrock-output-token-count', '7'],
     ] as const;
-    const answer: RecordedAnswer = { name: 'h', operation: 'InvokeModel', headers, body: {}, reading: {} };
-    expect(readAnswer(answer)).toMatchObject({
+    const response: RecordedResponse = { name: 'h', operation: 'InvokeModel', headers, body: {}, reading: {} };
+    expect(readResponse(response)).toMatchObject({
       usage: { outputTokens: 7, ...(inputTokens === undefined ? {} : { inputTokens }) },
       complete: inputTokens !== undefined,
     });
-    expect(readAnswer(answer).usage?.inputTokens).toBe(inputTokens);
+    expect(readResponse(response).usage?.inputTokens).toBe(inputTokens);
   });
 });
 
@@ -150,16 +150,16 @@ describe('a tap', () => {
     expect(reading.complete).toBe(true);
   });
 
-  it('has nothing to say of an answer that never began', () => {
+  it('has nothing to say of a response that never began', () => {
     const tap = createTap({ service: 'bedrock-runtime', operation: 'Converse' });
     expect(tap.finish(false)).toEqual({ ...NOTHING_READ, complete: false });
   });
 
   it('leaves the bytes as they are', () => {
-    for (const answer of [...BODIES, ...STREAMS, ...SSE_STREAMS]) {
-      const bytes = bytesOf(answer);
+    for (const response of [...BODIES, ...STREAMS, ...SSE_STREAMS]) {
+      const bytes = bytesOf(response);
       const before = Buffer.from(bytes);
-      readChunks(answer, [bytes]);
+      readChunks(response, [bytes]);
       expect(bytes.equals(before)).toBe(true);
     }
   });

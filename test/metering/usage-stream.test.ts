@@ -4,34 +4,34 @@ import { INVOKE_STREAM, StreamReader } from '../../src/metering/usage-stream.ts'
 import { Tally } from '../../src/metering/usage-tally.ts';
 import {
   bytesOf,
-  findAnswer,
+  findResponse,
   frameOf,
-  loadAnswers,
-  readAnswer,
+  loadResponses,
+  readResponse,
   readChunks,
-  type RecordedAnswer,
+  type RecordedResponse,
 } from '../helpers/answers.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
-const STREAMS = loadAnswers('streams.json');
-const CONVERSE = findAnswer(STREAMS, 'ConverseStream');
-const ANTHROPIC = findAnswer(STREAMS, 'Anthropic stream');
-const SONIC = findAnswer(STREAMS, 'Nova Sonic');
-const AGENT = findAnswer(STREAMS, 'InvokeAgent with its trace');
+const STREAMS = loadResponses('streams.json');
+const CONVERSE = findResponse(STREAMS, 'ConverseStream');
+const ANTHROPIC = findResponse(STREAMS, 'Anthropic stream');
+const SONIC = findResponse(STREAMS, 'Nova Sonic');
+const AGENT = findResponse(STREAMS, 'InvokeAgent with its trace');
 
-/** The first events of an answer, whole. */
-const firstEvents = (answer: RecordedAnswer, count: number): Buffer =>
-  Buffer.concat((answer.events ?? []).slice(0, count).map(frameOf));
+/** The first events of a response, whole. */
+const firstEvents = (response: RecordedResponse, count: number): Buffer =>
+  Buffer.concat((response.events ?? []).slice(0, count).map(frameOf));
 
 describe('a stream that is cut', () => {
-  it.each(STREAMS)('is not complete before its last event: $name', (answer) => {
-    const bytes = bytesOf(answer);
-    const lastEvent = answer.events?.at(-1);
+  it.each(STREAMS)('is not complete before its last event: $name', (response) => {
+    const bytes = bytesOf(response);
+    const lastEvent = response.events?.at(-1);
     if (lastEvent === undefined) throw new Error('no events');
     const completeFrom = bytes.length - frameOf(lastEvent).length;
     const early = new Set<number>();
     for (let at = 0; at < completeFrom; at += 1) {
-      if (readChunks(answer, [bytes.subarray(0, at)], false).complete) early.add(at);
+      if (readChunks(response, [bytes.subarray(0, at)], false).complete) early.add(at);
     }
     expect([...early]).toEqual([]);
   });
@@ -67,16 +67,16 @@ describe('a stream that is cut', () => {
   });
 
   it('is complete where only the end is missing, after the last word on usage', () => {
-    expect(readAnswer(CONVERSE, false)).toEqual(readAnswer(CONVERSE, true));
-    expect(readAnswer(ANTHROPIC, false)).toEqual(readAnswer(ANTHROPIC, true));
-    expect(readAnswer(AGENT, false)).toEqual({ ...readAnswer(AGENT, true), complete: false });
+    expect(readResponse(CONVERSE, false)).toEqual(readResponse(CONVERSE, true));
+    expect(readResponse(ANTHROPIC, false)).toEqual(readResponse(ANTHROPIC, true));
+    expect(readResponse(AGENT, false)).toEqual({ ...readResponse(AGENT, true), complete: false });
   });
 });
 
 describe('a stream that fails', () => {
-  it.each([CONVERSE, ANTHROPIC, AGENT])('keeps what was seen, and is not complete: $name', (answer) => {
-    const events = [...(answer.events ?? []), { type: 'modelStreamErrorException' }];
-    expect(readAnswer({ ...answer, events })).toEqual({ ...readAnswer(answer), complete: false });
+  it.each([CONVERSE, ANTHROPIC, AGENT])('keeps what was seen, and is not complete: $name', (response) => {
+    const events = [...(response.events ?? []), { type: 'modelStreamErrorException' }];
+    expect(readResponse({ ...response, events })).toEqual({ ...readResponse(response), complete: false });
   });
 
   it('may say so with a frame of the type error', () => {
@@ -88,7 +88,7 @@ describe('a stream that fails', () => {
       ]),
       Buffer.from('{"usage":{"inputTokens":5,"outputTokens":5}}'),
     );
-    expect(readChunks(CONVERSE, [bytesOf(CONVERSE), error])).toEqual({ ...readAnswer(CONVERSE), complete: false });
+    expect(readChunks(CONVERSE, [bytesOf(CONVERSE), error])).toEqual({ ...readResponse(CONVERSE), complete: false });
   });
 
   it.each([
@@ -117,7 +117,7 @@ describe('events', () => {
     ['bytes that are no base64', eventFrame('chunk', { bytes: '%%%' })],
     ['no payload', eventFrame('chunk', Buffer.alloc(0))],
   ])('with %s bring nothing, and do no harm', (_name, frame) => {
-    expect(readChunks(ANTHROPIC, [frame, bytesOf(ANTHROPIC)])).toEqual(readAnswer(ANTHROPIC));
+    expect(readChunks(ANTHROPIC, [frame, bytesOf(ANTHROPIC)])).toEqual(readResponse(ANTHROPIC));
   });
 
   it('may have white space, and base64 with escaped slashes', () => {
@@ -125,8 +125,8 @@ describe('events', () => {
     const base64 = Buffer.from(text).toString('base64');
     expect(base64).toContain('/');
     const payload = `{ "bytes" : "${base64.replaceAll('/', '\\/')}" }`;
-    const answer: RecordedAnswer = { ...ANTHROPIC, headers: [] };
-    expect(readChunks(answer, [eventFrame('chunk', Buffer.from(payload))])).toMatchObject({
+    const response: RecordedResponse = { ...ANTHROPIC, headers: [] };
+    expect(readChunks(response, [eventFrame('chunk', Buffer.from(payload))])).toMatchObject({
       usage: { inputTokens: 5 },
       outputBytes: 6,
     });

@@ -6,7 +6,7 @@ import {
   usageKindOf,
 } from '../../src/operations/usage-kinds.ts';
 import { OPERATIONS } from '../../src/operations/catalog.ts';
-import { loadAnswers } from '../helpers/answers.ts';
+import { loadResponses } from '../helpers/answers.ts';
 
 const NAMED = [
   ...new Map(
@@ -118,10 +118,10 @@ describe('usageKindOf', () => {
 
 describe('an operation that is called metered', () => {
   const answered = new Set(
-    ['json.json', 'streams.json', 'sse.json'].flatMap(loadAnswers).map(({ operation }) => operation),
+    ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses).map(({ operation }) => operation),
   );
 
-  it.each([...METERED_OPERATIONS])('has an answer that is read, in %s', (_service, names) => {
+  it.each([...METERED_OPERATIONS])('has a response that is read, in %s', (_service, names) => {
     expect([...names].filter((name) => !answered.has(name))).toEqual([]);
   });
 });

@@ -32,7 +32,7 @@ function choose(method: string, path: string, { scope, userAgent, openaiUpstream
 }
 
 describe('chooseOperation', () => {
-  it('has no answer for no candidate', () => {
+  it('has no response for no candidate', () => {
     expect(choose('GET', '/nowhere')).toBeUndefined();
   });
 

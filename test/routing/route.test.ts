@@ -184,7 +184,7 @@ describe('findRoute', () => {
     try {
       route('POST', rawTarget);
     } catch {
-      // An error is as good an answer here, as long as it is quick.
+      // An error is as good a response here, as long as it is quick.
     }
     expect(performance.now() - before).toBeLessThan(100);
   });

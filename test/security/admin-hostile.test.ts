@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openHouse, type House } from '../helpers/house.ts';
-import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-of-the-house-000';
 
@@ -22,7 +22,7 @@ afterAll(async () => {
   await house[Symbol.asyncDispose]();
 });
 
-function send(line: string, headers: readonly string[] = [], body: string | Buffer = ''): Promise<RawAnswer> {
+function send(line: string, headers: readonly string[] = [], body: string | Buffer = ''): Promise<RawResponse> {
   const all = [
     `Host: 127.0.0.1:${house.port}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
@@ -33,9 +33,9 @@ function send(line: string, headers: readonly string[] = [], body: string | Buff
 }
 
 const asMaster = [`Authorization: Bearer ${MASTER_KEY}`];
-const post = (path: string, body: string | Buffer, more: readonly string[] = []): Promise<RawAnswer> =>
+const post = (path: string, body: string | Buffer, more: readonly string[] = []): Promise<RawResponse> =>
   send(`POST ${path}`, [...asMaster, ...more], body);
-const errorOf = (answer: RawAnswer): string | undefined => answer.header('x-bedrock-proxy-error');
+const errorOf = (response: RawResponse): string | undefined => response.header('x-bedrock-proxy-error');
 
 describe('a web page', () => {
   it.each([
@@ -53,9 +53,9 @@ describe('a web page', () => {
     { name: 'loads the metrics as a script', line: 'GET /metrics', headers: ['Sec-Fetch-Site: cross-site'] },
     { name: 'loads the document', line: 'GET /openapi.json', headers: ['Sec-Fetch-Site: same-site'] },
   ])('is refused: it $name', async ({ line, headers }) => {
-    const answer = await send(line, [...asMaster, ...headers]);
-    expect([answer.status, errorOf(answer)]).toEqual([403, 'ERR_ORIGIN_REFUSED']);
-    expect(answer.header('access-control-allow-origin')).toBeUndefined();
+    const response = await send(line, [...asMaster, ...headers]);
+    expect([response.status, errorOf(response)]).toEqual([403, 'ERR_ORIGIN_REFUSED']);
+    expect(response.header('access-control-allow-origin')).toBeUndefined();
   });
 
   it('is refused under its own name', async () => {
@@ -154,10 +154,10 @@ describe('odd JSON', () => {
     { name: 'a constructor', body: '{"constructor":{"prototype":{"scope":"all"}}}', status: 400 },
     { name: 'UTF-16', body: Buffer.from('{"note":"x"}', 'utf16le'), status: 400 },
   ])('is refused, and the server goes on: $name', async ({ body, status }) => {
-    const answer = await post('/key/generate', body, ['Content-Type: application/json']);
-    expect(answer.status).toBe(status);
-    expect(answer.body.length).toBeLessThan(2_000);
-    expect(JSON.parse(answer.body.toString())).toHaveProperty('error.message');
+    const response = await post('/key/generate', body, ['Content-Type: application/json']);
+    expect(response.status).toBe(status);
+    expect(response.body.length).toBeLessThan(2_000);
+    expect(JSON.parse(response.body.toString())).toHaveProperty('error.message');
   });
 
   it('makes no prototype of a tag or of metadata', async () => {
@@ -184,8 +184,8 @@ describe('odd JSON', () => {
     "/spend/logs?request_id='%20OR%20'1'='1",
     '/key/info?key=%00',
   ])('nor of a query: %s', async (path) => {
-    const answer = await send(`GET ${path}`, asMaster);
-    if (answer.status === 200) expect(JSON.parse(answer.body.toString())).toEqual([]);
-    else expect([400, 404]).toContain(answer.status);
+    const response = await send(`GET ${path}`, asMaster);
+    if (response.status === 200) expect(JSON.parse(response.body.toString())).toEqual([]);
+    else expect([400, 404]).toContain(response.status);
   });
 });

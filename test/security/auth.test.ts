@@ -11,7 +11,7 @@ import type { HeaderPair } from '../../src/http/message.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
-import { ask, dial, type RawAnswer, requestText } from '../helpers/raw-socket.ts';
+import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
@@ -34,7 +34,7 @@ afterEach(async () => {
   await house[Symbol.asyncDispose]();
 });
 
-function post(headers: readonly HeaderPair[], port = house.port): Promise<RawAnswer> {
+function post(headers: readonly HeaderPair[], port = house.port): Promise<RawResponse> {
   return ask(port, `POST ${TARGET} HTTP/1.1`, [['Host', 'localhost'], ...headers]);
 }
 
@@ -69,8 +69,8 @@ describe('a key', () => {
   it.each(PLACES)('in $name lets its owner in over HTTP/2', async ({ show }) => {
     await using client = openHttp2(house.port);
     const [name, value] = show(key.key);
-    const answer = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
-    expect(answer.status).toBe(200);
+    const response = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
+    expect(response.status).toBe(200);
     expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
@@ -82,12 +82,12 @@ describe('a key', () => {
 
   it.each(PLACES)('in $name is refused when nobody knows it', async ({ show }) => {
     const wrong = `sk-${'A'.repeat(43)}`;
-    const answer = await post([show(wrong)]);
-    expect(answer.status).toBe(401);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_UNKNOWN');
-    expect(answer.header('x-amzn-errortype')).toBe('UnrecognizedClientException');
-    expect(answer.header('x-should-retry')).toBe('false');
-    expect(answer.body.toString()).not.toContain(wrong);
+    const response = await post([show(wrong)]);
+    expect(response.status).toBe(401);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_UNKNOWN');
+    expect(response.header('x-amzn-errortype')).toBe('UnrecognizedClientException');
+    expect(response.header('x-should-retry')).toBe('false');
+    expect(response.body.toString()).not.toContain(wrong);
     expect(house.upstream.requests).toHaveLength(0);
   });
 
@@ -95,9 +95,9 @@ describe('a key', () => {
     'in $name beside a different one in x-api-key is refused',
     async ({ show }) => {
       const other = await house.mint('bob');
-      const answer = await post([show(key.key), ['x-api-key', other.key]]);
-      expect(answer.status).toBe(401);
-      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
+      const response = await post([show(key.key), ['x-api-key', other.key]]);
+      expect(response.status).toBe(401);
+      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
       expect(house.upstream.requests).toHaveLength(0);
     },
   );
@@ -113,8 +113,8 @@ describe('a key', () => {
     { name: 'a different second Authorization', second: ['Authorization', 'Bearer sk-other'] as const },
     { name: 'a different second x-api-key', second: ['X-API-KEY', 'sk-other'] as const },
   ])('with $name is refused', async ({ second }) => {
-    const answer = await post([['Authorization', `Bearer ${key.key}`], ['x-api-key', key.key], second]);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
+    const response = await post([['Authorization', `Bearer ${key.key}`], ['x-api-key', key.key], second]);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
   });
 
   it('beside the dummy signature of an SDK lets its owner in', async () => {
@@ -132,10 +132,10 @@ describe('a key', () => {
   it.each(['Basic c2s6c2s=', 'Bearer', 'Bearer ', '', 'Digest x'])(
     'is missing where Authorization is %j',
     async (value) => {
-      const answer = await post([['Authorization', value]]);
-      expect(answer.status).toBe(401);
-      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
-      expect(answer.header('x-should-retry')).toBe('false');
+      const response = await post([['Authorization', value]]);
+      expect(response.status).toBe(401);
+      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
+      expect(response.header('x-should-retry')).toBe('false');
     },
   );
 
@@ -160,12 +160,12 @@ describe('a revoked key', () => {
     const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
     await using raw = await dial(house.port);
     await raw.send(bytes);
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     await other.store.revokeKey(key.id, Date.now());
     await raw.send(bytes);
-    const answer = await raw.readAnswer();
-    expect(answer.status).toBe(401);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+    const response = await raw.readResponse();
+    expect(response.status).toBe(401);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
   });
 
   it('does not open the proxy again when it was the only one', async () => {
@@ -188,7 +188,7 @@ describe('a revoked key', () => {
     await raw.until('begun');
     await house.store.revokeKey(key.id, Date.now());
     (await begun)();
-    expect((await raw.readAnswer()).body.toString()).toBe('begunended');
+    expect((await raw.readResponse()).body.toString()).toBe('begunended');
   });
 });
 
@@ -216,9 +216,9 @@ describe('open mode', () => {
           headers: { host },
         });
         outgoing.end();
-        const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-        answer.resume();
-        expect(answer.headers['x-bedrock-proxy-error']).toBe('ERR_OPEN_MODE_REMOTE');
+        const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+        response.resume();
+        expect(response.headers['x-bedrock-proxy-error']).toBe('ERR_OPEN_MODE_REMOTE');
       }
       expect(open.upstream.requests).toHaveLength(0);
     },
@@ -229,10 +229,10 @@ describe('open mode', () => {
     await using raw = await dial(open.port);
     const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
     await raw.send(bytes);
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     await open.mint();
     await raw.send(bytes);
-    expect((await raw.readAnswer()).status).toBe(401);
+    expect((await raw.readResponse()).status).toBe(401);
   });
 });
 
@@ -268,8 +268,8 @@ describe('what a client proved itself with', () => {
       name.toLowerCase(),
       value,
     ]);
-    const answer = await client.ask({ ':method': 'POST', ':path': TARGET, ...Object.fromEntries(singles) });
-    expect(answer.status).toBe(200);
+    const response = await client.ask({ ':method': 'POST', ':path': TARGET, ...Object.fromEntries(singles) });
+    expect(response.status).toBe(200);
     expect(JSON.stringify((await open.upstream.nextRequest()).headers)).not.toContain('SECRET');
     expect(open.upstream.failures).toEqual([]);
   });
@@ -278,8 +278,8 @@ describe('what a client proved itself with', () => {
     await using open = await openHouse();
     const query =
       'a=1&X-Amz-Signature=SECRET&x-amz-credential=SECRET&X%2DAmz-Security-Token=SECRET&b=2&%58-amz-date=SECRET';
-    const answer = await ask(open.port, `POST ${TARGET}?${query} HTTP/1.1`, ['Host: localhost']);
-    expect(answer.status).toBe(200);
+    const response = await ask(open.port, `POST ${TARGET}?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(response.status).toBe(200);
     expect((await open.upstream.nextRequest()).rawTarget).toBe(`${TARGET.slice('/bedrock'.length)}?a=1&b=2`);
     expect(open.upstream.failures).toEqual([]);
   });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sendAwsError } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR, openHouse, type House } from '../helpers/house.ts';
-import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const SESSION_TOKEN = 'FwoGZXIvYXdzEXAMPLE//token+with=signs';
 
@@ -18,7 +18,7 @@ afterEach(async () => {
   await house?.[Symbol.asyncDispose]();
 });
 
-function post(): Promise<RawAnswer> {
+function post(): Promise<RawResponse> {
   return ask(house?.port ?? 0, 'POST /bedrock/model/a.b/invoke HTTP/1.1', [
     'Host: localhost',
     'x-amz-security-token: theirs',

@@ -1,5 +1,5 @@
 /**
- * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the answer is 429, for whoever shows
+ * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the response is 429, for whoever shows
  * wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else at the desk.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { openHouse, type House } from '../helpers/house.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
-import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
 const FREE = 60;
@@ -29,7 +29,7 @@ const TARGETS = {
   key: 'POST /key/generate HTTP/1.1',
 };
 
-function post(target: keyof typeof TARGETS, headers: readonly HeaderPair[]): Promise<RawAnswer> {
+function post(target: keyof typeof TARGETS, headers: readonly HeaderPair[]): Promise<RawResponse> {
   return ask(house.port, TARGETS[target], [['Host', 'localhost'], ...headers]);
 }
 
@@ -84,8 +84,11 @@ describe('on /bedrock', () => {
 
   it('what is wrong with the request but not with its key does not count', async () => {
     for (let count = 0; count <= FREE; count += 1) {
-      const answer = await ask(house.port, 'POST /bedrock/nonsense HTTP/1.1', [['Host', 'localhost'], bearer(key.key)]);
-      expect(answer.status).toBe(404);
+      const response = await ask(house.port, 'POST /bedrock/nonsense HTTP/1.1', [
+        ['Host', 'localhost'],
+        bearer(key.key),
+      ]);
+      expect(response.status).toBe(404);
     }
     expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(401);
   });

@@ -15,8 +15,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  const answer = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
-  expect(answer.status).toBe(200);
+  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  expect(response.status).toBe(200);
   expect(house.upstream.failures).toEqual([]);
   await house[Symbol.asyncDispose]();
 });
@@ -51,9 +51,9 @@ describe('the host', () => {
     '[::ffff:10.0.0.1]',
     'metadata',
   ])('%s is not ours', async (host) => {
-    const answer = await ask(house.port, LINE, [`Host: ${host}`]);
-    expect(answer.status).toBe(403);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
+    const response = await ask(house.port, LINE, [`Host: ${host}`]);
+    expect(response.status).toBe(403);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
     expect(house.upstream.requests).toHaveLength(0);
   });
 
@@ -68,8 +68,8 @@ describe('the host', () => {
     { name: 'is a list', headers: ['Host: localhost, evil.example'] },
     { name: 'has a space', headers: ['Host: localhost evil.example'] },
   ])('that $name is refused', async ({ headers }) => {
-    const answer = await ask(house.port, LINE, headers);
-    expect(answer.status).toBe(400);
+    const response = await ask(house.port, LINE, headers);
+    expect(response.status).toBe(400);
     expect(house.upstream.requests).toHaveLength(0);
   });
 
@@ -100,10 +100,10 @@ describe('the origin', () => {
   it.each(['https://evil.example', 'http://localhost:3000', 'null', 'file://', 'http://localhost.evil.example'])(
     '%s is refused',
     async (origin) => {
-      const answer = await ask(house.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
-      expect(answer.status).toBe(403);
-      expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
-      expect(answer.header('access-control-allow-origin')).toBeUndefined();
+      const response = await ask(house.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
+      expect(response.status).toBe(403);
+      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+      expect(response.header('access-control-allow-origin')).toBeUndefined();
       expect(house.upstream.requests).toHaveLength(0);
     },
   );
@@ -171,16 +171,16 @@ describe('a target', () => {
 
   it.each(['..', '%2e%2e', 'a%00b', 'caf\u00e9'])('with %j never reaches AWS over HTTP/2 either', async (segment) => {
     await using client = openHttp2(house.port);
-    const answer = await client.ask({ ':method': 'POST', ':path': `/bedrock/model/${segment}/invoke` });
-    expect(answer.status === undefined || answer.status === 400).toBe(true);
+    const response = await client.ask({ ':method': 'POST', ':path': `/bedrock/model/${segment}/invoke` });
+    expect(response.status === undefined || response.status === 400).toBe(true);
     expect(house.upstream.requests).toHaveLength(0);
   });
 });
 
 describe('a method', () => {
   it.each(['TRACE', 'PROPFIND', 'PURGE', 'M-SEARCH', 'SUBSCRIBE'])('%s is refused', async (method) => {
-    const answer = await ask(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
-    expect(answer.status).toBe(400);
+    const response = await ask(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
+    expect(response.status).toBe(400);
     expect(house.upstream.requests).toHaveLength(0);
   });
 
@@ -201,8 +201,8 @@ describe('a method', () => {
 
   it('OPTIONS from a page gets no permission', async () => {
     const headers = ['Host: localhost', 'Origin: https://evil.example', 'Access-Control-Request-Method: POST'];
-    const answer = await ask(house.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
-    expect(answer.status).toBe(403);
-    expect(answer.headers.filter(([name]) => /^access-control-/i.test(name))).toEqual([]);
+    const response = await ask(house.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
+    expect(response.status).toBe(403);
+    expect(response.headers.filter(([name]) => /^access-control-/i.test(name))).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 
-/** 60 nano-dollars a token in, 240 out: 1 dollar holds back some 4 million tokens of answer. */
+/** 60 nano-dollars a token in, 240 out: 1 dollar holds back some 4 million tokens of response. */
 const NOVA = 'amazon.nova-lite-v1:0';
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const SONNET_IN = 3_300;
@@ -70,7 +70,7 @@ const respond = (handler: (response: ServerResponse) => void, at: House = house)
 
 const MESSAGES = [{ role: 'user', content: [{ text: 'Write for as long as you can.' }] }];
 
-describe('a limit of the answer that AWS does not read there', () => {
+describe('a limit of the response that AWS does not read there', () => {
   it.each([
     { name: 'Converse', path: `/model/${NOVA}/converse`, body: { messages: MESSAGES, max_tokens: 1 } },
     {
@@ -84,7 +84,7 @@ describe('a limit of the answer that AWS does not read there', () => {
     { name: 'OpenAI chat', path: '/openai/v1/chat/completions', body: { model: DEAR, messages: [], maxTokens: 1 } },
     { name: 'OpenAI responses', path: '/openai/v1/responses', body: { model: DEAR, input: '', max_tokens: 1 } },
   ])('does not make the request small: $name', async ({ path, body }) => {
-    // Less than 8,192 tokens of answer cost at any of these models.
+    // Less than 8,192 tokens of response cost at any of these models.
     const key = await keyWith(0.0005);
     expect(await send(key, path, body)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
     expect(house.upstream.requests).toEqual([]);
@@ -119,7 +119,7 @@ describe('two models in one body', () => {
   });
 });
 
-describe('an answer whose cost nobody can tell', () => {
+describe('a response whose cost nobody can tell', () => {
   const RESERVED = 8_192 * SONNET_OUT;
 
   it('is charged what was held back: a way of serving without a price', async () => {
@@ -175,7 +175,7 @@ describe('an answer whose cost nobody can tell', () => {
 });
 
 describe('a client that leaves', () => {
-  it('before an answer that is made all the same pays what was held back', async () => {
+  it('before a response that is made all the same pays what was held back', async () => {
     const key = await keyWith(1);
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
     respond(() => asked());

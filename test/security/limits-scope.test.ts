@@ -44,13 +44,13 @@ it('reaches of the control planes what begins with Get or List, all of that, and
       service.targetPrefix === undefined ? [] : [`X-Amz-Target: ${service.targetPrefix}.${name}`],
     );
     const before = house.upstream.requests.length;
-    const answer = await ask(house.port, `${method} /bedrock/${service.id}${path} HTTP/1.1`, [
+    const response = await ask(house.port, `${method} /bedrock/${service.id}${path} HTTP/1.1`, [
       ...headers,
       'Content-Length: 0',
     ]);
     const isSent = house.upstream.requests.length > before;
-    if (isSent !== isReading(name)) wrong.push(`${service.id} ${name}: ${answer.status}`);
-    if (!isSent && answer.header('x-bedrock-proxy-error') !== 'ERR_SCOPE') wrong.push(`${name}: ${answer.status}`);
+    if (isSent !== isReading(name)) wrong.push(`${service.id} ${name}: ${response.status}`);
+    if (!isSent && response.header('x-bedrock-proxy-error') !== 'ERR_SCOPE') wrong.push(`${name}: ${response.status}`);
   }
   expect(wrong).toEqual([]);
   expect(CONTROL.length).toBeGreaterThan(300);
@@ -73,8 +73,8 @@ describe('a write in disguise', () => {
     { name: 'PrepareAgent', line: 'POST /bedrock/agents/ABCDEFGHIJ/' },
   ])('is not sent: $name', async ({ line }) => {
     const before = house.upstream.requests.length;
-    const answer = await ask(house.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_SCOPE']);
+    const response = await ask(house.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_SCOPE']);
     expect(house.upstream.requests).toHaveLength(before);
   });
 
@@ -83,8 +83,8 @@ describe('a write in disguise', () => {
     'X-Method-Override: DELETE',
     'X-Amz-Target: AmazonBedrock.DeleteGuardrail',
   ])('stays a read: %s', async (header) => {
-    const answer = await ask(house.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
-    expect(answer.status).toBe(200);
+    const response = await ask(house.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
+    expect(response.status).toBe(200);
     const sent = house.upstream.requests.at(-1);
     expect(sent?.method).toBe('GET');
     expect(sent?.header('x-amz-target')).toBeUndefined();
@@ -133,8 +133,8 @@ describe('a model that is not on the list', () => {
     const before = house.upstream.requests.length;
     const body = JSON.stringify({ model: OPUS, modelId: OPUS, messages: [] });
     const headers = headersOf(limited, [`Content-Length: ${body.length}`, 'Content-Type: application/json']);
-    const answer = await ask(house.port, `POST /bedrock${path} HTTP/1.1`, headers, body);
-    expect([answer.status, answer.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_MODEL_NOT_ALLOWED']);
+    const response = await ask(house.port, `POST /bedrock${path} HTTP/1.1`, headers, body);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_MODEL_NOT_ALLOWED']);
     expect(house.upstream.requests).toHaveLength(before);
   });
 
@@ -184,8 +184,8 @@ describe('a model that is not on the list', () => {
     const chunks = [...body].map((letter) => `1;a=b\r\n${letter}\r\n`).join('');
     const line = 'POST /bedrock/openai/v1/chat/completions HTTP/1.1';
     const trailers = `${chunks}0\r\nContent-Encoding: gzip\r\n\r\n`;
-    const answer = await ask(house.port, line, headersOf(limited, ['Transfer-Encoding: chunked']), trailers);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_MODEL_NOT_ALLOWED');
+    const response = await ask(house.port, line, headersOf(limited, ['Transfer-Encoding: chunked']), trailers);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_MODEL_NOT_ALLOWED');
     await using client = openHttp2(house.port);
     const overHttp2 = await client.ask(
       { ':method': 'POST', ':path': `/bedrock/model/${OPUS}/converse`, authorization: `Bearer ${limited}` },

@@ -59,7 +59,7 @@ async function leaveWhenSent(key: string): Promise<void> {
   await over;
 }
 
-/** Leaves in the middle of an answer that is held back. */
+/** Leaves in the middle of a response that is held back. */
 async function leaveWhileHeld(key: string): Promise<void> {
   const over = house.nextExchange();
   let upstreamClosed: Promise<unknown> | undefined;
@@ -118,7 +118,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
     },
   ],
   [
-    'AWS hangs up in its answer',
+    'AWS hangs up in its response',
     (key) => {
       house.upstream.respondWith((_request, response) => {
         response.writeHead(200, { 'content-length': 100 });
@@ -206,8 +206,8 @@ describe('after every kind of failure', () => {
     const { key } = await house.mint('rates', { policy });
     house.upstream.respondWith((_request, response) => sendJson(response, 200, USAGE));
     const refused = async (path: string, more: string[] = [], method = 'POST'): Promise<void> => {
-      const answer = await ask(house.port, `${method} /bedrock${path} HTTP/1.1`, headersOf(key, more), '{}');
-      expect([path, answer.status]).toEqual([path, 403]);
+      const response = await ask(house.port, `${method} /bedrock${path} HTTP/1.1`, headersOf(key, more), '{}');
+      expect([path, response.status]).toEqual([path, 403]);
     };
     for (let turn = 0; turn < 3; turn += 1) {
       await refused('/model/anthropic.claude-opus-4-6-v1/converse');

@@ -13,17 +13,17 @@ describe('a query', () => {
     { name: 'of one name thousands of times', query: 'a&'.repeat(30_000) },
   ])('$name is refused before it is signed', async ({ query }) => {
     await using house = await openHouse();
-    const answer = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
-    expect(answer.status).toBe(400);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BAD_TARGET');
+    const response = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(response.status).toBe(400);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BAD_TARGET');
     expect(house.upstream.requests).toHaveLength(0);
   });
 
   it('of hundreds of names is signed as it is', async () => {
     await using house = await openHouse();
     const query = Array.from({ length: 500 }, (_, index) => `k${index}=v`).join('&');
-    const answer = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
-    expect(answer.status).toBe(200);
+    const response = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    expect(response.status).toBe(200);
     expect(house.upstream.failures).toEqual([]);
   });
 });
@@ -64,9 +64,9 @@ describe('a large body behind a wrong signature', () => {
     const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
     await raw.send(requestText('POST /bedrock/model/a/invoke HTTP/1.1', [...headers, 'Content-Length: 100000000']));
     // No byte of the body was sent.
-    const answer = await raw.readAnswer();
-    expect(answer.status).toBe(401);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_SIGNATURE');
+    const response = await raw.readResponse();
+    expect(response.status).toBe(401);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_SIGNATURE');
   });
 
   it('with the right signature and another body is refused all the same', async () => {

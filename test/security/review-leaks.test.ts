@@ -50,9 +50,9 @@ describe('open mode', () => {
     'Forwarded: for=127.0.0.1, for=_hidden',
   ])('does not let in whom a tunnel on this machine brings: %s', async (header) => {
     await using house = await openHouse();
-    const answer = await ask(house.port, LINE, ['Host: localhost', header]);
-    expect(answer.status).toBe(403);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
+    const response = await ask(house.port, LINE, ['Host: localhost', header]);
+    expect(response.status).toBe(403);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
     expect(house.upstream.requests).toHaveLength(0);
   });
 
@@ -69,8 +69,8 @@ describe('open mode', () => {
   it('does not let in images and links of a page on another port', async () => {
     await using house = await openHouse();
     const line = 'GET /bedrock/foundation-models HTTP/1.1';
-    const answer = await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    const response = await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
     expect((await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
   });
 });

@@ -5,14 +5,14 @@
  */
 import { afterEach, describe, expect, it } from 'vitest';
 import { openHouse, type House } from '../helpers/house.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
 let house: House;
 
 afterEach(async () => {
-  const answer = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
-  expect(answer.status).toBe(200);
+  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  expect(response.status).toBe(200);
   expect(new Set(house.upstream.requests.map(({ rawTarget }) => rawTarget))).toEqual(new Set(['/model/alive/invoke']));
   expect(house.upstream.failures).toEqual([]);
   await house[Symbol.asyncDispose]();
@@ -27,19 +27,19 @@ describe('a body over --max-body-size', () => {
     house = await openHouse({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(house.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001']));
-    const answer = await raw.readAnswer();
-    expect(answer.status).toBe(413);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TOO_LARGE');
+    const response = await raw.readResponse();
+    expect(response.status).toBe(413);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TOO_LARGE');
   });
 
   it('announced with Expect is refused without 100 Continue', async () => {
     house = await openHouse({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(house.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001', 'Expect: 100-continue']));
-    const answer = await raw.readAnswer();
-    expect(answer.status).toBe(413);
+    const response = await raw.readResponse();
+    expect(response.status).toBe(413);
     // Whether the body follows is the client's choice, so nothing else may follow.
-    expect(answer.header('connection')).toBe('close');
+    expect(response.header('connection')).toBe('close');
     expect(await raw.ended).toBe('end');
   });
 
@@ -48,7 +48,7 @@ describe('a body over --max-body-size', () => {
     await using raw = await dial(house.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Transfer-Encoding: chunked']));
     const head = `${PIECE.length.toString(16)}\r\n`;
-    const answered = raw.readAnswer();
+    const answered = raw.readResponse();
     // Until the other side has gone.
     while (!raw.socket.destroyed) await raw.send(Buffer.concat([Buffer.from(head), PIECE, Buffer.from('\r\n')]));
     expect((await answered).status).toBe(413);
@@ -59,14 +59,14 @@ describe('a body over --max-body-size', () => {
     house = await openHouse({ flags: { maxBodySize: '1mb' } });
     await using client = openHttp2(house.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     const pump = (): void => {
       while (!stream.destroyed && !stream.closed && stream.write(PIECE));
       if (!stream.destroyed) stream.once('drain', pump);
     };
     pump();
-    expect(await answer).toMatchObject({ status: 413, rstCode: 0 });
-    expect((await answer).body).toContain('--max-body-size');
+    expect(await response).toMatchObject({ status: 413, rstCode: 0 });
+    expect((await response).body).toContain('--max-body-size');
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
   });
 
@@ -97,10 +97,10 @@ describe('a body that stops coming', () => {
       STALLS.map(async ({ headers, part }) => {
         await using raw = await dial(house.port);
         await raw.send(requestText(LINE, ['Host: localhost', ...headers], part));
-        let answer = await raw.readAnswer();
-        if (answer.status === 100) answer = await raw.readAnswer();
-        expect(answer.status).toBe(408);
-        expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TIMEOUT');
+        let response = await raw.readResponse();
+        if (response.status === 100) response = await raw.readResponse();
+        expect(response.status).toBe(408);
+        expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TIMEOUT');
         await raw.ended;
       }),
     );
@@ -111,7 +111,7 @@ describe('a body that stops coming', () => {
     await using client = openHttp2(house.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
     stream.write('abc');
-    expect(await readHttp2Answer(stream)).toMatchObject({ status: 408 });
+    expect(await readHttp2Response(stream)).toMatchObject({ status: 408 });
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
   });
 
@@ -135,16 +135,16 @@ describe('a body that is not wanted', () => {
     house = await openHouse();
     await using raw = await dial(house.port);
     await raw.send(requestText('POST /nowhere HTTP/1.1', ['Host: localhost', 'Content-Length: 300000'], PIECE));
-    expect((await raw.readAnswer()).status).toBe(404);
+    expect((await raw.readResponse()).status).toBe(404);
     await raw.send(Buffer.concat([PIECE, PIECE, requestText('GET /health HTTP/1.1', ['Host: localhost'])]));
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
   });
 
   it('of a refused request over HTTP/2 does not hold the stream', async () => {
     house = await openHouse();
     await using client = openHttp2(house.port);
     const stream = client.open({ ':method': 'POST', ':path': '/nowhere' }, { endStream: false });
-    expect(await readHttp2Answer(stream)).toMatchObject({ status: 404, rstCode: 0 });
+    expect(await readHttp2Response(stream)).toMatchObject({ status: 404, rstCode: 0 });
   });
 });
 
@@ -155,22 +155,22 @@ describe('a head that is too large', () => {
     { name: 'a long name', headers: [`X-${'a'.repeat(70_000)}: a`] },
   ])('by $name is refused', async ({ headers }) => {
     house = await openHouse();
-    const answer = await ask(house.port, LINE, ['Host: localhost', ...headers]);
-    expect(answer.status).toBe(400);
-    expect(answer.body.toString()).toContain('64 KiB');
+    const response = await ask(house.port, LINE, ['Host: localhost', ...headers]);
+    expect(response.status).toBe(400);
+    expect(response.body.toString()).toContain('64 KiB');
   });
 
   it('by ten thousand tiny headers is refused, none of them overlooked', async () => {
     house = await openHouse();
     const headers = Array.from({ length: 10_000 }, () => 'a:');
-    const answer = await ask(house.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
-    expect(answer.status).toBe(400);
+    const response = await ask(house.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
+    expect(response.status).toBe(400);
   });
 
   it('by a long target is refused', async () => {
     house = await openHouse();
-    const answer = await ask(house.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
-    expect(answer.status).toBe(400);
+    const response = await ask(house.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
+    expect(response.status).toBe(400);
   });
 
   it('over HTTP/2 reaches nobody', async () => {

@@ -15,8 +15,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  const answer = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
-  expect(answer.status).toBe(200);
+  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  expect(response.status).toBe(200);
   expect(
     house.upstream.requests.map(({ rawTarget }) => rawTarget).filter((target) => target.includes('smuggled')),
   ).toEqual([]);
@@ -110,8 +110,8 @@ describe('an ambiguous request', () => {
 describe('a body that looks like a request', () => {
   it('stays a body', async () => {
     const headers = ['Host: localhost', `Content-Length: ${SMUGGLED.length}`];
-    const answer = await ask(house.port, 'GET /bedrock/bedrock/outer HTTP/1.1', headers, SMUGGLED);
-    expect(answer.status).toBe(200);
+    const response = await ask(house.port, 'GET /bedrock/bedrock/outer HTTP/1.1', headers, SMUGGLED);
+    expect(response.status).toBe(200);
     const request = await house.upstream.nextRequest();
     expect(request.rawTarget).toBe('/outer');
     expect(request.body.toString()).toBe(SMUGGLED);
@@ -121,7 +121,7 @@ describe('a body that looks like a request', () => {
     await using raw = await dial(house.port);
     const head = ['Host: evil.example', 'Expect: 100-continue', `Content-Length: ${SMUGGLED.length}`];
     await raw.send(requestText('POST /bedrock/model/outer/invoke HTTP/1.1', head));
-    expect((await raw.readAnswer()).status).toBe(403);
+    expect((await raw.readResponse()).status).toBe(403);
     await raw.send(SMUGGLED);
     raw.socket.end();
     await raw.ended;
@@ -129,17 +129,17 @@ describe('a body that looks like a request', () => {
   });
 });
 
-describe('an answer under way', () => {
+describe('a response under way', () => {
   it('is broken off, not mixed with ours, when the client sends rubbish behind its request', async () => {
     const begun = new Promise<void>((resolve) => {
       house.upstream.respondWith((_, response) => {
-        response.write('the answer', () => resolve());
+        response.write('the response', () => resolve());
       });
     });
     await using raw = await dial(house.port);
     await raw.send(`${POST}Content-Length: 0\r\n\r\n`);
     await begun;
-    await raw.until('the answer');
+    await raw.until('the response');
     await raw.send('\u0000 rubbish\r\n\r\n');
     expect(await raw.ended).toBe('broken');
     expect(raw.received).not.toContain('ERR_BAD_REQUEST');
@@ -149,12 +149,12 @@ describe('an answer under way', () => {
 });
 
 describe('pipelined requests', () => {
-  it('are answered in their order, each with its own answer, whatever AWS takes for each', async () => {
+  it('are answered in their order, each with its own response, whatever AWS takes for each', async () => {
     const waiting: (() => void)[] = [];
     house.upstream.respondWith((request, response) => {
       waiting.push(() => response.end(request.body));
       // The last one to arrive is answered first.
-      if (waiting.length === 3) waiting.toReversed().forEach((answer) => answer());
+      if (waiting.length === 3) waiting.toReversed().forEach((respond) => respond());
     });
     await using raw = await dial(house.port);
     const bodies = ['first', 'second', 'third'];
@@ -169,7 +169,7 @@ describe('pipelined requests', () => {
         ),
       ),
     );
-    for (const body of bodies) expect((await raw.readAnswer()).body.toString()).toBe(body);
+    for (const body of bodies) expect((await raw.readResponse()).body.toString()).toBe(body);
     house.upstream.respondWith((_, response) => void response.end());
   });
 
@@ -177,6 +177,6 @@ describe('pipelined requests', () => {
     await using raw = await dial(house.port);
     const bytes = `POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`;
     await raw.send(`${bytes}${bytes}`);
-    expect((await raw.readAnswer()).status).toBe(404);
+    expect((await raw.readResponse()).status).toBe(404);
   });
 });

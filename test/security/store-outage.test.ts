@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { openHouse, type House } from '../helpers/house.ts';
-import { ask, type RawAnswer } from '../helpers/raw-socket.ts';
+import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 let house: House;
 let key: MintedKey;
@@ -22,7 +22,7 @@ afterEach(async () => {
   await house[Symbol.asyncDispose]();
 });
 
-function post(shown: string): Promise<RawAnswer> {
+function post(shown: string): Promise<RawResponse> {
   return ask(house.port, 'POST /bedrock/model/a/invoke HTTP/1.1', [
     'Host: localhost',
     `Authorization: Bearer ${shown}`,
@@ -30,11 +30,11 @@ function post(shown: string): Promise<RawAnswer> {
 }
 
 /** The server looks at the file once a second, so what happened to it shows on one of the next requests. */
-async function postUntil(status: number): Promise<RawAnswer> {
+async function postUntil(status: number): Promise<RawResponse> {
   for (;;) {
-    const answer = await post(key.key);
-    if (answer.status === status) return answer;
-    expect([200, 401, 503]).toContain(answer.status);
+    const response = await post(key.key);
+    if (response.status === status) return response;
+    expect([200, 401, 503]).toContain(response.status);
   }
 }
 
@@ -56,10 +56,10 @@ describe('a database', () => {
     await copyDatabase(backup);
     expect((await post(key.key)).status).toBe(200);
     await removeDatabase();
-    const answer = await postUntil(503);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
-    expect(answer.header('x-amzn-errortype')).toBe('ServiceUnavailableException');
-    expect(answer.body.toString()).not.toContain(house.databasePath);
+    const response = await postUntil(503);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
+    expect(response.header('x-amzn-errortype')).toBe('ServiceUnavailableException');
+    expect(response.body.toString()).not.toContain(house.databasePath);
     expect((await post('sk-anything')).status).toBe(503);
     expect((await ask(house.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost'])).status).toBe(503);
     expect((await ask(house.port, 'GET /health/liveliness HTTP/1.1', ['Host: localhost'])).status).toBe(200);
@@ -87,8 +87,8 @@ describe('a database', () => {
     holder.exec('BEGIN EXCLUSIVE');
     await removeDatabase();
     await rename(other, house.databasePath);
-    const answer = await postUntil(503);
-    expect(answer.body.toString()).toContain('locked by another process');
+    const response = await postUntil(503);
+    expect(response.body.toString()).toContain('locked by another process');
     holder.exec('COMMIT');
     holder.close();
     expect((await postUntil(200)).status).toBe(200);
@@ -106,7 +106,7 @@ describe('a database', () => {
   it('that was overwritten with rubbish is a 503', async () => {
     await removeDatabase();
     await writeFile(house.databasePath, 'rubbish'.repeat(1000));
-    const answer = await postUntil(503);
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
+    const response = await postUntil(503);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
   });
 });

@@ -52,8 +52,8 @@ describe('an upgrade to WebSocket', () => {
     { name: 'in other letters', headers: ['Host: localhost', 'connection: keep-alive, UPGRADE', 'upgrade: WebSocket'] },
     { name: 'that says it has no body', headers: [...UPGRADE, 'Content-Length: 0'] },
   ])('is one: $name', async ({ headers }) => {
-    const answer = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', headers);
-    expect(JSON.parse(answer.body.toString())).toEqual({ isUpgrade: true, bodyBytes: 0 });
+    const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', headers);
+    expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: true, bodyBytes: 0 });
   });
 
   it.each([
@@ -79,13 +79,13 @@ describe('an upgrade to WebSocket', () => {
     { name: 'Connection that names something else', line: 'GET', headers: ['Connection: close', 'Upgrade: websocket'] },
   ])('is an ordinary request with its body: $name', async ({ line, headers }) => {
     const all = ['Host: localhost', ...headers, 'Content-Length: 5'];
-    const answer = await ask(server.port, `${line} /bedrock/x HTTP/1.1`, all, 'hello');
-    expect(JSON.parse(answer.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 5 });
+    const response = await ask(server.port, `${line} /bedrock/x HTTP/1.1`, all, 'hello');
+    expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 5 });
   });
 
   it('is an ordinary request over HTTP/1.0', async () => {
-    const answer = await ask(server.port, 'GET /bedrock/ws HTTP/1.0', UPGRADE);
-    expect(JSON.parse(answer.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 0 });
+    const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.0', UPGRADE);
+    expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 0 });
   });
 
   it('leaves the connection in order after an h2c that was ignored', async () => {
@@ -95,8 +95,8 @@ describe('an upgrade to WebSocket', () => {
       const headers = [...h2c, `Content-Length: ${body.length}`];
       await raw.send(requestText('POST /bedrock/x HTTP/1.1', headers));
       await raw.send(body);
-      const answer = await raw.readAnswer();
-      expect(JSON.parse(answer.body.toString())).toEqual({ isUpgrade: false, bodyBytes: body.length });
+      const response = await raw.readResponse();
+      expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: body.length });
     }
   });
 
@@ -112,16 +112,16 @@ describe('an upgrade to WebSocket', () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/a HTTP/1.1', ['Host: localhost']));
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', UPGRADE));
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
     expect(seen).toEqual([false, false]);
   });
 
   it.runIf(IS_SERVED)('may follow a finished answer on the same connection', async () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/a HTTP/1.1', ['Host: localhost']));
-    await raw.readAnswer();
+    await raw.readResponse();
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', UPGRADE));
-    expect(JSON.parse((await raw.readAnswer()).body.toString())).toMatchObject({ isUpgrade: true });
+    expect(JSON.parse((await raw.readResponse()).body.toString())).toMatchObject({ isUpgrade: true });
   });
 });
 
@@ -165,11 +165,11 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
   it("is answered in plain HTTP by the guard, in AWS's shape, and the connection ends", async () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', [...UPGRADE, 'Origin: http://evil.example']));
-    const answer = await raw.readAnswer();
-    expect(answer).toMatchObject({ status: 403, reason: 'Forbidden' });
-    expect(answer.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
-    expect(answer.header('connection')).toBe('close');
-    expect(JSON.parse(answer.body.toString())).toMatchObject({ __type: 'AccessDeniedException' });
+    const response = await raw.readResponse();
+    expect(response).toMatchObject({ status: 403, reason: 'Forbidden' });
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    expect(response.header('connection')).toBe('close');
+    expect(JSON.parse(response.body.toString())).toMatchObject({ __type: 'AccessDeniedException' });
     expect(await raw.ended).toBe('end');
   });
 
@@ -177,7 +177,7 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', [...UPGRADE, 'Origin: http://evil.example']));
     await raw.send(Buffer.alloc(4 * 1024 * 1024));
-    expect((await raw.readAnswer()).status).toBe(403);
+    expect((await raw.readResponse()).status).toBe(403);
     raw.socket.end();
     // Bytes left unread would have made a reset of it.
     expect(await once(raw.socket, 'close')).toEqual([false]);
@@ -189,13 +189,13 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
       sink.write('one, ');
       await new Promise<void>((resolve) => sink.end('two', resolve));
     };
-    const answer = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', UPGRADE);
-    expect(answer).toMatchObject({ status: 418, reason: 'I am a Teapot' });
-    expect(answer.headers).toEqual([
+    const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', UPGRADE);
+    expect(response).toMatchObject({ status: 418, reason: 'I am a Teapot' });
+    expect(response.headers).toEqual([
       ['X-Any', 'thing'],
       ['Connection', 'close'],
     ]);
-    expect(answer.body.toString()).toBe('one, two');
+    expect(response.body.toString()).toBe('one, two');
   });
 
   it('that breaks off in the middle ends in a reset', async () => {
@@ -214,7 +214,7 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
   });
 });
 
-describe('a client that leaves before its answer', () => {
+describe('a client that leaves before its response', () => {
   it.each([
     { name: 'in order (FIN)', leave: 'end' },
     { name: 'with a reset', leave: 'resetAndDestroy' },

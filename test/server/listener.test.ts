@@ -4,7 +4,7 @@ import { connect, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createListener, type Http2Times, type Listener } from '../../src/server/listener.ts';
-import { openHttp2, readHttp2Answer } from '../helpers/http2-client.ts';
+import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { dial, throwAt } from '../helpers/raw-socket.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
@@ -48,14 +48,14 @@ describe('the choice of protocol', () => {
   it('is HTTP/1.1 for a request that comes byte by byte', async () => {
     await using raw = await dial(port);
     for (const byte of GET) await raw.send(byte);
-    expect((await raw.readAnswer()).body.toString()).toBe('one');
+    expect((await raw.readResponse()).body.toString()).toBe('one');
   });
 
   it.each(['POST', 'PUT', 'PATCH', 'PROPFIND'])('is HTTP/1.1 for %s, which starts like the preface', async (method) => {
     await using raw = await dial(port);
     await raw.send('P');
     await raw.send(`${method.slice(1)} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    expect((await raw.readAnswer()).status).toBe(200);
+    expect((await raw.readResponse()).status).toBe(200);
   });
 
   it('is HTTP/2 for a preface that comes byte by byte', async () => {
@@ -82,7 +82,7 @@ describe('the choice of protocol', () => {
     const [one, two] = await Promise.all([
       dial(port).then(async (raw) => {
         await raw.send(GET);
-        return raw.readAnswer();
+        return raw.readResponse();
       }),
       client.ask({ ':path': '/' }),
     ]);
@@ -129,11 +129,11 @@ describe('a connection that keeps us waiting', () => {
   it('and was served once may stay', async () => {
     await using raw = await dial(port);
     await raw.send(GET);
-    await raw.readAnswer();
+    await raw.readResponse();
     await using silent = await dial(port);
     await silent.ended;
     await raw.send(GET);
-    expect((await raw.readAnswer()).body.toString()).toBe('one');
+    expect((await raw.readResponse()).body.toString()).toBe('one');
   });
 });
 
@@ -175,9 +175,9 @@ describe('an HTTP/2 session that does nothing', () => {
     expect((await goneAway)[0]).toBe(0);
   });
 
-  it('is cut off where its client never reads, and goes on where it waits for an answer', async () => {
+  it('is cut off where its client never reads, and goes on where it waits for a response', async () => {
     await using patient = openHttp2(port);
-    const answer = readHttp2Answer(patient.open({ ':path': '/wait' }));
+    const response = readHttp2Response(patient.open({ ':path': '/wait' }));
     const closed = new AbortController();
     patient.session.once('close', () => closed.abort());
     for (let turn = 0; turn < 2; turn += 1) {
@@ -189,6 +189,6 @@ describe('an HTTP/2 session that does nothing', () => {
     expect(closed.signal.aborted).toBe(false);
     waiting[0]?.respond({ ':status': 200 });
     waiting[0]?.end('at last');
-    expect(await answer).toMatchObject({ status: 200, body: 'at last', isComplete: true });
+    expect(await response).toMatchObject({ status: 200, body: 'at last', isComplete: true });
   });
 });

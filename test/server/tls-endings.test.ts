@@ -26,7 +26,7 @@ let material: TlsMaterial;
 let ca: Buffer;
 let server: RunningServer;
 
-/** The path says how the answer is framed. Each is broken off when its first bytes have left. */
+/** The path says how the response is framed. Each is broken off when its first bytes have left. */
 const FRAMINGS: Readonly<Record<string, readonly HeaderPair[]>> = {
   '/length': [['content-length', '1000']],
   '/chunked': [['transfer-encoding', 'chunked']],
@@ -87,7 +87,7 @@ async function openRelay(): Promise<{ relay: Server; port: number; recordTypes: 
   return { relay, port: (relay.address() as AddressInfo).port, recordTypes };
 }
 
-describe('an answer that is broken off over TLS', () => {
+describe('a response that is broken off over TLS', () => {
   it.each(['/length', '/chunked'])('is an error to an HTTP/1.1 client: %s', async (path) => {
     const [response] = await once(get({ host: 'localhost', family: 4, port: server.port, ca, path }), 'response');
     await expect(text(response)).rejects.toMatchObject({ code: 'ECONNRESET' });

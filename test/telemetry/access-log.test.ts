@@ -225,7 +225,7 @@ describe('a line for people', () => {
     { name: '200', fields: { status: 200 }, paint: '<good>200</good>' },
     { name: '404 of AWS', fields: { status: 404 }, paint: '<warn>404</warn>' },
     { name: '503 of AWS', fields: { status: 503 }, paint: '<bad>503</bad>' },
-    { name: 'no answer', fields: {}, paint: '<bad>---</bad>' },
+    { name: 'no response', fields: {}, paint: '<bad>---</bad>' },
     {
       name: 'a broken stream behind a 200',
       fields: { status: 200, error: new ProxyError('ERR_UPSTREAM_RESET', 'm') },

@@ -112,7 +112,7 @@ describe('attributes', () => {
     expect(Object.keys(upstream).filter((name) => name.startsWith('gen_ai'))).toEqual([]);
   });
 
-  it('do not take the status of our own answer for one of AWS', () => {
+  it('do not take the status of our own response for one of AWS', () => {
     const upstream = describeUpstream(aFinishedExchange({ status: 502, firstByteMs: undefined }));
     expect(upstream['http.response.status_code']).toBeUndefined();
   });
@@ -122,7 +122,7 @@ it.each<{ name: string; fields: Partial<Exchange>; isFailed: boolean }>([
   { name: '200', fields: { status: 200 }, isFailed: false },
   { name: '429 of AWS', fields: { status: 429 }, isFailed: false },
   { name: '503 of AWS', fields: { status: 503 }, isFailed: true },
-  { name: 'no answer', fields: { status: undefined }, isFailed: true },
+  { name: 'no response', fields: { status: undefined }, isFailed: true },
   {
     name: 'a spent budget',
     fields: { status: 402, error: new ProxyError('ERR_BUDGET_EXCEEDED', 'm') },

@@ -45,14 +45,14 @@ interface Collector {
 }
 
 /** A collector that answers with this, or as it is told to. */
-async function startCollector(answer: (response: ServerResponse) => void = accept): Promise<Collector> {
+async function startCollector(respond: (response: ServerResponse) => void = accept): Promise<Collector> {
   const posts: Collector['posts'] = [];
   const server: Server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => void chunks.push(chunk));
     request.on('end', () => {
       posts.push({ path: request.url ?? '', headers: request.headers, text: Buffer.concat(chunks).toString() });
-      answer(response);
+      respond(response);
     });
   });
   server.listen(0, '127.0.0.1');

@@ -68,7 +68,7 @@ export function checkSsoLogin(login: SsoLogin | undefined, profile: string | und
 }
 
 /** What STS said, or that it could not be asked. */
-export interface IdentityAnswer {
+export interface IdentityResponse {
   readonly result: CheckResult;
   /** AWS's clock minus ours, in milliseconds; undefined where AWS did not answer. */
   readonly skewMs: number | undefined;
@@ -79,7 +79,7 @@ export async function checkIdentity(
   credentials: AwsCredentials | undefined,
   region: string,
   { endpoint, forwarder }: { readonly endpoint: string | undefined; readonly forwarder: Forwarder },
-): Promise<IdentityAnswer> {
+): Promise<IdentityResponse> {
   const suffix = findPartition(region)?.dnsSuffix ?? 'amazonaws.com';
   const url = new URL(endpoint ?? `https://sts.${region}.${suffix}`);
   try {
@@ -97,12 +97,12 @@ export async function checkIdentity(
   } catch (thrown) {
     const { detail } = toProxyError(thrown);
     const hint = 'Check the network, DNS, and whether a forward proxy or firewall stands between here and AWS.';
-    const message = `${url.host} cannot be reached (${detail ?? 'no answer'})`;
+    const message = `${url.host} cannot be reached (${detail ?? 'no response'})`;
     return { result: fail('identity', message, hint), skewMs: undefined };
   }
 }
 
-/** `skewMs` as in IdentityAnswer, or by the date of any other answer. */
+/** `skewMs` as in IdentityResponse, or by the date of any other response. */
 export function checkClock(skewMs: number | undefined): CheckResult {
   if (skewMs === undefined) return skip('clock', 'AWS did not answer, so there is nothing to compare with');
   const words = `${Math.round(Math.abs(skewMs) / 1000)} s ${skewMs < 0 ? 'ahead of' : 'behind'} AWS`;
@@ -131,15 +131,15 @@ function sign(
   });
 }
 
-interface StsAnswer {
+interface StsResponse {
   readonly status: number;
   readonly body: string;
   readonly dateMs: number | undefined;
   readonly receivedAtMs: number;
 }
 
-/** The way that every request takes, forward proxy and certificate authorities included; the answer is gathered here. */
-async function ask(url: URL, headers: readonly HeaderPair[], forwarder: Forwarder): Promise<StsAnswer> {
+/** The way that every request takes, forward proxy and certificate authorities included; the response is gathered here. */
+async function ask(url: URL, headers: readonly HeaderPair[], forwarder: Forwarder): Promise<StsResponse> {
   const sink = new PassThrough();
   const body = text(sink);
   const seen: { status: number; dateMs: number | undefined; receivedAtMs: number } = {
@@ -162,8 +162,8 @@ async function ask(url: URL, headers: readonly HeaderPair[], forwarder: Forwarde
     body: { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 },
   };
   await forwarder.forward(request, collector, new AbortController().signal, {
-    onStart: (status, answerHeaders) => {
-      const dateMs = Date.parse(findHeader(answerHeaders, 'date') ?? '');
+    onStart: (status, responseHeaders) => {
+      const dateMs = Date.parse(findHeader(responseHeaders, 'date') ?? '');
       Object.assign(seen, { status, dateMs: Number.isNaN(dateMs) ? undefined : dateMs, receivedAtMs: Date.now() });
     },
     onBytes: () => {},

@@ -16,10 +16,10 @@ import type { Upstream } from '../../app/start.ts';
 
 export interface Caller {
   /** Undefined `body`: GET. Rejects where the connection breaks. */
-  call(path: string, body?: object): Promise<Answer>;
+  call(path: string, body?: object): Promise<Response>;
 }
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   /** As they arrived. */
@@ -70,16 +70,16 @@ export async function withProxy<T>(
   }
 }
 
-/** The control plane, free of charge. With AWS's clock minus ours, by the answer's date. */
+/** The control plane, free of charge. With AWS's clock minus ours, by the response's date. */
 export async function checkListing(
   caller: Caller,
 ): Promise<{ readonly result: CheckResult; readonly skewMs: number | undefined }> {
-  const answer = await caller.call('/foundation-models');
-  const dateMs = Date.parse(answer.headers.date ?? '');
-  const isAws = answer.headers['x-bedrock-proxy-error'] === undefined;
-  const skewMs = isAws && !Number.isNaN(dateMs) ? dateMs - answer.receivedAtMs : undefined;
-  if (answer.status !== 200) return { result: describeFailure('list-models', answer), skewMs };
-  const { modelSummaries } = JSON.parse(textOf(answer)) as { modelSummaries?: readonly { modelId?: string }[] };
+  const response = await caller.call('/foundation-models');
+  const dateMs = Date.parse(response.headers.date ?? '');
+  const isAws = response.headers['x-bedrock-proxy-error'] === undefined;
+  const skewMs = isAws && !Number.isNaN(dateMs) ? dateMs - response.receivedAtMs : undefined;
+  if (response.status !== 200) return { result: describeFailure('list-models', response), skewMs };
+  const { modelSummaries } = JSON.parse(textOf(response)) as { modelSummaries?: readonly { modelId?: string }[] };
   const count = modelSummaries?.length ?? 0;
   const hasModel = modelSummaries?.some(({ modelId }) => modelId === MODEL) === true;
   const words = `${count} foundation models${hasModel ? `, ${MODEL} among them` : `, without ${MODEL}`}`;
@@ -91,16 +91,16 @@ export async function checkConverse(
   caller: Caller,
   region: string,
 ): Promise<{ readonly result: CheckResult; readonly model: string | undefined }> {
-  let answer: Answer | undefined;
+  let response: Response | undefined;
   for (const model of [MODEL, `${geographyOf(region)}.${MODEL}`]) {
-    answer = await caller.call(`/model/${encodeURIComponent(model)}/converse`, question('Hi', 1));
-    if (answer.status === 200) {
-      return { result: ok('converse', `${model} answered in ${latencyOf(answer)}`), model };
+    response = await caller.call(`/model/${encodeURIComponent(model)}/converse`, question('Hi', 1));
+    if (response.status === 200) {
+      return { result: ok('converse', `${model} answered in ${latencyOf(response)}`), model };
     }
     // "Invocation … with on-demand throughput isn't supported", or no such model here: the profile may do.
-    if (answer.status !== 400 && answer.status !== 404) break;
+    if (response.status !== 400 && response.status !== 404) break;
   }
-  const result = answer === undefined ? skip('converse', 'no model') : describeFailure('converse', answer);
+  const result = response === undefined ? skip('converse', 'no model') : describeFailure('converse', response);
   return { result, model: undefined };
 }
 
@@ -108,11 +108,11 @@ export async function checkConverse(
 export async function checkStream(caller: Caller, model: string | undefined): Promise<CheckResult> {
   if (model === undefined) return skip('stream', 'converse did not work');
   const path = `/model/${encodeURIComponent(model)}/converse-stream`;
-  const answer = await caller.call(path, question('Count from one to twenty in words.', STREAM_TOKENS));
-  if (answer.status !== 200) return describeFailure('stream', answer);
-  const exception = /:exception-type[^A-Za-z]+([A-Za-z]+)/.exec(textOf(answer))?.[1];
+  const response = await caller.call(path, question('Count from one to twenty in words.', STREAM_TOKENS));
+  if (response.status !== 200) return describeFailure('stream', response);
+  const exception = /:exception-type[^A-Za-z]+([A-Za-z]+)/.exec(textOf(response))?.[1];
   if (exception !== undefined) return fail('stream', `broke off with ${exception}`, 'Try again; AWS ended the stream.');
-  const count = answer.chunks.length;
+  const count = response.chunks.length;
   if (count > 1) return ok('stream', `arrived in ${count} chunks`);
   const hint = 'Something between here and AWS holds answers back: a forward proxy, a virus scanner, a VPN.';
   return fail('stream', 'arrived in one piece', hint);
@@ -129,17 +129,17 @@ function geographyOf(region: string): string {
   return start === 'ap' ? 'apac' : start === 'ca' ? 'us' : start;
 }
 
-function latencyOf(answer: Answer): string {
-  const { metrics } = JSON.parse(textOf(answer)) as { metrics?: { latencyMs?: number } };
+function latencyOf(response: Response): string {
+  const { metrics } = JSON.parse(textOf(response)) as { metrics?: { latencyMs?: number } };
   return metrics?.latencyMs === undefined ? 'time' : `${metrics.latencyMs} ms`;
 }
 
-function describeFailure(name: string, answer: Answer): CheckResult {
-  const type = String(answer.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
-  const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(answer))?.[1] ?? '';
-  const ours = answer.headers['x-bedrock-proxy-error'];
+function describeFailure(name: string, response: Response): CheckResult {
+  const type = String(response.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
+  const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(response))?.[1] ?? '';
+  const ours = response.headers['x-bedrock-proxy-error'];
   // Our own errors end in what to do already.
-  const who = ours === undefined ? `AWS answers ${answer.status} ${type}` : String(ours);
+  const who = ours === undefined ? `AWS answers ${response.status} ${type}` : String(ours);
   const hint = ours === undefined ? HINTS.find(([pattern]) => pattern.test(`${type} ${message}`))?.[1] : undefined;
   return fail(name, `${who}: ${message.slice(0, 300)}`, hint);
 }
@@ -155,7 +155,7 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/ValidationException|ResourceNotFound/, 'The model is not offered here: try another --region.'],
 ];
 
-function textOf({ chunks }: Answer): string {
+function textOf({ chunks }: Response): string {
   return Buffer.concat(chunks).toString('latin1');
 }
 
@@ -167,7 +167,7 @@ interface Sending {
   readonly body: object | undefined;
 }
 
-function send({ port, masterKey, agent, path, body }: Sending): Promise<Answer> {
+function send({ port, masterKey, agent, path, body }: Sending): Promise<Response> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${masterKey}`, 'content-type': 'application/json' };
     const method = body === undefined ? 'GET' : 'POST';

@@ -14,13 +14,13 @@ import { colorsFor, EXIT_FAILED, printData, printJson } from '../../app/print.ts
 import { findRegion, openUpstream, type Upstream } from '../../app/start.ts';
 
 /** Nobody waits as long for a diagnosis as for a model that thinks. */
-const ANSWER_TIMEOUT_MS = 30_000;
+const RESPONSE_TIMEOUT_MS = 30_000;
 
 type Report = (...results: readonly CheckResult[]) => void;
 
 /** Prints the results and gives the exit code: 1 where a check failed. */
 export async function diagnose(flags: Flags): Promise<number> {
-  const config = { ...readConfig(flags, process.env), idleTimeoutMs: ANSWER_TIMEOUT_MS };
+  const config = { ...readConfig(flags, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
   const results: CheckResult[] = [];
   const isJson = flags['json'] === true;
   const report: Report = (...found) => {

@@ -81,7 +81,7 @@ export async function download(url: URL, { network, timeoutMs, maxBytes }: Downl
     },
   };
   try {
-    await forwarder.forward(requestFor(url), takeAnswer(), enough.signal, watcher);
+    await forwarder.forward(requestFor(url), takeResponse(), enough.signal, watcher);
   } catch (thrown) {
     const { detail, message } = toProxyError(thrown);
     throw unusable(url, enough.signal.aborted ? String(enough.signal.reason) : (detail ?? message), thrown);
@@ -108,7 +108,7 @@ function requestFor(url: URL): SignedRequest {
 }
 
 /** Stands in a client's place; what arrives is gathered by the watcher. */
-function takeAnswer(): ClientResponse {
+function takeResponse(): ClientResponse {
   const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
   return { headersSent: false, start: () => sink, dropRequestBody: () => {}, breakOff: () => sink.destroy() };
 }

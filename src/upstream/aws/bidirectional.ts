@@ -8,13 +8,13 @@ import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
 import { type ClientRequest, type ClientResponse, findHeader } from '../../http/message.ts';
 import type { Frame } from '../../protocol/event-stream.ts';
 import type { Body } from '../../http/body.ts';
-import type { AnswerWatcher, SignedRequest } from './forward.ts';
+import type { ResponseWatcher, SignedRequest } from './forward.ts';
 import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
 import { addHeaders, selectClientHeaders } from './headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
-/** A request whose body is a stream of signed frames, which follow while the answer comes already. */
+/** A request whose body is a stream of signed frames, which follow while the response comes already. */
 export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
   /** The very credentials that signed `headers`, their region and service: they sign every frame too. */
   readonly signedWith: Omit<FrameChainOptions, 'seedSignature'> | undefined;
@@ -25,16 +25,16 @@ export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STRE
 
 export interface BidirectionalForwarder {
   /**
-   * Resolves when the client has the whole answer. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline, ERR_BAD_REQUEST for a
+   * Resolves when the client has the whole response. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline, ERR_BAD_REQUEST for a
    * malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it throws, AWS's stream is reset,
-   * and so is the client's if its answer had begun: neither side can take what it got for complete. `checkFrame` sees each
+   * and so is the client's if its response had begun: neither side can take what it got for complete. `checkFrame` sees each
    * of the client's frames before it is signed; what it throws is thrown.
    */
   relay(
     request: SignedEventStream,
     clientRequest: ClientRequest,
     clientResponse: ClientResponse,
-    watcher: AnswerWatcher,
+    watcher: ResponseWatcher,
     checkFrame?: (frame: Frame) => void,
   ): Promise<void>;
 }
@@ -79,7 +79,7 @@ interface RelayParts {
   readonly frames: FrameResigner;
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
-  readonly watcher: AnswerWatcher;
+  readonly watcher: ResponseWatcher;
 }
 
 /** One pair of streams. State: how far each direction is, until `done` is settled once. */
@@ -91,8 +91,8 @@ class StreamRelay {
   readonly #idle: NodeJS.Timeout;
   #sink: Writable | undefined;
   #isConnected = false;
-  /** AWS's answer came to its end; what is left is to bring it to the client. */
-  #isAnswered = false;
+  /** AWS's response came to its end; what is left is to bring it to the client. */
+  #isResponded = false;
   #isOver = false;
   #resolve: () => void = () => {};
   #reject: (error: ProxyError) => void = () => {};
@@ -126,7 +126,7 @@ class StreamRelay {
     session.on('error', (error) => this.#onUpstreamBroken(error));
     stream.on('error', (error) => this.#onUpstreamBroken(error));
     stream.on('close', () => this.#onUpstreamBroken());
-    stream.on('response', (_headers, _flags, rawHeaders) => this.#attempt(() => this.#startAnswer(rawHeaders)));
+    stream.on('response', (_headers, _flags, rawHeaders) => this.#attempt(() => this.#startResponse(rawHeaders)));
     stream.on('data', (chunk: Buffer) => this.#onUpstreamBytes(chunk));
     stream.on('end', () => (isWhole() ? this.#onUpstreamEnd() : this.#onUpstreamBroken()));
     stream.on('drain', () => this.#body.resume());
@@ -157,7 +157,7 @@ class StreamRelay {
 
   readonly #onClientGone = (): void => this.#fail(clientGone());
 
-  #startAnswer(rawHeaders: readonly string[]): void {
+  #startResponse(rawHeaders: readonly string[]): void {
     const { clientResponse, watcher, upstream } = this.#parts;
     const { status, headers } = splitStatus(rawHeaders);
     this.#idle.refresh();
@@ -178,7 +178,7 @@ class StreamRelay {
   #onUpstreamEnd(): void {
     const sink = this.#sink;
     if (this.#isOver || sink === undefined) return;
-    this.#isAnswered = true;
+    this.#isResponded = true;
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
     // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last write is
@@ -191,12 +191,12 @@ class StreamRelay {
   }
 
   #onUpstreamBroken(cause?: Error): void {
-    if (this.#isAnswered || this.#isOver) return;
+    if (this.#isResponded || this.#isOver) return;
     const { stream } = this.#parts.upstream;
     const named = cause !== undefined && 'code' in cause ? String(cause.code) : '';
     const code = named === '' || named === 'ERR_HTTP2_STREAM_ERROR' ? resetName(stream.rstCode ?? 0) : named;
     if (!this.#isConnected) return this.#fail(unreachable(code, cause));
-    const when = this.#sink === undefined ? 'without an answer' : 'in the middle of its answer';
+    const when = this.#sink === undefined ? 'without a response' : 'in the middle of its response';
     const message = `The upstream broke the stream off ${when} (${code}).`;
     this.#fail(new ProxyError('ERR_UPSTREAM_RESET', message, { cause, detail: code }));
   }

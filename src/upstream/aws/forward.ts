@@ -1,5 +1,5 @@
 /**
- * Sends one signed request to AWS and lets the answer flow to the client as it comes: status, headers and bytes untouched,
+ * Sends one signed request to AWS and lets the response flow to the client as it comes: status, headers and bytes untouched,
  * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
  * The only file that knows undici. It does not look into bodies.
  */
@@ -26,43 +26,43 @@ export interface SignedRequest {
   readonly upgrade?: ClientUpgrade | undefined;
 }
 
-/** What is told while the answer passes. */
-export interface AnswerWatcher {
+/** What is told while the response passes. */
+export interface ResponseWatcher {
   /** There is a connection, and the request goes out on it: from here on AWS may have seen it. */
   onLeave?(): void;
-  /** The answer begins; `headers` are AWS's own, before any is left out. */
+  /** The response begins; `headers` are AWS's own, before any is left out. */
   onStart(status: number, headers: readonly HeaderPair[]): void;
   /** A piece of the body on its way to the client. Must neither keep nor change it. */
   onBytes(chunk: Buffer): void;
   /** The same for what a client sends through its WebSocket. */
   onClientBytes?(chunk: Buffer): void;
   /**
-   * An answer whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
+   * A response whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
    * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is held back.
    */
   findMaxHeldBytes?(): number;
-  /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the answer was held, at its end. */
+  /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the response was held, at its end. */
   addHeaders?(isWhole: boolean): readonly HeaderPair[];
 }
 
 export interface Forwarder {
   /**
-   * Resolves when the client has the whole answer, or when its WebSocket is closed on both sides. Throws ERR_UPSTREAM_* where
-   * AWS cannot be reached, stays silent or breaks off (the client's connection is then broken as well, if its answer had
+   * Resolves when the client has the whole response, or when its WebSocket is closed on both sides. Throws ERR_UPSTREAM_* where
+   * AWS cannot be reached, stays silent or breaks off (the client's connection is then broken as well, if its response had
    * begun) and ERR_CLIENT_GONE where `signal` fires.
    */
   forward(
     request: SignedRequest,
     clientResponse: ClientResponse,
     signal: AbortSignal,
-    watcher: AnswerWatcher,
+    watcher: ResponseWatcher,
   ): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface ForwarderOptions {
   readonly connectTimeoutMs: number;
-  /** Longest silence: until the answer's headers, and then between two pieces of its body. Bedrock may think for an hour. */
+  /** Longest silence: until the response's headers, and then between two pieces of its body. Bedrock may think for an hour. */
   readonly idleTimeoutMs: number;
   /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
   readonly dialPort?: number | undefined;
@@ -72,8 +72,8 @@ export interface ForwarderOptions {
 
 /** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
 const UPSTREAM_KEEP_ALIVE_MS = 30_000;
-/** As much as we take from clients; undici's own 16 KiB would turn an answer that AWS gave into a failure. */
-const MAX_ANSWER_HEADER_BYTES = 64 * 1024;
+/** As much as we take from clients; undici's own 16 KiB would turn a response that AWS gave into a failure. */
+const MAX_RESPONSE_HEADER_BYTES = 64 * 1024;
 
 /** Makes the pool of upstream connections. The caller closes it. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
@@ -81,8 +81,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     forward: (request, clientResponse, signal, watcher) =>
       new Promise((resolve, reject) => {
-        const answer = new AnswerRelay(clientResponse, signal, watcher, resolve, reject, request.upgrade);
-        agent.dispatch(toDispatchOptions(request), answer);
+        const response = new ResponseRelay(clientResponse, signal, watcher, resolve, reject, request.upgrade);
+        agent.dispatch(toDispatchOptions(request), response);
       }),
     close: () => agent.destroy(),
   };
@@ -94,7 +94,7 @@ function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: For
     headersTimeout: idleTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
-    maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
+    maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
   };
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
   const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
@@ -149,8 +149,8 @@ function dialLoopback(port: number): buildConnector.connector {
     connect({ ...options, protocol: 'http:', hostname: '127.0.0.1', port: String(port) }, callback);
 }
 
-/** The head of an answer, and what of its body waits for the rest. */
-interface HeldAnswer {
+/** The head of a response, and what of its body waits for the rest. */
+interface BufferedResponse {
   readonly status: number;
   readonly headers: readonly HeaderPair[];
   readonly reasonPhrase: string | undefined;
@@ -158,21 +158,21 @@ interface HeldAnswer {
 }
 
 /** One answer on its way from undici to the client. */
-class AnswerRelay implements Dispatcher.DispatchHandler {
+class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #clientResponse: ClientResponse;
   readonly #signal: AbortSignal;
-  readonly #watcher: AnswerWatcher;
+  readonly #watcher: ResponseWatcher;
   readonly #resolve: () => void;
   readonly #reject: (error: ProxyError) => void;
   readonly #upgrade: ClientUpgrade | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
-  #held: HeldAnswer | undefined;
+  #held: BufferedResponse | undefined;
 
   constructor(
     clientResponse: ClientResponse,
     signal: AbortSignal,
-    watcher: AnswerWatcher,
+    watcher: ResponseWatcher,
     resolve: () => void,
     reject: (error: ProxyError) => void,
     upgrade: ClientUpgrade | undefined,
@@ -202,13 +202,13 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
     const headers = toPairs(controller.rawHeaders);
     this.#watcher.onStart(status, headers);
     const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
-    const answer = { status, headers, reasonPhrase, chunks: [] };
-    if (sizeBytes <= (this.#watcher.findMaxHeldBytes?.() ?? -1)) this.#held = answer;
-    else this.#sink = this.#startAnswer(answer, controller, false);
+    const response = { status, headers, reasonPhrase, chunks: [] };
+    if (sizeBytes <= (this.#watcher.findMaxHeldBytes?.() ?? -1)) this.#held = response;
+    else this.#sink = this.#startResponse(response, controller, false);
   }
 
-  #startAnswer(
-    { status, headers, reasonPhrase }: HeldAnswer,
+  #startResponse(
+    { status, headers, reasonPhrase }: BufferedResponse,
     controller: Dispatcher.DispatchController,
     isWhole: boolean,
   ): ReturnType<ClientResponse['start']> {
@@ -223,7 +223,7 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    this.#sink = this.#startAnswer(held, controller, isWhole);
+    this.#sink = this.#startResponse(held, controller, isWhole);
     for (const chunk of held.chunks) this.#sink.write(chunk);
   }
 
@@ -255,7 +255,7 @@ class AnswerRelay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#releaseHeld(controller, true);
-    // The answer is complete only when the client has it: until then its leaving still counts (and still rejects).
+    // The response is complete only when the client has it: until then its leaving still counts (and still rejects).
     this.#sink?.end(() => this.#settle());
   }
 
@@ -296,15 +296,15 @@ function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
   return toUpstreamError(cause ?? new Error('closed without an end'), true);
 }
 
-function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
+function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
   if (error instanceof ProxyError) return error;
   // undici's parser errors have a `code` that may be undefined.
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
   const options = { cause: error, detail: code };
-  if (answerBegan) {
+  if (responseBegan) {
     return new ProxyError(
       'ERR_UPSTREAM_RESET',
-      `The connection to the upstream broke in the middle of its answer (${code}).`,
+      `The connection to the upstream broke in the middle of its response (${code}).`,
       options,
     );
   }
@@ -314,7 +314,7 @@ function toUpstreamError(error: Error, answerBegan: boolean): ProxyError {
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
     return new ProxyError(
       'ERR_UPSTREAM_RESET',
-      `The upstream closed the connection without an answer (${code}).`,
+      `The upstream closed the connection without a response (${code}).`,
       options,
     );
   }

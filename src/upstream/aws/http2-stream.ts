@@ -1,5 +1,5 @@
 /**
- * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the answer's, leaving.
+ * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the response's, leaving.
  * The only file that knows `node:http2` as a client. Who feeds and drains the stream is `bidirectional.ts`.
  */
 import {
@@ -35,7 +35,7 @@ export interface Http2Stream {
   readonly session: ClientHttp2Session;
   readonly stream: ClientHttp2Stream;
   /**
-   * Ends both: with CANCEL where the request or its answer is not complete. Nothing throws or emits an error after this.
+   * Ends both: with CANCEL where the request or its response is not complete. Nothing throws or emits an error after this.
    */
   leave(): void;
   /**
@@ -45,7 +45,7 @@ export interface Http2Stream {
   isWhole(): boolean;
 }
 
-/** As much of an answer may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl. */
+/** As much of a response may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl. */
 const WINDOW_BYTES = 1024 * 1024;
 /** A connection whose stream is over gets this long to say so. */
 const GOODBYE_MS = 2_000;
@@ -92,7 +92,7 @@ function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: Line): S
   return { createConnection: () => connectTls({ ...trust, ...names, socket: tunnel, ALPNProtocols: ['h2'] }) };
 }
 
-/** Status and headers of an answer, from Node's flat list, in which the pseudo-headers stand first. */
+/** Status and headers of a response, from Node's flat list, in which the pseudo-headers stand first. */
 export function splitStatus(rawHeaders: readonly string[]): { status: number; headers: HeaderPair[] } {
   const headers: HeaderPair[] = [];
   let status = 502;

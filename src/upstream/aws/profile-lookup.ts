@@ -1,6 +1,6 @@
 /**
  * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile with the
- * owner's credentials, once per profile and time. What follows from the answer is admission's business.
+ * owner's credentials, once per profile and time. What follows from the response is admission's business.
  */
 import { Writable } from 'node:stream';
 import type { ClientResponse } from '../../http/message.ts';
@@ -40,38 +40,38 @@ const MAX_PROFILES = 1_000;
 const MAX_NEW_PER_MINUTE = 60;
 const MAX_UNDER_WAY = 8;
 const PATIENCE_MS = 5_000;
-const MAX_ANSWER_BYTES = 256 * 1024;
+const MAX_RESPONSE_BYTES = 256 * 1024;
 
-interface Answer {
+interface Response {
   readonly models: Promise<readonly string[] | undefined>;
   untilMs: number;
 }
 
 /** Remembers answers, also that there was none, and asks once where several want to know at the same time. */
 export function createProfileLookup(options: ProfileLookupOptions): FindProfileModels {
-  const answers = new Map<string, Answer>();
+  const responses = new Map<string, Response>();
   const mayAsk = createAskLimit(options.nowMs);
   let underWay = 0;
   return (identifier, region) => {
     const name = `${region} ${identifier}`;
-    const known = answers.get(name);
+    const known = responses.get(name);
     if (known !== undefined && options.nowMs() < known.untilMs) return known.models;
     if (underWay >= MAX_UNDER_WAY || !mayAsk()) return Promise.resolve(undefined);
-    const answer: Answer = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
+    const response: Response = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
       underWay += 1;
       const found = await askAws(identifier, region, options).catch(() => undefined);
       underWay -= 1;
-      answer.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
+      response.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
       return found;
     }
-    answers.delete(name);
-    answers.set(name, answer);
-    for (const oldest of answers.keys()) {
-      if (answers.size <= MAX_PROFILES) break;
-      answers.delete(oldest);
+    responses.delete(name);
+    responses.set(name, response);
+    for (const oldest of responses.keys()) {
+      if (responses.size <= MAX_PROFILES) break;
+      responses.delete(oldest);
     }
-    return answer.models;
+    return response.models;
   };
 }
 
@@ -125,7 +125,7 @@ async function askAws(
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const WATCH_NOTHING = { onStart: () => {}, onBytes: () => {} };
 
-/** In the place of a client: keeps a small answer. */
+/** In the place of a client: keeps a small response. */
 class Collector implements ClientResponse {
   headersSent = false;
   status = 0;
@@ -142,7 +142,7 @@ class Collector implements ClientResponse {
     return new Writable({
       write: (chunk: Buffer, _encoding, done) => {
         this.#sizeBytes += chunk.length;
-        if (this.#sizeBytes <= MAX_ANSWER_BYTES) this.#chunks.push(chunk);
+        if (this.#sizeBytes <= MAX_RESPONSE_BYTES) this.#chunks.push(chunk);
         done();
       },
     });
@@ -155,12 +155,12 @@ class Collector implements ClientResponse {
   }
 }
 
-/** `{"models": [{"modelArn": …}]}`; undefined where the answer is of another shape or names none. */
+/** `{"models": [{"modelArn": …}]}`; undefined where the response is of another shape or names none. */
 function parseModels(text: string): readonly string[] | undefined {
-  const answer: unknown = JSON.parse(text);
-  if (typeof answer !== 'object' || answer === null || !('models' in answer) || !Array.isArray(answer.models))
+  const response: unknown = JSON.parse(text);
+  if (typeof response !== 'object' || response === null || !('models' in response) || !Array.isArray(response.models))
     return undefined;
-  const arns = answer.models.map((model: unknown) =>
+  const arns = response.models.map((model: unknown) =>
     typeof model === 'object' && model !== null && 'modelArn' in model ? model.modelArn : undefined,
   );
   const isComplete = arns.length > 0 && arns.every((arn) => typeof arn === 'string');

@@ -152,13 +152,13 @@ function codeOf(error: Error): string {
   return 'code' in error ? String(error.code) : error.name;
 }
 
-function refused({ host }: URL, target: string, answer: string): ProxyError {
-  const message = `The forward proxy ${host} refused to connect to ${target} (${answer}).`;
+function refused({ host }: URL, target: string, response: string): ProxyError {
+  const message = `The forward proxy ${host} refused to connect to ${target} (${response}).`;
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', message, {
-    hint: answer.startsWith('407')
+    hint: response.startsWith('407')
       ? 'Give bedrock-proxy its user and password in HTTPS_PROXY: http://user:password@host:port.'
       : 'Have that host allowed there, or name it in NO_PROXY where it can be reached without.',
-    detail: answer,
+    detail: response,
   });
 }
 

@@ -11,7 +11,7 @@ const RUNTIME_ARN =
   /^arn:aws(?:-[^:]+)?:bedrock-agentcore:[a-z0-9-]{1,20}:[0-9]{12}:runtime\/([a-zA-Z][a-zA-Z0-9_-]{0,63})$/;
 const SESSION_HEADER = 'x-amzn-bedrock-agentcore-runtime-session-id';
 
-/** Answers an InvokeAgentRuntime call whose payload is JSON with a `prompt`. */
+/** Responds to an InvokeAgentRuntime call whose payload is JSON with a `prompt`. */
 export function invokeAgentRuntime({ labels, headers, body }: OfflineCall): Reply {
   const [, name] = RUNTIME_ARN.exec(labels['agentRuntimeArn'] ?? '') ?? [];
   if (name === undefined) return validationError('The agent runtime ARN is invalid.');

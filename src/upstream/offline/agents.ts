@@ -14,7 +14,7 @@ const KNOWLEDGE_BASE =
 const SESSION_ID = /^[0-9a-zA-Z._:-]{2,100}$/;
 const DEFAULT_RESULTS = 5;
 
-/** Answers a Retrieve call. */
+/** Responds to a Retrieve call. */
 export function retrieve({ labels, body: bytes }: OfflineCall): Reply {
   const knowledgeBaseId = labels['knowledgeBaseId'] ?? '';
   if (!KNOWLEDGE_BASE.test(knowledgeBaseId)) return validationError('The knowledge base id is invalid.');
@@ -30,7 +30,7 @@ export function retrieve({ labels, body: bytes }: OfflineCall): Reply {
   return jsonReply({ retrievalResults: findDocuments(knowledgeBaseId, query, count) });
 }
 
-/** Answers a RetrieveAndGenerate call. */
+/** Responds to a RetrieveAndGenerate call. */
 export function retrieveAndGenerate(call: OfflineCall): Reply {
   const body = parseJsonObject(call.body);
   if (body === undefined) return serializationError();
@@ -54,7 +54,7 @@ export function retrieveAndGenerate(call: OfflineCall): Reply {
   });
 }
 
-/** Answers an InvokeAgent call; `streamFinalResponse` makes many chunks of the one. */
+/** Responds to an InvokeAgent call; `streamFinalResponse` makes many chunks of the one. */
 export function invokeAgent(call: OfflineCall): Reply {
   const { agentId = '', agentAliasId = '', sessionId = '' } = call.labels;
   if (!SHORT_ID.test(agentId) || !SHORT_ID.test(agentAliasId))

@@ -13,7 +13,7 @@ export interface OfferedTool {
 
 /** What is asked of a model. */
 export interface Turn {
-  /** As the answer shall name it. */
+  /** As the response shall name it. */
   readonly modelId: string;
   /** The text of the last user message. */
   readonly userText: string;
@@ -29,13 +29,13 @@ export interface Turn {
 
 export interface ToolCall {
   readonly name: string;
-  /** Unique within an answer, without a prefix. */
+  /** Unique within a response, without a prefix. */
   readonly id: string;
   readonly input: unknown;
 }
 
 /** What the model answers: text, or a call of a tool. */
-export interface Answer {
+export interface Response {
   readonly text: string;
   readonly toolCall: ToolCall | undefined;
   readonly stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence';
@@ -49,7 +49,7 @@ export interface Answer {
 const TOOL_CALL_TOKENS = 12;
 
 /** The answer to a turn. */
-export function composeAnswer(turn: Turn): Answer {
+export function composeResponse(turn: Turn): Response {
   const tool = chooseTool(turn);
   if (tool !== undefined) return callTool(turn, tool);
   const whole = writeText(turn);
@@ -68,8 +68,8 @@ export function composeAnswer(turn: Turn): Answer {
 }
 
 /** The pieces in which a text arrives on a stream. */
-export function streamedPieces(answer: Answer): string[] {
-  return answer.toolCall === undefined ? splitTokens(answer.text) : halves(JSON.stringify(answer.toolCall.input));
+export function streamedPieces(response: Response): string[] {
+  return response.toolCall === undefined ? splitTokens(response.text) : halves(JSON.stringify(response.toolCall.input));
 }
 
 function chooseTool({ tools, toolChoice, userText, toolResults }: Turn): OfferedTool | undefined {
@@ -79,7 +79,7 @@ function chooseTool({ tools, toolChoice, userText, toolResults }: Turn): Offered
   return toolResults.length > 0 ? undefined : tools.find((tool) => userText.includes(tool.name));
 }
 
-function callTool(turn: Turn, tool: OfferedTool): Answer {
+function callTool(turn: Turn, tool: OfferedTool): Response {
   const input = sampleOfSchema(tool.schema);
   const id = stableId('', JSON.stringify([turn.modelId, turn.userText, turn.inputTokens, tool.name]), 22);
   return {
@@ -104,7 +104,7 @@ function findStop(text: string, sequences: readonly string[]): { at: number; seq
     .toSorted((one, other) => one.at - other.at)[0];
 }
 
-function measure(turn: Turn, outputTokens: number): Pick<Answer, 'inputTokens' | 'outputTokens' | 'latencyMs'> {
+function measure(turn: Turn, outputTokens: number): Pick<Response, 'inputTokens' | 'outputTokens' | 'latencyMs'> {
   return { inputTokens: turn.inputTokens, outputTokens, latencyMs: estimateLatencyMs(outputTokens) };
 }
 

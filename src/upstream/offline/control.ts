@@ -22,7 +22,7 @@ const DESTINATIONS: Readonly<Record<string, readonly string[]>> = {
 /** When everything that is listed was made. */
 const CREATED_AT = '2026-01-01T00:00:00Z';
 
-/** Answers a ListFoundationModels call, with all four filters. */
+/** Responds to a ListFoundationModels call, with all four filters. */
 export function listFoundationModels(call: OfflineCall): Reply {
   const provider = call.query.get('byProvider')?.toLowerCase();
   const modality = call.query.get('byOutputModality');
@@ -37,7 +37,7 @@ export function listFoundationModels(call: OfflineCall): Reply {
   return jsonReply({ modelSummaries: models.map((model) => describeModel(model, call)) });
 }
 
-/** Answers a GetFoundationModel call, by id or ARN. */
+/** Responds to a GetFoundationModel call, by id or ARN. */
 export function getFoundationModel(call: OfflineCall): Reply {
   const identifier = call.labels['modelIdentifier'] ?? '';
   const named = findModel(identifier, call.region);
@@ -49,7 +49,7 @@ export function getFoundationModel(call: OfflineCall): Reply {
   return jsonReply({ modelDetails: describeModel(model, call) });
 }
 
-/** Answers a ListInferenceProfiles call, with type, maxResults and nextToken. */
+/** Responds to a ListInferenceProfiles call, with type, maxResults and nextToken. */
 export function listInferenceProfiles(call: OfflineCall): Reply {
   const type = call.query.get('type');
   const maxResults = Number(call.query.get('maxResults') ?? 100);
@@ -67,7 +67,7 @@ export function listInferenceProfiles(call: OfflineCall): Reply {
   });
 }
 
-/** Answers a GetInferenceProfile call, by id or ARN. */
+/** Responds to a GetInferenceProfile call, by id or ARN. */
 export function getInferenceProfile(call: OfflineCall): Reply {
   const identifier = call.labels['inferenceProfileIdentifier'] ?? '';
   const profile = profilesOf(call).find(

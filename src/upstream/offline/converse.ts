@@ -1,7 +1,7 @@
 /**
  * Converse and ConverseStream of the offline Bedrock, in the shapes of AWS's model. Pure.
  */
-import { composeAnswer, streamedPieces, type Answer } from './compose.ts';
+import { composeResponse, streamedPieces, type Response } from './compose.ts';
 import { BAD_WORD, findConversationProblem, readTurn } from './conversation.ts';
 import { paddedEventFrame } from './frames.ts';
 import { isObject, parseJsonObject, type JsonObject } from './json.ts';
@@ -18,53 +18,53 @@ import {
 
 const GUARDRAIL_TEXT = 'The offline guardrail blocked this conversation.';
 
-/** Answers a Converse call. */
+/** Responds to a Converse call. */
 export function converse(call: OfflineCall): Reply {
-  const outcome = answerConversation(call);
+  const outcome = respondToConversation(call);
   if ('refusal' in outcome) return outcome.refusal;
-  const { answer, stopReason, extras } = outcome;
-  const content = answer.toolCall === undefined ? [{ text: answer.text }] : [{ toolUse: toolUseOf(answer) }];
+  const { response, stopReason, extras } = outcome;
+  const content = response.toolCall === undefined ? [{ text: response.text }] : [{ toolUse: toolUseOf(response) }];
   return jsonReply({
-    metrics: { latencyMs: answer.latencyMs },
+    metrics: { latencyMs: response.latencyMs },
     output: { message: { content, role: 'assistant' } },
     stopReason,
-    usage: usageOf(answer),
+    usage: usageOf(response),
     ...extras,
   });
 }
 
-/** Answers a ConverseStream call. */
+/** Responds to a ConverseStream call. */
 export function converseStream(call: OfflineCall): Reply {
-  const outcome = answerConversation(call);
+  const outcome = respondToConversation(call);
   if ('refusal' in outcome) return outcome.refusal;
-  const { answer, stopReason, extras } = outcome;
-  const { toolCall } = answer;
+  const { response, stopReason, extras } = outcome;
+  const { toolCall } = response;
   const frames = [paddedEventFrame('messageStart', { role: 'assistant' })];
   if (toolCall !== undefined) {
-    const { toolUseId, name } = toolUseOf(answer);
+    const { toolUseId, name } = toolUseOf(response);
     const start = { toolUse: { name, toolUseId } };
     frames.push(paddedEventFrame('contentBlockStart', { contentBlockIndex: 0, start }));
   }
-  for (const piece of streamedPieces(answer)) {
+  for (const piece of streamedPieces(response)) {
     const delta = toolCall === undefined ? { text: piece } : { toolUse: { input: piece } };
     frames.push(paddedEventFrame('contentBlockDelta', { contentBlockIndex: 0, delta }));
   }
   frames.push(
     paddedEventFrame('contentBlockStop', { contentBlockIndex: 0 }),
     paddedEventFrame('messageStop', { stopReason }),
-    paddedEventFrame('metadata', { metrics: { latencyMs: answer.latencyMs }, usage: usageOf(answer), ...extras }),
+    paddedEventFrame('metadata', { metrics: { latencyMs: response.latencyMs }, usage: usageOf(response), ...extras }),
   );
   return streamReply(frames);
 }
 
 interface Outcome {
-  readonly answer: Answer;
+  readonly response: Response;
   readonly stopReason: string;
   /** Members that the reply repeats from the request, and the guardrail's. */
   readonly extras: JsonObject;
 }
 
-function answerConversation(call: OfflineCall): Outcome | { readonly refusal: Reply } {
+function respondToConversation(call: OfflineCall): Outcome | { readonly refusal: Reply } {
   const model = findModel(call.labels['modelId'] ?? '', call.region);
   if (model === undefined) return { refusal: invalidModel() };
   if (model.shape === 'titan-embedding') {
@@ -76,13 +76,13 @@ function answerConversation(call: OfflineCall): Outcome | { readonly refusal: Re
   if (problem?.kind === 'serialization') return { refusal: serializationError(problem.message) };
   if (problem !== undefined) return { refusal: validationError(problem.message) };
   const turn = readTurn(body, model.id);
-  const answer = composeAnswer(turn);
+  const response = composeResponse(turn);
   const extras = repeatOf(body);
   if (!isObject(body['guardrailConfig']) || !turn.userText.includes(BAD_WORD)) {
-    return { answer, stopReason: answer.stopReason, extras };
+    return { response, stopReason: response.stopReason, extras };
   }
-  const blocked: Answer = { ...answer, text: GUARDRAIL_TEXT, toolCall: undefined, inputTokens: 0, outputTokens: 0 };
-  return { answer: blocked, stopReason: 'guardrail_intervened', extras };
+  const blocked: Response = { ...response, text: GUARDRAIL_TEXT, toolCall: undefined, inputTokens: 0, outputTokens: 0 };
+  return { response: blocked, stopReason: 'guardrail_intervened', extras };
 }
 
 function repeatOf(body: JsonObject): JsonObject {
@@ -93,11 +93,11 @@ function repeatOf(body: JsonObject): JsonObject {
   };
 }
 
-function toolUseOf({ toolCall }: Answer): { toolUseId: string; name: string; input: unknown } {
+function toolUseOf({ toolCall }: Response): { toolUseId: string; name: string; input: unknown } {
   return { toolUseId: `tooluse_${toolCall?.id ?? ''}`, name: toolCall?.name ?? '', input: toolCall?.input };
 }
 
-function usageOf({ inputTokens, outputTokens }: Answer): JsonObject {
+function usageOf({ inputTokens, outputTokens }: Response): JsonObject {
   const totalTokens = inputTokens + outputTokens;
   return { cacheReadInputTokens: 0, cacheWriteInputTokens: 0, inputTokens, outputTokens, totalTokens };
 }

@@ -8,7 +8,7 @@ import { findModel } from './models.ts';
 import { invalidModel, jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens } from './tokens.ts';
 
-/** Answers a CountTokens call. */
+/** Responds to a CountTokens call. */
 export function countTokensOfCall(call: OfflineCall): Reply {
   if (findModel(call.labels['modelId'] ?? '', call.region) === undefined) return invalidModel();
   const body = parseJsonObject(call.body);

@@ -69,7 +69,7 @@ export function findPlayedHost(authority: string): PlayedHost | undefined {
 }
 
 /** The reply to a request, faults on demand included. */
-export function answerRequest(request: AdmittedRequest, played: PlayedHost, nowMs: number): Reply {
+export function respondToRequest(request: AdmittedRequest, played: PlayedHost, nowMs: number): Reply {
   const [path = '', query = ''] = request.rawTarget.split(/\?(.*)/s, 2);
   const operation = findOperation(request, path, played.service);
   if (operation === undefined) {

@@ -10,7 +10,7 @@ const UNIT_CHARACTERS = 1000;
 const IDENTIFIER = /^([a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail\/[a-z0-9]+)$/;
 const VERSION = /^([1-9][0-9]{0,7}|DRAFT)$/;
 
-/** Answers an ApplyGuardrail call. */
+/** Responds to an ApplyGuardrail call. */
 export function applyGuardrail({ labels, body: bytes }: OfflineCall): Reply {
   if (!IDENTIFIER.test(labels['guardrailIdentifier'] ?? ''))
     return validationError('The guardrail identifier is invalid.');

@@ -2,7 +2,7 @@
  * InvokeModel in the shape of Anthropic's models: their Messages API, with `anthropic_version` in place of the model's name.
  * Pure.
  */
-import { composeAnswer, streamedPieces, type Answer, type Turn } from './compose.ts';
+import { composeResponse, streamedPieces, type Response, type Turn } from './compose.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
 import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from './json.ts';
 import { countTokens, stableId } from './tokens.ts';
@@ -10,24 +10,24 @@ import { countTokens, stableId } from './tokens.ts';
 const MEDIA_TOKENS = 1500;
 const MESSAGE_TOKENS = 4;
 
-/** Answers a body of the Messages API. */
+/** Responds to a body of the Messages API. */
 export function invokeAnthropic(body: JsonObject, modelId: string): InvokeOutcome {
   const problem = findProblem(body);
   if (problem !== undefined) return { problem };
-  const answer = composeAnswer(readTurn(body, modelId));
-  const { inputTokens, outputTokens, latencyMs } = answer;
+  const response = composeResponse(readTurn(body, modelId));
+  const { inputTokens, outputTokens, latencyMs } = response;
   const id = stableId('msg_bdrk_', JSON.stringify(body) + modelId, 24);
   const message = {
     model: modelId.replace(/^anthropic\./, '').replace(/-v\d+(?::\d+)?$/, ''),
     id,
     type: 'message',
     role: 'assistant',
-    content: [blockOf(answer)],
-    stop_reason: answer.stopReason,
-    stop_sequence: answer.stopSequence ?? null,
+    content: [blockOf(response)],
+    stop_reason: response.stopReason,
+    stop_sequence: response.stopSequence ?? null,
     usage: usageOf(inputTokens, outputTokens),
   };
-  return { content: message, streamed: streamOf(message, answer), inputTokens, outputTokens, latencyMs };
+  return { content: message, streamed: streamOf(message, response), inputTokens, outputTokens, latencyMs };
 }
 
 /** Tokens of everything the model reads. */
@@ -81,19 +81,19 @@ function readToolChoice(choice: JsonObject): Turn['toolChoice'] {
   return choice['type'] === 'any' || choice['type'] === 'none' ? choice['type'] : 'auto';
 }
 
-function blockOf({ text, toolCall }: Answer): JsonObject {
+function blockOf({ text, toolCall }: Response): JsonObject {
   if (toolCall === undefined) return { type: 'text', text };
   return { type: 'tool_use', id: `toolu_bdrk_${toolCall.id}`, name: toolCall.name, input: toolCall.input };
 }
 
 /** The events of the Messages API, from message_start to message_stop. */
-function streamOf(message: JsonObject, answer: Answer): object[] {
-  const block = blockOf(answer);
-  const usage = usageOf(answer.inputTokens, 1);
+function streamOf(message: JsonObject, response: Response): object[] {
+  const block = blockOf(response);
+  const usage = usageOf(response.inputTokens, 1);
   const start = { ...message, content: [], stop_reason: null, stop_sequence: null, usage };
-  const emptyBlock = answer.toolCall === undefined ? { ...block, text: '' } : { ...block, input: {} };
-  const deltas = streamedPieces(answer).map((piece) => {
-    const isText = answer.toolCall === undefined;
+  const emptyBlock = response.toolCall === undefined ? { ...block, text: '' } : { ...block, input: {} };
+  const deltas = streamedPieces(response).map((piece) => {
+    const isText = response.toolCall === undefined;
     const delta = isText ? { type: 'text_delta', text: piece } : { type: 'input_json_delta', partial_json: piece };
     return { type: 'content_block_delta', index: 0, delta };
   });
@@ -105,7 +105,7 @@ function streamOf(message: JsonObject, answer: Answer): object[] {
     {
       type: 'message_delta',
       delta: { stop_reason: message['stop_reason'], stop_sequence: message['stop_sequence'] },
-      usage: { output_tokens: answer.outputTokens },
+      usage: { output_tokens: response.outputTokens },
     },
     { type: 'message_stop' },
   ];

@@ -12,7 +12,7 @@ const V2_DIMENSIONS: readonly unknown[] = [1024, 512, 256];
 const DEFAULT_V2_DIMENSIONS = 1024;
 const EMBEDDING_LATENCY_MS = 30;
 
-/** Answers a body of Titan's shape. */
+/** Responds to a body of Titan's shape. */
 export function embedText(body: JsonObject, modelId: string): InvokeOutcome {
   const text = asText(body['inputText']);
   if (text === '') return { problem: 'Malformed input request: inputText must be a text that is not empty.' };

@@ -12,7 +12,7 @@ import { jsonReply, streamReply, validationError, type OfflineCall, type Reply }
 
 const MALFORMED = 'Malformed input request, please reformat your input and try again.';
 
-/** Answers an InvokeModel call, with the token counts in headers. */
+/** Responds to an InvokeModel call, with the token counts in headers. */
 export function invokeModel(call: OfflineCall): Reply {
   const outcome = invoke(call);
   if ('problem' in outcome) return validationError(outcome.problem);
@@ -23,7 +23,7 @@ export function invokeModel(call: OfflineCall): Reply {
   });
 }
 
-/** Answers an InvokeModelWithResponseStream call; the token counts are in its last chunk. */
+/** Responds to an InvokeModelWithResponseStream call; the token counts are in its last chunk. */
 export function invokeModelStream(call: OfflineCall): Reply {
   const outcome = invoke(call);
   if ('problem' in outcome) return validationError(outcome.problem);

@@ -1,17 +1,17 @@
 /**
  * InvokeModel in the shape of Amazon's Nova models, which is nearly that of Converse. Pure.
  */
-import { composeAnswer, streamedPieces } from './compose.ts';
+import { composeResponse, streamedPieces } from './compose.ts';
 import { findConversationProblem, readTurn } from './conversation.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
 import type { JsonObject } from './json.ts';
 
-/** Answers a body of Nova's shape. */
+/** Responds to a body of Nova's shape. */
 export function invokeNova(body: JsonObject, modelId: string): InvokeOutcome {
   const problem = findConversationProblem(body);
   if (problem !== undefined) return { problem: `Malformed input request: ${problem.message}` };
-  const answer = composeAnswer(readTurn(body, modelId));
-  const { inputTokens, outputTokens, latencyMs, stopReason, text, toolCall } = answer;
+  const response = composeResponse(readTurn(body, modelId));
+  const { inputTokens, outputTokens, latencyMs, stopReason, text, toolCall } = response;
   const toolUse = toolCall && { name: toolCall.name, toolUseId: toolCall.id, input: toolCall.input };
   const counts = { inputTokens, outputTokens, cacheReadInputTokenCount: 0, cacheWriteInputTokenCount: 0 };
   const content = {
@@ -23,7 +23,7 @@ export function invokeNova(body: JsonObject, modelId: string): InvokeOutcome {
   const streamed = [
     { messageStart: { role: 'assistant' } },
     ...(start === undefined ? [] : [{ contentBlockStart: { start, contentBlockIndex: 0 } }]),
-    ...streamedPieces(answer).map((piece) => {
+    ...streamedPieces(response).map((piece) => {
       const delta = toolUse === undefined ? { text: piece } : { toolUse: { input: piece } };
       return { contentBlockDelta: { delta, contentBlockIndex: 0 } };
     }),

@@ -2,7 +2,7 @@
  * The OpenAI shape of the offline Bedrock: chat completions, whole and as server-sent events, and the list of models, as
  * bedrock-runtime serves them below /openai/v1. Failures too are in OpenAI's shape. Pure.
  */
-import { composeAnswer, streamedPieces, type Answer, type Turn } from './compose.ts';
+import { composeResponse, streamedPieces, type Response, type Turn } from './compose.ts';
 import { applyFault } from './faults.ts';
 import { asCount, asObject, asObjects, asText, asTexts, parseJsonObject, type JsonObject } from './json.ts';
 import { findModel, LISTED_MODELS } from './models.ts';
@@ -12,32 +12,32 @@ import { countTokens, stableId } from './tokens.ts';
 const MESSAGE_TOKENS = 4;
 const DEFAULT_MAX_TOKENS = 4096;
 
-/** OpenAI's words for why an answer ended. */
-const FINISH_REASONS: Readonly<Record<Answer['stopReason'], string>> = {
+/** OpenAI's words for why a response ended. */
+const FINISH_REASONS: Readonly<Record<Response['stopReason'], string>> = {
   end_turn: 'stop',
   stop_sequence: 'stop',
   max_tokens: 'length',
   tool_use: 'tool_calls',
 };
 
-/** Answers a chat completion; `stream` sends it in pieces, the last one with the tokens where `stream_options` asks so. */
+/** Responds to a chat completion; `stream` sends it in pieces, the last one with the tokens where `stream_options` asks so. */
 export function completeChat(call: OfflineCall): Reply {
   const body = parseJsonObject(call.body);
   if (body === undefined) return openAiError(400, 'The request body is not a JSON object.');
   const model = findModel(asText(body['model']), call.region);
   if (model === undefined) return openAiError(404, `The model '${asText(body['model'])}' does not exist.`);
   if (asObjects(body['messages']).length === 0) return openAiError(400, 'messages: at least one message is required');
-  const answer = composeAnswer(readTurn(body, model.id));
+  const response = composeResponse(readTurn(body, model.id));
   const head = {
     id: stableId('chatcmpl-', model.id + call.body.toString(), 24),
     created: Math.floor(call.nowMs / 1000),
     model: asText(body['model']),
   };
-  const reply = body['stream'] === true ? streamOf(head, answer, body) : wholeOf(head, answer);
+  const reply = body['stream'] === true ? streamOf(head, response, body) : wholeOf(head, response);
   return inOpenAiShape(applyFault(model.id, reply), reply);
 }
 
-/** Answers the list of models that write text. */
+/** Returns the list of models that write text. */
 export function listOpenAiModels({ nowMs }: OfflineCall): Reply {
   const writing = LISTED_MODELS.filter(({ output }) => output === 'TEXT');
   const created = Math.floor(nowMs / 1000);
@@ -79,25 +79,25 @@ function textOf({ content }: JsonObject): string {
     .join('\n');
 }
 
-function wholeOf(head: object, answer: Answer): Reply {
-  const { toolCall, text } = answer;
+function wholeOf(head: object, response: Response): Reply {
+  const { toolCall, text } = response;
   const message = {
     role: 'assistant',
     content: toolCall === undefined ? text : null,
     ...(toolCall === undefined ? {} : { tool_calls: [toolCallOf(toolCall, JSON.stringify(toolCall.input))] }),
   };
-  const choice = { index: 0, message, finish_reason: FINISH_REASONS[answer.stopReason], logprobs: null };
-  return jsonReply({ ...head, object: 'chat.completion', choices: [choice], usage: usageOf(answer) });
+  const choice = { index: 0, message, finish_reason: FINISH_REASONS[response.stopReason], logprobs: null };
+  return jsonReply({ ...head, object: 'chat.completion', choices: [choice], usage: usageOf(response) });
 }
 
-function streamOf(head: object, answer: Answer, body: JsonObject): Reply {
-  const { toolCall } = answer;
+function streamOf(head: object, response: Response, body: JsonObject): Reply {
+  const { toolCall } = response;
   const wantsUsage = asObject(body['stream_options'])['include_usage'] === true;
   const chunk = (choices: readonly object[], rest: object = {}): Buffer =>
     sseEvent(JSON.stringify({ ...head, object: 'chat.completion.chunk', choices, ...rest }));
   const delta = (content: object, finishReason: string | null = null): Buffer =>
     chunk([{ index: 0, delta: content, finish_reason: finishReason, logprobs: null }]);
-  const pieces = streamedPieces(answer).map((piece, index) => {
+  const pieces = streamedPieces(response).map((piece, index) => {
     if (toolCall === undefined) return delta({ content: piece });
     const call = index === 0 ? toolCallOf(toolCall, piece) : { function: { arguments: piece } };
     return delta({ tool_calls: [{ index: 0, ...call }] });
@@ -105,19 +105,19 @@ function streamOf(head: object, answer: Answer, body: JsonObject): Reply {
   const chunks = [
     delta({ role: 'assistant', content: toolCall === undefined ? '' : null }),
     ...pieces,
-    delta({}, FINISH_REASONS[answer.stopReason]),
-    ...(wantsUsage ? [chunk([], { usage: usageOf(answer) })] : []),
+    delta({}, FINISH_REASONS[response.stopReason]),
+    ...(wantsUsage ? [chunk([], { usage: usageOf(response) })] : []),
     sseEvent('[DONE]'),
   ];
   const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' };
   return { status: 200, headers, chunks, isStream: true, ending: 'end', isSlow: false };
 }
 
-function toolCallOf({ id, name }: NonNullable<Answer['toolCall']>, argumentsText: string): object {
+function toolCallOf({ id, name }: NonNullable<Response['toolCall']>, argumentsText: string): object {
   return { id: `call_${id}`, type: 'function', function: { name, arguments: argumentsText } };
 }
 
-function usageOf({ inputTokens, outputTokens }: Answer): object {
+function usageOf({ inputTokens, outputTokens }: Response): object {
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,

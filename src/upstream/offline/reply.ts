@@ -35,7 +35,7 @@ export interface Reply {
   readonly isSlow: boolean;
 }
 
-/** Answers one operation. Pure and deterministic: the same call gives the same reply. */
+/** Responds to one operation. Pure and deterministic: the same call gives the same reply. */
 export type Handler = (call: OfflineCall) => Reply;
 
 /** A JSON reply. */

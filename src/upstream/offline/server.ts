@@ -10,13 +10,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { sha256Hex } from '../../protocol/sigv4/key.ts';
 import type { HeaderPair } from '../../http/message.ts';
 import { admitSignature, refuseSignature, type OfflineKeys } from './authorize.ts';
-import { answerRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
+import { respondToRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
 import { awsError, type Reply } from './reply.ts';
 
 export interface OfflineBedrockOptions extends OfflineKeys {
   /** Signatures and dates go by this clock. */
   readonly nowMs: () => number;
-  /** Gives each answer its `x-amzn-requestid`. */
+  /** Gives each response its `x-amzn-requestid`. */
   readonly newId: () => string;
   /** Pause between the frames of a stream; default 15. 0 sends them as fast as they are taken. */
   readonly pacingMs?: number;
@@ -44,7 +44,7 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
   const server = createServer((incoming, response) => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    answer(incoming, options)
+    respond(incoming, options)
       .then((reply) => send(reply, response, { options, signal: AbortSignal.any([gone.signal, closing.signal]) }))
       .catch(() => response.destroy());
   });
@@ -63,7 +63,7 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
 }
 
 /** Rejects where the client left before its request was complete. */
-async function answer(incoming: IncomingMessage, options: OfflineBedrockOptions): Promise<Reply> {
+async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions): Promise<Reply> {
   const { method = '', url: rawTarget = '/' } = incoming;
   const headers = pairsOf(incoming.rawHeaders);
   const authority = incoming.headers.host;
@@ -77,7 +77,9 @@ async function answer(incoming: IncomingMessage, options: OfflineBedrockOptions)
   if (body === undefined) return awsError(413, 'RequestEntityTooLargeException', 'The request body is too large.');
   const nowMs = options.nowMs();
   const check = { keys: options, played, bodySha256Hex: sha256Hex(body), nowMs };
-  return refuseSignature(admission.parsed, check) ?? answerRequest({ method, rawTarget, headers, body }, played, nowMs);
+  return (
+    refuseSignature(admission.parsed, check) ?? respondToRequest({ method, rawTarget, headers, body }, played, nowMs)
+  );
 }
 
 interface Sending {
@@ -103,7 +105,7 @@ async function send(reply: Reply, response: ServerResponse, { options, signal }:
 
 function headersOf(reply: Reply, options: OfflineBedrockOptions): Record<string, string> {
   const lengthBytes = reply.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  // An answer that will not be complete announces more than it has.
+  // A response that will not be complete announces more than it has.
   const announcedBytes = reply.ending === 'end' ? lengthBytes : lengthBytes * 2 + 1;
   return {
     date: new Date(options.nowMs()).toUTCString(),

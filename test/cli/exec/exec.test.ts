@@ -45,9 +45,9 @@ async function startImpostor(realPort: string, host = '127.0.0.1', port = 0): Pr
   const seen: string[] = [];
   const impostor = createServer(async (request, response) => {
     seen.push(`${request.url?.replace(/challenge=.*/, 'challenge')} ${request.headers.authorization}`);
-    const answer = await fetch(`http://127.0.0.1:${realPort}${request.url}`);
-    response.writeHead(answer.status);
-    response.end(await answer.text());
+    const real = await fetch(`http://127.0.0.1:${realPort}${request.url}`);
+    response.writeHead(real.status);
+    response.end(await real.text());
   });
   await once(impostor.listen(port, host), 'listening');
   onTestFinished(() => void impostor.close());
@@ -209,8 +209,8 @@ describe('the proof of a server that runs', () => {
   it('makes no server secret', async () => {
     const cli = await openCli();
     const port = await startProxy(cli);
-    const answer = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
-    expect(await answer.json()).not.toHaveProperty('proof');
+    const response = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
+    expect(await response.json()).not.toHaveProperty('proof');
     expect(existsSync(`${cli.databasePath}.secret`)).toBe(false);
   });
 });

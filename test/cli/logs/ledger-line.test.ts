@@ -62,7 +62,7 @@ describe('a line for people', () => {
       fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_TOKEN_RATE', totalMs: 3 } as const,
       end: '429  -  3ms  ERR_TOKEN_RATE',
     },
-    { name: 'what got no answer', fields: { status: undefined }, end: '---  -  -  -  $0.000001' },
+    { name: 'what got no response', fields: { status: undefined }, end: '---  -  -  -  $0.000001' },
   ])('tells of $name', ({ fields, end }) => {
     expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
   });

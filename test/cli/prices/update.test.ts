@@ -34,10 +34,10 @@ const DOCUMENT = JSON.stringify([
   { id: 'aws', name: 'AWS Bedrock', models: MODELS },
 ]);
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+type Response = (request: IncomingMessage, response: ServerResponse) => void;
 
-async function serve(answer: Answer): Promise<string> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
+async function serve(response: Response): Promise<string> {
+  const server = createServer(response).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
     server.closeAllConnections();
@@ -149,34 +149,34 @@ describe('prices update', () => {
 describe('what cannot be used', () => {
   const priceless = JSON.stringify([{ id: 'aws', models: [{ id: 'x.y', prices: { output_image_mtok: 3 } }] }]);
 
-  it.each<{ name: string; answer: Answer; message: string }>([
-    { name: 'a 404', answer: (_, response) => response.writeHead(404).end(DOCUMENT), message: 'it answered 404' },
+  it.each<{ name: string; response: Response; message: string }>([
+    { name: 'a 404', response: (_, response) => response.writeHead(404).end(DOCUMENT), message: 'it answered 404' },
     {
       name: 'a redirect',
-      answer: (_, response) => response.writeHead(302, { location: '/x' }).end(),
+      response: (_, response) => response.writeHead(302, { location: '/x' }).end(),
       message: 'it answered 302',
     },
-    { name: 'a page', answer: (_, response) => response.end('<html>Log in</html>'), message: 'it is not JSON' },
+    { name: 'a page', response: (_, response) => response.end('<html>Log in</html>'), message: 'it is not JSON' },
     {
       name: 'half of it',
-      answer: (_, response) => response.end(DOCUMENT.slice(0, 200)),
+      response: (_, response) => response.end(DOCUMENT.slice(0, 200)),
       message: 'it is not JSON, or not all',
     },
     {
       name: 'a connection that breaks',
-      answer: (_, response) => {
+      response: (_, response) => {
         response.writeHead(200, { 'content-length': DOCUMENT.length });
         response.write(DOCUMENT.slice(0, 200), () => response.destroy());
       },
       message: 'No prices could be fetched',
     },
-    { name: 'nothing of Bedrock', answer: (_, response) => response.end('[]'), message: 'it has no provider "aws"' },
-    { name: 'no price', answer: (_, response) => response.end(priceless), message: 'none of its prices can be read' },
-  ])('replaces nothing: $name', async ({ answer, message }) => {
+    { name: 'nothing of Bedrock', response: (_, response) => response.end('[]'), message: 'it has no provider "aws"' },
+    { name: 'no price', response: (_, response) => response.end(priceless), message: 'none of its prices can be read' },
+  ])('replaces nothing: $name', async ({ response, message }) => {
     const cli = await openCli();
     await mkdir(dirname(cli.databasePath), { recursive: true });
     await writeFile(fileOf(cli), 'as it was');
-    const { code, stdout, stderr } = await update(cli, await serve(answer));
+    const { code, stdout, stderr } = await update(cli, await serve(response));
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr).toContain('hint: The prices of before stay in force.');
@@ -223,11 +223,11 @@ describe('the download', () => {
     });
   });
 
-  it.each<{ name: string; answer: Answer }>([
-    { name: 'never answers', answer: () => {} },
-    { name: 'stops in the middle', answer: (_, response) => void response.writeHead(200).write('[') },
-  ])('ends where the server $name', async ({ answer }) => {
-    const url = new URL(await serve(answer));
+  it.each<{ name: string; response: Response }>([
+    { name: 'never answers', response: () => {} },
+    { name: 'stops in the middle', response: (_, response) => void response.writeHead(200).write('[') },
+  ])('ends where the server $name', async ({ response }) => {
+    const url = new URL(await serve(response));
     await expect(download(url, { ...options, timeoutMs: 100 })).rejects.toMatchObject({
       code: 'ERR_UPSTREAM_UNREACHABLE',
       message: expect.stringContaining('it took more than 0.1 s'),

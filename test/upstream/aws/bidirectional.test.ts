@@ -8,7 +8,7 @@ import { type ClientHttp2Stream, constants, createServer, type ServerHttp2Stream
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answerError } from '../../../src/http/send-response.ts';
+import { sendError } from '../../../src/http/send-response.ts';
 import { type ProxyError, toProxyError } from '../../../src/lib/errors.ts';
 import { adaptHttp2 } from '../../../src/server/client-http2.ts';
 import {
@@ -25,7 +25,7 @@ import {
   startEvents,
 } from '../../helpers/bidirectional-upstream.ts';
 import { eventFrame } from '../../helpers/event-frames.ts';
-import { type Http2Client, openHttp2, readHttp2Answer } from '../../helpers/http2-client.ts';
+import { type Http2Client, openHttp2, readHttp2Response } from '../../helpers/http2-client.ts';
 
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 const TARGET = '/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
@@ -45,7 +45,7 @@ describe('a stream in both directions', () => {
   it('answers while the request goes on, frame by frame, and ends in order', async () => {
     const { client, upstream, outcome } = await openRelay();
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     const status = await new Promise((resolve) => stream.once('response', (received) => resolve(received[':status'])));
     expect(status).toBe(200);
     const frames = ['one', 'two', 'three'].map((text) => eventFrame('chunk', { bytes: text }));
@@ -54,7 +54,7 @@ describe('a stream in both directions', () => {
       expect(await nextBytes(stream, frame.length)).toEqual(frame);
     }
     stream.end();
-    expect(await answer).toMatchObject({ isComplete: true, body: Buffer.concat(frames).toString('latin1') });
+    expect(await response).toMatchObject({ isComplete: true, body: Buffer.concat(frames).toString('latin1') });
     expect(await upstream.calls[0]?.over).toBe('ended');
     expect(upstream.calls[0]?.inner).toHaveLength(4);
     expect(await outcome).toBeUndefined();
@@ -65,16 +65,16 @@ describe('a stream in both directions', () => {
     const frames = ['', 'a', 'bb'.repeat(40)].map((text) => eventFrame('chunk', { bytes: text }));
     const bytes = Buffer.concat(frames);
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     for (let at = 0; at < bytes.length; at += size) {
       await new Promise((resolve) => stream.write(bytes.subarray(at, at + size), resolve));
     }
     stream.end();
-    expect(await answer).toMatchObject({ isComplete: true, body: bytes.toString('latin1') });
+    expect(await response).toMatchObject({ isComplete: true, body: bytes.toString('latin1') });
     expect(upstream.calls[0]?.inner).toEqual([...frames, Buffer.alloc(0)]);
   });
 
-  it('passes an answer that AWS gives before it has read the request, whatever its status', async () => {
+  it('passes a response that AWS gives before it has read the request, whatever its status', async () => {
     const { client, upstream, outcome } = await openRelay({
       handler: {
         onFrame: ({ stream }) => {
@@ -84,10 +84,10 @@ describe('a stream in both directions', () => {
       },
     });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status: 400, body: 'no', isComplete: true });
-    expect((await answer).headers['x-amzn-errortype']).toBe('ValidationException');
+    expect(await response).toMatchObject({ status: 400, body: 'no', isComplete: true });
+    expect((await response).headers['x-amzn-errortype']).toBe('ValidationException');
     expect(await outcome).toBeUndefined();
     expect(await upstream.calls[0]?.over).toBe('reset');
   });
@@ -97,10 +97,10 @@ describe('a stream in both directions', () => {
       handler: { ...ECHO, onOpen: ({ stream }) => void (stream.session?.close(), startEvents(stream)) },
     });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
     stream.end(FRAME);
-    expect(await answer).toMatchObject({ isComplete: true, body: FRAME.toString('latin1').repeat(2) });
+    expect(await response).toMatchObject({ isComplete: true, body: FRAME.toString('latin1').repeat(2) });
   });
 
   it('reaches AWS over TLS', async () => {
@@ -110,10 +110,10 @@ describe('a stream in both directions', () => {
       const { client, upstream } = await openRelay({ tls: TLS });
       const called = upstream.nextCall();
       const stream = openStream(client);
-      const answer = readHttp2Answer(stream);
+      const response = readHttp2Response(stream);
       expect((await called).stream.session).toMatchObject({ encrypted: true, alpnProtocol: 'h2' });
       stream.end(FRAME);
-      expect(await answer).toMatchObject({ isComplete: true, body: FRAME.toString('latin1') });
+      expect(await response).toMatchObject({ isComplete: true, body: FRAME.toString('latin1') });
     } finally {
       setDefaultCACertificates(before);
     }
@@ -128,7 +128,7 @@ describe('back-pressure', () => {
     const { client, upstream } = await openRelay({ handler: { ...ECHO, onFrame: () => {} } });
     const called = upstream.nextCall();
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     const call = await called;
     call.stream.pause();
     const written = writeAll(stream, BIG, COUNT);
@@ -140,7 +140,7 @@ describe('back-pressure', () => {
     expect(await call.over).toBe('ended');
     expect(call.inner).toHaveLength(COUNT + 1);
     expect(call.inner.slice(0, -1).every((inner) => inner.equals(BIG))).toBe(true);
-    expect(await answer).toMatchObject({ isComplete: true });
+    expect(await response).toMatchObject({ isComplete: true });
   });
 
   it('holds AWS back while the client does not read, and loses nothing', async () => {
@@ -153,9 +153,9 @@ describe('back-pressure', () => {
     const written = writeAll(call.stream, BIG, COUNT);
     await untilStill(() => written.bytes);
     expect(written.bytes).toBeLessThan(8 * 1024 * 1024);
-    const answer = await readHttp2Answer(stream);
-    expect(answer.isComplete).toBe(true);
-    expect(answer.body.length).toBe(COUNT * BIG.length);
+    const response = await readHttp2Response(stream);
+    expect(response.isComplete).toBe(true);
+    expect(response.body.length).toBe(COUNT * BIG.length);
   });
 });
 
@@ -169,7 +169,7 @@ describe('a client that leaves', () => {
     { name: 'ends its session at once', leave: (stream) => void stream.session?.destroy() },
   ];
 
-  it.each(WAYS)('$name in the middle of an answer: AWS sees a reset', async ({ leave }) => {
+  it.each(WAYS)('$name in the middle of a response: AWS sees a reset', async ({ leave }) => {
     const { client, upstream, outcome } = await openRelay();
     const stream = openStream(client);
     stream.write(FRAME);
@@ -180,7 +180,7 @@ describe('a client that leaves', () => {
     expect(upstream.calls[0]?.inner).toEqual([FRAME]);
   });
 
-  it.each(WAYS)('$name before there is an answer: AWS sees a reset', async ({ leave }) => {
+  it.each(WAYS)('$name before there is a response: AWS sees a reset', async ({ leave }) => {
     const { client, upstream, outcome } = await openRelay({ handler: {} });
     const called = upstream.nextCall();
     const stream = openStream(client);
@@ -228,39 +228,39 @@ describe('an upstream that fails', () => {
     },
   ];
 
-  it.each(WAYS)('before its answer ($name): 502', async ({ fail, says }) => {
+  it.each(WAYS)('before its response ($name): 502', async ({ fail, says }) => {
     const { client, outcome } = await openRelay({ handler: { onFrame: ({ stream }) => fail(stream) } });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status: 502, isComplete: true });
+    expect(await response).toMatchObject({ status: 502, isComplete: true });
     expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_RESET', message: expect.stringMatching(says) });
   });
 
-  /** Node's `close` would send END_STREAM first where an answer has begun. */
+  /** Node's `close` would send END_STREAM first where a response has begun. */
   const CUTS = WAYS.filter(({ name }) => name !== 'refuses the stream');
 
-  it.each(CUTS)('in the middle of its answer ($name): no clean end', async ({ fail }) => {
+  it.each(CUTS)('in the middle of its response ($name): no clean end', async ({ fail }) => {
     const { client, outcome } = await openRelay({
       handler: { ...ECHO, onFrame: ({ stream }, inner) => void stream.write(inner, () => fail(stream)) },
     });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status: 200, isComplete: false });
+    expect(await response).toMatchObject({ status: 200, isComplete: false });
     expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_RESET' });
   });
 
   it.each(CUTS.filter(({ name }) => name !== 'resets without an error'))(
-    'after the whole request, in the middle of its answer ($name): no clean end',
+    'after the whole request, in the middle of its response ($name): no clean end',
     async ({ fail }) => {
       const { client, outcome } = await openRelay({
         handler: { ...ECHO, onEnd: ({ stream }) => void stream.write(FRAME, () => fail(stream)) },
       });
       const stream = openStream(client);
-      const answer = readHttp2Answer(stream);
+      const response = readHttp2Response(stream);
       stream.end(FRAME);
-      expect(await answer).toMatchObject({ status: 200, isComplete: false });
+      expect(await response).toMatchObject({ status: 200, isComplete: false });
       expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_RESET' });
     },
   );
@@ -277,18 +277,18 @@ describe('an upstream that fails', () => {
     const origin = `${scheme}://127.0.0.1:${port}`;
     const { client, outcome } = await openRelay({ origin, idleTimeoutMs: 300, connectTimeoutMs: 200 });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status, isComplete: true });
+    expect(await response).toMatchObject({ status, isComplete: true });
     expect(await outcome).toMatchObject({ code });
   });
 
-  it('breaks an answer off when both sides are silent for too long', async () => {
+  it('breaks a response off when both sides are silent for too long', async () => {
     const { client, upstream, outcome } = await openRelay({ idleTimeoutMs: 200 });
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status: 200, isComplete: false, body: FRAME.toString('latin1') });
+    expect(await response).toMatchObject({ status: 200, isComplete: false, body: FRAME.toString('latin1') });
     expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_TIMEOUT' });
     expect(await upstream.calls[0]?.over).toBe('reset');
   });
@@ -303,45 +303,45 @@ describe('a malformed stream', () => {
     { name: 'an end within a frame', bytes: FRAME.subarray(0, 30), ends: true },
   ];
 
-  it.each(ROWS)('$name, before there is an answer: 400', async ({ bytes, ends }) => {
+  it.each(ROWS)('$name, before there is a response: 400', async ({ bytes, ends }) => {
     const { client, upstream, outcome } = await openRelay({ handler: {} });
     const called = upstream.nextCall();
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
     const call = await called;
     stream.write(bytes);
     if (ends) stream.end();
-    expect(await answer).toMatchObject({ status: 400, isComplete: true });
-    expect((await answer).headers['x-amzn-errortype']).toBe('ValidationException');
+    expect(await response).toMatchObject({ status: 400, isComplete: true });
+    expect((await response).headers['x-amzn-errortype']).toBe('ValidationException');
     expect(await call.over).toBe('reset');
     expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
-  it.each(ROWS)('$name, in the middle of an answer: both sides are reset', async ({ bytes, ends }) => {
+  it.each(ROWS)('$name, in the middle of a response: both sides are reset', async ({ bytes, ends }) => {
     const { client, upstream, outcome } = await openRelay();
     const stream = openStream(client);
     stream.write(FRAME);
     await nextBytes(stream, FRAME.length);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(bytes);
     if (ends) stream.end();
-    expect(await answer).toMatchObject({ isComplete: false });
+    expect(await response).toMatchObject({ isComplete: false });
     expect(await upstream.calls[0]?.over).toBe('reset');
     expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
   it('refuses a frame that announces four gigabytes before any of it is kept', async () => {
     const { client, outcome } = await openRelay({ handler: {} });
-    const answer = client.ask(headers(), Buffer.from('ffffffff00000000a3a7a1ce', 'hex'));
-    expect(await answer).toMatchObject({ status: 400 });
+    const response = client.ask(headers(), Buffer.from('ffffffff00000000a3a7a1ce', 'hex'));
+    expect(await response).toMatchObject({ status: 400 });
     expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
   it('refuses what is not announced as an event stream', async () => {
     const { client, upstream } = await openRelay();
-    const answer = await client.ask({ ...headers(), 'content-type': 'application/json' }, FRAME);
-    expect(answer).toMatchObject({ status: 400, body: expect.stringContaining(TYPE) });
+    const response = await client.ask({ ...headers(), 'content-type': 'application/json' }, FRAME);
+    expect(response).toMatchObject({ status: 400, body: expect.stringContaining(TYPE) });
     expect(upstream.calls).toEqual([]);
   });
 
@@ -359,11 +359,11 @@ describe('a malformed stream', () => {
     const { client, upstream, outcome } = await openRelay({ handler: {}, checkFrame });
     const called = upstream.nextCall();
     const stream = openStream(client);
-    const answer = readHttp2Answer(stream);
+    const response = readHttp2Response(stream);
     stream.write(FRAME);
     const call = await called;
     stream.write(FRAME);
-    expect(await answer).toMatchObject({ status: 500 });
+    expect(await response).toMatchObject({ status: 500 });
     expect(await call.over).toBe('reset');
     expect(call.inner.length).toBeLessThan(2);
     expect(await outcome).toMatchObject({ code: 'ERR_INTERNAL' });
@@ -410,7 +410,7 @@ async function openRelay(options: RelayOptions = {}): Promise<Relay> {
       return undefined;
     } catch (thrown) {
       const error = toProxyError(thrown);
-      answerError(error, clientResponse, '00000000-0000-4000-8000-000000000009');
+      sendError(error, clientResponse, '00000000-0000-4000-8000-000000000009');
       return error;
     }
   };

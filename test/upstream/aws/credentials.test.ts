@@ -33,7 +33,7 @@ class Bench {
     });
   }
 
-  /** Answers the newest look-up. */
+  /** Responds to the newest look-up. */
   give(name: string, minutes?: number): void {
     const expiration = minutes === undefined ? undefined : new Date(this.nowMs + minutes * MINUTE_MS);
     this.lookUps.at(-1)?.resolve({ accessKeyId: name, secretAccessKey: 's', expiration });

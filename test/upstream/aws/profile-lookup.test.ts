@@ -39,11 +39,11 @@ afterEach(async () => {
   await upstream.close();
 });
 
-const answer = (content: unknown): void =>
+const respond = (content: unknown): void =>
   upstream.respondWith((_request, response) => sendJson(response, 200, content));
 
 it('asks once for several that want to know, and again after an hour', async () => {
-  answer({ models: [{ modelArn: MODEL }] });
+  respond({ models: [{ modelArn: MODEL }] });
   expect(await Promise.all([find(ARN, 'us-east-1'), find(ARN, 'us-east-1')])).toEqual([[MODEL], [MODEL]]);
   nowMs += 3_599_000;
   await find(ARN, 'us-east-1');
@@ -56,7 +56,7 @@ it('asks once for several that want to know, and again after an hour', async () 
 });
 
 it('keeps regions apart', async () => {
-  answer({ models: [{ modelArn: MODEL }] });
+  respond({ models: [{ modelArn: MODEL }] });
   await find(ARN, 'us-east-1');
   await find(ARN, 'eu-west-1');
   expect(upstream.requests.map(({ signature }) => signature?.scope.region)).toEqual(['us-east-1', 'eu-west-1']);
@@ -78,7 +78,7 @@ it.each([
   expect(await find(ARN, 'us-east-1')).toBeUndefined();
   expect(upstream.requests).toHaveLength(1);
   nowMs += 30_000;
-  answer({ models: [{ modelArn: MODEL }] });
+  respond({ models: [{ modelArn: MODEL }] });
   expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
 });
 
@@ -95,7 +95,7 @@ const name = (index: number): string => `arn:aws:bedrock:us-east-1:1:application
 
 describe('clients that name one profile after the other', () => {
   it('do not make the proxy ask more than sixty times a minute', async () => {
-    answer({ models: [{ modelArn: MODEL }] });
+    respond({ models: [{ modelArn: MODEL }] });
     for (let index = 0; index < 70; index += 1) await find(name(index), 'us-east-1');
     expect(upstream.requests).toHaveLength(60);
     expect(await find(name(0), 'us-east-1')).toEqual([MODEL]);

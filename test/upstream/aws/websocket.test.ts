@@ -93,8 +93,8 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
     const ended = line.start();
     line[from].end('last words');
     expect((await readAll(line[to])).toString()).toBe('last words');
-    line[to].end('an answer after the end');
-    expect((await readAll(line[from])).toString()).toBe('an answer after the end');
+    line[to].end('a response after the end');
+    expect((await readAll(line[from])).toString()).toBe('a response after the end');
     expect(await ended).toBeUndefined();
     expect(line.near.client.destroyed && line.near.upstream.destroyed).toBe(true);
   });

@@ -6,7 +6,7 @@ import { sdkSettings, startForTest } from '../../helpers/offline-bedrock.ts';
 
 const agentRuntimeArn = 'arn:aws:bedrock-agentcore:us-east-1:123456789012:runtime/echo-a1b2c3d4e5';
 const payload = JSON.stringify({ prompt: 'Hello' });
-const ANSWER = 'Offline answer of the runtime echo-a1b2c3d4e5: you said: Hello';
+const RESPONSE = 'Offline answer of the runtime echo-a1b2c3d4e5: you said: Hello';
 
 let bedrock: OfflineBedrock;
 let client: BedrockAgentCoreClient;
@@ -23,18 +23,18 @@ afterAll(async () => {
 
 it('repeats its prompt, and keeps the session', async () => {
   const runtimeSessionId = 'session-'.padEnd(40, '0');
-  const answer = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, runtimeSessionId, payload }));
-  expect(answer).toMatchObject({ contentType: 'application/json', runtimeSessionId });
-  expect(JSON.parse((await answer.response?.transformToString()) ?? '')).toEqual({ result: ANSWER });
+  const response = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, runtimeSessionId, payload }));
+  expect(response).toMatchObject({ contentType: 'application/json', runtimeSessionId });
+  expect(JSON.parse((await response.response?.transformToString()) ?? '')).toEqual({ result: RESPONSE });
 });
 
 it('answers in pieces where its client accepts them, in a session of its own making', async () => {
   const accept = 'text/event-stream, application/json';
-  const answer = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, payload, accept }));
-  expect(answer.contentType).toBe('text/event-stream');
-  expect(answer.runtimeSessionId).toMatch(/^[0-9a-f-]{36}$/);
-  const events = ((await answer.response?.transformToString()) ?? '').split('\n\n').slice(0, -1);
-  expect(events.map((event) => JSON.parse(event.slice('data: '.length)) as string).join('')).toBe(ANSWER);
+  const response = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, payload, accept }));
+  expect(response.contentType).toBe('text/event-stream');
+  expect(response.runtimeSessionId).toMatch(/^[0-9a-f-]{36}$/);
+  const events = ((await response.response?.transformToString()) ?? '').split('\n\n').slice(0, -1);
+  expect(events.map((event) => JSON.parse(event.slice('data: '.length)) as string).join('')).toBe(RESPONSE);
   expect(events.length).toBeGreaterThan(1);
 });
 

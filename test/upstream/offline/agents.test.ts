@@ -30,14 +30,14 @@ afterAll(async () => {
 describe('Retrieve', () => {
   it('finds as many documents as asked for, the best first', async () => {
     const vectorSearchConfiguration = { numberOfResults: 3 };
-    const answer = await client.send(
+    const response = await client.send(
       new RetrieveCommand({
         knowledgeBaseId: KNOWLEDGE_BASE,
         retrievalQuery: { text: 'holidays' },
         retrievalConfiguration: { vectorSearchConfiguration },
       }),
     );
-    const results = answer.retrievalResults ?? [];
+    const results = response.retrievalResults ?? [];
     expect(results).toHaveLength(3);
     expect(results[0]?.content?.text).toContain('holidays');
     expect(results[0]?.location?.s3Location?.uri).toBe('s3://offline-knowledge-base/KB12345678/document-1.txt');
@@ -66,10 +66,10 @@ describe('RetrieveAndGenerate', () => {
       input: { text: 'How long?' },
       retrieveAndGenerateConfiguration: { type: 'KNOWLEDGE_BASE' as const, knowledgeBaseConfiguration },
     };
-    const answer = await client.send(new RetrieveAndGenerateCommand(input));
-    expect(answer.output?.text).toContain('How long?');
-    expect(answer.citations?.[0]?.retrievedReferences).toHaveLength(1);
-    expect(answer.sessionId).toMatch(/^[0-9a-f-]{36}$/);
+    const response = await client.send(new RetrieveAndGenerateCommand(input));
+    expect(response.output?.text).toContain('How long?');
+    expect(response.citations?.[0]?.retrievedReferences).toHaveLength(1);
+    expect(response.sessionId).toMatch(/^[0-9a-f-]{36}$/);
     const later = await client.send(new RetrieveAndGenerateCommand({ ...input, sessionId: 'session-1' }));
     expect(later.sessionId).toBe('session-1');
   });
@@ -77,9 +77,9 @@ describe('RetrieveAndGenerate', () => {
 
 describe('InvokeAgent', () => {
   it('completes in one chunk', async () => {
-    const { answer, events } = await invoke({ ...AGENT, inputText: 'Hello, agent!' });
-    expect(answer.sessionId).toBe('session-1');
-    expect(answer.contentType).toBe('application/json');
+    const { response, events } = await invoke({ ...AGENT, inputText: 'Hello, agent!' });
+    expect(response.sessionId).toBe('session-1');
+    expect(response.contentType).toBe('application/json');
     expect(events).toHaveLength(1);
     expect(textOf(events)).toBe('Offline answer of the agent AGENT12345: you said: Hello, agent!');
   });
@@ -122,10 +122,10 @@ describe('InvokeAgent', () => {
 });
 
 async function invoke(input: InvokeAgentCommandInput) {
-  const answer = await client.send(new InvokeAgentCommand(input));
+  const response = await client.send(new InvokeAgentCommand(input));
   const events: ResponseStream[] = [];
-  for await (const event of answer.completion ?? []) events.push(event);
-  return { answer, events };
+  for await (const event of response.completion ?? []) events.push(event);
+  return { response, events };
 }
 
 function textOf(events: readonly ResponseStream[]): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { composeAnswer, streamedPieces, type Turn } from '../../../src/upstream/offline/compose.ts';
+import { composeResponse, streamedPieces, type Turn } from '../../../src/upstream/offline/compose.ts';
 
 const TURN: Turn = {
   modelId: 'm',
@@ -12,16 +12,16 @@ const TURN: Turn = {
   toolChoice: 'auto',
 };
 
-describe('composeAnswer', () => {
+describe('composeResponse', () => {
   it('repeats the text, and its pieces make the text again', () => {
-    const answer = composeAnswer(TURN);
-    expect(answer).toMatchObject({ text: 'Offline answer of m: you said: one two three', stopReason: 'end_turn' });
-    expect(streamedPieces(answer).join('')).toBe(answer.text);
-    expect(streamedPieces(answer)).toHaveLength(answer.outputTokens);
+    const response = composeResponse(TURN);
+    expect(response).toMatchObject({ text: 'Offline answer of m: you said: one two three', stopReason: 'end_turn' });
+    expect(streamedPieces(response).join('')).toBe(response.text);
+    expect(streamedPieces(response)).toHaveLength(response.outputTokens);
   });
 
   it('says so where there was no text', () => {
-    expect(composeAnswer({ ...TURN, userText: ' ' }).text).toBe('Offline answer of m to a message without text.');
+    expect(composeResponse({ ...TURN, userText: ' ' }).text).toBe('Offline answer of m to a message without text.');
   });
 
   it.each([
@@ -45,7 +45,7 @@ describe('composeAnswer', () => {
       stopSequence: ' of',
     },
   ])('stops at $name', ({ edit, stopReason, stopSequence }) => {
-    expect(composeAnswer({ ...TURN, ...edit })).toMatchObject({ stopReason, stopSequence });
+    expect(composeResponse({ ...TURN, ...edit })).toMatchObject({ stopReason, stopSequence });
   });
 
   const tools = [
@@ -67,11 +67,11 @@ describe('composeAnswer', () => {
   ] satisfies { name: string; edit: Partial<Turn>; called: string | undefined }[])(
     'calls by $name',
     ({ edit, called }) => {
-      const answer = composeAnswer({ ...TURN, tools, ...edit });
-      expect(answer.toolCall?.name).toBe(called);
+      const response = composeResponse({ ...TURN, tools, ...edit });
+      expect(response.toolCall?.name).toBe(called);
       if (called === undefined) return;
-      expect(answer).toMatchObject({ text: '', stopReason: 'tool_use' });
-      expect(JSON.parse(streamedPieces(answer).join(''))).toEqual(answer.toolCall?.input);
+      expect(response).toMatchObject({ text: '', stopReason: 'tool_use' });
+      expect(JSON.parse(streamedPieces(response).join(''))).toEqual(response.toolCall?.input);
     },
   );
 });

@@ -16,7 +16,7 @@ describe('findConversationProblem', () => {
   it.each([
     { name: 'one message', body: { messages: [HI] } },
     { name: 'several', body: { messages: [HI, REPLY, HI] } },
-    { name: 'a start of the answer given', body: { messages: [HI, REPLY] } },
+    { name: 'a start of the response given', body: { messages: [HI, REPLY] } },
     { name: 'tools', body: { messages: [HI, CALL, RESULT], toolConfig: { tools: [TOOL] } } },
     { name: 'an image alone', body: { messages: [{ role: 'user', content: [{ image: {} }] }] } },
     { name: 'null for what is optional', body: { messages: [HI], system: null, inferenceConfig: { maxTokens: null } } },

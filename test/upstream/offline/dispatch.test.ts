@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answerRequest, findPlayedHost, type PlayedHost } from '../../../src/upstream/offline/dispatch.ts';
+import { respondToRequest, findPlayedHost, type PlayedHost } from '../../../src/upstream/offline/dispatch.ts';
 import { SERVICES } from '../../../src/operations/catalog.ts';
 
 describe('findPlayedHost', () => {
@@ -29,7 +29,7 @@ describe('findPlayedHost', () => {
   });
 });
 
-describe('answerRequest', () => {
+describe('respondToRequest', () => {
   const played = findPlayedHost('bedrock-runtime.us-east-1.amazonaws.com') as PlayedHost;
   const body = Buffer.from('{"messages":[{"role":"user","content":[{"text":"hi"}]}]}');
 
@@ -44,6 +44,6 @@ describe('answerRequest', () => {
     { name: 'tells case apart', target: '/Model/amazon.nova-lite-v1:0/converse', status: 404 },
   ])('$name', ({ target, status }) => {
     const request = { method: 'POST', rawTarget: target, headers: [], body };
-    expect(answerRequest(request, played, 0).status).toBe(status);
+    expect(respondToRequest(request, played, 0).status).toBe(status);
   });
 });

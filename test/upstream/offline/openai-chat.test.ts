@@ -1,11 +1,11 @@
 /** The OpenAI routes of the offline Bedrock, over its socket, signed for each of the two hosts that serve them. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OfflineBedrock } from '../../../src/upstream/offline/server.ts';
-import { sendSigned, startForTest, type RawAnswer } from '../../helpers/offline-bedrock.ts';
+import { sendSigned, startForTest, type RawResponse } from '../../helpers/offline-bedrock.ts';
 
 const MODEL = 'openai.gpt-oss-120b-1:0';
 const HELLO = [{ role: 'user', content: 'Hello' }];
-const ANSWER = `Offline answer of ${MODEL}: you said: Hello`;
+const RESPONSE = `Offline answer of ${MODEL}: you said: Hello`;
 const TOOL = {
   type: 'function',
   function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
@@ -24,12 +24,12 @@ describe('a chat completion', () => {
     { name: 'of bedrock-runtime', host: 'bedrock-runtime.us-east-1.amazonaws.com', service: 'bedrock' },
     { name: 'of bedrock-mantle', host: 'bedrock-mantle.us-east-1.api.aws', service: 'bedrock-mantle' },
   ])('$name repeats what it was told', async ({ host, service }) => {
-    const answer = await complete({ model: MODEL, messages: HELLO }, { host, service });
-    expect(answer.status).toBe(200);
-    expect(parse(answer)).toMatchObject({
+    const response = await complete({ model: MODEL, messages: HELLO }, { host, service });
+    expect(response.status).toBe(200);
+    expect(parse(response)).toMatchObject({
       object: 'chat.completion',
       model: MODEL,
-      choices: [{ index: 0, message: { role: 'assistant', content: ANSWER }, finish_reason: 'stop' }],
+      choices: [{ index: 0, message: { role: 'assistant', content: RESPONSE }, finish_reason: 'stop' }],
       usage: { prompt_tokens: 6, total_tokens: expect.any(Number) },
     });
   });
@@ -43,8 +43,8 @@ describe('a chat completion', () => {
       finish: 'stop',
     },
   ])('is $name', async ({ settings, content, finish }) => {
-    const answer = parse(await complete({ model: MODEL, messages: HELLO, ...settings }));
-    expect(answer).toMatchObject({ choices: [{ message: { content }, finish_reason: finish }] });
+    const response = parse(await complete({ model: MODEL, messages: HELLO, ...settings }));
+    expect(response).toMatchObject({ choices: [{ message: { content }, finish_reason: finish }] });
   });
 
   it('calls the tool that it must call, and repeats what the tool said', async () => {
@@ -62,32 +62,32 @@ describe('a chat completion', () => {
     { name: 'no messages', body: { model: MODEL, messages: [] }, status: 400, message: 'at least one message' },
     { name: 'no JSON', body: 'hello', status: 400, message: 'not a JSON object' },
   ])('refuses $name in the shape of OpenAI', async ({ body, status, message }) => {
-    const answer = await complete(body);
-    expect(answer.status).toBe(status);
+    const response = await complete(body);
+    expect(response.status).toBe(status);
     const error = { type: 'invalid_request_error', message: expect.stringContaining(message) };
-    expect(parse(answer)).toMatchObject({ error });
+    expect(parse(response)).toMatchObject({ error });
   });
 
   it.each([
     { model: 'offline.throttle-v1:0', status: 429, type: 'rate_limit_error' },
     { model: 'offline.internal-v1:0', status: 500, type: 'server_error' },
   ])('fails on demand as $model', async ({ model, status, type }) => {
-    const answer = await complete({ model, messages: HELLO });
-    expect(answer.status).toBe(status);
-    expect(parse(answer)).toMatchObject({ error: { type } });
-    expect(answer.headers['retry-after']).toBe(status === 429 ? '1' : undefined);
+    const response = await complete({ model, messages: HELLO });
+    expect(response.status).toBe(status);
+    expect(parse(response)).toMatchObject({ error: { type } });
+    expect(response.headers['retry-after']).toBe(status === 429 ? '1' : undefined);
   });
 });
 
 describe('a streamed chat completion', () => {
   it('comes in pieces, the tokens last where they are asked for', async () => {
     const asked = { model: MODEL, messages: HELLO, stream: true, stream_options: { include_usage: true } };
-    const answer = await complete(asked);
-    expect(answer.headers['content-type']).toContain('text/event-stream');
-    const events = eventsOf(answer);
+    const response = await complete(asked);
+    expect(response.headers['content-type']).toContain('text/event-stream');
+    const events = eventsOf(response);
     expect(events.at(-1)).toBe('[DONE]');
     const chunks = events.slice(0, -1).map((event) => JSON.parse(event) as Chunk);
-    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(ANSWER);
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(RESPONSE);
     expect(chunks.flatMap(({ choices }) => choices[0]?.finish_reason ?? [])).toEqual(['stop']);
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 6 } });
   });
@@ -108,8 +108,8 @@ describe('a streamed chat completion', () => {
 });
 
 it('lists the models that write text', async () => {
-  const answer = await sendSigned(bedrock.port, { method: 'GET', path: '/openai/v1/models' });
-  const { object, data } = parse(answer) as { object: string; data: { id: string }[] };
+  const response = await sendSigned(bedrock.port, { method: 'GET', path: '/openai/v1/models' });
+  const { object, data } = parse(response) as { object: string; data: { id: string }[] };
   expect(object).toBe('list');
   expect(data.map(({ id }) => id)).toContain(MODEL);
   expect(data.map(({ id }) => id)).not.toContain('amazon.titan-embed-text-v2:0');
@@ -125,16 +125,16 @@ interface Chunk {
   }[];
 }
 
-function complete(body: unknown, signing: { host?: string; service?: string } = {}): Promise<RawAnswer> {
+function complete(body: unknown, signing: { host?: string; service?: string } = {}): Promise<RawResponse> {
   const toSign = { method: 'POST', path: '/openai/v1/chat/completions', body: JSON.stringify(body) };
   return sendSigned(bedrock.port, { ...toSign, ...signing });
 }
 
-function parse({ body }: RawAnswer): unknown {
+function parse({ body }: RawResponse): unknown {
   return JSON.parse(body.toString());
 }
 
-function eventsOf({ body }: RawAnswer): string[] {
+function eventsOf({ body }: RawResponse): string[] {
   return body
     .toString()
     .split('\n\n')

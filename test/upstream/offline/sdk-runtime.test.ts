@@ -53,16 +53,16 @@ function ask(text: string, rest: Partial<ConverseCommandInput> = {}): ConverseCo
 
 describe('Converse', () => {
   it('repeats what it was told, naming the model', async () => {
-    const answer = await client.send(new ConverseCommand(ask('Hello, Bedrock!')));
-    expect(answer.output?.message).toEqual({
+    const response = await client.send(new ConverseCommand(ask('Hello, Bedrock!')));
+    expect(response.output?.message).toEqual({
       role: 'assistant',
       content: [{ text: 'Offline answer of anthropic.claude-sonnet-4-5-20250929-v1:0: you said: Hello, Bedrock!' }],
     });
-    expect(answer.stopReason).toBe('end_turn');
-    const { inputTokens = 0, outputTokens = 0, totalTokens } = answer.usage ?? {};
+    expect(response.stopReason).toBe('end_turn');
+    const { inputTokens = 0, outputTokens = 0, totalTokens } = response.usage ?? {};
     expect(inputTokens).toBeGreaterThan(0);
     expect(totalTokens).toBe(inputTokens + outputTokens);
-    expect(answer.metrics?.latencyMs).toBeGreaterThan(0);
+    expect(response.metrics?.latencyMs).toBeGreaterThan(0);
   });
 
   it('gives the same answer to the same request', async () => {
@@ -72,8 +72,8 @@ describe('Converse', () => {
   });
 
   it('takes the ARN of an inference profile', async () => {
-    const answer = await client.send(new ConverseCommand(ask('hi', { modelId: CLAUDE_ARN })));
-    expect(answer.output?.message?.content?.[0]?.text).toContain('anthropic.claude-sonnet-4-5');
+    const response = await client.send(new ConverseCommand(ask('hi', { modelId: CLAUDE_ARN })));
+    expect(response.output?.message?.content?.[0]?.text).toContain('anthropic.claude-sonnet-4-5');
   });
 
   it.each([
@@ -86,9 +86,9 @@ describe('Converse', () => {
       tokens: 4,
     },
   ])('stops at $name', async ({ config, text, stopReason, tokens }) => {
-    const answer = await client.send(new ConverseCommand(ask('hi', { inferenceConfig: config })));
-    expect(answer.output?.message?.content?.[0]?.text).toBe(text);
-    expect(answer).toMatchObject({ stopReason, usage: { outputTokens: tokens } });
+    const response = await client.send(new ConverseCommand(ask('hi', { inferenceConfig: config })));
+    expect(response.output?.message?.content?.[0]?.text).toBe(text);
+    expect(response).toMatchObject({ stopReason, usage: { outputTokens: tokens } });
   });
 
   it.each([
@@ -96,9 +96,9 @@ describe('Converse', () => {
     { name: 'forced', toolChoice: { any: {} }, text: 'hi' },
     { name: 'named in the message', toolChoice: { auto: {} }, text: 'please get_weather' },
   ])('calls a tool that is $name', async ({ toolChoice, text }) => {
-    const answer = await client.send(new ConverseCommand(ask(text, { toolConfig: { ...TOOLS, toolChoice } })));
-    expect(answer.stopReason).toBe('tool_use');
-    expect(answer.output?.message?.content).toEqual([
+    const response = await client.send(new ConverseCommand(ask(text, { toolConfig: { ...TOOLS, toolChoice } })));
+    expect(response.stopReason).toBe('tool_use');
+    expect(response.output?.message?.content).toEqual([
       {
         toolUse: {
           name: 'get_weather',
@@ -113,7 +113,7 @@ describe('Converse', () => {
     const question = ask('please get_weather', { toolConfig: TOOLS });
     const call = await client.send(new ConverseCommand(question));
     const toolUseId = call.output?.message?.content?.[0]?.toolUse?.toolUseId;
-    const answer = await client.send(
+    const response = await client.send(
       new ConverseCommand({
         ...question,
         messages: [
@@ -126,19 +126,19 @@ describe('Converse', () => {
         ],
       }),
     );
-    expect(answer.stopReason).toBe('end_turn');
-    expect(answer.output?.message?.content?.[0]?.text).toContain('the tool said: sunny {"degrees":20}');
+    expect(response.stopReason).toBe('end_turn');
+    expect(response.output?.message?.content?.[0]?.text).toContain('the tool said: sunny {"degrees":20}');
   });
 
   it('is stopped by a guardrail', async () => {
     const guardrailConfig = { guardrailIdentifier: 'abc', guardrailVersion: '1' };
-    const answer = await client.send(new ConverseCommand(ask('a badword', { guardrailConfig })));
-    expect(answer).toMatchObject({ stopReason: 'guardrail_intervened', usage: { totalTokens: 0 } });
+    const response = await client.send(new ConverseCommand(ask('a badword', { guardrailConfig })));
+    expect(response).toMatchObject({ stopReason: 'guardrail_intervened', usage: { totalTokens: 0 } });
   });
 });
 
 describe('ConverseStream', () => {
-  it('streams the answer of Converse', async () => {
+  it('streams the response of Converse', async () => {
     const input = ask('Hello, \u{1f600} stream!');
     const whole = await client.send(new ConverseCommand(input));
     const events = await readEvents(input);
@@ -167,10 +167,10 @@ describe('ConverseStream', () => {
     { modelId: 'offline.stream-error-v1:0', name: 'ModelStreamErrorException' },
     { modelId: 'offline.stream-throttle-v1:0', name: 'ThrottlingException' },
   ])('fails in the middle with $name', async ({ modelId, name }) => {
-    const answer = await client.send(new ConverseStreamCommand(ask('hi', { modelId })));
+    const response = await client.send(new ConverseStreamCommand(ask('hi', { modelId })));
     const seen: string[] = [];
     const read = async (): Promise<void> => {
-      for await (const event of answer.stream ?? []) seen.push(Object.keys(event)[0] ?? '');
+      for await (const event of response.stream ?? []) seen.push(Object.keys(event)[0] ?? '');
     };
     await expect(read()).rejects.toMatchObject({ name });
     expect(seen).toEqual(['messageStart', 'contentBlockDelta']);
@@ -189,8 +189,10 @@ const NOVA_BODY = {
 
 describe('InvokeModel', () => {
   it("answers in the shape of Anthropic's Messages API", async () => {
-    const answer = await client.send(new InvokeModelCommand({ modelId: CLAUDE, body: JSON.stringify(ANTHROPIC_BODY) }));
-    expect(JSON.parse(answer.body.transformToString())).toMatchObject({
+    const response = await client.send(
+      new InvokeModelCommand({ modelId: CLAUDE, body: JSON.stringify(ANTHROPIC_BODY) }),
+    );
+    expect(JSON.parse(response.body.transformToString())).toMatchObject({
       id: expect.stringMatching(/^msg_bdrk_\w{24}$/),
       model: 'claude-sonnet-4-5-20250929',
       role: 'assistant',
@@ -199,13 +201,13 @@ describe('InvokeModel', () => {
       stop_sequence: null,
       usage: { input_tokens: expect.any(Number), output_tokens: expect.any(Number) },
     });
-    expect(answer.contentType).toBe('application/json');
+    expect(response.contentType).toBe('application/json');
   });
 
   it('answers in the shape of Nova', async () => {
     const input = { modelId: 'amazon.nova-lite-v1:0', body: JSON.stringify(NOVA_BODY) };
-    const answer = await client.send(new InvokeModelCommand(input));
-    expect(JSON.parse(answer.body.transformToString())).toMatchObject({
+    const response = await client.send(new InvokeModelCommand(input));
+    expect(JSON.parse(response.body.transformToString())).toMatchObject({
       output: { message: { role: 'assistant', content: [{ text: expect.stringContaining('Hello, Nova!') }] } },
       stopReason: 'end_turn',
       usage: { inputTokens: expect.any(Number) },
@@ -228,12 +230,12 @@ describe('InvokeModel', () => {
     { name: 'Nova', modelId: 'us.amazon.nova-pro-v1:0', body: NOVA_BODY, first: undefined, last: undefined },
   ])('streams $name, with the metrics in the last chunk', async ({ modelId, body, first, last }) => {
     const command = new InvokeModelWithResponseStreamCommand({ modelId, body: JSON.stringify(body) });
-    const answer = await client.send(command);
+    const response = await client.send(command);
     const chunks: Record<string, unknown>[] = [];
-    for await (const event of answer.body ?? []) {
+    for await (const event of response.body ?? []) {
       chunks.push(JSON.parse(Buffer.from(event.chunk?.bytes ?? []).toString()) as Record<string, unknown>);
     }
-    expect(answer.contentType).toBe('application/json');
+    expect(response.contentType).toBe('application/json');
     expect(chunks[0]?.['type']).toBe(first);
     expect(chunks.at(-1)?.['type']).toBe(last);
     expect(chunks.at(-1)?.['amazon-bedrock-invocationMetrics']).toMatchObject({
@@ -249,9 +251,9 @@ describe('InvokeModel', () => {
 describe('CountTokens', () => {
   it('counts what Converse reports', async () => {
     const { messages } = ask('How many tokens?');
-    const answer = await client.send(new ConverseCommand(ask('How many tokens?')));
+    const response = await client.send(new ConverseCommand(ask('How many tokens?')));
     const counted = await client.send(new CountTokensCommand({ modelId: CLAUDE, input: { converse: { messages } } }));
-    expect(counted.inputTokens).toBe(answer.usage?.inputTokens);
+    expect(counted.inputTokens).toBe(response.usage?.inputTokens);
   });
 
   it.each([
@@ -259,8 +261,8 @@ describe('CountTokens', () => {
     { name: 'Nova', modelId: 'amazon.nova-lite-v1:0', body: NOVA_BODY },
   ])('counts what InvokeModel of $name reports', async ({ modelId, body: content }) => {
     const body = Buffer.from(JSON.stringify(content));
-    const answer = await client.send(new InvokeModelCommand({ modelId, body }));
-    const usage = (JSON.parse(answer.body.transformToString()) as { usage: Record<string, number> }).usage;
+    const response = await client.send(new InvokeModelCommand({ modelId, body }));
+    const usage = (JSON.parse(response.body.transformToString()) as { usage: Record<string, number> }).usage;
     const counted = await client.send(new CountTokensCommand({ modelId, input: { invokeModel: { body } } }));
     expect(counted.inputTokens).toBe(usage['input_tokens'] ?? usage['inputTokens']);
   });
@@ -272,9 +274,9 @@ describe('ApplyGuardrail', () => {
     { text: 'a BadWord', action: 'GUARDRAIL_INTERVENED', outputs: 1 },
   ] as const)('answers $action to "$text"', async ({ text, action, outputs }) => {
     const input = { guardrailIdentifier: 'abc123', guardrailVersion: 'DRAFT', source: 'INPUT' as const };
-    const answer = await client.send(new ApplyGuardrailCommand({ ...input, content: [{ text: { text } }] }));
-    expect(answer).toMatchObject({ action, usage: { wordPolicyUnits: 1 } });
-    expect(answer.outputs).toHaveLength(outputs);
+    const response = await client.send(new ApplyGuardrailCommand({ ...input, content: [{ text: { text } }] }));
+    expect(response).toMatchObject({ action, usage: { wordPolicyUnits: 1 } });
+    expect(response.outputs).toHaveLength(outputs);
   });
 });
 
@@ -294,15 +296,15 @@ describe('a model that fails on demand', () => {
 });
 
 async function readEvents(input: ConverseCommandInput): Promise<ConverseStreamOutput[]> {
-  const answer = await client.send(new ConverseStreamCommand(input));
+  const response = await client.send(new ConverseStreamCommand(input));
   const events: ConverseStreamOutput[] = [];
-  for await (const event of answer.stream ?? []) events.push(event);
+  for await (const event of response.stream ?? []) events.push(event);
   return events;
 }
 
 async function embed(inputText: string, dimensions?: number): Promise<number[]> {
   const body = JSON.stringify({ inputText, dimensions });
   const input = { modelId: 'amazon.titan-embed-text-v2:0', body, contentType: 'application/json' };
-  const answer = await client.send(new InvokeModelCommand(input));
-  return (JSON.parse(answer.body.transformToString()) as { embedding: number[] }).embedding;
+  const response = await client.send(new InvokeModelCommand(input));
+  return (JSON.parse(response.body.transformToString()) as { embedding: number[] }).embedding;
 }

@@ -20,17 +20,17 @@ const CONVERSE: RequestToSign = {
 
 async function send(toSign: RequestToSign, options: Partial<OfflineBedrockOptions> = {}) {
   bedrock = await startForTest(options);
-  const answer = await sendSigned(bedrock.port, toSign);
-  const type = String(answer.headers['x-amzn-errortype']).replace(/:.*/, '');
-  return { ...answer, type, text: answer.body.toString() };
+  const response = await sendSigned(bedrock.port, toSign);
+  const type = String(response.headers['x-amzn-errortype']).replace(/:.*/, '');
+  return { ...response, type, text: response.body.toString() };
 }
 
 describe('the offline Bedrock', () => {
-  it('dates and numbers its answers by what it was given', async () => {
+  it('dates and numbers its responses by what it was given', async () => {
     const toSign = { ...CONVERSE, atMs: SIGNED_AT_MS };
-    const answer = await send(toSign, { nowMs: () => SIGNED_AT_MS, newId: () => 'id-1' });
-    expect(answer.status).toBe(200);
-    expect(answer.headers).toMatchObject({ date: 'Sat, 14 Mar 2026 15:09:26 GMT', 'x-amzn-requestid': 'id-1' });
+    const response = await send(toSign, { nowMs: () => SIGNED_AT_MS, newId: () => 'id-1' });
+    expect(response.status).toBe(200);
+    expect(response.headers).toMatchObject({ date: 'Sat, 14 Mar 2026 15:09:26 GMT', 'x-amzn-requestid': 'id-1' });
   });
 
   it('puts the token counts of InvokeModel in headers', async () => {
@@ -39,11 +39,11 @@ describe('the offline Bedrock', () => {
       max_tokens: 10,
       messages: [{ role: 'user', content: 'hi' }],
     };
-    const answer = await send({ ...CONVERSE, path: `/model/${MODEL}/invoke`, body: JSON.stringify(body) });
-    const usage = (JSON.parse(answer.text) as { usage: Record<string, number> }).usage;
-    expect(answer.headers['x-amzn-bedrock-input-token-count']).toBe(String(usage['input_tokens']));
-    expect(answer.headers['x-amzn-bedrock-output-token-count']).toBe(String(usage['output_tokens']));
-    expect(Number(answer.headers['x-amzn-bedrock-invocation-latency'])).toBeGreaterThan(0);
+    const response = await send({ ...CONVERSE, path: `/model/${MODEL}/invoke`, body: JSON.stringify(body) });
+    const usage = (JSON.parse(response.text) as { usage: Record<string, number> }).usage;
+    expect(response.headers['x-amzn-bedrock-input-token-count']).toBe(String(usage['input_tokens']));
+    expect(response.headers['x-amzn-bedrock-output-token-count']).toBe(String(usage['output_tokens']));
+    expect(Number(response.headers['x-amzn-bedrock-invocation-latency'])).toBeGreaterThan(0);
   });
 
   it.each([
@@ -112,15 +112,15 @@ describe('the offline Bedrock', () => {
       type: 'ValidationException',
     },
   ])('refuses $name with $type', async ({ edit, status, type }) => {
-    const answer = await send({ ...CONVERSE, ...edit });
-    expect(answer).toMatchObject({ status, type });
-    expect(JSON.parse(answer.text)).toEqual({ message: expect.any(String) });
-    expect(answer.headers['x-amzn-requestid']).toMatch(/^[0-9a-f-]{36}$/);
+    const response = await send({ ...CONVERSE, ...edit });
+    expect(response).toMatchObject({ status, type });
+    expect(JSON.parse(response.text)).toEqual({ message: expect.any(String) });
+    expect(response.headers['x-amzn-requestid']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   it('takes the session token it was given, and only with it', async () => {
-    const answer = await send({ ...CONVERSE, sessionToken: 'session' }, { sessionToken: 'session' });
-    expect(answer.status).toBe(200);
+    const response = await send({ ...CONVERSE, sessionToken: 'session' }, { sessionToken: 'session' });
+    expect(response.status).toBe(200);
     expect(await sendSigned(bedrock.port, CONVERSE)).toMatchObject({ status: 403 });
   });
 
@@ -137,8 +137,8 @@ describe('the offline Bedrock', () => {
   });
 
   it('refuses a body that is longer than AWS takes', async () => {
-    const answer = await send({ ...CONVERSE, body: Buffer.alloc(25_000_001, 32), sendsPayloadHash: false });
-    expect(answer).toMatchObject({ status: 413, type: 'RequestEntityTooLargeException' });
+    const response = await send({ ...CONVERSE, body: Buffer.alloc(25_000_001, 32), sendsPayloadHash: false });
+    expect(response).toMatchObject({ status: 413, type: 'RequestEntityTooLargeException' });
   });
 
   it.each([
@@ -158,9 +158,9 @@ describe('the offline Bedrock', () => {
       says: 'GetDataAutomationStatus',
     },
   ])('says by name that it lacks $name', async ({ edit, says }) => {
-    const answer = await send({ ...CONVERSE, ...edit });
-    expect(answer).toMatchObject({ status: 501, type: 'UnsupportedOperationException' });
-    expect(answer.text).toContain(says);
+    const response = await send({ ...CONVERSE, ...edit });
+    expect(response).toMatchObject({ status: 501, type: 'UnsupportedOperationException' });
+    expect(response.text).toContain(says);
   });
 });
 
@@ -199,7 +199,7 @@ describe('a stream of the offline Bedrock', () => {
 
   it.each([
     { name: 'a stream', path: '/model/offline.reset-v1:0/converse-stream' },
-    { name: 'an answer', path: '/model/offline.reset-v1:0/converse' },
+    { name: 'a response', path: '/model/offline.reset-v1:0/converse' },
   ])('or $name is broken off on demand', async ({ path }) => {
     bedrock = await startForTest();
     const incoming = await openSigned(bedrock.port, { ...CONVERSE, path });
@@ -229,7 +229,7 @@ describe('a stream of the offline Bedrock', () => {
   });
 });
 
-/** Sends raw lines and gives the whole answer as text. */
+/** Sends raw lines and gives the whole response as text. */
 async function statusLine(requestLine: string, headers: readonly string[]): Promise<string> {
   const socket = connect(bedrock.port, '127.0.0.1');
   const lines = [requestLine.replace(/http:\/\/[^/]+/, ''), `host: ${RUNTIME_HOST}`, 'x-amz-date: 20260314T150926Z'];
