@@ -30,7 +30,7 @@ export function canonicalPath(rawPath: string): string {
   const kept: string[] = [];
   for (const segment of rawPath.split('/')) {
     if (segment === '' || segment === '.') continue;
-    if (segment === '../..') kept.pop();
+    if (segment === '..') kept.pop();
     else kept.push(encodeBytes(segment));
   }
   const end = kept.length > 0 && rawPath.endsWith('/') ? '/' : '';
