@@ -47,7 +47,7 @@ interface Subject {
 }
 
 /** A response of this size waits until it is complete. Converse answers are smaller, and no client reads half of one. */
-const MAX_HELD_BYTES = 256 * 1024;
+const MAX_BUFFERED_BYTES = 256 * 1024;
 /** Event streams and server-sent events. */
 const STREAM_TYPE = /^\s*(?:application\/vnd\.amazon\.eventstream|text\/event-stream)\b/i;
 
@@ -106,7 +106,7 @@ class OpenSettlement implements Settlement {
       onClientBytes: (chunk) => {
         exchange.requestBytes += chunk.length;
       },
-      findMaxHeldBytes: () => (responseHeaders && this.#tap !== undefined ? MAX_HELD_BYTES : -1),
+      findMaxBufferedBytes: () => (responseHeaders && this.#tap !== undefined ? MAX_BUFFERED_BYTES : -1),
       addHeaders: (isWhole) => {
         if (!responseHeaders) return [];
         if (isWhole) this.#price(true);

@@ -25,7 +25,7 @@ export class SseSplitter {
   dropped = 0;
   /** Room for a line that comes in pieces; it doubles, and is given up when it has been used. */
   #room = EMPTY;
-  #heldBytes = 0;
+  #bufferedBytes = 0;
   #lineBytes = 0;
   /** The line so far begins with a colon: it says nothing, and none of it is held. */
   #isComment = false;
@@ -72,13 +72,13 @@ export class SseSplitter {
   /** Keeps a copy of a piece whose line goes on in the next chunk. */
   #hold(piece: Buffer): void {
     if (!this.#count(piece)) return;
-    const neededBytes = this.#heldBytes + piece.length;
+    const neededBytes = this.#bufferedBytes + piece.length;
     if (neededBytes > this.#room.length) {
       const room = Buffer.allocUnsafe(Math.max(neededBytes, this.#room.length * 2, FIRST_ROOM_BYTES));
-      this.#room.copy(room, 0, 0, this.#heldBytes);
+      this.#room.copy(room, 0, 0, this.#bufferedBytes);
       this.#room = room;
     }
-    this.#heldBytes += piece.copy(this.#room, this.#heldBytes);
+    this.#bufferedBytes += piece.copy(this.#room, this.#bufferedBytes);
   }
 
   /** Whether the piece is to be read: it is of no comment and of no event that is too large. */
@@ -97,14 +97,14 @@ export class SseSplitter {
 
   #dropRoom(): void {
     this.#room = EMPTY;
-    this.#heldBytes = 0;
+    this.#bufferedBytes = 0;
   }
 
   #endLine(lastPiece: Buffer): SseEvent | undefined {
-    if (this.#heldBytes > 0) this.#hold(lastPiece);
-    const isRead = this.#heldBytes > 0 || this.#count(lastPiece);
+    if (this.#bufferedBytes > 0) this.#hold(lastPiece);
+    const isRead = this.#bufferedBytes > 0 || this.#count(lastPiece);
     const isBlank = this.#lineBytes === 0;
-    const bytes = this.#heldBytes > 0 ? this.#room.subarray(0, this.#heldBytes) : lastPiece;
+    const bytes = this.#bufferedBytes > 0 ? this.#room.subarray(0, this.#bufferedBytes) : lastPiece;
     if (isRead) this.#readField(bytes.toString());
     this.#dropRoom();
     this.#lineBytes = 0;

@@ -13,7 +13,7 @@ setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 /** Heap and buffers that are still in use. Buffers are given back some turns after their owner is gone. */
-async function heldBytes(): Promise<number> {
+async function bufferedBytes(): Promise<number> {
   for (let turn = 0; turn < 3; turn += 1) {
     collectGarbage();
     await setImmediate();
@@ -83,13 +83,13 @@ describe('50 MB, with the usage at the end', () => {
     tap.onStart(200, [['content-type', contentType]]);
     tap.onBytes(start);
     tap.onBytes(middle);
-    const before = await heldBytes();
+    const before = await bufferedBytes();
     let most = 0;
     for (let sent = middle.length, round = 0; sent < RESPONSE_BYTES; sent += middle.length, round += 1) {
       // Within a frame or an event something has to be held: that is when it is measured.
       // Copies, so that a tap that keeps its chunks is found out.
       tap.onBytes(Buffer.from(middle.subarray(0, 1000)));
-      if (round % 200 === 0) most = Math.max(most, await heldBytes());
+      if (round % 200 === 0) most = Math.max(most, await bufferedBytes());
       tap.onBytes(Buffer.from(middle.subarray(1000)));
     }
     tap.onBytes(end);

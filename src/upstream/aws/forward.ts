@@ -40,7 +40,7 @@ export interface ResponseWatcher {
    * A response whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
    * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is held back.
    */
-  findMaxHeldBytes?(): number;
+  findMaxBufferedBytes?(): number;
   /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the response was held, at its end. */
   addHeaders?(isWhole: boolean): readonly HeaderPair[];
 }
@@ -203,7 +203,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#watcher.onStart(status, headers);
     const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
     const response = { status, headers, reasonPhrase, chunks: [] };
-    if (sizeBytes <= (this.#watcher.findMaxHeldBytes?.() ?? -1)) this.#held = response;
+    if (sizeBytes <= (this.#watcher.findMaxBufferedBytes?.() ?? -1)) this.#held = response;
     else this.#sink = this.#startResponse(response, controller, false);
   }
 
@@ -219,7 +219,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   /** What was held back goes out; `isWhole` where it is all. */
-  #releaseHeld(controller: Dispatcher.DispatchController, isWhole: boolean): void {
+  #releaseBuffered(controller: Dispatcher.DispatchController, isWhole: boolean): void {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
@@ -254,13 +254,13 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#releaseHeld(controller, true);
+    this.#releaseBuffered(controller, true);
     // The response is complete only when the client has it: until then its leaving still counts (and still rejects).
     this.#sink?.end(() => this.#settle());
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#signal.aborted) this.#releaseHeld(controller, false);
+    if (!this.#signal.aborted) this.#releaseBuffered(controller, false);
     if (this.#sink !== undefined) this.#clientResponse.breakOff();
     this.#settle(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
   }
