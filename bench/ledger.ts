@@ -140,8 +140,8 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     figureOf('key, read from the file', 'µs', times.fromFile),
     figureOf('key, read before; asked for changes', 'µs', times.lookUp),
     figureOf('admission, key included: no limits', 'µs', times.free),
-    figureOf('admission, key included: all limits, money held back', 'µs', times.limited),
-    figureOf('settlement: row, charge, what was held back', 'µs', settlements),
+    figureOf('admission, key included: all limits, money reserved', 'µs', times.limited),
+    figureOf('settlement: row, charge, what was reserved', 'µs', settlements),
   ];
 }
 

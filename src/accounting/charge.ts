@@ -29,7 +29,7 @@ export function findPrices(
 
 /**
  * What a budget is charged: the cost, at the dearest of the models that the request names. Where that is not known in full,
- * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was held back.
+ * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was reserved.
  */
 export function findCharge(
   { usage, partial, error }: Exchange,
@@ -49,7 +49,7 @@ export function findCharge(
 }
 
 /**
- * Reported input and output, at their prices; beyond that, no more than was held back for it, what was not reported: the input
+ * Reported input and output, at their prices; beyond that, no more than was reserved for it, what was not reported: the input
  * as it was estimated, and the output by the bytes that came. Undefined where there is nothing to go by.
  */
 function estimateCharge(

@@ -1,6 +1,6 @@
 /**
  * What one exchange used and cost: its response is watched on the way, and when it is over, usage becomes money, what admission
- * held back is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that passes, and never
+ * reserved is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that passes, and never
  * fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
@@ -23,7 +23,7 @@ export interface SettlementDependencies {
   readonly metrics: { begin(exchange: Exchange): void; streamBegan(exchange: Exchange): void };
 }
 
-/** One exchange's. State: what admission held back for it, and what its response has told so far. */
+/** One exchange's. State: what admission reserved for it, and what its response has told so far. */
 export interface Settlement {
   /** The request was let in: from here on something may have to be given back. */
   onAdmitted(admission: Admission): void;

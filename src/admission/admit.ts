@@ -1,6 +1,6 @@
 /**
  * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. Whatever
- * is taken here (a place, a share of the minute, money held back) is given back if a later limit refuses. Decides from what
+ * is taken here (a place, a share of the minute, money reserved) is given back if a later limit refuses. Decides from what
  * the request says; sends nothing, and changes nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
@@ -16,7 +16,7 @@ import type { LargestUse } from './estimate.ts';
 import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
 import { findPriceNames, mediumOf, type UsageKind, weigh } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
-import { holdBack } from './reserve.ts';
+import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
 
 export interface AdmissionDependencies {
@@ -32,11 +32,11 @@ export interface AdmissionDependencies {
 
 /** `route` is the settled one: where the body decides the operation, it has. */
 export interface AdmissionRequest extends ClaimingRequest {
-  /** Id of the exchange, and of what is held back for it. */
+  /** Id of the exchange, and of what is reserved for it. */
   readonly exchangeId: string;
   readonly principal: Principal;
   /**
-   * The ledger's row if this process dies before it settles; asked for where money is held back. Its model and its charge
+   * The ledger's row if this process dies before it settles; asked for where money is reserved. Its model and its charge
    * are filled in here.
    */
   readonly ifLost: () => LedgerRow;
@@ -134,10 +134,13 @@ async function reserve(
   { store }: AdmissionDependencies,
 ): Promise<void> {
   const shown = model?.slice(0, MAX_MODEL_LENGTH);
-  await holdBack({ ...held, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: held.amountNanoUsd } }, store);
+  await reserveBudget(
+    { ...held, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: held.amountNanoUsd } },
+    store,
+  );
 }
 
-/** What is held back where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk it. */
+/** What is reserved where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk it. */
 function amountOf(
   costNanoUsd: number | undefined,
   { claims, route, policy }: { readonly claims: Claims; readonly route: ReachedRoute; readonly policy: KeyPolicy },

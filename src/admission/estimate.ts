@@ -1,6 +1,6 @@
 /**
  * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as far as
- * it may go. Pure. Errs to the dear side, within reason: what is held back too much comes back when the request is settled.
+ * it may go. Pure. Errs to the dear side, within reason: what is reserved too much comes back when the request is settled.
  */
 import { costOf, type ModelPrice } from '../pricing/cost.ts';
 import type { Usage } from '../domain/usage.ts';

@@ -1,5 +1,5 @@
 /**
- * Holds back what a request may cost from the budget of its key, or says why there is not enough. The counting is the
+ * Reserves what a request may cost from the budget of its key, or says why there is not enough. The counting is the
  * store's, in one transaction; the words for it are found here.
  */
 import { ProxyError } from '../lib/errors.ts';
@@ -7,14 +7,14 @@ import type { NewReservation } from '../domain/budget.ts';
 import type { Store } from '../domain/store.ts';
 import { fullUsd } from '../lib/usd.ts';
 
-/** What is held back for others comes free as their responses end; most take some seconds. */
+/** What is reserved for others comes free as their responses end; most take some seconds. */
 const HELD_RETRY_SECONDS = 2;
 
 /**
  * Throws ERR_BUDGET_EXCEEDED where the budget has less left than the request may cost, ERR_BUDGET_HELD where it would do if
  * other requests that are under way cost nothing, ERR_STORE_UNAVAILABLE.
  */
-export async function holdBack(reservation: NewReservation, store: Pick<Store, 'reserve'>): Promise<void> {
+export async function reserveBudget(reservation: NewReservation, store: Pick<Store, 'reserve'>): Promise<void> {
   const outcome = await store.reserve(reservation);
   if (outcome.kind === 'reserved') return;
   const { amountNanoUsd, budget } = reservation;
@@ -22,7 +22,7 @@ export async function holdBack(reservation: NewReservation, store: Pick<Store, '
   const spent = `This key has spent ${fullUsd(windowNanoUsd)} of its budget of ${fullUsd(budget.limitNanoUsd)}`;
   const wanted = `this request may cost up to ${fullUsd(amountNanoUsd)}`;
   if (outcome.kind === 'held') {
-    const held = `${fullUsd(reservedNanoUsd)} is held back for its requests under way`;
+    const held = `${fullUsd(reservedNanoUsd)} is reserved for its requests under way`;
     throw new ProxyError('ERR_BUDGET_HELD', `${spent}, ${held}, and ${wanted}.`, {
       hint: 'Try again when they are over.',
       retryAfterSeconds: HELD_RETRY_SECONDS,

@@ -17,7 +17,7 @@ export interface KeySpend {
   readonly resetsAtMs: number | undefined;
 }
 
-/** Money held back for one request that is about to be sent. */
+/** Money reserved for one request that is about to be sent. */
 export interface NewReservation {
   /** The id of the exchange. */
   readonly id: string;
@@ -29,7 +29,7 @@ export interface NewReservation {
   readonly ifLost: LedgerRow;
 }
 
-/** `held`: all would be well if what is held back for others were not spent, so that another try may succeed. */
+/** `held`: all would be well if what is reserved for others were not spent, so that another try may succeed. */
 export type ReserveOutcome =
   | { readonly kind: 'reserved' }
   | { readonly kind: 'held' | 'exhausted'; readonly spend: KeySpend };

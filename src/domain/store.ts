@@ -40,12 +40,12 @@ export interface Store {
   /** What keys have spent, by id; for a key that never spent, zeros. */
   findSpend(rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], nowMs: number): Promise<Map<string, KeySpend>>;
   /**
-   * Holds back money where the budget has that much left, in one transaction: whatever runs at the same time, in whichever
-   * process, spent and held back never exceed the budget.
+   * Reserves money where the budget has that much left, in one transaction: whatever runs at the same time, in whichever
+   * process, spent and reserved never exceed the budget.
    */
   reserve(reservation: NewReservation): Promise<ReserveOutcome>;
   /**
-   * Writes the row, books what it was charged and gives back what was held back under its id, all or nothing, and within the
+   * Writes the row, books what it was charged and gives back what was reserved under its id, all or nothing, and within the
    * present turn of the event loop unless the database is busy. A row that is there already (the reservation was thought
    * lost) is replaced, and its charge corrected.
    */

@@ -28,7 +28,7 @@ async function spendOf(store: Store, budget: Budget, nowMs: number) {
 }
 
 describe('a budget', () => {
-  it('has the request at its dearest held back, and the ledger told of it', async () => {
+  it('has the request at its dearest reserved, and the ledger told of it', async () => {
     const { ask, store, clock, lastRow } = await open();
     const budget = budgetOf(1_000_000_000);
     const admission = await ask({ path: PATH, body: BODY, policy: { budget } });
@@ -53,7 +53,7 @@ describe('a budget', () => {
       awsType: 'ThrottlingException',
       retryAfterSeconds: 2,
       message:
-        'This key has spent $0.00 of its budget of $0.038654001, $0.038654 is held back for its requests under way, and this request may cost up to $0.005522.',
+        'This key has spent $0.00 of its budget of $0.038654001, $0.038654 is reserved for its requests under way, and this request may cost up to $0.005522.',
     });
     // The refused ones count for no limit: seven are under way, and seven were sent.
     expect((await failureOf(() => ask({ path: '/async-invoke', method: 'GET', policy }))).message).toContain('sent 7 ');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { holdBack } from '../../src/admission/reserve.ts';
+import { reserveBudget } from '../../src/admission/reserve.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
 import type { NewReservation, ReserveOutcome } from '../../src/domain/budget.ts';
 import { failureOf } from '../helpers/failure.ts';
@@ -16,12 +16,14 @@ const reservation = (amountNanoUsd: number, limitNanoUsd = 5_000_000_000): NewRe
 const spend = { totalNanoUsd: 9, windowNanoUsd: 4_990_000_000, reservedNanoUsd: 1_000_000, resetsAtMs: undefined };
 const responding = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
 
-it('is content where the money is held back', async () => {
-  await holdBack(reservation(1), responding({ kind: 'reserved' }));
+it('is content where the money is reserved', async () => {
+  await reserveBudget(reservation(1), responding({ kind: 'reserved' }));
 });
 
 it('says when a budget without windows is over that it does not begin anew', async () => {
-  const failure = await failureOf(() => holdBack(reservation(20_000_000), responding({ kind: 'exhausted', spend })));
+  const failure = await failureOf(() =>
+    reserveBudget(reservation(20_000_000), responding({ kind: 'exhausted', spend })),
+  );
   expect(failure).toMatchObject({
     code: 'ERR_BUDGET_EXCEEDED',
     message: 'This key has spent $4.99 of its budget of $5.00, and this request may cost up to $0.02.',
@@ -38,12 +40,12 @@ it.each([
   [1_234_567_890, '$1.23456789'],
   [120_000_000_000, '$120.00'],
 ])('writes %d nano-dollars as %s', async (amount, text) => {
-  const failure = await failureOf(() => holdBack(reservation(amount), responding({ kind: 'held', spend })));
+  const failure = await failureOf(() => reserveBudget(reservation(amount), responding({ kind: 'held', spend })));
   expect(failure.message).toContain(`may cost up to ${text}.`);
 });
 
 it('lets pass what the store throws', async () => {
   const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'no');
   const store = { reserve: () => Promise.reject(error) };
-  expect(await failureOf(() => holdBack(reservation(1), store))).toBe(error);
+  expect(await failureOf(() => reserveBudget(reservation(1), store))).toBe(error);
 });

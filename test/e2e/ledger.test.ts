@@ -224,7 +224,7 @@ describe('response headers', () => {
     expect(headers.get('x-bedrock-proxy-cost')).toBe('unpriced');
   });
 
-  it('hold back no stream', async () => {
+  it('reserve no stream', async () => {
     house.upstream.respondWith((_request, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));

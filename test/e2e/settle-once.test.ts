@@ -1,6 +1,6 @@
 /**
  * However a request ends, over whichever HTTP version and whatever the database does meanwhile: it is settled once. Batches of
- * requests with every kind of end run at the same time through the whole proxy; after each batch nothing is held back, no place
+ * requests with every kind of end run at the same time through the whole proxy; after each batch nothing is reserved, no place
  * is taken, the ledger has one row for each exchange, and its charges are what the budget has spent.
  */
 import Database from 'better-sqlite3';
@@ -36,7 +36,7 @@ const TEXT = eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, content
 const METADATA = eventFrame('metadata', USAGE);
 const BROKEN = Buffer.concat([METADATA.subarray(0, -1), Buffer.from([METADATA.at(-1) === 0 ? 1 : 0])]);
 
-const HELD = 'a response that the test holds back';
+const HELD = 'a response that the test reserves';
 const held: ServerResponse[] = [];
 
 type Respond = (response: ServerResponse) => void;
@@ -332,7 +332,7 @@ it('whatever happens to many requests at a time, each is settled once', async ()
 });
 
 describe.each(['1.1', '2'] as const)('over HTTP/%s', (http) => {
-  it.each(NAMES.filter((name) => name !== HELD))('%s has one row, and nothing stays held back', async (fate) => {
+  it.each(NAMES.filter((name) => name !== HELD))('%s has one row, and nothing stays reserved', async (fate) => {
     await send({ fate, http });
     await expect.poll(ended, { interval: 1 }).toBe(1);
     await checkBooks();

@@ -1,4 +1,4 @@
-/** Streams from AWS to the client: nothing is held back, nothing piles up, and bytes leave as they came at any split. */
+/** Streams from AWS to the client: nothing is reserved, nothing piles up, and bytes leave as they came at any split. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';

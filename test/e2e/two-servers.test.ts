@@ -86,7 +86,7 @@ it('a hundred requests at once over both never overspend their key together', as
       { status: 402, code: 'ERR_BUDGET_EXCEEDED' },
     ]).toContainEqual(response);
   }
-  // What others held back came free: now the rest of the budget goes, to the last request that fits.
+  // What others reserved came free: now the rest of the budget goes, to the last request that fits.
   const rest = [];
   for (let turn = 0; turn < 20; turn += 1) rest.push(...(await askBoth(key)));
   expect(rest.at(-1)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });

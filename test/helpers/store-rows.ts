@@ -75,7 +75,7 @@ export function aBudget(limitNanoUsd: number, windows: Partial<Budget> = {}): Bu
   return { limitNanoUsd, windowMs: undefined, anchorMs: 0, ...windows };
 }
 
-/** Money held back for `id` of the key `vk_a`; its row in the ledger, should it be lost, has the same id. */
+/** Money reserved for `id` of the key `vk_a`; its row in the ledger, should it be lost, has the same id. */
 export function aReservation(
   fields: Partial<Omit<NewReservation, 'ifLost'>> & { readonly amountNanoUsd: number; readonly budget: Budget },
 ): NewReservation {

@@ -14,7 +14,7 @@ import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 
-/** 60 nano-dollars a token in, 240 out: 1 dollar holds back some 4 million tokens of response. */
+/** 60 nano-dollars a token in, 240 out: 1 dollar reserves some 4 million tokens of response. */
 const NOVA = 'amazon.nova-lite-v1:0';
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const SONNET_IN = 3_300;
@@ -122,7 +122,7 @@ describe('two models in one body', () => {
 describe('a response whose cost nobody can tell', () => {
   const RESERVED = 8_192 * SONNET_OUT;
 
-  it('is charged what was held back: a way of serving without a price', async () => {
+  it('is charged what was reserved: a way of serving without a price', async () => {
     const key = await keyWith(1);
     respond((response) =>
       sendJson(response, 200, {
@@ -142,7 +142,7 @@ describe('a response whose cost nobody can tell', () => {
     { name: 'no usage', content: { output: { message: { content: [{ text: 'Here it is.' }] } } } },
     { name: 'nonsense', content: { usage: { inputTokens: -5, outputTokens: 'many' } } },
     { name: 'nothing at all', content: {} },
-  ])('is charged what was held back: it reports $name', async ({ content }) => {
+  ])('is charged what was reserved: it reports $name', async ({ content }) => {
     const key = await keyWith(1);
     respond((response) => sendJson(response, 200, content));
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES });
@@ -151,7 +151,7 @@ describe('a response whose cost nobody can tell', () => {
     expect(row.chargedNanoUsd).toBeGreaterThanOrEqual(RESERVED);
   });
 
-  it('is charged what was held back: a response that is worked on while its client asks for it later', async () => {
+  it('is charged what was reserved: a response that is worked on while its client asks for it later', async () => {
     const key = await keyWith(1);
     respond((response) => sendJson(response, 200, { id: 'resp_1', status: 'queued', background: true, usage: null }));
     const body = { model: DEAR, input: 'Hello', background: true, max_output_tokens: 10_000 };
@@ -160,7 +160,7 @@ describe('a response whose cost nobody can tell', () => {
     expect((await lastRow()).chargedNanoUsd).toBeGreaterThanOrEqual(6_000_000);
   });
 
-  it('is charged for what it reports, also beyond what was held back', async () => {
+  it('is charged for what it reports, also beyond what was reserved', async () => {
     const key = await keyWith(1);
     respond((response) =>
       sendJson(response, 200, {
@@ -175,7 +175,7 @@ describe('a response whose cost nobody can tell', () => {
 });
 
 describe('a client that leaves', () => {
-  it('before a response that is made all the same pays what was held back', async () => {
+  it('before a response that is made all the same pays what was reserved', async () => {
     const key = await keyWith(1);
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
     respond(() => asked());
@@ -238,7 +238,7 @@ describe('a client that leaves just before the usage', () => {
     }
     const row = (await house.store.readLedger({}, { after: 0, limit: 1 }))[0];
     expect(row).toMatchObject({ partial: true, errorCode: 'ERR_CLIENT_GONE' });
-    // Not more than was held back, and not less than four bytes a token.
+    // Not more than was reserved, and not less than four bytes a token.
     expect(row?.chargedNanoUsd).toBeGreaterThanOrEqual(Math.min(400, text.length / 4) * SONNET_OUT);
   });
 });

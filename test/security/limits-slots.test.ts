@@ -1,5 +1,5 @@
 /**
- * What a request takes it gives back, however it ends: places among the requests at a time, money held back, tokens. And
+ * What a request takes it gives back, however it ends: places among the requests at a time, money reserved, tokens. And
  * what is refused counts for nothing.
  */
 import { setImmediate } from 'node:timers/promises';
@@ -59,7 +59,7 @@ async function leaveWhenSent(key: string): Promise<void> {
   await over;
 }
 
-/** Leaves in the middle of a response that is held back. */
+/** Leaves in the middle of a response that is reserved. */
 async function leaveWhileHeld(key: string): Promise<void> {
   const over = house.nextExchange();
   let upstreamClosed: Promise<unknown> | undefined;

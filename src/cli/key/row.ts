@@ -158,7 +158,7 @@ function describeSpend(budget: Budget | undefined, spend: KeySpend, nowMs: numbe
   const fields: Field[] = [];
   if (budget?.windowMs !== undefined) fields.push(['spent', `${formatUsd(windowNanoUsd)} in this window`]);
   fields.push([budget?.windowMs === undefined ? 'spent' : 'spent in all', formatUsd(totalNanoUsd)]);
-  if (reservedNanoUsd > 0) fields.push(['held back', `${formatUsd(reservedNanoUsd)} for requests under way`]);
+  if (reservedNanoUsd > 0) fields.push(['reserved', `${formatUsd(reservedNanoUsd)} for requests under way`]);
   const leftNanoUsd = findLeft(budget, spend);
   if (leftNanoUsd !== undefined) fields.push(['left', formatUsd(leftNanoUsd)]);
   if (resetsAtMs !== undefined) {

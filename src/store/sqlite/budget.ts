@@ -1,5 +1,5 @@
 /**
- * What keys spend, in SQLite: money held back before a request, booked after it, and taken for spent where a process died in
+ * What keys spend, in SQLite: money reserved before a request, booked after it, and taken for spent where a process died in
  * between. A key spends from a purse of its own; the successor of a rotated key spends from that of the key it follows, so
  * that neither a rotation nor its grace time is worth a second budget. Knows no prices and no requests.
  */

@@ -37,8 +37,8 @@ export interface ResponseWatcher {
   /** The same for what a client sends through its WebSocket. */
   onClientBytes?(chunk: Buffer): void;
   /**
-   * A response whose announced size is not over this is held back until all of it is there, so that `addHeaders` can speak of
-   * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is held back.
+   * A response whose announced size is not over this is reserved until all of it is there, so that `addHeaders` can speak of
+   * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is reserved.
    */
   findMaxBufferedBytes?(): number;
   /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the response was held, at its end. */
@@ -218,7 +218,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     return sink;
   }
 
-  /** What was held back goes out; `isWhole` where it is all. */
+  /** What was reserved goes out; `isWhole` where it is all. */
   #releaseBuffered(controller: Dispatcher.DispatchController, isWhole: boolean): void {
     const held = this.#held;
     if (held === undefined) return;

@@ -226,7 +226,7 @@ const show = async (cli: Cli): Promise<Fields> => {
 };
 
 describe('key show', () => {
-  it('tells what was spent, what is held back, what is left, and when that begins anew', async () => {
+  it('tells what was spent, what is reserved, what is left, and when that begins anew', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice', '--budget', '2', '--budget-window', '1d');
     const nowMs = Date.now();
@@ -247,7 +247,7 @@ describe('key show', () => {
       budget: '$2 per 1d',
       spent: '$0.50 in this window',
       'spent in all': '$0.50',
-      'held back': '$0.25 for requests under way',
+      reserved: '$0.25 for requests under way',
       left: '$1.25',
       resets: expect.stringMatching(/Z \(in 24 h\)$/),
     });

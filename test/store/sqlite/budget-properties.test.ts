@@ -250,7 +250,7 @@ it('no interleaving overspends, and everything reserved is settled exactly once'
   );
 });
 
-/** The file itself, without code of ours: nothing is held back any more, and the sums agree. */
+/** The file itself, without code of ours: nothing is reserved any more, and the sums agree. */
 function checkBooks(path: string, model: Model): void {
   const raw = new Database(path, { readonly: true });
   const all = (sql: string): unknown[] => raw.prepare(sql).all();

@@ -1,4 +1,4 @@
-/** Money: held back, booked, given back, lost and found; in windows, over rotations, by two processes. */
+/** Money: reserved, booked, given back, lost and found; in windows, over rotations, by two processes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,7 +54,7 @@ const spent = (totalNanoUsd: number, reservedNanoUsd = 0): KeySpend => ({
 });
 
 describe('a reservation', () => {
-  it('is held back until it is settled, then what was charged is spent and the rest is free again', async () => {
+  it('is reserved until it is settled, then what was charged is spent and the rest is free again', async () => {
     expect(await spendOf()).toEqual(spent(0));
     expect(await reserve(60, { id: 'one' })).toBe('reserved');
     expect(await spendOf()).toEqual(spent(0, 60));
@@ -65,9 +65,9 @@ describe('a reservation', () => {
 
   it.each([
     { name: 'fits to the last nano-dollar', settled: 40, held: 30, amount: 30, kind: 'reserved' },
-    { name: 'is one too much beside what is held back', settled: 40, held: 30, amount: 31, kind: 'held' },
-    { name: 'would just fit if nothing were held back', settled: 40, held: 30, amount: 60, kind: 'held' },
-    { name: 'is one too much whatever is held back', settled: 40, held: 30, amount: 61, kind: 'exhausted' },
+    { name: 'is one too much beside what is reserved', settled: 40, held: 30, amount: 31, kind: 'held' },
+    { name: 'would just fit if nothing were reserved', settled: 40, held: 30, amount: 60, kind: 'held' },
+    { name: 'is one too much whatever is reserved', settled: 40, held: 30, amount: 61, kind: 'exhausted' },
     { name: 'is too much for the whole budget', settled: 0, held: 0, amount: 101, kind: 'exhausted' },
     { name: 'costs nothing, with everything spent', settled: 100, held: 0, amount: 0, kind: 'reserved' },
     { name: 'costs nothing, with too much spent', settled: 101, held: 0, amount: 0, kind: 'exhausted' },
@@ -155,7 +155,7 @@ describe('windows', () => {
     expect(await reserve(100, at(2_300))).toBe('reserved');
   });
 
-  it('take along what is held back for requests under way, and their charges', async () => {
+  it('take along what is reserved for requests under way, and their charges', async () => {
     await reserve(70, { id: 'long', ...at(1_300) });
     expect(await reserve(31, at(2_300))).toBe('held');
     expect(await reserve(30, { id: 'short', ...at(2_300) })).toBe('reserved');
