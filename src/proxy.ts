@@ -16,7 +16,7 @@ import { clientGone, toProxyError } from './lib/errors.ts';
 import { type Exchange, openExchange } from './domain/request-record.ts';
 import { rowIfLost } from './accounting/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
-import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from './routing/route.ts';
+import { findRoute, type Route, type RoutingConfig, resolveRouteByBody } from './routing/route.ts';
 import type { LedgerRow } from './domain/ledger.ts';
 import { authorizeRequest, findOauthToken, type UpstreamAuthority } from './upstream/aws/authorize.ts';
 import {
@@ -77,7 +77,7 @@ export function createProxy(
       // While the body was coming, the key may have been blocked.
       const principal = body.sizeBytes === 0 ? proof.principal : await caller.renew(proof.principal);
       exchange.principal = principal;
-      const settled = matched.needsBody ? settleRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
+      const settled = matched.needsBody ? resolveRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
       exchange.route = settled;
       const ifLost = (): LedgerRow => rowIfLost(exchange, principal);
       const { headers } = clientRequest;

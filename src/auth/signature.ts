@@ -71,8 +71,8 @@ export async function findSignature(
     row,
     needsBody,
     prove: (bodySha256) => {
-      const isSettled = !needsBody || bodySha256 === declaredPayloadHash;
-      return toChainStart(parsed, bodySha256, (isSettled ? early : undefined) ?? verify(bodySha256), secretAccessKey);
+      const isFinished = !needsBody || bodySha256 === declaredPayloadHash;
+      return toChainStart(parsed, bodySha256, (isFinished ? early : undefined) ?? verify(bodySha256), secretAccessKey);
     },
   };
 }

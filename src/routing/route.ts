@@ -63,7 +63,7 @@ export interface Route extends RouteFacts {
   readonly upstreamPath: string;
   /** The raw query to send, without its question mark; undefined where there is none. */
   readonly rawQuery: string | undefined;
-  /** Whether `settleRouteByBody` has to see the whole body before anything is sent. */
+  /** Whether `resolveRouteByBody` has to see the whole body before anything is sent. */
   readonly needsBody: boolean;
   /** Private to this file: the route it becomes if the body says so. */
   readonly otherwise: { readonly rule: BodyRule; readonly route: Route } | undefined;
@@ -96,7 +96,7 @@ export function findRoute(input: RouteInput): Route {
  * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that cannot be
  * read leaves the route as it is, and AWS will say what it thinks of it.
  */
-export function settleRouteByBody(route: Route, body: Uint8Array): Route {
+export function resolveRouteByBody(route: Route, body: Uint8Array): Route {
   const { otherwise } = route;
   if (otherwise === undefined) return route;
   if (bodyTakesOtherWay(otherwise.rule, body)) return otherwise.route;

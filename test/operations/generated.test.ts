@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
-import { findRoute, type RoutingConfig, settleRouteByBody } from '../../src/routing/route.ts';
+import { findRoute, type RoutingConfig, resolveRouteByBody } from '../../src/routing/route.ts';
 import { UNMODELLED_TABLES } from '../../src/operations/manual.ts';
 import path from 'node:path';
 
@@ -71,7 +71,7 @@ describe('every modelled operation', () => {
             table.id === 'bedrock-data-automation' ? 'arn:aws:bedrock:us-west-2:123456789012:blueprint/abc' : ANY_ARN,
         });
         const found = findRoute({ method, rawTarget: `/bedrock${rawPath}`, headers, mountPath: '/bedrock', config });
-        const route = settleRouteByBody(found, Buffer.from(body));
+        const route = resolveRouteByBody(found, Buffer.from(body));
         expect(route).toMatchObject({
           service: table.id,
           signingName: table.signingName,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { parseEndpointUrl } from '../../src/operations/endpoint.ts';
-import { findRoute, type Route, type RoutingConfig, settleRouteByBody } from '../../src/routing/route.ts';
+import { findRoute, type Route, type RoutingConfig, resolveRouteByBody } from '../../src/routing/route.ts';
 
 const PLAIN: RoutingConfig = {
   defaultRegion: 'us-east-1',
@@ -193,11 +193,11 @@ describe('findRoute', () => {
 const tagging = (type: string) =>
   Buffer.from(JSON.stringify({ resourceARN: `arn:aws:bedrock:eu-west-1:123456789012:${type}/x` }));
 
-describe('settleRouteByBody', () => {
+describe('resolveRouteByBody', () => {
   it('moves a tagging call to the service that owns the ARN in its body, host and all', () => {
     const found = route('POST', '/bedrock/untagResource?a=b');
     expect(found.needsBody).toBe(true);
-    expect(settleRouteByBody(found, tagging('blueprint'))).toMatchObject({
+    expect(resolveRouteByBody(found, tagging('blueprint'))).toMatchObject({
       service: 'bedrock-data-automation',
       operation: 'UntagResource',
       host: 'bedrock-data-automation.us-east-1.amazonaws.com',
@@ -206,7 +206,7 @@ describe('settleRouteByBody', () => {
       region: 'us-east-1',
       needsBody: false,
     });
-    expect(settleRouteByBody(found, tagging('guardrail'))).toMatchObject({
+    expect(resolveRouteByBody(found, tagging('guardrail'))).toMatchObject({
       service: 'bedrock',
       operation: 'UntagResource',
       host: 'bedrock.us-east-1.amazonaws.com',
@@ -217,24 +217,24 @@ describe('settleRouteByBody', () => {
   it.each([Buffer.alloc(0), Buffer.from('{'), Buffer.from([0xff])])(
     'stays with bedrock for a body that is garbage',
     (body) => {
-      expect(settleRouteByBody(route('POST', '/bedrock/tagResource'), body).service).toBe('bedrock');
+      expect(resolveRouteByBody(route('POST', '/bedrock/tagResource'), body).service).toBe('bedrock');
     },
   );
 
   it('keeps the path as it came where only the slash was lost', () => {
     const found = route('POST', '/bedrock/agents/ABCDEFGHIJ');
-    expect(settleRouteByBody(found, Buffer.alloc(0))).toMatchObject({
+    expect(resolveRouteByBody(found, Buffer.alloc(0))).toMatchObject({
       service: 'bedrock-agent',
       operation: 'PrepareAgent',
       upstreamPath: '/agents/ABCDEFGHIJ',
       plane: 'control',
       streaming: 'none',
     });
-    expect(settleRouteByBody(found, Buffer.from('{"x":1}')).operation).toBe('InvokeInlineAgent');
+    expect(resolveRouteByBody(found, Buffer.from('{"x":1}')).operation).toBe('InvokeInlineAgent');
   });
 
   it('gives back the very same route where the body does not matter', () => {
     const found = route('POST', '/bedrock/model/x/invoke');
-    expect(settleRouteByBody(found, tagging('blueprint'))).toBe(found);
+    expect(resolveRouteByBody(found, tagging('blueprint'))).toBe(found);
   });
 });
