@@ -8,7 +8,7 @@ import { withoutGeography, parseModelName } from '../domain/model-name.ts';
 /** `whole`: in one piece, when all of it is made. `stream`: as it is made. `later`: the client asks for it some other time. */
 export type Delivery = 'whole' | 'stream' | 'later';
 
-/** All shapes in one list. Which of them limits a response is decided by `findLimitPlaces`; the others can only raise it. */
+/** All shapes in one list. Which of them limits a response is decided by `findLimitFields`; the others can only raise it. */
 export const MAX_TOKENS: readonly string[] = [
   ...['', 'inferenceConfig.', 'additionalModelRequestFields.', 'additionalModelRequestFields.inferenceConfig.'].flatMap(
     (place) => [
@@ -67,7 +67,7 @@ const WHOLE = new Set([
  * The paths of `MAX_TOKENS` that limit the response; all of them where the operation, or the provider behind InvokeModel, cannot
  * be told. `pathModel` is the model in the URL, percent-decoded.
  */
-export function findLimitPlaces(operation: string | undefined, pathModel: string | undefined): ReadonlySet<string> {
+export function findLimitFields(operation: string | undefined, pathModel: string | undefined): ReadonlySet<string> {
   if (operation === undefined) return EVERYWHERE;
   if (!INVOKE.has(operation)) return LIMITS.get(operation) ?? EVERYWHERE;
   const { priceName } = parseModelName(pathModel ?? '');
@@ -77,7 +77,7 @@ export function findLimitPlaces(operation: string | undefined, pathModel: string
 }
 
 /** How a request asks for a service tier or a latency: `path` in the body, or a header where `inHeader`. */
-export interface ServingPlaces {
+export interface ServingFields {
   readonly tierPaths: readonly string[];
   readonly latencyPaths: readonly string[];
   readonly inHeader: boolean;
@@ -87,7 +87,7 @@ export const TIER_PATHS = ['serviceTier.type', 'service_tier'] as const;
 export const LATENCY_PATH = 'performanceConfig.latency';
 
 /** Anywhere, where the operation is none of those that have a place of their own. */
-export function findServingPlaces(operation: string | undefined): ServingPlaces {
+export function findServingFields(operation: string | undefined): ServingFields {
   const name = operation ?? '';
   if (INVOKE.has(name)) return { tierPaths: [], latencyPaths: [], inHeader: true };
   if (CONVERSE.has(name)) return { tierPaths: ['serviceTier.type'], latencyPaths: [LATENCY_PATH], inHeader: false };

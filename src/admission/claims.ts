@@ -7,7 +7,7 @@ import type { HeaderPair } from '../http/message.ts';
 import type { ClaimedSize } from './estimate.ts';
 import type { Delivery } from './answer-places.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './inspect.ts';
-import { findModelPlace, type ModelPlace } from './model-places.ts';
+import { findModelField, type ModelField } from './model-places.ts';
 import { echo } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
@@ -43,7 +43,7 @@ const MAX_MODELS = 32;
 /** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
 export async function readClaims(request: ClaimingRequest, wanted: Wanted): Promise<Claims> {
   const { route, headers } = request;
-  const place = findModelPlace(route.service, route.operation, route.modelId);
+  const place = findModelField(route.service, route.operation, route.modelId);
   const inspection = needsBody(place, request, wanted) ? await inspect(request, wanted) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(route.operation, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
@@ -58,7 +58,7 @@ export async function readClaims(request: ClaimingRequest, wanted: Wanted): Prom
   };
 }
 
-function needsBody(place: ModelPlace, { body }: ClaimingRequest, wanted: Wanted): boolean {
+function needsBody(place: ModelField, { body }: ClaimingRequest, wanted: Wanted): boolean {
   if (wanted.size) return true;
   const namesModels = place.paths.length > 0 && body.sizeBytes > 0;
   return namesModels && (wanted.models || place.kind !== 'path');
@@ -75,7 +75,7 @@ async function inspect({ route, headers, body }: ClaimingRequest, wanted: Wanted
 }
 
 function findDoubt(
-  { kind, paths, isOptional }: ModelPlace,
+  { kind, paths, isOptional }: ModelField,
   { route }: ClaimingRequest,
   { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },
 ): string | undefined {

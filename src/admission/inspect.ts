@@ -10,14 +10,14 @@ import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   type Delivery,
   findDelivery,
-  findLimitPlaces,
-  findServingPlaces,
+  findLimitFields,
+  findServingFields,
   LATENCY_PATH,
   MAX_TOKENS,
-  type ServingPlaces,
+  type ServingFields,
   TIER_PATHS,
 } from './answer-places.ts';
-import { findModelPlace, type ModelPlace } from './model-places.ts';
+import { findModelField, type ModelField } from './model-places.ts';
 
 /** A request whose body has arrived. */
 export interface InspectedRequest {
@@ -95,7 +95,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
 /** By their lists of model paths, each made when it is first wanted; there are some forty. */
 const PATHS = new Map<readonly string[], JsonPaths>();
 
-function pathsOf({ paths }: ModelPlace): JsonPaths {
+function pathsOf({ paths }: ModelField): JsonPaths {
   const known = PATHS.get(paths);
   if (known !== undefined) return known;
   const made = new JsonPaths([...paths, ...MEANINGS.keys()]);
@@ -109,9 +109,9 @@ function pathsOf({ paths }: ModelPlace): JsonPaths {
  */
 export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
   const { service, operation, pathModel, headers, body } = request;
-  const reading = new BodyReading(findModelPlace(service, operation, pathModel), {
-    limits: findLimitPlaces(operation, pathModel),
-    serving: findServingPlaces(operation),
+  const reading = new BodyReading(findModelField(service, operation, pathModel), {
+    limits: findLimitFields(operation, pathModel),
+    serving: findServingFields(operation),
   });
   const isPlain = isPlainText(headers);
   let pieces = 0;
@@ -134,7 +134,7 @@ export function findServingHeaders(
   operation: string | undefined,
   headers: readonly HeaderPair[],
 ): Pick<Inspection, 'serviceTier' | 'latency'> {
-  if (!findServingPlaces(operation).inHeader) return { serviceTier: undefined, latency: undefined };
+  if (!findServingFields(operation).inHeader) return { serviceTier: undefined, latency: undefined };
   return {
     serviceTier: toWord(findHeader(headers, SERVICE_TIER_HEADER)),
     latency: toWord(findHeader(headers, LATENCY_HEADER)),
@@ -153,7 +153,7 @@ class BodyReading {
   /** Where each member stands in `#models` that names one model. */
   readonly #single = new Map<string, number>();
   readonly #limits: ReadonlySet<string>;
-  readonly #serving: ServingPlaces;
+  readonly #serving: ServingFields;
   /** Of the places that limit the response, and of those that may. */
   #maxTokens: number | undefined;
   #otherMaxTokens: number | undefined;
@@ -163,8 +163,8 @@ class BodyReading {
   #asked = { stream: false, background: false };
 
   constructor(
-    place: ModelPlace,
-    { limits, serving }: { readonly limits: ReadonlySet<string>; readonly serving: ServingPlaces },
+    place: ModelField,
+    { limits, serving }: { readonly limits: ReadonlySet<string>; readonly serving: ServingFields },
   ) {
     this.#limits = limits;
     this.#serving = serving;

@@ -10,10 +10,10 @@
  * `unknown`: what the caller gets, or a job that it starts, is made by a model that the request does not name (a stored
  * agent's or flow's, or one that AWS chooses); the body may still name some.
  */
-export type ModelPlaceKind = 'path' | 'body' | 'none' | 'unknown';
+export type ModelFieldKind = 'path' | 'body' | 'none' | 'unknown';
 
-export interface ModelPlace {
-  readonly kind: ModelPlaceKind;
+export interface ModelField {
+  readonly kind: ModelFieldKind;
   /** Paths in the request's body, as `JsonPaths` reads them. An agent that is handed the work counts as a model's name. */
   readonly paths: readonly string[];
   /** A body that names no model is complete, and runs none that the caller chose. Otherwise it is not to be trusted. */
@@ -235,14 +235,14 @@ const TABLES: Readonly<Record<string, ServiceTable>> = {
   },
 };
 
-const NONE: ModelPlace = { kind: 'none', paths: [], isOptional: true };
-const UNKNOWN: ModelPlace = { kind: 'unknown', paths: [], isOptional: false };
-const UNMODELLED: ModelPlace = { kind: 'unknown', paths: SHARED_SHAPE, isOptional: false };
-const UNMODELLED_WITH_PATH: ModelPlace = { kind: 'path', paths: PROVIDER_TOOLS, isOptional: false };
+const NONE: ModelField = { kind: 'none', paths: [], isOptional: true };
+const UNKNOWN: ModelField = { kind: 'unknown', paths: [], isOptional: false };
+const UNMODELLED: ModelField = { kind: 'unknown', paths: SHARED_SHAPE, isOptional: false };
+const UNMODELLED_WITH_PATH: ModelField = { kind: 'path', paths: PROVIDER_TOOLS, isOptional: false };
 const CONTROL_PLANES = ['bedrock', 'bedrock-agent', 'bedrock-agentcore-control', 'bedrock-data-automation'];
 
 /** Every entry, by service and operation with a space between. */
-export const MODEL_PLACES: ReadonlyMap<string, ModelPlace> = new Map(
+export const MODEL_FIELDS: ReadonlyMap<string, ModelField> = new Map(
   Object.entries(TABLES).flatMap(([service, table]) => [...readTable(service, table)]),
 );
 
@@ -250,14 +250,14 @@ export const MODEL_PLACES: ReadonlyMap<string, ModelPlace> = new Map(
  * Where the model of a request is named. An operation that nobody knows counts as `unknown`, or as `path` where its URL
  * names a model (`pathModel`: bedrock-runtime's `/model/{id}/…`); so does one of the data plane that is not in the table.
  */
-export function findModelPlace(service: string, operation: string | undefined, pathModel?: string): ModelPlace {
-  const place = operation === undefined ? undefined : MODEL_PLACES.get(`${service} ${operation}`);
+export function findModelField(service: string, operation: string | undefined, pathModel?: string): ModelField {
+  const place = operation === undefined ? undefined : MODEL_FIELDS.get(`${service} ${operation}`);
   if (place !== undefined) return place;
   if (operation !== undefined && CONTROL_PLANES.includes(service)) return NONE;
   return pathModel === undefined ? UNMODELLED : UNMODELLED_WITH_PATH;
 }
 
-function* readTable(service: string, table: ServiceTable): Generator<[string, ModelPlace]> {
+function* readTable(service: string, table: ServiceTable): Generator<[string, ModelField]> {
   const key = (operation: string): string => `${service} ${operation}`;
   for (const operation of names(table.none)) yield [key(operation), NONE];
   for (const operation of names(table.unknown)) yield [key(operation), UNKNOWN];

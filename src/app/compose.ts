@@ -108,7 +108,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     bodyLimits: {
       maxSizeBytes: config.maxBodySizeBytes,
       idleTimeoutMs: config.uploadIdleTimeoutMs,
-      spoolPlace: { folder: tmpdir(), newId: randomUUID },
+      spoolDirectory: { folder: tmpdir(), newId: randomUUID },
       memory: new BodyMemory(MAX_BODY_MEMORY_BYTES),
     },
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
 import { type ClientRequest, findHeader } from './message.ts';
-import { Spool, type SpoolPlace } from './spool.ts';
+import { Spool, type SpoolDirectory } from './spool.ts';
 
 /** A body that is complete. */
 export interface Body {
@@ -25,7 +25,7 @@ export interface BodyLimits {
   /** Longest silence between two chunks. */
   readonly idleTimeoutMs: number;
   /** Where bodies over MAX_BYTES_IN_MEMORY go; undefined: none is expected, and all stay in memory. */
-  readonly spoolPlace?: SpoolPlace | undefined;
+  readonly spoolDirectory?: SpoolDirectory | undefined;
   /** What all bodies of a server hold in memory together; undefined: nobody counts. */
   readonly memory?: BodyMemory | undefined;
 }
@@ -124,7 +124,7 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
 class KeptBytes {
   sizeBytes = 0;
   spool: Spool | undefined;
-  readonly #place: SpoolPlace | undefined;
+  readonly #place: SpoolDirectory | undefined;
   readonly #memory: BodyMemory | undefined;
   readonly #hash = createHash('sha256');
   #head: Buffer | undefined;
@@ -132,10 +132,10 @@ class KeptBytes {
   #bytesInMemory = 0;
 
   /** `announced`: the size by the client's word; 0 where it gave none. */
-  constructor({ spoolPlace, memory }: BodyLimits, announced: number) {
-    this.#place = spoolPlace;
+  constructor({ spoolDirectory, memory }: BodyLimits, announced: number) {
+    this.#place = spoolDirectory;
     this.#memory = memory;
-    if (spoolPlace !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(spoolPlace);
+    if (spoolDirectory !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(spoolDirectory);
   }
 
   /** A promise where the next chunk has to wait for the disk. */
@@ -165,7 +165,7 @@ class KeptBytes {
     return { chunks: this.#head === undefined ? [] : [this.#head], spool, sizeBytes, sha256 };
   }
 
-  #spill(place: SpoolPlace): Promise<void> {
+  #spill(place: SpoolDirectory): Promise<void> {
     this.spool ??= new Spool(place);
     const chunks = this.#chunks;
     // A copy: a slice would keep alive what it was cut from.

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ProxyError } from '../lib/errors.ts';
 
 /** Where spools are made, and by which names. */
-export interface SpoolPlace {
+export interface SpoolDirectory {
   readonly folder: string;
   /** A name that nobody else has, and nobody can guess. */
   readonly newId: () => string;
@@ -20,13 +20,13 @@ const READ_BYTES = 256 * 1024;
 
 /** One temporary file. State: its handle, and the work that is not done yet. The file is made with the first bytes. */
 export class Spool {
-  readonly #place: SpoolPlace;
+  readonly #place: SpoolDirectory;
   #file: { readonly handle: FileHandle; readonly leftPath: string | undefined } | undefined;
   #sizeBytes = 0;
   #work: Promise<void> = Promise.resolve();
   #released: Promise<void> | undefined;
 
-  constructor(place: SpoolPlace) {
+  constructor(place: SpoolDirectory) {
     this.#place = place;
   }
 
@@ -76,7 +76,10 @@ export class Spool {
   }
 }
 
-async function create({ folder, newId }: SpoolPlace): Promise<{ handle: FileHandle; leftPath: string | undefined }> {
+async function create({
+  folder,
+  newId,
+}: SpoolDirectory): Promise<{ handle: FileHandle; leftPath: string | undefined }> {
   const path = join(folder, `bedrock-proxy-${newId()}.body`);
   const handle = await open(path, CREATE, 0o600);
   // Even a killed process leaves nothing behind. Windows may refuse to remove an open file: there it goes at its release.

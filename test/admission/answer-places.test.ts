@@ -1,6 +1,6 @@
 /** Which of the places in a body limit the response, say how it is served, and how it arrives. */
 import { describe, expect, it } from 'vitest';
-import { findDelivery, findLimitPlaces, findServingPlaces, MAX_TOKENS } from '../../src/admission/answer-places.ts';
+import { findDelivery, findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/answer-places.ts';
 
 describe('what limits the response', () => {
   it.each([
@@ -24,7 +24,7 @@ describe('what limits the response', () => {
     },
     { operation: 'InvokeModel', pathModel: 'qwen.qwen3-32b', place: 'max_tokens', decoy: 'max_gen_len' },
   ])('of $operation to $pathModel is $place, not $decoy', ({ operation, pathModel, place, decoy }) => {
-    const places = findLimitPlaces(operation, pathModel);
+    const places = findLimitFields(operation, pathModel);
     expect([places.has(place), places.has(decoy)]).toEqual([true, false]);
     // What is not scanned for is never found.
     expect(MAX_TOKENS).toEqual(expect.arrayContaining([...places, decoy]));
@@ -35,7 +35,7 @@ describe('what limits the response', () => {
     { operation: 'InvokeInlineAgent', pathModel: undefined },
     { operation: undefined, pathModel: undefined },
   ])('of $operation to $pathModel may be any', ({ operation, pathModel }) => {
-    expect([...findLimitPlaces(operation, pathModel)]).toEqual(MAX_TOKENS);
+    expect([...findLimitFields(operation, pathModel)]).toEqual(MAX_TOKENS);
   });
 });
 
@@ -45,7 +45,7 @@ it.each([
   { operation: 'CreateResponse', tierPaths: ['service_tier'], inHeader: false },
   { operation: 'InvokeInlineAgent', tierPaths: ['serviceTier.type', 'service_tier'], inHeader: true },
 ])('reads the tier of $operation where AWS reads it', ({ operation, tierPaths, inHeader }) => {
-  expect(findServingPlaces(operation)).toMatchObject({ tierPaths, inHeader });
+  expect(findServingFields(operation)).toMatchObject({ tierPaths, inHeader });
 });
 
 it.each([

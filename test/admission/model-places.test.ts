@@ -4,7 +4,7 @@
  */
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';
-import { findModelPlace, MODEL_PLACES } from '../../src/admission/model-places.ts';
+import { findModelField, MODEL_FIELDS } from '../../src/admission/model-places.ts';
 import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';
@@ -14,19 +14,19 @@ const named = OPERATIONS.flatMap(({ service, name, readOnly }) =>
 
 describe('operations', () => {
   it('of the data plane all have a place', () => {
-    const missing = named.filter(({ service, key }) => isDataPlane(service) && !MODEL_PLACES.has(key));
+    const missing = named.filter(({ service, key }) => isDataPlane(service) && !MODEL_FIELDS.has(key));
     expect(missing.map(({ key }) => key)).toEqual([]);
   });
 
   it('that have a place exist', () => {
     const known = new Set(named.map(({ key }) => key));
-    expect([...MODEL_PLACES.keys()].filter((key) => !known.has(key))).toEqual([]);
+    expect([...MODEL_FIELDS.keys()].filter((key) => !known.has(key))).toEqual([]);
   });
 
   it('that only read run no model, but for those that count tokens with one', () => {
     const running = named.filter(
       ({ service, name, readOnly }) =>
-        readOnly && isDataPlane(service) && findModelPlace(service, name).kind !== 'none',
+        readOnly && isDataPlane(service) && findModelField(service, name).kind !== 'none',
     );
     expect(running.map(({ name }) => name)).toEqual(['CountTokens', 'CountMessageTokens']);
   });
@@ -45,7 +45,7 @@ describe('operations', () => {
     { service: 'bedrock-runtime', operation: 'OfTomorrow', kind: 'unknown', isOptional: false },
     { service: 'bedrock-runtime', operation: undefined, pathModel: 'x', kind: 'path', isOptional: false },
   ])('$service $operation: $kind', ({ service, operation, pathModel, kind, isOptional }) => {
-    expect(findModelPlace(service, operation, pathModel)).toMatchObject({ kind, isOptional });
+    expect(findModelField(service, operation, pathModel)).toMatchObject({ kind, isOptional });
   });
 });
 
@@ -104,7 +104,7 @@ describe.each(SERVICE_IDS)('the inputs of %s', (service) => {
     const inputs = await inputsOf(service);
     const wrong: string[] = [];
     for (const [operation, paths] of inputs) {
-      const places = findModelPlace(service, operation).paths;
+      const places = findModelField(service, operation).paths;
       for (const place of places) {
         // Free-form members have no shape of their own to look into.
         if (/^(?:additionalModelRequestFields\.)?tools\[\]\.model$/.test(place)) continue;

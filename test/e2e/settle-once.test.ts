@@ -296,7 +296,7 @@ async function checkBooks(): Promise<void> {
 }
 
 /** As many requests as the key may have under way at a time are let in, and one more is not. */
-async function checkPlaces(): Promise<void> {
+async function checkFields(): Promise<void> {
   const before = ended();
   const all = Array.from({ length: PLACES }, () => send({ fate: HELD, http: '2' }));
   await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(PLACES);
@@ -324,7 +324,7 @@ it('whatever happens to many requests at a time, each is settled once', async ()
     await locked;
     await expect.poll(() => ended() - before, { interval: 1 }).toBe(batch.length);
     await checkBooks();
-    await checkPlaces();
+    await checkFields();
     await checkBooks();
   });
   // The house lives on from batch to batch, so that a failure cannot be made smaller.

@@ -17,7 +17,7 @@ function upload(mebibytes: number): ClientRequest {
 }
 
 function limitsOf(memory: BodyMemory, maxSizeBytes = 100 * MIB) {
-  return { maxSizeBytes, idleTimeoutMs: 60_000, spoolPlace: { folder: tmpdir(), newId: randomUUID }, memory };
+  return { maxSizeBytes, idleTimeoutMs: 60_000, spoolDirectory: { folder: tmpdir(), newId: randomUUID }, memory };
 }
 
 it('is counted while bodies are held, and given back', async () => {

@@ -247,10 +247,10 @@ describe('a body too large for memory', () => {
   const bytes = Buffer.alloc(size, 'spooled body; ');
 
   async function readLarge(headers: readonly HeaderPair[], folder = tmpdir()): Promise<{ body: Body; read: Buffer }> {
-    const spoolPlace = { folder, newId: randomUUID };
+    const spoolDirectory = { folder, newId: randomUUID };
     const source = Readable.from(chop(bytes, 100_000));
     const request = aClientRequest({ method: 'POST', headers, openBody: () => source });
-    const body = await readBody(request, { maxSizeBytes: size, idleTimeoutMs: 60_000, spoolPlace });
+    const body = await readBody(request, { maxSizeBytes: size, idleTimeoutMs: 60_000, spoolDirectory });
     onTestFinished(() => body.spool?.release());
     return { body, read: Buffer.concat(await Array.fromAsync(body.spool?.read() ?? [])) };
   }

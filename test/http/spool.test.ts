@@ -3,10 +3,10 @@ import { mkdtemp, rm, symlink, writeFile, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { type SpoolPlace, Spool } from '../../src/http/spool.ts';
+import { type SpoolDirectory, Spool } from '../../src/http/spool.ts';
 import { failureOf } from '../helpers/failure.ts';
 
-let place: SpoolPlace;
+let place: SpoolDirectory;
 
 beforeEach(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'spool-'));

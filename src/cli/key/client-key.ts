@@ -23,7 +23,7 @@ export interface ClientKey {
   readonly endsAtMs?: number | undefined;
 }
 
-export interface KeyPlace {
+export interface KeyLocation {
   readonly databasePath: string;
   readonly saltKey: string | undefined;
   readonly masterKey: string | undefined;
@@ -37,7 +37,7 @@ const OPEN_MODE_KEY: ClientKey = { id: undefined, alias: undefined, accessKeyId:
  * master key, the placeholder. Throws ERR_BAD_REQUEST where that leaves none or several, ERR_SECRET_MISSING where the seal
  * cannot be opened, ERR_STORE_UNAVAILABLE.
  */
-export async function findClientKey(name: string | undefined, place: KeyPlace): Promise<ClientKey> {
+export async function findClientKey(name: string | undefined, place: KeyLocation): Promise<ClientKey> {
   if (name !== undefined) {
     const row = await withExistingStore(place.databasePath, (store) => wantUsableKey(store, name));
     return openKey(row ?? requireRow([], name), place);
@@ -68,7 +68,7 @@ function unusable(name: string, why: string, hint: string): ProxyError {
 }
 
 /** The plain key of a row. Throws ERR_SECRET_MISSING. */
-export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyPlace): ClientKey {
+export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyLocation): ClientKey {
   const key = unsealKey(row.sealedKey, row.id, findServerSecret(databasePath, saltKey));
   const { id, alias, accessKeyId } = row;
   if (key !== undefined) return { id, alias, accessKeyId, key, endsAtMs: findKeyEnd(row) };

@@ -4,7 +4,7 @@
  * connection of its own and writes no row.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type CheckpointOrder, type CheckpointPlace, type CheckpointReport, MAX_LOG_PAGES } from './checkpoints.ts';
+import { type CheckpointOrder, type CheckpointTarget, type CheckpointReport, MAX_LOG_PAGES } from './checkpoints.ts';
 import { checkpoint, connectForCheckpoints } from './connection.ts';
 
 /**
@@ -13,7 +13,7 @@ import { checkpoint, connectForCheckpoints } from './connection.ts';
  */
 const MORE_PASSES = 5;
 
-const database = connectForCheckpoints(workerData as CheckpointPlace);
+const database = connectForCheckpoints(workerData as CheckpointTarget);
 
 function report(message: CheckpointReport): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of a thread; origins are a browser's.

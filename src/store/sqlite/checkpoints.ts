@@ -17,7 +17,7 @@ const AUTOCHECKPOINT_PAGES = 1_000;
 const LAST_RESORT_PAGES = 4 * MAX_LOG_PAGES;
 
 /** The file whose log it is; the identity is a connection's. */
-export interface CheckpointPlace {
+export interface CheckpointTarget {
   readonly path: string;
   readonly fileIdentity: string;
 }
@@ -69,7 +69,7 @@ export class Checkpoints {
 
   #start(): void {
     const { fileIdentity } = this.#connection;
-    const workerData: CheckpointPlace = { path: this.#path, fileIdentity };
+    const workerData: CheckpointTarget = { path: this.#path, fileIdentity };
     // `.ts` in a checkout, `.js` where it was built. It gets neither the environment, which has secrets, nor Node's options;
     // and no way to our stdout and stderr, which Node would put into another mode for it.
     const script = new URL(import.meta.url.replace(/checkpoints(?=\.\w+$)/, 'checkpoint-worker'));
