@@ -5,10 +5,10 @@
 import type { Config } from '../config/config.ts';
 import { type ProxyError, toProxyError } from '../lib/errors.ts';
 import type { PriceBook } from '../pricing/cost.ts';
-import { LatePrices } from '../pricing/late-prices.ts';
+import { LazyPrices } from '../pricing/late-prices.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
-import { createLateMetrics } from '../telemetry/late-metrics.ts';
+import { createLazyMetrics } from '../telemetry/late-metrics.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';
@@ -38,8 +38,8 @@ export async function openBooks(config: Config, store: Store): Promise<Books> {
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesWhereWanted();
-  const prices = new LatePrices(() => openPrices(config));
-  const metrics = createLateMetrics(async () => (await import('../telemetry/metrics.ts')).createMetrics());
+  const prices = new LazyPrices(() => openPrices(config));
+  const metrics = createLazyMetrics(async () => (await import('../telemetry/metrics.ts')).createMetrics());
   const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
   let pause: NodeJS.Timeout | undefined;
   return {

@@ -5,7 +5,7 @@
 import type { ModelPrice, PriceBook, PriceMoment } from './cost.ts';
 
 /** Nothing has a price before `load` has come to its end. */
-export class LatePrices implements PriceBook {
+export class LazyPrices implements PriceBook {
   readonly #open: () => Promise<PriceBook>;
   #loading: Promise<void> | undefined;
   #book: PriceBook | undefined;

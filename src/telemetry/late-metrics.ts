@@ -4,14 +4,14 @@
  */
 import type { Metrics } from './metrics.ts';
 
-export interface LateMetrics extends Metrics {
+export interface LazyMetrics extends Metrics {
   /** Begins once, however often it is called. Rejects as `open` does; from then on nothing is kept. */
   load(): Promise<void>;
 }
 
 type MetricEvent = (metrics: Metrics) => void;
 
-export function createLateMetrics(open: () => Promise<Metrics>): LateMetrics {
+export function createLazyMetrics(open: () => Promise<Metrics>): LazyMetrics {
   let kept: MetricEvent[] | undefined = [];
   let metrics: Metrics | undefined;
   let loading: Promise<Metrics> | undefined;

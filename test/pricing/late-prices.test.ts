@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LatePrices } from '../../src/pricing/late-prices.ts';
+import { LazyPrices } from '../../src/pricing/late-prices.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 
 const NOW = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
@@ -7,7 +7,7 @@ const NOVA = 'amazon.nova-lite-v1:0';
 
 it('knows no price before it is loaded, and all of them after, loaded once', async () => {
   let opened = 0;
-  const late = new LatePrices(async () => {
+  const late = new LazyPrices(async () => {
     opened += 1;
     return loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} });
   });
@@ -19,7 +19,7 @@ it('knows no price before it is loaded, and all of them after, loaded once', asy
 });
 
 it('rejects as its opening does', async () => {
-  const late = new LatePrices(() => Promise.reject(new Error('gone')));
+  const late = new LazyPrices(() => Promise.reject(new Error('gone')));
   await expect(late.load()).rejects.toThrow('gone');
   expect(late.find(NOVA, NOW)).toBeUndefined();
 });

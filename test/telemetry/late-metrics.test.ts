@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLateMetrics } from '../../src/telemetry/late-metrics.ts';
+import { createLazyMetrics } from '../../src/telemetry/late-metrics.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { aFinishedExchange } from '../helpers/finished-exchange.ts';
 
@@ -7,7 +7,7 @@ const valueOf = (body: string, name: string): string | undefined =>
   new RegExp(`^bedrock_proxy_${name}(?:\\{[^}]*\\})? (.*)$`, 'm').exec(body)?.[1];
 
 it('misses nothing that happened before they were there', async () => {
-  const late = createLateMetrics(async () => createMetrics());
+  const late = createLazyMetrics(async () => createMetrics());
   const [over, underWay] = [aFinishedExchange({}), aFinishedExchange({})];
   late.begin(over);
   late.begin(underWay);
@@ -26,7 +26,7 @@ it('misses nothing that happened before they were there', async () => {
 
 it('are opened once, and keep nothing where they cannot be', async () => {
   let opened = 0;
-  const late = createLateMetrics(async () => {
+  const late = createLazyMetrics(async () => {
     opened += 1;
     throw new Error('no library');
   });
