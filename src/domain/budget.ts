@@ -5,7 +5,7 @@
 import type { Budget } from './key.ts';
 import type { LedgerRow } from './ledger.ts';
 
-/** What a key has spent, together with those it was rotated from: they share one purse. */
+/** What a key has spent, together with those it was rotated from: they share one budget account. */
 export interface KeySpend {
   /** Since it was made, over all windows. */
   readonly totalNanoUsd: number;

@@ -1,6 +1,6 @@
 /**
  * What keys spend, in SQLite: money reserved before a request, booked after it, and taken for spent where a process died in
- * between. A key spends from a purse of its own; the successor of a rotated key spends from that of the key it follows, so
+ * between. A key spends from a budget account of its own; the successor of a rotated key spends from that of the key it follows, so
  * that neither a rotation nor its grace time is worth a second budget. Knows no prices and no requests.
  */
 import { type Connection, pluck, type Statement } from './connection.ts';
@@ -15,10 +15,10 @@ export const RESERVATION_LEASE_MS = 30_000;
 const LOST_AT_ONCE = 100;
 
 /** Some 20 MB. */
-const MAX_PURSE_IDS = 100_000;
+const MAX_ACCOUNT_IDS = 100_000;
 
-/** A purse. */
-interface Purse {
+/** A budget account. */
+interface BudgetAccount {
   readonly purse_id: string;
   readonly total_nano: number;
   /** Null before the first reservation under a budget with windows. */
@@ -28,7 +28,12 @@ interface Purse {
 }
 
 /** One that was never used. */
-const EMPTY: Omit<Purse, 'purse_id'> = { total_nano: 0, window_start_ms: null, window_nano: 0, reserved_nano: 0 };
+const EMPTY: Omit<BudgetAccount, 'purse_id'> = {
+  total_nano: 0,
+  window_start_ms: null,
+  window_nano: 0,
+  reserved_nano: 0,
+};
 
 interface Held {
   readonly purse_id: string;
@@ -41,10 +46,10 @@ interface Lost {
 }
 
 export interface BudgetStatements {
-  readonly findPurse: Statement<[string], Purse>;
-  readonly findPurseId: Statement<[string], string | null>;
-  /** By key id, of keys that were asked for: a key keeps its purse for ever. */
-  readonly purseIds: Map<string, string>;
+  readonly findAccount: Statement<[string], BudgetAccount>;
+  readonly findAccountId: Statement<[string], string | null>;
+  /** By key id, of keys that were asked for: a key keeps its budget account for ever. */
+  readonly accountIds: Map<string, string>;
   readonly hold: Statement<[string, number | null, number, number]>;
   readonly book: Statement<[string, number, number, number], number | null>;
   readonly insertReservation: Statement<[string, string, number, string, number, string]>;
@@ -55,9 +60,9 @@ export interface BudgetStatements {
 
 export function prepareBudget({ database }: Connection): BudgetStatements {
   return {
-    findPurse: database.prepare('SELECT * FROM key_spend WHERE purse_id = ?'),
-    findPurseId: pluck(database, 'SELECT purse_id FROM virtual_keys WHERE id = ?'),
-    purseIds: new Map(),
+    findAccount: database.prepare('SELECT * FROM key_spend WHERE purse_id = ?'),
+    findAccountId: pluck(database, 'SELECT purse_id FROM virtual_keys WHERE id = ?'),
+    accountIds: new Map(),
     hold: database.prepare(
       `INSERT INTO key_spend (purse_id, total_nano, window_start_ms, window_nano, reserved_nano) VALUES (?, 0, ?, ?, ?)
        ON CONFLICT DO UPDATE SET window_start_ms = excluded.window_start_ms, window_nano = excluded.window_nano,
@@ -92,16 +97,16 @@ export function reserve(books: Books, owner: string, reservation: NewReservation
 
 function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewReservation): ReserveOutcome {
   const { id, keyId, amountNanoUsd, nowMs, ifLost } = reservation;
-  const purse = findPurse(budget, keyId);
-  const window = findWindow(purse, reservation.budget, nowMs);
+  const account = findAccount(budget, keyId);
+  const window = findWindow(account, reservation.budget, nowMs);
   const freeNano = reservation.budget.limitNanoUsd - window.spentNano;
-  if (purse.reserved_nano + amountNanoUsd > freeNano) {
-    const spend = toSpend(purse, reservation.budget, nowMs);
+  if (account.reserved_nano + amountNanoUsd > freeNano) {
+    const spend = toSpend(account, reservation.budget, nowMs);
     return { kind: amountNanoUsd <= freeNano ? 'held' : 'exhausted', spend };
   }
   const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
-  budget.insertReservation.run(id, purse.purse_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
-  budget.hold.run(purse.purse_id, window.startMs, window.nano, amountNanoUsd);
+  budget.insertReservation.run(id, account.purse_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
+  budget.hold.run(account.purse_id, window.startMs, window.nano, amountNanoUsd);
   return { kind: 'reserved' };
 }
 
@@ -113,13 +118,13 @@ export function settle({ budget, ledger }: Books, row: LedgerRow): void {
   const held = budget.takeReservation.get(row.id);
   const before = ledger.findBooked.get(row.id);
   if (before !== undefined) ledger.remove.run(before.sequence);
-  const purseId = held?.purse_id ?? (row.keyId === undefined ? undefined : findPurseId(budget, row.keyId));
-  if (purseId === undefined) {
+  const accountId = held?.purse_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
+  if (accountId === undefined) {
     insertLedgerRow(ledger, row, null);
     return;
   }
   const charged = row.chargedNanoUsd;
-  const windowStartMs = budget.book.get(purseId, charged, charged, held?.amount_nano ?? 0) ?? null;
+  const windowStartMs = budget.book.get(accountId, charged, charged, held?.amount_nano ?? 0) ?? null;
   if (before === undefined) {
     insertLedgerRow(ledger, row, windowStartMs);
     return;
@@ -127,7 +132,7 @@ export function settle({ budget, ledger }: Books, row: LedgerRow): void {
   // What was booked in a window that is over cannot make this one any fuller, and must not make it emptier.
   const { charged_nano: chargedBefore, window_start_ms: windowBeforeMs } = before;
   const windowNano = windowBeforeMs === windowStartMs ? chargedBefore : Math.min(chargedBefore, charged);
-  budget.book.get(purseId, -chargedBefore, -windowNano, 0);
+  budget.book.get(accountId, -chargedBefore, -windowNano, 0);
   insertLedgerRow(ledger, row, windowBeforeMs);
 }
 
@@ -147,35 +152,35 @@ export function findSpend(
   { id, policy }: Pick<VirtualKeyRow, 'id' | 'policy'>,
   nowMs: number,
 ): KeySpend {
-  return toSpend(findPurse(budget, id), policy.budget, nowMs);
+  return toSpend(findAccount(budget, id), policy.budget, nowMs);
 }
 
-function toSpend(purse: Purse, budget: Budget | undefined, nowMs: number): KeySpend {
-  const window = budget === undefined ? undefined : findWindow(purse, budget, nowMs);
+function toSpend(account: BudgetAccount, budget: Budget | undefined, nowMs: number): KeySpend {
+  const window = budget === undefined ? undefined : findWindow(account, budget, nowMs);
   return {
-    totalNanoUsd: purse.total_nano,
-    windowNanoUsd: window?.spentNano ?? purse.total_nano,
-    reservedNanoUsd: purse.reserved_nano,
+    totalNanoUsd: account.total_nano,
+    windowNanoUsd: window?.spentNano ?? account.total_nano,
+    reservedNanoUsd: account.reserved_nano,
     resetsAtMs: window?.endMs,
   };
 }
 
-function findPurse(budget: BudgetStatements, keyId: string): Purse {
-  const purseId = findPurseId(budget, keyId);
-  return budget.findPurse.get(purseId) ?? { ...EMPTY, purse_id: purseId };
+function findAccount(budget: BudgetStatements, keyId: string): BudgetAccount {
+  const accountId = findAccountId(budget, keyId);
+  return budget.findAccount.get(accountId) ?? { ...EMPTY, purse_id: accountId };
 }
 
-function findPurseId({ findPurseId: find, purseIds }: BudgetStatements, keyId: string): string {
-  const known = purseIds.get(keyId);
+function findAccountId({ findAccountId: find, accountIds }: BudgetStatements, keyId: string): string {
+  const known = accountIds.get(keyId);
   if (known !== undefined) return known;
-  const purseId = find.get(keyId) ?? keyId;
-  if (purseIds.size >= MAX_PURSE_IDS) purseIds.clear();
-  purseIds.set(keyId, purseId);
-  return purseId;
+  const accountId = find.get(keyId) ?? keyId;
+  if (accountIds.size >= MAX_ACCOUNT_IDS) accountIds.clear();
+  accountIds.set(keyId, accountId);
+  return accountId;
 }
 
 interface Window {
-  /** What the purse is to say of its window from now on. */
+  /** What the budget account is to say of its window from now on. */
   readonly startMs: number | null;
   readonly nano: number;
   /** What counts against the limit. */
@@ -184,11 +189,11 @@ interface Window {
 }
 
 /**
- * The purse's window begins anew when the clock has reached a later one than it knows. It never goes back: neither a clock set
- * back nor windows that became longer empty a purse.
+ * The budget account's window begins anew when the clock has reached a later one than it knows. It never goes back: neither a clock set
+ * back nor windows that became longer empty a budget account.
  */
-function findWindow(purse: Purse, { windowMs, anchorMs }: Budget, nowMs: number): Window {
-  const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = purse;
+function findWindow(account: BudgetAccount, { windowMs, anchorMs }: Budget, nowMs: number): Window {
+  const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = account;
   if (windowMs === undefined) return { startMs: knownStartMs, nano, spentNano, endMs: undefined };
   const startMs = anchorMs + Math.floor((nowMs - anchorMs) / windowMs) * windowMs;
   const endMs = startMs + windowMs;

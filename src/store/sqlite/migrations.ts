@@ -25,7 +25,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE UNIQUE INDEX virtual_keys_active_alias ON virtual_keys (alias)
      WHERE alias IS NOT NULL AND revoked_at_ms IS NULL AND ends_at_ms IS NULL;`,
   // What a key may do, what it spent, and a row per request. A policy of '{}' is the one without limits, in the default scope:
-  // keys of before get it. The successor of a rotated key spends from the same purse as the key it follows.
+  // keys of before get it. The successor of a rotated key spends from the same budget account as the key it follows.
   `ALTER TABLE virtual_keys ADD COLUMN expires_at_ms INTEGER;
    ALTER TABLE virtual_keys ADD COLUMN blocked_at_ms INTEGER;
    ALTER TABLE virtual_keys ADD COLUMN updated_at_ms INTEGER;

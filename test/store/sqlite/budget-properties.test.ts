@@ -102,7 +102,7 @@ class Model {
 
 class Run {
   readonly model = new Model();
-  /** The window that a purse has last begun: a charge counts there, whenever it comes. */
+  /** The window that a budget account has last begun: a charge counts there, whenever it comes. */
   readonly begun = new Map<string, number>();
   readonly stores: readonly Store[];
 
