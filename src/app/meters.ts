@@ -15,7 +15,7 @@ import type { Store } from '../domain/store.ts';
 import { printError, printTalk } from './print.ts';
 import { readVersion } from '../lib/version.ts';
 
-export interface Books {
+export interface Meters {
   readonly prices: PriceBook;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
@@ -33,7 +33,7 @@ export interface Books {
 const METRICS_PAUSE_MS = 1_000;
 
 /** Throws ERR_BAD_OPTION where the price file is wrong. */
-export async function openBooks(config: Config, store: Store): Promise<Books> {
+export async function openMeters(config: Config, store: Store): Promise<Meters> {
   const { pricesFile, ledgerRetentionMs } = config;
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);

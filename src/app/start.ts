@@ -23,7 +23,7 @@ import { createForwarder } from '../upstream/aws/forward.ts';
 import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { assembleServer, findApiKey } from './compose.ts';
-import { type Books, openBooks } from './meters.ts';
+import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { LEASH_VARIABLE } from './parent-channel.ts';
@@ -56,12 +56,12 @@ export async function start(flags: Flags): Promise<void> {
     refuseWeakMasterKey(config);
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
-    const books = await openBooks(config, store);
+    const meters = await openMeters(config, store);
     const upstream = await openUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, store, hasKeys, region, tls, upstream, books }).finally(async () => {
+    await serve({ config, store, hasKeys, region, tls, upstream, meters }).finally(async () => {
       await upstream.close();
-      await books.close();
+      await meters.close();
     });
   } finally {
     await store.close();
@@ -69,7 +69,7 @@ export async function start(flags: Flags): Promise<void> {
 }
 
 interface Parts {
-  readonly books: Books;
+  readonly meters: Meters;
   readonly config: Config;
   readonly store: Store;
   readonly hasKeys: boolean;
@@ -78,7 +78,7 @@ interface Parts {
   readonly upstream: Upstream;
 }
 
-async function serve({ config, store, hasKeys, region, tls, upstream, books }: Parts): Promise<void> {
+async function serve({ config, store, hasKeys, region, tls, upstream, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await assembleServer({
@@ -88,20 +88,20 @@ async function serve({ config, store, hasKeys, region, tls, upstream, books }: P
     credentials: upstream.credentials,
     forwarder: upstream.forwarder,
     network: upstream.network,
-    prices: books.prices,
-    load: books.load,
-    ledger: books.ledger,
-    metrics: books.metrics,
+    prices: meters.prices,
+    load: meters.load,
+    ledger: meters.ledger,
+    metrics: meters.metrics,
     version,
     tls,
     observe: (exchange) => {
-      books.traces?.observe(exchange);
+      meters.traces?.observe(exchange);
       if (!config.quiet) lines.write(formatLine(exchange, config));
       if (exchange.error?.code === 'ERR_INTERNAL') printError(exchange.error, true);
     },
   });
   surviveFaults();
-  setImmediate(() => void books.load());
+  setImmediate(() => void meters.load());
   const sweeping = sweepStaleKeys(store);
   if (isLeashed()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
 import { assembleServer } from '../../app/compose.ts';
-import { type Books, openBooks } from '../../app/meters.ts';
+import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
 import type { Upstream } from '../../app/start.ts';
 
@@ -43,15 +43,15 @@ export async function withProxy<T>(
   const store = await openSqliteStore(join(folder, 'keys.db'));
   const masterKey = `sk-${randomBytes(32).toString('base64url')}`;
   const agent = new Agent({ keepAlive: true });
-  let books: Books | undefined;
+  let meters: Meters | undefined;
   try {
     // A price file that is wrong has its own check.
-    books = await openBooks({ ...config, pricesFile: undefined }, store);
+    meters = await openMeters({ ...config, pricesFile: undefined }, store);
     const server = await assembleServer({
       config: { ...config, host: '127.0.0.1', port: 0, masterKey, databasePath: join(folder, 'keys.db') },
       defaultRegion: region,
       store,
-      ...books,
+      ...meters,
       credentials: upstream.credentials,
       forwarder: upstream.forwarder,
       version: 'doctor',
@@ -64,7 +64,7 @@ export async function withProxy<T>(
     }
   } finally {
     agent.destroy();
-    await books?.close();
+    await meters?.close();
     await store.close();
     await rm(folder, { recursive: true, force: true });
   }

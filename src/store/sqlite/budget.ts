@@ -83,16 +83,16 @@ export function prepareBudget({ database }: Connection): BudgetStatements {
 }
 
 /** What the rest of this file needs of a connection. */
-export interface Books {
+export interface BudgetTable {
   readonly budget: BudgetStatements;
   readonly ledger: LedgerStatements;
 }
 
 /** Within a transaction. Lost reservations are settled before anybody is told that they are in the way. */
-export function reserve(books: Books, owner: string, reservation: NewReservation): ReserveOutcome {
-  const first = tryToReserve(books.budget, owner, reservation);
-  if (first.kind !== 'held' || settleLost(books, reservation.nowMs) === 0) return first;
-  return tryToReserve(books.budget, owner, reservation);
+export function reserve(budgets: BudgetTable, owner: string, reservation: NewReservation): ReserveOutcome {
+  const first = tryToReserve(budgets.budget, owner, reservation);
+  if (first.kind !== 'held' || settleLost(budgets, reservation.nowMs) === 0) return first;
+  return tryToReserve(budgets.budget, owner, reservation);
 }
 
 function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewReservation): ReserveOutcome {
@@ -111,10 +111,10 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
 }
 
 /**
- * Within a transaction: gives back what was held under the row's id, books its charge, writes it. A row that is there already
+ * Within a transaction: gives back what was held under the row's id, budgets its charge, writes it. A row that is there already
  * makes room for this one, which comes with a sequence of its own, so that whoever follows the ledger sees it.
  */
-export function settle({ budget, ledger }: Books, row: LedgerRow): void {
+export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   const held = budget.takeReservation.get(row.id);
   const before = ledger.findBooked.get(row.id);
   if (before !== undefined) ledger.remove.run(before.sequence);
@@ -137,11 +137,11 @@ export function settle({ budget, ledger }: Books, row: LedgerRow): void {
 }
 
 /** Within a transaction. Settles reservations whose lease is over, not all of them if they are many; the number of them. */
-export function settleLost(books: Books, nowMs: number): number {
-  const lost = books.budget.findLost.all(nowMs, LOST_AT_ONCE);
+export function settleLost(budgets: BudgetTable, nowMs: number): number {
+  const lost = budgets.budget.findLost.all(nowMs, LOST_AT_ONCE);
   for (const { amount_nano: chargedNanoUsd, if_lost: ifLost } of lost) {
     const row = JSON.parse(ifLost) as LedgerRow;
-    settle(books, { ...row, chargedNanoUsd, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
+    settle(budgets, { ...row, chargedNanoUsd, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
   }
   return lost.length;
 }
