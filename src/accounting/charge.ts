@@ -1,5 +1,5 @@
 /**
- * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the dear side: a budget
+ * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the expensive side: a budget
  * is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
  */
 import type { Admission } from '../admission/admit.ts';
@@ -28,7 +28,7 @@ export function findPrices(
 }
 
 /**
- * What a budget is charged: the cost, at the dearest of the models that the request names. Where that is not known in full,
+ * What a budget is charged: the cost, at the most expensive of the models that the request names. Where that is not known in full,
  * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was reserved.
  */
 export function findCharge(

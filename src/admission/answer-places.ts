@@ -6,7 +6,7 @@
 import { withoutGeography, parseModelName } from '../domain/model-name.ts';
 
 /** `whole`: in one piece, when all of it is made. `stream`: as it is made. `later`: the client asks for it some other time. */
-export type Delivery = 'whole' | 'stream' | 'later';
+export type Delivery = 'unary' | 'streaming' | 'background';
 
 /** All shapes in one list. Which of them limits a response is decided by `findLimitFields`; the others can only raise it. */
 export const MAX_TOKENS: readonly string[] = [
@@ -102,8 +102,8 @@ export function findDelivery(
 ): Delivery | undefined {
   if (operation === undefined) return undefined;
   if (operation === 'CreateResponse' && asked.background) return 'later';
-  if (SHARED_SHAPE.has(operation)) return asked.stream ? 'stream' : 'whole';
-  return WHOLE.has(operation) ? 'whole' : 'stream';
+  if (SHARED_SHAPE.has(operation)) return asked.stream ? 'streaming' : 'whole';
+  return WHOLE.has(operation) ? 'whole' : 'streaming';
 }
 
 function setsOf(table: Readonly<Record<string, readonly string[]>>): ReadonlyMap<string, ReadonlySet<string>> {

@@ -1,6 +1,6 @@
 /**
  * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as far as
- * it may go. Pure. Errs to the dear side, within reason: what is reserved too much comes back when the request is settled.
+ * it may go. Pure. Errs to the expensive side, within reason: what is reserved too much comes back when the request is settled.
  */
 import { costOf, type ModelPrice } from '../pricing/cost.ts';
 import type { Usage } from '../domain/usage.ts';
@@ -50,7 +50,7 @@ export function makesOutput({ output, outputAudio }: ModelPrice): boolean {
 }
 
 /**
- * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the dearest it can
+ * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the most expensive it can
  * become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
  */
 export function largestCost(use: LargestUse, price: ModelPrice, speaks: boolean): number | undefined {
@@ -65,7 +65,7 @@ export function largestCost(use: LargestUse, price: ModelPrice, speaks: boolean)
   if (price.cacheWrite1h !== undefined) inputs.push({ cacheWriteTokens: inputTokens, cacheWrite1hTokens: inputTokens });
   if (speaks && price.inputAudio !== undefined) inputs.push({ inputTokens, inputAudioTokens: inputTokens });
   if (inputs.length === 0) inputs.push({});
-  return dearest(inputs.map((input) => costOf({ ...input, ...made }, price)));
+  return findMax(inputs.map((input) => costOf({ ...input, ...made }, price)));
 }
 
 /** Of a guardrail that is applied alone: every policy that has a price reads all of the text. */
@@ -76,7 +76,7 @@ export function largestGuardrailCost({ inputTokens }: LargestUse, price: ModelPr
 }
 
 /** The largest of the numbers; undefined where there is none, or where one is not known. */
-export function dearest(costs: readonly (number | undefined)[]): number | undefined {
+export function findMax(costs: readonly (number | undefined)[]): number | undefined {
   let most: number | undefined;
   for (const cost of costs) {
     if (cost === undefined) return undefined;

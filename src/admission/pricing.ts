@@ -7,7 +7,7 @@ import { parseModelName } from '../domain/model-name.ts';
 import {
   type ClaimedSize,
   DEFAULT_MAX_OUTPUT_TOKENS,
-  dearest,
+  findMax,
   largestCost,
   largestGuardrailCost,
   type LargestUse,
@@ -57,7 +57,7 @@ export interface Weight {
   readonly costNanoUsd: number | undefined;
 }
 
-/** What a request uses and costs at most. Of several models, whichever is the dearest may do all of the work. */
+/** What a request uses and costs at most. Of several models, whichever is the most expensive may do all of the work. */
 export function weigh({ claimed, models, moment, medium }: PricedRequest, prices: PriceBook): Weight {
   if (medium === 'guardrail') {
     const use = largestUse(claimed, false);
@@ -67,7 +67,7 @@ export function weigh({ claimed, models, moment, medium }: PricedRequest, prices
   const found = models.flatMap((names) => findPrices(names, moment, prices));
   const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
   const use = largestUse(medium === 'speech' ? { ...claimed, inputTokens: SPOKEN_INPUT_TOKENS } : claimed, writes);
-  return { use, costNanoUsd: dearest(found.map((price) => price && largestCost(use, price, medium === 'speech'))) };
+  return { use, costNanoUsd: findMax(found.map((price) => price && largestCost(use, price, medium === 'speech'))) };
 }
 
 /** What an operation works with, as far as its price goes. */

@@ -20,7 +20,7 @@ interface Given {
   readonly prices?: readonly ModelPrice[];
 }
 
-function charge({ usage, partial = true, outputBytes = 0, delivery = 'stream', prices = [PRICE] }: Given): number {
+function charge({ usage, partial = true, outputBytes = 0, delivery = 'streaming', prices = [PRICE] }: Given): number {
   const exchange = { ...aFinishedExchange(), usage, partial, error: undefined };
   const reading = { outputBytes, usage } as Reading;
   const estimate = { inputTokens: 1_000, outputTokens: 5_000, copies: 1 };
@@ -31,7 +31,7 @@ function charge({ usage, partial = true, outputBytes = 0, delivery = 'stream', p
 it.each<Given & { name: string; expected: number }>([
   { name: 'all that is known', usage: { inputTokens: 10, outputTokens: 10 }, partial: false, expected: 180 },
   {
-    name: 'the dearest of several models',
+    name: 'the most expensive of several models',
     usage: { inputTokens: 10, outputTokens: 10 },
     partial: false,
     prices: [PRICE, DEARER],

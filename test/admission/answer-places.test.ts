@@ -50,9 +50,9 @@ it.each([
 
 it.each([
   { operation: 'Converse', asked: {}, delivery: 'whole' },
-  { operation: 'ConverseStream', asked: {}, delivery: 'stream' },
+  { operation: 'ConverseStream', asked: {}, delivery: 'streaming' },
   { operation: 'ChatCompletions', asked: {}, delivery: 'whole' },
-  { operation: 'ChatCompletions', asked: { stream: true }, delivery: 'stream' },
+  { operation: 'ChatCompletions', asked: { stream: true }, delivery: 'streaming' },
   { operation: 'CreateResponse', asked: { stream: true, background: true }, delivery: 'later' },
   { operation: 'CreateMessage', asked: { background: true }, delivery: 'whole' },
   { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'whole' },

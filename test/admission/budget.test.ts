@@ -28,7 +28,7 @@ async function spendOf(store: Store, budget: Budget, nowMs: number) {
 }
 
 describe('a budget', () => {
-  it('has the request at its dearest reserved, and the ledger told of it', async () => {
+  it('has the request at its most expensive reserved, and the ledger told of it', async () => {
     const { ask, store, clock, lastRow } = await open();
     const budget = budgetOf(1_000_000_000);
     const admission = await ask({ path: PATH, body: BODY, policy: { budget } });
@@ -92,7 +92,7 @@ describe('a budget', () => {
     }
   });
 
-  it('takes the dearest of the models that are named', async () => {
+  it('takes the most expensive of the models that are named', async () => {
     const priceFile = {
       models: { 'openai.cheap': { input_mtok: 1, output_mtok: 1 }, 'openai.dear': { input_mtok: 1, output_mtok: 9 } },
     };

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { dearest, largestCost, largestGuardrailCost, largestUse } from '../../src/admission/estimate.ts';
+import { findMax, largestCost, largestGuardrailCost, largestUse } from '../../src/admission/estimate.ts';
 import { costOf, type ModelPrice } from '../../src/pricing/cost.ts';
 
 /** Pico-dollars a token: 3, 15, 0.3, 3.75 and 6 dollars a million. */
@@ -115,6 +115,6 @@ it.each([
   [[1, 3, 2], 3],
   [[0], 0],
   [[1, undefined], undefined],
-])('the dearest of %j is %s', (costs, expected) => {
-  expect(dearest(costs)).toBe(expected);
+])('the most expensive of %j is %s', (costs, expected) => {
+  expect(findMax(costs)).toBe(expected);
 });
