@@ -12,9 +12,9 @@ import type { NewReservation } from '../domain/budget.ts';
 import type { Store } from '../domain/store.ts';
 import type { Delivery } from './answer-places.ts';
 import { type ClaimingRequest, type Claims, readClaims } from './claims.ts';
-import type { LargestUse } from './estimate.ts';
+import type { MaxUsage } from './estimate.ts';
 import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
-import { findPriceNames, mediumOf, type UsageKind, weigh } from './pricing.ts';
+import { findPriceNames, mediumOf, type UsageKind, estimateRequest } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
@@ -54,7 +54,7 @@ export interface Admission {
   /** Held back from the key's budget; undefined where nothing was, not even 0. */
   readonly reservedNanoUsd: number | undefined;
   /** What it may use at most; undefined where nobody had to know. */
-  readonly estimate: LargestUse | undefined;
+  readonly estimate: MaxUsage | undefined;
   /** As the request asks for it; undefined where it does not, or where nobody had to know. */
   readonly serviceTier: string | undefined;
   /** How the response arrives; undefined where nobody knows, or had to. */
@@ -109,7 +109,7 @@ async function admitKey(
       ? claims.names.map((name) => [name])
       : await Promise.all(claims.names.map((name) => findPriceNames(name, places, dependencies)));
   const medium = mediumOf(route.operation);
-  const weight = size && weigh({ claimed: size, models, moment, medium }, dependencies.prices);
+  const weight = size && estimateRequest({ claimed: size, models, moment, medium }, dependencies.prices);
   const cost = kind === 'metered' ? weight?.costNanoUsd : undefined;
   const reservedNanoUsd = budget && amountOf(cost, { claims, route, policy });
   const grant = dependencies.rates.take(keyId, policy, weight === undefined ? 0 : tokensOf(weight.use));
@@ -124,7 +124,7 @@ async function admitKey(
   return openAdmission(claims, { priceNames, grant, estimate: weight?.use, reservedNanoUsd });
 }
 
-function tokensOf({ inputTokens, outputTokens }: LargestUse): number {
+function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
   return inputTokens + outputTokens;
 }
 

@@ -26,7 +26,7 @@ export interface ClaimedSize {
 }
 
 /** Whole counts, none of them negative or without bounds. */
-export interface LargestUse {
+export interface MaxUsage {
   readonly inputTokens: number;
   /** Of all responses together. */
   readonly outputTokens: number;
@@ -34,7 +34,7 @@ export interface LargestUse {
 }
 
 /** `makesText`: whether the model writes at all; an embedding does not. */
-export function largestUse(claimed: ClaimedSize, makesText: boolean): LargestUse {
+export function maxUsage(claimed: ClaimedSize, makesText: boolean): MaxUsage {
   const copies = Math.max(1, bounded(claimed.copies));
   const perResponse = bounded(claimed.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
   return {
@@ -53,7 +53,7 @@ export function makesOutput({ output, outputAudio }: ModelPrice): boolean {
  * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the most expensive it can
  * become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
  */
-export function largestCost(use: LargestUse, price: ModelPrice, speaks: boolean): number | undefined {
+export function maxCost(use: MaxUsage, price: ModelPrice, speaks: boolean): number | undefined {
   const { inputTokens } = use;
   const made: Usage = {
     ...(makesOutput(price) ? outputOf(use.outputTokens, price, speaks) : {}),
@@ -69,7 +69,7 @@ export function largestCost(use: LargestUse, price: ModelPrice, speaks: boolean)
 }
 
 /** Of a guardrail that is applied alone: every policy that has a price reads all of the text. */
-export function largestGuardrailCost({ inputTokens }: LargestUse, price: ModelPrice): number | undefined {
+export function maxGuardrailCost({ inputTokens }: MaxUsage, price: ModelPrice): number | undefined {
   const units = Math.max(1, Math.ceil(inputTokens / TOKENS_PER_TEXT_UNIT));
   const names = Object.keys(price.guardrailUnits ?? {});
   return costOf({ guardrailUnits: Object.fromEntries(names.map((name) => [name, units])) }, price);

@@ -8,10 +8,10 @@ import {
   type ClaimedSize,
   DEFAULT_MAX_OUTPUT_TOKENS,
   findMax,
-  largestCost,
-  largestGuardrailCost,
-  type LargestUse,
-  largestUse,
+  maxCost,
+  maxGuardrailCost,
+  type MaxUsage,
+  maxUsage,
   makesOutput,
 } from './estimate.ts';
 import type { FindProfileModels } from './models.ts';
@@ -52,22 +52,25 @@ export async function findPriceNames(
 }
 
 /** The largest use of a request, and in nano-dollars what that costs; undefined where some of it has no known price. */
-export interface Weight {
-  readonly use: LargestUse;
+export interface RequestEstimate {
+  readonly use: MaxUsage;
   readonly costNanoUsd: number | undefined;
 }
 
 /** What a request uses and costs at most. Of several models, whichever is the most expensive may do all of the work. */
-export function weigh({ claimed, models, moment, medium }: PricedRequest, prices: PriceBook): Weight {
+export function estimateRequest(
+  { claimed, models, moment, medium }: PricedRequest,
+  prices: PriceBook,
+): RequestEstimate {
   if (medium === 'guardrail') {
-    const use = largestUse(claimed, false);
+    const use = maxUsage(claimed, false);
     const price = prices.findGuardrail();
-    return { use, costNanoUsd: price && largestGuardrailCost(use, price) };
+    return { use, costNanoUsd: price && maxGuardrailCost(use, price) };
   }
   const found = models.flatMap((names) => findPrices(names, moment, prices));
   const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
-  const use = largestUse(medium === 'speech' ? { ...claimed, inputTokens: SPOKEN_INPUT_TOKENS } : claimed, writes);
-  return { use, costNanoUsd: findMax(found.map((price) => price && largestCost(use, price, medium === 'speech'))) };
+  const use = maxUsage(medium === 'speech' ? { ...claimed, inputTokens: SPOKEN_INPUT_TOKENS } : claimed, writes);
+  return { use, costNanoUsd: findMax(found.map((price) => price && maxCost(use, price, medium === 'speech'))) };
 }
 
 /** What an operation works with, as far as its price goes. */

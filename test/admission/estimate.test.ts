@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findMax, largestCost, largestGuardrailCost, largestUse } from '../../src/admission/estimate.ts';
+import { findMax, maxCost, maxGuardrailCost, maxUsage } from '../../src/admission/estimate.ts';
 import { costOf, type ModelPrice } from '../../src/pricing/cost.ts';
 
 /** Pico-dollars a token: 3, 15, 0.3, 3.75 and 6 dollars a million. */
@@ -29,16 +29,16 @@ describe('the largest use', () => {
       expected: use(1e9, 1e9, 1e9),
     },
   ])('$name', ({ claimed, expected }) => {
-    expect(largestUse(claimed, true)).toEqual(expected);
-    expect(largestUse(claimed, false)).toEqual({ ...expected, outputTokens: 0 });
+    expect(maxUsage(claimed, true)).toEqual(expected);
+    expect(maxUsage(claimed, false)).toEqual({ ...expected, outputTokens: 0 });
   });
 });
 
 describe('the largest cost', () => {
   // 1,000 × $6 a million, because all of the input may be written to a cache for an hour, and 100 × $15 a million.
   it('takes the input for what it costs at most', () => {
-    expect(largestCost(use(1_000, 100), CLAUDE, false)).toBe(6_000_000 + 1_500_000);
-    expect(largestCost(use(1_000, 100), { input: 3_000_000, output: 15_000_000 }, false)).toBe(3_000_000 + 1_500_000);
+    expect(maxCost(use(1_000, 100), CLAUDE, false)).toBe(6_000_000 + 1_500_000);
+    expect(maxCost(use(1_000, 100), { input: 3_000_000, output: 15_000_000 }, false)).toBe(3_000_000 + 1_500_000);
   });
 
   it.each([
@@ -51,20 +51,20 @@ describe('the largest cost', () => {
   ] satisfies readonly { name: string; price: ModelPrice; expected: number | undefined }[])(
     'of $name',
     ({ price, expected }) => {
-      expect(largestCost(use(1_000, 100, 3), price, false)).toBe(expected);
+      expect(maxCost(use(1_000, 100, 3), price, false)).toBe(expected);
     },
   );
 
   it('takes a conversation for speech', () => {
     const price = { input: 1_000, output: 2_000, inputAudio: 10_000, outputAudio: 20_000 };
-    expect(largestCost(use(1_000, 100), price, true)).toBe(10_000 + 2_000);
-    expect(largestCost(use(1_000, 100), price, false)).toBe(1_000 + 200);
+    expect(maxCost(use(1_000, 100), price, true)).toBe(10_000 + 2_000);
+    expect(maxCost(use(1_000, 100), price, false)).toBe(1_000 + 200);
   });
 
   it('keeps to the price of a long input', () => {
     const price = { input: { base: 1_000, steps: [{ aboveTokens: 200, price: 2_000 }] }, output: 1_000 };
-    expect(largestCost(use(200, 0), price, false)).toBe(200);
-    expect(largestCost(use(201, 0), price, false)).toBe(402);
+    expect(maxCost(use(200, 0), price, false)).toBe(200);
+    expect(maxCost(use(201, 0), price, false)).toBe(402);
   });
 
   it('is never less than any use within it costs', () => {
@@ -85,7 +85,7 @@ describe('the largest cost', () => {
         count,
         fc.nat({ max: 100 }),
         (price, input, written, long, output, percent) => {
-          const largest = largestCost(use(input + written + long, output), price, false);
+          const largest = maxCost(use(input + written + long, output), price, false);
           const real = costOf(
             {
               inputTokens: input,
@@ -104,10 +104,10 @@ describe('the largest cost', () => {
 
 it('takes every policy of a guardrail to read all of the text', () => {
   const price = { guardrailUnits: { contentPolicyUnits: 150_000_000, topicPolicyUnits: 100_000_000 } };
-  expect(largestGuardrailCost(use(250, 0), price)).toBe(250_000);
-  expect(largestGuardrailCost(use(251, 0), price)).toBe(500_000);
-  expect(largestGuardrailCost(use(0, 0), price)).toBe(250_000);
-  expect(largestGuardrailCost(use(1, 0), {})).toBeUndefined();
+  expect(maxGuardrailCost(use(250, 0), price)).toBe(250_000);
+  expect(maxGuardrailCost(use(251, 0), price)).toBe(500_000);
+  expect(maxGuardrailCost(use(0, 0), price)).toBe(250_000);
+  expect(maxGuardrailCost(use(1, 0), {})).toBeUndefined();
 });
 
 it.each([

@@ -41,14 +41,17 @@ describe('the weight of a request', () => {
       [[HAIKU], ['nobody.knows-it']],
       [[ARN, HAIKU, 'nobody.knows-it']],
     ]) {
-      expect(weigh({ claimed, models, moment, medium: 'text' }, prices)).toEqual({ use, costNanoUsd: undefined });
+      expect(estimateRequest({ claimed, models, moment, medium: 'text' }, prices)).toEqual({
+        use,
+        costNanoUsd: undefined,
+      });
     }
   });
 
   it('is that of the model behind a profile', () => {
-    const behind = weigh({ claimed, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
+    const behind = estimateRequest({ claimed, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
     expect(behind.costNanoUsd).toBe(10 * 2_200 + 100 * 5_500);
-    expect(behind).toEqual(weigh({ claimed, models: [[HAIKU]], moment, medium: 'text' }, prices));
+    expect(behind).toEqual(estimateRequest({ claimed, models: [[HAIKU]], moment, medium: 'text' }, prices));
   });
 
   it('is never the price of a guardrail where a model runs, nor the other way round', () => {
@@ -58,9 +61,13 @@ describe('the weight of a request', () => {
       list: () => [],
       findGuardrail: () => ({ guardrailUnits: { x: 1_000_000 } }),
     };
-    expect(weigh({ claimed, models: [], moment, medium: 'text' }, withGuardrail).costNanoUsd).toBeUndefined();
-    expect(weigh({ claimed, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(1_000);
-    expect(weigh({ claimed, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd).toBeUndefined();
+    expect(estimateRequest({ claimed, models: [], moment, medium: 'text' }, withGuardrail).costNanoUsd).toBeUndefined();
+    expect(estimateRequest({ claimed, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(
+      1_000,
+    );
+    expect(
+      estimateRequest({ claimed, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd,
+    ).toBeUndefined();
   });
 });
 
