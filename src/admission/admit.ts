@@ -11,7 +11,7 @@ import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
 import type { Store } from '../domain/store.ts';
 import type { Delivery } from './answer-places.ts';
-import { type ClaimingRequest, type Claims, readClaims } from './claims.ts';
+import { type FactsRequest, type RequestFacts, readRequestFacts } from './facts.ts';
 import type { MaxUsage } from './estimate.ts';
 import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
 import { findPriceNames, mediumOf, type UsageKind, estimateRequest } from './pricing.ts';
@@ -31,7 +31,7 @@ export interface AdmissionDependencies {
 }
 
 /** `route` is the settled one: where the body decides the operation, it has. */
-export interface AdmissionRequest extends ClaimingRequest {
+export interface AdmissionRequest extends FactsRequest {
   /** Id of the exchange, and of what is reserved for it. */
   readonly exchangeId: string;
   readonly principal: Principal;
@@ -81,10 +81,10 @@ export async function admit(request: AdmissionRequest, dependencies: AdmissionDe
   const { principal, route } = request;
   const kind = dependencies.usageKindOf(route.service, route.operation);
   if (principal.kind === 'key') return admitKey(request, principal, kind, dependencies);
-  const claims = await readClaims(request, { size: false, models: false });
-  const places = { region: route.region, moment: momentOf(claims, dependencies) };
-  const priceNames = growPriceNames(claims, { kind, places }, dependencies);
-  return openAdmission(claims, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
+  const facts = await readRequestFacts(request, { size: false, models: false });
+  const places = { region: route.region, moment: momentOf(facts, dependencies) };
+  const priceNames = growPriceNames(facts, { kind, places }, dependencies);
+  return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
 
 async function admitKey(
@@ -99,29 +99,29 @@ async function admitKey(
   const budget = kind === 'free' ? undefined : policy.budget;
   const countsTokens = kind !== 'free' && policy.tokensPerMinute !== undefined;
   const wanted = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
-  const claims = await readClaims(request, wanted);
-  if (wanted.models) await checkModels(policy, { ...claims, region: route.region }, dependencies.findProfileModels);
-  const { size } = claims;
-  const moment = momentOf(claims, dependencies);
+  const facts = await readRequestFacts(request, wanted);
+  if (wanted.models) await checkModels(policy, { ...facts, region: route.region }, dependencies.findProfileModels);
+  const { size } = facts;
+  const moment = momentOf(facts, dependencies);
   const places = { region: route.region, moment };
   const models =
     budget === undefined
-      ? claims.names.map((name) => [name])
-      : await Promise.all(claims.names.map((name) => findPriceNames(name, places, dependencies)));
+      ? facts.names.map((name) => [name])
+      : await Promise.all(facts.names.map((name) => findPriceNames(name, places, dependencies)));
   const medium = mediumOf(route.operation);
-  const weight = size && estimateRequest({ claimed: size, models, moment, medium }, dependencies.prices);
+  const weight = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const cost = kind === 'metered' ? weight?.costNanoUsd : undefined;
-  const reservedNanoUsd = budget && amountOf(cost, { claims, route, policy });
+  const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });
   const grant = dependencies.rates.take(keyId, policy, weight === undefined ? 0 : tokensOf(weight.use));
   if (budget !== undefined && reservedNanoUsd !== undefined) {
     const held = { id: request.exchangeId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
-    await reserve(held, { model: claims.names[0], request }, dependencies).catch((error: unknown) => {
+    await reserve(held, { model: facts.names[0], request }, dependencies).catch((error: unknown) => {
       grant.undo();
       throw error;
     });
   }
-  const priceNames = budget === undefined ? growPriceNames(claims, { kind, places }, dependencies) : models.flat();
-  return openAdmission(claims, { priceNames, grant, estimate: weight?.use, reservedNanoUsd });
+  const priceNames = budget === undefined ? growPriceNames(facts, { kind, places }, dependencies) : models.flat();
+  return openAdmission(facts, { priceNames, grant, estimate: weight?.use, reservedNanoUsd });
 }
 
 function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
@@ -143,11 +143,11 @@ async function reserve(
 /** What is reserved where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk it. */
 function amountOf(
   costNanoUsd: number | undefined,
-  { claims, route, policy }: { readonly claims: Claims; readonly route: ReachedRoute; readonly policy: KeyPolicy },
+  { facts, route, policy }: { readonly facts: RequestFacts; readonly route: ReachedRoute; readonly policy: KeyPolicy },
 ): number {
   if (costNanoUsd !== undefined) return costNanoUsd;
   if (policy.allowUnpriced) return 0;
-  const { names } = claims;
+  const { names } = facts;
   const { operation, service } = route;
   const what =
     names[0] === undefined ? `${operation ?? 'an unknown operation'} of ${service}` : `the model ${echo(names[0])}`;
@@ -164,7 +164,7 @@ function amountOf(
  * that is looked up beside the request, which does not wait for it.
  */
 function growPriceNames(
-  { names }: Claims,
+  { names }: RequestFacts,
   { kind, places }: { readonly kind: UsageKind; readonly places: Parameters<typeof findPriceNames>[1] },
   dependencies: AdmissionDependencies,
 ): readonly string[] {
@@ -179,7 +179,7 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names, serviceTier, delivery }: Claims,
+  { names, serviceTier, delivery }: RequestFacts,
   {
     grant,
     ...known
@@ -188,6 +188,6 @@ function openAdmission(
   return { model: names[0], serviceTier, delivery, ...known, release: ({ tokens }) => grant?.settle(tokens) };
 }
 
-function momentOf({ serviceTier, latency }: Claims, { nowMs }: AdmissionDependencies): PriceMoment {
+function momentOf({ serviceTier, latency }: RequestFacts, { nowMs }: AdmissionDependencies): PriceMoment {
   return { atMs: nowMs(), serviceTier, latency };
 }

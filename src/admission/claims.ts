@@ -4,14 +4,14 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
-import type { ClaimedSize } from './estimate.ts';
+import type { RequestedSize } from './estimate.ts';
 import type { Delivery } from './answer-places.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './inspect.ts';
 import { findModelField, type ModelField } from './model-places.ts';
 import { echo } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
-export interface ClaimingRequest {
+export interface FactsRequest {
   readonly route: ReachedRoute;
   readonly headers: readonly HeaderPair[];
   readonly body: InspectedBody;
@@ -23,13 +23,13 @@ export interface Wanted {
   readonly models: boolean;
 }
 
-export interface Claims {
+export interface RequestFacts {
   /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
   readonly names: readonly string[];
   /** Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full stop. */
   readonly doubt: string | undefined;
   /** Undefined where it was not wanted. */
-  readonly size: ClaimedSize | undefined;
+  readonly size: RequestedSize | undefined;
   /** In AWS's words, lower case; undefined where the request does not say, or its body was not read. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
@@ -41,7 +41,7 @@ export interface Claims {
 const MAX_MODELS = 32;
 
 /** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
-export async function readClaims(request: ClaimingRequest, wanted: Wanted): Promise<Claims> {
+export async function readRequestFacts(request: FactsRequest, wanted: Wanted): Promise<RequestFacts> {
   const { route, headers } = request;
   const place = findModelField(route.service, route.operation, route.modelId);
   const inspection = needsBody(place, request, wanted) ? await inspect(request, wanted) : undefined;
@@ -58,13 +58,13 @@ export async function readClaims(request: ClaimingRequest, wanted: Wanted): Prom
   };
 }
 
-function needsBody(place: ModelField, { body }: ClaimingRequest, wanted: Wanted): boolean {
+function needsBody(place: ModelField, { body }: FactsRequest, wanted: Wanted): boolean {
   if (wanted.size) return true;
   const namesModels = place.paths.length > 0 && body.sizeBytes > 0;
   return namesModels && (wanted.models || place.kind !== 'path');
 }
 
-async function inspect({ route, headers, body }: ClaimingRequest, wanted: Wanted): Promise<Inspection | undefined> {
+async function inspect({ route, headers, body }: FactsRequest, wanted: Wanted): Promise<Inspection | undefined> {
   const { service, operation, modelId } = route;
   try {
     return await inspectBody({ service, operation, pathModel: modelId, headers, body });
@@ -76,7 +76,7 @@ async function inspect({ route, headers, body }: ClaimingRequest, wanted: Wanted
 
 function findDoubt(
   { kind, paths, isOptional }: ModelField,
-  { route }: ClaimingRequest,
+  { route }: FactsRequest,
   { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },
 ): string | undefined {
   const { operation, service, readOnly } = route;

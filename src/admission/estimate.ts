@@ -11,13 +11,13 @@ import type { Usage } from '../domain/usage.ts';
  */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
 
-/** More than any model reads or writes: what a body claims beyond that is not counted. */
+/** More than any model reads or writes: what a body facts beyond that is not counted. */
 const MAX_TOKENS = 1_000_000_000;
 /** A text unit of a guardrail is 1,000 characters (AWS's price list); a token is about four. */
 const TOKENS_PER_TEXT_UNIT = 250;
 
 /** What the body tells; any numbers, for they are a client's. */
-export interface ClaimedSize {
+export interface RequestedSize {
   readonly inputTokens: number;
   /** Of one response; undefined where the body sets no limit. */
   readonly maxOutputTokens: number | undefined;
@@ -34,11 +34,11 @@ export interface MaxUsage {
 }
 
 /** `makesText`: whether the model writes at all; an embedding does not. */
-export function maxUsage(claimed: ClaimedSize, makesText: boolean): MaxUsage {
-  const copies = Math.max(1, bounded(claimed.copies));
-  const perResponse = bounded(claimed.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
+export function maxUsage(requested: RequestedSize, makesText: boolean): MaxUsage {
+  const copies = Math.max(1, bounded(requested.copies));
+  const perResponse = bounded(requested.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
   return {
-    inputTokens: bounded(claimed.inputTokens),
+    inputTokens: bounded(requested.inputTokens),
     outputTokens: makesText ? bounded(perResponse * copies) : 0,
     copies,
   };

@@ -5,7 +5,7 @@
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
 import { parseModelName } from '../domain/model-name.ts';
 import {
-  type ClaimedSize,
+  type RequestedSize,
   DEFAULT_MAX_OUTPUT_TOKENS,
   findMax,
   maxCost,
@@ -29,7 +29,7 @@ const SPOKEN_INPUT_TOKENS = DEFAULT_MAX_OUTPUT_TOKENS;
 
 /** What is to be priced. */
 export interface PricedRequest {
-  readonly claimed: ClaimedSize;
+  readonly requested: RequestedSize;
   /** For each model that the request names, its `findPriceNames`. */
   readonly models: readonly (readonly string[])[];
   readonly moment: PriceMoment;
@@ -59,17 +59,17 @@ export interface RequestEstimate {
 
 /** What a request uses and costs at most. Of several models, whichever is the most expensive may do all of the work. */
 export function estimateRequest(
-  { claimed, models, moment, medium }: PricedRequest,
+  { requested, models, moment, medium }: PricedRequest,
   prices: PriceBook,
 ): RequestEstimate {
   if (medium === 'guardrail') {
-    const use = maxUsage(claimed, false);
+    const use = maxUsage(requested, false);
     const price = prices.findGuardrail();
     return { use, costNanoUsd: price && maxGuardrailCost(use, price) };
   }
   const found = models.flatMap((names) => findPrices(names, moment, prices));
   const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
-  const use = maxUsage(medium === 'speech' ? { ...claimed, inputTokens: SPOKEN_INPUT_TOKENS } : claimed, writes);
+  const use = maxUsage(medium === 'speech' ? { ...requested, inputTokens: SPOKEN_INPUT_TOKENS } : requested, writes);
   return { use, costNanoUsd: findMax(found.map((price) => price && maxCost(use, price, medium === 'speech'))) };
 }
 

@@ -15,22 +15,26 @@ const use = (inputTokens: number, outputTokens: number, copies = 1) => ({ inputT
 
 describe('the largest use', () => {
   it.each([
-    { name: 'as the body says', claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 1 }, expected: use(9, 100) },
+    { name: 'as the body says', requested: { inputTokens: 9, maxOutputTokens: 100, copies: 1 }, expected: use(9, 100) },
     {
       name: 'of each response',
-      claimed: { inputTokens: 9, maxOutputTokens: 100, copies: 3 },
+      requested: { inputTokens: 9, maxOutputTokens: 100, copies: 3 },
       expected: use(9, 300, 3),
     },
-    { name: 'by default', claimed: { inputTokens: 9, maxOutputTokens: undefined, copies: 1 }, expected: use(9, 8_192) },
-    { name: 'nonsense', claimed: { inputTokens: Number.NaN, maxOutputTokens: -5, copies: 0 }, expected: use(0, 0) },
+    {
+      name: 'by default',
+      requested: { inputTokens: 9, maxOutputTokens: undefined, copies: 1 },
+      expected: use(9, 8_192),
+    },
+    { name: 'nonsense', requested: { inputTokens: Number.NaN, maxOutputTokens: -5, copies: 0 }, expected: use(0, 0) },
     {
       name: 'without bounds',
-      claimed: { inputTokens: 1e300, maxOutputTokens: Infinity, copies: 1e300 },
+      requested: { inputTokens: 1e300, maxOutputTokens: Infinity, copies: 1e300 },
       expected: use(1e9, 1e9, 1e9),
     },
-  ])('$name', ({ claimed, expected }) => {
-    expect(maxUsage(claimed, true)).toEqual(expected);
-    expect(maxUsage(claimed, false)).toEqual({ ...expected, outputTokens: 0 });
+  ])('$name', ({ requested, expected }) => {
+    expect(maxUsage(requested, true)).toEqual(expected);
+    expect(maxUsage(requested, false)).toEqual({ ...expected, outputTokens: 0 });
   });
 });
 

@@ -5,7 +5,7 @@ import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
 
 const moment = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
-const claimed = { inputTokens: 10, maxOutputTokens: 100, copies: 1 };
+const requested = { inputTokens: 10, maxOutputTokens: 100, copies: 1 };
 const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijk1';
 let prices: PriceBook;
 
@@ -41,7 +41,7 @@ describe('the weight of a request', () => {
       [[HAIKU], ['nobody.knows-it']],
       [[ARN, HAIKU, 'nobody.knows-it']],
     ]) {
-      expect(estimateRequest({ claimed, models, moment, medium: 'text' }, prices)).toEqual({
+      expect(estimateRequest({ requested, models, moment, medium: 'text' }, prices)).toEqual({
         use,
         costNanoUsd: undefined,
       });
@@ -49,9 +49,9 @@ describe('the weight of a request', () => {
   });
 
   it('is that of the model behind a profile', () => {
-    const behind = estimateRequest({ claimed, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
+    const behind = estimateRequest({ requested, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
     expect(behind.costNanoUsd).toBe(10 * 2_200 + 100 * 5_500);
-    expect(behind).toEqual(estimateRequest({ claimed, models: [[HAIKU]], moment, medium: 'text' }, prices));
+    expect(behind).toEqual(estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'text' }, prices));
   });
 
   it('is never the price of a guardrail where a model runs, nor the other way round', () => {
@@ -61,12 +61,14 @@ describe('the weight of a request', () => {
       list: () => [],
       findGuardrail: () => ({ guardrailUnits: { x: 1_000_000 } }),
     };
-    expect(estimateRequest({ claimed, models: [], moment, medium: 'text' }, withGuardrail).costNanoUsd).toBeUndefined();
-    expect(estimateRequest({ claimed, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(
+    expect(
+      estimateRequest({ requested, models: [], moment, medium: 'text' }, withGuardrail).costNanoUsd,
+    ).toBeUndefined();
+    expect(estimateRequest({ requested, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(
       1_000,
     );
     expect(
-      estimateRequest({ claimed, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd,
+      estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd,
     ).toBeUndefined();
   });
 });
