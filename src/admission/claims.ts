@@ -27,7 +27,7 @@ export interface RequestFacts {
   /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
   readonly names: readonly string[];
   /** Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full stop. */
-  readonly doubt: string | undefined;
+  readonly ambiguity: string | undefined;
   /** Undefined where it was not wanted. */
   readonly size: RequestedSize | undefined;
   /** In AWS's words, lower case; undefined where the request does not say, or its body was not read. */
@@ -50,7 +50,9 @@ export async function readRequestFacts(request: FactsRequest, wanted: Wanted): P
   if (names.length > MAX_MODELS && (wanted.size || wanted.models)) throw tooMany(names.length);
   return {
     names: names.slice(0, MAX_MODELS),
-    doubt: wanted.models ? findDoubt(place, request, { names, wellFormed: inspection?.wellFormed ?? true }) : undefined,
+    ambiguity: wanted.models
+      ? findAmbiguity(place, request, { names, wellFormed: inspection?.wellFormed ?? true })
+      : undefined,
     size: wanted.size ? inspection : undefined,
     serviceTier,
     latency,
@@ -74,7 +76,7 @@ async function inspect({ route, headers, body }: FactsRequest, wanted: Wanted): 
   }
 }
 
-function findDoubt(
+function findAmbiguity(
   { kind, paths, isOptional }: ModelField,
   { route }: FactsRequest,
   { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },

@@ -18,7 +18,7 @@ export interface NamedModels {
   /** Every one it names, in path and body, as it names it, percent-decoded. */
   readonly names: readonly string[];
   /** Why these may not be all that run; undefined where they are. A sentence without its full stop. */
-  readonly doubt: string | undefined;
+  readonly ambiguity: string | undefined;
   readonly region: string;
 }
 
@@ -37,11 +37,11 @@ export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
  */
 export async function checkModels(
   policy: Pick<KeyPolicy, 'models'>,
-  { names, doubt, region }: NamedModels,
+  { names, ambiguity, region }: NamedModels,
   findProfileModels: FindProfileModels,
 ): Promise<void> {
   if (!limitsModels(policy)) return;
-  if (doubt !== undefined) throw refusal(`${doubt}, and this key may use certain models only.`, policy);
+  if (ambiguity !== undefined) throw refusal(`${ambiguity}, and this key may use certain models only.`, policy);
   const patterns = policy.models.map(bareName);
   for (const raw of names) {
     const name = parseModelName(raw);

@@ -59,7 +59,7 @@ class Http1Response implements ClientResponse {
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
     const response = this.#response;
     response.sendDate = findHeader(headers, 'date') === undefined;
-    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no doubt.
+    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no ambiguity.
     if (this.#request.headers.expect !== undefined && !this.#request.complete) response.shouldKeepAlive = false;
     const flat = headers.flat();
     if (reasonPhrase === undefined || !REASON_PHRASE.test(reasonPhrase)) response.writeHead(status, flat);

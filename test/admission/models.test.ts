@@ -8,15 +8,15 @@ const ACCOUNT = 'arn:aws:bedrock:us-east-1:123456789012';
 const foundationModel = (id: string): string => `arn:aws:bedrock:us-east-1::foundation-model/${id}`;
 const PROFILE = `${ACCOUNT}:application-inference-profile/abcdefghijk1`;
 
-const named = (names: readonly string[]) => ({ names, doubt: undefined, region: 'eu-west-1' });
+const named = (names: readonly string[]) => ({ names, ambiguity: undefined, region: 'eu-west-1' });
 
 async function verdict(
   models: readonly string[],
   names: readonly string[],
-  { doubt, behind }: { doubt?: string; behind?: readonly string[] | undefined } = {},
+  { ambiguity, behind }: { ambiguity?: string; behind?: readonly string[] | undefined } = {},
 ): Promise<string> {
   try {
-    await checkModels({ models }, { names, doubt, region: 'us-east-1' }, async () => behind);
+    await checkModels({ models }, { names, ambiguity, region: 'us-east-1' }, async () => behind);
     return 'allowed';
   } catch {
     return 'refused';
@@ -98,7 +98,11 @@ describe('a list of models', () => {
 
   it('says what was asked for and what is allowed', async () => {
     const check = (): Promise<void> =>
-      checkModels({ models: ['a.*', 'b.*'] }, { names: [OPUS], doubt: undefined, region: 'r' }, async () => undefined);
+      checkModels(
+        { models: ['a.*', 'b.*'] },
+        { names: [OPUS], ambiguity: undefined, region: 'r' },
+        async () => undefined,
+      );
     expect(await failureOf(check)).toMatchObject({
       code: 'ERR_MODEL_NOT_ALLOWED',
       status: 403,
@@ -116,7 +120,7 @@ describe('a list of models', () => {
     [['anthropic.*'], 'refused'],
     [['*.*'], 'refused'],
   ])('%j, where the model cannot be told: %s', async (models, expected) => {
-    expect(await verdict(models, [HAIKU], { doubt: 'Nobody knows' })).toBe(expected);
+    expect(await verdict(models, [HAIKU], { ambiguity: 'Nobody knows' })).toBe(expected);
     expect(limitsModels({ models })).toBe(expected === 'refused');
   });
 });

@@ -239,7 +239,7 @@ async function sendHttp1({ path, authorization, body, leave, arrived }: Wish): P
 async function sendHttp2({ path, authorization, body, leave, arrived }: Wish): Promise<void> {
   const headers = { ':method': 'POST', ':path': path, authorization };
   if (leave === 'uploading') {
-    // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no doubt.
+    // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no ambiguity.
     await using lone = openHttp2(house.port);
     const opened = lone.open(headers, { endStream: false });
     await new Promise((resolve) => opened.write(body.slice(0, 20), resolve));
