@@ -43,7 +43,7 @@ export function findCharge(
   if (!partial && known.length > 0 && known.length === costs.length) return Math.max(...known);
   const seen = prices.map((price) => estimateCharge(usage, reading, admission, price));
   // AWS goes on with what it does not stream, whether anybody waits for it or not.
-  const goesOn = (delivery === 'whole' || delivery === 'later') && error?.fault !== 'upstream';
+  const goesOn = (delivery === 'unary' || delivery === 'background') && error?.fault !== 'upstream';
   const isUnknown = seen.length === 0 || seen.includes(undefined) || (goesOn && usage === undefined);
   return Math.max(isUnknown ? reservedNanoUsd : 0, ...seen.map((charge) => charge ?? 0));
 }

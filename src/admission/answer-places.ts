@@ -101,9 +101,9 @@ export function findDelivery(
   asked: { readonly stream: boolean; readonly background: boolean },
 ): Delivery | undefined {
   if (operation === undefined) return undefined;
-  if (operation === 'CreateResponse' && asked.background) return 'later';
-  if (SHARED_SHAPE.has(operation)) return asked.stream ? 'streaming' : 'whole';
-  return WHOLE.has(operation) ? 'whole' : 'streaming';
+  if (operation === 'CreateResponse' && asked.background) return 'background';
+  if (SHARED_SHAPE.has(operation)) return asked.stream ? 'streaming' : 'unary';
+  return WHOLE.has(operation) ? 'unary' : 'streaming';
 }
 
 function setsOf(table: Readonly<Record<string, readonly string[]>>): ReadonlyMap<string, ReadonlySet<string>> {

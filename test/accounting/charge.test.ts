@@ -46,8 +46,8 @@ it.each<Given & { name: string; expected: number }>([
   { name: 'what was seen of a stream', outputBytes: 300, expected: 1_000 * 3 + 100 * 15 },
   { name: 'no more than was reserved for what was only seen', outputBytes: 3_000_000, expected: RESERVED },
   { name: 'caches at their own price', usage: { inputTokens: 10, cacheReadTokens: 1_000 }, expected: 30 + 300 },
-  { name: 'all, where AWS works on unseen', delivery: 'whole', outputBytes: 300, expected: RESERVED },
-  { name: 'all, where the response comes later', delivery: 'later', expected: RESERVED },
+  { name: 'all, where AWS works on unseen', delivery: 'unary', outputBytes: 300, expected: RESERVED },
+  { name: 'all, where the response comes later', delivery: 'background', expected: RESERVED },
   { name: 'all, where nobody knows the price', usage: { inputTokens: 1 }, prices: [], expected: RESERVED },
   {
     name: 'all, where one of the models has no such price',

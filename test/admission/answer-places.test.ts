@@ -49,13 +49,13 @@ it.each([
 });
 
 it.each([
-  { operation: 'Converse', asked: {}, delivery: 'whole' },
+  { operation: 'Converse', asked: {}, delivery: 'unary' },
   { operation: 'ConverseStream', asked: {}, delivery: 'streaming' },
-  { operation: 'ChatCompletions', asked: {}, delivery: 'whole' },
+  { operation: 'ChatCompletions', asked: {}, delivery: 'unary' },
   { operation: 'ChatCompletions', asked: { stream: true }, delivery: 'streaming' },
-  { operation: 'CreateResponse', asked: { stream: true, background: true }, delivery: 'later' },
-  { operation: 'CreateMessage', asked: { background: true }, delivery: 'whole' },
-  { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'whole' },
+  { operation: 'CreateResponse', asked: { stream: true, background: true }, delivery: 'background' },
+  { operation: 'CreateMessage', asked: { background: true }, delivery: 'unary' },
+  { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'unary' },
   { operation: undefined, asked: {}, delivery: undefined },
 ])('the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
   expect(findDelivery(operation, { stream: false, background: false, ...asked })).toBe(delivery);
