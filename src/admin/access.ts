@@ -29,7 +29,7 @@ export async function admit(clientRequest: ClientRequest, access: Access, option
     const { token } = findCredential(clientRequest.headers);
     if (token !== undefined && isMasterKey(token, masterKey)) return undefined;
     if (access === 'own key' && token !== undefined) return await findOwnKey(token, options);
-    throw wantsMasterKey(masterKey);
+    throw needsMasterKey(masterKey);
   } catch (error) {
     throw failures.note(error, clientRequest.peerAddress);
   }
@@ -42,7 +42,7 @@ async function findOwnKey(token: string, { store, nowMs }: AdminOptions): Promis
   return row;
 }
 
-function wantsMasterKey(masterKey: string | undefined): ProxyError {
+function needsMasterKey(masterKey: string | undefined): ProxyError {
   if (masterKey !== undefined) {
     return new ProxyError('ERR_MASTER_KEY', 'The admin API wants the master key.', {
       hint: 'Send it as `Authorization: Bearer`.',

@@ -10,7 +10,7 @@ import { defineEndpoint, type Endpoint } from './endpoint.ts';
 import { AdminError, keyNotFound, readField } from './envelope.ts';
 import { NEW_KEY, readChanges } from './key-fields.ts';
 import { findPage } from './key-list.ts';
-import { findKey, wantLiveAlias, wantLiveKey } from './key-lookup.ts';
+import { findKey, requireLiveAlias, requireLiveKey } from './key-lookup.ts';
 import { describeKey } from './key-row.ts';
 import * as schemas from './schemas.ts';
 
@@ -148,9 +148,9 @@ async function findUpdated(
   fields: schemas.KeyFields,
   options: AdminOptions,
 ): Promise<{ readonly row: VirtualKeyRow; readonly changed: schemas.KeyFields }> {
-  if (key !== undefined) return { row: await wantLiveKey(key, 'key', options), changed: fields };
+  if (key !== undefined) return { row: await requireLiveKey(key, 'key', options), changed: fields };
   const { key_alias: alias, ...changed } = fields;
-  if (typeof alias === 'string') return { row: await wantLiveAlias(alias, options), changed };
+  if (typeof alias === 'string') return { row: await requireLiveAlias(alias, options), changed };
   throw new AdminError('The request has to name a key, by key or key_alias.', { param: 'key' });
 }
 
@@ -175,7 +175,7 @@ function blockEndpoint(verb: 'block' | 'unblock', options: AdminOptions): Endpoi
     response: schemas.keyRow,
     respond: async ({ body }) => {
       const nowMs = options.nowMs();
-      const row = await wantLiveKey(body.key, 'key', options);
+      const row = await requireLiveKey(body.key, 'key', options);
       const changes = changeOfBlock(row, verb === 'block', nowMs);
       return describeOne(await change(row, changes, options), options);
     },
@@ -241,7 +241,7 @@ function regenerateEndpoint(path: string, options: AdminOptions, inTurn: Turns):
         if (typeof key === 'string' && key !== named) {
           throw new AdminError('Path and body name different keys.', { param: 'key' });
         }
-        const old = await wantLiveKey(named, 'key', options);
+        const old = await requireLiveKey(named, 'key', options);
         const changes = readChanges(fields, old, nowMs);
         const graceMs =
           typeof grace === 'string'

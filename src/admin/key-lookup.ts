@@ -18,7 +18,7 @@ export async function findKey(named: string, store: Store): Promise<VirtualKeyRo
 }
 
 /** Throws AdminError 404, naming `param`, where there is no such key or it is over for good. */
-export async function wantLiveKey(
+export async function requireLiveKey(
   named: string,
   param: string,
   { store, nowMs }: Pick<AdminOptions, 'store' | 'nowMs'>,
@@ -29,7 +29,7 @@ export async function wantLiveKey(
 }
 
 /** The key of that alias that is not over; of a rotated one its successor. Throws AdminError 404. */
-export async function wantLiveAlias(
+export async function requireLiveAlias(
   alias: string,
   { store, nowMs }: Pick<AdminOptions, 'store' | 'nowMs'>,
 ): Promise<VirtualKeyRow> {

@@ -18,7 +18,7 @@ export interface FactsRequest {
 }
 
 /** What somebody wants to know, and relies on. The model for the ledger is looked for in any case, as well as it goes. */
-export interface Wanted {
+export interface RequiredFacts {
   readonly size: boolean;
   readonly models: boolean;
 }
@@ -41,7 +41,7 @@ export interface RequestFacts {
 const MAX_MODELS = 32;
 
 /** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
-export async function readRequestFacts(request: FactsRequest, wanted: Wanted): Promise<RequestFacts> {
+export async function readRequestFacts(request: FactsRequest, wanted: RequiredFacts): Promise<RequestFacts> {
   const { route, headers } = request;
   const place = findModelField(route.service, route.operation, route.modelId);
   const inspection = needsBody(place, request, wanted) ? await inspect(request, wanted) : undefined;
@@ -60,13 +60,13 @@ export async function readRequestFacts(request: FactsRequest, wanted: Wanted): P
   };
 }
 
-function needsBody(place: ModelField, { body }: FactsRequest, wanted: Wanted): boolean {
+function needsBody(place: ModelField, { body }: FactsRequest, wanted: RequiredFacts): boolean {
   if (wanted.size) return true;
   const namesModels = place.paths.length > 0 && body.sizeBytes > 0;
   return namesModels && (wanted.models || place.kind !== 'path');
 }
 
-async function inspect({ route, headers, body }: FactsRequest, wanted: Wanted): Promise<Inspection | undefined> {
+async function inspect({ route, headers, body }: FactsRequest, wanted: RequiredFacts): Promise<Inspection | undefined> {
   const { service, operation, modelId } = route;
   try {
     return await inspectBody({ service, operation, pathModel: modelId, headers, body });

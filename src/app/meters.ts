@@ -37,7 +37,7 @@ export async function openMeters(config: Config, store: Store): Promise<Meters> 
   const { pricesFile, ledgerRetentionMs } = config;
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
-  const traces = await openTracesWhereWanted();
+  const traces = await openTracesIfConfigured();
   const prices = new LazyPrices(() => openPrices(config));
   const metrics = createLazyMetrics(async () => (await import('../telemetry/metrics.ts')).createMetrics());
   const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
@@ -67,9 +67,9 @@ async function openPrices({ pricesFile, databasePath }: Config): Promise<PriceBo
   });
 }
 
-async function openTracesWhereWanted(): Promise<Traces | undefined> {
-  const { wantsTraces, openTraces } = await import('../telemetry/traces.ts');
-  if (!wantsTraces(process.env)) return undefined;
+async function openTracesIfConfigured(): Promise<Traces | undefined> {
+  const { areTracesConfigured, openTraces } = await import('../telemetry/traces.ts');
+  if (!areTracesConfigured(process.env)) return undefined;
   return openTraces({ environment: process.env, version: readVersion(), onProblem });
 }
 

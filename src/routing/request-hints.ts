@@ -16,7 +16,7 @@ export interface RoutingHints {
   readonly clientOf: ServiceId | undefined;
   readonly scope: CredentialScope | undefined;
   /** Whether the client asks for an upgrade to WebSocket. */
-  readonly wantsWebSocket: boolean;
+  readonly asksForWebSocket: boolean;
 }
 
 /** Reads the hints; never throws. `rawQuery` is the client's own, before anything is removed from it. */
@@ -47,7 +47,7 @@ export function readHints(headers: readonly HeaderPair[], rawQuery: string | und
     regionHeader,
     clientOf: userAgent === undefined ? undefined : findClientService(userAgent),
     scope: parseCredentialScope(headers, rawQuery),
-    wantsWebSocket: upgrade !== undefined && upgrade.trim().toLowerCase() === 'websocket',
+    asksForWebSocket: upgrade !== undefined && upgrade.trim().toLowerCase() === 'websocket',
   };
 }
 

@@ -168,8 +168,8 @@ function isReadOnly(operation: Operation | undefined, method: string, streaming:
   return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD');
 }
 
-function findStreaming(operation: Operation | undefined, { wantsWebSocket }: RoutingHints): Streaming {
-  if (operation === undefined || operation.method === '*') return wantsWebSocket ? 'websocket' : 'response';
+function findStreaming(operation: Operation | undefined, { asksForWebSocket }: RoutingHints): Streaming {
+  if (operation === undefined || operation.method === '*') return asksForWebSocket ? 'websocket' : 'response';
   switch (operation.stream) {
     case 'none':
     case 'websocket':

@@ -35,14 +35,14 @@ export interface Traces {
 }
 
 /** Whether the environment names a collector for traces and does not switch OpenTelemetry off. */
-export function wantsTraces(environment: Environment): boolean {
+export function areTracesConfigured(environment: Environment): boolean {
   if (environment['OTEL_SDK_DISABLED']?.trim().toLowerCase() === 'true') return false;
   if (environment['OTEL_TRACES_EXPORTER']?.trim().toLowerCase() === 'none') return false;
   return findEndpoint(environment) !== undefined;
 }
 
 /**
- * Loads the libraries and opens the way to the collector; to be called only where `wantsTraces`. Spans leave as JSON over HTTP
+ * Loads the libraries and opens the way to the collector; to be called only where `areTracesConfigured`. Spans leave as JSON over HTTP
  * (OTLP). The libraries read from the process's environment: endpoints, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION` and certificates
  * of `OTEL_EXPORTER_OTLP`, `OTEL_SERVICE_NAME` (bedrock-proxy by default) and `OTEL_RESOURCE_ATTRIBUTES`. What cannot be used
  * of them goes to `onProblem`, and there are no traces: such variables are often meant for other programs.

@@ -42,7 +42,7 @@ describe('readHints', () => {
       regionHeader: 'eu-west-1',
       clientOf: 'bedrock',
       scope: { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: 'bedrock' },
-      wantsWebSocket: true,
+      asksForWebSocket: true,
     });
   });
 
@@ -52,11 +52,11 @@ describe('readHints', () => {
       regionHeader: undefined,
       clientOf: undefined,
       scope: undefined,
-      wantsWebSocket: false,
+      asksForWebSocket: false,
     });
   });
 
   it('does not take h2c for a WebSocket', () => {
-    expect(readHints([['Upgrade', 'h2c']], undefined).wantsWebSocket).toBe(false);
+    expect(readHints([['Upgrade', 'h2c']], undefined).asksForWebSocket).toBe(false);
   });
 });

@@ -7,7 +7,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ProxyError } from '../../src/lib/errors.ts';
-import { openTraces, type Traces, wantsTraces } from '../../src/telemetry/traces.ts';
+import { openTraces, type Traces, areTracesConfigured } from '../../src/telemetry/traces.ts';
 import { aFinishedExchange, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -249,5 +249,5 @@ it.each<{ name: string; environment: Record<string, string>; wants: boolean }>([
   { name: 'a switch that is on', environment: { ...endpoint('http://c'), OTEL_SDK_DISABLED: 'no' }, wants: true },
   { name: 'no exporter', environment: { ...endpoint('http://c'), OTEL_TRACES_EXPORTER: 'none' }, wants: false },
 ])('traces are wanted: $wants with $name in the environment', ({ environment, wants }) => {
-  expect(wantsTraces(environment)).toBe(wants);
+  expect(areTracesConfigured(environment)).toBe(wants);
 });

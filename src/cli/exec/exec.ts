@@ -16,7 +16,7 @@ import { relaySignals, runCommand, type SignalRelay } from './command.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
 import { findProxyVersion, provesItself, type ServerAddress, takesKey } from '../../app/running-proxy.ts';
 import { startServerChild } from './server.ts';
-import { type ClientKey, openKey, wantUsableKey } from '../key/client-key.ts';
+import { type ClientKey, openKey, requireUsableKey } from '../key/client-key.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { printError, printTalk } from '../../app/print.ts';
 import { findRegion } from '../../app/start.ts';
@@ -53,7 +53,7 @@ async function withKey<T>(
   work: (key: ClientKey) => Promise<T>,
 ): Promise<T> {
   if (typeof flags['key'] === 'string') {
-    return work(openKey(await wantUsableKey(store, flags['key']), config));
+    return work(openKey(await requireUsableKey(store, flags['key']), config));
   }
   if (config.masterKey === undefined && !(await store.hasAnyKey())) {
     printTalk('note: This is the first key of this database: from now on the proxy asks everybody for one.');

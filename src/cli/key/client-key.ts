@@ -9,7 +9,7 @@ import type { Store } from '../../domain/store.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { isExecAlias } from '../../keys/exec-key.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
-import { requireRow, showName, wantKey } from './find-row.ts';
+import { requireRow, showName, requireKey } from './find-row.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 
 /** What a client shows: the pair, whose secret is the key itself. */
@@ -39,7 +39,7 @@ const OPEN_MODE_KEY: ClientKey = { id: undefined, alias: undefined, accessKeyId:
  */
 export async function findClientKey(name: string | undefined, place: KeyLocation): Promise<ClientKey> {
   if (name !== undefined) {
-    const row = await withExistingStore(place.databasePath, (store) => wantUsableKey(store, name));
+    const row = await withExistingStore(place.databasePath, (store) => requireUsableKey(store, name));
     return openKey(row ?? requireRow([], name), place);
   }
   const rows = (await withExistingStore(place.databasePath, (store) => store.listKeys())) ?? [];
@@ -47,8 +47,8 @@ export async function findClientKey(name: string | undefined, place: KeyLocation
 }
 
 /** The row of a key that counts now; one that is ending only where no other has that name. Throws ERR_BAD_REQUEST. */
-export async function wantUsableKey(store: Store, name: string): Promise<VirtualKeyRow> {
-  const row = await wantKey(store, name);
+export async function requireUsableKey(store: Store, name: string): Promise<VirtualKeyRow> {
+  const row = await requireKey(store, name);
   const state = findKeyState(row, Date.now());
   switch (state) {
     case 'active':

@@ -23,11 +23,11 @@ export async function withKey<T>(
 ): Promise<T> {
   const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
   if (!existsSync(path)) throw noSuchKey([], name);
-  return withStore(path, async (store) => work(await wantKey(store, name), store));
+  return withStore(path, async (store) => work(await requireKey(store, name), store));
 }
 
 /** `findRowByName` of the rows that may have that name. Throws ERR_BAD_REQUEST, with the name that may have been meant. */
-export async function wantKey(store: Store, name: string): Promise<VirtualKeyRow> {
+export async function requireKey(store: Store, name: string): Promise<VirtualKeyRow> {
   const found = await findKeyByName(store, name);
   if (found !== undefined) return found;
   throw noSuchKey(await store.listKeys(), name);

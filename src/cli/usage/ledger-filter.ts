@@ -8,7 +8,7 @@ import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
 import type { LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
-import { wantKey } from '../key/find-row.ts';
+import { requireKey } from '../key/find-row.ts';
 
 type Period = Pick<LedgerFilter, 'sinceMs' | 'untilMs'>;
 
@@ -56,5 +56,5 @@ export async function readKeyIds(value: Flags[string], store: Store): Promise<re
   if (typeof value !== 'string') return undefined;
   const aliased = looksLikeKey(value) ? [] : await store.findKeys({ aliases: [value] });
   if (aliased.length > 0) return aliased.map(({ id }) => id);
-  return KEY_ID.test(value) ? [value] : [(await wantKey(store, value)).id];
+  return KEY_ID.test(value) ? [value] : [(await requireKey(store, value)).id];
 }

@@ -92,7 +92,7 @@ function wholeOf(head: object, response: Response): Reply {
 
 function streamOf(head: object, response: Response, body: JsonObject): Reply {
   const { toolCall } = response;
-  const wantsUsage = asObject(body['stream_options'])['include_usage'] === true;
+  const asksForUsage = asObject(body['stream_options'])['include_usage'] === true;
   const chunk = (choices: readonly object[], rest: object = {}): Buffer =>
     sseEvent(JSON.stringify({ ...head, object: 'chat.completion.chunk', choices, ...rest }));
   const delta = (content: object, finishReason: string | null = null): Buffer =>
@@ -106,7 +106,7 @@ function streamOf(head: object, response: Response, body: JsonObject): Reply {
     delta({ role: 'assistant', content: toolCall === undefined ? '' : null }),
     ...pieces,
     delta({}, FINISH_REASONS[response.stopReason]),
-    ...(wantsUsage ? [chunk([], { usage: usageOf(response) })] : []),
+    ...(asksForUsage ? [chunk([], { usage: usageOf(response) })] : []),
     sseEvent('[DONE]'),
   ];
   const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' };
