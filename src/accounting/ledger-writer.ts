@@ -17,9 +17,9 @@ const MAX_ATTEMPTS_AT_ONCE = 64;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 /** A row that failed this often lets others pass; if they get through and it still does not, the row is what is wrong. */
-const PATIENCE_WITH_ONE = 5;
+const TIMEOUT_OF_ONE = 5;
 /** How long the end waits for rows that wait. */
-const CLOSE_PATIENCE_MS = 3_000;
+const CLOSE_TIMEOUT_MS = 3_000;
 
 export interface LedgerOptions {
   readonly store: Pick<Store, 'settle' | 'settleAll' | 'keepReservations' | 'settleLost' | 'pruneLedger'>;
@@ -113,7 +113,7 @@ class LedgerWriter {
     this.#isClosing = true;
     clearTimeout(this.#timer);
     let isOver = false;
-    const end = startTimer(CLOSE_PATIENCE_MS);
+    const end = startTimer(CLOSE_TIMEOUT_MS);
     await Promise.race([this.#writeOut(() => isOver), end.done]);
     isOver = true;
     end.clear();
@@ -175,7 +175,7 @@ class LedgerWriter {
     for (let oldest = this.#waiting[0]; oldest !== undefined; oldest = this.#waiting[0]) {
       const isWritten = await this.#attempt(oldest);
       if (isWritten) this.#waiting.shift();
-      else if (oldest.attempts < PATIENCE_WITH_ONE) return false;
+      else if (oldest.attempts < TIMEOUT_OF_ONE) return false;
       else {
         this.#waiting.shift();
         if (this.#written > oldest.writtenBefore) this.#lose();

@@ -34,7 +34,7 @@ import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from '../lib/version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
-const CREDENTIALS_PATIENCE_MS = 200;
+const CREDENTIALS_TIMEOUT_MS = 200;
 /** Shorter master keys are warned of, and refused where other machines can reach the proxy. */
 const MIN_MASTER_KEY_LENGTH = 16;
 /** How often a running server looks for keys of `exec` whose command was killed. */
@@ -225,7 +225,7 @@ async function greet(config: Config, facts: Omit<BannerFacts, 'credentials'>, so
   if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
   const told = describeAuthority(findApiKey(config), source);
   const patience = new Promise<undefined>((resolve) =>
-    setTimeout(() => resolve(undefined), CREDENTIALS_PATIENCE_MS).unref(),
+    setTimeout(() => resolve(undefined), CREDENTIALS_TIMEOUT_MS).unref(),
   );
   const inTime = await Promise.race([told, patience]);
   tellBanner(config, { ...facts, credentials: inTime ?? 'being looked up …' });

@@ -10,7 +10,7 @@ import type { Exchange } from '../domain/request-record.ts';
 import { describeExchange, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
 
 /** How long the end waits for the last spans to leave. */
-const CLOSE_PATIENCE_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 /** Longer than any value that means something. */
 const MAX_VALUE_LENGTH = 1_024;
 
@@ -105,7 +105,7 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
         onProblem(new ProxyError('ERR_INTERNAL', 'A trace could not be made.', { cause }));
       }
     },
-    close: () => within(CLOSE_PATIENCE_MS, provider.shutdown()),
+    close: () => within(CLOSE_TIMEOUT_MS, provider.shutdown()),
   };
 }
 
@@ -160,9 +160,9 @@ function toHrTime(epochMs: number): HrTime {
   return [seconds, Math.floor((epochMs - seconds * 1_000) * 1_000_000)];
 }
 
-async function within(patienceMs: number, work: Promise<unknown>): Promise<void> {
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const end = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
+  const end = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
   await Promise.race([work.catch(() => {}), end]);
   clearTimeout(timer);
 }

@@ -133,11 +133,11 @@ export function isSqliteError(error: unknown): error is InstanceType<typeof Data
 }
 
 /**
- * Runs `work` at once, and again and again while SQLite says busy, for `patienceMs`; every other failure becomes
+ * Runs `work` at once, and again and again while SQLite says busy, for `timeoutMs`; every other failure becomes
  * ERR_STORE_UNAVAILABLE.
  */
-export async function retryWhileBusy<T>(path: string, patienceMs: number, work: () => T): Promise<T> {
-  const deadlineMs = Date.now() + patienceMs;
+export async function retryWhileBusy<T>(path: string, timeoutMs: number, work: () => T): Promise<T> {
+  const deadlineMs = Date.now() + timeoutMs;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
     try {
       return work();

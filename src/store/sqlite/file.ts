@@ -9,8 +9,8 @@ import { type KeyStatements, prepareKeys } from './keys.ts';
 import { type LedgerStatements, prepareLedger } from './ledger.ts';
 
 /** How long a busy database is asked again before the store counts as unavailable: reads stand on a request's way. */
-const READ_PATIENCE_MS = 500;
-const WRITE_PATIENCE_MS = 5_000;
+const READ_TIMEOUT_MS = 500;
+const WRITE_TIMEOUT_MS = 5_000;
 /** How often the server looks whether the file still is the one it opened. */
 const FILE_CHECK_INTERVAL_MS = 1_000;
 
@@ -55,16 +55,16 @@ export class SqliteFile {
   }
 
   static async open(path: string): Promise<SqliteFile> {
-    return new SqliteFile(path, await retryWhileBusy(path, WRITE_PATIENCE_MS, () => open(path)));
+    return new SqliteFile(path, await retryWhileBusy(path, WRITE_TIMEOUT_MS, () => open(path)));
   }
 
   async read<T>(work: (opened: Opened) => T): Promise<T> {
-    return retryWhileBusy(this.#path, READ_PATIENCE_MS, () => work(this.#findFresh()));
+    return retryWhileBusy(this.#path, READ_TIMEOUT_MS, () => work(this.#findFresh()));
   }
 
   /** One transaction. Tried within this turn of the event loop first of all, and again later only where SQLite is busy. */
   async write<T>(work: (opened: Opened) => T): Promise<T> {
-    return retryWhileBusy(this.#path, WRITE_PATIENCE_MS, () => {
+    return retryWhileBusy(this.#path, WRITE_TIMEOUT_MS, () => {
       const opened = this.#findFresh();
       const result = opened.atomically(() => work(opened));
       opened.checkpoints.noteWrite();

@@ -39,7 +39,7 @@ const MAX_PROFILES = 1_000;
 /** Names come from clients: so many that were not asked for before are asked for in a minute, and at once. */
 const MAX_NEW_PER_MINUTE = 60;
 const MAX_UNDER_WAY = 8;
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 const MAX_RESPONSE_BYTES = 256 * 1024;
 
 interface Response {
@@ -117,7 +117,7 @@ async function askAws(
     authority,
   );
   const collector = new Collector();
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   await forwarder.forward({ method: 'GET', origin, target: rawPath, headers, body }, collector, signal, WATCH_NOTHING);
   return collector.status === 200 ? parseModels(collector.text) : undefined;
 }
