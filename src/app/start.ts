@@ -26,7 +26,7 @@ import { assembleServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
-import { LEASH_VARIABLE } from './parent-channel.ts';
+import { SUPERVISED_VARIABLE } from './parent-channel.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { colorsFor, printError, printTalk } from './print.ts';
@@ -103,7 +103,7 @@ async function serve({ config, store, hasKeys, region, tls, upstream, meters }: 
   surviveFaults();
   setImmediate(() => void meters.load());
   const sweeping = sweepStaleKeys(store);
-  if (isLeashed()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
+  if (isSupervised()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { host, databasePath } = config;
   const told = tls && { caFile: findTrustFile(config) };
@@ -262,15 +262,15 @@ function stdoutPaint(): Paint {
 }
 
 /** `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too. */
-function isLeashed(): boolean {
-  return process.env[LEASH_VARIABLE] !== undefined && process.send !== undefined;
+function isSupervised(): boolean {
+  return process.env[SUPERVISED_VARIABLE] !== undefined && process.send !== undefined;
 }
 
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
 async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }: Config): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-    if (!isLeashed()) return;
+    if (!isSupervised()) return;
     process.once('disconnect', resolve);
     if (!process.connected) resolve();
   });

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { baseUrl } from '../../app/banner.ts';
-import { LEASH_VARIABLE } from '../../app/parent-channel.ts';
+import { SUPERVISED_VARIABLE } from '../../app/parent-channel.ts';
 import { MOUNT_PATH } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 
@@ -30,7 +30,7 @@ export async function startServerChild(
   const own = ['start', '--port', '0', '--host', '127.0.0.1', '--quiet', '--shutdown-grace', '0'];
   const child = spawn(process.execPath, [fileURLToPath(LAUNCHER), ...own, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: { ...environment, [LEASH_VARIABLE]: '1' },
+    env: { ...environment, [SUPERVISED_VARIABLE]: '1' },
     // Its own process group: Ctrl-C is for the command, which may live on after it and still need the server.
     detached: true,
     windowsHide: true,
