@@ -33,7 +33,7 @@ export async function diagnose(flags: Flags): Promise<number> {
   report(checkRegion(region));
   const upstream = await openUpstream(config, region?.name);
   try {
-    await examineAws({ config, upstream, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
+    await checkAws({ config, upstream, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
   } finally {
     await upstream.close();
   }
@@ -42,32 +42,32 @@ export async function diagnose(flags: Flags): Promise<number> {
   return hasFailed ? EXIT_FAILED : 0;
 }
 
-interface Patient {
+interface DoctorContext {
   readonly config: Config;
   readonly upstream: Upstream;
   readonly region: string | undefined;
   readonly mayInvoke: boolean;
 }
 
-async function examineAws(patient: Patient, report: Report): Promise<void> {
-  const { hasCredentials, skewMs } = await examineOwner(patient, report);
-  const { config, upstream, region, mayInvoke } = patient;
+async function checkAws(context: DoctorContext, report: Report): Promise<void> {
+  const { hasCredentials, skewMs } = await checkOwner(context, report);
+  const { config, upstream, region, mayInvoke } = context;
   const why = hasCredentials ? (region === undefined ? 'no region' : undefined) : 'no credentials';
   if (why !== undefined || region === undefined) {
     report(checkClock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
     return;
   }
   await withProxy(config, upstream, region, async (caller) => {
-    const listing = await examine('list-models', () => checkListing(caller));
+    const listing = await runChecks('list-models', () => checkListing(caller));
     report(checkClock(skewMs ?? listing.skewMs), listing.result);
-    if (mayInvoke) await examineModels(caller, region, report);
+    if (mayInvoke) await checkModels(caller, region, report);
     else report(skip('converse', '--no-invoke'), skip('stream', '--no-invoke'));
   });
 }
 
 /** Credentials, login and identity. */
-async function examineOwner(
-  { config, upstream, region }: Patient,
+async function checkOwner(
+  { config, upstream, region }: DoctorContext,
   report: Report,
 ): Promise<{ readonly hasCredentials: boolean; readonly skewMs?: number | undefined }> {
   if (config.offline) {
@@ -91,15 +91,15 @@ async function examineOwner(
   return { hasCredentials, skewMs };
 }
 
-async function examineModels(caller: Caller, region: string, report: Report): Promise<void> {
-  const converse = await examine('converse', () => checkConverse(caller, region));
+async function checkModels(caller: Caller, region: string, report: Report): Promise<void> {
+  const converse = await runChecks('converse', () => checkConverse(caller, region));
   report(converse.result);
-  const stream = await examine('stream', async () => ({ result: await checkStream(caller, converse.model) }));
+  const stream = await runChecks('stream', async () => ({ result: await checkStream(caller, converse.model) }));
   report(stream.result);
 }
 
 /** A check that throws has failed; the others go on. */
-async function examine<T extends { readonly result: CheckResult }>(
+async function runChecks<T extends { readonly result: CheckResult }>(
   name: string,
   check: () => Promise<T>,
 ): Promise<Partial<T> & { readonly result: CheckResult }> {
