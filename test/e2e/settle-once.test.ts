@@ -217,7 +217,7 @@ async function send({ fate: name, http }: Request): Promise<void> {
   arrivals.delete(number);
 }
 
-interface Wish {
+interface LogsQuery {
   readonly path: string;
   readonly authorization: string;
   readonly body: string;
@@ -225,7 +225,7 @@ interface Wish {
   readonly arrived: Promise<void>;
 }
 
-async function sendHttp1({ path, authorization, body, leave, arrived }: Wish): Promise<void> {
+async function sendHttp1({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
   await using socket = await dial(house.port);
   const headers = ['Host: localhost', `Authorization: ${authorization}`, `Content-Length: ${body.length}`];
   const sent = leave === 'uploading' ? body.slice(0, 20) : body;
@@ -236,7 +236,7 @@ async function sendHttp1({ path, authorization, body, leave, arrived }: Wish): P
   await socket.ended;
 }
 
-async function sendHttp2({ path, authorization, body, leave, arrived }: Wish): Promise<void> {
+async function sendHttp2({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
   const headers = { ':method': 'POST', ':path': path, authorization };
   if (leave === 'uploading') {
     // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no ambiguity.

@@ -38,7 +38,7 @@ afterEach(async () => {
 
 const UPGRADE = ['Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'];
 
-function wishOf(clientRequest: ClientRequest): ClientUpgrade {
+function queryOf(clientRequest: ClientRequest): ClientUpgrade {
   if (clientRequest.upgrade === undefined) throw new Error('no upgrade was asked for');
   return clientRequest.upgrade;
 }
@@ -128,7 +128,7 @@ describe('an upgrade to WebSocket', () => {
 describe.runIf(IS_SERVED)('accept', () => {
   it('sends 101 with the headers given, and gives a connection that holds what came early', async () => {
     handle = async (clientRequest) => {
-      const stream = wishOf(clientRequest).accept([
+      const stream = queryOf(clientRequest).accept([
         ['Sec-WebSocket-Accept', 'abc='],
         ['X-Any', 'caf\u00e9'],
       ]);
@@ -149,7 +149,7 @@ describe.runIf(IS_SERVED)('accept', () => {
   it('leaves the signal in peace when the connection then ends', async () => {
     const over = Promise.withResolvers<AbortSignal>();
     handle = async (clientRequest) => {
-      const stream = wishOf(clientRequest).accept([]);
+      const stream = queryOf(clientRequest).accept([]);
       stream.resume().once('close', () => over.resolve(clientRequest.signal));
       await once(stream, 'close');
     };

@@ -28,7 +28,7 @@ const MAX_LINES = 100_000;
 /** So many looks at a database that does not answer before it is told. Each look is patient itself. */
 const FAILURES_UNTIL_TOLD = 8;
 
-interface Wish {
+interface LogsQuery {
   readonly databasePath: string;
   readonly filter: Omit<LedgerFilter, 'keyIds'>;
   readonly key: Flags[string];
@@ -42,7 +42,7 @@ interface Wish {
 /** A ledger that is being read. State: how far. */
 interface Reading {
   readonly store: Store;
-  readonly wish: Wish;
+  readonly query: LogsQuery;
   readonly filter: LedgerFilter;
   readonly sink: Sink;
   /** Sequence of the last row that was looked at. */
@@ -61,17 +61,18 @@ interface Sink {
 }
 
 export async function printLogs(flags: Flags): Promise<void> {
-  const wish = readWish(flags);
-  const isThere = existsSync(wish.databasePath);
-  if (!isThere) printTalk(`There is nothing in the ledger yet.${wish.follow ? ' Waiting for the first request.' : ''}`);
-  if (!isThere && !wish.follow) return;
+  const query = readQuery(flags);
+  const isThere = existsSync(query.databasePath);
+  if (!isThere)
+    printTalk(`There is nothing in the ledger yet.${query.follow ? ' Waiting for the first request.' : ''}`);
+  if (!isThere && !query.follow) return;
   const sink = openSink(process.stdout);
   try {
-    while (!existsSync(wish.databasePath) && !sink.signal.aborted) await pause(sink.signal);
+    while (!existsSync(query.databasePath) && !sink.signal.aborted) await pause(sink.signal);
     if (sink.signal.aborted) return;
-    const store = await openSqliteStore(wish.databasePath);
+    const store = await openSqliteStore(query.databasePath);
     try {
-      await showLedger(store, wish, sink);
+      await showLedger(store, query, sink);
     } finally {
       await store.close();
     }
@@ -80,7 +81,7 @@ export async function printLogs(flags: Flags): Promise<void> {
   }
 }
 
-function readWish(flags: Flags): Wish {
+function readQuery(flags: Flags): LogsQuery {
   const { model, since, lines, follow, json } = flags;
   const isAll = since !== undefined && lines === undefined;
   return {
@@ -113,22 +114,22 @@ function lineFormat(): (entry: LedgerEntry) => string {
   };
 }
 
-async function showLedger(store: Store, wish: Wish, sink: Sink): Promise<void> {
-  const filter = { ...wish.filter, keyIds: await readKeyIds(wish.key, store) };
-  const reading: Reading = { store, wish, filter, sink, after: 0, found: 0 };
-  if (wish.lines === undefined) await showNew(reading);
-  else await showLast(reading, wish.lines);
-  if (wish.follow) await followLedger(reading);
-  else if (reading.found === 0 && wish.lines !== 0) printTalk('There is no such request in the ledger.');
+async function showLedger(store: Store, query: LogsQuery, sink: Sink): Promise<void> {
+  const filter = { ...query.filter, keyIds: await readKeyIds(query.key, store) };
+  const reading: Reading = { store, query, filter, sink, after: 0, found: 0 };
+  if (query.lines === undefined) await showNew(reading);
+  else await showLast(reading, query.lines);
+  if (query.follow) await followLedger(reading);
+  else if (reading.found === 0 && query.lines !== 0) printTalk('There is no such request in the ledger.');
 }
 
 async function showLast(reading: Reading, count: number): Promise<void> {
-  const { store, wish, filter, sink } = reading;
+  const { store, query, filter, sink } = reading;
   reading.after = await findNewest(store);
   const found: string[] = [];
   for (let before = reading.after + 1; found.length < count;) {
     const page = await store.readLedgerBackwards(filter, { before, limit: PAGE_ROWS });
-    found.push(...page.filter((entry) => isWanted(entry, wish)).map(wish.format));
+    found.push(...page.filter((entry) => isWanted(entry, query)).map(query.format));
     if (page.length < PAGE_ROWS) break;
     before = page.at(-1)?.sequence ?? 0;
   }
@@ -138,7 +139,7 @@ async function showLast(reading: Reading, count: number): Promise<void> {
 
 /** Shows whatever came after the last row that was looked at. */
 async function showNew(reading: Reading): Promise<void> {
-  const { store, wish, filter, sink } = reading;
+  const { store, query, filter, sink } = reading;
   const newest = await findNewest(store);
   // Another database in the place of the one that was.
   if (newest > 0 && newest < reading.after) reading.after = 0;
@@ -146,7 +147,7 @@ async function showNew(reading: Reading): Promise<void> {
     const page = await store.readLedger(filter, { after: reading.after, limit: PAGE_ROWS });
     const last = page.at(-1)?.sequence ?? 0;
     reading.after = page.length < PAGE_ROWS ? Math.max(newest, last) : last;
-    const lines = page.filter((entry) => isWanted(entry, wish)).map(wish.format);
+    const lines = page.filter((entry) => isWanted(entry, query)).map(query.format);
     reading.found += lines.length;
     await sink.write(lines);
   }
@@ -159,7 +160,7 @@ async function findNewest(store: Store): Promise<number> {
 }
 
 /** A pattern means every name that the model has, as it does in the limits of a key. */
-function isWanted({ model }: LedgerEntry, { models }: Wish): boolean {
+function isWanted({ model }: LedgerEntry, { models }: LogsQuery): boolean {
   if (models.length === 0) return true;
   return model !== undefined && parseModelName(model).forms.some((form) => matchesAnyGlob(models, form));
 }

@@ -170,10 +170,10 @@ class Run {
     const request = candidates[step.which % Math.max(1, candidates.length)];
     if (request === undefined) return;
     const { id, key } = request;
-    const wished = Math.floor((request.amount * step.share) / 100);
+    const queried = Math.floor((request.amount * step.share) / 100);
     // A window that is over is only ever corrected downwards: what was charged too little counts in the present one.
     const isOver = request.windowMs !== this.windowFor(key);
-    const charged = isOver ? Math.min(wished, request.charged ?? wished) : wished;
+    const charged = isOver ? Math.min(queried, request.charged ?? queried) : queried;
     await this.store(step.store).settle(aLedgerRow({ id, keyId: key, chargedNanoUsd: charged, costNanoUsd: charged }));
     this.book(request, charged);
   }
