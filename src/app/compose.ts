@@ -38,7 +38,7 @@ import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 /** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
 const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
 
-export interface Surroundings {
+export interface ServerDependencies {
   readonly config: Config;
   readonly defaultRegion: string | undefined;
   readonly store: Store;
@@ -60,15 +60,15 @@ export interface Surroundings {
 }
 
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
-export async function assembleServer(surroundings: Surroundings): Promise<RunningServer> {
-  const { config, store, credentials, forwarder, version, defaultRegion, prices, ledger, metrics } = surroundings;
+export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
+  const { config, store, credentials, forwarder, version, defaultRegion, prices, ledger, metrics } = dependencies;
   const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
   const failures = createFailureLimit(Date.now);
   let serverSecret: Buffer | undefined;
   const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
   const observe = (exchange: Exchange): void => {
     metrics.observe(exchange);
-    surroundings.observe(exchange);
+    dependencies.observe(exchange);
   };
   const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
   const authority = { credentials, apiKey: findApiKey(config) };
@@ -101,7 +101,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
     bidirectional: createBidirectionalForwarder({
       connectTimeoutMs: config.connectTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
-      network: surroundings.network,
+      network: dependencies.network,
       isOffline: config.offline,
       nowMs: Date.now,
     }),
@@ -133,12 +133,12 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
   };
   const health = { store, version, mountPath: MOUNT_PATH, prove };
   const server: RunningServer = await startServer({
-    tls: surroundings.tls,
+    tls: dependencies.tls,
     host: config.host,
     port: config.port,
     guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
-      { prefix: MOUNT_PATH, handle: afterLoading(proxy, surroundings.load) },
+      { prefix: MOUNT_PATH, handle: afterLoading(proxy, dependencies.load) },
       ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
@@ -151,7 +151,7 @@ export async function assembleServer(surroundings: Surroundings): Promise<Runnin
   return server;
 }
 
-function afterLoading(handle: Handler, load: Surroundings['load']): Handler {
+function afterLoading(handle: Handler, load: ServerDependencies['load']): Handler {
   if (load === undefined) return handle;
   return async (clientRequest, clientResponse) => {
     await load();

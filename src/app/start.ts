@@ -22,7 +22,7 @@ import {
 import { createForwarder } from '../upstream/aws/forward.ts';
 import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
-import { assembleServer, findApiKey } from './compose.ts';
+import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
@@ -81,7 +81,7 @@ interface Parts {
 async function serve({ config, store, hasKeys, region, tls, upstream, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
-  const server = await assembleServer({
+  const server = await composeServer({
     config,
     defaultRegion: region?.name,
     store,

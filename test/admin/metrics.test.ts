@@ -15,15 +15,15 @@ interface House {
   readonly url: string;
 }
 
-interface Surroundings {
+interface ServerDependencies {
   readonly masterKey: string | undefined;
   /** Where requests seem to come from; undefined: where they do come from. */
   readonly peerAddress?: string | undefined;
 }
 
 /** A server with metrics of one request. */
-async function open(surroundings: Partial<Surroundings> = {}): Promise<House> {
-  const { masterKey, peerAddress }: Surroundings = { masterKey: MASTER_KEY, ...surroundings };
+async function open(dependencies: Partial<ServerDependencies> = {}): Promise<House> {
+  const { masterKey, peerAddress }: ServerDependencies = { masterKey: MASTER_KEY, ...dependencies };
   const metrics = createMetrics();
   metrics.observe(aFinishedExchange());
   const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(Date.now) });

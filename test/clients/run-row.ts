@@ -23,7 +23,7 @@ export interface Outcome {
   readonly elapsedMs: number;
 }
 
-interface Surroundings {
+interface ServerDependencies {
   readonly root: string;
   readonly installed: string;
   /** Of this row alone, and empty. */
@@ -59,10 +59,10 @@ export function createTurnstile(width: number): <T>(work: () => Promise<T>) => P
 }
 
 /** Gives the objects that the client printed, what it complained of, and how it ended. */
-export async function runRow(row: Row, surroundings: Surroundings): Promise<Outcome> {
-  const { home, signal } = surroundings;
-  const [command = '', ...args] = row.command(surroundings);
-  const env = environmentOf(row, surroundings);
+export async function runRow(row: Row, dependencies: ServerDependencies): Promise<Outcome> {
+  const { home, signal } = dependencies;
+  const [command = '', ...args] = row.command(dependencies);
+  const env = environmentOf(row, dependencies);
   const startedAt = performance.now();
   // A group of its own, so that what it starts ends with it.
   const child = spawn(command, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
@@ -89,8 +89,8 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Outc
 }
 
 /** Nothing of this machine's own settings reaches the client but the PATH. */
-function environmentOf(row: Row, surroundings: Surroundings): Record<string, string> {
-  const { home, key, proxy } = surroundings;
+function environmentOf(row: Row, dependencies: ServerDependencies): Record<string, string> {
+  const { home, key, proxy } = dependencies;
   const url = row.tls ? proxy.tlsUrl : proxy.url;
   const endpoints = SERVICES.map((service) => [`AWS_ENDPOINT_URL_${service}`, url]);
   return {
@@ -114,7 +114,7 @@ function environmentOf(row: Row, surroundings: Surroundings): Record<string, str
     VIRTUAL_KEY: key.key,
     MODE: row.mode,
     CHECKS: row.checks.join(','),
-    ...row.environment(surroundings),
+    ...row.environment(dependencies),
   };
 }
 

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assembleServer } from '../../src/app/compose.ts';
+import { composeServer } from '../../src/app/compose.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
@@ -80,7 +80,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     onProblem: () => {},
     retentionMs: config.ledgerRetentionMs,
   });
-  const server = await assembleServer({
+  const server = await composeServer({
     config,
     prices,
     ledger,

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
-import { assembleServer } from '../../app/compose.ts';
+import { composeServer } from '../../app/compose.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
 import type { Upstream } from '../../app/start.ts';
@@ -47,7 +47,7 @@ export async function withProxy<T>(
   try {
     // A price file that is wrong has its own check.
     meters = await openMeters({ ...config, pricesFile: undefined }, store);
-    const server = await assembleServer({
+    const server = await composeServer({
       config: { ...config, host: '127.0.0.1', port: 0, masterKey, databasePath: join(folder, 'keys.db') },
       defaultRegion: region,
       store,
