@@ -7,7 +7,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { Exchange } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
-import { startLedgerChores } from './maintenance.ts';
+import { startLedgerMaintenance } from './maintenance.ts';
 import { rowOf } from './ledger-row.ts';
 
 /** Rows that may wait for the store: some 10 MB. */
@@ -44,7 +44,7 @@ export interface Ledger {
 
 /** Opens the ledger of a store and starts its chores. Whoever opens it closes it, before the store. */
 export function createLedger(options: LedgerOptions): Ledger {
-  const stopChores = startLedgerChores(options);
+  const stopMaintenance = startLedgerMaintenance(options);
   const writer = new LedgerWriter(options);
   return {
     settle: (exchange, onWritten = () => {}) => {
@@ -52,7 +52,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       else writer.write(rowOf(exchange, exchange.principal), onWritten);
     },
     close: async () => {
-      stopChores();
+      stopMaintenance();
       await writer.close();
     },
   };

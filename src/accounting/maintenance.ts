@@ -11,7 +11,7 @@ const PRUNE_ROWS = 100;
 const PRUNE_PAUSE_MS = 100;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
-export interface LedgerChores {
+export interface LedgerMaintenance {
   readonly store: Pick<Store, 'keepReservations' | 'settleLost' | 'pruneLedger'>;
   readonly nowMs: () => number;
   /** Rows older than this are deleted; undefined keeps them all. */
@@ -22,7 +22,7 @@ export interface LedgerChores {
  * Starts the chores, lost reservations and old rows first, and gives what stops them. A chore that fails is left for its next
  * turn: rows that cannot be written say already that the store is out of order.
  */
-export function startLedgerChores({ store, nowMs, retentionMs }: LedgerChores): () => void {
+export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMaintenance): () => void {
   const stops = [
     repeat(async () => {
       await store.keepReservations(nowMs());

@@ -1,7 +1,7 @@
 /** The chores against a store that notes what it is asked. Time is vitest's. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { startLedgerChores } from '../../src/accounting/maintenance.ts';
+import { startLedgerMaintenance } from '../../src/accounting/maintenance.ts';
 
 const GONE = new ProxyError('ERR_STORE_UNAVAILABLE', 'The store is gone.');
 
@@ -24,7 +24,7 @@ let store: NotingStore;
 let stop: () => void;
 
 function start(retentionMs?: number): void {
-  stop = startLedgerChores({ store, nowMs: () => Date.now(), retentionMs });
+  stop = startLedgerMaintenance({ store, nowMs: () => Date.now(), retentionMs });
 }
 
 beforeEach(() => {
