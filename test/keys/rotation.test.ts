@@ -157,19 +157,19 @@ describe('the successor', () => {
     expiresAtMs: START_MS + 2 * GRACE_MS,
   };
 
-  async function mintWithTerms(): Promise<VirtualKeyRow> {
+  async function mintWithLimits(): Promise<VirtualKeyRow> {
     const { id } = await mintKey({ ...dependencies(), alias: 'bob', ...terms });
     return rowOf(id);
   }
 
   it('has all that the old key has', async () => {
-    const { id } = await rotateKey(await mintWithTerms(), GRACE_MS, dependencies());
+    const { id } = await rotateKey(await mintWithLimits(), GRACE_MS, dependencies());
     expect(await rowOf(id)).toMatchObject({ alias: 'bob', ...terms });
   });
 
   it('has what the caller changes, and lacks what he takes away', async () => {
     const changes = { alias: 'carol', note: undefined, expiresAtMs: undefined, tags: {}, policy: EMPTY_POLICY };
-    const { id, alias } = await rotateKey(await mintWithTerms(), 0, dependencies(), changes);
+    const { id, alias } = await rotateKey(await mintWithLimits(), 0, dependencies(), changes);
     expect([alias, await rowOf(id)]).toEqual([
       'carol',
       expect.objectContaining({ ...changes, metadata: terms.metadata }),
@@ -177,7 +177,7 @@ describe('the successor', () => {
   });
 
   it('is not made where it would be born expired, unless it gets more time', async () => {
-    const row = await mintWithTerms();
+    const row = await mintWithLimits();
     clock.nowMs = terms.expiresAtMs;
     const error = await failureOf(() => rotateKey(row, 0, dependencies()));
     expect([error.code, error.message]).toEqual(['ERR_BAD_REQUEST', expect.stringContaining('has expired')]);
@@ -186,7 +186,7 @@ describe('the successor', () => {
   });
 
   it('does not lead around a block', async () => {
-    const { id } = await mintWithTerms();
+    const { id } = await mintWithLimits();
     await store.updateKey(id, { blockedAtMs: START_MS }, START_MS);
     const row = await rowOf(id);
     const error = await failureOf(() => rotateKey(row, 0, dependencies()));

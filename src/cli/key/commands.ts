@@ -57,7 +57,7 @@ export function addKey(program: Command, tools: CommandTools): void {
     .description('make a key and print it, once')
     .addHelpText('after', GENERATE_NOTES)
     .action(async (flags: Flags) => (await import('./generate.ts')).generateKey(flags));
-  addTerms(generate).option('-q, --quiet', 'print the key and nothing else');
+  addLimits(generate).option('-q, --quiet', 'print the key and nothing else');
   const list = key
     .command('list')
     .description('list all keys with what they spent, revoked ones too')
@@ -82,7 +82,7 @@ function addKeyCommands(key: Command, tools: CommandTools): void {
   const update = add('update', 'change what a key may do', async (name, flags) =>
     (await import('./update.ts')).updateKey(name, flags),
   );
-  addTerms(update).option('--no-allow-unpriced', 'not any more').addHelpText('after', UPDATE_NOTES);
+  addLimits(update).option('--no-allow-unpriced', 'not any more').addHelpText('after', UPDATE_NOTES);
   const block = add('block', 'refuse a key until it is unblocked', async (name, flags) =>
     (await import('./update.ts')).blockKey(name, flags),
   );
@@ -109,7 +109,7 @@ function addKeyCommands(key: Command, tools: CommandTools): void {
 }
 
 /** The flags of `generate` and `update` that say what a key may do. */
-function addTerms(command: Command): Command {
+function addLimits(command: Command): Command {
   return command
     .option('--alias <name>', 'a name for people')
     .option('--expires <time>', 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone')

@@ -10,8 +10,8 @@ import { formatTime, isoTime } from '../format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { withKey } from './find-row.ts';
 import { withStore } from '../../app/open-store.ts';
-import { findNarrowPatterns, type NewKeyTerms, readNewKey } from './options.ts';
-import { describeTerms, termsToJson } from './row.ts';
+import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts';
+import { describeLimits, limitsToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
 export async function generateKey(flags: Flags): Promise<void> {
@@ -44,14 +44,14 @@ export async function rotateKey(nameOrDash: string, flags: Flags): Promise<void>
 }
 
 /** Tells of patterns that match less than was probably meant. */
-export function tellNarrowPatterns(policy: NewKeyTerms['policy']): void {
+export function tellNarrowPatterns(policy: NewKeyLimits['policy']): void {
   for (const pattern of findNarrowPatterns(policy)) {
     printTalk(`note: "${pattern}" matches a model of exactly that name; *${pattern}* matches all that hold it.`);
   }
 }
 
-function printMinted(minted: MintedKey, terms: NewKeyTerms, flags: Flags, more: object = {}): void {
-  if (flags['json'] === true) return printJson({ ...mintedToJson(minted), ...termsToJson(terms), ...more });
+function printMinted(minted: MintedKey, terms: NewKeyLimits, flags: Flags, more: object = {}): void {
+  if (flags['json'] === true) return printJson({ ...mintedToJson(minted), ...limitsToJson(terms), ...more });
   if (flags['quiet'] === true) return printData(minted.key);
   printData(
     formatFields([
@@ -60,7 +60,7 @@ function printMinted(minted: MintedKey, terms: NewKeyTerms, flags: Flags, more: 
       ...(minted.alias === undefined ? [] : [['alias', minted.alias] as const]),
       ['access_key_id', minted.accessKeyId],
       ['secret_access_key', minted.key],
-      ...describeTerms(terms),
+      ...describeLimits(terms),
     ]),
   );
   printTalk(snippet(minted));

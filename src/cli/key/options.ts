@@ -24,10 +24,10 @@ const CODE = 'ERR_BAD_OPTION';
 type Value = Flags[string];
 
 /** Everything about a new key that its maker can say. */
-export type NewKeyTerms = Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'policy' | 'tags' | 'note'>;
+export type NewKeyLimits = Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'policy' | 'tags' | 'note'>;
 
 /** What `key generate` was asked for. */
-export function readNewKey(flags: Flags, nowMs: number): NewKeyTerms {
+export function readNewKey(flags: Flags, nowMs: number): NewKeyLimits {
   const { alias, expires, tag, note } = flags;
   const tags = tag === undefined ? {} : parseTags(tag, '--tag', CODE);
   const empty = findEmptyTag(tag);

@@ -23,13 +23,13 @@ export function keyToJson(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs
     last_used_at: isoTime(row.lastUsedAtMs),
     state: findKeyState(row, nowMs),
     ends_at: isoTime(findKeyEnd(row)),
-    ...termsToJson(row),
+    ...limitsToJson(row),
     ...(spend === undefined ? {} : { spend: spendToJson(row.policy.budget, spend) }),
   };
 }
 
 /** What was given to a key: expiry, limits, tags, note. Money in dollars, as decimal text. */
-export function termsToJson({
+export function limitsToJson({
   expiresAtMs,
   policy,
   tags,
@@ -98,7 +98,7 @@ export function describeBudget(budget: Budget | undefined): string {
 }
 
 /** The limits a key has, in the words of the flags that set them; those it does not have are left out. */
-export function describeTerms({
+export function describeLimits({
   expiresAtMs,
   policy,
   tags,
@@ -148,7 +148,7 @@ export function describeKey(row: VirtualKeyRow, spend: KeySpend, nowMs: number):
     ...(row.updatedAtMs > row.createdAtMs ? [['updated', formatTime(row.updatedAtMs)] as const] : []),
     ['last used', formatAge(row.lastUsedAtMs, nowMs)],
     ...(policy.scope === 'default' ? [['scope', 'default (calls models and agents, reads the rest)'] as const] : []),
-    ...describeTerms(row),
+    ...describeLimits(row),
     ...describeSpend(policy.budget, spend, nowMs),
   ];
 }

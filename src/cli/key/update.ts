@@ -12,7 +12,7 @@ import type { Store } from '../../domain/store.ts';
 import { withKey } from './find-row.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
-import { describeTerms, keyToJson } from './row.ts';
+import { describeLimits, keyToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
 /** Changes what flags name and prints what the key may do now. `nameOrDash` as for `withKey`, here and below. */
@@ -25,7 +25,7 @@ export async function updateKey(nameOrDash: string, flags: Flags): Promise<void>
   });
   if (flags['json'] === true) return printJson(keyToJson(row, undefined, nowMs));
   printTalk(`Updated ${nameOf(row)}.`);
-  const terms = describeTerms(row);
+  const terms = describeLimits(row);
   if (terms.length > 0) printData(formatFields(terms));
   if (flags['models'] !== undefined) tellNarrowPatterns(row.policy);
 }

@@ -9,7 +9,7 @@ import { type Cli, type CliResult, openCli } from '../../helpers/cli.ts';
 
 const ISO_TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
-const NO_TERMS = {
+const NO_LIMITS = {
   expires_at: null,
   models: [],
   scope: 'default',
@@ -74,7 +74,7 @@ describe('key generate', () => {
       access_key_id: expect.stringMatching(/^BRPX/),
       secret_access_key: printed['key'],
       created_at: ISO_TIME,
-      ...NO_TERMS,
+      ...NO_LIMITS,
     });
   });
 
@@ -163,7 +163,7 @@ describe('key list', () => {
         last_used_at: null,
         state: 'revoked',
         ends_at: ISO_TIME,
-        ...NO_TERMS,
+        ...NO_LIMITS,
         spend: NO_SPEND,
       },
       expect.objectContaining({ id: nameless['id'], alias: null, state: 'active', ends_at: null }),

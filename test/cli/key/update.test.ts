@@ -16,7 +16,7 @@ const ALL_FLAGS =
   --budget 25.5 --budget-window 7d --rpm 60 --tpm 100000 --max-parallel 4 --tag team=search env=dev --note CI --allow-unpriced`.split(
     /\s+/,
   );
-const ALL_TERMS = {
+const ALL_LIMITS = {
   expires_at: '3000-01-01T00:00:00.000Z',
   models: ['*claude*', 'amazon.nova-*', 'a.b', 'c.d'],
   scope: 'all',
@@ -43,8 +43,8 @@ async function withStore<T>({ databasePath }: Cli, work: (store: Store) => Promi
 describe('key generate', () => {
   it('takes every limit, and shows it', async () => {
     const cli = await openCli();
-    expect(await generate(cli, '--alias', 'alice', ...ALL_FLAGS)).toMatchObject({ alias: 'alice', ...ALL_TERMS });
-    expect(parse(await cli.run(['key', 'show', 'alice', '--json']))).toMatchObject(ALL_TERMS);
+    expect(await generate(cli, '--alias', 'alice', ...ALL_FLAGS)).toMatchObject({ alias: 'alice', ...ALL_LIMITS });
+    expect(parse(await cli.run(['key', 'show', 'alice', '--json']))).toMatchObject(ALL_LIMITS);
     const [row] = await withStore(cli, (store) => store.listKeys());
     expect(row?.policy.budget).toEqual({
       limitNanoUsd: 25_500_000_000,
@@ -111,7 +111,7 @@ describe('key update', () => {
       '--alias',
       'al',
     ];
-    const { rpm, ...terms } = { ...ALL_TERMS, budget_usd: '50', allow_unpriced: false, alias: 'al' };
+    const { rpm, ...terms } = { ...ALL_LIMITS, budget_usd: '50', allow_unpriced: false, alias: 'al' };
     expect(parse(await cli.run(['key', 'update', 'alice', '--json', ...flags]))).toMatchObject({
       ...terms,
       rpm: null,
@@ -135,7 +135,7 @@ describe('key update', () => {
     const cli = await openCli();
     await generate(cli, '--alias', 'alice', ...ALL_FLAGS);
     const shown = parse(await cli.run(['key', 'update', 'alice', '--json', ...flags]));
-    expect(shown).toMatchObject({ ...ALL_TERMS, ...changed });
+    expect(shown).toMatchObject({ ...ALL_LIMITS, ...changed });
   });
 
   it.each([
