@@ -43,7 +43,7 @@ export interface KeyStatements {
   readonly revoke: Statement<Named>;
   readonly end: Statement<Named>;
   readonly update: Statement<Named>;
-  readonly bury: Statement<Named>;
+  readonly softDelete: Statement<Named>;
   readonly touch: Statement<[number, string]>;
 }
 
@@ -85,7 +85,7 @@ export function prepareKeys({ database }: Connection): KeyStatements {
        WHERE id = @id`,
     ),
     // The row stays, so that the proxy does not open again and the ledger's id means something; what lets in does not.
-    bury: database.prepare(
+    softDelete: database.prepare(
       `UPDATE virtual_keys SET deleted_at_ms = @atMs, updated_at_ms = @atMs, revoked_at_ms = coalesce(revoked_at_ms, @atMs),
          alias = NULL, key_sha256 = 'deleted ' || id, access_key_id = 'deleted ' || id, sealed_key = x'', note = NULL,
          metadata = '{}'

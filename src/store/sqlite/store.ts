@@ -86,7 +86,7 @@ class SqliteStore implements Store {
   }
 
   async deleteKey(id: string, deletedAtMs: number): Promise<boolean> {
-    return this.#changeKeys(({ keys }) => keys.bury.run({ id, atMs: deletedAtMs }).changes > 0);
+    return this.#changeKeys(({ keys }) => keys.softDelete.run({ id, atMs: deletedAtMs }).changes > 0);
   }
 
   touchKey(id: string, usedAtMs: number): void {
