@@ -22,7 +22,7 @@ const TIMEOUT_OF_ONE = 5;
 const CLOSE_TIMEOUT_MS = 3_000;
 
 export interface LedgerOptions {
-  readonly store: Pick<Store, 'settle' | 'settleAll' | 'keepReservations' | 'settleLost' | 'pruneLedger'>;
+  readonly store: Pick<Store, 'settle' | 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger'>;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
   /** Told when rows begin to wait, when they begin to be lost, and how many were: never once per row. Must not throw. */

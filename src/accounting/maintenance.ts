@@ -12,7 +12,7 @@ const PRUNE_PAUSE_MS = 100;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 export interface LedgerMaintenance {
-  readonly store: Pick<Store, 'keepReservations' | 'settleLost' | 'pruneLedger'>;
+  readonly store: Pick<Store, 'renewLeases' | 'settleLost' | 'pruneLedger'>;
   readonly nowMs: () => number;
   /** Rows older than this are deleted; undefined keeps them all. */
   readonly retentionMs: number | undefined;
@@ -25,7 +25,7 @@ export interface LedgerMaintenance {
 export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMaintenance): () => void {
   const stops = [
     repeat(async () => {
-      await store.keepReservations(nowMs());
+      await store.renewLeases(nowMs());
       await store.settleLost(nowMs());
       return RESERVATIONS_MS;
     }, RESERVATIONS_MS),

@@ -53,7 +53,7 @@ export interface Store {
   /** The same for several at once, in one transaction: all of them, or none. */
   settleAll(rows: readonly LedgerRow[]): Promise<void>;
   /** Tells that this process still works on its reservations: those of which nobody tells so any more count as lost. */
-  keepReservations(nowMs: number): Promise<void>;
+  renewLeases(nowMs: number): Promise<void>;
   /** Settles lost reservations as their `ifLost` says, charged in full. The number of them. */
   settleLost(nowMs: number): Promise<number>;
 

@@ -34,7 +34,7 @@ class FickleStore {
     if (rows.some((row) => this.refuses(row))) throw GONE;
     this.rows.push(...rows.map(({ id }) => id));
   };
-  keepReservations = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
+  renewLeases = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
   settleLost = async (nowMs: number): Promise<number> => this.calls.push(`settle lost ${nowMs}`);
   pruneLedger = async (beforeMs: number, maxRows: number): Promise<number> => {
     this.calls.push(`prune ${beforeMs} ${maxRows}`);

@@ -10,7 +10,7 @@ class NotingStore {
   /** Rows that are old enough. */
   prunable = 0;
 
-  keepReservations = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
+  renewLeases = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
   settleLost = async (nowMs: number): Promise<number> => this.calls.push(`settle lost ${nowMs}`);
   pruneLedger = async (beforeMs: number, maxRows: number): Promise<number> => {
     this.calls.push(`prune ${beforeMs} ${maxRows}`);
@@ -72,12 +72,12 @@ describe('the chores of the ledger', () => {
 
   it('go on after a failure', async () => {
     start();
-    store.keepReservations = async () => {
+    store.renewLeases = async () => {
       throw GONE;
     };
     await vi.advanceTimersByTimeAsync(10_000);
     expect(store.calls).toHaveLength(2);
-    store.keepReservations = async () => void store.calls.push('kept');
+    store.renewLeases = async () => void store.calls.push('kept');
     await vi.advanceTimersByTimeAsync(10_000);
     expect(store.calls).toContain('kept');
   });

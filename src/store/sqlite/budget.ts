@@ -54,7 +54,7 @@ export interface BudgetStatements {
   readonly book: Statement<[string, number, number, number], number | null>;
   readonly insertReservation: Statement<[string, string, number, string, number, string]>;
   readonly takeReservation: Statement<[string], Held>;
-  readonly keepReservations: Statement<[number, string]>;
+  readonly renewLeases: Statement<[number, string]>;
   readonly findLost: Statement<[number, number], Lost>;
 }
 
@@ -77,7 +77,7 @@ export function prepareBudget({ database }: Connection): BudgetStatements {
     ),
     insertReservation: database.prepare('INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)'),
     takeReservation: database.prepare('DELETE FROM reservations WHERE id = ? RETURNING purse_id, amount_nano'),
-    keepReservations: database.prepare('UPDATE reservations SET lease_until_ms = ? WHERE owner = ?'),
+    renewLeases: database.prepare('UPDATE reservations SET lease_until_ms = ? WHERE owner = ?'),
     findLost: database.prepare('SELECT amount_nano, if_lost FROM reservations WHERE lease_until_ms <= ? LIMIT ?'),
   };
 }

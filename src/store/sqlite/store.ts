@@ -118,9 +118,9 @@ class SqliteStore implements Store {
     });
   }
 
-  async keepReservations(nowMs: number): Promise<void> {
+  async renewLeases(nowMs: number): Promise<void> {
     const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
-    await this.#file.write(({ budget }) => budget.keepReservations.run(leaseUntilMs, this.#owner));
+    await this.#file.write(({ budget }) => budget.renewLeases.run(leaseUntilMs, this.#owner));
   }
 
   async settleLost(nowMs: number): Promise<number> {

@@ -158,7 +158,7 @@ class Run {
 
   async keep(owner: number): Promise<void> {
     const { model } = this;
-    await this.store(owner).keepReservations(model.nowMs);
+    await this.store(owner).renewLeases(model.nowMs);
     for (const request of model.requests) {
       if (request.owner === owner) request.leaseUntilMs = model.nowMs + RESERVATION_LEASE_MS;
     }

@@ -219,7 +219,7 @@ describe('a reservation whose process is gone', () => {
     const other = await open();
     await reserve(30, { id: 'mine' });
     await reserve(40, { id: 'theirs' }, other);
-    await store.keepReservations(over - 1);
+    await store.renewLeases(over - 1);
     expect(await other.settleLost(over)).toBe(1);
     expect(await spendOf()).toEqual(spent(40, 30));
     expect(await store.settleLost(over - 1 + RESERVATION_LEASE_MS)).toBe(1);
@@ -295,7 +295,7 @@ describe('the cache of keys', () => {
     const cached = await store.findKeyBySha256(key.keySha256);
     await reserve(5, { id: 'one', keyId: key.id });
     await settle(5, { id: 'one', keyId: key.id });
-    await store.keepReservations(5_000);
+    await store.renewLeases(5_000);
     expect(await store.findKeyBySha256(key.keySha256)).toBe(cached);
     await (await open()).updateKey(key.id, { policy: { ...NO_LIMITS, budget: HUNDRED } }, 5);
     expect((await store.findKeyBySha256(key.keySha256))?.policy.budget).toEqual(HUNDRED);
