@@ -1,7 +1,7 @@
 /**
  * THE WAY of a request, every stage in order. Read this first.
  *
- *   accept -> guard -> authenticate -> route -> read body -> prove -> admit -> authorize -> forward -> settle, observe
+ *   accept -> guard -> authenticate -> route -> read body -> verify -> admit -> authorize -> forward -> settle, observe
  *    400      403      401/403/429   400/404   408/413/507   401   402/403/429   403      AWS's own,  (never fail
  *    (in server/)          503                                         503                 502/504     the request)
  *
@@ -64,7 +64,7 @@ export function createProxy(
     try {
       refuseLoop(clientRequest.headers, dependencies.viaName);
       const caller = await authenticate(clientRequest, dependencies);
-      let proof = caller.needsBody ? undefined : caller.prove(undefined);
+      let proof = caller.needsBody ? undefined : caller.verify(undefined);
       exchange.principal = proof?.principal;
       const matched = route(clientRequest, dependencies);
       exchange.route = matched;
@@ -73,9 +73,9 @@ export function createProxy(
       body = isBidirectional ? EVENT_STREAM_BODY : await readBody(clientRequest, dependencies.bodyLimits);
       const bodyMs = elapsedMs() - beforeBody;
       exchange.requestBytes = body.sizeBytes;
-      proof ??= caller.prove(body.sha256);
+      proof ??= caller.verify(body.sha256);
       // While the body was coming, the key may have been blocked.
-      const principal = body.sizeBytes === 0 ? proof.principal : await caller.renew(proof.principal);
+      const principal = body.sizeBytes === 0 ? proof.principal : await caller.revalidate(proof.principal);
       exchange.principal = principal;
       const settled = matched.needsBody ? resolveRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
       exchange.route = settled;

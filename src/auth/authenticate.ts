@@ -30,23 +30,23 @@ export interface AuthenticatorOptions {
   readonly nowMs: () => number;
 }
 
-/** Whoever shows a credential. Nobody is a principal before `prove` says so. */
+/** Whoever shows a credential. Nobody is a principal before `verify` says so. */
 export interface Caller {
-  /** True where the credential is a signature over the body: `prove` then wants its hash. */
+  /** True where the credential is a signature over the body: `verify` then wants its hash. */
   readonly needsBody: boolean;
   /**
    * The principal, once per request. `bodySha256` is lower-case hex. Throws ERR_SIGNATURE_* where the request is not what was
    * signed.
    */
-  prove(bodySha256: string | undefined): ProvenCaller;
+  verify(bodySha256: string | undefined): VerifiedCaller;
   /**
    * The principal as it is by now, for one whose body took its time: a key may have been revoked, blocked or limited
    * meanwhile. Throws as `authenticate` does.
    */
-  renew(principal: Principal): Promise<Principal>;
+  revalidate(principal: Principal): Promise<Principal>;
 }
 
-export interface ProvenCaller {
+export interface VerifiedCaller {
   readonly principal: Principal;
   /** Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
@@ -66,10 +66,10 @@ export async function authenticate(clientRequest: ClientRequest, options: Authen
     const caller = await findCaller(clientRequest, options);
     return {
       needsBody: caller.needsBody,
-      renew: (principal) => caller.renew(principal),
-      prove: (bodySha256) => {
+      revalidate: (principal) => caller.revalidate(principal),
+      verify: (bodySha256) => {
         try {
-          return caller.prove(bodySha256);
+          return caller.verify(bodySha256);
         } catch (error) {
           throw failures.note(error, peerAddress);
         }
@@ -94,16 +94,16 @@ async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOp
   if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
     const row = await findActiveKey(token, options);
     await refuseOtherSignature(accessKeyId, row, options.store);
-    return { ...proven(usePrincipal(row, options)), renew: () => renewKey(row, options) };
+    return { ...proven(usePrincipal(row, options)), revalidate: () => revalidateKey(row, options) };
   }
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
   const { row, needsBody } = signature;
   return {
     needsBody,
-    renew: () => renewKey(row, options),
-    prove: (bodySha256) => {
-      const frameChain = signature.prove(bodySha256);
+    revalidate: () => revalidateKey(row, options),
+    verify: (bodySha256) => {
+      const frameChain = signature.verify(bodySha256);
       const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
       return { principal: usePrincipal(row, options), checkFrame };
     },
@@ -121,10 +121,10 @@ function sha256(text: string): Buffer {
 }
 
 function proven(principal: Principal): Caller {
-  return { needsBody: false, prove: () => ({ principal, checkFrame: undefined }), renew: async (same) => same };
+  return { needsBody: false, verify: () => ({ principal, checkFrame: undefined }), revalidate: async (same) => same };
 }
 
-async function renewKey({ keySha256 }: VirtualKeyRow, options: AuthenticatorOptions): Promise<Principal> {
+async function revalidateKey({ keySha256 }: VirtualKeyRow, options: AuthenticatorOptions): Promise<Principal> {
   const row = await options.store.findKeyBySha256(keySha256);
   if (row === undefined) throw unknownKey();
   refuseEndedKey(row, options.nowMs());

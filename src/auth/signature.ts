@@ -31,13 +31,13 @@ export interface FrameChainStart {
 /** A signature whose key is known and active, not proven yet. */
 export interface PendingSignature {
   readonly row: VirtualKeyRow;
-  /** False where the client did not hash its body (an event stream): `prove` may then be called before it is read. */
+  /** False where the client did not hash its body (an event stream): `verify` may then be called before it is read. */
   readonly needsBody: boolean;
   /**
    * Throws ERR_SIGNATURE_* where the request is not what that key signed. The body's hash is lower-case hex; undefined only
    * where `needsBody` is false. The result is set where signed frames follow.
    */
-  prove(bodySha256: string | undefined): FrameChainStart | undefined;
+  verify(bodySha256: string | undefined): FrameChainStart | undefined;
 }
 
 /**
@@ -70,7 +70,7 @@ export async function findSignature(
   return {
     row,
     needsBody,
-    prove: (bodySha256) => {
+    verify: (bodySha256) => {
       const isFinished = !needsBody || bodySha256 === declaredPayloadHash;
       return toChainStart(parsed, bodySha256, (isFinished ? early : undefined) ?? verify(bodySha256), secretAccessKey);
     },

@@ -36,10 +36,10 @@ export class MetricLabels {
   /** A model has a label of its own once a request for it went well: anybody can ask for models that do not exist. */
   find(exchange: Exchange): SeriesLabels {
     const { route, principal, status } = exchange;
-    const isProven = status !== undefined && status < 400;
+    const isVerified = status !== undefined && status < 400;
     const service = route?.service ?? NONE;
     const operation = route === undefined ? NONE : (route.operation ?? UNKNOWN);
-    const model = this.#models.find(findModel(exchange), isProven);
+    const model = this.#models.find(findModel(exchange), isVerified);
     const key = this.#keys.find(principal?.label, true);
     return this.#remember(service, operation, model, key);
   }

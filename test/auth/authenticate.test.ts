@@ -37,7 +37,7 @@ async function principalOf(request: ClientRequest, masterKey?: string): Promise<
   const options = { store, masterKey, loadServerSecret: () => SERVER_SECRET, failures, nowMs };
   const caller = await authenticate(request, options);
   expect(caller.needsBody).toBe(false);
-  const { principal, checkFrame } = caller.prove(undefined);
+  const { principal, checkFrame } = caller.verify(undefined);
   expect(checkFrame).toBeUndefined();
   return principal;
 }

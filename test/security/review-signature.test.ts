@@ -69,6 +69,6 @@ describe('a caught request', () => {
       loadServerSecret: () => findServerSecret(house.databasePath, undefined),
       nowMs: () => nowMs,
     });
-    expect(pending?.prove(LITERAL)?.seedSignature).toBe(signature);
+    expect(pending?.verify(LITERAL)?.seedSignature).toBe(signature);
   });
 });
