@@ -82,7 +82,7 @@ export async function authenticate(clientRequest: ClientRequest, options: Authen
 
 async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
   if (options.masterKey === undefined && !(await options.store.hasAnyKey())) {
-    return proven(admitAnyone(clientRequest));
+    return proven(admitAnonymous(clientRequest));
   }
   const { token, tokens, accessKeyId } = findCredential(clientRequest.headers);
   // A master key without the form of a key may stand beside other tokens, but not beside another key.
@@ -162,7 +162,7 @@ export function showsOwnKey(authorization: string, masterKey: string | undefined
   return token !== undefined && (looksLikeKey(token) || isMasterKey(token, masterKey));
 }
 
-function admitAnyone({ peerAddress, headers }: ClientRequest): Principal {
+function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {
   if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return { kind: 'anyone', label: 'anyone' };
   throw new ProxyError('ERR_OPEN_MODE_REMOTE', 'Without keys the proxy serves its own machine only.', {
     hint: 'Make a key there with `bedrock-proxy key generate` and send it as `Authorization: Bearer`.',
