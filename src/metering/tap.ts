@@ -136,7 +136,7 @@ class ResponseTap implements Tap {
       serviceTier: this.#tierOfHeader ?? tally.serviceTier,
       latency: this.#latencyOfHeader ?? tally.latency,
       model: tally.model,
-      complete: this.#isRefusal || ((isRead || isInHeaders) && usage !== undefined && !tally.hasLies),
+      complete: this.#isRefusal || ((isRead || isInHeaders) && usage !== undefined && !tally.hasInvalidCounts),
       outputBytes: this.#textBytes,
     };
   }

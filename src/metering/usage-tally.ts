@@ -29,7 +29,7 @@ export type Count =
 /** State: the counts of one response. */
 export class Tally {
   /** Something was reported that is no count. */
-  hasLies = false;
+  hasInvalidCounts = false;
   /** A count was reported that stands where the final ones stand (it may still be the first of several). */
   isFinal = false;
   /** The last word on usage: nothing that can follow changes it. */
@@ -142,7 +142,7 @@ export class Tally {
     if (inputTokens !== undefined || promptTokens === undefined) return inputTokens;
     const rest = promptTokens - (this.#counts.promptCachedTokens ?? 0) - (this.#counts.promptStoredTokens ?? 0);
     if (rest >= 0) return rest;
-    this.hasLies = true;
+    this.hasInvalidCounts = true;
     return undefined;
   }
 
@@ -156,7 +156,7 @@ export class Tally {
 
   #partOf(whole: number | undefined, part: number | undefined): number | undefined {
     if (part === undefined || part <= (whole ?? 0)) return part;
-    this.hasLies = true;
+    this.hasInvalidCounts = true;
     return undefined;
   }
 
@@ -172,7 +172,7 @@ export class Tally {
     if (value === null) return undefined;
     if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && base + value <= MAX_COUNT)
       return base + value;
-    this.hasLies = true;
+    this.hasInvalidCounts = true;
     return undefined;
   }
 }

@@ -28,14 +28,19 @@ describe('every place', () => {
     const tally = scan(value, documentAt(path, isName ? 'one' : 3));
     const found = [tally.sum(), tally.serviceTier, tally.latency, tally.model].filter((what) => what !== undefined);
     // Half of a class says nothing, and speech that is part of nothing is a lie.
-    if (/cacheDetails/.test(path)) expect([found.length, tally.hasLies]).toEqual([0, false]);
-    else if (/audio|speech/.test(path)) expect([found.length, tally.hasLies]).toEqual([0, true]);
-    else expect([found.length, tally.hasLies]).toEqual([1, false]);
+    if (/cacheDetails/.test(path)) expect([found.length, tally.hasInvalidCounts]).toEqual([0, false]);
+    else if (/audio|speech/.test(path)) expect([found.length, tally.hasInvalidCounts]).toEqual([0, true]);
+    else expect([found.length, tally.hasInvalidCounts]).toEqual([1, false]);
   });
 
   it.each(all)('of $name says nothing with null: $path', ({ path, value }) => {
     const tally = scan(value, documentAt(path, null));
-    expect([tally.sum(), tally.hasLies, tally.isFinal, tally.isLast]).toEqual([undefined, false, false, false]);
+    expect([tally.sum(), tally.hasInvalidCounts, tally.isFinal, tally.isLast]).toEqual([
+      undefined,
+      false,
+      false,
+      false,
+    ]);
   });
 });
 

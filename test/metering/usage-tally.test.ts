@@ -64,13 +64,13 @@ describe('the sum', () => {
   it.each(SUMS)('is $name', ({ counts, usage }) => {
     const tally = tallyOf(counts);
     expect(tally.sum()).toEqual(usage);
-    expect(tally.hasLies).toBe(false);
+    expect(tally.hasInvalidCounts).toBe(false);
   });
 
   it.each(LIES)('leaves out $name, and remembers it', ({ counts, usage }) => {
     const tally = tallyOf(counts);
     expect(tally.sum()).toEqual(usage);
-    expect(tally.hasLies).toBe(true);
+    expect(tally.hasInvalidCounts).toBe(true);
   });
 
   it('has no member without a value', () => {
@@ -82,18 +82,18 @@ describe('a count', () => {
   it('is the newest that was put, but for null and nonsense', () => {
     const tally = tallyOf({ outputTokens: 4 });
     tally.put('outputTokens', null);
-    expect(tally.hasLies).toBe(false);
+    expect(tally.hasInvalidCounts).toBe(false);
     tally.put('outputTokens', '9');
-    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: 4 }, true]);
+    expect([tally.sum(), tally.hasInvalidCounts]).toEqual([{ outputTokens: 4 }, true]);
   });
 
   it('adds up to the limit and no further', () => {
     const tally = new Tally();
     tally.add('outputTokens', MAX_COUNT - 1);
     tally.add('outputTokens', 1);
-    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: MAX_COUNT }, false]);
+    expect([tally.sum(), tally.hasInvalidCounts]).toEqual([{ outputTokens: MAX_COUNT }, false]);
     tally.add('outputTokens', 1);
-    expect([tally.sum(), tally.hasLies]).toEqual([{ outputTokens: MAX_COUNT }, true]);
+    expect([tally.sum(), tally.hasInvalidCounts]).toEqual([{ outputTokens: MAX_COUNT }, true]);
   });
 });
 
