@@ -23,7 +23,7 @@ export interface NamedModels {
 }
 
 /** Characters of a client's text that an error message repeats. */
-const MAX_ECHO_CHARACTERS = 120;
+const MAX_QUOTED_CHARACTERS = 120;
 const MAX_PATTERNS_TOLD = 12;
 
 /** Whether the list leaves some model out; only then is there anything to check. */
@@ -59,7 +59,7 @@ export async function checkModels(
 /** A client's text, as far as an error message repeats it. */
 export function echo(text: string): string {
   const visible = text.replaceAll(/[^\u{20}-\u{7e}]/gu, '?');
-  return visible.length > MAX_ECHO_CHARACTERS ? `${visible.slice(0, MAX_ECHO_CHARACTERS)}…` : visible;
+  return visible.length > MAX_QUOTED_CHARACTERS ? `${visible.slice(0, MAX_QUOTED_CHARACTERS)}…` : visible;
 }
 
 function isNamed(name: ModelName, patterns: readonly string[]): boolean {
