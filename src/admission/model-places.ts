@@ -237,8 +237,8 @@ const TABLES: Readonly<Record<string, ServiceTable>> = {
 
 const NONE: ModelField = { kind: 'none', paths: [], isOptional: true };
 const UNKNOWN: ModelField = { kind: 'unknown', paths: [], isOptional: false };
-const UNMODELLED: ModelField = { kind: 'unknown', paths: SHARED_SHAPE, isOptional: false };
-const UNMODELLED_WITH_PATH: ModelField = { kind: 'path', paths: PROVIDER_TOOLS, isOptional: false };
+const MANUAL_OPERATIONS: ModelField = { kind: 'unknown', paths: SHARED_SHAPE, isOptional: false };
+const MANUAL_WITH_PATH: ModelField = { kind: 'path', paths: PROVIDER_TOOLS, isOptional: false };
 const CONTROL_PLANES = ['bedrock', 'bedrock-agent', 'bedrock-agentcore-control', 'bedrock-data-automation'];
 
 /** Every entry, by service and operation with a space between. */
@@ -254,7 +254,7 @@ export function findModelField(service: string, operation: string | undefined, p
   const place = operation === undefined ? undefined : MODEL_FIELDS.get(`${service} ${operation}`);
   if (place !== undefined) return place;
   if (operation !== undefined && CONTROL_PLANES.includes(service)) return NONE;
-  return pathModel === undefined ? UNMODELLED : UNMODELLED_WITH_PATH;
+  return pathModel === undefined ? MANUAL_OPERATIONS : MANUAL_WITH_PATH;
 }
 
 function* readTable(service: string, table: ServiceTable): Generator<[string, ModelField]> {

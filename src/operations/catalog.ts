@@ -3,7 +3,7 @@
  * unmodelled.ts. Read once, at import. Knows nothing of requests.
  */
 import { SERVICE_TABLES } from './generated.ts';
-import { type ServiceId, UNMODELLED_TABLES } from './manual.ts';
+import { type ServiceId, MANUAL_TABLES } from './manual.ts';
 
 export type { ServiceId } from './manual.ts';
 
@@ -36,7 +36,7 @@ export interface Operation {
   readonly stream: StreamKind;
 }
 
-const UNMODELLED_SERVICES: readonly Service[] = [
+const MANUAL_SERVICES: readonly Service[] = [
   {
     id: 'bedrock-mantle',
     signingName: 'bedrock-mantle',
@@ -55,22 +55,20 @@ const UNMODELLED_SERVICES: readonly Service[] = [
 
 /** Every service, by id. */
 export const SERVICES: ReadonlyMap<string, Service> = new Map(
-  [...SERVICE_TABLES, ...UNMODELLED_SERVICES].map(({ id, signingName, plane, bearerKeys, targetPrefix }) => [
+  [...SERVICE_TABLES, ...MANUAL_SERVICES].map(({ id, signingName, plane, bearerKeys, targetPrefix }) => [
     id,
     { id, signingName, plane, bearerKeys, targetPrefix },
   ]),
 );
 
 /** Every operation: the modelled ones, then the others. */
-export const OPERATIONS: readonly Operation[] = [...SERVICE_TABLES, ...UNMODELLED_TABLES].flatMap(
-  ({ id, operations }) => {
-    const service = findService(id);
-    return operations
-      .trim()
-      .split('\n')
-      .map((line) => readOperation(service, line));
-  },
-);
+export const OPERATIONS: readonly Operation[] = [...SERVICE_TABLES, ...MANUAL_TABLES].flatMap(({ id, operations }) => {
+  const service = findService(id);
+  return operations
+    .trim()
+    .split('\n')
+    .map((line) => readOperation(service, line));
+});
 
 /** The service of an id this program itself wrote down. */
 export function findService(id: ServiceId): Service {

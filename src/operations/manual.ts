@@ -8,7 +8,7 @@ import type { ModelledServiceId } from './generated.ts';
 /** Every service a request can go to. The last two have no AWS model. */
 export type ServiceId = ModelledServiceId | 'bedrock-mantle' | 'agentcore-gateway';
 
-interface UnmodelledTable {
+interface ManualTable {
   readonly id: ServiceId;
   /**
    * As in `ServiceTable.operations`, and also: method `*` is any method, a last segment `{rest+}` is one or more segments,
@@ -27,7 +27,7 @@ POST /anthropic/v1/messages CreateMessage sse
 * /anthropic/{rest+} - sse
 `;
 
-export const UNMODELLED_TABLES: readonly UnmodelledTable[] = [
+export const MANUAL_TABLES: readonly ManualTable[] = [
   { id: 'bedrock-runtime', operations: SHARED_SHAPES },
   { id: 'bedrock-mantle', operations: SHARED_SHAPES },
   {

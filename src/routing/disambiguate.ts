@@ -4,7 +4,7 @@
  */
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
 import { type Operation, OPERATIONS } from '../operations/catalog.ts';
-import type { RoutingHints } from './request-hints.ts';
+import type { RequestHints } from './request-hints.ts';
 import type { ServiceId } from '../operations/manual.ts';
 
 /** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not tell. */
@@ -22,7 +22,7 @@ export interface Choice {
 interface Circumstances {
   /** The raw path that matched. */
   readonly path: string;
-  readonly hints: RoutingHints;
+  readonly hints: RequestHints;
   readonly openaiUpstream: OpenaiUpstream;
 }
 
@@ -44,7 +44,7 @@ const AGENT_ID_SHAPE = /^\/agents\/[0-9a-zA-Z]{10}$/;
 const PREPARE_AGENT = findByName('bedrock-agent', 'PrepareAgent');
 
 /** Chooses among the candidates of `matchOperations`; undefined where there are none. */
-export function chooseOperation(candidates: readonly Operation[], circumstances: Circumstances): Choice | undefined {
+export function disambiguate(candidates: readonly Operation[], circumstances: Circumstances): Choice | undefined {
   const [first] = candidates;
   if (first === undefined) return undefined;
   if (candidates.length === 1) return { operation: first, otherwise: findLostSlash(first, circumstances) };

@@ -1,13 +1,13 @@
 /**
  * What the headers and the query of one request say about where it wants to go, gathered in one pass. Pure: the decisions
- * are made by destination.ts, choose.ts and region.ts.
+ * are made by resolved.ts, choose.ts and region.ts.
  */
 import type { HeaderPair } from '../http/message.ts';
 import { SERVICES } from '../operations/catalog.ts';
 import { type CredentialScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
 import type { ServiceId } from '../operations/manual.ts';
 
-export interface RoutingHints {
+export interface RequestHints {
   /** Every value of `X-Amz-Target`, in order. */
   readonly targets: readonly string[];
   /** `x-bedrock-proxy-region`, trimmed. */
@@ -20,7 +20,7 @@ export interface RoutingHints {
 }
 
 /** Reads the hints; never throws. `rawQuery` is the client's own, before anything is removed from it. */
-export function readHints(headers: readonly HeaderPair[], rawQuery: string | undefined): RoutingHints {
+export function readRequestHints(headers: readonly HeaderPair[], rawQuery: string | undefined): RequestHints {
   const targets: string[] = [];
   let regionHeader: string | undefined;
   let userAgent: string | undefined;

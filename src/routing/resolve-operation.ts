@@ -4,13 +4,13 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { findService, type Operation, OPERATIONS, type Service, SERVICES } from '../operations/catalog.ts';
-import { type Choice, chooseOperation, type OpenaiUpstream } from './disambiguate.ts';
-import type { RoutingHints } from './request-hints.ts';
+import { type Choice, disambiguate, type OpenaiUpstream } from './disambiguate.ts';
+import type { RequestHints } from './request-hints.ts';
 import { matchOperations } from '../operations/matcher.ts';
 import { stripMount } from './target.ts';
 import { unknownOperation, unknownTarget } from './unknown-operation.ts';
 
-export interface Destination {
+export interface ResolvedOperation {
   readonly service: Service;
   /** Undefined where the tables do not know the path. */
   readonly operation: Operation | undefined;
@@ -21,11 +21,11 @@ export interface Destination {
   readonly gatewayId: string | undefined;
 }
 
-export interface DestinationQuery {
+export interface OperationQuery {
   readonly method: string;
   /** Raw, below the mount, starts with a slash. */
   readonly path: string;
-  readonly hints: RoutingHints;
+  readonly hints: RequestHints;
   readonly openaiUpstream: OpenaiUpstream;
   /** For the wording of errors only. */
   readonly mountPath: string;
@@ -60,7 +60,7 @@ const GATEWAY_INVOCATION: Operation = {
 };
 
 /** Throws ERR_UNKNOWN_OPERATION, ERR_BAD_TARGET or ERR_BAD_REQUEST. */
-export function findDestination(query: DestinationQuery): Destination {
+export function resolveOperation(query: OperationQuery): ResolvedOperation {
   const { method, path, mountPath } = query;
   if (!METHODS.has(method)) {
     throw new ProxyError('ERR_BAD_REQUEST', `The method ${method.slice(0, 16)} is not one Bedrock has.`);
@@ -88,7 +88,7 @@ export function encodeModelArn(path: string): string | undefined {
 }
 
 /** `/<service-id>/<path>`: the caller has said where to, so an operation nobody knows goes there too. */
-function findExplicit(service: Service, path: string, query: DestinationQuery): Destination {
+function findExplicit(service: Service, path: string, query: OperationQuery): ResolvedOperation {
   if (service.id === 'agentcore-gateway') return findGateway(path, query.mountPath);
   if (service.targetPrefix !== undefined) {
     const operation = path === '/' ? TARGETS.get(onlyTarget(query.hints) ?? '') : undefined;
@@ -102,7 +102,7 @@ function findExplicit(service: Service, path: string, query: DestinationQuery): 
 }
 
 /** `/agentcore-gateway/<id>/…`: every gateway has a host of its own. `path` is what follows the service. */
-function findGateway(path: string, mountPath: string): Destination {
+function findGateway(path: string, mountPath: string): ResolvedOperation {
   const slashAt = path.indexOf('/', 1);
   const gatewayId = path.slice(1, slashAt === -1 ? undefined : slashAt);
   if (!GATEWAY_ID_SHAPE.test(gatewayId)) {
@@ -116,7 +116,7 @@ function findGateway(path: string, mountPath: string): Destination {
 }
 
 /** The mount root. Some clients lose its slash; AWS wants `/`. An operation we do not know still names its service. */
-function findByTarget({ method, path, hints, mountPath }: DestinationQuery): Destination {
+function findByTarget({ method, path, hints, mountPath }: OperationQuery): ResolvedOperation {
   const target = onlyTarget(hints);
   if (method !== 'POST' || target === undefined) throw unknownOperation(method, path, mountPath);
   const service = AWS_JSON.find(({ targetPrefix }) => target.startsWith(`${targetPrefix}.`));
@@ -125,15 +125,15 @@ function findByTarget({ method, path, hints, mountPath }: DestinationQuery): Des
 }
 
 /** Two targets could be read as one by us and as the other by AWS. */
-function onlyTarget({ targets }: RoutingHints): string | undefined {
+function onlyTarget({ targets }: RequestHints): string | undefined {
   if (targets.length > 1) throw new ProxyError('ERR_BAD_REQUEST', 'The request has more than one X-Amz-Target header.');
   return targets[0];
 }
 
-function findByPath(query: DestinationQuery, path: string | undefined): Destination | undefined {
+function findByPath(query: OperationQuery, path: string | undefined): ResolvedOperation | undefined {
   if (path === undefined) return undefined;
   const { method, hints, openaiUpstream } = query;
-  const choice = chooseOperation(matchOperations(method, path), { path, hints, openaiUpstream });
+  const choice = disambiguate(matchOperations(method, path), { path, hints, openaiUpstream });
   if (choice === undefined) return undefined;
   const { operation, otherwise } = choice;
   return { service: operation.service, operation, otherwise, path, gatewayId: undefined };
@@ -143,7 +143,7 @@ function findByPath(query: DestinationQuery, path: string | undefined): Destinat
  * A path nobody knows, from a client that tells its service: an SDK newer than our tables. The signature wins over the user
  * agent. `bedrock` alone tells nothing, since six services sign with it.
  */
-function findByClient({ method, path, hints, mountPath }: DestinationQuery): Destination {
+function findByClient({ method, path, hints, mountPath }: OperationQuery): ResolvedOperation {
   const client = hints.clientOf === undefined ? undefined : SERVICES.get(hints.clientOf);
   const signedFor = hints.scope?.service;
   if (client !== undefined && (signedFor ?? client.signingName) === client.signingName) {
@@ -155,7 +155,7 @@ function findByClient({ method, path, hints, mountPath }: DestinationQuery): Des
   throw unknownOperation(method, path, mountPath);
 }
 
-function plain(path: string): Pick<Destination, 'path' | 'otherwise' | 'gatewayId'> {
+function plain(path: string): Pick<ResolvedOperation, 'path' | 'otherwise' | 'gatewayId'> {
   return { path, otherwise: undefined, gatewayId: undefined };
 }
 

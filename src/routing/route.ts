@@ -9,9 +9,9 @@ import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
 import { refuseMalformedArn } from '../protocol/arn-check.ts';
 import type { Operation, Service } from '../operations/catalog.ts';
 import { type BodyRule, bodyTakesOtherWay, type OpenaiUpstream } from './disambiguate.ts';
-import { type Destination, findDestination } from './resolve-operation.ts';
+import { type ResolvedOperation, resolveOperation } from './resolve-operation.ts';
 import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
-import { readHints, type RoutingHints } from './request-hints.ts';
+import { readRequestHints, type RequestHints } from './request-hints.ts';
 import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
 import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import type { ServiceId } from '../operations/manual.ts';
@@ -78,10 +78,10 @@ export function findRoute(input: RouteInput): Route {
   const target = splitTarget(rawTarget);
   const path = stripMount(target.path, mountPath);
   if (path === undefined) throw unknownPath(mountPath);
-  const hints = readHints(headers, target.rawQuery);
-  const destination = findDestination({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
-  refuseMalformedArn(destination.path);
-  const arnRegion = findArnInPath(destination.path)?.region;
+  const hints = readRequestHints(headers, target.rawQuery);
+  const resolved = resolveOperation({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  refuseMalformedArn(resolved.path);
+  const arnRegion = findArnInPath(resolved.path)?.region;
   const chosen = chooseRegion({
     header: hints.regionHeader,
     scope: hints.scope?.region,
@@ -89,7 +89,7 @@ export function findRoute(input: RouteInput): Route {
     default: config.defaultRegion,
   });
   const rawQuery = stripQueryAuthentication(target.rawQuery);
-  return buildRoute(destination, { method, hints, chosen, config, arnRegion: arnRegion || undefined, rawQuery });
+  return buildRoute(resolved, { method, hints, chosen, config, arnRegion: arnRegion || undefined, rawQuery });
 }
 
 /**
@@ -105,15 +105,15 @@ export function resolveRouteByBody(route: Route, body: Uint8Array): Route {
 
 interface Facts {
   readonly method: string;
-  readonly hints: RoutingHints;
+  readonly hints: RequestHints;
   readonly chosen: ChosenRegion;
   readonly config: RoutingConfig;
   readonly arnRegion: string | undefined;
   readonly rawQuery: string | undefined;
 }
 
-function buildRoute(destination: Destination, facts: Facts): Route {
-  const { service, operation, path, otherwise, gatewayId } = destination;
+function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
+  const { service, operation, path, otherwise, gatewayId } = resolved;
   const { chosen, method, hints, config, arnRegion, rawQuery } = facts;
   const streaming = findStreaming(operation, hints);
   const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
@@ -139,7 +139,7 @@ function buildRoute(destination: Destination, facts: Facts): Route {
     otherwise: otherwise && {
       rule: otherwise.rule,
       route: buildRoute(
-        { ...destination, service: otherwise.operation.service, operation: otherwise.operation, otherwise: undefined },
+        { ...resolved, service: otherwise.operation.service, operation: otherwise.operation, otherwise: undefined },
         facts,
       ),
     },
@@ -168,7 +168,7 @@ function isReadOnly(operation: Operation | undefined, method: string, streaming:
   return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD');
 }
 
-function findStreaming(operation: Operation | undefined, { asksForWebSocket }: RoutingHints): Streaming {
+function findStreaming(operation: Operation | undefined, { asksForWebSocket }: RequestHints): Streaming {
   if (operation === undefined || operation.method === '*') return asksForWebSocket ? 'websocket' : 'response';
   switch (operation.stream) {
     case 'none':

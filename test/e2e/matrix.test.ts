@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
-import { UNMODELLED_TABLES } from '../../src/operations/manual.ts';
+import { MANUAL_TABLES } from '../../src/operations/manual.ts';
 import { type House, openHouse } from '../helpers/house.ts';
 
 interface Row {
@@ -31,7 +31,7 @@ interface Table {
   readonly targetPrefix?: string | undefined;
 }
 
-const TABLES: readonly Table[] = [...SERVICE_TABLES, ...UNMODELLED_TABLES.filter(({ id }) => id === 'bedrock-agent')];
+const TABLES: readonly Table[] = [...SERVICE_TABLES, ...MANUAL_TABLES.filter(({ id }) => id === 'bedrock-agent')];
 
 const ROWS: readonly Row[] = TABLES.flatMap(({ id, operations, signingName = 'bedrock', targetPrefix }) =>
   operations

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
 import { findRoute, type RoutingConfig, resolveRouteByBody } from '../../src/routing/route.ts';
-import { UNMODELLED_TABLES } from '../../src/operations/manual.ts';
+import { MANUAL_TABLES } from '../../src/operations/manual.ts';
 import path from 'node:path';
 
 const config: RoutingConfig = {
@@ -18,7 +18,7 @@ const config: RoutingConfig = {
 
 /** The operations as this test reads them: nothing of src but the bare tables. */
 const OPERATIONS = SERVICE_TABLES.flatMap((table) => {
-  const added = UNMODELLED_TABLES.filter(({ id }) => id === table.id && id === 'bedrock-agent');
+  const added = MANUAL_TABLES.filter(({ id }) => id === table.id && id === 'bedrock-agent');
   return [table, ...added]
     .flatMap(({ operations }) => operations.trim().split('\n'))
     .map((line) => {
@@ -105,7 +105,7 @@ describe('every modelled operation', () => {
   });
 
   it('has no template that begins with the id of a service, so that prefixes are unambiguous', () => {
-    const ids = new Set<string>([...SERVICE_TABLES, ...UNMODELLED_TABLES].map(({ id }) => id));
+    const ids = new Set<string>([...SERVICE_TABLES, ...MANUAL_TABLES].map(({ id }) => id));
     expect(OPERATIONS.filter(({ template }) => ids.has(template.split('/')[1] ?? ''))).toEqual([]);
   });
 
@@ -118,7 +118,7 @@ describe('every modelled operation', () => {
           .map((line) => `${id} ${line}`),
       ),
     );
-    const written = UNMODELLED_TABLES.flatMap(({ id, operations }) =>
+    const written = MANUAL_TABLES.flatMap(({ id, operations }) =>
       operations
         .trim()
         .split('\n')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { bodyTakesOtherWay, chooseOperation, type OpenaiUpstream } from '../../src/routing/disambiguate.ts';
-import { readHints } from '../../src/routing/request-hints.ts';
+import { bodyTakesOtherWay, disambiguate, type OpenaiUpstream } from '../../src/routing/disambiguate.ts';
+import { readRequestHints } from '../../src/routing/request-hints.ts';
 import { matchOperations } from '../../src/operations/matcher.ts';
 
 const AGENT = 'arn:aws:bedrock:us-east-1:123456789012:agent/AGENT12345';
@@ -14,7 +14,7 @@ interface Clues {
 }
 
 function choose(method: string, path: string, { scope, userAgent, openaiUpstream = 'runtime' }: Clues = {}) {
-  const hints = readHints(
+  const hints = readRequestHints(
     [
       ...(scope === undefined
         ? []
@@ -28,10 +28,10 @@ function choose(method: string, path: string, { scope, userAgent, openaiUpstream
     ],
     undefined,
   );
-  return chooseOperation(matchOperations(method, path), { path, hints, openaiUpstream });
+  return disambiguate(matchOperations(method, path), { path, hints, openaiUpstream });
 }
 
-describe('chooseOperation', () => {
+describe('disambiguate', () => {
   it('has no response for no candidate', () => {
     expect(choose('GET', '/nowhere')).toBeUndefined();
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findClientService, readHints } from '../../src/routing/request-hints.ts';
+import { findClientService, readRequestHints } from '../../src/routing/request-hints.ts';
 
 describe('findClientService', () => {
   it.each([
@@ -24,10 +24,10 @@ describe('findClientService', () => {
   });
 });
 
-describe('readHints', () => {
+describe('readRequestHints', () => {
   it('gathers what the headers say, in any case', () => {
     expect(
-      readHints(
+      readRequestHints(
         [
           ['X-AMZ-TARGET', ' A.B '],
           ['x-amz-target', 'C.D'],
@@ -47,7 +47,7 @@ describe('readHints', () => {
   });
 
   it('says nothing where they say nothing', () => {
-    expect(readHints([], undefined)).toEqual({
+    expect(readRequestHints([], undefined)).toEqual({
       targets: [],
       regionHeader: undefined,
       clientOf: undefined,
@@ -57,6 +57,6 @@ describe('readHints', () => {
   });
 
   it('does not take h2c for a WebSocket', () => {
-    expect(readHints([['Upgrade', 'h2c']], undefined).asksForWebSocket).toBe(false);
+    expect(readRequestHints([['Upgrade', 'h2c']], undefined).asksForWebSocket).toBe(false);
   });
 });

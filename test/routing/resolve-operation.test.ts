@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { encodeModelArn, findDestination } from '../../src/routing/resolve-operation.ts';
-import { readHints } from '../../src/routing/request-hints.ts';
+import { encodeModelArn, resolveOperation } from '../../src/routing/resolve-operation.ts';
+import { readRequestHints } from '../../src/routing/request-hints.ts';
 
 const PROFILE = 'arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-v1:0';
 
@@ -11,10 +11,10 @@ function find(method: string, path: string, headers: readonly HeaderPair[] = [])
     operation,
     path: forwarded,
     gatewayId,
-  } = findDestination({
+  } = resolveOperation({
     method,
     path,
-    hints: readHints(headers, undefined),
+    hints: readRequestHints(headers, undefined),
     openaiUpstream: 'runtime',
     mountPath: '/bedrock',
   });

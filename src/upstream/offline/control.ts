@@ -106,7 +106,7 @@ function describeProfile(model: ListedModel, geography: string, { region, partit
     createdAt: CREATED_AT,
     updatedAt: CREATED_AT,
     inferenceProfileArn: `arn:${partition}:bedrock:${region}:${ACCOUNT_ID}:inference-profile/${id}`,
-    models: destinations.map((destination) => ({ modelArn: modelArn(model, partition, destination) })),
+    models: destinations.map((resolved) => ({ modelArn: modelArn(model, partition, resolved) })),
     inferenceProfileId: id,
     status: 'ACTIVE',
     type: 'SYSTEM_DEFINED',
