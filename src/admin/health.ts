@@ -47,7 +47,7 @@ function findChallenge(rawTarget: string): string | undefined {
 }
 
 /** Serves `/`: some clients probe it before they start. */
-export function createFrontDoor({
+export function createRootEndpoint({
   version,
   mountPath,
 }: Pick<HealthOptions, 'version' | 'mountPath'>): (

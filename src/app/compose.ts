@@ -5,7 +5,7 @@
 import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { createFrontDoor, createHealth } from '../admin/health.ts';
+import { createRootEndpoint, createHealth } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
@@ -142,7 +142,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
-      { prefix: '/', handle: createFrontDoor(health) },
+      { prefix: '/', handle: createRootEndpoint(health) },
     ],
     onRefused: (error, clientRequest) => {
       observe({ ...openExchange(randomUUID(), Date.now(), describeHead(clientRequest)), error, status: error.status });

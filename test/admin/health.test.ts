@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createFrontDoor, createHealth } from '../../src/admin/health.ts';
+import { createRootEndpoint, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 
@@ -21,7 +21,7 @@ async function open(
     guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
     mounts: [
       { prefix: '/health', handle: createHealth(options) },
-      { prefix: '/', handle: createFrontDoor(options) },
+      { prefix: '/', handle: createRootEndpoint(options) },
     ],
     onRefused: () => {},
   });
