@@ -2,14 +2,14 @@
  * What the admin API changes, seen from the other side: by the next call to Bedrock through the same running proxy.
  */
 import { expect, it, onTestFinished } from 'vitest';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { type Json, MASTER_KEY } from '../helpers/open-admin.ts';
 
 it('takes effect on the next request', async () => {
-  const house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
-  onTestFinished(() => house[Symbol.asyncDispose]());
+  const testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  onTestFinished(() => testbed[Symbol.asyncDispose]());
   const post = async (path: string, body: object): Promise<Json> => {
-    const response = await fetch(`http://127.0.0.1:${house.port}${path}`, {
+    const response = await fetch(`http://127.0.0.1:${testbed.port}${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${MASTER_KEY}` },
       body: JSON.stringify(body),
@@ -18,7 +18,7 @@ it('takes effect on the next request', async () => {
     return (await response.json()) as Json;
   };
   const use = async (key: string): Promise<[number, string | null]> => {
-    const response = await fetch(`${house.url}/foundation-models`, { headers: { authorization: `Bearer ${key}` } });
+    const response = await fetch(`${testbed.url}/foundation-models`, { headers: { authorization: `Bearer ${key}` } });
     await response.arrayBuffer();
     return [response.status, response.headers.get('x-bedrock-proxy-error')];
   };

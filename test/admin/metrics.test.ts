@@ -11,7 +11,7 @@ const ELSEWHERE = '203.0.113.7';
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
-interface House {
+interface Testbed {
   readonly url: string;
 }
 
@@ -22,7 +22,7 @@ interface ServerDependencies {
 }
 
 /** A server with metrics of one request. */
-async function open(dependencies: Partial<ServerDependencies> = {}): Promise<House> {
+async function open(dependencies: Partial<ServerDependencies> = {}): Promise<Testbed> {
   const { masterKey, peerAddress }: ServerDependencies = { masterKey: MASTER_KEY, ...dependencies };
   const metrics = createMetrics();
   metrics.observe(aFinishedExchange());

@@ -1,13 +1,13 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
-async function open(): Promise<House> {
-  const house = await openHouse();
-  onTestFinished(() => house[Symbol.asyncDispose]());
-  return house;
+async function open(): Promise<Testbed> {
+  const testbed = await startProxy();
+  onTestFinished(() => testbed[Symbol.asyncDispose]());
+  return testbed;
 }
 
-describe('the assembled house', () => {
+describe('the assembled testbed', () => {
   it.each([
     { path: '/bedrock/foundation-models', status: 200 },
     { path: '/bedrock', status: 404 },
@@ -22,25 +22,25 @@ describe('the assembled house', () => {
   });
 
   it('tells of each request to Bedrock once, with an id of its own', async () => {
-    const house = await open();
+    const testbed = await open();
     for (const _ of [1, 2]) {
-      const told = house.nextExchange();
-      await (await fetch(`${house.url}/foundation-models`)).arrayBuffer();
+      const told = testbed.nextExchange();
+      await (await fetch(`${testbed.url}/foundation-models`)).arrayBuffer();
       await told;
     }
-    expect(house.exchanges.map(({ route, status }) => [route?.operation, status])).toEqual([
+    expect(testbed.exchanges.map(({ route, status }) => [route?.operation, status])).toEqual([
       ['ListFoundationModels', 200],
       ['ListFoundationModels', 200],
     ]);
-    expect(new Set(house.exchanges.map(({ id }) => id)).size).toBe(2);
+    expect(new Set(testbed.exchanges.map(({ id }) => id)).size).toBe(2);
   });
 
   it('tells of what the guard refused as well', async () => {
-    const house = await open();
-    const told = house.nextExchange();
-    const response = await fetch(`${house.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
+    const testbed = await open();
+    const told = testbed.nextExchange();
+    const response = await fetch(`${testbed.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
     expect(response.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
     expect(await told).toMatchObject({ status: 403, path: '/bedrock/foundation-models', principal: undefined });
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });

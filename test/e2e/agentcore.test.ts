@@ -6,34 +6,34 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
-import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const ARN = 'arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fmy_agent-1234567890';
 const INVOKE = `/runtimes/${ARN}/invocations`;
 const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl';
 const SESSION = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
 
-let house: House | undefined;
+let testbed: Testbed | undefined;
 let recorder: RecordingUpstream | undefined;
 
 afterEach(async () => {
-  if (recorder === undefined) expect(house?.upstream.failures).toEqual([]);
-  await house?.[Symbol.asyncDispose]();
+  if (recorder === undefined) expect(testbed?.upstream.failures).toEqual([]);
+  await testbed?.[Symbol.asyncDispose]();
   await recorder?.[Symbol.asyncDispose]();
-  house = undefined;
+  testbed = undefined;
   recorder = undefined;
 });
 
 describe('an agent, called by a virtual key', () => {
-  let opened: House;
+  let opened: Testbed;
   let aws: FakeUpstream;
   let key: string;
 
   beforeEach(async () => {
-    house = opened = await openHouse({ realHosts: true });
+    testbed = opened = await startProxy({ realHosts: true });
     aws = opened.upstream;
     ({ key } = await opened.mint('alice'));
   });
@@ -148,13 +148,13 @@ describe('an agent, called by a virtual key', () => {
 });
 
 describe("a caller's own OAuth token", () => {
-  let opened: House;
+  let opened: Testbed;
   let aws: RecordingUpstream;
   let key: string;
 
   beforeEach(async () => {
     recorder = aws = await startRecordingUpstream();
-    house = opened = await openHouse({
+    testbed = opened = await startProxy({
       flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] },
       environment: { AWS_BEARER_TOKEN_BEDROCK: 'ABSKowner' },
     });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 
 const MODEL = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const QUESTION = { model: MODEL, max_tokens: 10, messages: [{ role: 'user' as const, content: 'hi' }] };
@@ -19,17 +19,17 @@ const MESSAGE = {
   usage: { input_tokens: 1, output_tokens: 1 },
 };
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 
 beforeEach(async () => {
-  house = await openHouse();
-  key = await house.mint();
+  testbed = await startProxy();
+  key = await testbed.mint();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const WAYS: readonly { readonly name: string; readonly open: () => AnthropicBedrock }[] = [
@@ -45,15 +45,15 @@ const WAYS: readonly { readonly name: string; readonly open: () => AnthropicBedr
 ];
 
 function settings() {
-  return { awsRegion: 'us-east-1', baseURL: house.url, maxRetries: 0 };
+  return { awsRegion: 'us-east-1', baseURL: testbed.url, maxRetries: 0 };
 }
 
 describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
   it('creates a message', async () => {
-    house.upstream.respondWith((_, response) => sendJson(response, 200, MESSAGE));
+    testbed.upstream.respondWith((_, response) => sendJson(response, 200, MESSAGE));
     const message = await open().messages.create(QUESTION);
     expect(message.content).toEqual([{ type: 'text', text: 'Hello' }]);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     // Its colon stays raw, as it came.
     expect(request.rawTarget).toBe(`/model/${MODEL}/invoke`);
     expect(JSON.stringify(request.headers)).not.toContain(key.key);
@@ -69,7 +69,7 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
       { type: 'message_delta', delta: { stop_reason: 'end_turn', stop_sequence: null }, usage: { output_tokens: 2 } },
       { type: 'message_stop' },
     ];
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       for (const event of events) {
         const bytes = Buffer.from(JSON.stringify(event)).toString('base64');
@@ -78,11 +78,11 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
       response.end();
     });
     expect(await open().messages.stream(QUESTION).finalText()).toBe('Hello');
-    expect((await house.upstream.nextRequest()).rawTarget).toBe(`/model/${MODEL}/invoke-with-response-stream`);
+    expect((await testbed.upstream.nextRequest()).rawTarget).toBe(`/model/${MODEL}/invoke-with-response-stream`);
   });
 
   it("throws AWS's throttling as a rate limit", async () => {
-    house.upstream.respondWith((_, response) =>
+    testbed.upstream.respondWith((_, response) =>
       sendAwsError(response, { status: 429, type: 'ThrottlingException', message: 'slow down' }),
     );
     await expect(open().messages.create(QUESTION)).rejects.toMatchObject({ status: 429, message: /slow down/ });
@@ -92,10 +92,10 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
 it('AnthropicBedrock with a wrong key gives up at once, though it may retry', async () => {
   const client = new AnthropicBedrock({
     awsRegion: 'us-east-1',
-    baseURL: house.url,
+    baseURL: testbed.url,
     maxRetries: 5,
     apiKey: 'sk-wrong',
   });
   await expect(client.messages.create(QUESTION)).rejects.toMatchObject({ status: 401 });
-  expect(house.exchanges).toHaveLength(1);
+  expect(testbed.exchanges).toHaveLength(1);
 });

@@ -1,12 +1,12 @@
 /** The owner's Amazon Bedrock API key through the whole proxy: who gets it, who is signed for, and who is refused. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type House, type HouseOptions, openHouse } from '../helpers/house.ts';
+import { type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Workplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
-import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const API_KEY = 'ABSKQmVkcm9ja0FQSUtleS0xMjM0';
 const BEARER_OPERATIONS = [
@@ -28,32 +28,32 @@ const SIGNED_OPERATIONS = [
 ];
 
 let upstream: RecordingUpstream;
-let house: House | undefined;
+let testbed: Testbed | undefined;
 
 beforeEach(async () => {
   upstream = await startRecordingUpstream();
 });
 
 afterEach(async () => {
-  await house?.[Symbol.asyncDispose]();
-  house = undefined;
+  await testbed?.[Symbol.asyncDispose]();
+  testbed = undefined;
   await upstream[Symbol.asyncDispose]();
 });
 
-async function open(options: HouseOptions = {}): Promise<House> {
-  house = await openHouse({
+async function open(options: TestbedOptions = {}): Promise<Testbed> {
+  testbed = await startProxy({
     flags: { endpointUrl: [`http://127.0.0.1:${upstream.port}`], openaiUpstream: 'runtime' },
     environment: { AWS_BEARER_TOKEN_BEDROCK: API_KEY },
     ...options,
   });
-  return house;
+  return testbed;
 }
 
-const withoutCredentials: HouseOptions = {
+const withoutCredentials: TestbedOptions = {
   load: () => Promise.reject(new ProxyError('ERR_NO_AWS_CREDENTIALS', 'There are none.')),
 };
 
-function call({ port }: House, operation: string, headers: readonly string[] = []) {
+function call({ port }: Testbed, operation: string, headers: readonly string[] = []) {
   const [method, path] = operation.split(' ');
   return ask(port, `${method} /bedrock${path} HTTP/1.1`, ['Host: localhost', 'Content-Length: 2', ...headers], '{}');
 }
@@ -70,7 +70,7 @@ describe('the API key', () => {
       expect(request?.headers.filter(([name]) => /^x-amz-(date|content|security)/i.test(name))).toEqual([]);
       expect(JSON.stringify(request?.headers)).not.toContain(key);
       await opened[Symbol.asyncDispose]();
-      house = undefined;
+      testbed = undefined;
     }
   });
 

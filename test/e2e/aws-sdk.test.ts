@@ -14,29 +14,29 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 
 const MODEL = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const PROFILE_ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
 const RUNTIME_ARN = 'arn:aws:bedrock-agentcore:us-east-1:123456789012:runtime/my_agent-AbCdEf1234';
 const MESSAGES = [{ role: 'user' as const, content: [{ text: 'Grüß dich' }] }];
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 const clients: { destroy(): void }[] = [];
 
 beforeEach(async () => {
-  house = await openHouse();
-  key = await house.mint('sdk');
+  testbed = await startProxy();
+  key = await testbed.mint('sdk');
 });
 
 afterEach(async () => {
   clients.splice(0).forEach((client) => client.destroy());
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
-function settings(endpoint = house.url) {
+function settings(endpoint = testbed.url) {
   return {
     region: 'us-east-1',
     endpoint,
@@ -50,7 +50,7 @@ function settings(endpoint = house.url) {
 function signed() {
   return {
     region: 'us-east-1',
-    endpoint: house.url,
+    endpoint: testbed.url,
     maxAttempts: 1,
     credentials: { accessKeyId: 'AKIAIOSFODNN7EXAMPLE', secretAccessKey: 'dummy' },
   };
@@ -85,12 +85,12 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
       output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } },
       usage: { inputTokens: 1 },
     };
-    house.upstream.respondWith((_, response) => sendJson(response, 200, message, { 'x-amzn-requestid': 'from-aws' }));
-    const ended = house.nextExchange();
+    testbed.upstream.respondWith((_, response) => sendJson(response, 200, message, { 'x-amzn-requestid': 'from-aws' }));
+    const ended = testbed.nextExchange();
     const result = await runtime().send(new ConverseCommand({ modelId, messages: MESSAGES }));
     expect(result.output?.message?.content).toEqual([{ text: 'Hallo' }]);
     expect(result.$metadata).toMatchObject({ httpStatusCode: 200, requestId: 'from-aws', attempts: 1 });
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe(`/model/${encodeURIComponent(modelId)}/converse`);
     expect(JSON.parse(request.body.toString())).toEqual({ messages: MESSAGES });
     expect(request.signature?.scope).toMatchObject({ region: 'us-east-1', service: 'bedrock' });
@@ -102,7 +102,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   });
 
   it('streams a conversation', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
       for (const text of ['one ', 'two'])
@@ -121,7 +121,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
 
   it('invokes a model with bytes', async () => {
     const body = Buffer.from([0, 255, 1, 254]);
-    house.upstream.respondWith((request, response) => {
+    testbed.upstream.respondWith((request, response) => {
       response.writeHead(200, { 'content-type': 'image/x', 'x-amzn-bedrock-input-token-count': '3' });
       response.end(request.body);
     });
@@ -130,12 +130,12 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     );
     expect(Buffer.from(result.body).equals(body)).toBe(true);
     expect(result.contentType).toBe('image/x');
-    expect((await house.upstream.nextRequest()).header('content-type')).toBe('image/x');
+    expect((await testbed.upstream.nextRequest()).header('content-type')).toBe('image/x');
   });
 
   it('invokes a model with a streamed response', async () => {
     const pieces = ['{"type":"a"}', '{"type":"b"}'];
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       for (const piece of pieces) response.write(eventFrame('chunk', { bytes: Buffer.from(piece).toString('base64') }));
       response.end();
@@ -146,8 +146,8 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   });
 
   it('works with an endpoint that ends in a slash', async () => {
-    await runtime(`${house.url}/`).send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }));
-    expect((await house.upstream.nextRequest()).rawTarget).toBe(`/model/${encodeURIComponent(MODEL)}/converse`);
+    await runtime(`${testbed.url}/`).send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }));
+    expect((await testbed.upstream.nextRequest()).rawTarget).toBe(`/model/${encodeURIComponent(MODEL)}/converse`);
   });
 
   it.each([
@@ -160,7 +160,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     { status: 500, type: 'InternalServerException' },
     { status: 503, type: 'ServiceUnavailableException' },
   ])("throws AWS's $type as its own class", async ({ status, type }) => {
-    house.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
+    testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
     const failure: unknown = await runtime()
       .send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }))
       .catch((error: unknown) => error);
@@ -168,7 +168,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   });
 
   it("throws AWS's exception in the middle of a stream as its own class", async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
       response.end(exceptionFrame('throttlingException', 'slow down'));
@@ -179,7 +179,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   });
 
   it('never takes a stream that AWS broke off for a whole one', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }), () => cutConnection(response));
     });
@@ -197,13 +197,13 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   });
 
   it('ends the work at AWS when its caller gives up', async () => {
-    house.upstream.respondWith(() => {});
+    testbed.upstream.respondWith(() => {});
     const abort = new AbortController();
     const sent = runtime().send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }), {
       abortSignal: abort.signal,
     });
     const failed = sent.catch((error: unknown) => error);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     abort.abort();
     expect(await request.closed).toBe('broken');
     expect(await failed).toMatchObject({ name: 'AbortError' });
@@ -212,7 +212,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
 
 describe('the other services', () => {
   it('bedrock-agent-runtime invokes an agent with the key in litellm_user_api_key', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response, {
         'x-amzn-bedrock-agent-content-type': 'application/json',
         'x-amz-bedrock-agent-session-id': 's',
@@ -229,32 +229,32 @@ describe('the other services', () => {
       },
       { step: 'build' },
     );
-    const ended = house.nextExchange();
+    const ended = testbed.nextExchange();
     const command = { agentId: 'AGENT12345', agentAliasId: 'ALIAS12345', sessionId: 's', inputText: 'hi' };
     const result = await client.send(new InvokeAgentCommand(command));
     const events = await readAll(result.completion);
     expect(Buffer.concat(events.map((event) => event.chunk?.bytes ?? new Uint8Array())).toString()).toBe('Hello');
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe('/agents/AGENT12345/agentAliases/ALIAS12345/sessions/s/text');
     expect(JSON.stringify(request.headers)).not.toContain('AKIAIOSFODNN7EXAMPLE');
     expect(await ended).toMatchObject({ principal: { label: 'sdk' }, route: { service: 'bedrock-agent-runtime' } });
   });
 
   it('bedrock lists its models with a bearer key', async () => {
-    house.upstream.respondWith((_, response) =>
+    testbed.upstream.respondWith((_, response) =>
       sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
     );
     const client = owned(new BedrockClient(settings()));
-    const ended = house.nextExchange();
+    const ended = testbed.nextExchange();
     const result = await client.send(new ListFoundationModelsCommand({ byProvider: 'Amazon' }));
     expect(result.modelSummaries).toEqual([{ modelId: 'a', modelArn: 'b' }]);
-    expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
+    expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
     expect(await ended).toMatchObject({ route: { service: 'bedrock', operation: 'ListFoundationModels' } });
   });
 
   it('bedrock-agentcore invokes a runtime and keeps its session', async () => {
     const session = 'a-session-of-at-least-thirty-three-characters';
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, {
         'content-type': 'text/event-stream',
         'x-amzn-bedrock-agentcore-runtime-session-id': session,
@@ -278,7 +278,7 @@ describe('the other services', () => {
     const result = await client.send(new InvokeAgentRuntimeCommand(command));
     expect(result.runtimeSessionId).toBe(session);
     expect(await result.response?.transformToString()).toBe('data: "hi"\n\n');
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe(`/runtimes/${encodeURIComponent(RUNTIME_ARN)}/invocations?qualifier=DEFAULT`);
     expect(request.signature?.scope.service).toBe('bedrock-agentcore');
     expect(request.signature?.signedHeaders).toContain('x-amzn-bedrock-agentcore-runtime-session-id');

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FrameChain, findSeedSignature } from '../../src/upstream/aws/frame-chain.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 import { decodeFrames, eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
-import { AWS_PAIR, type House, type HouseOptions, openHouse } from '../helpers/house.ts';
+import { AWS_PAIR, type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { type BidirectionalUpstream, ECHO, startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
 
@@ -24,10 +24,10 @@ afterEach(async () => {
 
 describe('with the AWS SDK for JavaScript', () => {
   it('carries a dialogue: each event is answered before the next one is sent', async () => {
-    const { house, upstream } = await openHouses();
-    const { key, accessKeyId } = await house.mint('sonic');
+    const { testbed, upstream } = await startedProxies();
+    const { key, accessKeyId } = await testbed.mint('sonic');
     const turns = new Turns();
-    const client = openSdk(house, { accessKeyId, secretAccessKey: key });
+    const client = openSdk(testbed, { accessKeyId, secretAccessKey: key });
     // `send` itself waits for the first event of the response.
     turns.say('event 0');
     const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }));
@@ -48,10 +48,10 @@ describe('with the AWS SDK for JavaScript', () => {
   });
 
   it('keeps a hundred frames of up to a megabyte, each as it is', async () => {
-    const { house, upstream } = await openHouses();
+    const { testbed, upstream } = await startedProxies();
     const parts = Array.from({ length: 100 }, (_, index) => Buffer.alloc(1 + index * 7_400, index));
-    const client = openSdk(house, AWS_PAIR);
-    const nextExchange = house.nextExchange();
+    const client = openSdk(testbed, AWS_PAIR);
+    const nextExchange = testbed.nextExchange();
     const { body } = await client.send(
       new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: say(parts) }),
     );
@@ -74,13 +74,13 @@ describe('with the AWS SDK for JavaScript', () => {
   }, 60_000);
 
   it('brings the exception that AWS sends in the middle of the stream', async () => {
-    const { house, upstream } = await openHouses();
+    const { testbed, upstream } = await startedProxies();
 
     upstream.respondWith({
       ...ECHO,
       onFrame: ({ stream }) => stream.end(exceptionFrame('modelStreamErrorException', 'oh')),
     });
-    const client = openSdk(house, AWS_PAIR);
+    const client = openSdk(testbed, AWS_PAIR);
     const command = new InvokeModelWithBidirectionalStreamCommand({
       modelId: MODEL,
       body: say([Buffer.from('hello')]),
@@ -93,11 +93,11 @@ describe('with the AWS SDK for JavaScript', () => {
   });
 
   it('gives up with AWS when the SDK does', async () => {
-    const { house, upstream } = await openHouses();
+    const { testbed, upstream } = await startedProxies();
     const aborter = new AbortController();
-    const client = openSdk(house, AWS_PAIR);
+    const client = openSdk(testbed, AWS_PAIR);
     const turns = new Turns();
-    const nextExchange = house.nextExchange();
+    const nextExchange = testbed.nextExchange();
     turns.say('hello');
     const command = new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns });
     const { body } = await client.send(command, { abortSignal: aborter.signal });
@@ -118,16 +118,16 @@ describe('with the AWS SDK for JavaScript', () => {
       const expiration = new Date(Date.now() + 1_000);
       return calls === 1 ? { ...AWS_PAIR, expiration } : { ...AWS_PAIR, secretAccessKey: 'another', expiration };
     };
-    const { house, upstream } = await openHouses({ load });
-    const client = openSdk(house, AWS_PAIR);
+    const { testbed, upstream } = await startedProxies({ load });
+    const client = openSdk(testbed, AWS_PAIR);
     const turns = new Turns();
     turns.say('before');
     const { body } = await client.send(new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns }));
     const events = body?.[Symbol.asyncIterator]();
     await events?.next();
-    await fetch(`${house.url}/foundation-models`);
+    await fetch(`${testbed.url}/foundation-models`);
     expect(calls).toBe(2);
-    house.upstream.failures.splice(0);
+    testbed.upstream.failures.splice(0);
     turns.say('after');
     expect((await events?.next())?.value?.chunk?.bytes).toEqual(Uint8Array.from(Buffer.from('after')));
     turns.end();
@@ -139,9 +139,9 @@ describe('with the AWS SDK for JavaScript', () => {
 
 describe('with a client that shows a bearer key and does not sign', () => {
   it('signs its frames, however they are split', async () => {
-    const { house, upstream } = await openHouses();
-    const { key } = await house.mint();
-    await using client = openHttp2(house.port);
+    const { testbed, upstream } = await startedProxies();
+    const { key } = await testbed.mint();
+    await using client = openHttp2(testbed.port);
     const frames = ['', 'one', 'two'.repeat(500)].map((text) => eventFrame('chunk', { bytes: text }));
     const bytes = Buffer.concat(frames);
     const stream = client.open(headers({ authorization: `Bearer ${key}` }), { endStream: false });
@@ -161,17 +161,17 @@ describe('with a client that shows a bearer key and does not sign', () => {
   });
 
   it('refuses a wrong key before anything goes to AWS', async () => {
-    const { house, upstream } = await openHouses();
-    await house.mint();
-    await using client = openHttp2(house.port);
+    const { testbed, upstream } = await startedProxies();
+    await testbed.mint();
+    await using client = openHttp2(testbed.port);
     const response = await client.ask(headers({ authorization: 'Bearer sk-wrong' }), eventFrame('chunk', {}));
     expect(response).toMatchObject({ status: 401 });
     expect(upstream.calls).toEqual([]);
   });
 
   it('drops what concerns one connection only, and keeps the rest', async () => {
-    const { house, upstream } = await openHouses();
-    await using client = openHttp2(house.port);
+    const { testbed, upstream } = await startedProxies();
+    await using client = openHttp2(testbed.port);
     const sent = { te: 'trailers', 'x-amzn-trace-id': 'Root=1', 'x-bedrock-proxy-note': 'a', cookie: 'b', expect: 'c' };
     expect(await client.ask(headers(sent), eventFrame('chunk', {}))).toMatchObject({ status: 200 });
     const names = upstream.calls[0]?.headers.map(([name]) => name);
@@ -193,12 +193,12 @@ describe('with a client that signs with a virtual key', () => {
     ['frames that are not signed', undefined, eventFrame('chunk', { bytes: 'AA==' })],
     ['nothing that is wrong', 'right', undefined],
   ])('relays nothing of %s', async (_, secret, unsigned) => {
-    const { house, upstream } = await openHouses();
-    const { key, accessKeyId } = await house.mint('signer');
+    const { testbed, upstream } = await startedProxies();
+    const { key, accessKeyId } = await testbed.mint('signer');
     const { request: signed } = await signWithSdk({
       method: 'POST',
       path: TARGET,
-      host: `localhost:${house.port}`,
+      host: `localhost:${testbed.port}`,
       isHttp2: true,
       headers: { 'content-type': TYPE, 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-EVENTS' },
       accessKeyId,
@@ -212,13 +212,13 @@ describe('with a client that signs with a virtual key', () => {
       signingName: 'bedrock',
       seedSignature: findSeedSignature(signed.headers),
     });
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const stream = client.open(
       { ':method': 'POST', ':path': TARGET, ...Object.fromEntries(signed.headers) },
       { endStream: false },
     );
     const response = readHttp2Response(stream);
-    const nextExchange = house.nextExchange();
+    const nextExchange = testbed.nextExchange();
     const sent = unsigned ?? chain.sign(eventFrame('chunk', { bytes: 'AA==' }), Date.now());
     stream.write(sent);
     if (secret === 'right') {
@@ -234,8 +234,8 @@ describe('with a client that signs with a virtual key', () => {
 
 describe('where the stream cannot be carried', () => {
   it('says over HTTP/1.1 that HTTP/2 is needed', async () => {
-    const { house, upstream } = await openHouses();
-    const { status, body } = await askHttp1(house.port);
+    const { testbed, upstream } = await startedProxies();
+    const { status, body } = await askHttp1(testbed.port);
     expect(status).toBe(501);
     expect(JSON.parse(body)).toMatchObject({
       __type: 'UnsupportedOperationException',
@@ -245,32 +245,37 @@ describe('where the stream cannot be carried', () => {
   });
 
   it('lets a stream end before the proxy does', async () => {
-    const { house } = await openHouses();
-    await using client = openHttp2(house.port);
+    const { testbed } = await startedProxies();
+    await using client = openHttp2(testbed.port);
     const stream = client.open(headers({}), { endStream: false });
     const response = readHttp2Response(stream);
     await new Promise((resolve) => stream.once('response', resolve));
-    const drained = house.drain(10_000);
+    const drained = testbed.drain(10_000);
     stream.end(eventFrame('chunk', { bytes: 'AA==' }));
     expect(await response).toMatchObject({ isComplete: true });
     expect(await drained).toBe(0);
   });
 });
 
-/** A house whose AWS is an upstream over HTTP/2. The clean-up demands that every signature was right. */
-async function openHouses(options: HouseOptions = {}): Promise<{ house: House; upstream: BidirectionalUpstream }> {
+/** A testbed whose AWS is an upstream over HTTP/2. The clean-up demands that every signature was right. */
+async function startedProxies(
+  options: TestbedOptions = {},
+): Promise<{ testbed: Testbed; upstream: BidirectionalUpstream }> {
   const upstream = await startBidirectionalUpstream(AWS_PAIR);
   cleanUps.push(() => upstream[Symbol.asyncDispose]());
   cleanUps.push(() => expect(upstream.failures).toEqual([]));
   const plain = options.load === undefined ? [] : ['bedrock=http://127.0.0.1:9'];
   const endpointUrl = [`bedrock-runtime=${upstream.origin}`, ...plain];
-  const house = await openHouse({ ...options, flags: { endpointUrl } });
-  cleanUps.push(() => house[Symbol.asyncDispose]());
-  return { house, upstream };
+  const testbed = await startProxy({ ...options, flags: { endpointUrl } });
+  cleanUps.push(() => testbed[Symbol.asyncDispose]());
+  return { testbed, upstream };
 }
 
-function openSdk(house: House, credentials: { accessKeyId: string; secretAccessKey: string }): BedrockRuntimeClient {
-  return new BedrockRuntimeClient({ region: 'us-east-1', endpoint: house.url, credentials, maxAttempts: 1 });
+function openSdk(
+  testbed: Testbed,
+  credentials: { accessKeyId: string; secretAccessKey: string },
+): BedrockRuntimeClient {
+  return new BedrockRuntimeClient({ region: 'us-east-1', endpoint: testbed.url, credentials, maxAttempts: 1 });
 }
 
 async function* say(parts: readonly Uint8Array[]): AsyncGenerator<{ chunk: { bytes: Uint8Array } }> {

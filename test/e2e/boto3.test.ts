@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 
 const SCRIPT = fileURLToPath(new URL('boto3_client.py', import.meta.url));
 const VENV = fileURLToPath(new URL('../../.venv/', import.meta.url));
@@ -27,7 +27,7 @@ function hasBoto3(python: string): boolean {
 let home: string;
 let python: ChildProcessWithoutNullStreams;
 let responses: Interface;
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 
 // One Python for all tests: it takes longest to start.
@@ -53,13 +53,13 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  house = await openHouse();
-  key = await house.mint('python');
+  testbed = await startProxy();
+  key = await testbed.mint('python');
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-20250929-v1:0')}`;
@@ -68,12 +68,12 @@ const RESPONSE = { output: { message: { role: 'assistant', content: [{ text: 'Ha
 /** Runs one case of the script. */
 function boto3(name: string, shown = `${key.accessKeyId},${key.key}`): Promise<unknown> {
   const response = new Promise((resolve) => responses.once('line', (line) => resolve(JSON.parse(line))));
-  python.stdin.write(`${JSON.stringify({ case: name, url: house.url, key: shown })}\n`);
+  python.stdin.write(`${JSON.stringify({ case: name, url: testbed.url, key: shown })}\n`);
   return response;
 }
 
 function streamBytes(...pieces: string[]): void {
-  house.upstream.respondWith((_, response) => {
+  testbed.upstream.respondWith((_, response) => {
     startEventStream(response);
     for (const piece of pieces) response.write(eventFrame('chunk', { bytes: Buffer.from(piece).toString('base64') }));
     response.end();
@@ -82,16 +82,16 @@ function streamBytes(...pieces: string[]): void {
 
 describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
   it('converses', async () => {
-    house.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
+    testbed.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     expect(await boto3('converse')).toEqual({ result: 'Hallo' });
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe(`${TARGET}/converse`);
     expect(JSON.stringify(request.headers)).not.toContain(key.key);
-    expect(house.exchanges.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
+    expect(testbed.exchanges.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
   });
 
   it('streams a conversation', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       for (const text of ['Hal', 'lo'])
         response.write(eventFrame('contentBlockDelta', { delta: { text }, contentBlockIndex: 0 }));
@@ -101,9 +101,9 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   });
 
   it('invokes a model, without a content type where it sends none', async () => {
-    house.upstream.respondWith((request, response) => void response.end(request.body));
+    testbed.upstream.respondWith((request, response) => void response.end(request.body));
     expect(await boto3('invoke_model')).toEqual({ result: '{"a": "\\u00fc"}' });
-    expect((await house.upstream.nextRequest()).header('content-type')).toBeUndefined();
+    expect((await testbed.upstream.nextRequest()).header('content-type')).toBeUndefined();
   });
 
   it('invokes a model with a streamed response', async () => {
@@ -114,22 +114,22 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   it('invokes an agent with dummy AWS keys and the key in a before-send hook', async () => {
     streamBytes('Hel', 'lo');
     expect(await boto3('invoke_agent')).toEqual({ result: 'Hello' });
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe('/agents/AGENT12345/agentAliases/ALIAS12345/sessions/s1/text');
     expect(JSON.stringify(request.headers)).not.toMatch(/litellm|dummy/);
-    expect(house.exchanges.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
+    expect(testbed.exchanges.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
   });
 
   it('lists models', async () => {
-    house.upstream.respondWith((_, response) =>
+    testbed.upstream.respondWith((_, response) =>
       sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
     );
     expect(await boto3('list_models')).toEqual({ result: 'a' });
-    expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
+    expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
   });
 
   it.each(['signed_with_pair', 'slot'])('signs, with its credentials as in %s', async (name) => {
-    house.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
+    testbed.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     const shown = name === 'slot' ? key.key : `${key.accessKeyId},${key.key}`;
     expect(await boto3(name, shown)).toEqual({ result: 'Hallo' });
   });
@@ -139,12 +139,12 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     { status: 424, type: 'ModelErrorException' },
     { status: 400, type: 'ValidationException' },
   ])("raises AWS's $type as its own class", async ({ status, type }) => {
-    house.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
+    testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
     expect(await boto3('converse')).toEqual({ type, code: type, message: 'from AWS', status });
   });
 
   it("raises AWS's exception in the middle of a stream", async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.end(exceptionFrame('throttlingException', 'slow down'));
     });
@@ -152,7 +152,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   });
 
   it('does not take a stream that AWS broke off for a whole one', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       const frame = eventFrame('contentBlockDelta', { delta: { text: 'Hal' }, contentBlockIndex: 0 });
       response.write(frame, () => cutConnection(response));

@@ -3,27 +3,27 @@
  * meanwhile, the client gets AWS's very bytes, and never half a response for a whole one.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
 const BODY = '{"output":{},"usage":{"inputTokens":1000,"outputTokens":50,"totalTokens":1050}}';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
-const post = (): Promise<RawResponse> => ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+const post = (): Promise<RawResponse> => ask(testbed.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 
 function respondInPieces(head: readonly string[], pieces: readonly string[], end: 'keep' | 'reset' = 'keep'): void {
-  house.upstream.respondBeforeBody(({ socket }) => {
+  testbed.upstream.respondBeforeBody(({ socket }) => {
     socket.setNoDelay(true);
     socket.write(`${['HTTP/1.1 200 OK', ...head].join('\r\n')}\r\n\r\n`);
     const write = (index: number): void => {
@@ -49,7 +49,7 @@ describe('a small response', () => {
 
   it('that breaks off is never whole: what came is passed on, and the connection breaks', async () => {
     respondInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     const broken = await post().then(
       (response) => response.body.length < BODY.length,
       () => true,
@@ -79,7 +79,7 @@ describe('a small response', () => {
 
 it('does not wait for a response whose size nobody told', async () => {
   respondInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
-  const over = house.nextExchange();
+  const over = testbed.nextExchange();
   const response = await post();
   expect(response.body.toString()).toBe(BODY);
   expect(response.header('x-bedrock-proxy-cost')).toBeUndefined();

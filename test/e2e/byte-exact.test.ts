@@ -6,18 +6,18 @@ import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { type UpstreamRequest } from '../helpers/fake-upstream.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const HOST = 'Host: localhost:4000';
@@ -29,9 +29,9 @@ async function sendThrough(
   body: string | Buffer = '',
 ): Promise<UpstreamRequest> {
   const length = body.length > 0 ? [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`] : [];
-  const response = await ask(house.port, line, [HOST, ...headers, ...length], body);
+  const response = await ask(testbed.port, line, [HOST, ...headers, ...length], body);
   expect(response.status).toBe(200);
-  return house.upstream.nextRequest();
+  return testbed.upstream.nextRequest();
 }
 
 describe('the target on its way to AWS', () => {
@@ -98,7 +98,7 @@ describe('the headers on their way to AWS', () => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [], '{}');
     expect(request.headers.map(([name]) => name).toSorted()).toEqual([...OURS].toSorted());
     expect(request.header('accept-encoding')).toBe('identity');
-    expect(request.header('host')).toBe(house.upstream.authority);
+    expect(request.header('host')).toBe(testbed.upstream.authority);
     expect(request.header('via')).toMatch(/^1\.1 bedrock-proxy-[0-9a-f]{16}$/);
   });
 
@@ -168,13 +168,13 @@ describe('the body on its way to AWS', () => {
   });
 
   it('arrives with a length when it was chunked', async () => {
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, [HOST, 'Transfer-Encoding: chunked']));
     for (const piece of ['5\r\nhe', 'llo\r\n', '1;ext=1\r\n \r', '\n6\r\nworld!\r\n0\r\nX-Trailer: 1\r\n\r\n']) {
       await raw.send(piece);
     }
     expect((await raw.readResponse()).status).toBe(200);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.body.toString()).toBe('hello world!');
     expect(request.header('content-length')).toBe('12');
     expect(request.header('transfer-encoding')).toBeUndefined();
@@ -198,13 +198,13 @@ describe('the body on its way to AWS', () => {
   });
 
   it('is asked for with 100 Continue when the client waits for that', async () => {
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const head = [HOST, 'Expect: 100-continue', 'Content-Length: 4'];
     await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, head));
     expect((await raw.readResponse()).status).toBe(100);
     await raw.send('body');
     expect((await raw.readResponse()).status).toBe(200);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.body.toString()).toBe('body');
     expect(request.header('expect')).toBeUndefined();
   });

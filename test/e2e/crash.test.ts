@@ -9,7 +9,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_PAIR } from '../helpers/testbed.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
 
 const ROUNDS = 5;

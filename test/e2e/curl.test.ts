@@ -3,21 +3,21 @@ import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEventStream } from '../helpers/event-frames.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 const hasHttp2 = hasCurl && spawnSync('curl', ['--version'], { encoding: 'utf8' }).stdout.includes('HTTP2');
 const run = promisify(execFile);
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const QUESTION = '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}';
@@ -30,25 +30,25 @@ async function curl(...args: string[]): Promise<string> {
 
 describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
   it('with Authorization: Bearer anything gets a response', async () => {
-    const url = `http://localhost:${house.port}/bedrock/model/amazon.nova-lite-v1:0/converse`;
+    const url = `http://localhost:${testbed.port}/bedrock/model/amazon.nova-lite-v1:0/converse`;
     const json = ['-H', 'Content-Type: application/json', '-d', QUESTION];
     const response = await curl('-4', url, '-H', 'Authorization: Bearer anything', ...json);
     expect(JSON.parse(response)).toMatchObject({
       target: '/model/amazon.nova-lite-v1:0/converse',
       bodyBytes: QUESTION.length,
     });
-    expect((await house.upstream.nextRequest()).body.toString()).toBe(QUESTION);
+    expect((await testbed.upstream.nextRequest()).body.toString()).toBe(QUESTION);
   });
 
   it.skipIf(!hasHttp2)('over HTTP/2 with prior knowledge gets the same', async () => {
-    const response = await curl('--http2-prior-knowledge', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
+    const response = await curl('--http2-prior-knowledge', `${testbed.url}/model/a/converse`, '-d', QUESTION, '-i');
     expect(response).toMatch(/^HTTP\/2 200/);
   });
 
   it.skipIf(!hasHttp2)('that asks for an upgrade to h2c gets an HTTP/1.1 answer', async () => {
-    const response = await curl('--http2', `${house.url}/model/a/converse`, '-d', QUESTION, '-i');
+    const response = await curl('--http2', `${testbed.url}/model/a/converse`, '-d', QUESTION, '-i');
     expect(response).toMatch(/^HTTP\/1\.1 200/);
-    expect((await house.upstream.nextRequest()).header('http2-settings')).toBeUndefined();
+    expect((await testbed.upstream.nextRequest()).header('http2-settings')).toBeUndefined();
   });
 
   it('with a large body waits for 100 Continue and sends it whole', async () => {
@@ -58,7 +58,7 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
       '-sS',
       '--max-time',
       '15',
-      `${house.url}/model/a/invoke`,
+      `${testbed.url}/model/a/invoke`,
       '-H',
       'Expect: 100-continue',
       '--data-binary',
@@ -69,21 +69,21 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
   });
 
   it('that asks for compression gets the bytes of AWS', async () => {
-    const response = await curl('--compressed', `${house.url}/model/a/converse`, '-d', QUESTION);
+    const response = await curl('--compressed', `${testbed.url}/model/a/converse`, '-d', QUESTION);
     expect(JSON.parse(response)).toMatchObject({ bodyBytes: QUESTION.length });
   });
 
   it('that is interrupted in a stream ends it at AWS', async () => {
-    house.upstream.respondWith((_, response) => startEventStream(response));
-    const child = run('curl', ['-q', '-sSN', `${house.url}/model/a/converse-stream`, '-d', QUESTION]);
+    testbed.upstream.respondWith((_, response) => startEventStream(response));
+    const child = run('curl', ['-q', '-sSN', `${testbed.url}/model/a/converse-stream`, '-d', QUESTION]);
     const failed = child.catch((error: unknown) => error);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     child.child.kill('SIGINT');
     expect(await request.closed).toBe('broken');
     expect(await failed).toMatchObject({ signal: 'SIGINT' });
   });
 
   it('is told where Bedrock is when it asks at the wrong place', async () => {
-    expect(await curl(`http://127.0.0.1:${house.port}/model/a/converse`, '-d', QUESTION)).toContain('/bedrock');
+    expect(await curl(`http://127.0.0.1:${testbed.port}/model/a/converse`, '-d', QUESTION)).toContain('/bedrock');
   });
 });

@@ -12,7 +12,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_PAIR } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Program, type Workplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';

@@ -8,7 +8,7 @@ import { rename } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { describe, it } from 'vitest';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_PAIR } from '../helpers/testbed.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
 
 type Server = Program & { readonly port: number };

@@ -6,27 +6,27 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServerResponse } from 'node:http';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const GLOBAL_SONNET = 'global.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';
 
-let house: House;
+let testbed: Testbed;
 let key: string;
 
 beforeEach(async () => {
-  house = await openHouse();
-  key = (await house.mint('books', { tags: { team: 'red' } })).key;
+  testbed = await startProxy();
+  key = (await testbed.mint('books', { tags: { team: 'red' } })).key;
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 async function post(path: string, body: object = {}): Promise<Response> {
-  const response = await fetch(`${house.url}${path}`, {
+  const response = await fetch(`${testbed.url}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'user-agent': 'Boto3/1.44.5' },
     body: JSON.stringify(body),
@@ -36,7 +36,7 @@ async function post(path: string, body: object = {}): Promise<Response> {
 }
 
 const respond = (content: object, headers: Record<string, string> = {}): void =>
-  house.upstream.respondWith((_request, response) => sendJson(response, 200, content, headers));
+  testbed.upstream.respondWith((_request, response) => sendJson(response, 200, content, headers));
 
 const CONVERSE_RESPONSE = {
   output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
@@ -161,30 +161,30 @@ const KNOWN: readonly Known[] = [
 
 it('knows the cost of known requests to the nano-dollar', async () => {
   for (const { path, body, respond: send } of KNOWN) {
-    house.upstream.respondWith((_request, response) => send(response));
-    const over = house.nextExchange();
+    testbed.upstream.respondWith((_request, response) => send(response));
+    const over = testbed.nextExchange();
     await post(path, body);
     await over;
   }
-  const entries = await house.store.readLedger({}, { after: 0, limit: 100 });
+  const entries = await testbed.store.readLedger({}, { after: 0, limit: 100 });
   expect(entries.map(({ costNanoUsd }, index) => [KNOWN[index]?.name, costNanoUsd])).toEqual(
     KNOWN.map(({ name, costNanoUsd }) => [name, costNanoUsd]),
   );
   const total = KNOWN.reduce((sum, { costNanoUsd }) => sum + (costNanoUsd ?? 0), 0);
-  const { groups, total: sums } = await house.store.sumUsage({}, 'key');
+  const { groups, total: sums } = await testbed.store.sumUsage({}, 'key');
   expect(sums).toMatchObject({ requests: 9, errors: 1, unpriced: 1, partial: 0, costNanoUsd: total });
   expect(groups).toMatchObject([{ label: 'books', costNanoUsd: total }]);
-  const [row] = await house.store.listKeys();
-  const spend = row && (await house.store.findSpend([row], Date.now())).get(row.id);
+  const [row] = await testbed.store.listKeys();
+  const spend = row && (await testbed.store.findSpend([row], Date.now())).get(row.id);
   expect(spend?.totalNanoUsd).toBe(total);
 });
 
 it('writes all that is known of a request', async () => {
   respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 2, outputTokens: 1, totalTokens: 3 } });
-  const over = house.nextExchange();
+  const over = testbed.nextExchange();
   const response = await post(`/model/${NOVA}/converse`);
   await over;
-  const [entry] = await house.store.readLedger({}, { after: 0, limit: 1 });
+  const [entry] = await testbed.store.readLedger({}, { after: 0, limit: 1 });
   expect(entry).toMatchObject({
     id: response.headers.get('x-bedrock-proxy-request-id'),
     principal: 'key',
@@ -225,11 +225,11 @@ describe('response headers', () => {
   });
 
   it('reserve no stream', async () => {
-    house.upstream.respondWith((_request, response) => {
+    testbed.upstream.respondWith((_request, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
     });
-    const response = await fetch(`${house.url}/model/${NOVA}/converse-stream`, {
+    const response = await fetch(`${testbed.url}/model/${NOVA}/converse-stream`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
       body: '{}',
@@ -241,7 +241,7 @@ describe('response headers', () => {
   });
 
   it('are left away where the response must be what AWS sent', async () => {
-    await using exact = await openHouse({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
+    await using exact = await startProxy({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
     exact.upstream.respondWith((_request, response) => sendJson(response, 200, { usage: { inputTokens: 1 } }));
     const response = await fetch(`${exact.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });
     expect([...response.headers.keys()].filter((name) => name.startsWith('x-bedrock-proxy-'))).toEqual([]);
@@ -249,22 +249,22 @@ describe('response headers', () => {
 });
 
 it('records what was seen of a stream whose client left, and says that it is not all', async () => {
-  house.upstream.respondWith((_request, response) => {
+  testbed.upstream.respondWith((_request, response) => {
     const first = { type: 'message_start', message: { usage: { input_tokens: 100, output_tokens: 1 } } };
     startEventStream(response);
     response.write(eventFrame('chunk', { bytes: Buffer.from(JSON.stringify(first)).toString('base64') }));
   });
-  const response = await fetch(`${house.url}/model/${SONNET}/invoke-with-response-stream`, {
+  const response = await fetch(`${testbed.url}/model/${SONNET}/invoke-with-response-stream`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}` },
     body: '{}',
   });
   const reader = response.body?.getReader();
   await reader?.read();
-  const over = house.nextExchange();
+  const over = testbed.nextExchange();
   await reader?.cancel();
   await over;
-  const [entry] = await house.store.readLedger({}, { after: 0, limit: 1 });
+  const [entry] = await testbed.store.readLedger({}, { after: 0, limit: 1 });
   expect(entry).toMatchObject({
     partial: true,
     errorCode: 'ERR_CLIENT_GONE',

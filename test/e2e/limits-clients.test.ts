@@ -18,7 +18,7 @@ import type { MintedKey } from '../../src/keys/mint.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { type Boto3, PYTHON_WITH_BOTO3, startBoto3 } from '../helpers/boto3.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const UNPRICED = 'nobody.knows-v1:0';
@@ -35,7 +35,7 @@ const RESPONSE = {
   usage: { inputTokens: 1, outputTokens: 1, input_tokens: 1, output_tokens: 1 },
 };
 
-let house: House;
+let testbed: Testbed;
 let boto3: Boto3 | undefined;
 const clients: { destroy(): void }[] = [];
 
@@ -46,14 +46,14 @@ beforeAll(async () => {
 afterAll(() => boto3?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
-  house = await openHouse();
-  house.upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
+  testbed = await startProxy();
+  testbed.upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
 });
 
 afterEach(async () => {
   clients.splice(0).forEach((client) => client.destroy());
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 /** What a client raised. */
@@ -77,7 +77,7 @@ interface Client {
 async function callAwsSdk(model: string, identity: object): Promise<string> {
   const client = new BedrockRuntimeClient({
     region: 'us-east-1',
-    endpoint: house.url,
+    endpoint: testbed.url,
     ...identity,
   });
   clients.push(client);
@@ -98,7 +98,7 @@ function tellAwsSdk(thrown: unknown): Raised {
 }
 
 async function callAnthropic(model: string, credentials: object): Promise<string> {
-  const client = new AnthropicBedrock({ awsRegion: 'us-east-1', baseURL: house.url, ...credentials });
+  const client = new AnthropicBedrock({ awsRegion: 'us-east-1', baseURL: testbed.url, ...credentials });
   const messages = [{ role: 'user' as const, content: 'hi' }];
   const { content } = await client.messages.create({ model, max_tokens: 10, messages });
   return content[0]?.type === 'text' ? content[0].text : '';
@@ -126,7 +126,7 @@ class Boto3Raised extends Error {
 
 async function callBoto3(key: MintedKey, model: string): Promise<string> {
   const name = model === UNPRICED ? 'converse_unpriced' : 'converse_as_is';
-  const told = (await boto3?.run(name, house.url, `${key.accessKeyId},${key.key}`)) as { result: string } & Raised;
+  const told = (await boto3?.run(name, testbed.url, `${key.accessKeyId},${key.key}`)) as { result: string } & Raised;
   if (told.result === undefined) throw new Boto3Raised(told);
   return told.result;
 }
@@ -220,7 +220,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'an expired key',
-    spoil: (id) => house.store.updateKey(id, { expiresAtMs: Date.now() - 1 }, Date.now()),
+    spoil: (id) => testbed.store.updateKey(id, { expiresAtMs: Date.now() - 1 }, Date.now()),
     code: 'ERR_KEY_EXPIRED',
     type: 'UnrecognizedClientException',
     status: 401,
@@ -228,7 +228,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'a blocked key',
-    spoil: (id) => house.store.updateKey(id, { blockedAtMs: Date.now() }, Date.now()),
+    spoil: (id) => testbed.store.updateKey(id, { blockedAtMs: Date.now() }, Date.now()),
     code: 'ERR_KEY_BLOCKED',
     type: 'UnrecognizedClientException',
     status: 401,
@@ -237,7 +237,7 @@ const REFUSALS: readonly Refusal[] = [
 ];
 
 async function keyWith(policy: Partial<KeyPolicy> = {}): Promise<MintedKey> {
-  return await house.mint('limited', { policy: { ...EMPTY_POLICY, ...policy } });
+  return await testbed.mint('limited', { policy: { ...EMPTY_POLICY, ...policy } });
 }
 
 describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
@@ -245,37 +245,37 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
     'sends once what $name refuses, and raises what it is told',
     async ({ policy, model = SONNET, spoil, code, type, status, says }) => {
       const key = await keyWith(policy);
-      const [row] = await house.store.listKeys();
+      const [row] = await testbed.store.listKeys();
       await spoil?.(row?.id ?? '');
       const raised = await call(key, model).then((text) => expect.unreachable(text), tell);
       expect(raised).toEqual({ type: names[type] ?? type, status, message: expect.stringMatching(says) });
-      expect(house.exchanges.map(({ error }) => error?.code)).toEqual([code]);
-      expect(house.upstream.requests).toEqual([]);
+      expect(testbed.exchanges.map(({ error }) => error?.code)).toEqual([code]);
+      expect(testbed.upstream.requests).toEqual([]);
     },
   );
 
   it.skipIf(isSkipped)('tries again what was refused for its rate, and succeeds when there is room', async () => {
     const key = await keyWith({ maxParallel: 1 });
     const held = new Promise<ServerResponse>((resolve) => {
-      house.upstream.respondWith((_request, response) => resolve(response));
+      testbed.upstream.respondWith((_request, response) => resolve(response));
     });
-    const first = fetch(`${house.url}/model/${SONNET}/invoke`, {
+    const first = fetch(`${testbed.url}/model/${SONNET}/invoke`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key.key}` },
       body: '{}',
     });
     const response = await held;
-    const refused = house.nextExchange();
+    const refused = testbed.nextExchange();
     const second = call(key, SONNET);
     expect((await refused).error).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL', retryAfterSeconds: 1 });
-    house.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
+    testbed.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
     sendJson(response, 200, RESPONSE);
     await (await first).arrayBuffer();
     expect(await second).toBe('Hallo');
     // boto3 does not wait for as long as `retry-after` says, and may have been refused once more.
-    const statuses = house.exchanges.map(({ status }) => status);
+    const statuses = testbed.exchanges.map(({ status }) => status);
     expect([statuses[0], ...statuses.slice(-2)]).toEqual([429, 200, 200]);
-    expect(house.upstream.requests).toHaveLength(2);
+    expect(testbed.upstream.requests).toHaveLength(2);
   });
 });
 

@@ -3,26 +3,26 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';
 const PROFILE = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 /** A key that may do this, and nothing is asked of AWS without it. */
 async function keyWith(policy: Partial<KeyPolicy>, alias = 'limited'): Promise<string> {
-  const { key } = await house.mint(alias, { policy: { ...EMPTY_POLICY, ...policy } });
+  const { key } = await testbed.mint(alias, { policy: { ...EMPTY_POLICY, ...policy } });
   return key;
 }
 
@@ -34,7 +34,7 @@ interface Response {
 }
 
 async function call(key: string, path: string, body: object | undefined, method = 'POST'): Promise<Response> {
-  const response = await fetch(`${house.url}${path}`, {
+  const response = await fetch(`${testbed.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -50,7 +50,7 @@ const converse = (key: string, model = NOVA, body: object = CONVERSE): Promise<R
 
 /** Nova Lite: 60 nano-dollars an input token, 240 an output token. */
 const respondToConverse = (inputTokens: number, outputTokens: number): void =>
-  house.upstream.respondWith((_request, response) =>
+  testbed.upstream.respondWith((_request, response) =>
     sendJson(response, 200, {
       output: { message: { role: 'assistant', content: [{ text: 'Hi' }] } },
       stopReason: 'end_turn',
@@ -67,7 +67,7 @@ describe('scope', () => {
   ])('a key by default never $name', async ({ method, path }) => {
     const refused = await call(await keyWith({}), path, method === 'POST' ? {} : undefined, method);
     expect(refused).toMatchObject({ status: 403, code: 'ERR_SCOPE' });
-    expect(house.upstream.requests).toEqual([]);
+    expect(testbed.upstream.requests).toEqual([]);
     const admitted = await call(
       await keyWith({ scope: 'all' }, 'wide'),
       path,
@@ -97,13 +97,13 @@ describe('models', () => {
     expect(raw.status).toBe(200);
     const other = await converse(key, name.replace('haiku', 'opus'));
     expect(other).toMatchObject({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
-    expect(house.upstream.requests).toHaveLength(2);
+    expect(testbed.upstream.requests).toHaveLength(2);
   });
 
   it('sees the model that a body names, however often and however it is spelt', async () => {
     const key = await keyWith({ models: ['openai.*'] });
     const chat = (body: string): Promise<Awaited<ReturnType<typeof fetch>>> =>
-      fetch(`${house.url}/openai/v1/chat/completions`, {
+      fetch(`${testbed.url}/openai/v1/chat/completions`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
         body,
@@ -125,11 +125,11 @@ describe('models', () => {
         'ERR_MODEL_NOT_ALLOWED',
       ]);
     }
-    expect(house.upstream.requests).toHaveLength(1);
+    expect(testbed.upstream.requests).toHaveLength(1);
   });
 
   it('looks up what stands behind an application inference profile, once', async () => {
-    house.upstream.respondWith((request, response) => {
+    testbed.upstream.respondWith((request, response) => {
       if (request.method !== 'GET') return sendJson(response, 200, {});
       const modelArn = `arn:aws:bedrock:us-east-1::foundation-model/${HAIKU}`;
       return sendJson(response, 200, { inferenceProfileArn: PROFILE, models: [{ modelArn }] });
@@ -139,14 +139,14 @@ describe('models', () => {
     expect(await converse(allowed, PROFILE)).toMatchObject({ status: 200 });
     expect(await converse(allowed, PROFILE)).toMatchObject({ status: 200 });
     expect(await converse(refused, PROFILE)).toMatchObject({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
-    const lookups = house.upstream.requests.filter(({ method }) => method === 'GET');
+    const lookups = testbed.upstream.requests.filter(({ method }) => method === 'GET');
     expect(lookups.map(({ rawTarget }) => rawTarget)).toEqual([`/inference-profiles/${encodeURIComponent(PROFILE)}`]);
     const byArn = await keyWith({ models: [PROFILE] }, 'arn');
     expect(await converse(byArn, PROFILE)).toMatchObject({ status: 200 });
   });
 
   it('refuses an application inference profile whose models AWS does not tell', async () => {
-    house.upstream.respondWith((_request, response) =>
+    testbed.upstream.respondWith((_request, response) =>
       sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
     );
     const key = await keyWith({ models: ['anthropic.*'] });
@@ -157,7 +157,7 @@ describe('models', () => {
 it('keeps a key to its regions', async () => {
   const key = await keyWith({ regions: ['eu-*'] });
   expect(await converse(key)).toMatchObject({ status: 403, code: 'ERR_REGION_NOT_ALLOWED' });
-  const response = await fetch(`${house.url}/model/${NOVA}/converse`, {
+  const response = await fetch(`${testbed.url}/model/${NOVA}/converse`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'x-bedrock-proxy-region': 'eu-west-1' },
     body: JSON.stringify(CONVERSE),
@@ -177,22 +177,22 @@ describe('rates', () => {
     expect(next.headers.get('x-amzn-errortype')).toBe('ThrottlingException');
     expect(Number(next.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(Number(next.headers.get('retry-after'))).toBeLessThanOrEqual(60);
-    expect(house.upstream.requests).toHaveLength(30);
+    expect(testbed.upstream.requests).toHaveLength(30);
   });
 
   it('gives a place back when a client leaves', async () => {
     const key = await keyWith({ maxParallel: 1 });
-    house.upstream.respondWith(() => {});
+    testbed.upstream.respondWith(() => {});
     const leaving = new AbortController();
-    const first = fetch(`${house.url}/model/${NOVA}/converse`, {
+    const first = fetch(`${testbed.url}/model/${NOVA}/converse`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
       body: JSON.stringify(CONVERSE),
       signal: leaving.signal,
     });
-    await house.upstream.nextRequest();
+    await testbed.upstream.nextRequest();
     expect(await converse(key)).toMatchObject({ status: 429, code: 'ERR_TOO_MANY_PARALLEL' });
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     leaving.abort();
     await expect(first).rejects.toThrow();
     await over;
@@ -220,8 +220,8 @@ describe('budgets', () => {
     const responses = await Promise.all(Array.from({ length: 100 }, () => converse(key, NOVA, body)));
     const passed = responses.filter(({ status }) => status === 200).length;
     expect(passed).toBeGreaterThan(0);
-    const [row] = await house.store.listKeys();
-    const spend = row && (await house.store.findSpend([row], Date.now())).get(row.id);
+    const [row] = await testbed.store.listKeys();
+    const spend = row && (await testbed.store.findSpend([row], Date.now())).get(row.id);
     expect(spend).toMatchObject({ totalNanoUsd: passed * 24_300, reservedNanoUsd: 0 });
     expect(passed * 24_300).toBeLessThanOrEqual(100_000);
     for (const { status, code } of responses.filter((response) => response.status !== 200)) {
@@ -238,7 +238,7 @@ describe('budgets', () => {
     expect(response).toMatchObject({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
     expect(response.headers.get('x-should-retry')).toBe('false');
     expect(response.headers.get('retry-after')).toBeNull();
-    expect(house.upstream.requests).toEqual([]);
+    expect(testbed.upstream.requests).toEqual([]);
   });
 
   it('refuse a model without a price, unless the key may use one', async () => {
@@ -247,20 +247,20 @@ describe('budgets', () => {
     const unknown = 'nobody.knows-v1:0';
     expect(await converse(strict, unknown)).toMatchObject({ status: 402, code: 'ERR_UNPRICED' });
     expect(await converse(lenient, unknown)).toMatchObject({ status: 200 });
-    const [entry] = await house.store.readLedgerBackwards({}, { limit: 1 });
+    const [entry] = await testbed.store.readLedgerBackwards({}, { limit: 1 });
     expect(entry).toMatchObject({ pricing: 'unpriced', costNanoUsd: undefined });
   });
 
   it('book what broke off, and give the rest back', async () => {
     const key = await keyWith({ budget: budget(10_000_000) });
-    house.upstream.respondWith((_request, response) => void response.socket?.resetAndDestroy());
-    const over = house.nextExchange();
+    testbed.upstream.respondWith((_request, response) => void response.socket?.resetAndDestroy());
+    const over = testbed.nextExchange();
     expect(await converse(key)).toMatchObject({ status: 502 });
     await over;
-    const [entry] = await house.store.readLedgerBackwards({}, { limit: 1 });
+    const [entry] = await testbed.store.readLedgerBackwards({}, { limit: 1 });
     expect(entry).toMatchObject({ partial: true, pricing: 'unpriced', errorCode: 'ERR_UPSTREAM_RESET' });
-    const [row] = await house.store.listKeys();
-    const spend = row && (await house.store.findSpend([row], Date.now())).get(row.id);
+    const [row] = await testbed.store.listKeys();
+    const spend = row && (await testbed.store.findSpend([row], Date.now())).get(row.id);
     expect(spend?.reservedNanoUsd).toBe(0);
     expect(spend?.totalNanoUsd).toBe(entry?.chargedNanoUsd);
     expect(entry?.chargedNanoUsd).toBeGreaterThan(0);
@@ -269,17 +269,17 @@ describe('budgets', () => {
 
 it('a change counts from the next request on, and a blocked or expired key is told so', async () => {
   const key = await keyWith({});
-  const [row] = await house.store.listKeys();
+  const [row] = await testbed.store.listKeys();
   const id = row?.id ?? '';
   expect(await converse(key)).toMatchObject({ status: 200 });
-  await house.store.updateKey(id, { policy: { ...EMPTY_POLICY, models: ['nothing.*'] } }, Date.now());
+  await testbed.store.updateKey(id, { policy: { ...EMPTY_POLICY, models: ['nothing.*'] } }, Date.now());
   expect(await converse(key)).toMatchObject({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
-  await house.store.updateKey(id, { policy: EMPTY_POLICY, blockedAtMs: Date.now() }, Date.now());
+  await testbed.store.updateKey(id, { policy: EMPTY_POLICY, blockedAtMs: Date.now() }, Date.now());
   expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_BLOCKED' });
-  await house.store.updateKey(id, { blockedAtMs: undefined, expiresAtMs: Date.now() - 1 }, Date.now());
+  await testbed.store.updateKey(id, { blockedAtMs: undefined, expiresAtMs: Date.now() - 1 }, Date.now());
   expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_EXPIRED' });
-  await house.store.updateKey(id, { expiresAtMs: undefined }, Date.now());
+  await testbed.store.updateKey(id, { expiresAtMs: undefined }, Date.now());
   expect(await converse(key)).toMatchObject({ status: 200 });
-  await house.store.deleteKey(id, Date.now());
+  await testbed.store.deleteKey(id, Date.now());
   expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_UNKNOWN' });
 });

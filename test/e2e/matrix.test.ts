@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
 import { MANUAL_TABLES } from '../../src/operations/manual.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 interface Row {
   readonly name: string;
@@ -56,15 +56,15 @@ function fill(label: string, service: string): string {
   return label === 'modelId' ? 'us.anthropic.claude-sonnet-4-5-20250929-v1%3A0' : 'Abc123XYZ0-1_2';
 }
 
-let house: House;
+let testbed: Testbed;
 beforeAll(async () => {
-  house = await openHouse({ realHosts: true, flags: { region: REGION } });
-  house.upstream.respondWith((_request, response) => {
+  testbed = await startProxy({ realHosts: true, flags: { region: REGION } });
+  testbed.upstream.respondWith((_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end('{}');
   });
 });
-afterAll(() => house[Symbol.asyncDispose]());
+afterAll(() => testbed[Symbol.asyncDispose]());
 
 it('holds all 504 operations', () => {
   expect(ROWS).toHaveLength(504);
@@ -76,7 +76,7 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
   const withBody = row.method !== 'GET' && row.method !== 'HEAD';
   const body = JSON.stringify({ resourceARN: arnOf(row.service), text: 'Grüße\u0000', list: [1.0, 1e3] });
   const query = row.target === undefined ? '?maxResults=10&b=%C3%BC&b=a&empty' : '';
-  const response = await fetch(`${house.url}${row.rawPath}${query}`, {
+  const response = await fetch(`${testbed.url}${row.rawPath}${query}`, {
     method: row.method,
     headers: {
       authorization: `Bearer ${key}`,
@@ -86,17 +86,17 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
     ...(withBody ? { body } : {}),
   });
   expect(await response.text()).toBe('{}');
-  const arrived = await house.upstream.nextRequest();
-  expect(house.upstream.failures).toEqual([]);
+  const arrived = await testbed.upstream.nextRequest();
+  expect(testbed.upstream.failures).toEqual([]);
   expect(arrived).toMatchObject({ method: row.method, rawTarget: `${row.rawPath}${query}`, failure: undefined });
   expect(arrived.header('host')).toBe(`${row.service}.${REGION}.amazonaws.com`);
   expect(arrived.signature?.scope).toMatchObject({ service: row.signingName, region: REGION });
   expect(arrived.body.toString()).toBe(withBody ? body : '');
-  expect(house.exchanges.at(-1)?.route).toMatchObject({ service: row.service, operation: row.name });
+  expect(testbed.exchanges.at(-1)?.route).toMatchObject({ service: row.service, operation: row.name });
 });
 
 let keyOnce: Promise<string> | undefined;
 function ensureKey(): Promise<string> {
-  keyOnce ??= house.mint('matrix', { policy: { ...EMPTY_POLICY, scope: 'all' } }).then(({ key }) => key);
+  keyOnce ??= testbed.mint('matrix', { policy: { ...EMPTY_POLICY, scope: 'all' } }).then(({ key }) => key);
   return keyOnce;
 }

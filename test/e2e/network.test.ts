@@ -17,11 +17,11 @@ import {
   startTlsFront,
   type TestAuthority,
 } from '../helpers/forward-proxy.ts';
-import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
+import { AWS_PAIR, type Testbed, startProxy } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
-import { IS_SERVED, WS_PATH } from '../helpers/websocket-house.ts';
+import { IS_SERVED, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const HOST = 'bedrock.corp.invalid';
 const LINE = 'POST /bedrock/model/a/converse HTTP/1.1';
@@ -44,7 +44,7 @@ function keep<T extends AsyncDisposable>(thing: T): T {
 
 interface Corporation {
   readonly proxy: ForwardProxy;
-  readonly house: House;
+  readonly testbed: Testbed;
 }
 
 interface CorporationOptions {
@@ -56,7 +56,7 @@ interface CorporationOptions {
   readonly toPort?: number;
 }
 
-/** A house whose upstream is `https://HOST`, behind a forward proxy. */
+/** A testbed whose upstream is `https://HOST`, behind a forward proxy. */
 async function openCorporation(options: CorporationOptions = {}): Promise<Corporation> {
   let upstreamPort = 0;
   const front = keep(await startTlsFront(authority.material, () => upstreamPort));
@@ -69,20 +69,20 @@ async function openCorporation(options: CorporationOptions = {}): Promise<Corpor
     }),
   );
   const url = `${proxySpeaksTls ? 'https' : 'http'}://${options.userinfo ?? ''}localhost:${proxy.port}`;
-  const house = keep(
-    await openHouse({
+  const testbed = keep(
+    await startProxy({
       flags: { endpointUrl: [options.endpointUrl ?? `https://${HOST}`] },
       environment: { HTTPS_PROXY: url, AWS_CA_BUNDLE: authority.caFile, ...options.environment },
       config: { connectTimeoutMs: 2_000 },
     }),
   );
-  upstreamPort = house.upstream.port;
-  cleanUps.push(async () => expect(house.upstream.failures).toEqual([]));
-  return { proxy, house };
+  upstreamPort = testbed.upstream.port;
+  cleanUps.push(async () => expect(testbed.upstream.failures).toEqual([]));
+  return { proxy, testbed };
 }
 
-function post(house: House, headers: readonly string[] = []) {
-  return ask(house.port, LINE, ['Host: localhost', 'Content-Length: 2', ...headers], '{}');
+function post(testbed: Testbed, headers: readonly string[] = []) {
+  return ask(testbed.port, LINE, ['Host: localhost', 'Content-Length: 2', ...headers], '{}');
 }
 
 describe('a forward proxy', () => {
@@ -90,27 +90,27 @@ describe('a forward proxy', () => {
     { name: 'over plain HTTP', options: {} },
     { name: 'over TLS', options: { proxySpeaksTls: true } },
   ])('$name carries every request, in one tunnel per connection', async ({ options }) => {
-    const { proxy, house } = await openCorporation(options);
-    expect((await post(house)).status).toBe(200);
-    expect((await post(house)).status).toBe(200);
+    const { proxy, testbed } = await openCorporation(options);
+    expect((await post(testbed)).status).toBe(200);
+    expect((await post(testbed)).status).toBe(200);
     expect(proxy.targets).toEqual([`${HOST}:443`]);
     expect(proxy.strays).toEqual([]);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.header('host')).toBe(HOST);
     expect(request.headers.filter(([name]) => /^proxy-/i.test(name))).toEqual([]);
   });
 
   it('gets user and password of its URL, and AWS does not', async () => {
-    const { proxy, house } = await openCorporation({ credentials: 'al:p@ss%w', userinfo: 'al:p%40ss%25w@' });
-    expect((await post(house)).status).toBe(200);
+    const { proxy, testbed } = await openCorporation({ credentials: 'al:p@ss%w', userinfo: 'al:p%40ss%25w@' });
+    expect((await post(testbed)).status).toBe(200);
     expect(proxy.authorizations).toEqual([`Basic ${Buffer.from('al:p@ss%w').toString('base64')}`]);
-    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toMatch(/proxy-auth/i);
+    expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toMatch(/proxy-auth/i);
   });
 
   it('passes repeated headers as they are', async () => {
-    const { house } = await openCorporation();
-    expect((await post(house, ['X-Amz-Meta: a', 'X-Amz-Meta: b', 'Accept: x', 'Accept: y'])).status).toBe(200);
-    const { headers } = await house.upstream.nextRequest();
+    const { testbed } = await openCorporation();
+    expect((await post(testbed, ['X-Amz-Meta: a', 'X-Amz-Meta: b', 'Accept: x', 'Accept: y'])).status).toBe(200);
+    const { headers } = await testbed.upstream.nextRequest();
     expect(headers.filter(([name]) => /^(x-amz-meta|accept)$/i.test(name)).map(([, value]) => value)).toEqual([
       'a',
       'b',
@@ -122,13 +122,13 @@ describe('a forward proxy', () => {
   it('carries http:// upstreams in tunnels as well', async () => {
     const upstream = keep(await startFakeUpstream(AWS_PAIR));
     const proxy = keep(await startForwardProxy({ toPort: upstream.port }));
-    const house = keep(
-      await openHouse({
+    const testbed = keep(
+      await startProxy({
         flags: { endpointUrl: [`http://${HOST}:8080`] },
         environment: { HTTP_PROXY: `http://127.0.0.1:${proxy.port}` },
       }),
     );
-    expect((await post(house)).status).toBe(200);
+    expect((await post(testbed)).status).toBe(200);
     expect(proxy.targets).toEqual([`${HOST}:8080`]);
     expect((await upstream.nextRequest()).header('host')).toBe(`${HOST}:8080`);
     expect(upstream.failures).toEqual([]);
@@ -136,11 +136,11 @@ describe('a forward proxy', () => {
 
   it.each(['127.0.0.1', '*', 'other.invalid,127.0.0.1'])('is passed by where NO_PROXY is %s', async (noProxy) => {
     const upstream = keep(await startFakeUpstream(AWS_PAIR));
-    const { proxy, house } = await openCorporation({
+    const { proxy, testbed } = await openCorporation({
       endpointUrl: `http://${upstream.authority}`,
       environment: { HTTP_PROXY: 'http://127.0.0.1:9', NO_PROXY: noProxy },
     });
-    expect((await post(house)).status).toBe(200);
+    expect((await post(testbed)).status).toBe(200);
     expect(proxy.targets).toEqual([]);
   });
 });
@@ -151,16 +151,16 @@ describe('a forward proxy that fails', () => {
     { name: 'forbids the host', refusal: '403 Forbidden', hint: 'NO_PROXY' },
     { name: 'does not find the host', refusal: '503 Service Unavailable', hint: 'NO_PROXY' },
   ])('because it $name is named in a 502', async ({ refusal, hint }) => {
-    const { proxy, house } = await openCorporation({ userinfo: 'alice:hunter2@' });
+    const { proxy, testbed } = await openCorporation({ userinfo: 'alice:hunter2@' });
     proxy.refuseWith(refusal);
-    const response = await post(house);
+    const response = await post(testbed);
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([502, 'ERR_UPSTREAM_UNREACHABLE']);
     const text = response.body.toString();
     expect(text).toContain(`localhost:${proxy.port} refused to connect to ${HOST}:443 (${refusal})`);
     expect(text).toContain(hint);
     expect(text).not.toContain('hunter2');
     proxy.refuseWith(undefined);
-    expect((await post(house)).status).toBe(200);
+    expect((await post(testbed)).status).toBe(200);
   });
 
   it('because nobody is there is named in a 502', async () => {
@@ -169,16 +169,16 @@ describe('a forward proxy that fails', () => {
     const address = closed.address();
     const port = typeof address === 'object' ? address?.port : undefined;
     await new Promise((resolve) => closed.close(resolve));
-    const { house } = await openCorporation({ environment: { HTTPS_PROXY: `127.0.0.1:${port}` } });
-    const response = await post(house);
+    const { testbed } = await openCorporation({ environment: { HTTPS_PROXY: `127.0.0.1:${port}` } });
+    const response = await post(testbed);
     expect(response.status).toBe(502);
     expect(response.body.toString()).toContain(`The forward proxy 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`);
   });
 
   it('because it says nothing is given up after the connect timeout', async () => {
-    const { proxy, house } = await openCorporation();
+    const { proxy, testbed } = await openCorporation();
     proxy.fallSilent();
-    const response = await post(house);
+    const response = await post(testbed);
     expect(response.status).toBe(502);
     expect(response.body.toString()).toContain(`localhost:${proxy.port} cannot be reached (connect timeout)`);
   });
@@ -186,15 +186,15 @@ describe('a forward proxy that fails', () => {
 
 describe('AWS_CA_BUNDLE', () => {
   it('is what makes a certificate of the company trusted', async () => {
-    const { house } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
-    const response = await post(house);
+    const { testbed } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
+    const response = await post(testbed);
     expect(response.status).toBe(502);
     expect(response.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
   });
 
   it('does not make a certificate for another name trusted', async () => {
-    const { house } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
-    const response = await post(house);
+    const { testbed } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
+    const response = await post(testbed);
     expect([response.status, response.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);
   });
 });
@@ -206,8 +206,8 @@ describe('the stream in both directions', () => {
   it('goes through the tunnel too', async () => {
     const { cert, key } = authority.material;
     const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
-    const { proxy, house } = await openCorporation({ toPort: upstream.port });
-    await using client = openHttp2(house.port);
+    const { proxy, testbed } = await openCorporation({ toPort: upstream.port });
+    await using client = openHttp2(testbed.port);
     const stream = client.open(HEADERS, { endStream: false });
     const response = readHttp2Response(stream);
     const event = eventFrame('chunk', { bytes: 'aGk=' });
@@ -220,21 +220,21 @@ describe('the stream in both directions', () => {
   it.each([true, false])('trusts AWS_CA_BUNDLE without a forward proxy as well: %s', async (isTrusted) => {
     const { cert, key } = authority.material;
     const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
-    const house = keep(
-      await openHouse({
+    const testbed = keep(
+      await startProxy({
         flags: { endpointUrl: [upstream.origin] },
         environment: isTrusted ? { AWS_CA_BUNDLE: authority.caFile } : {},
       }),
     );
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
     expect(response.status).toBe(isTrusted ? 200 : 502);
   });
 
   it('is a 502 that names the proxy where that refuses', async () => {
-    const { proxy, house } = await openCorporation();
+    const { proxy, testbed } = await openCorporation();
     proxy.refuseWith('403 Forbidden');
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
     expect(response.status).toBe(502);
     expect(response.body).toContain(`The forward proxy localhost:${proxy.port} refused`);
@@ -244,8 +244,8 @@ describe('the stream in both directions', () => {
 it.runIf(IS_SERVED)('a WebSocket goes through the tunnel too', async () => {
   const aws = keep(await startFakeWebSocketServer());
   const front = keep(await startTlsFront(authority.material, () => aws.port));
-  const { proxy, house } = await openCorporation({ toPort: front.port });
-  const socket = new WebSocket(`ws://127.0.0.1:${house.port}/bedrock${WS_PATH}`);
+  const { proxy, testbed } = await openCorporation({ toPort: front.port });
+  const socket = new WebSocket(`ws://127.0.0.1:${testbed.port}/bedrock${WS_PATH}`);
   await once(socket, 'open');
   const answered = once(socket, 'message') as Promise<[MessageEvent]>;
   socket.send('hello');

@@ -4,40 +4,40 @@
  */
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type House, type HouseOptions, openHouse } from '../helpers/house.ts';
+import { type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
-let house: House | undefined;
+let testbed: Testbed | undefined;
 
 afterEach(async () => {
-  expect(house?.upstream.failures).toEqual([]);
-  await house?.[Symbol.asyncDispose]();
-  house = undefined;
+  expect(testbed?.upstream.failures).toEqual([]);
+  await testbed?.[Symbol.asyncDispose]();
+  testbed = undefined;
 });
 
-async function open(options: HouseOptions = {}): Promise<House> {
-  house = await openHouse({ realHosts: true, ...options });
-  return house;
+async function open(options: TestbedOptions = {}): Promise<Testbed> {
+  testbed = await startProxy({ realHosts: true, ...options });
+  return testbed;
 }
 
 const BODY = '{"model":"openai.gpt-oss-20b-1:0","stream":true}';
 
-function call({ port }: House, operation: string, headers: readonly string[] = []) {
+function call({ port }: Testbed, operation: string, headers: readonly string[] = []) {
   const [method, path] = operation.split(' ');
   const all = ['Host: localhost', 'Content-Type: application/json', `Content-Length: ${BODY.length}`, ...headers];
   return ask(port, `${method} /bedrock${path} HTTP/1.1`, all, BODY);
 }
 
 /** What AWS saw: host, path, and the scope of the signature. */
-async function arrival({ upstream }: House) {
+async function arrival({ upstream }: Testbed) {
   const { rawTarget, signature, header, headers } = await upstream.nextRequest();
   const { service, region } = signature?.scope ?? {};
   return { host: header('host'), rawTarget, service, region, headers, header };
 }
 
 /** The headers of an SDK client whose endpoint is the proxy, signed with its own key pair for that service. */
-async function signedHeaders(opened: House, path: string, service: string): Promise<string[]> {
+async function signedHeaders(opened: Testbed, path: string, service: string): Promise<string[]> {
   const { key, accessKeyId } = await opened.mint(service);
   const { request } = await signWithSdk({
     method: 'POST',

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { startEventStream } from '../helpers/event-frames.ts';
-import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_PAIR } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launch, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';

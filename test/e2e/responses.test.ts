@@ -1,32 +1,32 @@
 /** AWS's response on its way to the client: status, reason, headers and body as AWS sent them, whatever they are. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
+  testbed = await startProxy({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 
 /** Lets the fake AWS answer with these very bytes. */
 function respondRaw(text: string, end = false): void {
-  house.upstream.respondBeforeBody(({ socket }) => {
+  testbed.upstream.respondBeforeBody(({ socket }) => {
     socket.write(Buffer.from(text, 'latin1'));
     if (end) socket.end();
   });
 }
 
 function post(method = 'POST', version = '1.1'): Promise<RawResponse> {
-  return ask(house.port, `${method} ${TARGET} HTTP/${version}`, ['Host: localhost']);
+  return ask(testbed.port, `${method} ${TARGET} HTTP/${version}`, ['Host: localhost']);
 }
 
 /** What Node's server adds about its own connection. */
@@ -85,7 +85,7 @@ describe("AWS's response over HTTP/1.1", () => {
     expect(response.headers.map((pair) => pair.join(': '))).toEqual(expect.arrayContaining(head));
     expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
     expect(response.body.toString()).toBe(body);
-    expect(house.upstream.requests).toHaveLength(1);
+    expect(testbed.upstream.requests).toHaveLength(1);
   });
 
   it.each([
@@ -107,7 +107,7 @@ describe("AWS's response over HTTP/1.1", () => {
     },
   ])('may be $name, and the connection goes on', async ({ head, status }) => {
     respondRaw(head);
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     const response = await raw.readResponse();
     expect(response.status).toBe(status);
@@ -118,7 +118,7 @@ describe("AWS's response over HTTP/1.1", () => {
 
   it('to HEAD has the length and no body', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n');
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     for (let turn = 0; turn < 2; turn += 1) {
       await raw.send(requestText('HEAD /bedrock/bedrock/x HTTP/1.1', ['Host: localhost']));
       const response = await raw.readResponse('HEAD');
@@ -130,7 +130,7 @@ describe("AWS's response over HTTP/1.1", () => {
 
   it('to an HTTP/1.0 client ends with the connection', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
     expect(await raw.ended).toBe('end');
     const response = await raw.readResponse();
@@ -151,9 +151,9 @@ describe("AWS's response over HTTP/1.1", () => {
 
   it('is never compressed, and AWS is never asked to', async () => {
     const headers = ['Host: localhost', 'Accept-Encoding: gzip, deflate, br, zstd'];
-    const response = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers);
+    const response = await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, headers);
     expect(response.header('content-encoding')).toBeUndefined();
-    expect((await house.upstream.nextRequest()).headers.filter(([name]) => /^accept-encoding$/i.test(name))).toEqual([
+    expect((await testbed.upstream.nextRequest()).headers.filter(([name]) => /^accept-encoding$/i.test(name))).toEqual([
       ['accept-encoding', 'identity'],
     ]);
   });
@@ -175,7 +175,7 @@ describe("AWS's response over HTTP/2", () => {
         '{}',
       ).toString('latin1'),
     );
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'POST', ':path': TARGET });
     expect(response).toMatchObject({ status: 429, body: '{}', isComplete: true });
     expect(response.headers).toMatchObject({
@@ -189,7 +189,7 @@ describe("AWS's response over HTTP/2", () => {
     'survives AWS repeating %j',
     async (lines) => {
       respondRaw(`HTTP/1.1 200 OK\r\n${lines}\r\nContent-Length: 2\r\n\r\n{}`);
-      await using client = openHttp2(house.port);
+      await using client = openHttp2(testbed.port);
       expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({ status: 200, body: '{}' });
     },
   );
@@ -205,7 +205,7 @@ describe("AWS's response over HTTP/2", () => {
     },
   ])('may be $name', async ({ head, status }) => {
     respondRaw(head);
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({
       status,
       body: '',
@@ -215,7 +215,7 @@ describe("AWS's response over HTTP/2", () => {
 
   it('to HEAD has the length and no body', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'HEAD', ':path': '/bedrock/bedrock/x' });
     expect(response).toMatchObject({ status: 200, body: '', isComplete: true });
     expect(response.headers['content-length']).toBe('5');

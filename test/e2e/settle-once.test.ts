@@ -20,7 +20,7 @@ import {
   sendJson,
   startFakeUpstream,
 } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
+import { AWS_PAIR, type Testbed, startProxy } from '../helpers/testbed.ts';
 import { type Http2Client, openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { dial, requestText } from '../helpers/raw-socket.ts';
 
@@ -166,7 +166,7 @@ function isPositive(value: unknown): boolean {
 }
 
 let upstream: FakeUpstream;
-let house: House;
+let testbed: Testbed;
 let http2: Http2Client;
 let key: string;
 let raw: Database.Database;
@@ -177,11 +177,11 @@ const arrivals = new Map<number, () => void>();
 beforeEach(async () => {
   upstream = await startFakeUpstream(AWS_PAIR);
   const endpointUrl = [`http://${upstream.authority}`, 'bedrock-mantle=http://127.0.0.1:1'];
-  house = await openHouse({ flags: { endpointUrl } });
-  http2 = openHttp2(house.port);
+  testbed = await startProxy({ flags: { endpointUrl } });
+  http2 = openHttp2(testbed.port);
   const budget = { limitNanoUsd: 1e12, windowMs: undefined, anchorMs: 0 };
-  ({ key } = await house.mint('limited', { policy: { ...EMPTY_POLICY, budget, maxParallel: PLACES } }));
-  raw = new Database(house.databasePath, { timeout: 0 });
+  ({ key } = await testbed.mint('limited', { policy: { ...EMPTY_POLICY, budget, maxParallel: PLACES } }));
+  raw = new Database(testbed.databasePath, { timeout: 0 });
   upstream.respondWith(({ body }, response) => {
     const { fate, number } = JSON.parse(body.toString()) as { fate: FateName; number: number };
     FATES[fate].respond(response);
@@ -192,7 +192,7 @@ beforeEach(async () => {
 afterEach(async () => {
   raw.close();
   await http2[Symbol.asyncDispose]();
-  await house[Symbol.asyncDispose]();
+  await testbed[Symbol.asyncDispose]();
   expect(upstream.failures).toEqual([]);
   await upstream.close();
 });
@@ -226,7 +226,7 @@ interface LogsQuery {
 }
 
 async function sendHttp1({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
-  await using socket = await dial(house.port);
+  await using socket = await dial(testbed.port);
   const headers = ['Host: localhost', `Authorization: ${authorization}`, `Content-Length: ${body.length}`];
   const sent = leave === 'uploading' ? body.slice(0, 20) : body;
   await socket.send(requestText(`POST ${path} HTTP/1.1`, [...headers, 'Connection: close'], sent));
@@ -240,7 +240,7 @@ async function sendHttp2({ path, authorization, body, leave, arrived }: LogsQuer
   const headers = { ':method': 'POST', ':path': path, authorization };
   if (leave === 'uploading') {
     // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no ambiguity.
-    await using lone = openHttp2(house.port);
+    await using lone = openHttp2(testbed.port);
     const opened = lone.open(headers, { endStream: false });
     await new Promise((resolve) => opened.write(body.slice(0, 20), resolve));
     // The answer to a ping is behind what came before it.
@@ -263,9 +263,9 @@ async function lockDatabase(): Promise<void> {
   raw.exec('COMMIT');
 }
 
-const ended = (): number => house.exchanges.length;
-const withRow = (): readonly Exchange[] => house.exchanges.filter(({ principal }) => principal !== undefined);
-const readRows = (): Promise<LedgerEntry[]> => house.store.readLedger({}, { after: 0, limit: 100_000 });
+const ended = (): number => testbed.exchanges.length;
+const withRow = (): readonly Exchange[] => testbed.exchanges.filter(({ principal }) => principal !== undefined);
+const readRows = (): Promise<LedgerEntry[]> => testbed.store.readLedger({}, { after: 0, limit: 100_000 });
 
 type Told = Pick<LedgerEntry, 'id' | 'status' | 'chargedNanoUsd' | 'partial'>;
 
@@ -283,12 +283,12 @@ async function checkBooks(): Promise<void> {
   await expect.poll(async () => (await readRows()).length, { interval: 5 }).toBeGreaterThanOrEqual(withRow().length);
   const rows = await readRows();
   expect(rows.map(told).toSorted(byId)).toEqual(withRow().map(told).toSorted(byId));
-  const [row] = await house.store.listKeys();
-  const spend = row && (await house.store.findSpend([row], Date.now())).get(row.id);
+  const [row] = await testbed.store.listKeys();
+  const spend = row && (await testbed.store.findSpend([row], Date.now())).get(row.id);
   const charged = rows.reduce((sum, { chargedNanoUsd }) => sum + chargedNanoUsd, 0);
   expect(spend).toMatchObject({ totalNanoUsd: charged, reservedNanoUsd: 0 });
   expect(raw.prepare('SELECT count(*) FROM reservations').pluck().get()).toBe(0);
-  const metrics = await (await fetch(`http://127.0.0.1:${house.port}/metrics`)).text();
+  const metrics = await (await fetch(`http://127.0.0.1:${testbed.port}/metrics`)).text();
   expect(metrics.match(/^bedrock_proxy_\w+_in_flight .*$/gm)).toEqual([
     'bedrock_proxy_requests_in_flight 0',
     'bedrock_proxy_streams_in_flight 0',
@@ -301,7 +301,7 @@ async function checkFields(): Promise<void> {
   const all = Array.from({ length: PLACES }, () => send({ fate: HELD, http: '2' }));
   await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(PLACES);
   await send({ fate: 'a whole response', http: '1.1' });
-  expect(house.exchanges.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
+  expect(testbed.exchanges.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
   for (const response of held.splice(0)) sendJson(response, 200, USAGE);
   await Promise.all(all);
   await expect.poll(() => ended() - before, { interval: 1 }).toBe(PLACES + 1);
@@ -327,7 +327,7 @@ it('whatever happens to many requests at a time, each is settled once', async ()
     await checkFields();
     await checkBooks();
   });
-  // The house lives on from batch to batch, so that a failure cannot be made smaller.
+  // The testbed lives on from batch to batch, so that a failure cannot be made smaller.
   await fc.assert(property, { seed: SEED, numRuns: BATCHES, endOnFailure: true });
 });
 
@@ -356,7 +356,7 @@ it.each(['1.1', '2'] as const)(
 );
 
 async function leaveHttp1(path: string, body: string): Promise<void> {
-  await using socket = await dial(house.port);
+  await using socket = await dial(testbed.port);
   const headers = ['Host: localhost', `Authorization: Bearer ${key}`, `Content-Length: ${body.length}`];
   await socket.send(requestText(`POST ${path} HTTP/1.1`, headers, body));
   await expect.poll(readInFlight, { interval: 1 }).toBe(1);
@@ -365,7 +365,7 @@ async function leaveHttp1(path: string, body: string): Promise<void> {
 }
 
 async function leaveHttp2(path: string, body: string): Promise<void> {
-  await using lone = openHttp2(house.port);
+  await using lone = openHttp2(testbed.port);
   const headers = { ':method': 'POST', ':path': path, authorization: `Bearer ${key}` };
   const opened = lone.open(headers, { endStream: false });
   opened.end(body);
@@ -376,6 +376,6 @@ async function leaveHttp2(path: string, body: string): Promise<void> {
 }
 
 async function readInFlight(): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${house.port}/metrics`)).text();
+  const metrics = await (await fetch(`http://127.0.0.1:${testbed.port}/metrics`)).text();
   return Number(/^bedrock_proxy_requests_in_flight (\d+)$/m.exec(metrics)?.[1]);
 }

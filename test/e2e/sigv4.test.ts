@@ -8,26 +8,26 @@ import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from '@aws-
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 beforeEach(async () => {
-  house = await openHouse();
-  key = await house.mint('signer');
-  house.upstream.respondWith((_request, response) => {
+  testbed = await startProxy();
+  key = await testbed.mint('signer');
+  testbed.upstream.respondWith((_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end('{}');
   });
 });
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 function settings(secretAccessKey = key.key, accessKeyId = key.accessKeyId) {
-  return { region: 'eu-west-1', endpoint: house.url, maxAttempts: 1, credentials: { accessKeyId, secretAccessKey } };
+  return { region: 'eu-west-1', endpoint: testbed.url, maxAttempts: 1, credentials: { accessKeyId, secretAccessKey } };
 }
 
 describe('an AWS SDK with the pair', () => {
@@ -40,11 +40,11 @@ describe('an AWS SDK with the pair', () => {
     const client = new BedrockRuntimeClient({ ...settings(), ...handler });
     await client.send(new ConverseCommand({ modelId: ARN, messages: [{ role: 'user', content: [{ text: 'ü' }] }] }));
     client.destroy();
-    const arrived = await house.upstream.nextRequest();
+    const arrived = await testbed.upstream.nextRequest();
     expect(arrived.rawTarget).toBe(`/model/${encodeURIComponent(ARN)}/converse`);
     expect(arrived.signature?.scope).toMatchObject({ region: 'eu-west-1', service: 'bedrock' });
     expect(arrived.signature?.accessKeyId).toBe('AKIDEXAMPLE');
-    expect(house.exchanges.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
+    expect(testbed.exchanges.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
   });
 
   it('reaches a service that takes no bearer tokens, and a query that is sorted for the signature', async () => {
@@ -52,7 +52,7 @@ describe('an AWS SDK with the pair', () => {
     await agents.send(new RetrieveCommand({ knowledgeBaseId: 'KB12345678', retrievalQuery: { text: 'x' } }));
     const control = new BedrockClient(settings());
     await control.send(new ListFoundationModelsCommand({ byProvider: 'a b/ü', byOutputModality: 'TEXT' }));
-    expect(house.exchanges.map(({ status }) => status)).toEqual([200, 200]);
+    expect(testbed.exchanges.map(({ status }) => status)).toEqual([200, 200]);
     agents.destroy();
     control.destroy();
   });
@@ -71,14 +71,14 @@ describe('an AWS SDK with the pair', () => {
       .send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))
       .catch((error: Error) => error);
     expect(failure).toMatchObject({ name, $metadata: { httpStatusCode: 401 } });
-    expect(house.exchanges.at(-1)).toMatchObject({ error: { code }, principal: undefined });
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.exchanges.at(-1)).toMatchObject({ error: { code }, principal: undefined });
+    expect(testbed.upstream.requests).toHaveLength(0);
     expect(JSON.stringify(failure)).not.toContain('AKIAIOSFODNN7EXAMPLE');
     client.destroy();
   });
 
   it('is refused once the key is revoked', async () => {
-    await house.store.revokeKey(key.id, Date.now());
+    await testbed.store.revokeKey(key.id, Date.now());
     const client = new BedrockRuntimeClient(settings());
     await expect(client.send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))).rejects.toMatchObject({
       name: 'UnrecognizedClientException',
@@ -95,14 +95,14 @@ describe('a signature that does not hold', () => {
     const { request } = await signWithSdk({
       method: 'POST',
       path: PATH,
-      host: `127.0.0.1:${house.port}`,
+      host: `127.0.0.1:${testbed.port}`,
       headers: { 'content-type': 'application/json', 'x-amz-signed': '1' },
       body: '{"a":1}',
       accessKeyId: key.accessKeyId,
       secretAccessKey: key.key,
       atMs: changes.dateMs ?? Date.now(),
     });
-    return fetch(`http://127.0.0.1:${house.port}${changes.path ?? PATH}`, {
+    return fetch(`http://127.0.0.1:${testbed.port}${changes.path ?? PATH}`, {
       method: 'POST',
       headers: { ...Object.fromEntries(request.headers.filter(([name]) => name !== 'host')), ...changes.headers },
       body: changes.body ?? '{"a":1}',
@@ -114,15 +114,15 @@ describe('a signature that does not hold', () => {
       method: 'GET',
       path: '/bedrock/foundation-models',
       query: { byProvider: 'x' },
-      host: `127.0.0.1:${house.port}`,
+      host: `127.0.0.1:${testbed.port}`,
       accessKeyId: key.accessKeyId,
       secretAccessKey: key.key,
       presignSeconds: 60,
       atMs: Date.now(),
     });
-    const response = await fetch(`http://127.0.0.1:${house.port}${request.rawTarget}`);
+    const response = await fetch(`http://127.0.0.1:${testbed.port}${request.rawTarget}`);
     expect(response.status).toBe(200);
-    expect((await house.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
+    expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
   });
 
   it('is one that nobody touched otherwise', async () => {
@@ -143,6 +143,6 @@ describe('a signature that does not hold', () => {
     expect(response.headers.get('date')).not.toBeNull();
     expect(response.headers.get('x-should-retry')).toBe('false');
     expect(await response.json()).toMatchObject({ __type: type });
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });

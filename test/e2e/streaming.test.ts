@@ -4,19 +4,19 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse-stream';
@@ -32,7 +32,7 @@ const FRAMES = Buffer.concat([
 /** The response of the next request, begun as an event stream; the test writes the rest. */
 function nextStream(): Promise<ServerResponse> {
   return new Promise((resolve) => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       resolve(response);
     });
@@ -42,7 +42,7 @@ function nextStream(): Promise<ServerResponse> {
 describe('an event stream', () => {
   it('reaches an HTTP/1.1 client event by event', async () => {
     const begun = nextStream();
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
     const response = await begun;
     // The headers come before there is any event.
@@ -57,7 +57,7 @@ describe('an event stream', () => {
 
   it('reaches an HTTP/2 client event by event', async () => {
     const begun = nextStream();
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2);
     const headers = new Promise((resolve) => stream.once('response', resolve));
     const upstreamResponse = await begun;
@@ -73,7 +73,7 @@ describe('an event stream', () => {
   });
 
   it.each([1, 3, 7])('in pieces of %i bytes arrives as it was sent, over both versions', async (size) => {
-    house.upstream.respondWith(async (_, response) => {
+    testbed.upstream.respondWith(async (_, response) => {
       response.socket?.setNoDelay(true);
       startEventStream(response);
       for (let at = 0; at < FRAMES.length; at += size) {
@@ -82,15 +82,15 @@ describe('an event stream', () => {
       }
       response.end();
     });
-    const overHttp1 = await ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
+    const overHttp1 = await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
     expect(overHttp1.body.equals(FRAMES)).toBe(true);
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const overHttp2 = await client.ask(POST_HTTP2);
     expect(overHttp2).toMatchObject({ isComplete: true, body: FRAMES.toString('latin1') });
   });
 
   it('of a hundred clients at once mixes nothing up', async () => {
-    house.upstream.respondWith(async (request, response) => {
+    testbed.upstream.respondWith(async (request, response) => {
       startEventStream(response);
       for (let turn = 0; turn < 5; turn += 1) {
         response.write(`${request.body.toString()};`);
@@ -98,14 +98,14 @@ describe('an event stream', () => {
       }
       response.end();
     });
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const responses = await Promise.all(
       Array.from({ length: 100 }, async (_, index) => {
         const body = `client-${index}`;
         const length = `Content-Length: ${body.length}`;
         return index % 2 === 0
           ? (await client.ask(POST_HTTP2, body)).body
-          : (await ask(house.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost', length], body)).body.toString();
+          : (await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost', length], body)).body.toString();
       }),
     );
     expect(responses).toEqual(responses.map((_, index) => `client-${index};`.repeat(5)));
@@ -120,7 +120,7 @@ describe('a slow client', () => {
   /** Lets AWS send as fast as it is taken; `written` counts. */
   function pour(sizeBytes: number): { written: number } {
     const count = { written: 0 };
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, { 'content-length': sizeBytes });
       const pump = (): void => {
         while (count.written < sizeBytes) {
@@ -137,7 +137,7 @@ describe('a slow client', () => {
   it('over HTTP/1.1 slows AWS down instead of filling memory with 200 MB', async () => {
     const size = 200 * 1024 * 1024;
     const count = pour(size);
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     raw.socket.removeAllListeners('data').setEncoding();
     raw.socket.pause();
     await raw.send(POST_HTTP1);
@@ -150,18 +150,18 @@ describe('a slow client', () => {
   it('over HTTP/2 slows AWS down as well', async () => {
     const size = 64 * 1024 * 1024;
     const count = pour(size);
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const furthest = await drink(client.open(POST_HTTP2), size, count);
     expect(furthest).toBeLessThan(IN_FLIGHT_LIMIT_BYTES);
   });
 
   it('that leaves in the middle ends the waiting AWS at once', async () => {
     pour(200 * 1024 * 1024);
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
     await raw.until('200 OK');
     raw.socket.pause();
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     raw.socket.destroy();
     expect(await request.closed).toBe('broken');
   });
@@ -172,62 +172,62 @@ describe('a client that leaves', () => {
     'by %s in the middle of a stream over HTTP/1.1 ends it at AWS',
     async (way) => {
       const begun = nextStream();
-      await using raw = await dial(house.port);
+      await using raw = await dial(testbed.port);
       await raw.send(POST_HTTP1);
       (await begun).write('x');
-      const ended = house.nextExchange();
+      const ended = testbed.nextExchange();
       raw.socket[way]();
-      expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+      expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
       expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
     },
   );
 
   it('before AWS has answered ends the request at AWS', async () => {
-    house.upstream.respondWith(() => {});
-    await using raw = await dial(house.port);
+    testbed.upstream.respondWith(() => {});
+    await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     raw.socket.destroy();
     expect(await request.closed).toBe('broken');
   });
 
   it('ends everything it has pipelined', async () => {
-    house.upstream.respondWith(() => {});
-    await using raw = await dial(house.port);
+    testbed.upstream.respondWith(() => {});
+    await using raw = await dial(testbed.port);
     await raw.send(Buffer.concat([POST_HTTP1, POST_HTTP1, POST_HTTP1]));
     const requests = [];
-    for (let turn = 0; turn < 3; turn += 1) requests.push(await house.upstream.nextRequest());
+    for (let turn = 0; turn < 3; turn += 1) requests.push(await testbed.upstream.nextRequest());
     raw.socket.destroy();
     expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken', 'broken']);
   });
 
   it('by a reset stream ends that one at AWS, and the session goes on', async () => {
     const begun = nextStream();
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2);
     (await begun).write('x');
-    const ended = house.nextExchange();
+    const ended = testbed.nextExchange();
     stream.close(8);
-    expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+    expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
     expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
-    house.upstream.respondWith((_, response) => void response.end('fine'));
+    testbed.upstream.respondWith((_, response) => void response.end('fine'));
     expect(await client.ask(POST_HTTP2)).toMatchObject({ status: 200, body: 'fine' });
   });
 
   it('with its whole HTTP/2 connection ends everything at AWS', async () => {
-    house.upstream.respondWith((_, response) => startEventStream(response));
-    await using client = openHttp2(house.port);
+    testbed.upstream.respondWith((_, response) => startEventStream(response));
+    await using client = openHttp2(testbed.port);
     client.open(POST_HTTP2);
     client.open(POST_HTTP2);
-    const requests = [await house.upstream.nextRequest(), await house.upstream.nextRequest()];
+    const requests = [await testbed.upstream.nextRequest(), await testbed.upstream.nextRequest()];
     client.session.destroy();
     expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken']);
   });
 
   it('after the last byte has not broken anything', async () => {
-    house.upstream.respondWith((_, response) => void response.end(FRAMES));
-    await using raw = await dial(house.port);
-    const ended = house.nextExchange();
+    testbed.upstream.respondWith((_, response) => void response.end(FRAMES));
+    await using raw = await dial(testbed.port);
+    const ended = testbed.nextExchange();
     await raw.send(POST_HTTP1);
     expect(sha256((await raw.readResponse()).body)).toBe(sha256(FRAMES));
     raw.socket.destroy();

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/house.ts';
+import { AWS_PAIR } from '../helpers/testbed.ts';
 import {
   AWS_VARIABLES,
   launch,

@@ -5,23 +5,23 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cutConnection } from '../helpers/fake-upstream.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse({ flags: { idleTimeout: '1' } });
+  testbed = await startProxy({ flags: { idleTimeout: '1' } });
 });
 
 afterEach(async () => {
-  await house[Symbol.asyncDispose]();
+  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 
-function post(port = house.port): Promise<RawResponse> {
+function post(port = testbed.port): Promise<RawResponse> {
   return ask(port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 }
 
@@ -46,12 +46,12 @@ const BREAKS = [
 
 describe('the end of a response that is not whole', () => {
   it.each(BREAKS)('breaks the HTTP/1.1 connection where AWS $name', async ({ head, stop }) => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, head);
       response.write('part', () => stop(response));
     });
-    await using raw = await dial(house.port);
-    const ended = house.nextExchange();
+    await using raw = await dial(testbed.port);
+    const ended = testbed.nextExchange();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     await raw.ended;
     await expect(raw.readResponse()).rejects.toThrow('before a whole response');
@@ -62,11 +62,11 @@ describe('the end of a response that is not whole', () => {
   it.skipIf(BLIND_TO_RESETS).each(BREAKS)(
     'breaks the connection of an HTTP/1.0 client where AWS $name',
     async ({ head, stop }) => {
-      house.upstream.respondWith((_, response) => {
+      testbed.upstream.respondWith((_, response) => {
         response.writeHead(200, head);
         response.write('part', () => stop(response));
       });
-      await using raw = await dial(house.port);
+      await using raw = await dial(testbed.port);
       await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
       expect(await raw.ended).toBe('broken');
       await survives();
@@ -74,11 +74,11 @@ describe('the end of a response that is not whole', () => {
   );
 
   it.each(BREAKS)('resets the HTTP/2 stream where AWS $name', async ({ head, stop }) => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, head);
       response.write('part', () => stop(response));
     });
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'POST', ':path': TARGET });
     expect(response).toMatchObject({ status: 200, isComplete: false });
     expect(response.rstCode).not.toBe(0);
@@ -86,12 +86,12 @@ describe('the end of a response that is not whole', () => {
   });
 
   it('breaks the connection where AWS falls silent in the middle', async () => {
-    house.upstream.respondWith((_, response) => {
+    testbed.upstream.respondWith((_, response) => {
       response.writeHead(200);
       response.write('part');
     });
-    await using raw = await dial(house.port);
-    const ended = house.nextExchange();
+    await using raw = await dial(testbed.port);
+    const ended = testbed.nextExchange();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     expect(await raw.ended).toBe('broken');
     expect((await ended).error).toMatchObject({ code: 'ERR_UPSTREAM_RESET', detail: 'UND_ERR_BODY_TIMEOUT' });
@@ -100,21 +100,21 @@ describe('the end of a response that is not whole', () => {
 
 describe('without a response', () => {
   it('AWS that stays silent is a 504', async () => {
-    house.upstream.respondWith(() => {});
+    testbed.upstream.respondWith(() => {});
     const response = await post();
     expect(response.status).toBe(504);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_TIMEOUT');
     expect(JSON.parse(response.body.toString())).toMatchObject({ __type: 'GatewayTimeoutException' });
-    expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
+    expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
     await survives();
   });
 
   it('AWS that hangs up is a 502, and is asked once', async () => {
-    house.upstream.respondWith((_, response) => cutConnection(response));
+    testbed.upstream.respondWith((_, response) => cutConnection(response));
     const response = await post();
     expect(response.status).toBe(502);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
-    expect(house.upstream.requests).toHaveLength(1);
+    expect(testbed.upstream.requests).toHaveLength(1);
     await survives();
   });
 
@@ -126,11 +126,11 @@ describe('without a response', () => {
       bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}',
     },
   ])('AWS whose response $name is a 502', async ({ bytes }) => {
-    house.upstream.respondBeforeBody(({ socket }) => void socket.write(bytes));
+    testbed.upstream.respondBeforeBody(({ socket }) => void socket.write(bytes));
     const response = await post();
     expect(response.status).toBe(502);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
-    house.upstream.respondBeforeBody(undefined);
+    testbed.upstream.respondBeforeBody(undefined);
     await survives();
   });
 
@@ -139,7 +139,7 @@ describe('without a response', () => {
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
     const { port } = closed.address() as AddressInfo;
     await new Promise((resolve) => closed.close(resolve));
-    await using lonely = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+    await using lonely = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
     const response = await post(lonely.port);
     expect(response.status).toBe(502);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
@@ -147,7 +147,7 @@ describe('without a response', () => {
   });
 
   it('a host name nobody has is a 502', async () => {
-    await using lonely = await openHouse({ flags: { endpointUrl: ['http://nowhere.invalid'] } });
+    await using lonely = await startProxy({ flags: { endpointUrl: ['http://nowhere.invalid'] } });
     expect((await post(lonely.port)).status).toBe(502);
   });
 });
@@ -160,19 +160,19 @@ describe('a response before the request was read to its end', () => {
     { name: 'and keeps reading', bytes: `${refusal}\r\nbig`, end: false },
     { name: 'and closes', bytes: `${refusal}Connection: close\r\n\r\nbig`, end: true },
   ])('is passed on, where AWS answers $name', async ({ bytes, end }) => {
-    house.upstream.respondBeforeBody((incoming) => {
+    testbed.upstream.respondBeforeBody((incoming) => {
       incoming.socket.write(bytes, () => end && incoming.socket.end());
     });
     const headers = ['Host: localhost', `Content-Length: ${body.length}`];
-    const response = await ask(house.port, `POST ${TARGET} HTTP/1.1`, headers, body);
+    const response = await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, headers, body);
     expect(response).toMatchObject({ status: 413, reason: 'Too Large' });
     expect(response.body.toString()).toBe('big');
-    house.upstream.respondBeforeBody(undefined);
+    testbed.upstream.respondBeforeBody(undefined);
     await survives();
   });
 });
 
 async function survives(): Promise<void> {
-  house.upstream.respondWith((_, response) => void response.end('fine'));
+  testbed.upstream.respondWith((_, response) => void response.end('fine'));
   expect((await post()).body.toString()).toBe('fine');
 }

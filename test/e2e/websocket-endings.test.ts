@@ -3,16 +3,16 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeFrame, type FakeWebSocketServer } from '../helpers/fake-websocket.ts';
-import type { House } from '../helpers/house.ts';
-import { IS_SERVED, openWebSocketHouse, type WebSocketHouse } from '../helpers/websocket-house.ts';
+import type { Testbed } from '../helpers/testbed.ts';
+import { IS_SERVED, startWebSocketProxy, type WebSocketTestbed } from '../helpers/websocket-testbed.ts';
 
-let rooms: WebSocketHouse;
+let rooms: WebSocketTestbed;
 let aws: FakeWebSocketServer;
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  rooms = await openWebSocketHouse();
-  ({ aws, house } = rooms);
+  rooms = await startWebSocketProxy();
+  ({ aws, testbed } = rooms);
 });
 
 afterEach(async () => {
@@ -34,7 +34,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept();
     await raw.until('101');
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     raw.socket.end('bye');
     await once(upgrade.socket.resume(), 'end');
     upgrade.socket.end('and good night');
@@ -50,7 +50,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     upgrade.accept();
     upgrade.socket.end(encodeFrame(0x88, Buffer.alloc(0)));
     expect(await raw.ended).toBe('end');
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     const heard = once(upgrade.socket, 'data');
     raw.socket.end('late');
     expect(String((await heard)[0])).toBe('late');
@@ -63,7 +63,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept([], 'half a frame');
     await raw.until('half a frame');
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     upgrade.socket.resetAndDestroy();
     expect(await raw.ended).toBe('broken');
     expect(await exchange).toMatchObject({ status: 101, error: { code: 'ERR_UPSTREAM_RESET' } });
@@ -75,7 +75,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept();
     await raw.until('101');
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     const broken = once(upgrade.socket.resume(), 'error');
     raw.socket.resetAndDestroy();
     expect((await broken)[0]).toMatchObject({ code: 'ECONNRESET' });
@@ -89,7 +89,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
       await using raw = await rooms.dialWebSocket();
       const { socket } = await upgrading;
       const over = whenOver(socket);
-      const exchange = house.nextExchange();
+      const exchange = testbed.nextExchange();
       raw.socket[leave]();
       await over;
       expect(await exchange).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' } });
@@ -121,7 +121,7 @@ it.runIf(IS_SERVED)('waits for a slow client: AWS cannot send more than the buff
     still = written === last ? still + 1 : 0;
   }
   expect(written).toBeLessThan(total / 2);
-  const exchange = house.nextExchange();
+  const exchange = testbed.nextExchange();
   let receivedBytes = 0;
   raw.socket.removeAllListeners('data').on('data', (chunk: string) => (receivedBytes += chunk.length));
   raw.socket.resume();
@@ -139,8 +139,8 @@ describe.runIf(IS_SERVED)('when the proxy ends', () => {
     accept();
     await raw.until('101');
     const over = whenOver(socket);
-    const exchange = house.nextExchange();
-    expect(await house.drain(50)).toBe(1);
+    const exchange = testbed.nextExchange();
+    expect(await testbed.drain(50)).toBe(1);
     await over;
     await raw.ended;
     expect(await exchange).toMatchObject({ status: 101 });
@@ -152,7 +152,7 @@ describe.runIf(IS_SERVED)('when the proxy ends', () => {
     const { accept, socket } = await upgrading;
     accept();
     await raw.until('101');
-    const drained = house.drain(10_000);
+    const drained = testbed.drain(10_000);
     socket.end('last');
     await raw.until('last');
     raw.socket.end();

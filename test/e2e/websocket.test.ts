@@ -4,20 +4,26 @@ import { constants } from 'node:http2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'undici';
 import { acceptKey, type FakeWebSocketServer } from '../helpers/fake-websocket.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
-import { IS_SERVED, openWebSocketHouse, type WebSocketHouse, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+import {
+  IS_SERVED,
+  startWebSocketProxy,
+  type WebSocketTestbed,
+  WS_KEY,
+  WS_PATH,
+} from '../helpers/websocket-testbed.ts';
 
 const SESSION_HEADER = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
 
-let rooms: WebSocketHouse;
+let rooms: WebSocketTestbed;
 let aws: FakeWebSocketServer;
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  rooms = await openWebSocketHouse();
-  ({ aws, house } = rooms);
+  rooms = await startWebSocketProxy();
+  ({ aws, testbed } = rooms);
 });
 
 afterEach(async () => {
@@ -26,7 +32,7 @@ afterEach(async () => {
 });
 
 async function openWebSocket(protocols: string[] = []): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${house.port}/bedrock${WS_PATH}`, {
+  const socket = new WebSocket(`ws://127.0.0.1:${testbed.port}/bedrock${WS_PATH}`, {
     protocols,
     headers: { authorization: `Bearer ${rooms.key}`, [SESSION_HEADER]: 's'.repeat(33) },
   });
@@ -48,7 +54,7 @@ describe.runIf(IS_SERVED)('a real WebSocket client', () => {
     const [{ data }] = await answered;
     if (typeof message === 'string') expect(data).toBe(message);
     else expect(Buffer.from(data as ArrayBuffer).equals(message)).toBe(true);
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     socket.close(1000);
     await once(socket, 'close');
     const size = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
@@ -117,7 +123,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
       accept(['Sec-WebSocket-Protocol: x', 'x-amzn-RequestId: r-1'], 'first bytes');
       socket.resume().once('end', () => socket.end());
     });
-    const exchange = house.nextExchange();
+    const exchange = testbed.nextExchange();
     await using raw = await rooms.dialWebSocket();
     const text = await raw.until('first bytes');
     expect(text).toBe(
@@ -149,7 +155,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
 
   it('leaves out a header that Connection names', async () => {
     const upgrading = aws.nextUpgrade();
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const headers = rooms.handshake(['Connection: X-Secret', 'X-Secret: 1']);
     await raw.send(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, headers));
     expect((await upgrading).header('x-secret')).toBeUndefined();
@@ -173,11 +179,11 @@ describe('is refused before anything reaches AWS', () => {
   it.each(refusals.filter(({ target }) => IS_SERVED || target !== '/foundation-models'))(
     '$name',
     async ({ status, code, bearer, extra, host, target = WS_PATH }) => {
-      const exchange = house.nextExchange();
+      const exchange = testbed.nextExchange();
       const headers = rooms.handshake(extra, bearer);
       if (host !== undefined) headers[0] = `Host: ${host}`;
       const path = code === 'ERR_UNKNOWN_PATH' ? '/elsewhere/ws' : `/bedrock${target}`;
-      const response = await ask(house.port, `GET ${path} HTTP/1.1`, headers);
+      const response = await ask(testbed.port, `GET ${path} HTTP/1.1`, headers);
       expect(response.status).toBe(status);
       expect(response.header('x-bedrock-proxy-error')).toBe(code);
       expect(response.header('content-type')).toBe('application/json');
@@ -198,21 +204,21 @@ describe('is refused before anything reaches AWS', () => {
     { name: 'with a body', headers: ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 3'] },
   ])('a request $name, where there is a WebSocket', async ({ headers }) => {
     const all = ['Host: localhost', `Authorization: Bearer ${rooms.key}`, ...headers];
-    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
+    const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
     expect(response.status).toBe(400);
     expect(response.body.toString()).toContain('This path is a WebSocket');
     expect(aws.requestCount).toBe(0);
   });
 
   it.skipIf(IS_SERVED)('every WebSocket, on a Node that cannot tell upgrades apart', async () => {
-    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response.status).toBe(400);
     expect(response.body.toString()).toContain('the proxy needs Node 22.21, 24.9 or later');
     expect(aws.requestCount).toBe(0);
   });
 
   it('a GET over HTTP/2', async () => {
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':path': `/bedrock${WS_PATH}`, authorization: `Bearer ${rooms.key}` });
     expect(response.status).toBe(400);
     expect(response.body).toContain('over HTTP/1.1');
@@ -220,7 +226,7 @@ describe('is refused before anything reaches AWS', () => {
   });
 
   it('an extended CONNECT over HTTP/2 (RFC 8441), which was never offered', async () => {
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const [settings] = (await once(client.session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
     expect(settings.enableConnectProtocol).toBe(false);
     const response = await client.ask({
@@ -243,8 +249,8 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
       const head = ['HTTP/1.1 403 Go Away', 'x-amzn-ErrorType: AccessDeniedException', framing, '', ''].join('\r\n');
       socket.end(head + body);
     });
-    const exchange = house.nextExchange();
-    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    const exchange = testbed.nextExchange();
+    const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response).toMatchObject({ status: 403, reason: 'Go Away' });
     expect(response.header('x-amzn-errortype')).toBe('AccessDeniedException');
     expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
@@ -264,14 +270,14 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
 
   it('is a 502 of ours where it never came', async () => {
     aws.onUpgrade(({ socket }) => socket.resetAndDestroy());
-    const response = await ask(house.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
+    const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response.status).toBe(502);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_RESET');
   });
 });
 
 it('serves POST with Upgrade: h2c like any other', async () => {
-  await using plain = await openHouse();
+  await using plain = await startProxy();
   const { key: plainKey } = await plain.mint();
   const headers = [
     'Host: localhost',

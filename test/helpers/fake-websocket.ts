@@ -9,7 +9,7 @@ import { sha256Hex } from '../../src/protocol/sigv4/key.ts';
 import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
 import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { AWS_PAIR } from './house.ts';
+import { AWS_PAIR } from './testbed.ts';
 
 /** One upgrade as it arrived. */
 export interface UpstreamUpgrade {
@@ -37,7 +37,7 @@ export interface FakeWebSocketServer extends AsyncDisposable {
   nextUpgrade(): Promise<UpstreamUpgrade>;
 }
 
-/** Starts one; give its port to `openHouse` as `endpointUrl`. */
+/** Starts one; give its port to `startProxy` as `endpointUrl`. */
 export async function startFakeWebSocketServer(): Promise<FakeWebSocketServer> {
   const failures: string[] = [];
   const sockets = new Set<Socket>();

@@ -24,7 +24,7 @@ import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
 
 export const AWS_PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 
-export interface HouseOptions {
+export interface TestbedOptions {
   /** As on the command line; the endpoint is the fake upstream unless given. */
   readonly flags?: Readonly<Record<string, string | readonly string[]>>;
   readonly environment?: Readonly<Record<string, string>>;
@@ -39,7 +39,7 @@ export interface HouseOptions {
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
 
-export interface House extends AsyncDisposable {
+export interface Testbed extends AsyncDisposable {
   readonly port: number;
   /** `http://127.0.0.1:port/bedrock` */
   readonly url: string;
@@ -54,8 +54,8 @@ export interface House extends AsyncDisposable {
   drain(graceMs: number): Promise<number>;
 }
 
-export async function openHouse(options: HouseOptions = {}): Promise<House> {
-  const folder = await mkdtemp(join(tmpdir(), 'house-'));
+export async function startProxy(options: TestbedOptions = {}): Promise<Testbed> {
+  const folder = await mkdtemp(join(tmpdir(), 'testbed-'));
   const upstream = await startFakeUpstream({
     ...AWS_PAIR,
     ...(options.sessionToken === undefined ? {} : { sessionToken: options.sessionToken }),

@@ -18,7 +18,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 
-export const MASTER_KEY = 'sk-master-of-the-house';
+export const MASTER_KEY = 'sk-master-of-the-testbed';
 
 /** A response of whatever shape; what is read of it was checked against its schema before. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a test that looks at one member should not have to prove the rest

@@ -1,7 +1,7 @@
 /** The whole proxy before a fake AgentCore that speaks WebSocket, and the words with which a client asks for one. */
 import { canTellUpgrades } from '../../src/server/client-upgrade.ts';
 import { type FakeWebSocketServer, startFakeWebSocketServer } from './fake-websocket.ts';
-import { type House, openHouse } from './house.ts';
+import { type Testbed, startProxy } from './testbed.ts';
 import { dial, type RawSocket, requestText } from './raw-socket.ts';
 
 /** Whether this Node serves WebSocket: 22.19 and 22.20 are supported without it. */
@@ -12,9 +12,9 @@ export const WS_PATH = `/runtimes/${ARN}/ws`;
 /** The example of RFC 6455, section 1.3. */
 export const WS_KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
-export interface WebSocketHouse extends AsyncDisposable {
+export interface WebSocketTestbed extends AsyncDisposable {
   readonly aws: FakeWebSocketServer;
-  readonly house: House;
+  readonly testbed: Testbed;
   /** A virtual key. */
   readonly key: string;
   /** The headers of an upgrade. */
@@ -23,12 +23,12 @@ export interface WebSocketHouse extends AsyncDisposable {
   dialWebSocket(target?: string, extra?: readonly string[], more?: string): Promise<RawSocket>;
 }
 
-export async function openWebSocketHouse(): Promise<WebSocketHouse> {
+export async function startWebSocketProxy(): Promise<WebSocketTestbed> {
   const aws = await startFakeWebSocketServer();
-  const house = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] } });
-  const { key } = await house.mint('tester');
-  const handshake: WebSocketHouse['handshake'] = (extra = [], bearer = key) => [
-    `Host: localhost:${house.port}`,
+  const testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] } });
+  const { key } = await testbed.mint('tester');
+  const handshake: WebSocketTestbed['handshake'] = (extra = [], bearer = key) => [
+    `Host: localhost:${testbed.port}`,
     'Connection: Upgrade',
     'Upgrade: websocket',
     `Authorization: Bearer ${bearer}`,
@@ -38,16 +38,16 @@ export async function openWebSocketHouse(): Promise<WebSocketHouse> {
   ];
   return {
     aws,
-    house,
+    testbed,
     key,
     handshake,
     dialWebSocket: async (target = WS_PATH, extra = [], more = '') => {
-      const raw = await dial(house.port);
+      const raw = await dial(testbed.port);
       await raw.send(requestText(`GET /bedrock${target} HTTP/1.1`, handshake(extra), more));
       return raw;
     },
     [Symbol.asyncDispose]: async () => {
-      await house[Symbol.asyncDispose]();
+      await testbed[Symbol.asyncDispose]();
       await aws[Symbol.asyncDispose]();
     },
   };

@@ -7,7 +7,7 @@ import type { ClientRequest } from '../../src/http/message.ts';
 import { BodyMemory, readBody, releaseBody } from '../../src/http/body.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 
 const MIB = 1024 * 1024;
 
@@ -46,12 +46,12 @@ it('is given back where a body is refused in the middle', async () => {
 });
 
 it('stays bounded for a server with many uploads at once', async () => {
-  await using house = await openHouse();
-  house.upstream.respondWith((_request, response) => void response.end('{}'));
+  await using testbed = await startProxy();
+  testbed.upstream.respondWith((_request, response) => void response.end('{}'));
   const send = (): Promise<number> =>
-    fetch(`${house.url}/model/m/invoke`, { method: 'POST', body: Buffer.alloc(3 * MIB, 'y') }).then(
+    fetch(`${testbed.url}/model/m/invoke`, { method: 'POST', body: Buffer.alloc(3 * MIB, 'y') }).then(
       ({ status }) => status,
     );
   expect(new Set(await Promise.all(Array.from({ length: 20 }, send)))).toEqual(new Set([200]));
-  expect(house.upstream.requests.every(({ body }) => body.length === 3 * MIB)).toBe(true);
+  expect(testbed.upstream.requests.every(({ body }) => body.length === 3 * MIB)).toBe(true);
 });

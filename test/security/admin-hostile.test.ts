@@ -3,33 +3,33 @@
  * has not the master key learns and changes nothing, and who has it breaks nothing.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
-const MASTER_KEY = 'sk-master-of-the-house-000';
+const MASTER_KEY = 'sk-master-of-the-testbed-000';
 
-let house: House;
+let testbed: Testbed;
 let key: string;
 let otherSha256: string;
 
 beforeAll(async () => {
-  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
-  key = (await house.mint('mine')).key;
-  otherSha256 = (await house.mint('theirs')).keySha256;
+  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = (await testbed.mint('mine')).key;
+  otherSha256 = (await testbed.mint('theirs')).keySha256;
 });
 
 afterAll(async () => {
-  await house[Symbol.asyncDispose]();
+  await testbed[Symbol.asyncDispose]();
 });
 
 function send(line: string, headers: readonly string[] = [], body: string | Buffer = ''): Promise<RawResponse> {
   const all = [
-    `Host: 127.0.0.1:${house.port}`,
+    `Host: 127.0.0.1:${testbed.port}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
     ...headers,
   ];
-  return ask(house.port, `${line} HTTP/1.1`, all, body);
+  return ask(testbed.port, `${line} HTTP/1.1`, all, body);
 }
 
 const asMaster = [`Authorization: Bearer ${MASTER_KEY}`];
@@ -60,7 +60,7 @@ describe('a web page', () => {
 
   it('is refused under its own name', async () => {
     const headers = ['Host: evil.example', 'Connection: close', ...asMaster];
-    expect(errorOf(await ask(house.port, 'GET /metrics HTTP/1.1', headers))).toBe('ERR_HOST_REFUSED');
+    expect(errorOf(await ask(testbed.port, 'GET /metrics HTTP/1.1', headers))).toBe('ERR_HOST_REFUSED');
   });
 });
 
@@ -123,7 +123,7 @@ describe('another machine', () => {
 
   it('learns nothing of keys from the document', async () => {
     const text = (await send('GET /openapi.json')).body.toString();
-    for (const secret of [MASTER_KEY, key, otherSha256, house.databasePath]) expect(text).not.toContain(secret);
+    for (const secret of [MASTER_KEY, key, otherSha256, testbed.databasePath]) expect(text).not.toContain(secret);
   });
 });
 
@@ -164,9 +164,9 @@ describe('odd JSON', () => {
     const body = '{"tags":["__proto__=x","constructor=y"],"metadata":{"__proto__":{"scope":"all"}}}';
     const made = JSON.parse((await post('/key/generate', body)).body.toString());
     expect(made).toMatchObject({ scope: 'default', tags: ['__proto__=x', 'constructor=y'] });
-    const bearer = [`Authorization: Bearer ${made.key}`, 'Content-Length: 0', `Host: 127.0.0.1:${house.port}`];
-    await ask(house.port, 'POST /bedrock/model/amazon.nova-lite-v1:0/converse HTTP/1.1', bearer);
-    const { groups } = await house.store.sumUsage({}, 'tag');
+    const bearer = [`Authorization: Bearer ${made.key}`, 'Content-Length: 0', `Host: 127.0.0.1:${testbed.port}`];
+    await ask(testbed.port, 'POST /bedrock/model/amazon.nova-lite-v1:0/converse HTTP/1.1', bearer);
+    const { groups } = await testbed.store.sumUsage({}, 'tag');
     expect(groups.map(({ name }) => name).toSorted()).toEqual(['__proto__=x', 'constructor=y']);
     expect(({} as Record<string, unknown>)['scope']).toBeUndefined();
     const logs = JSON.parse((await send('GET /spend/logs', asMaster)).body.toString());

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
@@ -21,20 +21,20 @@ const OWN_ADDRESS = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 
 beforeEach(async () => {
-  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
-  key = await house.mint('alice');
+  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = await testbed.mint('alice');
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
-function post(headers: readonly HeaderPair[], port = house.port): Promise<RawResponse> {
+function post(headers: readonly HeaderPair[], port = testbed.port): Promise<RawResponse> {
   return ask(port, `POST ${TARGET} HTTP/1.1`, [['Host', 'localhost'], ...headers]);
 }
 
@@ -60,22 +60,22 @@ const PLACES: readonly { readonly name: string; readonly show: (key: string) => 
 
 describe('a key', () => {
   it.each(PLACES)('in $name lets its owner in', async ({ show }) => {
-    const ended = house.nextExchange();
+    const ended = testbed.nextExchange();
     expect((await post([show(key.key)])).status).toBe(200);
     expect((await ended).principal).toMatchObject({ kind: 'key', keyId: key.id, label: 'alice' });
-    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toContain(key.key);
+    expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
   it.each(PLACES)('in $name lets its owner in over HTTP/2', async ({ show }) => {
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const [name, value] = show(key.key);
     const response = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
     expect(response.status).toBe(200);
-    expect(JSON.stringify((await house.upstream.nextRequest()).headers)).not.toContain(key.key);
+    expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
   it.each(PLACES)('in $name may be the master key', async ({ show }) => {
-    const ended = house.nextExchange();
+    const ended = testbed.nextExchange();
     expect((await post([show(MASTER_KEY)])).status).toBe(200);
     expect((await ended).principal).toEqual({ kind: 'master', label: 'master' });
   });
@@ -88,17 +88,17 @@ describe('a key', () => {
     expect(response.header('x-amzn-errortype')).toBe('UnrecognizedClientException');
     expect(response.header('x-should-retry')).toBe('false');
     expect(response.body.toString()).not.toContain(wrong);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each(PLACES.filter(({ name }) => !name.startsWith('x-api-key')))(
     'in $name beside a different one in x-api-key is refused',
     async ({ show }) => {
-      const other = await house.mint('bob');
+      const other = await testbed.mint('bob');
       const response = await post([show(key.key), ['x-api-key', other.key]]);
       expect(response.status).toBe(401);
       expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
-      expect(house.upstream.requests).toHaveLength(0);
+      expect(testbed.upstream.requests).toHaveLength(0);
     },
   );
 
@@ -125,7 +125,7 @@ describe('a key', () => {
       ['litellm_user_api_key', `Bearer ${key.key}`],
     ];
     expect((await post(headers)).status).toBe(200);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(JSON.stringify(request.headers)).not.toMatch(/AKIAIOSFODNN7EXAMPLE|dummy-session|20260101/);
   });
 
@@ -154,11 +154,11 @@ describe('a key', () => {
 describe('a revoked key', () => {
   it('is refused on the very next request of a connection that is already open, though another process revoked it', async () => {
     await using other = {
-      store: await openSqliteStore(house.databasePath),
+      store: await openSqliteStore(testbed.databasePath),
       [Symbol.asyncDispose]: () => other.store.close(),
     };
     const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(bytes);
     expect((await raw.readResponse()).status).toBe(200);
     await other.store.revokeKey(key.id, Date.now());
@@ -169,7 +169,7 @@ describe('a revoked key', () => {
   });
 
   it('does not open the proxy again when it was the only one', async () => {
-    await using alone = await openHouse();
+    await using alone = await startProxy();
     expect((await post([], alone.port)).status).toBe(200);
     const only = await alone.mint();
     await alone.store.revokeKey(only.id, Date.now());
@@ -178,15 +178,15 @@ describe('a revoked key', () => {
 
   it('does not end the stream that runs, only what comes after', async () => {
     const begun = new Promise<() => void>((resolve) => {
-      house.upstream.respondWith((_, response) => {
+      testbed.upstream.respondWith((_, response) => {
         response.write('begun');
         resolve(() => response.end('ended'));
       });
     });
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `x-api-key: ${key.key}`]));
     await raw.until('begun');
-    await house.store.revokeKey(key.id, Date.now());
+    await testbed.store.revokeKey(key.id, Date.now());
     (await begun)();
     expect((await raw.readResponse()).body.toString()).toBe('begunended');
   });
@@ -196,7 +196,7 @@ describe('open mode', () => {
   it.each(['Bearer anything', 'Bearer sk-never-made', sigV4('AKIAIOSFODNN7EXAMPLE')])(
     'lets %j in from this machine',
     async (authorization) => {
-      await using open = await openHouse();
+      await using open = await startProxy();
       expect((await post([['Authorization', authorization]], open.port)).status).toBe(200);
       expect(JSON.stringify((await open.upstream.nextRequest()).headers)).not.toContain('anything');
       expect(open.upstream.failures).toEqual([]);
@@ -206,7 +206,7 @@ describe('open mode', () => {
   it.skipIf(OWN_ADDRESS === undefined)(
     'lets nobody else in, whatever host they name (skipped without a network)',
     async () => {
-      await using open = await openHouse({ flags: { host: '0.0.0.0' } });
+      await using open = await startProxy({ flags: { host: '0.0.0.0' } });
       for (const host of ['localhost', `${OWN_ADDRESS}`]) {
         const outgoing = openRequest({
           host: OWN_ADDRESS,
@@ -225,7 +225,7 @@ describe('open mode', () => {
   );
 
   it('ends with the first key, at once', async () => {
-    await using open = await openHouse();
+    await using open = await startProxy();
     await using raw = await dial(open.port);
     const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
     await raw.send(bytes);
@@ -253,7 +253,7 @@ describe('what a client proved itself with', () => {
   ];
 
   it('never reaches AWS, in any header', async () => {
-    await using open = await openHouse();
+    await using open = await startProxy();
     expect((await post(SECRETS, open.port)).status).toBe(200);
     const request = await open.upstream.nextRequest();
     expect(JSON.stringify([request.rawTarget, request.headers])).not.toContain('SECRET');
@@ -262,7 +262,7 @@ describe('what a client proved itself with', () => {
   });
 
   it('never reaches AWS over HTTP/2', async () => {
-    await using open = await openHouse();
+    await using open = await startProxy();
     await using client = openHttp2(open.port);
     const singles = SECRETS.filter(([name]) => !/^(AUTHORIZATION)$/.test(name)).map(([name, value]) => [
       name.toLowerCase(),
@@ -275,7 +275,7 @@ describe('what a client proved itself with', () => {
   });
 
   it('never reaches AWS in the query', async () => {
-    await using open = await openHouse();
+    await using open = await startProxy();
     const query =
       'a=1&X-Amz-Signature=SECRET&x-amz-credential=SECRET&X%2DAmz-Security-Token=SECRET&b=2&%58-amz-date=SECRET';
     const response = await ask(open.port, `POST ${TARGET}?${query} HTTP/1.1`, ['Host: localhost']);
@@ -287,7 +287,7 @@ describe('what a client proved itself with', () => {
   it('does not show in what the proxy tells about the request', async () => {
     await post([['Authorization', `Bearer ${key.key}`]]);
     await post([['x-api-key', 'sk-SECRET-unknown']]);
-    expect(JSON.stringify(house.exchanges)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);
-    expect(JSON.stringify(house.exchanges)).not.toContain(key.key.slice(3));
+    expect(JSON.stringify(testbed.exchanges)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);
+    expect(JSON.stringify(testbed.exchanges)).not.toContain(key.key.slice(3));
   });
 });

@@ -1,12 +1,12 @@
 /** The owner's AWS credentials: used for every request, replaced when AWS says they are no good, asked for when missing. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sendAwsError } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, openHouse, type House } from '../helpers/house.ts';
+import { AWS_PAIR, startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const SESSION_TOKEN = 'FwoGZXIvYXdzEXAMPLE//token+with=signs';
 
-let house: House | undefined;
+let testbed: Testbed | undefined;
 let loads = 0;
 
 beforeEach(() => {
@@ -14,12 +14,12 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  expect(house?.upstream.failures).toEqual([]);
-  await house?.[Symbol.asyncDispose]();
+  expect(testbed?.upstream.failures).toEqual([]);
+  await testbed?.[Symbol.asyncDispose]();
 });
 
 function post(): Promise<RawResponse> {
-  return ask(house?.port ?? 0, 'POST /bedrock/model/a.b/invoke HTTP/1.1', [
+  return ask(testbed?.port ?? 0, 'POST /bedrock/model/a.b/invoke HTTP/1.1', [
     'Host: localhost',
     'x-amz-security-token: theirs',
   ]);
@@ -27,9 +27,9 @@ function post(): Promise<RawResponse> {
 
 describe('credentials of the owner', () => {
   it('with a session token sign it and send it', async () => {
-    house = await openHouse({ sessionToken: SESSION_TOKEN });
+    testbed = await startProxy({ sessionToken: SESSION_TOKEN });
     expect((await post()).status).toBe(200);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.headers.filter(([name]) => /^x-amz-security-token$/i.test(name)).map(([, value]) => value)).toEqual([
       SESSION_TOKEN,
     ]);
@@ -37,13 +37,13 @@ describe('credentials of the owner', () => {
   });
 
   it('without a session token send none, whatever the client sent', async () => {
-    house = await openHouse();
+    testbed = await startProxy();
     expect((await post()).status).toBe(200);
-    expect((await house.upstream.nextRequest()).header('x-amz-security-token')).toBeUndefined();
+    expect((await testbed.upstream.nextRequest()).header('x-amz-security-token')).toBeUndefined();
   });
 
   it('are looked up once for many requests', async () => {
-    house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
+    testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
     await Promise.all(Array.from({ length: 20 }, post));
     expect(loads).toBe(1);
   });
@@ -54,7 +54,7 @@ describe('credentials of the owner', () => {
       if (!isThere) throw new Error('Could not load credentials from any providers: /home/alice/.aws/secret');
       return AWS_PAIR;
     });
-    house = await openHouse({ load });
+    testbed = await startProxy({ load });
     const refused = await post();
     expect(refused.status).toBe(403);
     expect(refused.header('x-bedrock-proxy-error')).toBe('ERR_NO_AWS_CREDENTIALS');
@@ -68,7 +68,7 @@ describe('credentials of the owner', () => {
     const load = countingLoad(async () => {
       throw new Error('The SSO session associated with this profile has expired. To refresh run aws sso login');
     });
-    house = await openHouse({ load });
+    testbed = await startProxy({ load });
     const refused = await post();
     expect(refused.status).toBe(403);
     expect(refused.header('x-amzn-errortype')).toBe('ExpiredTokenException');
@@ -84,12 +84,12 @@ describe('credentials of the owner', () => {
   ])(
     'that AWS refuses with $type are looked up again for the next request, which the client decides on',
     async ({ status, type }) => {
-      house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
-      house.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'gone' }));
+      testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
+      testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'gone' }));
       const refused = await post();
       expect(refused.status).toBe(status);
       expect(refused.header('x-amzn-errortype')).toContain(type);
-      expect(house.upstream.requests).toHaveLength(1);
+      expect(testbed.upstream.requests).toHaveLength(1);
       expect(loads).toBe(1);
       await post();
       expect(loads).toBe(2);
@@ -97,8 +97,8 @@ describe('credentials of the owner', () => {
   );
 
   it('that AWS refuses for a policy stay', async () => {
-    house = await openHouse({ load: countingLoad(async () => AWS_PAIR) });
-    house.upstream.respondWith((_, response) =>
+    testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
+    testbed.upstream.respondWith((_, response) =>
       sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
     );
     await post();

@@ -5,23 +5,23 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
 const FREE = 60;
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 
 beforeEach(async () => {
-  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
-  key = await house.mint('alice');
+  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = await testbed.mint('alice');
 });
 
 afterEach(async () => {
-  await house[Symbol.asyncDispose]();
+  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGETS = {
@@ -30,7 +30,7 @@ const TARGETS = {
 };
 
 function post(target: keyof typeof TARGETS, headers: readonly HeaderPair[]): Promise<RawResponse> {
-  return ask(house.port, TARGETS[target], [['Host', 'localhost'], ...headers]);
+  return ask(testbed.port, TARGETS[target], [['Host', 'localhost'], ...headers]);
 }
 
 const bearer = (token: string): HeaderPair => ['Authorization', `Bearer ${token}`];
@@ -64,12 +64,12 @@ describe('on /bedrock', () => {
     expect((await post('bedrock', [bearer(key.key)])).status).toBe(200);
     expect((await post('bedrock', [bearer(MASTER_KEY)])).status).toBe(200);
     expect((await post('bedrock', headers())).status).toBe(429);
-    expect(house.upstream.requests).toHaveLength(2);
+    expect(testbed.upstream.requests).toHaveLength(2);
   });
 
   it('a key that was revoked counts as wrong, over HTTP/2 as well', async () => {
-    await house.store.revokeKey(key.id, Date.now());
-    await using client = openHttp2(house.port);
+    await testbed.store.revokeKey(key.id, Date.now());
+    await using client = openHttp2(testbed.port);
     const send = (token: string) =>
       client.ask({
         ':method': 'POST',
@@ -84,7 +84,7 @@ describe('on /bedrock', () => {
 
   it('what is wrong with the request but not with its key does not count', async () => {
     for (let count = 0; count <= FREE; count += 1) {
-      const response = await ask(house.port, 'POST /bedrock/nonsense HTTP/1.1', [
+      const response = await ask(testbed.port, 'POST /bedrock/nonsense HTTP/1.1', [
         ['Host', 'localhost'],
         bearer(key.key),
       ]);

@@ -4,21 +4,21 @@
  * Origin gives it away. And targets that mean one thing to us and another to whoever reads them after us.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, throwAt } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  const response = await ask(testbed.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
   expect(response.status).toBe(200);
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
@@ -34,7 +34,7 @@ describe('the host', () => {
     '[::1]:4000',
     'host.docker.internal:4000',
   ])('%s is ours', async (host) => {
-    expect((await ask(house.port, LINE, [`Host: ${host}`])).status).toBe(200);
+    expect((await ask(testbed.port, LINE, [`Host: ${host}`])).status).toBe(200);
   });
 
   it.each([
@@ -51,10 +51,10 @@ describe('the host', () => {
     '[::ffff:10.0.0.1]',
     'metadata',
   ])('%s is not ours', async (host) => {
-    const response = await ask(house.port, LINE, [`Host: ${host}`]);
+    const response = await ask(testbed.port, LINE, [`Host: ${host}`]);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -68,29 +68,29 @@ describe('the host', () => {
     { name: 'is a list', headers: ['Host: localhost, evil.example'] },
     { name: 'has a space', headers: ['Host: localhost evil.example'] },
   ])('that $name is refused', async ({ headers }) => {
-    const response = await ask(house.port, LINE, headers);
+    const response = await ask(testbed.port, LINE, headers);
     expect(response.status).toBe(400);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it('of every path is guarded, the key API and health included', async () => {
     for (const target of ['/', '/health', '/key/generate', '/nowhere', '/bedrock']) {
-      expect((await ask(house.port, `POST ${target} HTTP/1.1`, ['Host: evil.example'])).status).toBe(403);
+      expect((await ask(testbed.port, `POST ${target} HTTP/1.1`, ['Host: evil.example'])).status).toBe(403);
     }
   });
 
   it('of HTTP/2 is guarded as well, and may not differ from :authority', async () => {
     const path = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     expect((await client.ask(path)).status).toBe(200);
     expect((await client.ask({ ...path, ':authority': 'evil.example' })).status).toBe(403);
     expect((await client.ask({ ...path, host: 'evil.example' })).status).toBe(400);
     expect((await client.ask({ ...path, ':authority': 'evil.example', host: 'localhost' })).status).not.toBe(200);
-    expect(house.upstream.requests).toHaveLength(1);
+    expect(testbed.upstream.requests).toHaveLength(1);
   });
 
   it('named with --allowed-host is ours, and no other', async () => {
-    await using open = await openHouse({ flags: { allowedHost: ['proxy.test'] } });
+    await using open = await startProxy({ flags: { allowedHost: ['proxy.test'] } });
     expect((await ask(open.port, LINE, ['Host: Proxy.Test:4000'])).status).toBe(200);
     expect((await ask(open.port, LINE, ['Host: other.test'])).status).toBe(403);
   });
@@ -100,16 +100,16 @@ describe('the origin', () => {
   it.each(['https://evil.example', 'http://localhost:3000', 'null', 'file://', 'http://localhost.evil.example'])(
     '%s is refused',
     async (origin) => {
-      const response = await ask(house.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
+      const response = await ask(testbed.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
       expect(response.status).toBe(403);
       expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
       expect(response.header('access-control-allow-origin')).toBeUndefined();
-      expect(house.upstream.requests).toHaveLength(0);
+      expect(testbed.upstream.requests).toHaveLength(0);
     },
   );
 
   it('that is ours may come, and one that is allowed', async () => {
-    await using open = await openHouse({ flags: { allowedOrigin: ['https://tool.example'] } });
+    await using open = await startProxy({ flags: { allowedOrigin: ['https://tool.example'] } });
     const host = 'Host: localhost:4000';
     expect((await ask(open.port, LINE, [host, 'Origin: http://localhost:4000'])).status).toBe(200);
     const allowed = [host, 'Origin: https://tool.example', 'Sec-Fetch-Site: cross-site'];
@@ -121,8 +121,8 @@ describe('the origin', () => {
   });
 
   it('of a cross-site request without Origin is refused', async () => {
-    expect((await ask(house.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: cross-site'])).status).toBe(403);
-    expect((await ask(house.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: same-origin'])).status).toBe(200);
+    expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: cross-site'])).status).toBe(403);
+    expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: same-origin'])).status).toBe(200);
   });
 });
 
@@ -149,7 +149,7 @@ describe('a target', () => {
     { name: 'of the root of another service', target: '/latest/meta-data/' },
   ])('$name never reaches AWS', async ({ target }) => {
     const received = await throwAt(
-      house.port,
+      testbed.port,
       Buffer.from(
         `POST ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
         'latin1',
@@ -157,51 +157,54 @@ describe('a target', () => {
     );
     expect(received).toMatch(/^HTTP\/1\.1 40[04] /);
     expect(received).toContain('x-bedrock-proxy-error: ERR_');
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each(['\u0000', '\u0001', '\u007f', '\t'])('with the raw control character %j is refused', async (character) => {
     const received = await throwAt(
-      house.port,
+      testbed.port,
       `POST /bedrock/model/a${character}b/invoke HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
     );
     expect(received).toMatch(/^HTTP\/1\.1 400 /);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each(['..', '%2e%2e', 'a%00b', 'caf\u00e9'])('with %j never reaches AWS over HTTP/2 either', async (segment) => {
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'POST', ':path': `/bedrock/model/${segment}/invoke` });
     expect(response.status === undefined || response.status === 400).toBe(true);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });
 
 describe('a method', () => {
   it.each(['TRACE', 'PROPFIND', 'PURGE', 'M-SEARCH', 'SUBSCRIBE'])('%s is refused', async (method) => {
-    const response = await ask(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
+    const response = await ask(testbed.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each(['FOO', 'post', ''])('%j that HTTP does not know is refused', async (method) => {
-    const received = await throwAt(house.port, `${method} /bedrock/model/a/invoke HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    const received = await throwAt(
+      testbed.port,
+      `${method} /bedrock/model/a/invoke HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    );
     expect(received).toMatch(/^HTTP\/1\.1 400 /);
   });
 
   it('CONNECT opens no tunnel', async () => {
-    await using raw = await dial(house.port);
-    await raw.send(`CONNECT ${house.upstream.authority} HTTP/1.1\r\nHost: ${house.upstream.authority}\r\n\r\n`);
+    await using raw = await dial(testbed.port);
+    await raw.send(`CONNECT ${testbed.upstream.authority} HTTP/1.1\r\nHost: ${testbed.upstream.authority}\r\n\r\n`);
     await raw.ended;
     expect(raw.received).not.toMatch(/ 200 /);
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     expect((await client.ask({ ':method': 'CONNECT' })).status).not.toBe(200);
-    expect(house.upstream.connectionCount).toBe(0);
+    expect(testbed.upstream.connectionCount).toBe(0);
   });
 
   it('OPTIONS from a page gets no permission', async () => {
     const headers = ['Host: localhost', 'Origin: https://evil.example', 'Access-Control-Request-Method: POST'];
-    const response = await ask(house.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
+    const response = await ask(testbed.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
     expect(response.status).toBe(403);
     expect(response.headers.filter(([name]) => /^access-control-/i.test(name))).toEqual([]);
   });

@@ -4,23 +4,23 @@
  * attacker's own session; nobody else's.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawSocket } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
   const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
-  expect((await ask(house.port, line, ['Host: localhost'])).status).toBe(200);
-  await using client = openHttp2(house.port);
+  expect((await ask(testbed.port, line, ['Host: localhost'])).status).toBe(200);
+  await using client = openHttp2(testbed.port);
   expect((await client.ask(POST)).status).toBe(200);
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const POST = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
@@ -61,7 +61,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
 }
 
 async function openSession(): Promise<RawSocket> {
-  const raw = await dial(house.port);
+  const raw = await dial(testbed.port);
   raw.socket.on('error', () => {});
   await raw.send(Buffer.concat([Buffer.from(PREFACE), frame(TYPE.settings, 0, 0)]));
   return raw;
@@ -69,14 +69,14 @@ async function openSession(): Promise<RawSocket> {
 
 describe('rapid reset', () => {
   it('of a thousand streams leaves nothing behind', async () => {
-    house.upstream.respondWith(() => {});
-    await using client = openHttp2(house.port);
+    testbed.upstream.respondWith(() => {});
+    await using client = openHttp2(testbed.port);
     await new Promise((resolve) => client.session.once('connect', resolve));
     for (let turn = 0; turn < 1000; turn += 1) client.open(POST).close(8);
     await new Promise((resolve) => client.session.close(() => resolve(undefined)));
-    house.upstream.respondWith((_, response) => void response.end());
+    testbed.upstream.respondWith((_, response) => void response.end());
     // Whatever reached AWS was ended there.
-    await Promise.all(house.upstream.requests.map(({ closed }) => closed));
+    await Promise.all(testbed.upstream.requests.map(({ closed }) => closed));
   });
 
   it('in raw frames ends with the session or with silence', async () => {
@@ -119,7 +119,7 @@ describe('a flood', () => {
     for (let turn = 0; turn < 500 && !raw.socket.destroyed; turn += 1) await raw.send(continuation);
     raw.socket.end();
     await raw.ended;
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });
 
@@ -151,7 +151,7 @@ describe('frames where none may be', () => {
     await raw.send(bytes);
     raw.socket.end();
     await raw.ended;
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -162,7 +162,7 @@ describe('frames where none may be', () => {
     { name: 'a path without a slash', headers: { ':method': 'POST', ':path': 'bedrock/model/a/invoke' } },
     { name: 'an absolute path', headers: { ':method': 'POST', ':path': 'http://localhost/bedrock/model/a/invoke' } },
   ])('a request with $name reaches nobody', async ({ headers }) => {
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     let status: number | undefined;
     try {
       ({ status } = await client.ask(headers));
@@ -170,6 +170,6 @@ describe('frames where none may be', () => {
       // Node's own client refuses to send some of these.
     }
     expect(status).not.toBe(200);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });

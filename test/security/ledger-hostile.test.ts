@@ -9,29 +9,29 @@ import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, type House, openHouse } from '../helpers/house.ts';
+import { AWS_PAIR, type Testbed, startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
-const MASTER_KEY = 'sk-master-of-the-house-000';
+const MASTER_KEY = 'sk-master-of-the-testbed-000';
 const NOVA = 'amazon.nova-lite-v1:0';
 const PLAIN = { dim: String, good: String, warn: String, bad: String, strong: String };
 
-let house: House;
+let testbed: Testbed;
 let key: string;
 
 beforeEach(async () => {
-  house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
-  key = (await house.mint('books')).key;
+  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
+  key = (await testbed.mint('books')).key;
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 async function post(path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
-  const over = house.nextExchange();
-  const response = await fetch(`${house.url}${path}`, {
+  const over = testbed.nextExchange();
+  const response = await fetch(`${testbed.url}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, ...headers },
     body,
@@ -42,12 +42,12 @@ async function post(path: string, body: string, headers: Record<string, string> 
 }
 
 async function lastRow(): Promise<LedgerEntry> {
-  const [row] = await house.store.readLedgerBackwards({}, { limit: 1 });
+  const [row] = await testbed.store.readLedgerBackwards({}, { limit: 1 });
   if (row === undefined) throw new Error('the ledger is empty');
   return row;
 }
 
-const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${house.port}/metrics`)).text();
+const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${testbed.port}/metrics`)).text();
 
 const long = (letter: string): string => letter.repeat(40_000);
 
@@ -66,16 +66,16 @@ describe('a row stays small', () => {
     await post(path, body, headers);
     const row = JSON.stringify(await lastRow());
     expect(row.length).toBeLessThan(4_000);
-    expect(formatPrettyLine(house.exchanges.at(-1) ?? expect.unreachable(), PLAIN).length).toBeLessThan(600);
+    expect(formatPrettyLine(testbed.exchanges.at(-1) ?? expect.unreachable(), PLAIN).length).toBeLessThan(600);
   });
 
   it.each(['x-amzn-requestid', 'x-amzn-errortype', 'x-amzn-bedrock-service-tier'])(
     'whatever an upstream sends as %s',
     async (name) => {
-      house.upstream.respondWith((_request, response) => sendJson(response, 400, {}, { [name]: 'x'.repeat(50_000) }));
-      const over = house.nextExchange();
-      const headers = [`Host: 127.0.0.1:${house.port}`, `Authorization: Bearer ${key}`, 'Content-Length: 2'];
-      await ask(house.port, `POST /bedrock/model/${NOVA}/converse HTTP/1.1`, headers, '{}');
+      testbed.upstream.respondWith((_request, response) => sendJson(response, 400, {}, { [name]: 'x'.repeat(50_000) }));
+      const over = testbed.nextExchange();
+      const headers = [`Host: 127.0.0.1:${testbed.port}`, `Authorization: Bearer ${key}`, 'Content-Length: 2'];
+      await ask(testbed.port, `POST /bedrock/model/${NOVA}/converse HTTP/1.1`, headers, '{}');
       expect((await over).status).toBe(400);
       expect(JSON.stringify(await lastRow()).length).toBeLessThan(2_000);
       expect((await metrics()).length).toBeLessThan(60_000);
@@ -84,11 +84,11 @@ describe('a row stays small', () => {
 
   it('when its process dies, too', async () => {
     const budget = { limitNanoUsd: 1e9, windowMs: undefined, anchorMs: 0 };
-    key = (await house.mint('risky', { policy: { ...EMPTY_POLICY, budget, allowUnpriced: true } })).key;
+    key = (await testbed.mint('risky', { policy: { ...EMPTY_POLICY, budget, allowUnpriced: true } })).key;
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
-    house.upstream.respondWith(() => asked());
+    testbed.upstream.respondWith(() => asked());
     const leaving = new AbortController();
-    const sent = fetch(`${house.url}/model/${'m'.repeat(10_000)}/converse`, {
+    const sent = fetch(`${testbed.url}/model/${'m'.repeat(10_000)}/converse`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
       body: '{}',
@@ -97,9 +97,9 @@ describe('a row stays small', () => {
     sent.catch(() => {});
     await isAsked;
     // As another process would, an hour after this one fell silent.
-    expect(await house.store.settleLost(Date.now() + 3_600_000)).toBe(1);
+    expect(await testbed.store.settleLost(Date.now() + 3_600_000)).toBe(1);
     expect(JSON.stringify(await lastRow()).length).toBeLessThan(4_000);
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     leaving.abort();
     await over;
   });
@@ -110,19 +110,19 @@ describe('strangers', () => {
     const before = (await metrics()).split('\n').length;
     for (let turn = 0; turn < 40; turn += 1) {
       const headers = [
-        `Host: 127.0.0.1:${house.port}`,
+        `Host: 127.0.0.1:${testbed.port}`,
         `Authorization: Bearer sk-unknown-${turn}`,
         'Connection: close',
       ];
-      await ask(house.port, `GET /bedrock/model/m${turn}/x${turn} HTTP/1.1`, headers);
+      await ask(testbed.port, `GET /bedrock/model/m${turn}/x${turn} HTTP/1.1`, headers);
     }
-    expect(await house.store.readLedger({}, { after: 0, limit: 10 })).toEqual([]);
+    expect(await testbed.store.readLedger({}, { after: 0, limit: 10 })).toEqual([]);
     // One series for all of them, in each metric, and one for each of the few codes.
     expect((await metrics()).split('\n').length - before).toBeLessThan(80);
   });
 
   it('with a key do not make series of what AWS refuses', async () => {
-    house.upstream.respondWith((_request, response) => sendJson(response, 400, {}));
+    testbed.upstream.respondWith((_request, response) => sendJson(response, 400, {}));
     for (let turn = 0; turn < 30; turn += 1) await post(`/model/anthropic.m${turn}/converse`, '{}');
     expect(await metrics()).not.toContain('anthropic.m');
   });
@@ -131,13 +131,13 @@ describe('strangers', () => {
 it('lets nobody forge a line, a label or a cell', async () => {
   const forged = `x"} 1\nbedrock_proxy_cost_usd_total{key="books"} 99\u001b[2J\u202e,=cmd()`;
   const alias = 'a","key="b\\';
-  key = (await house.mint(alias)).key;
+  key = (await testbed.mint(alias)).key;
   await post('/openai/v1/chat/completions', JSON.stringify({ model: forged }));
   const text = await metrics();
   expect(text).not.toMatch(/^bedrock_proxy_cost_usd_total\{key="books"\}/m);
   expect(text).not.toContain('\u001b');
   expect(text).toContain(String.raw`key="a\";\"key=\"b\\"`);
-  const exchange = house.exchanges.at(-1) ?? expect.unreachable();
+  const exchange = testbed.exchanges.at(-1) ?? expect.unreachable();
   for (const line of [formatJsonLine(exchange), formatPrettyLine(exchange, PLAIN)]) {
     // oxlint-disable-next-line no-control-regex -- these are what must not be there
     expect(line).not.toMatch(/[\u0000-\u001f\u202e]/);
@@ -146,21 +146,21 @@ it('lets nobody forge a line, a label or a cell', async () => {
 });
 
 it('shows no secret anywhere', async () => {
-  const { id } = await house.mint('rotated');
+  const { id } = await testbed.mint('rotated');
   const admin = (path: string, init: RequestInit = {}): Promise<string> =>
-    fetch(`http://127.0.0.1:${house.port}${path}`, {
+    fetch(`http://127.0.0.1:${testbed.port}${path}`, {
       ...init,
       headers: { authorization: `Bearer ${MASTER_KEY}`, 'content-type': 'application/json' },
     }).then((response) => response.text());
   await post(`/model/${NOVA}/converse`, '{}');
   await post(`/model/${encodeURIComponent(key)}/converse`, '{}');
   await post(`/model/${NOVA}/converse?key=${key}`, '{}');
-  await fetch(`${house.url}/model/${NOVA}/converse`, {
+  await fetch(`${testbed.url}/model/${NOVA}/converse`, {
     method: 'POST',
     headers: { 'x-api-key': MASTER_KEY },
     body: '{}',
   });
-  await fetch(`http://127.0.0.1:${house.port}/key/${key}/regenerate`, {
+  await fetch(`http://127.0.0.1:${testbed.port}/key/${key}/regenerate`, {
     method: 'POST',
     headers: { origin: 'https://evil.example' },
   });
@@ -172,7 +172,7 @@ it('shows no secret anywhere', async () => {
     await admin('/openapi.json'),
     await admin(`/key/${key}x/regenerate`, { method: 'POST', body: '{}' }),
     await admin('/key/update', { method: 'POST', body: JSON.stringify({ key: `${key}x` }) }),
-    ...house.exchanges.flatMap((exchange) => [formatJsonLine(exchange), formatPrettyLine(exchange, PLAIN)]),
+    ...testbed.exchanges.flatMap((exchange) => [formatJsonLine(exchange), formatPrettyLine(exchange, PLAIN)]),
   ].join('\n');
   for (const secret of [MASTER_KEY, AWS_PAIR.secretAccessKey]) expect(told).not.toContain(secret);
   // A key that its own holder writes in the place of a model is the name of a model to everybody.
@@ -193,7 +193,7 @@ it('is not confused by the costs that an upstream claims', async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
   const endpointUrl = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`];
-  await using other = await openHouse({ flags: { endpointUrl } });
+  await using other = await startProxy({ flags: { endpointUrl } });
   const response = await fetch(`${other.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });
   expect(response.headers.get('x-bedrock-proxy-cost')).toBe('0.00006');
   server.closeAllConnections();

@@ -12,7 +12,7 @@ import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 /** 60 nano-dollars a token in, 240 out: 1 dollar reserves some 4 million tokens of response. */
 const NOVA = 'amazon.nova-lite-v1:0';
@@ -22,18 +22,18 @@ const SONNET_OUT = 16_500;
 const CHEAP = 'openai.gpt-oss-20b-1:0';
 const DEAR = 'openai.gpt-oss-120b-1:0';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
-async function keyWith(limitUsd: number, policy: Partial<KeyPolicy> = {}, at: House = house): Promise<string> {
+async function keyWith(limitUsd: number, policy: Partial<KeyPolicy> = {}, at: Testbed = testbed): Promise<string> {
   const budget = { limitNanoUsd: limitUsd * 1e9, windowMs: undefined, anchorMs: 0 };
   return (await at.mint('thrifty', { policy: { ...EMPTY_POLICY, budget, ...policy } })).key;
 }
@@ -48,7 +48,7 @@ async function send(
   path: string,
   body: object | string,
   headers: Record<string, string> = {},
-  at: House = house,
+  at: Testbed = testbed,
 ): Promise<Sent> {
   const response = await fetch(`${at.url}${path}`, {
     method: 'POST',
@@ -59,13 +59,13 @@ async function send(
   return { status: response.status, code: response.headers.get('x-bedrock-proxy-error') };
 }
 
-async function lastRow(at: House = house): Promise<LedgerEntry> {
+async function lastRow(at: Testbed = testbed): Promise<LedgerEntry> {
   const [row] = await at.store.readLedgerBackwards({}, { limit: 1 });
   if (row === undefined) throw new Error('the ledger is empty');
   return row;
 }
 
-const respond = (handler: (response: ServerResponse) => void, at: House = house): void =>
+const respond = (handler: (response: ServerResponse) => void, at: Testbed = testbed): void =>
   at.upstream.respondWith((_request, response) => handler(response));
 
 const MESSAGES = [{ role: 'user', content: [{ text: 'Write for as long as you can.' }] }];
@@ -87,7 +87,7 @@ describe('a limit of the response that AWS does not read there', () => {
     // Less than 8,192 tokens of response cost at any of these models.
     const key = await keyWith(0.0005);
     expect(await send(key, path, body)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
-    expect(house.upstream.requests).toEqual([]);
+    expect(testbed.upstream.requests).toEqual([]);
   });
 });
 
@@ -180,7 +180,7 @@ describe('a client that leaves', () => {
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
     respond(() => asked());
     const leaving = new AbortController();
-    const sent = fetch(`${house.url}/model/${SONNET}/converse`, {
+    const sent = fetch(`${testbed.url}/model/${SONNET}/converse`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
       body: JSON.stringify({ messages: MESSAGES, inferenceConfig: { maxTokens: 1_000 } }),
@@ -188,7 +188,7 @@ describe('a client that leaves', () => {
     });
     sent.catch(() => {});
     await isAsked;
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     leaving.abort();
     await over;
     const row = await lastRow();
@@ -199,7 +199,7 @@ describe('a client that leaves', () => {
   it('pays little for what AWS itself broke off', async () => {
     const key = await keyWith(1);
     respond((response) => cutConnection(response));
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES, inferenceConfig: { maxTokens: 1_000 } });
     await over;
     expect(await lastRow()).toMatchObject({ errorCode: 'ERR_UPSTREAM_RESET', partial: true });
@@ -218,7 +218,7 @@ describe('a client that leaves just before the usage', () => {
     });
     let served = 0;
     for (;;) {
-      const response = await fetch(`${house.url}/model/${SONNET}/converse-stream`, {
+      const response = await fetch(`${testbed.url}/model/${SONNET}/converse-stream`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
         body: JSON.stringify({ messages: MESSAGES, inferenceConfig: { maxTokens: 400 } }),
@@ -230,13 +230,13 @@ describe('a client that leaves just before the usage', () => {
       }
       served += 1;
       expect(served).toBeLessThan(10);
-      const over = house.nextExchange();
+      const over = testbed.nextExchange();
       const reader = response.body?.getReader();
       await reader?.read();
       await reader?.cancel();
       await over;
     }
-    const row = (await house.store.readLedger({}, { after: 0, limit: 1 }))[0];
+    const row = (await testbed.store.readLedger({}, { after: 0, limit: 1 }))[0];
     expect(row).toMatchObject({ partial: true, errorCode: 'ERR_CLIENT_GONE' });
     // Not more than was reserved, and not less than four bytes a token.
     expect(row?.chargedNanoUsd).toBeGreaterThanOrEqual(Math.min(400, text.length / 4) * SONNET_OUT);
@@ -272,7 +272,7 @@ describe('a tier that is asked for where AWS does not read it', () => {
       },
     };
     await writeFile(prices, JSON.stringify(flex));
-    await using owner = await openHouse({ flags: { prices } });
+    await using owner = await startProxy({ flags: { prices } });
     const key = await keyWith(1, {}, owner);
     respond(
       (response) => sendJson(response, 200, { usage: { inputTokens: 1_000, outputTokens: 1_000, totalTokens: 2_000 } }),

@@ -5,18 +5,18 @@
 import { expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 
 const profile = (id: string, region = 'us-east-1', partition = 'aws'): string =>
   `arn:${partition}:bedrock:${region}:123456789012:application-inference-profile/${id}`;
 
 it('asks once for one name, whatever comes back, and never for what cannot be one', async () => {
-  await using house = await openHouse();
-  house.upstream.respondWith((_request, response) => sendJson(response, 404, {}));
+  await using testbed = await startProxy();
+  testbed.upstream.respondWith((_request, response) => sendJson(response, 404, {}));
   const policy = { ...EMPTY_POLICY, models: ['amazon.nova-*'] };
-  const { key } = await house.mint('limited', { policy });
+  const { key } = await testbed.mint('limited', { policy });
   const converse = async (model: string): Promise<number> => {
-    const response = await fetch(`${house.url}/model/${encodeURIComponent(model)}/converse`, {
+    const response = await fetch(`${testbed.url}/model/${encodeURIComponent(model)}/converse`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
       body: '{}',
@@ -25,7 +25,7 @@ it('asks once for one name, whatever comes back, and never for what cannot be on
     return response.status;
   };
   for (let turn = 0; turn < 5; turn += 1) expect(await converse(profile('abc1def2ghi3'))).toBe(403);
-  expect(house.upstream.requests.map(({ method }) => method)).toEqual(['GET']);
+  expect(testbed.upstream.requests.map(({ method }) => method)).toEqual(['GET']);
   for (const name of [
     profile('a/../../guardrails'),
     profile('a%2Fb'),
@@ -37,16 +37,16 @@ it('asks once for one name, whatever comes back, and never for what cannot be on
   ]) {
     expect([400, 403]).toContain(await converse(name));
   }
-  expect(house.upstream.requests).toHaveLength(1);
+  expect(testbed.upstream.requests).toHaveLength(1);
 });
 
 it('speaks to AWS alone: the host is that of a region, the bearer key stays in its partition', async () => {
-  await using house = await openHouse({
+  await using testbed = await startProxy({
     realHosts: true,
     environment: { AWS_BEARER_TOKEN_BEDROCK: 'bedrock-api-key-SECRET' },
   });
-  house.upstream.respondWith((_request, response) => sendJson(response, 404, {}));
-  const { key } = await house.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-*'] } });
+  testbed.upstream.respondWith((_request, response) => sendJson(response, 404, {}));
+  const { key } = await testbed.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-*'] } });
   for (const region of [
     'us-east-1',
     'cn-north-1',
@@ -55,7 +55,7 @@ it('speaks to AWS alone: the host is that of a region, the bearer key stays in i
     'us-east-1#',
     '127.0.0.1',
   ]) {
-    const response = await fetch(`${house.url}/model/abc1def2ghi3/converse`, {
+    const response = await fetch(`${testbed.url}/model/abc1def2ghi3/converse`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'x-bedrock-proxy-region': region },
       body: '{}',
@@ -63,7 +63,7 @@ it('speaks to AWS alone: the host is that of a region, the bearer key stays in i
     await response.arrayBuffer();
     expect([400, 403]).toContain(response.status);
   }
-  for (const request of house.upstream.requests) {
+  for (const request of testbed.upstream.requests) {
     expect(request.header('host')).toMatch(/^bedrock\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/);
     if (request.header('host')?.endsWith('.cn') === true)
       expect(JSON.stringify(request.headers)).not.toContain('SECRET');

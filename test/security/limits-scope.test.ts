@@ -5,27 +5,27 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { OPERATIONS } from '../../src/operations/catalog.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 
-let house: House;
+let testbed: Testbed;
 let key: string;
 let limited: string;
 
 beforeAll(async () => {
-  house = await openHouse();
-  key = (await house.mint('default')).key;
-  limited = (await house.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-lite-*'] } })).key;
+  testbed = await startProxy();
+  key = (await testbed.mint('default')).key;
+  limited = (await testbed.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-lite-*'] } })).key;
 });
 
 afterAll(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const headersOf = (token: string, more: readonly string[] = []): string[] => [
-  `Host: 127.0.0.1:${house.port}`,
+  `Host: 127.0.0.1:${testbed.port}`,
   `Authorization: Bearer ${token}`,
   'Connection: close',
   ...more,
@@ -43,12 +43,12 @@ it('reaches of the control planes what begins with Get or List, all of that, and
       key,
       service.targetPrefix === undefined ? [] : [`X-Amz-Target: ${service.targetPrefix}.${name}`],
     );
-    const before = house.upstream.requests.length;
-    const response = await ask(house.port, `${method} /bedrock/${service.id}${path} HTTP/1.1`, [
+    const before = testbed.upstream.requests.length;
+    const response = await ask(testbed.port, `${method} /bedrock/${service.id}${path} HTTP/1.1`, [
       ...headers,
       'Content-Length: 0',
     ]);
-    const isSent = house.upstream.requests.length > before;
+    const isSent = testbed.upstream.requests.length > before;
     if (isSent !== isReading(name)) wrong.push(`${service.id} ${name}: ${response.status}`);
     if (!isSent && response.header('x-bedrock-proxy-error') !== 'ERR_SCOPE') wrong.push(`${name}: ${response.status}`);
   }
@@ -72,10 +72,10 @@ describe('a write in disguise', () => {
     { name: 'PrepareAgent that lost its slash', line: 'POST /bedrock/agents/ABCDEFGHIJ' },
     { name: 'PrepareAgent', line: 'POST /bedrock/agents/ABCDEFGHIJ/' },
   ])('is not sent: $name', async ({ line }) => {
-    const before = house.upstream.requests.length;
-    const response = await ask(house.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
+    const before = testbed.upstream.requests.length;
+    const response = await ask(testbed.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_SCOPE']);
-    expect(house.upstream.requests).toHaveLength(before);
+    expect(testbed.upstream.requests).toHaveLength(before);
   });
 
   it.each([
@@ -83,9 +83,9 @@ describe('a write in disguise', () => {
     'X-Method-Override: DELETE',
     'X-Amz-Target: AmazonBedrock.DeleteGuardrail',
   ])('stays a read: %s', async (header) => {
-    const response = await ask(house.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
+    const response = await ask(testbed.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
     expect(response.status).toBe(200);
-    const sent = house.upstream.requests.at(-1);
+    const sent = testbed.upstream.requests.at(-1);
     expect(sent?.method).toBe('GET');
     expect(sent?.header('x-amz-target')).toBeUndefined();
   });
@@ -94,7 +94,7 @@ describe('a write in disguise', () => {
 const chat = (body: string | Buffer, more: string[] = []): Promise<{ status: number; code: string | undefined }> => {
   const bytes = Buffer.from(body);
   const headers = headersOf(limited, [`Content-Length: ${bytes.length}`, ...more]);
-  const sent = ask(house.port, 'POST /bedrock/openai/v1/chat/completions HTTP/1.1', headers, bytes);
+  const sent = ask(testbed.port, 'POST /bedrock/openai/v1/chat/completions HTTP/1.1', headers, bytes);
   return sent.then(({ status, header }) => ({ status, code: header('x-bedrock-proxy-error') }));
 };
 
@@ -130,12 +130,12 @@ describe('a model that is not on the list', () => {
     `/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/1/text`,
     `/retrieveAndGenerate`,
   ])('is not reached by %s', async (path) => {
-    const before = house.upstream.requests.length;
+    const before = testbed.upstream.requests.length;
     const body = JSON.stringify({ model: OPUS, modelId: OPUS, messages: [] });
     const headers = headersOf(limited, [`Content-Length: ${body.length}`, 'Content-Type: application/json']);
-    const response = await ask(house.port, `POST /bedrock${path} HTTP/1.1`, headers, body);
+    const response = await ask(testbed.port, `POST /bedrock${path} HTTP/1.1`, headers, body);
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_MODEL_NOT_ALLOWED']);
-    expect(house.upstream.requests).toHaveLength(before);
+    expect(testbed.upstream.requests).toHaveLength(before);
   });
 
   const plain = `{"model":"${NOVA}"}`;
@@ -173,26 +173,26 @@ describe('a model that is not on the list', () => {
       body: `{"messages":["${'x '.repeat(4_600_000)}"],"model":"${OPUS}"}`,
     },
   ])('is not reached by a body with $name', async ({ body, headers }) => {
-    const before = house.upstream.requests.length;
+    const before = testbed.upstream.requests.length;
     expect(await chat(body, headers)).toEqual({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
-    expect(house.upstream.requests).toHaveLength(before);
+    expect(testbed.upstream.requests).toHaveLength(before);
   });
 
   it('is not reached in chunks with trailers, nor over HTTP/2', async () => {
-    const before = house.upstream.requests.length;
+    const before = testbed.upstream.requests.length;
     const body = `{"model":"${OPUS}"}`;
     const chunks = [...body].map((letter) => `1;a=b\r\n${letter}\r\n`).join('');
     const line = 'POST /bedrock/openai/v1/chat/completions HTTP/1.1';
     const trailers = `${chunks}0\r\nContent-Encoding: gzip\r\n\r\n`;
-    const response = await ask(house.port, line, headersOf(limited, ['Transfer-Encoding: chunked']), trailers);
+    const response = await ask(testbed.port, line, headersOf(limited, ['Transfer-Encoding: chunked']), trailers);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_MODEL_NOT_ALLOWED');
-    await using client = openHttp2(house.port);
+    await using client = openHttp2(testbed.port);
     const overHttp2 = await client.ask(
       { ':method': 'POST', ':path': `/bedrock/model/${OPUS}/converse`, authorization: `Bearer ${limited}` },
       body,
     );
     expect(overHttp2.headers['x-bedrock-proxy-error']).toBe('ERR_MODEL_NOT_ALLOWED');
-    expect(house.upstream.requests).toHaveLength(before);
+    expect(testbed.upstream.requests).toHaveLength(before);
   });
 
   it('still lets the allowed one pass, in a body of any media type', async () => {

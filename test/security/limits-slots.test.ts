@@ -8,34 +8,34 @@ import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { type House, openHouse } from '../helpers/house.ts';
+import { type Testbed, startProxy } from '../helpers/testbed.ts';
 import { ask, dial } from '../helpers/raw-socket.ts';
 
 const NOVA = 'amazon.nova-lite-v1:0';
 const USAGE = { usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } };
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  house.upstream.failures.length = 0;
-  await house[Symbol.asyncDispose]();
+  testbed.upstream.failures.length = 0;
+  await testbed[Symbol.asyncDispose]();
 });
 
 const policyOf = (policy: Partial<KeyPolicy>): KeyPolicy => ({ ...EMPTY_POLICY, ...policy });
 const budgetOf = (usd: number) => ({ limitNanoUsd: usd * 1e9, windowMs: undefined, anchorMs: 0 });
 
 const headersOf = (key: string, more: readonly string[] = []): string[] => [
-  `Host: 127.0.0.1:${house.port}`,
+  `Host: 127.0.0.1:${testbed.port}`,
   `Authorization: Bearer ${key}`,
   'Content-Length: 2',
   ...more,
 ];
 
-async function converse(key: string, stream = '', at: House = house): Promise<number> {
+async function converse(key: string, stream = '', at: Testbed = testbed): Promise<number> {
   const response = await fetch(`${at.url}/model/${NOVA}/converse${stream}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}` },
@@ -50,9 +50,9 @@ type Failure = (key: string) => Promise<unknown>;
 /** Sends one request, and leaves as soon as AWS has it. */
 async function leaveWhenSent(key: string): Promise<void> {
   const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
-  house.upstream.respondWith(() => asked());
-  const over = house.nextExchange();
-  await using raw = await dial(house.port);
+  testbed.upstream.respondWith(() => asked());
+  const over = testbed.nextExchange();
+  await using raw = await dial(testbed.port);
   await raw.send(`POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n')}\r\n\r\n{}`);
   await isAsked;
   raw.socket.destroy();
@@ -61,15 +61,15 @@ async function leaveWhenSent(key: string): Promise<void> {
 
 /** Leaves in the middle of a response that is reserved. */
 async function leaveWhileHeld(key: string): Promise<void> {
-  const over = house.nextExchange();
+  const over = testbed.nextExchange();
   let upstreamClosed: Promise<unknown> | undefined;
   const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
-  house.upstream.respondWith((request, response) => {
+  testbed.upstream.respondWith((request, response) => {
     upstreamClosed = request.closed;
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1_000 });
     response.write('{"usage"', () => asked());
   });
-  await using raw = await dial(house.port);
+  await using raw = await dial(testbed.port);
   await raw.send(`POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n')}\r\n\r\n{}`);
   await isAsked;
   raw.socket.destroy();
@@ -80,8 +80,8 @@ async function leaveWhileHeld(key: string): Promise<void> {
 
 /** Leaves while its own body is on the way. */
 async function leaveWhileUploading(key: string): Promise<void> {
-  const over = house.nextExchange();
-  await using raw = await dial(house.port);
+  const over = testbed.nextExchange();
+  await using raw = await dial(testbed.port);
   await raw.send(
     `POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n').replace('h: 2', 'h: 9')}\r\nExpect: 100-continue\r\n\r\n`,
   );
@@ -95,7 +95,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   [
     'AWS refuses',
     (key) => {
-      house.upstream.respondWith((_request, response) =>
+      testbed.upstream.respondWith((_request, response) =>
         sendAwsError(response, { status: 400, type: 'ValidationException', message: 'no' }),
       );
       return converse(key);
@@ -104,7 +104,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   [
     'AWS throttles',
     (key) => {
-      house.upstream.respondWith((_request, response) =>
+      testbed.upstream.respondWith((_request, response) =>
         sendAwsError(response, { status: 429, type: 'ThrottlingException', message: 'no' }),
       );
       return converse(key);
@@ -113,14 +113,14 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   [
     'AWS hangs up',
     (key) => {
-      house.upstream.respondWith((_request, response) => cutConnection(response));
+      testbed.upstream.respondWith((_request, response) => cutConnection(response));
       return converse(key);
     },
   ],
   [
     'AWS hangs up in its response',
     (key) => {
-      house.upstream.respondWith((_request, response) => {
+      testbed.upstream.respondWith((_request, response) => {
         response.writeHead(200, { 'content-length': 100 });
         response.write('{', () => cutConnection(response));
       });
@@ -130,7 +130,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   [
     'the stream is no stream',
     (key) => {
-      house.upstream.respondWith((_request, response) => {
+      testbed.upstream.respondWith((_request, response) => {
         startEventStream(response);
         response.end('this is no frame at all, and never was');
       });
@@ -140,7 +140,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   [
     'the stream says an error',
     (key) => {
-      house.upstream.respondWith((_request, response) => {
+      testbed.upstream.respondWith((_request, response) => {
         startEventStream(response);
         response.end(eventFrame('internalServerException', { message: 'no' }));
       });
@@ -152,17 +152,17 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
   ['it leaves while uploading', leaveWhileUploading],
   [
     'no model is named',
-    (key) => ask(house.port, 'POST /bedrock/openai/v1/chat/completions HTTP/1.1', headersOf(key), '{}'),
+    (key) => ask(testbed.port, 'POST /bedrock/openai/v1/chat/completions HTTP/1.1', headersOf(key), '{}'),
   ],
   [
     'a malformed ARN',
-    (key) => ask(house.port, 'POST /bedrock/model/arn%3Aaws%3Abedrock/converse HTTP/1.1', headersOf(key), '{}'),
+    (key) => ask(testbed.port, 'POST /bedrock/model/arn%3Aaws%3Abedrock/converse HTTP/1.1', headersOf(key), '{}'),
   ],
   [
     'an unknown region',
     (key) =>
       ask(
-        house.port,
+        testbed.port,
         `POST /bedrock/model/${NOVA}/converse HTTP/1.1`,
         headersOf(key, ['x-bedrock-proxy-region: mars']),
         '{}',
@@ -172,7 +172,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
     'a region that is not allowed',
     (key) =>
       ask(
-        house.port,
+        testbed.port,
         `POST /bedrock/model/${NOVA}/converse HTTP/1.1`,
         headersOf(key, ['x-bedrock-proxy-region: eu-west-1']),
         '{}',
@@ -183,30 +183,30 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
 describe('after every kind of failure', () => {
   it.each(FAILURES)('the places of a key are all there: %s', async (_name, fail) => {
     const policy = policyOf({ maxParallel: 2, budget: budgetOf(0.01), regions: ['us-east-1'] });
-    const { key, id } = await house.mint('places', { policy });
+    const { key, id } = await testbed.mint('places', { policy });
     for (let turn = 0; turn < 3; turn += 1) await fail(key);
     const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
-    house.upstream.respondWith(async (_request, response) => {
+    testbed.upstream.respondWith(async (_request, response) => {
       await isReleased;
       sendJson(response, 200, USAGE);
     });
-    const before = house.upstream.requests.length;
+    const before = testbed.upstream.requests.length;
     const both = [converse(key), converse(key)];
-    while (house.upstream.requests.length < before + 2) await setImmediate();
+    while (testbed.upstream.requests.length < before + 2) await setImmediate();
     expect(await converse(key)).toBe(429);
     release();
     expect(await Promise.all(both)).toEqual([200, 200]);
-    const [row] = (await house.store.listKeys()).filter((known) => known.id === id);
-    const spend = await house.store.findSpend(row === undefined ? [] : [row], Date.now());
+    const [row] = (await testbed.store.listKeys()).filter((known) => known.id === id);
+    const spend = await testbed.store.findSpend(row === undefined ? [] : [row], Date.now());
     expect(spend.get(id)?.reservedNanoUsd).toBe(0);
   });
 
   it('what the proxy refuses counts for no rate', async () => {
     const policy = policyOf({ requestsPerMinute: 2, maxParallel: 1, models: ['amazon.*'], regions: ['us-east-1'] });
-    const { key } = await house.mint('rates', { policy });
-    house.upstream.respondWith((_request, response) => sendJson(response, 200, USAGE));
+    const { key } = await testbed.mint('rates', { policy });
+    testbed.upstream.respondWith((_request, response) => sendJson(response, 200, USAGE));
     const refused = async (path: string, more: string[] = [], method = 'POST'): Promise<void> => {
-      const response = await ask(house.port, `${method} /bedrock${path} HTTP/1.1`, headersOf(key, more), '{}');
+      const response = await ask(testbed.port, `${method} /bedrock${path} HTTP/1.1`, headersOf(key, more), '{}');
       expect([path, response.status]).toEqual([path, 403]);
     };
     for (let turn = 0; turn < 3; turn += 1) {
@@ -220,7 +220,7 @@ describe('after every kind of failure', () => {
   });
 
   it('keeps its places and its money without AWS credentials', async () => {
-    await using poor = await openHouse({ load: () => Promise.reject(new Error('none')) });
+    await using poor = await startProxy({ load: () => Promise.reject(new Error('none')) });
     const { key, id } = await poor.mint('poor', { policy: policyOf({ maxParallel: 1, budget: budgetOf(0.003) }) });
     for (let turn = 0; turn < 4; turn += 1) expect(await converse(key, '', poor)).toBe(403);
     const spend = await poor.store.findSpend(await poor.store.listKeys(), Date.now());
@@ -229,15 +229,15 @@ describe('after every kind of failure', () => {
 });
 
 it('a key that is blocked while its body is on the way is not served', async () => {
-  const { key, id } = await house.mint('slow');
-  await using raw = await dial(house.port);
+  const { key, id } = await testbed.mint('slow');
+  await using raw = await dial(testbed.port);
   await raw.send(
     `POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n')}\r\nExpect: 100-continue\r\n\r\n`,
   );
   await raw.until('100 Continue');
   await raw.send('{');
-  await house.store.updateKey(id, { blockedAtMs: Date.now() }, Date.now());
+  await testbed.store.updateKey(id, { blockedAtMs: Date.now() }, Date.now());
   await raw.send('}');
   await raw.until('\r\n\r\nHTTP/1.1 ');
-  expect(house.upstream.requests).toEqual([]);
+  expect(testbed.upstream.requests).toEqual([]);
 });

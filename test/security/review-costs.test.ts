@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { canonicalRequest, findLostHeader } from '../../src/protocol/sigv4/canonical.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
@@ -12,19 +12,19 @@ describe('a query', () => {
     { name: 'of thousands of names', query: Array.from({ length: 8000 }, (_, index) => `k${index}`).join('&') },
     { name: 'of one name thousands of times', query: 'a&'.repeat(30_000) },
   ])('$name is refused before it is signed', async ({ query }) => {
-    await using house = await openHouse();
-    const response = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    await using testbed = await startProxy();
+    const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BAD_TARGET');
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it('of hundreds of names is signed as it is', async () => {
-    await using house = await openHouse();
+    await using testbed = await startProxy();
     const query = Array.from({ length: 500 }, (_, index) => `k${index}=v`).join('&');
-    const response = await ask(house.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
+    const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(200);
-    expect(house.upstream.failures).toEqual([]);
+    expect(testbed.upstream.failures).toEqual([]);
   });
 });
 
@@ -50,8 +50,8 @@ describe('a signature over thousands of headers', () => {
 
 describe('a large body behind a wrong signature', () => {
   it('is not read where the head says for which body it was signed', async () => {
-    await using house = await openHouse();
-    const { accessKeyId } = await house.mint();
+    await using testbed = await startProxy();
+    const { accessKeyId } = await testbed.mint();
     const { request } = await signWithSdk({
       method: 'POST',
       path: '/bedrock/model/a/invoke',
@@ -60,7 +60,7 @@ describe('a large body behind a wrong signature', () => {
       accessKeyId,
       secretAccessKey: 'sk-guessed',
     });
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
     await raw.send(requestText('POST /bedrock/model/a/invoke HTTP/1.1', [...headers, 'Content-Length: 100000000']));
     // No byte of the body was sent.
@@ -70,8 +70,8 @@ describe('a large body behind a wrong signature', () => {
   });
 
   it('with the right signature and another body is refused all the same', async () => {
-    await using house = await openHouse();
-    const { accessKeyId, key } = await house.mint();
+    await using testbed = await startProxy();
+    const { accessKeyId, key } = await testbed.mint();
     const { request } = await signWithSdk({
       method: 'POST',
       path: '/bedrock/model/a/invoke',
@@ -82,9 +82,9 @@ describe('a large body behind a wrong signature', () => {
     });
     const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
     const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
-    const swapped = await ask(house.port, line, [...headers, 'Content-Length: 6'], 'forged');
+    const swapped = await ask(testbed.port, line, [...headers, 'Content-Length: 6'], 'forged');
     expect(swapped.status).toBe(401);
-    expect(house.upstream.requests).toHaveLength(0);
-    expect((await ask(house.port, line, [...headers, 'Content-Length: 6'], 'signed')).status).toBe(200);
+    expect(testbed.upstream.requests).toHaveLength(0);
+    expect((await ask(testbed.port, line, [...headers, 'Content-Length: 6'], 'signed')).status).toBe(200);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
@@ -12,10 +12,10 @@ const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
 describe('a master key with dots', () => {
   it('is not passed on as if it were an OAuth token', async () => {
     const masterKey = 'team.proxy.master-2026';
-    await using house = await openHouse({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
+    await using testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
     const line = 'POST /bedrock/agentcore-gateway/any-gateway/mcp HTTP/1.1';
-    expect((await ask(house.port, line, ['Host: localhost', `Authorization: Bearer ${masterKey}`])).status).toBe(200);
-    const [request] = house.upstream.requests;
+    expect((await ask(testbed.port, line, ['Host: localhost', `Authorization: Bearer ${masterKey}`])).status).toBe(200);
+    const [request] = testbed.upstream.requests;
     expect(JSON.stringify(request?.headers)).not.toContain(masterKey);
     expect(JSON.stringify(request?.headers)).toContain('AWS4-HMAC-SHA256');
   });
@@ -26,17 +26,17 @@ describe("the owner's API key", () => {
     'is not sent to %s, which a caller named',
     async (region) => {
       const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
-      await using house = await openHouse({ environment, realHosts: true });
-      await ask(house.port, LINE, ['Host: localhost', `x-bedrock-proxy-region: ${region}`]);
-      expect(JSON.stringify(house.upstream.requests.map(({ headers }) => headers))).not.toContain('ABSK');
+      await using testbed = await startProxy({ environment, realHosts: true });
+      await ask(testbed.port, LINE, ['Host: localhost', `x-bedrock-proxy-region: ${region}`]);
+      expect(JSON.stringify(testbed.upstream.requests.map(({ headers }) => headers))).not.toContain('ABSK');
     },
   );
 
   it('is sent to every region of its own partition', async () => {
     const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
-    await using house = await openHouse({ environment, realHosts: true, flags: { region: 'us-gov-west-1' } });
-    await ask(house.port, LINE, ['Host: localhost', 'x-bedrock-proxy-region: us-gov-east-1']);
-    expect(JSON.stringify(house.upstream.requests.map(({ headers }) => headers))).toContain('Bearer ABSK-long-lived');
+    await using testbed = await startProxy({ environment, realHosts: true, flags: { region: 'us-gov-west-1' } });
+    await ask(testbed.port, LINE, ['Host: localhost', 'x-bedrock-proxy-region: us-gov-east-1']);
+    expect(JSON.stringify(testbed.upstream.requests.map(({ headers }) => headers))).toContain('Bearer ABSK-long-lived');
   });
 });
 
@@ -49,11 +49,11 @@ describe('open mode', () => {
     'Forwarded: for="[2001:db8::1]:4711";proto=https',
     'Forwarded: for=127.0.0.1, for=_hidden',
   ])('does not let in whom a tunnel on this machine brings: %s', async (header) => {
-    await using house = await openHouse();
-    const response = await ask(house.port, LINE, ['Host: localhost', header]);
+    await using testbed = await startProxy();
+    const response = await ask(testbed.port, LINE, ['Host: localhost', header]);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -62,33 +62,33 @@ describe('open mode', () => {
     'Forwarded: for="[::1]:4711"',
     'Forwarded: proto=http',
   ])('lets in whom a development server on this machine brings from here: %s', async (header) => {
-    await using house = await openHouse();
-    expect((await ask(house.port, LINE, ['Host: localhost', header])).status).toBe(200);
+    await using testbed = await startProxy();
+    expect((await ask(testbed.port, LINE, ['Host: localhost', header])).status).toBe(200);
   });
 
   it('does not let in images and links of a page on another port', async () => {
-    await using house = await openHouse();
+    await using testbed = await startProxy();
     const line = 'GET /bedrock/foundation-models HTTP/1.1';
-    const response = await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
+    const response = await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
-    expect((await ask(house.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
+    expect((await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
   });
 });
 
 describe('Connection', () => {
   it('cannot take off a header that means something to AWS', async () => {
-    await using house = await openHouse();
-    await ask(house.port, LINE, [
+    await using testbed = await startProxy();
+    await ask(testbed.port, LINE, [
       'Host: localhost',
       'Content-Type: application/json',
       'X-Amzn-Bedrock-GuardrailIdentifier: strict',
       'X-Mine: hop',
       'Connection: content-type, x-amzn-bedrock-guardrailidentifier, x-mine',
     ]);
-    const names = house.upstream.requests[0]?.headers.map(([name]) => name.toLowerCase());
+    const names = testbed.upstream.requests[0]?.headers.map(([name]) => name.toLowerCase());
     expect(names).toEqual(expect.arrayContaining(['content-type', 'x-amzn-bedrock-guardrailidentifier']));
     expect(names).not.toContain('x-mine');
-    expect(house.upstream.failures).toEqual([]);
+    expect(testbed.upstream.failures).toEqual([]);
   });
 });
 

@@ -7,7 +7,7 @@ import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
 import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/protocol/sigv4/key.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
@@ -15,8 +15,8 @@ const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 describe('a caught request', () => {
   it('goes to the region it was signed for, whatever stands in another field of its Authorization', async () => {
-    await using house = await openHouse();
-    const { accessKeyId, key } = await house.mint();
+    await using testbed = await startProxy();
+    const { accessKeyId, key } = await testbed.mint();
     const { request } = await signWithSdk({
       method: 'POST',
       path: '/bedrock/model/a/invoke',
@@ -29,13 +29,13 @@ describe('a caught request', () => {
     const planted = 'AWS4-HMAC-SHA256 Foo=Credential=x/20260101/ap-south-1/bedrock/aws4_request, ';
     const headers = request.headers.map(([name, value]) => `${name}: ${value.replace('AWS4-HMAC-SHA256 ', planted)}`);
     const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
-    expect((await ask(house.port, line, [...headers, 'Content-Length: 1'], 'x')).status).toBe(200);
-    expect(house.exchanges.at(-1)?.route?.region).toBe('eu-west-1');
+    expect((await ask(testbed.port, line, [...headers, 'Content-Length: 1'], 'x')).status).toBe(200);
+    expect(testbed.exchanges.at(-1)?.route?.region).toBe('eu-west-1');
   });
 
   it('of an event stream still asks for signed frames when its x-amz-content-sha256 was taken off', async () => {
-    await using house = await openHouse();
-    const { accessKeyId, key } = await house.mint();
+    await using testbed = await startProxy();
+    const { accessKeyId, key } = await testbed.mint();
     const nowMs = Date.now();
     const timestamp = formatTimestamp(nowMs);
     const scope = {
@@ -65,8 +65,8 @@ describe('a caught request', () => {
       authority: 'localhost',
     };
     const pending = await findSignature(request as unknown as ClientRequest, {
-      store: house.store,
-      loadServerSecret: () => findServerSecret(house.databasePath, undefined),
+      store: testbed.store,
+      loadServerSecret: () => findServerSecret(testbed.databasePath, undefined),
       nowMs: () => nowMs,
     });
     expect(pending?.verify(LITERAL)?.seedSignature).toBe(signature);

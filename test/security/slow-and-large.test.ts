@@ -4,18 +4,20 @@
  * before the upload ends, and the connection gone soon after.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 afterEach(async () => {
-  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  const response = await ask(testbed.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
   expect(response.status).toBe(200);
-  expect(new Set(house.upstream.requests.map(({ rawTarget }) => rawTarget))).toEqual(new Set(['/model/alive/invoke']));
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(new Set(testbed.upstream.requests.map(({ rawTarget }) => rawTarget))).toEqual(
+    new Set(['/model/alive/invoke']),
+  );
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
@@ -24,8 +26,8 @@ const PIECE = Buffer.alloc(100_000, 'a');
 
 describe('a body over --max-body-size', () => {
   it('is refused by its announced length, before a byte of it came', async () => {
-    house = await openHouse({ flags: { maxBodySize: '1mb' } });
-    await using raw = await dial(house.port);
+    testbed = await startProxy({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001']));
     const response = await raw.readResponse();
     expect(response.status).toBe(413);
@@ -33,8 +35,8 @@ describe('a body over --max-body-size', () => {
   });
 
   it('announced with Expect is refused without 100 Continue', async () => {
-    house = await openHouse({ flags: { maxBodySize: '1mb' } });
-    await using raw = await dial(house.port);
+    testbed = await startProxy({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001', 'Expect: 100-continue']));
     const response = await raw.readResponse();
     expect(response.status).toBe(413);
@@ -44,8 +46,8 @@ describe('a body over --max-body-size', () => {
   });
 
   it('in chunks without end is refused when it grows too large, and its connection ends', async () => {
-    house = await openHouse({ flags: { maxBodySize: '1mb' } });
-    await using raw = await dial(house.port);
+    testbed = await startProxy({ flags: { maxBodySize: '1mb' } });
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Transfer-Encoding: chunked']));
     const head = `${PIECE.length.toString(16)}\r\n`;
     const answered = raw.readResponse();
@@ -56,8 +58,8 @@ describe('a body over --max-body-size', () => {
   });
 
   it('over HTTP/2 is refused while it is sent, and the session goes on', async () => {
-    house = await openHouse({ flags: { maxBodySize: '1mb' } });
-    await using client = openHttp2(house.port);
+    testbed = await startProxy({ flags: { maxBodySize: '1mb' } });
+    await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
     const response = readHttp2Response(stream);
     const pump = (): void => {
@@ -71,13 +73,13 @@ describe('a body over --max-body-size', () => {
   });
 
   it('of exactly that size is not refused', async () => {
-    house = await openHouse({ flags: { maxBodySize: '1000' } });
-    const refused = await ask(house.port, LINE, ['Host: localhost', 'Content-Length: 1001'], Buffer.alloc(1001));
+    testbed = await startProxy({ flags: { maxBodySize: '1000' } });
+    const refused = await ask(testbed.port, LINE, ['Host: localhost', 'Content-Length: 1001'], Buffer.alloc(1001));
     expect(refused.status).toBe(413);
     const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
-    const passed = await ask(house.port, line, ['Host: localhost', 'Content-Length: 1000'], Buffer.alloc(1000));
+    const passed = await ask(testbed.port, line, ['Host: localhost', 'Content-Length: 1000'], Buffer.alloc(1000));
     expect(passed.status).toBe(200);
-    expect((await house.upstream.nextRequest()).body.length).toBe(1000);
+    expect((await testbed.upstream.nextRequest()).body.length).toBe(1000);
   });
 });
 
@@ -91,11 +93,11 @@ describe('a body that stops coming', () => {
   ];
 
   it('is a 408 however it is framed, and its connection ends', async () => {
-    house = await openHouse({ config: { uploadIdleTimeoutMs: 100 } });
+    testbed = await startProxy({ config: { uploadIdleTimeoutMs: 100 } });
     // All at once, because each connection lingers for a while.
     await Promise.all(
       STALLS.map(async ({ headers, part }) => {
-        await using raw = await dial(house.port);
+        await using raw = await dial(testbed.port);
         await raw.send(requestText(LINE, ['Host: localhost', ...headers], part));
         let response = await raw.readResponse();
         if (response.status === 100) response = await raw.readResponse();
@@ -107,8 +109,8 @@ describe('a body that stops coming', () => {
   });
 
   it('over HTTP/2 is a 408, and the session goes on', async () => {
-    house = await openHouse({ config: { uploadIdleTimeoutMs: 100 } });
-    await using client = openHttp2(house.port);
+    testbed = await startProxy({ config: { uploadIdleTimeoutMs: 100 } });
+    await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
     stream.write('abc');
     expect(await readHttp2Response(stream)).toMatchObject({ status: 408 });
@@ -116,14 +118,14 @@ describe('a body that stops coming', () => {
   });
 
   it('because its client left reaches nobody', async () => {
-    house = await openHouse();
-    const ended = house.nextExchange();
-    await using raw = await dial(house.port);
+    testbed = await startProxy();
+    const ended = testbed.nextExchange();
+    await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 10'], 'abc'));
     raw.socket.destroy();
     expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
-    await using client = openHttp2(house.port);
-    const alsoEnded = house.nextExchange();
+    await using client = openHttp2(testbed.port);
+    const alsoEnded = testbed.nextExchange();
     const stream = client.open(POST_HTTP2, { endStream: false });
     stream.write('abc', () => stream.close(8));
     expect((await alsoEnded).error?.code).toBe('ERR_CLIENT_GONE');
@@ -132,8 +134,8 @@ describe('a body that stops coming', () => {
 
 describe('a body that is not wanted', () => {
   it('of a refused request is read past, and the connection serves the next one', async () => {
-    house = await openHouse();
-    await using raw = await dial(house.port);
+    testbed = await startProxy();
+    await using raw = await dial(testbed.port);
     await raw.send(requestText('POST /nowhere HTTP/1.1', ['Host: localhost', 'Content-Length: 300000'], PIECE));
     expect((await raw.readResponse()).status).toBe(404);
     await raw.send(Buffer.concat([PIECE, PIECE, requestText('GET /health HTTP/1.1', ['Host: localhost'])]));
@@ -141,8 +143,8 @@ describe('a body that is not wanted', () => {
   });
 
   it('of a refused request over HTTP/2 does not hold the stream', async () => {
-    house = await openHouse();
-    await using client = openHttp2(house.port);
+    testbed = await startProxy();
+    await using client = openHttp2(testbed.port);
     const stream = client.open({ ':method': 'POST', ':path': '/nowhere' }, { endStream: false });
     expect(await readHttp2Response(stream)).toMatchObject({ status: 404, rstCode: 0 });
   });
@@ -154,41 +156,41 @@ describe('a head that is too large', () => {
     { name: 'many headers', headers: Array.from({ length: 5000 }, (_, index) => `X-${index}: aaaaaaaaaaaaaaa`) },
     { name: 'a long name', headers: [`X-${'a'.repeat(70_000)}: a`] },
   ])('by $name is refused', async ({ headers }) => {
-    house = await openHouse();
-    const response = await ask(house.port, LINE, ['Host: localhost', ...headers]);
+    testbed = await startProxy();
+    const response = await ask(testbed.port, LINE, ['Host: localhost', ...headers]);
     expect(response.status).toBe(400);
     expect(response.body.toString()).toContain('64 KiB');
   });
 
   it('by ten thousand tiny headers is refused, none of them overlooked', async () => {
-    house = await openHouse();
+    testbed = await startProxy();
     const headers = Array.from({ length: 10_000 }, () => 'a:');
-    const response = await ask(house.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
+    const response = await ask(testbed.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
     expect(response.status).toBe(400);
   });
 
   it('by a long target is refused', async () => {
-    house = await openHouse();
-    const response = await ask(house.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
+    testbed = await startProxy();
+    const response = await ask(testbed.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
   });
 
   it('over HTTP/2 reaches nobody', async () => {
-    house = await openHouse();
+    testbed = await startProxy();
     for (const headers of [
       { 'x-a': 'a'.repeat(70_000) },
       Object.fromEntries(
         Array.from({ length: 2000 }, (_, index) => [`x-${index}`, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']),
       ),
     ]) {
-      await using client = openHttp2(house.port);
+      await using client = openHttp2(testbed.port);
       expect((await client.ask({ ...POST_HTTP2, ...headers })).status).not.toBe(200);
     }
   });
 
   it('just below the limit passes', async () => {
-    house = await openHouse();
+    testbed = await startProxy();
     const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
-    expect((await ask(house.port, line, ['Host: localhost', `Cookie: ${'a'.repeat(60_000)}`])).status).toBe(200);
+    expect((await ask(testbed.port, line, ['Host: localhost', `Cookie: ${'a'.repeat(60_000)}`])).status).toBe(200);
   });
 });

@@ -5,23 +5,23 @@
  * and its connection closed; nothing that follows it on the connection may be served.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, dial, requestText, throwAt } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 
 beforeEach(async () => {
-  house = await openHouse();
+  testbed = await startProxy();
 });
 
 afterEach(async () => {
-  const response = await ask(house.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
+  const response = await ask(testbed.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
   expect(response.status).toBe(200);
   expect(
-    house.upstream.requests.map(({ rawTarget }) => rawTarget).filter((target) => target.includes('smuggled')),
+    testbed.upstream.requests.map(({ rawTarget }) => rawTarget).filter((target) => target.includes('smuggled')),
   ).toEqual([]);
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 const POST = 'POST /bedrock/model/outer/invoke HTTP/1.1\r\nHost: localhost\r\n';
@@ -84,11 +84,11 @@ describe('an ambiguous request', () => {
       bytes: `POST /bedrock/model/outer/invoke http/1.1\r\nHost: localhost\r\n\r\n${SMUGGLED}`,
     },
   ])('with $name is refused and its connection closed', async ({ bytes }) => {
-    const received = await throwAt(house.port, bytes);
+    const received = await throwAt(testbed.port, bytes);
     expect(received).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
     expect(received).toContain('x-bedrock-proxy-error: ERR_BAD_REQUEST\r\n');
     expect(received.match(/HTTP\/1\.1 \d/g)).toHaveLength(1);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it.each([
@@ -101,24 +101,24 @@ describe('an ambiguous request', () => {
     { name: 'a line feed alone after an extension', chunks: `3;a\nabc\r\n0\r\n\r\n${SMUGGLED}` },
     { name: 'a line feed alone after the data', chunks: `3\r\nabc\n0\r\n\r\n${SMUGGLED}` },
   ])('whose chunks have $name is refused and its connection closed', async ({ chunks }) => {
-    const received = await throwAt(house.port, `${POST}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
+    const received = await throwAt(testbed.port, `${POST}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
     expect(received).toMatch(/^(HTTP\/1\.1 400 Bad Request\r\n|$)/);
-    expect(house.upstream.requests).toHaveLength(0);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 });
 
 describe('a body that looks like a request', () => {
   it('stays a body', async () => {
     const headers = ['Host: localhost', `Content-Length: ${SMUGGLED.length}`];
-    const response = await ask(house.port, 'GET /bedrock/bedrock/outer HTTP/1.1', headers, SMUGGLED);
+    const response = await ask(testbed.port, 'GET /bedrock/bedrock/outer HTTP/1.1', headers, SMUGGLED);
     expect(response.status).toBe(200);
-    const request = await house.upstream.nextRequest();
+    const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe('/outer');
     expect(request.body.toString()).toBe(SMUGGLED);
   });
 
   it('that was announced with Expect, and refused, is not taken for a request', async () => {
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const head = ['Host: evil.example', 'Expect: 100-continue', `Content-Length: ${SMUGGLED.length}`];
     await raw.send(requestText('POST /bedrock/model/outer/invoke HTTP/1.1', head));
     expect((await raw.readResponse()).status).toBe(403);
@@ -132,31 +132,31 @@ describe('a body that looks like a request', () => {
 describe('a response under way', () => {
   it('is broken off, not mixed with ours, when the client sends rubbish behind its request', async () => {
     const begun = new Promise<void>((resolve) => {
-      house.upstream.respondWith((_, response) => {
+      testbed.upstream.respondWith((_, response) => {
         response.write('the response', () => resolve());
       });
     });
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     await raw.send(`${POST}Content-Length: 0\r\n\r\n`);
     await begun;
     await raw.until('the response');
     await raw.send('\u0000 rubbish\r\n\r\n');
     expect(await raw.ended).toBe('broken');
     expect(raw.received).not.toContain('ERR_BAD_REQUEST');
-    expect(await (await house.upstream.nextRequest()).closed).toBe('broken');
-    house.upstream.respondWith((_, response) => void response.end());
+    expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
+    testbed.upstream.respondWith((_, response) => void response.end());
   });
 });
 
 describe('pipelined requests', () => {
   it('are answered in their order, each with its own response, whatever AWS takes for each', async () => {
     const waiting: (() => void)[] = [];
-    house.upstream.respondWith((request, response) => {
+    testbed.upstream.respondWith((request, response) => {
       waiting.push(() => response.end(request.body));
       // The last one to arrive is answered first.
       if (waiting.length === 3) waiting.toReversed().forEach((respond) => respond());
     });
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const bodies = ['first', 'second', 'third'];
     await raw.send(
       Buffer.concat(
@@ -170,11 +170,11 @@ describe('pipelined requests', () => {
       ),
     );
     for (const body of bodies) expect((await raw.readResponse()).body.toString()).toBe(body);
-    house.upstream.respondWith((_, response) => void response.end());
+    testbed.upstream.respondWith((_, response) => void response.end());
   });
 
   it('behind a refused one with a body are cut at the right place', async () => {
-    await using raw = await dial(house.port);
+    await using raw = await dial(testbed.port);
     const bytes = `POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`;
     await raw.send(`${bytes}${bytes}`);
     expect((await raw.readResponse()).status).toBe(404);

@@ -6,24 +6,24 @@ import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
-import { openHouse, type House } from '../helpers/house.ts';
+import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
-let house: House;
+let testbed: Testbed;
 let key: MintedKey;
 
 beforeEach(async () => {
-  house = await openHouse();
-  key = await house.mint();
+  testbed = await startProxy();
+  key = await testbed.mint();
 });
 
 afterEach(async () => {
-  expect(house.upstream.failures).toEqual([]);
-  await house[Symbol.asyncDispose]();
+  expect(testbed.upstream.failures).toEqual([]);
+  await testbed[Symbol.asyncDispose]();
 });
 
 function post(shown: string): Promise<RawResponse> {
-  return ask(house.port, 'POST /bedrock/model/a/invoke HTTP/1.1', [
+  return ask(testbed.port, 'POST /bedrock/model/a/invoke HTTP/1.1', [
     'Host: localhost',
     `Authorization: Bearer ${shown}`,
   ]);
@@ -39,54 +39,54 @@ async function postUntil(status: number): Promise<RawResponse> {
 }
 
 async function removeDatabase(): Promise<void> {
-  for (const suffix of ['', '-wal', '-shm']) await rm(house.databasePath + suffix, { force: true });
+  for (const suffix of ['', '-wal', '-shm']) await rm(testbed.databasePath + suffix, { force: true });
 }
 
 /** A copy with everything in it, that needs no write-ahead log beside it. */
 async function copyDatabase(to: string): Promise<void> {
-  const copy = new Database(house.databasePath);
+  const copy = new Database(testbed.databasePath);
   copy.pragma('wal_checkpoint(TRUNCATE)');
   copy.close();
-  await copyFile(house.databasePath, to);
+  await copyFile(testbed.databasePath, to);
 }
 
 describe('a database', () => {
   it('that was deleted is a 503 for everybody, and serves again when it is back', async () => {
-    const backup = `${house.databasePath}.backup`;
+    const backup = `${testbed.databasePath}.backup`;
     await copyDatabase(backup);
     expect((await post(key.key)).status).toBe(200);
     await removeDatabase();
     const response = await postUntil(503);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
     expect(response.header('x-amzn-errortype')).toBe('ServiceUnavailableException');
-    expect(response.body.toString()).not.toContain(house.databasePath);
+    expect(response.body.toString()).not.toContain(testbed.databasePath);
     expect((await post('sk-anything')).status).toBe(503);
-    expect((await ask(house.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost'])).status).toBe(503);
-    expect((await ask(house.port, 'GET /health/liveliness HTTP/1.1', ['Host: localhost'])).status).toBe(200);
-    await rename(backup, house.databasePath);
+    expect((await ask(testbed.port, 'GET /health/readiness HTTP/1.1', ['Host: localhost'])).status).toBe(503);
+    expect((await ask(testbed.port, 'GET /health/liveliness HTTP/1.1', ['Host: localhost'])).status).toBe(200);
+    await rename(backup, testbed.databasePath);
     expect((await postUntil(200)).status).toBe(200);
   });
 
   it('that was replaced by one in which the key is revoked refuses it', async () => {
-    const other = `${house.databasePath}.other`;
+    const other = `${testbed.databasePath}.other`;
     await copyDatabase(other);
     const edited = new Database(other);
     edited.prepare('UPDATE virtual_keys SET revoked_at_ms = 1').run();
     edited.close();
     await removeDatabase();
-    await rename(other, house.databasePath);
+    await rename(other, testbed.databasePath);
     expect((await postUntil(401)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
   });
 
   it('that another program holds for itself is a 503, and serves again when it lets go', async () => {
-    const other = `${house.databasePath}.other`;
+    const other = `${testbed.databasePath}.other`;
     await copyDatabase(other);
     const holder = new Database(other);
     holder.pragma('journal_mode = DELETE');
     holder.pragma('locking_mode = EXCLUSIVE');
     holder.exec('BEGIN EXCLUSIVE');
     await removeDatabase();
-    await rename(other, house.databasePath);
+    await rename(other, testbed.databasePath);
     const response = await postUntil(503);
     expect(response.body.toString()).toContain('locked by another process');
     holder.exec('COMMIT');
@@ -95,7 +95,7 @@ describe('a database', () => {
   });
 
   it('that another program writes to without end still lets keys in', async () => {
-    const writer = new Database(house.databasePath);
+    const writer = new Database(testbed.databasePath);
     writer.exec('BEGIN EXCLUSIVE');
     expect((await post(key.key)).status).toBe(200);
     expect((await post('sk-unknown')).status).toBe(401);
@@ -105,7 +105,7 @@ describe('a database', () => {
 
   it('that was overwritten with rubbish is a 503', async () => {
     await removeDatabase();
-    await writeFile(house.databasePath, 'rubbish'.repeat(1000));
+    await writeFile(testbed.databasePath, 'rubbish'.repeat(1000));
     const response = await postUntil(503);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_STORE_UNAVAILABLE');
   });

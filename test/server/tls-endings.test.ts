@@ -17,9 +17,9 @@ import { ensureCertificate, type TlsMaterial } from '../../src/server/certificat
 import { createListener } from '../../src/server/listener.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
 import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
-import { openHouse } from '../helpers/house.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { dial, requestText } from '../helpers/raw-socket.ts';
-import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-house.ts';
+import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 let folder: string;
 let material: TlsMaterial;
@@ -177,20 +177,20 @@ describe('over TLS, a client that dawdles', () => {
 describe.runIf(IS_SERVED)('a WebSocket over TLS', () => {
   it('passes in both directions', async () => {
     await using aws = await startFakeWebSocketServer();
-    await using house = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] }, tls: material });
-    const { key } = await house.mint('tester');
+    await using testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] }, tls: material });
+    const { key } = await testbed.mint('tester');
     const upgrading = aws.nextUpgrade();
-    const socket = connectTls({ port: house.port, host: '127.0.0.1', servername: 'localhost', ca });
+    const socket = connectTls({ port: testbed.port, host: '127.0.0.1', servername: 'localhost', ca });
     let received = '';
     socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
     const headers = [
-      `Host: localhost:${house.port}`,
+      `Host: localhost:${testbed.port}`,
       'Connection: Upgrade',
       'Upgrade: websocket',
       `Authorization: Bearer ${key}`,
       `Sec-WebSocket-Key: ${WS_KEY}`,
       'Sec-WebSocket-Version: 13',
-      `Origin: https://localhost:${house.port}`,
+      `Origin: https://localhost:${testbed.port}`,
     ];
     socket.write(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, headers));
     const upgrade = await upgrading;

@@ -8,7 +8,7 @@ import {
   type UpstreamAuthority,
 } from '../../../src/upstream/aws/authorize.ts';
 import { failureOf } from '../../helpers/failure.ts';
-import { AWS_PAIR } from '../../helpers/house.ts';
+import { AWS_PAIR } from '../../helpers/testbed.ts';
 
 const NOW = new Date('2026-11-22T12:00:00Z');
 const REQUEST: UnauthorizedRequest = {

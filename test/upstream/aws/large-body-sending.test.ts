@@ -5,22 +5,22 @@ import { request } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_BYTES_IN_MEMORY } from '../../../src/http/body.ts';
-import { type House, openHouse } from '../../helpers/house.ts';
+import { type Testbed, startProxy } from '../../helpers/testbed.ts';
 import { ask } from '../../helpers/raw-socket.ts';
 
 const BODY = Buffer.alloc(3 * MAX_BYTES_IN_MEMORY, 'large body; ');
-let house: House;
+let testbed: Testbed;
 let close = async (): Promise<void> => {};
 
 afterEach(async () => {
-  // The house still stands, and holds nothing.
-  expect((await ask(house.port, 'GET /health HTTP/1.1', ['Host: localhost'])).status).toBe(200);
+  // The testbed still stands, and holds nothing.
+  expect((await ask(testbed.port, 'GET /health HTTP/1.1', ['Host: localhost'])).status).toBe(200);
   while (openSpools() > 0) await new Promise((resolve) => setImmediate(resolve));
-  await house[Symbol.asyncDispose]();
+  await testbed[Symbol.asyncDispose]();
   await close();
 });
 
-/** Handles of this process, in which the house stands as well. */
+/** Handles of this process, in which the testbed stands as well. */
 function openSpools(): number {
   return readdirSync('/proc/self/fd').filter((fd) => {
     try {
@@ -31,7 +31,7 @@ function openSpools(): number {
   }).length;
 }
 
-/** A house before an upstream that does with a connection what the test says. */
+/** A testbed before an upstream that does with a connection what the test says. */
 async function openBefore(onConnection: (socket: Socket) => void): Promise<void> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -45,11 +45,11 @@ async function openBefore(onConnection: (socket: Socket) => void): Promise<void>
     await new Promise((resolve) => server.close(resolve));
   };
   const { port } = server.address() as AddressInfo;
-  house = await openHouse({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+  testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
 }
 
 function send() {
-  const sent = request({ host: '127.0.0.1', port: house.port, method: 'POST', path: '/bedrock/model/a/invoke' });
+  const sent = request({ host: '127.0.0.1', port: testbed.port, method: 'POST', path: '/bedrock/model/a/invoke' });
   sent.on('error', () => {});
   sent.end(BODY);
   return sent;
@@ -62,7 +62,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
       socket.pause();
       connected.resolve();
     });
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     const sent = send();
     await connected.promise;
     expect(openSpools()).toBe(1);
@@ -72,7 +72,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
 
   it('when AWS breaks off in its middle', async () => {
     await openBefore((socket) => void socket.once('data', () => socket.resetAndDestroy()));
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect(response.statusCode).toBe(502);
@@ -83,7 +83,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
     await openBefore((socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno'));
     });
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect([response.statusCode, (await over).error]).toEqual([400, undefined]);
@@ -92,7 +92,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
   it('when AWS cannot be reached', async () => {
     await openBefore(() => {});
     await close();
-    const over = house.nextExchange();
+    const over = testbed.nextExchange();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect(response.statusCode).toBe(502);

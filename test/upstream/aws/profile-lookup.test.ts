@@ -4,7 +4,7 @@ import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
 import { createProfileLookup, type FindProfileModels } from '../../../src/upstream/aws/profile-lookup.ts';
 import { type FakeUpstream, sendAwsError, sendJson, startFakeUpstream } from '../../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../../helpers/house.ts';
+import { AWS_PAIR } from '../../helpers/testbed.ts';
 
 const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
 const MODEL = 'arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0';
