@@ -119,7 +119,7 @@ function authenticateAs(headers: readonly HeaderPair[], options: AuthenticatorOp
   };
   return async () => {
     const caller = await authenticate(clientRequest, options);
-    caller.prove(EMPTY_SHA256);
+    caller.verify(EMPTY_SHA256);
     return 1;
   };
 }

@@ -5,10 +5,10 @@
 import type { Config } from '../config/config.ts';
 import { type ProxyError, toProxyError } from '../lib/errors.ts';
 import type { PriceBook } from '../pricing/cost.ts';
-import { LazyPrices } from '../pricing/late-prices.ts';
+import { LazyPrices } from '../pricing/lazy-prices.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
-import { createLazyMetrics } from '../telemetry/late-metrics.ts';
+import { createLazyMetrics } from '../telemetry/lazy-metrics.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findPriceNames, mediumOf, weigh } from '../../src/admission/pricing.ts';
+import { findPriceNames, mediumOf, estimateRequest } from '../../src/admission/pricing.ts';
 import type { PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';

@@ -5,7 +5,7 @@ import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { METERED_OPERATIONS } from '../../src/operations/usage-kinds.ts';
 import { MAX_COUNT } from '../../src/metering/usage-tally.ts';
-import { bytesOf, loadResponses, readChunks } from '../helpers/answers.ts';
+import { bytesOf, loadResponses, readChunks } from '../helpers/responses.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
 const RESPONSES = ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses);

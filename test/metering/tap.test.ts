@@ -9,7 +9,7 @@ import {
   readAtEverySplit,
   readChunks,
   type RecordedResponse,
-} from '../helpers/answers.ts';
+} from '../helpers/responses.ts';
 
 const BODIES = loadResponses('json.json');
 const STREAMS = loadResponses('streams.json');

@@ -7,7 +7,7 @@ import {
   readResponse,
   readChunks,
   type RecordedResponse,
-} from '../helpers/answers.ts';
+} from '../helpers/responses.ts';
 
 const STREAMS = loadResponses('sse.json');
 const CHAT = findResponse(STREAMS, 'Chat completions with usage');

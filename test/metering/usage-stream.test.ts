@@ -10,7 +10,7 @@ import {
   readResponse,
   readChunks,
   type RecordedResponse,
-} from '../helpers/answers.ts';
+} from '../helpers/responses.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
 const STREAMS = loadResponses('streams.json');

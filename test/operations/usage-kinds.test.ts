@@ -6,7 +6,7 @@ import {
   usageKindOf,
 } from '../../src/operations/usage-kinds.ts';
 import { OPERATIONS } from '../../src/operations/catalog.ts';
-import { loadResponses } from '../helpers/answers.ts';
+import { loadResponses } from '../helpers/responses.ts';
 
 const NAMED = [
   ...new Map(

@@ -4,7 +4,7 @@
  */
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';
-import { findModelField, MODEL_FIELDS } from '../../src/admission/model-places.ts';
+import { findModelField, MODEL_FIELDS } from '../../src/admission/model-fields.ts';
 import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LazyPrices } from '../../src/pricing/late-prices.ts';
+import { LazyPrices } from '../../src/pricing/lazy-prices.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 
 const NOW = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };

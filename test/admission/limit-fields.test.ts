@@ -1,6 +1,6 @@
 /** Which of the places in a body limit the response, say how it is served, and how it arrives. */
 import { describe, expect, it } from 'vitest';
-import { findDelivery, findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/answer-places.ts';
+import { findDelivery, findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/limit-fields.ts';
 
 describe('what limits the response', () => {
   it.each([

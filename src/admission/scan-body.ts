@@ -16,8 +16,8 @@ import {
   MAX_TOKENS,
   type ServingFields,
   TIER_PATHS,
-} from './answer-places.ts';
-import { findModelField, type ModelField } from './model-places.ts';
+} from './limit-fields.ts';
+import { findModelField, type ModelField } from './model-fields.ts';
 
 /** A request whose body has arrived. */
 export interface InspectedRequest {

@@ -36,9 +36,9 @@ export const NOTHING_READ: Reading = {
   outputBytes: 0,
 };
 
-/** The responses of one file of test/fixtures/answers. */
+/** The responses of one file of test/fixtures/responses. */
 export function loadResponses(fileName: string): RecordedResponse[] {
-  return JSON.parse(readFileSync(new URL(`../fixtures/answers/${fileName}`, import.meta.url), 'utf8'));
+  return JSON.parse(readFileSync(new URL(`../fixtures/responses/${fileName}`, import.meta.url), 'utf8'));
 }
 
 export function findResponse(responses: readonly RecordedResponse[], name: string): RecordedResponse {

@@ -5,9 +5,9 @@
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RequestedSize } from './estimate.ts';
-import type { Delivery } from './answer-places.ts';
-import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './inspect.ts';
-import { findModelField, type ModelField } from './model-places.ts';
+import type { Delivery } from './limit-fields.ts';
+import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
+import { findModelField, type ModelField } from './model-fields.ts';
 import { echo } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 

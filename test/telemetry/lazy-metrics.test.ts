@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLazyMetrics } from '../../src/telemetry/late-metrics.ts';
+import { createLazyMetrics } from '../../src/telemetry/lazy-metrics.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { aFinishedExchange } from '../helpers/finished-exchange.ts';
 
