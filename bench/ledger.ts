@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type AdmissionDependencies, admit } from '../src/admission/admit.ts';
 import { createRateLimits } from '../src/admission/rates.ts';
-import { type Exchange, openExchange } from '../src/domain/request-record.ts';
+import { type RequestRecord, openRecord } from '../src/domain/request-record.ts';
 import type { Principal } from '../src/domain/principal.ts';
 import { loadPrices } from '../src/pricing/price-book.ts';
 import { usageKindOf } from '../src/metering/tap.ts';
@@ -123,12 +123,12 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     const hash = pick(busy);
     const { micros: lookUp, result: key } = await timed(() => store.findKeyBySha256(hash));
     if (key === undefined) throw new Error('the key is gone');
-    const { exchange, principal } = anExchange(key);
-    const { micros, result: admission } = await timed(() => admitOnce(exchange, principal, dependencies));
+    const { record, principal } = anRecord(key);
+    const { micros, result: admission } = await timed(() => admitOnce(record, principal, dependencies));
     const isLimited = key.policy.budget !== undefined;
     if (isLimited !== admission.reservedNanoUsd > 0) throw new Error('the budget does not count');
-    finish(exchange, admission.reservedNanoUsd / 2);
-    const { micros: settlement } = await timed(() => store.settle(rowOf(exchange, principal)));
+    finish(record, admission.reservedNanoUsd / 2);
+    const { micros: settlement } = await timed(() => store.settle(rowOf(record, principal)));
     admission.release();
     if (index % 20 === 0) await new Promise(setImmediate);
     if (index < 0) continue;
@@ -151,48 +151,48 @@ interface Admitted {
 }
 
 async function admitOnce(
-  exchange: Exchange,
+  record: RequestRecord,
   principal: Principal,
   dependencies: AdmissionDependencies,
 ): Promise<Admitted> {
   const admission = await admit(
     {
-      exchangeId: exchange.id,
+      requestId: record.id,
       principal,
       route: ROUTE,
       headers: HEADERS,
       body: { chunks: [BODY], sizeBytes: BODY.length },
-      ifLost: () => rowIfLost(exchange, principal),
+      ifLost: () => rowIfLost(record, principal),
     },
     dependencies,
   );
-  exchange.model = admission.model;
+  record.model = admission.model;
   return {
     reservedNanoUsd: admission.reservedNanoUsd ?? 0,
     release: () => admission.release({ tokens: 1_000 }),
   };
 }
 
-function anExchange({ id, alias, policy, tags }: VirtualKeyRow): { exchange: Exchange; principal: Principal } {
-  const exchange = openExchange(randomUUID(), Date.now(), describeHead(CLIENT_REQUEST));
+function anRecord({ id, alias, policy, tags }: VirtualKeyRow): { record: RequestRecord; principal: Principal } {
+  const record = openRecord(randomUUID(), Date.now(), describeHead(CLIENT_REQUEST));
   const principal: Principal = { kind: 'key', keyId: id, label: alias ?? id, policy, tags };
-  exchange.principal = principal;
-  exchange.route = ROUTE;
-  exchange.requestBytes = BODY.length;
-  return { exchange, principal };
+  record.principal = principal;
+  record.route = ROUTE;
+  record.requestBytes = BODY.length;
+  return { record, principal };
 }
 
 /** What a response has told. */
-function finish(exchange: Exchange, costNanoUsd: number): void {
-  exchange.status = 200;
-  exchange.upstreamRequestId = randomUUID();
-  exchange.usage = { inputTokens: 800, outputTokens: 200 };
-  exchange.pricing = 'priced';
-  exchange.costNanoUsd = costNanoUsd;
-  exchange.chargedNanoUsd = costNanoUsd;
-  exchange.firstByteMs = 350;
-  exchange.totalMs = 2_400;
-  exchange.responseBytes = 3_000;
+function finish(record: RequestRecord, costNanoUsd: number): void {
+  record.status = 200;
+  record.upstreamRequestId = randomUUID();
+  record.usage = { inputTokens: 800, outputTokens: 200 };
+  record.pricing = 'priced';
+  record.costNanoUsd = costNanoUsd;
+  record.chargedNanoUsd = costNanoUsd;
+  record.firstByteMs = 350;
+  record.totalMs = 2_400;
+  record.responseBytes = 3_000;
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<{ readonly micros: number; readonly result: T }> {

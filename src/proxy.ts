@@ -13,7 +13,7 @@ import { type AdmissionDependencies, admit } from './admission/admit.ts';
 import { sendError } from './http/send-response.ts';
 import { authenticate, type AuthenticatorOptions, showsOwnKey } from './auth/authenticate.ts';
 import { clientGone, toProxyError } from './lib/errors.ts';
-import { type Exchange, openExchange } from './domain/request-record.ts';
+import { type RequestRecord, openRecord } from './domain/request-record.ts';
 import { rowIfLost } from './accounting/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { findRoute, type Route, type RoutingConfig, resolveRouteByBody } from './routing/route.ts';
@@ -48,7 +48,7 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   readonly tickMs: () => number;
   readonly newId: () => string;
   /** Told once of every exchange, when it is over. Must not throw. */
-  readonly observe: (exchange: Exchange) => void;
+  readonly observe: (record: RequestRecord) => void;
 }
 
 /** Makes the handler that serves everything below the mount. */
@@ -56,33 +56,33 @@ export function createProxy(
   dependencies: ProxyDependencies,
 ): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async (clientRequest, clientResponse) => {
-    const exchange = openExchange(dependencies.newId(), dependencies.nowMs(), describeHead(clientRequest));
+    const record = openRecord(dependencies.newId(), dependencies.nowMs(), describeHead(clientRequest));
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
-    const settlement = openSettlement({ exchange, elapsedMs }, dependencies);
+    const settlement = openSettlement({ record, elapsedMs }, dependencies);
     let body: Body | undefined;
     try {
       refuseLoop(clientRequest.headers, dependencies.viaName);
       const caller = await authenticate(clientRequest, dependencies);
       let proof = caller.needsBody ? undefined : caller.verify(undefined);
-      exchange.principal = proof?.principal;
+      record.principal = proof?.principal;
       const matched = route(clientRequest, dependencies);
-      exchange.route = matched;
+      record.route = matched;
       const isBidirectional = matched.streaming === 'bidirectional';
       const beforeBody = elapsedMs();
       body = isBidirectional ? EVENT_STREAM_BODY : await readBody(clientRequest, dependencies.bodyLimits);
       const bodyMs = elapsedMs() - beforeBody;
-      exchange.requestBytes = body.sizeBytes;
+      record.requestBytes = body.sizeBytes;
       proof ??= caller.verify(body.sha256);
       // While the body was coming, the key may have been blocked.
       const principal = body.sizeBytes === 0 ? proof.principal : await caller.revalidate(proof.principal);
-      exchange.principal = principal;
+      record.principal = principal;
       const settled = matched.needsBody ? resolveRouteByBody(matched, Buffer.concat(body.chunks)) : matched;
-      exchange.route = settled;
-      const ifLost = (): LedgerRow => rowIfLost(exchange, principal);
+      record.route = settled;
+      const ifLost = (): LedgerRow => rowIfLost(record, principal);
       const { headers } = clientRequest;
       const admission = await admit(
-        { exchangeId: exchange.id, principal, route: settled, headers, body, ifLost },
+        { requestId: record.id, principal, route: settled, headers, body, ifLost },
         dependencies.admission,
       );
       settlement.onAdmitted(admission);
@@ -97,14 +97,14 @@ export function createProxy(
         : forwarder.forward(signedRequest, clientResponse, clientRequest.signal, watcher));
     } catch (thrown) {
       const error = toProxyError(thrown);
-      exchange.error = error;
+      record.error = error;
       // 499 is never sent: nobody is there to read it.
-      if (error.code !== 'ERR_CLIENT_GONE') exchange.status ??= error.status;
-      sendError(error, clientResponse, exchange.id);
+      if (error.code !== 'ERR_CLIENT_GONE') record.status ??= error.status;
+      sendError(error, clientResponse, record.id);
     } finally {
       if (body !== undefined) releaseBody(body, dependencies.bodyLimits);
-      exchange.totalMs = elapsedMs();
-      settlement.finish(() => dependencies.observe(exchange));
+      record.totalMs = elapsedMs();
+      settlement.finish(() => dependencies.observe(record));
     }
   };
 }

@@ -3,7 +3,7 @@
  * is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
  */
 import type { Admission } from '../admission/admit.ts';
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { costOf, type ModelPrice, type PriceBook } from '../pricing/cost.ts';
 import type { Reading } from '../metering/tap.ts';
 import type { Usage } from '../domain/usage.ts';
@@ -13,14 +13,14 @@ const BYTES_PER_TOKEN = 3;
 
 /** The prices of what may have done the work, each as it was served. */
 export function findPrices(
-  exchange: Exchange,
+  record: RequestRecord,
   reading: Reading | undefined,
   { priceNames }: Admission,
   prices: PriceBook,
 ): readonly ModelPrice[] {
-  const at = { atMs: exchange.startedAtMs, serviceTier: exchange.serviceTier, latency: reading?.latency };
+  const at = { atMs: record.startedAtMs, serviceTier: record.serviceTier, latency: reading?.latency };
   const names = reading?.model === undefined ? priceNames : [reading.model];
-  if (names.length === 0 && exchange.usage?.guardrailUnits !== undefined) {
+  if (names.length === 0 && record.usage?.guardrailUnits !== undefined) {
     const guardrail = prices.findGuardrail();
     return guardrail === undefined ? [] : [guardrail];
   }
@@ -32,7 +32,7 @@ export function findPrices(
  * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was reserved.
  */
 export function findCharge(
-  { usage, partial, error }: Exchange,
+  { usage, partial, error }: RequestRecord,
   reading: Reading | undefined,
   admission: Admission,
   prices: readonly ModelPrice[],

@@ -2,7 +2,7 @@
  * An exchange as a row of the ledger. Pure: the ledger writes it, and a reservation carries it for the case that this
  * process dies before it can.
  */
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing } from '../domain/outcome.ts';
@@ -15,21 +15,21 @@ export const INTERRUPTED = 'ERR_INTERRUPTED';
 const MAX_MODEL_LENGTH = 2_048;
 
 /** The row of a finished exchange. `principal` is the exchange's: what nobody asked for has no row. */
-export function rowOf(exchange: Exchange, principal: Principal): LedgerRow {
+export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
   return {
-    ...factsOf(exchange, principal),
-    status: exchange.status,
-    errorCode: findErrorCode(exchange),
-    upstreamRequestId: exchange.upstreamRequestId,
-    usage: exchange.usage,
-    serviceTier: exchange.serviceTier,
-    pricing: findPricing(exchange),
-    costNanoUsd: findCostNanoUsd(exchange),
-    chargedNanoUsd: exchange.chargedNanoUsd,
-    partial: exchange.partial,
-    firstByteMs: exchange.firstByteMs,
-    totalMs: exchange.totalMs,
-    responseBytes: exchange.responseBytes,
+    ...factsOf(record, principal),
+    status: record.status,
+    errorCode: findErrorCode(record),
+    upstreamRequestId: record.upstreamRequestId,
+    usage: record.usage,
+    serviceTier: record.serviceTier,
+    pricing: findPricing(record),
+    costNanoUsd: findCostNanoUsd(record),
+    chargedNanoUsd: record.chargedNanoUsd,
+    partial: record.partial,
+    firstByteMs: record.firstByteMs,
+    totalMs: record.totalMs,
+    responseBytes: record.responseBytes,
   };
 }
 
@@ -37,9 +37,9 @@ export function rowOf(exchange: Exchange, principal: Principal): LedgerRow {
  * What the ledger is to say of an exchange that is about to be sent, if this process dies before it settles: unpriced and
  * partial, with INTERRUPTED. It charges nothing; the store charges what the reservation holds.
  */
-export function rowIfLost(exchange: Exchange, principal: Principal): LedgerRow {
+export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRow {
   return {
-    ...factsOf(exchange, principal),
+    ...factsOf(record, principal),
     status: undefined,
     errorCode: INTERRUPTED,
     upstreamRequestId: undefined,
@@ -56,8 +56,8 @@ export function rowIfLost(exchange: Exchange, principal: Principal): LedgerRow {
 }
 
 /** What is known before the response. */
-function factsOf(exchange: Exchange, principal: Principal) {
-  const { id, startedAtMs, route, requestBytes } = exchange;
+function factsOf(record: RequestRecord, principal: Principal) {
+  const { id, startedAtMs, route, requestBytes } = record;
   return {
     id,
     startedAtMs,
@@ -67,9 +67,9 @@ function factsOf(exchange: Exchange, principal: Principal) {
     service: route?.service,
     operation: route?.operation,
     region: route?.region,
-    model: findModel(exchange)?.slice(0, MAX_MODEL_LENGTH),
+    model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),
     requestBytes,
     tags: principal.kind === 'key' ? principal.tags : {},
-    userAgentFamily: findUserAgentFamily(exchange.userAgent),
+    userAgentFamily: findUserAgentFamily(record.userAgent),
   };
 }

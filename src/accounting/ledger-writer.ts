@@ -4,7 +4,7 @@
  * ledger (keeping reservations alive, pruning) are in `ledger-chores.ts`.
  */
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
 import { startLedgerMaintenance } from './maintenance.ts';
@@ -37,7 +37,7 @@ export interface Ledger {
    * `onWritten`, also where the store did not take the row and it waits. Called once per exchange. An exchange without a
    * principal has no row. Never throws.
    */
-  settle(exchange: Exchange, onWritten?: () => void): void;
+  settle(record: RequestRecord, onWritten?: () => void): void;
   /** Ends the chores and writes what waits, for at most a few seconds. The store stays open. */
   close(): Promise<void>;
 }
@@ -47,9 +47,9 @@ export function createLedger(options: LedgerOptions): Ledger {
   const stopMaintenance = startLedgerMaintenance(options);
   const writer = new LedgerWriter(options);
   return {
-    settle: (exchange, onWritten = () => {}) => {
-      if (exchange.principal === undefined) onWritten();
-      else writer.write(rowOf(exchange, exchange.principal), onWritten);
+    settle: (record, onWritten = () => {}) => {
+      if (record.principal === undefined) onWritten();
+      else writer.write(rowOf(record, record.principal), onWritten);
     },
     close: async () => {
       stopMaintenance();

@@ -4,7 +4,7 @@
  * fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap, usageKindOf } from '../metering/tap.ts';
@@ -20,7 +20,7 @@ export interface SettlementDependencies {
   /** Whether answers get headers of ours. */
   readonly responseHeaders: boolean;
   /** Told of every exchange that begins, and of every response that begins and is a stream. Must not throw. */
-  readonly metrics: { begin(exchange: Exchange): void; streamBegan(exchange: Exchange): void };
+  readonly metrics: { begin(record: RequestRecord): void; streamBegan(record: RequestRecord): void };
 }
 
 /** One exchange's. State: what admission reserved for it, and what its response has told so far. */
@@ -41,7 +41,7 @@ export interface Settlement {
 type OnStatus = (status: number, errorType: string | undefined) => void;
 
 interface Subject {
-  readonly exchange: Exchange;
+  readonly record: RequestRecord;
   /** Milliseconds since the exchange began. */
   readonly elapsedMs: () => number;
 }
@@ -70,70 +70,70 @@ class OpenSettlement implements Settlement {
   constructor(subject: Subject, dependencies: SettlementDependencies) {
     this.#subject = subject;
     this.#dependencies = dependencies;
-    dependencies.metrics.begin(subject.exchange);
+    dependencies.metrics.begin(subject.record);
   }
 
   onAdmitted(admission: Admission): void {
     this.#admission = admission;
-    this.#subject.exchange.model = admission.model;
+    this.#subject.record.model = admission.model;
   }
 
   onReady(bodyMs: number, onStatus: OnStatus): ResponseWatcher {
-    const { exchange, elapsedMs } = this.#subject;
+    const { record, elapsedMs } = this.#subject;
     const { responseHeaders, metrics } = this.#dependencies;
-    exchange.sentMs = elapsedMs();
-    exchange.overheadMs = exchange.sentMs - bodyMs;
-    this.#tap = openTap(exchange);
+    record.sentMs = elapsedMs();
+    record.overheadMs = record.sentMs - bodyMs;
+    this.#tap = openTap(record);
     return {
       onLeave: () => {
         this.#isSent = true;
       },
       onStart: (status, headers) => {
-        exchange.status = status;
-        exchange.firstByteMs = elapsedMs();
-        exchange.upstreamRequestId = findHeader(headers, 'x-amzn-requestid')?.slice(0, MAX_NAME_LENGTH);
-        exchange.upstreamErrorType = findHeader(headers, 'x-amzn-errortype')
+        record.status = status;
+        record.firstByteMs = elapsedMs();
+        record.upstreamRequestId = findHeader(headers, 'x-amzn-requestid')?.slice(0, MAX_NAME_LENGTH);
+        record.upstreamErrorType = findHeader(headers, 'x-amzn-errortype')
           ?.slice(0, MAX_NAME_LENGTH)
           .replace(/:.*$/s, '');
         this.#tap?.onStart(status, headers);
-        if (isStream(status, headers)) metrics.streamBegan(exchange);
-        onStatus(status, exchange.upstreamErrorType);
+        if (isStream(status, headers)) metrics.streamBegan(record);
+        onStatus(status, record.upstreamErrorType);
       },
       onBytes: (chunk) => {
-        exchange.responseBytes += chunk.length;
+        record.responseBytes += chunk.length;
         this.#tap?.onBytes(chunk);
       },
       onClientBytes: (chunk) => {
-        exchange.requestBytes += chunk.length;
+        record.requestBytes += chunk.length;
       },
       findMaxBufferedBytes: () => (responseHeaders && this.#tap !== undefined ? MAX_BUFFERED_BYTES : -1),
       addHeaders: (isWhole) => {
         if (!responseHeaders) return [];
         if (isWhole) this.#price(true);
-        return describeExchange(exchange);
+        return describeRecord(record);
       },
     };
   }
 
   finish(onWritten: () => void): void {
-    const { exchange } = this.#subject;
+    const { record } = this.#subject;
     try {
-      this.#price(exchange.error === undefined);
+      this.#price(record.error === undefined);
     } catch {
       // A fault of ours must not make a request look free.
-      exchange.partial = true;
-      book(exchange, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
+      record.partial = true;
+      book(record, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
     }
     // What AWS refused, and what never left, used nothing.
-    this.#admission?.release({ tokens: exchange.pricing === 'free' ? 0 : countTokens(exchange.usage) });
-    this.#dependencies.ledger.settle(exchange, onWritten);
+    this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : countTokens(record.usage) });
+    this.#dependencies.ledger.settle(record, onWritten);
   }
 
   #price(isWhole: boolean): void {
-    const { exchange } = this.#subject;
+    const { record } = this.#subject;
     this.#reading ??= this.#tap?.finish(isWhole);
     const admission = this.#isSent ? this.#admission : undefined;
-    priceExchange(exchange, this.#reading, admission, this.#dependencies.prices);
+    priceRecord(record, this.#reading, admission, this.#dependencies.prices);
   }
 }
 
@@ -142,44 +142,44 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
 }
 
 /** Only of responses that can tell what was used. */
-function openTap({ route }: Exchange): Tap | undefined {
+function openTap({ route }: RequestRecord): Tap | undefined {
   if (route === undefined || usageKindOf(route.service, route.operation) !== 'metered') return undefined;
   return createTap({ service: route.service, operation: route.operation });
 }
 
 /** Fills in usage, cost and charge, from what is known now. `admission` is undefined where nothing was sent. */
-function priceExchange(
-  exchange: Exchange,
+function priceRecord(
+  record: RequestRecord,
   reading: Reading | undefined,
   admission: Admission | undefined,
   prices: PriceBook,
 ): void {
-  const { route, status, error, firstByteMs } = exchange;
+  const { route, status, error, firstByteMs } = record;
   const isFailed = firstByteMs !== undefined && status !== undefined && status >= 400;
   const kind = route === undefined ? 'unreported' : usageKindOf(route.service, route.operation);
   // What AWS refuses it does not bill, and what never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
-    return book(exchange, { pricing: 'free', cost: 0, charge: 0 });
-  exchange.usage = reading?.usage;
-  exchange.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
-  exchange.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
-  const found = findPrices(exchange, reading, admission, prices);
+    return book(record, { pricing: 'free', cost: 0, charge: 0 });
+  record.usage = reading?.usage;
+  record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
+  record.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
+  const found = findPrices(record, reading, admission, prices);
   // Without any usage only what is sold by the request has a cost. Of several models the first is the one that was called.
-  const cost = found[0] && costOf(exchange.usage ?? {}, found[0]);
-  const charge = Math.max(cost ?? 0, findCharge(exchange, reading, admission, found));
-  book(exchange, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });
+  const cost = found[0] && costOf(record.usage ?? {}, found[0]);
+  const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
+  book(record, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });
 }
 
 interface Bill {
-  readonly pricing: Exchange['pricing'];
+  readonly pricing: RequestRecord['pricing'];
   readonly cost: number | undefined;
   readonly charge: number;
 }
 
-function book(exchange: Exchange, { pricing, cost, charge }: Bill): void {
-  exchange.pricing = pricing;
-  exchange.costNanoUsd = cost;
-  exchange.chargedNanoUsd = charge;
+function book(record: RequestRecord, { pricing, cost, charge }: Bill): void {
+  record.pricing = pricing;
+  record.costNanoUsd = cost;
+  record.chargedNanoUsd = charge;
 }
 
 function countTokens(usage: Usage | undefined): number | undefined {
@@ -190,7 +190,7 @@ function countTokens(usage: Usage | undefined): number | undefined {
 }
 
 /** Cost in dollars, where it is known by now: a response that still streams has none yet. */
-function describeExchange({ id, overheadMs, pricing, costNanoUsd }: Exchange): HeaderPair[] {
+function describeRecord({ id, overheadMs, pricing, costNanoUsd }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
   if (costNanoUsd !== undefined) headers.push(['x-bedrock-proxy-cost', exactUsd(costNanoUsd)]);

@@ -33,7 +33,7 @@ export interface AdmissionDependencies {
 /** `route` is the settled one: where the body decides the operation, it has. */
 export interface AdmissionRequest extends FactsRequest {
   /** Id of the exchange, and of what is reserved for it. */
-  readonly exchangeId: string;
+  readonly requestId: string;
   readonly principal: Principal;
   /**
    * The ledger's row if this process dies before it settles; asked for where money is reserved. Its model and its charge
@@ -114,7 +114,7 @@ async function admitKey(
   const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });
   const grant = dependencies.rates.take(keyId, policy, weight === undefined ? 0 : tokensOf(weight.use));
   if (budget !== undefined && reservedNanoUsd !== undefined) {
-    const held = { id: request.exchangeId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
+    const held = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
     await reserve(held, { model: facts.names[0], request }, dependencies).catch((error: unknown) => {
       grant.undo();
       throw error;

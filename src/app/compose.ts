@@ -11,7 +11,7 @@ import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
-import { type Exchange, openExchange } from '../domain/request-record.ts';
+import { type RequestRecord, openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import { usageKindOf } from '../metering/tap.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
@@ -56,7 +56,7 @@ export interface ServerDependencies {
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
   /** Told once of every request, when it is over. Must not throw. */
-  readonly observe: (exchange: Exchange) => void;
+  readonly observe: (record: RequestRecord) => void;
 }
 
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
@@ -66,9 +66,9 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const failures = createFailureLimit(Date.now);
   let serverSecret: Buffer | undefined;
   const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
-  const observe = (exchange: Exchange): void => {
-    metrics.observe(exchange);
-    dependencies.observe(exchange);
+  const observe = (record: RequestRecord): void => {
+    metrics.observe(record);
+    dependencies.observe(record);
   };
   const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
   const authority = { credentials, apiKey: findApiKey(config) };
@@ -145,7 +145,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       { prefix: '/', handle: createRootEndpoint(health) },
     ],
     onRefused: (error, clientRequest) => {
-      observe({ ...openExchange(randomUUID(), Date.now(), describeHead(clientRequest)), error, status: error.status });
+      observe({ ...openRecord(randomUUID(), Date.now(), describeHead(clientRequest)), error, status: error.status });
     },
   });
   return server;

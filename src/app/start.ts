@@ -5,7 +5,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
@@ -94,10 +94,10 @@ async function serve({ config, store, hasKeys, region, tls, upstream, meters }: 
     metrics: meters.metrics,
     version,
     tls,
-    observe: (exchange) => {
-      meters.traces?.observe(exchange);
-      if (!config.quiet) lines.write(formatLine(exchange, config));
-      if (exchange.error?.code === 'ERR_INTERNAL') printError(exchange.error, true);
+    observe: (record) => {
+      meters.traces?.observe(record);
+      if (!config.quiet) lines.write(formatLine(record, config));
+      if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
     },
   });
   surviveFaults();
@@ -251,9 +251,9 @@ function tellBanner(config: Config, facts: BannerFacts): void {
   if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr)));
 }
 
-function formatLine(exchange: Exchange, { logFormat }: Config): string {
-  if (logFormat === 'json') return formatJsonLine(exchange);
-  return formatPrettyLine(exchange, stdoutPaint(), process.stdout.isTTY === true ? process.stdout.columns : undefined);
+function formatLine(record: RequestRecord, { logFormat }: Config): string {
+  if (logFormat === 'json') return formatJsonLine(record);
+  return formatPrettyLine(record, stdoutPaint(), process.stdout.isTTY === true ? process.stdout.columns : undefined);
 }
 
 function stdoutPaint(): Paint {

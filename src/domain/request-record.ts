@@ -16,7 +16,7 @@ export interface RouteFacts {
 }
 
 /** One request on its way. Every stage adds what it found; `observe` reads it once, at the end. */
-export interface Exchange {
+export interface RequestRecord {
   /** UUID; also the `x-amzn-requestid` of our own responses. */
   readonly id: string;
   /** Epoch milliseconds. */
@@ -64,11 +64,11 @@ export interface Exchange {
   error: ProxyError | undefined;
 }
 
-/** What a client's request says of itself before it is read: what `openExchange` starts from. */
-export type RequestHead = Pick<Exchange, 'method' | 'httpVersion' | 'path' | 'userAgent' | 'traceparent'>;
+/** What a client's request says of itself before it is read: what `openRecord` starts from. */
+export type RequestHead = Pick<RequestRecord, 'method' | 'httpVersion' | 'path' | 'userAgent' | 'traceparent'>;
 
 /** A fresh exchange; id and clock are handed in. */
-export function openExchange(id: string, startedAtMs: number, head: RequestHead): Exchange {
+export function openRecord(id: string, startedAtMs: number, head: RequestHead): RequestRecord {
   return {
     id,
     startedAtMs,

@@ -2,7 +2,7 @@
  * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and in
  * which colours is handed in. Shows labels of keys, never keys.
  */
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
 import { formatUsd } from '../lib/usd.ts';
 import { findCostNanoUsd, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
@@ -22,40 +22,40 @@ const NANO_USD_PER_USD = 1e9;
 const MODEL_WIDTH = 32;
 
 /** The line of one finished exchange as a JSON object; fields that are unknown are null, never 0 or absent. */
-export function formatJsonLine(exchange: Exchange): string {
-  const { route, principal, error, usage } = exchange;
-  const cost = findCostNanoUsd(exchange);
+export function formatJsonLine(record: RequestRecord): string {
+  const { route, principal, error, usage } = record;
+  const cost = findCostNanoUsd(record);
   const line = JSON.stringify({
-    time: new Date(exchange.startedAtMs).toISOString(),
-    id: exchange.id,
+    time: new Date(record.startedAtMs).toISOString(),
+    id: record.id,
     key: principal?.label ?? null,
     key_id: principal?.kind === 'key' ? principal.keyId : null,
-    method: exchange.method,
-    path: hideKeys(exchange.path),
-    http: exchange.httpVersion,
+    method: record.method,
+    path: hideKeys(record.path),
+    http: record.httpVersion,
     service: route?.service ?? null,
     operation: route?.operation ?? null,
-    model: findModel(exchange) ?? null,
+    model: findModel(record) ?? null,
     region: route?.region ?? null,
-    status: exchange.status ?? null,
+    status: record.status ?? null,
     error: error?.code ?? null,
     error_detail: error?.detail ?? null,
-    upstream_error: exchange.upstreamErrorType ?? null,
-    upstream_request_id: exchange.upstreamRequestId ?? null,
+    upstream_error: record.upstreamErrorType ?? null,
+    upstream_request_id: record.upstreamRequestId ?? null,
     input_tokens: usage?.inputTokens ?? null,
     output_tokens: usage?.outputTokens ?? null,
     cache_read_tokens: usage?.cacheReadTokens ?? null,
     cache_write_tokens: usage?.cacheWriteTokens ?? null,
-    service_tier: exchange.serviceTier ?? null,
-    pricing: findPricing(exchange),
+    service_tier: record.serviceTier ?? null,
+    pricing: findPricing(record),
     cost_usd: cost === undefined ? null : cost / NANO_USD_PER_USD,
-    partial: exchange.partial,
-    overhead_ms: exchange.overheadMs ?? null,
-    first_byte_ms: exchange.firstByteMs ?? null,
-    total_ms: exchange.totalMs ?? null,
-    request_bytes: exchange.requestBytes,
-    response_bytes: exchange.responseBytes,
-    user_agent_family: findUserAgentFamily(exchange.userAgent) ?? null,
+    partial: record.partial,
+    overhead_ms: record.overheadMs ?? null,
+    first_byte_ms: record.firstByteMs ?? null,
+    total_ms: record.totalMs ?? null,
+    request_bytes: record.requestBytes,
+    response_bytes: record.responseBytes,
+    user_agent_family: findUserAgentFamily(record.userAgent) ?? null,
   });
   // JSON lets most of these stand, but a terminal that shows the log would act on them.
   return escapeUnprintable(line);
@@ -75,43 +75,43 @@ interface Cell {
  * nobody counted tokens) and cost. `~` marks what is not all of it. `width`: columns of the terminal, into which the names are
  * made to fit; undefined where there is none.
  */
-export function formatPrettyLine(exchange: Exchange, paint: Paint, width?: number): string {
+export function formatPrettyLine(record: RequestRecord, paint: Paint, width?: number): string {
   const isNarrow = width !== undefined && width < NARROW_COLUMNS;
-  const front = frontCells(exchange, paint, isNarrow, width !== undefined);
-  const back = backCells(exchange, paint, isNarrow);
-  const model = legible(findModel(exchange) ?? '-');
+  const front = frontCells(record, paint, isNarrow, width !== undefined);
+  const back = backCells(record, paint, isNarrow);
+  const model = legible(findModel(record) ?? '-');
   const others = [...front, ...back].reduce((sum, { text }) => sum + text.length + GAP.length, 0);
   const room = width === undefined ? MODEL_WIDTH : Math.min(MODEL_WIDTH, Math.max(12, width - others));
   const shown = pad(shortenModel(model, room), width === undefined ? 12 : room);
   return [...front, { text: shown }, ...back].map(({ text, paint: colour }: Cell) => colour?.(text) ?? text).join(GAP);
 }
 
-function frontCells(exchange: Exchange, paint: Paint, isNarrow: boolean, mayCut: boolean): Cell[] {
+function frontCells(record: RequestRecord, paint: Paint, isNarrow: boolean, mayCut: boolean): Cell[] {
   const [keyWidth, operationWidth] = isNarrow ? [8, 14] : [14, 18];
   const fit = (text: string, most: number): string => pad(mayCut ? cut(text, most) : text, most);
-  const operation = exchange.route?.operation ?? legible(`${exchange.method} ${hideKeys(exchange.path)}`);
+  const operation = record.route?.operation ?? legible(`${record.method} ${hideKeys(record.path)}`);
   return [
-    { text: formatClock(exchange.startedAtMs), paint: paint.dim },
-    { text: fit(legible(exchange.principal?.label ?? '-'), keyWidth) },
+    { text: formatClock(record.startedAtMs), paint: paint.dim },
+    { text: fit(legible(record.principal?.label ?? '-'), keyWidth) },
     { text: fit(operation, operationWidth), paint: paint.strong },
   ];
 }
 
-function backCells(exchange: Exchange, paint: Paint, isNarrow: boolean): Cell[] {
-  const { route, error, status, firstByteMs, totalMs } = exchange;
-  const cost = formatCost(exchange);
-  const isUnpriced = findPricing(exchange) === 'unpriced';
+function backCells(record: RequestRecord, paint: Paint, isNarrow: boolean): Cell[] {
+  const { route, error, status, firstByteMs, totalMs } = record;
+  const cost = formatCost(record);
+  const isUnpriced = findPricing(record) === 'unpriced';
   const cells: (Cell | undefined)[] = [
     isNarrow ? undefined : { text: pad(route?.region ?? '-', 9) },
     {
       text: pad(status === undefined ? '---' : String(status), 3),
-      paint: (text) => paintStatus(text, exchange, paint),
+      paint: (text) => paintStatus(text, record, paint),
     },
     isNarrow ? undefined : { text: pad(formatMs(firstByteMs), 7) },
     { text: pad(formatMs(totalMs), 7) },
-    isNarrow ? undefined : { text: formatAmount(exchange), paint: paint.dim },
+    isNarrow ? undefined : { text: formatAmount(record), paint: paint.dim },
     cost === '' ? undefined : { text: cost, ...(isUnpriced ? { paint: paint.warn } : {}) },
-    error === undefined ? undefined : { text: describeError(exchange), paint: paint.warn },
+    error === undefined ? undefined : { text: describeError(record), paint: paint.warn },
   ];
   return cells.filter((cell) => cell !== undefined);
 }
@@ -120,13 +120,13 @@ function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
-function paintStatus(text: string, { status, error }: Exchange, paint: Paint): string {
+function paintStatus(text: string, { status, error }: RequestRecord, paint: Paint): string {
   if (error !== undefined && error.status >= 500) return paint.bad(text);
   if (status === undefined || status >= 500) return paint.bad(text);
   return status >= 400 || error !== undefined ? paint.warn(text) : paint.good(text);
 }
 
-function describeError({ error }: Exchange): string {
+function describeError({ error }: RequestRecord): string {
   if (error === undefined) return '';
   if (error.fault === 'client') return error.code;
   return legible([error.code, error.message, error.detail === undefined ? '' : `(${error.detail})`].join(' ').trim());
@@ -142,7 +142,7 @@ function shortenModel(model: string, width: number): string {
 }
 
 /** `1.2k>310`: tokens in, from caches too, and out. Where nothing was reported, `321 B > 45.7 kB`. */
-function formatAmount({ usage, requestBytes, responseBytes }: Exchange): string {
+function formatAmount({ usage, requestBytes, responseBytes }: RequestRecord): string {
   const parts = [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens];
   const told = parts.filter((part) => part !== undefined);
   const input = told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
@@ -159,11 +159,11 @@ function formatTokens(count: number | undefined): string {
 }
 
 /** `$0.0042`, `unpriced`, or nothing for what cost nothing. */
-function formatCost(exchange: Exchange): string {
-  const pricing = findPricing(exchange);
-  const mark = exchange.partial ? '~' : '';
+function formatCost(record: RequestRecord): string {
+  const pricing = findPricing(record);
+  const mark = record.partial ? '~' : '';
   if (pricing === 'free') return '';
-  const cost = findCostNanoUsd(exchange);
+  const cost = findCostNanoUsd(record);
   return cost === undefined ? `${mark}unpriced` : `${mark}${formatUsd(cost)}`;
 }
 

@@ -32,9 +32,9 @@ export function createLazyMetrics(open: () => Promise<Metrics>): LazyMetrics {
   const load = (): Promise<Metrics> => (loading ??= openOnce());
   return {
     load: async () => void (await load()),
-    begin: (exchange) => tell((opened) => opened.begin(exchange)),
-    streamBegan: (exchange) => tell((opened) => opened.streamBegan(exchange)),
-    observe: (exchange) => tell((opened) => opened.observe(exchange)),
+    begin: (record) => tell((opened) => opened.begin(record)),
+    streamBegan: (record) => tell((opened) => opened.streamBegan(record)),
+    observe: (record) => tell((opened) => opened.observe(record)),
     render: async () => (await load()).render(),
   };
 }

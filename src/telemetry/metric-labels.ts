@@ -3,7 +3,7 @@
  * database that collects it, and much of what could stand in one is chosen by clients: so their number has an end. Pure
  * apart from remembering what it has seen.
  */
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { findModel } from '../domain/outcome.ts';
 
 const MAX_MODELS = 100;
@@ -34,12 +34,12 @@ export class MetricLabels {
   readonly #combinations = new Map<string, SeriesLabels>();
 
   /** A model has a label of its own once a request for it went well: anybody can ask for models that do not exist. */
-  find(exchange: Exchange): SeriesLabels {
-    const { route, principal, status } = exchange;
+  find(record: RequestRecord): SeriesLabels {
+    const { route, principal, status } = record;
     const isVerified = status !== undefined && status < 400;
     const service = route?.service ?? NONE;
     const operation = route === undefined ? NONE : (route.operation ?? UNKNOWN);
-    const model = this.#models.find(findModel(exchange), isVerified);
+    const model = this.#models.find(findModel(record), isVerified);
     const key = this.#keys.find(principal?.label, true);
     return this.#remember(service, operation, model, key);
   }

@@ -3,7 +3,7 @@
  * microsecond to add one to a counter, and a request moves ten of them; it gets the sums when somebody asks. Money stays in
  * whole nano-dollars until then.
  */
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
 import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
 
@@ -91,11 +91,11 @@ export class MetricTotals {
   }
 
   /** Adds a finished exchange to the series of these labels, which `MetricLabels.find` gave for it. */
-  add(exchange: Exchange, labels: SeriesLabels): void {
+  add(record: RequestRecord, labels: SeriesLabels): void {
     let totals = this.#series.get(labels);
     if (totals === undefined) this.#series.set(labels, (totals = noTotals()));
-    addUp(totals, exchange);
-    const failed = this.#findFailure(exchange);
+    addUp(totals, record);
+    const failed = this.#findFailure(record);
     if (failed === undefined) return;
     const name = `${failed.fault} ${failed.code}`;
     const known = this.#errors.get(name);
@@ -127,11 +127,11 @@ export class MetricTotals {
     for (const { labels, sum } of this.#errors.values()) yield [labels, sum];
   }
 
-  #findFailure(exchange: Exchange): { code: string; fault: string } | undefined {
-    const { error, status } = exchange;
+  #findFailure(record: RequestRecord): { code: string; fault: string } | undefined {
+    const { error, status } = record;
     if (error !== undefined) return { code: error.code, fault: error.fault };
     if (status === undefined || status < 400) return undefined;
-    const errorType = findErrorCode(exchange) ?? `HTTP ${status}`;
+    const errorType = findErrorCode(record) ?? `HTTP ${status}`;
     return { code: this.#bounds.findErrorType(errorType), fault: 'aws' };
   }
 }
@@ -148,16 +148,16 @@ function noTotals(): Totals {
   };
 }
 
-function addUp(totals: Totals, exchange: Exchange): void {
-  const status = exchange.status ?? 'none';
+function addUp(totals: Totals, record: RequestRecord): void {
+  const status = record.status ?? 'none';
   totals.requests.set(status, (totals.requests.get(status) ?? 0) + 1);
-  const cost = findCostNanoUsd(exchange);
+  const cost = findCostNanoUsd(record);
   if (cost !== undefined) totals.costNanoUsd = (totals.costNanoUsd ?? 0) + cost;
-  if (findPricing(exchange) === 'unpriced') totals.unpriced += 1;
-  if (exchange.partial) totals.partial += 1;
-  totals.requestBytes += exchange.requestBytes;
-  totals.responseBytes += exchange.responseBytes;
-  const { usage } = exchange;
+  if (findPricing(record) === 'unpriced') totals.unpriced += 1;
+  if (record.partial) totals.partial += 1;
+  totals.requestBytes += record.requestBytes;
+  totals.responseBytes += record.responseBytes;
+  const { usage } = record;
   if (usage === undefined) return;
   addTokens(totals.tokens, 'input', usage.inputTokens);
   addTokens(totals.tokens, 'output', usage.outputTokens);

@@ -4,7 +4,7 @@
  * are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { MetricLabels, type SeriesLabels } from './metric-labels.ts';
 import { MetricTotals } from './metric-totals.ts';
 
@@ -19,11 +19,11 @@ const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 
 export interface Metrics {
   /** An exchange has begun. */
-  begin(exchange: Exchange): void;
+  begin(record: RequestRecord): void;
   /** Its response has begun, and is a stream. */
-  streamBegan(exchange: Exchange): void;
+  streamBegan(record: RequestRecord): void;
   /** It is over, whatever became of it. Called once. */
-  observe(exchange: Exchange): void;
+  observe(record: RequestRecord): void;
   /** All metrics in Prometheus's text format. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -33,22 +33,22 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   const labels = new MetricLabels();
   const totals = new MetricTotals(labels);
-  const requests = new Set<Exchange>();
-  const streams = new Set<Exchange>();
+  const requests = new Set<RequestRecord>();
+  const streams = new Set<RequestRecord>();
   addGauge(registry, `${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests.size);
   addGauge(registry, `${PREFIX}streams_in_flight`, 'Streamed answers under way.', () => streams.size);
   addCounters(registry, totals);
   const time = addHistograms(registry);
   addProcessMetrics(registry);
   return {
-    begin: (exchange) => void requests.add(exchange),
-    streamBegan: (exchange) => void streams.add(exchange),
-    observe: (exchange) => {
-      requests.delete(exchange);
-      streams.delete(exchange);
-      const found = labels.find(exchange);
-      totals.add(exchange, found);
-      time(exchange, found);
+    begin: (record) => void requests.add(record),
+    streamBegan: (record) => void streams.add(record),
+    observe: (record) => {
+      requests.delete(record);
+      streams.delete(record);
+      const found = labels.find(record);
+      totals.add(record, found);
+      time(record, found);
     },
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
   };
@@ -71,7 +71,7 @@ function addCounters(registry: Registry, totals: MetricTotals): void {
 }
 
 /** Without keys: a histogram has a series per bucket. */
-function addHistograms(registry: Registry): (exchange: Exchange, labels: SeriesLabels) => void {
+function addHistograms(registry: Registry): (record: RequestRecord, labels: SeriesLabels) => void {
   const add = (name: string, help: string, buckets: number[]) =>
     new Histogram({
       name: `${PREFIX}${name}`,

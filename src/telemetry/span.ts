@@ -3,7 +3,7 @@
  * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no response,
  * no query: what is said here leaves the machine.
  */
-import type { Exchange } from '../domain/request-record.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 
@@ -31,74 +31,74 @@ export function parseTraceparent(value: string | undefined): RemoteParent | unde
 }
 
 /** `chat us.amazon.nova-lite-v1:0`, or the operation, or the method where there is none. */
-export function nameSpan(exchange: Exchange): string {
-  const operation = findGenAiOperation(exchange);
-  const model = findModel(exchange);
+export function nameSpan(record: RequestRecord): string {
+  const operation = findGenAiOperation(record);
+  const model = findModel(record);
   if (operation !== undefined && model !== undefined) return `${operation} ${model}`;
-  return exchange.route?.operation ?? exchange.method;
+  return record.route?.operation ?? record.method;
 }
 
 /** Of the span that stands for the whole exchange. */
-export function describeExchange(exchange: Exchange): SpanAttributes {
-  const { principal, route, usage } = exchange;
-  const cost = findCostNanoUsd(exchange);
-  const operation = findGenAiOperation(exchange);
+export function describeRecord(record: RequestRecord): SpanAttributes {
+  const { principal, route, usage } = record;
+  const cost = findCostNanoUsd(record);
+  const operation = findGenAiOperation(record);
   const provider = operation === undefined ? undefined : 'aws.bedrock';
   return {
-    'http.request.method': exchange.method,
-    'http.request.body.size': exchange.requestBytes,
-    'http.response.body.size': exchange.responseBytes,
-    'http.response.status_code': exchange.status,
-    'network.protocol.version': exchange.httpVersion,
-    'url.path': hideKeys(exchange.path),
-    'user_agent.name': findUserAgentFamily(exchange.userAgent),
-    'error.type': findErrorCode(exchange),
+    'http.request.method': record.method,
+    'http.request.body.size': record.requestBytes,
+    'http.response.body.size': record.responseBytes,
+    'http.response.status_code': record.status,
+    'network.protocol.version': record.httpVersion,
+    'url.path': hideKeys(record.path),
+    'user_agent.name': findUserAgentFamily(record.userAgent),
+    'error.type': findErrorCode(record),
     'gen_ai.operation.name': operation,
     'gen_ai.provider.name': provider,
     // The name of the same before version 1.37: many back ends still look for it.
     'gen_ai.system': provider,
-    'gen_ai.request.model': findModel(exchange),
-    'gen_ai.usage.input_tokens': sumInput(exchange),
+    'gen_ai.request.model': findModel(record),
+    'gen_ai.usage.input_tokens': sumInput(record),
     'gen_ai.usage.output_tokens': usage?.outputTokens,
     'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadTokens,
     'gen_ai.usage.cache_creation.input_tokens': usage?.cacheWriteTokens,
-    'aws.request_id': exchange.upstreamRequestId,
-    'bedrock_proxy.request_id': exchange.id,
+    'aws.request_id': record.upstreamRequestId,
+    'bedrock_proxy.request_id': record.id,
     'bedrock_proxy.key': principal?.label,
     'bedrock_proxy.key_id': principal?.kind === 'key' ? principal.keyId : undefined,
     'bedrock_proxy.service': route?.service,
     'bedrock_proxy.operation': route?.operation,
     'bedrock_proxy.region': route?.region,
-    'bedrock_proxy.service_tier': exchange.serviceTier,
-    'bedrock_proxy.pricing': findPricing(exchange),
+    'bedrock_proxy.service_tier': record.serviceTier,
+    'bedrock_proxy.pricing': findPricing(record),
     'bedrock_proxy.cost_usd': cost === undefined ? undefined : cost / NANO_USD_PER_USD,
-    'bedrock_proxy.partial': exchange.partial,
-    'bedrock_proxy.overhead_ms': exchange.overheadMs,
+    'bedrock_proxy.partial': record.partial,
+    'bedrock_proxy.overhead_ms': record.overheadMs,
   };
 }
 
 /** Of the span that stands for AWS's part. Without usage: who adds spans up must not count it twice. */
-export function describeUpstream(exchange: Exchange): SpanAttributes {
-  const { route, firstByteMs, status } = exchange;
+export function describeUpstream(record: RequestRecord): SpanAttributes {
+  const { route, firstByteMs, status } = record;
   return {
     'rpc.system': 'aws-api',
     'rpc.service': route?.service,
     'rpc.method': route?.operation,
-    'http.request.method': exchange.method,
+    'http.request.method': record.method,
     'http.response.status_code': firstByteMs === undefined ? undefined : status,
-    'aws.request_id': exchange.upstreamRequestId,
-    'error.type': findErrorCode(exchange),
+    'aws.request_id': record.upstreamRequestId,
+    'error.type': findErrorCode(record),
   };
 }
 
 /** For a server, what the client did wrong is no error of the span (HTTP conventions); a broken answer is. */
-export function isFailedSpan({ error, status }: Exchange): boolean {
+export function isFailedSpan({ error, status }: RequestRecord): boolean {
   if (error !== undefined && error.fault !== 'client') return true;
   return status === undefined || status >= 500;
 }
 
 /** The convention counts what the caches served and took as input; AWS's own count is without. */
-function sumInput({ usage }: Exchange): number | undefined {
+function sumInput({ usage }: RequestRecord): number | undefined {
   const parts = [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens];
   const told = parts.filter((part) => part !== undefined);
   return told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
@@ -115,7 +115,7 @@ const GEN_AI_OPERATIONS: ReadonlyMap<string | undefined, string> = new Map([
   ['InvokeAgentRuntime', 'invoke_agent'],
 ]);
 
-function findGenAiOperation(exchange: Exchange): string | undefined {
-  const operation = GEN_AI_OPERATIONS.get(exchange.route?.operation);
-  return operation === 'chat' && findModel(exchange)?.includes('embed') === true ? 'embeddings' : operation;
+function findGenAiOperation(record: RequestRecord): string | undefined {
+  const operation = GEN_AI_OPERATIONS.get(record.route?.operation);
+  return operation === 'chat' && findModel(record)?.includes('embed') === true ? 'embeddings' : operation;
 }

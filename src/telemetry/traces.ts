@@ -6,8 +6,8 @@
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
-import type { Exchange } from '../domain/request-record.ts';
-import { describeExchange, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
+import { describeRecord, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
 
 /** How long the end waits for the last spans to leave. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -29,7 +29,7 @@ export interface TraceOptions {
 
 export interface Traces {
   /** Makes the spans of a finished exchange. Never throws. */
-  observe(exchange: Exchange): void;
+  observe(record: RequestRecord): void;
   /** Sends what waits, for at most two seconds. Never rejects. */
   close(): Promise<void>;
 }
@@ -75,20 +75,20 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
   });
   const tracer = provider.getTracer('bedrock-proxy', version);
 
-  const record = (exchange: Exchange): void => {
-    const { startedAtMs, sentMs, firstByteMs, totalMs = 0 } = exchange;
+  const trace = (record: RequestRecord): void => {
+    const { startedAtMs, sentMs, firstByteMs, totalMs = 0 } = record;
     const at = (ms: number): HrTime => toHrTime(startedAtMs + ms);
-    const status = { code: isFailedSpan(exchange) ? api.SpanStatusCode.ERROR : api.SpanStatusCode.UNSET };
-    const parent = parseTraceparent(exchange.traceparent);
+    const status = { code: isFailedSpan(record) ? api.SpanStatusCode.ERROR : api.SpanStatusCode.UNSET };
+    const parent = parseTraceparent(record.traceparent);
     const outside =
       parent === undefined
         ? api.ROOT_CONTEXT
         : api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
-    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeExchange(exchange) };
-    const span = tracer.startSpan(nameSpan(exchange), whole, outside).setStatus(status);
+    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeRecord(record) };
+    const span = tracer.startSpan(nameSpan(record), whole, outside).setStatus(status);
     if (sentMs !== undefined) {
-      const part = { kind: api.SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(exchange) };
-      const { service = 'aws', operation = exchange.method } = exchange.route ?? {};
+      const part = { kind: api.SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(record) };
+      const { service = 'aws', operation = record.method } = record.route ?? {};
       const child = tracer
         .startSpan(`${service}.${operation}`, part, api.trace.setSpan(outside, span))
         .setStatus(status);
@@ -98,9 +98,9 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
     span.end(at(totalMs));
   };
   return {
-    observe: (exchange) => {
+    observe: (record) => {
       try {
-        record(exchange);
+        trace(record);
       } catch (cause) {
         onProblem(new ProxyError('ERR_INTERNAL', 'A trace could not be made.', { cause }));
       }

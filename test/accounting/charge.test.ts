@@ -5,7 +5,7 @@ import type { ModelPrice } from '../../src/pricing/cost.ts';
 import type { Reading } from '../../src/metering/tap.ts';
 import type { Usage } from '../../src/domain/usage.ts';
 import { findCharge } from '../../src/accounting/charge.ts';
-import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord } from '../helpers/finished-record.ts';
 
 /** 3 and 15 nano-dollars a token. */
 const PRICE: ModelPrice = { input: 3_000, output: 15_000, cacheRead: 300 };
@@ -21,11 +21,11 @@ interface Given {
 }
 
 function charge({ usage, partial = true, outputBytes = 0, delivery = 'streaming', prices = [PRICE] }: Given): number {
-  const exchange = { ...aFinishedExchange(), usage, partial, error: undefined };
+  const record = { ...aFinishedRecord(), usage, partial, error: undefined };
   const reading = { outputBytes, usage } as Reading;
   const estimate = { inputTokens: 1_000, outputTokens: 5_000, copies: 1 };
   const admission = { estimate, reservedNanoUsd: RESERVED, delivery } as Admission;
-  return findCharge(exchange, reading, admission, prices);
+  return findCharge(record, reading, admission, prices);
 }
 
 it.each<Given & { name: string; expected: number }>([

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { INTERRUPTED, rowIfLost, rowOf } from '../../src/accounting/ledger-row.ts';
-import { aFinishedExchange, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-record.ts';
 
 const KEY = aKeyPrincipal({ tags: { team: 'blue' } });
 
 describe('the row of a finished exchange', () => {
   it('has everything that was found', () => {
-    expect(rowOf(aFinishedExchange({ partial: true }), KEY)).toEqual({
+    expect(rowOf(aFinishedRecord({ partial: true }), KEY)).toEqual({
       id: 'id-1',
       startedAtMs: STARTED_AT_MS,
       principal: 'key',
@@ -36,18 +36,18 @@ describe('the row of a finished exchange', () => {
   });
 
   it('has no key and no tags where none was used', () => {
-    const row = rowOf(aFinishedExchange(), { kind: 'master', label: 'master' });
+    const row = rowOf(aFinishedRecord(), { kind: 'master', label: 'master' });
     expect([row.principal, row.keyId, row.keyLabel, row.tags]).toEqual(['master', undefined, 'master', {}]);
   });
 
   it('has no cost where nobody knows it, and the charge all the same', () => {
-    const row = rowOf(aFinishedExchange({ pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 77 }), KEY);
+    const row = rowOf(aFinishedRecord({ pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 77 }), KEY);
     expect([row.pricing, row.costNanoUsd, row.chargedNanoUsd]).toEqual(['unpriced', undefined, 77]);
   });
 
   it("has the proxy's code for what the proxy refused", () => {
     const error = new ProxyError('ERR_BUDGET_EXCEEDED', 'm');
-    const refused = aFinishedExchange({
+    const refused = aFinishedRecord({
       status: 402,
       error,
       pricing: undefined,
@@ -59,12 +59,12 @@ describe('the row of a finished exchange', () => {
   });
 
   it('cuts a name that is longer than any model has', () => {
-    expect(rowOf(aFinishedExchange({ model: 'm'.repeat(10_000) }), KEY).model).toHaveLength(2_048);
+    expect(rowOf(aFinishedRecord({ model: 'm'.repeat(10_000) }), KEY).model).toHaveLength(2_048);
   });
 });
 
 it('says of an exchange that never ended what was known before the response, and nothing else', () => {
-  expect(rowIfLost(aFinishedExchange(), KEY)).toEqual({
+  expect(rowIfLost(aFinishedRecord(), KEY)).toEqual({
     id: 'id-1',
     startedAtMs: STARTED_AT_MS,
     principal: 'key',

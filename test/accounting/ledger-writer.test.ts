@@ -10,7 +10,7 @@ import { ProxyError } from '../../src/lib/errors.ts';
 import { createLedger, type Ledger, type LedgerOptions } from '../../src/accounting/ledger-writer.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
-import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord } from '../helpers/finished-record.ts';
 
 const GONE = new ProxyError('ERR_STORE_UNAVAILABLE', 'The store is gone.');
 
@@ -57,7 +57,7 @@ function open(more: Partial<LedgerOptions> = {}): Ledger {
   return ledger;
 }
 
-const settle = (id: string): void => ledger.settle(aFinishedExchange({ id }));
+const settle = (id: string): void => ledger.settle(aFinishedRecord({ id }));
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
@@ -87,7 +87,7 @@ describe('a row in SQLite', () => {
       let isNextTurn = false;
       setImmediate(() => setImmediate(() => (isNextTurn = true)));
       await new Promise<void>((resolve) =>
-        ledger.settle(aFinishedExchange({ id: 'a' }), () => {
+        ledger.settle(aFinishedRecord({ id: 'a' }), () => {
           // The read of the other connection is made in this very turn.
           reading = other.readLedger({}, { after: 0, limit: 10 });
           resolve();
@@ -118,7 +118,7 @@ describe('a row', () => {
     open();
     store.refuses = ({ id }) => id === 'b';
     const told: string[] = [];
-    for (const id of ['a', 'b', 'c']) ledger.settle(aFinishedExchange({ id }), () => told.push(id));
+    for (const id of ['a', 'b', 'c']) ledger.settle(aFinishedRecord({ id }), () => told.push(id));
     await vi.advanceTimersByTimeAsync(0);
     expect(told).toEqual(['a', 'b', 'c']);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -126,7 +126,7 @@ describe('a row', () => {
   });
 
   it('is not written for requests of nobody', async () => {
-    open().settle(aFinishedExchange({ principal: undefined }));
+    open().settle(aFinishedRecord({ principal: undefined }));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(store.attempts).toBe(0);
   });

@@ -4,7 +4,7 @@ import { createFailureLimit } from '../../src/auth/failure-limit.ts';
 import type { ClientRequest } from '../../src/http/message.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { startServer } from '../../src/server/server.ts';
-import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord } from '../helpers/finished-record.ts';
 
 const MASTER_KEY = 'sk-master-0123456789';
 const ELSEWHERE = '203.0.113.7';
@@ -25,7 +25,7 @@ interface ServerDependencies {
 async function open(dependencies: Partial<ServerDependencies> = {}): Promise<Testbed> {
   const { masterKey, peerAddress }: ServerDependencies = { masterKey: MASTER_KEY, ...dependencies };
   const metrics = createMetrics();
-  metrics.observe(aFinishedExchange());
+  metrics.observe(aFinishedRecord());
   const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(Date.now) });
   const server = await startServer({
     host: '127.0.0.1',

@@ -87,16 +87,16 @@ export async function openAdmitting(
       const policy = { ...NO_LIMITS, ...asked.policy };
       const principal = asked.principal ?? { kind: 'key', keyId: 'vk_a', label: 'a', policy, tags: {} };
       serial += 1;
-      const exchangeId = `exchange-${serial}`;
+      const requestId = `exchange-${serial}`;
       const body = { chunks: bytes.length === 0 ? [] : [bytes], sizeBytes: bytes.length };
       return admit(
         {
-          exchangeId,
+          requestId,
           principal,
           route,
           headers,
           body,
-          ifLost: () => aLedgerRow({ id: exchangeId, startedAtMs: clock.nowMs }),
+          ifLost: () => aLedgerRow({ id: requestId, startedAtMs: clock.nowMs }),
         },
         dependencies,
       );

@@ -24,20 +24,20 @@ describe('the assembled testbed', () => {
   it('tells of each request to Bedrock once, with an id of its own', async () => {
     const testbed = await open();
     for (const _ of [1, 2]) {
-      const told = testbed.nextExchange();
+      const told = testbed.nextRecord();
       await (await fetch(`${testbed.url}/foundation-models`)).arrayBuffer();
       await told;
     }
-    expect(testbed.exchanges.map(({ route, status }) => [route?.operation, status])).toEqual([
+    expect(testbed.records.map(({ route, status }) => [route?.operation, status])).toEqual([
       ['ListFoundationModels', 200],
       ['ListFoundationModels', 200],
     ]);
-    expect(new Set(testbed.exchanges.map(({ id }) => id)).size).toBe(2);
+    expect(new Set(testbed.records.map(({ id }) => id)).size).toBe(2);
   });
 
   it('tells of what the guard refused as well', async () => {
     const testbed = await open();
-    const told = testbed.nextExchange();
+    const told = testbed.nextRecord();
     const response = await fetch(`${testbed.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
     expect(response.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
     expect(await told).toMatchObject({ status: 403, path: '/bedrock/foundation-models', principal: undefined });

@@ -1,12 +1,12 @@
 import { describeHead } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
+import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../../src/domain/outcome.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
-function anExchange(fields: Partial<Exchange>): Exchange {
-  return { ...openExchange('id-1', 0, describeHead(aClientRequest())), ...fields };
+function anRecord(fields: Partial<RequestRecord>): RequestRecord {
+  return { ...openRecord('id-1', 0, describeHead(aClientRequest())), ...fields };
 }
 
 describe('the model', () => {
@@ -17,14 +17,14 @@ describe('the model', () => {
     { name: 'as the path names it', fields: { route }, model: 'of-the-path' },
     { name: 'is unknown where nothing names it', fields: {}, model: undefined },
   ])('$name', ({ fields, model }) => {
-    expect(findModel(anExchange(fields))).toBe(model);
+    expect(findModel(anRecord(fields))).toBe(model);
   });
 });
 
 describe('the error code', () => {
   const ours = new ProxyError('ERR_CLIENT_GONE', 'm');
 
-  it.each<{ name: string; fields: Partial<Exchange>; code: string | undefined }>([
+  it.each<{ name: string; fields: Partial<RequestRecord>; code: string | undefined }>([
     { name: 'none of a request that went well', fields: { status: 200 }, code: undefined },
     { name: 'ours', fields: { status: 499, error: ours }, code: 'ERR_CLIENT_GONE' },
     {
@@ -40,20 +40,20 @@ describe('the error code', () => {
     { name: 'no type of a response that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
     { name: 'none where AWS says none', fields: { status: 500 }, code: undefined },
   ])('is $name', ({ fields, code }) => {
-    expect(findErrorCode(anExchange(fields))).toBe(code);
+    expect(findErrorCode(anRecord(fields))).toBe(code);
   });
 });
 
 describe('price and cost', () => {
-  it.each<{ name: string; fields: Partial<Exchange>; pricing: string; cost: number | undefined }>([
+  it.each<{ name: string; fields: Partial<RequestRecord>; pricing: string; cost: number | undefined }>([
     { name: 'refused before it left', fields: {}, pricing: 'free', cost: 0 },
     { name: 'left, and never worked out', fields: { overheadMs: 1 }, pricing: 'unpriced', cost: undefined },
     { name: 'priced', fields: { overheadMs: 1, pricing: 'priced', costNanoUsd: 42 }, pricing: 'priced', cost: 42 },
     { name: 'free', fields: { overheadMs: 1, pricing: 'free' }, pricing: 'free', cost: 0 },
     { name: 'unpriced', fields: { pricing: 'unpriced', costNanoUsd: 9 }, pricing: 'unpriced', cost: undefined },
   ])('of a request: $name', ({ fields, pricing, cost }) => {
-    const exchange = anExchange(fields);
-    expect([findPricing(exchange), findCostNanoUsd(exchange)]).toEqual([pricing, cost]);
+    const record = anRecord(fields);
+    expect([findPricing(record), findCostNanoUsd(record)]).toEqual([pricing, cost]);
   });
 });
 

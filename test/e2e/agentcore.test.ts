@@ -65,7 +65,7 @@ describe('an agent, called by a virtual key', () => {
     expect([request.method, request.rawTarget]).toEqual([method, path]);
     expect(request.header('host')).toBe('bedrock-agentcore.us-east-1.amazonaws.com');
     expect(request.signature?.scope).toMatchObject({ service: 'bedrock-agentcore', region: 'us-east-1' });
-    expect(opened.exchanges.at(-1)?.route?.operation).toBe(operation);
+    expect(opened.records.at(-1)?.route?.operation).toBe(operation);
     expect(JSON.stringify(request.headers)).not.toContain(key);
   });
 

@@ -97,5 +97,5 @@ it('AnthropicBedrock with a wrong key gives up at once, though it may retry', as
     apiKey: 'sk-wrong',
   });
   await expect(client.messages.create(QUESTION)).rejects.toMatchObject({ status: 401 });
-  expect(testbed.exchanges).toHaveLength(1);
+  expect(testbed.records).toHaveLength(1);
 });

@@ -86,7 +86,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
       usage: { inputTokens: 1 },
     };
     testbed.upstream.respondWith((_, response) => sendJson(response, 200, message, { 'x-amzn-requestid': 'from-aws' }));
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     const result = await runtime().send(new ConverseCommand({ modelId, messages: MESSAGES }));
     expect(result.output?.message?.content).toEqual([{ text: 'Hallo' }]);
     expect(result.$metadata).toMatchObject({ httpStatusCode: 200, requestId: 'from-aws', attempts: 1 });
@@ -229,7 +229,7 @@ describe('the other services', () => {
       },
       { step: 'build' },
     );
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     const command = { agentId: 'AGENT12345', agentAliasId: 'ALIAS12345', sessionId: 's', inputText: 'hi' };
     const result = await client.send(new InvokeAgentCommand(command));
     const events = await readAll(result.completion);
@@ -245,7 +245,7 @@ describe('the other services', () => {
       sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
     );
     const client = owned(new BedrockClient(settings()));
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     const result = await client.send(new ListFoundationModelsCommand({ byProvider: 'Amazon' }));
     expect(result.modelSummaries).toEqual([{ modelId: 'a', modelArn: 'b' }]);
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');

@@ -51,7 +51,7 @@ describe('with the AWS SDK for JavaScript', () => {
     const { testbed, upstream } = await startedProxies();
     const parts = Array.from({ length: 100 }, (_, index) => Buffer.alloc(1 + index * 7_400, index));
     const client = openSdk(testbed, AWS_PAIR);
-    const nextExchange = testbed.nextExchange();
+    const nextRecord = testbed.nextRecord();
     const { body } = await client.send(
       new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: say(parts) }),
     );
@@ -62,14 +62,14 @@ describe('with the AWS SDK for JavaScript', () => {
     }
     expect(count).toBe(100);
     expect(upstream.calls[0]?.inner).toHaveLength(101);
-    const exchange = await nextExchange;
-    expect(exchange).toMatchObject({
+    const record = await nextRecord;
+    expect(record).toMatchObject({
       status: 200,
       error: undefined,
       route: { modelId: MODEL, streaming: 'bidirectional' },
     });
-    expect(exchange.responseBytes).toBeGreaterThan(exchange.requestBytes * 0.98);
-    expect(exchange.requestBytes).toBeGreaterThan(parts.reduce((sum, { length }) => sum + length, 0));
+    expect(record.responseBytes).toBeGreaterThan(record.requestBytes * 0.98);
+    expect(record.requestBytes).toBeGreaterThan(parts.reduce((sum, { length }) => sum + length, 0));
     client.destroy();
   }, 60_000);
 
@@ -97,7 +97,7 @@ describe('with the AWS SDK for JavaScript', () => {
     const aborter = new AbortController();
     const client = openSdk(testbed, AWS_PAIR);
     const turns = new Turns();
-    const nextExchange = testbed.nextExchange();
+    const nextRecord = testbed.nextRecord();
     turns.say('hello');
     const command = new InvokeModelWithBidirectionalStreamCommand({ modelId: MODEL, body: turns });
     const { body } = await client.send(command, { abortSignal: aborter.signal });
@@ -105,7 +105,7 @@ describe('with the AWS SDK for JavaScript', () => {
     await events?.next();
     aborter.abort();
     expect(await upstream.calls[0]?.over).toBe('reset');
-    expect((await nextExchange).error?.code).toBe('ERR_CLIENT_GONE');
+    expect((await nextRecord).error?.code).toBe('ERR_CLIENT_GONE');
     await events?.next().catch(() => {});
     client.destroy();
   });
@@ -218,7 +218,7 @@ describe('with a client that signs with a virtual key', () => {
       { endStream: false },
     );
     const response = readHttp2Response(stream);
-    const nextExchange = testbed.nextExchange();
+    const nextRecord = testbed.nextRecord();
     const sent = unsigned ?? chain.sign(eventFrame('chunk', { bytes: 'AA==' }), Date.now());
     stream.write(sent);
     if (secret === 'right') {
@@ -227,7 +227,7 @@ describe('with a client that signs with a virtual key', () => {
       return;
     }
     expect((await response).isComplete && (await response).status === 200).toBe(false);
-    expect((await nextExchange).error?.code).toBe('ERR_SIGNATURE');
+    expect((await nextRecord).error?.code).toBe('ERR_SIGNATURE');
     expect(upstream.calls[0]?.inner ?? []).toEqual([]);
   });
 });

@@ -87,7 +87,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe(`${TARGET}/converse`);
     expect(JSON.stringify(request.headers)).not.toContain(key.key);
-    expect(testbed.exchanges.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
+    expect(testbed.records.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
   });
 
   it('streams a conversation', async () => {
@@ -117,7 +117,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     const request = await testbed.upstream.nextRequest();
     expect(request.rawTarget).toBe('/agents/AGENT12345/agentAliases/ALIAS12345/sessions/s1/text');
     expect(JSON.stringify(request.headers)).not.toMatch(/litellm|dummy/);
-    expect(testbed.exchanges.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
+    expect(testbed.records.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
   });
 
   it('lists models', async () => {

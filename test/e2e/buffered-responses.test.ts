@@ -49,7 +49,7 @@ describe('a small response', () => {
 
   it('that breaks off is never whole: what came is passed on, and the connection breaks', async () => {
     respondInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     const broken = await post().then(
       (response) => response.body.length < BODY.length,
       () => true,
@@ -79,7 +79,7 @@ describe('a small response', () => {
 
 it('does not wait for a response whose size nobody told', async () => {
   respondInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   const response = await post();
   expect(response.body.toString()).toBe(BODY);
   expect(response.header('x-bedrock-proxy-cost')).toBeUndefined();

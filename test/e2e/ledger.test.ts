@@ -162,7 +162,7 @@ const KNOWN: readonly Known[] = [
 it('knows the cost of known requests to the nano-dollar', async () => {
   for (const { path, body, respond: send } of KNOWN) {
     testbed.upstream.respondWith((_request, response) => send(response));
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     await post(path, body);
     await over;
   }
@@ -181,7 +181,7 @@ it('knows the cost of known requests to the nano-dollar', async () => {
 
 it('writes all that is known of a request', async () => {
   respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 2, outputTokens: 1, totalTokens: 3 } });
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   const response = await post(`/model/${NOVA}/converse`);
   await over;
   const [entry] = await testbed.store.readLedger({}, { after: 0, limit: 1 });
@@ -261,7 +261,7 @@ it('records what was seen of a stream whose client left, and says that it is not
   });
   const reader = response.body?.getReader();
   await reader?.read();
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   await reader?.cancel();
   await over;
   const [entry] = await testbed.store.readLedger({}, { after: 0, limit: 1 });

@@ -249,7 +249,7 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
       await spoil?.(row?.id ?? '');
       const raised = await call(key, model).then((text) => expect.unreachable(text), tell);
       expect(raised).toEqual({ type: names[type] ?? type, status, message: expect.stringMatching(says) });
-      expect(testbed.exchanges.map(({ error }) => error?.code)).toEqual([code]);
+      expect(testbed.records.map(({ error }) => error?.code)).toEqual([code]);
       expect(testbed.upstream.requests).toEqual([]);
     },
   );
@@ -265,7 +265,7 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
       body: '{}',
     });
     const response = await held;
-    const refused = testbed.nextExchange();
+    const refused = testbed.nextRecord();
     const second = call(key, SONNET);
     expect((await refused).error).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL', retryAfterSeconds: 1 });
     testbed.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
@@ -273,7 +273,7 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
     await (await first).arrayBuffer();
     expect(await second).toBe('Hallo');
     // boto3 does not wait for as long as `retry-after` says, and may have been refused once more.
-    const statuses = testbed.exchanges.map(({ status }) => status);
+    const statuses = testbed.records.map(({ status }) => status);
     expect([statuses[0], ...statuses.slice(-2)]).toEqual([429, 200, 200]);
     expect(testbed.upstream.requests).toHaveLength(2);
   });

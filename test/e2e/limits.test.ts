@@ -192,7 +192,7 @@ describe('rates', () => {
     });
     await testbed.upstream.nextRequest();
     expect(await converse(key)).toMatchObject({ status: 429, code: 'ERR_TOO_MANY_PARALLEL' });
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     leaving.abort();
     await expect(first).rejects.toThrow();
     await over;
@@ -254,7 +254,7 @@ describe('budgets', () => {
   it('book what broke off, and give the rest back', async () => {
     const key = await keyWith({ budget: budget(10_000_000) });
     testbed.upstream.respondWith((_request, response) => void response.socket?.resetAndDestroy());
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     expect(await converse(key)).toMatchObject({ status: 502 });
     await over;
     const [entry] = await testbed.store.readLedgerBackwards({}, { limit: 1 });

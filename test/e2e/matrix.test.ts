@@ -92,7 +92,7 @@ it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
   expect(arrived.header('host')).toBe(`${row.service}.${REGION}.amazonaws.com`);
   expect(arrived.signature?.scope).toMatchObject({ service: row.signingName, region: REGION });
   expect(arrived.body.toString()).toBe(withBody ? body : '');
-  expect(testbed.exchanges.at(-1)?.route).toMatchObject({ service: row.service, operation: row.name });
+  expect(testbed.records.at(-1)?.route).toMatchObject({ service: row.service, operation: row.name });
 });
 
 let keyOnce: Promise<string> | undefined;

@@ -223,7 +223,7 @@ describe('the service named in the path', () => {
       rawTarget: target,
       service: signedFor,
     });
-    expect(opened.exchanges.at(-1)?.route).toMatchObject({ service, operation: undefined });
+    expect(opened.records.at(-1)?.route).toMatchObject({ service, operation: undefined });
   });
 
   it('is told to a client that asks for an operation nobody knows', async () => {

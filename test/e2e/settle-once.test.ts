@@ -10,7 +10,7 @@ import { constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import type { Exchange } from '../../src/domain/request-record.ts';
+import type { RequestRecord } from '../../src/domain/request-record.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import {
@@ -263,8 +263,8 @@ async function lockDatabase(): Promise<void> {
   raw.exec('COMMIT');
 }
 
-const ended = (): number => testbed.exchanges.length;
-const withRow = (): readonly Exchange[] => testbed.exchanges.filter(({ principal }) => principal !== undefined);
+const ended = (): number => testbed.records.length;
+const withRow = (): readonly RequestRecord[] => testbed.records.filter(({ principal }) => principal !== undefined);
 const readRows = (): Promise<LedgerEntry[]> => testbed.store.readLedger({}, { after: 0, limit: 100_000 });
 
 type Told = Pick<LedgerEntry, 'id' | 'status' | 'chargedNanoUsd' | 'partial'>;
@@ -301,7 +301,7 @@ async function checkFields(): Promise<void> {
   const all = Array.from({ length: PLACES }, () => send({ fate: HELD, http: '2' }));
   await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(PLACES);
   await send({ fate: 'a whole response', http: '1.1' });
-  expect(testbed.exchanges.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
+  expect(testbed.records.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
   for (const response of held.splice(0)) sendJson(response, 200, USAGE);
   await Promise.all(all);
   await expect.poll(() => ended() - before, { interval: 1 }).toBe(PLACES + 1);

@@ -44,7 +44,7 @@ describe('an AWS SDK with the pair', () => {
     expect(arrived.rawTarget).toBe(`/model/${encodeURIComponent(ARN)}/converse`);
     expect(arrived.signature?.scope).toMatchObject({ region: 'eu-west-1', service: 'bedrock' });
     expect(arrived.signature?.accessKeyId).toBe('AKIDEXAMPLE');
-    expect(testbed.exchanges.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
+    expect(testbed.records.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
   });
 
   it('reaches a service that takes no bearer tokens, and a query that is sorted for the signature', async () => {
@@ -52,7 +52,7 @@ describe('an AWS SDK with the pair', () => {
     await agents.send(new RetrieveCommand({ knowledgeBaseId: 'KB12345678', retrievalQuery: { text: 'x' } }));
     const control = new BedrockClient(settings());
     await control.send(new ListFoundationModelsCommand({ byProvider: 'a b/ü', byOutputModality: 'TEXT' }));
-    expect(testbed.exchanges.map(({ status }) => status)).toEqual([200, 200]);
+    expect(testbed.records.map(({ status }) => status)).toEqual([200, 200]);
     agents.destroy();
     control.destroy();
   });
@@ -71,7 +71,7 @@ describe('an AWS SDK with the pair', () => {
       .send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))
       .catch((error: Error) => error);
     expect(failure).toMatchObject({ name, $metadata: { httpStatusCode: 401 } });
-    expect(testbed.exchanges.at(-1)).toMatchObject({ error: { code }, principal: undefined });
+    expect(testbed.records.at(-1)).toMatchObject({ error: { code }, principal: undefined });
     expect(testbed.upstream.requests).toHaveLength(0);
     expect(JSON.stringify(failure)).not.toContain('AKIAIOSFODNN7EXAMPLE');
     client.destroy();

@@ -175,7 +175,7 @@ describe('a client that leaves', () => {
       await using raw = await dial(testbed.port);
       await raw.send(POST_HTTP1);
       (await begun).write('x');
-      const ended = testbed.nextExchange();
+      const ended = testbed.nextRecord();
       raw.socket[way]();
       expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
       expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
@@ -206,7 +206,7 @@ describe('a client that leaves', () => {
     await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2);
     (await begun).write('x');
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     stream.close(8);
     expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
     expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
@@ -227,7 +227,7 @@ describe('a client that leaves', () => {
   it('after the last byte has not broken anything', async () => {
     testbed.upstream.respondWith((_, response) => void response.end(FRAMES));
     await using raw = await dial(testbed.port);
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     await raw.send(POST_HTTP1);
     expect(sha256((await raw.readResponse()).body)).toBe(sha256(FRAMES));
     raw.socket.destroy();

@@ -51,7 +51,7 @@ describe('the end of a response that is not whole', () => {
       response.write('part', () => stop(response));
     });
     await using raw = await dial(testbed.port);
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     await raw.ended;
     await expect(raw.readResponse()).rejects.toThrow('before a whole response');
@@ -91,7 +91,7 @@ describe('the end of a response that is not whole', () => {
       response.write('part');
     });
     await using raw = await dial(testbed.port);
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
     expect(await raw.ended).toBe('broken');
     expect((await ended).error).toMatchObject({ code: 'ERR_UPSTREAM_RESET', detail: 'UND_ERR_BODY_TIMEOUT' });

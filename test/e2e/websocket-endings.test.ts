@@ -34,13 +34,13 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept();
     await raw.until('101');
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     raw.socket.end('bye');
     await once(upgrade.socket.resume(), 'end');
     upgrade.socket.end('and good night');
     await raw.until('and good night');
     expect(await raw.ended).toBe('end');
-    expect(await exchange).toMatchObject({ status: 101, error: undefined, requestBytes: 3, responseBytes: 14 });
+    expect(await record).toMatchObject({ status: 101, error: undefined, requestBytes: 3, responseBytes: 14 });
   });
 
   it("of AWS's is passed on, and the client may still speak", async () => {
@@ -50,11 +50,11 @@ describe.runIf(IS_SERVED)('an ending', () => {
     upgrade.accept();
     upgrade.socket.end(encodeFrame(0x88, Buffer.alloc(0)));
     expect(await raw.ended).toBe('end');
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     const heard = once(upgrade.socket, 'data');
     raw.socket.end('late');
     expect(String((await heard)[0])).toBe('late');
-    expect(await exchange).toMatchObject({ status: 101, error: undefined });
+    expect(await record).toMatchObject({ status: 101, error: undefined });
   });
 
   it('by a reset of AWS resets the client, and is told as such', async () => {
@@ -63,10 +63,10 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept([], 'half a frame');
     await raw.until('half a frame');
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     upgrade.socket.resetAndDestroy();
     expect(await raw.ended).toBe('broken');
-    expect(await exchange).toMatchObject({ status: 101, error: { code: 'ERR_UPSTREAM_RESET' } });
+    expect(await record).toMatchObject({ status: 101, error: { code: 'ERR_UPSTREAM_RESET' } });
   });
 
   it('by a reset of the client resets AWS', async () => {
@@ -75,11 +75,11 @@ describe.runIf(IS_SERVED)('an ending', () => {
     const upgrade = await upgrading;
     upgrade.accept();
     await raw.until('101');
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     const broken = once(upgrade.socket.resume(), 'error');
     raw.socket.resetAndDestroy();
     expect((await broken)[0]).toMatchObject({ code: 'ECONNRESET' });
-    expect(await exchange).toMatchObject({ status: 101, error: { code: 'ERR_CLIENT_GONE' } });
+    expect(await record).toMatchObject({ status: 101, error: { code: 'ERR_CLIENT_GONE' } });
   });
 
   it.each([{ leave: 'end' }, { leave: 'resetAndDestroy' }] as const)(
@@ -89,10 +89,10 @@ describe.runIf(IS_SERVED)('an ending', () => {
       await using raw = await rooms.dialWebSocket();
       const { socket } = await upgrading;
       const over = whenOver(socket);
-      const exchange = testbed.nextExchange();
+      const record = testbed.nextRecord();
       raw.socket[leave]();
       await over;
-      expect(await exchange).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' } });
+      expect(await record).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' } });
     },
   );
 });
@@ -121,13 +121,13 @@ it.runIf(IS_SERVED)('waits for a slow client: AWS cannot send more than the buff
     still = written === last ? still + 1 : 0;
   }
   expect(written).toBeLessThan(total / 2);
-  const exchange = testbed.nextExchange();
+  const record = testbed.nextRecord();
   let receivedBytes = 0;
   raw.socket.removeAllListeners('data').on('data', (chunk: string) => (receivedBytes += chunk.length));
   raw.socket.resume();
   await raw.ended;
   raw.socket.end();
-  expect((await exchange).responseBytes).toBe(total);
+  expect((await record).responseBytes).toBe(total);
   expect(receivedBytes).toBe(total);
 });
 
@@ -139,11 +139,11 @@ describe.runIf(IS_SERVED)('when the proxy ends', () => {
     accept();
     await raw.until('101');
     const over = whenOver(socket);
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     expect(await testbed.drain(50)).toBe(1);
     await over;
     await raw.ended;
-    expect(await exchange).toMatchObject({ status: 101 });
+    expect(await record).toMatchObject({ status: 101 });
   });
 
   it('a WebSocket that ends in time is waited for', async () => {

@@ -54,11 +54,11 @@ describe.runIf(IS_SERVED)('a real WebSocket client', () => {
     const [{ data }] = await answered;
     if (typeof message === 'string') expect(data).toBe(message);
     else expect(Buffer.from(data as ArrayBuffer).equals(message)).toBe(true);
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     socket.close(1000);
     await once(socket, 'close');
     const size = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
-    const { status, requestBytes, responseBytes, error, route, totalMs } = await exchange;
+    const { status, requestBytes, responseBytes, error, route, totalMs } = await record;
     expect({ status, error, operation: route?.operation }).toEqual({
       status: 101,
       error: undefined,
@@ -123,7 +123,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
       accept(['Sec-WebSocket-Protocol: x', 'x-amzn-RequestId: r-1'], 'first bytes');
       socket.resume().once('end', () => socket.end());
     });
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     await using raw = await rooms.dialWebSocket();
     const text = await raw.until('first bytes');
     expect(text).toBe(
@@ -139,7 +139,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
       ].join('\r\n'),
     );
     raw.socket.destroy();
-    expect(await exchange).toMatchObject({ upstreamRequestId: 'r-1', status: 101 });
+    expect(await record).toMatchObject({ upstreamRequestId: 'r-1', status: 101 });
   });
 
   it('brings bytes along that the client sent together with its request', async () => {
@@ -179,7 +179,7 @@ describe('is refused before anything reaches AWS', () => {
   it.each(refusals.filter(({ target }) => IS_SERVED || target !== '/foundation-models'))(
     '$name',
     async ({ status, code, bearer, extra, host, target = WS_PATH }) => {
-      const exchange = testbed.nextExchange();
+      const record = testbed.nextRecord();
       const headers = rooms.handshake(extra, bearer);
       if (host !== undefined) headers[0] = `Host: ${host}`;
       const path = code === 'ERR_UNKNOWN_PATH' ? '/elsewhere/ws' : `/bedrock${target}`;
@@ -188,7 +188,7 @@ describe('is refused before anything reaches AWS', () => {
       expect(response.header('x-bedrock-proxy-error')).toBe(code);
       expect(response.header('content-type')).toBe('application/json');
       expect(JSON.parse(response.body.toString())).toHaveProperty('__type');
-      expect(await exchange).toMatchObject({ status, error: { code } });
+      expect(await record).toMatchObject({ status, error: { code } });
       expect(aws.requestCount).toBe(0);
     },
   );
@@ -249,13 +249,13 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
       const head = ['HTTP/1.1 403 Go Away', 'x-amzn-ErrorType: AccessDeniedException', framing, '', ''].join('\r\n');
       socket.end(head + body);
     });
-    const exchange = testbed.nextExchange();
+    const record = testbed.nextRecord();
     const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response).toMatchObject({ status: 403, reason: 'Go Away' });
     expect(response.header('x-amzn-errortype')).toBe('AccessDeniedException');
     expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
     expect(response.body.toString()).toBe('{"message":"not allowed"}');
-    expect(await exchange).toMatchObject({ status: 403, error: undefined });
+    expect(await record).toMatchObject({ status: 403, error: undefined });
   });
 
   it('that breaks off in the middle breaks off for the client too', async () => {

@@ -10,7 +10,7 @@ import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';
-import type { Exchange } from '../../src/domain/request-record.ts';
+import type { RequestRecord } from '../../src/domain/request-record.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { createLedger } from '../../src/accounting/ledger-writer.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -47,9 +47,9 @@ export interface Testbed extends AsyncDisposable {
   readonly store: Store;
   readonly databasePath: string;
   /** Every exchange that is over. */
-  readonly exchanges: readonly Exchange[];
+  readonly records: readonly RequestRecord[];
   /** The next exchange to end from now on. */
-  nextExchange(): Promise<Exchange>;
+  nextRecord(): Promise<RequestRecord>;
   mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
   drain(graceMs: number): Promise<number>;
 }
@@ -69,8 +69,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const dialPort = options.realHosts === true ? upstream.port : undefined;
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ connectTimeoutMs, idleTimeoutMs, dialPort, network });
-  const exchanges: Exchange[] = [];
-  const waiting: ((exchange: Exchange) => void)[] = [];
+  const records: RequestRecord[] = [];
+  const waiting: ((record: RequestRecord) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
   const prices = await loadPrices({ priceFile: config.pricesFile, refreshedFile: undefined, warn: () => {} });
   const ledger = createLedger({
@@ -96,9 +96,9 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     network,
     tls: options.tls,
     version: '0.0.0-test',
-    observe: (exchange) => {
-      exchanges.push(exchange);
-      waiting.splice(0).forEach((tell) => tell(exchange));
+    observe: (record) => {
+      records.push(record);
+      waiting.splice(0).forEach((tell) => tell(record));
     },
   });
   return {
@@ -107,8 +107,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     upstream,
     store,
     databasePath,
-    exchanges,
-    nextExchange: () => new Promise((resolve) => waiting.push(resolve)),
+    records,
+    nextRecord: () => new Promise((resolve) => waiting.push(resolve)),
     mint: (alias, more) =>
       mintKey({
         store,

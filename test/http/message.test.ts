@@ -1,9 +1,9 @@
 import { describeHead, findHeader, foldHeaders } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
-import { openExchange } from '../../src/domain/request-record.ts';
+import { openRecord } from '../../src/domain/request-record.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
-describe('openExchange', () => {
+describe('openRecord', () => {
   it('begins with what the request says and nothing known', () => {
     const headers = [
       ['User-Agent', 'curl/8'],
@@ -11,7 +11,7 @@ describe('openExchange', () => {
     ] as const;
     const rawTarget = '/bedrock/model/a%2Fb/converse';
     const request = aClientRequest({ method: 'POST', rawTarget, httpVersion: '2', headers });
-    expect(openExchange('id-1', 1_700_000_000_000, describeHead(request))).toEqual({
+    expect(openRecord('id-1', 1_700_000_000_000, describeHead(request))).toEqual({
       id: 'id-1',
       startedAtMs: 1_700_000_000_000,
       method: 'POST',
@@ -49,7 +49,7 @@ describe('openExchange', () => {
     { rawTarget: '/%3F', path: '/%3F' },
     { rawTarget: '', path: '' },
   ])('leaves the query of $rawTarget out of the path', ({ rawTarget, path }) => {
-    expect(openExchange('id', 0, describeHead(aClientRequest({ rawTarget }))).path).toBe(path);
+    expect(openRecord('id', 0, describeHead(aClientRequest({ rawTarget }))).path).toBe(path);
   });
 });
 

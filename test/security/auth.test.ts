@@ -60,7 +60,7 @@ const PLACES: readonly { readonly name: string; readonly show: (key: string) => 
 
 describe('a key', () => {
   it.each(PLACES)('in $name lets its owner in', async ({ show }) => {
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     expect((await post([show(key.key)])).status).toBe(200);
     expect((await ended).principal).toMatchObject({ kind: 'key', keyId: key.id, label: 'alice' });
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
@@ -75,7 +75,7 @@ describe('a key', () => {
   });
 
   it.each(PLACES)('in $name may be the master key', async ({ show }) => {
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     expect((await post([show(MASTER_KEY)])).status).toBe(200);
     expect((await ended).principal).toEqual({ kind: 'master', label: 'master' });
   });
@@ -287,7 +287,7 @@ describe('what a client proved itself with', () => {
   it('does not show in what the proxy tells about the request', async () => {
     await post([['Authorization', `Bearer ${key.key}`]]);
     await post([['x-api-key', 'sk-SECRET-unknown']]);
-    expect(JSON.stringify(testbed.exchanges)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);
-    expect(JSON.stringify(testbed.exchanges)).not.toContain(key.key.slice(3));
+    expect(JSON.stringify(testbed.records)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);
+    expect(JSON.stringify(testbed.records)).not.toContain(key.key.slice(3));
   });
 });

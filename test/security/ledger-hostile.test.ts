@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 async function post(path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   const response = await fetch(`${testbed.url}${path}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, ...headers },
@@ -66,14 +66,14 @@ describe('a row stays small', () => {
     await post(path, body, headers);
     const row = JSON.stringify(await lastRow());
     expect(row.length).toBeLessThan(4_000);
-    expect(formatPrettyLine(testbed.exchanges.at(-1) ?? expect.unreachable(), PLAIN).length).toBeLessThan(600);
+    expect(formatPrettyLine(testbed.records.at(-1) ?? expect.unreachable(), PLAIN).length).toBeLessThan(600);
   });
 
   it.each(['x-amzn-requestid', 'x-amzn-errortype', 'x-amzn-bedrock-service-tier'])(
     'whatever an upstream sends as %s',
     async (name) => {
       testbed.upstream.respondWith((_request, response) => sendJson(response, 400, {}, { [name]: 'x'.repeat(50_000) }));
-      const over = testbed.nextExchange();
+      const over = testbed.nextRecord();
       const headers = [`Host: 127.0.0.1:${testbed.port}`, `Authorization: Bearer ${key}`, 'Content-Length: 2'];
       await ask(testbed.port, `POST /bedrock/model/${NOVA}/converse HTTP/1.1`, headers, '{}');
       expect((await over).status).toBe(400);
@@ -99,7 +99,7 @@ describe('a row stays small', () => {
     // As another process would, an hour after this one fell silent.
     expect(await testbed.store.settleLost(Date.now() + 3_600_000)).toBe(1);
     expect(JSON.stringify(await lastRow()).length).toBeLessThan(4_000);
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     leaving.abort();
     await over;
   });
@@ -137,8 +137,8 @@ it('lets nobody forge a line, a label or a cell', async () => {
   expect(text).not.toMatch(/^bedrock_proxy_cost_usd_total\{key="books"\}/m);
   expect(text).not.toContain('\u001b');
   expect(text).toContain(String.raw`key="a\";\"key=\"b\\"`);
-  const exchange = testbed.exchanges.at(-1) ?? expect.unreachable();
-  for (const line of [formatJsonLine(exchange), formatPrettyLine(exchange, PLAIN)]) {
+  const record = testbed.records.at(-1) ?? expect.unreachable();
+  for (const line of [formatJsonLine(record), formatPrettyLine(record, PLAIN)]) {
     // oxlint-disable-next-line no-control-regex -- these are what must not be there
     expect(line).not.toMatch(/[\u0000-\u001f\u202e]/);
   }
@@ -172,7 +172,7 @@ it('shows no secret anywhere', async () => {
     await admin('/openapi.json'),
     await admin(`/key/${key}x/regenerate`, { method: 'POST', body: '{}' }),
     await admin('/key/update', { method: 'POST', body: JSON.stringify({ key: `${key}x` }) }),
-    ...testbed.exchanges.flatMap((exchange) => [formatJsonLine(exchange), formatPrettyLine(exchange, PLAIN)]),
+    ...testbed.records.flatMap((record) => [formatJsonLine(record), formatPrettyLine(record, PLAIN)]),
   ].join('\n');
   for (const secret of [MASTER_KEY, AWS_PAIR.secretAccessKey]) expect(told).not.toContain(secret);
   // A key that its own holder writes in the place of a model is the name of a model to everybody.

@@ -188,7 +188,7 @@ describe('a client that leaves', () => {
     });
     sent.catch(() => {});
     await isAsked;
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     leaving.abort();
     await over;
     const row = await lastRow();
@@ -199,7 +199,7 @@ describe('a client that leaves', () => {
   it('pays little for what AWS itself broke off', async () => {
     const key = await keyWith(1);
     respond((response) => cutConnection(response));
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES, inferenceConfig: { maxTokens: 1_000 } });
     await over;
     expect(await lastRow()).toMatchObject({ errorCode: 'ERR_UPSTREAM_RESET', partial: true });
@@ -230,7 +230,7 @@ describe('a client that leaves just before the usage', () => {
       }
       served += 1;
       expect(served).toBeLessThan(10);
-      const over = testbed.nextExchange();
+      const over = testbed.nextRecord();
       const reader = response.body?.getReader();
       await reader?.read();
       await reader?.cancel();

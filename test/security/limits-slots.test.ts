@@ -51,7 +51,7 @@ type Failure = (key: string) => Promise<unknown>;
 async function leaveWhenSent(key: string): Promise<void> {
   const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
   testbed.upstream.respondWith(() => asked());
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   await using raw = await dial(testbed.port);
   await raw.send(`POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n')}\r\n\r\n{}`);
   await isAsked;
@@ -61,7 +61,7 @@ async function leaveWhenSent(key: string): Promise<void> {
 
 /** Leaves in the middle of a response that is reserved. */
 async function leaveWhileHeld(key: string): Promise<void> {
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   let upstreamClosed: Promise<unknown> | undefined;
   const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
   testbed.upstream.respondWith((request, response) => {
@@ -80,7 +80,7 @@ async function leaveWhileHeld(key: string): Promise<void> {
 
 /** Leaves while its own body is on the way. */
 async function leaveWhileUploading(key: string): Promise<void> {
-  const over = testbed.nextExchange();
+  const over = testbed.nextRecord();
   await using raw = await dial(testbed.port);
   await raw.send(
     `POST /bedrock/model/${NOVA}/converse HTTP/1.1\r\n${headersOf(key).join('\r\n').replace('h: 2', 'h: 9')}\r\nExpect: 100-continue\r\n\r\n`,

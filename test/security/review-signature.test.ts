@@ -30,7 +30,7 @@ describe('a caught request', () => {
     const headers = request.headers.map(([name, value]) => `${name}: ${value.replace('AWS4-HMAC-SHA256 ', planted)}`);
     const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
     expect((await ask(testbed.port, line, [...headers, 'Content-Length: 1'], 'x')).status).toBe(200);
-    expect(testbed.exchanges.at(-1)?.route?.region).toBe('eu-west-1');
+    expect(testbed.records.at(-1)?.route?.region).toBe('eu-west-1');
   });
 
   it('of an event stream still asks for signed frames when its x-amz-content-sha256 was taken off', async () => {

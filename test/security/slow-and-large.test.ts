@@ -119,13 +119,13 @@ describe('a body that stops coming', () => {
 
   it('because its client left reaches nobody', async () => {
     testbed = await startProxy();
-    const ended = testbed.nextExchange();
+    const ended = testbed.nextRecord();
     await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 10'], 'abc'));
     raw.socket.destroy();
     expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
     await using client = openHttp2(testbed.port);
-    const alsoEnded = testbed.nextExchange();
+    const alsoEnded = testbed.nextRecord();
     const stream = client.open(POST_HTTP2, { endStream: false });
     stream.write('abc', () => stream.close(8));
     expect((await alsoEnded).error?.code).toBe('ERR_CLIENT_GONE');

@@ -1,10 +1,10 @@
 import { describeHead } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
+import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';
 import { formatJsonLine, formatPrettyLine, type Paint } from '../../src/telemetry/access-log.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
-import { aFinishedExchange, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-record.ts';
 
 const asIs = (text: string): string => text;
 const PLAIN: Paint = { dim: asIs, good: asIs, warn: asIs, bad: asIs, strong: asIs };
@@ -16,14 +16,14 @@ const NAMED: Paint = {
   bad: (text) => `<bad>${text}</bad>`,
 };
 
-function anExchange(fields: Partial<Exchange> = {}): Exchange {
+function anRecord(fields: Partial<RequestRecord> = {}): RequestRecord {
   return {
-    ...openExchange('id-1', STARTED_AT_MS, describeHead(aClientRequest({ rawTarget: '/bedrock/nowhere?q' }))),
+    ...openRecord('id-1', STARTED_AT_MS, describeHead(aClientRequest({ rawTarget: '/bedrock/nowhere?q' }))),
     ...fields,
   };
 }
 
-const COMPLETE: Partial<Exchange> = {
+const COMPLETE: Partial<RequestRecord> = {
   method: 'POST',
   httpVersion: '2',
   path: '/bedrock/model/amazon.nova-lite-v1%3A0/converse',
@@ -39,7 +39,7 @@ const COMPLETE: Partial<Exchange> = {
 
 describe('a JSON line', () => {
   it('has every field, unknown ones as null', () => {
-    expect(JSON.parse(formatJsonLine(anExchange()))).toEqual({
+    expect(JSON.parse(formatJsonLine(anRecord()))).toEqual({
       time: '2026-03-14T15:09:26.535Z',
       id: 'id-1',
       key: null,
@@ -74,7 +74,7 @@ describe('a JSON line', () => {
   });
 
   it('tells what is known', () => {
-    expect(JSON.parse(formatJsonLine(anExchange(COMPLETE)))).toMatchObject({
+    expect(JSON.parse(formatJsonLine(anRecord(COMPLETE)))).toMatchObject({
       key: 'alice',
       key_id: 'vk_1',
       service: 'bedrock-runtime',
@@ -93,7 +93,7 @@ describe('a JSON line', () => {
   it('tells what was used and what it cost', () => {
     const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 0 };
     const fields = { model: 'of-the-body', usage, serviceTier: 'flex', partial: true, overheadMs: 0.75 };
-    const line = formatJsonLine(aFinishedExchange({ ...fields, costNanoUsd: 4_200_001 }));
+    const line = formatJsonLine(aFinishedRecord({ ...fields, costNanoUsd: 4_200_001 }));
     expect(JSON.parse(line)).toMatchObject({
       model: 'of-the-body',
       input_tokens: 4,
@@ -110,30 +110,30 @@ describe('a JSON line', () => {
   });
 
   it('has no cost, rather than none, where nobody knows the price', () => {
-    const line = JSON.parse(formatJsonLine(aFinishedExchange({ pricing: 'unpriced', costNanoUsd: undefined })));
+    const line = JSON.parse(formatJsonLine(aFinishedRecord({ pricing: 'unpriced', costNanoUsd: undefined })));
     expect([line.pricing, line.cost_usd]).toEqual(['unpriced', null]);
   });
 
   it("keeps AWS's error apart from ours", () => {
-    const line = JSON.parse(formatJsonLine(anExchange({ status: 429, upstreamErrorType: 'ThrottlingException' })));
+    const line = JSON.parse(formatJsonLine(anRecord({ status: 429, upstreamErrorType: 'ThrottlingException' })));
     expect([line.error, line.upstream_error]).toEqual([null, 'ThrottlingException']);
   });
 
   it('has no key id for the master key', () => {
-    const line = JSON.parse(formatJsonLine(anExchange({ principal: { kind: 'master', label: 'master' } })));
+    const line = JSON.parse(formatJsonLine(anRecord({ principal: { kind: 'master', label: 'master' } })));
     expect([line.key, line.key_id]).toEqual(['master', null]);
   });
 
   it('tells an error by its code, with what only the operator may see', () => {
     const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'm', { detail: '/data/keys.db' });
-    const line = JSON.parse(formatJsonLine(anExchange({ error, status: 503 })));
+    const line = JSON.parse(formatJsonLine(anRecord({ error, status: 503 })));
     expect([line.status, line.error, line.error_detail]).toEqual([503, 'ERR_STORE_UNAVAILABLE', '/data/keys.db']);
   });
 
   it('is one line of printable characters, whatever the client sent', () => {
     const nasty = 'a\n{"forged":true}\r\u0000\u001b[2J\u007f\u009b31m\u2028\u202e';
     const route = { service: 's', operation: undefined, region: 'r', modelId: nasty };
-    const line = formatJsonLine(anExchange({ path: nasty, route, method: nasty }));
+    const line = formatJsonLine(anRecord({ path: nasty, route, method: nasty }));
     expect(line).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
     expect(JSON.parse(line)).toMatchObject({ path: nasty, model: nasty });
   });
@@ -141,7 +141,7 @@ describe('a JSON line', () => {
 
 describe('a line for people', () => {
   it('tells time, key, operation, model, region, status, durations and bytes', () => {
-    const line = formatPrettyLine(anExchange(COMPLETE), PLAIN);
+    const line = formatPrettyLine(anRecord(COMPLETE), PLAIN);
     expect(
       line
         .slice(8)
@@ -153,7 +153,7 @@ describe('a line for people', () => {
 
   it('shows method and path where there is no operation, and a dash for what is unknown', () => {
     expect(
-      formatPrettyLine(anExchange(), PLAIN)
+      formatPrettyLine(anRecord(), PLAIN)
         .slice(10)
         .split(/\s{2,}/),
     ).toEqual(['-', 'GET /bedrock/nowhere', '-', '-', '---', '-', '-', '0 B > 0 B']);
@@ -166,7 +166,7 @@ describe('a line for people', () => {
     { ms: 9_999, shown: '9999ms' },
     { ms: 61_234, shown: '61.2s' },
   ])('writes $ms ms as $shown', ({ ms, shown }) => {
-    expect(formatPrettyLine(anExchange({ totalMs: ms }), PLAIN)).toContain(`  ${shown} `);
+    expect(formatPrettyLine(anRecord({ totalMs: ms }), PLAIN)).toContain(`  ${shown} `);
   });
 
   it.each([
@@ -174,10 +174,10 @@ describe('a line for people', () => {
     { bytes: 1_000, shown: '1.0 kB' },
     { bytes: 12_345_678, shown: '12.3 MB' },
   ])('writes $bytes bytes as $shown', ({ bytes, shown }) => {
-    expect(formatPrettyLine(anExchange({ requestBytes: bytes }), PLAIN)).toContain(`  ${shown} > `);
+    expect(formatPrettyLine(anRecord({ requestBytes: bytes }), PLAIN)).toContain(`  ${shown} > `);
   });
 
-  it.each<{ name: string; fields: Partial<Exchange>; shown: string[] }>([
+  it.each<{ name: string; fields: Partial<RequestRecord>; shown: string[] }>([
     { name: 'a complete one', fields: {}, shown: ['1.2k>310', '$0.0042'] },
     { name: 'few tokens', fields: { usage: { inputTokens: 999, outputTokens: 0 } }, shown: ['999>0', '$0.0042'] },
     {
@@ -201,7 +201,7 @@ describe('a line for people', () => {
     },
     { name: 'free', fields: { pricing: 'free', usage: undefined }, shown: ['321 B > 45.7 kB'] },
   ])('tells tokens and cost: $name', ({ fields, shown }) => {
-    const columns = formatPrettyLine(aFinishedExchange(fields), NAMED).split(/\s{2,}/);
+    const columns = formatPrettyLine(aFinishedRecord(fields), NAMED).split(/\s{2,}/);
     expect(columns.slice(8)).toEqual(shown);
   });
 
@@ -212,16 +212,16 @@ describe('a line for people', () => {
       shown: 'eu.amazon.nova-lite-v1:0',
     },
   ])('shortens the model to $shown', ({ model, shown }) => {
-    expect(formatPrettyLine(aFinishedExchange({ model }), PLAIN).split(/\s{2,}/)[3]).toBe(shown);
+    expect(formatPrettyLine(aFinishedRecord({ model }), PLAIN).split(/\s{2,}/)[3]).toBe(shown);
   });
 
   it('fits on a terminal, for what people call most', () => {
     const route = { service: 'bedrock-runtime', operation: 'InvokeModelWithResponseStream', region: 'us-east-1' };
     const fields = { route: { ...route, modelId: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' }, partial: true };
-    expect(formatPrettyLine(aFinishedExchange(fields), PLAIN).length).toBeLessThanOrEqual(145);
+    expect(formatPrettyLine(aFinishedRecord(fields), PLAIN).length).toBeLessThanOrEqual(145);
   });
 
-  it.each<{ name: string; fields: Partial<Exchange>; paint: string }>([
+  it.each<{ name: string; fields: Partial<RequestRecord>; paint: string }>([
     { name: '200', fields: { status: 200 }, paint: '<good>200</good>' },
     { name: '404 of AWS', fields: { status: 404 }, paint: '<warn>404</warn>' },
     { name: '503 of AWS', fields: { status: 503 }, paint: '<bad>503</bad>' },
@@ -237,16 +237,16 @@ describe('a line for people', () => {
       paint: '<warn>200</warn>',
     },
   ])('paints the status: $name', ({ fields, paint }) => {
-    expect(formatPrettyLine(anExchange(fields), NAMED)).toContain(paint);
+    expect(formatPrettyLine(anRecord(fields), NAMED)).toContain(paint);
   });
 
   it('explains what the operator can change, and only names what the client did', () => {
     const operator = new ProxyError('ERR_NO_AWS_CREDENTIALS', 'There are none.', { detail: 'the chain said so' });
     const client = new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.');
-    expect(formatPrettyLine(anExchange({ error: operator }), PLAIN)).toMatch(
+    expect(formatPrettyLine(anRecord({ error: operator }), PLAIN)).toMatch(
       /  ERR_NO_AWS_CREDENTIALS There are none. \(the chain said so\)$/,
     );
-    expect(formatPrettyLine(anExchange({ error: client }), PLAIN)).toMatch(/  ERR_KEY_UNKNOWN$/);
+    expect(formatPrettyLine(anRecord({ error: client }), PLAIN)).toMatch(/  ERR_KEY_UNKNOWN$/);
   });
 
   it.each([
@@ -270,19 +270,19 @@ describe('a line for people', () => {
       { error },
       { principal: { kind: 'master', label: text } },
     ]) {
-      const line = formatPrettyLine(anExchange(fields as Partial<Exchange>), PLAIN);
+      const line = formatPrettyLine(anRecord(fields as Partial<RequestRecord>), PLAIN);
       expect(line).not.toMatch(/\p{Cc}|\p{Cf}|\p{Cs}|\p{Zl}|\p{Zp}/u);
       expect(line).toMatch(/a\?.*b/);
     }
   });
 
   it('shows names in every script', () => {
-    const line = formatPrettyLine(anExchange({ principal: aKeyPrincipal({ label: '王芳 Zoë' }) }), PLAIN);
+    const line = formatPrettyLine(anRecord({ principal: aKeyPrincipal({ label: '王芳 Zoë' }) }), PLAIN);
     expect(line).toContain('王芳 Zoë');
   });
 
   it('cuts what is too long for a line', () => {
-    const line = formatPrettyLine(anExchange({ path: `/${'x'.repeat(5_000)}` }), PLAIN);
+    const line = formatPrettyLine(anRecord({ path: `/${'x'.repeat(5_000)}` }), PLAIN);
     expect(line.length).toBeLessThan(300);
     expect(line).toContain('x…');
   });
@@ -290,9 +290,9 @@ describe('a line for people', () => {
 
 it.each([
   { name: 'a JSON line', format: formatJsonLine },
-  { name: 'a line for people', format: (exchange: Exchange) => formatPrettyLine(exchange, PLAIN) },
+  { name: 'a line for people', format: (record: RequestRecord) => formatPrettyLine(record, PLAIN) },
 ])('$name does not show a key that stands in a path', ({ format }) => {
-  const line = format(anExchange({ method: 'POST', path: '/key/sk-AbCdEf0123_-xyzAbCdEf/regenerate' }));
+  const line = format(anRecord({ method: 'POST', path: '/key/sk-AbCdEf0123_-xyzAbCdEf/regenerate' }));
   expect(line).toContain('/key/sk-…/regenerate');
   expect(line).not.toContain('AbCdEf');
 });

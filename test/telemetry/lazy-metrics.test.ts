@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import { createLazyMetrics } from '../../src/telemetry/lazy-metrics.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
-import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord } from '../helpers/finished-record.ts';
 
 const valueOf = (body: string, name: string): string | undefined =>
   new RegExp(`^bedrock_proxy_${name}(?:\\{[^}]*\\})? (.*)$`, 'm').exec(body)?.[1];
 
 it('misses nothing that happened before they were there', async () => {
   const late = createLazyMetrics(async () => createMetrics());
-  const [over, underWay] = [aFinishedExchange({}), aFinishedExchange({})];
+  const [over, underWay] = [aFinishedRecord({}), aFinishedRecord({})];
   late.begin(over);
   late.begin(underWay);
   late.streamBegan(underWay);
@@ -30,9 +30,9 @@ it('are opened once, and keep nothing where they cannot be', async () => {
     opened += 1;
     throw new Error('no library');
   });
-  late.begin(aFinishedExchange({}));
+  late.begin(aFinishedRecord({}));
   await expect(late.load()).rejects.toThrow('no library');
   await expect(late.render()).rejects.toThrow('no library');
-  late.observe(aFinishedExchange({}));
+  late.observe(aFinishedRecord({}));
   expect(opened).toBe(1);
 });

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { MetricLabels } from '../../src/telemetry/metric-labels.ts';
-import { aFinishedExchange, aKeyPrincipal } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord, aKeyPrincipal } from '../helpers/finished-record.ts';
 
-const ofModel = (model: string, status = 200) => aFinishedExchange({ model, status });
-const ofKey = (label: string) => aFinishedExchange({ principal: aKeyPrincipal({ label }) });
+const ofModel = (model: string, status = 200) => aFinishedRecord({ model, status });
+const ofKey = (label: string) => aFinishedRecord({ principal: aKeyPrincipal({ label }) });
 
 describe('labels', () => {
   it('are service, operation, model and key, the same object for the same ones', () => {
     const labels = new MetricLabels();
-    const found = labels.find(aFinishedExchange());
+    const found = labels.find(aFinishedRecord());
     expect(found).toEqual({
       service: 'bedrock-runtime',
       operation: 'Converse',
       model: 'amazon.nova-lite-v1:0',
       key: 'alice',
     });
-    expect(labels.find(aFinishedExchange())).toBe(found);
+    expect(labels.find(aFinishedRecord())).toBe(found);
   });
 
   it('have a hundred models, the first ones; later ones are other', () => {
@@ -45,7 +45,7 @@ describe('labels', () => {
     for (let model = 0; model < 100; model += 1) {
       for (let key = 0; key < 30; key += 1) {
         const principal = aKeyPrincipal({ label: `key-${key}` });
-        found.add(labels.find(aFinishedExchange({ model: `model-${model}`, principal })));
+        found.add(labels.find(aFinishedRecord({ model: `model-${model}`, principal })));
       }
     }
     expect(found.size).toBe(2_001);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import type { Exchange } from '../../src/domain/request-record.ts';
+import type { RequestRecord } from '../../src/domain/request-record.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
-import { aFinishedExchange, aKeyPrincipal } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord, aKeyPrincipal } from '../helpers/finished-record.ts';
 
 const SERIES = '{service="bedrock-runtime",operation="Converse",model="amazon.nova-lite-v1:0",key="alice"}';
 
@@ -18,13 +18,13 @@ async function scrape(metrics: Metrics): Promise<Map<string, number>> {
   );
 }
 
-async function scrapeAfter(...exchanges: readonly Exchange[]): Promise<Map<string, number>> {
+async function scrapeAfter(...records: readonly RequestRecord[]): Promise<Map<string, number>> {
   const metrics = createMetrics();
-  for (const exchange of exchanges) metrics.observe(exchange);
+  for (const record of records) metrics.observe(record);
   return scrape(metrics);
 }
 
-const aRoute = (fields: Partial<NonNullable<Exchange['route']>>): Exchange['route'] => ({
+const aRoute = (fields: Partial<NonNullable<RequestRecord['route']>>): RequestRecord['route'] => ({
   service: 'bedrock-runtime',
   operation: 'Converse',
   region: 'us-east-1',
@@ -43,7 +43,7 @@ const ours = (sums: Map<string, number>) => [...sums].filter(([name]) => name.st
 describe('counters', () => {
   it('count requests, tokens, money and bytes per service, operation, model and key', async () => {
     const usage = { inputTokens: 4, outputTokens: 5, cacheReadTokens: 6, cacheWriteTokens: 7 };
-    const sums = await scrapeAfter(aFinishedExchange(), aFinishedExchange({ usage, costNanoUsd: 1 }));
+    const sums = await scrapeAfter(aFinishedRecord(), aFinishedRecord({ usage, costNanoUsd: 1 }));
     const labels = SERIES.slice(1, -1);
     expect(sums.get(`bedrock_proxy_requests_total{${labels},status="200"}`)).toBe(2);
     expect(sums.get(`bedrock_proxy_tokens_total{${labels},kind="input"}`)).toBe(1_204);
@@ -59,7 +59,7 @@ describe('counters', () => {
 
   it('have no line for what nothing reported: it is not 0', async () => {
     const sums = await scrapeAfter(
-      aFinishedExchange({ usage: undefined, pricing: 'unpriced', costNanoUsd: undefined, partial: true }),
+      aFinishedRecord({ usage: undefined, pricing: 'unpriced', costNanoUsd: undefined, partial: true }),
     );
     expect([...sums.keys()].filter((name) => /tokens|cost/.test(name))).toEqual([]);
     expect(sums.get(`bedrock_proxy_unpriced_requests_total${SERIES}`)).toBe(1);
@@ -68,13 +68,13 @@ describe('counters', () => {
 
   it('add nothing twice when they are read twice', async () => {
     const metrics = createMetrics();
-    metrics.observe(aFinishedExchange());
+    metrics.observe(aFinishedRecord());
     const first = await scrape(metrics);
     const second = await scrape(metrics);
     expect(ours(second)).toEqual(ours(first));
   });
 
-  it.each<{ name: string; fields: Partial<Exchange>; labels: string }>([
+  it.each<{ name: string; fields: Partial<RequestRecord>; labels: string }>([
     {
       name: "the proxy's own",
       fields: { status: 402, error: new ProxyError('ERR_BUDGET_EXCEEDED', 'm') },
@@ -92,7 +92,7 @@ describe('counters', () => {
       labels: 'code="ERR_UPSTREAM_RESET",fault="upstream"',
     },
   ])('count errors by code and fault: $name', async ({ fields, labels }) => {
-    const sums = await scrapeAfter(aFinishedExchange(fields), aFinishedExchange(fields), aFinishedExchange());
+    const sums = await scrapeAfter(aFinishedRecord(fields), aFinishedRecord(fields), aFinishedRecord());
     expect([...sums].filter(([name]) => name.startsWith('bedrock_proxy_errors_total'))).toEqual([
       [`bedrock_proxy_errors_total{${labels}}`, 2],
     ]);
@@ -100,8 +100,8 @@ describe('counters', () => {
 
   it('name what does not apply, and what no table knows', async () => {
     const sums = await scrapeAfter(
-      aFinishedExchange({ principal: undefined, route: undefined, status: undefined }),
-      aFinishedExchange({ route: aRoute({ operation: undefined }) }),
+      aFinishedRecord({ principal: undefined, route: undefined, status: undefined }),
+      aFinishedRecord({ route: aRoute({ operation: undefined }) }),
     );
     const nobody = 'service="none",operation="none",model="none",key="none",status="none"';
     const unknown = 'service="bedrock-runtime",operation="unknown",model="none",key="alice",status="200"';
@@ -118,7 +118,7 @@ describe('histograms', () => {
     { name: 'first_byte_seconds', below: '0.25', above: '0.5', sum: 0.3 },
     { name: 'overhead_seconds', below: '0.0005', above: '0.001', sum: 0.00075 },
   ])('tell $name in seconds', async ({ name, below, above, sum }) => {
-    const sums = await scrapeAfter(aFinishedExchange({ totalMs: 1_500, firstByteMs: 300, overheadMs: 0.75 }));
+    const sums = await scrapeAfter(aFinishedRecord({ totalMs: 1_500, firstByteMs: 300, overheadMs: 0.75 }));
     expect(sums.get(`bedrock_proxy_${name}_sum{${labels}}`)).toBe(sum);
     expect(sums.get(`bedrock_proxy_${name}_bucket{le="${below}",${labels}}`)).toBe(0);
     expect(sums.get(`bedrock_proxy_${name}_bucket{le="${above}",${labels}}`)).toBe(1);
@@ -126,7 +126,7 @@ describe('histograms', () => {
   });
 
   it('leave out what never happened', async () => {
-    const sums = await scrapeAfter(aFinishedExchange({ firstByteMs: undefined, overheadMs: undefined }));
+    const sums = await scrapeAfter(aFinishedRecord({ firstByteMs: undefined, overheadMs: undefined }));
     expect(sums.get(`bedrock_proxy_request_duration_seconds_count{${labels}}`)).toBe(1);
     expect(sums.has(`bedrock_proxy_first_byte_seconds_count{${labels}}`)).toBe(false);
     expect(sums.has(`bedrock_proxy_overhead_seconds_count{${labels}}`)).toBe(false);
@@ -136,7 +136,7 @@ describe('histograms', () => {
 describe('gauges', () => {
   it('tell requests and streams in flight, and never count one twice', async () => {
     const metrics = createMetrics();
-    const [first, second] = [aFinishedExchange(), aFinishedExchange()];
+    const [first, second] = [aFinishedRecord(), aFinishedRecord()];
     const inFlight = async () => {
       const sums = await scrape(metrics);
       return [sums.get('bedrock_proxy_requests_in_flight'), sums.get('bedrock_proxy_streams_in_flight')];
@@ -150,7 +150,7 @@ describe('gauges', () => {
     metrics.observe(first);
     expect(await inFlight()).toEqual([1, 0]);
     metrics.observe(second);
-    metrics.observe(aFinishedExchange());
+    metrics.observe(aFinishedRecord());
     expect(await inFlight()).toEqual([0, 0]);
   });
 
@@ -171,7 +171,7 @@ describe('labels', () => {
     { name: 'a lone surrogate', model: 'a\ud800b', label: 'a\ufffdb' },
     { name: 'more than two hundred characters', model: 'a'.repeat(300), label: 'a'.repeat(200) },
   ])('cannot be forged by $name', async ({ model, label }) => {
-    const sums = await scrapeAfter(aFinishedExchange({ model }));
+    const sums = await scrapeAfter(aFinishedRecord({ model }));
     expect(models(sums)).toEqual([label]);
     const { body } = await createMetrics().render();
     expect(body).not.toContain('forged');
@@ -179,8 +179,8 @@ describe('labels', () => {
 
   it('keep two series apart whose labels look alike when they are joined', async () => {
     const sums = await scrapeAfter(
-      aFinishedExchange({ model: 'c', principal: aKeyPrincipal({ label: 'a,model:b' }) }),
-      aFinishedExchange({ model: 'b,model:c', principal: aKeyPrincipal({ label: 'a' }) }),
+      aFinishedRecord({ model: 'c', principal: aKeyPrincipal({ label: 'a,model:b' }) }),
+      aFinishedRecord({ model: 'b,model:c', principal: aKeyPrincipal({ label: 'a' }) }),
     );
     expect(models(sums)).toHaveLength(2);
   });
@@ -188,7 +188,7 @@ describe('labels', () => {
 
 it('is text that Prometheus reads, each metric told once', async () => {
   const metrics = createMetrics();
-  metrics.observe(aFinishedExchange());
+  metrics.observe(aFinishedRecord());
   const { contentType, body } = await metrics.render();
   expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
   const types = body.split('\n').filter((line) => line.startsWith('# TYPE '));

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import type { Exchange } from '../../src/domain/request-record.ts';
+import type { RequestRecord } from '../../src/domain/request-record.ts';
 import {
-  describeExchange,
+  describeRecord,
   describeUpstream,
   isFailedSpan,
   nameSpan,
   parseTraceparent,
 } from '../../src/telemetry/span.ts';
-import { aFinishedExchange } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord } from '../helpers/finished-record.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const SPAN_ID = '00f067aa0ba902b7';
@@ -41,7 +41,7 @@ describe('traceparent', () => {
 describe('the name of a span', () => {
   const route = { service: 'bedrock', operation: 'ListFoundationModels', region: 'r', modelId: undefined };
 
-  it.each<{ fields: Partial<Exchange>; name: string }>([
+  it.each<{ fields: Partial<RequestRecord>; name: string }>([
     { fields: {}, name: 'chat amazon.nova-lite-v1:0' },
     { fields: { model: 'amazon.titan-embed-text-v2:0' }, name: 'embeddings amazon.titan-embed-text-v2:0' },
     { fields: { route }, name: 'ListFoundationModels' },
@@ -49,14 +49,14 @@ describe('the name of a span', () => {
     { fields: { route: { ...route, operation: 'constructor', modelId: 'm' } }, name: 'constructor' },
     { fields: { route: undefined }, name: 'POST' },
   ])('is $name', ({ fields, name }) => {
-    expect(nameSpan(aFinishedExchange(fields))).toBe(name);
+    expect(nameSpan(aFinishedRecord(fields))).toBe(name);
   });
 });
 
 describe('attributes', () => {
   it('tell the exchange in the names of the conventions, and the rest in ours', () => {
     const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 1_000 };
-    expect(describeExchange(aFinishedExchange({ usage, partial: true }))).toEqual({
+    expect(describeRecord(aFinishedRecord({ usage, partial: true }))).toEqual({
       'http.request.method': 'POST',
       'http.request.body.size': 321,
       'http.response.body.size': 45_678,
@@ -89,20 +89,18 @@ describe('attributes', () => {
   });
 
   it('say nothing of what nobody knows', () => {
-    const unknown = describeExchange(
-      aFinishedExchange({ usage: undefined, pricing: 'unpriced', principal: undefined }),
-    );
+    const unknown = describeRecord(aFinishedRecord({ usage: undefined, pricing: 'unpriced', principal: undefined }));
     const names = ['gen_ai.usage.input_tokens', 'bedrock_proxy.cost_usd', 'bedrock_proxy.key', 'bedrock_proxy.key_id'];
     expect(names.map((name) => unknown[name])).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   it('hide a key in a path', () => {
-    const { 'url.path': path } = describeExchange(aFinishedExchange({ path: '/key/sk-0123456789abcdef/regenerate' }));
+    const { 'url.path': path } = describeRecord(aFinishedRecord({ path: '/key/sk-0123456789abcdef/regenerate' }));
     expect(path).toBe('/key/sk-…/regenerate');
   });
 
   it("tell AWS's part without usage, so that no sum counts it twice", () => {
-    const upstream = describeUpstream(aFinishedExchange({ status: 429, upstreamErrorType: 'ThrottlingException' }));
+    const upstream = describeUpstream(aFinishedRecord({ status: 429, upstreamErrorType: 'ThrottlingException' }));
     expect(upstream).toMatchObject({
       'rpc.method': 'Converse',
       'http.response.status_code': 429,
@@ -113,12 +111,12 @@ describe('attributes', () => {
   });
 
   it('do not take the status of our own response for one of AWS', () => {
-    const upstream = describeUpstream(aFinishedExchange({ status: 502, firstByteMs: undefined }));
+    const upstream = describeUpstream(aFinishedRecord({ status: 502, firstByteMs: undefined }));
     expect(upstream['http.response.status_code']).toBeUndefined();
   });
 });
 
-it.each<{ name: string; fields: Partial<Exchange>; isFailed: boolean }>([
+it.each<{ name: string; fields: Partial<RequestRecord>; isFailed: boolean }>([
   { name: '200', fields: { status: 200 }, isFailed: false },
   { name: '429 of AWS', fields: { status: 429 }, isFailed: false },
   { name: '503 of AWS', fields: { status: 503 }, isFailed: true },
@@ -134,5 +132,5 @@ it.each<{ name: string; fields: Partial<Exchange>; isFailed: boolean }>([
     isFailed: true,
   },
 ])('a span has failed: $isFailed for $name', ({ fields, isFailed }) => {
-  expect(isFailedSpan(aFinishedExchange(fields))).toBe(isFailed);
+  expect(isFailedSpan(aFinishedRecord(fields))).toBe(isFailed);
 });

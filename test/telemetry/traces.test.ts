@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ProxyError } from '../../src/lib/errors.ts';
 import { openTraces, type Traces, areTracesConfigured } from '../../src/telemetry/traces.ts';
-import { aFinishedExchange, STARTED_AT_MS } from '../helpers/finished-exchange.ts';
+import { aFinishedRecord, STARTED_AT_MS } from '../helpers/finished-record.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT_ID = '00f067aa0ba902b7';
@@ -104,7 +104,7 @@ describe('a trace', () => {
   it('has a span of the exchange with one of what AWS did in it, at their own times', async () => {
     const collector = await startCollector();
     const { traces, problems } = await open(endpoint(collector.url));
-    traces.observe(aFinishedExchange());
+    traces.observe(aFinishedRecord());
     await traces.close();
     const [whole, part] = collector.spans();
     if (whole === undefined || part === undefined) throw new Error('There are no two spans.');
@@ -136,7 +136,7 @@ describe('a trace', () => {
   it('goes on where the client was', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
-    traces.observe(aFinishedExchange({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-01` }));
+    traces.observe(aFinishedRecord({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-01` }));
     await traces.close();
     expect(collector.spans().map(({ traceId }) => traceId)).toEqual([TRACE_ID, TRACE_ID]);
     expect(collector.spans()[0]?.parentSpanId).toBe(PARENT_ID);
@@ -145,7 +145,7 @@ describe('a trace', () => {
   it('is not kept where the client says that nobody keeps it', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
-    traces.observe(aFinishedExchange({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` }));
+    traces.observe(aFinishedRecord({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` }));
     await traces.close();
     expect(collector.posts).toEqual([]);
   });
@@ -153,7 +153,7 @@ describe('a trace', () => {
   it('has one span for what never left the proxy, and says that it failed', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
-    traces.observe(aFinishedExchange({ sentMs: undefined, firstByteMs: undefined, status: 503 }));
+    traces.observe(aFinishedRecord({ sentMs: undefined, firstByteMs: undefined, status: 503 }));
     await traces.close();
     expect(collector.spans().map(({ kind, status }) => [kind, status.code])).toEqual([[2, 2]]);
   });
@@ -161,14 +161,14 @@ describe('a trace', () => {
   it('says whose it is: the defaults, over which the environment wins', async () => {
     const collector = await startCollector();
     const first = await open(endpoint(collector.url));
-    first.traces.observe(aFinishedExchange());
+    first.traces.observe(aFinishedRecord());
     await first.traces.close();
     expect(collector.resource()).toMatchObject({ 'service.name': 'bedrock-proxy', 'service.version': '1.2.3' });
 
     const other = await startCollector();
     const variables = { OTEL_SERVICE_NAME: 'mine', OTEL_RESOURCE_ATTRIBUTES: 'team=blue' };
     const { traces } = await open({ ...endpoint(other.url), ...variables });
-    traces.observe(aFinishedExchange());
+    traces.observe(aFinishedRecord());
     await traces.close();
     expect(other.resource()).toMatchObject({ 'service.name': 'mine', team: 'blue' });
   });
@@ -180,7 +180,7 @@ describe('a trace', () => {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${collector.url}/mine`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-token=secret%20word',
     });
-    traces.observe(aFinishedExchange());
+    traces.observe(aFinishedRecord());
     await traces.close();
     expect(collector.posts.map(({ path, headers }) => [path, headers['x-token'], headers['content-type']])).toEqual([
       ['/mine', 'secret word', 'application/json'],
@@ -195,7 +195,7 @@ describe('a collector', () => {
     const { traces, problems } = await open(endpoint(collector.url));
     const sendBatch = async (): Promise<void> => {
       const before = collector.posts.length;
-      for (let count = 0; count < 512; count += 1) traces.observe(aFinishedExchange({ sentMs: undefined }));
+      for (let count = 0; count < 512; count += 1) traces.observe(aFinishedRecord({ sentMs: undefined }));
       await vi.waitFor(() => expect(collector.posts.length).toBe(before + 1));
     };
     await sendBatch();
@@ -214,7 +214,7 @@ describe('a collector', () => {
     const collector = await startCollector(() => {});
     const { traces } = await open(endpoint(collector.url));
     const startedAt = performance.now();
-    traces.observe(aFinishedExchange());
+    traces.observe(aFinishedRecord());
     expect(performance.now() - startedAt).toBeLessThan(500);
     await traces.close();
     expect(performance.now() - startedAt).toBeLessThan(4_000);
@@ -234,7 +234,7 @@ describe('a collector', () => {
     },
   ])('$name is told of, and there are no traces', async ({ variables, message }) => {
     const { traces, problems } = await open(variables);
-    traces.observe(aFinishedExchange());
+    traces.observe(aFinishedRecord());
     await traces.close();
     expect(problems.map((problem) => [problem.code, problem.message])).toEqual([['ERR_BAD_OPTION', message]]);
   });

@@ -62,7 +62,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
       socket.pause();
       connected.resolve();
     });
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     const sent = send();
     await connected.promise;
     expect(openSpools()).toBe(1);
@@ -72,7 +72,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
 
   it('when AWS breaks off in its middle', async () => {
     await openBefore((socket) => void socket.once('data', () => socket.resetAndDestroy()));
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect(response.statusCode).toBe(502);
@@ -83,7 +83,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
     await openBefore((socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno'));
     });
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect([response.statusCode, (await over).error]).toEqual([400, undefined]);
@@ -92,7 +92,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
   it('when AWS cannot be reached', async () => {
     await openBefore(() => {});
     await close();
-    const over = testbed.nextExchange();
+    const over = testbed.nextRecord();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect(response.statusCode).toBe(502);

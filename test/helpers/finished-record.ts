@@ -2,7 +2,7 @@
  * An exchange as a plain value, for whatever is told of exchanges at their end: one Converse call of a key that went well.
  */
 import { describeHead } from '../../src/http/message.ts';
-import { type Exchange, openExchange } from '../../src/domain/request-record.ts';
+import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import { aClientRequest } from './client-request.ts';
 
@@ -30,11 +30,11 @@ export function aKeyPrincipal(fields: Partial<Extract<Principal, { kind: 'key' }
 }
 
 /** The exchange, with the given fields in place of its own. */
-export function aFinishedExchange(fields: Partial<Exchange> = {}): Exchange {
+export function aFinishedRecord(fields: Partial<RequestRecord> = {}): RequestRecord {
   const headers = [['User-Agent', 'curl/8.14.1']] as const;
   const rawTarget = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
   return {
-    ...openExchange('id-1', STARTED_AT_MS, describeHead(aClientRequest({ method: 'POST', rawTarget, headers }))),
+    ...openRecord('id-1', STARTED_AT_MS, describeHead(aClientRequest({ method: 'POST', rawTarget, headers }))),
     principal: aKeyPrincipal({ tags: { team: 'blue' } }),
     route: { service: 'bedrock-runtime', operation: 'Converse', region: 'us-east-1', modelId: 'amazon.nova-lite-v1:0' },
     status: 200,
