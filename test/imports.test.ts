@@ -42,7 +42,6 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   selfsigned: ['server/certificate.ts'],
   '@pydantic/genai-prices': ['metering/prices.ts'],
-  'prom-client': ['observe/metrics.ts'],
   '@opentelemetry/api': ['observe/traces.ts'],
   '@opentelemetry/exporter-trace-otlp-http': ['observe/traces.ts'],
   '@opentelemetry/resources': ['observe/traces.ts'],

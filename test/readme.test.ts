@@ -183,7 +183,7 @@ describe('what it cost', () => {
   });
 
   it('names metrics that there are', async () => {
-    const { body } = await createMetrics().render();
+    const { body } = createMetrics().render();
     const named = rows.flatMap(([cell]) => spansOf(cell)).filter((name) => /_(?:total|seconds|flight)$/.test(name));
     expect(named.length).toBeGreaterThan(8);
     for (const name of named) expect(body).toContain(`# HELP bedrock_proxy_${name} `);

@@ -8,8 +8,7 @@ import type { PriceBook } from '../metering/cost.ts';
 import { LatePrices } from '../metering/late-prices.ts';
 import { readPriceFile } from '../metering/price-file.ts';
 import { createLedger, type Ledger } from '../observe/ledger.ts';
-import { createLateMetrics } from '../observe/late-metrics.ts';
-import type { Metrics } from '../observe/metrics.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import type { Traces } from '../observe/traces.ts';
 import type { Store } from '../store/store.ts';
 import { printError, printTalk } from './print.ts';
@@ -29,9 +28,6 @@ export interface Books {
   close(): Promise<void>;
 }
 
-/** The library of the metrics is loaded when they are asked for, or when the first rush is over. */
-const METRICS_PAUSE_MS = 1_000;
-
 /** Throws ERR_BAD_OPTION where the price file is wrong. */
 export async function openBooks(config: Config, store: Store): Promise<Books> {
   const { pricesFile, ledgerRetentionMs } = config;
@@ -39,22 +35,14 @@ export async function openBooks(config: Config, store: Store): Promise<Books> {
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesWhereWanted();
   const prices = new LatePrices(() => openPrices(config));
-  const metrics = createLateMetrics(async () => (await import('../observe/metrics.ts')).createMetrics());
   const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
-  let pause: NodeJS.Timeout | undefined;
   return {
     prices,
     ledger,
-    metrics,
+    metrics: createMetrics(),
     traces,
-    load: () => {
-      pause ??= setTimeout(() => void metrics.load().catch(tell), METRICS_PAUSE_MS).unref();
-      return prices.load().catch(tell);
-    },
-    close: async () => {
-      clearTimeout(pause);
-      await Promise.all([ledger.close(), traces?.close()]);
-    },
+    load: () => prices.load().catch(tell),
+    close: async () => void (await Promise.all([ledger.close(), traces?.close()])),
   };
 }
 
