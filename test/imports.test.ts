@@ -40,7 +40,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@smithy/eventstream-codec': ['metering/frames.ts', 'offline'],
   'better-sqlite3': ['store/sqlite-connection.ts'],
   commander: ['cli'],
-  selfsigned: ['server/certificate.ts'],
+  asn1js: ['server/make-certificate.ts'],
   '@pydantic/genai-prices': ['metering/prices.ts'],
   '@opentelemetry/api': ['observe/traces.ts'],
   '@opentelemetry/exporter-trace-otlp-http': ['observe/traces.ts'],

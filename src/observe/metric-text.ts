@@ -1,5 +1,5 @@
 /**
- * Prometheus's text format, version 0.0.4: what `/metrics` answers. Pure; which metrics there are is decided in `metrics.ts`.
+ * Prometheus's text format, version 0.0.4: what `/metrics` responds with. Pure; `metrics.ts` decides which metrics exist.
  * Source: https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 

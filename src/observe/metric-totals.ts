@@ -1,6 +1,6 @@
 /**
- * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects, for a request moves ten of them; lines
- * are made of the sums when somebody asks. Money stays in whole nano-dollars until then.
+ * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects, because a request moves ten of
+ * them; they become lines when somebody asks. Money stays in whole nano-dollars until then.
  */
 import type { Exchange } from '../exchange.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';

@@ -107,7 +107,7 @@ function gauge(name: string, help: string, read: () => number): MetricFamily {
 
 const STARTED_AT_SECONDS = Math.round(performance.timeOrigin / MS_PER_SECOND);
 
-/** A few of the metrics that every Prometheus client has, under their usual names; none that has to watch the event loop. */
+/** A few metrics of the process, under their usual names. None has to watch the event loop: that wakes an idle process. */
 const PROCESS_METRICS: readonly MetricFamily[] = [
   gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => STARTED_AT_SECONDS),
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
