@@ -13,7 +13,7 @@ import { isLoopbackAddress } from '../lib/loopback.ts';
 export interface MetricsEndpointOptions {
   readonly metrics: {
     /** All metrics as text, and the media type of that text. */
-    render(): Promise<{ readonly contentType: string; readonly body: string }>;
+    render(): { readonly contentType: string; readonly body: string };
   };
   readonly masterKey: string | undefined;
   readonly failures: FailureLimit;
@@ -34,7 +34,7 @@ export function createMetricsEndpoint({
       failures.check(peerAddress);
       requireLeave(clientRequest, masterKey);
       if (method !== 'GET' && method !== 'HEAD') return sendWrongMethod(clientResponse);
-      const { contentType, body } = await metrics.render();
+      const { contentType, body } = metrics.render();
       sendText(contentType, Buffer.from(body), method === 'HEAD', clientResponse);
     } catch (thrown) {
       sendError(toProxyError(failures.note(thrown, peerAddress)), clientResponse);

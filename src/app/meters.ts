@@ -8,8 +8,7 @@ import type { PriceBook } from '../pricing/cost.ts';
 import { LazyPrices } from '../pricing/lazy-prices.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
-import { createLazyMetrics } from '../telemetry/lazy-metrics.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';
 import { printError, printTalk } from './print.ts';
@@ -29,9 +28,6 @@ export interface Meters {
   close(): Promise<void>;
 }
 
-/** The library of the metrics is loaded when they are asked for, or when the first rush is over. */
-const METRICS_PAUSE_MS = 1_000;
-
 /** Throws ERR_BAD_OPTION where the price file is wrong. */
 export async function openMeters(config: Config, store: Store): Promise<Meters> {
   const { pricesFile, ledgerRetentionMs } = config;
@@ -39,22 +35,14 @@ export async function openMeters(config: Config, store: Store): Promise<Meters> 
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesIfConfigured();
   const prices = new LazyPrices(() => openPrices(config));
-  const metrics = createLazyMetrics(async () => (await import('../telemetry/metrics.ts')).createMetrics());
   const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
-  let pause: NodeJS.Timeout | undefined;
   return {
     prices,
     ledger,
-    metrics,
+    metrics: createMetrics(),
     traces,
-    load: () => {
-      pause ??= setTimeout(() => void metrics.load().catch(tell), METRICS_PAUSE_MS).unref();
-      return prices.load().catch(tell);
-    },
-    close: async () => {
-      clearTimeout(pause);
-      await Promise.all([ledger.close(), traces?.close()]);
-    },
+    load: () => prices.load().catch(tell),
+    close: async () => void (await Promise.all([ledger.close(), traces?.close()])),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. Made together with a
- * small certificate authority of its own, whose key is thrown away at once: what clients are told to trust can sign nothing
- * else, ever. Only file that knows `selfsigned`, which is loaded when a certificate has to be made.
+ * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. It is made together
+ * with a small certificate authority of its own, whose key is thrown away at once: what clients are told to trust can sign
+ * nothing else, ever. The code that makes it is loaded when a certificate has to be made.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { ProxyError } from '../lib/errors.ts';
+import type { CertificateSet } from './make-certificate.ts';
 
 /** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
 export interface TlsMaterial {
@@ -27,7 +28,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n
 /** Everything that means this machine, for any client. */
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1', 'host.docker.internal'];
 
-/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION where they are no pair for TLS. */
+/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION if they are no pair for TLS. */
 export function readCertificate(certFile: string, keyFile: string): TlsMaterial {
   const cert = readPem(certFile, '--tls-cert');
   const key = readPem(keyFile, '--tls-key');
@@ -56,7 +57,9 @@ export async function ensureCertificate(
     let kept = readKept(file, names, nowMs);
     if (kept === undefined) {
       const isStale = readIfThere(file) !== undefined;
-      const made = await makeCertificate(names, nowMs);
+      const { makeCertificate } = await import('./make-certificate.ts');
+      // From a day back on, for clients whose clock is behind.
+      const made = makeCertificate(names, new Date(nowMs - DAY_MS), new Date(nowMs + LIFETIME_DAYS * DAY_MS));
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       // All in one file, and read again: of several processes that make one at once the first wins for all.
       writeWhole(file, `${made.cert}${made.ca}${made.key}`, isStale);
@@ -74,12 +77,6 @@ export async function ensureCertificate(
       cause: error,
     });
   }
-}
-
-interface CertificateSet {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
 }
 
 function readKept(file: string, names: readonly string[], nowMs: number): CertificateSet | undefined {
@@ -116,45 +113,6 @@ function readIfThere(file: string): string | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-async function makeCertificate(names: readonly string[], nowMs: number): Promise<CertificateSet> {
-  const { generate } = await import('selfsigned');
-  const common = {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    // A day back, for clients whose clock is behind.
-    notBeforeDate: new Date(nowMs - DAY_MS),
-    notAfterDate: new Date(nowMs + LIFETIME_DAYS * DAY_MS),
-  } as const;
-  // A name of its own: OpenSSL looks an issuer up by name, and clients may trust several of these.
-  const authorityName = `bedrock-proxy local CA ${randomBytes(4).toString('hex')}`;
-  const authority = await generate([{ name: 'commonName', value: authorityName }], {
-    ...common,
-    extensions: [
-      { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
-      { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
-    ],
-  });
-  const leaf = await generate([{ name: 'commonName', value: 'bedrock-proxy' }], {
-    ...common,
-    ca: { key: authority.private, cert: authority.cert },
-    extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'keyUsage', digitalSignature: true, critical: true },
-      { name: 'extKeyUsage', serverAuth: true },
-      {
-        name: 'subjectAltName',
-        altNames: names.map((name) => (isIP(name) === 0 ? { type: 2, value: name } : { type: 7, ip: name })),
-      },
-    ],
-  });
-  return { ca: withNewline(authority.cert), cert: withNewline(leaf.cert), key: withNewline(leaf.private) };
-}
-
-function withNewline(pem: string): string {
-  return `${pem.replaceAll('\r', '').trim()}\n`;
 }
 
 /** The file appears complete or not at all. Where it was not to be replaced and is there by now, it stays as it is. */

@@ -83,11 +83,9 @@ class Names {
   }
 }
 
-/** prom-client tells series apart by their labels joined with commas, so a comma could make one series of two. */
 function toLabel(name: string): string {
   return name
     .slice(0, MAX_LENGTH)
     .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')
-    .replaceAll(',', ';');
+    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');
 }

@@ -1,11 +1,11 @@
 /**
- * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects: prom-client takes the better part of a
- * microsecond to add one to a counter, and a request moves ten of them; it gets the sums when somebody asks. Money stays in
- * whole nano-dollars until then.
+ * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects, because a request moves ten of
+ * them; they become lines when somebody asks. Money stays in whole nano-dollars until then.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
 import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
+import type { Labels } from './metric-text.ts';
 
 const NANO_USD_PER_USD = 1e9;
 
@@ -13,8 +13,7 @@ const NANO_USD_PER_USD = 1e9;
 export interface CounterRow {
   readonly name: string;
   readonly help: string;
-  readonly labelNames: readonly string[];
-  readonly sums: () => Iterable<readonly [labels: Readonly<Record<string, string>>, sum: number]>;
+  readonly sums: () => Iterable<readonly [labels: Labels, sum: number]>;
 }
 
 /** Sums of one series. What nothing reported has no line: it is not 0. */
@@ -31,8 +30,6 @@ interface Totals {
 
 type TokenKind = 'input' | 'output' | 'cache_read' | 'cache_write';
 type Sums = Iterable<readonly [value: string, sum: number]>;
-
-const SERIES = ['service', 'operation', 'model', 'key'] as const;
 
 /** Counters with one line per series, or one per series and value of `label`. */
 const BY_SERIES: readonly {
@@ -108,11 +105,10 @@ export class MetricTotals {
     const bySeries = BY_SERIES.map(({ name, help, label, read }) => ({
       name,
       help,
-      labelNames: label === undefined ? SERIES : [...SERIES, label],
       sums: () => this.#sums(label, read),
     }));
     const help = "Failed requests: the proxy's own codes with whose fault it is, and AWS's error types with fault aws.";
-    return [...bySeries, { name: 'errors_total', help, labelNames: ['code', 'fault'], sums: () => this.#errorSums() }];
+    return [...bySeries, { name: 'errors_total', help, sums: () => this.#errorSums() }];
   }
 
   *#sums(label: string | undefined, read: (totals: Totals) => Sums): ReturnType<CounterRow['sums']> {

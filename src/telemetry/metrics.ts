@@ -3,9 +3,10 @@
  * `admin/metrics.ts`. Must not throw and must not be slow: it stands in the `finally` of every request. Which labels there
  * are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RequestRecord } from '../domain/request-record.ts';
+import { Histogram } from './metric-histogram.ts';
 import { MetricLabels, type SeriesLabels } from './metric-labels.ts';
+import { METRICS_CONTENT_TYPE, type MetricFamily, renderMetrics } from './metric-text.ts';
 import { MetricTotals } from './metric-totals.ts';
 
 const PREFIX = 'bedrock_proxy_';
@@ -25,21 +26,23 @@ export interface Metrics {
   /** It is over, whatever became of it. Called once. */
   observe(record: RequestRecord): void;
   /** All metrics in Prometheus's text format. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  render(): { readonly contentType: string; readonly body: string };
 }
 
-/** Opens a registry of its own. Nothing has to be closed. */
+/** Counts from nothing. Nothing has to be closed. */
 export function createMetrics(): Metrics {
-  const registry = new Registry();
   const labels = new MetricLabels();
   const totals = new MetricTotals(labels);
+  const times = createTimes();
   const requests = new Set<RequestRecord>();
   const streams = new Set<RequestRecord>();
-  addGauge(registry, `${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests.size);
-  addGauge(registry, `${PREFIX}streams_in_flight`, 'Streamed answers under way.', () => streams.size);
-  addCounters(registry, totals);
-  const time = addHistograms(registry);
-  addProcessMetrics(registry);
+  const families = [
+    gauge(`${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests.size),
+    gauge(`${PREFIX}streams_in_flight`, 'Streamed responses under way.', () => streams.size),
+    ...listCounters(totals),
+    ...times.families,
+    ...PROCESS_METRICS,
+  ];
   return {
     begin: (record) => void requests.add(record),
     streamBegan: (record) => void streams.add(record),
@@ -48,91 +51,72 @@ export function createMetrics(): Metrics {
       streams.delete(record);
       const found = labels.find(record);
       totals.add(record, found);
-      time(record, found);
+      times.add(record, found);
     },
-    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(families) }),
   };
 }
 
-function addCounters(registry: Registry, totals: MetricTotals): void {
-  for (const { name, help, labelNames, sums } of totals.counters()) {
-    const counter = new Counter({
-      name: `${PREFIX}${name}`,
-      help,
-      labelNames,
-      registers: [],
-      collect() {
-        this.reset();
-        for (const [labels, sum] of sums()) this.inc(labels, sum);
-      },
-    });
-    registry.registerMetric(counter);
-  }
+function listCounters(totals: MetricTotals): MetricFamily[] {
+  return totals.counters().map(({ name, help, sums }) => ({
+    name: `${PREFIX}${name}`,
+    help,
+    type: 'counter',
+    samples: () => Array.from(sums(), ([labels, sum]) => ['', labels, sum] as const),
+  }));
 }
 
 /** Without keys: a histogram has a series per bucket. */
-function addHistograms(registry: Registry): (record: RequestRecord, labels: SeriesLabels) => void {
-  const add = (name: string, help: string, buckets: number[]) =>
-    new Histogram({
-      name: `${PREFIX}${name}`,
-      help,
-      buckets,
-      labelNames: ['service', 'operation', 'model'],
-      registers: [registry],
-    });
-  const duration = add('request_duration_seconds', 'From the request until everything is over.', DURATION_BUCKETS);
-  const firstByte = add('first_byte_seconds', 'From the request until the response of AWS begins.', FIRST_BYTE_BUCKETS);
-  const overhead = add(
-    'overhead_seconds',
-    "What the proxy took until the request could leave, its body's arrival included.",
-    OVERHEAD_BUCKETS,
-  );
-  const openTimers = ({ service, operation, model }: SeriesLabels) => ({
-    duration: duration.labels(service, operation, model),
-    firstByte: firstByte.labels(service, operation, model),
-    overhead: overhead.labels(service, operation, model),
+function createTimes() {
+  const duration = new Histogram(DURATION_BUCKETS);
+  const firstByte = new Histogram(FIRST_BYTE_BUCKETS);
+  const overhead = new Histogram(OVERHEAD_BUCKETS);
+  const openRecorders = ({ service, operation, model }: SeriesLabels) => ({
+    duration: duration.recorder({ service, operation, model }),
+    firstByte: firstByte.recorder({ service, operation, model }),
+    overhead: overhead.recorder({ service, operation, model }),
   });
-  const timers = new Map<SeriesLabels, ReturnType<typeof openTimers>>();
-  return ({ totalMs, firstByteMs, overheadMs }, labels) => {
-    let timer = timers.get(labels);
-    if (timer === undefined) timers.set(labels, (timer = openTimers(labels)));
-    if (totalMs !== undefined) timer.duration.observe(totalMs / MS_PER_SECOND);
-    if (firstByteMs !== undefined) timer.firstByte.observe(firstByteMs / MS_PER_SECOND);
-    if (overheadMs !== undefined) timer.overhead.observe(overheadMs / MS_PER_SECOND);
+  const recorders = new Map<SeriesLabels, ReturnType<typeof openRecorders>>();
+  return {
+    families: [
+      family('request_duration_seconds', 'From the request until everything is over.', duration),
+      family('first_byte_seconds', 'From the request until the answer of AWS begins.', firstByte),
+      family(
+        'overhead_seconds',
+        "What the proxy took until the request could leave, its body's arrival included.",
+        overhead,
+      ),
+    ],
+    add: ({ totalMs, firstByteMs, overheadMs }: RequestRecord, labels: SeriesLabels): void => {
+      let record = recorders.get(labels);
+      if (record === undefined) recorders.set(labels, (record = openRecorders(labels)));
+      if (totalMs !== undefined) record.duration(totalMs / MS_PER_SECOND);
+      if (firstByteMs !== undefined) record.firstByte(firstByteMs / MS_PER_SECOND);
+      if (overheadMs !== undefined) record.overhead(overheadMs / MS_PER_SECOND);
+    },
   };
 }
 
-/**
- * A few of the metrics that every Prometheus client has, under their usual names. Not all of prom-client's: its watch on the
- * event loop wakes an idle process a hundred times a second.
- */
-function addProcessMetrics(registry: Registry): void {
-  const startedAtSeconds = Math.round(performance.timeOrigin / MS_PER_SECOND);
-  addGauge(registry, 'process_start_time_seconds', 'Start of the process, since 1970.', () => startedAtSeconds);
-  addGauge(registry, 'process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss());
-  addGauge(registry, 'nodejs_heap_size_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed);
-  addGauge(registry, 'nodejs_external_memory_bytes', 'Memory of buffers.', () => process.memoryUsage().external);
-  const cpu = new Counter({
-    name: 'process_cpu_seconds_total',
-    help: 'User and system CPU time.',
-    registers: [],
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / MICROSECONDS_PER_SECOND);
-    },
-  });
-  registry.registerMetric(cpu);
+function family(name: string, help: string, histogram: Histogram): MetricFamily {
+  return { name: `${PREFIX}${name}`, help, type: 'histogram', samples: () => histogram.samples() };
 }
 
-function addGauge(registry: Registry, name: string, help: string, read: () => number): void {
-  const gauge = new Gauge({
-    name,
-    help,
-    registers: [],
-    collect() {
-      this.set(read());
-    },
-  });
-  registry.registerMetric(gauge);
+function gauge(name: string, help: string, read: () => number): MetricFamily {
+  return { name, help, type: 'gauge', samples: () => [['', {}, read()]] };
+}
+
+const STARTED_AT_SECONDS = Math.round(performance.timeOrigin / MS_PER_SECOND);
+
+/** A few metrics of the process, under their usual names. None has to watch the event loop: that wakes an idle process. */
+const PROCESS_METRICS: readonly MetricFamily[] = [
+  gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => STARTED_AT_SECONDS),
+  gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
+  gauge('nodejs_heap_size_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed),
+  gauge('nodejs_external_memory_bytes', 'Memory of buffers.', () => process.memoryUsage().external),
+  { ...gauge('process_cpu_seconds_total', 'User and system CPU time.', readCpuSeconds), type: 'counter' },
+];
+
+function readCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / MICROSECONDS_PER_SECOND;
 }

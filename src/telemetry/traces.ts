@@ -1,7 +1,7 @@
 /**
  * Optional: spans of OpenTelemetry for every exchange, sent in batches to the owner's collector. They are made when the
- * exchange is over, from its own times; a collector that is slow or away costs spans, never a request, and is told of once.
- * The libraries are loaded only when this is opened. What a span says is in `span.ts`.
+ * exchange is over, from its own times; a collector that is slow or away costs spans, never a request, and is told of
+ * once. The libraries are loaded only when this is opened; who wants traces installs them. `span.ts` says what a span says.
  */
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
@@ -13,6 +13,13 @@ import { describeRecord, describeUpstream, isFailedSpan, nameSpan, parseTracepar
 const CLOSE_TIMEOUT_MS = 2_000;
 /** Longer than any value that means something. */
 const MAX_VALUE_LENGTH = 1_024;
+/** What to install for traces: optional peer dependencies of this package, in the versions it is tested with. */
+export const TRACE_PACKAGES = [
+  '@opentelemetry/api@1.10',
+  '@opentelemetry/exporter-trace-otlp-http@0.301',
+  '@opentelemetry/resources@3.1',
+  '@opentelemetry/sdk-trace@3.1',
+];
 
 /** Environment variables by name. */
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -45,20 +52,17 @@ export function areTracesConfigured(environment: Environment): boolean {
  * Loads the libraries and opens the way to the collector; to be called only where `areTracesConfigured`. Spans leave as JSON over HTTP
  * (OTLP). The libraries read from the process's environment: endpoints, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION` and certificates
  * of `OTEL_EXPORTER_OTLP`, `OTEL_SERVICE_NAME` (bedrock-proxy by default) and `OTEL_RESOURCE_ATTRIBUTES`. What cannot be used
- * of them goes to `onProblem`, and there are no traces: such variables are often meant for other programs.
+ * of them goes to `onProblem`, as do libraries that are not installed, and there are no traces: such variables are often
+ * meant for other programs.
  */
 export async function openTraces({ environment, version, onProblem }: TraceOptions): Promise<Traces> {
   const problem = findProblem(environment);
-  if (problem !== undefined) {
-    onProblem(problem);
+  const libraries = problem === undefined ? await loadLibraries() : undefined;
+  if (libraries === undefined) {
+    onProblem(problem ?? missingLibraries());
     return { observe: () => {}, close: async () => {} };
   }
-  const [api, sdk, otlp, resources] = await Promise.all([
-    import('@opentelemetry/api'),
-    import('@opentelemetry/sdk-trace'),
-    import('@opentelemetry/exporter-trace-otlp-http'),
-    import('@opentelemetry/resources'),
-  ]);
+  const { api, sdk, otlp, resources } = libraries;
   const resource = resources
     .defaultResource()
     .merge(resources.resourceFromAttributes({ 'service.name': 'bedrock-proxy', 'service.version': version }))
@@ -107,6 +111,28 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
     },
     close: () => within(CLOSE_TIMEOUT_MS, provider.shutdown()),
   };
+}
+
+/** Undefined if one of them is not installed. */
+async function loadLibraries() {
+  try {
+    const [api, sdk, otlp, resources] = await Promise.all([
+      import('@opentelemetry/api'),
+      import('@opentelemetry/sdk-trace'),
+      import('@opentelemetry/exporter-trace-otlp-http'),
+      import('@opentelemetry/resources'),
+    ]);
+    return { api, sdk, otlp, resources };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+function missingLibraries(): ProxyError {
+  return new ProxyError('ERR_BAD_OPTION', "There are no traces: OpenTelemetry's packages are not installed.", {
+    hint: `Beside bedrock-proxy (with -g if it is installed so): npm install ${TRACE_PACKAGES.join(' ')}`,
+  });
 }
 
 function findEndpoint(environment: Environment): string | undefined {

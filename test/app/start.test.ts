@@ -15,6 +15,15 @@ async function startOffline(
   return { ...running, url: `http://127.0.0.1:${port}` };
 }
 
+/** Options for a Node that finds OpenTelemetry's packages as little as where nobody installed them. */
+function withoutOpenTelemetry(): string {
+  const hooks = `import { registerHooks } from 'node:module';
+    const resolve = (name, context, next) =>
+      next(name.startsWith('@opentelemetry/') ? name.replace('@opentelemetry/', '@absent-opentelemetry/') : name, context);
+    registerHooks({ resolve });`;
+  return `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+}
+
 const converse = (url: string, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`${url}/bedrock/model/amazon.nova-lite-v1:0/converse`, {
     method: 'POST',
@@ -39,6 +48,17 @@ describe('start', () => {
     ).toEqual([expect.objectContaining({ key: 'anyone', operation: 'Converse', status: 200, error: null })]);
     expect(stderr).toContain('the offline Bedrock in this process');
     expect(stderr).toContain('Ending; running requests have 30 s.');
+  });
+
+  it('serves without traces if their packages are not installed, and says in one line what to install', async () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', NODE_OPTIONS: withoutOpenTelemetry() };
+    const { url, child, ended } = await startOffline([], { env });
+    expect((await converse(url)).status).toBe(200);
+    child.kill('SIGTERM');
+    const { code, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(stderr).toContain("error: There are no traces: OpenTelemetry's packages are not installed.\n");
+    expect(stderr).toMatch(/^hint: .*: npm install @opentelemetry\/api@1\.\d+( @opentelemetry\/[\w-]+@[\d.]+){3}\n/m);
   });
 
   it.each([

@@ -4,10 +4,14 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { findNpm } from '../../scripts/npm.mjs';
 
+/** Packages that an install brings besides ours. To raise it is a decision: what for, and what the package weighs. */
+const MAX_PACKAGES = 38;
+
 interface LockedPackage {
   version?: string;
   integrity?: string;
   resolved?: string;
+  dev?: boolean;
   dependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
@@ -55,6 +59,15 @@ describe('package-lock.json', () => {
       expect(resolved, path).toBeUndefined();
       if (path !== '') expect(integrity, path).toMatch(/^sha512-/);
     }
+  });
+
+  it('brings users few packages, and none of OpenTelemetry', () => {
+    const installed = packages.filter(([path, { dev = false }]) => path !== '' && !dev);
+    // A second copy of a package makes room for one that only tests need.
+    const names = new Set(installed.map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 13)));
+    expect(names.size).toBeLessThanOrEqual(MAX_PACKAGES);
+    expect([...names].filter((name) => name.startsWith('@opentelemetry/'))).toEqual([]);
+    expect(names).toContain('undici');
   });
 
   /** Node's way up through node_modules. */

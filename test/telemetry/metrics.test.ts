@@ -8,7 +8,7 @@ const SERIES = '{service="bedrock-runtime",operation="Converse",model="amazon.no
 
 /** Sums by `name{labels}`, as a Prometheus server would read them. */
 async function scrape(metrics: Metrics): Promise<Map<string, number>> {
-  const { body } = await metrics.render();
+  const { body } = metrics.render();
   const lines = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
     lines.map((line) => {
@@ -173,7 +173,7 @@ describe('labels', () => {
   ])('cannot be forged by $name', async ({ model, label }) => {
     const sums = await scrapeAfter(aFinishedRecord({ model }));
     expect(models(sums)).toEqual([label]);
-    const { body } = await createMetrics().render();
+    const { body } = createMetrics().render();
     expect(body).not.toContain('forged');
   });
 
@@ -189,7 +189,7 @@ describe('labels', () => {
 it('is text that Prometheus reads, each metric told once', async () => {
   const metrics = createMetrics();
   metrics.observe(aFinishedRecord());
-  const { contentType, body } = await metrics.render();
+  const { contentType, body } = metrics.render();
   expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
   const types = body.split('\n').filter((line) => line.startsWith('# TYPE '));
   expect(new Set(types).size).toBe(types.length);

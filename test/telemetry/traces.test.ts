@@ -3,11 +3,12 @@
  * set for each test.
  */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ProxyError } from '../../src/lib/errors.ts';
-import { openTraces, type Traces, areTracesConfigured } from '../../src/telemetry/traces.ts';
+import { openTraces, type Traces, areTracesConfigured, TRACE_PACKAGES } from '../../src/telemetry/traces.ts';
 import { aFinishedRecord, STARTED_AT_MS } from '../helpers/finished-record.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -250,4 +251,10 @@ it.each<{ name: string; environment: Record<string, string>; wants: boolean }>([
   { name: 'no exporter', environment: { ...endpoint('http://c'), OTEL_TRACES_EXPORTER: 'none' }, wants: false },
 ])('traces are wanted: $wants with $name in the environment', ({ environment, wants }) => {
   expect(areTracesConfigured(environment)).toBe(wants);
+});
+
+it('the packages to install for traces are the optional peers of ours, in the versions of package.json', () => {
+  const { peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { peerDependencies: object };
+  const tested = Object.entries(peerDependencies).map(([name, range]) => `${name}@${range.replace(/^\^|\.\d+$/g, '')}`);
+  expect(TRACE_PACKAGES).toEqual(tested);
 });
