@@ -1,10 +1,10 @@
 /** Anthropic's own Bedrock client, with a bearer key and with the key pair: raw colons in the path, and event streams. */
 import { AnthropicBedrock } from '@anthropic-ai/bedrock-sdk';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const MODEL = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const QUESTION = { model: MODEL, max_tokens: 10, messages: [{ role: 'user' as const, content: 'hi' }] };
@@ -19,17 +19,11 @@ const MESSAGE = {
   usage: { input_tokens: 1, output_tokens: 1 },
 };
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: MintedKey;
 
 beforeEach(async () => {
-  testbed = await startProxy();
   key = await testbed.mint();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 const WAYS: readonly { readonly name: string; readonly open: () => AnthropicBedrock }[] = [

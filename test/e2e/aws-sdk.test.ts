@@ -10,30 +10,27 @@ import {
   InvokeModelWithResponseStreamCommand,
 } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const MODEL = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const PROFILE_ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
 const RUNTIME_ARN = 'arn:aws:bedrock-agentcore:us-east-1:123456789012:runtime/my_agent-AbCdEf1234';
 const MESSAGES = [{ role: 'user' as const, content: [{ text: 'Grüß dich' }] }];
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: MintedKey;
 const clients: { destroy(): void }[] = [];
 
 beforeEach(async () => {
-  testbed = await startProxy();
   key = await testbed.mint('sdk');
 });
 
 afterEach(async () => {
   clients.splice(0).forEach((client) => client.destroy());
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 function settings(endpoint = testbed.url) {

@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const SCRIPT = fileURLToPath(new URL('boto3_client.py', import.meta.url));
 const VENV = fileURLToPath(new URL('../../.venv/', import.meta.url));
@@ -27,7 +27,7 @@ function hasBoto3(python: string): boolean {
 let home: string;
 let python: ChildProcessWithoutNullStreams;
 let responses: Interface;
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: MintedKey;
 
 // One Python for all tests: it takes longest to start.
@@ -53,13 +53,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  testbed = await startProxy();
   key = await testbed.mint('python');
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-20250929-v1:0')}`;

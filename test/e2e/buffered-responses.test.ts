@@ -2,23 +2,14 @@
  * Small whole responses wait until all of them is there, so that their head can say what they cost: whatever the upstream does
  * meanwhile, the client gets AWS's very bytes, and never half a response for a whole one.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { describe, expect } from 'vitest';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse';
 const BODY = '{"output":{},"usage":{"inputTokens":1000,"outputTokens":50,"totalTokens":1050}}';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 const post = (): Promise<RawResponse> => ask(testbed.port, `POST ${TARGET} HTTP/1.1`, ['Host: localhost']);
 

@@ -3,22 +3,13 @@
  * on the client's side, a recording server on AWS's.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { type UpstreamRequest } from '../helpers/fake-upstream.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 const HOST = 'Host: localhost:4000';
 const INVOKE = '/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke';

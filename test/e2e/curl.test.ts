@@ -1,24 +1,15 @@
 /** The transcript everybody tries first: curl, with any bearer token, against a proxy that has no keys yet. */
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { startEventStream } from '../helpers/event-frames.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 const hasHttp2 = hasCurl && spawnSync('curl', ['--version'], { encoding: 'utf8' }).stdout.includes('HTTP2');
 const run = promisify(execFile);
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 const QUESTION = '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}';
 

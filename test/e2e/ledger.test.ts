@@ -2,27 +2,22 @@
  * What requests cost, through the whole proxy: a list of known requests, its cost worked out by hand in nano-dollars, and
  * what the ledger, the response headers and the metrics say of it.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { ServerResponse } from 'node:http';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
+import { startProxy } from '../helpers/testbed.ts';
 
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const GLOBAL_SONNET = 'global.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: string;
 
 beforeEach(async () => {
-  testbed = await startProxy();
   key = (await testbed.mint('books', { tags: { team: 'red' } })).key;
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 async function post(path: string, body: object = {}): Promise<Response> {

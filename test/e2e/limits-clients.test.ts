@@ -12,13 +12,13 @@ import {
 } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { type Boto3, PYTHON_WITH_BOTO3, startBoto3 } from '../helpers/boto3.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const UNPRICED = 'nobody.knows-v1:0';
@@ -35,7 +35,7 @@ const RESPONSE = {
   usage: { inputTokens: 1, outputTokens: 1, input_tokens: 1, output_tokens: 1 },
 };
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let boto3: Boto3 | undefined;
 const clients: { destroy(): void }[] = [];
 
@@ -46,14 +46,11 @@ beforeAll(async () => {
 afterAll(() => boto3?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
-  testbed = await startProxy();
   testbed.upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
 });
 
 afterEach(async () => {
   clients.splice(0).forEach((client) => client.destroy());
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 /** What a client raised. */

@@ -1,24 +1,15 @@
 /** What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next request on. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
 const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';
 const PROFILE = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1def2ghi3';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 /** A key that may do this, and nothing is asked of AWS without it. */
 async function keyWith(policy: Partial<KeyPolicy>, alias = 'limited'): Promise<string> {

@@ -3,21 +3,16 @@
  * client's scope, flags for FIPS and IPv6, partitions, endpoint URLs, and the service named in the path.
  */
 import type { ServerResponse } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
-import { type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';
+import { describe, expect, it } from 'vitest';
+import { openProxy } from '../helpers/proxy-test.ts';
+import type { Testbed, TestbedOptions } from '../helpers/testbed.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
 let testbed: Testbed | undefined;
 
-afterEach(async () => {
-  expect(testbed?.upstream.failures).toEqual([]);
-  await testbed?.[Symbol.asyncDispose]();
-  testbed = undefined;
-});
-
 async function open(options: TestbedOptions = {}): Promise<Testbed> {
-  testbed = await startProxy({ realHosts: true, ...options });
+  testbed = await openProxy({ realHosts: true, ...options });
   return testbed;
 }
 

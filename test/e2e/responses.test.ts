@@ -1,19 +1,10 @@
 /** AWS's response on its way to the client: status, reason, headers and body as AWS sent them, whatever they are. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { describe, expect } from 'vitest';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 

@@ -6,24 +6,19 @@ import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedr
 import { BedrockAgentRuntimeClient, RetrieveCommand } from '@aws-sdk/client-bedrock-agent-runtime';
 import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: MintedKey;
 beforeEach(async () => {
-  testbed = await startProxy();
   key = await testbed.mint('signer');
   testbed.upstream.respondWith((_request, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end('{}');
   });
-});
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 function settings(secretAccessKey = key.key, accessKeyId = key.accessKeyId) {

@@ -2,22 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/converse-stream';
 const POST_HTTP1 = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']);

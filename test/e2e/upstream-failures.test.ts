@@ -3,21 +3,14 @@
  * that its connection breaks. It must never see a clean end of something that is not whole.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { cutConnection } from '../helpers/fake-upstream.ts';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy({ flags: { idleTimeout: '1' } });
-});
-
-afterEach(async () => {
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest({ flags: { idleTimeout: '1' } });
 
 const TARGET = '/bedrock/model/amazon.nova-lite-v1%3A0/invoke';
 

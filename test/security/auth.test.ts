@@ -5,11 +5,12 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import { networkInterfaces } from 'node:os';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
@@ -21,17 +22,11 @@ const OWN_ADDRESS = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
 let key: MintedKey;
 
 beforeEach(async () => {
-  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
   key = await testbed.mint('alice');
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 function post(headers: readonly HeaderPair[], port = testbed.port): Promise<RawResponse> {

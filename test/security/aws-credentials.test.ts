@@ -1,7 +1,8 @@
 /** The owner's AWS credentials: used for every request, replaced when AWS says they are no good, asked for when missing. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { sendAwsError } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, startProxy, type Testbed } from '../helpers/testbed.ts';
+import { openProxy } from '../helpers/proxy-test.ts';
+import { AWS_PAIR, type Testbed } from '../helpers/testbed.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const SESSION_TOKEN = 'FwoGZXIvYXdzEXAMPLE//token+with=signs';
@@ -13,11 +14,6 @@ beforeEach(() => {
   loads = 0;
 });
 
-afterEach(async () => {
-  expect(testbed?.upstream.failures).toEqual([]);
-  await testbed?.[Symbol.asyncDispose]();
-});
-
 function post(): Promise<RawResponse> {
   return ask(testbed?.port ?? 0, 'POST /bedrock/model/a.b/invoke HTTP/1.1', [
     'Host: localhost',
@@ -27,7 +23,7 @@ function post(): Promise<RawResponse> {
 
 describe('credentials of the owner', () => {
   it('with a session token sign it and send it', async () => {
-    testbed = await startProxy({ sessionToken: SESSION_TOKEN });
+    testbed = await openProxy({ sessionToken: SESSION_TOKEN });
     expect((await post()).status).toBe(200);
     const request = await testbed.upstream.nextRequest();
     expect(request.headers.filter(([name]) => /^x-amz-security-token$/i.test(name)).map(([, value]) => value)).toEqual([
@@ -37,13 +33,13 @@ describe('credentials of the owner', () => {
   });
 
   it('without a session token send none, whatever the client sent', async () => {
-    testbed = await startProxy();
+    testbed = await openProxy();
     expect((await post()).status).toBe(200);
     expect((await testbed.upstream.nextRequest()).header('x-amz-security-token')).toBeUndefined();
   });
 
   it('are looked up once for many requests', async () => {
-    testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
+    testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
     await Promise.all(Array.from({ length: 20 }, post));
     expect(loads).toBe(1);
   });
@@ -54,7 +50,7 @@ describe('credentials of the owner', () => {
       if (!isThere) throw new Error('Could not load credentials from any providers: /home/alice/.aws/secret');
       return AWS_PAIR;
     });
-    testbed = await startProxy({ load });
+    testbed = await openProxy({ load });
     const refused = await post();
     expect(refused.status).toBe(403);
     expect(refused.header('x-bedrock-proxy-error')).toBe('ERR_NO_AWS_CREDENTIALS');
@@ -68,7 +64,7 @@ describe('credentials of the owner', () => {
     const load = countingLoad(async () => {
       throw new Error('The SSO session associated with this profile has expired. To refresh run aws sso login');
     });
-    testbed = await startProxy({ load });
+    testbed = await openProxy({ load });
     const refused = await post();
     expect(refused.status).toBe(403);
     expect(refused.header('x-amzn-errortype')).toBe('ExpiredTokenException');
@@ -84,7 +80,7 @@ describe('credentials of the owner', () => {
   ])(
     'that AWS refuses with $type are looked up again for the next request, which the client decides on',
     async ({ status, type }) => {
-      testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
+      testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
       testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'gone' }));
       const refused = await post();
       expect(refused.status).toBe(status);
@@ -97,7 +93,7 @@ describe('credentials of the owner', () => {
   );
 
   it('that AWS refuses for a policy stay', async () => {
-    testbed = await startProxy({ load: countingLoad(async () => AWS_PAIR) });
+    testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
     testbed.upstream.respondWith((_, response) =>
       sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
     );

@@ -2,26 +2,21 @@
  * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the response is 429, for whoever shows
  * wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else at the desk.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-0123456789abcdef';
 const FREE = 60;
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
 let key: MintedKey;
 
 beforeEach(async () => {
-  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
   key = await testbed.mint('alice');
-});
-
-afterEach(async () => {
-  await testbed[Symbol.asyncDispose]();
 });
 
 const TARGETS = {

@@ -3,22 +3,17 @@
  * own server; its Host (or :authority) is what gives it away. Cross-site requests: a page simply posts to localhost; its
  * Origin gives it away. And targets that mean one thing to us and another to whoever reads them after us.
  */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { afterEach, describe, expect } from 'vitest';
+import { proxyTest } from '../helpers/proxy-test.ts';
+import { startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, throwAt } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
+const { it, testbed } = proxyTest();
 
 afterEach(async () => {
   const response = await ask(testbed.port, 'POST /bedrock/model/alive/invoke HTTP/1.1', ['Host: localhost']);
   expect(response.status).toBe(200);
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';

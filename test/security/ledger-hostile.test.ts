@@ -4,29 +4,24 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR, type Testbed, startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
+import { AWS_PAIR, startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
 const MASTER_KEY = 'sk-master-of-the-testbed-000';
 const NOVA = 'amazon.nova-lite-v1:0';
 const PLAIN = { dim: String, good: String, warn: String, bad: String, strong: String };
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
 let key: string;
 
 beforeEach(async () => {
-  testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
   key = (await testbed.mint('books')).key;
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 async function post(path: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
@@ -136,7 +131,7 @@ it('lets nobody forge a line, a label or a cell', async () => {
   const text = await metrics();
   expect(text).not.toMatch(/^bedrock_proxy_cost_usd_total\{key="books"\}/m);
   expect(text).not.toContain('\u001b');
-  expect(text).toContain(String.raw`key="a\";\"key=\"b\\"`);
+  expect(text).toContain(String.raw`key="a\",\"key=\"b\\"`);
   const record = testbed.records.at(-1) ?? expect.unreachable();
   for (const line of [formatJsonLine(record), formatPrettyLine(record, PLAIN)]) {
     // oxlint-disable-next-line no-control-regex -- these are what must not be there

@@ -6,12 +6,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 /** 60 nano-dollars a token in, 240 out: 1 dollar reserves some 4 million tokens of response. */
@@ -22,16 +23,7 @@ const SONNET_OUT = 16_500;
 const CHEAP = 'openai.gpt-oss-20b-1:0';
 const DEAR = 'openai.gpt-oss-120b-1:0';
 
-let testbed: Testbed;
-
-beforeEach(async () => {
-  testbed = await startProxy();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
-});
+const { it, testbed } = proxyTest();
 
 async function keyWith(limitUsd: number, policy: Partial<KeyPolicy> = {}, at: Testbed = testbed): Promise<string> {
   const budget = { limitNanoUsd: limitUsd * 1e9, windowMs: undefined, anchorMs: 0 };

@@ -4,22 +4,16 @@
  */
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
-import { startProxy, type Testbed } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
-let testbed: Testbed;
+const { it, testbed } = proxyTest();
 let key: MintedKey;
 
 beforeEach(async () => {
-  testbed = await startProxy();
   key = await testbed.mint();
-});
-
-afterEach(async () => {
-  expect(testbed.upstream.failures).toEqual([]);
-  await testbed[Symbol.asyncDispose]();
 });
 
 function post(shown: string): Promise<RawResponse> {
