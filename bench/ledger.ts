@@ -15,7 +15,6 @@ import { createRateLimits } from '../src/admission/rates.ts';
 import { type RequestRecord, openRecord } from '../src/domain/request-record.ts';
 import type { Principal } from '../src/domain/principal.ts';
 import { loadPrices } from '../src/pricing/price-book.ts';
-import { usageKindOf } from '../src/metering/tap.ts';
 import { rowIfLost, rowOf } from '../src/accounting/ledger-row.ts';
 import { findRoute } from '../src/routing/route.ts';
 import { openSqliteStore } from '../src/store/sqlite/store.ts';
@@ -117,7 +116,6 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     rates: createRateLimits({ nowMs: Date.now }),
     nowMs: Date.now,
     findProfileModels: async () => undefined,
-    usageKindOf,
   };
   for (let index = -WARM_UP; index < REQUESTS; index += 1) {
     const hash = pick(busy);

@@ -7,7 +7,8 @@ import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
-import { createTap, type Reading, type Tap, usageKindOf } from '../metering/tap.ts';
+import { createTap, type Reading, type Tap } from '../metering/tap.ts';
+import { findFacts } from '../operations/find-facts.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { ResponseWatcher } from '../upstream/aws/forward.ts';
 import { exactUsd } from '../lib/usd.ts';
@@ -143,7 +144,7 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
 
 /** Only of responses that can tell what was used. */
 function openTap({ route }: RequestRecord): Tap | undefined {
-  if (route === undefined || usageKindOf(route.service, route.operation) !== 'metered') return undefined;
+  if (route === undefined || findFacts(route.service, route.operation).usage !== 'metered') return undefined;
   return createTap({ service: route.service, operation: route.operation });
 }
 
@@ -156,7 +157,7 @@ function priceRecord(
 ): void {
   const { route, status, error, firstByteMs } = record;
   const isFailed = firstByteMs !== undefined && status !== undefined && status >= 400;
-  const kind = route === undefined ? 'unreported' : usageKindOf(route.service, route.operation);
+  const kind = route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
   // What AWS refuses it does not bill, and what never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
     return book(record, { pricing: 'free', cost: 0, charge: 0 });

@@ -14,7 +14,9 @@ import type { Delivery } from './limit-fields.ts';
 import { type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
 import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
-import { findPriceNames, mediumOf, type UsageKind, estimateRequest } from './pricing.ts';
+import type { OperationFacts, UsageKind } from '../operations/facts.ts';
+import { findFacts } from '../operations/find-facts.ts';
+import { estimateRequest, findPriceNames } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
@@ -26,8 +28,6 @@ export interface AdmissionDependencies {
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
   readonly findProfileModels: FindProfileModels;
-  /** How it is known what an operation uses: `usageKindOf` of `metering/`. */
-  readonly usageKindOf: (service: string, operation: string | undefined) => UsageKind;
 }
 
 /** `route` is the settled one: where the body decides the operation, it has. */
@@ -79,18 +79,18 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
  */
 export async function admit(request: AdmissionRequest, dependencies: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
-  const kind = dependencies.usageKindOf(route.service, route.operation);
-  if (principal.kind === 'key') return admitKey(request, principal, kind, dependencies);
+  const operation = findFacts(route.service, route.operation);
+  if (principal.kind === 'key') return admitKey(request, principal, operation, dependencies);
   const facts = await readRequestFacts(request, { size: false, models: false });
   const places = { region: route.region, moment: momentOf(facts, dependencies) };
-  const priceNames = growPriceNames(facts, { kind, places }, dependencies);
+  const priceNames = growPriceNames(facts, { kind: operation.usage, places }, dependencies);
   return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
 
 async function admitKey(
   request: AdmissionRequest,
   { policy, keyId }: KeyPrincipal,
-  kind: UsageKind,
+  { usage: kind, medium }: OperationFacts,
   dependencies: AdmissionDependencies,
 ): Promise<Admission> {
   const { route } = request;
@@ -108,7 +108,6 @@ async function admitKey(
     budget === undefined
       ? facts.names.map((name) => [name])
       : await Promise.all(facts.names.map((name) => findPriceNames(name, places, dependencies)));
-  const medium = mediumOf(route.operation);
   const weight = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const cost = kind === 'metered' ? weight?.costNanoUsd : undefined;
   const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });

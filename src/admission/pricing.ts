@@ -15,9 +15,7 @@ import {
   makesOutput,
 } from './estimate.ts';
 import type { FindProfileModels } from './models.ts';
-
-/** `free`: known to cost nothing. `unreported`: costs something, and the response does not say what. */
-export type UsageKind = 'metered' | 'free' | 'unreported';
+import type { OperationFacts } from '../operations/facts.ts';
 
 export interface PriceSources {
   readonly prices: PriceBook;
@@ -33,8 +31,7 @@ export interface PricedRequest {
   /** For each model that the request names, its `findPriceNames`. */
   readonly models: readonly (readonly string[])[];
   readonly moment: PriceMoment;
-  /** `text`: a model that writes; `speech`: one that is spoken with; `guardrail`: no model, a guardrail alone. */
-  readonly medium: 'text' | 'speech' | 'guardrail';
+  readonly medium: OperationFacts['medium'];
 }
 
 /**
@@ -71,12 +68,6 @@ export function estimateRequest(
   const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
   const use = maxUsage(medium === 'speech' ? { ...requested, inputTokens: SPOKEN_INPUT_TOKENS } : requested, writes);
   return { use, costNanoUsd: findMax(found.map((price) => price && maxCost(use, price, medium === 'speech'))) };
-}
-
-/** What an operation works with, as far as its price goes. */
-export function mediumOf(operation: string | undefined): PricedRequest['medium'] {
-  if (operation === 'InvokeModelWithBidirectionalStream') return 'speech';
-  return operation === 'ApplyGuardrail' || operation === 'InvokeGuardrailChecks' ? 'guardrail' : 'text';
 }
 
 /** The price of the name itself, or else those of all that stand behind it: any of them may serve. */

@@ -7,7 +7,8 @@ import type { HeaderPair } from '../http/message.ts';
 import type { RequestedSize } from './estimate.ts';
 import type { Delivery } from './limit-fields.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
-import { findModelField, type ModelField } from './model-fields.ts';
+import type { ModelFields } from '../operations/facts.ts';
+import { findFacts } from '../operations/find-facts.ts';
 import { echo } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
@@ -43,15 +44,15 @@ const MAX_MODELS = 32;
 /** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
 export async function readRequestFacts(request: FactsRequest, wanted: RequiredFacts): Promise<RequestFacts> {
   const { route, headers } = request;
-  const place = findModelField(route.service, route.operation, route.modelId);
-  const inspection = needsBody(place, request, wanted) ? await inspect(request, wanted) : undefined;
-  const { serviceTier, latency } = inspection ?? findServingHeaders(route.operation, headers);
+  const facts = findFacts(route.service, route.operation, route.modelId !== undefined);
+  const inspection = needsBody(facts.models, request, wanted) ? await inspect(request, wanted) : undefined;
+  const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
   if (names.length > MAX_MODELS && (wanted.size || wanted.models)) throw tooMany(names.length);
   return {
     names: names.slice(0, MAX_MODELS),
     ambiguity: wanted.models
-      ? findAmbiguity(place, request, { names, wellFormed: inspection?.wellFormed ?? true })
+      ? findAmbiguity(facts.models, request, { names, wellFormed: inspection?.wellFormed ?? true })
       : undefined,
     size: wanted.size ? inspection : undefined,
     serviceTier,
@@ -60,10 +61,10 @@ export async function readRequestFacts(request: FactsRequest, wanted: RequiredFa
   };
 }
 
-function needsBody(place: ModelField, { body }: FactsRequest, wanted: RequiredFacts): boolean {
+function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, wanted: RequiredFacts): boolean {
   if (wanted.size) return true;
-  const namesModels = place.paths.length > 0 && body.sizeBytes > 0;
-  return namesModels && (wanted.models || place.kind !== 'path');
+  const namesModels = paths.length > 0 && body.sizeBytes > 0;
+  return namesModels && (wanted.models || kind !== 'path');
 }
 
 async function inspect({ route, headers, body }: FactsRequest, wanted: RequiredFacts): Promise<Inspection | undefined> {
@@ -77,7 +78,7 @@ async function inspect({ route, headers, body }: FactsRequest, wanted: RequiredF
 }
 
 function findAmbiguity(
-  { kind, paths, isOptional }: ModelField,
+  { kind, paths, isOptional }: ModelFields,
   { route }: FactsRequest,
   { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },
 ): string | undefined {

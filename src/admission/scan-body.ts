@@ -17,7 +17,8 @@ import {
   type ServingFields,
   TIER_PATHS,
 } from './limit-fields.ts';
-import { findModelField, type ModelField } from './model-fields.ts';
+import type { ModelFields, OperationFacts } from '../operations/facts.ts';
+import { findFacts } from '../operations/find-facts.ts';
 
 /** A request whose body has arrived. */
 export interface InspectedRequest {
@@ -95,7 +96,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
 /** By their lists of model paths, each made when it is first wanted; there are some forty. */
 const PATHS = new Map<readonly string[], JsonPaths>();
 
-function pathsOf({ paths }: ModelField): JsonPaths {
+function pathsOf({ paths }: ModelFields): JsonPaths {
   const known = PATHS.get(paths);
   if (known !== undefined) return known;
   const made = new JsonPaths([...paths, ...MEANINGS.keys()]);
@@ -109,10 +110,8 @@ function pathsOf({ paths }: ModelField): JsonPaths {
  */
 export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
   const { service, operation, pathModel, headers, body } = request;
-  const reading = new BodyReading(findModelField(service, operation, pathModel), {
-    limits: findLimitFields(operation, pathModel),
-    serving: findServingFields(operation),
-  });
+  const facts = findFacts(service, operation, pathModel !== undefined);
+  const reading = new BodyReading(facts, findLimitFields(facts, pathModel));
   const isPlain = isPlainText(headers);
   let pieces = 0;
   for await (const chunk of body.spool?.read() ?? body.chunks) {
@@ -124,17 +123,17 @@ export async function inspectBody(request: InspectedRequest): Promise<Inspection
     if (reading.isBroken) break;
   }
   return {
-    ...reading.finish({ isPlain, sizeBytes: body.sizeBytes, operation }),
-    ...reading.findServing(operation, headers),
+    ...reading.finish({ isPlain, sizeBytes: body.sizeBytes }),
+    ...reading.findServing(headers),
   };
 }
 
 /** What the headers alone say of how a request is to be served: as `Inspection` has it. */
 export function findServingHeaders(
-  operation: string | undefined,
+  facts: OperationFacts,
   headers: readonly HeaderPair[],
 ): Pick<Inspection, 'serviceTier' | 'latency'> {
-  if (!findServingFields(operation).inHeader) return { serviceTier: undefined, latency: undefined };
+  if (!findServingFields(facts).inHeader) return { serviceTier: undefined, latency: undefined };
   return {
     serviceTier: toWord(findHeader(headers, SERVICE_TIER_HEADER)),
     latency: toWord(findHeader(headers, LATENCY_HEADER)),
@@ -153,6 +152,7 @@ class BodyReading {
   /** Where each member stands in `#models` that names one model. */
   readonly #single = new Map<string, number>();
   readonly #limits: ReadonlySet<string>;
+  readonly #facts: OperationFacts;
   readonly #serving: ServingFields;
   /** Of the places that limit the response, and of those that may. */
   #maxTokens: number | undefined;
@@ -162,13 +162,11 @@ class BodyReading {
   #latency: string | undefined;
   #asked = { stream: false, background: false };
 
-  constructor(
-    place: ModelField,
-    { limits, serving }: { readonly limits: ReadonlySet<string>; readonly serving: ServingFields },
-  ) {
+  constructor(facts: OperationFacts, limits: ReadonlySet<string>) {
     this.#limits = limits;
-    this.#serving = serving;
-    this.#scanner = new JsonScanner(pathsOf(place), (path, value) => this.#take(path, value));
+    this.#facts = facts;
+    this.#serving = findServingFields(facts);
+    this.#scanner = new JsonScanner(pathsOf(facts.models), (path, value) => this.#take(path, value));
   }
 
   get isBroken(): boolean {
@@ -179,20 +177,12 @@ class BodyReading {
     this.#scanner.push(bytes);
   }
 
-  findServing(
-    operation: string | undefined,
-    headers: readonly HeaderPair[],
-  ): Pick<Inspection, 'serviceTier' | 'latency'> {
-    const { serviceTier, latency } = findServingHeaders(operation, headers);
+  findServing(headers: readonly HeaderPair[]): Pick<Inspection, 'serviceTier' | 'latency'> {
+    const { serviceTier, latency } = findServingHeaders(this.#facts, headers);
     return { serviceTier: serviceTier ?? toWord(this.#serviceTier), latency: latency ?? toWord(this.#latency) };
   }
 
-  finish(request: {
-    isPlain: boolean;
-    sizeBytes: number;
-    operation: string | undefined;
-  }): Omit<Inspection, 'serviceTier' | 'latency'> {
-    const { isPlain, sizeBytes, operation } = request;
+  finish({ isPlain, sizeBytes }: { isPlain: boolean; sizeBytes: number }): Omit<Inspection, 'serviceTier' | 'latency'> {
     const isJson = this.#scanner.finish();
     const isObject = isJson && this.#scanner.isObject;
     return {
@@ -200,7 +190,7 @@ class BodyReading {
       maxOutputTokens: this.#findMaxTokens(),
       inputTokens: estimateTokens(sizeBytes, isJson ? this.#scanner : { blobs: 0, blobBytes: 0 }),
       wellFormed: isPlain && !this.#hasUnreadableModel && (isObject || sizeBytes === 0),
-      delivery: findDelivery(operation, this.#asked),
+      delivery: findDelivery(this.#facts, this.#asked),
       copies: this.#copies,
     };
   }

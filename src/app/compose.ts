@@ -13,7 +13,6 @@ import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type RequestRecord, openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
-import { usageKindOf } from '../metering/tap.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { findEndpoint } from '../operations/endpoint.ts';
@@ -85,7 +84,6 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       prices,
       rates: createRateLimits({ nowMs: Date.now }),
       nowMs: Date.now,
-      usageKindOf,
       findProfileModels: createProfileLookup({
         authority,
         forwarder,

@@ -15,11 +15,10 @@ import {
   StreamReader,
   type StreamShape,
 } from './usage-stream.ts';
-import { usageKindOf } from '../operations/usage-kinds.ts';
+import type { ResponseShape } from '../operations/facts.ts';
+import { findFacts } from '../operations/find-facts.ts';
 import { type Count, Tally } from './usage-tally.ts';
 import type { Usage } from '../domain/usage.ts';
-
-export { usageKindOf };
 
 /** What a response told. */
 export interface Reading {
@@ -60,20 +59,19 @@ interface Shape {
   readonly sse?: SseShape;
 }
 
-const SHAPES: ReadonlyMap<string, Shape> = new Map<string, Shape>([
-  ['Converse', { json: CONVERSE }],
-  ['ConverseStream', { stream: CONVERSE_STREAM }],
-  ['InvokeModel', { json: INVOKE }],
-  ['InvokeModelWithResponseStream', { stream: INVOKE_STREAM }],
-  ['InvokeModelWithBidirectionalStream', { stream: BIDIRECTIONAL_STREAM }],
-  ['ApplyGuardrail', { json: GUARDRAIL }],
-  ['InvokeGuardrailChecks', { json: GUARDRAIL_CHECKS }],
-  ['InvokeAgent', { stream: AGENT_STREAM }],
-  ['InvokeInlineAgent', { stream: AGENT_STREAM }],
-  ['ChatCompletions', { json: CHAT, sse: CHAT_SSE }],
-  ['CreateResponse', { json: RESPONSE, sse: RESPONSE_SSE }],
-  ['CreateMessage', { json: MESSAGE, sse: MESSAGE_SSE }],
-]);
+const SHAPES: Readonly<Record<ResponseShape, Shape>> = {
+  converse: { json: CONVERSE },
+  converseStream: { stream: CONVERSE_STREAM },
+  invoke: { json: INVOKE },
+  invokeStream: { stream: INVOKE_STREAM },
+  bidirectionalStream: { stream: BIDIRECTIONAL_STREAM },
+  guardrail: { json: GUARDRAIL },
+  guardrailChecks: { json: GUARDRAIL_CHECKS },
+  agentStream: { stream: AGENT_STREAM },
+  chat: { json: CHAT, sse: CHAT_SSE },
+  response: { json: RESPONSE, sse: RESPONSE_SSE },
+  message: { json: MESSAGE, sse: MESSAGE_SSE },
+};
 
 /**
  * Headers of InvokeModel. Not in AWS's model; `input` is without what caches served or took, as everywhere in AWS's counts.
@@ -86,9 +84,9 @@ const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
 ];
 
 /** A tap for the answer to a call of this operation. Of an operation that reports nothing it reads nothing. */
-export function createTap({ service, operation = '' }: TapFacts): Tap {
-  const shape = usageKindOf(service, operation) === 'metered' ? SHAPES.get(operation) : undefined;
-  return new ResponseTap(shape ?? {});
+export function createTap({ service, operation }: TapFacts): Tap {
+  const { response } = findFacts(service, operation);
+  return new ResponseTap(response === undefined ? {} : SHAPES[response]);
 }
 
 /** State: the tally, and the reader of the body while there is anything to read. */

@@ -1,11 +1,13 @@
 /**
- * The operation tables as records: one `Service` per service and one `Operation` per line of operations.ts and
- * unmodelled.ts. Read once, at import. Knows nothing of requests.
+ * The operation tables as records: one `Service` per service and one `Operation` per line of generated.ts and
+ * route of rows.ts. Read once, at import. Knows nothing of requests.
  */
-import { SERVICE_TABLES } from './generated.ts';
-import { type ServiceId, MANUAL_TABLES } from './manual.ts';
+import { type ModelledServiceId, SERVICE_TABLES } from './generated.ts';
+import type { ServiceRows } from './facts.ts';
+import { ROWS } from './rows.ts';
 
-export type { ServiceId } from './manual.ts';
+/** Every service a request can go to. The last two have no AWS model. */
+export type ServiceId = ModelledServiceId | 'bedrock-mantle' | 'agentcore-gateway';
 
 export interface Service {
   readonly id: ServiceId;
@@ -25,7 +27,7 @@ type StreamKind = 'none' | 'events' | 'both' | 'blob' | 'sse' | 'websocket';
 
 export interface Operation {
   readonly service: Service;
-  /** AWS's name (`ConverseStream`); undefined for the catch-all routes of unmodelled.ts. */
+  /** AWS's name (`ConverseStream`); undefined for the catch-all routes of rows.ts. */
   readonly name: string | undefined;
   /** `*` is any method. */
   readonly method: string;
@@ -61,14 +63,23 @@ export const SERVICES: ReadonlyMap<string, Service> = new Map(
   ]),
 );
 
+/** The operations that no AWS SDK model describes: the `routes` of `rows.ts`. */
+export const MANUAL_OPERATIONS: readonly Operation[] = (Object.keys(ROWS) as (keyof typeof ROWS)[]).flatMap((id) =>
+  (ROWS[id] as ServiceRows).flatMap(([name, { routes = [] }]) =>
+    routes.map((route) => readOperation(findService(id), route.replace(/^(\S+ \S+)/, `$1 ${name}`))),
+  ),
+);
+
 /** Every operation: the modelled ones, then the others. */
-export const OPERATIONS: readonly Operation[] = [...SERVICE_TABLES, ...MANUAL_TABLES].flatMap(({ id, operations }) => {
-  const service = findService(id);
-  return operations
-    .trim()
-    .split('\n')
-    .map((line) => readOperation(service, line));
-});
+export const OPERATIONS: readonly Operation[] = [
+  ...SERVICE_TABLES.flatMap(({ id, operations }) =>
+    operations
+      .trim()
+      .split('\n')
+      .map((line) => readOperation(findService(id), line)),
+  ),
+  ...MANUAL_OPERATIONS,
+];
 
 /** The service of an id this program itself wrote down. */
 export function findService(id: ServiceId): Service {

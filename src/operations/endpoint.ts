@@ -6,7 +6,7 @@
 import { ProxyError } from '../lib/errors.ts';
 import { SERVICES } from './catalog.ts';
 import type { ChosenRegion } from '../protocol/region.ts';
-import type { ServiceId } from './manual.ts';
+import type { ServiceId } from './catalog.ts';
 
 export interface EndpointOptions {
   readonly fips: boolean;

@@ -3,7 +3,7 @@
  * Pure. The path is never decoded; what to do with several answers is choose.ts's business.
  */
 import { type Operation, OPERATIONS } from './catalog.ts';
-import type { ServiceId } from './manual.ts';
+import type { ServiceId } from './catalog.ts';
 
 interface TreeNode {
   readonly literals: Map<string, TreeNode>;

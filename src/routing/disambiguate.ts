@@ -5,7 +5,7 @@
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
 import { type Operation, OPERATIONS } from '../operations/catalog.ts';
 import type { RequestHints } from './request-hints.ts';
-import type { ServiceId } from '../operations/manual.ts';
+import type { ServiceId } from '../operations/catalog.ts';
 
 /** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not tell. */
 export type OpenaiUpstream = 'runtime' | 'mantle';

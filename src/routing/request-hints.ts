@@ -5,7 +5,7 @@
 import type { HeaderPair } from '../http/message.ts';
 import { SERVICES } from '../operations/catalog.ts';
 import { type CredentialScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
-import type { ServiceId } from '../operations/manual.ts';
+import type { ServiceId } from '../operations/catalog.ts';
 
 export interface RequestHints {
   /** Every value of `X-Amz-Target`, in order. */

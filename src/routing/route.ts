@@ -14,7 +14,7 @@ import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
 import { readRequestHints, type RequestHints } from './request-hints.ts';
 import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
 import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
-import type { ServiceId } from '../operations/manual.ts';
+import type { ServiceId } from '../operations/catalog.ts';
 
 export interface RoutingConfig extends EndpointOptions {
   readonly defaultRegion: string | undefined;

@@ -4,6 +4,7 @@
  * no query: what is said here leaves the machine.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
+import { findFacts } from '../operations/find-facts.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 
@@ -104,18 +105,7 @@ function sumInput({ usage }: RequestRecord): number | undefined {
   return told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
 }
 
-const GEN_AI_OPERATIONS: ReadonlyMap<string | undefined, string> = new Map([
-  ['Converse', 'chat'],
-  ['ConverseStream', 'chat'],
-  ['InvokeModel', 'chat'],
-  ['InvokeModelWithResponseStream', 'chat'],
-  ['InvokeModelWithBidirectionalStream', 'chat'],
-  ['InvokeAgent', 'invoke_agent'],
-  ['InvokeInlineAgent', 'invoke_agent'],
-  ['InvokeAgentRuntime', 'invoke_agent'],
-]);
-
 function findGenAiOperation(record: RequestRecord): string | undefined {
-  const operation = GEN_AI_OPERATIONS.get(record.route?.operation);
-  return operation === 'chat' && findModel(record)?.includes('embed') === true ? 'embeddings' : operation;
+  const { genAi } = findFacts(record.route?.service ?? '', record.route?.operation);
+  return genAi === 'chat' && findModel(record)?.includes('embed') === true ? 'embeddings' : genAi;
 }

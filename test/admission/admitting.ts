@@ -12,7 +12,6 @@ import type { HeaderPair } from '../../src/http/message.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
-import { usageKindOf } from '../../src/metering/tap.ts';
 import { findRoute } from '../../src/routing/route.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
@@ -66,7 +65,7 @@ export async function openAdmitting(
     lookups.push(`${identifier} ${region}`);
     return profiles.get(identifier);
   };
-  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfileModels, usageKindOf };
+  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfileModels };
   return {
     ask: (asked = {}) => {
       const bytes = bytesOf(asked.body ?? {});

@@ -1,6 +1,10 @@
 /** Which of the places in a body limit the response, say how it is served, and how it arrives. */
 import { describe, expect, it } from 'vitest';
+import { findFacts } from '../../src/operations/find-facts.ts';
 import { findDelivery, findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/limit-fields.ts';
+
+const serviceOf = (operation: string | undefined): string =>
+  operation?.includes('Agent') === true ? 'bedrock-agent-runtime' : 'bedrock-runtime';
 
 describe('what limits the response', () => {
   it.each([
@@ -24,7 +28,7 @@ describe('what limits the response', () => {
     },
     { operation: 'InvokeModel', pathModel: 'qwen.qwen3-32b', place: 'max_tokens', decoy: 'max_gen_len' },
   ])('of $operation to $pathModel is $place, not $decoy', ({ operation, pathModel, place, decoy }) => {
-    const places = findLimitFields(operation, pathModel);
+    const places = findLimitFields(findFacts(serviceOf(operation), operation), pathModel);
     expect([places.has(place), places.has(decoy)]).toEqual([true, false]);
     // What is not scanned for is never found.
     expect(MAX_TOKENS).toEqual(expect.arrayContaining([...places, decoy]));
@@ -35,7 +39,7 @@ describe('what limits the response', () => {
     { operation: 'InvokeInlineAgent', pathModel: undefined },
     { operation: undefined, pathModel: undefined },
   ])('of $operation to $pathModel may be any', ({ operation, pathModel }) => {
-    expect([...findLimitFields(operation, pathModel)]).toEqual(MAX_TOKENS);
+    expect([...findLimitFields(findFacts(serviceOf(operation), operation), pathModel)]).toEqual(MAX_TOKENS);
   });
 });
 
@@ -45,7 +49,7 @@ it.each([
   { operation: 'CreateResponse', tierPaths: ['service_tier'], inHeader: false },
   { operation: 'InvokeInlineAgent', tierPaths: ['serviceTier.type', 'service_tier'], inHeader: true },
 ])('reads the tier of $operation where AWS reads it', ({ operation, tierPaths, inHeader }) => {
-  expect(findServingFields(operation)).toMatchObject({ tierPaths, inHeader });
+  expect(findServingFields(findFacts(serviceOf(operation), operation))).toMatchObject({ tierPaths, inHeader });
 });
 
 it.each([
@@ -58,5 +62,7 @@ it.each([
   { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'unary' },
   { operation: undefined, asked: {}, delivery: undefined },
 ])('the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
-  expect(findDelivery(operation, { stream: false, background: false, ...asked })).toBe(delivery);
+  expect(findDelivery(findFacts(serviceOf(operation), operation), { stream: false, background: false, ...asked })).toBe(
+    delivery,
+  );
 });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findPriceNames, mediumOf, estimateRequest } from '../../src/admission/pricing.ts';
+import { estimateRequest, findPriceNames } from '../../src/admission/pricing.ts';
 import type { PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
@@ -71,14 +71,4 @@ describe('the weight of a request', () => {
       estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd,
     ).toBeUndefined();
   });
-});
-
-it.each([
-  ['Converse', 'text'],
-  ['InvokeModelWithBidirectionalStream', 'speech'],
-  ['ApplyGuardrail', 'guardrail'],
-  ['InvokeGuardrailChecks', 'guardrail'],
-  [undefined, 'text'],
-])('%s works with %s', (operation, medium) => {
-  expect(mediumOf(operation)).toBe(medium);
 });

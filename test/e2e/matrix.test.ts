@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
-import { MANUAL_TABLES } from '../../src/operations/manual.ts';
+import { MANUAL_TABLES } from '../helpers/manual-tables.ts';
 import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
 interface Row {

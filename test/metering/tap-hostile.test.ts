@@ -3,14 +3,14 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
-import { METERED_OPERATIONS } from '../../src/operations/usage-kinds.ts';
+import { OPERATION_ROWS } from '../../src/operations/find-facts.ts';
 import { MAX_COUNT } from '../../src/metering/usage-tally.ts';
 import { bytesOf, loadResponses, readChunks } from '../helpers/responses.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
 const RESPONSES = ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses);
-const OPERATIONS = [...METERED_OPERATIONS].flatMap(([service, names]) =>
-  [...names].map((operation) => ({ service, operation })),
+const OPERATIONS = [...OPERATION_ROWS].flatMap(([service, rows]) =>
+  [...rows].flatMap(([operation, { usage }]) => (usage === 'metered' ? [{ service, operation }] : [])),
 );
 const CONTENT_TYPES = ['application/json', 'application/vnd.amazon.eventstream', 'text/event-stream', ''];
 const PATHS = [

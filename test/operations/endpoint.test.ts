@@ -4,7 +4,7 @@ import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { describe, expect, it } from 'vitest';
 import { type EndpointOptions, findEndpoint, parseEndpointUrl } from '../../src/operations/endpoint.ts';
 import { chooseRegion } from '../../src/protocol/region.ts';
-import type { ServiceId } from '../../src/operations/manual.ts';
+import type { ServiceId } from '../../src/operations/catalog.ts';
 
 const PLAIN: EndpointOptions = { fips: false, dualstack: false, endpointUrls: new Map() };
 const region = (name: string) => chooseRegion({ header: name, scope: undefined, arn: undefined, default: undefined });

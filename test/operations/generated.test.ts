@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
 import { findRoute, type RoutingConfig, resolveRouteByBody } from '../../src/routing/route.ts';
-import { MANUAL_TABLES } from '../../src/operations/manual.ts';
+import { MANUAL_TABLES } from '../helpers/manual-tables.ts';
 import path from 'node:path';
 
 const config: RoutingConfig = {

@@ -1,10 +1,10 @@
 /**
- * The table of places against the two things it must fit: the operations that the proxy routes, and the inputs of the AWS
+ * The models of `rows.ts` against the two things they must fit: the operations that the proxy routes, and the inputs of the AWS
  * SDK's clients, where a new member that names a model fails here until somebody has decided what it means.
  */
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';
-import { findModelField, MODEL_FIELDS } from '../../src/admission/model-fields.ts';
+import { findFacts, OPERATION_ROWS } from '../../src/operations/find-facts.ts';
 import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';
@@ -12,21 +12,27 @@ const named = OPERATIONS.flatMap(({ service, name, readOnly }) =>
   name === undefined ? [] : [{ service: service.id, name, readOnly, key: `${service.id} ${name}` }],
 );
 
+const hasRow = (service: string, name: string): boolean => OPERATION_ROWS.get(service)?.get(name)?.models !== undefined;
+
 describe('operations', () => {
-  it('of the data plane all have a place', () => {
-    const missing = named.filter(({ service, key }) => isDataPlane(service) && !MODEL_FIELDS.has(key));
+  it('of the data plane all have a row that says which models run', () => {
+    const missing = named.filter(({ service, name }) => isDataPlane(service) && !hasRow(service, name));
     expect(missing.map(({ key }) => key)).toEqual([]);
   });
 
-  it('that have a place exist', () => {
+  it('that have a row exist', () => {
     const known = new Set(named.map(({ key }) => key));
-    expect([...MODEL_FIELDS.keys()].filter((key) => !known.has(key))).toEqual([]);
+    expect(
+      [...OPERATION_ROWS]
+        .flatMap(([service, rows]) => [...rows.keys()].map((name) => `${service} ${name}`))
+        .filter((key) => !known.has(key)),
+    ).toEqual([]);
   });
 
   it('that only read run no model, but for those that count tokens with one', () => {
     const running = named.filter(
       ({ service, name, readOnly }) =>
-        readOnly && isDataPlane(service) && findModelField(service, name).kind !== 'none',
+        readOnly && isDataPlane(service) && findFacts(service, name).models.kind !== 'none',
     );
     expect(running.map(({ name }) => name)).toEqual(['CountTokens', 'CountMessageTokens']);
   });
@@ -45,7 +51,7 @@ describe('operations', () => {
     { service: 'bedrock-runtime', operation: 'OfTomorrow', kind: 'unknown', isOptional: false },
     { service: 'bedrock-runtime', operation: undefined, pathModel: 'x', kind: 'path', isOptional: false },
   ])('$service $operation: $kind', ({ service, operation, pathModel, kind, isOptional }) => {
-    expect(findModelField(service, operation, pathModel)).toMatchObject({ kind, isOptional });
+    expect(findFacts(service, operation, pathModel !== undefined).models).toMatchObject({ kind, isOptional });
   });
 });
 
@@ -100,11 +106,11 @@ const isSame = (path: string, pattern: string): boolean =>
   ).test(path);
 
 describe.each(SERVICE_IDS)('the inputs of %s', (service) => {
-  it('have every place in the table, and no other that names a model', async () => {
+  it('have every field of the rows, and no other that names a model', async () => {
     const inputs = await inputsOf(service);
     const wrong: string[] = [];
     for (const [operation, paths] of inputs) {
-      const places = findModelField(service, operation).paths;
+      const places = findFacts(service, operation).models.paths;
       for (const place of places) {
         // Free-form members have no shape of their own to look into.
         if (/^(?:additionalModelRequestFields\.)?tools\[\]\.model$/.test(place)) continue;

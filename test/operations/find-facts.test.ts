@@ -1,10 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  COSTLY_OPERATIONS,
-  FREE_OPERATIONS,
-  METERED_OPERATIONS,
-  usageKindOf,
-} from '../../src/operations/usage-kinds.ts';
+import { findFacts, OPERATION_ROWS } from '../../src/operations/find-facts.ts';
 import { OPERATIONS } from '../../src/operations/catalog.ts';
 import { loadResponses } from '../helpers/responses.ts';
 
@@ -15,32 +10,30 @@ const NAMED = [
     ),
   ).values(),
 ];
-const LISTED = [METERED_OPERATIONS, COSTLY_OPERATIONS, FREE_OPERATIONS].flatMap((table) =>
-  [...table].flatMap(([service, names]) => [...names].map((name) => ({ service, name }))),
-);
+const ROWS = [...OPERATION_ROWS].flatMap(([service, rows]) => [...rows].map(([name, row]) => ({ service, name, row })));
+const usageOf = (service: string, name: string | undefined) => findFacts(service, name).usage;
 
-describe('the lists', () => {
+describe('the rows', () => {
   it('name only operations that exist', () => {
     const known = new Set(NAMED.map(({ service, name }) => `${service} ${name}`));
-    expect(LISTED.filter(({ service, name }) => !known.has(`${service} ${name}`))).toEqual([]);
+    expect(ROWS.filter(({ service, name }) => !known.has(`${service} ${name}`))).toEqual([]);
   });
 
-  it('name no operation twice', () => {
-    const names = LISTED.map(({ service, name }) => `${service} ${name}`);
-    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  it('say free only of what has not a name that says so', () => {
+    const needless = ROWS.filter(({ name, row }) => row.usage === 'free' && usageOf('elsewhere', name) === 'free');
+    // It shares its row with two that need the word.
+    expect(needless.map(({ name }) => name)).toEqual(['ValidateFlowDefinition']);
   });
 
-  it('name nothing as free that its name already makes free', () => {
-    const needless = [...FREE_OPERATIONS].flatMap(([, names]) =>
-      [...names].filter((name) => usageKindOf('elsewhere', name) === 'free'),
-    );
-    expect(needless).toEqual([]);
+  it('that are metered say how the response is read', () => {
+    const wrong = ROWS.filter(({ row }) => (row.usage === 'metered') !== (row.response !== undefined));
+    expect(wrong).toEqual([]);
   });
 });
 
-describe('usageKindOf', () => {
+describe('the usage of an operation', () => {
   it('calls free what only reads, but for what AgentCore sells and for what agents are asked', () => {
-    const costly = NAMED.filter(({ service, name, readOnly }) => readOnly && usageKindOf(service, name) !== 'free').map(
+    const costly = NAMED.filter(({ service, name, readOnly }) => readOnly && usageOf(service, name) !== 'free').map(
       ({ service, name }) => `${service} ${name}`,
     );
     expect(costly.toSorted()).toEqual([
@@ -84,7 +77,7 @@ describe('usageKindOf', () => {
     ['bedrock-mantle', 'CreateAgentSession StreamAgentEvents SubmitAgentEvents'],
   ])('knows what of %s costs without saying so', (service, names) => {
     const unreported = NAMED.filter(
-      (operation) => operation.service === service && usageKindOf(service, operation.name) === 'unreported',
+      (operation) => operation.service === service && usageOf(service, operation.name) === 'unreported',
     ).map(({ name }) => name);
     expect(unreported.toSorted()).toEqual(names.split(' '));
   });
@@ -100,7 +93,7 @@ describe('usageKindOf', () => {
     ['bedrock-runtime', undefined],
     ['bedrock-runtime', 'Getaway'],
   ])('calls %s %s unreported', (service, operation) => {
-    expect(usageKindOf(service, operation)).toBe('unreported');
+    expect(usageOf(service, operation)).toBe('unreported');
   });
 
   it.each([
@@ -112,7 +105,7 @@ describe('usageKindOf', () => {
     ['bedrock', 'CreateGuardrail'],
     ['bedrock', 'StopModelInvocationJob'],
   ])('calls %s %s free', (service, operation) => {
-    expect(usageKindOf(service, operation)).toBe('free');
+    expect(usageOf(service, operation)).toBe('free');
   });
 });
 
@@ -121,7 +114,18 @@ describe('an operation that is called metered', () => {
     ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses).map(({ operation }) => operation),
   );
 
-  it.each([...METERED_OPERATIONS])('has a response that is read, in %s', (_service, names) => {
-    expect([...names].filter((name) => !answered.has(name))).toEqual([]);
+  it('has a response that is read', () => {
+    const metered = ROWS.filter(({ row }) => row.usage === 'metered').map(({ name }) => name);
+    expect(metered.filter((name) => !answered.has(name))).toEqual([]);
   });
+});
+
+it.each([
+  ['bedrock-runtime', 'Converse', 'text'],
+  ['bedrock-runtime', 'InvokeModelWithBidirectionalStream', 'speech'],
+  ['bedrock-runtime', 'ApplyGuardrail', 'guardrail'],
+  ['bedrock-runtime', 'InvokeGuardrailChecks', 'guardrail'],
+  ['bedrock-runtime', undefined, 'text'],
+])('%s %s works with %s', (service, operation, medium) => {
+  expect(findFacts(service, operation).medium).toBe(medium);
 });

@@ -1,0 +1,379 @@
+/**
+ * All that is known of each operation that is not the default of `facts.ts`, one row an operation: service by service, names of
+ * operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients, AWS's price pages and API
+ * references, with tests that tell when the clients bring operations or fields that have no row here.
+ */
+import type { ModelFields, OperationRow, ServiceRows } from './facts.ts';
+
+/** Tools that run at the provider may bring their own model (Anthropic's advisor, OpenAI's image generation). */
+const PROVIDER_TOOLS = ['tools[].model'];
+const CONVERSE_TOOLS = ['additionalModelRequestFields.tools[].model'];
+const SHARED_SHAPE = ['model', ...PROVIDER_TOOLS];
+
+const RERANKING = 'rerankingConfiguration.bedrockRerankingConfiguration.modelConfiguration.modelArn';
+const HARNESS = [
+  'model.bedrockModelConfig.modelId',
+  'model.openAiModelConfig.modelId',
+  'model.geminiModelConfig.modelId',
+  'model.liteLlmModelConfig.modelId',
+];
+const EVALUATOR = [
+  'evaluatorConfig.llmAsAJudge.modelConfig.*.modelId',
+  'evaluatorConfig.derived.modelConfig.*.modelId',
+];
+const AGENT = ['foundationModel', 'promptOverrideConfiguration.promptConfigurations[].foundationModel'];
+const INGESTION = [
+  'vectorIngestionConfiguration.parsingConfiguration.bedrockFoundationModelConfiguration.modelArn',
+  'vectorIngestionConfiguration.contextEnrichmentConfiguration.bedrockFoundationModelConfiguration.modelArn',
+];
+const KNOWLEDGE_BASE = [
+  'knowledgeBaseConfiguration.vectorKnowledgeBaseConfiguration.embeddingModelArn',
+  'knowledgeBaseConfiguration.managedKnowledgeBaseConfiguration.embeddingModelArn',
+];
+/** `*` is one of six kinds of override, and one of its two or three steps. */
+const MEMORY = 'customMemoryStrategy.configuration.*.*.modelId';
+const MEMORY_UPDATE = [
+  `memoryStrategies.addMemoryStrategies[].${MEMORY}`,
+  'memoryStrategies.modifyMemoryStrategies[].configuration.*.*.*.modelId',
+];
+const GATEWAY_TARGET = ['targetConfiguration.inference.provider.operations[].models[].model'];
+const RAG = [
+  'retrieveAndGenerateConfiguration.knowledgeBaseConfiguration.modelArn',
+  ...searchIn('retrieveAndGenerateConfiguration.knowledgeBaseConfiguration.retrievalConfiguration'),
+  'retrieveAndGenerateConfiguration.externalSourcesConfiguration.modelArn',
+];
+const INLINE_AGENT = [
+  ...AGENT,
+  ...searchIn('knowledgeBases[].retrievalConfiguration'),
+  'collaboratorConfigurations[].agentAliasArn',
+];
+const AGENTIC_RETRIEVAL = [
+  'agenticRetrieveConfiguration.foundationModelConfiguration.bedrockFoundationModelConfiguration.modelConfiguration.modelArn',
+  'agenticRetrieveConfiguration.foundationModelConfiguration.mantleFoundationModelConfiguration.modelConfiguration.modelArn',
+  `agenticRetrieveConfiguration.${RERANKING}`,
+];
+const EVALUATED_RAG = 'inferenceConfig.ragConfigs[].knowledgeBaseConfig';
+const EVALUATION_JOB = [
+  'evaluationConfig.automated.evaluatorModelConfig.bedrockEvaluatorModels[].modelIdentifier',
+  'evaluationConfig.automated.customMetricConfig.evaluatorModelConfig.bedrockEvaluatorModels[].modelIdentifier',
+  'inferenceConfig.models[].bedrockModel.modelIdentifier',
+  ...vectorSearchIn(`${EVALUATED_RAG}.retrieveConfig.knowledgeBaseRetrievalConfiguration`),
+  `${EVALUATED_RAG}.retrieveAndGenerateConfig.knowledgeBaseConfiguration.modelArn`,
+  ...vectorSearchIn(`${EVALUATED_RAG}.retrieveAndGenerateConfig.knowledgeBaseConfiguration.retrievalConfiguration`),
+  `${EVALUATED_RAG}.retrieveAndGenerateConfig.externalSourcesConfiguration.modelArn`,
+];
+/** A loop is a node with nodes of its own, and AWS allows no loop within a loop. */
+const FLOW = ['definition', 'definition.nodes[].configuration.loop.definition'].flatMap((definition) => [
+  `${definition}.nodes[].configuration.knowledgeBase.modelId`,
+  `${definition}.nodes[].configuration.knowledgeBase.${RERANKING}`,
+  `${definition}.nodes[].configuration.prompt.sourceConfiguration.inline.modelId`,
+  `${definition}.nodes[].configuration.prompt.sourceConfiguration.resource.promptArn`,
+  `${definition}.nodes[].configuration.agent.agentAliasArn`,
+]);
+
+const NONE: ModelFields = { kind: 'none', paths: [], isOptional: true };
+const UNKNOWN: ModelFields = { kind: 'unknown', paths: [], isOptional: false };
+const inPath = (...paths: readonly string[]): ModelFields => ({ kind: 'path', paths, isOptional: false });
+const inBody = (...paths: readonly string[]): ModelFields => ({ kind: 'body', paths, isOptional: false });
+const optional = (...paths: readonly string[]): ModelFields => ({ kind: 'body', paths, isOptional: true });
+const unknownWith = (...paths: readonly string[]): ModelFields => ({ kind: 'unknown', paths, isOptional: false });
+
+/** OpenAI's and Anthropic's APIs. https://docs.aws.amazon.com/bedrock/latest/userguide/inference-openai.html */
+const CHAT: OperationRow = {
+  usage: 'metered',
+  models: inBody(...SHARED_SHAPE),
+  response: 'chat',
+  limits: ['max_tokens', 'max_completion_tokens'],
+  serving: 'openai',
+  delivery: 'asked',
+};
+const RESPONSE: OperationRow = {
+  usage: 'metered',
+  models: inBody(...SHARED_SHAPE),
+  response: 'response',
+  limits: ['max_output_tokens'],
+  serving: 'openai',
+  delivery: 'askedOrBackground',
+};
+const MESSAGE: OperationRow = {
+  usage: 'metered',
+  models: inBody(...SHARED_SHAPE),
+  response: 'message',
+  limits: ['max_tokens'],
+  serving: 'openai',
+  delivery: 'asked',
+};
+
+const CONVERSE: OperationRow = {
+  usage: 'metered',
+  models: inPath(...CONVERSE_TOOLS),
+  limits: ['inferenceConfig.maxTokens'],
+  serving: 'converse',
+  genAi: 'chat',
+};
+const INVOKE: OperationRow = {
+  usage: 'metered',
+  models: inPath(...PROVIDER_TOOLS),
+  limits: 'provider',
+  serving: 'headers',
+  genAi: 'chat',
+};
+/** What an agent does before it answers is not in its stream. */
+const AGENT_CALL: OperationRow = {
+  usage: 'metered',
+  response: 'agentStream',
+  delivery: 'unary',
+  genAi: 'invoke_agent',
+};
+const GUARDRAIL: OperationRow = { usage: 'metered', models: NONE, delivery: 'unary', medium: 'guardrail' };
+
+const RUNTIME: ServiceRows = [
+  ['Converse', { ...CONVERSE, response: 'converse', delivery: 'unary' }],
+  ['ConverseStream', { ...CONVERSE, response: 'converseStream' }],
+  ['InvokeModel', { ...INVOKE, response: 'invoke', delivery: 'unary' }],
+  ['InvokeModelWithResponseStream', { ...INVOKE, response: 'invokeStream' }],
+  [
+    'InvokeModelWithBidirectionalStream',
+    // What its events say cannot be known before they are sent.
+    { ...INVOKE, models: inPath(), response: 'bidirectionalStream', medium: 'speech' },
+  ],
+  ['ApplyGuardrail', { ...GUARDRAIL, response: 'guardrail' }],
+  ['InvokeGuardrailChecks', { ...GUARDRAIL, response: 'guardrailChecks' }],
+  ['CountTokens', { models: inPath() }],
+  ['StartAsyncInvoke', { models: inBody('modelId') }],
+  ['ListAsyncInvokes GetAsyncInvoke', { models: NONE }],
+  ['ChatCompletions', { ...CHAT, routes: ['POST /openai/v1/chat/completions sse'] }],
+  ['CreateResponse', { ...RESPONSE, routes: ['POST /openai/v1/responses sse'] }],
+  ['ListModels', { models: NONE, routes: ['GET /openai/v1/models read'] }],
+  ['CreateMessage', { ...MESSAGE, routes: ['POST /anthropic/v1/messages sse'] }],
+  ['-', { routes: ['* /openai/{rest+} sse', '* /anthropic/{rest+} sse'] }],
+];
+
+const MANTLE: ServiceRows = [
+  ['ChatCompletions', { ...CHAT, routes: ['POST /openai/v1/chat/completions sse', 'POST /v1/chat/completions sse'] }],
+  ['CreateResponse', { ...RESPONSE, routes: ['POST /openai/v1/responses sse', 'POST /v1/responses sse'] }],
+  ['CreateMessage', { ...MESSAGE, routes: ['POST /anthropic/v1/messages sse'] }],
+  [
+    'CountMessageTokens',
+    { models: inBody(...SHARED_SHAPE), routes: ['POST /anthropic/v1/messages/count_tokens read'] },
+  ],
+  ['ListModels', { models: NONE, routes: ['GET /openai/v1/models read', 'GET /v1/models read'] }],
+  ['GetResponse', { models: NONE, routes: ['GET /v1/responses/{responseId} read sse'] }],
+  ['DeleteResponse', { models: NONE, routes: ['DELETE /v1/responses/{responseId}'] }],
+  ['CancelResponse', { models: NONE, routes: ['POST /v1/responses/{responseId}/cancel'] }],
+  ['ListAgentSessions', { models: NONE, routes: ['GET /openai/v1/agents/sessions read'] }],
+  ['CreateAgentSession', { models: unknownWith(...SHARED_SHAPE), routes: ['POST /openai/v1/agents/sessions'] }],
+  ['GetAgentSession', { models: NONE, routes: ['GET /openai/v1/agents/sessions/{sessionId} read'] }],
+  ['DeleteAgentSession', { models: NONE, routes: ['DELETE /openai/v1/agents/sessions/{sessionId}'] }],
+  ['StreamAgentEvents', { models: NONE, routes: ['GET /openai/v1/agents/sessions/{sessionId}/events read sse'] }],
+  [
+    'SubmitAgentEvents',
+    { models: unknownWith(...SHARED_SHAPE), routes: ['POST /openai/v1/agents/sessions/{sessionId}/events'] },
+  ],
+  ['ListAgentItems', { models: NONE, routes: ['GET /openai/v1/agents/sessions/{sessionId}/items read'] }],
+  [
+    '-',
+    {
+      routes: [
+        '* /openai/{rest+} sse',
+        '* /anthropic/{rest+} sse',
+        '* /openai/v1/agents/sessions/{rest+} sse',
+        '* /v1/{rest+} sse',
+      ],
+    },
+  ],
+];
+
+const AGENT_RUNTIME: ServiceRows = [
+  [
+    'InvokeAgent',
+    {
+      ...AGENT_CALL,
+      models: unknownWith(...searchIn('sessionState.knowledgeBaseConfigurations[].retrievalConfiguration')),
+    },
+  ],
+  [
+    'InvokeInlineAgent',
+    // What a collaborator has of its own. They do not nest.
+    { ...AGENT_CALL, models: inBody(...INLINE_AGENT, ...INLINE_AGENT.map((path) => `collaborators[].${path}`)) },
+  ],
+  // Without a model of its own it runs one of AWS's choice.
+  ['AgenticRetrieveStream', { models: unknownWith(...AGENTIC_RETRIEVAL) }],
+  ['OptimizePrompt', { models: inBody('targetModelId') }],
+  ['Rerank', { models: inBody(RERANKING) }],
+  ['RetrieveAndGenerate RetrieveAndGenerateStream', { models: inBody(...RAG) }],
+  ['Retrieve', { models: optional(...searchIn('retrievalConfiguration')) }],
+  ['InvokeFlow StartFlowExecution GenerateQuery', { models: UNKNOWN }],
+  ['EndSession', { usage: 'free', models: NONE }],
+  [
+    `DeleteAgentMemory GetAgentMemory GetFlowExecution ListFlowExecutionEvents GetExecutionFlowSnapshot StopFlowExecution
+    ListFlowExecutions CheckIngestedDocumentAcl GetDocumentContent GetIngestedDocumentAcl ListSessions CreateSession
+    DeleteSession GetSession UpdateSession ListInvocationSteps PutInvocationStep GetInvocationStep ListInvocations
+    CreateInvocation UntagResource ListTagsForResource TagResource`,
+    { models: NONE },
+  ],
+];
+
+const AGENTCORE: ServiceRows = [
+  // Agents, and the shells beside them, call models with the role of the runtime.
+  ['InvokeAgentRuntime', { models: UNKNOWN, genAi: 'invoke_agent' }],
+  ['InvokeAgentRuntimeSubpath', { models: UNKNOWN, routes: ['* /runtimes/{agentRuntimeArn}/invocations/{rest+} sse'] }],
+  [
+    'InvokeAgentRuntimeWithWebSocketStream',
+    { models: UNKNOWN, routes: ['GET /runtimes/{agentRuntimeArn}/ws websocket'] },
+  ],
+  ['InvokeAgentRuntimeShell', { models: UNKNOWN, routes: ['GET /runtimes/{agentRuntimeArn}/ws/shells websocket'] }],
+  [
+    `InvokeAgentRuntimeCommand Evaluate StartBatchEvaluation StartRecommendation StartMemoryExtractionJob CreateABTest
+    UpdateABTest`,
+    { models: UNKNOWN },
+  ],
+  ['InvokeHarness', { models: unknownWith(...HARNESS) }],
+  [
+    'ConnectBrowserAutomationStream',
+    {
+      models: NONE,
+      routes: ['GET /browser-streams/{browserIdentifier}/sessions/{sessionId}/automation websocket'],
+    },
+  ],
+  [
+    'ConnectBrowserLiveViewStream',
+    { models: NONE, routes: ['GET /browser-streams/{browserIdentifier}/sessions/{sessionId}/live-view sse'] },
+  ],
+  ['UpdateBrowserStream', { usage: 'free', models: NONE }],
+  // Their names look free: tokens of AgentCore's Identity, reads of its Memory.
+  [
+    `GetMemoryRecord GetResourceApiKey GetResourceOauth2Token GetResourcePaymentToken GetWorkloadAccessToken
+    GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId ListEvents ListMemoryRecords`,
+    { usage: 'unreported', models: NONE },
+  ],
+  // A memory may work through its events later, with the models its owner gave it; the caller gets nothing of that.
+  [
+    `ListABTests DeleteABTest GetABTest SaveBrowserSessionProfile GetBrowserSession InvokeBrowser ListBrowserSessions
+    StartBrowserSession StopBrowserSession DeleteCapacityProviderSession GetCodeInterpreterSession
+    ListCodeInterpreterSessions StartCodeInterpreterSession StopCodeInterpreterSession InvokeCodeInterpreter
+    ListBatchEvaluations DeleteBatchEvaluation GetBatchEvaluation StopBatchEvaluation CompleteResourceTokenAuth
+    ListSessions DeleteEvent GetEvent ListActors CreateEvent ListMemoryExtractionJobs IngestData BatchCreateMemoryRecords
+    BatchDeleteMemoryRecords BatchUpdateMemoryRecords DeleteMemoryRecord RetrieveMemoryRecords CreatePaymentInstrument
+    CreatePaymentSession DeletePaymentInstrument DeletePaymentSession GetPaymentInstrument GetPaymentInstrumentBalance
+    GetPaymentSession ListPaymentInstruments ListPaymentSessions ProcessPayment ListRecommendations DeleteRecommendation
+    GetRecommendation SearchRegistryRecords GetAgentCard StopRuntimeSession`,
+    { models: NONE },
+  ],
+];
+
+const DATA_AUTOMATION_RUNTIME: ServiceRows = [
+  ['InvokeDataAutomation InvokeDataAutomationAsync', { models: UNKNOWN }],
+  ['GetDataAutomationStatus ListTagsForResource TagResource UntagResource', { models: NONE }],
+];
+
+/** Of control planes only what costs, or is free although its name does not say so, and what runs, buys or chooses a model. */
+const CONTROL: ServiceRows = [
+  ['CreateAdvancedPromptOptimizationJob', { models: inBody('modelConfigurations[].modelId') }],
+  ['CreateCustomModelDeployment UpdateCustomModelDeployment', { models: inBody('modelArn') }],
+  ['CreateEvaluationJob', { models: inBody(...EVALUATION_JOB) }],
+  ['CreateFoundationModelAgreement CreateModelInvocationJob', { models: inBody('modelId') }],
+  ['CreateProvisionedModelThroughput', { models: inBody('modelId') }],
+  ['UpdateProvisionedModelThroughput', { models: optional('desiredModelId') }],
+  ['CreateInferenceProfile', { usage: 'free', models: inBody('modelSource.copyFrom') }],
+  ['CreateMarketplaceModelEndpoint RegisterMarketplaceModelEndpoint', { models: inBody('modelSourceIdentifier') }],
+  ['CreateModelCopyJob', { models: inBody('sourceModelArn') }],
+  [
+    'CreateModelCustomizationJob',
+    {
+      models: inBody(
+        'baseModelIdentifier',
+        'customizationConfig.distillationConfig.teacherModelConfig.teacherModelIdentifier',
+      ),
+    },
+  ],
+  ['CreatePromptRouter', { usage: 'free', models: inBody('models[].modelArn', 'fallbackModel.modelArn') }],
+  ['StartAutomatedReasoningPolicyTestWorkflow StartAutomatedReasoningPolicyBuildWorkflow', { models: UNKNOWN }],
+  [
+    `CreateGuardrail CreateGuardrailVersion PutAccountDataRetention PutEnforcedGuardrailConfiguration
+    PutModelInvocationLoggingConfiguration PutResourcePolicy PutUseCaseForModelAccess UpdateGuardrail`,
+    { usage: 'free' },
+  ],
+];
+
+const AGENT_CONTROL: ServiceRows = [
+  ['CreateAgent UpdateAgent', { usage: 'free', models: inBody(...AGENT) }],
+  [
+    'CreateAgentAlias UpdateAgentAlias',
+    { usage: 'free', models: optional('routingConfiguration[].provisionedThroughput') },
+  ],
+  ['CreateDataSource UpdateDataSource', { models: optional(...INGESTION) }],
+  ['CreateFlow UpdateFlow ValidateFlowDefinition', { usage: 'free', models: optional(...FLOW) }],
+  [
+    'AssociateAgentCollaborator UpdateAgentCollaborator',
+    { usage: 'free', models: optional('agentDescriptor.aliasArn') },
+  ],
+  ['CreateKnowledgeBase UpdateKnowledgeBase', { models: optional(...KNOWLEDGE_BASE) }],
+  [
+    'CreatePrompt UpdatePrompt',
+    { usage: 'free', models: optional('variants[].modelId', 'variants[].genAiResource.agent.agentIdentifier') },
+  ],
+  ['StartIngestionJob IngestKnowledgeBaseDocuments', { models: UNKNOWN }],
+  [
+    `AssociateAgentKnowledgeBase CreateAgentActionGroup CreateFlowAlias CreateFlowVersion CreatePromptVersion PrepareAgent
+    PrepareFlow PutResourcePolicy UpdateAgentActionGroup UpdateAgentKnowledgeBase UpdateFlowAlias`,
+    { usage: 'free' },
+  ],
+  // In botocore's model, not yet in @aws-sdk/client-bedrock-agent 3.1138. A test tells when the rows can go.
+  ['ListVpcConfigurations', { routes: ['GET /knowledgebases/{knowledgeBaseId}/vpcconfigurations/ read'] }],
+  ['CreateVpcConfiguration', { routes: ['POST /knowledgebases/{knowledgeBaseId}/vpcconfigurations/'] }],
+  [
+    'DeleteVpcConfiguration',
+    { routes: ['DELETE /knowledgebases/{knowledgeBaseId}/vpcconfigurations/{vpcConfigurationId}'] },
+  ],
+  [
+    'GetVpcConfiguration',
+    { routes: ['GET /knowledgebases/{knowledgeBaseId}/vpcconfigurations/{vpcConfigurationId} read'] },
+  ],
+];
+
+const AGENTCORE_CONTROL: ServiceRows = [
+  ['CreateEvaluator UpdateEvaluator', { models: optional(...EVALUATOR) }],
+  ['CreateGatewayTarget UpdateGatewayTarget', { models: optional(...GATEWAY_TARGET) }],
+  ['CreateMemory', { models: optional(`memoryStrategies[].${MEMORY}`) }],
+  ['UpdateMemory', { models: optional(...MEMORY_UPDATE) }],
+  ['CreateHarness UpdateHarness', { models: optional(...HARNESS) }],
+  ['StartPolicyGeneration CreateOnlineEvaluationConfig UpdateOnlineEvaluationConfig', { models: UNKNOWN }],
+  [
+    `CreateAgentRuntime CreateAgentRuntimeEndpoint CreateBrowser CreateCodeInterpreter CreateWorkloadIdentity
+    PutResourcePolicy UpdateAgentRuntime UpdateAgentRuntimeEndpoint UpdateWorkloadIdentity`,
+    { usage: 'free' },
+  ],
+];
+
+const DATA_AUTOMATION: ServiceRows = [
+  ['InvokeDataAutomationLibraryIngestionJob InvokeBlueprintOptimizationAsync', { models: UNKNOWN }],
+  [
+    `CopyBlueprintStage CreateBlueprint CreateBlueprintVersion CreateDataAutomationProject UpdateBlueprint
+    UpdateDataAutomationProject`,
+    { usage: 'free' },
+  ],
+];
+
+/** By service. A service that is not here has no rows. */
+export const ROWS = {
+  'bedrock-runtime': RUNTIME,
+  'bedrock-mantle': MANTLE,
+  'bedrock-agent-runtime': AGENT_RUNTIME,
+  'bedrock-agentcore': AGENTCORE,
+  'bedrock-data-automation-runtime': DATA_AUTOMATION_RUNTIME,
+  bedrock: CONTROL,
+  'bedrock-agent': AGENT_CONTROL,
+  'bedrock-agentcore-control': AGENTCORE_CONTROL,
+  'bedrock-data-automation': DATA_AUTOMATION,
+} as const satisfies Readonly<Record<string, ServiceRows>>;
+
+/** A search in a knowledge base may name a model for reranking and one that works out filters. */
+function searchIn(place: string): string[] {
+  return [...vectorSearchIn(place), `${place}.managedSearchConfiguration.${RERANKING}`];
+}
+
+function vectorSearchIn(place: string): string[] {
+  const search = `${place}.vectorSearchConfiguration`;
+  return [`${search}.${RERANKING}`, `${search}.implicitFilterConfiguration.modelArn`];
+}
