@@ -8,6 +8,7 @@ export default defineConfig({
     pool: 'forks',
     reporters: ['default', new SkippedReporter()],
     // Real sockets and child processes on a busy two-core machine; a test that hangs still ends.
+    tags: [{ name: 'slow', description: 'left out of `npm test`, part of `npm test -- --all`' }],
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-// The launcher: sees to it that the right Node runs a built program, then hands over to dist/cli/main.js.
-// In a checkout (src/ and tsconfig.json beside bin/) whatever is missing is set up first, by scripts/set-up.mjs. A published
-// package never builds or fetches anything: on an old Node it prints one line and ends.
-// It must parse on Node 14, and with everything in place it must start no process: `--version` passes through here.
+// The launcher. In a checkout (src/ beside bin/) it runs src/cli/main.ts, whose types Node strips; whatever is missing is set up
+// first, by scripts/set-up.mjs. A published package has dist/cli/main.js, and never fetches anything: on an old Node it prints
+// one line and ends. It must parse on Node 14, and with everything in place it must start no process.
 import { existsSync } from 'fs';
 import { canSetItselfUp, lineForOldNode } from './node-version.js';
 import { endWithNpm } from './parent-watch.js';
@@ -11,20 +10,21 @@ const ROOT = new URL('../', import.meta.url);
 
 async function launch() {
   endWithNpm();
-  const isCheckout = existsSync(new URL('src', ROOT)) && existsSync(new URL('tsconfig.json', ROOT));
+  const isCheckout = existsSync(new URL('src/cli/main.ts', ROOT));
   if (isCheckout && canSetItselfUp(process.version)) {
     const { setUp } = await import('../scripts/set-up.mjs');
     const goesOn = await setUp({
       root: ROOT,
       script: new URL(import.meta.url),
       args: process.argv.slice(2),
-      needs: 'build',
     });
     if (!goesOn) return;
   }
   const line = lineForOldNode(process.version);
   if (line) return fail(line);
-  const { run } = await import(new URL('dist/cli/main.js', ROOT).href);
+  const { enableCompileCache } = await import('module');
+  enableCompileCache();
+  const { run } = await import(new URL(isCheckout ? 'src/cli/main.ts' : 'dist/cli/main.js', ROOT).href);
   await run(process.argv);
 }
 

@@ -18,7 +18,7 @@ const FLAGS = [
  *
  * @type {NodeJS.ProcessEnv}
  */
-const PATIENCE = { npm_config_fetch_retry_mintimeout: '2000', npm_config_fetch_retry_maxtimeout: '10000' };
+const RETRIES = { npm_config_fetch_retry_mintimeout: '2000', npm_config_fetch_retry_maxtimeout: '10000' };
 /** The codes that npm gives when it could not reach the registry. */
 const NETWORK_CODES =
   /^(ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ECONN\w+|\w*TIMEDOUT|\w*TIMEOUT|ENOTCACHED|FETCH_ERROR)$/;
@@ -26,7 +26,7 @@ const NETWORK_CODES =
 const COLLISION_CODES = /^(ENOTEMPTY|EEXIST|EBUSY|EPERM)$/;
 
 /**
- * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Answers undefined, or in a few words what failed
+ * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Returns undefined, or in a few words what failed
  * and what to do about it.
  *
  * @param {{ root: string, cwd: string, signal: AbortSignal }} options
@@ -34,7 +34,7 @@ const COLLISION_CODES = /^(ENOTEMPTY|EEXIST|EBUSY|EPERM)$/;
  */
 export async function runNpmCi({ root, cwd, signal }) {
   const npm = findNpm(process.env, process.execPath);
-  const env = { ...PATIENCE, ...cleanEnvironment(process.env, process.execPath) };
+  const env = { ...RETRIES, ...cleanEnvironment(process.env, process.execPath) };
   env['npm_config_globalconfig'] ??= await findGlobalConfig(cwd, signal);
   const start = () => runQuietly({ ...npm, args: [...npm.args, ...FLAGS], cwd, env, signal });
   let { code, output } = await start();

@@ -1,15 +1,15 @@
-// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each sets the checkout up
-// first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the tool. `test` and `bench`
-// take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the launcher's.
+// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each sets the
+// checkout up first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the tool. `test` and
+// `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the launcher's;
+// `test` takes `--all`.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canSetItselfUp, lineForOldNode } from '../bin/node-version.js';
 import { endWithNpm } from '../bin/parent-watch.js';
 import { prepareBoto3 } from './boto3.mjs';
 import { SetUpError, handOver } from './children.mjs';
-import { isBuilt } from './freshness.mjs';
 import { findNpm } from './npm.mjs';
 import { setUp } from './set-up.mjs';
 
@@ -30,23 +30,37 @@ const CHECKS = [
 ];
 
 /**
- * @typedef {{ needs: import('./set-up.mjs').Need, run: (args: string[]) => Promise<void> | void, takesNode?: true }} Task
+ * @typedef {{ run: (args: string[]) => Promise<void> | void, takesNode?: true }} Task
  * @type {Readonly<Record<string, Task>>}
  */
 const TASKS = {
-  build: { needs: 'build', run: () => say('dist is built') },
-  check: { needs: 'install', run: check },
-  test: { needs: 'build', takesNode: true, run: runTests },
-  bench: { needs: 'build', takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
-  clients: { needs: 'build', takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
-  start: { needs: 'build', run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
-  package: { needs: 'build', run: makePackage },
+  build: { run: build },
+  check: { run: check },
+  test: { takesNode: true, run: runTests },
+  bench: { takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
+  clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
+  start: { run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
+  package: { run: makePackage },
 };
 
-/** @param {string[]} args */
+/**
+ * Tests that are tagged slow are left out unless `--all` asks for them; those that were left out are named at the end.
+ *
+ * @param {string[]} args
+ */
 async function runTests(args) {
   prepareBoto3(root, say);
-  await startNode(findTool('vitest'), 'run', ...args);
+  const others = args.filter((arg) => arg !== '--all');
+  const filter = others.length < args.length ? [] : ['--tags-filter=!slow'];
+  await startNode(findTool('vitest'), 'run', ...filter, ...others);
+}
+
+/** JavaScript for the package, in dist/. A checkout runs from src/ and does not need it. */
+function build() {
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  const { status } = spawnSync(process.execPath, [findTool('typescript/tsc'), '-p', '.'], { stdio: 'inherit' });
+  if (status !== 0) throw new SetUpError('could not build: tsc found the errors above');
+  say('dist is built');
 }
 
 /** Runs every step, also after one that fails: one run tells all there is to mend. */
@@ -60,12 +74,12 @@ function check() {
 }
 
 /**
- * `npm pack`, of a dist that is certain to be the present src's. (npm runs no prepack here, see .npmrc.)
+ * `npm pack`, of a dist that is made for it. (npm runs no prepack here, see .npmrc.)
  *
  * @param {string[]} args
  */
 async function makePackage(args) {
-  if (!isBuilt(root)) throw new SetUpError('src changed while it was built: run it again');
+  build();
   const npm = findNpm(process.env, process.execPath);
   await handOver(npm.command, [...npm.args, 'pack', ...args], npm.shell);
 }
@@ -115,7 +129,7 @@ async function main() {
   const { args, nodeMajor } = task.takesNode ? parseNodeMajor(rest) : { args: rest };
   process.chdir(root);
   const script = new URL(import.meta.url);
-  if (await setUp({ root: ROOT, script, args: [name, ...rest], needs: task.needs, nodeMajor })) await task.run(args);
+  if (await setUp({ root: ROOT, script, args: [name, ...rest], nodeMajor })) await task.run(args);
 }
 
 /** @param {string} line */

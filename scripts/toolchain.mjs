@@ -1,22 +1,37 @@
 // The Node that a checkout fetches where the machine's own is too old, or where a test run asks for another one: an npm
 // package of the node binary, pinned in node-packages.mjs and unpacked into the checkout's ignored .toolchain/.
 // It does not decide whether one is needed. A published package does not have this file.
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { lineForOldNode } from '../bin/node-version.js';
+import { NODE_FLOOR, lineForOldNode } from '../bin/node-version.js';
 import { SetUpError, cleanEnvironment, runQuietly } from './children.mjs';
+import { inScratchFolder } from './install.mjs';
 import { NODE_PACKAGES } from './node-packages.mjs';
 import { runNpmCi } from './npm.mjs';
 
 /** @typedef {{ name: string, version: string, integrity: string }} PinnedNode */
 
 /**
- * The pinned Node of a major version, or the usual one, for this machine. Throws a SetUpError where there is none.
+ * The path of the pinned Node of a major version, or of the usual one, fetched if it is not there yet; undefined if this
+ * process runs under it. Says on stderr what it fetches and why. Throws a SetUpError of one line if it cannot be had.
  *
+ * @param {string} root
+ * @param {number | undefined} major
+ * @returns {Promise<string | undefined>}
+ */
+export async function provideNode(root, major) {
+  const node = findPinnedNode(major);
+  if (process.version === `v${node.version}`) return undefined;
+  const path = binaryIn(homeOf(root, node), node);
+  if (!existsSync(path)) await fetchNode(root, node);
+  return path;
+}
+
+/**
  * @param {number | undefined} major
  * @returns {PinnedNode}
  */
-export function findPinnedNode(major) {
+function findPinnedNode(major) {
   const nodes = NODE_PACKAGES[`${process.platform}-${process.arch}`];
   const pinned = nodes?.versions[major ?? nodes.usual];
   if (nodes === undefined || pinned === undefined || isMusl())
@@ -25,31 +40,19 @@ export function findPinnedNode(major) {
 }
 
 /**
- * Where a pinned Node's binary is in this checkout, or undefined if it has not been fetched yet.
- *
  * @param {string} root
  * @param {PinnedNode} node
  */
-export function findFetchedNode(root, node) {
-  const path = binaryIn(homeOf(root, node), node);
-  return existsSync(path) ? path : undefined;
-}
-
-/**
- * Fetches a pinned Node and answers its path. Says on stderr what it fetches and `why`. Throws a SetUpError of one line
- * where it cannot be had. The caller holds the checkout's lock.
- *
- * @param {{ root: string, node: PinnedNode, why: string, signal: AbortSignal }} options
- * @returns {Promise<string>}
- */
-export async function fetchNode({ root, node, why, signal }) {
+async function fetchNode(root, node) {
   const { name, version, integrity } = node;
+  const isTooOld = lineForOldNode(process.version) !== undefined;
+  const why = isTooOld
+    ? `needs Node ${NODE_FLOOR.join('.')} or newer, and this is ${process.version}`
+    : 'another Node was asked for';
   process.stderr.write(
     `bedrock-proxy: ${why}: fetching Node ${version} into .toolchain (npm package ${name}, some 45 MB)\n`,
   );
-  const folder = join(root, '.toolchain', `fetch-${process.pid}`);
-  try {
-    mkdirSync(folder, { recursive: true });
+  await inScratchFolder(root, 'fetch', async (folder, signal) => {
     // With a lock file of its own, npm compares what comes with the pinned hash.
     const project = { name: 'toolchain', private: true, dependencies: { [name]: version } };
     const packages = { '': project, [`node_modules/${name}`]: { version, integrity } };
@@ -58,12 +61,11 @@ export async function fetchNode({ root, node, why, signal }) {
     const fault =
       (await runNpmCi({ root, cwd: folder, signal })) ?? (await tryOut(binaryIn(folder, node), version, signal));
     if (fault !== undefined) throw new SetUpError(lineWithoutFetching(`fetching Node ${version} failed: ${fault}`));
-    rmSync(homeOf(root, node), { recursive: true, force: true });
-    renameSync(folder, homeOf(root, node));
-    return binaryIn(homeOf(root, node), node);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+    mkdirSync(homeOf(root, node), { recursive: true });
+    // What another process has put there meanwhile is the same, and may be running.
+    if (!existsSync(binaryIn(homeOf(root, node), node)))
+      renameSync(join(folder, 'node_modules'), join(homeOf(root, node), 'node_modules'));
+  });
 }
 
 /**

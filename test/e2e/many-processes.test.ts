@@ -20,10 +20,10 @@ afterEach(async () => {
 
 /** Makes 50 keys with the built program's own parts, and prints them. */
 const GENERATE = `
-  const [databasePath, dist] = process.argv.slice(1);
-  const { openSqliteStore } = await import(dist + 'store/sqlite.js');
-  const { mintKey } = await import(dist + 'auth/mint.js');
-  const { findServerSecret } = await import(dist + 'cli/key.js');
+  const [databasePath, source] = process.argv.slice(1);
+  const { openSqliteStore } = await import(source + 'store/sqlite/store.ts');
+  const { mintKey } = await import(source + 'keys/mint.ts');
+  const { findServerSecret } = await import(source + 'keys/server-secret.ts');
   const { randomBytes } = await import('node:crypto');
   const store = await openSqliteStore(databasePath);
   const serverSecret = findServerSecret(databasePath, undefined);
@@ -35,8 +35,8 @@ const GENERATE = `
 `;
 
 async function generateFifty(): Promise<string[]> {
-  const dist = pathToFileURL(join(import.meta.dirname, '../../dist/')).href;
-  const args = ['--input-type=module', '-e', GENERATE, place.databasePath, dist];
+  const source = pathToFileURL(join(import.meta.dirname, '../../src/')).href;
+  const args = ['--input-type=module', '-e', GENERATE, place.databasePath, source];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   expect(code).toBe(0);

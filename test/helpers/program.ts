@@ -1,6 +1,6 @@
 /**
- * The built program in processes of its own, as its users start it: through the launcher, in an environment that knows
- * nothing of the machine's real AWS settings. `npm test` builds it first.
+ * The program in processes of its own, as its users start it: through the launcher, in an environment that knows
+ * nothing of the machine's real AWS settings.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * A checkout in a temporary folder: the real bin/ and scripts/, a program of a few lines, and an npm and a tsc that do what
- * the set-up needs of them in no time and note each start. No network. Used by the launcher's tests only.
+ * A checkout in a temporary folder: the real bin/ and scripts/, a program of a few lines, and an npm that does what the
+ * set-up needs of it in no time and notes each start. No network. Used by the launcher's tests only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What main.ts "compiles" to: prints its arguments, ends with a code, or waits and tells which signals it gets. */
+/** The program, as src/cli/main.ts and as dist/cli/main.js: prints its arguments, ends with a code, or waits and tells which signals it gets. */
 const PROGRAM = `export async function run(argv) {
   const [command, ...rest] = argv.slice(2);
   if (command === 'end') process.exitCode = Number(rest[0]);
@@ -38,21 +38,9 @@ const PROGRAM = `export async function run(argv) {
 }
 `;
 
-const TSC = `const { appendFileSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
-const { join } = require('node:path');
-appendFileSync(process.env.STUB_LOG, 'tsc\\n');
-console.log('tsc speaks');
-if (readFileSync(join('src', 'main.ts'), 'utf8').includes('broken')) {
-  console.log('src/main.ts(1,1): error');
-  process.exit(2);
-}
-const out = process.argv[process.argv.indexOf('--outDir') + 1];
-mkdirSync(join(out, 'cli'), { recursive: true });
-writeFileSync(join(out, 'cli', 'main.js'), ${JSON.stringify(PROGRAM)});
-`;
-
-/** STUB_NPM says what goes wrong; a project that asks for a Node package gets one that responses as the pinned one would. */
-const NPM = `import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** STUB_NPM says what goes wrong; a project that asks for a Node package gets one that answers as the pinned one would. */
+const NPM = `import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 const [command] = process.argv.slice(2);
 if (command === 'config') { console.log('/dev/null/npmrc'); process.exit(); }
 appendFileSync(process.env.STUB_LOG, 'npm ' + command + '\\n');
@@ -61,14 +49,12 @@ if (process.env.npm_config_prefix || process.env.npm_package_name) { console.err
 if (process.env.STUB_NPM === 'offline') { console.error('npm error code ENOTFOUND'); process.exit(1); }
 if (process.env.STUB_NPM === 'hang') { appendFileSync(process.env.STUB_LOG, 'hangs ' + process.pid + '\\n'); setInterval(() => {}, 1000); await new Promise(() => {}); }
 const write = (path, text) => { mkdirSync(dirname(path), { recursive: true }); writeFileSync(path, text); };
-rmSync('node_modules', { recursive: true, force: true });
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 for (const [name, version] of Object.entries(dependencies)) {
   const path = join('node_modules', name, 'bin', 'node');
   write(path, '#!/bin/sh\\nunset NODE_OPTIONS\\n[ "$1" = --version ] && echo v' + version + ' && exit\\nexec "' + process.execPath + '" "$@"\\n');
   chmodSync(path, 0o755);
 }
-write(join('node_modules', 'typescript', 'bin', 'tsc'), readFileSync(process.env.STUB_TSC, 'utf8'));
 write(join('node_modules', '.package-lock.json'), '{}');
 `;
 
@@ -97,19 +83,19 @@ export interface LaunchOptions {
   throughShell?: boolean;
 }
 
-/** The folder, and what was started in it so far, in order: "npm ci", "tsc". */
+/** The folder, and what was started in it so far, in order: "npm ci". */
 export interface FakeCheckout {
   root: string;
   write: (path: string, text: string) => void;
   read: (path: string) => string;
   launch: (args: readonly string[], options?: LaunchOptions) => Launched;
   started: () => string[];
-  /** Turns it into what `npm install bedrock-proxy` leaves: no sources, no scripts. */
+  /** Turns it into what `npm install bedrock-proxy` leaves: dist/, no sources, no scripts. */
   publish: () => void;
   remove: () => void;
 }
 
-/** Makes a fresh checkout, with nothing installed and nothing built. The caller removes it. */
+/** Makes a fresh checkout, with nothing installed. The caller removes it. */
 export function makeCheckout(): FakeCheckout {
   const folder = mkdtempSync(join(tmpdir(), 'bedrock-proxy-launcher-'));
   const root = join(folder, 'check out');
@@ -121,11 +107,10 @@ export function makeCheckout(): FakeCheckout {
   cpSync(join(REPOSITORY, 'scripts'), join(root, 'scripts'), { recursive: true });
   write('package.json', JSON.stringify({ name: 'bedrock-proxy', type: 'module', dependencies: {} }));
   write('package-lock.json', '{ "lockfileVersion": 3 }');
-  write('tsconfig.json', '{}');
-  write('src/main.ts', '// first');
+  write('.npmrc', '');
+  write('src/cli/main.ts', PROGRAM);
   write('../npm/npm-cli.js', NPM);
   write('../npm/package.json', '{ "type": "module" }');
-  write('../tsc.cjs', TSC);
   write('../old-node.cjs', OLD_NODE);
   const log = join(folder, 'log');
   return {
@@ -134,7 +119,8 @@ export function makeCheckout(): FakeCheckout {
     read: (path) => readFileSync(join(root, path), 'utf8'),
     started: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
     publish: () => {
-      for (const name of ['src', 'scripts', 'tsconfig.json']) rmSync(join(root, name), { recursive: true });
+      write('dist/cli/main.js', PROGRAM);
+      for (const name of ['src', 'scripts']) rmSync(join(root, name), { recursive: true });
       appendFileSync(log, '');
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
@@ -148,7 +134,6 @@ export function makeCheckout(): FakeCheckout {
         npm_lifecycle_event: throughShell ? 'npx' : undefined,
         NODE_OPTIONS: oldNode ? `--require ${JSON.stringify(join(folder, 'old-node.cjs'))}` : '',
         STUB_LOG: log,
-        STUB_TSC: join(folder, 'tsc.cjs'),
         STUB_NPM: npm,
       };
       const words = [process.execPath, join(root, 'bin', 'bedrock-proxy.js'), ...args];

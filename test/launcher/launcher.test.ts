@@ -1,8 +1,7 @@
 /**
- * The launcher from outside: what it installs, builds and prints in a checkout, and that it hands over exactly.
- * The npm and the tsc are stubs (fake-checkout.ts); scripts/try-clones.mjs does the same with the real ones.
+ * The launcher from outside: what it installs and prints in a checkout, and that it hands over exactly. The npm is a stub (fake-checkout.ts); scripts/try-clones.mjs does the same with the real one.
  */
-import { existsSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeCheckout, makeCheckout } from './fake-checkout.ts';
@@ -16,26 +15,33 @@ afterEach(() => checkout.remove());
 const isWindows = process.platform === 'win32';
 
 describe('in a fresh clone', () => {
-  it('installs, builds and runs, and leaves stdout to the program', async () => {
+  it('installs and runs, and leaves stdout to the program', async () => {
     const ending = await checkout.launch(['key', 'list', '--json', 'two words', '']).ending;
     expect(ending).toMatchObject({ code: 0, stdout: '["key","list","--json","two words",""]' });
-    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
-    expect(ending.stderr).toBe(
-      'bedrock-proxy: installing the dependencies of this checkout (npm ci)\nbedrock-proxy: building (tsc)\n',
-    );
+    expect(checkout.started()).toEqual(['npm ci']);
+    expect(ending.stderr).toBe('bedrock-proxy: installing the dependencies of this checkout (npm ci)\n');
   });
 
   it('starts nothing the second time, and says nothing', async () => {
     await checkout.launch(['first']).ending;
     const ending = await checkout.launch(['second']).ending;
     expect(ending).toMatchObject({ code: 0, stdout: '["second"]', stderr: '' });
-    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+    expect(checkout.started()).toEqual(['npm ci']);
   });
 
-  it('is set up once by two launchers that start together', async () => {
+  it('is set up by launchers that start together, without one waiting for the other', async () => {
     const endings = await Promise.all(['a', 'b', 'c'].map((name) => checkout.launch([name]).ending));
     expect(endings.map(({ stdout }) => stdout)).toEqual(['["a"]', '["b"]', '["c"]']);
-    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+    expect(readdirSync(join(checkout.root, '.toolchain'))).toEqual(['npm.log']);
+    const before = checkout.started().length;
+    expect(await checkout.launch(['x']).ending).toMatchObject({ stdout: '["x"]', stderr: '' });
+    expect(checkout.started()).toHaveLength(before);
+  });
+
+  it('removes what a set-up left that was killed', async () => {
+    checkout.write('.toolchain/install-4194305/package.json', '');
+    await checkout.launch(['x']).ending;
+    expect(existsSync(join(checkout.root, '.toolchain', 'install-4194305'))).toBe(false);
   });
 
   it('passes on the exit code that the program sets', async () => {
@@ -49,11 +55,6 @@ describe('a set-up checkout', () => {
   });
 
   it.each([
-    { name: 'an edited file', change: () => checkout.write('src/main.ts', '// second'), starts: ['tsc'] },
-    { name: 'a new file', change: () => checkout.write('src/deep/new.ts', ''), starts: ['tsc'] },
-    { name: 'a removed file', change: () => rmSync(join(checkout.root, 'src', 'other.ts')), starts: ['tsc'] },
-    { name: 'a removed dist', change: () => rmSync(join(checkout.root, 'dist'), { recursive: true }), starts: ['tsc'] },
-    { name: 'an edited tsconfig.json', change: () => checkout.write('tsconfig.json', '{ }'), starts: ['tsc'] },
     {
       name: 'a changed lock',
       change: () => touch('package-lock.json', '{ "lockfileVersion": 4 }'),
@@ -62,23 +63,10 @@ describe('a set-up checkout', () => {
     { name: 'a lock written anew with the same text', change: () => touch('package-lock.json'), starts: [] },
     { name: 'an install that did not end', change: () => rmSync(hiddenLock()), starts: ['npm ci'] },
   ])('sees $name', async ({ change, starts }) => {
-    checkout.write('src/other.ts', '');
-    await checkout.launch(['again']).ending;
     const before = checkout.started().length;
     change();
     expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
     expect(checkout.started().slice(before)).toEqual(starts);
-  });
-
-  it('keeps the last good dist when a build fails, shows the errors, and builds when they are mended', async () => {
-    checkout.write('src/main.ts', 'broken');
-    const ending = await checkout.launch(['x']).ending;
-    expect(ending).toMatchObject({ code: 1, stdout: '' });
-    expect(ending.stderr).toContain('src/main.ts(1,1): error');
-    expect(ending.stderr).toMatch(/could not build: tsc found the errors above\n$/);
-    expect(existsSync(join(checkout.root, 'dist', 'cli', 'main.js'))).toBe(true);
-    checkout.write('src/main.ts', 'mended');
-    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
   });
 });
 
@@ -95,14 +83,14 @@ describe('when the set-up cannot be done', () => {
   });
 
   it.skipIf(isWindows).each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'is ended by %s in the middle, with its npm, and leaves no lock',
+    'is ended by %s in the middle, with its npm, and leaves nothing behind',
     async (signal) => {
       const launched = checkout.launch(['x'], { npm: 'hang' });
       const npm = await seeNpmHang();
       launched.child.kill(signal);
       expect(await launched.ending).toMatchObject({ signal, stdout: '' });
       expect(() => process.kill(npm, 0)).toThrow('ESRCH');
-      expect(existsSync(join(checkout.root, '.toolchain', 'lock'))).toBe(false);
+      expect(readdirSync(join(checkout.root, '.toolchain'))).toEqual([]);
     },
   );
 });
@@ -114,7 +102,7 @@ describe('under too old a Node', () => {
     expect(ending.stderr).toMatch(
       /^bedrock-proxy: needs Node 22\.19 or newer, and this is v20\.20\.2: fetching Node \S+ into \.toolchain \(npm package node-/,
     );
-    expect(checkout.started()).toEqual(['npm ci', 'npm ci', 'tsc']);
+    expect(checkout.started()).toEqual(['npm ci', 'npm ci']);
     expect(await checkout.launch(['x'], { oldNode: true }).ending).toMatchObject({ stdout: '["x"]', stderr: '' });
   });
 
@@ -152,7 +140,7 @@ describe('a published package', () => {
   it('runs what it has', async () => {
     rmSync(join(checkout.root, 'node_modules'), { recursive: true });
     expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]', stderr: '' });
-    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+    expect(checkout.started()).toEqual(['npm ci']);
   });
 
   it('prints one line on too old a Node, and fetches nothing', async () => {
@@ -163,7 +151,7 @@ describe('a published package', () => {
       stderr:
         'bedrock-proxy: needs Node.js 22.19 or newer, and this is v20.20.2: install Node 24 from https://nodejs.org\n',
     });
-    expect(checkout.started()).toEqual(['npm ci', 'tsc']);
+    expect(checkout.started()).toEqual(['npm ci']);
   });
 });
 
@@ -194,7 +182,7 @@ function lastStarted() {
   return checkout.started().at(-1);
 }
 
-/** Waits for the stub npm's note that it hangs now, and answers its process id. */
+/** Waits for the stub npm's note that it hangs now, and returns its process id. */
 async function seeNpmHang(): Promise<number> {
   await expect.poll(lastStarted, { timeout: 10_000 }).toMatch(/^hangs \d+$/);
   return Number(lastStarted()?.slice('hangs '.length));

@@ -1,8 +1,7 @@
 /** What is published, and that a clone can install what package-lock.json pins. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import { findNpm } from '../../scripts/npm.mjs';
+import { beforeAll, describe, expect, it } from 'vitest';
 
 /** Packages that an install brings besides ours. To raise it is a decision: what for, and what the package weighs. */
 const MAX_PACKAGES = 38;
@@ -17,15 +16,17 @@ interface LockedPackage {
   optionalDependencies?: Record<string, string>;
 }
 
-describe('the published package', () => {
-  const npm = findNpm(process.env, process.execPath);
-  const response = execFileSync(npm.command, [...npm.args, 'pack', '--dry-run', '--json'], {
-    encoding: 'utf8',
-    shell: npm.shell,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const packs = Object.values(JSON.parse(response)) as { files: { path: string }[] }[];
-  const paths = packs.flatMap(({ files }) => files.map(({ path }) => path));
+describe('the published package', { tags: ['slow'] }, () => {
+  let paths: readonly string[];
+
+  beforeAll(() => {
+    const text = execFileSync(process.execPath, ['scripts/run.mjs', 'package', '--dry-run', '--json'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const packs = Object.values(JSON.parse(text)) as { files: { path: string }[] }[];
+    paths = packs.flatMap(({ files }) => files.map(({ path }) => path));
+  }, 120_000);
 
   it('holds the launcher, the build and what a reader needs', () => {
     expect(paths).toEqual(
@@ -33,9 +34,19 @@ describe('the published package', () => {
     );
   });
 
-  it('holds nothing else: no sources, no set-up, no build stamp', () => {
+  it('holds nothing else: no sources, no set-up', () => {
     const expected = /^(bin\/[\w-]+\.js|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(paths.filter((path) => !expected.test(path))).toEqual([]);
+  });
+
+  it('runs from its dist', () => {
+    const args = [
+      '--input-type=module',
+      '-e',
+      "const { run } = await import('./dist/cli/main.js'); await run(['', '', '--version']);",
+    ];
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(execFileSync(process.execPath, args, { encoding: 'utf8' })).toBe(`${version}\n`);
   });
 });
 
