@@ -2,6 +2,8 @@
  * What single stages cost, without sockets, in a process of its own: prints one JSON line. Each figure is the best of several
  * passes in a loop, with everything warm; a stage on its way costs more.
  */
+import { parsePresentedCredential } from '../src/keys/presented-credential.ts';
+import { parseTarget } from '../src/http/target.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -16,7 +18,7 @@ import { OPERATIONS } from '../src/operations/catalog.ts';
 import { findRoute, type RoutingConfig } from '../src/routing/route.ts';
 import { openSqliteStore } from '../src/store/sqlite/store.ts';
 import { FrameChain, FrameResigner } from '../src/upstream/aws/frame-chain.ts';
-import { selectUpstreamHeaders } from '../src/upstream/aws/headers.ts';
+import { selectUpstreamHeaders } from '../src/upstream/headers.ts';
 import { type AwsCredentials, signRequest } from '../src/upstream/aws/sign.ts';
 
 /** Microseconds of one call. */
@@ -74,7 +76,8 @@ function routeWholeTable(): () => number {
         service.targetPrefix === undefined ? [] : [['X-Amz-Target', `${service.targetPrefix}.${name}`]];
       return {
         method: method === '*' ? 'POST' : method,
-        rawTarget: `/bedrock${path}`,
+        target: parseTarget(`/bedrock${path}`),
+        scope: undefined,
         headers: [...HEADERS, ...target],
         mountPath: '/bedrock',
         config: ROUTING,
@@ -89,12 +92,11 @@ function routeWholeTable(): () => number {
 
 const SIGNED_PATH = '/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse';
 
-function sign(host: string, rawPath: string, credentials: AwsCredentials): Promise<HeaderPair[]> {
+function sign(host: string, path: string, credentials: AwsCredentials): Promise<HeaderPair[]> {
   return signRequest({
     method: 'POST',
     host,
-    rawPath,
-    rawQuery: undefined,
+    target: { path, query: undefined },
     headers: selectUpstreamHeaders(HEADERS, { viaName: undefined, keepsTarget: false }),
     bodySha256: EMPTY_SHA256,
     credentials,
@@ -108,7 +110,7 @@ function sign(host: string, rawPath: string, credentials: AwsCredentials): Promi
 function authenticateAs(headers: readonly HeaderPair[], options: AuthenticatorOptions): () => Promise<number> {
   const clientRequest: ClientRequest = {
     method: 'POST',
-    rawTarget: `/bedrock${SIGNED_PATH}`,
+    target: parseTarget(`/bedrock${SIGNED_PATH}`),
     headers,
     authority: 'localhost:4000',
     httpVersion: '1.1',
@@ -118,8 +120,9 @@ function authenticateAs(headers: readonly HeaderPair[], options: AuthenticatorOp
     upgrade: undefined,
   };
   return async () => {
-    const caller = await authenticate(clientRequest, options);
-    caller.verify(EMPTY_SHA256);
+    const presented = parsePresentedCredential(headers, undefined);
+    const caller = await authenticate(clientRequest, presented, options);
+    await caller.verify({ sha256: EMPTY_SHA256, sizeBytes: 0 });
     return 1;
   };
 }

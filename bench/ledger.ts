@@ -4,6 +4,7 @@
  * the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The slowest figures wait for
  * the machine's disk.
  */
+import { parseTarget } from '../src/http/target.ts';
 import { type ClientRequest, describeHead, type HeaderPair } from '../src/http/message.ts';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
@@ -64,7 +65,7 @@ const HEADERS: readonly HeaderPair[] = [
 const TARGET = '/bedrock/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse';
 const CLIENT_REQUEST: ClientRequest = {
   method: 'POST',
-  rawTarget: TARGET,
+  target: parseTarget(TARGET),
   headers: HEADERS,
   authority: 'localhost:4000',
   httpVersion: '1.1',
@@ -75,7 +76,8 @@ const CLIENT_REQUEST: ClientRequest = {
 };
 const ROUTE = findRoute({
   method: 'POST',
-  rawTarget: TARGET,
+  target: parseTarget(TARGET),
+  scope: undefined,
   headers: HEADERS,
   mountPath: '/bedrock',
   config: {

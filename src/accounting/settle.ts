@@ -10,131 +10,151 @@ import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import type { Usage } from '../domain/usage.ts';
-import type { ResponseWatcher } from '../upstream/aws/forward.ts';
+import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
+import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
 import { findCharge, findPrices, sumInput } from './charge.ts';
 import type { Ledger } from './ledger-writer.ts';
 
+/** What settling needs besides the request. */
 export interface SettlementDependencies {
   readonly prices: PriceBook;
   readonly ledger: Ledger;
-  /** Whether answers get headers of ours. */
+  /** Whether responses get headers of ours. */
   readonly responseHeaders: boolean;
-  /** Told of every exchange that begins, and of every response that begins and is a stream. Must not throw. */
-  readonly metrics: { begin(record: RequestRecord): void; streamBegan(record: RequestRecord): void };
+  readonly events: RequestEvents;
 }
 
-/** One exchange's. State: what admission reserved for it, and what its response has told so far. */
+/** One request's. It writes the record from admission on, and tells the events that go with it. */
 export interface Settlement {
   /** The request was let in: from here on something may have to be given back. */
   onAdmitted(admission: Admission): void;
-  /**
-   * The request is ready to leave; its body took `bodyMs` to arrive. Returns who is to be told of its response; `onStatus` hears status
-   * and error type of the head.
-   */
-  onReady(bodyMs: number, onStatus: OnStatus): ResponseWatcher;
-  /**
-   * Once, when everything is over: fills in the exchange, settles, writes the ledger; then tells `onWritten`. Never throws.
-   */
-  finish(onWritten: () => void): void;
+  /** To be told of the response. */
+  readonly observer: ResponseObserver;
+  /** Small responses wait for their end, so that their cost can stand in a header. */
+  readonly policy: ResponsePolicy;
+  /** Once, when everything is over: completes the record, settles, writes the ledger, then tells that it has ended. Never throws. */
+  finish(): void;
 }
-
-type OnStatus = (status: number, errorType: string | undefined) => void;
 
 interface Subject {
   readonly record: RequestRecord;
-  /** Milliseconds since the exchange began. */
+  /** Milliseconds since the request came. */
   readonly elapsedMs: () => number;
 }
 
-/** A response of this size waits until it is complete. Converse answers are smaller, and no client reads half of one. */
-const MAX_BUFFERED_BYTES = 256 * 1024;
+/** A response below this size waits until it is complete. Converse's are smaller, and no client reads half of one. */
+const BUFFER_BELOW_BYTES = 256 * 1024;
 /** Event streams and server-sent events. */
 const STREAM_TYPE = /^\s*(?:application\/vnd\.amazon\.eventstream|text\/event-stream)\b/i;
 
 /** Longer request ids, error types and tiers are none of AWS's: they would only fill the ledger. */
 const MAX_NAME_LENGTH = 128;
 
-/** Opens the books of one exchange, before anything is known of it. */
+/** Opens the settlement of one request, before anything is known of it. */
 export function openSettlement(subject: Subject, dependencies: SettlementDependencies): Settlement {
   return new OpenSettlement(subject, dependencies);
 }
 
+/** State: what admission reserved, and what the response has told so far. How far the request has come is in its record. */
 class OpenSettlement implements Settlement {
-  readonly #subject: Subject;
+  readonly observer: ResponseObserver;
+  readonly policy: ResponsePolicy;
+  readonly #record: RequestRecord;
+  readonly #elapsedMs: () => number;
   readonly #dependencies: SettlementDependencies;
   #admission: Admission | undefined;
-  #isSent = false;
   #tap: Tap | undefined;
   #reading: Reading | undefined;
 
-  constructor(subject: Subject, dependencies: SettlementDependencies) {
-    this.#subject = subject;
+  constructor({ record, elapsedMs }: Subject, dependencies: SettlementDependencies) {
+    this.#record = record;
+    this.#elapsedMs = elapsedMs;
     this.#dependencies = dependencies;
-    dependencies.metrics.begin(subject.record);
+    this.observer = this.#observe();
+    this.policy = this.#decide();
+    dependencies.events.began(record);
   }
 
   onAdmitted(admission: Admission): void {
     this.#admission = admission;
-    this.#subject.record.model = admission.model;
+    this.#record.model = admission.model;
+    this.#record.phase = 'admitted';
+    this.#dependencies.events.admitted(this.#record);
   }
 
-  onReady(bodyMs: number, onStatus: OnStatus): ResponseWatcher {
-    const { record, elapsedMs } = this.#subject;
-    const { responseHeaders, metrics } = this.#dependencies;
-    record.sentMs = elapsedMs();
-    record.overheadMs = record.sentMs - bodyMs;
-    this.#tap = openTap(record);
+  #observe(): ResponseObserver {
+    const record = this.#record;
+    const { events } = this.#dependencies;
     return {
-      onLeave: () => {
-        this.#isSent = true;
+      onSigned: () => {
+        record.sentMs = this.#elapsedMs();
+        record.overheadMs = record.sentMs - record.bodyMs;
+        this.#tap = openTap(record);
+        events.attemptStarted(record);
       },
-      onStart: (status, headers) => {
-        record.status = status;
-        record.firstByteMs = elapsedMs();
+      onSent: () => {
+        record.phase = 'sent';
+      },
+      onHead: (status, headers) => {
+        record.phase = 'responding';
+        record.status = record.upstreamStatus = status;
+        record.firstByteMs = this.#elapsedMs();
         record.upstreamRequestId = findHeader(headers, 'x-amzn-requestid')?.slice(0, MAX_NAME_LENGTH);
         record.upstreamErrorType = findHeader(headers, 'x-amzn-errortype')
           ?.slice(0, MAX_NAME_LENGTH)
           .replace(/:.*$/s, '');
         this.#tap?.onStart(status, headers);
-        if (isStream(status, headers)) metrics.streamBegan(record);
-        onStatus(status, record.upstreamErrorType);
+        events.responseStarted(record, isStream(status, headers));
       },
       onBytes: (chunk) => {
         record.responseBytes += chunk.length;
         this.#tap?.onBytes(chunk);
+        events.bytes(record, chunk);
       },
       onClientBytes: (chunk) => {
         record.requestBytes += chunk.length;
       },
-      findMaxBufferedBytes: () => (responseHeaders && this.#tap !== undefined ? MAX_BUFFERED_BYTES : -1),
-      addHeaders: (isWhole) => {
+    };
+  }
+
+  #decide(): ResponsePolicy {
+    const { responseHeaders } = this.#dependencies;
+    const record = this.#record;
+    const hasTap = (): boolean => this.#tap !== undefined;
+    return {
+      get bufferBelowBytes() {
+        return responseHeaders && hasTap() ? BUFFER_BELOW_BYTES : 0;
+      },
+      extraHeaders: (isComplete) => {
         if (!responseHeaders) return [];
-        if (isWhole) this.#price(true);
+        if (isComplete) this.#price(true);
         return describeRecord(record);
       },
     };
   }
 
-  finish(onWritten: () => void): void {
-    const { record } = this.#subject;
+  finish(): void {
+    const record = this.#record;
+    record.totalMs = this.#elapsedMs();
     try {
       this.#price(record.error === undefined);
     } catch {
       // A fault of ours must not make a request look free.
       record.partial = true;
-      book(record, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
+      applyBill(record, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
     }
+    record.phase = 'ended';
     // What AWS refused, and what never left, used nothing.
     this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : countTokens(record.usage) });
-    this.#dependencies.ledger.settle(record, onWritten);
+    this.#dependencies.ledger.settle(record, () => this.#dependencies.events.ended(record));
   }
 
-  #price(isWhole: boolean): void {
-    const { record } = this.#subject;
-    this.#reading ??= this.#tap?.finish(isWhole);
-    const admission = this.#isSent ? this.#admission : undefined;
-    priceRecord(record, this.#reading, admission, this.#dependencies.prices);
+  #price(isComplete: boolean): void {
+    const record = this.#record;
+    const isSent = record.phase === 'sent' || record.phase === 'responding';
+    this.#reading ??= this.#tap?.finish(isComplete);
+    priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);
   }
 }
 
@@ -155,12 +175,12 @@ function priceRecord(
   admission: Admission | undefined,
   prices: PriceBook,
 ): void {
-  const { route, status, error, firstByteMs } = record;
-  const isFailed = firstByteMs !== undefined && status !== undefined && status >= 400;
+  const { route, error, upstreamStatus = 0 } = record;
+  const isFailed = upstreamStatus >= 400;
   const kind = route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
   // What AWS refuses it does not bill, and what never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
-    return book(record, { pricing: 'free', cost: 0, charge: 0 });
+    return applyBill(record, { pricing: 'free', cost: 0, charge: 0 });
   record.usage = reading?.usage;
   record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
   record.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
@@ -168,7 +188,7 @@ function priceRecord(
   // Without any usage only what is sold by the request has a cost. Of several models the first is the one that was called.
   const cost = found[0] && costOf(record.usage ?? {}, found[0]);
   const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
-  book(record, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });
+  applyBill(record, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });
 }
 
 interface Bill {
@@ -177,7 +197,7 @@ interface Bill {
   readonly charge: number;
 }
 
-function book(record: RequestRecord, { pricing, cost, charge }: Bill): void {
+function applyBill(record: RequestRecord, { pricing, cost, charge }: Bill): void {
   record.pricing = pricing;
   record.costNanoUsd = cost;
   record.chargedNanoUsd = charge;

@@ -2,10 +2,8 @@
  * Who may call the admin API: whoever shows the master key, and a virtual key where it asks about itself. Wrong keys count
  * against the same limit as on the way to Bedrock.
  */
-import { isMasterKey } from '../auth/authenticate.ts';
-import { findCredential } from '../auth/credential.ts';
-import { refuseEndedKey } from '../auth/key-refusal.ts';
-import { hashKey } from '../keys/secret.ts';
+import { findActiveKey, isMasterKey } from '../auth/authenticate.ts';
+import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
@@ -21,25 +19,18 @@ export type OwnKey = VirtualKeyRow | undefined;
  * Throws ERR_MASTER_KEY, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
  * ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
-export async function admit(clientRequest: ClientRequest, access: Access, options: AdminOptions): Promise<OwnKey> {
+export async function admitAdmin(clientRequest: ClientRequest, access: Access, options: AdminOptions): Promise<OwnKey> {
   if (access === 'public') return undefined;
   const { failures, masterKey } = options;
   try {
     failures.check(clientRequest.peerAddress);
-    const { token } = findCredential(clientRequest.headers);
+    const token = findToken(parsePresentedCredential(clientRequest.headers, undefined));
     if (token !== undefined && isMasterKey(token, masterKey)) return undefined;
-    if (access === 'own key' && token !== undefined) return await findOwnKey(token, options);
+    if (access === 'own key' && token !== undefined) return await findActiveKey(token, options);
     throw needsMasterKey(masterKey);
   } catch (error) {
     throw failures.note(error, clientRequest.peerAddress);
   }
-}
-
-async function findOwnKey(token: string, { store, nowMs }: AdminOptions): Promise<VirtualKeyRow> {
-  const row = await store.findKeyBySha256(hashKey(token));
-  if (row === undefined) throw new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.');
-  refuseEndedKey(row, nowMs());
-  return row;
 }
 
 function needsMasterKey(masterKey: string | undefined): ProxyError {

@@ -5,6 +5,7 @@
 import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
+import type { RequestTarget } from '../http/target.ts';
 import type { Store } from '../domain/store.ts';
 
 export interface HealthOptions {
@@ -24,8 +25,8 @@ export function createHealth({
   version,
   prove,
 }: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
-  return async ({ rawTarget }, clientResponse) => {
-    const path = rawTarget.replace(/\?.*$/s, '');
+  return async ({ target }, clientResponse) => {
+    const { path } = target;
     if (path === '/health/liveliness' || path === '/health/liveness')
       return sendJson(200, "I'm alive!", clientResponse);
     if (path !== '/health' && path !== '/health/readiness') return sendJson(404, { status: 'unknown' }, clientResponse);
@@ -34,15 +35,15 @@ export function createHealth({
       () => false,
     );
     const db = isReachable ? 'connected' : 'unavailable';
-    const challenge = path === '/health/readiness' ? findChallenge(rawTarget) : undefined;
+    const challenge = path === '/health/readiness' ? findChallenge(target) : undefined;
     const proof = challenge === undefined ? undefined : prove(challenge);
     const status = isReachable ? 'healthy' : 'unhealthy';
     sendJson(isReachable ? 200 : 503, { status, db, version, ...(proof !== undefined && { proof }) }, clientResponse);
   };
 }
 
-function findChallenge(rawTarget: string): string | undefined {
-  const challenge = new URLSearchParams(rawTarget.replace(/^[^?]*/, '')).get('challenge');
+function findChallenge({ query }: RequestTarget): string | undefined {
+  const challenge = new URLSearchParams(query).get('challenge');
   return challenge !== null && isChallenge(challenge) ? challenge : undefined;
 }
 

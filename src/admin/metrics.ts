@@ -4,7 +4,7 @@
  */
 import { sendResponse, sendJson } from '../http/send-response.ts';
 import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
-import { findCredential } from '../auth/credential.ts';
+import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
@@ -26,9 +26,9 @@ export function createMetricsEndpoint({
   failures,
 }: MetricsEndpointOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async (clientRequest, clientResponse) => {
-    const { method, rawTarget, peerAddress } = clientRequest;
+    const { method, target, peerAddress } = clientRequest;
     try {
-      if (rawTarget.replace(/\?.*$/s, '') !== '/metrics') {
+      if (target.path !== '/metrics') {
         throw new ProxyError('ERR_UNKNOWN_PATH', 'There is nothing below /metrics.');
       }
       failures.check(peerAddress);
@@ -45,7 +45,7 @@ export function createMetricsEndpoint({
 /** Throws ERR_MASTER_KEY, or ERR_KEYS_DIFFER. */
 function requireLeave({ peerAddress, headers }: ClientRequest, masterKey: string | undefined): void {
   if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return;
-  const { token } = findCredential(headers);
+  const token = findToken(parsePresentedCredential(headers, undefined));
   if (token !== undefined && isMasterKey(token, masterKey)) return;
   const message = 'From other machines, metrics want the master key.';
   throw new ProxyError('ERR_MASTER_KEY', message, {

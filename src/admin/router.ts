@@ -6,7 +6,7 @@ import { sendJson } from '../http/send-response.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
 import { readBody } from '../http/body.ts';
-import { admit } from './access.ts';
+import { admitAdmin } from './access.ts';
 import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import type { Endpoint } from './endpoint.ts';
 import { AdminError, sendEnvelope } from './envelope.ts';
@@ -41,17 +41,17 @@ async function serve(
   endpoints: readonly Endpoint[],
   options: AdminOptions,
 ): Promise<unknown> {
-  const [rawPath = '', rawQuery = ''] = clientRequest.rawTarget.split(/\?(.*)/s);
-  const path = rawPath.replace(/(?<=.)\/$/, '');
+  const { target } = clientRequest;
+  const path = target.path.replace(/(?<=.)\/$/, '');
   const here = endpoints.filter((endpoint) => matchPath(endpoint.path, path) !== undefined);
-  const ownKey = await admit(clientRequest, here[0]?.access ?? 'master key', options);
+  const ownKey = await admitAdmin(clientRequest, here[0]?.access ?? 'master key', options);
   if (here.length === 0) throw unknownPath(endpoints);
   const endpoint = here.find(({ method }) => method === clientRequest.method);
   if (endpoint === undefined) throw wrongMethod(here);
   return endpoint.serve({
     ownKey,
     pathKey: decodeKey(matchPath(endpoint.path, path)),
-    query: parseQuery(rawQuery),
+    query: parseQuery(target.query ?? ''),
     body: endpoint.body === undefined ? {} : await readObject(clientRequest),
   });
 }

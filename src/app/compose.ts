@@ -1,6 +1,7 @@
 /**
- * Connects the rooms of the house into a running server. Everything that touches the outside (store, credentials,
- * connections to AWS) is handed in, so that tests run the very same house against other surroundings.
+ * Puts the parts of a running server together. Everything that touches the outside (store, credentials, connections to AWS) is
+ * handed in, and closed by whoever made it (`start.ts`), so that tests run the very same server in other surroundings. What is made
+ * here holds no file and no connection but the port, which the returned server closes.
  */
 import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -11,7 +12,7 @@ import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
-import { type RequestRecord, openRecord } from '../domain/request-record.ts';
+import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -26,12 +27,12 @@ import { createProxy } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
 import type { Store } from '../domain/store.ts';
+import { createRequestEvents, type RequestSubscriber } from '../domain/events.ts';
+import { createAwsUpstream } from '../upstream/aws/aws-upstream.ts';
+import type { AwsConnection } from '../upstream/aws/connection.ts';
 import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
-import type { CredentialSource } from '../upstream/aws/credentials.ts';
 import { BodyMemory } from '../http/body.ts';
-import type { Forwarder } from '../upstream/aws/forward.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
-import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 
 /** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
@@ -41,10 +42,8 @@ export interface ServerDependencies {
   readonly config: Config;
   readonly defaultRegion: string | undefined;
   readonly store: Store;
-  readonly credentials: CredentialSource;
-  readonly forwarder: Forwarder;
-  /** For the connections that are not the forwarder's. */
-  readonly network?: NetworkOptions | undefined;
+  /** The caller closes it after the server. */
+  readonly connection: AwsConnection;
   readonly prices: PriceBook;
   /** Where given, every Bedrock request waits for it. Must not reject. */
   readonly load?: (() => Promise<void>) | undefined;
@@ -54,31 +53,28 @@ export interface ServerDependencies {
   readonly version: string;
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
-  /** Told once of every request, when it is over. Must not throw. */
-  readonly observe: (record: RequestRecord) => void;
+  /** Told of requests besides the metrics: access log, traces. */
+  readonly subscribers: readonly RequestSubscriber[];
+  /** Told what a subscriber threw; the request does not feel it. */
+  readonly onFault: (thrown: unknown) => void;
 }
 
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
-  const { config, store, credentials, forwarder, version, defaultRegion, prices, ledger, metrics } = dependencies;
+  const { config, store, connection, version, defaultRegion, prices, ledger, metrics } = dependencies;
   const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
   const failures = createFailureLimit(Date.now);
-  let serverSecret: Buffer | undefined;
-  const loadServerSecret = (): Buffer => (serverSecret ??= findServerSecret(config.databasePath, config.saltKey));
-  const observe = (record: RequestRecord): void => {
-    metrics.observe(record);
-    dependencies.observe(record);
-  };
+  const secret = openServerSecret(config);
+  const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
   const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
-  const authority = { credentials, apiKey: findApiKey(config) };
+  const authority = { credentials: connection.credentials, apiKey: findApiKey(config) };
   const proxy = createProxy({
     store,
     masterKey,
-    loadServerSecret,
+    loadServerSecret: secret.load,
     mountPath: MOUNT_PATH,
     failures,
     routing,
-    authority,
     admission: {
       store,
       prices,
@@ -86,21 +82,26 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       nowMs: Date.now,
       findProfileModels: createProfileLookup({
         authority,
-        forwarder,
+        forwarder: connection.forwarder,
         nowMs: Date.now,
         findControlPlane: (region) => findControlPlane(region, routing),
       }),
     },
     prices,
     ledger,
-    metrics,
+    events,
     responseHeaders: config.responseHeaders,
-    forwarder,
-    bidirectional: createBidirectionalForwarder({
-      connectTimeoutMs: config.connectTimeoutMs,
-      idleTimeoutMs: config.idleTimeoutMs,
-      network: dependencies.network,
-      isOffline: config.offline,
+    upstream: createAwsUpstream({
+      name: connection.name,
+      authority,
+      forwarder: connection.forwarder,
+      bidirectional: createBidirectionalForwarder({
+        connectTimeoutMs: config.connectTimeoutMs,
+        idleTimeoutMs: config.idleTimeoutMs,
+        network: connection.network,
+        isOffline: config.offline,
+        nowMs: Date.now,
+      }),
       nowMs: Date.now,
     }),
     bodyLimits: {
@@ -113,21 +114,20 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     nowMs: Date.now,
     tickMs: () => performance.now(),
     newId: randomUUID,
-    observe,
   });
   const admin = createAdminApi({
     store,
     masterKey,
-    loadServerSecret,
+    loadServerSecret: secret.load,
     failures,
     nowMs: Date.now,
     randomBytes,
     version,
   });
+  // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
-    serverSecret ??= peekServerSecret(config.databasePath, config.saltKey);
-    // Asked by a request, so that `server` is there.
-    return serverSecret === undefined ? undefined : proveServer(serverSecret, challenge, server.port);
+    const known = secret.peek();
+    return known && proveServer(known, challenge, server.port);
   };
   const health = { store, version, mountPath: MOUNT_PATH, prove };
   const server: RunningServer = await startServer({
@@ -143,10 +143,23 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       { prefix: '/', handle: createRootEndpoint(health) },
     ],
     onRefused: (error, clientRequest) => {
-      observe({ ...openRecord(randomUUID(), Date.now(), describeHead(clientRequest)), error, status: error.status });
+      const record = openRecord(randomUUID(), Date.now(), describeHead(clientRequest));
+      record.error = error;
+      record.status = error.status;
+      events.ended(record);
     },
   });
   return server;
+}
+
+/** The secret that seals keys: made when the first key needs it, read at most once. */
+function openServerSecret({ databasePath, saltKey }: Config) {
+  let secret: Buffer | undefined;
+  return {
+    load: (): Buffer => (secret ??= findServerSecret(databasePath, saltKey)),
+    /** The same, if there is one already. */
+    peek: (): Buffer | undefined => (secret ??= peekServerSecret(databasePath, saltKey)),
+  };
 }
 
 function afterLoading(handle: Handler, load: ServerDependencies['load']): Handler {

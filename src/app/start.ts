@@ -1,7 +1,6 @@
 /**
  * `start`: builds every part, hands them to each other, and stays until a signal ends it.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
 import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
@@ -13,6 +12,7 @@ import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../domain/store.ts';
+import type { AwsConnection } from '../upstream/aws/connection.ts';
 import {
   createCredentialSource,
   type CredentialSource,
@@ -20,7 +20,6 @@ import {
   loadProfileRegion,
 } from '../upstream/aws/credentials.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
-import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
@@ -57,10 +56,10 @@ export async function start(flags: Flags): Promise<void> {
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const meters = await openMeters(config, store);
-    const upstream = await openUpstream(config, region?.name);
+    const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, store, hasKeys, region, tls, upstream, meters }).finally(async () => {
-      await upstream.close();
+    await serve({ config, store, hasKeys, region, tls, connection, meters }).finally(async () => {
+      await connection.close();
       await meters.close();
     });
   } finally {
@@ -75,30 +74,33 @@ interface Parts {
   readonly hasKeys: boolean;
   readonly region: BannerFacts['region'];
   readonly tls: TlsMaterial | undefined;
-  readonly upstream: Upstream;
+  readonly connection: AwsConnection;
 }
 
-async function serve({ config, store, hasKeys, region, tls, upstream, meters }: Parts): Promise<void> {
+async function serve({ config, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await composeServer({
     config,
     defaultRegion: region?.name,
     store,
-    credentials: upstream.credentials,
-    forwarder: upstream.forwarder,
-    network: upstream.network,
+    connection,
     prices: meters.prices,
     load: meters.load,
     ledger: meters.ledger,
     metrics: meters.metrics,
     version,
     tls,
-    observe: (record) => {
-      meters.traces?.observe(record);
-      if (!config.quiet) lines.write(formatLine(record, config));
-      if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
-    },
+    subscribers: [
+      ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
+      {
+        ended: (record) => {
+          if (!config.quiet) lines.write(formatLine(record, config));
+          if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
+        },
+      },
+    ],
+    onFault: (thrown) => printError(toProxyError(thrown), true),
   });
   surviveFaults();
   setImmediate(() => void meters.load());
@@ -117,7 +119,7 @@ async function serve({ config, store, hasKeys, region, tls, upstream, meters }: 
     databasePath,
     tls: told,
   } as const;
-  await greet(config, { ...facts, upstream: describeUpstream(config) }, upstream.credentials);
+  await greet(config, { ...facts, upstream: describeUpstream(config) }, connection.credentials);
   await untilSignalled(server, config);
   clearInterval(sweeping);
   lines.flush();
@@ -140,44 +142,17 @@ function surviveFaults(): void {
   process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
 }
 
-/** What signs and sends: AWS, or the offline Bedrock in this process. */
-export interface Upstream {
-  readonly credentials: CredentialSource;
-  readonly forwarder: ReturnType<typeof createForwarder>;
-  readonly network: NetworkOptions | undefined;
-  close(): Promise<void>;
-}
-
-/** Connects nothing yet. The caller closes it. */
-export async function openUpstream(config: Config, region: string | undefined): Promise<Upstream> {
+/** AWS, or the offline Bedrock in this process. Connects nothing yet. The caller closes it. */
+export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
   const timeouts = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
-  if (!config.offline) {
-    const { profile } = config;
-    const load = (): ReturnType<typeof loadFromChain> =>
-      loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
-    const network = readNetworkOptions(config.network);
-    const forwarder = createForwarder({ ...timeouts, network });
-    return {
-      network,
-      credentials: createCredentialSource({ profile, nowMs: Date.now, load }),
-      forwarder,
-      close: () => forwarder.close(),
-    };
-  }
-  const { startOfflineBedrock } = await import('../upstream/offline/server.ts');
-  // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
-  const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
-  const offline = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
-  const forwarder = createForwarder({ ...timeouts, dialPort: offline.port });
-  return {
-    network: undefined,
-    credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
-    forwarder,
-    close: async () => {
-      await forwarder.close();
-      await offline.close();
-    },
-  };
+  if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts);
+  const { profile } = config;
+  const load = (): ReturnType<typeof loadFromChain> =>
+    loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
+  const network = readNetworkOptions(config.network);
+  const forwarder = createForwarder({ ...timeouts, network });
+  const credentials = createCredentialSource({ profile, nowMs: Date.now, load });
+  return { name: 'aws', network, credentials, forwarder, close: () => forwarder.close() };
 }
 
 /** The region for requests that name none: from flag or environment, the offline Bedrock's, the profile's, or the API key's. */

@@ -10,7 +10,8 @@ import type { Principal } from '../domain/principal.ts';
 import { isLoopbackAddress } from '../lib/loopback.ts';
 import type { Store } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
-import { findCredential } from './credential.ts';
+import type { Body } from '../http/body.ts';
+import { findToken, parseBearer, type PresentedCredential } from '../keys/presented-credential.ts';
 import { createFrameCheck } from './frame-check.ts';
 import { refuseEndedKey } from './key-refusal.ts';
 import { findSignature } from './signature.ts';
@@ -21,6 +22,7 @@ import { hashKey, looksLikeKey, maskKey } from '../keys/secret.ts';
 /** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
 const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);
 
+/** What authentication asks, and whom. */
 export interface AuthenticatorOptions {
   readonly store: Store;
   readonly masterKey: string | undefined;
@@ -30,22 +32,23 @@ export interface AuthenticatorOptions {
   readonly nowMs: () => number;
 }
 
-/** Whoever shows a credential. Nobody is a principal before `verify` says so. */
+/** Whoever shows a credential, as far as that can be told before the body is there. */
 export interface Caller {
-  /** True where the credential is a signature over the body: `verify` then wants its hash. */
-  readonly needsBody: boolean;
+  /** Undefined if the credential is a signature over the body: nobody is a principal before `verify` says so. */
+  readonly principal: Principal | undefined;
+  /** The `Authorization` value that may go on to AWS: an OAuth token of the client's own, and no key of ours. */
+  readonly oauthAuthorization: string | undefined;
   /**
-   * The principal, once per request. `bodySha256` is lower-case hex. Throws ERR_SIGNATURE_* where the request is not what was
-   * signed.
+   * Once, when the body is there. Throws ERR_SIGNATURE_* if the request is not what was signed, and as `authenticate` does if
+   * the key was revoked, blocked or limited while a body was coming.
    */
-  verify(bodySha256: string | undefined): VerifiedCaller;
-  /**
-   * The principal as it is by now, for one whose body took its time: a key may have been revoked, blocked or limited
-   * meanwhile. Throws as `authenticate` does.
-   */
-  revalidate(principal: Principal): Promise<Principal>;
+  verify(body: VerifiedBody): Promise<VerifiedCaller>;
 }
 
+/** What is asked of a body: its hash in lower-case hex, and its size. */
+export type VerifiedBody = Pick<Body, 'sha256' | 'sizeBytes'>;
+
+/** A caller whose credential is good for this very request. */
 export interface VerifiedCaller {
   readonly principal: Principal;
   /** Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
@@ -58,56 +61,82 @@ export interface VerifiedCaller {
  * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
  * ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
-export async function authenticate(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
+export async function authenticate(
+  clientRequest: ClientRequest,
+  presented: PresentedCredential,
+  options: AuthenticatorOptions,
+): Promise<Caller> {
   const { failures } = options;
   const { peerAddress } = clientRequest;
-  failures.check(peerAddress);
-  try {
-    const caller = await findCaller(clientRequest, options);
-    return {
-      needsBody: caller.needsBody,
-      revalidate: (principal) => caller.revalidate(principal),
-      verify: (bodySha256) => {
-        try {
-          return caller.verify(bodySha256);
-        } catch (error) {
-          throw failures.note(error, peerAddress);
-        }
-      },
-    };
-  } catch (error) {
+  const noteFailure = (error: unknown): never => {
     throw failures.note(error, peerAddress);
-  }
+  };
+  failures.check(peerAddress);
+  const caller = await findCaller(clientRequest, presented, options).catch(noteFailure);
+  return {
+    ...caller,
+    oauthAuthorization: findForwardable(presented, options.masterKey),
+    verify: async (body) => {
+      const verified = await caller.verify(body).catch(noteFailure);
+      // While a body was coming, the key may have ended or changed.
+      const { principal } = verified;
+      if (body.sizeBytes === 0 || caller.row === undefined) return verified;
+      return { ...verified, principal: await revalidate(principal, caller.row, options) };
+    },
+  };
 }
 
-async function findCaller(clientRequest: ClientRequest, options: AuthenticatorOptions): Promise<Caller> {
+interface FoundCaller extends Pick<Caller, 'principal' | 'verify'> {
+  /** The key behind it; undefined for the master key and in open mode. */
+  readonly row: VirtualKeyRow | undefined;
+}
+
+async function findCaller(
+  clientRequest: ClientRequest,
+  presented: PresentedCredential,
+  options: AuthenticatorOptions,
+): Promise<FoundCaller> {
   if (options.masterKey === undefined && !(await options.store.hasAnyKey())) {
-    return proven(admitAnonymous(clientRequest));
+    return identified(admitAnonymous(clientRequest), undefined);
   }
-  const { token, tokens, accessKeyId } = findCredential(clientRequest.headers);
+  const token = findToken(presented);
+  const { tokens, accessKeyId } = presented;
   // A master key without the form of a key may stand beside other tokens, but not beside another key.
   const masterToken = tokens.find((shown) => isMasterKey(shown, options.masterKey));
   if (masterToken !== undefined && (masterToken === token || !looksLikeKey(token ?? ''))) {
-    return proven({ kind: 'master', label: 'master' });
+    return identified({ kind: 'master', label: 'master' }, undefined);
   }
   // A token that cannot be one of our keys does not hide a signature: SDKs fill in dummies.
   if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
     const row = await findActiveKey(token, options);
     await refuseOtherSignature(accessKeyId, row, options.store);
-    return { ...proven(usePrincipal(row, options)), revalidate: () => revalidateKey(row, options) };
+    return identified(usePrincipal(row, options), row);
   }
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
-  const { row, needsBody } = signature;
-  return {
-    needsBody,
-    revalidate: () => revalidateKey(row, options),
-    verify: (bodySha256) => {
-      const frameChain = signature.verify(bodySha256);
-      const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
-      return { principal: usePrincipal(row, options), checkFrame };
-    },
+  const { row } = signature;
+  const verifySignature = (bodySha256: string | undefined): VerifiedCaller => {
+    const frameChain = signature.verify(bodySha256);
+    const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
+    return { principal: usePrincipal(row, options), checkFrame };
   };
+  if (signature.needsBody)
+    return { principal: undefined, row, verify: async ({ sha256: hash }) => verifySignature(hash) };
+  const verified = verifySignature(undefined);
+  return { principal: verified.principal, row, verify: async () => verified };
+}
+
+function identified(principal: Principal, row: VirtualKeyRow | undefined): FoundCaller {
+  return { principal, row, verify: async () => ({ principal, checkFrame: undefined }) };
+}
+
+/** A master key may have the form of a JWT: no key of ours is passed on as a token. */
+function findForwardable(
+  { oauthAuthorization }: PresentedCredential,
+  masterKey: string | undefined,
+): string | undefined {
+  const token = parseBearer(oauthAuthorization ?? '');
+  return token === undefined || looksLikeKey(token) || isMasterKey(token, masterKey) ? undefined : oauthAuthorization;
 }
 
 /** Compares in constant time, whatever the lengths. */
@@ -120,24 +149,32 @@ function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-function proven(principal: Principal): Caller {
-  return { needsBody: false, verify: () => ({ principal, checkFrame: undefined }), revalidate: async (same) => same };
-}
-
-async function revalidateKey({ keySha256 }: VirtualKeyRow, options: AuthenticatorOptions): Promise<Principal> {
-  const row = await options.store.findKeyBySha256(keySha256);
+/** The principal as it is by now. Throws as `authenticate` does. */
+async function revalidate(
+  principal: Principal,
+  { keySha256 }: VirtualKeyRow,
+  { store, nowMs }: AuthenticatorOptions,
+): Promise<Principal> {
+  const row = await store.findKeyBySha256(keySha256);
   if (row === undefined) throw unknownKey();
-  refuseEndedKey(row, options.nowMs());
-  return usePrincipal(row, options);
+  refuseEndedKey(row, nowMs());
+  return principal.kind === 'key' ? describePrincipal(row) : principal;
 }
 
 function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions): Principal {
   store.touchKey(row.id, nowMs());
-  const { id, alias, lastFour, policy, tags } = row;
+  return describePrincipal(row);
+}
+
+function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow): Principal {
   return { kind: 'key', keyId: id, label: alias ?? maskKey(lastFour), policy, tags };
 }
 
-async function findActiveKey(token: string, { store, nowMs }: AuthenticatorOptions): Promise<VirtualKeyRow> {
+/** The key with this text, if it counts now. Throws ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED and ERR_KEY_BLOCKED. */
+export async function findActiveKey(
+  token: string,
+  { store, nowMs }: { readonly store: Pick<Store, 'findKeyBySha256'>; readonly nowMs: () => number },
+): Promise<VirtualKeyRow> {
   const row = await store.findKeyBySha256(hashKey(token));
   if (row === undefined) throw unknownKey();
   refuseEndedKey(row, nowMs());
@@ -151,15 +188,6 @@ async function refuseOtherSignature(accessKeyId: string | undefined, row: Virtua
   throw new ProxyError('ERR_KEYS_DIFFER', 'The request shows one key and is signed with another.', {
     hint: 'Send one of them.',
   });
-}
-
-/**
- * True for an `Authorization` value that shows a key of ours, master key included. A master key may have the form of a JWT:
- * it must not be passed on as one.
- */
-export function showsOwnKey(authorization: string, masterKey: string | undefined): boolean {
-  const { token } = findCredential([['authorization', authorization]]);
-  return token !== undefined && (looksLikeKey(token) || isMasterKey(token, masterKey));
 }
 
 function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {

@@ -20,8 +20,8 @@ export function findErrorCode({ error, status, upstreamErrorType }: RequestRecor
 }
 
 /** What never left the proxy cost nothing; what left and was not worked out may have cost anything. */
-export function findPricing({ pricing, overheadMs }: RequestRecord): 'priced' | 'unpriced' | 'free' {
-  return pricing ?? (overheadMs === undefined ? 'free' : 'unpriced');
+export function findPricing({ pricing, phase }: RequestRecord): 'priced' | 'unpriced' | 'free' {
+  return pricing ?? (phase === 'received' || phase === 'admitted' ? 'free' : 'unpriced');
 }
 
 /** Whole nano-dollars; undefined where nobody knows what it cost. */

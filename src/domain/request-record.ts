@@ -25,10 +25,17 @@ export interface RequestRecord {
   readonly httpVersion: string;
   /** The raw target without its query, for lines about requests that found no operation. */
   readonly path: string;
+  /**
+   * How far it has come. `admitted`: limits let it in. `sent`: AWS may have seen it. `responding`: AWS's response has begun.
+   * `ended`: all is over, and nothing changes any more.
+   */
+  phase: 'received' | 'admitted' | 'sent' | 'responding' | 'ended';
   principal: Principal | undefined;
   route: RouteFacts | undefined;
-  /** Status sent to the client; undefined where none was sent. */
+  /** Status sent to the client; undefined if none was sent. */
   status: number | undefined;
+  /** Status of AWS's response; undefined if none came. */
+  upstreamStatus: number | undefined;
   /** `x-amzn-requestid` of AWS's response. */
   upstreamRequestId: string | undefined;
   /** `x-amzn-errortype` of AWS's response, without what follows a colon. */
@@ -54,6 +61,8 @@ export interface RequestRecord {
   /** Milliseconds from `startedAtMs`: the first byte of the response's body (or its end), and the end of everything. */
   firstByteMs: number | undefined;
   totalMs: number | undefined;
+  /** Milliseconds until the request's body was there, from when it was asked for. */
+  bodyMs: number;
   /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */
   overheadMs: number | undefined;
   /** Milliseconds from `startedAtMs` until it left. */
@@ -73,9 +82,11 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     id,
     startedAtMs,
     ...head,
+    phase: 'received',
     principal: undefined,
     route: undefined,
     status: undefined,
+    upstreamStatus: undefined,
     upstreamRequestId: undefined,
     upstreamErrorType: undefined,
     model: undefined,
@@ -87,6 +98,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     partial: false,
     firstByteMs: undefined,
     totalMs: undefined,
+    bodyMs: 0,
     overheadMs: undefined,
     sentMs: undefined,
     requestBytes: 0,

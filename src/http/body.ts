@@ -69,7 +69,10 @@ const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** So much of a spooled body is kept in memory as well. */
 const HEAD_BYTES = 1024;
 
-const EMPTY_SHA256 = createHash('sha256').digest('hex');
+/** Lower-case hex SHA-256 of no bytes. */
+export const EMPTY_SHA256 = createHash('sha256').digest('hex');
+/** In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash. */
+export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
 
 /**
  * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE where the client leaves in the middle; nothing

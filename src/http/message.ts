@@ -4,6 +4,7 @@
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { RequestHead } from '../domain/request-record.ts';
+import type { RequestTarget } from './target.ts';
 
 /** A header as it stood on the wire: name in the case it came (HTTP/2: lower-case), value undecoded, order kept. */
 export type HeaderPair = readonly [name: string, value: string];
@@ -11,8 +12,8 @@ export type HeaderPair = readonly [name: string, value: string];
 /** A request as a client sent it. */
 export interface ClientRequest {
   readonly method: string;
-  /** The request target exactly as received: never decoded, never normalised. `*` and absolute forms are refused before. */
-  readonly rawTarget: string;
+  /** The request target as received. `*` and absolute forms are refused before. */
+  readonly target: RequestTarget;
   /** Every header in wire order, repeats kept, without HTTP/2 pseudo-headers. */
   readonly headers: readonly HeaderPair[];
   /** `Host`, or `:authority` over HTTP/2, verbatim; undefined where the client sent neither. */
@@ -71,12 +72,11 @@ export function foldHeaders(headers: readonly HeaderPair[]): Record<string, stri
 }
 
 /** What the record of a request says of its head. */
-export function describeHead({ method, httpVersion, rawTarget, headers }: ClientRequest): RequestHead {
-  const end = rawTarget.indexOf('?');
+export function describeHead({ method, httpVersion, target, headers }: ClientRequest): RequestHead {
   return {
     method,
     httpVersion,
-    path: end === -1 ? rawTarget : rawTarget.slice(0, end),
+    path: target.path,
     userAgent: findHeader(headers, 'user-agent'),
     traceparent: findHeader(headers, 'traceparent'),
   };

@@ -64,7 +64,7 @@ export const SERVICES: ReadonlyMap<string, Service> = new Map(
 );
 
 /** The operations that no AWS SDK model describes: the `routes` of `rows.ts`. */
-export const MANUAL_OPERATIONS: readonly Operation[] = (Object.keys(ROWS) as (keyof typeof ROWS)[]).flatMap((id) =>
+const MANUAL_OPERATIONS: readonly Operation[] = (Object.keys(ROWS) as (keyof typeof ROWS)[]).flatMap((id) =>
   (ROWS[id] as ServiceRows).flatMap(([name, { routes = [] }]) =>
     routes.map((route) => readOperation(findService(id), route.replace(/^(\S+ \S+)/, `$1 ${name}`))),
   ),

@@ -4,9 +4,8 @@
  * operations.ts fails when they change.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { SERVICES } from './catalog.ts';
+import { type ServiceId, SERVICES } from './catalog.ts';
 import type { ChosenRegion } from '../protocol/region.ts';
-import type { ServiceId } from './catalog.ts';
 
 export interface EndpointOptions {
   readonly fips: boolean;

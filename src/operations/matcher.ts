@@ -2,8 +2,7 @@
  * Finds which operations a method and a raw path can mean: a tree over path segments, built once from the catalog.
  * Pure. The path is never decoded; what to do with several answers is choose.ts's business.
  */
-import { type Operation, OPERATIONS } from './catalog.ts';
-import type { ServiceId } from './catalog.ts';
+import { type Operation, OPERATIONS, type ServiceId } from './catalog.ts';
 
 interface TreeNode {
   readonly literals: Map<string, TreeNode>;

@@ -3,9 +3,8 @@
  * ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
  */
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
-import { type Operation, OPERATIONS } from '../operations/catalog.ts';
+import { type Operation, OPERATIONS, type ServiceId } from '../operations/catalog.ts';
 import type { RequestHints } from './request-hints.ts';
-import type { ServiceId } from '../operations/catalog.ts';
 
 /** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not tell. */
 export type OpenaiUpstream = 'runtime' | 'mantle';

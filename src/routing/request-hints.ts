@@ -3,9 +3,8 @@
  * are made by resolved.ts, choose.ts and region.ts.
  */
 import type { HeaderPair } from '../http/message.ts';
-import { SERVICES } from '../operations/catalog.ts';
-import { type CredentialScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
-import type { ServiceId } from '../operations/catalog.ts';
+import { type ServiceId, SERVICES } from '../operations/catalog.ts';
+import type { CredentialScope } from '../protocol/sigv4/scope.ts';
 
 export interface RequestHints {
   /** Every value of `X-Amz-Target`, in order. */
@@ -19,8 +18,8 @@ export interface RequestHints {
   readonly asksForWebSocket: boolean;
 }
 
-/** Reads the hints; never throws. `rawQuery` is the client's own, before anything is removed from it. */
-export function readRequestHints(headers: readonly HeaderPair[], rawQuery: string | undefined): RequestHints {
+/** Reads the hints; never throws. `scope` is what the client signed for, as `PresentedCredential` has it. */
+export function readRequestHints(headers: readonly HeaderPair[], scope: CredentialScope | undefined): RequestHints {
   const targets: string[] = [];
   let regionHeader: string | undefined;
   let userAgent: string | undefined;
@@ -46,7 +45,7 @@ export function readRequestHints(headers: readonly HeaderPair[], rawQuery: strin
     targets,
     regionHeader,
     clientOf: userAgent === undefined ? undefined : findClientService(userAgent),
-    scope: parseCredentialScope(headers, rawQuery),
+    scope,
     asksForWebSocket: upgrade !== undefined && upgrade.trim().toLowerCase() === 'websocket',
   };
 }

@@ -1,30 +1,34 @@
 /**
- * The routing room's front door: from method, raw target and headers to service, region, host and the very path that is
- * sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
+ * From method, target and headers to service, region, host and the very target that is sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
  */
 import { ProxyError } from '../lib/errors.ts';
+import type { Body } from '../http/body.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RouteFacts } from '../domain/request-record.ts';
 import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
 import { refuseMalformedArn } from '../protocol/arn-check.ts';
-import type { Operation, Service } from '../operations/catalog.ts';
+import type { Operation, Service, ServiceId } from '../operations/catalog.ts';
 import { type BodyRule, bodyTakesOtherWay, type OpenaiUpstream } from './disambiguate.ts';
 import { type ResolvedOperation, resolveOperation } from './resolve-operation.ts';
 import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
 import { readRequestHints, type RequestHints } from './request-hints.ts';
 import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
-import { splitTarget, stripMount, stripQueryAuthentication } from './target.ts';
-import type { ServiceId } from '../operations/catalog.ts';
+import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.ts';
+import { joinTarget, type RequestTarget } from '../http/target.ts';
+import type { CredentialScope } from '../protocol/sigv4/scope.ts';
 
 export interface RoutingConfig extends EndpointOptions {
   readonly defaultRegion: string | undefined;
   readonly openaiUpstream: OpenaiUpstream;
 }
 
+/** What decides where a request goes. */
 export interface RouteInput {
   readonly method: string;
-  readonly rawTarget: string;
+  readonly target: RequestTarget;
   readonly headers: readonly HeaderPair[];
+  /** What the client signed for; see `PresentedCredential`. */
+  readonly scope: CredentialScope | undefined;
   /** `/bedrock`; without a slash at its end. Empty: everything is below the mount. */
   readonly mountPath: string;
   readonly config: RoutingConfig;
@@ -59,10 +63,8 @@ export interface Route extends RouteFacts {
   readonly origin: string;
   /** `Host` as it is sent and signed. */
   readonly host: string;
-  /** The raw path to send and to sign, an operator's path prefix included. */
-  readonly upstreamPath: string;
-  /** The raw query to send, without its question mark; undefined where there is none. */
-  readonly rawQuery: string | undefined;
+  /** The target to send and to sign, an operator's path prefix included. */
+  readonly upstreamTarget: RequestTarget;
   /** Whether `resolveRouteByBody` has to see the whole body before anything is sent. */
   readonly needsBody: boolean;
   /** Private to this file: the route it becomes if the body says so. */
@@ -74,11 +76,11 @@ export interface Route extends RouteFacts {
  * ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
  */
 export function findRoute(input: RouteInput): Route {
-  const { method, rawTarget, headers, mountPath, config } = input;
-  const target = splitTarget(rawTarget);
+  const { method, target, headers, scope, mountPath, config } = input;
+  refuseBadTarget(target);
   const path = stripMount(target.path, mountPath);
   if (path === undefined) throw unknownPath(mountPath);
-  const hints = readRequestHints(headers, target.rawQuery);
+  const hints = readRequestHints(headers, scope);
   const resolved = resolveOperation({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
   refuseMalformedArn(resolved.path);
   const arnRegion = findArnInPath(resolved.path)?.region;
@@ -88,19 +90,31 @@ export function findRoute(input: RouteInput): Route {
     arn: arnRegion,
     default: config.defaultRegion,
   });
-  const rawQuery = stripQueryAuthentication(target.rawQuery);
-  return buildRoute(resolved, { method, hints, chosen, config, arnRegion: arnRegion || undefined, rawQuery });
+  const query = stripQueryAuthentication(target.query);
+  return buildRoute(resolved, { method, hints, chosen, config, arnRegion: arnRegion || undefined, query });
 }
 
 /**
  * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that cannot be
  * read leaves the route as it is, and AWS will say what it thinks of it.
  */
-export function resolveRouteByBody(route: Route, body: Uint8Array): Route {
+export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'>): Route {
   const { otherwise } = route;
   if (otherwise === undefined) return route;
-  if (bodyTakesOtherWay(otherwise.rule, body)) return otherwise.route;
+  if (bodyTakesOtherWay(otherwise.rule, Buffer.concat(chunks))) return otherwise.route;
   return { ...route, needsBody: false, otherwise: undefined };
+}
+
+/**
+ * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other words
+ * than RFC 6455 has it, or over HTTP/2, has not asked.)
+ */
+export function refuseUnservedUpgrade(isAsked: boolean, isServed: boolean): void {
+  if (isAsked === isServed) return;
+  if (isAsked) throw new ProxyError('ERR_BAD_REQUEST', 'There is no WebSocket at this path.');
+  throw new ProxyError('ERR_BAD_REQUEST', 'This path is a WebSocket, and the request does not ask for one.', {
+    hint: 'Send GET over HTTP/1.1 with `Connection: Upgrade` and `Upgrade: websocket`; the proxy needs Node 22.21, 24.9 or later.',
+  });
 }
 
 interface Facts {
@@ -109,12 +123,12 @@ interface Facts {
   readonly chosen: ChosenRegion;
   readonly config: RoutingConfig;
   readonly arnRegion: string | undefined;
-  readonly rawQuery: string | undefined;
+  readonly query: string | undefined;
 }
 
 function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
   const { service, operation, path, otherwise, gatewayId } = resolved;
-  const { chosen, method, hints, config, arnRegion, rawQuery } = facts;
+  const { chosen, method, hints, config, arnRegion, query } = facts;
   const streaming = findStreaming(operation, hints);
   const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
   return {
@@ -133,8 +147,7 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     keepsTarget: service.targetPrefix !== undefined,
     origin,
     host,
-    upstreamPath: pathPrefix + path,
-    rawQuery,
+    upstreamTarget: joinTarget(pathPrefix + path, query),
     needsBody: otherwise !== undefined,
     otherwise: otherwise && {
       rule: otherwise.rule,

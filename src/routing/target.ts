@@ -1,15 +1,9 @@
 /**
- * The raw request target: takes it apart, refuses what could mean two things to two readers, and removes the mount.
+ * The raw request target: refuses what could mean two things to two readers, and removes the mount.
  * Pure. Decodes nothing and normalises nothing: what passes here is sent to AWS byte for byte.
  */
+import type { RequestTarget } from '../http/target.ts';
 import { ProxyError } from '../lib/errors.ts';
-
-export interface SplitTarget {
-  /** Starts with a slash. */
-  readonly path: string;
-  /** Without its question mark; undefined where there was none. */
-  readonly rawQuery: string | undefined;
-}
 
 /**
  * `.` and `..` as a segment, with their dots and the separators around them raw or encoded. A decoder further on could
@@ -20,21 +14,17 @@ const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
 const CONTROL_ESCAPE = /%(?:[01][0-9a-f]|7f)/i;
 const NOT_PRINTABLE = /[^\x21-\x7e]/;
 
-/** Splits at the first question mark. Throws ERR_BAD_TARGET for what no AWS client sends and an attacker might. */
-export function splitTarget(rawTarget: string): SplitTarget {
-  const mark = rawTarget.indexOf('?');
-  const path = mark === -1 ? rawTarget : rawTarget.slice(0, mark);
-  const rawQuery = mark === -1 ? undefined : rawTarget.slice(mark + 1);
+/** Throws ERR_BAD_TARGET for what no AWS client sends and an attacker might. */
+export function refuseBadTarget({ path, query }: RequestTarget): void {
   if (!path.startsWith('/')) throw badTarget('path', 'does not start with a slash');
   refuseUnprintable('path', path);
-  if (rawQuery !== undefined) refuseUnprintable('query', rawQuery);
+  if (query !== undefined) refuseUnprintable('query', query);
   if (path.includes('\\')) throw badTarget('path', 'holds a backslash');
   if (path.includes('%')) {
     if (BROKEN_ESCAPE.test(path)) throw badTarget('path', 'holds a percent sign without two hexadecimal digits');
     if (CONTROL_ESCAPE.test(path)) throw badTarget('path', 'holds an encoded control character');
   }
   if (DOT_SEGMENT.test(path)) throw badTarget('path', 'holds a dot segment (`.` or `..`, possibly encoded)');
-  return { path, rawQuery };
 }
 
 /**

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
+import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 
 /** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the response. */
@@ -26,7 +27,7 @@ export function adaptHttp1(request: IncomingMessage, response: ServerResponse): 
   const headers = pairUp(request.rawHeaders);
   const clientRequest: ClientRequest = {
     method: request.method ?? '',
-    rawTarget: request.url ?? '',
+    target: parseTarget(request.url ?? ''),
     headers,
     authority: findHeader(headers, 'host'),
     httpVersion: request.httpVersion === '1.0' ? '1.0' : '1.1',

@@ -4,6 +4,7 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
 import { type ClientRequest, type ClientResponse, foldHeaders, type HeaderPair } from '../http/message.ts';
+import { parseTarget } from '../http/target.ts';
 
 /** Wraps a stream and its header block (flat list of names and values, pseudo-headers first). */
 export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {
@@ -18,7 +19,7 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
   const { pseudo, headers } = splitPseudoHeaders(rawHeaders);
   const clientRequest: ClientRequest = {
     method: pseudo.get(':method') ?? '',
-    rawTarget: pseudo.get(':path') ?? '',
+    target: parseTarget(pseudo.get(':path') ?? ''),
     headers,
     authority: pseudo.get(':authority') ?? headers.find(([name]) => name === 'host')?.[1],
     httpVersion: '2',

@@ -13,6 +13,7 @@ import {
   findHeader,
   type HeaderPair,
 } from '../http/message.ts';
+import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { pairUp } from './client-http1.ts';
 
@@ -58,7 +59,7 @@ export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buf
   const headers = pairUp(request.rawHeaders);
   const clientRequest: ClientRequest = {
     method: request.method ?? '',
-    rawTarget: request.url ?? '',
+    target: parseTarget(request.url ?? ''),
     headers,
     authority: findHeader(headers, 'host'),
     httpVersion: '1.1',

@@ -114,12 +114,8 @@ async function serveOne(
   }
 }
 
-function findMount({ rawTarget }: ClientRequest, mounts: readonly Mount[]): Mount {
-  const mount = mounts.find(({ prefix }) => {
-    if (!rawTarget.startsWith(prefix)) return false;
-    const next = rawTarget[prefix.length];
-    return prefix === '/' ? next === undefined || next === '?' : next === undefined || next === '/' || next === '?';
-  });
+function findMount({ target: { path } }: ClientRequest, mounts: readonly Mount[]): Mount {
+  const mount = mounts.find(({ prefix }) => path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`)));
   if (mount !== undefined) return mount;
   throw new ProxyError('ERR_UNKNOWN_PATH', 'Nothing is served at this path.', {
     hint: 'Bedrock is below /bedrock: use http://HOST:PORT/bedrock as the endpoint URL of your client.',

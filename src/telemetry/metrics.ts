@@ -3,6 +3,7 @@
  * `admin/metrics.ts`. Must not throw and must not be slow: it stands in the `finally` of every request. Which labels there
  * are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
+import type { RequestSubscriber } from '../domain/events.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { Histogram } from './metric-histogram.ts';
 import { MetricLabels, type SeriesLabels } from './metric-labels.ts';
@@ -18,13 +19,8 @@ const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900];
 const FIRST_BYTE_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
-export interface Metrics {
-  /** An exchange has begun. */
-  begin(record: RequestRecord): void;
-  /** Its response has begun, and is a stream. */
-  streamBegan(record: RequestRecord): void;
-  /** It is over, whatever became of it. Called once. */
-  observe(record: RequestRecord): void;
+/** Counts requests; subscribes to them. */
+export interface Metrics extends Required<Pick<RequestSubscriber, 'began' | 'responseStarted' | 'ended'>> {
   /** All metrics in Prometheus's text format. */
   render(): { readonly contentType: string; readonly body: string };
 }
@@ -44,9 +40,11 @@ export function createMetrics(): Metrics {
     ...PROCESS_METRICS,
   ];
   return {
-    begin: (record) => void requests.add(record),
-    streamBegan: (record) => void streams.add(record),
-    observe: (record) => {
+    began: (record) => void requests.add(record),
+    responseStarted: (record, isStream) => {
+      if (isStream) streams.add(record);
+    },
+    ended: (record) => {
       requests.delete(record);
       streams.delete(record);
       const found = labels.find(record);

@@ -80,13 +80,13 @@ export function describeRecord(record: RequestRecord): SpanAttributes {
 
 /** Of the span that stands for AWS's part. Without usage: who adds spans up must not count it twice. */
 export function describeUpstream(record: RequestRecord): SpanAttributes {
-  const { route, firstByteMs, status } = record;
+  const { route, upstreamStatus } = record;
   return {
     'rpc.system': 'aws-api',
     'rpc.service': route?.service,
     'rpc.method': route?.operation,
     'http.request.method': record.method,
-    'http.response.status_code': firstByteMs === undefined ? undefined : status,
+    'http.response.status_code': upstreamStatus,
     'aws.request_id': record.upstreamRequestId,
     'error.type': findErrorCode(record),
   };

@@ -52,7 +52,7 @@ describe('the row of a finished exchange', () => {
       error,
       pricing: undefined,
       costNanoUsd: undefined,
-      overheadMs: undefined,
+      phase: 'received',
     });
     const row = rowOf(refused, KEY);
     expect([row.errorCode, row.pricing, row.costNanoUsd]).toEqual(['ERR_BUDGET_EXCEEDED', 'free', 0]);

@@ -25,7 +25,7 @@ interface ServerDependencies {
 async function open(dependencies: Partial<ServerDependencies> = {}): Promise<Testbed> {
   const { masterKey, peerAddress }: ServerDependencies = { masterKey: MASTER_KEY, ...dependencies };
   const metrics = createMetrics();
-  metrics.observe(aFinishedRecord());
+  metrics.ended(aFinishedRecord());
   const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(Date.now) });
   const server = await startServer({
     host: '127.0.0.1',

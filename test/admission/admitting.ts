@@ -2,6 +2,7 @@
  * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real database.
  * Requests come in as method, path and body, and go through the real routing.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +73,8 @@ export async function openAdmitting(
       const headers = asked.headers ?? [];
       const route = findRoute({
         method: asked.method ?? 'POST',
-        rawTarget: asked.path ?? `/model/${HAIKU}/converse`,
+        target: parseTarget(asked.path ?? `/model/${HAIKU}/converse`),
+        scope: undefined,
         headers,
         mountPath: '',
         config: {

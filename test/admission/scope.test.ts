@@ -1,3 +1,4 @@
+import { parseTarget } from '../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import { checkRegion, checkScope } from '../../src/admission/scope.ts';
 import { OPERATIONS } from '../../src/operations/catalog.ts';
@@ -13,7 +14,14 @@ const CONFIG: RoutingConfig = {
 };
 
 function routeOf(method: string, rawTarget: string): Route {
-  return findRoute({ method, rawTarget, headers: [], mountPath: '', config: CONFIG });
+  return findRoute({
+    method,
+    target: parseTarget(rawTarget),
+    scope: undefined,
+    headers: [],
+    mountPath: '',
+    config: CONFIG,
+  });
 }
 
 const reached = (operation: (typeof OPERATIONS)[number]) => ({

@@ -1,3 +1,5 @@
+import { EMPTY_SHA256 } from '../../src/http/body.ts';
+import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -32,12 +34,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const NO_BODY = { sha256: EMPTY_SHA256, sizeBytes: 0 };
+
 async function principalOf(request: ClientRequest, masterKey?: string): Promise<Principal> {
   const failures = createFailureLimit(nowMs);
   const options = { store, masterKey, loadServerSecret: () => SERVER_SECRET, failures, nowMs };
-  const caller = await authenticate(request, options);
-  expect(caller.needsBody).toBe(false);
-  const { principal, checkFrame } = caller.verify(undefined);
+  const caller = await authenticate(request, parsePresentedCredential(request.headers, request.target.query), options);
+  const { principal, checkFrame } = await caller.verify(NO_BODY);
+  expect(principal).toEqual(caller.principal);
   expect(checkFrame).toBeUndefined();
   return principal;
 }

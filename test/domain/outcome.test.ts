@@ -47,9 +47,9 @@ describe('the error code', () => {
 describe('price and cost', () => {
   it.each<{ name: string; fields: Partial<RequestRecord>; pricing: string; cost: number | undefined }>([
     { name: 'refused before it left', fields: {}, pricing: 'free', cost: 0 },
-    { name: 'left, and never worked out', fields: { overheadMs: 1 }, pricing: 'unpriced', cost: undefined },
-    { name: 'priced', fields: { overheadMs: 1, pricing: 'priced', costNanoUsd: 42 }, pricing: 'priced', cost: 42 },
-    { name: 'free', fields: { overheadMs: 1, pricing: 'free' }, pricing: 'free', cost: 0 },
+    { name: 'left, and never worked out', fields: { phase: 'sent' }, pricing: 'unpriced', cost: undefined },
+    { name: 'priced', fields: { phase: 'ended', pricing: 'priced', costNanoUsd: 42 }, pricing: 'priced', cost: 42 },
+    { name: 'free', fields: { phase: 'ended', pricing: 'free' }, pricing: 'free', cost: 0 },
     { name: 'unpriced', fields: { pricing: 'unpriced', costNanoUsd: 9 }, pricing: 'unpriced', cost: undefined },
   ])('of a request: $name', ({ fields, pricing, cost }) => {
     const record = anRecord(fields);

@@ -115,7 +115,7 @@ describe('a signature that does not hold', () => {
       presignSeconds: 60,
       atMs: Date.now(),
     });
-    const response = await fetch(`http://127.0.0.1:${testbed.port}${request.rawTarget}`);
+    const response = await fetch(`http://127.0.0.1:${testbed.port}${request.target.raw}`);
     expect(response.status).toBe(200);
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
   });

@@ -3,6 +3,7 @@
  * frame, as each arrives, and answers while the request goes on. Frames are taken apart with the codec of the AWS SDK, which
  * shares no code with ours. A wrong signature is noted in `failures`, so that a test's clean-up can demand that there were none.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { EventStreamCodec } from '@smithy/eventstream-codec';
 import { createSecureServer, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -164,7 +165,7 @@ class Call implements BidirectionalCall {
   verifyRequest({ accessKeyId, secretAccessKey }: BidirectionalUpstreamOptions): string | undefined {
     const parsed = parseSigV4({
       method: this.#pseudo.get(':method') ?? '',
-      rawTarget: this.rawTarget,
+      target: parseTarget(this.rawTarget),
       headers: this.headers,
       authority: this.#pseudo.get(':authority'),
     });

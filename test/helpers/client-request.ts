@@ -4,12 +4,16 @@
  */
 import { Readable } from 'node:stream';
 import type { ClientRequest } from '../../src/http/message.ts';
+import { parseTarget } from '../../src/http/target.ts';
 
 /** A GET of `/bedrock/foundation-models` from this machine, with the given fields in place of its own. */
-export function aClientRequest(fields: Partial<ClientRequest> = {}): ClientRequest {
+export function aClientRequest({
+  rawTarget = '/bedrock/foundation-models',
+  ...fields
+}: Partial<ClientRequest> & { readonly rawTarget?: string } = {}): ClientRequest {
   return {
     method: 'GET',
-    rawTarget: '/bedrock/foundation-models',
+    target: parseTarget(rawTarget),
     headers: [['Host', 'localhost:4000']],
     authority: 'localhost:4000',
     httpVersion: '1.1',

@@ -124,7 +124,7 @@ async function send(toSign: RequestToSign, signal?: AbortSignal): Promise<Respon
       port: fake.port,
       host: '127.0.0.1',
       method: request.method,
-      path: request.rawTarget,
+      path: request.target.raw,
       headers: request.headers.flat(),
       ...(signal === undefined ? {} : { signal }),
     });

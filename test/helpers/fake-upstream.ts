@@ -3,6 +3,7 @@
  * came, verifies every signature, and answers as the test says. A wrong signature is answered 403 and noted in `failures`,
  * so that a test's clean-up can demand that there were none.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
@@ -180,7 +181,7 @@ function describeRequest({ incoming, body, closed, connection, options }: Arriva
   let signature: ParsedSignature | undefined;
   let malformation = 'the request is not signed';
   try {
-    signature = parseSigV4({ method, rawTarget, headers, authority: header('host') });
+    signature = parseSigV4({ method, target: parseTarget(rawTarget), headers, authority: header('host') });
   } catch (error) {
     malformation = String(error);
   }

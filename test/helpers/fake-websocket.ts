@@ -2,6 +2,7 @@
  * AWS's end of a WebSocket, for tests of the proxy: a server on loopback that verifies the signature of every upgrade, then
  * does with the connection what the test says. Knows just enough of RFC 6455 to echo messages to a real client.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -94,7 +95,7 @@ function describe(request: IncomingMessage, socket: Socket): UpstreamUpgrade {
   const header = (lowerCaseName: string): string | undefined =>
     headers.find(([name]) => name.toLowerCase() === lowerCaseName)?.[1];
   const { method = '', url: rawTarget = '' } = request;
-  const signature = parseSigV4({ method, rawTarget, headers, authority: header('host') });
+  const signature = parseSigV4({ method, target: parseTarget(rawTarget), headers, authority: header('host') });
   if (signature === undefined) throw new Error('the upgrade is not signed');
   const verdict = verifySigV4({
     parsed: signature,

@@ -60,7 +60,7 @@ export async function openSigned(port: number, toSign: RequestToSign): Promise<I
       host: '127.0.0.1',
       port,
       method: request.method,
-      path: request.rawTarget,
+      path: request.target.raw,
       headers: request.headers.flat(),
       agent: false,
     });

@@ -2,6 +2,7 @@
  * Signs requests with @smithy/signature-v4, the signer of the AWS SDK for JavaScript: an oracle that shares no code with
  * our verification. Gives requests in the shape a socket delivers them: one character per byte.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { createHash } from 'node:crypto';
@@ -74,7 +75,7 @@ export async function signWithSdk(toSign: RequestToSign): Promise<{ request: Sig
     .map(([name, value]): HeaderPair => [name, toWire(value)]);
   const request: SignableRequest = {
     method: toSign.method,
-    rawTarget: toWire(toSign.path) + (query === '' ? '' : `?${query}`),
+    target: parseTarget(toWire(toSign.path) + (query === '' ? '' : `?${query}`)),
     headers,
     authority: host,
   };

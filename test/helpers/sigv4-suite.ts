@@ -2,6 +2,7 @@
  * The published vectors of the AWS Signature Version 4 Test Suite, as the botocore source distribution carries them; the
  * values alone, in test/fixtures/sigv4-suite.json.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { readFileSync } from 'node:fs';
 import type { SignableRequest } from '../../src/protocol/sigv4/canonical.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
@@ -51,7 +52,7 @@ export function readSigV4Suite(): { secretAccessKey: string; vectors: SuiteVecto
       name: vector.name,
       request: {
         method: vector.method,
-        rawTarget: toWire(vector.target),
+        target: parseTarget(toWire(vector.target)),
         headers: [...headers, ['Authorization', authorization]],
         authority: 'example.amazonaws.com',
       },

@@ -20,6 +20,7 @@ import type { Store } from '../../src/domain/store.ts';
 import { createCredentialSource } from '../../src/upstream/aws/credentials.ts';
 import { createForwarder } from '../../src/upstream/aws/forward.ts';
 import { randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
 
 export const AWS_PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
@@ -87,19 +88,28 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     metrics: createMetrics(),
     defaultRegion: config.region?.name,
     store,
-    credentials: createCredentialSource({
-      profile: undefined,
-      nowMs: Date.now,
-      load: options.load ?? (async () => pair),
-    }),
-    forwarder,
-    network,
+    connection: {
+      name: 'test',
+      credentials: createCredentialSource({
+        profile: undefined,
+        nowMs: Date.now,
+        load: options.load ?? (async () => pair),
+      }),
+      forwarder,
+      network,
+      close: () => forwarder.close(),
+    },
     tls: options.tls,
     version: '0.0.0-test',
-    observe: (record) => {
-      records.push(record);
-      waiting.splice(0).forEach((tell) => tell(record));
-    },
+    subscribers: [
+      {
+        ended: (record) => {
+          records.push(record);
+          waiting.splice(0).forEach((tell) => tell(record));
+        },
+      },
+    ],
+    onFault: (thrown) => expect.unreachable(String(thrown)),
   });
   return {
     port: server.port,

@@ -12,6 +12,9 @@ describe('openRecord', () => {
     const rawTarget = '/bedrock/model/a%2Fb/converse';
     const request = aClientRequest({ method: 'POST', rawTarget, httpVersion: '2', headers });
     expect(openRecord('id-1', 1_700_000_000_000, describeHead(request))).toEqual({
+      phase: 'received',
+      upstreamStatus: undefined,
+      bodyMs: 0,
       id: 'id-1',
       startedAtMs: 1_700_000_000_000,
       method: 'POST',

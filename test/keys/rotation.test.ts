@@ -1,4 +1,5 @@
 /** A rotated key: both work in the grace time, as bearer token and as signature, and the old one not a millisecond longer. */
+import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -47,7 +48,8 @@ const options = () => ({ store, loadServerSecret: () => serverSecret, nowMs: () 
 
 async function codeFor(request: ClientRequest): Promise<string> {
   const more = { masterKey: undefined, failures: createFailureLimit(() => clock.nowMs) };
-  return authenticate(request, { ...options(), ...more }).then(
+  const presented = parsePresentedCredential(request.headers, request.target.query);
+  return authenticate(request, presented, { ...options(), ...more }).then(
     () => 'in',
     (error: { code: string }) => error.code,
   );

@@ -1,3 +1,4 @@
+import { parseTarget } from '../../src/http/target.ts';
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -70,16 +71,22 @@ describe('every modelled operation', () => {
           resourceARN:
             table.id === 'bedrock-data-automation' ? 'arn:aws:bedrock:us-west-2:123456789012:blueprint/abc' : ANY_ARN,
         });
-        const found = findRoute({ method, rawTarget: `/bedrock${rawPath}`, headers, mountPath: '/bedrock', config });
-        const route = resolveRouteByBody(found, Buffer.from(body));
+        const found = findRoute({
+          method,
+          target: parseTarget(`/bedrock${rawPath}`),
+          scope: undefined,
+          headers,
+          mountPath: '/bedrock',
+          config,
+        });
+        const route = resolveRouteByBody(found, { chunks: [Buffer.from(body)] });
         expect(route).toMatchObject({
           service: table.id,
           signingName: table.signingName,
           operation: name,
           plane: table.plane,
           readOnly: flags.includes('read'),
-          upstreamPath: rawPath,
-          rawQuery: undefined,
+          upstreamTarget: { raw: rawPath, path: rawPath, query: undefined },
           region: 'us-west-2',
           host: `${table.id}.us-west-2.amazonaws.com`,
           origin: `https://${table.id}.us-west-2.amazonaws.com`,
@@ -95,11 +102,12 @@ describe('every modelled operation', () => {
     const rawTarget = `/bedrock/${table.id}${rawPath}?maxResults=1`;
     const headers =
       table.targetPrefix === undefined ? [] : [['X-Amz-Target', `${table.targetPrefix}.${name}`] as const];
-    expect(findRoute({ method, rawTarget, headers, mountPath: '/bedrock', config })).toMatchObject({
+    expect(
+      findRoute({ method, target: parseTarget(rawTarget), scope: undefined, headers, mountPath: '/bedrock', config }),
+    ).toMatchObject({
       service: table.id,
       operation: name,
-      upstreamPath: rawPath,
-      rawQuery: 'maxResults=1',
+      upstreamTarget: parseTarget(`${rawPath}?maxResults=1`),
       needsBody: false,
     });
   });

@@ -14,20 +14,9 @@ interface Clues {
 }
 
 function choose(method: string, path: string, { scope, userAgent, openaiUpstream = 'runtime' }: Clues = {}) {
-  const hints = readRequestHints(
-    [
-      ...(scope === undefined
-        ? []
-        : [
-            [
-              'authorization',
-              `AWS4-HMAC-SHA256 Credential=K/20260101/us-east-1/${scope}/aws4_request, Signature=a`,
-            ] as const,
-          ]),
-      ...(userAgent === undefined ? [] : [['user-agent', userAgent] as const]),
-    ],
-    undefined,
-  );
+  const headers = userAgent === undefined ? [] : [['user-agent', userAgent] as const];
+  const signedFor = scope && { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: scope };
+  const hints = readRequestHints(headers, signedFor || undefined);
   return disambiguate(matchOperations(method, path), { path, hints, openaiUpstream });
 }
 

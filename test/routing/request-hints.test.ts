@@ -35,7 +35,7 @@ describe('readRequestHints', () => {
           ['Upgrade', 'WebSocket'],
           ['User-Agent', 'api/bedrock#1'],
         ],
-        'X-Amz-Credential=K/20260101/us-east-1/bedrock/aws4_request',
+        { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: 'bedrock' },
       ),
     ).toEqual({
       targets: ['A.B', 'C.D'],

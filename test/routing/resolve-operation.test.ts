@@ -1,3 +1,4 @@
+import { parseCredentialScope } from '../../src/protocol/sigv4/scope.ts';
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { encodeModelArn, resolveOperation } from '../../src/routing/resolve-operation.ts';
@@ -14,7 +15,7 @@ function find(method: string, path: string, headers: readonly HeaderPair[] = [])
   } = resolveOperation({
     method,
     path,
-    hints: readRequestHints(headers, undefined),
+    hints: readRequestHints(headers, parseCredentialScope(headers, undefined)),
     openaiUpstream: 'runtime',
     mountPath: '/bedrock',
   });

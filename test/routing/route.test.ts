@@ -1,7 +1,16 @@
+import { failureOf } from '../helpers/failure.ts';
+import { parseCredentialScope } from '../../src/protocol/sigv4/scope.ts';
+import { parseTarget } from '../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { parseEndpointUrl } from '../../src/operations/endpoint.ts';
-import { findRoute, type Route, type RoutingConfig, resolveRouteByBody } from '../../src/routing/route.ts';
+import {
+  findRoute,
+  refuseUnservedUpgrade,
+  type Route,
+  type RoutingConfig,
+  resolveRouteByBody,
+} from '../../src/routing/route.ts';
 
 const PLAIN: RoutingConfig = {
   defaultRegion: 'us-east-1',
@@ -16,7 +25,9 @@ function route(
   rawTarget: string,
   { headers = [], config = {} }: { headers?: readonly HeaderPair[]; config?: Partial<RoutingConfig> } = {},
 ): Route {
-  return findRoute({ method, rawTarget, headers, mountPath: '/bedrock', config: { ...PLAIN, ...config } });
+  const target = parseTarget(rawTarget);
+  const scope = parseCredentialScope(headers, target.query);
+  return findRoute({ method, target, scope, headers, mountPath: '/bedrock', config: { ...PLAIN, ...config } });
 }
 
 const PROFILE = 'arn%3Aaws%3Abedrock%3Aeu-central-1%3A123456789012%3Aapplication-inference-profile%2Fabc';
@@ -43,8 +54,7 @@ describe('findRoute', () => {
       keepsTarget: false,
       origin: 'https://bedrock-runtime.us-east-1.amazonaws.com',
       host: 'bedrock-runtime.us-east-1.amazonaws.com',
-      upstreamPath: '/model/us.anthropic.claude-v1%3A0/converse-stream',
-      rawQuery: 'a=%2f',
+      upstreamTarget: parseTarget('/model/us.anthropic.claude-v1%3A0/converse-stream?a=%2f'),
       needsBody: false,
       otherwise: undefined,
     });
@@ -61,7 +71,7 @@ describe('findRoute', () => {
       regionSource: source,
       arnRegion: 'eu-central-1',
       host: `bedrock-runtime.${region}.amazonaws.com`,
-      rawQuery: undefined,
+      upstreamTarget: { query: undefined },
     });
   });
 
@@ -109,7 +119,7 @@ describe('findRoute', () => {
     expect(route('GET', '/bedrock//guardrails/', { config: { endpointUrls } })).toMatchObject({
       origin: 'http://127.0.0.1:9000',
       host: '127.0.0.1:9000',
-      upstreamPath: '/aws/bedrock/guardrails/',
+      upstreamTarget: { path: '/aws/bedrock/guardrails/' },
     });
   });
 
@@ -155,7 +165,7 @@ describe('findRoute', () => {
       signingName: 'bedrock-agentcore',
       operation: 'InvokeGateway',
       host: 'my-gw.gateway.bedrock-agentcore.us-east-1.amazonaws.com',
-      upstreamPath: '/mcp',
+      upstreamTarget: { path: '/mcp' },
     });
   });
 
@@ -197,16 +207,15 @@ describe('resolveRouteByBody', () => {
   it('moves a tagging call to the service that owns the ARN in its body, host and all', () => {
     const found = route('POST', '/bedrock/untagResource?a=b');
     expect(found.needsBody).toBe(true);
-    expect(resolveRouteByBody(found, tagging('blueprint'))).toMatchObject({
+    expect(resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toMatchObject({
       service: 'bedrock-data-automation',
       operation: 'UntagResource',
       host: 'bedrock-data-automation.us-east-1.amazonaws.com',
-      upstreamPath: '/untagResource',
-      rawQuery: 'a=b',
+      upstreamTarget: { raw: '/untagResource?a=b', path: '/untagResource', query: 'a=b' },
       region: 'us-east-1',
       needsBody: false,
     });
-    expect(resolveRouteByBody(found, tagging('guardrail'))).toMatchObject({
+    expect(resolveRouteByBody(found, { chunks: [tagging('guardrail')] })).toMatchObject({
       service: 'bedrock',
       operation: 'UntagResource',
       host: 'bedrock.us-east-1.amazonaws.com',
@@ -217,24 +226,42 @@ describe('resolveRouteByBody', () => {
   it.each([Buffer.alloc(0), Buffer.from('{'), Buffer.from([0xff])])(
     'stays with bedrock for a body that is garbage',
     (body) => {
-      expect(resolveRouteByBody(route('POST', '/bedrock/tagResource'), body).service).toBe('bedrock');
+      expect(resolveRouteByBody(route('POST', '/bedrock/tagResource'), { chunks: [body] }).service).toBe('bedrock');
     },
   );
 
   it('keeps the path as it came where only the slash was lost', () => {
     const found = route('POST', '/bedrock/agents/ABCDEFGHIJ');
-    expect(resolveRouteByBody(found, Buffer.alloc(0))).toMatchObject({
+    expect(resolveRouteByBody(found, { chunks: [Buffer.alloc(0)] })).toMatchObject({
       service: 'bedrock-agent',
       operation: 'PrepareAgent',
-      upstreamPath: '/agents/ABCDEFGHIJ',
+      upstreamTarget: parseTarget('/agents/ABCDEFGHIJ'),
       plane: 'control',
       streaming: 'none',
     });
-    expect(resolveRouteByBody(found, Buffer.from('{"x":1}')).operation).toBe('InvokeInlineAgent');
+    expect(resolveRouteByBody(found, { chunks: [Buffer.from('{"x":1}')] }).operation).toBe('InvokeInlineAgent');
   });
 
   it('gives back the very same route where the body does not matter', () => {
     const found = route('POST', '/bedrock/model/x/invoke');
-    expect(resolveRouteByBody(found, tagging('blueprint'))).toBe(found);
+    expect(resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toBe(found);
+  });
+});
+
+describe('refuseUnservedUpgrade', () => {
+  it.each([
+    { name: 'a WebSocket asked for and served', isAsked: true, isServed: true },
+    { name: 'neither', isAsked: false, isServed: false },
+  ])('lets pass: $name', ({ isAsked, isServed }) => {
+    refuseUnservedUpgrade(isAsked, isServed);
+  });
+
+  it.each([
+    { name: 'asked for where there is none', isAsked: true, isServed: false, says: 'no WebSocket' },
+    { name: 'not asked for where there is one', isAsked: false, isServed: true, says: 'is a WebSocket' },
+  ])('refuses: $name', async ({ isAsked, isServed, says }) => {
+    const error = await failureOf(() => refuseUnservedUpgrade(isAsked, isServed));
+    expect(error).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
+    expect(error.message).toContain(says);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { splitTarget, stripMount, stripQueryAuthentication } from '../../src/routing/target.ts';
+import { parseTarget } from '../../src/http/target.ts';
+import { refuseBadTarget, stripMount, stripQueryAuthentication } from '../../src/routing/target.ts';
 
-describe('splitTarget', () => {
+describe('refuseBadTarget', () => {
   it.each([
     ['/model/x/invoke', '/model/x/invoke', undefined],
     ['/model/x/invoke?', '/model/x/invoke', ''],
@@ -9,8 +10,10 @@ describe('splitTarget', () => {
     ['/model/arn%3aaws%3Abedrock%2Fx.y/invoke?q=%zz\\', '/model/arn%3aaws%3Abedrock%2Fx.y/invoke', 'q=%zz\\'],
     ['/..a/a../...', '/..a/a../...', undefined],
     ['/"<>^`{|}', '/"<>^`{|}', undefined],
-  ])('leaves %s as it is', (rawTarget, path, rawQuery) => {
-    expect(splitTarget(rawTarget)).toEqual({ path, rawQuery });
+  ])('leaves %s as it is', (rawTarget, path, query) => {
+    const target = parseTarget(rawTarget);
+    expect(target).toEqual({ raw: rawTarget, path, query });
+    expect(() => refuseBadTarget(target)).not.toThrow();
   });
 
   it.each([
@@ -45,7 +48,7 @@ describe('splitTarget', () => {
     ['the absolute form', 'http://evil.test/bedrock/x', 'slash'],
     ['nothing', '', 'slash'],
   ])('refuses %s', (_, rawTarget, word) => {
-    expect(() => splitTarget(rawTarget)).toThrow(
+    expect(() => refuseBadTarget(parseTarget(rawTarget))).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_TARGET', message: expect.stringContaining(word) }),
     );
   });

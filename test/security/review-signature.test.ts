@@ -1,6 +1,7 @@
 /**
  * A signed request caught on its way in clear text: whoever has no key may send it again, but not as something else.
  */
+import { parseTarget } from '../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import { findSignature } from '../../src/auth/signature.ts';
 import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
@@ -51,7 +52,7 @@ describe('a caught request', () => {
     ];
     const signed = ['host', 'x-amz-date'];
     const text = canonicalRequest(
-      { method: 'POST', rawTarget, headers: unsigned, authority: 'localhost' },
+      { method: 'POST', target: parseTarget(rawTarget), headers: unsigned, authority: 'localhost' },
       signed,
       LITERAL,
     );
@@ -60,7 +61,7 @@ describe('a caught request', () => {
     const authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signed.join(';')}, Signature=${signature}`;
     const request = {
       method: 'POST',
-      rawTarget,
+      target: parseTarget(rawTarget),
       headers: [...unsigned, ['authorization', authorization]],
       authority: 'localhost',
     };

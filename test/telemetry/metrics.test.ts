@@ -20,7 +20,7 @@ async function scrape(metrics: Metrics): Promise<Map<string, number>> {
 
 async function scrapeAfter(...records: readonly RequestRecord[]): Promise<Map<string, number>> {
   const metrics = createMetrics();
-  for (const record of records) metrics.observe(record);
+  for (const record of records) metrics.ended(record);
   return scrape(metrics);
 }
 
@@ -68,7 +68,7 @@ describe('counters', () => {
 
   it('add nothing twice when they are read twice', async () => {
     const metrics = createMetrics();
-    metrics.observe(aFinishedRecord());
+    metrics.ended(aFinishedRecord());
     const first = await scrape(metrics);
     const second = await scrape(metrics);
     expect(ours(second)).toEqual(ours(first));
@@ -142,15 +142,15 @@ describe('gauges', () => {
       return [sums.get('bedrock_proxy_requests_in_flight'), sums.get('bedrock_proxy_streams_in_flight')];
     };
     expect(await inFlight()).toEqual([0, 0]);
-    metrics.begin(first);
-    metrics.begin(second);
-    metrics.streamBegan(first);
-    metrics.streamBegan(first);
+    metrics.began(first);
+    metrics.began(second);
+    metrics.responseStarted(first, true);
+    metrics.responseStarted(first, true);
     expect(await inFlight()).toEqual([2, 1]);
-    metrics.observe(first);
+    metrics.ended(first);
     expect(await inFlight()).toEqual([1, 0]);
-    metrics.observe(second);
-    metrics.observe(aFinishedRecord());
+    metrics.ended(second);
+    metrics.ended(aFinishedRecord());
     expect(await inFlight()).toEqual([0, 0]);
   });
 
@@ -188,7 +188,7 @@ describe('labels', () => {
 
 it('is text that Prometheus reads, each metric told once', async () => {
   const metrics = createMetrics();
-  metrics.observe(aFinishedRecord());
+  metrics.ended(aFinishedRecord());
   const { contentType, body } = metrics.render();
   expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
   const types = body.split('\n').filter((line) => line.startsWith('# TYPE '));

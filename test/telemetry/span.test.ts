@@ -100,7 +100,9 @@ describe('attributes', () => {
   });
 
   it("tell AWS's part without usage, so that no sum counts it twice", () => {
-    const upstream = describeUpstream(aFinishedRecord({ status: 429, upstreamErrorType: 'ThrottlingException' }));
+    const upstream = describeUpstream(
+      aFinishedRecord({ status: 429, upstreamStatus: 429, upstreamErrorType: 'ThrottlingException' }),
+    );
     expect(upstream).toMatchObject({
       'rpc.method': 'Converse',
       'http.response.status_code': 429,
@@ -111,7 +113,7 @@ describe('attributes', () => {
   });
 
   it('do not take the status of our own response for one of AWS', () => {
-    const upstream = describeUpstream(aFinishedRecord({ status: 502, firstByteMs: undefined }));
+    const upstream = describeUpstream(aFinishedRecord({ status: 502, upstreamStatus: undefined }));
     expect(upstream['http.response.status_code']).toBeUndefined();
   });
 });

@@ -2,11 +2,10 @@
  * Checks of the owner's side of AWS: region, credentials, SSO login, who they are by STS, and this machine's clock against
  * AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
  */
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
 import { toProxyError } from '../../lib/errors.ts';
-import { type ClientResponse, findHeader, type HeaderPair } from '../../http/message.ts';
+import { EMPTY_SHA256 } from '../../http/body.ts';
+import { findHeader, type HeaderPair } from '../../http/message.ts';
 import { findPartition } from '../../protocol/region.ts';
 import type { CredentialSource, SsoLogin } from '../../upstream/aws/credentials.ts';
 import type { Forwarder } from '../../upstream/aws/forward.ts';
@@ -17,7 +16,8 @@ import { type CheckResult, fail, failBy, ok, skip, warn } from './check.ts';
 /** AWS refuses signatures that are further off than five minutes (SigV4, request expiry). */
 const MAX_SKEW_MS = 5 * 60_000;
 const NOTABLE_SKEW_MS = 60_000;
-const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+/** STS responds with a few hundred bytes. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 const QUERY = 'Action=GetCallerIdentity&Version=2011-06-15';
 
 export function checkRegion(region: { readonly name: string; readonly origin: string } | undefined): CheckResult {
@@ -120,8 +120,7 @@ function sign(
   return signRequest({
     method: 'GET',
     host: url.host,
-    rawPath: '/',
-    rawQuery: QUERY,
+    target: { path: '/', query: QUERY },
     headers,
     bodySha256: EMPTY_SHA256,
     credentials,
@@ -138,37 +137,18 @@ interface StsResponse {
   readonly receivedAtMs: number;
 }
 
-/** The way that every request takes, forward proxy and certificate authorities included; the response is gathered here. */
+/** The way that every request takes, forward proxy and certificate authorities included. */
 async function ask(url: URL, headers: readonly HeaderPair[], forwarder: Forwarder): Promise<StsResponse> {
-  const sink = new PassThrough();
-  const body = text(sink);
-  const seen: { status: number; dateMs: number | undefined; receivedAtMs: number } = {
-    status: 0,
-    dateMs: undefined,
-    receivedAtMs: 0,
+  const request = { method: 'GET', origin: url.origin, target: `/?${QUERY}`, headers };
+  const limits = { maxBytes: MAX_RESPONSE_BYTES, signal: new AbortController().signal };
+  const response = await forwarder.fetchWhole(request, limits);
+  const dateMs = Date.parse(findHeader(response.headers, 'date') ?? '');
+  return {
+    status: response.status,
+    body: response.body.toString('utf8'),
+    dateMs: Number.isNaN(dateMs) ? undefined : dateMs,
+    receivedAtMs: Date.now(),
   };
-  const collector: ClientResponse = {
-    headersSent: false,
-    start: () => sink,
-    dropRequestBody: () => {},
-    breakOff: () => sink.destroy(),
-  };
-  body.catch(() => {});
-  const request = {
-    method: 'GET',
-    origin: url.origin,
-    target: `/?${QUERY}`,
-    headers,
-    body: { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 },
-  };
-  await forwarder.forward(request, collector, new AbortController().signal, {
-    onStart: (status, responseHeaders) => {
-      const dateMs = Date.parse(findHeader(responseHeaders, 'date') ?? '');
-      Object.assign(seen, { status, dateMs: Number.isNaN(dateMs) ? undefined : dateMs, receivedAtMs: Date.now() });
-    },
-    onBytes: () => {},
-  });
-  return { ...seen, body: await body };
 }
 
 /** JSON where STS heeded `accept`, XML where it did not: the two fields stand in both under the same names. */

@@ -12,7 +12,7 @@ import { openSqliteStore } from '../../store/sqlite/store.ts';
 import { composeServer } from '../../app/compose.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
-import type { Upstream } from '../../app/start.ts';
+import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
 export interface Caller {
   /** Undefined `body`: GET. Rejects where the connection breaks. */
@@ -35,7 +35,7 @@ const STREAM_TOKENS = 32;
 /** Runs `work` against the proxy and takes it down again. */
 export async function withProxy<T>(
   config: Config,
-  upstream: Upstream,
+  connection: AwsConnection,
   region: string | undefined,
   work: (caller: Caller) => Promise<T>,
 ): Promise<T> {
@@ -52,10 +52,10 @@ export async function withProxy<T>(
       defaultRegion: region,
       store,
       ...meters,
-      credentials: upstream.credentials,
-      forwarder: upstream.forwarder,
+      connection,
       version: 'doctor',
-      observe: () => {},
+      subscribers: [],
+      onFault: () => {},
     });
     try {
       return await work({ call: (path, body) => send({ port: server.port, masterKey, agent, path, body }) });

@@ -11,7 +11,8 @@ import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
 import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
 import { colorsFor, EXIT_FAILED, printData, printJson } from '../../app/print.ts';
-import { findRegion, openUpstream, type Upstream } from '../../app/start.ts';
+import { connectUpstream, findRegion } from '../../app/start.ts';
+import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
 /** Nobody waits as long for a diagnosis as for a model that thinks. */
 const RESPONSE_TIMEOUT_MS = 30_000;
@@ -31,11 +32,11 @@ export async function diagnose(flags: Flags): Promise<number> {
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
   const region = await findRegion(config);
   report(checkRegion(region));
-  const upstream = await openUpstream(config, region?.name);
+  const connection = await connectUpstream(config, region?.name);
   try {
-    await checkAws({ config, upstream, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
+    await checkAws({ config, connection, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
   } finally {
-    await upstream.close();
+    await connection.close();
   }
   const hasFailed = results.some(({ status }) => status === 'fail');
   if (isJson) printJson({ ok: !hasFailed, checks: results });
@@ -44,20 +45,20 @@ export async function diagnose(flags: Flags): Promise<number> {
 
 interface DoctorContext {
   readonly config: Config;
-  readonly upstream: Upstream;
+  readonly connection: AwsConnection;
   readonly region: string | undefined;
   readonly mayInvoke: boolean;
 }
 
 async function checkAws(context: DoctorContext, report: Report): Promise<void> {
   const { hasCredentials, skewMs } = await checkOwner(context, report);
-  const { config, upstream, region, mayInvoke } = context;
+  const { config, connection, region, mayInvoke } = context;
   const why = hasCredentials ? (region === undefined ? 'no region' : undefined) : 'no credentials';
   if (why !== undefined || region === undefined) {
     report(checkClock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
     return;
   }
-  await withProxy(config, upstream, region, async (caller) => {
+  await withProxy(config, connection, region, async (caller) => {
     const listing = await runChecks('list-models', () => checkListing(caller));
     report(checkClock(skewMs ?? listing.skewMs), listing.result);
     if (mayInvoke) await checkModels(caller, region, report);
@@ -67,7 +68,7 @@ async function checkAws(context: DoctorContext, report: Report): Promise<void> {
 
 /** Credentials, login and identity. */
 async function checkOwner(
-  { config, upstream, region }: DoctorContext,
+  { config, connection, region }: DoctorContext,
   report: Report,
 ): Promise<{ readonly hasCredentials: boolean; readonly skewMs?: number | undefined }> {
   if (config.offline) {
@@ -75,7 +76,11 @@ async function checkOwner(
     report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, reason)));
     return { hasCredentials: true };
   }
-  const { result, credentials } = await checkCredentials(upstream.credentials, config.apiKey !== undefined, Date.now());
+  const { result, credentials } = await checkCredentials(
+    connection.credentials,
+    config.apiKey !== undefined,
+    Date.now(),
+  );
   report(result, checkSsoLogin(await loadSsoLogin(config.profile), config.profile, Date.now()));
   const hasCredentials = result.status !== 'fail';
   const endpoint = process.env['AWS_ENDPOINT_URL_STS'];
@@ -85,7 +90,7 @@ async function checkOwner(
   }
   const { result: identity, skewMs } = await checkIdentity(credentials, region ?? 'us-east-1', {
     endpoint,
-    forwarder: upstream.forwarder,
+    forwarder: connection.forwarder,
   });
   report(identity);
   return { hasCredentials, skewMs };

@@ -5,10 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Writable } from 'node:stream';
 import { readConfig } from '../../config/config.ts';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
-import type { ClientResponse } from '../../http/message.ts';
 import type { ModelPrice } from '../../pricing/cost.ts';
 import { formatRefreshed, type PublishedModel, readPublished } from '../../pricing/price-refresh.ts';
 import { bookOf, loadPrices, PUBLISHED_PRICES_URL, refreshedPricesPath } from '../../pricing/price-book.ts';
@@ -24,7 +22,6 @@ const MAX_DOCUMENT_BYTES = 20_000_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** For all of it. */
 const DOWNLOAD_TIMEOUT_MS = 60_000;
-const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 /** Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be kept. */
 export async function updatePrices(flags: Flags): Promise<void> {
@@ -62,38 +59,23 @@ export interface DownloadOptions {
   readonly maxBytes: number;
 }
 
-/** The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole answer with status 200 and of that size at most. */
+/** The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole response with status 200 and of that size at most. */
 export async function download(url: URL, { network, timeoutMs, maxBytes }: DownloadOptions): Promise<string> {
   const forwarder = createForwarder({ connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 2 * timeoutMs, network });
-  const enough = new AbortController();
-  const giveUp = (reason: string): void => enough.abort(reason);
-  const timer = setTimeout(() => giveUp(`it took more than ${timeoutMs / 1000} s`), timeoutMs);
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  const watcher = {
-    onStart: (status: number): void => {
-      if (status !== 200) giveUp(`it answered ${status}`);
-    },
-    onBytes: (chunk: Buffer): void => {
-      sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) giveUp(`it has more than ${maxBytes} bytes`);
-      else chunks.push(chunk);
-    },
-  };
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    await forwarder.forward(requestFor(url), takeResponse(), enough.signal, watcher);
+    const { status, body } = await forwarder.fetchWhole(requestFor(url), { maxBytes, signal });
+    if (status !== 200) throw new ProxyError('ERR_UPSTREAM_RESET', `it answered ${status}`);
+    return body.toString('utf8');
   } catch (thrown) {
     const { detail, message } = toProxyError(thrown);
-    throw unusable(url, enough.signal.aborted ? String(enough.signal.reason) : (detail ?? message), thrown);
+    throw unusable(url, signal.aborted ? `it took more than ${timeoutMs / 1000} s` : (detail ?? message), thrown);
   } finally {
-    clearTimeout(timer);
     await forwarder.close();
   }
-  if (enough.signal.aborted) throw unusable(url, String(enough.signal.reason));
-  return Buffer.concat(chunks).toString('utf8');
 }
 
-function requestFor(url: URL): SignedRequest {
+function requestFor(url: URL): Omit<SignedRequest, 'body'> {
   return {
     method: 'GET',
     origin: url.origin,
@@ -103,14 +85,7 @@ function requestFor(url: URL): SignedRequest {
       ['accept', 'application/json'],
       ['accept-encoding', 'identity'],
     ],
-    body: { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 },
   };
-}
-
-/** Stands in a client's place; what arrives is gathered by the watcher. */
-function takeResponse(): ClientResponse {
-  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
-  return { headersSent: false, start: () => sink, dropRequestBody: () => {}, breakOff: () => sink.destroy() };
 }
 
 function readModels(text: string, url: URL, nowMs: number): readonly PublishedModel[] {

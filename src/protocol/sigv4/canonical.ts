@@ -7,20 +7,12 @@
 import type { ClientRequest, HeaderPair } from '../../http/message.ts';
 
 /** The part of a request that a signature can cover, apart from its body. */
-export type SignableRequest = Pick<ClientRequest, 'method' | 'rawTarget' | 'headers' | 'authority'>;
+export type SignableRequest = Pick<ClientRequest, 'method' | 'target' | 'headers' | 'authority'>;
 
 /** The query parameter that holds a presigned request's signature: the only one it does not cover. */
 export const SIGNATURE_PARAMETER = 'X-Amz-Signature';
 
 const RESERVED_BYTE = /[^A-Za-z0-9\-._~]/g;
-
-/** The two halves of a raw target: the path up to the first `?`, and the query behind it without the `?`. */
-export function splitTarget(rawTarget: string): { path: string; query: string } {
-  const mark = rawTarget.indexOf('?');
-  return mark === -1
-    ? { path: rawTarget, query: '' }
-    : { path: rawTarget.slice(0, mark), query: rawTarget.slice(mark + 1) };
-}
 
 /**
  * The path as it is signed: empty and `.` segments dropped, `..` resolved, a trailing slash kept, then each byte outside
@@ -110,7 +102,7 @@ export function canonicalRequest(
   signedHeaders: readonly string[],
   payloadHash: string,
 ): string {
-  const { path, query } = splitTarget(request.rawTarget);
+  const { path, query = '' } = request.target;
   const read = canonicalHeaderReader(request);
   const headerLines = signedHeaders.map((name) => `${name}:${read(name) ?? ''}\n`);
   return [

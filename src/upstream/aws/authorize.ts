@@ -19,7 +19,7 @@ export interface UnauthorizedRequest extends Omit<UnsignedRequest, 'credentials'
   readonly operation: string | undefined;
   /** Whether AWS takes Bedrock API keys for this. */
   readonly bearerKeys: boolean;
-  /** The caller's own OAuth token, as an `Authorization` value; see `findOauthToken`. */
+  /** The caller's own OAuth token, as an `Authorization` value; see `PresentedCredential`. */
   readonly oauthAuthorization: string | undefined;
 }
 
@@ -51,17 +51,6 @@ export async function authorizeRequest(
     const hasNone = error instanceof ProxyError && error.code === 'ERR_NO_AWS_CREDENTIALS';
     throw hasNone && apiKey !== undefined ? refusedApiKey(request.operation, error) : error;
   }
-}
-
-/**
- * The `Authorization` value of a caller who shows an OAuth token (a JWT) there. Only for AgentCore runtimes and gateways,
- * where AWS accepts one; the virtual key then came in another header.
- */
-export function findOauthToken(headers: readonly HeaderPair[]): string | undefined {
-  const values = headers.filter(([name]) => name.toLowerCase() === 'authorization').map(([, value]) => value);
-  const [value] = values;
-  const isJwt = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i.test(value ?? '');
-  return values.length === 1 && isJwt ? value : undefined;
 }
 
 function bear({ host, headers }: UnauthorizedRequest, authorization: string): AuthorizedHeaders {

@@ -7,10 +7,10 @@ import type { Readable, Writable } from 'node:stream';
 import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
 import { type ClientRequest, type ClientResponse, findHeader } from '../../http/message.ts';
 import type { Frame } from '../../protocol/event-stream.ts';
-import type { Body } from '../../http/body.ts';
-import type { ResponseWatcher, SignedRequest } from './forward.ts';
+import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
+import type { SignedRequest } from './forward.ts';
 import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
-import { addHeaders, selectClientHeaders } from './headers.ts';
+import { addHeaders, selectClientHeaders } from '../headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
@@ -20,23 +20,26 @@ export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
   readonly signedWith: Omit<FrameChainOptions, 'seedSignature'> | undefined;
 }
 
-/** In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash. */
-export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
-
+/** The relay of event streams both ways. */
 export interface BidirectionalForwarder {
   /**
    * Resolves when the client has the whole response. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline, ERR_BAD_REQUEST for a
    * malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it throws, AWS's stream is reset,
-   * and so is the client's if its response had begun: neither side can take what it got for complete. `checkFrame` sees each
-   * of the client's frames before it is signed; what it throws is thrown.
+   * and so is the client's if its response had begun: neither side can take what it got for complete.
    */
   relay(
     request: SignedEventStream,
-    clientRequest: ClientRequest,
-    clientResponse: ClientResponse,
-    watcher: ResponseWatcher,
-    checkFrame?: (frame: Frame) => void,
+    client: StreamingClient,
+    observer: ResponseObserver,
+    policy: ResponsePolicy,
   ): Promise<void>;
+}
+
+/** The client of an event stream. `checkFrame` sees each of its frames before it is signed anew; what it throws is thrown. */
+export interface StreamingClient {
+  readonly clientRequest: ClientRequest;
+  readonly clientResponse: ClientResponse;
+  readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
 export interface BidirectionalOptions {
@@ -59,7 +62,7 @@ const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
  */
 export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
   return {
-    relay: async (request, clientRequest, clientResponse, watcher, checkFrame) => {
+    relay: async (request, { clientRequest, clientResponse, checkFrame }, observer, policy) => {
       refuseWhatCannotStream(clientRequest, options);
       if (request.signedWith === undefined) throw new ProxyError('ERR_INTERNAL', 'The stream is not signed.');
       const chain = new FrameChain({ ...request.signedWith, seedSignature: findSeedSignature(request.headers) });
@@ -68,7 +71,7 @@ export function createBidirectionalForwarder(options: BidirectionalOptions): Bid
       const { signal } = clientRequest;
       const tunnel = await openTunnel(request.origin, { network, connectTimeoutMs, signal });
       const upstream = openHttp2Stream(request, { tunnel, ca: network?.ca });
-      await new StreamRelay({ options, upstream, frames, clientRequest, clientResponse, watcher }).done;
+      await new StreamRelay({ options, upstream, frames, clientRequest, clientResponse, observer, policy }).done;
     },
   };
 }
@@ -79,10 +82,18 @@ interface RelayParts {
   readonly frames: FrameResigner;
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
-  readonly watcher: ResponseWatcher;
+  readonly observer: ResponseObserver;
+  readonly policy: ResponsePolicy;
 }
 
-/** One pair of streams. State: how far each direction is, until `done` is settled once. */
+/**
+ * One pair of streams. Its states:
+ * - connecting: until the HTTP/2 session stands; the client's frames are signed and wait in the stream's buffer;
+ * - sending: frames go out as they come; the client is paused while AWS takes none;
+ * - responding (`#sink` is set): AWS's bytes go to the client at the same time; AWS is paused while the client takes none;
+ * - responded (`#isResponded`): AWS has said everything, and the client need not say more;
+ * - over (`#isOver`): `done` is settled, once: in order, by a fault of either side, by silence, or by the client's leaving.
+ */
 class StreamRelay {
   readonly done: Promise<void>;
   readonly #parts: RelayParts;
@@ -94,15 +105,15 @@ class StreamRelay {
   /** AWS's response came to its end; what is left is to bring it to the client. */
   #isResponded = false;
   #isOver = false;
-  #resolve: () => void = () => {};
-  #reject: (error: ProxyError) => void = () => {};
+  readonly #resolve: () => void;
+  readonly #reject: (error: ProxyError) => void;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
-    this.done = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
     const { connectTimeoutMs, idleTimeoutMs } = parts.options;
     this.#connecting = setTimeout(() => this.#fail(unreachable('connect timeout')), connectTimeoutMs);
     this.#idle = setTimeout(() => this.#fail(silent()), idleTimeoutMs);
@@ -120,7 +131,7 @@ class StreamRelay {
     session.on('connect', () => {
       clearTimeout(this.#connecting);
       this.#isConnected = !session.encrypted || session.alpnProtocol === 'h2';
-      if (this.#isConnected) this.#parts.watcher.onLeave?.();
+      if (this.#isConnected) this.#parts.observer.onSent();
       else this.#fail(unreachable('no HTTP/2'));
     });
     session.on('error', (error) => this.#onUpstreamBroken(error));
@@ -134,9 +145,9 @@ class StreamRelay {
 
   readonly #onClientBytes = (chunk: Buffer): void =>
     this.#attempt(() => {
-      const { upstream, frames, watcher } = this.#parts;
+      const { upstream, frames, observer } = this.#parts;
       this.#idle.refresh();
-      watcher.onClientBytes?.(chunk);
+      observer.onClientBytes(chunk);
       let hasRoom = true;
       for (const frame of frames.push(chunk)) {
         if (frames.ended) upstream.stream.end(frame);
@@ -158,11 +169,11 @@ class StreamRelay {
   readonly #onClientGone = (): void => this.#fail(clientGone());
 
   #startResponse(rawHeaders: readonly string[]): void {
-    const { clientResponse, watcher, upstream } = this.#parts;
+    const { clientResponse, observer, policy, upstream } = this.#parts;
     const { status, headers } = splitStatus(rawHeaders);
     this.#idle.refresh();
-    watcher.onStart(status, headers);
-    const added = watcher.addHeaders?.(false) ?? [];
+    observer.onHead(status, headers);
+    const added = policy.extraHeaders(false);
     this.#sink = clientResponse.start(status, addHeaders(selectClientHeaders(headers), added));
     this.#sink.on('drain', () => upstream.stream.resume());
   }
@@ -170,7 +181,7 @@ class StreamRelay {
   #onUpstreamBytes(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#idle.refresh();
-    this.#parts.watcher.onBytes(chunk);
+    this.#parts.observer.onBytes(chunk);
     if (this.#sink?.write(chunk) === false) this.#parts.upstream.stream.pause();
   }
 

@@ -8,8 +8,9 @@ import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
 import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
+import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
-import { addHeaders, selectClientHeaders } from './headers.ts';
+import { addHeaders, selectClientHeaders } from '../headers.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
@@ -26,40 +27,41 @@ export interface SignedRequest {
   readonly upgrade?: ClientUpgrade | undefined;
 }
 
-/** What is told while the response passes. */
-export interface ResponseWatcher {
-  /** There is a connection, and the request goes out on it: from here on AWS may have seen it. */
-  onLeave?(): void;
-  /** The response begins; `headers` are AWS's own, before any is left out. */
-  onStart(status: number, headers: readonly HeaderPair[]): void;
-  /** A piece of the body on its way to the client. Must neither keep nor change it. */
-  onBytes(chunk: Buffer): void;
-  /** The same for what a client sends through its WebSocket. */
-  onClientBytes?(chunk: Buffer): void;
-  /**
-   * A response whose announced size is not over this is reserved until all of it is there, so that `addHeaders` can speak of
-   * it: a client cannot use the half of it anyway. Asked after `onStart`; undefined: nothing is reserved.
-   */
-  findMaxBufferedBytes?(): number;
-  /** Headers of ours, put after AWS's own. Asked when the head is about to be sent: where the response was held, at its end. */
-  addHeaders?(isWhole: boolean): readonly HeaderPair[];
+/** The client that waits for a response, and the sign that it has left. */
+export interface WaitingClient {
+  readonly clientResponse: ClientResponse;
+  /** Fires when the client leaves before its response is complete. */
+  readonly signal: AbortSignal;
 }
 
+/** A small response, whole. */
+export interface WholeResponse {
+  readonly status: number;
+  readonly headers: readonly HeaderPair[];
+  readonly body: Buffer;
+}
+
+/** The pool of connections to AWS. */
 export interface Forwarder {
-  /**
-   * Resolves when the client has the whole response, or when its WebSocket is closed on both sides. Throws ERR_UPSTREAM_* where
-   * AWS cannot be reached, stays silent or breaks off (the client's connection is then broken as well, if its response had
-   * begun) and ERR_CLIENT_GONE where `signal` fires.
-   */
+  /** As `Upstream.send`, for a request that is signed. */
   forward(
     request: SignedRequest,
-    clientResponse: ClientResponse,
-    signal: AbortSignal,
-    watcher: ResponseWatcher,
+    client: WaitingClient,
+    observer: ResponseObserver,
+    policy: ResponsePolicy,
   ): Promise<void>;
+  /**
+   * Sends a request of our own and reads its response to the end. Throws ERR_UPSTREAM_* as `forward` does, and
+   * ERR_UPSTREAM_RESET for a body over `maxBytes`; what `signal` was aborted with, if it fires.
+   */
+  fetchWhole(
+    request: Omit<SignedRequest, 'body' | 'upgrade'>,
+    limits: { readonly maxBytes: number; readonly signal: AbortSignal },
+  ): Promise<WholeResponse>;
   close(): Promise<void>;
 }
 
+/** How upstream connections are made and how long they may be silent. */
 export interface ForwarderOptions {
   readonly connectTimeoutMs: number;
   /** Longest silence: until the response's headers, and then between two pieces of its body. Bedrock may think for an hour. */
@@ -79,13 +81,42 @@ const MAX_RESPONSE_HEADER_BYTES = 64 * 1024;
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const agent = createAgent(options);
   return {
-    forward: (request, clientResponse, signal, watcher) =>
+    forward: (request, client, observer, policy) =>
       new Promise((resolve, reject) => {
-        const response = new ResponseRelay(clientResponse, signal, watcher, resolve, reject, request.upgrade);
-        agent.dispatch(toDispatchOptions(request), response);
+        const relay = new ResponseRelay({ client, observer, policy, upgrade: request.upgrade }, resolve, reject);
+        agent.dispatch(toDispatchOptions(request), relay);
       }),
+    fetchWhole: (request, limits) => fetchWhole(agent, request, limits),
     close: () => agent.destroy(),
   };
+}
+
+async function fetchWhole(
+  agent: Dispatcher,
+  { method, origin, target, headers }: Omit<SignedRequest, 'body'>,
+  { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
+): Promise<WholeResponse> {
+  let hasBegun = false;
+  try {
+    const options = { origin, path: target, method: method as Dispatcher.HttpMethod, headers: headers.flat(), signal };
+    const response = await agent.request({ ...options, responseHeaders: 'raw' });
+    hasBegun = true;
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) {
+        const detail = `it has more than ${maxBytes} bytes`;
+        throw new ProxyError('ERR_UPSTREAM_RESET', 'The response is too large.', { detail });
+      }
+      chunks.push(chunk);
+    }
+    const { statusCode: status, headers: raw } = response;
+    return { status, headers: toPairs(raw as unknown as string[]), body: Buffer.concat(chunks) };
+  } catch (thrown) {
+    if (signal.aborted) throw signal.reason;
+    throw toUpstreamError(thrown instanceof Error ? thrown : new Error(String(thrown)), hasBegun);
+  }
 }
 
 function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: ForwarderOptions): Dispatcher {
@@ -157,39 +188,52 @@ interface BufferedResponse {
   readonly chunks: Buffer[];
 }
 
-/** One answer on its way from undici to the client. */
+interface RelayParts {
+  readonly client: WaitingClient;
+  readonly observer: ResponseObserver;
+  readonly policy: ResponsePolicy;
+  readonly upgrade: ClientUpgrade | undefined;
+}
+
+/**
+ * One response on its way from undici to the client. Its states, each entered once and left for a later one:
+ * - waiting: no head yet;
+ * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy wants all of it first;
+ * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes none;
+ * - spliced: after a `101` both connections are bare, and `splice` ends them;
+ * - over: the promise is settled: by the last byte at the client, a fault of the upstream, or the client's leaving.
+ */
 class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #clientResponse: ClientResponse;
   readonly #signal: AbortSignal;
-  readonly #watcher: ResponseWatcher;
+  readonly #observer: ResponseObserver;
+  readonly #policy: ResponsePolicy;
   readonly #resolve: () => void;
   readonly #reject: (error: ProxyError) => void;
   readonly #upgrade: ClientUpgrade | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
-  #held: BufferedResponse | undefined;
+  #buffered: BufferedResponse | undefined;
 
   constructor(
-    clientResponse: ClientResponse,
-    signal: AbortSignal,
-    watcher: ResponseWatcher,
+    { client, observer, policy, upgrade }: RelayParts,
     resolve: () => void,
     reject: (error: ProxyError) => void,
-    upgrade: ClientUpgrade | undefined,
   ) {
-    this.#clientResponse = clientResponse;
-    this.#signal = signal;
-    this.#watcher = watcher;
+    this.#clientResponse = client.clientResponse;
+    this.#signal = client.signal;
+    this.#observer = observer;
+    this.#policy = policy;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#upgrade = upgrade;
-    signal.addEventListener('abort', this.#onClientGone, { once: true });
+    this.#signal.addEventListener('abort', this.#onClientGone, { once: true });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#signal.aborted) controller.abort(clientGone());
-    else this.#watcher.onLeave?.();
+    else this.#observer.onSent();
   }
 
   onResponseStart(
@@ -200,31 +244,31 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const headers = toPairs(controller.rawHeaders);
-    this.#watcher.onStart(status, headers);
+    this.#observer.onHead(status, headers);
     const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
     const response = { status, headers, reasonPhrase, chunks: [] };
-    if (sizeBytes <= (this.#watcher.findMaxBufferedBytes?.() ?? -1)) this.#held = response;
+    if (sizeBytes < this.#policy.bufferBelowBytes) this.#buffered = response;
     else this.#sink = this.#startResponse(response, controller, false);
   }
 
   #startResponse(
     { status, headers, reasonPhrase }: BufferedResponse,
     controller: Dispatcher.DispatchController,
-    isWhole: boolean,
+    isComplete: boolean,
   ): ReturnType<ClientResponse['start']> {
-    const added = this.#watcher.addHeaders?.(isWhole) ?? [];
+    const added = this.#policy.extraHeaders(isComplete);
     const sink = this.#clientResponse.start(status, addHeaders(selectClientHeaders(headers), added), reasonPhrase);
     sink.on('drain', () => controller.resume());
     return sink;
   }
 
-  /** What was reserved goes out; `isWhole` where it is all. */
-  #releaseBuffered(controller: Dispatcher.DispatchController, isWhole: boolean): void {
-    const held = this.#held;
-    if (held === undefined) return;
-    this.#held = undefined;
-    this.#sink = this.#startResponse(held, controller, isWhole);
-    for (const chunk of held.chunks) this.#sink.write(chunk);
+  /** What was buffered goes out; `isComplete` if it is all. */
+  #releaseBuffered(controller: Dispatcher.DispatchController, isComplete: boolean): void {
+    const buffered = this.#buffered;
+    if (buffered === undefined) return;
+    this.#buffered = undefined;
+    this.#sink = this.#startResponse(buffered, controller, isComplete);
+    for (const chunk of buffered.chunks) this.#sink.write(chunk);
   }
 
   /** `101` came: from here on both connections are bare, and every way in which they can end is the splice's business. */
@@ -234,22 +278,22 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     _parsed: unknown,
     upstream: Duplex,
   ): void {
-    const watcher = this.#watcher;
+    const observer = this.#observer;
     const headers = toPairs(controller.rawHeaders);
     this.#signal.removeEventListener('abort', this.#onClientGone);
     const client = this.#upgrade?.accept(selectClientHeaders(headers));
     if (client === undefined) return void upstream.destroy();
-    watcher.onStart(status, headers);
+    observer.onHead(status, headers);
     const spliced = splice(client, upstream, {
-      onClientBytes: (chunk) => watcher.onClientBytes?.(chunk),
-      onUpstreamBytes: (chunk) => watcher.onBytes(chunk),
+      onClientBytes: (chunk) => observer.onClientBytes(chunk),
+      onUpstreamBytes: (chunk) => observer.onBytes(chunk),
     });
     void spliced.then((broken) => this.#settle(broken && toSpliceError(broken)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#watcher.onBytes(chunk);
-    if (this.#held !== undefined) this.#held.chunks.push(chunk);
+    this.#observer.onBytes(chunk);
+    if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
     else if (this.#sink?.write(chunk) === false) controller.pause();
   }
 

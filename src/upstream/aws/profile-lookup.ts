@@ -2,8 +2,7 @@
  * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile with the
  * owner's credentials, once per profile and time. What follows from the response is admission's business.
  */
-import { Writable } from 'node:stream';
-import type { ClientResponse } from '../../http/message.ts';
+import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { Forwarder } from './forward.ts';
 
@@ -42,14 +41,14 @@ const MAX_UNDER_WAY = 8;
 const TIMEOUT_MS = 5_000;
 const MAX_RESPONSE_BYTES = 256 * 1024;
 
-interface Response {
+interface Lookup {
   readonly models: Promise<readonly string[] | undefined>;
   untilMs: number;
 }
 
 /** Remembers answers, also that there was none, and asks once where several want to know at the same time. */
 export function createProfileLookup(options: ProfileLookupOptions): FindProfileModels {
-  const responses = new Map<string, Response>();
+  const responses = new Map<string, Lookup>();
   const mayAsk = createAskLimit(options.nowMs);
   let underWay = 0;
   return (identifier, region) => {
@@ -57,7 +56,7 @@ export function createProfileLookup(options: ProfileLookupOptions): FindProfileM
     const known = responses.get(name);
     if (known !== undefined && options.nowMs() < known.untilMs) return known.models;
     if (underWay >= MAX_UNDER_WAY || !mayAsk()) return Promise.resolve(undefined);
-    const response: Response = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
+    const response: Lookup = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
       underWay += 1;
       const found = await askAws(identifier, region, options).catch(() => undefined);
@@ -94,14 +93,12 @@ async function askAws(
   { authority, forwarder, findControlPlane, nowMs }: ProfileLookupOptions,
 ): Promise<readonly string[] | undefined> {
   const { origin, host, pathPrefix, signingName, bearerKeys } = findControlPlane(region);
-  const rawPath = `${pathPrefix}/inference-profiles/${encodeURIComponent(identifier)}`;
-  const body = { chunks: [], sizeBytes: 0, sha256: EMPTY_SHA256 };
+  const path = `${pathPrefix}/inference-profiles/${encodeURIComponent(identifier)}`;
   const { headers } = await authorizeRequest(
     {
       method: 'GET',
       host,
-      rawPath,
-      rawQuery: undefined,
+      target: { path, query: undefined },
       region,
       signingName,
       operation: 'GetInferenceProfile',
@@ -110,49 +107,15 @@ async function askAws(
         ['accept', 'application/json'],
         ['accept-encoding', 'identity'],
       ],
-      bodySha256: body.sha256,
+      bodySha256: EMPTY_SHA256,
       oauthAuthorization: undefined,
       signingDate: new Date(nowMs()),
     },
     authority,
   );
-  const collector = new Collector();
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  await forwarder.forward({ method: 'GET', origin, target: rawPath, headers, body }, collector, signal, WATCH_NOTHING);
-  return collector.status === 200 ? parseModels(collector.text) : undefined;
-}
-
-const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-const WATCH_NOTHING = { onStart: () => {}, onBytes: () => {} };
-
-/** In the place of a client: keeps a small response. */
-class Collector implements ClientResponse {
-  headersSent = false;
-  status = 0;
-  readonly #chunks: Buffer[] = [];
-  #sizeBytes = 0;
-
-  get text(): string {
-    return Buffer.concat(this.#chunks).toString('utf8');
-  }
-
-  start(status: number): Writable {
-    this.headersSent = true;
-    this.status = status;
-    return new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        this.#sizeBytes += chunk.length;
-        if (this.#sizeBytes <= MAX_RESPONSE_BYTES) this.#chunks.push(chunk);
-        done();
-      },
-    });
-  }
-
-  dropRequestBody(): void {}
-
-  breakOff(): void {
-    this.status = 0;
-  }
+  const limits = { maxBytes: MAX_RESPONSE_BYTES, signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const response = await forwarder.fetchWhole({ method: 'GET', origin, target: path, headers }, limits);
+  return response.status === 200 ? parseModels(response.body.toString('utf8')) : undefined;
 }
 
 /** `{"models": [{"modelArn": …}]}`; undefined where the response is of another shape or names none. */

@@ -5,8 +5,9 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { ProxyError } from '../../lib/errors.ts';
+import type { RequestTarget } from '../../http/target.ts';
 import type { HeaderPair } from '../../http/message.ts';
-import { isSigned } from './headers.ts';
+import { isSigned } from '../headers.ts';
 
 /** AWS credentials as the chain gives them; never logged. */
 export interface AwsCredentials {
@@ -21,14 +22,13 @@ export interface AwsCredentials {
  */
 const MAX_QUERY_PARAMETERS = 500;
 
-/** What is signed. Path and query are raw, exactly as they will be sent. */
+/** What is signed. */
 export interface UnsignedRequest {
   readonly method: string;
   /** As it will stand in the Host header: with the port where it is not the scheme's own. */
   readonly host: string;
-  readonly rawPath: string;
-  /** Without the question mark; undefined where there is none. */
-  readonly rawQuery: string | undefined;
+  /** Raw, exactly as it will be sent. */
+  readonly target: Pick<RequestTarget, 'path' | 'query'>;
   /** Already selected by the header policy; without `host`. */
   readonly headers: readonly HeaderPair[];
   /** Lower-case hex SHA-256 of the body; of no bytes where there is no body. */
@@ -56,8 +56,8 @@ export async function signRequest(request: UnsignedRequest): Promise<HeaderPair[
       method: request.method,
       protocol: 'https:',
       hostname: request.host,
-      path: request.rawPath,
-      query: parseQuery(request.rawQuery),
+      path: request.target.path,
+      query: decodeQuery(request.target.query),
       headers: collectSignedHeaders(request),
     },
     { signingDate: request.signingDate },
@@ -91,9 +91,9 @@ function asUtf8(value: string): string {
 }
 
 /** The raw query, decoded pair by pair for the signer, which encodes and sorts it again. Only the signature sees this form. */
-function parseQuery(rawQuery: string | undefined): Record<string, string[]> {
+function decodeQuery(raw: string | undefined): Record<string, string[]> {
   const query: Record<string, string[]> = Object.create(null);
-  const pairs = (rawQuery ?? '').split('&').filter((pair) => pair !== '');
+  const pairs = (raw ?? '').split('&').filter((pair) => pair !== '');
   if (pairs.length > MAX_QUERY_PARAMETERS) {
     throw new ProxyError('ERR_BAD_TARGET', `The query string has more than ${MAX_QUERY_PARAMETERS} parameters.`);
   }

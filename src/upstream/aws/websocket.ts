@@ -3,20 +3,7 @@
  * whatever ends one side ends the other in the same manner. Knows nothing of WebSocket frames.
  */
 import type { Duplex } from 'node:stream';
-import { ProxyError } from '../../lib/errors.ts';
 import { breakConnection } from '../../lib/reset.ts';
-
-/**
- * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other words
- * than RFC 6455 has it, or over HTTP/2, has not asked.)
- */
-export function checkUpgrade(isAsked: boolean, isServed: boolean): void {
-  if (isAsked === isServed) return;
-  if (isAsked) throw new ProxyError('ERR_BAD_REQUEST', 'There is no WebSocket at this path.');
-  throw new ProxyError('ERR_BAD_REQUEST', 'This path is a WebSocket, and the request does not ask for one.', {
-    hint: 'Send GET over HTTP/1.1 with `Connection: Upgrade` and `Upgrade: websocket`; the proxy needs Node 22.21, 24.9 or later.',
-  });
-}
 
 /** Told of the bytes that pass. Must neither keep nor change them. */
 export interface SpliceWatcher {

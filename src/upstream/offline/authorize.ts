@@ -3,7 +3,7 @@
  * steps, so that a stranger is refused before the body is read. Pure.
  */
 import { parseSigV4, type ParsedSignature } from '../../protocol/sigv4/parse.ts';
-import { parseQuery, splitTarget, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
+import { parseQuery, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
 import { verifySigV4 } from '../../protocol/sigv4/verify.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { findHeader } from '../../http/message.ts';
@@ -34,7 +34,7 @@ export function admitSignature(
     const message = isBearer ? 'The offline Bedrock takes AWS signatures only.' : 'Missing Authentication Token';
     return { refusal: awsError(403, 'MissingAuthenticationTokenException', message) };
   }
-  const token = findHeader(request.headers, 'x-amz-security-token') ?? sessionTokenOfQuery(request.rawTarget);
+  const token = findHeader(request.headers, 'x-amz-security-token') ?? sessionTokenOfQuery(request.target.query);
   if (parsed.accessKeyId !== keys.accessKeyId || token !== keys.sessionToken) {
     const message = 'The security token included in the request is invalid.';
     return { refusal: awsError(403, 'UnrecognizedClientException', message) };
@@ -63,7 +63,7 @@ export function refuseSignature(
   return verdict.ok ? undefined : awsError(403, 'InvalidSignatureException', verdict.detail);
 }
 
-function sessionTokenOfQuery(rawTarget: string): string | undefined {
-  const pairs = parseQuery(splitTarget(rawTarget).query);
+function sessionTokenOfQuery(query: string | undefined): string | undefined {
+  const pairs = parseQuery(query ?? '');
   return pairs.find(([name]) => name === 'X-Amz-Security-Token')?.[1];
 }

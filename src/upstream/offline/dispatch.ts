@@ -2,6 +2,7 @@
  * Which AWS service a host stands for, which operation a request means, and who answers it. The table at the top is what the
  * offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
  */
+import type { RequestTarget } from '../../http/target.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import { OPERATIONS, SERVICES, type Operation, type Service } from '../../operations/catalog.ts';
 import { matchOperations } from '../../operations/matcher.ts';
@@ -50,7 +51,7 @@ export interface PlayedHost {
 /** A request whose signature was right. */
 export interface AdmittedRequest {
   readonly method: string;
-  readonly rawTarget: string;
+  readonly target: RequestTarget;
   readonly headers: readonly HeaderPair[];
   readonly body: Buffer;
 }
@@ -70,7 +71,7 @@ export function findPlayedHost(authority: string): PlayedHost | undefined {
 
 /** The reply to a request, faults on demand included. */
 export function respondToRequest(request: AdmittedRequest, played: PlayedHost, nowMs: number): Reply {
-  const [path = '', query = ''] = request.rawTarget.split(/\?(.*)/s, 2);
+  const { path, query = '' } = request.target;
   const operation = findOperation(request, path, played.service);
   if (operation === undefined) {
     return awsError(

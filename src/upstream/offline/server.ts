@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { sha256Hex } from '../../protocol/sigv4/key.ts';
 import type { HeaderPair } from '../../http/message.ts';
+import { parseTarget } from '../../http/target.ts';
 import { admitSignature, refuseSignature, type OfflineKeys } from './authorize.ts';
 import { respondToRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
 import { awsError, type Reply } from './reply.ts';
@@ -64,22 +65,21 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
 
 /** Rejects where the client left before its request was complete. */
 async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions): Promise<Reply> {
-  const { method = '', url: rawTarget = '/' } = incoming;
+  const { method = '', url = '/' } = incoming;
+  const target = parseTarget(url);
   const headers = pairsOf(incoming.rawHeaders);
   const authority = incoming.headers.host;
   const played = findPlayedHost(authority ?? '');
   if (played === undefined) {
     return awsError(404, 'UnknownOperationException', `The offline Bedrock does not play ${authority ?? 'no host'}.`);
   }
-  const admission = admitSignature({ method, rawTarget, headers, authority }, options);
+  const admission = admitSignature({ method, target, headers, authority }, options);
   if ('refusal' in admission) return admission.refusal;
   const body = await readBody(incoming, maxBodyBytes(played));
   if (body === undefined) return awsError(413, 'RequestEntityTooLargeException', 'The request body is too large.');
   const nowMs = options.nowMs();
   const check = { keys: options, played, bodySha256Hex: sha256Hex(body), nowMs };
-  return (
-    refuseSignature(admission.parsed, check) ?? respondToRequest({ method, rawTarget, headers, body }, played, nowMs)
-  );
+  return refuseSignature(admission.parsed, check) ?? respondToRequest({ method, target, headers, body }, played, nowMs);
 }
 
 interface Sending {

@@ -1,10 +1,10 @@
+import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import {
   canonicalHeaderValue,
   canonicalPath,
   canonicalQuery,
   canonicalRequest,
-  splitTarget,
   type SignableRequest,
 } from '../../../src/protocol/sigv4/canonical.ts';
 import { hashHex } from '../../helpers/sigv4-signing.ts';
@@ -16,7 +16,7 @@ describe('canonicalRequest', () => {
   });
 
   it('writes an empty value for a signed header that did not arrive', () => {
-    const request: SignableRequest = { method: 'GET', rawTarget: '/a?b', headers: [], authority: 'h' };
+    const request: SignableRequest = { method: 'GET', target: parseTarget('/a?b'), headers: [], authority: 'h' };
     expect(canonicalRequest(request, ['host', 'x-lost'], 'hash')).toBe(
       'GET\n/a\nb=\nhost:h\nx-lost:\n\nhost;x-lost\nhash',
     );
@@ -78,7 +78,7 @@ describe('canonicalQuery', () => {
 describe('canonicalHeaderValue', () => {
   const request: SignableRequest = {
     method: 'GET',
-    rawTarget: '/',
+    target: parseTarget('/'),
     headers: [
       ['X-Twice', ' a '],
       ['x-spaced', '\t  "a   b"\t c  '],
@@ -105,12 +105,5 @@ describe('canonicalHeaderValue', () => {
     const both: SignableRequest = { ...request, headers: [['host', 'other']] };
     expect(canonicalHeaderValue(both, 'host')).toBe('other');
     expect(canonicalHeaderValue(both, ':authority')).toBe('localhost:4000');
-  });
-});
-
-describe('splitTarget', () => {
-  it('splits at the first question mark only', () => {
-    expect(splitTarget('/a?b?c')).toEqual({ path: '/a', query: 'b?c' });
-    expect(splitTarget('/a')).toEqual({ path: '/a', query: '' });
   });
 });

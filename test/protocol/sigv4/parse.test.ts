@@ -1,3 +1,4 @@
+import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import type { SignableRequest } from '../../../src/protocol/sigv4/canonical.ts';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
@@ -12,7 +13,7 @@ const PRESIGNED =
   `&X-Amz-Date=20150830T123600Z&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature=${SIGNATURE}`;
 
 function requestWith(headers: readonly HeaderPair[], rawTarget = '/x'): SignableRequest {
-  return { method: 'GET', rawTarget, headers, authority: 'localhost' };
+  return { method: 'GET', target: parseTarget(rawTarget), headers, authority: 'localhost' };
 }
 
 describe('parseSigV4 of an Authorization header', () => {

@@ -1,4 +1,5 @@
 /** Requests recorded from real clients that signed with a virtual key's pair: each verifies, and nothing near it does. */
+import { parseTarget } from '../../../src/http/target.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
@@ -26,7 +27,7 @@ function verify(
   body = request.body,
   secretAccessKey = RECORDED.secretAccessKey,
 ): SigV4Verdict {
-  const parsed = parseSigV4(request);
+  const parsed = parseSigV4({ ...request, target: parseTarget(request.rawTarget) });
   if (parsed === undefined) throw new Error('not signed');
   expect(parsed.accessKeyId).toBe(RECORDED.accessKeyId);
   const bodySha256Hex = sha256Hex(Buffer.from(body));

@@ -1,3 +1,4 @@
+import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import type { SignableRequest } from '../../../src/protocol/sigv4/canonical.ts';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
@@ -90,8 +91,8 @@ describe('verifySigV4 accepts', () => {
 
   it('a query in another order', async () => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
-    const turned = { ...request, rawTarget: `${ARN_PATH}?b=1&qualifier=DEFAULT&b=2` };
-    expect(turned.rawTarget).not.toBe(request.rawTarget);
+    const turned = { ...request, target: parseTarget(`${ARN_PATH}?b=1&qualifier=DEFAULT&b=2`) };
+    expect(turned.target.raw).not.toBe(request.target.raw);
     expect(verdictOf(turned, bodySha256Hex)).toMatchObject({ ok: true });
   });
 
@@ -168,27 +169,27 @@ const TAMPERINGS: Tampering[] = [
   {
     name: 'the path',
     reason: 'signature',
-    edit: (request) => ({ ...request, rawTarget: request.rawTarget.replace('/invoke', '/converse') }),
+    edit: (request) => ({ ...request, target: parseTarget(request.target.raw.replace('/invoke', '/converse')) }),
   },
   {
     name: 'the encoding of the path',
     reason: 'signature',
-    edit: (request) => ({ ...request, rawTarget: request.rawTarget.replace('%3A', ':') }),
+    edit: (request) => ({ ...request, target: parseTarget(request.target.raw.replace('%3A', ':')) }),
   },
   {
     name: 'the end of the path',
     reason: 'signature',
-    edit: (request) => ({ ...request, rawTarget: request.rawTarget.replace('/invoke', '/invoke/') }),
+    edit: (request) => ({ ...request, target: parseTarget(request.target.raw.replace('/invoke', '/invoke/')) }),
   },
   {
     name: 'a value of the query',
     reason: 'signature',
-    edit: (request) => ({ ...request, rawTarget: request.rawTarget.replace('DEFAULT', 'OTHER') }),
+    edit: (request) => ({ ...request, target: parseTarget(request.target.raw.replace('DEFAULT', 'OTHER')) }),
   },
   {
     name: 'the query, with one more name',
     reason: 'signature',
-    edit: (request) => ({ ...request, rawTarget: `${request.rawTarget}&extra` }),
+    edit: (request) => ({ ...request, target: parseTarget(`${request.target.raw}&extra`) }),
   },
   { name: 'the host', reason: 'signature', edit: (request) => replaceHeader(request, 'host', 'localhost:4001') },
   {
@@ -303,7 +304,7 @@ describe('verifySigV4 refuses a request after a change of', () => {
 
   it('any parameter of a presigned query', async () => {
     const { request, bodySha256Hex } = await signWithSdk({ method: 'GET', path: '/x', presignSeconds: 300 });
-    const longer = { ...request, rawTarget: request.rawTarget.replace('Expires=300', 'Expires=301') };
+    const longer = { ...request, target: parseTarget(request.target.raw.replace('Expires=300', 'Expires=301')) };
     expect(verdictOf(longer, bodySha256Hex)).toMatchObject({ ok: false, reason: 'signature' });
   });
 });

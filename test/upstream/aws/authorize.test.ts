@@ -3,7 +3,6 @@ import { ProxyError } from '../../../src/lib/errors.ts';
 import type { HeaderPair } from '../../../src/http/message.ts';
 import {
   authorizeRequest,
-  findOauthToken,
   type UnauthorizedRequest,
   type UpstreamAuthority,
 } from '../../../src/upstream/aws/authorize.ts';
@@ -14,8 +13,7 @@ const NOW = new Date('2026-11-22T12:00:00Z');
 const REQUEST: UnauthorizedRequest = {
   method: 'POST',
   host: 'bedrock-runtime.us-east-1.amazonaws.com',
-  rawPath: '/model/a/converse',
-  rawQuery: undefined,
+  target: { path: '/model/a/converse', query: undefined },
   headers: [['accept', '*/*']],
   bodySha256: '0'.repeat(64),
   region: 'us-east-1',
@@ -95,20 +93,5 @@ describe('the right by which a request goes to AWS', () => {
     expect(headers.map(([name]) => name)).toEqual(['host', 'accept', 'authorization']);
     expect(valueOf(headers, 'authorization')).toBe('Bearer a.b.c');
     expect(credentials).toBeUndefined();
-  });
-});
-
-describe("the caller's OAuth token", () => {
-  it.each([
-    { name: 'a JWT', values: ['Bearer eyJh.eyJz.c2ln'], found: 'Bearer eyJh.eyJz.c2ln' },
-    { name: 'a JWT without a signature', values: ['bearer eyJh.eyJz.'], found: 'bearer eyJh.eyJz.' },
-    { name: 'nothing', values: [], found: undefined },
-    { name: 'a virtual key', values: ['Bearer sk-abc'], found: undefined },
-    { name: 'a signature', values: ['AWS4-HMAC-SHA256 Credential=a.b.c'], found: undefined },
-    { name: 'two dots too many', values: ['Bearer a.b.c.d.e'], found: undefined },
-    { name: 'basic credentials', values: ['Basic a.b.c'], found: undefined },
-    { name: 'two of them', values: ['Bearer a.b.c', 'Bearer d.e.f'], found: undefined },
-  ])('is found in $name', ({ values, found }) => {
-    expect(findOauthToken(values.map((value): HeaderPair => ['Authorization', value]))).toBe(found);
   });
 });

@@ -11,11 +11,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { sendError } from '../../../src/http/send-response.ts';
 import { type ProxyError, toProxyError } from '../../../src/lib/errors.ts';
 import { adaptHttp2 } from '../../../src/server/client-http2.ts';
-import {
-  type BidirectionalOptions,
-  createBidirectionalForwarder,
-  EVENT_STREAM_BODY,
-} from '../../../src/upstream/aws/bidirectional.ts';
+import { EVENT_STREAM_BODY } from '../../../src/http/body.ts';
+import { IDLE_OBSERVER, PASS_ON } from '../../helpers/idle-observer.ts';
+import { type BidirectionalOptions, createBidirectionalForwarder } from '../../../src/upstream/aws/bidirectional.ts';
 import { signRequest } from '../../../src/upstream/aws/sign.ts';
 import {
   type BidirectionalUpstream,
@@ -403,10 +401,10 @@ async function openRelay(options: RelayOptions = {}): Promise<Relay> {
   const serve = async (stream: ServerHttp2Stream, rawHeaders: readonly string[]): Promise<ProxyError | undefined> => {
     const [clientRequest, clientResponse] = adaptHttp2(stream, rawHeaders);
     const origin = options.origin ?? upstream.origin;
-    const watcher = { onStart: () => {}, onBytes: () => {} };
     try {
       const request = await signFor(origin);
-      await relay.relay(request, clientRequest, clientResponse, watcher, options.checkFrame);
+      const client = { clientRequest, clientResponse, checkFrame: options.checkFrame };
+      await relay.relay(request, client, IDLE_OBSERVER, PASS_ON);
       return undefined;
     } catch (thrown) {
       const error = toProxyError(thrown);
@@ -431,8 +429,7 @@ async function signFor(
     ...signedWith,
     method: 'POST',
     host: new URL(origin).host,
-    rawPath: TARGET,
-    rawQuery: undefined,
+    target: { path: TARGET, query: undefined },
     headers: [['content-type', TYPE]],
     bodySha256: EVENT_STREAM_BODY.sha256,
     signingDate: new Date(),

@@ -1,3 +1,4 @@
+import { joinTarget, parseTarget } from '../../../src/http/target.ts';
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { parseSigV4, type ParsedSignature } from '../../../src/protocol/sigv4/parse.ts';
@@ -11,12 +12,15 @@ const NOW = new Date('2026-03-14T15:09:26.535Z');
 const PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
 
+const PATH = parseTarget('/model/amazon.nova-lite-v1%3A0/converse');
+const atPath = (path: string) => ({ target: { path, query: undefined } });
+const withQuery = (query: string) => ({ target: { path: PATH.path, query } });
+
 function unsigned(fields: Partial<UnsignedRequest> = {}): UnsignedRequest {
   return {
     method: 'POST',
     host: 'bedrock-runtime.us-east-1.amazonaws.com',
-    rawPath: '/model/amazon.nova-lite-v1%3A0/converse',
-    rawQuery: undefined,
+    target: PATH,
     headers: [],
     bodySha256: EMPTY_SHA256,
     credentials: PAIR,
@@ -28,12 +32,8 @@ function unsigned(fields: Partial<UnsignedRequest> = {}): UnsignedRequest {
 }
 
 /** Reads back what would stand on the wire. Throws where there is no signature. */
-function parseSent(
-  { method, host, rawPath, rawQuery }: UnsignedRequest,
-  headers: readonly HeaderPair[],
-): ParsedSignature {
-  const rawTarget = rawQuery === undefined ? rawPath : `${rawPath}?${rawQuery}`;
-  const parsed = parseSigV4({ method, rawTarget, headers, authority: host });
+function parseSent({ method, host, target }: UnsignedRequest, headers: readonly HeaderPair[]): ParsedSignature {
+  const parsed = parseSigV4({ method, target: joinTarget(target.path, target.query), headers, authority: host });
   if (parsed === undefined) throw new Error('not signed');
   return parsed;
 }
@@ -130,26 +130,26 @@ describe('the signature fits what stands on the wire', () => {
     { name: 'a host with a port', fields: { host: '127.0.0.1:8080' } },
     {
       name: 'an ARN in the path',
-      fields: { rawPath: '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fx/invoke' },
+      fields: atPath('/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprovisioned-model%2Fx/invoke'),
     },
-    { name: 'a raw colon in the path', fields: { rawPath: '/model/amazon.nova-lite-v1:0/invoke' } },
-    { name: 'lower-case escapes and UTF-8 in the path', fields: { rawPath: "/a%c3%a9/(x)!*'~_.-" } },
-    { name: 'the root', fields: { rawPath: '/' } },
-    { name: 'a trailing slash and empty segments', fields: { rawPath: '//a//b/' } },
-    { name: 'dot segments', fields: { rawPath: '/a/./b/../c' } },
-    { name: 'an empty query', fields: { rawQuery: '' } },
-    { name: 'a query', fields: { rawQuery: 'maxResults=10&nextToken=a%2Fb%3D' } },
-    { name: 'names out of order', fields: { rawQuery: 'b=1&a=2&A=3&a-=4&a=0' } },
-    { name: 'duplicates, with values out of order', fields: { rawQuery: 'k=b&k=a&k=&k' } },
-    { name: 'a name without a value', fields: { rawQuery: 'agents' } },
-    { name: 'an equals sign in a value', fields: { rawQuery: 'a=b=c' } },
-    { name: 'pluses and escaped spaces', fields: { rawQuery: 'a=x+y&b=x%20y&c=%2B' } },
-    { name: 'UTF-8 in names and values', fields: { rawQuery: '%C3%A9=%E2%82%AC&%F0%9F%98%80=1' } },
-    { name: 'characters that URLs let stand and SigV4 does not', fields: { rawQuery: "a=!*'()&b=~/:@,;$" } },
-    { name: 'names of every object', fields: { rawQuery: 'constructor=1&toString=2&hasOwnProperty=3&valueOf=4' } },
-    { name: 'a value __proto__', fields: { rawQuery: 'a=__proto__&__proto=1' } },
-    { name: 'numbers as names', fields: { rawQuery: '10=a&9=b&1=c' } },
-    { name: 'ampersands only', fields: { rawQuery: '&&a=1&&' } },
+    { name: 'a raw colon in the path', fields: atPath('/model/amazon.nova-lite-v1:0/invoke') },
+    { name: 'lower-case escapes and UTF-8 in the path', fields: atPath("/a%c3%a9/(x)!*'~_.-") },
+    { name: 'the root', fields: atPath('/') },
+    { name: 'a trailing slash and empty segments', fields: atPath('//a//b/') },
+    { name: 'dot segments', fields: atPath('/a/./b/../c') },
+    { name: 'an empty query', fields: withQuery('') },
+    { name: 'a query', fields: withQuery('maxResults=10&nextToken=a%2Fb%3D') },
+    { name: 'names out of order', fields: withQuery('b=1&a=2&A=3&a-=4&a=0') },
+    { name: 'duplicates, with values out of order', fields: withQuery('k=b&k=a&k=&k') },
+    { name: 'a name without a value', fields: withQuery('agents') },
+    { name: 'an equals sign in a value', fields: withQuery('a=b=c') },
+    { name: 'pluses and escaped spaces', fields: withQuery('a=x+y&b=x%20y&c=%2B') },
+    { name: 'UTF-8 in names and values', fields: withQuery('%C3%A9=%E2%82%AC&%F0%9F%98%80=1') },
+    { name: 'characters that URLs let stand and SigV4 does not', fields: withQuery("a=!*'()&b=~/:@,;$") },
+    { name: 'names of every object', fields: withQuery('constructor=1&toString=2&hasOwnProperty=3&valueOf=4') },
+    { name: 'a value __proto__', fields: withQuery('a=__proto__&__proto=1') },
+    { name: 'numbers as names', fields: withQuery('10=a&9=b&1=c') },
+    { name: 'ampersands only', fields: withQuery('&&a=1&&') },
     {
       name: 'a header twice',
       fields: {
@@ -175,18 +175,11 @@ describe('the signature fits what stands on the wire', () => {
   it.each(readSigV4Suite().vectors.map((vector) => ({ name: vector.name, vector })))(
     'published request $name',
     async ({ vector }) => {
-      const { method, rawTarget, headers } = vector.request;
-      const [rawPath = '', ...query] = rawTarget.split('?');
+      const { method, target, headers } = vector.request;
       const kept = headers.filter(([name]) => !/^(authorization|host|x-amz-date|x-amz-security-token)$/i.test(name));
       const bodySha256 = createHash('sha256').update(vector.body).digest('hex');
-      const rawQuery = query.length === 0 ? undefined : query.join('?');
-      const fields = {
-        method,
-        headers: kept,
-        bodySha256,
-        rawPath: percentEncode(rawPath),
-        rawQuery: rawQuery && percentEncode(rawQuery),
-      };
+      const query = target.query && percentEncode(target.query);
+      const fields = { method, headers: kept, bodySha256, target: { path: percentEncode(target.path), query } };
       expect(await verdictOf(unsigned(fields))).toBe('ok');
     },
   );
@@ -195,8 +188,8 @@ describe('the signature fits what stands on the wire', () => {
 describe('a query that has no canonical form', () => {
   it.each(['a=%', 'a=%2', 'a=%zz', '%=1', 'a=%FF', 'a=%C3%28', 'ok=1&a=%ED%A0%80', '__proto__=1', 'a=1&%5F_proto__'])(
     'is refused: %s',
-    async (rawQuery) => {
-      const error = await failureOf(() => signRequest(unsigned({ rawQuery })));
+    async (query) => {
+      const error = await failureOf(() => signRequest(unsigned(withQuery(query))));
       expect([error.code, error.status]).toEqual(['ERR_BAD_TARGET', 400]);
     },
   );

@@ -2,8 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkUpgrade, splice, type SpliceBreak } from '../../../src/upstream/aws/websocket.ts';
-import { failureOf } from '../../helpers/failure.ts';
+import { splice, type SpliceBreak } from '../../../src/upstream/aws/websocket.ts';
 
 /** `client` and `upstream` are the far ends; the near ends are what is spliced. */
 interface Line {
@@ -152,24 +151,6 @@ it('breaks both where we cut one ourselves', async () => {
   line.near.client.destroy();
   expect(await closing(line.upstream)).toBe('ECONNRESET');
   expect(await ended).toMatchObject({ side: 'client' });
-});
-
-describe('checkUpgrade', () => {
-  it.each([
-    { name: 'a WebSocket asked for and served', isAsked: true, isServed: true },
-    { name: 'neither', isAsked: false, isServed: false },
-  ])('lets pass: $name', ({ isAsked, isServed }) => {
-    checkUpgrade(isAsked, isServed);
-  });
-
-  it.each([
-    { name: 'asked for where there is none', isAsked: true, isServed: false, says: 'no WebSocket' },
-    { name: 'not asked for where there is one', isAsked: false, isServed: true, says: 'is a WebSocket' },
-  ])('refuses: $name', async ({ isAsked, isServed, says }) => {
-    const error = await failureOf(() => checkUpgrade(isAsked, isServed));
-    expect(error).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
-    expect(error.message).toContain(says);
-  });
 });
 
 /** The value of a counter once it has stopped moving: there is no event for something that does not happen. */

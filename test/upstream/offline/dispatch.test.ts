@@ -1,3 +1,4 @@
+import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import { respondToRequest, findPlayedHost, type PlayedHost } from '../../../src/upstream/offline/dispatch.ts';
 import { SERVICES } from '../../../src/operations/catalog.ts';
@@ -43,7 +44,7 @@ describe('respondToRequest', () => {
     { name: 'knows no fault of this name', target: '/model/offline.constructor-v1:0/converse', status: 200 },
     { name: 'tells case apart', target: '/Model/amazon.nova-lite-v1:0/converse', status: 404 },
   ])('$name', ({ target, status }) => {
-    const request = { method: 'POST', rawTarget: target, headers: [], body };
+    const request = { method: 'POST', target: parseTarget(target), headers: [], body };
     expect(respondToRequest(request, played, 0).status).toBe(status);
   });
 });

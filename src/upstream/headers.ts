@@ -2,8 +2,8 @@
  * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here passes
  * as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
  */
-import { ProxyError } from '../../lib/errors.ts';
-import type { HeaderPair } from '../../http/message.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { HeaderPair } from '../http/message.ts';
 
 /** Meant for one connection only (RFC 9110, section 7.6.1, and older practice); never forwarded in either direction. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([

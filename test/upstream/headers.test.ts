@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { HeaderPair } from '../../../src/http/message.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import {
   isSigned,
   refuseLoop,
   selectClientHeaders,
   type SelectionFacts,
   selectUpstreamHeaders,
-} from '../../../src/upstream/aws/headers.ts';
+} from '../../src/upstream/headers.ts';
 
 const IDENTITY: HeaderPair = ['accept-encoding', 'identity'];
 const FACTS: SelectionFacts = { viaName: undefined, keepsTarget: false };

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { findCredential } from '../../src/auth/credential.ts';
+import { findToken, parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { failureOf } from '../helpers/failure.ts';
+
+/** The key to look up, and what signed. */
+function findCredential(headers: readonly HeaderPair[]): {
+  token: string | undefined;
+  accessKeyId: string | undefined;
+} {
+  const presented = parsePresentedCredential(headers, undefined);
+  return { token: findToken(presented), accessKeyId: presented.accessKeyId };
+}
 
 const SIGV4_REST = '/20260314/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc';
 const signedBy = (slot: string): HeaderPair => ['Authorization', `AWS4-HMAC-SHA256 Credential=${slot}${SIGV4_REST}`];
@@ -132,5 +141,40 @@ describe('two different keys', () => {
     const error = await failureOf(() => findCredential(headers));
     expect(error.code).toBe('ERR_KEYS_DIFFER');
     expect(`${error.message} ${error.hint}`).not.toMatch(/sk-[ab]/);
+  });
+});
+
+describe("the caller's OAuth token", () => {
+  it.each([
+    { name: 'a JWT', values: ['Bearer eyJh.eyJz.c2ln'], found: 'Bearer eyJh.eyJz.c2ln' },
+    { name: 'a JWT without a signature', values: ['bearer eyJh.eyJz.'], found: 'bearer eyJh.eyJz.' },
+    { name: 'nothing', values: [], found: undefined },
+    { name: 'a virtual key', values: ['Bearer sk-abc'], found: undefined },
+    { name: 'a signature', values: ['AWS4-HMAC-SHA256 Credential=a.b.c'], found: undefined },
+    { name: 'two dots too many', values: ['Bearer a.b.c.d.e'], found: undefined },
+    { name: 'basic credentials', values: ['Basic a.b.c'], found: undefined },
+    { name: 'two of them', values: ['Bearer a.b.c', 'Bearer d.e.f'], found: undefined },
+  ])('is found in $name', ({ values, found }) => {
+    expect(
+      parsePresentedCredential(
+        values.map((value): HeaderPair => ['Authorization', value]),
+        undefined,
+      ).oauthAuthorization,
+    ).toBe(found);
+  });
+});
+
+describe('what the client signed for', () => {
+  it.each<{ name: string; headers: HeaderPair[]; query: string | undefined; region: string | undefined }>([
+    { name: 'a header', headers: [signedBy('A')], query: undefined, region: 'us-east-1' },
+    {
+      name: 'a presigned query',
+      headers: [],
+      query: 'X-Amz-Credential=K/20260101/eu-west-1/bedrock/aws4_request',
+      region: 'eu-west-1',
+    },
+    { name: 'neither', headers: [], query: undefined, region: undefined },
+  ])('is read from $name', ({ headers, query, region }) => {
+    expect(parsePresentedCredential(headers, query).scope?.region).toBe(region);
   });
 });

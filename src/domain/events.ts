@@ -1,0 +1,53 @@
+/**
+ * What happens to a request, told to whoever wants to know: access log, metrics and traces subscribe, and whatever records
+ * exchanges would. Accounting does not: it must not fail, and is called in order (`accounting/`).
+ */
+import type { RequestRecord } from './request-record.ts';
+
+/** Hears of requests; each only of what it has a function for. The functions must be quick, and change nothing. */
+export interface RequestSubscriber {
+  /** A request has come; little is known of it. */
+  began?(record: RequestRecord): void;
+  /** It may go: principal, route and model are known. */
+  admitted?(record: RequestRecord): void;
+  /** It is signed and about to leave. */
+  attemptStarted?(record: RequestRecord): void;
+  /** The upstream's response begins; `isStream`: an event stream, server-sent events or a WebSocket. */
+  responseStarted?(record: RequestRecord, isStream: boolean): void;
+  /** Bytes of the response's body, as they pass. They must be neither kept nor changed. */
+  bytes?(record: RequestRecord, chunk: Uint8Array): void;
+  /** It is over and its ledger row is written. Told once, also of a request that was refused before anything else. */
+  ended?(record: RequestRecord): void;
+}
+
+/** What the stages tell. None of it throws; with no subscriber it costs a branch. */
+export type RequestEvents = Required<RequestSubscriber>;
+
+/** Tells all subscribers in their order. What one throws is told to `onFault`, and the others hear of it all the same. */
+export function createRequestEvents(
+  subscribers: readonly RequestSubscriber[],
+  onFault: (thrown: unknown) => void,
+): RequestEvents {
+  const to = <Facts extends unknown[]>(
+    find: (subscriber: RequestSubscriber) => ((...facts: Facts) => void) | undefined,
+  ): ((...facts: Facts) => void) => {
+    const listeners = subscribers.map(find).filter((listener) => listener !== undefined);
+    return (...facts) => {
+      for (const listener of listeners) {
+        try {
+          listener(...facts);
+        } catch (thrown) {
+          onFault(thrown);
+        }
+      }
+    };
+  };
+  return {
+    began: to((subscriber) => subscriber.began?.bind(subscriber)),
+    admitted: to((subscriber) => subscriber.admitted?.bind(subscriber)),
+    attemptStarted: to((subscriber) => subscriber.attemptStarted?.bind(subscriber)),
+    responseStarted: to((subscriber) => subscriber.responseStarted?.bind(subscriber)),
+    bytes: to((subscriber) => subscriber.bytes?.bind(subscriber)),
+    ended: to((subscriber) => subscriber.ended?.bind(subscriber)),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * Amazon Bedrock as an upstream: signs an attempt with the owner's credentials, and sends it as what it is, a request with a body
+ * or an event stream both ways. The last touch: nothing edits the request after the signature.
+ */
+import { clientGone } from '../../lib/errors.ts';
+import { findHeader } from '../../http/message.ts';
+import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
+import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
+import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
+import { areCredentialsRefused } from './credentials.ts';
+import type { Forwarder, SignedRequest } from './forward.ts';
+
+/** The parts of an upstream that speaks as AWS does. */
+export interface AwsUpstreamOptions {
+  readonly name: string;
+  readonly authority: UpstreamAuthority;
+  readonly forwarder: Forwarder;
+  readonly bidirectional: BidirectionalForwarder;
+  /** Epoch milliseconds, for signatures. */
+  readonly nowMs: () => number;
+}
+
+/** Puts the parts together. Whoever made them closes them. */
+export function createAwsUpstream({ name, authority, forwarder, bidirectional, nowMs }: AwsUpstreamOptions): Upstream {
+  return {
+    name,
+    send: async (attempt, observer, policy) => {
+      const { clientRequest, clientResponse, prepared, checkFrame } = attempt;
+      const signed = await sign(attempt, authority, nowMs);
+      if (clientRequest.signal.aborted) throw clientGone();
+      observer.onSigned();
+      const watched = dropRefusedCredentials(observer, authority);
+      await (prepared.route.streaming === 'bidirectional'
+        ? bidirectional.relay(signed, { clientRequest, clientResponse, checkFrame }, watched, policy)
+        : forwarder.forward(signed, { clientResponse, signal: clientRequest.signal }, watched, policy));
+    },
+  };
+}
+
+async function sign(
+  { clientRequest, prepared }: Attempt,
+  authority: UpstreamAuthority,
+  nowMs: () => number,
+): Promise<SignedRequest & SignedEventStream> {
+  const { method, upgrade } = clientRequest;
+  const { route, body, headers, oauthAuthorization } = prepared;
+  const { origin, upstreamTarget: target, region, signingName } = route;
+  const { credentials, headers: signedHeaders } = await authorizeRequest(
+    { ...route, method, target, headers, oauthAuthorization, bodySha256: body.sha256, signingDate: new Date(nowMs()) },
+    authority,
+  );
+  const signedWith = credentials === undefined ? undefined : { credentials, region, signingName };
+  return { method, origin, target: target.raw, headers: signedHeaders, body, upgrade, signedWith };
+}
+
+/** Credentials that AWS calls expired or unknown are looked up anew for the next request. */
+function dropRefusedCredentials(observer: ResponseObserver, { credentials }: UpstreamAuthority): ResponseObserver {
+  return {
+    onSigned: () => observer.onSigned(),
+    onSent: () => observer.onSent(),
+    onHead: (status, headers) => {
+      observer.onHead(status, headers);
+      const errorType = findHeader(headers, 'x-amzn-errortype')?.replace(/:.*$/s, '');
+      if (areCredentialsRefused(status, errorType)) credentials.invalidate();
+    },
+    onBytes: (chunk) => observer.onBytes(chunk),
+    onClientBytes: (chunk) => observer.onClientBytes(chunk),
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * The offline Bedrock as an upstream: a server inside this process that plays every AWS host, on a loopback port of its own. It is
+ * signed for and dialled as AWS is, so that what works here works there.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createCredentialSource } from '../aws/credentials.ts';
+import { createForwarder, type ForwarderOptions } from '../aws/forward.ts';
+import type { AwsConnection } from '../aws/connection.ts';
+import { startOfflineBedrock } from './server.ts';
+
+/** Starts the server. `close` ends it. */
+export async function connectOffline(
+  timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs'>,
+): Promise<AwsConnection> {
+  // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
+  const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
+  const bedrock = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
+  const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
+  return {
+    name: 'offline',
+    network: undefined,
+    credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
+    forwarder,
+    close: async () => {
+      await forwarder.close();
+      await bedrock.close();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * What the way asks of an upstream: to sign and send one attempt, and to let the response flow to the client. Amazon Bedrock is
+ * one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
+ */
+import type { Body } from '../http/body.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
+import type { Frame } from '../protocol/event-stream.ts';
+import type { Route } from '../routing/route.ts';
+
+/** A request made ready once, however many attempts send it: what does not depend on the upstream. */
+export interface PreparedRequest {
+  readonly route: Route;
+  /** The client's end-to-end headers, as they came; without `host`, and without any authorization. */
+  readonly headers: readonly HeaderPair[];
+  readonly body: Body;
+  /** The `Authorization` value of a client that may use its own OAuth token there; undefined: the upstream signs. */
+  readonly oauthAuthorization: string | undefined;
+}
+
+/** One try to send a prepared request. Host, region, credentials and signature belong to it. */
+export interface Attempt {
+  readonly prepared: PreparedRequest;
+  readonly clientRequest: ClientRequest;
+  readonly clientResponse: ClientResponse;
+  /** Sees each frame of a client that signed its event stream, before it is signed anew; what it throws ends the attempt. */
+  readonly checkFrame: ((frame: Frame) => void) | undefined;
+}
+
+/** Told what happens to an attempt. Passive: it must neither keep nor change what it sees. */
+export interface ResponseObserver {
+  /** The attempt is signed and about to leave. */
+  onSigned(): void;
+  /** There is a connection, and the request goes out on it: from here on the upstream may have seen it. */
+  onSent(): void;
+  /** The response begins; `headers` are the upstream's own, before any is left out. */
+  onHead(status: number, headers: readonly HeaderPair[]): void;
+  /** A piece of the body on its way to the client. */
+  onBytes(chunk: Buffer): void;
+  /** A piece of what the client sends through its WebSocket or its event stream. */
+  onClientBytes(chunk: Buffer): void;
+}
+
+/** Decides how a response is handed on. Asked when its head is there. */
+export interface ResponsePolicy {
+  /**
+   * A response whose announced size is below this waits until all of it is there, so that `extraHeaders` can speak of it: a
+   * client cannot use the half of it anyway. 0: none waits.
+   */
+  readonly bufferBelowBytes: number;
+  /** Headers of ours, put after the upstream's own; `isComplete`: the response has waited, and all of it is there. */
+  extraHeaders(isComplete: boolean): readonly HeaderPair[];
+}
+
+/** Where requests go. */
+export interface Upstream {
+  readonly name: string;
+  /**
+   * Resolves when the client has the whole response, or when its WebSocket is closed on both sides; never throws for a response,
+   * whatever its status. Throws what signing throws (ERR_NO_AWS_CREDENTIALS, ERR_AWS_CREDENTIALS, ERR_API_KEY_REFUSED);
+   * ERR_UPSTREAM_* if the upstream cannot be reached, stays silent or breaks off (the client's connection is then broken as well,
+   * if its response had begun); ERR_NOT_SUPPORTED and ERR_BAD_REQUEST for streams that cannot be carried; and ERR_CLIENT_GONE.
+   */
+  send(attempt: Attempt, observer: ResponseObserver, policy: ResponsePolicy): Promise<void>;
+}

@@ -1,0 +1,14 @@
+/** For tests of what carries a response, not of what is told of it. */
+import type { ResponseObserver, ResponsePolicy } from '../../src/upstream/upstream.ts';
+
+/** Wants to know nothing. */
+export const IDLE_OBSERVER: ResponseObserver = {
+  onSigned: () => {},
+  onSent: () => {},
+  onHead: () => {},
+  onBytes: () => {},
+  onClientBytes: () => {},
+};
+
+/** Buffers nothing and adds nothing. */
+export const PASS_ON: ResponsePolicy = { bufferBelowBytes: 0, extraHeaders: () => [] };

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { joinTarget, parseTarget } from '../../src/http/target.ts';
+
+it.each([
+  { raw: '/a', path: '/a', query: undefined },
+  { raw: '/a?', path: '/a', query: '' },
+  { raw: '/a?b?c=%2F', path: '/a', query: 'b?c=%2F' },
+  { raw: '?x', path: '', query: 'x' },
+  { raw: '', path: '', query: undefined },
+])('$raw is taken apart at its first question mark and put together again', ({ raw, path, query }) => {
+  expect(parseTarget(raw)).toEqual({ raw, path, query });
+  expect(joinTarget(path, query).raw).toBe(raw);
+});
