@@ -30,12 +30,18 @@ it('leaves authorization and host to the attempt', () => {
     ['Authorization', 'Bearer sk-abc'],
     ['Accept', '*/*'],
   ] as const;
-  expect(prepare(headers, routeOf('/model/a/converse'), BODY, TOKEN).headers.map(([name]) => name)).toEqual(['Accept']);
+  expect(prepare(headers, routeOf('/model/a/converse'), BODY, TOKEN).headers.map(([name]) => name)).toEqual([
+    'Accept',
+    'accept-encoding',
+  ]);
 });
 
 it.each([
   { path: '/model/a/converse', kept: undefined },
-  { path: '/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A1%3Aruntime%2Fx-1/invocations', kept: 'Bearer a.b.c' },
+  {
+    path: '/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fx_agent-AbCdEf1234/invocations',
+    kept: 'Bearer a.b.c',
+  },
 ])('keeps an OAuth token only for agents that take one: $path', ({ path, kept }) => {
   expect(prepare([], routeOf(path), BODY, TOKEN).oauthAuthorization).toBe(kept);
 });
