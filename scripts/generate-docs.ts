@@ -1,0 +1,67 @@
+/**
+ * Writes the reference parts of the docs: `npm run generate:docs`. What stands between `<!-- generated: NAME -->` and
+ * `<!-- end -->` in a page is made here from the program's own tables; the prose around it is written by hand.
+ * A test compares the result with the files, so a page cannot go stale.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
+import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
+import { readProgram } from './docs/program.ts';
+import {
+  renderErrorFacts,
+  renderErrors,
+  renderOperations,
+  renderOptions,
+  renderServices,
+  renderVariables,
+} from './docs/tables.ts';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const REGION = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;
+
+/** The pages that have generated regions, below the root of the repository. */
+const PAGES = ['docs/cli.md', 'docs/configuration.md', 'docs/errors.md', 'docs/admin-api.md', 'docs/coverage.md'];
+
+/** Every page and package.json as they should be, by path. Starts the program to ask it for its help and its OpenAPI document. */
+export async function generateDocs(): Promise<Map<string, string>> {
+  const { helps, openapi } = await readProgram(ROOT);
+  const renderers: Readonly<Record<string, () => string>> = {
+    commands: () => renderCommandTable(helps),
+    'command-helps': () => renderCommandHelps(helps),
+    options: renderOptions,
+    variables: renderVariables,
+    errors: renderErrors,
+    'admin-paths': () => renderAdminPaths(openapi),
+    'admin-fields': () => renderAdminFields(openapi),
+    services: renderServices,
+    operations: renderOperations,
+  };
+  const pages = PAGES.map((path): [string, string] => {
+    const filled = readFileSync(join(ROOT, path), 'utf8').replaceAll(REGION, (_, head: string, name, tail: string) => {
+      const render = renderers[String(name)];
+      if (render === undefined) throw new Error(`${path}: nothing generates "${String(name)}"`);
+      return `${head}\n${render()}\n\n${tail}`;
+    });
+    return [path, renderErrorFacts(filled)];
+  });
+  return new Map([...pages, ['package.json', linkPackage(readFileSync(join(ROOT, 'package.json'), 'utf8'))]]);
+}
+
+/** `homepage` and `bugs` follow `repository`, which is the one place that holds the address of the project. */
+function linkPackage(text: string): string {
+  const { repository } = JSON.parse(text) as { repository: { url: string } };
+  const address = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
+  return text
+    .replace(/("homepage": ")[^"]*/, `$1${address}#readme`)
+    .replace(/("bugs": ")[^"]*/, `$1${address}/issues`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, text] of await generateDocs()) {
+    if (readFileSync(join(ROOT, path), 'utf8') === text) continue;
+    writeFileSync(join(ROOT, path), text);
+    process.stdout.write(`${path} is written anew\n`);
+  }
+}
