@@ -53,9 +53,7 @@ export async function generateDocs(): Promise<Map<string, string>> {
 function linkPackage(text: string): string {
   const { repository } = JSON.parse(text) as { repository: { url: string } };
   const address = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
-  return text
-    .replace(/("homepage": ")[^"]*/, `$1${address}#readme`)
-    .replace(/("bugs": ")[^"]*/, `$1${address}/issues`);
+  return text.replace(/("homepage": ")[^"]*/, `$1${address}#readme`).replace(/("bugs": ")[^"]*/, `$1${address}/issues`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

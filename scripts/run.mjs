@@ -38,6 +38,7 @@ const TASKS = {
   check: { run: check },
   test: { takesNode: true, run: runTests },
   bench: { takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
+  docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   start: { run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
   package: { run: makePackage },

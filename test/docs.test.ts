@@ -1,5 +1,6 @@
-/** README against the program: whatever path, command, flag, variable or error code it names is there, and the tables are whole. */
+/** The docs against the program: whatever path, command, flag, variable or error code they name is there, and what is generated is fresh. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ERROR_KINDS } from '../src/lib/errors.ts';
@@ -7,27 +8,40 @@ import { TOKEN_RATES } from '../src/pricing/cost.ts';
 import { parsePriceFile } from '../src/pricing/price-file.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
 import { INTERRUPTED } from '../src/accounting/ledger-row.ts';
-import { OPTIONS } from '../src/config/options.ts';
+import { generateDocs } from '../scripts/generate-docs.ts';
 import { openCli } from './helpers/cli.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const README = readFileSync(`${ROOT}README.md`, 'utf8');
-const BLOCKS = [...README.matchAll(/^```\w*\n([^]*?)^```$/gm)].map(([, text = '']) => text);
-const PROSE = README.replaceAll(/^```\w*\n[^]*?^```$/gm, '');
+/** Every page, by its path. */
+const PAGES: ReadonlyMap<string, string> = new Map(
+  [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'bench/README.md',
+    'examples/README.md',
+    ...globSync('docs/*.md', { cwd: ROOT }),
+  ].map((path) => [path, readFileSync(ROOT + path, 'utf8')]),
+);
+const TEXT = [...PAGES.values()].join('\n');
+const BLOCKS = [...TEXT.matchAll(/^```\w*\n([^]*?)^```$/gm)].map(([, text = '']) => text);
+const PROSE = TEXT.replaceAll(/^```\w*\n[^]*?^```$/gm, '');
 const SPANS = [...PROSE.matchAll(/`([^`\n]+)`/g)].map(([, text = '']) => text);
 /** Everything that is written as code. */
 const CODE = [...SPANS, ...BLOCKS.join('').split('\n')];
 
-/** What README says of other tools. */
-const FOREIGN_FLAGS = ['--node'];
+/** What the docs say of other tools, and of our scripts. */
+const FOREIGN_FLAGS = ['--node', '--all', '--enable', '--global', '--now', '--user', '--add-host'];
 
 function unique(found: Iterable<string>): string[] {
   return [...new Set(found)].toSorted();
 }
 
-/** The cells of the tables of a section, without their heads. */
-function rowsOf(title: string): string[][] {
-  const section = README.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '';
+/** The cells of the tables of a page, or of one of its sections, without their heads. */
+function rowsOf(page: string, title?: string): string[][] {
+  const text = PAGES.get(page) ?? '';
+  const section =
+    title === undefined ? text : (text.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '');
   return [...section.matchAll(/^\| *`.*\|$/gm)].map(([line]) =>
     line
       .slice(1, -1)
@@ -43,13 +57,18 @@ describe('paths of the repository', () => {
   const named = unique(
     [...CODE, ...PROSE.split('\n')].flatMap((text) => [...text.matchAll(PATH)].map(([, path = '']) => path)),
   );
-  const linked = [...PROSE.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
+  const linked = [...PAGES].flatMap(([page, text]) =>
+    [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => join(dirname(page), path)),
+  );
 
   it('are named at all', () => expect(named.length).toBeGreaterThan(5));
 
-  it.each(unique([...named, ...linked]))('%s is there', (path) => {
-    expect(path.includes('*') ? globSync(path, { cwd: ROOT }).length > 0 : existsSync(ROOT + path)).toBe(true);
-  });
+  it.each(unique([...named.filter((path) => !/example|clients\/(?:go|java)/.test(path)), ...linked]))(
+    '%s is there',
+    (path) => {
+      expect(path.includes('*') ? globSync(path, { cwd: ROOT }).length > 0 : existsSync(ROOT + path)).toBe(true);
+    },
+  );
 });
 
 describe('commands', () => {
@@ -76,15 +95,6 @@ describe('commands', () => {
 
   it.each(named)('%s is one', (name) => expect([...helps.keys()]).toContain(name));
 
-  it('stand all in the table', () => {
-    const table = rowsOf('Commands').flatMap(([cell]) =>
-      spansOf(cell).map((text) => text.replace('bedrock-proxy ', '')),
-    );
-    expect(table.toSorted()).toEqual(
-      [...helps.keys()].filter((name) => !['', 'key', 'prices'].includes(name)).toSorted(),
-    );
-  });
-
   const FLAG = /(?:^|[\s`([])(--[a-z][a-z-]+)/g;
   const flags = unique(
     CODE.filter((line) => !/^\s*(\$ )?(curl|npm|python3?|git|docker) /.test(line)).flatMap((line) =>
@@ -95,15 +105,6 @@ describe('commands', () => {
   it.each(flags)('some command knows %s', (flag) => {
     expect([...helps.values()].some((help) => new RegExp(`(^|[\\s,])${flag}\\b(?!-)`, 'm').test(help))).toBe(true);
   });
-
-  it('know the flags that the table gives them', () => {
-    const wrong = rowsOf('Commands').flatMap(([name = '', words]) => {
-      const help = helps.get(spansOf(name)[0]?.replace('bedrock-proxy ', '') ?? '') ?? '';
-      const flagsHere = spansOf(words).flatMap((text) => [...text.matchAll(FLAG)].map(([, flag = '']) => flag));
-      return flagsHere.filter((flag) => !help.includes(flag)).map((flag) => `${name} ${flag}`);
-    });
-    expect(wrong).toEqual([]);
-  });
 });
 
 describe('variables', () => {
@@ -112,7 +113,8 @@ describe('variables', () => {
     .join('\n');
   const named = unique(CODE.flatMap((text) => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []));
 
-  it.each(named.filter((name) => !name.startsWith('ERR_')))('%s is known to src', (name) => {
+  // One is read by the examples alone.
+  it.each(named.filter((name) => !name.startsWith('ERR_') && name !== 'PROXY_URL'))('%s is known to src', (name) => {
     const parts = /^(AWS_ENDPOINT_URL_)(BEDROCK\w*)$/.exec(name);
     if (parts === null) expect(source).toMatch(new RegExp(`\\b${name}\\b`));
     else expect(source).toContain(`'${parts[2]}'`);
@@ -124,50 +126,45 @@ describe('variables', () => {
   });
 });
 
+describe('errors', () => {
+  it('each have a heading to link to, in the order of the table', () => {
+    const headings = [...(PAGES.get('docs/errors.md') ?? '').matchAll(/^## (ERR_\w+)$/gm)].map(([, code]) => code);
+    expect(headings).toEqual(Object.keys(ERROR_KINDS));
+  });
+});
+
+describe('what is generated', () => {
+  it('is what `npm run generate:docs` writes now', { timeout: 60_000 }, async () => {
+    const stale = [...(await generateDocs())].filter(([path, text]) => readFileSync(ROOT + path, 'utf8') !== text);
+    expect(stale.map(([path]) => path)).toEqual([]);
+  });
+});
+
+describe('README', () => {
+  it('fits two screens', () => expect(Buffer.byteLength(PAGES.get('README.md') ?? '')).toBeLessThan(9 * 1024));
+
+  it('leads to every page', () => {
+    const links = [...(PAGES.get('README.md') ?? '').matchAll(/\]\((docs\/[\w-]+\.md)\)/g)].map(([, path]) => path);
+    expect(unique(links.map(String))).toEqual(globSync('docs/*.md', { cwd: ROOT }).toSorted());
+  });
+});
+
 describe('the tables', () => {
-  it('of options is that of src/options.ts', () => {
-    const flags = rowsOf('Options').filter(([cell = '']) => cell.startsWith('`--'));
-    const shown = flags.map(([flag = '', value = '', variables = '', ...words]) => ({
-      flag: flag.replaceAll('`', ''),
-      value: value.replaceAll('`', ''),
-      variables: spansOf(variables),
-      words: words.join('|'),
-    }));
-    const actual = Object.values(OPTIONS).map((option) => ({
-      flag: option.flag,
-      value: 'default' in option ? option.default : '',
-      variables: [...option.env],
-      words: option.description,
-    }));
-    expect(shown).toEqual(actual);
-  });
-
-  it('of errors is that of src/errors.ts', () => {
-    const rows = rowsOf('Errors');
-    expect(rows.map(([code = '']) => code.replaceAll('`', ''))).toEqual(Object.keys(ERROR_KINDS));
-    // Some never go over the wire, and show neither.
-    const wrong = rows.filter(([code = '', status = '', type = '']) => {
-      const kind = Object.entries(ERROR_KINDS).find(([name]) => name === code.replaceAll('`', ''))?.[1];
-      return status !== '' && (status !== String(kind?.status) || type.replaceAll('`', '') !== kind?.awsType);
-    });
-    expect(wrong).toEqual([]);
-  });
-
   it('of dependencies is that of package.json', () => {
     const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<
       string,
       object
     >;
     expect(
-      rowsOf('Dependencies')
+      rowsOf('docs/architecture.md', 'Dependencies')
         .flatMap(([cell]) => spansOf(cell))
         .toSorted(),
     ).toEqual(Object.keys({ ...dependencies, ...peerDependencies }).toSorted());
   });
 });
 
-describe('what it cost', () => {
-  const rows = rowsOf('What it cost');
+describe('costs', () => {
+  const rows = rowsOf('docs/costs.md');
 
   it('shows a price file that the program takes, and all fields that one may have', () => {
     const file = BLOCKS.find((block) => block.includes('"guardrail_units"')) ?? '';

@@ -1,10 +1,10 @@
 /**
- * README's snippets, run as they are written against `start --offline`: only the port is replaced, and `sk-...` by a real key.
+ * The snippets of README and docs, run as they are written against `start --offline`: only the port is replaced, and `sk-...` by a real key.
  * Those for boto3 need a Python that has it (see boto3.test.ts), those for the shell a POSIX one with curl; elsewhere they are
  * skipped by name.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,11 @@ import { launchServer, openWorkplace, type Program, run, type Workplace } from '
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: ROOT })].map((path) => ({
+  path,
+  text: readFileSync(join(ROOT, path), 'utf8'),
+}));
+const TEXT = PAGES.map(({ text }) => text).join('\n');
 const VENV = join(ROOT, '.venv');
 const PYTHON = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(
   (python) =>
@@ -30,30 +34,31 @@ interface Snippet {
 
 /** The fenced blocks of a language, named by their first telling line. */
 function blocksOf(language: string): Snippet[] {
-  const found = [...README.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))];
+  const found = [...TEXT.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))];
   return found.map(([, code = '']) => ({ name: code.trim().split('\n').at(2) ?? code.trim(), code }));
 }
 
 /** The curl commands of all shell blocks, and of the transcripts without their prompt. */
 const CURLS: readonly Snippet[] = [
-  ...blocksOf('bash').map(({ code }) => code),
+  ...blocksOf('sh').map(({ code }) => code),
   ...blocksOf('console').map(({ code }) => code.replaceAll(/^\$ /gm, '')),
 ]
   .flatMap((code) => [...code.matchAll(/^curl (?:.*\\\n)*.*$/gm)].map(([text]) => text))
   .filter((code) => code.includes('localhost:4000'))
   .map((code) => ({ name: code.split(/[ \\\n]/).find((word) => word.startsWith('http')) ?? code, code }));
 
-/** The commands of a block that end by themselves, for a database of their own. */
-const COMMANDS: readonly Snippet[] = [...blocksOf('bash'), ...blocksOf('console')].flatMap(({ code }) => {
+/** The commands of a page that end by themselves, in their order, for a database of their own. */
+const COMMANDS: readonly Snippet[] = PAGES.flatMap(({ path, text }) => {
+  const code = [...text.matchAll(/^```(?:sh|console)\n([^]*?)^```$/gm)].map(([, block = '']) => block).join('');
   const found = code.replaceAll(/^\$ /gm, '').matchAll(/^npx bedrock-proxy (?:key|usage|logs|prices) (?:.*\\\n)*.*$/gm);
   const lines = [...found].map(([line]) => line);
-  return lines.length === 0 ? [] : [{ name: lines[0] ?? '', code: lines.join('\n') }];
+  return lines.length === 0 ? [] : [{ name: path, code: lines.join('\n') }];
 });
 
 /** Lines that set variables. */
-const EXPORTS = blocksOf('bash').filter(({ code }) => /^export /m.test(code));
+const EXPORTS = blocksOf('sh').filter(({ code }) => /^export /m.test(code));
 
-/** Without keys, with one, and with the master key of README. */
+/** Without keys, with one, and with the master key of the docs. */
 let servers: Record<'open' | 'keys' | 'master', Program & { readonly port: number }>;
 let places: Workplace[];
 let key: string;
@@ -72,7 +77,7 @@ beforeAll(async () => {
   ]);
   servers = { open, keys, master };
   // Below the checkout's node_modules, where a program finds its packages.
-  folder = await mkdtemp(join(ROOT, 'node_modules', '.readme-'));
+  folder = await mkdtemp(join(ROOT, 'node_modules', '.docs-'));
 });
 
 afterAll(async () => {
@@ -107,7 +112,7 @@ function execute(file: string, args: readonly string[], more: Readonly<Record<st
 }
 
 describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
-  it('stands in README', () => expect(CURLS.length).toBeGreaterThan(3));
+  it('stands in the docs', () => expect(CURLS.length).toBeGreaterThan(3));
 
   it.each(CURLS)('$name', async ({ code }) => {
     const { code: exit, stdout } = await execute('sh', ['-c', fill(code)]);
@@ -128,11 +133,10 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
 });
 
 describe.skipIf(process.platform === 'win32')('commands (skipped where there is no POSIX shell)', () => {
-  it('stand in README', () => {
+  it('stand in the docs', () => {
     expect(COMMANDS.length).toBeGreaterThan(3);
-    expect(COMMANDS.map(({ code }) => code).join('\n')).toMatch(
-      /key update[^]*key rotate[^]*usage[^]*logs[^]*prices show/,
-    );
+    const all = COMMANDS.map(({ code }) => code).join('\n');
+    for (const command of ['key update', 'key rotate', 'usage', 'logs', 'prices show']) expect(all).toContain(command);
   });
 
   it.each(COMMANDS)('$name', async ({ code }) => {
@@ -161,5 +165,35 @@ describe('JavaScript', () => {
     const { code: exit, stdout, stderr } = await execute(process.execPath, [file]);
     expect([exit, stderr]).toEqual([0, '']);
     if (code.includes('process.stdout')) expect(stdout).toContain('you said: Hello');
+  });
+});
+
+describe('every block', () => {
+  /** Languages whose blocks are run above, and those that are only shown; each for a reason. */
+  const RUN = new Set(['sh', 'console', 'python', 'js']);
+  const SHOWN: Readonly<Record<string, string>> = {
+    text: 'pictures, and the help of commands, which is generated',
+    json: 'files; the price file is parsed in test/docs.test.ts',
+    ini: 'settings of other programs',
+    xml: 'settings of other programs',
+    powershell: 'for a system that has it',
+    toml: 'settings of other programs',
+    yaml: 'settings of other programs',
+    go: 'built by npm run test:clients',
+    java: 'built by npm run test:clients',
+  };
+  const languages = [...new Set([...TEXT.matchAll(/^```(\w*)\n/gm)].map(([, language = '']) => language))].filter(
+    (language) => TEXT.includes(`\`\`\`${language}\n`) && language !== '',
+  );
+
+  it.each(languages)('in %s is run, or shown for a reason', (language) => {
+    expect(RUN.has(language) || SHOWN[language] !== undefined).toBe(true);
+  });
+
+  it('of a shell holds only commands that are run, or that start something that stays', () => {
+    const lines = blocksOf('sh').flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
+    const known =
+      /^(?:#|$|\s|export |curl |npm |eval |(?:\w+=\S+ )?npx bedrock-proxy (?:start|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
+    expect(lines.filter((line) => !known.test(line))).toEqual([]);
   });
 });
