@@ -1,6 +1,7 @@
 /**
  * Bodies as large as AgentCore takes them, through the program in a process of its own: its memory stays where it was,
  * nothing of them stays on disk, and no handle stays open, however the upload ends.
+ * @module-tag slow
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,6 +1,7 @@
 /**
  * The proxy in a corporate network: AWS is behind a forward proxy and shows a certificate of the company's own authority.
  * Names that nobody can resolve prove that nothing goes past the forward proxy.
+ * @module-tag slow
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';

@@ -1,4 +1,7 @@
-/** The program as a process: how it starts, ends, is killed, and goes on when its log's reader has left. */
+/**
+ * The program as a process: how it starts, ends, is killed, and goes on when its log's reader has left.
+ * @module-tag slow
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';

@@ -1,4 +1,7 @@
-/** The ledger shown and followed, while this process writes what the command, in its own, is to show. */
+/**
+ * The ledger shown and followed, while this process writes what the command, in its own, is to show.
+ * @module-tag slow
+ */
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { once } from 'node:events';

@@ -1,6 +1,7 @@
 /**
  * The relay of bidirectional streams between real sockets: a client over HTTP/2 on one side, an upstream that verifies every
  * signature on the other.
+ * @module-tag slow
  */
 import { readFileSync } from 'node:fs';
 import { createServer as createHttp1Server } from 'node:http';
