@@ -1,9 +1,12 @@
 /**
- * What keys spend: money that is reserved for requests under way, and what was spent. Types only. Times are epoch milliseconds,
+ * What keys spend: money that is reserved for requests under way, and what was spent. Types and one bound. Times are epoch milliseconds,
  * money is whole nano-dollars (USD).
  */
 import type { Budget } from './key.ts';
 import type { LedgerRow } from './ledger.ts';
+
+/** A reservation of which its process has told nothing for this long is lost. */
+export const RESERVATION_LEASE_MS = 30_000;
 
 /** What a key has spent, together with those it was rotated from: they share one budget account. */
 export interface KeySpend {

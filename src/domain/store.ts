@@ -1,15 +1,15 @@
 /**
- * What the program keeps, as an interface: virtual keys with what they may do, the money they have spent, and one row per
- * request. Asynchronous, so that a database server can stand behind it later; SQLite (`sqlite.ts`) stands behind it now.
- * Types only. Times are epoch milliseconds, money is whole nano-dollars (USD).
+ * What a store must do, whatever it is made of: three interfaces, and the suite of test/contract/ that says the same in tests.
+ * Types only. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws ERR_STORE_UNAVAILABLE if the
+ * store cannot answer.
  */
 import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from './ledger.ts';
 
-/** Every method throws ProxyError ERR_STORE_UNAVAILABLE where the store cannot answer. */
-export interface Store {
-  /** The key with this hash, revoked ones included, as of now: a change made by another process is seen at once. */
+/** Virtual keys, and what each may do. */
+export interface KeyStore {
+  /** The key with this hash, revoked ones included, as it is now: a change is seen by every process with its next call. */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;
   /** True where any key was ever made: a revoked or deleted key does not open the proxy again. */
@@ -23,7 +23,7 @@ export interface Store {
   rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void>;
   /**
    * Keys that are not deleted, oldest first: all of them, or at most `limit` of those that come after the key with the id
-   * `after`. A hundred thousand at once keep everything else waiting for a second.
+   * `after`. Whoever wants many asks for pages.
    */
   listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]>;
   /** Those of them that are called one of these; revoked ones included, oldest first. */
@@ -34,9 +34,12 @@ export interface Store {
   updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined>;
   /** Takes a key away for good, its secret first of all; what it did stays in the ledger. False where there is no such key. */
   deleteKey(id: string, deletedAtMs: number): Promise<boolean>;
-  /** Notes that a key was used. Written later and in groups: never waits for the disk. */
+  /** Notes that a key was used. Never waits: it is written later, and the last seconds of it may be lost by a kill. */
   touchKey(id: string, usedAtMs: number): void;
+}
 
+/** What keys spend. What a call has reserved or settled is durable when the call resolves. */
+export interface BudgetStore {
   /** What keys have spent, by id; for a key that never spent, zeros. */
   findSpend(rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], nowMs: number): Promise<Map<string, KeySpend>>;
   /**
@@ -45,8 +48,8 @@ export interface Store {
    */
   reserve(reservation: NewReservation): Promise<ReserveOutcome>;
   /**
-   * Writes the row, books what it was charged and gives back what was reserved under its id, all or nothing, and within the
-   * present turn of the event loop unless the database is busy. A row that is there already (the reservation was thought
+   * Writes the row, charges it and gives back what was reserved under its id, all or nothing. When it
+   * resolves, a kill loses nothing of it. A row that is there already (the reservation was thought
    * lost) is replaced, and its charge corrected.
    */
   settle(row: LedgerRow): Promise<void>;
@@ -56,7 +59,10 @@ export interface Store {
   renewLeases(nowMs: number): Promise<void>;
   /** Settles lost reservations as their `ifLost` says, charged in full. The number of them. */
   settleLost(nowMs: number): Promise<number>;
+}
 
+/** One row per request, and what they add up to. */
+export interface LedgerStore {
   /** Rows with a sequence above `after`, oldest first, at most `limit`. */
   readLedger(filter: LedgerFilter, page: { readonly after: number; readonly limit: number }): Promise<LedgerEntry[]>;
   /** The last `limit` rows, newest first. */
@@ -71,7 +77,10 @@ export interface Store {
   ): Promise<{ readonly groups: UsageGroup[]; readonly total: UsageTotals }>;
   /** Deletes at most `maxRows` of the rows that are older; the number of them. */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
+}
 
-  /** Writes what is still to be written and closes the files. */
+/** All of it. */
+export interface Store extends KeyStore, BudgetStore, LedgerStore {
+  /** Writes what is still to be written, and lets go of what it holds. */
   close(): Promise<void>;
 }

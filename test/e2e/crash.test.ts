@@ -5,7 +5,7 @@
  */
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { RESERVATION_LEASE_MS } from '../../src/store/sqlite/budget.ts';
+import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';

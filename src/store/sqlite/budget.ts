@@ -6,11 +6,10 @@
 import { type Connection, pluck, type Statement } from './connection.ts';
 import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
+import { RESERVATION_LEASE_MS } from '../../domain/budget.ts';
 import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
 
-/** A reservation of which its process has told nothing for this long is lost. */
-export const RESERVATION_LEASE_MS = 30_000;
 /** How many lost ones are settled in one transaction. */
 const LOST_AT_ONCE = 100;
 

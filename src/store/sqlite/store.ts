@@ -5,7 +5,8 @@
  * It never waits inside SQLite (that would stop the event loop): a busy database is asked again a few milliseconds later.
  */
 import { randomUUID } from 'node:crypto';
-import { findSpend, RESERVATION_LEASE_MS, reserve, settle, settleLost } from './budget.ts';
+import { RESERVATION_LEASE_MS } from '../../domain/budget.ts';
+import { findSpend, reserve, settle, settleLost } from './budget.ts';
 import { type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './keys.ts';
 import { readLedger } from './ledger.ts';

@@ -8,7 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { RESERVATION_LEASE_MS } from '../../../src/store/sqlite/budget.ts';
+import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Budget } from '../../../src/domain/key.ts';
 import type { Store } from '../../../src/domain/store.ts';

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
-import { RESERVATION_LEASE_MS } from '../../../src/store/sqlite/budget.ts';
+import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aBudget, NO_LIMITS } from '../../helpers/store-rows.ts';
 

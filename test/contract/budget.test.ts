@@ -1,0 +1,294 @@
+/** Money: reserved, booked, given back, lost and found; in windows, over rotations, by two processes. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
+import type { Budget } from '../../src/domain/key.ts';
+import type { KeySpend, NewReservation, ReserveOutcome } from '../../src/domain/budget.ts';
+import type { LedgerRow } from '../../src/domain/ledger.ts';
+import type { Store } from '../../src/domain/store.ts';
+import { aBudget, aKeyRow, aLedgerRow, aReservation, NO_LIMITS } from '../helpers/store-rows.ts';
+import { type StorePlace, STORES } from './stores.ts';
+
+let place: StorePlace;
+let store: Store;
+
+const HUNDRED = aBudget(100);
+
+async function spendOf(budget: Budget | undefined = HUNDRED, nowMs = 1_000, keyId = 'vk_a'): Promise<KeySpend> {
+  const spends = await store.findSpend([{ id: keyId, policy: { ...NO_LIMITS, budget } }], nowMs);
+  return spends.get(keyId) ?? expect.fail('no spend');
+}
+
+async function reserve(
+  amountNanoUsd: number,
+  fields: Partial<Omit<NewReservation, 'ifLost'>> = {},
+  by = store,
+): Promise<ReserveOutcome['kind']> {
+  return (await by.reserve(aReservation({ amountNanoUsd, budget: HUNDRED, ...fields }))).kind;
+}
+
+async function settle(chargedNanoUsd: number, fields: Partial<LedgerRow> = {}, by = store): Promise<void> {
+  await by.settle(aLedgerRow({ chargedNanoUsd, costNanoUsd: chargedNanoUsd, ...fields }));
+}
+
+const spent = (totalNanoUsd: number, reservedNanoUsd = 0): KeySpend => ({
+  totalNanoUsd,
+  windowNanoUsd: totalNanoUsd,
+  reservedNanoUsd,
+  resetsAtMs: undefined,
+});
+
+describe.each(STORES)('$name', ({ create }) => {
+  beforeEach(async () => {
+    place = await create();
+    store = await place.open();
+  });
+
+  describe('a reservation', () => {
+    it('is reserved until it is settled, then what was charged is spent and the rest is free again', async () => {
+      expect(await spendOf()).toEqual(spent(0));
+      expect(await reserve(60, { id: 'one' })).toBe('reserved');
+      expect(await spendOf()).toEqual(spent(0, 60));
+      await settle(10, { id: 'one' });
+      expect(await spendOf()).toEqual(spent(10));
+      expect((await store.readLedger({}, { after: 0, limit: 9 })).map(({ id }) => id)).toEqual(['one']);
+    });
+
+    it.each([
+      { name: 'fits to the last nano-dollar', settled: 40, held: 30, amount: 30, kind: 'reserved' },
+      { name: 'is one too much beside what is reserved', settled: 40, held: 30, amount: 31, kind: 'held' },
+      { name: 'would just fit if nothing were reserved', settled: 40, held: 30, amount: 60, kind: 'held' },
+      { name: 'is one too much whatever is reserved', settled: 40, held: 30, amount: 61, kind: 'exhausted' },
+      { name: 'is too much for the whole budget', settled: 0, held: 0, amount: 101, kind: 'exhausted' },
+      { name: 'costs nothing, with everything spent', settled: 100, held: 0, amount: 0, kind: 'reserved' },
+      { name: 'costs nothing, with too much spent', settled: 101, held: 0, amount: 0, kind: 'exhausted' },
+    ])('that $name is $kind', async ({ settled, held, amount, kind }) => {
+      await settle(settled);
+      expect(await reserve(held > 0 ? held : 0, { budget: aBudget(1_000) })).toBe('reserved');
+      const outcome = await store.reserve(aReservation({ amountNanoUsd: amount, budget: HUNDRED }));
+      expect(outcome).toEqual(kind === 'reserved' ? { kind } : { kind, spend: spent(settled, held) });
+      expect(await spendOf()).toEqual(spent(settled, kind === 'reserved' ? held + amount : held));
+    });
+
+    it('counts what the key had spent before it had a budget', async () => {
+      await settle(90);
+      expect(await reserve(11)).toBe('exhausted');
+      expect(await reserve(10)).toBe('reserved');
+    });
+
+    it('is measured against the limit of its moment', async () => {
+      expect(await reserve(80)).toBe('reserved');
+      expect(await reserve(1, { budget: aBudget(80) })).toBe('held');
+      expect(await reserve(1, { budget: aBudget(81) })).toBe('reserved');
+    });
+
+    it('of one key leaves the others alone', async () => {
+      expect(await reserve(100)).toBe('reserved');
+      expect(await reserve(100, { keyId: 'vk_b' })).toBe('reserved');
+      await settle(7, { keyId: 'vk_b' });
+      expect(await spendOf()).toEqual(spent(0, 100));
+    });
+
+    it('may turn out to be too small: what was charged is booked all the same', async () => {
+      await reserve(60, { id: 'one' });
+      await settle(150, { id: 'one' });
+      expect(await spendOf()).toEqual(spent(150));
+      expect(await reserve(1)).toBe('exhausted');
+    });
+  });
+
+  describe('a settlement', () => {
+    it('without reservation is booked for every key, and for nobody else', async () => {
+      await settle(5);
+      await settle(6, { keyId: undefined, principal: 'master' });
+      expect(await spendOf(undefined)).toEqual(spent(5));
+      expect(await store.readLedger({}, { after: 0, limit: 9 })).toHaveLength(2);
+    });
+
+    it('is written before the call returns', async () => {
+      const other = await place.open();
+      const settling = store.settle(aLedgerRow({ id: 'now' }));
+      const reading = other.readLedger({}, { after: 0, limit: 9 });
+      expect((await reading).map(({ id }) => id)).toEqual(['now']);
+      await settling;
+    });
+
+    it('of the same exchange again replaces the row and corrects the charge', async () => {
+      await reserve(60, { id: 'one' });
+      await settle(50, { id: 'one' });
+      const [before] = await store.readLedger({}, { after: 0, limit: 9 });
+      await settle(20, { id: 'one', status: 201 });
+      const rows = await store.readLedger({}, { after: 0, limit: 9 });
+      expect(rows).toMatchObject([{ id: 'one', status: 201, chargedNanoUsd: 20 }]);
+      expect(rows[0]?.sequence).toBeGreaterThan(before?.sequence ?? 0);
+      expect(await spendOf()).toEqual(spent(20));
+    });
+
+    it('leaves nothing behind where the row cannot be written', async () => {
+      await reserve(60, { id: 'one' });
+      const broken = aLedgerRow({ id: 'one', chargedNanoUsd: 5, requestBytes: 1.5 });
+      await expect(store.settle(broken)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+      expect(await spendOf()).toEqual(spent(0, 60));
+      expect(await store.readLedger({}, { after: 0, limit: 9 })).toEqual([]);
+    });
+  });
+
+  describe('windows', () => {
+    const daily = aBudget(100, { windowMs: 1_000, anchorMs: 300 });
+    const at = (nowMs: number): { readonly nowMs: number; readonly budget: Budget } => ({ nowMs, budget: daily });
+
+    it('begin anew at their time, to the millisecond', async () => {
+      await reserve(90, { id: 'one', ...at(1_300) });
+      await settle(90, { id: 'one' });
+      expect(await spendOf(daily, 2_299)).toMatchObject({ totalNanoUsd: 90, windowNanoUsd: 90, resetsAtMs: 2_300 });
+      expect(await reserve(11, at(2_299))).toBe('exhausted');
+      expect(await spendOf(daily, 2_300)).toMatchObject({ totalNanoUsd: 90, windowNanoUsd: 0, resetsAtMs: 3_300 });
+      expect(await reserve(100, at(2_300))).toBe('reserved');
+    });
+
+    it('take along what is reserved for requests under way, and their charges', async () => {
+      await reserve(70, { id: 'long', ...at(1_300) });
+      expect(await reserve(31, at(2_300))).toBe('held');
+      expect(await reserve(30, { id: 'short', ...at(2_300) })).toBe('reserved');
+      await settle(70, { id: 'long' });
+      expect(await spendOf(daily, 2_300)).toMatchObject({ windowNanoUsd: 70, reservedNanoUsd: 30 });
+    });
+
+    it('count from the first reservation under them: what was spent before is not in them', async () => {
+      await settle(90);
+      expect(await spendOf(daily, 1_300)).toMatchObject({ totalNanoUsd: 90, windowNanoUsd: 0 });
+      expect(await reserve(100, at(1_300))).toBe('reserved');
+    });
+
+    it('are not refilled by a clock that is set back, nor by windows that become longer', async () => {
+      await reserve(90, { id: 'one', ...at(5_300) });
+      await settle(90, { id: 'one' });
+      expect(await reserve(11, at(1_300))).toBe('exhausted');
+      expect(await reserve(11, at(5_400))).toBe('exhausted');
+      const weekly = aBudget(100, { windowMs: 7_000 });
+      expect(await reserve(11, { nowMs: 5_500, budget: weekly })).toBe('exhausted');
+      expect(await reserve(100, { nowMs: 7_000, budget: weekly })).toBe('reserved');
+    });
+
+    it('know times before their anchor', async () => {
+      expect(await spendOf(daily, 299)).toMatchObject({ windowNanoUsd: 0, resetsAtMs: 300 });
+      expect(await reserve(100, at(0))).toBe('reserved');
+      expect(await reserve(1, at(299))).toBe('held');
+    });
+
+    it('that are over do not give back into the next one what a correction saves', async () => {
+      await reserve(90, { id: 'one', ...at(1_300) });
+      await settle(90, { id: 'one' });
+      await reserve(50, { id: 'two', ...at(2_300) });
+      await settle(50, { id: 'two' });
+      await settle(10, { id: 'one' });
+      expect(await spendOf(daily, 2_300)).toMatchObject({ totalNanoUsd: 60, windowNanoUsd: 50 });
+      await settle(0, { id: 'one' });
+      expect(await spendOf(daily, 2_300)).toMatchObject({ totalNanoUsd: 50, windowNanoUsd: 50 });
+    });
+  });
+
+  describe('a reservation whose process is gone', () => {
+    const over = 1_000 + RESERVATION_LEASE_MS;
+
+    it('is charged in full once nobody has told of it for the length of its lease', async () => {
+      await reserve(60, { id: 'lost' });
+      expect(await store.settleLost(over - 1)).toBe(0);
+      expect(await spendOf()).toEqual(spent(0, 60));
+      const other = await place.open();
+      expect(await other.settleLost(over)).toBe(1);
+      expect(await other.settleLost(over)).toBe(0);
+      expect(await spendOf()).toEqual(spent(60));
+      const [row, ...more] = await store.readLedger({}, { after: 0, limit: 9 });
+      expect(more).toEqual([]);
+      expect(row).toMatchObject({ id: 'lost', keyId: 'vk_a', startedAtMs: 1_000, model: 'amazon.nova-lite-v1:0' });
+      expect(row).toMatchObject({ chargedNanoUsd: 60, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
+      expect(row?.status).toBeUndefined();
+    });
+
+    it('is not lost while its process tells of it, which keeps those of no other process', async () => {
+      const other = await place.open();
+      await reserve(30, { id: 'mine' });
+      await reserve(40, { id: 'theirs' }, other);
+      await store.renewLeases(over - 1);
+      expect(await other.settleLost(over)).toBe(1);
+      expect(await spendOf()).toEqual(spent(40, 30));
+      expect(await store.settleLost(over - 1 + RESERVATION_LEASE_MS)).toBe(1);
+      expect(await spendOf()).toEqual(spent(70));
+    });
+
+    it('is settled before it gets in the way of another', async () => {
+      const ifCharged = aBudget(130);
+      await reserve(60, { id: 'lost' });
+      expect(await reserve(80, { budget: ifCharged, nowMs: over - 1 })).toBe('held');
+      expect(await reserve(80, { budget: ifCharged, nowMs: over })).toBe('exhausted');
+      expect(await spendOf()).toEqual(spent(60));
+      expect(await reserve(70, { budget: ifCharged, nowMs: over })).toBe('reserved');
+    });
+
+    it('was not lost after all: the late settlement takes the place of the row', async () => {
+      await reserve(60, { id: 'late' });
+      await store.settleLost(over);
+      await settle(25, { id: 'late' });
+      expect(await spendOf()).toEqual(spent(25));
+      const rows = await store.readLedger({}, { after: 0, limit: 9 });
+      expect(rows).toMatchObject([{ id: 'late', chargedNanoUsd: 25, pricing: 'priced', partial: false }]);
+    });
+
+    it('is settled with all the others, however many they are', async () => {
+      const budget = aBudget(1_000);
+      for (let count = 0; count < 250; count += 1) await reserve(1, { budget });
+      expect(await store.settleLost(over)).toBe(250);
+      expect(await spendOf()).toEqual(spent(250));
+    });
+  });
+
+  describe('a rotated key', () => {
+    it('and its successors spend from one purse, in the grace time too', async () => {
+      const [first, second, third] = [aKeyRow(), aKeyRow(), aKeyRow()];
+      await store.insertKey(first);
+      await settle(20, { keyId: first.id });
+      await reserve(30, { id: 'running', keyId: first.id });
+      await store.rotateKey(first.id, second, 9_000);
+      await store.rotateKey(second.id, third, 9_000);
+      for (const { id } of [first, second, third]) expect(await spendOf(HUNDRED, 1_000, id)).toEqual(spent(20, 30));
+      expect(await reserve(51, { keyId: third.id })).toBe('held');
+      expect(await reserve(40, { id: 'new', keyId: second.id })).toBe('reserved');
+      await settle(30, { id: 'running', keyId: first.id });
+      await settle(40, { id: 'new', keyId: second.id });
+      expect(await reserve(11, { keyId: first.id })).toBe('exhausted');
+      expect(await reserve(11, { keyId: third.id })).toBe('exhausted');
+      expect(await spendOf(HUNDRED, 1_000, third.id)).toEqual(spent(90));
+    });
+
+    it('stays apart from a new key', async () => {
+      const [old, other] = [aKeyRow(), aKeyRow()];
+      await store.insertKey(old);
+      await settle(90, { keyId: old.id });
+      await store.insertKey(other);
+      expect(await spendOf(HUNDRED, 1_000, other.id)).toEqual(spent(0));
+    });
+
+    it('that was deleted leaves the purse to its successor', async () => {
+      const [old, successor] = [aKeyRow(), aKeyRow()];
+      await store.insertKey(old);
+      await settle(90, { keyId: old.id });
+      await store.rotateKey(old.id, successor, undefined);
+      await store.deleteKey(old.id, 5);
+      expect(await spendOf(HUNDRED, 1_000, successor.id)).toEqual(spent(90));
+    });
+  });
+
+  describe('the cache of keys', () => {
+    it('outlives the bookings of its own process, and not what others write', async () => {
+      const key = aKeyRow();
+      await store.insertKey(key);
+      const cached = await store.findKeyBySha256(key.keySha256);
+      await reserve(5, { id: 'one', keyId: key.id });
+      await settle(5, { id: 'one', keyId: key.id });
+      await store.renewLeases(5_000);
+      expect(await store.findKeyBySha256(key.keySha256)).toBe(cached);
+      await (await place.open()).updateKey(key.id, { policy: { ...NO_LIMITS, budget: HUNDRED } }, 5);
+      expect((await store.findKeyBySha256(key.keySha256))?.policy.budget).toEqual(HUNDRED);
+    });
+  });
+});

@@ -1,0 +1,40 @@
+/**
+ * Every store that there is, as the contract suite opens it. A new one gets a line in STORES, and with it all rules of this folder.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Store } from '../../src/domain/store.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+
+/** One database, fresh and empty. */
+export interface StorePlace {
+  /** Opens it, as one more process would. It is closed after the test. */
+  open(): Promise<Store>;
+}
+
+/** A kind of store. */
+export interface StoreUnderTest {
+  readonly name: string;
+  /** Makes a database for the test that runs; it is removed after the test. */
+  create(): Promise<StorePlace>;
+}
+
+const SQLITE: StoreUnderTest = {
+  name: 'SQLite',
+  create: async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'contract-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    return {
+      open: async () => {
+        const store = await openSqliteStore(join(folder, 'keys.db'));
+        onTestFinished(() => store.close());
+        return store;
+      },
+    };
+  },
+};
+
+/** The stores that the suite is run against. */
+export const STORES: readonly StoreUnderTest[] = [SQLITE];

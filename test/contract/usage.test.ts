@@ -1,0 +1,129 @@
+/** Sums over the ledger, beside the same sums worked out row by row in plain JavaScript. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../src/domain/ledger.ts';
+import type { Store } from '../../src/domain/store.ts';
+import { aLedgerRow } from '../helpers/store-rows.ts';
+import { type StorePlace, STORES } from './stores.ts';
+
+const DAY_MS = 86_400_000;
+const GROUPINGS: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag'];
+
+function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
+  if (by === 'tag') {
+    const tags = Object.entries(row.tags).map(([name, value]) => `${name}=${value}`);
+    return tags.length === 0 ? [undefined] : tags;
+  }
+  if (by === 'day') return [new Date(row.startedAtMs).toISOString().slice(0, 10)];
+  return [by === 'key' ? row.keyId : row[by]];
+}
+
+function sumOf(rows: readonly LedgerRow[]): UsageTotals {
+  const sum = (part: (row: LedgerRow) => number | undefined): number =>
+    rows.reduce((total, row) => total + (part(row) ?? 0), 0);
+  return {
+    requests: rows.length,
+    errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
+    unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
+    partial: sum(({ partial }) => (partial ? 1 : 0)),
+    inputTokens: sum(({ usage }) => usage?.inputTokens),
+    outputTokens: sum(({ usage }) => usage?.outputTokens),
+    cacheReadTokens: sum(({ usage }) => usage?.cacheReadTokens),
+    cacheWriteTokens: sum(({ usage }) => usage?.cacheWriteTokens),
+    costNanoUsd: sum(({ costNanoUsd }) => costNanoUsd),
+    estimatedNanoUsd: sum(({ chargedNanoUsd, costNanoUsd = 0 }) => Math.max(0, chargedNanoUsd - costNanoUsd)),
+  };
+}
+
+function groupsOf(rows: readonly LedgerRow[], by: UsageGrouping): UsageGroup[] {
+  const names = new Set(rows.flatMap((row) => namesOf(row, by)));
+  return [...names].map((name) => {
+    const members = rows.filter((row) => namesOf(row, by).includes(name));
+    return { name, label: by === 'key' ? members.at(-1)?.keyLabel : undefined, ...sumOf(members) };
+  });
+}
+
+const sorted = (groups: readonly UsageGroup[]): UsageGroup[] =>
+  groups.toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+const small = fc.integer({ min: 0, max: 5 });
+const someRow = fc
+  .record({
+    startedAtMs: fc.integer({ min: 0, max: 3 * DAY_MS }),
+    keyId: optional(fc.constantFrom('vk_a', 'vk_b')),
+    keyLabel: fc.constantFrom('x', 'y'),
+    model: optional(fc.constantFrom('m', 'n')),
+    operation: optional(fc.constantFrom('Converse', 'InvokeModel')),
+    region: optional(fc.constantFrom('us-east-1', 'eu-west-1')),
+    status: optional(fc.constantFrom(200, 399, 400, 500)),
+    usage: optional(
+      fc.record({ inputTokens: optional(small), outputTokens: optional(small), cacheReadTokens: optional(small) }),
+    ),
+    pricing: fc.constantFrom('priced', 'unpriced', 'free'),
+    costNanoUsd: optional(small),
+    chargedNanoUsd: small,
+    partial: fc.boolean(),
+    tags: fc.constantFrom({}, { team: 'a' }, { team: 'b', ci: '' }, { ci: '' }),
+  })
+  .map((fields) => aLedgerRow({ ...fields, principal: fields.keyId === undefined ? 'master' : 'key' }));
+
+describe.each(STORES)('$name', ({ create }) => {
+  async function storeWith(rows: readonly LedgerRow[]): Promise<Store> {
+    const place: StorePlace = await create();
+    const store = await place.open();
+    await store.settleAll(rows);
+    return store;
+  }
+
+  it('are those of a plain loop over the rows, whatever they are', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
+        const store = await storeWith(rows);
+        for (const by of GROUPINGS) {
+          const { groups, total } = await store.sumUsage({}, by);
+          expect(sorted(groups)).toEqual(sorted(groupsOf(rows, by)));
+          expect(total).toEqual(sumOf(rows));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  describe('groups', () => {
+    it('come with the most expensive first', async () => {
+      const costs = [
+        ['a', 5],
+        ['b', 50],
+        ['c', 7],
+        ['a', 3],
+      ] as const;
+      const store = await storeWith(
+        costs.map(([model, costNanoUsd]) => aLedgerRow({ model, costNanoUsd, chargedNanoUsd: costNanoUsd })),
+      );
+      const { groups } = await store.sumUsage({}, 'model');
+      expect(groups.map(({ name, costNanoUsd }) => [name, costNanoUsd])).toEqual([
+        ['b', 50],
+        ['a', 8],
+        ['c', 7],
+      ]);
+    });
+
+    it('of days come with the oldest first, and change at midnight UTC', async () => {
+      const times = [3 * DAY_MS, DAY_MS - 1, DAY_MS, 0];
+      const store = await storeWith(times.map((startedAtMs) => aLedgerRow({ startedAtMs })));
+      const { groups } = await store.sumUsage({}, 'day');
+      expect(groups.map(({ name, requests }) => [name, requests])).toEqual([
+        ['1970-01-01', 2],
+        ['1970-01-02', 1],
+        ['1970-01-04', 1],
+      ]);
+    });
+
+    it('of an empty ledger are none', async () => {
+      const store = await storeWith([]);
+      for (const by of GROUPINGS) expect(await store.sumUsage({}, by)).toEqual({ groups: [], total: sumOf([]) });
+    });
+  });
+});
