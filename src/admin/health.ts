@@ -6,10 +6,10 @@ import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 
 export interface HealthOptions {
-  readonly store: Store;
+  readonly store: KeyStore;
   readonly version: string;
   readonly mountPath: string;
   /** Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw. */

@@ -4,13 +4,13 @@
  */
 import { findKeyState } from '../keys/state.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { keyNotFound } from './envelope.ts';
 
 /** Undefined where there is no such key. Revoked ones are found. */
-export async function findKey(named: string, store: Store): Promise<VirtualKeyRow | undefined> {
+export async function findKey(named: string, store: KeyStore): Promise<VirtualKeyRow | undefined> {
   if (looksLikeKey(named)) return store.findKeyBySha256(hashKey(named));
   if (/^[0-9a-f]{64}$/.test(named)) return store.findKeyBySha256(named);
   if (!named.startsWith('vk_')) return undefined;

@@ -3,7 +3,7 @@
  */
 import { findDateMs } from '../keys/policy.ts';
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
 import { AdminError, keyNotFound } from './envelope.ts';
@@ -160,7 +160,7 @@ function readDate(text: string | undefined, param: string, side: 'start' | 'end'
 }
 
 /** The filter for a named key. One that was deleted is found by its id only: its hash is gone. */
-async function readKey(named: string | undefined, store: Store): Promise<{ keyIds?: string[] }> {
+async function readKey(named: string | undefined, store: KeyStore): Promise<{ keyIds?: string[] }> {
   if (named === undefined) return {};
   const id = (await findKey(named, store))?.id ?? (named.startsWith('vk_') ? named : undefined);
   if (id !== undefined) return { keyIds: [id] };

@@ -3,7 +3,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { LedgerEntry } from '../domain/ledger.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { z } from 'zod';
 import { listTags, toIso, toUsd } from './key-row.ts';
@@ -17,7 +17,7 @@ const PIECE_KEYS = 500;
 export type KeysById = ReadonlyMap<string, VirtualKeyRow>;
 
 /** Those of these ids. Lets the event loop go on between two pieces. */
-export async function findKeysById(store: Store, ids: Iterable<string>): Promise<KeysById> {
+export async function findKeysById(store: KeyStore, ids: Iterable<string>): Promise<KeysById> {
   const found = new Map<string, VirtualKeyRow>();
   const wanted = [...new Set(ids)];
   for (let from = 0; from < wanted.length; from += PIECE_KEYS) {

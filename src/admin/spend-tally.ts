@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Usage } from '../domain/usage.ts';
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
-import type { Store } from '../domain/store.ts';
+import type { LedgerStore } from '../domain/store.ts';
 import { toUsd } from './key-row.ts';
 
 /** Each costs some milliseconds in which nothing else is served. */
@@ -21,7 +21,7 @@ export interface Tally {
 }
 
 /** All rows of the filter, oldest first. */
-export async function* readRows(store: Store, filter: LedgerFilter): AsyncGenerator<LedgerEntry> {
+export async function* readRows(store: LedgerStore, filter: LedgerFilter): AsyncGenerator<LedgerEntry> {
   let after = 0;
   for (;;) {
     const page = await store.readLedger(filter, { after, limit: PAGE_ROWS });
@@ -34,7 +34,7 @@ export async function* readRows(store: Store, filter: LedgerFilter): AsyncGenera
 
 /** At most `limit` rows that fit, newest first. */
 export async function readLastRows(
-  store: Store,
+  store: LedgerStore,
   filter: LedgerFilter,
   fits: (row: LedgerEntry) => boolean,
   { before, limit }: { readonly before: number | undefined; readonly limit: number },

@@ -9,7 +9,7 @@ import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
 import type { KeyPolicy } from '../domain/key.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
-import type { Store } from '../domain/store.ts';
+import type { BudgetStore } from '../domain/store.ts';
 import type { Delivery } from './limit-fields.ts';
 import { type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
@@ -22,7 +22,7 @@ import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
 
 export interface AdmissionDependencies {
-  readonly store: Pick<Store, 'reserve'>;
+  readonly store: Pick<BudgetStore, 'reserve'>;
   readonly prices: PriceBook;
   readonly rates: RateLimits;
   /** Epoch milliseconds. */

@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { NewReservation } from '../domain/budget.ts';
-import type { Store } from '../domain/store.ts';
+import type { BudgetStore } from '../domain/store.ts';
 import { fullUsd } from '../lib/usd.ts';
 
 /** What is reserved for others comes free as their responses end; most take some seconds. */
@@ -14,7 +14,7 @@ const HELD_RETRY_SECONDS = 2;
  * Throws ERR_BUDGET_EXCEEDED where the budget has less left than the request may cost, ERR_BUDGET_HELD where it would do if
  * other requests that are under way cost nothing, ERR_STORE_UNAVAILABLE.
  */
-export async function reserveBudget(reservation: NewReservation, store: Pick<Store, 'reserve'>): Promise<void> {
+export async function reserveBudget(reservation: NewReservation, store: Pick<BudgetStore, 'reserve'>): Promise<void> {
   const outcome = await store.reserve(reservation);
   if (outcome.kind === 'reserved') return;
   const { amountNanoUsd, budget } = reservation;

@@ -8,7 +8,7 @@ import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest, HeaderPair } from '../http/message.ts';
 import type { Principal } from '../domain/principal.ts';
 import { isLoopbackAddress } from '../lib/loopback.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { Body } from '../http/body.ts';
 import { findToken, parseBearer, type PresentedCredential } from '../keys/presented-credential.ts';
@@ -24,7 +24,7 @@ const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-fo
 
 /** What authentication asks, and whom. */
 export interface AuthenticatorOptions {
-  readonly store: Store;
+  readonly store: KeyStore;
   readonly masterKey: string | undefined;
   /** Opens keys at rest, for clients that sign. */
   readonly loadServerSecret: () => Buffer;
@@ -173,7 +173,7 @@ function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow)
 /** The key with this text, if it counts now. Throws ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED and ERR_KEY_BLOCKED. */
 export async function findActiveKey(
   token: string,
-  { store, nowMs }: { readonly store: Pick<Store, 'findKeyBySha256'>; readonly nowMs: () => number },
+  { store, nowMs }: { readonly store: Pick<KeyStore, 'findKeyBySha256'>; readonly nowMs: () => number },
 ): Promise<VirtualKeyRow> {
   const row = await store.findKeyBySha256(hashKey(token));
   if (row === undefined) throw unknownKey();
@@ -182,7 +182,11 @@ export async function findActiveKey(
 }
 
 /** A dummy signature beside a key is usual; the signature of another virtual key is a contradiction. */
-async function refuseOtherSignature(accessKeyId: string | undefined, row: VirtualKeyRow, store: Store): Promise<void> {
+async function refuseOtherSignature(
+  accessKeyId: string | undefined,
+  row: VirtualKeyRow,
+  store: KeyStore,
+): Promise<void> {
   if (accessKeyId === undefined || accessKeyId === row.accessKeyId) return;
   if ((await store.findKeyByAccessKeyId(accessKeyId)) === undefined) return;
   throw new ProxyError('ERR_KEYS_DIFFER', 'The request shows one key and is signed with another.', {

@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import { refuseEndedKey } from './key-refusal.ts';
 import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from '../protocol/sigv4/verify.ts';
@@ -13,7 +13,7 @@ import { type ParsedSignature, parseSigV4 } from '../protocol/sigv4/parse.ts';
 import { ACCESS_KEY_ID_PREFIX, unsealKey } from '../keys/secret.ts';
 
 export interface SignatureOptions {
-  readonly store: Store;
+  readonly store: KeyStore;
   /** Opens keys at rest. Throws ERR_STORE_UNAVAILABLE. */
   readonly loadServerSecret: () => Buffer;
   readonly nowMs: () => number;

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 
 /** Where pids mean the same processes. */
@@ -49,7 +49,7 @@ export function findStaleKeys(
 
 /** Revokes them. Throws ERR_STORE_UNAVAILABLE. A running server does it often, and may not read all keys for it. */
 export async function revokeStaleKeys(
-  store: Pick<Store, 'findKeys' | 'revokeKey'>,
+  store: Pick<KeyStore, 'findKeys' | 'revokeKey'>,
   space: ProcessSpace,
   nowMs: number,
 ): Promise<void> {

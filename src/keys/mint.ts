@@ -5,7 +5,7 @@
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../domain/key.ts';
-import type { Store } from '../domain/store.ts';
+import type { KeyStore } from '../domain/store.ts';
 import { type BadValueCode, EMPTY_POLICY, findDurationMs } from './policy.ts';
 import { generateVirtualKey, hashKey, sealKey, type VirtualKey } from './secret.ts';
 
@@ -16,7 +16,7 @@ const MAX_ALIAS_LENGTH = 100;
 const ALIAS_SHAPE = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._@/+:-]*[\p{L}\p{N}\p{M}._@/+:-])?$/u;
 
 export interface MintOptions {
-  readonly store: Store;
+  readonly store: KeyStore;
   readonly serverSecret: Buffer;
   readonly alias: string | undefined;
   readonly nowMs: number;

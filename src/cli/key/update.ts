@@ -8,7 +8,7 @@ import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Flags } from '../../config/options.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
-import type { Store } from '../../domain/store.ts';
+import type { KeyStore } from '../../domain/store.ts';
 import { withKey } from './find-row.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
@@ -74,7 +74,7 @@ export async function deleteKey(nameOrDash: string, flags: Flags): Promise<void>
   printTalk(`Deleted ${nameOf(row)} for good; what it did stays in the ledger.`);
 }
 
-async function change(store: Store, row: VirtualKeyRow, changes: KeyChanges, nowMs: number): Promise<VirtualKeyRow> {
+async function change(store: KeyStore, row: VirtualKeyRow, changes: KeyChanges, nowMs: number): Promise<VirtualKeyRow> {
   const changed = await store.updateKey(row.id, changes, nowMs);
   if (changed === undefined) throw vanished(row);
   return changed;
