@@ -17,7 +17,7 @@ import { encodeFrame } from '../src/protocol/event-stream.ts';
 import { OPERATIONS } from '../src/operations/catalog.ts';
 import { findRoute, type RoutingConfig } from '../src/routing/route.ts';
 import { openSqliteStore } from '../src/store/sqlite/store.ts';
-import { FrameChain, FrameResigner } from '../src/upstream/aws/frame-chain.ts';
+import { FrameChain, FrameResigner } from '../src/protocol/sigv4/frame-chain.ts';
 import { selectUpstreamHeaders } from '../src/upstream/headers.ts';
 import { type AwsCredentials, signRequest } from '../src/upstream/aws/sign.ts';
 

@@ -5,7 +5,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
-import { type CredentialScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
+import { type ClaimedScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
 import { looksLikeKey } from './secret.ts';
 
 /** Headers that carry nothing but a key; `Bearer` before it is tolerated. The last two are known from LiteLLM. */
@@ -22,7 +22,7 @@ export interface PresentedCredential {
   /** The access key id of a SigV4 `Authorization` that holds no `sk-` key; undefined if there is none. */
   readonly accessKeyId: string | undefined;
   /** What the client signed for, in header or query; unverified. */
-  readonly scope: CredentialScope | undefined;
+  readonly scope: ClaimedScope | undefined;
   /** The `Authorization` value, if it is the only one and holds a JWT; it may be a master key of that form. */
   readonly oauthAuthorization: string | undefined;
 }

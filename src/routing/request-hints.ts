@@ -4,7 +4,7 @@
  */
 import type { HeaderPair } from '../http/message.ts';
 import { type ServiceId, SERVICES } from '../operations/catalog.ts';
-import type { CredentialScope } from '../protocol/sigv4/scope.ts';
+import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
 
 export interface RequestHints {
   /** Every value of `X-Amz-Target`, in order. */
@@ -13,13 +13,13 @@ export interface RequestHints {
   readonly regionHeader: string | undefined;
   /** The service whose SDK client sent this, as its user agent tells. */
   readonly clientOf: ServiceId | undefined;
-  readonly scope: CredentialScope | undefined;
+  readonly scope: ClaimedScope | undefined;
   /** Whether the client asks for an upgrade to WebSocket. */
   readonly asksForWebSocket: boolean;
 }
 
 /** Reads the hints; never throws. `scope` is what the client signed for, as `PresentedCredential` has it. */
-export function readRequestHints(headers: readonly HeaderPair[], scope: CredentialScope | undefined): RequestHints {
+export function readRequestHints(headers: readonly HeaderPair[], scope: ClaimedScope | undefined): RequestHints {
   const targets: string[] = [];
   let regionHeader: string | undefined;
   let userAgent: string | undefined;

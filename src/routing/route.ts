@@ -15,7 +15,7 @@ import { readRequestHints, type RequestHints } from './request-hints.ts';
 import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
 import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import { joinTarget, type RequestTarget } from '../http/target.ts';
-import type { CredentialScope } from '../protocol/sigv4/scope.ts';
+import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
 
 export interface RoutingConfig extends EndpointOptions {
   readonly defaultRegion: string | undefined;
@@ -28,7 +28,7 @@ export interface RouteInput {
   readonly target: RequestTarget;
   readonly headers: readonly HeaderPair[];
   /** What the client signed for; see `PresentedCredential`. */
-  readonly scope: CredentialScope | undefined;
+  readonly scope: ClaimedScope | undefined;
   /** `/bedrock`; without a slash at its end. Empty: everything is below the mount. */
   readonly mountPath: string;
   readonly config: RoutingConfig;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createFrameCheck } from '../../src/auth/frame-check.ts';
 import { deriveSigningKey } from '../../src/protocol/sigv4/key.ts';
-import { FrameChain } from '../../src/upstream/aws/frame-chain.ts';
+import { FrameChain } from '../../src/protocol/sigv4/frame-chain.ts';
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../../src/protocol/event-stream.ts';
 
 /** A stream recorded from the AWS SDK for JavaScript. */

@@ -1,8 +1,12 @@
 /** Money: reserved, booked, given back, lost and found; in windows, over rotations, by two processes. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
+import {
+  type KeySpend,
+  type NewReservation,
+  RESERVATION_LEASE_MS,
+  type ReserveOutcome,
+} from '../../src/domain/budget.ts';
 import type { Budget } from '../../src/domain/key.ts';
-import type { KeySpend, NewReservation, ReserveOutcome } from '../../src/domain/budget.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { aBudget, aKeyRow, aLedgerRow, aReservation, NO_LIMITS } from '../helpers/store-rows.ts';

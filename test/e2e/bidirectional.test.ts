@@ -5,7 +5,7 @@
 import { BedrockRuntimeClient, InvokeModelWithBidirectionalStreamCommand } from '@aws-sdk/client-bedrock-runtime';
 import { request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { FrameChain, findSeedSignature } from '../../src/upstream/aws/frame-chain.ts';
+import { FrameChain, findSeedSignature } from '../../src/protocol/sigv4/frame-chain.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
 import { decodeFrames, eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
 import { AWS_PAIR, type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';

@@ -4,6 +4,7 @@
  * secret as the key that went in, apart from signatures.
  */
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
+import { encodeTimestampHeader } from '../event-stream.ts';
 
 /** The only algorithm verified here. */
 export const SIGV4_ALGORITHM = 'AWS4-HMAC-SHA256';
@@ -80,17 +81,10 @@ export function signFrame(frame: SignedFrame): string {
     formatTimestamp(frame.dateMs),
     scopeText(frame.scope),
     frame.priorSignature,
-    sha256Hex(encodeDateHeader(frame.dateMs)),
+    sha256Hex(encodeTimestampHeader(':date', frame.dateMs)),
     sha256Hex(frame.payload),
   ].join('\n');
   return signString(frame.signingKey, text);
-}
-
-/** The `:date` header in event-stream encoding: name length, name, type 8 (timestamp), int64 milliseconds. */
-function encodeDateHeader(dateMs: number): Buffer {
-  const header = Buffer.from('\u0005:date\u0008--------', 'latin1');
-  header.writeBigInt64BE(BigInt(dateMs), header.length - 8);
-  return header;
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {

@@ -4,8 +4,8 @@
  */
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 
-/** A credential scope with its key. No part is checked beyond not being empty. */
-export interface CredentialScope {
+/** What a client says that it signed for. No part is checked beyond not being empty. */
+export interface ClaimedScope {
   /** Whatever stood before the scope, which may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret. */
   readonly accessKeyId: string;
   /** `YYYYMMDD`, as written. */
@@ -24,14 +24,14 @@ const CREDENTIAL = 'Credential=';
 export function parseCredentialScope(
   headers: readonly HeaderPair[],
   rawQuery: string | undefined,
-): CredentialScope | undefined {
+): ClaimedScope | undefined {
   const authorization = findHeader(headers, 'authorization');
   const fromHeader = authorization === undefined ? undefined : parseAuthorizationScope(authorization);
   if (fromHeader !== undefined || rawQuery === undefined) return fromHeader;
   return parseQueryScope(rawQuery);
 }
 
-function parseAuthorizationScope(authorization: string): CredentialScope | undefined {
+function parseAuthorizationScope(authorization: string): ClaimedScope | undefined {
   const value = authorization.trimStart();
   if (!value.startsWith(SCHEME)) return undefined;
   // Field by field, as verification reads it: what merely holds the word within another field was not signed with.
@@ -40,7 +40,7 @@ function parseAuthorizationScope(authorization: string): CredentialScope | undef
   return credential === undefined ? undefined : parseCredential(credential.slice(CREDENTIAL.length));
 }
 
-function parseQueryScope(rawQuery: string): CredentialScope | undefined {
+function parseQueryScope(rawQuery: string): ClaimedScope | undefined {
   if (!/credential/i.test(rawQuery)) return undefined;
   for (const pair of rawQuery.split('&')) {
     const equals = pair.indexOf('=');
@@ -55,7 +55,7 @@ function isCredentialName(name: string): boolean {
 }
 
 /** From the right, because only the key may hold slashes. */
-function parseCredential(credential: string): CredentialScope | undefined {
+function parseCredential(credential: string): ClaimedScope | undefined {
   const parts = credential.trim().split('/');
   if (parts.pop() !== 'aws4_request') return undefined;
   const service = parts.pop();

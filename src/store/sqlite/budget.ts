@@ -6,8 +6,7 @@
 import { type Connection, pluck, type Statement } from './connection.ts';
 import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
-import { RESERVATION_LEASE_MS } from '../../domain/budget.ts';
-import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
+import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
 
 /** How many lost ones are settled in one transaction. */

@@ -5,14 +5,13 @@
  * It never waits inside SQLite (that would stop the event loop): a busy database is asked again a few milliseconds later.
  */
 import { randomUUID } from 'node:crypto';
-import { RESERVATION_LEASE_MS } from '../../domain/budget.ts';
+import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
 import { findSpend, reserve, settle, settleLost } from './budget.ts';
 import { type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './keys.ts';
 import { readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
-import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGrouping } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 

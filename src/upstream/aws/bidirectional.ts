@@ -9,7 +9,12 @@ import { type ClientRequest, type ClientResponse, findHeader } from '../../http/
 import type { Frame } from '../../protocol/event-stream.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { SignedRequest } from './forward.ts';
-import { FrameChain, type FrameChainOptions, FrameResigner, findSeedSignature } from './frame-chain.ts';
+import {
+  FrameChain,
+  type FrameChainOptions,
+  FrameResigner,
+  findSeedSignature,
+} from '../../protocol/sigv4/frame-chain.ts';
 import { addHeaders, selectClientHeaders } from '../headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';

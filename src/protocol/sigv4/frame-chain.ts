@@ -7,7 +7,6 @@
  * empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
  * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
  */
-import { createHmac, createSecretKey, hash } from 'node:crypto';
 import { ProxyError } from '../../lib/errors.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import {
@@ -17,7 +16,8 @@ import {
   type Frame,
   FrameSplitter,
   parseFrameHeaders,
-} from '../../protocol/event-stream.ts';
+} from '../event-stream.ts';
+import { type CredentialScope, deriveSigningKey, formatTimestamp, SCOPE_TERMINATOR, signFrame } from './key.ts';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -33,42 +33,36 @@ export interface FrameChainOptions {
 
 /** Signs one frame after the other. State: the signature before, and the signing key of the day. */
 export class FrameChain {
-  readonly #options: FrameChainOptions;
+  readonly #secretAccessKey: string;
+  #scope: CredentialScope;
   #priorSignature: string;
-  #day = '';
   #signingKey: Buffer = EMPTY;
 
-  constructor(options: FrameChainOptions) {
-    this.#options = options;
-    this.#priorSignature = options.seedSignature;
+  constructor({ credentials, region, signingName, seedSignature }: FrameChainOptions) {
+    this.#secretAccessKey = credentials.secretAccessKey;
+    this.#scope = { date: '', region, service: signingName, terminator: SCOPE_TERMINATOR };
+    this.#priorSignature = seedSignature;
   }
 
   /** The outer frame around `inner`: one complete frame, or nothing, which ends the stream. */
   sign(inner: Uint8Array, dateMs: number): Buffer {
-    const timestamp = `${new Date(dateMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
-    const day = timestamp.slice(0, 8);
-    const dateHeader = encodeTimestampHeader(':date', dateMs);
-    const stringToSign = [
-      'AWS4-HMAC-SHA256-PAYLOAD',
-      timestamp,
-      `${day}/${this.#options.region}/${this.#options.signingName}/aws4_request`,
-      this.#priorSignature,
-      hash('sha256', dateHeader),
-      hash('sha256', inner),
-    ].join('\n');
-    const signature = hmac(this.#keyOf(day), stringToSign);
-    this.#priorSignature = signature.toString('hex');
-    return encodeFrame(Buffer.concat([dateHeader, encodeBytesHeader(':chunk-signature', signature)]), inner);
+    this.#useKeyOf(formatTimestamp(dateMs).slice(0, 8));
+    this.#priorSignature = signFrame({
+      signingKey: this.#signingKey,
+      scope: this.#scope,
+      priorSignature: this.#priorSignature,
+      dateMs,
+      payload: inner,
+    });
+    const signature = encodeBytesHeader(':chunk-signature', Buffer.from(this.#priorSignature, 'hex'));
+    return encodeFrame(Buffer.concat([encodeTimestampHeader(':date', dateMs), signature]), inner);
   }
 
   /** A stream that runs over midnight (UTC) goes on with the scope and the key of the frame's day, as the SDKs do it. */
-  #keyOf(day: string): Buffer {
-    if (this.#day === day) return this.#signingKey;
-    const { credentials, region, signingName } = this.#options;
-    const dateKey = hmac(`AWS4${credentials.secretAccessKey}`, day);
-    this.#signingKey = hmac(hmac(hmac(dateKey, region), signingName), 'aws4_request');
-    this.#day = day;
-    return this.#signingKey;
+  #useKeyOf(day: string): void {
+    if (this.#scope.date === day) return;
+    this.#scope = { ...this.#scope, date: day };
+    this.#signingKey = deriveSigningKey(this.#secretAccessKey, this.#scope);
   }
 }
 
@@ -142,12 +136,6 @@ export function findSeedSignature(signedHeaders: readonly HeaderPair[]): string 
   const signature = /Signature=([0-9a-f]{64})$/.exec(findHeader(signedHeaders, 'authorization') ?? '')?.[1];
   if (signature === undefined) throw new ProxyError('ERR_INTERNAL', 'The request that opens the stream is not signed.');
   return signature;
-}
-
-function hmac(key: string | Buffer, text: string): Buffer {
-  // A KeyObject, because Node 24 takes five times as long with a Buffer.
-  const secret = typeof key === 'string' ? key : createSecretKey(key);
-  return createHmac('sha256', secret).update(text).digest();
 }
 
 function badStream(what: string): ProxyError {

@@ -4,7 +4,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { encodeFrame, type Frame, FrameSplitter, parseFrameHeaders } from '../../../src/protocol/event-stream.ts';
-import { FrameChain, FrameResigner, findSeedSignature } from '../../../src/upstream/aws/frame-chain.ts';
+import { FrameChain, FrameResigner, findSeedSignature } from '../../../src/protocol/sigv4/frame-chain.ts';
 import { eventFrame } from '../../helpers/event-frames.ts';
 
 /** What the AWS SDK for JavaScript sent to a server of ours: bytes, and the facts that go with them. */
