@@ -1,6 +1,7 @@
 /**
- * The yardstick: the least a streaming proxy on node:http and undici can do, a process of its own. It takes the origin from
- * its first argument and relays; it neither signs nor authenticates, hashes nothing, buffers nothing, logs nothing.
+ * The yardstick: the least a streaming proxy on node:http and undici can do, a process of its own. It takes the origin
+ * from its first argument and relays; it neither signs nor authenticates, hashes nothing, buffers nothing, logs
+ * nothing.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

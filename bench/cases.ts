@@ -1,6 +1,6 @@
 /**
- * The cases under load. Every round visits the parties one after the other, so that what disturbs the machine disturbs them
- * alike, and figures are compared within a round only.
+ * The cases under load. Every round visits the parties one after the other, so that what disturbs the machine disturbs
+ * them alike, and figures are compared within a round only.
  */
 import { type Call, type Lane, type LoadResult, openHttp1Lanes, openHttp2Lanes, runLoad } from './load.ts';
 import type { Parties, Party } from './parties.ts';

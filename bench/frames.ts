@@ -11,7 +11,10 @@ const STAMP_DIGITS = 20;
 /** The stamp stands in `p`, AWS's own padding field, as the last field of the payload. */
 const AFTER_STAMP = '"}';
 
-/** One event whose payload ends in a stamp of now. `fields` is the beginning of its JSON, such as `{"role":"assistant",`. */
+/**
+ * One event whose payload ends in a stamp of now. `fields` is the beginning of its JSON, such as
+ * `{"role":"assistant",`.
+ */
 export function encodeStampedEvent(eventType: string, fields: string): Buffer {
   const stamp = process.hrtime.bigint().toString().padStart(STAMP_DIGITS, '0');
   return encodeEvent(eventType, `${fields}"p":"${stamp}${AFTER_STAMP}`);
@@ -45,7 +48,10 @@ function encodeHeader(name: string, value: string): Buffer {
   return encoded;
 }
 
-/** Calls back with the age in milliseconds of every frame that is complete, and answers the bytes of the last one, cut short. */
+/**
+ * Calls back with the age in milliseconds of every frame that is complete, and answers the bytes of the last one, cut
+ * short.
+ */
 export function readAges(bytes: Buffer, onAge: (ageMs: number) => void): Buffer {
   const now = process.hrtime.bigint();
   let start = 0;

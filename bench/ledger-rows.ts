@@ -1,6 +1,6 @@
 /**
- * A database for the bench of the store, as it is after a quarter of a year: keys with limits and without, and a row for every
- * request they made. Written past the store's interface, which would take minutes.
+ * A database for the bench of the store, as it is after a quarter of a year: keys with limits and without, and a row
+ * for every request they made. Written past the store's interface, which would take minutes.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { connect, type Connection } from '../src/store/sqlite/connection.ts';
@@ -39,7 +39,9 @@ const ALL_LIMITS: KeyPolicy = {
   maxParallel: 1_000,
 };
 
-/** The hashes of the keys that were made: every second one has all limits, beginning with the first, the others none. */
+/**
+ * The hashes of the keys that were made: every second one has all limits, beginning with the first, the others none.
+ */
 export function fillDatabase(path: string, size: { readonly keys: number; readonly rows: number }): string[] {
   const connection = connect(path);
   const keys = Array.from({ length: size.keys }, (_, index) => aKey(index));

@@ -1,8 +1,8 @@
 /**
- * What the books take of a request, and how long reports take, in a large database: the look-up of the key, the whole room of
- * admission with a real body and real prices, the settlement. A process of its own that prints one JSON line; its arguments are
- * the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The slowest figures wait for
- * the machine's disk.
+ * What the books take of a request, and how long reports take, in a large database: the look-up of the key, the whole
+ * room of admission with a real body and real prices, the settlement. A process of its own that prints one JSON line;
+ * its arguments are the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The
+ * slowest figures wait for the machine's disk.
  */
 import { parseTarget } from '../src/http/target.ts';
 import { type ClientRequest, describeHead, type HeaderPair } from '../src/http/message.ts';

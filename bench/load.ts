@@ -1,7 +1,7 @@
 /**
- * The load generator: closed loops (a lane sends its next request when the last response is complete) and open streams, over
- * HTTP/1.1 by undici and HTTP/2 by node:http2. As little work per request as possible, since it shares the processors with
- * what it measures.
+ * The load generator: closed loops (a lane sends its next request when the last response is complete) and open streams,
+ * over HTTP/1.1 by undici and HTTP/2 by node:http2. As little work per request as possible, since it shares the
+ * processors with what it measures.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { Client, type Dispatcher } from 'undici';

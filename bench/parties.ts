@@ -1,6 +1,6 @@
 /**
- * The processes of a bench run: the upstream, the bare proxy, and bedrock-proxy as users start it. Starts them, asks them
- * for their memory and processor time, ends them.
+ * The processes of a bench run: the upstream, the bare proxy, and bedrock-proxy as users start it. Starts them, asks
+ * them for their memory and processor time, ends them.
  */
 import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * Loaded into every measured process by `--import`: on demand it tells memory and processor time over the IPC channel, and
- * it ends the process with the bench. It does nothing while nobody asks.
+ * Loaded into every measured process by `--import`: on demand it tells memory and processor time over the IPC channel,
+ * and it ends the process with the bench. It does nothing while nobody asks.
  */
 
 /** What a process tells of itself. Bytes; processor time in microseconds since its start. */

@@ -1,11 +1,12 @@
 /**
- * `npm run bench`: what the proxy adds, measured against the same upstream without it ("direct") and against the least a
- * proxy on the same libraries can do ("bare": no authentication, no signing), in turns within one run.
+ * `npm run bench`: what the proxy adds, measured against the same upstream without it ("direct") and against the least
+ * a proxy on the same libraries can do ("bare": no authentication, no signing), in turns within one run.
  *
- * What the figures are not. They are not latencies of Bedrock: the upstream is a process on this machine that responses at
- * once, without TLS, so a ratio here is far from a user's, who waits for a model. They are not capacities: upstream, proxies
- * and load generator share this machine's processors, and at 16 connections on two of them the parties queue for each other,
- * which flatters nobody evenly. Absolute figures hold for the machine and minute of the run; compare ratios, with their spread.
+ * What the figures are not. They are not latencies of Bedrock: the upstream is a process on this machine that responses
+ * at once, without TLS, so a ratio here is far from a user's, who waits for a model. They are not capacities: upstream,
+ * proxies and load generator share this machine's processors, and at 16 connections on two of them the parties queue
+ * for each other, which flatters nobody evenly. Absolute figures hold for the machine and minute of the run; compare
+ * ratios, with their spread.
  */
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// The launcher. In a checkout (src/ beside bin/) it runs src/cli/main.ts, whose types Node strips; whatever is missing is set up
-// first, by scripts/set-up.mjs. A published package has dist/cli/main.js, and never fetches anything: on an old Node it prints
-// one line and ends. It must parse on Node 14, and with everything in place it must start no process.
+// The launcher. In a checkout (src/ beside bin/) it runs src/cli/main.ts, whose types Node strips; whatever is missing
+// is set up first, by scripts/set-up.mjs. A published package has dist/cli/main.js, and never fetches anything: on an
+// old Node it prints one line and ends. It must parse on Node 14, and with everything in place it must start no
+// process.
 import { existsSync } from 'fs';
 import { canSetItselfUp, lineForOldNode } from './node-version.js';
 import { endWithNpm } from './parent-watch.js';

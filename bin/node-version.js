@@ -8,8 +8,8 @@ export const NODE_FLOOR = Object.freeze([22, 19]);
 const SET_UP_FLOOR = 18;
 
 /**
- * The line, without a line break, that tells the user of too old a Node which one to install, or undefined where the Node
- * will do. `version` as in process.version: "v20.20.2".
+ * The line, without a line break, that tells the user of too old a Node which one to install, or undefined where the
+ * Node will do. `version` as in process.version: "v20.20.2".
  *
  * @param {string} version
  * @returns {string | undefined}

@@ -1,5 +1,5 @@
-// boto3 for the tests that run it: a virtual environment in .venv/ of the checkout, where this machine's Python can make one.
-// Never fails: without Python or the network those tests are skipped by name.
+// boto3 for the tests that run it: a virtual environment in .venv/ of the checkout, where this machine's Python can
+// make one. Never fails: without Python or the network those tests are skipped by name.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

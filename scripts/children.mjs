@@ -1,5 +1,5 @@
-// Child processes of the set-up: npm and tsc, whose output stays off our stdout, and the process that takes over from us,
-// which gets our terminal, our signals and our exit code. It does not know what is installed or built.
+// Child processes of the set-up: npm and tsc, whose output stays off our stdout, and the process that takes over from
+// us, which gets our terminal, our signals and our exit code. It does not know what is installed or built.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { delimiter, dirname } from 'node:path';
@@ -22,8 +22,8 @@ export class SetUpError extends Error {
 }
 
 /**
- * The environment for a nested npm or tsc: without the npm_* variables that an outer `npx` or `npm run` left (they would
- * make a nested `npm ci` install somewhere else, or something else), and with this Node first on the PATH.
+ * The environment for a nested npm or tsc: without the npm_* variables that an outer `npx` or `npm run` left (they
+ * would make a nested `npm ci` install somewhere else, or something else), and with this Node first on the PATH.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} nodePath the Node that the child's own children shall use
@@ -42,7 +42,8 @@ export function cleanEnvironment(env, nodePath) {
  * Runs a child to its end and keeps what it prints. It has no stdin. When `signal` is aborted the child is told to end,
  * killed if it does not, and the promise rejects with the abort's reason after it is gone.
  *
- * @param {{ command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal, shell?: boolean }} options
+ * @typedef {{ command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv, signal: AbortSignal }} Command
+ * @param {Command & { shell?: boolean }} options
  * @returns {Promise<{ code: number, output: string }>} 127 where the command does not exist
  */
 export function runQuietly({ command, args, cwd, env, signal, shell = false }) {
@@ -77,8 +78,8 @@ export function runQuietly({ command, args, cwd, env, signal, shell = false }) {
 }
 
 /**
- * Runs a piece of the set-up that SIGINT, SIGTERM and SIGHUP end in good order: the signal given to `work` is aborted, and
- * when `work` has cleaned up, this process ends by the same signal.
+ * Runs a piece of the set-up that SIGINT, SIGTERM and SIGHUP end in good order: the signal given to `work` is aborted,
+ * and when `work` has cleaned up, this process ends by the same signal.
  *
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} work
@@ -102,8 +103,8 @@ export async function underSignals(work) {
 }
 
 /**
- * Hands this process's work to another one: it gets our stdin, stdout, stderr and signals, and we end as it ends, with its
- * exit code or by the signal that ended it.
+ * Hands this process's work to another one: it gets our stdin, stdout, stderr and signals, and we end as it ends, with
+ * its exit code or by the signal that ended it.
  *
  * @param {string} command
  * @param {string[]} args

@@ -24,7 +24,10 @@ const REGION = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;
 /** The pages that have generated regions, below the root of the repository. */
 const PAGES = ['docs/cli.md', 'docs/configuration.md', 'docs/errors.md', 'docs/admin-api.md', 'docs/coverage.md'];
 
-/** Every page and package.json as they should be, by path. Starts the program to ask it for its help and its OpenAPI document. */
+/**
+ * Every page and package.json as they should be, by path. Starts the program to ask it for its help and its OpenAPI
+ * document.
+ */
 export async function generateDocs(): Promise<Map<string, string>> {
   const { helps, openapi } = await readProgram(ROOT);
   const renderers: Readonly<Record<string, () => string>> = {

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Writes src/operations/generated.ts and src/protocol/partitions.ts from the AWS SDK's own Bedrock clients in node_modules:
- * their operation schemas, signing names, protocols, endpoint rules and partition table. Nothing is fetched.
- * Run it after an update of the clients. `--check` writes nothing and exits 1 where a file differs from what the clients
- * say now. `--out <folder>` writes or checks there instead of in src.
+ * Writes src/operations/generated.ts and src/protocol/partitions.ts from the AWS SDK's own Bedrock clients in
+ * node_modules: their operation schemas, signing names, protocols, endpoint rules and partition table. Nothing is
+ * fetched. Run it after an update of the clients. `--check` writes nothing and exits 1 where a file differs from what
+ * the clients say now. `--out <folder>` writes or checks there instead of in src.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -182,9 +182,11 @@ ${operations.map((fields) => fields.join(' ')).join('\n')}
  * Every modelled operation of every Bedrock service (${total} of them), as data: imports nothing, decides nothing.
  */
 
+/** A service that an AWS SDK client models. */
 export type ModelledServiceId =
 ${SERVICE_IDS.map((id) => `  | '${id}'`).join('\n')};
 
+/** One service, and its operations as lines of text. */
 export interface ServiceTable {
   /** The prefix of the host name, and the name of the service in this program. */
   readonly id: ModelledServiceId;
@@ -197,13 +199,14 @@ export interface ServiceTable {
   /** awsJson only: \`X-Amz-Target\` is this, a dot and the name of the operation. */
   readonly targetPrefix: string | undefined;
   /**
-   * One operation a line: method, path template (a trailing slash counts), name, then flags. \`read\`: changes nothing and
-   * runs no model. \`events\`: answers an event stream. \`both\`: event streams both ways, HTTP/2 only. \`blob\`: answers a
-   * stream of bytes.
+   * One operation a line: method, path template (a trailing slash counts), name, then flags. \`read\`: changes nothing
+   * and runs no model. \`events\`: answers an event stream. \`both\`: event streams both ways, HTTP/2 only. \`blob\`:
+   * answers a stream of bytes.
    */
   readonly operations: string;
 }
 
+/** Every modelled service. */
 export const SERVICE_TABLES: readonly ServiceTable[] = [
 ${blocks.join('\n')}
 ];
@@ -225,6 +228,7 @@ function renderPartitions(rows) {
  * AWS's partitions: which regions belong to one, and under which domains their hosts stand. Imports nothing.
  */
 
+/** A partition of AWS. */
 export interface Partition {
   readonly id: string;
   /** Anchored at both ends. */
@@ -235,6 +239,7 @@ export interface Partition {
   readonly supportsDualStack: boolean;
 }
 
+/** Every partition. */
 export const PARTITIONS: readonly Partition[] = [
 ${blocks.join('\n')}
 ];

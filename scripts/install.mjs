@@ -1,6 +1,6 @@
-// The dependencies of a checkout: whether node_modules is what package-lock.json asks for, and `npm ci` where it is not. It is
-// installed into a folder of its own that takes the place of node_modules when it is whole, so that two processes which do it
-// at once need no lock: the later one throws its own away. Talks on stderr only.
+// The dependencies of a checkout: whether node_modules is what package-lock.json asks for, and `npm ci` where it is
+// not. It is installed into a folder of its own that takes the place of node_modules when it is whole, so that two
+// processes which do it at once need no lock: the later one throws its own away. Talks on stderr only.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetUpError, underSignals } from './children.mjs';
@@ -10,8 +10,8 @@ import { runNpmCi } from './npm.mjs';
 const INSTALLED_LOCK = '.package-lock.installed.json';
 
 /**
- * Whether node_modules holds what package-lock.json asks for. Asked on every start, so it looks at times first: a lock that
- * is newer may still have the same text, after git went to another branch and back.
+ * Whether node_modules holds what package-lock.json asks for. Asked on every start, so it looks at times first: a lock
+ * that is newer may still have the same text, after git went to another branch and back.
  *
  * @param {string} root
  */

@@ -1,9 +1,10 @@
-// Data: the npm packages that hold a node binary, one for each platform, with the versions that a checkout may fetch. Versions
-// and contents are pinned: `npm view NAME@VERSION dist.integrity` prints the hash. Read by toolchain.mjs; it does nothing.
+// Data: the npm packages that hold a node binary, one for each platform, with the versions that a checkout may fetch.
+// Versions and contents are pinned: `npm view NAME@VERSION dist.integrity` prints the hash. Read by toolchain.mjs; it
+// does nothing.
 
 /**
- * `usual` is the major that a machine with too old a Node gets: 24, but on Apple silicon and on Windows for ARM, for which
- * no current 24 is published.
+ * `usual` is the major that a machine with too old a Node gets: 24, but on Apple silicon and on Windows for ARM, for
+ * which no current 24 is published.
  *
  * @typedef {{ version: string, integrity: string }} PinnedVersion
  * @typedef {{ name: string, usual: number, versions: Record<number, PinnedVersion> }} NodePackage

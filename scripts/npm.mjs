@@ -1,5 +1,5 @@
-// Runs `npm ci` for the set-up: finds npm, keeps the outer npm's variables away from it, and turns its failure into a few
-// words. It never installs anything that a lock file does not pin, and never runs install scripts.
+// Runs `npm ci` for the set-up: finds npm, keeps the outer npm's variables away from it, and turns its failure into a
+// few words. It never installs anything that a lock file does not pin, and never runs install scripts.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { cleanEnvironment, runQuietly } from './children.mjs';
@@ -26,8 +26,8 @@ const NETWORK_CODES =
 const COLLISION_CODES = /^(ENOTEMPTY|EEXIST|EBUSY|EPERM)$/;
 
 /**
- * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Returns undefined, or in a few words what failed
- * and what to do about it.
+ * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Returns undefined, or in a few words what
+ * failed and what to do about it.
  *
  * @param {{ root: string, cwd: string, signal: AbortSignal }} options
  * @returns {Promise<string | undefined>}
@@ -55,8 +55,8 @@ function findCode(output) {
 }
 
 /**
- * The machine's own npmrc, with the certificates and proxies of its network. npm looks for it beside the Node that it runs
- * under, so under a fetched Node it would not find it.
+ * The machine's own npmrc, with the certificates and proxies of its network. npm looks for it beside the Node that it
+ * runs under, so under a fetched Node it would not find it.
  *
  * @param {string} cwd
  * @param {AbortSignal} signal

@@ -1,7 +1,7 @@
-// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each sets the
-// checkout up first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the tool. `test` and
-// `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the launcher's;
-// `test` takes `--all`.
+// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each
+// sets the checkout up first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the
+// tool. `test` and `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched
+// like the launcher's; `test` takes `--all`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';

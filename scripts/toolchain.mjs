@@ -12,8 +12,9 @@ import { runNpmCi } from './npm.mjs';
 /** @typedef {{ name: string, version: string, integrity: string }} PinnedNode */
 
 /**
- * The path of the pinned Node of a major version, or of the usual one, fetched if it is not there yet; undefined if this
- * process runs under it. Says on stderr what it fetches and why. Throws a SetUpError of one line if it cannot be had.
+ * The path of the pinned Node of a major version, or of the usual one, fetched if it is not there yet; undefined if
+ * this process runs under it. Says on stderr what it fetches and why. Throws a SetUpError of one line if it cannot be
+ * had.
  *
  * @param {string} root
  * @param {number | undefined} major
@@ -102,7 +103,8 @@ function binaryIn(folder, { name }) {
 }
 
 /**
- * Too old a C library, or a file system mounted without permission to execute, shows here and not in the middle of a run.
+ * Too old a C library, or a file system mounted without permission to execute, shows here and not in the middle of a
+ * run.
  *
  * @param {string} path
  * @param {string} version

@@ -1,6 +1,7 @@
-// By hand, before a release: fresh clones of this working tree on machines that have only one Node and one npm, for every
-// pair that is promised. `npm run try-clones` tries them all (a quarter of an hour); `npm run try-clones -- 20` those whose
-// Node or npm begins with 20; `--tests` runs `npm test` in each as well. It needs the registry, git, and Linux on x64.
+// By hand, before a release: fresh clones of this working tree on machines that have only one Node and one npm, for
+// every pair that is promised. `npm run try-clones` tries them all (a quarter of an hour); `npm run try-clones -- 20`
+// those whose Node or npm begins with 20; `--tests` runs `npm test` in each as well. It needs the registry, git, and
+// Linux on x64.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

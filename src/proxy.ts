@@ -5,8 +5,9 @@
  *    400      403      401/403/429   400/404   408/413/507    401   402/403/429             403, 502/504,  (never fail
  *    (in server/)          503                                          503              or AWS's own      the request)
  *
- * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this file
- * knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends once.
+ * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this
+ * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends
+ * once.
  */
 import { type Admission, admit, type AdmissionDependencies } from './admission/admit.ts';
 import { rowIfLost } from './accounting/ledger-row.ts';

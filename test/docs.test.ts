@@ -1,4 +1,7 @@
-/** The docs against the program: whatever path, command, flag, variable or error code they name is there, and what is generated is fresh. */
+/**
+ * The docs against the program: whatever path, command, flag, variable or error code they name is there, and what is
+ * generated is fresh.
+ */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Who may import whom: the rules of src/ as tables, read from the import statements themselves. A new folder or library needs
- * a line here, and that is the moment to think about where it belongs.
+ * Who may import whom: the rules of src/ as tables, read from the import statements themselves. A new folder or library
+ * needs a line here, and that is the moment to think about where it belongs.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -10,8 +10,8 @@ import { describe, expect, it } from 'vitest';
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
 /**
- * The folders of src/, lowest first. A folder may import those of the rows above its own, and itself; folders of one row do not
- * import each other. `proxy.ts` stands alone: it names every stage in order.
+ * The folders of src/, lowest first. A folder may import those of the rows above its own, and itself; folders of one
+ * row do not import each other. `proxy.ts` stands alone: it names every stage in order.
  */
 const ROWS: readonly (readonly string[])[] = [
   ['lib'],

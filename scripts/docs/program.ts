@@ -1,6 +1,7 @@
 /**
- * What only the running program can tell: the help of every command, and the OpenAPI document of the admin API. It runs from
- * src/ in a process with an environment of its own, so that neither the terminal's width nor a setting of this machine shows.
+ * What only the running program can tell: the help of every command, and the OpenAPI document of the admin API. It runs
+ * from src/ in a process with an environment of its own, so that neither the terminal's width nor a setting of this
+ * machine shows.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the expensive side: a budget
- * is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
+ * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the expensive
+ * side: a budget is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
  */
 import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -28,8 +28,9 @@ export function findPrices(
 }
 
 /**
- * What a budget is charged: the cost, at the most expensive of the models that the request names. Where that is not known in full,
- * what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that was reserved.
+ * What a budget is charged: the cost, at the most expensive of the models that the request names. Where that is not
+ * known in full, what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that
+ * was reserved.
  */
 export function findCharge(
   { usage, partial, error }: RequestRecord,
@@ -49,8 +50,8 @@ export function findCharge(
 }
 
 /**
- * Reported input and output, at their prices; beyond that, no more than was reserved for it, what was not reported: the input
- * as it was estimated, and the output by the bytes that came. Undefined where there is nothing to go by.
+ * Reported input and output, at their prices; beyond that, no more than was reserved for it, what was not reported: the
+ * input as it was estimated, and the output by the bytes that came. Undefined where there is nothing to go by.
  */
 function estimateCharge(
   usage: Usage | undefined,

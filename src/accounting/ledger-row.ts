@@ -8,7 +8,9 @@ import type { LedgerRow } from '../domain/ledger.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 
-/** Error code of a row whose request was under way when the proxy died. Never on the wire: nobody was there to send it. */
+/**
+ * Error code of a row whose request was under way when the proxy died. Never on the wire: nobody was there to send it.
+ */
 export const INTERRUPTED = 'ERR_INTERRUPTED';
 
 /** AWS allows a model's name 2,048 characters; a client may send more of them in a path. */
@@ -34,8 +36,8 @@ export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
 }
 
 /**
- * What the ledger is to say of an exchange that is about to be sent, if this process dies before it settles: unpriced and
- * partial, with INTERRUPTED. It charges nothing; the store charges what the reservation holds.
+ * What the ledger is to say of an exchange that is about to be sent, if this process dies before it settles: unpriced
+ * and partial, with INTERRUPTED. It charges nothing; the store charges what the reservation holds.
  */
 export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRow {
   return {

@@ -1,7 +1,8 @@
 /**
- * Keeps the ledger: one row per finished exchange, handed to the store before the turn of the event loop is over in which the
- * exchange ended, together with the others that end in it: a transaction costs more than a row. Where the store cannot take a row, it waits here and is tried again: a request never fails, and never waits, for its row. The chores of the
- * ledger (keeping reservations alive, pruning) are in `ledger-chores.ts`.
+ * Keeps the ledger: one row per finished exchange, handed to the store before the turn of the event loop is over in
+ * which the exchange ended, together with the others that end in it: a transaction costs more than a row. Where the
+ * store cannot take a row, it waits here and is tried again: a request never fails, and never waits, for its row. The
+ * chores of the ledger (keeping reservations alive, pruning) are in `ledger-chores.ts`.
  */
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -16,26 +17,32 @@ const MAX_WAITING = 10_000;
 const MAX_ATTEMPTS_AT_ONCE = 64;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
-/** A row that failed this often lets others pass; if they get through and it still does not, the row is what is wrong. */
+/**
+ * A row that failed this often lets others pass; if they get through and it still does not, the row is what is wrong.
+ */
 const TIMEOUT_OF_ONE = 5;
 /** How long the end waits for rows that wait. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
+/** What a ledger writes to, and how long it keeps its rows. */
 export interface LedgerOptions {
   readonly store: Pick<Store, 'settle' | 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger'>;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
-  /** Told when rows begin to wait, when they begin to be lost, and how many were: never once per row. Must not throw. */
+  /**
+   * Told when rows begin to wait, when they begin to be lost, and how many were: never once per row. Must not throw.
+   */
   readonly onProblem: (error: ProxyError) => void;
   /** Rows older than this are deleted; undefined keeps them all. */
   readonly retentionMs: number | undefined;
 }
 
+/** Writes one row per finished request, and settles what was reserved for it. */
 export interface Ledger {
   /**
-   * Writes the row of a finished exchange and settles its reservation, before this turn of the event loop is over; then tells
-   * `onWritten`, also where the store did not take the row and it waits. Called once per exchange. An exchange without a
-   * principal has no row. Never throws.
+   * Writes the row of a finished exchange and settles its reservation, before this turn of the event loop is over; then
+   * tells `onWritten`, also where the store did not take the row and it waits. Called once per exchange. An exchange
+   * without a principal has no row. Never throws.
    */
   settle(record: RequestRecord, onWritten?: () => void): void;
   /** Ends the chores and writes what waits, for at most a few seconds. The store stays open. */
@@ -129,7 +136,9 @@ class LedgerWriter {
     }
   }
 
-  /** One row that the store cannot take keeps none of the others from it: where all fail together, each is tried alone. */
+  /**
+   * One row that the store cannot take keeps none of the others from it: where all fail together, each is tried alone.
+   */
   async #attemptFirst(fresh: readonly WaitingRow[]): Promise<void> {
     if (fresh.length > 1 && (await this.#attemptTogether(fresh))) return;
     for (const row of fresh) {

@@ -1,6 +1,7 @@
 /**
- * What the ledger needs done while the server runs: telling that its reservations are alive, settling those of processes that
- * died, and deleting rows that are too old, a few at a time. Never in the way of a request, and never a reason to stay alive.
+ * What the ledger needs done while the server runs: telling that its reservations are alive, settling those of
+ * processes that died, and deleting rows that are too old, a few at a time. Never in the way of a request, and never a
+ * reason to stay alive.
  */
 import type { Store } from '../domain/store.ts';
 
@@ -11,6 +12,7 @@ const PRUNE_ROWS = 100;
 const PRUNE_PAUSE_MS = 100;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
+/** What the recurring work of a ledger needs. */
 export interface LedgerMaintenance {
   readonly store: Pick<Store, 'renewLeases' | 'settleLost' | 'pruneLedger'>;
   readonly nowMs: () => number;
@@ -19,8 +21,8 @@ export interface LedgerMaintenance {
 }
 
 /**
- * Starts the chores, lost reservations and old rows first, and gives what stops them. A chore that fails is left for its next
- * turn: rows that cannot be written say already that the store is out of order.
+ * Starts the chores, lost reservations and old rows first, and gives what stops them. A chore that fails is left for
+ * its next turn: rows that cannot be written say already that the store is out of order.
  */
 export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMaintenance): () => void {
   const stops = [

@@ -1,7 +1,7 @@
 /**
- * What one exchange used and cost: its response is watched on the way, and when it is over, usage becomes money, what admission
- * reserved is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that passes, and never
- * fails a request.
+ * What one exchange used and cost: its response is watched on the way, and when it is over, usage becomes money, what
+ * admission reserved is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that
+ * passes, and never fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -33,7 +33,10 @@ export interface Settlement {
   readonly observer: ResponseObserver;
   /** Small responses wait for their end, so that their cost can stand in a header. */
   readonly policy: ResponsePolicy;
-  /** Once, when everything is over: completes the record, settles, writes the ledger, then tells that it has ended. Never throws. */
+  /**
+   * Once, when everything is over: completes the record, settles, writes the ledger, then tells that it has ended.
+   * Never throws.
+   */
   finish(): void;
 }
 
@@ -56,7 +59,9 @@ export function openSettlement(subject: Subject, dependencies: SettlementDepende
   return new OpenSettlement(subject, dependencies);
 }
 
-/** State: what admission reserved, and what the response has told so far. How far the request has come is in its record. */
+/**
+ * State: what admission reserved, and what the response has told so far. How far the request has come is in its record.
+ */
 class OpenSettlement implements Settlement {
   readonly observer: ResponseObserver;
   readonly policy: ResponsePolicy;
@@ -185,7 +190,8 @@ function priceRecord(
   record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
   record.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
   const found = findPrices(record, reading, admission, prices);
-  // Without any usage only what is sold by the request has a cost. Of several models the first is the one that was called.
+  // Without any usage only what is sold by the request has a cost. Of several models the first is the one that was
+  // called.
   const cost = found[0] && costOf(record.usage ?? {}, found[0]);
   const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
   applyBill(record, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });

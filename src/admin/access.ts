@@ -1,6 +1,6 @@
 /**
- * Who may call the admin API: whoever shows the master key, and a virtual key where it asks about itself. Wrong keys count
- * against the same limit as on the way to Bedrock.
+ * Who may call the admin API: whoever shows the master key, and a virtual key where it asks about itself. Wrong keys
+ * count against the same limit as on the way to Bedrock.
  */
 import { findActiveKey, isMasterKey } from '../auth/authenticate.ts';
 import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';

@@ -1,6 +1,6 @@
 /**
- * LiteLLM's admin API, as seen by the server: one handler for all of its paths. Light on purpose: what validates and answers is
- * loaded by the first request, so that no start pays for it.
+ * LiteLLM's admin API, as seen by the server: one handler for all of its paths. Light on purpose: what validates and
+ * answers is loaded by the first request, so that no start pays for it.
  */
 import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import { sendEnvelope } from './envelope.ts';

@@ -5,6 +5,7 @@ import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Store } from '../domain/store.ts';
 
+/** What the admin API needs of the rest of the program. */
 export interface AdminOptions {
   readonly store: Store;
   /** Undefined closes all but the document, and what a virtual key may ask about itself. */

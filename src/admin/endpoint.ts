@@ -1,6 +1,6 @@
 /**
- * One endpoint of the admin API as data: what it takes, what it answers and who may call it. From these the router serves and
- * the OpenAPI document is written, so that they cannot differ.
+ * One endpoint of the admin API as data: what it takes, what it answers and who may call it. From these the router
+ * serves and the OpenAPI document is written, so that they cannot differ.
  */
 import { z } from 'zod';
 import type { Access, OwnKey } from './access.ts';
@@ -32,6 +32,7 @@ interface EndpointFacts {
   readonly access: Access;
 }
 
+/** An endpoint, ready to be served and described. */
 export interface Endpoint extends EndpointFacts {
   readonly query: z.ZodObject;
   /** Undefined where a body is not read. */
@@ -43,7 +44,9 @@ export interface Endpoint extends EndpointFacts {
 
 const NOTHING = z.strictObject({});
 
-/** Ties schemas and answer together: `response` gets what the schemas let through, and must answer what `response` says. */
+/**
+ * Ties schemas and answer together: `response` gets what the schemas let through, and must answer what `response` says.
+ */
 export function defineEndpoint<
   Response extends z.ZodType,
   Query extends z.ZodObject = typeof NOTHING,

@@ -1,6 +1,6 @@
 /**
- * How the admin API says no: LiteLLM's error envelope, on its paths only, where the rest of the proxy speaks as AWS does.
- * Beside the way, not on it. Must not show a key: what names one here is masked.
+ * How the admin API says no: LiteLLM's error envelope, on its paths only, where the rest of the proxy speaks as AWS
+ * does. Beside the way, not on it. Must not show a key: what names one here is masked.
  */
 import { sendJson } from '../http/send-response.ts';
 import { looksLikeKey, maskKey } from '../keys/secret.ts';
@@ -45,7 +45,7 @@ export class AdminError extends ProxyError {
 
 /** 404 for a key that the store does not have (any more); `named` as the caller named it. */
 export function keyNotFound(named: string, param: string): AdminError {
-  return new AdminError(`There is no key ${showName(named)}.`, {
+  return new AdminError(`There is no key ${quoteKeyName(named)}.`, {
     status: 404,
     type: 'token_not_found_in_db',
     param,
@@ -54,7 +54,7 @@ export function keyNotFound(named: string, param: string): AdminError {
 }
 
 /** A key as a message may show it: the key itself masked, a hash shortened, anything else quoted. */
-export function showName(named: string): string {
+export function quoteKeyName(named: string): string {
   if (looksLikeKey(named)) return maskKey(named.length >= 20 ? named.slice(-4) : '').replace('…', '...');
   return /^[0-9a-f]{64}$/.test(named) ? `${named.slice(0, 8)}...` : JSON.stringify(named.slice(0, 100));
 }

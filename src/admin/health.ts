@@ -8,17 +8,20 @@ import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
 import type { KeyStore } from '../domain/store.ts';
 
+/** What the health endpoints tell, and whom they ask. */
 export interface HealthOptions {
   readonly store: KeyStore;
   readonly version: string;
   readonly mountPath: string;
-  /** Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw. */
+  /**
+   * Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw.
+   */
   readonly prove: (challenge: string) => string | undefined;
 }
 
 /**
- * Serves `/health/liveliness` (and `/health/liveness`), `/health/readiness` and `/health`. `?challenge=` of `/health/readiness`
- * has the server prove whose it is.
+ * Serves `/health/liveliness` (and `/health/liveness`), `/health/readiness` and `/health`. `?challenge=` of
+ * `/health/readiness` has the server prove whose it is.
  */
 export function createHealth({
   store,

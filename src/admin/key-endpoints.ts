@@ -1,6 +1,6 @@
 /**
- * The `/key` endpoints, with LiteLLM's paths and fields. All they do goes through the store, so that a running server, and any
- * other one on the same database, sees it with its next request.
+ * The `/key` endpoints, with LiteLLM's paths and fields. All they do goes through the store, so that a running server,
+ * and any other one on the same database, sees it with its next request.
  */
 import { mintKey, parseGrace, rotateKey } from '../keys/mint.ts';
 import type { KeyChanges, VirtualKeyRow } from '../domain/key.ts';
@@ -11,7 +11,7 @@ import { AdminError, keyNotFound, readField } from './envelope.ts';
 import { NEW_KEY, readChanges } from './key-fields.ts';
 import { findPage } from './key-list.ts';
 import { findKey, requireLiveAlias, requireLiveKey } from './key-lookup.ts';
-import { describeKey } from './key-row.ts';
+import { toLiteLlmKey } from './key-row.ts';
 import * as schemas from './schemas.ts';
 
 /** All of them. */
@@ -114,7 +114,7 @@ function listEndpoint(options: AdminOptions): Endpoint {
       const { rows, spend, total, page, pages } = await findPage(options.store, query, nowMs);
       const isFull = query.return_full_object === true;
       return {
-        keys: rows.map((row) => (isFull ? describeKey(row, spend.get(row.id), nowMs) : row.keySha256)),
+        keys: rows.map((row) => (isFull ? toLiteLlmKey(row, spend.get(row.id), nowMs) : row.keySha256)),
         total_count: total,
         current_page: page,
         total_pages: pages,
@@ -215,7 +215,9 @@ async function findNamed(keys: readonly string[], { store }: AdminOptions): Prom
   return rows;
 }
 
-/** All keys of an alias, also one that was rotated and still works: whoever deletes a name wants nobody left under it. */
+/**
+ * All keys of an alias, also one that was rotated and still works: whoever deletes a name wants nobody left under it.
+ */
 async function findAliases(aliases: readonly string[], { store }: AdminOptions): Promise<VirtualKeyRow[]> {
   if (aliases.length === 0) return [];
   const rows = await store.findKeys({ aliases });
@@ -266,5 +268,5 @@ async function describeMinted(
 
 async function describeOne(row: VirtualKeyRow, { store, nowMs }: AdminOptions): Promise<schemas.KeyRow> {
   const spend = await store.findSpend([row], nowMs());
-  return describeKey(row, spend.get(row.id), nowMs());
+  return toLiteLlmKey(row, spend.get(row.id), nowMs());
 }

@@ -1,6 +1,6 @@
 /**
- * LiteLLM's fields of a key as changes of our row; `key-row` is the way back. Pure. Dollars are floats on that side and whole
- * nano-dollars on this one.
+ * LiteLLM's fields of a key as changes of our row; `key-row` is the way back. Pure. Dollars are floats on that side and
+ * whole nano-dollars on this one.
  */
 import {
   changeBudget,
@@ -40,6 +40,7 @@ export type FieldChanges = Omit<KeyChanges, 'blockedAtMs'>;
 /** A key before the change; a new one has nothing yet. */
 export type KeyBefore = Pick<VirtualKeyRow, 'policy' | 'tags'>;
 
+/** A key before its first change: no limits, no tags. */
 export const NEW_KEY: KeyBefore = { policy: EMPTY_POLICY, tags: {} };
 
 /** Only what the request names; null takes away. Throws AdminError naming the field. */

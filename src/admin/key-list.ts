@@ -1,6 +1,6 @@
 /**
- * `GET /key/list`: which keys a query means, in which order, and which page of them. Reads piece by piece and lets the event
- * loop go on in between: a hundred thousand keys must not hold up a stream.
+ * `GET /key/list`: which keys a query means, in which order, and which page of them. Reads piece by piece and lets the
+ * event loop go on in between: a hundred thousand keys must not hold up a stream.
  */
 import { setImmediate } from 'node:timers/promises';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
@@ -83,7 +83,9 @@ function contains(text: string, part: string): boolean {
   return text.toLowerCase().includes(part.toLowerCase());
 }
 
-/** Rows that come oldest first, sorted as asked, the newest first unless told otherwise; what has no value comes last. */
+/**
+ * Rows that come oldest first, sorted as asked, the newest first unless told otherwise; what has no value comes last.
+ */
 function sortKeys(
   rows: readonly VirtualKeyRow[],
   { sort_by: column = 'created_at', sort_order: order = 'desc' }: ListQuery,

@@ -1,6 +1,6 @@
 /**
- * Finds the keys that a request of the admin API names: by hash, by id or by the key itself, and by alias where a field says
- * that it is one.
+ * Finds the keys that a request of the admin API names: by hash, by id or by the key itself, and by alias where a field
+ * says that it is one.
  */
 import { findKeyState } from '../keys/state.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';

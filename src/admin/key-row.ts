@@ -1,6 +1,6 @@
 /**
- * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side and
- * floats on that one. Never shows the key itself.
+ * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side
+ * and floats on that one. Never shows the key itself.
  */
 import { formatDuration } from '../keys/policy.ts';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
@@ -13,7 +13,7 @@ import type { KeyRow } from './schemas.ts';
 export const FIELD_TAGS = ['user_id', 'team_id'] as const;
 
 /** A key as LiteLLM shows one, with what we have beyond that. */
-export function describeKey(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs: number): KeyRow {
+export function toLiteLlmKey(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs: number): KeyRow {
   const { policy, tags } = row;
   return {
     ...describeIdentity(row, nowMs),
@@ -97,6 +97,7 @@ export function toUsd(nanoUsd: number): number {
   return nanoUsd / 1e9;
 }
 
+/** A moment as ISO 8601 in UTC, with milliseconds; null if there is none. */
 export function toIso(epochMs: number | undefined): string | null {
   return epochMs === undefined ? null : new Date(epochMs).toISOString();
 }

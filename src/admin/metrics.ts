@@ -1,6 +1,6 @@
 /**
- * `GET /metrics` for Prometheus. Beside the way, not on it. This machine reads without a key, as it reads the proxy's log;
- * other machines need the master key, for the labels tell who uses what. Spends no money.
+ * `GET /metrics` for Prometheus. Beside the way, not on it. This machine reads without a key, as it reads the proxy's
+ * log; other machines need the master key, for the labels tell who uses what. Spends no money.
  */
 import { sendResponse, sendJson } from '../http/send-response.ts';
 import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
@@ -10,6 +10,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
 import { isLoopbackAddress } from '../lib/loopback.ts';
 
+/** What `/metrics` shows, and who may see it. */
 export interface MetricsEndpointOptions {
   readonly metrics: {
     /** All metrics as text, and the media type of that text. */

@@ -8,7 +8,10 @@ import { errorEnvelope } from './schemas.ts';
 const PATH = '/openapi.json';
 const document = z.looseObject({ openapi: z.literal('3.1.0'), paths: z.looseObject({}) });
 
-/** `GET /openapi.json`, which tells of `endpoints` as they are when it is asked, itself included. Needs no key, has no secret. */
+/**
+ * `GET /openapi.json`, which tells of `endpoints` as they are when it is asked, itself included. Needs no key, has no
+ * secret.
+ */
 export function createDocumentEndpoint(endpoints: readonly Endpoint[], version: string): Endpoint {
   return defineEndpoint({
     method: 'GET',
@@ -32,7 +35,8 @@ function describeApi(endpoints: readonly Endpoint[], version: string): z.output<
       title: 'bedrock-proxy admin API',
       version,
       description:
-        "LiteLLM's paths and names, as far as they make sense here. What the proxy does not support is refused by name. Money is US dollars; what is not known is null.",
+        "LiteLLM's paths and names, as far as they make sense here. What the proxy does not support is refused by " +
+        'name. Money is US dollars; what is not known is null.',
     },
     security: [{ bearer: [] }, { header: [] }],
     paths: Object.fromEntries(paths),

@@ -1,6 +1,6 @@
 /**
- * Serves the admin API: finds the endpoint, asks for the key, reads query and body, answers. Beside the way, not on it; what
- * an endpoint does is its own business.
+ * Serves the admin API: finds the endpoint, asks for the key, reads query and body, answers. Beside the way, not on it;
+ * what an endpoint does is its own business.
  */
 import { sendJson } from '../http/send-response.ts';
 import { ProxyError } from '../lib/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * What the key endpoints take and answer, in LiteLLM's field names. Shapes only: what a value means is `key-fields`' business.
- * Everything here is shown in the OpenAPI document.
+ * What the key endpoints take and answer, in LiteLLM's field names. Shapes only: what a value means is `key-fields`'
+ * business. Everything here is shown in the OpenAPI document.
  */
 import { z } from 'zod';
 
@@ -12,6 +12,7 @@ export const queryInteger = (min: number, max: number): z.ZodType<number> =>
 
 const FLAGS: Readonly<Record<string, boolean>> = { true: true, false: false, '1': true, '0': false };
 
+/** A switch in a query: `true`, `false`, `1` or `0`, in any case. */
 export const queryFlag = (): z.ZodType<boolean> =>
   z.preprocess((text) => FLAGS[String(text).toLowerCase()] ?? text, z.boolean());
 
@@ -58,7 +59,9 @@ const KEY_FIELDS = {
 };
 const BLOCKED = { blocked: z.boolean().nullish() };
 
+/** The body of `POST /key/generate`. */
 export const generateRequest = z.strictObject({ ...KEY_FIELDS, ...BLOCKED });
+/** The body of `POST /key/update`. */
 export const updateRequest = z.strictObject({
   key: keyName.nullish(),
   ...KEY_FIELDS,
@@ -67,17 +70,23 @@ export const updateRequest = z.strictObject({
 const GRACE = {
   grace_period: text.nullish().describe('How long the old key still counts, such as 10m or 24h; absent: not at all'),
 };
+/** The body of `POST /key/{key}/regenerate`. */
 export const regenerateRequest = z.strictObject({ key: keyName.nullish(), ...KEY_FIELDS, ...GRACE });
+/** The body of `POST /key/block` and `/key/unblock`. */
 export const blockRequest = z.strictObject({ key: keyName });
 const names = z.array(z.string().min(1).max(1_000)).max(1_000).nullish();
+/** The body of `POST /key/delete`. */
 export const deleteRequest = z.strictObject({
   keys: names.describe('Tokens, key_ids or the keys themselves'),
   key_aliases: names,
 });
+/** The query of `GET /key/info`. */
 export const infoQuery = z.strictObject({ key: keyName.optional() });
 
+/** The fields that a key may be given, as they were checked. */
 export type KeyFields = Omit<z.output<typeof generateRequest>, 'blocked'>;
 
+/** The query of `GET /key/list`. */
 export const listQuery = z.strictObject({
   page: queryInteger(1, 1_000_000).optional().describe('From 1 on, which is the default'),
   size: queryInteger(1, 100).optional().describe('Keys per page; default 10'),
@@ -101,6 +110,7 @@ export const listQuery = z.strictObject({
   include_created_by_keys: queryFlag().optional().describe('Without effect: the master key sees all'),
 });
 
+/** The query of `GET /key/list`, as it was checked. */
 export type ListQuery = z.output<typeof listQuery>;
 
 const time = z.iso.datetime();
@@ -150,7 +160,9 @@ const KEY_ROW = {
   litellm_budget_table: never,
 };
 
+/** A key as every response shows it. */
 export const keyRow = z.strictObject(KEY_ROW).meta({ title: 'Key' });
+/** A key as LiteLLM's clients read it. */
 export type KeyRow = z.output<typeof keyRow>;
 
 /** Told once: nobody can ask for the key again. */
@@ -159,14 +171,18 @@ export const generatedKey = z.strictObject({
   secret_access_key: z.string().describe('The same as key'),
   ...KEY_ROW,
 });
+/** The response of `POST /key/update`, `/key/block` and `/key/unblock`. */
 export const updatedKey = z.strictObject({ key: z.string().describe('The same as token'), ...KEY_ROW });
+/** The response of `GET /key/info`. */
 export const keyInfo = z.strictObject({ key: z.string().describe('The token'), info: keyRow });
+/** The response of `GET /key/list`. */
 export const keyList = z.strictObject({
   keys: z.array(z.union([z.string(), keyRow])).describe('Tokens, or objects with return_full_object'),
   total_count: z.int(),
   current_page: z.int(),
   total_pages: z.int(),
 });
+/** The response of `POST /key/delete`. */
 export const deletedKeys = z.strictObject({ deleted_keys: z.array(z.string()).describe('As the request named them') });
 
 /** LiteLLM's error envelope. */

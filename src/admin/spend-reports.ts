@@ -1,11 +1,12 @@
 /**
- * Sums of the ledger in LiteLLM's shapes: by day, by key and model, by day and team. Each reads the rows once, in their order.
+ * Sums of the ledger in LiteLLM's shapes: by day, by key and model, by day and team. Each reads the rows once, in their
+ * order.
  */
 import type { z } from 'zod';
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
 import { findKeysById, nameOfOwner, ownerOf } from './spend-row.ts';
-import { findSpendUsd, readRows, sum, Tallies, type Tally, tellUnpriced } from './spend-tally.ts';
+import { findSpendUsd, readRows, sum, Tallies, type SpendTally, tellUnpriced } from './spend-tally.ts';
 import type * as schemas from './spend-schemas.ts';
 
 /** LiteLLM's name for rows without a team. */
@@ -98,7 +99,7 @@ export async function reportKeys(
     }));
 }
 
-function describeCost(tally: Tally): {
+function describeCost(tally: SpendTally): {
   readonly total_cost: number | null;
   readonly total_input_tokens: number | null;
   readonly total_output_tokens: number | null;

@@ -1,5 +1,6 @@
 /**
- * A row of our ledger as a row of LiteLLM's spend logs, and the names that keys have there. Pure but for the look-up of names.
+ * A row of our ledger as a row of LiteLLM's spend logs, and the names that keys have there. Pure but for the look-up of
+ * names.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { LedgerEntry } from '../domain/ledger.ts';
@@ -37,6 +38,7 @@ export function nameOfOwner(owner: string, keys: KeysById): string {
   return keys.get(owner)?.keySha256 ?? owner;
 }
 
+/** A row of the ledger as LiteLLM's spend logs have one. Money is dollars, as a float; null if nobody knows. */
 export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof logRow> {
   const { usage } = row;
   const promptTokens = countInput(usage);

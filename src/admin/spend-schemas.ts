@@ -9,6 +9,7 @@ const endDay = z.string().max(40).describe('YYYY-MM-DD (UTC, included), or a tim
 const apiKey = z.string().max(1_000).describe('The token of a key, its key_id, or the key itself');
 const name = z.string().max(1_000);
 
+/** The query of `GET /spend/logs`. */
 export const logsQuery = z.strictObject({
   start_date: day.optional(),
   end_date: endDay.optional(),
@@ -24,6 +25,7 @@ export const logsQuery = z.strictObject({
     .describe('Only requests with a smaller metadata.sequence: the next page after the last one shown'),
 });
 
+/** The query of `GET /global/spend/report`. */
 export const reportQuery = z.strictObject({
   start_date: day,
   end_date: endDay,
@@ -33,6 +35,7 @@ export const reportQuery = z.strictObject({
   team_id: name.optional(),
 });
 
+/** The query of `GET /global/spend/keys` and `/global/spend/models`. */
 export const topQuery = z.strictObject({ limit: queryInteger(1, 1_000).optional().describe('Default 10') });
 
 const usd = z.number().nonnegative().nullable().describe('US dollars; null where nothing of it has a known price');
@@ -93,6 +96,7 @@ export const daySummary = z.looseObject({
   unpriced_requests: unpriced,
 });
 
+/** The response of `GET /spend/logs`: requests, or sums by day. */
 export const logs = z.union([z.array(logRow), z.array(daySummary)]);
 
 const teamDay = z.strictObject({
@@ -125,13 +129,16 @@ const keyReport = z.strictObject({
   ),
 });
 
+/** The response of `GET /global/spend/report`: by team, or by key. */
 export const report = z.union([z.array(teamDay), z.array(keyReport)]);
 
+/** The response of `GET /global/spend`. */
 export const globalSpend = z.strictObject({
   spend: usd,
   max_budget: z.null().describe('The proxy has none of its own'),
   unpriced_requests: unpriced,
 });
+/** The response of `GET /global/spend/keys`. */
 export const topKeys = z.array(
   z.strictObject({
     api_key: token,
@@ -141,4 +148,5 @@ export const topKeys = z.array(
     unpriced_requests: unpriced,
   }),
 );
+/** The response of `GET /global/spend/models`. */
 export const topModels = z.array(z.strictObject({ model: z.string(), total_spend: usd, unpriced_requests: unpriced }));

@@ -1,6 +1,6 @@
 /**
- * Sums over ledger rows that the store does not sum by itself: by several things at once, and by tags as the rows had them.
- * Reads page by page and lets the event loop go on between pages. Unknown stays unknown.
+ * Sums over ledger rows that the store does not sum by itself: by several things at once, and by tags as the rows had
+ * them. Reads page by page and lets the event loop go on between pages. Unknown stays unknown.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Usage } from '../domain/usage.ts';
@@ -12,7 +12,7 @@ import { toUsd } from './key-row.ts';
 const PAGE_ROWS = 500;
 
 /** Sums of one group. Token counts are undefined as long as no row reports one. */
-export interface Tally {
+export interface SpendTally {
   requests: number;
   unpriced: number;
   costNanoUsd: number;
@@ -52,7 +52,7 @@ export async function readLastRows(
 
 /** Groups that come into being as rows are added; in the order of their first row. */
 export class Tallies {
-  readonly #byName = new Map<string, Tally>();
+  readonly #byName = new Map<string, SpendTally>();
 
   add(name: string, row: LedgerEntry): void {
     let tally = this.#byName.get(name);
@@ -68,7 +68,7 @@ export class Tallies {
   }
 
   /** The most expensive first. */
-  list(): (readonly [name: string, tally: Tally])[] {
+  list(): (readonly [name: string, tally: SpendTally])[] {
     return [...this.#byName].toSorted(([, left], [, right]) => right.costNanoUsd - left.costNanoUsd);
   }
 
@@ -83,12 +83,12 @@ export class Tallies {
 }
 
 /** Dollars; null where there were requests and none of them has a known price. */
-export function findSpendUsd(sums: Pick<Tally, 'requests' | 'unpriced' | 'costNanoUsd'>): number | null {
+export function findSpendUsd(sums: Pick<SpendTally, 'requests' | 'unpriced' | 'costNanoUsd'>): number | null {
   return sums.requests > 0 && sums.unpriced === sums.requests ? null : toUsd(sums.costNanoUsd);
 }
 
 /** The number of requests that are not in the sum, as a member to spread; absent where all are. */
-export function tellUnpriced({ unpriced }: Pick<Tally, 'unpriced'>): { readonly unpriced_requests?: number } {
+export function tellUnpriced({ unpriced }: Pick<SpendTally, 'unpriced'>): { readonly unpriced_requests?: number } {
   return unpriced === 0 ? {} : { unpriced_requests: unpriced };
 }
 

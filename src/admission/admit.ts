@@ -1,7 +1,7 @@
 /**
- * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. Whatever
- * is taken here (a place, a share of the minute, money reserved) is given back if a later limit refuses. Decides from what
- * the request says; sends nothing, and changes nothing of it.
+ * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits.
+ * Whatever is taken here (a place, a share of the minute, money reserved) is given back if a later limit refuses.
+ * Decides from what the request says; sends nothing, and changes nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -21,6 +21,7 @@ import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
 
+/** Whom admission asks, and what it counts with. */
 export interface AdmissionDependencies {
   readonly store: Pick<BudgetStore, 'reserve'>;
   readonly prices: PriceBook;
@@ -36,8 +37,8 @@ export interface AdmissionRequest extends FactsRequest {
   readonly requestId: string;
   readonly principal: Principal;
   /**
-   * The ledger's row if this process dies before it settles; asked for where money is reserved. Its model and its charge
-   * are filled in here.
+   * The ledger's row if this process dies before it settles; asked for where money is reserved. Its model and its
+   * charge are filled in here.
    */
   readonly ifLost: () => LedgerRow;
 }
@@ -47,8 +48,8 @@ export interface Admission {
   /** The model as the request names it, percent-decoded; the first, where it names several. */
   readonly model: string | undefined;
   /**
-   * The names under which its price is looked up, the first that has one. May grow while an application inference profile is
-   * being looked up: to be read at the end.
+   * The names under which its price is looked up, the first that has one. May grow while an application inference
+   * profile is being looked up: to be read at the end.
    */
   readonly priceNames: readonly string[];
   /** Held back from the key's budget; undefined where nothing was, not even 0. */
@@ -60,8 +61,9 @@ export interface Admission {
   /** How the response arrives; undefined where nobody knows, or had to. */
   readonly delivery: Delivery | undefined;
   /**
-   * The request is over: gives its place back and corrects what it counts by what it used; `tokens` undefined: the estimate
-   * stands. For one that never went out, 0. Any call but the first does nothing. Never throws. The money is the ledger's.
+   * The request is over: gives its place back and corrects what it counts by what it used; `tokens` undefined: the
+   * estimate stands. For one that never went out, 0. Any call but the first does nothing. Never throws. The money is
+   * the ledger's.
    */
   release(settlement: { readonly tokens: number | undefined }): void;
 }
@@ -72,10 +74,11 @@ const MAX_MODEL_LENGTH = 2_048;
 type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 
 /**
- * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED, ERR_MODEL_NOT_ALLOWED,
- * ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also
- * ERR_STORE_UNAVAILABLE, and what reading a spooled body throws. A request that is refused counts for no limit. To be called
- * once, when the whole body is there and before anything is sent. Whoever gets an admission releases it.
+ * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
+ * ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED,
+ * ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled body throws. A request that is refused counts
+ * for no limit. To be called once, when the whole body is there and before anything is sent. Whoever gets an admission
+ * releases it.
  */
 export async function admit(request: AdmissionRequest, dependencies: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
@@ -139,7 +142,10 @@ async function reserve(
   );
 }
 
-/** What is reserved where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk it. */
+/**
+ * What is reserved where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk
+ * it.
+ */
 function amountOf(
   costNanoUsd: number | undefined,
   { facts, route, policy }: { readonly facts: RequestFacts; readonly route: ReachedRoute; readonly policy: KeyPolicy },
@@ -159,8 +165,8 @@ function amountOf(
 }
 
 /**
- * The names themselves, and in a moment also those behind the first of them, where it is an application inference profile:
- * that is looked up beside the request, which does not wait for it.
+ * The names themselves, and in a moment also those behind the first of them, where it is an application inference
+ * profile: that is looked up beside the request, which does not wait for it.
  */
 function growPriceNames(
   { names }: RequestFacts,

@@ -1,13 +1,14 @@
 /**
- * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as far as
- * it may go. Pure. Errs to the expensive side, within reason: what is reserved too much comes back when the request is settled.
+ * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as
+ * far as it may go. Pure. Errs to the expensive side, within reason: what is reserved too much comes back when the
+ * request is settled.
  */
 import { costOf, type ModelPrice } from '../pricing/cost.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /**
- * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which hardly
- * any response comes near; with that, a small budget would never let anything pass.
+ * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which
+ * hardly any response comes near; with that, a small budget would never let anything pass.
  */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
 
@@ -50,8 +51,8 @@ export function makesOutput({ output, outputAudio }: ModelPrice): boolean {
 }
 
 /**
- * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the most expensive it can
- * become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
+ * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the most
+ * expensive it can become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
  */
 export function maxCost(use: MaxUsage, price: ModelPrice, speaks: boolean): number | undefined {
   const { inputTokens } = use;

@@ -1,7 +1,7 @@
 /**
- * The fields of a body that say how large its response may become, how it is to be served and how it is to arrive. Which of
- * them an operation reads is in its row (`operations/`). What stands elsewhere AWS may ignore: it must not make a request look
- * smaller or cheaper than it is.
+ * The fields of a body that say how large its response may become, how it is to be served and how it is to arrive.
+ * Which of them an operation reads is in its row (`operations/`). What stands elsewhere AWS may ignore: it must not
+ * make a request look smaller or cheaper than it is.
  */
 import { parseModelName, withoutGeography } from '../domain/model-name.ts';
 import type { OperationFacts } from '../operations/facts.ts';
@@ -9,7 +9,10 @@ import type { OperationFacts } from '../operations/facts.ts';
 /** In one piece, when all of it is made; as it is made; or the client asks for it some other time. */
 export type Delivery = 'unary' | 'streaming' | 'background';
 
-/** All shapes in one list. Which of them limits a response is decided by `findLimitFields`; the others can only raise it. */
+/**
+ * All shapes in one list. Which of them limits a response is decided by `findLimitFields`; the others can only raise
+ * it.
+ */
 export const MAX_TOKENS: readonly string[] = [
   ...['', 'inferenceConfig.', 'additionalModelRequestFields.', 'additionalModelRequestFields.inferenceConfig.'].flatMap(
     (place) => [
@@ -33,7 +36,9 @@ export const MAX_TOKENS: readonly string[] = [
 ];
 const EVERYWHERE: ReadonlySet<string> = new Set(MAX_TOKENS);
 
-/** The bodies of InvokeModel are the providers' own. Those that are not named speak OpenAI's chat, as all newcomers do. */
+/**
+ * The bodies of InvokeModel are the providers' own. Those that are not named speak OpenAI's chat, as all newcomers do.
+ */
 const PROVIDER_LIMITS: ReadonlyMap<string, ReadonlySet<string>> = setsOf({
   amazon: ['inferenceConfig.maxTokens', 'inferenceConfig.max_new_tokens', 'textGenerationConfig.maxTokenCount'],
   anthropic: ['max_tokens', 'max_tokens_to_sample'],
@@ -43,8 +48,8 @@ const PROVIDER_LIMITS: ReadonlyMap<string, ReadonlySet<string>> = setsOf({
 });
 
 /**
- * The paths of `MAX_TOKENS` that limit the response; all of them if the operation, or the provider behind InvokeModel, cannot be
- * told. `pathModel` is the model in the URL, percent-decoded.
+ * The paths of `MAX_TOKENS` that limit the response; all of them if the operation, or the provider behind InvokeModel,
+ * cannot be told. `pathModel` is the model in the URL, percent-decoded.
  */
 export function findLimitFields({ limits }: OperationFacts, pathModel: string | undefined): ReadonlySet<string> {
   if (limits === undefined) return EVERYWHERE;
@@ -62,7 +67,9 @@ export interface ServingFields {
   readonly inHeader: boolean;
 }
 
+/** Where bodies name a service tier: Converse's field, and OpenAI's and Anthropic's. */
 export const TIER_PATHS = ['serviceTier.type', 'service_tier'] as const;
+/** Where Converse's body asks for a latency. */
 export const LATENCY_PATH = 'performanceConfig.latency';
 
 const SERVING: Readonly<Record<NonNullable<OperationFacts['serving']> | 'anywhere', ServingFields>> = {

@@ -1,6 +1,6 @@
 /**
- * Which models a key may use, however a request names them. Decides over names that are handed in; where in a request they
- * stand is the business of `inspect`, and what a name means that of `model-name`. What cannot be told is refused.
+ * Which models a key may use, however a request names them. Decides over names that are handed in; where in a request
+ * they stand is the business of `inspect`, and what a name means that of `model-name`. What cannot be told is refused.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
@@ -8,8 +8,8 @@ import type { KeyPolicy } from '../domain/key.ts';
 import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
 
 /**
- * The models behind an application inference profile, as GetInferenceProfile names them; undefined or empty where that
- * cannot be told. `identifier`: its ARN or bare id. Never rejects.
+ * The models of a profile, as ARNs of foundation models; undefined where AWS does not say (no such profile, no
+ * permission, no connection), and where clients name too many new ones. `identifier` is an ARN or an id. Never throws.
  */
 export type FindProfileModels = (identifier: string, region: string) => Promise<readonly string[] | undefined>;
 
@@ -32,8 +32,9 @@ export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
 }
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED where the key's list does not hold every model that the request names, or where there may be
- * others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
+ * Throws ERR_MODEL_NOT_ALLOWED where the key's list does not hold every model that the request names, or where there
+ * may be others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it
+ * are.
  */
 export async function checkModels(
   policy: Pick<KeyPolicy, 'models'>,

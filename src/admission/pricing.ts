@@ -1,6 +1,6 @@
 /**
- * The price of what a request names: under which names it is to be looked up, and what the request can cost at most at that
- * price. Asks the price book, and AWS only for application inference profiles, whose names tell nothing.
+ * The price of what a request names: under which names it is to be looked up, and what the request can cost at most at
+ * that price. Asks the price book, and AWS only for application inference profiles, whose names tell nothing.
  */
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
 import { parseModelName } from '../domain/model-name.ts';
@@ -17,6 +17,7 @@ import {
 import type { FindProfileModels } from './models.ts';
 import type { OperationFacts } from '../operations/facts.ts';
 
+/** Where prices are looked up, and the models behind an inference profile. */
 export interface PriceSources {
   readonly prices: PriceBook;
   readonly findProfileModels: FindProfileModels;
@@ -35,8 +36,8 @@ export interface PricedRequest {
 }
 
 /**
- * The names under which a model's price may be found: the one the request uses, and, where that is an application inference
- * profile without a price of its own, those of the models behind it.
+ * The names under which a model's price may be found: the one the request uses, and, where that is an application
+ * inference profile without a price of its own, those of the models behind it.
  */
 export async function findPriceNames(
   raw: string,

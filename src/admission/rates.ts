@@ -1,6 +1,7 @@
 /**
- * How often, how much and how many at a time: requests and tokens per minute and requests under way, of each key, as this
- * process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
+ * How often, how much and how many at a time: requests and tokens per minute and requests under way, of each key, as
+ * this process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no
+ * waiting.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { KeyPolicy } from '../domain/key.ts';
@@ -12,20 +13,21 @@ export type RatePolicy = Pick<KeyPolicy, 'requestsPerMinute' | 'tokensPerMinute'
 /** What one request has taken. Ends once, by whichever of the two is called first; neither throws. */
 export interface RateGrant {
   /**
-   * The request is over: its place is free. `tokens` is what it really used, undefined where nobody knows and the estimate
-   * stands. What it used less is taken off where it was counted; what it used more counts as of now.
+   * The request is over: its place is free. `tokens` is what it really used, undefined where nobody knows and the
+   * estimate stands. What it used less is taken off where it was counted; what it used more counts as of now.
    */
   settle(tokens: number | undefined): void;
   /** The request never went out: as if it had not been asked for. */
   undo(): void;
 }
 
+/** Counts what keys do in a minute and at the same time. */
 export interface RateLimits {
   /**
    * Counts a request of `tokens` tokens, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE,
-   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are kept as one: no moment lies between
-   * the look and the taking. A request of more tokens than the limit passes where the last minute had none: otherwise it never
-   * would.
+   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are kept as one: no moment lies
+   * between the look and the taking. A request of more tokens than the limit passes where the last minute had none:
+   * otherwise it never would.
    */
   take(keyId: string, policy: RatePolicy, tokens: number): RateGrant;
   /** The keys that are remembered: with a request under way, or one in about the last minute. */
@@ -156,7 +158,8 @@ function checkTokens({ tokensPerMinute }: RatePolicy, counts: KeyCounts, second:
   if (used === 0 || used + tokens <= tokensPerMinute) return;
   throw new ProxyError(
     'ERR_TOKEN_RATE',
-    `This key's limit of tokens per minute is ${tokensPerMinute}; ${used} count for the last one, and this request may use ${tokens}.`,
+    `This key's limit of tokens per minute is ${tokensPerMinute}; ${used} count for the last one, and ` +
+      `this request may use ${tokens}.`,
     {
       hint: 'A request counts with its input and the most it may answer: a smaller max_tokens leaves more room.',
       retryAfterSeconds: Math.max(1, counts.tokens.secondsUntil(second, Math.max(0, tokensPerMinute - tokens))),

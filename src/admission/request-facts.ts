@@ -1,6 +1,6 @@
 /**
- * What a request says of itself, as far as somebody wants to know: its models, its size, how it is to be served. Reads the
- * body only where it must. Says also what cannot be told; whether that matters is decided by others.
+ * What a request says of itself, as far as somebody wants to know: its models, its size, how it is to be served. Reads
+ * the body only where it must. Says also what cannot be told; whether that matters is decided by others.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
@@ -12,22 +12,29 @@ import { findFacts } from '../operations/find-facts.ts';
 import { echo } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
+/** A request, as far as its facts are read off it. */
 export interface FactsRequest {
   readonly route: ReachedRoute;
   readonly headers: readonly HeaderPair[];
   readonly body: InspectedBody;
 }
 
-/** What somebody wants to know, and relies on. The model for the ledger is looked for in any case, as well as it goes. */
+/**
+ * What somebody wants to know, and relies on. The model for the ledger is looked for in any case, as well as it goes.
+ */
 export interface RequiredFacts {
   readonly size: boolean;
   readonly models: boolean;
 }
 
+/** What a request says of itself. */
 export interface RequestFacts {
   /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
   readonly names: readonly string[];
-  /** Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full stop. */
+  /**
+   * Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full
+   * stop.
+   */
   readonly ambiguity: string | undefined;
   /** Undefined where it was not wanted. */
   readonly size: RequestedSize | undefined;
@@ -41,7 +48,10 @@ export interface RequestFacts {
 /** Nothing real names as many; each may have to be looked up at AWS. */
 const MAX_MODELS = 32;
 
-/** Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both only where something was wanted. */
+/**
+ * Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both
+ * only where something was wanted.
+ */
 export async function readRequestFacts(request: FactsRequest, wanted: RequiredFacts): Promise<RequestFacts> {
   const { route, headers } = request;
   const facts = findFacts(route.service, route.operation, route.modelId !== undefined);

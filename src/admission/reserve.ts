@@ -11,8 +11,8 @@ import { fullUsd } from '../lib/usd.ts';
 const HELD_RETRY_SECONDS = 2;
 
 /**
- * Throws ERR_BUDGET_EXCEEDED where the budget has less left than the request may cost, ERR_BUDGET_HELD where it would do if
- * other requests that are under way cost nothing, ERR_STORE_UNAVAILABLE.
+ * Throws ERR_BUDGET_EXCEEDED where the budget has less left than the request may cost, ERR_BUDGET_HELD where it would
+ * do if other requests that are under way cost nothing, ERR_STORE_UNAVAILABLE.
  */
 export async function reserveBudget(reservation: NewReservation, store: Pick<BudgetStore, 'reserve'>): Promise<void> {
   const outcome = await store.reserve(reservation);

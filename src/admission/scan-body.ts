@@ -38,10 +38,11 @@ export interface InspectedBody {
   readonly spool?: { read(): AsyncIterable<Buffer> } | undefined;
 }
 
+/** What was found in one body. */
 export interface Inspection {
   /**
-   * Every model that the body names where its operation reads one, in its order, repeats kept. Of one member that is there
-   * twice the last comes first: most parsers take that one.
+   * Every model that the body names where its operation reads one, in its order, repeats kept. Of one member that is
+   * there twice the last comes first: most parsers take that one.
    */
   readonly models: readonly string[];
   /** The largest that the body allows for one response; undefined where it says nothing that AWS must obey. */
@@ -65,7 +66,10 @@ export interface Inspection {
 const BYTES_PER_TOKEN = 3;
 /** What a large picture costs; Claude's largest is 4,784 with a file of megabytes, for which the next line makes up. */
 const TOKENS_PER_BLOB = 2000;
-/** Base64, of a PDF for instance, whose pages have some 3,000 tokens and about as many bytes as text, or 100 times as many. */
+/**
+ * Base64, of a PDF for instance, whose pages have some 3,000 tokens and about as many bytes as text, or 100 times as
+ * many.
+ */
 const BLOB_BYTES_PER_TOKEN = 50;
 
 /** Names that are kept; a body with more is not trusted. */
@@ -237,16 +241,18 @@ class BodyReading {
   }
 }
 
-/** Counts only numbers that AWS could take: an absurd one is refused there, or makes a reservation that is refused here. */
+/**
+ * Counts only numbers that AWS could take: an absurd one is refused there, or makes a reservation that is refused here.
+ */
 function largest(before: number | undefined, value: JsonScalar): number | undefined {
   if (typeof value !== 'number' || !(value > 0) || value > Number.MAX_SAFE_INTEGER) return before;
   return Math.max(before ?? 0, Math.ceil(value));
 }
 
 /**
- * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are read
- * by the model as they stand; only strings that look like base64 count as pictures or documents. What a body merely points
- * to (an object in S3, a stored prompt, an earlier answer, what a search finds) is not in here.
+ * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are
+ * read by the model as they stand; only strings that look like base64 count as pictures or documents. What a body
+ * merely points to (an object in S3, a stored prompt, an earlier answer, what a search finds) is not in here.
  */
 function estimateTokens(sizeBytes: number, { blobs, blobBytes }: { blobs: number; blobBytes: number }): number {
   const textTokens = Math.ceil((sizeBytes - blobBytes) / BYTES_PER_TOKEN);

@@ -1,6 +1,6 @@
 /**
- * How far a key reaches: which operations, and which regions. Pure. It knows no list of dangerous operations, only what is
- * open; what AWS adds tomorrow is closed until somebody opens it.
+ * How far a key reaches: which operations, and which regions. Pure. It knows no list of dangerous operations, only what
+ * is open; what AWS adds tomorrow is closed until somebody opens it.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { RouteFacts } from '../domain/request-record.ts';
@@ -23,7 +23,9 @@ export function checkScope(policy: Pick<KeyPolicy, 'scope'>, route: ReachedRoute
   const { service, operation } = route;
   const what = operation === undefined ? 'an operation that is not known' : operation;
   throw new ProxyError('ERR_SCOPE', `This key may not use ${what} of ${service}.`, {
-    hint: 'By default a key reaches the data plane, and Get and List operations elsewhere; its owner can give it --scope all.',
+    hint:
+      'By default a key reaches the data plane, and Get and List operations elsewhere; its owner can give ' +
+      'it --scope all.',
   });
 }
 

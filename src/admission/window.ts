@@ -1,6 +1,6 @@
 /**
- * How much of something there was in the last minute, to the second: sixty buckets of one second each. A number that grew in
- * one second falls out as a whole sixty seconds after that second began. Knows no clock: seconds are handed in.
+ * How much of something there was in the last minute, to the second: sixty buckets of one second each. A number that
+ * grew in one second falls out as a whole sixty seconds after that second began. Knows no clock: seconds are handed in.
  */
 
 const WINDOW_SECONDS = 60;
@@ -33,7 +33,10 @@ export class MinuteWindow {
     this.#change(addedInSecond, -amount);
   }
 
-  /** Seconds from the beginning of this one until no more than `allowed` is left; WINDOW_SECONDS where it takes all of it. */
+  /**
+   * Seconds from the beginning of this one until no more than `allowed` is left; WINDOW_SECONDS where it takes all of
+   * it.
+   */
   secondsUntil(second: number, allowed: number): number {
     let left = this.sum(second);
     for (let age = WINDOW_SECONDS - 1; age > 0 && left > allowed; age -= 1) {

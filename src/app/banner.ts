@@ -4,6 +4,7 @@
 import type { ChalkInstance } from 'chalk';
 import type { CredentialsOrigin } from '../upstream/aws/credentials.ts';
 
+/** What the banner tells. */
 export interface BannerFacts {
   readonly version: string;
   readonly host: string;
@@ -28,6 +29,7 @@ export function baseUrl(
   return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
 }
 
+/** The banner as text, without a line break at its end. */
 export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
   const url = baseUrl(facts);
   const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';

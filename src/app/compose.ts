@@ -1,7 +1,7 @@
 /**
- * Puts the parts of a running server together. Everything that touches the outside (store, credentials, connections to AWS) is
- * handed in, and closed by whoever made it (`start.ts`), so that tests run the very same server in other surroundings. What is made
- * here holds no file and no connection but the port, which the returned server closes.
+ * Puts the parts of a running server together. Everything that touches the outside (store, credentials, connections to
+ * AWS) is handed in, and closed by whoever made it (`start.ts`), so that tests run the very same server in other
+ * surroundings. What is made here holds no file and no connection but the port, which the returned server closes.
  */
 import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -38,6 +38,7 @@ import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 /** What all request bodies together may hold in memory; beyond it, those over a megabyte wait on disk. */
 const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
 
+/** Everything that a running server is handed. */
 export interface ServerDependencies {
   readonly config: Config;
   readonly defaultRegion: string | undefined;

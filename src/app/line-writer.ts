@@ -1,6 +1,6 @@
 /**
- * Writes log lines in groups: one write per turn of the event loop however many requests end in it. A reader that went away
- * (`start | head`) ends the log, not the server.
+ * Writes log lines in groups: one write per turn of the event loop however many requests end in it. A reader that went
+ * away (`start | head`) ends the log, not the server.
  */
 export interface LineWriter {
   write(line: string): void;
@@ -8,6 +8,7 @@ export interface LineWriter {
   flush(): void;
 }
 
+/** Writes lines to a stream, gathered per turn of the event loop. */
 export function createLineWriter(stream: NodeJS.WritableStream): LineWriter {
   let waiting = '';
   let isScheduled = false;

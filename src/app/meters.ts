@@ -1,6 +1,6 @@
 /**
- * Opens what a running server counts with: prices, ledger, metrics and, where the environment asks for them, traces. What they
- * have to complain about is told on stderr.
+ * Opens what a running server counts with: prices, ledger, metrics and, where the environment asks for them, traces.
+ * What they have to complain about is told on stderr.
  */
 import type { Config } from '../config/config.ts';
 import { type ProxyError, toProxyError } from '../lib/errors.ts';
@@ -14,14 +14,15 @@ import type { Store } from '../domain/store.ts';
 import { printError, printTalk } from './print.ts';
 import { readVersion } from '../lib/version.ts';
 
+/** What a running server counts with. */
 export interface Meters {
   readonly prices: PriceBook;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   readonly traces: Traces | undefined;
   /**
-   * Loads what takes its time, once, however often it is called; to be called when the port is open, and waited for before
-   * a price is asked for. Never rejects.
+   * Loads what takes its time, once, however often it is called; to be called when the port is open, and waited for
+   * before a price is asked for. Never rejects.
    */
   load(): Promise<void>;
   /** Writes and sends what is left, for a few seconds at most. The store stays open. */

@@ -1,6 +1,7 @@
 /**
- * The way out of a corporate network, from the configuration: proxies as they are, certificate authorities read from their
- * file. AWS_CA_BUNDLE adds to those that Node trusts (NODE_EXTRA_CA_CERTS included), where the AWS CLI would replace them.
+ * The way out of a corporate network, from the configuration: proxies as they are, certificate authorities read from
+ * their file. AWS_CA_BUNDLE adds to those that Node trusts (NODE_EXTRA_CA_CERTS included), where the AWS CLI would
+ * replace them.
  */
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';

@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs';
 import type { Store } from '../domain/store.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
-/** Runs `work` on the store at `path`, which is made where there is none, and closes it. Throws ERR_STORE_UNAVAILABLE. */
+/**
+ * Runs `work` on the store at `path`, which is made where there is none, and closes it. Throws ERR_STORE_UNAVAILABLE.
+ */
 export async function withStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
   const store = await openSqliteStore(path);
   try {

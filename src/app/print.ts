@@ -7,10 +7,12 @@ import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
 export const EXIT_FAILED = 1;
+/** The exit code of a command that was used wrongly. */
 export const EXIT_MISUSE = 2;
 
 const MISUSE: ReadonlySet<ErrorCode> = new Set(['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_STORE_UNAVAILABLE']);
 
+/** The exit code of a command that ended with this error. */
 export function exitCodeOf(error: ProxyError): number {
   return MISUSE.has(error.code) ? EXIT_MISUSE : EXIT_FAILED;
 }
@@ -26,6 +28,7 @@ export function printData(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Prints a value as indented JSON, as data. */
 export function printJson(value: unknown): void {
   printData(JSON.stringify(value, undefined, 2));
 }

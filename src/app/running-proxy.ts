@@ -1,6 +1,6 @@
 /**
- * Asks the port whether a proxy of ours listens there: its version, whether it is the one of this database, and whether it
- * takes a key. Sends no key before the proxy has proved itself.
+ * Asks the port whether a proxy of ours listens there: its version, whether it is the one of this database, and whether
+ * it takes a key. Sends no key before the proxy has proved itself.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,10 @@ import { isServerProof } from '../auth/server-proof.ts';
 
 /** On loopback; a proxy that needs longer has other worries. */
 const PROBE_TIMEOUT_MS = 1_000;
-/** No operation of Bedrock: refused with 404 for those who may come in, and with 401 for others. Nothing leaves the machine. */
+/**
+ * No operation of Bedrock: refused with 404 for those who may come in, and with 401 for others. Nothing leaves the
+ * machine.
+ */
 const PROBE_PATH = '/bedrock-proxy-probe';
 
 /** Where a proxy is. */

@@ -42,7 +42,8 @@ const STALE_KEYS_INTERVAL_MS = 30_000;
 const OFFLINE_REGION = { name: 'us-east-1', origin: 'offline' };
 
 const IGNORED_VIRTUAL_KEY =
-  'AWS_BEARER_TOKEN_BEDROCK holds a virtual key, which is for clients of the proxy and not for AWS: the proxy ignores it.';
+  'AWS_BEARER_TOKEN_BEDROCK holds a virtual key, which is for clients of the proxy and not for AWS: ' +
+  'the proxy ignores it.';
 
 /** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
 export async function start(flags: Flags): Promise<void> {
@@ -155,7 +156,10 @@ export async function connectUpstream(config: Config, region: string | undefined
   return { name: 'aws', network, credentials, forwarder, close: () => forwarder.close() };
 }
 
-/** The region for requests that name none: from flag or environment, the offline Bedrock's, the profile's, or the API key's. */
+/**
+ * The region for requests that name none: from flag or environment, the offline Bedrock's, the profile's, or the API
+ * key's.
+ */
 export async function findRegion(
   config: Config,
 ): Promise<{ readonly name: string; readonly origin: string } | undefined> {
@@ -236,7 +240,9 @@ function stdoutPaint(): Paint {
   return { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
 }
 
-/** `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too. */
+/**
+ * `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too.
+ */
 function isSupervised(): boolean {
   return process.env[SUPERVISED_VARIABLE] !== undefined && process.send !== undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * TLS as the commands see it: the certificate that `start` speaks with, and, for `env` and `exec`, whether clients reach the
- * proxy by https and which file tells them whom to trust.
+ * TLS as the commands see it: the certificate that `start` speaks with, and, for `env` and `exec`, whether clients
+ * reach the proxy by https and which file tells them whom to trust.
  */
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -23,8 +23,8 @@ export async function loadTls(
 }
 
 /**
- * The PEM file that clients have to trust, whether or not it is there already; undefined where they need none: without --tls,
- * or with a certificate whose authority they know.
+ * The PEM file that clients have to trust, whether or not it is there already; undefined where they need none: without
+ * --tls, or with a certificate whose authority they know.
  */
 export function findTrustFile({ tls, databasePath }: Pick<Config, 'tls' | 'databasePath'>): string | undefined {
   if (tls === undefined) return undefined;

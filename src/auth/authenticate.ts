@@ -1,7 +1,7 @@
 /**
- * Third stage of the way: who is asking? Returns a Caller or throws. Keys are looked up by their hash or access key id, so
- * that neither time nor database tells anything about other keys. Does not read the body (a signature that covers it is
- * proven when it is known) and does not decide what the caller may do.
+ * Third stage of the way: who is asking? Returns a Caller or throws. Keys are looked up by their hash or access key id,
+ * so that neither time nor database tells anything about other keys. Does not read the body (a signature that covers it
+ * is proven when it is known) and does not decide what the caller may do.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
@@ -39,8 +39,8 @@ export interface Caller {
   /** The `Authorization` value that may go on to AWS: an OAuth token of the client's own, and no key of ours. */
   readonly oauthAuthorization: string | undefined;
   /**
-   * Once, when the body is there. Throws ERR_SIGNATURE_* if the request is not what was signed, and as `authenticate` does if
-   * the key was revoked, blocked or limited while a body was coming.
+   * Once, when the body is there. Throws ERR_SIGNATURE_* if the request is not what was signed, and as `authenticate`
+   * does if the key was revoked, blocked or limited while a body was coming.
    */
   verify(body: VerifiedBody): Promise<VerifiedCaller>;
 }
@@ -51,15 +51,17 @@ export type VerifiedBody = Pick<Body, 'sha256' | 'sizeBytes'>;
 /** A caller whose credential is good for this very request. */
 export interface VerifiedCaller {
   readonly principal: Principal;
-  /** Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
+  /**
+   * Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE.
+   */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
 /**
- * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else, not
- * even through a reverse proxy here that says so.
- * Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
- * ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
+ * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else,
+ * not even through a reverse proxy here that says so. Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN,
+ * ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a
+ * malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
 export async function authenticate(
   clientRequest: ClientRequest,
@@ -170,7 +172,10 @@ function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow)
   return { kind: 'key', keyId: id, label: alias ?? maskKey(lastFour), policy, tags };
 }
 
-/** The key with this text, if it counts now. Throws ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED and ERR_KEY_BLOCKED. */
+/**
+ * The key with this text, if it counts now. Throws ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED and
+ * ERR_KEY_BLOCKED.
+ */
 export async function findActiveKey(
   token: string,
   { store, nowMs }: { readonly store: Pick<KeyStore, 'findKeyBySha256'>; readonly nowMs: () => number },
@@ -201,7 +206,10 @@ function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {
   });
 }
 
-/** Whether a tunnel or a reverse proxy on this machine says that another machine asks: that one's peer address is not ours. */
+/**
+ * Whether a tunnel or a reverse proxy on this machine says that another machine asks: that one's peer address is not
+ * ours.
+ */
 export function isForwarded(headers: readonly HeaderPair[]): boolean {
   return headers.some(([name, value]) => {
     const lower = name.toLowerCase();
@@ -221,7 +229,9 @@ function bareAddress(text: string): string {
 
 function missingKey(): ProxyError {
   return new ProxyError('ERR_KEY_MISSING', 'The proxy wants a virtual key.', {
-    hint: 'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` makes one.',
+    hint:
+      'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` ' +
+      'makes one.',
   });
 }
 

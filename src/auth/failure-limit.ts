@@ -1,7 +1,7 @@
 /**
- * Slows down whoever shows wrong credentials again and again, per address. Pure but for its table; the clock is handed in.
- * Other machines that are over the limit are refused unseen. This machine's own processes share one address, so here only
- * the failing ones are: somebody's misconfigured client must not lock out everybody else at the desk.
+ * Slows down whoever shows wrong credentials again and again, per address. Pure but for its table; the clock is handed
+ * in. Other machines that are over the limit are refused unseen. This machine's own processes share one address, so
+ * here only the failing ones are: somebody's misconfigured client must not lock out everybody else at the desk.
  */
 import { isIPv6 } from 'node:net';
 import { type ErrorCode, ProxyError } from '../lib/errors.ts';
@@ -25,6 +25,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'ERR_SIGNATURE_EXPIRED',
 ]);
 
+/** Counts wrong credentials per address, and refuses an address that has shown too many. */
 export interface FailureLimit {
   /** Throws ERR_TOO_MANY_FAILURES where this address, another machine's, is over the limit. Call before any look-up. */
   check(peerAddress: string): void;
@@ -37,6 +38,7 @@ interface Bucket {
   atMs: number;
 }
 
+/** Counts from nothing. The clock gives epoch milliseconds. */
 export function createFailureLimit(nowMs: () => number): FailureLimit {
   const buckets = new Map<string, Bucket>();
   const current = (address: string): Bucket => {

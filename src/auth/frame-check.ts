@@ -1,6 +1,7 @@
 /**
- * Verifies the frames of a client that signed its event stream: each signature covers the one before, the first that of the
- * request. Pure; fed one frame after the other, in order. Part of `authenticate`; what a frame is, `metering/frames` knows.
+ * Verifies the frames of a client that signed its event stream: each signature covers the one before, the first that of
+ * the request. Pure; fed one frame after the other, in order. Part of `authenticate`; what a frame is,
+ * `metering/frames` knows.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type Frame, parseFrameHeaders } from '../protocol/event-stream.ts';
@@ -8,7 +9,9 @@ import type { FrameChainStart } from './signature.ts';
 import { formatTimestamp, isSameSignature, signFrame } from '../protocol/sigv4/key.ts';
 import { MAX_CLOCK_SKEW_MS } from '../protocol/sigv4/verify.ts';
 
-/** A frame may have waited for a slow upstream since it was signed; bidirectional streams live for eight minutes (AWS). */
+/**
+ * A frame may have waited for a slow upstream since it was signed; bidirectional streams live for eight minutes (AWS).
+ */
 const MAX_FRAME_AGE_MS = 15 * 60_000;
 
 /** The check for a chain; throws ERR_SIGNATURE where a frame is not the next one that this key signed. */

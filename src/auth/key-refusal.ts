@@ -1,6 +1,6 @@
 /**
- * What a client is told whose key is known but does not count any more, or not now. Part of `authenticate`, for keys shown as
- * bearer tokens and keys that sign alike.
+ * What a client is told whose key is known but does not count any more, or not now. Part of `authenticate`, for keys
+ * shown as bearer tokens and keys that sign alike.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';

@@ -1,6 +1,7 @@
 /**
- * How a server proves to `exec` that it holds the secret of a database, before it is shown a key: an HMAC over a challenge and
- * the port it listens on. The port keeps an impostor from having a server on another port answer for it. Pure.
+ * How a server proves to `exec` that it holds the secret of a database, before it is shown a key: an HMAC over a
+ * challenge and the port it listens on. The port keeps an impostor from having a server on another port answer for it.
+ * Pure.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 

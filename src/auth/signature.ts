@@ -1,6 +1,6 @@
 /**
- * A client that signs with a virtual key's AWS-shaped pair: finds the key by its access key id before the body is read, and
- * proves the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in sigv4.ts.
+ * A client that signs with a virtual key's AWS-shaped pair: finds the key by its access key id before the body is read,
+ * and proves the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in sigv4.ts.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
@@ -12,6 +12,7 @@ import { type CredentialScope, deriveSigningKey } from '../protocol/sigv4/key.ts
 import { type ParsedSignature, parseSigV4 } from '../protocol/sigv4/parse.ts';
 import { ACCESS_KEY_ID_PREFIX, unsealKey } from '../keys/secret.ts';
 
+/** What verifying a signature needs. */
 export interface SignatureOptions {
   readonly store: KeyStore;
   /** Opens keys at rest. Throws ERR_STORE_UNAVAILABLE. */
@@ -21,7 +22,9 @@ export interface SignatureOptions {
 
 /** What a proven request hands to the frames that follow it on an event stream. */
 export interface FrameChainStart {
-  /** The signing key of a day (`YYYYMMDD`, UTC): a stream may go on over midnight, and each frame is signed for its own. */
+  /**
+   * The signing key of a day (`YYYYMMDD`, UTC): a stream may go on over midnight, and each frame is signed for its own.
+   */
   readonly keyOf: (day: string) => Buffer;
   readonly scope: CredentialScope;
   /** Hex signature of the request. */
@@ -34,16 +37,16 @@ export interface PendingSignature {
   /** False where the client did not hash its body (an event stream): `verify` may then be called before it is read. */
   readonly needsBody: boolean;
   /**
-   * Throws ERR_SIGNATURE_* where the request is not what that key signed. The body's hash is lower-case hex; undefined only
-   * where `needsBody` is false. The result is set where signed frames follow.
+   * Throws ERR_SIGNATURE_* where the request is not what that key signed. The body's hash is lower-case hex; undefined
+   * only where `needsBody` is false. The result is set where signed frames follow.
    */
   verify(bodySha256: string | undefined): FrameChainStart | undefined;
 }
 
 /**
- * The signature of a request and its key; undefined where the request is not signed. Throws ERR_BAD_REQUEST (malformed),
- * ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED and ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* where the head alone
- * shows that the signature is wrong.
+ * The signature of a request and its key; undefined where the request is not signed. Throws ERR_BAD_REQUEST
+ * (malformed), ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED and
+ * ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* where the head alone shows that the signature is wrong.
  */
 export async function findSignature(
   clientRequest: ClientRequest,
@@ -63,7 +66,8 @@ export async function findSignature(
     if (!verdict.ok) throw refusal(verdict);
     return verdict;
   };
-  // Access key ids are no secret: where the head says which body it is signed for, nobody uploads one on its strength alone.
+  // Access key ids are no secret: where the head says which body it is signed for, nobody uploads one on its strength
+  // alone.
   const { declaredPayloadHash } = parsed;
   const early = declaredPayloadHash === undefined ? undefined : verify(declaredPayloadHash);
   const needsBody = needsBodyHash(parsed);
@@ -89,7 +93,10 @@ function toChainStart(
   return { keyOf, scope, seedSignature: signature };
 }
 
-/** Says what differs as far as the client could know it anyway: times, scope, its own hash; never the expected signature. */
+/**
+ * Says what differs as far as the client could know it anyway: times, scope, its own hash; never the expected
+ * signature.
+ */
 function refusal({ reason, detail }: SigV4Verdict & { ok: false }): ProxyError {
   switch (reason) {
     case 'expired':
@@ -98,7 +105,9 @@ function refusal({ reason, detail }: SigV4Verdict & { ok: false }): ProxyError {
       return new ProxyError('ERR_SIGNATURE_EARLY', detail, { hint: 'Set the clock of the client.' });
     case 'signature':
       return new ProxyError('ERR_SIGNATURE', detail, {
-        hint: 'Check AWS_SECRET_ACCESS_KEY (it is the `sk-` key itself), and that nothing between client and proxy changes the request.',
+        hint:
+          'Check AWS_SECRET_ACCESS_KEY (it is the `sk-` key itself), and that nothing between client and proxy ' +
+          'changes the request.',
       });
     case 'unsigned_host':
     case 'unsigned_date':
@@ -116,7 +125,9 @@ function unknownAccessKeyId(accessKeyId: string): ProxyError {
       'ERR_REAL_AWS_CREDENTIALS',
       'This request was signed with real AWS credentials of the caller; the proxy wants a virtual key.',
       {
-        hint: 'Nothing of them was logged or forwarded. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key pair of `bedrock-proxy key generate`, or AWS_BEARER_TOKEN_BEDROCK to the key.',
+        hint:
+          'Nothing of them was logged or forwarded. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key ' +
+          'pair of `bedrock-proxy key generate`, or AWS_BEARER_TOKEN_BEDROCK to the key.',
       },
     );
   }
@@ -133,7 +144,9 @@ function sealedUnderAnotherSecret(): ProxyError {
     'ERR_SECRET_MISSING',
     'The proxy cannot open this key: it was sealed under another server secret.',
     {
-      hint: 'Restore the .secret file beside the key database (or BEDROCK_PROXY_SALT_KEY); as a Bearer token the key still works.',
+      hint:
+        'Restore the .secret file beside the key database (or BEDROCK_PROXY_SALT_KEY); as a Bearer token the ' +
+        'key still works.',
     },
   );
 }

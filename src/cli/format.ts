@@ -62,7 +62,10 @@ export function clip(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
-/** Fits a model name into `width`, leaving out first what says least: the ARN around it, its date and version, its geography. */
+/**
+ * Fits a model name into `width`, leaving out first what says least: the ARN around it, its date and version, its
+ * geography.
+ */
 export function clipModel(model: string, width: number): string {
   let shown = model;
   for (const [pattern, kept] of [

@@ -39,7 +39,9 @@ Exit codes: 0 done, 1 failed, 2 used wrongly (bad option, port in use, database
 unreadable), 130 or 143 ended at once by a second signal.
 `;
 
-/** Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws. */
+/**
+ * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.
+ */
 export async function run(argv: readonly string[]): Promise<void> {
   const program = buildProgram();
   if (!process.stdout.listeners('error').includes(noteOutputError)) process.stdout.on('error', noteOutputError);
@@ -66,7 +68,8 @@ function noteOutputError(error: NodeJS.ErrnoException): void {
 function buildProgram(): Command {
   const program = new Command('bedrock-proxy')
     .description(
-      'Local proxy for Amazon Bedrock: signs any Bedrock call with your AWS credentials, lends them out as virtual keys.',
+      'Local proxy for Amazon Bedrock: signs any Bedrock call with your AWS credentials, lends them out as ' +
+        'virtual keys.',
     )
     .version(readVersion(), '-V, --version', 'print the version')
     .option('--debug', 'print stacks with errors')

@@ -26,6 +26,7 @@ import { findPartition } from '../protocol/region.ts';
 
 /** Variables without a flag, because a command line is seen by everybody on the machine. */
 export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER_KEY'] as const;
+/** The variable whose text seals keys at rest in place of the secret file. */
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
@@ -44,6 +45,7 @@ export interface NetworkConfig {
   readonly caFile: string | undefined;
 }
 
+/** What the program was told, checked and complete. The defaults are in `OPTIONS`. */
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -123,7 +125,9 @@ export function readConfig(flags: Flags, environment: Environment): Config {
   });
 }
 
-/** Where the key database is: `--db`, BEDROCK_PROXY_DB, DATABASE_URL, or the user's data folder. Throws ERR_BAD_OPTION. */
+/**
+ * Where the key database is: `--db`, BEDROCK_PROXY_DB, DATABASE_URL, or the user's data folder. Throws ERR_BAD_OPTION.
+ */
 export function readDatabasePath(flags: Flags, environment: Environment, platform = process.platform): string {
   const setting = findSetting('db', flags, environment);
   return setting === undefined
@@ -180,7 +184,9 @@ function readTls(wanted: Setting | undefined, cert: Setting | undefined, key: Se
   return parseSwitch(wanted) ? 'made' : undefined;
 }
 
-/** Node takes an empty host for every address of the machine: the opposite of what an unset variable in a script means. */
+/**
+ * Node takes an empty host for every address of the machine: the opposite of what an unset variable in a script means.
+ */
 function parseListenHost(setting: Setting): string {
   if (isHostName(setting.value)) return setting.value;
   throw badOption(setting, 'must be an address or a name of this machine, without scheme and port');
@@ -237,7 +243,10 @@ function parseDatabaseLocation(setting: Setting): string {
   );
 }
 
-/** `sqlite:keys.db`, `sqlite:///abs/keys.db`, `file:./keys.db`, `file:///abs/keys.db`; a query (Prisma writes one) is dropped. */
+/**
+ * `sqlite:keys.db`, `sqlite:///abs/keys.db`, `file:./keys.db`, `file:///abs/keys.db`; a query (Prisma writes one) is
+ * dropped.
+ */
 function parseFileUrl(value: string, scheme: string): string | undefined {
   const rest = value.slice(scheme.length + 1).replace(/\?.*$/s, '');
   if (!rest.startsWith('//')) return rest;
@@ -258,8 +267,8 @@ function readMasterKey(environment: Environment): string | undefined {
 }
 
 /**
- * Where programs keep data of a user: XDG, macOS and Windows each in their way. The XDG specification wants a variable that
- * is empty or no absolute path to count as unset.
+ * Where programs keep data of a user: XDG, macOS and Windows each in their way. The XDG specification wants a variable
+ * that is empty or no absolute path to count as unset.
  */
 function userDataFolder(environment: Environment, platform: NodeJS.Platform): string {
   const findFolder = (variable: string): string | undefined => {

@@ -1,9 +1,10 @@
 /**
- * Every option of `start` with its flag, variables, default and words, as one table from which the command line, README and
- * `config.ts` are made, so that they cannot disagree; and how a value is found and read. Pure.
+ * Every option of `start` with its flag, variables, default and words, as one table from which the command line, README
+ * and `config.ts` are made, so that they cannot disagree; and how a value is found and read. Pure.
  */
 import { ProxyError } from '../lib/errors.ts';
 
+/** Variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** Values as the command line gives them: text, a list for repeatable flags, true for switches. */
 export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
@@ -132,6 +133,7 @@ export const OPTIONS = {
   quiet: { flag: '--quiet', env: ['BEDROCK_PROXY_QUIET'], description: 'no banner, no line per request' },
 } as const satisfies Record<string, OptionSpec>;
 
+/** The name of an option of `start`, as commander has it. */
 export type OptionName = keyof typeof OPTIONS;
 
 /** A value and where it came from, for messages. */

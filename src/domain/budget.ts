@@ -1,6 +1,6 @@
 /**
- * What keys spend: money that is reserved for requests under way, and what was spent. Types and one bound. Times are epoch milliseconds,
- * money is whole nano-dollars (USD).
+ * What keys spend: money that is reserved for requests under way, and what was spent. Types and one bound. Times are
+ * epoch milliseconds, money is whole nano-dollars (USD).
  */
 import type { Budget } from './key.ts';
 import type { LedgerRow } from './ledger.ts';

@@ -1,6 +1,6 @@
 /**
- * What happens to a request, told to whoever wants to know: access log, metrics and traces subscribe, and whatever records
- * exchanges would. Accounting does not: it must not fail, and is called in order (`accounting/`).
+ * What happens to a request, told to whoever wants to know: access log, metrics and traces subscribe, and whatever
+ * records exchanges would. Accounting does not: it must not fail, and is called in order (`accounting/`).
  */
 import type { RequestRecord } from './request-record.ts';
 
@@ -23,7 +23,9 @@ export interface RequestSubscriber {
 /** What the stages tell. None of it throws; with no subscriber it costs a branch. */
 export type RequestEvents = Required<RequestSubscriber>;
 
-/** Tells all subscribers in their order. What one throws is told to `onFault`, and the others hear of it all the same. */
+/**
+ * Tells all subscribers in their order. What one throws is told to `onFault`, and the others hear of it all the same.
+ */
 export function createRequestEvents(
   subscribers: readonly RequestSubscriber[],
   onFault: (thrown: unknown) => void,

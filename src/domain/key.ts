@@ -1,5 +1,6 @@
 /**
- * A virtual key at rest and what it may do. Types only. Times are epoch milliseconds, money is whole nano-dollars (USD).
+ * A virtual key at rest and what it may do. Types only. Times are epoch milliseconds, money is whole nano-dollars
+ * (USD).
  */
 /** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
 export interface KeyPolicy {
@@ -17,6 +18,7 @@ export interface KeyPolicy {
   readonly maxParallel: number | undefined;
 }
 
+/** What a key may spend. Money is whole nano-dollars. */
 export interface Budget {
   readonly limitNanoUsd: number;
   /** Length of the windows that follow each other from `anchorMs` on; undefined: one window without end. */
@@ -56,6 +58,7 @@ export interface VirtualKeyRow {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** A key as it is stored first. */
 export type NewVirtualKeyRow = Omit<
   VirtualKeyRow,
   'lastUsedAtMs' | 'revokedAtMs' | 'endsAtMs' | 'blockedAtMs' | 'updatedAtMs'

@@ -50,6 +50,7 @@ export interface LedgerEntry extends LedgerRow {
   readonly sequence: number;
 }
 
+/** Which rows are meant; a field that is absent leaves none out. */
 export interface LedgerFilter {
   readonly sinceMs?: number | undefined;
   /** Not included. */
@@ -62,6 +63,7 @@ export interface LedgerFilter {
   readonly operation?: string | undefined;
 }
 
+/** By what rows are added up. */
 export type UsageGrouping = 'key' | 'model' | 'day' | 'operation' | 'region' | 'tag';
 
 /** Sums over rows. A token count is of those rows that reported it. */
@@ -81,6 +83,7 @@ export interface UsageTotals {
   readonly estimatedNanoUsd: number;
 }
 
+/** Sums over the rows of one group. */
 export interface UsageGroup extends UsageTotals {
   /** Key id, model, `YYYY-MM-DD` (UTC), operation, region or `name=value`; undefined for rows that have none. */
   readonly name: string | undefined;

@@ -4,6 +4,7 @@
  * allowed one, passes for it.
  */
 
+/** A model's name, taken apart. */
 export interface ModelName {
   readonly raw: string;
   /**
@@ -19,11 +20,17 @@ export interface ModelName {
 
 /** Longest model identifier (Bedrock's API models). */
 const MAX_LENGTH = 2048;
-/** Provider, model, versions: what AWS calls foundation models and system inference profiles. AWS has them in lower case. */
+/**
+ * Provider, model, versions: what AWS calls foundation models and system inference profiles. AWS has them in lower
+ * case.
+ */
 const MODEL_ID = /^[a-z0-9-]{1,63}\.[a-z0-9-]{1,63}(?:[.:][a-z0-9-]{1,63}){0,8}$/;
 /** In an ARN. */
 const PROFILE_ID = /^[A-Za-z0-9-]{1,64}$/;
-/** Without its ARN: as AWS makes them. A name that could be anything else is not asked for, because clients choose names. */
+/**
+ * Without its ARN: as AWS makes them. A name that could be anything else is not asked for, because clients choose
+ * names.
+ */
 const BARE_PROFILE_ID = /^(?=[a-z0-9]*\d)[a-z0-9]{12}$/;
 /** Bedrock's API models: foundation models have no account, profiles may have none in the names of some tools. */
 const ARN =

@@ -26,8 +26,8 @@ export interface RequestRecord {
   /** The raw target without its query, for lines about requests that found no operation. */
   readonly path: string;
   /**
-   * How far it has come. `admitted`: limits let it in. `sent`: AWS may have seen it. `responding`: AWS's response has begun.
-   * `ended`: all is over, and nothing changes any more.
+   * How far it has come. `admitted`: limits let it in. `sent`: AWS may have seen it. `responding`: AWS's response has
+   * begun. `ended`: all is over, and nothing changes any more.
    */
   phase: 'received' | 'admitted' | 'sent' | 'responding' | 'ended';
   principal: Principal | undefined;
@@ -63,7 +63,10 @@ export interface RequestRecord {
   totalMs: number | undefined;
   /** Milliseconds until the request's body was there, from when it was asked for. */
   bodyMs: number;
-  /** Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not counted. */
+  /**
+   * Milliseconds that the proxy itself took until the request was ready to leave; the arrival of its body is not
+   * counted.
+   */
   overheadMs: number | undefined;
   /** Milliseconds from `startedAtMs` until it left. */
   sentMs: number | undefined;

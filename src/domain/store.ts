@@ -1,7 +1,7 @@
 /**
- * What a store must do, whatever it is made of: three interfaces, and the suite of test/contract/ that says the same in tests.
- * Types only. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws ERR_STORE_UNAVAILABLE if the
- * store cannot answer.
+ * What a store must do, whatever it is made of: three interfaces, and the suite of test/contract/ that says the same in
+ * tests. Types only. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws
+ * ERR_STORE_UNAVAILABLE if the store cannot answer.
  */
 import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
@@ -9,7 +9,9 @@ import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGroup, UsageGrouping, U
 
 /** Virtual keys, and what each may do. */
 export interface KeyStore {
-  /** The key with this hash, revoked ones included, as it is now: a change is seen by every process with its next call. */
+  /**
+   * The key with this hash, revoked ones included, as it is now: a change is seen by every process with its next call.
+   */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;
   /** True where any key was ever made: a revoked or deleted key does not open the proxy again. */
@@ -17,22 +19,29 @@ export interface KeyStore {
   /** Throws ERR_BAD_REQUEST where an active key has the same alias. */
   insertKey(row: NewVirtualKeyRow): Promise<void>;
   /**
-   * Stores `successor` and ends the key it follows, both or neither: at `endsAtMs`, or at once where that is undefined. What the
-   * old one has spent of its budget goes over to the new one. Throws ERR_BAD_REQUEST where that key has an end already.
+   * Stores `successor` and ends the key it follows, both or neither: at `endsAtMs`, or at once where that is undefined.
+   * What the old one has spent of its budget goes over to the new one. Throws ERR_BAD_REQUEST where that key has an end
+   * already.
    */
   rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void>;
   /**
-   * Keys that are not deleted, oldest first: all of them, or at most `limit` of those that come after the key with the id
-   * `after`. Whoever wants many asks for pages.
+   * Keys that are not deleted, oldest first: all of them, or at most `limit` of those that come after the key with the
+   * id `after`. Whoever wants many asks for pages.
    */
   listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]>;
   /** Those of them that are called one of these; revoked ones included, oldest first. */
   findKeys(names: KeyNames): Promise<VirtualKeyRow[]>;
   /** Marks a key revoked; the time of an earlier revocation stays. */
   revokeKey(id: string, revokedAtMs: number): Promise<void>;
-  /** The row as it is then; undefined where there is no such key. Throws ERR_BAD_REQUEST where an active key has the alias. */
+  /**
+   * The row as it is then; undefined where there is no such key. Throws ERR_BAD_REQUEST where an active key has the
+   * alias.
+   */
   updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined>;
-  /** Takes a key away for good, its secret first of all; what it did stays in the ledger. False where there is no such key. */
+  /**
+   * Takes a key away for good, its secret first of all; what it did stays in the ledger. False where there is no such
+   * key.
+   */
   deleteKey(id: string, deletedAtMs: number): Promise<boolean>;
   /** Notes that a key was used. Never waits: it is written later, and the last seconds of it may be lost by a kill. */
   touchKey(id: string, usedAtMs: number): void;
@@ -43,8 +52,8 @@ export interface BudgetStore {
   /** What keys have spent, by id; for a key that never spent, zeros. */
   findSpend(rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], nowMs: number): Promise<Map<string, KeySpend>>;
   /**
-   * Reserves money where the budget has that much left, in one transaction: whatever runs at the same time, in whichever
-   * process, spent and reserved never exceed the budget.
+   * Reserves money where the budget has that much left, in one transaction: whatever runs at the same time, in
+   * whichever process, spent and reserved never exceed the budget.
    */
   reserve(reservation: NewReservation): Promise<ReserveOutcome>;
   /**

@@ -1,14 +1,14 @@
 /**
- * Which program a user agent belongs to, by a table. Pure. For counting only: a user agent is what its sender says it is,
- * so nothing may be decided by it.
+ * Which program a user agent belongs to, by a table. Pure. For counting only: a user agent is what its sender says it
+ * is, so nothing may be decided by it.
  */
 
 /** More than any client we know sends. What follows is not looked at: the text is a stranger's. */
 const MAX_LENGTH = 1_024;
 
 /**
- * What the products of user agents are called (the part before the first slash, lower case). Programs that are built on an
- * SDK send its user agent with a mark of their own in it: see MARKS.
+ * What the products of user agents are called (the part before the first slash, lower case). Programs that are built on
+ * an SDK send its user agent with a mark of their own in it: see MARKS.
  */
 const PRODUCTS: ReadonlyMap<string, string> = new Map([
   ['claude-cli', 'claude-code'],
@@ -63,7 +63,10 @@ const STARTS: readonly (readonly [start: string, family: string])[] = [
   ['ai/', 'vercel-ai-sdk'],
 ];
 
-/** `AsyncAnthropicBedrock/Python 1.13.0`, `OpenAI/JS 6.49.0`: the clients that Stainless generates name their language second. */
+/**
+ * `AsyncAnthropicBedrock/Python 1.13.0`, `OpenAI/JS 6.49.0`: the clients that Stainless generates name their language
+ * second.
+ */
 const GENERATED =
   /^(?:async)?(?:azure)?(anthropic|openai)[a-z]*\/(python|js|nodejs|go|java|kotlin|ruby|php|c#)(?![a-z])/;
 const LANGUAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -72,8 +75,8 @@ const LANGUAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /**
- * `claude-code`, `boto3`, `aws-sdk-go`, `anthropic-sdk-python`, `openai-node`, `langchain`, …; undefined for what is not in
- * the table.
+ * `claude-code`, `boto3`, `aws-sdk-go`, `anthropic-sdk-python`, `openai-node`, `langchain`, …; undefined for what is
+ * not in the table.
  */
 export function findUserAgentFamily(userAgent: string | undefined): string | undefined {
   if (userAgent === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Reads a client's body to its end, because SigV4 wants its hash before the first byte is sent. The bytes are kept as they
- * came, small bodies in memory and large ones in a file, hashed while they arrive, and never parsed. Limits size (before
- * the end is read) and silence (not total time).
+ * Reads a client's body to its end, because SigV4 wants its hash before the first byte is sent. The bytes are kept as
+ * they came, small bodies in memory and large ones in a file, hashed while they arrive, and never parsed. Limits size
+ * (before the end is read) and silence (not total time).
  */
 import { createHash } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
@@ -31,8 +31,8 @@ export interface BodyLimits {
 }
 
 /**
- * Counts what bodies hold in memory, all together, so that many middling ones cannot do what a large one may not: over the
- * limit, all that have more than a megabyte go to files.
+ * Counts what bodies hold in memory, all together, so that many middling ones cannot do what a large one may not: over
+ * the limit, all that have more than a megabyte go to files.
  */
 export class BodyMemory {
   readonly #maxBytes: number;
@@ -62,7 +62,9 @@ export function releaseBody({ spool, sizeBytes }: Body, { memory }: BodyLimits):
   else void spool.release();
 }
 
-/** Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this. */
+/**
+ * Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this.
+ */
 export const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
 /** A file is written in pieces of this size, each of which stops the client for a moment. */
 const SPOOL_PIECE_BYTES = 1024 * 1024;
@@ -71,12 +73,14 @@ const HEAD_BYTES = 1024;
 
 /** Lower-case hex SHA-256 of no bytes. */
 export const EMPTY_SHA256 = createHash('sha256').digest('hex');
-/** In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash. */
+/**
+ * In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash.
+ */
 export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
 
 /**
- * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE where the client leaves in the middle; nothing
- * has to be released then.
+ * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE where the client leaves in the middle;
+ * nothing has to be released then.
  */
 export async function readBody(clientRequest: ClientRequest, limits: BodyLimits): Promise<Body> {
   const announced = Number(findHeader(clientRequest.headers, 'content-length') ?? 0);

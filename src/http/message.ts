@@ -1,6 +1,6 @@
 /**
- * HTTP messages as the rest of the program sees them, whatever the HTTP version: a client's request, the response to it, and
- * header pairs. Types and small look-ups only: no I/O, no decisions.
+ * HTTP messages as the rest of the program sees them, whatever the HTTP version: a client's request, the response to
+ * it, and header pairs. Types and small look-ups only: no I/O, no decisions.
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { RequestHead } from '../domain/request-record.ts';
@@ -32,8 +32,9 @@ export interface ClientRequest {
 /** A client's wish for a WebSocket. Whoever does not grant it answers as always, through the `ClientResponse`. */
 export interface ClientUpgrade {
   /**
-   * Sends `101` with these headers (`Connection` and `Upgrade` are added) and gives the bare connection, in which everything
-   * stands that the client sent after its request. The caller owns it from then on, and ends it. Called at most once.
+   * Sends `101` with these headers (`Connection` and `Upgrade` are added) and gives the bare connection, in which
+   * everything stands that the client sent after its request. The caller owns it from then on, and ends it. Called at
+   * most once.
    */
   accept(headers: readonly HeaderPair[]): Duplex;
 }
@@ -43,12 +44,18 @@ export interface ClientResponse {
   readonly headersSent: boolean;
   /**
    * Sends status and headers and gives the stream for the body, which the caller ends. The headers leave with the first
-   * bytes of the body, or on their own within one turn of the event loop. Connection-level headers must be gone already.
+   * bytes of the body, or on their own within one turn of the event loop. Connection-level headers must be gone
+   * already.
    */
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable;
-  /** The rest of the request's body is not wanted: it is read and dropped for a short time, so that the response gets through. */
+  /**
+   * The rest of the request's body is not wanted: it is read and dropped for a short time, so that the response gets
+   * through.
+   */
   dropRequestBody(): void;
-  /** Breaks the client's connection (HTTP/1.1) or stream (HTTP/2) so that no client can take what it got for complete. */
+  /**
+   * Breaks the client's connection (HTTP/1.1) or stream (HTTP/2) so that no client can take what it got for complete.
+   */
   breakOff(): void;
 }
 

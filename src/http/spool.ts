@@ -1,6 +1,7 @@
 /**
- * The part of a large body that memory does not hold: a temporary file of one request. Readable by its owner alone, without
- * a name from its first moment (where the system allows that), gone when it is released. Holds bytes, decides nothing.
+ * The part of a large body that memory does not hold: a temporary file of one request. Readable by its owner alone,
+ * without a name from its first moment (where the system allows that), gone when it is released. Holds bytes, decides
+ * nothing.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -82,7 +83,8 @@ async function create({
 }: SpoolDirectory): Promise<{ handle: FileHandle; leftPath: string | undefined }> {
   const path = join(folder, `bedrock-proxy-${newId()}.body`);
   const handle = await open(path, CREATE, 0o600);
-  // Even a killed process leaves nothing behind. Windows may refuse to remove an open file: there it goes at its release.
+  // Even a killed process leaves nothing behind. Windows may refuse to remove an open file: there it goes at its
+  // release.
   const isGone = await unlink(path).then(
     () => true,
     () => false,

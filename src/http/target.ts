@@ -1,6 +1,6 @@
 /**
- * The request target, taken apart once where the request comes in. Raw text throughout: never decoded, never normalised, because
- * it is what a signature covers and what is sent on.
+ * The request target, taken apart once where the request comes in. Raw text throughout: never decoded, never
+ * normalised, because it is what a signature covers and what is sent on.
  */
 
 /** An origin-form target (RFC 9112, section 3.2.1). */

@@ -1,6 +1,7 @@
 /**
- * The keys that `exec` makes for one command: how they are named, and how those are found whose `exec` was killed before it
- * could revoke them. `exec`, `start` and every running server look, so that none outlives its command by long.
+ * The keys that `exec` makes for one command: how they are named, and how those are found whose `exec` was killed
+ * before it could revoke them. `exec`, `start` and every running server look, so that none outlives its command by
+ * long.
  */
 import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
@@ -29,6 +30,7 @@ export function execAlias(pid: number, { tag }: ProcessSpace, randomBytes: (size
   return `${ALIAS_PREFIX}${pid}-${tag}-${randomBytes(4).toString('hex')}`;
 }
 
+/** Whether a key was made by `exec`. */
 export function isExecAlias(alias: string | undefined): boolean {
   return alias !== undefined && ALIAS.test(alias);
 }

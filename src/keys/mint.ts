@@ -15,6 +15,7 @@ const MAX_ALIAS_LENGTH = 100;
 /** Nothing invisible at either end, and nothing that could forge a line of a log or a table. */
 const ALIAS_SHAPE = /^[\p{L}\p{N}](?:[\p{L}\p{N}\p{M} ._@/+:-]*[\p{L}\p{N}\p{M}._@/+:-])?$/u;
 
+/** What a new key is made of. */
 export interface MintOptions {
   readonly store: KeyStore;
   readonly serverSecret: Buffer;
@@ -45,9 +46,10 @@ export async function mintKey(options: MintOptions): Promise<MintedKey> {
 }
 
 /**
- * A fresh key in the place of `old`, which ends `graceMs` from now; at once where that is 0. It has all that `old` has (alias,
- * limits, tags, note, metadata, expiry) but for what `changes` name; `undefined` there takes away. Throws ERR_BAD_REQUEST where
- * the old one has an end already or is blocked, or the new one would be born expired; ERR_STORE_UNAVAILABLE.
+ * A fresh key in the place of `old`, which ends `graceMs` from now; at once where that is 0. It has all that `old` has
+ * (alias, limits, tags, note, metadata, expiry) but for what `changes` name; `undefined` there takes away. Throws
+ * ERR_BAD_REQUEST where the old one has an end already or is blocked, or the new one would be born expired;
+ * ERR_STORE_UNAVAILABLE.
  */
 export async function rotateKey(
   old: VirtualKeyRow,

@@ -1,6 +1,7 @@
 /**
- * What a key may do, read from what people and programs write: one parser per limit, behind the flags of `key generate` and
- * `key update` and the fields of the admin API. Pure: no store, no clock. Decides nothing about a request; `admission/` does.
+ * What a key may do, read from what people and programs write: one parser per limit, behind the flags of `key generate`
+ * and `key update` and the fields of the admin API. Pure: no store, no clock. Decides nothing about a request;
+ * `admission/` does.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
@@ -46,7 +47,10 @@ const MAX_TAGS = 50;
 const TAG_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/;
 const MAX_TAG_VALUE_LENGTH = 256;
 const MAX_NOTE_LENGTH = 1_000;
-/** A length of time such as `90m`, in milliseconds: s, m, h, d, w, mo (30 days). Undefined where it is none, or over a century. */
+/**
+ * A length of time such as `90m`, in milliseconds: s, m, h, d, w, mo (30 days). Undefined where it is none, or over a
+ * century.
+ */
 export function findDurationMs(value: unknown): number | undefined {
   const [, digits = '', unit = ''] = typeof value === 'string' ? (DURATION.exec(value.trim()) ?? []) : [];
   const durationMs = Number(digits) * (UNITS_MS[unit.toLowerCase()] ?? Number.NaN);
@@ -61,8 +65,8 @@ export function parseDurationMs(value: unknown, field: string, code: BadValueCod
 }
 
 /**
- * The moment at which a key expires, in epoch milliseconds: a length of time from now on, a day (through its end, UTC), or a time
- * with its zone (ISO 8601). Throws `code` naming `field` where it is none of these, or past.
+ * The moment at which a key expires, in epoch milliseconds: a length of time from now on, a day (through its end, UTC),
+ * or a time with its zone (ISO 8601). Throws `code` naming `field` where it is none of these, or past.
  */
 export function parseExpiry(value: unknown, field: string, code: BadValueCode, nowMs: number): number {
   const durationMs = findDurationMs(value);
@@ -75,8 +79,8 @@ export function parseExpiry(value: unknown, field: string, code: BadValueCode, n
 }
 
 /**
- * Epoch milliseconds of `2030-12-31` (UTC: its first moment, or with `end` the first one after it) or of a time with its zone.
- * Undefined where it is neither, or a day that no calendar has.
+ * Epoch milliseconds of `2030-12-31` (UTC: its first moment, or with `end` the first one after it) or of a time with
+ * its zone. Undefined where it is neither, or a day that no calendar has.
  */
 export function findDateMs(value: unknown, side: 'start' | 'end'): number | undefined {
   const [, day = '', time] = typeof value === 'string' ? (DATE.exec(value.trim()) ?? []) : [];
@@ -89,8 +93,8 @@ export function findDateMs(value: unknown, side: 'start' | 'end'): number | unde
 }
 
 /**
- * Dollars in nano-dollars, exactly as the decimals say: `25`, `$25.50`, up to nine decimals; a JSON number is rounded to nine.
- * From 0 (may spend nothing) to a million. Throws `code` naming `field`.
+ * Dollars in nano-dollars, exactly as the decimals say: `25`, `$25.50`, up to nine decimals; a JSON number is rounded
+ * to nine. From 0 (may spend nothing) to a million. Throws `code` naming `field`.
  */
 export function parseBudgetUsd(value: unknown, field: string, code: BadValueCode): number {
   const text = typeof value === 'number' ? value.toFixed(9) : value;
@@ -109,8 +113,8 @@ export function parseBudgetWindow(value: unknown, field: string, code: BadValueC
 }
 
 /**
- * A budget after a change; what is absent of `changes` stays. Its windows follow each other from now on where it is new or their
- * length is another one.
+ * A budget after a change; what is absent of `changes` stays. Its windows follow each other from now on where it is new
+ * or their length is another one.
  */
 export function changeBudget(
   old: Budget | undefined,
@@ -124,7 +128,10 @@ export function changeBudget(
   return { limitNanoUsd, windowMs, anchorMs: stays ? old.anchorMs : nowMs };
 }
 
-/** Patterns of model names, from a list or text with commas. Empty where one of them is `*`, which is no limit. Throws `code`. */
+/**
+ * Patterns of model names, from a list or text with commas. Empty where one of them is `*`, which is no limit. Throws
+ * `code`.
+ */
 export function parseModelPatterns(value: unknown, field: string, code: BadValueCode): readonly string[] {
   const patterns = splitList(value, field, code);
   const bad = patterns.find(
@@ -159,7 +166,9 @@ export function parseLimit(value: unknown, field: string, code: BadValueCode): n
   throw badValue(value, field, code, `must be a whole number from 1 to ${MAX_LIMIT}`);
 }
 
-/** Tags from a list of `name=value` (a bare `name` has the empty value) or from an object. Throws `code` naming `field`. */
+/**
+ * Tags from a list of `name=value` (a bare `name` has the empty value) or from an object. Throws `code` naming `field`.
+ */
 export function parseTags(value: unknown, field: string, code: BadValueCode): Readonly<Record<string, string>> {
   const entries = findTagEntries(value);
   if (entries === undefined) throw badValue(value, field, code, 'must be tags such as team=search');

@@ -1,7 +1,7 @@
 /**
- * What a client shows of itself, read off its headers and query once: for authentication, for routing (the region and service it
- * signed for) and for the upstream (an OAuth token of its own). Pure, and never throws; whether any of it is good is decided by
- * `auth/`.
+ * What a client shows of itself, read off its headers and query once: for authentication, for routing (the region and
+ * service it signed for) and for the upstream (an OAuth token of its own). Pure, and never throws; whether any of it is
+ * good is decided by `auth/`.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
@@ -13,8 +13,8 @@ const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'api-key', 'litel
 const JWT_BEARER = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i;
 
 /**
- * All that a client shows. It may show several things at once: SDKs add dummy AWS signatures, and an AgentCore client brings an
- * OAuth token beside its key.
+ * All that a client shows. It may show several things at once: SDKs add dummy AWS signatures, and an AgentCore client
+ * brings an OAuth token beside its key.
  */
 export interface PresentedCredential {
   /** Everything that was shown as a token, in no order: a master key may have any form. */
@@ -57,8 +57,8 @@ export function parsePresentedCredential(
 }
 
 /**
- * The key to look up: the only one of the form `sk-…`, or else the first token at all. Throws ERR_KEYS_DIFFER for two different
- * keys: guessing would charge the wrong person.
+ * The key to look up: the only one of the form `sk-…`, or else the first token at all. Throws ERR_KEYS_DIFFER for two
+ * different keys: guessing would charge the wrong person.
  */
 export function findToken({ tokens }: Pick<PresentedCredential, 'tokens'>): string | undefined {
   const keys = tokens.filter(looksLikeKey);

@@ -37,7 +37,9 @@ export function looksLikeKey(text: string): boolean {
   return text.startsWith(KEY_PREFIX);
 }
 
-/** Hex SHA-256: what the store knows a key by. Unsalted on purpose: a key is 256 random bits, there is nothing to guess. */
+/**
+ * Hex SHA-256: what the store knows a key by. Unsalted on purpose: a key is 256 random bits, there is nothing to guess.
+ */
 export function hashKey(key: string): string {
   return hash('sha256', key);
 }

@@ -1,6 +1,6 @@
 /**
- * The server secret under which keys are sealed at rest: 32 random bytes in a file beside the database (0600), never in it,
- * so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
+ * The server secret under which keys are sealed at rest: 32 random bytes in a file beside the database (0600), never in
+ * it, so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
  */
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -56,7 +56,10 @@ function createSecret(path: string): Buffer {
   return secret;
 }
 
-/** Reads the secret at `path`; undefined where there is none. Throws what the file system does, and ERR_STORE_UNAVAILABLE. */
+/**
+ * Reads the secret at `path`; undefined where there is none. Throws what the file system does, and
+ * ERR_STORE_UNAVAILABLE.
+ */
 export function readServerSecret(path: string): Buffer | undefined {
   let text: string;
   try {

@@ -15,8 +15,8 @@ interface ErrorKind {
 }
 
 /**
- * The table of codes. A code is stable and documented in README. Statuses follow one rule: 500, 502, 503, 504 and 429 are
- * retried by the SDKs, so they are given only where a retry can cure.
+ * The table of codes. A code is stable and documented in README. Statuses follow one rule: 500, 502, 503, 504 and 429
+ * are retried by the SDKs, so they are given only where a retry can cure.
  */
 export const ERROR_KINDS = {
   ERR_BAD_OPTION: { fault: 'operator', status: 500, awsType: 'InternalServerException' },
@@ -73,6 +73,7 @@ export const ERROR_KINDS = {
   ERR_INTERNAL: { fault: 'internal', status: 500, awsType: 'InternalServerException' },
 } as const satisfies Record<string, ErrorKind>;
 
+/** A code of `ERROR_KINDS`: stable, and documented in docs/errors.md. */
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
 /** The only error class of the program. Told apart by `code`, never by message. */
@@ -112,7 +113,10 @@ export class ProxyError extends Error {
   }
 }
 
-/** Any thrown value as a ProxyError; what is not one already becomes ERR_INTERNAL without its message (it may hold secrets). */
+/**
+ * Any thrown value as a ProxyError; what is not one already becomes ERR_INTERNAL without its message (it may hold
+ * secrets).
+ */
 export function toProxyError(thrown: unknown): ProxyError {
   if (thrown instanceof ProxyError) return thrown;
   return new ProxyError('ERR_INTERNAL', 'The proxy failed in a way it did not expect.', {
@@ -134,9 +138,9 @@ export interface ErrorResponse {
 }
 
 /**
- * An error in the shape AWS services use: JSON `message` and `__type`, the type again in `x-amzn-errortype`, the id of the
- * exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401, 402 and 507 carry `x-should-retry: false`,
- * which Anthropic's and OpenAI's clients obey (otherwise Claude Code retries silently for half a minute).
+ * An error in the shape AWS services use: JSON `message` and `__type`, the type again in `x-amzn-errortype`, the id of
+ * the exchange in `x-amzn-requestid`. `x-bedrock-proxy-error` marks it as ours. 401, 402 and 507 carry `x-should-retry:
+ * false`, which Anthropic's and OpenAI's clients obey (otherwise Claude Code retries silently for half a minute).
  */
 export function renderError(error: ProxyError, requestId: string): ErrorResponse {
   const message = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;

@@ -1,6 +1,7 @@
 /**
- * Patterns in which `*` stands for any characters, none included, and everything else for itself, case included. Written
- * by owners, held against text that clients choose: so there is no regular expression, and no text that takes long.
+ * Patterns in which `*` stands for any characters, none included, and everything else for itself, case included.
+ * Written by owners, held against text that clients choose: so there is no regular expression, and no text that takes
+ * long.
  */
 
 /**

@@ -1,6 +1,9 @@
 /** Finds the name that somebody probably meant who mistyped one. Pure. */
 
-/** The nearest of `names`, where so few letters are wrong, missing, too many or swapped that it can be no other; else undefined. */
+/**
+ * The nearest of `names`, where so few letters are wrong, missing, too many or swapped that it can be no other; else
+ * undefined.
+ */
 export function findNearest(name: string, names: readonly string[]): string | undefined {
   const most = Math.min(2, Math.floor(name.length / 3));
   let nearest: string | undefined;

@@ -1,11 +1,14 @@
 /**
- * Text that a client or an upstream chose, on its way to a terminal, a log or a message: it must not move the cursor, forge a
- * line or hide. Pure.
+ * Text that a client or an upstream chose, on its way to a terminal, a log or a message: it must not move the cursor,
+ * forge a line or hide. Pure.
  */
 
-/** Controls, format characters (direction overrides, zero-width ones), lone surrogates and line separators of Unicode. */
+/**
+ * Controls, format characters (direction overrides, zero-width ones), lone surrogates and line separators of Unicode.
+ */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
+/** Whether a text holds nothing that a terminal would not show as itself. */
 export function isPrintable(text: string): boolean {
   return text.search(UNPRINTABLE) === -1;
 }

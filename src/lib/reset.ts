@@ -1,5 +1,6 @@
 /**
- * Breaks a connection so that nobody can take what came for all there was: RST instead of FIN (RFC 9293, section 3.5.2).
+ * Breaks a connection so that nobody can take what came for all there was: RST instead of FIN (RFC 9293, section
+ * 3.5.2).
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';

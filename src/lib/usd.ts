@@ -1,6 +1,6 @@
 /**
- * How amounts of money are written, everywhere: in headers, lines, tables and messages. Pure. For people they are rounded, so
- * that they never look like nothing where they are something; for programs they are exact.
+ * How amounts of money are written, everywhere: in headers, lines, tables and messages. Pure. For people they are
+ * rounded, so that they never look like nothing where they are something; for programs they are exact.
  */
 
 /** `0.000165`: dollars to the nano, without zeros at the end. */

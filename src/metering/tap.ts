@@ -1,7 +1,7 @@
 /**
- * The tap: watches one response as it passes and says in the end what it used. It never throws, and never changes or delays a
- * byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in the `usage-` files beside
- * it; what usage costs is the business of `cost`.
+ * The tap: watches one response as it passes and says in the end what it used. It never throws, and never changes or
+ * delays a byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in the
+ * `usage-` files beside it; what usage costs is the business of `cost`.
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { type ResponseReader, JsonReader } from './usage-json.ts';
@@ -24,7 +24,9 @@ import type { Usage } from '../domain/usage.ts';
 export interface Reading {
   /** Undefined where nothing was reported. Where `complete` is false, it is what was seen until then. */
   readonly usage: Usage | undefined;
-  /** `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the response does not say. */
+  /**
+   * `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the response does not say.
+   */
   readonly serviceTier: string | undefined;
   /** `standard` or `optimized`; undefined where the response does not say. */
   readonly latency: string | undefined;
@@ -32,7 +34,9 @@ export interface Reading {
   readonly model: string | undefined;
   /** The final usage was seen, and nothing of it was nonsense; or the response is a refusal, which uses nothing. */
   readonly complete: boolean;
-  /** Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off. */
+  /**
+   * Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off.
+   */
   readonly outputBytes: number;
 }
 
@@ -46,6 +50,7 @@ export interface Tap {
   finish(isWhole: boolean): Reading;
 }
 
+/** Which operation's response is watched. */
 export interface TapFacts {
   readonly service: string;
   /** AWS's name, as in the table of operations. */
@@ -74,7 +79,8 @@ const SHAPES: Readonly<Record<ResponseShape, Shape>> = {
 };
 
 /**
- * Headers of InvokeModel. Not in AWS's model; `input` is without what caches served or took, as everywhere in AWS's counts.
+ * Headers of InvokeModel. Not in AWS's model; `input` is without what caches served or took, as everywhere in AWS's
+ * counts.
  */
 const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
   ['x-amzn-bedrock-input-token-count', 'awsInputTokens'],

@@ -1,6 +1,6 @@
 /**
- * What all readers of responses have in common, and the plainest of them: one JSON text. A reader sees the bytes as they come,
- * at any split, holds a bounded part of them, and enters what it learns in a tally.
+ * What all readers of responses have in common, and the plainest of them: one JSON text. A reader sees the bytes as
+ * they come, at any split, holds a bounded part of them, and enters what it learns in a tally.
  */
 import type { JsonScanner } from '../protocol/json-scan.ts';
 import { openScanner, type Places } from './usage-places.ts';

@@ -1,7 +1,7 @@
 /**
- * Where each shape of response tells what was used: paths into its JSON, and what the value there means. Data, and the little
- * that reads it. The shapes are AWS's (Converse and the runtime's services) and the providers' own (InvokeModel, OpenAI's and
- * Anthropic's routes).
+ * Where each shape of response tells what was used: paths into its JSON, and what the value there means. Data, and the
+ * little that reads it. The shapes are AWS's (Converse and the runtime's services) and the providers' own (InvokeModel,
+ * OpenAI's and Anthropic's routes).
  */
 import { JsonPaths, JsonScanner, type JsonScalar } from '../protocol/json-scan.ts';
 import type { Count, Tally } from './usage-tally.ts';
@@ -109,7 +109,10 @@ const anthropicUsageAt = (prefix: string, at: (count: Count) => Sink): Table => 
   [`${prefix}service_tier`]: serviceTier,
 });
 
-/** OpenAI's `CompletionUsage`: `prompt_tokens` is all of the input. https://platform.openai.com/docs/api-reference/chat/object */
+/**
+ * OpenAI's `CompletionUsage`: `prompt_tokens` is all of the input.
+ * https://platform.openai.com/docs/api-reference/chat/object
+ */
 const completionUsageAt = (prefix: string): Table => ({
   [`${prefix}prompt_tokens`]: put('promptTokens'),
   [`${prefix}completion_tokens`]: put('outputTokens'),
@@ -195,8 +198,8 @@ export const SONIC_CHUNK = makePlaces({
 });
 
 /**
- * An agent's trace. One usage stands in several places of it, and is counted where the model answered: not in observations,
- * nor in final responses, which repeat it.
+ * An agent's trace. One usage stands in several places of it, and is counted where the model answered: not in
+ * observations, nor in final responses, which repeat it.
  */
 export const AGENT_TRACE = makePlaces(
   Object.fromEntries(

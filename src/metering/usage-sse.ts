@@ -1,6 +1,6 @@
 /**
- * Usage out of server-sent events, while they pass: the streams of OpenAI's and Anthropic's shapes. What cannot be read ends
- * the metering, never the stream.
+ * Usage out of server-sent events, while they pass: the streams of OpenAI's and Anthropic's shapes. What cannot be read
+ * ends the metering, never the stream.
  */
 import { type SseEvent, SseSplitter } from '../protocol/sse.ts';
 import type { ResponseReader } from './usage-json.ts';

@@ -1,6 +1,7 @@
 /**
- * Usage out of AWS's event streams, while they pass. Most events only bring text: they are told by their headers, and no more
- * of them is looked at than it takes to measure that text. What cannot be read ends the metering, never the stream.
+ * Usage out of AWS's event streams, while they pass. Most events only bring text: they are told by their headers, and
+ * no more of them is looked at than it takes to measure that text. What cannot be read ends the metering, never the
+ * stream.
  */
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../protocol/event-stream.ts';
 import type { ResponseReader } from './usage-json.ts';

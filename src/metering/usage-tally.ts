@@ -1,7 +1,7 @@
 /**
- * What a response has told of its usage so far: the counts as the many shapes name them, and what they come to in our words.
- * Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was told something
- * wrong.
+ * What a response has told of its usage so far: the counts as the many shapes name them, and what they come to in our
+ * words. Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was
+ * told something wrong.
  */
 import type { JsonScalar } from '../protocol/json-scan.ts';
 import type { Usage } from '../domain/usage.ts';
@@ -20,7 +20,10 @@ export type Count =
   | 'cacheReadTokens'
   | 'cacheWriteTokens'
   | `cacheWrite${'5m' | '1h'}Tokens`
-  /** All input tokens in OpenAI's shape, of which `promptCachedTokens` were read from a cache and `promptStoredTokens` written. */
+  /**
+   * All input tokens in OpenAI's shape, of which `promptCachedTokens` were read from a cache and `promptStoredTokens`
+   * written.
+   */
   | `prompt${'' | 'Cached' | 'Stored'}Tokens`
   | 'inputAudioTokens'
   | 'outputAudioTokens'
@@ -132,8 +135,8 @@ export class Tally {
   }
 
   /**
-   * AWS's count leaves out what caches served and took, like Converse's. Where it repeats OpenAI's count, and says nothing of
-   * caches beside it, the model's own split is the finer word.
+   * AWS's count leaves out what caches served and took, like Converse's. Where it repeats OpenAI's count, and says
+   * nothing of caches beside it, the model's own split is the finer word.
    */
   #sumInput(): number | undefined {
     const { awsInputTokens, awsCacheReadTokens, inputTokens, promptTokens } = this.#counts;

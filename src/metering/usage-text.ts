@@ -1,6 +1,6 @@
 /**
- * How much text the events of a stream bring: bytes of the strings that a model wrote, without the events around them. An
- * estimate of what a response cost that broke off before it told. Pure.
+ * How much text the events of a stream bring: bytes of the strings that a model wrote, without the events around them.
+ * An estimate of what a response cost that broke off before it told. Pure.
  */
 
 const QUOTE = 0x22;
@@ -11,8 +11,9 @@ const COLON = 0x3a;
 export type TextMembers = ReadonlySet<string>;
 
 /**
- * The bytes, as they stand in this JSON text, of all string values of these members, at whatever depth. Of a text that is no
- * JSON it answers anything, but it ends. Events are small and many: for them a loop is three times as fast as a search.
+ * The bytes, as they stand in this JSON text, of all string values of these members, at whatever depth. Of a text that
+ * is no JSON it answers anything, but it ends. Events are small and many: for them a loop is three times as fast as a
+ * search.
  */
 export function measureText(json: Uint8Array, members: TextMembers): number {
   let sum = 0;

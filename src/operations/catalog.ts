@@ -9,6 +9,7 @@ import { ROWS } from './rows.ts';
 /** Every service a request can go to. The last two have no AWS model. */
 export type ServiceId = ModelledServiceId | 'bedrock-mantle' | 'agentcore-gateway';
 
+/** A service of AWS, as far as requests to it are concerned. */
 export interface Service {
   readonly id: ServiceId;
   /** The service in the credential scope of the signature AWS expects. */
@@ -25,6 +26,7 @@ export interface Service {
  */
 type StreamKind = 'none' | 'events' | 'both' | 'blob' | 'sse' | 'websocket';
 
+/** One route: an operation may have several. */
 export interface Operation {
   readonly service: Service;
   /** AWS's name (`ConverseStream`); undefined for the catch-all routes of rows.ts. */

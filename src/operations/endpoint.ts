@@ -7,10 +7,13 @@ import { ProxyError } from '../lib/errors.ts';
 import { type ServiceId, SERVICES } from './catalog.ts';
 import type { ChosenRegion } from '../protocol/region.ts';
 
+/** Which endpoints of AWS are used, and which are replaced. */
 export interface EndpointOptions {
   readonly fips: boolean;
   readonly dualstack: boolean;
-  /** An operator's endpoint; wins over `fips` and `dualstack`. The key `*` is for services that have none of their own. */
+  /**
+   * An operator's endpoint; wins over `fips` and `dualstack`. The key `*` is for services that have none of their own.
+   */
   readonly endpointUrls: ReadonlyMap<ServiceId | '*', EndpointTemplate>;
 }
 
@@ -23,7 +26,8 @@ export interface EndpointTemplate {
   readonly pathPrefix: string;
 }
 
-export interface Endpoint {
+/** Where a service is reached. */
+export interface ServiceEndpoint {
   /** `https://host`, with the port where it is not the scheme's own. */
   readonly origin: string;
   /** As `Host` is sent and signed. */
@@ -36,15 +40,16 @@ const URL_SHAPE = /^(https?):\/\/([^/?#\s@\\]+)(\/[^?#\s\\]*)?$/;
 const AUTHORITY_SHAPE = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i;
 
 /**
- * The endpoint of a service. `gatewayId` is for `agentcore-gateway` only, where each gateway has a host of its own. Throws
- * ERR_NOT_SUPPORTED where FIPS is asked of a service that is not known to have it: falling back would break a promise.
+ * The endpoint of a service. `gatewayId` is for `agentcore-gateway` only, where each gateway has a host of its own.
+ * Throws ERR_NOT_SUPPORTED where FIPS is asked of a service that is not known to have it: falling back would break a
+ * promise.
  */
 export function findEndpoint(
   service: ServiceId,
   chosen: ChosenRegion,
   options: EndpointOptions,
   gatewayId?: string,
-): Endpoint {
+): ServiceEndpoint {
   const hostPrefix = gatewayId === undefined ? service : `${gatewayId}.gateway.bedrock-agentcore`;
   const template = options.endpointUrls.get(service) ?? options.endpointUrls.get('*');
   if (template !== undefined) return fillTemplate(template, hostPrefix, chosen.region);
@@ -59,8 +64,8 @@ export function findEndpoint(
 }
 
 /**
- * One value of `--endpoint-url`: a URL for every service, or `<service-id>=<url>` for one. `problem` says, for the middle of
- * a sentence, what is wrong with it.
+ * One value of `--endpoint-url`: a URL for every service, or `<service-id>=<url>` for one. `problem` says, for the
+ * middle of a sentence, what is wrong with it.
  */
 export function parseEndpointUrl(
   value: string,
@@ -84,7 +89,7 @@ export function parseEndpointUrl(
   return { service, template: { scheme, authority: authority.toLowerCase(), pathPrefix } };
 }
 
-function fillTemplate(template: EndpointTemplate, service: string, region: string): Endpoint {
+function fillTemplate(template: EndpointTemplate, service: string, region: string): ServiceEndpoint {
   const { scheme } = template;
   const authority = fillIn(template.authority, service, region);
   const host = authority.replace(scheme === 'https' ? /:0*443$/ : /:0*80$/, '');

@@ -1,28 +1,31 @@
 /**
- * What is known of an operation beyond its route: what its use costs, which models it runs and where it names them, how its
- * response is read. Types only. One row per operation, in `rows.ts`; what has no row gets careful defaults in `find-facts.ts`.
+ * What is known of an operation beyond its route: what its use costs, which models it runs and where it names them, how
+ * its response is read. Types only. One row per operation, in `rows.ts`; what has no row gets careful defaults in
+ * `find-facts.ts`.
  *
- * To add an operation that no AWS SDK model describes: one row in `rows.ts`, with its `routes`. For one that the SDK brings,
- * run `npm run generate`; the tests then name each operation that wants a row.
+ * To add an operation that no AWS SDK model describes: one row in `rows.ts`, with its `routes`. For one that the SDK
+ * brings, run `npm run generate`; the tests then name each operation that wants a row.
  */
 /**
- * `metered`: the response says what was used (an agent's, if its trace was asked for). `free`: costs nothing. `unreported`: it
- * costs, at once or by what it sets up, or nobody knows; the response does not say what.
+ * `metered`: the response says what was used (an agent's, if its trace was asked for). `free`: costs nothing.
+ * `unreported`: it costs, at once or by what it sets up, or nobody knows; the response does not say what.
  */
 export type UsageKind = 'metered' | 'free' | 'unreported';
 
 /**
- * `path`: the model is in the URL, and the body may name further ones. `body`: in the body. `none`: no model runs that a key
- * could be limited to: nothing runs, or only what AWS does besides (a guardrail's classifiers, the embedding of a search).
- * `unknown`: what the caller gets, or a job that it starts, is made by a model that the request does not name (a stored
- * agent's or flow's, or one that AWS chooses); the body may still name some.
+ * `path`: the model is in the URL, and the body may name further ones. `body`: in the body. `none`: no model runs that
+ * a key could be limited to: nothing runs, or only what AWS does besides (a guardrail's classifiers, the embedding of a
+ * search). `unknown`: what the caller gets, or a job that it starts, is made by a model that the request does not name
+ * (a stored agent's or flow's, or one that AWS chooses); the body may still name some.
  */
 export type ModelFieldKind = 'path' | 'body' | 'none' | 'unknown';
 
 /** Where a request names the models that will run. */
 export interface ModelFields {
   readonly kind: ModelFieldKind;
-  /** Paths in the request's body, as `JsonPaths` reads them. An agent that is handed the work counts as a model's name. */
+  /**
+   * Paths in the request's body, as `JsonPaths` reads them. An agent that is handed the work counts as a model's name.
+   */
   readonly paths: readonly string[];
   /** A body that names no model is complete, and runs none that the caller chose. Otherwise it is not to be trusted. */
   readonly isOptional: boolean;
@@ -49,15 +52,18 @@ export interface OperationFacts {
   /** How its response is read; undefined if it tells nothing. */
   readonly response: ResponseShape | undefined;
   /**
-   * The fields of the body that limit the response; `provider`: those of the provider behind InvokeModel. Undefined: not known,
-   * so that any field may.
+   * The fields of the body that limit the response; `provider`: those of the provider behind InvokeModel. Undefined:
+   * not known, so that any field may.
    */
   readonly limits: readonly string[] | 'provider' | undefined;
-  /** Where a request asks for a service tier and a latency: in headers, or in the body as that API has it. Undefined: anywhere. */
+  /**
+   * Where a request asks for a service tier and a latency: in headers, or in the body as that API has it. Undefined:
+   * anywhere.
+   */
   readonly serving: 'headers' | 'converse' | 'openai' | undefined;
   /**
-   * How the response arrives: in one piece, as it is made, as the body asks, or as it asks with `background` besides; undefined
-   * if nobody knows.
+   * How the response arrives: in one piece, as it is made, as the body asks, or as it asks with `background` besides;
+   * undefined if nobody knows.
    */
   readonly delivery: 'unary' | 'streaming' | 'asked' | 'askedOrBackground' | undefined;
   /** What the operation works with, as far as its price goes. */
@@ -69,11 +75,14 @@ export interface OperationFacts {
 /** A row as it is written down: what is left out has the default. */
 export interface OperationRow extends Partial<OperationFacts> {
   /**
-   * Only for what no AWS SDK model describes: method, path template and flags, as in `generated.ts`. Method `*` is any method, a
-   * last segment `{rest+}` one or more segments; flag `sse`: server-sent events if the body asks for them; `websocket`: an upgrade.
+   * Only for what no AWS SDK model describes: method, path template and flags, as in `generated.ts`. Method `*` is any
+   * method, a last segment `{rest+}` one or more segments; flag `sse`: server-sent events if the body asks for them;
+   * `websocket`: an upgrade.
    */
   readonly routes?: readonly string[];
 }
 
-/** Rows of one service: names of operations with equal facts, separated by white space; `-` is a route without a name. */
+/**
+ * Rows of one service: names of operations with equal facts, separated by white space; `-` is a route without a name.
+ */
 export type ServiceRows = readonly (readonly [names: string, row: OperationRow])[];

@@ -1,6 +1,6 @@
 /**
- * Finds what is known of an operation: its row completed by defaults, which are careful, so that what nobody has thought about
- * neither looks free nor harmless. Pure.
+ * Finds what is known of an operation: its row completed by defaults, which are careful, so that what nobody has
+ * thought about neither looks free nor harmless. Pure.
  */
 import type { ModelFields, OperationFacts, OperationRow, ServiceRows } from './facts.ts';
 import { ROWS } from './rows.ts';
@@ -41,8 +41,8 @@ const FACTS = new Map(
 );
 
 /**
- * What is known of an operation, by AWS's name. Undefined, or a name without a row: nobody knows what it costs and, on a data
- * plane, which model it runs; `hasPathModel` says that its URL names one (bedrock-runtime's `/model/{id}/…`).
+ * What is known of an operation, by AWS's name. Undefined, or a name without a row: nobody knows what it costs and, on
+ * a data plane, which model it runs; `hasPathModel` says that its URL names one (bedrock-runtime's `/model/{id}/…`).
  */
 export function findFacts(service: string, operation: string | undefined, hasPathModel = false): OperationFacts {
   const known = operation === undefined ? undefined : FACTS.get(service)?.get(operation);

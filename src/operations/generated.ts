@@ -3,6 +3,7 @@
  * Every modelled operation of every Bedrock service (500 of them), as data: imports nothing, decides nothing.
  */
 
+/** A service that an AWS SDK client models. */
 export type ModelledServiceId =
   | 'bedrock'
   | 'bedrock-runtime'
@@ -13,6 +14,7 @@ export type ModelledServiceId =
   | 'bedrock-data-automation'
   | 'bedrock-data-automation-runtime';
 
+/** One service, and its operations as lines of text. */
 export interface ServiceTable {
   /** The prefix of the host name, and the name of the service in this program. */
   readonly id: ModelledServiceId;
@@ -25,13 +27,14 @@ export interface ServiceTable {
   /** awsJson only: `X-Amz-Target` is this, a dot and the name of the operation. */
   readonly targetPrefix: string | undefined;
   /**
-   * One operation a line: method, path template (a trailing slash counts), name, then flags. `read`: changes nothing and
-   * runs no model. `events`: answers an event stream. `both`: event streams both ways, HTTP/2 only. `blob`: answers a
-   * stream of bytes.
+   * One operation a line: method, path template (a trailing slash counts), name, then flags. `read`: changes nothing
+   * and runs no model. `events`: answers an event stream. `both`: event streams both ways, HTTP/2 only. `blob`:
+   * answers a stream of bytes.
    */
   readonly operations: string;
 }
 
+/** Every modelled service. */
 export const SERVICE_TABLES: readonly ServiceTable[] = [
   {
     id: 'bedrock',

@@ -21,9 +21,10 @@ interface Search {
 }
 
 /**
- * The operations that fit best, all equally well: several only where services share a method and a template. Empty where
- * none fits. A literal segment beats a label, then the exact trailing slash beats the other form, and `{rest+}` comes last.
- * `path` starts with a slash and has no query. Matching is case-sensitive, and a label is exactly one non-empty segment.
+ * The operations that fit best, all equally well: several only where services share a method and a template. Empty
+ * where none fits. A literal segment beats a label, then the exact trailing slash beats the other form, and `{rest+}`
+ * comes last. `path` starts with a slash and has no query. Matching is case-sensitive, and a label is exactly one
+ * non-empty segment.
  */
 export function matchOperations(method: string, path: string, service?: ServiceId): readonly Operation[] {
   return search(ROOT, 1, { method, path, service }) ?? [];

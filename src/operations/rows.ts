@@ -1,7 +1,7 @@
 /**
- * All that is known of each operation that is not the default of `facts.ts`, one row an operation: service by service, names of
- * operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients, AWS's price pages and API
- * references, with tests that tell when the clients bring operations or fields that have no row here.
+ * All that is known of each operation that is not the default of `facts.ts`, one row an operation: service by service,
+ * names of operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients, AWS's price
+ * pages and API references, with tests that tell when the clients bring operations or fields that have no row here.
  */
 import type { ModelFields, OperationRow, ServiceRows } from './facts.ts';
 
@@ -48,8 +48,11 @@ const INLINE_AGENT = [
   'collaboratorConfigurations[].agentAliasArn',
 ];
 const AGENTIC_RETRIEVAL = [
-  'agenticRetrieveConfiguration.foundationModelConfiguration.bedrockFoundationModelConfiguration.modelConfiguration.modelArn',
-  'agenticRetrieveConfiguration.foundationModelConfiguration.mantleFoundationModelConfiguration.modelConfiguration.modelArn',
+  ...['bedrock', 'mantle'].map(
+    (host) =>
+      'agenticRetrieveConfiguration.foundationModelConfiguration.' +
+      `${host}FoundationModelConfiguration.modelConfiguration.modelArn`,
+  ),
   `agenticRetrieveConfiguration.${RERANKING}`,
 ];
 const EVALUATED_RAG = 'inferenceConfig.ragConfigs[].knowledgeBaseConfig';
@@ -206,10 +209,10 @@ const AGENT_RUNTIME: ServiceRows = [
   ['InvokeFlow StartFlowExecution GenerateQuery', { models: UNKNOWN }],
   ['EndSession', { usage: 'free', models: NONE }],
   [
-    `DeleteAgentMemory GetAgentMemory GetFlowExecution ListFlowExecutionEvents GetExecutionFlowSnapshot StopFlowExecution
-    ListFlowExecutions CheckIngestedDocumentAcl GetDocumentContent GetIngestedDocumentAcl ListSessions CreateSession
-    DeleteSession GetSession UpdateSession ListInvocationSteps PutInvocationStep GetInvocationStep ListInvocations
-    CreateInvocation UntagResource ListTagsForResource TagResource`,
+    `DeleteAgentMemory GetAgentMemory GetFlowExecution ListFlowExecutionEvents GetExecutionFlowSnapshot
+    StopFlowExecution ListFlowExecutions CheckIngestedDocumentAcl GetDocumentContent GetIngestedDocumentAcl
+    ListSessions CreateSession DeleteSession GetSession UpdateSession ListInvocationSteps PutInvocationStep
+    GetInvocationStep ListInvocations CreateInvocation UntagResource ListTagsForResource TagResource`,
     { models: NONE },
   ],
 ];
@@ -224,8 +227,8 @@ const AGENTCORE: ServiceRows = [
   ],
   ['InvokeAgentRuntimeShell', { models: UNKNOWN, routes: ['GET /runtimes/{agentRuntimeArn}/ws/shells websocket'] }],
   [
-    `InvokeAgentRuntimeCommand Evaluate StartBatchEvaluation StartRecommendation StartMemoryExtractionJob CreateABTest
-    UpdateABTest`,
+    `InvokeAgentRuntimeCommand Evaluate StartBatchEvaluation StartRecommendation StartMemoryExtractionJob
+    CreateABTest UpdateABTest`,
     { models: UNKNOWN },
   ],
   ['InvokeHarness', { models: unknownWith(...HARNESS) }],
@@ -253,11 +256,12 @@ const AGENTCORE: ServiceRows = [
     StartBrowserSession StopBrowserSession DeleteCapacityProviderSession GetCodeInterpreterSession
     ListCodeInterpreterSessions StartCodeInterpreterSession StopCodeInterpreterSession InvokeCodeInterpreter
     ListBatchEvaluations DeleteBatchEvaluation GetBatchEvaluation StopBatchEvaluation CompleteResourceTokenAuth
-    ListSessions DeleteEvent GetEvent ListActors CreateEvent ListMemoryExtractionJobs IngestData BatchCreateMemoryRecords
-    BatchDeleteMemoryRecords BatchUpdateMemoryRecords DeleteMemoryRecord RetrieveMemoryRecords CreatePaymentInstrument
-    CreatePaymentSession DeletePaymentInstrument DeletePaymentSession GetPaymentInstrument GetPaymentInstrumentBalance
-    GetPaymentSession ListPaymentInstruments ListPaymentSessions ProcessPayment ListRecommendations DeleteRecommendation
-    GetRecommendation SearchRegistryRecords GetAgentCard StopRuntimeSession`,
+    ListSessions DeleteEvent GetEvent ListActors CreateEvent ListMemoryExtractionJobs IngestData
+    BatchCreateMemoryRecords BatchDeleteMemoryRecords BatchUpdateMemoryRecords DeleteMemoryRecord
+    RetrieveMemoryRecords CreatePaymentInstrument CreatePaymentSession DeletePaymentInstrument DeletePaymentSession
+    GetPaymentInstrument GetPaymentInstrumentBalance GetPaymentSession ListPaymentInstruments ListPaymentSessions
+    ProcessPayment ListRecommendations DeleteRecommendation GetRecommendation SearchRegistryRecords GetAgentCard
+    StopRuntimeSession`,
     { models: NONE },
   ],
 ];
@@ -267,7 +271,10 @@ const DATA_AUTOMATION_RUNTIME: ServiceRows = [
   ['GetDataAutomationStatus ListTagsForResource TagResource UntagResource', { models: NONE }],
 ];
 
-/** Of control planes only what costs, or is free although its name does not say so, and what runs, buys or chooses a model. */
+/**
+ * Of control planes only what costs, or is free although its name does not say so, and what runs, buys or chooses a
+ * model.
+ */
 const CONTROL: ServiceRows = [
   ['CreateAdvancedPromptOptimizationJob', { models: inBody('modelConfigurations[].modelId') }],
   ['CreateCustomModelDeployment UpdateCustomModelDeployment', { models: inBody('modelArn') }],
@@ -315,8 +322,8 @@ const AGENT_CONTROL: ServiceRows = [
   ],
   ['StartIngestionJob IngestKnowledgeBaseDocuments', { models: UNKNOWN }],
   [
-    `AssociateAgentKnowledgeBase CreateAgentActionGroup CreateFlowAlias CreateFlowVersion CreatePromptVersion PrepareAgent
-    PrepareFlow PutResourcePolicy UpdateAgentActionGroup UpdateAgentKnowledgeBase UpdateFlowAlias`,
+    `AssociateAgentKnowledgeBase CreateAgentActionGroup CreateFlowAlias CreateFlowVersion CreatePromptVersion
+    PrepareAgent PrepareFlow PutResourcePolicy UpdateAgentActionGroup UpdateAgentKnowledgeBase UpdateFlowAlias`,
     { usage: 'free' },
   ],
   // In botocore's model, not yet in @aws-sdk/client-bedrock-agent 3.1138. A test tells when the rows can go.

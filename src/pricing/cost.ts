@@ -1,6 +1,6 @@
 /**
- * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that whoever works with
- * them need not load the library that knows them (`prices.ts`). Pure; unknown is undefined, never 0.
+ * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that whoever
+ * works with them need not load the library that knows them (`prices.ts`). Pure; unknown is undefined, never 0.
  */
 import type { Usage } from '../domain/usage.ts';
 
@@ -8,8 +8,8 @@ import type { Usage } from '../domain/usage.ts';
 export type PicoUsd = number;
 
 /**
- * Per token. Where it depends on the length of the input: the price of the last step whose `aboveTokens` the whole input,
- * caches included, exceeds holds for every token of the request. Steps ascend.
+ * Per token. Where it depends on the length of the input: the price of the last step whose `aboveTokens` the whole
+ * input, caches included, exceeds holds for every token of the request. Steps ascend.
  */
 export type TokenRate =
   | PicoUsd
@@ -58,10 +58,11 @@ export interface PriceMoment {
   readonly latency: string | undefined;
 }
 
+/** Prices by the names of models. */
 export interface PriceBook {
   /**
-   * By any name of a model: as the request has it (an application inference profile may stand in the price file by its ARN),
-   * or as it was looked up. Undefined where no price is known for it. Throws never.
+   * By any name of a model: as the request has it (an application inference profile may stand in the price file by its
+   * ARN), or as it was looked up. Undefined where no price is known for it. Throws never.
    */
   find(name: string, moment: PriceMoment): ModelPrice | undefined;
   /** The price of guardrail units alone, for requests without a model; undefined where the price file has none. */
@@ -71,8 +72,8 @@ export interface PriceBook {
 }
 
 /**
- * In nano-dollars, rounded half up; undefined where something that was used has no price, where nothing was reported (unless
- * the price is per request alone), and where the counts contradict each other. Throws never.
+ * In nano-dollars, rounded half up; undefined where something that was used has no price, where nothing was reported
+ * (unless the price is per request alone), and where the counts contradict each other. Throws never.
  */
 export function costOf(usage: Usage, price: ModelPrice): number | undefined {
   const items = itemize(usage, price);

@@ -1,6 +1,6 @@
 /**
- * A price book that is opened after the port: the library behind it takes longer to load than everything else that a start
- * waits for. Whoever asks for a price waits for `load` first.
+ * A price book that is opened after the port: the library behind it takes longer to load than everything else that a
+ * start waits for. Whoever asks for a price waits for `load` first.
  */
 import type { ModelPrice, PriceBook, PriceMoment } from './cost.ts';
 

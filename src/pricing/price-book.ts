@@ -1,7 +1,8 @@
 /**
  * What Bedrock's models cost: the owner's price file first, then data that `prices update` fetched, then the data this
- * program came with. The only file that knows the library, which takes 25 ms to load: import this file when prices are needed.
- * The library's data and its choice by date are used; its search by name and its arithmetic (floating point) are not.
+ * program came with. The only file that knows the library, which takes 25 ms to load: import this file when prices are
+ * needed. The library's data and its choice by date are used; its search by name and its arithmetic (floating point)
+ * are not.
  */
 import { calcPrice, findProvider, type ModelInfo, REMOTE_DATA_JSON_URL } from '@pydantic/genai-prices';
 import { readFile } from 'node:fs/promises';
@@ -16,6 +17,7 @@ import { BEDROCK_PROVIDER, parseRefreshed, type PublishedModel } from './price-r
 /** Where the library's authors publish their data. */
 export const PUBLISHED_PRICES_URL: string = REMOTE_DATA_JSON_URL;
 
+/** Where prices come from. */
 export interface PriceOptions {
   /** Path of the owner's price file; undefined: none. */
   readonly priceFile: string | undefined;
@@ -67,7 +69,10 @@ function openSource(models: readonly PublishedModel[], originOf: PriceSource['or
   return { models, find: indexModels(models), originOf };
 }
 
-/** How a request may say that it is served in the ordinary way; what is asked for as `auto` is answered under its true name. */
+/**
+ * How a request may say that it is served in the ordinary way; what is asked for as `auto` is answered under its true
+ * name.
+ */
 const STANDARD = new Set([undefined, 'default', 'standard', 'auto', 'standard_only', 'on_demand']);
 const TIERS: ReadonlySet<string> = new Set<Tier>(['flex', 'priority', 'batch', 'reserved']);
 const MINUTE_MS = 60_000;

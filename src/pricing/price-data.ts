@@ -1,12 +1,15 @@
 /**
- * Published prices as data: which of its models a name means, and what a price record says in our terms. The library's own
- * search takes what merely contains a name (Titan's embeddings v2 for v1, at five times their price), so it is not used: a
- * wrong price is worse than none. Pure; knows no library, only the shape of its data.
+ * Published prices as data: which of its models a name means, and what a price record says in our terms. The library's
+ * own search takes what merely contains a name (Titan's embeddings v2 for v1, at five times their price), so it is not
+ * used: a wrong price is worse than none. Pure; knows no library, only the shape of its data.
  */
 import { withoutGeography } from '../domain/model-name.ts';
 import { type ModelPrice, type PicoUsd, TOKEN_RATES, type TokenRate, toPicoUsd } from './cost.ts';
 
-/** A model of the data. Its id may begin with `regional.` or `global.`; without either it is priced alike everywhere but globally. */
+/**
+ * A model of the data. Its id may begin with `regional.` or `global.`; without either it is priced alike everywhere but
+ * globally.
+ */
 export interface DataModel {
   readonly id: string;
 }
@@ -26,7 +29,9 @@ const VERSION =
   /(?:-v(?<version>\d+)(?::(?<minor>\d+))?|-(?<plain>\d+):(?<plainMinor>\d+)|:(?<alone>\d+))(?::[a-z0-9]+)?$/;
 const DATE = /-(20\d{6})$/;
 
-/** Names as bedrock-mantle and bedrock-runtime have them: `-v1:0` and dates left out, and `-instruct` added to Qwen's. */
+/**
+ * Names as bedrock-mantle and bedrock-runtime have them: `-v1:0` and dates left out, and `-instruct` added to Qwen's.
+ */
 function identify(id: string): ModelIdentity {
   const isGlobal = id.startsWith('global.');
   let name = isGlobal ? id.slice('global.'.length) : withoutGeography(id.replace(/^regional\./, ''));
@@ -72,11 +77,11 @@ export function isCounted(priceKey: string): boolean {
 }
 
 /**
- * A price record in pico-dollars. Undefined where it prices something that we do not count (images, searches), so that the sum
- * would be wrong, and where a number cannot be told exactly.
+ * A price record in pico-dollars. Undefined where it prices something that we do not count (images, searches), so that
+ * the sum would be wrong, and where a number cannot be told exactly.
  *
- * Writes to Claude's cache for an hour cost twice the input (Anthropic's price list, and so wherever the data has them); the
- * data mostly lacks them, and the price of the five-minute ones would be too low.
+ * Writes to Claude's cache for an hour cost twice the input (Anthropic's price list, and so wherever the data has
+ * them); the data mostly lacks them, and the price of the five-minute ones would be too low.
  */
 export function readPriceRecord(modelId: string, record: Readonly<Record<string, unknown>>): ModelPrice | undefined {
   const prices: Partial<Record<(typeof TOKEN_RATES)[keyof typeof TOKEN_RATES], TokenRate>> = {};

@@ -1,8 +1,8 @@
 /**
- * The owner's own prices (`--prices FILE`): the format, read strictly, and which of its entries speaks for a model. Pure, but
- * for reading the file. What an entry does not name is unknown; nothing is taken over from another one.
+ * The owner's own prices (`--prices FILE`): the format, read strictly, and which of its entries speaks for a model.
+ * Pure, but for reading the file. What an entry does not name is unknown; nothing is taken over from another one.
  *
- *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": { "input_mtok": 1.5 } } } },
+ *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": {...} } } },
  *       "guardrail_units": { "contentPolicyUnits": 0.00015 } }
  */
 import { readFile } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import { type ModelPrice, type PicoUsd, TOKEN_RATES, toPicoUsd } from './cost.ts
 /** How a model is served, where that has a price of its own; `standard` is everything else. */
 export type Tier = 'standard' | 'flex' | 'priority' | 'batch' | 'reserved' | 'optimized';
 
+/** A price file, read. */
 export interface PriceFile {
   /** In the order of the file. */
   readonly entries: readonly PriceEntry[];
@@ -21,6 +22,7 @@ export interface PriceFile {
   readonly guardrailUnits: Readonly<Record<string, PicoUsd>> | undefined;
 }
 
+/** One entry of a price file: a name or pattern, and its prices. */
 export interface PriceEntry {
   /** A name, or a pattern in which `*` stands for any characters. */
   readonly pattern: string;
@@ -63,8 +65,8 @@ export function parsePriceFile(text: string): PriceFile {
 }
 
 /**
- * The price of the first entry that has one for this tier: entries named exactly like a form of the model, the most exact form
- * first, then patterns, in the order of the file.
+ * The price of the first entry that has one for this tier: entries named exactly like a form of the model, the most
+ * exact form first, then patterns, in the order of the file.
  */
 export function findInPriceFile(file: PriceFile, { forms }: ModelName, tier: Tier): ModelPrice | undefined {
   const exact = forms.flatMap((form) => file.entries.filter(({ pattern }) => pattern === form));

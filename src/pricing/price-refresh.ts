@@ -1,6 +1,6 @@
 /**
- * Prices newer than those this program came with: what of the published document is kept, and the file in which it waits for
- * the next start. Pure: texts in, values out. A document that is not whole is refused whole.
+ * Prices newer than those this program came with: what of the published document is kept, and the file in which it
+ * waits for the next start. Pure: texts in, values out. A document that is not whole is refused whole.
  */
 import { isCounted } from './price-data.ts';
 
@@ -10,8 +10,10 @@ export interface PublishedModel {
   readonly prices: PriceRecord | readonly { readonly prices: PriceRecord }[];
 }
 
+/** A record of the published data, not yet read. */
 export type PriceRecord = Readonly<Record<string, unknown>>;
 
+/** What `prices update` keeps. */
 export interface RefreshedPrices {
   readonly fetchedAtMs: number;
   readonly models: readonly PublishedModel[];
@@ -20,7 +22,10 @@ export interface RefreshedPrices {
 /** The provider under which the document has Bedrock's models. */
 export const BEDROCK_PROVIDER = 'aws';
 
-/** Bedrock's models of the published document: a list of providers. Throws Error with the reason where it is no such thing. */
+/**
+ * Bedrock's models of the published document: a list of providers. Throws Error with the reason where it is no such
+ * thing.
+ */
 export function readPublished(text: string): readonly PublishedModel[] {
   const providers = parseJson(text);
   if (!Array.isArray(providers)) throw new Error('it is no list of providers');

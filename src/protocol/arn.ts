@@ -2,6 +2,7 @@
  * Reads Amazon Resource Names and model ids out of raw path segments. Pure and tolerant: what is no ARN is undefined.
  */
 
+/** An Amazon Resource Name, taken apart. */
 export interface Arn {
   readonly partition: string;
   readonly service: string;
@@ -12,8 +13,8 @@ export interface Arn {
 }
 
 /**
- * A raw segment as people read it. Only escapes of printable ASCII are decoded, once; any other stays as written, so that
- * the result can stand in a log line.
+ * A raw segment as people read it. Only escapes of printable ASCII are decoded, once; any other stays as written, so
+ * that the result can stand in a log line.
  */
 export function decodeSegment(segment: string): string {
   if (!segment.includes('%')) return segment;

@@ -3,7 +3,8 @@
  * What a frame claims to be is checked on its first twelve bytes, before anything of it is kept. It knows the wire, not
  * what a frame means. Source: the event stream specification of Smithy ("Amazon Event Stream").
  *
- *   total length 4 | headers length 4 | CRC-32 of these 4 | headers | payload | CRC-32 of all before 4      (big-endian)
+ *   total length 4 | headers length 4 | CRC-32 of these 4 | headers | payload | CRC-32 of all before 4
+ *   (big-endian)
  */
 import { crc32 } from 'node:zlib';
 import { ProxyError } from '../lib/errors.ts';
@@ -45,9 +46,9 @@ export class FrameSplitter {
   #wanted = PRELUDE_BYTES;
 
   /**
-   * The frames that `chunk` completes, in order. Run it to its end before the next chunk comes; a frame that lies within
-   * one chunk is a view of it, not a copy. Throws ERR_BAD_REQUEST at the first frame that is malformed or over the limits,
-   * after the good ones before it, whatever the split; the splitter is then of no more use.
+   * The frames that `chunk` completes, in order. Run it to its end before the next chunk comes; a frame that lies
+   * within one chunk is a view of it, not a copy. Throws ERR_BAD_REQUEST at the first frame that is malformed or over
+   * the limits, after the good ones before it, whatever the split; the splitter is then of no more use.
    */
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
     let at = 0;

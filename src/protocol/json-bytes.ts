@@ -1,6 +1,6 @@
 /**
- * What JSON text is made of, byte by byte: UTF-8, the grammar of numbers, escapes, the fast way through long strings, and names.
- * Pure; knows nothing of documents, which are the business of json-scan.ts.
+ * What JSON text is made of, byte by byte: UTF-8, the grammar of numbers, escapes, the fast way through long strings,
+ * and names. Pure; knows nothing of documents, which are the business of json-scan.ts.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -78,7 +78,9 @@ function utf8Size(byte: number): number {
   return byte < 0xf0 ? 3 : 4;
 }
 
-/** The next byte at which to look closer, or the end. Four bytes at a time: nearly all bytes of a large body pass here. */
+/**
+ * The next byte at which to look closer, or the end. Four bytes at a time: nearly all bytes of a large body pass here.
+ */
 export function findStop(bytes: Buffer, from: number, stops: Uint8Array): number {
   const end = bytes.length;
   let at = from;

@@ -1,7 +1,7 @@
 /**
- * Reads single values out of JSON text that passes by in chunks, at any split of the bytes, without building the document:
- * memory does not grow with the text. As strict as RFC 8259, because a text that this scanner and AWS's parser read
- * differently could name a model that is not seen here. Pure, and knows nothing of what the members mean.
+ * Reads single values out of JSON text that passes by in chunks, at any split of the bytes, without building the
+ * document: memory does not grow with the text. As strict as RFC 8259, because a text that this scanner and AWS's
+ * parser read differently could name a model that is not seen here. Pure, and knows nothing of what the members mean.
  */
 import {
   BLOB_NAMES,
@@ -22,11 +22,14 @@ export const MAX_KEPT_BYTES = 4096;
 /** Deeper texts are broken; AWS's parsers stop at 1,000 or before. */
 export const MAX_DEPTH = 512;
 /**
- * A string of more bytes, with no space, no escape and nothing but ASCII, counts as a blob (base64, a data URL) where a member
- * of BLOB_NAMES holds it, or its array: elsewhere it may be text all the same, whose words something else divides.
+ * A string of more bytes, with no space, no escape and nothing but ASCII, counts as a blob (base64, a data URL) where a
+ * member of BLOB_NAMES holds it, or its array: elsewhere it may be text all the same, whose words something else
+ * divides.
  */
 export const BLOB_BYTES = 1024;
-/** `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all. */
+/**
+ * `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all.
+ */
 export type JsonScalar = string | number | boolean | null | { readonly tooLong: number };
 
 /** Places in a document, ready to be looked for. */
@@ -126,16 +129,19 @@ export class JsonScanner {
   #hexLeft = 0;
   #literal = LITERALS[0];
   #number = START_OF_NUMBER;
-  /** Whether the bytes of the name or value are wanted, where in this chunk they begin, and what earlier chunks held of it. */
+  /**
+   * Whether the bytes of the name or value are wanted, where in this chunk they begin, and what earlier chunks held of
+   * it.
+   */
   #isKept = false;
   #start = 0;
   #earlier: Buffer | undefined;
   #earlierBytes = 0;
 
   /**
-   * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the document
-   * and as often as it occurs (a repeated member is reported each time), before it is known whether the whole is well
-   * formed. An object or array at a wanted path is not reported.
+   * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the
+   * document and as often as it occurs (a repeated member is reported each time), before it is known whether the whole
+   * is well formed. An object or array at a wanted path is not reported.
    */
   constructor(wanted: readonly string[] | JsonPaths, onValue: (path: string, value: JsonScalar) => void) {
     this.#place = (wanted instanceof JsonPaths ? wanted : new JsonPaths(wanted)).root;
@@ -163,8 +169,8 @@ export class JsonScanner {
   }
 
   /**
-   * The text has ended. True where it was exactly one well-formed value, white space around it allowed. A string that was
-   * cut short is counted as text or blob.
+   * The text has ended. True where it was exactly one well-formed value, white space around it allowed. A string that
+   * was cut short is counted as text or blob.
    */
   finish(): boolean {
     const isBareNumber = this.#state === NUMBER && this.#places.length === 0;
@@ -373,7 +379,9 @@ export class JsonScanner {
     this.#earlierBytes = 0;
   }
 
-  /** The chunk ends within a name or value: its bytes are counted, and copied where they are wanted and not too many. */
+  /**
+   * The chunk ends within a name or value: its bytes are counted, and copied where they are wanted and not too many.
+   */
   #keepFor(bytes: Buffer): void {
     if (this.#state === LITERAL) return;
     const pieceBytes = bytes.length - this.#start;

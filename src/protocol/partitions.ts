@@ -3,6 +3,7 @@
  * AWS's partitions: which regions belong to one, and under which domains their hosts stand. Imports nothing.
  */
 
+/** A partition of AWS. */
 export interface Partition {
   readonly id: string;
   /** Anchored at both ends. */
@@ -13,6 +14,7 @@ export interface Partition {
   readonly supportsDualStack: boolean;
 }
 
+/** Every partition. */
 export const PARTITIONS: readonly Partition[] = [
   {
     id: 'aws',

@@ -1,12 +1,15 @@
 /**
  * Decides the region of one request, and knows AWS's partitions. Pure. Every region is checked against the partitions'
- * own patterns before anyone builds a host name from it: the caller can name it, so an unchecked one could name any host.
+ * own patterns before anyone builds a host name from it: the caller can name it, so an unchecked one could name any
+ * host.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type Partition, PARTITIONS } from './partitions.ts';
 
+/** What named the region of a request. */
 export type RegionSource = 'header' | 'scope' | 'arn' | 'default';
 
+/** The regions that a request may go to, by what names them. */
 export interface RegionCandidates {
   /** `x-bedrock-proxy-region`. */
   readonly header: string | undefined;
@@ -18,6 +21,7 @@ export interface RegionCandidates {
   readonly default: string | undefined;
 }
 
+/** The region of a request, and its partition. */
 export interface ChosenRegion {
   readonly region: string;
   readonly source: RegionSource;
@@ -33,12 +37,14 @@ const SOURCE_NAMES: Readonly<Record<RegionSource, string>> = {
   default: 'the configured default',
 };
 
-/** No region has more than 63 characters, the limit of a DNS label; AWS's patterns would let capitals and `_` through. */
+/**
+ * No region has more than 63 characters, the limit of a DNS label; AWS's patterns would let capitals and `_` through.
+ */
 const REGION_SHAPE = /^[a-z0-9-]{1,63}$/;
 
 /**
- * The first region named, in the order of the fields. Throws ERR_REGION_INVALID where that one is none of AWS's, naming its
- * source (a later source is not tried: the caller meant that one), and ERR_REGION_MISSING where nobody named one.
+ * The first region named, in the order of the fields. Throws ERR_REGION_INVALID where that one is none of AWS's, naming
+ * its source (a later source is not tried: the caller meant that one), and ERR_REGION_MISSING where nobody named one.
  */
 export function chooseRegion(candidates: RegionCandidates): ChosenRegion {
   for (const source of ORDER) {

@@ -1,10 +1,12 @@
 /**
  * Cuts a stream of server-sent events into events, at any split of the bytes, as the WHATWG standard reads them (HTML,
- * section 9.2.6). Holds one event at a time and no more than MAX_EVENT_BYTES of it. Pure: it only watches, and never changes
- * what passes.
+ * section 9.2.6). Holds one event at a time and no more than MAX_EVENT_BYTES of it. Pure: it only watches, and never
+ * changes what passes.
  */
 
-/** An event that is larger is dropped and counted. Responses of models stay far below; an image in one piece would not. */
+/**
+ * An event that is larger is dropped and counted. Responses of models stay far below; an image in one piece would not.
+ */
 export const MAX_EVENT_BYTES = 1024 * 1024;
 
 const LF = 0x0a;
@@ -19,7 +21,9 @@ export interface SseEvent {
   readonly data: string;
 }
 
-/** State: the line that is not complete yet, and what the lines before it said of the event that is not complete yet. */
+/**
+ * State: the line that is not complete yet, and what the lines before it said of the event that is not complete yet.
+ */
 export class SseSplitter {
   /** Events that were too large to hold. */
   dropped = 0;
@@ -38,7 +42,9 @@ export class SseSplitter {
   #event = '';
   #data: string[] = [];
 
-  /** The events that this chunk completes. Has to be iterated to its end: what is not taken is not read. Never throws. */
+  /**
+   * The events that this chunk completes. Has to be iterated to its end: what is not taken is not read. Never throws.
+   */
   *push(chunk: Uint8Array): Generator<SseEvent> {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = this.#endedByCr && bytes[0] === LF ? 1 : 0;
@@ -61,8 +67,8 @@ export class SseSplitter {
   }
 
   /**
-   * The stream ended. Gives the event whose blank line never came, if its lines said anything: browsers drop it, the SDKs of
-   * OpenAI and Anthropic take it, and it may be cut short.
+   * The stream ended. Gives the event whose blank line never came, if its lines said anything: browsers drop it, the
+   * SDKs of OpenAI and Anthropic take it, and it may be cut short.
    */
   finish(): SseEvent | undefined {
     if (this.#lineBytes > 0) this.#endLine(EMPTY);

@@ -1,6 +1,6 @@
 /**
- * Decides between operations that share a method and a path: by the client's credential scope, by its user agent, by the
- * ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
+ * Decides between operations that share a method and a path: by the client's credential scope, by its user agent, by
+ * the ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
  */
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
 import { type Operation, OPERATIONS, type ServiceId } from '../operations/catalog.ts';
@@ -12,6 +12,7 @@ export type OpenaiUpstream = 'runtime' | 'mantle';
 /** How a body decides: `tagged-arn` by the ARN in its `resourceARN`, `lost-slash` by being empty or not. */
 export type BodyRule = 'tagged-arn' | 'lost-slash';
 
+/** An operation that was chosen, and the other one if the body may still decide. */
 export interface Choice {
   readonly operation: Operation;
   /** What it is instead if the body says so. */
@@ -88,7 +89,9 @@ function narrow(candidates: readonly Operation[], test: (operation: Operation) =
   return kept.length > 0 ? kept : candidates;
 }
 
-/** The candidate of that service, else the one of bedrock-agent (which owns every ARN nobody else does), else the first. */
+/**
+ * The candidate of that service, else the one of bedrock-agent (which owns every ARN nobody else does), else the first.
+ */
 function settle(candidates: readonly Operation[], wanted: ServiceId): Choice | undefined {
   const [first] = candidates;
   if (first === undefined) return undefined;

@@ -1,11 +1,12 @@
 /**
- * What the headers and the query of one request say about where it wants to go, gathered in one pass. Pure: the decisions
- * are made by resolved.ts, choose.ts and region.ts.
+ * What the headers and the query of one request say about where it wants to go, gathered in one pass. Pure: the
+ * decisions are made by resolved.ts, choose.ts and region.ts.
  */
 import type { HeaderPair } from '../http/message.ts';
 import { type ServiceId, SERVICES } from '../operations/catalog.ts';
 import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
 
+/** What headers say of where a request wants to go, beside its path. */
 export interface RequestHints {
   /** Every value of `X-Amz-Target`, in order. */
   readonly targets: readonly string[];

@@ -10,6 +10,7 @@ import { matchOperations } from '../operations/matcher.ts';
 import { stripMount } from './target.ts';
 import { unknownOperation, unknownTarget } from './unknown-operation.ts';
 
+/** The operation of a request, and the path that AWS gets. */
 export interface ResolvedOperation {
   readonly service: Service;
   /** Undefined where the tables do not know the path. */
@@ -21,6 +22,7 @@ export interface ResolvedOperation {
   readonly gatewayId: string | undefined;
 }
 
+/** What an operation is found by. */
 export interface OperationQuery {
   readonly method: string;
   /** Raw, below the mount, starts with a slash. */
@@ -75,8 +77,8 @@ export function resolveOperation(query: OperationQuery): ResolvedOperation {
 }
 
 /**
- * A hand-written ARN with raw slashes after `/model/` as one segment: everything up to a known last segment, its slashes
- * encoded. Undefined where the path is not of that form.
+ * A hand-written ARN with raw slashes after `/model/` as one segment: everything up to a known last segment, its
+ * slashes encoded. Undefined where the path is not of that form.
  */
 export function encodeModelArn(path: string): string | undefined {
   if (!ARN_MODEL_PATH.test(path)) return undefined;
@@ -140,8 +142,8 @@ function findByPath(query: OperationQuery, path: string | undefined): ResolvedOp
 }
 
 /**
- * A path nobody knows, from a client that tells its service: an SDK newer than our tables. The signature wins over the user
- * agent. `bedrock` alone tells nothing, since six services sign with it.
+ * A path nobody knows, from a client that tells its service: an SDK newer than our tables. The signature wins over the
+ * user agent. `bedrock` alone tells nothing, since six services sign with it.
  */
 function findByClient({ method, path, hints, mountPath }: OperationQuery): ResolvedOperation {
   const client = hints.clientOf === undefined ? undefined : SERVICES.get(hints.clientOf);
@@ -162,7 +164,8 @@ function plain(path: string): Pick<ResolvedOperation, 'path' | 'otherwise' | 'ga
 /** The likeliest mistake of all: ANTHROPIC_BASE_URL set to the mount. AWS has these paths below `/anthropic` only. */
 function messagesWithoutPrefix(path: string, mountPath: string): ProxyError {
   const counting = path.startsWith('/v1/messages/count_tokens');
-  const message = `Bedrock has no ${counting ? '/v1/messages/count_tokens' : '/v1/messages'}: that is Anthropic's own API.`;
+  const shape = counting ? '/v1/messages/count_tokens' : '/v1/messages';
+  const message = `Bedrock has no ${shape}: that is Anthropic's own API.`;
   return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
     hint: counting
       ? 'Count with POST /model/{modelId}/count-tokens, or on mantle with POST /anthropic/v1/messages/count_tokens.'

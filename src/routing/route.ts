@@ -1,5 +1,6 @@
 /**
- * From method, target and headers to service, region, host and the very target that is sent. Pure: no I/O, no clock. It decides where a request goes, never whether it may; that is admission's business.
+ * From method, target and headers to service, region, host and the very target that is sent. Pure: no I/O, no clock. It
+ * decides where a request goes, never whether it may; that is admission's business.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { Body } from '../http/body.ts';
@@ -17,6 +18,7 @@ import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.
 import { joinTarget, type RequestTarget } from '../http/target.ts';
 import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
 
+/** What decides where requests go, besides the requests. */
 export interface RoutingConfig extends EndpointOptions {
   readonly defaultRegion: string | undefined;
   readonly openaiUpstream: OpenaiUpstream;
@@ -35,11 +37,12 @@ export interface RouteInput {
 }
 
 /**
- * `response`: the response may be a stream (event stream, server-sent events or bytes) and must not be buffered; also given
- * where nobody knows. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
+ * `response`: the response may be a stream (event stream, server-sent events or bytes) and must not be buffered; also
+ * given where nobody knows. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
  */
 type Streaming = 'none' | 'response' | 'bidirectional' | 'websocket';
 
+/** Where a request goes, and all that later stages ask of that. */
 export interface Route extends RouteFacts {
   readonly service: ServiceId;
   /** The service in the credential scope to sign with. */
@@ -53,7 +56,10 @@ export interface Route extends RouteFacts {
   /** Changes nothing and runs no model. Where nobody knows: GET and HEAD that upgrade nothing. */
   readonly readOnly: boolean;
   readonly streaming: Streaming;
-  /** Whether AWS accepts Bedrock API keys (bearer) for this, in the owner's partition; with one as upstream credential all else fails. */
+  /**
+   * Whether AWS accepts Bedrock API keys (bearer) for this, in the owner's partition; with one as upstream credential
+   * all else fails.
+   */
   readonly bearerKeys: boolean;
   /** Whether AWS may accept an OAuth token of the caller instead of a signature: AgentCore runtimes and gateways. */
   readonly takesOauth: boolean;
@@ -72,8 +78,8 @@ export interface Route extends RouteFacts {
 }
 
 /**
- * The route of one request. Throws ERR_BAD_TARGET, ERR_BAD_ARN, ERR_UNKNOWN_PATH (not below the mount), ERR_UNKNOWN_OPERATION,
- * ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
+ * The route of one request. Throws ERR_BAD_TARGET, ERR_BAD_ARN, ERR_UNKNOWN_PATH (not below the mount),
+ * ERR_UNKNOWN_OPERATION, ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
  */
 export function findRoute(input: RouteInput): Route {
   const { method, target, headers, scope, mountPath, config } = input;
@@ -95,8 +101,8 @@ export function findRoute(input: RouteInput): Route {
 }
 
 /**
- * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that cannot be
- * read leaves the route as it is, and AWS will say what it thinks of it.
+ * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that
+ * cannot be read leaves the route as it is, and AWS will say what it thinks of it.
  */
 export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'>): Route {
   const { otherwise } = route;
@@ -106,14 +112,16 @@ export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'
 }
 
 /**
- * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other words
- * than RFC 6455 has it, or over HTTP/2, has not asked.)
+ * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other
+ * words than RFC 6455 has it, or over HTTP/2, has not asked.)
  */
 export function refuseUnservedUpgrade(isAsked: boolean, isServed: boolean): void {
   if (isAsked === isServed) return;
   if (isAsked) throw new ProxyError('ERR_BAD_REQUEST', 'There is no WebSocket at this path.');
   throw new ProxyError('ERR_BAD_REQUEST', 'This path is a WebSocket, and the request does not ask for one.', {
-    hint: 'Send GET over HTTP/1.1 with `Connection: Upgrade` and `Upgrade: websocket`; the proxy needs Node 22.21, 24.9 or later.',
+    hint:
+      'Send GET over HTTP/1.1 with `Connection: Upgrade` and `Upgrade: websocket`; the proxy needs Node ' +
+      '22.21, 24.9 or later.',
   });
 }
 
@@ -165,8 +173,8 @@ function takesApiKeys(operation: Operation | undefined, path: string): boolean {
 }
 
 /**
- * An API key is a secret that goes out whole, and callers may name any region: it is not shown to another partition, which
- * other companies run and where it is not known.
+ * An API key is a secret that goes out whole, and callers may name any region: it is not shown to another partition,
+ * which other companies run and where it is not known.
  */
 export function isHome({ partition }: ChosenRegion, { defaultRegion }: RoutingConfig): boolean {
   return partition.id === (findPartition(defaultRegion ?? '')?.id ?? 'aws');

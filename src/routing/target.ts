@@ -7,7 +7,8 @@ import { ProxyError } from '../lib/errors.ts';
 
 /**
  * `.` and `..` as a segment, with their dots and the separators around them raw or encoded. A decoder further on could
- * resolve them and so leave the path that was matched and admitted. `;` ends a segment for servers with path parameters.
+ * resolve them and so leave the path that was matched and admitted. `;` ends a segment for servers with path
+ * parameters.
  */
 const DOT_SEGMENT = /(?:\/|%2f|%5c)(?:\.|%2e){1,2}(?:$|\/|;|%2f|%5c|%3b)/i;
 const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
@@ -28,8 +29,8 @@ export function refuseBadTarget({ path, query }: RequestTarget): void {
 }
 
 /**
- * What follows the mount, starting with one slash; undefined where the path is not below it. The run of slashes after the
- * mount collapses, because an SDK whose endpoint ends in a slash sends two.
+ * What follows the mount, starting with one slash; undefined where the path is not below it. The run of slashes after
+ * the mount collapses, because an SDK whose endpoint ends in a slash sends two.
  */
 export function stripMount(path: string, mountPath: string): string | undefined {
   const mount = mountPath.endsWith('/') ? mountPath.slice(0, -1) : mountPath;
@@ -42,8 +43,9 @@ export function stripMount(path: string, mountPath: string): string | undefined 
 }
 
 /**
- * The query without SigV4 query authentication (`X-Amz-*`, in any case and any encoding of the name), everything else byte
- * for byte. It covers the client's own host and mount, so AWS could only refuse it. Undefined where nothing is left.
+ * The query without SigV4 query authentication (`X-Amz-*`, in any case and any encoding of the name), everything else
+ * byte for byte. It covers the client's own host and mount, so AWS could only refuse it. Undefined where nothing is
+ * left.
  */
 export function stripQueryAuthentication(rawQuery: string | undefined): string | undefined {
   // `x` and `%` are what every spelling of such a name starts with.

@@ -30,7 +30,9 @@ export function unknownOperation(method: string, path: string, mountPath: string
   }
   const message = `The proxy knows no Bedrock operation ${shorten(method)} ${shown}.${describeNearest(method, path)}`;
   return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
-    hint: `To send it anyway name its service: ${mountPath}/<service>${shown}, with <service> one of ${NAMED_SERVICES}.`,
+    hint:
+      `To send it anyway name its service: ${mountPath}/<service>${shown}, with <service> one of ` +
+      `${NAMED_SERVICES}.`,
   });
 }
 

@@ -1,7 +1,7 @@
 /**
- * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. It is made together
- * with a small certificate authority of its own, whose key is thrown away at once: what clients are told to trust can sign
- * nothing else, ever. The code that makes it is loaded when a certificate has to be made.
+ * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. It is made
+ * together with a small certificate authority of its own, whose key is thrown away at once: what clients are told to
+ * trust can sign nothing else, ever. The code that makes it is loaded when a certificate has to be made.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,9 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n
 /** Everything that means this machine, for any client. */
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1', 'host.docker.internal'];
 
-/** Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION if they are no pair for TLS. */
+/**
+ * Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION if they are no pair for TLS.
+ */
 export function readCertificate(certFile: string, keyFile: string): TlsMaterial {
   const cert = readPem(certFile, '--tls-cert');
   const key = readPem(keyFile, '--tls-key');

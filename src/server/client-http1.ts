@@ -7,7 +7,10 @@ import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } 
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 
-/** After an early answer the rest of an upload is read and dropped for this long, so that the client can read the response. */
+/**
+ * After an early answer the rest of an upload is read and dropped for this long, so that the client can read the
+ * response.
+ */
 const LINGER_MS = 2_000;
 
 /**
@@ -60,7 +63,8 @@ class Http1Response implements ClientResponse {
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
     const response = this.#response;
     response.sendDate = findHeader(headers, 'date') === undefined;
-    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no ambiguity.
+    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no
+    // ambiguity.
     if (this.#request.headers.expect !== undefined && !this.#request.complete) response.shouldKeepAlive = false;
     const flat = headers.flat();
     if (reasonPhrase === undefined || !REASON_PHRASE.test(reasonPhrase)) response.writeHead(status, flat);

@@ -54,14 +54,18 @@ class Http2Response implements ClientResponse {
     try {
       stream.respond({ ':status': status, ...folded });
     } catch (error) {
-      // Node refuses repeats of some headers that HTTP/1.1 lets pass. A response that is paid for must not be lost over that.
+      // Node refuses repeats of some headers that HTTP/1.1 lets pass. A response that is paid for must not be lost over
+      // that.
       if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE')) throw error;
       stream.respond({ ':status': status, ...keepFirstValues(folded) });
     }
     return stream;
   }
 
-  /** A stream whose response is complete may be ended without an error while the request still flows (RFC 9113, section 8.1). */
+  /**
+   * A stream whose response is complete may be ended without an error while the request still flows (RFC 9113, section
+   * 8.1).
+   */
   dropRequestBody(): void {
     const stream = this.#stream;
     if (stream.readableEnded) return;
@@ -87,7 +91,10 @@ function splitPseudoHeaders(rawHeaders: readonly string[]): { pseudo: Map<string
   return { pseudo, headers };
 }
 
-/** One value per header, the first that came; only `set-cookie` stays a list, because its values cannot stand for each other. */
+/**
+ * One value per header, the first that came; only `set-cookie` stays a list, because its values cannot stand for each
+ * other.
+ */
 function keepFirstValues(folded: OutgoingHttpHeaders): OutgoingHttpHeaders {
   const entries = Object.entries(folded);
   return Object.fromEntries(

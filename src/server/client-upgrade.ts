@@ -1,7 +1,8 @@
 /**
- * A client that asks for a WebSocket (RFC 6455, section 4.1), in the shape the rest of the program sees. Node has taken its
- * HTTP parser off the connection by now: what is written here are the very bytes of a response, either `101` and then whatever
- * the two sides say, or a plain HTTP response and the end of the connection. Adapts, decides nothing about the request.
+ * A client that asks for a WebSocket (RFC 6455, section 4.1), in the shape the rest of the program sees. Node has taken
+ * its HTTP parser off the connection by now: what is written here are the very bytes of a response, either `101` and
+ * then whatever the two sides say, or a plain HTTP response and the end of the connection. Adapts, decides nothing
+ * about the request.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -23,8 +24,9 @@ const LINGER_MS = 2_000;
 const TCP_KEEP_ALIVE_MS = 60_000;
 
 /**
- * The first Node of each line that asks `shouldUpgradeCallback`. Before, with a listener for `upgrade` every request with an
- * `Upgrade` header (`h2c`: JDK clients, `curl --http2`) would lose its body; so there is none, and no WebSocket.
+ * The first Node of each line that asks `shouldUpgradeCallback`. Before, with a listener for `upgrade` every request
+ * with an `Upgrade` header (`h2c`: JDK clients, `curl --http2`) would lose its body; so there is none, and no
+ * WebSocket.
  */
 const FIRST_MINOR_THAT_ASKS: ReadonlyMap<number, number> = new Map([
   [22, 21],
@@ -32,7 +34,9 @@ const FIRST_MINOR_THAT_ASKS: ReadonlyMap<number, number> = new Map([
   [24, 9],
 ]);
 
-/** Whether a Node (`22.21.0`, as in `process.versions.node`) can tell upgrades apart; on others WebSocket is not served. */
+/**
+ * Whether a Node (`22.21.0`, as in `process.versions.node`) can tell upgrades apart; on others WebSocket is not served.
+ */
 export function canTellUpgrades(nodeVersion: string): boolean {
   const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
   const firstMinor = FIRST_MINOR_THAT_ASKS.get(major);
@@ -40,8 +44,8 @@ export function canTellUpgrades(nodeVersion: string): boolean {
 }
 
 /**
- * True for an upgrade to WebSocket and to nothing else, asked for once, without a body. Everything else with an `Upgrade`
- * header is an ordinary request: a server may ignore the header (RFC 9110, section 7.8).
+ * True for an upgrade to WebSocket and to nothing else, asked for once, without a body. Everything else with an
+ * `Upgrade` header is an ordinary request: a server may ignore the header (RFC 9110, section 7.8).
  */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   if (method !== 'GET' || httpVersion !== '1.1') return false;
@@ -51,8 +55,8 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
 }
 
 /**
- * Wraps what Node's `upgrade` event gives; `head` are bytes of the client that came with its request. `signal` fires when the
- * connection closes before its response: before `101`, or before the end of a plain one.
+ * Wraps what Node's `upgrade` event gives; `head` are bytes of the client that came with its request. `signal` fires
+ * when the connection closes before its response: before `101`, or before the end of a plain one.
  */
 export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): [ClientRequest, ClientResponse] {
   const connection = new UpgradingConnection(socket, head);

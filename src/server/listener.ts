@@ -1,7 +1,8 @@
 /**
- * One port for HTTP/1.1, cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3) and, where a certificate is given, both
- * over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of bedrock-runtime with the HTTP/2 preface and never falls back.
- * First stage of the way. Knows sockets and protocol servers; what a request means is not decided here.
+ * One port for HTTP/1.1, cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3) and, where a certificate is
+ * given, both over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of
+ * bedrock-runtime with the HTTP/2 preface and never falls back. First stage of the way. Knows sockets and protocol
+ * servers; what a request means is not decided here.
  */
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
@@ -15,7 +16,9 @@ import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
 import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
 
-/** First bytes of a client that speaks HTTP/2 (RFC 9113, section 3.4), as far as they differ from any HTTP/1.1 request. */
+/**
+ * First bytes of a client that speaks HTTP/2 (RFC 9113, section 3.4), as far as they differ from any HTTP/1.1 request.
+ */
 const PREFACE = Buffer.from('PRI * HTTP/2.0');
 
 /** A request head has to be complete within this time, the choice of protocol included. */
@@ -31,6 +34,7 @@ const HTTP2_MAX_STREAMS = 256;
 /** See `Http2Times`. */
 const HTTP2_TIMES: Http2Times = { idleMs: KEEP_ALIVE_TIMEOUT_MS, unreadMs: 60_000 };
 
+/** Who serves what comes in on the port. */
 export interface ListenerHandlers {
   onHttp1(request: IncomingMessage, response: ServerResponse): void;
   onHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[], endOfStream: boolean): void;
@@ -55,7 +59,9 @@ export interface Listener {
   stopAccepting(): void;
   /** Closes connections that are doing nothing. */
   closeIdle(): void;
-  /** Resolves when every HTTP/2 session has sent what it had to say and is closed; `stopAccepting` has asked them to. */
+  /**
+   * Resolves when every HTTP/2 session has sent what it had to say and is closed; `stopAccepting` has asked them to.
+   */
   untilSessionsClose(): Promise<void>;
   destroyAll(): void;
 }

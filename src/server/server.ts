@@ -1,6 +1,6 @@
 /**
- * The running server: accept, guard, hand over to whoever serves the path, drain and close. What happens under each path is
- * handed in; this file does not know Bedrock.
+ * The running server: accept, guard, hand over to whoever serves the path, drain and close. What happens under each
+ * path is handed in; this file does not know Bedrock.
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
@@ -27,6 +27,7 @@ export interface Mount {
   readonly handle: Handler;
 }
 
+/** What a server listens on, and who serves which path. */
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
@@ -38,11 +39,12 @@ export interface ServerOptions {
   readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
 }
 
+/** An open port. */
 export interface RunningServer {
   readonly port: number;
   /**
-   * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut off.
-   * The result says how many were.
+   * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut
+   * off. The result says how many were.
    */
   drain(graceMs: number): Promise<number>;
   /** Cuts everything off now. */

@@ -1,6 +1,6 @@
 /**
- * TLS in front of both protocol servers, on the port that also speaks clear text: takes a socket whose first byte was that of
- * a TLS handshake, and gives it on decrypted, with the protocol that ALPN chose (RFC 7301). Part of `listener`.
+ * TLS in front of both protocol servers, on the port that also speaks clear text: takes a socket whose first byte was
+ * that of a TLS handshake, and gives it on decrypted, with the protocol that ALPN chose (RFC 7301). Part of `listener`.
  */
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
@@ -18,8 +18,8 @@ export interface TlsKeyPair {
 }
 
 /**
- * A function that takes paused sockets, with everything read so far put back. `handOver` gets each once its handshake is
- * done; sockets whose handshake fails are closed. Throws where the pair is not one (the caller checks it at start).
+ * A function that takes paused sockets, with everything read so far put back. `handOver` gets each once its handshake
+ * is done; sockets whose handshake fails are closed. Throws where the pair is not one (the caller checks it at start).
  */
 export function createTlsFront(
   pair: TlsKeyPair,

@@ -1,6 +1,6 @@
 /**
- * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and in
- * which colours is handed in. Shows labels of keys, never keys.
+ * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and
+ * in which colours is handed in. Shows labels of keys, never keys.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
@@ -71,9 +71,9 @@ interface Cell {
 }
 
 /**
- * The same for people: time, key, operation, model, region, status, first byte, total, then tokens in and out (bytes, where
- * nobody counted tokens) and cost. `~` marks what is not all of it. `width`: columns of the terminal, into which the names are
- * made to fit; undefined where there is none.
+ * The same for people: time, key, operation, model, region, status, first byte, total, then tokens in and out (bytes,
+ * where nobody counted tokens) and cost. `~` marks what is not all of it. `width`: columns of the terminal, into which
+ * the names are made to fit; undefined where there is none.
  */
 export function formatPrettyLine(record: RequestRecord, paint: Paint, width?: number): string {
   const isNarrow = width !== undefined && width < NARROW_COLUMNS;

@@ -1,6 +1,6 @@
 /**
- * A histogram among the metrics: how many values lie in each bucket, and their sum, for each set of labels. To add a value
- * is to search among a dozen numbers, because it happens at the end of every request.
+ * A histogram among the metrics: how many values lie in each bucket, and their sum, for each set of labels. To add a
+ * value is to search among a dozen numbers, because it happens at the end of every request.
  */
 import type { Labels, Sample } from './metric-text.ts';
 

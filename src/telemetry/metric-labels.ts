@@ -1,7 +1,7 @@
 /**
- * What may stand in the labels of metrics. Every new combination of labels is a series that nobody forgets, here or in the
- * database that collects it, and much of what could stand in one is chosen by clients: so their number has an end. Pure
- * apart from remembering what it has seen.
+ * What may stand in the labels of metrics. Every new combination of labels is a series that nobody forgets, here or in
+ * the database that collects it, and much of what could stand in one is chosen by clients: so their number has an end.
+ * Pure apart from remembering what it has seen.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findModel } from '../domain/outcome.ts';

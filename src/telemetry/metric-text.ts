@@ -1,6 +1,6 @@
 /**
- * Prometheus's text format, version 0.0.4: what `/metrics` responds with. Pure; `metrics.ts` decides which metrics exist.
- * Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+ * Prometheus's text format, version 0.0.4: what `/metrics` responds with. Pure; `metrics.ts` decides which metrics
+ * exist. Source: https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 
 /** The media type of `renderMetrics`. */

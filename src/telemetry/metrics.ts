@@ -1,7 +1,7 @@
 /**
- * What the proxy does, in numbers for Prometheus. Told of every exchange at its beginning and its end, asked for text by
- * `admin/metrics.ts`. Must not throw and must not be slow: it stands in the `finally` of every request. Which labels there
- * are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
+ * What the proxy does, in numbers for Prometheus. Told of every exchange at its beginning and its end, asked for text
+ * by `admin/metrics.ts`. Must not throw and must not be slow: it stands in the `finally` of every request. Which labels
+ * there are is decided in `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
 import type { RequestSubscriber } from '../domain/events.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -105,7 +105,9 @@ function gauge(name: string, help: string, read: () => number): MetricFamily {
 
 const STARTED_AT_SECONDS = Math.round(performance.timeOrigin / MS_PER_SECOND);
 
-/** A few metrics of the process, under their usual names. None has to watch the event loop: that wakes an idle process. */
+/**
+ * A few metrics of the process, under their usual names. None has to watch the event loop: that wakes an idle process.
+ */
 const PROCESS_METRICS: readonly MetricFamily[] = [
   gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => STARTED_AT_SECONDS),
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),

@@ -1,7 +1,7 @@
 /**
  * What a trace says of an exchange, in the names of OpenTelemetry's semantic conventions (HTTP, GenAI and AWS, as of
- * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no response,
- * no query: what is said here leaves the machine.
+ * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no
+ * response, no query: what is said here leaves the machine.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findFacts } from '../operations/find-facts.ts';

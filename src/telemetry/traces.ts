@@ -1,7 +1,8 @@
 /**
  * Optional: spans of OpenTelemetry for every exchange, sent in batches to the owner's collector. They are made when the
  * exchange is over, from its own times; a collector that is slow or away costs spans, never a request, and is told of
- * once. The libraries are loaded only when this is opened; who wants traces installs them. `span.ts` says what a span says.
+ * once. The libraries are loaded only when this is opened; who wants traces installs them. `span.ts` says what a span
+ * says.
  */
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
@@ -25,6 +26,7 @@ export const TRACE_PACKAGES = [
 type Environment = Readonly<Record<string, string | undefined>>;
 type OnProblem = (error: ProxyError) => void;
 
+/** Where traces go, and what they say of the sender. */
 export interface TraceOptions {
   /** Looked at before anything is loaded. The libraries read the process's own environment besides. */
   readonly environment: Environment;
@@ -34,6 +36,7 @@ export interface TraceOptions {
   readonly onProblem: OnProblem;
 }
 
+/** Makes a trace of each request that has ended. */
 export interface Traces {
   /** Makes the spans of a finished exchange. Never throws. */
   observe(record: RequestRecord): void;
@@ -49,11 +52,11 @@ export function areTracesConfigured(environment: Environment): boolean {
 }
 
 /**
- * Loads the libraries and opens the way to the collector; to be called only where `areTracesConfigured`. Spans leave as JSON over HTTP
- * (OTLP). The libraries read from the process's environment: endpoints, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION` and certificates
- * of `OTEL_EXPORTER_OTLP`, `OTEL_SERVICE_NAME` (bedrock-proxy by default) and `OTEL_RESOURCE_ATTRIBUTES`. What cannot be used
- * of them goes to `onProblem`, as do libraries that are not installed, and there are no traces: such variables are often
- * meant for other programs.
+ * Loads the libraries and opens the way to the collector; to be called only where `areTracesConfigured`. Spans leave as
+ * JSON over HTTP (OTLP). The libraries read from the process's environment: endpoints, `_HEADERS`, `_TIMEOUT`,
+ * `_COMPRESSION` and certificates of `OTEL_EXPORTER_OTLP`, `OTEL_SERVICE_NAME` (bedrock-proxy by default) and
+ * `OTEL_RESOURCE_ATTRIBUTES`. What cannot be used of them goes to `onProblem`, as do libraries that are not installed,
+ * and there are no traces: such variables are often meant for other programs.
  */
 export async function openTraces({ environment, version, onProblem }: TraceOptions): Promise<Traces> {
   const problem = findProblem(environment);
@@ -147,7 +150,9 @@ function findProblem(environment: Environment): ProxyError | undefined {
     environment['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']?.trim() || environment['OTEL_EXPORTER_OTLP_PROTOCOL']?.trim();
   if (protocol === 'grpc') {
     return new ProxyError('ERR_BAD_OPTION', 'There are no traces: the proxy does not speak gRPC to a collector.', {
-      hint: 'Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json, and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, often port 4318.',
+      hint:
+        'Set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json, and OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, often ' +
+        'port 4318.',
     });
   }
   if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)) return undefined;
@@ -180,7 +185,10 @@ function lostSpans(cause: Error | undefined): ProxyError {
   });
 }
 
-/** OpenTelemetry takes small numbers for times since the process began; a pair of seconds and nanoseconds is what it says. */
+/**
+ * OpenTelemetry takes small numbers for times since the process began; a pair of seconds and nanoseconds is what it
+ * says.
+ */
 function toHrTime(epochMs: number): HrTime {
   const seconds = Math.floor(epochMs / 1_000);
   return [seconds, Math.floor((epochMs - seconds * 1_000) * 1_000_000)];

@@ -1,6 +1,6 @@
 /**
- * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here passes
- * as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
+ * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here
+ * passes as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
@@ -19,7 +19,10 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** What the client proved itself with: to us, never to AWS. Its SigV4 covers our address and could not be forwarded anyway. */
+/**
+ * What the client proved itself with: to us, never to AWS. Its SigV4 covers our address and could not be forwarded
+ * anyway.
+ */
 const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
   'api-key',
   'authorization',
@@ -44,13 +47,17 @@ const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-bedrock-agentcore-'];
 export interface SelectionFacts {
   /** Our name in `Via`; undefined: none is added. */
   readonly viaName: string | undefined;
-  /** `X-Amz-Target` names the operation (awsJson). Elsewhere it means nothing, and AWS must not see another meaning in it. */
+  /**
+   * `X-Amz-Target` names the operation (awsJson). Elsewhere it means nothing, and AWS must not see another meaning in
+   * it.
+   */
   readonly keepsTarget: boolean;
 }
 
 /**
  * The client's headers that go upstream. `accept-encoding: identity` is added, because SDKs that never asked for
- * compression do not undo it, and a compressed event stream arrives in bursts. With a `viaName`, `Via` is added as well.
+ * compression do not undo it, and a compressed event stream arrives in bursts. With a `viaName`, `Via` is added as
+ * well.
  */
 export function selectUpstreamHeaders(
   clientHeaders: readonly HeaderPair[],
@@ -105,8 +112,8 @@ export function isSigned(lowerCaseName: string): boolean {
 }
 
 /**
- * Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). Not those that mean something to
- * AWS: a guardrail, say, cannot be taken off a request by a header that no client signs.
+ * Names that `Connection` lists: hop-by-hop by the sender's word (RFC 9110, section 7.6.1). Not those that mean
+ * something to AWS: a guardrail, say, cannot be taken off a request by a header that no client signs.
  */
 function namedByConnection(headers: readonly HeaderPair[]): ReadonlySet<string> {
   const named = new Set<string>();

@@ -1,6 +1,6 @@
 /**
- * What the way asks of an upstream: to sign and send one attempt, and to let the response flow to the client. Amazon Bedrock is
- * one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
+ * What the way asks of an upstream: to sign and send one attempt, and to let the response flow to the client. Amazon
+ * Bedrock is one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
  */
 import type { Body } from '../http/body.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
@@ -22,7 +22,10 @@ export interface Attempt {
   readonly prepared: PreparedRequest;
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
-  /** Sees each frame of a client that signed its event stream, before it is signed anew; what it throws ends the attempt. */
+  /**
+   * Sees each frame of a client that signed its event stream, before it is signed anew; what it throws ends the
+   * attempt.
+   */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
@@ -43,8 +46,8 @@ export interface ResponseObserver {
 /** Decides how a response is handed on. Asked when its head is there. */
 export interface ResponsePolicy {
   /**
-   * A response whose announced size is below this waits until all of it is there, so that `extraHeaders` can speak of it: a
-   * client cannot use the half of it anyway. 0: none waits.
+   * A response whose announced size is below this waits until all of it is there, so that `extraHeaders` can speak of
+   * it: a client cannot use the half of it anyway. 0: none waits.
    */
   readonly bufferBelowBytes: number;
   /** Headers of ours, put after the upstream's own; `isComplete`: the response has waited, and all of it is there. */
@@ -55,10 +58,11 @@ export interface ResponsePolicy {
 export interface Upstream {
   readonly name: string;
   /**
-   * Resolves when the client has the whole response, or when its WebSocket is closed on both sides; never throws for a response,
-   * whatever its status. Throws what signing throws (ERR_NO_AWS_CREDENTIALS, ERR_AWS_CREDENTIALS, ERR_API_KEY_REFUSED);
-   * ERR_UPSTREAM_* if the upstream cannot be reached, stays silent or breaks off (the client's connection is then broken as well,
-   * if its response had begun); ERR_NOT_SUPPORTED and ERR_BAD_REQUEST for streams that cannot be carried; and ERR_CLIENT_GONE.
+   * Resolves when the client has the whole response, or when its WebSocket is closed on both sides; never throws for a
+   * response, whatever its status. Throws what signing throws (ERR_NO_AWS_CREDENTIALS, ERR_AWS_CREDENTIALS,
+   * ERR_API_KEY_REFUSED); ERR_UPSTREAM_* if the upstream cannot be reached, stays silent or breaks off (the client's
+   * connection is then broken as well, if its response had begun); ERR_NOT_SUPPORTED and ERR_BAD_REQUEST for streams
+   * that cannot be carried; and ERR_CLIENT_GONE.
    */
   send(attempt: Attempt, observer: ResponseObserver, policy: ResponsePolicy): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The ledger against a store that fails when it is told to: a plain implementation of the four methods it uses, with the
- * promise of the real one that the first attempt is made at once. Time is vitest's.
+ * The ledger against a store that fails when it is told to: a plain implementation of the four methods it uses, with
+ * the promise of the real one that the first attempt is made at once. Time is vitest's.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

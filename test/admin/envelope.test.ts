@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AdminError, readField, showName } from '../../src/admin/envelope.ts';
+import { AdminError, readField, quoteKeyName } from '../../src/admin/envelope.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
 
 const KEY = 'sk-abcdefghijklmnopqrstuvwxyz0123456789-_ABCDE';
@@ -17,7 +17,7 @@ describe('the name of a key in a message', () => {
     { named: 'a"b\n', shown: '"a\\"b\\n"' },
     { named: 'x'.repeat(200), shown: `"${'x'.repeat(100)}"` },
   ])('$named is $shown', ({ named, shown }) => {
-    expect(showName(named)).toBe(shown);
+    expect(quoteKeyName(named)).toBe(shown);
   });
 });
 

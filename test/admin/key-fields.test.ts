@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AdminError } from '../../src/admin/envelope.ts';
 import { type KeyBefore, NEW_KEY, readChanges } from '../../src/admin/key-fields.ts';
-import { describeKey } from '../../src/admin/key-row.ts';
+import { toLiteLlmKey } from '../../src/admin/key-row.ts';
 import { generateRequest, type KeyFields, keyRow } from '../../src/admin/schemas.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy, VirtualKeyRow } from '../../src/domain/key.ts';
@@ -207,7 +207,7 @@ describe('a key as it is shown', () => {
   };
 
   it('has what was asked for, in the units of LiteLLM', () => {
-    const shown = describeKey(row, spend, NOW);
+    const shown = toLiteLlmKey(row, spend, NOW);
     expect(keyRow.parse(shown)).toMatchObject({
       key_name: 'sk-...wxyz',
       status: 'ending',
@@ -229,8 +229,8 @@ describe('a key as it is shown', () => {
 
   it('goes back in as it came out', () => {
     const { max_budget, budget_duration, models, regions, scope, allow_unpriced, rpm_limit, tpm_limit, note } =
-      describeKey(row, spend, NOW);
-    const { max_parallel_requests, tags, user_id, team_id, metadata } = describeKey(row, spend, NOW);
+      toLiteLlmKey(row, spend, NOW);
+    const { max_parallel_requests, tags, user_id, team_id, metadata } = toLiteLlmKey(row, spend, NOW);
     const fields = { max_budget, budget_duration, models, regions, scope, allow_unpriced, rpm_limit, tpm_limit, note };
     const again = change({ ...fields, max_parallel_requests, tags, user_id, team_id, metadata }, row);
     expect(again).toEqual({ policy: FULL, tags: row.tags, note: 'n', metadata: row.metadata });

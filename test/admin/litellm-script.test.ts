@@ -1,6 +1,6 @@
 /**
- * Scripts as people wrote them for LiteLLM's key API, with its documentation beside them: they must run here unchanged. One for
- * fetch, one for Python's standard library.
+ * Scripts as people wrote them for LiteLLM's key API, with its documentation beside them: they must run here unchanged.
+ * One for fetch, one for Python's standard library.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';

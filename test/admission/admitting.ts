@@ -1,6 +1,6 @@
 /**
- * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real database.
- * Requests come in as method, path and body, and go through the real routing.
+ * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real
+ * database. Requests come in as method, path and body, and go through the real routing.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Budgets, with a real database and the prices the program comes with. Claude Haiku 4.5 in the United States: $1.10 a million
- * tokens of input, $2.20 written to a cache for an hour, $5.50 of output.
+ * Budgets, with a real database and the prices the program comes with. Claude Haiku 4.5 in the United States: $1.10 a
+ * million tokens of input, $2.20 written to a cache for an hour, $5.50 of output.
  */
 import { describe, expect, it } from 'vitest';
 import type { Budget } from '../../src/domain/key.ts';

@@ -1,6 +1,6 @@
 /**
- * Whatever the order in which requests come, are refused by the budget, meet a broken store and end: in the end everything
- * that was taken is back, and what counts is exactly what went out.
+ * Whatever the order in which requests come, are refused by the budget, meet a broken store and end: in the end
+ * everything that was taken is back, and what counts is exactly what went out.
  */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';

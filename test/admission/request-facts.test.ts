@@ -1,6 +1,6 @@
 /**
- * Requests that name one model to us and another to AWS, or so that nobody can tell: a key with a list of models is refused,
- * whichever of the two AWS would have read.
+ * Requests that name one model to us and another to AWS, or so that nobody can tell: a key with a list of models is
+ * refused, whichever of the two AWS would have read.
  */
 import { describe, expect, it } from 'vitest';
 import { gzipSync } from 'node:zlib';

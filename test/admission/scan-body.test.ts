@@ -1,4 +1,7 @@
-/** What is read off the body of a request before it is sent, by the shapes of every provider, and what must not be trusted. */
+/**
+ * What is read off the body of a request before it is sent, by the shapes of every provider, and what must not be
+ * trusted.
+ */
 import { describe, expect, it } from 'vitest';
 import { inspectBody, type InspectedRequest, type Inspection } from '../../src/admission/scan-body.ts';
 import type { HeaderPair } from '../../src/http/message.ts';

@@ -1,6 +1,6 @@
-// What the clients need, installed into .clients/ of the checkout by the ordinary package clients and kept between runs: a
-// folder per toolchain, stamped with what it was made from. Pinned versions only. An install that fails or takes too long
-// is a reason to skip the clients that want it, never a hang.
+// What the clients need, installed into .clients/ of the checkout by the ordinary package clients and kept between
+// runs: a folder per toolchain, stamped with what it was made from. Pinned versions only. An install that fails or
+// takes too long is a reason to skip the clients that want it, never a hang.
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -116,8 +116,8 @@ const TOOLCHAINS: Readonly<Record<ToolchainName, Toolchain>> = {
 const KEPT = ['modules', 'cache', 'repository'];
 
 /**
- * Makes the function that installs a toolchain, once, and gives its folder, or the problem in a few words. A few install at
- * a time.
+ * Makes the function that installs a toolchain, once, and gives its folder, or the problem in a few words. A few
+ * install at a time.
  */
 export function createInstaller(options: InstallerOptions): (name: ToolchainName) => Promise<Installed> {
   const enter = createTurnstile(AT_ONCE);

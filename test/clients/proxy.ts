@@ -1,6 +1,6 @@
-// The proxy under test: the built program as users start it, on the offline Bedrock, with a home and a database of its own.
-// It demands keys, because there is one before it starts. Its log, one JSON line a request, tells which client really came
-// through it, and how.
+// The proxy under test: the built program as users start it, on the offline Bedrock, with a home and a database of its
+// own. It demands keys, because there is one before it starts. Its log, one JSON line a request, tells which client
+// really came through it, and how.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -12,7 +12,9 @@ import { text } from 'node:stream/consumers';
 
 const START_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 10_000;
-/** Every kind of limit, and none that a client reaches: their requests are checked, reserved and settled like anybody's. */
+/**
+ * Every kind of limit, and none that a client reaches: their requests are checked, reserved and settled like anybody's.
+ */
 const LIMITS =
   '--models * --regions us-* --budget 1000 --allow-unpriced --rpm 100000 --tpm 1000000000 --max-parallel 1000'.split(
     ' ',

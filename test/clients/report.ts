@@ -31,7 +31,8 @@ const TITLES: Readonly<Record<Check, string>> = {
 };
 
 /**
- * The verdict on one row, or on one that could not be run. `seen` are the lines of the proxy's log that name the row's key: a client that passed without coming by has failed.
+ * The verdict on one row, or on one that could not be run. `seen` are the lines of the proxy's log that name the row's
+ * key: a client that passed without coming by has failed.
  */
 export function judge(row: Row, outcome: Outcome | { readonly problem: string }, seen: readonly LogEntry[]): RowResult {
   const head = { client: row.client, mode: row.mode + (row.tls ? ', TLS' : ''), version: '', http: '' };

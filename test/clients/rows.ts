@@ -21,8 +21,8 @@ interface Mode {
   readonly mode: string;
   readonly lacks?: Lacks;
   /**
-   * How a client says that it will not send this key over plain http: the row is skipped then, and tested in full as soon as
-   * the client sends it.
+   * How a client says that it will not send this key over plain http: the row is skipped then, and tested in full as
+   * soon as the client sends it.
    */
   readonly refusal?: RegExp;
   /** The version of HTTP in which the proxy must have seen the streams. */
@@ -201,9 +201,9 @@ const CLIENTS: readonly Client[] = [
 ];
 
 /**
- * The rows of the table: one per client and mode, and one more over https where the client may insist on it, or with `tls`
- * always. `only` holds ids or what they begin
- * with (`aws-cli` is both versions). Throws where one of them is no client.
+ * The rows of the table: one per client and mode, and one more over https where the client may insist on it, or with
+ * `tls` always. `only` holds ids or what they begin with (`aws-cli` is both versions). Throws where one of them is no
+ * client.
  */
 export function listRows({ only, tls }: { only: readonly string[]; tls: boolean }): Row[] {
   const unknown = only.find((word) => !CLIENTS.some(({ id }) => isMeant(id, word)));

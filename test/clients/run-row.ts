@@ -1,5 +1,5 @@
-// Runs one client in one mode: a process with an environment such as a user sets, and nothing else in it, whose standard
-// output is one JSON object a line. It does not judge what it says.
+// Runs one client in one mode: a process with an environment such as a user sets, and nothing else in it, whose
+// standard output is one JSON object a line. It does not judge what it says.
 import { execFileSync, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -125,7 +125,9 @@ function credentialsOf(mode: string, { key, accessKeyId }: VirtualKey): Record<s
   return {};
 }
 
-/** Each language has its own way to be told of a certificate authority; Java wants a store made, where `javaStore` says. */
+/**
+ * Each language has its own way to be told of a certificate authority; Java wants a store made, where `javaStore` says.
+ */
 function trustOf(caFile: string, javaStore: string | undefined): Record<string, string> {
   const trust = { AWS_CA_BUNDLE: caFile, NODE_EXTRA_CA_CERTS: caFile, SSL_CERT_FILE: caFile };
   if (javaStore === undefined) return trust;

@@ -1,8 +1,8 @@
-// Real clients against the built proxy on its offline Bedrock: `npm run test:clients`. Every client in every mode it has, as
-// a process of its own with a home of its own; what they need is installed into .clients/ and kept. Prints a table, and
-// ends non-zero where something failed. A client that cannot be had is skipped, with the reason, and never counts as passed.
-// `--only boto3,go` runs some, `--json` prints JSON, `--tls` adds every mode over https: without it, only the clients that
-// insist on https have it.
+// Real clients against the built proxy on its offline Bedrock: `npm run test:clients`. Every client in every mode it
+// has, as a process of its own with a home of its own; what they need is installed into .clients/ and kept. Prints a
+// table, and ends non-zero where something failed. A client that cannot be had is skipped, with the reason, and never
+// counts as passed. `--only boto3,go` runs some, `--json` prints JSON, `--tls` adds every mode over https: without it,
+// only the clients that insist on https have it.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,8 +48,8 @@ async function main(): Promise<number> {
 }
 
 /**
- * Runs the rows and gives what became of each, in their order. What the proxy saw is looked at when it has ended, so that
- * nothing it saw is missing.
+ * Runs the rows and gives what became of each, in their order. What the proxy saw is looked at when it has ended, so
+ * that nothing it saw is missing.
  */
 async function runAll(rows: readonly Row[], { folder, signal }: Setting): Promise<RowResult[]> {
   const proxy = await startProxy({ root: ROOT, folder, signal });

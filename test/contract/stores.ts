@@ -1,5 +1,6 @@
 /**
- * Every store that there is, as the contract suite opens it. A new one gets a line in STORES, and with it all rules of this folder.
+ * Every store that there is, as the contract suite opens it. A new one gets a line in STORES, and with it all rules of
+ * this folder.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,6 @@
-/** Anthropic's own Bedrock client, with a bearer key and with the key pair: raw colons in the path, and event streams. */
+/**
+ * Anthropic's own Bedrock client, with a bearer key and with the key pair: raw colons in the path, and event streams.
+ */
 import { AnthropicBedrock } from '@anthropic-ai/bedrock-sdk';
 import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';

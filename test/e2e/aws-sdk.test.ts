@@ -1,4 +1,7 @@
-/** The AWS SDK for JavaScript as people use it, with a bearer key: over HTTP/2 (its own choice for http://) and HTTP/1.1. */
+/**
+ * The AWS SDK for JavaScript as people use it, with a bearer key: over HTTP/2 (its own choice for http://) and
+ * HTTP/1.1.
+ */
 import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedrock';
 import { BedrockAgentRuntimeClient, InvokeAgentCommand } from '@aws-sdk/client-bedrock-agent-runtime';
 import { BedrockAgentCoreClient, InvokeAgentRuntimeCommand } from '@aws-sdk/client-bedrock-agentcore';

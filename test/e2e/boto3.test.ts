@@ -1,6 +1,7 @@
 /**
- * boto3 as people use it. Needs Python with boto3: the one in `.venv/` of the checkout, else the machine's own; where there
- * is neither, every test here is skipped by name. `python3 -m venv .venv && .venv/bin/pip install boto3` makes one.
+ * boto3 as people use it. Needs Python with boto3: the one in `.venv/` of the checkout, else the machine's own; where
+ * there is neither, every test here is skipped by name. `python3 -m venv .venv && .venv/bin/pip install boto3` makes
+ * one.
  */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

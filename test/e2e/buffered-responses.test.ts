@@ -1,6 +1,6 @@
 /**
- * Small whole responses wait until all of them is there, so that their head can say what they cost: whatever the upstream does
- * meanwhile, the client gets AWS's very bytes, and never half a response for a whole one.
+ * Small whole responses wait until all of them is there, so that their head can say what they cost: whatever the
+ * upstream does meanwhile, the client gets AWS's very bytes, and never half a response for a whole one.
  */
 import { describe, expect } from 'vitest';
 import { proxyTest } from '../helpers/proxy-test.ts';

@@ -1,6 +1,6 @@
 /**
- * The first promise: what a client sends arrives at AWS as it was sent, and AWS's response arrives as AWS sent it. Raw sockets
- * on the client's side, a recording server on AWS's.
+ * The first promise: what a client sends arrives at AWS as it was sent, and AWS's response arrives as AWS sent it. Raw
+ * sockets on the client's side, a recording server on AWS's.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect } from 'vitest';

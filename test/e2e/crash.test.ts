@@ -1,6 +1,7 @@
 /**
- * `kill -9` of the program under load, at moments that nobody chose: what its log has told is in the ledger, nothing is there
- * twice, and what was under way is charged as soon as its lease is over. Restarts on the same database, several times.
+ * `kill -9` of the program under load, at moments that nobody chose: what its log has told is in the ledger, nothing is
+ * there twice, and what was under way is charged as soon as its lease is over. Restarts on the same database, several
+ * times.
  * @module-tag slow
  */
 import Database from 'better-sqlite3';

@@ -1,7 +1,7 @@
 /**
- * The snippets of README and docs, run as they are written against `start --offline`: only the port is replaced, and `sk-...` by a real key.
- * Those for boto3 need a Python that has it (see boto3.test.ts), those for the shell a POSIX one with curl; elsewhere they are
- * skipped by name.
+ * The snippets of README and docs, run as they are written against `start --offline`: only the port is replaced, and
+ * `sk-...` by a real key. Those for boto3 need a Python that has it (see boto3.test.ts), those for the shell a POSIX
+ * one with curl; elsewhere they are skipped by name.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The programs of examples/, run as they are against the offline Bedrock. What needs a program that is not on this machine is
- * skipped by name.
+ * The programs of examples/, run as they are against the offline Bedrock. What needs a program that is not on this
+ * machine is skipped by name.
  * @module-tag slow
  */
 import { execFile, spawnSync } from 'node:child_process';

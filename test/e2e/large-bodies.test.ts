@@ -24,8 +24,8 @@ const MODEL_PATH = '/bedrock/model/a/invoke';
 const MB = 1_000_000;
 const PIECE = Buffer.alloc(100_000, 'The quick brown fox jumps over the lazy dog. ');
 /**
- * Above the memory of a server that has carried one large body already: the first one brings its heap to working size. A
- * body of 100 MB held in memory would be far above.
+ * Above the memory of a server that has carried one large body already: the first one brings its heap to working size.
+ * A body of 100 MB held in memory would be far above.
  */
 const MAX_GROWTH_MB = 60;
 

@@ -1,6 +1,7 @@
 /**
- * A ledger that cannot be written, under the running program: locked by another process for longer than anybody waits, refusing
- * every write, and gone. Requests that need no book-keeping go on, what is wrong is told once, and no row is lost.
+ * A ledger that cannot be written, under the running program: locked by another process for longer than anybody waits,
+ * refusing every write, and gone. Requests that need no book-keeping go on, what is wrong is told once, and no row is
+ * lost.
  * @module-tag slow
  */
 import Database from 'better-sqlite3';

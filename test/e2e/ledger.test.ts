@@ -1,6 +1,6 @@
 /**
- * What requests cost, through the whole proxy: a list of known requests, its cost worked out by hand in nano-dollars, and
- * what the ledger, the response headers and the metrics say of it.
+ * What requests cost, through the whole proxy: a list of known requests, its cost worked out by hand in nano-dollars,
+ * and what the ledger, the response headers and the metrics say of it.
  */
 import { beforeEach, describe, expect } from 'vitest';
 import type { ServerResponse } from 'node:http';

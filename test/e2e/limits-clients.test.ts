@@ -1,6 +1,6 @@
 /**
- * What limits look like in the hands of real clients, with the retries they have where nobody sets any: what no second try can
- * cure is sent once and raised with our words, and what passes by itself is tried again and succeeds.
+ * What limits look like in the hands of real clients, with the retries they have where nobody sets any: what no second
+ * try can cure is sent once and raised with our words, and what passes by itself is tried again and succeeds.
  * @module-tag slow
  */
 import { AnthropicBedrock } from '@anthropic-ai/bedrock-sdk';

@@ -1,4 +1,7 @@
-/** What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next request on. */
+/**
+ * What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next
+ * request on.
+ */
 import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';

@@ -1,6 +1,6 @@
 /**
- * Every modelled operation, through the whole proxy: the right host, signing name, raw path, query and body arrive with a
- * valid signature. Only the bidirectional stream has a test of its own (bidirectional.test.ts).
+ * Every modelled operation, through the whole proxy: the right host, signing name, raw path, query and body arrive with
+ * a valid signature. Only the bidirectional stream has a test of its own (bidirectional.test.ts).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
@@ -50,7 +50,10 @@ function arnOf(service: string): string {
   return `arn:aws:${RESOURCES[service] ?? 'bedrock:eu-central-1:123456789012:agent-alias/AGENT12345/ALIAS12345'}`;
 }
 
-/** Realistic values, as SDKs encode them: ARNs where the label wants one, model ids with an encoded colon, plain ids else. */
+/**
+ * Realistic values, as SDKs encode them: ARNs where the label wants one, model ids with an encoded colon, plain ids
+ * else.
+ */
 function fill(label: string, service: string): string {
   if (/arn$/i.test(label)) return encodeURIComponent(arnOf(service));
   return label === 'modelId' ? 'us.anthropic.claude-sonnet-4-5-20250929-v1%3A0' : 'Abc123XYZ0-1_2';

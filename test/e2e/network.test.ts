@@ -1,6 +1,6 @@
 /**
- * The proxy in a corporate network: AWS is behind a forward proxy and shows a certificate of the company's own authority.
- * Names that nobody can resolve prove that nothing goes past the forward proxy.
+ * The proxy in a corporate network: AWS is behind a forward proxy and shows a certificate of the company's own
+ * authority. Names that nobody can resolve prove that nothing goes past the forward proxy.
  * @module-tag slow
  */
 import { once } from 'node:events';

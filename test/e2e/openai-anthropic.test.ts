@@ -1,6 +1,6 @@
 /**
- * The OpenAI- and Anthropic-shaped paths through the whole proxy, and every way to say which host a request goes to: the
- * client's scope, flags for FIPS and IPv6, partitions, endpoint URLs, and the service named in the path.
+ * The OpenAI- and Anthropic-shaped paths through the whole proxy, and every way to say which host a request goes to:
+ * the client's scope, flags for FIPS and IPv6, partitions, endpoint URLs, and the service named in the path.
  */
 import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';

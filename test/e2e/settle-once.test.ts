@@ -1,7 +1,7 @@
 /**
- * However a request ends, over whichever HTTP version and whatever the database does meanwhile: it is settled once. Batches of
- * requests with every kind of end run at the same time through the whole proxy; after each batch nothing is reserved, no place
- * is taken, the ledger has one row for each exchange, and its charges are what the budget has spent.
+ * However a request ends, over whichever HTTP version and whatever the database does meanwhile: it is settled once.
+ * Batches of requests with every kind of end run at the same time through the whole proxy; after each batch nothing is
+ * reserved, no place is taken, the ledger has one row for each exchange, and its charges are what the budget has spent.
  */
 import Database from 'better-sqlite3';
 import * as fc from 'fast-check';
@@ -40,7 +40,10 @@ const HELD = 'a response that the test reserves';
 const held: ServerResponse[] = [];
 
 type Respond = (response: ServerResponse) => void;
-/** When the client leaves: as soon as AWS has its request, at the first byte of its response, or in the middle of its own body. */
+/**
+ * When the client leaves: as soon as AWS has its request, at the first byte of its response, or in the middle of its
+ * own body.
+ */
 type Leave = 'sent' | 'begun' | 'uploading';
 
 interface Fate {
@@ -239,7 +242,8 @@ async function sendHttp1({ path, authorization, body, leave, arrived }: LogsQuer
 async function sendHttp2({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
   const headers = { ':method': 'POST', ':path': path, authorization };
   if (leave === 'uploading') {
-    // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no ambiguity.
+    // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no
+    // ambiguity.
     await using lone = openHttp2(testbed.port);
     const opened = lone.open(headers, { endStream: false });
     await new Promise((resolve) => opened.write(body.slice(0, 20), resolve));

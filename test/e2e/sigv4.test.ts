@@ -1,6 +1,6 @@
 /**
- * Clients that sign with a virtual key's pair: verified in full, signed anew for AWS, and told in AWS's own words where the
- * signature is not good.
+ * Clients that sign with a virtual key's pair: verified in full, signed anew for AWS, and told in AWS's own words where
+ * the signature is not good.
  */
 import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedrock';
 import { BedrockAgentRuntimeClient, RetrieveCommand } from '@aws-sdk/client-bedrock-agent-runtime';

@@ -1,6 +1,6 @@
 /**
- * `start --tls` as its users meet it: the AWS SDK for JavaScript over https (HTTP/2, its own choice, and HTTP/1.1) with a
- * bearer key and with the pair, fetch, `env` and `exec`; one certificate for ever; and what is said about a bad one.
+ * `start --tls` as its users meet it: the AWS SDK for JavaScript over https (HTTP/2, its own choice, and HTTP/1.1) with
+ * a bearer key and with the pair, fetch, `env` and `exec`; one certificate for ever; and what is said about a bad one.
  * @module-tag slow
  */
 import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } from '@aws-sdk/client-bedrock-runtime';

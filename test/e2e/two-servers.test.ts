@@ -1,6 +1,6 @@
 /**
- * Two running proxies on one database, and commands in processes of their own beside them: one budget for both, a change of a key
- * that counts from the next request on in both, and one ledger that is followed and added up.
+ * Two running proxies on one database, and commands in processes of their own beside them: one budget for both, a
+ * change of a key that counts from the next request on in both, and one ledger that is followed and added up.
  * @module-tag slow
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * When AWS fails: unreachable, silent, or gone in the middle. Before the response has begun the client gets one of ours; after
- * that its connection breaks. It must never see a clean end of something that is not whole.
+ * When AWS fails: unreachable, silent, or gone in the middle. Before the response has begun the client gets one of
+ * ours; after that its connection breaks. It must never see a clean end of something that is not whole.
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect } from 'vitest';

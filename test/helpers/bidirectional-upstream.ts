@@ -1,7 +1,8 @@
 /**
- * A stand-in for AWS on the bidirectional stream: an HTTP/2 server that verifies the signature of every request and of every
- * frame, as each arrives, and answers while the request goes on. Frames are taken apart with the codec of the AWS SDK, which
- * shares no code with ours. A wrong signature is noted in `failures`, so that a test's clean-up can demand that there were none.
+ * A stand-in for AWS on the bidirectional stream: an HTTP/2 server that verifies the signature of every request and of
+ * every frame, as each arrives, and answers while the request goes on. Frames are taken apart with the codec of the AWS
+ * SDK, which shares no code with ours. A wrong signature is noted in `failures`, so that a test's clean-up can demand
+ * that there were none.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { EventStreamCodec } from '@smithy/eventstream-codec';

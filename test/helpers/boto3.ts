@@ -1,6 +1,7 @@
 /**
- * boto3 in a Python process of its own, which runs the cases of `test/e2e/boto3_client.py`. The Python is the one in `.venv/` of
- * the checkout, else the machine's own; where neither has boto3 there is none, and its tests are to be skipped by name.
+ * boto3 in a Python process of its own, which runs the cases of `test/e2e/boto3_client.py`. The Python is the one in
+ * `.venv/` of the checkout, else the machine's own; where neither has boto3 there is none, and its tests are to be
+ * skipped by name.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

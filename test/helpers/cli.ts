@@ -1,7 +1,7 @@
 /**
- * The command line straight from src/ (no build), in this process or in one of its own: exit code, stdout and stderr apart.
- * Its environment holds nothing but what a test says, and a home of its own, so that no key, profile or database of the
- * machine is touched.
+ * The command line straight from src/ (no build), in this process or in one of its own: exit code, stdout and stderr
+ * apart. Its environment holds nothing but what a test says, and a home of its own, so that no key, profile or database
+ * of the machine is touched.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,9 @@ export interface CliResult {
 export interface RunningCli {
   readonly child: ChildProcess;
   readonly ended: Promise<CliResult>;
-  /** Resolves with the match as soon as everything on that stream so far matches; rejects where the process ends before. */
+  /**
+   * Resolves with the match as soon as everything on that stream so far matches; rejects where the process ends before.
+   */
   waitFor(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray>;
 }
 

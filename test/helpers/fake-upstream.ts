@@ -1,7 +1,7 @@
 /**
- * A scriptable stand-in for AWS, for tests of the proxy: an HTTP/1.1 server on loopback that records every request as it
- * came, verifies every signature, and answers as the test says. A wrong signature is answered 403 and noted in `failures`,
- * so that a test's clean-up can demand that there were none.
+ * A scriptable stand-in for AWS, for tests of the proxy: an HTTP/1.1 server on loopback that records every request as
+ * it came, verifies every signature, and answers as the test says. A wrong signature is answered 403 and noted in
+ * `failures`, so that a test's clean-up can demand that there were none.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -58,8 +58,8 @@ export interface FakeUpstream extends AsyncDisposable {
   /** How the requests from now on are answered; only those that are signed right get here. */
   respondWith(handler: UpstreamHandler): void;
   /**
-   * Responds to the requests from now on as soon as their headers are there; their bodies are recorded and verified after,
-   * unless the handler breaks the connection. Undefined goes back to `respondWith`.
+   * Responds to the requests from now on as soon as their headers are there; their bodies are recorded and verified
+   * after, unless the handler breaks the connection. Undefined goes back to `respondWith`.
    */
   respondBeforeBody(handler: ((incoming: IncomingMessage, response: ServerResponse) => void) | undefined): void;
   /** The oldest request that was not yet handed out by this function; waits for it where there is none. */

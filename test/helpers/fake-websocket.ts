@@ -1,6 +1,6 @@
 /**
- * AWS's end of a WebSocket, for tests of the proxy: a server on loopback that verifies the signature of every upgrade, then
- * does with the connection what the test says. Knows just enough of RFC 6455 to echo messages to a real client.
+ * AWS's end of a WebSocket, for tests of the proxy: a server on loopback that verifies the signature of every upgrade,
+ * then does with the connection what the test says. Knows just enough of RFC 6455 to echo messages to a real client.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { createHash } from 'node:crypto';

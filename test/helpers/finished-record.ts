@@ -1,5 +1,6 @@
 /**
- * An exchange as a plain value, for whatever is told of exchanges at their end: one Converse call of a key that went well.
+ * An exchange as a plain value, for whatever is told of exchanges at their end: one Converse call of a key that went
+ * well.
  */
 import { describeHead } from '../../src/http/message.ts';
 import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';

@@ -1,6 +1,6 @@
 /**
- * A corporate network for tests: a forward proxy that knows CONNECT and nothing else, whatever name is asked for leading to
- * one port of this machine, and a TLS front with a certificate of an authority that nobody trusts yet.
+ * A corporate network for tests: a forward proxy that knows CONNECT and nothing else, whatever name is asked for
+ * leading to one port of this machine, and a TLS front with a certificate of an authority that nobody trusts yet.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';

@@ -1,7 +1,8 @@
 /**
- * A process for the tests of the store, started with `node kill-ledger.ts DATABASE NAME BUDGET`: it reserves ten nano-dollars for a
- * request of the key `vk_a` and settles it with what it reserved, one request after another, until its budget is exhausted or it
- * is killed. It begins when its input ends, and prints `ready` before, `reserved ID` and `settled ID`, each after the store has said so.
+ * A process for the tests of the store, started with `node kill-ledger.ts DATABASE NAME BUDGET`: it reserves ten
+ * nano-dollars for a request of the key `vk_a` and settles it with what it reserved, one request after another, until
+ * its budget is exhausted or it is killed. It begins when its input ends, and prints `ready` before, `reserved ID` and
+ * `settled ID`, each after the store has said so.
  */
 import { writeSync } from 'node:fs';
 import { text } from 'node:stream/consumers';

@@ -1,6 +1,6 @@
 /**
- * The offline Bedrock for tests, and the settings with which clients of the AWS SDK reach it under AWS's own host names:
- * HTTP/1.1, every name resolved to this machine.
+ * The offline Bedrock for tests, and the settings with which clients of the AWS SDK reach it under AWS's own host
+ * names: HTTP/1.1, every name resolved to this machine.
  */
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { randomUUID } from 'node:crypto';

@@ -1,6 +1,6 @@
 /**
- * The admin API on a port of its own, over a fresh SQLite store. Every response is checked against what its endpoint promises, so
- * that the OpenAPI document cannot tell what is not so.
+ * The admin API on a port of its own, over a fresh SQLite store. Every response is checked against what its endpoint
+ * promises, so that the OpenAPI document cannot tell what is not so.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import type { Store } from '../../src/domain/store.ts';
 export const MASTER_KEY = 'sk-master-of-the-testbed';
 
 /** A response of whatever shape; what is read of it was checked against its schema before. */
-// oxlint-disable-next-line typescript/no-explicit-any -- a test that looks at one member should not have to prove the rest
+// oxlint-disable-next-line typescript/no-explicit-any -- a test that reads one member need not prove the rest
 export type Json = Record<string, any>;
 
 export interface Call {

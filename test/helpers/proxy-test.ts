@@ -1,6 +1,6 @@
 /**
- * The fixture of tests that need a whole proxy: each test gets a fresh one, which is checked and closed after it, whatever the
- * test did. No test file starts, checks or closes one by hand.
+ * The fixture of tests that need a whole proxy: each test gets a fresh one, which is checked and closed after it,
+ * whatever the test did. No test file starts, checks or closes one by hand.
  */
 import { expect, onTestFinished, test, type TestAPI } from 'vitest';
 import { startProxy, type Testbed, type TestbedOptions } from './testbed.ts';
@@ -14,8 +14,9 @@ export interface ProxyTest {
 }
 
 /**
- * Starts a proxy with these options for each test of a file, or of a `describe` that takes its `it` from here. After the test it
- * expects that the fake upstream saw no fault (a bad signature, a malformed request), and closes everything.
+ * Starts a proxy with these options for each test of a file, or of a `describe` that takes its `it` from here. After
+ * the test it expects that the fake upstream saw no fault (a bad signature, a malformed request), and closes
+ * everything.
  */
 export function proxyTest(options: TestbedOptions = {}): ProxyTest {
   let current: Testbed | undefined;
@@ -40,7 +41,10 @@ export function proxyTest(options: TestbedOptions = {}): ProxyTest {
   return { it, testbed };
 }
 
-/** Starts a proxy for the test that runs, if its options are the test's own; checked and closed after it in the same way. */
+/**
+ * Starts a proxy for the test that runs, if its options are the test's own; checked and closed after it in the same
+ * way.
+ */
 export async function openProxy(options: TestbedOptions = {}): Promise<Testbed> {
   const testbed = await startProxy(options);
   onTestFinished(() => checkAndClose(testbed));

@@ -1,6 +1,6 @@
 /**
- * A bare TCP connection for tests that care about bytes: sends what it is told, in the pieces it is told, and reads answers
- * without the good manners of an HTTP library. All text is latin1, one character per byte.
+ * A bare TCP connection for tests that care about bytes: sends what it is told, in the pieces it is told, and reads
+ * answers without the good manners of an HTTP library. All text is latin1, one character per byte.
  */
 import { connect, type Socket } from 'node:net';
 import type { HeaderPair } from '../../src/http/message.ts';

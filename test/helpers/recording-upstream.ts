@@ -1,6 +1,6 @@
 /**
- * A stand-in for AWS that asks for no signature: an HTTP/1.1 server on loopback that records every request as it came, for
- * tests of what is sent without one. Responds as the test says.
+ * A stand-in for AWS that asks for no signature: an HTTP/1.1 server on loopback that records every request as it came,
+ * for tests of what is sent without one. Responds as the test says.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * Signs requests with @smithy/signature-v4, the signer of the AWS SDK for JavaScript: an oracle that shares no code with
- * our verification. Gives requests in the shape a socket delivers them: one character per byte.
+ * Signs requests with @smithy/signature-v4, the signer of the AWS SDK for JavaScript: an oracle that shares no code
+ * with our verification. Gives requests in the shape a socket delivers them: one character per byte.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { Sha256 } from '@aws-crypto/sha256-js';

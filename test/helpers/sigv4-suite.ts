@@ -1,6 +1,6 @@
 /**
- * The published vectors of the AWS Signature Version 4 Test Suite, as the botocore source distribution carries them; the
- * values alone, in test/fixtures/sigv4-suite.json.
+ * The published vectors of the AWS Signature Version 4 Test Suite, as the botocore source distribution carries them;
+ * the values alone, in test/fixtures/sigv4-suite.json.
  */
 import { parseTarget } from '../../src/http/target.ts';
 import { readFileSync } from 'node:fs';

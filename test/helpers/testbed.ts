@@ -1,6 +1,6 @@
 /**
- * The whole proxy as users run it, in this process, against a fake upstream that verifies every signature: a fresh database,
- * a free port, fixed AWS credentials.
+ * The whole proxy as users run it, in this process, against a fake upstream that verifies every signature: a fresh
+ * database, a free port, fixed AWS credentials.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

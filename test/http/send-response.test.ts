@@ -79,7 +79,8 @@ describe('sendError', () => {
       await new Promise((resolve) => setImmediate(resolve));
       sendError(error, response, 'id-1');
     });
-    // What a client library makes of it counts: libuv may report an RST that arrives with the last bytes as a plain end.
+    // What a client library makes of it counts: libuv may report an RST that arrives with the last bytes as a plain
+    // end.
     const response = await fetch(`http://127.0.0.1:${port}/`);
     await expect(response.text()).rejects.toThrow('terminated');
   });

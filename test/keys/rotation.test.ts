@@ -1,4 +1,7 @@
-/** A rotated key: both work in the grace time, as bearer token and as signature, and the old one not a millisecond longer. */
+/**
+ * A rotated key: both work in the grace time, as bearer token and as signature, and the old one not a millisecond
+ * longer.
+ */
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -19,7 +19,10 @@ import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The program, as src/cli/main.ts and as dist/cli/main.js: prints its arguments, ends with a code, or waits and tells which signals it gets. */
+/**
+ * The program, as src/cli/main.ts and as dist/cli/main.js: prints its arguments, ends with a code, or waits and tells
+ * which signals it gets.
+ */
 const PROGRAM = `export async function run(argv) {
   const [command, ...rest] = argv.slice(2);
   if (command === 'end') process.exitCode = Number(rest[0]);
@@ -38,7 +41,9 @@ const PROGRAM = `export async function run(argv) {
 }
 `;
 
-/** STUB_NPM says what goes wrong; a project that asks for a Node package gets one that answers as the pinned one would. */
+/**
+ * STUB_NPM says what goes wrong; a project that asks for a Node package gets one that answers as the pinned one would.
+ */
 const NPM = `import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 const [command] = process.argv.slice(2);
@@ -76,7 +81,9 @@ export interface Launched {
   ending: Promise<Ending>;
 }
 
-/** Under a Node that says it is old; with an npm that fails; as npx does it, with the launcher's process id in ../pid. */
+/**
+ * Under a Node that says it is old; with an npm that fails; as npx does it, with the launcher's process id in ../pid.
+ */
 export interface LaunchOptions {
   oldNode?: boolean;
   npm?: 'offline' | 'hang';

@@ -54,8 +54,9 @@ describe('package-lock.json', () => {
   const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, LockedPackage> };
   const packages = Object.entries(lock.packages);
 
-  // npm 11 and 12 refuse `npm ci` otherwise. npm leaves such a gap without a word when it writes the lock while a platform's
-  // package is not in the registry: take a version whose packages all are, and write the lock anew without node_modules.
+  // npm 11 and 12 refuse `npm ci` otherwise. npm leaves such a gap without a word when it writes the lock while a
+  // platform's package is not in the registry: take a version whose packages all are, and write the lock anew without
+  // node_modules.
   it('has an entry for every dependency, those of other platforms too', () => {
     const missing = packages.flatMap(([path, { dependencies, devDependencies, optionalDependencies }]) =>
       Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })

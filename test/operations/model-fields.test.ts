@@ -1,6 +1,6 @@
 /**
- * The models of `rows.ts` against the two things they must fit: the operations that the proxy routes, and the inputs of the AWS
- * SDK's clients, where a new member that names a model fails here until somebody has decided what it means.
+ * The models of `rows.ts` against the two things they must fit: the operations that the proxy routes, and the inputs of
+ * the AWS SDK's clients, where a new member that names a model fails here until somebody has decided what it means.
  */
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';

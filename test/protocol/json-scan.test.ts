@@ -1,6 +1,7 @@
 /**
- * The scanner against JSON.parse: the same values at the same places, and the same texts refused, at any split. Then what
- * JSON.parse has no opinion on: bytes that are no UTF-8, repeated members, what is too long, and what looks like base64.
+ * The scanner against JSON.parse: the same values at the same places, and the same texts refused, at any split. Then
+ * what JSON.parse has no opinion on: bytes that are no UTF-8, repeated members, what is too long, and what looks like
+ * base64.
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * The admin API, `/metrics` and `/openapi.json` against web pages, holders of ordinary keys, other machines and odd JSON: who
- * has not the master key learns and changes nothing, and who has it breaks nothing.
+ * The admin API, `/metrics` and `/openapi.json` against web pages, holders of ordinary keys, other machines and odd
+ * JSON: who has not the master key learns and changes nothing, and who has it breaks nothing.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startProxy, type Testbed } from '../helpers/testbed.ts';

@@ -1,6 +1,6 @@
 /**
- * Who gets in, at the wire: every place in which a client may show a key, over both HTTP versions; what is refused and how;
- * and that nothing a client proved itself with ever leaves for AWS.
+ * Who gets in, at the wire: every place in which a client may show a key, over both HTTP versions; what is refused and
+ * how; and that nothing a client proved itself with ever leaves for AWS.
  */
 import { once } from 'node:events';
 import { type IncomingMessage, request as openRequest } from 'node:http';

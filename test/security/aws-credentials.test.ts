@@ -1,4 +1,6 @@
-/** The owner's AWS credentials: used for every request, replaced when AWS says they are no good, asked for when missing. */
+/**
+ * The owner's AWS credentials: used for every request, replaced when AWS says they are no good, asked for when missing.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sendAwsError } from '../helpers/fake-upstream.ts';
 import { openProxy } from '../helpers/proxy-test.ts';

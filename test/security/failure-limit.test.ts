@@ -1,6 +1,7 @@
 /**
- * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the response is 429, for whoever shows
- * wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else at the desk.
+ * Guessing: on the machine itself sixty wrong credentials are told what is wrong, and then the response is 429, for
+ * whoever shows wrong ones. Right ones pass all the while: one misconfigured program must not lock out everybody else
+ * at the desk.
  */
 import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';

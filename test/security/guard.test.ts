@@ -1,7 +1,8 @@
 /**
- * DNS rebinding: a web page under the attacker's name makes that name resolve to 127.0.0.1 and then talks to us as to its
- * own server; its Host (or :authority) is what gives it away. Cross-site requests: a page simply posts to localhost; its
- * Origin gives it away. And targets that mean one thing to us and another to whoever reads them after us.
+ * DNS rebinding: a web page under the attacker's name makes that name resolve to 127.0.0.1 and then talks to us as to
+ * its own server; its Host (or :authority) is what gives it away. Cross-site requests: a page simply posts to
+ * localhost; its Origin gives it away. And targets that mean one thing to us and another to whoever reads them after
+ * us.
  */
 import { afterEach, describe, expect } from 'vitest';
 import { proxyTest } from '../helpers/proxy-test.ts';

@@ -1,7 +1,7 @@
 /**
- * HTTP/2 with bad manners, in raw frames: rapid reset (open and cancel streams as fast as the line allows, so that work is
- * started for nothing), floods of control frames, headers that never end, frames where none may be. Each may cost the
- * attacker's own session; nobody else's.
+ * HTTP/2 with bad manners, in raw frames: rapid reset (open and cancel streams as fast as the line allows, so that work
+ * is started for nothing), floods of control frames, headers that never end, frames where none may be. Each may cost
+ * the attacker's own session; nobody else's.
  */
 import { afterEach, describe, expect } from 'vitest';
 import { proxyTest } from '../helpers/proxy-test.ts';

@@ -1,6 +1,6 @@
 /**
- * The ledger, the metrics and the log against what strangers write into them: clients with names of models and tiers, an
- * upstream with ids and error types. Rows stay small, series stay few, and no secret gets in.
+ * The ledger, the metrics and the log against what strangers write into them: clients with names of models and tiers,
+ * an upstream with ids and error types. Rows stay small, series stay few, and no secret gets in.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

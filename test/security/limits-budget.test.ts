@@ -1,6 +1,6 @@
 /**
- * A budget against the one who holds the key: every way to make the model work while the books say that it hardly did. What a
- * client chooses (where a limit stands, how often a member comes, when it leaves) must not make a request cheap.
+ * A budget against the one who holds the key: every way to make the model work while the books say that it hardly did.
+ * What a client chooses (where a limit stands, how often a member comes, when it leaves) must not make a request cheap.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';

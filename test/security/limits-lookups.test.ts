@@ -1,6 +1,6 @@
 /**
- * The look-up of application inference profiles, which speaks with the owner's credentials about names that clients choose:
- * how often, where to, and what that may not become.
+ * The look-up of application inference profiles, which speaks with the owner's credentials about names that clients
+ * choose: how often, where to, and what that may not become.
  */
 import { expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';

@@ -1,6 +1,6 @@
 /**
- * A key by default against every operation there is, as it stands in the table: of the control planes nothing passes but Get
- * and List. And against the disguises of a path that AWS might read another way.
+ * A key by default against every operation there is, as it stands in the table: of the control planes nothing passes
+ * but Get and List. And against the disguises of a path that AWS might read another way.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';

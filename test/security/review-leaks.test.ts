@@ -1,6 +1,6 @@
 /**
- * Ways by which a secret of the owner could reach somebody it is not for, and by which somebody from outside could pass for a
- * neighbour.
+ * Ways by which a secret of the owner could reach somebody it is not for, and by which somebody from outside could pass
+ * for a neighbour.
  */
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';

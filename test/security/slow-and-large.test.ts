@@ -1,7 +1,7 @@
 /**
- * Exhaustion: connections that say nothing, heads and bodies that trickle (slow loris), and bodies or heads without end. The
- * attacker wants memory or sockets held for ever. Each must be refused by size or by silence, with the refusal readable
- * before the upload ends, and the connection gone soon after.
+ * Exhaustion: connections that say nothing, heads and bodies that trickle (slow loris), and bodies or heads without
+ * end. The attacker wants memory or sockets held for ever. Each must be refused by size or by silence, with the refusal
+ * readable before the upload ends, and the connection gone soon after.
  * @module-tag slow
  */
 import { afterEach, describe, expect, it } from 'vitest';

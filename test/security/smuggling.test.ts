@@ -1,8 +1,8 @@
 /**
- * Request smuggling: the attacker sends one connection's bytes such that two readers would cut them into requests in two
- * ways, and hides a second request in what the first reader takes for a body. Here the second reader would be AWS (signed
- * with the owner's credentials) or the proxy itself (without the guard). Whatever is ambiguous must be refused as a whole
- * and its connection closed; nothing that follows it on the connection may be served.
+ * Request smuggling: the attacker sends one connection's bytes such that two readers would cut them into requests in
+ * two ways, and hides a second request in what the first reader takes for a body. Here the second reader would be AWS
+ * (signed with the owner's credentials) or the proxy itself (without the guard). Whatever is ambiguous must be refused
+ * as a whole and its connection closed; nothing that follows it on the connection may be served.
  */
 import { afterEach, describe, expect } from 'vitest';
 import { proxyTest } from '../helpers/proxy-test.ts';

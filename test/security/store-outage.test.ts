@@ -1,6 +1,6 @@
 /**
- * The key database fails while the server runs: locked by another program, deleted, replaced. Nobody may get in by that,
- * nothing may fall over, and it goes on when the database is back.
+ * The key database fails while the server runs: locked by another program, deleted, replaced. Nobody may get in by
+ * that, nothing may fall over, and it goes on when the database is back.
  * @module-tag slow
  */
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** One port, two protocols: the choice by the first bytes, at any split, and what happens where the choice never comes. */
+/**
+ * One port, two protocols: the choice by the first bytes, at any split, and what happens where the choice never comes.
+ */
 import { once } from 'node:events';
 import { connect, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,6 @@
 /**
- * How answers and connections end over TLS: one that is broken off never looks complete, whatever frames it, and nobody holds
- * a socket by leaving a handshake or a head unfinished. A relay looks at the records on the wire.
+ * How answers and connections end over TLS: one that is broken off never looks complete, whatever frames it, and nobody
+ * holds a socket by leaving a handshake or a head unfinished. A relay looks at the records on the wire.
  */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

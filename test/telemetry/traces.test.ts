@@ -1,6 +1,6 @@
 /**
- * Traces against a collector on a real port, which takes OTLP in JSON. The libraries read the process's environment, so it is
- * set for each test.
+ * Traces against a collector on a real port, which takes OTLP in JSON. The libraries read the process's environment, so
+ * it is set for each test.
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Checks of the owner's side of AWS: region, credentials, SSO login, who they are by STS, and this machine's clock against
- * AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
+ * Checks of the owner's side of AWS: region, credentials, SSO login, who they are by STS, and this machine's clock
+ * against AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
  */
 import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
 import { toProxyError } from '../../lib/errors.ts';
@@ -20,15 +20,18 @@ const NOTABLE_SKEW_MS = 60_000;
 const MAX_RESPONSE_BYTES = 64 * 1024;
 const QUERY = 'Action=GetCallerIdentity&Version=2011-06-15';
 
-export function checkRegion(region: { readonly name: string; readonly origin: string } | undefined): CheckResult {
+/** Whether requests that name no region have one. */
+export function checkDefaultRegion(
+  region: { readonly name: string; readonly origin: string } | undefined,
+): CheckResult {
   if (region !== undefined) return ok('region', `${region.name} (${region.origin})`);
   const hint = 'Set --region or AWS_REGION, or `region` in the profile; else every request has to name one.';
   return warn('region', 'none is set', hint);
 }
 
 /**
- * With the credentials themselves where there are any, for the checks that follow. `hasApiKey`: a Bedrock API key is there
- * too, which is enough for the models.
+ * With the credentials themselves where there are any, for the checks that follow. `hasApiKey`: a Bedrock API key is
+ * there too, which is enough for the models.
  */
 export async function checkCredentials(
   source: CredentialSource,
@@ -43,7 +46,8 @@ export async function checkCredentials(
       return { result: ok('credentials', words), credentials };
     }
     const hint =
-      'The proxy needs your own AWS credentials: start it from a shell without `bedrock-proxy env`, or name a --profile.';
+      'The proxy needs your own AWS credentials: start it from a shell without `bedrock-proxy env`, or ' +
+      'name a --profile.';
     return { result: fail('credentials', `${words}: they are a virtual key`, hint), credentials: undefined };
   } catch (thrown) {
     const failed = failBy('credentials', thrown);

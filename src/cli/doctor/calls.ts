@@ -1,6 +1,6 @@
 /**
- * Checks by real calls, through a proxy that is started for them in this process: the very way that clients' requests take.
- * It listens on a free loopback port, has a database of its own and lets in only this process.
+ * Checks by real calls, through a proxy that is started for them in this process: the very way that clients' requests
+ * take. It listens on a free loopback port, has a database of its own and lets in only this process.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,12 +14,14 @@ import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
 import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
-export interface Caller {
+/** Calls the proxy as a client does. */
+export interface ProxyCaller {
   /** Undefined `body`: GET. Rejects where the connection breaks. */
-  call(path: string, body?: object): Promise<Response>;
+  call(path: string, body?: object): Promise<CallResponse>;
 }
 
-export interface Response {
+/** A response of the proxy, whole. */
+export interface CallResponse {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   /** As they arrived. */
@@ -37,7 +39,7 @@ export async function withProxy<T>(
   config: Config,
   connection: AwsConnection,
   region: string | undefined,
-  work: (caller: Caller) => Promise<T>,
+  work: (caller: ProxyCaller) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'bedrock-proxy-doctor-'));
   const store = await openSqliteStore(join(folder, 'keys.db'));
@@ -72,7 +74,7 @@ export async function withProxy<T>(
 
 /** The control plane, free of charge. With AWS's clock minus ours, by the response's date. */
 export async function checkListing(
-  caller: Caller,
+  caller: ProxyCaller,
 ): Promise<{ readonly result: CheckResult; readonly skewMs: number | undefined }> {
   const response = await caller.call('/foundation-models');
   const dateMs = Date.parse(response.headers.date ?? '');
@@ -88,10 +90,10 @@ export async function checkListing(
 
 /** One token from a small model; the model that answered is used for the stream too. */
 export async function checkConverse(
-  caller: Caller,
+  caller: ProxyCaller,
   region: string,
 ): Promise<{ readonly result: CheckResult; readonly model: string | undefined }> {
-  let response: Response | undefined;
+  let response: CallResponse | undefined;
   for (const model of [MODEL, `${geographyOf(region)}.${MODEL}`]) {
     response = await caller.call(`/model/${encodeURIComponent(model)}/converse`, question('Hi', 1));
     if (response.status === 200) {
@@ -105,7 +107,7 @@ export async function checkConverse(
 }
 
 /** An event stream that arrives as it is made, not all at once. */
-export async function checkStream(caller: Caller, model: string | undefined): Promise<CheckResult> {
+export async function checkStream(caller: ProxyCaller, model: string | undefined): Promise<CheckResult> {
   if (model === undefined) return skip('stream', 'converse did not work');
   const path = `/model/${encodeURIComponent(model)}/converse-stream`;
   const response = await caller.call(path, question('Count from one to twenty in words.', STREAM_TOKENS));
@@ -129,12 +131,12 @@ function geographyOf(region: string): string {
   return start === 'ap' ? 'apac' : start === 'ca' ? 'us' : start;
 }
 
-function latencyOf(response: Response): string {
+function latencyOf(response: CallResponse): string {
   const { metrics } = JSON.parse(textOf(response)) as { metrics?: { latencyMs?: number } };
   return metrics?.latencyMs === undefined ? 'time' : `${metrics.latencyMs} ms`;
 }
 
-function describeFailure(name: string, response: Response): CheckResult {
+function describeFailure(name: string, response: CallResponse): CheckResult {
   const type = String(response.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
   const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(response))?.[1] ?? '';
   const ours = response.headers['x-bedrock-proxy-error'];
@@ -155,7 +157,7 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/ValidationException|ResourceNotFound/, 'The model is not offered here: try another --region.'],
 ];
 
-function textOf({ chunks }: Response): string {
+function textOf({ chunks }: CallResponse): string {
   return Buffer.concat(chunks).toString('latin1');
 }
 
@@ -167,7 +169,7 @@ interface Sending {
   readonly body: object | undefined;
 }
 
-function send({ port, masterKey, agent, path, body }: Sending): Promise<Response> {
+function send({ port, masterKey, agent, path, body }: Sending): Promise<CallResponse> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${masterKey}`, 'content-type': 'application/json' };
     const method = body === undefined ? 'GET' : 'POST';

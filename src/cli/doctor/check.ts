@@ -7,6 +7,7 @@ import { type ProxyError, toProxyError } from '../../lib/errors.ts';
 /** `skip`: could not be checked, for a reason that is told. */
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip';
 
+/** What one check found, and what to do about it. */
 export interface CheckResult {
   readonly name: string;
   readonly status: CheckStatus;
@@ -16,18 +17,22 @@ export interface CheckResult {
   readonly hint?: string | undefined;
 }
 
+/** A check that passed. */
 export function ok(name: string, message: string): CheckResult {
   return { name, status: 'ok', message };
 }
 
+/** A check that passed, with something to know. */
 export function warn(name: string, message: string, hint: string): CheckResult {
   return { name, status: 'warn', message, hint };
 }
 
+/** A check that failed. */
 export function fail(name: string, message: string, hint: string | undefined): CheckResult {
   return { name, status: 'fail', message, hint };
 }
 
+/** A check that was not made, and why. */
 export function skip(name: string, reason: string): CheckResult {
   return { name, status: 'skip', message: reason };
 }

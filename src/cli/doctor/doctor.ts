@@ -1,12 +1,12 @@
 /**
- * `doctor`: every check on the way from a client to AWS, in the order in which a fault would show, each with what to do.
- * What cannot be checked is skipped with the reason, and the rest goes on.
+ * `doctor`: every check on the way from a client to AWS, in the order in which a fault would show, each with what to
+ * do. What cannot be checked is skipped with the reason, and the rest goes on.
  */
 import { type Config, readConfig } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { loadSsoLogin } from '../../upstream/aws/credentials.ts';
-import { checkClock, checkCredentials, checkIdentity, checkRegion, checkSsoLogin } from './aws.ts';
-import { type Caller, checkConverse, checkListing, checkStream, withProxy } from './calls.ts';
+import { checkClock, checkCredentials, checkIdentity, checkDefaultRegion, checkSsoLogin } from './aws.ts';
+import { type ProxyCaller, checkConverse, checkListing, checkStream, withProxy } from './calls.ts';
 import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
 import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
@@ -31,7 +31,7 @@ export async function diagnose(flags: Flags): Promise<number> {
   report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
   const region = await findRegion(config);
-  report(checkRegion(region));
+  report(checkDefaultRegion(region));
   const connection = await connectUpstream(config, region?.name);
   try {
     await checkAws({ config, connection, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
@@ -96,7 +96,7 @@ async function checkOwner(
   return { hasCredentials, skewMs };
 }
 
-async function checkModels(caller: Caller, region: string, report: Report): Promise<void> {
+async function checkModels(caller: ProxyCaller, region: string, report: Report): Promise<void> {
   const converse = await runChecks('converse', () => checkConverse(caller, region));
   report(converse.result);
   const stream = await runChecks('stream', async () => ({ result: await checkStream(caller, converse.model) }));

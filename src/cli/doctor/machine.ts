@@ -1,5 +1,6 @@
 /**
- * Checks of this machine: Node, the port, the key database, the prices. Touches no network but the proxy's own port, and creates nothing.
+ * Checks of this machine: Node, the port, the key database, the prices. Touches no network but the proxy's own port,
+ * and creates nothing.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * Checks of the environment alone: variables by which a client goes past the proxy, by which the proxy's own calls come back
- * to it, and those of forward proxies and certificate authorities. Values that may hold secrets are not shown.
+ * Checks of the environment alone: variables by which a client goes past the proxy, by which the proxy's own calls come
+ * back to it, and those of forward proxies and certificate authorities. Values that may hold secrets are not shown.
  */
 import { existsSync } from 'node:fs';
 import { ACCESS_KEY_ID_PREFIX, looksLikeKey } from '../../keys/secret.ts';
@@ -63,7 +63,8 @@ function checkCredentialVariables(environment: Environment, isSet: (name: string
         ? ok('variables', 'AWS_BEARER_TOKEN_BEDROCK holds a virtual key')
         : warn(
             'variables',
-            'AWS_BEARER_TOKEN_BEDROCK holds no virtual key: right for the proxy itself, but clients of this shell would send it',
+            'AWS_BEARER_TOKEN_BEDROCK holds no virtual key: right for the proxy itself, but clients of this ' +
+              'shell would send it',
             SET_AGAIN,
           ),
     );

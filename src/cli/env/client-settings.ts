@@ -1,6 +1,7 @@
 /**
- * Which environment variables point which client at the proxy, as a table: one row per client. Used by `env` and `exec`.
- * Pure: keys, address and region come in, names and values go out; how a shell writes them is in shell-lines.ts.
+ * Which environment variables point which client at the proxy, as a table: one row per client. Used by `env` and
+ * `exec`. Pure: keys, address and region come in, names and values go out; how a shell writes them is in
+ * shell-lines.ts.
  */
 
 /** The clients that `--for` knows. */
@@ -17,8 +18,10 @@ export const CLIENTS = [
   'langchain',
   'litellm',
 ] as const;
+/** A client that `--for` knows. */
 export type ClientName = (typeof CLIENTS)[number];
 
+/** What the settings of a client are made of. */
 export interface SettingsInput {
   /** Undefined: for any AWS SDK. */
   readonly client: ClientName | undefined;
@@ -32,6 +35,7 @@ export interface SettingsInput {
   readonly caFile?: string | undefined;
 }
 
+/** What points one client at the proxy. */
 export interface ClientSettings {
   /** Name and plain value, in the order of the table. */
   readonly set: readonly (readonly [name: string, value: string])[];
@@ -100,7 +104,8 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     notes: (input) => ['These variables need the AWS SDK for Java 2.28 or newer.', ...tellJavaTrust(input)],
   },
   'claude-code': {
-    // It lists inference profiles with the AWS SDK, and talks to models with a client that reads its own variable alone.
+    // It lists inference profiles with the AWS SDK, and talks to models with a client that reads its own variable
+    // alone.
     endpoints: ['ANTHROPIC_BEDROCK_BASE_URL', 'AWS_ENDPOINT_URL_BEDROCK', 'AWS_ENDPOINT_URL_BEDROCK_RUNTIME'],
     credential: 'bearer',
     region: ['AWS_REGION'],
@@ -166,6 +171,7 @@ export function describeClient(input: SettingsInput): ClientSettings {
   };
 }
 
+/** What a profile of `~/.aws/config` is made of. */
 export interface AwsProfileInput {
   readonly profile: string;
   readonly url: string;
@@ -210,7 +216,8 @@ function credentialOf({ credential }: ClientRow, { accessKeyId, key, url }: Sett
 function tellJavaTrust({ caFile }: SettingsInput): string[] {
   if (caFile === undefined) return [];
   return [
-    `Java reads no PEM file: keytool -importcert -noprompt -alias bedrock-proxy -file ${caFile} -keystore proxy.p12 -storepass changeit, ` +
+    `Java reads no PEM file: keytool -importcert -noprompt -alias bedrock-proxy -file ${caFile} ` +
+      `-keystore proxy.p12 -storepass changeit, ` +
       'then JAVA_TOOL_OPTIONS="-Djavax.net.ssl.trustStore=proxy.p12 -Djavax.net.ssl.trustStorePassword=changeit".',
   ];
 }

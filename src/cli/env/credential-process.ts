@@ -1,6 +1,7 @@
 /**
- * `credential-process`: the AWS pair of a virtual key in the form that AWS tools take from the `credential_process` setting
- * of a profile, so that a line in ~/.aws/config leads a client here. Prints that JSON and nothing else on stdout.
+ * `credential-process`: the AWS pair of a virtual key in the form that AWS tools take from the `credential_process`
+ * setting of a profile, so that a line in ~/.aws/config leads a client here. Prints that JSON and nothing else on
+ * stdout.
  */
 import { readConfig } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
@@ -8,8 +9,8 @@ import { findClientKey } from '../key/client-key.ts';
 import { printData } from '../../app/print.ts';
 
 /**
- * Format: AWS SDKs and Tools Reference Guide, "Process credential provider". Expiration, in whole seconds, only of a key that has
- * an end: clients ask again shortly before it, and find the key that a rotation put in its place.
+ * Format: AWS SDKs and Tools Reference Guide, "Process credential provider". Expiration, in whole seconds, only of a
+ * key that has an end: clients ask again shortly before it, and find the key that a rotation put in its place.
  */
 export async function printProcessCredentials(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);

@@ -1,6 +1,6 @@
 /**
- * `env`: prints the lines that point a client at the proxy, for `eval`. The lines go to stdout and nothing else does; talk
- * goes to stderr. The master key is never printed.
+ * `env`: prints the lines that point a client at the proxy, for `eval`. The lines go to stdout and nothing else does;
+ * talk goes to stderr. The master key is never printed.
  */
 import { existsSync } from 'node:fs';
 import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
@@ -17,6 +17,7 @@ import { preferTls } from '../../app/tls.ts';
 
 const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in, with any key.';
 
+/** `env`: prints the lines. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST, ERR_SECRET_MISSING and ERR_STORE_UNAVAILABLE. */
 export async function printEnvironment(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const client = parseClient(flags['for']);
@@ -52,7 +53,10 @@ export async function printEnvironment(flags: Flags): Promise<void> {
   if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(flags), shell)}`);
 }
 
-/** By https where --tls asks for it or the running proxy has it and the client takes a file to trust; `--url` stands as it is. */
+/**
+ * By https where --tls asks for it or the running proxy has it and the client takes a file to trust; `--url` stands as
+ * it is.
+ */
 async function findAddress(flags: Flags, config: Config, client: ClientName | undefined): Promise<ServerAddress> {
   const url = readServerUrl(flags, config);
   const isPlain = readText(flags['url']) !== undefined && url.startsWith('http:');
@@ -96,8 +100,8 @@ export function parseClient(value: Flags[string]): ClientName | undefined {
 }
 
 /**
- * NO_PROXY with the proxy's host added, where the environment sends HTTP through a forward proxy: that one would be asked
- * for `localhost` and find its own. Both spellings, because programs read one or the other.
+ * NO_PROXY with the proxy's host added, where the environment sends HTTP through a forward proxy: that one would be
+ * asked for `localhost` and find its own. Both spellings, because programs read one or the other.
  */
 export function bypassForwardProxy(url: string, environment: Environment): [string, string][] {
   const isProxied = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'].some(

@@ -1,18 +1,23 @@
 /**
- * How each shell writes "set this variable" and "forget that one". Pure; values are quoted so that no shell finds anything
- * to expand in them.
+ * How each shell writes "set this variable" and "forget that one". Pure; values are quoted so that no shell finds
+ * anything to expand in them.
  */
 import { posix, win32 } from 'node:path';
 import type { Environment } from '../../config/options.ts';
 import type { ClientSettings } from './client-settings.ts';
 
+/** The shells whose syntax is known. */
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+/** A shell whose syntax is known. */
 export type ShellName = (typeof SHELLS)[number];
 
 /** What needs no quotes in any of the four. */
 const PLAIN = /^[A-Za-z0-9_./:-]+$/;
 
-/** The user's shell by $SHELL; PowerShell on a Windows that sets none. Undefined where it is one we cannot write for (csh, nu). */
+/**
+ * The user's shell by $SHELL; PowerShell on a Windows that sets none. Undefined where it is one we cannot write for
+ * (csh, nu).
+ */
 export function detectShell(environment: Environment, platform: NodeJS.Platform): ShellName | undefined {
   const path = environment['SHELL'] ?? '';
   if (path === '') return platform === 'win32' ? 'powershell' : 'bash';

@@ -1,6 +1,6 @@
 /**
- * Runs the user's command for `exec` as a shell would: same terminal, signals passed on, exit code handed back. No shell is
- * involved but where Windows needs one for a batch file.
+ * Runs the user's command for `exec` as a shell would: same terminal, signals passed on, exit code handed back. No
+ * shell is involved but where Windows needs one for a batch file.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -30,6 +30,7 @@ export interface SignalRelay {
   stop(): void;
 }
 
+/** Passes signals of this process on to the command, until it is stopped. */
 export function relaySignals(): SignalRelay {
   let child: ChildProcess | undefined;
   let endedEarly: number | undefined;
@@ -55,7 +56,10 @@ export function relaySignals(): SignalRelay {
   };
 }
 
-/** Resolves with the exit code for us when the command has ended; where it cannot run, says so and resolves with 126 or 127. */
+/**
+ * Resolves with the exit code for us when the command has ended; where it cannot run, says so and resolves with 126 or
+ * 127.
+ */
 export async function runCommand(
   commandLine: readonly string[],
   environment: NodeJS.ProcessEnv,

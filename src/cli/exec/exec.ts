@@ -1,6 +1,6 @@
 /**
- * `exec`: runs one command with the variables that point its client at the proxy, and with a key that is made for it and
- * revoked when it ends. Starts a proxy of its own where none runs. Ends with the command's own exit code.
+ * `exec`: runs one command with the variables that point its client at the proxy, and with a key that is made for it
+ * and revoked when it ends. Starts a proxy of its own where none runs. Ends with the command's own exit code.
  */
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
@@ -73,7 +73,10 @@ async function withKey<T>(
   }
 }
 
-/** The proxy that runs on the port, where it is ours and nothing was said about the upstream; otherwise one for this command. */
+/**
+ * The proxy that runs on the port, where it is ours and nothing was said about the upstream; otherwise one for this
+ * command.
+ */
 async function withServer<T>(
   config: Config,
   flags: Flags,

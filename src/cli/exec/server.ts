@@ -1,6 +1,6 @@
 /**
- * The server that `exec` starts where none runs that takes its key: on a free port, held by its IPC channel. It ends when
- * the channel closes, however `exec` comes to its end.
+ * The server that `exec` starts where none runs that takes its key: on a free port, held by its IPC channel. It ends
+ * when the channel closes, however `exec` comes to its end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,10 +1,12 @@
 /**
- * How a command is started on Windows without handing it to a shell: programs directly, batch files (npx, and most tools of
- * npm) through cmd.exe, which is the only thing that can run them, with every character escaped that it would act on. Pure.
+ * How a command is started on Windows without handing it to a shell: programs directly, batch files (npx, and most
+ * tools of npm) through cmd.exe, which is the only thing that can run them, with every character escaped that it would
+ * act on. Pure.
  */
 import { win32 } from 'node:path';
 import type { Environment } from '../../config/options.ts';
 
+/** How a command is started: the program and its arguments. */
 export interface Invocation {
   readonly file: string;
   readonly args: readonly string[];

@@ -1,6 +1,6 @@
 /**
- * Finds the virtual key that `env`, `exec` and `credential-process` hand to a client, and opens its seal. Reads the database
- * only; never touches the master key.
+ * Finds the virtual key that `env`, `exec` and `credential-process` hand to a client, and opens its seal. Reads the
+ * database only; never touches the master key.
  */
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
 import { unsealKey } from '../../keys/secret.ts';
@@ -23,6 +23,7 @@ export interface ClientKey {
   readonly endsAtMs?: number | undefined;
 }
 
+/** Where keys are kept, and what opens them. */
 export interface KeyLocation {
   readonly databasePath: string;
   readonly saltKey: string | undefined;
@@ -33,9 +34,9 @@ export interface KeyLocation {
 const OPEN_MODE_KEY: ClientKey = { id: undefined, alias: undefined, accessKeyId: 'anything', key: 'anything' };
 
 /**
- * The key of that id, alias or access key id; without a name the only active one; where no key was ever made and there is no
- * master key, the placeholder. Throws ERR_BAD_REQUEST where that leaves none or several, ERR_SECRET_MISSING where the seal
- * cannot be opened, ERR_STORE_UNAVAILABLE.
+ * The key of that id, alias or access key id; without a name the only active one; where no key was ever made and there
+ * is no master key, the placeholder. Throws ERR_BAD_REQUEST where that leaves none or several, ERR_SECRET_MISSING where
+ * the seal cannot be opened, ERR_STORE_UNAVAILABLE.
  */
 export async function findClientKey(name: string | undefined, place: KeyLocation): Promise<ClientKey> {
   if (name !== undefined) {

@@ -1,5 +1,6 @@
 /**
- * The `key` commands, as commander sees them: names, options and help only; each command's own file is imported when it runs.
+ * The `key` commands, as commander sees them: names, options and help only; each command's own file is imported when it
+ * runs.
  */
 import { type Command, Option } from 'commander';
 import type { Flags } from '../../config/options.ts';
@@ -56,12 +57,12 @@ export function addKey(program: Command, tools: CommandTools): void {
     .command('generate')
     .description('make a key and print it, once')
     .addHelpText('after', GENERATE_NOTES)
-    .action(async (flags: Flags) => (await import('./generate.ts')).generateKey(flags));
+    .action(async (flags: Flags) => (await import('./generate.ts')).runGenerate(flags));
   addLimits(generate).option('-q, --quiet', 'print the key and nothing else');
   const list = key
     .command('list')
     .description('list all keys with what they spent, revoked ones too')
-    .action(async (flags: Flags) => (await import('./show.ts')).listKeys(flags));
+    .action(async (flags: Flags) => (await import('./show.ts')).runList(flags));
   finish(generate, GENERATE_EXAMPLES, tools);
   finish(list, KEY_EXAMPLES, tools);
   addKeyCommands(key, tools);
@@ -77,10 +78,10 @@ function addKeyCommands(key: Command, tools: CommandTools): void {
       .argument(...KEY_ARGUMENT)
       .action(run);
   const show = add('show', 'all about a key: state, limits, what it spent and what is left', async (name, flags) =>
-    (await import('./show.ts')).showKey(name, flags),
+    (await import('./show.ts')).runShow(name, flags),
   );
   const update = add('update', 'change what a key may do', async (name, flags) =>
-    (await import('./update.ts')).updateKey(name, flags),
+    (await import('./update.ts')).runUpdate(name, flags),
   );
   addLimits(update).option('--no-allow-unpriced', 'not any more').addHelpText('after', UPDATE_NOTES);
   const block = add('block', 'refuse a key until it is unblocked', async (name, flags) =>
@@ -92,7 +93,7 @@ function addKeyCommands(key: Command, tools: CommandTools): void {
   const rotate = add(
     'rotate',
     'make a new key with all that the old one has, print it, and end the old one',
-    async (name, flags) => (await import('./generate.ts')).rotateKey(name, flags),
+    async (name, flags) => (await import('./generate.ts')).runRotate(name, flags),
   )
     .option('--grace <time>', 'how long the old key still works, such as 10m or 24h (default: 0s)')
     .option('-q, --quiet', 'print the new key and nothing else');

@@ -1,6 +1,6 @@
 /**
- * How a command finds a key by whatever name it is called. Straight on the database, whether or not a server runs, which sees
- * a change with its next request.
+ * How a command finds a key by whatever name it is called. Straight on the database, whether or not a server runs,
+ * which sees a change with its next request.
  */
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -13,8 +13,8 @@ import type { VirtualKeyRow } from '../../domain/key.ts';
 import { findNearest } from '../../lib/nearest-name.ts';
 
 /**
- * Runs `work` on the key of that name (see `findRowByName`; `-` reads it from standard input, which keeps a key out of the
- * process list). Makes no database. Throws ERR_BAD_REQUEST where there is no such key, ERR_STORE_UNAVAILABLE.
+ * Runs `work` on the key of that name (see `findRowByName`; `-` reads it from standard input, which keeps a key out of
+ * the process list). Makes no database. Throws ERR_BAD_REQUEST where there is no such key, ERR_STORE_UNAVAILABLE.
  */
 export async function withKey<T>(
   path: string,
@@ -26,7 +26,9 @@ export async function withKey<T>(
   return withStore(path, async (store) => work(await requireKey(store, name), store));
 }
 
-/** `findRowByName` of the rows that may have that name. Throws ERR_BAD_REQUEST, with the name that may have been meant. */
+/**
+ * `findRowByName` of the rows that may have that name. Throws ERR_BAD_REQUEST, with the name that may have been meant.
+ */
 export async function requireKey(store: Store, name: string): Promise<VirtualKeyRow> {
   const found = await findKeyByName(store, name);
   if (found !== undefined) return found;
@@ -42,8 +44,8 @@ async function findKeyByName(store: Store, name: string): Promise<VirtualKeyRow 
 }
 
 /**
- * By id, access key id, the key itself, or alias; of several with one alias that which has no end, then the one that is ending,
- * then the last.
+ * By id, access key id, the key itself, or alias; of several with one alias that which has no end, then the one that is
+ * ending, then the last.
  */
 function findRowByName(rows: readonly VirtualKeyRow[], name: string): VirtualKeyRow | undefined {
   const sha256 = looksLikeKey(name) ? hashKey(name) : undefined;

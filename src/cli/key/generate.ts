@@ -14,7 +14,8 @@ import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts'
 import { describeLimits, limitsToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
-export async function generateKey(flags: Flags): Promise<void> {
+/** `key generate`: makes a key and prints it. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST and ERR_STORE_UNAVAILABLE. */
+export async function runGenerate(flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const terms = readNewKey(flags, nowMs);
   const databasePath = readDatabasePath(flags, process.env);
@@ -27,7 +28,7 @@ export async function generateKey(flags: Flags): Promise<void> {
 }
 
 /** A new key with all that the old one has; the old one ends after `--grace`. `nameOrDash` as for `withKey`. */
-export async function rotateKey(nameOrDash: string, flags: Flags): Promise<void> {
+export async function runRotate(nameOrDash: string, flags: Flags): Promise<void> {
   const grace = typeof flags['grace'] === 'string' ? flags['grace'] : '0s';
   const graceMs = parseGrace(grace, '--grace', 'ERR_BAD_OPTION');
   const databasePath = readDatabasePath(flags, process.env);

@@ -1,6 +1,6 @@
 /**
- * The flags of `key generate` and `key update`, read: what a new key may do, and what changes of an old one. Pure but for the
- * clock, which is handed in; every mistake is ERR_BAD_OPTION naming its flag.
+ * The flags of `key generate` and `key update`, read: what a new key may do, and what changes of an old one. Pure but
+ * for the clock, which is handed in; every mistake is ERR_BAD_OPTION naming its flag.
  */
 import {
   changeBudget,

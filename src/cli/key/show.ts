@@ -20,7 +20,8 @@ const SPARE_COLUMN = HEADER.indexOf('key');
 const MAX_ALIAS_WIDTH = 18;
 const NO_SPEND: KeySpend = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd: 0, resetsAtMs: undefined };
 
-export async function listKeys(flags: Flags): Promise<void> {
+/** `key list`: prints all keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
+export async function runList(flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const found = await withExistingStore(readDatabasePath(flags, process.env), async (store) => {
     const rows = await store.listKeys();
@@ -54,7 +55,7 @@ function withoutSpare(row: readonly string[]): readonly string[] {
 }
 
 /** `nameOrDash` as for `withKey`. */
-export async function showKey(nameOrDash: string, flags: Flags): Promise<void> {
+export async function runShow(nameOrDash: string, flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const { row, spend } = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
     const spends = await store.findSpend([found], nowMs);

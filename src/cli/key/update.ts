@@ -1,6 +1,6 @@
 /**
- * `key update`, `block`, `unblock`, `revoke` and `delete`: what becomes of a key that is there. A running proxy obeys with its next
- * request.
+ * `key update`, `block`, `unblock`, `revoke` and `delete`: what becomes of a key that is there. A running proxy obeys
+ * with its next request.
  */
 import { findKeyState } from '../../keys/state.ts';
 import { maskKey } from '../../keys/secret.ts';
@@ -16,7 +16,7 @@ import { describeLimits, keyToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
 /** Changes what flags name and prints what the key may do now. `nameOrDash` as for `withKey`, here and below. */
-export async function updateKey(nameOrDash: string, flags: Flags): Promise<void> {
+export async function runUpdate(nameOrDash: string, flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const row = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
     const changes = readKeyChanges(found, flags, nowMs);
@@ -30,10 +30,12 @@ export async function updateKey(nameOrDash: string, flags: Flags): Promise<void>
   if (flags['models'] !== undefined) tellNarrowPatterns(row.policy);
 }
 
+/** `key block`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */
 export async function blockKey(nameOrDash: string, flags: Flags): Promise<void> {
   await setBlocked(nameOrDash, flags, true);
 }
 
+/** `key unblock`. Throws as `blockKey`. */
 export async function unblockKey(nameOrDash: string, flags: Flags): Promise<void> {
   await setBlocked(nameOrDash, flags, false);
 }
@@ -53,6 +55,7 @@ async function setBlocked(nameOrDash: string, flags: Flags, isBlocked: boolean):
   printTalk(`Blocked ${shown}; \`bedrock-proxy key unblock ${row.alias ?? row.id}\` takes it back.`);
 }
 
+/** `key revoke`. Throws as `blockKey`. */
 export async function revokeKey(nameOrDash: string, flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const { row, wasSo } = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
@@ -64,6 +67,7 @@ export async function revokeKey(nameOrDash: string, flags: Flags): Promise<void>
   printTalk(wasSo ? `${nameOf(row)} was revoked already.` : `Revoked ${nameOf(row)}.`);
 }
 
+/** `key delete`. Throws as `blockKey`. */
 export async function deleteKey(nameOrDash: string, flags: Flags): Promise<void> {
   const nowMs = Date.now();
   const row = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {

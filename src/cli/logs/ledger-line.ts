@@ -1,6 +1,6 @@
 /**
- * One request of the ledger as a line, for people or for programs. Pure. Shows labels of keys, never keys; what a client chose
- * cannot move the cursor or forge a line.
+ * One request of the ledger as a line, for people or for programs. Pure. Shows labels of keys, never keys; what a
+ * client chose cannot move the cursor or forge a line.
  */
 import type { LedgerEntry } from '../../domain/ledger.ts';
 import { escapeUnprintable, printable } from '../../lib/printable.ts';
@@ -54,6 +54,7 @@ export function entryToJson(entry: LedgerEntry): string {
   return escapeUnprintable(line);
 }
 
+/** How a line of the ledger is laid out. */
 export interface LineStyle {
   readonly paint: Paint;
   /** Columns of the terminal, into which names are shortened to fit; undefined where there is none. */

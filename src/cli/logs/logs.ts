@@ -1,6 +1,7 @@
 /**
- * `logs`: the last rows of the ledger, and with `-f` every one that is added, by whichever process. Reads only, and makes no database
- * where there is none: `-f` waits for it. Ends in order on a first signal, and when nobody reads any more (`logs -f | head`).
+ * `logs`: the last rows of the ledger, and with `-f` every one that is added, by whichever process. Reads only, and
+ * makes no database where there is none: `-f` waits for it. Ends in order on a first signal, and when nobody reads any
+ * more (`logs -f | head`).
  */
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
@@ -60,6 +61,10 @@ interface Sink {
   close(): void;
 }
 
+/**
+ * `logs`: prints rows, and follows the ledger with `-f` until a signal. Throws ERR_BAD_OPTION and
+ * ERR_STORE_UNAVAILABLE.
+ */
 export async function printLogs(flags: Flags): Promise<void> {
   const query = readQuery(flags);
   const isThere = existsSync(query.databasePath);

@@ -17,6 +17,7 @@ export function perMillion(picoUsdPerToken: number): string {
   return String(picoUsdPerToken / 1e6);
 }
 
+/** A price per piece, in words. The amount is pico-dollars. */
 export function each(picoUsd: number): string {
   return String(picoUsd / 1e12);
 }

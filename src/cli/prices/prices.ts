@@ -1,6 +1,6 @@
 /**
- * `prices show`, `prices list`, `prices update`, as commander sees them: names, options and help only; what they do is imported
- * when one of them runs.
+ * `prices show`, `prices list`, `prices update`, as commander sees them: names, options and help only; what they do is
+ * imported when one of them runs.
  */
 import { type Command, Option } from 'commander';
 import type { Flags } from '../../config/options.ts';

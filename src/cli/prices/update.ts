@@ -1,6 +1,6 @@
 /**
- * `prices update`: fetches the published prices the way requests to AWS take (forward proxy, certificate authorities), and
- * keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
+ * `prices update`: fetches the published prices the way requests to AWS take (forward proxy, certificate authorities),
+ * and keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,10 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** For all of it. */
 const DOWNLOAD_TIMEOUT_MS = 60_000;
 
-/** Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be kept. */
+/**
+ * Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be
+ * kept.
+ */
 export async function updatePrices(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const url = parseUrl(typeof flags['url'] === 'string' ? flags['url'] : PUBLISHED_PRICES_URL);
@@ -49,17 +52,22 @@ export async function updatePrices(flags: Flags): Promise<void> {
     printData(`${model}  ${price}  ${show(old)} -> ${show(now)}`);
   const words = changes.length === 0 ? 'no price changed' : `${changes.length} prices changed (USD per million tokens)`;
   printTalk(
-    `${models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server takes them at its next start.`,
+    `${models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server ` +
+      `takes them at its next start.`,
   );
 }
 
+/** How a document is fetched, and when to give up. */
 export interface DownloadOptions {
   readonly network: NetworkOptions | undefined;
   readonly timeoutMs: number;
   readonly maxBytes: number;
 }
 
-/** The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole response with status 200 and of that size at most. */
+/**
+ * The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole response with status 200 and of that size
+ * at most.
+ */
 export async function download(url: URL, { network, timeoutMs, maxBytes }: DownloadOptions): Promise<string> {
   const forwarder = createForwarder({ connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 2 * timeoutMs, network });
   const signal = AbortSignal.timeout(timeoutMs);

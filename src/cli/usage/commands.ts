@@ -1,6 +1,6 @@
 /**
- * The commands that read the ledger, `usage` and `logs`, as commander sees them: names, options and help only; each command's own
- * file is imported when it runs.
+ * The commands that read the ledger, `usage` and `logs`, as commander sees them: names, options and help only; each
+ * command's own file is imported when it runs.
  */
 import { type Command, Option } from 'commander';
 import type { Flags } from '../../config/options.ts';

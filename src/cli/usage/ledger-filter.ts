@@ -1,6 +1,6 @@
 /**
- * The flags by which `usage` and `logs` choose rows of the ledger, read. Pure but for the clock and the store, which are handed
- * in; every mistake is ERR_BAD_OPTION naming its flag.
+ * The flags by which `usage` and `logs` choose rows of the ledger, read. Pure but for the clock and the store, which
+ * are handed in; every mistake is ERR_BAD_OPTION naming its flag.
  */
 import { findDateMs, findDurationMs } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
@@ -17,8 +17,8 @@ const KEY_ID = /^vk_[a-z2-7]{16}$/;
 const PERIOD_WORDS = 'must be a length of time such as 7d or 12h, a date such as 2030-12-31, or all';
 
 /**
- * `--since` and `--until`: a length of time back from now, a day (UTC; from its first moment, or through its last), a time with
- * its zone, or `all`. `defaultSince` as such a text.
+ * `--since` and `--until`: a length of time back from now, a day (UTC; from its first moment, or through its last), a
+ * time with its zone, or `all`. `defaultSince` as such a text.
  */
 export function readPeriod(flags: Flags, defaultSince: string, nowMs: number): Period {
   const sinceMs = readMoment(flags['since'] ?? defaultSince, '--since', 'start', nowMs);

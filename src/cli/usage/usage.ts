@@ -1,6 +1,6 @@
 /**
- * `usage`: what the ledger adds up to, by key, model, day, operation, region or tag. Reads only, and makes no database where there is
- * none. What a request cost that nobody has a price for is told as unknown, never as nothing.
+ * `usage`: what the ledger adds up to, by key, model, day, operation, region or tag. Reads only, and makes no database
+ * where there is none. What a request cost that nobody has a price for is told as unknown, never as nothing.
  */
 import { readDatabasePath } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
@@ -33,6 +33,7 @@ const NOTHING: UsageTotals = {
   estimatedNanoUsd: 0,
 };
 
+/** `usage`: prints sums of the ledger. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function printUsage(flags: Flags): Promise<void> {
   const by = GROUPINGS.find((name) => name === flags['by']) ?? 'key';
   const period = readPeriod(flags, DEFAULT_SINCE, Date.now());
@@ -90,7 +91,10 @@ export function usageToCsv({ by, groups }: Report): string {
   return [head, ...rows].map((cells) => `${cells.join(',')}\r\n`).join('');
 }
 
-/** A spreadsheet would run text that begins like a formula, and clients choose some of it: a quotation mark keeps it text. */
+/**
+ * A spreadsheet would run text that begins like a formula, and clients choose some of it: a quotation mark keeps it
+ * text.
+ */
 function csvText(text: string): string {
   const inert = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(inert) || inert !== text ? `"${inert.replaceAll('"', '""')}"` : inert;

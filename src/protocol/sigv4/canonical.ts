@@ -1,8 +1,8 @@
 /**
- * The canonical request of AWS Signature Version 4, for every service but S3: what of a request a signature covers, as one
- * text. Used by inbound verification; pure. Works on raw text as it stood on the wire, where one character is one byte
- * (that is how Node hands over targets and header values). Must not decode the path: it is encoded once more as it came.
- * Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
+ * The canonical request of AWS Signature Version 4, for every service but S3: what of a request a signature covers, as
+ * one text. Used by inbound verification; pure. Works on raw text as it stood on the wire, where one character is one
+ * byte (that is how Node hands over targets and header values). Must not decode the path: it is encoded once more as it
+ * came. Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
  */
 import type { ClientRequest, HeaderPair } from '../../http/message.ts';
 
@@ -15,8 +15,8 @@ export const SIGNATURE_PARAMETER = 'X-Amz-Signature';
 const RESERVED_BYTE = /[^A-Za-z0-9\-._~]/g;
 
 /**
- * The path as it is signed: empty and `.` segments dropped, `..` resolved, a trailing slash kept, then each byte outside
- * `A-Za-z0-9-._~/` percent-encoded once more, `%` included (`%3A` becomes `%253A`, a raw `:` becomes `%3A`).
+ * The path as it is signed: empty and `.` segments dropped, `..` resolved, a trailing slash kept, then each byte
+ * outside `A-Za-z0-9-._~/` percent-encoded once more, `%` included (`%3A` becomes `%253A`, a raw `:` becomes `%3A`).
  */
 export function canonicalPath(rawPath: string): string {
   const kept: string[] = [];
@@ -42,7 +42,10 @@ export function canonicalQuery(rawQuery: string): string {
     .join('&');
 }
 
-/** The pairs of a raw query in wire order, percent-decoded to bytes (one character each); a malformed `%` stands for itself. */
+/**
+ * The pairs of a raw query in wire order, percent-decoded to bytes (one character each); a malformed `%` stands for
+ * itself.
+ */
 export function parseQuery(rawQuery: string): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (const pair of rawQuery.split('&')) {
@@ -79,8 +82,8 @@ function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, Heade
 }
 
 /**
- * `canonicalHeaderValue` for many names of one request: looks through its headers once, or a client that signs thousands of
- * names that it did not send would stop everybody else.
+ * `canonicalHeaderValue` for many names of one request: looks through its headers once, or a client that signs
+ * thousands of names that it did not send would stop everybody else.
  */
 function canonicalHeaderReader(request: SignableRequest): (lowerCaseName: string) => string | undefined {
   const groups = groupHeaders(request.headers);
@@ -94,8 +97,8 @@ export function findLostHeader(request: SignableRequest, signedHeaders: readonly
 }
 
 /**
- * The canonical request, to be hashed as latin1. Signed headers are lower-case and taken exactly as listed; one that did
- * not arrive counts as empty. `payloadHash` is hex SHA-256 or one of the literals that stand in for it.
+ * The canonical request, to be hashed as latin1. Signed headers are lower-case and taken exactly as listed; one that
+ * did not arrive counts as empty. `payloadHash` is hex SHA-256 or one of the literals that stand in for it.
  */
 export function canonicalRequest(
   request: SignableRequest,

@@ -1,10 +1,10 @@
 /**
  * The signatures of an event stream on its way to AWS: takes the client's frames out of their envelopes, and signs each
- * anew in the proxy's own chain. Pure: bytes in, bytes out, at any split; `bidirectional.ts` does the I/O. Never merges,
- * splits or changes what lies in the envelopes.
+ * anew in the proxy's own chain. Pure: bytes in, bytes out, at any split; `bidirectional.ts` does the I/O. Never
+ * merges, splits or changes what lies in the envelopes.
  *
- * Every outer frame has `:date` and `:chunk-signature` for headers and one complete inner frame for payload; one with an
- * empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
+ * Every outer frame has `:date` and `:chunk-signature` for headers and one complete inner frame for payload; one with
+ * an empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
  * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
  */
 import { ProxyError } from '../../lib/errors.ts';
@@ -58,7 +58,9 @@ export class FrameChain {
     return encodeFrame(Buffer.concat([encodeTimestampHeader(':date', dateMs), signature]), inner);
   }
 
-  /** A stream that runs over midnight (UTC) goes on with the scope and the key of the frame's day, as the SDKs do it. */
+  /**
+   * A stream that runs over midnight (UTC) goes on with the scope and the key of the frame's day, as the SDKs do it.
+   */
   #useKeyOf(day: string): void {
     if (this.#scope.date === day) return;
     this.#scope = { ...this.#scope, date: day };
@@ -76,8 +78,9 @@ export interface FrameResignerOptions {
 }
 
 /**
- * The client's byte stream, re-signed. A client that signs sends outer frames, told by `:chunk-signature`; one that does
- * not (it has shown a bearer key) sends inner frames, which are wrapped. The first frame decides which of the two it is.
+ * The client's byte stream, re-signed. A client that signs sends outer frames, told by `:chunk-signature`; one that
+ * does not (it has shown a bearer key) sends inner frames, which are wrapped. The first frame decides which of the two
+ * it is.
  */
 export class FrameResigner {
   readonly #options: FrameResignerOptions;
@@ -94,7 +97,10 @@ export class FrameResigner {
     return this.#ended;
   }
 
-  /** The outer frames to send for `chunk`, in order; run it to its end. Throws ERR_BAD_REQUEST, and what `checkFrame` does. */
+  /**
+   * The outer frames to send for `chunk`, in order; run it to its end. Throws ERR_BAD_REQUEST, and what `checkFrame`
+   * does.
+   */
   *push(chunk: Buffer): Generator<Buffer, void, undefined> {
     for (const frame of this.#splitter.push(chunk)) {
       this.#options.checkFrame?.(frame);
@@ -106,8 +112,9 @@ export class FrameResigner {
   }
 
   /**
-   * The client has ended its stream in order: what is still to be sent, if anything. Throws ERR_BAD_REQUEST where the stream
-   * is not complete: it ended within a frame, or without the signed empty frame that a client that signs must send.
+   * The client has ended its stream in order: what is still to be sent, if anything. Throws ERR_BAD_REQUEST where the
+   * stream is not complete: it ended within a frame, or without the signed empty frame that a client that signs must
+   * send.
    */
   finish(): Buffer | undefined {
     this.#splitter.finish();

@@ -1,7 +1,7 @@
 /**
- * The cryptography of AWS Signature Version 4: string to sign, signing key, signature, and the chain of frame signatures
- * that a request with `STREAMING-AWS4-HMAC-SHA256-EVENTS` starts. Pure; `node:crypto` only. What comes out of here is as
- * secret as the key that went in, apart from signatures.
+ * The cryptography of AWS Signature Version 4: string to sign, signing key, signature, and the chain of frame
+ * signatures that a request with `STREAMING-AWS4-HMAC-SHA256-EVENTS` starts. Pure; `node:crypto` only. What comes out
+ * of here is as secret as the key that went in, apart from signatures.
  */
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { encodeTimestampHeader } from '../event-stream.ts';
@@ -74,7 +74,10 @@ export interface SignedFrame {
   readonly payload: Uint8Array;
 }
 
-/** The hex signature that `:chunk-signature` of a frame must hold (as 32 raw bytes), and the next frame's prior signature. */
+/**
+ * The hex signature that `:chunk-signature` of a frame must hold (as 32 raw bytes), and the next frame's prior
+ * signature.
+ */
 export function signFrame(frame: SignedFrame): string {
   const text = [
     FRAME_ALGORITHM,

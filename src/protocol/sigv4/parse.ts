@@ -1,7 +1,7 @@
 /**
- * Reads a SigV4 signature out of a request, from the Authorization header or from a presigned query, without judging it.
- * Pure, and needs no body: the access key id can be looked up before the body is read. Must not quote header values in
- * its messages: they may hold what is meant for AWS alone.
+ * Reads a SigV4 signature out of a request, from the Authorization header or from a presigned query, without judging
+ * it. Pure, and needs no body: the access key id can be looked up before the body is read. Must not quote header values
+ * in its messages: they may hold what is meant for AWS alone.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import { parseQuery, SIGNATURE_PARAMETER, valuesOf, canonicalHeaderValue, type SignableRequest } from './canonical.ts';
@@ -44,8 +44,8 @@ const QUERY_NAMES = {
 } as const;
 
 /**
- * The SigV4 signature of a request, or undefined where it has none (no credential at all, or one of another kind such as
- * a bearer token). Throws ERR_BAD_REQUEST where there is one that is malformed, or more than one.
+ * The SigV4 signature of a request, or undefined where it has none (no credential at all, or one of another kind such
+ * as a bearer token). Throws ERR_BAD_REQUEST where there is one that is malformed, or more than one.
  */
 export function parseSigV4(request: SignableRequest): ParsedSignature | undefined {
   const inHeader = valuesOf(request.headers, 'authorization').filter((value) => /^\s*AWS4-/i.test(value));

@@ -6,7 +6,9 @@ import { findHeader, type HeaderPair } from '../../http/message.ts';
 
 /** What a client says that it signed for. No part is checked beyond not being empty. */
 export interface ClaimedScope {
-  /** Whatever stood before the scope, which may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret. */
+  /**
+   * Whatever stood before the scope, which may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret.
+   */
   readonly accessKeyId: string;
   /** `YYYYMMDD`, as written. */
   readonly date: string;
@@ -18,8 +20,8 @@ const SCHEME = 'AWS4-HMAC-SHA256';
 const CREDENTIAL = 'Credential=';
 
 /**
- * The scope in the `Authorization` header or, without one there, in the query's `X-Amz-Credential`. Undefined where neither
- * holds one. `rawQuery` is without its question mark.
+ * The scope in the `Authorization` header or, without one there, in the query's `X-Amz-Credential`. Undefined where
+ * neither holds one. `rawQuery` is without its question mark.
  */
 export function parseCredentialScope(
   headers: readonly HeaderPair[],

@@ -1,7 +1,7 @@
 /**
- * Inbound SigV4 verification: is this request signed with that secret, now, and as it stands? Two steps, so that the access
- * key id can be looked up before the body is read: `parseSigV4` (sigv4-parse.ts), then `verifySigV4`. Pure: bytes and
- * strings in, a verdict out; it knows nothing of virtual keys, and never throws or logs.
+ * Inbound SigV4 verification: is this request signed with that secret, now, and as it stands? Two steps, so that the
+ * access key id can be looked up before the body is read: `parseSigV4` (sigv4-parse.ts), then `verifySigV4`. Pure:
+ * bytes and strings in, a verdict out; it knows nothing of virtual keys, and never throws or logs.
  */
 import { canonicalRequest, findLostHeader } from './canonical.ts';
 import {
@@ -65,9 +65,9 @@ export function needsBodyHash(parsed: ParsedSignature): boolean {
 }
 
 /**
- * Verifies a parsed signature. Host and time must be signed, the scope must fit the time, the clocks must agree, a declared
- * payload hash must be the body's, and the signature must be the one this secret makes (compared in constant time). Never
- * throws. A captured request can be replayed until its time is up: SigV4 has no nonce.
+ * Verifies a parsed signature. Host and time must be signed, the scope must fit the time, the clocks must agree, a
+ * declared payload hash must be the body's, and the signature must be the one this secret makes (compared in constant
+ * time). Never throws. A captured request can be replayed until its time is up: SigV4 has no nonce.
  */
 export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
   const { parsed } = input;

@@ -1,7 +1,8 @@
 /**
- * What keys spend, in SQLite: money reserved before a request, booked after it, and taken for spent where a process died in
- * between. A key spends from a budget account of its own; the successor of a rotated key spends from that of the key it follows, so
- * that neither a rotation nor its grace time is worth a second budget. Knows no prices and no requests.
+ * What keys spend, in SQLite: money reserved before a request, booked after it, and taken for spent where a process
+ * died in between. A key spends from a budget account of its own; the successor of a rotated key spends from that of
+ * the key it follows, so that neither a rotation nor its grace time is worth a second budget. Knows no prices and no
+ * requests.
  */
 import { type Connection, pluck, type Statement } from './connection.ts';
 import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
@@ -43,6 +44,7 @@ interface Lost {
   readonly if_lost: string;
 }
 
+/** The prepared statements of budgets. */
 export interface BudgetStatements {
   readonly findAccount: Statement<[string], BudgetAccount>;
   readonly findAccountId: Statement<[string], string | null>;
@@ -56,6 +58,7 @@ export interface BudgetStatements {
   readonly findLost: Statement<[number, number], Lost>;
 }
 
+/** Prepares them, once per connection. */
 export function prepareBudget({ database }: Connection): BudgetStatements {
   return {
     findAccount: database.prepare('SELECT * FROM key_spend WHERE purse_id = ?'),
@@ -109,8 +112,8 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
 }
 
 /**
- * Within a transaction: gives back what was held under the row's id, budgets its charge, writes it. A row that is there already
- * makes room for this one, which comes with a sequence of its own, so that whoever follows the ledger sees it.
+ * Within a transaction: gives back what was held under the row's id, budgets its charge, writes it. A row that is there
+ * already makes room for this one, which comes with a sequence of its own, so that whoever follows the ledger sees it.
  */
 export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   const held = budget.takeReservation.get(row.id);
@@ -134,7 +137,9 @@ export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   insertLedgerRow(ledger, row, windowBeforeMs);
 }
 
-/** Within a transaction. Settles reservations whose lease is over, not all of them if they are many; the number of them. */
+/**
+ * Within a transaction. Settles reservations whose lease is over, not all of them if they are many; the number of them.
+ */
 export function settleLost(budgets: BudgetTable, nowMs: number): number {
   const lost = budgets.budget.findLost.all(nowMs, LOST_AT_ONCE);
   for (const { amount_nano: chargedNanoUsd, if_lost: ifLost } of lost) {
@@ -187,8 +192,8 @@ interface Window {
 }
 
 /**
- * The budget account's window begins anew when the clock has reached a later one than it knows. It never goes back: neither a clock set
- * back nor windows that became longer empty a budget account.
+ * The budget account's window begins anew when the clock has reached a later one than it knows. It never goes back:
+ * neither a clock set back nor windows that became longer empty a budget account.
  */
 function findWindow(account: BudgetAccount, { windowMs, anchorMs }: Budget, nowMs: number): Window {
   const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = account;

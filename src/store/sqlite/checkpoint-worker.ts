@@ -1,15 +1,15 @@
 /**
- * The thread that checkpoints the database of a running server: copies what commits have put into the write-ahead log over to
- * the file and waits for the disk, so that the event loop need not. `checkpoints.ts` starts it and says when; it has a
- * connection of its own and writes no row.
+ * The thread that checkpoints the database of a running server: copies what commits have put into the write-ahead log
+ * over to the file and waits for the disk, so that the event loop need not. `checkpoints.ts` starts it and says when;
+ * it has a connection of its own and writes no row.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type CheckpointOrder, type CheckpointTarget, type CheckpointReport, MAX_LOG_PAGES } from './checkpoints.ts';
 import { checkpoint, connectForCheckpoints } from './connection.ts';
 
 /**
- * The log begins anew only if nobody commits while its last pages are copied. These are fewer with every pass, and the pass is
- * shorter: below some hundred requests a second one of these hits a pause.
+ * The log begins anew only if nobody commits while its last pages are copied. These are fewer with every pass, and the
+ * pass is shorter: below some hundred requests a second one of these hits a pause.
  */
 const MORE_PASSES = 5;
 

@@ -1,16 +1,20 @@
 /**
- * Keeps checkpoints off the event loop: each takes ten milliseconds and more, most of them waiting for the disk. A thread does
- * them (`checkpoint-worker.ts`), from when so much was written that one is due: commands end before. Where there is no thread,
- * SQLite does them as ever, at the end of a commit.
+ * Keeps checkpoints off the event loop: each takes ten milliseconds and more, most of them waiting for the disk. A
+ * thread does them (`checkpoint-worker.ts`), from when so much was written that one is due: commands end before. Where
+ * there is no thread, SQLite does them as ever, at the end of a commit.
  */
 import { Worker } from 'node:worker_threads';
 import { checkpoint, type Connection } from './connection.ts';
 
-/** Transactions before there is a thread: fewer pages than SQLite lets come together, and more than a command writes. */
+/**
+ * Transactions before there is a thread: fewer pages than SQLite lets come together, and more than a command writes.
+ */
 const WRITES_BEFORE_THREAD = 100;
 /** Transactions from one checkpoint to the next: some 10 MB of log; rows that follow each other share pages. */
 const WRITES_PER_CHECKPOINT = 400;
-/** Pages of a log that is to begin anew: 16 MB. What was copied stays in it until nobody commits during a checkpoint. */
+/**
+ * Pages of a log that is to begin anew: 16 MB. What was copied stays in it until nobody commits during a checkpoint.
+ */
 export const MAX_LOG_PAGES = 4_000;
 /** At how many pages SQLite itself does it: as it comes, and beside a thread, where it only counts if that is stuck. */
 const AUTOCHECKPOINT_PAGES = 1_000;
@@ -70,8 +74,8 @@ export class Checkpoints {
   #start(): void {
     const { fileIdentity } = this.#connection;
     const workerData: CheckpointTarget = { path: this.#path, fileIdentity };
-    // `.ts` in a checkout, `.js` where it was built. It gets neither the environment, which has secrets, nor Node's options;
-    // and no way to our stdout and stderr, which Node would put into another mode for it.
+    // `.ts` in a checkout, `.js` where it was built. It gets neither the environment, which has secrets, nor Node's
+    // options; and no way to our stdout and stderr, which Node would put into another mode for it.
     const script = new URL(import.meta.url.replace(/checkpoints(?=\.\w+$)/, 'checkpoint-worker'));
     const worker = new Worker(script, {
       workerData,

@@ -1,6 +1,7 @@
 /**
- * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema. The
- * only file that imports better-sqlite3. What is read and written is the business of its neighbours (`sqlite-*.ts`).
+ * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema.
+ * The only file that imports better-sqlite3. What is read and written is the business of its neighbours
+ * (`sqlite-*.ts`).
  */
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -9,7 +10,9 @@ import Database from 'better-sqlite3';
 import { ProxyError } from '../../lib/errors.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 
+/** A connection of better-sqlite3. */
 export type Sqlite = Database.Database;
+/** A prepared statement, typed by its parameters and its rows. */
 export type Statement<Parameters extends unknown[], Result = unknown> = Database.Statement<Parameters, Result>;
 
 /** An open database. Whoever opened it closes `database`. */
@@ -23,7 +26,9 @@ export interface Connection {
   readonly atomically: <T>(work: () => T) => T;
 }
 
-/** Opens the file, creating what is missing. Throws what SQLite and the file system throw, and ERR_STORE_UNAVAILABLE. */
+/**
+ * Opens the file, creating what is missing. Throws what SQLite and the file system throw, and ERR_STORE_UNAVAILABLE.
+ */
 export function connect(path: string): Connection {
   let database: Sqlite | undefined;
   try {
@@ -42,8 +47,8 @@ export function connect(path: string): Connection {
 }
 
 /**
- * A second connection to the file that somebody holds open already, for `checkpoint` alone. Throws where another file has
- * taken its place, and what SQLite throws.
+ * A second connection to the file that somebody holds open already, for `checkpoint` alone. Throws where another file
+ * has taken its place, and what SQLite throws.
  */
 export function connectForCheckpoints({ path, fileIdentity }: { path: string; fileIdentity: string }): Sqlite {
   const database = new Database(path, { fileMustExist: true });
@@ -54,8 +59,8 @@ export function connectForCheckpoints({ path, fileIdentity }: { path: string; fi
 }
 
 /**
- * Copies the write-ahead log over to the file, as far as nobody has to be waited for but the disk; answers the pages that the
- * log has. What others have cached stays good: their `PRAGMA data_version` does not move.
+ * Copies the write-ahead log over to the file, as far as nobody has to be waited for but the disk; answers the pages
+ * that the log has. What others have cached stays good: their `PRAGMA data_version` does not move.
  */
 export function checkpoint(database: Sqlite): number {
   const [result] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
@@ -128,6 +133,7 @@ export function findFileIdentity(path: string): string | undefined {
   return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
 }
 
+/** Whether SQLite itself said no. */
 export function isSqliteError(error: unknown): error is InstanceType<typeof Database.SqliteError> {
   return error instanceof Database.SqliteError;
 }

@@ -1,6 +1,6 @@
 /**
- * The store's file as its statements see it: one connection with all of them prepared, which follows the path when the file is
- * replaced, and patience with other processes. Knows nothing of what is read and written.
+ * The store's file as its statements see it: one connection with all of them prepared, which follows the path when the
+ * file is replaced, and patience with other processes. Knows nothing of what is read and written.
  */
 import { Checkpoints } from './checkpoints.ts';
 import { type BudgetStatements, prepareBudget } from './budget.ts';
@@ -62,7 +62,9 @@ export class SqliteFile {
     return retryWhileBusy(this.#path, READ_TIMEOUT_MS, () => work(this.#findFresh()));
   }
 
-  /** One transaction. Tried within this turn of the event loop first of all, and again later only where SQLite is busy. */
+  /**
+   * One transaction. Tried within this turn of the event loop first of all, and again later only where SQLite is busy.
+   */
   async write<T>(work: (opened: Opened) => T): Promise<T> {
     return retryWhileBusy(this.#path, WRITE_TIMEOUT_MS, () => {
       const opened = this.#findFresh();

@@ -47,6 +47,7 @@ export interface KeyStatements {
   readonly touch: Statement<[number, string]>;
 }
 
+/** Prepares the statements of keys, once per connection. */
 export function prepareKeys({ database }: Connection): KeyStatements {
   const select = 'SELECT * FROM virtual_keys WHERE deleted_at_ms IS NULL';
   const order = 'ORDER BY created_at_ms, rowid';
@@ -58,7 +59,8 @@ export function prepareKeys({ database }: Connection): KeyStatements {
     list: database.prepare(`${select} ${order}`),
     // A deleted key still has its place in the order.
     listAfter: database.prepare(
-      `${select} AND (created_at_ms, rowid) > (SELECT created_at_ms, rowid FROM virtual_keys WHERE id = ?) ${order} LIMIT ?`,
+      `${select} AND (created_at_ms, rowid) > (SELECT created_at_ms, rowid FROM virtual_keys WHERE id = ?) ` +
+        `${order} LIMIT ?`,
     ),
     listFirst: database.prepare(`${select} ${order} LIMIT ?`),
     find: database.prepare(
@@ -66,7 +68,8 @@ export function prepareKeys({ database }: Connection): KeyStatements {
          OR (alias >= @prefix AND alias < @prefixEnd)) ${order}`,
     ),
     insert: database.prepare(
-      `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms, updated_at_ms,
+      `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms,
+        updated_at_ms,
          expires_at_ms, policy, tags, note, metadata, purse_id)
        VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs, @createdAtMs,
          @expiresAtMs, @policy, @tags, @note, @metadata,
@@ -80,13 +83,15 @@ export function prepareKeys({ database }: Connection): KeyStatements {
        WHERE id = @id AND revoked_at_ms IS NULL AND ends_at_ms IS NULL`,
     ),
     update: database.prepare(
-      `UPDATE virtual_keys SET alias = @alias, expires_at_ms = @expiresAtMs, blocked_at_ms = @blockedAtMs, policy = @policy,
+      `UPDATE virtual_keys SET alias = @alias, expires_at_ms = @expiresAtMs, blocked_at_ms = @blockedAtMs,
+        policy = @policy,
          tags = @tags, note = @note, metadata = @metadata, updated_at_ms = @updatedAtMs
        WHERE id = @id`,
     ),
     // The row stays, so that the proxy does not open again and the ledger's id means something; what lets in does not.
     softDelete: database.prepare(
-      `UPDATE virtual_keys SET deleted_at_ms = @atMs, updated_at_ms = @atMs, revoked_at_ms = coalesce(revoked_at_ms, @atMs),
+      `UPDATE virtual_keys SET deleted_at_ms = @atMs, updated_at_ms = @atMs,
+        revoked_at_ms = coalesce(revoked_at_ms, @atMs),
          alias = NULL, key_sha256 = 'deleted ' || id, access_key_id = 'deleted ' || id, sealed_key = x'', note = NULL,
          metadata = '{}'
        WHERE id = @id AND deleted_at_ms IS NULL`,
@@ -97,7 +102,10 @@ export function prepareKeys({ database }: Connection): KeyStatements {
   };
 }
 
-/** Stores a key; `follows` is the id of the key in whose place it comes. Throws ERR_BAD_REQUEST where the alias is taken. */
+/**
+ * Stores a key; `follows` is the id of the key in whose place it comes. Throws ERR_BAD_REQUEST where the alias is
+ * taken.
+ */
 export function insertKey(keys: KeyStatements, row: NewVirtualKeyRow, follows?: string): void {
   refusingTakenAlias(row.alias, () =>
     keys.insert.run({
@@ -109,7 +117,7 @@ export function insertKey(keys: KeyStatements, row: NewVirtualKeyRow, follows?: 
 }
 
 /** All keys, or a page of them. */
-export function listKeys(
+export function listKeyRows(
   keys: KeyStatements,
   page: { readonly after: string | undefined; readonly limit: number } | undefined,
 ): VirtualKeyRow[] {
@@ -118,6 +126,7 @@ export function listKeys(
   return (after === undefined ? keys.listFirst.all(limit) : keys.listAfter.all(after, limit)).map(toKeyRow);
 }
 
+/** The rows that are called one of these, oldest first; revoked ones included. */
 export function findKeys(keys: KeyStatements, { ids = [], aliases = [], aliasPrefix }: KeyNames): VirtualKeyRow[] {
   const prefix = aliasPrefix ?? null;
   const wanted = { ids: JSON.stringify(ids), aliases: JSON.stringify(aliases), prefix };
@@ -126,7 +135,7 @@ export function findKeys(keys: KeyStatements, { ids = [], aliases = [], aliasPre
 }
 
 /** Within a transaction. Throws ERR_BAD_REQUEST where the key has an end already. */
-export function rotateKey(
+export function rotateKeyRow(
   keys: KeyStatements,
   id: string,
   successor: NewVirtualKeyRow,
@@ -142,8 +151,11 @@ export function rotateKey(
   insertKey(keys, successor, id);
 }
 
-/** Within a transaction. The row as it is then; undefined where there is none. Throws ERR_BAD_REQUEST where the alias is taken. */
-export function updateKey(
+/**
+ * Within a transaction. The row as it is then; undefined where there is none. Throws ERR_BAD_REQUEST where the alias is
+ * taken.
+ */
+export function updateKeyRow(
   keys: KeyStatements,
   id: string,
   changes: KeyChanges,

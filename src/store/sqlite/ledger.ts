@@ -1,6 +1,7 @@
 /**
- * The ledger in SQLite: one row per request, written, read in pages and pruned. What rows add up to is `sqlite-usage.ts`'s
- * business, what they cost a key `sqlite-budget.ts`'s. Undefined is NULL; names of keys that do not exist are never made up.
+ * The ledger in SQLite: one row per request, written, read in pages and pruned. What rows add up to is
+ * `sqlite-usage.ts`'s business, what they cost a key `sqlite-budget.ts`'s. Undefined is NULL; names of keys that do not
+ * exist are never made up.
  */
 import type { Usage } from '../../domain/usage.ts';
 import type { Connection, Sqlite, Statement } from './connection.ts';
@@ -46,8 +47,10 @@ interface LedgerRecord {
 
 /** In the order of `toValues`. */
 const COLUMNS = `id, started_at_ms, principal, key_id, key_label, service, operation, region, model, status, error_code,
-  upstream_request_id, has_usage, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens,
-  input_audio_tokens, output_audio_tokens, images, guardrail_units, service_tier, pricing, cost_nano, charged_nano, partial,
+  upstream_request_id, has_usage, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+  cache_write_1h_tokens,
+  input_audio_tokens, output_audio_tokens, images, guardrail_units, service_tier, pricing, cost_nano,
+  charged_nano, partial,
   first_byte_ms, total_ms, request_bytes, response_bytes, tags, user_agent_family, window_start_ms`;
 
 type Value = string | number | null;
@@ -59,6 +62,7 @@ interface Booked {
   readonly window_start_ms: number | null;
 }
 
+/** The prepared statements of the ledger. */
 export interface LedgerStatements {
   readonly insert: Statement<Value[]>;
   readonly findBooked: Statement<[string], Booked>;
@@ -66,6 +70,7 @@ export interface LedgerStatements {
   readonly prune: Statement<[number, number]>;
 }
 
+/** Prepares them, once per connection. */
 export function prepareLedger({ database }: Connection): LedgerStatements {
   const places = COLUMNS.split(',').map(() => '?');
   return {
@@ -211,7 +216,10 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
   };
 }
 
-/** The first and the last sequence that rows of the filter's time can have; `first` is above `last` where there are none. */
+/**
+ * The first and the last sequence that rows of the filter's time can have; `first` is above `last` where there are
+ * none.
+ */
 export function findSequences(
   database: Sqlite,
   { sinceMs, untilMs }: LedgerFilter,
@@ -225,7 +233,8 @@ export function findSequences(
           .get()
       : database
           .prepare<[number, number], Range>(
-            'SELECT min(sequence) AS first, max(sequence) AS last FROM ledger WHERE started_at_ms >= ? AND started_at_ms < ?',
+            'SELECT min(sequence) AS first, max(sequence) AS last FROM ledger WHERE started_at_ms >= ? AND ' +
+              'started_at_ms < ?',
           )
           .get(sinceMs ?? Number.MIN_SAFE_INTEGER, untilMs ?? Number.MAX_SAFE_INTEGER);
   return { first: range?.first ?? 1, last: range?.last ?? 0 };

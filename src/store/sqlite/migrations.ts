@@ -3,9 +3,13 @@
  * takes a database from `user_version` N-1 to N.
  */
 
-/** Marks a file as ours (`PRAGMA application_id`), so that another program's database is never migrated by mistake: "BdPx". */
+/**
+ * Marks a file as ours (`PRAGMA application_id`), so that another program's database is never migrated by mistake:
+ * "BdPx".
+ */
 export const APPLICATION_ID = 0x42_64_50_78;
 
+/** The steps, the first one at index 0. */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE virtual_keys (
      id              TEXT PRIMARY KEY,
@@ -24,8 +28,9 @@ export const MIGRATIONS: readonly string[] = [
    DROP INDEX virtual_keys_active_alias;
    CREATE UNIQUE INDEX virtual_keys_active_alias ON virtual_keys (alias)
      WHERE alias IS NOT NULL AND revoked_at_ms IS NULL AND ends_at_ms IS NULL;`,
-  // What a key may do, what it spent, and a row per request. A policy of '{}' is the one without limits, in the default scope:
-  // keys of before get it. The successor of a rotated key spends from the same budget account as the key it follows.
+  // What a key may do, what it spent, and a row per request. A policy of '{}' is the one without limits, in the default
+  // scope: keys of before get it. The successor of a rotated key spends from the same budget account as the key it
+  // follows.
   `ALTER TABLE virtual_keys ADD COLUMN expires_at_ms INTEGER;
    ALTER TABLE virtual_keys ADD COLUMN blocked_at_ms INTEGER;
    ALTER TABLE virtual_keys ADD COLUMN updated_at_ms INTEGER;

@@ -1,14 +1,14 @@
 /**
- * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes.
- * Its place is beside the way, which asks it through the `Store` interface. What is asked stands in `sqlite-*.ts`; here are
- * the cache of keys and the notes of their use.
- * It never waits inside SQLite (that would stop the event loop): a busy database is asked again a few milliseconds later.
+ * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes. Its
+ * place is beside the way, which asks it through the `Store` interface. What is asked stands in `sqlite-*.ts`; here are
+ * the cache of keys and the notes of their use. It never waits inside SQLite (that would stop the event loop): a busy
+ * database is asked again a few milliseconds later.
  */
 import { randomUUID } from 'node:crypto';
 import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
 import { findSpend, reserve, settle, settleLost } from './budget.ts';
 import { type Opened, SqliteFile } from './file.ts';
-import { findKeys, insertKey, listKeys, rotateKey, toKeyRow, updateKey } from './keys.ts';
+import { findKeys, insertKey, listKeyRows, rotateKeyRow, toKeyRow, updateKeyRow } from './keys.ts';
 import { readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
@@ -66,11 +66,11 @@ class SqliteStore implements Store {
   }
 
   async rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void> {
-    await this.#changeKeys(({ keys }) => rotateKey(keys, id, successor, endsAtMs));
+    await this.#changeKeys(({ keys }) => rotateKeyRow(keys, id, successor, endsAtMs));
   }
 
   async listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]> {
-    return this.#file.read(({ keys }) => listKeys(keys, page));
+    return this.#file.read(({ keys }) => listKeyRows(keys, page));
   }
 
   async findKeys(names: KeyNames): Promise<VirtualKeyRow[]> {
@@ -82,7 +82,7 @@ class SqliteStore implements Store {
   }
 
   async updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined> {
-    return this.#changeKeys(({ keys }) => updateKey(keys, id, changes, updatedAtMs));
+    return this.#changeKeys(({ keys }) => updateKeyRow(keys, id, changes, updatedAtMs));
   }
 
   async deleteKey(id: string, deletedAtMs: number): Promise<boolean> {
@@ -179,7 +179,9 @@ class SqliteStore implements Store {
     });
   }
 
-  /** `PRAGMA data_version` moves when another connection commits; our own changes of keys clear the cache themselves. */
+  /**
+   * `PRAGMA data_version` moves when another connection commits; our own changes of keys clear the cache themselves.
+   */
   #dropStaleRows(opened: Opened): void {
     const dataVersion = opened.dataVersion.get() ?? -1;
     if (dataVersion === this.#seenDataVersion && opened === this.#seen) return;
@@ -201,7 +203,9 @@ class SqliteStore implements Store {
     });
   }
 
-  /** Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not told. */
+  /**
+   * Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not told.
+   */
   #writeTouched(): void {
     const touched = this.#touched;
     if (touched.size === 0) return;

@@ -1,6 +1,6 @@
 /**
- * What the rows of the ledger add up to, by group. Works through the ledger in slices and lets the program do other things
- * between two of them: a report over a million rows must not hold up a stream. Only reads.
+ * What the rows of the ledger add up to, by group. Works through the ledger in slices and lets the program do other
+ * things between two of them: a report over a million rows must not hold up a stream. Only reads.
  */
 import type { Connection } from './connection.ts';
 import { findSequences, toConditions } from './ledger.ts';
@@ -18,7 +18,8 @@ type Read = <T>(work: (connection: Connection) => T) => Promise<T>;
 /** Name, last sequence, label of that, and the sums in the order of `SUMS`; null where no row had the count. */
 type SumRecord = [name: Value, lastSequence: number, label: string | null, ...sums: (number | null)[]];
 
-const SUMS = `count(*), sum(status IS NULL OR status >= 400), sum(pricing = 'unpriced'), sum(partial), sum(input_tokens),
+const SUMS = `count(*), sum(status IS NULL OR status >= 400), sum(pricing = 'unpriced'), sum(partial),
+  sum(input_tokens),
   sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(cost_nano),
   sum(max(charged_nano - coalesce(cost_nano, 0), 0))`;
 
@@ -78,7 +79,10 @@ interface Range {
   readonly last: number;
 }
 
-/** Over much of the ledger, a hundred thousand keys are summed in the order of their index, which holds all that is asked. */
+/**
+ * Over much of the ledger, a hundred thousand keys are summed in the order of their index, which holds all that is
+ * asked.
+ */
 function mayWalkByKey(filter: LedgerFilter, by: UsageGrouping, { first, last }: Range): boolean {
   const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation].some((wish) => wish !== undefined);
   return by === 'key' && !needsMore && last - first > 4 * SLICE_ROWS;

@@ -1,6 +1,6 @@
 /**
- * By what right a request goes to AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for an
- * AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
+ * By what right a request goes to AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for
+ * an AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { HeaderPair } from '../../http/message.ts';
@@ -31,9 +31,9 @@ export interface AuthorizedHeaders {
 }
 
 /**
- * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS where the API key has expired by its own
- * word (no other identity takes its place unasked); ERR_API_KEY_REFUSED where the owner has nothing but an API key, and AWS
- * does not take one for this.
+ * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS where the API key has expired by its
+ * own word (no other identity takes its place unasked); ERR_API_KEY_REFUSED where the owner has nothing but an API key,
+ * and AWS does not take one for this.
  */
 export async function authorizeRequest(
   request: UnauthorizedRequest,
@@ -61,7 +61,9 @@ function refuseExpired({ expiresAtMs }: BedrockApiKey, now: Date): void {
   if (expiresAtMs === undefined || now.getTime() < expiresAtMs) return;
   const at = new Date(expiresAtMs).toISOString();
   throw new ProxyError('ERR_AWS_CREDENTIALS', `The Amazon Bedrock API key of the proxy expired at ${at}.`, {
-    hint: 'On the machine that runs the proxy, put a new one into AWS_BEARER_TOKEN_BEDROCK, or unset it to sign with AWS credentials, and start the proxy again.',
+    hint:
+      'On the machine that runs the proxy, put a new one into AWS_BEARER_TOKEN_BEDROCK, or unset it to ' +
+      'sign with AWS credentials, and start the proxy again.',
   });
 }
 
@@ -70,7 +72,9 @@ function refusedApiKey(operation: string | undefined, cause: ProxyError): ProxyE
     'ERR_API_KEY_REFUSED',
     `AWS does not take Amazon Bedrock API keys for ${operation ?? 'this operation'}, and the proxy has nothing else.`,
     {
-      hint: 'API keys work for bedrock and bedrock-runtime, but not for bidirectional streams, agents, data automation and AgentCore: give the proxy AWS credentials as well.',
+      hint:
+        'API keys work for bedrock and bedrock-runtime, but not for bidirectional streams, agents, data ' +
+        'automation and AgentCore: give the proxy AWS credentials as well.',
       cause,
     },
   );

@@ -1,7 +1,7 @@
 /**
- * Carries an event stream both ways at once, over HTTP/2: the client's frames to AWS, signed anew as they come, and AWS's
- * answer to the client, bytes untouched and from its first moment. Back-pressure both ways; whoever leaves, the other is
- * told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
+ * Carries an event stream both ways at once, over HTTP/2: the client's frames to AWS, signed anew as they come, and
+ * AWS's answer to the client, bytes untouched and from its first moment. Back-pressure both ways; whoever leaves, the
+ * other is told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
  */
 import type { Readable, Writable } from 'node:stream';
 import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
@@ -28,9 +28,10 @@ export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
 /** The relay of event streams both ways. */
 export interface BidirectionalForwarder {
   /**
-   * Resolves when the client has the whole response. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline, ERR_BAD_REQUEST for a
-   * malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it throws, AWS's stream is reset,
-   * and so is the client's if its response had begun: neither side can take what it got for complete.
+   * Resolves when the client has the whole response. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline,
+   * ERR_BAD_REQUEST for a malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it
+   * throws, AWS's stream is reset, and so is the client's if its response had begun: neither side can take what it got
+   * for complete.
    */
   relay(
     request: SignedEventStream,
@@ -40,13 +41,17 @@ export interface BidirectionalForwarder {
   ): Promise<void>;
 }
 
-/** The client of an event stream. `checkFrame` sees each of its frames before it is signed anew; what it throws is thrown. */
+/**
+ * The client of an event stream. `checkFrame` sees each of its frames before it is signed anew; what it throws is
+ * thrown.
+ */
 export interface StreamingClient {
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
+/** How long a stream may be silent, and how AWS is reached. */
 export interface BidirectionalOptions {
   readonly connectTimeoutMs: number;
   /** Longest silence, when no byte comes from either side. There is no limit to the whole. */
@@ -62,8 +67,8 @@ export interface BidirectionalOptions {
 const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
 
 /**
- * Makes the relay. Each stream has a connection of its own, as with the SDKs: it lives for minutes, shares no flow control
- * with others, and a GOAWAY concerns nobody else. So there is no pool, and nothing to close.
+ * Makes the relay. Each stream has a connection of its own, as with the SDKs: it lives for minutes, shares no flow
+ * control with others, and a GOAWAY concerns nobody else. So there is no pool, and nothing to close.
  */
 export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
   return {
@@ -95,9 +100,11 @@ interface RelayParts {
  * One pair of streams. Its states:
  * - connecting: until the HTTP/2 session stands; the client's frames are signed and wait in the stream's buffer;
  * - sending: frames go out as they come; the client is paused while AWS takes none;
- * - responding (`#sink` is set): AWS's bytes go to the client at the same time; AWS is paused while the client takes none;
+ * - responding (`#sink` is set): AWS's bytes go to the client at the same time; AWS is paused while the client takes
+ *   none;
  * - responded (`#isResponded`): AWS has said everything, and the client need not say more;
- * - over (`#isOver`): `done` is settled, once: in order, by a fault of either side, by silence, or by the client's leaving.
+ * - over (`#isOver`): `done` is settled, once: in order, by a fault of either side, by silence, or by the client's
+ *   leaving.
  */
 class StreamRelay {
   readonly done: Promise<void>;
@@ -197,8 +204,8 @@ class StreamRelay {
     this.#isResponded = true;
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
-    // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last write is
-    // done, and calls it an error; but a stream that was complete both ways has no error code.
+    // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last
+    // write is done, and calls it an error; but a stream that was complete both ways has no error code.
     sink.end((error?: Error | null) => {
       const isWhole = !error || ('rstCode' in sink && sink.rstCode === 0);
       if (isWhole) this.#settle();
@@ -262,7 +269,9 @@ function refuseWhatCannotStream({ httpVersion, headers, signal }: ClientRequest,
 
 function needsHttp2(): ProxyError {
   return new ProxyError('ERR_NOT_SUPPORTED', 'A stream in both directions needs HTTP/2.', {
-    hint: 'Let the client speak HTTP/2 (over http:// with prior knowledge); the AWS SDK for JavaScript does so by itself.',
+    hint:
+      'Let the client speak HTTP/2 (over http:// with prior knowledge); the AWS SDK for JavaScript does so ' +
+      'by itself.',
   });
 }
 

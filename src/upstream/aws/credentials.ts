@@ -1,6 +1,6 @@
 /**
- * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire, one
- * look-up at a time. The only file that knows the credential chain. Values never leave it but to the signer.
+ * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire,
+ * one look-up at a time. The only file that knows the credential chain. Values never leave it but to the signer.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
@@ -18,6 +18,7 @@ export interface CredentialsOrigin {
   readonly expiresAtMs: number | undefined;
 }
 
+/** The owner's AWS credentials, as often as they are asked for. */
 export interface CredentialSource {
   /** Valid credentials. Throws ERR_NO_AWS_CREDENTIALS or ERR_AWS_CREDENTIALS with what to do. */
   get(): Promise<AwsCredentials>;
@@ -27,6 +28,7 @@ export interface CredentialSource {
   invalidate(): void;
 }
 
+/** Where credentials come from, and the clock by which they expire. */
 export interface CredentialSourceOptions {
   readonly profile: string | undefined;
   readonly nowMs: () => number;
@@ -43,7 +45,9 @@ const REFRESH_PAUSE_MS = 30_000;
 const REFUSED_PAUSE_MS = 2_000;
 /** Credentials without an expiry (keys in a file, which tools rewrite) are read again after this time. */
 const UNDATED_LIFETIME_MS = 5 * 60_000;
-/** After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups. */
+/**
+ * After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups.
+ */
 const FAILURE_PAUSE_MS = 1_000;
 
 /** Keeps what `load` gives. State: the current credentials, the look-up in flight, the last failure. */
@@ -120,7 +124,8 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
 
 /**
  * Asks the AWS SDK's chain. With a profile, that profile and nothing else, so that a mistyped name is an error and not
- * somebody else's credentials. Files are read anew each time. `region` is for the STS and SSO calls that profiles may need.
+ * somebody else's credentials. Files are read anew each time. `region` is for the STS and SSO calls that profiles may
+ * need.
  */
 export async function loadFromChain(
   profile: string | undefined,
@@ -141,7 +146,9 @@ export async function loadFromChain(
   return defaultProvider(init)();
 }
 
-/** The region that a profile names in the shared AWS files; undefined where it names none or the files cannot be read. */
+/**
+ * The region that a profile names in the shared AWS files; undefined where it names none or the files cannot be read.
+ */
 export async function loadProfileRegion(profile: string | undefined): Promise<string | undefined> {
   const { loadSharedConfigFiles } = await import('@smithy/core/config');
   const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true }).catch(() => ({
@@ -219,12 +226,16 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
   }
   if (profile !== undefined) {
     return new ProxyError('ERR_NO_AWS_CREDENTIALS', `The proxy finds no AWS credentials in the profile "${profile}".`, {
-      hint: 'On the machine that runs the proxy, check ~/.aws/config and ~/.aws/credentials, or name another --profile.',
+      hint:
+        'On the machine that runs the proxy, check ~/.aws/config and ~/.aws/credentials, or name another ' +
+        '--profile.',
       ...told,
     });
   }
   return new ProxyError('ERR_NO_AWS_CREDENTIALS', 'The proxy has no AWS credentials to sign with.', {
-    hint: 'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
+    hint:
+      'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and ' +
+      'AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
     ...told,
   });
 }
@@ -233,8 +244,9 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
 const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|TimeoutError)\b/;
 
 /**
- * Which login would help, by the SDK's words: `@aws-sdk/token-providers` and `credential-provider-sso` name `aws sso login`,
- * `credential-provider-login` names `aws login`; UnauthorizedException is the SSO portal's word for a token it took back.
+ * Which login would help, by the SDK's words: `@aws-sdk/token-providers` and `credential-provider-sso` name `aws sso
+ * login`, `credential-provider-login` names `aws login`; UnauthorizedException is the SSO portal's word for a token it
+ * took back.
  */
 function findLoginCommand(message: string): 'aws sso login' | 'aws login' | undefined {
   if (/aws sso login|UnauthorizedException|sso.*(expired|token)/i.test(message)) return 'aws sso login';
@@ -247,7 +259,9 @@ function quoteForShell(text: string): string {
   return /^[\w.@:/+-]+$/.test(text) ? text : `'${text}'`;
 }
 
-/** AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials. */
+/**
+ * AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials.
+ */
 export function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
   if (status !== 400 && status !== 401 && status !== 403) return false;
   return /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature)/.test(errorType ?? '');

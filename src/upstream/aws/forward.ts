@@ -1,7 +1,7 @@
 /**
- * Sends one signed request to AWS and lets the response flow to the client as it comes: status, headers and bytes untouched,
- * back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one can cost money.
- * The only file that knows undici. It does not look into bodies.
+ * Sends one signed request to AWS and lets the response flow to the client as it comes: status, headers and bytes
+ * untouched, back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one
+ * can cost money. The only file that knows undici. It does not look into bodies.
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -64,7 +64,10 @@ export interface Forwarder {
 /** How upstream connections are made and how long they may be silent. */
 export interface ForwarderOptions {
   readonly connectTimeoutMs: number;
-  /** Longest silence: until the response's headers, and then between two pieces of its body. Bedrock may think for an hour. */
+  /**
+   * Longest silence: until the response's headers, and then between two pieces of its body. Bedrock may think for an
+   * hour.
+   */
   readonly idleTimeoutMs: number;
   /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
   readonly dialPort?: number | undefined;
@@ -166,7 +169,9 @@ function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
   };
 }
 
-/** One chunk (the usual case) goes as it is; several, or those of a file, go one after the other, never copied together. */
+/**
+ * One chunk (the usual case) goes as it is; several, or those of a file, go one after the other, never copied together.
+ */
 function toDispatchBody({ chunks, spool }: Body): NonNullable<Dispatcher.DispatchOptions['body']> | null {
   if (spool === undefined && chunks.length <= 1) return chunks[0] ?? null;
   const pieces: Iterable<Buffer> | AsyncIterable<Buffer> = spool?.read() ?? chunks;
@@ -198,8 +203,10 @@ interface RelayParts {
 /**
  * One response on its way from undici to the client. Its states, each entered once and left for a later one:
  * - waiting: no head yet;
- * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy wants all of it first;
- * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes none;
+ * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy wants all of it
+ *   first;
+ * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes
+ *   none;
  * - spliced: after a `101` both connections are bare, and `splice` ends them;
  * - over: the promise is settled: by the last byte at the client, a fault of the upstream, or the client's leaving.
  */
@@ -271,7 +278,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     for (const chunk of buffered.chunks) this.#sink.write(chunk);
   }
 
-  /** `101` came: from here on both connections are bare, and every way in which they can end is the splice's business. */
+  /**
+   * `101` came: from here on both connections are bare, and every way in which they can end is the splice's business.
+   */
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     status: number,
@@ -321,7 +330,10 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 }
 
-/** undici hands raw headers as a flat list of buffers; bytes become characters one to one, so that they leave as they came. */
+/**
+ * undici hands raw headers as a flat list of buffers; bytes become characters one to one, so that they leave as they
+ * came.
+ */
 function toPairs(raw: Dispatcher.DispatchController['rawHeaders']): HeaderPair[] {
   const pairs: HeaderPair[] = [];
   if (!Array.isArray(raw)) return pairs;

@@ -35,24 +35,28 @@ export interface Http2Stream {
   readonly session: ClientHttp2Session;
   readonly stream: ClientHttp2Stream;
   /**
-   * Ends both: with CANCEL where the request or its response is not complete. Nothing throws or emits an error after this.
+   * Ends both: with CANCEL where the request or its response is not complete. Nothing throws or emits an error after
+   * this.
    */
   leave(): void;
   /**
-   * True where the stream's `end` was AWS's own (END_STREAM). Node emits `end` as well after a connection that broke and after
-   * a reset without an error code; to be asked within that event.
+   * True where the stream's `end` was AWS's own (END_STREAM). Node emits `end` as well after a connection that broke
+   * and after a reset without an error code; to be asked within that event.
    */
   isWhole(): boolean;
 }
 
-/** As much of a response may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl. */
+/**
+ * As much of a response may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl.
+ */
 const WINDOW_BYTES = 1024 * 1024;
 /** A connection whose stream is over gets this long to say so. */
 const GOODBYE_MS = 2_000;
 
 /**
- * Begins to connect, over TLS (ALPN `h2`) or in cleartext with prior knowledge (RFC 9113, section 3.3) as the origin says;
- * headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot carry.
+ * Begins to connect, over TLS (ALPN `h2`) or in cleartext with prior knowledge (RFC 9113, section 3.3) as the origin
+ * says; headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot
+ * carry.
  */
 export function openHttp2Stream({ method, origin, target, headers }: Http2Request, line: Line = {}): Http2Stream {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };

@@ -1,7 +1,8 @@
 /**
- * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile with the
- * owner's credentials, once per profile and time. What follows from the response is admission's business.
+ * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile
+ * with the owner's credentials, once per profile and time. What follows from the response is admission's business.
  */
+import type { FindProfileModels } from '../../admission/models.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { Forwarder } from './forward.ts';
@@ -16,6 +17,7 @@ export interface ControlPlane {
   readonly bearerKeys: boolean;
 }
 
+/** Whom the look-up asks, and with which right. */
 export interface ProfileLookupOptions {
   readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
@@ -23,12 +25,6 @@ export interface ProfileLookupOptions {
   readonly findControlPlane: (region: string) => ControlPlane;
   readonly nowMs: () => number;
 }
-
-/**
- * The models of a profile, as ARNs of foundation models; undefined where AWS does not say (no such profile, no permission, no
- * connection), and where clients name too many new ones. `identifier` is an ARN or an id. Never throws.
- */
-export type FindProfileModels = (identifier: string, region: string) => Promise<readonly string[] | undefined>;
 
 /** What a profile leads to does not change as long as it exists. */
 const KNOWN_FOR_MS = 3_600_000;

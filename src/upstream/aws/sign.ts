@@ -1,6 +1,6 @@
 /**
- * The last touch: AWS Signature Version 4 over what is about to be sent. Nothing may edit the request afterwards.
- * The only file that knows @smithy/signature-v4. The body's hash comes from `body.ts`; the body itself is not seen here.
+ * The last touch: AWS Signature Version 4 over what is about to be sent. Nothing may edit the request afterwards. The
+ * only file that knows @smithy/signature-v4. The body's hash comes from `body.ts`; the body itself is not seen here.
  */
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
@@ -17,8 +17,8 @@ export interface AwsCredentials {
 }
 
 /**
- * The signer takes time that grows with the square of the number of parameters, and all requests wait meanwhile. AWS's own
- * operations have a few dozen.
+ * The signer takes time that grows with the square of the number of parameters, and all requests wait meanwhile. AWS's
+ * own operations have a few dozen.
  */
 const MAX_QUERY_PARAMETERS = 500;
 
@@ -40,9 +40,9 @@ export interface UnsignedRequest {
 }
 
 /**
- * The headers to send, in order: `host`, those given, and `x-amz-date`, `x-amz-content-sha256`, `authorization` and, with
- * temporary credentials, `x-amz-security-token`. Throws ERR_BAD_TARGET when the query cannot be put in canonical form, or has
- * more than 500 parameters.
+ * The headers to send, in order: `host`, those given, and `x-amz-date`, `x-amz-content-sha256`, `authorization` and,
+ * with temporary credentials, `x-amz-security-token`. Throws ERR_BAD_TARGET when the query cannot be put in canonical
+ * form, or has more than 500 parameters.
  */
 export async function signRequest(request: UnsignedRequest): Promise<HeaderPair[]> {
   const signer = new SignatureV4({
@@ -84,13 +84,19 @@ function collectSignedHeaders(request: UnsignedRequest): Record<string, string> 
   return collected;
 }
 
-/** Header values hold one character per byte (latin1); the signer hashes text as UTF-8, so give it the text of those bytes. */
+/**
+ * Header values hold one character per byte (latin1); the signer hashes text as UTF-8, so give it the text of those
+ * bytes.
+ */
 function asUtf8(value: string): string {
   // oxlint-disable-next-line no-control-regex -- the question is exactly whether any character lies outside ASCII
   return /^[\x00-\x7f]*$/.test(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
 }
 
-/** The raw query, decoded pair by pair for the signer, which encodes and sorts it again. Only the signature sees this form. */
+/**
+ * The raw query, decoded pair by pair for the signer, which encodes and sorts it again. Only the signature sees this
+ * form.
+ */
 function decodeQuery(raw: string | undefined): Record<string, string[]> {
   const query: Record<string, string[]> = Object.create(null);
   const pairs = (raw ?? '').split('&').filter((pair) => pair !== '');

@@ -1,7 +1,8 @@
 /**
- * The way out of a corporate network: which hosts are reached through a forward proxy, and the tunnel through it (CONNECT,
- * RFC 9110, section 9.3.6). Every connection to AWS goes this way, http:// endpoints included, so that what the forward proxy
- * sees is a name and ciphertext, and what AWS gets is byte-exact. Knows nothing of what is sent through it.
+ * The way out of a corporate network: which hosts are reached through a forward proxy, and the tunnel through it
+ * (CONNECT, RFC 9110, section 9.3.6). Every connection to AWS goes this way, http:// endpoints included, so that what
+ * the forward proxy sees is a name and ciphertext, and what AWS gets is byte-exact. Knows nothing of what is sent
+ * through it.
  */
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
@@ -20,6 +21,7 @@ export interface NetworkOptions {
   readonly ca: readonly string[] | undefined;
 }
 
+/** Through which forward proxy, and how long to try. */
 export interface TunnelOptions {
   readonly network: NetworkOptions | undefined;
   readonly connectTimeoutMs: number;
@@ -33,9 +35,9 @@ export function hasForwardProxy(network: NetworkOptions | undefined): network is
 }
 
 /**
- * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined where the
- * origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE where the proxy cannot be reached or
- * refuses, naming it, and ERR_CLIENT_GONE where `signal` fires.
+ * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined where
+ * the origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE where the proxy cannot be reached
+ * or refuses, naming it, and ERR_CLIENT_GONE where `signal` fires.
  */
 export async function openTunnel(origin: string, options: TunnelOptions): Promise<Socket | undefined> {
   const proxy = findForwardProxy(origin, options.network);
@@ -56,8 +58,9 @@ export function findForwardProxy(origin: string, network: NetworkOptions | undef
 }
 
 /**
- * NO_PROXY as undici and Node read it: names apart by comma or blank, each with or without a port; a name means itself and
- * its subdomains (a dot before it changes nothing), `*.name` the subdomains alone, `*` everything. No address ranges.
+ * NO_PROXY as undici and Node read it: names apart by comma or blank, each with or without a port; a name means itself
+ * and its subdomains (a dot before it changes nothing), `*.name` the subdomains alone, `*` everything. No address
+ * ranges.
  */
 function isExempt(host: string, port: number, noProxy: string): boolean {
   return noProxy.split(/[,\s]+/).some((entry) => {

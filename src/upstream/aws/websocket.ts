@@ -1,6 +1,6 @@
 /**
- * Two connections made one, after both sides have agreed to speak WebSocket: bytes are copied as they come, both ways, and
- * whatever ends one side ends the other in the same manner. Knows nothing of WebSocket frames.
+ * Two connections made one, after both sides have agreed to speak WebSocket: bytes are copied as they come, both ways,
+ * and whatever ends one side ends the other in the same manner. Knows nothing of WebSocket frames.
  */
 import type { Duplex } from 'node:stream';
 import { breakConnection } from '../../lib/reset.ts';
@@ -11,13 +11,16 @@ export interface SpliceWatcher {
   onUpstreamBytes(chunk: Buffer): void;
 }
 
-/** How it ended: undefined where both sides ended in order, otherwise whose connection broke first, and the error it gave. */
+/**
+ * How it ended: undefined where both sides ended in order, otherwise whose connection broke first, and the error it
+ * gave.
+ */
 export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause: Error | undefined } | undefined;
 
 /**
- * Copies until both connections are closed, and closes them: an end (FIN) is passed on after the bytes before it, and the
- * other direction goes on; a reset becomes a reset at once. A side that does not take its bytes stops the reading of the
- * other, so memory stays within the buffers of two sockets. Never rejects.
+ * Copies until both connections are closed, and closes them: an end (FIN) is passed on after the bytes before it, and
+ * the other direction goes on; a reset becomes a reset at once. A side that does not take its bytes stops the reading
+ * of the other, so memory stays within the buffers of two sockets. Never rejects.
  */
 export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher): Promise<SpliceBreak> {
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * InvokeAgentRuntime of the offline Bedrock: an agent in AgentCore that repeats its prompt, whole or as server-sent events
- * as its client accepts. What goes in and out is the agent's own affair, so this is one shape among many. Pure.
+ * InvokeAgentRuntime of the offline Bedrock: an agent in AgentCore that repeats its prompt, whole or as server-sent
+ * events as its client accepts. What goes in and out is the agent's own affair, so this is one shape among many. Pure.
  */
 import { findHeader } from '../../http/message.ts';
 import { asText, parseJsonObject } from './json.ts';

@@ -27,6 +27,7 @@ export interface Turn {
   readonly toolChoice: 'auto' | 'any' | 'none' | { readonly name: string };
 }
 
+/** A tool that a model asks for. */
 export interface ToolCall {
   readonly name: string;
   /** Unique within a response, without a prefix. */
@@ -35,7 +36,7 @@ export interface ToolCall {
 }
 
 /** What the model answers: text, or a call of a tool. */
-export interface Response {
+export interface ComposedResponse {
   readonly text: string;
   readonly toolCall: ToolCall | undefined;
   readonly stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence';
@@ -49,7 +50,7 @@ export interface Response {
 const TOOL_CALL_TOKENS = 12;
 
 /** The answer to a turn. */
-export function composeResponse(turn: Turn): Response {
+export function composeResponse(turn: Turn): ComposedResponse {
   const tool = chooseTool(turn);
   if (tool !== undefined) return callTool(turn, tool);
   const whole = writeText(turn);
@@ -68,7 +69,7 @@ export function composeResponse(turn: Turn): Response {
 }
 
 /** The pieces in which a text arrives on a stream. */
-export function streamedPieces(response: Response): string[] {
+export function streamedPieces(response: ComposedResponse): string[] {
   return response.toolCall === undefined ? splitTokens(response.text) : halves(JSON.stringify(response.toolCall.input));
 }
 
@@ -79,7 +80,7 @@ function chooseTool({ tools, toolChoice, userText, toolResults }: Turn): Offered
   return toolResults.length > 0 ? undefined : tools.find((tool) => userText.includes(tool.name));
 }
 
-function callTool(turn: Turn, tool: OfferedTool): Response {
+function callTool(turn: Turn, tool: OfferedTool): ComposedResponse {
   const input = sampleOfSchema(tool.schema);
   const id = stableId('', JSON.stringify([turn.modelId, turn.userText, turn.inputTokens, tool.name]), 22);
   return {
@@ -104,7 +105,10 @@ function findStop(text: string, sequences: readonly string[]): { at: number; seq
     .toSorted((one, other) => one.at - other.at)[0];
 }
 
-function measure(turn: Turn, outputTokens: number): Pick<Response, 'inputTokens' | 'outputTokens' | 'latencyMs'> {
+function measure(
+  turn: Turn,
+  outputTokens: number,
+): Pick<ComposedResponse, 'inputTokens' | 'outputTokens' | 'latencyMs'> {
   return { inputTokens: turn.inputTokens, outputTokens, latencyMs: estimateLatencyMs(outputTokens) };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The part of the control plane that clients ask when they start: foundation models and inference profiles. Pure.
  */
-import { ACCOUNT_ID, findModel, LISTED_MODELS, type ListedModel } from './models.ts';
+import { ACCOUNT_ID, findOfflineModel, LISTED_MODELS, type ListedModel } from './models.ts';
 import { awsError, invalidModel, jsonReply, validationError, type OfflineCall, type Reply } from './reply.ts';
 
 /** Which geographies have profiles in a region, by the region's start; `global` is everywhere. */
@@ -40,7 +40,7 @@ export function listFoundationModels(call: OfflineCall): Reply {
 /** Responds to a GetFoundationModel call, by id or ARN. */
 export function getFoundationModel(call: OfflineCall): Reply {
   const identifier = call.labels['modelIdentifier'] ?? '';
-  const named = findModel(identifier, call.region);
+  const named = findOfflineModel(identifier, call.region);
   if (named === undefined) return invalidModel();
   const model = LISTED_MODELS.find(({ id }) => id === named.id);
   if (model === undefined) {

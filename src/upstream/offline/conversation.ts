@@ -1,6 +1,6 @@
 /**
- * Reads a conversation of Converse's shape (Nova's is nearly the same): what is wrong with it, how many tokens it has, and
- * what it asks of the model. Pure. Refuses what AWS refuses, as far as a developer can run into it.
+ * Reads a conversation of Converse's shape (Nova's is nearly the same): what is wrong with it, how many tokens it has,
+ * and what it asks of the model. Pure. Refuses what AWS refuses, as far as a developer can run into it.
  */
 import type { OfferedTool, Turn } from './compose.ts';
 import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from './json.ts';

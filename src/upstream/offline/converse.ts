@@ -1,11 +1,11 @@
 /**
  * Converse and ConverseStream of the offline Bedrock, in the shapes of AWS's model. Pure.
  */
-import { composeResponse, streamedPieces, type Response } from './compose.ts';
+import { composeResponse, streamedPieces, type ComposedResponse } from './compose.ts';
 import { BAD_WORD, findConversationProblem, readTurn } from './conversation.ts';
 import { paddedEventFrame } from './frames.ts';
 import { isObject, parseJsonObject, type JsonObject } from './json.ts';
-import { findModel } from './models.ts';
+import { findOfflineModel } from './models.ts';
 import {
   invalidModel,
   jsonReply,
@@ -58,14 +58,14 @@ export function converseStream(call: OfflineCall): Reply {
 }
 
 interface Outcome {
-  readonly response: Response;
+  readonly response: ComposedResponse;
   readonly stopReason: string;
   /** Members that the reply repeats from the request, and the guardrail's. */
   readonly extras: JsonObject;
 }
 
 function respondToConversation(call: OfflineCall): Outcome | { readonly refusal: Reply } {
-  const model = findModel(call.labels['modelId'] ?? '', call.region);
+  const model = findOfflineModel(call.labels['modelId'] ?? '', call.region);
   if (model === undefined) return { refusal: invalidModel() };
   if (model.shape === 'titan-embedding') {
     return { refusal: validationError(`The model ${model.id} does not converse: it makes embeddings.`) };
@@ -81,7 +81,13 @@ function respondToConversation(call: OfflineCall): Outcome | { readonly refusal:
   if (!isObject(body['guardrailConfig']) || !turn.userText.includes(BAD_WORD)) {
     return { response, stopReason: response.stopReason, extras };
   }
-  const blocked: Response = { ...response, text: GUARDRAIL_TEXT, toolCall: undefined, inputTokens: 0, outputTokens: 0 };
+  const blocked: ComposedResponse = {
+    ...response,
+    text: GUARDRAIL_TEXT,
+    toolCall: undefined,
+    inputTokens: 0,
+    outputTokens: 0,
+  };
   return { response: blocked, stopReason: 'guardrail_intervened', extras };
 }
 
@@ -93,11 +99,11 @@ function repeatOf(body: JsonObject): JsonObject {
   };
 }
 
-function toolUseOf({ toolCall }: Response): { toolUseId: string; name: string; input: unknown } {
+function toolUseOf({ toolCall }: ComposedResponse): { toolUseId: string; name: string; input: unknown } {
   return { toolUseId: `tooluse_${toolCall?.id ?? ''}`, name: toolCall?.name ?? '', input: toolCall?.input };
 }
 
-function usageOf({ inputTokens, outputTokens }: Response): JsonObject {
+function usageOf({ inputTokens, outputTokens }: ComposedResponse): JsonObject {
   const totalTokens = inputTokens + outputTokens;
   return { cacheReadInputTokens: 0, cacheWriteInputTokens: 0, inputTokens, outputTokens, totalTokens };
 }

@@ -4,13 +4,13 @@
 import { countConversationTokens } from './conversation.ts';
 import { countAnthropicTokens } from './invoke-anthropic.ts';
 import { asObject, asObjects, asText, isObject, parseJsonObject, type JsonObject } from './json.ts';
-import { findModel } from './models.ts';
+import { findOfflineModel } from './models.ts';
 import { invalidModel, jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens } from './tokens.ts';
 
 /** Responds to a CountTokens call. */
 export function countTokensOfCall(call: OfflineCall): Reply {
-  if (findModel(call.labels['modelId'] ?? '', call.region) === undefined) return invalidModel();
+  if (findOfflineModel(call.labels['modelId'] ?? '', call.region) === undefined) return invalidModel();
   const body = parseJsonObject(call.body);
   if (body === undefined) return serializationError();
   const { converse, invokeModel } = asObject(body['input']);

@@ -1,6 +1,6 @@
 /**
- * Which AWS service a host stands for, which operation a request means, and who answers it. The table at the top is what the
- * offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
+ * Which AWS service a host stands for, which operation a request means, and who answers it. The table at the top is
+ * what the offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
  */
 import type { RequestTarget } from '../../http/target.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
@@ -15,11 +15,11 @@ import { countTokensOfCall } from './count-tokens.ts';
 import { applyFault } from './faults.ts';
 import { applyGuardrail } from './guardrail.ts';
 import { invokeModel, invokeModelStream } from './invoke-model.ts';
-import { findModel } from './models.ts';
+import { findOfflineModel } from './models.ts';
 import { completeChat, listOpenAiModels } from './openai-chat.ts';
-import { awsError, type Handler, type Reply } from './reply.ts';
+import { awsError, type OperationHandler, type Reply } from './reply.ts';
 
-const HANDLERS: Readonly<Record<string, Handler>> = {
+const HANDLERS: Readonly<Record<string, OperationHandler>> = {
   'bedrock.GetFoundationModel': getFoundationModel,
   'bedrock.GetInferenceProfile': getInferenceProfile,
   'bedrock.ListFoundationModels': listFoundationModels,
@@ -56,7 +56,9 @@ export interface AdmittedRequest {
   readonly body: Buffer;
 }
 
-/** The service and region of an AWS host name, with or without a port; undefined for hosts that are none of Bedrock's. */
+/**
+ * The service and region of an AWS host name, with or without a port; undefined for hosts that are none of Bedrock's.
+ */
 export function findPlayedHost(authority: string): PlayedHost | undefined {
   const host = authority.replace(/:\d+$/, '').toLowerCase();
   const [, prefix = '', region = '', suffix] =
@@ -96,7 +98,7 @@ export function respondToRequest(request: AdmittedRequest, played: PlayedHost, n
     body: request.body,
     nowMs,
   });
-  return applyFault(findModel(labels['modelId'] ?? '', played.region)?.id ?? '', reply);
+  return applyFault(findOfflineModel(labels['modelId'] ?? '', played.region)?.id ?? '', reply);
 }
 
 function findOperation({ method, headers }: AdmittedRequest, path: string, service: Service): Operation | undefined {

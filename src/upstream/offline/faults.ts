@@ -1,7 +1,7 @@
 /**
  * Failures on demand: model ids that make the offline Bedrock fail like AWS, so that a client's retries, time-outs and
- * error handling can be tried without waiting for a bad day. For every operation that names a model in its path, with or
- * without a geography before it.
+ * error handling can be tried without waiting for a bad day. For every operation that names a model in its path, with
+ * or without a geography before it.
  *
  *   offline.echo-v1:0             no failure; answers in the shape of Anthropic's models
  *   offline.throttle-v1:0         429 ThrottlingException with `retry-after: 1`
@@ -46,7 +46,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 
 const EVENTS_BEFORE_FAULT = 2;
 
-/** The reply as the fault of this model (without geography) makes it; unchanged where there is none, or it failed already. */
+/**
+ * The reply as the fault of this model (without geography) makes it; unchanged where there is none, or it failed
+ * already.
+ */
 export function applyFault(modelId: string, reply: Reply): Reply {
   const [, name] = /^offline\.([a-z-]+)-v1:0$/.exec(modelId) ?? [];
   const fault = name === undefined || !Object.hasOwn(FAULTS, name) ? undefined : FAULTS[name];

@@ -1,8 +1,8 @@
 /**
- * InvokeModel in the shape of Anthropic's models: their Messages API, with `anthropic_version` in place of the model's name.
- * Pure.
+ * InvokeModel in the shape of Anthropic's models: their Messages API, with `anthropic_version` in place of the model's
+ * name. Pure.
  */
-import { composeResponse, streamedPieces, type Response, type Turn } from './compose.ts';
+import { composeResponse, streamedPieces, type ComposedResponse, type Turn } from './compose.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
 import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from './json.ts';
 import { countTokens, stableId } from './tokens.ts';
@@ -81,13 +81,13 @@ function readToolChoice(choice: JsonObject): Turn['toolChoice'] {
   return choice['type'] === 'any' || choice['type'] === 'none' ? choice['type'] : 'auto';
 }
 
-function blockOf({ text, toolCall }: Response): JsonObject {
+function blockOf({ text, toolCall }: ComposedResponse): JsonObject {
   if (toolCall === undefined) return { type: 'text', text };
   return { type: 'tool_use', id: `toolu_bdrk_${toolCall.id}`, name: toolCall.name, input: toolCall.input };
 }
 
 /** The events of the Messages API, from message_start to message_stop. */
-function streamOf(message: JsonObject, response: Response): object[] {
+function streamOf(message: JsonObject, response: ComposedResponse): object[] {
   const block = blockOf(response);
   const usage = usageOf(response.inputTokens, 1);
   const start = { ...message, content: [], stop_reason: null, stop_sequence: null, usage };

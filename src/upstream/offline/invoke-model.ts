@@ -1,12 +1,13 @@
 /**
- * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands on. Pure.
+ * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands on.
+ * Pure.
  */
 import { parseJsonObject } from './json.ts';
 import { embedText } from './invoke-embedding.ts';
 import { invokeAnthropic } from './invoke-anthropic.ts';
 import { invokeNova } from './invoke-nova.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
-import { findModel } from './models.ts';
+import { findOfflineModel } from './models.ts';
 import { chunkFrame } from './frames.ts';
 import { jsonReply, streamReply, validationError, type OfflineCall, type Reply } from './reply.ts';
 
@@ -41,7 +42,7 @@ export function invokeModelStream(call: OfflineCall): Reply {
 }
 
 function invoke(call: OfflineCall): InvokeOutcome {
-  const model = findModel(call.labels['modelId'] ?? '', call.region);
+  const model = findOfflineModel(call.labels['modelId'] ?? '', call.region);
   if (model === undefined) return { problem: 'The provided model identifier is invalid.' };
   const body = parseJsonObject(call.body);
   if (body === undefined) return { problem: MALFORMED };

@@ -3,6 +3,7 @@
  * validators to refuse it.
  */
 
+/** A JSON object, not looked into. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The JSON object in a body; undefined where the body is anything else. */

@@ -1,12 +1,13 @@
 /**
- * The models of the offline Bedrock: the list that ListFoundationModels gives, and what a model identifier means. Pure data
- * and look-ups. The list is an excerpt; any other model of a provider listed here is answered as well.
+ * The models of the offline Bedrock: the list that ListFoundationModels gives, and what a model identifier means. Pure
+ * data and look-ups. The list is an excerpt; any other model of a provider listed here is answered as well.
  */
 import { parseArn } from '../../protocol/arn.ts';
 
 /** Which request and answer InvokeModel has for a model. */
 export type ModelShape = 'anthropic' | 'nova' | 'titan-embedding' | 'other';
 
+/** A model of the offline Bedrock. */
 export interface ListedModel {
   readonly id: string;
   readonly name: string;
@@ -87,7 +88,7 @@ const GEOGRAPHY_PREFIX = new RegExp(`^(?:${GEOGRAPHIES.join('|')})\\.(?=[a-z0-9-
  * The model an identifier means: a model id, the id of an inference profile, or an ARN (of the region that is asked).
  * Undefined where it means none.
  */
-export function findModel(identifier: string, region: string): NamedModel | undefined {
+export function findOfflineModel(identifier: string, region: string): NamedModel | undefined {
   const arn = parseArn(identifier);
   if (arn === undefined) return findById(identifier);
   if (arn.service !== 'bedrock' || arn.region !== region) return undefined;

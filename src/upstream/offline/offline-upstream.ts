@@ -1,6 +1,6 @@
 /**
- * The offline Bedrock as an upstream: a server inside this process that plays every AWS host, on a loopback port of its own. It is
- * signed for and dialled as AWS is, so that what works here works there.
+ * The offline Bedrock as an upstream: a server inside this process that plays every AWS host, on a loopback port of its
+ * own. It is signed for and dialled as AWS is, so that what works here works there.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createCredentialSource } from '../aws/credentials.ts';

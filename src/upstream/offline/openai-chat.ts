@@ -1,11 +1,11 @@
 /**
- * The OpenAI shape of the offline Bedrock: chat completions, whole and as server-sent events, and the list of models, as
- * bedrock-runtime serves them below /openai/v1. Failures too are in OpenAI's shape. Pure.
+ * The OpenAI shape of the offline Bedrock: chat completions, whole and as server-sent events, and the list of models,
+ * as bedrock-runtime serves them below /openai/v1. Failures too are in OpenAI's shape. Pure.
  */
-import { composeResponse, streamedPieces, type Response, type Turn } from './compose.ts';
+import { composeResponse, streamedPieces, type ComposedResponse, type Turn } from './compose.ts';
 import { applyFault } from './faults.ts';
 import { asCount, asObject, asObjects, asText, asTexts, parseJsonObject, type JsonObject } from './json.ts';
-import { findModel, LISTED_MODELS } from './models.ts';
+import { findOfflineModel, LISTED_MODELS } from './models.ts';
 import { jsonReply, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens, stableId } from './tokens.ts';
 
@@ -13,18 +13,21 @@ const MESSAGE_TOKENS = 4;
 const DEFAULT_MAX_TOKENS = 4096;
 
 /** OpenAI's words for why a response ended. */
-const FINISH_REASONS: Readonly<Record<Response['stopReason'], string>> = {
+const FINISH_REASONS: Readonly<Record<ComposedResponse['stopReason'], string>> = {
   end_turn: 'stop',
   stop_sequence: 'stop',
   max_tokens: 'length',
   tool_use: 'tool_calls',
 };
 
-/** Responds to a chat completion; `stream` sends it in pieces, the last one with the tokens where `stream_options` asks so. */
+/**
+ * Responds to a chat completion; `stream` sends it in pieces, the last one with the tokens where `stream_options` asks
+ * so.
+ */
 export function completeChat(call: OfflineCall): Reply {
   const body = parseJsonObject(call.body);
   if (body === undefined) return openAiError(400, 'The request body is not a JSON object.');
-  const model = findModel(asText(body['model']), call.region);
+  const model = findOfflineModel(asText(body['model']), call.region);
   if (model === undefined) return openAiError(404, `The model '${asText(body['model'])}' does not exist.`);
   if (asObjects(body['messages']).length === 0) return openAiError(400, 'messages: at least one message is required');
   const response = composeResponse(readTurn(body, model.id));
@@ -79,7 +82,7 @@ function textOf({ content }: JsonObject): string {
     .join('\n');
 }
 
-function wholeOf(head: object, response: Response): Reply {
+function wholeOf(head: object, response: ComposedResponse): Reply {
   const { toolCall, text } = response;
   const message = {
     role: 'assistant',
@@ -90,7 +93,7 @@ function wholeOf(head: object, response: Response): Reply {
   return jsonReply({ ...head, object: 'chat.completion', choices: [choice], usage: usageOf(response) });
 }
 
-function streamOf(head: object, response: Response, body: JsonObject): Reply {
+function streamOf(head: object, response: ComposedResponse, body: JsonObject): Reply {
   const { toolCall } = response;
   const asksForUsage = asObject(body['stream_options'])['include_usage'] === true;
   const chunk = (choices: readonly object[], rest: object = {}): Buffer =>
@@ -113,11 +116,11 @@ function streamOf(head: object, response: Response, body: JsonObject): Reply {
   return { status: 200, headers, chunks, isStream: true, ending: 'end', isSlow: false };
 }
 
-function toolCallOf({ id, name }: NonNullable<Response['toolCall']>, argumentsText: string): object {
+function toolCallOf({ id, name }: NonNullable<ComposedResponse['toolCall']>, argumentsText: string): object {
   return { id: `call_${id}`, type: 'function', function: { name, arguments: argumentsText } };
 }
 
-function usageOf({ inputTokens, outputTokens }: Response): object {
+function usageOf({ inputTokens, outputTokens }: ComposedResponse): object {
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,

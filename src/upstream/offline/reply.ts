@@ -1,6 +1,6 @@
 /**
- * What the rooms of the offline Bedrock hand each other: a call as they see it, and the reply they give. Values only; the
- * server turns a reply into bytes on a socket.
+ * What the rooms of the offline Bedrock hand each other: a call as they see it, and the reply they give. Values only;
+ * the server turns a reply into bytes on a socket.
  */
 import type { HeaderPair } from '../../http/message.ts';
 
@@ -36,7 +36,7 @@ export interface Reply {
 }
 
 /** Responds to one operation. Pure and deterministic: the same call gives the same reply. */
-export type Handler = (call: OfflineCall) => Reply;
+export type OperationHandler = (call: OfflineCall) => Reply;
 
 /** A JSON reply. */
 export function jsonReply(content: unknown, headers: Readonly<Record<string, string>> = {}, status = 200): Reply {

@@ -1,6 +1,6 @@
 /**
- * Makes up a value that fits a JSON Schema, for the tools the offline Bedrock calls. Pure; knows the keywords that tools
- * use, and gives a plain text where it does not understand.
+ * Makes up a value that fits a JSON Schema, for the tools the offline Bedrock calls. Pure; knows the keywords that
+ * tools use, and gives a plain text where it does not understand.
  */
 import { asObject, asTexts, isObject } from './json.ts';
 

@@ -1,7 +1,7 @@
 /**
- * The offline Bedrock: an HTTP/1.1 server on loopback that plays every Bedrock host of AWS, told apart by Host. It verifies
- * signatures, answers the same to the same, and fails on demand (faults.ts). For development without an AWS account, and
- * for tests. This file does the I/O; what is answered is decided in dispatch.ts.
+ * The offline Bedrock: an HTTP/1.1 server on loopback that plays every Bedrock host of AWS, told apart by Host. It
+ * verifies signatures, answers the same to the same, and fails on demand (faults.ts). For development without an AWS
+ * account, and for tests. This file does the I/O; what is answered is decided in dispatch.ts.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -14,6 +14,7 @@ import { admitSignature, refuseSignature, type OfflineKeys } from './authorize.t
 import { respondToRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
 import { awsError, type Reply } from './reply.ts';
 
+/** What the offline Bedrock is started with. */
 export interface OfflineBedrockOptions extends OfflineKeys {
   /** Signatures and dates go by this clock. */
   readonly nowMs: () => number;
@@ -25,6 +26,7 @@ export interface OfflineBedrockOptions extends OfflineKeys {
   readonly slowMs?: number;
 }
 
+/** A running offline Bedrock. */
 export interface OfflineBedrock {
   /** On 127.0.0.1, plain HTTP/1.1. */
   readonly port: number;

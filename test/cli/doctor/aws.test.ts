@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkClock, checkRegion, checkSsoLogin } from '../../../src/cli/doctor/aws.ts';
+import { checkClock, checkDefaultRegion, checkSsoLogin } from '../../../src/cli/doctor/aws.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 31);
 const MINUTE_MS = 60_000;
@@ -32,7 +32,7 @@ describe('checkSsoLogin', () => {
 
 describe('checkRegion', () => {
   it('says where the region comes from, or what to do', () => {
-    expect(checkRegion({ name: 'eu-west-1', origin: 'AWS_REGION' }).message).toBe('eu-west-1 (AWS_REGION)');
-    expect(checkRegion(undefined)).toMatchObject({ status: 'warn', hint: expect.stringContaining('--region') });
+    expect(checkDefaultRegion({ name: 'eu-west-1', origin: 'AWS_REGION' }).message).toBe('eu-west-1 (AWS_REGION)');
+    expect(checkDefaultRegion(undefined)).toMatchObject({ status: 'warn', hint: expect.stringContaining('--region') });
   });
 });

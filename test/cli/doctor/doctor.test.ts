@@ -1,5 +1,6 @@
 /**
- * * `doctor` as a process: against the offline Bedrock, and against a stand-in for Bedrock and STS that verifies signatures.
+ * * `doctor` as a process: against the offline Bedrock, and against a stand-in for Bedrock and STS that verifies
+ * signatures.
  * @module-tag slow
  */
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * A login by AWS SSO that expires while the proxy runs: real profile and cache files, the AWS SDK's own chain, and a stand-in
- * for the SSO portal (AWS_ENDPOINT_URL_SSO). The next request after the login works, without a restart.
+ * A login by AWS SSO that expires while the proxy runs: real profile and cache files, the AWS SDK's own chain, and a
+ * stand-in for the SSO portal (AWS_ENDPOINT_URL_SSO). The next request after the login works, without a restart.
  * @module-tag slow
  */
 import { createHash } from 'node:crypto';

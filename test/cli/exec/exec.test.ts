@@ -1,6 +1,6 @@
 /**
- * `exec` as a process, with real commands, a real second process for the proxy it starts, and real signals. What the command
- * saw is read from a file or from stdout.
+ * `exec` as a process, with real commands, a real second process for the proxy it starts, and real signals. What the
+ * command saw is read from a file or from stdout.
  * @module-tag slow
  */
 import { writeFile } from 'node:fs/promises';

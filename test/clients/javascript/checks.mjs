@@ -1,5 +1,5 @@
-// What the JavaScript clients share: the cases, which are the same in every language, and how a check's outcome is told to
-// the runner, one JSON object a line.
+// What the JavaScript clients share: the cases, which are the same in every language, and how a check's outcome is told
+// to the runner, one JSON object a line.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,5 +1,5 @@
-// Claude Code in print mode, as a shell runs it: `claude -p`, endpoint from ANTHROPIC_BEDROCK_BASE_URL, in a home of its own.
-// Modes: bearer (AWS_BEARER_TOKEN_BEDROCK), skip-auth (ANTHROPIC_AUTH_TOKEN), SigV4 (the AWS pair).
+// Claude Code in print mode, as a shell runs it: `claude -p`, endpoint from ANTHROPIC_BEDROCK_BASE_URL, in a home of
+// its own. Modes: bearer (AWS_BEARER_TOKEN_BEDROCK), skip-auth (ANTHROPIC_AUTH_TOKEN), SigV4 (the AWS pair).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';

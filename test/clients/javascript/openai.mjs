@@ -1,5 +1,5 @@
-// The OpenAI SDK on Bedrock's OpenAI routes: bearer from OPENAI_BASE_URL and OPENAI_API_KEY, the pair through the SDK's own
-// Bedrock provider (AWS_BEDROCK_BASE_URL), which signs for bedrock-mantle.
+// The OpenAI SDK on Bedrock's OpenAI routes: bearer from OPENAI_BASE_URL and OPENAI_API_KEY, the pair through the SDK's
+// own Bedrock provider (AWS_BEDROCK_BASE_URL), which signs for bedrock-mantle.
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 import { bedrock } from 'openai/providers/bedrock/aws';

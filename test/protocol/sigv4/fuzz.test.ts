@@ -1,6 +1,6 @@
 /**
- * Random requests from a fixed seed, signed by the SDK's own signer: the two implementations share no code, so what they
- * agree on is the specification.
+ * Random requests from a fixed seed, signed by the SDK's own signer: the two implementations share no code, so what
+ * they agree on is the specification.
  */
 import { parseTarget } from '../../../src/http/target.ts';
 import { expect, it } from 'vitest';

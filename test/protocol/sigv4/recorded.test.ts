@@ -1,4 +1,6 @@
-/** Requests recorded from real clients that signed with a virtual key's pair: each verifies, and nothing near it does. */
+/**
+ * Requests recorded from real clients that signed with a virtual key's pair: each verifies, and nothing near it does.
+ */
 import { parseTarget } from '../../../src/http/target.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Whatever happens in whatever order to a few keys, in two stores on one file: budgets hold, every reservation is settled exactly
- * once, and the books agree with the ledger. A model in plain JavaScript says what must be in them.
+ * Whatever happens in whatever order to a few keys, in two stores on one file: budgets hold, every reservation is
+ * settled exactly once, and the books agree with the ledger. A model in plain JavaScript says what must be in them.
  */
 import Database from 'better-sqlite3';
 import * as fc from 'fast-check';

@@ -8,7 +8,9 @@ import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aLedgerRow, NO_LIMITS } from '../../helpers/store-rows.ts';
 
-/** SHA-256 of every released step. A line is added with a new step; an old line never changes: databases have run it. */
+/**
+ * SHA-256 of every released step. A line is added with a new step; an old line never changes: databases have run it.
+ */
 const RELEASED = [
   '9970ea6dab1a7c8a13bf47c7ae5198aaf304f20d346d63f5d020020acfd112d9',
   'db5683f4bb1b9d7c1d8e99dbafd384df8c704e21287ffd6f6f1d6a4029c90415',

@@ -1,4 +1,7 @@
-/** What several processes do to one ledger at once, and what is left when one of them is killed: nothing of it may be lost. */
+/**
+ * What several processes do to one ledger at once, and what is left when one of them is killed: nothing of it may be
+ * lost.
+ */
 import Database from 'better-sqlite3';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

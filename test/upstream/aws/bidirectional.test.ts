@@ -1,6 +1,6 @@
 /**
- * The relay of bidirectional streams between real sockets: a client over HTTP/2 on one side, an upstream that verifies every
- * signature on the other.
+ * The relay of bidirectional streams between real sockets: a client over HTTP/2 on one side, an upstream that verifies
+ * every signature on the other.
  * @module-tag slow
  */
 import { readFileSync } from 'node:fs';

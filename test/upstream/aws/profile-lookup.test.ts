@@ -1,8 +1,12 @@
-/** Which models stand behind an application inference profile: asked of a server that verifies the signature, and remembered. */
+/**
+ * Which models stand behind an application inference profile: asked of a server that verifies the signature, and
+ * remembered.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts';
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
-import { createProfileLookup, type FindProfileModels } from '../../../src/upstream/aws/profile-lookup.ts';
+import type { FindProfileModels } from '../../../src/admission/models.ts';
+import { createProfileLookup } from '../../../src/upstream/aws/profile-lookup.ts';
 import { type FakeUpstream, sendAwsError, sendJson, startFakeUpstream } from '../../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../../helpers/testbed.ts';
 

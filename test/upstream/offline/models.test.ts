@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findModel } from '../../../src/upstream/offline/models.ts';
+import { findOfflineModel } from '../../../src/upstream/offline/models.ts';
 
 const ARN = 'arn:aws:bedrock:us-east-1';
 
@@ -25,7 +25,7 @@ describe('findModel', () => {
     { identifier: `${ARN}:123456789012:application-inference-profile/abc`, id: 'abc', shape: 'anthropic' },
     { identifier: `${ARN}:123456789012:provisioned-model/abcdefghijkl`, id: 'abcdefghijkl', shape: 'anthropic' },
   ])('knows $identifier', ({ identifier, id, shape }) => {
-    expect(findModel(identifier, 'us-east-1')).toEqual({ id, shape });
+    expect(findOfflineModel(identifier, 'us-east-1')).toEqual({ id, shape });
   });
 
   it.each([
@@ -40,6 +40,6 @@ describe('findModel', () => {
     'arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0',
     'arn:aws:s3:us-east-1::foundation-model/amazon.nova-lite-v1:0',
   ])('does not know "%s"', (identifier) => {
-    expect(findModel(identifier, 'us-east-1')).toBeUndefined();
+    expect(findOfflineModel(identifier, 'us-east-1')).toBeUndefined();
   });
 });
