@@ -1,0 +1,128 @@
+/**
+ * @module-tag slow
+ *
+ * The commands of README and docs that stay, or that hand over to another program: each `start` comes up, wherever it stands
+ * (a shell block, a unit, a plist, a task), `env`, `exec`, `doctor` and `credential-process` end well, and the transcripts show
+ * what is really said. A program that a machine need not have (Claude Code) has a stand-in that says which proxy it was given.
+ */
+import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const LAUNCHER = join(ROOT, 'bin/bedrock-proxy.js');
+const BLOCKS = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })].flatMap((path) =>
+  [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^```(\w+)\n([^]*?)^```$/gm)].map(
+    ([, language = '', code = '']) => ({ path, language, code: code.replaceAll('\\\n', ' ') }),
+  ),
+);
+/** The help of commands is compared elsewhere; what it says of `start` need not run. */
+const WRITTEN = BLOCKS.filter(({ path }) => path !== 'docs/cli.md');
+const SHELL = WRITTEN.filter(({ language }) => language === 'sh');
+
+/** The commands that `pattern` finds in the code of all blocks, each once. */
+function findAll(blocks: readonly { readonly code: string }[], pattern: RegExp): string[] {
+  return [...new Set(blocks.flatMap(({ code }) => [...code.matchAll(pattern)].map(([, words = '']) => words.trim())))];
+}
+
+/** `start` and its arguments: on a line, as strings of a plist, or as arguments of a task. */
+const STARTS = findAll(
+  WRITTEN.map(({ code }) => ({
+    code: code
+      .replaceAll(/<\/string>\s*<string>/g, ' ')
+      .replaceAll(/bedrock-proxy\.cmd" -Argument "/g, 'bedrock-proxy '),
+  })),
+  /bedrock-proxy (start(?:[ \t]+[\w./-]+)*)/g,
+);
+const OTHERS = findAll(SHELL, /npx bedrock-proxy ((?:doctor|env)\b[^#|\n)"]*)/g);
+const EXECS = findAll(SHELL, /npx bedrock-proxy (exec [^#\n]*)/g);
+const PROCESSES = findAll(WRITTEN, /^credential_process = bedrock-proxy (.*)$/gm);
+const TRANSCRIPTS = WRITTEN.filter(({ language }) => language === 'console').flatMap(({ code }) =>
+  [...code.matchAll(/^\$ npx bedrock-proxy (.*)\n((?:(?!\$ ).*\n)*)/gm)].map(([, words = '', shown = '']) => ({
+    words,
+    shown,
+  })),
+);
+
+/** The words of a command line; quotes keep one together. */
+function split(words: string): string[] {
+  return [...words.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+}
+
+/** A home with the profile that the docs name, and the key that they call alice. */
+async function openHome(): Promise<Workplace> {
+  const place = await openWorkplace();
+  const profile =
+    '[profile dev]\nregion = us-east-1\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n';
+  await writeFile(place.environment['AWS_CONFIG_FILE'] ?? '', profile);
+  const { code } = await run(['key', 'generate', '--alias', 'alice'], place.environment);
+  expect(code).toBe(0);
+  return place;
+}
+
+describe('the docs', () => {
+  it('hold such commands', () => {
+    for (const found of [STARTS, OTHERS, EXECS, PROCESSES, TRANSCRIPTS]) expect(found.length).toBeGreaterThan(0);
+    for (const language of ['ini', 'xml', 'powershell']) {
+      const blocks = WRITTEN.filter((block) => block.language === language);
+      expect(blocks.filter(({ code }) => !code.includes('bedrock-proxy'))).toEqual([]);
+    }
+  });
+
+  it.each(STARTS)('%s: comes up', async (words) => {
+    await using place = await openHome();
+    // The banner tells that it listens.
+    const flags = split(words).filter((word) => word !== 'start' && word !== '--quiet');
+    await using server = await launchServer([...flags, '--port', '0'], place.environment);
+    expect(server.port).toBeGreaterThan(0);
+  });
+
+  it.each([...OTHERS, ...PROCESSES])('%s: ends well', async (words) => {
+    await using place = await openHome();
+    // Nothing here has an account.
+    const more = words.startsWith('doctor') ? ['--offline', '--port', '1'] : [];
+    const { code, stderr } = await run([...split(words), ...more], place.environment);
+    expect([code, stderr]).toEqual([0, expect.not.stringMatching(/^error:/m)]);
+  });
+
+  it.skipIf(process.platform === 'win32').each(EXECS)('%s: gives the command a proxy and a key', async (words) => {
+    await using place = await openHome();
+    const folder = join(place.folder, 'bin');
+    await mkdir(folder);
+    const standIn = join(folder, 'claude');
+    await writeFile(standIn, '#!/bin/sh\necho "$ANTHROPIC_BEDROCK_BASE_URL $AWS_BEARER_TOKEN_BEDROCK"\n');
+    await chmod(standIn, 0o755);
+    const PATH = `${folder}:${place.environment['PATH'] ?? ''}`;
+    const offline = words.includes('--offline') ? words : words.replace('exec ', 'exec --offline ');
+    const { code, stdout } = await run(split(offline), { ...place.environment, PATH });
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/localhost:\d+\/bedrock sk-/)]);
+  });
+
+  it.each(TRANSCRIPTS)('$words: says what the transcript shows', async ({ words, shown }) => {
+    await using place = await openWorkplace();
+    const pattern = shown
+      .trim()
+      .split('...')
+      .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll(/\s+/g, String.raw`\s+`))
+      .join('[^]*?')
+      .replaceAll(':4000', String.raw`:\d+`);
+    expect(await say(split(words), place)).toMatch(new RegExp(`^${pattern}`));
+  });
+});
+
+/** All that a command prints; of `start`, until it listens. */
+async function say(words: readonly string[], { environment }: Workplace): Promise<string> {
+  if (words[0] === 'start') {
+    await using server = await launchServer(words.slice(1), environment);
+    return await server.untilStderr('boto3.client');
+  }
+  return await new Promise((resolve) => {
+    execFile(process.execPath, [LAUNCHER, ...words], { env: environment }, (_, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
+  });
+}
