@@ -85,11 +85,11 @@ async function readHelps(root: string, home: string): Promise<Helps> {
 
 async function readOpenApi(root: string, home: string): Promise<OpenApi> {
   const child = startProgram(root, home, START, ['start', '--offline', '--port', '0']);
+  const ended = once(child, 'close');
   try {
     const response = await fetch(`http://localhost:${await findPort(child)}/openapi.json`);
     return (await response.json()) as OpenApi;
   } finally {
-    const ended = once(child, 'close');
     child.kill();
     await ended;
   }

@@ -1,9 +1,10 @@
 /**
  * @module-tag slow
  *
- * The commands of README and docs that stay, or that hand over to another program: each `start` comes up, wherever it stands
- * (a shell block, a unit, a plist, a task), `env`, `exec`, `doctor` and `credential-process` end well, and the transcripts show
- * what is really said. A program that a machine need not have (Claude Code) has a stand-in that says which proxy it was given.
+ * The commands of README and docs that stay, or that hand over to another program: each `start` comes up, wherever it
+ * stands (a shell block, a unit, a plist, a task), `env`, `exec`, `doctor` and `credential-process` end well, and the
+ * transcripts show what is really said. A program that a machine need not have (Claude Code) has a stand-in that says
+ * which proxy it was given.
  */
 import { execFile } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
