@@ -6,7 +6,7 @@ import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { costOf, type ModelPrice, type PriceBook } from '../pricing/cost.ts';
 import type { Reading } from '../metering/tap.ts';
-import type { Usage } from '../domain/usage.ts';
+import { sumInput, type Usage } from '../domain/usage.ts';
 
 /** Bytes of text that make a token, rather too few: for responses that broke off before AWS said what they used. */
 const BYTES_PER_TOKEN = 3;
@@ -79,11 +79,4 @@ function costOfTokens(tokens: Usage, price: ModelPrice): number | undefined {
     ...(outputTokens === undefined ? {} : { outputTokens }),
   };
   return costOf(tokens, price) ?? costOf(plain, price);
-}
-
-/** Input of every kind; undefined where none was reported. */
-export function sumInput(usage: Usage | undefined): number | undefined {
-  const { inputTokens, cacheReadTokens, cacheWriteTokens } = usage ?? {};
-  const told = [inputTokens, cacheReadTokens, cacheWriteTokens].filter((count) => count !== undefined);
-  return told.length === 0 ? undefined : told.reduce((sum, count) => sum + count, 0);
 }

@@ -9,11 +9,11 @@ import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import type { Usage } from '../domain/usage.ts';
+import { sumInput, type Usage } from '../domain/usage.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
-import { findCharge, findPrices, sumInput } from './charge.ts';
+import { findCharge, findPrices } from './charge.ts';
 import type { Ledger } from './ledger-writer.ts';
 
 /** What settling needs besides the request. */

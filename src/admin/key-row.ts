@@ -2,6 +2,7 @@
  * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side
  * and floats on that one. Never shows the key itself.
  */
+import { toUsd } from '../lib/usd.ts';
 import { formatDuration } from '../keys/policy.ts';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
@@ -90,11 +91,6 @@ export function listTags(tags: Readonly<Record<string, string>>): string[] {
   return Object.entries(tags)
     .filter(([name]) => !FIELD_TAGS.some((field) => field === name))
     .map(([name, value]) => (value === '' ? name : `${name}=${value}`));
-}
-
-/** The float nearest to whole nano-dollars. */
-export function toUsd(nanoUsd: number): number {
-  return nanoUsd / 1e9;
 }
 
 /** A moment as ISO 8601 in UTC, with milliseconds; null if there is none. */

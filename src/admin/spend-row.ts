@@ -7,9 +7,11 @@ import type { LedgerEntry } from '../domain/ledger.ts';
 import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { z } from 'zod';
-import { listTags, toIso, toUsd } from './key-row.ts';
+import { listTags, toIso } from './key-row.ts';
+import { toUsd } from '../lib/usd.ts';
 import type { logRow } from './spend-schemas.ts';
-import { countInput, sum } from './spend-tally.ts';
+import { sumInput } from '../domain/usage.ts';
+import { sum } from './spend-tally.ts';
 
 /** Each piece costs some milliseconds in which nothing else is served. */
 const PIECE_KEYS = 500;
@@ -41,7 +43,7 @@ export function nameOfOwner(owner: string, keys: KeysById): string {
 /** A row of the ledger as LiteLLM's spend logs have one. Money is dollars, as a float; null if nobody knows. */
 export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof logRow> {
   const { usage } = row;
-  const promptTokens = countInput(usage);
+  const promptTokens = sumInput(usage);
   const { startedAtMs, firstByteMs, totalMs } = row;
   return {
     request_id: row.id,

@@ -3,10 +3,10 @@
  * them. Reads page by page and lets the event loop go on between pages. Unknown stays unknown.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Usage } from '../domain/usage.ts';
+import { sumInput } from '../domain/usage.ts';
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { LedgerStore } from '../domain/store.ts';
-import { toUsd } from './key-row.ts';
+import { toUsd } from '../lib/usd.ts';
 
 /** Each costs some milliseconds in which nothing else is served. */
 const PAGE_ROWS = 500;
@@ -63,7 +63,7 @@ export class Tallies {
     tally.requests += 1;
     if (row.pricing === 'unpriced') tally.unpriced += 1;
     tally.costNanoUsd += row.costNanoUsd ?? 0;
-    tally.inputTokens = sum(tally.inputTokens, countInput(row.usage));
+    tally.inputTokens = sum(tally.inputTokens, sumInput(row.usage));
     tally.outputTokens = sum(tally.outputTokens, row.usage?.outputTokens);
   }
 
@@ -90,11 +90,6 @@ export function findSpendUsd(sums: Pick<SpendTally, 'requests' | 'unpriced' | 'c
 /** The number of requests that are not in the sum, as a member to spread; absent where all are. */
 export function tellUnpriced({ unpriced }: Pick<SpendTally, 'unpriced'>): { readonly unpriced_requests?: number } {
   return unpriced === 0 ? {} : { unpriced_requests: unpriced };
-}
-
-/** All input tokens, those included that a cache served or took: LiteLLM's prompt tokens. */
-export function countInput(usage: Usage | undefined): number | undefined {
-  return [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens].reduce(sum, undefined);
 }
 
 /** Undefined where neither is known. */

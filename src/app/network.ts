@@ -3,6 +3,7 @@
  * their file. AWS_CA_BUNDLE adds to those that Node trusts (NODE_EXTRA_CA_CERTS included), where the AWS CLI would
  * replace them.
  */
+import { findCode } from '../lib/errno.ts';
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import type { NetworkConfig } from '../config/config.ts';
@@ -25,7 +26,7 @@ function readBundle(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    code = findCode(error) ?? 'unknown';
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   throw new ProxyError('ERR_BAD_OPTION', `AWS_CA_BUNDLE must name a PEM file of certificates (${code}).`, {

@@ -1,5 +1,5 @@
 /**
- * What a request used, as AWS reports it. Types only: how it is read from a response is `tap`'s business, what it costs
+ * What a request used, as AWS reports it. How it is read from a response is `tap`'s business, what it costs
  * that of `prices`. Unknown is undefined, never 0.
  */
 
@@ -26,4 +26,11 @@ export interface Usage {
   readonly images?: number | undefined;
   /** Policy units of guardrails, by AWS's names (`contentPolicyUnits`, `topicPolicyUnits`, …). */
   readonly guardrailUnits?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Input of every kind, what caches served and took included; undefined if none was reported. */
+export function sumInput(usage: Usage | undefined): number | undefined {
+  const { inputTokens, cacheReadTokens, cacheWriteTokens } = usage ?? {};
+  const reported = [inputTokens, cacheReadTokens, cacheWriteTokens].filter((count) => count !== undefined);
+  return reported.length === 0 ? undefined : reported.reduce((sum, count) => sum + count, 0);
 }

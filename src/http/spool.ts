@@ -3,6 +3,7 @@
  * without a name from its first moment (where the system allows that), gone when it is released. Holds bytes, decides
  * nothing.
  */
+import { findCode } from '../lib/errno.ts';
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -93,7 +94,7 @@ async function create({
 }
 
 function unwritable(folder: string, cause: unknown): ProxyError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  const code = findCode(cause) ?? 'unknown';
   return new ProxyError('ERR_SPOOL', `The proxy cannot put the large request body into a temporary file (${code}).`, {
     hint: 'On the machine that runs the proxy, make room in its temporary folder or set TMPDIR to another one.',
     detail: `${code} in ${folder}`,

@@ -3,6 +3,7 @@
  * before it could revoke them. `exec`, `start` and every running server look, so that none outlives its command by
  * long.
  */
+import { findCode } from '../lib/errno.ts';
 import { createHash } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
@@ -81,6 +82,6 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     // EPERM: it lives, and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return findCode(error) === 'EPERM';
   }
 }

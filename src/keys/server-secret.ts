@@ -2,6 +2,7 @@
  * The server secret under which keys are sealed at rest: 32 random bytes in a file beside the database (0600), never in
  * it, so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
  */
+import { findCode } from '../lib/errno.ts';
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -23,7 +24,7 @@ export function loadServerSecret(path: string): Buffer {
     return readServerSecret(path) ?? createSecret(path);
   } catch (error) {
     if (error instanceof ProxyError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = findCode(error) ?? 'unknown';
     throw new ProxyError(
       'ERR_STORE_UNAVAILABLE',
       `The server secret beside the key database cannot be used (${code}).`,
@@ -47,7 +48,7 @@ function createSecret(path: string): Buffer {
   try {
     linkSync(draft, path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (findCode(error) !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
   }
@@ -65,7 +66,7 @@ export function readServerSecret(path: string): Buffer | undefined {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (findCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   const secret = Buffer.from(text.trim(), 'base64url');

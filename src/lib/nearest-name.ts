@@ -18,8 +18,8 @@ export function findNearest(name: string, names: readonly string[]): string | un
   return nearest;
 }
 
-/** The distance of Damerau and Levenshtein (optimal string alignment). */
-function countMistakes(left: string, right: string): number {
+/** The distance of Damerau and Levenshtein (optimal string alignment), in characters. */
+export function countMistakes(left: string, right: string): number {
   let twoAbove: number[] = [];
   let above = Array.from({ length: right.length + 1 }, (_, column) => column);
   for (let row = 1; row <= left.length; row += 1) {

@@ -28,3 +28,8 @@ export function fullUsd(nanoUsd: number): string {
   const [whole = '', rest = ''] = exactUsd(nanoUsd).split('.');
   return `$${whole}.${rest.padEnd(2, '0')}`;
 }
+
+/** Whole nano-dollars as the nearest float of dollars, for those who want a number. */
+export function toUsd(nanoUsd: number): number {
+  return nanoUsd / 1e9;
+}

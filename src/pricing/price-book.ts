@@ -4,6 +4,7 @@
  * needed. The library's data and its choice by date are used; its search by name and its arithmetic (floating point)
  * are not.
  */
+import { findCode } from '../lib/errno.ts';
 import { calcPrice, findProvider, type ModelInfo, REMOTE_DATA_JSON_URL } from '@pydantic/genai-prices';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -183,5 +184,5 @@ async function readRefreshed(path: string, warn: PriceOptions['warn']): Promise<
 /** A system error's code, or the message of one of ours. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
-  return 'code' in error ? String(error.code) : error.message;
+  return findCode(error) ?? error.message;
 }

@@ -5,6 +5,7 @@
  *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": {...} } } },
  *       "guardrail_units": { "contentPolicyUnits": 0.00015 } }
  */
+import { findCode } from '../lib/errno.ts';
 import { readFile } from 'node:fs/promises';
 import { ProxyError } from '../lib/errors.ts';
 import { matchesGlob } from '../lib/glob.ts';
@@ -40,7 +41,7 @@ export async function readPriceFile(path: string): Promise<PriceFile> {
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const code = findCode(cause) ?? 'unknown';
     throw new ProxyError('ERR_BAD_OPTION', `The price file (--prices) cannot be read (${code}).`, {
       detail: path,
       cause,

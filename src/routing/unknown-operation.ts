@@ -2,6 +2,7 @@
  * The answer to a path the tables do not know: names the nearest operation they do know, and the way to send it anyway.
  * Runs only on the way to an error, with bounded work however long the path is.
  */
+import { countMistakes } from '../lib/nearest-name.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type Operation, OPERATIONS, SERVICES } from '../operations/catalog.ts';
 import { matchOtherMethods } from '../operations/matcher.ts';
@@ -89,7 +90,7 @@ function memoizedComparison(): Comparison {
     const key = `${literal}/${segment}`;
     let distance = known.get(key);
     if (distance === undefined) {
-      const share = editDistance(literal, segment) / Math.max(literal.length, segment.length);
+      const share = countMistakes(literal, segment) / Math.max(literal.length, segment.length);
       distance = share < 0.5 ? share : 1;
       known.set(key, distance);
     }
@@ -112,20 +113,6 @@ function alignSegments(template: readonly string[], segments: readonly string[],
       const missing = Math.min(row[column + 1] ?? 0, next[column] ?? 0) + MISSING_SEGMENT_COST;
       next.push(Math.min((row[column] ?? 0) + swap, missing));
     });
-    row = next;
-  }
-  return row.at(-1) ?? 0;
-}
-
-/** Levenshtein's distance, in characters. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 0; i < a.length; i += 1) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j += 1) {
-      const swap = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
-      next.push(Math.min(swap, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
     row = next;
   }
   return row.at(-1) ?? 0;

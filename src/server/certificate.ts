@@ -3,6 +3,7 @@
  * together with a small certificate authority of its own, whose key is thrown away at once: what clients are told to
  * trust can sign nothing else, ever. The code that makes it is loaded when a certificate has to be made.
  */
+import { findCode } from '../lib/errno.ts';
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -112,7 +113,7 @@ function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (findCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -126,7 +127,7 @@ function writeWhole(file: string, text: string, replaces: boolean): void {
   try {
     linkSync(draft, file);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (findCode(error) !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
   }
@@ -143,7 +144,7 @@ function attempt(failure: string, read: () => unknown): void {
   try {
     read();
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const code = findCode(cause) ?? 'unknown';
     const hint =
       'Both are PEM files: the certificate with its chain, leaf first, and its private key without a password.';
     throw new ProxyError('ERR_BAD_OPTION', `${failure} (${code}).`, { hint, cause });
@@ -154,7 +155,7 @@ function readPem(file: string, option: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    const code = findCode(error) ?? 'unknown';
     throw new ProxyError('ERR_BAD_OPTION', `${option} cannot be read (${code}).`, { detail: file, cause: error });
   }
 }

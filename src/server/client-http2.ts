@@ -1,6 +1,7 @@
 /**
  * An HTTP/2 stream in the shape the rest of the program sees. Adapts, decides nothing.
  */
+import { findCode } from '../lib/errno.ts';
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
 import { type ClientRequest, type ClientResponse, foldHeaders, type HeaderPair } from '../http/message.ts';
@@ -56,7 +57,7 @@ class Http2Response implements ClientResponse {
     } catch (error) {
       // Node refuses repeats of some headers that HTTP/1.1 lets pass. A response that is paid for must not be lost over
       // that.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ERR_HTTP2_HEADER_SINGLE_VALUE')) throw error;
+      if (findCode(error) !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw error;
       stream.respond({ ':status': status, ...keepFirstValues(folded) });
     }
     return stream;

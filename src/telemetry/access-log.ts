@@ -2,9 +2,10 @@
  * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and
  * in which colours is handed in. Shows labels of keys, never keys.
  */
+import { sumInput } from '../domain/usage.ts';
+import { formatUsd, toUsd } from '../lib/usd.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
-import { formatUsd } from '../lib/usd.ts';
 import { findCostNanoUsd, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
 
@@ -17,7 +18,6 @@ export interface Paint {
   strong(text: string): string;
 }
 
-const NANO_USD_PER_USD = 1e9;
 /** Of a model's name on a line for people: enough to know it by. */
 const MODEL_WIDTH = 32;
 
@@ -48,7 +48,7 @@ export function formatJsonLine(record: RequestRecord): string {
     cache_write_tokens: usage?.cacheWriteTokens ?? null,
     service_tier: record.serviceTier ?? null,
     pricing: findPricing(record),
-    cost_usd: cost === undefined ? null : cost / NANO_USD_PER_USD,
+    cost_usd: cost === undefined ? null : toUsd(cost),
     partial: record.partial,
     overhead_ms: record.overheadMs ?? null,
     first_byte_ms: record.firstByteMs ?? null,
@@ -143,9 +143,7 @@ function shortenModel(model: string, width: number): string {
 
 /** `1.2k>310`: tokens in, from caches too, and out. Where nothing was reported, `321 B > 45.7 kB`. */
 function formatAmount({ usage, requestBytes, responseBytes }: RequestRecord): string {
-  const parts = [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens];
-  const told = parts.filter((part) => part !== undefined);
-  const input = told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
+  const input = sumInput(usage);
   const output = usage?.outputTokens;
   if (input === undefined && output === undefined)
     return `${formatBytes(requestBytes)} > ${formatBytes(responseBytes)}`;

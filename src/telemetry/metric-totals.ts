@@ -2,12 +2,11 @@
  * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects, because a request moves ten of
  * them; they become lines when somebody asks. Money stays in whole nano-dollars until then.
  */
+import { toUsd } from '../lib/usd.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
 import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
 import type { Labels } from './metric-text.ts';
-
-const NANO_USD_PER_USD = 1e9;
 
 /** A counter: its name without `bedrock_proxy_`, and the sums that stand under it at this moment. */
 export interface CounterRow {
@@ -53,7 +52,7 @@ const BY_SERIES: readonly {
   {
     name: 'cost_usd_total',
     help: 'Cost of the requests whose price is known. The others are counted as unpriced.',
-    read: ({ costNanoUsd }) => (costNanoUsd === undefined ? [] : single(costNanoUsd / NANO_USD_PER_USD)),
+    read: ({ costNanoUsd }) => (costNanoUsd === undefined ? [] : single(toUsd(costNanoUsd))),
   },
   {
     name: 'unpriced_requests_total',

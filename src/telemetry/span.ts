@@ -3,12 +3,12 @@
  * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no
  * response, no query: what is said here leaves the machine.
  */
+import { toUsd } from '../lib/usd.ts';
+import { sumInput } from '../domain/usage.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
 import { findUserAgentFamily } from '../domain/user-agent.ts';
-
-const NANO_USD_PER_USD = 1e9;
 
 /** Attributes of a span; what is undefined is left out. */
 export type SpanAttributes = Record<string, string | number | boolean | undefined>;
@@ -59,7 +59,7 @@ export function describeRecord(record: RequestRecord): SpanAttributes {
     // The name of the same before version 1.37: many back ends still look for it.
     'gen_ai.system': provider,
     'gen_ai.request.model': findModel(record),
-    'gen_ai.usage.input_tokens': sumInput(record),
+    'gen_ai.usage.input_tokens': sumInput(record.usage),
     'gen_ai.usage.output_tokens': usage?.outputTokens,
     'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadTokens,
     'gen_ai.usage.cache_creation.input_tokens': usage?.cacheWriteTokens,
@@ -72,7 +72,7 @@ export function describeRecord(record: RequestRecord): SpanAttributes {
     'bedrock_proxy.region': route?.region,
     'bedrock_proxy.service_tier': record.serviceTier,
     'bedrock_proxy.pricing': findPricing(record),
-    'bedrock_proxy.cost_usd': cost === undefined ? undefined : cost / NANO_USD_PER_USD,
+    'bedrock_proxy.cost_usd': cost === undefined ? undefined : toUsd(cost),
     'bedrock_proxy.partial': record.partial,
     'bedrock_proxy.overhead_ms': record.overheadMs,
   };
@@ -96,13 +96,6 @@ export function describeUpstream(record: RequestRecord): SpanAttributes {
 export function isFailedSpan({ error, status }: RequestRecord): boolean {
   if (error !== undefined && error.fault !== 'client') return true;
   return status === undefined || status >= 500;
-}
-
-/** The convention counts what the caches served and took as input; AWS's own count is without. */
-function sumInput({ usage }: RequestRecord): number | undefined {
-  const parts = [usage?.inputTokens, usage?.cacheReadTokens, usage?.cacheWriteTokens];
-  const told = parts.filter((part) => part !== undefined);
-  return told.length === 0 ? undefined : told.reduce((sum, part) => sum + part, 0);
 }
 
 function findGenAiOperation(record: RequestRecord): string | undefined {

@@ -4,6 +4,7 @@
  * once. The libraries are loaded only when this is opened; who wants traces installs them. `span.ts` says what a span
  * says.
  */
+import { findCode } from '../lib/errno.ts';
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
@@ -127,7 +128,7 @@ async function loadLibraries() {
     ]);
     return { api, sdk, otlp, resources };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    if (findCode(error) === 'ERR_MODULE_NOT_FOUND') return undefined;
     throw error;
   }
 }
@@ -179,7 +180,7 @@ function tellProblems(exporter: SpanExporter, onProblem: OnProblem): SpanExporte
 
 /** Says nothing that the collector said: its words may hold anything. */
 function lostSpans(cause: Error | undefined): ProxyError {
-  const code = cause !== undefined && 'code' in cause ? `(${String(cause.code)}) ` : '';
+  const code = findCode(cause) === undefined ? '' : `(${findCode(cause)}) `;
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The OTLP collector ${code}does not take traces: they are lost.`, {
     hint: 'Check OTEL_EXPORTER_OTLP_ENDPOINT. Requests are not affected.',
   });

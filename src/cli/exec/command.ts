@@ -2,6 +2,7 @@
  * Runs the user's command for `exec` as a shell would: same terminal, signals passed on, exit code handed back. No
  * shell is involved but where Windows needs one for a batch file.
  */
+import { findCode } from '../../lib/errno.ts';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -91,7 +92,7 @@ function exitCodeOfSignal(signal: NodeJS.Signals): number {
 }
 
 function tellCannotRun(command: string, error: unknown): number {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  const code = findCode(error) ?? 'unknown';
   const isMissing = code === 'ENOENT' && !(/[\\/]/.test(command) && existsSync(command));
   const why = isMissing ? 'command not found' : code === 'ENOENT' ? 'its interpreter is missing' : describe(code);
   printTalk(`bedrock-proxy exec: ${command}: ${why}`);

@@ -2,6 +2,7 @@
  * `prices update`: fetches the published prices the way requests to AWS take (forward proxy, certificate authorities),
  * and keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
  */
+import { findCode } from '../../lib/errno.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -128,7 +129,7 @@ function keep(file: string, text: string): void {
     renameSync(draft, file);
   } catch (cause) {
     rmSync(draft, { force: true });
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const code = findCode(cause) ?? 'unknown';
     const message = `The prices cannot be kept beside the key database (${code}).`;
     throw new ProxyError('ERR_STORE_UNAVAILABLE', message, { detail: file, cause });
   }

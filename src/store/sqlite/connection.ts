@@ -3,6 +3,7 @@
  * The only file that imports better-sqlite3. What is read and written is the business of its neighbours
  * (`sqlite-*.ts`).
  */
+import { findCode } from '../../lib/errno.ts';
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -158,7 +159,7 @@ export async function retryWhileBusy<T>(path: string, timeoutMs: number, work: (
 /** What SQLite or the file system threw, in words, with what to do. */
 function toUnavailable(path: string, error: unknown): ProxyError {
   if (error instanceof ProxyError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  const code = findCode(error) ?? 'unknown';
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return unavailable(path, 'is locked by another process', 'Try again, or end the process that holds it.', error);
   }

@@ -3,6 +3,7 @@
  * AWS's answer to the client, bytes untouched and from its first moment. Back-pressure both ways; whoever leaves, the
  * other is told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
  */
+import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
 import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
 import { type ClientRequest, type ClientResponse, findHeader } from '../../http/message.ts';
@@ -216,7 +217,7 @@ class StreamRelay {
   #onUpstreamBroken(cause?: Error): void {
     if (this.#isResponded || this.#isOver) return;
     const { stream } = this.#parts.upstream;
-    const named = cause !== undefined && 'code' in cause ? String(cause.code) : '';
+    const named = findCode(cause) ?? '';
     const code = named === '' || named === 'ERR_HTTP2_STREAM_ERROR' ? resetName(stream.rstCode ?? 0) : named;
     if (!this.#isConnected) return this.#fail(unreachable(code, cause));
     const when = this.#sink === undefined ? 'without a response' : 'in the middle of its response';

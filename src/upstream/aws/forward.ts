@@ -3,6 +3,7 @@
  * untouched, back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one
  * can cost money. The only file that knows undici. It does not look into bodies.
  */
+import { findCode } from '../../lib/errno.ts';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
@@ -355,7 +356,7 @@ function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
 function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
   if (error instanceof ProxyError) return error;
   // undici's parser errors have a `code` that may be undefined.
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  const code = findCode(error) ?? error.name;
   const options = { cause: error, detail: code };
   if (responseBegan) {
     return new ProxyError(

@@ -4,6 +4,7 @@
  * the forward proxy sees is a name and ciphertext, and what AWS gets is byte-exact. Knows nothing of what is sent
  * through it.
  */
+import { findCode } from '../../lib/errno.ts';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
@@ -152,7 +153,7 @@ function defaultPort(protocol: string): number {
 }
 
 function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : error.name;
+  return findCode(error) ?? error.name;
 }
 
 function refused({ host }: URL, target: string, response: string): ProxyError {
