@@ -4,7 +4,7 @@
  * (before the end is read) and silence (not total time).
  */
 import { createHash } from 'node:crypto';
-import { ProxyError } from '../lib/errors.ts';
+import { clientGone, ProxyError } from '../lib/errors.ts';
 import { type ClientRequest, findHeader } from './message.ts';
 import { Spool, type SpoolDirectory } from './spool.ts';
 
@@ -109,8 +109,7 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
       settle();
       kept.finish().then(resolve, fail);
     };
-    const onBroken = (cause?: unknown): void =>
-      fail(new ProxyError('ERR_CLIENT_GONE', 'The client left in the middle of its body.', { cause }));
+    const onBroken = (cause?: unknown): void => fail(clientGone('The client left in the middle of its body.', cause));
     const settle = (): void => {
       isOver = true;
       clearTimeout(idle);

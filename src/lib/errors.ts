@@ -126,8 +126,8 @@ export function toProxyError(thrown: unknown): ProxyError {
 }
 
 /** The client is gone, and with it whoever could read a response: for the log alone. */
-export function clientGone(): ProxyError {
-  return new ProxyError('ERR_CLIENT_GONE', 'The client left before its response was complete.');
+export function clientGone(message = 'The client left before its response was complete.', cause?: unknown): ProxyError {
+  return new ProxyError('ERR_CLIENT_GONE', message, { cause });
 }
 
 /** One of our responses, ready to send. Header names are lower-case. */

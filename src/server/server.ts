@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sendError } from '../http/send-response.ts';
-import { ProxyError, renderError, toProxyError } from '../lib/errors.ts';
+import { clientGone, ProxyError, renderError, toProxyError } from '../lib/errors.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
@@ -105,7 +105,7 @@ async function serveOne(
   options: ServerOptions,
 ): Promise<void> {
   try {
-    if (clientRequest.signal.aborted) throw new ProxyError('ERR_CLIENT_GONE', 'The client left at once.');
+    if (clientRequest.signal.aborted) throw clientGone('The client left at once.');
     if (draining) throw new ProxyError('ERR_SHUTTING_DOWN', 'The proxy is shutting down.');
     guardRequest(clientRequest, options.guard);
     await findMount(clientRequest, options.mounts).handle(clientRequest, clientResponse);

@@ -349,7 +349,7 @@ function latin1(value: Buffer | string | undefined): string {
 }
 
 function toSpliceError({ side, cause }: NonNullable<SpliceBreak>): ProxyError {
-  if (side === 'client') return new ProxyError('ERR_CLIENT_GONE', 'The client broke off its WebSocket.', { cause });
+  if (side === 'client') return clientGone('The client broke off its WebSocket.', cause);
   return toUpstreamError(cause ?? new Error('closed without an end'), true);
 }
 

@@ -8,7 +8,7 @@ import { findCode } from '../../lib/errno.ts';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
-import { ProxyError } from '../../lib/errors.ts';
+import { clientGone, ProxyError } from '../../lib/errors.ts';
 
 /** Proxy URLs; empty text where there is none. */
 export interface NetworkOptions {
@@ -107,7 +107,7 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
       request.destroy();
       reject(error);
     };
-    const onGone = (): void => fail(new ProxyError('ERR_CLIENT_GONE', 'The client left before AWS could be reached.'));
+    const onGone = (): void => fail(clientGone('The client left before AWS could be reached.'));
     signal?.addEventListener('abort', onGone, { once: true });
     request.on('connect', ({ statusCode = 0, statusMessage = '' }, socket: Socket, head: Buffer) => {
       socket.on('error', () => {});
