@@ -1,6 +1,6 @@
 /**
- * What happens to a request, told to whoever wants to know: access log, metrics and traces subscribe, and whatever
- * records exchanges would. Accounting does not: it must not fail, and is called in order (`accounting/`).
+ * What happens to a request, as events: access log, metrics and traces subscribe, and a recorder would. Accounting does
+ * not: it must not fail, and is called in order (`accounting/`).
  */
 import type { RequestRecord } from './request-record.ts';
 
@@ -34,6 +34,7 @@ export function createRequestEvents(
     find: (subscriber: RequestSubscriber) => ((...facts: Facts) => void) | undefined,
   ): ((...facts: Facts) => void) => {
     const listeners = subscribers.map(find).filter((listener) => listener !== undefined);
+    if (listeners.length === 0) return () => {};
     return (...facts) => {
       for (const listener of listeners) {
         try {
