@@ -1,5 +1,5 @@
 /**
- * What one exchange is charged to a budget, where its cost is known and where it is not. Pure. Errs to the expensive
+ * What one request is charged to a budget, whether its cost is known or not. Pure. Errs to the expensive
  * side: a budget is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
  */
 import type { Admission } from '../admission/admit.ts';

@@ -1,5 +1,5 @@
 /**
- * What one exchange used and cost: its response is watched on the way, and when it is over, usage becomes money, what
+ * What one request used and cost: its response is watched on the way, and when it is over, usage becomes money, what
  * admission reserved is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that
  * passes, and never fails a request.
  */

@@ -1,6 +1,5 @@
 /**
- * What an exchange came to, in the words that everybody in this folder uses for it: ledger, log line, metrics and
- * traces agree because they ask here. Pure; decides nothing about the request.
+ * What a request came to: ledger, log line, metrics and traces agree because they ask here. Pure.
  */
 import type { RequestRecord } from './request-record.ts';
 

@@ -15,7 +15,7 @@ export interface RouteFacts {
   readonly modelId: string | undefined;
 }
 
-/** One request on its way. Every stage adds what it found; `observe` reads it once, at the end. */
+/** One request on its way. Every stage adds what it found; who subscribes to events reads it. */
 export interface RequestRecord {
   /** UUID; also the `x-amzn-requestid` of our own responses. */
   readonly id: string;
@@ -79,7 +79,7 @@ export interface RequestRecord {
 /** What a client's request says of itself before it is read: what `openRecord` starts from. */
 export type RequestHead = Pick<RequestRecord, 'method' | 'httpVersion' | 'path' | 'userAgent' | 'traceparent'>;
 
-/** A fresh exchange; id and clock are handed in. */
+/** A fresh record; id and clock are handed in. */
 export function openRecord(id: string, startedAtMs: number, head: RequestHead): RequestRecord {
   return {
     id,

@@ -20,7 +20,11 @@ export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause
 /**
  * Copies until both connections are closed, and closes them: an end (FIN) is passed on after the bytes before it, and
  * the other direction goes on; a reset becomes a reset at once. A side that does not take its bytes stops the reading
- * of the other, so memory stays within the buffers of two sockets. Never rejects.
+ * of the other, so memory stays within the buffers of two sockets. Never rejects. Its states:
+ * - open: both directions copy; one is paused while the other side takes nothing;
+ * - half open: one side has ended (FIN), the other direction goes on;
+ * - broken (`broken` is set): one side closed out of order, and the other is being reset; the first to break counts;
+ * - over (`open` is empty): both are closed, and the promise is resolved, once.
  */
 export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher): Promise<SpliceBreak> {
   return new Promise((resolve) => {
