@@ -2,7 +2,7 @@
  * The `/spend` and `/global/spend` endpoints: what the ledger has, in LiteLLM's shapes. They only read.
  */
 import { findDateMs } from '../keys/policy.ts';
-import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
+import type { LedgerFilter } from '../domain/ledger.ts';
 import type { KeyStore } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
@@ -10,8 +10,8 @@ import { AdminError, keyNotFound } from './envelope.ts';
 import { showKeyName } from './key-row.ts';
 import { findKey } from './key-lookup.ts';
 import { reportKeys, reportTeams, summarizeDays } from './spend-reports.ts';
-import { describeRow, findKeysById, ownerOf } from './spend-row.ts';
-import { findSpendUsd, readLastRows, tellUnpriced } from './spend-tally.ts';
+import { describeRow, findKeysById, ownerOf, readLastRows } from './spend-row.ts';
+import { findSpendUsd, tellUnpriced } from './spend-tally.ts';
 import * as schemas from './spend-schemas.ts';
 
 const DEFAULT_LOGS = 100;
@@ -43,14 +43,14 @@ function logsEndpoint({ store }: AdminOptions): Endpoint {
         ...readRange(query.start_date, query.end_date),
         ...(await readKey(query.api_key, store)),
         ...(query.request_id === undefined ? {} : { id: query.request_id }),
+        ...tagFilter({ user_id: query.user_id }),
       };
-      const fits = (row: LedgerEntry): boolean => query.user_id === undefined || row.tags['user_id'] === query.user_id;
       const hasRange = filter.sinceMs !== undefined && filter.untilMs !== undefined;
       if (hasRange && query.summarize !== false && query.request_id === undefined) {
-        return summarizeDays({ store, filter, fits });
+        return summarizeDays(store, filter);
       }
       const { before, limit = DEFAULT_LOGS } = query;
-      const rows = await readLastRows(store, filter, fits, { before, limit });
+      const rows = await readLastRows(store, filter, { before, limit });
       const keys = await findKeysById(store, rows.map(ownerOf));
       return rows.map((row) => describeRow(row, keys));
     },
@@ -67,12 +67,13 @@ function reportEndpoint({ store }: AdminOptions): Endpoint {
     response: schemas.report,
     respond: async ({ query }) => {
       const { internal_user_id: user, team_id: team, api_key: key } = query;
-      const filter = { ...readRange(query.start_date, query.end_date), ...(await readKey(key, store)) };
-      const fits = ({ tags }: LedgerEntry): boolean =>
-        (user === undefined || tags['user_id'] === user) && (team === undefined || tags['team_id'] === team);
+      const filter = {
+        ...readRange(query.start_date, query.end_date),
+        ...(await readKey(key, store)),
+        ...tagFilter({ user_id: user, team_id: team }),
+      };
       const isByKey = query.group_by === 'api_key' || key !== undefined || user !== undefined;
-      const source = { store, filter, fits };
-      return isByKey ? reportKeys(source) : reportTeams(source);
+      return isByKey ? reportKeys(store, filter) : reportTeams(store, filter);
     },
   });
 }
@@ -85,7 +86,7 @@ function globalEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     access: 'master key',
     response: schemas.globalSpend,
     respond: async () => {
-      const { total } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'day');
+      const { total } = await store.sumUsage({ filter: { sinceMs: nowMs() - GLOBAL_MS }, by: ['day'] });
       return { spend: findSpendUsd(total), max_budget: null, ...tellUnpriced(total) };
     },
   });
@@ -100,13 +101,13 @@ function topKeysEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     query: schemas.topQuery,
     response: schemas.topKeys,
     respond: async ({ query }) => {
-      const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'key');
+      const { groups } = await store.sumUsage({ filter: { sinceMs: nowMs() - GLOBAL_MS }, by: ['key'] });
       const top = groups.slice(0, query.limit ?? DEFAULT_TOP);
       const keys = await findKeysById(
         store,
-        top.flatMap(({ name }) => name ?? []),
+        top.flatMap(({ names }) => names[0] ?? []),
       );
-      return top.map(({ name, label, ...totals }) => {
+      return top.map(({ names: [name], label, ...totals }) => {
         const row = name === undefined ? undefined : keys.get(name);
         return {
           api_key: row?.keySha256 ?? name ?? label ?? 'master',
@@ -129,9 +130,9 @@ function topModelsEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     query: schemas.topQuery,
     response: schemas.topModels,
     respond: async ({ query }) => {
-      const { groups } = await store.sumUsage({ sinceMs: nowMs() - GLOBAL_MS }, 'model');
+      const { groups } = await store.sumUsage({ filter: { sinceMs: nowMs() - GLOBAL_MS }, by: ['model'] });
       return groups
-        .flatMap(({ name, ...totals }) =>
+        .flatMap(({ names: [name], ...totals }) =>
           name === undefined ? [] : [{ model: name, total_spend: findSpendUsd(totals), ...tellUnpriced(totals) }],
         )
         .slice(0, query.limit ?? DEFAULT_TOP);
@@ -157,6 +158,12 @@ function readDate(text: string | undefined, param: string, side: 'start' | 'end'
   const dateMs = findDateMs(text, side);
   if (dateMs !== undefined) return dateMs;
   throw new AdminError(`${param} must be a day such as 2030-12-31, or a time with its zone.`, { param });
+}
+
+/** The filter for the tags that were asked for. */
+function tagFilter(asked: Record<string, string | undefined>): Pick<LedgerFilter, 'tags'> {
+  const tags = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  return tags.length === 0 ? {} : { tags: Object.fromEntries(tags) };
 }
 
 /** The filter for a named key. One that was deleted is found by its id only: its hash is gone. */

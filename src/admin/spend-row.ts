@@ -3,8 +3,8 @@
  * names.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { LedgerEntry } from '../domain/ledger.ts';
-import type { KeyStore } from '../domain/store.ts';
+import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
+import type { KeyStore, LedgerStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { z } from 'zod';
 import { listTags, toIso } from './key-row.ts';
@@ -15,6 +15,7 @@ import { sum } from './spend-tally.ts';
 
 /** Each piece costs some milliseconds in which nothing else is served. */
 const PIECE_KEYS = 500;
+const PAGE_ROWS = 500;
 
 /** Keys by id. One that was deleted is not there. */
 export type KeysById = ReadonlyMap<string, VirtualKeyRow>;
@@ -38,6 +39,24 @@ export function ownerOf({ keyId, principal }: Pick<LedgerEntry, 'keyId' | 'princ
 /** LiteLLM's `api_key` of an owner: the hash; the id of a key that was deleted; `master` or `anyone`. */
 export function nameOfOwner(owner: string, keys: KeysById): string {
   return keys.get(owner)?.keySha256 ?? owner;
+}
+
+/**
+ * At most `limit` rows, newest first. Tags are looked at here, page by page: the event loop goes on between two pages,
+ * however few rows have them.
+ */
+export async function readLastRows(
+  store: LedgerStore,
+  { tags = {}, ...filter }: LedgerFilter,
+  { before, limit }: { readonly before: number | undefined; readonly limit: number },
+): Promise<LedgerEntry[]> {
+  const found: LedgerEntry[] = [];
+  for (let edge = before; ; await setImmediate()) {
+    const page = await store.readLedgerBackwards(filter, { before: edge, limit: PAGE_ROWS });
+    found.push(...page.filter((row) => Object.entries(tags).every(([name, value]) => row.tags[name] === value)));
+    if (found.length >= limit || page.length < PAGE_ROWS) return found.slice(0, limit);
+    edge = page.at(-1)?.sequence;
+  }
 }
 
 /** A row of the ledger as LiteLLM's spend logs have one. Money is dollars, as a float; null if nobody knows. */

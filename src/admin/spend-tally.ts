@@ -1,85 +1,42 @@
 /**
- * Sums over ledger rows that the store does not sum by itself: by several things at once, and by tags as the rows had
- * them. Reads page by page and lets the event loop go on between pages. Unknown stays unknown.
+ * Sums over the ledger in the words of the spend endpoints, made of the groups that the store has added up. Unknown
+ * stays unknown.
  */
-import { setImmediate } from 'node:timers/promises';
-import { sumInput } from '../domain/usage.ts';
-import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
-import type { LedgerStore } from '../domain/store.ts';
 import { toUsd } from '../lib/usd.ts';
+import type { UsageGroup, UsageTotals } from '../domain/ledger.ts';
 
-/** Each costs some milliseconds in which nothing else is served. */
-const PAGE_ROWS = 500;
+/** What a report shows of a group. Token counts are undefined if no row reports one. */
+export type SpendTally = Pick<UsageTotals, (typeof COUNTS)[number] | (typeof TOKENS)[number]>;
 
-/** Sums of one group. Token counts are undefined as long as no row reports one. */
-export interface SpendTally {
-  requests: number;
-  unpriced: number;
-  costNanoUsd: number;
-  inputTokens: number | undefined;
-  outputTokens: number | undefined;
+const COUNTS = ['requests', 'unpriced', 'costNanoUsd'] as const;
+const TOKENS = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
+
+/** All of these groups together. */
+export function addUp(groups: readonly SpendTally[]): SpendTally {
+  const total: { -readonly [Name in keyof SpendTally]: SpendTally[Name] } = {
+    requests: 0,
+    unpriced: 0,
+    costNanoUsd: 0,
+    inputTokens: undefined,
+    outputTokens: undefined,
+    cacheReadTokens: undefined,
+    cacheWriteTokens: undefined,
+  };
+  for (const group of groups) {
+    for (const name of COUNTS) total[name] += group[name];
+    for (const name of TOKENS) total[name] = sum(total[name], group[name]);
+  }
+  return total;
 }
 
-/** All rows of the filter, oldest first. */
-export async function* readRows(store: LedgerStore, filter: LedgerFilter): AsyncGenerator<LedgerEntry> {
-  let after = 0;
-  for (;;) {
-    const page = await store.readLedger(filter, { after, limit: PAGE_ROWS });
-    yield* page;
-    after = page.at(-1)?.sequence ?? after;
-    if (page.length < PAGE_ROWS) return;
-    await setImmediate();
-  }
-}
-
-/** At most `limit` rows that fit, newest first. */
-export async function readLastRows(
-  store: LedgerStore,
-  filter: LedgerFilter,
-  fits: (row: LedgerEntry) => boolean,
-  { before, limit }: { readonly before: number | undefined; readonly limit: number },
-): Promise<LedgerEntry[]> {
-  const found: LedgerEntry[] = [];
-  let edge = before;
-  for (;;) {
-    const page = await store.readLedgerBackwards(filter, { before: edge, limit: PAGE_ROWS });
-    found.push(...page.filter(fits));
-    if (found.length >= limit || page.length < PAGE_ROWS) return found.slice(0, limit);
-    edge = page.at(-1)?.sequence;
-    await setImmediate();
-  }
-}
-
-/** Groups that come into being as rows are added; in the order of their first row. */
-export class Tallies {
-  readonly #byName = new Map<string, SpendTally>();
-
-  add(name: string, row: LedgerEntry): void {
-    let tally = this.#byName.get(name);
-    if (tally === undefined) {
-      tally = { requests: 0, unpriced: 0, costNanoUsd: 0, inputTokens: undefined, outputTokens: undefined };
-      this.#byName.set(name, tally);
-    }
-    tally.requests += 1;
-    if (row.pricing === 'unpriced') tally.unpriced += 1;
-    tally.costNanoUsd += row.costNanoUsd ?? 0;
-    tally.inputTokens = sum(tally.inputTokens, sumInput(row.usage));
-    tally.outputTokens = sum(tally.outputTokens, row.usage?.outputTokens);
-  }
-
-  /** The most expensive first. */
-  list(): (readonly [name: string, tally: SpendTally])[] {
-    return [...this.#byName].toSorted(([, left], [, right]) => right.costNanoUsd - left.costNanoUsd);
-  }
-
-  names(): string[] {
-    return [...this.#byName.keys()];
-  }
-
-  /** What each has spent, by name, or by what `show` makes of it. */
-  spend(show = (name: string): string => name): Record<string, number | null> {
-    return Object.fromEntries(this.list().map(([name, tally]) => [show(name), findSpendUsd(tally)]));
-  }
+/** The groups that have the same name, added up, the most expensive first; those without a name are left out. */
+export function addUpBy(
+  groups: readonly UsageGroup[],
+  nameOf: (group: UsageGroup) => string | undefined,
+): (readonly [name: string, tally: SpendTally])[] {
+  return [...Map.groupBy(groups, nameOf)]
+    .flatMap(([name, members]) => (name === undefined ? [] : [[name, addUp(members)] as const]))
+    .toSorted(([, left], [, right]) => right.costNanoUsd - left.costNanoUsd);
 }
 
 /** Dollars; null where there were requests and none of them has a known price. */

@@ -61,22 +61,38 @@ export interface LedgerFilter {
   readonly status?: readonly [from: number, to: number] | undefined;
   readonly model?: string | undefined;
   readonly operation?: string | undefined;
+  /** Tags that a row has, each with its value. */
+  readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** By what rows are added up. */
-export type UsageGrouping = 'key' | 'model' | 'day' | 'operation' | 'region' | 'tag';
+/** By what rows are added up. `tag`: each tag of a row, as `name=value`; `tag:NAME`: the value of that one. */
+export type UsageGrouping = 'key' | 'principal' | 'model' | 'day' | 'operation' | 'region' | 'tag' | `tag:${string}`;
 
-/** Sums over rows. A token count is of those rows that reported it. */
+/** Which rows are added up, and by what. */
+export interface UsageQuery {
+  readonly filter: LedgerFilter;
+  /** A group for each combination of these; at least one. */
+  readonly by: readonly UsageGrouping[];
+}
+
+/** What a query of usage adds up to. */
+export interface UsageSums {
+  /** By one thing: the most expensive first, days the oldest first. By several: in no order. */
+  readonly groups: UsageGroup[];
+  readonly total: UsageTotals;
+}
+
+/** Sums over rows. A token count is of those rows that reported it; undefined if none did. */
 export interface UsageTotals {
   readonly requests: number;
   /** Status 400 and above, and those that got none. */
   readonly errors: number;
   readonly unpriced: number;
   readonly partial: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cacheReadTokens: number;
-  readonly cacheWriteTokens: number;
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+  readonly cacheReadTokens: number | undefined;
+  readonly cacheWriteTokens: number | undefined;
   /** Of priced rows. */
   readonly costNanoUsd: number;
   /** What budgets were charged beyond that: estimates of what is not known. */
@@ -85,8 +101,8 @@ export interface UsageTotals {
 
 /** Sums over the rows of one group. */
 export interface UsageGroup extends UsageTotals {
-  /** Key id, model, `YYYY-MM-DD` (UTC), operation, region or `name=value`; undefined for rows that have none. */
-  readonly name: string | undefined;
-  /** Only for `key`: the label of its last row. */
+  /** One for each grouping: a key id, a day as `YYYY-MM-DD` (UTC), …; undefined for rows that have none. */
+  readonly names: readonly (string | undefined)[];
+  /** Only by `key` alone: the label of its last row. */
   readonly label: string | undefined;
 }

@@ -5,7 +5,7 @@
  */
 import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
-import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from './ledger.ts';
+import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from './ledger.ts';
 
 /** Virtual keys, and what each may do. */
 export interface KeyStore {
@@ -79,11 +79,8 @@ export interface LedgerStore {
     filter: LedgerFilter,
     page: { readonly before?: number | undefined; readonly limit: number },
   ): Promise<LedgerEntry[]>;
-  /** Sums by group, the most expensive first (days: oldest first), and over all. */
-  sumUsage(
-    filter: LedgerFilter,
-    by: UsageGrouping,
-  ): Promise<{ readonly groups: UsageGroup[]; readonly total: UsageTotals }>;
+  /** Sums by group and over all. However many rows there are, requests are served while it runs. */
+  sumUsage(query: UsageQuery): Promise<UsageSums>;
   /** Deletes at most `maxRows` of the rows that are older; the number of them. */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
 }

@@ -113,7 +113,15 @@ describe.each(STORES)('$name', ({ create }) => {
         model: 'm',
         operation: undefined,
       },
-      { id: 'e', startedAtMs: 50, keyId: 'vk_c', status: undefined, model: "m' OR 1=1 --", operation: 'Converse' },
+      {
+        id: 'e',
+        startedAtMs: 50,
+        keyId: 'vk_c',
+        status: undefined,
+        tags: { team: 'x', 'a"b': "'" },
+        model: "m' OR 1=1 --",
+        operation: 'Converse',
+      },
     ] as const;
 
     it.each<{ name: string; filter: LedgerFilter; kept: string }>([
@@ -132,14 +140,18 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'a model, to the letter', filter: { model: 'm' }, kept: 'ad' },
       { name: 'a model that would be SQL', filter: { model: "m' OR 1=1 --" }, kept: 'e' },
       { name: 'an operation', filter: { operation: 'Converse' }, kept: 'ace' },
+      { name: 'a tag', filter: { tags: { team: 'x' } }, kept: 'e' },
+      { name: 'a tag with another value', filter: { tags: { team: 'y' } }, kept: '' },
+      { name: 'tags that would be SQL or a path', filter: { tags: { 'a"b': "'", team: 'x' } }, kept: 'e' },
+      { name: 'tags of which a row has one', filter: { tags: { team: 'x', ci: '' } }, kept: '' },
       { name: 'several things', filter: { keyIds: ['vk_a', 'vk_b'], sinceMs: 15, status: [400, 498] }, kept: 'b' },
     ])('for $name keeps $kept', async ({ filter, kept }) => {
       await write(...rows);
       expect((await idsOf(filter)).join('')).toBe(kept);
       const backwards = await store.readLedgerBackwards(filter, { limit: 9 });
       expect(backwards.map(({ id }) => id).join('')).toBe([...kept].toReversed().join(''));
-      expect((await store.sumUsage(filter, 'model')).total.requests).toBe(kept.length);
-      expect((await store.sumUsage(filter, 'key')).total.requests).toBe(kept.length);
+      expect((await store.sumUsage({ filter, by: ['model'] })).total.requests).toBe(kept.length);
+      expect((await store.sumUsage({ filter, by: ['key'] })).total.requests).toBe(kept.length);
     });
   });
 

@@ -7,7 +7,21 @@ import { aLedgerRow } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
 const DAY_MS = 86_400_000;
-const GROUPINGS: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag'];
+const GROUPINGS: readonly UsageGrouping[] = [
+  'key',
+  'principal',
+  'model',
+  'day',
+  'operation',
+  'region',
+  'tag',
+  'tag:ci',
+  'tag:a"b',
+];
+
+function isOneTag(by: UsageGrouping): by is `tag:${string}` {
+  return by.startsWith('tag:');
+}
 
 function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
   if (by === 'tag') {
@@ -15,21 +29,24 @@ function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
     return tags.length === 0 ? [undefined] : tags;
   }
   if (by === 'day') return [new Date(row.startedAtMs).toISOString().slice(0, 10)];
-  return [by === 'key' ? row.keyId : row[by]];
+  if (by === 'key') return [row.keyId];
+  return [isOneTag(by) ? row.tags[by.slice('tag:'.length)] : row[by]];
 }
 
 function sumOf(rows: readonly LedgerRow[]): UsageTotals {
   const sum = (part: (row: LedgerRow) => number | undefined): number =>
     rows.reduce((total, row) => total + (part(row) ?? 0), 0);
+  const reported = (part: (row: LedgerRow) => number | undefined): number | undefined =>
+    rows.some((row) => part(row) !== undefined) ? sum(part) : undefined;
   return {
     requests: rows.length,
     errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
     unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
     partial: sum(({ partial }) => (partial ? 1 : 0)),
-    inputTokens: sum(({ usage }) => usage?.inputTokens),
-    outputTokens: sum(({ usage }) => usage?.outputTokens),
-    cacheReadTokens: sum(({ usage }) => usage?.cacheReadTokens),
-    cacheWriteTokens: sum(({ usage }) => usage?.cacheWriteTokens),
+    inputTokens: reported(({ usage }) => usage?.inputTokens),
+    outputTokens: reported(({ usage }) => usage?.outputTokens),
+    cacheReadTokens: reported(({ usage }) => usage?.cacheReadTokens),
+    cacheWriteTokens: reported(({ usage }) => usage?.cacheWriteTokens),
     costNanoUsd: sum(({ costNanoUsd }) => costNanoUsd),
     estimatedNanoUsd: sum(({ chargedNanoUsd, costNanoUsd = 0 }) => Math.max(0, chargedNanoUsd - costNanoUsd)),
   };
@@ -39,12 +56,12 @@ function groupsOf(rows: readonly LedgerRow[], by: UsageGrouping): UsageGroup[] {
   const names = new Set(rows.flatMap((row) => namesOf(row, by)));
   return [...names].map((name) => {
     const members = rows.filter((row) => namesOf(row, by).includes(name));
-    return { name, label: by === 'key' ? members.at(-1)?.keyLabel : undefined, ...sumOf(members) };
+    return { names: [name], label: by === 'key' ? members.at(-1)?.keyLabel : undefined, ...sumOf(members) };
   });
 }
 
 const sorted = (groups: readonly UsageGroup[]): UsageGroup[] =>
-  groups.toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+  groups.toSorted((a, b) => (String(a.names[0]) < String(b.names[0]) ? -1 : 1));
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.option(arbitrary, { nil: undefined });
@@ -65,7 +82,7 @@ const someRow = fc
     costNanoUsd: optional(small),
     chargedNanoUsd: small,
     partial: fc.boolean(),
-    tags: fc.constantFrom({}, { team: 'a' }, { team: 'b', ci: '' }, { ci: '' }),
+    tags: fc.constantFrom({}, { team: 'a' }, { team: 'b', ci: '' }, { ci: '' }, { 'a"b': 'c' }),
   })
   .map((fields) => aLedgerRow({ ...fields, principal: fields.keyId === undefined ? 'master' : 'key' }));
 
@@ -82,10 +99,41 @@ describe.each(STORES)('$name', ({ create }) => {
       fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
         const store = await storeWith(rows);
         for (const by of GROUPINGS) {
-          const { groups, total } = await store.sumUsage({}, by);
+          const { groups, total } = await store.sumUsage({ filter: {}, by: [by] });
           expect(sorted(groups)).toEqual(sorted(groupsOf(rows, by)));
           expect(total).toEqual(sumOf(rows));
         }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('by several things are those of every combination that rows have', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
+        const store = await storeWith(rows);
+        const by = ['day', 'tag', 'key', 'principal', 'tag:team'] as const;
+        const { groups, total } = await store.sumUsage({ filter: {}, by });
+        const combinations = Map.groupBy(
+          rows.flatMap((row) =>
+            namesOf(row, 'tag').map((tag) => ({
+              row,
+              names: [...namesOf(row, 'day'), tag, row.keyId, row.principal, row.tags['team']],
+            })),
+          ),
+          ({ names }) => JSON.stringify(names.map((name) => name ?? null)),
+        );
+        const expected = [...combinations].map(([id, members]) => [id, sumOf(members.map(({ row }) => row))]);
+        expect(
+          new Map(
+            groups.map(({ names, label, ...sums }) => {
+              expect(label).toBeUndefined();
+              return [JSON.stringify(names.map((name) => name ?? null)), sums];
+            }),
+          ),
+        ).toEqual(new Map(expected as [string, UsageTotals][]));
+        expect(groups.length).toBe(combinations.size);
+        expect(total).toEqual(sumOf(rows));
       }),
       { numRuns: 25 },
     );
@@ -102,8 +150,8 @@ describe.each(STORES)('$name', ({ create }) => {
       const store = await storeWith(
         costs.map(([model, costNanoUsd]) => aLedgerRow({ model, costNanoUsd, chargedNanoUsd: costNanoUsd })),
       );
-      const { groups } = await store.sumUsage({}, 'model');
-      expect(groups.map(({ name, costNanoUsd }) => [name, costNanoUsd])).toEqual([
+      const { groups } = await store.sumUsage({ filter: {}, by: ['model'] });
+      expect(groups.map(({ names: [name], costNanoUsd }) => [name, costNanoUsd])).toEqual([
         ['b', 50],
         ['a', 8],
         ['c', 7],
@@ -113,8 +161,8 @@ describe.each(STORES)('$name', ({ create }) => {
     it('of days come with the oldest first, and change at midnight UTC', async () => {
       const times = [3 * DAY_MS, DAY_MS - 1, DAY_MS, 0];
       const store = await storeWith(times.map((startedAtMs) => aLedgerRow({ startedAtMs })));
-      const { groups } = await store.sumUsage({}, 'day');
-      expect(groups.map(({ name, requests }) => [name, requests])).toEqual([
+      const { groups } = await store.sumUsage({ filter: {}, by: ['day'] });
+      expect(groups.map(({ names: [name], requests }) => [name, requests])).toEqual([
         ['1970-01-01', 2],
         ['1970-01-02', 1],
         ['1970-01-04', 1],
@@ -123,7 +171,8 @@ describe.each(STORES)('$name', ({ create }) => {
 
     it('of an empty ledger are none', async () => {
       const store = await storeWith([]);
-      for (const by of GROUPINGS) expect(await store.sumUsage({}, by)).toEqual({ groups: [], total: sumOf([]) });
+      for (const by of GROUPINGS)
+        expect(await store.sumUsage({ filter: {}, by: [by] })).toEqual({ groups: [], total: sumOf([]) });
     });
   });
 });

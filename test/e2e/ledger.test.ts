@@ -166,7 +166,7 @@ it('knows the cost of known requests to the nano-dollar', async () => {
     KNOWN.map(({ name, costNanoUsd }) => [name, costNanoUsd]),
   );
   const total = KNOWN.reduce((sum, { costNanoUsd }) => sum + (costNanoUsd ?? 0), 0);
-  const { groups, total: sums } = await testbed.store.sumUsage({}, 'key');
+  const { groups, total: sums } = await testbed.store.sumUsage({ filter: {}, by: ['key'] });
   expect(sums).toMatchObject({ requests: 9, errors: 1, unpriced: 1, partial: 0, costNanoUsd: total });
   expect(groups).toMatchObject([{ label: 'books', costNanoUsd: total }]);
   const [row] = await testbed.store.listKeys();

@@ -94,7 +94,7 @@ it('a hundred requests at once over both never overspend their key together', as
   const total = passed + rest.filter(({ status }) => status === 200).length;
   const store = await openSqliteStore(place.databasePath);
   // The response may be with its client a moment before the row is in the ledger.
-  const sumAll = async () => (await store.sumUsage({}, 'key')).total;
+  const sumAll = async () => (await store.sumUsage({ filter: {}, by: ['key'] })).total;
   await expect.poll(async () => (await sumAll()).requests, { timeout: 10_000, interval: 10 }).toBe(140);
   expect(await sumAll()).toMatchObject({ requests: 140, costNanoUsd: total * COST_NANO_USD });
   const [spend] = (await store.findSpend(await store.listKeys(), Date.now())).values();

@@ -166,8 +166,8 @@ describe('odd JSON', () => {
     expect(made).toMatchObject({ scope: 'default', tags: ['__proto__=x', 'constructor=y'] });
     const bearer = [`Authorization: Bearer ${made.key}`, 'Content-Length: 0', `Host: 127.0.0.1:${testbed.port}`];
     await ask(testbed.port, 'POST /bedrock/model/amazon.nova-lite-v1:0/converse HTTP/1.1', bearer);
-    const { groups } = await testbed.store.sumUsage({}, 'tag');
-    expect(groups.map(({ name }) => name).toSorted()).toEqual(['__proto__=x', 'constructor=y']);
+    const { groups } = await testbed.store.sumUsage({ filter: {}, by: ['tag'] });
+    expect(groups.map(({ names: [name] }) => name).toSorted()).toEqual(['__proto__=x', 'constructor=y']);
     expect(({} as Record<string, unknown>)['scope']).toBeUndefined();
     const logs = JSON.parse((await send('GET /spend/logs', asMaster)).body.toString());
     expect(JSON.stringify(logs)).toContain('__proto__=x');

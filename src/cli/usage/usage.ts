@@ -25,10 +25,10 @@ const NOTHING: UsageTotals = {
   errors: 0,
   unpriced: 0,
   partial: 0,
-  inputTokens: 0,
-  outputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
+  inputTokens: undefined,
+  outputTokens: undefined,
+  cacheReadTokens: undefined,
+  cacheWriteTokens: undefined,
   costNanoUsd: 0,
   estimatedNanoUsd: 0,
 };
@@ -38,7 +38,7 @@ export async function printUsage(flags: Flags): Promise<void> {
   const by = GROUPINGS.find((name) => name === flags['by']) ?? 'key';
   const period = readPeriod(flags, DEFAULT_SINCE, Date.now());
   const sums = await withExistingStore(readDatabasePath(flags, process.env), async (store) =>
-    store.sumUsage({ ...period, keyIds: await readKeyIds(flags['key'], store) }, by),
+    store.sumUsage({ filter: { ...period, keyIds: await readKeyIds(flags['key'], store) }, by: [by] }),
   );
   const report = { by, ...period, ...(sums ?? { groups: [], total: NOTHING }) };
   if (flags['json'] === true) return printJson(usageToJson(report));
@@ -54,7 +54,7 @@ export function usageToJson({ by, sinceMs, untilMs, groups, total }: Report): ob
     since: isoTime(sinceMs),
     until: isoTime(untilMs),
     groups: groups.map((group) => ({
-      name: group.name ?? null,
+      name: group.names[0] ?? null,
       ...(by === 'key' ? { label: group.label ?? null } : {}),
       ...totalsToJson(group),
     })),
@@ -68,10 +68,10 @@ function totalsToJson(totals: UsageTotals): Readonly<Record<string, number | str
     errors: totals.errors,
     unpriced: totals.unpriced,
     partial: totals.partial,
-    input_tokens: totals.inputTokens,
-    output_tokens: totals.outputTokens,
-    cache_read_tokens: totals.cacheReadTokens,
-    cache_write_tokens: totals.cacheWriteTokens,
+    input_tokens: totals.inputTokens ?? 0,
+    output_tokens: totals.outputTokens ?? 0,
+    cache_read_tokens: totals.cacheReadTokens ?? 0,
+    cache_write_tokens: totals.cacheWriteTokens ?? 0,
     cost_nano_usd: totals.costNanoUsd,
     cost_usd: exactUsd(totals.costNanoUsd),
     estimated_nano_usd: totals.estimatedNanoUsd,
@@ -84,7 +84,7 @@ export function usageToCsv({ by, groups }: Report): string {
   const names = by === 'key' ? ['key_id', 'label'] : [by];
   const head = [...names, ...Object.keys(totalsToJson(NOTHING))];
   const rows = groups.map((group) => [
-    csvText(group.name ?? ''),
+    csvText(group.names[0] ?? ''),
     ...(by === 'key' ? [csvText(group.label ?? '')] : []),
     ...Object.values(totalsToJson(group)).map(String),
   ]);
@@ -112,17 +112,17 @@ interface Column {
 const COLUMNS: readonly Column[] = [
   { title: 'requests', show: (totals) => formatCount(totals.requests) },
   { title: 'errors', show: (totals) => formatCount(totals.errors), count: (totals) => totals.errors },
-  { title: 'input', show: (totals) => compactCount(totals.inputTokens) },
-  { title: 'output', show: (totals) => compactCount(totals.outputTokens) },
+  { title: 'input', show: (totals) => compactCount(totals.inputTokens ?? 0) },
+  { title: 'output', show: (totals) => compactCount(totals.outputTokens ?? 0) },
   {
     title: 'cache read',
-    show: (totals) => compactCount(totals.cacheReadTokens),
-    count: (totals) => totals.cacheReadTokens,
+    show: (totals) => compactCount(totals.cacheReadTokens ?? 0),
+    count: (totals) => totals.cacheReadTokens ?? 0,
   },
   {
     title: 'write',
-    show: (totals) => compactCount(totals.cacheWriteTokens),
-    count: (totals) => totals.cacheWriteTokens,
+    show: (totals) => compactCount(totals.cacheWriteTokens ?? 0),
+    count: (totals) => totals.cacheWriteTokens ?? 0,
   },
   {
     title: 'unpriced',
@@ -173,9 +173,9 @@ function widthOf(columns: readonly Column[], lines: readonly UsageTotals[]): num
 
 /** By key the label, and the id as well where two have the same. */
 function nameGroups(by: UsageGrouping, groups: readonly UsageGroup[]): string[] {
-  if (by !== 'key') return groups.map(({ name }) => name ?? '(none)');
-  const labels = groups.map(({ name, label }) => label ?? name ?? '(none)');
-  return groups.map(({ name }, at) => {
+  if (by !== 'key') return groups.map(({ names: [name] }) => name ?? '(none)');
+  const labels = groups.map(({ names: [name], label }) => label ?? name ?? '(none)');
+  return groups.map(({ names: [name] }, at) => {
     const label = labels[at] ?? '';
     const isShared = labels.filter((other) => other === label).length > 1;
     return isShared && name !== undefined ? `${label} (${name})` : label;

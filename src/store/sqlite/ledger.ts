@@ -210,6 +210,9 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
   if (filter.status !== undefined) conditions.push(['status BETWEEN ? AND ?', ...filter.status]);
   if (filter.model !== undefined) conditions.push(['model = ?', filter.model]);
   if (filter.operation !== undefined) conditions.push(['operation = ?', filter.operation]);
+  for (const [name, value] of Object.entries(filter.tags ?? {})) {
+    conditions.push(['EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)', name, value]);
+  }
   return {
     sql: conditions.map(([sql]) => ` AND ${sql}`).join(''),
     values: conditions.flatMap(([, ...values]) => values),

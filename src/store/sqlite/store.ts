@@ -12,7 +12,7 @@ import { findKeys, insertKey, listKeyRows, rotateKeyRow, toKeyRow, updateKeyRow 
 import { readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
-import type { LedgerEntry, LedgerFilter, LedgerRow, UsageGrouping } from '../../domain/ledger.ts';
+import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 
 /** Uses of keys are noted in groups at this pace. */
@@ -147,8 +147,8 @@ class SqliteStore implements Store {
     return this.#file.read(({ database }) => readLedger(database, filter, page));
   }
 
-  sumUsage(filter: LedgerFilter, by: UsageGrouping): ReturnType<Store['sumUsage']> {
-    return sumUsage((work) => this.#file.read(work), filter, by);
+  sumUsage(query: UsageQuery): Promise<UsageSums> {
+    return sumUsage((work) => this.#file.read(work), query);
   }
 
   async pruneLedger(beforeMs: number, maxRows: number): Promise<number> {

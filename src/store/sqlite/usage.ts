@@ -4,10 +4,12 @@
  */
 import type { Connection } from './connection.ts';
 import { findSequences, toConditions } from './ledger.ts';
-import type { LedgerFilter, UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger.ts';
+import type { UsageGroup, UsageGrouping, UsageQuery, UsageSums, UsageTotals } from '../../domain/ledger.ts';
 
 /** Rows of one slice: some ten milliseconds. */
 const SLICE_ROWS = 25_000;
+/** The same if a group has several names, or tags are looked into. */
+const SMALL_SLICE_ROWS = 5_000;
 const DAY_MS = 86_400_000;
 
 type Value = string | number | null;
@@ -15,17 +17,23 @@ type Value = string | number | null;
 /** Runs a piece of work on the database as it is then. */
 type Read = <T>(work: (connection: Connection) => T) => Promise<T>;
 
-/** Name, last sequence, label of that, and the sums in the order of `SUMS`; null where no row had the count. */
-type SumRecord = [name: Value, lastSequence: number, label: string | null, ...sums: (number | null)[]];
+/** What rows of one group add up to so far. `sums` in the order of `SUMS`; null where no row had the count. */
+interface Tally {
+  readonly names: readonly Value[];
+  lastSequence: number;
+  /** Of the row with that sequence. */
+  label: string | null;
+  readonly sums: (number | null)[];
+}
 
 const SUMS = `count(*), sum(status IS NULL OR status >= 400), sum(pricing = 'unpriced'), sum(partial),
-  sum(input_tokens),
-  sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(cost_nano),
+  sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(cost_nano),
   sum(max(charged_nano - coalesce(cost_nano, 0), 0))`;
 
 /** What rows are counted under while they are read. */
-const NAMES: Readonly<Record<UsageGrouping, string>> = {
+const NAMES: Readonly<Record<Exclude<UsageGrouping, `tag:${string}`>, string>> = {
   key: 'key_id',
+  principal: 'principal',
   model: 'model',
   day: `started_at_ms / ${DAY_MS}`,
   operation: 'operation',
@@ -41,37 +49,50 @@ interface Slice {
   readonly values: readonly Value[];
 }
 
-/** Sums over the rows that `filter` keeps; see `Store.sumUsage`. Rows that come while it runs are not in it. */
-export async function sumUsage(
-  read: Read,
-  filter: LedgerFilter,
-  by: UsageGrouping,
-): Promise<{ readonly groups: UsageGroup[]; readonly total: UsageTotals }> {
+/** Sums over the rows that the filter keeps; see `LedgerStore.sumUsage`. Rows that come while it runs are not in it. */
+export async function sumUsage(read: Read, query: UsageQuery): Promise<UsageSums> {
+  const { filter, by } = query;
   const range = await read(({ database }) => findSequences(database, filter));
-  const slices = mayWalkByKey(filter, by, range) ? sliceByKey(read, range.last) : sliceBySequence(range, filter);
-  const sums = new Map<Value, SumRecord>();
+  const slices = mayWalkByKey(query, range) ? sliceByKey(read, range.last) : sliceBySequence(range, query);
+  const tallies = new Map<string, Tally>();
   for await (const slice of slices) {
-    for (const record of await read((connection) => sumSlice(connection, slice, filter, by))) {
-      add(sums, record[0], record);
-    }
+    for (const tally of await read((connection) => sumSlice(connection, slice, query))) add(tallies, tally);
     await new Promise(setImmediate);
   }
-  const total = new Map<Value, SumRecord>();
-  for (const record of sums.values()) add(total, null, record);
-  const groups = [...(by === 'tag' ? splitTags(sums) : sums)].map(([name, record]) => toGroup(name, record, by));
-  return { groups: groups.toSorted(by === 'day' ? byName : byCost), total: toTotals(total.get(null)) };
+  const total = new Map<string, Tally>();
+  for (const tally of tallies.values()) add(total, { ...tally, names: [] });
+  const tagAt = by.indexOf('tag');
+  const groups = [...(tagAt === -1 ? tallies : splitTags(tallies, tagAt)).values()].map((tally) => toGroup(tally, by));
+  if (by.length === 1) groups.sort(by[0] === 'day' ? byName : byCost);
+  return { groups, total: toTotals(total.values().next().value?.sums ?? []) };
 }
 
-function sumSlice({ database }: Connection, slice: Slice, filter: LedgerFilter, by: UsageGrouping): SumRecord[] {
+function sumSlice({ database }: Connection, slice: Slice, { filter, by }: UsageQuery): Tally[] {
   const conditions = toConditions(filter);
+  const names = by.map(toName);
   // SQLite takes bare columns from the row that has the maximum: this is the label of the last row.
-  return database
-    .prepare<Value[], SumRecord>(
-      `SELECT ${NAMES[by]}, max(sequence), key_label, ${SUMS} FROM ledger ${slice.index}
-       WHERE ${slice.sql}${conditions.sql} GROUP BY 1`,
+  const records = database
+    .prepare<Value[], Value[]>(
+      `SELECT ${names.map(({ sql }) => sql).join(', ')}, max(sequence), key_label, ${SUMS} FROM ledger ${slice.index}
+       WHERE ${slice.sql}${conditions.sql} GROUP BY ${names.map((_, index) => index + 1).join(', ')}`,
     )
     .raw()
-    .all(...slice.values, ...conditions.values) as unknown as SumRecord[];
+    .all(...names.flatMap(({ values }) => values), ...slice.values, ...conditions.values) as Value[][];
+  return records.map((record) => ({
+    names: record.slice(0, by.length),
+    lastSequence: Number(record[by.length]),
+    label: record[by.length + 1] as string | null,
+    sums: record.slice(by.length + 2) as (number | null)[],
+  }));
+}
+
+function toName(by: UsageGrouping): { readonly sql: string; readonly values: readonly Value[] } {
+  if (!isOneTag(by)) return { sql: NAMES[by], values: [] };
+  return { sql: '(SELECT value FROM json_each(tags) WHERE key = ?)', values: [by.slice('tag:'.length)] };
+}
+
+function isOneTag(by: UsageGrouping): by is `tag:${string}` {
+  return by.startsWith('tag:');
 }
 
 interface Range {
@@ -83,16 +104,18 @@ interface Range {
  * Over much of the ledger, a hundred thousand keys are summed in the order of their index, which holds all that is
  * asked.
  */
-function mayWalkByKey(filter: LedgerFilter, by: UsageGrouping, { first, last }: Range): boolean {
-  const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation].some((wish) => wish !== undefined);
-  return by === 'key' && !needsMore && last - first > 4 * SLICE_ROWS;
+function mayWalkByKey({ filter, by }: UsageQuery, { first, last }: Range): boolean {
+  const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation, filter.tags].some(
+    (condition) => condition !== undefined,
+  );
+  return by.join() === 'key' && !needsMore && last - first > 4 * SLICE_ROWS;
 }
 
-function* sliceBySequence({ first, last }: Range, filter: LedgerFilter): Generator<Slice> {
+function* sliceBySequence({ first, last }: Range, { filter, by }: UsageQuery): Generator<Slice> {
   const index = filter.keyIds === undefined && filter.id === undefined ? 'NOT INDEXED' : '';
-  for (let from = first; from <= last; from += SLICE_ROWS) {
-    const to = Math.min(from + SLICE_ROWS - 1, last);
-    yield { index, sql: 'sequence BETWEEN ? AND ?', values: [from, to] };
+  const rows = by.length > 1 || filter.tags !== undefined || by.some(isOneTag) ? SMALL_SLICE_ROWS : SLICE_ROWS;
+  for (let from = first; from <= last; from += rows) {
+    yield { index, sql: 'sequence BETWEEN ? AND ?', values: [from, Math.min(from + rows - 1, last)] };
   }
 }
 
@@ -115,55 +138,67 @@ async function* sliceByKey(read: Read, last: number): AsyncGenerator<Slice> {
   }
 }
 
-function add(sums: Map<Value, SumRecord>, name: Value, record: SumRecord): void {
-  const before = sums.get(name);
+function add(tallies: Map<string, Tally>, tally: Tally): void {
+  const id = JSON.stringify(tally.names);
+  const before = tallies.get(id);
   if (before === undefined) {
-    sums.set(name, [...record]);
+    tallies.set(id, { ...tally, sums: [...tally.sums] });
     return;
   }
-  if (record[1] > before[1]) [before[1], before[2]] = [record[1], record[2]];
-  for (let index = 3; index < record.length; index += 1) {
-    before[index] = Number(before[index] ?? 0) + Number(record[index] ?? 0);
+  if (tally.lastSequence > before.lastSequence) {
+    before.lastSequence = tally.lastSequence;
+    before.label = tally.label;
+  }
+  for (const [index, sum] of tally.sums.entries()) {
+    if (sum !== null) before.sums[index] = (before.sums[index] ?? 0) + sum;
   }
 }
 
-/** A row counts under each of its tags. */
-function splitTags(sums: ReadonlyMap<Value, SumRecord>): Map<Value, SumRecord> {
-  const split = new Map<Value, SumRecord>();
-  for (const [tags, record] of sums) {
-    if (tags === null) add(split, null, record);
-    else for (const [tag, value] of Object.entries(JSON.parse(String(tags)))) add(split, `${tag}=${value}`, record);
+/** A row counts under each of its tags, which are the name at `at`. */
+function splitTags(tallies: ReadonlyMap<string, Tally>, at: number): Map<string, Tally> {
+  const split = new Map<string, Tally>();
+  for (const tally of tallies.values()) {
+    const tags = tally.names[at];
+    if (typeof tags !== 'string') add(split, tally);
+    else {
+      for (const [tag, value] of Object.entries(JSON.parse(tags))) {
+        add(split, { ...tally, names: tally.names.with(at, `${tag}=${value}`) });
+      }
+    }
   }
   return split;
 }
 
-function toGroup(name: Value, record: SumRecord, by: UsageGrouping): UsageGroup {
-  const text = by === 'day' ? new Date(Number(name) * DAY_MS).toISOString().slice(0, 10) : String(name);
+function toGroup({ names, label, sums }: Tally, by: readonly UsageGrouping[]): UsageGroup {
   return {
-    name: name === null || name === '' ? undefined : text,
-    label: by === 'key' ? (record[2] ?? undefined) : undefined,
-    ...toTotals(record),
+    names: names.map((name, index) => showName(name, by[index] ?? 'key')),
+    label: by.length === 1 && by[0] === 'key' ? (label ?? undefined) : undefined,
+    ...toTotals(sums),
   };
 }
 
-function toTotals(record: SumRecord | undefined): UsageTotals {
-  const [, , , ...sums] = record ?? [null, 0, null];
+function showName(name: Value, by: UsageGrouping): string | undefined {
+  if (name === null || (name === '' && !isOneTag(by))) return undefined;
+  return by === 'day' ? new Date(Number(name) * DAY_MS).toISOString().slice(0, 10) : String(name);
+}
+
+function toTotals(sums: readonly (number | null)[]): UsageTotals {
   return {
     requests: sums[0] ?? 0,
     errors: sums[1] ?? 0,
     unpriced: sums[2] ?? 0,
     partial: sums[3] ?? 0,
-    inputTokens: sums[4] ?? 0,
-    outputTokens: sums[5] ?? 0,
-    cacheReadTokens: sums[6] ?? 0,
-    cacheWriteTokens: sums[7] ?? 0,
+    inputTokens: sums[4] ?? undefined,
+    outputTokens: sums[5] ?? undefined,
+    cacheReadTokens: sums[6] ?? undefined,
+    cacheWriteTokens: sums[7] ?? undefined,
     costNanoUsd: sums[8] ?? 0,
     estimatedNanoUsd: sums[9] ?? 0,
   };
 }
 
 function byName(a: UsageGroup, b: UsageGroup): number {
-  return (a.name ?? '') < (b.name ?? '') ? -1 : 1;
+  return (a.names[0] ?? '') < (b.names[0] ?? '') ? -1 : 1;
 }
 
 function byCost(a: UsageGroup, b: UsageGroup): number {

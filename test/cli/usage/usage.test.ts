@@ -101,7 +101,8 @@ describe('usage', () => {
   ])('groups by $by', async ({ by, names }) => {
     const cli = await openCli();
     await settle(cli, [{ tags: { team: 'search' } }]);
-    const { groups } = JSON.parse((await cli.run(['usage', '--by', by, '--json'])).stdout) as { groups: UsageGroup[] };
+    const { stdout } = await cli.run(['usage', '--by', by, '--json']);
+    const { groups } = JSON.parse(stdout) as { groups: { name: string }[] };
     expect(groups.map(({ name }) => name)).toEqual(names);
   });
 
@@ -186,7 +187,7 @@ const NO_TOTALS = {
 };
 const reportOf = (by: UsageGrouping, groups: readonly Partial<UsageGroup>[]) => ({
   by,
-  groups: groups.map((group) => ({ ...NO_TOTALS, name: undefined, label: undefined, ...group })),
+  groups: groups.map((group) => ({ ...NO_TOTALS, names: [undefined], label: undefined, ...group })),
   total: NO_TOTALS,
 });
 
@@ -204,7 +205,7 @@ describe('CSV', () => {
     { name: 'an at', text: '@SUM(A1)', cell: `"'@SUM(A1)"` },
     { name: 'a tab', text: '\t=1', cell: `"'\t=1"` },
   ])('keeps $name text', ({ text, cell }) => {
-    const csv = usageToCsv(reportOf('model', [{ name: text }]));
+    const csv = usageToCsv(reportOf('model', [{ names: [text] }]));
     expect(csv).toBe(
       'model,requests,errors,unpriced,partial,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,' +
         `cost_nano_usd,cost_usd,estimated_nano_usd,estimated_usd\r\n${cell},1,0,0,0,0,0,0,0,1,0.000000001,0,0\r\n`,
@@ -224,7 +225,7 @@ describe('CSV', () => {
 });
 
 describe('the table', () => {
-  const groups = [{ name: SONNET, ...NO_TOTALS, errors: 1, cacheReadTokens: 1, unpriced: 1, partial: 1 }];
+  const groups = [{ names: [SONNET], ...NO_TOTALS, errors: 1, cacheReadTokens: 1, unpriced: 1, partial: 1 }];
   const report = {
     ...reportOf('model', groups),
     total: { ...NO_TOTALS, errors: 1, cacheReadTokens: 1, unpriced: 1, partial: 1 },

@@ -82,7 +82,10 @@ it('a thousand reservations of two processes at once do not overspend together',
   onTestFinished(() => store.close());
   const spend = await store.findSpend([{ id: 'vk_a', policy: { ...NO_LIMITS, budget: aBudget(10_000) } }], 0);
   expect(spend.get('vk_a')).toMatchObject({ totalNanoUsd: 10_000, reservedNanoUsd: 0 });
-  expect((await store.sumUsage({}, 'key')).total).toMatchObject({ requests: 1_000, costNanoUsd: 10_000 });
+  expect((await store.sumUsage({ filter: {}, by: ['key'] })).total).toMatchObject({
+    requests: 1_000,
+    costNanoUsd: 10_000,
+  });
 });
 
 it.each([1, 2, 3, 4, 5])('kill -9 loses no settled row, and what was under way is charged (%i)', async () => {

@@ -10,6 +10,8 @@ import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../..
 import type { Store } from '../../../src/domain/store.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 
+const GROUPINGS = ['key', 'model', 'tag'] as const satisfies readonly UsageGrouping[];
+
 let folder: string;
 let path: string;
 
@@ -32,34 +34,35 @@ async function storeWith(rows: readonly LedgerRow[]): Promise<Store> {
   return store;
 }
 
-function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
+function namesOf(row: LedgerRow, by: (typeof GROUPINGS)[number]): (string | undefined)[] {
   if (by === 'tag') {
     const tags = Object.entries(row.tags).map(([name, value]) => `${name}=${value}`);
     return tags.length === 0 ? [undefined] : tags;
   }
-  if (by === 'day') return [new Date(row.startedAtMs).toISOString().slice(0, 10)];
   return [by === 'key' ? row.keyId : row[by]];
 }
 
 function sumOf(rows: readonly LedgerRow[]): UsageTotals {
   const sum = (part: (row: LedgerRow) => number | undefined): number =>
     rows.reduce((total, row) => total + (part(row) ?? 0), 0);
+  const reported = (part: (row: LedgerRow) => number | undefined): number | undefined =>
+    rows.some((row) => part(row) !== undefined) ? sum(part) : undefined;
   return {
     requests: rows.length,
     errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
     unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
     partial: sum(({ partial }) => (partial ? 1 : 0)),
-    inputTokens: sum(({ usage }) => usage?.inputTokens),
-    outputTokens: sum(({ usage }) => usage?.outputTokens),
-    cacheReadTokens: sum(({ usage }) => usage?.cacheReadTokens),
-    cacheWriteTokens: sum(({ usage }) => usage?.cacheWriteTokens),
+    inputTokens: reported(({ usage }) => usage?.inputTokens),
+    outputTokens: reported(({ usage }) => usage?.outputTokens),
+    cacheReadTokens: reported(({ usage }) => usage?.cacheReadTokens),
+    cacheWriteTokens: reported(({ usage }) => usage?.cacheWriteTokens),
     costNanoUsd: sum(({ costNanoUsd }) => costNanoUsd),
     estimatedNanoUsd: sum(({ chargedNanoUsd, costNanoUsd = 0 }) => Math.max(0, chargedNanoUsd - costNanoUsd)),
   };
 }
 
 const sorted = (groups: readonly UsageGroup[]): UsageGroup[] =>
-  groups.toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+  groups.toSorted((a, b) => (String(a.names[0]) < String(b.names[0]) ? -1 : 1));
 
 /** More than four slices, so that keys are summed along their index; one key has more rows than a slice. */
 describe('of a large ledger', () => {
@@ -83,25 +86,25 @@ describe('of a large ledger', () => {
       timer = setImmediate(count);
     };
     let timer = setImmediate(count);
-    await store.sumUsage({}, 'key');
+    await store.sumUsage({ filter: {}, by: ['key'] });
     clearImmediate(timer);
     expect(turns).toBeGreaterThanOrEqual(4);
-    for (const by of ['key', 'model', 'tag'] as const) {
-      const { groups, total } = await store.sumUsage({}, by);
+    for (const by of GROUPINGS) {
+      const { groups, total } = await store.sumUsage({ filter: {}, by: [by] });
       expect(total).toEqual(sumOf(rows));
       const byName = Map.groupBy(
         rows.flatMap((row) => namesOf(row, by).map((name) => ({ name, row }))),
         ({ name }) => name,
       );
       const expected = [...byName].map(([name, members]) => ({
-        name,
+        names: [name],
         label: by === 'key' ? members.at(-1)?.row.keyLabel : undefined,
         ...sumOf(members.map(({ row }) => row)),
       }));
       expect(sorted(groups)).toEqual(sorted(expected));
     }
     const sinceMs = 60_000 * 5_000;
-    const { total } = await store.sumUsage({ sinceMs }, 'key');
+    const { total } = await store.sumUsage({ filter: { sinceMs }, by: ['key'] });
     expect(total).toEqual(sumOf(rows.slice(60_000)));
   });
 });
