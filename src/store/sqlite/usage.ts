@@ -55,16 +55,22 @@ export async function sumUsage(read: Read, query: UsageQuery): Promise<UsageSums
   const range = await read(({ database }) => findSequences(database, filter));
   const slices = mayWalkByKey(query, range) ? sliceByKey(read, range.last) : sliceBySequence(range, query);
   const tallies = new Map<string, Tally>();
+  const total: Tally = { names: [], lastSequence: 0, label: null, sums: [] };
   for await (const slice of slices) {
-    for (const tally of await read((connection) => sumSlice(connection, slice, query))) add(tallies, tally);
+    for (const tally of await read((connection) => sumSlice(connection, slice, query))) {
+      add(tallies, tally);
+      merge(total, tally);
+    }
     await new Promise(setImmediate);
   }
-  const total = new Map<string, Tally>();
-  for (const tally of tallies.values()) add(total, { ...tally, names: [] });
   const tagAt = by.indexOf('tag');
-  const groups = [...(tagAt === -1 ? tallies : splitTags(tallies, tagAt)).values()].map((tally) => toGroup(tally, by));
+  const groups: UsageGroup[] = [];
+  for (const tally of (tagAt === -1 ? tallies : splitTags(tallies, tagAt)).values()) {
+    groups.push(toGroup(tally, by));
+    if (groups.length % SMALL_SLICE_ROWS === 0) await new Promise(setImmediate);
+  }
   if (by.length === 1) groups.sort(by[0] === 'day' ? byName : byCost);
-  return { groups, total: toTotals(total.values().next().value?.sums ?? []) };
+  return { groups, total: toTotals(total.sums) };
 }
 
 function sumSlice({ database }: Connection, slice: Slice, { filter, by }: UsageQuery): Tally[] {
@@ -141,10 +147,11 @@ async function* sliceByKey(read: Read, last: number): AsyncGenerator<Slice> {
 function add(tallies: Map<string, Tally>, tally: Tally): void {
   const id = JSON.stringify(tally.names);
   const before = tallies.get(id);
-  if (before === undefined) {
-    tallies.set(id, { ...tally, sums: [...tally.sums] });
-    return;
-  }
+  if (before === undefined) tallies.set(id, { ...tally, sums: [...tally.sums] });
+  else merge(before, tally);
+}
+
+function merge(before: Tally, tally: Tally): void {
   if (tally.lastSequence > before.lastSequence) {
     before.lastSequence = tally.lastSequence;
     before.label = tally.label;
