@@ -1,8 +1,8 @@
 /**
- * Keeps the ledger: one row per finished exchange, handed to the store before the turn of the event loop is over in
- * which the exchange ended, together with the others that end in it: a transaction costs more than a row. Where the
- * store cannot take a row, it waits here and is tried again: a request never fails, and never waits, for its row. The
- * chores of the ledger (keeping reservations alive, pruning) are in `ledger-chores.ts`.
+ * Keeps the ledger: one row per finished request, handed to the store before the turn of the event loop is over in
+ * which the request ended, together with the others that end in it: a transaction costs more than a row. If the store
+ * is busy or cannot take a row, the row waits here and is tried again: a request never fails, and never waits, for its
+ * row. What else the ledger needs (leases renewed, old rows pruned) is in `maintenance.ts`.
  */
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -13,20 +13,20 @@ import { rowOf } from './ledger-row.ts';
 
 /** Rows that may wait for the store: some 10 MB. */
 const MAX_WAITING = 10_000;
-/** Turns whose rows may be with the store at once: a busy one asks its database again for each of them. */
-const MAX_ATTEMPTS_AT_ONCE = 64;
+/** Rows of one transaction: some ten milliseconds. */
+const MAX_TOGETHER = 500;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 /**
  * A row that failed this often lets others pass; if they get through and it still does not, the row is what is wrong.
  */
-const TIMEOUT_OF_ONE = 5;
+const MAX_ATTEMPTS_IN_FRONT = 5;
 /** How long the end waits for rows that wait. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /** What a ledger writes to, and how long it keeps its rows. */
 export interface LedgerOptions {
-  readonly store: Pick<Store, 'settle' | 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger'>;
+  readonly store: Pick<Store, 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger'>;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
   /**
@@ -40,16 +40,16 @@ export interface LedgerOptions {
 /** Writes one row per finished request, and settles what was reserved for it. */
 export interface Ledger {
   /**
-   * Writes the row of a finished exchange and settles its reservation, before this turn of the event loop is over; then
-   * tells `onWritten`, also where the store did not take the row and it waits. Called once per exchange. An exchange
-   * without a principal has no row. Never throws.
+   * Writes the row of a finished request and settles its reservation, before this turn of the event loop is over if the
+   * store is free; then tells `onWritten`, also if the row has to wait. Called once per request. A request without a
+   * principal has no row. Never throws.
    */
   settle(record: RequestRecord, onWritten?: () => void): void;
-  /** Ends the chores and writes what waits, for at most a few seconds. The store stays open. */
+  /** Ends the maintenance and writes what waits, for at most a few seconds. The store stays open. */
   close(): Promise<void>;
 }
 
-/** Opens the ledger of a store and starts its chores. Whoever opens it closes it, before the store. */
+/** Opens the ledger of a store and starts its maintenance. Whoever opens it closes it, before the store. */
 export function createLedger(options: LedgerOptions): Ledger {
   const stopMaintenance = startLedgerMaintenance(options);
   const writer = new LedgerWriter(options);
@@ -67,28 +67,34 @@ export function createLedger(options: LedgerOptions): Ledger {
 
 interface WaitingRow {
   readonly row: LedgerRow;
+  /** Those in which it was alone. */
   attempts: number;
   /** How many rows had been written when this one began to wait. */
   readonly writtenBefore: number;
 }
 
+/**
+ * A bounded queue of rows, and one transaction at a time that writes its front.
+ *
+ * - idle: the queue is empty. The end of a turn with rows begins to write.
+ * - writing: the front is with the store, and stays in the queue until the store has it. Others wait behind it.
+ * - pausing: the store did not take the first row. After a while it is asked for that row alone: writing again.
+ * - closing: no pause is long any more, until the queue is empty or the time of the end is over: closed.
+ */
 class LedgerWriter {
   readonly #store: LedgerOptions['store'];
   readonly #onProblem: LedgerOptions['onProblem'];
-  readonly #firstAttempts = new Set<Promise<void>>();
-  /** Rows of those attempts that neither are written nor wait. */
-  #rowsUnderWay = 0;
-  #nextAttempts: Promise<void> | undefined;
   /** What has ended in this turn of the event loop. */
   #turn: { readonly row: LedgerRow; readonly onWritten: () => void }[] = [];
-  #waiting: WaitingRow[] = [];
+  readonly #queue: WaitingRow[] = [];
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  /** Set while it is not idle. */
+  #writing: Promise<void> | undefined;
+  #endPause = (): void => {};
   #written = 0;
   #lost = 0;
-  #pauseMs = FIRST_PAUSE_MS;
-  #timer: NodeJS.Timeout | undefined;
   /** Set from the first failure until a row gets through: what is wrong is told once. */
   #isTroubled = false;
-  #isClosing = false;
 
   constructor({ store, onProblem }: LedgerOptions) {
     this.#store = store;
@@ -103,111 +109,82 @@ class LedgerWriter {
   #endTurn(): void {
     const ended = this.#turn;
     this.#turn = [];
-    const rows = ended.map(({ row }) => ({ row, attempts: 0, writtenBefore: this.#written }));
-    // Behind others that wait: the store is not to be asked for every row while it cannot answer.
-    if (this.#waiting.length > 0 || this.#firstAttempts.size >= MAX_ATTEMPTS_AT_ONCE) {
-      for (const row of rows) this.#wait(row);
-    } else if (rows.length > 0) {
-      this.#rowsUnderWay += rows.length;
-      const attempt = this.#attemptFirst(rows).finally(() => this.#firstAttempts.delete(attempt));
-      this.#firstAttempts.add(attempt);
+    for (const { row } of ended) {
+      if (this.#queue.length < MAX_WAITING) this.#queue.push({ row, attempts: 0, writtenBefore: this.#written });
+      else this.#lose();
     }
+    if (this.#queue.length > 0) this.#writing ??= this.#writeQueue();
     for (const { onWritten } of ended) onWritten();
   }
 
   async close(): Promise<void> {
     this.#endTurn();
-    this.#isClosing = true;
-    clearTimeout(this.#timer);
-    let isOver = false;
-    const end = startTimer(CLOSE_TIMEOUT_MS);
-    await Promise.race([this.#writeOut(() => isOver), end.done]);
-    isOver = true;
-    end.clear();
-    this.#lost += this.#waiting.length + this.#rowsUnderWay;
-    this.#waiting = [];
+    this.#state = 'closing';
+    this.#endPause();
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
+    await Promise.race([this.#writing, timeout]);
+    clearTimeout(timer);
+    this.#state = 'closed';
+    this.#endPause();
+    this.#lost += this.#queue.length;
     if (this.#lost > 0) this.#onProblem(rowsLost(this.#lost));
   }
 
-  async #writeOut(isOver: () => boolean): Promise<void> {
-    while (!isOver() && this.#firstAttempts.size + this.#waiting.length > 0) {
-      await Promise.all([this.#nextAttempts, ...this.#firstAttempts]);
-      if (!(await this.#writeWaiting())) await startTimer(FIRST_PAUSE_MS).done;
-    }
-  }
-
-  /**
-   * One row that the store cannot take keeps none of the others from it: where all fail together, each is tried alone.
-   */
-  async #attemptFirst(fresh: readonly WaitingRow[]): Promise<void> {
-    if (fresh.length > 1 && (await this.#attemptTogether(fresh))) return;
-    for (const row of fresh) {
-      const isWritten = this.#waiting.length === 0 && (await this.#attempt(row));
-      this.#rowsUnderWay -= 1;
-      if (!isWritten) this.#wait(row);
-    }
-  }
-
-  async #attemptTogether(fresh: readonly WaitingRow[]): Promise<boolean> {
-    try {
-      await this.#store.settleAll(fresh.map(({ row }) => row));
-      this.#rowsUnderWay -= fresh.length;
-      this.#written += fresh.length;
-      this.#isTroubled = false;
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  #wait(row: WaitingRow): void {
-    if (this.#waiting.length >= MAX_WAITING) return this.#lose();
-    this.#waiting.push(row);
-    if (!this.#isClosing) this.#schedule();
-  }
-
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#nextAttempts = this.#attemptNext();
-    }, this.#pauseMs).unref();
-  }
-
-  async #attemptNext(): Promise<void> {
-    const isAll = await this.#writeWaiting();
-    this.#timer = undefined;
-    this.#pauseMs = isAll ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-    if (this.#waiting.length > 0 && !this.#isClosing) this.#schedule();
-  }
-
-  /** Writes waiting rows, oldest first, until one does not get through. True where all did. */
-  async #writeWaiting(): Promise<boolean> {
-    for (let oldest = this.#waiting[0]; oldest !== undefined; oldest = this.#waiting[0]) {
-      const isWritten = await this.#attempt(oldest);
-      if (isWritten) this.#waiting.shift();
-      else if (oldest.attempts < TIMEOUT_OF_ONE) return false;
+  /** The first attempt is made at once. Never rejects. */
+  async #writeQueue(): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS;
+    /** So many rows at the front are tried alone: one that the store cannot take keeps none of the others from it. */
+    let alone = 0;
+    do {
+      const rows = this.#queue.slice(0, alone > 0 ? 1 : MAX_TOGETHER);
+      const failure = await this.#attempt(rows);
+      if (failure === undefined) {
+        this.#queue.splice(0, rows.length);
+        alone = Math.max(0, alone - 1);
+        pauseMs = FIRST_PAUSE_MS;
+      } else if (rows.length > 1) alone = rows.length;
       else {
-        this.#waiting.shift();
-        if (this.#written > oldest.writtenBefore) this.#lose();
-        else this.#waiting.push(oldest);
-        return false;
+        alone = Math.max(1, alone);
+        this.#noteFailure(failure);
+        await this.#pause(this.#state === 'open' ? pauseMs : FIRST_PAUSE_MS);
+        pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
       }
-    }
-    return true;
+    } while (this.#queue.length > 0 && this.#state !== 'closed');
+    this.#writing = undefined;
   }
 
-  /** Never rejects. */
-  async #attempt(waiting: WaitingRow): Promise<boolean> {
-    waiting.attempts += 1;
+  async #attempt(rows: readonly WaitingRow[]): Promise<ProxyError | undefined> {
     try {
-      await this.#store.settle(waiting.row);
-      this.#written += 1;
+      await this.#store.settleAll(rows.map(({ row }) => row));
+      this.#written += rows.length;
       this.#isTroubled = false;
-      return true;
+      return undefined;
     } catch (thrown) {
-      if (!this.#isTroubled) this.#onProblem(toProxyError(thrown));
-      this.#isTroubled = true;
-      return false;
+      return toProxyError(thrown);
     }
+  }
+
+  /** The first row of the queue did not get through. */
+  #noteFailure(failure: ProxyError): void {
+    if (!this.#isTroubled) this.#onProblem(failure);
+    this.#isTroubled = true;
+    const [first] = this.#queue;
+    if (first === undefined || (first.attempts += 1) < MAX_ATTEMPTS_IN_FRONT) return;
+    this.#queue.shift();
+    if (this.#written > first.writtenBefore) this.#lose();
+    else this.#queue.push(first);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#state === 'closed') return resolve();
+      const timer = setTimeout(resolve, ms).unref();
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #lose(): void {
@@ -221,10 +198,4 @@ function rowsLost(count: number | undefined): ProxyError {
   return new ProxyError('ERR_STORE_UNAVAILABLE', `${what}: the store does not take them.`, {
     hint: 'What is missing is not in `bedrock-proxy usage`; check the disk and the database.',
   });
-}
-
-function startTimer(ms: number): { readonly done: Promise<void>; readonly clear: () => void } {
-  let timer: NodeJS.Timeout | undefined;
-  const done = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  return { done, clear: () => clearTimeout(timer) };
 }
