@@ -173,17 +173,29 @@ describe('every block', () => {
   const RUN = new Set(['sh', 'console', 'python', 'js']);
   const SHOWN: Readonly<Record<string, string>> = {
     text: 'pictures, and the help of commands, which is generated',
-    json: 'files; the price file is parsed in test/docs.test.ts',
+    json: 'the price file, parsed in test/docs.test.ts',
     ini: 'settings of other programs; what they start is run in docs-commands.test.ts',
     xml: 'the same',
     powershell: 'the same',
   };
-  const languages = [...new Set([...TEXT.matchAll(/^```(\w*)\n/gm)].map(([, language = '']) => language))].filter(
-    (language) => TEXT.includes(`\`\`\`${language}\n`) && language !== '',
-  );
+  const found = PAGES.flatMap(({ text }) => [...text.matchAll(/^ *```(.*)\n[^]*?^ *```$/gm)]);
+  const languages = [...new Set(found.map(([, language = '']) => language))];
+
+  it('stands at the left, where the tests look for it', () => {
+    expect(found.filter(([block]) => block.startsWith(' ')).map(([block]) => block)).toEqual([]);
+  });
 
   it.each(languages)('in %s is run, or shown for a reason', (language) => {
     expect(RUN.has(language) || SHOWN[language] !== undefined).toBe(true);
+  });
+
+  it('in json is the one that is parsed', () => expect(blocksOf('json').length).toBe(1));
+
+  it('of a shell names scripts that package.json has', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+    const named = blocksOf('sh').flatMap(({ code }) => [...code.matchAll(/^npm (?:run )?([\w:-]+)/gm)]);
+    expect(named.length).toBeGreaterThan(2);
+    expect(named.map(([, name = '']) => name).filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
   it('of a shell holds only commands that are run, or that start something that stays', () => {

@@ -5,6 +5,7 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,6 +14,7 @@ import { launchServer, openWorkplace, type Program, run, type Workplace } from '
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const EXAMPLES = join(ROOT, 'examples');
+const LAUNCHER = join(ROOT, 'bin/bedrock-proxy.js');
 
 /** A Python that has the package. */
 function findPython(name: string): string | undefined {
@@ -55,6 +57,10 @@ async function runExample(program: string, file: string): Promise<string> {
   return stdout;
 }
 
+function writeProgram(folder: string, name: string, script: string): Promise<void> {
+  return writeFile(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+}
+
 describe('examples', () => {
   it('converse.mjs converses, whole and streamed', async () => {
     const stdout = await runExample(process.execPath, 'converse.mjs');
@@ -70,13 +76,18 @@ describe('examples', () => {
     expect(await runExample(OPENAI ?? '', 'openai_chat.py')).toContain('Hello');
   });
 
-  it.skipIf(!HAS_SHELL)('claude-code.sh is a script that a shell reads (skipped without a POSIX shell)', async () => {
-    await promisify(execFile)('sh', ['-n', join(EXAMPLES, 'claude-code.sh')]);
-    const flags = readFileSync(join(EXAMPLES, 'claude-code.sh'), 'utf8').match(/--[a-z-]+/g) ?? [];
-    const help = `${(await run(['key', 'generate', '--help'], place.environment)).stdout}${
-      (await run(['env', '--help'], place.environment)).stdout
-    }`;
-    expect(flags.filter((flag) => !help.includes(flag))).toEqual([]);
+  // Claude Code itself is a client of test/clients/; here it has a stand-in that says what it was given.
+  it.skipIf(!HAS_SHELL)('claude-code.sh keeps one key for Claude Code (skipped without a POSIX shell)', async () => {
+    await using home = await openWorkplace();
+    await writeProgram(home.folder, 'npx', `shift; exec "${process.execPath}" "${LAUNCHER}" "$@"`);
+    await writeProgram(home.folder, 'claude', 'echo "$1 $AWS_BEARER_TOKEN_BEDROCK $ANTHROPIC_BEDROCK_BASE_URL"');
+    const env = { ...home.environment, PATH: `${home.folder}:${home.environment['PATH'] ?? ''}` };
+    const start = () => promisify(execFile)('sh', [join(EXAMPLES, 'claude-code.sh'), '-p'], { env, timeout: 20_000 });
+    const { stdout: first } = await start();
+    expect(first).toMatch(/^-p sk-\S+ http:\/\/localhost:4000\/bedrock\n$/);
+    expect((await start()).stdout).toBe(first);
+    const { stdout: shown } = await run(['key', 'show', 'claude'], home.environment);
+    expect(shown).toMatch(/budget\s+\$25/);
   });
 
   it('ci.yml runs a command that the program has', async () => {
