@@ -1,6 +1,6 @@
 /**
- * One line per request, for people (`pretty`) or programs (`json`). Pure: an exchange in, text out; where it goes and
- * in which colours is handed in. Shows labels of keys, never keys.
+ * One line per request, for people (`pretty`) or programs (`json`). Pure: a record in, text out; where it goes and in
+ * which colours is handed in. Shows labels of keys, never keys.
  */
 import { sumInput } from '../domain/usage.ts';
 import { formatUsd, toUsd } from '../lib/usd.ts';
