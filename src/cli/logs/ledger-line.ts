@@ -3,6 +3,7 @@
  * client chose cannot move the cursor or forge a line.
  */
 import type { LedgerEntry } from '../../domain/ledger.ts';
+import { sumInput } from '../../domain/usage.ts';
 import { escapeUnprintable, printable } from '../../lib/printable.ts';
 import type { Paint } from '../../telemetry/access-log.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
@@ -158,11 +159,10 @@ function findPaint({ status, errorCode }: LedgerEntry, paint: Paint): (text: str
 
 /** `1.2k>345`, caches counted as input. */
 function describeTokens({ usage }: LedgerEntry): string {
-  if (usage === undefined) return '-';
-  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = usage;
-  if (inputTokens === undefined && outputTokens === undefined) return '-';
-  const input = (inputTokens ?? 0) + (cacheReadTokens ?? 0) + (cacheWriteTokens ?? 0);
-  return `${compactCount(input)}>${outputTokens === undefined ? '-' : compactCount(outputTokens)}`;
+  const input = sumInput(usage);
+  const output = usage?.outputTokens;
+  if (input === undefined && output === undefined) return '-';
+  return [input, output].map((count) => (count === undefined ? '-' : compactCount(count))).join('>');
 }
 
 /** `?` where nobody knows, `~` in front of what is not all of it. */

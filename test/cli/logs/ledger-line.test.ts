@@ -20,6 +20,14 @@ const statusAt = (fields: Partial<LedgerEntry>): number =>
   lineOf({ model: SONNET, ...fields }, 100).search(/ [24]0[03] /);
 
 describe('a line for people', () => {
+  it.each([
+    [{ outputTokens: 50 }, ' ->50 '],
+    [{ cacheReadTokens: 200 }, ' 200>- '],
+    [{ inputTokens: 0, outputTokens: 0 }, ' 0>0 '],
+  ])('shows tokens that nobody reported as unknown, never as 0: %j', (usage, shown) => {
+    expect(lineOf({ model: SONNET, usage })).toContain(shown);
+  });
+
   it('tells all in columns', () => {
     const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 200, cacheWriteTokens: 34 };
     const line = lineOf({
