@@ -121,7 +121,7 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     requestBytes: 4_000,
     responseBytes: 3_000,
     tags,
-    userAgentFamily: 'boto3',
+    userAgent: 'boto3',
   };
 }
 

@@ -16,7 +16,7 @@ import { createRateLimits } from '../src/admission/rates.ts';
 import { type RequestRecord, openRecord } from '../src/domain/request-record.ts';
 import type { Principal } from '../src/domain/principal.ts';
 import { loadPrices } from '../src/pricing/price-book.ts';
-import { rowIfLost, rowOf } from '../src/accounting/ledger-row.ts';
+import { rowIfLost, rowOf } from '../src/domain/ledger-row.ts';
 import { findRoute } from '../src/routing/route.ts';
 import { openSqliteStore } from '../src/store/sqlite/store.ts';
 import type { LedgerFilter, UsageGrouping } from '../src/domain/ledger.ts';

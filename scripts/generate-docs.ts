@@ -12,6 +12,7 @@ import { readProgram } from './docs/program.ts';
 import {
   renderErrorFacts,
   renderErrors,
+  renderLedgerFields,
   renderOperations,
   renderOptions,
   renderServices,
@@ -22,7 +23,14 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const REGION = /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g;
 
 /** The pages that have generated regions, below the root of the repository. */
-const PAGES = ['docs/cli.md', 'docs/configuration.md', 'docs/errors.md', 'docs/admin-api.md', 'docs/coverage.md'];
+const PAGES = [
+  'docs/cli.md',
+  'docs/configuration.md',
+  'docs/errors.md',
+  'docs/admin-api.md',
+  'docs/coverage.md',
+  'docs/costs.md',
+];
 
 /**
  * Every page and package.json as they should be, by path. Starts the program to ask it for its help and its OpenAPI
@@ -38,6 +46,7 @@ export async function generateDocs(): Promise<Map<string, string>> {
     errors: renderErrors,
     'admin-paths': () => renderAdminPaths(openapi),
     'admin-fields': () => renderAdminFields(openapi),
+    'ledger-fields': renderLedgerFields,
     services: renderServices,
     operations: renderOperations,
   };

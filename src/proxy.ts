@@ -10,7 +10,7 @@
  * once.
  */
 import { type Admission, admit, type AdmissionDependencies } from './admission/admit.ts';
-import { rowIfLost } from './accounting/ledger-row.ts';
+import { rowIfLost } from './domain/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions, type VerifiedCaller } from './auth/authenticate.ts';
 import { openRecord, type RequestRecord } from './domain/request-record.ts';

@@ -10,7 +10,7 @@ import { ERROR_KINDS } from '../src/lib/errors.ts';
 import { TOKEN_RATES } from '../src/pricing/cost.ts';
 import { parsePriceFile } from '../src/pricing/price-file.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
-import { INTERRUPTED } from '../src/accounting/ledger-row.ts';
+import { INTERRUPTED } from '../src/domain/ledger-row.ts';
 import { generateDocs } from '../scripts/generate-docs.ts';
 import { openCli } from './helpers/cli.ts';
 
@@ -167,11 +167,10 @@ describe('the tables', () => {
 });
 
 describe('costs', () => {
-  const rows = rowsOf('docs/costs.md');
-
   it('shows a price file that the program takes, and all fields that one may have', () => {
     const file = BLOCKS.find((block) => block.includes('"guardrail_units"')) ?? '';
     expect(parsePriceFile(file).entries.length).toBeGreaterThan(2);
+    const rows = rowsOf('docs/costs.md', 'Usage and prices');
     const fields = rows
       .flatMap(([cell]) => spansOf(cell))
       .filter((name) => /^(?:\w+_mtok|[a-z]+|guardrail_units)$/.test(name));
@@ -187,7 +186,9 @@ describe('costs', () => {
 
   it('names metrics that there are', async () => {
     const { body } = createMetrics().render();
-    const named = rows.flatMap(([cell]) => spansOf(cell)).filter((name) => /_(?:total|seconds|flight)$/.test(name));
+    const named = rowsOf('docs/costs.md', 'Where costs are told')
+      .flatMap(([cell]) => spansOf(cell))
+      .filter((name) => /_(?:total|seconds|flight)$/.test(name));
     expect(named.length).toBeGreaterThan(8);
     for (const name of named) expect(body).toContain(`# HELP bedrock_proxy_${name} `);
   });

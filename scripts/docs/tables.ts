@@ -1,4 +1,5 @@
-/** The reference tables that come straight from the program's own: options, errors, operations. */
+/** The reference tables that come straight from the program's own: options, errors, operations, the ledger. */
+import { jsonTypeOf, LEDGER_COLUMNS } from '../../src/domain/ledger-columns.ts';
 import { OPTIONS } from '../../src/config/options.ts';
 import { ERROR_KINDS } from '../../src/lib/errors.ts';
 import { type Operation, OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
@@ -61,6 +62,15 @@ export function renderErrorFacts(page: string): string {
 
 function isErrorCode(code: string): code is keyof typeof ERROR_KINDS {
   return code in ERROR_KINDS;
+}
+
+/** The fields of a request in the ledger, as JSON has them. */
+export function renderLedgerFields(): string {
+  const rows = LEDGER_COLUMNS.map((column) => {
+    const type = column.isRequired ? jsonTypeOf(column) : `${jsonTypeOf(column)} or null`;
+    return [renderCode(column.name), type, column.description];
+  });
+  return renderTable(['field', 'type', 'meaning'], rows);
 }
 
 /** One row per service. */

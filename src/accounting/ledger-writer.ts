@@ -9,7 +9,7 @@ import type { RequestRecord } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
 import { startLedgerMaintenance } from './maintenance.ts';
-import { rowOf } from './ledger-row.ts';
+import { rowOf } from '../domain/ledger-row.ts';
 
 /** Rows that may wait for the store: some 10 MB. */
 const MAX_WAITING = 10_000;

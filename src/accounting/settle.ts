@@ -134,7 +134,7 @@ class OpenSettlement implements Settlement {
       extraHeaders: (isComplete) => {
         if (!responseHeaders) return [];
         if (isComplete) this.#price(true);
-        return describeRecord(record);
+        return costHeaders(record);
       },
     };
   }
@@ -217,7 +217,7 @@ function countTokens(usage: Usage | undefined): number | undefined {
 }
 
 /** Cost in dollars, where it is known by now: a response that still streams has none yet. */
-function describeRecord({ id, overheadMs, pricing, costNanoUsd }: RequestRecord): HeaderPair[] {
+function costHeaders({ id, overheadMs, pricing, costNanoUsd }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
   if (costNanoUsd !== undefined) headers.push(['x-bedrock-proxy-cost', exactUsd(costNanoUsd)]);

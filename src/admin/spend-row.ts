@@ -3,6 +3,7 @@
  * names.
  */
 import { setImmediate } from 'node:timers/promises';
+import { rowToJson } from '../domain/ledger-columns.ts';
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { KeyStore, LedgerStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
@@ -82,27 +83,7 @@ export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof l
     cache_hit: 'False',
     request_tags: listTags(row.tags),
     status: row.status !== undefined && row.status < 400 && row.errorCode === undefined ? 'success' : 'failure',
-    metadata: describeMore(row),
-  };
-}
-
-function describeMore(row: LedgerEntry): z.output<typeof logRow>['metadata'] {
-  return {
-    sequence: row.sequence,
-    user_api_key_alias: row.keyLabel,
-    service: row.service ?? null,
-    region: row.region ?? null,
-    status_code: row.status ?? null,
-    error_code: row.errorCode ?? null,
-    upstream_request_id: row.upstreamRequestId ?? null,
-    pricing: row.pricing,
-    partial: row.partial,
-    charged: toUsd(row.chargedNanoUsd),
-    service_tier: row.serviceTier ?? null,
-    cache_read_input_tokens: row.usage?.cacheReadTokens ?? null,
-    cache_creation_input_tokens: row.usage?.cacheWriteTokens ?? null,
-    request_bytes: row.requestBytes,
-    response_bytes: row.responseBytes,
-    user_agent: row.userAgentFamily ?? null,
+    // All that the ledger has of it, in the names of `logs --json`.
+    metadata: { sequence: row.sequence, user_api_key_alias: row.keyLabel, ...rowToJson(row) },
   };
 }

@@ -2,6 +2,7 @@
  * What the spend endpoints take and answer, in LiteLLM's field names. Dollars are floats; null where nobody knows.
  */
 import { z } from 'zod';
+import { jsonTypeOf, LEDGER_COLUMNS, type LedgerColumn } from '../domain/ledger-columns.ts';
 import { queryFlag, queryInteger } from './schemas.ts';
 
 const day = z.string().max(40).describe('YYYY-MM-DD (UTC), or a time with its zone');
@@ -48,6 +49,19 @@ const unpriced = z
 const token = z.string().describe("Hex SHA-256 of the key; a deleted key's key_id; master or anyone");
 const time = z.iso.datetime();
 
+const JSON_TYPES = {
+  string: z.string(),
+  integer: z.int(),
+  number: z.number(),
+  boolean: z.boolean(),
+  object: z.record(z.string(), z.union([z.string(), z.number()])),
+};
+
+function columnSchema(column: LedgerColumn): z.ZodType {
+  const schema: z.ZodType = JSON_TYPES[jsonTypeOf(column)];
+  return (column.isRequired ? schema : schema.nullable()).describe(column.description);
+}
+
 /** One request, as a row of LiteLLM's spend logs. */
 export const logRow = z.strictObject({
   request_id: z.string(),
@@ -67,24 +81,13 @@ export const logRow = z.strictObject({
   cache_hit: z.literal('False').describe('The proxy answers nothing by itself'),
   request_tags: z.array(z.string()),
   status: z.enum(['success', 'failure']),
-  metadata: z.strictObject({
-    sequence: z.int(),
-    user_api_key_alias: z.string().describe('Alias or masked key, as it was at that time'),
-    service: z.string().nullable(),
-    region: z.string().nullable(),
-    status_code: z.int().nullable(),
-    error_code: z.string().nullable(),
-    upstream_request_id: z.string().nullable(),
-    pricing: z.enum(['priced', 'unpriced', 'free']),
-    partial: z.boolean().describe('Usage and spend are of what was seen, which is not all'),
-    charged: z.number().nonnegative().describe("US dollars taken off the key's budget, estimates included"),
-    service_tier: z.string().nullable(),
-    cache_read_input_tokens: tokens,
-    cache_creation_input_tokens: tokens,
-    request_bytes: z.int(),
-    response_bytes: z.int(),
-    user_agent: z.string().nullable(),
-  }),
+  metadata: z
+    .strictObject({
+      sequence: z.int(),
+      user_api_key_alias: z.string().describe('Alias or masked key, as it was at that time'),
+      ...Object.fromEntries(LEDGER_COLUMNS.map((column) => [column.name, columnSchema(column)])),
+    })
+    .describe('All that the ledger has of it, in the names of `logs --json`'),
 });
 
 /** One day: beside these, one member per key, named by its token, with what it spent. */

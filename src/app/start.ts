@@ -6,7 +6,7 @@ import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
-import { formatJsonLine, formatPrettyLine, type Paint } from '../telemetry/access-log.ts';
+import { formatJsonLine, formatPrettyLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
@@ -28,7 +28,7 @@ import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { SUPERVISED_VARIABLE } from './parent-channel.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
-import { colorsFor, printError, printTalk } from './print.ts';
+import { colorsFor, paintFor, printError, printTalk } from './print.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -232,12 +232,11 @@ function tellBanner(config: Config, facts: BannerFacts): void {
 
 function formatLine(record: RequestRecord, { logFormat }: Config): string {
   if (logFormat === 'json') return formatJsonLine(record);
-  return formatPrettyLine(record, stdoutPaint(), process.stdout.isTTY === true ? process.stdout.columns : undefined);
-}
-
-function stdoutPaint(): Paint {
-  const chalk = colorsFor(process.stdout);
-  return { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
+  return formatPrettyLine(
+    record,
+    paintFor(process.stdout),
+    process.stdout.isTTY === true ? process.stdout.columns : undefined,
+  );
 }
 
 /**

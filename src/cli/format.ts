@@ -8,21 +8,6 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** At most five characters: `999`, `12.3k`, `4.56M`. */
-export function compactCount(count: number): string {
-  for (const [factor, unit] of [
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ] as const) {
-    // From here on it would round up to the unit.
-    if (count < factor * 0.9995 || count < 1000) continue;
-    const scaled = count / factor;
-    return `${scaled.toFixed(scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2)}${unit}`;
-  }
-  return String(count);
-}
-
 /** `2026-01-31 23:59Z`, or `never`. */
 export function formatTime(epochMs: number | undefined): string {
   return epochMs === undefined ? 'never' : new Date(epochMs).toISOString().replace(/^(.{10})T(.{5}).*$/, '$1 $2Z');
@@ -49,33 +34,4 @@ export function formatAge(epochMs: number | undefined, nowMs: number): string {
   if (minutes < 120) return `${minutes} min ago`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`;
-}
-
-/** Milliseconds as `12ms` or `3.4s`; `-` where they are not known. */
-export function formatMs(ms: number | undefined): string {
-  if (ms === undefined) return '-';
-  return ms < 10_000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(1)}s`;
-}
-
-/** The beginning of what is too long, with a mark that there was more. */
-export function clip(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
-}
-
-/**
- * Fits a model name into `width`, leaving out first what says least: the ARN around it, its date and version, its
- * geography.
- */
-export function clipModel(model: string, width: number): string {
-  let shown = model;
-  for (const [pattern, kept] of [
-    [/^arn:[^/]*\//, ''],
-    [/(?:-\d{8})?-v\d+(?::\d+)?(?::\w+)?$/, ''],
-    [/^[a-z-]+\.(?=[a-z0-9]+\.)/, ''],
-    [/^[a-z0-9]+\./, ''],
-  ] as const) {
-    if (shown.length <= width) return shown;
-    shown = shown.replace(pattern, kept);
-  }
-  return clip(shown, width);
 }

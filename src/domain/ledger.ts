@@ -41,7 +41,7 @@ export interface LedgerRow {
   readonly responseBytes: number;
   readonly tags: Readonly<Record<string, string>>;
   /** `boto3`, `claude-code`, …; undefined where the user agent is none we know. */
-  readonly userAgentFamily: string | undefined;
+  readonly userAgent: string | undefined;
 }
 
 /** A row of the ledger in its place. */

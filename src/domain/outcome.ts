@@ -3,13 +3,17 @@
  */
 import type { RequestRecord } from './request-record.ts';
 
-/** `sk-` and what may follow it in a key, percent-encoded or not, where a name could begin. */
-const KEY_IN_PATH =
+/** `sk-` and what may follow it in a key, percent-encoded or not, at the beginning of a word. */
+const KEY_IN_TEXT =
   /(?<=^|[^a-z0-9]|%[0-9a-f]{2})(?:s|%73|%53)(?:k|%6b|%4b)(?:-|%2d)(?:[a-z0-9_~.=-]|%[0-9a-f]{2}){10,}/gi;
 
-/** The model as the request named it, in body or path; undefined where it named none. */
+/**
+ * The model as the request named it, in body or path; undefined if it named none. A key that stands in its place is
+ * masked: who holds one may write it anywhere, and nobody else may read it.
+ */
 export function findModel({ model, route }: RequestRecord): string | undefined {
-  return model ?? route?.modelId;
+  const name = model ?? route?.modelId;
+  return name === undefined ? undefined : hideKeys(name);
 }
 
 /** The proxy's own code, else the type of AWS's error; undefined where nothing failed, or AWS did not say what. */
@@ -30,7 +34,7 @@ export function findCostNanoUsd(record: RequestRecord): number | undefined {
   return pricing === 'priced' ? record.costNanoUsd : undefined;
 }
 
-/** The path for people and programs to read: the admin API has paths that hold a key, which nobody may read. */
-export function hideKeys(path: string): string {
-  return path.replaceAll(KEY_IN_PATH, 'sk-…');
+/** Text of a client's for people and programs to read, keys masked: the admin API has paths that hold one. */
+export function hideKeys(text: string): string {
+  return text.replaceAll(KEY_IN_TEXT, 'sk-…');
 }

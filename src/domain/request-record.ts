@@ -41,7 +41,7 @@ export interface RequestRecord {
   /** `x-amzn-errortype` of AWS's response, without what follows a colon. */
   upstreamErrorType: string | undefined;
   /** `user-agent` as it came. */
-  readonly userAgent: string | undefined;
+  readonly userAgentHeader: string | undefined;
   /** `traceparent` as it came (W3C Trace Context). */
   readonly traceparent: string | undefined;
   /** The model as the request names it, in path or body, percent-decoded. */
@@ -77,7 +77,7 @@ export interface RequestRecord {
 }
 
 /** What a client's request says of itself before it is read: what `openRecord` starts from. */
-export type RequestHead = Pick<RequestRecord, 'method' | 'httpVersion' | 'path' | 'userAgent' | 'traceparent'>;
+export type RequestHead = Pick<RequestRecord, 'method' | 'httpVersion' | 'path' | 'userAgentHeader' | 'traceparent'>;
 
 /** A fresh record; id and clock are handed in. */
 export function openRecord(id: string, startedAtMs: number, head: RequestHead): RequestRecord {

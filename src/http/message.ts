@@ -84,7 +84,7 @@ export function describeHead({ method, httpVersion, target, headers }: ClientReq
     method,
     httpVersion,
     path: target.path,
-    userAgent: findHeader(headers, 'user-agent'),
+    userAgentHeader: findHeader(headers, 'user-agent'),
     traceparent: findHeader(headers, 'traceparent'),
   };
 }

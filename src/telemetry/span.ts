@@ -1,5 +1,5 @@
 /**
- * What a trace says of an exchange, in the names of OpenTelemetry's semantic conventions (HTTP, GenAI and AWS, as of
+ * What a trace says of a request, in the names of OpenTelemetry's semantic conventions (HTTP, GenAI and AWS, as of
  * version 1.45) and, where those have none, in ours. Pure, and free of OpenTelemetry's code. No key, no prompt, no
  * response, no query: what is said here leaves the machine.
  */
@@ -7,8 +7,9 @@ import { toUsd } from '../lib/usd.ts';
 import { sumInput } from '../domain/usage.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../domain/outcome.ts';
-import { findUserAgentFamily } from '../domain/user-agent.ts';
+import { rowToAttributes } from '../domain/ledger-columns.ts';
+import { describeRecord } from '../domain/ledger-row.ts';
+import { findErrorCode, findModel, hideKeys } from '../domain/outcome.ts';
 
 /** Attributes of a span; what is undefined is left out. */
 export type SpanAttributes = Record<string, string | number | boolean | undefined>;
@@ -39,41 +40,23 @@ export function nameSpan(record: RequestRecord): string {
   return record.route?.operation ?? record.method;
 }
 
-/** Of the span that stands for the whole exchange. */
-export function describeRecord(record: RequestRecord): SpanAttributes {
-  const { principal, route, usage } = record;
-  const cost = findCostNanoUsd(record);
+/** Of the span that stands for the whole request. */
+export function describeRequest(record: RequestRecord): SpanAttributes {
+  const row = describeRecord(record);
   const operation = findGenAiOperation(record);
   const provider = operation === undefined ? undefined : 'aws.bedrock';
   return {
+    ...rowToAttributes(row),
     'http.request.method': record.method,
-    'http.request.body.size': record.requestBytes,
-    'http.response.body.size': record.responseBytes,
-    'http.response.status_code': record.status,
     'network.protocol.version': record.httpVersion,
     'url.path': hideKeys(record.path),
-    'user_agent.name': findUserAgentFamily(record.userAgent),
-    'error.type': findErrorCode(record),
     'gen_ai.operation.name': operation,
     'gen_ai.provider.name': provider,
     // The name of the same before version 1.37: many back ends still look for it.
     'gen_ai.system': provider,
-    'gen_ai.request.model': findModel(record),
+    // By the convention with those of caches, which our own count leaves out.
     'gen_ai.usage.input_tokens': sumInput(record.usage),
-    'gen_ai.usage.output_tokens': usage?.outputTokens,
-    'gen_ai.usage.cache_read.input_tokens': usage?.cacheReadTokens,
-    'gen_ai.usage.cache_creation.input_tokens': usage?.cacheWriteTokens,
-    'aws.request_id': record.upstreamRequestId,
-    'bedrock_proxy.request_id': record.id,
-    'bedrock_proxy.key': principal?.label,
-    'bedrock_proxy.key_id': principal?.kind === 'key' ? principal.keyId : undefined,
-    'bedrock_proxy.service': route?.service,
-    'bedrock_proxy.operation': route?.operation,
-    'bedrock_proxy.region': route?.region,
-    'bedrock_proxy.service_tier': record.serviceTier,
-    'bedrock_proxy.pricing': findPricing(record),
-    'bedrock_proxy.cost_usd': cost === undefined ? undefined : toUsd(cost),
-    'bedrock_proxy.partial': record.partial,
+    'bedrock_proxy.cost_usd': row.costNanoUsd === undefined ? undefined : toUsd(row.costNanoUsd),
     'bedrock_proxy.overhead_ms': record.overheadMs,
   };
 }

@@ -9,7 +9,7 @@ import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
-import { describeRecord, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
+import { describeRequest, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
 
 /** How long the end waits for the last spans to leave. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -92,7 +92,7 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
       parent === undefined
         ? api.ROOT_CONTEXT
         : api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
-    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeRecord(record) };
+    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeRequest(record) };
     const span = tracer.startSpan(nameSpan(record), whole, outside).setStatus(status);
     if (sentMs !== undefined) {
       const part = { kind: api.SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(record) };

@@ -1,4 +1,6 @@
-/** The order of an end, and that there is one: what admission took is given back, then the row is written, then told. */
+/**
+ * The order of an end, and that there is one: what admission took is given back, then the row is written, then told.
+ */
 import { describe, expect, it } from 'vitest';
 import { openSettlement, type Settlement } from '../../src/accounting/settle.ts';
 import type { Admission } from '../../src/admission/admit.ts';

@@ -1,3 +1,4 @@
+import { rowToJson } from '../../src/domain/ledger-columns.ts';
 import { describe, expect, it } from 'vitest';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { type Admin, type Json, ledgerRow, openAdmin } from '../helpers/open-admin.ts';
@@ -40,7 +41,7 @@ describe('GET /spend/logs', () => {
       costNanoUsd: 1_234_567,
       chargedNanoUsd: 2_000_000,
       upstreamRequestId: 'aws-1',
-      userAgentFamily: 'boto3',
+      userAgent: 'boto3',
       partial: true,
     });
     await store.settle(row);
@@ -67,19 +68,13 @@ describe('GET /spend/logs', () => {
         metadata: {
           sequence: expect.any(Number),
           user_api_key_alias: 'alice',
-          service: 'bedrock-runtime',
-          region: 'us-east-1',
-          status_code: 200,
-          error_code: null,
-          upstream_request_id: 'aws-1',
-          pricing: 'priced',
-          partial: true,
-          charged: 0.002,
-          service_tier: null,
-          cache_read_input_tokens: 100,
-          cache_creation_input_tokens: 50,
-          request_bytes: 100,
-          response_bytes: 200,
+          ...rowToJson(row),
+          cache_write_tokens: 50,
+          charged_nano_usd: 2_000_000,
+          cost_usd: '0.001234567',
+          error: null,
+          key: 'alice',
+          status: 200,
           user_agent: 'boto3',
         },
       },

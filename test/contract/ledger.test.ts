@@ -68,7 +68,7 @@ describe.each(STORES)('$name', ({ create }) => {
       requestBytes: 5_000_000_000,
       responseBytes: 6,
       tags: { team: 'a"b\n', '': '', ['__proto__']: 'x' },
-      userAgentFamily: 'boto3',
+      userAgent: 'boto3',
     };
     const zeros = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, cacheWrite1hTokens: 0 };
 

@@ -197,7 +197,7 @@ it('writes all that is known of a request', async () => {
     chargedNanoUsd: 360,
     partial: false,
     tags: { team: 'red' },
-    userAgentFamily: 'boto3',
+    userAgent: 'boto3',
     requestBytes: 2,
   });
   expect(entry?.totalMs).toBeGreaterThan(0);

@@ -157,7 +157,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     requestBytes: 100,
     responseBytes: 200,
     tags: {},
-    userAgentFamily: undefined,
+    userAgent: undefined,
     ...row,
   };
 }

@@ -65,7 +65,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     requestBytes: 0,
     responseBytes: 0,
     tags: {},
-    userAgentFamily: undefined,
+    userAgent: undefined,
     ...fields,
   };
 }

@@ -25,7 +25,7 @@ describe('openRecord', () => {
       status: undefined,
       upstreamRequestId: undefined,
       upstreamErrorType: undefined,
-      userAgent: 'curl/8',
+      userAgentHeader: 'curl/8',
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
       model: undefined,
       usage: undefined,

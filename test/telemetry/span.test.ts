@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import type { RequestRecord } from '../../src/domain/request-record.ts';
 import {
-  describeRecord,
+  describeRequest,
   describeUpstream,
   isFailedSpan,
   nameSpan,
@@ -56,7 +56,7 @@ describe('the name of a span', () => {
 describe('attributes', () => {
   it('tell the exchange in the names of the conventions, and the rest in ours', () => {
     const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 1_000 };
-    expect(describeRecord(aFinishedRecord({ usage, partial: true }))).toEqual({
+    expect(describeRequest(aFinishedRecord({ usage, partial: true }))).toEqual({
       'http.request.method': 'POST',
       'http.request.body.size': 321,
       'http.response.body.size': 45_678,
@@ -89,13 +89,13 @@ describe('attributes', () => {
   });
 
   it('say nothing of what nobody knows', () => {
-    const unknown = describeRecord(aFinishedRecord({ usage: undefined, pricing: 'unpriced', principal: undefined }));
+    const unknown = describeRequest(aFinishedRecord({ usage: undefined, pricing: 'unpriced', principal: undefined }));
     const names = ['gen_ai.usage.input_tokens', 'bedrock_proxy.cost_usd', 'bedrock_proxy.key', 'bedrock_proxy.key_id'];
     expect(names.map((name) => unknown[name])).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   it('hide a key in a path', () => {
-    const { 'url.path': path } = describeRecord(aFinishedRecord({ path: '/key/sk-0123456789abcdef/regenerate' }));
+    const { 'url.path': path } = describeRequest(aFinishedRecord({ path: '/key/sk-0123456789abcdef/regenerate' }));
     expect(path).toBe('/key/sk-…/regenerate');
   });
 

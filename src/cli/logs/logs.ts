@@ -11,14 +11,15 @@ import { parseModelPatterns } from '../../keys/policy.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { parseModelName } from '../../domain/model-name.ts';
-import type { Paint } from '../../telemetry/access-log.ts';
+import { rowToJson } from '../../domain/ledger-columns.ts';
+import { escapeUnprintable } from '../../lib/printable.ts';
+import { formatRow } from '../../telemetry/record-line.ts';
 import type { Flags } from '../../config/options.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
-import { entryToJson, entryToLine } from './ledger-line.ts';
-import { colorsFor, printTalk } from '../../app/print.ts';
+import { paintFor, printTalk } from '../../app/print.ts';
 
 /** How often a followed ledger is looked at. */
 const POLL_INTERVAL_MS = 250;
@@ -100,7 +101,7 @@ function readQuery(flags: Flags): LogsQuery {
     models: model === undefined ? [] : parseModelPatterns(model, '--model', 'ERR_BAD_OPTION'),
     lines: isAll ? undefined : readLines(lines),
     follow: follow === true,
-    format: json === true ? entryToJson : lineFormat(),
+    format: json === true ? formatJson : lineFormat(),
   };
 }
 
@@ -110,12 +111,16 @@ function readLines(value: Flags[string] = DEFAULT_LINES): number {
   throw new ProxyError('ERR_BAD_OPTION', `-n must be a whole number from 0 to ${MAX_LINES}, not "${String(value)}".`);
 }
 
+/** JSON lets most of what a terminal would act on stand: it is escaped. */
+function formatJson(entry: LedgerEntry): string {
+  return escapeUnprintable(JSON.stringify({ sequence: entry.sequence, ...rowToJson(entry) }));
+}
+
 function lineFormat(): (entry: LedgerEntry) => string {
-  const chalk = colorsFor(process.stdout);
-  const paint: Paint = { dim: chalk.dim, good: chalk.green, warn: chalk.yellow, bad: chalk.red, strong: chalk.bold };
+  const paint = paintFor(process.stdout);
   return (entry) => {
     const width = process.stdout.isTTY === true ? process.stdout.columns : undefined;
-    return entryToLine(entry, { paint, width, nowMs: Date.now() });
+    return formatRow(entry, { paint, width, nowMs: Date.now() });
   };
 }
 

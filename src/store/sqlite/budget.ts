@@ -18,7 +18,7 @@ const MAX_ACCOUNT_IDS = 100_000;
 
 /** A budget account. */
 interface BudgetAccount {
-  readonly purse_id: string;
+  readonly account_id: string;
   readonly total_nano: number;
   /** Null before the first reservation under a budget with windows. */
   readonly window_start_ms: number | null;
@@ -27,7 +27,7 @@ interface BudgetAccount {
 }
 
 /** One that was never used. */
-const EMPTY: Omit<BudgetAccount, 'purse_id'> = {
+const EMPTY: Omit<BudgetAccount, 'account_id'> = {
   total_nano: 0,
   window_start_ms: null,
   window_nano: 0,
@@ -35,7 +35,7 @@ const EMPTY: Omit<BudgetAccount, 'purse_id'> = {
 };
 
 interface Held {
-  readonly purse_id: string;
+  readonly account_id: string;
   readonly amount_nano: number;
 }
 
@@ -61,23 +61,24 @@ export interface BudgetStatements {
 /** Prepares them, once per connection. */
 export function prepareBudget({ database }: Connection): BudgetStatements {
   return {
-    findAccount: database.prepare('SELECT * FROM key_spend WHERE purse_id = ?'),
-    findAccountId: pluck(database, 'SELECT purse_id FROM virtual_keys WHERE id = ?'),
+    findAccount: database.prepare('SELECT * FROM key_spend WHERE account_id = ?'),
+    findAccountId: pluck(database, 'SELECT account_id FROM virtual_keys WHERE id = ?'),
     accountIds: new Map(),
     hold: database.prepare(
-      `INSERT INTO key_spend (purse_id, total_nano, window_start_ms, window_nano, reserved_nano) VALUES (?, 0, ?, ?, ?)
+      `INSERT INTO key_spend (account_id, total_nano, window_start_ms, window_nano, reserved_nano)
+       VALUES (?, 0, ?, ?, ?)
        ON CONFLICT DO UPDATE SET window_start_ms = excluded.window_start_ms, window_nano = excluded.window_nano,
          reserved_nano = reserved_nano + excluded.reserved_nano`,
     ),
     book: pluck(
       database,
-      `INSERT INTO key_spend (purse_id, total_nano, window_nano, reserved_nano) VALUES (?, ?, ?, 0)
+      `INSERT INTO key_spend (account_id, total_nano, window_nano, reserved_nano) VALUES (?, ?, ?, 0)
        ON CONFLICT DO UPDATE SET total_nano = total_nano + excluded.total_nano,
          window_nano = window_nano + excluded.window_nano, reserved_nano = reserved_nano - ?
        RETURNING window_start_ms`,
     ),
     insertReservation: database.prepare('INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?)'),
-    takeReservation: database.prepare('DELETE FROM reservations WHERE id = ? RETURNING purse_id, amount_nano'),
+    takeReservation: database.prepare('DELETE FROM reservations WHERE id = ? RETURNING account_id, amount_nano'),
     renewLeases: database.prepare('UPDATE reservations SET lease_until_ms = ? WHERE owner = ?'),
     findLost: database.prepare('SELECT amount_nano, if_lost FROM reservations WHERE lease_until_ms <= ? LIMIT ?'),
   };
@@ -106,8 +107,8 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
     return { kind: amountNanoUsd <= freeNano ? 'held' : 'exhausted', spend };
   }
   const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
-  budget.insertReservation.run(id, account.purse_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
-  budget.hold.run(account.purse_id, window.startMs, window.nano, amountNanoUsd);
+  budget.insertReservation.run(id, account.account_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
+  budget.hold.run(account.account_id, window.startMs, window.nano, amountNanoUsd);
   return { kind: 'reserved' };
 }
 
@@ -119,7 +120,7 @@ export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   const held = budget.takeReservation.get(row.id);
   const before = ledger.findBooked.get(row.id);
   if (before !== undefined) ledger.remove.run(before.sequence);
-  const accountId = held?.purse_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
+  const accountId = held?.account_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
   if (accountId === undefined) {
     insertLedgerRow(ledger, row, null);
     return;
@@ -170,7 +171,7 @@ function toSpend(account: BudgetAccount, budget: Budget | undefined, nowMs: numb
 
 function findAccount(budget: BudgetStatements, keyId: string): BudgetAccount {
   const accountId = findAccountId(budget, keyId);
-  return budget.findAccount.get(accountId) ?? { ...EMPTY, purse_id: accountId };
+  return budget.findAccount.get(accountId) ?? { ...EMPTY, account_id: accountId };
 }
 
 function findAccountId({ findAccountId: find, accountIds }: BudgetStatements, keyId: string): string {

@@ -70,10 +70,10 @@ export function prepareKeys({ database }: Connection): KeyStatements {
     insert: database.prepare(
       `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms,
         updated_at_ms,
-         expires_at_ms, policy, tags, note, metadata, purse_id)
+         expires_at_ms, policy, tags, note, metadata, account_id)
        VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs, @createdAtMs,
          @expiresAtMs, @policy, @tags, @note, @metadata,
-         (SELECT coalesce(purse_id, id) FROM virtual_keys WHERE id = @follows))`,
+         (SELECT coalesce(account_id, id) FROM virtual_keys WHERE id = @follows))`,
     ),
     revoke: database.prepare(
       `UPDATE virtual_keys SET revoked_at_ms = @atMs, updated_at_ms = @atMs WHERE id = @id AND revoked_at_ms IS NULL`,

@@ -102,4 +102,9 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX ledger_time ON ledger (started_at_ms);
    CREATE INDEX ledger_key ON ledger (key_id, sequence, started_at_ms, key_label, status, pricing, partial, cost_nano,
      charged_nano, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens);`,
+  // One name for one thing, here as in JSON.
+  `ALTER TABLE ledger RENAME COLUMN user_agent_family TO user_agent;
+   ALTER TABLE virtual_keys RENAME COLUMN purse_id TO account_id;
+   ALTER TABLE key_spend RENAME COLUMN purse_id TO account_id;
+   ALTER TABLE reservations RENAME COLUMN purse_id TO account_id;`,
 ];

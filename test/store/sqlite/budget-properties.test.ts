@@ -260,7 +260,7 @@ function checkBooks(path: string, model: Model): void {
   const booked = raw
     .prepare<[], { key_id: string; charged: number; total: number }>(
       `SELECT key_id, sum(charged_nano) AS charged, total_nano AS total
-       FROM ledger JOIN key_spend ON purse_id = key_id GROUP BY key_id`,
+       FROM ledger JOIN key_spend ON account_id = key_id GROUP BY key_id`,
     )
     .all();
   for (const { charged, total } of booked) expect(charged).toBe(total);

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { SQL_COLUMNS } from '../../../src/domain/ledger-columns.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aLedgerRow, NO_LIMITS } from '../../helpers/store-rows.ts';
@@ -15,6 +16,7 @@ const RELEASED = [
   '9970ea6dab1a7c8a13bf47c7ae5198aaf304f20d346d63f5d020020acfd112d9',
   'db5683f4bb1b9d7c1d8e99dbafd384df8c704e21287ffd6f6f1d6a4029c90415',
   '66db6ae1968e6b563f14c8c48aafb72b01eae6e67c9823f94f09b93e52fb0c5f',
+  'da66612cba764c7fdc4c421d20edfd359ece0a8d88095a01fac758b0c0f2800d',
 ];
 
 it('never edits a step that databases have already run', () => {
@@ -50,8 +52,21 @@ it('takes an empty database to the present schema', () => {
     'tags',
     'note',
     'metadata',
-    'purse_id',
+    'account_id',
   ]);
+});
+
+it('keeps every column of the ledger under the name and the type that the table of columns has', () => {
+  const database = new Database(':memory:');
+  for (const step of MIGRATIONS) database.exec(step);
+  const kept = database.prepare("SELECT name, type FROM pragma_table_info('ledger') ORDER BY name").all();
+  database.close();
+  const columns = [
+    ...SQL_COLUMNS.map(({ name, type }) => ({ name, type })),
+    { name: 'sequence', type: 'INTEGER' },
+    { name: 'window_start_ms', type: 'INTEGER' },
+  ];
+  expect(kept).toEqual(columns.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
 });
 
 it('keeps the keys of a database from before limits working, in the default scope', async () => {

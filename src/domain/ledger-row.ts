@@ -1,12 +1,13 @@
 /**
- * An exchange as a row of the ledger. Pure: the ledger writes it, and a reservation carries it for the case that this
- * process dies before it can.
+ * A request's record as a row of the ledger. Pure: the ledger writes it, a reservation carries it for the case that
+ * this process dies before it can, and whoever tells of a request takes its values from it.
  */
-import type { RequestRecord } from '../domain/request-record.ts';
-import type { Principal } from '../domain/principal.ts';
-import type { LedgerRow } from '../domain/ledger.ts';
-import { findCostNanoUsd, findErrorCode, findModel, findPricing } from '../domain/outcome.ts';
-import { findUserAgentFamily } from '../domain/user-agent.ts';
+import type { RecordRow } from './ledger-columns.ts';
+import type { RequestRecord } from './request-record.ts';
+import type { Principal } from './principal.ts';
+import type { LedgerRow } from './ledger.ts';
+import { findCostNanoUsd, findErrorCode, findModel, findPricing } from './outcome.ts';
+import { findUserAgentFamily } from './user-agent.ts';
 
 /**
  * Error code of a row whose request was under way when the proxy died. Never on the wire: nobody was there to send it.
@@ -16,8 +17,17 @@ export const INTERRUPTED = 'ERR_INTERRUPTED';
 /** AWS allows a model's name 2,048 characters; a client may send more of them in a path. */
 const MAX_MODEL_LENGTH = 2_048;
 
-/** The row of a finished exchange. `principal` is the exchange's: what nobody asked for has no row. */
+/** The row of a request that has ended. `principal` is the record's: what no caller asked for has no row. */
 export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
+  return { ...describe(record, principal), principal: principal.kind, keyLabel: principal.label };
+}
+
+/** The same of any record, at any time. */
+export function describeRecord(record: RequestRecord): RecordRow {
+  return describe(record, record.principal);
+}
+
+function describe(record: RequestRecord, principal: Principal | undefined): RecordRow {
   return {
     ...factsOf(record, principal),
     status: record.status,
@@ -36,12 +46,14 @@ export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
 }
 
 /**
- * What the ledger is to say of an exchange that is about to be sent, if this process dies before it settles: unpriced
+ * What the ledger is to say of a request that is about to be sent, if this process dies before it settles: unpriced
  * and partial, with INTERRUPTED. It charges nothing; the store charges what the reservation holds.
  */
 export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRow {
   return {
     ...factsOf(record, principal),
+    principal: principal.kind,
+    keyLabel: principal.label,
     status: undefined,
     errorCode: INTERRUPTED,
     upstreamRequestId: undefined,
@@ -58,20 +70,20 @@ export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRo
 }
 
 /** What is known before the response. */
-function factsOf(record: RequestRecord, principal: Principal) {
+function factsOf(record: RequestRecord, principal: Principal | undefined) {
   const { id, startedAtMs, route, requestBytes } = record;
   return {
     id,
     startedAtMs,
-    principal: principal.kind,
-    keyId: principal.kind === 'key' ? principal.keyId : undefined,
-    keyLabel: principal.label,
+    principal: principal?.kind,
+    keyId: principal?.kind === 'key' ? principal.keyId : undefined,
+    keyLabel: principal?.label,
     service: route?.service,
     operation: route?.operation,
     region: route?.region,
     model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),
     requestBytes,
-    tags: principal.kind === 'key' ? principal.tags : {},
-    userAgentFamily: findUserAgentFamily(record.userAgent),
+    tags: principal?.kind === 'key' ? principal.tags : {},
+    userAgent: findUserAgentFamily(record.userAgentHeader),
   };
 }

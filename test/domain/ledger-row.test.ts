@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { INTERRUPTED, rowIfLost, rowOf } from '../../src/accounting/ledger-row.ts';
+import { INTERRUPTED, rowIfLost, rowOf } from '../../src/domain/ledger-row.ts';
 import { aFinishedRecord, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finished-record.ts';
 
 const KEY = aKeyPrincipal({ tags: { team: 'blue' } });
@@ -31,7 +31,7 @@ describe('the row of a finished exchange', () => {
       requestBytes: 321,
       responseBytes: 45_678,
       tags: { team: 'blue' },
-      userAgentFamily: 'curl',
+      userAgent: 'curl',
     });
   });
 
@@ -88,6 +88,6 @@ it('says of an exchange that never ended what was known before the response, and
     requestBytes: 321,
     responseBytes: 0,
     tags: { team: 'blue' },
-    userAgentFamily: 'curl',
+    userAgent: 'curl',
   });
 });

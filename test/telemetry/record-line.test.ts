@@ -1,25 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { entryToJson, entryToLine } from '../../../src/cli/logs/ledger-line.ts';
-import type { LedgerEntry } from '../../../src/domain/ledger.ts';
-import { aLedgerRow } from '../../helpers/store-rows.ts';
+import { formatRow } from '../../src/telemetry/record-line.ts';
+import type { RecordRow } from '../../src/domain/ledger-columns.ts';
+import { aLedgerRow } from '../helpers/store-rows.ts';
 
 const keep = (text: string): string => text;
 const paint = { dim: keep, good: keep, warn: keep, bad: keep, strong: keep };
 const NOW_MS = new Date(2026, 6, 1, 12, 0, 0).getTime();
 const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 
-const anEntry = (fields: Partial<LedgerEntry> = {}): LedgerEntry => ({
-  sequence: 7,
+const aRow = (fields: Partial<RecordRow> = {}): RecordRow => ({
   ...aLedgerRow({ startedAtMs: NOW_MS - 61_000 }),
   ...fields,
 });
-const lineOf = (fields: Partial<LedgerEntry>, width?: number): string =>
-  entryToLine(anEntry(fields), { paint, width, nowMs: NOW_MS });
+const lineOf = (fields: Partial<RecordRow>, width?: number): string =>
+  formatRow(aRow(fields), { paint, width, nowMs: NOW_MS });
 /** The column of the status. */
-const statusAt = (fields: Partial<LedgerEntry>): number =>
+const statusAt = (fields: Partial<RecordRow>): number =>
   lineOf({ model: SONNET, ...fields }, 100).search(/ [24]0[03] /);
 
 describe('a line for people', () => {
+  it.each([
+    [{ usage: { images: 2 }, requestBytes: 321, responseBytes: 45_678 }, ' 321B>45.7kB '],
+    [{ usage: undefined, requestBytes: 999, responseBytes: 12_345_678 }, ' 999B>12.3MB '],
+  ])('shows bytes if nobody counted tokens: %j', (fields, shown) => {
+    expect(lineOf(fields)).toContain(shown);
+  });
+
   it.each([
     [{ outputTokens: 50 }, ' ->50 '],
     [{ cacheReadTokens: 200 }, ' 200>- '],
@@ -53,8 +59,12 @@ describe('a line for people', () => {
   });
 
   it.each([
-    { name: 'what nobody knows', fields: { pricing: 'unpriced', costNanoUsd: undefined } as const, end: '-  ?' },
-    { name: 'what costs nothing', fields: { pricing: 'free', costNanoUsd: 0 } as const, end: '-  -' },
+    {
+      name: 'what nobody knows',
+      fields: { pricing: 'unpriced', costNanoUsd: undefined } as const,
+      end: '0B>0B  unpriced',
+    },
+    { name: 'what costs nothing', fields: { pricing: 'free', costNanoUsd: 0 } as const, end: '0B>0B  -' },
     {
       name: 'what broke off',
       fields: { partial: true, errorCode: 'ERR_CLIENT_GONE' },
@@ -63,14 +73,14 @@ describe('a line for people', () => {
     {
       name: 'what was not reported',
       fields: { partial: true, pricing: 'unpriced', costNanoUsd: undefined } as const,
-      end: '~?',
+      end: '~unpriced',
     },
     {
       name: 'what failed and cost nothing',
       fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_TOKEN_RATE', totalMs: 3 } as const,
-      end: '429  -  3ms  ERR_TOKEN_RATE',
+      end: '429  -  3.0ms  ERR_TOKEN_RATE',
     },
-    { name: 'what got no response', fields: { status: undefined }, end: '---  -  -  -  $0.000001' },
+    { name: 'what got no response', fields: { status: undefined }, end: '---  -  -  0B>0B  $0.000001' },
   ])('tells of $name', ({ fields, end }) => {
     expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
   });
@@ -111,72 +121,12 @@ describe('a line for people', () => {
 
   it('paints by outcome', () => {
     const colours = { ...paint, good: () => 'GOOD', warn: () => 'WARN', bad: () => 'BAD' };
-    const painted = (fields: Partial<LedgerEntry>): string =>
-      entryToLine(anEntry(fields), { paint: colours, width: undefined, nowMs: NOW_MS });
+    const painted = (fields: Partial<RecordRow>): string =>
+      formatRow(aRow(fields), { paint: colours, width: undefined, nowMs: NOW_MS });
     expect(painted({ status: 200 })).toContain('GOOD');
     expect(painted({ status: 404 })).toContain('WARN');
     expect(painted({ status: 503 })).toContain('BAD');
     expect(painted({ status: undefined })).toContain('BAD');
     expect(painted({ status: 200, errorCode: 'ERR_CLIENT_GONE' })).not.toContain('GOOD');
-  });
-});
-
-describe('a line for programs', () => {
-  it('has null for what is unknown, never 0', () => {
-    const row = { model: undefined, status: undefined, costNanoUsd: undefined, pricing: 'unpriced' } as const;
-    expect(JSON.parse(entryToJson(anEntry({ id: 'x', ...row })))).toEqual({
-      sequence: 7,
-      time: new Date(NOW_MS - 61_000).toISOString(),
-      id: 'x',
-      principal: 'key',
-      key: 'a',
-      key_id: 'vk_a',
-      service: 'bedrock-runtime',
-      operation: 'Converse',
-      model: null,
-      region: 'us-east-1',
-      status: null,
-      error: null,
-      upstream_request_id: null,
-      input_tokens: null,
-      output_tokens: null,
-      cache_read_tokens: null,
-      cache_write_tokens: null,
-      cache_write_1h_tokens: null,
-      input_audio_tokens: null,
-      output_audio_tokens: null,
-      images: null,
-      guardrail_units: null,
-      service_tier: null,
-      pricing: 'unpriced',
-      cost_nano_usd: null,
-      cost_usd: null,
-      charged_nano_usd: 1_000,
-      partial: false,
-      first_byte_ms: null,
-      total_ms: null,
-      request_bytes: 0,
-      response_bytes: 0,
-      user_agent: null,
-      tags: {},
-    });
-  });
-
-  it('has exact money and what was used', () => {
-    const usage = { inputTokens: 0, outputTokens: 5, cacheWrite1hTokens: 3, guardrailUnits: { topicPolicyUnits: 2 } };
-    expect(JSON.parse(entryToJson(anEntry({ usage, costNanoUsd: 24_020 })))).toMatchObject({
-      input_tokens: 0,
-      output_tokens: 5,
-      cache_write_1h_tokens: 3,
-      guardrail_units: { topicPolicyUnits: 2 },
-      cost_nano_usd: 24_020,
-      cost_usd: '0.00002402',
-    });
-  });
-
-  it('is one line that a terminal can show', () => {
-    const line = entryToJson(anEntry({ model: 'a\n\u001b[31m\u202e\u{e0001}b' }));
-    expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
-    expect(JSON.parse(line)).toMatchObject({ model: 'a\n\u001b[31m\u202e\u{e0001}b' });
   });
 });

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { clip, clipModel, compactBytes, compactCount, formatMs } from '../../src/lib/format.ts';
+
+it.each([
+  [0, '0'],
+  [999, '999'],
+  [1_000, '1.00k'],
+  [9_994, '9.99k'],
+  [9_996, '10.0k'],
+  [99_960, '100k'],
+  [999_499, '999k'],
+  [999_500, '1.00M'],
+  [12_345_678, '12.3M'],
+  [3_200_000_000, '3.20G'],
+])('writes the count %i as %s', (count, compact) => {
+  expect([compactCount(count), compactBytes(count)]).toEqual([compact, `${compact}B`]);
+  expect(compactCount(count).length).toBeLessThanOrEqual(5);
+});
+
+it.each([
+  [undefined, '-'],
+  [0, '0.0ms'],
+  [0.44, '0.4ms'],
+  [9.94, '9.9ms'],
+  [9.96, '10ms'],
+  [9_999, '9999ms'],
+  [9_999.6, '10.0s'],
+  [12_345, '12.3s'],
+])('writes %j ms as %s', (ms, shown) => expect(formatMs(ms)).toBe(shown));
+
+describe('names that are too long', () => {
+  it.each([
+    ['alice', 5, 'alice'],
+    ['alice', 4, 'ali…'],
+  ])('%s in %i columns', (text, width, shown) => expect(clip(text, width)).toBe(shown));
+
+  const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+
+  it.each([
+    [SONNET, 44, SONNET],
+    [SONNET, 43, 'us.anthropic.claude-sonnet-4-5'],
+    [SONNET, 29, 'anthropic.claude-sonnet-4-5'],
+    [SONNET, 26, 'claude-sonnet-4-5'],
+    [SONNET, 10, 'claude-so…'],
+    [`arn:aws:bedrock:us-east-1::foundation-model/${SONNET}`, 60, SONNET],
+    ['arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdef123456', 20, 'abcdef123456'],
+    ['amazon.titan-embed-text-v2:0', 24, 'amazon.titan-embed-text'],
+    ['anthropic.claude-3-haiku-20240307-v1:0:48k', 26, 'anthropic.claude-3-haiku'],
+    ['mistral.mistral-large-2402-v1:0', 20, 'mistral-large-2402'],
+  ])('shows the model %s in %i columns as %s', (model, width, shown) => expect(clipModel(model, width)).toBe(shown));
+});
