@@ -30,7 +30,6 @@ import type { Store } from '../domain/store.ts';
 import { createRequestEvents, type RequestSubscriber } from '../domain/events.ts';
 import { createAwsUpstream } from '../upstream/aws/aws-upstream.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
-import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
 import { BodyMemory } from '../http/body.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
@@ -92,19 +91,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     ledger,
     events,
     responseHeaders: config.responseHeaders,
-    upstream: createAwsUpstream({
-      name: connection.name,
-      authority,
-      forwarder: connection.forwarder,
-      bidirectional: createBidirectionalForwarder({
-        connectTimeoutMs: config.connectTimeoutMs,
-        idleTimeoutMs: config.idleTimeoutMs,
-        network: connection.network,
-        isOffline: config.offline,
-        nowMs: Date.now,
-      }),
-      nowMs: Date.now,
-    }),
+    upstream: createAwsUpstream({ ...connection, authority, nowMs: Date.now }),
     bodyLimits: {
       maxSizeBytes: config.maxBodySizeBytes,
       idleTimeoutMs: config.uploadIdleTimeoutMs,
@@ -147,6 +134,8 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       const record = openRecord(randomUUID(), Date.now(), describeHead(clientRequest));
       record.error = error;
       record.status = error.status;
+      events.began(record);
+      record.phase = 'ended';
       events.ended(record);
     },
   });

@@ -12,6 +12,7 @@ import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../domain/store.ts';
+import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
 import {
   createCredentialSource,
@@ -153,7 +154,8 @@ export async function connectUpstream(config: Config, region: string | undefined
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ ...timeouts, network });
   const credentials = createCredentialSource({ profile, nowMs: Date.now, load });
-  return { name: 'aws', network, credentials, forwarder, close: () => forwarder.close() };
+  const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: Date.now });
+  return { name: 'aws', credentials, forwarder, bidirectional, close: () => forwarder.close() };
 }
 
 /**

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
+import { openHttp2 } from '../helpers/http2-client.ts';
 
 /** A running server on a free port, without AWS. */
 async function startOffline(
@@ -98,6 +99,19 @@ describe('start', () => {
       .toBe(200);
     running.child.kill('SIGINT');
     expect(await running.ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('refuses streams in both directions if it is offline, and says why', async () => {
+    const { url } = await startOffline();
+    const client = openHttp2(Number(new URL(url).port));
+    onTestFinished(() => client[Symbol.asyncDispose]());
+    const response = await client.ask({
+      ':method': 'POST',
+      ':path': '/bedrock/model/amazon.nova-sonic-v1:0/invoke-with-bidirectional-stream',
+      'content-type': 'application/vnd.amazon.eventstream',
+    });
+    expect(response).toMatchObject({ status: 501, headers: { 'x-bedrock-proxy-error': 'ERR_NOT_SUPPORTED' } });
+    expect(response.body).toContain('The offline Bedrock does not carry streams in both directions.');
   });
 
   it('takes the master key from the environment and says so', async () => {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { composeServer } from '../../src/app/compose.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
+import { createBidirectionalForwarder } from '../../src/upstream/aws/bidirectional.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';
@@ -96,7 +97,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         load: options.load ?? (async () => pair),
       }),
       forwarder,
-      network,
+      bidirectional: createBidirectionalForwarder({ connectTimeoutMs, idleTimeoutMs, network, nowMs: Date.now }),
       close: () => forwarder.close(),
     },
     tls: options.tls,

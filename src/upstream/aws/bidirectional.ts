@@ -57,8 +57,6 @@ export interface BidirectionalOptions {
   readonly connectTimeoutMs: number;
   /** Longest silence, when no byte comes from either side. There is no limit to the whole. */
   readonly idleTimeoutMs: number;
-  /** The upstream is the offline Bedrock, which has no HTTP/2. */
-  readonly isOffline: boolean;
   /** Epoch milliseconds, for the `:date` of frames. */
   readonly nowMs: () => number;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
@@ -74,7 +72,7 @@ const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
 export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
   return {
     relay: async (request, { clientRequest, clientResponse, checkFrame }, observer, policy) => {
-      refuseWhatCannotStream(clientRequest, options);
+      refuseWhatCannotStream(clientRequest);
       if (request.signedWith === undefined) throw new ProxyError('ERR_INTERNAL', 'The stream is not signed.');
       const chain = new FrameChain({ ...request.signedWith, seedSignature: findSeedSignature(request.headers) });
       const frames = new FrameResigner({ chain, nowMs: options.nowMs, checkFrame });
@@ -258,11 +256,8 @@ class StreamRelay {
   }
 }
 
-function refuseWhatCannotStream({ httpVersion, headers, signal }: ClientRequest, options: BidirectionalOptions): void {
+function refuseWhatCannotStream({ httpVersion, headers, signal }: ClientRequest): void {
   if (signal.aborted) throw clientGone();
-  if (options.isOffline) {
-    throw new ProxyError('ERR_NOT_SUPPORTED', 'The offline Bedrock does not carry streams in both directions.');
-  }
   if (httpVersion !== '2') throw needsHttp2();
   if (findHeader(headers, 'content-type')?.trim().toLowerCase() === EVENT_STREAM_TYPE) return;
   throw new ProxyError('ERR_BAD_REQUEST', `The content-type of this stream must be ${EVENT_STREAM_TYPE}.`);

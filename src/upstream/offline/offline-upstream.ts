@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { createCredentialSource } from '../aws/credentials.ts';
 import { createForwarder, type ForwarderOptions } from '../aws/forward.ts';
 import type { AwsConnection } from '../aws/connection.ts';
+import { ProxyError } from '../../lib/errors.ts';
 import { startOfflineBedrock } from './server.ts';
 
 /** Starts the server. `close` ends it. */
@@ -18,12 +19,17 @@ export async function connectOffline(
   const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
   return {
     name: 'offline',
-    network: undefined,
     credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
     forwarder,
+    bidirectional: { relay: refuseBidirectional },
     close: async () => {
       await forwarder.close();
       await bedrock.close();
     },
   };
+}
+
+/** Streams in both directions want HTTP/2, which the server does not speak. */
+async function refuseBidirectional(): Promise<never> {
+  throw new ProxyError('ERR_NOT_SUPPORTED', 'The offline Bedrock does not carry streams in both directions.');
 }

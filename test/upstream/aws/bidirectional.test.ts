@@ -344,11 +344,6 @@ describe('a malformed stream', () => {
     expect(upstream.calls).toEqual([]);
   });
 
-  it('says that the offline Bedrock has none of this', async () => {
-    const { client } = await openRelay({ isOffline: true });
-    expect(await client.ask(headers(), FRAME)).toMatchObject({ status: 501, isComplete: true });
-  });
-
   it('ends the stream where the check of frames says so', async () => {
     let count = 0;
     const checkFrame = (): void => {
@@ -391,7 +386,7 @@ async function openRelay(options: RelayOptions = {}): Promise<Relay> {
   cleanUps.push(() => upstream[Symbol.asyncDispose]());
   if (options.handler !== undefined) upstream.respondWith(options.handler);
   const timeouts = { connectTimeoutMs: 10_000, idleTimeoutMs: 60_000 };
-  const relay = createBidirectionalForwarder({ ...timeouts, isOffline: false, nowMs: Date.now, ...options });
+  const relay = createBidirectionalForwarder({ ...timeouts, nowMs: Date.now, ...options });
   const server = createServer();
   const outcome = new Promise<ProxyError | undefined>((resolve) => {
     server.on('stream', (stream, _headers, _flags, rawHeaders) => {
