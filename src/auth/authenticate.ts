@@ -74,17 +74,21 @@ export async function authenticate(
     throw failures.note(error, peerAddress);
   };
   failures.check(peerAddress);
-  const caller = await findCaller(clientRequest, presented, options).catch(noteFailure);
+  const { row, ...caller } = await findCaller(clientRequest, presented, options).catch(noteFailure);
+  const foundAtMs = options.nowMs();
+  const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
+    const verified = await caller.verify(body);
+    if (row === undefined) return verified;
+    // While a body was coming, and be it an empty one, the key may have ended or changed.
+    const isFresh = body.sizeBytes === 0 && options.nowMs() === foundAtMs;
+    const principal = isFresh ? verified.principal : await revalidate(verified.principal, row, options);
+    options.store.touchKey(row.id, options.nowMs());
+    return { ...verified, principal };
+  };
   return {
     ...caller,
     oauthAuthorization: findForwardable(presented, options.masterKey),
-    verify: async (body) => {
-      const verified = await caller.verify(body).catch(noteFailure);
-      // While a body was coming, the key may have ended or changed.
-      const { principal } = verified;
-      if (body.sizeBytes === 0 || caller.row === undefined) return verified;
-      return { ...verified, principal: await revalidate(principal, caller.row, options) };
-    },
+    verify: (body) => verify(body).catch(noteFailure),
   };
 }
 
@@ -112,7 +116,7 @@ async function findCaller(
   if (token !== undefined && (looksLikeKey(token) || accessKeyId === undefined)) {
     const row = await findActiveKey(token, options);
     await refuseOtherSignature(accessKeyId, row, options.store);
-    return identified(usePrincipal(row, options), row);
+    return identified(describePrincipal(row), row);
   }
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
@@ -120,7 +124,7 @@ async function findCaller(
   const verifySignature = (bodySha256: string | undefined): VerifiedCaller => {
     const frameChain = signature.verify(bodySha256);
     const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
-    return { principal: usePrincipal(row, options), checkFrame };
+    return { principal: describePrincipal(row), checkFrame };
   };
   if (signature.needsBody)
     return { principal: undefined, row, verify: async ({ sha256: hash }) => verifySignature(hash) };
@@ -161,11 +165,6 @@ async function revalidate(
   if (row === undefined) throw unknownKey();
   refuseEndedKey(row, nowMs());
   return principal.kind === 'key' ? describePrincipal(row) : principal;
-}
-
-function usePrincipal(row: VirtualKeyRow, { store, nowMs }: AuthenticatorOptions): Principal {
-  store.touchKey(row.id, nowMs());
-  return describePrincipal(row);
 }
 
 function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow): Principal {

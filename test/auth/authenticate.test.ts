@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { authenticate, isMasterKey } from '../../src/auth/authenticate.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
 import { type MintedKey, mintKey } from '../../src/keys/mint.ts';
@@ -122,6 +122,25 @@ describe('a virtual key', () => {
     await store.close();
     store = await openSqliteStore(join(folder, 'keys.db'));
     expect((await store.listKeys())[0]?.lastUsedAtMs).toBe(NOW_MS);
+  });
+
+  it.each([
+    { name: 'an empty body', sizeBytes: 0, afterMs: 1 },
+    { name: 'a body', sizeBytes: 5, afterMs: 0 },
+  ])('is refused if it was revoked while $name came: counted as a failure, not noted as used', async (body) => {
+    const { id, key } = await mint();
+    const clock = { nowMs: NOW_MS };
+    const failures = createFailureLimit(() => clock.nowMs);
+    const noted = vi.spyOn(failures, 'note');
+    const touched = vi.spyOn(store, 'touchKey');
+    const options = { store, masterKey: undefined, loadServerSecret: () => SERVER_SECRET, failures };
+    const request = bearer(key);
+    const presented = parsePresentedCredential(request.headers, undefined);
+    const caller = await authenticate(request, presented, { ...options, nowMs: () => clock.nowMs });
+    clock.nowMs += body.afterMs;
+    await store.revokeKey(id, 1);
+    const error = await failureOf(() => caller.verify({ sha256: EMPTY_SHA256, sizeBytes: body.sizeBytes }));
+    expect([error.code, noted.mock.calls.length, touched.mock.calls.length]).toEqual(['ERR_KEY_REVOKED', 1, 0]);
   });
 
   it('is refused from the next request on when another process revokes it', async () => {
