@@ -1,5 +1,8 @@
 /**
- * `start`: builds every part, hands them to each other, and stays until a signal ends it.
+ * `start`: makes every part, hands them to each other, and stays until a signal ends it. It makes the store, then the
+ * meters (prices, ledger, metrics, traces), then the connection to AWS, and the server with its port last. It closes
+ * them in the opposite order, whatever failed: the server drains, the connection closes, the ledger writes its last
+ * rows, and the store is closed when nobody writes any more.
  */
 import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
