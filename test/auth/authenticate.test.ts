@@ -57,37 +57,40 @@ const dummySignature = (accessKeyId: string): HeaderPair => [
 ];
 
 describe('open mode', () => {
-  it.each(['127.0.0.1', '127.0.0.9', '::1', '::ffff:127.0.0.1'])('lets anyone at %s pass', async (peerAddress) => {
-    expect(await principalOf(aClientRequest({ peerAddress }))).toEqual({ kind: 'anyone', label: 'anyone' });
-  });
+  it.each(['127.0.0.1', '127.0.0.9', '::1', '::ffff:127.0.0.1'])(
+    'lets a client at %s in while no key exists',
+    async (peerAddress) => {
+      expect(await principalOf(aClientRequest({ peerAddress }))).toEqual({ kind: 'anyone', label: 'anyone' });
+    },
+  );
 
   it.each(['192.168.1.7', '::ffff:192.168.1.7', '2001:db8::1', 'fe80::1%eth0', '0.0.0.0', ''])(
-    'refuses whoever comes from "%s"',
+    'refuses a client at "%s" while no key exists',
     async (peerAddress) => {
       const error = await failureOf(() => principalOf(aClientRequest({ peerAddress })));
       expect([error.code, error.status]).toEqual(['ERR_OPEN_MODE_REMOTE', 403]);
     },
   );
 
-  it('does not care what key the client shows: recipes send one anyway', async () => {
+  it('ignores the key that a client shows while no key exists, as recipes send one anyway', async () => {
     expect((await principalOf(bearer('anything'))).kind).toBe('anyone');
     expect((await principalOf(showing(dummySignature('AKIDEXAMPLE')))).kind).toBe('anyone');
   });
 
-  it('ends with the first key, and does not come back when that is revoked', async () => {
+  it('ends open mode with the first key, and does not bring it back when that is revoked', async () => {
     const { id } = await mint();
     expect((await failureOf(() => principalOf(aClientRequest()))).code).toBe('ERR_KEY_MISSING');
     await store.revokeKey(id, 1);
     expect((await failureOf(() => principalOf(aClientRequest()))).code).toBe('ERR_KEY_MISSING');
   });
 
-  it('does not exist beside a master key', async () => {
+  it('has no open mode beside a master key', async () => {
     expect((await failureOf(() => principalOf(aClientRequest(), MASTER_KEY))).code).toBe('ERR_KEY_MISSING');
   });
 });
 
 describe('a virtual key', () => {
-  it('stands for its alias, from wherever it comes', async () => {
+  it('takes a virtual key from any address, for its alias', async () => {
     const { id, key } = await mint('alice');
     const request = { ...bearer(key), peerAddress: '192.168.1.7' };
     expect(await principalOf(request)).toEqual({
@@ -99,7 +102,7 @@ describe('a virtual key', () => {
     });
   });
 
-  it('without an alias is called by its last four characters', async () => {
+  it('calls a virtual key without an alias by its last four characters', async () => {
     const { key } = await mint();
     expect((await principalOf(bearer(key))).label).toBe(`sk-…${key.slice(-4)}`);
   });
@@ -111,12 +114,12 @@ describe('a virtual key', () => {
       name: 'x-api-key beside a dummy signature',
       headers: (key) => [['x-api-key', key], dummySignature('AKIDEXAMPLE')],
     },
-  ])('is taken from $name', async ({ headers }) => {
+  ])('takes a virtual key from $name', async ({ headers }) => {
     const { id, key } = await mint();
     expect(await principalOf(showing(...headers(key)))).toMatchObject({ kind: 'key', keyId: id });
   });
 
-  it('is noted as used', async () => {
+  it('notes when a virtual key was used', async () => {
     const { key } = await mint();
     await principalOf(bearer(key));
     await store.close();
@@ -127,7 +130,7 @@ describe('a virtual key', () => {
   it.each([
     { name: 'an empty body', sizeBytes: 0, afterMs: 1 },
     { name: 'a body', sizeBytes: 5, afterMs: 0 },
-  ])('is refused if it was revoked while $name came: counted as a failure, not noted as used', async (body) => {
+  ])('refuses a key that was revoked while $name came, counts a failure and notes no use', async (body) => {
     const { id, key } = await mint();
     const clock = { nowMs: NOW_MS };
     const failures = createFailureLimit(() => clock.nowMs);
@@ -143,7 +146,7 @@ describe('a virtual key', () => {
     expect([error.code, noted.mock.calls.length, touched.mock.calls.length]).toEqual(['ERR_KEY_REVOKED', 1, 0]);
   });
 
-  it('is refused from the next request on when another process revokes it', async () => {
+  it('refuses a virtual key from the next request on when another process revokes it', async () => {
     const { id, key } = await mint();
     await principalOf(bearer(key));
     const other = await openSqliteStore(join(folder, 'keys.db'));
@@ -154,14 +157,17 @@ describe('a virtual key', () => {
     expect(error.message).toBe(`The key sk-…${key.slice(-4)} was revoked.`);
   });
 
-  it.each(['sk-unknown', 'nonsense', '__proto__'])('is unknown: %s', async (token) => {
-    await mint();
-    const error = await failureOf(() => principalOf(bearer(token)));
-    expect([error.code, error.status]).toEqual(['ERR_KEY_UNKNOWN', 401]);
-    expect(`${error.message} ${error.hint}`).not.toContain(token);
-  });
+  it.each(['sk-unknown', 'nonsense', '__proto__'])(
+    'refuses %s as an unknown key, without quoting it',
+    async (token) => {
+      await mint();
+      const error = await failureOf(() => principalOf(bearer(token)));
+      expect([error.code, error.status]).toEqual(['ERR_KEY_UNKNOWN', 401]);
+      expect(`${error.message} ${error.hint}`).not.toContain(token);
+    },
+  );
 
-  it('is refused beside another one', async () => {
+  it('refuses a virtual key beside another one', async () => {
     const [one, other] = [await mint(), await mint()];
     const both = showing(['x-api-key', one.key], ['authorization', `Bearer ${other.key}`]);
     expect((await failureOf(() => principalOf(both))).code).toBe('ERR_KEYS_DIFFER');
@@ -169,7 +175,7 @@ describe('a virtual key', () => {
     expect((await failureOf(() => principalOf(otherSignature))).code).toBe('ERR_KEYS_DIFFER');
   });
 
-  it('is accepted beside a signature with its own pair', async () => {
+  it('accepts a virtual key beside a signature with its own pair', async () => {
     const { id, key, accessKeyId } = await mint();
     expect(await principalOf(showing(['x-api-key', key], dummySignature(accessKeyId)))).toMatchObject({ keyId: id });
   });
@@ -179,20 +185,23 @@ describe('the master key', () => {
   it.each([
     { name: 'of the usual form', masterKey: 'sk-master' },
     { name: 'of any other form', masterKey: 'correct horse' },
-  ])('passes: $name', async ({ masterKey }) => {
+  ])('accepts a master key $name', async ({ masterKey }) => {
     expect(await principalOf(bearer(masterKey), masterKey)).toEqual({ kind: 'master', label: 'master' });
   });
 
-  it('does not shut out virtual keys', async () => {
+  it('accepts virtual keys beside a master key', async () => {
     const { id, key } = await mint();
     expect(await principalOf(bearer(key), MASTER_KEY)).toMatchObject({ kind: 'key', keyId: id });
   });
 
-  it.each(['sk-maste', 'sk-master ', 'SK-MASTER', 'sk-masterx', ''])('is not "%s"', (token) => {
-    expect(isMasterKey(token, MASTER_KEY)).toBe(false);
-  });
+  it.each(['sk-maste', 'sk-master ', 'SK-MASTER', 'sk-masterx', ''])(
+    'does not take "%s" for the master key',
+    (token) => {
+      expect(isMasterKey(token, MASTER_KEY)).toBe(false);
+    },
+  );
 
-  it('is nothing at all where none is set', () => {
+  it('takes nothing for the master key if none is set', () => {
     expect(isMasterKey('', undefined)).toBe(false);
     expect(isMasterKey('undefined', undefined)).toBe(false);
   });
@@ -209,13 +218,13 @@ it('says that the store is unavailable rather than letting anyone in', async () 
 describe('a master key without the form of a key', () => {
   const TOKEN = ['authorization', 'Bearer a.b.c'] as const;
 
-  it('counts beside a token of another kind', async () => {
+  it('accepts a master key of free form beside a token of another kind', async () => {
     expect(await principalOf(showing(TOKEN, ['x-api-key', 'open sesame']), 'open sesame')).toMatchObject({
       kind: 'master',
     });
   });
 
-  it('does not hide a virtual key that is wrong', async () => {
+  it('refuses a wrong virtual key though a master key of free form stands beside it', async () => {
     const request = showing(['authorization', 'Bearer sk-wrong'], ['x-api-key', 'open sesame']);
     await expect(principalOf(request, 'open sesame')).rejects.toMatchObject({ code: 'ERR_KEY_UNKNOWN' });
   });

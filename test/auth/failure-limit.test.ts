@@ -13,21 +13,21 @@ function fail(limit: ReturnType<typeof createFailureLimit>, address: string, tim
   return Array.from({ length: times }, () => limit.note(WRONG_KEY, address));
 }
 
-it('lets sixty wrong keys at once be told as such, then answers 429 with the time to wait', () => {
+it('reports sixty wrong keys at once as such, then answers 429 with the time to wait', () => {
   const { limit } = open();
   const told = fail(limit, '10.0.0.9', 61);
   expect(told.slice(0, 60).every((error) => error === WRONG_KEY)).toBe(true);
   expect(told[60]).toMatchObject({ code: 'ERR_TOO_MANY_FAILURES', status: 429, retryAfterSeconds: 4 });
 });
 
-it('refuses another machine unseen once it is over the limit, and only that one', () => {
+it('refuses another machine over the limit without a look at its key, and only that one', () => {
   const { limit } = open();
   fail(limit, '10.0.0.9', 60);
   expect(() => limit.check('10.0.0.9')).toThrow(expect.objectContaining({ code: 'ERR_TOO_MANY_FAILURES' }));
   expect(() => limit.check('10.0.0.10')).not.toThrow();
 });
 
-it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])('never refuses %s unseen', (address) => {
+it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])('never refuses %s without a look at its key', (address) => {
   const { limit } = open();
   fail(limit, address, 500);
   expect(() => limit.check(address)).not.toThrow();
@@ -55,7 +55,7 @@ it.each([
   ['an unknown operation', new ProxyError('ERR_UNKNOWN_OPERATION', 'x')],
   ['a client that left', new ProxyError('ERR_CLIENT_GONE', 'x')],
   ['a fault of ours', new Error('x')],
-])('does not count %s', (_, error) => {
+])('does not count %s as a failure', (_, error) => {
   const { limit } = open();
   for (let count = 0; count < 100; count += 1) expect(limit.note(error, '10.0.0.9')).toBe(error);
   expect(() => limit.check('10.0.0.9')).not.toThrow();

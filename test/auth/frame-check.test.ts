@@ -48,7 +48,7 @@ it.each([
   expect(() => openCheck(changes)(first as Frame)).toThrow(REFUSED);
 });
 
-it('refuses a frame that is left out, repeated, or moved', () => {
+it('refuses a frame if one was left out, repeated, or moved', () => {
   const [first, second, third] = frames(BYTES) as [Frame, Frame, Frame];
   const leftOut = openCheck();
   leftOut(first);
@@ -59,7 +59,7 @@ it('refuses a frame that is left out, repeated, or moved', () => {
   expect(() => openCheck()(second)).toThrow(REFUSED);
 });
 
-it('goes on over midnight, each frame under the key of its own day', () => {
+it('accepts frames over midnight, each under the key of its own day', () => {
   const credentials = { secretAccessKey: 'sk-secret' };
   const chain = new FrameChain({
     credentials,

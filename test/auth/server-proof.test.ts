@@ -6,7 +6,7 @@ const CHALLENGE = 'ab'.repeat(16);
 const PROOF = proveServer(SECRET, CHALLENGE, 4000);
 
 describe('the proof of a server', () => {
-  it('holds for its secret, challenge and port', () => {
+  it('proves a server for its secret, challenge and port', () => {
     expect(PROOF).toMatch(/^[0-9a-f]{64}$/);
     expect(isServerProof(PROOF, SECRET, CHALLENGE, 4000)).toBe(true);
   });
@@ -19,7 +19,7 @@ describe('the proof of a server', () => {
     { name: 'two characters of one byte', is: isServerProof(`é${PROOF.slice(2)}`, SECRET, CHALLENGE, 4000) },
     { name: 'none', is: isServerProof(undefined, SECRET, CHALLENGE, 4000) },
     { name: 'no text', is: isServerProof([PROOF], SECRET, CHALLENGE, 4000) },
-  ])('does not hold for $name', ({ is }) => {
+  ])('does not accept the proof of a server for $name', ({ is }) => {
     expect(is).toBe(false);
   });
 });
@@ -29,7 +29,7 @@ it.each([
   { length: 32, is: true },
   { length: 128, is: true },
   { length: 129, is: false },
-])('a challenge of $length digits may be answered: $is', ({ length, is }) => {
+])('allows a challenge of $length digits to be answered: $is', ({ length, is }) => {
   expect(isChallenge('f'.repeat(length))).toBe(is);
   expect(isChallenge(`${'f'.repeat(length - 1)}:`)).toBe(false);
 });

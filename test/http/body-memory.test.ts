@@ -20,7 +20,7 @@ function limitsOf(memory: BodyMemory, maxSizeBytes = 100 * MIB) {
   return { maxSizeBytes, idleTimeoutMs: 60_000, spoolDirectory: { folder: tmpdir(), newId: randomUUID }, memory };
 }
 
-it('is counted while bodies are held, and given back', async () => {
+it('counts the memory of bodies while they are held, and gives it back', async () => {
   const limits = limitsOf(new BodyMemory(100 * MIB));
   const bodies = await Promise.all([readBody(upload(3), limits), readBody(upload(2), limits)]);
   expect(limits.memory.usedBytes).toBe(5 * MIB);
@@ -28,7 +28,7 @@ it('is counted while bodies are held, and given back', async () => {
   expect(limits.memory.usedBytes).toBe(0);
 });
 
-it('is bounded: further bodies wait on disk, whole and with the same hash', async () => {
+it('bounds the memory of bodies: further ones wait on disk, whole and with the same hash', async () => {
   const limits = limitsOf(new BodyMemory(4 * MIB));
   const first = await readBody(upload(5), limits);
   const second = await readBody(upload(5), limits);
@@ -39,13 +39,13 @@ it('is bounded: further bodies wait on disk, whole and with the same hash', asyn
   expect(limits.memory.usedBytes).toBe(0);
 });
 
-it('is given back where a body is refused in the middle', async () => {
+it('gives back the memory of a body that is refused in its middle', async () => {
   const limits = limitsOf(new BodyMemory(100 * MIB), 2 * MIB);
   expect(await failureOf(() => readBody(upload(3), limits))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' });
   expect(limits.memory.usedBytes).toBe(0);
 });
 
-it('stays bounded for a server with many uploads at once', async () => {
+it('bounds the memory of a server with many uploads at once', async () => {
   await using testbed = await startProxy();
   testbed.upstream.respondWith((_request, response) => void response.end('{}'));
   const send = (): Promise<number> =>

@@ -50,7 +50,7 @@ async function openHttp1(
 }
 
 describe('a body over HTTP/1.1', () => {
-  it('is kept as it came and hashed', async () => {
+  it('keeps and hashes an HTTP/1.1 body as it came', async () => {
     const { socket, read } = await openHttp1();
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{"a":');
     socket.write('  12}');
@@ -60,7 +60,7 @@ describe('a body over HTTP/1.1', () => {
     expect(body.sha256).toBe(sha256('{"a":  12}'));
   });
 
-  it('is the content of the chunks where it comes in chunks', async () => {
+  it('reads the content of the chunks of a chunked body', async () => {
     const { socket, read } = await openHttp1();
     socket.write(
       'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n',
@@ -70,7 +70,7 @@ describe('a body over HTTP/1.1', () => {
   });
 
   it.each(['GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'])(
-    'is empty, with the hash of nothing: %j',
+    'reads an empty body with the hash of nothing: %j',
     async (head) => {
       const { socket, read } = await openHttp1();
       socket.write(head);
@@ -79,7 +79,7 @@ describe('a body over HTTP/1.1', () => {
     },
   );
 
-  it('may be exactly as large as the limit', async () => {
+  it('accepts a body exactly as large as the limit', async () => {
     const { port, read } = await openHttp1();
     http1Request({ port, host: '127.0.0.1', method: 'POST' })
       .on('error', () => {})
@@ -87,7 +87,7 @@ describe('a body over HTTP/1.1', () => {
     expect((await read).sizeBytes).toBe(1000);
   });
 
-  it('is asked for with 100 Continue only when it is wanted', async () => {
+  it('sends 100 Continue only when the body is wanted', async () => {
     const { socket, read } = await openHttp1();
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n');
     const [response] = (await once(socket, 'data')) as [Buffer];
@@ -96,7 +96,7 @@ describe('a body over HTTP/1.1', () => {
     expect(textOf(await read)).toBe('ok');
   });
 
-  it('over the limit by its own word is refused before a byte of it is asked for', async () => {
+  it('refuses a body over the limit by its announced length, before a byte of it is asked for', async () => {
     const { socket, read } = await openHttp1();
     let seen = '';
     socket.on('data', (chunk: Buffer) => (seen += chunk.toString()));
@@ -109,7 +109,7 @@ describe('a body over HTTP/1.1', () => {
     expect(seen).not.toContain('100 Continue');
   });
 
-  it('over the limit without a word is refused as soon as that shows', async () => {
+  it('refuses a body of unknown length as soon as it is over the limit', async () => {
     const { socket, read } = await openHttp1();
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     socket.write(`3e9\r\n${'x'.repeat(1001)}\r\n`);
@@ -120,7 +120,7 @@ describe('a body over HTTP/1.1', () => {
     { name: 'in the middle of a counted body', head: 'Content-Length: 10\r\n\r\nabc' },
     { name: 'in the middle of a chunk', head: 'Transfer-Encoding: chunked\r\n\r\n5\r\nabc' },
     { name: 'before the last chunk', head: 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n' },
-  ])('is never taken for complete when the client leaves $name', async ({ head }) => {
+  ])('never takes a body for complete if the client leaves $name', async ({ head }) => {
     const { socket, read, request } = await openHttp1();
     socket.write(`POST / HTTP/1.1\r\nHost: a\r\n${head}`);
     await request;
@@ -166,7 +166,7 @@ async function openHttp2(): Promise<{ socket: Socket; read: Promise<Body>; reque
 }
 
 describe('a body over HTTP/2', () => {
-  it('is kept as it came and hashed', async () => {
+  it('keeps and hashes an HTTP/2 body as it came', async () => {
     const { socket, read } = await openHttp2();
     socket.write(
       Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('over ')), h2Frame(0, END_STREAM, 1, Buffer.from('h2'))]),
@@ -175,13 +175,13 @@ describe('a body over HTTP/2', () => {
     expect([textOf(body), body.sha256]).toEqual(['over h2', sha256('over h2')]);
   });
 
-  it('is empty where the request ends with its headers', async () => {
+  it('reads an empty body if an HTTP/2 request ends with its headers', async () => {
     const { socket, read } = await openHttp2();
     socket.write(Buffer.concat([H2_OPENING, h2Frame(0, END_STREAM, 1, Buffer.of())]));
     expect((await read).sizeBytes).toBe(0);
   });
 
-  it('is never taken for complete when the client resets its stream', async () => {
+  it('never takes an HTTP/2 body for complete if the client resets its stream', async () => {
     const { socket, read, request } = await openHttp2();
     socket.write(Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('half of it'))]));
     await request;
@@ -189,7 +189,7 @@ describe('a body over HTTP/2', () => {
     expect((await failureOf(() => read)).code).toBe('ERR_CLIENT_GONE');
   });
 
-  it('is never taken for complete when the connection breaks', async () => {
+  it('never takes an HTTP/2 body for complete if the connection breaks', async () => {
     const { socket, read, request } = await openHttp2();
     socket.write(Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('half of it'))]));
     await request;
@@ -212,7 +212,7 @@ const taken = (source: Readable): Promise<void> =>
   });
 
 describe('a body that comes slowly', () => {
-  it('may take longer than the limit of silence, as long as it is never silent for that long', async () => {
+  it('lets a body take longer than the longest silence, as long as it is never silent for that long', async () => {
     const { source, request } = feed();
     const read = readBody(request, { ...LIMITS, idleTimeoutMs: 1_000 });
     for (let piece = 0; piece < 5; piece += 1) {
@@ -225,7 +225,7 @@ describe('a body that comes slowly', () => {
     expect((await read).sizeBytes).toBe(5);
   });
 
-  it('is given up after the longest silence, and left alone from then on', async () => {
+  it('gives a body up after the longest silence, and leaves it alone from then on', async () => {
     const { source, request } = feed();
     const failing = failureOf(() => readBody(request, { ...LIMITS, idleTimeoutMs: 1_500 }));
     const arrival = taken(source);
@@ -258,7 +258,7 @@ describe('a body too large for memory', () => {
   it.each([
     { name: 'counted', headers: [['Content-Length', String(size)]] as const },
     { name: 'of unknown length', headers: [] },
-  ])('and $name is in a file, hashed, with its beginning at hand', async ({ headers }) => {
+  ])('keeps a large body in a file, hashed, with its beginning at hand: $name', async ({ headers }) => {
     const { body, read } = await readLarge(headers);
     expect(read.equals(bytes)).toBe(true);
     expect([body.sizeBytes, body.sha256]).toEqual([size, sha256(bytes)]);
@@ -266,7 +266,7 @@ describe('a body too large for memory', () => {
     expect(textOf(body).length).toBeGreaterThan(0);
   });
 
-  it('is a failure the SDKs do not repeat where there is no room for it', async () => {
+  it('fails a body without room on disk in a way that SDKs do not repeat', async () => {
     const error = await failureOf(() => readLarge([], join(tmpdir(), 'no', 'such', 'folder')));
     expect([error.code, error.status]).toEqual(['ERR_SPOOL', 507]);
   });

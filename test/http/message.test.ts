@@ -4,7 +4,7 @@ import { openRecord } from '../../src/domain/request-record.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
 describe('openRecord', () => {
-  it('begins with what the request says and nothing known', () => {
+  it('begins a record with what the request says and nothing else', () => {
     const headers = [
       ['User-Agent', 'curl/8'],
       ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
@@ -68,13 +68,13 @@ describe('findHeader', () => {
     { name: 'empty', found: '' },
     { name: 'x-api-ke', found: undefined },
     { name: 'constructor', found: undefined },
-  ])('finds $found under $name', ({ name, found }) => {
+  ])('finds the header $found under $name', ({ name, found }) => {
     expect(findHeader(headers, name)).toBe(found);
   });
 });
 
 describe('foldHeaders', () => {
-  it('keeps repeats in their order under one lower-case name, whatever the name', () => {
+  it('folds repeated headers in their order under one lower-case name, whatever the name', () => {
     const folded = foldHeaders([
       ['Set-Cookie', 'a'],
       ['X', '1'],

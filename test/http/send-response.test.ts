@@ -33,7 +33,7 @@ describe('sendResponse', () => {
     ]);
   });
 
-  it('gets through to a client that still sends its body', async () => {
+  it('sends a response to a client that still sends its body', async () => {
     const port = await serve(async (_request, response) => sendJson(200, 'enough', response));
     const socket = connect(port, '127.0.0.1').on('error', () => {});
     onTestFinished(() => void socket.destroy());
@@ -46,7 +46,7 @@ describe('sendResponse', () => {
 });
 
 describe('sendJson', () => {
-  it('counts bytes, ends in a newline and is not to be stored', async () => {
+  it('sends JSON with its length, a newline and no-store', async () => {
     const port = await serve(async (_request, response) => sendJson(201, { name: 'Zoë' }, response));
     const response = await fetch(`http://127.0.0.1:${port}/`);
     expect(response.status).toBe(201);
@@ -62,7 +62,7 @@ describe('sendJson', () => {
 describe('sendError', () => {
   const error = new ProxyError('ERR_LOOP', 'Round and round.');
 
-  it('answers in the AWS shape', async () => {
+  it('sends an error in the AWS shape', async () => {
     const port = await serve(async (_request, response) => sendError(error, response, 'id-1'));
     const response = await fetch(`http://127.0.0.1:${port}/`);
     expect([
@@ -73,7 +73,7 @@ describe('sendError', () => {
     expect(await response.json()).toEqual({ message: 'Round and round.', __type: 'ValidationException' });
   });
 
-  it('breaks off a response that has begun: nobody may take what came for complete', async () => {
+  it('breaks off a response that has begun, so that nobody takes it for complete', async () => {
     const port = await serve(async (_request, response) => {
       response.start(200, [['content-type', 'text/plain']]).write('the first half');
       await new Promise((resolve) => setImmediate(resolve));
@@ -85,7 +85,7 @@ describe('sendError', () => {
     await expect(response.text()).rejects.toThrow('terminated');
   });
 
-  it('breaks off where the response cannot be written at all', async () => {
+  it('breaks off a response that cannot be written at all', async () => {
     const calls: string[] = [];
     sendError(
       error,

@@ -36,14 +36,14 @@ describe('a spool', () => {
     expect(readdirSync(place.folder)).toEqual([]);
   });
 
-  it.runIf(process.platform !== 'win32')('has no name while it is used', async () => {
+  it.runIf(process.platform !== 'win32')('has no name on disk while it is used', async () => {
     const spool = new Spool(place);
     await spool.write([Buffer.from('a')]);
     expect(readdirSync(place.folder)).toEqual([]);
     await spool.release();
   });
 
-  it('is released after what is still being written, and only once', async () => {
+  it('releases a spool after what is still being written, and only once', async () => {
     const spool = new Spool(place);
     await spool.write([Buffer.from('first')]);
     const writing = spool.write([Buffer.alloc(1_000_000)]);
@@ -63,7 +63,7 @@ describe('a spool', () => {
     expect(lstatSync(join(place.folder, 'bedrock-proxy-one.body')).isSymbolicLink()).toBe(true);
   });
 
-  it('without room says where it has none to the operator alone', async () => {
+  it('says where a spool has no room to the operator alone', async () => {
     const spool = new Spool({ ...place, folder: join(place.folder, 'missing') });
     const error = await failureOf(() => spool.write([Buffer.from('a')]));
     expect([error.code, error.fault, error.message.includes('ENOENT')]).toEqual(['ERR_SPOOL', 'operator', true]);

@@ -7,7 +7,7 @@ it.each([
   { raw: '/a?b?c=%2F', path: '/a', query: 'b?c=%2F' },
   { raw: '?x', path: '', query: 'x' },
   { raw: '', path: '', query: undefined },
-])('$raw is taken apart at its first question mark and put together again', ({ raw, path, query }) => {
+])('splits $raw at its first question mark and puts it together again', ({ raw, path, query }) => {
   expect(parseTarget(raw)).toEqual({ raw, path, query });
   expect(joinTarget(path, query).raw).toBe(raw);
 });

@@ -16,11 +16,11 @@ describe('the catalog', () => {
     ['bedrock-agentcore-control', 'bedrock-agentcore', 'control', false],
     ['bedrock-mantle', 'bedrock-mantle', 'data', true],
     ['agentcore-gateway', 'bedrock-agentcore', 'data', false],
-  ] as const)('%s signs as %s, %s plane', (id, signingName, plane, bearerKeys) => {
+  ] as const)('lists %s, which signs as %s, in the %s plane', (id, signingName, plane, bearerKeys) => {
     expect(findService(id)).toMatchObject({ signingName, plane, bearerKeys });
   });
 
-  it('has ten services', () => {
+  it('lists ten services', () => {
     expect(SERVICES.size).toBe(10);
   });
 
@@ -37,11 +37,11 @@ describe('the catalog', () => {
     ['bedrock', 'ExportAutomatedReasoningPolicyVersion', 'none', true],
     ['bedrock-mantle', 'StreamAgentEvents', 'sse', true],
     ['bedrock-agentcore', 'ConnectBrowserAutomationStream', 'websocket', false],
-  ])('%s %s: stream %s, read only %s', (service, name, stream, readOnly) => {
+  ])('says of %s %s: stream %s, read only %s', (service, name, stream, readOnly) => {
     expect(find(service, name)).toMatchObject({ stream, readOnly });
   });
 
-  it('takes no operation for read only that deletes or writes by its method', () => {
+  it('lists no operation as read-only that deletes or writes by its method', () => {
     const writing = OPERATIONS.filter(({ readOnly, method }) => readOnly && !['GET', 'POST'].includes(method));
     expect(writing).toEqual([]);
   });

@@ -36,7 +36,7 @@ describe('findEndpoint', () => {
     'us-isof-south-1',
   ];
 
-  it.each(regions)('gives the hosts of the AWS SDK in %s', (name) => {
+  it.each(regions)('finds the hosts of the AWS SDK in %s', (name) => {
     for (const [service, client] of clients) {
       for (const fips of [false, true]) {
         for (const dualstack of [false, true]) {
@@ -54,7 +54,7 @@ describe('findEndpoint', () => {
   it.each([
     ['mantle', 'bedrock-mantle', {}, 'bedrock-mantle.us-east-1.api.aws'],
     ['mantle with dual-stack', 'bedrock-mantle', { dualstack: true }, 'bedrock-mantle.us-east-1.api.aws'],
-  ] as const)('knows the host of %s', (_, service, options, host) => {
+  ] as const)('finds the host of %s', (_, service, options, host) => {
     expect(findEndpoint(service, region('us-east-1'), { ...PLAIN, ...options })).toEqual({
       origin: `https://${host}`,
       host,
@@ -125,14 +125,14 @@ describe('findEndpoint', () => {
     expect(findEndpoint('bedrock-runtime', region('eu-west-1'), options)).toEqual(endpoint);
   });
 
-  it('leaves the other services alone when one has its own', () => {
+  it('leaves the other services alone if one has an endpoint of its own', () => {
     const options = overridden('bedrock-runtime=http://own.test');
     expect(findEndpoint('bedrock', region('eu-west-1'), options).host).toBe('bedrock.eu-west-1.amazonaws.com');
   });
 });
 
 describe('parseEndpointUrl', () => {
-  it('knows every service', () => {
+  it('parses an endpoint for every service', () => {
     const services: ServiceId[] = ['bedrock-mantle', 'agentcore-gateway', 'bedrock-data-automation-runtime'];
     for (const service of services) expect(parseEndpointUrl(`${service}=https://a.test`)).toMatchObject({ service });
   });
@@ -153,7 +153,7 @@ describe('parseEndpointUrl', () => {
     ['a space', 'https://a.test/x y', 'http://'],
     ['a line break', 'https://a.test\nx', 'http://'],
     ['nothing', '', 'http://'],
-  ])('says what is wrong with %s', (_, value, words) => {
+  ])('says what is wrong with an endpoint that has %s', (_, value, words) => {
     expect(parseEndpointUrl(value)).toEqual({ problem: expect.stringContaining(words) });
   });
 });

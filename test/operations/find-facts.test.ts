@@ -14,18 +14,18 @@ const ROWS = [...OPERATION_ROWS].flatMap(([service, rows]) => [...rows].map(([na
 const usageOf = (service: string, name: string | undefined) => findFacts(service, name).usage;
 
 describe('the rows', () => {
-  it('name only operations that exist', () => {
+  it('names in its rows only operations that exist', () => {
     const known = new Set(NAMED.map(({ service, name }) => `${service} ${name}`));
     expect(ROWS.filter(({ service, name }) => !known.has(`${service} ${name}`))).toEqual([]);
   });
 
-  it('say free only of what has not a name that says so', () => {
+  it('calls only operations free whose name does not say so', () => {
     const needless = ROWS.filter(({ name, row }) => row.usage === 'free' && usageOf('elsewhere', name) === 'free');
     // It shares its row with two that need the word.
     expect(needless.map(({ name }) => name)).toEqual(['ValidateFlowDefinition']);
   });
 
-  it('that are metered say how the response is read', () => {
+  it('says for every metered operation how its response is read', () => {
     const wrong = ROWS.filter(({ row }) => (row.usage === 'metered') !== (row.response !== undefined));
     expect(wrong).toEqual([]);
   });
@@ -75,7 +75,7 @@ describe('the usage of an operation', () => {
     ],
     ['bedrock-data-automation-runtime', 'InvokeDataAutomation InvokeDataAutomationAsync'],
     ['bedrock-mantle', 'CreateAgentSession StreamAgentEvents SubmitAgentEvents'],
-  ])('knows what of %s costs without saying so', (service, names) => {
+  ])('knows what of %s costs without a report of it', (service, names) => {
     const unreported = NAMED.filter(
       (operation) => operation.service === service && usageOf(service, operation.name) === 'unreported',
     ).map(({ name }) => name);
@@ -92,7 +92,7 @@ describe('the usage of an operation', () => {
     ['bedrock', 'CreateSomethingNew'],
     ['bedrock-runtime', undefined],
     ['bedrock-runtime', 'Getaway'],
-  ])('calls %s %s unreported', (service, operation) => {
+  ])('calls the usage of %s %s unreported', (service, operation) => {
     expect(usageOf(service, operation)).toBe('unreported');
   });
 
@@ -114,7 +114,7 @@ describe('an operation that is called metered', () => {
     ['json.json', 'streams.json', 'sse.json'].flatMap(loadResponses).map(({ operation }) => operation),
   );
 
-  it('has a response that is read', () => {
+  it('reads the response of every metered operation', () => {
     const metered = ROWS.filter(({ row }) => row.usage === 'metered').map(({ name }) => name);
     expect(metered.filter((name) => !answered.has(name))).toEqual([]);
   });
@@ -126,6 +126,6 @@ it.each([
   ['bedrock-runtime', 'ApplyGuardrail', 'guardrail'],
   ['bedrock-runtime', 'InvokeGuardrailChecks', 'guardrail'],
   ['bedrock-runtime', undefined, 'text'],
-])('%s %s works with %s', (service, operation, medium) => {
+])('knows that %s %s works with %s', (service, operation, medium) => {
   expect(findFacts(service, operation).medium).toBe(medium);
 });

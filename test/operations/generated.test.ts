@@ -56,12 +56,12 @@ function fillIn(template: string, service: string, fill: Fill): string {
 }
 
 describe('every modelled operation', () => {
-  it('is here, all 504', () => {
+  it('generates all 504 modelled operations', () => {
     expect(OPERATIONS).toHaveLength(504);
   });
 
   it.each(OPERATIONS)(
-    'reaches its own service without any hint: $label',
+    'reaches the service of an operation without any hint: $label',
     ({ table, method, template, name, flags }) => {
       for (const [, fill] of FILLS) {
         const rawPath = fillIn(template, table.id, fill);
@@ -97,27 +97,30 @@ describe('every modelled operation', () => {
     },
   );
 
-  it.each(OPERATIONS)('is the same with its service as prefix: $label', ({ table, method, template, name }) => {
-    const rawPath = fillIn(template, table.id, () => 'Abc%3A0');
-    const rawTarget = `/bedrock/${table.id}${rawPath}?maxResults=1`;
-    const headers =
-      table.targetPrefix === undefined ? [] : [['X-Amz-Target', `${table.targetPrefix}.${name}`] as const];
-    expect(
-      findRoute({ method, target: parseTarget(rawTarget), scope: undefined, headers, mountPath: '/bedrock', config }),
-    ).toMatchObject({
-      service: table.id,
-      operation: name,
-      upstreamTarget: parseTarget(`${rawPath}?maxResults=1`),
-      needsBody: false,
-    });
-  });
+  it.each(OPERATIONS)(
+    'reaches the same operation behind the prefix of its service: $label',
+    ({ table, method, template, name }) => {
+      const rawPath = fillIn(template, table.id, () => 'Abc%3A0');
+      const rawTarget = `/bedrock/${table.id}${rawPath}?maxResults=1`;
+      const headers =
+        table.targetPrefix === undefined ? [] : [['X-Amz-Target', `${table.targetPrefix}.${name}`] as const];
+      expect(
+        findRoute({ method, target: parseTarget(rawTarget), scope: undefined, headers, mountPath: '/bedrock', config }),
+      ).toMatchObject({
+        service: table.id,
+        operation: name,
+        upstreamTarget: parseTarget(`${rawPath}?maxResults=1`),
+        needsBody: false,
+      });
+    },
+  );
 
-  it('has no template that begins with the id of a service, so that prefixes are unambiguous', () => {
+  it('generates no template that begins with the id of a service, so that prefixes are unambiguous', () => {
     const ids = new Set<string>([...SERVICE_TABLES, ...MANUAL_TABLES].map(({ id }) => id));
     expect(OPERATIONS.filter(({ template }) => ids.has(template.split('/')[1] ?? ''))).toEqual([]);
   });
 
-  it('is not repeated among the hand-written ones: when this fails, delete the row there', () => {
+  it('repeats no generated operation among the hand-written ones: when this fails, delete the row there', () => {
     const generated = new Set(
       SERVICE_TABLES.flatMap(({ id, operations }) =>
         operations
@@ -156,11 +159,11 @@ describe('the generator', () => {
       (error: { code: number; stderr: string }) => ({ code: error.code, stderr: error.stderr }),
     );
 
-  it('agrees with the committed tables', { timeout: 60_000 }, async () => {
+  it('generates the committed tables', { timeout: 60_000 }, async () => {
     expect(await check(path.resolve('src'))).toEqual({ code: 0, stderr: '' });
   });
 
-  it('exits 1 and names the file where a table differs or is missing', { timeout: 60_000 }, async () => {
+  it('exits 1 and names the file if a generated table differs or is missing', { timeout: 60_000 }, async () => {
     await cp(path.resolve('src/operations/generated.ts'), path.join(folder, 'operations/generated.ts'));
     const text = await readFile(path.join(folder, 'operations/generated.ts'), 'utf8');
     await writeFile(path.join(folder, 'operations/generated.ts'), text.replace('InvokeModel\n', 'InvokeModle\n'));

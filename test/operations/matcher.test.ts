@@ -36,11 +36,11 @@ describe('matchOperations', () => {
     ['names every object has, in a label', 'GET', '/guardrails/__proto__', ['bedrock GetGuardrail']],
     ['names every object has, before others', 'GET', '/constructor/prototype/toString', []],
     ['names every map has', 'GET', '/get/size/has', []],
-  ])('%s: %s %s', (_, method, path, expected) => {
+  ])('matches the template of an operation: %s: %s %s', (_, method, path, expected) => {
     expect(names(method, path)).toEqual(expected);
   });
 
-  it('narrows to one service where asked, past what other services would have matched first', () => {
+  it('matches within one service on request, past what other services would have matched first', () => {
     const narrowed = matchOperations('POST', '/agents/ABCDEFGHIJ', 'bedrock-agent');
     expect(narrowed.map(({ name }) => name)).toEqual(['PrepareAgent']);
   });
@@ -50,7 +50,7 @@ describe('matchOperations', () => {
     ['only slashes', `/${'/'.repeat(65_536)}`],
     ['many segments', `/${'a/'.repeat(32_768)}`],
     ['many known segments', `/openai${'/v1'.repeat(20_000)}`],
-  ])('is done at once with 64 KiB of %s', (_, path) => {
+  ])('matches at once 64 KiB of %s', (_, path) => {
     const before = performance.now();
     for (let round = 0; round < 20; round += 1) matchOperations('POST', path);
     expect(performance.now() - before).toBeLessThan(100);

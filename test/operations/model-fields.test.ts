@@ -15,12 +15,12 @@ const named = OPERATIONS.flatMap(({ service, name, readOnly }) =>
 const hasRow = (service: string, name: string): boolean => OPERATION_ROWS.get(service)?.get(name)?.models !== undefined;
 
 describe('operations', () => {
-  it('of the data plane all have a row that says which models run', () => {
+  it('has a row for all operations of the data plane that says which models run', () => {
     const missing = named.filter(({ service, name }) => isDataPlane(service) && !hasRow(service, name));
     expect(missing.map(({ key }) => key)).toEqual([]);
   });
 
-  it('that have a row exist', () => {
+  it('has rows only for operations that exist', () => {
     const known = new Set(named.map(({ key }) => key));
     expect(
       [...OPERATION_ROWS]
@@ -29,7 +29,7 @@ describe('operations', () => {
     ).toEqual([]);
   });
 
-  it('that only read run no model, but for those that count tokens with one', () => {
+  it('finds no model in operations that only read, but for those that count tokens with one', () => {
     const running = named.filter(
       ({ service, name, readOnly }) =>
         readOnly && isDataPlane(service) && findFacts(service, name).models.kind !== 'none',
@@ -50,7 +50,7 @@ describe('operations', () => {
     { service: 'agentcore-gateway', operation: undefined, kind: 'unknown', isOptional: false },
     { service: 'bedrock-runtime', operation: 'OfTomorrow', kind: 'unknown', isOptional: false },
     { service: 'bedrock-runtime', operation: undefined, pathModel: 'x', kind: 'path', isOptional: false },
-  ])('$service $operation: $kind', ({ service, operation, pathModel, kind, isOptional }) => {
+  ])('finds the model of $service $operation in: $kind', ({ service, operation, pathModel, kind, isOptional }) => {
     expect(findFacts(service, operation, pathModel !== undefined).models).toMatchObject({ kind, isOptional });
   });
 });
@@ -106,7 +106,7 @@ const isSame = (path: string, pattern: string): boolean =>
   ).test(path);
 
 describe.each(SERVICE_IDS)('the inputs of %s', (service) => {
-  it('have every field of the rows, and no other that names a model', async () => {
+  it("has every model field of the service's inputs, and no other", async () => {
     const inputs = await inputsOf(service);
     const wrong: string[] = [];
     for (const [operation, paths] of inputs) {

@@ -12,7 +12,7 @@ it.each([
   ['arn:aws:bedrock:us-east-1:123456789012:', 'resource is missing'],
   ['ARN:aws:bedrock:us-east-1:123456789012:prompt/P', 'lower case'],
   [`arn:aws:bedrock:us-east-1:123456789012:prompt/${'p'.repeat(2048)}`, 'more than 2048 characters'],
-])('says what is wrong with %s', (arn, words) => {
+])('says what is wrong with the ARN %s', (arn, words) => {
   for (const segment of [arn.replaceAll('/', '%2F'), encodeURIComponent(arn)]) {
     expect(() => refuseMalformedArn(`/model/${segment}/converse`)).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_ARN', status: 400, message: expect.stringContaining(words) }),
@@ -28,6 +28,6 @@ it.each([
   'arn:aws:bedrock:us-east-1:123456789012:a-type-nobody-knows-yet/x:y:z',
   'arnica-model-v1:0',
   'amazon.nova-lite-v1:0',
-])('lets %s pass', (id) => {
+])('finds no fault with %s', (id) => {
   expect(() => refuseMalformedArn(`/model/${encodeURIComponent(id)}/converse`)).not.toThrow();
 });

@@ -10,7 +10,7 @@ describe('decodeSegment', () => {
     ['a%0ab%7Fc%00', 'a%0ab%7Fc%00'],
     ['%zz%', '%zz%'],
     ['plain', 'plain'],
-  ])('%s reads %s', (segment, text) => {
+  ])('decodes the path segment %s to %s', (segment, text) => {
     expect(decodeSegment(segment)).toBe(text);
   });
 });
@@ -21,7 +21,7 @@ describe('parseArn', () => {
     ['arn:aws-cn:bedrock-agentcore:cn-north-1:1:runtime/a/b', 'bedrock-agentcore', 'cn-north-1', 'runtime'],
     ['arn:aws:bedrock:us-east-1::foundation-model/anthropic.x-v1:0', 'bedrock', 'us-east-1', 'foundation-model'],
     ['arn:aws:s3:::bucket', 's3', '', 'bucket'],
-  ])('%s', (text, service, region, resourceType) => {
+  ])('parses the ARN %s', (text, service, region, resourceType) => {
     expect(parseArn(text)).toMatchObject({ service, region, resourceType });
   });
 
@@ -34,7 +34,7 @@ describe('parseArn', () => {
     'arn::bedrock:r:a:x',
     'ARN:aws:b:r:a:x',
     'xarn:a:b:c:d:e',
-  ])('%j is none', (text) => {
+  ])('takes %j for no ARN', (text) => {
     expect(parseArn(text)).toBeUndefined();
   });
 });
@@ -46,7 +46,7 @@ describe('findArnInPath', () => {
     ['/a/b/arn%3aaws%3abedrock%3aeu-west-1%3a1%3ax', 'eu-west-1'],
     ['/model/x/invoke', undefined],
     ['/model/warn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ax/invoke', undefined],
-  ])('%s', (path, region) => {
+  ])('finds the ARN in the path %s', (path, region) => {
     expect(findArnInPath(path)?.region).toBe(region);
   });
 });

@@ -60,7 +60,7 @@ const REFUSED_PRELUDES: readonly { readonly name: string; readonly prelude: Buff
 ];
 
 describe('cutting a stream into frames', () => {
-  it.each(VECTORS)('gives $name back, at every split', ({ bytes }) => {
+  it.each(VECTORS)('cuts a stream into its frames at every split: $name', ({ bytes }) => {
     for (const pieces of everySplit(bytes)) {
       const frames = split(pieces);
       expect(frames.map((frame) => frame.bytes)).toEqual([bytes]);
@@ -68,14 +68,14 @@ describe('cutting a stream into frames', () => {
     }
   });
 
-  it('gives the frames of a stream that the AWS SDK sent, at every split', () => {
+  it('cuts a stream that the AWS SDK sent into its frames, at every split', () => {
     const whole = split([RECORDED]);
     expect(whole).toHaveLength(4);
     expect(Buffer.concat(whole.map((frame) => frame.bytes))).toEqual(RECORDED);
     for (const pieces of everySplit(RECORDED)) expect(split(pieces)).toEqual(whole);
   });
 
-  it.each([1, 2, 3, 11, 12, 13, 100])('takes a stream in pieces of %i bytes', (size) => {
+  it.each([1, 2, 3, 11, 12, 13, 100])('cuts a stream that comes in pieces of %i bytes into its frames', (size) => {
     const pieces = Array.from({ length: Math.ceil(RECORDED.length / size) }, (_, index) =>
       RECORDED.subarray(index * size, (index + 1) * size),
     );
@@ -97,15 +97,18 @@ describe('cutting a stream into frames', () => {
 });
 
 describe('refusing frames', () => {
-  it.each(REFUSED_PRELUDES)('refuses $name as soon as twelve bytes are there, at every split', ({ prelude, says }) => {
-    for (const pieces of everySplit(prelude)) {
-      expect(failureOf(pieces)).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
-      expect(failureOf(pieces)?.message).toMatch(says);
-    }
-    expect(failureOf([prelude.subarray(0, 11)])).toBeUndefined();
-  });
+  it.each(REFUSED_PRELUDES)(
+    'refuses a frame with $name as soon as twelve bytes are there, at every split',
+    ({ prelude, says }) => {
+      for (const pieces of everySplit(prelude)) {
+        expect(failureOf(pieces)).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
+        expect(failureOf(pieces)?.message).toMatch(says);
+      }
+      expect(failureOf([prelude.subarray(0, 11)])).toBeUndefined();
+    },
+  );
 
-  it('refuses a frame with any bit turned, wherever', () => {
+  it('refuses a frame with any one bit turned', () => {
     const bytes = encodeBySdk({ a: { type: 'string', value: 'b' } }, Buffer.from('payload'));
     for (let at = 0; at < bytes.length; at += 1) {
       expect(failureOf([flipBit(bytes, at), bytes])?.code).toBe('ERR_BAD_REQUEST');
@@ -122,7 +125,7 @@ describe('refusing frames', () => {
     }
   });
 
-  it('knows an end within a frame from an end between two', () => {
+  it('tells an end within a frame from an end between two frames', () => {
     const bytes = encodeFrame(EMPTY, Buffer.from('abc'));
     for (let length = 0; length <= bytes.length; length += 1) {
       const splitter = new FrameSplitter();
@@ -132,7 +135,7 @@ describe('refusing frames', () => {
     }
   });
 
-  it('takes random bytes without any other error', () => {
+  it('takes random bytes as frames without any other error', () => {
     let seed = 1;
     const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) & 0xff;
     for (let round = 0; round < 500; round += 1) {
@@ -143,7 +146,7 @@ describe('refusing frames', () => {
 });
 
 describe('headers of frames', () => {
-  it('reads every type', () => {
+  it('reads frame headers of every type', () => {
     const headers = parseFrameHeaders(headersOf(ALL_TYPES));
     expect([...headers.keys()]).toEqual(Object.keys(ALL_TYPES));
     expect(headers.get(':message-type')).toEqual({ kind: 'string', value: 'event' });
@@ -155,7 +158,7 @@ describe('headers of frames', () => {
     expect(headers.get('yes')).toEqual({ kind: 'other', type: 0, value: EMPTY });
   });
 
-  it('refuses a block that is cut short, at every length', () => {
+  it('refuses frame headers that are cut short, at every length', () => {
     for (const [name, header] of Object.entries(ALL_TYPES)) {
       const block = headersOf({ [name]: header });
       for (let length = 1; length < block.length; length += 1) {
@@ -168,7 +171,7 @@ describe('headers of frames', () => {
     { name: 'a name twice', block: Buffer.from('\u0001a\u0000\u0001a\u0000', 'latin1'), says: /one name twice/ },
     { name: 'no name', block: Buffer.from('\u0000\u0000', 'latin1'), says: /without a name/ },
     { name: 'an unknown type', block: Buffer.from('\u0001a\u000a', 'latin1'), says: /unknown type 10/ },
-  ])('refuses $name', ({ block, says }) => {
+  ])('refuses frame headers with $name', ({ block, says }) => {
     expect(() => parseFrameHeaders(block)).toThrow(says);
   });
 });
@@ -178,7 +181,7 @@ describe('encoding', () => {
     { name: 'an empty payload', payload: EMPTY },
     { name: 'a payload', payload: Buffer.from('{"bytes":"AAAA"}') },
     { name: 'a large payload', payload: Buffer.alloc(1_300_000, 'x') },
-  ])('writes the same bytes as the AWS SDK: $name', ({ payload }) => {
+  ])('encodes the same bytes as the AWS SDK: $name', ({ payload }) => {
     const signature = Buffer.alloc(32, 0xa5);
     const dateMs = 1_773_500_966_535;
     const headers = Buffer.concat([

@@ -62,7 +62,7 @@ const splits = fc.array(fc.nat(), { maxLength: 6 });
 const pathOf = (list: readonly string[]): string => list.join('.').replaceAll('.[]', '[]');
 
 describe('values', () => {
-  it('are those JSON.parse gives, whatever the document, the path and the split', () => {
+  it('reads the values that JSON.parse gives, whatever the document, the path and the split', () => {
     fc.assert(
       fc.property(tree, steps, splits, fc.constantFrom(0, 1), (value, wanted, places, indent) => {
         const json = JSON.stringify(value, undefined, indent);
@@ -159,13 +159,13 @@ describe('values', () => {
         ['__proto__', 2],
       ],
     },
-  ])('$name', ({ json, wanted, found }) => {
+  ])('reads values by their path: $name', ({ json, wanted, found }) => {
     const bytes = bytesOf(json);
     for (let at = 0; at <= bytes.length; at += 1) expect(scan(cut(bytes, [at]), wanted).values).toEqual(found);
     expect(scan(bytewise(bytes), new JsonPaths(wanted))).toEqual({ isWhole: true, values: found });
   });
 
-  it('are not kept beyond the limit, only counted', () => {
+  it('counts the bytes of a value beyond the limit without keeping them', () => {
     const kept = 'é'.repeat(MAX_KEPT_BYTES / 2);
     const json = bytesOf(JSON.stringify({ a: kept, b: `${kept}x`, [`${kept}x`]: 1 }));
     for (const chunks of [[json], bytewise(json)]) {
@@ -179,7 +179,7 @@ describe('values', () => {
     }
   });
 
-  it('are told before the text is known to be whole', () => {
+  it('reports values before the text is known to be whole', () => {
     expect(scan([bytesOf('{"a":1,"b":"x","c":"y')], ['a', 'b', 'c'])).toEqual({
       isWhole: false,
       values: [
@@ -202,7 +202,7 @@ const parses = (json: string): boolean => {
 const nested = (depth: number): Buffer => bytesOf('['.repeat(depth) + ']'.repeat(depth));
 
 describe('texts', () => {
-  it('are refused where JSON.parse refuses them', () => {
+  it('refuses the texts that JSON.parse refuses', () => {
     const junk = fc.string({ unit: fc.constantFrom(...'{}[]:,"\\u0019.eE+-truefalsn \t\v\u0000é\uFEFF/') });
     const damaged = fc
       .tuple(tree, junk, fc.nat(), fc.nat({ max: 3 }))
@@ -237,7 +237,7 @@ describe('texts', () => {
     '[]',
     '{}',
     ' [ 1 , { "a" : [ ] } ] \r\n\t',
-  ])('%j is JSON', (json) => {
+  ])('accepts %j as JSON', (json) => {
     expect(parses(json)).toBe(true);
     expect(scan(bytewise(bytesOf(json)), []).isWhole).toBe(true);
   });
@@ -293,7 +293,7 @@ describe('texts', () => {
     '{null:1}',
     ':',
     ',',
-  ])('%j is none', (json) => {
+  ])('refuses %j as JSON', (json) => {
     expect(parses(json)).toBe(false);
     expect(scan([bytesOf(json)], ['a']).isWhole).toBe(false);
     expect(scan(bytewise(bytesOf(json)), ['a']).isWhole).toBe(false);
@@ -307,18 +307,18 @@ describe('texts', () => {
     { name: 'a continuation with no beginning', hex: '80' },
     { name: 'a beginning with no continuation', hex: 'e282' },
     { name: 'a character beyond Unicode', hex: 'f4908080' },
-  ])('with $name are no UTF-8, and refused', ({ hex }) => {
+  ])('refuses text that is no UTF-8: $name', ({ hex }) => {
     const bytes = Buffer.concat([bytesOf('{"m'), Buffer.from(hex, 'hex'), bytesOf('del":"x"}')]);
     for (let at = 0; at <= bytes.length; at += 1) expect(scan(cut(bytes, [at]), ['*']).isWhole).toBe(false);
     expect(scan(bytewise(bytes), ['*']).isWhole).toBe(false);
   });
 
-  it('may be so deep and no deeper', () => {
+  it('accepts documents up to a depth, and no deeper', () => {
     expect(scan([nested(MAX_DEPTH)], []).isWhole).toBe(true);
     expect(scan([nested(MAX_DEPTH + 1)], []).isWhole).toBe(false);
   });
 
-  it('stay broken once they are', () => {
+  it('stays broken once a text is', () => {
     const scanner = new JsonScanner(['a'], () => expect.unreachable());
     scanner.push(bytesOf('{]'));
     expect(scanner.isBroken).toBe(true);
@@ -326,7 +326,7 @@ describe('texts', () => {
     expect(scanner.finish()).toBe(false);
   });
 
-  it('of any bytes are read without a throw', () => {
+  it('reads any bytes without a throw', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), splits, (bytes, places) => {
         const json = Buffer.from(bytes);
@@ -407,7 +407,7 @@ describe('strings', () => {
       value: `{"data":"${base64}`,
       counted: { textBytes: 0, blobBytes: base64.length, blobs: 1 },
     },
-  ])('are told apart: $name', ({ value, counted }) => {
+  ])('tells text from media in a string: $name', ({ value, counted }) => {
     expect(count(value)).toEqual(counted);
   });
 });

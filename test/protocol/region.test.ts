@@ -20,7 +20,7 @@ describe('chooseRegion', () => {
       'us-east-1',
       'default',
     ],
-  ])('takes %s', (_, candidates, region, source) => {
+  ])('chooses the region of %s', (_, candidates, region, source) => {
     expect(chooseRegion(candidates)).toMatchObject({ region, source });
   });
 
@@ -36,13 +36,13 @@ describe('chooseRegion', () => {
     );
   });
 
-  it('says how to give one where there is none', () => {
+  it('says how to give a region if there is none', () => {
     expect(() => chooseRegion(NONE)).toThrow(
       expect.objectContaining({ code: 'ERR_REGION_MISSING', hint: expect.stringMatching(/--region.*AWS_REGION/) }),
     );
   });
 
-  it('shows a long value cut short', () => {
+  it('cuts a long value short that is no region', () => {
     const error = (() => {
       try {
         return chooseRegion({ ...NONE, header: 'x'.repeat(70_000) });
@@ -66,7 +66,7 @@ describe('findPartition', () => {
     ['us-isob-east-1', 'aws-iso-b'],
     ['eu-isoe-west-1', 'aws-iso-e'],
     ['us-isof-south-1', 'aws-iso-f'],
-  ])('%s is in %s', (region, id) => {
+  ])('knows that the region %s is in the partition %s', (region, id) => {
     expect(findPartition(region)?.id).toBe(id);
   });
 
@@ -88,7 +88,7 @@ describe('findPartition', () => {
     'us-east-١',
     '__proto__',
     'eu.',
-  ])('%j is no region', (region) => {
+  ])('takes %j for no region', (region) => {
     expect(findPartition(region)).toBeUndefined();
   });
 });

@@ -82,7 +82,7 @@ describe('a stream', () => {
     },
     { name: 'that ends within a line', stream: 'data: [DONE]', events: [], last: { data: '[DONE]' } },
     { name: 'that ends within a name', stream: 'data: x\n\nevent: e', events: [{ data: 'x' }] },
-  ])('$name', ({ stream, events, last }) => {
+  ])('reads a stream $name', ({ stream, events, last }) => {
     const bytes = bytesOf(stream);
     const expected: Read = { events, last, dropped: 0 };
     for (let at = 0; at <= bytes.length; at += 1) {
@@ -92,7 +92,7 @@ describe('a stream', () => {
     expect(read(bytewise(bytes))).toEqual(expected);
   });
 
-  it('may change its chunks after they were read', () => {
+  it('keeps what it read of a chunk that then changes', () => {
     const splitter = new SseSplitter();
     const chunk = bytesOf('data: abc');
     expect([...splitter.push(chunk)]).toEqual([]);
@@ -129,7 +129,7 @@ describe('what is held', () => {
       sizes: [],
       dropped: 0,
     },
-  ])('is bounded: $name', ({ stream, sizes, dropped }) => {
+  ])('bounds what it holds of a stream: $name', ({ stream, sizes, dropped }) => {
     for (const pieceBytes of [stream.length + 99, 65_536, 1000]) {
       const { events, dropped: counted } = read(inPieces(stream + small, pieceBytes));
       expect(events.map(({ data }) => data.length)).toEqual([...sizes, 1]);

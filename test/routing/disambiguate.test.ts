@@ -21,7 +21,7 @@ function choose(method: string, path: string, { scope, userAgent, openaiUpstream
 }
 
 describe('disambiguate', () => {
-  it('has no response for no candidate', () => {
+  it('decides nothing between no candidates', () => {
     expect(choose('GET', '/nowhere')).toBeUndefined();
   });
 
@@ -37,26 +37,29 @@ describe('disambiguate', () => {
     [method, '/resourcepolicy/', SESSION, 'bedrock-agent'],
     [method, '/resourcepolicy/', RUNTIME, 'bedrock-agentcore-control'],
   ]);
-  it.each([...tags, ...policies])('decides %s %s by the ARN %s: %s', (method = '', prefix = '', arn = '', service) => {
-    for (const segment of [
-      encodeURIComponent(arn),
-      encodeURIComponent(arn).toLowerCase(),
-      arn.replaceAll('/', '%2F'),
-    ]) {
-      // The second spelling has its hexadecimal digits in lower case.
-      expect(choose(method, prefix + segment)?.operation.service.id).toBe(service);
-    }
-  });
+  it.each([...tags, ...policies])(
+    'decides between services for %s %s by the ARN %s: %s',
+    (method = '', prefix = '', arn = '', service) => {
+      for (const segment of [
+        encodeURIComponent(arn),
+        encodeURIComponent(arn).toLowerCase(),
+        arn.replaceAll('/', '%2F'),
+      ]) {
+        // The second spelling has its hexadecimal digits in lower case.
+        expect(choose(method, prefix + segment)?.operation.service.id).toBe(service);
+      }
+    },
+  );
 
   it.each([
     ['bedrock-agentcore', 'bedrock-agentcore-control'],
     ['bedrock', 'bedrock-agent'],
-  ])('lets a credential scope of %s win over the ARN', (scope, service) => {
+  ])('prefers a credential scope of %s to the ARN', (scope, service) => {
     const arn = scope === 'bedrock' ? RUNTIME : AGENT;
     expect(choose('GET', `/tags/${encodeURIComponent(arn)}`, { scope })?.operation.service.id).toBe(service);
   });
 
-  it('lets the user agent win over the ARN, but not over the scope', () => {
+  it('prefers the user agent to the ARN, and the scope to the user agent', () => {
     const path = `/tags/${encodeURIComponent(AGENT)}`;
     const userAgent = 'aws-sdk-js/3 api/bedrock-agent-runtime#3.1';
     expect(choose('GET', path, { userAgent })?.operation.service.id).toBe('bedrock-agent-runtime');
@@ -65,18 +68,21 @@ describe('disambiguate', () => {
     );
   });
 
-  it.each(['/listTagsForResource', '/tagResource', '/untagResource'])('leaves POST %s to the body', (path) => {
-    expect(choose('POST', path)).toMatchObject({
-      operation: { service: { id: 'bedrock' } },
-      otherwise: { rule: 'tagged-arn', operation: { service: { id: 'bedrock-data-automation' } } },
-    });
-    expect(choose('POST', path, { scope: 'bedrock' })?.otherwise).toBeDefined();
-  });
+  it.each(['/listTagsForResource', '/tagResource', '/untagResource'])(
+    'leaves the service of POST %s to the body',
+    (path) => {
+      expect(choose('POST', path)).toMatchObject({
+        operation: { service: { id: 'bedrock' } },
+        otherwise: { rule: 'tagged-arn', operation: { service: { id: 'bedrock-data-automation' } } },
+      });
+      expect(choose('POST', path, { scope: 'bedrock' })?.otherwise).toBeDefined();
+    },
+  );
 
   it.each([
     ['api/bedrock#3', 'bedrock'],
     ['api/bedrock-data-automation#3', 'bedrock-data-automation'],
-  ])('needs no body for tags from %s', (userAgent, service) => {
+  ])('needs no body to decide on tags from %s', (userAgent, service) => {
     expect(choose('POST', '/tagResource', { userAgent })).toMatchObject({
       operation: { service: { id: service } },
       otherwise: undefined,
@@ -89,7 +95,7 @@ describe('disambiguate', () => {
     ['/agents/ABCDEFGHIJ', { userAgent: 'api/bedrock-agent-runtime#3' }, 'InvokeInlineAgent', false],
     ['/agents/my-session', {}, 'InvokeInlineAgent', false],
     ['/agents/ABCDEFGHIJK', {}, 'InvokeInlineAgent', false],
-  ])('POST %s %j is %s, up to the body: %s', (path, clues, name, upToTheBody) => {
+  ])('decides that POST %s %j is %s, up to the body: %s', (path, clues, name, upToTheBody) => {
     const choice = choose('POST', path, clues);
     expect(choice?.operation.name).toBe(name);
     expect(choice?.otherwise?.rule).toBe(upToTheBody ? 'lost-slash' : undefined);
@@ -112,7 +118,7 @@ describe('disambiguate', () => {
     '/openai/v1/agents/sessions/x/y',
     '/anthropic/v1/messages/count_tokens',
     '/v1/x',
-  ])('knows POST %s on mantle only, whoever signed', (path) => {
+  ])('sends POST %s to mantle only, whoever signed', (path) => {
     expect(choose('POST', path, { scope: 'bedrock' })?.operation.service.id).toBe('bedrock-mantle');
   });
 });
@@ -128,7 +134,7 @@ describe('bodyTakesOtherWay', () => {
     'data-automation-library-ingestion-job',
   ];
 
-  it.each(types)('takes the ARN of a %s to data automation', (type) => {
+  it.each(types)('sends the tags of a %s to data automation for the ARN in the body', (type) => {
     expect(bodyTakesOtherWay('tagged-arn', body(`arn:aws:bedrock:us-east-1:123456789012:${type}/x`))).toBe(true);
   });
 
@@ -147,7 +153,7 @@ describe('bodyTakesOtherWay', () => {
     ['bytes', Buffer.from([0xff, 0xfe, 0x00])],
     ['deep nesting', Buffer.from('['.repeat(500_000))],
     ['far too much', Buffer.concat([Buffer.alloc(1_100_000, ' '), body('arn:aws:bedrock:us-east-1:1:blueprint/x')])],
-  ])('leaves %s where it is, without failing', (_, bytes) => {
+  ])('leaves a tagging call where it is, without failing, if its body holds %s', (_, bytes) => {
     expect(bodyTakesOtherWay('tagged-arn', bytes)).toBe(false);
   });
 

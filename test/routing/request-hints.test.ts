@@ -19,13 +19,13 @@ describe('findClientService', () => {
     ['api/agentcore-gateway#1', undefined],
     ['api/__proto__ api/constructor', undefined],
     ['', undefined],
-  ])('%s', (userAgent, service) => {
+  ])('finds the service of the client in its user agent: %s', (userAgent, service) => {
     expect(findClientService(userAgent)).toBe(service);
   });
 });
 
 describe('readRequestHints', () => {
-  it('gathers what the headers say, in any case', () => {
+  it('gathers the hints of all headers, in any case', () => {
     expect(
       readRequestHints(
         [
@@ -46,7 +46,7 @@ describe('readRequestHints', () => {
     });
   });
 
-  it('says nothing where they say nothing', () => {
+  it('gives no hints if the headers hold none', () => {
     expect(readRequestHints([], undefined)).toEqual({
       targets: [],
       regionHeader: undefined,

@@ -78,7 +78,7 @@ describe('an explicit prefix', () => {
       '/tagResource',
     ],
     ['a lost slash', 'POST', '/bedrock-agent/agents/ABCDEFGHIJ', 'bedrock-agent', 'PrepareAgent', '/agents/ABCDEFGHIJ'],
-  ] as const)('takes %s', (_, method, path, service, operation, forwarded) => {
+  ] as const)('finds behind a service prefix %s', (_, method, path, service, operation, forwarded) => {
     expect(find(method, path)).toMatchObject({ service, operation, path: forwarded });
   });
 
@@ -88,17 +88,17 @@ describe('an explicit prefix', () => {
     '/bedrock-runtimes/x/y',
     '/__proto__/x',
     '/constructor/x/y',
-  ])('is not found in %s', (path) => {
+  ])('finds no service prefix in %s', (path) => {
     expect(() => find('GET', path)).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }));
   });
 
-  it.each(['CONNECT', 'TRACE', 'get', 'PROPFIND', ''])('does not carry the method %j', (method) => {
+  it.each(['CONNECT', 'TRACE', 'get', 'PROPFIND', ''])('refuses the method %j behind a service prefix', (method) => {
     expect(() => find(method, '/bedrock/x')).toThrow(expect.objectContaining({ code: 'ERR_BAD_REQUEST' }));
   });
 });
 
 describe('X-Amz-Target', () => {
-  it('names the operation at the mount root', () => {
+  it('resolves X-Amz-Target at the mount root', () => {
     expect(find('POST', '/', [target(`${KEYSTONE}.InvokeDataAutomationAsync`)])).toMatchObject({
       service: 'bedrock-data-automation-runtime',
       operation: 'InvokeDataAutomationAsync',
@@ -106,21 +106,24 @@ describe('X-Amz-Target', () => {
     });
   });
 
-  it.each(['/bedrock-data-automation-runtime', '/bedrock-data-automation-runtime/'])('works under %s', (path) => {
-    expect(find('POST', path, [target(`${KEYSTONE}.TagResource`)])).toMatchObject({
-      operation: 'TagResource',
-      path: '/',
-    });
-  });
+  it.each(['/bedrock-data-automation-runtime', '/bedrock-data-automation-runtime/'])(
+    'resolves X-Amz-Target under %s',
+    (path) => {
+      expect(find('POST', path, [target(`${KEYSTONE}.TagResource`)])).toMatchObject({
+        operation: 'TagResource',
+        path: '/',
+      });
+    },
+  );
 
-  it('names the service even where the operation is new', () => {
+  it('finds the service of X-Amz-Target for an operation that is new', () => {
     expect(find('POST', '/', [target(`${KEYSTONE}.BrandNew`)])).toMatchObject({
       service: 'bedrock-data-automation-runtime',
       operation: undefined,
     });
   });
 
-  it('does not move a path that says something itself', () => {
+  it('ignores X-Amz-Target on a path that names an operation', () => {
     expect(find('POST', '/model/x/invoke', [target(`${KEYSTONE}.TagResource`)])).toMatchObject({
       service: 'bedrock-runtime',
       operation: 'InvokeModel',
@@ -132,12 +135,12 @@ describe('X-Amz-Target', () => {
     ['one of another service', 'POST', [target('DynamoDB_20120810.GetItem')]],
     ['the prefix without its dot', 'POST', [target(`${KEYSTONE}X.TagResource`)]],
     ['another method', 'GET', [target(`${KEYSTONE}.TagResource`)]],
-  ] as const)('is a 404 with %s', (_, method, headers) => {
+  ] as const)('answers 404 to a bare mount with X-Amz-Target %s', (_, method, headers) => {
     expect(() => find(method, '/', headers)).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }));
   });
 
   it.each(['/', '/bedrock-data-automation-runtime/'])(
-    'is refused twice at %s: AWS might read the other one',
+    'refuses two X-Amz-Target headers at %s, as AWS might read the other one',
     (path) => {
       const twice = [target(`${KEYSTONE}.GetDataAutomationStatus`), target(`${KEYSTONE}.InvokeDataAutomation`)];
       expect(() => find('POST', path, twice)).toThrow(expect.objectContaining({ code: 'ERR_BAD_REQUEST' }));
@@ -154,12 +157,12 @@ describe('a raw ARN after /model/', () => {
       '/model/arn%3Aaws:bedrock:r:1:x/a/b/invoke/converse',
       '/model/arn%3Aaws:bedrock:r:1:x%2Fa%2Fb%2Finvoke/converse',
     ],
-  ])('is sent as one segment: %s', (operation, path, forwarded) => {
+  ])('sends a raw ARN after /model/ as one segment: %s', (operation, path, forwarded) => {
     expect(find('POST', path)).toMatchObject({ service: 'bedrock-runtime', operation, path: forwarded });
     expect(find('POST', `/bedrock-runtime${path}`)).toMatchObject({ operation, path: forwarded });
   });
 
-  it('changes nothing where the slash is encoded', () => {
+  it('changes no ARN whose slash is encoded', () => {
     const path = `/model/${encodeURIComponent(PROFILE)}/invoke`;
     expect(find('POST', path).path).toBe(path);
   });
@@ -172,7 +175,7 @@ describe('a raw ARN after /model/', () => {
     '/model/arn:aws:bedrock:r:1:x/y//invoke',
     '/model/arn:aws:bedrock:r:1:x/invoke',
     '/models/arn:aws:bedrock:r:1:x/y/invoke',
-  ])('leaves %s alone', (path) => {
+  ])('leaves the path %s alone', (path) => {
     expect(encodeModelArn(path)).toBeUndefined();
   });
 });
@@ -192,7 +195,7 @@ describe('an unknown path', () => {
       [signedFor('bedrock-agentcore'), ['User-Agent', 'api/bedrock#4']],
       'bedrock-agentcore',
     ],
-  ] as const)('goes on if %s', (_, headers, service) => {
+  ] as const)('sends an unknown path on if it is %s', (_, headers, service) => {
     expect(find('POST', '/brand/new', headers)).toEqual({
       service,
       operation: undefined,
@@ -207,14 +210,14 @@ describe('an unknown path', () => {
     ['signed for something else', [signedFor('s3')]],
     ['signed for a name every object has', [signedFor('__proto__')]],
     ['signed for a gateway, which is no signing name', [signedFor('agentcore-gateway')]],
-  ])('is a 404 if %s', (_, headers) => {
+  ])('answers 404 to an unknown path if it is %s', (_, headers) => {
     expect(() => find('POST', '/brand/new', headers)).toThrow(
       expect.objectContaining({ code: 'ERR_UNKNOWN_OPERATION' }),
     );
   });
 
   it.each(['/v1/messages', '/v1/messages/', '/v1/messages/batches'])(
-    'of Anthropic names the right variable: %s',
+    "names the right variable for Anthropic's path %s",
     (path) => {
       for (const headers of [[], [signedFor('bedrock-mantle')]]) {
         expect(() => find('POST', path, headers)).toThrow(
@@ -227,7 +230,7 @@ describe('an unknown path', () => {
     },
   );
 
-  it('of Anthropic that counts tokens names the operations that do', () => {
+  it("names the operations that count tokens for Anthropic's path that does", () => {
     expect(() => find('POST', '/v1/messages/count_tokens', [signedFor('bedrock')])).toThrow(
       expect.objectContaining({
         code: 'ERR_UNKNOWN_OPERATION',
@@ -236,7 +239,7 @@ describe('an unknown path', () => {
     );
   });
 
-  it('that only begins alike goes to mantle', () => {
+  it("sends a path that only begins like Anthropic's to mantle", () => {
     expect(find('POST', '/v1/messagesx').service).toBe('bedrock-mantle');
   });
 });
@@ -247,7 +250,7 @@ describe('a gateway', () => {
     ['/agentcore-gateway//my-gw-1//mcp', 'InvokeGateway', '/mcp'],
     ['/agentcore-gateway/my-gw-1/.well-known/x', undefined, '/.well-known/x'],
     ['/agentcore-gateway/my-gw-1', undefined, '/'],
-  ])('is reached by %s', (path, operation, forwarded) => {
+  ])('finds a gateway in %s', (path, operation, forwarded) => {
     expect(find('POST', path)).toEqual({
       service: 'agentcore-gateway',
       operation,
@@ -268,7 +271,7 @@ describe('a gateway', () => {
     '/a@evil.test/mcp',
     '/a:1/mcp',
     `/${'a'.repeat(64)}/mcp`,
-  ])('is not named by %j', (rest) => {
+  ])('finds no gateway in %j', (rest) => {
     expect(() => find('POST', `/agentcore-gateway${rest}`)).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_TARGET', hint: expect.stringContaining('/bedrock/agentcore-gateway/') }),
     );

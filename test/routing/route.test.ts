@@ -37,7 +37,7 @@ const signedIn = (region: string, service = 'bedrock'): HeaderPair => [
 ];
 
 describe('findRoute', () => {
-  it('gives all there is to know of a request', () => {
+  it('finds all there is to know of a request', () => {
     expect(route('POST', '/bedrock/model/us.anthropic.claude-v1%3A0/converse-stream?a=%2f&X-Amz-Date=1')).toEqual({
       service: 'bedrock-runtime',
       signingName: 'bedrock',
@@ -92,7 +92,7 @@ describe('findRoute', () => {
     expect(route('POST', '/bedrock/model/eu.claude/invoke?x=arn:aws:bedrock:eu-west-1:1:x').region).toBe('us-east-1');
   });
 
-  it('says so where there is no region at all', () => {
+  it('says that there is no region at all', () => {
     expect(() => route('GET', '/bedrock/guardrails', { config: { defaultRegion: undefined } })).toThrow(
       expect.objectContaining({ code: 'ERR_REGION_MISSING' }),
     );
@@ -105,7 +105,7 @@ describe('findRoute', () => {
     ['FIPS', 'us-east-1', { fips: true }, 'bedrock-fips.us-east-1.amazonaws.com'],
     ['dual-stack', 'us-east-1', { dualstack: true }, 'bedrock.us-east-1.api.aws'],
     ['both', 'us-east-1', { fips: true, dualstack: true }, 'bedrock-fips.us-east-1.api.aws'],
-  ])('knows the host in %s', (_, defaultRegion, options, host) => {
+  ])('finds the host in %s', (_, defaultRegion, options, host) => {
     expect(route('GET', '/bedrock/guardrails', { config: { defaultRegion, ...options } })).toMatchObject({
       host,
       origin: `https://${host}`,
@@ -135,7 +135,7 @@ describe('findRoute', () => {
     ],
     ['/bedrock/model/x/y', undefined],
     ['/openai/v1/chat/completions', undefined],
-  ])('reads the model of %s', (path, modelId) => {
+  ])('reads the model from the path %s', (path, modelId) => {
     expect(route('POST', `/bedrock${path}`).modelId).toBe(modelId);
   });
 
@@ -155,11 +155,11 @@ describe('findRoute', () => {
     ['GET', '/bedrock-agentcore/new', [], 'response', true],
     ['DELETE', '/bedrock-agentcore/new', [], 'response', false],
     ['POST', '/agentcore-gateway/g1/mcp', [], 'response', false],
-  ] as const)('%s %s %j streams: %s, reads only: %s', (method, path, headers, streaming, readOnly) => {
+  ] as const)('decides that %s %s %j streams: %s, reads only: %s', (method, path, headers, streaming, readOnly) => {
     expect(route(method, `/bedrock${path}`, { headers })).toMatchObject({ streaming, readOnly });
   });
 
-  it('gives a gateway its host and its signing name', () => {
+  it('finds the host and the signing name of a gateway', () => {
     expect(route('POST', '/bedrock/agentcore-gateway/my-gw/mcp')).toMatchObject({
       service: 'agentcore-gateway',
       signingName: 'bedrock-agentcore',
@@ -189,7 +189,7 @@ describe('findRoute', () => {
     ['dots', `/bedrock/model/${'.'.repeat(65_536)}/invoke`],
     ['ARNs', `/bedrock/model/${'arn:/'.repeat(13_000)}/invoke`],
     ['a query', `/bedrock/model/x/invoke?${'x-am=1&'.repeat(9000)}`],
-  ])('is done at once with 64 KiB of %s', (_, rawTarget) => {
+  ])('finds a route at once for 64 KiB of %s', (_, rawTarget) => {
     const before = performance.now();
     try {
       route('POST', rawTarget);
@@ -224,13 +224,13 @@ describe('resolveRouteByBody', () => {
   });
 
   it.each([Buffer.alloc(0), Buffer.from('{'), Buffer.from([0xff])])(
-    'stays with bedrock for a body that is garbage',
+    'keeps a tagging call with bedrock if its body is garbage',
     (body) => {
       expect(resolveRouteByBody(route('POST', '/bedrock/tagResource'), { chunks: [body] }).service).toBe('bedrock');
     },
   );
 
-  it('keeps the path as it came where only the slash was lost', () => {
+  it('keeps the path as it came if only the slash was lost', () => {
     const found = route('POST', '/bedrock/agents/ABCDEFGHIJ');
     expect(resolveRouteByBody(found, { chunks: [Buffer.alloc(0)] })).toMatchObject({
       service: 'bedrock-agent',
@@ -242,7 +242,7 @@ describe('resolveRouteByBody', () => {
     expect(resolveRouteByBody(found, { chunks: [Buffer.from('{"x":1}')] }).operation).toBe('InvokeInlineAgent');
   });
 
-  it('gives back the very same route where the body does not matter', () => {
+  it('gives back the very same route if the body does not matter', () => {
     const found = route('POST', '/bedrock/model/x/invoke');
     expect(resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toBe(found);
   });
@@ -252,14 +252,14 @@ describe('refuseUnservedUpgrade', () => {
   it.each([
     { name: 'a WebSocket asked for and served', isAsked: true, isServed: true },
     { name: 'neither', isAsked: false, isServed: false },
-  ])('lets pass: $name', ({ isAsked, isServed }) => {
+  ])('lets an upgrade pass: $name', ({ isAsked, isServed }) => {
     refuseUnservedUpgrade(isAsked, isServed);
   });
 
   it.each([
     { name: 'asked for where there is none', isAsked: true, isServed: false, says: 'no WebSocket' },
     { name: 'not asked for where there is one', isAsked: false, isServed: true, says: 'is a WebSocket' },
-  ])('refuses: $name', async ({ isAsked, isServed, says }) => {
+  ])('refuses an upgrade: $name', async ({ isAsked, isServed, says }) => {
     const error = await failureOf(() => refuseUnservedUpgrade(isAsked, isServed));
     expect(error).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
     expect(error.message).toContain(says);

@@ -10,7 +10,7 @@ describe('refuseBadTarget', () => {
     ['/model/arn%3aaws%3Abedrock%2Fx.y/invoke?q=%zz\\', '/model/arn%3aaws%3Abedrock%2Fx.y/invoke', 'q=%zz\\'],
     ['/..a/a../...', '/..a/a../...', undefined],
     ['/"<>^`{|}', '/"<>^`{|}', undefined],
-  ])('leaves %s as it is', (rawTarget, path, query) => {
+  ])('leaves the target %s as it is', (rawTarget, path, query) => {
     const target = parseTarget(rawTarget);
     expect(target).toEqual({ raw: rawTarget, path, query });
     expect(() => refuseBadTarget(target)).not.toThrow();
@@ -47,7 +47,7 @@ describe('refuseBadTarget', () => {
     ['a space in the query', '/model/a/invoke?a b', 'query'],
     ['the absolute form', 'http://evil.test/bedrock/x', 'slash'],
     ['nothing', '', 'slash'],
-  ])('refuses %s', (_, rawTarget, word) => {
+  ])('refuses a bad target: %s', (_, rawTarget, word) => {
     expect(() => refuseBadTarget(parseTarget(rawTarget))).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_TARGET', message: expect.stringContaining(word) }),
     );
@@ -66,12 +66,12 @@ describe('stripMount', () => {
     ['/a/b/x', '/a/b', '/x'],
     ['/x', '', '/x'],
     ['//x', '/', '/x'],
-  ])('%s under %s is %s', (path, mount, expected) => {
+  ])('strips the mount of %s under %s to %s', (path, mount, expected) => {
     expect(stripMount(path, mount)).toBe(expected);
   });
 
   it.each(['/', '/bedrocks/x', '/Bedrock/x', '//bedrock/x', '/%62edrock/x', '/x/bedrock/y'])(
-    '%s is outside',
+    'finds %s outside the mount',
     (path) => {
       expect(stripMount(path, '/bedrock')).toBeUndefined();
     },
@@ -97,7 +97,7 @@ describe('stripQueryAuthentication', () => {
       'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id=s&qualifier=DEFAULT',
     ],
     ['a value that looks like one', 'a=X-Amz-Date', 'a=X-Amz-Date'],
-  ])('%s', (_, rawQuery, expected) => {
+  ])('strips authentication from a query: %s', (_, rawQuery, expected) => {
     expect(stripQueryAuthentication(rawQuery)).toBe(expected);
   });
 });

@@ -25,7 +25,7 @@ describe('unknownOperation', () => {
     ['GET', '/__proto__'],
     ['GET', '/favicon.ico'],
     ['GET', '/'],
-  ])('names none where none is near: %s %s', (method, path) => {
+  ])('names no operation if none is near: %s %s', (method, path) => {
     expect(unknownOperation(method, path, '/bedrock').message).not.toContain('nearest');
   });
 
@@ -43,7 +43,7 @@ describe('unknownOperation', () => {
     ['a long escape', `/${'%2e'.repeat(22_000)}x`],
     ['many segments', `/${'model/'.repeat(11_000)}`],
     ['many segments of an ARN', `/${'arn:'.repeat(16_000)}`],
-  ])('stays short and fast on %s', (_, path) => {
+  ])('keeps the error of an unknown operation short and fast on %s', (_, path) => {
     const before = performance.now();
     const error = unknownOperation('POST', path, '/bedrock');
     expect(performance.now() - before).toBeLessThan(200);
@@ -52,13 +52,13 @@ describe('unknownOperation', () => {
 });
 
 describe('findNearestOperation', () => {
-  it('prefers the method that was asked for', () => {
+  it('prefers operations of the requested method', () => {
     expect(findNearestOperation('DELETE', '/guardrail/x')?.name).toBe('DeleteGuardrail');
   });
 });
 
 describe('unknownTarget', () => {
-  it('shows the target in quotes and cut short', () => {
+  it('shows an unknown X-Amz-Target in quotes and cut short', () => {
     const error = unknownTarget(`DynamoDB_20120810."${'x'.repeat(1000)}`);
     expect(error.code).toBe('ERR_UNKNOWN_OPERATION');
     expect(error.message).toContain('"DynamoDB_20120810.');

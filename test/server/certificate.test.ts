@@ -22,7 +22,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const ensure = (hosts: readonly string[] = [], nowMs = NOW_MS) => ensureCertificate(databasePath, hosts, nowMs);
 
 describe('a certificate of our own', () => {
-  it('is good for this machine by any of its names, and signed by the authority beside it', async () => {
+  it('makes a certificate for every name of this machine, signed by the authority beside it', async () => {
     const { cert, caFile } = await ensure(['Dev.Test', '192.168.1.7', 'fd00::7']);
     const parsed = new X509Certificate(cert);
     for (const name of ['localhost', 'host.docker.internal', 'dev.test']) expect(parsed.checkHost(name)).toBeDefined();
@@ -33,7 +33,7 @@ describe('a certificate of our own', () => {
     expect(caFile).toBe(caFilePath(databasePath));
   });
 
-  it('is kept in files that nobody else can read, whole ones only', async () => {
+  it('keeps the certificate in files that nobody else can read, whole ones only', async () => {
     await ensure();
     expect((await readdir(join(folder, 'data'))).toSorted()).toEqual(['tls-ca.pem', 'tls.pem']);
     for (const name of ['', 'tls-ca.pem', 'tls.pem']) {
@@ -41,7 +41,7 @@ describe('a certificate of our own', () => {
     }
   });
 
-  it('is one for several that want it at once', async () => {
+  it('makes one certificate for several that want it at once', async () => {
     const made = await Promise.all([ensure(), ensure(), ensure()]);
     expect(new Set([...made, await ensure()].map(({ cert }) => cert)).size).toBe(1);
     expect((await readFile(caFilePath(databasePath), 'utf8')).length).toBeGreaterThan(100);
@@ -52,7 +52,7 @@ describe('a certificate of our own', () => {
     { name: 'stays for fewer names', days: 0, hosts: ['a.test'], isSame: true },
     { name: 'is made anew two weeks before its end', days: 384, hosts: [], isSame: false },
     { name: 'is made anew for another name', days: 0, hosts: ['c.test'], isSame: false },
-  ])('$name', async ({ days, hosts, isSame }) => {
+  ])('handles an old certificate: it $name', async ({ days, hosts, isSame }) => {
     const first = await ensure(['a.test', 'b.test']);
     const second = await ensure(hosts, NOW_MS + days * DAY_MS);
     expect(second.cert === first.cert).toBe(isSame);
@@ -68,7 +68,7 @@ describe('a certificate of our own', () => {
         .repeat(2)
         .concat('-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'),
     },
-  ])('is made anew where its file is $name', async ({ text }) => {
+  ])('makes the certificate anew if its file is $name', async ({ text }) => {
     const first = await ensure();
     const file = join(folder, 'data', 'tls.pem');
     if (text === undefined) await rm(file);
@@ -86,7 +86,7 @@ describe('a certificate of our own', () => {
     expect(new X509Certificate(cert).verify(new X509Certificate(text).publicKey)).toBe(true);
   });
 
-  it.skipIf(process.getuid?.() === 0)('that cannot be kept says so', async () => {
+  it.skipIf(process.getuid?.() === 0)('reports a certificate that it cannot keep', async () => {
     await mkdir(join(folder, 'data'));
     await chmod(join(folder, 'data'), 0o500);
     expect((await failureOf(() => ensure())).code).toBe('ERR_STORE_UNAVAILABLE');

@@ -51,7 +51,7 @@ describe('an upgrade to WebSocket', () => {
     { name: 'as RFC 6455 has it', headers: UPGRADE },
     { name: 'in other letters', headers: ['Host: localhost', 'connection: keep-alive, UPGRADE', 'upgrade: WebSocket'] },
     { name: 'that says it has no body', headers: [...UPGRADE, 'Content-Length: 0'] },
-  ])('is one: $name', async ({ headers }) => {
+  ])('takes an upgrade to WebSocket: $name', async ({ headers }) => {
     const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', headers);
     expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: true, bodyBytes: 0 });
   });
@@ -77,18 +77,21 @@ describe('an upgrade to WebSocket', () => {
     },
     { name: 'no Connection: Upgrade', line: 'GET', headers: ['Upgrade: websocket'] },
     { name: 'Connection that names something else', line: 'GET', headers: ['Connection: close', 'Upgrade: websocket'] },
-  ])('is an ordinary request with its body: $name', async ({ line, headers }) => {
-    const all = ['Host: localhost', ...headers, 'Content-Length: 5'];
-    const response = await ask(server.port, `${line} /bedrock/x HTTP/1.1`, all, 'hello');
-    expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 5 });
-  });
+  ])(
+    'serves an upgrade that it does not take as an ordinary request with its body: $name',
+    async ({ line, headers }) => {
+      const all = ['Host: localhost', ...headers, 'Content-Length: 5'];
+      const response = await ask(server.port, `${line} /bedrock/x HTTP/1.1`, all, 'hello');
+      expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 5 });
+    },
+  );
 
-  it('is an ordinary request over HTTP/1.0', async () => {
+  it('serves an upgrade over HTTP/1.0 as an ordinary request', async () => {
     const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.0', UPGRADE);
     expect(JSON.parse(response.body.toString())).toEqual({ isUpgrade: false, bodyBytes: 0 });
   });
 
-  it('leaves the connection in order after an h2c that was ignored', async () => {
+  it('keeps the connection in order after it ignored an h2c upgrade', async () => {
     await using raw = await dial(server.port);
     const h2c = ['Host: localhost', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c'];
     for (const body of ['hello', 'hello again']) {
@@ -100,7 +103,7 @@ describe('an upgrade to WebSocket', () => {
     }
   });
 
-  it('is none behind an unfinished answer on the same connection', async () => {
+  it('takes no upgrade behind an unfinished response on the same connection', async () => {
     const seen: boolean[] = [];
     const first = Promise.withResolvers<void>();
     handle = async (clientRequest, clientResponse) => {
@@ -116,7 +119,7 @@ describe('an upgrade to WebSocket', () => {
     expect(seen).toEqual([false, false]);
   });
 
-  it.runIf(IS_SERVED)('may follow a finished answer on the same connection', async () => {
+  it.runIf(IS_SERVED)('takes an upgrade behind a finished response on the same connection', async () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/a HTTP/1.1', ['Host: localhost']));
     await raw.readResponse();
@@ -126,7 +129,7 @@ describe('an upgrade to WebSocket', () => {
 });
 
 describe.runIf(IS_SERVED)('accept', () => {
-  it('sends 101 with the headers given, and gives a connection that holds what came early', async () => {
+  it('sends 101 with the given headers, and gives a connection that holds what came early', async () => {
     handle = async (clientRequest) => {
       const stream = queryOf(clientRequest).accept([
         ['Sec-WebSocket-Accept', 'abc='],
@@ -146,7 +149,7 @@ describe.runIf(IS_SERVED)('accept', () => {
     expect(await raw.ended).toBe('end');
   });
 
-  it('leaves the signal in peace when the connection then ends', async () => {
+  it('aborts no signal if an accepted connection then ends', async () => {
     const over = Promise.withResolvers<AbortSignal>();
     handle = async (clientRequest) => {
       const stream = queryOf(clientRequest).accept([]);
@@ -162,7 +165,7 @@ describe.runIf(IS_SERVED)('accept', () => {
 });
 
 describe.runIf(IS_SERVED)('a refused upgrade', () => {
-  it("is answered in plain HTTP by the guard, in AWS's shape, and the connection ends", async () => {
+  it("refuses an upgrade by the guard in plain HTTP, in AWS's shape, and ends the connection", async () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', [...UPGRADE, 'Origin: http://evil.example']));
     const response = await raw.readResponse();
@@ -173,7 +176,7 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
     expect(await raw.ended).toBe('end');
   });
 
-  it('reaches a client that keeps sending', async () => {
+  it('refuses an upgrade to a client that keeps sending', async () => {
     await using raw = await dial(server.port);
     await raw.send(requestText('GET /bedrock/ws HTTP/1.1', [...UPGRADE, 'Origin: http://evil.example']));
     await raw.send(Buffer.alloc(4 * 1024 * 1024));
@@ -183,7 +186,7 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
     expect(await once(raw.socket, 'close')).toEqual([false]);
   });
 
-  it('sends a body without length until the connection ends', async () => {
+  it('sends a refusal without a length until the connection ends', async () => {
     handle = async (_, clientResponse) => {
       const sink = clientResponse.start(418, [['X-Any', 'thing']], 'I am a Teapot');
       sink.write('one, ');
@@ -198,7 +201,7 @@ describe.runIf(IS_SERVED)('a refused upgrade', () => {
     expect(response.body.toString()).toBe('one, two');
   });
 
-  it('that breaks off in the middle ends in a reset', async () => {
+  it('resets the connection if a refusal breaks off in the middle', async () => {
     const arrived = Promise.withResolvers<void>();
     handle = async (_, clientResponse) => {
       clientResponse.start(200, []).write('half');
@@ -218,7 +221,7 @@ describe('a client that leaves before its response', () => {
   it.each([
     { name: 'in order (FIN)', leave: 'end' },
     { name: 'with a reset', leave: 'resetAndDestroy' },
-  ] as const)('$name: the signal fires', async ({ leave }) => {
+  ] as const)('aborts the signal if the client leaves before its response: $name', async ({ leave }) => {
     const waiting = Promise.withResolvers<AbortSignal>();
     handle = async ({ signal }) => {
       waiting.resolve(signal);
@@ -244,7 +247,7 @@ describe('which Node can tell upgrades apart', () => {
     { version: '24.9.0', can: true },
     { version: '25.0.0', can: true },
     { version: '26.10.0', can: true },
-  ])('$version: $can', ({ version, can }) => {
+  ])('knows whether Node $version tells upgrades apart: $can', ({ version, can }) => {
     expect(canTellUpgrades(version)).toBe(can);
   });
 });

@@ -32,7 +32,7 @@ describe('hosts it answers to', () => {
     { authority: '192.168.1.7:4000', rules: { listenHost: '0.0.0.0' } },
     { authority: '[fd00::7]:4000', rules: { listenHost: '::' } },
     { authority: '0.0.0.0:4000', rules: { listenHost: '0.0.0.0' } },
-  ])('$authority with $rules', ({ authority, rules }) => {
+  ])('answers to the host $authority with $rules', ({ authority, rules }) => {
     expect(() => guardRequest(withHost(authority), { ...RULES, ...rules })).not.toThrow();
     const overHttp2 = aClientRequest({ authority, headers: [], httpVersion: '2' });
     expect(() => guardRequest(overHttp2, { ...RULES, ...rules })).not.toThrow();
@@ -51,7 +51,7 @@ describe('hosts it does not answer to', () => {
     { name: 'the wildcard address where we listen on loopback', authority: '0.0.0.0:4000' },
     { name: 'another IPv6 address', authority: '[fd00::7]:4000' },
     { name: 'the name of a metadata service', authority: '169.254.169.254' },
-  ])('$name', async ({ authority, rules }) => {
+  ])('refuses a host: $name', async ({ authority, rules }) => {
     const error = await failureOf(() => guardRequest(withHost(authority), { ...RULES, ...rules }));
     expect([error.code, error.status]).toEqual(['ERR_HOST_REFUSED', 403]);
     expect(error.hint).toContain('--allowed-host');
@@ -93,7 +93,7 @@ describe('hosts it does not answer to', () => {
       name: 'one that differs from :authority',
       request: { httpVersion: '2', authority: 'localhost', headers: [['host', 'evil.example']] },
     },
-  ])('$name is no request', async ({ request }) => {
+  ])('refuses a request whose host is malformed: $name', async ({ request }) => {
     const error = await failureOf(() => guardRequest(aClientRequest(request), RULES));
     expect([error.code, error.status]).toEqual(['ERR_BAD_REQUEST', 400]);
   });
@@ -124,7 +124,7 @@ describe('web pages', () => {
     },
     { name: 'a person who types the address', headers: [['Sec-Fetch-Site', 'none']] },
     { name: 'a page of ours', headers: [['Sec-Fetch-Site', 'same-origin']] },
-  ])('passes: $name', ({ headers, rules = RULES }) => {
+  ])('lets a web page pass: $name', ({ headers, rules = RULES }) => {
     expect(() => guardRequest(withHeaders(...headers), rules)).not.toThrow();
   });
 
@@ -153,13 +153,13 @@ describe('web pages', () => {
       headers: [['Sec-Fetch-Site', 'cross-site']],
       rules: TOOL,
     },
-  ])('refuses: $name', async ({ headers, rules = RULES }) => {
+  ])('refuses a web page: $name', async ({ headers, rules = RULES }) => {
     const error = await failureOf(() => guardRequest(withHeaders(...headers), rules));
     expect([error.code, error.status]).toEqual(['ERR_ORIGIN_REFUSED', 403]);
     expect(error.hint).toContain('--allowed-origin');
   });
 
-  it('quotes an origin in plain characters, and not for ever', async () => {
+  it('quotes a refused origin in plain characters, cut short', async () => {
     const error = await failureOf(() => guardRequest(withHeaders(['Origin', `x\u0007${'y'.repeat(500)}`]), RULES));
     expect(error.hint).not.toContain('\u0007');
     expect(error.hint?.length).toBeLessThan(200);

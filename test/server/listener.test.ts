@@ -47,20 +47,23 @@ afterEach(() => {
 describe('the choice of protocol', () => {
   beforeEach(() => open());
 
-  it('is HTTP/1.1 for a request that comes byte by byte', async () => {
+  it('chooses HTTP/1.1 for a request that comes byte by byte', async () => {
     await using raw = await dial(port);
     for (const byte of GET) await raw.send(byte);
     expect((await raw.readResponse()).body.toString()).toBe('one');
   });
 
-  it.each(['POST', 'PUT', 'PATCH', 'PROPFIND'])('is HTTP/1.1 for %s, which starts like the preface', async (method) => {
-    await using raw = await dial(port);
-    await raw.send('P');
-    await raw.send(`${method.slice(1)} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    expect((await raw.readResponse()).status).toBe(200);
-  });
+  it.each(['POST', 'PUT', 'PATCH', 'PROPFIND'])(
+    'chooses HTTP/1.1 for %s, which starts like the HTTP/2 preface',
+    async (method) => {
+      await using raw = await dial(port);
+      await raw.send('P');
+      await raw.send(`${method.slice(1)} / HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      expect((await raw.readResponse()).status).toBe(200);
+    },
+  );
 
-  it('is HTTP/2 for a preface that comes byte by byte', async () => {
+  it('chooses HTTP/2 for a preface that comes byte by byte', async () => {
     await using raw = await dial(port);
     for (const byte of PREFACE) await raw.send(byte);
     await raw.send(SETTINGS);
@@ -70,7 +73,7 @@ describe('the choice of protocol', () => {
   });
 
   it.each(Array.from({ length: PREFACE.length }, (_, at) => at))(
-    'is HTTP/2 for a preface cut at byte %i',
+    'chooses HTTP/2 for a preface cut at byte %i',
     async (at) => {
       await using raw = await dial(port);
       await raw.send(PREFACE.slice(0, at));
@@ -79,7 +82,7 @@ describe('the choice of protocol', () => {
     },
   );
 
-  it('serves both at once on one port', async () => {
+  it('serves HTTP/1.1 and HTTP/2 at once on one port', async () => {
     await using client = openHttp2(port);
     const [one, two] = await Promise.all([
       dial(port).then(async (raw) => {
@@ -96,7 +99,7 @@ describe('the choice of protocol', () => {
     { name: 'a TLS greeting', bytes: Buffer.from('1603010200010001fc0303', 'hex') },
     { name: 'a preface with an error', bytes: Buffer.from('PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n') },
     { name: 'a line break', bytes: Buffer.from('\n\n\n\u0001') },
-  ])('of $name is malformed', async ({ bytes }) => {
+  ])('refuses a connection that begins with $name', async ({ bytes }) => {
     expect(await throwAt(port, bytes)).toMatch(/^malformed: HPE_/);
   });
 });
@@ -108,18 +111,18 @@ describe('a connection that keeps us waiting', () => {
     { name: 'says nothing', bytes: '' },
     { name: 'stops in the preface', bytes: 'PRI * HT' },
     { name: 'stops in a method', bytes: 'P' },
-  ])('and $name is closed', async ({ bytes }) => {
+  ])('closes a connection that $name', async ({ bytes }) => {
     await using raw = await dial(port);
     await raw.send(bytes);
     await raw.ended;
     expect(raw.received).toBe('');
   });
 
-  it('and stops in its headers is told and closed', async () => {
+  it('answers and closes a connection that stops in its headers', async () => {
     expect(await throwAt(port, 'GET / HTTP/1.1\r\nHost: loc')).toBe('malformed: ERR_HTTP_REQUEST_TIMEOUT');
   });
 
-  it('and trickles its headers is told and closed however busy it looks', async () => {
+  it('answers and closes a connection that trickles its headers, however busy it looks', async () => {
     await using raw = await dial(port);
     await raw.send('GET / HTTP/1.1\r\n');
     const trickle = setInterval(() => void raw.send('X-A: b\r\n'), 20);
@@ -128,7 +131,7 @@ describe('a connection that keeps us waiting', () => {
     expect(raw.received).toBe('malformed: ERR_HTTP_REQUEST_TIMEOUT');
   });
 
-  it('and was served once may stay', async () => {
+  it('keeps an idle connection that was served once', async () => {
     await using raw = await dial(port);
     await raw.send(GET);
     await raw.readResponse();
@@ -142,7 +145,7 @@ describe('a connection that keeps us waiting', () => {
 describe('the end', () => {
   beforeEach(() => open());
 
-  it('of a client that half-closes after the choice does not leave its connection open', async () => {
+  it('closes the connection of a client that half-closes after the choice of protocol', async () => {
     await using one = await dial(port);
     await one.send(GET);
     one.socket.end();
@@ -157,7 +160,7 @@ describe('the end', () => {
     await early.ended;
   });
 
-  it('closes HTTP/2 sessions in order, and takes no new connection', async () => {
+  it('ends HTTP/2 sessions in order, and takes no new connection', async () => {
     await using client = openHttp2(port);
     await client.ask({ ':path': '/' });
     const closed = new Promise((resolve) => client.session.once('close', resolve));
@@ -170,14 +173,14 @@ describe('the end', () => {
 describe('an HTTP/2 session that does nothing', () => {
   beforeEach(() => open(undefined, { idleMs: 100, unreadMs: 100 }));
 
-  it('is closed in order where nothing is open', async () => {
+  it('closes an idle HTTP/2 session in order if nothing is open', async () => {
     await using client = openHttp2(port);
     const goneAway = once(client.session, 'goaway');
     await client.ask({ ':path': '/' });
     expect((await goneAway)[0]).toBe(0);
   });
 
-  it('is cut off where its client never reads, and goes on where it waits for a response', async () => {
+  it('cuts an HTTP/2 session off if its client never reads, but not if it waits for a response', async () => {
     await using patient = openHttp2(port);
     const response = readHttp2Response(patient.open({ ':path': '/wait' }));
     const closed = new AbortController();

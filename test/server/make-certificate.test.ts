@@ -15,7 +15,7 @@ const parse = (pem: string) => new X509Certificate(pem);
 const hasExtension = (pem: string, oid: string) => parse(pem).raw.toString('hex').includes(`0603${oid}`);
 
 describe('a made certificate', () => {
-  it('belongs to its key, was signed by its authority, and is none itself', () => {
+  it('makes a certificate that belongs to its key, signed by its authority, and is none itself', () => {
     const { ca, cert, key } = make('localhost');
     const [leaf, authority] = [parse(cert), parse(ca)];
     expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true);
@@ -28,7 +28,7 @@ describe('a made certificate', () => {
     expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1']);
   });
 
-  it('is good for the given time, to the second', () => {
+  it('makes a certificate that is good for the given time, to the second', () => {
     const { ca, cert } = make('localhost');
     for (const { validFrom, validTo } of [parse(ca), parse(cert)]) {
       expect([Date.parse(validFrom), Date.parse(validTo)]).toEqual([NOT_BEFORE.getTime(), NOT_AFTER.getTime()]);
@@ -44,22 +44,22 @@ describe('a made certificate', () => {
     { name: 'fd00::', told: 'IP Address:FD00:0:0:0:0:0:0:0' },
     { name: '2001:db8:1:2:3:4:5:6', told: 'IP Address:2001:DB8:1:2:3:4:5:6' },
     { name: '::ffff:1.2.3.4', told: 'IP Address:0:0:0:0:0:FFFF:102:304' },
-  ])('names $name', ({ name, told }) => {
+  ])('makes a certificate that names $name', ({ name, told }) => {
     expect(parse(make(name).cert).subjectAltName).toBe(told);
   });
 
-  it('cannot name an address with a zone', () => {
+  it('refuses to name an address with a zone', () => {
     expect(() => make('fe80::1%eth0')).toThrow(TypeError);
   });
 
-  it('names the keys of both, which strict clients ask for', () => {
+  it('names the keys of certificate and authority, which strict clients ask for', () => {
     const { ca, cert } = make('localhost');
     const [subjectKey, authorityKey] = ['551d0e', '551d23'];
     expect([subjectKey, authorityKey].map((oid) => hasExtension(cert, oid))).toEqual([true, true]);
     expect(hasExtension(ca, subjectKey)).toBe(true);
   });
 
-  it('shares no number, name or key with another one', () => {
+  it('shares no number, name or key with another certificate', () => {
     const sets = [make('localhost'), make('localhost')];
     const all = sets.flatMap(({ ca, cert }) => [parse(ca), parse(cert)]);
     expect(new Set(all.map(({ serialNumber }) => serialNumber)).size).toBe(4);
@@ -68,7 +68,7 @@ describe('a made certificate', () => {
     expect(new Set(sets.map(({ key }) => key)).size).toBe(2);
   });
 
-  it('serves clients that trust its authority', async () => {
+  it('serves clients that trust the authority of the certificate', async () => {
     const { ca, cert, key } = makeCertificate(['localhost'], new Date(Date.now() - 60_000), NOT_AFTER);
     const server = createServer({ cert, key }, (socket) => socket.end()).listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -88,28 +88,34 @@ async function openRelay(): Promise<{ relay: Server; port: number; recordTypes: 
 }
 
 describe('a response that is broken off over TLS', () => {
-  it.each(['/length', '/chunked'])('is an error to an HTTP/1.1 client: %s', async (path) => {
-    const [response] = await once(get({ host: 'localhost', family: 4, port: server.port, ca, path }), 'response');
-    await expect(text(response)).rejects.toMatchObject({ code: 'ECONNRESET' });
-  });
+  it.each(['/length', '/chunked'])(
+    'breaks a response off over TLS with an error to an HTTP/1.1 client: %s',
+    async (path) => {
+      const [response] = await once(get({ host: 'localhost', family: 4, port: server.port, ca, path }), 'response');
+      await expect(text(response)).rejects.toMatchObject({ code: 'ECONNRESET' });
+    },
+  );
 
-  it.each(['/length', '/chunked', '/none'])('carries no closing alert: %s', async (path) => {
-    const { relay, port, recordTypes } = await openRelay();
-    // In TLS 1.2 the type of a record is in clear text; 21 is an alert.
-    const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca, maxVersion: 'TLSv1.2' });
-    await once(socket, 'secureConnect');
-    socket.on('error', () => {});
-    socket.write(`GET ${path} HTTP/1.${path === '/none' ? 0 : 1}\r\nHost: localhost\r\n\r\n`);
-    let received = '';
-    socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
-    await once(socket, 'close');
-    relay.close();
-    expect(received).toContain('begun');
-    expect(recordTypes().filter((type) => type === 21)).toEqual([]);
-    expect(recordTypes().at(-1)).toBe(23);
-  });
+  it.each(['/length', '/chunked', '/none'])(
+    'sends no closing alert after a response that is broken off over TLS: %s',
+    async (path) => {
+      const { relay, port, recordTypes } = await openRelay();
+      // In TLS 1.2 the type of a record is in clear text; 21 is an alert.
+      const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca, maxVersion: 'TLSv1.2' });
+      await once(socket, 'secureConnect');
+      socket.on('error', () => {});
+      socket.write(`GET ${path} HTTP/1.${path === '/none' ? 0 : 1}\r\nHost: localhost\r\n\r\n`);
+      let received = '';
+      socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
+      await once(socket, 'close');
+      relay.close();
+      expect(received).toContain('begun');
+      expect(recordTypes().filter((type) => type === 21)).toEqual([]);
+      expect(recordTypes().at(-1)).toBe(23);
+    },
+  );
 
-  it('is a reset stream to an HTTP/2 client, whose session goes on', async () => {
+  it('resets only the stream to an HTTP/2 client if a response is broken off over TLS', async () => {
     const session = connectHttp2(`https://127.0.0.1:${server.port}`, { ca });
     for (let round = 0; round < 2; round += 1) {
       const stream = session.request({ ':path': '/none' });
@@ -154,7 +160,7 @@ describe('over TLS, a client that dawdles', () => {
   it.each([
     { name: 'says nothing after its handshake', sends: '' },
     { name: 'stops in its headers', sends: 'GET / HTTP/1.1\r\nHost: loc' },
-  ])('and $name is closed', async ({ sends }) => {
+  ])('closes a TLS client that $name', async ({ sends }) => {
     const { port, close } = await openListener(100);
     const socket = await shakeHands(port);
     if (sends !== '') socket.write(sends);
@@ -165,7 +171,7 @@ describe('over TLS, a client that dawdles', () => {
   it.each([
     { name: 'with its first byte', bytes: [0x16] },
     { name: 'in the middle of its first message', bytes: [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3] },
-  ])('and stops its handshake $name is closed', async ({ bytes }) => {
+  ])('closes a TLS client that stops its handshake $name', async ({ bytes }) => {
     const { port, close } = await openListener(100);
     await using raw = await dial(port);
     await raw.send(Buffer.from(bytes));
@@ -175,7 +181,7 @@ describe('over TLS, a client that dawdles', () => {
 });
 
 describe.runIf(IS_SERVED)('a WebSocket over TLS', () => {
-  it('passes in both directions', async () => {
+  it('carries a WebSocket over TLS in both directions', async () => {
     await using aws = await startFakeWebSocketServer();
     await using testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] }, tls: material });
     const { key } = await testbed.mint('tester');

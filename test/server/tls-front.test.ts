@@ -61,14 +61,14 @@ it.each([
   [['h2'], 'h2'],
   [['http/1.1'], 'http/1.1'],
   [['h2', 'http/1.1'], 'h2'],
-])('chooses from %j %s', async (offered, chosen) => {
+])('chooses from the ALPN protocols %j %s', async (offered, chosen) => {
   const socket = connectTls({ host: '127.0.0.1', port, servername: 'localhost', ca, ALPNProtocols: offered });
   await once(socket, 'secureConnect');
   expect([socket.authorized, socket.alpnProtocol]).toEqual([true, chosen]);
   socket.destroy();
 });
 
-it('takes a handshake that comes byte by byte', async () => {
+it('accepts a TLS handshake that comes byte by byte', async () => {
   const relay = createTcpServer((client) => {
     const server = connectTcp({ port, host: '127.0.0.1', noDelay: true });
     server.pipe(client);
@@ -87,7 +87,7 @@ it('takes a handshake that comes byte by byte', async () => {
   relay.close();
 });
 
-it('closes what begins like a handshake and is none', async () => {
+it('closes a connection that begins like a handshake and is none', async () => {
   const raw = connectTcp(port, '127.0.0.1');
   raw.on('error', () => {});
   raw.write(Buffer.from([0x16, 3, 1, 0, 5, 9, 9, 9, 9, 9]));

@@ -65,14 +65,14 @@ const UPSTREAM_POLICY: readonly { readonly name: string; readonly passes: boolea
 ];
 
 describe('client headers on their way to AWS', () => {
-  it.each(UPSTREAM_POLICY)('$name passes: $passes', ({ name, passes }) => {
+  it.each(UPSTREAM_POLICY)('decides on the client header $name: passes $passes', ({ name, passes }) => {
     for (const spelling of [name, name.toLowerCase(), name.toUpperCase()]) {
       const expected = passes ? [[spelling, 'value'], IDENTITY] : [IDENTITY];
       expect(selectUpstreamHeaders([[spelling, 'value']], FACTS)).toEqual(expected);
     }
   });
 
-  it('keep order, spelling, repeats and bytes', () => {
+  it('keeps order, spelling, repeats and bytes of client headers', () => {
     const headers: HeaderPair[] = [
       ['X-Two', 'b'],
       ['x-one', ''],
@@ -82,7 +82,7 @@ describe('client headers on their way to AWS', () => {
     expect(selectUpstreamHeaders(headers, FACTS)).toEqual([...headers, IDENTITY]);
   });
 
-  it('leaves out what Connection names, in every spelling and from every Connection header', () => {
+  it('leaves out client headers that Connection names, in every spelling and from every Connection header', () => {
     const headers: HeaderPair[] = [
       ['X-One', '1'],
       ['CONNECTION', 'close, x-ONE ,'],
@@ -93,16 +93,16 @@ describe('client headers on their way to AWS', () => {
     expect(selectUpstreamHeaders(headers, FACTS)).toEqual([['x-three', '3'], IDENTITY]);
   });
 
-  it('asks for identity even where Connection names accept-encoding', () => {
+  it('asks AWS for identity even if Connection names accept-encoding', () => {
     expect(selectUpstreamHeaders([['connection', 'accept-encoding']], FACTS)).toEqual([IDENTITY]);
   });
 
-  it('keep X-Amz-Target where it names the operation', () => {
+  it('keeps X-Amz-Target if it names the operation', () => {
     const headers: HeaderPair[] = [['X-Amz-Target', 'AgentCore.Something']];
     expect(selectUpstreamHeaders(headers, { ...FACTS, keepsTarget: true })).toEqual([...headers, IDENTITY]);
   });
 
-  it('adds Via only where the upstream could be ourselves, behind the Via of others', () => {
+  it('adds Via only if the upstream could be ourselves, behind the Via of others', () => {
     const headers: HeaderPair[] = [['Via', '1.1 corporate']];
     expect(selectUpstreamHeaders(headers, { ...FACTS, viaName: 'bedrock-proxy-1' })).toEqual([
       ['Via', '1.1 corporate'],
@@ -126,7 +126,7 @@ describe('refuseLoop', () => {
     { headers: [['via', '1.1 other']], is: false },
     { headers: [['x-via', '1.1 us']], is: false },
     { headers: [], is: false },
-  ])('of $headers is $is', ({ headers, is }) => {
+  ])('sees a loop in $headers: $is', ({ headers, is }) => {
     const attempt = (): void => refuseLoop(headers, 'us');
     if (is) expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_LOOP' }));
     else expect(attempt).not.toThrow();
@@ -144,18 +144,18 @@ describe("AWS's headers on their way to the client", () => {
     'X-Amzn-Errortype',
     'Retry-After',
     'x-bedrock-proxy-x',
-  ])('lets %s pass as it is', (name) => {
+  ])("passes AWS's header %s on as it is", (name) => {
     expect(selectClientHeaders([[name, 'v']])).toEqual([[name, 'v']]);
   });
 
   it.each(['Connection', 'Keep-Alive', 'Transfer-Encoding', 'Trailer', 'Upgrade', 'Proxy-Authenticate'])(
-    'keeps %s',
+    "keeps AWS's header %s from the client",
     (name) => {
       expect(selectClientHeaders([[name, 'v']])).toEqual([]);
     },
   );
 
-  it('leaves out what Connection names', () => {
+  it('leaves out headers of AWS that Connection names', () => {
     const headers: HeaderPair[] = [
       ['Connection', 'X-Hop'],
       ['x-hop', '1'],
@@ -173,7 +173,7 @@ describe('what the signature covers', () => {
     'x-amz-target',
     'x-amz-user-agent',
     'x-amzn-bedrock-agentcore-runtime-session-id',
-  ])('%s is signed', (name) => {
+  ])('signs the header %s', (name) => {
     expect(isSigned(name)).toBe(true);
   });
 
@@ -186,7 +186,7 @@ describe('what the signature covers', () => {
     'x-forwarded-for',
     'amz-sdk-request',
     'content-length',
-  ])('%s is not', (name) => {
+  ])('does not sign the header %s', (name) => {
     expect(isSigned(name)).toBe(false);
   });
 });

@@ -24,7 +24,7 @@ const routeOf = (path: string) =>
   });
 const TOKEN = { viaName: undefined, oauthAuthorization: 'Bearer a.b.c' };
 
-it('leaves authorization and host to the attempt', () => {
+it('leaves authorization and host out of the prepared headers, for the attempt to set', () => {
   const headers = [
     ['Host', 'localhost'],
     ['Authorization', 'Bearer sk-abc'],

@@ -11,7 +11,7 @@ import { hashHex } from '../../helpers/sigv4-signing.ts';
 import { readSigV4Suite } from '../../helpers/sigv4-suite.ts';
 
 describe('canonicalRequest', () => {
-  it.each(readSigV4Suite().vectors)('is the one of the AWS test suite: $name', (vector) => {
+  it.each(readSigV4Suite().vectors)('writes the canonical request of the AWS test suite: $name', (vector) => {
     expect(canonicalRequest(vector.request, vector.signedHeaders, hashHex(vector.body))).toBe(vector.canonicalRequest);
   });
 
@@ -48,7 +48,7 @@ describe('canonicalPath', () => {
     { name: 'sub-delimiters', path: "/!$&'()*+,;=@", canonical: '/%21%24%26%27%28%29%2A%2B%2C%3B%3D%40' },
     { name: 'bytes above ASCII', path: '/\u00e1\u0088\u00b4', canonical: '/%E1%88%B4' },
     { name: 'bytes below 16', path: '/\u0001', canonical: '/%01' },
-  ])('encodes $name', ({ path, canonical }) => {
+  ])('encodes a canonical path: $name', ({ path, canonical }) => {
     expect(canonicalPath(path)).toBe(canonical);
   });
 });
@@ -70,7 +70,7 @@ describe('canonicalQuery', () => {
     { name: 'a malformed escape', query: 'a=%zz%', canonical: 'a=%25zz%25' },
     { name: 'its own signature, which does not count', query: 'X-Amz-Signature=f&a=1', canonical: 'a=1' },
     { name: 'a second question mark', query: 'a=?', canonical: 'a=%3F' },
-  ])('writes $name', ({ query, canonical }) => {
+  ])('writes a canonical query: $name', ({ query, canonical }) => {
     expect(canonicalQuery(query)).toBe(canonical);
   });
 });
@@ -97,7 +97,7 @@ describe('canonicalHeaderValue', () => {
     { name: 'takes host from the authority', header: 'host', value: 'localhost:4000' },
     { name: 'takes :authority from the authority', header: ':authority', value: 'localhost:4000' },
     { name: 'finds nothing where there is nothing', header: 'x-none', value: undefined },
-  ])('$name', ({ header, value }) => {
+  ])('writes a canonical header value: it $name', ({ header, value }) => {
     expect(canonicalHeaderValue(request, header)).toBe(value);
   });
 

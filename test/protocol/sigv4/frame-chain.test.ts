@@ -29,7 +29,7 @@ const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const INNER = [eventFrame('chunk', { bytes: 'aGVsbG8=' }), eventFrame('chunk', { bytes: 'd29ybGQ=' })] as const;
 
 describe('the chain', () => {
-  it('makes the very bytes that the AWS SDK sent, from the same key, times and events', () => {
+  it('signs frames to the very bytes that the AWS SDK sent, from the same key, times and events', () => {
     const { secretAccessKey, region, signingName } = FACTS;
     const authorization = FACTS.rawHeaders[FACTS.rawHeaders.indexOf('authorization') + 1] ?? '';
     const seedSignature = findSeedSignature([['authorization', authorization]]);
@@ -42,7 +42,7 @@ describe('the chain', () => {
     expect(events).toEqual(FACTS.events);
   });
 
-  it("signs as the AWS SDK's signer does, over midnight too", async () => {
+  it("signs frames as the AWS SDK's signer does, over midnight too", async () => {
     const lastSecondMs = Date.UTC(2026, 11, 31, 23, 59, 59, 999);
     const chain = openChain();
     const codec = new EventStreamCodec(
@@ -70,13 +70,13 @@ describe('the chain', () => {
   it.each([
     { name: 'no authorization', headers: [] },
     { name: 'a bearer token', headers: [['authorization', 'Bearer abc']] as const },
-  ])('has no seed in a request with $name', ({ headers }) => {
+  ])('finds no seed signature in a request with $name', ({ headers }) => {
     expect(() => findSeedSignature(headers)).toThrow(/not signed/);
   });
 });
 
 describe('re-signing', () => {
-  it('takes the inner frames of a client that signs out of its envelopes, at every split', () => {
+  it('signs the inner frames of a client that signs anew, at every split', () => {
     const expected = split(RECORDED).map(({ payload }) => payload);
     const whole = resign([RECORDED]).sent;
     expect(payloadsOf(whole)).toEqual(expected);
@@ -88,7 +88,7 @@ describe('re-signing', () => {
     expect(Buffer.concat(resign(Array.from(RECORDED, (byte) => Buffer.of(byte))).sent)).toEqual(Buffer.concat(whole));
   });
 
-  it('puts the frames of a client that does not sign into envelopes, one each, and ends the stream, at every split', () => {
+  it('puts each frame of a client that does not sign into a signed envelope and ends the stream, at every split', () => {
     const stream = Buffer.concat(INNER);
     for (let at = 0; at < stream.length; at += 1) {
       const { sent } = resign([stream.subarray(0, at), stream.subarray(at)]);
@@ -105,7 +105,7 @@ describe('re-signing', () => {
       client: [eventFrame('chunk', EMPTY), INNER[0]],
       payloads: [eventFrame('chunk', EMPTY), INNER[0], EMPTY],
     },
-  ])('ends with one signed empty frame: $name', ({ client, payloads }) => {
+  ])('ends a signed stream with one empty frame: $name', ({ client, payloads }) => {
     const { sent } = resign(client);
     expect(payloadsOf(sent)).toEqual(payloads);
     for (const frame of sent) {
@@ -124,19 +124,19 @@ describe('re-signing', () => {
     { name: 'an end within a frame', client: [INNER[0].subarray(0, 20)], says: /cut short/ },
     { name: 'a broken frame', client: [Buffer.alloc(16)], says: /prelude checksum/ },
     { name: 'broken headers', client: [encodeFrame(Buffer.of(9), EMPTY)], says: /header that is cut short/ },
-  ])('refuses $name', ({ client, says }) => {
+  ])('refuses to sign a stream: $name', ({ client, says }) => {
     expect(() => resign(client)).toThrow(says);
     expect(() => resign([Buffer.concat(client)])).toThrow(expect.objectContaining({ code: 'ERR_BAD_REQUEST' }));
   });
 
-  it('shows each frame to the check before it is signed, as the client sent it, the last one too', () => {
+  it('shows each frame to the check before it signs it, as the client sent it, the last one too', () => {
     const seen: Buffer[] = [];
     const client = signed(...INNER, EMPTY);
     resign(client, (frame) => seen.push(frame.bytes));
     expect(seen).toEqual(client);
   });
 
-  it('signs nothing that the check refuses', () => {
+  it('signs no frame that the check refuses', () => {
     let count = 0;
     const sent: Buffer[] = [];
     const check = (): void => {

@@ -11,7 +11,7 @@ import { SECRET_ACCESS_KEY, SIGNED_AT_MS, signWithSdk, type RequestToSign } from
 
 const ROUNDS = 400;
 
-it('agrees with the signer of the SDK, and no longer once the last segment of the path is another', async () => {
+it('agrees with the signer of the SDK, until the last segment of the path is another', async () => {
   const random = createRandom(20_260_314);
   for (let round = 0; round < ROUNDS; round++) {
     const toSign = inventRequest(random);

@@ -23,7 +23,7 @@ const SUITE_SCOPE: CredentialScope = {
 };
 
 describe('deriveSigningKey', () => {
-  it('gives the key of the example in the AWS documentation', () => {
+  it('derives the signing key of the example in the AWS documentation', () => {
     const key = deriveSigningKey(SECRET_ACCESS_KEY, { ...SUITE_SCOPE, service: 'iam' });
     expect(key.toString('hex')).toBe('c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9');
   });
@@ -33,13 +33,13 @@ describe('signString', () => {
   const { secretAccessKey, vectors } = readSigV4Suite();
   const signingKey = deriveSigningKey(secretAccessKey, SUITE_SCOPE);
 
-  it.each(vectors)('makes the signature of the AWS test suite: $name', ({ canonicalRequest, signature }) => {
+  it.each(vectors)('signs the string of the AWS test suite: $name', ({ canonicalRequest, signature }) => {
     expect(signString(signingKey, stringToSign('20150830T123600Z', SUITE_SCOPE, canonicalRequest))).toBe(signature);
   });
 });
 
 describe('signFrame', () => {
-  it('makes the chain that the signer of the SDK makes, up to the empty frame', async () => {
+  it('signs a chain of frames as the signer of the SDK does, up to the empty frame', async () => {
     const scope: CredentialScope = { ...SUITE_SCOPE, date: '20260314', service: 'bedrock' };
     const signer = new SignatureV4({
       service: 'bedrock',
@@ -73,18 +73,18 @@ describe('isSameSignature', () => {
     { name: 'a shorter one', other: signature.slice(2), same: false },
     { name: 'the same in upper case', other: signature.toUpperCase(), same: false },
     { name: 'an empty one', other: '', same: false },
-  ])('tells $name', ({ other, same }) => {
+  ])('compares a signature with $name', ({ other, same }) => {
     expect(isSameSignature(signature, other)).toBe(same);
     expect(isSameSignature(other, signature)).toBe(same);
   });
 
-  it('does not take two texts that are no signatures for the same', () => {
+  it('does not take two texts that are no signatures for the same one', () => {
     expect(isSameSignature('', '')).toBe(false);
   });
 });
 
 describe('texts', () => {
-  it('writes times without milliseconds and scopes with slashes', () => {
+  it('writes times without milliseconds, and scopes with slashes', () => {
     expect(formatTimestamp(SIGNED_AT_MS)).toBe('20260314T150926Z');
     expect(scopeText(SUITE_SCOPE)).toBe('20150830/us-east-1/service/aws4_request');
   });

@@ -17,7 +17,7 @@ function requestWith(headers: readonly HeaderPair[], rawTarget = '/x'): Signable
 }
 
 describe('parseSigV4 of an Authorization header', () => {
-  it('reads every part', () => {
+  it('reads every part of an Authorization header', () => {
     const request = requestWith([DATE, ['Authorization', AUTHORIZATION], ['x-amz-content-sha256', ' abc ']]);
     expect(parseSigV4(request)).toEqual({
       form: 'header',
@@ -42,12 +42,12 @@ describe('parseSigV4 of an Authorization header', () => {
       name: 'another order',
       value: `AWS4-HMAC-SHA256 Signature=${SIGNATURE}, SignedHeaders=host;x-amz-date, ${CREDENTIAL}`,
     },
-  ])('reads one with $name', ({ value }) => {
+  ])('reads an Authorization header with $name', ({ value }) => {
     const parsed = parseSigV4(requestWith([DATE, ['authorization', value]]));
     expect(parsed).toMatchObject({ accessKeyId: 'AKIDEXAMPLE', signature: SIGNATURE });
   });
 
-  it('reads the time from the Date header where x-amz-date is absent', () => {
+  it('reads the time from the Date header if x-amz-date is absent', () => {
     const headers: HeaderPair[] = [
       ['Date', 'Sun, 30 Aug 2015 12:36:00 GMT'],
       ['authorization', AUTHORIZATION],
@@ -64,7 +64,7 @@ describe('parseSigV4 of an Authorization header', () => {
     { name: 'no credential at all', headers: [] },
     { name: 'a bearer token', headers: [['authorization', 'Bearer sk-x']] },
     { name: 'an empty header', headers: [['authorization', '']] },
-  ] satisfies { name: string; headers: HeaderPair[] }[])('finds nothing in $name', ({ headers }) => {
+  ] satisfies { name: string; headers: HeaderPair[] }[])('finds no SigV4 signature in $name', ({ headers }) => {
     expect(parseSigV4(requestWith(headers))).toBeUndefined();
   });
 
@@ -89,7 +89,7 @@ describe('parseSigV4 of an Authorization header', () => {
     { name: 'a field twice', value: `${AUTHORIZATION}, ${CREDENTIAL}` },
     { name: 'a field without a name', value: `${AUTHORIZATION}, =x` },
     { name: 'a trailing comma', value: `${AUTHORIZATION},` },
-  ])('refuses one with $name', ({ value }) => {
+  ])('refuses an Authorization header with $name', ({ value }) => {
     expectMalformed(requestWith([DATE, ['authorization', value]]));
   });
 
@@ -101,18 +101,18 @@ describe('parseSigV4 of an Authorization header', () => {
     { name: 'milliseconds', date: '20150830T123600.000Z' },
     { name: 'two times', date: '20150830T123600Z,20150830T123600Z' },
     { name: 'a time without sense', date: 'yesterday' },
-  ])('refuses one with $name', ({ date }) => {
+  ])('refuses a signed request with $name', ({ date }) => {
     const time: HeaderPair[] = date === undefined ? [] : [['x-amz-date', date]];
     expectMalformed(requestWith([...time, ['authorization', AUTHORIZATION]]));
   });
 
-  it('refuses two of them', () => {
+  it('refuses two Authorization headers', () => {
     expectMalformed(requestWith([DATE, ['authorization', AUTHORIZATION], ['authorization', AUTHORIZATION]]));
   });
 });
 
 describe('parseSigV4 of a presigned query', () => {
-  it('reads every part', () => {
+  it('reads every part of a presigned query', () => {
     const request = requestWith([], PRESIGNED);
     expect(parseSigV4(request)).toEqual({
       form: 'query',
@@ -139,15 +139,15 @@ describe('parseSigV4 of a presigned query', () => {
     { name: 'an expiry that is no number', target: PRESIGNED.replace('Expires=300', 'Expires=1e3') },
     { name: 'a date given twice', target: `${PRESIGNED}&X-Amz-Date=20150831T123600Z` },
     { name: 'a second signature', target: `${PRESIGNED}&X%2DAmz-Signature=${SIGNATURE}` },
-  ])('refuses one with $name', ({ target }) => {
+  ])('refuses a presigned query with $name', ({ target }) => {
     expectMalformed(requestWith([], target));
   });
 
-  it('refuses one beside a signed header', () => {
+  it('refuses a presigned query beside a signed header', () => {
     expectMalformed(requestWith([DATE, ['authorization', AUTHORIZATION]], PRESIGNED));
   });
 
-  it('reads one beside a bearer token, whose weighing is for others', () => {
+  it('reads a presigned query beside a bearer token, which others judge', () => {
     expect(parseSigV4(requestWith([['authorization', 'Bearer x']], PRESIGNED))).toMatchObject({ form: 'query' });
   });
 });

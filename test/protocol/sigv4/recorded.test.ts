@@ -36,7 +36,7 @@ function verify(
   return verifySigV4({ parsed, secretAccessKey, bodySha256Hex, nowMs: parsed.timestampMs + 1_000 });
 }
 
-it('was recorded from every client that is promised', () => {
+it('has a recorded request of every promised client', () => {
   expect(new Set(RECORDED.requests.map(({ client }) => client))).toEqual(
     new Set([
       'boto3',
@@ -49,7 +49,7 @@ it('was recorded from every client that is promised', () => {
 });
 
 describe.each(RECORDED.requests)('$client: $method $rawTarget', (request) => {
-  it('is signed right', () => {
+  it('accepts the signature of a recorded request', () => {
     expect(verify(request)).toMatchObject({ ok: true });
   });
 
@@ -65,7 +65,7 @@ describe.each(RECORDED.requests)('$client: $method $rawTarget', (request) => {
     ],
     ['another host', withHost(request, 'localhost:4001'), request.body, RECORDED.secretAccessKey],
     ['another query', { ...request, rawTarget: `${request.rawTarget}&x=1` }, request.body, RECORDED.secretAccessKey],
-  ])('is refused with %s', (_, changed, body, secret) => {
+  ])('refuses a recorded request with %s', (_, changed, body, secret) => {
     expect(verify(changed, body, secret)).toMatchObject({ ok: false });
   });
 });

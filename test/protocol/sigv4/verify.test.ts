@@ -51,7 +51,7 @@ function editAuthorization(request: SignableRequest, edit: (value: string) => st
 
 describe('verifySigV4 accepts', () => {
   const { secretAccessKey, vectors } = readSigV4Suite();
-  it.each(vectors)('$name of the AWS test suite', ({ request, body, signature }) => {
+  it.each(vectors)('accepts the request "$name" of the AWS test suite', ({ request, body, signature }) => {
     const verdict = verdictOf(request, hashHex(body), { secretAccessKey, nowMs: SUITE_NOW_MS });
     expect(verdict).toMatchObject({ ok: true, signature });
   });
@@ -68,12 +68,12 @@ describe('verifySigV4 accepts', () => {
     { name: 'a body of bytes', toSign: { ...POST, body: Uint8Array.of(0, 255, 13, 10) } },
     { name: 'a presigned query', toSign: { method: 'GET', path: '/bedrock/runtimes/x/ws', presignSeconds: 300 } },
     { name: 'a presigned query with hoisted headers', toSign: { ...POST, presignSeconds: 300 } },
-  ] satisfies { name: string; toSign: RequestToSign }[])('$name', async ({ toSign }) => {
+  ] satisfies { name: string; toSign: RequestToSign }[])('accepts a signed request with $name', async ({ toSign }) => {
     const { request, bodySha256Hex } = await signWithSdk(toSign);
     expect(verdictOf(request, bodySha256Hex)).toMatchObject({ ok: true });
   });
 
-  it('repeated headers that the client signed as one', async () => {
+  it('accepts repeated headers that the client signed as one', async () => {
     const { request, bodySha256Hex } = await signWithSdk({ ...POST, headers: { 'x-amz-meta': 'a,b c' } });
     const split = replaceHeader(request, 'x-amz-meta', undefined);
     const repeated: SignableRequest = {
@@ -83,20 +83,20 @@ describe('verifySigV4 accepts', () => {
     expect(verdictOf(repeated, bodySha256Hex)).toMatchObject({ ok: true });
   });
 
-  it('headers added after signing', async () => {
+  it('accepts headers that were added after signing', async () => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     const later: SignableRequest = { ...request, headers: [...request.headers, ['amz-sdk-request', 'attempt=1']] };
     expect(verdictOf(later, bodySha256Hex)).toMatchObject({ ok: true });
   });
 
-  it('a query in another order', async () => {
+  it('accepts a signed query in another order', async () => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     const turned = { ...request, target: parseTarget(`${ARN_PATH}?b=1&qualifier=DEFAULT&b=2`) };
     expect(turned.target.raw).not.toBe(request.target.raw);
     expect(verdictOf(turned, bodySha256Hex)).toMatchObject({ ok: true });
   });
 
-  it(':authority in place of host, as the JavaScript SDK signs it over HTTP/2', async () => {
+  it('accepts :authority in place of host, as the JavaScript SDK signs it over HTTP/2', async () => {
     const { request, bodySha256Hex } = await signWithSdk({ ...POST, isHttp2: true });
     expect(request.headers.some(([name]) => name === 'host')).toBe(false);
     expect(parseSigV4(request)?.signedHeaders).not.toContain('host');
@@ -111,7 +111,7 @@ describe('verifySigV4 accepts', () => {
     { name: 'the first moment of the skew', nowMs: Date.UTC(2026, 2, 14, 15, 4, 26), ok: true },
     { name: 'a moment too early', nowMs: Date.UTC(2026, 2, 14, 15, 4, 25, 999), ok: false, reason: 'not_yet_valid' },
     { name: 'a wider skew', nowMs: Date.UTC(2026, 2, 14, 15, 19), maxClockSkewMs: 900_000, ok: true },
-  ])('or refuses by the clock: $name', async ({ nowMs, maxClockSkewMs, ok, reason }) => {
+  ])('holds the time of a signature against the clock: $name', async ({ nowMs, maxClockSkewMs, ok, reason }) => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     const overrides = maxClockSkewMs === undefined ? { nowMs } : { nowMs, maxClockSkewMs };
     expect(verdictOf(request, bodySha256Hex, overrides)).toMatchObject(reason === undefined ? { ok } : { ok, reason });
@@ -127,14 +127,14 @@ describe('verifySigV4 accepts', () => {
       ok: false,
       reason: 'not_yet_valid',
     },
-  ])('or refuses a presigned query: $name', async ({ nowMs, ok, reason }) => {
+  ])('holds the time of a presigned query against the clock: $name', async ({ nowMs, ok, reason }) => {
     const { request, bodySha256Hex } = await signWithSdk({ method: 'GET', path: '/x', presignSeconds: 10 });
     expect(verdictOf(request, bodySha256Hex, { nowMs })).toMatchObject(reason === undefined ? { ok } : { ok, reason });
   });
 });
 
 describe('verifySigV4 with a stand-in for the payload hash', () => {
-  it.each(['UNSIGNED-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-EVENTS'])('takes %s without the body', async (literal) => {
+  it.each(['UNSIGNED-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-EVENTS'])('accepts %s without the body', async (literal) => {
     const { request } = await signWithSdk({ ...POST, headers: { 'x-amz-content-sha256': literal } });
     const parsed = parseSigV4(request);
     if (parsed === undefined) throw new Error('no signature');
@@ -143,13 +143,13 @@ describe('verifySigV4 with a stand-in for the payload hash', () => {
     expect(verifySigV4(input)).toMatchObject({ ok: true });
   });
 
-  it('refuses one of another scheme, which the body cannot be checked against', async () => {
+  it('refuses a stand-in hash of another scheme, as nothing can hold the body against it', async () => {
     const headers = { 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' };
     const { request, bodySha256Hex } = await signWithSdk({ ...POST, headers });
     expect(verdictOf(request, bodySha256Hex)).toMatchObject({ ok: false, reason: 'payload_hash' });
   });
 
-  it('refuses a body that was not hashed where it must be', async () => {
+  it('refuses a body that was not hashed though its signature needs it', async () => {
     const { request } = await signWithSdk({ ...POST, sendsPayloadHash: false });
     const parsed = parseSigV4(request);
     if (parsed === undefined) throw new Error('no signature');
@@ -280,7 +280,7 @@ const TAMPERINGS: Tampering[] = [
 ];
 
 describe('verifySigV4 refuses a request after a change of', () => {
-  it.each(TAMPERINGS)('$name', async ({ reason, edit }) => {
+  it.each(TAMPERINGS)('refuses a request after a change of $name', async ({ reason, edit }) => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     const edited = edit(request);
     expect(edited).not.toEqual(request);
@@ -289,20 +289,20 @@ describe('verifySigV4 refuses a request after a change of', () => {
     expect(JSON.stringify(verdict)).not.toContain('token');
   });
 
-  it('the body, with and without a declared hash', async () => {
+  it('refuses another body, with and without a declared hash', async () => {
     const declared = await signWithSdk(POST);
     expect(verdictOf(declared.request, hashHex('{"a":2}'))).toMatchObject({ ok: false, reason: 'payload_hash' });
     const plain = await signWithSdk({ ...POST, sendsPayloadHash: false });
     expect(verdictOf(plain.request, hashHex('{"a":2}'))).toMatchObject({ ok: false, reason: 'signature' });
   });
 
-  it('the secret', async () => {
+  it('refuses another secret', async () => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     const verdict = verdictOf(request, bodySha256Hex, { secretAccessKey: `${SECRET_ACCESS_KEY}x` });
     expect(verdict).toMatchObject({ ok: false, reason: 'signature' });
   });
 
-  it('any parameter of a presigned query', async () => {
+  it('refuses a change of any parameter of a presigned query', async () => {
     const { request, bodySha256Hex } = await signWithSdk({ method: 'GET', path: '/x', presignSeconds: 300 });
     const longer = { ...request, target: parseTarget(request.target.raw.replace('Expires=300', 'Expires=301')) };
     expect(verdictOf(longer, bodySha256Hex)).toMatchObject({ ok: false, reason: 'signature' });
@@ -315,7 +315,7 @@ describe('verifySigV4 with an expected scope', () => {
     { name: 'one of several services', expected: { services: ['bedrock-mantle', 'bedrock'] }, ok: true },
     { name: 'another region', expected: { region: 'us-west-2' }, ok: false },
     { name: 'another service', expected: { services: ['bedrock-agentcore'] }, ok: false },
-  ])('decides on $name', async ({ expected, ok }) => {
+  ])('holds the scope of a signature against the expected one: $name', async ({ expected, ok }) => {
     const { request, bodySha256Hex } = await signWithSdk(POST);
     expect(verdictOf(request, bodySha256Hex, expected)).toMatchObject(ok ? { ok } : { ok, reason: 'scope' });
   });

@@ -6,7 +6,7 @@ const PRESIGNED =
   '&X-Amz-Credential=AKIDEXAMPLE%2F20261122%2Feu-west-1%2Fbedrock%2Faws4_request&X-Amz-Date=20261122T100000Z' +
   '&X-Amz-Expires=43200&X-Amz-SignedHeaders=host&X-Amz-Signature=00&Version=1';
 
-it('reads region and expiry out of a short-term key', () => {
+it('reads region and expiry out of a short-term API key', () => {
   const token = `bedrock-api-key-${Buffer.from(PRESIGNED).toString('base64')}`;
   expect(readApiKey(token)).toEqual({
     token,
@@ -16,7 +16,7 @@ it('reads region and expiry out of a short-term key', () => {
 });
 
 it.each(['ABSKQmVkcm9ja0FQSUtleS0x', 'bedrock-api-key-', 'bedrock-api-key-%%%', 'bedrock-api-key-aGVsbG8='])(
-  'knows neither of %s',
+  'reads neither region nor expiry out of %s',
   (token) => {
     expect(readApiKey(token)).toEqual({ token, region: undefined, expiresAtMs: undefined });
   },

@@ -41,13 +41,13 @@ async function tellNothing() {
 const valueOf = (headers: readonly HeaderPair[], name: string) => headers.find(([given]) => given === name)?.[1];
 
 describe('the right by which a request goes to AWS', () => {
-  it('is a signature where the owner has no API key', async () => {
+  it('signs a request if the owner has no API key', async () => {
     const { headers, credentials } = await authorizeRequest(REQUEST, authority(undefined));
     expect(valueOf(headers, 'authorization')).toMatch(/^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\//);
     expect(credentials).toBe(AWS_PAIR);
   });
 
-  it('is the API key where there is one and AWS takes it, without asking for credentials', async () => {
+  it('sends the API key if there is one and AWS takes it, without asking for credentials', async () => {
     const { headers, credentials } = await authorizeRequest(REQUEST, authority(API_KEY, NONE));
     expect(headers).toEqual([
       ['host', REQUEST.host],
@@ -57,12 +57,12 @@ describe('the right by which a request goes to AWS', () => {
     expect(credentials).toBeUndefined();
   });
 
-  it('is a signature where AWS takes no API key', async () => {
+  it('signs a request if AWS takes no API key for it', async () => {
     const { headers } = await authorizeRequest({ ...REQUEST, bearerKeys: false }, authority(API_KEY));
     expect(valueOf(headers, 'authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
   });
 
-  it('is refused where the API key is all there is, and AWS does not take it', async () => {
+  it('refuses a request if the API key is all there is and AWS does not take it', async () => {
     const request = { ...REQUEST, bearerKeys: false, operation: 'InvokeAgent' };
     const error = await failureOf(() => authorizeRequest(request, authority(API_KEY, NONE)));
     expect([error.code, error.status, error.cause]).toEqual(['ERR_API_KEY_REFUSED', 403, NONE]);
@@ -76,7 +76,7 @@ describe('the right by which a request goes to AWS', () => {
     expect(await failureOf(() => authorizeRequest(request, authority(API_KEY, expired)))).toBe(expired);
   });
 
-  it('is no API key that has expired, even by a moment, and nobody else takes its place', async () => {
+  it('refuses an API key that has expired, even by a moment, and puts nothing in its place', async () => {
     const expired = { ...API_KEY, expiresAtMs: NOW.getTime() };
     const error = await failureOf(() => authorizeRequest(REQUEST, authority(expired)));
     expect([error.code, error.status]).toEqual(['ERR_AWS_CREDENTIALS', 403]);
@@ -87,7 +87,7 @@ describe('the right by which a request goes to AWS', () => {
     expect(valueOf(headers, 'authorization')).toBe('Bearer ABSKtoken');
   });
 
-  it("is the caller's own token before all else", async () => {
+  it("sends the caller's own token before all else", async () => {
     const request = { ...REQUEST, bearerKeys: false, oauthAuthorization: 'Bearer a.b.c' };
     const { headers, credentials } = await authorizeRequest(request, authority(API_KEY));
     expect(headers.map(([name]) => name)).toEqual(['host', 'accept', 'authorization']);

@@ -41,7 +41,7 @@ afterEach(async () => {
 });
 
 describe('a stream in both directions', () => {
-  it('answers while the request goes on, frame by frame, and ends in order', async () => {
+  it('responds while the request goes on, frame by frame, and ends in order', async () => {
     const { client, upstream, outcome } = await openRelay();
     const stream = openStream(client);
     const response = readHttp2Response(stream);
@@ -59,7 +59,7 @@ describe('a stream in both directions', () => {
     expect(await outcome).toBeUndefined();
   });
 
-  it.each([1, 5, 12, 13, 64, 100_000])('takes bytes in writes of %i and keeps each frame what it is', async (size) => {
+  it.each([1, 5, 12, 13, 64, 100_000])('keeps each frame what it is if bytes come in writes of %i', async (size) => {
     const { client, upstream } = await openRelay();
     const frames = ['', 'a', 'bb'.repeat(40)].map((text) => eventFrame('chunk', { bytes: text }));
     const bytes = Buffer.concat(frames);
@@ -91,7 +91,7 @@ describe('a stream in both directions', () => {
     expect(await upstream.calls[0]?.over).toBe('reset');
   });
 
-  it('goes on after a GOAWAY that lets streams end', async () => {
+  it('goes on with a stream after a GOAWAY that lets streams end', async () => {
     const { client } = await openRelay({
       handler: { ...ECHO, onOpen: ({ stream }) => void (stream.session?.close(), startEvents(stream)) },
     });
@@ -102,7 +102,7 @@ describe('a stream in both directions', () => {
     expect(await response).toMatchObject({ isComplete: true, body: FRAME.toString('latin1').repeat(2) });
   });
 
-  it('reaches AWS over TLS', async () => {
+  it('reaches AWS over TLS with a stream in both directions', async () => {
     const before = getCACertificates();
     setDefaultCACertificates([...before, TLS.cert]);
     try {
@@ -168,7 +168,7 @@ describe('a client that leaves', () => {
     { name: 'ends its session at once', leave: (stream) => void stream.session?.destroy() },
   ];
 
-  it.each(WAYS)('$name in the middle of a response: AWS sees a reset', async ({ leave }) => {
+  it.each(WAYS)('resets AWS if a client leaves in the middle of a response: it $name', async ({ leave }) => {
     const { client, upstream, outcome } = await openRelay();
     const stream = openStream(client);
     stream.write(FRAME);
@@ -179,7 +179,7 @@ describe('a client that leaves', () => {
     expect(upstream.calls[0]?.inner).toEqual([FRAME]);
   });
 
-  it.each(WAYS)('$name before there is a response: AWS sees a reset', async ({ leave }) => {
+  it.each(WAYS)('resets AWS if a client leaves before there is a response: it $name', async ({ leave }) => {
     const { client, upstream, outcome } = await openRelay({ handler: {} });
     const called = upstream.nextCall();
     const stream = openStream(client);
@@ -193,7 +193,7 @@ describe('a client that leaves', () => {
   // Without an error code `close` waits until everything is written, and nothing is.
   const AT_ONCE = WAYS.filter(({ name }) => name !== 'resets its stream without an error');
 
-  it.each(AT_ONCE)('$name while AWS does not read: AWS sees a reset', async ({ leave }) => {
+  it.each(AT_ONCE)('resets AWS if a client leaves while AWS does not read: it $name', async ({ leave }) => {
     const { client, upstream, outcome } = await openRelay();
     const called = upstream.nextCall();
     const stream = openStream(client);
@@ -227,7 +227,7 @@ describe('an upstream that fails', () => {
     },
   ];
 
-  it.each(WAYS)('before its response ($name): 502', async ({ fail, says }) => {
+  it.each(WAYS)('answers 502 if AWS fails before its response: it $name', async ({ fail, says }) => {
     const { client, outcome } = await openRelay({ handler: { onFrame: ({ stream }) => fail(stream) } });
     const stream = openStream(client);
     const response = readHttp2Response(stream);
@@ -239,7 +239,7 @@ describe('an upstream that fails', () => {
   /** Node's `close` would send END_STREAM first where a response has begun. */
   const CUTS = WAYS.filter(({ name }) => name !== 'refuses the stream');
 
-  it.each(CUTS)('in the middle of its response ($name): no clean end', async ({ fail }) => {
+  it.each(CUTS)('gives no clean end if AWS fails in the middle of its response: it $name', async ({ fail }) => {
     const { client, outcome } = await openRelay({
       handler: { ...ECHO, onFrame: ({ stream }, inner) => void stream.write(inner, () => fail(stream)) },
     });
@@ -251,7 +251,7 @@ describe('an upstream that fails', () => {
   });
 
   it.each(CUTS.filter(({ name }) => name !== 'resets without an error'))(
-    'after the whole request, in the middle of its response ($name): no clean end',
+    'gives no clean end if AWS fails in its response after the whole request: it $name',
     async ({ fail }) => {
       const { client, outcome } = await openRelay({
         handler: { ...ECHO, onEnd: ({ stream }) => void stream.write(FRAME, () => fail(stream)) },
@@ -271,7 +271,7 @@ describe('an upstream that fails', () => {
     { name: 'it is silent', server: silentServer, scheme: 'http', code: 'ERR_UPSTREAM_TIMEOUT', status: 504 },
     { name: 'no TLS comes', server: silentServer, scheme: 'https', code: 'ERR_UPSTREAM_UNREACHABLE', status: 502 },
     { name: 'TLS fails', server: http1Server, scheme: 'https', code: 'ERR_UPSTREAM_UNREACHABLE', status: 502 },
-  ])('answers $status where $name', async ({ server, scheme, code, status }) => {
+  ])('answers $status if $name', async ({ server, scheme, code, status }) => {
     const port = await listenAndForget(server?.());
     const origin = `${scheme}://127.0.0.1:${port}`;
     const { client, outcome } = await openRelay({ origin, idleTimeoutMs: 300, connectTimeoutMs: 200 });
@@ -282,7 +282,7 @@ describe('an upstream that fails', () => {
     expect(await outcome).toMatchObject({ code });
   });
 
-  it('breaks a response off when both sides are silent for too long', async () => {
+  it('breaks a response off if both sides are silent for too long', async () => {
     const { client, upstream, outcome } = await openRelay({ idleTimeoutMs: 200 });
     const stream = openStream(client);
     const response = readHttp2Response(stream);
@@ -302,7 +302,7 @@ describe('a malformed stream', () => {
     { name: 'an end within a frame', bytes: FRAME.subarray(0, 30), ends: true },
   ];
 
-  it.each(ROWS)('$name, before there is a response: 400', async ({ bytes, ends }) => {
+  it.each(ROWS)('answers 400 to a malformed stream before there is a response: $name', async ({ bytes, ends }) => {
     const { client, upstream, outcome } = await openRelay({ handler: {} });
     const called = upstream.nextCall();
     const stream = openStream(client);
@@ -317,18 +317,21 @@ describe('a malformed stream', () => {
     expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
-  it.each(ROWS)('$name, in the middle of a response: both sides are reset', async ({ bytes, ends }) => {
-    const { client, upstream, outcome } = await openRelay();
-    const stream = openStream(client);
-    stream.write(FRAME);
-    await nextBytes(stream, FRAME.length);
-    const response = readHttp2Response(stream);
-    stream.write(bytes);
-    if (ends) stream.end();
-    expect(await response).toMatchObject({ isComplete: false });
-    expect(await upstream.calls[0]?.over).toBe('reset');
-    expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
-  });
+  it.each(ROWS)(
+    'resets both sides of a malformed stream in the middle of a response: $name',
+    async ({ bytes, ends }) => {
+      const { client, upstream, outcome } = await openRelay();
+      const stream = openStream(client);
+      stream.write(FRAME);
+      await nextBytes(stream, FRAME.length);
+      const response = readHttp2Response(stream);
+      stream.write(bytes);
+      if (ends) stream.end();
+      expect(await response).toMatchObject({ isComplete: false });
+      expect(await upstream.calls[0]?.over).toBe('reset');
+      expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
+    },
+  );
 
   it('refuses a frame that announces four gigabytes before any of it is kept', async () => {
     const { client, outcome } = await openRelay({ handler: {} });
@@ -337,14 +340,14 @@ describe('a malformed stream', () => {
     expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
-  it('refuses what is not announced as an event stream', async () => {
+  it('refuses a request that is not announced as an event stream', async () => {
     const { client, upstream } = await openRelay();
     const response = await client.ask({ ...headers(), 'content-type': 'application/json' }, FRAME);
     expect(response).toMatchObject({ status: 400, body: expect.stringContaining(TYPE) });
     expect(upstream.calls).toEqual([]);
   });
 
-  it('ends the stream where the check of frames says so', async () => {
+  it('ends the stream if the check of frames says so', async () => {
     let count = 0;
     const checkFrame = (): void => {
       count += 1;

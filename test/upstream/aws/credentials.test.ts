@@ -54,7 +54,7 @@ class Bench {
 }
 
 describe('credentials in memory', () => {
-  it('are looked up once, however many ask at the same time', async () => {
+  it('looks credentials up once, however many ask at the same time', async () => {
     const bench = new Bench();
     const asking = Promise.all([bench.name(), bench.name(), bench.source.describe()]);
     bench.give('first', 60);
@@ -64,11 +64,11 @@ describe('credentials in memory', () => {
     expect(bench.lookUps).toHaveLength(1);
   });
 
-  it('are not looked up before anybody asks', () => {
+  it('looks no credentials up before somebody asks', () => {
     expect(new Bench().lookUps).toHaveLength(0);
   });
 
-  it('are refreshed in the background five minutes before they expire, while the old ones serve', async () => {
+  it('refreshes credentials in the background five minutes before they expire, while the old ones serve', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first', 60);
@@ -85,7 +85,7 @@ describe('credentials in memory', () => {
     expect(await bench.name()).toBe('second');
   });
 
-  it('make requests wait when they expire within a minute', async () => {
+  it('makes requests wait if the credentials expire within a minute', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first', 60);
@@ -97,7 +97,7 @@ describe('credentials in memory', () => {
     expect(bench.lookUps).toHaveLength(2);
   });
 
-  it('go on serving when the refresh ahead fails, and are not asked for more than once a second', async () => {
+  it('serves old credentials if the refresh ahead fails, and asks for new ones at most once a second', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first', 60);
@@ -113,7 +113,7 @@ describe('credentials in memory', () => {
     expect(bench.lookUps).toHaveLength(3);
   });
 
-  it('that expire soon after each look-up do not start one per request', async () => {
+  it('starts one look-up, not one per request, for credentials that expire soon after each look-up', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first', 3);
@@ -126,7 +126,7 @@ describe('credentials in memory', () => {
     expect(bench.lookUps).toHaveLength(2);
   });
 
-  it('without an expiry are read again after five minutes, in the background', async () => {
+  it('reads credentials without an expiry again after five minutes, in the background', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first');
@@ -142,7 +142,7 @@ describe('credentials in memory', () => {
     expect(await bench.name()).toBe('second');
   });
 
-  it('are looked up anew when AWS refused them', async () => {
+  it('looks credentials up anew after AWS refused them', async () => {
     const bench = new Bench();
     const first = bench.name();
     bench.give('first', 60);
@@ -163,7 +163,7 @@ describe('credentials in memory', () => {
 });
 
 describe('a look-up that fails', () => {
-  it('fails everybody who waits, and is not repeated for a second', async () => {
+  it('fails everybody who waits for a failed look-up, and does not repeat it for a second', async () => {
     const bench = new Bench();
     const failing = Promise.all([failureOf(() => bench.name()), failureOf(() => bench.name())]);
     bench.fail();
@@ -173,7 +173,7 @@ describe('a look-up that fails', () => {
     expect(bench.lookUps).toHaveLength(1);
   });
 
-  it('is repeated after that second: a login needs no restart', async () => {
+  it('repeats a failed look-up after that second: a login needs no restart', async () => {
     const bench = new Bench();
     const failing = failureOf(() => bench.name());
     bench.fail();
@@ -196,7 +196,7 @@ describe('what is said about a failure', () => {
     'Token is expired. To refresh this SSO session run `aws sso login` with the corresponding profile.',
   ];
 
-  it.each(SSO_MESSAGES)('tells whoever uses SSO to log in: %s', async (message) => {
+  it.each(SSO_MESSAGES)('says whoever uses SSO must log in: %s', async (message) => {
     const bench = new Bench('dev');
     const failing = failureOf(() => bench.name());
     bench.fail(message);
@@ -206,7 +206,7 @@ describe('what is said about a failure', () => {
     expect(error.detail).toBe(message);
   });
 
-  it('names no profile where none was asked for', async () => {
+  it('names no profile if none was asked for', async () => {
     const bench = new Bench();
     const failing = failureOf(() => bench.name());
     bench.fail(SSO_MESSAGES[0]);
@@ -222,7 +222,7 @@ describe('what is said about a failure', () => {
     expect(error.message).toBe('The proxy finds no AWS credentials in the profile "typo".');
   });
 
-  it('says every way to give credentials where the whole chain had none', async () => {
+  it('names every way to give credentials if the whole chain had none', async () => {
     const bench = new Bench();
     const failing = failureOf(() => bench.name());
     bench.fail('Could not load credentials from any providers');
@@ -233,7 +233,7 @@ describe('what is said about a failure', () => {
     }
   });
 
-  it('keeps the words of the chain for the operator: they may hold paths', async () => {
+  it('keeps the words of the credential chain for the operator, as they may hold paths', async () => {
     const bench = new Bench();
     const failing = failureOf(() => bench.name());
     bench.fail('cannot read /home/alice/.aws/config');
@@ -242,7 +242,7 @@ describe('what is said about a failure', () => {
     expect(`${error.message} ${error.hint}`).not.toContain('alice');
   });
 
-  it('hands a ProxyError on as it is, and survives a thrown nothing', async () => {
+  it('hands a ProxyError of a look-up on as it is, and survives a thrown nothing', async () => {
     const own = new ProxyError('ERR_INTERNAL', 'ours');
     expect(await failureOf(() => failingSource(own).get())).toBe(own);
     expect((await failureOf(() => failingSource(undefined).get())).code).toBe('ERR_NO_AWS_CREDENTIALS');
@@ -271,16 +271,16 @@ describe('where credentials come from, in words', () => {
     { marks: { CREDENTIALS_IMDS: '0' }, words: 'instance metadata' },
     { marks: { CREDENTIALS_FROM_THE_FUTURE: '?' }, words: 'the default credential chain' },
     { marks: undefined, words: 'the default credential chain' },
-  ])('$marks is $words', async ({ marks, words }) => {
+  ])('says that credentials of $marks come from $words', async ({ marks, words }) => {
     expect((await describeAs(undefined, marks)).description).toBe(words);
   });
 
-  it('names the profile', async () => {
+  it('names the profile that credentials come from', async () => {
     expect((await describeAs('dev', { CREDENTIALS_PROFILE_SSO: 'r' })).description).toBe('profile dev (AWS SSO)');
     expect((await describeAs('dev', undefined)).description).toBe('profile dev');
   });
 
-  it('tells when they expire', async () => {
+  it('says when credentials expire', async () => {
     expect((await describeAs(undefined, {}, new Date(START_MS))).expiresAtMs).toBe(START_MS);
     expect((await describeAs(undefined, {})).expiresAtMs).toBeUndefined();
   });
@@ -313,20 +313,20 @@ describe('the chain of the AWS SDK, on files of our own', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('reads the environment', async () => {
+  it('reads credentials from the environment', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDENV');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 's');
     expect((await loadFromChain(undefined, undefined, warn)).accessKeyId).toBe('AKIDENV');
   });
 
-  it('takes a profile by its name and nothing in its stead', async () => {
+  it('takes credentials of a named profile and of nothing in its stead', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDENV');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 's');
     expect((await loadFromChain('dev', 'us-east-1', warn)).accessKeyId).toBe('AKIDDEV');
     await expect(loadFromChain('typo', undefined, warn)).rejects.toThrow('typo');
   });
 
-  it('reads the files anew each time', async () => {
+  it('reads the credential files anew each time', async () => {
     await loadFromChain('dev', undefined, warn);
     await writeFile(join(folder, 'credentials'), '[dev]\naws_access_key_id = AKIDNEW\naws_secret_access_key = s\n');
     expect((await loadFromChain('dev', undefined, warn)).accessKeyId).toBe('AKIDNEW');
@@ -342,7 +342,7 @@ describe('the chain of the AWS SDK, on files of our own', () => {
     expect(await loadProfileRegion(profile)).toBe(region);
   });
 
-  it('finds no region where there are no files', async () => {
+  it('finds no region if there are no files', async () => {
     vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'nowhere'));
     vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', join(folder, 'nowhere'));
     expect(await loadProfileRegion(undefined)).toBeUndefined();

@@ -56,7 +56,7 @@ function send() {
 }
 
 describe.runIf(process.platform === 'linux')('a large body is let go', () => {
-  it('when the client leaves while AWS does not take it', async () => {
+  it('releases a large body if the client leaves while AWS does not take it', async () => {
     const connected = Promise.withResolvers<void>();
     await openBefore((socket) => {
       socket.pause();
@@ -70,7 +70,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
     expect((await over).error?.code).toBe('ERR_CLIENT_GONE');
   });
 
-  it('when AWS breaks off in its middle', async () => {
+  it('releases a large body if AWS breaks off in its middle', async () => {
     await openBefore((socket) => void socket.once('data', () => socket.resetAndDestroy()));
     const over = testbed.nextRecord();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
@@ -79,7 +79,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
     expect((await over).error?.code).toBe('ERR_UPSTREAM_RESET');
   });
 
-  it('when AWS answers before it has read it', async () => {
+  it('releases a large body if AWS responds before it has read it', async () => {
     await openBefore((socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno'));
     });
@@ -89,7 +89,7 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
     expect([response.statusCode, (await over).error]).toEqual([400, undefined]);
   });
 
-  it('when AWS cannot be reached', async () => {
+  it('releases a large body if AWS cannot be reached', async () => {
     await openBefore(() => {});
     await close();
     const over = testbed.nextRecord();

@@ -46,7 +46,7 @@ afterEach(async () => {
 const respond = (content: unknown): void =>
   upstream.respondWith((_request, response) => sendJson(response, 200, content));
 
-it('asks once for several that want to know, and again after an hour', async () => {
+it('looks a profile up once for several requests, and again after an hour', async () => {
   respond({ models: [{ modelArn: MODEL }] });
   expect(await Promise.all([find(ARN, 'us-east-1'), find(ARN, 'us-east-1')])).toEqual([[MODEL], [MODEL]]);
   nowMs += 3_599_000;
@@ -59,7 +59,7 @@ it('asks once for several that want to know, and again after an hour', async () 
   expect(upstream.requests).toHaveLength(2);
 });
 
-it('keeps regions apart', async () => {
+it('looks a profile up in each region', async () => {
   respond({ models: [{ modelArn: MODEL }] });
   await find(ARN, 'us-east-1');
   await find(ARN, 'eu-west-1');
@@ -73,7 +73,7 @@ it.each([
   { name: 'another shape', content: { models: 'all' } },
   { name: 'a list', content: [] },
   { name: 'too much', content: { models: [{ modelArn: 'x'.repeat(300_000) }] } },
-])('cannot tell from $name, and asks again after half a minute', async ({ content }) => {
+])('knows no models of a profile from $name, and asks again after half a minute', async ({ content }) => {
   upstream.respondWith((_request, response) => {
     if (content === undefined) response.end('<html>');
     else sendJson(response, 200, content);
@@ -86,7 +86,7 @@ it.each([
   expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
 });
 
-it('cannot tell where AWS refuses, or breaks off', async () => {
+it('knows no models of a profile if AWS refuses, or breaks off', async () => {
   upstream.respondWith((_request, response) =>
     sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),
   );
@@ -98,7 +98,7 @@ it('cannot tell where AWS refuses, or breaks off', async () => {
 const name = (index: number): string => `arn:aws:bedrock:us-east-1:1:application-inference-profile/p${index}`;
 
 describe('clients that name one profile after the other', () => {
-  it('do not make the proxy ask more than sixty times a minute', async () => {
+  it('looks up at most sixty profiles a minute', async () => {
     respond({ models: [{ modelArn: MODEL }] });
     for (let index = 0; index < 70; index += 1) await find(name(index), 'us-east-1');
     expect(upstream.requests).toHaveLength(60);
@@ -108,7 +108,7 @@ describe('clients that name one profile after the other', () => {
     expect(await find(name(69), 'us-east-1')).toEqual([MODEL]);
   });
 
-  it('do not make it ask for more than eight at once', async () => {
+  it('looks up at most eight profiles at once', async () => {
     upstream.respondWith(() => {});
     const asked = Array.from({ length: 20 }, (_, index) => find(name(index), 'us-east-1'));
     expect(await Promise.all(asked.slice(8))).toEqual(Array.from({ length: 12 }, () => undefined));

@@ -57,7 +57,7 @@ const percentEncode = (text: string): string =>
   text.replaceAll(/[^\x21-\x7e]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
 describe('the headers that leave', () => {
-  it('are host, those given in their order, and the four of the signature', async () => {
+  it('sends host, the given headers in their order, and the four of the signature', async () => {
     const headers: HeaderPair[] = [
       ['X-Made-Up', 'v'],
       ['Content-Type', 'application/json'],
@@ -80,12 +80,12 @@ describe('the headers that leave', () => {
     });
   });
 
-  it.each([undefined, ''])('hold no session token where it is %s', async (sessionToken) => {
+  it.each([undefined, ''])('sends no session token if it is %s', async (sessionToken) => {
     const sent = await signRequest(unsigned({ credentials: { ...PAIR, sessionToken } }));
     expect(sent.map(([name]) => name)).not.toContain('x-amz-security-token');
   });
 
-  it('name the scope of the service and region asked for', async () => {
+  it('signs for the scope of the service and region asked for', async () => {
     const request = unsigned({ region: 'eu-central-1', signingName: 'bedrock-agentcore' });
     const { scope, accessKeyId } = parseSent(request, await signRequest(request));
     expect(accessKeyId).toBe('AKIDEXAMPLE');
@@ -97,7 +97,7 @@ describe('the headers that leave', () => {
     });
   });
 
-  it('sign little: host, content-type and what begins with x-amz-', async () => {
+  it('signs few headers: host, content-type and what begins with x-amz-', async () => {
     const headers: HeaderPair[] = [
       ['User-Agent', 'x'],
       ['X-Amzn-Trace-Id', 'x'],
@@ -117,7 +117,7 @@ describe('the headers that leave', () => {
     ]);
   });
 
-  it('never hold the secret', async () => {
+  it('never sends the secret', async () => {
     expect(JSON.stringify(await signRequest(unsigned()))).not.toContain(PAIR.secretAccessKey);
   });
 });
@@ -168,12 +168,12 @@ describe('the signature fits what stands on the wire', () => {
       fields: { headers: [['x-amz-meta', Buffer.from('a\u00a0\u00a0b').toString('latin1')]] },
     },
     { name: 'a header named by us in another case', fields: { headers: [['Content-TYPE', 'application/json']] } },
-  ])('$name', async ({ fields }) => {
+  ])('signs what stands on the wire: $name', async ({ fields }) => {
     expect(await verdictOf(unsigned(fields))).toBe('ok');
   });
 
   it.each(readSigV4Suite().vectors.map((vector) => ({ name: vector.name, vector })))(
-    'published request $name',
+    'signs the published request $name',
     async ({ vector }) => {
       const { method, target, headers } = vector.request;
       const kept = headers.filter(([name]) => !/^(authorization|host|x-amz-date|x-amz-security-token)$/i.test(name));
@@ -187,7 +187,7 @@ describe('the signature fits what stands on the wire', () => {
 
 describe('a query that has no canonical form', () => {
   it.each(['a=%', 'a=%2', 'a=%zz', '%=1', 'a=%FF', 'a=%C3%28', 'ok=1&a=%ED%A0%80', '__proto__=1', 'a=1&%5F_proto__'])(
-    'is refused: %s',
+    'refuses a query that has no canonical form: %s',
     async (query) => {
       const error = await failureOf(() => signRequest(unsigned(withQuery(query))));
       expect([error.code, error.status]).toEqual(['ERR_BAD_TARGET', 400]);

@@ -16,11 +16,11 @@ describe('the forward proxy of an origin', () => {
   it.each([
     { origin: 'https://a.example', proxy: 'http://s.invalid' },
     { origin: 'http://a.example', proxy: 'http://p.invalid' },
-  ])('$origin goes by its scheme', ({ origin, proxy }) => {
+  ])('chooses the forward proxy of $origin by its scheme', ({ origin, proxy }) => {
     expect(findForwardProxy(origin, NETWORK)).toBe(proxy);
   });
 
-  it('is none where none is set for the scheme', () => {
+  it('uses no forward proxy if none is set for the scheme', () => {
     expect(findForwardProxy('https://a.example', { ...NETWORK, httpsProxy: '' })).toBeUndefined();
     expect(findForwardProxy('https://a.example', undefined)).toBeUndefined();
   });
@@ -50,28 +50,25 @@ describe('the forward proxy of an origin', () => {
     { noProxy: '10.0.0.0/8', origin: 'https://10.1.2.3', isExempt: false },
   ];
 
-  it.each(ROWS)('NO_PROXY=$noProxy exempts $origin: $isExempt', ({ noProxy, origin, isExempt }) => {
+  it.each(ROWS)('finds with NO_PROXY=$noProxy that $origin is exempt: $isExempt', ({ noProxy, origin, isExempt }) => {
     expect(findForwardProxy(origin, { ...NETWORK, noProxy }) === undefined).toBe(isExempt);
   });
 
-  it.each(ROWS)(
-    'NO_PROXY=$noProxy means to undici for $origin what it means to us',
-    async ({ noProxy, origin, isExempt }) => {
-      const dialled: string[] = [];
-      const connect: buildConnector.connector = ({ host }, callback) => {
-        dialled.push(host ?? '');
-        callback(new Error('far enough'), null);
-      };
-      const agent = new EnvHttpProxyAgent({ httpProxy: '', httpsProxy: 'http://127.0.0.1:9', noProxy, connect });
-      await agent.request({ origin, path: '/', method: 'GET' }).catch(() => {});
-      await agent.destroy();
-      expect(dialled.length > 0).toBe(isExempt);
-    },
-  );
+  it.each(ROWS)('reads NO_PROXY=$noProxy as undici does for $origin', async ({ noProxy, origin, isExempt }) => {
+    const dialled: string[] = [];
+    const connect: buildConnector.connector = ({ host }, callback) => {
+      dialled.push(host ?? '');
+      callback(new Error('far enough'), null);
+    };
+    const agent = new EnvHttpProxyAgent({ httpProxy: '', httpsProxy: 'http://127.0.0.1:9', noProxy, connect });
+    await agent.request({ origin, path: '/', method: 'GET' }).catch(() => {});
+    await agent.destroy();
+    expect(dialled.length > 0).toBe(isExempt);
+  });
 });
 
 describe('a tunnel', () => {
-  it('is given up at once when the client leaves, before or while it is opened', async () => {
+  it('gives a tunnel up at once if the client leaves, before or while it is opened', async () => {
     const network = { ...NETWORK, httpsProxy: await startMute() };
     const aborter = new AbortController();
     const options = { network, connectTimeoutMs: 60_000, signal: aborter.signal };
@@ -81,7 +78,7 @@ describe('a tunnel', () => {
     expect((await failureOf(() => openTunnel('https://a.invalid', options))).code).toBe('ERR_CLIENT_GONE');
   });
 
-  it('is none where the origin is reached straight', async () => {
+  it('opens no tunnel if the origin is reached straight', async () => {
     const options = { network: { ...NETWORK, noProxy: '*' }, connectTimeoutMs: 1 };
     expect(await openTunnel('https://a.invalid', options)).toBeUndefined();
   });

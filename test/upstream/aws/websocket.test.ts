@@ -70,7 +70,7 @@ const SIDES = [
 ] as const;
 
 describe.each(SIDES)('what comes from $name', ({ from, to }) => {
-  it('passes byte for byte, and is counted', async () => {
+  it('passes bytes on as they are, and counts them', async () => {
     const ended = line.start();
     const sent = Buffer.alloc(3_000_000, 'any bytes \u00ff ');
     line[from].end(sent);
@@ -81,14 +81,14 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
     expect(line.counted).toEqual({ client: 0, upstream: 0, [from]: sent.length });
   });
 
-  it('passes when it was there before the two were joined', async () => {
+  it('passes bytes on that were there before the two sides were joined', async () => {
     line.near[from].unshift(Buffer.from('early, '));
     void line.start();
     line[from].end('late');
     expect((await readAll(line[to])).toString()).toBe('early, late');
   });
 
-  it('an end is passed on, and the other direction goes on until it ends too', async () => {
+  it('passes an end on, and the other direction goes on until it ends too', async () => {
     const ended = line.start();
     line[from].end('last words');
     expect((await readAll(line[to])).toString()).toBe('last words');
@@ -98,7 +98,7 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
     expect(line.near.client.destroyed && line.near.upstream.destroyed).toBe(true);
   });
 
-  it('a reset becomes a reset', async () => {
+  it('turns a reset into a reset', async () => {
     const ended = line.start();
     line[from].write('half a mess');
     await once(line[to], 'data');
@@ -107,7 +107,7 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
     expect(await ended).toMatchObject({ side: from, cause: { code: 'ECONNRESET' } });
   });
 
-  it('a reset after the other side has ended is still a reset', async () => {
+  it("turns a reset after the other side's end into a reset", async () => {
     const ended = line.start();
     line[to].end();
     await readAll(line[from]);
@@ -116,7 +116,7 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
     expect(await ended).toMatchObject({ side: from });
   });
 
-  it('waits for a slow reader, and nothing is lost', async () => {
+  it('waits for a slow reader, and loses nothing', async () => {
     void line.start();
     const total = 48 * 1024 * 1024;
     const piece = Buffer.alloc(256 * 1024, 'x');
@@ -139,14 +139,14 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
   });
 });
 
-it('breaks the other side where one was closed before', async () => {
+it('breaks the other side if one was closed before', async () => {
   line.near.client.destroy();
   await once(line.near.client, 'close');
   expect(await line.start()).toEqual({ side: 'client', cause: undefined });
   expect(await closing(line.upstream)).toBe('ECONNRESET');
 });
 
-it('breaks both where we cut one ourselves', async () => {
+it('breaks both sides if the proxy cuts one itself', async () => {
   const ended = line.start();
   line.near.client.destroy();
   expect(await closing(line.upstream)).toBe('ECONNRESET');

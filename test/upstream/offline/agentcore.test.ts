@@ -21,14 +21,14 @@ afterAll(async () => {
   await bedrock.close();
 });
 
-it('repeats its prompt, and keeps the session', async () => {
+it('repeats the prompt of an agent runtime, and keeps the session', async () => {
   const runtimeSessionId = 'session-'.padEnd(40, '0');
   const response = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, runtimeSessionId, payload }));
   expect(response).toMatchObject({ contentType: 'application/json', runtimeSessionId });
   expect(JSON.parse((await response.response?.transformToString()) ?? '')).toEqual({ result: RESPONSE });
 });
 
-it('answers in pieces where its client accepts them, in a session of its own making', async () => {
+it('responds in pieces to clients that accept them, in a session of its own making', async () => {
   const accept = 'text/event-stream, application/json';
   const response = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn, payload, accept }));
   expect(response.contentType).toBe('text/event-stream');
@@ -41,7 +41,7 @@ it('answers in pieces where its client accepts them, in a session of its own mak
 it.each([
   { name: 'an ARN of something else', arn: agentRuntimeArn.replace('runtime/', 'gateway/'), body: payload },
   { name: 'a payload that is no JSON object', arn: agentRuntimeArn, body: 'Hello' },
-])('refuses $name', async ({ arn, body }) => {
+])('refuses to invoke an agent runtime with $name', async ({ arn, body }) => {
   const sent = client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn: arn, payload: body }));
   await expect(sent).rejects.toMatchObject({ name: 'ValidationException' });
 });

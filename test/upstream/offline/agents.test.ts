@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 describe('Retrieve', () => {
-  it('finds as many documents as asked for, the best first', async () => {
+  it('retrieves as many documents as asked for, the best first', async () => {
     const vectorSearchConfiguration = { numberOfResults: 3 };
     const response = await client.send(
       new RetrieveCommand({
@@ -50,7 +50,7 @@ describe('Retrieve', () => {
     { name: 'an empty query', knowledgeBaseId: KNOWLEDGE_BASE, text: '', numberOfResults: 1 },
     { name: 'too many results', knowledgeBaseId: KNOWLEDGE_BASE, text: 'x', numberOfResults: 101 },
     { name: 'no results', knowledgeBaseId: KNOWLEDGE_BASE, text: 'x', numberOfResults: 0 },
-  ])('refuses $name', async ({ knowledgeBaseId, text, numberOfResults }) => {
+  ])('refuses to retrieve with $name', async ({ knowledgeBaseId, text, numberOfResults }) => {
     const retrievalConfiguration = { vectorSearchConfiguration: { numberOfResults } };
     const sent = client.send(
       new RetrieveCommand({ knowledgeBaseId, retrievalQuery: { text }, retrievalConfiguration }),
@@ -60,7 +60,7 @@ describe('Retrieve', () => {
 });
 
 describe('RetrieveAndGenerate', () => {
-  it('answers with a citation and keeps the session', async () => {
+  it('generates a response with a citation, and keeps the session', async () => {
     const knowledgeBaseConfiguration = { knowledgeBaseId: KNOWLEDGE_BASE, modelArn: 'amazon.nova-lite-v1:0' };
     const input = {
       input: { text: 'How long?' },
@@ -76,7 +76,7 @@ describe('RetrieveAndGenerate', () => {
 });
 
 describe('InvokeAgent', () => {
-  it('completes in one chunk', async () => {
+  it('invokes an agent in one chunk', async () => {
     const { response, events } = await invoke({ ...AGENT, inputText: 'Hello, agent!' });
     expect(response.sessionId).toBe('session-1');
     expect(response.contentType).toBe('application/json');
@@ -84,14 +84,14 @@ describe('InvokeAgent', () => {
     expect(textOf(events)).toBe('Offline answer of the agent AGENT12345: you said: Hello, agent!');
   });
 
-  it('streams its final answer where asked to', async () => {
+  it('streams the final response of an agent on request', async () => {
     const streamingConfigurations = { streamFinalResponse: true };
     const { events } = await invoke({ ...AGENT, inputText: 'Hello, agent!', streamingConfigurations });
     expect(events.length).toBeGreaterThan(5);
     expect(textOf(events)).toBe('Offline answer of the agent AGENT12345: you said: Hello, agent!');
   });
 
-  it('tells its tokens in the trace', async () => {
+  it('reports the tokens of an agent in its trace', async () => {
     const { events } = await invoke({ ...AGENT, inputText: 'Hello, agent!', enableTrace: true });
     const traces = events.flatMap((event) => (event.trace === undefined ? [] : [event.trace]));
     expect(traces).toHaveLength(3);
@@ -107,7 +107,7 @@ describe('InvokeAgent', () => {
     expect(traces[0]?.eventTime).toBeInstanceOf(Date);
   });
 
-  it('ends a session without a word', async () => {
+  it("ends an agent's session without a word", async () => {
     const { events } = await invoke({ ...AGENT, endSession: true });
     expect(textOf(events)).toBe('The session has ended.');
   });
@@ -116,7 +116,7 @@ describe('InvokeAgent', () => {
     { name: 'a bad agent', input: { ...AGENT, agentId: 'x', inputText: 'hi' } },
     { name: 'a bad session', input: { ...AGENT, sessionId: 'a b', inputText: 'hi' } },
     { name: 'no text', input: AGENT },
-  ])('refuses $name', async ({ input }) => {
+  ])('refuses to invoke an agent with $name', async ({ input }) => {
     await expect(client.send(new InvokeAgentCommand(input))).rejects.toMatchObject({ name: 'ValidationException' });
   });
 });

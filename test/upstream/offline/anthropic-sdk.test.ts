@@ -33,13 +33,13 @@ afterAll(async () => {
   await bedrock.close();
 });
 
-it('creates a message', async () => {
+it('creates a message for the SDK of Anthropic', async () => {
   const message = await client.messages.create(REQUEST);
   expect(message).toMatchObject({ role: 'assistant', stop_reason: 'end_turn' });
   expect(message.content).toMatchObject([{ type: 'text', text: expect.stringContaining('you said: Hello, offline!') }]);
 });
 
-it('streams a message', async () => {
+it('streams a message to the SDK of Anthropic', async () => {
   const types: string[] = [];
   let text = '';
   for await (const event of await client.messages.create({ ...REQUEST, stream: true })) {
@@ -50,7 +50,7 @@ it('streams a message', async () => {
   expect([types[0], types.at(-1)]).toEqual(['message_start', 'message_stop']);
 });
 
-it('raises the typed error of a throttled model', async () => {
+it('makes the SDK of Anthropic raise the typed error of a throttled model', async () => {
   const sent = client.messages.create({ ...REQUEST, model: 'offline.throttle-v1:0' });
   await expect(sent).rejects.toMatchObject({ status: 429 });
 });

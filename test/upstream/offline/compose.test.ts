@@ -13,14 +13,14 @@ const TURN: Turn = {
 };
 
 describe('composeResponse', () => {
-  it('repeats the text, and its pieces make the text again', () => {
+  it('repeats the text in pieces that make the text again', () => {
     const response = composeResponse(TURN);
     expect(response).toMatchObject({ text: 'Offline answer of m: you said: one two three', stopReason: 'end_turn' });
     expect(streamedPieces(response).join('')).toBe(response.text);
     expect(streamedPieces(response)).toHaveLength(response.outputTokens);
   });
 
-  it('says so where there was no text', () => {
+  it('says so if there was no text', () => {
     expect(composeResponse({ ...TURN, userText: ' ' }).text).toBe('Offline answer of m to a message without text.');
   });
 
@@ -44,7 +44,7 @@ describe('composeResponse', () => {
       stopReason: 'stop_sequence',
       stopSequence: ' of',
     },
-  ])('stops at $name', ({ edit, stopReason, stopSequence }) => {
+  ])('stops its text at $name', ({ edit, stopReason, stopSequence }) => {
     expect(composeResponse({ ...TURN, ...edit })).toMatchObject({ stopReason, stopSequence });
   });
 
@@ -65,7 +65,7 @@ describe('composeResponse', () => {
     },
     { name: 'none: none', edit: { toolChoice: 'none', userText: 'please hear' }, called: undefined },
   ] satisfies { name: string; edit: Partial<Turn>; called: string | undefined }[])(
-    'calls by $name',
+    'calls a tool by the choice of $name',
     ({ edit, called }) => {
       const response = composeResponse({ ...TURN, tools, ...edit });
       expect(response.toolCall?.name).toBe(called);

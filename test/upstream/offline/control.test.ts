@@ -42,7 +42,7 @@ describe('ListFoundationModels', () => {
     });
   });
 
-  it('keeps to the limits of the service', () => {
+  it('keeps the limits of the service on a list of models', () => {
     const pattern = /^[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([.][a-z0-9-]{1,63}){0,2}(:[a-z0-9-]{1,63}){0,2}$/;
     for (const model of LISTED_MODELS) {
       expect(model.id).toMatch(pattern);
@@ -56,7 +56,7 @@ describe('ListFoundationModels', () => {
     { name: 'inference type', input: { byInferenceType: 'ON_DEMAND', byProvider: 'meta' }, providers: [] },
     { name: 'customization', input: { byCustomizationType: 'FINE_TUNING' }, providers: [] },
   ] satisfies { name: string; input: ListFoundationModelsCommandInput; providers: string[] }[])(
-    'filters by $name',
+    'filters models by $name',
     async ({ input, providers }) => {
       const { modelSummaries = [] } = await client.send(new ListFoundationModelsCommand(input));
       expect([...new Set(modelSummaries.map((model) => model.providerName))]).toEqual(providers);
@@ -66,21 +66,24 @@ describe('ListFoundationModels', () => {
 });
 
 describe('GetFoundationModel', () => {
-  it.each([HAIKU, `arn:aws:bedrock:eu-west-1::foundation-model/${HAIKU}`])('describes %s', async (modelIdentifier) => {
-    const { modelDetails } = await client.send(new GetFoundationModelCommand({ modelIdentifier }));
-    expect(modelDetails).toMatchObject({ modelId: HAIKU, responseStreamingSupported: true });
-  });
+  it.each([HAIKU, `arn:aws:bedrock:eu-west-1::foundation-model/${HAIKU}`])(
+    'describes the model %s',
+    async (modelIdentifier) => {
+      const { modelDetails } = await client.send(new GetFoundationModelCommand({ modelIdentifier }));
+      expect(modelDetails).toMatchObject({ modelId: HAIKU, responseStreamingSupported: true });
+    },
+  );
 
   it.each([
     { modelIdentifier: 'anthropic.claude-99', name: 'ResourceNotFoundException' },
     { modelIdentifier: 'no-such-thing', name: 'ValidationException' },
-  ])('refuses $modelIdentifier with $name', async ({ modelIdentifier, name }) => {
+  ])('refuses to describe $modelIdentifier with $name', async ({ modelIdentifier, name }) => {
     await expect(client.send(new GetFoundationModelCommand({ modelIdentifier }))).rejects.toMatchObject({ name });
   });
 });
 
 describe('inference profiles', () => {
-  it('are those of the geography and the global ones', async () => {
+  it('lists the inference profiles of the geography and the global ones', async () => {
     const input = { typeEquals: 'SYSTEM_DEFINED' as const };
     const { inferenceProfileSummaries = [] } = await client.send(new ListInferenceProfilesCommand(input));
     const geographies = new Set(
@@ -93,7 +96,7 @@ describe('inference profiles', () => {
     }
   });
 
-  it('come in pages', async () => {
+  it('lists inference profiles in pages', async () => {
     const ids: unknown[] = [];
     for await (const page of paginateListInferenceProfiles({ client, pageSize: 4 }, {})) {
       ids.push(...(page.inferenceProfileSummaries ?? []).map((profile) => profile.inferenceProfileId));
@@ -102,7 +105,7 @@ describe('inference profiles', () => {
     expect(ids).toEqual(inferenceProfileSummaries.map((profile) => profile.inferenceProfileId));
   });
 
-  it('are described one by one, by id and by ARN', async () => {
+  it('describes each inference profile, by id and by ARN', async () => {
     const inferenceProfileIdentifier = `eu.${HAIKU}`;
     const profile = await client.send(new GetInferenceProfileCommand({ inferenceProfileIdentifier }));
     expect(profile).toMatchObject({ inferenceProfileId: inferenceProfileIdentifier, status: 'ACTIVE' });
@@ -111,7 +114,7 @@ describe('inference profiles', () => {
     expect(await client.send(new GetInferenceProfileCommand(arn))).toMatchObject({ inferenceProfileId: `eu.${HAIKU}` });
   });
 
-  it('of another geography are not found', async () => {
+  it('finds no inference profiles of another geography', async () => {
     const sent = client.send(new GetInferenceProfileCommand({ inferenceProfileIdentifier: `us.${HAIKU}` }));
     await expect(sent).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });

@@ -24,7 +24,7 @@ describe('findConversationProblem', () => {
       name: 'the least of everything',
       body: { messages: [HI], inferenceConfig: { maxTokens: 1, temperature: 0, topP: 1 } },
     },
-  ])('finds none in $name', ({ body }) => {
+  ])('finds no problem in a conversation with $name', ({ body }) => {
     expect(findConversationProblem(body)).toBeUndefined();
   });
 
@@ -48,7 +48,7 @@ describe('findConversationProblem', () => {
       body: { messages: [HI], inferenceConfig: { temperature: 'hot' } },
       says: 'temperature',
     },
-  ])('finds the wrong type of $name', ({ body, says }) => {
+  ])('finds the wrong type in a conversation: $name', ({ body, says }) => {
     expect(findConversationProblem(body)).toEqual({ kind: 'serialization', message: expect.stringContaining(says) });
   });
 
@@ -83,13 +83,13 @@ describe('findConversationProblem', () => {
     },
     { name: 'too hot', body: { messages: [HI], inferenceConfig: { temperature: 1.5 } }, says: 'temperature' },
     { name: 'too sure', body: { messages: [HI], inferenceConfig: { topP: -1 } }, says: 'topP' },
-  ])('refuses $name', ({ body, says }) => {
+  ])('refuses a conversation: $name', ({ body, says }) => {
     expect(findConversationProblem(body)).toEqual({ kind: 'validation', message: expect.stringContaining(says) });
   });
 });
 
 describe('readTurn', () => {
-  it('reads the last user message, the tools and the limits', () => {
+  it('reads the last user message, the tools and the limits of a conversation', () => {
     const body: JsonObject = {
       messages: [HI, CALL, { role: 'user', content: [...RESULT.content, { text: 'and now?' }] }],
       toolConfig: { tools: [TOOL], toolChoice: { any: {} } },
@@ -108,7 +108,7 @@ describe('readTurn', () => {
 });
 
 describe('countConversationTokens', () => {
-  it('counts text, system, media and tools', () => {
+  it('counts text, system, media and tools of a conversation', () => {
     const alone = countConversationTokens({ messages: [HI] });
     expect(countConversationTokens({ messages: [HI], system: [{ text: 'be kind' }] })).toBe(alone + 2);
     expect(countConversationTokens({ messages: [HI], toolConfig: { tools: [TOOL] } })).toBeGreaterThan(alone + 10);

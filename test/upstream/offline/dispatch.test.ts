@@ -4,7 +4,7 @@ import { respondToRequest, findPlayedHost, type PlayedHost } from '../../../src/
 import { SERVICES } from '../../../src/operations/catalog.ts';
 
 describe('findPlayedHost', () => {
-  it.each([...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway'))('plays %s', (id) => {
+  it.each([...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway'))('plays the host of %s', (id) => {
     const suffix = id === 'bedrock-mantle' ? 'api.aws' : 'amazonaws.com';
     const played = findPlayedHost(`${id}.us-east-1.${suffix}`);
     expect(played).toMatchObject({ service: { id }, region: 'us-east-1', partition: 'aws' });
@@ -15,7 +15,7 @@ describe('findPlayedHost', () => {
     { host: 'bedrock-fips.us-east-1.api.aws', id: 'bedrock', partition: 'aws' },
     { host: 'bedrock.eusc-de-east-1.amazonaws.eu', id: 'bedrock', partition: 'aws-eusc' },
     { host: 'gw-1.gateway.bedrock-agentcore.us-east-1.amazonaws.com', id: 'agentcore-gateway', partition: 'aws' },
-  ])('plays $host', ({ host, id, partition }) => {
+  ])('plays the host $host', ({ host, id, partition }) => {
     expect(findPlayedHost(host)).toMatchObject({ service: { id }, partition });
   });
 
@@ -25,7 +25,7 @@ describe('findPlayedHost', () => {
     'bedrock.us-east-1',
     'sts.us-east-1.amazonaws.com',
     'bedrock.us-east-1.amazonaws.com.cn',
-  ])('does not play "%s"', (host) => {
+  ])('does not play the host "%s"', (host) => {
     expect(findPlayedHost(host)).toBeUndefined();
   });
 });
@@ -43,7 +43,7 @@ describe('respondToRequest', () => {
     { name: 'fails on demand by id', target: '/model/offline.throttle-v1:0/converse', status: 429 },
     { name: 'knows no fault of this name', target: '/model/offline.constructor-v1:0/converse', status: 200 },
     { name: 'tells case apart', target: '/Model/amazon.nova-lite-v1:0/converse', status: 404 },
-  ])('$name', ({ target, status }) => {
+  ])('dispatches a request: it $name', ({ target, status }) => {
     const request = { method: 'POST', target: parseTarget(target), headers: [], body };
     expect(respondToRequest(request, played, 0).status).toBe(status);
   });

@@ -75,7 +75,7 @@ describe('InvokeModel', () => {
     { name: 'Claude\u2019s shape for Nova', modelId: NOVA, body: BODY, says: 'Malformed input request: ' },
     { name: 'no text to embed', modelId: TITAN, body: {}, says: 'inputText' },
     { name: 'odd dimensions', modelId: TITAN, body: { inputText: 'x', dimensions: 100 }, says: '1024, 512, 256' },
-  ])('refuses $name', ({ modelId, body, says }) => {
+  ])('refuses to invoke a model with $name', ({ modelId, body, says }) => {
     const reply = invokeModel(callWith(modelId, body));
     expect(reply.status).toBe(400);
     expect(reply.headers['x-amzn-errortype']).toMatch(/^ValidationException:/);
@@ -92,7 +92,7 @@ describe('InvokeModel', () => {
     });
   });
 
-  it('answers tool results, and names the stop sequence it met', () => {
+  it('responds to tool results, and names the stop sequence it met', () => {
     const messages = [HI, { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'x', content: 'seen' }] }];
     const told = contentOf(invokeModel(callWith(CLAUDE, { ...BODY, messages })));
     expect(told).toMatchObject({ content: [{ text: expect.stringContaining('the tool said: seen') }] });
@@ -100,7 +100,7 @@ describe('InvokeModel', () => {
     expect(stopped).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: 'you' });
   });
 
-  it('hears what the user wrote last, not the reminders before it that name tools', () => {
+  it('repeats what the user wrote last, not the reminders before it that name tools', () => {
     const reminder = { type: 'text', text: '<system-reminder>You may look.</system-reminder>' };
     const content = [reminder, { type: 'text', text: 'hi' }];
     const messages = [
@@ -123,7 +123,7 @@ describe('InvokeModel', () => {
     expect(first).toMatchObject({ embedding: expect.objectContaining({ length: 1536 }), inputTextTokenCount: 1 });
   });
 
-  it('does not stream embeddings', () => {
+  it('streams no embeddings', () => {
     const reply = invokeModelStream(callWith(TITAN, { inputText: 'x' }));
     expect(contentOf(reply)).toEqual({ message: 'The model is unsupported for streaming.' });
   });

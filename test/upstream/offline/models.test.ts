@@ -24,7 +24,7 @@ describe('findModel', () => {
     },
     { identifier: `${ARN}:123456789012:application-inference-profile/abc`, id: 'abc', shape: 'anthropic' },
     { identifier: `${ARN}:123456789012:provisioned-model/abcdefghijkl`, id: 'abcdefghijkl', shape: 'anthropic' },
-  ])('knows $identifier', ({ identifier, id, shape }) => {
+  ])('knows the model $identifier', ({ identifier, id, shape }) => {
     expect(findOfflineModel(identifier, 'us-east-1')).toEqual({ id, shape });
   });
 
@@ -39,7 +39,7 @@ describe('findModel', () => {
     `${ARN}:123456789012:knowledge-base/abc`,
     'arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0',
     'arn:aws:s3:us-east-1::foundation-model/amazon.nova-lite-v1:0',
-  ])('does not know "%s"', (identifier) => {
+  ])('knows no model "%s"', (identifier) => {
     expect(findOfflineModel(identifier, 'us-east-1')).toBeUndefined();
   });
 });

@@ -23,7 +23,7 @@ describe('a chat completion', () => {
   it.each([
     { name: 'of bedrock-runtime', host: 'bedrock-runtime.us-east-1.amazonaws.com', service: 'bedrock' },
     { name: 'of bedrock-mantle', host: 'bedrock-mantle.us-east-1.api.aws', service: 'bedrock-mantle' },
-  ])('$name repeats what it was told', async ({ host, service }) => {
+  ])('repeats in a chat completion what it was told: $name', async ({ host, service }) => {
     const response = await complete({ model: MODEL, messages: HELLO }, { host, service });
     expect(response.status).toBe(200);
     expect(parse(response)).toMatchObject({
@@ -42,12 +42,12 @@ describe('a chat completion', () => {
       content: `Offline answer of ${MODEL}`,
       finish: 'stop',
     },
-  ])('is $name', async ({ settings, content, finish }) => {
+  ])('ends a chat completion that is $name', async ({ settings, content, finish }) => {
     const response = parse(await complete({ model: MODEL, messages: HELLO, ...settings }));
     expect(response).toMatchObject({ choices: [{ message: { content }, finish_reason: finish }] });
   });
 
-  it('calls the tool that it must call, and repeats what the tool said', async () => {
+  it('calls the tool that a chat completion must call, and repeats what the tool said', async () => {
     const asked = { model: MODEL, messages: HELLO, tools: [TOOL], tool_choice: 'required' };
     const call = { type: 'function', function: { name: 'get_weather', arguments: '{"city":"sample"}' } };
     const choice = { message: { content: null, tool_calls: [call] }, finish_reason: 'tool_calls' };
@@ -61,7 +61,7 @@ describe('a chat completion', () => {
     { name: 'an unknown model', body: { model: 'gpt-x', messages: HELLO }, status: 404, message: "'gpt-x'" },
     { name: 'no messages', body: { model: MODEL, messages: [] }, status: 400, message: 'at least one message' },
     { name: 'no JSON', body: 'hello', status: 400, message: 'not a JSON object' },
-  ])('refuses $name in the shape of OpenAI', async ({ body, status, message }) => {
+  ])('refuses a chat completion with $name in the shape of OpenAI', async ({ body, status, message }) => {
     const response = await complete(body);
     expect(response.status).toBe(status);
     const error = { type: 'invalid_request_error', message: expect.stringContaining(message) };
@@ -71,7 +71,7 @@ describe('a chat completion', () => {
   it.each([
     { model: 'offline.throttle-v1:0', status: 429, type: 'rate_limit_error' },
     { model: 'offline.internal-v1:0', status: 500, type: 'server_error' },
-  ])('fails on demand as $model', async ({ model, status, type }) => {
+  ])('fails a chat completion on demand as $model', async ({ model, status, type }) => {
     const response = await complete({ model, messages: HELLO });
     expect(response.status).toBe(status);
     expect(parse(response)).toMatchObject({ error: { type } });
@@ -80,7 +80,7 @@ describe('a chat completion', () => {
 });
 
 describe('a streamed chat completion', () => {
-  it('comes in pieces, the tokens last where they are asked for', async () => {
+  it('streams a chat completion in pieces, the tokens last if they are asked for', async () => {
     const asked = { model: MODEL, messages: HELLO, stream: true, stream_options: { include_usage: true } };
     const response = await complete(asked);
     expect(response.headers['content-type']).toContain('text/event-stream');
@@ -92,7 +92,7 @@ describe('a streamed chat completion', () => {
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 6 } });
   });
 
-  it('gives a call of a tool in pieces', async () => {
+  it('streams a call of a tool in pieces', async () => {
     const asked = { model: MODEL, messages: HELLO, tools: [TOOL], tool_choice: TOOL, stream: true };
     const chunks = eventsOf(await complete(asked)).slice(0, -1);
     const calls = chunks.flatMap((event) => (JSON.parse(event) as Chunk).choices[0]?.delta.tool_calls ?? []);
@@ -100,7 +100,7 @@ describe('a streamed chat completion', () => {
     expect(calls.map((call) => call.function.arguments).join('')).toBe('{"city":"sample"}');
   });
 
-  it('tells of a failure in the middle as an event of its own', async () => {
+  it('streams a failure in the middle as an event of its own', async () => {
     const events = eventsOf(await complete({ model: 'offline.stream-error-v1:0', messages: HELLO, stream: true }));
     expect(events).toHaveLength(3);
     expect(JSON.parse(events[2] ?? '')).toMatchObject({ error: { type: 'server_error' } });

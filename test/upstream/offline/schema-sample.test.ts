@@ -23,11 +23,11 @@ describe('sampleOfSchema', () => {
       schema: { properties: { a: {}, b: {} } },
       sample: { a: 'sample', b: 'sample' },
     },
-  ])('fits $name', ({ schema, sample }) => {
+  ])('makes a sample that fits $name', ({ schema, sample }) => {
     expect(sampleOfSchema(schema)).toEqual(sample);
   });
 
-  it('comes to an end where the schema does not', () => {
+  it('ends a sample though its schema does not end', () => {
     const endless: { type: string; items?: unknown } = { type: 'array' };
     endless.items = endless;
     expect(JSON.stringify(sampleOfSchema(endless))).toContain('null');

@@ -52,7 +52,7 @@ function ask(text: string, rest: Partial<ConverseCommandInput> = {}): ConverseCo
 }
 
 describe('Converse', () => {
-  it('repeats what it was told, naming the model', async () => {
+  it('repeats in Converse what it was told, and names the model', async () => {
     const response = await client.send(new ConverseCommand(ask('Hello, Bedrock!')));
     expect(response.output?.message).toEqual({
       role: 'assistant',
@@ -65,7 +65,7 @@ describe('Converse', () => {
     expect(response.metrics?.latencyMs).toBeGreaterThan(0);
   });
 
-  it('gives the same answer to the same request', async () => {
+  it('gives the same response to the same request', async () => {
     const [one, other] = await Promise.all([1, 2].map(() => client.send(new ConverseCommand(ask('again')))));
     expect({ ...one, $metadata: 0 }).toEqual({ ...other, $metadata: 0 });
     expect(one?.$metadata.requestId).not.toBe(other?.$metadata.requestId);
@@ -85,7 +85,7 @@ describe('Converse', () => {
       stopReason: 'stop_sequence',
       tokens: 4,
     },
-  ])('stops at $name', async ({ config, text, stopReason, tokens }) => {
+  ])('stops a Converse response at $name', async ({ config, text, stopReason, tokens }) => {
     const response = await client.send(new ConverseCommand(ask('hi', { inferenceConfig: config })));
     expect(response.output?.message?.content?.[0]?.text).toBe(text);
     expect(response).toMatchObject({ stopReason, usage: { outputTokens: tokens } });
@@ -130,7 +130,7 @@ describe('Converse', () => {
     expect(response.output?.message?.content?.[0]?.text).toContain('the tool said: sunny {"degrees":20}');
   });
 
-  it('is stopped by a guardrail', async () => {
+  it('stops a Converse response by a guardrail', async () => {
     const guardrailConfig = { guardrailIdentifier: 'abc', guardrailVersion: '1' };
     const response = await client.send(new ConverseCommand(ask('a badword', { guardrailConfig })));
     expect(response).toMatchObject({ stopReason: 'guardrail_intervened', usage: { totalTokens: 0 } });
@@ -166,7 +166,7 @@ describe('ConverseStream', () => {
   it.each([
     { modelId: 'offline.stream-error-v1:0', name: 'ModelStreamErrorException' },
     { modelId: 'offline.stream-throttle-v1:0', name: 'ThrottlingException' },
-  ])('fails in the middle with $name', async ({ modelId, name }) => {
+  ])('fails a ConverseStream in the middle with $name', async ({ modelId, name }) => {
     const response = await client.send(new ConverseStreamCommand(ask('hi', { modelId })));
     const seen: string[] = [];
     const read = async (): Promise<void> => {
@@ -188,7 +188,7 @@ const NOVA_BODY = {
 };
 
 describe('InvokeModel', () => {
-  it("answers in the shape of Anthropic's Messages API", async () => {
+  it("answers InvokeModel in the shape of Anthropic's Messages API", async () => {
     const response = await client.send(
       new InvokeModelCommand({ modelId: CLAUDE, body: JSON.stringify(ANTHROPIC_BODY) }),
     );
@@ -204,7 +204,7 @@ describe('InvokeModel', () => {
     expect(response.contentType).toBe('application/json');
   });
 
-  it('answers in the shape of Nova', async () => {
+  it('answers InvokeModel in the shape of Nova', async () => {
     const input = { modelId: 'amazon.nova-lite-v1:0', body: JSON.stringify(NOVA_BODY) };
     const response = await client.send(new InvokeModelCommand(input));
     expect(JSON.parse(response.body.transformToString())).toMatchObject({
@@ -214,7 +214,7 @@ describe('InvokeModel', () => {
     });
   });
 
-  it('embeds texts, and near ones near', async () => {
+  it('embeds texts, and puts near ones near', async () => {
     const one = await embed('the cat sat on the mat', 256);
     const near = await embed('a cat on the mat', 256);
     const far = await embed('quarterly revenue forecast', 256);
@@ -228,7 +228,7 @@ describe('InvokeModel', () => {
   it.each([
     { name: 'Claude', modelId: CLAUDE, body: ANTHROPIC_BODY, first: 'message_start', last: 'message_stop' },
     { name: 'Nova', modelId: 'us.amazon.nova-pro-v1:0', body: NOVA_BODY, first: undefined, last: undefined },
-  ])('streams $name, with the metrics in the last chunk', async ({ modelId, body, first, last }) => {
+  ])('streams InvokeModel of $name, with the metrics in the last chunk', async ({ modelId, body, first, last }) => {
     const command = new InvokeModelWithResponseStreamCommand({ modelId, body: JSON.stringify(body) });
     const response = await client.send(command);
     const chunks: Record<string, unknown>[] = [];
@@ -249,7 +249,7 @@ describe('InvokeModel', () => {
 });
 
 describe('CountTokens', () => {
-  it('counts what Converse reports', async () => {
+  it('counts the tokens that Converse reports', async () => {
     const { messages } = ask('How many tokens?');
     const response = await client.send(new ConverseCommand(ask('How many tokens?')));
     const counted = await client.send(new CountTokensCommand({ modelId: CLAUDE, input: { converse: { messages } } }));
@@ -259,7 +259,7 @@ describe('CountTokens', () => {
   it.each([
     { name: 'Claude', modelId: CLAUDE, body: ANTHROPIC_BODY },
     { name: 'Nova', modelId: 'amazon.nova-lite-v1:0', body: NOVA_BODY },
-  ])('counts what InvokeModel of $name reports', async ({ modelId, body: content }) => {
+  ])('counts the tokens that InvokeModel of $name reports', async ({ modelId, body: content }) => {
     const body = Buffer.from(JSON.stringify(content));
     const response = await client.send(new InvokeModelCommand({ modelId, body }));
     const usage = (JSON.parse(response.body.transformToString()) as { usage: Record<string, number> }).usage;
@@ -272,7 +272,7 @@ describe('ApplyGuardrail', () => {
   it.each([
     { text: 'all is well', action: 'NONE', outputs: 0 },
     { text: 'a BadWord', action: 'GUARDRAIL_INTERVENED', outputs: 1 },
-  ] as const)('answers $action to "$text"', async ({ text, action, outputs }) => {
+  ] as const)('answers ApplyGuardrail with $action to "$text"', async ({ text, action, outputs }) => {
     const input = { guardrailIdentifier: 'abc123', guardrailVersion: 'DRAFT', source: 'INPUT' as const };
     const response = await client.send(new ApplyGuardrailCommand({ ...input, content: [{ text: { text } }] }));
     expect(response).toMatchObject({ action, usage: { wordPolicyUnits: 1 } });
@@ -289,7 +289,7 @@ describe('a model that fails on demand', () => {
     { fault: 'timeout', name: 'ModelTimeoutException', status: 408 },
     { fault: 'model-error', name: 'ModelErrorException', status: 424 },
     { fault: 'denied', name: 'AccessDeniedException', status: 403 },
-  ])('$fault: $name', async ({ fault, name, status }) => {
+  ])('fails on demand by $fault with $name', async ({ fault, name, status }) => {
     const sent = client.send(new ConverseCommand(ask('hi', { modelId: `offline.${fault}-v1:0` })));
     await expect(sent).rejects.toMatchObject({ name, $metadata: { httpStatusCode: status } });
   });

@@ -111,14 +111,14 @@ describe('the offline Bedrock', () => {
       status: 400,
       type: 'ValidationException',
     },
-  ])('refuses $name with $type', async ({ edit, status, type }) => {
+  ])('refuses a request with $name as $type', async ({ edit, status, type }) => {
     const response = await send({ ...CONVERSE, ...edit });
     expect(response).toMatchObject({ status, type });
     expect(JSON.parse(response.text)).toEqual({ message: expect.any(String) });
     expect(response.headers['x-amzn-requestid']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  it('takes the session token it was given, and only with it', async () => {
+  it('takes the session token it was given, and refuses requests without it', async () => {
     const response = await send({ ...CONVERSE, sessionToken: 'session' }, { sessionToken: 'session' });
     expect(response.status).toBe(200);
     expect(await sendSigned(bedrock.port, CONVERSE)).toMatchObject({ status: 403 });
@@ -167,7 +167,7 @@ describe('the offline Bedrock', () => {
 const STREAM: RequestToSign = { ...CONVERSE, path: `/model/${MODEL}/converse-stream` };
 
 describe('a stream of the offline Bedrock', () => {
-  it('has frames that are padded, each with the three headers of AWS', async () => {
+  it('pads the frames of a stream, each with the three headers of AWS', async () => {
     const { headers, body } = await send(STREAM);
     expect(headers['content-type']).toBe('application/vnd.amazon.eventstream');
     for (const frame of decodeFrames(body)) {
@@ -176,7 +176,7 @@ describe('a stream of the offline Bedrock', () => {
     }
   });
 
-  it('arrives frame by frame', async () => {
+  it('streams frame by frame', async () => {
     bedrock = await startForTest({ pacingMs: 5 });
     const incoming = await openSigned(bedrock.port, STREAM);
     const chunks: Buffer[] = [];
@@ -186,7 +186,7 @@ describe('a stream of the offline Bedrock', () => {
     expect(chunks.length).toBeGreaterThan(frames.length / 2);
   });
 
-  it('waits for a client that does not read', async () => {
+  it('waits for a client that does not read a stream', async () => {
     const text = 'word '.repeat(40_000);
     const content = { messages: [{ role: 'user', content: [{ text }] }], inferenceConfig: { maxTokens: 60_000 } };
     bedrock = await startForTest();
@@ -200,14 +200,14 @@ describe('a stream of the offline Bedrock', () => {
   it.each([
     { name: 'a stream', path: '/model/offline.reset-v1:0/converse-stream' },
     { name: 'a response', path: '/model/offline.reset-v1:0/converse' },
-  ])('or $name is broken off on demand', async ({ path }) => {
+  ])('breaks $name off on demand', async ({ path }) => {
     bedrock = await startForTest();
     const incoming = await openSigned(bedrock.port, { ...CONVERSE, path });
     expect(incoming.statusCode).toBe(200);
     await expect(incoming.toArray()).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('falls silent on demand, and its close ends it', async () => {
+  it('falls silent in a stream on demand, and its close ends the stream', async () => {
     bedrock = await startForTest();
     const incoming = await openSigned(bedrock.port, {
       ...CONVERSE,
@@ -221,7 +221,7 @@ describe('a stream of the offline Bedrock', () => {
     bedrock = await startForTest();
   });
 
-  it('is slow on demand', async () => {
+  it('streams slowly on demand', async () => {
     bedrock = await startForTest({ slowMs: 60 });
     const startedAtMs = performance.now();
     await (await openSigned(bedrock.port, { ...CONVERSE, path: '/model/offline.slow-v1:0/converse-stream' })).toArray();

@@ -10,14 +10,14 @@ describe('splitTokens', () => {
     { text: '  spaces \n', count: 3 },
     { text: '\u{1f600}\u{1f600}', count: 2 },
     { text: 'gr\u00fc\u00dfe', count: 2 },
-  ])('splits $text into $count that make it again', ({ text, count }) => {
+  ])('splits $text into $count tokens that make it again', ({ text, count }) => {
     expect(countTokens(text)).toBe(count);
     expect(splitTokens(text).join('')).toBe(text);
   });
 });
 
 describe('stable ids', () => {
-  it('follow from their text alone', () => {
+  it('makes ids that follow from their text alone', () => {
     expect(stableId('msg_', 'a', 24)).toMatch(/^msg_[A-Za-z0-9]{24}$/);
     expect(stableId('', 'a', 22)).toBe(stableId('', 'a', 22));
     expect(stableId('', 'a', 22)).not.toBe(stableId('', 'b', 22));
