@@ -64,10 +64,10 @@ describe('paths of the repository', () => {
     [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => join(dirname(page), path)),
   );
 
-  it('are named at all', () => expect(named.length).toBeGreaterThan(5));
+  it('finds paths of the repository in the docs', () => expect(named.length).toBeGreaterThan(5));
 
   it.each(unique([...named.filter((path) => !/example|clients\/(?:go|java)/.test(path)), ...linked]))(
-    '%s is there',
+    'names a path that exists: %s',
     (path) => {
       expect(path.includes('*') ? globSync(path, { cwd: ROOT }).length > 0 : existsSync(ROOT + path)).toBe(true);
     },
@@ -83,7 +83,7 @@ describe('commands', () => {
     ),
   );
 
-  it('tell their help', async () => {
+  it('prints help for every command', async () => {
     const cli = await openCli();
     const list = async (...path: string[]): Promise<void> => {
       const { code, stdout: help } = await cli.run([...path, '--help']);
@@ -96,7 +96,7 @@ describe('commands', () => {
     expect(helps.size).toBeGreaterThan(5);
   });
 
-  it.each(named)('%s is one', (name) => expect([...helps.keys()]).toContain(name));
+  it.each(named)('names a command that exists: %s', (name) => expect([...helps.keys()]).toContain(name));
 
   const FLAG = /(?:^|[\s`([])(--[a-z][a-z-]+)/g;
   const flags = unique(
@@ -105,7 +105,7 @@ describe('commands', () => {
     ),
   ).filter((flag) => !FOREIGN_FLAGS.includes(flag));
 
-  it.each(flags)('some command knows %s', (flag) => {
+  it.each(flags)('names a flag that some command has: %s', (flag) => {
     expect([...helps.values()].some((help) => new RegExp(`(^|[\\s,])${flag}\\b(?!-)`, 'm').test(help))).toBe(true);
   });
 });
@@ -117,43 +117,47 @@ describe('variables', () => {
   const named = unique(CODE.flatMap((text) => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []));
 
   // One is read by the examples alone.
-  it.each(named.filter((name) => !name.startsWith('ERR_') && name !== 'PROXY_URL'))('%s is known to src', (name) => {
-    const parts = /^(AWS_ENDPOINT_URL_)(BEDROCK\w*)$/.exec(name);
-    if (parts === null) expect(source).toMatch(new RegExp(`\\b${name}\\b`));
-    else expect(source).toContain(`'${parts[2]}'`);
-  });
+  it.each(named.filter((name) => !name.startsWith('ERR_') && name !== 'PROXY_URL'))(
+    'names a variable that src has: %s',
+    (name) => {
+      const parts = /^(AWS_ENDPOINT_URL_)(BEDROCK\w*)$/.exec(name);
+      if (parts === null) expect(source).toMatch(new RegExp(`\\b${name}\\b`));
+      else expect(source).toContain(`'${parts[2]}'`);
+    },
+  );
 
-  it.each(named.filter((name) => name.startsWith('ERR_')))('%s is an error code', (name) => {
+  it.each(named.filter((name) => name.startsWith('ERR_')))('names an error code that exists: %s', (name) => {
     // One stands in the ledger only.
     expect([...Object.keys(ERROR_KINDS), INTERRUPTED]).toContain(name);
   });
 });
 
 describe('errors', () => {
-  it('each have a heading to link to, in the order of the table', () => {
+  it('gives each error a heading to link to, in the order of the table', () => {
     const headings = [...(PAGES.get('docs/errors.md') ?? '').matchAll(/^## (ERR_\w+)$/gm)].map(([, code]) => code);
     expect(headings).toEqual(Object.keys(ERROR_KINDS));
   });
 });
 
 describe('what is generated', () => {
-  it('is what `npm run generate:docs` writes now', { timeout: 60_000 }, async () => {
+  it('holds what `npm run generate:docs` writes now', { timeout: 60_000 }, async () => {
     const stale = [...(await generateDocs())].filter(([path, text]) => readFileSync(ROOT + path, 'utf8') !== text);
     expect(stale.map(([path]) => path)).toEqual([]);
   });
 });
 
 describe('README', () => {
-  it('fits two screens', () => expect(Buffer.byteLength(PAGES.get('README.md') ?? '')).toBeLessThan(9 * 1024));
+  it('fits two screens in the README', () =>
+    expect(Buffer.byteLength(PAGES.get('README.md') ?? '')).toBeLessThan(9 * 1024));
 
-  it('leads to every page', () => {
+  it('leads from the README to every page', () => {
     const links = [...(PAGES.get('README.md') ?? '').matchAll(/\]\((docs\/[\w-]+\.md)\)/g)].map(([, path]) => path);
     expect(unique(links.map(String))).toEqual(globSync('docs/*.md', { cwd: ROOT }).toSorted());
   });
 });
 
 describe('the tables', () => {
-  it('of dependencies is that of package.json', () => {
+  it('lists the dependencies of package.json', () => {
     const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as Record<
       string,
       object
@@ -184,7 +188,7 @@ describe('costs', () => {
     expect(tiers.length).toBe(5);
   });
 
-  it('names metrics that there are', async () => {
+  it('names metrics that exist', async () => {
     const { body } = createMetrics().render();
     const named = rowsOf('docs/costs.md', 'Where costs are told')
       .flatMap(([cell]) => spansOf(cell))

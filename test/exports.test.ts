@@ -29,14 +29,14 @@ const EXPORTS = FILES.flatMap(({ path, lines }) =>
 );
 
 describe('the exports of src', () => {
-  it('are found', () => expect(EXPORTS.length).toBeGreaterThan(500));
+  it('finds the exports of src', () => expect(EXPORTS.length).toBeGreaterThan(500));
 
-  it('have each a name of its own', () => {
+  it('gives each export of src a name of its own', () => {
     const shared = [...Map.groupBy(EXPORTS, ({ name }) => name)].filter(([, places]) => places.length > 1);
     expect(shared.map(([name, places]) => `${name}: ${places.map(({ path }) => path).join(', ')}`)).toEqual([]);
   });
 
-  it('have each a docstring', () => {
+  it('gives each export of src a docstring', () => {
     const bare = EXPORTS.filter(({ before }) => !before.trimEnd().endsWith('*/'));
     expect(bare.map(({ path, name }) => `${path} ${name}`)).toEqual([]);
   });
@@ -47,7 +47,7 @@ const UNBREAKABLE =
   /^\s*(?:(?:\w+: |const \w+ = |return |it\(|next\()?['"`/]|\/|.*\$\{JSON|.*urllib|if \(process\.env|write\(path|next\(|--budget)/;
 
 it.each(['src', 'scripts', 'bin', 'test', 'bench'])(
-  'no line of %s has more columns than fit beside another file',
+  'has no line in %s with more columns than fit beside another file',
   (folder) => {
     const wide = read(`${folder}/**/*.{ts,mjs,js}`)
       .filter(({ path }) => !path.includes('node_modules') && path !== 'src/operations/generated.ts')

@@ -150,11 +150,11 @@ it('reads every kind of import', () => {
 });
 
 describe('folders', () => {
-  it.each(FILES)('$name stands in a folder with a row', ({ name }) => {
+  it.each(FILES)('has a row for the folder of $name', ({ name }) => {
     expect(rowOf(name)).toBeGreaterThanOrEqual(0);
   });
 
-  it.each(FILES)('$name imports only folders of the rows above its own', ({ name }) => {
+  it.each(FILES)('imports only folders of the rows above its own: $name', ({ name }) => {
     const forbidden = arrows.filter(({ from, to }) => from === name && !isAllowed(from, to)).map(({ to }) => to);
     expect(forbidden).toEqual([]);
   });
@@ -167,16 +167,16 @@ describe('folders', () => {
     ).toEqual([]);
   });
 
-  it('has at most two levels', () => {
+  it('keeps folders of src at two levels at most', () => {
     expect(FILES.filter(({ name }) => name.split('/').length > 3).map(({ name }) => name)).toEqual([]);
   });
 
-  it('imports files that exist', () => {
+  it('imports only files that exist', () => {
     const names = new Set(FILES.map(({ name }) => name));
     expect(arrows.filter(({ to }) => !names.has(to))).toEqual([]);
   });
 
-  it('has no cycles, types included', () => {
+  it('has no cycle of imports, types included', () => {
     const targets = Map.groupBy(arrows, ({ from }) => from);
     const done = new Set<string>();
     const findCycle = (name: string, path: readonly string[]): readonly string[] | undefined => {
@@ -198,7 +198,7 @@ describe('libraries', () => {
     imports.filter(({ isOurs, target }) => !isOurs && target !== 'node:').map((imported) => ({ name, ...imported })),
   );
 
-  it('are imported at home only', () => {
+  it('imports libraries at home only', () => {
     const strays = foreign.filter(
       ({ name, target }) => !LIBRARY_HOMES[target]?.some((home) => name.startsWith(`${home}/`)),
     );
@@ -209,12 +209,12 @@ describe('libraries', () => {
     readFileSync(join(SRC, '../package.json'), 'utf8'),
   ) as Record<string, Readonly<Record<string, unknown>>>;
 
-  it('are exactly the dependencies and peer dependencies of package.json', () => {
+  it('imports exactly the dependencies and peer dependencies of package.json', () => {
     const named = Object.keys({ ...dependencies, ...peerDependencies });
     expect(named.toSorted()).toEqual([...new Set(foreign.map(({ target }) => target))].toSorted());
   });
 
-  it('that users install themselves are optional, here for the tests, and loaded when they are needed', () => {
+  it('makes libraries that users install themselves optional, and loads them when they are needed', () => {
     const optional = Object.keys(peerDependencies ?? {});
     expect(peerDependenciesMeta).toEqual(Object.fromEntries(optional.map((name) => [name, { optional: true }])));
     expect(devDependencies).toMatchObject(peerDependencies ?? {});
@@ -226,7 +226,7 @@ describe('libraries', () => {
 });
 
 describe('the process', () => {
-  it.each(FILES.filter(({ name }) => !EDGE.includes(folderOf(name))))('is left alone by $name', ({ text }) => {
+  it.each(FILES.filter(({ name }) => !EDGE.includes(folderOf(name))))('leaves the process alone: $name', ({ text }) => {
     expect(text.split('\n').filter((line) => EDGE_ONLY.test(line))).toEqual([]);
   });
 });

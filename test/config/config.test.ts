@@ -41,7 +41,7 @@ describe('with nothing given', () => {
     });
   });
 
-  it('is frozen', () => {
+  it('gives a frozen configuration', () => {
     expect(Object.isFrozen(read({}))).toBe(true);
   });
 
@@ -197,11 +197,11 @@ const SHARED_VARIABLES: readonly { readonly env: Environment; readonly config: o
 ];
 
 describe('where an option comes from', () => {
-  it.each(PRECEDENCE)('$field: the flag beats the variable', ({ field, flag, env, fromFlag }) => {
+  it.each(PRECEDENCE)('prefers the flag to the variable for $field', ({ field, flag, env, fromFlag }) => {
     expect(read(flag, env)[field]).toEqual(fromFlag);
   });
 
-  it.each(PRECEDENCE)('$field: the variable beats the default', ({ field, env, fromEnv }) => {
+  it.each(PRECEDENCE)('prefers the variable to the default for $field', ({ field, env, fromEnv }) => {
     expect(read({}, env)[field]).toEqual(fromEnv);
   });
 
@@ -212,7 +212,7 @@ describe('where an option comes from', () => {
     expect(flags.toSorted()).toEqual(Object.keys(OPTIONS).toSorted());
   });
 
-  it.each(SHARED_VARIABLES)('reads the variables that others share: $env', ({ env, config }) => {
+  it.each(SHARED_VARIABLES)('reads the variable $env that others share', ({ env, config }) => {
     expect(read({}, env)).toMatchObject(config);
   });
 
@@ -250,18 +250,18 @@ describe('values it takes', () => {
     { given: '1.5mb', bytes: 1_500_000 },
     { given: '64 KB', bytes: 64_000 },
     { given: '2gb', bytes: 2_000_000_000 },
-  ])('a size of $given', ({ given, bytes }) => {
+  ])('reads $given as a size', ({ given, bytes }) => {
     expect(read({ maxBodySize: given }).maxBodySizeBytes).toBe(bytes);
   });
 
   it.each([
     ...['1', 'true', 'YES', 'on'].map((given) => ({ given, is: true })),
     ...['0', 'false', 'No', 'off'].map((given) => ({ given, is: false })),
-  ])('BEDROCK_PROXY_OFFLINE=$given', ({ given, is }) => {
+  ])('reads BEDROCK_PROXY_OFFLINE=$given as yes or no', ({ given, is }) => {
     expect(read({}, { BEDROCK_PROXY_OFFLINE: given }).offline).toBe(is);
   });
 
-  it.each(['0', '65535'])('port %s', (port) => {
+  it.each(['0', '65535'])('takes the port %s', (port) => {
     expect(read({ port }).port).toBe(Number(port));
   });
 });
@@ -339,7 +339,7 @@ const BAD_VALUES: readonly {
 ];
 
 describe('values it refuses', () => {
-  it.each(BAD_VALUES)('$origin: $flags $env', async ({ flags = {}, env = {}, origin, says }) => {
+  it.each(BAD_VALUES)('refuses a bad value of $origin: $flags $env', async ({ flags = {}, env = {}, origin, says }) => {
     const error = await failureOf(() => read(flags, env));
     expect(error.code).toBe('ERR_BAD_OPTION');
     expect(error.message).toMatch(new RegExp(`^${origin} `));
@@ -347,13 +347,13 @@ describe('values it refuses', () => {
     expect(error.hint).toBeDefined();
   });
 
-  it('does not repeat a password that stands in a URL', async () => {
+  it('does not quote a password that stands in a URL', async () => {
     const error = await failureOf(() => read({ endpointUrl: ['http://alice:hunter2@upstream'] }));
     expect(error.message).toContain('upstream');
     expect(error.message).not.toMatch(/hunter2/);
   });
 
-  it('refuses a salt key that protects nothing, without repeating it', async () => {
+  it('refuses a salt key that protects nothing, without quoting it', async () => {
     const error = await failureOf(() => readSaltKey({ BEDROCK_PROXY_SALT_KEY: 'fifteen letters' }));
     expect(error.code).toBe('ERR_BAD_OPTION');
     expect(error.message).toBe('BEDROCK_PROXY_SALT_KEY must have at least 16 characters.');
@@ -375,7 +375,7 @@ describe('where the key database is', () => {
     { given: 'sqlite:///abs/keys.db', path: '/abs/keys.db' },
     { given: 'SQLITE:///abs/keys.db?mode=rwc', path: '/abs/keys.db' },
     { given: 'c:keys.db', path: resolve('c:keys.db') },
-  ])('$given', ({ given, path }) => {
+  ])('finds the key database at $given', ({ given, path }) => {
     expect(readDatabasePath({ db: given }, {})).toBe(path);
     expect(readDatabasePath({}, { DATABASE_URL: given })).toBe(path);
   });
@@ -398,7 +398,7 @@ describe('where the key database is', () => {
       url: 'mongodb+srv://alice:hunter2@db',
       says: 'DATABASE_URL names a mongodb+srv database, which is not supported.',
     },
-  ])('refuses $url and keeps its password to itself', async ({ url, says }) => {
+  ])('refuses the database $url and keeps its password to itself', async ({ url, says }) => {
     const error = await failureOf(() => readDatabasePath({}, { DATABASE_URL: url }));
     expect(error.code).toBe('ERR_BAD_OPTION');
     expect(error.message).toBe(says);
@@ -419,7 +419,7 @@ describe('where the key database is', () => {
     { platform: 'win32', env: { LOCALAPPDATA: '/Local' }, folder: '/Local/bedrock-proxy' },
     { platform: 'win32', env: { LOCALAPPDATA: '' }, folder: join(homedir(), 'AppData/Local/bedrock-proxy') },
     { platform: 'win32', env: {}, folder: join(homedir(), 'AppData/Local/bedrock-proxy') },
-  ] as const)('on $platform with $env it is in $folder', ({ platform, env, folder }) => {
+  ] as const)('keeps the key database on $platform with $env in $folder', ({ platform, env, folder }) => {
     expect(readDatabasePath({}, env, platform)).toBe(join(folder, 'keys.db'));
   });
 });

@@ -48,7 +48,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('a reservation', () => {
-    it('is reserved until it is settled, then what was charged is spent and the rest is free again', async () => {
+    it('reserves an amount until it is settled, then spends what was charged and frees the rest', async () => {
       expect(await spendOf()).toEqual(spent(0));
       expect(await reserve(60, { id: 'one' })).toBe('reserved');
       expect(await spendOf()).toEqual(spent(0, 60));
@@ -65,7 +65,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'is too much for the whole budget', settled: 0, held: 0, amount: 101, kind: 'exhausted' },
       { name: 'costs nothing, with everything spent', settled: 100, held: 0, amount: 0, kind: 'reserved' },
       { name: 'costs nothing, with too much spent', settled: 101, held: 0, amount: 0, kind: 'exhausted' },
-    ])('that $name is $kind', async ({ settled, held, amount, kind }) => {
+    ])('decides on a reservation that $name: $kind', async ({ settled, held, amount, kind }) => {
       await settle(settled);
       expect(await reserve(held > 0 ? held : 0, { budget: aBudget(1_000) })).toBe('reserved');
       const outcome = await store.reserve(aReservation({ amountNanoUsd: amount, budget: HUNDRED }));
@@ -79,20 +79,20 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await reserve(10)).toBe('reserved');
     });
 
-    it('is measured against the limit of its moment', async () => {
+    it('measures a reservation against the limit of its moment', async () => {
       expect(await reserve(80)).toBe('reserved');
       expect(await reserve(1, { budget: aBudget(80) })).toBe('held');
       expect(await reserve(1, { budget: aBudget(81) })).toBe('reserved');
     });
 
-    it('of one key leaves the others alone', async () => {
+    it('leaves other keys alone in a reservation of one key', async () => {
       expect(await reserve(100)).toBe('reserved');
       expect(await reserve(100, { keyId: 'vk_b' })).toBe('reserved');
       await settle(7, { keyId: 'vk_b' });
       expect(await spendOf()).toEqual(spent(0, 100));
     });
 
-    it('may turn out to be too small: what was charged is booked all the same', async () => {
+    it('books what was charged though the reservation was too small', async () => {
       await reserve(60, { id: 'one' });
       await settle(150, { id: 'one' });
       expect(await spendOf()).toEqual(spent(150));
@@ -101,14 +101,14 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('a settlement', () => {
-    it('without reservation is booked for every key, and for nobody else', async () => {
+    it('settles without a reservation for every key, and for nobody else', async () => {
       await settle(5);
       await settle(6, { keyId: undefined, principal: 'master' });
       expect(await spendOf(undefined)).toEqual(spent(5));
       expect(await store.readLedger({}, { after: 0, limit: 9 })).toHaveLength(2);
     });
 
-    it('is written before the call returns', async () => {
+    it('writes a settlement before the call returns', async () => {
       const other = await place.open();
       const settling = store.settle(aLedgerRow({ id: 'now' }));
       const reading = other.readLedger({}, { after: 0, limit: 9 });
@@ -116,7 +116,7 @@ describe.each(STORES)('$name', ({ create }) => {
       await settling;
     });
 
-    it('of the same exchange again replaces the row and corrects the charge', async () => {
+    it('replaces the row of the same exchange and corrects the charge', async () => {
       await reserve(60, { id: 'one' });
       await settle(50, { id: 'one' });
       const [before] = await store.readLedger({}, { after: 0, limit: 9 });
@@ -127,7 +127,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await spendOf()).toEqual(spent(20));
     });
 
-    it('leaves nothing behind where the row cannot be written', async () => {
+    it('leaves nothing behind if the row cannot be written', async () => {
       await reserve(60, { id: 'one' });
       const broken = aLedgerRow({ id: 'one', chargedNanoUsd: 5, requestBytes: 1.5 });
       await expect(store.settle(broken)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
@@ -140,7 +140,7 @@ describe.each(STORES)('$name', ({ create }) => {
     const daily = aBudget(100, { windowMs: 1_000, anchorMs: 300 });
     const at = (nowMs: number): { readonly nowMs: number; readonly budget: Budget } => ({ nowMs, budget: daily });
 
-    it('begin anew at their time, to the millisecond', async () => {
+    it('begins budget windows anew at their time, to the millisecond', async () => {
       await reserve(90, { id: 'one', ...at(1_300) });
       await settle(90, { id: 'one' });
       expect(await spendOf(daily, 2_299)).toMatchObject({ totalNanoUsd: 90, windowNanoUsd: 90, resetsAtMs: 2_300 });
@@ -149,7 +149,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await reserve(100, at(2_300))).toBe('reserved');
     });
 
-    it('take along what is reserved for requests under way, and their charges', async () => {
+    it('takes reservations of requests under way into the next window, and their charges', async () => {
       await reserve(70, { id: 'long', ...at(1_300) });
       expect(await reserve(31, at(2_300))).toBe('held');
       expect(await reserve(30, { id: 'short', ...at(2_300) })).toBe('reserved');
@@ -157,13 +157,13 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await spendOf(daily, 2_300)).toMatchObject({ windowNanoUsd: 70, reservedNanoUsd: 30 });
     });
 
-    it('count from the first reservation under them: what was spent before is not in them', async () => {
+    it('counts a window from the first reservation under it, not what was spent before', async () => {
       await settle(90);
       expect(await spendOf(daily, 1_300)).toMatchObject({ totalNanoUsd: 90, windowNanoUsd: 0 });
       expect(await reserve(100, at(1_300))).toBe('reserved');
     });
 
-    it('are not refilled by a clock that is set back, nor by windows that become longer', async () => {
+    it('does not refill a window by a clock that is set back, nor by windows that become longer', async () => {
       await reserve(90, { id: 'one', ...at(5_300) });
       await settle(90, { id: 'one' });
       expect(await reserve(11, at(1_300))).toBe('exhausted');
@@ -173,13 +173,13 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await reserve(100, { nowMs: 7_000, budget: weekly })).toBe('reserved');
     });
 
-    it('know times before their anchor', async () => {
+    it('knows the windows of times before their anchor', async () => {
       expect(await spendOf(daily, 299)).toMatchObject({ windowNanoUsd: 0, resetsAtMs: 300 });
       expect(await reserve(100, at(0))).toBe('reserved');
       expect(await reserve(1, at(299))).toBe('held');
     });
 
-    it('that are over do not give back into the next one what a correction saves', async () => {
+    it('does not give what a correction in an old window saves into the next one', async () => {
       await reserve(90, { id: 'one', ...at(1_300) });
       await settle(90, { id: 'one' });
       await reserve(50, { id: 'two', ...at(2_300) });
@@ -194,7 +194,7 @@ describe.each(STORES)('$name', ({ create }) => {
   describe('a reservation whose process is gone', () => {
     const over = 1_000 + RESERVATION_LEASE_MS;
 
-    it('is charged in full once nobody has told of it for the length of its lease', async () => {
+    it('charges a reservation in full that nobody has renewed for the length of its lease', async () => {
       await reserve(60, { id: 'lost' });
       expect(await store.settleLost(over - 1)).toBe(0);
       expect(await spendOf()).toEqual(spent(0, 60));
@@ -209,7 +209,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(row?.status).toBeUndefined();
     });
 
-    it('is not lost while its process tells of it, which keeps those of no other process', async () => {
+    it('keeps a reservation while its process renews it, but none of another process', async () => {
       const other = await place.open();
       await reserve(30, { id: 'mine' });
       await reserve(40, { id: 'theirs' }, other);
@@ -220,7 +220,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await spendOf()).toEqual(spent(70));
     });
 
-    it('is settled before it gets in the way of another', async () => {
+    it('settles a lost reservation before it gets in the way of another', async () => {
       const ifCharged = aBudget(130);
       await reserve(60, { id: 'lost' });
       expect(await reserve(80, { budget: ifCharged, nowMs: over - 1 })).toBe('held');
@@ -229,7 +229,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await reserve(70, { budget: ifCharged, nowMs: over })).toBe('reserved');
     });
 
-    it('was not lost after all: the late settlement takes the place of the row', async () => {
+    it('puts a late settlement in the place of the row of a lost reservation', async () => {
       await reserve(60, { id: 'late' });
       await store.settleLost(over);
       await settle(25, { id: 'late' });
@@ -238,7 +238,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(rows).toMatchObject([{ id: 'late', chargedNanoUsd: 25, pricing: 'priced', partial: false }]);
     });
 
-    it('is settled with all the others, however many they are', async () => {
+    it('settles all lost reservations, however many they are', async () => {
       const budget = aBudget(1_000);
       for (let count = 0; count < 250; count += 1) await reserve(1, { budget });
       expect(await store.settleLost(over)).toBe(250);
@@ -247,7 +247,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('a rotated key', () => {
-    it('and its successors spend from one purse, in the grace time too', async () => {
+    it('lets a rotated key and its successors spend from one budget, in the grace time too', async () => {
       const [first, second, third] = [aKeyRow(), aKeyRow(), aKeyRow()];
       await store.insertKey(first);
       await settle(20, { keyId: first.id });
@@ -264,7 +264,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await spendOf(HUNDRED, 1_000, third.id)).toEqual(spent(90));
     });
 
-    it('stays apart from a new key', async () => {
+    it('keeps the budget of a rotated key apart from that of a new key', async () => {
       const [old, other] = [aKeyRow(), aKeyRow()];
       await store.insertKey(old);
       await settle(90, { keyId: old.id });
@@ -272,7 +272,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await spendOf(HUNDRED, 1_000, other.id)).toEqual(spent(0));
     });
 
-    it('that was deleted leaves the purse to its successor', async () => {
+    it('leaves the budget of a deleted rotated key to its successor', async () => {
       const [old, successor] = [aKeyRow(), aKeyRow()];
       await store.insertKey(old);
       await settle(90, { keyId: old.id });
@@ -283,7 +283,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('the cache of keys', () => {
-    it('outlives the bookings of its own process, and not what others write', async () => {
+    it('caches keys over bookings of its own process, but not over what others write', async () => {
       const key = aKeyRow();
       await store.insertKey(key);
       const cached = await store.findKeyBySha256(key.keySha256);

@@ -56,7 +56,7 @@ describe.each(STORES)('$name', ({ create }) => {
         fields: { tags: { team: 'a"b', '': '' }, metadata: { a: [1, null, { b: 'ü' }] } },
       },
       { name: 'with nothing', fields: {} },
-    ])('$name comes back as it was put in', async ({ fields }) => {
+    ])('gives a key $name back as it was put in', async ({ fields }) => {
       const row = await insert({ sealedKey: randomBytes(76), ...fields });
       expect(await store.findKeyBySha256(row.keySha256)).toStrictEqual(fresh(row));
       expect(await store.findKeyByAccessKeyId(row.accessKeyId)).toStrictEqual(fresh(row));
@@ -82,7 +82,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'the policy', changes: { policy: NO_LIMITS } },
       { name: 'tags, note and metadata', changes: { tags: {}, note: undefined, metadata: {} } },
       { name: 'nothing', changes: {} },
-    ])('of $name leaves the rest, and is seen at once in every process', async ({ changes }) => {
+    ])('changes $name of a key, leaves the rest, and shows it at once in every process', async ({ changes }) => {
       const row = await insert(everything);
       const other = await place.open();
       expect(await other.findKeyBySha256(row.keySha256)).toStrictEqual(fresh(row));
@@ -100,7 +100,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect((await store.findKeyBySha256(row.keySha256))?.blockedAtMs).toBeUndefined();
     });
 
-    it('to the alias of another active key is refused, and nothing else of it happens', async () => {
+    it('refuses to change an alias to that of another active key, and changes nothing else', async () => {
       await insert({ alias: 'taken' });
       const row = await insert({ alias: 'mine' });
       const refusal = await failureOf(() => store.updateKey(row.id, { alias: 'taken', note: 'x' }, 5));
@@ -111,12 +111,12 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await store.findKeyBySha256(row.keySha256)).toStrictEqual(fresh(row));
     });
 
-    it('to the alias that the key has already is fine', async () => {
+    it('lets an alias be changed to itself', async () => {
       const row = await insert({ alias: 'mine' });
       expect((await store.updateKey(row.id, { alias: 'mine' }, 5))?.alias).toBe('mine');
     });
 
-    it('of a key that is not there is none', async () => {
+    it('changes no key that is not there', async () => {
       expect(await store.updateKey('vk_nobody', { note: 'x' }, 5)).toBeUndefined();
     });
   });
@@ -134,7 +134,7 @@ describe.each(STORES)('$name', ({ create }) => {
         work: (id) => store.rotateKey(id, aKeyRow({ createdAtMs: 7_000 }), 9_000),
         updatedAtMs: 7_000,
       },
-    ])('is that of $name', async ({ work, updatedAtMs }) => {
+    ])('dates the last change of a key by $name', async ({ work, updatedAtMs }) => {
       const row = await insert();
       await work(row.id);
       expect((await store.findKeyBySha256(row.keySha256))?.updatedAtMs).toBe(updatedAtMs);
@@ -142,7 +142,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('a deleted key', () => {
-    it('is found and listed no more, in no process, and the proxy stays closed', async () => {
+    it('finds and lists a deleted key in no process, and keeps the proxy closed', async () => {
       const row = await insert({ alias: 'gone' });
       const other = await place.open();
       await other.findKeyBySha256(row.keySha256);
@@ -156,14 +156,14 @@ describe.each(STORES)('$name', ({ create }) => {
       }
     });
 
-    it('gives its alias back', async () => {
+    it('frees the alias of a deleted key', async () => {
       const row = await insert({ alias: 'again' });
       await store.deleteKey(row.id, 5);
       await insert({ alias: 'again' });
       expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['again']);
     });
 
-    it('is not deleted, changed or rotated again', async () => {
+    it('does not delete, change or rotate a deleted key again', async () => {
       const row = await insert();
       await store.deleteKey(row.id, 5);
       expect(await store.deleteKey(row.id, 6)).toBe(false);
@@ -172,13 +172,13 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await store.listKeys()).toEqual([]);
     });
 
-    it('that was never there is no deletion', async () => {
+    it('does not report a deletion of a key that was never there', async () => {
       expect(await store.deleteKey('vk_nobody', 5)).toBe(false);
     });
   });
 
   describe('keys', () => {
-    it('are listed page by page, also past one that was deleted meanwhile', async () => {
+    it('lists keys page by page, also past one that was deleted meanwhile', async () => {
       const rows = [await insert(), await insert({ createdAtMs: 1 }), await insert(), await insert({ createdAtMs: 1 })];
       const inOrder = [rows[1], rows[3], rows[0], rows[2]].map((row) => row?.id);
       expect((await store.listKeys()).map(({ id }) => id)).toEqual(inOrder);
@@ -201,12 +201,12 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'the same key twice', names: { aliases: ['alice'], ids: ['id of alice'] }, found: ['alice'] },
       { name: 'the beginning of an alias', names: { aliasPrefix: 'exec-' }, found: ['exec-1', 'exec-2'] },
       { name: 'a whole alias as a beginning', names: { aliasPrefix: 'exec' }, found: ['exec-1', 'exec-2', 'exec'] },
-    ])('are found by $name', async ({ names, found }) => {
+    ])('finds keys by $name', async ({ names, found }) => {
       for (const alias of NAMED) await insert({ alias, id: `id of ${alias}` });
       expect((await store.findKeys(names)).map(({ alias }) => alias)).toEqual(found);
     });
 
-    it('are found by their alias when they are over, but not when they are deleted', async () => {
+    it('finds ended keys by their alias, but not deleted ones', async () => {
       const rows = [await insert({ alias: 'a' }), await insert({ alias: 'b' })];
       await store.revokeKey(rows[0]?.id ?? '', 5);
       await insert({ alias: 'a' });

@@ -92,7 +92,7 @@ describe.each(STORES)('$name', ({ create }) => {
       },
       { name: 'with a usage of nothing', row: { ...everything, usage: {} } },
       { name: 'with some usage', row: { ...everything, usage: { outputTokens: 5 } } },
-    ])('$name comes back as it was written', async ({ row }) => {
+    ])('gives a row $name back as it was written', async ({ row }) => {
       await store.settle(row);
       expect(await store.readLedger({}, ALL)).toEqual([{ ...row, sequence: 1 }]);
       expect(await store.readLedgerBackwards({}, { limit: 1 })).toEqual([{ ...row, sequence: 1 }]);
@@ -145,7 +145,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'tags that would be SQL or a path', filter: { tags: { 'a"b': "'", team: 'x' } }, kept: 'e' },
       { name: 'tags of which a row has one', filter: { tags: { team: 'x', ci: '' } }, kept: '' },
       { name: 'several things', filter: { keyIds: ['vk_a', 'vk_b'], sinceMs: 15, status: [400, 498] }, kept: 'b' },
-    ])('for $name keeps $kept', async ({ filter, kept }) => {
+    ])('keeps $kept in a filter for $name', async ({ filter, kept }) => {
       await write(...rows);
       expect((await idsOf(filter)).join('')).toBe(kept);
       const backwards = await store.readLedgerBackwards(filter, { limit: 9 });
@@ -156,7 +156,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('pages', () => {
-    it('follow each other forwards and backwards, whoever is filtered', async () => {
+    it('pages forwards and backwards through the rows, whatever the filter', async () => {
       await write(
         ...Array.from({ length: 10 }, (_, index) => ({ id: String(index), status: index % 2 === 0 ? 200 : 400 })),
       );
@@ -170,7 +170,7 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(older.map(({ id }) => id).join('')).toBe('531');
     });
 
-    it('show what another process wrote since', async () => {
+    it('shows in a page what another process wrote since', async () => {
       await write({ id: 'mine' });
       const other = await place.open();
       await other.settle(aLedgerRow({ id: 'theirs' }));
@@ -178,14 +178,14 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await idsOf({}, { after: 1, limit: 9 })).toEqual(['theirs']);
     });
 
-    it('of an empty ledger are empty', async () => {
+    it('gives empty pages of an empty ledger', async () => {
       expect(await idsOf({})).toEqual([]);
       expect(await store.readLedgerBackwards({ sinceMs: 5 }, { limit: 9 })).toEqual([]);
     });
   });
 
   describe('pruning', () => {
-    it('takes the oldest first, in steps, and nothing that is young enough', async () => {
+    it('prunes the oldest rows first, in steps, and nothing that is young enough', async () => {
       await write(...[50, 10, 40, 20, 30].map((startedAtMs) => ({ id: String(startedAtMs), startedAtMs })));
       expect(await store.pruneLedger(40, 2)).toBe(2);
       expect(await idsOf({})).toEqual(['50', '40', '30']);
@@ -194,14 +194,14 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await idsOf({})).toEqual(['50', '40']);
     });
 
-    it('never gives a sequence out again', async () => {
+    it('never gives a sequence out again after it pruned', async () => {
       await write({ id: 'old', startedAtMs: 1 }, { id: 'last', startedAtMs: 2 });
       await store.pruneLedger(100, 9);
       await write({ id: 'next' });
       expect((await store.readLedger({}, ALL)).map(({ sequence }) => sequence)).toEqual([3]);
     });
 
-    it('leaves what keys have spent', async () => {
+    it('leaves what keys have spent after it pruned', async () => {
       await write({ startedAtMs: 1, chargedNanoUsd: 5 });
       await store.pruneLedger(100, 9);
       const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 0);

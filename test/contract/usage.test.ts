@@ -94,7 +94,7 @@ describe.each(STORES)('$name', ({ create }) => {
     return store;
   }
 
-  it('are those of a plain loop over the rows, whatever they are', async () => {
+  it('sums usage as a plain loop over the rows does, whatever they are', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
         const store = await storeWith(rows);
@@ -108,7 +108,7 @@ describe.each(STORES)('$name', ({ create }) => {
     );
   });
 
-  it('by several things are those of every combination that rows have', async () => {
+  it('groups usage by several things into every combination that rows have', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
         const store = await storeWith(rows);
@@ -140,7 +140,7 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('groups', () => {
-    it('come with the most expensive first', async () => {
+    it('lists groups of usage with the most expensive first', async () => {
       const costs = [
         ['a', 5],
         ['b', 50],
@@ -158,7 +158,7 @@ describe.each(STORES)('$name', ({ create }) => {
       ]);
     });
 
-    it('of days come with the oldest first, and change at midnight UTC', async () => {
+    it('lists days with the oldest first, which change at midnight UTC', async () => {
       const times = [3 * DAY_MS, DAY_MS - 1, DAY_MS, 0];
       const store = await storeWith(times.map((startedAtMs) => aLedgerRow({ startedAtMs })));
       const { groups } = await store.sumUsage({ filter: {}, by: ['day'] });
@@ -169,7 +169,7 @@ describe.each(STORES)('$name', ({ create }) => {
       ]);
     });
 
-    it('of an empty ledger are none', async () => {
+    it('lists no groups of an empty ledger', async () => {
       const store = await storeWith([]);
       for (const by of GROUPINGS)
         expect(await store.sumUsage({ filter: {}, by: [by] })).toEqual({ groups: [], total: sumOf([]) });

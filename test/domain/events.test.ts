@@ -18,7 +18,7 @@ function tellAll(subscribers: readonly RequestSubscriber[]): unknown[] {
 }
 
 describe('request events', () => {
-  it('reach each subscriber with what it has a function for, in the order of subscription', () => {
+  it('reaches each subscriber with the events it has a function for, in the order of subscription', () => {
     const heard: unknown[] = [];
     tellAll([
       { began: () => heard.push('first began'), ended: () => heard.push('first ended') },
@@ -31,7 +31,7 @@ describe('request events', () => {
     expect(heard).toEqual(['first began', 'second began', ['id-1', true], 2, 'first ended']);
   });
 
-  it('tell a fault of one subscriber, and reach the others all the same', () => {
+  it('reports a fault of one subscriber, and reaches the others all the same', () => {
     const fault = new Error('full disk');
     let ended = 0;
     const faults = tellAll([
@@ -45,7 +45,7 @@ describe('request events', () => {
     expect([faults, ended]).toEqual([[fault], 1]);
   });
 
-  it('keep the subscriber as `this`', () => {
+  it('keeps the subscriber of an event as `this`', () => {
     class Counter {
       count = 0;
       ended(): void {

@@ -32,7 +32,7 @@ describe('names that tell the model', () => {
     { raw: 'us.openai.gpt-5.4', forms: ['us.openai.gpt-5.4', 'openai.gpt-5.4'], priceName: 'us.openai.gpt-5.4' },
     { raw: 'amazon.nova-lite-v1:0:24k', forms: ['amazon.nova-lite-v1:0:24k'], priceName: 'amazon.nova-lite-v1:0:24k' },
     { raw: 'ai21.jamba-1-5-mini-v1:0', forms: ['ai21.jamba-1-5-mini-v1:0'], priceName: 'ai21.jamba-1-5-mini-v1:0' },
-  ])('$raw', ({ raw, forms, priceName }) => {
+  ])('reads the model name $raw', ({ raw, forms, priceName }) => {
     expect(parseModelName(raw)).toEqual({ raw, forms, priceName, lookup: undefined });
   });
 });
@@ -42,7 +42,7 @@ describe('application inference profiles', () => {
     { raw: `arn:aws:bedrock:us-east-1:${ACCOUNT}:application-inference-profile/a1b2c3d4e5f6` },
     { raw: `arn:aws-cn:bedrock:cn-north-1:${ACCOUNT}:application-inference-profile/a1b2c3d4e5f6` },
     { raw: 'a1b2c3d4e5f6' },
-  ])('have to be looked up: $raw', ({ raw }) => {
+  ])('needs a look-up for the profile $raw', ({ raw }) => {
     expect(parseModelName(raw)).toEqual({ raw, forms: [raw], priceName: undefined, lookup: raw });
   });
 });
@@ -88,7 +88,7 @@ describe('names that do not tell the model', () => {
     { name: 'no more than 2048 characters', raw: `a.${'a'.repeat(2048)}` },
     { name: 'a part that is too long', raw: `anthropic.${'a'.repeat(64)}` },
     { name: 'a dot at the end', raw: 'anthropic.' },
-  ])('$name', ({ raw }) => {
+  ])('reads no model out of $name', ({ raw }) => {
     expect(parseModelName(raw)).toEqual({ raw, forms: [raw], priceName: undefined, lookup: undefined });
   });
 
@@ -98,11 +98,11 @@ describe('names that do not tell the model', () => {
     { id: 'latam.anthropic.claude-v2', bare: 'latam.anthropic.claude-v2' },
     { id: 'us.anthropic', bare: 'us.anthropic' },
     { id: 'zz.model-2.5', bare: 'zz.model-2.5' },
-  ])('takes no more than one geography from $id, and only before a provider', ({ id, bare }) => {
+  ])('strips at most one geography from $id, and only before a provider', ({ id, bare }) => {
     expect(withoutGeography(id)).toBe(bare);
   });
 
-  it('has the raw name first, no form twice, and never throws, whatever the name', () => {
+  it('puts the raw name first, no form twice, and never throws, whatever the name', () => {
     const piece = fc.constantFrom(
       'arn:aws:bedrock',
       ':',

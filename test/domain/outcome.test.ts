@@ -16,7 +16,7 @@ describe('the model', () => {
     { name: 'as the body names it', fields: { model: 'of-the-body', route }, model: 'of-the-body' },
     { name: 'as the path names it', fields: { route }, model: 'of-the-path' },
     { name: 'is unknown where nothing names it', fields: {}, model: undefined },
-  ])('$name', ({ fields, model }) => {
+  ])('finds the model $name', ({ fields, model }) => {
     expect(findModel(anRecord(fields))).toBe(model);
   });
 });
@@ -39,7 +39,7 @@ describe('the error code', () => {
     },
     { name: 'no type of a response that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
     { name: 'none where AWS says none', fields: { status: 500 }, code: undefined },
-  ])('is $name', ({ fields, code }) => {
+  ])('finds the error code: $name', ({ fields, code }) => {
     expect(findErrorCode(anRecord(fields))).toBe(code);
   });
 });
@@ -51,7 +51,7 @@ describe('price and cost', () => {
     { name: 'priced', fields: { phase: 'ended', pricing: 'priced', costNanoUsd: 42 }, pricing: 'priced', cost: 42 },
     { name: 'free', fields: { phase: 'ended', pricing: 'free' }, pricing: 'free', cost: 0 },
     { name: 'unpriced', fields: { pricing: 'unpriced', costNanoUsd: 9 }, pricing: 'unpriced', cost: undefined },
-  ])('of a request: $name', ({ fields, pricing, cost }) => {
+  ])('finds price and cost of a request: $name', ({ fields, pricing, cost }) => {
     const record = anRecord(fields);
     expect([findPricing(record), findCostNanoUsd(record)]).toEqual([pricing, cost]);
   });
@@ -74,7 +74,7 @@ describe('a path with a key in it', () => {
       path: '/flows/task-assistant-flow',
       shown: '/flows/task-assistant-flow',
     },
-  ])('$name', ({ path, shown }) => {
+  ])('hides keys in a path: $name', ({ path, shown }) => {
     expect(hideKeys(path)).toBe(shown);
   });
 });

@@ -64,7 +64,7 @@ describe('the family of a user agent', () => {
     { userAgent: 'node', family: 'node-fetch' },
     { userAgent: 'Go-http-client/1.1', family: 'go-http-client' },
     { userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36', family: 'browser' },
-  ])('$family: $userAgent', ({ userAgent, family }) => {
+  ])('finds the family $family of $userAgent', ({ userAgent, family }) => {
     expect(findUserAgentFamily(userAgent)).toBe(family);
   });
 
@@ -76,18 +76,18 @@ describe('the family of a user agent', () => {
     { name: "one that begins like an SDK's", userAgent: 'OpenAI/Pythonic 1.0' },
     { name: 'a known one that is not at the beginning', userAgent: 'my-script/1.0 curl/8.0' },
     { name: 'the name of a method of objects', userAgent: 'constructor/1.0' },
-  ])('is unknown for $name', ({ userAgent }) => {
+  ])('finds no family for $name', ({ userAgent }) => {
     expect(findUserAgentFamily(userAgent)).toBeUndefined();
   });
 
-  it('costs nothing to speak of, whatever is sent', () => {
+  it('takes no time to speak of, whatever user agent is sent', () => {
     const hostile = [`${'a'.repeat(60_000)}/1`, 'async'.repeat(10_000), 'anthropic'.repeat(8_000), ' '.repeat(60_000)];
     const startedAt = performance.now();
     for (let round = 0; round < 100; round += 1) for (const text of hostile) findUserAgentFamily(text);
     expect((performance.now() - startedAt) / 400).toBeLessThan(1);
   });
 
-  it('does not look at what comes after a thousand characters', () => {
+  it('ignores what comes after a thousand characters of a user agent', () => {
     expect(findUserAgentFamily(`my-script/1.0 ${'x'.repeat(1_024)} langchain`)).toBeUndefined();
   });
 });

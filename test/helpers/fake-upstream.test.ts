@@ -36,7 +36,7 @@ describe('the fake upstream', () => {
     { name: 'a wrong access key id', toSign: { accessKeyId: 'AKIAOTHER' }, failure: /access key id AKIAOTHER/ },
     { name: 'a session token nobody expects', toSign: { sessionToken: 't' }, failure: /session token/ },
     { name: 'a wrong clock', toSign: { atMs: SIGNED_AT_MS - 600_000 }, failure: /: expired: / },
-  ])('refuses and notes $name', async ({ toSign, failure }) => {
+  ])('refuses and notes a request with $name', async ({ toSign, failure }) => {
     const response = await send({ ...POST, ...toSign });
     expect(response).toMatchObject({ status: 403 });
     expect(fake.failures).toEqual([expect.stringMatching(failure)]);
@@ -50,7 +50,7 @@ describe('the fake upstream', () => {
     fake.failures.length = 0;
   });
 
-  it('answers by the handler of the test', async () => {
+  it('responds by the handler of the test', async () => {
     fake.respondWith((_, response) => {
       sendAwsError(response, {
         status: 429,
@@ -93,7 +93,7 @@ describe('the fake upstream', () => {
     expect(await (await fake.nextRequest()).closed).toBe('broken');
   });
 
-  it('stays silent, and tells when the other side left', async () => {
+  it('stays silent, and says when the other side left', async () => {
     fake.respondWith(() => {});
     const abort = new AbortController();
     const sent = send(POST, abort.signal);
@@ -103,7 +103,7 @@ describe('the fake upstream', () => {
     expect(await request.closed).toBe('broken');
   });
 
-  it('answers before the body is there', async () => {
+  it('responds before the body is there', async () => {
     fake.respondBeforeBody((_, response) => sendAwsError(response, { status: 413, type: 'X', message: 'big' }));
     expect(await send(POST)).toMatchObject({ status: 413 });
     expect((await fake.nextRequest()).body.length).toBe(7);

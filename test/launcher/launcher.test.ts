@@ -17,21 +17,21 @@ afterEach(() => checkout.remove());
 const isWindows = process.platform === 'win32';
 
 describe('in a fresh clone', () => {
-  it('installs and runs, and leaves stdout to the program', async () => {
+  it('installs a fresh clone and runs it, and leaves stdout to the program', async () => {
     const ending = await checkout.launch(['key', 'list', '--json', 'two words', '']).ending;
     expect(ending).toMatchObject({ code: 0, stdout: '["key","list","--json","two words",""]' });
     expect(checkout.started()).toEqual(['npm ci']);
     expect(ending.stderr).toBe('bedrock-proxy: installing the dependencies of this checkout (npm ci)\n');
   });
 
-  it('starts nothing the second time, and says nothing', async () => {
+  it('installs nothing the second time, and says nothing', async () => {
     await checkout.launch(['first']).ending;
     const ending = await checkout.launch(['second']).ending;
     expect(ending).toMatchObject({ code: 0, stdout: '["second"]', stderr: '' });
     expect(checkout.started()).toEqual(['npm ci']);
   });
 
-  it('is set up by launchers that start together, without one waiting for the other', async () => {
+  it('sets a fresh clone up by launchers that start together, without one waiting for the other', async () => {
     const endings = await Promise.all(['a', 'b', 'c'].map((name) => checkout.launch([name]).ending));
     expect(endings.map(({ stdout }) => stdout)).toEqual(['["a"]', '["b"]', '["c"]']);
     expect(readdirSync(join(checkout.root, '.toolchain'))).toEqual(['npm.log']);
@@ -46,7 +46,7 @@ describe('in a fresh clone', () => {
     expect(existsSync(join(checkout.root, '.toolchain', 'install-4194305'))).toBe(false);
   });
 
-  it('passes on the exit code that the program sets', async () => {
+  it('passes on the exit code that the program in a clone sets', async () => {
     expect(await checkout.launch(['end', '5']).ending).toMatchObject({ code: 5, signal: null });
   });
 });
@@ -64,7 +64,7 @@ describe('a set-up checkout', () => {
     },
     { name: 'a lock written anew with the same text', change: () => touch('package-lock.json'), starts: [] },
     { name: 'an install that did not end', change: () => rmSync(hiddenLock()), starts: ['npm ci'] },
-  ])('sees $name', async ({ change, starts }) => {
+  ])('sets a checkout up again exactly if that is needed: $name', async ({ change, starts }) => {
     const before = checkout.started().length;
     change();
     expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
@@ -85,7 +85,7 @@ describe('when the set-up cannot be done', () => {
   });
 
   it.skipIf(isWindows).each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'is ended by %s in the middle, with its npm, and leaves nothing behind',
+    'ends a set-up by %s in its middle, with its npm, and leaves nothing behind',
     async (signal) => {
       const launched = checkout.launch(['x'], { npm: 'hang' });
       const npm = await seeNpmHang();
@@ -98,17 +98,20 @@ describe('when the set-up cannot be done', () => {
 });
 
 describe('under too old a Node', () => {
-  it.skipIf(isWindows)('fetches the pinned Node, once, sets up with it and runs under it', async () => {
-    const ending = await checkout.launch(['x', 'y z'], { oldNode: true }).ending;
-    expect(ending).toMatchObject({ code: 0, stdout: '["x","y z"]' });
-    expect(ending.stderr).toMatch(
-      /^bedrock-proxy: needs Node 22\.19 or newer, and this is v20\.20\.2: fetching Node \S+ into \.toolchain \(npm package node-/,
-    );
-    expect(checkout.started()).toEqual(['npm ci', 'npm ci']);
-    expect(await checkout.launch(['x'], { oldNode: true }).ending).toMatchObject({ stdout: '["x"]', stderr: '' });
-  });
+  it.skipIf(isWindows)(
+    'fetches the pinned Node under too old a Node, once, sets up with it and runs under it',
+    async () => {
+      const ending = await checkout.launch(['x', 'y z'], { oldNode: true }).ending;
+      expect(ending).toMatchObject({ code: 0, stdout: '["x","y z"]' });
+      expect(ending.stderr).toMatch(
+        /^bedrock-proxy: needs Node 22\.19 or newer, and this is v20\.20\.2: fetching Node \S+ into \.toolchain \(npm package node-/,
+      );
+      expect(checkout.started()).toEqual(['npm ci', 'npm ci']);
+      expect(await checkout.launch(['x'], { oldNode: true }).ending).toMatchObject({ stdout: '["x"]', stderr: '' });
+    },
+  );
 
-  it('says which Node to install where none can be fetched', async () => {
+  it('says which Node to install if none can be fetched', async () => {
     const ending = await checkout.launch(['x'], { oldNode: true, npm: 'offline' }).ending;
     expect(ending).toMatchObject({ code: 1, stdout: '' });
     expect(ending.stderr.trim().split('\n').at(-1)).toMatch(
@@ -117,7 +120,7 @@ describe('under too old a Node', () => {
   });
 
   it.skipIf(isWindows).each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'passes %s on, a second one too, and then the exit code',
+    'passes %s on to the fetched Node, a second one too, and then the exit code',
     async (signal) => {
       const launched = checkout.launch(['wait'], { oldNode: true });
       await launched.says('ready ');
@@ -128,7 +131,7 @@ describe('under too old a Node', () => {
     },
   );
 
-  it.skipIf(isWindows)('passes on the exit code that the program sets', async () => {
+  it.skipIf(isWindows)('passes on the exit code of the program under a fetched Node', async () => {
     expect(await checkout.launch(['end', '5'], { oldNode: true }).ending).toMatchObject({ code: 5, signal: null });
   });
 });
@@ -139,13 +142,13 @@ describe('a published package', () => {
     checkout.publish();
   });
 
-  it('runs what it has', async () => {
+  it('runs the build of a published package', async () => {
     rmSync(join(checkout.root, 'node_modules'), { recursive: true });
     expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]', stderr: '' });
     expect(checkout.started()).toEqual(['npm ci']);
   });
 
-  it('prints one line on too old a Node, and fetches nothing', async () => {
+  it('prints one line in a package on too old a Node, and fetches nothing', async () => {
     expect(await checkout.launch(['x'], { oldNode: true }).ending).toEqual({
       code: 1,
       signal: null,
@@ -158,7 +161,7 @@ describe('a published package', () => {
 });
 
 describe('started by npm', () => {
-  it.skipIf(isWindows)('ends when the shell that npm started it with is killed', async () => {
+  it.skipIf(isWindows)('ends if the shell that npm started it with is killed', async () => {
     await checkout.launch(['set-up']).ending;
     const launched = checkout.launch(['wait'], { throughShell: true });
     await launched.says('ready ');

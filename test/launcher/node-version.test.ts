@@ -5,14 +5,14 @@ import { NODE_PACKAGES } from '../../scripts/node-packages.mjs';
 
 describe('lineForOldNode', () => {
   it.each(['v22.19.0', 'v22.23.3', 'v23.0.0', 'v24.21.0', 'v26.0.0', 'v100.1.0', 'v24.0.0-nightly2026'])(
-    'has nothing to say to %s',
+    'has nothing to say to Node %s',
     (version) => {
       expect(lineForOldNode(version)).toBeUndefined();
     },
   );
 
   it.each(['v22.18.9', 'v22.2.0', 'v20.20.2', 'v21.99.0', 'v9.11.2', 'v0.12.18'])(
-    'tells %s in one line which Node to install',
+    'says to Node %s in one line which Node to install',
     (version) => {
       expect(lineForOldNode(version)).toBe(
         `needs Node.js 22.19 or newer, and this is ${version}: install Node 24 from https://nodejs.org`,
@@ -20,7 +20,7 @@ describe('lineForOldNode', () => {
     },
   );
 
-  it('draws the line where "engines" in package.json draws it', () => {
+  it('draws the line between Nodes where "engines" in package.json draws it', () => {
     const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
     expect(engines.node).toBe(`>=${NODE_FLOOR.join('.')}.0`);
   });
@@ -30,17 +30,20 @@ it.each([
   { version: 'v16.20.2', can: false },
   { version: 'v18.0.0', can: true },
   { version: 'v20.20.2', can: true },
-])('a checkout sets itself up under $version: $can', ({ version, can }) => {
+])('lets a checkout set itself up under $version: $can', ({ version, can }) => {
   expect(canSetItselfUp(version)).toBe(can);
 });
 
 describe('the pinned Nodes', () => {
-  it.each(Object.entries(NODE_PACKAGES))('of %s are exact, hashed and new enough', (_platform, { usual, versions }) => {
-    expect(Object.keys(versions)).toContain(String(usual));
-    for (const [major, { version, integrity }] of Object.entries(versions)) {
-      expect(version).toMatch(new RegExp(String.raw`^${major}\.\d+\.\d+$`));
-      expect(lineForOldNode(`v${version}`)).toBeUndefined();
-      expect(Buffer.from(integrity.replace(/^sha512-/, ''), 'base64')).toHaveLength(64);
-    }
-  });
+  it.each(Object.entries(NODE_PACKAGES))(
+    'pins exact, hashed and new enough Nodes for %s',
+    (_platform, { usual, versions }) => {
+      expect(Object.keys(versions)).toContain(String(usual));
+      for (const [major, { version, integrity }] of Object.entries(versions)) {
+        expect(version).toMatch(new RegExp(String.raw`^${major}\.\d+\.\d+$`));
+        expect(lineForOldNode(`v${version}`)).toBeUndefined();
+        expect(Buffer.from(integrity.replace(/^sha512-/, ''), 'base64')).toHaveLength(64);
+      }
+    },
+  );
 });

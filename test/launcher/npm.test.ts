@@ -38,7 +38,7 @@ describe('cleanEnvironment', () => {
     'npm_config_@scope:registry',
     'HTTPS_PROXY',
     'HOME',
-  ])('keeps %s', (name) => {
+  ])('keeps the setting of npm %s', (name) => {
     expect(cleanEnvironment({ [name]: 'x' }, node)).toHaveProperty([name], 'x');
   });
 
@@ -61,7 +61,7 @@ describe('findNpm', () => {
   it.each([
     { name: 'the running npm', running: 'npm-cli.js' },
     { name: 'the npm of a running npx', running: 'npx-cli.js' },
-  ])('takes $name', ({ running }) => {
+  ])('finds $name', ({ running }) => {
     const npm = findNpm({ npm_execpath: join(home, 'running', running) }, 'node');
     expect(npm).toEqual({ command: 'node', args: [join(home, 'running', 'npm-cli.js')], shell: false });
   });
@@ -70,12 +70,12 @@ describe('findNpm', () => {
     { name: 'there is none', running: undefined },
     { name: 'it is another package manager', running: join('running', 'yarn.js') },
     { name: 'it has been removed', running: join('gone', 'npm-cli.js') },
-  ])('takes the npm beside the Node when it was not started by npm: $name', ({ running }) => {
+  ])('finds the npm beside the Node if it was not started by npm: $name', ({ running }) => {
     const npm = findNpm(running === undefined ? {} : { npm_execpath: join(home, running) }, join(home, 'bin', 'node'));
     expect(npm.args).toEqual([join(home, 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js')]);
   });
 
-  it('falls back on the PATH', () => {
+  it('finds npm on the PATH in the end', () => {
     const shell = process.platform === 'win32';
     expect(findNpm({}, join(home, 'elsewhere', 'bin', 'node'))).toEqual({ command: 'npm', args: [], shell });
   });

@@ -34,7 +34,7 @@ describe('the published package', { tags: ['slow'] }, () => {
     );
   });
 
-  it('holds nothing else: no sources, no set-up', () => {
+  it('holds no sources and no set-up', () => {
     const expected = /^(bin\/[\w-]+\.js|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(paths.filter((path) => !expected.test(path))).toEqual([]);
   });
@@ -57,7 +57,7 @@ describe('package-lock.json', () => {
   // npm 11 and 12 refuse `npm ci` otherwise. npm leaves such a gap without a word when it writes the lock while a
   // platform's package is not in the registry: take a version whose packages all are, and write the lock anew without
   // node_modules.
-  it('has an entry for every dependency, those of other platforms too', () => {
+  it('locks every dependency, those of other platforms too', () => {
     const missing = packages.flatMap(([path, { dependencies, devDependencies, optionalDependencies }]) =>
       Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })
         .filter((name) => !findLocked(path, name))
@@ -66,7 +66,7 @@ describe('package-lock.json', () => {
     expect(missing).toEqual([]);
   });
 
-  it('pins contents and names no registry', () => {
+  it('pins contents in the lock file and names no registry', () => {
     for (const [path, { integrity, resolved }] of packages) {
       expect(resolved, path).toBeUndefined();
       if (path !== '') expect(integrity, path).toMatch(/^sha512-/);

@@ -23,13 +23,13 @@ const CURED_BY_RETRY = new Set([
 const NEVER_ON_THE_WIRE = new Set(['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE']);
 
 describe('the table of codes', () => {
-  it.each(CODES)('%s has the form of a code, and its AWS type that of a name', (code) => {
+  it.each(CODES)('names an error code and its AWS type in their forms: %s', (code) => {
     expect(code).toMatch(/^ERR_[A-Z_]+$/);
     expect(ERROR_KINDS[code].awsType).toMatch(/^[A-Z][A-Za-z]+$/);
   });
 
   it.each(CODES.filter((code) => RETRIED_STATUSES.includes(ERROR_KINDS[code].status)))(
-    '%s has a status that SDKs retry only because a retry can cure it',
+    'gives %s a status that SDKs retry only because a retry can cure it',
     (code) => {
       expect(CURED_BY_RETRY.has(code) || NEVER_ON_THE_WIRE.has(code)).toBe(true);
     },
@@ -44,7 +44,7 @@ describe('the table of codes', () => {
 });
 
 describe('ProxyError', () => {
-  it('takes status, fault and AWS type from its code', () => {
+  it('takes status, fault and AWS type of an error from its code', () => {
     const error = new ProxyError('ERR_KEY_REVOKED', 'It was revoked.');
     expect(error).toMatchObject({
       name: 'ProxyError',
@@ -59,7 +59,7 @@ describe('ProxyError', () => {
     expect('cause' in error).toBe(false);
   });
 
-  it('keeps cause, hint and detail', () => {
+  it('keeps cause, hint and detail of an error', () => {
     const cause = new Error('deep');
     const error = new ProxyError('ERR_INTERNAL', 'm', { cause, hint: 'h', detail: 'd' });
     expect([error.cause, error.hint, error.detail]).toEqual([cause, 'h', 'd']);
@@ -86,7 +86,7 @@ describe('toProxyError', () => {
 });
 
 describe('renderError', () => {
-  it('writes the AWS JSON shape, byte for byte', () => {
+  it('writes an error in the AWS JSON shape, byte for byte', () => {
     const error = new ProxyError('ERR_UNKNOWN_PATH', 'Nothing is here – nichts.', {
       hint: 'Look elsewhere.',
       detail: '/etc',
@@ -105,7 +105,7 @@ describe('renderError', () => {
   });
 
   it.each(CODES.filter((code) => code !== 'ERR_CLIENT_GONE'))(
-    '%s asks not to be retried exactly where it is a 401, 402 or 507',
+    'asks clients not to retry %s exactly if it is a 401, 402 or 507',
     (code) => {
       const { status, headers } = renderError(new ProxyError(code, 'm'), 'id');
       expect(headers.some(([name, value]) => name === 'x-should-retry' && value === 'false')).toBe(
@@ -114,12 +114,12 @@ describe('renderError', () => {
     },
   );
 
-  it('says when to come back where that is known', () => {
+  it('says when to come back if that is known', () => {
     const error = new ProxyError('ERR_TOO_MANY_FAILURES', 'm', { retryAfterSeconds: 7 });
     expect(renderError(error, 'id').headers).toContainEqual(['retry-after', '7']);
   });
 
-  it('never shows what is for the operator alone', () => {
+  it('never shows a client what is for the operator alone', () => {
     const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'm', {
       detail: '/home/alice/keys.db',
       cause: new Error('cause'),

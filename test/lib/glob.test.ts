@@ -34,7 +34,7 @@ describe('matchesGlob', () => {
     ['a\n*', 'a\nb', true],
     ['anthropic.claude-haiku-4-5*', 'anthropic.claude-haiku-4-5-20251001-v1:0', true],
     ['anthropic.claude-haiku-4-5*', 'us.anthropic.claude-haiku-4-5-20251001-v1:0', false],
-  ])('%j against %j: %s', (pattern, text, expected) => {
+  ])('matches %j against %j: %s', (pattern, text, expected) => {
     expect(matchesGlob(pattern, text)).toBe(expected);
   });
 
@@ -63,6 +63,6 @@ it.each([
   ['', false],
   ['*a', false],
   ['?', false],
-])('%j matches everything: %s', (pattern, expected) => {
+])('knows whether %j matches everything: %s', (pattern, expected) => {
   expect(matchesEverything(pattern)).toBe(expected);
 });

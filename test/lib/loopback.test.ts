@@ -11,7 +11,7 @@ describe('isLoopbackAddress', () => {
     '::ffff:127.0.0.1',
     '::ffff:7f00:1',
     '::1%lo',
-  ])('says yes to %s', (address) => {
+  ])('takes the address %s for loopback', (address) => {
     expect(isLoopbackAddress(address)).toBe(true);
   });
 
@@ -30,21 +30,21 @@ describe('isLoopbackAddress', () => {
     '127.0.0.1:4000',
     '[::1]',
     '',
-  ])('says no to "%s"', (address) => {
+  ])('does not take the address "%s" for loopback', (address) => {
     expect(isLoopbackAddress(address)).toBe(false);
   });
 });
 
 describe('isLoopbackName', () => {
   it.each(['localhost', 'LocalHost', 'bedrock.localhost', 'a.b.LOCALHOST', '127.0.0.1', '::1'])(
-    'says yes to %s',
+    'takes the name %s for loopback',
     (name) => {
       expect(isLoopbackName(name)).toBe(true);
     },
   );
 
   it.each(['localhost.evil.example', 'notlocalhost', 'xlocalhost', 'example.com', '127.0.0.1.nip.io', '0.0.0.0', ''])(
-    'says no to "%s"',
+    'does not take the name "%s" for loopback',
     (name) => {
       expect(isLoopbackName(name)).toBe(false);
     },

@@ -14,12 +14,12 @@ it.each([
   { name: 'another name', typed: 'carol', meant: undefined },
   { name: 'a short name, of which everything is wrong', typed: 'xy', meant: undefined },
   { name: 'nothing', typed: '', meant: undefined },
-])('$name: $typed', ({ typed, meant }) => {
+])('finds the nearest name, or none, for $name: $typed', ({ typed, meant }) => {
   expect(findNearest(typed, NAMES)).toBe(meant);
 });
 
-it('takes the nearest of several', () => {
+it('takes the nearest of several names', () => {
   expect(findNearest('team-salse', ['team-seals', 'team-sales'])).toBe('team-sales');
 });
 
-it('finds nothing among nothing', () => expect(findNearest('alice', [])).toBeUndefined());
+it('finds nothing among no names', () => expect(findNearest('alice', [])).toBeUndefined());

@@ -12,19 +12,19 @@ const HOSTILE = [
 ];
 
 describe('what is not printable', () => {
-  it.each(HOSTILE)('$name is told, replaced and escaped', ({ text, shown, escaped }) => {
+  it.each(HOSTILE)('finds, replaces and escapes $name', ({ text, shown, escaped }) => {
     expect([isPrintable(text), printable(text, 100), escapeUnprintable(text)]).toEqual([false, shown, escaped]);
   });
 
-  it('is told every time anew', () => {
+  it('finds what is not printable every time anew', () => {
     expect([isPrintable('\n'), isPrintable('\n'), isPrintable('\n')]).toEqual([false, false, false]);
   });
 });
 
-it.each(['', 'plain', 'Grüße, 世界 🙂', 'a b'])('leaves %j as it is', (text) => {
+it.each(['', 'plain', 'Grüße, 世界 🙂', 'a b'])('leaves the printable text %j as it is', (text) => {
   expect([isPrintable(text), printable(text, 100), escapeUnprintable(text)]).toEqual([true, text, text]);
 });
 
-it('cuts what is too long', () => {
+it('cuts text that is too long', () => {
   expect([printable('abcdef', 6), printable('abcdef', 5)]).toEqual(['abcdef', 'abcd…']);
 });

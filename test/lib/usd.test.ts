@@ -16,7 +16,7 @@ describe('money', () => {
     [1_234_567_890_123, '1234.567890123', '$1,234.57'],
     [1e15, '1000000', '$1,000,000.00'],
     [-24_020, '-0.00002402', '$-0.000024'],
-  ])('%i nano-dollars are %s, and %s for people', (nano, exact, shown) => {
+  ])('writes %i nano-dollars as %s, and as %s for people', (nano, exact, shown) => {
     expect([exactUsd(nano), formatUsd(nano)]).toEqual([exact, shown]);
   });
 });
@@ -26,4 +26,4 @@ it.each([
   [5_522_000, '$0.005522'],
   [100_000_000, '$0.10'],
   [5_000_000_000, '$5.00'],
-])('%i nano-dollars in full are %s', (nano, shown) => expect(fullUsd(nano)).toBe(shown));
+])('writes %i nano-dollars in full as %s', (nano, shown) => expect(fullUsd(nano)).toBe(shown));
