@@ -53,7 +53,7 @@ describe('an agent, called by a virtual key', () => {
     { method: 'DELETE', path: `${INVOKE}/mcp`, operation: 'InvokeAgentRuntimeSubpath' },
     { method: 'PATCH', path: `${INVOKE}/a/b%2Fc//d`, operation: 'InvokeAgentRuntimeSubpath' },
     { method: 'POST', path: `/runtimes/${ARN}/commands`, operation: 'InvokeAgentRuntimeCommand' },
-  ])('$method $path is signed for and arrives as it was', async ({ method, path, operation }) => {
+  ])('signs $method $path of an agent, and keeps it as it was', async ({ method, path, operation }) => {
     const response = await call(
       method,
       path,
@@ -111,7 +111,7 @@ describe('an agent, called by a virtual key', () => {
   it.each([
     { name: 'server-sent events', type: 'text/event-stream', pieces: ['data: {"a":1}\n\n', 'data: [DONE]\n\n'] },
     { name: 'bytes', type: 'application/octet-stream', pieces: ['\x00\xff\r\n', '\x01\x80'] },
-  ])('streams $name as they come', async ({ type, pieces: [first = '', second = ''] }) => {
+  ])('streams $name of an agent as they come', async ({ type, pieces: [first = '', second = ''] }) => {
     const streams: ServerResponse[] = [];
     aws.respondWith((_, response) => {
       response.writeHead(200, { 'content-type': type });
@@ -128,7 +128,7 @@ describe('an agent, called by a virtual key', () => {
     expect([response.header('content-type'), response.body.toString('latin1')]).toEqual([type, first + second]);
   });
 
-  it('on a gateway goes to the host of that gateway', async () => {
+  it("sends a gateway's request to the host of that gateway", async () => {
     const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
     const type = 'Content-Type: application/json';
     const response = await call('POST', '/agentcore-gateway/my-gateway-abc123/mcp', [type, 'Mcp-Session-Id: m'], body);
@@ -140,7 +140,7 @@ describe('an agent, called by a virtual key', () => {
     expect([request.header('mcp-session-id'), request.body.toString()]).toEqual(['m', body]);
   });
 
-  it.each(['UPPER', 'a.evil.example', '-a', 'a%2Fb', 'a@b'])('on a gateway named %s goes nowhere', async (id) => {
+  it.each(['UPPER', 'a.evil.example', '-a', 'a%2Fb', 'a@b'])('refuses a gateway named %s', async (id) => {
     const response = await call('POST', `/agentcore-gateway/${id}/mcp`);
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([400, 'ERR_BAD_TARGET']);
     expect(aws.requests).toHaveLength(0);
@@ -174,7 +174,7 @@ describe("a caller's own OAuth token", () => {
     `GET ${INVOKE}/.well-known/agent-card.json`,
     `POST ${INVOKE}/mcp`,
     'POST /agentcore-gateway/my-gateway-abc123/mcp',
-  ])('is kept and nothing is signed: %s', async (operation) => {
+  ])("keeps a caller's OAuth token and signs nothing: %s", async (operation) => {
     const [method = '', path = ''] = operation.split(' ');
     expect((await callWithToken(method, path)).status).toBe(200);
     const [request] = aws.requests;
@@ -192,27 +192,27 @@ describe("a caller's own OAuth token", () => {
     'POST /memories/m/actors',
     'POST /code-interpreters/aws.codeinterpreter.v1/tools/invoke',
     'PUT /runtimes/',
-  ])('is never kept elsewhere: %s', async (operation) => {
+  ])("never sends a caller's OAuth token elsewhere: %s", async (operation) => {
     const [method = '', path = ''] = operation.split(' ');
     await callWithToken(method, path);
     expect(aws.requests).toHaveLength(1);
     for (const { headers } of aws.requests) expect(JSON.stringify(headers)).not.toMatch(new RegExp(`${JWT}|${key}`));
   });
 
-  it('lets nobody in without a virtual key', async () => {
+  it("refuses a caller's OAuth token without a virtual key", async () => {
     const response = await callWithToken('POST', INVOKE, 'X-Api-Key: sk-wrong');
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_KEY_UNKNOWN']);
     expect((await callWithToken('POST', INVOKE, 'X-Nothing: 1')).status).toBe(401);
     expect(aws.requests).toEqual([]);
   });
 
-  it('is not what a virtual key in Authorization is taken for', async () => {
+  it('does not take a virtual key in Authorization for an OAuth token', async () => {
     const lines = ['Host: localhost', `Authorization: Bearer ${key}`, 'Content-Length: 2'];
     expect((await ask(opened.port, `POST /bedrock${INVOKE} HTTP/1.1`, lines, '{}')).status).toBe(200);
     expect(aws.requests[0]?.header('authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
   });
 
-  it("answers AWS's refusal as AWS gave it", async () => {
+  it("passes on AWS's refusal of an OAuth token as AWS gave it", async () => {
     aws.respondWith((_, response) => {
       response.writeHead(401, { 'www-authenticate': 'Bearer resource_metadata="https://x.example/.well-known"' });
       response.end('{"message":"expired"}');
@@ -222,7 +222,7 @@ describe("a caller's own OAuth token", () => {
     expect(response.header('www-authenticate')).toContain('resource_metadata');
   });
 
-  it.runIf(IS_SERVED)('opens a WebSocket, unsigned', async () => {
+  it.runIf(IS_SERVED)("opens a WebSocket with a caller's OAuth token, unsigned", async () => {
     aws.onUpgrade((_, socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
     });

@@ -45,7 +45,7 @@ function settings() {
 }
 
 describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
-  it('creates a message', async () => {
+  it('creates a message for AnthropicBedrock', async () => {
     testbed.upstream.respondWith((_, response) => sendJson(response, 200, MESSAGE));
     const message = await open().messages.create(QUESTION);
     expect(message.content).toEqual([{ type: 'text', text: 'Hello' }]);
@@ -55,7 +55,7 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
     expect(JSON.stringify(request.headers)).not.toContain(key.key);
   });
 
-  it('streams a message', async () => {
+  it('streams a message to AnthropicBedrock', async () => {
     const events = [
       { type: 'message_start', message: { ...MESSAGE, content: [], stop_reason: null } },
       { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
@@ -77,7 +77,7 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe(`/model/${MODEL}/invoke-with-response-stream`);
   });
 
-  it("throws AWS's throttling as a rate limit", async () => {
+  it("makes AnthropicBedrock throw AWS's throttling as a rate limit", async () => {
     testbed.upstream.respondWith((_, response) =>
       sendAwsError(response, { status: 429, type: 'ThrottlingException', message: 'slow down' }),
     );
@@ -85,7 +85,7 @@ describe.each(WAYS)('AnthropicBedrock with $name', ({ open }) => {
   });
 });
 
-it('AnthropicBedrock with a wrong key gives up at once, though it may retry', async () => {
+it('makes AnthropicBedrock with a wrong key give up at once, though it may retry', async () => {
   const client = new AnthropicBedrock({
     awsRegion: 'us-east-1',
     baseURL: testbed.url,

@@ -59,22 +59,25 @@ function call({ port }: Testbed, operation: string, headers: readonly string[] =
 }
 
 describe('the API key', () => {
-  it.each(BEARER_OPERATIONS)('is sent to %s, unsigned, with and without credentials beside it', async (operation) => {
-    for (const options of [{}, withoutCredentials]) {
-      const opened = await open(options);
-      const { key } = await opened.mint('alice');
-      const response = await call(opened, operation, [`Authorization: Bearer ${key}`]);
-      expect(response.status).toBe(200);
-      const request = upstream.requests.at(-1);
-      expect(request?.header('authorization')).toBe(`Bearer ${API_KEY}`);
-      expect(request?.headers.filter(([name]) => /^x-amz-(date|content|security)/i.test(name))).toEqual([]);
-      expect(JSON.stringify(request?.headers)).not.toContain(key);
-      await opened[Symbol.asyncDispose]();
-      testbed = undefined;
-    }
-  });
+  it.each(BEARER_OPERATIONS)(
+    'sends the API key to %s, unsigned, with and without credentials beside it',
+    async (operation) => {
+      for (const options of [{}, withoutCredentials]) {
+        const opened = await open(options);
+        const { key } = await opened.mint('alice');
+        const response = await call(opened, operation, [`Authorization: Bearer ${key}`]);
+        expect(response.status).toBe(200);
+        const request = upstream.requests.at(-1);
+        expect(request?.header('authorization')).toBe(`Bearer ${API_KEY}`);
+        expect(request?.headers.filter(([name]) => /^x-amz-(date|content|security)/i.test(name))).toEqual([]);
+        expect(JSON.stringify(request?.headers)).not.toContain(key);
+        await opened[Symbol.asyncDispose]();
+        testbed = undefined;
+      }
+    },
+  );
 
-  it.each(SIGNED_OPERATIONS)('is not sent to %s, which is signed', async (operation) => {
+  it.each(SIGNED_OPERATIONS)('signs %s instead of sending the API key', async (operation) => {
     const opened = await open({
       flags: { endpointUrl: [`http://127.0.0.1:${upstream.port}`], openaiUpstream: 'mantle' },
     });
@@ -84,7 +87,7 @@ describe('the API key', () => {
     expect(JSON.stringify(request?.headers)).not.toContain(API_KEY);
   });
 
-  it.each(SIGNED_OPERATIONS)('alone is not enough for %s, which is refused here', async (operation) => {
+  it.each(SIGNED_OPERATIONS)('refuses %s if there is only an API key', async (operation) => {
     const opened = await open({
       ...withoutCredentials,
       flags: { endpointUrl: [`http://127.0.0.1:${upstream.port}`], openaiUpstream: 'mantle' },
@@ -96,7 +99,7 @@ describe('the API key', () => {
     expect(upstream.requests).toEqual([]);
   });
 
-  it('is never sent over the stream in both directions', async () => {
+  it('never sends the API key over the stream in both directions', async () => {
     const opened = await open(withoutCredentials);
     await using client = openHttp2(opened.port);
     const path = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
@@ -106,7 +109,7 @@ describe('the API key', () => {
     expect(upstream.requests).toEqual([]);
   });
 
-  it.runIf(IS_SERVED)('is never sent over a WebSocket', async () => {
+  it.runIf(IS_SERVED)('never sends the API key over a WebSocket', async () => {
     const upgrade = [
       'Host: localhost',
       'Connection: Upgrade',
@@ -124,7 +127,7 @@ describe('the API key', () => {
     expect(upstream.requests).toHaveLength(1);
   });
 
-  it('that has expired is refused here', async () => {
+  it('refuses requests with an API key that has expired', async () => {
     const opened = await open({ environment: { AWS_BEARER_TOKEN_BEDROCK: shortTermKey('20200101T000000Z') } });
     const response = await call(opened, 'POST /model/a/converse');
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_AWS_CREDENTIALS']);
@@ -132,7 +135,7 @@ describe('the API key', () => {
     expect(upstream.requests).toEqual([]);
   });
 
-  it('that is a virtual key is ignored, and requests are signed', async () => {
+  it('ignores a virtual key in place of an API key, and signs', async () => {
     const opened = await open({ environment: { AWS_BEARER_TOKEN_BEDROCK: 'sk-mine' } });
     expect((await call(opened, 'POST /model/a/converse')).status).toBe(200);
     expect(upstream.requests[0]?.header('authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
@@ -150,7 +153,7 @@ describe('the program', () => {
   const start = (environment: Readonly<Record<string, string>>, flags: readonly string[] = []) =>
     launchServer(flags, { ...place.environment, ...environment });
 
-  it('says that it has a key, for how long, what is beside it, and takes its region where nobody names one', async () => {
+  it('says at start that it has an API key, for how long, what is beside it, and takes its region by default', async () => {
     const minutes = 90;
     const signedAt = new Date(Date.now() - 43_200_000 + minutes * 60_000);
     const amzDate = `${signedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
@@ -166,21 +169,21 @@ describe('the program', () => {
     expect(stderr).not.toContain(key);
   });
 
-  it('says what is refused where there is nothing beside it', async () => {
+  it('says at start what it refuses if there is nothing beside the API key', async () => {
     await using server = await start({ AWS_BEARER_TOKEN_BEDROCK: API_KEY, AWS_REGION: 'us-east-1' });
     await server.untilStderr('no AWS credentials, so agents');
     server.child.kill('SIGTERM');
     expect((await server.ended).stderr).not.toContain(API_KEY);
   });
 
-  it('warns of a virtual key in its place', async () => {
+  it('warns at start of a virtual key in place of the API key', async () => {
     await using server = await start({ ...AWS_VARIABLES, AWS_BEARER_TOKEN_BEDROCK: 'sk-not-for-aws' });
     const stderr = await server.untilStderr('boto3.client');
     expect(stderr).toContain('warning: AWS_BEARER_TOKEN_BEDROCK holds a virtual key');
     expect(stderr).not.toContain('sk-not-for-aws');
   });
 
-  it('offline signs for the Bedrock inside, whatever key there is', async () => {
+  it('signs for the offline Bedrock, whatever API key there is', async () => {
     await using server = await start({ AWS_BEARER_TOKEN_BEDROCK: API_KEY }, ['--offline']);
     const body = '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}';
     const head = ['Host: localhost', 'Content-Type: application/json', `Content-Length: ${body.length}`];

@@ -80,7 +80,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
   it.each([
     { name: 'a model id', modelId: MODEL },
     { name: 'an ARN', modelId: PROFILE_ARN },
-  ])('converses with $name', async ({ modelId }) => {
+  ])('converses with the AWS SDK by $name', async ({ modelId }) => {
     const message = {
       output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } },
       usage: { inputTokens: 1 },
@@ -101,7 +101,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     });
   });
 
-  it('streams a conversation', async () => {
+  it('streams a conversation to the AWS SDK', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
@@ -119,7 +119,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     ]);
   });
 
-  it('invokes a model with bytes', async () => {
+  it('invokes a model with bytes of the AWS SDK', async () => {
     const body = Buffer.from([0, 255, 1, 254]);
     testbed.upstream.respondWith((request, response) => {
       response.writeHead(200, { 'content-type': 'image/x', 'x-amzn-bedrock-input-token-count': '3' });
@@ -133,7 +133,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     expect((await testbed.upstream.nextRequest()).header('content-type')).toBe('image/x');
   });
 
-  it('invokes a model with a streamed response', async () => {
+  it('invokes a model with a streamed response to the AWS SDK', async () => {
     const pieces = ['{"type":"a"}', '{"type":"b"}'];
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
@@ -145,7 +145,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     expect(events.map((event) => Buffer.from(event.chunk?.bytes ?? []).toString())).toEqual(pieces);
   });
 
-  it('works with an endpoint that ends in a slash', async () => {
+  it('serves an AWS SDK whose endpoint ends in a slash', async () => {
     await runtime(`${testbed.url}/`).send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }));
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe(`/model/${encodeURIComponent(MODEL)}/converse`);
   });
@@ -159,7 +159,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     { status: 429, type: 'ThrottlingException' },
     { status: 500, type: 'InternalServerException' },
     { status: 503, type: 'ServiceUnavailableException' },
-  ])("throws AWS's $type as its own class", async ({ status, type }) => {
+  ])("makes the AWS SDK throw AWS's $type as its own class", async ({ status, type }) => {
     testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
     const failure: unknown = await runtime()
       .send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }))
@@ -167,7 +167,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     expect(failure).toMatchObject({ name: type, message: 'from AWS', $metadata: { httpStatusCode: status } });
   });
 
-  it("throws AWS's exception in the middle of a stream as its own class", async () => {
+  it('makes the AWS SDK throw an exception in the middle of a stream as its own class', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
@@ -178,7 +178,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     await expect(reading).rejects.toMatchObject({ name: 'ThrottlingException', message: 'slow down' });
   });
 
-  it('never takes a stream that AWS broke off for a whole one', async () => {
+  it('never lets the AWS SDK take a stream that AWS broke off for a whole one', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }), () => cutConnection(response));
@@ -187,7 +187,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     await expect(readAll(result.stream)).rejects.toThrow();
   });
 
-  it('throws our refusals as typed errors, and says what to do', async () => {
+  it('makes the AWS SDK throw our refusals as typed errors that say what to do', async () => {
     const client = owned(new BedrockRuntimeClient({ ...settings(), ...handler, token: { token: 'sk-wrong' } }));
     const failure: unknown = await client
       .send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }))
@@ -196,7 +196,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
     expect(String(failure)).toContain('key generate');
   });
 
-  it('ends the work at AWS when its caller gives up', async () => {
+  it('ends the work at AWS if the caller of the AWS SDK gives up', async () => {
     testbed.upstream.respondWith(() => {});
     const abort = new AbortController();
     const sent = runtime().send(new ConverseCommand({ modelId: MODEL, messages: MESSAGES }), {
@@ -211,7 +211,7 @@ describe.each(VERSIONS)('bedrock-runtime over HTTP/$version', ({ version, handle
 });
 
 describe('the other services', () => {
-  it('bedrock-agent-runtime invokes an agent with the key in litellm_user_api_key', async () => {
+  it('invokes an agent with the key in litellm_user_api_key', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response, {
         'x-amzn-bedrock-agent-content-type': 'application/json',
@@ -240,7 +240,7 @@ describe('the other services', () => {
     expect(await ended).toMatchObject({ principal: { label: 'sdk' }, route: { service: 'bedrock-agent-runtime' } });
   });
 
-  it('bedrock lists its models with a bearer key', async () => {
+  it('lists models with a bearer key of the AWS SDK', async () => {
     testbed.upstream.respondWith((_, response) =>
       sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
     );
@@ -252,7 +252,7 @@ describe('the other services', () => {
     expect(await ended).toMatchObject({ route: { service: 'bedrock', operation: 'ListFoundationModels' } });
   });
 
-  it('bedrock-agentcore invokes a runtime and keeps its session', async () => {
+  it('invokes an agent runtime with the AWS SDK and keeps its session', async () => {
     const session = 'a-session-of-at-least-thirty-three-characters';
     testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, {

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 describe('with the AWS SDK for JavaScript', () => {
-  it('carries a dialogue: each event is answered before the next one is sent', async () => {
+  it('carries a dialogue of the AWS SDK: each event is answered before the next one is sent', async () => {
     const { testbed, upstream } = await startedProxies();
     const { key, accessKeyId } = await testbed.mint('sonic');
     const turns = new Turns();
@@ -73,7 +73,7 @@ describe('with the AWS SDK for JavaScript', () => {
     client.destroy();
   }, 60_000);
 
-  it('brings the exception that AWS sends in the middle of the stream', async () => {
+  it('brings the AWS SDK the exception that AWS sends in the middle of the stream', async () => {
     const { testbed, upstream } = await startedProxies();
 
     upstream.respondWith({
@@ -92,7 +92,7 @@ describe('with the AWS SDK for JavaScript', () => {
     client.destroy();
   });
 
-  it('gives up with AWS when the SDK does', async () => {
+  it('gives up with AWS if the AWS SDK does', async () => {
     const { testbed, upstream } = await startedProxies();
     const aborter = new AbortController();
     const client = openSdk(testbed, AWS_PAIR);
@@ -138,7 +138,7 @@ describe('with the AWS SDK for JavaScript', () => {
 });
 
 describe('with a client that shows a bearer key and does not sign', () => {
-  it('signs its frames, however they are split', async () => {
+  it('signs the frames of a client that does not sign, however they are split', async () => {
     const { testbed, upstream } = await startedProxies();
     const { key } = await testbed.mint();
     await using client = openHttp2(testbed.port);
@@ -160,7 +160,7 @@ describe('with a client that shows a bearer key and does not sign', () => {
     expect(JSON.stringify(upstream.calls[0]?.headers)).not.toContain(key);
   });
 
-  it('refuses a wrong key before anything goes to AWS', async () => {
+  it('refuses a stream with a wrong key before anything goes to AWS', async () => {
     const { testbed, upstream } = await startedProxies();
     await testbed.mint();
     await using client = openHttp2(testbed.port);
@@ -169,7 +169,7 @@ describe('with a client that shows a bearer key and does not sign', () => {
     expect(upstream.calls).toEqual([]);
   });
 
-  it('drops what concerns one connection only, and keeps the rest', async () => {
+  it('drops headers of a stream that concern one connection only, and keeps the rest', async () => {
     const { testbed, upstream } = await startedProxies();
     await using client = openHttp2(testbed.port);
     const sent = { te: 'trailers', 'x-amzn-trace-id': 'Root=1', 'x-bedrock-proxy-note': 'a', cookie: 'b', expect: 'c' };
@@ -192,7 +192,7 @@ describe('with a client that signs with a virtual key', () => {
     ['a frame that another key signed', 'sk-another-key', undefined],
     ['frames that are not signed', undefined, eventFrame('chunk', { bytes: 'AA==' })],
     ['nothing that is wrong', 'right', undefined],
-  ])('relays nothing of %s', async (_, secret, unsigned) => {
+  ])('relays nothing of a signed stream with %s', async (_, secret, unsigned) => {
     const { testbed, upstream } = await startedProxies();
     const { key, accessKeyId } = await testbed.mint('signer');
     const { request: signed } = await signWithSdk({
@@ -233,7 +233,7 @@ describe('with a client that signs with a virtual key', () => {
 });
 
 describe('where the stream cannot be carried', () => {
-  it('says over HTTP/1.1 that HTTP/2 is needed', async () => {
+  it('says over HTTP/1.1 that a stream in both directions needs HTTP/2', async () => {
     const { testbed, upstream } = await startedProxies();
     const { status, body } = await askHttp1(testbed.port);
     expect(status).toBe(501);

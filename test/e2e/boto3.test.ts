@@ -76,7 +76,7 @@ function streamBytes(...pieces: string[]): void {
 }
 
 describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
-  it('converses', async () => {
+  it('converses with boto3', async () => {
     testbed.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     expect(await boto3('converse')).toEqual({ result: 'Hallo' });
     const request = await testbed.upstream.nextRequest();
@@ -85,7 +85,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect(testbed.records.at(-1)).toMatchObject({ httpVersion: '1.1', principal: { label: 'python' } });
   });
 
-  it('streams a conversation', async () => {
+  it('streams a conversation to boto3', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       for (const text of ['Hal', 'lo'])
@@ -95,18 +95,18 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect(await boto3('converse_stream')).toEqual({ result: 'Hallo' });
   });
 
-  it('invokes a model, without a content type where it sends none', async () => {
+  it('invokes a model for boto3, without a content type if it sends none', async () => {
     testbed.upstream.respondWith((request, response) => void response.end(request.body));
     expect(await boto3('invoke_model')).toEqual({ result: '{"a": "\\u00fc"}' });
     expect((await testbed.upstream.nextRequest()).header('content-type')).toBeUndefined();
   });
 
-  it('invokes a model with a streamed response', async () => {
+  it('invokes a model with a streamed response to boto3', async () => {
     streamBytes('one ', 'two');
     expect(await boto3('invoke_stream')).toEqual({ result: 'one two' });
   });
 
-  it('invokes an agent with dummy AWS keys and the key in a before-send hook', async () => {
+  it('invokes an agent for boto3 with dummy AWS keys and the key in a before-send hook', async () => {
     streamBytes('Hel', 'lo');
     expect(await boto3('invoke_agent')).toEqual({ result: 'Hello' });
     const request = await testbed.upstream.nextRequest();
@@ -115,7 +115,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect(testbed.records.at(-1)).toMatchObject({ route: { service: 'bedrock-agent-runtime' } });
   });
 
-  it('lists models', async () => {
+  it('lists models for boto3', async () => {
     testbed.upstream.respondWith((_, response) =>
       sendJson(response, 200, { modelSummaries: [{ modelId: 'a', modelArn: 'b' }] }),
     );
@@ -123,7 +123,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=Amazon');
   });
 
-  it.each(['signed_with_pair', 'slot'])('signs, with its credentials as in %s', async (name) => {
+  it.each(['signed_with_pair', 'slot'])('takes the signature of boto3 with its credentials as in %s', async (name) => {
     testbed.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     const shown = name === 'slot' ? key.key : `${key.accessKeyId},${key.key}`;
     expect(await boto3(name, shown)).toEqual({ result: 'Hallo' });
@@ -133,12 +133,12 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     { status: 429, type: 'ThrottlingException' },
     { status: 424, type: 'ModelErrorException' },
     { status: 400, type: 'ValidationException' },
-  ])("raises AWS's $type as its own class", async ({ status, type }) => {
+  ])("makes boto3 raise AWS's $type as its own class", async ({ status, type }) => {
     testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'from AWS' }));
     expect(await boto3('converse')).toEqual({ type, code: type, message: 'from AWS', status });
   });
 
-  it("raises AWS's exception in the middle of a stream", async () => {
+  it("makes boto3 raise AWS's exception in the middle of a stream", async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       response.end(exceptionFrame('throttlingException', 'slow down'));
@@ -146,7 +146,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect(await boto3('converse_stream')).toMatchObject({ type: 'EventStreamError', code: 'throttlingException' });
   });
 
-  it('does not take a stream that AWS broke off for a whole one', async () => {
+  it('never lets boto3 take a stream that AWS broke off for a whole one', async () => {
     testbed.upstream.respondWith((_, response) => {
       startEventStream(response);
       const frame = eventFrame('contentBlockDelta', { delta: { text: 'Hal' }, contentBlockIndex: 0 });
@@ -155,7 +155,7 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
     expect(await boto3('converse_stream')).toMatchObject({ type: expect.stringMatching(/Error$/) });
   });
 
-  it('raises our refusal with what to do about it', async () => {
+  it('makes boto3 raise our refusal with what to do about it', async () => {
     expect(await boto3('converse', `${key.accessKeyId},sk-wrong`)).toMatchObject({
       type: 'ClientError',
       code: 'SignatureDoesNotMatch',

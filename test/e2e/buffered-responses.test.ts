@@ -27,18 +27,21 @@ function respondInPieces(head: readonly string[], pieces: readonly string[], end
 }
 
 describe('a small response', () => {
-  it.each([1, 2, 7, 40, BODY.length])('that comes in pieces of %i bytes passes whole, with its cost', async (size) => {
-    const pieces = Array.from({ length: Math.ceil(BODY.length / size) }, (_, at) =>
-      BODY.slice(at * size, (at + 1) * size),
-    );
-    respondInPieces([`Content-Length: ${BODY.length}`, 'X-Amzn-Odd:  kept '], pieces);
-    const response = await post();
-    expect(response.body.toString()).toBe(BODY);
-    expect(response.header('x-bedrock-proxy-cost')).toBe('0.000072');
-    expect(response.header('content-length')).toBe(String(BODY.length));
-  });
+  it.each([1, 2, 7, 40, BODY.length])(
+    'passes a small response in pieces of %i bytes whole, with its cost',
+    async (size) => {
+      const pieces = Array.from({ length: Math.ceil(BODY.length / size) }, (_, at) =>
+        BODY.slice(at * size, (at + 1) * size),
+      );
+      respondInPieces([`Content-Length: ${BODY.length}`, 'X-Amzn-Odd:  kept '], pieces);
+      const response = await post();
+      expect(response.body.toString()).toBe(BODY);
+      expect(response.header('x-bedrock-proxy-cost')).toBe('0.000072');
+      expect(response.header('content-length')).toBe(String(BODY.length));
+    },
+  );
 
-  it('that breaks off is never whole: what came is passed on, and the connection breaks', async () => {
+  it('passes what came of a small response that breaks off, and breaks the connection', async () => {
     respondInPieces([`Content-Length: ${BODY.length}`], [BODY.slice(0, 20)], 'reset');
     const over = testbed.nextRecord();
     const broken = await post().then(
@@ -60,7 +63,7 @@ describe('a small response', () => {
     );
   });
 
-  it('without a body has its head alone', async () => {
+  it('passes a response without a body by its head alone', async () => {
     respondInPieces(['Content-Length: 0'], []);
     const response = await post();
     expect(response).toMatchObject({ status: 200 });
@@ -68,7 +71,7 @@ describe('a small response', () => {
   });
 });
 
-it('does not wait for a response whose size nobody told', async () => {
+it('does not wait for the end of a response of unknown size', async () => {
   respondInPieces(['Transfer-Encoding: chunked'], [`${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`]);
   const over = testbed.nextRecord();
   const response = await post();

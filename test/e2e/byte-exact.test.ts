@@ -47,7 +47,7 @@ describe('the target on its way to AWS', () => {
     { name: 'empty pairs and valueless names', target: `${INVOKE}?&a&b=&&c==d=` },
     { name: 'a query with plus, percent and slashes', target: `${INVOKE}?q=a+b%2Bc%20d/e?f:@` },
     { name: 'a query in lower-case hex', target: `${INVOKE}?q=%c3%a9%2f` },
-  ])('keeps $name', async ({ target }) => {
+  ])('keeps a target on its way to AWS: $name', async ({ target }) => {
     const request = await sendThrough(`POST /bedrock${target} HTTP/1.1`);
     expect(request.rawTarget).toBe(target);
   });
@@ -67,7 +67,7 @@ describe('the target on its way to AWS', () => {
 });
 
 describe('the headers on their way to AWS', () => {
-  it('keep order, case, spelling and repeats', async () => {
+  it('keeps order, case, spelling and repeats of headers to AWS', async () => {
     const kept: HeaderPair[] = [
       ['USER-agent', 'custom/1.0 (a; b)'],
       ['Content-Type', 'application/json; charset="utf-8"'],
@@ -85,7 +85,7 @@ describe('the headers on their way to AWS', () => {
     expect(request.headers.filter(([name]) => !OURS.has(name))).toEqual(kept);
   });
 
-  it('are otherwise ours alone, and few', async () => {
+  it('adds few headers to those of the client, ours alone', async () => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [], '{}');
     expect(request.headers.map(([name]) => name).toSorted()).toEqual([...OURS].toSorted());
     expect(request.header('accept-encoding')).toBe('identity');
@@ -93,7 +93,7 @@ describe('the headers on their way to AWS', () => {
     expect(request.header('via')).toMatch(/^1\.1 bedrock-proxy-[0-9a-f]{16}$/);
   });
 
-  it('lack what belongs to one connection, or is named by Connection', async () => {
+  it('leaves out headers that belong to one connection, or that Connection names', async () => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [
       'Connection: keep-alive, X-Private, close',
       'X-Private: 1',
@@ -111,7 +111,7 @@ describe('the headers on their way to AWS', () => {
     expect(request.signature?.scope.region).toBe('us-west-2');
   });
 
-  it('sign repeated and odd x-amz headers as AWS will read them', async () => {
+  it('signs repeated and odd x-amz headers as AWS will read them', async () => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [
       ['X-Amz-Meta', '  a   b '],
       ['x-amz-meta', 'c'],
@@ -123,7 +123,7 @@ describe('the headers on their way to AWS', () => {
     );
   });
 
-  it('never gain a content type', async () => {
+  it('never adds a content type', async () => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, [], '{"a":1}');
     expect(request.header('content-type')).toBeUndefined();
     expect(request.body.toString()).toBe('{"a":1}');
@@ -151,14 +151,14 @@ describe('the body on its way to AWS', () => {
     { name: 'broken JSON', body: Buffer.from('{"a":') },
     { name: 'a byte order mark', body: Buffer.from('\ufeff{}') },
     { name: '5 MB of noise', body: randomBytes(5_000_000) },
-  ])('keeps $name', async ({ body }) => {
+  ])('keeps a body on its way to AWS: $name', async ({ body }) => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, ['Content-Type: application/json'], body);
     expect(sha256(request.body)).toBe(sha256(body));
     expect(request.header('content-length')).toBe(String(body.length));
     expect(request.header('x-amz-content-sha256')).toBe(sha256(body));
   });
 
-  it('arrives with a length when it was chunked', async () => {
+  it('sends a chunked body to AWS with a length', async () => {
     await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, [HOST, 'Transfer-Encoding: chunked']));
     for (const piece of ['5\r\nhe', 'llo\r\n', '1;ext=1\r\n \r', '\n6\r\nworld!\r\n0\r\nX-Trailer: 1\r\n\r\n']) {
@@ -176,19 +176,19 @@ describe('the body on its way to AWS', () => {
     { name: 'a POST without length', line: 'POST', target: INVOKE, headers: [], length: '0' },
     { name: 'a GET', line: 'GET', target: '/foundation-models', headers: [], length: undefined },
     { name: 'a DELETE', line: 'DELETE', target: '/guardrails/abc', headers: [], length: undefined },
-  ])('of $name stays empty', async ({ line, target, headers, length }) => {
+  ])('sends an empty body for $name', async ({ line, target, headers, length }) => {
     const request = await sendThrough(`${line} /bedrock${target} HTTP/1.1`, headers);
     expect(request.body.length).toBe(0);
     expect(request.header('content-length')).toBe(length);
     expect(request.header('x-amz-content-sha256')).toBe(sha256(''));
   });
 
-  it.each(['GET', 'DELETE', 'PATCH'])('of a %s is sent where there is one', async (method) => {
+  it.each(['GET', 'DELETE', 'PATCH'])('sends the body of a %s if there is one', async (method) => {
     const request = await sendThrough(`${method} /bedrock/bedrock/anything HTTP/1.1`, [], 'body');
     expect(request.body.toString()).toBe('body');
   });
 
-  it('is asked for with 100 Continue when the client waits for that', async () => {
+  it('asks for a body with 100 Continue if the client waits for that', async () => {
     await using raw = await dial(testbed.port);
     const head = [HOST, 'Expect: 100-continue', 'Content-Length: 4'];
     await raw.send(requestText(`POST /bedrock${INVOKE} HTTP/1.1`, head));

@@ -113,7 +113,7 @@ async function readRows(): Promise<LedgerEntry[]> {
   }
 }
 
-it('kill -9 under load loses no request that the log has told of, and charges what was under way', async () => {
+it('loses no logged request by a kill -9 under load, and charges what was under way', async () => {
   respond();
   const keys = [await makeKey('--alias', 'paid', '--budget', '100'), await makeKey('--alias', 'free')];
   const lines: Line[] = [];

@@ -20,7 +20,7 @@ async function curl(...args: string[]): Promise<string> {
 }
 
 describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
-  it('with Authorization: Bearer anything gets a response', async () => {
+  it('serves curl with Authorization: Bearer anything', async () => {
     const url = `http://localhost:${testbed.port}/bedrock/model/amazon.nova-lite-v1:0/converse`;
     const json = ['-H', 'Content-Type: application/json', '-d', QUESTION];
     const response = await curl('-4', url, '-H', 'Authorization: Bearer anything', ...json);
@@ -31,18 +31,18 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
     expect((await testbed.upstream.nextRequest()).body.toString()).toBe(QUESTION);
   });
 
-  it.skipIf(!hasHttp2)('over HTTP/2 with prior knowledge gets the same', async () => {
+  it.skipIf(!hasHttp2)('serves curl over HTTP/2 with prior knowledge', async () => {
     const response = await curl('--http2-prior-knowledge', `${testbed.url}/model/a/converse`, '-d', QUESTION, '-i');
     expect(response).toMatch(/^HTTP\/2 200/);
   });
 
-  it.skipIf(!hasHttp2)('that asks for an upgrade to h2c gets an HTTP/1.1 answer', async () => {
+  it.skipIf(!hasHttp2)('serves curl over HTTP/1.1 if it asks for an upgrade to h2c', async () => {
     const response = await curl('--http2', `${testbed.url}/model/a/converse`, '-d', QUESTION, '-i');
     expect(response).toMatch(/^HTTP\/1\.1 200/);
     expect((await testbed.upstream.nextRequest()).header('http2-settings')).toBeUndefined();
   });
 
-  it('with a large body waits for 100 Continue and sends it whole', async () => {
+  it('makes curl wait for 100 Continue with a large body, and takes the whole body', async () => {
     const body = 'a'.repeat(2_000_000);
     const child = run('curl', [
       '-q',
@@ -59,12 +59,12 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
     expect(JSON.parse((await child).stdout)).toMatchObject({ bodyBytes: body.length });
   });
 
-  it('that asks for compression gets the bytes of AWS', async () => {
+  it('sends curl the bytes of AWS though it asks for compression', async () => {
     const response = await curl('--compressed', `${testbed.url}/model/a/converse`, '-d', QUESTION);
     expect(JSON.parse(response)).toMatchObject({ bodyBytes: QUESTION.length });
   });
 
-  it('that is interrupted in a stream ends it at AWS', async () => {
+  it('ends a stream at AWS if curl is interrupted', async () => {
     testbed.upstream.respondWith((_, response) => startEventStream(response));
     const child = run('curl', ['-q', '-sSN', `${testbed.url}/model/a/converse-stream`, '-d', QUESTION]);
     const failed = child.catch((error: unknown) => error);
@@ -74,7 +74,7 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
     expect(await failed).toMatchObject({ signal: 'SIGINT' });
   });
 
-  it('is told where Bedrock is when it asks at the wrong place', async () => {
+  it('says where Bedrock is if curl asks at the wrong place', async () => {
     expect(await curl(`http://127.0.0.1:${testbed.port}/model/a/converse`, '-d', QUESTION)).toContain('/bedrock');
   });
 });

@@ -66,7 +66,7 @@ async function openHome(): Promise<Workplace> {
 }
 
 describe('the docs', () => {
-  it('hold such commands', () => {
+  it('finds commands in the docs', () => {
     for (const found of [STARTS, OTHERS, EXECS, PROCESSES, TRANSCRIPTS]) expect(found.length).toBeGreaterThan(0);
     for (const language of ['ini', 'xml', 'powershell']) {
       const blocks = WRITTEN.filter((block) => block.language === language);
@@ -74,7 +74,7 @@ describe('the docs', () => {
     }
   });
 
-  it.each(STARTS)('%s: comes up', async (words) => {
+  it.each(STARTS)('starts the program as the docs do: %s', async (words) => {
     await using place = await openHome();
     // The banner tells that it listens.
     const flags = split(words).filter((word) => word !== 'start' && word !== '--quiet');
@@ -82,7 +82,7 @@ describe('the docs', () => {
     expect(server.port).toBeGreaterThan(0);
   });
 
-  it.each([...OTHERS, ...PROCESSES])('%s: ends well', async (words) => {
+  it.each([...OTHERS, ...PROCESSES])('ends a command of the docs well: %s', async (words) => {
     await using place = await openHome();
     // Nothing here has an account.
     const more = words.startsWith('doctor') ? ['--offline', '--port', '1'] : [];
@@ -90,20 +90,23 @@ describe('the docs', () => {
     expect([code, stderr]).toEqual([0, expect.not.stringMatching(/^error:/m)]);
   });
 
-  it.skipIf(process.platform === 'win32').each(EXECS)('%s: gives the command a proxy and a key', async (words) => {
-    await using place = await openHome();
-    const folder = join(place.folder, 'bin');
-    await mkdir(folder);
-    const standIn = join(folder, 'claude');
-    await writeFile(standIn, '#!/bin/sh\necho "$ANTHROPIC_BEDROCK_BASE_URL $AWS_BEARER_TOKEN_BEDROCK"\n');
-    await chmod(standIn, 0o755);
-    const PATH = `${folder}:${place.environment['PATH'] ?? ''}`;
-    const offline = words.includes('--offline') ? words : words.replace('exec ', 'exec --offline ');
-    const { code, stdout } = await run(split(offline), { ...place.environment, PATH });
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/localhost:\d+\/bedrock sk-/)]);
-  });
+  it.skipIf(process.platform === 'win32').each(EXECS)(
+    'runs a command of the docs with a proxy and a key: %s',
+    async (words) => {
+      await using place = await openHome();
+      const folder = join(place.folder, 'bin');
+      await mkdir(folder);
+      const standIn = join(folder, 'claude');
+      await writeFile(standIn, '#!/bin/sh\necho "$ANTHROPIC_BEDROCK_BASE_URL $AWS_BEARER_TOKEN_BEDROCK"\n');
+      await chmod(standIn, 0o755);
+      const PATH = `${folder}:${place.environment['PATH'] ?? ''}`;
+      const offline = words.includes('--offline') ? words : words.replace('exec ', 'exec --offline ');
+      const { code, stdout } = await run(split(offline), { ...place.environment, PATH });
+      expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/localhost:\d+\/bedrock sk-/)]);
+    },
+  );
 
-  it.each(TRANSCRIPTS)('$words: says what the transcript shows', async ({ words, shown }) => {
+  it.each(TRANSCRIPTS)('prints what a transcript of the docs shows: $words', async ({ words, shown }) => {
     await using place = await openWorkplace();
     const pattern = shown
       .trim()

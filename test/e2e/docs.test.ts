@@ -112,9 +112,9 @@ function execute(file: string, args: readonly string[], more: Readonly<Record<st
 }
 
 describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
-  it('stands in the docs', () => expect(CURLS.length).toBeGreaterThan(3));
+  it('finds curl in the docs', () => expect(CURLS.length).toBeGreaterThan(3));
 
-  it.each(CURLS)('$name', async ({ code }) => {
+  it.each(CURLS)('runs curl of the docs: $name', async ({ code }) => {
     const { code: exit, stdout } = await execute('sh', ['-c', fill(code)]);
     expect(exit).toBe(0);
     const response: unknown = JSON.parse(stdout);
@@ -124,7 +124,7 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
     if (code.includes('/converse')) expect(stdout).toContain('you said: Hello');
   });
 
-  it.each(EXPORTS)('$name: lines that a shell takes', async ({ code }) => {
+  it.each(EXPORTS)('takes export lines of the docs in a shell: $name', async ({ code }) => {
     const lines = code.split('\n').filter((line) => line.startsWith('export '));
     const { code: exit, stdout, stderr } = await execute('sh', ['-euc', `${fill(lines.join('\n'))}\nenv`]);
     expect([exit, stderr]).toEqual([0, '']);
@@ -133,13 +133,13 @@ describe.skipIf(!HAS_CURL)('curl (skipped where there is none)', () => {
 });
 
 describe.skipIf(process.platform === 'win32')('commands (skipped where there is no POSIX shell)', () => {
-  it('stand in the docs', () => {
+  it('finds commands in the docs', () => {
     expect(COMMANDS.length).toBeGreaterThan(3);
     const all = COMMANDS.map(({ code }) => code).join('\n');
     for (const command of ['key update', 'key rotate', 'usage', 'logs', 'prices show']) expect(all).toContain(command);
   });
 
-  it.each(COMMANDS)('$name', async ({ code }) => {
+  it.each(COMMANDS)('runs a command of the docs: $name', async ({ code }) => {
     await using place = await openWorkplace();
     const script = code.replaceAll('npx bedrock-proxy', `"${process.execPath}" "${LAUNCHER}"`);
     const { code: exit, stderr } = await execute('sh', ['-euc', script], place.environment);
@@ -149,7 +149,7 @@ describe.skipIf(process.platform === 'win32')('commands (skipped where there is 
 });
 
 describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
-  it.each(blocksOf('python'))('$name', async ({ code }) => {
+  it.each(blocksOf('python'))('runs Python of the docs: $name', async ({ code }) => {
     const pair = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: key };
     const variables = { ...pair, PYTHONDONTWRITEBYTECODE: '1' };
     const { stdout, stderr } = await execute(PYTHON ?? '', ['-c', fill(code)], variables);
@@ -159,13 +159,16 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
 });
 
 describe('JavaScript', () => {
-  it.each(blocksOf('js').map((snippet, index) => ({ ...snippet, index })))('$name', async ({ code, index }) => {
-    const file = join(folder, `${index}.mjs`);
-    await writeFile(file, fill(code));
-    const { code: exit, stdout, stderr } = await execute(process.execPath, [file]);
-    expect([exit, stderr]).toEqual([0, '']);
-    if (code.includes('process.stdout')) expect(stdout).toContain('you said: Hello');
-  });
+  it.each(blocksOf('js').map((snippet, index) => ({ ...snippet, index })))(
+    'runs JavaScript of the docs: $name',
+    async ({ code, index }) => {
+      const file = join(folder, `${index}.mjs`);
+      await writeFile(file, fill(code));
+      const { code: exit, stdout, stderr } = await execute(process.execPath, [file]);
+      expect([exit, stderr]).toEqual([0, '']);
+      if (code.includes('process.stdout')) expect(stdout).toContain('you said: Hello');
+    },
+  );
 });
 
 describe('every block', () => {
@@ -181,24 +184,24 @@ describe('every block', () => {
   const found = PAGES.flatMap(({ text }) => [...text.matchAll(/^ *```(.*)\n[^]*?^ *```$/gm)]);
   const languages = [...new Set(found.map(([, language = '']) => language))];
 
-  it('stands at the left, where the tests look for it', () => {
+  it('finds every block of the docs at the left, where the tests look for it', () => {
     expect(found.filter(([block]) => block.startsWith(' ')).map(([block]) => block)).toEqual([]);
   });
 
-  it.each(languages)('in %s is run, or shown for a reason', (language) => {
+  it.each(languages)('runs every block of the docs in %s, or says why not', (language) => {
     expect(RUN.has(language) || SHOWN[language] !== undefined).toBe(true);
   });
 
-  it('in json is the one that is parsed', () => expect(blocksOf('json').length).toBe(1));
+  it('parses every block of the docs in json', () => expect(blocksOf('json').length).toBe(1));
 
-  it('of a shell names scripts that package.json has', () => {
+  it('names in shell blocks only scripts that package.json has', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
     const named = blocksOf('sh').flatMap(({ code }) => [...code.matchAll(/^npm (?:run )?([\w:-]+)/gm)]);
     expect(named.length).toBeGreaterThan(2);
     expect(named.map(([, name = '']) => name).filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
-  it('of a shell holds only commands that are run, or that start something that stays', () => {
+  it('runs every command of a shell block, or one that starts something that stays', () => {
     const lines = blocksOf('sh').flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
     const known =
       /^(?:#|$|\s|export |curl |npm |eval |(?:\w+=\S+ )?npx bedrock-proxy (?:start|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;

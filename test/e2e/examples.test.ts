@@ -62,35 +62,44 @@ function writeProgram(folder: string, name: string, script: string): Promise<voi
 }
 
 describe('examples', () => {
-  it('converse.mjs converses, whole and streamed', async () => {
+  it('runs converse.mjs, which converses whole and streamed', async () => {
     const stdout = await runExample(process.execPath, 'converse.mjs');
     expect(stdout.match(/you said: Hello/g)).toHaveLength(2);
     expect(stdout).toMatch(/tokens: \d+ in, \d+ out/);
   });
 
-  it.skipIf(BOTO3 === undefined)('boto3_converse.py does the same (skipped if no Python has boto3)', async () => {
-    expect((await runExample(BOTO3 ?? '', 'boto3_converse.py')).match(/you said: Hello/g)).toHaveLength(2);
-  });
+  it.skipIf(BOTO3 === undefined)(
+    'runs boto3_converse.py, which does the same (skipped if no Python has boto3)',
+    async () => {
+      expect((await runExample(BOTO3 ?? '', 'boto3_converse.py')).match(/you said: Hello/g)).toHaveLength(2);
+    },
+  );
 
-  it.skipIf(OPENAI === undefined)('openai_chat.py gets a completion (skipped if no Python has openai)', async () => {
-    expect(await runExample(OPENAI ?? '', 'openai_chat.py')).toContain('Hello');
-  });
+  it.skipIf(OPENAI === undefined)(
+    'runs openai_chat.py, which gets a completion (skipped if no Python has openai)',
+    async () => {
+      expect(await runExample(OPENAI ?? '', 'openai_chat.py')).toContain('Hello');
+    },
+  );
 
   // Claude Code itself is a client of test/clients/; here it has a stand-in that says what it was given.
-  it.skipIf(!HAS_SHELL)('claude-code.sh keeps one key for Claude Code (skipped without a POSIX shell)', async () => {
-    await using home = await openWorkplace();
-    await writeProgram(home.folder, 'npx', `shift; exec "${process.execPath}" "${LAUNCHER}" "$@"`);
-    await writeProgram(home.folder, 'claude', 'echo "$1 $AWS_BEARER_TOKEN_BEDROCK $ANTHROPIC_BEDROCK_BASE_URL"');
-    const env = { ...home.environment, PATH: `${home.folder}:${home.environment['PATH'] ?? ''}` };
-    const start = () => promisify(execFile)('sh', [join(EXAMPLES, 'claude-code.sh'), '-p'], { env, timeout: 20_000 });
-    const { stdout: first } = await start();
-    expect(first).toMatch(/^-p sk-\S+ http:\/\/localhost:4000\/bedrock\n$/);
-    expect((await start()).stdout).toBe(first);
-    const { stdout: shown } = await run(['key', 'show', 'claude'], home.environment);
-    expect(shown).toMatch(/budget\s+\$25/);
-  });
+  it.skipIf(!HAS_SHELL)(
+    'runs claude-code.sh, which keeps one key for Claude Code (skipped without a POSIX shell)',
+    async () => {
+      await using home = await openWorkplace();
+      await writeProgram(home.folder, 'npx', `shift; exec "${process.execPath}" "${LAUNCHER}" "$@"`);
+      await writeProgram(home.folder, 'claude', 'echo "$1 $AWS_BEARER_TOKEN_BEDROCK $ANTHROPIC_BEDROCK_BASE_URL"');
+      const env = { ...home.environment, PATH: `${home.folder}:${home.environment['PATH'] ?? ''}` };
+      const start = () => promisify(execFile)('sh', [join(EXAMPLES, 'claude-code.sh'), '-p'], { env, timeout: 20_000 });
+      const { stdout: first } = await start();
+      expect(first).toMatch(/^-p sk-\S+ http:\/\/localhost:4000\/bedrock\n$/);
+      expect((await start()).stdout).toBe(first);
+      const { stdout: shown } = await run(['key', 'show', 'claude'], home.environment);
+      expect(shown).toMatch(/budget\s+\$25/);
+    },
+  );
 
-  it('ci.yml runs a command that the program has', async () => {
+  it('runs in ci.yml a command that the program has', async () => {
     const [, command = ''] =
       /npx bedrock-proxy (exec --offline) -- npm test/.exec(readFileSync(join(EXAMPLES, 'ci.yml'), 'utf8')) ?? [];
     const script = 'process.stdout.write(process.env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME ?? "none")';

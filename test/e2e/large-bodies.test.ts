@@ -150,7 +150,7 @@ const isLinux = process.platform === 'linux';
 
 describe.runIf(isLinux)('a body of 100 MB', () => {
   it.each(['content-length', 'chunked', 'HTTP/2'] as const)(
-    'by %s leaves the memory as it was',
+    'leaves the memory as it was after a body of 100 MB by %s',
     async (way) => {
       const growthMb = await growthMbOf(() => upload(way, AGENT_PATH, 100 * MB));
       expect(growthMb).toBeLessThan(MAX_GROWTH_MB);
@@ -160,7 +160,7 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
     60_000,
   );
 
-  it('leaves it so where two come at once', async () => {
+  it('leaves the memory as it was after two bodies of 100 MB at once', async () => {
     const growthMb = await growthMbOf(() =>
       Promise.all([upload('chunked', AGENT_PATH, 100 * MB), upload('HTTP/2', AGENT_PATH, 100 * MB)]),
     );
@@ -170,7 +170,7 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
   }, 60_000);
 
   it.each(['content-length', 'chunked', 'HTTP/2'] as const)(
-    'by %s whose client leaves in its middle leaves neither a file nor a handle',
+    'leaves neither file nor handle of a large body by %s whose client leaves in its middle',
     async (way) => {
       const { stream } = makeBody(50 * MB);
       if (way === 'HTTP/2') {
@@ -195,7 +195,7 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
     60_000,
   );
 
-  it('is released where AWS answers before it has read it, and where it breaks off', async () => {
+  it('releases a large body if AWS responds before it has read it, and if it breaks off', async () => {
     upstream.respondBeforeBody((_, response) => {
       response.writeHead(413, { connection: 'close', 'content-length': 2 });
       response.end('no');
@@ -209,11 +209,11 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
 });
 
 describe.runIf(isLinux)('a body', () => {
-  it('of 25 MB, the most a model takes, reaches it', async () => {
+  it('sends a model a body of 25 MB, the most that one takes', async () => {
     expect(await growthMbOf(() => upload('content-length', MODEL_PATH, 25 * MB))).toBeLessThan(MAX_GROWTH_MB);
   });
 
-  it('over 128 MB is refused unless --max-body-size says otherwise', async () => {
+  it('refuses a body over 128 MB unless --max-body-size allows it', async () => {
     const tooLarge = await ask(server.port, `POST ${AGENT_PATH} HTTP/1.1`, [
       'Host: localhost',
       'Content-Length: 128000001',

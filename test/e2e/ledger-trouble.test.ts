@@ -87,7 +87,7 @@ async function endAndReadComplaints({ server }: Scene): Promise<string[]> {
 const PASSED = { status: 200, code: null };
 
 describe.concurrent('under the running program', () => {
-  it('a database that another process has locked for seconds', async ({ expect }) => {
+  it('keeps serving while another process has locked the database for seconds', async ({ expect }) => {
     await using scene = await openScene();
     const { ask, free, paid, readIds, upstream } = scene;
     const other = new Database(scene.place.databasePath, { timeout: 0 });
@@ -114,7 +114,7 @@ describe.concurrent('under the running program', () => {
     expect(await endAndReadComplaints(scene)).toEqual(['error: The key database is locked by another process.']);
   });
 
-  it('a database that takes no rows', async ({ expect }) => {
+  it('keeps serving while the database takes no rows', async ({ expect }) => {
     await using scene = await openScene();
     const { ask, free, paid, readIds } = scene;
     const other = new Database(scene.place.databasePath);
@@ -151,7 +151,7 @@ describe.concurrent('under the running program', () => {
     expect(complaints).toEqual([words, words]);
   });
 
-  it('a database that is gone for a while', async ({ expect }) => {
+  it('keeps serving while the database is gone', async ({ expect }) => {
     await using scene = await openScene();
     const { ask, free, readIds, upstream, place } = scene;
     const first = await ask(free);

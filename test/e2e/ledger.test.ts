@@ -205,7 +205,7 @@ it('writes all that is known of a request', async () => {
 });
 
 describe('response headers', () => {
-  it('say what a whole response cost, and what the proxy took', async () => {
+  it('says in headers what a whole response cost, and what the proxy took', async () => {
     respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1000, outputTokens: 50, totalTokens: 1050 } });
     const { headers } = await post(`/model/${NOVA}/converse`);
     expect(headers.get('x-bedrock-proxy-cost')).toBe('0.000072');
@@ -213,13 +213,13 @@ describe('response headers', () => {
     expect(Number(headers.get('x-bedrock-proxy-overhead-ms'))).toBeGreaterThan(0);
   });
 
-  it('say that nobody knows', async () => {
+  it('says in headers that nobody knows the cost', async () => {
     respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } });
     const { headers } = await post('/model/nobody.knows-v1:0/converse');
     expect(headers.get('x-bedrock-proxy-cost')).toBe('unpriced');
   });
 
-  it('reserve no stream', async () => {
+  it('sends no cost headers with a stream', async () => {
     testbed.upstream.respondWith((_request, response) => {
       startEventStream(response);
       response.write(eventFrame('messageStart', { role: 'assistant' }));
@@ -235,7 +235,7 @@ describe('response headers', () => {
     await reader?.cancel();
   });
 
-  it('are left away where the response must be what AWS sent', async () => {
+  it('leaves its headers out if the response must be what AWS sent', async () => {
     await using exact = await startProxy({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
     exact.upstream.respondWith((_request, response) => sendJson(response, 200, { usage: { inputTokens: 1 } }));
     const response = await fetch(`${exact.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });

@@ -240,7 +240,7 @@ async function keyWith(policy: Partial<KeyPolicy> = {}): Promise<MintedKey> {
 
 describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
   it.skipIf(isSkipped).each(REFUSALS)(
-    'sends once what $name refuses, and raises what it is told',
+    'makes the client send once what is refused for $name, and raise what it is told',
     async ({ policy, model = SONNET, spoil, code, type, status, says }) => {
       const key = await keyWith(policy);
       const [row] = await testbed.store.listKeys();
@@ -252,29 +252,32 @@ describe.each(CLIENTS)('$name', ({ isSkipped, call, tell, names = {} }) => {
     },
   );
 
-  it.skipIf(isSkipped)('tries again what was refused for its rate, and succeeds when there is room', async () => {
-    const key = await keyWith({ maxParallel: 1 });
-    const held = new Promise<ServerResponse>((resolve) => {
-      testbed.upstream.respondWith((_request, response) => resolve(response));
-    });
-    const first = fetch(`${testbed.url}/model/${SONNET}/invoke`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${key.key}` },
-      body: '{}',
-    });
-    const response = await held;
-    const refused = testbed.nextRecord();
-    const second = call(key, SONNET);
-    expect((await refused).error).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL', retryAfterSeconds: 1 });
-    testbed.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
-    sendJson(response, 200, RESPONSE);
-    await (await first).arrayBuffer();
-    expect(await second).toBe('Hallo');
-    // boto3 does not wait for as long as `retry-after` says, and may have been refused once more.
-    const statuses = testbed.records.map(({ status }) => status);
-    expect([statuses[0], ...statuses.slice(-2)]).toEqual([429, 200, 200]);
-    expect(testbed.upstream.requests).toHaveLength(2);
-  });
+  it.skipIf(isSkipped)(
+    'makes the client try again what was refused for its rate, and succeed when there is room',
+    async () => {
+      const key = await keyWith({ maxParallel: 1 });
+      const held = new Promise<ServerResponse>((resolve) => {
+        testbed.upstream.respondWith((_request, response) => resolve(response));
+      });
+      const first = fetch(`${testbed.url}/model/${SONNET}/invoke`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key.key}` },
+        body: '{}',
+      });
+      const response = await held;
+      const refused = testbed.nextRecord();
+      const second = call(key, SONNET);
+      expect((await refused).error).toMatchObject({ code: 'ERR_TOO_MANY_PARALLEL', retryAfterSeconds: 1 });
+      testbed.upstream.respondWith((_request, later) => sendJson(later, 200, RESPONSE));
+      sendJson(response, 200, RESPONSE);
+      await (await first).arrayBuffer();
+      expect(await second).toBe('Hallo');
+      // boto3 does not wait for as long as `retry-after` says, and may have been refused once more.
+      const statuses = testbed.records.map(({ status }) => status);
+      expect([statuses[0], ...statuses.slice(-2)]).toEqual([429, 200, 200]);
+      expect(testbed.upstream.requests).toHaveLength(2);
+    },
+  );
 });
 
 describe('the AWS SDK for JavaScript has classes of its own for', () => {
@@ -282,7 +285,7 @@ describe('the AWS SDK for JavaScript has classes of its own for', () => {
     { name: 'an exhausted budget', policy: { budget: budget(1) }, raised: ServiceQuotaExceededException },
     { name: 'a model that is not on the list', policy: { models: ['amazon.*'] }, raised: AccessDeniedException },
     { name: 'too many requests', policy: { requestsPerMinute: 1 }, raised: ThrottlingException },
-  ])('$name', async ({ policy, raised }) => {
+  ])('makes the AWS SDK throw a class of its own for $name', async ({ policy, raised }) => {
     const key = await keyWith(policy);
     const once = { ...bearer(key), maxAttempts: 1 };
     if (raised === ThrottlingException) await callAwsSdk(SONNET, once);

@@ -58,7 +58,7 @@ describe('scope', () => {
     { name: 'deletes a guardrail', method: 'DELETE', path: '/guardrails/gr12345678' },
     { name: 'buys a provisioned throughput', method: 'POST', path: '/provisioned-model-throughput' },
     { name: 'an unknown write of the control plane', method: 'POST', path: '/bedrock/something-new' },
-  ])('a key by default never $name', async ({ method, path }) => {
+  ])('refuses a key by default, if it asks for a write: $name', async ({ method, path }) => {
     const refused = await call(await keyWith({}), path, method === 'POST' ? {} : undefined, method);
     expect(refused).toMatchObject({ status: 403, code: 'ERR_SCOPE' });
     expect(testbed.upstream.requests).toEqual([]);
@@ -84,7 +84,7 @@ describe('models', () => {
     `global.${HAIKU}`,
     `arn:aws:bedrock:us-east-1::foundation-model/${HAIKU}`,
     `arn:aws:bedrock:us-east-1:123456789012:inference-profile/eu.${HAIKU}`,
-  ])('one pattern stands for the model named as %s, and for no other', async (name) => {
+  ])('allows by one pattern the model named as %s, and no other', async (name) => {
     const key = await keyWith({ models: ['anthropic.claude-haiku-*'] });
     expect(await converse(key, name)).toMatchObject({ status: 200 });
     const raw = await call(key, `/model/${name}/converse`, CONVERSE);
@@ -160,7 +160,7 @@ it('keeps a key to its regions', async () => {
 });
 
 describe('rates', () => {
-  it("lets Claude Code's burst of thirty one-token calls through, and tells the next one when to come again", async () => {
+  it("lets Claude Code's burst of thirty one-token calls through, and says to the next one when to come again", async () => {
     const key = await keyWith({ requestsPerMinute: 30, maxParallel: 30 });
     respondToConverse(5, 1);
     const oneToken = { ...CONVERSE, inferenceConfig: { maxTokens: 1 } };
@@ -174,7 +174,7 @@ describe('rates', () => {
     expect(testbed.upstream.requests).toHaveLength(30);
   });
 
-  it('gives a place back when a client leaves', async () => {
+  it('frees a slot if a client leaves', async () => {
     const key = await keyWith({ maxParallel: 1 });
     testbed.upstream.respondWith(() => {});
     const leaving = new AbortController();
@@ -194,7 +194,7 @@ describe('rates', () => {
     expect(await converse(key)).toMatchObject({ status: 200 });
   });
 
-  it('counts the tokens that were used', async () => {
+  it('counts the tokens that were used against a rate', async () => {
     const key = await keyWith({ tokensPerMinute: 1000 });
     respondToConverse(900, 10);
     expect(await converse(key)).toMatchObject({ status: 200 });
@@ -206,7 +206,7 @@ describe('rates', () => {
 const budget = (limitNanoUsd: number): KeyPolicy['budget'] => ({ limitNanoUsd, windowMs: undefined, anchorMs: 0 });
 
 describe('budgets', () => {
-  it('are not overspent by a hundred requests at once', async () => {
+  it('does not overspend a budget by a hundred requests at once', async () => {
     // One request: at most 100 output tokens, 24,000 nano-dollars, and a little for its input.
     const key = await keyWith({ budget: budget(100_000) });
     respondToConverse(5, 100);
@@ -226,7 +226,7 @@ describe('budgets', () => {
     }
   });
 
-  it('that are exhausted answer what no SDK sends again', async () => {
+  it('answers an exhausted budget so that no SDK sends the request again', async () => {
     const key = await keyWith({ budget: budget(20_000) });
     const response = await converse(key, NOVA, { ...CONVERSE, inferenceConfig: { maxTokens: 1000 } });
     expect(response).toMatchObject({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
@@ -235,7 +235,7 @@ describe('budgets', () => {
     expect(testbed.upstream.requests).toEqual([]);
   });
 
-  it('refuse a model without a price, unless the key may use one', async () => {
+  it('refuses a model without a price if a key has a budget, unless it may use one', async () => {
     const strict = await keyWith({ budget: budget(1e9) });
     const lenient = await keyWith({ budget: budget(1e9), allowUnpriced: true }, 'lenient');
     const unknown = 'nobody.knows-v1:0';
@@ -245,7 +245,7 @@ describe('budgets', () => {
     expect(entry).toMatchObject({ pricing: 'unpriced', costNanoUsd: undefined });
   });
 
-  it('book what broke off, and give the rest back', async () => {
+  it('charges what broke off, and gives the rest back', async () => {
     const key = await keyWith({ budget: budget(10_000_000) });
     testbed.upstream.respondWith((_request, response) => void response.socket?.resetAndDestroy());
     const over = testbed.nextRecord();
@@ -261,7 +261,7 @@ describe('budgets', () => {
   });
 });
 
-it('a change counts from the next request on, and a blocked or expired key is told so', async () => {
+it('applies a change of a key from the next request on, and says that it is blocked or has expired', async () => {
   const key = await keyWith({});
   const [row] = await testbed.store.listKeys();
   const id = row?.id ?? '';

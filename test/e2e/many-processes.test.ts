@@ -43,7 +43,7 @@ async function generateFifty(): Promise<string[]> {
   return output.trim().split('\n');
 }
 
-it('two processes that make fifty keys each on a fresh database at once make a hundred', async () => {
+it('makes a hundred keys by two processes that make fifty each on a fresh database at once', async () => {
   const keys = (await Promise.all([generateFifty(), generateFifty()])).flat();
   expect(new Set(keys).size).toBe(100);
   const { stdout } = await run(['key', 'list', '--json'], place.environment);
@@ -59,7 +59,7 @@ it('two processes that make fifty keys each on a fresh database at once make a h
   }
 });
 
-it('commands that begin on a fresh database at once agree on one secret', async () => {
+it('agrees on one secret by commands that begin on a fresh database at once', async () => {
   const ends = await Promise.all(
     Array.from({ length: 4 }, () => run(['key', 'generate', '--json'], place.environment)),
   );

@@ -69,12 +69,12 @@ beforeAll(async () => {
 });
 afterAll(() => testbed[Symbol.asyncDispose]());
 
-it('holds all 504 operations', () => {
+it('has a row for all 504 operations', () => {
   expect(ROWS).toHaveLength(504);
   expect(UNARY_ROWS).toHaveLength(503);
 });
 
-it.each(UNARY_ROWS)('$service $name: $method $rawPath', async (row) => {
+it.each(UNARY_ROWS)('routes $service $name: $method $rawPath', async (row) => {
   const key = await ensureKey();
   const withBody = row.method !== 'GET' && row.method !== 'HEAD';
   const body = JSON.stringify({ resourceARN: arnOf(row.service), text: 'Grüße\u0000', list: [1.0, 1e3] });

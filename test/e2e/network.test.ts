@@ -90,7 +90,7 @@ describe('a forward proxy', () => {
   it.each([
     { name: 'over plain HTTP', options: {} },
     { name: 'over TLS', options: { proxySpeaksTls: true } },
-  ])('$name carries every request, in one tunnel per connection', async ({ options }) => {
+  ])('sends every request through a forward proxy $name, in one tunnel per connection', async ({ options }) => {
     const { proxy, testbed } = await openCorporation(options);
     expect((await post(testbed)).status).toBe(200);
     expect((await post(testbed)).status).toBe(200);
@@ -101,14 +101,14 @@ describe('a forward proxy', () => {
     expect(request.headers.filter(([name]) => /^proxy-/i.test(name))).toEqual([]);
   });
 
-  it('gets user and password of its URL, and AWS does not', async () => {
+  it('sends a forward proxy user and password of its URL, and AWS neither', async () => {
     const { proxy, testbed } = await openCorporation({ credentials: 'al:p@ss%w', userinfo: 'al:p%40ss%25w@' });
     expect((await post(testbed)).status).toBe(200);
     expect(proxy.authorizations).toEqual([`Basic ${Buffer.from('al:p@ss%w').toString('base64')}`]);
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toMatch(/proxy-auth/i);
   });
 
-  it('passes repeated headers as they are', async () => {
+  it('passes repeated headers through a forward proxy as they are', async () => {
     const { testbed } = await openCorporation();
     expect((await post(testbed, ['X-Amz-Meta: a', 'X-Amz-Meta: b', 'Accept: x', 'Accept: y'])).status).toBe(200);
     const { headers } = await testbed.upstream.nextRequest();
@@ -120,7 +120,7 @@ describe('a forward proxy', () => {
     ]);
   });
 
-  it('carries http:// upstreams in tunnels as well', async () => {
+  it('sends http:// upstreams through tunnels as well', async () => {
     const upstream = keep(await startFakeUpstream(AWS_PAIR));
     const proxy = keep(await startForwardProxy({ toPort: upstream.port }));
     const testbed = keep(
@@ -135,15 +135,18 @@ describe('a forward proxy', () => {
     expect(upstream.failures).toEqual([]);
   });
 
-  it.each(['127.0.0.1', '*', 'other.invalid,127.0.0.1'])('is passed by where NO_PROXY is %s', async (noProxy) => {
-    const upstream = keep(await startFakeUpstream(AWS_PAIR));
-    const { proxy, testbed } = await openCorporation({
-      endpointUrl: `http://${upstream.authority}`,
-      environment: { HTTP_PROXY: 'http://127.0.0.1:9', NO_PROXY: noProxy },
-    });
-    expect((await post(testbed)).status).toBe(200);
-    expect(proxy.targets).toEqual([]);
-  });
+  it.each(['127.0.0.1', '*', 'other.invalid,127.0.0.1'])(
+    'passes the forward proxy by if NO_PROXY is %s',
+    async (noProxy) => {
+      const upstream = keep(await startFakeUpstream(AWS_PAIR));
+      const { proxy, testbed } = await openCorporation({
+        endpointUrl: `http://${upstream.authority}`,
+        environment: { HTTP_PROXY: 'http://127.0.0.1:9', NO_PROXY: noProxy },
+      });
+      expect((await post(testbed)).status).toBe(200);
+      expect(proxy.targets).toEqual([]);
+    },
+  );
 });
 
 describe('a forward proxy that fails', () => {
@@ -151,7 +154,7 @@ describe('a forward proxy that fails', () => {
     { name: 'wants other credentials', refusal: '407 Proxy Authentication Required', hint: 'HTTPS_PROXY' },
     { name: 'forbids the host', refusal: '403 Forbidden', hint: 'NO_PROXY' },
     { name: 'does not find the host', refusal: '503 Service Unavailable', hint: 'NO_PROXY' },
-  ])('because it $name is named in a 502', async ({ refusal, hint }) => {
+  ])('answers 502 that names the forward proxy if it $name', async ({ refusal, hint }) => {
     const { proxy, testbed } = await openCorporation({ userinfo: 'alice:hunter2@' });
     proxy.refuseWith(refusal);
     const response = await post(testbed);
@@ -164,7 +167,7 @@ describe('a forward proxy that fails', () => {
     expect((await post(testbed)).status).toBe(200);
   });
 
-  it('because nobody is there is named in a 502', async () => {
+  it('answers 502 that names the forward proxy if nobody is there', async () => {
     const closed = createServer();
     await once(closed.listen(0, '127.0.0.1'), 'listening');
     const address = closed.address();
@@ -176,7 +179,7 @@ describe('a forward proxy that fails', () => {
     expect(response.body.toString()).toContain(`The forward proxy 127.0.0.1:${port} cannot be reached (ECONNREFUSED)`);
   });
 
-  it('because it says nothing is given up after the connect timeout', async () => {
+  it('gives a silent forward proxy up after the connect timeout', async () => {
     const { proxy, testbed } = await openCorporation();
     proxy.fallSilent();
     const response = await post(testbed);
@@ -186,14 +189,14 @@ describe('a forward proxy that fails', () => {
 });
 
 describe('AWS_CA_BUNDLE', () => {
-  it('is what makes a certificate of the company trusted', async () => {
+  it('trusts a certificate of the company by AWS_CA_BUNDLE', async () => {
     const { testbed } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
     const response = await post(testbed);
     expect(response.status).toBe(502);
     expect(response.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
   });
 
-  it('does not make a certificate for another name trusted', async () => {
+  it('does not trust a certificate for another name by AWS_CA_BUNDLE', async () => {
     const { testbed } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
     const response = await post(testbed);
     expect([response.status, response.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);
@@ -204,7 +207,7 @@ describe('the stream in both directions', () => {
   const TARGET = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
   const HEADERS = { ':method': 'POST', ':path': TARGET, 'content-type': 'application/vnd.amazon.eventstream' };
 
-  it('goes through the tunnel too', async () => {
+  it('sends the stream in both directions through the tunnel too', async () => {
     const { cert, key } = authority.material;
     const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
     const { proxy, testbed } = await openCorporation({ toPort: upstream.port });
@@ -218,21 +221,24 @@ describe('the stream in both directions', () => {
     expect(upstream.failures).toEqual([]);
   });
 
-  it.each([true, false])('trusts AWS_CA_BUNDLE without a forward proxy as well: %s', async (isTrusted) => {
-    const { cert, key } = authority.material;
-    const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
-    const testbed = keep(
-      await startProxy({
-        flags: { endpointUrl: [upstream.origin] },
-        environment: isTrusted ? { AWS_CA_BUNDLE: authority.caFile } : {},
-      }),
-    );
-    await using client = openHttp2(testbed.port);
-    const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
-    expect(response.status).toBe(isTrusted ? 200 : 502);
-  });
+  it.each([true, false])(
+    'trusts AWS_CA_BUNDLE in the stream in both directions without a forward proxy as well: %s',
+    async (isTrusted) => {
+      const { cert, key } = authority.material;
+      const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
+      const testbed = keep(
+        await startProxy({
+          flags: { endpointUrl: [upstream.origin] },
+          environment: isTrusted ? { AWS_CA_BUNDLE: authority.caFile } : {},
+        }),
+      );
+      await using client = openHttp2(testbed.port);
+      const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+      expect(response.status).toBe(isTrusted ? 200 : 502);
+    },
+  );
 
-  it('is a 502 that names the proxy where that refuses', async () => {
+  it('answers a stream in both directions with a 502 that names the proxy that refuses', async () => {
     const { proxy, testbed } = await openCorporation();
     proxy.refuseWith('403 Forbidden');
     await using client = openHttp2(testbed.port);
@@ -242,7 +248,7 @@ describe('the stream in both directions', () => {
   });
 });
 
-it.runIf(IS_SERVED)('a WebSocket goes through the tunnel too', async () => {
+it.runIf(IS_SERVED)('sends a WebSocket through the tunnel too', async () => {
   const aws = keep(await startFakeWebSocketServer());
   const front = keep(await startTlsFront(authority.material, () => aws.port));
   const { proxy, testbed } = await openCorporation({ toPort: front.port });
@@ -259,7 +265,7 @@ it.runIf(IS_SERVED)('a WebSocket goes through the tunnel too', async () => {
 
 describe('the program', () => {
   it.each(['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'])(
-    'takes HTTPS_PROXY and %s from its environment',
+    'takes HTTPS_PROXY and %s from the environment of the program',
     async (variable) => {
       const upstream = keep(await startFakeUpstream(AWS_PAIR));
       const front = keep(await startTlsFront(authority.material, () => upstream.port));

@@ -72,7 +72,7 @@ describe('a path of the OpenAI or Anthropic shape', () => {
     { operation: 'GET /openai/v1/agents/sessions/s/events', upstream: 'runtime', goes: MANTLE },
     { operation: 'POST /bedrock-mantle/openai/v1/chat/completions', upstream: 'runtime', goes: MANTLE },
     { operation: 'POST /bedrock-runtime/openai/v1/chat/completions', upstream: 'mantle', goes: RUNTIME },
-  ])('$operation with --openai-upstream $upstream goes to $goes.host', async ({ operation, upstream, goes }) => {
+  ])('sends $operation with --openai-upstream $upstream to $goes.host', async ({ operation, upstream, goes }) => {
     const opened = await open({ flags: { openaiUpstream: upstream } });
     const own = ['OpenAI-Project: p', 'anthropic-version: 2023-06-01', 'anthropic-beta: b'];
     expect((await call(opened, operation, own)).status).toBe(200);
@@ -102,7 +102,7 @@ describe('a path of the OpenAI or Anthropic shape', () => {
       host: 'bedrock-runtime.us-west-2.amazonaws.com',
     },
   ])(
-    'of a client that signs for $scope goes where its signature says: $path',
+    'sends $path of a client that signs for $scope to where its signature says',
     async ({ path, scope, upstream, host }) => {
       const opened = await open({ flags: { openaiUpstream: upstream } });
       expect((await call(opened, `POST ${path}`, await signedHeaders(opened, path, scope))).status).toBe(200);
@@ -132,17 +132,22 @@ describe('a path of the OpenAI or Anthropic shape', () => {
     },
   );
 
-  it.each(['/v1/messages', '/v1/messages/count_tokens'])("of Anthropic's own API, %s, is a clear 404", async (path) => {
-    const opened = await open();
-    const response = await call(opened, `POST ${path}`);
-    expect(response.status).toBe(404);
-    expect(response.header('x-amzn-errortype')).toBe('UnknownOperationException');
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
-    const { message, __type } = JSON.parse(response.body.toString()) as Record<string, string>;
-    expect(__type).toBe('UnknownOperationException');
-    expect(message).toContain(path.endsWith('tokens') ? '/model/{modelId}/count-tokens' : 'ANTHROPIC_BEDROCK_BASE_URL');
-    expect(opened.upstream.requests).toHaveLength(0);
-  });
+  it.each(['/v1/messages', '/v1/messages/count_tokens'])(
+    "answers a clear 404 to %s of Anthropic's own API",
+    async (path) => {
+      const opened = await open();
+      const response = await call(opened, `POST ${path}`);
+      expect(response.status).toBe(404);
+      expect(response.header('x-amzn-errortype')).toBe('UnknownOperationException');
+      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
+      const { message, __type } = JSON.parse(response.body.toString()) as Record<string, string>;
+      expect(__type).toBe('UnknownOperationException');
+      expect(message).toContain(
+        path.endsWith('tokens') ? '/model/{modelId}/count-tokens' : 'ANTHROPIC_BEDROCK_BASE_URL',
+      );
+      expect(opened.upstream.requests).toHaveLength(0);
+    },
+  );
 });
 
 describe('the host', () => {
@@ -164,14 +169,14 @@ describe('the host', () => {
       host: 'bedrock-runtime.cn-north-1.api.amazonwebservices.com.cn',
     },
     { flags: { region: 'eusc-de-east-1' }, path: '/guardrails', host: 'bedrock.eusc-de-east-1.amazonaws.eu' },
-  ])('with $flags of $path is $host, as called and as signed', async ({ flags, path, host }) => {
+  ])('calls and signs for the host $host with $flags for $path', async ({ flags, path, host }) => {
     const opened = await open({ flags });
     const method = path === '/agents/' ? 'PUT' : path === '/v1/models' ? 'GET' : 'POST';
     expect((await call(opened, `${method} ${path}`)).status).toBe(200);
     expect(await arrival(opened)).toMatchObject({ host, region: flags.region ?? 'us-east-1' });
   });
 
-  it('with FIPS of a service that has none is refused, not fallen back on', async () => {
+  it('refuses FIPS for a service that has none, and does not fall back', async () => {
     const opened = await open({ flags: { fips: 'true' } });
     const response = await call(opened, 'GET /v1/models');
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([501, 'ERR_NOT_SUPPORTED']);
@@ -187,7 +192,7 @@ describe('the host', () => {
       host: 'bedrock-agentcore.us-east-1.corp.example',
       target: '/runtimes/arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fa/invocations',
     },
-  ])('of an endpoint URL is called and signed: $path', async ({ path, host, target }) => {
+  ])('calls and signs for the host of an endpoint URL: $path', async ({ path, host, target }) => {
     const endpointUrl = [
       'https://{service}.{region}.corp.example:443/',
       'bedrock-runtime=http://runtime.corp.example:8443/base/{region}/',
@@ -208,7 +213,7 @@ describe('the service named in the path', () => {
     { service: 'bedrock-agentcore', signedFor: 'bedrock-agentcore' },
     { service: 'bedrock-agentcore-control', signedFor: 'bedrock-agentcore' },
     { service: 'bedrock-mantle', signedFor: 'bedrock-mantle' },
-  ])('$service takes operations that nobody knows', async ({ service, signedFor }) => {
+  ])('takes operations that nobody knows for $service', async ({ service, signedFor }) => {
     const opened = await open();
     const target = '/brand/new%2Foperation?x=1&y';
     expect((await call(opened, `PATCH /${service}${target}`)).status).toBe(200);
@@ -221,7 +226,7 @@ describe('the service named in the path', () => {
     expect(opened.records.at(-1)?.route).toMatchObject({ service, operation: undefined });
   });
 
-  it('is told to a client that asks for an operation nobody knows', async () => {
+  it('names the service prefix to a client that asks for an operation nobody knows', async () => {
     const opened = await open();
     const response = await call(opened, 'POST /brand/new');
     expect(response.status).toBe(404);

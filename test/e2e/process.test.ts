@@ -69,7 +69,7 @@ describe('the start', () => {
     expect(isInTime).toBe(true);
   });
 
-  it('on a port in use is one line, a hint and exit code 2', async () => {
+  it('ends on a port in use with one line, a hint and exit code 2', async () => {
     await using server = await launchServer([], environment);
     const second = await run(['start', '--port', String(server.port)], environment);
     expect(second).toMatchObject({ code: 2, stdout: '' });
@@ -79,12 +79,12 @@ describe('the start', () => {
     ]);
   });
 
-  it('on all addresses without any key is refused, because everybody could come in', async () => {
+  it('refuses to start on all addresses without any key, as everybody could come in', async () => {
     const refused = await run(['start', '--port', '0', '--host', '0.0.0.0'], environment);
     expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('key generate') });
   });
 
-  it('after kill -9 finds its keys again', async () => {
+  it('finds its keys again after kill -9', async () => {
     const { stdout } = await run(['key', 'generate', '--quiet'], environment);
     const header = `Authorization: Bearer ${stdout.trim()}`;
     const killed = await launchServer([], environment);
@@ -96,7 +96,7 @@ describe('the start', () => {
     expect((await post(server.port)).status).toBe(401);
   });
 
-  it('without AWS credentials serves as soon as there are some', async () => {
+  it('starts without AWS credentials and serves as soon as there are some', async () => {
     const { AWS_ACCESS_KEY_ID: _id, AWS_SECRET_ACCESS_KEY: _secret, ...bare } = environment;
     await using server = await launchServer([], bare);
     const refused = await post(server.port);
@@ -113,7 +113,7 @@ describe('the start', () => {
 });
 
 describe('the end', () => {
-  it('by SIGTERM waits for what runs, over both HTTP versions, and is 0', async () => {
+  it('ends by SIGTERM after what runs, over both HTTP versions, with 0', async () => {
     await using server = await launchServer([], environment);
     const streams = [nextStream()];
     await using raw = await dial(server.port);
@@ -138,7 +138,7 @@ describe('the end', () => {
     expect(await server.ended).toMatchObject({ code: 0 });
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('by a second %s is at once', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends by a second %s at once', async (signal) => {
     await using server = await launchServer([], environment);
     void nextStream();
     await using raw = await dial(server.port);
@@ -151,7 +151,7 @@ describe('the end', () => {
     expect(raw.received).not.toContain('\r\n0\r\n');
   });
 
-  it('after the grace time cuts off what still runs, and says so', async () => {
+  it('cuts off what still runs after the grace time, and says so', async () => {
     await using server = await launchServer(['--shutdown-grace', '0'], environment);
     void nextStream();
     await using raw = await dial(server.port);
@@ -165,7 +165,7 @@ describe('the end', () => {
 });
 
 describe('while it runs', () => {
-  it('a log whose reader has left does not end it', async () => {
+  it('goes on though the reader of its log has left', async () => {
     await using server = await launchServer([], environment);
     await post(server.port);
     await server.untilStdout('200');
@@ -177,7 +177,7 @@ describe('while it runs', () => {
     expect(await server.ended).toMatchObject({ code: 0 });
   });
 
-  it('a key revoked by `key revoke` is refused on the very next request of an open connection', async () => {
+  it('refuses a key revoked by `key revoke` on the very next request of an open connection', async () => {
     const key = (await run(['key', 'generate', '--alias', 'alice', '--quiet'], environment)).stdout.trim();
     await using server = await launchServer([], environment);
     await using raw = await dial(server.port);
@@ -193,7 +193,7 @@ describe('while it runs', () => {
     expect(stdout + stderr).not.toContain(AWS_PAIR.secretAccessKey);
   });
 
-  it("AWS's own variables for endpoints do not lead it elsewhere", async () => {
+  it("ignores AWS's own variables for endpoints", async () => {
     const { BEDROCK_PROXY_ENDPOINT_URL: url = '', ...bare } = environment;
     const led = { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME: url, AWS_ENDPOINT_URL_BEDROCK: url };
     await using server = await launchServer([], { ...bare, ...led });
@@ -204,7 +204,7 @@ describe('while it runs', () => {
     expect(upstream.connectionCount).toBe(0);
   });
 
-  it('an upstream that is itself is refused, not asked for ever', async () => {
+  it('refuses an upstream that is itself', async () => {
     const port = await findFreePort();
     const own = { ...environment, BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${port}/bedrock` };
     await using server = launch(['start', '--port', String(port), '--log-format', 'json'], own);

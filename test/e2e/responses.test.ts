@@ -28,7 +28,7 @@ function passed(response: RawResponse): readonly (readonly [string, string])[] {
 }
 
 describe("AWS's response over HTTP/1.1", () => {
-  it('keeps status, reason, header order, case, spelling and repeats', async () => {
+  it('keeps status, reason, header order, case, spelling and repeats of a response over HTTP/1.1', async () => {
     const headers = [
       ['Date', 'Tue, 01 Jan 2030 00:00:00 GMT'],
       ['Content-Type', 'application/json; charset=UTF-8'],
@@ -50,7 +50,7 @@ describe("AWS's response over HTTP/1.1", () => {
     expect(response.body.toString()).toBe('{}');
   });
 
-  it('loses what belongs to one connection', async () => {
+  it('drops headers of a response that belong to one connection', async () => {
     const headers = ['Connection: close, X-Hop', 'X-Hop: 1', 'Keep-Alive: timeout=9', 'Proxy-Authenticate: x'];
     respondRaw(requestText('HTTP/1.1 200 OK', [...headers, 'Content-Length: 0']).toString('latin1'), true);
     const response = await post();
@@ -66,7 +66,7 @@ describe("AWS's response over HTTP/1.1", () => {
     { status: 429, type: 'ThrottlingException', extra: ['retry-after: 3'] },
     { status: 503, type: 'ServiceUnavailableException', extra: ['x-amz-retry-after: 500'] },
     { status: 500, type: 'InternalServerException', extra: [] },
-  ])('passes the error $status untouched and marks nothing as ours', async ({ status, type, extra }) => {
+  ])('passes the error $status on untouched and marks nothing as ours', async ({ status, type, extra }) => {
     const body = '{"message":"no \\u00e9", "originalStatusCode" : 4}\n';
     const errorType = `x-amzn-ErrorType: ${type}:http://internal.amazon.com/coral/com.amazon.bedrock/`;
     const head = [errorType, 'Content-Type: application/json', ...extra, `Content-Length: ${body.length}`];
@@ -96,7 +96,7 @@ describe("AWS's response over HTTP/1.1", () => {
       head: 'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
       status: 200,
     },
-  ])('may be $name, and the connection goes on', async ({ head, status }) => {
+  ])('passes a response on that is $name, and the connection goes on', async ({ head, status }) => {
     respondRaw(head);
     await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost']));
@@ -107,7 +107,7 @@ describe("AWS's response over HTTP/1.1", () => {
     expect((await raw.readResponse()).status).toBe(status);
   });
 
-  it('to HEAD has the length and no body', async () => {
+  it('answers HEAD over HTTP/1.1 with the length and no body', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n');
     await using raw = await dial(testbed.port);
     for (let turn = 0; turn < 2; turn += 1) {
@@ -119,7 +119,7 @@ describe("AWS's response over HTTP/1.1", () => {
     expect(raw.received).toBe('');
   });
 
-  it('to an HTTP/1.0 client ends with the connection', async () => {
+  it('ends the connection of an HTTP/1.0 client with the response', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
     await using raw = await dial(testbed.port);
     await raw.send(requestText(`POST ${TARGET} HTTP/1.0`, ['Host: localhost']));
@@ -129,18 +129,18 @@ describe("AWS's response over HTTP/1.1", () => {
     expect(response.body.toString()).toBe('abcde');
   });
 
-  it('may have as many headers as a request', async () => {
+  it('passes as many headers of a response as of a request', async () => {
     const value = 'a'.repeat(50_000);
     respondRaw(`HTTP/1.1 200 OK\r\nX-Large: ${value}\r\nContent-Length: 0\r\n\r\n`);
     expect((await post()).header('x-large')).toBe(value);
   });
 
-  it('that ends with its connection is passed to its end', async () => {
+  it('passes a response that ends with its connection to its end', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end', true);
     expect((await post()).body.toString()).toBe('until the end');
   });
 
-  it('is never compressed, and AWS is never asked to', async () => {
+  it('never compresses a response, and never asks AWS to', async () => {
     const headers = ['Host: localhost', 'Accept-Encoding: gzip, deflate, br, zstd'];
     const response = await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, headers);
     expect(response.header('content-encoding')).toBeUndefined();
@@ -151,7 +151,7 @@ describe("AWS's response over HTTP/1.1", () => {
 });
 
 describe("AWS's response over HTTP/2", () => {
-  it('keeps status, header values and repeats, also of headers that HTTP/2 libraries think single', async () => {
+  it('keeps status, header values and repeats over HTTP/2, also of headers that libraries think single', async () => {
     respondRaw(
       requestText(
         'HTTP/1.1 429 Whatever',
@@ -177,7 +177,7 @@ describe("AWS's response over HTTP/2", () => {
   });
 
   it.each(['Retry-After: 7\r\nRetry-After: 8', 'Content-Type: a\r\nContent-Type: b', 'ETag: 1\r\nETag: 2'])(
-    'survives AWS repeating %j',
+    'survives AWS repeating %j over HTTP/2',
     async (lines) => {
       respondRaw(`HTTP/1.1 200 OK\r\n${lines}\r\nContent-Length: 2\r\n\r\n{}`);
       await using client = openHttp2(testbed.port);
@@ -194,7 +194,7 @@ describe("AWS's response over HTTP/2", () => {
       head: 'HTTP/1.1 200 OK\r\nConnection: x\r\nUpgrade: h2c\r\nX: 1\r\nContent-Length: 0\r\n\r\n',
       status: 200,
     },
-  ])('may be $name', async ({ head, status }) => {
+  ])('passes a response on over HTTP/2 that is $name', async ({ head, status }) => {
     respondRaw(head);
     await using client = openHttp2(testbed.port);
     expect(await client.ask({ ':method': 'POST', ':path': TARGET })).toMatchObject({
@@ -204,7 +204,7 @@ describe("AWS's response over HTTP/2", () => {
     });
   });
 
-  it('to HEAD has the length and no body', async () => {
+  it('answers HEAD over HTTP/2 with the length and no body', async () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');
     await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'HEAD', ':path': '/bedrock/bedrock/x' });

@@ -320,7 +320,7 @@ const batches = fc.record({
   isLocked: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
-it('whatever happens to many requests at a time, each is settled once', async () => {
+it('settles each of many requests at a time once, whatever happens to them', async () => {
   const property = fc.asyncProperty(batches, async ({ batch, isLocked }) => {
     const before = ended();
     const locked = isLocked ? lockDatabase() : undefined;
@@ -336,16 +336,19 @@ it('whatever happens to many requests at a time, each is settled once', async ()
 });
 
 describe.each(['1.1', '2'] as const)('over HTTP/%s', (http) => {
-  it.each(NAMES.filter((name) => name !== HELD))('%s has one row, and nothing stays reserved', async (fate) => {
-    await send({ fate, http });
-    await expect.poll(ended, { interval: 1 }).toBe(1);
-    await checkBooks();
-    expect(await readRows()).toMatchObject(EXPECTED[fate] === undefined ? [] : [EXPECTED[fate]]);
-  });
+  it.each(NAMES.filter((name) => name !== HELD))(
+    'writes one row and leaves nothing reserved after this: %s',
+    async (fate) => {
+      await send({ fate, http });
+      await expect.poll(ended, { interval: 1 }).toBe(1);
+      await checkBooks();
+      expect(await readRows()).toMatchObject(EXPECTED[fate] === undefined ? [] : [EXPECTED[fate]]);
+    },
+  );
 });
 
 it.each(['1.1', '2'] as const)(
-  'who leaves over HTTP/%s while the database is busy, before anything went to AWS, is charged nothing',
+  'charges nothing over HTTP/%s for a client that leaves while the database is busy, before anything went to AWS',
   async (http) => {
     raw.exec('BEGIN IMMEDIATE');
     const body = '{"messages":[],"inferenceConfig":{"maxTokens":20}}';

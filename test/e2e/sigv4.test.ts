@@ -31,7 +31,7 @@ describe('an AWS SDK with the pair', () => {
   it.each([
     ['HTTP/2', {}],
     ['HTTP/1.1', { requestHandler: new NodeHttpHandler() }],
-  ])('converses over %s', async (_, handler) => {
+  ])('accepts the signature of an AWS SDK with the pair over %s', async (_, handler) => {
     const client = new BedrockRuntimeClient({ ...settings(), ...handler });
     await client.send(new ConverseCommand({ modelId: ARN, messages: [{ role: 'user', content: [{ text: 'ü' }] }] }));
     client.destroy();
@@ -42,7 +42,7 @@ describe('an AWS SDK with the pair', () => {
     expect(testbed.records.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
   });
 
-  it('reaches a service that takes no bearer tokens, and a query that is sorted for the signature', async () => {
+  it('accepts a signature for a service that takes no bearer tokens, and for a query that was sorted', async () => {
     const agents = new BedrockAgentRuntimeClient(settings());
     await agents.send(new RetrieveCommand({ knowledgeBaseId: 'KB12345678', retrievalQuery: { text: 'x' } }));
     const control = new BedrockClient(settings());
@@ -60,7 +60,7 @@ describe('an AWS SDK with the pair', () => {
       (): [string, string] => ['abc', 'AKIAIOSFODNN7EXAMPLE'],
     ],
     ['UnrecognizedClientException', 'ERR_KEY_UNKNOWN', (): [string, string] => [key.key, 'BRPXAAAAAAAAAAAAAAAA']],
-  ])('throws %s for %s', async (name, code, pair) => {
+  ])('makes the AWS SDK throw %s for %s', async (name, code, pair) => {
     const client = new BedrockRuntimeClient(settings(...pair()));
     const failure = await client
       .send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))
@@ -72,7 +72,7 @@ describe('an AWS SDK with the pair', () => {
     client.destroy();
   });
 
-  it('is refused once the key is revoked', async () => {
+  it('refuses a signature once the key is revoked', async () => {
     await testbed.store.revokeKey(key.id, Date.now());
     const client = new BedrockRuntimeClient(settings());
     await expect(client.send(new InvokeModelCommand({ modelId: 'm', body: 'x' }))).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('a signature that does not hold', () => {
     });
   }
 
-  it('may stand in the query, which AWS never sees', async () => {
+  it('accepts a signature in the query, which AWS never sees', async () => {
     const { request } = await signWithSdk({
       method: 'GET',
       path: '/bedrock/foundation-models',
@@ -120,7 +120,7 @@ describe('a signature that does not hold', () => {
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
   });
 
-  it('is one that nobody touched otherwise', async () => {
+  it('accepts a signed request that nobody changed', async () => {
     expect((await send({})).status).toBe(200);
   });
 
@@ -131,7 +131,7 @@ describe('a signature that does not hold', () => {
     ['another signed header', { headers: { 'x-amz-signed': '2' } }, 'SignatureDoesNotMatch'],
     ['a time long ago', { dateMs: Date.now() - 6 * 60_000 }, 'RequestExpired'],
     ['a time to come', { dateMs: Date.now() + 6 * 60_000 }, 'RequestInTheFuture'],
-  ])('%s: %s', async (_, changes, type) => {
+  ])('refuses a signed request with %s: %s', async (_, changes, type) => {
     const response = await send(changes);
     expect(response.status).toBe(401);
     expect(response.headers.get('x-amzn-errortype')).toBe(type);

@@ -31,7 +31,7 @@ function nextStream(): Promise<ServerResponse> {
 }
 
 describe('an event stream', () => {
-  it('reaches an HTTP/1.1 client event by event', async () => {
+  it('streams events to an HTTP/1.1 client one by one', async () => {
     const begun = nextStream();
     await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
@@ -46,7 +46,7 @@ describe('an event stream', () => {
     expect((await raw.readResponse()).status).toBe(200);
   });
 
-  it('reaches an HTTP/2 client event by event', async () => {
+  it('streams events to an HTTP/2 client one by one', async () => {
     const begun = nextStream();
     await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2);
@@ -63,7 +63,7 @@ describe('an event stream', () => {
     expect((await response).isComplete).toBe(true);
   });
 
-  it.each([1, 3, 7])('in pieces of %i bytes arrives as it was sent, over both versions', async (size) => {
+  it.each([1, 3, 7])('streams pieces of %i bytes as they were sent, over both versions', async (size) => {
     testbed.upstream.respondWith(async (_, response) => {
       response.socket?.setNoDelay(true);
       startEventStream(response);
@@ -80,7 +80,7 @@ describe('an event stream', () => {
     expect(overHttp2).toMatchObject({ isComplete: true, body: FRAMES.toString('latin1') });
   });
 
-  it('of a hundred clients at once mixes nothing up', async () => {
+  it('mixes nothing up in streams of a hundred clients at once', async () => {
     testbed.upstream.respondWith(async (request, response) => {
       startEventStream(response);
       for (let turn = 0; turn < 5; turn += 1) {
@@ -125,7 +125,7 @@ describe('a slow client', () => {
     return count;
   }
 
-  it('over HTTP/1.1 slows AWS down instead of filling memory with 200 MB', async () => {
+  it('slows AWS down for a slow HTTP/1.1 client instead of filling memory with 200 MB', async () => {
     const size = 200 * 1024 * 1024;
     const count = pour(size);
     await using raw = await dial(testbed.port);
@@ -138,7 +138,7 @@ describe('a slow client', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * IN_FLIGHT_LIMIT_BYTES);
   });
 
-  it('over HTTP/2 slows AWS down as well', async () => {
+  it('slows AWS down for a slow HTTP/2 client as well', async () => {
     const size = 64 * 1024 * 1024;
     const count = pour(size);
     await using client = openHttp2(testbed.port);
@@ -146,7 +146,7 @@ describe('a slow client', () => {
     expect(furthest).toBeLessThan(IN_FLIGHT_LIMIT_BYTES);
   });
 
-  it('that leaves in the middle ends the waiting AWS at once', async () => {
+  it('ends a waiting AWS at once if a slow client leaves', async () => {
     pour(200 * 1024 * 1024);
     await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
@@ -160,7 +160,7 @@ describe('a slow client', () => {
 
 describe('a client that leaves', () => {
   it.each(['destroy', 'resetAndDestroy', 'end'] as const)(
-    'by %s in the middle of a stream over HTTP/1.1 ends it at AWS',
+    'ends a stream at AWS if an HTTP/1.1 client leaves by %s in its middle',
     async (way) => {
       const begun = nextStream();
       await using raw = await dial(testbed.port);
@@ -173,7 +173,7 @@ describe('a client that leaves', () => {
     },
   );
 
-  it('before AWS has answered ends the request at AWS', async () => {
+  it('ends the request at AWS if a client leaves before AWS has answered', async () => {
     testbed.upstream.respondWith(() => {});
     await using raw = await dial(testbed.port);
     await raw.send(POST_HTTP1);
@@ -182,7 +182,7 @@ describe('a client that leaves', () => {
     expect(await request.closed).toBe('broken');
   });
 
-  it('ends everything it has pipelined', async () => {
+  it('ends everything that a client has pipelined if it leaves', async () => {
     testbed.upstream.respondWith(() => {});
     await using raw = await dial(testbed.port);
     await raw.send(Buffer.concat([POST_HTTP1, POST_HTTP1, POST_HTTP1]));
@@ -192,7 +192,7 @@ describe('a client that leaves', () => {
     expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken', 'broken']);
   });
 
-  it('by a reset stream ends that one at AWS, and the session goes on', async () => {
+  it('ends one stream at AWS if an HTTP/2 client resets it, and the session goes on', async () => {
     const begun = nextStream();
     await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2);
@@ -205,7 +205,7 @@ describe('a client that leaves', () => {
     expect(await client.ask(POST_HTTP2)).toMatchObject({ status: 200, body: 'fine' });
   });
 
-  it('with its whole HTTP/2 connection ends everything at AWS', async () => {
+  it("ends everything at AWS if a client's whole HTTP/2 connection ends", async () => {
     testbed.upstream.respondWith((_, response) => startEventStream(response));
     await using client = openHttp2(testbed.port);
     client.open(POST_HTTP2);
@@ -215,7 +215,7 @@ describe('a client that leaves', () => {
     expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken']);
   });
 
-  it('after the last byte has not broken anything', async () => {
+  it('breaks nothing if a client leaves after the last byte', async () => {
     testbed.upstream.respondWith((_, response) => void response.end(FRAMES));
     await using raw = await dial(testbed.port);
     const ended = testbed.nextRecord();

@@ -45,7 +45,7 @@ describe.each([
   { version: '2', open: () => new NodeHttp2Handler() },
   { version: '1.1', open: () => new NodeHttpHandler() },
 ])('the AWS SDK for JavaScript by https, HTTP/$version', ({ version, open }) => {
-  it.each(['bearer', 'pair'])('converses and streams with %s', async (kind) => {
+  it.each(['bearer', 'pair'])('converses and streams with the AWS SDK by https with %s', async (kind) => {
     const shown =
       kind === 'pair'
         ? { credentials: pair }
@@ -65,7 +65,7 @@ describe.each([
 });
 
 describe('the same port', () => {
-  it.each(['http', 'https'])('answers fetch by %s', async (scheme) => {
+  it.each(['http', 'https'])('answers fetch by %s on the same port', async (scheme) => {
     const response = await fetch(`${scheme}://localhost:${server.port}/bedrock/foundation-models`, {
       headers: { authorization: `Bearer ${pair.secretAccessKey}` },
     });
@@ -80,7 +80,7 @@ describe('the same port', () => {
     session.close();
   });
 
-  it('is refused by a client that does not trust the authority', async () => {
+  it('fails a client that does not trust the authority of the certificate', async () => {
     const socket = connect({ port: server.port, host: '127.0.0.1', servername: 'localhost', ca: [] });
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
     expect(error.code).toMatch(/UNABLE_TO_|SELF_SIGNED/);
@@ -91,7 +91,7 @@ describe('the same port', () => {
     { origin: 'https://evil.example', status: 403 },
     { origin: 'https://localhost.evil.example', status: 403 },
     { origin: 'null', status: 403 },
-  ])('lets a page of its own origin call, and no other: $origin', async ({ origin, status }) => {
+  ])('lets a page of its own origin call by https, and no other: $origin', async ({ origin, status }) => {
     const own = `https://localhost:${server.port}`;
     const response = await fetch(`${own}/bedrock/foundation-models`, {
       headers: { origin: origin === 'own' ? own : origin, authorization: `Bearer ${pair.secretAccessKey}` },
@@ -101,7 +101,7 @@ describe('the same port', () => {
 });
 
 describe('the certificate', () => {
-  it('is private to its owner, and named by the banner', async () => {
+  it('keeps the certificate private to its owner, and names it in the banner', async () => {
     for (const file of ['tls.pem', 'tls-ca.pem']) {
       expect((await stat(join(place.folder, file))).mode & 0o077).toBe(0);
     }
@@ -110,7 +110,7 @@ describe('the certificate', () => {
     expect(await readFile(caFile, 'utf8')).not.toContain('PRIVATE KEY');
   });
 
-  it('is the same after a restart, and for every other proxy of the database', async () => {
+  it('keeps the certificate after a restart, and for every other proxy of the database', async () => {
     const seen: string[] = [];
     for (const args of [[], ['--allowed-host', 'LocalHost']]) {
       await using other = await launchServer(['--offline', '--tls', ...args], place.environment);
@@ -124,7 +124,7 @@ describe('the certificate', () => {
     expect(new Set(seen).size).toBe(1);
   });
 
-  it('is made anew for another host name, and whoever holds the first one is still trusted', async () => {
+  it('makes the certificate anew for another host name, and whoever holds the first one still trusts it', async () => {
     await using other = await launchServer(['--offline', '--tls', '--allowed-host', 'dev.test'], place.environment);
     const ca = await readFile(caFile, 'utf8');
     expect(ca.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
@@ -140,7 +140,7 @@ describe('the certificate', () => {
     }
   });
 
-  it('of the operator is used instead', async () => {
+  it('uses the certificate of the operator instead', async () => {
     const args = ['--tls-cert', join(place.folder, 'tls.pem'), '--tls-key', join(place.folder, 'tls.pem')];
     await using other = await launchServer(['--offline', ...args], place.environment);
     const socket = connect({
@@ -160,7 +160,7 @@ describe('the certificate', () => {
     { name: 'no certificate', cert: 'rubbish.pem', key: 'tls.pem', says: '--tls-cert holds no certificate' },
     { name: 'an empty file', cert: 'empty.pem', key: 'tls.pem', says: '--tls-cert holds no certificate' },
     { name: 'no file', cert: 'nowhere.pem', key: 'tls.pem', says: '--tls-cert cannot be read (ENOENT)' },
-  ])('with $name ends the start with 2 and one line', async ({ cert, key, says }) => {
+  ])('ends the start with 2 and one line for a certificate with $name', async ({ cert, key, says }) => {
     const { generateKeyPairSync } = await import('node:crypto');
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     await writeFile(join(place.folder, 'other.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
@@ -190,21 +190,21 @@ describe('clients are told', () => {
     { client: 'go', variables: ['AWS_CA_BUNDLE'] },
     { client: 'anthropic', variables: ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'] },
     { client: 'litellm', variables: ['AWS_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE'] },
-  ])('by env --tls, whether or not the proxy runs: $client', async ({ client, variables }) => {
+  ])('names the certificate in env --tls, whether or not the proxy runs: $client', async ({ client, variables }) => {
     const told = await settingsOf('--tls', '--for', client, '--port', '4999');
     expect(told.url).toBe('https://localhost:4999/bedrock');
     const trusts = Object.entries(told.variables).filter(([, value]) => value === caFile);
     expect(trusts.map(([name]) => name)).toEqual(variables);
   });
 
-  it('by env of a proxy that runs with TLS, but for those that take no file', async () => {
+  it('names the certificate in env of a proxy with TLS, but not for clients that take no file', async () => {
     const port = ['--port', String(server.port)];
     expect((await settingsOf('--for', 'boto3', ...port)).url).toBe(url);
     expect((await settingsOf('--for', 'java', ...port)).url).toBe(url.replace('https', 'http'));
     expect((await settingsOf('--for', 'boto3', '--url', url.replace('https', 'http'))).url).toMatch(/^http:/);
   });
 
-  it('by env that the file is not there yet', async () => {
+  it('says in env that the certificate is not there yet', async () => {
     await using elsewhere = await openWorkplace();
     const { stdout, stderr } = await run(
       ['env', '--tls', '--region', 'us-east-1', '--shell', 'bash'],
@@ -223,7 +223,7 @@ describe('clients are told', () => {
   it.each([
     { name: 'with a proxy of its own', args: ['--tls', '--offline'] },
     { name: 'with the one that runs', args: ['--region', ''] },
-  ])('by exec $name', async ({ name, args }) => {
+  ])('gives the certificate to the command of exec $name', async ({ name, args }) => {
     const isShared = name.endsWith('runs');
     const given = isShared ? ['--port', String(server.port)] : args;
     const command = ['exec', ...given, '--for', 'js', '--', process.execPath, '-e', APP];

@@ -74,7 +74,7 @@ async function converse({ port }: Server, key: string): Promise<Response> {
 
 const askBoth = (key: string): Promise<Response[]> => Promise.all(servers.map((server) => converse(server, key)));
 
-it('a hundred requests at once over both never overspend their key together', async () => {
+it('never overspends a key by a hundred requests at once over two servers', async () => {
   const key = await makeKey('--budget', '0.0003');
   const limitNanoUsd = 300_000;
   const responses = await Promise.all(Array.from({ length: 50 }, () => askBoth(key))).then((pairs) => pairs.flat());
@@ -105,7 +105,7 @@ it('a hundred requests at once over both never overspend their key together', as
   expect(limitNanoUsd - total * COST_NANO_USD).toBeLessThan(1.2 * COST_NANO_USD);
 });
 
-it('a change of a key by a third process counts on the very next request in both', async () => {
+it('applies a change of a key by a third process to the very next request in both servers', async () => {
   const key = await makeKey('--alias', 'alice');
   const admitted = { status: 200, code: null };
   expect(await askBoth(key)).toEqual([admitted, admitted]);
@@ -152,7 +152,7 @@ function sum(lines: readonly Line[], name: 'input_tokens' | 'cost_nano_usd'): nu
   return lines.reduce((before, line) => before + (line[name] ?? 0), 0);
 }
 
-it('`logs -f` shows what both do as it happens, and `usage` is the sum of it', async () => {
+it('shows in `logs -f` what both servers do as it happens, and in `usage` the sum of it', async () => {
   const keys = [await makeKey('--alias', 'alice'), await makeKey('--alias', 'bob', '--models', 'anthropic.*')];
   const [alice = '', bob = ''] = keys;
   await askBoth(alice);

@@ -38,7 +38,7 @@ const BREAKS = [
 ];
 
 describe('the end of a response that is not whole', () => {
-  it.each(BREAKS)('breaks the HTTP/1.1 connection where AWS $name', async ({ head, stop }) => {
+  it.each(BREAKS)('breaks the HTTP/1.1 connection if AWS $name', async ({ head, stop }) => {
     testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, head);
       response.write('part', () => stop(response));
@@ -53,7 +53,7 @@ describe('the end of a response that is not whole', () => {
   });
 
   it.skipIf(BLIND_TO_RESETS).each(BREAKS)(
-    'breaks the connection of an HTTP/1.0 client where AWS $name',
+    'breaks the connection of an HTTP/1.0 client if AWS $name',
     async ({ head, stop }) => {
       testbed.upstream.respondWith((_, response) => {
         response.writeHead(200, head);
@@ -66,7 +66,7 @@ describe('the end of a response that is not whole', () => {
     },
   );
 
-  it.each(BREAKS)('resets the HTTP/2 stream where AWS $name', async ({ head, stop }) => {
+  it.each(BREAKS)('resets the HTTP/2 stream if AWS $name', async ({ head, stop }) => {
     testbed.upstream.respondWith((_, response) => {
       response.writeHead(200, head);
       response.write('part', () => stop(response));
@@ -78,7 +78,7 @@ describe('the end of a response that is not whole', () => {
     await survives();
   });
 
-  it('breaks the connection where AWS falls silent in the middle', async () => {
+  it('breaks the connection if AWS falls silent in the middle', async () => {
     testbed.upstream.respondWith((_, response) => {
       response.writeHead(200);
       response.write('part');
@@ -92,7 +92,7 @@ describe('the end of a response that is not whole', () => {
 });
 
 describe('without a response', () => {
-  it('AWS that stays silent is a 504', async () => {
+  it('answers 504 if AWS stays silent', async () => {
     testbed.upstream.respondWith(() => {});
     const response = await post();
     expect(response.status).toBe(504);
@@ -102,7 +102,7 @@ describe('without a response', () => {
     await survives();
   });
 
-  it('AWS that hangs up is a 502, and is asked once', async () => {
+  it('answers 502 if AWS hangs up, and asks once', async () => {
     testbed.upstream.respondWith((_, response) => cutConnection(response));
     const response = await post();
     expect(response.status).toBe(502);
@@ -118,7 +118,7 @@ describe('without a response', () => {
       name: 'has a length and chunks',
       bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}',
     },
-  ])('AWS whose response $name is a 502', async ({ bytes }) => {
+  ])('answers 502 if the response of AWS $name', async ({ bytes }) => {
     testbed.upstream.respondBeforeBody(({ socket }) => void socket.write(bytes));
     const response = await post();
     expect(response.status).toBe(502);
@@ -127,7 +127,7 @@ describe('without a response', () => {
     await survives();
   });
 
-  it('a port where nobody listens is a 502 that names no secret', async () => {
+  it('answers 502 that names no secret if nobody listens on the port', async () => {
     const closed = createServer();
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
     const { port } = closed.address() as AddressInfo;
@@ -139,7 +139,7 @@ describe('without a response', () => {
     expect(response.body.toString()).toMatch(/ECONNREFUSED.*--endpoint-url/);
   });
 
-  it('a host name nobody has is a 502', async () => {
+  it('answers 502 if nobody has the host name', async () => {
     await using lonely = await startProxy({ flags: { endpointUrl: ['http://nowhere.invalid'] } });
     expect((await post(lonely.port)).status).toBe(502);
   });
@@ -152,7 +152,7 @@ describe('a response before the request was read to its end', () => {
   it.each([
     { name: 'and keeps reading', bytes: `${refusal}\r\nbig`, end: false },
     { name: 'and closes', bytes: `${refusal}Connection: close\r\n\r\nbig`, end: true },
-  ])('is passed on, where AWS answers $name', async ({ bytes, end }) => {
+  ])('passes on a response before the request was read to its end, if AWS answers $name', async ({ bytes, end }) => {
     testbed.upstream.respondBeforeBody((incoming) => {
       incoming.socket.write(bytes, () => end && incoming.socket.end());
     });

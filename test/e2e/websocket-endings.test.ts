@@ -28,7 +28,7 @@ function whenOver(socket: Socket): Promise<void> {
 }
 
 describe.runIf(IS_SERVED)('an ending', () => {
-  it("of the client's is passed on, and AWS may still speak", async () => {
+  it("passes the client's end of a WebSocket on, and AWS may still speak", async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const upgrade = await upgrading;
@@ -43,7 +43,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     expect(await record).toMatchObject({ status: 101, error: undefined, requestBytes: 3, responseBytes: 14 });
   });
 
-  it("of AWS's is passed on, and the client may still speak", async () => {
+  it("passes AWS's end of a WebSocket on, and the client may still speak", async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const upgrade = await upgrading;
@@ -57,7 +57,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     expect(await record).toMatchObject({ status: 101, error: undefined });
   });
 
-  it('by a reset of AWS resets the client, and is told as such', async () => {
+  it('resets the client if AWS resets a WebSocket, and reports it as such', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const upgrade = await upgrading;
@@ -69,7 +69,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
     expect(await record).toMatchObject({ status: 101, error: { code: 'ERR_UPSTREAM_RESET' } });
   });
 
-  it('by a reset of the client resets AWS', async () => {
+  it('resets AWS if the client resets a WebSocket', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const upgrade = await upgrading;
@@ -83,7 +83,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
   });
 
   it.each([{ leave: 'end' }, { leave: 'resetAndDestroy' }] as const)(
-    'of the client before the 101 ($leave) ends the attempt at AWS',
+    'ends the attempt at AWS if the client leaves before the 101 ($leave)',
     async ({ leave }) => {
       const upgrading = aws.nextUpgrade();
       await using raw = await rooms.dialWebSocket();
@@ -97,7 +97,7 @@ describe.runIf(IS_SERVED)('an ending', () => {
   );
 });
 
-it.runIf(IS_SERVED)('waits for a slow client: AWS cannot send more than the buffers hold', async () => {
+it.runIf(IS_SERVED)('waits for a slow WebSocket client: AWS cannot send more than the buffers hold', async () => {
   const upgrading = aws.nextUpgrade();
   await using raw = await rooms.dialWebSocket();
   const { accept, socket } = await upgrading;
@@ -132,7 +132,7 @@ it.runIf(IS_SERVED)('waits for a slow client: AWS cannot send more than the buff
 });
 
 describe.runIf(IS_SERVED)('when the proxy ends', () => {
-  it('an open WebSocket has the grace time, then it is cut on both sides', async () => {
+  it('gives an open WebSocket the grace time when the proxy ends, then cuts both sides', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const { accept, socket } = await upgrading;
@@ -146,7 +146,7 @@ describe.runIf(IS_SERVED)('when the proxy ends', () => {
     expect(await record).toMatchObject({ status: 101 });
   });
 
-  it('a WebSocket that ends in time is waited for', async () => {
+  it('waits for a WebSocket that ends in time when the proxy ends', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const { accept, socket } = await upgrading;

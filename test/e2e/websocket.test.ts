@@ -47,7 +47,7 @@ describe.runIf(IS_SERVED)('a real WebSocket client', () => {
     { name: 'a text of 1 MB', message: 'x'.repeat(1_000_000) },
     { name: 'bytes', message: Uint8Array.from([0, 255, 10, 13]) },
     { name: 'bytes of 1 MB', message: new Uint8Array(1_000_000).map((_, index) => index % 251) },
-  ])('gets $name back as it was', async ({ message }) => {
+  ])('gets $name back as it was from a real WebSocket client', async ({ message }) => {
     const socket = await openWebSocket();
     const answered = once(socket, 'message') as Promise<[MessageEvent]>;
     socket.send(message);
@@ -69,7 +69,7 @@ describe.runIf(IS_SERVED)('a real WebSocket client', () => {
     expect(totalMs).toBeGreaterThan(0);
   });
 
-  it('keeps its subprotocol: a token there is not ours', async () => {
+  it('keeps the subprotocol of a WebSocket client: a token there is not ours', async () => {
     const socket = await openWebSocket(['base64UrlBearerAuthorization.abc', 'base64UrlBearerAuthorization']);
     expect(socket.protocol).toBe('base64UrlBearerAuthorization.abc');
     socket.close();
@@ -82,7 +82,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
     { name: 'agent', target: `${WS_PATH}?qualifier=DEFAULT` },
     { name: 'shell', target: `${WS_PATH}/shells?qualifier=DEFAULT&shellId=a%2Fb` },
     { name: 'browser', target: '/browser-streams/aws.browser.v1/sessions/01ABC/automation' },
-  ])('of a $name is signed by us, and the rest of it passes untouched', async ({ target }) => {
+  ])('signs the upgrade of a $name, and passes the rest of it untouched', async ({ target }) => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket(target, [
       `${SESSION_HEADER}: session-1`,
@@ -110,7 +110,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
     raw.socket.destroy();
   });
 
-  it('drops query authentication and keeps the rest of the query', async () => {
+  it('drops query authentication of an upgrade and keeps the rest of the query', async () => {
     const upgrading = aws.nextUpgrade();
     const query = `?X-Amz-Algorithm=AWS4-HMAC-SHA256&${SESSION_HEADER}=s-1&X-Amz-Signature=abc&qualifier=a%20b`;
     await using raw = await rooms.dialWebSocket(`${WS_PATH}${query}`);
@@ -142,7 +142,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
     expect(await record).toMatchObject({ upstreamRequestId: 'r-1', status: 101 });
   });
 
-  it('brings bytes along that the client sent together with its request', async () => {
+  it('brings bytes along that the client sent together with its upgrade', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket(WS_PATH, [], 'early bird');
     const upgrade = await upgrading;
@@ -153,7 +153,7 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
     raw.socket.destroy();
   });
 
-  it('leaves out a header that Connection names', async () => {
+  it('leaves out a header of an upgrade that Connection names', async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await dial(testbed.port);
     const headers = rooms.handshake(['Connection: X-Secret', 'X-Secret: 1']);
@@ -177,7 +177,7 @@ describe('is refused before anything reaches AWS', () => {
   ];
 
   it.each(refusals.filter(({ target }) => IS_SERVED || target !== '/foundation-models'))(
-    '$name',
+    'refuses an upgrade before anything reaches AWS: $name',
     async ({ status, code, bearer, extra, host, target = WS_PATH }) => {
       const record = testbed.nextRecord();
       const headers = rooms.handshake(extra, bearer);
@@ -202,7 +202,7 @@ describe('is refused before anything reaches AWS', () => {
       headers: ['Connection: Upgrade', 'Upgrade: h2c', 'Upgrade: websocket', 'Content-Length: 3'],
     },
     { name: 'with a body', headers: ['Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 3'] },
-  ])('a request $name, where there is a WebSocket', async ({ headers }) => {
+  ])('refuses a request $name, where there is a WebSocket', async ({ headers }) => {
     const all = ['Host: localhost', `Authorization: Bearer ${rooms.key}`, ...headers];
     const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, all, 'abc');
     expect(response.status).toBe(400);
@@ -210,14 +210,14 @@ describe('is refused before anything reaches AWS', () => {
     expect(aws.requestCount).toBe(0);
   });
 
-  it.skipIf(IS_SERVED)('every WebSocket, on a Node that cannot tell upgrades apart', async () => {
+  it.skipIf(IS_SERVED)('refuses every WebSocket on a Node that cannot tell upgrades apart', async () => {
     const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response.status).toBe(400);
     expect(response.body.toString()).toContain('the proxy needs Node 22.21, 24.9 or later');
     expect(aws.requestCount).toBe(0);
   });
 
-  it('a GET over HTTP/2', async () => {
+  it('refuses a GET over HTTP/2 where there is a WebSocket', async () => {
     await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':path': `/bedrock${WS_PATH}`, authorization: `Bearer ${rooms.key}` });
     expect(response.status).toBe(400);
@@ -225,7 +225,7 @@ describe('is refused before anything reaches AWS', () => {
     expect(aws.requestCount).toBe(0);
   });
 
-  it('an extended CONNECT over HTTP/2 (RFC 8441), which was never offered', async () => {
+  it('refuses an extended CONNECT over HTTP/2 (RFC 8441), which was never offered', async () => {
     await using client = openHttp2(testbed.port);
     const [settings] = (await once(client.session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
     expect(settings.enableConnectProtocol).toBe(false);
@@ -244,7 +244,7 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
     { name: 'with a length', framing: 'Content-Length: 25', body: '{"message":"not allowed"}' },
     { name: 'in chunks', framing: 'Transfer-Encoding: chunked', body: '19\r\n{"message":"not allowed"}\r\n0\r\n\r\n' },
     { name: 'until the connection ends', framing: 'Connection: close', body: '{"message":"not allowed"}' },
-  ])('is passed on as it is: $name', async ({ framing, body }) => {
+  ])("passes AWS's refusal of an upgrade on as it is: $name", async ({ framing, body }) => {
     aws.onUpgrade(({ socket }) => {
       const head = ['HTTP/1.1 403 Go Away', 'x-amzn-ErrorType: AccessDeniedException', framing, '', ''].join('\r\n');
       socket.end(head + body);
@@ -258,7 +258,7 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
     expect(await record).toMatchObject({ status: 403, error: undefined });
   });
 
-  it('that breaks off in the middle breaks off for the client too', async () => {
+  it("breaks off for the client an upgrade's refusal that AWS breaks off", async () => {
     const upgrading = aws.nextUpgrade();
     await using raw = await rooms.dialWebSocket();
     const { socket } = await upgrading;
@@ -268,7 +268,7 @@ describe.runIf(IS_SERVED)("AWS's refusal", () => {
     expect(await raw.ended).toBe('broken');
   });
 
-  it('is a 502 of ours where it never came', async () => {
+  it("answers 502 of ours if AWS's refusal of an upgrade never came", async () => {
     aws.onUpgrade(({ socket }) => socket.resetAndDestroy());
     const response = await ask(testbed.port, `GET /bedrock${WS_PATH} HTTP/1.1`, rooms.handshake());
     expect(response.status).toBe(502);

@@ -52,13 +52,13 @@ describe('a web page', () => {
     },
     { name: 'loads the metrics as a script', line: 'GET /metrics', headers: ['Sec-Fetch-Site: cross-site'] },
     { name: 'loads the document', line: 'GET /openapi.json', headers: ['Sec-Fetch-Site: same-site'] },
-  ])('is refused: it $name', async ({ line, headers }) => {
+  ])('refuses the admin API to a web page that $name', async ({ line, headers }) => {
     const response = await send(line, [...asMaster, ...headers]);
     expect([response.status, errorOf(response)]).toEqual([403, 'ERR_ORIGIN_REFUSED']);
     expect(response.header('access-control-allow-origin')).toBeUndefined();
   });
 
-  it('is refused under its own name', async () => {
+  it('refuses the admin API under another host name', async () => {
     const headers = ['Host: evil.example', 'Connection: close', ...asMaster];
     expect(errorOf(await ask(testbed.port, 'GET /metrics HTTP/1.1', headers))).toBe('ERR_HOST_REFUSED');
   });
@@ -90,20 +90,20 @@ describe('who has a key of their own', () => {
     'GET /KEY/LIST',
     'GET /key/info/../list',
     'GET /key%2flist',
-  ])('does nothing with %s', async (line) => {
+  ])('does nothing for a virtual key at %s', async (line) => {
     const { status, header } = await send(line, mine());
     expect([400, 401, 403, 404, 405]).toContain(status);
     expect(header('x-bedrock-proxy-error')).toBeDefined();
   });
 
-  it('asks about itself alone, and cannot tell whether others are there', async () => {
+  it('answers a virtual key about itself alone, and does not say whether others are there', async () => {
     expect((await send('GET /key/info', mine())).status).toBe(200);
     const theirs = await send(`GET /key/info?key=${otherSha256}`, mine());
     const nobodys = await send(`GET /key/info?key=${'0'.repeat(64)}`, mine());
     expect([theirs.status, theirs.body.toString()]).toEqual([403, nobodys.body.toString()]);
   });
 
-  it('is not the master by a second header', async () => {
+  it('does not take a second header for the master key', async () => {
     const twice = await send('GET /key/list', [...mine(), 'x-api-key: sk-something-else-entirely']);
     expect(twice.status).toBe(401);
   });
@@ -115,13 +115,13 @@ describe('another machine', () => {
     'Forwarded: for=203.0.113.9',
     'X-Real-IP: 203.0.113.9',
     'CF-Connecting-IP: 203.0.113.9',
-  ])('behind a reverse proxy gets no metrics: %s', async (header) => {
+  ])('keeps metrics from another machine behind a reverse proxy: %s', async (header) => {
     const refused = await send('GET /metrics', [header]);
     expect([refused.status, JSON.parse(refused.body.toString()).code]).toEqual([401, 'ERR_MASTER_KEY']);
     expect((await send('GET /metrics', [header, ...asMaster])).status).toBe(200);
   });
 
-  it('learns nothing of keys from the document', async () => {
+  it('says nothing of keys in the document of the API to another machine', async () => {
     const text = (await send('GET /openapi.json')).body.toString();
     for (const secret of [MASTER_KEY, key, otherSha256, testbed.databasePath]) expect(text).not.toContain(secret);
   });
@@ -153,7 +153,7 @@ describe('odd JSON', () => {
     { name: 'a prototype', body: '{"__proto__":{"scope":"all"}}', status: 400 },
     { name: 'a constructor', body: '{"constructor":{"prototype":{"scope":"all"}}}', status: 400 },
     { name: 'UTF-16', body: Buffer.from('{"note":"x"}', 'utf16le'), status: 400 },
-  ])('is refused, and the server goes on: $name', async ({ body, status }) => {
+  ])('refuses odd JSON, and the server goes on: $name', async ({ body, status }) => {
     const response = await post('/key/generate', body, ['Content-Type: application/json']);
     expect(response.status).toBe(status);
     expect(response.body.length).toBeLessThan(2_000);
@@ -183,7 +183,7 @@ describe('odd JSON', () => {
     "/spend/logs?api_key=' OR 1=1 --".replaceAll(' ', '%20'),
     "/spend/logs?request_id='%20OR%20'1'='1",
     '/key/info?key=%00',
-  ])('nor of a query: %s', async (path) => {
+  ])('makes no prototype of a query: %s', async (path) => {
     const response = await send(`GET ${path}`, asMaster);
     if (response.status === 200) expect(JSON.parse(response.body.toString())).toEqual([]);
     else expect([400, 404]).toContain(response.status);

@@ -54,14 +54,14 @@ const PLACES: readonly { readonly name: string; readonly show: (key: string) => 
 ];
 
 describe('a key', () => {
-  it.each(PLACES)('in $name lets its owner in', async ({ show }) => {
+  it.each(PLACES)('takes a key in $name', async ({ show }) => {
     const ended = testbed.nextRecord();
     expect((await post([show(key.key)])).status).toBe(200);
     expect((await ended).principal).toMatchObject({ kind: 'key', keyId: key.id, label: 'alice' });
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
-  it.each(PLACES)('in $name lets its owner in over HTTP/2', async ({ show }) => {
+  it.each(PLACES)('takes a key in $name over HTTP/2', async ({ show }) => {
     await using client = openHttp2(testbed.port);
     const [name, value] = show(key.key);
     const response = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
@@ -69,13 +69,13 @@ describe('a key', () => {
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
-  it.each(PLACES)('in $name may be the master key', async ({ show }) => {
+  it.each(PLACES)('takes the master key in $name', async ({ show }) => {
     const ended = testbed.nextRecord();
     expect((await post([show(MASTER_KEY)])).status).toBe(200);
     expect((await ended).principal).toEqual({ kind: 'master', label: 'master' });
   });
 
-  it.each(PLACES)('in $name is refused when nobody knows it', async ({ show }) => {
+  it.each(PLACES)('refuses an unknown key in $name', async ({ show }) => {
     const wrong = `sk-${'A'.repeat(43)}`;
     const response = await post([show(wrong)]);
     expect(response.status).toBe(401);
@@ -87,7 +87,7 @@ describe('a key', () => {
   });
 
   it.each(PLACES.filter(({ name }) => !name.startsWith('x-api-key')))(
-    'in $name beside a different one in x-api-key is refused',
+    'refuses a key in $name beside a different one in x-api-key',
     async ({ show }) => {
       const other = await testbed.mint('bob');
       const response = await post([show(key.key), ['x-api-key', other.key]]);
@@ -97,7 +97,7 @@ describe('a key', () => {
     },
   );
 
-  it('shown in every place at once is one key', async () => {
+  it('takes one key that is shown in every place at once', async () => {
     const headers = PLACES.filter(({ name }) => !name.includes('SigV4') && !name.includes('slot')).map(({ show }) =>
       show(key.key),
     );
@@ -107,12 +107,12 @@ describe('a key', () => {
   it.each([
     { name: 'a different second Authorization', second: ['Authorization', 'Bearer sk-other'] as const },
     { name: 'a different second x-api-key', second: ['X-API-KEY', 'sk-other'] as const },
-  ])('with $name is refused', async ({ second }) => {
+  ])('refuses a key with $name', async ({ second }) => {
     const response = await post([['Authorization', `Bearer ${key.key}`], ['x-api-key', key.key], second]);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
   });
 
-  it('beside the dummy signature of an SDK lets its owner in', async () => {
+  it('takes a key beside the dummy signature of an SDK', async () => {
     const headers: HeaderPair[] = [
       ['Authorization', sigV4('AKIAIOSFODNN7EXAMPLE')],
       ['X-Amz-Date', '20260101T000000Z'],
@@ -125,7 +125,7 @@ describe('a key', () => {
   });
 
   it.each(['Basic c2s6c2s=', 'Bearer', 'Bearer ', '', 'Digest x'])(
-    'is missing where Authorization is %j',
+    'finds no key in Authorization: %j',
     async (value) => {
       const response = await post([['Authorization', value]]);
       expect(response.status).toBe(401);
@@ -141,13 +141,13 @@ describe('a key', () => {
     { name: 'with a letter more', show: () => `${key.key}A` },
     { name: 'in another case', show: () => key.key.toUpperCase() },
     { name: 'with a null byte in its encoding', show: () => `${key.key}%00` },
-  ])('$name is refused', async ({ show }) => {
+  ])('refuses what is not the key itself: $name', async ({ show }) => {
     expect((await post([['Authorization', `Bearer ${show()}`]])).status).toBe(401);
   });
 });
 
 describe('a revoked key', () => {
-  it('is refused on the very next request of a connection that is already open, though another process revoked it', async () => {
+  it('refuses a revoked key on the next request of an open connection, though another process revoked it', async () => {
     await using other = {
       store: await openSqliteStore(testbed.databasePath),
       [Symbol.asyncDispose]: () => other.store.close(),
@@ -163,7 +163,7 @@ describe('a revoked key', () => {
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
   });
 
-  it('does not open the proxy again when it was the only one', async () => {
+  it('does not open the proxy again if the only key is revoked', async () => {
     await using alone = await startProxy();
     expect((await post([], alone.port)).status).toBe(200);
     const only = await alone.mint();
@@ -171,7 +171,7 @@ describe('a revoked key', () => {
     expect((await post([], alone.port)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
   });
 
-  it('does not end the stream that runs, only what comes after', async () => {
+  it('does not end the running stream of a revoked key, only what comes after', async () => {
     const begun = new Promise<() => void>((resolve) => {
       testbed.upstream.respondWith((_, response) => {
         response.write('begun');
@@ -189,7 +189,7 @@ describe('a revoked key', () => {
 
 describe('open mode', () => {
   it.each(['Bearer anything', 'Bearer sk-never-made', sigV4('AKIAIOSFODNN7EXAMPLE')])(
-    'lets %j in from this machine',
+    'lets %j in from this machine while no key exists',
     async (authorization) => {
       await using open = await startProxy();
       expect((await post([['Authorization', authorization]], open.port)).status).toBe(200);
@@ -199,7 +199,7 @@ describe('open mode', () => {
   );
 
   it.skipIf(OWN_ADDRESS === undefined)(
-    'lets nobody else in, whatever host they name (skipped without a network)',
+    'lets no other machine in while no key exists, whatever host it names (skipped without a network)',
     async () => {
       await using open = await startProxy({ flags: { host: '0.0.0.0' } });
       for (const host of ['localhost', `${OWN_ADDRESS}`]) {
@@ -219,7 +219,7 @@ describe('open mode', () => {
     },
   );
 
-  it('ends with the first key, at once', async () => {
+  it('ends open mode with the first key, at once', async () => {
     await using open = await startProxy();
     await using raw = await dial(open.port);
     const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', 'Authorization: Bearer anything']);
@@ -247,7 +247,7 @@ describe('what a client proved itself with', () => {
     ['x-bedrock-proxy-anything', 'SECRET-instruction'],
   ];
 
-  it('never reaches AWS, in any header', async () => {
+  it('never sends AWS what a client proved itself with, in any header', async () => {
     await using open = await startProxy();
     expect((await post(SECRETS, open.port)).status).toBe(200);
     const request = await open.upstream.nextRequest();
@@ -256,7 +256,7 @@ describe('what a client proved itself with', () => {
     expect(open.upstream.failures).toEqual([]);
   });
 
-  it('never reaches AWS over HTTP/2', async () => {
+  it('never sends AWS over HTTP/2 what a client proved itself with', async () => {
     await using open = await startProxy();
     await using client = openHttp2(open.port);
     const singles = SECRETS.filter(([name]) => !/^(AUTHORIZATION)$/.test(name)).map(([name, value]) => [
@@ -269,7 +269,7 @@ describe('what a client proved itself with', () => {
     expect(open.upstream.failures).toEqual([]);
   });
 
-  it('never reaches AWS in the query', async () => {
+  it('never sends AWS in the query what a client proved itself with', async () => {
     await using open = await startProxy();
     const query =
       'a=1&X-Amz-Signature=SECRET&x-amz-credential=SECRET&X%2DAmz-Security-Token=SECRET&b=2&%58-amz-date=SECRET';
@@ -279,7 +279,7 @@ describe('what a client proved itself with', () => {
     expect(open.upstream.failures).toEqual([]);
   });
 
-  it('does not show in what the proxy tells about the request', async () => {
+  it('never logs what a client proved itself with', async () => {
     await post([['Authorization', `Bearer ${key.key}`]]);
     await post([['x-api-key', 'sk-SECRET-unknown']]);
     expect(JSON.stringify(testbed.records)).not.toMatch(/SECRET|sk-[A-Za-z0-9_-]{20}/);

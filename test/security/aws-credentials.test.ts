@@ -24,7 +24,7 @@ function post(): Promise<RawResponse> {
 }
 
 describe('credentials of the owner', () => {
-  it('with a session token sign it and send it', async () => {
+  it("signs and sends the session token of the owner's credentials", async () => {
     testbed = await openProxy({ sessionToken: SESSION_TOKEN });
     expect((await post()).status).toBe(200);
     const request = await testbed.upstream.nextRequest();
@@ -34,19 +34,19 @@ describe('credentials of the owner', () => {
     expect(request.signature?.signedHeaders).toContain('x-amz-security-token');
   });
 
-  it('without a session token send none, whatever the client sent', async () => {
+  it('sends no session token if the owner has none, whatever the client sent', async () => {
     testbed = await openProxy();
     expect((await post()).status).toBe(200);
     expect((await testbed.upstream.nextRequest()).header('x-amz-security-token')).toBeUndefined();
   });
 
-  it('are looked up once for many requests', async () => {
+  it('looks credentials up once for many requests', async () => {
     testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
     await Promise.all(Array.from({ length: 20 }, post));
     expect(loads).toBe(1);
   });
 
-  it('that are missing are a 403 that says what to do, and work on the next request after they appear', async () => {
+  it('answers missing credentials with a 403 that says what to do, and works once they appear', async () => {
     let isThere = false;
     const load = countingLoad(async () => {
       if (!isThere) throw new Error('Could not load credentials from any providers: /home/alice/.aws/secret');
@@ -62,7 +62,7 @@ describe('credentials of the owner', () => {
     expect(await untilServed()).toBe(200);
   });
 
-  it('whose SSO login has expired say which command to run', async () => {
+  it('says which command to run if an SSO login has expired', async () => {
     const load = countingLoad(async () => {
       throw new Error('The SSO session associated with this profile has expired. To refresh run aws sso login');
     });
@@ -80,7 +80,7 @@ describe('credentials of the owner', () => {
     { status: 403, type: 'InvalidSignatureException' },
     { status: 403, type: 'InvalidClientTokenId' },
   ])(
-    'that AWS refuses with $type are looked up again for the next request, which the client decides on',
+    'looks credentials up again for the next request if AWS refuses with $type, and lets the client decide',
     async ({ status, type }) => {
       testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
       testbed.upstream.respondWith((_, response) => sendAwsError(response, { status, type, message: 'gone' }));
@@ -94,7 +94,7 @@ describe('credentials of the owner', () => {
     },
   );
 
-  it('that AWS refuses for a policy stay', async () => {
+  it('keeps credentials that AWS refuses for a policy', async () => {
     testbed = await openProxy({ load: countingLoad(async () => AWS_PAIR) });
     testbed.upstream.respondWith((_, response) =>
       sendAwsError(response, { status: 403, type: 'AccessDeniedException', message: 'no' }),

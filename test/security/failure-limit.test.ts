@@ -49,7 +49,7 @@ describe('on /bedrock', () => {
     { name: 'no key', headers: () => [] },
     { name: "somebody's AWS credentials", headers: () => [signature('AKIAIOSFODNN7EXAMPLE'), DATE] },
     { name: 'a wrong signature', headers: () => [signature(key.accessKeyId), DATE] },
-  ])('the 61st request with $name is throttled, and a right key is not', async ({ headers }) => {
+  ])('throttles the 61st request on /bedrock with $name, but not a right key', async ({ headers }) => {
     await failSixtyTimes('bedrock', headers());
     const refused = await post('bedrock', headers());
     expect(refused.status).toBe(429);
@@ -63,7 +63,7 @@ describe('on /bedrock', () => {
     expect(testbed.upstream.requests).toHaveLength(2);
   });
 
-  it('a key that was revoked counts as wrong, over HTTP/2 as well', async () => {
+  it('counts a key that was revoked as wrong, over HTTP/2 as well', async () => {
     await testbed.store.revokeKey(key.id, Date.now());
     await using client = openHttp2(testbed.port);
     const send = (token: string) =>
@@ -78,7 +78,7 @@ describe('on /bedrock', () => {
     expect((await send(MASTER_KEY)).status).toBe(200);
   });
 
-  it('what is wrong with the request but not with its key does not count', async () => {
+  it('does not count what is wrong with a request but not with its key', async () => {
     for (let count = 0; count <= FREE; count += 1) {
       const response = await ask(testbed.port, 'POST /bedrock/nonsense HTTP/1.1', [
         ['Host', 'localhost'],
@@ -95,7 +95,7 @@ describe('on /key', () => {
     { name: 'an unknown key', headers: () => [bearer('sk-wrong')] },
     { name: 'no key', headers: () => [] },
     { name: 'a virtual key', headers: () => [bearer(key.key)] },
-  ])('the 61st request with $name is throttled, and the master key is not', async ({ headers }) => {
+  ])('throttles the 61st request on /key with $name, but not the master key', async ({ headers }) => {
     await failSixtyTimes('key', headers());
     const refused = await post('key', headers());
     expect(refused.status).toBe(429);
@@ -104,7 +104,7 @@ describe('on /key', () => {
     expect((await post('key', [bearer(MASTER_KEY)])).status).toBe(200);
   });
 
-  it('shares its count with /bedrock: guesses cannot be spread', async () => {
+  it('counts wrong keys on /key and /bedrock together: guesses cannot be spread', async () => {
     await failSixtyTimes('key', [bearer('sk-wrong')]);
     expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(429);
     expect((await post('bedrock', [bearer(key.key)])).status).toBe(200);

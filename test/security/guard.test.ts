@@ -29,7 +29,7 @@ describe('the host', () => {
     '[::1]',
     '[::1]:4000',
     'host.docker.internal:4000',
-  ])('%s is ours', async (host) => {
+  ])('answers to the host %s', async (host) => {
     expect((await ask(testbed.port, LINE, [`Host: ${host}`])).status).toBe(200);
   });
 
@@ -46,7 +46,7 @@ describe('the host', () => {
     '0x7f.1',
     '[::ffff:10.0.0.1]',
     'metadata',
-  ])('%s is not ours', async (host) => {
+  ])('refuses the host %s', async (host) => {
     const response = await ask(testbed.port, LINE, [`Host: ${host}`]);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
@@ -63,19 +63,19 @@ describe('the host', () => {
     { name: 'has a bad port', headers: ['Host: localhost:x'] },
     { name: 'is a list', headers: ['Host: localhost, evil.example'] },
     { name: 'has a space', headers: ['Host: localhost evil.example'] },
-  ])('that $name is refused', async ({ headers }) => {
+  ])('refuses a host that $name', async ({ headers }) => {
     const response = await ask(testbed.port, LINE, headers);
     expect(response.status).toBe(400);
     expect(testbed.upstream.requests).toHaveLength(0);
   });
 
-  it('of every path is guarded, the key API and health included', async () => {
+  it('guards the host on every path, the key API and health included', async () => {
     for (const target of ['/', '/health', '/key/generate', '/nowhere', '/bedrock']) {
       expect((await ask(testbed.port, `POST ${target} HTTP/1.1`, ['Host: evil.example'])).status).toBe(403);
     }
   });
 
-  it('of HTTP/2 is guarded as well, and may not differ from :authority', async () => {
+  it('guards the host over HTTP/2 as well, which may not differ from :authority', async () => {
     const path = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
     await using client = openHttp2(testbed.port);
     expect((await client.ask(path)).status).toBe(200);
@@ -85,7 +85,7 @@ describe('the host', () => {
     expect(testbed.upstream.requests).toHaveLength(1);
   });
 
-  it('named with --allowed-host is ours, and no other', async () => {
+  it('answers to a host named with --allowed-host, and to no other', async () => {
     await using open = await startProxy({ flags: { allowedHost: ['proxy.test'] } });
     expect((await ask(open.port, LINE, ['Host: Proxy.Test:4000'])).status).toBe(200);
     expect((await ask(open.port, LINE, ['Host: other.test'])).status).toBe(403);
@@ -94,7 +94,7 @@ describe('the host', () => {
 
 describe('the origin', () => {
   it.each(['https://evil.example', 'http://localhost:3000', 'null', 'file://', 'http://localhost.evil.example'])(
-    '%s is refused',
+    'refuses the origin %s',
     async (origin) => {
       const response = await ask(testbed.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
       expect(response.status).toBe(403);
@@ -104,7 +104,7 @@ describe('the origin', () => {
     },
   );
 
-  it('that is ours may come, and one that is allowed', async () => {
+  it('lets pages of its own origin and of an allowed one in', async () => {
     await using open = await startProxy({ flags: { allowedOrigin: ['https://tool.example'] } });
     const host = 'Host: localhost:4000';
     expect((await ask(open.port, LINE, [host, 'Origin: http://localhost:4000'])).status).toBe(200);
@@ -116,7 +116,7 @@ describe('the origin', () => {
     ).toBe(403);
   });
 
-  it('of a cross-site request without Origin is refused', async () => {
+  it('refuses a cross-site request without Origin', async () => {
     expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: cross-site'])).status).toBe(403);
     expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: same-origin'])).status).toBe(200);
   });
@@ -143,7 +143,7 @@ describe('a target', () => {
     { name: 'beside the mount', target: '/bedrockx/model/a/invoke' },
     { name: 'with slashes before the mount', target: '//bedrock/model/a/invoke' },
     { name: 'of the root of another service', target: '/latest/meta-data/' },
-  ])('$name never reaches AWS', async ({ target }) => {
+  ])('refuses a target before AWS: $name', async ({ target }) => {
     const received = await throwAt(
       testbed.port,
       Buffer.from(
@@ -156,16 +156,19 @@ describe('a target', () => {
     expect(testbed.upstream.requests).toHaveLength(0);
   });
 
-  it.each(['\u0000', '\u0001', '\u007f', '\t'])('with the raw control character %j is refused', async (character) => {
-    const received = await throwAt(
-      testbed.port,
-      `POST /bedrock/model/a${character}b/invoke HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
-    );
-    expect(received).toMatch(/^HTTP\/1\.1 400 /);
-    expect(testbed.upstream.requests).toHaveLength(0);
-  });
+  it.each(['\u0000', '\u0001', '\u007f', '\t'])(
+    'refuses a target with the raw control character %j',
+    async (character) => {
+      const received = await throwAt(
+        testbed.port,
+        `POST /bedrock/model/a${character}b/invoke HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      );
+      expect(received).toMatch(/^HTTP\/1\.1 400 /);
+      expect(testbed.upstream.requests).toHaveLength(0);
+    },
+  );
 
-  it.each(['..', '%2e%2e', 'a%00b', 'caf\u00e9'])('with %j never reaches AWS over HTTP/2 either', async (segment) => {
+  it.each(['..', '%2e%2e', 'a%00b', 'caf\u00e9'])('refuses a target with %j over HTTP/2', async (segment) => {
     await using client = openHttp2(testbed.port);
     const response = await client.ask({ ':method': 'POST', ':path': `/bedrock/model/${segment}/invoke` });
     expect(response.status === undefined || response.status === 400).toBe(true);
@@ -174,13 +177,13 @@ describe('a target', () => {
 });
 
 describe('a method', () => {
-  it.each(['TRACE', 'PROPFIND', 'PURGE', 'M-SEARCH', 'SUBSCRIBE'])('%s is refused', async (method) => {
+  it.each(['TRACE', 'PROPFIND', 'PURGE', 'M-SEARCH', 'SUBSCRIBE'])('refuses the method %s', async (method) => {
     const response = await ask(testbed.port, `${method} /bedrock/model/a/invoke HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
     expect(testbed.upstream.requests).toHaveLength(0);
   });
 
-  it.each(['FOO', 'post', ''])('%j that HTTP does not know is refused', async (method) => {
+  it.each(['FOO', 'post', ''])('refuses the method %j, which HTTP does not know', async (method) => {
     const received = await throwAt(
       testbed.port,
       `${method} /bedrock/model/a/invoke HTTP/1.1\r\nHost: localhost\r\n\r\n`,
@@ -188,7 +191,7 @@ describe('a method', () => {
     expect(received).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  it('CONNECT opens no tunnel', async () => {
+  it('opens no tunnel for CONNECT', async () => {
     await using raw = await dial(testbed.port);
     await raw.send(`CONNECT ${testbed.upstream.authority} HTTP/1.1\r\nHost: ${testbed.upstream.authority}\r\n\r\n`);
     await raw.ended;
@@ -198,7 +201,7 @@ describe('a method', () => {
     expect(testbed.upstream.connectionCount).toBe(0);
   });
 
-  it('OPTIONS from a page gets no permission', async () => {
+  it('gives a page no permission by OPTIONS', async () => {
     const headers = ['Host: localhost', 'Origin: https://evil.example', 'Access-Control-Request-Method: POST'];
     const response = await ask(testbed.port, 'OPTIONS /bedrock/model/a/invoke HTTP/1.1', headers);
     expect(response.status).toBe(403);

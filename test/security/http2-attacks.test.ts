@@ -62,7 +62,7 @@ async function openSession(): Promise<RawSocket> {
 }
 
 describe('rapid reset', () => {
-  it('of a thousand streams leaves nothing behind', async () => {
+  it('leaves nothing behind after a rapid reset of a thousand streams', async () => {
     testbed.upstream.respondWith(() => {});
     await using client = openHttp2(testbed.port);
     await new Promise((resolve) => client.session.once('connect', resolve));
@@ -73,7 +73,7 @@ describe('rapid reset', () => {
     await Promise.all(testbed.upstream.requests.map(({ closed }) => closed));
   });
 
-  it('in raw frames ends with the session or with silence', async () => {
+  it('ends a rapid reset in raw frames with the session or with silence', async () => {
     await using raw = await openSession();
     const cancel = Buffer.of(0, 0, 0, 8);
     for (let stream = 1; stream < 4000; stream += 2) {
@@ -96,7 +96,7 @@ describe('a flood', () => {
     { name: 'of priorities', flood: frame(TYPE.priority, 0, 1, Buffer.of(0, 0, 0, 0, 16)) },
     { name: 'of window updates', flood: frame(TYPE.window, 0, 0, Buffer.of(0, 0, 0, 1)) },
     { name: 'of empty data', flood: frame(TYPE.data, 0, 1) },
-  ])('$name ends with the session', async ({ flood }) => {
+  ])('ends the session for a flood $name', async ({ flood }) => {
     await using raw = await openSession();
     await raw.send(frame(TYPE.headers, END_HEADERS, 1, HEADER_BLOCK));
     const many = Buffer.concat(Array.from({ length: 1000 }, () => flood));
@@ -105,7 +105,7 @@ describe('a flood', () => {
     await raw.ended;
   });
 
-  it('of continuations does not gather headers without end', async () => {
+  it('bounds the headers of a flood of continuations', async () => {
     await using raw = await openSession();
     await raw.send(frame(TYPE.headers, 0, 1, HEADER_BLOCK));
     const header = Buffer.concat([Buffer.of(0, 3), Buffer.from('x-a'), Buffer.of(100), Buffer.alloc(100, 'a')]);
@@ -140,7 +140,7 @@ describe('frames where none may be', () => {
     },
     { name: 'noise after the preface', bytes: Buffer.alloc(4096, 0xa5) },
     { name: 'a second preface', bytes: Buffer.from(PREFACE) },
-  ])('$name reach nobody', async ({ bytes }) => {
+  ])('passes nothing on of misplaced frames: $name', async ({ bytes }) => {
     await using raw = await openSession();
     await raw.send(bytes);
     raw.socket.end();
@@ -155,7 +155,7 @@ describe('frames where none may be', () => {
     { name: 'no path', headers: { ':method': 'POST', ':path': '' } },
     { name: 'a path without a slash', headers: { ':method': 'POST', ':path': 'bedrock/model/a/invoke' } },
     { name: 'an absolute path', headers: { ':method': 'POST', ':path': 'http://localhost/bedrock/model/a/invoke' } },
-  ])('a request with $name reaches nobody', async ({ headers }) => {
+  ])('passes nothing on of an HTTP/2 request with $name', async ({ headers }) => {
     await using client = openHttp2(testbed.port);
     let status: number | undefined;
     try {

@@ -57,7 +57,7 @@ describe('a row stays small', () => {
       headers: { 'x-amzn-bedrock-service-tier': long('t') },
     },
     { name: 'user agent', path: `/model/${NOVA}/invoke`, body: '{}', headers: { 'user-agent': `boto3/${long('u')}` } },
-  ])('whatever a client sends as its $name', async ({ path, body, headers }) => {
+  ])('keeps a row small whatever a client sends as its $name', async ({ path, body, headers }) => {
     await post(path, body, headers);
     const row = JSON.stringify(await lastRow());
     expect(row.length).toBeLessThan(4_000);
@@ -65,7 +65,7 @@ describe('a row stays small', () => {
   });
 
   it.each(['x-amzn-requestid', 'x-amzn-errortype', 'x-amzn-bedrock-service-tier'])(
-    'whatever an upstream sends as %s',
+    'keeps a row small whatever an upstream sends as %s',
     async (name) => {
       testbed.upstream.respondWith((_request, response) => sendJson(response, 400, {}, { [name]: 'x'.repeat(50_000) }));
       const over = testbed.nextRecord();
@@ -77,7 +77,7 @@ describe('a row stays small', () => {
     },
   );
 
-  it('when its process dies, too', async () => {
+  it('keeps a row small if its process dies, too', async () => {
     const budget = { limitNanoUsd: 1e9, windowMs: undefined, anchorMs: 0 };
     key = (await testbed.mint('risky', { policy: { ...EMPTY_POLICY, budget, allowUnpriced: true } })).key;
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
@@ -101,7 +101,7 @@ describe('a row stays small', () => {
 });
 
 describe('strangers', () => {
-  it('do not make the database grow, nor series', async () => {
+  it('does not let strangers make the database or the series grow', async () => {
     const before = (await metrics()).split('\n').length;
     for (let turn = 0; turn < 40; turn += 1) {
       const headers = [
@@ -116,7 +116,7 @@ describe('strangers', () => {
     expect((await metrics()).split('\n').length - before).toBeLessThan(80);
   });
 
-  it('with a key do not make series of what AWS refuses', async () => {
+  it('does not let a key make series of what AWS refuses', async () => {
     testbed.upstream.respondWith((_request, response) => sendJson(response, 400, {}));
     for (let turn = 0; turn < 30; turn += 1) await post(`/model/anthropic.m${turn}/converse`, '{}');
     expect(await metrics()).not.toContain('anthropic.m');
@@ -140,7 +140,7 @@ it('lets nobody forge a line, a label or a cell', async () => {
   expect((await lastRow()).model).toBe(forged);
 });
 
-it('shows no secret anywhere', async () => {
+it('shows no secret in log, metrics, database and rows', async () => {
   const { id } = await testbed.mint('rotated');
   const admin = (path: string, init: RequestInit = {}): Promise<string> =>
     fetch(`http://127.0.0.1:${testbed.port}${path}`, {
@@ -172,7 +172,7 @@ it('shows no secret anywhere', async () => {
   for (const secret of [MASTER_KEY, AWS_PAIR.secretAccessKey, key]) expect(told).not.toContain(secret);
 });
 
-it('is not confused by the costs that an upstream claims', async () => {
+it('ignores the costs that an upstream claims', async () => {
   const server = createServer((incoming, response) => {
     incoming.resume();
     sendJson(

@@ -75,7 +75,7 @@ describe('a limit of the response that AWS does not read there', () => {
     { name: 'Nova by InvokeModel', path: `/model/${NOVA}/invoke`, body: { messages: [], max_tokens: 1 } },
     { name: 'OpenAI chat', path: '/openai/v1/chat/completions', body: { model: DEAR, messages: [], maxTokens: 1 } },
     { name: 'OpenAI responses', path: '/openai/v1/responses', body: { model: DEAR, input: '', max_tokens: 1 } },
-  ])('does not make the request small: $name', async ({ path, body }) => {
+  ])('reserves in full though a limit stands where AWS does not read it: $name', async ({ path, body }) => {
     // Less than 8,192 tokens of response cost at any of these models.
     const key = await keyWith(0.0005);
     expect(await send(key, path, body)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
@@ -98,7 +98,7 @@ describe('two models in one body', () => {
   it.each([
     { name: 'the cheap one first', models: [CHEAP, DEAR] },
     { name: 'the dear one first', models: [DEAR, CHEAP] },
-  ])('are charged as the dearer one: $name', async ({ models }) => {
+  ])('charges two models in one body as the more expensive one: $name', async ({ models }) => {
     const key = await keyWith(1);
     respond((response) => sendJson(response, 200, { usage: { prompt_tokens: 1_000, completion_tokens: 1_000 } }));
     const body = `{"model":"${models[0]}","max_tokens":1000,"messages":[],"model":"${models[1]}"}`;
@@ -114,7 +114,7 @@ describe('two models in one body', () => {
 describe('a response whose cost nobody can tell', () => {
   const RESERVED = 8_192 * SONNET_OUT;
 
-  it('is charged what was reserved: a way of serving without a price', async () => {
+  it('charges what was reserved for a way of serving without a price', async () => {
     const key = await keyWith(1);
     respond((response) =>
       sendJson(response, 200, {
@@ -134,7 +134,7 @@ describe('a response whose cost nobody can tell', () => {
     { name: 'no usage', content: { output: { message: { content: [{ text: 'Here it is.' }] } } } },
     { name: 'nonsense', content: { usage: { inputTokens: -5, outputTokens: 'many' } } },
     { name: 'nothing at all', content: {} },
-  ])('is charged what was reserved: it reports $name', async ({ content }) => {
+  ])('charges what was reserved for a response that reports $name', async ({ content }) => {
     const key = await keyWith(1);
     respond((response) => sendJson(response, 200, content));
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES });
@@ -143,7 +143,7 @@ describe('a response whose cost nobody can tell', () => {
     expect(row.chargedNanoUsd).toBeGreaterThanOrEqual(RESERVED);
   });
 
-  it('is charged what was reserved: a response that is worked on while its client asks for it later', async () => {
+  it('charges what was reserved for a response that is worked on while its client asks for it later', async () => {
     const key = await keyWith(1);
     respond((response) => sendJson(response, 200, { id: 'resp_1', status: 'queued', background: true, usage: null }));
     const body = { model: DEAR, input: 'Hello', background: true, max_output_tokens: 10_000 };
@@ -152,7 +152,7 @@ describe('a response whose cost nobody can tell', () => {
     expect((await lastRow()).chargedNanoUsd).toBeGreaterThanOrEqual(6_000_000);
   });
 
-  it('is charged for what it reports, also beyond what was reserved', async () => {
+  it('charges what a response reports, also beyond what was reserved', async () => {
     const key = await keyWith(1);
     respond((response) =>
       sendJson(response, 200, {
@@ -167,7 +167,7 @@ describe('a response whose cost nobody can tell', () => {
 });
 
 describe('a client that leaves', () => {
-  it('before a response that is made all the same pays what was reserved', async () => {
+  it('charges what was reserved if a client leaves before a response that is made all the same', async () => {
     const key = await keyWith(1);
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
     respond(() => asked());
@@ -188,7 +188,7 @@ describe('a client that leaves', () => {
     expect(row.chargedNanoUsd).toBeGreaterThanOrEqual(1_000 * SONNET_OUT);
   });
 
-  it('pays little for what AWS itself broke off', async () => {
+  it('charges little for what AWS itself broke off', async () => {
     const key = await keyWith(1);
     respond((response) => cutConnection(response));
     const over = testbed.nextRecord();
@@ -200,7 +200,7 @@ describe('a client that leaves', () => {
 });
 
 describe('a client that leaves just before the usage', () => {
-  it('pays for what it read, again and again', async () => {
+  it('charges a client that leaves just before the usage for what it read, again and again', async () => {
     const key = await keyWith(0.01);
     const text = 'Once upon a time. '.repeat(200);
     respond((response) => {
@@ -255,7 +255,7 @@ describe('a tier that is asked for where AWS does not read it', () => {
       headers: {},
       body: { serviceTier: { type: 'flex' } },
     },
-  ])('makes nothing cheaper: $name', async ({ path, headers, body }) => {
+  ])('makes nothing cheaper by a tier where AWS does not read it: $name', async ({ path, headers, body }) => {
     const folder = await mkdtemp(join(tmpdir(), 'tiers-'));
     const prices = join(folder, 'prices.json');
     const flex = {

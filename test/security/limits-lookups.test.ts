@@ -10,7 +10,7 @@ import { startProxy } from '../helpers/testbed.ts';
 const profile = (id: string, region = 'us-east-1', partition = 'aws'): string =>
   `arn:${partition}:bedrock:${region}:123456789012:application-inference-profile/${id}`;
 
-it('asks once for one name, whatever comes back, and never for what cannot be one', async () => {
+it('looks one name up once, whatever comes back, and never what cannot be one', async () => {
   await using testbed = await startProxy();
   testbed.upstream.respondWith((_request, response) => sendJson(response, 404, {}));
   const policy = { ...EMPTY_POLICY, models: ['amazon.nova-*'] };
@@ -40,7 +40,7 @@ it('asks once for one name, whatever comes back, and never for what cannot be on
   expect(testbed.upstream.requests).toHaveLength(1);
 });
 
-it('speaks to AWS alone: the host is that of a region, the bearer key stays in its partition', async () => {
+it('looks up at AWS alone: the host is that of a region, the bearer key stays in its partition', async () => {
   await using testbed = await startProxy({
     realHosts: true,
     environment: { AWS_BEARER_TOKEN_BEDROCK: 'bedrock-api-key-SECRET' },

@@ -34,7 +34,7 @@ const headersOf = (token: string, more: readonly string[] = []): string[] => [
 const CONTROL = OPERATIONS.filter(({ service, name }) => service.plane === 'control' && name !== undefined);
 const isReading = (name = ''): boolean => /^(?:Get|List)[A-Z]/.test(name);
 
-it('reaches of the control planes what begins with Get or List, all of that, and nothing else', async () => {
+it('lets a read-only key reach what begins with Get or List, all of that, and nothing else', async () => {
   const wrong: string[] = [];
   for (const { service, name = '', method, template } of CONTROL) {
     const arn = encodeURIComponent('arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan/abcdefghijkl');
@@ -71,7 +71,7 @@ describe('a write in disguise', () => {
     { name: 'a write with a slash more', line: 'DELETE /bedrock/guardrails/gr12345678/' },
     { name: 'PrepareAgent that lost its slash', line: 'POST /bedrock/agents/ABCDEFGHIJ' },
     { name: 'PrepareAgent', line: 'POST /bedrock/agents/ABCDEFGHIJ/' },
-  ])('is not sent: $name', async ({ line }) => {
+  ])('refuses a write in disguise: $name', async ({ line }) => {
     const before = testbed.upstream.requests.length;
     const response = await ask(testbed.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_SCOPE']);
@@ -82,7 +82,7 @@ describe('a write in disguise', () => {
     'X-HTTP-Method-Override: DELETE',
     'X-Method-Override: DELETE',
     'X-Amz-Target: AmazonBedrock.DeleteGuardrail',
-  ])('stays a read: %s', async (header) => {
+  ])('lets a read stay a read with %s', async (header) => {
     const response = await ask(testbed.port, 'GET /bedrock/guardrails/gr12345678 HTTP/1.1', headersOf(key, [header]));
     expect(response.status).toBe(200);
     const sent = testbed.upstream.requests.at(-1);
@@ -129,7 +129,7 @@ describe('a model that is not on the list', () => {
     `/flows/FLOW123456/aliases/ALIAS12345`,
     `/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/1/text`,
     `/retrieveAndGenerate`,
-  ])('is not reached by %s', async (path) => {
+  ])('refuses a model that is not on the list by %s', async (path) => {
     const before = testbed.upstream.requests.length;
     const body = JSON.stringify({ model: OPUS, modelId: OPUS, messages: [] });
     const headers = headersOf(limited, [`Content-Length: ${body.length}`, 'Content-Type: application/json']);
@@ -172,13 +172,13 @@ describe('a model that is not on the list', () => {
       name: 'the name at the end of nine megabytes',
       body: `{"messages":["${'x '.repeat(4_600_000)}"],"model":"${OPUS}"}`,
     },
-  ])('is not reached by a body with $name', async ({ body, headers }) => {
+  ])('refuses a model that is not on the list in a body with $name', async ({ body, headers }) => {
     const before = testbed.upstream.requests.length;
     expect(await chat(body, headers)).toEqual({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
     expect(testbed.upstream.requests).toHaveLength(before);
   });
 
-  it('is not reached in chunks with trailers, nor over HTTP/2', async () => {
+  it('refuses a model that is not on the list in chunks with trailers, and over HTTP/2', async () => {
     const before = testbed.upstream.requests.length;
     const body = `{"model":"${OPUS}"}`;
     const chunks = [...body].map((letter) => `1;a=b\r\n${letter}\r\n`).join('');
@@ -195,7 +195,7 @@ describe('a model that is not on the list', () => {
     expect(testbed.upstream.requests).toHaveLength(before);
   });
 
-  it('still lets the allowed one pass, in a body of any media type', async () => {
+  it('lets the allowed model pass in a body of any media type', async () => {
     for (const type of ['text/plain', 'application/json; charset=UTF-8', 'application/x-amz-json-1.1']) {
       expect(await chat(plain, [`Content-Type: ${type}`])).toMatchObject({ status: 200 });
     }

@@ -176,7 +176,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
 ];
 
 describe('after every kind of failure', () => {
-  it.each(FAILURES)('the places of a key are all there: %s', async (_name, fail) => {
+  it.each(FAILURES)('frees every slot of a key after a failure: %s', async (_name, fail) => {
     const policy = policyOf({ maxParallel: 2, budget: budgetOf(0.01), regions: ['us-east-1'] });
     const { key, id } = await testbed.mint('places', { policy });
     for (let turn = 0; turn < 3; turn += 1) await fail(key);
@@ -196,7 +196,7 @@ describe('after every kind of failure', () => {
     expect(spend.get(id)?.reservedNanoUsd).toBe(0);
   });
 
-  it('what the proxy refuses counts for no rate', async () => {
+  it('counts nothing that the proxy refuses for a rate', async () => {
     const policy = policyOf({ requestsPerMinute: 2, maxParallel: 1, models: ['amazon.*'], regions: ['us-east-1'] });
     const { key } = await testbed.mint('rates', { policy });
     testbed.upstream.respondWith((_request, response) => sendJson(response, 200, USAGE));
@@ -214,7 +214,7 @@ describe('after every kind of failure', () => {
     ]);
   });
 
-  it('keeps its places and its money without AWS credentials', async () => {
+  it('keeps slots and budget without AWS credentials', async () => {
     await using poor = await startProxy({ load: () => Promise.reject(new Error('none')) });
     const { key, id } = await poor.mint('poor', { policy: policyOf({ maxParallel: 1, budget: budgetOf(0.003) }) });
     for (let turn = 0; turn < 4; turn += 1) expect(await converse(key, '', poor)).toBe(403);
@@ -223,7 +223,7 @@ describe('after every kind of failure', () => {
   });
 });
 
-it('a key that is blocked while its body is on the way is not served', async () => {
+it('refuses a key that is blocked while its body is on the way', async () => {
   const { key, id } = await testbed.mint('slow');
   await using raw = await dial(testbed.port);
   await raw.send(

@@ -12,7 +12,7 @@ describe('a query', () => {
   it.each([
     { name: 'of thousands of names', query: Array.from({ length: 8000 }, (_, index) => `k${index}`).join('&') },
     { name: 'of one name thousands of times', query: 'a&'.repeat(30_000) },
-  ])('$name is refused before it is signed', async ({ query }) => {
+  ])('refuses a query $name before it is signed', async ({ query }) => {
     await using testbed = await startProxy();
     const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
@@ -20,7 +20,7 @@ describe('a query', () => {
     expect(testbed.upstream.requests).toHaveLength(0);
   });
 
-  it('of hundreds of names is signed as it is', async () => {
+  it('signs a query of hundreds of names as it is', async () => {
     await using testbed = await startProxy();
     const query = Array.from({ length: 500 }, (_, index) => `k${index}=v`).join('&');
     const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
@@ -30,7 +30,7 @@ describe('a query', () => {
 });
 
 describe('a signature over thousands of headers', () => {
-  it('looks through what arrived once', () => {
+  it('looks through thousands of signed headers once', () => {
     const names = Array.from({ length: 8000 }, (_, index) => `n${index}`);
     const headers = Array.from({ length: 2000 }, (_, index) => [`h${index}`, ''] as const);
     let reads = 0;
@@ -50,7 +50,7 @@ describe('a signature over thousands of headers', () => {
 });
 
 describe('a large body behind a wrong signature', () => {
-  it('is not read where the head says for which body it was signed', async () => {
+  it('reads no body behind a wrong signature if the head says for which body it was signed', async () => {
     await using testbed = await startProxy();
     const { accessKeyId } = await testbed.mint();
     const { request } = await signWithSdk({
@@ -70,7 +70,7 @@ describe('a large body behind a wrong signature', () => {
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_SIGNATURE');
   });
 
-  it('with the right signature and another body is refused all the same', async () => {
+  it('refuses another body with a right signature all the same', async () => {
     await using testbed = await startProxy();
     const { accessKeyId, key } = await testbed.mint();
     const { request } = await signWithSdk({

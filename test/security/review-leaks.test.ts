@@ -10,7 +10,7 @@ import { ask } from '../helpers/raw-socket.ts';
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
 
 describe('a master key with dots', () => {
-  it('is not passed on as if it were an OAuth token', async () => {
+  it('does not pass a master key with dots on as if it were an OAuth token', async () => {
     const masterKey = 'team.proxy.master-2026';
     await using testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
     const line = 'POST /bedrock/agentcore-gateway/any-gateway/mcp HTTP/1.1';
@@ -23,7 +23,7 @@ describe('a master key with dots', () => {
 
 describe("the owner's API key", () => {
   it.each(['cn-north-1', 'us-iso-east-1', 'us-gov-west-1'])(
-    'is not sent to %s, which a caller named',
+    "does not send the owner's API key to %s, which a caller named",
     async (region) => {
       const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
       await using testbed = await startProxy({ environment, realHosts: true });
@@ -32,7 +32,7 @@ describe("the owner's API key", () => {
     },
   );
 
-  it('is sent to every region of its own partition', async () => {
+  it("sends the owner's API key to every region of its own partition", async () => {
     const environment = { AWS_BEARER_TOKEN_BEDROCK: 'ABSK-long-lived' };
     await using testbed = await startProxy({ environment, realHosts: true, flags: { region: 'us-gov-west-1' } });
     await ask(testbed.port, LINE, ['Host: localhost', 'x-bedrock-proxy-region: us-gov-east-1']);
@@ -48,7 +48,7 @@ describe('open mode', () => {
     'CF-Connecting-IP: 2001:db8::1',
     'Forwarded: for="[2001:db8::1]:4711";proto=https',
     'Forwarded: for=127.0.0.1, for=_hidden',
-  ])('does not let in whom a tunnel on this machine brings: %s', async (header) => {
+  ])('refuses in open mode whom a tunnel on this machine brings: %s', async (header) => {
     await using testbed = await startProxy();
     const response = await ask(testbed.port, LINE, ['Host: localhost', header]);
     expect(response.status).toBe(403);
@@ -61,12 +61,12 @@ describe('open mode', () => {
     'X-Forwarded-For: ::1',
     'Forwarded: for="[::1]:4711"',
     'Forwarded: proto=http',
-  ])('lets in whom a development server on this machine brings from here: %s', async (header) => {
+  ])('lets in open mode in whom a development server on this machine brings from here: %s', async (header) => {
     await using testbed = await startProxy();
     expect((await ask(testbed.port, LINE, ['Host: localhost', header])).status).toBe(200);
   });
 
-  it('does not let in images and links of a page on another port', async () => {
+  it('refuses in open mode images and links of a page on another port', async () => {
     await using testbed = await startProxy();
     const line = 'GET /bedrock/foundation-models HTTP/1.1';
     const response = await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
@@ -76,7 +76,7 @@ describe('open mode', () => {
 });
 
 describe('Connection', () => {
-  it('cannot take off a header that means something to AWS', async () => {
+  it('keeps a header that means something to AWS though Connection names it', async () => {
     await using testbed = await startProxy();
     await ask(testbed.port, LINE, [
       'Host: localhost',
@@ -94,7 +94,7 @@ describe('Connection', () => {
 
 describe('a refused option', () => {
   it.each(['http://user:hun/ter2@proxy:3128', 'user:hunter2@proxy:3128/x', 'http://user:hunt@er2@proxy:3128/x y'])(
-    'does not show the password in %s',
+    'does not show the password of a refused option in %s',
     (value) => {
       let shown = '';
       try {

@@ -15,7 +15,7 @@ import { signWithSdk } from '../helpers/sigv4-signing.ts';
 const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 describe('a caught request', () => {
-  it('goes to the region it was signed for, whatever stands in another field of its Authorization', async () => {
+  it('sends a caught request to the region it was signed for, whatever another field of its Authorization says', async () => {
     await using testbed = await startProxy();
     const { accessKeyId, key } = await testbed.mint();
     const { request } = await signWithSdk({
@@ -34,7 +34,7 @@ describe('a caught request', () => {
     expect(testbed.records.at(-1)?.route?.region).toBe('eu-west-1');
   });
 
-  it('of an event stream still asks for signed frames when its x-amz-content-sha256 was taken off', async () => {
+  it('asks for signed frames though x-amz-content-sha256 was taken off a caught request', async () => {
     await using testbed = await startProxy();
     const { accessKeyId, key } = await testbed.mint();
     const nowMs = Date.now();

@@ -25,7 +25,7 @@ const POST_HTTP2 = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
 const PIECE = Buffer.alloc(100_000, 'a');
 
 describe('a body over --max-body-size', () => {
-  it('is refused by its announced length, before a byte of it came', async () => {
+  it('refuses a body over --max-body-size by its announced length, before a byte of it came', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001']));
@@ -34,7 +34,7 @@ describe('a body over --max-body-size', () => {
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TOO_LARGE');
   });
 
-  it('announced with Expect is refused without 100 Continue', async () => {
+  it('refuses a large body that is announced with Expect without 100 Continue', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001', 'Expect: 100-continue']));
@@ -45,7 +45,7 @@ describe('a body over --max-body-size', () => {
     expect(await raw.ended).toBe('end');
   });
 
-  it('in chunks without end is refused when it grows too large, and its connection ends', async () => {
+  it('refuses a body in chunks without end when it grows too large, and ends its connection', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(testbed.port);
     await raw.send(requestText(LINE, ['Host: localhost', 'Transfer-Encoding: chunked']));
@@ -57,7 +57,7 @@ describe('a body over --max-body-size', () => {
     await raw.ended;
   });
 
-  it('over HTTP/2 is refused while it is sent, and the session goes on', async () => {
+  it('refuses a large body over HTTP/2 while it is sent, and the session goes on', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
     await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
@@ -72,7 +72,7 @@ describe('a body over --max-body-size', () => {
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
   });
 
-  it('of exactly that size is not refused', async () => {
+  it('accepts a body of exactly --max-body-size', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1000' } });
     const refused = await ask(testbed.port, LINE, ['Host: localhost', 'Content-Length: 1001'], Buffer.alloc(1001));
     expect(refused.status).toBe(413);
@@ -92,7 +92,7 @@ describe('a body that stops coming', () => {
     { headers: ['Content-Length: 10', 'Expect: 100-continue'], part: '' },
   ];
 
-  it('is a 408 however it is framed, and its connection ends', async () => {
+  it('answers 408 to a body that stops coming, however it is framed, and ends its connection', async () => {
     testbed = await openProxy({ config: { uploadIdleTimeoutMs: 100 } });
     // All at once, because each connection lingers for a while.
     await Promise.all(
@@ -108,7 +108,7 @@ describe('a body that stops coming', () => {
     );
   });
 
-  it('over HTTP/2 is a 408, and the session goes on', async () => {
+  it('answers 408 to a body over HTTP/2 that stops coming, and the session goes on', async () => {
     testbed = await openProxy({ config: { uploadIdleTimeoutMs: 100 } });
     await using client = openHttp2(testbed.port);
     const stream = client.open(POST_HTTP2, { endStream: false });
@@ -117,7 +117,7 @@ describe('a body that stops coming', () => {
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
   });
 
-  it('because its client left reaches nobody', async () => {
+  it('passes nothing on of a body whose client left', async () => {
     testbed = await openProxy();
     const ended = testbed.nextRecord();
     await using raw = await dial(testbed.port);
@@ -133,7 +133,7 @@ describe('a body that stops coming', () => {
 });
 
 describe('a body that is not wanted', () => {
-  it('of a refused request is read past, and the connection serves the next one', async () => {
+  it('reads past the body of a refused request, and the connection serves the next one', async () => {
     testbed = await openProxy();
     await using raw = await dial(testbed.port);
     await raw.send(requestText('POST /nowhere HTTP/1.1', ['Host: localhost', 'Content-Length: 300000'], PIECE));
@@ -142,7 +142,7 @@ describe('a body that is not wanted', () => {
     expect((await raw.readResponse()).status).toBe(200);
   });
 
-  it('of a refused request over HTTP/2 does not hold the stream', async () => {
+  it('does not let the body of a refused request over HTTP/2 hold the stream', async () => {
     testbed = await openProxy();
     await using client = openHttp2(testbed.port);
     const stream = client.open({ ':method': 'POST', ':path': '/nowhere' }, { endStream: false });
@@ -155,27 +155,27 @@ describe('a head that is too large', () => {
     { name: 'one long header', headers: [`X-A: ${'a'.repeat(70_000)}`] },
     { name: 'many headers', headers: Array.from({ length: 5000 }, (_, index) => `X-${index}: aaaaaaaaaaaaaaa`) },
     { name: 'a long name', headers: [`X-${'a'.repeat(70_000)}: a`] },
-  ])('by $name is refused', async ({ headers }) => {
+  ])('refuses a head that is too large by $name', async ({ headers }) => {
     testbed = await openProxy();
     const response = await ask(testbed.port, LINE, ['Host: localhost', ...headers]);
     expect(response.status).toBe(400);
     expect(response.body.toString()).toContain('64 KiB');
   });
 
-  it('by ten thousand tiny headers is refused, none of them overlooked', async () => {
+  it('refuses a head of ten thousand tiny headers, and overlooks none of them', async () => {
     testbed = await openProxy();
     const headers = Array.from({ length: 10_000 }, () => 'a:');
     const response = await ask(testbed.port, LINE, ['Host: localhost', ...headers, 'Host: evil.example']);
     expect(response.status).toBe(400);
   });
 
-  it('by a long target is refused', async () => {
+  it('refuses a head with a long target', async () => {
     testbed = await openProxy();
     const response = await ask(testbed.port, `POST /bedrock/${'a'.repeat(70_000)} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
   });
 
-  it('over HTTP/2 reaches nobody', async () => {
+  it('passes nothing on of a head over HTTP/2 that is too large', async () => {
     testbed = await openProxy();
     for (const headers of [
       { 'x-a': 'a'.repeat(70_000) },
@@ -188,7 +188,7 @@ describe('a head that is too large', () => {
     }
   });
 
-  it('just below the limit passes', async () => {
+  it('accepts a head just below the limit', async () => {
     testbed = await openProxy();
     const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
     expect((await ask(testbed.port, line, ['Host: localhost', `Cookie: ${'a'.repeat(60_000)}`])).status).toBe(200);

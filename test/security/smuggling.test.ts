@@ -77,7 +77,7 @@ describe('an ambiguous request', () => {
       name: 'a version in small letters',
       bytes: `POST /bedrock/model/outer/invoke http/1.1\r\nHost: localhost\r\n\r\n${SMUGGLED}`,
     },
-  ])('with $name is refused and its connection closed', async ({ bytes }) => {
+  ])('refuses a request with $name and closes its connection', async ({ bytes }) => {
     const received = await throwAt(testbed.port, bytes);
     expect(received).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
     expect(received).toContain('x-bedrock-proxy-error: ERR_BAD_REQUEST\r\n');
@@ -94,7 +94,7 @@ describe('an ambiguous request', () => {
     { name: 'a line feed alone after a size', chunks: `3\nabc\r\n0\r\n\r\n${SMUGGLED}` },
     { name: 'a line feed alone after an extension', chunks: `3;a\nabc\r\n0\r\n\r\n${SMUGGLED}` },
     { name: 'a line feed alone after the data', chunks: `3\r\nabc\n0\r\n\r\n${SMUGGLED}` },
-  ])('whose chunks have $name is refused and its connection closed', async ({ chunks }) => {
+  ])('refuses a request whose chunks have $name and closes its connection', async ({ chunks }) => {
     const received = await throwAt(testbed.port, `${POST}Transfer-Encoding: chunked\r\n\r\n${chunks}`);
     expect(received).toMatch(/^(HTTP\/1\.1 400 Bad Request\r\n|$)/);
     expect(testbed.upstream.requests).toHaveLength(0);
@@ -102,7 +102,7 @@ describe('an ambiguous request', () => {
 });
 
 describe('a body that looks like a request', () => {
-  it('stays a body', async () => {
+  it('takes a body that looks like a request for a body', async () => {
     const headers = ['Host: localhost', `Content-Length: ${SMUGGLED.length}`];
     const response = await ask(testbed.port, 'GET /bedrock/bedrock/outer HTTP/1.1', headers, SMUGGLED);
     expect(response.status).toBe(200);
@@ -111,7 +111,7 @@ describe('a body that looks like a request', () => {
     expect(request.body.toString()).toBe(SMUGGLED);
   });
 
-  it('that was announced with Expect, and refused, is not taken for a request', async () => {
+  it('takes no refused body that was announced with Expect for a request', async () => {
     await using raw = await dial(testbed.port);
     const head = ['Host: evil.example', 'Expect: 100-continue', `Content-Length: ${SMUGGLED.length}`];
     await raw.send(requestText('POST /bedrock/model/outer/invoke HTTP/1.1', head));
@@ -124,7 +124,7 @@ describe('a body that looks like a request', () => {
 });
 
 describe('a response under way', () => {
-  it('is broken off, not mixed with ours, when the client sends rubbish behind its request', async () => {
+  it('breaks a response off, and mixes ours not in, if the client sends rubbish behind its request', async () => {
     const begun = new Promise<void>((resolve) => {
       testbed.upstream.respondWith((_, response) => {
         response.write('the response', () => resolve());
@@ -143,7 +143,7 @@ describe('a response under way', () => {
 });
 
 describe('pipelined requests', () => {
-  it('are answered in their order, each with its own response, whatever AWS takes for each', async () => {
+  it('answers pipelined requests in their order, each with its own response, whatever AWS takes for each', async () => {
     const waiting: (() => void)[] = [];
     testbed.upstream.respondWith((request, response) => {
       waiting.push(() => response.end(request.body));
@@ -167,7 +167,7 @@ describe('pipelined requests', () => {
     testbed.upstream.respondWith((_, response) => void response.end());
   });
 
-  it('behind a refused one with a body are cut at the right place', async () => {
+  it('cuts pipelined requests behind a refused one with a body at the right place', async () => {
     await using raw = await dial(testbed.port);
     const bytes = `POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`;
     await raw.send(`${bytes}${bytes}`);

@@ -46,7 +46,7 @@ async function copyDatabase(to: string): Promise<void> {
 }
 
 describe('a database', () => {
-  it('that was deleted is a 503 for everybody, and serves again when it is back', async () => {
+  it('answers 503 to everybody while the database is deleted, and serves again when it is back', async () => {
     const backup = `${testbed.databasePath}.backup`;
     await copyDatabase(backup);
     expect((await post(key.key)).status).toBe(200);
@@ -62,7 +62,7 @@ describe('a database', () => {
     expect((await postUntil(200)).status).toBe(200);
   });
 
-  it('that was replaced by one in which the key is revoked refuses it', async () => {
+  it('refuses a key that is revoked in a database that replaced the old one', async () => {
     const other = `${testbed.databasePath}.other`;
     await copyDatabase(other);
     const edited = new Database(other);
@@ -73,7 +73,7 @@ describe('a database', () => {
     expect((await postUntil(401)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
   });
 
-  it('that another program holds for itself is a 503, and serves again when it lets go', async () => {
+  it('answers 503 while another program holds the database for itself, and serves again when it lets go', async () => {
     const other = `${testbed.databasePath}.other`;
     await copyDatabase(other);
     const holder = new Database(other);
@@ -89,7 +89,7 @@ describe('a database', () => {
     expect((await postUntil(200)).status).toBe(200);
   });
 
-  it('that another program writes to without end still lets keys in', async () => {
+  it('lets keys in while another program writes to the database without end', async () => {
     const writer = new Database(testbed.databasePath);
     writer.exec('BEGIN EXCLUSIVE');
     expect((await post(key.key)).status).toBe(200);
@@ -98,7 +98,7 @@ describe('a database', () => {
     writer.close();
   });
 
-  it('that was overwritten with rubbish is a 503', async () => {
+  it('answers 503 if the database was overwritten with rubbish', async () => {
     await removeDatabase();
     await writeFile(testbed.databasePath, 'rubbish'.repeat(1000));
     const response = await postUntil(503);
