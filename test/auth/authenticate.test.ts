@@ -72,6 +72,30 @@ describe('open mode', () => {
     },
   );
 
+  it.each<HeaderPair>([
+    ['X-Forwarded-For', '203.0.113.9'],
+    ['X-Forwarded-For', '127.0.0.1, 203.0.113.9'],
+    ['X-Real-IP', '203.0.113.9'],
+    ['CF-Connecting-IP', '2001:db8::1'],
+    ['Forwarded', 'for="[2001:db8::1]:4711";proto=https'],
+    ['Forwarded', 'for=127.0.0.1, for=_hidden'],
+  ])('refuses a client that a tunnel on this machine brings while no key exists: %s: %s', async (name, value) => {
+    const error = await failureOf(() => principalOf(showing([name, value])));
+    expect([error.code, error.status]).toEqual(['ERR_OPEN_MODE_REMOTE', 403]);
+  });
+
+  it.each<HeaderPair>([
+    ['X-Forwarded-For', '127.0.0.1'],
+    ['X-Forwarded-For', '::1'],
+    ['Forwarded', 'for="[::1]:4711"'],
+    ['Forwarded', 'proto=http'],
+  ])(
+    'lets a client in that a server on this machine brings from here while no key exists: %s: %s',
+    async (...header) => {
+      expect((await principalOf(showing(header))).kind).toBe('anyone');
+    },
+  );
+
   it('ignores the key that a client shows while no key exists, as recipes send one anyway', async () => {
     expect((await principalOf(bearer('anything'))).kind).toBe('anyone');
     expect((await principalOf(showing(dummySignature('AKIDEXAMPLE')))).kind).toBe('anyone');
@@ -166,6 +190,18 @@ describe('a virtual key', () => {
       expect(`${error.message} ${error.hint}`).not.toContain(token);
     },
   );
+
+  it.each<{ name: string; show: (key: MintedKey) => string }>([
+    { name: 'its hash', show: ({ keySha256 }) => keySha256 },
+    { name: 'its id', show: ({ id }) => id },
+    { name: 'its access key id', show: ({ accessKeyId }) => accessKeyId },
+    { name: 'a letter more', show: ({ key }) => `${key}A` },
+    { name: 'another case', show: ({ key }) => key.toUpperCase() },
+    { name: 'a null byte in its encoding', show: ({ key }) => `${key}%00` },
+  ])('refuses what is not the virtual key itself: $name', async ({ show }) => {
+    const minted = await mint();
+    expect((await failureOf(() => principalOf(bearer(show(minted))))).status).toBe(401);
+  });
 
   it('refuses a virtual key beside another one', async () => {
     const [one, other] = [await mint(), await mint()];

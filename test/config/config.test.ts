@@ -347,10 +347,15 @@ describe('values it refuses', () => {
     expect(error.hint).toBeDefined();
   });
 
-  it('does not quote a password that stands in a URL', async () => {
-    const error = await failureOf(() => read({ endpointUrl: ['http://alice:hunter2@upstream'] }));
-    expect(error.message).toContain('upstream');
-    expect(error.message).not.toMatch(/hunter2/);
+  it.each([
+    { flags: { endpointUrl: ['http://alice:hunter2@upstream'] }, env: {}, host: 'upstream' },
+    { flags: {}, env: { HTTPS_PROXY: 'http://alice:hun/ter2@proxy:3128' }, host: 'proxy:3128' },
+    { flags: {}, env: { HTTPS_PROXY: 'alice:hunter2@proxy:3128/x' }, host: 'proxy:3128' },
+    { flags: {}, env: { HTTPS_PROXY: 'http://alice:hunt@er2@proxy:3128/x y' }, host: 'proxy:3128' },
+  ])('does not quote a password that stands in a URL: $flags $env', async ({ flags, env, host }) => {
+    const { message, hint } = await failureOf(() => read(flags, env as Environment));
+    expect(message).toContain(host);
+    expect(`${message} ${hint}`).not.toMatch(/hun|er2|alice/);
   });
 
   it('refuses a salt key that protects nothing, without quoting it', async () => {

@@ -189,14 +189,14 @@ describe('a forward proxy that fails', () => {
 });
 
 describe('AWS_CA_BUNDLE', () => {
-  it('trusts a certificate of the company by AWS_CA_BUNDLE', async () => {
+  it('does not trust a certificate of the company without AWS_CA_BUNDLE', async () => {
     const { testbed } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
     const response = await post(testbed);
     expect(response.status).toBe(502);
     expect(response.body.toString()).toMatch(/UNABLE_TO_|SELF_SIGNED/);
   });
 
-  it('does not trust a certificate for another name by AWS_CA_BUNDLE', async () => {
+  it('does not trust a certificate for another name in spite of AWS_CA_BUNDLE', async () => {
     const { testbed } = await openCorporation({ endpointUrl: 'https://evil.invalid' });
     const response = await post(testbed);
     expect([response.status, response.body.toString().includes('ERR_TLS_CERT_ALTNAME_INVALID')]).toEqual([502, true]);

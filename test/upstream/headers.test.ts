@@ -93,6 +93,15 @@ describe('client headers on their way to AWS', () => {
     expect(selectUpstreamHeaders(headers, FACTS)).toEqual([['x-three', '3'], IDENTITY]);
   });
 
+  it('keeps a header that means something to AWS though Connection names it', () => {
+    const kept: HeaderPair[] = [
+      ['Content-Type', 'application/json'],
+      ['X-Amzn-Bedrock-GuardrailIdentifier', 'strict'],
+    ];
+    const names: HeaderPair = ['Connection', 'content-type, x-amzn-bedrock-guardrailidentifier, x-mine'];
+    expect(selectUpstreamHeaders([...kept, ['X-Mine', 'hop'], names], FACTS)).toEqual([...kept, IDENTITY]);
+  });
+
   it('asks AWS for identity even if Connection names accept-encoding', () => {
     expect(selectUpstreamHeaders([['connection', 'accept-encoding']], FACTS)).toEqual([IDENTITY]);
   });
