@@ -338,13 +338,14 @@ describe('texts', () => {
   });
 });
 
-const count = (value: unknown): { textBytes: number; blobBytes: number; blobs: number } => {
+/** The bytes of text, those of blobs, and the number of blobs. */
+const count = (value: unknown): readonly number[] => {
   const bytes = bytesOf(typeof value === 'string' ? value : JSON.stringify(value));
   const results = [[bytes], bytewise(bytes)].map((chunks) => {
     const scanner = new JsonScanner([], () => {});
     for (const chunk of chunks) scanner.push(chunk);
     scanner.finish();
-    return { textBytes: scanner.textBytes, blobBytes: scanner.blobBytes, blobs: scanner.blobs };
+    return [scanner.textBytes, scanner.blobBytes, scanner.blobs];
   });
   expect(results[1]).toEqual(results[0]);
   return results[0] ?? expect.unreachable();
@@ -354,59 +355,23 @@ describe('strings', () => {
   const base64 = Buffer.alloc(BLOB_BYTES * 3, 'picture').toString('base64');
 
   it.each([
-    {
-      name: 'base64',
-      value: { bytes: base64, a: 'hi' },
-      counted: { textBytes: 2, blobBytes: base64.length, blobs: 1 },
-    },
-    {
-      name: 'in an array',
-      value: { images: [base64, base64] },
-      counted: { textBytes: 0, blobBytes: 2 * base64.length, blobs: 2 },
-    },
-    {
-      name: 'a data URL',
-      value: { url: `data:image/png;base64,${base64}` },
-      counted: { textBytes: 0, blobBytes: base64.length + 22, blobs: 1 },
-    },
-    {
-      name: 'a short one',
-      value: { bytes: 'x'.repeat(BLOB_BYTES) },
-      counted: { textBytes: BLOB_BYTES, blobBytes: 0, blobs: 0 },
-    },
+    { name: 'base64', value: { bytes: base64, a: 'hi' }, counted: [2, base64.length, 1] },
+    { name: 'in an array', value: { images: [base64, base64] }, counted: [0, 2 * base64.length, 2] },
+    { name: 'a data URL', value: { url: `data:image/png;base64,${base64}` }, counted: [0, base64.length + 22, 1] },
+    { name: 'a short one', value: { bytes: 'x'.repeat(BLOB_BYTES) }, counted: [BLOB_BYTES, 0, 0] },
     {
       name: 'where models read text',
       value: { text: base64, byte: base64, bytes64: [base64] },
-      counted: { textBytes: 3 * base64.length, blobBytes: 0, blobs: 0 },
+      counted: [3 * base64.length, 0, 0],
     },
-    { name: 'under no name', value: [base64], counted: { textBytes: base64.length, blobBytes: 0, blobs: 0 } },
-    {
-      name: 'under a disguised name',
-      value: String.raw`{"b\u0079tes":"${base64}"}`,
-      counted: { textBytes: base64.length, blobBytes: 0, blobs: 0 },
-    },
-    {
-      name: 'one with a space',
-      value: { bytes: `${base64} ` },
-      counted: { textBytes: base64.length + 1, blobBytes: 0, blobs: 0 },
-    },
-    {
-      name: 'one with an escape',
-      value: { bytes: `${base64}\n` },
-      counted: { textBytes: base64.length + 2, blobBytes: 0, blobs: 0 },
-    },
-    {
-      name: 'one that is not ASCII',
-      value: { data: '語'.repeat(1000) },
-      counted: { textBytes: 3000, blobBytes: 0, blobs: 0 },
-    },
-    { name: 'a name', value: { [base64]: 1 }, counted: { textBytes: 0, blobBytes: 0, blobs: 0 } },
-    { name: 'text that is cut short', value: '{"a":"bc', counted: { textBytes: 2, blobBytes: 0, blobs: 0 } },
-    {
-      name: 'base64 that is cut short',
-      value: `{"data":"${base64}`,
-      counted: { textBytes: 0, blobBytes: base64.length, blobs: 1 },
-    },
+    { name: 'under no name', value: [base64], counted: [base64.length, 0, 0] },
+    { name: 'under a disguised name', value: String.raw`{"b\u0079tes":"${base64}"}`, counted: [base64.length, 0, 0] },
+    { name: 'one with a space', value: { bytes: `${base64} ` }, counted: [base64.length + 1, 0, 0] },
+    { name: 'one with an escape', value: { bytes: `${base64}\n` }, counted: [base64.length + 2, 0, 0] },
+    { name: 'one that is not ASCII', value: { data: '語'.repeat(1000) }, counted: [3000, 0, 0] },
+    { name: 'a name', value: { [base64]: 1 }, counted: [0, 0, 0] },
+    { name: 'text that is cut short', value: '{"a":"bc', counted: [2, 0, 0] },
+    { name: 'base64 that is cut short', value: `{"data":"${base64}`, counted: [0, base64.length, 1] },
   ])('tells text from media in a string: $name', ({ value, counted }) => {
     expect(count(value)).toEqual(counted);
   });
