@@ -13,6 +13,7 @@ import { adaptHttp2 } from '../../src/server/client-http2.ts';
 import { type Body, type BodyLimits, MAX_BYTES_IN_MEMORY, readBody } from '../../src/http/body.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
 
 const LIMITS: BodyLimits = { maxSizeBytes: 1000, idleTimeoutMs: 60_000 };
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -130,23 +131,13 @@ describe('a body over HTTP/1.1', () => {
   });
 });
 
-/** HTTP/2 by hand (RFC 9113, section 4.1): Node's own client ends a stream properly before it resets it. */
-const h2Frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-};
 const H2_OPENING = Buffer.concat([
-  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  h2Frame(4, 0, 0, Buffer.of()),
-  // POST http / with the authority "a", from the static table of RFC 7541; END_HEADERS.
-  h2Frame(1, 4, 1, Buffer.of(0x83, 0x86, 0x84, 0x41, 1, 0x61)),
+  Buffer.from(PREFACE),
+  http2Frame(FRAME_TYPE.settings, 0, 0),
+  // POST http / with the authority "a", from the static table of RFC 7541.
+  http2Frame(FRAME_TYPE.headers, END_HEADERS, 1, Buffer.of(0x83, 0x86, 0x84, 0x41, 1, 0x61)),
 ]);
-const END_STREAM = 1;
-const CANCEL = Buffer.of(0, 0, 0, 8);
+const h2Data = (flags: number, text = ''): Buffer => http2Frame(FRAME_TYPE.data, flags, 1, Buffer.from(text));
 
 async function openHttp2(): Promise<{ socket: Socket; read: Promise<Body>; request: Promise<ClientRequest> }> {
   const read = Promise.withResolvers<Body>();
@@ -168,30 +159,28 @@ async function openHttp2(): Promise<{ socket: Socket; read: Promise<Body>; reque
 describe('a body over HTTP/2', () => {
   it('keeps and hashes an HTTP/2 body as it came', async () => {
     const { socket, read } = await openHttp2();
-    socket.write(
-      Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('over ')), h2Frame(0, END_STREAM, 1, Buffer.from('h2'))]),
-    );
+    socket.write(Buffer.concat([H2_OPENING, h2Data(0, 'over '), h2Data(END_STREAM, 'h2')]));
     const body = await read;
     expect([textOf(body), body.sha256]).toEqual(['over h2', sha256('over h2')]);
   });
 
   it('reads an empty body if an HTTP/2 request ends with its headers', async () => {
     const { socket, read } = await openHttp2();
-    socket.write(Buffer.concat([H2_OPENING, h2Frame(0, END_STREAM, 1, Buffer.of())]));
+    socket.write(Buffer.concat([H2_OPENING, h2Data(END_STREAM)]));
     expect((await read).sizeBytes).toBe(0);
   });
 
   it('never takes an HTTP/2 body for complete if the client resets its stream', async () => {
     const { socket, read, request } = await openHttp2();
-    socket.write(Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('half of it'))]));
+    socket.write(Buffer.concat([H2_OPENING, h2Data(0, 'half of it')]));
     await request;
-    socket.write(h2Frame(3, 0, 1, CANCEL));
+    socket.write(http2Frame(FRAME_TYPE.reset, 0, 1, CANCEL));
     expect((await failureOf(() => read)).code).toBe('ERR_CLIENT_GONE');
   });
 
   it('never takes an HTTP/2 body for complete if the connection breaks', async () => {
     const { socket, read, request } = await openHttp2();
-    socket.write(Buffer.concat([H2_OPENING, h2Frame(0, 0, 1, Buffer.from('half of it'))]));
+    socket.write(Buffer.concat([H2_OPENING, h2Data(0, 'half of it')]));
     await request;
     socket.resetAndDestroy();
     expect((await failureOf(() => read)).code).toBe('ERR_CLIENT_GONE');

@@ -6,6 +6,7 @@
 import { afterEach, describe, expect } from 'vitest';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
+import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
 import { ask, dial, type RawSocket } from '../helpers/raw-socket.ts';
 
 const { it, testbed } = proxyTest();
@@ -18,19 +19,6 @@ afterEach(async () => {
 });
 
 const POST = { ':method': 'POST', ':path': '/bedrock/model/a/invoke' };
-const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-const TYPE = {
-  data: 0,
-  headers: 1,
-  priority: 2,
-  reset: 3,
-  settings: 4,
-  push: 5,
-  ping: 6,
-  goaway: 7,
-  window: 8,
-  continuation: 9,
-};
 /** Literal headers without indexing (RFC 7541, section 6.2.2); enough for a request. */
 const HEADER_BLOCK = Buffer.concat(
   [
@@ -42,22 +30,10 @@ const HEADER_BLOCK = Buffer.concat(
     Buffer.concat([Buffer.of(0, name.length), Buffer.from(name), Buffer.of(value.length), Buffer.from(value)]),
   ),
 );
-const END_STREAM = 1;
-const END_HEADERS = 4;
-
-function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
 async function openSession(): Promise<RawSocket> {
   const raw = await dial(testbed.port);
   raw.socket.on('error', () => {});
-  await raw.send(Buffer.concat([Buffer.from(PREFACE), frame(TYPE.settings, 0, 0)]));
+  await raw.send(Buffer.concat([Buffer.from(PREFACE), http2Frame(FRAME_TYPE.settings, 0, 0)]));
   return raw;
 }
 
@@ -75,12 +51,11 @@ describe('rapid reset', () => {
 
   it('ends a rapid reset in raw frames with the session or with silence', async () => {
     await using raw = await openSession();
-    const cancel = Buffer.of(0, 0, 0, 8);
     for (let stream = 1; stream < 4000; stream += 2) {
       await raw.send(
         Buffer.concat([
-          frame(TYPE.headers, END_STREAM | END_HEADERS, stream, HEADER_BLOCK),
-          frame(TYPE.reset, 0, stream, cancel),
+          http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, stream, HEADER_BLOCK),
+          http2Frame(FRAME_TYPE.reset, 0, stream, CANCEL),
         ]),
       );
     }
@@ -91,14 +66,14 @@ describe('rapid reset', () => {
 
 describe('a flood', () => {
   it.each([
-    { name: 'of pings', flood: frame(TYPE.ping, 0, 0, Buffer.alloc(8)) },
-    { name: 'of settings', flood: frame(TYPE.settings, 0, 0) },
-    { name: 'of priorities', flood: frame(TYPE.priority, 0, 1, Buffer.of(0, 0, 0, 0, 16)) },
-    { name: 'of window updates', flood: frame(TYPE.window, 0, 0, Buffer.of(0, 0, 0, 1)) },
-    { name: 'of empty data', flood: frame(TYPE.data, 0, 1) },
+    { name: 'of pings', flood: http2Frame(FRAME_TYPE.ping, 0, 0, Buffer.alloc(8)) },
+    { name: 'of settings', flood: http2Frame(FRAME_TYPE.settings, 0, 0) },
+    { name: 'of priorities', flood: http2Frame(FRAME_TYPE.priority, 0, 1, Buffer.of(0, 0, 0, 0, 16)) },
+    { name: 'of window updates', flood: http2Frame(FRAME_TYPE.window, 0, 0, Buffer.of(0, 0, 0, 1)) },
+    { name: 'of empty data', flood: http2Frame(FRAME_TYPE.data, 0, 1) },
   ])('ends the session for a flood $name', async ({ flood }) => {
     await using raw = await openSession();
-    await raw.send(frame(TYPE.headers, END_HEADERS, 1, HEADER_BLOCK));
+    await raw.send(http2Frame(FRAME_TYPE.headers, END_HEADERS, 1, HEADER_BLOCK));
     const many = Buffer.concat(Array.from({ length: 1000 }, () => flood));
     for (let turn = 0; turn < 20; turn += 1) await raw.send(many);
     raw.socket.end();
@@ -107,9 +82,14 @@ describe('a flood', () => {
 
   it('bounds the headers of a flood of continuations', async () => {
     await using raw = await openSession();
-    await raw.send(frame(TYPE.headers, 0, 1, HEADER_BLOCK));
+    await raw.send(http2Frame(FRAME_TYPE.headers, 0, 1, HEADER_BLOCK));
     const header = Buffer.concat([Buffer.of(0, 3), Buffer.from('x-a'), Buffer.of(100), Buffer.alloc(100, 'a')]);
-    const continuation = frame(TYPE.continuation, 0, 1, Buffer.concat(Array.from({ length: 100 }, () => header)));
+    const continuation = http2Frame(
+      FRAME_TYPE.continuation,
+      0,
+      1,
+      Buffer.concat(Array.from({ length: 100 }, () => header)),
+    );
     for (let turn = 0; turn < 500 && !raw.socket.destroyed; turn += 1) await raw.send(continuation);
     raw.socket.end();
     await raw.ended;
@@ -119,20 +99,29 @@ describe('a flood', () => {
 
 describe('frames where none may be', () => {
   it.each([
-    { name: 'data on the connection', bytes: frame(TYPE.data, 0, 0, Buffer.from('x')) },
-    { name: 'data on a stream nobody opened', bytes: frame(TYPE.data, 0, 7, Buffer.from('x')) },
-    { name: 'headers on an even stream', bytes: frame(TYPE.headers, END_STREAM | END_HEADERS, 2, HEADER_BLOCK) },
-    { name: 'headers of noise', bytes: frame(TYPE.headers, END_STREAM | END_HEADERS, 1, Buffer.alloc(50, 0xff)) },
-    { name: 'a continuation without a beginning', bytes: frame(TYPE.continuation, END_HEADERS, 1, HEADER_BLOCK) },
-    { name: 'a window update of nothing', bytes: frame(TYPE.window, 0, 0, Buffer.alloc(4)) },
-    { name: 'a window that overflows', bytes: frame(TYPE.window, 0, 0, Buffer.of(0x7f, 0xff, 0xff, 0xff)) },
-    { name: 'a ping of the wrong size', bytes: frame(TYPE.ping, 0, 0, Buffer.alloc(3)) },
-    { name: 'settings of the wrong size', bytes: frame(TYPE.settings, 0, 0, Buffer.alloc(5)) },
+    { name: 'data on the connection', bytes: http2Frame(FRAME_TYPE.data, 0, 0, Buffer.from('x')) },
+    { name: 'data on a stream nobody opened', bytes: http2Frame(FRAME_TYPE.data, 0, 7, Buffer.from('x')) },
+    {
+      name: 'headers on an even stream',
+      bytes: http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, 2, HEADER_BLOCK),
+    },
+    {
+      name: 'headers of noise',
+      bytes: http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, 1, Buffer.alloc(50, 0xff)),
+    },
+    {
+      name: 'a continuation without a beginning',
+      bytes: http2Frame(FRAME_TYPE.continuation, END_HEADERS, 1, HEADER_BLOCK),
+    },
+    { name: 'a window update of nothing', bytes: http2Frame(FRAME_TYPE.window, 0, 0, Buffer.alloc(4)) },
+    { name: 'a window that overflows', bytes: http2Frame(FRAME_TYPE.window, 0, 0, Buffer.of(0x7f, 0xff, 0xff, 0xff)) },
+    { name: 'a ping of the wrong size', bytes: http2Frame(FRAME_TYPE.ping, 0, 0, Buffer.alloc(3)) },
+    { name: 'settings of the wrong size', bytes: http2Frame(FRAME_TYPE.settings, 0, 0, Buffer.alloc(5)) },
     {
       name: 'a push from the client',
-      bytes: frame(TYPE.push, END_HEADERS, 1, Buffer.concat([Buffer.alloc(4), HEADER_BLOCK])),
+      bytes: http2Frame(FRAME_TYPE.push, END_HEADERS, 1, Buffer.concat([Buffer.alloc(4), HEADER_BLOCK])),
     },
-    { name: 'a frame larger than allowed', bytes: frame(TYPE.data, 0, 1, Buffer.alloc(20_000)) },
+    { name: 'a frame larger than allowed', bytes: http2Frame(FRAME_TYPE.data, 0, 1, Buffer.alloc(20_000)) },
     { name: 'a frame that announces more than comes', bytes: Buffer.from('ffffff000000000001', 'hex') },
     {
       name: 'HTTP/1.1 after the preface',
