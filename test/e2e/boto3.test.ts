@@ -3,55 +3,23 @@
  * there is neither, every test here is skipped by name. `python3 -m venv .venv && .venv/bin/pip install boto3` makes
  * one.
  */
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
+import { type Boto3, PYTHON_WITH_BOTO3, startBoto3 } from '../helpers/boto3.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 
-const SCRIPT = fileURLToPath(new URL('boto3_client.py', import.meta.url));
-const VENV = fileURLToPath(new URL('../../.venv/', import.meta.url));
-const PYTHON = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(hasBoto3);
-
-function hasBoto3(python: string): boolean {
-  if (python.startsWith(VENV) && !existsSync(python)) return false;
-  return spawnSync(python, ['-c', 'import boto3'], { timeout: 10_000 }).status === 0;
-}
-
-let home: string;
-let python: ChildProcessWithoutNullStreams;
-let responses: Interface;
 const { it, testbed } = proxyTest();
 let key: MintedKey;
+let python: Boto3 | undefined;
 
 // One Python for all tests: it takes longest to start.
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'boto3-'));
-  if (PYTHON === undefined) return;
-  const environment = {
-    PATH: process.env['PATH'] ?? '',
-    HOME: home,
-    AWS_CONFIG_FILE: join(home, 'config'),
-    AWS_SHARED_CREDENTIALS_FILE: join(home, 'credentials'),
-    AWS_EC2_METADATA_DISABLED: 'true',
-    PYTHONDONTWRITEBYTECODE: '1',
-  };
-  python = spawn(PYTHON, [SCRIPT], { env: environment });
-  python.stderr.pipe(process.stderr);
-  responses = createInterface(python.stdout);
+  if (PYTHON_WITH_BOTO3 !== undefined) python = await startBoto3(PYTHON_WITH_BOTO3);
 });
 
-afterAll(async () => {
-  if (PYTHON !== undefined) python.kill();
-  await rm(home, { recursive: true, force: true });
-});
+afterAll(() => python?.[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   key = await testbed.mint('python');
@@ -61,10 +29,8 @@ const TARGET = `/model/${encodeURIComponent('us.anthropic.claude-sonnet-4-5-2025
 const RESPONSE = { output: { message: { role: 'assistant', content: [{ text: 'Hallo' }] } }, stopReason: 'end_turn' };
 
 /** Runs one case of the script. */
-function boto3(name: string, shown = `${key.accessKeyId},${key.key}`): Promise<unknown> {
-  const response = new Promise((resolve) => responses.once('line', (line) => resolve(JSON.parse(line))));
-  python.stdin.write(`${JSON.stringify({ case: name, url: testbed.url, key: shown })}\n`);
-  return response;
+async function boto3(name: string, shown = `${key.accessKeyId},${key.key}`): Promise<unknown> {
+  return python?.run(name, testbed.url, shown);
 }
 
 function streamBytes(...pieces: string[]): void {
@@ -75,7 +41,7 @@ function streamBytes(...pieces: string[]): void {
   });
 }
 
-describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', () => {
+describe.skipIf(PYTHON_WITH_BOTO3 === undefined)('boto3 (skipped where no Python has it)', () => {
   it('converses with boto3', async () => {
     testbed.upstream.respondWith((_, response) => sendJson(response, 200, RESPONSE));
     expect(await boto3('converse')).toEqual({ result: 'Hallo' });

@@ -4,7 +4,6 @@
  * @module-tag slow
  */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'undici';
 import { startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
@@ -18,6 +17,7 @@ import {
   startTlsFront,
   type TestAuthority,
 } from '../helpers/forward-proxy.ts';
+import { findClosedPort } from '../helpers/ports.ts';
 import { AWS_PAIR, type Testbed, startProxy } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace } from '../helpers/program.ts';
@@ -168,11 +168,7 @@ describe('a forward proxy that fails', () => {
   });
 
   it('answers 502 that names the forward proxy if nobody is there', async () => {
-    const closed = createServer();
-    await once(closed.listen(0, '127.0.0.1'), 'listening');
-    const address = closed.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
-    await new Promise((resolve) => closed.close(resolve));
+    const port = await findClosedPort();
     const { testbed } = await openCorporation({ environment: { HTTPS_PROXY: `127.0.0.1:${port}` } });
     const response = await post(testbed);
     expect(response.status).toBe(502);

@@ -2,9 +2,10 @@
  * When AWS fails: unreachable, silent, or gone in the middle. Before the response has begun the client gets one of
  * ours; after that its connection breaks. It must never see a clean end of something that is not whole.
  */
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { describe, expect } from 'vitest';
 import { cutConnection } from '../helpers/fake-upstream.ts';
+import { findClosedPort } from '../helpers/ports.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { startProxy } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
@@ -128,11 +129,9 @@ describe('without a response', () => {
   });
 
   it('answers 502 that names no secret if nobody listens on the port', async () => {
-    const closed = createServer();
-    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-    const { port } = closed.address() as AddressInfo;
-    await new Promise((resolve) => closed.close(resolve));
-    await using lonely = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+    await using lonely = await startProxy({
+      flags: { endpointUrl: [`http://127.0.0.1:${await findClosedPort()}`] },
+    });
     const response = await post(lonely.port);
     expect(response.status).toBe(502);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UPSTREAM_UNREACHABLE');
