@@ -1,6 +1,6 @@
 /**
  * Every modelled operation, through the whole proxy: the right host, signing name, raw path, query and body arrive with
- * a valid signature. Only the bidirectional stream has a test of its own (bidirectional.test.ts).
+ * a valid signature. Only the bidirectional stream has a test of its own (bidirectional-clients.test.ts).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
