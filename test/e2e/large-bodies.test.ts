@@ -194,18 +194,6 @@ describe.runIf(isLinux)('a body of 100 MB', () => {
     },
     60_000,
   );
-
-  it('releases a large body if AWS responds before it has read it, and if it breaks off', async () => {
-    upstream.respondBeforeBody((_, response) => {
-      response.writeHead(413, { connection: 'close', 'content-length': 2 });
-      response.end('no');
-    });
-    const { stream } = makeBody(100 * MB);
-    const response = await uploadHttp1('chunked', AGENT_PATH, 100 * MB, stream());
-    expect([413, 502]).toContain(response.status);
-    await untilReleased();
-    expect(await leftFiles()).toEqual([]);
-  }, 60_000);
 });
 
 describe.runIf(isLinux)('a body', () => {

@@ -2,22 +2,21 @@
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { request } from 'node:http';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_BYTES_IN_MEMORY } from '../../../src/http/body.ts';
-import { type Testbed, startProxy } from '../../helpers/testbed.ts';
-import { ask } from '../../helpers/raw-socket.ts';
+import { MAX_BYTES_IN_MEMORY } from '../../src/http/body.ts';
+import { findClosedPort, listen } from '../helpers/ports.ts';
+import { openProxy } from '../helpers/proxy-test.ts';
+import type { Testbed } from '../helpers/testbed.ts';
+import { ask } from '../helpers/raw-socket.ts';
 
 const BODY = Buffer.alloc(3 * MAX_BYTES_IN_MEMORY, 'large body; ');
 let testbed: Testbed;
-let close = async (): Promise<void> => {};
 
 afterEach(async () => {
   // The testbed still stands, and holds nothing.
   expect((await ask(testbed.port, 'GET /health HTTP/1.1', ['Host: localhost'])).status).toBe(200);
   while (openSpools() > 0) await new Promise((resolve) => setImmediate(resolve));
-  await testbed[Symbol.asyncDispose]();
-  await close();
 });
 
 /** Handles of this process, in which the testbed stands as well. */
@@ -33,19 +32,8 @@ function openSpools(): number {
 
 /** A testbed before an upstream that does with a connection what the test says. */
 async function openBefore(onConnection: (socket: Socket) => void): Promise<void> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    onConnection(socket);
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  close = async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  const { port } = server.address() as AddressInfo;
-  testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${port}`] } });
+  const server = createServer((socket) => onConnection(socket.on('error', () => {})));
+  testbed = await openProxy({ flags: { endpointUrl: [`http://127.0.0.1:${await listen(server)}`] } });
 }
 
 function send() {
@@ -90,13 +78,21 @@ describe.runIf(process.platform === 'linux')('a large body is let go', () => {
   });
 
   it('releases a large body if AWS cannot be reached', async () => {
-    await openBefore(() => {});
-    await close();
+    testbed = await openProxy({ flags: { endpointUrl: [`http://127.0.0.1:${await findClosedPort()}`] } });
     const over = testbed.nextRecord();
     const [response] = (await once(send(), 'response')) as [{ statusCode: number; resume(): void }];
     response.resume();
     expect(response.statusCode).toBe(502);
     expect((await over).requestBytes).toBe(BODY.length);
-    close = async () => {};
   });
+});
+
+it('carries many large bodies at once whole, more than their memory holds', async () => {
+  testbed = await openProxy();
+  const { upstream, url } = testbed;
+  upstream.respondWith((_request, response) => void response.end('{}'));
+  const large = Buffer.alloc(3_000_000, 'y');
+  const sending = Array.from({ length: 20 }, () => fetch(`${url}/model/m/invoke`, { method: 'POST', body: large }));
+  expect(new Set((await Promise.all(sending)).map(({ status }) => status))).toEqual(new Set([200]));
+  expect(upstream.requests.every(({ body }) => body.equals(large))).toBe(true);
 });

@@ -1,7 +1,9 @@
 /** The whole proxy before a fake AgentCore that speaks WebSocket, and the words with which a client asks for one. */
+import { expect, onTestFinished } from 'vitest';
 import { canTellUpgrades } from '../../src/server/client-upgrade.ts';
 import { type FakeWebSocketServer, startFakeWebSocketServer } from './fake-websocket.ts';
-import { type Testbed, startProxy } from './testbed.ts';
+import { openProxy } from './proxy-test.ts';
+import type { Testbed, TestbedOptions } from './testbed.ts';
 import { dial, type RawSocket, requestText } from './raw-socket.ts';
 
 /** Whether this Node serves WebSocket: 22.19 and 22.20 are supported without it. */
@@ -12,7 +14,7 @@ export const WS_PATH = `/runtimes/${ARN}/ws`;
 /** The example of RFC 6455, section 1.3. */
 export const WS_KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 
-export interface WebSocketTestbed extends AsyncDisposable {
+export interface WebSocketTestbed {
   readonly aws: FakeWebSocketServer;
   readonly testbed: Testbed;
   /** A virtual key. */
@@ -23,9 +25,14 @@ export interface WebSocketTestbed extends AsyncDisposable {
   dialWebSocket(target?: string, extra?: readonly string[], more?: string): Promise<RawSocket>;
 }
 
-export async function startWebSocketProxy(): Promise<WebSocketTestbed> {
+/** Starts both for the test that runs. After it, AWS must have seen no fault, and both are closed. */
+export async function openWebSocketProxy(options: TestbedOptions = {}): Promise<WebSocketTestbed> {
   const aws = await startFakeWebSocketServer();
-  const testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] } });
+  onTestFinished(async () => {
+    await aws[Symbol.asyncDispose]();
+    expect(aws.failures).toEqual([]);
+  });
+  const testbed = await openProxy({ ...options, flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] } });
   const { key } = await testbed.mint('tester');
   const handshake: WebSocketTestbed['handshake'] = (extra = [], bearer = key) => [
     `Host: localhost:${testbed.port}`,
@@ -45,10 +52,6 @@ export async function startWebSocketProxy(): Promise<WebSocketTestbed> {
       const raw = await dial(testbed.port);
       await raw.send(requestText(`GET /bedrock${target} HTTP/1.1`, handshake(extra), more));
       return raw;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await testbed[Symbol.asyncDispose]();
-      await aws[Symbol.asyncDispose]();
     },
   };
 }

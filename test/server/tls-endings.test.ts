@@ -16,10 +16,7 @@ import type { HeaderPair } from '../../src/http/message.ts';
 import { ensureCertificate, type TlsMaterial } from '../../src/server/certificate.ts';
 import { createListener } from '../../src/server/listener.ts';
 import { type RunningServer, startServer } from '../../src/server/server.ts';
-import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
-import { startProxy } from '../helpers/testbed.ts';
-import { dial, requestText } from '../helpers/raw-socket.ts';
-import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
+import { dial } from '../helpers/raw-socket.ts';
 
 let folder: string;
 let material: TlsMaterial;
@@ -177,42 +174,5 @@ describe('over TLS, a client that dawdles', () => {
     await raw.send(Buffer.from(bytes));
     await raw.ended;
     close();
-  });
-});
-
-describe.runIf(IS_SERVED)('a WebSocket over TLS', () => {
-  it('carries a WebSocket over TLS in both directions', async () => {
-    await using aws = await startFakeWebSocketServer();
-    await using testbed = await startProxy({ flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] }, tls: material });
-    const { key } = await testbed.mint('tester');
-    const upgrading = aws.nextUpgrade();
-    const socket = connectTls({ port: testbed.port, host: '127.0.0.1', servername: 'localhost', ca });
-    let received = '';
-    socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
-    const headers = [
-      `Host: localhost:${testbed.port}`,
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      `Authorization: Bearer ${key}`,
-      `Sec-WebSocket-Key: ${WS_KEY}`,
-      'Sec-WebSocket-Version: 13',
-      `Origin: https://localhost:${testbed.port}`,
-    ];
-    socket.write(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, headers));
-    const upgrade = await upgrading;
-    upgrade.accept([], 'first');
-    await expect.poll(() => received).toMatch(/^HTTP\/1\.1 101 [^]*\r\n\r\nfirst$/);
-    const arrived = once(upgrade.socket, 'data');
-    socket.write('hello');
-    expect(String((await arrived)[0])).toBe('hello');
-    const left = once(upgrade.socket, 'end');
-    socket.end();
-    upgrade.socket.resume();
-    await left;
-    const ended = once(socket, 'end');
-    upgrade.socket.end('last');
-    await ended;
-    expect(received.endsWith('firstlast')).toBe(true);
-    expect(aws.failures).toEqual([]);
   });
 });
