@@ -3,10 +3,11 @@
  * gateways on hosts of their own, and callers who bring an OAuth token of their own instead of being signed for.
  */
 import type { ServerResponse } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
 import { EMPTY_POLICY } from '../../src/keys/policy.ts';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import type { Testbed } from '../helpers/testbed.ts';
+import { openProxy } from '../helpers/proxy-test.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '../helpers/recording-upstream.ts';
 import { IS_SERVED, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
@@ -16,24 +17,13 @@ const INVOKE = `/runtimes/${ARN}/invocations`;
 const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl';
 const SESSION = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
 
-let testbed: Testbed | undefined;
-let recorder: RecordingUpstream | undefined;
-
-afterEach(async () => {
-  if (recorder === undefined) expect(testbed?.upstream.failures).toEqual([]);
-  await testbed?.[Symbol.asyncDispose]();
-  await recorder?.[Symbol.asyncDispose]();
-  testbed = undefined;
-  recorder = undefined;
-});
-
 describe('an agent, called by a virtual key', () => {
   let opened: Testbed;
   let aws: FakeUpstream;
   let key: string;
 
   beforeEach(async () => {
-    testbed = opened = await startProxy({ realHosts: true });
+    opened = await openProxy({ realHosts: true });
     aws = opened.upstream;
     ({ key } = await opened.mint('alice'));
   });
@@ -153,8 +143,8 @@ describe("a caller's own OAuth token", () => {
   let key: string;
 
   beforeEach(async () => {
-    recorder = aws = await startRecordingUpstream();
-    testbed = opened = await startProxy({
+    aws = await startRecordingUpstream();
+    opened = await openProxy({
       flags: { endpointUrl: [`http://127.0.0.1:${aws.port}`] },
       environment: { AWS_BEARER_TOKEN_BEDROCK: 'ABSKowner' },
     });

@@ -1,7 +1,8 @@
 /** The owner's Amazon Bedrock API key through the whole proxy: who gets it, who is signed for, and who is refused. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { type Testbed, type TestbedOptions, startProxy } from '../helpers/testbed.ts';
+import type { Testbed, TestbedOptions } from '../helpers/testbed.ts';
+import { openProxy } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type Workplace } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
@@ -28,25 +29,17 @@ const SIGNED_OPERATIONS = [
 ];
 
 let upstream: RecordingUpstream;
-let testbed: Testbed | undefined;
 
 beforeEach(async () => {
   upstream = await startRecordingUpstream();
 });
 
-afterEach(async () => {
-  await testbed?.[Symbol.asyncDispose]();
-  testbed = undefined;
-  await upstream[Symbol.asyncDispose]();
-});
-
-async function open(options: TestbedOptions = {}): Promise<Testbed> {
-  testbed = await startProxy({
+function open(options: TestbedOptions = {}): Promise<Testbed> {
+  return openProxy({
     flags: { endpointUrl: [`http://127.0.0.1:${upstream.port}`], openaiUpstream: 'runtime' },
     environment: { AWS_BEARER_TOKEN_BEDROCK: API_KEY },
     ...options,
   });
-  return testbed;
 }
 
 const withoutCredentials: TestbedOptions = {
@@ -71,8 +64,6 @@ describe('the API key', () => {
         expect(request?.header('authorization')).toBe(`Bearer ${API_KEY}`);
         expect(request?.headers.filter(([name]) => /^x-amz-(date|content|security)/i.test(name))).toEqual([]);
         expect(JSON.stringify(request?.headers)).not.toContain(key);
-        await opened[Symbol.asyncDispose]();
-        testbed = undefined;
       }
     },
   );
@@ -120,7 +111,6 @@ describe('the API key', () => {
     const opened = await open();
     await ask(opened.port, `GET /bedrock${WS_PATH} HTTP/1.1`, upgrade);
     expect(upstream.requests[0]?.header('authorization')).toMatch(/^AWS4-HMAC-SHA256 /);
-    await opened[Symbol.asyncDispose]();
     const poor = await open(withoutCredentials);
     const response = await ask(poor.port, `GET /bedrock${WS_PATH} HTTP/1.1`, upgrade);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_API_KEY_REFUSED');

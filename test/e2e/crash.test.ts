@@ -5,14 +5,13 @@
  * @module-tag slow
  */
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
-import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/testbed.ts';
-import { AWS_VARIABLES, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
+import { sendJson } from '../helpers/fake-upstream.ts';
+import { launchServer, openProgramTest, type ProgramTest, run } from '../helpers/program.ts';
 
 const ROUNDS = 5;
 const LANES = 12;
@@ -25,20 +24,10 @@ const BODY = JSON.stringify({
   inferenceConfig: { maxTokens: 20 },
 });
 
-let place: Workplace;
-let upstream: FakeUpstream;
-let environment: Record<string, string>;
+let place: ProgramTest;
 
 beforeEach(async () => {
-  place = await openWorkplace();
-  upstream = await startFakeUpstream(AWS_PAIR);
-  environment = { ...place.environment, ...AWS_VARIABLES, BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
-});
-
-afterEach(async () => {
-  expect(upstream.failures).toEqual([]);
-  await upstream.close();
-  await place[Symbol.asyncDispose]();
+  place = await openProgramTest();
 });
 
 /** A line of the access log, as far as it is looked at. */
@@ -49,13 +38,13 @@ interface Line {
 }
 
 async function makeKey(...flags: string[]): Promise<string> {
-  return (await run(['key', 'generate', '--quiet', ...flags], environment)).stdout.trim();
+  return (await run(['key', 'generate', '--quiet', ...flags], place.environment)).stdout.trim();
 }
 
 /** Every seventh stream does not end before the kill. */
 function respond(): void {
   let streams = 0;
-  upstream.respondWith(({ rawTarget }, response) => {
+  place.upstream.respondWith(({ rawTarget }, response) => {
     if (rawTarget.endsWith('/converse')) return sendJson(response, 200, USAGE);
     streams += 1;
     const isEndless = streams % 7 === 0;
@@ -86,7 +75,7 @@ async function keepAsking(port: number, key: string, told: (answered: number) =>
 
 /** A server under load, killed once so many requests were answered; the whole lines it had written by then. */
 async function runUntilKilled(keys: readonly string[], responsesBeforeKill: number): Promise<Line[]> {
-  const server = await launchServer(['--log-format', 'json'], environment);
+  const server = await launchServer(['--log-format', 'json'], place.environment);
   let responses = 0;
   const told = (): void => {
     responses += 1;

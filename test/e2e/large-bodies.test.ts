@@ -12,10 +12,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/testbed.ts';
+import { type FakeUpstream, sendJson } from '../helpers/fake-upstream.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
-import { AWS_VARIABLES, launchServer, openWorkplace, type Program, type Workplace } from '../helpers/program.ts';
+import { launchServer, openProgramTest, type RunningServer } from '../helpers/program.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
 const ARN = 'arn%3Aaws%3Abedrock-agentcore%3Aus-east-1%3A123456789012%3Aruntime%2Fmy_agent-1234567890';
@@ -29,14 +28,13 @@ const PIECE = Buffer.alloc(100_000, 'The quick brown fox jumps over the lazy dog
  */
 const MAX_GROWTH_MB = 60;
 
-let place: Workplace;
 let upstream: FakeUpstream;
-let server: Program & { readonly port: number };
+let server: RunningServer;
 let spoolFolder: string;
 
 beforeEach(async () => {
-  place = await openWorkplace();
-  upstream = await startFakeUpstream(AWS_PAIR);
+  const place = await openProgramTest();
+  ({ upstream } = place);
   upstream.respondWith(({ body }, response) =>
     sendJson(response, 200, { sizeBytes: body.length, sha256: createHash('sha256').update(body).digest('hex') }),
   );
@@ -44,19 +42,14 @@ beforeEach(async () => {
   await mkdir(spoolFolder);
   server = await launchServer([], {
     ...place.environment,
-    ...AWS_VARIABLES,
     TMPDIR: spoolFolder,
     TEMP: spoolFolder,
-    BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}`,
   });
   await upload('content-length', MODEL_PATH, 25 * MB);
 }, 60_000);
 
 afterEach(async () => {
   await server[Symbol.asyncDispose]();
-  expect(upstream.failures).toEqual([]);
-  await upstream.close();
-  await place[Symbol.asyncDispose]();
 });
 
 /** `sizeBytes` of pieces, each with its own number, and what their hash is. */

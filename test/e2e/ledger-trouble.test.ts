@@ -11,9 +11,14 @@ import type { ServerResponse } from 'node:http';
 import { describe, it } from 'vitest';
 import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../helpers/testbed.ts';
-import { AWS_VARIABLES, launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
-
-type Server = Program & { readonly port: number };
+import {
+  AWS_VARIABLES,
+  launchServer,
+  openWorkplace,
+  run,
+  type RunningServer,
+  type Workplace,
+} from '../helpers/program.ts';
 
 const NOVA = 'amazon.nova-lite-v1:0';
 const BODY = '{"messages":[],"inferenceConfig":{"maxTokens":20}}';
@@ -25,7 +30,7 @@ const POLL = { timeout: 15_000, interval: 20 };
 interface Scene extends AsyncDisposable {
   readonly place: Workplace;
   readonly upstream: FakeUpstream;
-  readonly server: Server;
+  readonly server: RunningServer;
   /** Without limits, and with a budget. */
   readonly free: string;
   readonly paid: string;

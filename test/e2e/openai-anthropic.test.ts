@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { openProxy } from '../helpers/proxy-test.ts';
 import type { Testbed, TestbedOptions } from '../helpers/testbed.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
-import { signWithSdk } from '../helpers/sigv4-signing.ts';
+import { signLines } from '../helpers/sigv4-signing.ts';
 
 let testbed: Testbed | undefined;
 
@@ -33,22 +33,10 @@ async function arrival({ upstream }: Testbed) {
 
 /** The headers of an SDK client whose endpoint is the proxy, signed with its own key pair for that service. */
 async function signedHeaders(opened: Testbed, path: string, service: string): Promise<string[]> {
-  const { key, accessKeyId } = await opened.mint(service);
-  const { request } = await signWithSdk({
-    method: 'POST',
-    path: `/bedrock${path}`,
-    service,
-    region: 'us-west-2',
-    body: BODY,
-    host: 'localhost',
-    accessKeyId,
-    secretAccessKey: key,
-    atMs: Date.now(),
-    headers: { 'content-type': 'application/json' },
-  });
-  return request.headers
-    .filter(([name]) => !['host', 'content-type', 'content-length'].includes(name.toLowerCase()))
-    .map((pair) => pair.join(': '));
+  const toSign = { method: 'POST', path: `/bedrock${path}`, service, region: 'us-west-2', body: BODY };
+  const headers = { 'content-type': 'application/json' };
+  const lines = await signLines(await opened.mint(service), { ...toSign, headers, host: 'localhost' });
+  return lines.filter((line) => !/^(?:host|content-type|content-length):/i.test(line));
 }
 
 const RUNTIME = { host: 'bedrock-runtime.us-east-1.amazonaws.com', service: 'bedrock', region: 'us-east-1' };

@@ -4,34 +4,21 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FakeUpstream, startFakeUpstream } from '../helpers/fake-upstream.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { FakeUpstream } from '../helpers/fake-upstream.ts';
 import { startEventStream } from '../helpers/event-frames.ts';
 import { AWS_PAIR } from '../helpers/testbed.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
-import { AWS_VARIABLES, launch, launchServer, openWorkplace, run, type Workplace } from '../helpers/program.ts';
+import { findClosedPort } from '../helpers/ports.ts';
+import { launch, launchServer, openProgramTest, run } from '../helpers/program.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';
 
-let place: Workplace;
 let upstream: FakeUpstream;
-let environment: Record<string, string>;
+let environment: Readonly<Record<string, string>>;
 
 beforeEach(async () => {
-  place = await openWorkplace();
-  upstream = await startFakeUpstream(AWS_PAIR);
-  environment = {
-    ...place.environment,
-    ...AWS_VARIABLES,
-    BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}`,
-  };
-});
-
-afterEach(async () => {
-  expect(upstream.failures).toEqual([]);
-  await upstream.close();
-  await place[Symbol.asyncDispose]();
+  ({ upstream, environment } = await openProgramTest());
 });
 
 const LINE = 'POST /bedrock/model/a/converse-stream HTTP/1.1';
@@ -205,7 +192,7 @@ describe('while it runs', () => {
   });
 
   it('refuses an upstream that is itself', async () => {
-    const port = await findFreePort();
+    const port = await findClosedPort();
     const own = { ...environment, BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${port}/bedrock` };
     await using server = launch(['start', '--port', String(port), '--log-format', 'json'], own);
     await server.untilStderr('boto3.client');
@@ -217,11 +204,3 @@ describe('while it runs', () => {
     expect((await server.ended).stdout.trim().split('\n')).toHaveLength(2);
   });
 });
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

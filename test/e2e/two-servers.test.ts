@@ -5,19 +5,8 @@
  */
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { type FakeUpstream, sendJson, startFakeUpstream } from '../helpers/fake-upstream.ts';
-import { AWS_PAIR } from '../helpers/testbed.ts';
-import {
-  AWS_VARIABLES,
-  launch,
-  launchServer,
-  openWorkplace,
-  type Program,
-  run,
-  type Workplace,
-} from '../helpers/program.ts';
-
-type Server = Program & { readonly port: number };
+import { type FakeUpstream, sendJson } from '../helpers/fake-upstream.ts';
+import { launch, launchServer, openProgramTest, run, type RunningServer } from '../helpers/program.ts';
 
 const NOVA = 'amazon.nova-lite-v1:0';
 const MAX_TOKENS = 100;
@@ -29,24 +18,19 @@ const BODY = JSON.stringify({
 const COST_NANO_USD = 5 * 60 + MAX_TOKENS * 240;
 const RESPONSE = { usage: { inputTokens: 5, outputTokens: MAX_TOKENS, totalTokens: 5 + MAX_TOKENS } };
 
-let place: Workplace;
 let upstream: FakeUpstream;
-let environment: Record<string, string>;
-let servers: Server[];
+let databasePath: string;
+let environment: Readonly<Record<string, string>>;
+let servers: RunningServer[];
 
 beforeEach(async () => {
-  place = await openWorkplace();
-  upstream = await startFakeUpstream(AWS_PAIR);
+  ({ upstream, databasePath, environment } = await openProgramTest());
   upstream.respondWith((_request, response) => sendJson(response, 200, RESPONSE));
-  environment = { ...place.environment, ...AWS_VARIABLES, BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
   servers = await Promise.all([0, 1].map(() => launchServer([], environment)));
 });
 
 afterEach(async () => {
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
-  expect(upstream.failures).toEqual([]);
-  await upstream.close();
-  await place[Symbol.asyncDispose]();
 });
 
 async function command(...args: string[]): Promise<string> {
@@ -62,7 +46,7 @@ interface Response {
   readonly code: string | null;
 }
 
-async function converse({ port }: Server, key: string): Promise<Response> {
+async function converse({ port }: RunningServer, key: string): Promise<Response> {
   const response = await fetch(`http://127.0.0.1:${port}/bedrock/model/${NOVA}/converse`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}` },
@@ -92,7 +76,7 @@ it('never overspends a key by a hundred requests at once over two servers', asyn
   for (let turn = 0; turn < 20; turn += 1) rest.push(...(await askBoth(key)));
   expect(rest.at(-1)).toEqual({ status: 402, code: 'ERR_BUDGET_EXCEEDED' });
   const total = passed + rest.filter(({ status }) => status === 200).length;
-  const store = await openSqliteStore(place.databasePath);
+  const store = await openSqliteStore(databasePath);
   // The response may be with its client a moment before the row is in the ledger.
   const sumAll = async () => (await store.sumUsage({ filter: {}, by: ['key'] })).total;
   await expect.poll(async () => (await sumAll()).requests, { timeout: 10_000, interval: 10 }).toBe(140);

@@ -147,7 +147,7 @@ function echo(upgrade: UpstreamUpgrade): void {
 }
 
 /** A server's frame (never masked). `first` is the byte with FIN bit and opcode. */
-export function encodeFrame(first: number, payload: Buffer): Buffer {
+function encodeFrame(first: number, payload: Buffer): Buffer {
   const { length } = payload;
   const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10);
   head[0] = first;

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished } from 'vitest';
+import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
 import { AWS_PAIR } from './testbed.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
@@ -67,6 +69,27 @@ export const AWS_VARIABLES: Environment = {
   AWS_REGION: 'us-east-1',
 };
 
+/** What the processes of one test need: a folder, a fake upstream, and the environment that leads to both. */
+export interface ProgramTest extends Workplace {
+  readonly upstream: FakeUpstream;
+}
+
+/**
+ * Opens it for the test that runs. After it, the upstream must have seen no fault, and all is closed. Call it before
+ * anything that is launched: what is opened last is closed first.
+ */
+export async function openProgramTest(): Promise<ProgramTest> {
+  const place = await openWorkplace();
+  const upstream = await startFakeUpstream(AWS_PAIR);
+  onTestFinished(async () => {
+    await upstream.close();
+    await place[Symbol.asyncDispose]();
+    expect(upstream.failures).toEqual([]);
+  });
+  const endpoint = { BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
+  return { ...place, upstream, environment: { ...place.environment, ...AWS_VARIABLES, ...endpoint } };
+}
+
 export function launch(args: readonly string[], environment: Environment): Program {
   return watch(spawn(process.execPath, [LAUNCHER, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
@@ -77,11 +100,11 @@ export async function run(args: readonly string[], environment: Environment): Pr
   return await program.ended;
 }
 
+/** A server under way. */
+export type RunningServer = Program & { readonly port: number };
+
 /** `start` on a free port; resolves when it listens. */
-export async function launchServer(
-  args: readonly string[],
-  environment: Environment,
-): Promise<Program & { readonly port: number }> {
+export async function launchServer(args: readonly string[], environment: Environment): Promise<RunningServer> {
   const program = launch(['start', '--port', '0', ...args], environment);
   const talk = await program.untilStderr('address');
   await program.untilStderr('boto3.client');

@@ -3,9 +3,9 @@
  * for tests of what is sent without one. Responds as the test says.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { HeaderPair } from '../../src/http/message.ts';
+import { listen } from './ports.ts';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -17,7 +17,7 @@ export interface RecordedRequest {
   header(lowerCaseName: string): string | undefined;
 }
 
-export interface RecordingUpstream extends AsyncDisposable {
+export interface RecordingUpstream {
   readonly port: number;
   readonly requests: readonly RecordedRequest[];
   /** Default: 200 and `{}`. */
@@ -26,6 +26,7 @@ export interface RecordingUpstream extends AsyncDisposable {
   onUpgrade(handler: (request: RecordedRequest, socket: Duplex) => void): void;
 }
 
+/** Starts it for the test that runs; closed after it. */
 export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   const requests: RecordedRequest[] = [];
   let handler = (_: RecordedRequest, response: ServerResponse): void => void response.end('{}');
@@ -41,30 +42,20 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
       handler(request, response);
     });
   });
-  const sockets = new Set<Duplex>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-  });
   server.on('upgrade', (incoming, socket) => {
     const request = describe(incoming, Buffer.alloc(0));
     requests.push(request);
     upgrade(request, socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.on('connection', (socket) => void socket.on('error', () => {}));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await listen(server),
     requests,
     respondWith: (next) => {
       handler = next;
     },
     onUpgrade: (next) => {
       upgrade = next;
-    },
-    [Symbol.asyncDispose]: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      for (const socket of sockets) socket.destroy();
-      await closed;
     },
   };
 }

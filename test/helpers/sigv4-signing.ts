@@ -82,6 +82,23 @@ export async function signWithSdk(toSign: RequestToSign): Promise<{ request: Sig
   return { request, bodySha256Hex: hashHex(toSign.body ?? '') };
 }
 
+/**
+ * The header lines of a request that a client signs now with a virtual key's pair, its host included; without a
+ * length.
+ */
+export async function signLines(
+  key: { readonly accessKeyId: string; readonly key: string },
+  toSign: RequestToSign,
+): Promise<string[]> {
+  const { request } = await signWithSdk({
+    accessKeyId: key.accessKeyId,
+    secretAccessKey: key.key,
+    atMs: Date.now(),
+    ...toSign,
+  });
+  return request.headers.map((pair) => pair.join(': '));
+}
+
 /** Text as a socket would deliver it: each character one byte of its UTF-8 form. */
 export function toWire(text: string): string {
   return Buffer.from(text).toString('latin1');

@@ -2,40 +2,32 @@
  * A signed request caught on its way in clear text: whoever has no key may send it again, but not as something else.
  */
 import { parseTarget } from '../../src/http/target.ts';
-import { describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { findSignature } from '../../src/auth/signature.ts';
 import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
 import { deriveSigningKey, formatTimestamp, signString, stringToSign } from '../../src/protocol/sigv4/key.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
-import { startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask } from '../helpers/raw-socket.ts';
-import { signWithSdk } from '../helpers/sigv4-signing.ts';
+import { signLines } from '../helpers/sigv4-signing.ts';
 
 const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
+const { it, testbed } = proxyTest();
+
 describe('a caught request', () => {
   it('sends a caught request to the region it was signed for, whatever another field of its Authorization says', async () => {
-    await using testbed = await startProxy();
-    const { accessKeyId, key } = await testbed.mint();
-    const { request } = await signWithSdk({
-      method: 'POST',
-      path: '/bedrock/model/a/invoke',
-      body: 'x',
-      atMs: Date.now(),
-      accessKeyId,
-      secretAccessKey: key,
-      region: 'eu-west-1',
-    });
+    const toSign = { method: 'POST', path: '/bedrock/model/a/invoke', body: 'x', region: 'eu-west-1' };
     const planted = 'AWS4-HMAC-SHA256 Foo=Credential=x/20260101/ap-south-1/bedrock/aws4_request, ';
-    const headers = request.headers.map(([name, value]) => `${name}: ${value.replace('AWS4-HMAC-SHA256 ', planted)}`);
+    const signed = await signLines(await testbed.mint(), toSign);
+    const headers = signed.map((headerLine) => headerLine.replace('AWS4-HMAC-SHA256 ', planted));
     const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
     expect((await ask(testbed.port, line, [...headers, 'Content-Length: 1'], 'x')).status).toBe(200);
     expect(testbed.records.at(-1)?.route?.region).toBe('eu-west-1');
   });
 
   it('asks for signed frames though x-amz-content-sha256 was taken off a caught request', async () => {
-    await using testbed = await startProxy();
     const { accessKeyId, key } = await testbed.mint();
     const nowMs = Date.now();
     const timestamp = formatTimestamp(nowMs);

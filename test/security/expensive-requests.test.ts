@@ -2,18 +2,19 @@
  * Requests made to cost the proxy more than they cost their sender: whoever waits behind them must not notice.
  */
 import { parseTarget } from '../../src/http/target.ts';
-import { describe, expect, it } from 'vitest';
+import { describe, expect } from 'vitest';
 import { canonicalRequest, findLostHeader } from '../../src/protocol/sigv4/canonical.ts';
-import { startProxy } from '../helpers/testbed.ts';
+import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
-import { signWithSdk } from '../helpers/sigv4-signing.ts';
+import { signLines } from '../helpers/sigv4-signing.ts';
+
+const { it, testbed } = proxyTest();
 
 describe('a query', () => {
   it.each([
     { name: 'of thousands of names', query: Array.from({ length: 8000 }, (_, index) => `k${index}`).join('&') },
     { name: 'of one name thousands of times', query: 'a&'.repeat(30_000) },
   ])('refuses a query $name before it is signed', async ({ query }) => {
-    await using testbed = await startProxy();
     const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(400);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_BAD_TARGET');
@@ -21,11 +22,9 @@ describe('a query', () => {
   });
 
   it('signs a query of hundreds of names as it is', async () => {
-    await using testbed = await startProxy();
     const query = Array.from({ length: 500 }, (_, index) => `k${index}=v`).join('&');
     const response = await ask(testbed.port, `GET /bedrock/foundation-models?${query} HTTP/1.1`, ['Host: localhost']);
     expect(response.status).toBe(200);
-    expect(testbed.upstream.failures).toEqual([]);
   });
 });
 
@@ -50,20 +49,13 @@ describe('a signature over thousands of headers', () => {
 });
 
 describe('a large body behind a wrong signature', () => {
+  const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
+  const toSign = { method: 'POST', path: '/bedrock/model/a/invoke', body: 'signed' };
+
   it('reads no body behind a wrong signature if the head says for which body it was signed', async () => {
-    await using testbed = await startProxy();
-    const { accessKeyId } = await testbed.mint();
-    const { request } = await signWithSdk({
-      method: 'POST',
-      path: '/bedrock/model/a/invoke',
-      body: 'whatever',
-      atMs: Date.now(),
-      accessKeyId,
-      secretAccessKey: 'sk-guessed',
-    });
+    const headers = await signLines({ ...(await testbed.mint()), key: 'sk-guessed' }, toSign);
     await using raw = await dial(testbed.port);
-    const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
-    await raw.send(requestText('POST /bedrock/model/a/invoke HTTP/1.1', [...headers, 'Content-Length: 100000000']));
+    await raw.send(requestText(LINE, [...headers, 'Content-Length: 100000000']));
     // No byte of the body was sent.
     const response = await raw.readResponse();
     expect(response.status).toBe(401);
@@ -71,21 +63,10 @@ describe('a large body behind a wrong signature', () => {
   });
 
   it('refuses another body with a right signature all the same', async () => {
-    await using testbed = await startProxy();
-    const { accessKeyId, key } = await testbed.mint();
-    const { request } = await signWithSdk({
-      method: 'POST',
-      path: '/bedrock/model/a/invoke',
-      body: 'signed',
-      atMs: Date.now(),
-      accessKeyId,
-      secretAccessKey: key,
-    });
-    const headers = request.headers.map(([name, value]) => `${name}: ${value}`);
-    const line = 'POST /bedrock/model/a/invoke HTTP/1.1';
-    const swapped = await ask(testbed.port, line, [...headers, 'Content-Length: 6'], 'forged');
+    const headers = await signLines(await testbed.mint(), toSign);
+    const swapped = await ask(testbed.port, LINE, [...headers, 'Content-Length: 6'], 'forged');
     expect(swapped.status).toBe(401);
     expect(testbed.upstream.requests).toHaveLength(0);
-    expect((await ask(testbed.port, line, [...headers, 'Content-Length: 6'], 'signed')).status).toBe(200);
+    expect((await ask(testbed.port, LINE, [...headers, 'Content-Length: 6'], 'signed')).status).toBe(200);
   });
 });

@@ -3,6 +3,7 @@
  * for a neighbour.
  */
 import { describe, expect, it } from 'vitest';
+import { openProxy } from '../helpers/proxy-test.ts';
 import { startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
@@ -11,7 +12,7 @@ const LINE = 'POST /bedrock/model/a/invoke HTTP/1.1';
 describe('a master key with dots', () => {
   it('does not pass a master key with dots on as if it were an OAuth token', async () => {
     const masterKey = 'team.proxy.master-2026';
-    await using testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
+    const testbed = await openProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: masterKey } });
     const line = 'POST /bedrock/agentcore-gateway/any-gateway/mcp HTTP/1.1';
     expect((await ask(testbed.port, line, ['Host: localhost', `Authorization: Bearer ${masterKey}`])).status).toBe(200);
     const [request] = testbed.upstream.requests;
@@ -41,7 +42,7 @@ describe("the owner's API key", () => {
 
 describe('open mode', () => {
   it('refuses in open mode whom a tunnel on this machine brings', async () => {
-    await using testbed = await startProxy();
+    const testbed = await openProxy();
     const response = await ask(testbed.port, LINE, ['Host: localhost', 'X-Forwarded-For: 203.0.113.9']);
     expect(response.status).toBe(403);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_OPEN_MODE_REMOTE');
@@ -49,7 +50,7 @@ describe('open mode', () => {
   });
 
   it('refuses in open mode images and links of a page on another port', async () => {
-    await using testbed = await startProxy();
+    const testbed = await openProxy();
     const line = 'GET /bedrock/foundation-models HTTP/1.1';
     const response = await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: same-site']);
     expect(response.header('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');
