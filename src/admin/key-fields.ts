@@ -2,9 +2,9 @@
  * LiteLLM's fields of a key as changes of our row; `key-row` is the way back. Pure. Dollars are floats on that side and
  * whole nano-dollars on this one.
  */
+import { EMPTY_POLICY } from '../keys/limits.ts';
 import {
   changeBudget,
-  EMPTY_POLICY,
   parseBudgetUsd,
   parseBudgetWindow,
   parseExpiry,

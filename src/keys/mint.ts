@@ -6,7 +6,8 @@ import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../domain/key.ts';
 import type { KeyStore } from '../domain/store.ts';
-import { type BadValueCode, EMPTY_POLICY, findDurationMs } from './policy.ts';
+import { EMPTY_POLICY } from './limits.ts';
+import { type BadValueCode, findDurationMs } from './policy.ts';
 import { generateVirtualKey, hashKey, sealKey, type VirtualKey } from './secret.ts';
 
 /** Longer than this, the old key is no leftover but a second key. */

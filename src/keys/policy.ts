@@ -1,7 +1,6 @@
 /**
- * What a key may do, read from what people and programs write: one parser per limit, behind the flags of `key generate`
- * and `key update` and the fields of the admin API. Pure: no store, no clock. Decides nothing about a request;
- * `admission/` does.
+ * What a key may do, read from what people and programs write: the parsers behind the table of `limits.ts`, and those
+ * of expiry, tags and note. Pure: no store, no clock.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
@@ -9,18 +8,6 @@ import type { Budget, KeyPolicy } from '../domain/key.ts';
 
 /** Whose mistake a bad value is: a flag's or a field's. */
 export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';
-
-/** A key that may do what every key may: no limit but the default scope. */
-export const EMPTY_POLICY: KeyPolicy = Object.freeze({
-  models: Object.freeze([]),
-  scope: 'default',
-  regions: Object.freeze([]),
-  budget: undefined,
-  allowUnpriced: false,
-  requestsPerMinute: undefined,
-  tokensPerMinute: undefined,
-  maxParallel: undefined,
-});
 
 const DAY_MS = 86_400_000;
 /** Upper case `M` is left out: some mean minutes by it and some months. */
@@ -39,10 +26,11 @@ const MAX_DURATION_MS = 36_500 * DAY_MS;
 const DATE = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2}))?$/i;
 const USD = /^\$?(\d{1,7})(?:\.(\d{1,9}))?$/;
 const MAX_BUDGET_NANO_USD = 1_000_000 * 1e9;
-const MAX_LIMIT = 1_000_000_000;
+/** The largest number of requests or tokens that a limit may be. */
+export const MAX_LIMIT = 1_000_000_000;
 const MAX_PATTERNS = 200;
 /** The longest model id that AWS takes. */
-const MAX_PATTERN_LENGTH = 2_048;
+export const MAX_PATTERN_LENGTH = 2_048;
 const MAX_TAGS = 50;
 const TAG_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/;
 const MAX_TAG_VALUE_LENGTH = 256;

@@ -3,7 +3,7 @@ import { AdminError } from '../../src/admin/envelope.ts';
 import { type KeyBefore, NEW_KEY, readChanges } from '../../src/admin/key-fields.ts';
 import { toLiteLlmKey } from '../../src/admin/key-row.ts';
 import { generateRequest, type KeyFields, keyRow } from '../../src/admin/schemas.ts';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyPolicy, VirtualKeyRow } from '../../src/domain/key.ts';
 
 const NOW = Date.UTC(2030, 0, 15, 12);

@@ -1,6 +1,6 @@
 import { EMPTY_SHA256 } from '../../src/http/body.ts';
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FakeUpstream } from '../helpers/fake-upstream.ts';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { Testbed } from '../helpers/testbed.ts';
 import { openProxy } from '../helpers/proxy-test.ts';
 import { ask, dial, type RawResponse, requestText } from '../helpers/raw-socket.ts';

@@ -14,7 +14,7 @@ import {
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { type Boto3, PYTHON_WITH_BOTO3, startBoto3 } from '../helpers/boto3.ts';

@@ -3,7 +3,7 @@
  * request on.
  */
 import { describe, expect } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';

@@ -3,7 +3,7 @@
  * a valid signature. Only the bidirectional stream has a test of its own (bidirectional-clients.test.ts).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { SERVICE_TABLES } from '../../src/operations/generated.ts';
 import { MANUAL_TABLES } from '../helpers/manual-tables.ts';
 import { type Testbed, startProxy } from '../helpers/testbed.ts';

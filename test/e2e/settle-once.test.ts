@@ -9,7 +9,7 @@ import type { ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { RequestRecord } from '../../src/domain/request-record.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';

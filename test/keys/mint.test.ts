@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { mintKey, parseAlias } from '../../src/keys/mint.ts';
 import { hashKey, unsealKey } from '../../src/keys/secret.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
   changeBudget,
-  EMPTY_POLICY,
   findDateMs,
   formatDuration,
   parseBudgetUsd,
@@ -29,11 +28,6 @@ async function expectRefusal(parse: Parser, value: unknown): Promise<string> {
   expect(error.message).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
   return error.message;
 }
-
-it('an empty policy allows what every key may do, and cannot be changed', () => {
-  expect(EMPTY_POLICY).toMatchObject({ models: [], scope: 'default', regions: [], allowUnpriced: false });
-  expect([EMPTY_POLICY, EMPTY_POLICY.models, EMPTY_POLICY.regions].every(Object.isFrozen)).toBe(true);
-});
 
 describe('a duration', () => {
   it.each([

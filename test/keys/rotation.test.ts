@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authenticate } from '../../src/auth/authenticate.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { type MintedKey, mintKey, parseGrace, rotateKey } from '../../src/keys/mint.ts';
 import { findSignature } from '../../src/auth/signature.ts';
 import type { ClientRequest } from '../../src/http/message.ts';

@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, onTestFinished } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';

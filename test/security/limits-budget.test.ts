@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';

@@ -3,7 +3,7 @@
  * choose: how often, where to, and what that may not become.
  */
 import { expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { startProxy } from '../helpers/testbed.ts';
 

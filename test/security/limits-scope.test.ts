@@ -3,7 +3,7 @@
  * but Get and List. And against the disguises of a path that AWS might read another way.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect } from 'vitest';
-import { EMPTY_POLICY } from '../../src/keys/policy.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendAwsError, sendJson } from '../helpers/fake-upstream.ts';

@@ -2,8 +2,10 @@
  * The `key` commands, as commander sees them: names, options and help only; each command's own file is imported when it
  * runs.
  */
-import { type Command, Option } from 'commander';
+import { type Command, Help, Option } from 'commander';
 import type { Flags } from '../../config/options.ts';
+import type { LimitFlag } from '../../keys/define-limit.ts';
+import { LIMIT_FLAGS, LIMITS } from '../../keys/limits.ts';
 import type { CommandTools } from '../env/commands.ts';
 
 const KEY_EXAMPLES = `
@@ -36,12 +38,15 @@ Without --scope all a key calls models and agents and reads the rest; it creates
 and deletes nothing. A key with a budget may use only what has a known price
 (\`bedrock-proxy prices list\`). --expires 2030-12-31 is the end of that day, UTC.
 `;
-const UPDATE_NOTES = `
-What is not named stays as it is. Taken away: --expires never, --models any,
---regions any, --budget none, --rpm none, --tpm none, --max-parallel none,
---note '', --tag NAME=. Another --budget-window begins a new window, another
---budget does not. A running proxy obeys from the next request on.
-`;
+const TAKEN_AWAY = LIMIT_FLAGS.flatMap(({ name, takenAwayBy }) =>
+  takenAwayBy === undefined ? [] : [`${name} ${takenAwayBy}`],
+);
+const UPDATE_NOTES = `\n${new Help().boxWrap(
+  `What is not named stays as it is. Taken away: --expires never, ${TAKEN_AWAY.join(', ')}, --note '', --tag NAME=. ` +
+    'Another --budget-window begins a new window, another --budget does not. ' +
+    'A running proxy obeys from the next request on.',
+  80,
+)}\n`;
 const KEY_ARGUMENT = ['<key>', 'id, alias, access key id, or the key itself (- reads it from standard input)'] as const;
 
 type Run = (name: string, flags: Flags) => Promise<void>;
@@ -111,20 +116,24 @@ function addKeyCommands(key: Command, tools: CommandTools): void {
 
 /** The flags of `generate` and `update` that say what a key may do. */
 function addLimits(command: Command): Command {
-  return command
+  // Last, so that `update` can have its opposite right below it.
+  const { allowUnpriced, ...others } = LIMITS;
+  command
     .option('--alias <name>', 'a name for people')
-    .option('--expires <time>', 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone')
-    .option('--models <pattern...>', 'the models it may use, such as *claude-haiku*; else all')
-    .addOption(new Option('--scope <scope>', 'all: also what changes the AWS account').choices(['default', 'all']))
-    .option('--regions <pattern...>', 'the regions it may use, such as us-east-1 or eu-*; else all')
-    .option('--budget <usd>', 'what it may spend, in dollars')
-    .option('--budget-window <time>', 'how often that begins anew: 1d, 7d, 30d, or total (default: total)')
-    .option('--rpm <number>', 'requests per minute')
-    .option('--tpm <number>', 'tokens per minute')
-    .option('--max-parallel <number>', 'requests at the same time')
+    .option('--expires <time>', 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone');
+  for (const { flags } of Object.values(others)) addFlags(command, flags);
+  command
     .option('--tag <name=value...>', 'a tag for what it does in the ledger')
-    .option('--note <text>', 'a line for people')
-    .option('--allow-unpriced', 'with a budget: let it use what has no known price, which no budget counts');
+    .option('--note <text>', 'a line for people');
+  return addFlags(command, allowUnpriced.flags);
+}
+
+function addFlags(command: Command, flags: readonly LimitFlag[]): Command {
+  for (const { name, argument, description, choices } of flags) {
+    const option = new Option(argument === undefined ? name : `${name} ${argument}`, description);
+    command.addOption(choices === undefined ? option : option.choices(choices));
+  }
+  return command;
 }
 
 function finish(command: Command, examples: string, { addOption, forEachCommand }: CommandTools): void {

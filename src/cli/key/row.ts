@@ -2,12 +2,12 @@
  * A key as the commands show it, never the key itself: as JSON of a stable shape, and in words. Pure.
  */
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
-import { formatDuration } from '../../keys/policy.ts';
+import { describePolicy, policyToJson } from '../../keys/limits.ts';
 import { maskKey } from '../../keys/secret.ts';
-import type { Budget, KeyPolicy, VirtualKeyRow } from '../../domain/key.ts';
+import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import type { KeySpend } from '../../domain/budget.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
-import { formatAge, formatCount, formatSpan, formatTime, isoTime } from '../format.ts';
+import { formatAge, formatSpan, formatTime, isoTime } from '../format.ts';
 
 type Field = readonly [name: string, value: string];
 
@@ -35,20 +35,7 @@ export function limitsToJson({
   tags,
   note,
 }: Pick<VirtualKeyRow, 'expiresAtMs' | 'policy' | 'tags' | 'note'>): object {
-  return {
-    expires_at: isoTime(expiresAtMs),
-    models: policy.models,
-    scope: policy.scope,
-    regions: policy.regions,
-    budget_usd: policy.budget === undefined ? null : exactUsd(policy.budget.limitNanoUsd),
-    budget_window: policy.budget === undefined ? null : nameWindow(policy.budget),
-    allow_unpriced: policy.allowUnpriced,
-    rpm: policy.requestsPerMinute ?? null,
-    tpm: policy.tokensPerMinute ?? null,
-    max_parallel: policy.maxParallel ?? null,
-    tags,
-    note: note ?? null,
-  };
+  return { expires_at: isoTime(expiresAtMs), ...policyToJson(policy), tags, note: note ?? null };
 }
 
 function spendToJson(budget: Budget | undefined, spend: KeySpend): object {
@@ -66,10 +53,6 @@ function spendToJson(budget: Budget | undefined, spend: KeySpend): object {
 function findLeft(budget: Budget | undefined, spend: KeySpend): number | undefined {
   if (budget === undefined) return undefined;
   return Math.max(0, budget.limitNanoUsd - spend.windowNanoUsd - spend.reservedNanoUsd);
-}
-
-function nameWindow({ windowMs }: Budget): string {
-  return windowMs === undefined ? 'total' : formatDuration(windowMs);
 }
 
 /** `active`, `active (29 d left)`, `ending (in 9 min)`; `expired`, `blocked` and `revoked` with the time since when. */
@@ -90,13 +73,6 @@ export function shortState(row: VirtualKeyRow, nowMs: number): string {
   return isRunning && endsAtMs !== undefined ? `${state} ${formatSpan(endsAtMs - nowMs)}` : state;
 }
 
-/** `$25 per 7d`, `$25`, `-`. */
-export function describeBudget(budget: Budget | undefined): string {
-  if (budget === undefined) return '-';
-  const limit = `$${exactUsd(budget.limitNanoUsd)}`;
-  return budget.windowMs === undefined ? limit : `${limit} per ${formatDuration(budget.windowMs)}`;
-}
-
 /** The limits a key has, in the words of the flags that set them; those it does not have are left out. */
 export function describeLimits({
   expiresAtMs,
@@ -104,35 +80,14 @@ export function describeLimits({
   tags,
   note,
 }: Pick<VirtualKeyRow, 'expiresAtMs' | 'policy' | 'tags' | 'note'>): Field[] {
-  const unpriced = policy.allowUnpriced ? 'allowed' : 'refused';
+  const tagged = Object.entries(tags).map(([name, value]) => (value === '' ? name : `${name}=${value}`));
   const fields: readonly (readonly [string, string | undefined])[] = [
     ['expires', expiresAtMs === undefined ? undefined : formatTime(expiresAtMs)],
-    ['models', listOr(policy.models)],
-    ['scope', policy.scope === 'all' ? 'all (may change things in the AWS account)' : undefined],
-    ['regions', listOr(policy.regions)],
-    ['budget', policy.budget === undefined ? undefined : describeBudget(policy.budget)],
-    ['unpriced', policy.budget === undefined && !policy.allowUnpriced ? undefined : unpriced],
-    ...describeRates(policy),
-    ['tags', listOr(Object.entries(tags).map(([name, value]) => (value === '' ? name : `${name}=${value}`)))],
+    ...describePolicy(policy),
+    ['tags', tagged.length === 0 ? undefined : tagged.join(', ')],
     ['note', note],
   ];
   return fields.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-}
-
-function describeRates(policy: KeyPolicy): (readonly [string, string | undefined])[] {
-  return [
-    ['rpm', countOr(policy.requestsPerMinute)],
-    ['tpm', countOr(policy.tokensPerMinute)],
-    ['max parallel', countOr(policy.maxParallel)],
-  ];
-}
-
-function countOr(limit: number | undefined): string | undefined {
-  return limit === undefined ? undefined : formatCount(limit);
-}
-
-function listOr(values: readonly string[]): string | undefined {
-  return values.length === 0 ? undefined : values.join(', ');
 }
 
 /** Everything about a key, for `key show`. */

@@ -1,6 +1,7 @@
 /**
  * `key list` and `key show`: reads only, and makes no database where there is none.
  */
+import { describeBudget } from '../../keys/limits.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
@@ -11,7 +12,7 @@ import { clip } from '../../lib/format.ts';
 import { formatAge } from '../format.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { withKey } from './find-row.ts';
-import { describeBudget, describeKey, keyToJson, shortState } from './row.ts';
+import { describeKey, keyToJson, shortState } from './row.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
 
 const HEADER = ['id', 'alias', 'key', 'state', 'spent', 'budget', 'last used'];

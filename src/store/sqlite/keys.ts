@@ -2,6 +2,7 @@
  * The virtual keys in SQLite: statements, prepared once per connection, and rows as the rest of the program knows them.
  * Caches nothing and retries nothing: that is `sqlite.ts`'s business.
  */
+import { EMPTY_POLICY } from '../../keys/limits.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { type Connection, isSqliteError, pluck, type Statement } from './connection.ts';
 import type { Budget, KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
@@ -217,18 +218,9 @@ export function toKeyRow(record: KeyRecord): VirtualKeyRow {
   };
 }
 
-/** JSON has no undefined: what is absent is a limit that does not exist. */
+/** JSON has no undefined, and an older row lacks the limits that came after it. */
 function toPolicy(kept: Partial<KeyPolicy>): KeyPolicy {
-  return {
-    models: kept.models ?? [],
-    scope: kept.scope ?? 'default',
-    regions: kept.regions ?? [],
-    budget: kept.budget === undefined ? undefined : toBudget(kept.budget),
-    allowUnpriced: kept.allowUnpriced ?? false,
-    requestsPerMinute: kept.requestsPerMinute,
-    tokensPerMinute: kept.tokensPerMinute,
-    maxParallel: kept.maxParallel,
-  };
+  return { ...EMPTY_POLICY, ...kept, budget: kept.budget === undefined ? undefined : toBudget(kept.budget) };
 }
 
 function toBudget({ limitNanoUsd, windowMs, anchorMs }: Budget): Budget {

@@ -1,0 +1,73 @@
+/** The table of limits: what the commands, the admin API and the store rely on, whatever limits there are. */
+import { describe, expect, it } from 'vitest';
+import {
+  describePolicy,
+  EMPTY_POLICY,
+  LIMIT_FLAGS,
+  LIMITS,
+  policyToJson,
+  readPolicyFlags,
+} from '../../src/keys/limits.ts';
+
+it('an empty policy allows what every key may do, and cannot be changed', () => {
+  expect(EMPTY_POLICY).toMatchObject({ models: [], scope: 'default', regions: [], allowUnpriced: false });
+  expect([EMPTY_POLICY, EMPTY_POLICY.models, EMPTY_POLICY.regions].every(Object.isFrozen)).toBe(true);
+});
+
+it('no two limits share a flag, a word or a field', () => {
+  const fields = Object.values(LIMITS).flatMap((limit) => ('field' in limit ? [limit.field.name] : []));
+  for (const names of [
+    LIMIT_FLAGS.map(({ name }) => name),
+    describePolicy(EMPTY_POLICY).map(([name]) => name),
+    fields,
+  ]) {
+    expect(names.toSorted()).toEqual([...new Set(names)].toSorted());
+  }
+});
+
+it('a key without limits has nothing to say about them', () => {
+  expect(describePolicy(EMPTY_POLICY).filter(([, text]) => text !== undefined)).toEqual([]);
+});
+
+describe('flags', () => {
+  const NOW_MS = 1_000;
+  const given = { models: ['a*'], budget: '5', budgetWindow: '1d', allowUnpriced: true, rpm: '60', maxParallel: '4' };
+
+  it('change what they name and nothing else', () => {
+    const policy = readPolicyFlags(given, { ...EMPTY_POLICY, tokensPerMinute: 7, regions: ['eu-*'] }, NOW_MS);
+    expect(policy).toEqual({
+      models: ['a*'],
+      scope: 'default',
+      regions: ['eu-*'],
+      budget: { limitNanoUsd: 5e9, windowMs: 86_400_000, anchorMs: NOW_MS },
+      allowUnpriced: true,
+      requestsPerMinute: 60,
+      tokensPerMinute: 7,
+      maxParallel: 4,
+    });
+  });
+
+  it('make no policy if they name no limit', () => {
+    expect(readPolicyFlags({ alias: 'alice', json: true }, EMPTY_POLICY, NOW_MS)).toBeUndefined();
+  });
+
+  it('take away with the word of each', () => {
+    const old = readPolicyFlags({ ...given, tpm: '9', regions: ['eu-*'] }, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
+    const gone = { models: ['any'], regions: ['any'], budget: 'none', rpm: 'none', tpm: 'none', maxParallel: 'none' };
+    expect(readPolicyFlags({ ...gone, allowUnpriced: false }, old, NOW_MS)).toEqual(EMPTY_POLICY);
+  });
+});
+
+it('a limit that does not exist is null in JSON', () => {
+  expect(policyToJson(EMPTY_POLICY)).toEqual({
+    models: [],
+    scope: 'default',
+    regions: [],
+    budget_usd: null,
+    budget_window: null,
+    allow_unpriced: false,
+    rpm: null,
+    tpm: null,
+    max_parallel: null,
+  });
+});
