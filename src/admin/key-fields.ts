@@ -3,26 +3,16 @@
  * whole nano-dollars on this one.
  */
 import { EMPTY_POLICY } from '../keys/limits.ts';
-import {
-  changeBudget,
-  parseBudgetUsd,
-  parseBudgetWindow,
-  parseExpiry,
-  parseLimit,
-  parseModelPatterns,
-  parseNote,
-  parseRegionPatterns,
-  parseTags,
-} from '../keys/policy.ts';
+import { changeBudget, parseBudgetUsd, parseBudgetWindow, parseExpiry, parseNote, parseTags } from '../keys/policy.ts';
 import { parseAlias } from '../keys/mint.ts';
 import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
+import { readLimitFields } from './limit-fields.ts';
 import type { KeyFields } from './schemas.ts';
 
 const CODE = 'ERR_BAD_REQUEST';
 const MAX_METADATA_BYTES = 16 * 1024;
-const ALL_MODELS: ReadonlySet<string> = new Set(['all-team-models', 'all-proxy-models']);
 /** With these LiteLLM restricts a key from within its metadata. Kept but not obeyed, they would pretend to a limit. */
 const METADATA_LIMITS = [
   'guardrails',
@@ -76,37 +66,13 @@ function readExpiry(duration: string | null, nowMs: number): number | undefined 
 
 function readPolicy(fields: KeyFields, before: KeyPolicy, nowMs: number): { readonly policy?: KeyPolicy } {
   const budget = readBudget(fields, before.budget, nowMs);
-  const scope = readScope(fields);
+  const isDefaultImplied = impliesDefaultScope(fields);
   const policy = {
-    ...readIf(fields, 'models', (value) => ({ models: readModels(value) }), { models: [] }),
-    ...readIf(fields, 'regions', (value) => ({ regions: readRegions(value) }), { regions: [] }),
-    ...readLimit(fields, 'rpm_limit', 'requestsPerMinute'),
-    ...readLimit(fields, 'tpm_limit', 'tokensPerMinute'),
-    ...readLimit(fields, 'max_parallel_requests', 'maxParallel'),
-    ...(fields.allow_unpriced === undefined ? {} : { allowUnpriced: fields.allow_unpriced ?? false }),
-    ...(scope === undefined ? {} : { scope }),
+    ...readLimitFields(fields),
+    ...(isDefaultImplied ? { scope: 'default' as const } : {}),
     ...(budget === 'as before' ? {} : { budget }),
   };
   return Object.keys(policy).length === 0 ? {} : { policy: { ...before, ...policy } };
-}
-
-function readLimit<Name extends 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>(
-  fields: KeyFields,
-  field: 'rpm_limit' | 'tpm_limit' | 'max_parallel_requests',
-  name: Name,
-): Partial<KeyPolicy> {
-  const value = fields[field];
-  if (value === undefined) return {};
-  return { [name]: value === null ? undefined : readField(field, () => parseLimit(value, field, CODE)) };
-}
-
-function readModels(models: readonly string[]): readonly string[] {
-  if (models.length === 0 || models.some((model) => ALL_MODELS.has(model))) return [];
-  return parseModelPatterns(models, 'models', CODE);
-}
-
-function readRegions(regions: readonly string[]): readonly string[] {
-  return regions.length === 0 ? [] : parseRegionPatterns(regions, 'regions', CODE);
 }
 
 function readBudget(fields: KeyFields, before: Budget | undefined, nowMs: number): Budget | undefined | 'as before' {
@@ -135,8 +101,8 @@ function readUsd(usd: number): number {
   throw new AdminError(`max_budget must be dollars to nine decimals, not ${usd}.`, { param: 'max_budget' });
 }
 
-/** Three fields that may say the same, and must not say different things. */
-function readScope({ scope, allowed_routes: routes, key_type: keyType }: KeyFields): KeyPolicy['scope'] | undefined {
+/** Whether LiteLLM's two fields ask for the scope default. They must not contradict `scope`. */
+function impliesDefaultScope({ scope, allowed_routes: routes, key_type: keyType }: KeyFields): boolean {
   const foreign = routes?.find((route) => route !== 'llm_api_routes');
   if (foreign !== undefined) {
     throw new AdminError('allowed_routes may hold llm_api_routes only.', {
@@ -144,12 +110,9 @@ function readScope({ scope, allowed_routes: routes, key_type: keyType }: KeyFiel
       hint: 'It is the scope default; for everything use "scope":"all".',
     });
   }
-  const asked = scope === null ? 'default' : scope;
-  const implied = (routes?.length ?? 0) > 0 || typeof keyType === 'string' ? 'default' : undefined;
-  if (asked === 'all' && implied === 'default') {
-    throw new AdminError('scope all contradicts allowed_routes or key_type.', { param: 'scope' });
-  }
-  return asked ?? implied;
+  const isImplied = (routes?.length ?? 0) > 0 || typeof keyType === 'string';
+  if (!isImplied || scope !== 'all') return isImplied;
+  throw new AdminError('scope all contradicts allowed_routes or key_type.', { param: 'scope' });
 }
 
 function readMetadata(metadata: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -8,6 +8,7 @@ import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
 import type { KeySpend } from '../domain/budget.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
+import { toLimitFields } from './limit-fields.ts';
 import type { KeyRow } from './schemas.ts';
 
 /** Tags that are fields of their own here. */
@@ -16,25 +17,22 @@ export const FIELD_TAGS = ['user_id', 'team_id'] as const;
 /** A key as LiteLLM shows one, with what we have beyond that. */
 export function toLiteLlmKey(row: VirtualKeyRow, spend: KeySpend | undefined, nowMs: number): KeyRow {
   const { policy, tags } = row;
+  const limits = toLimitFields(policy);
   return {
     ...describeIdentity(row, nowMs),
-    models: [...policy.models],
+    models: limits.models,
     max_budget: policy.budget === undefined ? null : toUsd(policy.budget.limitNanoUsd),
     budget_duration: policy.budget?.windowMs === undefined ? null : formatDuration(policy.budget.windowMs),
     budget_reset_at: toIso(spend?.resetsAtMs),
     spend: toUsd(spend?.windowNanoUsd ?? 0),
     total_spend: toUsd(spend?.totalNanoUsd ?? 0),
-    rpm_limit: policy.requestsPerMinute ?? null,
-    tpm_limit: policy.tokensPerMinute ?? null,
-    max_parallel_requests: policy.maxParallel ?? null,
+    ...limits.others,
     user_id: tags['user_id'] ?? null,
     team_id: tags['team_id'] ?? null,
     tags: listTags(tags),
     metadata: row.metadata,
     allowed_routes: policy.scope === 'all' ? [] : ['llm_api_routes'],
-    scope: policy.scope,
-    regions: [...policy.regions],
-    allow_unpriced: policy.allowUnpriced,
+    ...limits.ours,
     note: row.note ?? null,
     aliases: {},
     config: {},

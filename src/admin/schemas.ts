@@ -3,8 +3,7 @@
  * business. Everything here is shown in the OpenAPI document.
  */
 import { z } from 'zod';
-
-const MAX_LIMIT = 1_000_000_000;
+import { limitRequestSchemas, limitRowSchemas } from './limit-fields.ts';
 
 /** A query parameter, which always comes as text. */
 export const queryInteger = (min: number, max: number): z.ZodType<number> =>
@@ -28,33 +27,21 @@ const anyObject = z
   )
   .meta({ type: 'object', additionalProperties: true });
 
-const limit = z.int().min(1).max(MAX_LIMIT).nullish();
-
 /** What a key may be given. Null takes away; what is absent stays as it is. */
 const KEY_FIELDS = {
   key_alias: text.nullish().describe('A name; no two active keys share one'),
   duration: text.nullish().describe('Time to live from now on, such as 30m, 12h or 30d; null or -1: for ever'),
-  models: z
-    .array(z.string().max(2_048))
-    .nullish()
-    .describe('Patterns of model names, * for any characters; empty, all-team-models or all-proxy-models: all'),
+  models: limitRequestSchemas.models,
   max_budget: z.number().nullish().describe('US dollars, to nine decimals'),
   budget_duration: text.nullish().describe('Length of the windows of max_budget, such as 30d; null: one without end'),
-  rpm_limit: limit.describe('Requests per minute'),
-  tpm_limit: limit.describe('Tokens per minute'),
-  max_parallel_requests: limit.describe('Requests at the same time'),
+  ...limitRequestSchemas.others,
   user_id: text.nullish().describe('Kept as the tag user_id'),
   team_id: text.nullish().describe('Kept as the tag team_id'),
   tags: z.array(text).nullish().describe('name=value, or a bare name; every ledger row of the key has them'),
   metadata: anyObject.nullish().describe('Kept and given back unchanged; at most 16 KB'),
   allowed_routes: z.array(text).nullish().describe('Empty, or llm_api_routes, which is the scope default'),
   key_type: z.enum(['default', 'llm_api']).nullish().describe('Both are the scope default'),
-  scope: z
-    .enum(['default', 'all'])
-    .nullish()
-    .describe('default: the data plane, and what only reads of the control plane; all: everything'),
-  regions: z.array(text).nullish().describe('Patterns of AWS regions; empty: all'),
-  allow_unpriced: z.boolean().nullish().describe('Whether a key with a budget may use what has no known price'),
+  ...limitRequestSchemas.ours,
   note: text.nullish(),
 };
 const BLOCKED = { blocked: z.boolean().nullish() };
@@ -114,7 +101,6 @@ export const listQuery = z.strictObject({
 export type ListQuery = z.output<typeof listQuery>;
 
 const time = z.iso.datetime();
-const count = z.int().positive().nullable();
 const usd = z.number().nonnegative();
 const never = z.null().describe('The proxy has no such thing');
 const none = z.strictObject({}).describe('The proxy has no such thing');
@@ -129,23 +115,19 @@ const KEY_ROW = {
   status: z.enum(['active', 'ending', 'expired', 'blocked', 'revoked']),
   blocked: z.boolean(),
   expires: time.nullable(),
-  models: z.array(z.string()),
+  models: limitRowSchemas.models,
   max_budget: usd.nullable(),
   budget_duration: z.string().nullable(),
   budget_reset_at: time.nullable(),
   spend: usd.describe('US dollars in the present window of the budget; without windows, ever'),
   total_spend: usd.describe('US dollars, ever'),
-  rpm_limit: count,
-  tpm_limit: count,
-  max_parallel_requests: count,
+  ...limitRowSchemas.others,
   user_id: z.string().nullable(),
   team_id: z.string().nullable(),
   tags: z.array(z.string()),
   metadata: anyObject,
   allowed_routes: z.array(z.string()).describe('Empty for the scope all'),
-  scope: z.enum(['default', 'all']),
-  regions: z.array(z.string()),
-  allow_unpriced: z.boolean(),
+  ...limitRowSchemas.ours,
   note: z.string().nullable(),
   created_at: time,
   updated_at: time,
