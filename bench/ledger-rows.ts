@@ -3,6 +3,7 @@
  * for every request they made. Written past the store's interface, which would take minutes.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { EMPTY_POLICY } from '../src/keys/limits.ts';
 import { connect, type Connection } from '../src/store/sqlite/connection.ts';
 import { insertKey, prepareKeys } from '../src/store/sqlite/keys.ts';
 import { insertLedgerRow, prepareLedger } from '../src/store/sqlite/ledger.ts';
@@ -17,16 +18,6 @@ export const NOW_MS = Date.UTC(2026, 0, 1);
 const MODELS = Array.from({ length: 20 }, (_, index) => `us.anthropic.claude-sonnet-${index}-20250929-v1:0`);
 const OPERATIONS = ['Converse', 'ConverseStream', 'InvokeModel', 'InvokeModelWithResponseStream'];
 
-const NO_LIMITS: KeyPolicy = {
-  models: [],
-  scope: 'default',
-  regions: [],
-  budget: undefined,
-  allowUnpriced: false,
-  requestsPerMinute: undefined,
-  tokensPerMinute: undefined,
-  maxParallel: undefined,
-};
 /** Every limit there is, none of which a bench reaches. */
 const ALL_LIMITS: KeyPolicy = {
   models: ['anthropic.*', 'amazon.nova-*'],
@@ -85,7 +76,7 @@ function aKey(index: number): NewVirtualKeyRow {
     sealedKey: randomBytes(76),
     createdAtMs: NOW_MS - DAYS * DAY_MS + index,
     expiresAtMs: undefined,
-    policy: index % 2 === 0 ? ALL_LIMITS : NO_LIMITS,
+    policy: index % 2 === 0 ? ALL_LIMITS : EMPTY_POLICY,
     tags: { team: `team-${index % 50}` },
     note: undefined,
     metadata: {},

@@ -2,6 +2,7 @@
  * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real
  * database. Requests come in as method, path and body, and go through the real routing.
  */
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { parseTarget } from '../../src/http/target.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,7 +19,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
-import { aLedgerRow, NO_LIMITS } from '../helpers/store-rows.ts';
+import { aLedgerRow } from '../helpers/store-rows.ts';
 
 export const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 
@@ -85,7 +86,7 @@ export async function openAdmitting(
           endpointUrls: new Map(),
         },
       });
-      const policy = { ...NO_LIMITS, ...asked.policy };
+      const policy = { ...EMPTY_POLICY, ...asked.policy };
       const principal = asked.principal ?? { kind: 'key', keyId: 'vk_a', label: 'a', policy, tags: {} };
       serial += 1;
       const requestId = `exchange-${serial}`;

@@ -6,10 +6,11 @@ import {
   RESERVATION_LEASE_MS,
   type ReserveOutcome,
 } from '../../src/domain/budget.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { Budget } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
-import { aBudget, aKeyRow, aLedgerRow, aReservation, NO_LIMITS } from '../helpers/store-rows.ts';
+import { aBudget, aKeyRow, aLedgerRow, aReservation } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
 let place: StorePlace;
@@ -18,7 +19,7 @@ let store: Store;
 const HUNDRED = aBudget(100);
 
 async function spendOf(budget: Budget | undefined = HUNDRED, nowMs = 1_000, keyId = 'vk_a'): Promise<KeySpend> {
-  const spends = await store.findSpend([{ id: keyId, policy: { ...NO_LIMITS, budget } }], nowMs);
+  const spends = await store.findSpend([{ id: keyId, policy: { ...EMPTY_POLICY, budget } }], nowMs);
   return spends.get(keyId) ?? expect.fail('no spend');
 }
 
@@ -291,7 +292,7 @@ describe.each(STORES)('$name', ({ create }) => {
       await settle(5, { id: 'one', keyId: key.id });
       await store.renewLeases(5_000);
       expect(await store.findKeyBySha256(key.keySha256)).toBe(cached);
-      await (await place.open()).updateKey(key.id, { policy: { ...NO_LIMITS, budget: HUNDRED } }, 5);
+      await (await place.open()).updateKey(key.id, { policy: { ...EMPTY_POLICY, budget: HUNDRED } }, 5);
       expect((await store.findKeyBySha256(key.keySha256))?.policy.budget).toEqual(HUNDRED);
     });
   });

@@ -1,10 +1,11 @@
 /** What is kept of a virtual key: its policy and everything else, changed, deleted, and seen by other processes. */
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../src/domain/key.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { aKeyRow, NO_LIMITS } from '../helpers/store-rows.ts';
+import { aKeyRow } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
 const ALL_LIMITS: KeyPolicy = {
@@ -37,7 +38,7 @@ const fresh = (row: NewVirtualKeyRow): VirtualKeyRow => ({
 });
 
 function withBudget(limitNanoUsd: number, windowMs: number | undefined): KeyPolicy {
-  return { ...NO_LIMITS, budget: { limitNanoUsd, windowMs, anchorMs: 0 } };
+  return { ...EMPTY_POLICY, budget: { limitNanoUsd, windowMs, anchorMs: 0 } };
 }
 
 describe.each(STORES)('$name', ({ create }) => {
@@ -50,7 +51,7 @@ describe.each(STORES)('$name', ({ create }) => {
     it.each([
       { name: 'with everything', fields: { policy: ALL_LIMITS, expiresAtMs: 5, note: 'for CI', alias: 'Zoë' } },
       { name: 'with a budget without windows', fields: { policy: withBudget(0, undefined) } },
-      { name: 'with limits of nothing', fields: { policy: { ...NO_LIMITS, requestsPerMinute: 0, maxParallel: 0 } } },
+      { name: 'with limits of nothing', fields: { policy: { ...EMPTY_POLICY, requestsPerMinute: 0, maxParallel: 0 } } },
       {
         name: 'with tags and metadata',
         fields: { tags: { team: 'a"b', '': '' }, metadata: { a: [1, null, { b: 'ü' }] } },
@@ -79,7 +80,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'no alias any more', changes: { alias: undefined } },
       { name: 'a block', changes: { blockedAtMs: 7 } },
       { name: 'no end any more', changes: { expiresAtMs: undefined } },
-      { name: 'the policy', changes: { policy: NO_LIMITS } },
+      { name: 'the policy', changes: { policy: EMPTY_POLICY } },
       { name: 'tags, note and metadata', changes: { tags: {}, note: undefined, metadata: {} } },
       { name: 'nothing', changes: {} },
     ])('changes $name of a key, leaves the rest, and shows it at once in every process', async ({ changes }) => {

@@ -1,8 +1,9 @@
 /** The ledger: every field comes back, filters keep what they say, pages follow each other, old rows go. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { LedgerFilter, LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
-import { aLedgerRow, NO_LIMITS } from '../helpers/store-rows.ts';
+import { aLedgerRow } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
 let place: StorePlace;
@@ -204,7 +205,7 @@ describe.each(STORES)('$name', ({ create }) => {
     it('leaves what keys have spent after it pruned', async () => {
       await write({ startedAtMs: 1, chargedNanoUsd: 5 });
       await store.pruneLedger(100, 9);
-      const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 0);
+      const spend = await store.findSpend([{ id: 'vk_a', policy: EMPTY_POLICY }], 0);
       expect(spend.get('vk_a')?.totalNanoUsd).toBe(5);
     });
   });

@@ -5,6 +5,7 @@
 import { describeHead } from '../../src/http/message.ts';
 import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';
 import type { Principal } from '../../src/domain/principal.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { aClientRequest } from './client-request.ts';
 
 export const STARTED_AT_MS = Date.UTC(2026, 2, 14, 15, 9, 26, 535);
@@ -15,16 +16,7 @@ export function aKeyPrincipal(fields: Partial<Extract<Principal, { kind: 'key' }
     kind: 'key',
     keyId: 'vk_1',
     label: 'alice',
-    policy: {
-      models: [],
-      scope: 'default',
-      regions: [],
-      budget: undefined,
-      allowUnpriced: false,
-      requestsPerMinute: undefined,
-      tokensPerMinute: undefined,
-      maxParallel: undefined,
-    },
+    policy: EMPTY_POLICY,
     tags: {},
     ...fields,
   };

@@ -1,20 +1,10 @@
 /**
  * Rows for tests of the store: keys, ledger rows and reservations with everything a test does not name.
  */
-import type { Budget, KeyPolicy, NewVirtualKeyRow } from '../../src/domain/key.ts';
+import { EMPTY_POLICY } from '../../src/keys/limits.ts';
+import type { Budget, NewVirtualKeyRow } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { NewReservation } from '../../src/domain/budget.ts';
-
-export const NO_LIMITS: KeyPolicy = {
-  models: [],
-  scope: 'default',
-  regions: [],
-  budget: undefined,
-  allowUnpriced: false,
-  requestsPerMinute: undefined,
-  tokensPerMinute: undefined,
-  maxParallel: undefined,
-};
 
 let serial = 0;
 
@@ -30,7 +20,7 @@ export function aKeyRow(fields: Partial<NewVirtualKeyRow> = {}): NewVirtualKeyRo
     sealedKey: Buffer.from([1, 2, 3]),
     createdAtMs: 1_700_000_000_000 + serial,
     expiresAtMs: undefined,
-    policy: NO_LIMITS,
+    policy: EMPTY_POLICY,
     tags: {},
     note: undefined,
     metadata: {},

@@ -57,6 +57,7 @@ describe('mintKey', () => {
   it('stores what it is told of a key', async () => {
     const store = await openStore();
     const policy = {
+      ...EMPTY_POLICY,
       models: ['*claude*', 'amazon.*'],
       scope: 'all',
       regions: ['eu-*'],

@@ -8,11 +8,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Budget } from '../../../src/domain/key.ts';
 import type { Store } from '../../../src/domain/store.ts';
-import { aLedgerRow, aReservation, NO_LIMITS } from '../../helpers/store-rows.ts';
+import { aLedgerRow, aReservation } from '../../helpers/store-rows.ts';
 
 const KEYS = ['vk_a', 'vk_b', 'vk_c'] as const;
 const WINDOW_MS = 20_000;
@@ -211,7 +212,7 @@ class Run {
     const { model } = this;
     for (const store of this.stores) {
       for (const key of KEYS) {
-        const policy = { ...NO_LIMITS, budget: model.budgetOf(key) };
+        const policy = { ...EMPTY_POLICY, budget: model.budgetOf(key) };
         const spend = (await store.findSpend([{ id: key, policy }], model.nowMs)).get(key);
         expect(spend).toMatchObject({
           totalNanoUsd: model.totalOf(key),

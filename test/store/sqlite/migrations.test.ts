@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { SQL_COLUMNS } from '../../../src/domain/ledger-columns.ts';
+import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import { aLedgerRow, NO_LIMITS } from '../../helpers/store-rows.ts';
+import { aLedgerRow } from '../../helpers/store-rows.ts';
 
 /**
  * SHA-256 of every released step. A line is added with a new step; an old line never changes: databases have run it.
@@ -97,7 +98,7 @@ it('keeps the keys of a database from before limits working, in the default scop
     endsAtMs: undefined,
     expiresAtMs: undefined,
     blockedAtMs: undefined,
-    policy: NO_LIMITS,
+    policy: EMPTY_POLICY,
     tags: {},
     note: undefined,
     metadata: {},
@@ -106,7 +107,7 @@ it('keeps the keys of a database from before limits working, in the default scop
   expect(await store.hasAnyKey()).toBe(true);
 
   await store.settle(aLedgerRow({ keyId: 'vk_a', chargedNanoUsd: 5 }));
-  const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 100);
+  const spend = await store.findSpend([{ id: 'vk_a', policy: EMPTY_POLICY }], 100);
   expect(spend.get('vk_a')).toEqual({ totalNanoUsd: 5, windowNanoUsd: 5, reservedNanoUsd: 0, resetsAtMs: undefined });
   expect((await store.updateKey('vk_a', { note: 'migrated' }, 100))?.note).toBe('migrated');
 });

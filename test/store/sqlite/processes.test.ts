@@ -12,9 +12,10 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import { aBudget, NO_LIMITS } from '../../helpers/store-rows.ts';
+import { aBudget } from '../../helpers/store-rows.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../helpers/kill-ledger.ts', import.meta.url));
 
@@ -80,7 +81,7 @@ it('a thousand reservations of two processes at once do not overspend together',
   for (const names of settled) expect(names.length).toBeGreaterThan(0);
   const store = await openSqliteStore(path);
   onTestFinished(() => store.close());
-  const spend = await store.findSpend([{ id: 'vk_a', policy: { ...NO_LIMITS, budget: aBudget(10_000) } }], 0);
+  const spend = await store.findSpend([{ id: 'vk_a', policy: { ...EMPTY_POLICY, budget: aBudget(10_000) } }], 0);
   expect(spend.get('vk_a')).toMatchObject({ totalNanoUsd: 10_000, reservedNanoUsd: 0 });
   expect((await store.sumUsage({ filter: {}, by: ['key'] })).total).toMatchObject({
     requests: 1_000,
@@ -117,6 +118,6 @@ it.each([1, 2, 3, 4, 5])('kill -9 loses no settled row, and what was under way i
   expect(new Set(after).size).toBe(after.length);
   const known = new Set(after);
   expect(namesAfter('reserved', worker.lines).filter((id) => !known.has(id))).toEqual([]);
-  const spend = await store.findSpend([{ id: 'vk_a', policy: NO_LIMITS }], 0);
+  const spend = await store.findSpend([{ id: 'vk_a', policy: EMPTY_POLICY }], 0);
   expect(spend.get('vk_a')).toMatchObject({ totalNanoUsd: 10 * after.length, reservedNanoUsd: 0 });
 });
