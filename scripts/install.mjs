@@ -8,6 +8,8 @@ import { runNpmCi } from './npm.mjs';
 
 /** Inside node_modules: the package-lock.json that was installed. */
 const INSTALLED_LOCK = '.package-lock.installed.json';
+/** Attempts to put node_modules in its place. The second one succeeds unless the file system forbids it. */
+const MAX_ATTEMPTS = 5;
 
 /**
  * Whether node_modules holds what package-lock.json asks for. Asked on every start, so it looks at times first: a lock
@@ -39,16 +41,27 @@ export async function install(root) {
     const fault = await runNpmCi({ root, cwd: folder, signal });
     if (fault !== undefined) throw new SetUpError(`could not install the dependencies: ${fault}`);
     copyFileSync(join(root, 'package-lock.json'), join(folder, 'node_modules', INSTALLED_LOCK));
-    if (isInstalled(root)) return;
-    const current = join(root, 'node_modules');
-    if (existsSync(current)) renameSync(current, join(folder, 'old'));
-    try {
-      renameSync(join(folder, 'node_modules'), current);
-    } catch (error) {
-      // Another process was faster by less than a millisecond.
-      if (!isInstalled(root)) throw error;
-    }
+    replaceModules(root, folder);
   });
+}
+
+/**
+ * Puts the node_modules of `folder` in place of the root's, unless another process was faster. If one does so between
+ * our look and our rename, the rename fails, and we look again.
+ *
+ * @param {string} root
+ * @param {string} folder
+ */
+function replaceModules(root, folder) {
+  const current = join(root, 'node_modules');
+  for (let attempt = 1; !isInstalled(root); attempt += 1) {
+    try {
+      if (existsSync(current)) renameSync(current, join(folder, `old-${attempt}`));
+      return renameSync(join(folder, 'node_modules'), current);
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
 }
 
 /**
