@@ -40,6 +40,7 @@ async function tryPair({ node, npm }, testsToo) {
     `npx bedrock-proxy --version printed ${JSON.stringify(cold.stdout)}`,
     cold,
   );
+  expect(cold.stderr.startsWith('bedrock-proxy: '), 'npm warned before our first line', cold);
   const warm = run('npx', ['bedrock-proxy', '--version'], machine);
   expect(
     warm.stdout === cold.stdout && !warm.stderr.includes('bedrock-proxy: '),
