@@ -7,8 +7,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     reporters: ['default', new SkippedReporter()],
-    // Real sockets and child processes on a busy two-core machine; a test that hangs still ends.
     tags: [{ name: 'slow', description: 'left out of `npm test`, part of `npm test -- --all`' }],
+    // Real sockets and child processes on a busy two-core machine; a test that hangs still ends.
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

@@ -1,5 +1,5 @@
-// Child processes of the set-up: npm and tsc, whose output stays off our stdout, and the process that takes over from
-// us, which gets our terminal, our signals and our exit code. It does not know what is installed or built.
+// Child processes of the set-up: npm, whose output stays off our stdout, and the process that takes over from us, which
+// gets our terminal, our signals and our exit code. It does not know what is installed.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { delimiter, dirname } from 'node:path';
@@ -22,8 +22,8 @@ export class SetUpError extends Error {
 }
 
 /**
- * The environment for a nested npm or tsc: without the npm_* variables that an outer `npx` or `npm run` left (they
- * would make a nested `npm ci` install somewhere else, or something else), and with this Node first on the PATH.
+ * The environment for a nested npm: without the npm_* variables that an outer `npx` or `npm run` left (they would make
+ * a nested `npm ci` install somewhere else, or something else), and with this Node first on the PATH.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} nodePath the Node that the child's own children shall use

@@ -1,5 +1,5 @@
 /**
- * * The launcher from outside: what it installs and prints in a checkout, and that it hands over exactly. The npm is a
+ * The launcher from outside: what it installs and prints in a checkout, and that it hands over exactly. The npm is a
  * stub (fake-checkout.ts); scripts/try-clones.mjs does the same with the real one.
  * @module-tag slow
  */
