@@ -19,6 +19,7 @@ async function launch() {
       root: ROOT,
       script: new URL(import.meta.url),
       args: process.argv.slice(2),
+      dev: false,
     });
     if (!goesOn) return;
   }

@@ -8,20 +8,24 @@ import { runNpmCi } from './npm.mjs';
 
 /** Inside node_modules: the package-lock.json that was installed. */
 const INSTALLED_LOCK = '.package-lock.installed.json';
+/** One of devDependencies: if it is there, the others are. */
+const DEV_DEPENDENCY = 'vitest';
 /** Attempts to put node_modules in its place. The second one succeeds unless the file system forbids it. */
 const MAX_ATTEMPTS = 5;
 
 /**
- * Whether node_modules holds what package-lock.json asks for. Asked on every start, so it looks at times first: a lock
- * that is newer may still have the same text, after git went to another branch and back.
+ * Whether node_modules holds what package-lock.json asks for; devDependencies too if `dev` is set. Asked on every
+ * start, so it looks at times first: a newer lock may still have the same text, after git went to another branch and
+ * back.
  *
  * @param {string} root
+ * @param {boolean} dev
  */
-export function isInstalled(root) {
+export function isInstalled(root, dev) {
   const lock = join(root, 'package-lock.json');
   // npm writes this file last: it is missing after an install that was interrupted.
   const installed = statSync(join(root, 'node_modules', '.package-lock.json'), { throwIfNoEntry: false });
-  if (installed === undefined) return false;
+  if (installed === undefined || (dev && !hasDev(root))) return false;
   return (
     installed.mtimeMs >= statSync(lock).mtimeMs ||
     readText(lock) === readText(join(root, 'node_modules', INSTALLED_LOCK))
@@ -29,19 +33,21 @@ export function isInstalled(root) {
 }
 
 /**
- * Brings node_modules up to date. Throws a SetUpError of one line. A signal from the user ends it in good order.
+ * Brings node_modules up to date, with devDependencies if `dev` is set or if they were there before. Throws a
+ * SetUpError of one line. A signal from the user ends it in good order.
  *
  * @param {string} root
+ * @param {boolean} dev
  */
-export async function install(root) {
+export async function install(root, dev) {
   process.stderr.write('bedrock-proxy: installing the dependencies of this checkout (npm ci)\n');
   await inScratchFolder(root, 'install', async (folder, signal) => {
     for (const name of ['package.json', 'package-lock.json', '.npmrc'])
       copyFileSync(join(root, name), join(folder, name));
-    const fault = await runNpmCi({ root, cwd: folder, signal });
+    const fault = await runNpmCi({ root, cwd: folder, signal, dev: dev || hasDev(root) });
     if (fault !== undefined) throw new SetUpError(`could not install the dependencies: ${fault}`);
     copyFileSync(join(root, 'package-lock.json'), join(folder, 'node_modules', INSTALLED_LOCK));
-    replaceModules(root, folder);
+    replaceModules(root, dev, folder);
   });
 }
 
@@ -50,11 +56,12 @@ export async function install(root) {
  * our look and our rename, the rename fails, and we look again.
  *
  * @param {string} root
+ * @param {boolean} dev
  * @param {string} folder
  */
-function replaceModules(root, folder) {
+function replaceModules(root, dev, folder) {
   const current = join(root, 'node_modules');
-  for (let attempt = 1; !isInstalled(root); attempt += 1) {
+  for (let attempt = 1; !isInstalled(root, dev); attempt += 1) {
     try {
       if (existsSync(current)) renameSync(current, join(folder, `old-${attempt}`));
       return renameSync(join(folder, 'node_modules'), current);
@@ -107,6 +114,11 @@ function isAlive(pid) {
   } catch (error) {
     return /** @type {NodeJS.ErrnoException} */ (error).code === 'EPERM';
   }
+}
+
+/** @param {string} root */
+function hasDev(root) {
+  return existsSync(join(root, 'node_modules', DEV_DEPENDENCY));
 }
 
 /** @param {string} path */

@@ -4,15 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { cleanEnvironment, runQuietly } from './children.mjs';
 
-const FLAGS = [
-  'ci',
-  '--include=dev',
-  '--include=optional',
-  '--ignore-scripts',
-  '--no-audit',
-  '--no-fund',
-  '--no-progress',
-];
+const FLAGS = ['ci', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund', '--no-progress'];
 /**
  * Off line, npm would try for over a minute before it says so.
  *
@@ -26,17 +18,18 @@ const NETWORK_CODES =
 const COLLISION_CODES = /^(ENOTEMPTY|EEXIST|EBUSY|EPERM)$/;
 
 /**
- * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Returns undefined, or in a few words what
- * failed and what to do about it.
+ * `npm ci` in `cwd`, quietly: what npm says goes to .toolchain/npm.log. Without devDependencies, unless `dev` is set.
+ * Returns undefined, or in a few words what failed and what to do about it.
  *
- * @param {{ root: string, cwd: string, signal: AbortSignal }} options
+ * @param {{ root: string, cwd: string, signal: AbortSignal, dev?: boolean }} options
  * @returns {Promise<string | undefined>}
  */
-export async function runNpmCi({ root, cwd, signal }) {
+export async function runNpmCi({ root, cwd, signal, dev = false }) {
   const npm = findNpm(process.env, process.execPath);
   const env = { ...RETRIES, ...cleanEnvironment(process.env, process.execPath) };
   env['npm_config_globalconfig'] ??= await findGlobalConfig(cwd, signal);
-  const start = () => runQuietly({ ...npm, args: [...npm.args, ...FLAGS], cwd, env, signal });
+  const start = () =>
+    runQuietly({ ...npm, args: [...npm.args, ...FLAGS, dev ? '--include=dev' : '--omit=dev'], cwd, env, signal });
   let { code, output } = await start();
   if (COLLISION_CODES.test(findCode(output))) ({ code, output } = await start());
   mkdirSync(join(root, '.toolchain'), { recursive: true });

@@ -1,7 +1,7 @@
-// What `npm run build|check|test|test:clients|bench|start|package` run: `node scripts/run.mjs TASK [arguments]`. Each
-// sets the checkout up first, so each works right after a clone, on too old a Node too. Arguments after `--` go to the
-// tool. `test` and `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched
-// like the launcher's; `test` takes `--all`.
+// What the npm scripts run: `node scripts/run.mjs TASK [arguments]`. Each sets the checkout up first, devDependencies
+// included, so each works right after a clone, on too old a Node too. Arguments after `--` go to the tool. `test` and
+// `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the
+// launcher's; `test` takes `--all`.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
@@ -40,7 +40,6 @@ const TASKS = {
   bench: { takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
   docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
-  start: { run: (args) => startNode(join('bin', 'bedrock-proxy.js'), 'start', ...args) },
   package: { run: makePackage },
 };
 
@@ -130,7 +129,7 @@ async function main() {
   const { args, nodeMajor } = task.takesNode ? parseNodeMajor(rest) : { args: rest };
   process.chdir(root);
   const script = new URL(import.meta.url);
-  if (await setUp({ root: ROOT, script, args: [name, ...rest], nodeMajor })) await task.run(args);
+  if (await setUp({ root: ROOT, script, args: [name, ...rest], dev: true, nodeMajor })) await task.run(args);
 }
 
 /** @param {string} line */

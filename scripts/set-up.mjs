@@ -1,21 +1,23 @@
 // Makes a checkout able to run its source: the right Node, and node_modules. The launcher and every npm script begin
-// here. With everything in place it costs two file look-ups; the work is imported when there is some. stdout is not
-// ours: progress goes to stderr.
+// here. With everything in place it costs a few file look-ups. stdout is not ours: progress goes to stderr.
 import { fileURLToPath } from 'node:url';
 import { lineForOldNode } from '../bin/node-version.js';
 import { install, isInstalled } from './install.mjs';
 
-/** @typedef {{ root: URL, script: URL, args: readonly string[], nodeMajor?: number | undefined }} SetUpOptions */
+/**
+ * @typedef {{ root: URL, script: URL, args: readonly string[], dev: boolean, nodeMajor?: number | undefined }} Options
+ */
 
 /**
- * Sets the checkout `root` up. Returns true when the caller may go on in this process; false when `script` with `args`
- * has already run to its end under another Node (too old a one here, or `nodeMajor` asks for a pinned one), and the
- * caller has nothing left to do. Throws a SetUpError whose message is one line for the user.
+ * Sets the checkout `root` up, with devDependencies if `dev` is set. Returns true when the caller may go on in this
+ * process; false when `script` with `args` has already run to its end under another Node (too old a one here, or
+ * `nodeMajor` asks for a pinned one), and the caller has nothing left to do. Throws a SetUpError whose message is one
+ * line for the user.
  *
- * @param {SetUpOptions} options
+ * @param {Options} options
  * @returns {Promise<boolean>}
  */
-export async function setUp({ root, script, args, nodeMajor }) {
+export async function setUp({ root, script, args, dev, nodeMajor }) {
   const folder = fileURLToPath(root);
   if (nodeMajor !== undefined || lineForOldNode(process.version) !== undefined) {
     const { provideNode } = await import('./toolchain.mjs');
@@ -26,6 +28,6 @@ export async function setUp({ root, script, args, nodeMajor }) {
       return false;
     }
   }
-  if (!isInstalled(folder)) await install(folder);
+  if (!isInstalled(folder, dev)) await install(folder, dev);
   return true;
 }

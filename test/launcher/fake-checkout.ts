@@ -48,7 +48,8 @@ const NPM = `import { appendFileSync, chmodSync, mkdirSync, readFileSync, writeF
 import { dirname, join } from 'node:path';
 const [command] = process.argv.slice(2);
 if (command === 'config') { console.log('/dev/null/npmrc'); process.exit(); }
-appendFileSync(process.env.STUB_LOG, 'npm ' + command + '\\n');
+const dev = process.argv.includes('--include=dev');
+appendFileSync(process.env.STUB_LOG, 'npm ' + command + (dev ? ' with dev' : '') + '\\n');
 console.log('npm speaks');
 if (process.env.npm_config_prefix || process.env.npm_package_name) { console.error('npm error code INHERITED'); process.exit(1); }
 if (process.env.STUB_NPM === 'offline') { console.error('npm error code ENOTFOUND'); process.exit(1); }
@@ -60,6 +61,7 @@ for (const [name, version] of Object.entries(dependencies)) {
   write(path, '#!/bin/sh\\nunset NODE_OPTIONS\\n[ "$1" = --version ] && echo v' + version + ' && exit\\nexec "' + process.execPath + '" "$@"\\n');
   chmodSync(path, 0o755);
 }
+if (dev) write(join('node_modules', 'vitest', 'vitest.mjs'), '');
 write(join('node_modules', '.package-lock.json'), '{}');
 `;
 
@@ -82,15 +84,17 @@ export interface Launched {
 }
 
 /**
- * Under a Node that says it is old; with an npm that fails; as npx does it, with the launcher's process id in ../pid.
+ * Under a Node that says it is old; with an npm that fails; as npx does it, with the launcher's process id in ../pid;
+ * an npm script in place of the launcher.
  */
 export interface LaunchOptions {
   oldNode?: boolean;
   npm?: 'offline' | 'hang';
   throughShell?: boolean;
+  script?: string;
 }
 
-/** The folder, and what was started in it so far, in order: "npm ci". */
+/** The folder, and what was started in it so far, in order: "npm ci", "npm ci with dev". */
 export interface FakeCheckout {
   root: string;
   write: (path: string, text: string) => void;
@@ -131,7 +135,7 @@ export function makeCheckout(): FakeCheckout {
       appendFileSync(log, '');
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
-    launch: (args, { oldNode = false, npm, throughShell = false } = {}) => {
+    launch: (args, { oldNode = false, npm, throughShell = false, script = 'bin/bedrock-proxy.js' } = {}) => {
       const env = {
         ...process.env,
         npm_execpath: join(folder, 'npm', 'npm-cli.js'),
@@ -143,7 +147,7 @@ export function makeCheckout(): FakeCheckout {
         STUB_LOG: log,
         STUB_NPM: npm,
       };
-      const words = [process.execPath, join(root, 'bin', 'bedrock-proxy.js'), ...args];
+      const words = [process.execPath, join(root, script), ...args];
       return start(throughShell ? ['sh', '-c', `"$@" & echo $! > ../pid; wait`, 'sh', ...words] : words, root, env);
     },
   };

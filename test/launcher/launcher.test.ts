@@ -64,11 +64,27 @@ describe('a set-up checkout', () => {
     },
     { name: 'a lock written anew with the same text', change: () => touch('package-lock.json'), starts: [] },
     { name: 'an install that did not end', change: () => rmSync(hiddenLock()), starts: ['npm ci'] },
+    {
+      name: 'a changed lock, beside devDependencies, which stay',
+      change: () => {
+        checkout.write('node_modules/vitest/vitest.mjs', '');
+        touch('package-lock.json', '{ "lockfileVersion": 4 }');
+      },
+      starts: ['npm ci with dev'],
+    },
   ])('sets a checkout up again exactly if that is needed: $name', async ({ change, starts }) => {
     const before = checkout.started().length;
     change();
     expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stdout: '["x"]' });
     expect(checkout.started().slice(before)).toEqual(starts);
+  });
+
+  it('installs devDependencies once, when an npm script needs them', async () => {
+    checkout.write('bench/run.ts', `process.stdout.write(process.argv[2] satisfies unknown as string);`);
+    const bench = () => checkout.launch(['bench', 'it runs'], { script: 'scripts/run.mjs' }).ending;
+    for (const ending of [await bench(), await bench()]) expect(ending).toMatchObject({ code: 0, stdout: 'it runs' });
+    expect(await checkout.launch(['x']).ending).toMatchObject({ code: 0, stderr: '' });
+    expect(checkout.started()).toEqual(['npm ci', 'npm ci with dev']);
   });
 });
 
