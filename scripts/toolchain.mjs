@@ -63,9 +63,12 @@ async function fetchNode(root, node) {
       (await runNpmCi({ root, cwd: folder, signal })) ?? (await tryOut(binaryIn(folder, node), version, signal));
     if (fault !== undefined) throw new SetUpError(lineWithoutFetching(`fetching Node ${version} failed: ${fault}`));
     mkdirSync(homeOf(root, node), { recursive: true });
-    // What another process has put there meanwhile is the same, and may be running.
-    if (!existsSync(binaryIn(homeOf(root, node), node)))
+    try {
       renameSync(join(folder, 'node_modules'), join(homeOf(root, node), 'node_modules'));
+    } catch (error) {
+      // What another process has put there meanwhile is the same, and may be running: it stays.
+      if (!existsSync(binaryIn(homeOf(root, node), node))) throw error;
+    }
   });
 }
 
