@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { NODE_FLOOR, lineForOldNode } from '../bin/node-version.js';
 import { SetUpError, cleanEnvironment, runQuietly } from './children.mjs';
 import { inScratchFolder } from './install.mjs';
-import { NODE_PACKAGES } from './node-packages.mjs';
+import { NODE_HASHES, NODE_PACKAGES } from './node-packages.mjs';
 import { runNpmCi } from './npm.mjs';
 
 /** @typedef {{ name: string, version: string, integrity: string }} PinnedNode */
@@ -33,11 +33,12 @@ export async function provideNode(root, major) {
  * @returns {PinnedNode}
  */
 function findPinnedNode(major) {
-  const nodes = NODE_PACKAGES[`${process.platform}-${process.arch}`];
-  const pinned = nodes?.versions[major ?? nodes.usual];
-  if (nodes === undefined || pinned === undefined || isMusl())
+  const { name = '', usual = 0 } = NODE_PACKAGES[`${process.platform}-${process.arch}`] ?? {};
+  const start = `${name}@${major ?? usual}.`;
+  const [spec, integrity] = Object.entries(NODE_HASHES).find(([other]) => other.startsWith(start)) ?? [];
+  if (spec === undefined || integrity === undefined || isMusl())
     throw new SetUpError(lineWithoutFetching('none is published'));
-  return { name: nodes.name, ...pinned };
+  return { name, version: spec.slice(name.length + 1), integrity };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { NODE_FLOOR, canSetItselfUp, lineForOldNode } from '../../bin/node-version.js';
-import { NODE_PACKAGES } from '../../scripts/node-packages.mjs';
+import { NODE_HASHES, NODE_PACKAGES } from '../../scripts/node-packages.mjs';
 
 describe('lineForOldNode', () => {
   it.each(['v22.19.0', 'v22.23.3', 'v23.0.0', 'v24.21.0', 'v26.0.0', 'v100.1.0', 'v24.0.0-nightly2026'])(
@@ -37,13 +37,18 @@ it.each([
 describe('the pinned Nodes', () => {
   it.each(Object.entries(NODE_PACKAGES))(
     'pins exact, hashed and new enough Nodes for %s',
-    (_platform, { usual, versions }) => {
-      expect(Object.keys(versions)).toContain(String(usual));
-      for (const [major, { version, integrity }] of Object.entries(versions)) {
-        expect(version).toMatch(new RegExp(String.raw`^${major}\.\d+\.\d+$`));
+    (_platform, { name, usual }) => {
+      const pinned = Object.entries(NODE_HASHES).filter(([spec]) => spec.startsWith(`${name}@`));
+      const versions = pinned.map(([spec]) => spec.slice(name.length + 1));
+      const majors = versions.map((version) => version.split('.')[0]);
+      expect(majors).toContain(String(usual));
+      expect(new Set(majors).size).toBe(majors.length);
+      for (const version of versions) {
+        expect(version).toMatch(/^\d+\.\d+\.\d+$/);
         expect(lineForOldNode(`v${version}`)).toBeUndefined();
-        expect(Buffer.from(integrity.replace(/^sha512-/, ''), 'base64')).toHaveLength(64);
       }
+      for (const [, integrity] of pinned)
+        expect(Buffer.from(integrity.replace(/^sha512-/, ''), 'base64')).toHaveLength(64);
     },
   );
 });
