@@ -17,7 +17,7 @@ const PAIRS = NODES.flatMap((node) =>
   NPMS.filter((npm) => !(node.startsWith('20.') && npm.startsWith('12.'))).map((npm) => ({ node, npm })),
 );
 /** All that a clone finds on its PATH besides Node and npm: no Python, no compiler. */
-const SYSTEM_TOOLS = ['sh', 'git', 'uname'];
+const SYSTEM_TOOLS = ['sh', 'cat', 'git', 'uname'];
 const START_LIMIT_MS = 120_000;
 
 const work = mkdtempSync(join(tmpdir(), 'bedrock-proxy-clones-'));
