@@ -5,24 +5,24 @@
 import type { Budget } from './key.ts';
 import type { LedgerRow } from './ledger.ts';
 
-/** A reservation of which its process has told nothing for this long is lost. */
+/** A reservation is lost if its process has not renewed it for this long. */
 export const RESERVATION_LEASE_MS = 30_000;
 
 /** What a key has spent, together with those it was rotated from: they share one budget account. */
 export interface KeySpend {
   /** Since it was made, over all windows. */
   readonly totalNanoUsd: number;
-  /** In the present window of its budget; the same as the total where it has no windows. */
+  /** In the present window of its budget; the same as the total if it has no windows. */
   readonly windowNanoUsd: number;
-  /** Held back for requests that are under way. */
+  /** Reserved for requests that are under way. */
   readonly reservedNanoUsd: number;
-  /** End of the present window; undefined where it has none. */
+  /** End of the present window; undefined if it has none. */
   readonly resetsAtMs: number | undefined;
 }
 
 /** Money reserved for one request that is about to be sent. */
 export interface NewReservation {
-  /** The id of the exchange. */
+  /** The id of the request. */
   readonly id: string;
   readonly keyId: string;
   readonly amountNanoUsd: number;

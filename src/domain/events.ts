@@ -1,10 +1,10 @@
 /**
- * What happens to a request, as events: access log, metrics and traces subscribe, and a recorder would. Accounting does
- * not: it must not fail, and is called in order (`accounting/`).
+ * What happens to a request, as events: access log, metrics and traces subscribe. Accounting does not: it must not
+ * fail, and is called in order.
  */
 import type { RequestRecord } from './request-record.ts';
 
-/** Hears of requests; each only of what it has a function for. The functions must be quick, and change nothing. */
+/** Gets the events that it has a function for. The functions must be quick and must change nothing. */
 export interface RequestSubscriber {
   /** A request has come; little is known of it. */
   began?(record: RequestRecord): void;
@@ -16,16 +16,16 @@ export interface RequestSubscriber {
   responseStarted?(record: RequestRecord, isStream: boolean): void;
   /** Bytes of the response's body, as they pass. They must be neither kept nor changed. */
   bytes?(record: RequestRecord, chunk: Uint8Array): void;
-  /** It is over and its ledger row is written. Told once, also of a request that was refused before anything else. */
+  /**
+   * It is over and its ledger row is written. Called once, also for a request that was refused before anything else.
+   */
   ended?(record: RequestRecord): void;
 }
 
-/** What the stages tell. None of it throws; with no subscriber it costs a branch. */
+/** The events that the stages emit. None of the functions throws; with no subscriber each costs a branch. */
 export type RequestEvents = Required<RequestSubscriber>;
 
-/**
- * Tells all subscribers in their order. What one throws is told to `onFault`, and the others hear of it all the same.
- */
+/** Calls all subscribers in their order. What one throws goes to `onFault`, and the others are called all the same. */
 export function createRequestEvents(
   subscribers: readonly RequestSubscriber[],
   onFault: (thrown: unknown) => void,

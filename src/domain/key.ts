@@ -44,9 +44,9 @@ export interface VirtualKeyRow {
   readonly lastUsedAtMs: number | undefined;
   /** From here on it is over, whatever the clock does later. */
   readonly revokedAtMs: number | undefined;
-  /** Set where it was rotated with a grace time: it is over as soon as the clock says so. */
+  /** Set if it was rotated with a grace time: it is over as soon as the clock says so. */
   readonly endsAtMs: number | undefined;
-  /** Set where it was given a time to live: it is over as soon as the clock says so. */
+  /** Set if it was given a time to live: it is over as soon as the clock says so. */
   readonly expiresAtMs: number | undefined;
   /** Set while it is blocked. */
   readonly blockedAtMs: number | undefined;
@@ -54,7 +54,7 @@ export interface VirtualKeyRow {
   /** Names and values that every ledger row of the key carries. */
   readonly tags: Readonly<Record<string, string>>;
   readonly note: string | undefined;
-  /** What a caller of the admin API wants back unchanged; a JSON object. */
+  /** What a caller of the admin API gets back unchanged; a JSON object. */
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -64,7 +64,7 @@ export type NewVirtualKeyRow = Omit<
   'lastUsedAtMs' | 'revokedAtMs' | 'endsAtMs' | 'blockedAtMs' | 'updatedAtMs'
 >;
 
-/** What can be changed of a key; what is absent stays. `undefined` as a value takes away. */
+/** What can be changed of a key. A field that is absent stays; `undefined` as a value removes it. */
 export type KeyChanges = Partial<
   Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'blockedAtMs' | 'policy' | 'tags' | 'note' | 'metadata'>
 >;

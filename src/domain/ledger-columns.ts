@@ -1,5 +1,5 @@
 /**
- * The columns of the ledger: one line for each value that is kept or told of a request. SQL rows, the JSON lines of
+ * The columns of the ledger: one line for each value that is kept or shown of a request. SQL rows, the JSON lines of
  * `logs` and of `start`, rows of the admin API, attributes of spans and the table in the docs are derived from it, so
  * that a value has one name and one type wherever it is read. Pure.
  */
@@ -7,7 +7,7 @@ import { exactUsd } from '../lib/usd.ts';
 import type { LedgerRow } from './ledger.ts';
 import type { Usage } from './usage.ts';
 
-/** A row of the ledger, or what is told of a request that gets no row, because nobody was found to have made it. */
+/** A row of the ledger, or what is shown of a request that gets no row, because its caller is not known. */
 export type RecordRow = Omit<LedgerRow, 'principal' | 'keyLabel'> & {
   readonly principal: LedgerRow['principal'] | undefined;
   readonly keyLabel: string | undefined;

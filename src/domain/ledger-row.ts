@@ -1,6 +1,6 @@
 /**
- * A request's record as a row of the ledger. Pure: the ledger writes it, a reservation carries it for the case that
- * this process dies before it can, and whoever tells of a request takes its values from it.
+ * A request's record as a row of the ledger. Pure: the ledger writes it, a reservation carries it in case this process
+ * dies before the ledger can, and log lines and spans take their values from it.
  */
 import type { RecordRow } from './ledger-columns.ts';
 import type { RequestRecord } from './request-record.ts';
@@ -10,14 +10,15 @@ import { findCostNanoUsd, findErrorCode, findModel, findPricing } from './outcom
 import { findUserAgentFamily } from './user-agent.ts';
 
 /**
- * Error code of a row whose request was under way when the proxy died. Never on the wire: nobody was there to send it.
+ * Error code of a row whose request was under way when the proxy died. Never on the wire: no process was left to send
+ * it.
  */
 export const INTERRUPTED = 'ERR_INTERRUPTED';
 
 /** AWS allows a model's name 2,048 characters; a client may send more of them in a path. */
 const MAX_MODEL_LENGTH = 2_048;
 
-/** The row of a request that has ended. `principal` is the record's: what no caller asked for has no row. */
+/** The row of a request that has ended. `principal` is the record's: a request without one has no row. */
 export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
   return { ...describe(record, principal), principal: principal.kind, keyLabel: principal.label };
 }

@@ -6,7 +6,7 @@ import type { Usage } from './usage.ts';
 
 /** One request in the ledger. */
 export interface LedgerRow {
-  /** The id of the exchange. */
+  /** The id of the request. */
   readonly id: string;
   readonly startedAtMs: number;
   readonly principal: 'key' | 'master' | 'anyone';
@@ -19,19 +19,19 @@ export interface LedgerRow {
   readonly region: string | undefined;
   /** As the request named it, percent-decoded. */
   readonly model: string | undefined;
-  /** Status sent to the client; undefined where none was. */
+  /** Status sent to the client; undefined if none was. */
   readonly status: number | undefined;
-  /** `ERR_…` of the proxy, or AWS's error type; undefined where nothing failed. */
+  /** `ERR_…` of the proxy, or AWS's error type; undefined if nothing failed. */
   readonly errorCode: string | undefined;
   readonly upstreamRequestId: string | undefined;
-  /** Undefined where nothing was reported. */
+  /** Undefined if nothing was reported. */
   readonly usage: Usage | undefined;
   readonly serviceTier: string | undefined;
-  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. */
+  /** `free`: known to cost nothing. `unpriced`: its cost is unknown. */
   readonly pricing: 'priced' | 'unpriced' | 'free';
   /** Set for `priced` (of a partial row: of what was seen) and `free` (0). */
   readonly costNanoUsd: number | undefined;
-  /** What the key's budget was charged: the cost, or an estimate where it is not known in full. */
+  /** What the key's budget was charged: the cost, or an estimate if that is not known in full. */
   readonly chargedNanoUsd: number;
   /** The usage is not all: the client left, the response broke off, or the proxy died. */
   readonly partial: boolean;
@@ -40,7 +40,7 @@ export interface LedgerRow {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly tags: Readonly<Record<string, string>>;
-  /** `boto3`, `claude-code`, …; undefined where the user agent is none we know. */
+  /** `boto3`, `claude-code`, …; undefined if the user agent is none we know. */
   readonly userAgent: string | undefined;
 }
 

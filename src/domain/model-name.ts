@@ -1,7 +1,7 @@
 /**
  * What a request calls its model, and every name under which a rule may mean it: id, profile of a geography, ARN. Pure.
- * Never guesses: a name that does not tell the model has no form but itself, so that nobody's own model, named like an
- * allowed one, passes for it.
+ * Never guesses: a name that does not say its model has no form but itself, so that a custom model that is named like
+ * an allowed one does not pass for it.
  */
 
 /** A model's name, taken apart. */
@@ -12,9 +12,9 @@ export interface ModelName {
    * inference profile the id in it; that id without its geography. No two are the same.
    */
   readonly forms: readonly string[];
-  /** The id under which prices are known, geography included; undefined where the name does not tell the model. */
+  /** The id under which prices are known, geography included; undefined if the name does not say the model. */
   readonly priceName: string | undefined;
-  /** The identifier for GetInferenceProfile, where the name may be that of an application inference profile. */
+  /** The identifier for GetInferenceProfile, if the name may be that of an application inference profile. */
   readonly lookup: string | undefined;
 }
 
@@ -28,7 +28,7 @@ const MODEL_ID = /^[a-z0-9-]{1,63}\.[a-z0-9-]{1,63}(?:[.:][a-z0-9-]{1,63}){0,8}$
 /** In an ARN. */
 const PROFILE_ID = /^[A-Za-z0-9-]{1,64}$/;
 /**
- * Without its ARN: as AWS makes them. A name that could be anything else is not asked for, because clients choose
+ * Without its ARN: as AWS makes them. A name that could be anything else is not looked up, because clients choose
  * names.
  */
 const BARE_PROFILE_ID = /^(?=[a-z0-9]*\d)[a-z0-9]{12}$/;
@@ -54,7 +54,7 @@ export function parseModelName(raw: string): ModelName {
   return { raw, forms: [raw], priceName: undefined, lookup: undefined };
 }
 
-/** The id without the geography of its inference profile; the same where it has none. */
+/** The id without the geography of its inference profile; the same if it has none. */
 export function withoutGeography(modelId: string): string {
   return modelId.replace(GEOGRAPHY, '');
 }

@@ -1,5 +1,5 @@
 /**
- * What a request came to: ledger, log line, metrics and traces agree because they ask here. Pure.
+ * The outcome of a request: ledger, log line, metrics and traces agree because they take it from here. Pure.
  */
 import type { RequestRecord } from './request-record.ts';
 
@@ -9,25 +9,25 @@ const KEY_IN_TEXT =
 
 /**
  * The model as the request named it, in body or path; undefined if it named none. A key that stands in its place is
- * masked: who holds one may write it anywhere, and nobody else may read it.
+ * masked: a client may write its key anywhere, and others must not read it.
  */
 export function findModel({ model, route }: RequestRecord): string | undefined {
   const name = model ?? route?.modelId;
   return name === undefined ? undefined : hideKeys(name);
 }
 
-/** The proxy's own code, else the type of AWS's error; undefined where nothing failed, or AWS did not say what. */
+/** The proxy's own code, else the type of AWS's error; undefined if nothing failed, or AWS did not say what. */
 export function findErrorCode({ error, status, upstreamErrorType }: RequestRecord): string | undefined {
   if (error !== undefined) return error.code;
   return status !== undefined && status >= 400 ? upstreamErrorType : undefined;
 }
 
-/** What never left the proxy cost nothing; what left and was not worked out may have cost anything. */
+/** A request that never left the proxy cost nothing; one that left and was not priced may have cost anything. */
 export function findPricing({ pricing, phase }: RequestRecord): 'priced' | 'unpriced' | 'free' {
   return pricing ?? (phase === 'received' || phase === 'admitted' ? 'free' : 'unpriced');
 }
 
-/** Whole nano-dollars; undefined where nobody knows what it cost. */
+/** Whole nano-dollars; undefined if the cost is unknown. */
 export function findCostNanoUsd(record: RequestRecord): number | undefined {
   const pricing = findPricing(record);
   if (pricing === 'free') return 0;

@@ -1,5 +1,5 @@
 /**
- * Whom a request is made for. Types only.
+ * On whose behalf a request is made. Types only.
  */
 import type { KeyPolicy } from './key.ts';
 

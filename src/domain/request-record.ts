@@ -5,17 +5,17 @@ import type { ProxyError } from '../lib/errors.ts';
 import type { Principal } from './principal.ts';
 import type { Usage } from './usage.ts';
 
-/** What the access log, and later the ledger, want to know of a route. */
+/** What the access log and the ledger show of a route. */
 export interface RouteFacts {
   readonly service: string;
-  /** AWS's name of the operation, or undefined where the table does not know the path. */
+  /** AWS's name of the operation, or undefined if the table does not know the path. */
   readonly operation: string | undefined;
   readonly region: string;
-  /** The model as named in the path, percent-decoded for people to read; undefined where the path has none. */
+  /** The model as named in the path, percent-decoded for people to read; undefined if the path has none. */
   readonly modelId: string | undefined;
 }
 
-/** One request on its way. Every stage adds what it found; who subscribes to events reads it. */
+/** One request on its way. Every stage adds what it found; the subscribers of events read it. */
 export interface RequestRecord {
   /** UUID; also the `x-amzn-requestid` of our own responses. */
   readonly id: string;
@@ -46,13 +46,13 @@ export interface RequestRecord {
   readonly traceparent: string | undefined;
   /** The model as the request names it, in path or body, percent-decoded. */
   model: string | undefined;
-  /** What AWS reported; undefined where it reported nothing. */
+  /** What AWS reported; undefined if it reported nothing. */
   usage: Usage | undefined;
-  /** In AWS's words; undefined where the response does not say. */
+  /** In AWS's words; undefined if the response does not say. */
   serviceTier: string | undefined;
-  /** `free`: known to cost nothing. `unpriced`: nobody knows what it cost. Undefined before the end. */
+  /** `free`: known to cost nothing. `unpriced`: its cost is unknown. Undefined before the end. */
   pricing: 'priced' | 'unpriced' | 'free' | undefined;
-  /** What was reported, at the model's price; undefined where that is not known. */
+  /** What was reported, at the model's price; undefined if that is not known. */
   costNanoUsd: number | undefined;
   /** What the key's budget was charged. */
   chargedNanoUsd: number;

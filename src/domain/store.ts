@@ -14,19 +14,19 @@ export interface KeyStore {
    */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;
-  /** True where any key was ever made: a revoked or deleted key does not open the proxy again. */
+  /** True if any key was ever made: a revoked or deleted key does not open the proxy again. */
   hasAnyKey(): Promise<boolean>;
-  /** Throws ERR_BAD_REQUEST where an active key has the same alias. */
+  /** Throws ERR_BAD_REQUEST if an active key has the same alias. */
   insertKey(row: NewVirtualKeyRow): Promise<void>;
   /**
-   * Stores `successor` and ends the key it follows, both or neither: at `endsAtMs`, or at once where that is undefined.
-   * What the old one has spent of its budget goes over to the new one. Throws ERR_BAD_REQUEST where that key has an end
+   * Stores `successor` and ends the key it follows, both or neither: at `endsAtMs`, or at once if that is undefined.
+   * The new key goes on with what the old one has spent of its budget. Throws ERR_BAD_REQUEST if that key has an end
    * already.
    */
   rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void>;
   /**
    * Keys that are not deleted, oldest first: all of them, or at most `limit` of those that come after the key with the
-   * id `after`. Whoever wants many asks for pages.
+   * id `after`. To read many, ask for pages.
    */
   listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]>;
   /** Those of them that are called one of these; revoked ones included, oldest first. */
@@ -34,16 +34,14 @@ export interface KeyStore {
   /** Marks a key revoked; the time of an earlier revocation stays. */
   revokeKey(id: string, revokedAtMs: number): Promise<void>;
   /**
-   * The row as it is then; undefined where there is no such key. Throws ERR_BAD_REQUEST where an active key has the
-   * alias.
+   * The row as it is then; undefined if there is no such key. Throws ERR_BAD_REQUEST if an active key has the alias.
    */
   updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined>;
-  /**
-   * Takes a key away for good, its secret first of all; what it did stays in the ledger. False where there is no such
-   * key.
-   */
+  /** Deletes a key for good, its secret included; its rows stay in the ledger. False if there is no such key. */
   deleteKey(id: string, deletedAtMs: number): Promise<boolean>;
-  /** Notes that a key was used. Never waits: it is written later, and the last seconds of it may be lost by a kill. */
+  /**
+   * Notes that a key was used. Never waits: the note is written later, and a kill may lose the last seconds of notes.
+   */
   touchKey(id: string, usedAtMs: number): void;
 }
 
@@ -52,21 +50,21 @@ export interface BudgetStore {
   /** What keys have spent, by id; for a key that never spent, zeros. */
   findSpend(rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], nowMs: number): Promise<Map<string, KeySpend>>;
   /**
-   * Reserves money where the budget has that much left, in one transaction: whatever runs at the same time, in
-   * whichever process, spent and reserved never exceed the budget.
+   * Reserves money if the budget has that much left, in one transaction: whatever runs at the same time, in whichever
+   * process, spent and reserved never exceed the budget.
    */
   reserve(reservation: NewReservation): Promise<ReserveOutcome>;
   /**
-   * Writes the row, charges it and gives back what was reserved under its id, all or nothing. When it
-   * resolves, a kill loses nothing of it. A row that is there already (the reservation was thought
-   * lost) is replaced, and its charge corrected.
+   * Writes the row, charges it and gives back what was reserved under its id, all or nothing. Once it resolves, a kill
+   * loses nothing of it. A row that is there already (the reservation was thought lost) is replaced, and its charge
+   * corrected.
    */
   settle(row: LedgerRow): Promise<void>;
   /** The same for several at once, in one transaction: all of them, or none. */
   settleAll(rows: readonly LedgerRow[]): Promise<void>;
-  /** Tells that this process still works on its reservations: those of which nobody tells so any more count as lost. */
+  /** Renews the leases of this process's reservations: a reservation whose lease is not renewed counts as lost. */
   renewLeases(nowMs: number): Promise<void>;
-  /** Settles lost reservations as their `ifLost` says, charged in full. The number of them. */
+  /** Settles lost reservations as their `ifLost` says, charged in full. Returns the number of them. */
   settleLost(nowMs: number): Promise<number>;
 }
 
@@ -81,12 +79,12 @@ export interface LedgerStore {
   ): Promise<LedgerEntry[]>;
   /** Sums by group and over all. However many rows there are, requests are served while it runs. */
   sumUsage(query: UsageQuery): Promise<UsageSums>;
-  /** Deletes at most `maxRows` of the rows that are older; the number of them. */
+  /** Deletes at most `maxRows` of the rows that are older. Returns the number of them. */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
 }
 
 /** All of it. */
 export interface Store extends KeyStore, BudgetStore, LedgerStore {
-  /** Writes what is still to be written, and lets go of what it holds. */
+  /** Writes what is still to be written, and releases what it holds. */
   close(): Promise<void>;
 }

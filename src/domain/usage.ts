@@ -1,11 +1,8 @@
 /**
- * What a request used, as AWS reports it. How it is read from a response is `tap`'s business, what it costs
- * that of `prices`. Unknown is undefined, never 0.
+ * What a request used, as AWS reports it. Unknown is undefined, never 0.
  */
 
-/**
- * Counts of one request, or of several added up. Whole numbers, not negative; undefined where nothing reported them.
- */
+/** Counts of one request, or of several added up. Whole numbers, not negative; undefined if nothing reported them. */
 export interface Usage {
   /**
    * Input tokens that no cache served or took: without `cacheReadTokens` and `cacheWriteTokens`. Audio tokens included.

@@ -3,7 +3,7 @@
  * is, so nothing may be decided by it.
  */
 
-/** More than any client we know sends. What follows is not looked at: the text is a stranger's. */
+/** More than any client we know sends. The rest is ignored, because the text is not trusted. */
 const MAX_LENGTH = 1_024;
 
 /**
