@@ -1,5 +1,5 @@
 /**
- * Reads a client's body to its end, because SigV4 wants its hash before the first byte is sent. The bytes are kept as
+ * Reads a client's body to its end, because SigV4 needs its hash before the first byte is sent. The bytes are kept as
  * they came, small bodies in memory and large ones in a file, hashed while they arrive, and never parsed. Limits size
  * (before the end is read) and silence (not total time).
  */
@@ -10,7 +10,7 @@ import { Spool, type SpoolDirectory } from './spool.ts';
 
 /** A body that is complete. */
 export interface Body {
-  /** All of it; of a spooled one, only the first piece, for those who want to know whether there is any. */
+  /** All of it; of a spooled one, only the first piece, which is enough to see whether there is any. */
   readonly chunks: readonly Buffer[];
   /** Holds all of a large body; see `releaseBody`. */
   readonly spool?: Spool | undefined;
@@ -26,13 +26,13 @@ export interface BodyLimits {
   readonly idleTimeoutMs: number;
   /** Where bodies over MAX_BYTES_IN_MEMORY go; undefined: none is expected, and all stay in memory. */
   readonly spoolDirectory?: SpoolDirectory | undefined;
-  /** What all bodies of a server hold in memory together; undefined: nobody counts. */
+  /** What all bodies of a server hold in memory together; undefined: not counted. */
   readonly memory?: BodyMemory | undefined;
 }
 
 /**
- * Counts what bodies hold in memory, all together, so that many middling ones cannot do what a large one may not: over
- * the limit, all that have more than a megabyte go to files.
+ * Counts what bodies hold in memory, all together, so that many medium ones cannot fill it: over the limit, all that
+ * have more than a megabyte go to files.
  */
 export class BodyMemory {
   readonly #maxBytes: number;
@@ -56,7 +56,7 @@ export class BodyMemory {
   }
 }
 
-/** To be called once for every body that `readBody` gave, when it is sent or not wanted any more. */
+/** To be called once for every body that `readBody` gave, when it is sent or no longer needed. */
 export function releaseBody({ spool, sizeBytes }: Body, { memory }: BodyLimits): void {
   if (spool === undefined) memory?.take(-sizeBytes);
   else void spool.release();
@@ -66,7 +66,7 @@ export function releaseBody({ spool, sizeBytes }: Body, { memory }: BodyLimits):
  * Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this.
  */
 export const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
-/** A file is written in pieces of this size, each of which stops the client for a moment. */
+/** A file is written in pieces of this size, and each write pauses the client for a moment. */
 const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** So much of a spooled body is kept in memory as well. */
 const HEAD_BYTES = 1024;
@@ -79,7 +79,7 @@ export const EMPTY_SHA256 = createHash('sha256').digest('hex');
 export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
 
 /**
- * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE where the client leaves in the middle;
+ * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE if the client leaves in the middle;
  * nothing has to be released then.
  */
 export async function readBody(clientRequest: ClientRequest, limits: BodyLimits): Promise<Body> {
@@ -106,18 +106,18 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
     const onEnd = (): void => {
       // Node ends the body of an HTTP/2 stream that the client reset as if it were complete, but destroys it first.
       if (stream.destroyed) return onBroken();
-      settle();
+      detach();
       kept.finish().then(resolve, fail);
     };
     const onBroken = (cause?: unknown): void => fail(clientGone('The client left in the middle of its body.', cause));
-    const settle = (): void => {
+    const detach = (): void => {
       isOver = true;
       clearTimeout(idle);
       stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
       stream.on('error', () => {});
     };
     const fail = (error: ProxyError): void => {
-      settle();
+      detach();
       stream.pause();
       kept.drop();
       reject(error);
@@ -130,21 +130,21 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
 class KeptBytes {
   sizeBytes = 0;
   spool: Spool | undefined;
-  readonly #place: SpoolDirectory | undefined;
+  readonly #directory: SpoolDirectory | undefined;
   readonly #memory: BodyMemory | undefined;
   readonly #hash = createHash('sha256');
   #head: Buffer | undefined;
   #chunks: Buffer[] = [];
   #bytesInMemory = 0;
 
-  /** `announced`: the size by the client's word; 0 where it gave none. */
+  /** `announced`: the size by the client's word; 0 if it gave none. */
   constructor({ spoolDirectory, memory }: BodyLimits, announced: number) {
-    this.#place = spoolDirectory;
+    this.#directory = spoolDirectory;
     this.#memory = memory;
     if (spoolDirectory !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(spoolDirectory);
   }
 
-  /** A promise where the next chunk has to wait for the disk. */
+  /** A promise if the next chunk has to wait for the disk. */
   add(chunk: Buffer): Promise<void> | undefined {
     this.sizeBytes += chunk.length;
     this.#bytesInMemory += chunk.length;
@@ -152,10 +152,10 @@ class KeptBytes {
     this.#hash.update(chunk);
     this.#chunks.push(chunk);
     const limit = this.spool === undefined && this.#memory?.isFull !== true ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
-    return this.#place === undefined || this.#bytesInMemory <= limit ? undefined : this.#spill(this.#place);
+    return this.#directory === undefined || this.#bytesInMemory <= limit ? undefined : this.#spill(this.#directory);
   }
 
-  /** The body is not wanted any more. */
+  /** The body is no longer needed. */
   drop(): void {
     this.#memory?.take(-this.#bytesInMemory);
     this.#bytesInMemory = 0;
@@ -166,13 +166,13 @@ class KeptBytes {
   async finish(): Promise<Body> {
     const { sizeBytes, spool } = this;
     const sha256 = sizeBytes === 0 ? EMPTY_SHA256 : this.#hash.digest('hex');
-    if (spool === undefined || this.#place === undefined) return { chunks: this.#chunks, sizeBytes, sha256 };
-    if (this.#chunks.length > 0) await this.#spill(this.#place);
+    if (spool === undefined || this.#directory === undefined) return { chunks: this.#chunks, sizeBytes, sha256 };
+    if (this.#chunks.length > 0) await this.#spill(this.#directory);
     return { chunks: this.#head === undefined ? [] : [this.#head], spool, sizeBytes, sha256 };
   }
 
-  #spill(place: SpoolDirectory): Promise<void> {
-    this.spool ??= new Spool(place);
+  #spill(directory: SpoolDirectory): Promise<void> {
+    this.spool ??= new Spool(directory);
     const chunks = this.#chunks;
     // A copy: a slice would keep alive what it was cut from.
     this.#head ??= Buffer.from(chunks[0]?.subarray(0, HEAD_BYTES) ?? []);

@@ -16,25 +16,25 @@ export interface ClientRequest {
   readonly target: RequestTarget;
   /** Every header in wire order, repeats kept, without HTTP/2 pseudo-headers. */
   readonly headers: readonly HeaderPair[];
-  /** `Host`, or `:authority` over HTTP/2, verbatim; undefined where the client sent neither. */
+  /** `Host`, or `:authority` over HTTP/2, verbatim; undefined if the client sent neither. */
   readonly authority: string | undefined;
   readonly httpVersion: '1.0' | '1.1' | '2';
-  /** IP address of the other end, as the socket tells it. */
+  /** IP address of the other end, as the socket reports it. */
   readonly peerAddress: string;
-  /** Starts the flow of the body (and answers `Expect: 100-continue`). Called at most once. */
+  /** Starts the flow of the body (and sends `100 Continue` if the client expects it). Called at most once. */
   openBody(): Readable;
-  /** Set where the client asks for a WebSocket and the connection can become one (HTTP/1.1 only). */
+  /** Set if the client asks for a WebSocket and the connection can become one (HTTP/1.1 only). */
   readonly upgrade: ClientUpgrade | undefined;
   /** Fires when the client leaves before its response is complete. */
   readonly signal: AbortSignal;
 }
 
-/** A client's wish for a WebSocket. Whoever does not grant it answers as always, through the `ClientResponse`. */
+/** A client's request for a WebSocket. To refuse it, respond as always, through the `ClientResponse`. */
 export interface ClientUpgrade {
   /**
-   * Sends `101` with these headers (`Connection` and `Upgrade` are added) and gives the bare connection, in which
-   * everything stands that the client sent after its request. The caller owns it from then on, and ends it. Called at
-   * most once.
+   * Sends `101` with these headers (`Connection` and `Upgrade` are added) and gives the bare connection, with
+   * everything that the client sent after its request. The caller owns it from then on, and ends it. Called at most
+   * once.
    */
   accept(headers: readonly HeaderPair[]): Duplex;
 }
@@ -48,10 +48,7 @@ export interface ClientResponse {
    * already.
    */
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable;
-  /**
-   * The rest of the request's body is not wanted: it is read and dropped for a short time, so that the response gets
-   * through.
-   */
+  /** Drops the rest of the request's body: it is read for a short time, so that the response gets through. */
   dropRequestBody(): void;
   /**
    * Breaks the client's connection (HTTP/1.1) or stream (HTTP/2) so that no client can take what it got for complete.
@@ -59,7 +56,7 @@ export interface ClientResponse {
   breakOff(): void;
 }
 
-/** The first value of a header, by lower-case name; undefined where it is absent. */
+/** The first value of a header, by lower-case name; undefined if it is absent. */
 export function findHeader(headers: readonly HeaderPair[], lowerCaseName: string): string | undefined {
   for (const [name, value] of headers) {
     if (name.length === lowerCaseName.length && name.toLowerCase() === lowerCaseName) return value;

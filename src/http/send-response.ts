@@ -1,5 +1,5 @@
 /**
- * Responses of our own, sent whole. Used by every room that answers without AWS; holds no decisions.
+ * Responses of our own, sent whole: errors, and what is served without AWS.
  */
 import { type ErrorResponse, type ProxyError, renderError } from '../lib/errors.ts';
 import type { ClientResponse, HeaderPair } from './message.ts';
@@ -28,7 +28,7 @@ export function sendJson(
   sendResponse({ status, headers, body }, clientResponse);
 }
 
-/** Sends an error of ours in the AWS shape or, where a response has begun already, breaks that off. Never throws. */
+/** Sends an error of ours in the AWS shape or, if a response has begun already, breaks that off. Never throws. */
 export function sendError(error: ProxyError, clientResponse: ClientResponse, requestId: string): void {
   try {
     if (clientResponse.headersSent) clientResponse.breakOff();

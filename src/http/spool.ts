@@ -1,6 +1,6 @@
 /**
  * The part of a large body that memory does not hold: a temporary file of one request. Readable by its owner alone,
- * without a name from its first moment (where the system allows that), gone when it is released. Holds bytes, decides
+ * without a name from its first moment (if the system allows that), gone when it is released. Keeps bytes, decides
  * nothing.
  */
 import { findCode } from '../lib/errno.ts';
@@ -12,33 +12,33 @@ import { ProxyError } from '../lib/errors.ts';
 /** Where spools are made, and by which names. */
 export interface SpoolDirectory {
   readonly folder: string;
-  /** A name that nobody else has, and nobody can guess. */
+  /** A name that is unique and cannot be guessed. */
   readonly newId: () => string;
 }
 
-/** O_EXCL: a link that somebody else has laid under that name is never followed. */
+/** O_EXCL: a link under that name, laid by another user, is never followed. */
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 const READ_BYTES = 256 * 1024;
 
 /** One temporary file. State: its handle, and the work that is not done yet. The file is made with the first bytes. */
 export class Spool {
-  readonly #place: SpoolDirectory;
+  readonly #directory: SpoolDirectory;
   #file: { readonly handle: FileHandle; readonly leftPath: string | undefined } | undefined;
   #sizeBytes = 0;
   #work: Promise<void> = Promise.resolve();
   #released: Promise<void> | undefined;
 
-  constructor(place: SpoolDirectory) {
-    this.#place = place;
+  constructor(directory: SpoolDirectory) {
+    this.#directory = directory;
   }
 
-  /** Appends; one call after the other. Throws ERR_SPOOL where the disk is full or does not take files. */
+  /** Appends; one call after the other. Throws ERR_SPOOL if the disk is full or does not take files. */
   write(chunks: readonly Buffer[]): Promise<void> {
     this.#work = this.#work.then(() => this.#append(chunks));
     return this.#work;
   }
 
-  /** All bytes, from the first. Throws where the file is released meanwhile. */
+  /** All bytes, from the first. Throws if the file is released meanwhile. */
   async *read(): AsyncGenerator<Buffer> {
     for (let at = 0; at < this.#sizeBytes;) {
       const size = Math.min(READ_BYTES, this.#sizeBytes - at);
@@ -61,12 +61,12 @@ export class Spool {
     if (this.#released !== undefined) return;
     const sizeBytes = chunks.reduce((sum, { length }) => sum + length, 0);
     try {
-      this.#file ??= await create(this.#place);
+      this.#file ??= await create(this.#directory);
       const { bytesWritten } = await this.#file.handle.writev(chunks, this.#sizeBytes);
       if (bytesWritten !== sizeBytes) throw Object.assign(new Error('a short write'), { code: 'ENOSPC' });
       this.#sizeBytes += sizeBytes;
     } catch (error) {
-      throw unwritable(this.#place.folder, error);
+      throw unwritable(this.#directory.folder, error);
     }
   }
 
