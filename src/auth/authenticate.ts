@@ -1,7 +1,7 @@
 /**
  * Third stage of the way: who is asking? Returns a Caller or throws. Keys are looked up by their hash or access key id,
- * so that neither time nor database tells anything about other keys. Does not read the body (a signature that covers it
- * is proven when it is known) and does not decide what the caller may do.
+ * so that neither the time it takes nor the database reveals anything about other keys. Does not read the body
+ * (`verify` checks a signature that covers it) and does not decide what the caller may do.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
@@ -22,7 +22,7 @@ import { hashKey, looksLikeKey, maskKey } from '../keys/secret.ts';
 /** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
 const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);
 
-/** What authentication asks, and whom. */
+/** What authentication depends on. */
 export interface AuthenticatorOptions {
   readonly store: KeyStore;
   readonly masterKey: string | undefined;
@@ -32,9 +32,9 @@ export interface AuthenticatorOptions {
   readonly nowMs: () => number;
 }
 
-/** Whoever shows a credential, as far as that can be told before the body is there. */
+/** The client behind a credential, as far as it is known before the body is there. */
 export interface Caller {
-  /** Undefined if the credential is a signature over the body: nobody is a principal before `verify` says so. */
+  /** Undefined if the credential is a signature over the body: there is no principal before `verify` has succeeded. */
   readonly principal: Principal | undefined;
   /** The `Authorization` value that may go on to AWS: an OAuth token of the client's own, and no key of ours. */
   readonly oauthAuthorization: string | undefined;
@@ -45,23 +45,21 @@ export interface Caller {
   verify(body: VerifiedBody): Promise<VerifiedCaller>;
 }
 
-/** What is asked of a body: its hash in lower-case hex, and its size. */
+/** What `verify` needs of a body: its hash in lower-case hex, and its size. */
 export type VerifiedBody = Pick<Body, 'sha256' | 'sizeBytes'>;
 
 /** A caller whose credential is good for this very request. */
 export interface VerifiedCaller {
   readonly principal: Principal;
-  /**
-   * Set where the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE.
-   */
+  /** Set if the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
 /**
- * Open mode: where no key was ever made and there is no master key, anybody on this machine may pass and nobody else,
- * not even through a reverse proxy here that says so. Otherwise throws ERR_KEY_MISSING, ERR_KEY_UNKNOWN,
- * ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a
- * malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
+ * Open mode: if no key was ever made and there is no master key, every client on this machine may pass and no other,
+ * not even through a reverse proxy on this machine that names another. Otherwise throws ERR_KEY_MISSING,
+ * ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
+ * ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
 export async function authenticate(
   clientRequest: ClientRequest,
@@ -79,7 +77,7 @@ export async function authenticate(
   const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
     const verified = await caller.verify(body);
     if (row === undefined) return verified;
-    // While a body was coming, and be it an empty one, the key may have ended or changed.
+    // While a body was coming, even an empty one, the key may have ended or changed.
     const isFresh = body.sizeBytes === 0 && options.nowMs() === foundAtMs;
     const principal = isFresh ? verified.principal : await revalidate(verified.principal, row, options);
     options.store.touchKey(row.id, options.nowMs());
@@ -206,8 +204,8 @@ function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {
 }
 
 /**
- * Whether a tunnel or a reverse proxy on this machine says that another machine asks: that one's peer address is not
- * ours.
+ * Whether a tunnel or a reverse proxy on this machine says that another machine asks: the peer address is then not the
+ * client's.
  */
 export function isForwarded(headers: readonly HeaderPair[]): boolean {
   return headers.some(([name, value]) => {
@@ -227,7 +225,7 @@ function bareAddress(text: string): string {
 }
 
 function missingKey(): ProxyError {
-  return new ProxyError('ERR_KEY_MISSING', 'The proxy wants a virtual key.', {
+  return new ProxyError('ERR_KEY_MISSING', 'The proxy needs a virtual key.', {
     hint:
       'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` ' +
       'makes one.',

@@ -1,7 +1,8 @@
 /**
- * Slows down whoever shows wrong credentials again and again, per address. Pure but for its table; the clock is handed
- * in. Other machines that are over the limit are refused unseen. This machine's own processes share one address, so
- * here only the failing ones are: somebody's misconfigured client must not lock out everybody else at the desk.
+ * Slows down clients that show wrong credentials again and again, per address. Pure but for its table; the clock is
+ * handed in. Other machines over the limit are refused before their credential is looked at. The processes of this
+ * machine share one address, so only those with a wrong credential are refused: one misconfigured client must not lock
+ * out the others.
  */
 import { isIPv6 } from 'node:net';
 import { type ErrorCode, ProxyError } from '../lib/errors.ts';
@@ -27,9 +28,9 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 
 /** Counts wrong credentials per address, and refuses an address that has shown too many. */
 export interface FailureLimit {
-  /** Throws ERR_TOO_MANY_FAILURES where this address, another machine's, is over the limit. Call before any look-up. */
+  /** Throws ERR_TOO_MANY_FAILURES if this address is another machine's and over the limit. Call before any look-up. */
   check(peerAddress: string): void;
-  /** The error to answer with: the same one, or ERR_TOO_MANY_FAILURES where it was a wrong credential too many. */
+  /** The error to send: the same one, or ERR_TOO_MANY_FAILURES if this wrong credential was one too many. */
   note(error: unknown, peerAddress: string): unknown;
 }
 

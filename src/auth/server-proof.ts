@@ -1,11 +1,11 @@
 /**
  * How a server proves to `exec` that it holds the secret of a database, before it is shown a key: an HMAC over a
- * challenge and the port it listens on. The port keeps an impostor from having a server on another port answer for it.
- * Pure.
+ * challenge and the port it listens on. Because of the port, an impostor cannot pass on the proof of a server on
+ * another port. Pure.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
-/** Whether it may be answered: 32 to 128 hexadecimal digits. */
+/** Whether the text is a challenge: 32 to 128 hexadecimal digits. */
 export function isChallenge(text: string): boolean {
   return /^[0-9a-f]{32,128}$/i.test(text);
 }
@@ -16,7 +16,7 @@ export function proveServer(serverSecret: Buffer, challenge: string, port: numbe
   return createHmac('sha256', key).update(`${challenge}:${port}`).digest('hex');
 }
 
-/** Whether `proof`, whatever the other end has sent as one, is that response. In constant time. */
+/** Whether `proof`, as the other end has sent it, is that response. In constant time. */
 export function isServerProof(proof: unknown, serverSecret: Buffer, challenge: string, port: number): boolean {
   if (typeof proof !== 'string' || !/^[0-9a-f]{64}$/.test(proof)) return false;
   return timingSafeEqual(Buffer.from(proof), Buffer.from(proveServer(serverSecret, challenge, port)));

@@ -1,6 +1,7 @@
 /**
  * A client that signs with a virtual key's AWS-shaped pair: finds the key by its access key id before the body is read,
- * and proves the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in sigv4.ts.
+ * and verifies the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in
+ * `protocol/sigv4/`.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
@@ -20,7 +21,7 @@ export interface SignatureOptions {
   readonly nowMs: () => number;
 }
 
-/** What a proven request hands to the frames that follow it on an event stream. */
+/** What a verified request hands to the frames that follow it on an event stream. */
 export interface FrameChainStart {
   /**
    * The signing key of a day (`YYYYMMDD`, UTC): a stream may go on over midnight, and each frame is signed for its own.
@@ -31,22 +32,22 @@ export interface FrameChainStart {
   readonly seedSignature: string;
 }
 
-/** A signature whose key is known and active, not proven yet. */
+/** A signature whose key is known and active, and that is not verified yet. */
 export interface PendingSignature {
   readonly row: VirtualKeyRow;
-  /** False where the client did not hash its body (an event stream): `verify` may then be called before it is read. */
+  /** False if the client did not hash its body (an event stream): `verify` may then be called before it is read. */
   readonly needsBody: boolean;
   /**
-   * Throws ERR_SIGNATURE_* where the request is not what that key signed. The body's hash is lower-case hex; undefined
-   * only where `needsBody` is false. The result is set where signed frames follow.
+   * Throws ERR_SIGNATURE_* if the request is not what that key signed. The body's hash is lower-case hex; undefined
+   * only if `needsBody` is false. The result is set if signed frames follow.
    */
   verify(bodySha256: string | undefined): FrameChainStart | undefined;
 }
 
 /**
- * The signature of a request and its key; undefined where the request is not signed. Throws ERR_BAD_REQUEST
- * (malformed), ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED and
- * ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* where the head alone shows that the signature is wrong.
+ * The signature of a request and its key; undefined if the request is not signed. Throws ERR_BAD_REQUEST (malformed),
+ * ERR_REAL_AWS_CREDENTIALS, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED and
+ * ERR_STORE_UNAVAILABLE; ERR_SIGNATURE_* if the head alone shows that the signature is wrong.
  */
 export async function findSignature(
   clientRequest: ClientRequest,
@@ -66,8 +67,8 @@ export async function findSignature(
     if (!verdict.ok) throw refusal(verdict);
     return verdict;
   };
-  // Access key ids are no secret: where the head says which body it is signed for, nobody uploads one on its strength
-  // alone.
+  // Access key ids are no secret: if the head says for which body it is signed, its signature is verified before a body
+  // is uploaded.
   const { declaredPayloadHash } = parsed;
   const early = declaredPayloadHash === undefined ? undefined : verify(declaredPayloadHash);
   const needsBody = needsBodyHash(parsed);
@@ -87,7 +88,7 @@ function toChainStart(
   { signature }: SigV4Verdict & { ok: true },
   secretAccessKey: string,
 ): FrameChainStart | undefined {
-  // The header may have been taken off on the way; what was signed is the same, and so the frames have to be signed.
+  // The header may have been stripped on the way. The request was signed with it, so the frames have to be signed too.
   if ((declaredPayloadHash ?? bodySha256) !== STREAMING_EVENTS_PAYLOAD) return undefined;
   const keyOf = (day: string): Buffer => deriveSigningKey(secretAccessKey, { ...scope, date: day });
   return { keyOf, scope, seedSignature: signature };
@@ -123,7 +124,7 @@ function unknownAccessKeyId(accessKeyId: string): ProxyError {
   if (/^A[A-Z]{3}[A-Z0-9]{12,}$/.test(accessKeyId)) {
     return new ProxyError(
       'ERR_REAL_AWS_CREDENTIALS',
-      'This request was signed with real AWS credentials of the caller; the proxy wants a virtual key.',
+      'This request was signed with real AWS credentials of the caller; the proxy needs a virtual key.',
       {
         hint:
           'Nothing of them was logged or forwarded. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key ' +
