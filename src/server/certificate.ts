@@ -1,6 +1,6 @@
 /**
  * The certificate of `--tls`: the operator's own files, or one made here and kept beside the database. It is made
- * together with a small certificate authority of its own, whose key is thrown away at once: what clients are told to
+ * together with a small certificate authority of its own, whose key is thrown away at once: the authority that clients
  * trust can sign nothing else, ever. The code that makes it is loaded when a certificate has to be made.
  */
 import { findCode } from '../lib/errno.ts';
@@ -12,7 +12,7 @@ import { createSecureContext } from 'node:tls';
 import { ProxyError } from '../lib/errors.ts';
 import type { CertificateSet } from './make-certificate.ts';
 
-/** PEM texts; `caFile` is what clients need to be told, undefined where the operator brought the certificate. */
+/** PEM texts; `caFile` is the file that clients need to trust, undefined if the operator brought the certificate. */
 export interface TlsMaterial {
   readonly cert: string;
   readonly key: string;
@@ -39,14 +39,14 @@ export function readCertificate(certFile: string, keyFile: string): TlsMaterial 
   return { cert, key, caFile: undefined };
 }
 
-/** Where the certificate authority of a database's certificate lies: the file clients are told to trust. */
+/** The path of the certificate authority of a database's certificate: the file that clients need to trust. */
 export function caFilePath(databasePath: string): string {
   return join(dirname(databasePath), 'tls-ca.pem');
 }
 
 /**
- * The certificate kept in the folder of the database, made where it is missing, near its end, or does not name `hosts`.
- * Files are 0600, written whole. Throws ERR_STORE_UNAVAILABLE where they cannot be.
+ * The certificate kept in the folder of the database, made if it is missing, near its end, or does not name `hosts`.
+ * Files are 0600, written whole. Throws ERR_STORE_UNAVAILABLE if they cannot be written.
  */
 export async function ensureCertificate(
   databasePath: string,
@@ -94,7 +94,7 @@ function readKept(file: string, names: readonly string[], nowMs: number): Certif
   return lasts && fits ? { ca, cert, key } : undefined;
 }
 
-/** Undefined where the file was damaged: then one more is made. */
+/** Undefined if the file is damaged: a new one is made then. */
 function parseSoundPair(cert: string, key: string): X509Certificate | undefined {
   try {
     createSecureContext({ cert, key });
@@ -118,10 +118,10 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-/** The file appears complete or not at all. Where it was not to be replaced and is there by now, it stays as it is. */
+/** The file appears complete or not at all. Unless it `replaces`, a file that another process has made by now stays. */
 function writeWhole(file: string, text: string, replaces: boolean): void {
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  // `wx`: where others may write in the folder, nobody can have put a link there to receive the private key.
+  // `wx`: if others may write in the folder, a link that they have put there must not receive the private key.
   writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
   if (replaces) return renameSync(draft, file);
   try {

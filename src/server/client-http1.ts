@@ -7,10 +7,7 @@ import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } 
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 
-/**
- * After an early answer the rest of an upload is read and dropped for this long, so that the client can read the
- * response.
- */
+/** After an early response the rest of an upload is read and dropped for this long, so that the client can read it. */
 const LINGER_MS = 2_000;
 
 /**
@@ -63,8 +60,8 @@ class Http1Response implements ClientResponse {
   start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
     const response = this.#response;
     response.sendDate = findHeader(headers, 'date') === undefined;
-    // The client waits for 100 Continue and may now send its body or not: only the end of the connection leaves no
-    // ambiguity.
+    // The client waits for 100 Continue and may or may not send its body now: only closing the connection is
+    // unambiguous.
     if (this.#request.headers.expect !== undefined && !this.#request.complete) response.shouldKeepAlive = false;
     const flat = headers.flat();
     if (reasonPhrase === undefined || !REASON_PHRASE.test(reasonPhrase)) response.writeHead(status, flat);
@@ -80,7 +77,7 @@ class Http1Response implements ClientResponse {
     breakConnection(this.#request.socket);
   }
 
-  /** Node reads an unwanted body to its end before the connection is used again; we give it a limited time. */
+  /** Node would read an unwanted body to its end before the connection is used again; we limit the time. */
   dropRequestBody(): void {
     if (this.#request.complete) return;
     const { socket } = this.#request;

@@ -11,11 +11,11 @@ import { parseTarget } from '../http/target.ts';
 export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[]): [ClientRequest, ClientResponse] {
   const aborter = new AbortController();
   stream.on('close', () => {
-    // A session that ends in order closes its streams without an error code, but as `aborted` where we had more to say.
+    // A session that ends in order closes its streams without an error code, but as `aborted` if we had more to say.
     const isWhole = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     if (!isWhole) aborter.abort();
   });
-  // Opened and reset in one breath: nobody waits for this response.
+  // Opened and reset at once: no client waits for this response.
   if (stream.destroyed || stream.closed) aborter.abort();
   const { pseudo, headers } = splitPseudoHeaders(rawHeaders);
   const clientRequest: ClientRequest = {
@@ -31,7 +31,7 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
       }
       return stream;
     },
-    // RFC 8441 is switched off in the listener, so nobody can ask.
+    // RFC 8441 is switched off in the listener, so no client can ask.
     upgrade: undefined,
     signal: aborter.signal,
   };

@@ -1,8 +1,7 @@
 /**
  * A client that asks for a WebSocket (RFC 6455, section 4.1), in the shape the rest of the program sees. Node has taken
- * its HTTP parser off the connection by now: what is written here are the very bytes of a response, either `101` and
- * then whatever the two sides say, or a plain HTTP response and the end of the connection. Adapts, decides nothing
- * about the request.
+ * its HTTP parser off the connection by now: this file writes the bytes of a response itself, either `101` and then
+ * what the two sides say, or a plain HTTP response and the end of the connection. Adapts, decides nothing.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -24,9 +23,9 @@ const LINGER_MS = 2_000;
 const TCP_KEEP_ALIVE_MS = 60_000;
 
 /**
- * The first Node of each line that asks `shouldUpgradeCallback`. Before, with a listener for `upgrade` every request
- * with an `Upgrade` header (`h2c`: JDK clients, `curl --http2`) would lose its body; so there is none, and no
- * WebSocket.
+ * The first Node of each line that asks `shouldUpgradeCallback`. In older ones, a listener for `upgrade` makes every
+ * request with an `Upgrade` header (`h2c`: JDK clients, `curl --http2`) lose its body; so there is no listener then,
+ * and no WebSocket.
  */
 const FIRST_MINOR_THAT_ASKS: ReadonlyMap<number, number> = new Map([
   [22, 21],
@@ -35,7 +34,8 @@ const FIRST_MINOR_THAT_ASKS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * Whether a Node (`22.21.0`, as in `process.versions.node`) can tell upgrades apart; on others WebSocket is not served.
+ * Whether a Node (`22.21.0`, as in `process.versions.node`) can distinguish upgrades; on others WebSocket is not
+ * served.
  */
 export function canTellUpgrades(nodeVersion: string): boolean {
   const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
@@ -123,14 +123,14 @@ class UpgradingConnection implements ClientResponse, ClientUpgrade {
     return socket;
   }
 
-  /** An upgrade has no body, and `start` drops what else comes. */
+  /** An upgrade has no body, and `start` drops what comes instead. */
   dropRequestBody(): void {}
 
   breakOff(): void {
     breakConnection(this.#socket);
   }
 
-  /** Nobody reads yet, and only reading shows that the client has left: looks, without taking anything. */
+  /** Only reading shows that the client has left, and nothing reads yet: this looks without taking anything. */
   readonly #watch = (): void => {
     if (this.#socket.readableLength === 0) this.#socket.read(0);
   };

@@ -1,5 +1,5 @@
 /**
- * Second stage of the way: may this request have been sent to us at all? Against DNS rebinding (a web page that makes
+ * Second stage of the way: was this request meant for us? Against DNS rebinding (a web page that makes
  * its own name resolve to 127.0.0.1) the Host must be ours; against a web page that simply posts to localhost, a
  * foreign origin is refused. Runs before anything else, on every path. Pure.
  */
@@ -65,7 +65,7 @@ function guardOrigin({ headers, authority }: ClientRequest, rules: GuardRules): 
     );
   }
   const site = findHeader(headers, 'sec-fetch-site')?.toLowerCase();
-  // Images and links of any page come without an Origin: an allowed origin does not speak for them. `same-site` is a
+  // Images and links of any page come without an Origin: an allowed origin does not vouch for them. `same-site` is a
   // page of another port or of another program on this machine.
   if ((site !== 'cross-site' && site !== 'same-site') || isVouchedFor) return;
   throw new ProxyError('ERR_ORIGIN_REFUSED', 'The request was made by a page of another web site.', {
@@ -79,7 +79,7 @@ function isOwnOrigin(origin: string, authority: string | undefined): boolean {
 }
 
 /**
- * The name in `name`, `name:port` or `[v6]:port`, lower-case and without brackets; undefined where it is none of these.
+ * The name in `name`, `name:port` or `[v6]:port`, lower-case and without brackets; undefined if it is none of these.
  */
 function parseHostName(authority: string): string | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i.exec(authority);

@@ -1,8 +1,7 @@
 /**
- * One port for HTTP/1.1, cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3) and, where a certificate is
- * given, both over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of
- * bedrock-runtime with the HTTP/2 preface and never falls back. First stage of the way. Knows sockets and protocol
- * servers; what a request means is not decided here.
+ * One port for HTTP/1.1, cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3) and, if a certificate is given,
+ * both over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of
+ * bedrock-runtime with the HTTP/2 preface and never falls back. First stage of the way.
  */
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
@@ -25,22 +24,22 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0');
 const HEADERS_TIMEOUT_MS = 60_000;
 /** How often Node looks for request heads that are late. */
 const TIMEOUT_CHECK_MS = 10_000;
-/** Longer than the pools of SDKs keep a connection (Go 90 s, Java 60 s), so that it is they who close it. */
+/** Longer than the pools of SDKs keep a connection (Go 90 s, Java 60 s), so that the client closes it. */
 const KEEP_ALIVE_TIMEOUT_MS = 600_000;
 const MAX_HEADER_BYTES = 64 * 1024;
-/** Room for a large request body per stream; the protocol's own 64 KiB makes uploads crawl. */
+/** The window of a large request body, per stream; the protocol's own 64 KiB makes uploads crawl. */
 const HTTP2_WINDOW_BYTES = 1024 * 1024;
 const HTTP2_MAX_STREAMS = 256;
 /** See `Http2Times`. */
 const HTTP2_TIMES: Http2Times = { idleMs: KEEP_ALIVE_TIMEOUT_MS, unreadMs: 60_000 };
 
-/** Who serves what comes in on the port. */
+/** What serves the requests of the port. */
 export interface ListenerHandlers {
   onHttp1(request: IncomingMessage, response: ServerResponse): void;
   onHttp2(stream: ServerHttp2Stream, rawHeaders: readonly string[], endOfStream: boolean): void;
   /** A request for a WebSocket, and the connection without its HTTP parser; `head` came together with the request. */
   onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
-  /** Bytes that are no HTTP/1.1 request; the handler answers and destroys. */
+  /** Bytes that are no HTTP/1.1 request; the handler responds and destroys the socket. */
   onMalformed(error: NodeJS.ErrnoException, socket: Socket): void;
 }
 
@@ -48,7 +47,7 @@ export interface ListenerHandlers {
 export interface Http2Times {
   /** Before it is asked to end. */
   readonly idleMs: number;
-  /** After that, with nothing left but answers its client does not read, before it is cut off. */
+  /** After that, with nothing left but responses that its client does not read, before it is cut off. */
   readonly unreadMs: number;
 }
 
@@ -124,10 +123,10 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.min(headersTimeoutMs, TIMEOUT_CHECK_MS),
-    // No limit on a whole request: a large upload over a slow line is legitimate. `upstream/body` limits silence.
+    // No limit on a whole request: a large upload over a slow line is legitimate. `readBody` limits silence.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    // The guard asks for Host itself, and answers in the AWS shape.
+    // The guard checks Host itself, and refuses in the AWS shape.
     requireHostHeader: false,
     shouldUpgradeCallback: (request) => asksForWebSocket(request) && !isResponding(request.socket),
   });
@@ -135,7 +134,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
     const open = openResponses.get(request.socket) ?? new Set();
     if (!openResponses.has(request.socket)) {
       openResponses.set(request.socket, open);
-      // Node 22 does not tell the responses that wait behind another one that their connection is gone.
+      // Node 22 does not notify the responses that wait behind another one when their connection is gone.
       request.socket.on('close', () => open.forEach((waiting) => waiting.emit('close')));
     }
     open.add(response);
@@ -146,11 +145,11 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   if (canTellUpgrades(process.versions.node)) {
     server.on('upgrade', (request, socket, head) => onUpgrade(request, socket as Socket, head));
   }
-  // Without these listeners Node answers on its own: 100 before we know whether we want the body, 417 for the rest.
+  // Without these listeners Node responds on its own: 100 before we know whether we want the body, 417 for the rest.
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Words of ours in the middle of a response would pass for a part of it.
+    // An error in the middle of a response would pass for a part of it.
     const hasBegun = [...(openResponses.get(socket) ?? [])].some((response) => response.headersSent);
     if (hasBegun) breakConnection(socket);
     else onMalformed(error, socket);
@@ -184,7 +183,7 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
   return server;
 }
 
-/** Graceful: streams that wait for Bedrock go on, new ones open a new connection. */
+/** Graceful: streams that wait for Bedrock go on; for new ones clients open a new connection. */
 function endWhenIdle(session: ServerHttp2Session, { idleMs, unreadMs }: Http2Times): void {
   const open = new Set<ServerHttp2Stream>();
   session.on('stream', (stream) => {
@@ -205,7 +204,7 @@ function endWhenIdle(session: ServerHttp2Session, { idleMs, unreadMs }: Http2Tim
   });
 }
 
-/** Reads just enough to tell the protocols apart, then hands the socket over paused, with every byte put back. */
+/** Reads just enough to choose the protocol, then hands the socket over paused, with every byte put back. */
 function chooseProtocol(
   socket: Socket,
   timeoutMs: number,

@@ -1,7 +1,7 @@
 /**
  * Makes the certificates of `--tls`: an authority, and a certificate for this machine that it signed (X.509 version 3,
- * RFC 5280). `asn1js`, which only this file knows, writes the bytes; Node makes the keys and signs. Reads and writes no
- * file, and forgets the authority's key.
+ * RFC 5280). `asn1js`, which only this file imports, writes the bytes; Node makes the keys and signs. Reads and writes
+ * no file, and forgets the authority's key.
  */
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -39,7 +39,7 @@ const EXTENSIONS = {
 /** Bits of keyUsage, the first one leftmost: digitalSignature, and keyCertSign with cRLSign. */
 const MAY_SIGN_DATA = 0b1000_0000;
 const MAY_SIGN_CERTIFICATES = 0b0000_0110;
-/** Class of tags whose meaning the place decides. */
+/** Class of tags whose meaning depends on the context. */
 const CONTEXT = 3;
 
 /**

@@ -1,6 +1,5 @@
 /**
- * The running server: accept, guard, hand over to whoever serves the path, drain and close. What happens under each
- * path is handed in; this file does not know Bedrock.
+ * The running server: accept, guard, hand over to the handler of the path, drain and close. The handlers are handed in.
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
@@ -15,19 +14,19 @@ import { guardRequest, type GuardRules } from './guard.ts';
 import { createListener, type ListenerHandlers } from './listener.ts';
 import type { TlsKeyPair } from './tls-front.ts';
 
-/** How long the end waits for the last frames of HTTP/2 answers to leave. */
+/** How long the end waits for the last frames of HTTP/2 responses to leave. */
 const LAST_FRAMES_MS = 1_000;
 
-/** Serves one request to its end. Never throws: it answers its own errors. */
+/** Serves one request to its end. Never throws: it sends its own errors. */
 export type Handler = (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void>;
 
-/** A path prefix without trailing slash, and who serves it and everything below. */
+/** A path prefix without trailing slash, and the handler of it and everything below. */
 export interface Mount {
   readonly prefix: string;
   readonly handle: Handler;
 }
 
-/** What a server listens on, and who serves which path. */
+/** What a server listens on, and which handler serves which path. */
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
@@ -35,7 +34,7 @@ export interface ServerOptions {
   readonly mounts: readonly Mount[];
   /** Speaks TLS as well, with this certificate; a sound pair (see `certificate.ts`). */
   readonly tls?: TlsKeyPair | undefined;
-  /** Told of every response given before any handler saw the request. */
+  /** Called for every response given before a handler saw the request. */
   readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
 }
 
@@ -51,7 +50,7 @@ export interface RunningServer {
   destroy(): void;
 }
 
-/** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION where that is impossible. */
+/** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION if that is impossible. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const underWay = new Set<Promise<void>>();
   let draining = false;
@@ -87,7 +86,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await Promise.race([Promise.allSettled(underWay), grace]);
       clearTimeout(timer);
       const cutOff = underWay.size;
-      // An HTTP/2 answer that we have ended may still be on its way into the socket.
+      // An HTTP/2 response that we have ended may still be on its way into the socket.
       if (cutOff === 0)
         await Promise.race([listener.untilSessionsClose(), delay(LAST_FRAMES_MS, undefined, { ref: false })]);
       listener.destroyAll();
@@ -124,7 +123,7 @@ function findMount({ target: { path } }: ClientRequest, mounts: readonly Mount[]
   });
 }
 
-/** Node's parser found no HTTP/1.1 request: answer in the AWS shape on the bare socket, and close. */
+/** Node's parser found no HTTP/1.1 request: sends an error in the AWS shape on the bare socket, and closes it. */
 function respondToMalformed(cause: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || cause.code === 'ECONNRESET') return void socket.destroy();
   const error = new ProxyError('ERR_BAD_REQUEST', malformedMessage(cause.code));

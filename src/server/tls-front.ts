@@ -8,7 +8,7 @@ import { createServer, type TLSSocket } from 'node:tls';
 /** First byte of a TLS handshake record (RFC 8446, section 5.1). No HTTP request begins like that. */
 export const TLS_HANDSHAKE = 0x16;
 
-/** At most; a listener with less patience for heads has less for handshakes, too. */
+/** At most; a listener with a shorter time-out for heads has it for handshakes, too. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** PEM texts: a chain, leaf first, and its private key. */
@@ -19,7 +19,7 @@ export interface TlsKeyPair {
 
 /**
  * A function that takes paused sockets, with everything read so far put back. `handOver` gets each once its handshake
- * is done; sockets whose handshake fails are closed. Throws where the pair is not one (the caller checks it at start).
+ * is done; sockets whose handshake fails are closed. Throws if the pair is not one (the caller checks it at start).
  */
 export function createTlsFront(
   pair: TlsKeyPair,
