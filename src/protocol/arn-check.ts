@@ -1,6 +1,6 @@
 /**
- * Refuses an ARN in the path that cannot be one, and says which part is wrong: AWS only says that something is. Pure.
- * What is well-formed passes, whatever its resource type: AWS knows new ones before we do.
+ * Refuses a malformed ARN in the path, and says which part is wrong: AWS only says that something is. Pure. A
+ * well-formed ARN passes, whatever its resource type: AWS adds new ones.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { decodeSegment } from './arn.ts';

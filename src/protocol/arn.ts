@@ -6,7 +6,7 @@
 export interface Arn {
   readonly partition: string;
   readonly service: string;
-  /** Empty where the resource has none. */
+  /** Empty if the resource has none. */
   readonly region: string;
   /** What stands before the first `/` or `:` of the resource: `inference-profile`, `session`. */
   readonly resourceType: string;

@@ -1,7 +1,7 @@
 /**
  * The codec of AWS's event stream (`application/vnd.amazon.eventstream`): bytes to frames at any split, and back. Pure.
- * What a frame claims to be is checked on its first twelve bytes, before anything of it is kept. It knows the wire, not
- * what a frame means. Source: the event stream specification of Smithy ("Amazon Event Stream").
+ * The lengths in a frame's first twelve bytes are checked before anything of it is kept. Source: the event stream
+ * specification of Smithy ("Amazon Event Stream").
  *
  *   total length 4 | headers length 4 | CRC-32 of these 4 | headers | payload | CRC-32 of all before 4
  *   (big-endian)
@@ -31,7 +31,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-/** The value of a header. Kinds that nobody here needs stay encoded, with their wire type. */
+/** The value of a header. Kinds that are not needed here stay encoded, with their wire type. */
 export type FrameHeaderValue =
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'bytes'; readonly value: Buffer }
@@ -42,8 +42,8 @@ export type FrameHeaderValue =
 /** Cuts a byte stream into frames. Holds at most one frame that is not complete yet. */
 export class FrameSplitter {
   #room: Buffer = EMPTY;
-  #held = 0;
-  #wanted = PRELUDE_BYTES;
+  #bufferedBytes = 0;
+  #neededBytes = PRELUDE_BYTES;
 
   /**
    * The frames that `chunk` completes, in order. Run it to its end before the next chunk comes; a frame that lies
@@ -53,7 +53,7 @@ export class FrameSplitter {
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#held === 0 && chunk.length - at >= PRELUDE_BYTES) {
+      if (this.#bufferedBytes === 0 && chunk.length - at >= PRELUDE_BYTES) {
         const end = at + checkPrelude(chunk.subarray(at, at + PRELUDE_BYTES));
         if (end <= chunk.length) {
           yield openFrame(chunk.subarray(at, end));
@@ -61,44 +61,44 @@ export class FrameSplitter {
           continue;
         }
       }
-      at += this.#hold(chunk, at);
-      if (this.#held < this.#wanted) return;
-      if (this.#wanted === PRELUDE_BYTES) this.#wanted = checkPrelude(this.#room.subarray(0, PRELUDE_BYTES));
+      at += this.#buffer(chunk, at);
+      if (this.#bufferedBytes < this.#neededBytes) return;
+      if (this.#neededBytes === PRELUDE_BYTES) this.#neededBytes = checkPrelude(this.#room.subarray(0, PRELUDE_BYTES));
       else yield openFrame(this.#takeHeld());
     }
   }
 
-  /** To be called when the stream has ended. Throws ERR_BAD_REQUEST where it ended within a frame. */
+  /** To be called when the stream has ended. Throws ERR_BAD_REQUEST if it ended within a frame. */
   finish(): void {
-    if (this.#held > 0) throw malformed('is cut short: the stream ended within it');
+    if (this.#bufferedBytes > 0) throw malformed('is cut short: the stream ended within it');
   }
 
-  /** Keeps what of `chunk` is still wanted; answers how much that was. */
-  #hold(chunk: Buffer, at: number): number {
-    const taken = Math.min(this.#wanted - this.#held, chunk.length - at);
-    const needed = this.#held + taken;
+  /** Buffers the part of `chunk` that is still missing; returns its length. */
+  #buffer(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#neededBytes - this.#bufferedBytes, chunk.length - at);
+    const needed = this.#bufferedBytes + taken;
     if (needed > this.#room.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(this.#wanted, roomAfter(this.#room.length))));
-      this.#room.copy(grown, 0, 0, this.#held);
+      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(this.#neededBytes, roomAfter(this.#room.length))));
+      this.#room.copy(grown, 0, 0, this.#bufferedBytes);
       this.#room = grown;
     }
-    chunk.copy(this.#room, this.#held, at, at + taken);
-    this.#held = needed;
+    chunk.copy(this.#room, this.#bufferedBytes, at, at + taken);
+    this.#bufferedBytes = needed;
     return taken;
   }
 
   #takeHeld(): Buffer {
-    const bytes = this.#room.subarray(0, this.#held);
+    const bytes = this.#room.subarray(0, this.#bufferedBytes);
     this.#room = EMPTY;
-    this.#held = 0;
-    this.#wanted = PRELUDE_BYTES;
+    this.#bufferedBytes = 0;
+    this.#neededBytes = PRELUDE_BYTES;
     return bytes;
   }
 }
 
 /**
- * The headers of a frame by name. Throws ERR_BAD_REQUEST where the block is malformed or names a header twice (readers
- * would disagree which one counts).
+ * The headers of a frame by name. Throws ERR_BAD_REQUEST if the block is malformed or names a header twice (readers
+ * would disagree on which one counts).
  */
 export function parseFrameHeaders(block: Buffer): ReadonlyMap<string, FrameHeaderValue> {
   const headers = new Map<string, FrameHeaderValue>();

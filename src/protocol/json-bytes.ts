@@ -1,6 +1,6 @@
 /**
  * What JSON text is made of, byte by byte: UTF-8, the grammar of numbers, escapes, the fast way through long strings,
- * and names. Pure; knows nothing of documents, which are the business of json-scan.ts.
+ * and names. Pure.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -43,17 +43,17 @@ export function mayNameBlob(firstByte: number, lastByte: number): boolean {
 /** Well-formed UTF-8 at any split. State: the bytes of a character that is not complete yet. */
 export class Utf8Check {
   readonly #tail = Buffer.alloc(4);
-  #held = 0;
-  #wanted = 0;
+  #bufferedBytes = 0;
+  #neededBytes = 0;
 
   /** False as soon as the bytes so far cannot be the beginning of UTF-8; overlong forms and surrogates are none. */
   push(bytes: Buffer): boolean {
     let start = 0;
-    if (this.#held < this.#wanted) {
-      start = bytes.copy(this.#tail, this.#held, 0, this.#wanted - this.#held);
-      this.#held += start;
-      if (this.#held < this.#wanted) return true;
-      if (!isUtf8(this.#tail.subarray(0, this.#wanted))) return false;
+    if (this.#bufferedBytes < this.#neededBytes) {
+      start = bytes.copy(this.#tail, this.#bufferedBytes, 0, this.#neededBytes - this.#bufferedBytes);
+      this.#bufferedBytes += start;
+      if (this.#bufferedBytes < this.#neededBytes) return true;
+      if (!isUtf8(this.#tail.subarray(0, this.#neededBytes))) return false;
     }
     let end = bytes.length;
     for (let back = 1; back <= 3 && bytes.length - back >= start; back += 1) {
@@ -61,8 +61,8 @@ export class Utf8Check {
       if (size === 0) continue;
       if (size > back) {
         end = bytes.length - back;
-        this.#held = bytes.copy(this.#tail, 0, end);
-        this.#wanted = size;
+        this.#bufferedBytes = bytes.copy(this.#tail, 0, end);
+        this.#neededBytes = size;
       }
       break;
     }
@@ -107,7 +107,7 @@ export function isSimpleEscape(byte: number): boolean {
   return '"\\/bfnrt'.includes(String.fromCharCode(byte));
 }
 
-/** Where a number stands after one more byte (RFC 8259, section 6); undefined where the byte does not belong to it. */
+/** Where a number stands after one more byte (RFC 8259, section 6); undefined if the byte does not belong to it. */
 export function numberAfter(position: number, byte: number): number | undefined {
   if (isDigit(byte)) {
     if (position === ZERO) return undefined;

@@ -1,7 +1,6 @@
 /**
  * Decides the region of one request, and knows AWS's partitions. Pure. Every region is checked against the partitions'
- * own patterns before anyone builds a host name from it: the caller can name it, so an unchecked one could name any
- * host.
+ * own patterns before a host name is built from it: the caller can name it, so an unchecked one could name any host.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type Partition, PARTITIONS } from './partitions.ts';
@@ -43,8 +42,8 @@ const SOURCE_NAMES: Readonly<Record<RegionSource, string>> = {
 const REGION_SHAPE = /^[a-z0-9-]{1,63}$/;
 
 /**
- * The first region named, in the order of the fields. Throws ERR_REGION_INVALID where that one is none of AWS's, naming
- * its source (a later source is not tried: the caller meant that one), and ERR_REGION_MISSING where nobody named one.
+ * The first region named, in the order of the fields. Throws ERR_REGION_INVALID if that one is none of AWS's, naming
+ * its source (a later source is not tried, because the caller meant this one), and ERR_REGION_MISSING if there is none.
  */
 export function chooseRegion(candidates: RegionCandidates): ChosenRegion {
   for (const source of ORDER) {

@@ -15,7 +15,7 @@ const COLON = 0x3a;
 const FIRST_ROOM_BYTES = 1024;
 const EMPTY = Buffer.alloc(0);
 
-/** `data` is what the event's data lines said, joined by line feeds; `event` is absent where the stream named none. */
+/** `data` is what the event's data lines said, joined by line feeds; `event` is absent if the stream named none. */
 export interface SseEvent {
   readonly event?: string;
   readonly data: string;
@@ -25,26 +25,24 @@ export interface SseEvent {
  * State: the line that is not complete yet, and what the lines before it said of the event that is not complete yet.
  */
 export class SseSplitter {
-  /** Events that were too large to hold. */
+  /** Events that were too large to buffer. */
   dropped = 0;
   /** Room for a line that comes in pieces; it doubles, and is given up when it has been used. */
   #room = EMPTY;
   #bufferedBytes = 0;
   #lineBytes = 0;
-  /** The line so far begins with a colon: it says nothing, and none of it is held. */
+  /** The line so far begins with a colon: it says nothing, and none of it is buffered. */
   #isComment = false;
   #isFirstLine = true;
   /** The last byte was a CR, so that an LF belongs to the same line end. */
   #endedByCr = false;
-  /** Bytes of the event's lines that count: those that were read, and those that are held. */
+  /** Bytes of the event's lines that count: those that were read, and those that are buffered. */
   #eventBytes = 0;
   #isTooLarge = false;
   #event = '';
   #data: string[] = [];
 
-  /**
-   * The events that this chunk completes. Has to be iterated to its end: what is not taken is not read. Never throws.
-   */
+  /** The events that this chunk completes. Has to be iterated to its end, or bytes are left unread. Never throws. */
   *push(chunk: Uint8Array): Generator<SseEvent> {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = this.#endedByCr && bytes[0] === LF ? 1 : 0;
@@ -63,7 +61,7 @@ export class SseSplitter {
       if (lf !== -1 && lf < start) lf = bytes.indexOf(LF, start);
       if (event !== undefined) yield event;
     }
-    this.#hold(bytes.subarray(start));
+    this.#buffer(bytes.subarray(start));
   }
 
   /**
@@ -76,7 +74,7 @@ export class SseSplitter {
   }
 
   /** Keeps a copy of a piece whose line goes on in the next chunk. */
-  #hold(piece: Buffer): void {
+  #buffer(piece: Buffer): void {
     if (!this.#count(piece)) return;
     const neededBytes = this.#bufferedBytes + piece.length;
     if (neededBytes > this.#room.length) {
@@ -107,7 +105,7 @@ export class SseSplitter {
   }
 
   #endLine(lastPiece: Buffer): SseEvent | undefined {
-    if (this.#bufferedBytes > 0) this.#hold(lastPiece);
+    if (this.#bufferedBytes > 0) this.#buffer(lastPiece);
     const isRead = this.#bufferedBytes > 0 || this.#count(lastPiece);
     const isBlank = this.#lineBytes === 0;
     const bytes = this.#bufferedBytes > 0 ? this.#room.subarray(0, this.#bufferedBytes) : lastPiece;

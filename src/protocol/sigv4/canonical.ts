@@ -59,8 +59,8 @@ export function parseQuery(rawQuery: string): [name: string, value: string][] {
 
 /**
  * The value of one signed header: repeats joined by `,`, each trimmed and its inner runs of whitespace (folded lines
- * too) made one space. `host` and `:authority` stand for each other's value where only one arrived, since an HTTP/2
- * client may sign either. Undefined where the request has no such header.
+ * too) made one space. `host` and `:authority` stand for each other's value if only one arrived, since an HTTP/2 client
+ * may sign either. Undefined if the request has no such header.
  */
 export function canonicalHeaderValue(request: SignableRequest, lowerCaseName: string): string | undefined {
   const values = valuesOf(request.headers, lowerCaseName);
@@ -83,7 +83,7 @@ function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, Heade
 
 /**
  * `canonicalHeaderValue` for many names of one request: looks through its headers once, or a client that signs
- * thousands of names that it did not send would stop everybody else.
+ * thousands of names that it did not send would stop all others.
  */
 function canonicalHeaderReader(request: SignableRequest): (lowerCaseName: string) => string | undefined {
   const groups = groupHeaders(request.headers);

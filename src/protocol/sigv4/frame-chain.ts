@@ -1,7 +1,7 @@
 /**
  * The signatures of an event stream on its way to AWS: takes the client's frames out of their envelopes, and signs each
- * anew in the proxy's own chain. Pure: bytes in, bytes out, at any split; `bidirectional.ts` does the I/O. Never
- * merges, splits or changes what lies in the envelopes.
+ * anew in the proxy's own chain. Pure: bytes in, bytes out, at any split. Never merges, splits or changes what lies in
+ * the envelopes.
  *
  * Every outer frame has `:date` and `:chunk-signature` for headers and one complete inner frame for payload; one with
  * an empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
@@ -78,7 +78,7 @@ export interface FrameResignerOptions {
 }
 
 /**
- * The client's byte stream, re-signed. A client that signs sends outer frames, told by `:chunk-signature`; one that
+ * The client's byte stream, re-signed. A client that signs sends outer frames, known by `:chunk-signature`; one that
  * does not (it has shown a bearer key) sends inner frames, which are wrapped. The first frame decides which of the two
  * it is.
  */
@@ -112,7 +112,7 @@ export class FrameResigner {
   }
 
   /**
-   * The client has ended its stream in order: what is still to be sent, if anything. Throws ERR_BAD_REQUEST where the
+   * The client has ended its stream in order: what is still to be sent, if anything. Throws ERR_BAD_REQUEST if the
    * stream is not complete: it ended within a frame, or without the signed empty frame that a client that signs must
    * send.
    */

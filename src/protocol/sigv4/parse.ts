@@ -25,7 +25,7 @@ export interface ParsedSignature {
   readonly dateHeader: 'x-amz-date' | 'date' | undefined;
   /** How long a presigned request is valid; undefined in the header form. */
   readonly expiresSeconds: number | undefined;
-  /** `x-amz-content-sha256` (in the query form, also as parameter); undefined where the client did not send it. */
+  /** `x-amz-content-sha256` (in the query form, also as parameter); undefined if the client did not send it. */
   readonly declaredPayloadHash: string | undefined;
   /** The request it stands in. */
   readonly request: SignableRequest;
@@ -44,8 +44,8 @@ const QUERY_NAMES = {
 } as const;
 
 /**
- * The SigV4 signature of a request, or undefined where it has none (no credential at all, or one of another kind such
- * as a bearer token). Throws ERR_BAD_REQUEST where there is one that is malformed, or more than one.
+ * The SigV4 signature of a request, or undefined if it has none (no credential at all, or one of another kind such as a
+ * bearer token). Throws ERR_BAD_REQUEST if there is a malformed one, or more than one.
  */
 export function parseSigV4(request: SignableRequest): ParsedSignature | undefined {
   const inHeader = valuesOf(request.headers, 'authorization').filter((value) => /^\s*AWS4-/i.test(value));
@@ -80,9 +80,9 @@ function parseHeaderForm(request: SignableRequest, header: string): ParsedSignat
 }
 
 function parseQueryForm(request: SignableRequest, query: readonly [string, string][]): ParsedSignature {
-  const findOnly = (wanted: string): string | undefined => {
-    const values = query.filter(([name]) => name === wanted).map(([, value]) => value);
-    if (values.length > 1) throw malformed(`has ${wanted} more than once`);
+  const findOnly = (parameter: string): string | undefined => {
+    const values = query.filter(([name]) => name === parameter).map(([, value]) => value);
+    if (values.length > 1) throw malformed(`has ${parameter} more than once`);
     return values[0];
   };
   if (findOnly(QUERY_NAMES.algorithm) !== SIGV4_ALGORITHM) throw malformed(`must use ${SIGV4_ALGORITHM}`);
@@ -129,7 +129,7 @@ function parseSignatureHex(text: string | undefined): string {
   return text;
 }
 
-/** AWS prefers `x-amz-date` where both are there. */
+/** AWS prefers `x-amz-date` if both are there. */
 function parseDateHeader(request: SignableRequest): Pick<ParsedSignature, 'timestamp' | 'timestampMs' | 'dateHeader'> {
   const amzDate = canonicalHeaderValue(request, 'x-amz-date');
   if (amzDate !== undefined) return { ...parseTime(amzDate), dateHeader: 'x-amz-date' };

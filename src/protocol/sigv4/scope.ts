@@ -1,14 +1,12 @@
 /**
- * Reads what a client's own SigV4 credentials say of where it wants to go: `…/date/region/service/aws4_request`.
- * Tolerant and pure: it verifies nothing and never throws. Verification is the business of auth.
+ * Reads the credential scope from a client's own SigV4 credentials: `…/date/region/service/aws4_request`. It says where
+ * the client wants to go. Tolerant and pure: it verifies nothing and never throws.
  */
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 
 /** What a client says that it signed for. No part is checked beyond not being empty. */
 export interface ClaimedScope {
-  /**
-   * Whatever stood before the scope, which may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret.
-   */
+  /** What stood before the scope; it may hold spaces and slashes (`Bearer sk-…` is seen in the wild). A secret. */
   readonly accessKeyId: string;
   /** `YYYYMMDD`, as written. */
   readonly date: string;
@@ -20,7 +18,7 @@ const SCHEME = 'AWS4-HMAC-SHA256';
 const CREDENTIAL = 'Credential=';
 
 /**
- * The scope in the `Authorization` header or, without one there, in the query's `X-Amz-Credential`. Undefined where
+ * The scope in the `Authorization` header or, without one there, in the query's `X-Amz-Credential`. Undefined if
  * neither holds one. `rawQuery` is without its question mark.
  */
 export function parseCredentialScope(
@@ -36,7 +34,7 @@ export function parseCredentialScope(
 function parseAuthorizationScope(authorization: string): ClaimedScope | undefined {
   const value = authorization.trimStart();
   if (!value.startsWith(SCHEME)) return undefined;
-  // Field by field, as verification reads it: what merely holds the word within another field was not signed with.
+  // Field by field, as verification reads it: a credential within another field is not the one that was signed with.
   const fields = value.slice(SCHEME.length).split(',');
   const credential = fields.map((field) => field.trim()).find((field) => field.startsWith(CREDENTIAL));
   return credential === undefined ? undefined : parseCredential(credential.slice(CREDENTIAL.length));

@@ -1,7 +1,7 @@
 /**
  * Inbound SigV4 verification: is this request signed with that secret, now, and as it stands? Two steps, so that the
- * access key id can be looked up before the body is read: `parseSigV4` (sigv4-parse.ts), then `verifySigV4`. Pure:
- * bytes and strings in, a verdict out; it knows nothing of virtual keys, and never throws or logs.
+ * access key id can be looked up before the body is read: `parseSigV4`, then `verifySigV4`. Pure: bytes and strings in,
+ * a verdict out. Never throws or logs.
  */
 import { canonicalRequest, findLostHeader } from './canonical.ts';
 import {
@@ -17,10 +17,10 @@ import type { ParsedSignature } from './parse.ts';
 /** How far a client's clock may be off, either way. AWS's own allowance. */
 export const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
-/** Stands in for a payload hash where the client did not hash the body. */
+/** Stands in for a payload hash if the client did not hash the body. */
 const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 
-/** Stands in for a payload hash where the body is a chain of signed event-stream frames (see `signFrame`). */
+/** Stands in for a payload hash if the body is a chain of signed event-stream frames (see `signFrame`). */
 export const STREAMING_EVENTS_PAYLOAD = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 /** Why a signature was refused; the first that applies, in this order. */
@@ -48,18 +48,18 @@ export type SigV4Verdict =
 export interface VerifySigV4Input {
   readonly parsed: ParsedSignature;
   readonly secretAccessKey: string;
-  /** Lower-case hex SHA-256 of the body as received; may be undefined only where `needsBodyHash` says false. */
+  /** Lower-case hex SHA-256 of the body as received; may be undefined only if `needsBodyHash` says false. */
   readonly bodySha256Hex: string | undefined;
   readonly nowMs: number;
   /** Default `MAX_CLOCK_SKEW_MS`. */
   readonly maxClockSkewMs?: number;
-  /** Where given, the scope must name this region. */
+  /** If given, the scope must name this region. */
   readonly region?: string;
-  /** Where given, the scope must name one of these signing names. */
+  /** If given, the scope must name one of these signing names. */
   readonly services?: readonly string[];
 }
 
-/** True where the verdict depends on the bytes of the body: they must be read and hashed before `verifySigV4`. */
+/** True if the verdict depends on the bytes of the body: they must be read and hashed before `verifySigV4`. */
 export function needsBodyHash(parsed: ParsedSignature): boolean {
   return parsed.declaredPayloadHash !== UNSIGNED_PAYLOAD && parsed.declaredPayloadHash !== STREAMING_EVENTS_PAYLOAD;
 }
