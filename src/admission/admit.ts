@@ -1,7 +1,7 @@
 /**
- * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits.
- * Whatever is taken here (a place, a share of the minute, money reserved) is given back if a later limit refuses.
- * Decides from what the request says; sends nothing, and changes nothing of it.
+ * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. What
+ * is taken here (a slot, a share of the minute, money reserved) is given back if a later limit refuses. Decides from
+ * what the request says; sends nothing, and changes nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -13,7 +13,7 @@ import type { BudgetStore } from '../domain/store.ts';
 import type { Delivery } from './limit-fields.ts';
 import { type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
-import { checkModels, echo, type FindProfileModels, limitsModels } from './models.ts';
+import { checkModels, quoteForMessage, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { estimateRequest, findPriceNames } from './pricing.ts';
@@ -31,39 +31,39 @@ export interface AdmissionDependencies {
   readonly findProfileModels: FindProfileModels;
 }
 
-/** `route` is the settled one: where the body decides the operation, it has. */
+/** `route` is the resolved one: if the body decides the operation, it has. */
 export interface AdmissionRequest extends FactsRequest {
-  /** Id of the exchange, and of what is reserved for it. */
+  /** Id of the request, and of what is reserved for it. */
   readonly requestId: string;
   readonly principal: Principal;
   /**
-   * The ledger's row if this process dies before it settles; asked for where money is reserved. Its model and its
-   * charge are filled in here.
+   * The ledger's row if this process dies before it settles; used if money is reserved. Its model and its charge are
+   * filled in here.
    */
   readonly ifLost: () => LedgerRow;
 }
 
 /** A request that may go. */
 export interface Admission {
-  /** The model as the request names it, percent-decoded; the first, where it names several. */
+  /** The model as the request names it, percent-decoded; the first, if it names several. */
   readonly model: string | undefined;
   /**
    * The names under which its price is looked up, the first that has one. May grow while an application inference
    * profile is being looked up: to be read at the end.
    */
   readonly priceNames: readonly string[];
-  /** Held back from the key's budget; undefined where nothing was, not even 0. */
+  /** Reserved from the key's budget; undefined if nothing was, not even 0. */
   readonly reservedNanoUsd: number | undefined;
-  /** What it may use at most; undefined where nobody had to know. */
+  /** What it may use at most; undefined if no limit needed it. */
   readonly estimate: MaxUsage | undefined;
-  /** As the request asks for it; undefined where it does not, or where nobody had to know. */
+  /** As the request asks for it; undefined if it does not, or if no limit needed it. */
   readonly serviceTier: string | undefined;
-  /** How the response arrives; undefined where nobody knows, or had to. */
+  /** How the response arrives; undefined if that is unknown, or no limit needed it. */
   readonly delivery: Delivery | undefined;
   /**
-   * The request is over: gives its place back and corrects what it counts by what it used; `tokens` undefined: the
-   * estimate stands. For one that never went out, 0. Any call but the first does nothing. Never throws. The money is
-   * the ledger's.
+   * The request is over: gives its slot back and replaces its estimated tokens by what it used; `tokens` undefined: the
+   * estimate stands. 0 for one that never went out. Any call but the first does nothing. Never throws. The ledger
+   * settles the money.
    */
   release(settlement: { readonly tokens: number | undefined }): void;
 }
@@ -77,16 +77,16 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
  * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
  * ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED,
  * ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled body throws. A request that is refused counts
- * for no limit. To be called once, when the whole body is there and before anything is sent. Whoever gets an admission
- * releases it.
+ * for no limit. To be called once, when the whole body is there and before anything is sent. The caller releases the
+ * admission.
  */
 export async function admit(request: AdmissionRequest, dependencies: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
   const operation = findFacts(route.service, route.operation);
   if (principal.kind === 'key') return admitKey(request, principal, operation, dependencies);
   const facts = await readRequestFacts(request, { size: false, models: false });
-  const places = { region: route.region, moment: momentOf(facts, dependencies) };
-  const priceNames = growPriceNames(facts, { kind: operation.usage, places }, dependencies);
+  const priceContext = { region: route.region, moment: momentOf(facts, dependencies) };
+  const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
   return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
 
@@ -101,29 +101,29 @@ async function admitKey(
   checkRegion(policy, route);
   const budget = kind === 'free' ? undefined : policy.budget;
   const countsTokens = kind !== 'free' && policy.tokensPerMinute !== undefined;
-  const wanted = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
-  const facts = await readRequestFacts(request, wanted);
-  if (wanted.models) await checkModels(policy, { ...facts, region: route.region }, dependencies.findProfileModels);
+  const required = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
+  const facts = await readRequestFacts(request, required);
+  if (required.models) await checkModels(policy, { ...facts, region: route.region }, dependencies.findProfileModels);
   const { size } = facts;
   const moment = momentOf(facts, dependencies);
-  const places = { region: route.region, moment };
+  const priceContext = { region: route.region, moment };
   const models =
     budget === undefined
       ? facts.names.map((name) => [name])
-      : await Promise.all(facts.names.map((name) => findPriceNames(name, places, dependencies)));
-  const weight = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
-  const cost = kind === 'metered' ? weight?.costNanoUsd : undefined;
+      : await Promise.all(facts.names.map((name) => findPriceNames(name, priceContext, dependencies)));
+  const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
+  const cost = kind === 'metered' ? estimate?.costNanoUsd : undefined;
   const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });
-  const grant = dependencies.rates.take(keyId, policy, weight === undefined ? 0 : tokensOf(weight.use));
+  const grant = dependencies.rates.take(keyId, policy, estimate === undefined ? 0 : tokensOf(estimate.use));
   if (budget !== undefined && reservedNanoUsd !== undefined) {
-    const held = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
-    await reserve(held, { model: facts.names[0], request }, dependencies).catch((error: unknown) => {
+    const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
+    await reserve(reservation, { model: facts.names[0], request }, dependencies).catch((error: unknown) => {
       grant.undo();
       throw error;
     });
   }
-  const priceNames = budget === undefined ? growPriceNames(facts, { kind, places }, dependencies) : models.flat();
-  return openAdmission(facts, { priceNames, grant, estimate: weight?.use, reservedNanoUsd });
+  const priceNames = budget === undefined ? growPriceNames(facts, { kind, priceContext }, dependencies) : models.flat();
+  return openAdmission(facts, { priceNames, grant, estimate: estimate?.use, reservedNanoUsd });
 }
 
 function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
@@ -131,20 +131,20 @@ function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
 }
 
 async function reserve(
-  held: Omit<NewReservation, 'ifLost'>,
+  reservation: Omit<NewReservation, 'ifLost'>,
   { model, request }: { readonly model: string | undefined; readonly request: AdmissionRequest },
   { store }: AdmissionDependencies,
 ): Promise<void> {
   const shown = model?.slice(0, MAX_MODEL_LENGTH);
   await reserveBudget(
-    { ...held, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: held.amountNanoUsd } },
+    { ...reservation, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: reservation.amountNanoUsd } },
     store,
   );
 }
 
 /**
- * What is reserved where the budget counts the request. Throws ERR_UNPRICED where nobody knows and the key may not risk
- * it.
+ * The amount to reserve, if the budget counts the request. Throws ERR_UNPRICED if the price is unknown and the key must
+ * not use what has none.
  */
 function amountOf(
   costNanoUsd: number | undefined,
@@ -155,7 +155,9 @@ function amountOf(
   const { names } = facts;
   const { operation, service } = route;
   const what =
-    names[0] === undefined ? `${operation ?? 'an unknown operation'} of ${service}` : `the model ${echo(names[0])}`;
+    names[0] === undefined
+      ? `${operation ?? 'an unknown operation'} of ${service}`
+      : `the model ${quoteForMessage(names[0])}`;
   throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {
     hint:
       names[0] === undefined
@@ -165,18 +167,18 @@ function amountOf(
 }
 
 /**
- * The names themselves, and in a moment also those behind the first of them, where it is an application inference
- * profile: that is looked up beside the request, which does not wait for it.
+ * The names themselves, and in a moment also those behind the first of them, if it is an application inference profile:
+ * that is looked up beside the request, which does not wait for it.
  */
 function growPriceNames(
   { names }: RequestFacts,
-  { kind, places }: { readonly kind: UsageKind; readonly places: Parameters<typeof findPriceNames>[1] },
+  { kind, priceContext }: { readonly kind: UsageKind; readonly priceContext: Parameters<typeof findPriceNames>[1] },
   dependencies: AdmissionDependencies,
 ): readonly string[] {
   const priceNames = [...names];
   const [first] = names;
   if (first === undefined || kind === 'free') return priceNames;
-  findPriceNames(first, places, dependencies).then(
+  findPriceNames(first, priceContext, dependencies).then(
     ([, ...behind]) => priceNames.push(...behind),
     () => {},
   );

@@ -1,26 +1,25 @@
 /**
- * What a request may use and cost at most, before anybody knows: its input as estimated from the body, its output as
- * far as it may go. Pure. Errs to the expensive side, within reason: what is reserved too much comes back when the
- * request is settled.
+ * What a request may use and cost at most: its input as estimated from the body, its output as far as it may go. Pure.
+ * Errs to the expensive side, within reason: what is reserved too much comes back when the request is settled.
  */
 import { costOf, type ModelPrice } from '../pricing/cost.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /**
- * Output tokens that a request may make where its body sets no limit. AWS's own default is the model's maximum, which
- * hardly any response comes near; with that, a small budget would never let anything pass.
+ * Output tokens that a request may make if its body sets no limit. AWS's own default is the model's maximum, and hardly
+ * any response comes near it; with that, a small budget would never let anything pass.
  */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
 
-/** More than any model reads or writes: what a body facts beyond that is not counted. */
+/** More than any model reads or writes: what a body asks for beyond that is not counted. */
 const MAX_TOKENS = 1_000_000_000;
 /** A text unit of a guardrail is 1,000 characters (AWS's price list); a token is about four. */
 const TOKENS_PER_TEXT_UNIT = 250;
 
-/** What the body tells; any numbers, for they are a client's. */
+/** What the body says; any numbers, because they come from a client. */
 export interface RequestedSize {
   readonly inputTokens: number;
-  /** Of one response; undefined where the body sets no limit. */
+  /** Of one response; undefined if the body sets no limit. */
   readonly maxOutputTokens: number | undefined;
   /** Responses, or images, that are asked for at once. */
   readonly copies: number;
@@ -51,7 +50,7 @@ export function makesOutput({ output, outputAudio }: ModelPrice): boolean {
 }
 
 /**
- * In nano-dollars; undefined where the price does not say what the request would use. The input counts at the most
+ * In nano-dollars; undefined if the price does not say what the request would use. The input counts at the most
  * expensive it can become: a body may have all of it written to a cache. `speaks`: the input and the output are speech.
  */
 export function maxCost(use: MaxUsage, price: ModelPrice, speaks: boolean): number | undefined {
@@ -76,7 +75,7 @@ export function maxGuardrailCost({ inputTokens }: MaxUsage, price: ModelPrice): 
   return costOf({ guardrailUnits: Object.fromEntries(names.map((name) => [name, units])) }, price);
 }
 
-/** The largest of the numbers; undefined where there is none, or where one is not known. */
+/** The largest of the numbers; undefined if there is none, or if one is not known. */
 export function findMax(costs: readonly (number | undefined)[]): number | undefined {
   let most: number | undefined;
   for (const cost of costs) {

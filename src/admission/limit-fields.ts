@@ -1,7 +1,7 @@
 /**
  * The fields of a body that say how large its response may become, how it is to be served and how it is to arrive.
- * Which of them an operation reads is in its row (`operations/`). What stands elsewhere AWS may ignore: it must not
- * make a request look smaller or cheaper than it is.
+ * Which of them an operation reads is in its row (`operations/`). AWS may ignore a limit that stands elsewhere: such a
+ * limit must not make a request look smaller or cheaper than it is.
  */
 import { parseModelName, withoutGeography } from '../domain/model-name.ts';
 import type { OperationFacts } from '../operations/facts.ts';
@@ -15,12 +15,12 @@ export type Delivery = 'unary' | 'streaming' | 'background';
  */
 export const MAX_TOKENS: readonly string[] = [
   ...['', 'inferenceConfig.', 'additionalModelRequestFields.', 'additionalModelRequestFields.inferenceConfig.'].flatMap(
-    (place) => [
-      `${place}maxTokens`,
-      `${place}max_tokens`,
-      `${place}max_new_tokens`,
-      `${place}max_completion_tokens`,
-      `${place}max_output_tokens`,
+    (prefix) => [
+      `${prefix}maxTokens`,
+      `${prefix}max_tokens`,
+      `${prefix}max_new_tokens`,
+      `${prefix}max_completion_tokens`,
+      `${prefix}max_output_tokens`,
     ],
   ),
   'max_tokens_to_sample',
@@ -37,7 +37,8 @@ export const MAX_TOKENS: readonly string[] = [
 const EVERYWHERE: ReadonlySet<string> = new Set(MAX_TOKENS);
 
 /**
- * The bodies of InvokeModel are the providers' own. Those that are not named speak OpenAI's chat, as all newcomers do.
+ * The bodies of InvokeModel are the providers' own. Providers that are not named use OpenAI's chat format, as all
+ * newcomers do.
  */
 const PROVIDER_LIMITS: ReadonlyMap<string, ReadonlySet<string>> = setsOf({
   amazon: ['inferenceConfig.maxTokens', 'inferenceConfig.max_new_tokens', 'textGenerationConfig.maxTokenCount'],
@@ -49,7 +50,7 @@ const PROVIDER_LIMITS: ReadonlyMap<string, ReadonlySet<string>> = setsOf({
 
 /**
  * The paths of `MAX_TOKENS` that limit the response; all of them if the operation, or the provider behind InvokeModel,
- * cannot be told. `pathModel` is the model in the URL, percent-decoded.
+ * is not known. `pathModel` is the model in the URL, percent-decoded.
  */
 export function findLimitFields({ limits }: OperationFacts, pathModel: string | undefined): ReadonlySet<string> {
   if (limits === undefined) return EVERYWHERE;
@@ -60,7 +61,7 @@ export function findLimitFields({ limits }: OperationFacts, pathModel: string | 
   return PROVIDER_LIMITS.get(provider) ?? PROVIDER_LIMITS.get('other') ?? EVERYWHERE;
 }
 
-/** How a request asks for a service tier or a latency: `path` in the body, or a header where `inHeader`. */
+/** How a request asks for a service tier or a latency: `path` in the body, or a header if `inHeader`. */
 export interface ServingFields {
   readonly tierPaths: readonly string[];
   readonly latencyPaths: readonly string[];
@@ -84,7 +85,7 @@ export function findServingFields({ serving }: OperationFacts): ServingFields {
   return SERVING[serving ?? 'anywhere'];
 }
 
-/** How the response arrives; `asked` is what the body says. Undefined if nobody knows. */
+/** How the response arrives; `asked` is what the body says. Undefined if that is unknown. */
 export function findDelivery(
   { delivery }: OperationFacts,
   asked: { readonly stream: boolean; readonly background: boolean },

@@ -1,6 +1,6 @@
 /**
- * Which models a key may use, however a request names them. Decides over names that are handed in; where in a request
- * they stand is the business of `inspect`, and what a name means that of `model-name`. What cannot be told is refused.
+ * Which models a key may use, however a request names them. Decides over names that are handed in. A request is refused
+ * if its models are not certain.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
@@ -8,8 +8,8 @@ import type { KeyPolicy } from '../domain/key.ts';
 import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
 
 /**
- * The models of a profile, as ARNs of foundation models; undefined where AWS does not say (no such profile, no
- * permission, no connection), and where clients name too many new ones. `identifier` is an ARN or an id. Never throws.
+ * The models of a profile, as ARNs of foundation models; undefined if AWS does not say (no such profile, no permission,
+ * no connection), and if clients name too many new ones. `identifier` is an ARN or an id. Never throws.
  */
 export type FindProfileModels = (identifier: string, region: string) => Promise<readonly string[] | undefined>;
 
@@ -17,14 +17,14 @@ export type FindProfileModels = (identifier: string, region: string) => Promise<
 export interface NamedModels {
   /** Every one it names, in path and body, as it names it, percent-decoded. */
   readonly names: readonly string[];
-  /** Why these may not be all that run; undefined where they are. A sentence without its full stop. */
+  /** Why these may not be all that run; undefined if they are. A sentence without its full stop. */
   readonly ambiguity: string | undefined;
   readonly region: string;
 }
 
-/** Characters of a client's text that an error message repeats. */
+/** Characters of a client's text that an error message quotes. */
 const MAX_QUOTED_CHARACTERS = 120;
-const MAX_PATTERNS_TOLD = 12;
+const MAX_PATTERNS_SHOWN = 12;
 
 /** Whether the list leaves some model out; only then is there anything to check. */
 export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
@@ -32,9 +32,8 @@ export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
 }
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED where the key's list does not hold every model that the request names, or where there
- * may be others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it
- * are.
+ * Throws ERR_MODEL_NOT_ALLOWED if the key's list does not hold every model that the request names, or where there may
+ * be others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
  */
 export async function checkModels(
   policy: Pick<KeyPolicy, 'models'>,
@@ -47,18 +46,24 @@ export async function checkModels(
   for (const raw of names) {
     const name = parseModelName(raw);
     if (isNamed(name, patterns)) continue;
-    if (name.lookup === undefined) throw refusal(`This key may not use the model ${echo(raw)}.`, policy);
+    if (name.lookup === undefined) throw refusal(`This key may not use the model ${quoteForMessage(raw)}.`, policy);
     const behind = await findProfileModels(name.lookup, region);
     if (behind === undefined || behind.length === 0)
-      throw refusal(`This key may not use ${echo(raw)}: which model it stands for could not be looked up.`, policy);
+      throw refusal(
+        `This key may not use ${quoteForMessage(raw)}: which model it stands for could not be looked up.`,
+        policy,
+      );
     const foreign = behind.find((model) => !isNamed(parseModelName(model), patterns));
     if (foreign !== undefined)
-      throw refusal(`This key may not use ${echo(raw)}, which stands for the model ${echo(foreign)}.`, policy);
+      throw refusal(
+        `This key may not use ${quoteForMessage(raw)}, which stands for the model ${quoteForMessage(foreign)}.`,
+        policy,
+      );
   }
 }
 
-/** A client's text, as far as an error message repeats it. */
-export function echo(text: string): string {
+/** A client's text, as far as an error message quotes it. */
+export function quoteForMessage(text: string): string {
   const visible = text.replaceAll(/[^\u{20}-\u{7e}]/gu, '?');
   return visible.length > MAX_QUOTED_CHARACTERS ? `${visible.slice(0, MAX_QUOTED_CHARACTERS)}…` : visible;
 }
@@ -73,8 +78,8 @@ function bareName(pattern: string): string {
 }
 
 function refusal(message: string, { models }: Pick<KeyPolicy, 'models'>): ProxyError {
-  const told = models.slice(0, MAX_PATTERNS_TOLD).join(', ');
+  const shown = models.slice(0, MAX_PATTERNS_SHOWN).join(', ');
   return new ProxyError('ERR_MODEL_NOT_ALLOWED', message, {
-    hint: `It may use: ${told}${models.length > MAX_PATTERNS_TOLD ? ', …' : ''}.`,
+    hint: `It may use: ${shown}${models.length > MAX_PATTERNS_SHOWN ? ', …' : ''}.`,
   });
 }

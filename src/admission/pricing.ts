@@ -1,6 +1,6 @@
 /**
  * The price of what a request names: under which names it is to be looked up, and what the request can cost at most at
- * that price. Asks the price book, and AWS only for application inference profiles, whose names tell nothing.
+ * that price. Asks the price book, and AWS only for application inference profiles, whose names do not say the model.
  */
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
 import { parseModelName } from '../domain/model-name.ts';
@@ -23,7 +23,7 @@ export interface PriceSources {
   readonly findProfileModels: FindProfileModels;
 }
 
-/** Nothing of a conversation is known when it begins: as much is heard as may be said. */
+/** Nothing of a conversation is known when it begins: the input is taken to be as long as the output may be. */
 const SPOKEN_INPUT_TOKENS = DEFAULT_MAX_OUTPUT_TOKENS;
 
 /** What is to be priced. */
@@ -36,7 +36,7 @@ export interface PricedRequest {
 }
 
 /**
- * The names under which a model's price may be found: the one the request uses, and, where that is an application
+ * The names under which a model's price may be found: the one the request uses, and, if that is an application
  * inference profile without a price of its own, those of the models behind it.
  */
 export async function findPriceNames(
@@ -49,13 +49,13 @@ export async function findPriceNames(
   return [raw, ...((await findProfileModels(lookup, region)) ?? [])];
 }
 
-/** The largest use of a request, and in nano-dollars what that costs; undefined where some of it has no known price. */
+/** The largest use of a request, and its cost in nano-dollars; undefined if a part of it has no known price. */
 export interface RequestEstimate {
   readonly use: MaxUsage;
   readonly costNanoUsd: number | undefined;
 }
 
-/** What a request uses and costs at most. Of several models, whichever is the most expensive may do all of the work. */
+/** What a request uses and costs at most. Of several models, the most expensive may do all of the work. */
 export function estimateRequest(
   { requested, models, moment, medium }: PricedRequest,
   prices: PriceBook,

@@ -1,7 +1,6 @@
 /**
- * How often, how much and how many at a time: requests and tokens per minute and requests under way, of each key, as
- * this process has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no
- * waiting.
+ * Limits of rate and concurrency: requests and tokens per minute and requests under way, of each key, as this process
+ * has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { KeyPolicy } from '../domain/key.ts';
@@ -10,11 +9,12 @@ import { MinuteWindow } from './window.ts';
 /** The limits as they are now: they may change from one call to the next. */
 export type RatePolicy = Pick<KeyPolicy, 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>;
 
-/** What one request has taken. Ends once, by whichever of the two is called first; neither throws. */
+/** What one request has taken. The first call of either function ends it; neither throws. */
 export interface RateGrant {
   /**
-   * The request is over: its place is free. `tokens` is what it really used, undefined where nobody knows and the
-   * estimate stands. What it used less is taken off where it was counted; what it used more counts as of now.
+   * The request is over: its slot is free. `tokens` is what it used; undefined: unknown, and the estimate stands. If it
+   * used less, the difference is taken off the second in which it was counted; if more, the difference counts as of
+   * now.
    */
   settle(tokens: number | undefined): void;
   /** The request never went out: as if it had not been asked for. */
@@ -25,9 +25,8 @@ export interface RateGrant {
 export interface RateLimits {
   /**
    * Counts a request of `tokens` tokens, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE,
-   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are kept as one: no moment lies
-   * between the look and the taking. A request of more tokens than the limit passes where the last minute had none:
-   * otherwise it never would.
+   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are checked and counted in one
+   * step. A request of more tokens than the limit passes if the last minute had none: otherwise it never would.
    */
   take(keyId: string, policy: RatePolicy, tokens: number): RateGrant;
   /** The keys that are remembered: with a request under way, or one in about the last minute. */
@@ -41,10 +40,10 @@ interface KeyCounts {
   tokens: MinuteWindow | undefined;
 }
 
-/** So many keys are looked at with every request, whether they are idle and can go. */
+/** With every request, so many keys are checked and dropped if they are idle. */
 const KEYS_SWEPT_PER_REQUEST = 2;
 
-/** `nowMs` may be any clock; where it is set back, time stands still here until the next tick. */
+/** `nowMs` may be any clock; if it is set back, time stands still here until the next tick. */
 export function createRateLimits({ nowMs }: { readonly nowMs: () => number }): RateLimits {
   const keys = new Map<string, KeyCounts>();
   const nowSecond = createSteadySeconds(nowMs);

@@ -1,6 +1,6 @@
 /**
- * What a request says of itself, as far as somebody wants to know: its models, its size, how it is to be served. Reads
- * the body only where it must. Says also what cannot be told; whether that matters is decided by others.
+ * What a request says of itself, as far as a limit needs it: its models, its size, how it is to be served. Reads the
+ * body only if it must. Reports what stays ambiguous, and decides nothing.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
@@ -9,7 +9,7 @@ import type { Delivery } from './limit-fields.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
 import type { ModelFields } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import { echo } from './models.ts';
+import { quoteForMessage } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
 /** A request, as far as its facts are read off it. */
@@ -19,9 +19,7 @@ export interface FactsRequest {
   readonly body: InspectedBody;
 }
 
-/**
- * What somebody wants to know, and relies on. The model for the ledger is looked for in any case, as well as it goes.
- */
+/** The facts that a limit relies on. The model for the ledger is looked for in any case, as well as possible. */
 export interface RequiredFacts {
   readonly size: boolean;
   readonly models: boolean;
@@ -32,16 +30,16 @@ export interface RequestFacts {
   /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
   readonly names: readonly string[];
   /**
-   * Why other models may run than these; undefined where that is certain, or was not wanted. A sentence without full
+   * Why other models may run than these; undefined if that is certain, or was not asked for. A sentence without full
    * stop.
    */
   readonly ambiguity: string | undefined;
-  /** Undefined where it was not wanted. */
+  /** Undefined if it was not asked for. */
   readonly size: RequestedSize | undefined;
-  /** In AWS's words, lower case; undefined where the request does not say, or its body was not read. */
+  /** In AWS's words, lower case; undefined if the request does not say, or its body was not read. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
-  /** Undefined where nobody knows, or the body was not read. */
+  /** Undefined if it is unknown, or the body was not read. */
   readonly delivery: Delivery | undefined;
 }
 
@@ -49,40 +47,43 @@ export interface RequestFacts {
 const MAX_MODELS = 32;
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED where too many models are named to look at, and what reading a spooled body throws: both
- * only where something was wanted.
+ * Throws ERR_MODEL_NOT_ALLOWED if too many models are named to look at, and what reading a spooled body throws: both
+ * only if something was asked for.
  */
-export async function readRequestFacts(request: FactsRequest, wanted: RequiredFacts): Promise<RequestFacts> {
+export async function readRequestFacts(request: FactsRequest, required: RequiredFacts): Promise<RequestFacts> {
   const { route, headers } = request;
   const facts = findFacts(route.service, route.operation, route.modelId !== undefined);
-  const inspection = needsBody(facts.models, request, wanted) ? await inspect(request, wanted) : undefined;
+  const inspection = needsBody(facts.models, request, required) ? await inspect(request, required) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
-  if (names.length > MAX_MODELS && (wanted.size || wanted.models)) throw tooMany(names.length);
+  if (names.length > MAX_MODELS && (required.size || required.models)) throw tooMany(names.length);
   return {
     names: names.slice(0, MAX_MODELS),
-    ambiguity: wanted.models
+    ambiguity: required.models
       ? findAmbiguity(facts.models, request, { names, wellFormed: inspection?.wellFormed ?? true })
       : undefined,
-    size: wanted.size ? inspection : undefined,
+    size: required.size ? inspection : undefined,
     serviceTier,
     latency,
     delivery: inspection?.delivery,
   };
 }
 
-function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, wanted: RequiredFacts): boolean {
-  if (wanted.size) return true;
+function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, required: RequiredFacts): boolean {
+  if (required.size) return true;
   const namesModels = paths.length > 0 && body.sizeBytes > 0;
-  return namesModels && (wanted.models || kind !== 'path');
+  return namesModels && (required.models || kind !== 'path');
 }
 
-async function inspect({ route, headers, body }: FactsRequest, wanted: RequiredFacts): Promise<Inspection | undefined> {
+async function inspect(
+  { route, headers, body }: FactsRequest,
+  required: RequiredFacts,
+): Promise<Inspection | undefined> {
   const { service, operation, modelId } = route;
   try {
     return await inspectBody({ service, operation, pathModel: modelId, headers, body });
   } catch (error) {
-    if (wanted.size || wanted.models) throw error;
+    if (required.size || required.models) throw error;
     return undefined;
   }
 }
@@ -96,7 +97,7 @@ function findAmbiguity(
   if (kind === 'none') return undefined;
   if (kind === 'unknown') {
     if (readOnly) return undefined;
-    return `Which model ${operation ?? 'an unknown operation'} of ${echo(service)} runs cannot be told`;
+    return `Which model ${operation ?? 'an unknown operation'} of ${quoteForMessage(service)} runs cannot be told`;
   }
   if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';
   return names.length === 0 && !isOptional ? 'The request names no model where its operation wants one' : undefined;

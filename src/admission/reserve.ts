@@ -1,6 +1,6 @@
 /**
- * Reserves what a request may cost from the budget of its key, or says why there is not enough. The counting is the
- * store's, in one transaction; the words for it are found here.
+ * Reserves what a request may cost from the budget of its key, or says why there is not enough. The store counts, in
+ * one transaction; this file words the refusal.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { NewReservation } from '../domain/budget.ts';
@@ -11,8 +11,8 @@ import { fullUsd } from '../lib/usd.ts';
 const HELD_RETRY_SECONDS = 2;
 
 /**
- * Throws ERR_BUDGET_EXCEEDED where the budget has less left than the request may cost, ERR_BUDGET_HELD where it would
- * do if other requests that are under way cost nothing, ERR_STORE_UNAVAILABLE.
+ * Throws ERR_BUDGET_EXCEEDED if the budget has less left than the request may cost, ERR_BUDGET_HELD if it would be
+ * enough without what is reserved for other requests under way, ERR_STORE_UNAVAILABLE.
  */
 export async function reserveBudget(reservation: NewReservation, store: Pick<BudgetStore, 'reserve'>): Promise<void> {
   const outcome = await store.reserve(reservation);
@@ -20,16 +20,16 @@ export async function reserveBudget(reservation: NewReservation, store: Pick<Bud
   const { amountNanoUsd, budget } = reservation;
   const { windowNanoUsd, reservedNanoUsd, resetsAtMs } = outcome.spend;
   const spent = `This key has spent ${fullUsd(windowNanoUsd)} of its budget of ${fullUsd(budget.limitNanoUsd)}`;
-  const wanted = `this request may cost up to ${fullUsd(amountNanoUsd)}`;
+  const cost = `this request may cost up to ${fullUsd(amountNanoUsd)}`;
   if (outcome.kind === 'held') {
-    const held = `${fullUsd(reservedNanoUsd)} is reserved for its requests under way`;
-    throw new ProxyError('ERR_BUDGET_HELD', `${spent}, ${held}, and ${wanted}.`, {
+    const reserved = `${fullUsd(reservedNanoUsd)} is reserved for its requests under way`;
+    throw new ProxyError('ERR_BUDGET_HELD', `${spent}, ${reserved}, and ${cost}.`, {
       hint: 'Try again when they are over.',
       retryAfterSeconds: HELD_RETRY_SECONDS,
     });
   }
   const reset = resetsAtMs === undefined ? '' : `A new budget starts at ${new Date(resetsAtMs).toISOString()}. `;
-  throw new ProxyError('ERR_BUDGET_EXCEEDED', `${spent}, and ${wanted}.`, {
+  throw new ProxyError('ERR_BUDGET_EXCEEDED', `${spent}, and ${cost}.`, {
     hint: `${reset}A smaller max_tokens may still pass; the owner of the key can give it more.`,
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Reads off a request's body, once and before anything is sent, what admission wants to know: which models it names and
- * how much it may use at most. Decides nothing, and changes no byte. What it cannot read it says so, so that nothing is
- * allowed because it was not understood.
+ * Reads from a request's body, once and before anything is sent, what admission needs: which models it names and how
+ * much it may use at most. Decides nothing, and changes no byte. It reports a body that it cannot read, so that nothing
+ * is allowed because it was not understood.
  */
 import { setImmediate } from 'node:timers/promises';
 import { findHeader, type HeaderPair } from '../http/message.ts';
@@ -23,7 +23,7 @@ import { findFacts } from '../operations/find-facts.ts';
 /** A request whose body has arrived. */
 export interface InspectedRequest {
   readonly service: string;
-  /** AWS's name; undefined where the tables do not know the path. */
+  /** AWS's name; undefined if the tables do not know the path. */
   readonly operation: string | undefined;
   /** The model that the URL names. */
   readonly pathModel: string | undefined;
@@ -31,7 +31,7 @@ export interface InspectedRequest {
   readonly body: InspectedBody;
 }
 
-/** `chunks` is all of it, or, where there is a spool, only its beginning. */
+/** `chunks` is all of it, or, if there is a spool, only its beginning. */
 export interface InspectedBody {
   readonly chunks: readonly Buffer[];
   readonly sizeBytes: number;
@@ -41,24 +41,24 @@ export interface InspectedBody {
 /** What was found in one body. */
 export interface Inspection {
   /**
-   * Every model that the body names where its operation reads one, in its order, repeats kept. Of one member that is
-   * there twice the last comes first: most parsers take that one.
+   * Every model that the body names in a field that its operation reads, in the body's order, repeats kept. If a member
+   * is there twice, the last comes first: most parsers take that one.
    */
   readonly models: readonly string[];
-  /** The largest that the body allows for one response; undefined where it says nothing that AWS must obey. */
+  /** The largest that the body allows for one response; undefined if it says nothing that AWS must obey. */
   readonly maxOutputTokens: number | undefined;
   /** An estimate, rather too high: see `estimateTokens`. */
   readonly inputTokens: number;
   /**
-   * The body is one JSON object in plain UTF-8, or empty. Where it is false, AWS may read models that `models` does not
-   * have; what `models` has was read before the fault.
+   * The body is one JSON object in plain UTF-8, or empty. If false, AWS may read models that `models` does not have;
+   * what `models` has was read before the fault.
    */
   readonly wellFormed: boolean;
-  /** As the request asks for it where its operation reads that, in lower case; undefined where it does not. */
+  /** As the request asks for it in a field that its operation reads, in lower case; undefined if it does not. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
   readonly delivery: Delivery | undefined;
-  /** How many answers are asked for; 1 where the body says nothing. */
+  /** How many responses are asked for; 1 if the body says nothing. */
   readonly copies: number;
 }
 
@@ -97,7 +97,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['background', 'background'],
 ]);
 
-/** By their lists of model paths, each made when it is first wanted; there are some forty. */
+/** By their lists of model paths, each made when it is first needed; there are some forty. */
 const PATHS = new Map<readonly string[], JsonPaths>();
 
 function pathsOf({ paths }: ModelFields): JsonPaths {
@@ -158,7 +158,7 @@ class BodyReading {
   readonly #limits: ReadonlySet<string>;
   readonly #facts: OperationFacts;
   readonly #serving: ServingFields;
-  /** Of the places that limit the response, and of those that may. */
+  /** Of the fields that limit the response, and of those that may. */
   #maxTokens: number | undefined;
   #otherMaxTokens: number | undefined;
   #copies = 1;
@@ -199,7 +199,7 @@ class BodyReading {
     };
   }
 
-  /** A limit in a place that AWS may not look at is none; but it may look, so that a larger one counts. */
+  /** AWS may ignore a limit in such a field, so that it limits nothing; or it may obey, so that a larger one counts. */
   #findMaxTokens(): number | undefined {
     const other = this.#otherMaxTokens ?? 0;
     if (this.#maxTokens !== undefined) return Math.max(this.#maxTokens, other);
@@ -252,7 +252,7 @@ function largest(before: number | undefined, value: JsonScalar): number | undefi
 /**
  * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are
  * read by the model as they stand; only strings that look like base64 count as pictures or documents. What a body
- * merely points to (an object in S3, a stored prompt, an earlier answer, what a search finds) is not in here.
+ * merely points to (an object in S3, a stored prompt, an earlier response, what a search finds) is not in here.
  */
 function estimateTokens(sizeBytes: number, { blobs, blobBytes }: { blobs: number; blobBytes: number }): number {
   const textTokens = Math.ceil((sizeBytes - blobBytes) / BYTES_PER_TOKEN);

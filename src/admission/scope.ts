@@ -1,6 +1,6 @@
 /**
- * How far a key reaches: which operations, and which regions. Pure. It knows no list of dangerous operations, only what
- * is open; what AWS adds tomorrow is closed until somebody opens it.
+ * How far a key reaches: which operations, and which regions. Pure. It lists what is open, not what is dangerous: what
+ * AWS adds tomorrow is closed until it is opened here.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { RouteFacts } from '../domain/request-record.ts';
@@ -10,14 +10,14 @@ import { matchesAnyGlob } from '../lib/glob.ts';
 /** What of a route decides whether it is open. */
 export interface ReachedRoute extends RouteFacts {
   readonly plane: 'data' | 'control';
-  /** Changes nothing and runs no model. Where nobody knows: GET and HEAD. */
+  /** Changes nothing and runs no model. If that is unknown: GET and HEAD. */
   readonly readOnly: boolean;
 }
 
 /** The read operations a key reaches by default, by AWS's own verbs: an export or a validation is neither. */
 const READING_NAME = /^(?:Get|List)(?![a-z])/;
 
-/** Throws ERR_SCOPE where the key's scope does not reach the operation. */
+/** Throws ERR_SCOPE if the key's scope does not reach the operation. */
 export function checkScope(policy: Pick<KeyPolicy, 'scope'>, route: ReachedRoute): void {
   if (policy.scope === 'all' || isOpenByDefault(route)) return;
   const { service, operation } = route;
@@ -29,7 +29,7 @@ export function checkScope(policy: Pick<KeyPolicy, 'scope'>, route: ReachedRoute
   });
 }
 
-/** Throws ERR_REGION_NOT_ALLOWED where the key has a list of regions and the request goes to none of them. */
+/** Throws ERR_REGION_NOT_ALLOWED if the key has a list of regions and the request goes to none of them. */
 export function checkRegion({ regions }: Pick<KeyPolicy, 'regions'>, { region }: Pick<RouteFacts, 'region'>): void {
   if (regions.length === 0 || matchesAnyGlob(regions, region)) return;
   throw new ProxyError('ERR_REGION_NOT_ALLOWED', `This key may not use the region ${region}.`, {
@@ -39,6 +39,6 @@ export function checkRegion({ regions }: Pick<KeyPolicy, 'regions'>, { region }:
 
 function isOpenByDefault({ plane, operation, readOnly }: ReachedRoute): boolean {
   if (plane === 'data') return true;
-  // A path that nobody knows may be a known one in disguise, such as `%65xport` for `export`.
+  // An unknown path may be a known one in disguise, such as `%65xport` for `export`.
   return readOnly && operation !== undefined && READING_NAME.test(operation);
 }

@@ -1,6 +1,6 @@
 /**
  * How much of something there was in the last minute, to the second: sixty buckets of one second each. A number that
- * grew in one second falls out as a whole sixty seconds after that second began. Knows no clock: seconds are handed in.
+ * grew in one second falls out as a whole sixty seconds after that second began. Seconds are handed in.
  */
 
 const WINDOW_SECONDS = 60;
@@ -27,15 +27,14 @@ export class MinuteWindow {
     this.#change(second, amount);
   }
 
-  /** Takes back what was added in an earlier second; nothing where that has fallen out. */
+  /** Takes back what was added in an earlier second; nothing if that has fallen out. */
   takeBack(addedInSecond: number, amount: number): void {
     if (addedInSecond <= this.#second - WINDOW_SECONDS) return;
     this.#change(addedInSecond, -amount);
   }
 
   /**
-   * Seconds from the beginning of this one until no more than `allowed` is left; WINDOW_SECONDS where it takes all of
-   * it.
+   * Seconds from the beginning of this one until no more than `allowed` is left; WINDOW_SECONDS if it takes all of it.
    */
   secondsUntil(second: number, allowed: number): number {
     let left = this.sum(second);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkModels, echo, limitsModels } from '../../src/admission/models.ts';
+import { checkModels, quoteForMessage, limitsModels } from '../../src/admission/models.ts';
 import { failureOf } from '../helpers/failure.ts';
 
 const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
@@ -160,6 +160,6 @@ describe('an application inference profile', () => {
 });
 
 it('repeats of a name what can be printed, and not all of a long one', () => {
-  expect(echo('a\u001b[31m\nß')).toBe('a?[31m??');
-  expect(echo('x'.repeat(5_000))).toBe(`${'x'.repeat(120)}…`);
+  expect(quoteForMessage('a\u001b[31m\nß')).toBe('a?[31m??');
+  expect(quoteForMessage('x'.repeat(5_000))).toBe(`${'x'.repeat(120)}…`);
 });
