@@ -1,12 +1,12 @@
 /**
  * Decides between operations that share a method and a path: by the client's credential scope, by its user agent, by
- * the ARN in the path, by the operator's configuration; where none of them tells, the body will. Pure.
+ * the ARN in the path, by the operator's configuration; if none of them decides, the body does. Pure.
  */
 import { decodeSegment, parseArn } from '../protocol/arn.ts';
 import { type Operation, OPERATIONS, type ServiceId } from '../operations/catalog.ts';
 import type { RequestHints } from './request-hints.ts';
 
-/** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not tell. */
+/** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not say. */
 export type OpenaiUpstream = 'runtime' | 'mantle';
 
 /** How a body decides: `tagged-arn` by the ARN in its `resourceARN`, `lost-slash` by being empty or not. */
@@ -43,7 +43,7 @@ const AGENT_ID_SHAPE = /^\/agents\/[0-9a-zA-Z]{10}$/;
 
 const PREPARE_AGENT = findByName('bedrock-agent', 'PrepareAgent');
 
-/** Chooses among the candidates of `matchOperations`; undefined where there are none. */
+/** Chooses among the candidates of `matchOperations`; undefined if there are none. */
 export function disambiguate(candidates: readonly Operation[], circumstances: Circumstances): Choice | undefined {
   const [first] = candidates;
   if (first === undefined) return undefined;
@@ -54,9 +54,9 @@ export function disambiguate(candidates: readonly Operation[], circumstances: Ci
   const [left = first] = byClient;
   if (byClient.length === 1) return { operation: left, otherwise: undefined };
   if (left.template.startsWith('/openai/') || left.template.startsWith('/anthropic/')) {
-    return settle(byClient, `bedrock-${circumstances.openaiUpstream}`);
+    return pickByService(byClient, `bedrock-${circumstances.openaiUpstream}`);
   }
-  if (left.template.includes('{')) return settle(byClient, findArnOwner(circumstances.path));
+  if (left.template.includes('{')) return pickByService(byClient, findArnOwner(circumstances.path));
   const other = byClient.find(({ service }) => service.id === 'bedrock-data-automation');
   if (other === undefined) return { operation: left, otherwise: undefined };
   const main = byClient.find(({ service }) => service.id === 'bedrock') ?? left;
@@ -76,8 +76,8 @@ export function bodyTakesOtherWay(rule: BodyRule, body: Uint8Array): boolean {
 }
 
 /**
- * `POST /agents/{agentId}/` is PrepareAgent and `POST /agents/{sessionId}` InvokeInlineAgent. Only the slash tells them
- * apart; where it is missing, an empty body after an agent id says that something between lost it.
+ * `POST /agents/{agentId}/` is PrepareAgent and `POST /agents/{sessionId}` InvokeInlineAgent. They differ by the slash
+ * alone: if it is missing, an empty body after an agent id shows that something in between lost it.
  */
 function findLostSlash(operation: Operation, { path, hints }: Circumstances): Choice['otherwise'] {
   if (operation.name !== 'InvokeInlineAgent' || hints.clientOf === operation.service.id) return undefined;
@@ -90,13 +90,14 @@ function narrow(candidates: readonly Operation[], test: (operation: Operation) =
 }
 
 /**
- * The candidate of that service, else the one of bedrock-agent (which owns every ARN nobody else does), else the first.
+ * The candidate of that service, else the one of bedrock-agent (which owns every ARN that no other service owns), else
+ * the first.
  */
-function settle(candidates: readonly Operation[], wanted: ServiceId): Choice | undefined {
+function pickByService(candidates: readonly Operation[], id: ServiceId): Choice | undefined {
   const [first] = candidates;
   if (first === undefined) return undefined;
   const operation =
-    candidates.find(({ service }) => service.id === wanted) ??
+    candidates.find(({ service }) => service.id === id) ??
     candidates.find(({ service }) => service.id === 'bedrock-agent') ??
     first;
   return { operation, otherwise: undefined };

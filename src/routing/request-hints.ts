@@ -1,6 +1,6 @@
 /**
- * What the headers and the query of one request say about where it wants to go, gathered in one pass. Pure: the
- * decisions are made by resolved.ts, choose.ts and region.ts.
+ * What the headers and the query of one request say about where it wants to go, gathered in one pass. Pure; decides
+ * nothing.
  */
 import type { HeaderPair } from '../http/message.ts';
 import { type ServiceId, SERVICES } from '../operations/catalog.ts';
@@ -12,7 +12,7 @@ export interface RequestHints {
   readonly targets: readonly string[];
   /** `x-bedrock-proxy-region`, trimmed. */
   readonly regionHeader: string | undefined;
-  /** The service whose SDK client sent this, as its user agent tells. */
+  /** The service whose SDK client sent this, as its user agent says. */
   readonly clientOf: ServiceId | undefined;
   readonly scope: ClaimedScope | undefined;
   /** Whether the client asks for an upgrade to WebSocket. */

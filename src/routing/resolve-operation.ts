@@ -1,6 +1,6 @@
 /**
  * Which service and which operation a request is for, and which path goes there: explicit prefix, then `X-Amz-Target`,
- * then method and path, then what the client's credentials and user agent tell. Pure; region and host come after.
+ * then method and path, then the client's credentials and user agent. Pure; region and host come after.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { findService, type Operation, OPERATIONS, type Service, SERVICES } from '../operations/catalog.ts';
@@ -13,7 +13,7 @@ import { unknownOperation, unknownTarget } from './unknown-operation.ts';
 /** The operation of a request, and the path that AWS gets. */
 export interface ResolvedOperation {
   readonly service: Service;
-  /** Undefined where the tables do not know the path. */
+  /** Undefined if the tables do not know the path. */
   readonly operation: Operation | undefined;
   readonly otherwise: Choice['otherwise'];
   /** Raw, starts with a slash: what is left of the client's path, unchanged. One exception: `encodeModelArn`. */
@@ -35,7 +35,7 @@ export interface OperationQuery {
 
 /** A DNS label. The id becomes one, so nothing else may pass. */
 const GATEWAY_ID_SHAPE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** What is forwarded without being known; leaves out CONNECT and TRACE. */
+/** Methods of unknown operations that are forwarded: all but CONNECT and TRACE. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const ARN_MODEL_PATH = /^\/model\/arn(?::|%3a)/i;
 
@@ -78,7 +78,7 @@ export function resolveOperation(query: OperationQuery): ResolvedOperation {
 
 /**
  * A hand-written ARN with raw slashes after `/model/` as one segment: everything up to a known last segment, its
- * slashes encoded. Undefined where the path is not of that form.
+ * slashes encoded. Undefined if the path is not of that form.
  */
 export function encodeModelArn(path: string): string | undefined {
   if (!ARN_MODEL_PATH.test(path)) return undefined;
@@ -89,7 +89,7 @@ export function encodeModelArn(path: string): string | undefined {
   return `/model/${id.replaceAll('/', '%2F')}${path.slice(actionAt)}`;
 }
 
-/** `/<service-id>/<path>`: the caller has said where to, so an operation nobody knows goes there too. */
+/** `/<service-id>/<path>`: the caller has named the service, so an unknown operation goes there too. */
 function findExplicit(service: Service, path: string, query: OperationQuery): ResolvedOperation {
   if (service.id === 'agentcore-gateway') return findGateway(path, query.mountPath);
   if (service.targetPrefix !== undefined) {
@@ -117,7 +117,7 @@ function findGateway(path: string, mountPath: string): ResolvedOperation {
   return { service: GATEWAY, operation, otherwise: undefined, path: rest, gatewayId };
 }
 
-/** The mount root. Some clients lose its slash; AWS wants `/`. An operation we do not know still names its service. */
+/** The mount root. Some clients lose its slash; AWS needs it. An operation we do not know still names its service. */
 function findByTarget({ method, path, hints, mountPath }: OperationQuery): ResolvedOperation {
   const target = onlyTarget(hints);
   if (method !== 'POST' || target === undefined) throw unknownOperation(method, path, mountPath);
@@ -126,7 +126,7 @@ function findByTarget({ method, path, hints, mountPath }: OperationQuery): Resol
   return { service, operation: TARGETS.get(target), ...plain('/') };
 }
 
-/** Two targets could be read as one by us and as the other by AWS. */
+/** Of two targets, we could read one and AWS the other. */
 function onlyTarget({ targets }: RequestHints): string | undefined {
   if (targets.length > 1) throw new ProxyError('ERR_BAD_REQUEST', 'The request has more than one X-Amz-Target header.');
   return targets[0];
@@ -142,8 +142,8 @@ function findByPath(query: OperationQuery, path: string | undefined): ResolvedOp
 }
 
 /**
- * A path nobody knows, from a client that tells its service: an SDK newer than our tables. The signature wins over the
- * user agent. `bedrock` alone tells nothing, since six services sign with it.
+ * An unknown path, from a client that names its service: an SDK newer than our tables. The signature wins over the user
+ * agent. `bedrock` alone is not enough, because six services sign with it.
  */
 function findByClient({ method, path, hints, mountPath }: OperationQuery): ResolvedOperation {
   const client = hints.clientOf === undefined ? undefined : SERVICES.get(hints.clientOf);

@@ -1,6 +1,6 @@
 /**
  * From method, target and headers to service, region, host and the very target that is sent. Pure: no I/O, no clock. It
- * decides where a request goes, never whether it may; that is admission's business.
+ * decides where a request goes, never whether it may.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { Body } from '../http/body.ts';
@@ -38,11 +38,11 @@ export interface RouteInput {
 
 /**
  * `response`: the response may be a stream (event stream, server-sent events or bytes) and must not be buffered; also
- * given where nobody knows. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
+ * given if that is unknown. `bidirectional`: event streams both ways, HTTP/2 only. `websocket`: an upgrade.
  */
 type Streaming = 'none' | 'response' | 'bidirectional' | 'websocket';
 
-/** Where a request goes, and all that later stages ask of that. */
+/** Where a request goes, and what later stages need to know of that. */
 export interface Route extends RouteFacts {
   readonly service: ServiceId;
   /** The service in the credential scope to sign with. */
@@ -50,10 +50,10 @@ export interface Route extends RouteFacts {
   /** The region of the host, and the one to sign with. */
   readonly region: string;
   readonly regionSource: RegionSource;
-  /** Region of an ARN in the path, unchecked; where it differs from `region`, a log line is worth it. */
+  /** Region of an ARN in the path, unchecked; if it differs from `region`, that is worth a log line. */
   readonly arnRegion: string | undefined;
   readonly plane: 'data' | 'control';
-  /** Changes nothing and runs no model. Where nobody knows: GET and HEAD that upgrade nothing. */
+  /** Changes nothing and runs no model. If that is unknown: GET and HEAD that upgrade nothing. */
   readonly readOnly: boolean;
   readonly streaming: Streaming;
   /**
@@ -101,8 +101,8 @@ export function findRoute(input: RouteInput): Route {
 }
 
 /**
- * The route after the whole body is known; the same one where the body does not matter. Never throws: a body that
- * cannot be read leaves the route as it is, and AWS will say what it thinks of it.
+ * The route after the whole body is known; the same one if the body does not matter. Never throws: a body that cannot
+ * be read leaves the route as it is, and AWS judges it.
  */
 export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'>): Route {
   const { otherwise } = route;
@@ -112,8 +112,8 @@ export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'
 }
 
 /**
- * A WebSocket is asked for where there is one, and nowhere else. Throws ERR_BAD_REQUEST. (A client that asks in other
- * words than RFC 6455 has it, or over HTTP/2, has not asked.)
+ * Throws ERR_BAD_REQUEST if a WebSocket is asked for on another route, or not asked for on its own. (A client that does
+ * not ask as RFC 6455 says, or asks over HTTP/2, has not asked.)
  */
 export function refuseUnservedUpgrade(isAsked: boolean, isServed: boolean): void {
   if (isAsked === isServed) return;
@@ -174,7 +174,7 @@ function takesApiKeys(operation: Operation | undefined, path: string): boolean {
 
 /**
  * An API key is a secret that goes out whole, and callers may name any region: it is not shown to another partition,
- * which other companies run and where it is not known.
+ * which other companies run and which does not know it.
  */
 export function isHome({ partition }: ChosenRegion, { defaultRegion }: RoutingConfig): boolean {
   return partition.id === (findPartition(defaultRegion ?? '')?.id ?? 'aws');

@@ -29,8 +29,8 @@ export function refuseBadTarget({ path, query }: RequestTarget): void {
 }
 
 /**
- * What follows the mount, starting with one slash; undefined where the path is not below it. The run of slashes after
- * the mount collapses, because an SDK whose endpoint ends in a slash sends two.
+ * What follows the mount, starting with one slash; undefined if the path is not below it. The run of slashes after the
+ * mount collapses, because an SDK whose endpoint ends in a slash sends two.
  */
 export function stripMount(path: string, mountPath: string): string | undefined {
   const mount = mountPath.endsWith('/') ? mountPath.slice(0, -1) : mountPath;
@@ -44,8 +44,7 @@ export function stripMount(path: string, mountPath: string): string | undefined 
 
 /**
  * The query without SigV4 query authentication (`X-Amz-*`, in any case and any encoding of the name), everything else
- * byte for byte. It covers the client's own host and mount, so AWS could only refuse it. Undefined where nothing is
- * left.
+ * byte for byte. It covers the client's own host and mount, so AWS could only refuse it. Undefined if nothing is left.
  */
 export function stripQueryAuthentication(rawQuery: string | undefined): string | undefined {
   // `x` and `%` are what every spelling of such a name starts with.

@@ -1,6 +1,6 @@
 /**
- * The answer to a path the tables do not know: names the nearest operation they do know, and the way to send it anyway.
- * Runs only on the way to an error, with bounded work however long the path is.
+ * The error for a path that the tables do not have: names the nearest operation that they have, and the way to send the
+ * request anyway. Runs only on the way to an error, with bounded work however long the path is.
  */
 import { countMistakes } from '../lib/nearest-name.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -14,11 +14,11 @@ const MAX_SHOWN_CHARS = 120;
 
 const NAMED_SERVICES = [...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway').join(', ');
 
-/** Prices of one difference. Another literal costs its share of misspelt characters, or 1 where most of them differ. */
+/** Prices of one difference. Another literal costs its share of misspelt characters, or 1 if most of them differ. */
 const LABEL_COST = 0.15;
 const MISSING_SEGMENT_COST = 0.6;
 const METHOD_COST = 0.1;
-/** What costs more is no help: better to name nothing. */
+/** An operation at a greater distance is no help: then none is named. */
 const MAX_DISTANCE = 0.9;
 
 /** ERR_UNKNOWN_OPERATION for a method and a raw path without its mount. `mountPath` is for the hint. */
@@ -48,7 +48,7 @@ export function unknownTarget(target: string): ProxyError {
   );
 }
 
-/** The nearest operation by method and template, or undefined where nothing is near. */
+/** The nearest operation by method and template, or undefined if nothing is near. */
 export function findNearestOperation(method: string, path: string): Operation | undefined {
   const segments = path
     .split('/', MAX_SEGMENTS + 2)
