@@ -1,6 +1,6 @@
 /**
  * The header policy, both ways, as written lists: what does not pass, and what is signed. Everything not named here
- * passes as it came, in its order and spelling. Pure. Used by `sign` and `forward`.
+ * passes as it came, in its order and spelling. Pure.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
@@ -20,8 +20,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What the client proved itself with: to us, never to AWS. Its SigV4 covers our address and could not be forwarded
- * anyway.
+ * The credentials of the client: for us, never for AWS. Its SigV4 covers our address and could not be forwarded anyway.
  */
 const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
   'api-key',
@@ -35,7 +34,7 @@ const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
   'x-litellm-api-key',
 ]);
 
-/** Set anew by `sign` or `forward`, because they describe this hop. */
+/** Set anew for AWS, because they describe this hop. */
 const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 'expect', 'host']);
 
 /** Instructions to the proxy itself. */
@@ -74,7 +73,7 @@ export function selectUpstreamHeaders(
   return kept;
 }
 
-/** Throws ERR_LOOP where a `Via` header says that the request has passed under our own name already. */
+/** Throws ERR_LOOP if a `Via` header says that the request has passed under our own name already. */
 export function refuseLoop(headers: readonly HeaderPair[], viaName: string | undefined): void {
   if (viaName === undefined || !isVia(headers, viaName)) return;
   throw new ProxyError('ERR_LOOP', 'The proxy received its own request: its upstream is itself.', {
@@ -95,7 +94,7 @@ export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): Hea
   });
 }
 
-/** Ours behind AWS's; a name of ours stands for ours alone, whatever the upstream sent under it. */
+/** Ours behind AWS's; an upstream header with a name of ours is dropped. */
 export function addHeaders(headers: readonly HeaderPair[], added: readonly HeaderPair[]): readonly HeaderPair[] {
   if (added.length === 0) return headers;
   const names = new Set(added.map(([name]) => name));

@@ -1,6 +1,6 @@
 /**
- * Makes a request ready, once: its headers as they may pass, its body, its own authorization if it may keep it. What
- * depends on where it goes (host, region, credentials, signature) belongs to the attempt.
+ * Makes a request ready, once: its headers as they may pass, its body, its own authorization if it may keep it. Host,
+ * region, credentials and signature belong to the attempt.
  */
 import type { Body } from '../http/body.ts';
 import type { HeaderPair } from '../http/message.ts';

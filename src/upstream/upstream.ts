@@ -1,6 +1,6 @@
 /**
- * What the way asks of an upstream: to sign and send one attempt, and to let the response flow to the client. Amazon
- * Bedrock is one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
+ * What an upstream does: it signs and sends one attempt, and lets the response flow to the client. Amazon Bedrock is
+ * one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
  */
 import type { Body } from '../http/body.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
@@ -13,7 +13,7 @@ export interface PreparedRequest {
   /** The client's end-to-end headers, as they came; without `host`, and without any authorization. */
   readonly headers: readonly HeaderPair[];
   readonly body: Body;
-  /** The `Authorization` value of a client that may use its own OAuth token there; undefined: the upstream signs. */
+  /** The `Authorization` value of a client that may use its own OAuth token; undefined: the upstream signs. */
   readonly oauthAuthorization: string | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface Attempt {
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
 
-/** Told what happens to an attempt. Passive: it must neither keep nor change what it sees. */
+/** Observes an attempt. Passive: it must neither keep nor change what it sees. */
 export interface ResponseObserver {
   /** The attempt is signed and about to leave. */
   onSigned(): void;
@@ -46,15 +46,15 @@ export interface ResponseObserver {
 /** Decides how a response is handed on. Asked when its head is there. */
 export interface ResponsePolicy {
   /**
-   * A response whose announced size is below this waits until all of it is there, so that `extraHeaders` can speak of
-   * it: a client cannot use the half of it anyway. 0: none waits.
+   * A response whose announced size is below this waits until it is complete, so that `extraHeaders` can describe all
+   * of it: a client cannot use half of it anyway. 0: none waits.
    */
   readonly bufferBelowBytes: number;
-  /** Headers of ours, put after the upstream's own; `isComplete`: the response has waited, and all of it is there. */
+  /** Headers of ours, put after the upstream's own; `isComplete`: the response has waited and is complete. */
   extraHeaders(isComplete: boolean): readonly HeaderPair[];
 }
 
-/** Where requests go. */
+/** An upstream: requests are sent to it. */
 export interface Upstream {
   readonly name: string;
   /**

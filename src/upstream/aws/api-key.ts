@@ -1,6 +1,6 @@
 /**
  * The owner's Amazon Bedrock API key, which may stand in for AWS credentials: read out for its region and expiry, never
- * shown. Pure. Sent as a bearer token by `authorization`; AWS takes it on some services only (see `Route.bearerKeys`).
+ * shown. Pure. Sent as a bearer token; only some services of AWS take it (see `Route.bearerKeys`).
  */
 
 /** An API key as found in AWS_BEARER_TOKEN_BEDROCK. */
@@ -15,7 +15,7 @@ export interface BedrockApiKey {
 /** Short-term keys: this, and base64 of a presigned URL without its scheme (aws-bedrock-token-generator). */
 const SHORT_TERM_PREFIX = 'bedrock-api-key-';
 
-/** Reads a key. Never throws: what cannot be read out is undefined, and AWS will say what it thinks of the key. */
+/** Reads a key. Never throws: what cannot be read out is undefined, and AWS judges the key. */
 export function readApiKey(token: string): BedrockApiKey {
   if (!token.startsWith(SHORT_TERM_PREFIX)) return { token, region: undefined, expiresAtMs: undefined };
   const presigned = Buffer.from(token.slice(SHORT_TERM_PREFIX.length), 'base64').toString('latin1');

@@ -1,6 +1,6 @@
 /**
- * By what right a request goes to AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for
- * an AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
+ * How a request is authorized at AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for an
+ * AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { HeaderPair } from '../../http/message.ts';
@@ -26,14 +26,14 @@ export interface UnauthorizedRequest extends Omit<UnsignedRequest, 'credentials'
 /** Headers to send, `host` first and `authorization` among the last. */
 export interface AuthorizedHeaders {
   readonly headers: readonly HeaderPair[];
-  /** The credentials that signed; they sign every frame of an event stream too. Undefined where a token was sent. */
+  /** The credentials that signed; they sign every frame of an event stream too. Undefined if a token was sent. */
   readonly credentials: AwsCredentials | undefined;
 }
 
 /**
- * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS where the API key has expired by its
- * own word (no other identity takes its place unasked); ERR_API_KEY_REFUSED where the owner has nothing but an API key,
- * and AWS does not take one for this.
+ * Decides and signs. Throws what the credential source throws; ERR_AWS_CREDENTIALS if the API key says that it has
+ * expired (no other identity replaces it unasked); ERR_API_KEY_REFUSED if the owner has nothing but an API key, and AWS
+ * does not take one for this.
  */
 export async function authorizeRequest(
   request: UnauthorizedRequest,

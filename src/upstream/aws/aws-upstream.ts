@@ -20,7 +20,7 @@ export interface AwsUpstreamOptions {
   readonly nowMs: () => number;
 }
 
-/** Puts the parts together. Whoever made them closes them. */
+/** Puts the parts together. The caller closes them. */
 export function createAwsUpstream({ name, authority, forwarder, bidirectional, nowMs }: AwsUpstreamOptions): Upstream {
   return {
     name,

@@ -1,7 +1,7 @@
 /**
  * Carries an event stream both ways at once, over HTTP/2: the client's frames to AWS, signed anew as they come, and
- * AWS's answer to the client, bytes untouched and from its first moment. Back-pressure both ways; whoever leaves, the
- * other is told at once. What a frame is, `frame-chain.ts` knows; how AWS is reached, `http2-stream.ts`.
+ * AWS's response to the client, bytes untouched and from its first moment. Back-pressure both ways; if one side leaves,
+ * the other is ended at once.
  */
 import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
@@ -30,7 +30,7 @@ export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
 export interface BidirectionalForwarder {
   /**
    * Resolves when the client has the whole response. Throws ERR_NOT_SUPPORTED over HTTP/1.1 and offline,
-   * ERR_BAD_REQUEST for a malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. Where it
+   * ERR_BAD_REQUEST for a malformed stream, ERR_UPSTREAM_* and ERR_CLIENT_GONE as `Forwarder.forward` does. If it
    * throws, AWS's stream is reset, and so is the client's if its response had begun: neither side can take what it got
    * for complete.
    */
@@ -67,7 +67,7 @@ const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
 
 /**
  * Makes the relay. Each stream has a connection of its own, as with the SDKs: it lives for minutes, shares no flow
- * control with others, and a GOAWAY concerns nobody else. So there is no pool, and nothing to close.
+ * control with others, and a GOAWAY concerns no other stream. So there is no pool, and nothing to close.
  */
 export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
   return {
@@ -101,9 +101,9 @@ interface RelayParts {
  * - sending: frames go out as they come; the client is paused while AWS takes none;
  * - responding (`#sink` is set): AWS's bytes go to the client at the same time; AWS is paused while the client takes
  *   none;
- * - responded (`#isResponded`): AWS has said everything, and the client need not say more;
- * - over (`#isOver`): `done` is settled, once: in order, by a fault of either side, by silence, or by the client's
- *   leaving.
+ * - responded (`#isResponded`): AWS's response is complete, and the client need not send more;
+ * - over (`#isOver`): `done` is resolved or rejected, once: in order, by a fault of either side, by silence, or by the
+ *   client's leaving.
  */
 class StreamRelay {
   readonly done: Promise<void>;
@@ -196,18 +196,18 @@ class StreamRelay {
     if (this.#sink?.write(chunk) === false) this.#parts.upstream.stream.pause();
   }
 
-  /** AWS has said everything. What the client might still send is of no use to anyone. */
+  /** AWS's response is complete. What the client might still send is dropped. */
   #onUpstreamEnd(): void {
     const sink = this.#sink;
     if (this.#isOver || sink === undefined) return;
     this.#isResponded = true;
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
-    // SDKs close their connection the moment they have the end. Node may tell of that before it tells that the last
+    // SDKs close their connection the moment they have the end. Node may report that before it reports that the last
     // write is done, and calls it an error; but a stream that was complete both ways has no error code.
     sink.end((error?: Error | null) => {
       const isWhole = !error || ('rstCode' in sink && sink.rstCode === 0);
-      if (isWhole) this.#settle();
+      if (isWhole) this.#finish();
       else this.#fail(clientGone());
     });
   }
@@ -241,10 +241,10 @@ class StreamRelay {
     this.#ignoreClient();
     this.#body.pause();
     if (this.#sink !== undefined) this.#parts.clientResponse.breakOff();
-    this.#settle(error);
+    this.#finish(error);
   }
 
-  #settle(error?: ProxyError): void {
+  #finish(error?: ProxyError): void {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#connecting);

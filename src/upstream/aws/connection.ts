@@ -1,11 +1,11 @@
 /**
- * What an upstream that speaks as AWS does is made of: the owner's credentials, and the connections. Types only.
+ * The parts of an upstream that speaks as AWS does: the owner's credentials, and the connections. Types only.
  */
 import type { BidirectionalForwarder } from './bidirectional.ts';
 import type { CredentialSource } from './credentials.ts';
 import type { Forwarder } from './forward.ts';
 
-/** Connects nothing before it is used. Whoever opens it closes it. */
+/** Connects nothing before it is used. The caller closes it. */
 export interface AwsConnection {
   /** `aws` or `offline`. */
   readonly name: string;

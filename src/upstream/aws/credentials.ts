@@ -1,11 +1,11 @@
 /**
  * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire,
- * one look-up at a time. The only file that knows the credential chain. Values never leave it but to the signer.
+ * one look-up at a time. The only file that knows the credential chain. Values go to the signer alone.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
 
-/** What a provider of the AWS SDK answers; `$source` marks which link of the chain it was. */
+/** What a provider of the AWS SDK returns; `$source` marks which link of the chain it was. */
 export interface ProvidedCredentials extends AwsCredentials {
   readonly expiration?: Date | undefined;
   readonly $source?: object | undefined;
@@ -22,7 +22,7 @@ export interface CredentialsOrigin {
 export interface CredentialSource {
   /** Valid credentials. Throws ERR_NO_AWS_CREDENTIALS or ERR_AWS_CREDENTIALS with what to do. */
   get(): Promise<AwsCredentials>;
-  /** As `get`, telling where they come from instead. */
+  /** Looks them up as `get` does, and says where they come from. */
   describe(): Promise<CredentialsOrigin>;
   /** AWS refused them: look again before the next request (a login or a rotated file may have replaced them). */
   invalidate(): void;
@@ -41,7 +41,7 @@ const REFRESH_AHEAD_MS = 5 * 60_000;
 const MUST_REFRESH_MS = 60_000;
 /** Some sources hand out what is about to expire until it has: they are not asked at every request. */
 const REFRESH_PAUSE_MS = 30_000;
-/** AWS's refusal leads to a new look-up this often at most. */
+/** AWS's refusal leads to a new look-up no more often than this. */
 const REFUSED_PAUSE_MS = 2_000;
 /** Credentials without an expiry (keys in a file, which tools rewrite) are read again after this time. */
 const UNDATED_LIFETIME_MS = 5 * 60_000;
@@ -76,9 +76,9 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
           return loaded;
         },
         (error: unknown) => {
-          const told = toCredentialError(error, options.profile);
-          failure = { error: told, untilMs: nowMs() + FAILURE_PAUSE_MS };
-          throw told;
+          const failed = toCredentialError(error, options.profile);
+          failure = { error: failed, untilMs: nowMs() + FAILURE_PAUSE_MS };
+          throw failed;
         },
       )
       .finally(() => {
@@ -123,8 +123,8 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
 }
 
 /**
- * Asks the AWS SDK's chain. With a profile, that profile and nothing else, so that a mistyped name is an error and not
- * somebody else's credentials. Files are read anew each time. `region` is for the STS and SSO calls that profiles may
+ * Asks the AWS SDK's chain. With a profile, that profile and nothing else, so that a mistyped name is an error and does
+ * not find other credentials. Files are read anew each time. `region` is for the STS and SSO calls that profiles may
  * need.
  */
 export async function loadFromChain(
@@ -146,9 +146,7 @@ export async function loadFromChain(
   return defaultProvider(init)();
 }
 
-/**
- * The region that a profile names in the shared AWS files; undefined where it names none or the files cannot be read.
- */
+/** The region that a profile names in the shared AWS files; undefined if it names none or the files cannot be read. */
 export async function loadProfileRegion(profile: string | undefined): Promise<string | undefined> {
   const { loadSharedConfigFiles } = await import('@smithy/core/config');
   const { configFile, credentialsFile } = await loadSharedConfigFiles({ ignoreCache: true }).catch(() => ({
@@ -161,7 +159,7 @@ export async function loadProfileRegion(profile: string | undefined): Promise<st
 
 /** What `aws sso login` left behind for a profile. */
 export interface SsoLogin {
-  /** Undefined where there is no login. */
+  /** Undefined if there is no login. */
   readonly expiresAtMs: number | undefined;
   /** It can be renewed without a browser. */
   readonly isRenewable: boolean;
@@ -180,7 +178,7 @@ export async function loadSsoLogin(profile: string | undefined): Promise<SsoLogi
   return { expiresAtMs: Number.isNaN(expiresAtMs) ? undefined : expiresAtMs, isRenewable };
 }
 
-/** The marks that the SDK's providers leave in `$source`, most telling first. */
+/** The marks that the SDK's providers leave in `$source`, most specific first. */
 const SOURCES: readonly (readonly [mark: string, words: string])[] = [
   ['CREDENTIALS_PROFILE_SSO', 'AWS SSO'],
   ['CREDENTIALS_PROFILE_SSO_LEGACY', 'AWS SSO'],
@@ -208,20 +206,20 @@ function describeSource(credentials: ProvidedCredentials, profile: string | unde
 function toCredentialError(error: unknown, profile: string | undefined): ProxyError {
   if (error instanceof ProxyError) return error;
   const message = error instanceof Error ? error.message : '';
-  const told = { detail: message, cause: error };
+  const details = { detail: message, cause: error };
   const login = findLoginCommand(message);
   if (login !== undefined) {
     const command = profile === undefined ? login : `${login} --profile ${quoteForShell(profile)}`;
     const words = login === 'aws login' ? 'AWS login' : 'AWS SSO login';
     return new ProxyError('ERR_AWS_CREDENTIALS', `The ${words} of the proxy has expired or is missing.`, {
       hint: `On the machine that runs the proxy: ${command}. The next request will work; no restart is needed.`,
-      ...told,
+      ...details,
     });
   }
   if (UNREACHABLE.test(message)) {
     return new ProxyError('ERR_AWS_CREDENTIALS', 'The proxy cannot reach AWS to get its credentials.', {
       hint: 'On the machine that runs the proxy, check the network, and AWS_ENDPOINT_URL and its like.',
-      ...told,
+      ...details,
     });
   }
   if (profile !== undefined) {
@@ -229,14 +227,14 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
       hint:
         'On the machine that runs the proxy, check ~/.aws/config and ~/.aws/credentials, or name another ' +
         '--profile.',
-      ...told,
+      ...details,
     });
   }
   return new ProxyError('ERR_NO_AWS_CREDENTIALS', 'The proxy has no AWS credentials to sign with.', {
     hint:
       'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and ' +
       'AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
-    ...told,
+    ...details,
   });
 }
 
@@ -260,7 +258,8 @@ function quoteForShell(text: string): string {
 }
 
 /**
- * AWS's words for keys that are no longer good. Another refusal (a policy, a model) says nothing about the credentials.
+ * AWS's error types for keys that are no longer good. Another refusal (a policy, a model) says nothing about the
+ * credentials.
  */
 export function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
   if (status !== 400 && status !== 401 && status !== 403) return false;

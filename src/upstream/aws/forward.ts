@@ -24,11 +24,11 @@ export interface SignedRequest {
   readonly target: string;
   readonly headers: readonly HeaderPair[];
   readonly body: Body;
-  /** The client's wish for a WebSocket: the upstream is asked for one too, and on its `101` the client gets it. */
+  /** The client asks for a WebSocket: so is the upstream, and on its `101` the client gets it. */
   readonly upgrade?: ClientUpgrade | undefined;
 }
 
-/** The client that waits for a response, and the sign that it has left. */
+/** The client that waits for a response, and the signal that it has left. */
 export interface WaitingClient {
   readonly clientResponse: ClientResponse;
   /** Fires when the client leaves before its response is complete. */
@@ -204,12 +204,13 @@ interface RelayParts {
 /**
  * One response on its way from undici to the client. Its states, each entered once and left for a later one:
  * - waiting: no head yet;
- * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy wants all of it
+ * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy asks for all of it
  *   first;
  * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes
  *   none;
  * - spliced: after a `101` both connections are bare, and `splice` ends them;
- * - over: the promise is settled: by the last byte at the client, a fault of the upstream, or the client's leaving.
+ * - over: the promise is resolved or rejected: by the last byte at the client, a fault of the upstream, or the client's
+ *   leaving.
  */
 class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #clientResponse: ClientResponse;
@@ -279,9 +280,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     for (const chunk of buffered.chunks) this.#sink.write(chunk);
   }
 
-  /**
-   * `101` came: from here on both connections are bare, and every way in which they can end is the splice's business.
-   */
+  /** `101` came: from here on both connections are bare, and `splice` ends them. */
   onRequestUpgrade(
     controller: Dispatcher.DispatchController,
     status: number,
@@ -298,7 +297,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       onClientBytes: (chunk) => observer.onClientBytes(chunk),
       onUpstreamBytes: (chunk) => observer.onBytes(chunk),
     });
-    void spliced.then((broken) => this.#settle(broken && toSpliceError(broken)));
+    void spliced.then((broken) => this.#finish(broken && toSpliceError(broken)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -309,22 +308,22 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#releaseBuffered(controller, true);
-    // The response is complete only when the client has it: until then its leaving still counts (and still rejects).
-    this.#sink?.end(() => this.#settle());
+    // The response is complete only when the client has it: until then, if it leaves, the promise rejects.
+    this.#sink?.end(() => this.#finish());
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (!this.#signal.aborted) this.#releaseBuffered(controller, false);
     if (this.#sink !== undefined) this.#clientResponse.breakOff();
-    this.#settle(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
+    this.#finish(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
   }
 
   readonly #onClientGone = (): void => {
     this.#controller?.abort(clientGone());
-    this.#settle(clientGone());
+    this.#finish(clientGone());
   };
 
-  #settle(error?: ProxyError): void {
+  #finish(error?: ProxyError): void {
     this.#signal.removeEventListener('abort', this.#onClientGone);
     if (error === undefined) this.#resolve();
     else this.#reject(error);
@@ -366,7 +365,7 @@ function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
     );
   }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and never answered.', options);
+    return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and sent no response.', options);
   }
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
     return new ProxyError(
@@ -376,7 +375,7 @@ function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
     );
   }
   if (/^(HPE_|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_)/.test(code)) {
-    return new ProxyError('ERR_UPSTREAM_RESET', `The upstream sent no proper HTTP/1.1 answer (${code}).`, options);
+    return new ProxyError('ERR_UPSTREAM_RESET', `The upstream sent no proper HTTP/1.1 response (${code}).`, options);
   }
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached (${code}).`, {
     ...options,

@@ -1,6 +1,6 @@
 /**
  * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the response's, leaving.
- * The only file that knows `node:http2` as a client. Who feeds and drains the stream is `bidirectional.ts`.
+ * The only file that knows `node:http2` as a client. The caller feeds and drains the stream.
  */
 import {
   type ClientHttp2Session,
@@ -22,7 +22,7 @@ export interface Http2Request {
   readonly headers: readonly HeaderPair[];
 }
 
-/** On which way AWS is reached. */
+/** How AWS is reached. */
 export interface Line {
   /** A connection that leads to the origin; undefined: a new one, straight. */
   readonly tunnel?: Socket | undefined;
@@ -35,13 +35,12 @@ export interface Http2Stream {
   readonly session: ClientHttp2Session;
   readonly stream: ClientHttp2Stream;
   /**
-   * Ends both: with CANCEL where the request or its response is not complete. Nothing throws or emits an error after
-   * this.
+   * Ends both: with CANCEL if the request or its response is not complete. Nothing throws or emits an error after this.
    */
   leave(): void;
   /**
-   * True where the stream's `end` was AWS's own (END_STREAM). Node emits `end` as well after a connection that broke
-   * and after a reset without an error code; to be asked within that event.
+   * True if the stream's `end` was AWS's own (END_STREAM). Node emits `end` as well after a connection that broke and
+   * after a reset without an error code; to be asked within that event.
    */
   isWhole(): boolean;
 }
@@ -65,7 +64,8 @@ export function openHttp2Stream({ method, origin, target, headers }: Http2Reques
   session.on('connect', () => {
     if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
   });
-  // Aborting is the way to reset a stream: `close` would end it in order first, and AWS would take a torso for whole.
+  // Aborting is the way to reset a stream: `close` would end it in order first, and AWS would take a part for the
+  // whole.
   const aborter = new AbortController();
   const pseudo = { ':method': method, ':scheme': origin.slice(0, origin.indexOf(':')), ':path': target };
   try {
@@ -132,7 +132,7 @@ export function resetName(code: number): string {
   return RESET_NAMES[code] ?? `code ${code}`;
 }
 
-/** END_STREAM has arrived, though perhaps nobody has read up to it yet. Node has no other place to ask. */
+/** END_STREAM has arrived, though it may not be read yet. Node shows it nowhere else. */
 function hasSeenEnd(stream: ClientHttp2Stream): boolean {
   const state: unknown = Reflect.get(stream, '_readableState');
   return typeof state === 'object' && state !== null && Reflect.get(state, 'ended') === true;

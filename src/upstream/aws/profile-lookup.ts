@@ -1,6 +1,6 @@
 /**
- * Asks AWS which models stand behind an application inference profile, whose name does not tell: GetInferenceProfile
- * with the owner's credentials, once per profile and time. What follows from the response is admission's business.
+ * Asks AWS which models stand behind an application inference profile, whose name does not say: GetInferenceProfile
+ * with the owner's credentials, once per profile and time.
  */
 import type { FindProfileModels } from '../../admission/models.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
@@ -17,11 +17,11 @@ export interface ControlPlane {
   readonly bearerKeys: boolean;
 }
 
-/** Whom the look-up asks, and with which right. */
+/** What the look-up asks, and with which authority. */
 export interface ProfileLookupOptions {
   readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
-  /** Throws where the region has none. */
+  /** Throws if the region has none. */
   readonly findControlPlane: (region: string) => ControlPlane;
   readonly nowMs: () => number;
 }
@@ -31,7 +31,7 @@ const KNOWN_FOR_MS = 3_600_000;
 /** A permission that was missing may be given, a profile made, a network come back. */
 const UNKNOWN_FOR_MS = 30_000;
 const MAX_PROFILES = 1_000;
-/** Names come from clients: so many that were not asked for before are asked for in a minute, and at once. */
+/** Names come from clients: so many new ones are looked up in a minute, and at once. */
 const MAX_NEW_PER_MINUTE = 60;
 const MAX_UNDER_WAY = 8;
 const TIMEOUT_MS = 5_000;
@@ -42,7 +42,7 @@ interface Lookup {
   untilMs: number;
 }
 
-/** Remembers answers, also that there was none, and asks once where several want to know at the same time. */
+/** Remembers what AWS said, also that it said nothing, and asks once for callers at the same time. */
 export function createProfileLookup(options: ProfileLookupOptions): FindProfileModels {
   const responses = new Map<string, Lookup>();
   const mayAsk = createAskLimit(options.nowMs);
@@ -114,7 +114,7 @@ async function askAws(
   return response.status === 200 ? parseModels(response.body.toString('utf8')) : undefined;
 }
 
-/** `{"models": [{"modelArn": …}]}`; undefined where the response is of another shape or names none. */
+/** `{"models": [{"modelArn": …}]}`; undefined if the response is of another shape or names none. */
 function parseModels(text: string): readonly string[] | undefined {
   const response: unknown = JSON.parse(text);
   if (typeof response !== 'object' || response === null || !('models' in response) || !Array.isArray(response.models))

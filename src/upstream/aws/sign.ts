@@ -1,6 +1,6 @@
 /**
  * The last touch: AWS Signature Version 4 over what is about to be sent. Nothing may edit the request afterwards. The
- * only file that knows @smithy/signature-v4. The body's hash comes from `body.ts`; the body itself is not seen here.
+ * only file that knows @smithy/signature-v4. It gets the body's hash, not the body.
  */
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
@@ -25,13 +25,13 @@ const MAX_QUERY_PARAMETERS = 500;
 /** What is signed. */
 export interface UnsignedRequest {
   readonly method: string;
-  /** As it will stand in the Host header: with the port where it is not the scheme's own. */
+  /** As it will stand in the Host header: with the port if it is not the scheme's own. */
   readonly host: string;
   /** Raw, exactly as it will be sent. */
   readonly target: Pick<RequestTarget, 'path' | 'query'>;
   /** Already selected by the header policy; without `host`. */
   readonly headers: readonly HeaderPair[];
-  /** Lower-case hex SHA-256 of the body; of no bytes where there is no body. */
+  /** Lower-case hex SHA-256 of the body; of no bytes if there is no body. */
   readonly bodySha256: string;
   readonly credentials: AwsCredentials;
   readonly region: string;
@@ -71,7 +71,7 @@ export async function signRequest(request: UnsignedRequest): Promise<HeaderPair[
   return headers;
 }
 
-/** Name to value as the signer wants it: repeats joined by a comma (SigV4, canonical headers). */
+/** Name to value as the signer expects it: repeats joined by a comma (SigV4, canonical headers). */
 function collectSignedHeaders(request: UnsignedRequest): Record<string, string> {
   const collected: Record<string, string> = { host: request.host, 'x-amz-content-sha256': request.bodySha256 };
   for (const [name, value] of request.headers) {

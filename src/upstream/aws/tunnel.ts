@@ -1,8 +1,7 @@
 /**
  * The way out of a corporate network: which hosts are reached through a forward proxy, and the tunnel through it
  * (CONNECT, RFC 9110, section 9.3.6). Every connection to AWS goes this way, http:// endpoints included, so that what
- * the forward proxy sees is a name and ciphertext, and what AWS gets is byte-exact. Knows nothing of what is sent
- * through it.
+ * the forward proxy sees is a name and ciphertext, and what AWS gets is byte-exact.
  */
 import { findCode } from '../../lib/errno.ts';
 import { request as requestHttp } from 'node:http';
@@ -10,7 +9,7 @@ import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { clientGone, ProxyError } from '../../lib/errors.ts';
 
-/** Proxy URLs; empty text where there is none. */
+/** Proxy URLs; empty text if there is none. */
 export interface NetworkOptions {
   /** For https:// origins; may hold `user:password@`. Secret. */
   readonly httpsProxy: string;
@@ -30,15 +29,15 @@ export interface TunnelOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** True where some origins go through a forward proxy. */
+/** True if some origins go through a forward proxy. */
 export function hasForwardProxy(network: NetworkOptions | undefined): network is NetworkOptions {
   return network !== undefined && (network.httpProxy !== '' || network.httpsProxy !== '');
 }
 
 /**
- * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined where
- * the origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE where the proxy cannot be reached
- * or refuses, naming it, and ERR_CLIENT_GONE where `signal` fires.
+ * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined if
+ * the origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE if the proxy cannot be reached or
+ * refuses, naming it, and ERR_CLIENT_GONE if `signal` fires.
  */
 export async function openTunnel(origin: string, options: TunnelOptions): Promise<Socket | undefined> {
   const proxy = findForwardProxy(origin, options.network);
@@ -48,7 +47,7 @@ export async function openTunnel(origin: string, options: TunnelOptions): Promis
   return connectThrough(new URL(proxy), target, options);
 }
 
-/** The URL of the forward proxy for an origin; undefined where it has none or NO_PROXY names its host. */
+/** The URL of the forward proxy for an origin; undefined if it has none or NO_PROXY names its host. */
 export function findForwardProxy(origin: string, network: NetworkOptions | undefined): string | undefined {
   if (network === undefined) return undefined;
   const { protocol, hostname, port } = new URL(origin);
@@ -76,7 +75,7 @@ function isExempt(host: string, port: number, noProxy: string): boolean {
   });
 }
 
-/** An IPv6 address has a port only where it stands in brackets. */
+/** An IPv6 address has a port only if it stands in brackets. */
 function splitEntry(entry: string): { written: string; itsPort: string | undefined } {
   if (isIP(entry) === 6) return { written: entry, itsPort: undefined };
   const [, written = '', itsPort] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
@@ -98,12 +97,12 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
       ...(isTls && network?.ca !== undefined ? { ca: [...network.ca] } : {}),
     });
     const timer = setTimeout(() => fail(unreachableProxy(proxy, 'connect timeout')), connectTimeoutMs);
-    const settle = (): void => {
+    const detach = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onGone);
     };
     const fail = (error: ProxyError): void => {
-      settle();
+      detach();
       request.destroy();
       reject(error);
     };
@@ -115,7 +114,7 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
         socket.destroy();
         return fail(refused(proxy, target, `${statusCode} ${statusMessage}`.trim()));
       }
-      settle();
+      detach();
       if (head.length > 0) socket.unshift(head);
       resolve(socket);
     });
@@ -161,7 +160,7 @@ function refused({ host }: URL, target: string, response: string): ProxyError {
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', message, {
     hint: response.startsWith('407')
       ? 'Give bedrock-proxy its user and password in HTTPS_PROXY: http://user:password@host:port.'
-      : 'Have that host allowed there, or name it in NO_PROXY where it can be reached without.',
+      : 'Have that host allowed there, or name it in NO_PROXY if it can be reached without.',
     detail: response,
   });
 }

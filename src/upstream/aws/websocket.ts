@@ -1,19 +1,18 @@
 /**
  * Two connections made one, after both sides have agreed to speak WebSocket: bytes are copied as they come, both ways,
- * and whatever ends one side ends the other in the same manner. Knows nothing of WebSocket frames.
+ * and the end of one side ends the other in the same manner.
  */
 import type { Duplex } from 'node:stream';
 import { breakConnection } from '../../lib/reset.ts';
 
-/** Told of the bytes that pass. Must neither keep nor change them. */
+/** Gets the bytes that pass. Must neither keep nor change them. */
 export interface SpliceWatcher {
   onClientBytes(chunk: Buffer): void;
   onUpstreamBytes(chunk: Buffer): void;
 }
 
 /**
- * How it ended: undefined where both sides ended in order, otherwise whose connection broke first, and the error it
- * gave.
+ * How it ended: undefined if both sides ended in order, otherwise the side whose connection broke first, and its error.
  */
 export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause: Error | undefined } | undefined;
 
@@ -51,10 +50,10 @@ export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher)
   });
 }
 
-function copy(from: Duplex, to: Duplex, tell: (chunk: Buffer) => void): void {
+function copy(from: Duplex, to: Duplex, onChunk: (chunk: Buffer) => void): void {
   from.allowHalfOpen = true;
   from.on('data', (chunk: Buffer) => {
-    tell(chunk);
+    onChunk(chunk);
     if (!to.write(chunk)) from.pause();
   });
   from.once('end', () => to.end());

@@ -1,6 +1,6 @@
 /**
  * Retrieve, RetrieveAndGenerate and InvokeAgent of the offline Bedrock: a knowledge base that has a document for every
- * question, and an agent that repeats what it was told. Pure.
+ * question, and an agent that repeats its input. Pure.
  */
 import { eventFrame } from './frames.ts';
 import { asCount, asObject, asText, parseJsonObject } from './json.ts';
@@ -75,7 +75,7 @@ export function invokeAgent(call: OfflineCall): Reply {
   });
 }
 
-/** What an agent thought, and what the model behind it used: the only place where InvokeAgent tells of tokens. */
+/** What an agent thought, and what the model behind it used: the only place where InvokeAgent reports tokens. */
 function traceFrames(call: OfflineCall, input: string, text: string): Buffer[] {
   const { agentId = '', agentAliasId = '', sessionId = '' } = call.labels;
   const aliasArn = `arn:${call.partition}:bedrock:${call.region}:${ACCOUNT_ID}:agent-alias/${agentId}/${agentAliasId}`;

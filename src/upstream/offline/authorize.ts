@@ -1,6 +1,6 @@
 /**
  * Whether the offline Bedrock lets a request in: SigV4, verified as AWS does and refused with AWS's types of error. Two
- * steps, so that a stranger is refused before the body is read. Pure.
+ * steps, so that an unknown caller is refused before the body is read. Pure.
  */
 import { parseSigV4, type ParsedSignature } from '../../protocol/sigv4/parse.ts';
 import { parseQuery, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
@@ -42,7 +42,7 @@ export function admitSignature(
   return { parsed };
 }
 
-/** Second step, with the body's hash: is the signature right, for this host and now? The refusal where it is not. */
+/** Second step, with the body's hash: is the signature right, for this host and now? The refusal if it is not. */
 export function refuseSignature(
   parsed: ParsedSignature,
   {

@@ -1,6 +1,6 @@
 /**
- * The mind of the offline Bedrock: what a model answers to a turn of a conversation, whatever shape the turn came in.
- * Pure and deterministic. It repeats what it was told, or calls a tool where it must or where it is named.
+ * The model of the offline Bedrock: its response to a turn of a conversation, whatever shape the turn came in. Pure and
+ * deterministic. It repeats the user's text, or calls a tool if it must or if the text names one.
  */
 import { sampleOfSchema } from './schema-sample.ts';
 import { countTokens, estimateLatencyMs, splitTokens, stableId } from './tokens.ts';
@@ -35,7 +35,7 @@ export interface ToolCall {
   readonly input: unknown;
 }
 
-/** What the model answers: text, or a call of a tool. */
+/** What the model returns: text, or a call of a tool. */
 export interface ComposedResponse {
   readonly text: string;
   readonly toolCall: ToolCall | undefined;
@@ -49,7 +49,7 @@ export interface ComposedResponse {
 /** Tokens that a call of a tool costs beside its input. */
 const TOOL_CALL_TOKENS = 12;
 
-/** The answer to a turn. */
+/** The response to a turn. */
 export function composeResponse(turn: Turn): ComposedResponse {
   const tool = chooseTool(turn);
   if (tool !== undefined) return callTool(turn, tool);

@@ -14,7 +14,7 @@ const MEDIA_TOKENS = 1500;
 const MESSAGE_TOKENS = 4;
 const DEFAULT_MAX_TOKENS = 4096;
 
-/** What a service would refuse about a body, and with which kind of error; undefined where all is well. */
+/** What a service would refuse in a body, and with which kind of error; undefined if all is well. */
 export interface Problem {
   readonly kind: 'serialization' | 'validation';
   readonly message: string;
@@ -101,8 +101,8 @@ function findToolProblem(body: JsonObject): Problem | undefined {
   }
   for (const [index, blocks] of messages.entries()) {
     const called = blocks.flatMap((block) => idOf(block['toolUse']));
-    const answered = new Set((messages[index + 1] ?? []).flatMap((block) => idOf(block['toolResult'])));
-    const missing = called.filter((id) => !answered.has(id));
+    const withResult = new Set((messages[index + 1] ?? []).flatMap((block) => idOf(block['toolResult'])));
+    const missing = called.filter((id) => !withResult.has(id));
     if (missing.length > 0) {
       return invalid(`messages.${index + 1}.content lacks toolResult blocks for these ids: ${missing.join(', ')}.`);
     }

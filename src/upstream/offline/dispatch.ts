@@ -1,6 +1,6 @@
 /**
- * Which AWS service a host stands for, which operation a request means, and who answers it. The table at the top is
- * what the offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
+ * Which AWS service a host stands for, which operation a request means, and which handler it has. The table at the top
+ * is what the offline Bedrock can do; every other operation of Bedrock is known by name and refused. Pure.
  */
 import type { RequestTarget } from '../../http/target.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
@@ -118,7 +118,7 @@ function readLabels(template: string, path: string): Record<string, string> {
   return labels;
 }
 
-/** What is no UTF-8 stays as it was, and will be refused for what it is. */
+/** What is no UTF-8 stays as it was, and is refused later. */
 function decodeLabel(segment: string): string {
   try {
     return decodeURIComponent(segment);

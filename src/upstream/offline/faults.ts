@@ -3,7 +3,7 @@
  * error handling can be tried without waiting for a bad day. For every operation that names a model in its path, with
  * or without a geography before it.
  *
- *   offline.echo-v1:0             no failure; answers in the shape of Anthropic's models
+ *   offline.echo-v1:0             no failure; responds in the shape of Anthropic's models
  *   offline.throttle-v1:0         429 ThrottlingException with `retry-after: 1`
  *   offline.unavailable-v1:0      503 ServiceUnavailableException
  *   offline.internal-v1:0         500 InternalServerException
@@ -47,7 +47,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 const EVENTS_BEFORE_FAULT = 2;
 
 /**
- * The reply as the fault of this model (without geography) makes it; unchanged where there is none, or it failed
+ * The reply as the fault of this model (without geography) makes it; unchanged if there is none, or if it failed
  * already.
  */
 export function applyFault(modelId: string, reply: Reply): Reply {

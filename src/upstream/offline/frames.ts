@@ -17,7 +17,7 @@ export function eventFrame(eventType: string, payload: object): Buffer {
 
 /**
  * One event with a JSON payload and a member `p` of varying length, which Bedrock adds so that the lengths of frames do
- * not tell the lengths of words. Here the length follows from the payload.
+ * not reveal the lengths of words. Here the length follows from the payload.
  */
 export function paddedEventFrame(eventType: string, payload: object): Buffer {
   const length = (JSON.stringify(payload).length * 7) % PADDING.length;

@@ -65,7 +65,8 @@ function readTurn(body: JsonObject, modelId: string): Turn {
   const results = blocks.filter((block) => block['type'] === 'tool_result');
   return {
     modelId,
-    // Clients put reminders of their own before what the user wrote, and those name tools that nobody asks for.
+    // Clients put reminders of their own before what the user wrote, and those name tools that the user does not ask
+    // for.
     userText: typeof last?.['content'] === 'string' ? last['content'] : lastTextOf(blocks),
     toolResults: results.map(({ content }) => (typeof content === 'string' ? content : textOf(asObjects(content)))),
     inputTokens: countAnthropicTokens(body),

@@ -17,11 +17,11 @@ export function embedText(body: JsonObject, modelId: string): InvokeOutcome {
   const text = asText(body['inputText']);
   if (text === '') return { problem: 'Malformed input request: inputText must be a text that is not empty.' };
   const isFirstVersion = modelId.startsWith('amazon.titan-embed-text-v1');
-  const wanted = body['dimensions'] ?? DEFAULT_V2_DIMENSIONS;
-  if (!isFirstVersion && !V2_DIMENSIONS.includes(wanted)) {
+  const dimensions = body['dimensions'] ?? DEFAULT_V2_DIMENSIONS;
+  if (!isFirstVersion && !V2_DIMENSIONS.includes(dimensions)) {
     return { problem: `Malformed input request: dimensions must be one of ${V2_DIMENSIONS.join(', ')}.` };
   }
-  const embedding = embeddingOf(text, isFirstVersion ? V1_DIMENSIONS : Number(wanted));
+  const embedding = embeddingOf(text, isFirstVersion ? V1_DIMENSIONS : Number(dimensions));
   const inputTokens = countTokens(text);
   const types = asTexts(body['embeddingTypes']);
   const embeddingsByType = {

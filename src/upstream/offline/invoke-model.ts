@@ -1,6 +1,6 @@
 /**
- * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands on.
- * Pure.
+ * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands the call
+ * on. Pure.
  */
 import { parseJsonObject } from './json.ts';
 import { embedText } from './invoke-embedding.ts';

@@ -1,12 +1,12 @@
 /**
- * Reads JSON that came from a client. Tolerant: what is not of the wanted type reads as nothing, and it is for the
- * validators to refuse it.
+ * Reads JSON that came from a client. Tolerant: a value of another type than expected reads as nothing, and the
+ * validators refuse it.
  */
 
 /** A JSON object, not looked into. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The JSON object in a body; undefined where the body is anything else. */
+/** The JSON object in a body; undefined if the body is anything else. */
 export function parseJsonObject(body: Uint8Array): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(body).toString());
@@ -21,27 +21,27 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value where it is an object, else an empty one. */
+/** The value if it is an object, else an empty one. */
 export function asObject(value: unknown): JsonObject {
   return isObject(value) ? value : {};
 }
 
-/** The objects in a list; nothing where the value is no list. */
+/** The objects in a list; nothing if the value is no list. */
 export function asObjects(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-/** The value where it is text, else the empty text. */
+/** The value if it is text, else the empty text. */
 export function asText(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** The texts in a list; nothing where the value is no list. */
+/** The texts in a list; nothing if the value is no list. */
 export function asTexts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
-/** The value where it is a whole number of at least `least`, else the fallback. */
+/** The value if it is a whole number of at least `least`, else the fallback. */
 export function asCount(value: unknown, least: number, fallback: number): number {
   return Number.isSafeInteger(value) && Number(value) >= least ? Number(value) : fallback;
 }

@@ -1,10 +1,10 @@
 /**
  * The models of the offline Bedrock: the list that ListFoundationModels gives, and what a model identifier means. Pure
- * data and look-ups. The list is an excerpt; any other model of a provider listed here is answered as well.
+ * data and look-ups. The list is an excerpt; any other model of a provider listed here responds as well.
  */
 import { parseArn } from '../../protocol/arn.ts';
 
-/** Which request and answer InvokeModel has for a model. */
+/** Which shape of request and response InvokeModel has for a model. */
 export type ModelShape = 'anthropic' | 'nova' | 'titan-embedding' | 'other';
 
 /** A model of the offline Bedrock. */
@@ -69,7 +69,7 @@ const PROVIDERS = new Set([...LISTED_MODELS.map((model) => model.id.split('.')[0
 
 /** ARN resources whose id is a model's id. */
 const NAMING_RESOURCES = new Set(['foundation-model', 'inference-profile']);
-/** ARN resources that stand for a model without naming it; answered in the shape of Anthropic's. */
+/** ARN resources that stand for a model without naming it; served in the shape of Anthropic's. */
 const OPAQUE_RESOURCES = new Set([
   'application-inference-profile',
   'custom-model',
@@ -86,7 +86,7 @@ const GEOGRAPHY_PREFIX = new RegExp(`^(?:${GEOGRAPHIES.join('|')})\\.(?=[a-z0-9-
 
 /**
  * The model an identifier means: a model id, the id of an inference profile, or an ARN (of the region that is asked).
- * Undefined where it means none.
+ * Undefined if it means none.
  */
 export function findOfflineModel(identifier: string, region: string): NamedModel | undefined {
   const arn = parseArn(identifier);

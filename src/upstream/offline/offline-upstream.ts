@@ -1,6 +1,6 @@
 /**
  * The offline Bedrock as an upstream: a server inside this process that plays every AWS host, on a loopback port of its
- * own. It is signed for and dialled as AWS is, so that what works here works there.
+ * own. Requests are signed for it and sent to it as to AWS, so that what works here works there.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createCredentialSource } from '../aws/credentials.ts';
@@ -13,7 +13,7 @@ import { startOfflineBedrock } from './server.ts';
 export async function connectOffline(
   timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs'>,
 ): Promise<AwsConnection> {
-  // Fresh each time: nobody else on this machine can talk to the offline Bedrock's port directly.
+  // Fresh each time: no other program on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
   const bedrock = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
   const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
@@ -29,7 +29,7 @@ export async function connectOffline(
   };
 }
 
-/** Streams in both directions want HTTP/2, which the server does not speak. */
+/** Streams in both directions need HTTP/2, which the server does not speak. */
 async function refuseBidirectional(): Promise<never> {
   throw new ProxyError('ERR_NOT_SUPPORTED', 'The offline Bedrock does not carry streams in both directions.');
 }

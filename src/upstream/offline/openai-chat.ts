@@ -21,8 +21,7 @@ const FINISH_REASONS: Readonly<Record<ComposedResponse['stopReason'], string>> =
 };
 
 /**
- * Responds to a chat completion; `stream` sends it in pieces, the last one with the tokens where `stream_options` asks
- * so.
+ * Responds to a chat completion; `stream` sends it in pieces, the last one with the tokens if `stream_options` asks so.
  */
 export function completeChat(call: OfflineCall): Reply {
   const body = parseJsonObject(call.body);
@@ -132,7 +131,7 @@ function sseEvent(content: string): Buffer {
   return Buffer.from(`data: ${content}\n\n`);
 }
 
-/** What a fault made of a reply, as this shape tells of it: an AWS error and an AWS exception frame become OpenAI's. */
+/** What a fault made of a reply, as this shape shows it: an AWS error and an AWS exception frame become OpenAI's. */
 function inOpenAiShape(faulted: Reply, reply: Reply): Reply {
   if (faulted.status !== 200) {
     const { 'retry-after': retryAfter } = faulted.headers;

@@ -1,6 +1,6 @@
 /**
- * What the rooms of the offline Bedrock hand each other: a call as they see it, and the reply they give. Values only;
- * the server turns a reply into bytes on a socket.
+ * What the parts of the offline Bedrock hand to each other: a call, and the reply to it. Values only; the server turns
+ * a reply into bytes on a socket.
  */
 import type { HeaderPair } from '../../http/message.ts';
 
@@ -31,7 +31,7 @@ export interface Reply {
   readonly chunks: readonly Buffer[];
   readonly isStream: boolean;
   readonly ending: Ending;
-  /** True where the reply should take its time: a long wait first, long pauses after. */
+  /** True if the reply should take its time: a long wait first, long pauses after. */
   readonly isSlow: boolean;
 }
 

@@ -1,13 +1,13 @@
 /**
  * Makes up a value that fits a JSON Schema, for the tools the offline Bedrock calls. Pure; knows the keywords that
- * tools use, and gives a plain text where it does not understand.
+ * tools use, and gives a plain text for a schema that it does not understand.
  */
 import { asObject, asTexts, isObject } from './json.ts';
 
-/** What lies deeper is made null: no tool is read that deep, and a hostile schema has no bottom. */
+/** Deeper values are null: no real tool nests that deep, and a hostile schema could nest for ever. */
 const MAX_DEPTH = 8;
 
-/** A value that fits; an object has its required properties, or all where none is required. */
+/** A value that fits; an object has its required properties, or all if none is required. */
 export function sampleOfSchema(schema: unknown, depth = 0): unknown {
   if (depth > MAX_DEPTH) return null;
   const rules = asObject(schema);

@@ -1,7 +1,7 @@
 /**
- * The offline Bedrock: an HTTP/1.1 server on loopback that plays every Bedrock host of AWS, told apart by Host. It
- * verifies signatures, answers the same to the same, and fails on demand (faults.ts). For development without an AWS
- * account, and for tests. This file does the I/O; what is answered is decided in dispatch.ts.
+ * The offline Bedrock: an HTTP/1.1 server on loopback that plays every Bedrock host of AWS, by the Host header. It
+ * verifies signatures, gives the same response to the same request, and fails on demand (faults.ts). For development
+ * without an AWS account, and for tests. This file does the I/O alone.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -22,7 +22,7 @@ export interface OfflineBedrockOptions extends OfflineKeys {
   readonly newId: () => string;
   /** Pause between the frames of a stream; default 15. 0 sends them as fast as they are taken. */
   readonly pacingMs?: number;
-  /** How long `offline.slow-v1:0` waits before it answers, and ten times its pause in a stream; default 2000. */
+  /** How long `offline.slow-v1:0` waits before it responds, and ten times its pause in a stream; default 2000. */
   readonly slowMs?: number;
 }
 
@@ -30,7 +30,7 @@ export interface OfflineBedrockOptions extends OfflineKeys {
 export interface OfflineBedrock {
   /** On 127.0.0.1, plain HTTP/1.1. */
   readonly port: number;
-  /** Breaks off what is being answered. */
+  /** Breaks off requests under way. */
   close(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
   };
 }
 
-/** Rejects where the client left before its request was complete. */
+/** Rejects if the client left before its request was complete. */
 async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions): Promise<Reply> {
   const { method = '', url = '/' } = incoming;
   const target = parseTarget(url);
@@ -117,7 +117,7 @@ function headersOf(reply: Reply, options: OfflineBedrockOptions): Record<string,
   };
 }
 
-/** Undefined where the body is longer than allowed; what is left of it is dropped then. */
+/** Undefined if the body is longer than allowed; what is left of it is dropped then. */
 async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let lengthBytes = 0;
