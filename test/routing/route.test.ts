@@ -99,11 +99,7 @@ describe('findRoute', () => {
   });
 
   it.each([
-    ['aws-us-gov', 'us-gov-west-1', {}, 'bedrock.us-gov-west-1.amazonaws.com'],
     ['aws-cn', 'cn-north-1', {}, 'bedrock.cn-north-1.amazonaws.com.cn'],
-    ['aws-eusc', 'eusc-de-east-1', {}, 'bedrock.eusc-de-east-1.amazonaws.eu'],
-    ['FIPS', 'us-east-1', { fips: true }, 'bedrock-fips.us-east-1.amazonaws.com'],
-    ['dual-stack', 'us-east-1', { dualstack: true }, 'bedrock.us-east-1.api.aws'],
     ['both', 'us-east-1', { fips: true, dualstack: true }, 'bedrock-fips.us-east-1.api.aws'],
   ])('finds the host in %s', (_, defaultRegion, options, host) => {
     expect(route('GET', '/bedrock/guardrails', { config: { defaultRegion, ...options } })).toMatchObject({

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../../src/lib/errors.ts';
@@ -11,6 +10,7 @@ import {
   type ProvidedCredentials,
 } from '../../../src/upstream/aws/credentials.ts';
 import { failureOf } from '../../helpers/failure.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const START_MS = 1_700_000_000_000;
 const MINUTE_MS = 60_000;
@@ -292,7 +292,7 @@ describe('the chain of the AWS SDK, on files of our own', () => {
   let folder: string;
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'aws-'));
+    folder = await makeTemporaryFolder();
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'])
       vi.stubEnv(name, undefined);
     vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
@@ -308,10 +308,7 @@ describe('the chain of the AWS SDK, on files of our own', () => {
     );
   });
 
-  afterEach(async () => {
-    vi.unstubAllEnvs();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterEach(() => void vi.unstubAllEnvs());
 
   it('reads credentials from the environment', async () => {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIDENV');

@@ -25,6 +25,8 @@ describe('findPlayedHost', () => {
     'bedrock.us-east-1',
     'sts.us-east-1.amazonaws.com',
     'bedrock.us-east-1.amazonaws.com.cn',
+    'bedrock-runtime.moon-1.amazonaws.com',
+    'bedrock-runtime.us-east-1.example.com',
   ])('does not play the host "%s"', (host) => {
     expect(findPlayedHost(host)).toBeUndefined();
   });

@@ -16,7 +16,6 @@ import type { OfflineBedrock } from '../../../src/upstream/offline/server.ts';
 import { sdkSettings, startForTest } from '../../helpers/offline-bedrock.ts';
 
 const CLAUDE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
-const CLAUDE_ARN = `arn:aws:bedrock:us-east-1:123456789012:inference-profile/${CLAUDE}`;
 const TOOLS: ToolConfiguration = {
   tools: [
     {
@@ -71,32 +70,15 @@ describe('Converse', () => {
     expect(one?.$metadata.requestId).not.toBe(other?.$metadata.requestId);
   });
 
-  it('takes the ARN of an inference profile', async () => {
-    const response = await client.send(new ConverseCommand(ask('hi', { modelId: CLAUDE_ARN })));
-    expect(response.output?.message?.content?.[0]?.text).toContain('anthropic.claude-sonnet-4-5');
+  it('stops a Converse response at maxTokens', async () => {
+    const response = await client.send(new ConverseCommand(ask('hi', { inferenceConfig: { maxTokens: 3 } })));
+    expect(response.output?.message?.content?.[0]?.text).toBe('Offline answ');
+    expect(response).toMatchObject({ stopReason: 'max_tokens', usage: { outputTokens: 3 } });
   });
 
-  it.each([
-    { name: 'maxTokens', config: { maxTokens: 3 }, text: 'Offline answ', stopReason: 'max_tokens', tokens: 3 },
-    {
-      name: 'a stop sequence',
-      config: { stopSequences: ['zzz', ' of'] },
-      text: 'Offline answer',
-      stopReason: 'stop_sequence',
-      tokens: 4,
-    },
-  ])('stops a Converse response at $name', async ({ config, text, stopReason, tokens }) => {
-    const response = await client.send(new ConverseCommand(ask('hi', { inferenceConfig: config })));
-    expect(response.output?.message?.content?.[0]?.text).toBe(text);
-    expect(response).toMatchObject({ stopReason, usage: { outputTokens: tokens } });
-  });
-
-  it.each([
-    { name: 'forced by name', toolChoice: { tool: { name: 'get_weather' } }, text: 'hi' },
-    { name: 'forced', toolChoice: { any: {} }, text: 'hi' },
-    { name: 'named in the message', toolChoice: { auto: {} }, text: 'please get_weather' },
-  ])('calls a tool that is $name', async ({ toolChoice, text }) => {
-    const response = await client.send(new ConverseCommand(ask(text, { toolConfig: { ...TOOLS, toolChoice } })));
+  it('calls a tool that it must call', async () => {
+    const toolConfig = { ...TOOLS, toolChoice: { any: {} } };
+    const response = await client.send(new ConverseCommand(ask('hi', { toolConfig })));
     expect(response.stopReason).toBe('tool_use');
     expect(response.output?.message?.content).toEqual([
       {

@@ -46,24 +46,16 @@ describe('the offline Bedrock', () => {
     expect(Number(response.headers['x-amzn-bedrock-invocation-latency'])).toBeGreaterThan(0);
   });
 
-  it.each([
-    { name: 'a raw colon', path: `/model/${MODEL}/converse` },
-    { name: 'an encoded colon', path: `/model/${MODEL.replace(':', '%3A')}/converse` },
-    {
-      name: 'an encoded ARN',
-      path: `/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.${MODEL.replace(':', '%3A')}/converse`,
-    },
-  ])('takes a model id with $name', async ({ path }) => {
-    expect(await send({ ...CONVERSE, path })).toMatchObject({ status: 200 });
+  it('takes an encoded ARN for a model id', async () => {
+    const arn = `arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.${MODEL}`;
+    expect(await send({ ...CONVERSE, path: `/model/${encodeURIComponent(arn)}/converse` })).toMatchObject({
+      status: 200,
+    });
   });
 
-  it.each([
-    { name: 'another region of the partition', host: 'bedrock-runtime.eu-west-3.amazonaws.com', region: 'eu-west-3' },
-    { name: 'FIPS', host: 'bedrock-runtime-fips.us-east-1.amazonaws.com', region: 'us-east-1' },
-    { name: 'dual stack', host: 'bedrock-runtime.us-east-1.api.aws', region: 'us-east-1' },
-    { name: 'China', host: 'bedrock-runtime.cn-north-1.amazonaws.com.cn', region: 'cn-north-1' },
-  ])('plays hosts of $name', async ({ host, region }) => {
-    expect(await send({ ...CONVERSE, host, region })).toMatchObject({ status: 200 });
+  it('plays the host of another region', async () => {
+    const there = { host: 'bedrock-runtime.eu-west-3.amazonaws.com', region: 'eu-west-3' };
+    expect(await send({ ...CONVERSE, ...there })).toMatchObject({ status: 200 });
   });
 
   it.each([
@@ -81,18 +73,6 @@ describe('the offline Bedrock', () => {
     {
       name: 'a host of no service',
       edit: { host: 's3.us-east-1.amazonaws.com' },
-      status: 404,
-      type: 'UnknownOperationException',
-    },
-    {
-      name: 'a host of no region',
-      edit: { host: 'bedrock-runtime.moon-1.amazonaws.com' },
-      status: 404,
-      type: 'UnknownOperationException',
-    },
-    {
-      name: 'a host of no partition',
-      edit: { host: 'bedrock-runtime.us-east-1.example.com' },
       status: 404,
       type: 'UnknownOperationException',
     },
