@@ -2,8 +2,7 @@ import { EMPTY_SHA256 } from '../../src/http/body.ts';
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { authenticate, isMasterKey } from '../../src/auth/authenticate.ts';
@@ -15,6 +14,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const MASTER_KEY = 'sk-master';
 const SERVER_SECRET = Buffer.alloc(32, 1);
@@ -25,14 +25,11 @@ let folder: string;
 let store: Store;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'auth-'));
+  folder = await makeTemporaryFolder();
   store = await openSqliteStore(join(folder, 'keys.db'));
 });
 
-afterEach(async () => {
-  await store.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => store.close());
 
 const NO_BODY = { sha256: EMPTY_SHA256, sizeBytes: 0 };
 

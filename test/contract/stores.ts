@@ -2,12 +2,11 @@
  * Every store that there is, as the contract suite opens it. A new one gets a line in STORES, and with it all rules of
  * this folder.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Store } from '../../src/domain/store.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 /** One database, fresh and empty. */
 export interface StorePlace {
@@ -25,8 +24,7 @@ export interface StoreUnderTest {
 const SQLITE: StoreUnderTest = {
   name: 'SQLite',
   create: async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'contract-'));
-    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const folder = await makeTemporaryFolder();
     return {
       open: async () => {
         const store = await openSqliteStore(join(folder, 'keys.db'));

@@ -2,12 +2,13 @@
  * The first promise: what a client sends arrives at AWS as it was sent, and AWS's response arrives as AWS sent it. Raw
  * sockets on the client's side, a recording server on AWS's.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { describe, expect } from 'vitest';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { type UpstreamRequest } from '../helpers/fake-upstream.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+import { hashHex } from '../helpers/sigv4-signing.ts';
 
 const { it, testbed } = proxyTest();
 
@@ -140,9 +141,9 @@ describe('the body on its way to AWS', () => {
     { name: '5 MB of noise', body: randomBytes(5_000_000) },
   ])('keeps a body on its way to AWS: $name', async ({ body }) => {
     const request = await sendThrough(`POST /bedrock${INVOKE} HTTP/1.1`, ['Content-Type: application/json'], body);
-    expect(sha256(request.body)).toBe(sha256(body));
+    expect(hashHex(request.body)).toBe(hashHex(body));
     expect(request.header('content-length')).toBe(String(body.length));
-    expect(request.header('x-amz-content-sha256')).toBe(sha256(body));
+    expect(request.header('x-amz-content-sha256')).toBe(hashHex(body));
   });
 
   it('sends a chunked body to AWS with a length', async () => {
@@ -167,7 +168,7 @@ describe('the body on its way to AWS', () => {
     const request = await sendThrough(`${line} /bedrock${target} HTTP/1.1`, headers);
     expect(request.body.length).toBe(0);
     expect(request.header('content-length')).toBe(length);
-    expect(request.header('x-amz-content-sha256')).toBe(sha256(''));
+    expect(request.header('x-amz-content-sha256')).toBe(hashHex(''));
   });
 
   it.each(['GET', 'DELETE', 'PATCH'])('sends the body of a %s if there is one', async (method) => {
@@ -175,7 +176,3 @@ describe('the body on its way to AWS', () => {
     expect(request.body.toString()).toBe('body');
   });
 });
-
-function sha256(bytes: Buffer | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}

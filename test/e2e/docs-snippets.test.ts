@@ -4,12 +4,13 @@
  * one with curl; elsewhere they are skipped by name.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
+import { findPython } from '../helpers/python.ts';
+import { launchServer, openWorkplace, run, type RunningServer, type Workplace } from '../helpers/program.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -18,12 +19,7 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: R
   text: readFileSync(join(ROOT, path), 'utf8'),
 }));
 const TEXT = PAGES.map(({ text }) => text).join('\n');
-const VENV = join(ROOT, '.venv');
-const PYTHON = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(
-  (python) =>
-    (!python.startsWith(VENV) || existsSync(python)) &&
-    spawnSync(python, ['-c', 'import boto3'], { timeout: 10_000 }).status === 0,
-);
+const PYTHON = findPython('boto3');
 const HAS_CURL = process.platform !== 'win32' && spawnSync('curl', ['--version']).status === 0;
 const MASTER_KEY = 'sk-1234';
 
@@ -59,7 +55,7 @@ const COMMANDS: readonly Snippet[] = PAGES.flatMap(({ path, text }) => {
 const EXPORTS = blocksOf('sh').filter(({ code }) => /^export /m.test(code));
 
 /** Without keys, with one, and with the master key of the docs. */
-let servers: Record<'open' | 'keys' | 'master', Program & { readonly port: number }>;
+let servers: Record<'open' | 'keys' | 'master', RunningServer>;
 let places: Workplace[];
 let key: string;
 let accessKeyId: string;

@@ -3,34 +3,26 @@
  * machine is skipped by name.
  * @module-tag slow
  */
-import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launchServer, openWorkplace, type Program, run, type Workplace } from '../helpers/program.ts';
+import { findPython } from '../helpers/python.ts';
+import { launchServer, openWorkplace, run, type RunningServer, type Workplace } from '../helpers/program.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const EXAMPLES = join(ROOT, 'examples');
 const LAUNCHER = join(ROOT, 'bin/bedrock-proxy.js');
 
-/** A Python that has the package. */
-function findPython(name: string): string | undefined {
-  const candidates = [join(ROOT, '.venv/bin/python'), join(ROOT, '.venv/Scripts/python.exe'), 'python3', 'python'];
-  return candidates.find(
-    (python) =>
-      (!python.startsWith(ROOT) || existsSync(python)) &&
-      spawnSync(python, ['-c', `import ${name}`], { timeout: 10_000 }).status === 0,
-  );
-}
 const BOTO3 = findPython('boto3');
 const OPENAI = findPython('openai');
 const HAS_SHELL = process.platform !== 'win32';
 
 let place: Workplace;
-let server: Program & { readonly port: number };
+let server: RunningServer;
 let environment: NodeJS.ProcessEnv;
 
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /**
  * However a request ends, over whichever HTTP version and whatever the database does meanwhile: it is settled once.
  * Batches of requests with every kind of end run at the same time through the whole proxy; after each batch nothing is
- * reserved, no place is taken, the ledger has one row for each exchange, and its charges are what the budget has spent.
+ * reserved, no slot is taken, the ledger has one row for each exchange, and its charges are what the budget has spent.
  */
 import Database from 'better-sqlite3';
 import * as fc from 'fast-check';
@@ -27,7 +27,7 @@ import { dial, requestText } from '../helpers/raw-socket.ts';
 const SEED = 20_251_122;
 const BATCHES = 16;
 const LOCK_MS = 300;
-const PLACES = 8;
+const SLOTS = 8;
 const NOVA = 'amazon.nova-lite-v1:0';
 const USAGE = { usage: { inputTokens: 100, outputTokens: 10, totalTokens: 110 } };
 /** Nova Lite: 60 nano-dollars an input token, 240 an output token. */
@@ -36,7 +36,7 @@ const TEXT = eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, content
 const METADATA = eventFrame('metadata', USAGE);
 const BROKEN = Buffer.concat([METADATA.subarray(0, -1), Buffer.from([METADATA.at(-1) === 0 ? 1 : 0])]);
 
-const HELD = 'a response that the test reserves';
+const HELD = 'a response that the test holds';
 const held: ServerResponse[] = [];
 
 type Respond = (response: ServerResponse) => void;
@@ -183,7 +183,7 @@ beforeEach(async () => {
   testbed = await startProxy({ flags: { endpointUrl } });
   http2 = openHttp2(testbed.port);
   const budget = { limitNanoUsd: 1e12, windowMs: undefined, anchorMs: 0 };
-  ({ key } = await testbed.mint('limited', { policy: { ...EMPTY_POLICY, budget, maxParallel: PLACES } }));
+  ({ key } = await testbed.mint('limited', { policy: { ...EMPTY_POLICY, budget, maxParallel: SLOTS } }));
   raw = new Database(testbed.databasePath, { timeout: 0 });
   upstream.respondWith(({ body }, response) => {
     const { fate, number } = JSON.parse(body.toString()) as { fate: FateName; number: number };
@@ -215,12 +215,12 @@ async function send({ fate: name, http }: Request): Promise<void> {
     max_tokens: 20,
   });
   const path = `/bedrock${fate.path ?? `/model/${NOVA}/${fate.operation}`}`;
-  const wish = { path, authorization: `Bearer ${fate.key ?? key}`, body, leave: fate.leave, arrived };
-  await (http === '2' ? sendHttp2(wish) : sendHttp1(wish));
+  const outgoing = { path, authorization: `Bearer ${fate.key ?? key}`, body, leave: fate.leave, arrived };
+  await (http === '2' ? sendHttp2(outgoing) : sendHttp1(outgoing));
   arrivals.delete(number);
 }
 
-interface LogsQuery {
+interface Outgoing {
   readonly path: string;
   readonly authorization: string;
   readonly body: string;
@@ -228,7 +228,7 @@ interface LogsQuery {
   readonly arrived: Promise<void>;
 }
 
-async function sendHttp1({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
+async function sendHttp1({ path, authorization, body, leave, arrived }: Outgoing): Promise<void> {
   await using socket = await dial(testbed.port);
   const headers = ['Host: localhost', `Authorization: ${authorization}`, `Content-Length: ${body.length}`];
   const sent = leave === 'uploading' ? body.slice(0, 20) : body;
@@ -239,7 +239,7 @@ async function sendHttp1({ path, authorization, body, leave, arrived }: LogsQuer
   await socket.ended;
 }
 
-async function sendHttp2({ path, authorization, body, leave, arrived }: LogsQuery): Promise<void> {
+async function sendHttp2({ path, authorization, body, leave, arrived }: Outgoing): Promise<void> {
   const headers = { ':method': 'POST', ':path': path, authorization };
   if (leave === 'uploading') {
     // Node's client would end the body properly before it resets its stream: only the end of a connection leaves no
@@ -300,15 +300,15 @@ async function checkBooks(): Promise<void> {
 }
 
 /** As many requests as the key may have under way at a time are let in, and one more is not. */
-async function checkFields(): Promise<void> {
+async function checkSlots(): Promise<void> {
   const before = ended();
-  const all = Array.from({ length: PLACES }, () => send({ fate: HELD, http: '2' }));
-  await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(PLACES);
+  const all = Array.from({ length: SLOTS }, () => send({ fate: HELD, http: '2' }));
+  await expect.poll(() => held.length + ended() - before, { interval: 1 }).toBe(SLOTS);
   await send({ fate: 'a whole response', http: '1.1' });
   expect(testbed.records.slice(before).map(({ error }) => error?.code)).toEqual(['ERR_TOO_MANY_PARALLEL']);
   for (const response of held.splice(0)) sendJson(response, 200, USAGE);
   await Promise.all(all);
-  await expect.poll(() => ended() - before, { interval: 1 }).toBe(PLACES + 1);
+  await expect.poll(() => ended() - before, { interval: 1 }).toBe(SLOTS + 1);
 }
 
 const requests: fc.Arbitrary<Request> = fc.record({
@@ -316,7 +316,7 @@ const requests: fc.Arbitrary<Request> = fc.record({
   http: fc.constantFrom('1.1' as const, '2' as const),
 });
 const batches = fc.record({
-  batch: fc.array(requests, { minLength: 1, maxLength: PLACES }),
+  batch: fc.array(requests, { minLength: 1, maxLength: SLOTS }),
   isLocked: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 });
 
@@ -328,7 +328,7 @@ it('settles each of many requests at a time once, whatever happens to them', asy
     await locked;
     await expect.poll(() => ended() - before, { interval: 1 }).toBe(batch.length);
     await checkBooks();
-    await checkFields();
+    await checkSlots();
     await checkBooks();
   });
   // The testbed lives on from batch to batch, so that a failure cannot be made smaller.

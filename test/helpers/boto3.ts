@@ -1,29 +1,18 @@
 /**
- * boto3 in a Python process of its own, which runs the cases of `test/e2e/boto3_client.py`. The Python is the one in
- * `.venv/` of the checkout, else the machine's own; where neither has boto3 there is none, and its tests are to be
- * skipped by name.
+ * boto3 in a Python process of its own, which runs the cases of `test/e2e/boto3_client.py`.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { findPython } from './python.ts';
 
 const SCRIPT = fileURLToPath(new URL('../e2e/boto3_client.py', import.meta.url));
-const VENV = fileURLToPath(new URL('../../.venv/', import.meta.url));
-
 /** A Python that has boto3; undefined where there is none. */
-export const PYTHON_WITH_BOTO3 = [join(VENV, 'bin/python'), join(VENV, 'Scripts/python.exe'), 'python3', 'python'].find(
-  hasBoto3,
-);
-
-function hasBoto3(python: string): boolean {
-  if (python.startsWith(VENV) && !existsSync(python)) return false;
-  return spawnSync(python, ['-c', 'import boto3'], { timeout: 10_000 }).status === 0;
-}
+export const PYTHON_WITH_BOTO3 = findPython('boto3');
 
 export interface Boto3 extends AsyncDisposable {
   /** Runs one case of the script, with a key as it takes it, and gives what it says: `result`, or what was raised. */

@@ -1,17 +1,15 @@
 import { lstatSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, symlink, writeFile, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { symlink, writeFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type SpoolDirectory, Spool } from '../../src/http/spool.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 let place: SpoolDirectory;
 
 beforeEach(async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'spool-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  place = { folder, newId: () => 'one' };
+  place = { folder: await makeTemporaryFolder(), newId: () => 'one' };
 });
 
 async function readAll(spool: Spool): Promise<Buffer> {

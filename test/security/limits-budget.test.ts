@@ -2,9 +2,8 @@
  * A budget against the one who holds the key: every way to make the model work while the books say that it hardly did.
  * What a client chooses (where a limit stands, how often a member comes, when it leaves) must not make a request cheap.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
@@ -12,6 +11,7 @@ import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { cutConnection, sendJson } from '../helpers/fake-upstream.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { type Testbed, startProxy } from '../helpers/testbed.ts';
 
@@ -256,8 +256,7 @@ describe('a tier that is asked for where AWS does not read it', () => {
       body: { serviceTier: { type: 'flex' } },
     },
   ])('makes nothing cheaper by a tier where AWS does not read it: $name', async ({ path, headers, body }) => {
-    const folder = await mkdtemp(join(tmpdir(), 'tiers-'));
-    const prices = join(folder, 'prices.json');
+    const prices = join(await makeTemporaryFolder(), 'prices.json');
     const flex = {
       models: {
         [NOVA]: { input_mtok: 0.06, output_mtok: 0.24, tiers: { flex: { input_mtok: 0.03, output_mtok: 0.12 } } },
@@ -273,6 +272,5 @@ describe('a tier that is asked for where AWS does not read it', () => {
     await send(key, path, { messages: MESSAGES, ...body }, headers, owner);
     expect(await lastRow(owner)).toMatchObject({ chargedNanoUsd: 1_000 * 60 + 1_000 * 240 });
     expect(owner.upstream.failures).toEqual([]);
-    await rm(folder, { recursive: true });
   });
 });

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { caFilePath, ensureCertificate } from '../../src/server/certificate.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 0, 31);
@@ -13,11 +13,9 @@ let folder: string;
 let databasePath: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'certificate-'));
+  folder = await makeTemporaryFolder();
   databasePath = join(folder, 'data', 'keys.db');
 });
-
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const ensure = (hosts: readonly string[] = [], nowMs = NOW_MS) => ensureCertificate(databasePath, hosts, nowMs);
 
