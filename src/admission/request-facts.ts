@@ -97,10 +97,10 @@ function findAmbiguity(
   if (kind === 'none') return undefined;
   if (kind === 'unknown') {
     if (readOnly) return undefined;
-    return `Which model ${operation ?? 'an unknown operation'} of ${quoteForMessage(service)} runs cannot be told`;
+    return `Which model ${operation ?? 'an unknown operation'} of ${quoteForMessage(service)} runs is not known`;
   }
   if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';
-  return names.length === 0 && !isOptional ? 'The request names no model where its operation wants one' : undefined;
+  return names.length === 0 && !isOptional ? 'The request names no model, and its operation needs one' : undefined;
 }
 
 function tooMany(count: number): ProxyError {
