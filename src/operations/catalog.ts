@@ -1,6 +1,6 @@
 /**
- * The operation tables as records: one `Service` per service and one `Operation` per line of generated.ts and
- * route of rows.ts. Read once, at import. Knows nothing of requests.
+ * The operation tables as records: one `Service` per service and one `Operation` per line of generated.ts and route of
+ * rows.ts. Read once, at import.
  */
 import { type ModelledServiceId, SERVICE_TABLES } from './generated.ts';
 import type { ServiceRows } from './facts.ts';
@@ -22,7 +22,7 @@ export interface Service {
 
 /**
  * What travels in the response's body, or both ways: `events` is AWS's binary event stream, `both` the same in both
- * directions (HTTP/2 only), `blob` bytes of any kind, `sse` server-sent events where the request's body asks for them.
+ * directions (HTTP/2 only), `blob` bytes of any kind, `sse` server-sent events if the request's body asks for them.
  */
 type StreamKind = 'none' | 'events' | 'both' | 'blob' | 'sse' | 'websocket';
 

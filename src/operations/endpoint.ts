@@ -1,7 +1,7 @@
 /**
- * Where a service is reached: AWS's host name for service, region and partition, or the operator's own endpoint.
- * Pure. The region is checked already (region.ts). The formula is the one of AWS's endpoint rules; the generator of
- * operations.ts fails when they change.
+ * Where a service is reached: AWS's host name for service, region and partition, or the operator's own endpoint. Pure.
+ * The caller has checked the region. The formula is the one of AWS's endpoint rules; `scripts/generate-operations.mjs`
+ * fails when they change.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { type ServiceId, SERVICES } from './catalog.ts';
@@ -22,13 +22,13 @@ export interface EndpointTemplate {
   readonly scheme: 'http' | 'https';
   /** Host and port. */
   readonly authority: string;
-  /** Starts with a slash and does not end in one; empty where there is none. */
+  /** Starts with a slash and does not end in one; empty if there is none. */
   readonly pathPrefix: string;
 }
 
 /** Where a service is reached. */
 export interface ServiceEndpoint {
-  /** `https://host`, with the port where it is not the scheme's own. */
+  /** `https://host`, with the port if it is not the scheme's own. */
   readonly origin: string;
   /** As `Host` is sent and signed. */
   readonly host: string;
@@ -41,7 +41,7 @@ const AUTHORITY_SHAPE = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i;
 
 /**
  * The endpoint of a service. `gatewayId` is for `agentcore-gateway` only, where each gateway has a host of its own.
- * Throws ERR_NOT_SUPPORTED where FIPS is asked of a service that is not known to have it: falling back would break a
+ * Throws ERR_NOT_SUPPORTED if FIPS is asked of a service that is not known to have it: falling back would break a
  * promise.
  */
 export function findEndpoint(

@@ -4,11 +4,11 @@
  * `find-facts.ts`.
  *
  * To add an operation that no AWS SDK model describes: one row in `rows.ts`, with its `routes`. For one that the SDK
- * brings, run `npm run generate`; the tests then name each operation that wants a row.
+ * brings, run `npm run generate`; the tests then name each operation that needs a row.
  */
 /**
  * `metered`: the response says what was used (an agent's, if its trace was asked for). `free`: costs nothing.
- * `unreported`: it costs, at once or by what it sets up, or nobody knows; the response does not say what.
+ * `unreported`: it costs, at once or by what it sets up, or may cost; the response does not say how much.
  */
 export type UsageKind = 'metered' | 'free' | 'unreported';
 
@@ -27,11 +27,11 @@ export interface ModelFields {
    * Paths in the request's body, as `JsonPaths` reads them. An agent that is handed the work counts as a model's name.
    */
   readonly paths: readonly string[];
-  /** A body that names no model is complete, and runs none that the caller chose. Otherwise it is not to be trusted. */
+  /** A body that names no model is complete, and runs none that the caller chose. Otherwise it must not be trusted. */
   readonly isOptional: boolean;
 }
 
-/** The shapes of responses that tell what was used; `metering/` reads them. */
+/** The shapes of responses that report usage. */
 export type ResponseShape =
   | 'converse'
   | 'converseStream'
@@ -49,7 +49,7 @@ export type ResponseShape =
 export interface OperationFacts {
   readonly usage: UsageKind;
   readonly models: ModelFields;
-  /** How its response is read; undefined if it tells nothing. */
+  /** How its response is read; undefined if it reports no usage. */
   readonly response: ResponseShape | undefined;
   /**
    * The fields of the body that limit the response; `provider`: those of the provider behind InvokeModel. Undefined:
@@ -63,7 +63,7 @@ export interface OperationFacts {
   readonly serving: 'headers' | 'converse' | 'openai' | undefined;
   /**
    * How the response arrives: in one piece, as it is made, as the body asks, or as it asks with `background` besides;
-   * undefined if nobody knows.
+   * undefined if that is unknown.
    */
   readonly delivery: 'unary' | 'streaming' | 'asked' | 'askedOrBackground' | undefined;
   /** What the operation works with, as far as its price goes. */

@@ -1,6 +1,6 @@
 /**
- * Finds what is known of an operation: its row completed by defaults, which are careful, so that what nobody has
- * thought about neither looks free nor harmless. Pure.
+ * Finds what is known of an operation: its row completed by defaults, which are careful, so that an operation without a
+ * row looks neither free nor harmless. Pure.
  */
 import type { ModelFields, OperationFacts, OperationRow, ServiceRows } from './facts.ts';
 import { ROWS } from './rows.ts';
@@ -13,7 +13,7 @@ const FREE_WORDS =
 const CONTROL_PLANES = ['bedrock', 'bedrock-agent', 'bedrock-agentcore-control', 'bedrock-data-automation'];
 
 const NO_MODEL: ModelFields = { kind: 'none', paths: [], isOptional: true };
-/** Anybody's tools may bring a model, and most new APIs name theirs like this. */
+/** Tools of other makers may bring a model, and most new APIs name theirs like this. */
 const UNKNOWN_MODEL: ModelFields = { kind: 'unknown', paths: ['model', 'tools[].model'], isOptional: false };
 const MODEL_IN_PATH: ModelFields = { kind: 'path', paths: ['tools[].model'], isOptional: false };
 
@@ -41,8 +41,8 @@ const FACTS = new Map(
 );
 
 /**
- * What is known of an operation, by AWS's name. Undefined, or a name without a row: nobody knows what it costs and, on
- * a data plane, which model it runs; `hasPathModel` says that its URL names one (bedrock-runtime's `/model/{id}/…`).
+ * What is known of an operation, by AWS's name. Undefined, or a name without a row: its cost is unknown and, on a data
+ * plane, so is the model it runs; `hasPathModel` says that its URL names one (bedrock-runtime's `/model/{id}/…`).
  */
 export function findFacts(service: string, operation: string | undefined, hasPathModel = false): OperationFacts {
   const known = operation === undefined ? undefined : FACTS.get(service)?.get(operation);

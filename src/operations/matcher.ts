@@ -1,13 +1,13 @@
 /**
  * Finds which operations a method and a raw path can mean: a tree over path segments, built once from the catalog.
- * Pure. The path is never decoded; what to do with several answers is choose.ts's business.
+ * Pure. The path is never decoded.
  */
 import { type Operation, OPERATIONS, type ServiceId } from './catalog.ts';
 
 interface TreeNode {
   readonly literals: Map<string, TreeNode>;
   label: TreeNode | undefined;
-  /** Operations that end here, by method, with `/` appended where the template ends in a slash. */
+  /** Operations that end here, by method, with `/` appended if the template ends in a slash. */
   readonly ends: Map<string, Operation[]>;
   /** Operations whose `{rest+}` starts here, by method or `*`. */
   readonly rests: Map<string, Operation[]>;
@@ -21,10 +21,10 @@ interface Search {
 }
 
 /**
- * The operations that fit best, all equally well: several only where services share a method and a template. Empty
- * where none fits. A literal segment beats a label, then the exact trailing slash beats the other form, and `{rest+}`
- * comes last. `path` starts with a slash and has no query. Matching is case-sensitive, and a label is exactly one
- * non-empty segment.
+ * The operations that fit best, all equally well: several only if services share a method and a template. Empty if none
+ * fits. A literal segment beats a label, then the exact trailing slash beats the other form, and `{rest+}` comes last.
+ * `path` starts with a slash and has no query. Matching is case-sensitive, and a label is exactly one non-empty
+ * segment.
  */
 export function matchOperations(method: string, path: string, service?: ServiceId): readonly Operation[] {
   return search(ROOT, 1, { method, path, service }) ?? [];
@@ -44,7 +44,7 @@ function emptyNode(): TreeNode {
 function buildTree(operations: readonly Operation[]): TreeNode {
   const root = emptyNode();
   for (const operation of operations) {
-    // awsJson operations are all `POST /`: X-Amz-Target tells them apart, not the path.
+    // awsJson operations are all `POST /`: X-Amz-Target names them, not the path.
     if (operation.service.targetPrefix === undefined) plant(root, operation);
   }
   return root;
@@ -81,28 +81,28 @@ function append(map: Map<string, Operation[]>, key: string, operation: Operation
 }
 
 /**
- * `start` is where the next segment begins: at the path's end after a trailing slash, one past it where there is none.
+ * `start` is where the next segment begins: at the path's end after a trailing slash, one past it if there is none.
  * Goes back at most once per level of the tree, so its cost is bounded by the table and not by the path.
  */
-function search(node: TreeNode, start: number, wanted: Search): readonly Operation[] | undefined {
-  const { path, method } = wanted;
+function search(node: TreeNode, start: number, query: Search): readonly Operation[] | undefined {
+  const { path, method } = query;
   if (start >= path.length) {
     const slashed = start === path.length;
     return (
-      keep(node.ends.get(slashed ? `${method}/` : method), wanted) ??
-      keep(node.ends.get(slashed ? method : `${method}/`), wanted)
+      keep(node.ends.get(slashed ? `${method}/` : method), query) ??
+      keep(node.ends.get(slashed ? method : `${method}/`), query)
     );
   }
   const slashAt = path.indexOf('/', start);
   const end = slashAt === -1 ? path.length : slashAt;
   if (end > start) {
     const literal = node.literals.size > 0 ? node.literals.get(path.slice(start, end)) : undefined;
-    const found = literal && search(literal, end + 1, wanted);
+    const found = literal && search(literal, end + 1, query);
     if (found !== undefined) return found;
-    const labelled = node.label && search(node.label, end + 1, wanted);
+    const labelled = node.label && search(node.label, end + 1, query);
     if (labelled !== undefined) return labelled;
   }
-  return keep(node.rests.get(method), wanted) ?? keep(node.rests.get('*'), wanted);
+  return keep(node.rests.get(method), query) ?? keep(node.rests.get('*'), query);
 }
 
 function keep(operations: readonly Operation[] | undefined, { service }: Search): readonly Operation[] | undefined {

@@ -1,7 +1,7 @@
 /**
  * All that is known of each operation that is not the default of `facts.ts`, one row an operation: service by service,
  * names of operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients, AWS's price
- * pages and API references, with tests that tell when the clients bring operations or fields that have no row here.
+ * pages and API references, with tests that fail when the clients bring operations or fields that have no row here.
  */
 import type { ModelFields, OperationRow, ServiceRows } from './facts.ts';
 
@@ -121,7 +121,7 @@ const INVOKE: OperationRow = {
   serving: 'headers',
   genAi: 'chat',
 };
-/** What an agent does before it answers is not in its stream. */
+/** What an agent does before it responds is not in its stream. */
 const AGENT_CALL: OperationRow = {
   usage: 'metered',
   response: 'agentStream',
@@ -326,7 +326,7 @@ const AGENT_CONTROL: ServiceRows = [
     PrepareAgent PrepareFlow PutResourcePolicy UpdateAgentActionGroup UpdateAgentKnowledgeBase UpdateFlowAlias`,
     { usage: 'free' },
   ],
-  // In botocore's model, not yet in @aws-sdk/client-bedrock-agent 3.1138. A test tells when the rows can go.
+  // In botocore's model, not yet in @aws-sdk/client-bedrock-agent 3.1138. A test fails when the rows can go.
   ['ListVpcConfigurations', { routes: ['GET /knowledgebases/{knowledgeBaseId}/vpcconfigurations/ read'] }],
   ['CreateVpcConfiguration', { routes: ['POST /knowledgebases/{knowledgeBaseId}/vpcconfigurations/'] }],
   [
@@ -376,11 +376,11 @@ export const ROWS = {
 } as const satisfies Readonly<Record<string, ServiceRows>>;
 
 /** A search in a knowledge base may name a model for reranking and one that works out filters. */
-function searchIn(place: string): string[] {
-  return [...vectorSearchIn(place), `${place}.managedSearchConfiguration.${RERANKING}`];
+function searchIn(prefix: string): string[] {
+  return [...vectorSearchIn(prefix), `${prefix}.managedSearchConfiguration.${RERANKING}`];
 }
 
-function vectorSearchIn(place: string): string[] {
-  const search = `${place}.vectorSearchConfiguration`;
+function vectorSearchIn(prefix: string): string[] {
+  const search = `${prefix}.vectorSearchConfiguration`;
   return [`${search}.${RERANKING}`, `${search}.implicitFilterConfiguration.modelArn`];
 }
