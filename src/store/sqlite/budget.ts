@@ -1,8 +1,7 @@
 /**
- * What keys spend, in SQLite: money reserved before a request, booked after it, and taken for spent where a process
- * died in between. A key spends from a budget account of its own; the successor of a rotated key spends from that of
- * the key it follows, so that neither a rotation nor its grace time is worth a second budget. Knows no prices and no
- * requests.
+ * What keys spend, in SQLite: money reserved before a request, charged after it, and taken for spent if a process died
+ * in between. A key spends from a budget account of its own; the successor of a rotated key spends from that of the key
+ * it follows, so that neither a rotation nor its grace time is worth a second budget.
  */
 import { type Connection, pluck, type Statement } from './connection.ts';
 import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
@@ -34,7 +33,7 @@ const EMPTY: Omit<BudgetAccount, 'account_id'> = {
   reserved_nano: 0,
 };
 
-interface Held {
+interface Reserved {
   readonly account_id: string;
   readonly amount_nano: number;
 }
@@ -50,10 +49,10 @@ export interface BudgetStatements {
   readonly findAccountId: Statement<[string], string | null>;
   /** By key id, of keys that were asked for: a key keeps its budget account for ever. */
   readonly accountIds: Map<string, string>;
-  readonly hold: Statement<[string, number | null, number, number]>;
-  readonly book: Statement<[string, number, number, number], number | null>;
+  readonly addReserved: Statement<[string, number | null, number, number]>;
+  readonly charge: Statement<[string, number, number, number], number | null>;
   readonly insertReservation: Statement<[string, string, number, string, number, string]>;
-  readonly takeReservation: Statement<[string], Held>;
+  readonly takeReservation: Statement<[string], Reserved>;
   readonly renewLeases: Statement<[number, string]>;
   readonly findLost: Statement<[number, number], Lost>;
 }
@@ -64,13 +63,13 @@ export function prepareBudget({ database }: Connection): BudgetStatements {
     findAccount: database.prepare('SELECT * FROM key_spend WHERE account_id = ?'),
     findAccountId: pluck(database, 'SELECT account_id FROM virtual_keys WHERE id = ?'),
     accountIds: new Map(),
-    hold: database.prepare(
+    addReserved: database.prepare(
       `INSERT INTO key_spend (account_id, total_nano, window_start_ms, window_nano, reserved_nano)
        VALUES (?, 0, ?, ?, ?)
        ON CONFLICT DO UPDATE SET window_start_ms = excluded.window_start_ms, window_nano = excluded.window_nano,
          reserved_nano = reserved_nano + excluded.reserved_nano`,
     ),
-    book: pluck(
+    charge: pluck(
       database,
       `INSERT INTO key_spend (account_id, total_nano, window_nano, reserved_nano) VALUES (?, ?, ?, 0)
        ON CONFLICT DO UPDATE SET total_nano = total_nano + excluded.total_nano,
@@ -90,7 +89,7 @@ export interface BudgetTable {
   readonly ledger: LedgerStatements;
 }
 
-/** Within a transaction. Lost reservations are settled before anybody is told that they are in the way. */
+/** Within a transaction. Lost reservations are settled before a reservation fails because of them. */
 export function reserve(budgets: BudgetTable, owner: string, reservation: NewReservation): ReserveOutcome {
   const first = tryToReserve(budgets.budget, owner, reservation);
   if (first.kind !== 'held' || settleLost(budgets, reservation.nowMs) === 0) return first;
@@ -108,38 +107,40 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
   }
   const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
   budget.insertReservation.run(id, account.account_id, amountNanoUsd, owner, leaseUntilMs, JSON.stringify(ifLost));
-  budget.hold.run(account.account_id, window.startMs, window.nano, amountNanoUsd);
+  budget.addReserved.run(account.account_id, window.startMs, window.nano, amountNanoUsd);
   return { kind: 'reserved' };
 }
 
 /**
- * Within a transaction: gives back what was held under the row's id, budgets its charge, writes it. A row that is there
- * already makes room for this one, which comes with a sequence of its own, so that whoever follows the ledger sees it.
+ * Within a transaction: gives back what was reserved under the row's id, charges the account, writes the row. It
+ * replaces an earlier row of that id under a new sequence, so that readers who follow the ledger see it.
  */
 export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
-  const held = budget.takeReservation.get(row.id);
-  const before = ledger.findBooked.get(row.id);
+  const reserved = budget.takeReservation.get(row.id);
+  const before = ledger.findCharged.get(row.id);
   if (before !== undefined) ledger.remove.run(before.sequence);
-  const accountId = held?.account_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
+  const accountId = reserved?.account_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
   if (accountId === undefined) {
     insertLedgerRow(ledger, row, null);
     return;
   }
   const charged = row.chargedNanoUsd;
-  const windowStartMs = budget.book.get(accountId, charged, charged, held?.amount_nano ?? 0) ?? null;
+  const windowStartMs = budget.charge.get(accountId, charged, charged, reserved?.amount_nano ?? 0) ?? null;
   if (before === undefined) {
     insertLedgerRow(ledger, row, windowStartMs);
     return;
   }
-  // What was booked in a window that is over cannot make this one any fuller, and must not make it emptier.
+  // What was charged in an earlier window is taken off this one up to the new charge, so that this one never gets
+  // emptier.
   const { charged_nano: chargedBefore, window_start_ms: windowBeforeMs } = before;
   const windowNano = windowBeforeMs === windowStartMs ? chargedBefore : Math.min(chargedBefore, charged);
-  budget.book.get(accountId, -chargedBefore, -windowNano, 0);
+  budget.charge.get(accountId, -chargedBefore, -windowNano, 0);
   insertLedgerRow(ledger, row, windowBeforeMs);
 }
 
 /**
- * Within a transaction. Settles reservations whose lease is over, not all of them if they are many; the number of them.
+ * Within a transaction. Settles reservations whose lease is over, not all of them if they are many. Returns the number
+ * of them.
  */
 export function settleLost(budgets: BudgetTable, nowMs: number): number {
   const lost = budgets.budget.findLost.all(nowMs, LOST_AT_ONCE);
@@ -194,7 +195,7 @@ interface Window {
 
 /**
  * The budget account's window begins anew when the clock has reached a later one than it knows. It never goes back:
- * neither a clock set back nor windows that became longer empty a budget account.
+ * neither a clock set back nor longer windows empty a budget account.
  */
 function findWindow(account: BudgetAccount, { windowMs, anchorMs }: Budget, nowMs: number): Window {
   const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = account;

@@ -8,8 +8,8 @@ import { type CheckpointOrder, type CheckpointTarget, type CheckpointReport, MAX
 import { checkpoint, connectForCheckpoints } from './connection.ts';
 
 /**
- * The log begins anew only if nobody commits while its last pages are copied. These are fewer with every pass, and the
- * pass is shorter: below some hundred requests a second one of these hits a pause.
+ * The log begins anew only if there is no commit while its last pages are copied. These are fewer with every pass, and
+ * the pass is shorter: below some hundred requests a second one of these hits a pause.
  */
 const MORE_PASSES = 5;
 

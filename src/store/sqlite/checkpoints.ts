@@ -1,7 +1,7 @@
 /**
  * Keeps checkpoints off the event loop: each takes ten milliseconds and more, most of them waiting for the disk. A
- * thread does them (`checkpoint-worker.ts`), from when so much was written that one is due: commands end before. Where
- * there is no thread, SQLite does them as ever, at the end of a commit.
+ * thread does them (`checkpoint-worker.ts`), started after some writes: commands end before. Without the thread, SQLite
+ * does them itself, at the end of a commit.
  */
 import { Worker } from 'node:worker_threads';
 import { checkpoint, type Connection } from './connection.ts';
@@ -13,10 +13,11 @@ const WRITES_BEFORE_THREAD = 100;
 /** Transactions from one checkpoint to the next: some 10 MB of log; rows that follow each other share pages. */
 const WRITES_PER_CHECKPOINT = 400;
 /**
- * Pages of a log that is to begin anew: 16 MB. What was copied stays in it until nobody commits during a checkpoint.
+ * Pages of a log that is to begin anew: 16 MB. What was copied stays in it until there is no commit during a
+ * checkpoint.
  */
 export const MAX_LOG_PAGES = 4_000;
-/** At how many pages SQLite itself does it: as it comes, and beside a thread, where it only counts if that is stuck. */
+/** At how many pages SQLite itself does it: before there is a thread, and beside one, if that is stuck. */
 const AUTOCHECKPOINT_PAGES = 1_000;
 const LAST_RESORT_PAGES = 4 * MAX_LOG_PAGES;
 
@@ -26,12 +27,12 @@ export interface CheckpointTarget {
   readonly fileIdentity: string;
 }
 
-/** What the thread is told. */
+/** Messages to the thread. */
 export type CheckpointOrder = 'checkpoint' | 'close';
-/** What it answers: that it is there, and after every checkpoint the pages of the log. */
+/** Messages from the thread: that it is there, and after every checkpoint the pages of the log. */
 export type CheckpointReport = 'ready' | number;
 
-/** The checkpoints of one connection. Whoever made it closes it, and the connection after it. */
+/** The checkpoints of one connection. The caller closes it, and the connection after it. */
 export class Checkpoints {
   readonly #path: string;
   readonly #connection: Connection;
@@ -74,7 +75,7 @@ export class Checkpoints {
   #start(): void {
     const { fileIdentity } = this.#connection;
     const workerData: CheckpointTarget = { path: this.#path, fileIdentity };
-    // `.ts` in a checkout, `.js` where it was built. It gets neither the environment, which has secrets, nor Node's
+    // `.ts` in a checkout, `.js` if it was built. It gets neither the environment, which has secrets, nor Node's
     // options; and no way to our stdout and stderr, which Node would put into another mode for it.
     const script = new URL(import.meta.url.replace(/checkpoints(?=\.\w+$)/, 'checkpoint-worker'));
     const worker = new Worker(script, {
@@ -88,7 +89,7 @@ export class Checkpoints {
     this.#worker = worker;
     worker.unref();
     worker.on('message', (report: CheckpointReport) => this.#onReport(report));
-    // It does not come back: what failed once, here or there, is SQLite's again.
+    // It does not come back: after one failure, SQLite does the checkpoints again.
     worker.on('error', () => {});
     worker.on('exit', () => {
       this.#worker = undefined;
@@ -108,10 +109,10 @@ export class Checkpoints {
     if (report === 'ready') return this.#setAutocheckpoint(LAST_RESORT_PAGES);
     if (report <= MAX_LOG_PAGES || !database.open) return;
     try {
-      // Nobody commits while the event loop itself does it; next to nothing is left to copy.
+      // There is no commit while the event loop itself does it; next to nothing is left to copy.
       checkpoint(database);
     } catch {
-      // A database that cannot be written tells whoever writes next.
+      // The next write reports a database that cannot be written.
     }
   }
 

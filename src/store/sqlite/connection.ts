@@ -1,7 +1,6 @@
 /**
  * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema.
- * The only file that imports better-sqlite3. What is read and written is the business of its neighbours
- * (`sqlite-*.ts`).
+ * The only file that imports better-sqlite3.
  */
 import { findCode } from '../../lib/errno.ts';
 import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
@@ -16,10 +15,10 @@ export type Sqlite = Database.Database;
 /** A prepared statement, typed by its parameters and its rows. */
 export type Statement<Parameters extends unknown[], Result = unknown> = Database.Statement<Parameters, Result>;
 
-/** An open database. Whoever opened it closes `database`. */
+/** An open database. The caller closes `database`. */
 export interface Connection {
   readonly database: Sqlite;
-  /** Device and inode: tells a file that was replaced from the one that is open. */
+  /** Device and inode: to notice when the file is replaced. */
   readonly fileIdentity: string;
   /** Moves when another connection has committed. */
   readonly dataVersion: Statement<[], number>;
@@ -48,8 +47,8 @@ export function connect(path: string): Connection {
 }
 
 /**
- * A second connection to the file that somebody holds open already, for `checkpoint` alone. Throws where another file
- * has taken its place, and what SQLite throws.
+ * A second connection to a file that is open already, for `checkpoint` alone. Throws if another file has replaced it,
+ * and what SQLite throws.
  */
 export function connectForCheckpoints({ path, fileIdentity }: { path: string; fileIdentity: string }): Sqlite {
   const database = new Database(path, { fileMustExist: true });
@@ -60,7 +59,7 @@ export function connectForCheckpoints({ path, fileIdentity }: { path: string; fi
 }
 
 /**
- * Copies the write-ahead log over to the file, as far as nobody has to be waited for but the disk; answers the pages
+ * Copies the write-ahead log over to the file, as far as that waits for the disk alone; returns the number of pages
  * that the log has. What others have cached stays good: their `PRAGMA data_version` does not move.
  */
 export function checkpoint(database: Sqlite): number {
@@ -128,13 +127,13 @@ export function pluck<Parameters extends unknown[], Result>(
   return database.prepare<Parameters, Result>(sql).pluck() as Statement<Parameters, Result>;
 }
 
-/** Device and inode of the file at `path`; undefined where there is none. */
+/** Device and inode of the file at `path`; undefined if there is none. */
 export function findFileIdentity(path: string): string | undefined {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
 }
 
-/** Whether SQLite itself said no. */
+/** Whether SQLite itself threw it. */
 export function isSqliteError(error: unknown): error is InstanceType<typeof Database.SqliteError> {
   return error instanceof Database.SqliteError;
 }

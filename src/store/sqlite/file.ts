@@ -1,6 +1,6 @@
 /**
  * The store's file as its statements see it: one connection with all of them prepared, which follows the path when the
- * file is replaced, and patience with other processes. Knows nothing of what is read and written.
+ * file is replaced, and retries while other processes write.
  */
 import { Checkpoints } from './checkpoints.ts';
 import { type BudgetStatements, prepareBudget } from './budget.ts';
@@ -43,7 +43,7 @@ async function close({ checkpoints, database }: Opened): Promise<void> {
   database.close();
 }
 
-/** Its methods throw ERR_STORE_UNAVAILABLE, and whatever ProxyError the work throws. Whoever opened it closes it. */
+/** Its methods throw ERR_STORE_UNAVAILABLE, and any ProxyError that the work throws. The caller closes it. */
 export class SqliteFile {
   readonly #path: string;
   #opened: Opened;
@@ -62,9 +62,7 @@ export class SqliteFile {
     return retryWhileBusy(this.#path, READ_TIMEOUT_MS, () => work(this.#findFresh()));
   }
 
-  /**
-   * One transaction. Tried within this turn of the event loop first of all, and again later only where SQLite is busy.
-   */
+  /** One transaction. Tried within this turn of the event loop first of all, and again later only if SQLite is busy. */
   async write<T>(work: (opened: Opened) => T): Promise<T> {
     return retryWhileBusy(this.#path, WRITE_TIMEOUT_MS, () => {
       const opened = this.#findFresh();
@@ -85,8 +83,8 @@ export class SqliteFile {
   }
 
   /**
-   * The open connection, as long as the path still leads to the same file. SQLite would go on answering from a deleted
-   * file, and a revocation made in its successor would never be seen.
+   * The open connection, as long as the path still leads to the same file. SQLite would go on reading a deleted file,
+   * and a revocation made in its successor would never be seen.
    */
   #findFresh(): Opened {
     const nowMs = Date.now();

@@ -1,6 +1,6 @@
 /**
  * The virtual keys in SQLite: statements, prepared once per connection, and rows as the rest of the program knows them.
- * Caches nothing and retries nothing: that is `sqlite.ts`'s business.
+ * Caches nothing and retries nothing.
  */
 import { EMPTY_POLICY } from '../../keys/limits.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -30,7 +30,7 @@ interface KeyRecord {
 
 type Named = [Record<string, unknown>];
 
-/** What is asked and told of keys. */
+/** The prepared statements of keys. */
 export interface KeyStatements {
   readonly findBySha256: Statement<[string], KeyRecord>;
   readonly findByAccessKeyId: Statement<[string], KeyRecord>;
@@ -89,7 +89,7 @@ export function prepareKeys({ database }: Connection): KeyStatements {
          tags = @tags, note = @note, metadata = @metadata, updated_at_ms = @updatedAtMs
        WHERE id = @id`,
     ),
-    // The row stays, so that the proxy does not open again and the ledger's id means something; what lets in does not.
+    // The row stays, so that the proxy does not open again and the ledger's id means something; the secret goes.
     softDelete: database.prepare(
       `UPDATE virtual_keys SET deleted_at_ms = @atMs, updated_at_ms = @atMs,
         revoked_at_ms = coalesce(revoked_at_ms, @atMs),
@@ -103,10 +103,7 @@ export function prepareKeys({ database }: Connection): KeyStatements {
   };
 }
 
-/**
- * Stores a key; `follows` is the id of the key in whose place it comes. Throws ERR_BAD_REQUEST where the alias is
- * taken.
- */
+/** Stores a key; `follows` is the id of the key that it replaces. Throws ERR_BAD_REQUEST if the alias is taken. */
 export function insertKey(keys: KeyStatements, row: NewVirtualKeyRow, follows?: string): void {
   refusingTakenAlias(row.alias, () =>
     keys.insert.run({
@@ -130,12 +127,12 @@ export function listKeyRows(
 /** The rows that are called one of these, oldest first; revoked ones included. */
 export function findKeys(keys: KeyStatements, { ids = [], aliases = [], aliasPrefix }: KeyNames): VirtualKeyRow[] {
   const prefix = aliasPrefix ?? null;
-  const wanted = { ids: JSON.stringify(ids), aliases: JSON.stringify(aliases), prefix };
+  const names = { ids: JSON.stringify(ids), aliases: JSON.stringify(aliases), prefix };
   // The last character there is: SQLite compares by code point.
-  return keys.find.all({ ...wanted, prefixEnd: prefix === null ? null : `${prefix}\u{10ffff}` }).map(toKeyRow);
+  return keys.find.all({ ...names, prefixEnd: prefix === null ? null : `${prefix}\u{10ffff}` }).map(toKeyRow);
 }
 
-/** Within a transaction. Throws ERR_BAD_REQUEST where the key has an end already. */
+/** Within a transaction. Throws ERR_BAD_REQUEST if the key has an end already. */
 export function rotateKeyRow(
   keys: KeyStatements,
   id: string,
@@ -153,7 +150,7 @@ export function rotateKeyRow(
 }
 
 /**
- * Within a transaction. The row as it is then; undefined where there is none. Throws ERR_BAD_REQUEST where the alias is
+ * Within a transaction. The row as it is then; undefined if there is none. Throws ERR_BAD_REQUEST if the alias is
  * taken.
  */
 export function updateKeyRow(

@@ -1,7 +1,6 @@
 /**
- * The ledger in SQLite: one row per request, written, read in pages and pruned. What rows add up to is
- * `sqlite-usage.ts`'s business, what they cost a key `sqlite-budget.ts`'s. Undefined is NULL; names of keys that do not
- * exist are never made up.
+ * The ledger in SQLite: one row per request, written, read in pages and pruned. Undefined is NULL; names of keys that
+ * do not exist are never made up.
  */
 import { rowFromSql, SQL_COLUMNS, type SqlValue } from '../../domain/ledger-columns.ts';
 import type { Connection, Sqlite, Statement } from './connection.ts';
@@ -10,8 +9,8 @@ import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/ledger.t
 /** A row of `ledger` as SQLite gives it: its sequence, and the columns by name. */
 type LedgerRecord = Readonly<Record<string, SqlValue>> & { readonly sequence: number };
 
-/** What a row that is there already was booked as. */
-interface Booked {
+/** What a row that is there already was charged. */
+interface Charged {
   readonly sequence: number;
   readonly charged_nano: number;
   readonly window_start_ms: number | null;
@@ -20,7 +19,7 @@ interface Booked {
 /** The prepared statements of the ledger. */
 export interface LedgerStatements {
   readonly insert: Statement<SqlValue[]>;
-  readonly findBooked: Statement<[string], Booked>;
+  readonly findCharged: Statement<[string], Charged>;
   readonly remove: Statement<[number]>;
   readonly prune: Statement<[number, number]>;
 }
@@ -30,7 +29,7 @@ export function prepareLedger({ database }: Connection): LedgerStatements {
   const columns = [...SQL_COLUMNS.map(({ name }) => name), 'window_start_ms'];
   return {
     insert: database.prepare(`INSERT INTO ledger (${columns.join()}) VALUES (${columns.map(() => '?').join()})`),
-    findBooked: database.prepare('SELECT sequence, charged_nano, window_start_ms FROM ledger WHERE id = ?'),
+    findCharged: database.prepare('SELECT sequence, charged_nano, window_start_ms FROM ledger WHERE id = ?'),
     remove: database.prepare('DELETE FROM ledger WHERE sequence = ?'),
     prune: database.prepare(
       `DELETE FROM ledger WHERE sequence IN
@@ -39,7 +38,7 @@ export function prepareLedger({ database }: Connection): LedgerStatements {
   };
 }
 
-/** `windowStartMs`: the budget window that the charge was booked in. */
+/** `windowStartMs`: the budget window of the charge. */
 export function insertLedgerRow(ledger: LedgerStatements, row: LedgerRow, windowStartMs: number | null): void {
   ledger.insert.run(...SQL_COLUMNS.map(({ toSql }) => toSql(row)), windowStartMs);
 }
@@ -86,8 +85,7 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
 }
 
 /**
- * The first and the last sequence that rows of the filter's time can have; `first` is above `last` where there are
- * none.
+ * The first and the last sequence that rows of the filter's time can have; `first` is above `last` if there are none.
  */
 export function findSequences(
   database: Sqlite,

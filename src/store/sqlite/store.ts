@@ -1,8 +1,8 @@
 /**
- * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes. Its
- * place is beside the way, which asks it through the `Store` interface. What is asked stands in `sqlite-*.ts`; here are
- * the cache of keys and the notes of their use. It never waits inside SQLite (that would stop the event loop): a busy
- * database is asked again a few milliseconds later.
+ * The embedded store: one SQLite file in WAL mode, shared by the running server and any number of CLI processes. The
+ * stages use it through the `Store` interface. The other files here hold its statements; this one has the cache of keys
+ * and the notes of their use. It never waits inside SQLite (that would stop the event loop): a busy database is asked
+ * again a few milliseconds later.
  */
 import { randomUUID } from 'node:crypto';
 import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
@@ -19,7 +19,7 @@ import type { Store } from '../../domain/store.ts';
 const TOUCH_INTERVAL_MS = 1_000;
 
 /**
- * Opens the database at `path`, creating file (0600), folder (0700) and schema where they are missing. Throws
+ * Opens the database at `path`, creating file (0600), folder (0700) and schema if they are missing. Throws
  * ERR_STORE_UNAVAILABLE with what to do when the file cannot be used. The caller closes the store.
  */
 export async function openSqliteStore(path: string): Promise<Store> {
@@ -32,7 +32,7 @@ class SqliteStore implements Store {
   readonly #owner = randomUUID();
   #seen: Opened | undefined;
   #seenDataVersion = -1;
-  /** In which file there is a key for certain. */
+  /** The file that is known to have a key. */
   #anyKeyIn: Opened | undefined;
   readonly #bySha256 = new Map<string, VirtualKeyRow>();
   readonly #byAccessKeyId = new Map<string, VirtualKeyRow>();
@@ -53,7 +53,7 @@ class SqliteStore implements Store {
 
   async hasAnyKey(): Promise<boolean> {
     return this.#file.read((opened) => {
-      // Where there was a key there always was one, as long as it is the same file: nobody needs to be asked.
+      // Keys stay, so a file that has had one has one: no need to ask again.
       if (this.#anyKeyIn === opened) return true;
       if (opened.keys.any.get() !== 1) return false;
       this.#anyKeyIn = opened;
@@ -197,14 +197,15 @@ class SqliteStore implements Store {
 
   async #changeKeys<T>(work: (opened: Opened) => T): Promise<T> {
     return this.#file.write((opened) => {
-      // Before the commit, and in the same turn: nobody gets a row of before in between.
+      // Before the commit, and in the same turn: no reader gets an old row in between.
       this.#dropRows();
       return work(opened);
     });
   }
 
   /**
-   * Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not told.
+   * Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not
+   * reported.
    */
   #writeTouched(): void {
     const touched = this.#touched;

@@ -17,7 +17,7 @@ type Value = string | number | null;
 /** Runs a piece of work on the database as it is then. */
 type Read = <T>(work: (connection: Connection) => T) => Promise<T>;
 
-/** What rows of one group add up to so far. `sums` in the order of `SUMS`; null where no row had the count. */
+/** What rows of one group add up to so far. `sums` in the order of `SUMS`; null if no row had the count. */
 interface Tally {
   readonly names: readonly Value[];
   lastSequence: number;
@@ -38,7 +38,7 @@ const NAMES: Readonly<Record<Exclude<UsageGrouping, `tag:${string}`>, string>> =
   day: `started_at_ms / ${DAY_MS}`,
   operation: 'operation',
   region: 'region',
-  // All tags of a row together: they are told apart at the end, once for each combination.
+  // All tags of a row together: they are split at the end, once for each combination.
   tag: 'tags',
 };
 
