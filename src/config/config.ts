@@ -24,9 +24,9 @@ import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.
 import type { ServiceId } from '../operations/catalog.ts';
 import { findPartition } from '../protocol/region.ts';
 
-/** Variables without a flag, because a command line is seen by everybody on the machine. */
+/** Variables without a flag, because every user of the machine sees a command line. */
 export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER_KEY'] as const;
-/** The variable whose text seals keys at rest in place of the secret file. */
+/** The variable whose text seals keys at rest instead of the secret file. */
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
@@ -36,7 +36,7 @@ const DAY_MS = 86_400_000;
 /** Below this path Bedrock is served. */
 export const MOUNT_PATH = '/bedrock';
 
-/** As the usual variables have it; undefined where they are not set. */
+/** As the usual variables have it; undefined if they are not set. */
 export interface NetworkConfig {
   readonly httpsProxy: string | undefined;
   readonly httpProxy: string | undefined;
@@ -45,11 +45,11 @@ export interface NetworkConfig {
   readonly caFile: string | undefined;
 }
 
-/** What the program was told, checked and complete. The defaults are in `OPTIONS`. */
+/** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
 export interface Config {
   readonly host: string;
   readonly port: number;
-  /** With the name of the flag or variable it came from; undefined where neither names one. */
+  /** With the name of the flag or variable it came from; undefined if neither names one. */
   readonly region: { readonly name: string; readonly origin: string } | undefined;
   readonly profile: string | undefined;
   readonly databasePath: string;
@@ -135,7 +135,7 @@ export function readDatabasePath(flags: Flags, environment: Environment, platfor
     : parseDatabaseLocation(setting);
 }
 
-/** The value of BEDROCK_PROXY_SALT_KEY. Throws ERR_BAD_OPTION where it is too short to protect anything. */
+/** The value of BEDROCK_PROXY_SALT_KEY. Throws ERR_BAD_OPTION if it is too short to protect anything. */
 export function readSaltKey(environment: Environment): string | undefined {
   const value = environment[SALT_KEY_VARIABLE];
   if (value === undefined || value === '') return undefined;
@@ -149,7 +149,7 @@ function parseChoice<const T extends string>(setting: Setting, choices: readonly
   throw badOption(setting, `must be ${choices.join(' or ')}`);
 }
 
-/** The variables of curl and nearly everybody else; lower case first, as curl has it. */
+/** The variables of curl and most other programs; lower case first, as curl has it. */
 function readNetwork(environment: Environment): NetworkConfig {
   const find = (...names: readonly string[]): Setting | undefined => {
     const origin = names.flatMap((name) => [name.toLowerCase(), name]).find((name) => environment[name]);
@@ -177,11 +177,11 @@ function readApiKey(environment: Environment): Pick<Config, 'apiKey' | 'ignoredV
   return { apiKey: ignoredVirtualKey ? undefined : value, ignoredVirtualKey };
 }
 
-function readTls(wanted: Setting | undefined, cert: Setting | undefined, key: Setting | undefined): Config['tls'] {
+function readTls(requested: Setting | undefined, cert: Setting | undefined, key: Setting | undefined): Config['tls'] {
   if (cert !== undefined && key !== undefined) return { certFile: resolve(cert.value), keyFile: resolve(key.value) };
   if (cert !== undefined) throw badOption(cert, 'needs --tls-key as well');
   if (key !== undefined) throw badOption(key, 'needs --tls-cert as well');
-  return parseSwitch(wanted) ? 'made' : undefined;
+  return parseSwitch(requested) ? 'made' : undefined;
 }
 
 /**
@@ -267,8 +267,8 @@ function readMasterKey(environment: Environment): string | undefined {
 }
 
 /**
- * Where programs keep data of a user: XDG, macOS and Windows each in their way. The XDG specification wants a variable
- * that is empty or no absolute path to count as unset.
+ * Where programs keep data of a user: XDG, macOS and Windows each in their way. By the XDG specification, a variable
+ * that is empty or no absolute path counts as unset.
  */
 function userDataFolder(environment: Environment, platform: NodeJS.Platform): string {
   const findFolder = (variable: string): string | undefined => {

@@ -201,7 +201,7 @@ export function parseSize(setting: Setting): number {
   throw badOption(setting, 'must be a size of up to 2gb, such as 25000000 or 128mb');
 }
 
-/** On where the flag stands alone or the variable says so. */
+/** On if the flag stands alone or the variable says so. */
 export function parseSwitch(setting: Setting | undefined): boolean {
   if (setting === undefined) return false;
   if (/^(1|true|yes|on)$/i.test(setting.value)) return true;
