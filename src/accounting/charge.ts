@@ -1,6 +1,6 @@
 /**
- * What one request is charged to a budget, whether its cost is known or not. Pure. Errs to the expensive
- * side: a budget is a promise to its owner, and much of what decides the cost is chosen by whoever holds the key.
+ * What one request is charged to a budget, whether its cost is known or not. Pure. Errs to the expensive side: a budget
+ * is a promise to its owner, and the holder of the key chooses much of what decides the cost.
  */
 import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -28,9 +28,9 @@ export function findPrices(
 }
 
 /**
- * What a budget is charged: the cost, at the most expensive of the models that the request names. Where that is not
- * known in full, what was seen of it; and where nothing was seen of what AWS makes, or nobody knows its price, all that
- * was reserved.
+ * What a budget is charged: the cost, at the most expensive of the models that the request names. If that is not known
+ * in full, what was seen of it; and if nothing was seen of what AWS makes, or its price is unknown, all that was
+ * reserved.
  */
 export function findCharge(
   { usage, partial, error }: RequestRecord,
@@ -43,15 +43,15 @@ export function findCharge(
   const known = costs.filter((cost) => cost !== undefined);
   if (!partial && known.length > 0 && known.length === costs.length) return Math.max(...known);
   const seen = prices.map((price) => estimateCharge(usage, reading, admission, price));
-  // AWS goes on with what it does not stream, whether anybody waits for it or not.
+  // AWS goes on with a response that it does not stream, even if no client waits for it.
   const goesOn = (delivery === 'unary' || delivery === 'background') && error?.fault !== 'upstream';
   const isUnknown = seen.length === 0 || seen.includes(undefined) || (goesOn && usage === undefined);
   return Math.max(isUnknown ? reservedNanoUsd : 0, ...seen.map((charge) => charge ?? 0));
 }
 
 /**
- * Reported input and output, at their prices; beyond that, no more than was reserved for it, what was not reported: the
- * input as it was estimated, and the output by the bytes that came. Undefined where there is nothing to go by.
+ * Reported input and output, at their prices; what was not reported is added, up to what was reserved for it: the input
+ * as it was estimated, and the output by the bytes that came. Undefined if there is nothing to go by.
  */
 function estimateCharge(
   usage: Usage | undefined,
@@ -70,7 +70,7 @@ function estimateCharge(
   return guessed === undefined ? undefined : Math.max(reported, Math.min(guessed, reservedNanoUsd));
 }
 
-/** Where what caches did has no price of its own, it is input. */
+/** Cache tokens without a price of their own cost as input. */
 function costOfTokens(tokens: Usage, price: ModelPrice): number | undefined {
   const { outputTokens } = tokens;
   const inputTokens = sumInput(tokens);

@@ -1,13 +1,13 @@
 /**
- * What the ledger needs done while the server runs: telling that its reservations are alive, settling those of
+ * What the ledger needs done while the server runs: renewing the leases of its reservations, settling those of
  * processes that died, and deleting rows that are too old, a few at a time. Never in the way of a request, and never a
  * reason to stay alive.
  */
 import type { Store } from '../domain/store.ts';
 
-/** How often reservations are told alive, and looked through for lost ones. */
+/** How often leases are renewed, and lost reservations looked for. */
 const RESERVATIONS_MS = 10_000;
-/** Rows that one step deletes: a few milliseconds in which nobody else can write. */
+/** Rows that one step deletes: a few milliseconds in which no other process can write. */
 const PRUNE_ROWS = 100;
 const PRUNE_PAUSE_MS = 100;
 const PRUNE_INTERVAL_MS = 3_600_000;
@@ -21,8 +21,8 @@ export interface LedgerMaintenance {
 }
 
 /**
- * Starts the chores, lost reservations and old rows first, and gives what stops them. A chore that fails is left for
- * its next turn: rows that cannot be written say already that the store is out of order.
+ * Starts the tasks and returns a function that stops them. A task that fails is left for its next turn: rows that
+ * cannot be written report already that the store is out of order.
  */
 export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMaintenance): () => void {
   const stops = [
@@ -45,12 +45,12 @@ export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMain
   };
 }
 
-/** Runs a chore at once and again after as many milliseconds as it says, one turn at a time. */
-function repeat(chore: () => Promise<number>, afterFailureMs: number): () => void {
+/** Runs a task at once and again after as many milliseconds as it says, one turn at a time. */
+function repeat(task: () => Promise<number>, afterFailureMs: number): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const turn = async (): Promise<void> => {
-    const pauseMs = await chore().catch(() => afterFailureMs);
+    const pauseMs = await task().catch(() => afterFailureMs);
     if (!isStopped) timer = setTimeout(() => void turn(), pauseMs).unref();
   };
   void turn();

@@ -1,7 +1,6 @@
 /**
- * What one request used and cost: its response is watched on the way, and when it is over, usage becomes money, what
- * admission reserved is settled, and the ledger gets its row. Called by the way (`proxy.ts`); changes nothing that
- * passes, and never fails a request.
+ * What one request used and cost: its response is observed, and when it is over, usage becomes money, what admission
+ * reserved is settled, and the ledger gets its row. Changes nothing that passes, and never fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -25,16 +24,16 @@ export interface SettlementDependencies {
   readonly events: RequestEvents;
 }
 
-/** One request's. It writes the record from admission on, and tells the events that go with it. */
+/** The settlement of one request. It writes the record from admission on, and emits its events. */
 export interface Settlement {
-  /** The request was let in: from here on something may have to be given back. */
+  /** The request was admitted: from here on something may have to be given back. */
   onAdmitted(admission: Admission): void;
-  /** To be told of the response. */
+  /** Observes the response. */
   readonly observer: ResponseObserver;
-  /** Small responses wait for their end, so that their cost can stand in a header. */
+  /** Small responses wait until they are complete, so that a header can give their cost. */
   readonly policy: ResponsePolicy;
   /**
-   * Once, when everything is over: completes the record, settles, writes the ledger, then tells that it has ended.
+   * Once, when everything is over: completes the record, settles, writes the ledger, then emits that it has ended.
    * Never throws.
    */
   finish(): void;
@@ -60,7 +59,8 @@ export function openSettlement(subject: Subject, dependencies: SettlementDepende
 }
 
 /**
- * State: what admission reserved, and what the response has told so far. How far the request has come is in its record.
+ * State: what admission reserved, and what the response has reported so far. How far the request has come is in its
+ * record.
  */
 class OpenSettlement implements Settlement {
   readonly observer: ResponseObserver;
@@ -150,7 +150,7 @@ class OpenSettlement implements Settlement {
       applyBill(record, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
     }
     record.phase = 'ended';
-    // What AWS refused, and what never left, used nothing.
+    // A request that AWS refused, or that never left, used nothing.
     this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : countTokens(record.usage) });
     this.#dependencies.ledger.settle(record, () => this.#dependencies.events.ended(record));
   }
@@ -167,13 +167,13 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
   return status === 101 || STREAM_TYPE.test(findHeader(headers, 'content-type') ?? '');
 }
 
-/** Only of responses that can tell what was used. */
+/** Only of responses that report usage. */
 function openTap({ route }: RequestRecord): Tap | undefined {
   if (route === undefined || findFacts(route.service, route.operation).usage !== 'metered') return undefined;
   return createTap({ service: route.service, operation: route.operation });
 }
 
-/** Fills in usage, cost and charge, from what is known now. `admission` is undefined where nothing was sent. */
+/** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */
 function priceRecord(
   record: RequestRecord,
   reading: Reading | undefined,
@@ -183,14 +183,14 @@ function priceRecord(
   const { route, error, upstreamStatus = 0 } = record;
   const isFailed = upstreamStatus >= 400;
   const kind = route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
-  // What AWS refuses it does not bill, and what never left costs nothing.
+  // AWS does not bill what it refuses, and a request that never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
     return applyBill(record, { pricing: 'free', cost: 0, charge: 0 });
   record.usage = reading?.usage;
   record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
   record.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
   const found = findPrices(record, reading, admission, prices);
-  // Without any usage only what is sold by the request has a cost. Of several models the first is the one that was
+  // Without usage, only what is sold by the request has a cost. Of several models, the first is the one that was
   // called.
   const cost = found[0] && costOf(record.usage ?? {}, found[0]);
   const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
@@ -216,7 +216,7 @@ function countTokens(usage: Usage | undefined): number | undefined {
     : (input ?? 0) + (usage?.outputTokens ?? 0);
 }
 
-/** Cost in dollars, where it is known by now: a response that still streams has none yet. */
+/** Cost in dollars, if it is known by now: a response that still streams has none yet. */
 function costHeaders({ id, overheadMs, pricing, costNanoUsd }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
