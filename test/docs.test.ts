@@ -190,7 +190,7 @@ describe('costs', () => {
 
   it('names metrics that exist', async () => {
     const { body } = createMetrics().render();
-    const named = rowsOf('docs/costs.md', 'Where costs are told')
+    const named = rowsOf('docs/costs.md', 'Where costs are shown')
       .flatMap(([cell]) => spansOf(cell))
       .filter((name) => /_(?:total|seconds|flight)$/.test(name));
     expect(named.length).toBeGreaterThan(8);
