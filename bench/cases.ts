@@ -1,6 +1,6 @@
 /**
  * The cases under load. Every round visits the parties one after the other, so that what disturbs the machine disturbs
- * them alike, and figures are compared within a round only.
+ * them alike, and numbers are compared within a round only.
  */
 import { type Call, type Lane, type LoadResult, openHttp1Lanes, openHttp2Lanes, runLoad } from './load.ts';
 import type { Parties, Party } from './parties.ts';
@@ -18,7 +18,7 @@ interface Case {
   readonly name: string;
   readonly http: 1 | 2;
   readonly lanes: number;
-  /** The model in the path; `upstream.ts` says what each responses. */
+  /** The model in the path; `upstream.ts` says how it responds to each. */
   readonly model: string;
   readonly operation: 'converse' | 'converse-stream';
   readonly bodyBytes: number;

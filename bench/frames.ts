@@ -49,8 +49,8 @@ function encodeHeader(name: string, value: string): Buffer {
 }
 
 /**
- * Calls back with the age in milliseconds of every frame that is complete, and answers the bytes of the last one, cut
- * short.
+ * Calls back with the age in milliseconds of every frame that is complete, and returns the bytes of the last one, if it
+ * is incomplete.
  */
 export function readAges(bytes: Buffer, onAge: (ageMs: number) => void): Buffer {
   const now = process.hrtime.bigint();

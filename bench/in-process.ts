@@ -1,6 +1,6 @@
 /**
- * What single stages cost, without sockets, in a process of its own: prints one JSON line. Each figure is the best of
- * several passes in a loop, with everything warm; a stage on its way costs more.
+ * What single stages cost, without sockets, in a process of its own: prints one JSON line. Each number is the best of
+ * several passes in a loop, with everything warm; within a real request a stage costs more.
  */
 import { parsePresentedCredential } from '../src/keys/presented-credential.ts';
 import { parseTarget } from '../src/http/target.ts';

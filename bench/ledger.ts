@@ -1,8 +1,8 @@
 /**
- * What the books take of a request, and how long reports take, in a large database: the look-up of the key, the whole
- * room of admission with a real body and real prices, the settlement. A process of its own that prints one JSON line;
- * its arguments are the numbers of keys, rows and requests. One thing after another, no sockets, everything warm. The
- * slowest figures wait for the machine's disk.
+ * How long keys, admission and ledger take of a request, and how long reports take, in a large database: the look-up of
+ * the key, all of admission with a real body and real prices, the settlement. A process of its own that prints one JSON
+ * line; its arguments are the numbers of keys, rows and requests. One thing after another, no sockets, everything warm.
+ * The slowest times wait for the machine's disk.
  */
 import { parseTarget } from '../src/http/target.ts';
 import { type ClientRequest, describeHead, type HeaderPair } from '../src/http/message.ts';
@@ -25,8 +25,8 @@ import type { VirtualKeyRow } from '../src/domain/key.ts';
 import { DAY_MS, fillDatabase, NOW_MS, pick } from './ledger-rows.ts';
 import { quantile } from './statistics.ts';
 
-/** One figure: times of one kind of work. */
-export interface LedgerFigure {
+/** The times of one kind of work. */
+export interface LedgerTiming {
   readonly name: string;
   readonly unit: 'µs' | 'ms';
   readonly median: number;
@@ -38,7 +38,7 @@ export interface LedgerReport {
   readonly keys: number;
   readonly rows: number;
   readonly fileBytes: number;
-  readonly figures: readonly LedgerFigure[];
+  readonly timings: readonly LedgerTiming[];
   /** The longest time that reports kept everything else waiting. */
   readonly longestStallMs: number;
 }
@@ -100,14 +100,14 @@ async function measure(): Promise<LedgerReport> {
     const reports = await measureReports(store);
     const pruning = await measurePruning(store);
     await store.close();
-    const figures = [...requests, ...reports.figures, pruning];
-    return { keys: KEYS, rows: ROWS, fileBytes, figures, longestStallMs: reports.longestStallMs };
+    const timings = [...requests, ...reports.timings, pruning];
+    return { keys: KEYS, rows: ROWS, fileBytes, timings, longestStallMs: reports.longestStallMs };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function measureRequests(store: Store, hashes: readonly string[]): Promise<LedgerFigure[]> {
+async function measureRequests(store: Store, hashes: readonly string[]): Promise<LedgerTiming[]> {
   const busy = hashes.slice(0, BUSY_KEYS);
   const times = { fromFile: [] as number[], lookUp: [] as number[], limited: [] as number[], free: [] as number[] };
   const settlements: number[] = [];
@@ -137,11 +137,11 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     settlements.push(settlement);
   }
   return [
-    figureOf('key, read from the file', 'µs', times.fromFile),
-    figureOf('key, read before; asked for changes', 'µs', times.lookUp),
-    figureOf('admission, key included: no limits', 'µs', times.free),
-    figureOf('admission, key included: all limits, money reserved', 'µs', times.limited),
-    figureOf('settlement: row, charge, what was reserved', 'µs', settlements),
+    timingOf('key, read from the file', 'µs', times.fromFile),
+    timingOf('key, read before; asked for changes', 'µs', times.lookUp),
+    timingOf('admission, key included: no limits', 'µs', times.free),
+    timingOf('admission, key included: all limits, money reserved', 'µs', times.limited),
+    timingOf('settlement: row, charge, what was reserved', 'µs', settlements),
   ];
 }
 
@@ -182,7 +182,7 @@ function anRecord({ id, alias, policy, tags }: VirtualKeyRow): { record: Request
   return { record, principal };
 }
 
-/** What a response has told. */
+/** What a response has reported. */
 function finish(record: RequestRecord, costNanoUsd: number): void {
   record.status = 200;
   record.upstreamRequestId = randomUUID();
@@ -203,7 +203,7 @@ async function timed<T>(work: () => Promise<T>): Promise<{ readonly micros: numb
 
 async function measureReports(
   store: Store,
-): Promise<{ readonly figures: LedgerFigure[]; readonly longestStallMs: number }> {
+): Promise<{ readonly timings: LedgerTiming[]; readonly longestStallMs: number }> {
   const groupings: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag'];
   const week = { name: 'usage --by key --since 7d', by: 'key', filter: { sinceMs: NOW_MS - 7 * DAY_MS } } as const;
   const cases: { readonly name: string; readonly by: UsageGrouping; readonly filter: LedgerFilter }[] = [
@@ -211,7 +211,7 @@ async function measureReports(
     week,
   ];
   const watch = watchStalls();
-  const figures: LedgerFigure[] = [];
+  const timings: LedgerTiming[] = [];
   for (const { name, by, filter } of cases) {
     const times: number[] = [];
     for (let round = 0; round < REPORT_ROUNDS; round += 1) {
@@ -219,9 +219,9 @@ async function measureReports(
       if (result.total.requests === 0) throw new Error('nothing was summed');
       times.push(micros / 1000);
     }
-    figures.push(figureOf(name, 'ms', times));
+    timings.push(timingOf(name, 'ms', times));
   }
-  return { figures, longestStallMs: watch.stop() };
+  return { timings, longestStallMs: watch.stop() };
 }
 
 /** The longest time between two turns of the event loop. */
@@ -243,17 +243,17 @@ function watchStalls(): { stop(): number } {
   };
 }
 
-async function measurePruning(store: Store): Promise<LedgerFigure> {
+async function measurePruning(store: Store): Promise<LedgerTiming> {
   const times: number[] = [];
   for (let step = 0; step < 50; step += 1) {
     const { micros, result } = await timed(() => store.pruneLedger(NOW_MS, 500));
     if (result !== 500) throw new Error(`${result} rows were pruned`);
     times.push(micros / 1000);
   }
-  return figureOf('pruning of 500 rows', 'ms', times);
+  return timingOf('pruning of 500 rows', 'ms', times);
 }
 
-function figureOf(name: string, unit: LedgerFigure['unit'], times: readonly number[]): LedgerFigure {
+function timingOf(name: string, unit: LedgerTiming['unit'], times: readonly number[]): LedgerTiming {
   return { name, unit, median: quantile(times, 0.5), p99: quantile(times, 0.99), max: Math.max(...times) };
 }
 

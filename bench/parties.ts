@@ -13,12 +13,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Usage } from './probe.ts';
 
-/** Somebody who answers the same requests: AWS itself, or a proxy before it. */
+/** A server of the same requests: AWS itself, or a proxy before it. */
 export interface Party {
   readonly name: 'direct' | 'bare' | 'proxied';
   /** `http://127.0.0.1:port` */
   readonly origin: string;
-  /** The same for HTTP/2 with prior knowledge; undefined where the party does not speak it. */
+  /** The same for HTTP/2 with prior knowledge; undefined if the party does not speak it. */
   readonly http2Origin: string | undefined;
   /** Before the path of every operation. */
   readonly mountPath: string;
@@ -29,7 +29,7 @@ export interface Parties extends AsyncDisposable {
   readonly direct: Party;
   readonly bare: Party;
   readonly proxied: Party;
-  /** The virtual key that `proxied` wants; the others do not look at it. */
+  /** The virtual key that `proxied` needs; the others do not look at it. */
   readonly key: string;
 }
 
@@ -40,7 +40,7 @@ export interface Installation {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** A user's surroundings without the user's settings: no profile, no proxy, AWS keys that are worth nothing. */
+/** A user's environment without the user's settings: no profile, no proxy, AWS keys that are worth nothing. */
 export async function makeInstallation(): Promise<Installation> {
   const folder = await mkdtemp(join(tmpdir(), 'bedrock-proxy-bench-'));
   const kept = Object.entries(process.env).filter(
@@ -158,7 +158,7 @@ function nextMessage(child: ChildProcess, name: 'ready' | 'usage'): Promise<unkn
   });
 }
 
-/** A port nobody listens on now; free for whoever comes next. */
+/** A port on which no program listens now. */
 export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -178,15 +178,15 @@ export async function untilPortResponds(port: number, child: ChildProcess): Prom
 function doesRespond(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    const settle = (responses: boolean): void => {
+    const finish = (responses: boolean): void => {
       socket.destroy();
       resolve(responses);
     };
-    socket.once('connect', () => settle(true)).once('error', () => settle(false));
+    socket.once('connect', () => finish(true)).once('error', () => finish(false));
   });
 }
 
-/** Ends a child with SIGTERM, which lets a profile be written, and with SIGKILL where that is not enough. */
+/** Ends a child with SIGTERM, which lets a profile be written, and with SIGKILL if that is not enough. */
 export async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');

@@ -1,12 +1,12 @@
 /**
- * Loaded into every measured process by `--import`: on demand it tells memory and processor time over the IPC channel,
- * and it ends the process with the bench. It does nothing while nobody asks.
+ * Loaded into every measured process by `--import`: on demand it reports memory and processor time over the IPC
+ * channel, and it ends the process with the bench. Otherwise it does nothing.
  */
 
-/** What a process tells of itself. Bytes; processor time in microseconds since its start. */
+/** What a process reports of itself. Bytes; processor time in microseconds since its start. */
 export interface Usage {
   readonly rssBytes: number;
-  /** Live objects where garbage was collected first: heap and what it holds outside (buffers). */
+  /** Live objects if garbage was collected first: heap and what it holds outside (buffers). */
   readonly heapBytes: number;
   readonly cpuMicros: number;
 }

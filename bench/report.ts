@@ -27,7 +27,7 @@ export function formatReport(report: RunReport): string {
   const { node, platform, processors, rounds, seconds } = report;
   return [
     `Node ${node}, ${platform}, ${processors} processors for all processes; ${rounds} rounds, ${seconds} s in all.`,
-    'Figures are medians of the rounds. Ratios and differences are made within a round: median (lowest to highest).',
+    'Numbers are medians of the rounds. Ratios and differences are made within a round: median (lowest to highest).',
     '',
     ...section('Under load', formatCases(report.cases)),
     ...section('Streams of 20 events a second', formatBusy(report.busyStreams)),
@@ -51,7 +51,7 @@ function section(title: string, rows: readonly (readonly string[])[]): string[] 
 }
 
 function formatCases(cases: readonly CaseReport[]): string[][] {
-  const head = ['case', 'figure', 'direct', 'bare', 'proxied', 'added', 'proxied : direct', 'proxied : bare'];
+  const head = ['case', 'metric', 'direct', 'bare', 'proxied', 'added', 'proxied : direct', 'proxied : bare'];
   const rows = cases.map((line) => [
     line.case,
     `${line.metric}, ${line.unit}`,
@@ -98,7 +98,7 @@ function formatStartUp(startUp: StartUpReport | undefined): string[][] {
     ['until', 'ms'],
     ['a Node that does nothing has ended', spread(startUp.emptyNodeMs)],
     ['`bedrock-proxy --version` has ended', spread(startUp.versionMs)],
-    ['the port of `bedrock-proxy start` answers', spread(startUp.portOpenMs)],
+    ['the port of `bedrock-proxy start` responds', spread(startUp.portOpenMs)],
   ];
 }
 
@@ -114,7 +114,7 @@ function titleOfLedger(ledger: LedgerReport | undefined): string {
 
 function formatLedger(ledger: LedgerReport | undefined): string[][] {
   if (ledger === undefined) return [];
-  const rows = ledger.figures.map(({ name, unit, median, p99, max }) => [
+  const rows = ledger.timings.map(({ name, unit, median, p99, max }) => [
     name,
     ...[median, p99, max].map((value) => `${short(value)} ${unit}`),
   ]);
@@ -122,9 +122,9 @@ function formatLedger(ledger: LedgerReport | undefined): string[][] {
   return [['work', 'median', 'p99', 'max'], ...rows, stall];
 }
 
-function spread(figure: Spread | undefined): string {
-  if (figure === undefined) return '-';
-  return `${short(figure.median)} (${short(figure.min)} to ${short(figure.max)})`;
+function spread(value: Spread | undefined): string {
+  if (value === undefined) return '-';
+  return `${short(value.median)} (${short(value.min)} to ${short(value.max)})`;
 }
 
 function short(value: number | undefined): string {

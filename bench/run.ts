@@ -2,11 +2,11 @@
  * `npm run bench`: what the proxy adds, measured against the same upstream without it ("direct") and against the least
  * a proxy on the same libraries can do ("bare": no authentication, no signing), in turns within one run.
  *
- * What the figures are not. They are not latencies of Bedrock: the upstream is a process on this machine that responses
+ * What the numbers are not. They are not latencies of Bedrock: the upstream is a process on this machine that responds
  * at once, without TLS, so a ratio here is far from a user's, who waits for a model. They are not capacities: upstream,
  * proxies and load generator share this machine's processors, and at 16 connections on two of them the parties queue
- * for each other, which flatters nobody evenly. Absolute figures hold for the machine and minute of the run; compare
- * ratios, with their spread.
+ * for each other, which does not affect them evenly. Absolute numbers hold for the machine and minute of the run;
+ * compare ratios, with their spread.
  */
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
@@ -86,15 +86,15 @@ function readOptions(args: readonly string[]): Options | undefined {
 
 async function measure(options: Options, installation: Installation): Promise<RunReport> {
   const startedAt = performance.now();
-  const wants = (part: Part): boolean => options.parts.includes(part);
-  if (wants('start-up')) say('start-up');
-  const startUp = wants('start-up') ? await runStartUp(installation, options.startUpRounds) : undefined;
-  if (wants('stages')) say('single stages');
-  const stages = wants('stages') ? await runStages(options.stagePassMs) : [];
-  if (wants('ledger')) say('ledger');
-  const ledger = wants('ledger') ? await runLedger(options.ledger) : undefined;
-  const cases = wants('cases') ? await measureCases(options, installation) : [];
-  const streams = wants('streams') ? await measureStreams(options, installation) : { busy: [], idle: [] };
+  const includes = (part: Part): boolean => options.parts.includes(part);
+  if (includes('start-up')) say('start-up');
+  const startUp = includes('start-up') ? await runStartUp(installation, options.startUpRounds) : undefined;
+  if (includes('stages')) say('single stages');
+  const stages = includes('stages') ? await runStages(options.stagePassMs) : [];
+  if (includes('ledger')) say('ledger');
+  const ledger = includes('ledger') ? await runLedger(options.ledger) : undefined;
+  const cases = includes('cases') ? await measureCases(options, installation) : [];
+  const streams = includes('streams') ? await measureStreams(options, installation) : { busy: [], idle: [] };
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -138,7 +138,7 @@ async function checkParties({ direct, bare, proxied, key }: Parties): Promise<vo
     const isSigned = response.headers.get('x-bench-signed');
     await response.arrayBuffer();
     if (response.status === 200 && isSigned === String(party.name === 'proxied')) continue;
-    throw new Error(`${party.name} answers ${response.status}, signed: ${isSigned}`);
+    throw new Error(`${party.name} responds ${response.status}, signed: ${isSigned}`);
   }
 }
 

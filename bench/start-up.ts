@@ -1,6 +1,6 @@
 /**
- * Start-up as a user sees it: until `--version` has printed, and until the port answers. Beside them the time of a Node
- * that does nothing, which no program can beat.
+ * Start-up as a user sees it: until `--version` has printed, and until the port responds. Beside them the time of a
+ * Node that does nothing, which no program can beat.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -9,7 +9,7 @@ export interface Spread {
   readonly max: number;
 }
 
-/** The value below which the share `q` of the samples lies; NaN where there are none. */
+/** The value below which the share `q` of the samples lies; NaN if there are none. */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;

@@ -13,7 +13,7 @@ const EVENTS_PER_STREAM = 100;
 /** A model's pace: 20 events a second and stream. */
 const EVENT_GAP_MS = 50;
 /** Memory is compared between here and the end: before, the process still warms up. */
-const SETTLED_AFTER = 0.3;
+const WARM_AFTER = 0.3;
 
 export interface BusyStreamsReport {
   readonly party: Party['name'];
@@ -25,9 +25,9 @@ export interface BusyStreamsReport {
   readonly eventP99Ms: number;
   /** Share of one processor. */
   readonly cpu: number;
-  /** After garbage collection, when settled and at the end. */
-  readonly heapBytes: readonly [settled: number, end: number];
-  readonly rssBytes: readonly [settled: number, end: number];
+  /** After garbage collection, when warm and at the end. */
+  readonly heapBytes: readonly [warm: number, end: number];
+  readonly rssBytes: readonly [warm: number, end: number];
   /** The highest of one look a second. */
   readonly rssPeakBytes: number;
 }
@@ -46,10 +46,10 @@ export async function runBusyStreams(party: Party, key: string, seconds: number)
   const call = makeCall(party, key, { model, operation: 'converse-stream', bodyBytes: 300 });
   const startedAt = performance.now();
   const streams = await openStreams(lanes, call);
-  await delay(seconds * 1000 * SETTLED_AFTER);
-  const settled = await party.usage({ afterGc: true });
-  let rssPeakBytes = settled.rssBytes;
-  // Ages are those of the settled time, without the collection that was just forced.
+  await delay(seconds * 1000 * WARM_AFTER);
+  const warm = await party.usage({ afterGc: true });
+  let rssPeakBytes = warm.rssBytes;
+  // Ages are those of the warm time, without the collection that was just forced.
   await delay(200);
   streams.agesMs.length = 0;
   const agesFrom = performance.now();
@@ -71,8 +71,8 @@ export async function runBusyStreams(party: Party, key: string, seconds: number)
     eventMedianMs: quantile(agesMs, 0.5),
     eventP99Ms: quantile(agesMs, 0.99),
     cpu: (after.cpuMicros - before.cpuMicros) / 1000 / elapsedMs,
-    heapBytes: [settled.heapBytes, end.heapBytes],
-    rssBytes: [settled.rssBytes, end.rssBytes],
+    heapBytes: [warm.heapBytes, end.heapBytes],
+    rssBytes: [warm.rssBytes, end.rssBytes],
     rssPeakBytes,
   };
 }
@@ -96,7 +96,7 @@ export async function runIdleStreams(party: Party, key: string, count: number): 
   };
 }
 
-/** Both proxies; direct too where it is about delay. */
+/** Both proxies; direct too for delays. */
 export async function runStreams(
   { direct, bare, proxied, key }: Parties,
   options: { readonly seconds: number; readonly comparedSeconds: number; readonly idle: number },

@@ -1,7 +1,7 @@
 /**
  * The bench's stand-in for Bedrock, a process of its own: plain node:http and node:http2 on loopback, as cheap as can
- * be. It verifies no signature, it only tells (in `x-bench-signed`) whether there was one. The model in the path says
- * what to answer: `small` a short Converse answer, `paced-COUNT-GAP` a stream of COUNT events GAP milliseconds apart,
+ * be. It verifies no signature, it only says (in `x-bench-signed`) whether there was one. The model in the path says
+ * how to respond: `small` a short Converse response, `paced-COUNT-GAP` a stream of COUNT events GAP milliseconds apart,
  * `silent` one event and then nothing, until the client leaves.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
