@@ -192,7 +192,7 @@ function openAdmission(
     ...known
   }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
 ): Admission {
-  return { model: names[0], serviceTier, delivery, ...known, release: ({ tokens }) => grant?.settle(tokens) };
+  return { model: names[0], serviceTier, delivery, ...known, release: ({ tokens }) => grant?.finish(tokens) };
 }
 
 function momentOf({ serviceTier, latency }: RequestFacts, { nowMs }: AdmissionDependencies): PriceMoment {

@@ -32,8 +32,8 @@ export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
 }
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED if the key's list does not hold every model that the request names, or where there may
- * be others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
+ * Throws ERR_MODEL_NOT_ALLOWED if the key's list does not hold every model that the request names, or if there may be
+ * others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
  */
 export async function checkModels(
   policy: Pick<KeyPolicy, 'models'>,

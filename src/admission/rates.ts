@@ -16,7 +16,7 @@ export interface RateGrant {
    * used less, the difference is taken off the second in which it was counted; if more, the difference counts as of
    * now.
    */
-  settle(tokens: number | undefined): void;
+  finish(tokens: number | undefined): void;
   /** The request never went out: as if it had not been asked for. */
   undo(): void;
 }
@@ -112,7 +112,7 @@ function openGrant(
     return true;
   };
   return {
-    settle: (usedTokens) => {
+    finish: (usedTokens) => {
       if (!end() || usedTokens === undefined || !(usedTokens >= 0)) return;
       if (usedTokens > tokens) addTokens(counts, nowSecond(), usedTokens - tokens);
       else counts.tokens?.takeBack(second, tokens - usedTokens);

@@ -71,7 +71,7 @@ it('never lets more through than the limits, and refuses nothing that fits', () 
           if (entry === undefined) continue;
           // Ended ones are ended again, both ways: nothing may come back twice.
           if (step.kind === 'undo') entry.grant.undo();
-          else entry.grant.settle(step.used);
+          else entry.grant.finish(step.used);
           if (!entry.isUnderWay) continue;
           entry.isUnderWay = false;
           if (step.kind === 'undo') {

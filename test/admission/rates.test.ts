@@ -35,7 +35,7 @@ describe('requests per minute', () => {
   it('lets a steady client pass at exactly its limit', () => {
     const { rates, clock } = open();
     for (let count = 0; count < 300; count += 1) {
-      rates.take('vk_a', perMinute(30), 0).settle(undefined);
+      rates.take('vk_a', perMinute(30), 0).finish(undefined);
       clock.nowMs += 2_000;
     }
   });
@@ -43,7 +43,7 @@ describe('requests per minute', () => {
   it('does not count a request that never went out', () => {
     const { rates } = open();
     rates.take('vk_a', perMinute(1), 0).undo();
-    rates.take('vk_a', perMinute(1), 0).settle(0);
+    rates.take('vk_a', perMinute(1), 0).finish(0);
     expect(() => rates.take('vk_a', perMinute(1), 0)).toThrow('requests per minute is 1');
   });
 
@@ -72,8 +72,8 @@ describe('requests at a time', () => {
       status: 429,
       retryAfterSeconds: 1,
     });
-    first?.settle(1);
-    first?.settle(1);
+    first?.finish(1);
+    first?.finish(1);
     first?.undo();
     takeMany(rates, atATime(2), 1);
     expect(() => rates.take('vk_a', atATime(2), 0)).toThrow('it has 2');
@@ -85,9 +85,9 @@ describe('requests at a time', () => {
     const { rates, clock } = open();
     const [long] = takeMany(rates, atATime(1), 1);
     clock.nowMs += 3_600_000;
-    for (let count = 0; count < 10; count += 1) rates.take(`vk_${count}`, NONE, 0).settle(0);
+    for (let count = 0; count < 10; count += 1) rates.take(`vk_${count}`, NONE, 0).finish(0);
     expect(() => rates.take('vk_a', atATime(1), 0)).toThrow('it has 1');
-    long?.settle(5);
+    long?.finish(5);
     takeMany(rates, atATime(1), 1);
   });
 });
@@ -103,16 +103,16 @@ describe('tokens per minute', () => {
       message:
         "This key's limit of tokens per minute is 1000; 900 count for the last one, and this request may use 200.",
     });
-    grant.settle(300);
+    grant.finish(300);
     rates.take('vk_a', tokens(1_000), 700);
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
   it('lets the estimate stand where nobody knows better', () => {
     const { rates } = open();
-    rates.take('vk_a', tokens(1_000), 900).settle(undefined);
-    rates.take('vk_a', tokens(1_000), 50).settle(Number.NaN);
-    rates.take('vk_a', tokens(1_000), 50).settle(-7);
+    rates.take('vk_a', tokens(1_000), 900).finish(undefined);
+    rates.take('vk_a', tokens(1_000), 50).finish(Number.NaN);
+    rates.take('vk_a', tokens(1_000), 50).finish(-7);
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
@@ -120,7 +120,7 @@ describe('tokens per minute', () => {
     const { rates, clock } = open();
     const grant = rates.take('vk_a', tokens(1_000), 100);
     clock.nowMs += 50_000;
-    grant.settle(1_000);
+    grant.finish(1_000);
     clock.nowMs += 10_000;
     expect(() => rates.take('vk_a', tokens(1_000), 101)).toThrow('900 count');
     rates.take('vk_a', tokens(1_000), 100);
@@ -131,13 +131,13 @@ describe('tokens per minute', () => {
     const grant = rates.take('vk_a', tokens(1_000), 900);
     clock.nowMs += 60_000;
     rates.take('vk_a', tokens(1_000), 1_000);
-    grant.settle(0);
+    grant.finish(0);
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
   it('lets a request above the limit pass where the minute was empty, and no other beside it', async () => {
     const { rates, clock } = open();
-    rates.take('vk_a', tokens(1_000), 5_000).settle(4_000);
+    rates.take('vk_a', tokens(1_000), 5_000).finish(4_000);
     clock.nowMs += 30_000;
     expect((await failureOf(() => rates.take('vk_a', tokens(1_000), 5_000))).retryAfterSeconds).toBe(30);
     clock.nowMs += 30_000;
@@ -158,8 +158,8 @@ it('counts nothing of a request that any of the limits refuses', () => {
   for (let count = 0; count < 5; count += 1) expect(() => rates.take('vk_a', policy, 20)).toThrow('tokens per minute');
   const second = rates.take('vk_a', policy, 10);
   for (let count = 0; count < 5; count += 1) expect(() => rates.take('vk_a', policy, 0)).toThrow('at a time');
-  second.settle(undefined);
-  rates.take('vk_a', policy, 0).settle(0);
+  second.finish(undefined);
+  rates.take('vk_a', policy, 0).finish(0);
   expect(() => rates.take('vk_a', policy, 0)).toThrow('requests per minute');
 });
 
@@ -175,11 +175,11 @@ it('goes on where the clock is set back, and never locks a key for longer', () =
 
 it('forgets the keys that are idle', () => {
   const { rates, clock } = open();
-  for (let count = 0; count < 1_000; count += 1) rates.take(`vk_${count}`, tokens(9), 5).settle(undefined);
+  for (let count = 0; count < 1_000; count += 1) rates.take(`vk_${count}`, tokens(9), 5).finish(undefined);
   const [busy] = takeMany(rates, NONE, 1);
   expect(rates.size).toBe(1_001);
   clock.nowMs += 61_000;
-  for (let count = 0; count < 1_100; count += 1) rates.take('vk_other', NONE, 0).settle(0);
+  for (let count = 0; count < 1_100; count += 1) rates.take('vk_other', NONE, 0).finish(0);
   expect(rates.size).toBe(2);
-  busy?.settle(0);
+  busy?.finish(0);
 });
