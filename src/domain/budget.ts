@@ -32,7 +32,7 @@ export interface NewReservation {
   readonly ifLost: LedgerRow;
 }
 
-/** `held`: all would be well if what is reserved for others were not spent, so that another try may succeed. */
+/** `held`: the rest of the budget is reserved for other requests, so that another try may succeed. */
 export type ReserveOutcome =
   | { readonly kind: 'reserved' }
   | { readonly kind: 'held' | 'exhausted'; readonly spend: KeySpend };

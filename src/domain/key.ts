@@ -69,7 +69,7 @@ export type KeyChanges = Partial<
   Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'blockedAtMs' | 'policy' | 'tags' | 'note' | 'metadata'>
 >;
 
-/** What keys may be called; a key that fits any of it is meant. */
+/** Names of keys; a key that has one of them matches. */
 export interface KeyNames {
   readonly ids?: readonly string[] | undefined;
   /** Several keys may have one alias: of those only one is active. */

@@ -23,7 +23,7 @@ export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
   return { ...describe(record, principal), principal: principal.kind, keyLabel: principal.label };
 }
 
-/** The same of any record, at any time. */
+/** What any record says of its request, at any time. */
 export function describeRecord(record: RequestRecord): RecordRow {
   return describe(record, record.principal);
 }

@@ -44,13 +44,13 @@ export interface LedgerRow {
   readonly userAgent: string | undefined;
 }
 
-/** A row of the ledger in its place. */
+/** A row of the ledger and its position. */
 export interface LedgerEntry extends LedgerRow {
   /** Grows with every row; rows appear in its order. */
   readonly sequence: number;
 }
 
-/** Which rows are meant; a field that is absent leaves none out. */
+/** Which rows match; an absent field excludes none. */
 export interface LedgerFilter {
   readonly sinceMs?: number | undefined;
   /** Not included. */
@@ -65,10 +65,10 @@ export interface LedgerFilter {
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** By what rows are added up. `tag`: each tag of a row, as `name=value`; `tag:NAME`: the value of that one. */
+/** What rows are grouped by. `tag`: each tag of a row, as `name=value`; `tag:NAME`: the value of that one. */
 export type UsageGrouping = 'key' | 'principal' | 'model' | 'day' | 'operation' | 'region' | 'tag' | `tag:${string}`;
 
-/** Which rows are added up, and by what. */
+/** Which rows are added up, and how they are grouped. */
 export interface UsageQuery {
   readonly filter: LedgerFilter;
   /** A group for each combination of these; at least one. */
@@ -77,7 +77,7 @@ export interface UsageQuery {
 
 /** What a query of usage adds up to. */
 export interface UsageSums {
-  /** By one thing: the most expensive first, days the oldest first. By several: in no order. */
+  /** Grouped by one thing: the most expensive first, days the oldest first. By several: in no order. */
   readonly groups: UsageGroup[];
   readonly total: UsageTotals;
 }

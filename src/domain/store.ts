@@ -1,7 +1,7 @@
 /**
  * What a store must do, whatever it is made of: three interfaces, and the suite of test/contract/ that says the same in
  * tests. Types only. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws
- * ERR_STORE_UNAVAILABLE if the store cannot answer.
+ * ERR_STORE_UNAVAILABLE if the store cannot respond.
  */
 import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
@@ -29,7 +29,7 @@ export interface KeyStore {
    * id `after`. To read many, ask for pages.
    */
   listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]>;
-  /** Those of them that are called one of these; revoked ones included, oldest first. */
+  /** Those of them that have one of these names; revoked ones included, oldest first. */
   findKeys(names: KeyNames): Promise<VirtualKeyRow[]>;
   /** Marks a key revoked; the time of an earlier revocation stays. */
   revokeKey(id: string, revokedAtMs: number): Promise<void>;
@@ -83,7 +83,7 @@ export interface LedgerStore {
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
 }
 
-/** All of it. */
+/** Everything that the program stores. */
 export interface Store extends KeyStore, BudgetStore, LedgerStore {
   /** Writes what is still to be written, and releases what it holds. */
   close(): Promise<void>;

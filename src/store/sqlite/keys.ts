@@ -124,7 +124,7 @@ export function listKeyRows(
   return (after === undefined ? keys.listFirst.all(limit) : keys.listAfter.all(after, limit)).map(toKeyRow);
 }
 
-/** The rows that are called one of these, oldest first; revoked ones included. */
+/** The rows that have one of these names, oldest first; revoked ones included. */
 export function findKeys(keys: KeyStatements, { ids = [], aliases = [], aliasPrefix }: KeyNames): VirtualKeyRow[] {
   const prefix = aliasPrefix ?? null;
   const names = { ids: JSON.stringify(ids), aliases: JSON.stringify(aliases), prefix };
