@@ -23,7 +23,7 @@ export interface Http2Request {
 }
 
 /** How AWS is reached. */
-export interface Line {
+export interface ConnectionOptions {
   /** A connection that leads to the origin; undefined: a new one, straight. */
   readonly tunnel?: Socket | undefined;
   /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
@@ -57,9 +57,12 @@ const GOODBYE_MS = 2_000;
  * says; headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot
  * carry.
  */
-export function openHttp2Stream({ method, origin, target, headers }: Http2Request, line: Line = {}): Http2Stream {
+export function openHttp2Stream(
+  { method, origin, target, headers }: Http2Request,
+  connection: ConnectionOptions = {},
+): Http2Stream {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-  const session = connect(origin, { settings, ...connectionOptions(new URL(origin), line) });
+  const session = connect(origin, { settings, ...connectionOptions(new URL(origin), connection) });
   session.on('error', () => {});
   session.on('connect', () => {
     if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
@@ -87,7 +90,7 @@ export function openHttp2Stream({ method, origin, target, headers }: Http2Reques
   }
 }
 
-function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: Line): SecureClientSessionOptions {
+function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: ConnectionOptions): SecureClientSessionOptions {
   const trust = ca === undefined ? {} : { ca: [...ca] };
   if (tunnel === undefined) return trust;
   if (protocol === 'http:') return { createConnection: () => tunnel };
