@@ -1,14 +1,15 @@
 /**
  * The table of commands. Imports what a command needs only when it runs: `--help` and `--version` are instant.
  */
-import { Command, CommanderError, Option } from 'commander';
-import { type Flags, OPTIONS } from '../config/options.ts';
+import { Command, CommanderError } from 'commander';
+import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import { addKey } from './key/commands.ts';
-import { addOnboarding } from './env/commands.ts';
+import { addCommand, addWords, defineCommand } from './command.ts';
+import { KEY } from './key/commands.ts';
+import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
-import { addPrices } from './prices/prices.ts';
-import { addReports } from './usage/commands.ts';
+import { PRICES } from './prices/commands.ts';
+import { LOGS, USAGE } from './usage/commands.ts';
 import { readVersion } from '../lib/version.ts';
 
 const START_EXAMPLES = `
@@ -38,6 +39,23 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 used wrongly (bad option, port in use, database
 unreadable), 130 or 143 ended at once by a second signal.
 `;
+
+const START = defineCommand({
+  name: 'start',
+  description: 'start the proxy',
+  examples: START_EXAMPLES,
+  notes: `${START_NOTES}${EXIT_CODES}`,
+  options: OPTIONS,
+  run: async (input) => {
+    const { start } = await import('../app/start.ts');
+    await start(input);
+    // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
+    process.exit(0);
+  },
+});
+
+/** In the order of the help. */
+const COMMANDS = [START, KEY, USAGE, LOGS, PRICES, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
 
 /**
  * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.
@@ -73,61 +91,8 @@ function buildProgram(): Command {
     )
     .version(readVersion(), '-V, --version', 'print the version')
     .option('--debug', 'print stacks with errors')
-    .addHelpText('before', PROGRAM_EXAMPLES.trimStart())
-    .addHelpText('after', EXIT_CODES)
     .helpCommand('help [command]', 'show help for a command');
-  forEachCommand(program);
-  addStart(program);
-  const tools = { addOption, forEachCommand };
-  addKey(program, tools);
-  addReports(program, tools);
-  addPrices(program, tools);
-  addOnboarding(program, tools);
+  addWords(program, { examples: PROGRAM_EXAMPLES, notes: EXIT_CODES });
+  for (const command of COMMANDS) addCommand(program, command);
   return program;
-}
-
-function addStart(program: Command): void {
-  const command = program
-    .command('start')
-    .description('start the proxy')
-    .addHelpText('before', START_EXAMPLES.trimStart())
-    .addHelpText('after', `${START_NOTES}${EXIT_CODES}`)
-    .action(async (flags: Flags) => {
-      const { start } = await import('../app/start.ts');
-      await start(flags);
-      // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
-      process.exit(0);
-    });
-  for (const name of Object.keys(OPTIONS)) addOption(command, name as keyof typeof OPTIONS);
-  forEachCommand(command);
-}
-
-function addOption(command: Command, name: keyof typeof OPTIONS): void {
-  const spec: { flag: string; env: readonly string[]; description: string; default?: string; repeatable?: boolean } =
-    OPTIONS[name];
-  const facts = [...(spec.default === undefined ? [] : [`default: ${spec.default}`]), `env: ${spec.env.join(', ')}`];
-  const option = new Option(spec.flag, `${spec.description} (${facts.join('; ')})`);
-  if (spec.repeatable === true)
-    option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
-  command.addOption(option);
-}
-
-/** Errors of usage leave through `run`, in the same two lines as all others. */
-function forEachCommand(command: Command): void {
-  command.exitOverride().showSuggestionAfterError(true);
-  command.configureOutput({
-    writeErr: (text) => process.stderr.write(text),
-    outputError: (text) => printUsageError(text, command),
-  });
-}
-
-function printUsageError(text: string, command: Command): void {
-  const [first = '', suggestion] = text.trim().split('\n');
-  const message = first.replace(/^error: /, '').replace(/\.+$/, '');
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
-  printError(new ProxyError('ERR_BAD_OPTION', `${message}.`, { hint }), false);
-}
-
-function fullName(command: Command): string {
-  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }

@@ -6,8 +6,8 @@ import { ProxyError } from '../lib/errors.ts';
 
 /** Variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
-/** Values as the command line gives them: text, a list for repeatable flags, true for switches. */
-export type Flags = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+/** What an option of the command line gives. */
+export type FlagValue = string | readonly string[] | boolean | undefined;
 
 interface OptionSpec {
   /** As shown in help, with its argument. */
@@ -133,8 +133,22 @@ export const OPTIONS = {
   quiet: { flag: '--quiet', env: ['BEDROCK_PROXY_QUIET'], description: 'no banner, no line per request' },
 } as const satisfies Record<string, OptionSpec>;
 
-/** The name of an option of `start`, as commander has it. */
+/** The name of an option of `start`. */
 export type OptionName = keyof typeof OPTIONS;
+
+/** The type of an option's value, by its flag: text, or a list if it repeats. A switch that is not given is false. */
+export type OptionValue<Spec extends { readonly flag: string }> = string extends Spec['flag']
+  ? FlagValue
+  : Spec extends { readonly repeatable: true } | { readonly flag: `${string}...>` }
+    ? readonly string[] | undefined
+    : Spec extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice | undefined
+      : Spec extends { readonly flag: `${string}<${string}>` }
+        ? string | undefined
+        : boolean;
+
+/** Values of options of `start`, of which a command may have some only. */
+export type Flags = { readonly [Name in OptionName]?: OptionValue<(typeof OPTIONS)[Name]> };
 
 /** A value and where it came from, for messages. */
 export interface Setting {
@@ -147,23 +161,13 @@ export interface Setting {
 export function findSetting(name: OptionName, flags: Flags, environment: Environment): Setting | undefined {
   const spec: OptionSpec = OPTIONS[name];
   const origin = spec.flag.split(' ')[0] ?? spec.flag;
-  const flag = isNegated(spec) ? flags[negatedName(name)] === false : flags[name];
+  const flag = flags[name];
   if (flag !== undefined && flag !== false) return { value: String(flag), origin };
   for (const variable of spec.env) {
     const value = environment[variable];
     if (value !== undefined && value !== '') return { value, origin: variable };
   }
   return spec.default === undefined ? undefined : { value: spec.default, origin };
-}
-
-/** The command line knows `--no-x` as an `x` that is false. */
-function isNegated({ flag }: OptionSpec): boolean {
-  return flag.startsWith('--no-');
-}
-
-/** `noResponseHeaders` is `responseHeaders` there. */
-function negatedName(name: string): string {
-  return name.charAt(2).toLowerCase() + name.slice(3);
 }
 
 /** A repeatable option: the flags, or the variable split at commas and spaces. */

@@ -2,11 +2,14 @@
  * What there is to know of one limit of a key, and how an entry of `limits.ts` is made: a limit of a common kind says
  * its names and words only. Pure.
  */
-import type { Flags } from '../config/options.ts';
+import type { FlagValue } from '../config/options.ts';
 import type { KeyPolicy } from '../domain/key.ts';
 import { type BadValueCode, MAX_PATTERN_LENGTH, parseLimit } from './policy.ts';
 
 const CODE = 'ERR_BAD_OPTION';
+
+/** What the command line gives for limits, by the names of flags in camel case. */
+export type LimitValues = Readonly<Record<string, FlagValue>>;
 
 /** A flag of `key generate` and `key update`. */
 export interface LimitFlag {
@@ -26,7 +29,7 @@ export interface Limit<Value> {
   readonly none: Value;
   readonly flags: readonly LimitFlag[];
   /** The limit after these flags: `old` if they do not name it. Throws ERR_BAD_OPTION. */
-  readonly readFlags: (flags: Flags, old: Value, nowMs: number) => Value;
+  readonly readFlags: (flags: LimitValues, old: Value, nowMs: number) => Value;
   /** Its fields in the JSON that the commands print. */
   readonly toJson: (value: Value) => Readonly<Record<string, unknown>>;
   /** For people; without text if there is nothing to say. */
@@ -131,6 +134,6 @@ export function patternLimit<const Name extends string>(
 }
 
 /** The value of a flag, which the command line names in camel case. */
-export function findFlag(flags: Flags, { name }: LimitFlag): Flags[string] {
+export function findFlag(flags: LimitValues, { name }: LimitFlag): FlagValue {
   return flags[name.slice(2).replaceAll(/-(.)/g, (_, first: string) => first.toUpperCase())];
 }

@@ -3,11 +3,18 @@
  * fields of the admin API and the defaults of the store are made. Pure. Decides nothing about a request; `admission/`
  * does. What a key has besides (alias, expiry, tags, note) limits no request and is read by hand.
  */
-import type { Flags } from '../config/options.ts';
 import type { Budget, KeyPolicy } from '../domain/key.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { exactUsd } from '../lib/usd.ts';
-import { countLimit, defineLimit, findFlag, type Limit, type LimitFlag, patternLimit } from './define-limit.ts';
+import {
+  countLimit,
+  defineLimit,
+  findFlag,
+  type Limit,
+  type LimitFlag,
+  type LimitValues,
+  patternLimit,
+} from './define-limit.ts';
 import {
   changeBudget,
   formatDuration,
@@ -96,7 +103,7 @@ export const EMPTY_POLICY: KeyPolicy = Object.freeze(makePolicy((name) => TABLE[
 export const LIMIT_FLAGS: readonly LimitFlag[] = Object.values(TABLE).flatMap(({ flags }) => flags);
 
 /** The policy after these flags; undefined if they name no limit. Throws ERR_BAD_OPTION. */
-export function readPolicyFlags(flags: Flags, old: KeyPolicy, nowMs: number): KeyPolicy | undefined {
+export function readPolicyFlags(flags: LimitValues, old: KeyPolicy, nowMs: number): KeyPolicy | undefined {
   if (LIMIT_FLAGS.every((flag) => findFlag(flags, flag) === undefined)) return undefined;
   return makePolicy((name) => TABLE[name].readFlags(flags, old[name], nowMs));
 }
@@ -130,7 +137,7 @@ function budgetToJson(budget: Budget | undefined): Readonly<Record<string, unkno
   };
 }
 
-function readBudgetFlags(flags: Flags, old: Budget | undefined, nowMs: number): Budget | undefined {
+function readBudgetFlags(flags: LimitValues, old: Budget | undefined, nowMs: number): Budget | undefined {
   const limit = findFlag(flags, BUDGET_FLAG);
   const window = findFlag(flags, WINDOW_FLAG);
   const isTakenAway = limit === BUDGET_FLAG.takenAwayBy;

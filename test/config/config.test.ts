@@ -92,9 +92,8 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 7 * 86_400_000,
   },
   {
-    // As commander gives --no-response-headers.
     field: 'responseHeaders',
-    flag: { responseHeaders: false },
+    flag: { noResponseHeaders: true },
     env: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: 'false' },
     fromFlag: false,
     fromEnv: true,
@@ -204,9 +203,7 @@ describe('where an option comes from', () => {
   });
 
   it('has a row for every option', () => {
-    const flags = PRECEDENCE.flatMap(({ flag }) => Object.keys(flag)).map((name) =>
-      name === 'responseHeaders' ? 'noResponseHeaders' : name,
-    );
+    const flags = PRECEDENCE.flatMap(({ flag }) => Object.keys(flag));
     expect(flags.toSorted()).toEqual(Object.keys(OPTIONS).toSorted());
   });
 

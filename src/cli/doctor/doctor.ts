@@ -17,16 +17,20 @@ import type { AwsConnection } from '../../upstream/aws/connection.ts';
 /** Nobody waits as long for a diagnosis as for a model that thinks. */
 const RESPONSE_TIMEOUT_MS = 30_000;
 
+interface DoctorInput extends Flags {
+  readonly noInvoke: boolean;
+  readonly json: boolean;
+}
+
 type Report = (...results: readonly CheckResult[]) => void;
 
 /** Prints the results and gives the exit code: 1 where a check failed. */
-export async function diagnose(flags: Flags): Promise<number> {
-  const config = { ...readConfig(flags, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
+export async function diagnose(input: DoctorInput): Promise<number> {
+  const config = { ...readConfig(input, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
   const results: CheckResult[] = [];
-  const isJson = flags['json'] === true;
   const report: Report = (...found) => {
     results.push(...found);
-    if (!isJson) for (const result of found) printData(formatCheck(result, colorsFor(process.stdout)));
+    if (!input.json) for (const result of found) printData(formatCheck(result, colorsFor(process.stdout)));
   };
   report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
@@ -34,12 +38,12 @@ export async function diagnose(flags: Flags): Promise<number> {
   report(checkDefaultRegion(region));
   const connection = await connectUpstream(config, region?.name);
   try {
-    await checkAws({ config, connection, region: region?.name, mayInvoke: flags['invoke'] !== false }, report);
+    await checkAws({ config, connection, region: region?.name, mayInvoke: !input.noInvoke }, report);
   } finally {
     await connection.close();
   }
   const hasFailed = results.some(({ status }) => status === 'fail');
-  if (isJson) printJson({ ok: !hasFailed, checks: results });
+  if (input.json) printJson({ ok: !hasFailed, checks: results });
   return hasFailed ? EXIT_FAILED : 0;
 }
 

@@ -1,17 +1,11 @@
 /**
- * The commands that lead clients to the proxy, as commander sees them: `env`, `exec`, `credential-process`, `doctor`.
- * Names, options and help only; each command's own file is imported when it runs.
+ * The commands that lead clients to the proxy: `env`, `exec`, `credential-process`, `doctor`. Words and options only;
+ * each command's own file is imported when it runs.
  */
-import { type Command, Option } from 'commander';
-import { type Flags, OPTIONS } from '../../config/options.ts';
+import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
+import { OPTIONS } from '../../config/options.ts';
 import { CLIENTS, formatAwsProfile } from './client-settings.ts';
 import { SHELLS } from './shell-lines.ts';
-
-/** What main.ts does to every command and option. */
-export interface CommandTools {
-  readonly addOption: (command: Command, name: keyof typeof OPTIONS) => void;
-  readonly forEachCommand: (command: Command) => void;
-}
 
 const ENV_EXAMPLES = `
 Examples:
@@ -62,86 +56,81 @@ Exit codes: 0 nothing failed (warnings may be there), 1 something failed, 2 used
 wrongly.
 `;
 
-/** Adds the four commands. */
-export function addOnboarding(program: Command, tools: CommandTools): void {
-  addEnv(program, tools);
-  addExec(program, tools);
-  addCredentialProcess(program, tools);
-  addDoctor(program, tools);
-}
+const CLIENT_OPTION = {
+  flag: '--for <client>',
+  description: 'whose variables; else those for any AWS SDK',
+  choices: CLIENTS,
+} as const satisfies CommandOption;
+const KEY_OPTION = {
+  flag: '--key <key>',
+  description: 'id or alias of the key; else the only active one',
+} as const satisfies CommandOption;
+/** The two options of `start` that say where the proxy is, in words for those who look for it. */
+const PROXY_ADDRESS = {
+  port: { ...OPTIONS.port, description: 'port of the proxy' },
+  host: { ...OPTIONS.host, description: 'host of the proxy' },
+} as const;
 
-const KEY_FLAG = '--key <key>';
+/** `env`. */
+export const ENV = defineCommand({
+  name: 'env',
+  description: 'print the lines that point a client at the proxy',
+  examples: ENV_EXAMPLES,
+  options: {
+    for: CLIENT_OPTION,
+    key: KEY_OPTION,
+    shell: { flag: '--shell <shell>', description: 'whose syntax (default: by $SHELL)', choices: SHELLS },
+    json: JSON_OPTION,
+    url: { flag: '--url <url>', description: 'where clients reach the proxy; else by --host and --port' },
+    ...pickOptions('region', 'profile', 'db', 'tls'),
+    ...PROXY_ADDRESS,
+  },
+  run: async (input) => (await import('./env.ts')).printEnvironment(input),
+});
 
-function addEnv(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('env')
-    .description('print the lines that point a client at the proxy')
-    .addOption(clientOption())
-    .option(KEY_FLAG, 'id or alias of the key; else the only active one')
-    .addOption(new Option('--shell <shell>', 'whose syntax (default: by $SHELL)').choices(SHELLS))
-    .option('--json', 'print JSON')
-    .option('--url <url>', 'where clients reach the proxy; else by --host and --port')
-    .action(async (flags: Flags) => (await import('./env.ts')).printEnvironment(flags));
-  finish(command, ['region', 'profile', 'db', 'tls'], ENV_EXAMPLES, tools);
-}
+/** `exec`. */
+export const EXEC = defineCommand({
+  name: 'exec',
+  usage: '[options] -- <command...>',
+  description: 'run a command that talks to the proxy',
+  examples: EXEC_EXAMPLES,
+  notes: EXEC_NOTES,
+  arguments: { command: { usage: '<command...>', description: 'the command and its arguments, after --' } },
+  options: {
+    for: CLIENT_OPTION,
+    key: { flag: KEY_OPTION.flag, description: 'id or alias of a key to lend, which stays' },
+    ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db', 'tls'),
+    ...PROXY_ADDRESS,
+  },
+  run: async (input) => {
+    process.exitCode = await (await import('../exec/exec.ts')).execute(input);
+  },
+});
 
-function addExec(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('exec')
-    .usage('[options] -- <command...>')
-    .description('run a command that talks to the proxy')
-    .argument('<command...>', 'the command and its arguments, after --')
-    .addOption(clientOption())
-    .option(KEY_FLAG, 'id or alias of a key to lend, which stays')
-    .addHelpText('after', EXEC_NOTES)
-    .action(async (commandLine: readonly string[], flags: Flags) => {
-      process.exitCode = await (await import('../exec/exec.ts')).execute(commandLine, flags);
-    });
-  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db', 'tls'], EXEC_EXAMPLES, tools);
-}
+/** `credential-process`. */
+export const CREDENTIAL_PROCESS = defineCommand({
+  name: 'credential-process',
+  description: 'print a key as credential_process of an AWS profile',
+  examples: PROCESS_EXAMPLES,
+  options: { key: KEY_OPTION, ...pickOptions('db') },
+  run: async (input) => (await import('./credential-process.ts')).printProcessCredentials(input),
+});
 
-function addCredentialProcess(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('credential-process')
-    .description('print a key as credential_process of an AWS profile')
-    .option(KEY_FLAG, 'id or alias of the key; else the only active one')
-    .action(async (flags: Flags) => (await import('./credential-process.ts')).printProcessCredentials(flags));
-  tools.addOption(command, 'db');
-  command.addHelpText('before', PROCESS_EXAMPLES.trimStart());
-  tools.forEachCommand(command);
-}
-
-function addDoctor(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('doctor')
-    .description('check everything on the way to AWS, and say what to do')
-    .option('--no-invoke', 'call no model')
-    .option('--json', 'print JSON')
-    .addHelpText('after', DOCTOR_NOTES)
-    .action(async (flags: Flags) => {
-      process.exitCode = await (await import('../doctor/doctor.ts')).diagnose(flags);
-      // What the SDK's credential chain may keep open is not waited for.
-      process.stdout.write('', () => process.exit());
-    });
-  finish(command, ['profile', 'region', 'offline', 'endpointUrl', 'db', 'prices'], DOCTOR_EXAMPLES, tools);
-}
-
-function clientOption(): Option {
-  return new Option('--for <client>', 'whose variables; else those for any AWS SDK').choices(CLIENTS);
-}
-
-/** Options of `start`, and the two that say where the proxy is, in words for those who look for it. */
-function finish(
-  command: Command,
-  options: readonly (keyof typeof OPTIONS)[],
-  examples: string,
-  { addOption, forEachCommand }: CommandTools,
-): void {
-  for (const name of options) addOption(command, name);
-  for (const { flag, default: value, env } of [OPTIONS.port, OPTIONS.host]) {
-    const what = flag.split(' ')[0]?.replace('--', '');
-    command.option(flag, `${what} of the proxy (default: ${value}; env: ${env.join(', ')})`);
-  }
-  command.addHelpText('before', examples.trimStart());
-  forEachCommand(command);
-}
+/** `doctor`. */
+export const DOCTOR = defineCommand({
+  name: 'doctor',
+  description: 'check everything on the way to AWS, and say what to do',
+  examples: DOCTOR_EXAMPLES,
+  notes: DOCTOR_NOTES,
+  options: {
+    noInvoke: { flag: '--no-invoke', description: 'call no model' },
+    json: JSON_OPTION,
+    ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db', 'prices'),
+    ...PROXY_ADDRESS,
+  },
+  run: async (input) => {
+    process.exitCode = await (await import('../doctor/doctor.ts')).diagnose(input);
+    // What the SDK's credential chain may keep open is not waited for.
+    process.stdout.write('', () => process.exit());
+  },
+});

@@ -12,10 +12,9 @@ import { printData } from '../../app/print.ts';
  * Format: AWS SDKs and Tools Reference Guide, "Process credential provider". Expiration, in whole seconds, only of a
  * key that has an end: clients ask again shortly before it, and find the key that a rotation put in its place.
  */
-export async function printProcessCredentials(flags: Flags): Promise<void> {
-  const config = readConfig(flags, process.env);
-  const name = typeof flags['key'] === 'string' ? flags['key'] : undefined;
-  const { accessKeyId, key, endsAtMs } = await findClientKey(name, config);
+export async function printProcessCredentials(input: Flags & { readonly key: string | undefined }): Promise<void> {
+  const config = readConfig(input, process.env);
+  const { accessKeyId, key, endsAtMs } = await findClientKey(input.key, config);
   const end = endsAtMs === undefined ? {} : { Expiration: wholeSeconds(endsAtMs) };
   printData(JSON.stringify({ Version: 1, AccessKeyId: accessKeyId, SecretAccessKey: key, ...end }));
 }

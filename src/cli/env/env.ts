@@ -7,7 +7,7 @@ import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
-import { type ClientName, CLIENTS, describeClient, takesCaFile } from './client-settings.ts';
+import { type ClientName, describeClient, takesCaFile } from './client-settings.ts';
 import type { ServerAddress } from '../../app/running-proxy.ts';
 import { findClientKey } from '../key/client-key.ts';
 import { printData, printJson, printTalk } from '../../app/print.ts';
@@ -15,14 +15,22 @@ import { detectShell, formatEvaluation, formatShellLines, type ShellName, SHELLS
 import { findRegion } from '../../app/start.ts';
 import { preferTls } from '../../app/tls.ts';
 
+interface EnvInput extends Flags {
+  readonly for: ClientName | undefined;
+  readonly key: string | undefined;
+  readonly shell: ShellName | undefined;
+  readonly json: boolean;
+  readonly url: string | undefined;
+}
+
 const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in, with any key.';
 
 /** `env`: prints the lines. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST, ERR_SECRET_MISSING and ERR_STORE_UNAVAILABLE. */
-export async function printEnvironment(flags: Flags): Promise<void> {
-  const config = readConfig(flags, process.env);
-  const client = parseClient(flags['for']);
-  const { url, caFile } = await findAddress(flags, config, client);
-  const key = await findClientKey(readText(flags['key']), config);
+export async function printEnvironment(input: EnvInput): Promise<void> {
+  const config = readConfig(input, process.env);
+  const { for: client, json, shell: named } = input;
+  const { url, caFile } = await findAddress(input.url, config, client);
+  const key = await findClientKey(input.key || undefined, config);
   const region = (await findRegion(config))?.name;
   const { accessKeyId } = key;
   const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
@@ -34,7 +42,7 @@ export async function printEnvironment(flags: Flags): Promise<void> {
       ? []
       : [`${caFile} is made when the proxy first starts with --tls.`]),
   ];
-  if (flags['json'] === true) {
+  if (json) {
     const shown = { id: key.id ?? null, alias: key.alias ?? null };
     const variables = Object.fromEntries(set);
     return printJson({
@@ -46,31 +54,34 @@ export async function printEnvironment(flags: Flags): Promise<void> {
       notes: [...lacks, ...notes],
     });
   }
-  const shell = chooseShell(flags['shell']);
+  const shell = named ?? detectUserShell();
   printData(formatShellLines({ set, unset: settings.unset }, shell));
   // In `eval "$(…)"` only what keeps the client from working is worth a line.
   for (const note of process.stdout.isTTY ? [...lacks, ...notes] : lacks) printTalk(`note: ${note}`);
-  if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(flags), shell)}`);
+  if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(input), shell)}`);
 }
 
 /**
  * By https where --tls asks for it or the running proxy has it and the client takes a file to trust; `--url` stands as
  * it is.
  */
-async function findAddress(flags: Flags, config: Config, client: ClientName | undefined): Promise<ServerAddress> {
-  const url = readServerUrl(flags, config);
-  const isPlain = readText(flags['url']) !== undefined && url.startsWith('http:');
+async function findAddress(
+  given: string | undefined,
+  config: Config,
+  client: ClientName | undefined,
+): Promise<ServerAddress> {
+  const url = readServerUrl(given, config);
+  const isPlain = given !== undefined && given !== '' && url.startsWith('http:');
   if (isPlain || (config.tls === undefined && !takesCaFile(client))) return { url, caFile: undefined };
   return preferTls(url, config);
 }
 
 /**
- * Where clients find the proxy, mount included, without trailing slash: `--url`, or what host and port say. Throws
- * ERR_BAD_OPTION.
+ * Where clients find the proxy, mount included, without trailing slash: `text` of `--url`, or what host and port say.
+ * Throws ERR_BAD_OPTION.
  */
-export function readServerUrl(flags: Flags, { host, port }: Pick<Config, 'host' | 'port'>): string {
-  const text = readText(flags['url']);
-  if (text === undefined) {
+export function readServerUrl(text: string | undefined, { host, port }: Pick<Config, 'host' | 'port'>): string {
+  if (text === undefined || text === '') {
     if (port !== 0) return baseUrl({ host, port, mountPath: MOUNT_PATH });
     throw new ProxyError('ERR_BAD_OPTION', 'Port 0 says nothing about where the proxy listens.', {
       hint: 'Name its port with --port, or its address with --url.',
@@ -89,14 +100,6 @@ export function readServerUrl(flags: Flags, { host, port }: Pick<Config, 'host' 
   }
   const path = url.pathname.replace(/\/+$/, '');
   return `${url.origin}${path === '' ? MOUNT_PATH : path}`;
-}
-
-/** What `--for` names. Throws ERR_BAD_OPTION. */
-export function parseClient(value: Flags[string]): ClientName | undefined {
-  const text = readText(value);
-  const client = CLIENTS.find((name) => name === text);
-  if (client !== undefined || text === undefined) return client;
-  throw new ProxyError('ERR_BAD_OPTION', `--for must be one of ${CLIENTS.join(', ')}, not ${JSON.stringify(text)}.`);
 }
 
 /**
@@ -121,13 +124,8 @@ export function bypassForwardProxy(url: string, environment: Environment): [stri
   ];
 }
 
-function chooseShell(value: Flags[string]): ShellName {
-  const text = readText(value);
-  const named = SHELLS.find((name) => name === text);
-  if (named !== undefined) return named;
-  if (text !== undefined) {
-    throw new ProxyError('ERR_BAD_OPTION', `--shell must be one of ${SHELLS.join(', ')}, not ${JSON.stringify(text)}.`);
-  }
+/** Throws ERR_BAD_OPTION. */
+function detectUserShell(): ShellName {
   const detected = detectShell(process.env, process.platform);
   if (detected !== undefined) return detected;
   throw new ProxyError('ERR_BAD_OPTION', 'The shell that $SHELL names is not one of those this command writes for.', {
@@ -135,14 +133,9 @@ function chooseShell(value: Flags[string]): ShellName {
   });
 }
 
-function readText(value: Flags[string]): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
 /** The command as it was given, for people to paste. */
-function repeatCommand(flags: Flags): string {
-  const given = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell']
-    .filter((name) => readText(flags[name]) !== undefined)
-    .map((name) => ` --${name} ${String(flags[name])}`);
-  return `bedrock-proxy env${given.join('')}${flags['tls'] === true ? ' --tls' : ''}`;
+function repeatCommand(input: EnvInput): string {
+  const names = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell'] as const;
+  const given = names.flatMap((name) => (input[name] ? [` --${name} ${input[name]}`] : []));
+  return `bedrock-proxy env${given.join('')}${input.tls === true ? ' --tls' : ''}`;
 }

@@ -10,8 +10,8 @@ import { toProxyError } from '../../lib/errors.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
 import type { Store } from '../../domain/store.ts';
 import { baseUrl } from '../../app/banner.ts';
-import { type ClientSettings, describeClient } from '../env/client-settings.ts';
-import { bypassForwardProxy, parseClient } from '../env/env.ts';
+import { type ClientName, type ClientSettings, describeClient } from '../env/client-settings.ts';
+import { bypassForwardProxy } from '../env/env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './command.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
 import { findProxyVersion, provesItself, type ServerAddress, takesKey } from '../../app/running-proxy.ts';
@@ -22,21 +22,27 @@ import { printError, printTalk } from '../../app/print.ts';
 import { findRegion } from '../../app/start.ts';
 import { preferTls } from '../../app/tls.ts';
 
+interface ExecInput extends Flags {
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  readonly for: ClientName | undefined;
+  readonly key: string | undefined;
+}
+
 /** Runs it and gives its exit code. Throws where it does not get as far as running it. */
-export async function execute(commandLine: readonly string[], flags: Flags): Promise<number> {
-  const config = readConfig(flags, process.env);
-  const client = parseClient(flags['for']);
+export async function execute(input: ExecInput): Promise<number> {
+  const config = readConfig(input, process.env);
   const store = await openSqliteStore(config.databasePath);
   const signals = relaySignals();
   try {
     await revokeStaleKeys(store, thisProcessSpace(), Date.now());
-    return await withKey(store, config, flags, (key) =>
-      withServer(config, flags, key, async ({ url, caFile }) => {
+    return await withKey(store, config, input.key, (key) =>
+      withServer(config, input, key, async ({ url, caFile }) => {
         if (signals.endedEarly !== undefined) return signals.endedEarly;
         const region = (await findRegion(config))?.name;
         const { accessKeyId } = key;
-        const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
-        return runIn(settings, url, commandLine, signals);
+        const settings = describeClient({ client: input.for, url, accessKeyId, key: key.key, region, caFile });
+        return runIn(settings, url, input.command, signals);
       }),
     );
   } finally {
@@ -49,12 +55,10 @@ export async function execute(commandLine: readonly string[], flags: Flags): Pro
 async function withKey<T>(
   store: Store,
   config: Config,
-  flags: Flags,
+  name: string | undefined,
   work: (key: ClientKey) => Promise<T>,
 ): Promise<T> {
-  if (typeof flags['key'] === 'string') {
-    return work(openKey(await requireUsableKey(store, flags['key']), config));
-  }
+  if (name !== undefined) return work(openKey(await requireUsableKey(store, name), config));
   if (config.masterKey === undefined && !(await store.hasAnyKey())) {
     printTalk('note: This is the first key of this database: from now on the proxy asks everybody for one.');
   }
@@ -79,12 +83,12 @@ async function withKey<T>(
  */
 async function withServer<T>(
   config: Config,
-  flags: Flags,
+  input: Flags,
   { key }: ClientKey,
   work: (server: ServerAddress) => Promise<T>,
 ): Promise<T> {
   const running = await preferTls(baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), config);
-  const mayShare = !namesUpstream(config, flags) && config.port !== 0;
+  const mayShare = !namesUpstream(config, input) && config.port !== 0;
   if (mayShare && (await findProxyVersion(running)) !== undefined) {
     // Whoever is quicker can have the port and speak like us: no key before it has proved whose it is.
     const serverSecret = findServerSecret(config.databasePath, config.saltKey);
@@ -93,7 +97,7 @@ async function withServer<T>(
       return work(running);
     printTalk(`note: What listens on port ${port} is no proxy of this database; the command gets one of its own.`);
   }
-  const server = await startServerChild(argumentsForStart(config, flags), process.env);
+  const server = await startServerChild(argumentsForStart(config, input), process.env);
   try {
     // Its certificate is there by now, and shared by every proxy of this database.
     return await work(
@@ -105,18 +109,17 @@ async function withServer<T>(
 }
 
 /** A proxy that runs may have another profile, region or upstream than the ones asked for here; so it is not taken. */
-function namesUpstream({ offline, endpointUrls }: Config, flags: Flags): boolean {
-  return offline || endpointUrls.size > 0 || flags['profile'] !== undefined || flags['region'] !== undefined;
+function namesUpstream({ offline, endpointUrls }: Config, { profile, region }: Flags): boolean {
+  return offline || endpointUrls.size > 0 || profile !== undefined || region !== undefined;
 }
 
-function argumentsForStart({ databasePath }: Config, flags: Flags): string[] {
+function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
   const args = ['--db', databasePath];
-  if (typeof flags['profile'] === 'string') args.push('--profile', flags['profile']);
-  if (typeof flags['region'] === 'string') args.push('--region', flags['region']);
-  if (flags['offline'] === true) args.push('--offline');
-  if (flags['tls'] === true) args.push('--tls');
-  const urls = flags['endpointUrl'];
-  if (Array.isArray(urls)) for (const url of urls as readonly string[]) args.push('--endpoint-url', url);
+  if (input.profile !== undefined) args.push('--profile', input.profile);
+  if (input.region !== undefined) args.push('--region', input.region);
+  if (input.offline) args.push('--offline');
+  if (input.tls) args.push('--tls');
+  for (const url of input.endpointUrl ?? []) args.push('--endpoint-url', url);
   return args;
 }
 

@@ -1,12 +1,19 @@
 /**
- * The `key` commands, as commander sees them: names, options and help only; each command's own file is imported when it
- * runs.
+ * The `key` commands: words and options only; each command's own file is imported when it runs.
  */
-import { type Command, Help, Option } from 'commander';
-import type { Flags } from '../../config/options.ts';
+import { Help } from 'commander';
+import {
+  type CommandGroup,
+  type CommandOptions,
+  type CommandSpec,
+  defineCommand,
+  JSON_OPTION,
+  nameOptions,
+  pickOptions,
+} from '../command.ts';
 import type { LimitFlag } from '../../keys/define-limit.ts';
 import { LIMIT_FLAGS, LIMITS } from '../../keys/limits.ts';
-import type { CommandTools } from '../env/commands.ts';
+import type { KeyNameInput } from './input.ts';
 
 const KEY_EXAMPLES = `
 Examples:
@@ -47,97 +54,118 @@ const UPDATE_NOTES = `\n${new Help().boxWrap(
     'A running proxy obeys from the next request on.',
   80,
 )}\n`;
-const KEY_ARGUMENT = ['<key>', 'id, alias, access key id, or the key itself (- reads it from standard input)'] as const;
+const TAKES_KEY = {
+  usage: '<key> [options]',
+  arguments: {
+    key: {
+      usage: '<key>',
+      description: 'id, alias, access key id, or the key itself (- reads it from standard input)',
+    },
+  },
+} as const;
+const QUIET = '-q, --quiet';
+const OUTPUT = { ...pickOptions('db'), json: JSON_OPTION };
 
-type Run = (name: string, flags: Flags) => Promise<void>;
+/** What `generate` and `update` say about a key. Last what `update` can take back with the option right below it. */
+const { allowUnpriced, ...LIMITED } = LIMITS;
+const POLICY_OPTIONS = {
+  alias: { flag: '--alias <name>', description: 'a name for people' },
+  expires: {
+    flag: '--expires <time>',
+    description: 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone',
+  },
+  ...limitOptions(Object.values(LIMITED).flatMap(({ flags }) => flags)),
+  tag: { flag: '--tag <name=value...>', description: 'a tag for what it does in the ledger' },
+  note: { flag: '--note <text>', description: 'a line for people' },
+  ...limitOptions(allowUnpriced.flags),
+} as const satisfies CommandOptions;
 
-/** Adds `key` and what stands below it. */
-export function addKey(program: Command, tools: CommandTools): void {
-  const key = program
-    .command('key')
-    .description('make virtual keys, say what each may do, and end them')
-    .addHelpText('before', KEY_EXAMPLES.trimStart());
-  tools.forEachCommand(key);
-  const generate = key
-    .command('generate')
-    .description('make a key and print it, once')
-    .addHelpText('after', GENERATE_NOTES)
-    .action(async (flags: Flags) => (await import('./generate.ts')).runGenerate(flags));
-  addLimits(generate).option('-q, --quiet', 'print the key and nothing else');
-  const list = key
-    .command('list')
-    .description('list all keys with what they spent, revoked ones too')
-    .action(async (flags: Flags) => (await import('./show.ts')).runList(flags));
-  finish(generate, GENERATE_EXAMPLES, tools);
-  finish(list, KEY_EXAMPLES, tools);
-  addKeyCommands(key, tools);
+function limitOptions(flags: readonly LimitFlag[]): CommandOptions {
+  return nameOptions(
+    flags.map(({ name, argument, description, choices }) => ({
+      flag: argument === undefined ? name : `${name} ${argument}`,
+      description,
+      choices,
+    })),
+  );
 }
 
-/** Those that take a key. */
-function addKeyCommands(key: Command, tools: CommandTools): void {
-  const add = (name: string, description: string, run: Run): Command =>
-    key
-      .command(name)
-      .usage('<key> [options]')
-      .description(description)
-      .argument(...KEY_ARGUMENT)
-      .action(run);
-  const show = add('show', 'all about a key: state, limits, what it spent and what is left', async (name, flags) =>
-    (await import('./show.ts')).runShow(name, flags),
-  );
-  const update = add('update', 'change what a key may do', async (name, flags) =>
-    (await import('./update.ts')).runUpdate(name, flags),
-  );
-  addLimits(update).option('--no-allow-unpriced', 'not any more').addHelpText('after', UPDATE_NOTES);
-  const block = add('block', 'refuse a key until it is unblocked', async (name, flags) =>
-    (await import('./update.ts')).blockKey(name, flags),
-  );
-  const unblock = add('unblock', 'let a blocked key in again', async (name, flags) =>
-    (await import('./update.ts')).unblockKey(name, flags),
-  );
-  const rotate = add(
-    'rotate',
-    'make a new key with all that the old one has, print it, and end the old one',
-    async (name, flags) => (await import('./generate.ts')).runRotate(name, flags),
-  )
-    .option('--grace <time>', 'how long the old key still works, such as 10m or 24h (default: 0s)')
-    .option('-q, --quiet', 'print the new key and nothing else');
-  const revoke = add('revoke', 'end a key; a running server refuses it from the next request on', async (name, flags) =>
-    (await import('./update.ts')).revokeKey(name, flags),
-  );
-  const remove = add(
-    'delete',
-    'end a key and forget it, its secret first of all; what it did stays in the ledger',
-    async (name, flags) => (await import('./update.ts')).deleteKey(name, flags),
-  );
-  finish(update, UPDATE_EXAMPLES, tools);
-  for (const command of [show, block, unblock, rotate, revoke, remove]) finish(command, KEY_EXAMPLES, tools);
+const GENERATE = defineCommand({
+  name: 'generate',
+  description: 'make a key and print it, once',
+  examples: GENERATE_EXAMPLES,
+  notes: GENERATE_NOTES,
+  options: { ...POLICY_OPTIONS, quiet: { flag: QUIET, description: 'print the key and nothing else' }, ...OUTPUT },
+  run: async (input) => (await import('./generate.ts')).runGenerate(input),
+});
+
+const LIST = defineCommand({
+  name: 'list',
+  description: 'list all keys with what they spent, revoked ones too',
+  examples: KEY_EXAMPLES,
+  options: OUTPUT,
+  run: async (input) => (await import('./show.ts')).runList(input),
+});
+
+const UPDATE = defineCommand({
+  name: 'update',
+  ...TAKES_KEY,
+  description: 'change what a key may do',
+  examples: UPDATE_EXAMPLES,
+  notes: UPDATE_NOTES,
+  options: {
+    ...POLICY_OPTIONS,
+    noAllowUnpriced: { flag: '--no-allow-unpriced', description: 'not any more' },
+    ...OUTPUT,
+  },
+  run: async (input) => (await import('./update.ts')).runUpdate(input),
+});
+
+const ROTATE = defineCommand({
+  name: 'rotate',
+  ...TAKES_KEY,
+  description: 'make a new key with all that the old one has, print it, and end the old one',
+  examples: KEY_EXAMPLES,
+  options: {
+    grace: {
+      flag: '--grace <time>',
+      description: 'how long the old key still works, such as 10m or 24h (default: 0s)',
+    },
+    quiet: { flag: QUIET, description: 'print the new key and nothing else' },
+    ...OUTPUT,
+  },
+  run: async (input) => (await import('./generate.ts')).runRotate(input),
+});
+
+/** One that takes a key and no more. */
+function onKey(name: string, description: string, run: (input: KeyNameInput) => Promise<void>): CommandSpec {
+  return defineCommand({ ...TAKES_KEY, name, description, examples: KEY_EXAMPLES, options: OUTPUT, run });
 }
 
-/** The flags of `generate` and `update` that say what a key may do. */
-function addLimits(command: Command): Command {
-  // Last, so that `update` can have its opposite right below it.
-  const { allowUnpriced, ...others } = LIMITS;
-  command
-    .option('--alias <name>', 'a name for people')
-    .option('--expires <time>', 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone');
-  for (const { flags } of Object.values(others)) addFlags(command, flags);
-  command
-    .option('--tag <name=value...>', 'a tag for what it does in the ledger')
-    .option('--note <text>', 'a line for people');
-  return addFlags(command, allowUnpriced.flags);
-}
-
-function addFlags(command: Command, flags: readonly LimitFlag[]): Command {
-  for (const { name, argument, description, choices } of flags) {
-    const option = new Option(argument === undefined ? name : `${name} ${argument}`, description);
-    command.addOption(choices === undefined ? option : option.choices(choices));
-  }
-  return command;
-}
-
-function finish(command: Command, examples: string, { addOption, forEachCommand }: CommandTools): void {
-  addOption(command, 'db');
-  command.option('--json', 'print JSON').addHelpText('before', examples.trimStart());
-  forEachCommand(command);
-}
+/** `key` and what stands below it. */
+export const KEY: CommandGroup = {
+  name: 'key',
+  description: 'make virtual keys, say what each may do, and end them',
+  examples: KEY_EXAMPLES,
+  commands: [
+    GENERATE,
+    LIST,
+    onKey('show', 'all about a key: state, limits, what it spent and what is left', async (input) =>
+      (await import('./show.ts')).runShow(input),
+    ),
+    UPDATE,
+    onKey('block', 'refuse a key until it is unblocked', async (input) =>
+      (await import('./update.ts')).blockKey(input),
+    ),
+    onKey('unblock', 'let a blocked key in again', async (input) => (await import('./update.ts')).unblockKey(input)),
+    ROTATE,
+    onKey('revoke', 'end a key; a running server refuses it from the next request on', async (input) =>
+      (await import('./update.ts')).revokeKey(input),
+    ),
+    onKey(
+      'delete',
+      'end a key and forget it, its secret first of all; what it did stays in the ledger',
+      async (input) => (await import('./update.ts')).deleteKey(input),
+    ),
+  ],
+};

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../keys/mint.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath, readSaltKey } from '../../config/config.ts';
-import type { Flags } from '../../config/options.ts';
+import type { KeyInput, LimitInput } from './input.ts';
 import { formatTime, isoTime } from '../format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { withKey } from './find-row.ts';
@@ -14,32 +14,41 @@ import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts'
 import { describeLimits, limitsToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
+interface PrintInput extends KeyInput {
+  readonly quiet: boolean;
+}
+
+interface RotateInput extends PrintInput {
+  /** Its name as for `withKey`. */
+  readonly key: string;
+  readonly grace: string | undefined;
+}
+
 /** `key generate`: makes a key and prints it. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST and ERR_STORE_UNAVAILABLE. */
-export async function runGenerate(flags: Flags): Promise<void> {
+export async function runGenerate(input: LimitInput & PrintInput): Promise<void> {
   const nowMs = Date.now();
-  const terms = readNewKey(flags, nowMs);
-  const databasePath = readDatabasePath(flags, process.env);
+  const terms = readNewKey(input, nowMs);
+  const databasePath = readDatabasePath(input, process.env);
   const minted = await withStore(databasePath, (store) => {
     const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
     return mintKey({ store, serverSecret, nowMs, randomBytes, ...terms });
   });
-  printMinted(minted, terms, flags);
+  printMinted(minted, terms, input);
   tellNarrowPatterns(terms.policy);
 }
 
-/** A new key with all that the old one has; the old one ends after `--grace`. `nameOrDash` as for `withKey`. */
-export async function runRotate(nameOrDash: string, flags: Flags): Promise<void> {
-  const grace = typeof flags['grace'] === 'string' ? flags['grace'] : '0s';
-  const graceMs = parseGrace(grace, '--grace', 'ERR_BAD_OPTION');
-  const databasePath = readDatabasePath(flags, process.env);
+/** A new key with all that the old one has; the old one ends after `--grace`. */
+export async function runRotate(input: RotateInput): Promise<void> {
+  const graceMs = parseGrace(input.grace ?? '0s', '--grace', 'ERR_BAD_OPTION');
+  const databasePath = readDatabasePath(input, process.env);
   const nowMs = Date.now();
-  const { old, minted } = await withKey(databasePath, nameOrDash, async (row, store) => {
+  const { old, minted } = await withKey(databasePath, input.key, async (row, store) => {
     const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
     return { old: row, minted: await rotate(row, graceMs, { store, serverSecret, nowMs, randomBytes }) };
   });
   const endsAtMs = nowMs + graceMs;
-  printMinted(minted, old, flags, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) } });
-  if (flags['json'] === true || flags['quiet'] === true) return;
+  printMinted(minted, old, input, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) } });
+  if (input.json || input.quiet) return;
   const end = graceMs === 0 ? 'has ended' : `works until ${formatTime(endsAtMs)}`;
   printTalk(`The old key ${old.id} (${maskKey(old.lastFour)}) ${end}.`);
 }
@@ -51,9 +60,9 @@ export function tellNarrowPatterns(policy: NewKeyLimits['policy']): void {
   }
 }
 
-function printMinted(minted: MintedKey, terms: NewKeyLimits, flags: Flags, more: object = {}): void {
-  if (flags['json'] === true) return printJson({ ...mintedToJson(minted), ...limitsToJson(terms), ...more });
-  if (flags['quiet'] === true) return printData(minted.key);
+function printMinted(minted: MintedKey, terms: NewKeyLimits, input: PrintInput, more: object = {}): void {
+  if (input.json) return printJson({ ...mintedToJson(minted), ...limitsToJson(terms), ...more });
+  if (input.quiet) return printData(minted.key);
   printData(
     formatFields([
       ['key', minted.key],

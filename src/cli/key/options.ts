@@ -7,17 +7,16 @@ import { EMPTY_POLICY, readPolicyFlags } from '../../keys/limits.ts';
 import { parseExpiry, parseNote, parseTags } from '../../keys/policy.ts';
 import { parseAlias } from '../../keys/mint.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { Flags } from '../../config/options.ts';
+import type { LimitInput } from './input.ts';
 import type { KeyChanges, KeyPolicy, VirtualKeyRow } from '../../domain/key.ts';
 
 const CODE = 'ERR_BAD_OPTION';
-type Value = Flags[string];
 
 /** Everything about a new key that its maker can say. */
 export type NewKeyLimits = Pick<VirtualKeyRow, 'alias' | 'expiresAtMs' | 'policy' | 'tags' | 'note'>;
 
 /** What `key generate` was asked for. */
-export function readNewKey(flags: Flags, nowMs: number): NewKeyLimits {
+export function readNewKey(flags: LimitInput, nowMs: number): NewKeyLimits {
   const { alias, expires, tag, note } = flags;
   const tags = tag === undefined ? {} : parseTags(tag, '--tag', CODE);
   const empty = findEmptyTag(tag);
@@ -32,7 +31,7 @@ export function readNewKey(flags: Flags, nowMs: number): NewKeyLimits {
 }
 
 /** What `key update` was asked to change of that key. Throws where that is nothing. */
-export function readKeyChanges(row: VirtualKeyRow, flags: Flags, nowMs: number): KeyChanges {
+export function readKeyChanges(row: VirtualKeyRow, flags: LimitInput, nowMs: number): KeyChanges {
   const { alias, expires, tag, note } = flags;
   const policy = readPolicyFlags(flags, row.policy, nowMs);
   const changes: KeyChanges = {
@@ -53,27 +52,22 @@ export function findNarrowPatterns({ models }: KeyPolicy): readonly string[] {
   return models.filter((pattern) => !/[*.:]/.test(pattern) && !/^[a-z0-9]{12}$/.test(pattern));
 }
 
-function readExpiry(value: Value, nowMs: number): number | undefined {
+function readExpiry(value: string, nowMs: number): number | undefined {
   return value === 'never' || value === 'none' ? undefined : parseExpiry(value, '--expires', CODE, nowMs);
 }
 
-function readNote(value: Value): string | undefined {
+function readNote(value: string): string | undefined {
   return value === '' ? undefined : parseNote(value, '--note', CODE);
 }
 
 /** `name=value` adds or replaces, `name=` takes away, the others stay. */
-function changeTags(old: Readonly<Record<string, string>>, value: Value): Readonly<Record<string, string>> {
-  const named = parseTags(value, '--tag', CODE);
-  const gone = new Set(listOf(value).flatMap((tag) => (/^[^=]+=$/.test(tag) ? [tag.slice(0, -1)] : [])));
+function changeTags(old: Readonly<Record<string, string>>, tags: readonly string[]): Readonly<Record<string, string>> {
+  const named = parseTags(tags, '--tag', CODE);
+  const gone = new Set(tags.flatMap((tag) => (/^[^=]+=$/.test(tag) ? [tag.slice(0, -1)] : [])));
   const merged = Object.entries({ ...old, ...named }).filter(([name]) => !gone.has(name));
   return parseTags(Object.fromEntries(merged), '--tag', CODE);
 }
 
-function findEmptyTag(value: Value): string | undefined {
-  return listOf(value).find((tag) => /^[^=]+=$/.test(tag));
-}
-
-function listOf(value: Value): readonly string[] {
-  if (typeof value === 'string') return [value];
-  return typeof value === 'object' ? value : [];
+function findEmptyTag(tags: readonly string[] = []): string | undefined {
+  return tags.find((tag) => /^[^=]+=$/.test(tag));
 }

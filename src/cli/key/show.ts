@@ -4,7 +4,7 @@
 import { describeBudget } from '../../keys/limits.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
-import type { Flags } from '../../config/options.ts';
+import type { KeyInput, KeyNameInput } from './input.ts';
 import type { KeySpend } from '../../domain/budget.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { formatUsd } from '../../lib/usd.ts';
@@ -23,15 +23,15 @@ const MAX_ALIAS_WIDTH = 18;
 const NO_SPEND: KeySpend = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd: 0, resetsAtMs: undefined };
 
 /** `key list`: prints all keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
-export async function runList(flags: Flags): Promise<void> {
+export async function runList(input: KeyInput): Promise<void> {
   const nowMs = Date.now();
-  const found = await withExistingStore(readDatabasePath(flags, process.env), async (store) => {
+  const found = await withExistingStore(readDatabasePath(input, process.env), async (store) => {
     const rows = await store.listKeys();
     return { rows, spends: await store.findSpend(rows, nowMs) };
   });
   const { rows = [], spends = new Map<string, KeySpend>() } = found ?? {};
   const spendOf = ({ id }: VirtualKeyRow): KeySpend => spends.get(id) ?? NO_SPEND;
-  if (flags['json'] === true) return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
+  if (input.json) return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
   if (rows.length === 0) return printTalk('There are no keys yet. `bedrock-proxy key generate` makes one.');
   const cells = rows.map((row) => [
     row.id,
@@ -56,13 +56,13 @@ function withoutSpare(row: readonly string[]): readonly string[] {
   return row.filter((_, column) => column !== SPARE_COLUMN);
 }
 
-/** `nameOrDash` as for `withKey`. */
-export async function runShow(nameOrDash: string, flags: Flags): Promise<void> {
+/** `key show`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */
+export async function runShow(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const { row, spend } = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
+  const { row, spend } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
     const spends = await store.findSpend([found], nowMs);
     return { row: found, spend: spends.get(found.id) ?? NO_SPEND };
   });
-  if (flags['json'] === true) return printJson(keyToJson(row, spend, nowMs));
+  if (input.json) return printJson(keyToJson(row, spend, nowMs));
   printData(formatFields(describeKey(row, spend, nowMs)));
 }

@@ -6,7 +6,7 @@ import { findKeyState } from '../../keys/state.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { Flags } from '../../config/options.ts';
+import type { KeyNameInput, LimitInput } from './input.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
 import type { KeyStore } from '../../domain/store.ts';
 import { withKey } from './find-row.ts';
@@ -15,40 +15,45 @@ import { readKeyChanges } from './options.ts';
 import { describeLimits, keyToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
-/** Changes what flags name and prints what the key may do now. `nameOrDash` as for `withKey`, here and below. */
-export async function runUpdate(nameOrDash: string, flags: Flags): Promise<void> {
+interface UpdateInput extends KeyNameInput, LimitInput {
+  readonly noAllowUnpriced: boolean;
+}
+
+/** Changes what flags name and prints what the key may do now. */
+export async function runUpdate(input: UpdateInput): Promise<void> {
   const nowMs = Date.now();
-  const row = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
-    const changes = readKeyChanges(found, flags, nowMs);
+  const allowUnpriced = input.noAllowUnpriced ? false : input.allowUnpriced || undefined;
+  const row = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
+    const changes = readKeyChanges(found, { ...input, allowUnpriced }, nowMs);
     requireUnrevoked(found, nowMs);
     return change(store, found, changes, nowMs);
   });
-  if (flags['json'] === true) return printJson(keyToJson(row, undefined, nowMs));
+  if (input.json) return printJson(keyToJson(row, undefined, nowMs));
   printTalk(`Updated ${nameOf(row)}.`);
   const terms = describeLimits(row);
   if (terms.length > 0) printData(formatFields(terms));
-  if (flags['models'] !== undefined) tellNarrowPatterns(row.policy);
+  if (input.models !== undefined) tellNarrowPatterns(row.policy);
 }
 
 /** `key block`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */
-export async function blockKey(nameOrDash: string, flags: Flags): Promise<void> {
-  await setBlocked(nameOrDash, flags, true);
+export async function blockKey(input: KeyNameInput): Promise<void> {
+  await setBlocked(input, true);
 }
 
 /** `key unblock`. Throws as `blockKey`. */
-export async function unblockKey(nameOrDash: string, flags: Flags): Promise<void> {
-  await setBlocked(nameOrDash, flags, false);
+export async function unblockKey(input: KeyNameInput): Promise<void> {
+  await setBlocked(input, false);
 }
 
-async function setBlocked(nameOrDash: string, flags: Flags, isBlocked: boolean): Promise<void> {
+async function setBlocked(input: KeyNameInput, isBlocked: boolean): Promise<void> {
   const nowMs = Date.now();
-  const { row, wasSo } = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
+  const { row, wasSo } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
     requireUnrevoked(found, nowMs);
     if ((found.blockedAtMs !== undefined) === isBlocked) return { row: found, wasSo: true };
     const changed = await change(store, found, { blockedAtMs: isBlocked ? nowMs : undefined }, nowMs);
     return { row: changed, wasSo: false };
   });
-  if (flags['json'] === true) return printJson(keyToJson(row, undefined, nowMs));
+  if (input.json) return printJson(keyToJson(row, undefined, nowMs));
   const shown = nameOf(row);
   if (wasSo) return printTalk(`${shown} ${isBlocked ? 'was blocked already' : 'was not blocked'}.`);
   if (!isBlocked) return printTalk(`Unblocked ${shown}.`);
@@ -56,25 +61,25 @@ async function setBlocked(nameOrDash: string, flags: Flags, isBlocked: boolean):
 }
 
 /** `key revoke`. Throws as `blockKey`. */
-export async function revokeKey(nameOrDash: string, flags: Flags): Promise<void> {
+export async function revokeKey(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const { row, wasSo } = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
+  const { row, wasSo } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
     if (findKeyState(found, nowMs) === 'revoked') return { row: found, wasSo: true };
     await store.revokeKey(found.id, nowMs);
     return { row: { ...found, revokedAtMs: nowMs }, wasSo: false };
   });
-  if (flags['json'] === true) return printJson({ ...keyToJson(row, undefined, nowMs), already_revoked: wasSo });
+  if (input.json) return printJson({ ...keyToJson(row, undefined, nowMs), already_revoked: wasSo });
   printTalk(wasSo ? `${nameOf(row)} was revoked already.` : `Revoked ${nameOf(row)}.`);
 }
 
 /** `key delete`. Throws as `blockKey`. */
-export async function deleteKey(nameOrDash: string, flags: Flags): Promise<void> {
+export async function deleteKey(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const row = await withKey(readDatabasePath(flags, process.env), nameOrDash, async (found, store) => {
+  const row = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
     if (!(await store.deleteKey(found.id, nowMs))) throw vanished(found);
     return found;
   });
-  if (flags['json'] === true) return printJson({ id: row.id, alias: row.alias ?? null, deleted: true });
+  if (input.json) return printJson({ id: row.id, alias: row.alias ?? null, deleted: true });
   printTalk(`Deleted ${nameOf(row)} for good; what it did stays in the ledger.`);
 }
 

@@ -18,7 +18,7 @@ import type { Flags } from '../../config/options.ts';
 import { openSqliteStore } from '../../store/sqlite/store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
-import { readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
+import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
 import { paintFor, printTalk } from '../../app/print.ts';
 
 /** How often a followed ledger is looked at. */
@@ -30,10 +30,20 @@ const MAX_LINES = 100_000;
 /** So many looks at a database that does not answer before it is told. Each look is patient itself. */
 const FAILURES_UNTIL_TOLD = 8;
 
+interface LogsInput extends Flags, PeriodInput {
+  readonly follow: boolean;
+  readonly lines: string | undefined;
+  readonly key: string | undefined;
+  readonly status: string | undefined;
+  readonly model: string | undefined;
+  readonly operation: string | undefined;
+  readonly json: boolean;
+}
+
 interface LogsQuery {
   readonly databasePath: string;
   readonly filter: Omit<LedgerFilter, 'keyIds'>;
-  readonly key: Flags[string];
+  readonly key: string | undefined;
   readonly models: readonly string[];
   /** Undefined: all since `sinceMs`. */
   readonly lines: number | undefined;
@@ -66,8 +76,8 @@ interface Sink {
  * `logs`: prints rows, and follows the ledger with `-f` until a signal. Throws ERR_BAD_OPTION and
  * ERR_STORE_UNAVAILABLE.
  */
-export async function printLogs(flags: Flags): Promise<void> {
-  const query = readQuery(flags);
+export async function printLogs(input: LogsInput): Promise<void> {
+  const query = readQuery(input);
   const isThere = existsSync(query.databasePath);
   if (!isThere)
     printTalk(`There is nothing in the ledger yet.${query.follow ? ' Waiting for the first request.' : ''}`);
@@ -87,28 +97,28 @@ export async function printLogs(flags: Flags): Promise<void> {
   }
 }
 
-function readQuery(flags: Flags): LogsQuery {
-  const { model, since, lines, follow, json } = flags;
-  const isAll = since !== undefined && lines === undefined;
+function readQuery(input: LogsInput): LogsQuery {
+  const { model, lines } = input;
+  const isAll = input.since !== undefined && lines === undefined;
   return {
-    databasePath: readDatabasePath(flags, process.env),
+    databasePath: readDatabasePath(input, process.env),
     filter: {
-      sinceMs: readPeriod(flags, 'all', Date.now()).sinceMs,
-      status: readStatus(flags['status']),
-      operation: typeof flags['operation'] === 'string' ? flags['operation'] : undefined,
+      sinceMs: readPeriod(input, 'all', Date.now()).sinceMs,
+      status: readStatus(input.status),
+      operation: input.operation,
     },
-    key: flags['key'],
+    key: input.key,
     models: model === undefined ? [] : parseModelPatterns(model, '--model', 'ERR_BAD_OPTION'),
     lines: isAll ? undefined : readLines(lines),
-    follow: follow === true,
-    format: json === true ? formatJson : lineFormat(),
+    follow: input.follow,
+    format: input.json ? formatJson : lineFormat(),
   };
 }
 
-function readLines(value: Flags[string] = DEFAULT_LINES): number {
-  const lines = /^\d{1,6}$/.test(String(value)) ? Number(value) : Number.NaN;
+function readLines(value = DEFAULT_LINES): number {
+  const lines = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
   if (lines <= MAX_LINES) return lines;
-  throw new ProxyError('ERR_BAD_OPTION', `-n must be a whole number from 0 to ${MAX_LINES}, not "${String(value)}".`);
+  throw new ProxyError('ERR_BAD_OPTION', `-n must be a whole number from 0 to ${MAX_LINES}, not "${value}".`);
 }
 
 /** JSON lets most of what a terminal would act on stand: it is escaped. */

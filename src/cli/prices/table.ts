@@ -11,10 +11,22 @@ import { type Flags, findSetting } from '../../config/options.ts';
 import { each, perMillion, PIECES, priceToJson, RATES, shortRate } from './price-format.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
 
-/** Throws ERR_UNPRICED where there is none. */
-export async function showPrice(model: string, flags: Flags): Promise<void> {
-  const book = await openPriceBook(flags);
-  const tier = typeof flags['tier'] === 'string' ? flags['tier'] : 'standard';
+interface ShowInput extends Flags {
+  readonly model: string;
+  readonly tier: string | undefined;
+  readonly json: boolean;
+}
+
+interface ListInput extends Flags {
+  /** A part of the name if it has no star. */
+  readonly pattern: string | undefined;
+  readonly json: boolean;
+}
+
+/** `prices show`. Throws ERR_UNPRICED where there is none. */
+export async function showPrice(input: ShowInput): Promise<void> {
+  const { model, tier = 'standard' } = input;
+  const book = await openPriceBook(input);
   const price = book.find(model, {
     atMs: Date.now(),
     serviceTier: tier === 'optimized' ? undefined : tier,
@@ -26,7 +38,7 @@ export async function showPrice(model: string, flags: Flags): Promise<void> {
     });
   }
   const source = await describeOrigin(price);
-  if (flags['json'] === true) return printJson({ model, tier, source: source.json, ...priceToJson(price) });
+  if (input.json) return printJson({ model, tier, source: source.json, ...priceToJson(price) });
   printData(
     formatFields([
       ['model', model],
@@ -38,15 +50,16 @@ export async function showPrice(model: string, flags: Flags): Promise<void> {
   );
 }
 
-/** `pattern`: a part of the name where it has no star. */
-export async function listPrices(pattern: string | undefined, flags: Flags): Promise<void> {
-  const book = await openPriceBook(flags);
+/** `prices list`. */
+export async function listPrices(input: ListInput): Promise<void> {
+  const { pattern } = input;
+  const book = await openPriceBook(input);
   const glob = pattern === undefined ? '*' : pattern.includes('*') ? pattern : `*${pattern}*`;
   const found = book
     .list(Date.now())
     .filter(({ name }) => matchesGlob(glob, name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  if (flags['json'] === true) {
+  if (input.json) {
     const models = await Promise.all(
       found.map(async ({ name, price }) => ({
         model: name,
@@ -67,11 +80,11 @@ export async function listPrices(pattern: string | undefined, flags: Flags): Pro
   printTalk('USD per million tokens; - is not known, + more for long inputs (see `prices show`).');
 }
 
-async function openPriceBook(flags: Flags): Promise<PriceBook> {
-  const file = findSetting('prices', flags, process.env);
+async function openPriceBook(input: Flags): Promise<PriceBook> {
+  const file = findSetting('prices', input, process.env);
   return loadPrices({
     priceFile: file === undefined ? undefined : resolve(file.value),
-    refreshedFile: refreshedPricesPath(readDatabasePath(flags, process.env)),
+    refreshedFile: refreshedPricesPath(readDatabasePath(input, process.env)),
     warn: (message) => printTalk(`warning: ${message}`),
   });
 }

@@ -24,13 +24,18 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** For all of it. */
 const DOWNLOAD_TIMEOUT_MS = 60_000;
 
+interface UpdatePricesInput extends Flags {
+  readonly url: string | undefined;
+  readonly json: boolean;
+}
+
 /**
  * Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be
  * kept.
  */
-export async function updatePrices(flags: Flags): Promise<void> {
-  const config = readConfig(flags, process.env);
-  const url = parseUrl(typeof flags['url'] === 'string' ? flags['url'] : PUBLISHED_PRICES_URL);
+export async function updatePrices(input: UpdatePricesInput): Promise<void> {
+  const config = readConfig(input, process.env);
+  const url = parseUrl(input.url ?? PUBLISHED_PRICES_URL);
   const file = refreshedPricesPath(config.databasePath);
   const network = readNetworkOptions(config.network);
   const text = await download(url, { network, timeoutMs: DOWNLOAD_TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
@@ -40,7 +45,7 @@ export async function updatePrices(flags: Flags): Promise<void> {
   keep(file, formatRefreshed({ fetchedAtMs: nowMs, models }));
   const after = await listInForce(file, nowMs);
   const changes = findChanges(before, after);
-  if (flags['json'] === true) {
+  if (input.json) {
     return printJson({
       file,
       fetched_at: new Date(nowMs).toISOString(),

@@ -1,11 +1,9 @@
 /**
- * The commands that read the ledger, `usage` and `logs`, as commander sees them: names, options and help only; each
- * command's own file is imported when it runs.
+ * The commands that read the ledger, `usage` and `logs`: words and options only; each command's own file is imported
+ * when it runs.
  */
-import { type Command, Option } from 'commander';
-import type { Flags } from '../../config/options.ts';
+import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
 import { DEFAULT_SINCE, GROUPINGS } from './groupings.ts';
-import type { CommandTools } from '../env/commands.ts';
 
 const USAGE_EXAMPLES = `
 Examples:
@@ -27,47 +25,44 @@ Examples:
   $ bedrock-proxy logs -f --json | jq .cost_usd
 `;
 
-/** Adds both. */
-export function addReports(program: Command, tools: CommandTools): void {
-  addUsage(program, tools);
-  addLogs(program, tools);
-}
+const KEY_OPTION = {
+  flag: '--key <key>',
+  description: 'only of this key: id or alias',
+} as const satisfies CommandOption;
 
-const KEY_FLAG = ['--key <key>', 'only of this key: id or alias'] as const;
+/** `usage`. */
+export const USAGE = defineCommand({
+  name: 'usage',
+  description: 'what was used and what it cost',
+  examples: USAGE_EXAMPLES,
+  notes: USAGE_NOTES,
+  options: {
+    since: { flag: '--since <time>', description: `from when: 7d, 12h, a date, or all (default: ${DEFAULT_SINCE})` },
+    until: { flag: '--until <time>', description: 'until when (default: now)' },
+    by: { flag: '--by <group>', description: 'one line for each (default: key)', choices: GROUPINGS },
+    key: KEY_OPTION,
+    json: { ...JSON_OPTION, conflicts: 'csv' },
+    csv: { flag: '--csv', description: 'print CSV, without the totals' },
+    ...pickOptions('db'),
+  },
+  run: async (input) => (await import('./usage.ts')).printUsage(input),
+});
 
-function addUsage(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('usage')
-    .description('what was used and what it cost')
-    .option('--since <time>', `from when: 7d, 12h, a date, or all (default: ${DEFAULT_SINCE})`)
-    .option('--until <time>', 'until when (default: now)')
-    .addOption(new Option('--by <group>', 'one line for each (default: key)').choices(GROUPINGS))
-    .option(...KEY_FLAG)
-    .addOption(new Option('--json', 'print JSON').conflicts('csv'))
-    .option('--csv', 'print CSV, without the totals')
-    .addHelpText('after', USAGE_NOTES)
-    .action(async (flags: Flags) => (await import('./usage.ts')).printUsage(flags));
-  finish(command, USAGE_EXAMPLES, tools);
-}
-
-function addLogs(program: Command, tools: CommandTools): void {
-  const command = program
-    .command('logs')
-    .description('the requests in the ledger, one line each')
-    .option('-f, --follow', 'go on with those that come, until interrupted')
-    .option('-n, --lines <number>', 'how many of the last (default: 20; with --since all)')
-    .option('--since <time>', 'from when: 7d, 12h, a date, or all')
-    .option(...KEY_FLAG)
-    .option('--status <status>', 'only of this status: 429, 4xx or 400-499')
-    .option('--model <pattern>', 'only of models such as *claude-haiku*')
-    .option('--operation <name>', 'only of this operation, such as ConverseStream')
-    .option('--json', 'print a JSON object per line')
-    .action(async (flags: Flags) => (await import('../logs/logs.ts')).printLogs(flags));
-  finish(command, LOGS_EXAMPLES, tools);
-}
-
-function finish(command: Command, examples: string, { addOption, forEachCommand }: CommandTools): void {
-  addOption(command, 'db');
-  command.addHelpText('before', examples.trimStart());
-  forEachCommand(command);
-}
+/** `logs`. */
+export const LOGS = defineCommand({
+  name: 'logs',
+  description: 'the requests in the ledger, one line each',
+  examples: LOGS_EXAMPLES,
+  options: {
+    follow: { flag: '-f, --follow', description: 'go on with those that come, until interrupted' },
+    lines: { flag: '-n, --lines <number>', description: 'how many of the last (default: 20; with --since all)' },
+    since: { flag: '--since <time>', description: 'from when: 7d, 12h, a date, or all' },
+    key: KEY_OPTION,
+    status: { flag: '--status <status>', description: 'only of this status: 429, 4xx or 400-499' },
+    model: { flag: '--model <pattern>', description: 'only of models such as *claude-haiku*' },
+    operation: { flag: '--operation <name>', description: 'only of this operation, such as ConverseStream' },
+    json: { ...JSON_OPTION, description: 'print a JSON object per line' },
+    ...pickOptions('db'),
+  },
+  run: async (input) => (await import('../logs/logs.ts')).printLogs(input),
+});

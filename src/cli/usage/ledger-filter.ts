@@ -5,10 +5,15 @@
 import { findDateMs, findDurationMs } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { Flags } from '../../config/options.ts';
 import type { LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { requireKey } from '../key/find-row.ts';
+
+/** `--since` and `--until` as they were given. */
+export interface PeriodInput {
+  readonly since: string | undefined;
+  readonly until?: string | undefined;
+}
 
 type Period = Pick<LedgerFilter, 'sinceMs' | 'untilMs'>;
 
@@ -20,17 +25,14 @@ const PERIOD_WORDS = 'must be a length of time such as 7d or 12h, a date such as
  * `--since` and `--until`: a length of time back from now, a day (UTC; from its first moment, or through its last), a
  * time with its zone, or `all`. `defaultSince` as such a text.
  */
-export function readPeriod(flags: Flags, defaultSince: string, nowMs: number): Period {
-  const sinceMs = readMoment(flags['since'] ?? defaultSince, '--since', 'start', nowMs);
-  const untilMs = flags['until'] === undefined ? undefined : readMoment(flags['until'], '--until', 'end', nowMs);
+export function readPeriod({ since, until }: PeriodInput, defaultSince: string, nowMs: number): Period {
+  const sinceMs = readMoment(since ?? defaultSince, '--since', 'start', nowMs);
+  const untilMs = until === undefined ? undefined : readMoment(until, '--until', 'end', nowMs);
   if (sinceMs === undefined || untilMs === undefined || sinceMs < untilMs) return { sinceMs, untilMs };
-  throw new ProxyError(
-    'ERR_BAD_OPTION',
-    `--since must lie before --until, which ${String(flags['since'] ?? defaultSince)} does not.`,
-  );
+  throw new ProxyError('ERR_BAD_OPTION', `--since must lie before --until, which ${since ?? defaultSince} does not.`);
 }
 
-function readMoment(value: Flags[string], flag: string, side: 'start' | 'end', nowMs: number): number | undefined {
+function readMoment(value: string, flag: string, side: 'start' | 'end', nowMs: number): number | undefined {
   if (value === 'all') return undefined;
   const backMs = findDurationMs(value);
   const momentMs = backMs === undefined ? findDateMs(value, side) : nowMs - backMs;
@@ -39,9 +41,9 @@ function readMoment(value: Flags[string], flag: string, side: 'start' | 'end', n
 }
 
 /** `--status`: `429`, `4xx` or `400-499`. */
-export function readStatus(value: Flags[string]): readonly [from: number, to: number] | undefined {
+export function readStatus(value: string | undefined): readonly [from: number, to: number] | undefined {
   if (value === undefined) return undefined;
-  const text = String(value).toLowerCase();
+  const text = value.toLowerCase();
   if (/^[1-5]xx$/.test(text)) return [Number(text[0]) * 100, Number(text[0]) * 100 + 99];
   const [, from = '', to = from] = /^([1-9]\d\d)(?:-([1-9]\d\d))?$/.exec(text) ?? [];
   if (from !== '' && Number(from) <= Number(to)) return [Number(from), Number(to)];
@@ -52,8 +54,8 @@ export function readStatus(value: Flags[string]): readonly [from: number, to: nu
  * The ids of the key that `--key` names; of all that ever had the alias, because a rotated key goes on under it. Throws
  * ERR_BAD_REQUEST where there is none.
  */
-export async function readKeyIds(value: Flags[string], store: Store): Promise<readonly string[] | undefined> {
-  if (typeof value !== 'string') return undefined;
+export async function readKeyIds(value: string | undefined, store: Store): Promise<readonly string[] | undefined> {
+  if (value === undefined) return undefined;
   const aliased = looksLikeKey(value) ? [] : await store.findKeys({ aliases: [value] });
   if (aliased.length > 0) return aliased.map(({ id }) => id);
   return KEY_ID.test(value) ? [value] : [(await requireKey(store, value)).id];

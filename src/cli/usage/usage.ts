@@ -8,10 +8,17 @@ import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
 import { clip, clipModel, compactCount } from '../../lib/format.ts';
 import { formatCount, formatTime, isoTime } from '../format.ts';
-import { DEFAULT_SINCE, GROUPINGS } from './groupings.ts';
+import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
-import { readKeyIds, readPeriod } from './ledger-filter.ts';
+import { type PeriodInput, readKeyIds, readPeriod } from './ledger-filter.ts';
 import { formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+
+interface UsageInput extends Flags, PeriodInput {
+  readonly by: UsageGrouping | undefined;
+  readonly key: string | undefined;
+  readonly json: boolean;
+  readonly csv: boolean;
+}
 
 interface Report {
   readonly by: UsageGrouping;
@@ -35,15 +42,15 @@ const NOTHING: UsageTotals = {
 };
 
 /** `usage`: prints sums of the ledger. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
-export async function printUsage(flags: Flags): Promise<void> {
-  const by = GROUPINGS.find((name) => name === flags['by']) ?? 'key';
-  const period = readPeriod(flags, DEFAULT_SINCE, Date.now());
-  const sums = await withExistingStore(readDatabasePath(flags, process.env), async (store) =>
-    store.sumUsage({ filter: { ...period, keyIds: await readKeyIds(flags['key'], store) }, by: [by] }),
+export async function printUsage(input: UsageInput): Promise<void> {
+  const { by = 'key' } = input;
+  const period = readPeriod(input, DEFAULT_SINCE, Date.now());
+  const sums = await withExistingStore(readDatabasePath(input, process.env), async (store) =>
+    store.sumUsage({ filter: { ...period, keyIds: await readKeyIds(input.key, store) }, by: [by] }),
   );
   const report = { by, ...period, ...(sums ?? { groups: [], total: NOTHING }) };
-  if (flags['json'] === true) return printJson(usageToJson(report));
-  if (flags['csv'] === true) return void process.stdout.write(usageToCsv(report));
+  if (input.json) return printJson(usageToJson(report));
+  if (input.csv) return void process.stdout.write(usageToCsv(report));
   if (report.total.requests === 0) return printTalk(`There are no requests in the ledger ${describePeriod(report)}.`);
   printData(formatUsage(report, process.stdout.isTTY === true ? process.stdout.columns : undefined));
 }

@@ -124,13 +124,13 @@ describe('env', () => {
 describe('readServerUrl', () => {
   const here = { host: '127.0.0.1', port: 4000 };
   it.each([
-    [{}, here, 'http://localhost:4000/bedrock'],
-    [{}, { host: '0.0.0.0', port: 80 }, 'http://localhost:80/bedrock'],
-    [{}, { host: '10.0.0.7', port: 4000 }, 'http://10.0.0.7:4000/bedrock'],
-    [{ url: 'https://proxy.example' }, here, 'https://proxy.example/bedrock'],
-    [{ url: 'http://host.docker.internal:4000/bedrock/' }, here, 'http://host.docker.internal:4000/bedrock'],
-  ])('%j and %j give %s', (flags, config, expected) => {
-    expect(readServerUrl(flags, config)).toBe(expected);
+    [undefined, here, 'http://localhost:4000/bedrock'],
+    [undefined, { host: '0.0.0.0', port: 80 }, 'http://localhost:80/bedrock'],
+    [undefined, { host: '10.0.0.7', port: 4000 }, 'http://10.0.0.7:4000/bedrock'],
+    ['https://proxy.example', here, 'https://proxy.example/bedrock'],
+    ['http://host.docker.internal:4000/bedrock/', here, 'http://host.docker.internal:4000/bedrock'],
+  ])('reads %j with %j as %s', (url, config, expected) => {
+    expect(readServerUrl(url, config)).toBe(expected);
   });
 });
 

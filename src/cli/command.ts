@@ -1,0 +1,157 @@
+/**
+ * What a command of this program is, as data: its words, its options, and what it runs. From that come a command of
+ * commander, which reads the command line and prints the help, and the type of the input that `run` gets.
+ */
+import { Command, Option } from 'commander';
+import { type FlagValue, OPTIONS, type OptionName, type OptionValue } from '../config/options.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { printError } from '../app/print.ts';
+
+/** An option of a command. Those of `start` (`OPTIONS`) have this form too. */
+export interface CommandOption {
+  /** As shown in help: `-n, --lines <number>` takes a value, `--models <pattern...>` several, `--json` is a switch. */
+  readonly flag: string;
+  readonly description: string;
+  readonly choices?: readonly string[] | undefined;
+  /** May be given more than once, each time with one value. */
+  readonly repeatable?: boolean;
+  /** The name of an option that may not stand beside it. */
+  readonly conflicts?: string;
+  /** Left out of the help. */
+  readonly isHidden?: boolean;
+  /** What holds without it, and the variables that set it, for the help. */
+  readonly default?: string;
+  readonly env?: readonly string[];
+}
+
+/** Options by the name that their value has in the input: that of the flag in camel case. */
+export type CommandOptions = Readonly<Record<string, CommandOption>>;
+
+/** An argument of a command. */
+interface CommandArgument {
+  /** As shown in help: `<key>`, `[pattern]` if it may be left out, `<command...>` for all that follow. */
+  readonly usage: string;
+  readonly description: string;
+}
+
+type CommandArguments = Readonly<Record<string, CommandArgument>>;
+
+type ArgumentValue<Usage extends string> = Usage extends `${string}...>`
+  ? readonly string[]
+  : Usage extends `<${string}>`
+    ? string
+    : string | undefined;
+
+/** What a command with these options and arguments gets. */
+type InputOf<Options extends CommandOptions, Arguments extends CommandArguments> = {
+  readonly [Name in keyof Options]: OptionValue<Options[Name]>;
+} & { readonly [Name in keyof Arguments]: ArgumentValue<Arguments[Name]['usage']> };
+
+/** The words of a command, or of a group of commands. */
+interface CommandWords {
+  readonly name: string;
+  readonly description: string;
+  /** Stands above the help, and `notes` below it: lines of 80 columns. */
+  readonly examples: string;
+  readonly notes?: string;
+}
+
+/** A command that runs. */
+export interface CommandSpec<Input = Readonly<Record<string, FlagValue>>> extends CommandWords {
+  /** In place of `[options] <arguments>`. */
+  readonly usage?: string;
+  readonly arguments?: CommandArguments;
+  /** In the order of the help. */
+  readonly options: CommandOptions;
+  /** Imports what the command needs, and does it. */
+  run(input: Input): Promise<void>;
+}
+
+/** Commands under one name. */
+export interface CommandGroup extends CommandWords {
+  readonly commands: readonly CommandSpec[];
+}
+
+/** The command itself: this only derives the type of its input from its options and arguments. */
+export function defineCommand<
+  const Options extends CommandOptions,
+  const Arguments extends CommandArguments = Record<never, never>,
+>(
+  spec: CommandSpec<InputOf<Options, Arguments>> & { readonly options: Options; readonly arguments?: Arguments },
+): CommandSpec {
+  return spec;
+}
+
+/** These options of `start`. */
+export function pickOptions<const Name extends OptionName>(...names: readonly Name[]): Pick<typeof OPTIONS, Name> {
+  return Object.fromEntries(names.map((name) => [name, OPTIONS[name]])) as Pick<typeof OPTIONS, Name>;
+}
+
+/** Options by the names that their flags have in camel case. */
+export function nameOptions(options: readonly CommandOption[]): CommandOptions {
+  return Object.fromEntries(options.map((option) => [new Option(option.flag).attributeName(), option]));
+}
+
+/** `--json`. */
+export const JSON_OPTION = { flag: '--json', description: 'print JSON' } as const satisfies CommandOption;
+
+/** Adds a command or a group to a program or a group. */
+export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): void {
+  const command = parent.command(spec.name).description(spec.description);
+  addWords(command, spec);
+  if ('commands' in spec) {
+    for (const below of spec.commands) addCommand(command, below);
+    return;
+  }
+  if (spec.usage !== undefined) command.usage(spec.usage);
+  for (const { usage, description } of Object.values(spec.arguments ?? {})) command.argument(usage, description);
+  for (const option of Object.values(spec.options)) command.addOption(toOption(option));
+  command.action(() => spec.run(readInput(command, spec)));
+}
+
+/** The texts around the help. Errors of usage leave through `run` of main.ts, in the same two lines as all others. */
+export function addWords(command: Command, { examples, notes = '' }: Pick<CommandWords, 'examples' | 'notes'>): void {
+  command.addHelpText('before', examples.trimStart()).addHelpText('after', notes);
+  command.exitOverride().showSuggestionAfterError(true);
+  command.configureOutput({
+    writeErr: (text) => process.stderr.write(text),
+    outputError: (text) => printUsageError(text, command),
+  });
+}
+
+function toOption(spec: CommandOption): Option {
+  const facts = [
+    ...(spec.default === undefined ? [] : [`default: ${spec.default}`]),
+    ...(spec.env === undefined ? [] : [`env: ${spec.env.join(', ')}`]),
+  ];
+  const option = new Option(spec.flag, spec.description + (facts.length === 0 ? '' : ` (${facts.join('; ')})`));
+  if (spec.choices !== undefined) option.choices(spec.choices);
+  if (spec.conflicts !== undefined) option.conflicts(spec.conflicts);
+  if (spec.repeatable === true)
+    option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+  return option.hideHelp(spec.isHidden === true);
+}
+
+/** Values by name, as `InputOf` has them. Commander takes `--no-x` for an `x` that is false. */
+function readInput(command: Command, spec: CommandSpec): Readonly<Record<string, FlagValue>> {
+  const given = command.opts<Record<string, FlagValue>>();
+  const options = Object.entries(spec.options).map(([name, { flag }]) => {
+    const option = new Option(flag);
+    const value = given[option.attributeName()];
+    if (option.negate) return [name, value === false];
+    return [name, option.isBoolean() ? value === true : value];
+  });
+  const args = Object.keys(spec.arguments ?? {}).map((name, at) => [name, command.processedArgs[at]]);
+  return Object.fromEntries([...options, ...args]);
+}
+
+function printUsageError(text: string, command: Command): void {
+  const [first = '', suggestion] = text.trim().split('\n');
+  const message = first.replace(/^error: /, '').replace(/\.+$/, '');
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
+  printError(new ProxyError('ERR_BAD_OPTION', `${message}.`, { hint }), false);
+}
+
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
+}
