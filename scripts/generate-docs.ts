@@ -6,9 +6,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildProgram } from '../src/cli/main.ts';
 import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
 import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
-import { readProgram } from './docs/program.ts';
+import { readOpenApi } from './docs/openapi.ts';
 import {
   renderErrorFacts,
   renderErrors,
@@ -32,15 +33,13 @@ const PAGES = [
   'docs/costs.md',
 ];
 
-/**
- * Every page and package.json as they should be, by path. Starts the program to ask it for its help and its OpenAPI
- * document.
- */
+/** Every page and package.json as they should be, by path. */
 export async function generateDocs(): Promise<Map<string, string>> {
-  const { helps, openapi } = await readProgram(ROOT);
+  const openapi = await readOpenApi();
+  const program = buildProgram();
   const renderers: Readonly<Record<string, () => string>> = {
-    commands: () => renderCommandTable(helps),
-    'command-helps': () => renderCommandHelps(helps),
+    commands: () => renderCommandTable(program),
+    'command-helps': () => renderCommandHelps(program),
     options: renderOptions,
     variables: renderVariables,
     errors: renderErrors,

@@ -1,6 +1,6 @@
 /** The reference of the admin API, made of its OpenAPI document. Pure. */
 import { renderCode, renderTable } from './markdown.ts';
-import type { ApiOperation, ApiSchema, OpenApi } from './program.ts';
+import type { ApiOperation, ApiSchema, OpenApi } from './openapi.ts';
 
 /** One row per endpoint. */
 export function renderAdminPaths(openapi: OpenApi): string {

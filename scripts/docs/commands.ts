@@ -1,30 +1,39 @@
 /** The reference of the command line, made of the help that the program prints. Pure. */
+import type { Command } from 'commander';
 import { renderTable } from './markdown.ts';
-import type { Helps } from './program.ts';
+
+const WIDTH = 80;
 
 /** One row per command: its words, linked to its help, and what it does. */
-export function renderCommandTable(helps: Helps): string {
-  const rows = leaves(helps).map(([name, help]) => [
-    `[\`bedrock-proxy ${name}\`](#bedrock-proxy-${name.replaceAll(' ', '-')})`,
-    findDescription(help),
+export function renderCommandTable(program: Command): string {
+  const rows = leaves(program).map(({ name, command }) => [
+    `[\`${name}\`](#${name.replaceAll(' ', '-')})`,
+    command.description(),
   ]);
   return renderTable(['command', 'what it does'], rows);
 }
 
 /** One heading per command, and its help as the terminal shows it. */
-export function renderCommandHelps(helps: Helps): string {
-  return leaves(helps)
-    .map(([name, help]) => `## bedrock-proxy ${name}\n\n\`\`\`text\n${help.trimEnd()}\n\`\`\``)
+export function renderCommandHelps(program: Command): string {
+  return leaves(program)
+    .map(({ name, command }) => `## ${name}\n\n\`\`\`text\n${readHelp(command).trimEnd()}\n\`\`\``)
     .join('\n\n');
 }
 
-/** Groups such as `key` only list their commands. */
-function leaves(helps: Helps): [string, string][] {
-  return [...helps].filter(([name]) => ![...helps.keys()].some((other) => name === '' || other.startsWith(`${name} `)));
+/** Those that run; groups such as `key` only list their commands. */
+function leaves(command: Command, above = ''): { readonly name: string; readonly command: Command }[] {
+  const name = `${above} ${command.name()}`.trim();
+  if (command.commands.length === 0) return [{ name, command }];
+  return command.commands.flatMap((below) => leaves(below, name));
 }
 
-/** The paragraph after `Usage:`, on one line. */
-function findDescription(help: string): string {
-  const [, paragraph = ''] = help.slice(help.indexOf('Usage: ')).split('\n\n');
-  return paragraph.replaceAll(/\s+/g, ' ').trim();
+function readHelp(command: Command): string {
+  let help = '';
+  command.configureOutput({
+    writeOut: (text) => (help += text),
+    getOutHelpWidth: () => WIDTH,
+    getOutHasColors: () => false,
+  });
+  command.outputHelp();
+  return help;
 }

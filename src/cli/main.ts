@@ -83,7 +83,8 @@ function noteOutputError(error: NodeJS.ErrnoException): void {
   process.exitCode = EXIT_FAILED;
 }
 
-function buildProgram(): Command {
+/** All commands, as commander has them. */
+export function buildProgram(): Command {
   const program = new Command('bedrock-proxy')
     .description(
       'Local proxy for Amazon Bedrock: signs any Bedrock call with your AWS credentials, lends them out as ' +
