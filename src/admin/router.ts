@@ -4,6 +4,7 @@
  */
 import { sendJson } from '../http/send-response.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { isObject, type JsonObject } from '../lib/json.ts';
 import type { ClientRequest } from '../http/message.ts';
 import { readBody } from '../http/body.ts';
 import { admitAdmin } from './access.ts';
@@ -84,13 +85,13 @@ function parseQuery(text: string): Record<string, string> {
   throw new AdminError(`The query parameter ${param} is given twice.`, { param });
 }
 
-async function readObject(clientRequest: ClientRequest): Promise<Readonly<Record<string, unknown>>> {
+async function readObject(clientRequest: ClientRequest): Promise<JsonObject> {
   const { chunks } = await readBody(clientRequest, BODY_LIMITS);
   const text = Buffer.concat(chunks).toString('utf8');
   if (text.trim() === '') return {};
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (isObject(value)) return value;
   } catch {
     // Told below, like every other thing that is no object.
   }

@@ -3,6 +3,7 @@
  * business. Everything here is shown in the OpenAPI document.
  */
 import { z } from 'zod';
+import { isObject, type JsonObject } from '../lib/json.ts';
 import { limitRequestSchemas, limitRowSchemas } from './limit-fields.ts';
 
 /** A query parameter, which always comes as text. */
@@ -21,10 +22,7 @@ const keyName = z.string().min(1).max(1_000).describe('The token (SHA-256) of th
 
 /** A JSON object as it came, without a look inside. */
 const anyObject = z
-  .custom<Readonly<Record<string, unknown>>>(
-    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-    'expected an object',
-  )
+  .custom<JsonObject>(isObject, 'expected an object')
   .meta({ type: 'object', additionalProperties: true });
 
 /** What a key may be given. Null takes away; what is absent stays as it is. */

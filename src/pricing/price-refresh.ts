@@ -2,6 +2,7 @@
  * Prices newer than those this program came with: what of the published document is kept, and the file in which it
  * waits for the next start. Pure: texts in, values out. A document that is not whole is refused whole.
  */
+import { isObject } from '../lib/json.ts';
 import { isCounted } from './price-data.ts';
 
 /** A model as the published document has it; what its prices mean is the library's business. */
@@ -29,8 +30,8 @@ export const BEDROCK_PROVIDER = 'aws';
 export function readPublished(text: string): readonly PublishedModel[] {
   const providers = parseJson(text);
   if (!Array.isArray(providers)) throw new Error('it is no list of providers');
-  const provider: unknown = providers.find((one: unknown) => isRecord(one) && one['id'] === BEDROCK_PROVIDER);
-  if (!isRecord(provider)) throw new Error(`it has no provider "${BEDROCK_PROVIDER}"`);
+  const provider: unknown = providers.find((one: unknown) => isObject(one) && one['id'] === BEDROCK_PROVIDER);
+  if (!isObject(provider)) throw new Error(`it has no provider "${BEDROCK_PROVIDER}"`);
   return readModels(provider['models']);
 }
 
@@ -42,7 +43,7 @@ export function formatRefreshed({ fetchedAtMs, models }: RefreshedPrices): strin
 /** What `formatRefreshed` wrote. Throws Error with the reason where the file is damaged. */
 export function parseRefreshed(text: string): RefreshedPrices {
   const file = parseJson(text);
-  if (!isRecord(file)) throw new Error('it is no object');
+  if (!isObject(file)) throw new Error('it is no object');
   const fetchedAtMs = typeof file['fetchedAt'] === 'string' ? Date.parse(file['fetchedAt']) : NaN;
   if (Number.isNaN(fetchedAtMs)) throw new Error('it does not say when it was fetched');
   return { fetchedAtMs, models: readModels(file['models']) };
@@ -51,18 +52,18 @@ export function parseRefreshed(text: string): RefreshedPrices {
 function readModels(list: unknown): PublishedModel[] {
   if (!Array.isArray(list) || list.length === 0) throw new Error('it has no models of Bedrock');
   return list.map((model: unknown) => {
-    if (!isRecord(model) || typeof model['id'] !== 'string') throw new Error('it has a model without an id');
+    if (!isObject(model) || typeof model['id'] !== 'string') throw new Error('it has a model without an id');
     return { id: model['id'], prices: readPrices(model['prices'], model['id']) };
   });
 }
 
 function readPrices(prices: unknown, id: string): PublishedModel['prices'] {
-  if (isRecord(prices)) return readRecord(prices);
+  if (isObject(prices)) return readRecord(prices);
   const isList = Array.isArray(prices) && prices.length > 0;
   if (!isList) throw new Error(`it has no prices for ${id}`);
   return prices.map((dated: unknown) => {
-    const record = isRecord(dated) ? dated['prices'] : undefined;
-    if (!isRecord(dated) || !isRecord(record)) throw new Error(`it has no prices for ${id}`);
+    const record = isObject(dated) ? dated['prices'] : undefined;
+    if (!isObject(dated) || !isObject(record)) throw new Error(`it has no prices for ${id}`);
     return { ...dated, prices: readRecord(record) };
   });
 }
@@ -78,8 +79,4 @@ function parseJson(text: string): unknown {
   } catch {
     throw new Error('it is not JSON, or not all of it');
   }
-}
-
-function isRecord(value: unknown): value is PriceRecord {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,7 @@
  * events as its client accepts. What goes in and out is the agent's own affair, so this is one shape among many. Pure.
  */
 import { findHeader } from '../../http/message.ts';
-import { asText, parseJsonObject } from './json.ts';
+import { asText, parseJsonObject } from '../../lib/json.ts';
 import { jsonReply, validationError, type OfflineCall, type Reply } from './reply.ts';
 import { splitTokens, stableUuid } from './tokens.ts';
 

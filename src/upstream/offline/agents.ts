@@ -3,7 +3,7 @@
  * question, and an agent that repeats its input. Pure.
  */
 import { eventFrame } from './frames.ts';
-import { asCount, asObject, asText, parseJsonObject } from './json.ts';
+import { asCount, asObject, asText, parseJsonObject } from '../../lib/json.ts';
 import { ACCOUNT_ID } from './models.ts';
 import { jsonReply, serializationError, streamReply, validationError, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens, splitTokens, stableUuid } from './tokens.ts';

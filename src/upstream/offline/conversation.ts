@@ -3,7 +3,7 @@
  * and what it asks of the model. Pure. Refuses what AWS refuses, as far as a developer can run into it.
  */
 import type { OfferedTool, Turn } from './compose.ts';
-import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from './json.ts';
+import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from '../../lib/json.ts';
 import { countTokens } from './tokens.ts';
 
 /** The guardrail of the offline Bedrock knows one rule: this word is bad. */

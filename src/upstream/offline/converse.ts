@@ -4,7 +4,7 @@
 import { composeResponse, streamedPieces, type ComposedResponse } from './compose.ts';
 import { BAD_WORD, findConversationProblem, readTurn } from './conversation.ts';
 import { paddedEventFrame } from './frames.ts';
-import { isObject, parseJsonObject, type JsonObject } from './json.ts';
+import { isObject, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { findOfflineModel } from './models.ts';
 import {
   invalidModel,

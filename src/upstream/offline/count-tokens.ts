@@ -3,7 +3,7 @@
  */
 import { countConversationTokens } from './conversation.ts';
 import { countAnthropicTokens } from './invoke-anthropic.ts';
-import { asObject, asObjects, asText, isObject, parseJsonObject, type JsonObject } from './json.ts';
+import { asObject, asObjects, asText, isObject, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { findOfflineModel } from './models.ts';
 import { invalidModel, jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens } from './tokens.ts';

@@ -2,7 +2,7 @@
  * ApplyGuardrail of the offline Bedrock: a guardrail with one rule, a forbidden word. Pure.
  */
 import { BAD_WORD } from './conversation.ts';
-import { asObject, asObjects, asText, parseJsonObject } from './json.ts';
+import { asObject, asObjects, asText, parseJsonObject } from '../../lib/json.ts';
 import { jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
 
 /** A text unit of a guardrail policy is up to this many characters (AWS's pricing). */

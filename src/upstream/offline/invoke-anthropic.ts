@@ -4,7 +4,7 @@
  */
 import { composeResponse, streamedPieces, type ComposedResponse, type Turn } from './compose.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
-import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from './json.ts';
+import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from '../../lib/json.ts';
 import { countTokens, stableId } from './tokens.ts';
 
 const MEDIA_TOKENS = 1500;

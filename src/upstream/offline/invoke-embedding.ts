@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { InvokeOutcome } from './invoke-outcome.ts';
-import { asText, asTexts, type JsonObject } from './json.ts';
+import { asText, asTexts, type JsonObject } from '../../lib/json.ts';
 import { countTokens } from './tokens.ts';
 
 const V1_DIMENSIONS = 1536;

@@ -2,7 +2,7 @@
  * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands the call
  * on. Pure.
  */
-import { parseJsonObject } from './json.ts';
+import { parseJsonObject } from '../../lib/json.ts';
 import { embedText } from './invoke-embedding.ts';
 import { invokeAnthropic } from './invoke-anthropic.ts';
 import { invokeNova } from './invoke-nova.ts';

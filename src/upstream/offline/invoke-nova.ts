@@ -4,7 +4,7 @@
 import { composeResponse, streamedPieces } from './compose.ts';
 import { findConversationProblem, readTurn } from './conversation.ts';
 import type { InvokeOutcome } from './invoke-outcome.ts';
-import type { JsonObject } from './json.ts';
+import type { JsonObject } from '../../lib/json.ts';
 
 /** Responds to a body of Nova's shape. */
 export function invokeNova(body: JsonObject, modelId: string): InvokeOutcome {

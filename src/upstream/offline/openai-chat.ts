@@ -4,7 +4,7 @@
  */
 import { composeResponse, streamedPieces, type ComposedResponse, type Turn } from './compose.ts';
 import { applyFault } from './faults.ts';
-import { asCount, asObject, asObjects, asText, asTexts, parseJsonObject, type JsonObject } from './json.ts';
+import { asCount, asObject, asObjects, asText, asTexts, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { findOfflineModel, LISTED_MODELS } from './models.ts';
 import { jsonReply, type OfflineCall, type Reply } from './reply.ts';
 import { countTokens, stableId } from './tokens.ts';

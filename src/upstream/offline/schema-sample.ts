@@ -2,7 +2,7 @@
  * Makes up a value that fits a JSON Schema, for the tools the offline Bedrock calls. Pure; knows the keywords that
  * tools use, and gives a plain text for a schema that it does not understand.
  */
-import { asObject, asTexts, isObject } from './json.ts';
+import { asObject, asTexts, isObject } from '../../lib/json.ts';
 
 /** Deeper values are null: no real tool nests that deep, and a hostile schema could nest for ever. */
 const MAX_DEPTH = 8;

@@ -4,7 +4,7 @@ import {
   findConversationProblem,
   readTurn,
 } from '../../../src/upstream/offline/conversation.ts';
-import type { JsonObject } from '../../../src/upstream/offline/json.ts';
+import type { JsonObject } from '../../../src/lib/json.ts';
 
 const HI = { role: 'user', content: [{ text: 'hi' }] };
 const REPLY = { role: 'assistant', content: [{ text: 'hello' }] };

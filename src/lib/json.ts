@@ -1,6 +1,6 @@
 /**
- * Reads JSON that came from a client. Tolerant: a value of another type than expected reads as nothing, and the
- * validators refuse it.
+ * Reads JSON that somebody else wrote. Tolerant: a value of another type than expected reads as nothing; who minds has
+ * to check.
  */
 
 /** A JSON object, not looked into. */
