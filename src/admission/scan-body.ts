@@ -5,7 +5,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { findHeader, type HeaderPair } from '../http/message.ts';
-import { JsonPaths, type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
+import { JsonPaths } from '../protocol/json-paths.ts';
+import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   type Delivery,

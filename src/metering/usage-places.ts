@@ -3,7 +3,8 @@
  * little that reads it. The shapes are AWS's (Converse and the runtime's services) and the providers' own (InvokeModel,
  * OpenAI's and Anthropic's routes).
  */
-import { JsonPaths, JsonScanner, type JsonScalar } from '../protocol/json-scan.ts';
+import { JsonPaths } from '../protocol/json-paths.ts';
+import { JsonScanner, type JsonScalar } from '../protocol/json-scan.ts';
 import type { Count, Tally } from './usage-tally.ts';
 
 /** What to do with a value that stands at a path. */

@@ -16,13 +16,15 @@ import {
   STOPS_TEXT,
   Utf8Check,
 } from './json-bytes.ts';
+import { JsonContainer } from './json-container.ts';
+import { JsonPaths, type JsonPlace } from './json-paths.ts';
 
 /** Values and member names with more bytes than this are not kept. AWS's longest names of models have 2,048. */
 export const MAX_KEPT_BYTES = 4096;
 /** Deeper texts are broken; AWS's parsers stop at 1,000 or before. */
 export const MAX_DEPTH = 512;
 /**
- * A string of more bytes, with no space, no escape and nothing but ASCII, counts as a blob (base64, a data URL) where a
+ * A string of more bytes, with no space, no escape and nothing but ASCII, counts as a blob (base64, a data URL) if a
  * member of BLOB_NAMES holds it, or its array: elsewhere it may be text all the same, whose words something else
  * divides.
  */
@@ -31,54 +33,6 @@ export const BLOB_BYTES = 1024;
  * `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all.
  */
 export type JsonScalar = string | number | boolean | null | { readonly tooLong: number };
-
-/** Places in a document, ready to be looked for. */
-interface Place {
-  /** Under these names the values of this place are reported. */
-  readonly reports: readonly string[];
-  readonly members: ReadonlyMap<string, Place>;
-  /** Members that `members` does not name. */
-  readonly anyMember: Place | undefined;
-  readonly element: Place | undefined;
-}
-
-/** Paths that have been read; to be made once where many texts are scanned for the same. */
-export class JsonPaths {
-  readonly root: Place;
-
-  /**
-   * Member names joined by dots: `usage.inputTokens`; `[]` after a name is every element of its array: `a.b[].c`,
-   * `images[]`; `*` is any member. A name with a dot, and the names `*` and `[]` themselves, cannot be written.
-   */
-  constructor(paths: readonly string[]) {
-    this.root = makePlace(paths.map((path) => ({ path, rest: path === '' ? [] : readPath(path) })));
-  }
-}
-
-interface OpenPath {
-  readonly path: string;
-  readonly rest: readonly string[];
-}
-
-function readPath(path: string): string[] {
-  return path.replaceAll('[]', '.[]').replace(/^\./, '').split('.');
-}
-
-function makePlace(open: readonly OpenPath[]): Place {
-  const reports = open.filter(({ rest }) => rest.length === 0).map(({ path }) => path);
-  const after = (...steps: string[]): OpenPath[] =>
-    open.flatMap(({ path, rest }) => {
-      const [step, ...left] = rest;
-      return step !== undefined && steps.includes(step) ? [{ path, rest: left }] : [];
-    });
-  const placeAfter = (...steps: string[]): Place | undefined => {
-    const left = after(...steps);
-    return left.length === 0 ? undefined : makePlace(left);
-  };
-  const names = new Set(open.flatMap(({ rest }) => rest.slice(0, 1)).filter((step) => step !== '*' && step !== '[]'));
-  const members = new Map([...names].map((name) => [name, makePlace(after(name, '*'))]));
-  return { reports, members, anyMember: placeAfter('*'), element: placeAfter('[]') };
-}
 
 /** What the next byte may be, outside strings, numbers and literals; and within them. */
 const BROKEN = 0;
@@ -101,9 +55,18 @@ const LITERALS: readonly { readonly text: string; readonly value: boolean | null
   { text: 'null', value: null },
 ];
 
+/** Gets an object or array that stands at a wanted path, built; undefined: one of more than MAX_CONTAINER_BYTES. */
+type ContainerListener = (path: string, value: object | undefined) => void;
+
 /**
- * Scans one text. State: what may come next, the containers that are open and which place each of them is, and up to
- * MAX_KEPT_BYTES of the name or value that is being read.
+ * Scans one text. State: what may come next, the containers that are open and which place each of them is, up to
+ * MAX_KEPT_BYTES of the name or value that is being read, and up to MAX_CONTAINER_BYTES of a wanted container.
+ *
+ *   VALUE, VALUE_OR_END   `{` -> NAME_OR_END; `[` -> VALUE_OR_END; `"` -> STRING; or LITERAL, NUMBER
+ *   NAME, NAME_OR_END     `"` -> STRING (a name) -> COLON -> VALUE
+ *   STRING                `\` -> ESCAPE (`u` -> HEX) -> STRING; `"` ends it
+ *   COMMA_OR_END          after a value: `,` -> NAME or VALUE; `}` and `]` -> COMMA_OR_END, the last one -> NOTHING
+ *   BROKEN                from anywhere, by a byte that may not come; nothing leads out of it
  */
 export class JsonScanner {
   /** Bytes of string values that look like text, as they stand in the text. Member names are not counted. */
@@ -114,13 +77,14 @@ export class JsonScanner {
   /** The text begins like an object. */
   isObject = false;
   readonly #onValue: (path: string, value: JsonScalar) => void;
+  readonly #onContainer: ContainerListener | undefined;
   readonly #utf8 = new Utf8Check();
   #state = VALUE;
   /** The open containers, outermost first; undefined: nothing that is wanted can be in there. */
-  readonly #places: (Place | undefined)[] = [];
+  readonly #places: (JsonPlace | undefined)[] = [];
   readonly #areArrays: boolean[] = [];
   /** The place of the next value. */
-  #place: Place | undefined;
+  #place: JsonPlace | undefined;
   #isName = false;
   /** Whether the last name was one of BLOB_NAMES, and whether the string is all that a blob must be, so far. */
   #mayHoldBlob = false;
@@ -129,10 +93,8 @@ export class JsonScanner {
   #hexLeft = 0;
   #literal = LITERALS[0];
   #number = START_OF_NUMBER;
-  /**
-   * Whether the bytes of the name or value are wanted, where in this chunk they begin, and what earlier chunks held of
-   * it.
-   */
+  #container: JsonContainer | undefined;
+  /** Whether the bytes of the name or value are wanted, where they begin in this chunk, and the earlier ones. */
   #isKept = false;
   #start = 0;
   #earlier: Buffer | undefined;
@@ -141,11 +103,16 @@ export class JsonScanner {
   /**
    * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the
    * document and as often as it occurs (a repeated member is reported each time), before it is known whether the whole
-   * is well formed. An object or array at a wanted path is not reported.
+   * is well formed. `onContainer` gets the objects and arrays there; of what is in them nothing is reported.
    */
-  constructor(wanted: readonly string[] | JsonPaths, onValue: (path: string, value: JsonScalar) => void) {
+  constructor(
+    wanted: readonly string[] | JsonPaths,
+    onValue: (path: string, value: JsonScalar) => void,
+    onContainer?: ContainerListener,
+  ) {
     this.#place = (wanted instanceof JsonPaths ? wanted : new JsonPaths(wanted)).root;
     this.#onValue = onValue;
+    this.#onContainer = onContainer;
   }
 
   /** The bytes so far are the beginning of no JSON text (or of one that is too deep). Nothing is read after that. */
@@ -153,7 +120,7 @@ export class JsonScanner {
     return this.#state === BROKEN;
   }
 
-  /** Never throws; whatever `onValue` throws passes through. */
+  /** Never throws; whatever the listeners throw passes through. */
   push(chunk: Uint8Array): void {
     if (this.#state === BROKEN) return;
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -163,13 +130,14 @@ export class JsonScanner {
     while (at < bytes.length && this.#state !== BROKEN) {
       if (this.#state === STRING) at = this.#readString(bytes, at);
       else if (this.#state === NUMBER) at = this.#readNumber(bytes, at);
-      else at = this.#readByte(bytes[at] ?? 0, at);
+      else at = this.#readByte(bytes, at);
     }
     if (this.#state >= STRING) this.#keepFor(bytes);
+    this.#container?.keep(bytes, bytes.length);
   }
 
   /**
-   * The text has ended. True where it was exactly one well-formed value, white space around it allowed. A string that
+   * The text has ended. True if it was exactly one well-formed value, white space around it allowed. A string that
    * was cut short is counted as text or blob.
    */
   finish(): boolean {
@@ -184,16 +152,18 @@ export class JsonScanner {
   #break(): void {
     this.#state = BROKEN;
     this.#earlier = undefined;
+    this.#container = undefined;
   }
 
   /** One byte outside strings and numbers, or one of an escape or literal. Returns where to go on. */
-  #readByte(byte: number, at: number): number {
+  #readByte(bytes: Buffer, at: number): number {
+    const byte = bytes[at] ?? 0;
     if (this.#state >= STRING) this.#readInner(byte);
     else if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) return at + 1;
-    else if (this.#state <= VALUE_OR_END) this.#readValueStart(byte, at);
-    else if (this.#state <= NAME_OR_END) this.#readNameStart(byte, at);
+    else if (this.#state <= VALUE_OR_END) this.#readValueStart(byte, bytes, at);
+    else if (this.#state <= NAME_OR_END) this.#readNameStart(byte, bytes, at);
     else if (this.#state === COLON) this.#state = byte === 0x3a ? VALUE : BROKEN;
-    else if (this.#state === COMMA_OR_END) this.#readSeparator(byte);
+    else if (this.#state === COMMA_OR_END) this.#readSeparator(byte, bytes, at);
     else this.#break();
     return at + 1;
   }
@@ -212,11 +182,11 @@ export class JsonScanner {
     return undefined;
   }
 
-  #readValueStart(byte: number, at: number): void {
+  #readValueStart(byte: number, bytes: Buffer, at: number): void {
     if (byte === 0x22) return this.#startString(at, false);
-    if (byte === 0x7b) return this.#open(false);
-    if (byte === 0x5b) return this.#open(true);
-    if (byte === 0x5d && this.#state === VALUE_OR_END) return this.#close(true);
+    if (byte === 0x7b) return this.#open(false, at);
+    if (byte === 0x5b) return this.#open(true, at);
+    if (byte === 0x5d && this.#state === VALUE_OR_END) return this.#close(true, bytes, at);
     const number = numberAfter(START_OF_NUMBER, byte);
     if (number !== undefined) {
       this.#number = number;
@@ -230,23 +200,28 @@ export class JsonScanner {
     return undefined;
   }
 
-  #readNameStart(byte: number, at: number): void {
+  #readNameStart(byte: number, bytes: Buffer, at: number): void {
     if (byte === 0x22) return this.#startString(at, true);
-    if (byte === 0x7d && this.#state === NAME_OR_END) return this.#close(false);
+    if (byte === 0x7d && this.#state === NAME_OR_END) return this.#close(false, bytes, at);
     return this.#break();
   }
 
-  #readSeparator(byte: number): void {
+  #readSeparator(byte: number, bytes: Buffer, at: number): void {
     const isArray = this.#areArrays.at(-1) === true;
-    if (byte !== 0x2c) return byte === (isArray ? 0x5d : 0x7d) ? this.#close(isArray) : this.#break();
+    if (byte !== 0x2c) return byte === (isArray ? 0x5d : 0x7d) ? this.#close(isArray, bytes, at) : this.#break();
     this.#state = isArray ? VALUE : NAME;
     if (isArray) this.#place = this.#places.at(-1)?.element;
     return undefined;
   }
 
-  #open(isArray: boolean): void {
-    if (this.#places.length >= MAX_DEPTH) return this.#break();
-    if (this.#places.length === 0) this.isObject = !isArray;
+  #open(isArray: boolean, at: number): void {
+    const depth = this.#places.length;
+    if (depth >= MAX_DEPTH) return this.#break();
+    if (depth === 0) this.isObject = !isArray;
+    if (this.#onContainer !== undefined && this.#isReported()) {
+      this.#container = new JsonContainer(this.#place?.reports ?? [], depth, at);
+      this.#place = undefined;
+    }
     this.#places.push(this.#place);
     this.#areArrays.push(isArray);
     this.#state = isArray ? VALUE_OR_END : NAME_OR_END;
@@ -254,14 +229,22 @@ export class JsonScanner {
     return undefined;
   }
 
-  #close(isArray: boolean): void {
+  #close(isArray: boolean, bytes: Buffer, at: number): void {
     if (this.#areArrays.pop() !== isArray) return this.#break();
     this.#places.pop();
+    if (this.#container?.depth === this.#places.length) this.#endContainer(this.#container, bytes, at + 1);
     return this.#endValue();
   }
 
   #endValue(): void {
     this.#state = this.#places.length === 0 ? NOTHING : COMMA_OR_END;
+  }
+
+  #endContainer(container: JsonContainer, bytes: Buffer, end: number): void {
+    this.#container = undefined;
+    container.keep(bytes, end);
+    const value = container.build();
+    for (const path of container.paths) this.#onContainer?.(path, value);
   }
 
   #isReported(): boolean {
@@ -379,9 +362,7 @@ export class JsonScanner {
     this.#earlierBytes = 0;
   }
 
-  /**
-   * The chunk ends within a name or value: its bytes are counted, and copied where they are wanted and not too many.
-   */
+  /** The chunk ends within a name or value: its bytes are counted, and copied if they are wanted and not too many. */
   #keepFor(bytes: Buffer): void {
     if (this.#state === LITERAL) return;
     const pieceBytes = bytes.length - this.#start;

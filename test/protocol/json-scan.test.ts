@@ -5,14 +5,8 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  BLOB_BYTES,
-  JsonPaths,
-  type JsonScalar,
-  JsonScanner,
-  MAX_DEPTH,
-  MAX_KEPT_BYTES,
-} from '../../src/protocol/json-scan.ts';
+import { BLOB_BYTES, type JsonScalar, JsonScanner, MAX_DEPTH, MAX_KEPT_BYTES } from '../../src/protocol/json-scan.ts';
+import { JsonPaths } from '../../src/protocol/json-paths.ts';
 
 interface Scanned {
   readonly isWhole: boolean;

@@ -1,0 +1,52 @@
+/**
+ * The places in a JSON document that somebody wants to hear of, made of paths like `usage.inputTokens`. Pure; the
+ * scanner (json-scan.ts) walks them while a text passes.
+ */
+
+/** A place in a document, and what is looked for below it. */
+export interface JsonPlace {
+  /** Under these names the values of this place are reported. */
+  readonly reports: readonly string[];
+  readonly members: ReadonlyMap<string, JsonPlace>;
+  /** Members that `members` does not name. */
+  readonly anyMember: JsonPlace | undefined;
+  readonly element: JsonPlace | undefined;
+}
+
+/** Paths that have been read; to be made once if many texts are scanned for the same. */
+export class JsonPaths {
+  readonly root: JsonPlace;
+
+  /**
+   * Member names joined by dots: `usage.inputTokens`; `[]` after a name is every element of its array: `a.b[].c`,
+   * `images[]`; `*` is any member. A name with a dot, and the names `*` and `[]` themselves, cannot be written.
+   */
+  constructor(paths: readonly string[]) {
+    this.root = makePlace(paths.map((path) => ({ path, rest: path === '' ? [] : readPath(path) })));
+  }
+}
+
+interface OpenPath {
+  readonly path: string;
+  readonly rest: readonly string[];
+}
+
+function readPath(path: string): string[] {
+  return path.replaceAll('[]', '.[]').replace(/^\./, '').split('.');
+}
+
+function makePlace(open: readonly OpenPath[]): JsonPlace {
+  const reports = open.filter(({ rest }) => rest.length === 0).map(({ path }) => path);
+  const after = (...steps: string[]): OpenPath[] =>
+    open.flatMap(({ path, rest }) => {
+      const [step, ...left] = rest;
+      return step !== undefined && steps.includes(step) ? [{ path, rest: left }] : [];
+    });
+  const placeAfter = (...steps: string[]): JsonPlace | undefined => {
+    const left = after(...steps);
+    return left.length === 0 ? undefined : makePlace(left);
+  };
+  const names = new Set(open.flatMap(({ rest }) => rest.slice(0, 1)).filter((step) => step !== '*' && step !== '[]'));
+  const members = new Map([...names].map((name) => [name, makePlace(after(name, '*'))]));
+  return { reports, members, anyMember: placeAfter('*'), element: placeAfter('[]') };
+}
