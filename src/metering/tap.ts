@@ -1,11 +1,20 @@
 /**
  * The tap: watches one response as it passes and says in the end what it used. It never throws, and never changes or
- * delays a byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in the
- * `usage-` files beside it; what usage costs is the business of `cost`.
+ * delays a byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in
+ * `usage-readers.ts`; what usage costs is the business of `cost`.
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
-import { type ResponseReader, JsonReader } from './usage-json.ts';
-import { CHAT, CONVERSE, GUARDRAIL, GUARDRAIL_CHECKS, INVOKE, MESSAGE, type Places, RESPONSE } from './usage-places.ts';
+import { BodyReader, type BodyShape, type ResponseReader } from './usage-json.ts';
+import {
+  readChat,
+  readConverse,
+  readGuardrail,
+  readGuardrailChecks,
+  readInvoke,
+  readInvokePart,
+  readMessage,
+  readResponse,
+} from './usage-readers.ts';
 import { CHAT_SSE, MESSAGE_SSE, RESPONSE_SSE, SseReader, type SseShape } from './usage-sse.ts';
 import {
   AGENT_STREAM,
@@ -22,15 +31,15 @@ import type { Usage } from '../domain/usage.ts';
 
 /** What a response told. */
 export interface Reading {
-  /** Undefined where nothing was reported. Where `complete` is false, it is what was seen until then. */
+  /** Undefined if nothing was reported. If `complete` is false, it is what was seen until then. */
   readonly usage: Usage | undefined;
   /**
-   * `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined where the response does not say.
+   * `default`, `priority`, `flex`, `reserved`, in AWS's words, lower case; undefined if the response does not say.
    */
   readonly serviceTier: string | undefined;
-  /** `standard` or `optimized`; undefined where the response does not say. */
+  /** `standard` or `optimized`; undefined if the response does not say. */
   readonly latency: string | undefined;
-  /** The model as the response names it, where only the response knows it: behind an agent or a prompt router. */
+  /** The model as the response names it, if only the response knows it: behind an agent or a prompt router. */
   readonly model: string | undefined;
   /** The final usage was seen, and nothing of it was nonsense; or the response is a refusal, which uses nothing. */
   readonly complete: boolean;
@@ -59,23 +68,25 @@ export interface TapFacts {
 
 /** How an operation may answer; the content type of the response tells which it is. */
 interface Shape {
-  readonly json?: Places;
+  readonly body?: BodyShape;
   readonly stream?: StreamShape;
   readonly sse?: SseShape;
 }
 
+const INVOKE_BODY: BodyShape = { readUsage: readInvoke, readPart: readInvokePart };
+
 const SHAPES: Readonly<Record<ResponseShape, Shape>> = {
-  converse: { json: CONVERSE },
+  converse: { body: { readUsage: readConverse } },
   converseStream: { stream: CONVERSE_STREAM },
-  invoke: { json: INVOKE },
+  invoke: { body: INVOKE_BODY },
   invokeStream: { stream: INVOKE_STREAM },
   bidirectionalStream: { stream: BIDIRECTIONAL_STREAM },
-  guardrail: { json: GUARDRAIL },
-  guardrailChecks: { json: GUARDRAIL_CHECKS },
+  guardrail: { body: { readUsage: readGuardrail } },
+  guardrailChecks: { body: { readUsage: readGuardrailChecks } },
   agentStream: { stream: AGENT_STREAM },
-  chat: { json: CHAT, sse: CHAT_SSE },
-  response: { json: RESPONSE, sse: RESPONSE_SSE },
-  message: { json: MESSAGE, sse: MESSAGE_SSE },
+  chat: { body: { readUsage: readChat }, sse: CHAT_SSE },
+  response: { body: { readUsage: readResponse }, sse: RESPONSE_SSE },
+  message: { body: { readUsage: readMessage }, sse: MESSAGE_SSE },
 };
 
 /**
@@ -100,7 +111,6 @@ class ResponseTap implements Tap {
   readonly #shape: Shape;
   readonly #tally = new Tally();
   #reader: ResponseReader | undefined;
-  #textBytes = 0;
   #isRefusal = false;
   #tierOfHeader: string | undefined;
   #latencyOfHeader: string | undefined;
@@ -130,56 +140,49 @@ class ResponseTap implements Tap {
 
   #close(isWhole: boolean): Reading {
     const tally = this.#tally;
-    const isRead = this.#guard((reader) => reader.finish(isWhole)) ?? false;
-    this.#dropReader();
+    this.#guard((reader) => reader.finish(isWhole));
+    const isRead = this.#reader !== undefined && !tally.hasUnread && tally.isFinal && (isWhole || tally.isLast);
+    this.#reader = undefined;
     const usage = tally.sum();
     // AWS counted it all before it began to answer; only the class of a cache write is in the body alone.
-    const isInHeaders = tally.hasAwsCounts && this.#shape.json !== undefined && !usage?.cacheWriteTokens;
+    const isInHeaders = tally.hasAwsCounts && this.#shape.body !== undefined && !usage?.cacheWriteTokens;
     return {
       usage,
       serviceTier: this.#tierOfHeader ?? tally.serviceTier,
       latency: this.#latencyOfHeader ?? tally.latency,
       model: tally.model,
       complete: this.#isRefusal || ((isRead || isInHeaders) && usage !== undefined && !tally.hasInvalidCounts),
-      outputBytes: this.#textBytes,
+      outputBytes: tally.textBytes,
     };
   }
 
   #readHeaders(headers: readonly HeaderPair[]): void {
     const own = new Tally();
-    own.putServiceTier(findHeader(headers, 'x-amzn-bedrock-service-tier') ?? null);
-    own.putLatency(findHeader(headers, 'x-amzn-bedrock-performanceconfig-latency') ?? null);
+    own.putServiceTier(findHeader(headers, 'x-amzn-bedrock-service-tier'));
+    own.putLatency(findHeader(headers, 'x-amzn-bedrock-performanceconfig-latency'));
     this.#tierOfHeader = own.serviceTier;
     this.#latencyOfHeader = own.latency;
-    if (this.#shape.json !== INVOKE) return;
+    if (this.#shape.body !== INVOKE_BODY) return;
     for (const [name, count] of COUNT_HEADERS) {
       const value = findHeader(headers, name)?.trim();
       if (value === undefined || value === '') continue;
       this.#tally.put(count, /^\d{1,15}$/.test(value) ? Number(value) : NaN);
-      this.#tally.isFinal = true;
     }
   }
 
   #openReader(contentType: string): ResponseReader | undefined {
-    const { json, stream, sse } = this.#shape;
+    const { body, stream, sse } = this.#shape;
     if (sse !== undefined && /^\s*text\/event-stream\b/i.test(contentType)) return new SseReader(sse, this.#tally);
     if (stream !== undefined) return new StreamReader(stream, this.#tally);
-    return json === undefined ? undefined : new JsonReader(json, this.#tally);
+    return body === undefined ? undefined : new BodyReader(body, this.#tally);
   }
 
   /** Runs a step of the reader. One that throws is the last. */
-  #guard<T>(step: (reader: ResponseReader) => T): T | undefined {
-    if (this.#reader === undefined) return undefined;
+  #guard(step: (reader: ResponseReader) => void): void {
     try {
-      return step(this.#reader);
+      if (this.#reader !== undefined) step(this.#reader);
     } catch {
-      this.#dropReader();
-      return undefined;
+      this.#reader = undefined;
     }
-  }
-
-  #dropReader(): void {
-    this.#textBytes = this.#reader?.textBytes ?? this.#textBytes;
-    this.#reader = undefined;
   }
 }

@@ -1,40 +1,110 @@
 /**
- * What all readers of responses have in common, and the plainest of them: one JSON text. A reader sees the bytes as
- * they come, at any split, holds a bounded part of them, and enters what it learns in a tally.
+ * Usage out of JSON text: one that is a whole body and passes in chunks, or one small event. A body may be large, so it
+ * is scanned, and only the few members that tell of usage are built; an event is parsed if it can have usage at all.
  */
-import type { JsonScanner } from '../protocol/json-scan.ts';
-import { openScanner, type Places } from './usage-places.ts';
+import { asObject } from '../lib/json.ts';
+import { JsonPaths } from '../protocol/json-paths.ts';
+import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
+import { BODY_MEMBERS, PART_PATHS, type UsageReader } from './usage-readers.ts';
 import type { Tally } from './usage-tally.ts';
+import { measureText, type TextMembers } from './usage-text.ts';
 
-/** State: how far one response has been read. */
+/** Reads one response, at any split of its bytes. Holds a bounded part of them; what it learns is in a tally. */
 export interface ResponseReader {
-  /** Bytes of what the model wrote, as far as they are known; an estimate. */
-  readonly textBytes: number;
-  /** May throw where the bytes are not what they should be; the reader is then of no more use. */
+  /** May throw if the bytes are not what they should be; the reader is then of no more use. */
   read(chunk: Buffer): void;
-  /** The response is over; `isWhole`: at its proper end. Returns whether the tally has all of its usage. May throw. */
-  finish(isWhole: boolean): boolean;
+  /** The response is over; `isWhole`: at its proper end. May throw. */
+  finish(isWhole: boolean): void;
 }
 
-/** Reads a response that is one JSON text. */
-export class JsonReader implements ResponseReader {
-  readonly #scanner: JsonScanner;
+/** What the JSON of an event is good for. */
+export interface EventShape {
+  /** The members with what the model wrote; undefined: it has no text. */
+  readonly members?: TextMembers;
+  /** Text is measured only in events with these letters: others repeat it. */
+  readonly textMarker?: Buffer;
+  /** Undefined: it has no usage. */
+  readonly readUsage?: UsageReader;
+  /** Without these letters in it, it has no usage. */
+  readonly marker?: Buffer;
+}
+
+/** No count has a name without these letters: `inputTokens`, `prompt_token_count`, `totalOutputTextTokenCount`. */
+const COUNT_MARKER = Buffer.from('oken');
+/** A larger event is scanned like a body. Only AWS's own can be larger: the metadata of Converse, an agent's trace. */
+const MAX_PARSED_BYTES = 1024 * 1024;
+
+/** Measures the text of one event and reads its usage. Most events bring only text, and are not parsed. */
+export function readEvent(json: Buffer, shape: EventShape, tally: Tally): void {
+  const { members, textMarker, readUsage, marker = COUNT_MARKER } = shape;
+  const hasText = members !== undefined && (textMarker === undefined || json.includes(textMarker));
+  if (hasText) tally.textBytes += measureText(json, members);
+  if (readUsage === undefined || !json.includes(marker)) return;
+  if (json.length > MAX_PARSED_BYTES) return scanEvent(json, readUsage, tally);
+  let event: unknown;
+  try {
+    event = JSON.parse(json.toString());
+  } catch {
+    tally.hasUnread = true;
+    return;
+  }
+  readUsage(asObject(event), tally);
+}
+
+function scanEvent(json: Buffer, readUsage: UsageReader, tally: Tally): void {
+  const { textBytes } = tally;
+  const reader = new BodyReader({ readUsage }, tally);
+  reader.read(json);
+  reader.finish();
+  // No text in it is the model's.
+  tally.textBytes = textBytes;
+}
+
+/** How a response that is one JSON text tells what was used. */
+export interface BodyShape {
+  /** Gets the members that BODY_MEMBERS names. */
+  readonly readUsage: UsageReader;
+  /** Gets the scalars at PART_PATHS; undefined: this shape has nothing there. */
+  readonly readPart?: (path: string, value: unknown, tally: Tally) => void;
+}
+
+const BODY_PATHS = new JsonPaths([...BODY_MEMBERS, ...PART_PATHS]);
+
+/** Reads a response that is one JSON text. State: those of its members that have passed and that matter. */
+export class BodyReader implements ResponseReader {
+  readonly #scanner = new JsonScanner(
+    BODY_PATHS,
+    (path, value) => this.#takeScalar(path, value),
+    (path, value) => this.#takeContainer(path, value),
+  );
+  readonly #members: Record<string, unknown> = {};
+  readonly #shape: BodyShape;
   readonly #tally: Tally;
 
-  constructor(places: Places, tally: Tally) {
-    this.#scanner = openScanner(places, tally);
+  constructor(shape: BodyShape, tally: Tally) {
+    this.#shape = shape;
     this.#tally = tally;
-  }
-
-  get textBytes(): number {
-    return this.#scanner.textBytes;
   }
 
   read(chunk: Buffer): void {
     this.#scanner.push(chunk);
+    this.#tally.textBytes = this.#scanner.textBytes;
   }
 
-  finish(isWhole: boolean): boolean {
-    return this.#scanner.finish() && isWhole && this.#tally.isFinal;
+  finish(): void {
+    if (!this.#scanner.finish()) this.#tally.hasUnread = true;
+    this.#tally.textBytes = this.#scanner.textBytes;
+    this.#shape.readUsage(this.#members, this.#tally);
+  }
+
+  #takeScalar(path: string, value: JsonScalar): void {
+    if (PART_PATHS.includes(path)) this.#shape.readPart?.(path, value, this.#tally);
+    else this.#members[path] = value;
+  }
+
+  #takeContainer(path: string, value: object | undefined): void {
+    if (PART_PATHS.includes(path)) return;
+    if (value === undefined) this.#tally.hasUnread = true;
+    else this.#members[path] = value;
   }
 }

@@ -4,39 +4,34 @@
  * stream.
  */
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../protocol/event-stream.ts';
-import type { ResponseReader } from './usage-json.ts';
-import { AGENT_TRACE, CONVERSE, INVOKE_CHUNK, type Places, scanText, SONIC_CHUNK } from './usage-places.ts';
+import { type EventShape, readEvent, type ResponseReader } from './usage-json.ts';
+import { readAgentTrace, readConverse, readInvokeChunk, readSonicChunk } from './usage-readers.ts';
 import type { Tally } from './usage-tally.ts';
-import { measureText, type TextMembers } from './usage-text.ts';
 
 /** What an event is good for. */
-type EventRule =
-  /** JSON text with a piece of the response. */
-  | { readonly kind: 'text'; readonly members: TextMembers }
-  /** JSON text with usage; `isLast`: nothing about usage follows. Without `marker` in it, it has none. */
-  | { readonly kind: 'usage'; readonly places: Places; readonly isLast: boolean; readonly marker: string }
-  /** A JSON text of the provider's, in base64; it brings text or usage, or both. */
-  | {
-      readonly kind: 'chunk';
-      readonly places: Places;
-      readonly members: TextMembers;
-      /** A text with this near its beginning is neither: it is passed over undecoded. */
-      readonly skip: string | undefined;
-    }
-  /** A piece of the response in base64, as it is. */
-  | { readonly kind: 'blob' };
+interface FrameShape extends EventShape {
+  /**
+   * `json`: the payload is the JSON; `chunk`: it has the provider's JSON in base64; `blob`: it has a piece of the
+   * response in base64, as it is.
+   */
+  readonly payload: 'json' | 'chunk' | 'blob';
+  /** Nothing about usage follows. */
+  readonly isLast?: boolean;
+  /** A chunk with this near its beginning has neither text nor usage: it is passed over undecoded. */
+  readonly skip?: string;
+}
 
 /** The events of one operation, by `:event-type`. Those that are not named bring nothing. */
-export type StreamShape = ReadonlyMap<string, EventRule>;
+export type StreamShape = ReadonlyMap<string, FrameShape>;
 
 /** ConverseStream. */
-export const CONVERSE_STREAM: StreamShape = new Map<string, EventRule>([
-  ['contentBlockDelta', { kind: 'text', members: new Set(['text', 'input']) }],
-  ['metadata', { kind: 'usage', places: CONVERSE, isLast: true, marker: 'oken' }],
+export const CONVERSE_STREAM: StreamShape = new Map<string, FrameShape>([
+  ['contentBlockDelta', { payload: 'json', members: new Set(['text', 'input']) }],
+  ['metadata', { payload: 'json', readUsage: readConverse, isLast: true }],
 ]);
 
 /** Anthropic and Nova; OpenAI's shape, which others have too; Llama, Titan, Claude 2. */
-const INVOKE_TEXT: TextMembers = new Set(
+const INVOKE_TEXT: ReadonlySet<string> = new Set(
   (
     'text partial_json thinking input content reasoning_content reasoning arguments ' +
     'generation outputText completion'
@@ -44,45 +39,33 @@ const INVOKE_TEXT: TextMembers = new Set(
 );
 
 /** InvokeModelWithResponseStream, of whatever provider. */
-export const INVOKE_STREAM: StreamShape = new Map<string, EventRule>([
-  [
-    'chunk',
-    {
-      kind: 'chunk',
-      places: INVOKE_CHUNK,
-      members: INVOKE_TEXT,
-      skip: undefined,
-    },
-  ],
+export const INVOKE_STREAM: StreamShape = new Map<string, FrameShape>([
+  ['chunk', { payload: 'chunk', members: INVOKE_TEXT, readUsage: readInvokeChunk }],
 ]);
 
 /** InvokeModelWithBidirectionalStream: Nova Sonic. Its speech is most of the bytes, and no text. */
-export const BIDIRECTIONAL_STREAM: StreamShape = new Map<string, EventRule>([
-  ['chunk', { kind: 'chunk', places: SONIC_CHUNK, members: new Set(['content']), skip: '"audioOutput"' }],
+export const BIDIRECTIONAL_STREAM: StreamShape = new Map<string, FrameShape>([
+  ['chunk', { payload: 'chunk', members: new Set(['content']), readUsage: readSonicChunk, skip: '"audioOutput"' }],
 ]);
 
 /** InvokeAgent and InvokeInlineAgent. */
-export const AGENT_STREAM: StreamShape = new Map<string, EventRule>([
-  ['chunk', { kind: 'blob' }],
-  ['trace', { kind: 'usage', places: AGENT_TRACE, isLast: false, marker: 'modelInvocation' }],
+export const AGENT_STREAM: StreamShape = new Map<string, FrameShape>([
+  ['chunk', { payload: 'blob' }],
+  ['trace', { payload: 'json', readUsage: readAgentTrace, marker: Buffer.from('modelInvocation') }],
 ]);
 
-/** No count has a name without these letters: `inputTokens`, `prompt_token_count`, `totalOutputTextTokenCount`. */
-const COUNT_MARKER = Buffer.from('oken');
 /** A larger chunk is not decoded; AWS sends parts of at most 1,000,000 bytes. */
 const MAX_CHUNK_BYTES = 1_000_000;
 const SKIPPED_WITHIN_BYTES = 48;
 const BYTES_MEMBER = Buffer.from('"bytes"');
 const QUOTE = 0x22;
 
-/** State: the frame that is not complete yet, and how the stream stands. */
+/** State: the frame that is not complete yet. */
 export class StreamReader implements ResponseReader {
-  textBytes = 0;
   readonly #shape: StreamShape;
   readonly #tally: Tally;
   readonly #splitter = new FrameSplitter();
   readonly #types = new EventTypes();
-  #hasFailed = false;
 
   constructor(shape: StreamShape, tally: Tally) {
     this.#shape = shape;
@@ -93,53 +76,30 @@ export class StreamReader implements ResponseReader {
     for (const frame of this.#splitter.push(chunk)) this.#readFrame(frame);
   }
 
-  finish(isWhole: boolean): boolean {
+  finish(isWhole: boolean): void {
     if (isWhole) this.#splitter.finish();
-    return !this.#hasFailed && this.#tally.isFinal && (isWhole || this.#tally.isLast);
   }
 
   #readFrame({ headers, payload }: Frame): void {
     const eventType = this.#types.read(headers);
-    if (eventType === undefined) {
-      this.#hasFailed = true;
-      return;
-    }
-    const rule = this.#shape.get(eventType);
-    switch (rule?.kind) {
-      case undefined:
-        return;
-      case 'text':
-        this.textBytes += measureText(payload, rule.members);
-        return;
-      case 'blob':
-        this.textBytes += sizeOfBase64(findBytesMember(payload)?.length ?? 0);
-        return;
-      case 'usage':
-        if (payload.includes(rule.marker)) this.#readUsage(rule.places, payload);
-        this.#tally.isLast ||= rule.isLast;
-        return;
-      case 'chunk':
-        this.#readChunk(payload, rule);
-    }
+    const shape = eventType === undefined ? undefined : this.#shape.get(eventType);
+    if (eventType === undefined) this.#tally.hasUnread = true;
+    else if (shape?.payload === 'json') readEvent(payload, shape, this.#tally);
+    else if (shape !== undefined) this.#readBytesMember(payload, shape);
+    this.#tally.isLast ||= shape?.isLast === true;
   }
 
-  #readChunk(payload: Buffer, { places, members, skip }: EventRule & { kind: 'chunk' }): void {
+  #readBytesMember(payload: Buffer, shape: FrameShape): void {
     const encoded = findBytesMember(payload);
     if (encoded === undefined) return;
-    const sizeBytes = sizeOfBase64(encoded.length);
+    const { skip } = shape;
     if (skip !== undefined && decode(encoded.subarray(0, SKIPPED_WITHIN_BYTES)).includes(skip)) return;
-    if (sizeBytes > MAX_CHUNK_BYTES) {
-      this.#hasFailed = true;
-      this.textBytes += sizeBytes;
-      return;
-    }
-    const text = decode(encoded);
-    this.textBytes += measureText(text, members);
-    if (text.includes(COUNT_MARKER)) this.#readUsage(places, text);
-  }
-
-  #readUsage(places: Places, text: Buffer): void {
-    if (!scanText(places, text, this.#tally)) this.#hasFailed = true;
+    const sizeBytes = Math.floor((encoded.length * 3) / 4);
+    const isReadable = shape.payload === 'chunk' && sizeBytes <= MAX_CHUNK_BYTES;
+    if (isReadable) return readEvent(decode(encoded), shape, this.#tally);
+    this.#tally.textBytes += sizeBytes;
+    if (shape.payload === 'chunk') this.#tally.hasUnread = true;
+    return undefined;
   }
 }
 
@@ -148,7 +108,7 @@ class EventTypes {
   #block: Buffer = Buffer.alloc(0);
   #eventType: string | undefined;
 
-  /** The type of an event; undefined where the frame says an exception or an error instead. May throw. */
+  /** The type of an event; undefined if the frame says an exception or an error instead. May throw. */
   read(block: Buffer): string | undefined {
     if (block.equals(this.#block)) return this.#eventType;
     const headers = parseFrameHeaders(block);
@@ -173,8 +133,4 @@ function findBytesMember(payload: Buffer): Buffer | undefined {
 
 function decode(base64: Buffer): Buffer {
   return Buffer.from(base64.toString('latin1'), 'base64');
-}
-
-function sizeOfBase64(length: number): number {
-  return Math.floor((length * 3) / 4);
 }

@@ -3,7 +3,6 @@
  * words. Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was
  * told something wrong.
  */
-import type { JsonScalar } from '../protocol/json-scan.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Larger counts are lies: a request of so many tokens would cost millions. */
@@ -29,79 +28,80 @@ export type Count =
   | 'outputAudioTokens'
   | 'images';
 
-/** State: the counts of one response. */
+/** State: the counts of one response, and how far it has been understood. */
 export class Tally {
   /** Something was reported that is no count. */
   hasInvalidCounts = false;
+  /** A part that may tell of usage could not be read. */
+  hasUnread = false;
   /** A count was reported that stands where the final ones stand (it may still be the first of several). */
   isFinal = false;
   /** The last word on usage: nothing that can follow changes it. */
   isLast = false;
+  /** Bytes of what the model wrote, as far as they are known; an estimate. */
+  textBytes = 0;
   serviceTier: string | undefined;
   latency: string | undefined;
   readonly #counts: Partial<Record<Count, number>> = {};
   readonly #units: Record<string, number> = Object.create(null);
-  /** All units, those with a name that is not known included. */
-  #allUnits = 0;
   #model: string | undefined;
   #hasSeveralModels = false;
-  /** One half of a cache class, until the other half comes. */
-  #classTtl: string | undefined;
-  #classTokens: number | undefined;
 
-  /** The newest value counts: streams report cumulated counts again and again. Null says nothing. */
-  put(count: Count, value: JsonScalar): void {
+  /** The newest value counts: streams report cumulated counts again and again. Null and undefined say nothing. */
+  put(count: Count, value: unknown): void {
+    this.putEarly(count, value);
+    this.isFinal ||= isTold(value);
+  }
+
+  /** For what a stream tells at its beginning, which is not final. */
+  putEarly(count: Count, value: unknown): void {
     const checked = this.#check(value);
     if (checked !== undefined) this.#counts[count] = checked;
   }
 
+  /** For what comes at the very end. */
+  putLast(count: Count, value: unknown): void {
+    this.put(count, value);
+    this.isLast ||= isTold(value);
+  }
+
   /** For what is reported in parts. */
-  add(count: Count, value: JsonScalar): void {
+  add(count: Count, value: unknown): void {
     const sum = this.#check(value, this.#counts[count]);
     if (sum !== undefined) this.#counts[count] = sum;
+    this.isFinal ||= isTold(value);
   }
 
-  /** Units of one policy, by AWS's name. */
-  addUnits(name: string, value: JsonScalar): void {
-    const sum = this.#check(value, this.#units[name]);
-    if (sum !== undefined) this.#units[name] = sum;
+  /** Units of policies. Those whose name is not one of `known` are counted as others: they must not look free. */
+  addUnits(units: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
+    for (const [name, value] of Object.entries(units)) {
+      const isKnown = known.has(name);
+      if (!isKnown && (value === 0 || typeof value === 'object')) continue;
+      const key = isKnown ? name : 'otherUnits';
+      const sum = this.#check(value, this.#units[key]);
+      if (sum !== undefined) this.#units[key] = sum;
+      this.isFinal ||= isKnown && isTold(value);
+    }
   }
 
-  /** Units of any policy; also to be called for those whose name is known. */
-  addAnyUnits(value: JsonScalar): void {
-    this.#allUnits = this.#check(value, this.#allUnits) ?? this.#allUnits;
-  }
-
-  /** Converse tells the class of a cache write in two members of one object, in either order. */
-  putClassTtl(value: JsonScalar): void {
-    if (typeof value !== 'string') return;
-    this.#classTtl = value;
-    this.#endClass();
-  }
-
-  putClassTokens(value: JsonScalar): void {
-    this.#classTokens = this.#check(value);
-    this.#endClass();
-  }
-
-  putServiceTier(value: JsonScalar): void {
+  putServiceTier(value: unknown): void {
     const tier = readName(value)?.toLowerCase();
     // `auto` is what was asked for. Anthropic's and OpenAI's word for the tier that AWS calls default is `standard`.
     if (tier !== undefined && tier !== 'auto') this.serviceTier = tier === 'standard' ? 'default' : tier;
   }
 
-  putLatency(value: JsonScalar): void {
+  putLatency(value: unknown): void {
     this.latency = readName(value)?.toLowerCase() ?? this.latency;
   }
 
-  putModel(value: JsonScalar): void {
+  putModel(value: unknown): void {
     const model = readName(value);
     if (model === undefined) return;
     this.#hasSeveralModels ||= this.#model !== undefined && this.#model !== model;
     this.#model = model;
   }
 
-  /** The model that answered, where the response names one, and only one. */
+  /** The model that answered, if the response names one, and only one. */
   get model(): string | undefined {
     return this.#hasSeveralModels ? undefined : this.#model;
   }
@@ -111,7 +111,7 @@ export class Tally {
     return this.#counts.awsInputTokens !== undefined && this.#counts.awsOutputTokens !== undefined;
   }
 
-  /** Everything in our words; undefined where nothing was reported. */
+  /** Everything in our words; undefined if nothing was reported. */
   sum(): Usage | undefined {
     const counts = this.#counts;
     const inputTokens = this.#sumInput();
@@ -128,14 +128,14 @@ export class Tally {
       inputAudioTokens: this.#partOf(inputTokens, counts.inputAudioTokens),
       outputAudioTokens: this.#partOf(outputTokens, counts.outputAudioTokens),
       images: counts.images,
-      guardrailUnits: this.#sumUnits(),
+      guardrailUnits: Object.keys(this.#units).length === 0 ? undefined : { ...this.#units },
     };
     const known = Object.entries(usage).filter(([, value]) => value !== undefined);
     return known.length === 0 ? undefined : Object.fromEntries(known);
   }
 
   /**
-   * AWS's count leaves out what caches served and took, like Converse's. Where it repeats OpenAI's count, and says
+   * AWS's count leaves out what caches served and took, like Converse's. If it repeats OpenAI's count, and says
    * nothing of caches beside it, the model's own split is the finer word.
    */
   #sumInput(): number | undefined {
@@ -149,30 +149,15 @@ export class Tally {
     return undefined;
   }
 
-  /** Units with a name that nobody knows must not look free. */
-  #sumUnits(): Record<string, number> | undefined {
-    const units = { ...this.#units };
-    const unnamed = this.#allUnits - Object.values(units).reduce((sum, count) => sum + count, 0);
-    if (unnamed > 0) units['otherUnits'] = unnamed;
-    return Object.keys(units).length === 0 ? undefined : units;
-  }
-
   #partOf(whole: number | undefined, part: number | undefined): number | undefined {
     if (part === undefined || part <= (whole ?? 0)) return part;
     this.hasInvalidCounts = true;
     return undefined;
   }
 
-  #endClass(): void {
-    if (this.#classTtl === undefined || this.#classTokens === undefined) return;
-    this.add(this.#classTtl === '1h' ? 'cacheWrite1hTokens' : 'cacheWrite5mTokens', this.#classTokens);
-    this.#classTtl = undefined;
-    this.#classTokens = undefined;
-  }
-
   /** The value as a count, on top of `base`. */
-  #check(value: JsonScalar, base = 0): number | undefined {
-    if (value === null) return undefined;
+  #check(value: unknown, base = 0): number | undefined {
+    if (!isTold(value)) return undefined;
     if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && base + value <= MAX_COUNT)
       return base + value;
     this.hasInvalidCounts = true;
@@ -180,10 +165,14 @@ export class Tally {
   }
 }
 
+function isTold(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
 function addKnown(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
 }
 
-function readName(value: JsonScalar): string | undefined {
+function readName(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH ? value : undefined;
 }

@@ -3,6 +3,7 @@
  * section 9.2.6). Holds one event at a time and no more than MAX_EVENT_BYTES of it. Pure: it only watches, and never
  * changes what passes.
  */
+import { GrowingBuffer } from './growing-buffer.ts';
 
 /**
  * An event that is larger is dropped and counted. Responses of models stay far below; an image in one piece would not.
@@ -12,13 +13,20 @@ export const MAX_EVENT_BYTES = 1024 * 1024;
 const LF = 0x0a;
 const CR = 0x0d;
 const COLON = 0x3a;
-const FIRST_ROOM_BYTES = 1024;
+const SPACE = 0x20;
 const EMPTY = Buffer.alloc(0);
+const LINE_FEED = Buffer.of(LF);
+const EVENT = Buffer.from('event');
+const DATA = Buffer.from('data');
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 
-/** `data` is what the event's data lines said, joined by line feeds; `event` is absent if the stream named none. */
+/**
+ * `data` is what the event's data lines said, joined by line feeds: bytes, because most events are never read as text.
+ * `event` is absent if the stream named none.
+ */
 export interface SseEvent {
   readonly event?: string;
-  readonly data: string;
+  readonly data: Buffer;
 }
 
 /**
@@ -27,9 +35,8 @@ export interface SseEvent {
 export class SseSplitter {
   /** Events that were too large to buffer. */
   dropped = 0;
-  /** Room for a line that comes in pieces; it doubles, and is given up when it has been used. */
-  #room = EMPTY;
-  #bufferedBytes = 0;
+  /** The pieces of a line that comes in several. */
+  readonly #buffered = new GrowingBuffer();
   #lineBytes = 0;
   /** The line so far begins with a colon: it says nothing, and none of it is buffered. */
   #isComment = false;
@@ -40,7 +47,8 @@ export class SseSplitter {
   #eventBytes = 0;
   #isTooLarge = false;
   #event = '';
-  #data: string[] = [];
+  #hasData = false;
+  readonly #data = new GrowingBuffer();
 
   /** The events that this chunk completes. Has to be iterated to its end, or bytes are left unread. Never throws. */
   *push(chunk: Uint8Array): Generator<SseEvent> {
@@ -75,14 +83,7 @@ export class SseSplitter {
 
   /** Keeps a copy of a piece whose line goes on in the next chunk. */
   #buffer(piece: Buffer): void {
-    if (!this.#count(piece)) return;
-    const neededBytes = this.#bufferedBytes + piece.length;
-    if (neededBytes > this.#room.length) {
-      const room = Buffer.allocUnsafe(Math.max(neededBytes, this.#room.length * 2, FIRST_ROOM_BYTES));
-      this.#room.copy(room, 0, 0, this.#bufferedBytes);
-      this.#room = room;
-    }
-    this.#bufferedBytes += piece.copy(this.#room, this.#bufferedBytes);
+    if (this.#count(piece)) this.#buffered.append(piece);
   }
 
   /** Whether the piece is to be read: it is of no comment and of no event that is too large. */
@@ -94,46 +95,52 @@ export class SseSplitter {
     this.#eventBytes += piece.length;
     if (this.#eventBytes <= MAX_EVENT_BYTES) return true;
     this.#isTooLarge = true;
-    this.#data = [];
-    this.#dropRoom();
+    this.#data.take();
+    this.#buffered.take();
     return false;
   }
 
-  #dropRoom(): void {
-    this.#room = EMPTY;
-    this.#bufferedBytes = 0;
-  }
-
   #endLine(lastPiece: Buffer): SseEvent | undefined {
-    if (this.#bufferedBytes > 0) this.#buffer(lastPiece);
-    const isRead = this.#bufferedBytes > 0 || this.#count(lastPiece);
+    const isInPieces = this.#buffered.length > 0;
+    if (isInPieces) this.#buffer(lastPiece);
+    const isRead = isInPieces ? this.#buffered.length > 0 : this.#count(lastPiece);
     const isBlank = this.#lineBytes === 0;
-    const bytes = this.#bufferedBytes > 0 ? this.#room.subarray(0, this.#bufferedBytes) : lastPiece;
-    if (isRead) this.#readField(bytes.toString());
-    this.#dropRoom();
+    if (isRead) this.#readField(isInPieces ? this.#buffered.take() : lastPiece);
     this.#lineBytes = 0;
     this.#isFirstLine = false;
     return isBlank ? this.#endEvent() : undefined;
   }
 
-  #readField(rawLine: string): void {
-    const line = this.#isFirstLine && rawLine.startsWith('\uFEFF') ? rawLine.slice(1) : rawLine;
-    const colon = line.indexOf(':');
-    const name = colon === -1 ? line : line.slice(0, colon);
-    if (name !== 'data' && name !== 'event') return;
-    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (name === 'event') this.#event = value;
-    else this.#data.push(value);
+  #readField(bytes: Buffer): void {
+    const hasMark = this.#isFirstLine && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+    const line = hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
+    if (hasName(line, EVENT)) this.#event = line.toString('utf8', startOfValue(line, EVENT));
+    if (!hasName(line, DATA)) return;
+    if (this.#hasData) this.#data.append(LINE_FEED);
+    this.#hasData = true;
+    this.#data.append(line.subarray(startOfValue(line, DATA)));
   }
 
   #endEvent(): SseEvent | undefined {
-    const [event, data, isTooLarge] = [this.#event, this.#data, this.#isTooLarge];
+    const [event, hasData, isTooLarge] = [this.#event, this.#hasData, this.#isTooLarge];
+    const data = this.#data.take();
     this.#event = '';
-    this.#data = [];
+    this.#hasData = false;
     this.#eventBytes = 0;
     this.#isTooLarge = false;
     if (isTooLarge) this.dropped += 1;
-    if (isTooLarge || data.length === 0) return undefined;
-    return event === '' ? { data: data.join('\n') } : { event, data: data.join('\n') };
+    if (isTooLarge || !hasData) return undefined;
+    return event === '' ? { data } : { event, data };
   }
+}
+
+/** Whether a line is of the field with this name. */
+function hasName(line: Buffer, name: Buffer): boolean {
+  if (line.length > name.length && line[name.length] !== COLON) return false;
+  for (let at = 0; at < name.length; at += 1) if (line[at] !== name[at]) return false;
+  return true;
+}
+
+function startOfValue(line: Buffer, name: Buffer): number {
+  return line[name.length + 1] === SPACE ? name.length + 2 : name.length + 1;
 }

@@ -80,6 +80,8 @@ describe('a response that cannot be understood', () => {
     const cut = bytes.subarray(0, bytes.length - 1);
     expect(readChunks(anthropic, [cut], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
     expect(readChunks(anthropic, [cut], true)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
+    // The connection broke after the last byte.
+    expect(readChunks(anthropic, [bytes], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
   });
 
   it('is complete without its body where headers tell everything, and not where only the body tells a class', () => {

@@ -1,31 +1,124 @@
 import { describe, expect, it } from 'vitest';
-import { JsonReader } from '../../src/metering/usage-json.ts';
-import { CONVERSE } from '../../src/metering/usage-places.ts';
+import { MAX_CONTAINER_BYTES } from '../../src/protocol/json-container.ts';
+import { BodyReader, type BodyShape, readEvent } from '../../src/metering/usage-json.ts';
+import { readConverse, readInvoke, readInvokePart } from '../../src/metering/usage-readers.ts';
 import { Tally } from '../../src/metering/usage-tally.ts';
 
 const RESPONSE = '{"output":{"text":"Hello"},"usage":{"inputTokens":1,"outputTokens":2}}';
 
-function read(text: string, isWhole = true): { isAll: boolean; textBytes: number; tally: Tally } {
+function read(text: string | Buffer, shape: BodyShape = { readUsage: readConverse }): Tally {
   const tally = new Tally();
-  const reader = new JsonReader(CONVERSE, tally);
+  const reader = new BodyReader(shape, tally);
   reader.read(Buffer.from(text));
-  return { isAll: reader.finish(isWhole), textBytes: reader.textBytes, tally };
+  reader.finish();
+  return tally;
 }
 
-describe('JsonReader', () => {
-  it('has all of the usage where the text is whole and has it', () => {
-    const { isAll, textBytes, tally } = read(RESPONSE);
-    expect([isAll, textBytes, tally.sum()]).toEqual([true, 5, { inputTokens: 1, outputTokens: 2 }]);
+describe('BodyReader', () => {
+  it('has all of the usage if the text is whole and has it', () => {
+    const tally = read(RESPONSE);
+    expect([tally.isFinal, tally.hasUnread, tally.textBytes]).toEqual([true, false, 5]);
+    expect(tally.sum()).toEqual({ inputTokens: 1, outputTokens: 2 });
   });
 
   it.each([
-    ['it has no usage', '{"output":{}}', true],
-    ['its usage is null', '{"usage":{"inputTokens":null}}', true],
-    ['it is cut', RESPONSE.slice(0, -1), true],
-    ['more comes after it', `${RESPONSE}{}`, true],
-    ['the connection broke, even after its last byte', RESPONSE, false],
-    ['it is empty', '', true],
-  ])('has not where %s', (_name, text, isWhole) => {
-    expect(read(text, isWhole).isAll).toBe(false);
+    ['it has no usage', '{"output":{}}'],
+    ['its usage is null', '{"usage":{"inputTokens":null}}'],
+    ['its usage is no object', '{"usage":[{"inputTokens":1}]}'],
+    ['it is cut', RESPONSE.slice(0, -1)],
+    ['more comes after it', `${RESPONSE}{}`],
+    ['it is no UTF-8', Buffer.from(RESPONSE.replace('Hello', '\xc1\xaf'), 'latin1')],
+    ['it is empty', ''],
+  ])('has not if %s', (_name, text) => {
+    const tally = read(text);
+    expect(tally.isFinal && !tally.hasUnread).toBe(false);
   });
+
+  it('takes the last of a member that is there twice, as JSON.parse does', () => {
+    const text = '{"usage":{"inputTokens":1,"outputTokens":1},"usage":{"inputTokens":2,"inputTokens":3}}';
+    expect(read(text).sum()).toEqual({ inputTokens: 3 });
+  });
+
+  it('is not misled by __proto__', () => {
+    expect(read('{"__proto__":{"usage":{"inputTokens":1}},"usage":{"__proto__":{"inputTokens":1}}}').sum()).toBe(
+      undefined,
+    );
+  });
+
+  it('does without a member that is too large, and says so', () => {
+    const trace = { guardrail: { modelOutput: ['x'.repeat(MAX_CONTAINER_BYTES)] } };
+    const tally = read(JSON.stringify({ trace, usage: { inputTokens: 1, outputTokens: 2 } }));
+    expect([tally.sum(), tally.hasUnread]).toEqual([{ inputTokens: 1, outputTokens: 2 }, true]);
+  });
+
+  const PARTS = {
+    images: ['a', 'b', null, { url: 'x'.repeat(MAX_CONTAINER_BYTES) }],
+    artifacts: [{ base64: 'c', seed: 1 }, { base64: null }],
+    data: [{ b64_json: 'd'.repeat(3 * MAX_CONTAINER_BYTES) }, { url: 'e' }, { embedding: [1, 2] }],
+    results: [{ tokenCount: 3, outputText: 'x' }, { tokenCount: 4 }, { relevance_score: 0.5 }],
+  };
+
+  it('reads what is told in parts as it passes, however large it is', () => {
+    const tally = read(JSON.stringify(PARTS), { readUsage: readInvoke, readPart: readInvokePart });
+    expect([tally.sum(), tally.isFinal, tally.hasUnread]).toEqual([{ images: 5, outputTokens: 7 }, true, false]);
+  });
+
+  it('reads no parts in a shape that has none', () => {
+    const tally = read(JSON.stringify(PARTS));
+    expect([tally.sum(), tally.isFinal, tally.hasUnread]).toEqual([undefined, false, false]);
+  });
+});
+
+describe('readEvent', () => {
+  const shape = { readUsage: readConverse, members: new Set(['text']) };
+
+  function readText(text: string, more: object = {}): Tally {
+    const tally = new Tally();
+    readEvent(Buffer.from(text), { ...shape, ...more }, tally);
+    return tally;
+  }
+
+  it('measures text and reads usage', () => {
+    const tally = readText(RESPONSE);
+    expect([tally.sum(), tally.textBytes, tally.hasUnread]).toEqual([{ inputTokens: 1, outputTokens: 2 }, 5, false]);
+  });
+
+  it('parses nothing that cannot have usage', () => {
+    expect(readText('{"text":"Hello"').hasUnread).toBe(false);
+    expect(readText('{"text":"Hello"', { marker: Buffer.from('"text"') }).hasUnread).toBe(true);
+  });
+
+  it('reads one that is too large to be built, but for a member that is too large itself', () => {
+    const usage = { inputTokens: 1, outputTokens: 2 };
+    for (const [sizeBytes, isRead] of [
+      [MAX_CONTAINER_BYTES / 2, true],
+      [MAX_CONTAINER_BYTES, false],
+    ] as const) {
+      const trace = { promptRouter: { invokedModelId: 'm' }, guardrail: { modelOutput: ['x'.repeat(sizeBytes)] } };
+      const tally = readText(JSON.stringify({ trace, usage, text: 'Hello' }));
+      expect([tally.sum(), tally.model, tally.hasUnread]).toEqual([usage, isRead ? 'm' : undefined, !isRead]);
+      expect(tally.textBytes).toBe(5);
+    }
+  });
+
+  it('measures only events that bring text', () => {
+    expect(readText(RESPONSE, { textMarker: Buffer.from('"delta"') }).textBytes).toBe(0);
+    expect(readText('{"delta":{"text":"Hi"}}', { textMarker: Buffer.from('"delta"') }).textBytes).toBe(2);
+  });
+
+  it.each(['{"usage":{"inputTokens":5,', 'token', '', '\uFEFF{"inputTokens":1}', '['.repeat(1_000_000) + 'token'])(
+    'believes nothing of what is no JSON: %.40s',
+    (text) => {
+      const tally = readText(text);
+      expect([tally.sum(), tally.hasUnread]).toEqual([undefined, text !== '']);
+    },
+  );
+
+  it.each(['"tokens"', '["inputTokens"]', '{"tokens":1,"usage":5}', `${'['.repeat(1e5)}"token"${']'.repeat(1e5)}`])(
+    'reads nothing in what is no such event: %.40s',
+    (text) => {
+      const tally = readText(text);
+      expect([tally.sum(), tally.hasUnread, tally.hasInvalidCounts]).toEqual([undefined, false, false]);
+    },
+  );
 });

@@ -82,6 +82,7 @@ describe('a count', () => {
   it('is the newest that was put, but for null and nonsense', () => {
     const tally = tallyOf({ outputTokens: 4 });
     tally.put('outputTokens', null);
+    tally.put('outputTokens', undefined);
     expect(tally.hasInvalidCounts).toBe(false);
     tally.put('outputTokens', '9');
     expect([tally.sum(), tally.hasInvalidCounts]).toEqual([{ outputTokens: 4 }, true]);
@@ -97,33 +98,47 @@ describe('a count', () => {
   });
 });
 
-describe('the class of a cache write', () => {
-  it('may have its tokens before or after its time to live', () => {
-    const tally = new Tally();
-    tally.putClassTtl('1h');
-    tally.putClassTokens(5);
-    tally.putClassTokens(7);
-    tally.putClassTtl('5m');
-    expect(tally.sum()).toEqual({ cacheWriteTokens: 12, cacheWrite1hTokens: 5 });
-  });
-
-  it('is nothing by halves', () => {
-    const tally = new Tally();
-    tally.putClassTokens(7);
-    expect(tally.sum()).toBeUndefined();
+describe('a count that is told', () => {
+  it.each([
+    ['put', { isFinal: true, isLast: false }],
+    ['add', { isFinal: true, isLast: false }],
+    ['putEarly', { isFinal: false, isLast: false }],
+    ['putLast', { isFinal: true, isLast: true }],
+  ] as const)('by %s says how final it is, even if it is wrong; null says nothing', (put, expected) => {
+    const told = new Tally();
+    told[put]('inputTokens', null);
+    told[put]('inputTokens', undefined);
+    expect(told).toMatchObject({ isFinal: false, isLast: false });
+    told[put]('inputTokens', -1);
+    expect(told).toMatchObject(expected);
   });
 });
 
 describe('guardrail units', () => {
+  const known = new Set(['topicPolicyUnits']);
+
   it('add up by name, and those without a known name are not lost', () => {
     const tally = new Tally();
-    for (const count of [1, 2]) {
-      tally.addUnits('topicPolicyUnits', count);
-      tally.addAnyUnits(count);
-    }
+    for (const topicPolicyUnits of [1, 2]) tally.addUnits({ topicPolicyUnits }, known);
     expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3 } });
-    tally.addAnyUnits(4);
+    tally.addUnits({ newUnits: 3, otherUnits: 1 }, known);
     expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3, otherUnits: 4 } });
+  });
+
+  it('without a known name are not final, and none of them is nothing', () => {
+    const tally = new Tally();
+    tally.addUnits({ newUnits: 0, more: null, nested: { units: 5 } }, known);
+    expect([tally.sum(), tally.isFinal, tally.hasInvalidCounts]).toEqual([undefined, false, false]);
+    tally.addUnits({ newUnits: 5 }, known);
+    expect([tally.sum(), tally.isFinal]).toEqual([{ guardrailUnits: { otherUnits: 5 } }, false]);
+  });
+
+  it.each([-1, 1.5, '7', true, 1e13])('that cannot be are left out: %j', (value) => {
+    for (const name of ['topicPolicyUnits', 'newUnits', '__proto__']) {
+      const tally = new Tally();
+      tally.addUnits(Object.fromEntries([[name, value]]), known);
+      expect([tally.sum(), tally.hasInvalidCounts]).toEqual([undefined, true]);
+    }
   });
 });
 

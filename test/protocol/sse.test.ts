@@ -2,24 +2,32 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_EVENT_BYTES, type SseEvent, SseSplitter } from '../../src/protocol/sse.ts';
 
+/** An event whose data is text. */
+interface TextEvent {
+  readonly event?: string;
+  readonly data: string;
+}
+
 interface Read {
-  readonly events: readonly SseEvent[];
-  readonly last: SseEvent | undefined;
+  readonly events: readonly TextEvent[];
+  readonly last: TextEvent | undefined;
   readonly dropped: number;
 }
 
+const textOf = (event: SseEvent): TextEvent => ({ ...event, data: event.data.toString() });
+
 function read(chunks: readonly Uint8Array[]): Read {
   const splitter = new SseSplitter();
-  const events = chunks.flatMap((chunk) => [...splitter.push(chunk)]);
+  const events = chunks.flatMap((chunk) => [...splitter.push(chunk)].map(textOf));
   const last = splitter.finish();
-  return { events, last, dropped: splitter.dropped };
+  return { events, last: last && textOf(last), dropped: splitter.dropped };
 }
 
 const bytesOf = (text: string): Buffer => Buffer.from(text);
 const bytewise = (bytes: Buffer): Buffer[] => Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
 
 describe('a stream', () => {
-  it.each<{ name: string; stream: string; events: SseEvent[]; last?: SseEvent }>([
+  it.each<{ name: string; stream: string; events: TextEvent[]; last?: TextEvent }>([
     { name: 'of nothing', stream: '', events: [] },
     { name: 'with an unnamed event', stream: 'data: x\n\n', events: [{ data: 'x' }] },
     {
@@ -97,7 +105,7 @@ describe('a stream', () => {
     const chunk = bytesOf('data: abc');
     expect([...splitter.push(chunk)]).toEqual([]);
     chunk.fill('x');
-    expect([...splitter.push(bytesOf('\n\n'))]).toEqual([{ data: 'abc' }]);
+    expect([...splitter.push(bytesOf('\n\n'))].map(textOf)).toEqual([{ data: 'abc' }]);
   });
 });
 
