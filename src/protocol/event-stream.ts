@@ -8,6 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { ProxyError } from '../lib/errors.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
 
 /** Largest payload of one frame. */
 export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
@@ -18,9 +19,6 @@ const FRAME_OVERHEAD_BYTES = 16;
 
 const PRELUDE_BYTES = 12;
 const CHECKSUM_BYTES = 4;
-/** First room for a frame that comes in pieces; it grows with what has arrived, not with what was announced. */
-const FIRST_ROOM_BYTES = 64 * 1024;
-const EMPTY = Buffer.alloc(0);
 
 /** One frame whose checksums are right. All three are views of the same memory. */
 export interface Frame {
@@ -41,8 +39,8 @@ export type FrameHeaderValue =
 
 /** Cuts a byte stream into frames. Holds at most one frame that is not complete yet. */
 export class FrameSplitter {
-  #room: Buffer = EMPTY;
-  #bufferedBytes = 0;
+  /** Grows with what has arrived, not with what was announced. */
+  readonly #buffered = new GrowingBuffer();
   #neededBytes = PRELUDE_BYTES;
 
   /**
@@ -53,7 +51,7 @@ export class FrameSplitter {
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
     let at = 0;
     while (at < chunk.length) {
-      if (this.#bufferedBytes === 0 && chunk.length - at >= PRELUDE_BYTES) {
+      if (this.#buffered.length === 0 && chunk.length - at >= PRELUDE_BYTES) {
         const end = at + checkPrelude(chunk.subarray(at, at + PRELUDE_BYTES));
         if (end <= chunk.length) {
           yield openFrame(chunk.subarray(at, end));
@@ -61,38 +59,21 @@ export class FrameSplitter {
           continue;
         }
       }
-      at += this.#buffer(chunk, at);
-      if (this.#bufferedBytes < this.#neededBytes) return;
-      if (this.#neededBytes === PRELUDE_BYTES) this.#neededBytes = checkPrelude(this.#room.subarray(0, PRELUDE_BYTES));
-      else yield openFrame(this.#takeHeld());
+      const piece = chunk.subarray(at, at + this.#neededBytes - this.#buffered.length);
+      this.#buffered.append(piece);
+      at += piece.length;
+      if (this.#buffered.length < this.#neededBytes) return;
+      if (this.#neededBytes === PRELUDE_BYTES) this.#neededBytes = checkPrelude(this.#buffered.bytes);
+      else {
+        this.#neededBytes = PRELUDE_BYTES;
+        yield openFrame(this.#buffered.take());
+      }
     }
   }
 
   /** To be called when the stream has ended. Throws ERR_BAD_REQUEST if it ended within a frame. */
   finish(): void {
-    if (this.#bufferedBytes > 0) throw malformed('is cut short: the stream ended within it');
-  }
-
-  /** Buffers the part of `chunk` that is still missing; returns its length. */
-  #buffer(chunk: Buffer, at: number): number {
-    const taken = Math.min(this.#neededBytes - this.#bufferedBytes, chunk.length - at);
-    const needed = this.#bufferedBytes + taken;
-    if (needed > this.#room.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(this.#neededBytes, roomAfter(this.#room.length))));
-      this.#room.copy(grown, 0, 0, this.#bufferedBytes);
-      this.#room = grown;
-    }
-    chunk.copy(this.#room, this.#bufferedBytes, at, at + taken);
-    this.#bufferedBytes = needed;
-    return taken;
-  }
-
-  #takeHeld(): Buffer {
-    const bytes = this.#room.subarray(0, this.#bufferedBytes);
-    this.#room = EMPTY;
-    this.#bufferedBytes = 0;
-    this.#neededBytes = PRELUDE_BYTES;
-    return bytes;
+    if (this.#buffered.length > 0) throw malformed('is cut short: the stream ended within it');
   }
 }
 
@@ -185,10 +166,6 @@ function openFrame(bytes: Buffer): Frame {
     headers: bytes.subarray(PRELUDE_BYTES, headersEnd),
     payload: bytes.subarray(headersEnd, checked),
   };
-}
-
-function roomAfter(roomBytes: number): number {
-  return Math.max(FIRST_ROOM_BYTES, roomBytes * 2);
 }
 
 function malformed(what: string): ProxyError {

@@ -12,11 +12,16 @@ export class GrowingBuffer {
     return this.#length;
   }
 
+  /** All that was appended: a view, until more comes. */
+  get bytes(): Buffer {
+    return this.#room.subarray(0, this.#length);
+  }
+
   append(piece: Uint8Array): void {
     const neededBytes = this.#length + piece.length;
     if (neededBytes > this.#room.length) {
       const room = Buffer.allocUnsafe(Math.max(neededBytes, this.#room.length * 2, FIRST_ROOM_BYTES));
-      this.#room.copy(room, 0, 0, this.#length);
+      if (this.#length > 0) this.#room.copy(room, 0, 0, this.#length);
       this.#room = room;
     }
     this.#room.set(piece, this.#length);
@@ -25,7 +30,7 @@ export class GrowingBuffer {
 
   /** All that was appended. The caller owns it: afterwards there is nothing here. */
   take(): Buffer {
-    const bytes = this.#room.subarray(0, this.#length);
+    const { bytes } = this;
     this.#room = EMPTY;
     this.#length = 0;
     return bytes;

@@ -11,7 +11,7 @@ describe('GrowingBuffer', () => {
         for (const pieces of [one, other]) {
           for (const bytes of pieces) buffer.append(bytes);
           const all = Buffer.concat(pieces);
-          expect(buffer.length).toBe(all.length);
+          expect([buffer.length, buffer.bytes.equals(all)]).toEqual([all.length, true]);
           expect(buffer.take().equals(all)).toBe(true);
           expect(buffer.length).toBe(0);
         }
