@@ -226,7 +226,7 @@ class Run {
 
 const keyOf = (index: number): (typeof KEYS)[number] => KEYS[index] ?? 'vk_a';
 
-it('no interleaving overspends, and everything reserved is settled exactly once', { timeout: 60_000 }, async () => {
+it('overspends in no interleaving, and settles everything reserved exactly once', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (plan) => {
       const folder = await mkdtemp(join(tmpdir(), 'properties-'));

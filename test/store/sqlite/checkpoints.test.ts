@@ -40,14 +40,14 @@ const autocheckpointOf = ({ database }: Connection): number =>
 
 const sizeOf = async (file: string): Promise<number> => (await stat(file)).size;
 
-it('starts no thread for the few writes of a command', () => {
+it('starts no checkpoint thread for the few writes of a command', () => {
   const { connection, checkpoints } = open();
   for (let write = 1; write < FIRST_DUE; write += 1) checkpoints.noteWrite();
   expect(autocheckpointOf(connection)).toBe(SQLITES_OWN);
   expect(process.getActiveResourcesInfo()).not.toContain('MessagePort');
 });
 
-it('copies the log on a thread, and takes it from SQLite', async () => {
+it('copies the write-ahead log on a thread, and takes that from SQLite', async () => {
   const { connection, checkpoints } = open();
   const insert = connection.database.prepare('INSERT INTO pieces VALUES (randomblob(10000))');
   for (let write = 0; write < FIRST_DUE; write += 1) checkpoints.noteWrite();
@@ -58,7 +58,7 @@ it('copies the log on a thread, and takes it from SQLite', async () => {
   await vi.waitFor(async () => expect(await sizeOf(path)).toBeGreaterThan(before + 900_000), 10_000);
 });
 
-it('leaves it to SQLite where another file has taken the place of the open one', async () => {
+it('leaves checkpoints to SQLite if another file has taken the place of the open one', async () => {
   const { connection, checkpoints } = open();
   await rename(path, `${path}.old`);
   connect(path).database.close();
@@ -80,7 +80,7 @@ it('does not make others think that somebody has committed', () => {
   expect(connection.dataVersion.get()).not.toBe(before);
 });
 
-it('keeps the log of a busy store small, and ends without one', async () => {
+it('keeps the write-ahead log of a busy store small, and ends without one', async () => {
   const store = await openSqliteStore(path);
   const metadata = { text: 'x'.repeat(40_000) };
   const { id } = aKeyRow();

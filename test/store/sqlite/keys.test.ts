@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aKeyRow } from '../../helpers/store-rows.ts';
 
-it('a deleted key leaves nothing of its secret, and no way to name what it left', async () => {
+it('leaves nothing of the secret of a deleted key, and no way to name what it left', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'keys-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const store = await openSqliteStore(join(folder, 'keys.db'));

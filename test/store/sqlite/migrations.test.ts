@@ -20,7 +20,7 @@ const RELEASED = [
   'da66612cba764c7fdc4c421d20edfd359ece0a8d88095a01fac758b0c0f2800d',
 ];
 
-it('never edits a step that databases have already run', () => {
+it('never edits a migration that databases have already run', () => {
   expect(MIGRATIONS.map((step) => createHash('sha256').update(step).digest('hex'))).toEqual(RELEASED);
 });
 

@@ -69,7 +69,7 @@ function startWorker(name: string, limit: number): Worker {
 const namesAfter = (verb: string, lines: readonly string[]): string[] =>
   lines.filter((line) => line.startsWith(`${verb} `)).map((line) => line.slice(verb.length + 1));
 
-it('a thousand reservations of two processes at once do not overspend together', async () => {
+it('does not overspend by a thousand reservations of two processes at once', async () => {
   const workers = ['one', 'two'].map((name) => startWorker(name, 10_000));
   await Promise.all(workers.map(({ said }) => said(1)));
   await Promise.all(workers.map(({ go }) => go()));
@@ -89,7 +89,7 @@ it('a thousand reservations of two processes at once do not overspend together',
   });
 });
 
-it.each([1, 2, 3, 4, 5])('kill -9 loses no settled row, and what was under way is charged (%i)', async () => {
+it.each([1, 2, 3, 4, 5])('loses no settled row by kill -9, and charges what was under way (%i)', async () => {
   const worker = startWorker('killed', 1e12);
   await worker.go();
   await worker.said(50 + Math.floor(Math.random() * 400));

@@ -45,25 +45,28 @@ function moveClock(ms: number): void {
 const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
 
 describe('a fresh database', () => {
-  it.skipIf(process.platform === 'win32')('is private: 0600 files in a 0700 folder, whatever the umask', async () => {
-    const before = process.umask(0);
-    onTestFinished(() => void process.umask(before));
-    const deep = join(folder, 'a', 'b');
-    const store = await open(join(deep, 'keys.db'));
-    await store.insertKey(aKeyRow());
-    expect(await modeOf(join(folder, 'a'))).toBe(0o700);
-    expect(await modeOf(deep)).toBe(0o700);
-    for (const name of ['keys.db', 'keys.db-wal', 'keys.db-shm']) expect(await modeOf(join(deep, name))).toBe(0o600);
-  });
+  it.skipIf(process.platform === 'win32')(
+    'makes a private database: 0600 files in a 0700 folder, whatever the umask',
+    async () => {
+      const before = process.umask(0);
+      onTestFinished(() => void process.umask(before));
+      const deep = join(folder, 'a', 'b');
+      const store = await open(join(deep, 'keys.db'));
+      await store.insertKey(aKeyRow());
+      expect(await modeOf(join(folder, 'a'))).toBe(0o700);
+      expect(await modeOf(deep)).toBe(0o700);
+      for (const name of ['keys.db', 'keys.db-wal', 'keys.db-shm']) expect(await modeOf(join(deep, name))).toBe(0o600);
+    },
+  );
 
-  it.skipIf(process.platform === 'win32')('keeps the mode that somebody gave the file later', async () => {
+  it.skipIf(process.platform === 'win32')('keeps the mode that somebody gave the database file later', async () => {
     await (await open()).insertKey(aKeyRow());
     await chmod(path, 0o640);
     await open();
     expect(await modeOf(path)).toBe(0o640);
   });
 
-  it('has no key, is in WAL mode and is marked as ours', async () => {
+  it('makes a database without keys, in WAL mode and marked as ours', async () => {
     const store = await open();
     expect(await store.hasAnyKey()).toBe(false);
     expect(await store.listKeys()).toEqual([]);
@@ -73,12 +76,12 @@ describe('a fresh database', () => {
     expect(raw.pragma('user_version', { simple: true })).toBe(MIGRATIONS.length);
   });
 
-  it('may be an empty file that was there before', async () => {
+  it('takes an empty file that was there before for a database', async () => {
     await writeFile(path, '');
     expect(await (await open()).hasAnyKey()).toBe(false);
   });
 
-  it('is made by several processes at once, and all of them write to it', async () => {
+  it('lets several processes make the database at once, and all of them write to it', async () => {
     const children = Array.from({ length: 4 }, (_, index) => openAndInsertInChild(path, `child-${index}`));
     expect(await Promise.all(children)).toEqual(['0', '0', '0', '0']);
     const aliases = (await (await open()).listKeys()).map(({ alias }) => alias);
@@ -103,7 +106,7 @@ async function openAndInsertInChild(at: string, alias: string): Promise<string> 
 }
 
 describe('keys', () => {
-  it('are not found under another name', async () => {
+  it('does not find a key under another name', async () => {
     const store = await open();
     const row = aKeyRow();
     await store.insertKey(row);
@@ -112,14 +115,14 @@ describe('keys', () => {
     expect(await store.findKeyBySha256('')).toBeUndefined();
   });
 
-  it('are listed oldest first', async () => {
+  it('lists keys oldest first', async () => {
     const store = await open();
     for (const createdAtMs of [30, 10, 20, 10]) await store.insertKey(aKeyRow({ createdAtMs }));
     const times = (await store.listKeys()).map(({ createdAtMs }) => createdAtMs);
     expect(times).toEqual([10, 10, 20, 30]);
   });
 
-  it('stay revoked from the first time on', async () => {
+  it('keeps a key revoked from the first time on', async () => {
     const store = await open();
     const row = aKeyRow();
     await store.insertKey(row);
@@ -130,7 +133,7 @@ describe('keys', () => {
     expect(await store.hasAnyKey()).toBe(true);
   });
 
-  it('survive the end of the process', async () => {
+  it('keeps keys beyond the end of the process', async () => {
     const row = aKeyRow();
     const first = await openSqliteStore(path);
     await first.insertKey(row);
@@ -138,7 +141,7 @@ describe('keys', () => {
     expect((await (await open()).findKeyBySha256(row.keySha256))?.id).toBe(row.id);
   });
 
-  it('share an alias only when at most one of them is active', async () => {
+  it('lets keys share an alias only if at most one of them is active', async () => {
     const store = await open();
     const first = aKeyRow({ alias: 'alice' });
     await store.insertKey(first);
@@ -151,7 +154,7 @@ describe('keys', () => {
     expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['alice', 'alice']);
   });
 
-  it('need no alias, however many there are', async () => {
+  it('asks for no alias, however many keys there are', async () => {
     const store = await open();
     await store.insertKey(aKeyRow());
     await store.insertKey(aKeyRow());
@@ -160,7 +163,7 @@ describe('keys', () => {
 });
 
 describe('what another connection does', () => {
-  it('is seen by the next look-up: generated, revoked, deleted', async () => {
+  it('sees at the next look-up what another connection generated, revoked or deleted', async () => {
     const store = await open();
     const other = await open();
     const row = aKeyRow();
@@ -179,7 +182,7 @@ describe('what another connection does', () => {
     expect(await store.hasAnyKey()).toBe(true);
   });
 
-  it('may be a short lock: the store asks again until it is gone', async () => {
+  it('asks again until a short lock is gone', async () => {
     const store = await open();
     const raw = openRaw();
     raw.exec('BEGIN IMMEDIATE');
@@ -188,7 +191,7 @@ describe('what another connection does', () => {
     expect((await store.listKeys())[0]?.alias).toBe('patient');
   });
 
-  it('may be a lock that stays: the store gives up and says why', async () => {
+  it('gives up on a lock that stays, and says why', async () => {
     const store = await open();
     openRaw().exec('BEGIN IMMEDIATE');
     moveClock(0);
@@ -205,7 +208,7 @@ describe('what another connection does', () => {
 const lastUsed = (): unknown => openRaw().prepare('SELECT last_used_at_ms FROM virtual_keys').pluck().all();
 
 describe('touchKey', () => {
-  it('writes later, in groups, and never an earlier time over a later one', async () => {
+  it('writes uses of keys later, in groups, and never an earlier time over a later one', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const store = await open();
     const rows = [aKeyRow(), aKeyRow()];
@@ -221,7 +224,7 @@ describe('touchKey', () => {
     expect(lastUsed()).toEqual([200, 150]);
   });
 
-  it('is written when the store closes', async () => {
+  it('writes the last uses of keys when the store closes', async () => {
     const store = await openSqliteStore(path);
     const row = aKeyRow();
     await store.insertKey(row);
@@ -230,7 +233,7 @@ describe('touchKey', () => {
     expect(lastUsed()).toEqual([300]);
   });
 
-  it('waits for a busy database without losing a use', async () => {
+  it('waits for a busy database without losing a use of a key', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const store = await open();
     const row = aKeyRow();
@@ -245,7 +248,7 @@ describe('touchKey', () => {
     expect(lastUsed()).toEqual([400]);
   });
 
-  it('does not mind an unknown key', async () => {
+  it('ignores the use of an unknown key', async () => {
     const store = await openSqliteStore(path);
     store.touchKey('vk_nobody', 1);
     await store.close();
@@ -254,7 +257,7 @@ describe('touchKey', () => {
 });
 
 describe('a file that is not ours', () => {
-  it('is refused unharmed when it is the database of another program', async () => {
+  it('refuses the database of another program, and leaves it unharmed', async () => {
     const other = new Database(path);
     other.exec('CREATE TABLE invoices (id INTEGER); INSERT INTO invoices VALUES (1); PRAGMA user_version = 7');
     other.close();
@@ -266,7 +269,7 @@ describe('a file that is not ours', () => {
     expect(Buffer.compare(await readFile(path), before)).toBe(0);
   });
 
-  it('is refused unharmed when a newer bedrock-proxy wrote it', async () => {
+  it('refuses a database that a newer bedrock-proxy wrote, and leaves it unharmed', async () => {
     await (await openSqliteStore(path)).close();
     const newer = new Database(path);
     newer.pragma(`user_version = ${MIGRATIONS.length + 1}`);
@@ -278,7 +281,7 @@ describe('a file that is not ours', () => {
     expect(Buffer.compare(await readFile(path), before)).toBe(0);
   });
 
-  it('is refused unharmed when it is no database at all', async () => {
+  it('refuses a file that is no database at all, and leaves it unharmed', async () => {
     await writeFile(path, 'dear diary, '.repeat(1000));
     const error = await failureOf(() => openSqliteStore(path));
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
@@ -286,29 +289,32 @@ describe('a file that is not ours', () => {
     expect(await readFile(path, 'utf8')).toBe('dear diary, '.repeat(1000));
   });
 
-  it('is refused when it is a folder', async () => {
+  it('refuses a folder as a database', async () => {
     const error = await failureOf(() => openSqliteStore(folder));
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
     expect(error.message).toMatch(/^The key database cannot be opened for writing \(SQLITE_CANTOPEN/);
     expect(error.detail).toBe(folder);
   });
 
-  it('is refused when its folder is a file', async () => {
+  it('refuses a database whose folder is a file', async () => {
     await writeFile(path, '');
     const error = await failureOf(() => openSqliteStore(join(path, 'keys.db')));
     expect(error.message).toMatch(/^The key database cannot be opened for writing \((ENOTDIR|EEXIST)\)/);
   });
 
-  it.skipIf(process.getuid?.() === 0)('is refused in a folder that may not be written (not for root)', async () => {
-    await chmod(folder, 0o500);
-    onTestFinished(() => chmod(folder, 0o700));
-    const error = await failureOf(() => openSqliteStore(path));
-    expect(error.message).toBe('The key database cannot be opened for writing (EACCES).');
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    'refuses a database in a folder that may not be written (not for root)',
+    async () => {
+      await chmod(folder, 0o500);
+      onTestFinished(() => chmod(folder, 0o700));
+      const error = await failureOf(() => openSqliteStore(path));
+      expect(error.message).toBe('The key database cannot be opened for writing (EACCES).');
+    },
+  );
 });
 
 describe('a file that changes its identity while it is open', () => {
-  it('is told to be gone when it was deleted, and used again when it is back', async () => {
+  it('says that the database is gone if it was deleted, and uses it again when it is back', async () => {
     const store = await open();
     const row = aKeyRow();
     await store.insertKey(row);
@@ -321,7 +327,7 @@ describe('a file that changes its identity while it is open', () => {
     expect((await store.findKeyBySha256(row.keySha256))?.id).toBe(row.id);
   });
 
-  it('is followed when it was replaced: what the new one revokes is revoked', async () => {
+  it('follows a database that was replaced: what the new one revokes is revoked', async () => {
     const store = await open();
     const row = aKeyRow();
     await store.insertKey(row);
@@ -340,7 +346,7 @@ describe('a file that changes its identity while it is open', () => {
     expect(openRaw().prepare('SELECT alias FROM virtual_keys ORDER BY rowid').pluck().all()).toEqual([null, 'later']);
   });
 
-  it('keeps the store usable when the replacement is not', async () => {
+  it('keeps the store usable if the replacement of the database is not', async () => {
     const store = await open();
     const row = aKeyRow();
     await store.insertKey(row);

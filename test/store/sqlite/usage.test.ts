@@ -78,7 +78,7 @@ describe('of a large ledger', () => {
     }),
   );
 
-  it('are the same in slices, between which the program does other things', { timeout: 60_000 }, async () => {
+  it('sums a large ledger in slices, between which the program does other things', { timeout: 60_000 }, async () => {
     const store = await storeWith(rows);
     let turns = 0;
     const count = (): void => {
