@@ -20,12 +20,12 @@ function packagesOf(name: string): string[] {
   return loaded.filter((each) => !each.startsWith('file:') && !each.startsWith('node:'));
 }
 
-it('loads nothing that validates before the first request', () => {
+it('loads nothing that validates before the first request of the admin API', () => {
   expect(packagesOf('admin-api.ts')).toEqual([]);
   expect(packagesOf('router.ts')).toEqual(['zod']);
 });
 
-it('serves requests that arrive together, the first ones included', async () => {
+it('serves admin requests that arrive together, the first ones included', async () => {
   const { call } = await openAdmin();
   const responses = await Promise.all(Array.from({ length: 5 }, () => call('/key/generate', { body: {} })));
   expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);

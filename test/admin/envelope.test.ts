@@ -16,17 +16,17 @@ describe('the name of a key in a message', () => {
     { named: 'vk_aaaaaaaaaaaaaaaa', shown: '"vk_aaaaaaaaaaaaaaaa"' },
     { named: 'a"b\n', shown: '"a\\"b\\n"' },
     { named: 'x'.repeat(200), shown: `"${'x'.repeat(100)}"` },
-  ])('$named is $shown', ({ named, shown }) => {
+  ])('shows $named in a message as $shown', ({ named, shown }) => {
     expect(quoteKeyName(named)).toBe(shown);
   });
 });
 
 describe('a refusal of a value', () => {
-  it('is told with its field', () => {
+  it('names the field of a refused value', () => {
     expect(() => readField('x', refuse)).toThrow(expect.objectContaining({ message: 'x must be y.', param: 'x' }));
   });
 
-  it('stays as it is where it names its field, or is no refusal', () => {
+  it('keeps a refusal as it is if it names its field, or is no refusal of a value', () => {
     for (const error of [new AdminError('no', { param: 'y' }), new TypeError('a defect')]) {
       expect(() =>
         readField('x', () => {

@@ -48,7 +48,7 @@ describe('health', () => {
       status: 200,
       json: { name: 'bedrock-proxy', version: '1.2.3', bedrock: '/bedrock', health: '/health/readiness' },
     },
-  ])('$path answers $status', async ({ path, status, json }) => {
+  ])('answers $path with $status', async ({ path, status, json }) => {
     const { url } = await open();
     const response = await fetch(`${url}${path}`);
     expect([response.status, await response.json()]).toEqual([status, json]);
@@ -75,7 +75,7 @@ describe('health', () => {
     ]);
   });
 
-  it('is ready all the same where there is nothing to prove by', async () => {
+  it('is ready all the same if there is nothing to prove by', async () => {
     const { url } = await open(() => undefined);
     const response = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
     expect(await response.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });

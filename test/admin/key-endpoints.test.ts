@@ -14,7 +14,7 @@ async function stateOf({ store, nowMs }: Admin, key: string): Promise<string | u
 }
 
 describe('POST /key/generate', () => {
-  it('answers the fields of LiteLLM and our own', async () => {
+  it('answers /key/generate with the fields of LiteLLM and our own', async () => {
     const { post, nowMs } = await openAdmin();
     const json = await post('/key/generate', { key_alias: 'alice' });
     const createdAt = new Date(nowMs()).toISOString();
@@ -62,14 +62,14 @@ describe('POST /key/generate', () => {
     });
   });
 
-  it('seals the key under the secret of the server', async () => {
+  it('seals a generated key under the secret of the server', async () => {
     const { post, store, options } = await openAdmin();
     const { key } = await post('/key/generate');
     const [row] = await store.listKeys();
     expect(row && unsealKey(row.sealedKey, row.id, options.loadServerSecret())).toBe(key);
   });
 
-  it('makes a key that is blocked from its first moment', async () => {
+  it('generates a key that is blocked from its first moment', async () => {
     const admin = await openAdmin();
     const json = await admin.post('/key/generate', { blocked: true });
     expect([json['blocked'], json['status'], await stateOf(admin, json['key'])]).toEqual([true, 'blocked', 'blocked']);
@@ -101,7 +101,7 @@ describe('POST /key/generate', () => {
     'throttle_on_budget_exceeded',
     'keyalias',
     'grace_period',
-  ])('refuses %s by name, whatever it says, and takes it where it says nothing', async (field) => {
+  ])('refuses %s by name, whatever it says, and takes it if it says nothing', async (field) => {
     const { call, store } = await openAdmin();
     for (const value of ['x', 0, false, [1], { x: 1 }]) {
       const { status, json } = await call('/key/generate', { body: { key_alias: 'a', [field]: value } });
@@ -114,7 +114,7 @@ describe('POST /key/generate', () => {
     }
   });
 
-  it('refuses an alias that an active key has', async () => {
+  it('refuses to generate a key under an alias that an active key has', async () => {
     const { call, post } = await openAdmin();
     await post('/key/generate', { key_alias: 'alice' });
     const { status, json } = await call('/key/generate', { body: { key_alias: 'alice' } });
@@ -134,7 +134,7 @@ describe('GET /key/info', () => {
     }
   });
 
-  it('tells a virtual key about itself and nothing else', async () => {
+  it('answers a virtual key about itself and nothing else', async () => {
     const { call, post } = await openAdmin();
     const mine = await post('/key/generate');
     const other = await post('/key/generate');
@@ -166,7 +166,7 @@ describe('GET /key/info', () => {
       },
       type: 'expired_key',
     },
-  ])('refuses a calling key that is $name', async ({ make, type }) => {
+  ])('refuses /key/info to a calling key that is $name', async ({ make, type }) => {
     const admin = await openAdmin();
     const key = await make(admin);
     const { status, json } = await admin.call('/key/info', { headers: { authorization: `Bearer ${key}` } });
@@ -174,7 +174,7 @@ describe('GET /key/info', () => {
     expect(JSON.stringify(json)).not.toContain(key);
   });
 
-  it('wants a key of the master', async () => {
+  it('asks the master key for a key by name', async () => {
     const { call } = await openAdmin();
     expect((await call('/key/info')).json['error']).toMatchObject({ param: 'key', code: '400' });
   });
@@ -192,7 +192,7 @@ describe('a key that is not there', () => {
     { path: `/key/${UNKNOWN_KEY}/regenerate`, body: {}, param: 'key' },
     { path: '/key/vk_aaaaaaaaaaaaaaaa/regenerate', body: {}, param: 'key' },
     { path: '/key/regenerate', body: { key: UNKNOWN_KEY }, param: 'key' },
-  ])('is a 404 of $path, which shows neither key nor hash', async ({ path, body, param }) => {
+  ])('answers 404 to $path for an unknown key, and shows neither key nor hash', async ({ path, body, param }) => {
     const { call } = await openAdmin();
     const { status, json } = await call(path, { body });
     expect([status, json['error'].type, json['error'].param]).toEqual([404, 'token_not_found_in_db', param]);
@@ -202,7 +202,7 @@ describe('a key that is not there', () => {
 });
 
 describe('POST /key/update', () => {
-  it('changes what is named and nothing else, under any name of the key', async () => {
+  it('changes what is named of a key and nothing else, under any name of the key', async () => {
     const { post, store, wait, nowMs } = await openAdmin();
     const made = await post('/key/generate', {
       key_alias: 'a',
@@ -234,7 +234,7 @@ describe('POST /key/update', () => {
     expect((await store.listKeys())[0]?.alias).toBe('a');
   });
 
-  it('gives a new alias where the key is named otherwise', async () => {
+  it('gives a key a new alias if the key is named otherwise', async () => {
     const { post } = await openAdmin();
     const { key } = await post('/key/generate', { key_alias: 'a' });
     expect(await post('/key/update', { key, key_alias: 'b' })).toMatchObject({ key_alias: 'b' });
@@ -262,7 +262,7 @@ describe('POST /key/update', () => {
     expect(await post('/key/update', { key })).toMatchObject(Object.assign({}, ...changes));
   });
 
-  it('goes on after a change that was refused', async () => {
+  it('goes on with changes after one that was refused', async () => {
     const { call, post } = await openAdmin();
     const { key } = await post('/key/generate');
     const [refused, done] = await Promise.all([
@@ -272,13 +272,13 @@ describe('POST /key/update', () => {
     expect([refused.status, refused.json['error'].param, done.json['rpm_limit']]).toEqual([400, 'duration', 3]);
   });
 
-  it('wants to know which key', async () => {
+  it('asks which key is to be changed', async () => {
     const { call } = await openAdmin();
     const { status, json } = await call('/key/update', { body: { rpm_limit: 1 } });
     expect([status, json['error'].param]).toEqual([400, 'key']);
   });
 
-  it('is seen at once by another process on the same database', async () => {
+  it('shows a change of a key at once to another process on the same database', async () => {
     const { post, databasePath } = await openAdmin();
     const { key } = await post('/key/generate');
     const other = await openSqliteStore(databasePath);
@@ -292,7 +292,7 @@ describe('POST /key/update', () => {
 });
 
 describe('POST /key/block and /key/unblock', () => {
-  it('stop a key and let it go on, however often', async () => {
+  it('blocks a key and lets it go on, however often', async () => {
     const admin = await openAdmin();
     const { key, token } = await admin.post('/key/generate');
     expect(await admin.post('/key/block', { key })).toMatchObject({ token, blocked: true, status: 'blocked' });
@@ -305,7 +305,7 @@ describe('POST /key/block and /key/unblock', () => {
 });
 
 describe('POST /key/delete', () => {
-  it('takes all that are named, whichever way', async () => {
+  it('deletes all keys that are named, whichever way', async () => {
     const { post, store } = await openAdmin();
     const [a, b, c] = [await post('/key/generate'), await post('/key/generate'), await post('/key/generate')];
     await post('/key/generate', { key_alias: 'd' });
@@ -317,7 +317,7 @@ describe('POST /key/delete', () => {
     expect((await store.listKeys()).map(({ id }) => id)).toEqual([kept['key_id']]);
   });
 
-  it('takes none where one is unknown', async () => {
+  it('deletes no key if one is unknown', async () => {
     const { call, post, store } = await openAdmin();
     const { key } = await post('/key/generate');
     expect((await call('/key/delete', { body: { keys: [key, UNKNOWN_KEY] } })).status).toBe(404);
@@ -334,10 +334,13 @@ describe('POST /key/delete', () => {
     expect([await stateOf(admin, key), await admin.store.listKeys()]).toEqual([undefined, []]);
   });
 
-  it.each([{}, { keys: [] }, { keys: null, key_aliases: [] }])('wants at least one name, not %j', async (body) => {
-    const { call } = await openAdmin();
-    expect((await call('/key/delete', { body })).json['error']).toMatchObject({ code: '400', param: 'keys' });
-  });
+  it.each([{}, { keys: [] }, { keys: null, key_aliases: [] }])(
+    'asks for at least one key to delete, not %j',
+    async (body) => {
+      const { call } = await openAdmin();
+      expect((await call('/key/delete', { body })).json['error']).toMatchObject({ code: '400', param: 'keys' });
+    },
+  );
 });
 
 describe('POST /key/{key}/regenerate', () => {
@@ -352,7 +355,7 @@ describe('POST /key/{key}/regenerate', () => {
     expect(json).toMatchObject({ keys: [fresh['token']] });
   });
 
-  it('lets the old key live for its grace time', async () => {
+  it('lets the old key of a rotation live for its grace time', async () => {
     const admin = await openAdmin();
     const { key } = await admin.post('/key/generate');
     await admin.post('/key/regenerate', { key, grace_period: '10m' });
@@ -368,14 +371,14 @@ describe('POST /key/{key}/regenerate', () => {
     { body: { new_key: 'sk-mine' }, param: 'new_key' },
     { body: { key: 'sk-another' }, param: 'key' },
     { body: { max_budget: -1 }, param: 'max_budget' },
-  ])('refuses $body and leaves the key alone', async ({ body, param }) => {
+  ])('refuses to rotate with $body and leaves the key alone', async ({ body, param }) => {
     const admin = await openAdmin();
     const { key } = await admin.post('/key/generate');
     const { status, json } = await admin.call(`/key/${key}/regenerate`, { body });
     expect([status, json['error'].param, await stateOf(admin, key)]).toEqual([400, param, 'active']);
   });
 
-  it('does not unblock', async () => {
+  it('does not unblock a key by a rotation', async () => {
     const admin = await openAdmin();
     const { key } = await admin.post('/key/generate', { blocked: true });
     expect((await admin.call(`/key/${key}/regenerate`, { body: {} })).status).toBe(400);

@@ -37,7 +37,7 @@ function findRefusal(fields: object, before: KeyBefore = NEW_KEY): AdminError | 
 }
 
 describe('the fields of a request', () => {
-  it('change nothing where there are none', () => {
+  it('changes nothing of a policy if there are no fields', () => {
     expect(change({}, FULL_KEY)).toEqual({});
   });
 
@@ -65,18 +65,18 @@ describe('the fields of a request', () => {
       fields: { budget_duration: null },
       policy: { budget: { limitNanoUsd: 5e9, windowMs: undefined, anchorMs: NOW } },
     },
-  ])('$fields change that and leave the rest of the policy', ({ fields, policy }) => {
+  ])('changes by $fields what they name, and leaves the rest of the policy', ({ fields, policy }) => {
     expect(policyOf(fields, FULL_KEY)).toEqual({ ...FULL, ...policy });
   });
 
   it.each([{ allowed_routes: [] }, { key_type: null }, { allowed_routes: null, key_type: null }])(
-    '%j ask for nothing',
+    'asks for nothing by %j',
     (fields) => {
       expect(policyOf(fields, FULL_KEY)).toBeUndefined();
     },
   );
 
-  it('take away with null', () => {
+  it('takes limits away by null', () => {
     const all = {
       models: null,
       regions: null,
@@ -106,7 +106,7 @@ describe('the fields of a request', () => {
     { duration: '30h', expiresAtMs: NOW + 30 * 3_600_000 },
     { duration: '30d', expiresAtMs: NOW + 30 * DAY_MS },
     { duration: '-1', expiresAtMs: undefined },
-  ])('let a key live for $duration', ({ duration, expiresAtMs }) => {
+  ])('lets a key live for $duration', ({ duration, expiresAtMs }) => {
     expect(change({ duration })).toEqual({ expiresAtMs });
   });
 
@@ -117,7 +117,7 @@ describe('the fields of a request', () => {
     { fields: { metadata: { tags: ['x'] } }, tags: { user_id: 'u', team_id: 't', x: '' } },
     { fields: { metadata: { tags: ['x'] }, tags: ['y'] }, tags: { user_id: 'u', team_id: 't', y: '' } },
     { fields: { metadata: { tags: 'x' } }, tags: undefined },
-  ])('make tags of $fields', ({ fields, tags }) => {
+  ])('makes tags of $fields', ({ fields, tags }) => {
     expect(change(fields, FULL_KEY).tags).toEqual(tags);
   });
 
@@ -128,7 +128,7 @@ describe('the fields of a request', () => {
     { usd: 1e-9, nanoUsd: 1 },
     { usd: 123456.789012345, nanoUsd: 123_456_789_012_345 },
     { usd: 1_000_000, nanoUsd: 1e15 },
-  ])('take $usd dollars exactly', ({ usd, nanoUsd }) => {
+  ])('takes $usd dollars exactly', ({ usd, nanoUsd }) => {
     expect(policyOf({ max_budget: usd })?.budget).toEqual({
       limitNanoUsd: nanoUsd,
       windowMs: undefined,
@@ -162,18 +162,18 @@ describe('the fields of a request', () => {
     { fields: { metadata: { guardrails: ['pii'] } }, param: 'metadata' },
     { fields: { metadata: { model_rpm_limit: { x: 1 } } }, param: 'metadata' },
     { fields: { metadata: { big: 'ä'.repeat(8_192) } }, param: 'metadata' },
-  ])('refuse $fields naming $param', ({ fields, param }) => {
+  ])('refuses $fields and names $param', ({ fields, param }) => {
     expect(findRefusal(fields)).toMatchObject({ status: 400, param });
     expect(findRefusal(fields)?.message).toContain(param);
   });
 
-  it('take 16 KB of metadata, and lists in it that say nothing', () => {
+  it('takes 16 KB of metadata, and lists in it that say nothing', () => {
     const metadata = { guardrails: [], x: 'y'.repeat(16_384 - '{"guardrails":[],"x":""}'.length) };
     expect(change({ metadata })).toEqual({ metadata });
     expect(findRefusal({ metadata: { ...metadata, x: `${metadata.x}y` } })?.param).toBe('metadata');
   });
 
-  it('refuse metadata that is nested too deep to be written again', () => {
+  it('refuses metadata that is nested too deep to be written again', () => {
     const metadata = JSON.parse(`{"a":${'['.repeat(400_000)}${']'.repeat(400_000)}}`) as object;
     expect(findRefusal({ metadata })?.param).toBe('metadata');
   });
@@ -206,7 +206,7 @@ describe('a key as it is shown', () => {
     resetsAtMs: NOW + DAY_MS,
   };
 
-  it('has what was asked for, in the units of LiteLLM', () => {
+  it('shows of a key what was asked for, in the units of LiteLLM', () => {
     const shown = toLiteLlmKey(row, spend, NOW);
     expect(keyRow.parse(shown)).toMatchObject({
       key_name: 'sk-...wxyz',
@@ -227,7 +227,7 @@ describe('a key as it is shown', () => {
     expect(JSON.stringify(shown)).not.toContain('sealed');
   });
 
-  it('goes back in as it came out', () => {
+  it('takes a key back in as it showed it', () => {
     const { max_budget, budget_duration, models, regions, scope, allow_unpriced, rpm_limit, tpm_limit, note } =
       toLiteLlmKey(row, spend, NOW);
     const { max_parallel_requests, tags, user_id, team_id, metadata } = toLiteLlmKey(row, spend, NOW);

@@ -58,11 +58,11 @@ describe('GET /key/list', () => {
     { query: 'sort_by=key_alias&sort_order=asc', names: ['Active', 'blocked', 'expired', 'rotated', 'fresh'] },
     { query: 'sort_by=expires&sort_order=asc', names: ['expired', 'rotated', 'Active', 'blocked', 'fresh'] },
     { query: 'include_team_keys=true&include_created_by_keys=false&team_id=blue', names: ['fresh', 'rotated'] },
-  ])('with $query answers $names', async ({ query, names }) => {
+  ])('lists by $query the keys $names', async ({ query, names }) => {
     expect(await list(query)).toEqual(names);
   });
 
-  it('answers objects where it is asked to, which show no key', async () => {
+  it('lists objects on request, which show no key', async () => {
     const { call } = await openWithKeys();
     const { json } = await call('/key/list?return_full_object=true&sort_order=asc&size=1');
     expect(json).toMatchObject({ total_count: 5, current_page: 1, total_pages: 5 });
@@ -70,7 +70,7 @@ describe('GET /key/list', () => {
     expect(JSON.stringify(json)).not.toMatch(/sk-[\w-]{20}/);
   });
 
-  it('sorts by what was spent', async () => {
+  it('sorts keys by what was spent', async () => {
     const { call, post, store } = await openAdmin();
     const made = [await post('/key/generate'), await post('/key/generate'), await post('/key/generate')];
     const charges = [2, 9, 5];
@@ -92,11 +92,11 @@ describe('a page', () => {
     { query: { page: 4 }, shown: [21, 21], page: 4, pages: 3 },
     { query: { page: 2, size: 7 }, shown: [7, 14], page: 2, pages: 3 },
     { query: { size: 100 }, shown: [0, 21], page: 1, pages: 1 },
-  ])('of $query', ({ query, shown, page, pages }) => {
+  ])('pages through keys by $query', ({ query, shown, page, pages }) => {
     expect(cutPage(rows, query)).toEqual({ rows: rows.slice(...shown), page, pages });
   });
 
-  it('of nothing is empty', () => {
+  it('gives an empty page of no keys', () => {
     expect(cutPage([], {})).toEqual({ rows: [], page: 1, pages: 0 });
   });
 });

@@ -21,7 +21,7 @@ function findPython(): string | undefined {
 }
 
 describe('a script for the key API of LiteLLM', () => {
-  it('runs from generate to delete', async () => {
+  it('runs a script for LiteLLM from generate to delete', async () => {
     const { url: LITELLM_URL, store, nowMs } = await openAdmin();
     const headers = { Authorization: `Bearer ${MASTER_KEY}`, 'Content-Type': 'application/json' };
     const post = async (path: string, body: object): Promise<Json> => {
@@ -107,7 +107,7 @@ describe('a script for the key API of LiteLLM', () => {
     expect([gone.status, ((await gone.json()) as Json)['error'].type]).toEqual([404, 'token_not_found_in_db']);
   });
 
-  it.skipIf(PYTHON === undefined)('runs in Python, with nothing but urllib', async () => {
+  it.skipIf(PYTHON === undefined)('runs a script for LiteLLM in Python, with nothing but urllib', async () => {
     const { url, store } = await openAdmin();
     const { stdout } = await promisify(execFile)(PYTHON ?? 'python3', ['-c', SCRIPT], {
       env: { ...process.env, LITELLM_URL: url, LITELLM_MASTER_KEY: MASTER_KEY },

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { startProxy } from '../helpers/testbed.ts';
 import { type Json, MASTER_KEY } from '../helpers/open-admin.ts';
 
-it('takes effect on the next request', async () => {
+it('applies a change of the admin API to the next request', async () => {
   const testbed = await startProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
   onTestFinished(() => testbed[Symbol.asyncDispose]());
   const post = async (path: string, body: object): Promise<Json> => {

@@ -48,7 +48,7 @@ function comingFrom(clientRequest: ClientRequest, peerAddress: string | undefine
 }
 
 describe('GET /metrics', () => {
-  it('tells everything to this machine, without a key', async () => {
+  it('shows all metrics to this machine, without a key', async () => {
     const { url } = await open();
     const response = await fetch(url);
     expect([response.status, response.headers.get('content-type')]).toEqual([
@@ -59,26 +59,26 @@ describe('GET /metrics', () => {
     expect(await response.text()).toContain('bedrock_proxy_requests_total{service="bedrock-runtime"');
   });
 
-  it('tells it as well where the path has a query', async () => {
+  it('shows metrics under a path with a query as well', async () => {
     const { url } = await open();
     expect((await fetch(`${url}?collect[]=x`)).status).toBe(200);
   });
 
-  it('answers HEAD with the head alone', async () => {
+  it('answers HEAD of metrics with the head alone', async () => {
     const { url } = await open();
     const response = await fetch(url, { method: 'HEAD' });
     expect([response.status, await response.text()]).toEqual([200, '']);
     expect(Number(response.headers.get('content-length'))).toBeGreaterThan(500);
   });
 
-  it.each(['POST', 'PUT', 'DELETE'])('refuses %s', async (method) => {
+  it.each(['POST', 'PUT', 'DELETE'])('refuses %s for metrics', async (method) => {
     const { url } = await open();
     const response = await fetch(url, { method });
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
     expect(await response.json()).toEqual({ error: '/metrics wants GET.', code: 'ERR_BAD_REQUEST' });
   });
 
-  it('has nothing below it', async () => {
+  it('has nothing below /metrics', async () => {
     const { url } = await open();
     const response = await fetch(`${url}/keys`);
     expect([response.status, await response.json()]).toMatchObject([404, { code: 'ERR_UNKNOWN_PATH' }]);
@@ -97,7 +97,7 @@ describe('another machine', () => {
       status: 200,
     },
     { name: 'that is this one, by way of a proxy', headers: { forwarded: 'for=127.0.0.1' }, status: 200 },
-  ])('$name gets $status', async ({ peerAddress, headers, status }) => {
+  ])('answers another machine $name with $status', async ({ peerAddress, headers, status }) => {
     const { url } = await open({ peerAddress });
     const response = await fetch(url, { headers });
     expect(response.status).toBe(status);
@@ -105,14 +105,14 @@ describe('another machine', () => {
     else expect(await response.text()).toContain('bedrock_proxy_');
   });
 
-  it('gets nothing where there is no master key, whatever it sends', async () => {
+  it('shows another machine no metrics if there is no master key, whatever it sends', async () => {
     const { url } = await open({ masterKey: undefined, peerAddress: ELSEWHERE });
     const response = await fetch(url, { headers: bearer('undefined') });
     expect(response.status).toBe(401);
     expect(await response.text()).toContain('BEDROCK_PROXY_MASTER_KEY');
   });
 
-  it('cannot try keys for ever', async () => {
+  it('does not let another machine try keys for ever', async () => {
     const { url } = await open({ peerAddress: ELSEWHERE });
     let response = await fetch(url, { headers: bearer('sk-wrong-0') });
     for (let count = 1; count < 70 && response.status === 401; count += 1) {

@@ -13,7 +13,7 @@ async function load(): Promise<Json> {
 const below = (path: string, prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`);
 
 describe('GET /openapi.json', () => {
-  it('tells of every endpoint that is served, and of no other', async () => {
+  it('describes every endpoint that is served, and no other', async () => {
     const { options } = await openAdmin();
     const served = createEndpoints(options).map(({ method, path }) => `${method} ${path}`);
     const { paths } = await load();
@@ -40,13 +40,13 @@ describe('GET /openapi.json', () => {
     ]);
   });
 
-  it('tells of nothing outside the prefixes that are mounted', async () => {
+  it('describes nothing outside the prefixes that are mounted', async () => {
     const paths = Object.keys((await load())['paths']);
     expect(paths.filter((path) => !ADMIN_PREFIXES.some((prefix) => below(path, prefix)))).toEqual([]);
     expect(ADMIN_PREFIXES.filter((prefix) => !paths.some((path) => below(path, prefix)))).toEqual([]);
   });
 
-  it('is an OpenAPI 3.1 document of this version, each operation with a name of its own', async () => {
+  it('writes an OpenAPI 3.1 document of this version, each operation with a name of its own', async () => {
     const document = await load();
     expect([document['openapi'], document['info'].version]).toEqual(['3.1.0', '1.2.3']);
     const operations = Object.values<Json>(document['paths']).flatMap((methods) => Object.values<Json>(methods));
@@ -58,7 +58,7 @@ describe('GET /openapi.json', () => {
     expect(new Set(refs)).toEqual(new Set(['#/components/schemas/Error']));
   });
 
-  it('shows the fields as they are validated', async () => {
+  it('shows the fields of a request as they are validated', async () => {
     const { paths } = await load();
     const body = paths['/key/generate'].post.requestBody.content['application/json'].schema;
     expect(body).toMatchObject({ type: 'object', additionalProperties: false });

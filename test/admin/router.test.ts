@@ -18,7 +18,7 @@ describe('whoever calls the admin API', () => {
     { name: 'no key', headers: {} },
     { name: 'a wrong one', headers: { authorization: 'Bearer sk-wrong' } },
     { name: 'two different ones', headers: { authorization: `Bearer ${MASTER_KEY}`, 'x-api-key': 'sk-wrong' } },
-  ])('with $name gets a 401 in the envelope of LiteLLM, wherever it asks', async ({ headers }) => {
+  ])('answers a 401 in the envelope of LiteLLM to a caller with $name, wherever it asks', async ({ headers }) => {
     const admin = await openAdmin();
     const guarded = createEndpoints(admin.options).filter(({ access }) => access === 'master key');
     expect(guarded.length).toBeGreaterThan(8);
@@ -30,7 +30,7 @@ describe('whoever calls the admin API', () => {
     expect(await admin.store.hasAnyKey()).toBe(false);
   });
 
-  it('with a virtual key is no master', async () => {
+  it('does not take a virtual key for a master', async () => {
     const admin = await openAdmin();
     const headers = { authorization: `Bearer ${await mint(admin)}` };
     for (const path of ['/key/list', '/spend/logs', '/global/spend', '/key/nothing']) {
@@ -39,12 +39,12 @@ describe('whoever calls the admin API', () => {
     expect((await admin.call('/key/generate', { headers, body: {} })).status).toBe(401);
   });
 
-  it('may show the master key in x-api-key', async () => {
+  it('takes the master key in x-api-key', async () => {
     const { call } = await openAdmin();
     expect((await call('/key/generate', { headers: { 'x-api-key': MASTER_KEY }, body: {} })).status).toBe(200);
   });
 
-  it('finds it closed where the proxy has no master key, but for the document and a key that asks about itself', async () => {
+  it('closes the admin API if there is no master key, but for the document and a key that asks about itself', async () => {
     const admin = await openAdmin('');
     const closed = { ...admin, options: { ...admin.options, masterKey: undefined } };
     for (const authorization of ['Bearer sk-x', 'Bearer undefined', 'Bearer ']) {
@@ -57,7 +57,7 @@ describe('whoever calls the admin API', () => {
     expect((await admin.call('/openapi.json', { headers: {} })).status).toBe(200);
   });
 
-  it('is slowed down after too many wrong keys', async () => {
+  it('slows a caller down after too many wrong keys', async () => {
     const { call } = await openAdmin();
     const headers = { authorization: 'Bearer sk-wrong' };
     for (let index = 0; index < 60; index += 1) expect((await call('/key/info', { headers })).status).toBe(401);
@@ -67,7 +67,7 @@ describe('whoever calls the admin API', () => {
     expect((await call('/key/list')).status).toBe(200);
   });
 
-  it('is refused before the body is asked for', async () => {
+  it('refuses a caller before the body is asked for', async () => {
     const { port } = await openAdmin();
     const socket = connect(port, '127.0.0.1');
     onTestFinished(() => void socket.destroy());
@@ -98,7 +98,7 @@ describe('paths and methods', () => {
     { method: 'POST', path: '/key//regenerate', status: 404 },
     { method: 'POST', path: '/key/a/b/regenerate', status: 404 },
     { method: 'POST', path: '/key/%ff/regenerate', status: 400 },
-  ])('$method $path: $status', async ({ method, path, status, allow }) => {
+  ])('answers $method $path with $status', async ({ method, path, status, allow }) => {
     const { call } = await openAdmin();
     const response = await call(path, { method });
     expect([response.status, response.headers.get('allow')]).toEqual([status, allow ?? null]);
@@ -106,7 +106,7 @@ describe('paths and methods', () => {
     expect(response.headers.get('content-type')).toBe('application/json');
   });
 
-  it('answers HEAD without a body', async () => {
+  it('answers HEAD of the admin API without a body', async () => {
     const { url } = await openAdmin();
     const headers = { authorization: `Bearer ${MASTER_KEY}` };
     const response = await fetch(`${url}/key/list`, { method: 'HEAD', headers });
@@ -121,7 +121,7 @@ describe('a body', () => {
     { name: 'null', body: 'null' },
     { name: 'half an object', body: '{"key_alias":' },
     { name: 'bytes that are no UTF-8', body: Buffer.of(0xff, 0xfe) },
-  ])('that is $name is refused', async ({ body }) => {
+  ])('refuses a body that is $name', async ({ body }) => {
     const { call } = await openAdmin();
     const { status, json } = await call('/key/generate', { body });
     expect([status, json['error'].message]).toEqual([400, 'The body must be a JSON object.']);
@@ -131,12 +131,12 @@ describe('a body', () => {
     { name: 'nothing', body: '' },
     { name: 'white space', body: ' \n' },
     { name: 'an empty object', body: '{}' },
-  ])('of $name asks for nothing', async ({ body }) => {
+  ])('takes a body of $name for no fields', async ({ body }) => {
     const { call } = await openAdmin();
     expect((await call('/key/generate', { body, method: 'POST' })).status).toBe(200);
   });
 
-  it('may have a megabyte and not a byte more', async () => {
+  it('takes a body of a megabyte and not a byte more', async () => {
     const { call } = await openAdmin();
     expect((await call('/key/generate', { body: ofSize(1_000_000) })).status).toBe(200);
     const { status, json } = await call('/key/generate', { body: ofSize(1_000_001) });
@@ -169,21 +169,21 @@ describe('a query', () => {
     { query: 'sort_by=token', param: 'sort_by' },
     { query: 'return_full_object=maybe', param: 'return_full_object' },
     { query: '__proto__=x', param: '__proto__' },
-  ])('of $query is refused naming $param', async ({ query, param }) => {
+  ])('refuses the query $query and names $param', async ({ query, param }) => {
     const { call } = await openAdmin();
     const { status, json } = await call(`/key/list?${query}`);
     expect([status, json['error'].type, json['error'].param]).toEqual([400, 'bad_request_error', param]);
     expect(json['error'].message).toContain(param);
   });
 
-  it('of parameters without values asks for nothing', async () => {
+  it('takes parameters without values for none', async () => {
     const { call } = await openAdmin();
     expect((await call('/key/list?organization_id=&user_id=&page=')).status).toBe(200);
   });
 });
 
 describe('a store that cannot answer', () => {
-  it('is told as 503 without its path', async () => {
+  it('answers 503 if the store cannot answer, without its path', async () => {
     const { call, store, databasePath } = await openAdmin();
     await store.close();
     const { status, json } = await call('/key/list');

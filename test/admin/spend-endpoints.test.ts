@@ -81,7 +81,7 @@ describe('GET /spend/logs', () => {
     ]);
   });
 
-  it('says null, never 0, of what is not known', async () => {
+  it('answers null, never 0, for what is not known', async () => {
     const { call, store } = await openWithLedger();
     const unknown = { usage: undefined, pricing: 'unpriced', costNanoUsd: undefined } as const;
     const row = ledgerRow({ ...unknown, status: undefined, firstByteMs: undefined, totalMs: undefined });
@@ -114,7 +114,7 @@ describe('GET /spend/logs', () => {
     { query: 'start_date=2030-01-10&end_date=2030-01-11&summarize=false', found: [3, 2, 1, 0] },
     { query: 'start_date=2030-01-10T12:00:00Z&end_date=2030-01-11T00:30:00Z&summarize=False', found: [2, 1] },
     { query: 'request_id=nothing', found: [] },
-  ])('with $query answers rows $found', async ({ query, found }) => {
+  ])('answers $query with the rows $found', async ({ query, found }) => {
     const { call, rows, alice } = await openWithLedger();
     for (const name of ['key', 'token', 'key_id']) {
       const { json } = await call(`/spend/logs?${query.replace('ALICE', alice[name])}`);
@@ -122,7 +122,7 @@ describe('GET /spend/logs', () => {
     }
   });
 
-  it('goes on where the last page ended', async () => {
+  it('goes on where the last page of spend ended', async () => {
     const { call, rows } = await openWithLedger();
     const seen: string[] = [];
     let before = '';
@@ -134,7 +134,7 @@ describe('GET /spend/logs', () => {
     expect(seen).toEqual(rows.map(({ id }) => id).toReversed());
   });
 
-  it('sums by day between two dates, with a member for each key', async () => {
+  it('sums spend by day between two dates, with a member for each key', async () => {
     const { call, alice, bob } = await openWithLedger();
     const { json } = await call('/spend/logs?start_date=2030-01-10&end_date=2030-01-31');
     expect(json).toEqual([
@@ -159,7 +159,7 @@ describe('GET /spend/logs', () => {
     expect(ofAlice.json).toEqual([]);
   });
 
-  it('keeps what a deleted key did, under its id', async () => {
+  it('keeps what a deleted key spent, under its id', async () => {
     const { call, post, alice } = await openWithLedger();
     await post('/key/delete', { keys: [alice['key']] });
     const { json } = await call(`/spend/logs?api_key=${alice['key_id']}`);
@@ -174,13 +174,13 @@ describe('GET /spend/logs', () => {
     { query: 'start_date=2028-01-01&end_date=2030-01-10', param: 'end_date' },
     { query: 'limit=1001', param: 'limit' },
     { query: 'page=2', param: 'page' },
-  ])('refuses $query naming $param', async ({ query, param }) => {
+  ])('refuses $query for spend logs and names $param', async ({ query, param }) => {
     const { call } = await openAdmin();
     const { status, json } = await call(`/spend/logs?${query}`);
     expect([status, json['error'].param]).toEqual([400, param]);
   });
 
-  it('reads beyond one page of the ledger', async () => {
+  it('reads spend beyond one page of the ledger', async () => {
     const { call, store } = await openAdmin();
     for (let index = 0; index < 1_203; index += 1) {
       await store.settle(
@@ -194,7 +194,7 @@ describe('GET /spend/logs', () => {
 });
 
 describe('GET /global/spend/report', () => {
-  it('sums by day and team', async () => {
+  it('sums spend by day and team', async () => {
     const { call, alice, bob } = await openWithLedger();
     const { json } = await call('/global/spend/report?start_date=2030-01-01&end_date=2030-01-31');
     expect(json).toEqual([
@@ -243,7 +243,7 @@ describe('GET /global/spend/report', () => {
     { query: 'internal_user_id=a', keys: ['alice'] },
     { query: 'api_key=ALICE', keys: ['alice'] },
     { query: 'group_by=api_key&team_id=blue', keys: ['bob'] },
-  ])('with $query sums by key and model', async ({ query, keys }) => {
+  ])('sums spend by key and model with $query', async ({ query, keys }) => {
     const { call, alice, bob } = await openWithLedger();
     const path = `/global/spend/report?start_date=2030-01-01&end_date=2030-01-31&${query}`;
     const { json } = await call(path.replace('ALICE', alice['key']));
@@ -266,7 +266,7 @@ describe('GET /global/spend/report', () => {
     { query: 'start_date=2030-01-01', param: 'end_date' },
     { query: 'start_date=2030-01-01&end_date=2030-01-02&group_by=customer', param: 'group_by' },
     { query: 'start_date=2030-01-01&end_date=2030-01-02&customer_id=x', param: 'customer_id' },
-  ])('refuses $query naming $param', async ({ query, param }) => {
+  ])('refuses $query for a report and names $param', async ({ query, param }) => {
     const { call } = await openAdmin();
     const { status, json } = await call(`/global/spend/report?${query}`);
     expect([status, json['error'].param]).toEqual([400, param]);
@@ -274,13 +274,13 @@ describe('GET /global/spend/report', () => {
 });
 
 describe('GET /global/spend', () => {
-  it('is of the last 30 days, and says how much it does not know', async () => {
+  it('sums spend of the last 30 days, and says how much it does not know', async () => {
     const { call, store, nowMs } = await openWithLedger();
     await store.settle(ledgerRow({ startedAtMs: nowMs() - 31 * 86_400_000, costNanoUsd: 1e9 }));
     expect((await call('/global/spend')).json).toEqual({ spend: 7e-6, max_budget: null, unpriced_requests: 1 });
   });
 
-  it('of keys and of models shows the most expensive first', async () => {
+  it('lists spend of keys and of models with the most expensive first', async () => {
     const { call, alice, bob } = await openWithLedger();
     expect((await call('/global/spend/keys?limit=2')).json).toEqual([
       {
@@ -300,7 +300,7 @@ describe('GET /global/spend', () => {
     expect(json.slice(2)).toEqual([{ model: 'odd', total_spend: null, unpriced_requests: 1 }]);
   });
 
-  it('of nothing is 0', async () => {
+  it('answers 0 for the spend of nothing', async () => {
     const { call } = await openAdmin();
     expect((await call('/global/spend')).json).toEqual({ spend: 0, max_budget: null });
     expect((await call('/global/spend/keys')).json).toEqual([]);
