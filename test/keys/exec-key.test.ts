@@ -54,13 +54,13 @@ describe('findStaleKeys', () => {
     { name: 'it was revoked', key: row('exec-7-aaaaaaaa-01234567', HOUR_MS, NOW_MS), isStale: false },
     { name: 'a person named it', key: row('exec-7'), isStale: false },
     { name: 'it has no name', key: row(undefined), isStale: false },
-  ])('$name: $isStale', ({ key, isStale }) => {
+  ])('finds a stale key if $name: $isStale', ({ key, isStale }) => {
     expect(findStaleKeys([key], SPACE, NOW_MS)).toEqual(isStale ? [key] : []);
   });
 });
 
 describe('revokeStaleKeys', () => {
-  it('revokes in the database what is stale, and nothing else', async () => {
+  it('revokes in the database the stale keys, and nothing else', async () => {
     const aliases = [
       'exec-7-aaaaaaaa-01234567',
       `exec-${LIVING}-aaaaaaaa-01234567`,
@@ -81,7 +81,7 @@ describe('revokeStaleKeys', () => {
 });
 
 describe('execAlias', () => {
-  it('is an alias that the store takes and that tells whose key it is', () => {
+  it('makes an alias for exec that the store takes and that says whose key it is', () => {
     const space = thisProcessSpace();
     const alias = execAlias(process.pid, space, (size) => Buffer.alloc(size, 0xab));
     expect(alias).toBe(`exec-${process.pid}-${space.tag}-abababab`);

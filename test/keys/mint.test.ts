@@ -40,7 +40,7 @@ describe('mintKey', () => {
     expect(minted).toMatchObject({ alias: 'alice', lastFour: minted.key.slice(-4), createdAtMs: 1_700_000_000_000 });
   });
 
-  it('stores a key without limits unless told', async () => {
+  it('stores a key without limits unless told otherwise', async () => {
     const store = await openStore();
     await mintKey({ store, serverSecret, alias: undefined, nowMs: 0, randomBytes });
     const [row] = await store.listKeys();
@@ -81,7 +81,7 @@ describe('mintKey', () => {
     expect(text).not.toContain(key.slice(3, 20));
   });
 
-  it('refuses an alias that an active key has', async () => {
+  it('refuses to mint a key under an alias that an active key has', async () => {
     const store = await openStore();
     const mint = (): Promise<unknown> => mintKey({ store, serverSecret, alias: 'bob', nowMs: 0, randomBytes });
     await mint();
@@ -91,7 +91,7 @@ describe('mintKey', () => {
 
 describe('parseAlias', () => {
   it.each(['alice', 'Zoë', '王芳', '9lives', 'a', 'team/app:dev+1_x@y.z-0', 'two words', 'x'.repeat(100)])(
-    'takes "%s"',
+    'takes the alias "%s"',
     (alias) => {
       expect(parseAlias(alias, '--alias', 'ERR_BAD_OPTION')).toBe(alias);
     },
@@ -113,13 +113,13 @@ describe('parseAlias', () => {
     { name: 'a number', value: 7 },
     { name: 'an object', value: { toString: () => 'alice' } },
     { name: 'null', value: null },
-  ])('refuses $name', async ({ value }) => {
+  ])('refuses an alias: $name', async ({ value }) => {
     const error = await failureOf(() => parseAlias(value, 'key_alias', 'ERR_BAD_REQUEST'));
     expect(error.code).toBe('ERR_BAD_REQUEST');
     expect(error.message).toMatch(/^key_alias must be a name of up to 100 characters/);
   });
 
-  it('names the flag and fails as a bad option for the command line', async () => {
+  it('names the flag of a bad alias, as a bad option of the command line', async () => {
     const error = await failureOf(() => parseAlias('sk-x', '--alias', 'ERR_BAD_OPTION'));
     expect([error.code, error.message.slice(0, 7)]).toEqual(['ERR_BAD_OPTION', '--alias']);
   });

@@ -40,7 +40,7 @@ describe('a duration', () => {
     ['1mo', 30 * DAY_MS],
     [' 7 d ', 7 * DAY_MS],
     ['36500d', 36_500 * DAY_MS],
-  ])('%s is %i ms', (text, ms) => {
+  ])('reads the duration %s as %i ms', (text, ms) => {
     expect(read(parseDurationMs, text)).toBe(ms);
   });
 
@@ -61,11 +61,11 @@ describe('a duration', () => {
     null,
     undefined,
     ['1d'],
-  ])('%j is none', async (value) => {
+  ])('refuses the duration %j', async (value) => {
     await expectRefusal(parseDurationMs, value);
   });
 
-  it.each(['45s', '90m', '5h', '7d', '30d', '61s', '36500d'])('%s is written as it is read', (text) => {
+  it.each(['45s', '90m', '5h', '7d', '30d', '61s', '36500d'])('writes the duration %s as it is read', (text) => {
     expect(formatDuration(parseDurationMs(text, '--flag', 'ERR_BAD_OPTION'))).toBe(text);
   });
 
@@ -74,7 +74,7 @@ describe('a duration', () => {
     [DAY_MS, '1d'],
     [3_600_000 * 25, '25h'],
     [1_500, '1s'],
-  ])('%i ms are written %s', (ms, text) => {
+  ])('writes %i ms as the duration %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });
 });
@@ -93,12 +93,12 @@ describe('an expiry', () => {
     ['2026-12-31t18:00z', Date.parse('2026-12-31T18:00:00Z')],
     ['2026-12-31T18:00:00.250+02:00', Date.parse('2026-12-31T16:00:00.250Z')],
     ['2026-12-31T18:00-0530', Date.parse('2026-12-31T23:30:00Z')],
-  ])('%s', (text, ms) => {
+  ])('reads the expiry %s', (text, ms) => {
     expect(read(parse, text)).toBe(ms);
   });
 
   it.each(['2026-06-30', '2026-07-01T11:59:59Z', '2026-07-01T12:00:00Z', '1999-01-01', '0s'])(
-    '%s is past',
+    'refuses the expiry %s, which is past',
     async (text) => {
       expect(await expectRefusal(parse, text)).toContain('must lie in the future');
     },
@@ -119,11 +119,11 @@ describe('an expiry', () => {
     '2026-12-31\u202e',
     1_798_761_600_000,
     null,
-  ])('%j is none', async (value) => {
+  ])('refuses the expiry %j', async (value) => {
     expect(await expectRefusal(parse, value)).toContain('a date such as 2030-12-31');
   });
 
-  it('a day begins with its first moment where that is asked for', () => {
+  it('begins a day at its first moment on request', () => {
     expect(findDateMs('2026-07-01', 'start')).toBe(Date.parse('2026-07-01T00:00:00Z'));
     expect(findDateMs('2026-07-01', 'end')).toBe(Date.parse('2026-07-02T00:00:00Z'));
   });
@@ -145,7 +145,7 @@ describe('a budget', () => {
     [1e-7, 100],
     [999_999.99, 999_999_990_000_000],
     [0, 0],
-  ])('%j is %i nano-dollars', (value, nano) => {
+  ])('reads the budget %j as %i nano-dollars', (value, nano) => {
     expect(read(parseBudgetUsd, value)).toBe(nano);
   });
 
@@ -169,7 +169,7 @@ describe('a budget', () => {
     null,
     true,
     [25],
-  ])('%j is none', async (value) => {
+  ])('refuses the budget %j', async (value) => {
     await expectRefusal(parseBudgetUsd, value);
   });
 
@@ -180,11 +180,11 @@ describe('a budget', () => {
     ['24h', DAY_MS],
     ['30m', 1_800_000],
     ['1mo', 30 * DAY_MS],
-  ])('has windows of %s', (text, ms) => {
+  ])('gives a budget windows of %s', (text, ms) => {
     expect(read(parseBudgetWindow, text)).toBe(ms);
   });
 
-  it.each(['', '0d', 'daily', '1M', 7, null])('has no windows of %j', async (value) => {
+  it.each(['', '0d', 'daily', '1M', 7, null])('refuses budget windows of %j', async (value) => {
     await expectRefusal(parseBudgetWindow, value);
   });
 });
@@ -199,12 +199,12 @@ describe('a changed budget', () => {
     { name: 'no windows any more', from: old, changes: { windowMs: undefined }, to: [5e9, undefined, NOW_MS] },
     { name: 'the same windows go on', from: old, changes: { windowMs: DAY_MS }, to: [5e9, DAY_MS, 1_000] },
     { name: 'no change', from: old, changes: {}, to: [5e9, DAY_MS, 1_000] },
-  ])('$name', ({ from, changes, to }) => {
+  ])('changes a budget: $name', ({ from, changes, to }) => {
     const [limitNanoUsd, windowMs, anchorMs] = to;
     expect(changeBudget(from, changes, NOW_MS)).toEqual({ limitNanoUsd, windowMs, anchorMs });
   });
 
-  it('is none where windows alone are given', () => {
+  it('gives no budget by windows alone', () => {
     expect(changeBudget(undefined, { windowMs: DAY_MS }, NOW_MS)).toBeUndefined();
   });
 });
@@ -223,7 +223,7 @@ describe('patterns', () => {
     ['Anthropic.Claude', ['Anthropic.Claude']],
     ['arn:aws:bedrock:*:*:application-inference-profile/x', ['arn:aws:bedrock:*:*:application-inference-profile/x']],
     ['x'.repeat(2_048), ['x'.repeat(2_048)]],
-  ])('of models %j are %j', (value, patterns) => {
+  ])('reads the patterns of models %j as %j', (value, patterns) => {
     expect(read(parseModelPatterns, value)).toEqual(patterns);
   });
 
@@ -242,7 +242,7 @@ describe('patterns', () => {
     null,
     {},
     [7],
-  ])('of models are not %j', async (value) => {
+  ])('refuses the patterns of models %j', async (value) => {
     await expectRefusal(parseModelPatterns, value);
   });
 
@@ -253,21 +253,21 @@ describe('patterns', () => {
       ['eu-*', 'us-gov-west-1'],
     ],
     ['*', []],
-  ])('of regions %j are %j', (value, patterns) => {
+  ])('reads the patterns of regions %j as %j', (value, patterns) => {
     expect(read(parseRegionPatterns, value)).toEqual(patterns);
   });
 
   it.each(['', 'us east', 'us_east_1', 'us-east-1;', 'é', ['us-east-1', null]])(
-    'of regions are not %j',
+    'refuses the patterns of regions %j',
     async (value) => {
       await expectRefusal(parseRegionPatterns, value);
     },
   );
 });
 
-it.each(['default', 'all'])('scope %s', (scope) => expect(read(parseScope, scope)).toBe(scope));
+it.each(['default', 'all'])('takes the scope %s', (scope) => expect(read(parseScope, scope)).toBe(scope));
 
-it.each(['', 'ALL', 'everything', true, null])('scope is not %j', async (value) => {
+it.each(['', 'ALL', 'everything', true, null])('refuses the scope %j', async (value) => {
   await expectRefusal(parseScope, value);
 });
 
@@ -277,12 +277,12 @@ describe('a limit', () => {
     ['60', 60],
     [60, 60],
     ['1000000000', 1e9],
-  ])('%j is %i', (value, limit) => {
+  ])('reads the limit %j as %i', (value, limit) => {
     expect(read(parseLimit, value)).toBe(limit);
   });
 
   it.each(['', '0', '-1', '1.5', '1e3', '1000000001', '0x10', 0, 1.5, -3, Number.NaN, 1e10, null, true, [1]])(
-    '%j is none',
+    'refuses the limit %j',
     async (value) => {
       await expectRefusal(parseLimit, value);
     },
@@ -297,11 +297,11 @@ describe('tags', () => {
     [{ team: 'search' }, { team: 'search' }],
     [{}, {}],
     [['a=1', 'a=2'], { a: '2' }],
-  ])('%j are %j', (value, tags) => {
+  ])('reads the tags %j as %j', (value, tags) => {
     expect(read(parseTags, value)).toEqual(tags);
   });
 
-  it('may be called like a part of every object', () => {
+  it('takes tags that are called like a part of every object', () => {
     const tags = read(parseTags, ['__proto__=x', 'constructor=y']) as object;
     expect(Object.entries(tags)).toEqual([
       ['__proto__', 'x'],
@@ -324,7 +324,7 @@ describe('tags', () => {
     7,
     null,
     Array.from({ length: 51 }, (_, index) => `t${index}=1`),
-  ])('are not %j', async (value) => {
+  ])('refuses the tags %j', async (value) => {
     await expectRefusal(parseTags, value);
   });
 });
@@ -334,9 +334,12 @@ describe('a note', () => {
     ['for the CI', 'for the CI'],
     [' Zoë’s key ', 'Zoë’s key'],
     ['x'.repeat(1_000), 'x'.repeat(1_000)],
-  ])('%j', (text, note) => expect(read(parseNote, text)).toBe(note));
+  ])('takes the note %j', (text, note) => expect(read(parseNote, text)).toBe(note));
 
-  it.each(['', '  ', 'a\nb', 'a\tb', 'x\u0000', 'x\u2028y', 'x'.repeat(1_001), 7, null])('is not %j', async (value) => {
-    await expectRefusal(parseNote, value);
-  });
+  it.each(['', '  ', 'a\nb', 'a\tb', 'x\u0000', 'x\u2028y', 'x'.repeat(1_001), 7, null])(
+    'refuses the note %j',
+    async (value) => {
+      await expectRefusal(parseNote, value);
+    },
+  );
 });

@@ -67,7 +67,7 @@ describe('where a key is found', () => {
       ],
       token: 'sk-a',
     },
-  ])('$name', ({ headers, token }) => {
+  ])('finds a key in $name', ({ headers, token }) => {
     expect(findCredential(headers)).toMatchObject({ token, accessKeyId: undefined });
   });
 
@@ -87,7 +87,7 @@ describe('where a key is found', () => {
     { name: 'Bearer and spaces', headers: [['Authorization', 'Bearer   ']] },
     { name: 'a scheme that begins like Bearer', headers: [['Authorization', 'BearerX sk-a']] },
     { name: 'an empty x-api-key', headers: [['x-api-key', ' ']] },
-  ])('nothing in $name', ({ headers }) => {
+  ])('finds no key in $name', ({ headers }) => {
     expect(findCredential(headers)).toMatchObject({ token: undefined, accessKeyId: undefined });
   });
 });
@@ -115,7 +115,7 @@ describe('a request signed with an access key id', () => {
       headers: [['authorization', 'AWS4-HMAC-SHA256 Signature=c']],
       found: { token: undefined, accessKeyId: '' },
     },
-  ])('$name', ({ headers, found }) => {
+  ])('finds an access key id in a signature $name', ({ headers, found }) => {
     expect(findCredential(headers)).toMatchObject(found);
   });
 });
@@ -137,7 +137,7 @@ describe('two different keys', () => {
       ],
     },
     { name: 'in a signature and a header', headers: [signedBy('sk-a'), ['litellm_user_api_key', 'sk-b']] },
-  ])('are refused: $name', async ({ headers }) => {
+  ])('refuses two different keys $name', async ({ headers }) => {
     const error = await failureOf(() => findCredential(headers));
     expect(error.code).toBe('ERR_KEYS_DIFFER');
     expect(`${error.message} ${error.hint}`).not.toMatch(/sk-[ab]/);
@@ -154,7 +154,7 @@ describe("the caller's OAuth token", () => {
     { name: 'two dots too many', values: ['Bearer a.b.c.d.e'], found: undefined },
     { name: 'basic credentials', values: ['Basic a.b.c'], found: undefined },
     { name: 'two of them', values: ['Bearer a.b.c', 'Bearer d.e.f'], found: undefined },
-  ])('is found in $name', ({ values, found }) => {
+  ])('finds an OAuth token in $name, or none', ({ values, found }) => {
     expect(
       parsePresentedCredential(
         values.map((value): HeaderPair => ['Authorization', value]),
@@ -174,7 +174,7 @@ describe('what the client signed for', () => {
       region: 'eu-west-1',
     },
     { name: 'neither', headers: [], query: undefined, region: undefined },
-  ])('is read from $name', ({ headers, query, region }) => {
+  ])('reads what the client signed for from $name', ({ headers, query, region }) => {
     expect(parsePresentedCredential(headers, query).scope?.region).toBe(region);
   });
 });

@@ -74,7 +74,7 @@ describe('a rotated key', () => {
   it.each([
     { name: 'a bearer token', show: bearer },
     { name: 'a signature', show: signature },
-  ])('shown as $name works until the millisecond of its end', async ({ show }) => {
+  ])('lets a rotated key shown as $name work until the millisecond of its end', async ({ show }) => {
     const fresh = await rotate(GRACE_MS);
     for (const [atMs, seen] of [
       [START_MS, 'in'],
@@ -89,14 +89,14 @@ describe('a rotated key', () => {
     expect(await findSignature(signature(fresh), options())).toMatchObject({ row: { id: fresh.id } });
   });
 
-  it('without grace is over at once, and stays so when the clock is set back', async () => {
+  it('ends a key that is rotated without grace at once, though the clock is set back', async () => {
     const fresh = await rotate(0);
     clock.nowMs = START_MS - 3_600_000;
     expect(await codeFor(bearer(old))).toBe('ERR_KEY_REVOKED');
     expect(await codeFor(bearer(fresh))).toBe('in');
   });
 
-  it('has a successor of the same alias with a secret and an access key id of its own', async () => {
+  it('gives the successor the same alias with a secret and an access key id of its own', async () => {
     const fresh = await rotate(GRACE_MS);
     expect(fresh.alias).toBe('alice');
     for (const field of ['id', 'key', 'accessKeyId', 'keySha256'] as const) expect(fresh[field]).not.toBe(old[field]);
@@ -106,14 +106,14 @@ describe('a rotated key', () => {
     ]);
   });
 
-  it.each([0, GRACE_MS])('cannot be rotated again, and nothing is made (grace %i ms)', async (graceMs) => {
+  it.each([0, GRACE_MS])('rotates no key again, and makes nothing (grace %i ms)', async (graceMs) => {
     await rotate(graceMs);
     const error = await failureOf(() => rotate(GRACE_MS));
     expect([error.code, error.message]).toEqual(['ERR_BAD_REQUEST', expect.stringContaining('rotated already')]);
     expect(await store.listKeys()).toHaveLength(2);
   });
 
-  it('leaves a chain of successors of which the last one is active', async () => {
+  it('makes a chain of successors of which the last one is active', async () => {
     const second = await rotate(GRACE_MS);
     const third = await rotate(GRACE_MS, second.id);
     for (const key of [old, second, third]) expect(await codeFor(bearer(key))).toBe('in');
@@ -121,20 +121,20 @@ describe('a rotated key', () => {
     expect(taken.code).toBe('ERR_BAD_REQUEST');
   });
 
-  it('is revoked at once in its grace time', async () => {
+  it('revokes a rotated key at once in its grace time', async () => {
     await rotate(GRACE_MS);
     await store.revokeKey(old.id, START_MS + 1);
     expect(await codeFor(bearer(old))).toBe('ERR_KEY_REVOKED');
   });
 
-  it('that is not there has no successor', async () => {
+  it('makes no successor of a key that is not there', async () => {
     const row = { ...(await store.listKeys())[0], id: 'vk_gone' } as Parameters<typeof rotateKey>[0];
     const rotating = rotateKey(row, 0, { store, serverSecret, nowMs: 0, randomBytes });
     await expect(rotating).rejects.toMatchObject({ code: 'ERR_BAD_REQUEST' });
     expect(await store.listKeys()).toHaveLength(1);
   });
 
-  it('is seen by a store that another process has open', async () => {
+  it('shows a rotation to a store that another process has open', async () => {
     const other = await openSqliteStore(join(folder, 'keys.db'));
     expect((await other.findKeyBySha256(old.keySha256))?.endsAtMs).toBeUndefined();
     const fresh = await rotate(GRACE_MS);
@@ -167,12 +167,12 @@ describe('the successor', () => {
     return rowOf(id);
   }
 
-  it('has all that the old key has', async () => {
+  it('gives the successor all that the old key has', async () => {
     const { id } = await rotateKey(await mintWithLimits(), GRACE_MS, dependencies());
     expect(await rowOf(id)).toMatchObject({ alias: 'bob', ...terms });
   });
 
-  it('has what the caller changes, and lacks what he takes away', async () => {
+  it('gives the successor what the caller changes, without what it takes away', async () => {
     const changes = { alias: 'carol', note: undefined, expiresAtMs: undefined, tags: {}, policy: EMPTY_POLICY };
     const { id, alias } = await rotateKey(await mintWithLimits(), 0, dependencies(), changes);
     expect([alias, await rowOf(id)]).toEqual([
@@ -181,7 +181,7 @@ describe('the successor', () => {
     ]);
   });
 
-  it('is not made where it would be born expired, unless it gets more time', async () => {
+  it('makes no successor that would be born expired, unless it gets more time', async () => {
     const row = await mintWithLimits();
     clock.nowMs = terms.expiresAtMs;
     const error = await failureOf(() => rotateKey(row, 0, dependencies()));
@@ -190,7 +190,7 @@ describe('the successor', () => {
     expect((await rowOf(id)).expiresAtMs).toBe(clock.nowMs + 1);
   });
 
-  it('does not lead around a block', async () => {
+  it('lets no rotation lead around a block', async () => {
     const { id } = await mintWithLimits();
     await store.updateKey(id, { blockedAtMs: START_MS }, START_MS);
     const row = await rowOf(id);
@@ -209,12 +209,12 @@ describe('a grace time', () => {
     ['24H', 86_400_000],
     ['2w', 14 * 86_400_000],
     ['90d', 90 * 86_400_000],
-  ])('%s is %i ms', (text, ms) => {
+  ])('reads the grace time %s as %i ms', (text, ms) => {
     expect(parseGrace(text, '--grace', 'ERR_BAD_OPTION')).toBe(ms);
   });
 
   it.each(['', '10', '-1s', '1.5h', '10 years', '91d', '9999999999s', 'm', '13w', '1M'])(
-    '"%s" is none',
+    'refuses the grace time "%s"',
     async (text) => {
       const error = await failureOf(async () => parseGrace(text, '--grace', 'ERR_BAD_OPTION'));
       expect([error.code, error.message]).toEqual(['ERR_BAD_OPTION', expect.stringMatching(/^--grace must be a time/)]);

@@ -6,20 +6,20 @@ import { generateVirtualKey, hashKey, looksLikeKey, maskKey, sealKey, unsealKey 
 const counting = (size: number): Buffer => Buffer.from(Array.from({ length: size }, (_, index) => index));
 
 describe('generateVirtualKey', () => {
-  it('has the documented form', () => {
+  it('makes keys of the documented form', () => {
     const { id, key, accessKeyId } = generateVirtualKey(randomBytes);
     expect(id).toMatch(/^vk_[a-z2-7]{16}$/);
     expect(key).toMatch(/^sk-[A-Za-z0-9_-]{43}$/);
     expect(accessKeyId).toMatch(/^BRPX[A-Z2-7]{16}$/);
   });
 
-  it('never makes the same one twice', () => {
+  it('never makes the same key twice', () => {
     const keys = Array.from({ length: 100 }, () => generateVirtualKey(randomBytes));
     for (const field of ['id', 'key', 'accessKeyId'] as const)
       expect(new Set(keys.map((key) => key[field])).size).toBe(100);
   });
 
-  it('draws each part from random bytes of its own', () => {
+  it('draws each part of a key from random bytes of its own', () => {
     const { id, key, accessKeyId } = generateVirtualKey(counting);
     // RFC 4648, section 6, of 00 01 02 03 04 05 06 07 08 09.
     expect(id).toBe('vk_aaaqeayeaudaocaj');
@@ -37,12 +37,12 @@ describe('generateVirtualKey', () => {
 });
 
 describe('what a key is known and shown by', () => {
-  it('is its SHA-256 in hex', () => {
+  it('knows a key by its SHA-256 in hex', () => {
     expect(hashKey('sk-abc')).toBe(createHash('sha256').update('sk-abc').digest('hex'));
     expect(hashKey('sk-é')).toBe(createHash('sha256').update(Buffer.from('sk-é', 'utf8')).digest('hex'));
   });
 
-  it('is its prefix and last four characters', () => {
+  it('shows a key by its prefix and last four characters', () => {
     expect(maskKey('wxyz')).toBe('sk-…wxyz');
   });
 
@@ -53,7 +53,7 @@ describe('what a key is known and shown by', () => {
     { text: ' sk-abc', is: false },
     { text: 'AKIDEXAMPLE', is: false },
     { text: '', is: false },
-  ])('looks like a key: "$text" $is', ({ text, is }) => {
+  ])('knows whether "$text" looks like a key: $is', ({ text, is }) => {
     expect(looksLikeKey(text)).toBe(is);
   });
 });
@@ -62,21 +62,21 @@ describe('a sealed key', () => {
   const secret = Buffer.alloc(32, 7);
   const sealed = sealKey('sk-the-key', 'vk_one', secret, randomBytes);
 
-  it('opens again', () => {
+  it('opens a sealed key again', () => {
     expect(unsealKey(sealed, 'vk_one', secret)).toBe('sk-the-key');
   });
 
-  it('is version, nonce, tag and as many bytes as the key has', () => {
+  it('seals a key as version, nonce, tag and as many bytes as the key has', () => {
     expect(sealed[0]).toBe(1);
     expect(sealed).toHaveLength(1 + 12 + 16 + 'sk-the-key'.length);
     expect(sealed.includes('sk-')).toBe(false);
   });
 
-  it('looks different each time', () => {
+  it('seals a key differently each time', () => {
     expect(sealKey('sk-the-key', 'vk_one', secret, randomBytes).equals(sealed)).toBe(false);
   });
 
-  it('stays shut whichever byte of it was changed', () => {
+  it('does not open a sealed key of which any byte was changed', () => {
     for (let index = 0; index < sealed.length; index += 1) {
       const tampered = Buffer.from(sealed);
       tampered.writeUInt8(tampered.readUInt8(index) ^ 1, index);
@@ -84,7 +84,7 @@ describe('a sealed key', () => {
     }
   });
 
-  it('stays shut wherever it was cut', () => {
+  it('does not open a sealed key that was cut anywhere', () => {
     for (let length = 0; length < sealed.length; length += 1) {
       expect(unsealKey(sealed.subarray(0, length), 'vk_one', secret), `${length} bytes`).toBeUndefined();
     }
@@ -94,7 +94,7 @@ describe('a sealed key', () => {
     { name: 'in the row of another key', open: () => unsealKey(sealed, 'vk_two', secret) },
     { name: 'under another secret', open: () => unsealKey(sealed, 'vk_one', Buffer.alloc(32, 8)) },
     { name: 'with bytes behind it', open: () => unsealKey(Buffer.concat([sealed, Buffer.of(0)]), 'vk_one', secret) },
-  ])('stays shut $name', ({ open }) => {
+  ])('does not open a sealed key $name', ({ open }) => {
     expect(open()).toBeUndefined();
   });
 });

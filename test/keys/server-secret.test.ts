@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('the server secret', () => {
-  it('is 32 random bytes in a private file beside the database, and stays the same', async () => {
+  it('keeps 32 random bytes in a private file beside the database as the server secret', async () => {
     const secret = loadServerSecret(path);
     expect(path).toBe(join(folder, 'keys.db.secret'));
     expect(secret).toHaveLength(32);
@@ -30,23 +30,23 @@ describe('the server secret', () => {
     expect(await readdir(folder)).toEqual(['keys.db.secret']);
   });
 
-  it('is another one for another database', () => {
+  it('makes another server secret for another database', () => {
     expect(loadServerSecret(path).equals(loadServerSecret(`${path}.other`))).toBe(false);
   });
 
-  it('makes the folder it needs, as private as the file', async () => {
+  it('makes the folder the server secret needs, as private as the file', async () => {
     const deep = join(folder, 'a', 'b');
     loadServerSecret(join(deep, 'secret'));
     if (process.platform !== 'win32') expect((await stat(deep)).mode & 0o777).toBe(0o700);
   });
 
-  it('survives white space that an editor leaves', async () => {
+  it('reads a server secret with white space that an editor leaves', async () => {
     const secret = loadServerSecret(path);
     await writeFile(path, `  ${secret.toString('base64url')} \r\n\n`);
     expect(loadServerSecret(path).equals(secret)).toBe(true);
   });
 
-  it('is one and the same for processes that make it at once', async () => {
+  it('makes one server secret for processes that make it at once', async () => {
     const secrets = await Promise.all(Array.from({ length: 4 }, () => loadInChild(path)));
     expect(new Set(secrets).size).toBe(1);
     expect(secrets[0]).toBe(loadServerSecret(path).toString('hex'));
@@ -58,7 +58,7 @@ describe('the server secret', () => {
     { name: 'too short', content: 'c2hvcnQ\n' },
     { name: 'too long', content: 'A'.repeat(60) },
     { name: 'no base64url', content: '!'.repeat(43) },
-  ])('is never replaced when its file is damaged: $name', async ({ content }) => {
+  ])('never replaces a server secret whose file is damaged: $name', async ({ content }) => {
     await writeFile(path, content);
     const error = await failureOf(() => loadServerSecret(path));
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
@@ -67,7 +67,7 @@ describe('the server secret', () => {
     expect(await readFile(path, 'utf8')).toBe(content);
   });
 
-  it('says so when its file cannot be read', async () => {
+  it('says that the file of the server secret cannot be read', async () => {
     await mkdir(path);
     const error = await failureOf(() => loadServerSecret(path));
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');

@@ -29,7 +29,7 @@ it.each([
   { name: 'one blocked in its grace time', times: { blockedAtMs: 5, endsAtMs: 11 }, state: 'blocked', endsAtMs: 11 },
   { name: 'one blocked and expired', times: { blockedAtMs: 5, expiresAtMs: 9 }, state: 'expired', endsAtMs: 9 },
   { name: 'one blocked and revoked', times: { blockedAtMs: 5, revokedAtMs: 9 }, state: 'revoked', endsAtMs: 9 },
-])('$name is $state', ({ times, state, endsAtMs }) => {
+])('finds the state of $name: $state', ({ times, state, endsAtMs }) => {
   const row = { revokedAtMs: undefined, endsAtMs: undefined, expiresAtMs: undefined, blockedAtMs: undefined, ...times };
   expect(findKeyState(row, 10)).toBe(state);
   expect(findKeyEnd(row)).toBe(endsAtMs);
