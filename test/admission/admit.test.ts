@@ -8,7 +8,7 @@ describe('who has limits', () => {
   it.each([
     { kind: 'master', label: 'master' },
     { kind: 'anyone', label: 'anyone' },
-  ] as const)('not $kind', async (principal) => {
+  ] as const)('limits nothing for $kind', async (principal) => {
     const { ask } = await openAdmitting();
     const admission = await ask({ method: 'DELETE', path: '/guardrails/abc', principal });
     expect(admission).toMatchObject({ model: undefined, reservedNanoUsd: undefined, priceNames: [] });
@@ -16,7 +16,7 @@ describe('who has limits', () => {
     admission.release({ tokens: undefined });
   });
 
-  it('a key, in this order: scope, region, model, place, requests, tokens', async () => {
+  it('checks the limits of a key in this order: scope, region, model, slot, requests, tokens', async () => {
     const { ask } = await openAdmitting();
     const path = `/model/${HAIKU}/converse`;
     const all = { models: ['x'], regions: ['eu-*'], maxParallel: 1, requestsPerMinute: 1, tokensPerMinute: 9_000 };
@@ -54,7 +54,7 @@ describe('what is known of a request', () => {
     }
   });
 
-  it('does not mind a body that nobody can read where nothing depends on it', async () => {
+  it('ignores a body that nobody can read if nothing depends on it', async () => {
     const { ask } = await openAdmitting();
     const admission = await ask({ path: '/openai/v1/chat/completions', body: Buffer.from('{"model":'), policy: {} });
     expect(admission.model).toBeUndefined();
@@ -72,7 +72,7 @@ describe('what is known of a request', () => {
     expect(lookups).toHaveLength(1);
   });
 
-  it('keeps how it wants to be served', async () => {
+  it('keeps how a request asks to be served', async () => {
     const { ask } = await openAdmitting();
     const headers = [['X-Amzn-Bedrock-Service-Tier', 'Flex']] as const;
     expect((await ask({ headers, path: '/model/m/invoke' })).serviceTier).toBe('flex');
@@ -113,7 +113,7 @@ describe('rates', () => {
     await ask({ body, policy });
   });
 
-  it('takes 8,192 tokens of output where the body says nothing, and none where nothing is written', async () => {
+  it('estimates 8,192 tokens of output if the body says nothing, and none if nothing is written', async () => {
     const { ask } = await openAdmitting({
       priceFile: { models: { 'amazon.titan-embed-text-v2:0': { input_mtok: 0.02 } } },
     });
@@ -130,7 +130,7 @@ describe('rates', () => {
     expect(embedding.estimate?.outputTokens).toBe(0);
   });
 
-  it('does not count what is free as tokens', async () => {
+  it('does not count free operations as tokens', async () => {
     const { ask } = await openAdmitting();
     const policy = { tokensPerMinute: 100 };
     await ask({ policy });
@@ -146,7 +146,7 @@ describe('rates', () => {
     [null, 8_192],
     [1.5, 2],
     [Number.MAX_SAFE_INTEGER, 1_000_000_000],
-  ])('takes max_tokens %j for %d', async (max_tokens, outputTokens) => {
+  ])('estimates for max_tokens %j %d output tokens', async (max_tokens, outputTokens) => {
     const { ask } = await openAdmitting();
     const call = { path: `/model/${HAIKU}/invoke`, body: { max_tokens }, policy: { tokensPerMinute: 5_000 } };
     const admission = await ask(call);

@@ -28,7 +28,7 @@ async function spendOf(store: Store, budget: Budget, nowMs: number) {
 }
 
 describe('a budget', () => {
-  it('has the request at its most expensive reserved, and the ledger told of it', async () => {
+  it('reserves what a request costs at most, and writes that into the ledger', async () => {
     const { ask, store, clock, lastRow } = await open();
     const budget = budgetOf(1_000_000_000);
     const admission = await ask({ path: PATH, body: BODY, policy: { budget } });
@@ -39,7 +39,7 @@ describe('a budget', () => {
     expect(await spendOf(store, budget, clock.nowMs)).toMatchObject({ windowNanoUsd: 5, reservedNanoUsd: 0 });
   });
 
-  it('lets as many pass at once as it can pay for, and tells the others to come again', async () => {
+  it('admits as many requests at once as a budget can pay for, and asks the others to come again', async () => {
     const { ask, rates } = await open();
     const policy = { budget: budgetOf(7 * AMOUNT + 1), requestsPerMinute: 7, maxParallel: 100 };
     const responses = await Promise.allSettled(
@@ -60,7 +60,7 @@ describe('a budget', () => {
     expect(rates.size).toBe(1);
   });
 
-  it('is over when it is spent, with a status that nobody sends again', async () => {
+  it('refuses a request once the budget is spent, with a status that nobody sends again', async () => {
     const { ask, store } = await open();
     const policy = { budget: budgetOf(AMOUNT, 86_400_000) };
     await ask({ path: PATH, body: BODY, policy });
@@ -76,7 +76,7 @@ describe('a budget', () => {
     await ask({ path: PATH, body: small, policy });
   });
 
-  it('does not ask for money where nothing is to be paid', async () => {
+  it('reserves nothing if nothing is to be paid', async () => {
     const { ask } = await openAdmitting();
     const policy = { budget: budgetOf(1) };
     for (const path of [`/model/${HAIKU}/count-tokens`])
@@ -84,7 +84,7 @@ describe('a budget', () => {
     expect((await ask({ method: 'GET', path: '/foundation-models', policy })).reservedNanoUsd).toBeUndefined();
   });
 
-  it('is not asked where the rate refuses, and gives the rate back where the store fails', async () => {
+  it('asks no budget if the rate refuses, and gives the rate back if the store fails', async () => {
     const { ask } = await openAdmitting();
     const policy = { budget: budgetOf(1_000_000_000), requestsPerMinute: 1, maxParallel: 1 };
     for (let count = 0; count < 3; count += 1) {
@@ -92,7 +92,7 @@ describe('a budget', () => {
     }
   });
 
-  it('takes the most expensive of the models that are named', async () => {
+  it('reserves for the most expensive of the models that are named', async () => {
     const priceFile = {
       models: { 'openai.cheap': { input_mtok: 1, output_mtok: 1 }, 'openai.dear': { input_mtok: 1, output_mtok: 9 } },
     };
@@ -132,7 +132,7 @@ describe('a budget', () => {
     expect(lookups).toEqual([]);
   });
 
-  it('counts the tier that is asked for', async () => {
+  it('reserves by the tier that is asked for', async () => {
     const tiers = { priority: { input_mtok: 2, output_mtok: 4 } };
     const { ask } = await open({ priceFile: { models: { 'a.b': { input_mtok: 1, output_mtok: 2, tiers } } } });
     const policy = { budget: budgetOf(1_000_000_000) };
@@ -144,7 +144,7 @@ describe('a budget', () => {
     expect((await failureOf(() => ask({ ...call, headers: optimized }))).code).toBe('ERR_UNPRICED');
   });
 
-  it('expects of a conversation that begins as much speech both ways', async () => {
+  it('reserves for a conversation that begins as much speech both ways', async () => {
     const rates = { input_mtok: 1, output_mtok: 2, input_audio_mtok: 3, output_audio_mtok: 4 };
     const { ask } = await open({ priceFile: { models: { 'amazon.sonic': rates } } });
     const policy = { budget: budgetOf(1_000_000_000) };
@@ -164,7 +164,7 @@ describe('what nobody knows the price of', () => {
     { name: 'what reports no usage', path: '/async-invoke', body: { modelId: HAIKU }, told: `the model ${HAIKU}` },
     { name: 'a guardrail', path: '/guardrail/a/version/1/apply', told: 'ApplyGuardrail of bedrock-runtime' },
     { name: 'an unknown operation', path: '/openai/v1/embeddings', told: 'an unknown operation of bedrock-runtime' },
-  ])('is refused to a key with a budget, unless it may: $name', async ({ path, body = {}, told }) => {
+  ])('refuses what has no price to a key with a budget, unless it may: $name', async ({ path, body = {}, told }) => {
     const { ask } = await open();
     const policy = { budget: budgetOf(1_000_000_000), requestsPerMinute: 1 };
     expect(await failureOf(() => ask({ path, body, policy }))).toMatchObject({
@@ -177,7 +177,7 @@ describe('what nobody knows the price of', () => {
     await ask({ path, body, policy: { budget: undefined } });
   });
 
-  it('passes where the owner named the price of a guardrail', async () => {
+  it('admits a guardrail whose price the owner named', async () => {
     const { ask } = await open({ priceFile: { models: {}, guardrail_units: { contentPolicyUnits: 0.00015 } } });
     const policy = { budget: budgetOf(1_000_000_000) };
     const body = { source: 'INPUT', content: [{ text: { text: 'some text '.repeat(200) } }] };
@@ -185,7 +185,7 @@ describe('what nobody knows the price of', () => {
     expect(admission.reservedNanoUsd).toBe(3 * 150_000);
   });
 
-  it('is refused even so where the budget is overdrawn', async () => {
+  it('refuses what has no price even so if the budget is overdrawn', async () => {
     const { ask, store } = await open();
     const policy = { budget: budgetOf(100), allowUnpriced: true };
     await ask({ path: '/model/nobody.knows-it/invoke', policy });

@@ -32,7 +32,7 @@ describe('the largest use', () => {
       requested: { inputTokens: 1e300, maxOutputTokens: Infinity, copies: 1e300 },
       expected: use(1e9, 1e9, 1e9),
     },
-  ])('$name', ({ requested, expected }) => {
+  ])('estimates the usage at most: $name', ({ requested, expected }) => {
     expect(maxUsage(requested, true)).toEqual(expected);
     expect(maxUsage(requested, false)).toEqual({ ...expected, outputTokens: 0 });
   });
@@ -40,7 +40,7 @@ describe('the largest use', () => {
 
 describe('the largest cost', () => {
   // 1,000 × $6 a million, because all of the input may be written to a cache for an hour, and 100 × $15 a million.
-  it('takes the input for what it costs at most', () => {
+  it('takes all input for what it costs at most', () => {
     expect(maxCost(use(1_000, 100), CLAUDE, false)).toBe(6_000_000 + 1_500_000);
     expect(maxCost(use(1_000, 100), { input: 3_000_000, output: 15_000_000 }, false)).toBe(3_000_000 + 1_500_000);
   });
@@ -53,7 +53,7 @@ describe('the largest cost', () => {
     { name: 'text that only speaks', price: { input: 1_000, outputAudio: 5_000 }, expected: 1_000 + 500 },
     { name: 'an output for an input of no price', price: { output: 5_000 }, expected: 500 },
   ] satisfies readonly { name: string; price: ModelPrice; expected: number | undefined }[])(
-    'of $name',
+    'estimates the cost at most of $name',
     ({ price, expected }) => {
       expect(maxCost(use(1_000, 100, 3), price, false)).toBe(expected);
     },
@@ -65,13 +65,13 @@ describe('the largest cost', () => {
     expect(maxCost(use(1_000, 100), price, false)).toBe(1_000 + 200);
   });
 
-  it('keeps to the price of a long input', () => {
+  it('takes the price of a long input', () => {
     const price = { input: { base: 1_000, steps: [{ aboveTokens: 200, price: 2_000 }] }, output: 1_000 };
     expect(maxCost(use(200, 0), price, false)).toBe(200);
     expect(maxCost(use(201, 0), price, false)).toBe(402);
   });
 
-  it('is never less than any use within it costs', () => {
+  it('never estimates less than any usage within it costs', () => {
     const count = fc.nat({ max: 100_000 });
     const rate = fc.option(fc.nat({ max: 100_000_000 }), { nil: undefined });
     const prices = fc.record({
@@ -119,6 +119,6 @@ it.each([
   [[1, 3, 2], 3],
   [[0], 0],
   [[1, undefined], undefined],
-])('the most expensive of %j is %s', (costs, expected) => {
+])('finds the most expensive of %j: %s', (costs, expected) => {
   expect(findMax(costs)).toBe(expected);
 });

@@ -13,7 +13,7 @@ const SPEND = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd: 0, resetsAtM
 const OUTCOMES = ['reserved', 'held', 'exhausted', 'broken'] as const;
 const PLACES = 5;
 
-it('gives everything back, once', async () => {
+it('gives everything back that an admission took, once', async () => {
   const outcomes = fc.array(fc.constantFrom(...OUTCOMES), { maxLength: 30 });
   await fc.assert(
     fc.asyncProperty(outcomes, fc.scheduler(), async (planned, scheduler) => {

@@ -27,18 +27,21 @@ describe('what limits the response', () => {
       decoy: 'max_tokens',
     },
     { operation: 'InvokeModel', pathModel: 'qwen.qwen3-32b', place: 'max_tokens', decoy: 'max_gen_len' },
-  ])('of $operation to $pathModel is $place, not $decoy', ({ operation, pathModel, place, decoy }) => {
-    const places = findLimitFields(findFacts(serviceOf(operation), operation), pathModel);
-    expect([places.has(place), places.has(decoy)]).toEqual([true, false]);
-    // What is not scanned for is never found.
-    expect(MAX_TOKENS).toEqual(expect.arrayContaining([...places, decoy]));
-  });
+  ])(
+    'reads the limit of $operation to $pathModel in $place, not in $decoy',
+    ({ operation, pathModel, place, decoy }) => {
+      const places = findLimitFields(findFacts(serviceOf(operation), operation), pathModel);
+      expect([places.has(place), places.has(decoy)]).toEqual([true, false]);
+      // What is not scanned for is never found.
+      expect(MAX_TOKENS).toEqual(expect.arrayContaining([...places, decoy]));
+    },
+  );
 
   it.each([
     { operation: 'InvokeModel', pathModel: 'abc1def2ghi3' },
     { operation: 'InvokeInlineAgent', pathModel: undefined },
     { operation: undefined, pathModel: undefined },
-  ])('of $operation to $pathModel may be any', ({ operation, pathModel }) => {
+  ])('reads any field as the limit of $operation to $pathModel', ({ operation, pathModel }) => {
     expect([...findLimitFields(findFacts(serviceOf(operation), operation), pathModel)]).toEqual(MAX_TOKENS);
   });
 });
@@ -61,7 +64,7 @@ it.each([
   { operation: 'CreateMessage', asked: { background: true }, delivery: 'unary' },
   { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'unary' },
   { operation: undefined, asked: {}, delivery: undefined },
-])('the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
+])('finds how the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
   expect(findDelivery(findFacts(serviceOf(operation), operation), { stream: false, background: false, ...asked })).toBe(
     delivery,
   );

@@ -33,7 +33,7 @@ describe('a list of models', () => {
     { name: 'a profile of the government', model: `us-gov.${HAIKU}` },
     { name: 'the ARN of a foundation model', model: foundationModel(HAIKU) },
     { name: 'the ARN of a system profile', model: `${ACCOUNT}:inference-profile/us.${HAIKU}` },
-  ])('matches $name', async ({ model }) => {
+  ])('matches a model named as $name', async ({ model }) => {
     expect(await verdict(['anthropic.claude-haiku-*'], [model])).toBe('allowed');
     expect(await verdict([HAIKU], [model])).toBe('allowed');
     expect(await verdict([model], [model])).toBe('allowed');
@@ -86,17 +86,17 @@ describe('a list of models', () => {
       patterns: [HAIKU],
       model: `${ACCOUNT}:application-inference-profile/${HAIKU}`,
     },
-  ])('does not match $name', async ({ patterns, model }) => {
+  ])('does not match a model: $name', async ({ patterns, model }) => {
     expect(await verdict(patterns, [model])).toBe('refused');
   });
 
-  it('wants every model that is named', async () => {
+  it('wants every model that is named on the list', async () => {
     expect(await verdict(['anthropic.claude-haiku-*'], [HAIKU, `us.${HAIKU}`])).toBe('allowed');
     expect(await verdict(['anthropic.claude-haiku-*'], [HAIKU, OPUS])).toBe('refused');
     expect(await verdict(['anthropic.claude-haiku-*'], [OPUS, HAIKU])).toBe('refused');
   });
 
-  it('says what was asked for and what is allowed', async () => {
+  it('says what model was asked for and which are allowed', async () => {
     const check = (): Promise<void> =>
       checkModels(
         { models: ['a.*', 'b.*'] },
@@ -119,7 +119,7 @@ describe('a list of models', () => {
     [['bedrock/*'], 'allowed'],
     [['anthropic.*'], 'refused'],
     [['*.*'], 'refused'],
-  ])('%j, where the model cannot be told: %s', async (models, expected) => {
+  ])('decides by the list %j on a model that cannot be told: %s', async (models, expected) => {
     expect(await verdict(models, [HAIKU], { ambiguity: 'Nobody knows' })).toBe(expected);
     expect(limitsModels({ models })).toBe(expected === 'refused');
   });
@@ -141,11 +141,11 @@ describe('an application inference profile', () => {
     ['not what cannot be looked up', ['anthropic.*'], undefined, 'refused'],
     ['not what stands for nothing', ['anthropic.*'], [], 'refused'],
     ['not a profile behind a profile', ['anthropic.*'], [PROFILE], 'refused'],
-  ] as const)('is allowed by %s', async (_, patterns, behind, expected) => {
+  ] as const)('allows an application inference profile by %s', async (_, patterns, behind, expected) => {
     expect(await verdict(patterns, [PROFILE], { behind })).toBe(expected);
   });
 
-  it('is looked up by its bare id too, in the region of the request, and only where it has to be', async () => {
+  it('looks an application inference profile up by its bare id too, in the region of the request, and only if it must', async () => {
     const asked: string[] = [];
     const find = async (identifier: string, region: string): Promise<readonly string[]> => {
       asked.push(`${identifier} ${region}`);
@@ -159,7 +159,7 @@ describe('an application inference profile', () => {
   });
 });
 
-it('repeats of a name what can be printed, and not all of a long one', () => {
+it('quotes of a name what can be printed, and not all of a long one', () => {
   expect(quoteForMessage('a\u001b[31m\nß')).toBe('a?[31m??');
   expect(quoteForMessage('x'.repeat(5_000))).toBe(`${'x'.repeat(120)}…`);
 });

@@ -26,14 +26,14 @@ describe('names of prices', () => {
       'arn:aws:bedrock:us-east-1:123456789012:prompt/A',
       ['arn:aws:bedrock:us-east-1:123456789012:prompt/A'],
     ],
-  ])('of %s', async (_, raw, expected) => {
+  ])('finds the price names of %s', async (_, raw, expected) => {
     const names = await findPriceNames(raw, { region: 'us-east-1', moment }, { prices, findProfileModels });
     expect(names).toEqual(expected);
   });
 });
 
 describe('the weight of a request', () => {
-  it('is unknown in money where no model is named, or one has no price', () => {
+  it('knows no cost if no model is named, or one has no price', () => {
     const use = { inputTokens: 10, outputTokens: 100, copies: 1 };
     for (const models of [
       [],
@@ -48,13 +48,13 @@ describe('the weight of a request', () => {
     }
   });
 
-  it('is that of the model behind a profile', () => {
+  it('takes the cost of the model behind a profile', () => {
     const behind = estimateRequest({ requested, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
     expect(behind.costNanoUsd).toBe(10 * 2_200 + 100 * 5_500);
     expect(behind).toEqual(estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'text' }, prices));
   });
 
-  it('is never the price of a guardrail where a model runs, nor the other way round', () => {
+  it('never takes the price of a guardrail for a model, nor the other way round', () => {
     const withGuardrail: PriceBook = {
       ...prices,
       find: () => undefined,

@@ -36,7 +36,7 @@ const LIMITS = fc.record({
   maxParallel: fc.integer({ min: 1, max: 4 }),
 });
 
-it('never lets more through than the limits, and refuses nothing that fits', () => {
+it('never admits more than the limits in any interleaving, and refuses nothing that fits', () => {
   fc.assert(
     fc.property(LIMITS, fc.array(STEP, { maxLength: 80 }), (limits, steps) => {
       let nowMs = 1_000_000;

@@ -17,7 +17,7 @@ function takeMany(rates: RateLimits, policy: RatePolicy, times: number): RateGra
 }
 
 describe('requests per minute', () => {
-  it('lets the whole limit pass at once, and tells the next when there is room', async () => {
+  it('lets the whole limit of requests pass at once, and says to the next when there is room', async () => {
     const { rates, clock } = open();
     takeMany(rates, perMinute(30), 30);
     clock.nowMs += 12_345;
@@ -47,13 +47,13 @@ describe('requests per minute', () => {
     expect(() => rates.take('vk_a', perMinute(1), 0)).toThrow('requests per minute is 1');
   });
 
-  it('counts each key for itself', () => {
+  it('counts the requests of each key for itself', () => {
     const { rates } = open();
     takeMany(rates, perMinute(2), 2);
     expect(() => rates.take('vk_b', perMinute(2), 0)).not.toThrow();
   });
 
-  it('keeps a limit that is set or changed in the middle', () => {
+  it('keeps counts if a limit is set or changed in the middle', () => {
     const { rates } = open();
     takeMany(rates, NONE, 5);
     expect(() => rates.take('vk_a', perMinute(5), 0)).toThrow('sent 5');
@@ -64,7 +64,7 @@ describe('requests per minute', () => {
 });
 
 describe('requests at a time', () => {
-  it('has as many places as it says, and takes back each of them once', async () => {
+  it('has as many slots as the limit says, and takes back each of them once', async () => {
     const { rates } = open();
     const [first, second] = takeMany(rates, atATime(2), 2);
     expect(await failureOf(() => rates.take('vk_a', atATime(2), 0))).toMatchObject({
@@ -93,7 +93,7 @@ describe('requests at a time', () => {
 });
 
 describe('tokens per minute', () => {
-  it('counts the estimate first and the real number at the end', async () => {
+  it('counts the estimate of tokens first and the real number at the end', async () => {
     const { rates, clock } = open();
     const grant = rates.take('vk_a', tokens(1_000), 900);
     clock.nowMs += 10_000;
@@ -108,7 +108,7 @@ describe('tokens per minute', () => {
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
-  it('lets the estimate stand where nobody knows better', () => {
+  it('lets the estimate of tokens stand if nobody knows better', () => {
     const { rates } = open();
     rates.take('vk_a', tokens(1_000), 900).finish(undefined);
     rates.take('vk_a', tokens(1_000), 50).finish(Number.NaN);
@@ -116,7 +116,7 @@ describe('tokens per minute', () => {
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
-  it('counts what a request used beyond its estimate as of its end', () => {
+  it('counts tokens beyond the estimate as of the end of the request', () => {
     const { rates, clock } = open();
     const grant = rates.take('vk_a', tokens(1_000), 100);
     clock.nowMs += 50_000;
@@ -126,7 +126,7 @@ describe('tokens per minute', () => {
     rates.take('vk_a', tokens(1_000), 100);
   });
 
-  it('does not correct what has fallen out of the minute', () => {
+  it('does not correct tokens that have fallen out of the minute', () => {
     const { rates, clock } = open();
     const grant = rates.take('vk_a', tokens(1_000), 900);
     clock.nowMs += 60_000;
@@ -135,7 +135,7 @@ describe('tokens per minute', () => {
     expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
-  it('lets a request above the limit pass where the minute was empty, and no other beside it', async () => {
+  it('lets a request above the limit of tokens pass in an empty minute, and no other beside it', async () => {
     const { rates, clock } = open();
     rates.take('vk_a', tokens(1_000), 5_000).finish(4_000);
     clock.nowMs += 30_000;
@@ -144,7 +144,7 @@ describe('tokens per minute', () => {
     rates.take('vk_a', tokens(1_000), 5_000);
   });
 
-  it('does not hold up what uses no tokens', () => {
+  it('does not hold up a request that uses no tokens', () => {
     const { rates } = open();
     rates.take('vk_a', tokens(1_000), 1_000);
     expect(() => rates.take('vk_a', tokens(1_000), 0)).not.toThrow();
@@ -163,7 +163,7 @@ it('counts nothing of a request that any of the limits refuses', () => {
   expect(() => rates.take('vk_a', policy, 0)).toThrow('requests per minute');
 });
 
-it('goes on where the clock is set back, and never locks a key for longer', () => {
+it('goes on if the clock is set back, and never locks a key for longer', () => {
   const { rates, clock } = open();
   takeMany(rates, perMinute(2), 2);
   clock.nowMs -= 86_400_000;
@@ -173,7 +173,7 @@ it('goes on where the clock is set back, and never locks a key for longer', () =
   expect(() => rates.take('vk_a', perMinute(2), 0)).toThrow('sent 2');
 });
 
-it('forgets the keys that are idle', () => {
+it('forgets keys that are idle', () => {
   const { rates, clock } = open();
   for (let count = 0; count < 1_000; count += 1) rates.take(`vk_${count}`, tokens(9), 5).finish(undefined);
   const [busy] = takeMany(rates, NONE, 1);

@@ -18,7 +18,7 @@ describe('a body that names the model', () => {
     { name: 'the same twice', body: '{"model":"openai.a","model":"openai.a"}' },
     { name: 'one that is allowed, escaped', body: String.raw`{"\u006dodel":"\u006fpenai.gpt-oss-20b-1:0"}` },
     { name: 'another one in a place that nobody reads', body: `{"metadata":{"model":"${OPUS}"},"model":"openai.a"}` },
-  ])('passes with $name', async ({ body }) => {
+  ])('admits a body that names the model: $name', async ({ body }) => {
     const { ask } = await openAdmitting();
     expect((await ask(chat(body))).model).toMatch(/^openai\./);
   });
@@ -40,7 +40,7 @@ describe('a body that names the model', () => {
     { name: 'a broken end', body: '{"model":"openai.a"' },
     { name: 'something behind it', body: '{"model":"openai.a"}{"model":"x"}' },
     { name: 'a comment', body: `{"model":"openai.a"/*,"model":"${OPUS}"*/}` },
-  ])('is refused with $name', async ({ body }) => {
+  ])('refuses a body that names the model: $name', async ({ body }) => {
     const { ask } = await openAdmitting();
     expect((await failureOf(() => ask(chat(body)))).code).toBe('ERR_MODEL_NOT_ALLOWED');
   });
@@ -49,7 +49,7 @@ describe('a body that names the model', () => {
     { name: 'UTF-16', body: Buffer.from('\ufeff{"model":"openai.a"}', 'utf16le') },
     { name: 'UTF-16 without a mark', body: Buffer.from('{"model":"openai.a"}', 'utf16le') },
     { name: 'gzip', body: gzipSync('{"model":"openai.a"}') },
-  ])('is refused in $name', async ({ body }) => {
+  ])('refuses a body in $name', async ({ body }) => {
     const { ask } = await openAdmitting();
     expect((await failureOf(() => ask({ path: CHAT, body, policy }))).code).toBe('ERR_MODEL_NOT_ALLOWED');
   });
@@ -58,14 +58,14 @@ describe('a body that names the model', () => {
     ['content-encoding', 'gzip'],
     ['content-type', 'application/json; charset=utf-7'],
     ['Content-Type', 'application/json; charset=utf-16'],
-  ])('is refused under %s: %s, whatever it looks like', async (name, value) => {
+  ])('refuses a body under %s: %s, whatever it looks like', async (name, value) => {
     const { ask } = await openAdmitting();
     const headers = [[name, value]] as const;
     const body = { model: 'openai.a' };
     expect((await failureOf(() => ask({ path: CHAT, body, headers, policy }))).code).toBe('ERR_MODEL_NOT_ALLOWED');
   });
 
-  it('may name a few models, not any number of them to be looked up', async () => {
+  it('looks up a few models of one body, not any number of them', async () => {
     const { ask, lookups } = await openAdmitting();
     const tools = Array.from({ length: 500 }, (_, index) => ({ model: `profile${10_000 + index}` }));
     const call = { path: CHAT, body: { model: 'openai.a', tools } };
@@ -91,7 +91,7 @@ describe('a path that names the model', () => {
     ['for counting', `/model/${HAIKU}/count-tokens`],
     ['for speech', `/model/${HAIKU}/invoke-with-bidirectional-stream`],
     ['with an operation that nobody knows', `/bedrock-runtime/model/${HAIKU}/dream`],
-  ])('passes, %s', async (_, path) => {
+  ])('reads the model of a path: %s', async (_, path) => {
     const { ask } = await openAdmitting();
     expect((await ask({ path, policy })).model).toContain('haiku');
     expect((await failureOf(() => ask({ path, policy: { models: ['meta.*'] } }))).code).toBe('ERR_MODEL_NOT_ALLOWED');
@@ -102,14 +102,14 @@ describe('a path that names the model', () => {
     ['InvokeModel', 'invoke', `{"tools":[{"type":"advisor","model":"${OPUS}"}]}`],
     ['a broken body', 'invoke', '{"tools":[{"type":"advisor","mo'],
     ['an unknown operation', 'dream', `{"tools":[{"model":"${OPUS}"}]}`],
-  ])('does not hide another one in the body: %s', async (_, operation, body) => {
+  ])('sees another model in the body than in the path: %s', async (_, operation, body) => {
     const { ask } = await openAdmitting();
     const call = { path: `/bedrock-runtime/model/${HAIKU}/${operation}`, body: Buffer.from(body) };
     expect((await failureOf(() => ask({ ...call, policy }))).code).toBe('ERR_MODEL_NOT_ALLOWED');
     await ask(call);
   });
 
-  it('is escaped once: what is still escaped then is another name', async () => {
+  it('decodes the model of a path once: what is still escaped then is another name', async () => {
     const { ask } = await openAdmitting();
     const path = '/model/%2561nthropic.claude-haiku-4-5-20251001-v1:0/converse';
     expect((await failureOf(() => ask({ path, policy }))).code).toBe('ERR_MODEL_NOT_ALLOWED');
@@ -121,7 +121,7 @@ describe('an operation whose model nobody names', () => {
     ['InvokeAgent', 'POST', '/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/s1/text'],
     ['InvokeFlow', 'POST', '/flows/ABCDEFGHIJ/aliases/ABCDEFGHIJ'],
     ['an unknown one', 'POST', '/openai/v1/embeddings'],
-  ])('is refused to a key with a list: %s', async (_, method, path) => {
+  ])('refuses an operation whose model cannot be told to a key with a list: %s', async (_, method, path) => {
     const { ask } = await openAdmitting();
     const failure = await failureOf(() => ask({ method, path, policy }));
     expect(failure).toMatchObject({ code: 'ERR_MODEL_NOT_ALLOWED' });
@@ -135,7 +135,7 @@ describe('an operation whose model nobody names', () => {
     ['a read that nobody knows', 'GET', '/openai/v1/files'],
     ['ApplyGuardrail', 'POST', '/guardrail/a/version/1/apply'],
     ['ListAsyncInvokes', 'GET', '/async-invoke'],
-  ])('passes where no model runs: %s', async (_, method, path) => {
+  ])('admits an operation that runs no model: %s', async (_, method, path) => {
     const { ask } = await openAdmitting();
     await ask({ method, path, policy });
   });

@@ -16,11 +16,11 @@ const reservation = (amountNanoUsd: number, limitNanoUsd = 5_000_000_000): NewRe
 const spend = { totalNanoUsd: 9, windowNanoUsd: 4_990_000_000, reservedNanoUsd: 1_000_000, resetsAtMs: undefined };
 const responding = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
 
-it('is content where the money is reserved', async () => {
+it('accepts a reservation that the store made', async () => {
   await reserveBudget(reservation(1), responding({ kind: 'reserved' }));
 });
 
-it('says when a budget without windows is over that it does not begin anew', async () => {
+it('says that an exhausted budget without windows does not begin anew', async () => {
   const failure = await failureOf(() =>
     reserveBudget(reservation(20_000_000), responding({ kind: 'exhausted', spend })),
   );
@@ -39,12 +39,12 @@ it.each([
   [1_000_000_000, '$1.00'],
   [1_234_567_890, '$1.23456789'],
   [120_000_000_000, '$120.00'],
-])('writes %d nano-dollars as %s', async (amount, text) => {
+])('writes %d nano-dollars of a refused reservation as %s', async (amount, text) => {
   const failure = await failureOf(() => reserveBudget(reservation(amount), responding({ kind: 'held', spend })));
   expect(failure.message).toContain(`may cost up to ${text}.`);
 });
 
-it('lets pass what the store throws', async () => {
+it('passes on what the store throws', async () => {
   const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'no');
   const store = { reserve: () => Promise.reject(error) };
   expect(await failureOf(() => reserveBudget(reservation(1), store))).toBe(error);

@@ -150,16 +150,16 @@ describe('models', () => {
       body: '{"model":7,"model":null}',
       models: ['7'],
     },
-  ])('$name', async ({ body, models, ...given }) => {
+  ])('finds the models in a body: $name', async ({ body, models, ...given }) => {
     expect(await inspect(body, given)).toMatchObject({ models, wellFormed: true });
   });
 
-  it('are not trusted where a name is too long to be read', async () => {
+  it('does not trust models of a body if a name is too long to be read', async () => {
     const given = { service: 'bedrock-mantle', operation: 'ChatCompletions' };
     expect(await inspect({ model: 'x'.repeat(5000) }, given)).toMatchObject({ models: [], wellFormed: false });
   });
 
-  it('are not trusted where there are too many to keep', async () => {
+  it('does not trust models of a body if there are too many to keep', async () => {
     const body = `{${Array.from({ length: 1001 }, (_, index) => `"model":"m${index}"`).join()}}`;
     const { models, wellFormed } = await inspect(body, { service: 'bedrock-mantle', operation: 'ChatCompletions' });
     expect(models.length).toBe(1000);
@@ -216,7 +216,7 @@ describe('most tokens and copies', () => {
       body: '{"max_tokens":-1,"max_gen_len":"9","maxTokens":1e400,"n":0}',
       maxOutputTokens: undefined,
     },
-  ])('$name', async ({ body, maxOutputTokens, copies = 1 }) => {
+  ])('finds the limit of the response in a body: $name', async ({ body, maxOutputTokens, copies = 1 }) => {
     expect(await inspect(body, { operation: 'InvokeModel', pathModel: 'm' })).toMatchObject({
       maxOutputTokens,
       copies,
@@ -237,7 +237,7 @@ describe('an estimate of the input', () => {
     { name: 'counts each picture', body: { data: picture, url: picture }, inputTokens: 7 + 4000 + 4000 },
     { name: 'takes for text what is no JSON', body: picture, inputTokens: 33_334 },
     { name: 'of nothing is nothing', body: '', inputTokens: 0 },
-  ])('$name', async ({ body, inputTokens }) => {
+  ])('estimates the input of a body: it $name', async ({ body, inputTokens }) => {
     expect((await inspect(body)).inputTokens).toBe(inputTokens);
   });
 });
@@ -298,9 +298,12 @@ describe('what may not be trusted', () => {
       headers: withHeader('Content-Type', 'application/x-amz-json-1.1'),
       wellFormed: true,
     },
-  ])('$name: $wellFormed', async ({ body, headers = JSON_HEADERS, wellFormed }) => {
-    expect((await inspect(body, { headers })).wellFormed).toBe(wellFormed);
-  });
+  ])(
+    'knows whether a body is well-formed: $name: $wellFormed',
+    async ({ body, headers = JSON_HEADERS, wellFormed }) => {
+      expect((await inspect(body, { headers })).wellFormed).toBe(wellFormed);
+    },
+  );
 });
 
 describe('the service tier', () => {
@@ -310,7 +313,7 @@ describe('the service tier', () => {
     { name: 'of OpenAI', body: { service_tier: 'Flex' }, serviceTier: 'flex' },
     { name: 'of InvokeModel', body: {}, headers: header, serviceTier: 'flex' },
     { name: 'that is not named', body: { messages: [{ service_tier: 'flex' }] }, serviceTier: undefined },
-  ])('$name', async ({ body, headers = JSON_HEADERS, serviceTier }) => {
+  ])('finds the service tier in a body: $name', async ({ body, headers = JSON_HEADERS, serviceTier }) => {
     expect((await inspect(body, { headers })).serviceTier).toBe(serviceTier);
   });
 });
@@ -335,7 +338,7 @@ describe('a large body', () => {
     { name: 'in one piece', body: { chunks: [bytes], sizeBytes: bytes.length } },
     { name: 'in many', body: { chunks: cut(16_384), sizeBytes: bytes.length } },
     { name: 'in a file', body: { chunks: [bytes.subarray(0, 1024)], sizeBytes: bytes.length, spool: { read } } },
-  ])('is read to its end, and others have their turn: $name', async ({ body }) => {
+  ])('reads a large body to its end, and others have their turn: $name', async ({ body }) => {
     let turns = 0;
     const count = (): void => {
       turns += 1;

@@ -52,7 +52,7 @@ const DATA_PLANE = new Set([
 ]);
 
 describe('the default scope', () => {
-  it('opens all of the data plane, and of everything else what only gets and lists', () => {
+  it('opens by default all of the data plane, and of everything else what only gets and lists', () => {
     const open = OPERATIONS.filter((operation) => passes('default', reached(operation)));
     const wrong = OPERATIONS.filter(
       ({ service, name }) =>
@@ -70,7 +70,7 @@ describe('the default scope', () => {
     ['POST', '/model-invocation-job', 'CreateModelInvocationJob'],
     ['PUT', '/logging/modelinvocations', 'PutModelInvocationLoggingConfiguration'],
     ['POST', '/tagResource', 'TagResource'],
-  ])('does not open %s %s', async (method, path, operation) => {
+  ])('does not open %s %s by default', async (method, path, operation) => {
     const closed = routeOf(method, path);
     expect(closed).toMatchObject({ operation, plane: 'control' });
     expect(await failureOf(() => checkScope({ scope: 'default' }, closed))).toMatchObject({
@@ -87,7 +87,7 @@ describe('the default scope', () => {
     ['GET', '/inference-profiles', 'ListInferenceProfiles'],
     ['POST', '/listTagsForResource', 'ListTagsForResource'],
     ['POST', '/model/a.b/converse', 'Converse'],
-  ])('opens %s %s', (method, path, operation) => {
+  ])('opens %s %s by default', (method, path, operation) => {
     const open = routeOf(method, path);
     expect(open.operation).toBe(operation);
     expect(passes('default', open)).toBe(true);
@@ -98,7 +98,7 @@ describe('the default scope', () => {
     ['GET', 'data', true, true],
     ['an unknown write', 'control', false, false],
     ['an unknown write', 'data', false, true],
-  ] as const)('of what nobody knows, %s on the %s plane', (_, plane, readOnly, expected) => {
+  ] as const)('decides by default on what nobody knows: %s on the %s plane', (_, plane, readOnly, expected) => {
     const unknown = {
       service: 'bedrock',
       operation: undefined,
@@ -112,7 +112,7 @@ describe('the default scope', () => {
   });
 
   it.each(['GetawayCar', 'Listen', 'Listless', 'ValidateFlowDefinition', 'ExportAutomatedReasoningPolicyVersion'])(
-    'is not opened by a name like %s',
+    'does not open by default a name like %s',
     (operation) => {
       const route = {
         service: 'bedrock',
@@ -126,7 +126,7 @@ describe('the default scope', () => {
     },
   );
 
-  it('does not believe a name without the mark of a read', () => {
+  it('does not take a name for a read without the mark of a read', () => {
     const route = {
       service: 'bedrock-agentcore-control',
       operation: 'GetSecretToken',
@@ -150,7 +150,7 @@ describe('regions', () => {
     [['eu-*', 'us-*'], 'us-gov-west-1', true],
     [['*'], 'ap-south-1', true],
     [['US-EAST-1'], 'us-east-1', false],
-  ])('%j and %s: %s', async (regions, region, expected) => {
+  ])('decides by the regions %j on %s: %s', async (regions, region, expected) => {
     if (expected) return checkRegion({ regions }, { region });
     expect(await failureOf(() => checkRegion({ regions }, { region }))).toMatchObject({
       code: 'ERR_REGION_NOT_ALLOWED',

@@ -19,7 +19,7 @@ it.each([
   ['less than the newest', 3, 59],
   ['nothing', 0, 59],
   ['what can never be', -1, 60],
-])('tells how long it takes until %s is left', (_, allowed, expected) => {
+])('says how long it takes until %s is left in a window', (_, allowed, expected) => {
   const window = new MinuteWindow(1_000);
   window.add(1_000, 3);
   window.add(1_009, 4);
