@@ -12,7 +12,7 @@ describe('times', () => {
     [undefined, 'never', null],
     [0, '1970-01-01 00:00Z', '1970-01-01T00:00:00.000Z'],
     [1_700_000_000_123, '2023-11-14 22:13Z', '2023-11-14T22:13:20.123Z'],
-  ])('%j is %s', (epochMs, shown, iso) => {
+  ])('writes the time %j as %s', (epochMs, shown, iso) => {
     expect([formatTime(epochMs), isoTime(epochMs)]).toEqual([shown, iso]);
   });
 
@@ -23,9 +23,9 @@ describe('times', () => {
     [2 * HOUR_MS, '2 h', '2 h ago'],
     [47 * HOUR_MS, '47 h', '47 h ago'],
     [3 * DAY_MS - 1, '3 d', '2 d ago'],
-  ])('%i ms are %s, and %s', (ms, span, age) => {
+  ])('writes the length of %i ms as %s, and as %s', (ms, span, age) => {
     expect([formatSpan(ms), formatAge(1_000, 1_000 + ms)]).toEqual([span, age]);
   });
 
-  it('tells of a time that never was', () => expect(formatAge(undefined, 0)).toBe('never'));
+  it('says that a time never was', () => expect(formatAge(undefined, 0)).toBe('never'));
 });

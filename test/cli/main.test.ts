@@ -3,7 +3,7 @@ import { OPTIONS } from '../../src/config/options.ts';
 import { openCli } from '../helpers/cli.ts';
 
 describe('help', () => {
-  it('begins with examples and ends with the exit codes', async () => {
+  it('begins the help with examples and ends it with the exit codes', async () => {
     const { code, stdout, stderr } = await (await openCli()).run(['--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy start/);
@@ -11,7 +11,7 @@ describe('help', () => {
     expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 used wrongly');
   });
 
-  it('of start names every option with its default and variables', async () => {
+  it('names in the help of start every option with its default and variables', async () => {
     const { code, stdout } = await (await openCli()).run(['start', '--help']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Examples:/);
@@ -25,7 +25,7 @@ describe('help', () => {
   });
 
   it.each([[['key', '--help']], [['key', 'generate', '--help']], [['help', 'key']]])(
-    'of %j begins with examples',
+    'begins the help of %j with examples',
     async (args) => {
       const { code, stdout } = await (await openCli()).run(args);
       expect(code).toBe(0);
@@ -48,14 +48,14 @@ describe('help', () => {
     ['exec'],
     ['credential-process'],
     ['doctor'],
-  ])('fits into 80 columns: %s %s', async (...words) => {
+  ])('fits the help of %s %s into 80 columns', async (...words) => {
     const path = words.filter((word) => typeof word === 'string');
     const { stdout } = await (await openCli()).run([...path, '--help']);
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
   it.each([['key', 'update'], ['key', 'show'], ['usage'], ['logs']])(
-    'of %s %s begins with examples',
+    'begins the help of %s %s with examples',
     async (...words) => {
       const path = words.filter((word) => typeof word === 'string');
       const { code, stdout } = await (await openCli()).run([...path, '--help']);
@@ -65,14 +65,14 @@ describe('help', () => {
     },
   );
 
-  it('is on stderr, and a misuse, where there is no command', async () => {
+  it('prints the help on stderr, as a misuse, if there is no command', async () => {
     const { code, stdout, stderr } = await (await openCli()).run([]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain('Usage: bedrock-proxy');
   });
 });
 
-it.each(['--version', '-V'])('%s prints the version and nothing else', async (flag) => {
+it.each(['--version', '-V'])('prints the version and nothing else for %s', async (flag) => {
   const { code, stdout, stderr } = await (await openCli()).spawn([flag]).ended;
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -104,7 +104,7 @@ describe('a command line that is wrong', () => {
       says: '--port must be a whole number from 0 to 65535, not "x".',
       hint: 'See `bedrock-proxy start --help`.',
     },
-  ])('$args: says why, gives a hint, ends with 2', async ({ args, says, hint }) => {
+  ])('says why $args is wrong, gives a hint, ends with 2', async ({ args, says, hint }) => {
     const { code, stdout, stderr } = await (await openCli()).run(args);
     expect([code, stdout]).toEqual([2, '']);
     const [error, second, ...rest] = stderr.split('\n');

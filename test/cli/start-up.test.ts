@@ -22,7 +22,7 @@ it.each([
   { args: ['--help'], allowed: ['chalk', 'commander'] },
   { args: ['start', '--help'], allowed: ['chalk', 'commander'] },
   { args: ['key', 'list'], allowed: ['better-sqlite3', 'bindings', 'chalk', 'commander', 'file-uri-to-path'] },
-])('$args loads no more than $allowed', async ({ args, allowed }) => {
+])('loads no more than $allowed for $args', async ({ args, allowed }) => {
   const { ended } = (await openCli()).spawn(args, { env: { NODE_OPTIONS: listingPackages() } });
   const { code, stderr } = await ended;
   expect(code).toBe(0);

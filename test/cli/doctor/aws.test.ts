@@ -11,7 +11,7 @@ describe('checkClock', () => {
     [-59_000, 'ok', '59 s ahead of AWS'],
     [90_000, 'warn', '90 s behind AWS'],
     [-300_000, 'fail', '300 s ahead of AWS'],
-  ])('%s ms: %s', (skewMs, status, words) => {
+  ])('judges a clock that is off by %s ms: %s', (skewMs, status, words) => {
     expect(checkClock(skewMs)).toMatchObject({ status, message: expect.stringContaining(words) });
   });
 });
@@ -23,7 +23,7 @@ describe('checkSsoLogin', () => {
     { login: { expiresAtMs: NOW_MS + 90 * MINUTE_MS, isRenewable: false }, status: 'ok', words: 'another 90 min' },
     { login: { expiresAtMs: NOW_MS - 5 * MINUTE_MS, isRenewable: true }, status: 'warn', words: 'renew itself' },
     { login: { expiresAtMs: NOW_MS - 5 * MINUTE_MS, isRenewable: false }, status: 'fail', words: 'expired 5 min ago' },
-  ])('$login: $status', ({ login, status, words }) => {
+  ])('judges the SSO login $login: $status', ({ login, status, words }) => {
     const result = checkSsoLogin(login, 'dev', NOW_MS);
     expect(result).toMatchObject({ status, message: expect.stringContaining(words) });
     if (status === 'fail') expect(result.hint).toContain('aws sso login --profile dev');
@@ -31,7 +31,7 @@ describe('checkSsoLogin', () => {
 });
 
 describe('checkRegion', () => {
-  it('says where the region comes from, or what to do', () => {
+  it('says where the default region comes from, or what to do', () => {
     expect(checkDefaultRegion({ name: 'eu-west-1', origin: 'AWS_REGION' }).message).toBe('eu-west-1 (AWS_REGION)');
     expect(checkDefaultRegion(undefined)).toMatchObject({ status: 'warn', hint: expect.stringContaining('--region') });
   });

@@ -115,7 +115,7 @@ describe('doctor', () => {
     expect(upstream.requests.map(({ rawTarget }) => rawTarget)).toEqual(['/foundation-models']);
   });
 
-  it('fails where the clock is off by more than AWS takes', async () => {
+  it('fails if the clock is off by more than AWS takes', async () => {
     const upstream = await startAws(new Date(Date.now() + 600_000));
     const at = `http://${upstream.authority}`;
     const { code, ok, find } = await diagnose(['--no-invoke', '--endpoint-url', at], {
@@ -158,7 +158,7 @@ describe('doctor', () => {
     expect(find('credentials')).toMatchObject({ status: 'fail', message: expect.stringContaining('virtual key') });
   });
 
-  it('says how many keys are blocked or have ended, and warns where none lets anybody in', async () => {
+  it('says how many keys are blocked or have ended, and warns if none lets anybody in', async () => {
     const cli = await openCli();
     for (const alias of ['a', 'b', 'c']) await cli.run(['key', 'generate', '--alias', alias]);
     await cli.run(['key', 'block', 'a']);

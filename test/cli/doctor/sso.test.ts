@@ -59,7 +59,7 @@ it.each([
   { name: 'was taken back by AWS', token: 'bad', ageMs: -HOUR_MS },
   { name: 'was never made', token: undefined, ageMs: 0 },
 ])(
-  'a login that $name is told on the terminal and to the client, and the next one is taken up',
+  'reports an SSO login that $name on the terminal and to the client, and takes the next one up',
   async ({ token, ageMs }) => {
     const cli = await openCli();
     await writeProfile(cli);
@@ -93,7 +93,7 @@ it.each([
   },
 );
 
-it('keys in ~/.aws/credentials that were rewritten are taken up when AWS refuses the old ones', async () => {
+it('takes rewritten keys in ~/.aws/credentials up after AWS refused the old ones', async () => {
   const cli = await openCli();
   await mkdir(join(cli.home, '.aws'), { recursive: true });
   const write = (secret: string): Promise<void> =>
@@ -123,7 +123,7 @@ it('keys in ~/.aws/credentials that were rewritten are taken up when AWS refuses
   expect((await listModels(port)).status).toBe(200);
 });
 
-it('doctor says when the login expired, and what to do', async () => {
+it('says in doctor when the SSO login expired, and what to do', async () => {
   const cli = await openCli();
   await writeProfile(cli);
   await logIn(cli, 'good', Date.now() - HOUR_MS);

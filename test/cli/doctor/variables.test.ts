@@ -23,7 +23,7 @@ describe('checkVariables', () => {
     ['CLAUDE_CODE_SKIP_BEDROCK_AUTH', '1', 'warn', 'send no key'],
     ['CLAUDE_CODE_USE_BEDROCK', '1', 'warn', 'past the proxy'],
     ['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS', 'true', 'warn', 'past the proxy'],
-  ])('%s=%s: %s', (name, value, status, words) => {
+  ])('judges the variable %s=%s: %s', (name, value, status, words) => {
     const [result, ...others] = checkVariables({ [name]: value }, PORT);
     expect(others).toEqual([]);
     expect(result).toMatchObject({ name: 'variables', status, message: expect.stringContaining(words) });
@@ -35,7 +35,7 @@ describe('checkVariables', () => {
     {},
     { AWS_ENDPOINT_URL: '' },
     { CLAUDE_CODE_USE_BEDROCK: '1', ANTHROPIC_BEDROCK_BASE_URL: 'http://localhost:4000/x' },
-  ])('has no objection to %j', (environment) => {
+  ])('finds no fault with the variables %j', (environment) => {
     expect(checkVariables(environment, PORT).map(({ status }) => status)).toEqual(['ok']);
   });
 });
@@ -48,7 +48,7 @@ describe('checkNetworkVariables', () => {
     { environment: { https_proxy: 'http://p:1', no_proxy: 'localhost' }, statuses: ['ok', 'ok'] },
     { environment: { AWS_CA_BUNDLE: EXISTING }, statuses: ['ok', 'ok'] },
     { environment: { NODE_EXTRA_CA_CERTS: EXISTING, AWS_CA_BUNDLE: '/no/such.pem' }, statuses: ['ok', 'fail'] },
-  ])('$environment: $statuses', ({ environment, statuses }) => {
+  ])('judges the network variables $environment: $statuses', ({ environment, statuses }) => {
     expect(checkNetworkVariables(environment).map(({ status }) => status)).toEqual(statuses);
   });
 

@@ -75,14 +75,14 @@ describe('describeClient', () => {
   });
 
   it.each([undefined, 'boto3', 'js', 'go', 'anthropic', 'litellm'] as const)(
-    'takes away for %s what would win over the pair or go beside it',
+    'unsets for %s what would win over the pair or go beside it',
     (client) => {
       const { unset } = settingsOf(client);
       expect(unset).toEqual(expect.arrayContaining(['AWS_SESSION_TOKEN', 'AWS_PROFILE', 'AWS_BEARER_TOKEN_BEDROCK']));
     },
   );
 
-  it.each(CLIENTS)('never takes away for %s what it sets', (client) => {
+  it.each(CLIENTS)('never unsets for %s what it sets', (client) => {
     const { set, unset } = settingsOf(client, { caFile: '/ca.pem' });
     expect(unset.filter((name) => name in set)).toEqual([]);
   });
@@ -91,7 +91,7 @@ describe('describeClient', () => {
     expect(settingsOf('claude-code').unset).toContain('CLAUDE_CODE_SKIP_BEDROCK_AUTH');
   });
 
-  it('names no region where none is known', () => {
+  it('names no region if none is known', () => {
     expect(Object.keys(settingsOf('litellm', { region: undefined }).set).join()).not.toContain('REGION');
   });
 
@@ -109,14 +109,14 @@ describe('describeClient', () => {
     expect(Object.keys(set).filter((name) => set[name] === '/my ca.pem')).toEqual(names);
   });
 
-  it('tells how Java is made to trust it, and only over TLS', () => {
+  it('says how Java is made to trust the proxy, and only over TLS', () => {
     expect(settingsOf('java').notes.join()).not.toContain('keytool');
     expect(settingsOf('java', { caFile: '/ca.pem' }).notes.join()).toContain('keytool -importcert');
   });
 });
 
 describe('formatAwsProfile', () => {
-  it('sends every Bedrock service of the profile here, and no other service', () => {
+  it('sends every Bedrock service of the AWS profile to the proxy, and no other service', () => {
     const text = formatAwsProfile({ profile: 'dev', url: URL_HERE, command: 'bedrock-proxy x', region: 'us-east-1' });
     expect(text).toContain('[profile dev]\ncredential_process = bedrock-proxy x\nservices = dev\n');
     expect(text).toContain('[services dev]\nbedrock_runtime =\n  endpoint_url = http://localhost:4000/bedrock\n');

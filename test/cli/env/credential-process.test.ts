@@ -22,7 +22,7 @@ it('gives the AWS SDK the pair of a key, by a line in ~/.aws/config', async () =
 it.each([
   { name: 'one that expires', make: ['key', 'update', 'alice', '--expires', '2099-12-30'] },
   { name: 'one that is blocked and let in again', make: ['key', 'unblock', 'alice'], end: undefined },
-])('tells the end of a key, in seconds: $name', async ({ make, ...expected }) => {
+])('prints the end of a key, in seconds: $name', async ({ make, ...expected }) => {
   const cli = await openCli();
   await cli.run(['key', 'generate', '--alias', 'alice']);
   expect((await cli.run(make)).code).toBe(0);
@@ -31,7 +31,7 @@ it.each([
   expect((JSON.parse(stdout) as { Expiration?: string }).Expiration).toBe(end);
 });
 
-it('tells the end of a key that was rotated and is still good for a while, and none of the one that follows it', async () => {
+it('prints the end of a rotated key in its grace time, and none of the one that follows it', async () => {
   const cli = await openCli();
   const { stdout: made } = await cli.run(['key', 'generate', '--alias', 'alice', '--json']);
   const old = (JSON.parse(made) as { id: string }).id;
@@ -53,7 +53,7 @@ it('prints the JSON of AWS and nothing else', async () => {
   expect(JSON.parse(stdout)).toEqual({ Version: 1, AccessKeyId: 'anything', SecretAccessKey: 'anything' });
 });
 
-it('prints nothing on stdout where there is no such key', async () => {
+it('prints nothing on stdout if there is no such key', async () => {
   const cli = await openCli();
   const { code, stdout, stderr } = await cli.run(['credential-process', '--key', 'nobody']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -43,7 +43,7 @@ describe('env', () => {
     }
   });
 
-  it('asks which key where there are several, and never guesses', async () => {
+  it('asks which key if there are several, and never guesses', async () => {
     const cli = await openCli();
     await makeKey(cli, 'alice');
     await makeKey(cli, 'bob');
@@ -63,7 +63,7 @@ describe('env', () => {
     expect((await cli.run(['key', 'list', '--json'])).stdout).toBe('[]\n');
   });
 
-  it('knows no key where there is no database, and makes none', async () => {
+  it('knows no key if there is no database, and makes none', async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['env', '--key', 'alice']);
     expect([code, stdout, existsSync(cli.databasePath)]).toEqual([1, '', false]);
@@ -83,7 +83,7 @@ describe('env', () => {
     { name: 'unknown', args: ['env', '--key', 'nobody'], words: 'There is no key "nobody" in this database.' },
     { name: 'misspelt', args: ['env', '--key', 'odl'], words: 'Did you mean old?' },
     { name: 'the last one revoked', args: ['env'], words: 'There is no active key.' },
-  ])('says so where the key is $name', async ({ args, words }) => {
+  ])('says so if the key is $name', async ({ args, words }) => {
     const cli = await openCli();
     await makeKey(cli, 'old');
     await cli.run(['key', 'revoke', 'old']);
@@ -92,7 +92,7 @@ describe('env', () => {
     expect(stderr).toContain(words);
   });
 
-  it('says so where the server secret is another one', async () => {
+  it('says so if the server secret is another one', async () => {
     const cli = await openCli();
     await makeKey(cli, 'alice');
     await rm(`${cli.databasePath}.secret`);
@@ -101,7 +101,7 @@ describe('env', () => {
     expect(stderr).toContain('The key alice was sealed under another server secret.');
   });
 
-  it('tells on stderr where no region is known', async () => {
+  it('says on stderr that no region is known', async () => {
     const cli = await openCli();
     const { stdout, stderr } = await cli.run(['env']);
     expect(stdout).not.toContain('REGION');
@@ -113,7 +113,7 @@ describe('env', () => {
     { args: ['--shell', 'cmd'], words: 'Allowed choices are bash' },
     { args: ['--url', 'ftp://x'], words: '--url must be' },
     { args: ['--port', '0'], words: 'Port 0' },
-  ])('refuses $args with 2', async ({ args, words }) => {
+  ])('refuses `env` $args with 2', async ({ args, words }) => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['env', ...args]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -129,7 +129,7 @@ describe('readServerUrl', () => {
     [undefined, { host: '10.0.0.7', port: 4000 }, 'http://10.0.0.7:4000/bedrock'],
     ['https://proxy.example', here, 'https://proxy.example/bedrock'],
     ['http://host.docker.internal:4000/bedrock/', here, 'http://host.docker.internal:4000/bedrock'],
-  ])('reads %j with %j as %s', (url, config, expected) => {
+  ])('makes of %j and %j the URL %s', (url, config, expected) => {
     expect(readServerUrl(url, config)).toBe(expected);
   });
 });

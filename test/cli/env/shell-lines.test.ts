@@ -43,7 +43,7 @@ describe('formatShellLines', () => {
     { shell: 'zsh', set: String.raw`export A='it'\''s $5'`, unset: 'unset B' },
     { shell: 'fish', set: String.raw`set -gx A 'it\'s $5';`, unset: 'set -e B;' },
     { shell: 'powershell', set: "$env:A = 'it''s $5'", unset: 'Remove-Item -Path Env:B -ErrorAction SilentlyContinue' },
-  ] as const)('writes for $shell', ({ shell, set, unset }) => {
+  ] as const)('writes shell lines for $shell', ({ shell, set, unset }) => {
     expect(formatShellLines({ set: [['A', "it's $5"]], unset: ['B'] }, shell)).toBe(`${unset}\n${set}`);
   });
 
@@ -73,13 +73,13 @@ describe('detectShell', () => {
     { SHELL: undefined, platform: 'win32', shell: 'powershell' },
     { SHELL: String.raw`C:\Program Files\Git\bin\bash.exe`, platform: 'win32', shell: 'bash' },
     { SHELL: '/bin/tcsh', platform: 'linux', shell: undefined },
-  ] as const)('$SHELL on $platform is $shell', ({ SHELL, platform, shell }) => {
+  ] as const)('takes $SHELL on $platform for $shell', ({ SHELL, platform, shell }) => {
     expect(detectShell({ SHELL }, platform)).toBe(shell);
   });
 });
 
 describe('formatEvaluation', () => {
-  it('takes the lines in, each shell in its way', () => {
+  it('prints how each shell takes the lines in', () => {
     expect(SHELLS.map((shell) => formatEvaluation('x', shell))).toEqual([
       'eval "$(x)"',
       'eval "$(x)"',

@@ -56,7 +56,7 @@ async function startImpostor(realPort: string, host = '127.0.0.1', port = 0): Pr
 }
 
 describe('exec with a proxy of its own', () => {
-  it('runs an unchanged program of the AWS SDK against it, and both are gone after', async () => {
+  it('runs an unchanged program of the AWS SDK against a proxy of its own, and both are gone after', async () => {
     const cli = await openCli();
     const script = join(cli.home, 'app.cjs');
     await writeFile(
@@ -97,7 +97,7 @@ describe('exec with a proxy of its own', () => {
     expect(Object.keys(seen).filter((name) => name in secrets)).toEqual([]);
   });
 
-  it('revokes the key and ends the proxy when it is ended by a signal itself', async () => {
+  it('revokes the key and ends the proxy if exec is ended by a signal itself', async () => {
     const cli = await openCli();
     const wait = `process.on('SIGTERM', () => process.exit(42));
       setInterval(() => {}, 1e6);
@@ -110,7 +110,7 @@ describe('exec with a proxy of its own', () => {
     expect((await listKeys(cli)).map(({ state }) => state)).toEqual(['revoked']);
   });
 
-  it('leaves no proxy behind when it is killed, and the next exec revokes its key', async () => {
+  it('leaves no proxy behind if exec is killed, and the next exec revokes its key', async () => {
     const cli = await openCli();
     const script =
       'console.log(process.env.AWS_ENDPOINT_URL_BEDROCK); process.stdin.resume().on("end", () => process.exit())';
@@ -122,7 +122,7 @@ describe('exec with a proxy of its own', () => {
     expect((await listKeys(cli)).map(({ state }) => state)).toEqual(['revoked', 'revoked']);
   });
 
-  it('says why where the proxy cannot start', async () => {
+  it('says why the proxy of exec cannot start', async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['exec', '--endpoint-url', 'nonsense', '--', NODE, '-e', SHOW]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -131,7 +131,7 @@ describe('exec with a proxy of its own', () => {
 });
 
 describe('exec beside a proxy that runs', () => {
-  it('takes it, with a key that works during the command and is refused after', async () => {
+  it('takes a proxy that runs, with a key that works during the command and is refused after', async () => {
     const cli = await openCli();
     await cli.run(['key', 'generate']);
     const port = await startProxy(cli);
@@ -142,7 +142,7 @@ describe('exec beside a proxy that runs', () => {
     expect(await converse(url, seen['AWS_BEARER_TOKEN_BEDROCK'] ?? '')).toBe(401);
   });
 
-  it('lends the key that --key names, and leaves it', async () => {
+  it('lends the command the key that --key names, and leaves it', async () => {
     const cli = await openCli();
     const key = (await cli.run(['key', 'generate', '--alias', 'alice', '--quiet'])).stdout.trim();
     const port = await startProxy(cli);
@@ -156,7 +156,7 @@ describe('exec beside a proxy that runs', () => {
   it.each([
     { name: 'has another database', other: ['--db', 'other.db'], args: ['--endpoint-url', 'http://127.0.0.1:9'] },
     { name: 'may sign otherwise than asked', other: [], args: ['--region', 'eu-west-1'] },
-  ])('starts its own where that one $name', async ({ other, args }) => {
+  ])('starts a proxy of its own if the one that runs $name', async ({ other, args }) => {
     const cli = await openCli();
     const port = await startProxy(cli, ...other);
     const { code, stdout } = await cli.spawn(['exec', '--port', port, ...args, '--', NODE, '-e', SHOW]).ended;
@@ -181,7 +181,7 @@ describe('exec beside a proxy that runs', () => {
 });
 
 describe('exec beside an impostor on the port', () => {
-  it('shows it no key though it relays the challenge, says so, and starts a proxy of its own', async () => {
+  it('shows an impostor no key though it relays the challenge, says so, and starts a proxy of its own', async () => {
     const cli = await openCli();
     await cli.run(['key', 'generate']);
     const realPort = await startProxy(cli);
@@ -195,7 +195,7 @@ describe('exec beside an impostor on the port', () => {
     );
   });
 
-  it.runIf(HAS_IPV6)('shows it no key where it has the same port of [::1], which is localhost as well', async () => {
+  it.runIf(HAS_IPV6)('shows an impostor no key on the same port of [::1], which is localhost as well', async () => {
     const cli = await openCli();
     await cli.run(['key', 'generate']);
     const realPort = await startProxy(cli);
@@ -207,7 +207,7 @@ describe('exec beside an impostor on the port', () => {
 });
 
 describe('the proof of a server that runs', () => {
-  it('makes no server secret', async () => {
+  it('makes no server secret to prove a server', async () => {
     const cli = await openCli();
     const port = await startProxy(cli);
     const response = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
@@ -217,7 +217,7 @@ describe('the proof of a server that runs', () => {
 });
 
 describe('exec hands back how the command ended', () => {
-  it('by its exit code, 128 + its signal, 126 and 127', async () => {
+  it('ends by the exit code of the command, 128 + its signal, 126 and 127', async () => {
     const cli = await openCli();
     await cli.run(['key', 'generate', '--alias', 'alice']);
     const port = await startProxy(cli);
@@ -232,7 +232,7 @@ describe('exec hands back how the command ended', () => {
     expect(await codes).toEqual([7, 137, 126, 127]);
   });
 
-  it('wants a command', async () => {
+  it('asks for a command', async () => {
     const cli = await openCli();
     const { code, stderr } = await cli.run(['exec']);
     expect(code).toBe(2);

@@ -40,7 +40,7 @@ async function rowsOf(cli: Cli): Promise<VirtualKeyRow[]> {
 const parse = ({ stdout }: CliResult): unknown => JSON.parse(stdout);
 
 describe('key generate', () => {
-  it('prints the fields on stdout and how to use them on stderr', async () => {
+  it("prints a generated key's fields on stdout and how to use them on stderr", async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['key', 'generate', '--alias', 'alice']);
     expect(code).toBe(0);
@@ -63,7 +63,7 @@ describe('key generate', () => {
     expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it('prints JSON of a stable shape, and nothing on stderr', async () => {
+  it('prints a generated key as JSON of a stable shape, and nothing on stderr', async () => {
     const result = await (await openCli()).run(['key', 'generate', '--json']);
     expect(result.stderr).toBe('');
     const printed = parse(result) as Record<string, string>;
@@ -78,7 +78,7 @@ describe('key generate', () => {
     });
   });
 
-  it('prints the key alone with --quiet, for $(…)', async () => {
+  it('prints a generated key alone with --quiet, for $(…)', async () => {
     const { stdout, stderr } = await (await openCli()).run(['key', 'generate', '-q']);
     expect(stdout).toMatch(/^sk-[\w-]{43}\n$/);
     expect(stderr).toBe('');
@@ -106,7 +106,7 @@ describe('key generate', () => {
     expect((await readFile(cli.databasePath)).includes(key?.slice(3, 30) ?? '')).toBe(false);
   });
 
-  it('refuses an alias that an active key has', async () => {
+  it('refuses to generate a key under an alias that an active key has', async () => {
     const cli = await openCli();
     await generate(cli, 'alice');
     const { code, stdout, stderr } = await cli.run(['key', 'generate', '--alias', 'alice']);
@@ -126,17 +126,17 @@ describe('key generate', () => {
 });
 
 describe('key list', () => {
-  it('says on stderr that there are none, and leaves stdout empty', async () => {
+  it('says on stderr that there are no keys, and leaves stdout empty', async () => {
     const { code, stdout, stderr } = await (await openCli()).run(['key', 'list']);
     expect([code, stdout]).toEqual([0, '']);
     expect(stderr).toContain('bedrock-proxy key generate');
   });
 
-  it('is [] in JSON where there are none', async () => {
+  it('lists no keys as [] in JSON', async () => {
     expect(parse(await (await openCli()).run(['key', 'list', '--json']))).toEqual([]);
   });
 
-  it('shows keys by everything but themselves, revoked ones too', async () => {
+  it('lists keys by everything but themselves, revoked ones too', async () => {
     const cli = await openCli();
     const alice = await generate(cli, 'alice');
     const nameless = await generate(cli);
@@ -172,7 +172,7 @@ describe('key list', () => {
 });
 
 describe('key revoke', () => {
-  it.each(['id', 'alias', 'key'])('takes the %s', async (by) => {
+  it.each(['id', 'alias', 'key'])('revokes a key by its %s', async (by) => {
     const cli = await openCli();
     const made = await generate(cli, 'alice');
     const { code, stdout, stderr } = await cli.run(['key', 'revoke', made[by] ?? '']);
@@ -180,14 +180,14 @@ describe('key revoke', () => {
     expect((await rowsOf(cli))[0]?.revokedAtMs).toBeGreaterThan(0);
   });
 
-  it('reads the key from standard input, where no process list shows it', async () => {
+  it('reads the key to revoke from standard input, where no process list shows it', async () => {
     const cli = await openCli();
     const { key, id } = await generate(cli);
     const { code, stderr } = await cli.spawn(['key', 'revoke', '-'], { stdin: `${key}\n` }).ended;
     expect([code, stderr]).toEqual([0, `Revoked ${id} (sk-…${key?.slice(-4)}).\n`]);
   });
 
-  it('is done already the second time, which is no failure', async () => {
+  it('does not fail to revoke a key the second time', async () => {
     const cli = await openCli();
     const { id } = await generate(cli);
     await cli.run(['key', 'revoke', id ?? '']);
@@ -198,7 +198,7 @@ describe('key revoke', () => {
     expect(parse(json)).toMatchObject({ id, state: 'revoked', already_revoked: true });
   });
 
-  it('means the active key where a revoked one had the same alias', async () => {
+  it('revokes the active key if a revoked one had the same alias', async () => {
     const cli = await openCli();
     const first = await generate(cli, 'alice');
     await cli.run(['key', 'revoke', 'alice']);
@@ -211,7 +211,7 @@ describe('key revoke', () => {
     expect(first['id']).not.toBe(second['id']);
   });
 
-  it('fails on an unknown name without repeating what may be a key', async () => {
+  it('fails to revoke an unknown name without quoting what may be a key', async () => {
     const cli = await openCli();
     const secret = `sk-${'s3cret'.repeat(6)}`;
     const byKey = await cli.spawn(['key', 'revoke', '-'], { stdin: secret }).ended;
@@ -223,7 +223,7 @@ describe('key revoke', () => {
 });
 
 describe('a database that cannot be read', () => {
-  it('ends every command with 2 and names the file', async () => {
+  it('ends every command with 2 and names the file if the database cannot be read', async () => {
     const cli = await openCli();
     const path = join(cli.home, 'diary.db');
     await writeFile(path, 'dear diary, '.repeat(100));
@@ -236,7 +236,7 @@ describe('a database that cannot be read', () => {
     }
   });
 
-  it('is named by the variable that led there', async () => {
+  it('names the variable that led to a database that cannot be read', async () => {
     const { code, stderr } = await (await openCli()).run(['key', 'list'], { DATABASE_URL: 'postgres://u:hunter2@h/d' });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^error: DATABASE_URL names a PostgreSQL database/);

@@ -11,7 +11,7 @@ async function generate(cli: Cli, alias: string): Promise<Fields> {
 }
 
 describe('key rotate', () => {
-  it.each(['id', 'alias', 'key', 'access_key_id'])('takes the %s', async (by) => {
+  it.each(['id', 'alias', 'key', 'access_key_id'])('rotates a key by its %s', async (by) => {
     const cli = await openCli();
     const made = await generate(cli, 'alice');
     const result = await cli.run(['key', 'rotate', made[by] ?? '', '--json']);
@@ -32,7 +32,7 @@ describe('key rotate', () => {
     ]);
   });
 
-  it('shows with a grace time when the old key ends, and `key list` that it is ending', async () => {
+  it('shows with a grace time when the old key ends, and in `key list` that it is ending', async () => {
     const cli = await openCli();
     const made = await generate(cli, 'alice');
     const { stdout, stderr } = await cli.run(['key', 'rotate', 'alice', '--grace', '10m']);
@@ -47,7 +47,7 @@ describe('key rotate', () => {
     expect(fresh).toMatchObject({ state: 'active', ends_at: null, alias: 'alice' });
   });
 
-  it('prints the key alone with --quiet', async () => {
+  it('prints the rotated key alone with --quiet', async () => {
     const cli = await openCli();
     await generate(cli, 'alice');
     const { stdout, stderr } = await cli.run(['key', 'rotate', 'alice', '-q']);
@@ -71,7 +71,7 @@ describe('key rotate', () => {
     { args: ['alice', '--grace', 'soon'], code: 2, says: '--grace must be a time of up to 90d' },
     { args: ['bob'], code: 1, says: 'There is no key "bob"' },
     { args: [], code: 2, says: "missing required argument 'key'" },
-  ])('fails and makes nothing: $args', async ({ args, code, says }) => {
+  ])('fails to rotate and makes nothing: $args', async ({ args, code, says }) => {
     const cli = await openCli();
     await generate(cli, 'alice');
     const result = await cli.run(['key', 'rotate', ...args]);
@@ -80,7 +80,7 @@ describe('key rotate', () => {
     expect(parse(await cli.run(['key', 'list', '--json']))).toHaveLength(1);
   });
 
-  it('is obeyed by a running proxy with the next request', async () => {
+  it('rotates a key for a running proxy with the next request', async () => {
     const cli = await openCli();
     const made = await generate(cli, 'alice');
     const running = cli.spawn(['start', '--offline', '--port', '0']);

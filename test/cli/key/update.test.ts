@@ -41,7 +41,7 @@ async function withStore<T>({ databasePath }: Cli, work: (store: Store) => Promi
 }
 
 describe('key generate', () => {
-  it('takes every limit, and shows it', async () => {
+  it('generates a key with every limit, and shows it', async () => {
     const cli = await openCli();
     expect(await generate(cli, '--alias', 'alice', ...ALL_FLAGS)).toMatchObject({ alias: 'alice', ...ALL_LIMITS });
     expect(parse(await cli.run(['key', 'show', 'alice', '--json']))).toMatchObject(ALL_LIMITS);
@@ -53,7 +53,7 @@ describe('key generate', () => {
     });
   });
 
-  it('prints the limits that were given, in words', async () => {
+  it('prints the limits of a generated key in words', async () => {
     const cli = await openCli();
     const { stdout } = await cli.run(['key', 'generate', '--budget', '5', '--models', '*haiku*', '--rpm', '1000']);
     const names = stdout.split('\n').map((line) => line.split(/ {2,}/));
@@ -80,14 +80,14 @@ describe('key generate', () => {
     { flags: ['--tag', 'a b=c'], says: '--tag must have names' },
     { flags: ['--tag', 'team='], says: '--tag team= has no value' },
     { flags: ['--note', 'two\nlines'], says: '--note must be one line' },
-  ])('refuses $flags, and makes nothing', async ({ flags, says }) => {
+  ])('refuses to generate a key with $flags, and makes nothing', async ({ flags, says }) => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['key', 'generate', ...flags]);
     expect([code, stdout, existsSync(cli.databasePath)]).toEqual([2, '', false]);
     expect(stderr).toContain(`error: ${says}`);
   });
 
-  it('says so where a pattern matches less than was probably meant', async () => {
+  it('says that a pattern matches less than was probably meant', async () => {
     const cli = await openCli();
     const flags = ['--models', 'claude-haiku', '*nova*', 'amazon.nova-lite-v1:0', 'abcdef123456'];
     const { stderr } = await cli.run(['key', 'generate', '-q', ...flags]);
@@ -96,7 +96,7 @@ describe('key generate', () => {
 });
 
 describe('key update', () => {
-  it('changes what is named and nothing else', async () => {
+  it('changes what is named of a key and nothing else', async () => {
     const cli = await openCli();
     await generate(cli, '--alias', 'alice', ...ALL_FLAGS);
     const flags = [
@@ -131,7 +131,7 @@ describe('key update', () => {
     { flags: ['--max-parallel', 'none'], changed: { max_parallel: null } },
     { flags: ['--scope', 'default'], changed: { scope: 'default' } },
     { flags: ['--note', ''], changed: { note: null } },
-  ])('takes away with $flags', async ({ flags, changed }) => {
+  ])('takes away a limit with $flags', async ({ flags, changed }) => {
     const cli = await openCli();
     await generate(cli, '--alias', 'alice', ...ALL_FLAGS);
     const shown = parse(await cli.run(['key', 'update', 'alice', '--json', ...flags]));
@@ -146,7 +146,7 @@ describe('key update', () => {
     { args: ['alice', '--alias', 'bob'], code: 1, says: 'alias "bob"' },
     { args: ['--models', 'x', 'alice'], code: 2, says: "missing required argument 'key'" },
     { args: ['carol', '--rpm', '1'], code: 1, says: 'was revoked' },
-  ])('refuses $args', async ({ args, code, says }) => {
+  ])('refuses to update with $args', async ({ args, code, says }) => {
     const cli = await openCli();
     for (const alias of ['alice', 'bob', 'carol']) await generate(cli, '--alias', alias);
     await cli.run(['key', 'revoke', 'carol']);
@@ -167,7 +167,7 @@ describe('key update', () => {
 });
 
 describe('key block and unblock', () => {
-  it('take a key out and back, and are no failure the second time', async () => {
+  it('blocks a key and lets it back, and does not fail the second time', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice');
     const shown = `${String(id)} (alice)`;
@@ -188,7 +188,7 @@ describe('key block and unblock', () => {
     );
   });
 
-  it.each(['block', 'unblock'])('%s leaves a revoked key alone', async (name) => {
+  it.each(['block', 'unblock'])('leaves a revoked key alone by `key %s`', async (name) => {
     const cli = await openCli();
     await generate(cli, '--alias', 'alice');
     await cli.run(['key', 'revoke', 'alice']);
@@ -198,7 +198,7 @@ describe('key block and unblock', () => {
 });
 
 describe('key delete', () => {
-  it.each(['id', 'alias', 'key', 'access_key_id'])('takes the %s, and forgets the key', async (by) => {
+  it.each(['id', 'alias', 'key', 'access_key_id'])('deletes a key by its %s, and forgets it', async (by) => {
     const cli = await openCli();
     const made = await generate(cli, '--alias', 'alice');
     const { code, stdout, stderr } = await cli.run(['key', 'delete', String(made[by])]);
@@ -208,7 +208,7 @@ describe('key delete', () => {
     expect((await cli.run(['key', 'delete', 'alice'])).code).toBe(1);
   });
 
-  it('prints JSON', async () => {
+  it('prints the deletion of a key as JSON', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice');
     expect(parse(await cli.run(['key', 'delete', 'alice', '--json']))).toEqual({ id, alias: 'alice', deleted: true });
@@ -226,7 +226,7 @@ const show = async (cli: Cli): Promise<Fields> => {
 };
 
 describe('key show', () => {
-  it('tells what was spent, what is reserved, what is left, and when that begins anew', async () => {
+  it('shows what a key spent, what is reserved, what is left, and when that begins anew', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice', '--budget', '2', '--budget-window', '1d');
     const nowMs = Date.now();
@@ -261,7 +261,7 @@ describe('key show', () => {
     expect((await cli.run(['key', 'list'])).stdout).toMatch(/active +\$0\.50 {2}\$2 per 1d {2}never\n$/);
   });
 
-  it('has nothing left to show of a budget that was overspent, and no less', async () => {
+  it('shows nothing left of a budget that was overspent, and no less', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice', '--budget', '1');
     await withStore(cli, (store) =>
@@ -270,12 +270,15 @@ describe('key show', () => {
     expect(await show(cli)).toMatchObject({ spent: '$3.00', left: '$0' });
   });
 
-  it.each(['show', 'block', 'delete', 'revoke'])('%s makes no database to find nothing in it', async (name) => {
-    const cli = await openCli();
-    const { code, stderr } = await cli.run(['key', name, 'alice']);
-    expect([code, existsSync(cli.databasePath)]).toEqual([1, false]);
-    expect(stderr).toContain('There is no key "alice"');
-  });
+  it.each(['show', 'block', 'delete', 'revoke'])(
+    'makes no database to find nothing in it by `key %s`',
+    async (name) => {
+      const cli = await openCli();
+      const { code, stderr } = await cli.run(['key', name, 'alice']);
+      expect([code, existsSync(cli.databasePath)]).toEqual([1, false]);
+      expect(stderr).toContain('There is no key "alice"');
+    },
+  );
 
   it('never shows the key', async () => {
     const cli = await openCli();

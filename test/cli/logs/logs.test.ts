@@ -32,7 +32,7 @@ const labelsOf = ({ stdout }: Pick<CliResult, 'stdout'>): string[] =>
     .map((line) => (JSON.parse(line) as { key: string }).key);
 
 describe('logs', () => {
-  it('shows the last 20 rows, oldest first', async () => {
+  it('shows the last 20 rows of the ledger, oldest first', async () => {
     const cli = await openCli();
     await openLedger(cli, numbered(25));
     const result = await cli.run(['logs', '--json']);
@@ -64,13 +64,13 @@ describe('logs', () => {
     { flags: ['--since', '1h', '--status', '200'], labels: ['sonnet', 'stream', 'bob'] },
     { flags: ['--since', '1h', '-n', '1'], labels: ['bob'] },
     { flags: ['--since', '2023-11-14'], labels: OTHERS.map(({ keyLabel }) => keyLabel) },
-  ])('shows what $flags choose', async ({ flags, labels }) => {
+  ])('shows the rows of the ledger that $flags choose', async ({ flags, labels }) => {
     const cli = await openCli();
     await openLedger(cli, OTHERS);
     expect(labelsOf(await cli.run(['logs', '--json', ...flags]))).toEqual(labels);
   });
 
-  it('says where no row is of that kind, and what is wrong with a number of rows', async () => {
+  it('says that no row is of that kind, and what is wrong with a number of rows', async () => {
     const cli = await openCli();
     await openLedger(cli, numbered(1));
     const none = { code: 0, stdout: '', stderr: 'There is no such request in the ledger.\n' };
@@ -94,7 +94,7 @@ describe('logs', () => {
     expect(labelsOf(await cli.run(['logs', '--json', '--since', '1d']))).toHaveLength(1_100);
   });
 
-  it('says that there is nothing, and makes no database', async () => {
+  it('says that there are no rows, and makes no database', async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['logs']);
     expect([code, stdout, existsSync(cli.databasePath)]).toEqual([0, '', false]);
@@ -107,7 +107,7 @@ describe('logs', () => {
     { flags: ['--status', '499-400'], says: '--status must be like' },
     { flags: ['--model', 'a b'], says: '--model must be patterns' },
     { flags: ['--since', '2026-02-30'], says: '--since must be a length of time' },
-  ])('refuses $flags', async ({ flags, says }) => {
+  ])('refuses `logs` $flags', async ({ flags, says }) => {
     const { code, stdout, stderr } = await (await openCli()).run(['logs', ...flags]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(says);
@@ -131,7 +131,7 @@ describe('logs -f', () => {
     expect(labelsOf(result)).toEqual(['label-2', 'first', 'second']);
   });
 
-  it('misses none and repeats none of many', async () => {
+  it('misses none and repeats none of many rows that it follows', async () => {
     const cli = await openCli();
     const store = await openLedger(cli);
     const running = cli.spawn(['logs', '-f', '--json', '-n', '2000']);
@@ -141,7 +141,7 @@ describe('logs -f', () => {
     expect(labelsOf(await running.ended)).toEqual(numbered(1_200).map(({ keyLabel }) => keyLabel));
   });
 
-  it('waits for a database that is not there yet', async () => {
+  it('waits for a database to follow that is not there yet', async () => {
     const cli = await openCli();
     const running = cli.spawn(['logs', '-f', '--json']);
     await running.waitFor('stderr', /Waiting for the first request/);
@@ -151,7 +151,7 @@ describe('logs -f', () => {
     expect((await running.ended).code).toBe(0);
   });
 
-  it('waits for a database that is away for a while', async () => {
+  it('waits for a database to follow that is away for a while', async () => {
     const cli = await openCli();
     const store = await openLedger(cli, numbered(1));
     const running = cli.spawn(['logs', '-f', '--json']);
@@ -166,7 +166,7 @@ describe('logs -f', () => {
     expect(labelsOf(await running.ended)).toEqual(['label-0', 'after']);
   });
 
-  it('ends without a word when nobody reads any more', async () => {
+  it('ends without a word when nobody reads the rows any more', async () => {
     const cli = await openCli();
     const store = await openLedger(cli, numbered(1));
     const running = cli.spawn(['logs', '-f', '--json']);

@@ -10,11 +10,11 @@ it.each([
   { pico: 15_000_000, usd: '15' },
   { pico: 70_000, usd: '0.07' },
   { pico: 0, usd: '0' },
-])('$pico pico-dollars per token are $usd dollars per million', ({ pico, usd }) => {
+])('writes $pico pico-dollars per token as $usd dollars per million', ({ pico, usd }) => {
   expect(perMillion(pico)).toBe(usd);
 });
 
-it('shows what is sold by the piece', () => {
+it('shows the price of what is sold by the piece', () => {
   expect([40_000_000_000, 150_000_000].map(each)).toEqual(['0.04', '0.00015']);
 });
 
@@ -23,15 +23,15 @@ it.each([
   { rate: 0, cell: '0' },
   { rate: 3_300_000, cell: '3.3' },
   { rate: STEPPED, cell: '0.22+' },
-])('shows $cell in a cell', ({ rate, cell }) => {
+])('shows $cell in a cell of prices', ({ rate, cell }) => {
   expect(shortRate(rate)).toBe(cell);
 });
 
-it('gives steps in the shape of the published data', () => {
+it('writes steps of a price in the shape of the published data', () => {
   expect(rateToJson(STEPPED)).toEqual({ base: 0.22, tiers: [{ start: 271_999, price: 0.44 }] });
 });
 
-it('gives a price as the members of a price file that say the same', () => {
+it('writes a price as the members of a price file that say the same', () => {
   const members = {
     ...Object.fromEntries(RATES.map(({ name }, index) => [name, 0.07 + index])),
     image: 0.04,

@@ -53,7 +53,7 @@ describe('prices show', () => {
     );
   });
 
-  it('prints JSON of a stable shape, steps as the published data have them', async () => {
+  it('prints a price as JSON of a stable shape, steps as the published data have them', async () => {
     const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna', '--json']);
     expect(JSON.parse(stdout)).toEqual({
       model: 'us.openai.gpt-5.6-luna',
@@ -69,7 +69,7 @@ describe('prices show', () => {
   it.each([
     { tier: 'standard', input: 0.05 },
     { tier: 'flex', input: 0.025 },
-  ])('takes the price file, by tier: $tier', async ({ tier, input }) => {
+  ])('shows the price of the price file, by tier: $tier', async ({ tier, input }) => {
     const { cli, file } = await openWithFile();
     const { stdout } = await cli.run([
       'prices',
@@ -96,7 +96,7 @@ describe('prices show', () => {
     );
   });
 
-  it('takes what was fetched', async () => {
+  it('shows the price that was fetched', async () => {
     const cli = await openCli();
     await refresh(cli.databasePath);
     const { stdout } = await cli.run(['prices', 'show', 'amazon.nova-pro-v1:0']);
@@ -112,14 +112,14 @@ describe('prices show', () => {
       message: 'No price is known for amazon.nova-lite-v1:0 (flex).',
     },
     { args: ['amazon.nova-lite-v1:0', '--tier', 'optimized'], message: '(optimized)' },
-  ])('fails where there is none: $args', async ({ args, message }) => {
+  ])('fails to show a price that there is not: $args', async ({ args, message }) => {
     const { code, stdout, stderr } = await (await openCli()).run(['prices', 'show', ...args]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr).toContain('--prices FILE');
   });
 
-  it('refuses a price file that is wrong, naming the place', async () => {
+  it('refuses a price file that is wrong, and names the place', async () => {
     const cli = await openCli();
     const file = join(cli.home, 'mine.json');
     await writeFile(file, '{"models":{"x.y":{"input_mtok":"3"}}}');
@@ -136,12 +136,12 @@ describe('prices show', () => {
 });
 
 describe('prices list', () => {
-  it('says where none is called so', async () => {
+  it('says that no model is called so', async () => {
     const result = await (await openCli()).run(['prices', 'list', 'nope']);
     expect(result).toEqual({ code: 0, stdout: '', stderr: 'No model with a price is called *nope*.\n' });
   });
 
-  it('prints a line for every model, in the order of the alphabet', async () => {
+  it('lists a price for every model, in the order of the alphabet', async () => {
     const { stdout, stderr } = await (await openCli()).run(['prices', 'list']);
     const [header, ...lines] = stdout.trim().split('\n');
     expect(header).toMatch(/^MODEL +INPUT +OUTPUT +CACHE READ +CACHE WRITE +CACHE WRITE 1H +SOURCE$/);
@@ -160,12 +160,12 @@ describe('prices list', () => {
     { pattern: 'nova-micro', models: ['amazon.nova-micro-v1:0'] },
     { pattern: 'amazon.nova-m*', models: ['amazon.nova-micro-v1:0'] },
     { pattern: 'nova-m*', models: [] },
-  ])('takes a part of the name or a pattern: $pattern', async ({ pattern, models }) => {
+  ])('lists prices by a part of the name or a pattern: $pattern', async ({ pattern, models }) => {
     const { stdout } = await (await openCli()).run(['prices', 'list', pattern, '--json']);
     expect((JSON.parse(stdout) as { model: string }[]).map(({ model }) => model)).toEqual(models);
   });
 
-  it('has the price file’s entries and what was fetched', async () => {
+  it('lists the price file’s entries and what was fetched', async () => {
     const { cli, file } = await openWithFile();
     await refresh(cli.databasePath);
     const { stdout } = await cli.run(['prices', 'list', '--prices', file, '--json']);

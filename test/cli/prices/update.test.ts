@@ -83,7 +83,7 @@ describe('prices update', () => {
     });
   });
 
-  it('asks for the path and query of the URL, and nothing secret', async () => {
+  it('asks for the path and query of the URL, and sends nothing secret', async () => {
     const seen: IncomingMessage[] = [];
     const url = await serve((request, response) => {
       seen.push(request);
@@ -104,7 +104,7 @@ describe('prices update', () => {
     ]);
   });
 
-  it('says so where nothing changed, and replaces a damaged file', async () => {
+  it('says that no price changed, and replaces a damaged file', async () => {
     const cli = await openCli();
     const url = await serveText(DOCUMENT);
     await update(cli, url);
@@ -114,7 +114,7 @@ describe('prices update', () => {
     expect((await update(cli, url)).stdout).toContain('amazon.nova-pro-v1:0  input_mtok  0.8 -> 0.7');
   });
 
-  it('prints JSON of a stable shape', async () => {
+  it('prints the update as JSON of a stable shape', async () => {
     const cli = await openCli();
     const { stdout, stderr } = await update(cli, await serveText(DOCUMENT), '--json');
     expect(JSON.parse(stdout)).toEqual({
@@ -135,7 +135,7 @@ describe('prices update', () => {
     expect(stderr).toBe('');
   });
 
-  it('goes through the forward proxy of the environment', async () => {
+  it('fetches prices through the forward proxy of the environment', async () => {
     const url = await serveText(DOCUMENT);
     await using proxy = await startForwardProxy({ toPort: Number(new URL(url).port) });
     const cli = await openCli();
@@ -172,7 +172,7 @@ describe('what cannot be used', () => {
     },
     { name: 'nothing of Bedrock', response: (_, response) => response.end('[]'), message: 'it has no provider "aws"' },
     { name: 'no price', response: (_, response) => response.end(priceless), message: 'none of its prices can be read' },
-  ])('replaces nothing: $name', async ({ response, message }) => {
+  ])('replaces no prices by $name', async ({ response, message }) => {
     const cli = await openCli();
     await mkdir(dirname(cli.databasePath), { recursive: true });
     await writeFile(fileOf(cli), 'as it was');
@@ -184,20 +184,23 @@ describe('what cannot be used', () => {
     expect((await readdir(dirname(cli.databasePath))).length).toBe(1);
   });
 
-  it('fails where nobody listens', async () => {
+  it('fails to fetch prices if nobody listens', async () => {
     const { code, stderr } = await update(await openCli(), 'http://127.0.0.1:1/data.json');
     expect(code).toBe(1);
     expect(stderr).toContain('No prices could be fetched from 127.0.0.1:1: ECONNREFUSED');
   });
 
-  it.each([{ url: 'ftp://127.0.0.1/x' }, { url: 'data.json' }])('refuses $url as a URL', async ({ url }) => {
-    expect(await update(await openCli(), url)).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('--url must be'),
-    });
-  });
+  it.each([{ url: 'ftp://127.0.0.1/x' }, { url: 'data.json' }])(
+    'refuses $url as the URL of prices',
+    async ({ url }) => {
+      expect(await update(await openCli(), url)).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('--url must be'),
+      });
+    },
+  );
 
-  it('fails where it cannot be kept, and leaves no draft', async () => {
+  it('fails if fetched prices cannot be kept, and leaves no draft', async () => {
     const cli = await openCli();
     await mkdir(fileOf(cli), { recursive: true });
     const { code, stderr } = await update(cli, await serveText(DOCUMENT));
@@ -210,12 +213,12 @@ describe('what cannot be used', () => {
 describe('the download', () => {
   const options = { network: undefined, timeoutMs: 60_000, maxBytes: 1000 };
 
-  it('is what was sent, byte for byte, up to the size allowed', async () => {
+  it('downloads what was sent, byte for byte, up to the size allowed', async () => {
     const text = 'é'.repeat(500);
     expect(await download(new URL(await serveText(text)), options)).toBe(text);
   });
 
-  it('ends where it is larger', async () => {
+  it('ends a download that is larger than allowed', async () => {
     const url = new URL(await serveText('x'.repeat(1001)));
     await expect(download(url, options)).rejects.toMatchObject({
       code: 'ERR_UPSTREAM_UNREACHABLE',
@@ -226,7 +229,7 @@ describe('the download', () => {
   it.each<{ name: string; response: Response }>([
     { name: 'never answers', response: () => {} },
     { name: 'stops in the middle', response: (_, response) => void response.writeHead(200).write('[') },
-  ])('ends where the server $name', async ({ response }) => {
+  ])('ends a download whose server $name', async ({ response }) => {
     const url = new URL(await serve(response));
     await expect(download(url, { ...options, timeoutMs: 100 })).rejects.toMatchObject({
       code: 'ERR_UPSTREAM_UNREACHABLE',

@@ -37,7 +37,7 @@ const NOTES = [
 const cellsOf = (line = ''): string[] => line.split(/ {2,}/);
 
 describe('usage', () => {
-  it('adds up by model, with what is unknown told as unknown', async () => {
+  it('adds usage up by model, and shows what is unknown as unknown', async () => {
     const cli = await openCli();
     await settle(cli, ROWS);
     const { code, stdout, stderr } = await cli.run(['usage', '--by', 'model']);
@@ -66,7 +66,7 @@ describe('usage', () => {
     ]);
   });
 
-  it('prints exact JSON of a stable shape', async () => {
+  it('prints usage as exact JSON of a stable shape', async () => {
     const cli = await openCli();
     await settle(cli, ROWS);
     const { stdout } = await cli.run(['usage', '--json', '--since', '2d']);
@@ -98,7 +98,7 @@ describe('usage', () => {
     { by: 'operation', names: ['Converse'] },
     { by: 'region', names: ['us-east-1'] },
     { by: 'tag', names: ['team=search'] },
-  ])('groups by $by', async ({ by, names }) => {
+  ])('groups usage by $by', async ({ by, names }) => {
     const cli = await openCli();
     await settle(cli, [{ tags: { team: 'search' } }]);
     const { stdout } = await cli.run(['usage', '--by', by, '--json']);
@@ -114,7 +114,7 @@ describe('usage', () => {
     { flags: ['--since', 'all', '--until', '2023-11-14'], requests: 1 },
     { flags: ['--since', '2023-11-14', '--until', '2023-11-14'], requests: 1 },
     { flags: ['--since', 'all', '--until', '2023-11-13'], requests: 0 },
-  ])('sums what lies within $flags', async ({ flags, requests }) => {
+  ])('sums the usage within $flags', async ({ flags, requests }) => {
     const cli = await openCli();
     // 2023-11-14, an hour ago, a minute ago.
     await settle(cli, [{ startedAtMs: 1_700_000_000_000 }, {}, { startedAtMs: Date.now() - 60_000 }]);
@@ -122,7 +122,7 @@ describe('usage', () => {
     expect(total).toMatchObject({ requests });
   });
 
-  it('sums one key: by alias with what it was rotated from, and by id even when it is deleted', async () => {
+  it('sums one key: by alias with what it was rotated from, and by id even if it is deleted', async () => {
     const cli = await openCli();
     const made = JSON.parse((await cli.run(['key', 'generate', '--alias', 'alice', '--json'])).stdout) as {
       id: string;
@@ -149,7 +149,7 @@ describe('usage', () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('Did you mean alice?')]);
   });
 
-  it('says that there is nothing, and makes no database', async () => {
+  it('says that there is no usage, and makes no database', async () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['usage']);
     expect([code, stdout, existsSync(cli.databasePath)]).toEqual([0, '', false]);
@@ -166,7 +166,7 @@ describe('usage', () => {
     { flags: ['--since', '1d', '--until', '2d'], says: '--since must lie before --until' },
     { flags: ['--by', 'user'], says: "option '--by <group>' argument 'user' is invalid" },
     { flags: ['--json', '--csv'], says: "option '--json' cannot be used with option '--csv'" },
-  ])('refuses $flags', async ({ flags, says }) => {
+  ])('refuses `usage` $flags', async ({ flags, says }) => {
     const { code, stdout, stderr } = await (await openCli()).run(['usage', ...flags]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain(says);
@@ -204,7 +204,7 @@ describe('CSV', () => {
     { name: 'a minus', text: '-1', cell: `"'-1"` },
     { name: 'an at', text: '@SUM(A1)', cell: `"'@SUM(A1)"` },
     { name: 'a tab', text: '\t=1', cell: `"'\t=1"` },
-  ])('keeps $name text', ({ text, cell }) => {
+  ])('keeps text in CSV: $name', ({ text, cell }) => {
     const csv = usageToCsv(reportOf('model', [{ names: [text] }]));
     expect(csv).toBe(
       'model,requests,errors,unpriced,partial,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,' +
@@ -212,7 +212,7 @@ describe('CSV', () => {
     );
   });
 
-  it('has id and label of a key, and no totals', async () => {
+  it('prints CSV with id and label of a key, and no totals', async () => {
     const cli = await openCli();
     await settle(cli, [{}]);
     const { stdout } = await cli.run(['usage', '--csv']);
@@ -232,11 +232,11 @@ describe('the table', () => {
   };
   const headOf = (width: number): string[] => formatUsage(report, width).split('\n').slice(0, 3);
 
-  it.each([80, 100, 120])('fits into %i columns', (width) => {
+  it.each([80, 100, 120])('fits the table of usage into %i columns', (width) => {
     expect(Math.max(...headOf(width).map((line) => line.length))).toBeLessThanOrEqual(width);
   });
 
-  it('shortens names where it has to, and gives up what the notes tell first', () => {
+  it('shortens names if it must, and gives up first what the notes say', () => {
     expect(headOf(200)[1]).toContain(SONNET);
     expect(headOf(200)[0]).toContain('UNPRICED');
     expect(headOf(80)[0]).not.toContain('UNPRICED');
