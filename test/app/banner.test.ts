@@ -24,13 +24,13 @@ describe('the URL for clients', () => {
     { host: 'dev.example', url: 'http://dev.example:4000/bedrock' },
     { host: '192.168.1.7', url: 'http://192.168.1.7:4000/bedrock' },
     { host: 'fd00::7', url: 'http://[fd00::7]:4000/bedrock' },
-  ])('on $host is $url', ({ host, url }) => {
+  ])('shows clients of the host $host the URL $url', ({ host, url }) => {
     expect(baseUrl({ host, port: 4000, mountPath: '/bedrock' })).toBe(url);
   });
 });
 
 describe('the banner', () => {
-  it('tells address, region, credentials, keys and database, and ends with lines to paste', () => {
+  it('shows address, region, credentials, keys and database, and ends with lines to paste', () => {
     const banner = formatBanner(FACTS, PLAIN);
     expect(banner).toContain('bedrock-proxy 1.2.3');
     for (const [name, value] of [
@@ -58,14 +58,14 @@ describe('the banner', () => {
     expect(banner).toContain(`'Authorization: Bearer ${key}'`);
   });
 
-  it('says where TLS is spoken and whom to trust', () => {
+  it('says where TLS is spoken and what to trust', () => {
     const banner = formatBanner({ ...FACTS, tls: { caFile: '/data/tls-ca.pem' } }, PLAIN);
     expect(banner).toMatch(/^  with tls +https:\/\/localhost:4000\/bedrock\n  to trust +\/data\/tls-ca\.pem$/m);
     expect(formatBanner({ ...FACTS, tls: { caFile: undefined } }, PLAIN)).toContain('the authority of --tls-cert');
     expect(formatBanner(FACTS, PLAIN)).not.toContain('https:');
   });
 
-  it('says when requests have to name a region, and where the upstream is another one', () => {
+  it('says when requests have to name a region, and that the upstream is another one', () => {
     const banner = formatBanner({ ...FACTS, region: undefined, upstream: 'http://127.0.0.1:9' }, PLAIN);
     expect(banner).toContain('none: requests have to name one (or set --region)');
     expect(banner).toMatch(/^  upstream +http:\/\/127\.0\.0\.1:9$/m);
@@ -79,7 +79,7 @@ describe('how long credentials last', () => {
     { minutes: 119, words: 'env, for another 119 min' },
     { minutes: 125, words: 'env, for another 2 h 5 min' },
     { minutes: -5, words: 'env, for another 0 min' },
-  ])('$minutes minutes', ({ minutes, words }) => {
+  ])('says that credentials last for $minutes minutes', ({ minutes, words }) => {
     const expiresAtMs = minutes === undefined ? undefined : 1_000_000_000 + minutes * 60_000;
     expect(describeCredentials({ description: 'env', expiresAtMs }, 1_000_000_000)).toBe(words);
   });
@@ -100,7 +100,7 @@ describe('an API key', () => {
       words: /, for another 42 min; beside it, .*: profile dev \(AWS SSO\)$/,
     },
     { minutes: 0, beside: 'env', words: /\(AWS_BEARER_TOKEN_BEDROCK\), expired; beside it/ },
-  ])('for $minutes minutes, beside $beside', ({ minutes, beside, words }) => {
+  ])('shows an API key for $minutes minutes, beside $beside', ({ minutes, beside, words }) => {
     const expiresAtMs = minutes === undefined ? undefined : NOW + minutes * 60_000;
     expect(describeApiKey(expiresAtMs, beside, NOW)).toMatch(words);
   });

@@ -21,7 +21,7 @@ describe('the assembled testbed', () => {
     expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(status);
   });
 
-  it('tells of each request to Bedrock once, with an id of its own', async () => {
+  it('reports each request to Bedrock once, with an id of its own', async () => {
     const testbed = await open();
     for (const _ of [1, 2]) {
       const told = testbed.nextRecord();
@@ -35,7 +35,7 @@ describe('the assembled testbed', () => {
     expect(new Set(testbed.records.map(({ id }) => id)).size).toBe(2);
   });
 
-  it('tells of what the guard refused as well', async () => {
+  it('reports what the guard refused as well', async () => {
     const testbed = await open();
     const told = testbed.nextRecord();
     const response = await fetch(`${testbed.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });

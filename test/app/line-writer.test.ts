@@ -29,7 +29,7 @@ it('writes once per turn of the event loop, however many lines there are', async
   expect(writes).toEqual(['a\nb\nc\n', 'd\n']);
 });
 
-it('writes what waits at once when it is flushed, and not a second time', async () => {
+it('writes waiting lines at once when it is flushed, and not a second time', async () => {
   const { stream, writes } = aSink();
   const lines = createLineWriter(stream);
   lines.write('a');
@@ -40,7 +40,7 @@ it('writes what waits at once when it is flushed, and not a second time', async 
   expect(writes).toEqual(['a\n']);
 });
 
-it('outlives its reader', async () => {
+it('goes on after its reader has left', async () => {
   const stream = new PassThrough();
   const lines = createLineWriter(stream);
   stream.destroy(new Error('EPIPE'));

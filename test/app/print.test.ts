@@ -13,13 +13,13 @@ describe('formatTable', () => {
     );
   });
 
-  it('is a line of titles where there are no rows', () => {
+  it('prints a line of titles for a table without rows', () => {
     expect(formatTable(['id', 'alias'], [])).toBe('ID  ALIAS');
   });
 });
 
 describe('formatFields', () => {
-  it('aligns the values', () => {
+  it('aligns the values of fields', () => {
     expect(
       formatFields([
         ['key', '1'],
@@ -30,7 +30,7 @@ describe('formatFields', () => {
 });
 
 describe('exit codes', () => {
-  it.each(Object.keys(ERROR_KINDS) as ErrorCode[])('of %s', (code) => {
+  it.each(Object.keys(ERROR_KINDS) as ErrorCode[])('has an exit code for %s', (code) => {
     const isMisuse = ['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_STORE_UNAVAILABLE'].includes(code);
     expect(exitCodeOf(new ProxyError(code, 'm'))).toBe(isMisuse ? 2 : 1);
   });
@@ -48,7 +48,7 @@ describe('colours', () => {
     { name: 'a dumb terminal', isTTY: true, env: { TERM: 'dumb' }, coloured: false },
     { name: 'a pipe', isTTY: false, env: {}, coloured: false },
     { name: 'a pipe with FORCE_COLOR', isTTY: false, env: { FORCE_COLOR: '1' }, coloured: false },
-  ])('on $name: $coloured', ({ isTTY, env, coloured }) => {
+  ])('colours output on $name: $coloured', ({ isTTY, env, coloured }) => {
     vi.stubEnv('NO_COLOR', undefined);
     vi.stubEnv('TERM', 'xterm-256color');
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);

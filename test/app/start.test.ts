@@ -80,7 +80,7 @@ describe('start', () => {
     expect((await ended).code).toBe(exit);
   });
 
-  it('says nothing with --quiet', async () => {
+  it('says nothing at start with --quiet', async () => {
     const cli = await openCli();
     const probe = createServer().listen(0, '127.0.0.1');
     await once(probe, 'listening');
@@ -122,7 +122,7 @@ describe('start', () => {
   });
 
   it.each([{ args: ['--offline'] }, { args: ['--region', 'us-east-1'] }])(
-    'ends with 2 and a free port to try when its port is taken: $args',
+    'ends with 2 and a free port to try if its port is taken: $args',
     async ({ args }) => {
       const server = createServer().listen(0, '127.0.0.1');
       onTestFinished(() => void server.close());
