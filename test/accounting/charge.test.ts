@@ -55,6 +55,6 @@ it.each<Given & { name: string; expected: number }>([
     prices: [{}],
     expected: RESERVED,
   },
-])('is $name', ({ expected, ...given }) => {
+])('charges $name', ({ expected, ...given }) => {
   expect(charge(given)).toBe(expected);
 });

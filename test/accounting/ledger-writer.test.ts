@@ -70,7 +70,7 @@ afterEach(async () => {
 });
 
 describe('a row in SQLite', () => {
-  it('is readable by another connection when the turn is over in which it was settled, and before anybody is told', async () => {
+  it('makes a row readable by another connection at the end of its turn, and before anybody is notified', async () => {
     vi.useRealTimers();
     const folder = await mkdtemp(join(tmpdir(), 'ledger-'));
     const path = join(folder, 'keys.db');
@@ -101,14 +101,14 @@ describe('a row in SQLite', () => {
 });
 
 describe('a row', () => {
-  it('is with the store before the turn is over, with all others that end in it', async () => {
+  it('hands a row to the store before the turn is over, with all others that end in it', async () => {
     open();
     for (const id of ['a', 'b', 'c']) settle(id);
     await vi.advanceTimersByTimeAsync(0);
     expect([store.rows, store.attempts]).toEqual([['a', 'b', 'c'], 1]);
   });
 
-  it('that the store cannot take does not keep it from those that ended with it', async () => {
+  it('writes the rows that ended with one that the store cannot take', async () => {
     open();
     store.refuses = ({ id }) => id === 'b';
     const told: string[] = [];
@@ -119,13 +119,13 @@ describe('a row', () => {
     expect(store.rows).toEqual(['a', 'c']);
   });
 
-  it('is not written for requests of nobody', async () => {
+  it('writes no row for requests of nobody', async () => {
     open().settle(aFinishedRecord({ principal: undefined }));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(store.attempts).toBe(0);
   });
 
-  it('waits where the store is gone for a minute, and is written when it is back', async () => {
+  it('keeps a row while the store is gone for a minute, and writes it when it is back', async () => {
     open();
     store.refuses = () => true;
     for (const id of ['a', 'b', 'c']) {
@@ -139,7 +139,7 @@ describe('a row', () => {
     expect(store.rows.toSorted()).toEqual(['a', 'b', 'c']);
   });
 
-  it('keeps its place through a short trouble', async () => {
+  it('keeps the order of rows through a short trouble', async () => {
     open();
     store.refuses = () => true;
     for (const id of ['a', 'b', 'c']) {
@@ -153,7 +153,7 @@ describe('a row', () => {
     expect(store.rows).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('is tried again less and less often, once a second at last', async () => {
+  it('tries a row again less and less often, once a second at last', async () => {
     open();
     store.refuses = () => true;
     settle('a');
@@ -163,7 +163,7 @@ describe('a row', () => {
     expect(store.attempts - before).toBe(10);
   });
 
-  it('that the store never takes holds nobody up, and is lost', async () => {
+  it('loses a row that the store never takes, and holds nobody up', async () => {
     open();
     store.refuses = ({ id }) => id === 'bad';
     settle('bad');
@@ -177,7 +177,7 @@ describe('a row', () => {
     expect(problems.at(-1)?.message).toContain('loses rows');
   });
 
-  it('waits while the store is busy with others, and is written with those that wait too', async () => {
+  it('keeps a row while the store is busy with others, and writes it with those that wait too', async () => {
     open();
     const busy = Promise.withResolvers<void>();
     const { settleAll } = store;
@@ -195,7 +195,7 @@ describe('a row', () => {
     expect([store.rows, store.attempts]).toEqual([['a', 'b', 'c'], 2]);
   });
 
-  it('that comes after the end is tried once all the same', async () => {
+  it('tries a row once that comes after the end', async () => {
     open();
     await ledger.close();
     settle('late');
@@ -203,7 +203,7 @@ describe('a row', () => {
     expect(store.rows).toEqual(['late']);
   });
 
-  it('does not ask a store for all of them that does not answer', async () => {
+  it('does not offer all rows to a store that does not answer', async () => {
     open();
     store.hangs = true;
     for (let count = 0; count < 500; count += 1) {
@@ -215,7 +215,7 @@ describe('a row', () => {
 });
 
 describe('trouble', () => {
-  it('is told once, and again only after a row got through', async () => {
+  it('reports trouble once, and again only after a row got through', async () => {
     open();
     store.refuses = () => true;
     for (const id of ['a', 'b']) settle(id);
@@ -229,7 +229,7 @@ describe('trouble', () => {
     expect(problems).toEqual([GONE, GONE]);
   });
 
-  it('loses what is beyond ten thousand rows, tells that once, and counts it at the end', async () => {
+  it('loses what is beyond ten thousand rows, reports that once, and counts it at the end', async () => {
     open();
     store.refuses = () => true;
     settle('first');
@@ -249,7 +249,7 @@ describe('trouble', () => {
 });
 
 describe('the end', () => {
-  it('writes what waits', async () => {
+  it('writes waiting rows at the end', async () => {
     open();
     store.refuses = () => true;
     settle('a');
@@ -273,7 +273,7 @@ describe('the end', () => {
   });
 });
 
-it('starts its chores when it is opened, and ends them when it is closed', async () => {
+it('starts the maintenance of the ledger when it is opened, and ends it when it is closed', async () => {
   open({ retentionMs: 600_000 });
   await vi.advanceTimersByTimeAsync(0);
   expect(store.calls).toEqual(['keep 1000000', 'prune 400000 100', 'settle lost 1000000']);

@@ -38,7 +38,7 @@ afterEach(() => {
 });
 
 describe('the chores of the ledger', () => {
-  it('keep reservations alive and settle lost ones, at once and every ten seconds', async () => {
+  it('keeps reservations alive and settles lost ones, at once and every ten seconds', async () => {
     start();
     await vi.advanceTimersByTimeAsync(20_000);
     expect(store.calls).toEqual([
@@ -51,7 +51,7 @@ describe('the chores of the ledger', () => {
     ]);
   });
 
-  it('delete old rows in small steps, and look again in an hour', async () => {
+  it('deletes old rows in small steps, and looks again in an hour', async () => {
     store.prunable = 240;
     start(600_000);
     const prunes = () => store.calls.filter((call) => call.startsWith('prune'));
@@ -63,14 +63,14 @@ describe('the chores of the ledger', () => {
     expect(prunes()).toHaveLength(5);
   });
 
-  it('delete nothing where everything is kept', async () => {
+  it('deletes no rows if everything is kept', async () => {
     store.prunable = 240;
     start();
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(store.prunable).toBe(240);
   });
 
-  it('go on after a failure', async () => {
+  it('goes on with maintenance after a failure', async () => {
     start();
     store.renewLeases = async () => {
       throw GONE;
@@ -82,7 +82,7 @@ describe('the chores of the ledger', () => {
     expect(store.calls).toContain('kept');
   });
 
-  it('end when they are stopped', async () => {
+  it('ends maintenance when it is stopped', async () => {
     start(1);
     await vi.advanceTimersByTimeAsync(0);
     stop();

@@ -74,7 +74,7 @@ function respond({ observer }: Settlement, status = 200): void {
 }
 
 describe('the settlement of a request', () => {
-  it('gives back what admission took, then writes the row, then tells of the end', () => {
+  it('gives back what admission took, then writes the row, then reports the end', () => {
     const { settlement, record, steps, admit } = open();
     admit();
     respond(settlement);
@@ -92,7 +92,7 @@ describe('the settlement of a request', () => {
     expect(record).toMatchObject({ pricing: 'priced', costNanoUsd: cost, chargedNanoUsd: cost, partial: false });
   });
 
-  it('has a phase for each step', () => {
+  it('has a phase for each step of a request', () => {
     const { settlement, record, admit } = open();
     const phases = [record.phase];
     const note = (): void => void phases.push(record.phase);
@@ -128,7 +128,7 @@ describe('the settlement of a request', () => {
       },
       isReleased: true,
     },
-  ])('charges nothing for one $name', ({ go, isReleased }) => {
+  ])('charges nothing for a request $name', ({ go, isReleased }) => {
     const opened = open();
     go(opened);
     opened.settlement.finish();
@@ -138,7 +138,7 @@ describe('the settlement of a request', () => {
     );
   });
 
-  it('charges what was reserved if it was sent and nothing is known of it', () => {
+  it('charges what was reserved if a request was sent and nothing is known of it', () => {
     const { settlement, record, admit } = open();
     admit();
     settlement.observer.onSigned();
@@ -159,7 +159,7 @@ describe('the settlement of a request', () => {
     expect(steps.slice(-3)).toEqual(['released: 110', 'row: ended', 'told: ended']);
   });
 
-  it.each([true, false])('tells its cost in a header only of a complete response: %s', (isComplete) => {
+  it.each([true, false])('writes the cost in a header only of a complete response: %s', (isComplete) => {
     const { settlement, admit } = open();
     admit();
     respond(settlement);
