@@ -41,7 +41,7 @@ const COMPLETE: Partial<RequestRecord> = {
 };
 
 describe('a JSON line', () => {
-  it('has the columns of the ledger, and what only the log knows; what is unknown is null', () => {
+  it('writes JSON with the columns of the ledger, and what only the log knows; what is unknown is null', () => {
     const record = anRecord();
     expect(JSON.parse(formatJsonLine(record))).toEqual({
       ...rowToJson(describeRecord(record)),
@@ -58,7 +58,7 @@ describe('a JSON line', () => {
     });
   });
 
-  it('tells what is known of a request', () => {
+  it('writes in JSON what is known of a request', () => {
     expect(JSON.parse(formatJsonLine(anRecord(COMPLETE)))).toMatchObject({
       key: 'alice',
       key_id: 'vk_1',
@@ -75,7 +75,7 @@ describe('a JSON line', () => {
     });
   });
 
-  it('tells what a request used and what it cost, exactly', () => {
+  it('writes in JSON what a request used and what it cost, exactly', () => {
     const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 0 };
     const fields = { model: 'of-the-body', usage, serviceTier: 'flex', partial: true, overheadMs: 0.75 };
     const line = formatJsonLine(aFinishedRecord({ ...fields, costNanoUsd: 4_200_001 }));
@@ -95,28 +95,28 @@ describe('a JSON line', () => {
     });
   });
 
-  it('has no cost, rather than none, where nobody knows the price', () => {
+  it('writes no cost in JSON, rather than 0, if nobody knows the price', () => {
     const line = JSON.parse(formatJsonLine(aFinishedRecord({ pricing: 'unpriced', costNanoUsd: undefined })));
     expect([line.pricing, line.cost_usd]).toEqual(['unpriced', null]);
   });
 
-  it("names AWS's error as `error`, and apart from ours", () => {
+  it("names AWS's error as `error` in JSON, and apart from ours", () => {
     const line = JSON.parse(formatJsonLine(anRecord({ status: 429, upstreamErrorType: 'ThrottlingException' })));
     expect([line.error, line.upstream_error]).toEqual(['ThrottlingException', 'ThrottlingException']);
   });
 
-  it('has no key id for the master key', () => {
+  it('writes no key id in JSON for the master key', () => {
     const line = JSON.parse(formatJsonLine(anRecord({ principal: { kind: 'master', label: 'master' } })));
     expect([line.key, line.key_id]).toEqual(['master', null]);
   });
 
-  it('tells an error by its code, with what only the operator may see', () => {
+  it('writes an error in JSON by its code, with what only the operator may see', () => {
     const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'm', { detail: '/data/keys.db' });
     const line = JSON.parse(formatJsonLine(anRecord({ error, status: 503 })));
     expect([line.status, line.error, line.error_detail]).toEqual([503, 'ERR_STORE_UNAVAILABLE', '/data/keys.db']);
   });
 
-  it('is one line of printable characters, whatever the client sent', () => {
+  it('writes JSON on one line of printable characters, whatever the client sent', () => {
     const nasty = 'a\n{"forged":true}\r\u0000\u001b[2J\u007f\u009b31m\u2028\u202e';
     const route = { service: 's', operation: undefined, region: 'r', modelId: nasty };
     const line = formatJsonLine(anRecord({ path: nasty, route, method: nasty }));
@@ -134,7 +134,7 @@ describe('a line for people', () => {
     ).toEqual(['-', 'GET /bedrock/nowhere', '-', '-', '---', '-', '-', '0B>0B', '-']);
   });
 
-  it.each([80, 100, 120, 160])('stays within a terminal of %i columns', (width) => {
+  it.each([80, 100, 120, 160])('fits a line for people into a terminal of %i columns', (width) => {
     const route = { service: 'bedrock-runtime', operation: 'InvokeModelWithResponseStream', region: 'us-east-1' };
     const fields = { route: { ...route, modelId: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' }, partial: true };
     expect(formatPrettyLine(aFinishedRecord(fields), PLAIN, width).length).toBeLessThanOrEqual(width);
@@ -166,7 +166,7 @@ describe('a line for people', () => {
     { name: 'bidirectional override', text: 'a\u202eb' },
     { name: 'zero-width space', text: 'a\u200bb' },
     { name: 'lone surrogate', text: 'a\ud800b' },
-  ])('cannot be forged with a $name', ({ text }) => {
+  ])('lets nobody forge a line with a $name', ({ text }) => {
     const route = { service: 's', operation: undefined, region: 'r', modelId: text };
     const error = new ProxyError('ERR_UPSTREAM_RESET', text, { detail: text });
     for (const fields of [
@@ -198,7 +198,7 @@ describe('a line for people', () => {
 it.each([
   { name: 'a JSON line', format: formatJsonLine },
   { name: 'a line for people', format: (record: RequestRecord) => formatPrettyLine(record, PLAIN) },
-])('$name does not show a key that stands in a path', ({ format }) => {
+])('does not show a key that stands in a path in $name', ({ format }) => {
   const line = format(anRecord({ method: 'POST', path: '/key/sk-AbCdEf0123_-xyzAbCdEf/regenerate' }));
   expect(line).toContain('/key/sk-…/regenerate');
   expect(line).not.toContain('AbCdEf');

@@ -6,7 +6,7 @@ const ofModel = (model: string, status = 200) => aFinishedRecord({ model, status
 const ofKey = (label: string) => aFinishedRecord({ principal: aKeyPrincipal({ label }) });
 
 describe('labels', () => {
-  it('are service, operation, model and key, the same object for the same ones', () => {
+  it('labels by service, operation, model and key, with the same object for the same ones', () => {
     const labels = new MetricLabels();
     const found = labels.find(aFinishedRecord());
     expect(found).toEqual({
@@ -18,28 +18,28 @@ describe('labels', () => {
     expect(labels.find(aFinishedRecord())).toBe(found);
   });
 
-  it('have a hundred models, the first ones; later ones are other', () => {
+  it('labels the first hundred models; later ones are other', () => {
     const labels = new MetricLabels();
     const found = Array.from({ length: 150 }, (_, at) => labels.find(ofModel(`model-${at}`)).model);
     expect([found[0], found[99], found[100], found[149]]).toEqual(['model-0', 'model-99', 'other', 'other']);
     expect(labels.find(ofModel('model-3')).model).toBe('model-3');
   });
 
-  it('have no model of which no request ever went well: anybody can make names up', () => {
+  it('labels no model of which no request ever went well: anybody can make names up', () => {
     const labels = new MetricLabels();
     expect(labels.find(ofModel('m', 400)).model).toBe('other');
     expect(labels.find(ofModel('m', 200)).model).toBe('m');
     expect(labels.find(ofModel('m', 429)).model).toBe('m');
   });
 
-  it('have two hundred keys', () => {
+  it('labels two hundred keys', () => {
     const labels = new MetricLabels();
     const found = Array.from({ length: 250 }, (_, at) => labels.find(ofKey(`key-${at}`)).key);
     expect(new Set(found).size).toBe(201);
     expect(found.at(-1)).toBe('other');
   });
 
-  it('have two thousand combinations, and one more for each operation', () => {
+  it('labels two thousand combinations, and one more for each operation', () => {
     const labels = new MetricLabels();
     const found = new Set<object>();
     for (let model = 0; model < 100; model += 1) {
@@ -52,7 +52,7 @@ describe('labels', () => {
     expect([...found].at(-1)).toMatchObject({ operation: 'Converse', model: 'other', key: 'other' });
   });
 
-  it('have a hundred types of errors', () => {
+  it('labels a hundred types of errors', () => {
     const labels = new MetricLabels();
     const found = Array.from({ length: 150 }, (_, at) => labels.findErrorType(`Type${at}`));
     expect(new Set(found).size).toBe(101);

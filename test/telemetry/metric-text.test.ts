@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { renderMetrics } from '../../src/telemetry/metric-text.ts';
 
-it('tells name, help and type of each metric once, then its lines, labels in their order', () => {
+it('writes name, help and type of each metric once, then its lines, labels in their order', () => {
   const text = renderMetrics([
     {
       name: 'requests_total',

@@ -41,7 +41,7 @@ const models = (sums: Map<string, number>) =>
 const ours = (sums: Map<string, number>) => [...sums].filter(([name]) => name.startsWith('bedrock_proxy_'));
 
 describe('counters', () => {
-  it('count requests, tokens, money and bytes per service, operation, model and key', async () => {
+  it('counts requests, tokens, cost and bytes per service, operation, model and key', async () => {
     const usage = { inputTokens: 4, outputTokens: 5, cacheReadTokens: 6, cacheWriteTokens: 7 };
     const sums = await scrapeAfter(aFinishedRecord(), aFinishedRecord({ usage, costNanoUsd: 1 }));
     const labels = SERIES.slice(1, -1);
@@ -57,7 +57,7 @@ describe('counters', () => {
     expect(sums.get(`bedrock_proxy_response_bytes_total${SERIES}`)).toBe(91_356);
   });
 
-  it('have no line for what nothing reported: it is not 0', async () => {
+  it('has no line for what nothing reported: it is not 0', async () => {
     const sums = await scrapeAfter(
       aFinishedRecord({ usage: undefined, pricing: 'unpriced', costNanoUsd: undefined, partial: true }),
     );
@@ -66,7 +66,7 @@ describe('counters', () => {
     expect(sums.get(`bedrock_proxy_partial_requests_total${SERIES}`)).toBe(1);
   });
 
-  it('add nothing twice when they are read twice', async () => {
+  it('adds nothing twice if metrics are read twice', async () => {
     const metrics = createMetrics();
     metrics.ended(aFinishedRecord());
     const first = await scrape(metrics);
@@ -91,14 +91,14 @@ describe('counters', () => {
       fields: { status: 200, error: new ProxyError('ERR_UPSTREAM_RESET', 'm') },
       labels: 'code="ERR_UPSTREAM_RESET",fault="upstream"',
     },
-  ])('count errors by code and fault: $name', async ({ fields, labels }) => {
+  ])('counts errors by code and fault: $name', async ({ fields, labels }) => {
     const sums = await scrapeAfter(aFinishedRecord(fields), aFinishedRecord(fields), aFinishedRecord());
     expect([...sums].filter(([name]) => name.startsWith('bedrock_proxy_errors_total'))).toEqual([
       [`bedrock_proxy_errors_total{${labels}}`, 2],
     ]);
   });
 
-  it('name what does not apply, and what no table knows', async () => {
+  it('names in labels what does not apply, and what no table knows', async () => {
     const sums = await scrapeAfter(
       aFinishedRecord({ principal: undefined, route: undefined, status: undefined }),
       aFinishedRecord({ route: aRoute({ operation: undefined }) }),
@@ -117,7 +117,7 @@ describe('histograms', () => {
     { name: 'request_duration_seconds', below: '1', above: '2.5', sum: 1.5 },
     { name: 'first_byte_seconds', below: '0.25', above: '0.5', sum: 0.3 },
     { name: 'overhead_seconds', below: '0.0005', above: '0.001', sum: 0.00075 },
-  ])('tell $name in seconds', async ({ name, below, above, sum }) => {
+  ])('measures $name in seconds', async ({ name, below, above, sum }) => {
     const sums = await scrapeAfter(aFinishedRecord({ totalMs: 1_500, firstByteMs: 300, overheadMs: 0.75 }));
     expect(sums.get(`bedrock_proxy_${name}_sum{${labels}}`)).toBe(sum);
     expect(sums.get(`bedrock_proxy_${name}_bucket{le="${below}",${labels}}`)).toBe(0);
@@ -125,7 +125,7 @@ describe('histograms', () => {
     expect(sums.get(`bedrock_proxy_${name}_bucket{le="+Inf",${labels}}`)).toBe(1);
   });
 
-  it('leave out what never happened', async () => {
+  it('leaves out of histograms what never happened', async () => {
     const sums = await scrapeAfter(aFinishedRecord({ firstByteMs: undefined, overheadMs: undefined }));
     expect(sums.get(`bedrock_proxy_request_duration_seconds_count{${labels}}`)).toBe(1);
     expect(sums.has(`bedrock_proxy_first_byte_seconds_count{${labels}}`)).toBe(false);
@@ -134,7 +134,7 @@ describe('histograms', () => {
 });
 
 describe('gauges', () => {
-  it('tell requests and streams in flight, and never count one twice', async () => {
+  it('counts requests and streams in flight, and never one twice', async () => {
     const metrics = createMetrics();
     const [first, second] = [aFinishedRecord(), aFinishedRecord()];
     const inFlight = async () => {
@@ -154,7 +154,7 @@ describe('gauges', () => {
     expect(await inFlight()).toEqual([0, 0]);
   });
 
-  it('tell of the process under the usual names', async () => {
+  it('describes the process under the usual names', async () => {
     const sums = await scrapeAfter();
     expect(sums.get('process_resident_memory_bytes')).toBeGreaterThan(1e7);
     expect(sums.get('nodejs_heap_size_used_bytes')).toBeGreaterThan(1e6);
@@ -170,14 +170,14 @@ describe('labels', () => {
     { name: 'a line separator', model: 'a\u2028b', label: 'a?b' },
     { name: 'a lone surrogate', model: 'a\ud800b', label: 'a\ufffdb' },
     { name: 'more than two hundred characters', model: 'a'.repeat(300), label: 'a'.repeat(200) },
-  ])('cannot be forged by $name', async ({ model, label }) => {
+  ])('lets nobody forge a label by $name', async ({ model, label }) => {
     const sums = await scrapeAfter(aFinishedRecord({ model }));
     expect(models(sums)).toEqual([label]);
     const { body } = createMetrics().render();
     expect(body).not.toContain('forged');
   });
 
-  it('keep two series apart whose labels look alike when they are joined', async () => {
+  it('keeps two series apart whose labels look alike when they are joined', async () => {
     const sums = await scrapeAfter(
       aFinishedRecord({ model: 'c', principal: aKeyPrincipal({ label: 'a,model:b' }) }),
       aFinishedRecord({ model: 'b,model:c', principal: aKeyPrincipal({ label: 'a' }) }),
@@ -186,7 +186,7 @@ describe('labels', () => {
   });
 });
 
-it('is text that Prometheus reads, each metric told once', async () => {
+it('writes text that Prometheus reads, each metric once', async () => {
   const metrics = createMetrics();
   metrics.ended(aFinishedRecord());
   const { contentType, body } = metrics.render();

@@ -34,7 +34,7 @@ describe('a line for people', () => {
     expect(lineOf({ model: SONNET, usage })).toContain(shown);
   });
 
-  it('tells all in columns', () => {
+  it('shows a record in columns', () => {
     const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 200, cacheWriteTokens: 34 };
     const line = lineOf({
       keyLabel: 'alice',
@@ -81,11 +81,11 @@ describe('a line for people', () => {
       end: '429  -  3.0ms  ERR_TOKEN_RATE',
     },
     { name: 'what got no response', fields: { status: undefined }, end: '---  -  -  0B>0B  $0.000001' },
-  ])('tells of $name', ({ fields, end }) => {
+  ])('shows of a record $name', ({ fields, end }) => {
     expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
   });
 
-  it.each([80, 100, 120, 160])('fits into a terminal of %i columns', (width) => {
+  it.each([80, 100, 120, 160])('fits a record into a terminal of %i columns', (width) => {
     const usage = { inputTokens: 123_456, outputTokens: 99_999 };
     const names = { operation: 'InvokeModelWithResponseStream', keyLabel: 'team-search-production', model: SONNET };
     const line = lineOf({ ...names, usage, totalMs: 1_234, firstByteMs: 100, costNanoUsd: 24_020 }, width);
@@ -94,32 +94,32 @@ describe('a line for people', () => {
     expect(line).toMatch(/\$0\.000024$/);
   });
 
-  it.each([80, 100, 120, 160])('tells a refusal within %i columns', (width) => {
+  it.each([80, 100, 120, 160])('fits a refusal into a terminal of %i columns', (width) => {
     const refused = { pricing: 'free', costNanoUsd: 0, status: 403, totalMs: 3, model: SONNET } as const;
     const line = lineOf({ ...refused, errorCode: 'ERR_REAL_AWS_CREDENTIALS' }, width);
     expect(line.length).toBeLessThanOrEqual(width);
     expect(line).toMatch(/claude-so.* 403 .*ERR_REAL_AWS_CREDENTIALS$/);
   });
 
-  it('keeps columns in line where names have room', () => {
+  it('keeps columns in line if names have room', () => {
     const refused = { pricing: 'free', costNanoUsd: 0, status: 403, errorCode: 'ERR_MODEL_NOT_ALLOWED' } as const;
     expect(
       new Set([statusAt({}), statusAt(refused), statusAt({ costNanoUsd: 5 }), statusAt({ partial: true })]).size,
     ).toBe(1);
   });
 
-  it('shows the day of another day', () => {
+  it('shows the day of a record of another day', () => {
     expect(lineOf({ startedAtMs: new Date(2026, 5, 30, 23, 5).getTime() })).toMatch(/^06-30 23:05 {2}a /);
   });
 
-  it('lets nobody move the cursor or forge a line', () => {
+  it('lets nobody move the cursor or forge a line of a record', () => {
     const nasty = 'a\n\u001b[31m\u202eb';
     const line = lineOf({ keyLabel: nasty, model: nasty, operation: nasty, errorCode: nasty });
     expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
     expect(line).toContain('a??[31m?b');
   });
 
-  it('paints by outcome', () => {
+  it('paints a record by its outcome', () => {
     const colours = { ...paint, good: () => 'GOOD', warn: () => 'WARN', bad: () => 'BAD' };
     const painted = (fields: Partial<RecordRow>): string =>
       formatRow(aRow(fields), { paint: colours, width: undefined, nowMs: NOW_MS });

@@ -19,7 +19,7 @@ describe('traceparent', () => {
     { name: 'one that is not sampled', value: `00-${TRACE_ID}-${SPAN_ID}-00`, traceFlags: 0 },
     { name: 'one with white space around', value: ` 00-${TRACE_ID}-${SPAN_ID}-01 `, traceFlags: 1 },
     { name: 'one of a later version', value: `cc-${TRACE_ID}-${SPAN_ID}-03-what-comes`, traceFlags: 3 },
-  ])('is read: $name', ({ value, traceFlags }) => {
+  ])('reads traceparent: $name', ({ value, traceFlags }) => {
     expect(parseTraceparent(value)).toEqual({ traceId: TRACE_ID, spanId: SPAN_ID, traceFlags });
   });
 
@@ -33,7 +33,7 @@ describe('traceparent', () => {
     { name: 'capitals', value: `00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01` },
     { name: 'a list of two', value: `00-${TRACE_ID}-${SPAN_ID}-01,00-${TRACE_ID}-${SPAN_ID}-01` },
     { name: 'something long', value: '0'.repeat(60_000) },
-  ])('is ignored: $name', ({ value }) => {
+  ])('ignores traceparent: $name', ({ value }) => {
     expect(parseTraceparent(value)).toBeUndefined();
   });
 });
@@ -48,13 +48,13 @@ describe('the name of a span', () => {
     { fields: { route: { ...route, operation: 'InvokeAgent' } }, name: 'InvokeAgent' },
     { fields: { route: { ...route, operation: 'constructor', modelId: 'm' } }, name: 'constructor' },
     { fields: { route: undefined }, name: 'POST' },
-  ])('is $name', ({ fields, name }) => {
+  ])('names a span $name', ({ fields, name }) => {
     expect(nameSpan(aFinishedRecord(fields))).toBe(name);
   });
 });
 
 describe('attributes', () => {
-  it('tell the exchange in the names of the conventions, and the rest in ours', () => {
+  it('describes a request in the names of the conventions, and the rest in ours', () => {
     const usage = { inputTokens: 4, outputTokens: 310, cacheReadTokens: 80_000, cacheWriteTokens: 1_000 };
     expect(describeRequest(aFinishedRecord({ usage, partial: true }))).toEqual({
       'http.request.method': 'POST',
@@ -88,18 +88,18 @@ describe('attributes', () => {
     });
   });
 
-  it('say nothing of what nobody knows', () => {
+  it('has no attributes for what nobody knows', () => {
     const unknown = describeRequest(aFinishedRecord({ usage: undefined, pricing: 'unpriced', principal: undefined }));
     const names = ['gen_ai.usage.input_tokens', 'bedrock_proxy.cost_usd', 'bedrock_proxy.key', 'bedrock_proxy.key_id'];
     expect(names.map((name) => unknown[name])).toEqual([undefined, undefined, undefined, undefined]);
   });
 
-  it('hide a key in a path', () => {
+  it('hides a key in the path of a span', () => {
     const { 'url.path': path } = describeRequest(aFinishedRecord({ path: '/key/sk-0123456789abcdef/regenerate' }));
     expect(path).toBe('/key/sk-…/regenerate');
   });
 
-  it("tell AWS's part without usage, so that no sum counts it twice", () => {
+  it("describes AWS's part without usage, so that no sum counts it twice", () => {
     const upstream = describeUpstream(
       aFinishedRecord({ status: 429, upstreamStatus: 429, upstreamErrorType: 'ThrottlingException' }),
     );
@@ -112,7 +112,7 @@ describe('attributes', () => {
     expect(Object.keys(upstream).filter((name) => name.startsWith('gen_ai'))).toEqual([]);
   });
 
-  it('do not take the status of our own response for one of AWS', () => {
+  it('does not take the status of our own response for one of AWS', () => {
     const upstream = describeUpstream(aFinishedRecord({ status: 502, upstreamStatus: undefined }));
     expect(upstream['http.response.status_code']).toBeUndefined();
   });
@@ -133,6 +133,6 @@ it.each<{ name: string; fields: Partial<RequestRecord>; isFailed: boolean }>([
     fields: { status: 200, error: new ProxyError('ERR_UPSTREAM_RESET', 'm') },
     isFailed: true,
   },
-])('a span has failed: $isFailed for $name', ({ fields, isFailed }) => {
+])('marks a span as failed: $isFailed for $name', ({ fields, isFailed }) => {
   expect(isFailedSpan(aFinishedRecord(fields))).toBe(isFailed);
 });

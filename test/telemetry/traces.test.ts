@@ -102,7 +102,7 @@ const at = (ms: number): string => String(BigInt(STARTED_AT_MS) * 1_000_000n + B
 const endpoint = (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url });
 
 describe('a trace', () => {
-  it('has a span of the exchange with one of what AWS did in it, at their own times', async () => {
+  it('traces a request with one span of what AWS did in it, at their own times', async () => {
     const collector = await startCollector();
     const { traces, problems } = await open(endpoint(collector.url));
     traces.observe(aFinishedRecord());
@@ -134,7 +134,7 @@ describe('a trace', () => {
     expect(problems).toEqual([]);
   });
 
-  it('goes on where the client was', async () => {
+  it('goes on with the trace of the client', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
     traces.observe(aFinishedRecord({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-01` }));
@@ -143,7 +143,7 @@ describe('a trace', () => {
     expect(collector.spans()[0]?.parentSpanId).toBe(PARENT_ID);
   });
 
-  it('is not kept where the client says that nobody keeps it', async () => {
+  it('keeps no trace if the client says that nobody keeps it', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
     traces.observe(aFinishedRecord({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` }));
@@ -151,7 +151,7 @@ describe('a trace', () => {
     expect(collector.posts).toEqual([]);
   });
 
-  it('has one span for what never left the proxy, and says that it failed', async () => {
+  it('traces what never left the proxy in one span, which says that it failed', async () => {
     const collector = await startCollector();
     const { traces } = await open(endpoint(collector.url));
     traces.observe(aFinishedRecord({ sentMs: undefined, firstByteMs: undefined, status: 503 }));
@@ -159,7 +159,7 @@ describe('a trace', () => {
     expect(collector.spans().map(({ kind, status }) => [kind, status.code])).toEqual([[2, 2]]);
   });
 
-  it('says whose it is: the defaults, over which the environment wins', async () => {
+  it('says whose a trace is: the defaults, over which the environment wins', async () => {
     const collector = await startCollector();
     const first = await open(endpoint(collector.url));
     first.traces.observe(aFinishedRecord());
@@ -174,7 +174,7 @@ describe('a trace', () => {
     expect(other.resource()).toMatchObject({ 'service.name': 'mine', team: 'blue' });
   });
 
-  it('is sent as the environment says: with headers, to the place for traces', async () => {
+  it('sends traces as the environment says: with headers, to the place for traces', async () => {
     const collector = await startCollector();
     const { traces } = await open({
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
@@ -190,7 +190,7 @@ describe('a trace', () => {
 });
 
 describe('a collector', () => {
-  it('that refuses is told of once, without its words, until it takes spans again', async () => {
+  it('reports a collector that refuses once, without its words, until it takes spans again', async () => {
     let isRefusing = true;
     const collector = await startCollector((response) => (isRefusing ? refuse(response) : accept(response)));
     const { traces, problems } = await open(endpoint(collector.url));
@@ -211,7 +211,7 @@ describe('a collector', () => {
     await traces.close();
   });
 
-  it('that never answers is waited for two seconds at the end, and not at all before', async () => {
+  it('waits two seconds at the end for a collector that never answers, and not at all before', async () => {
     const collector = await startCollector(() => {});
     const { traces } = await open(endpoint(collector.url));
     const startedAt = performance.now();
@@ -233,7 +233,7 @@ describe('a collector', () => {
       variables: { ...endpoint('http://localhost:4317'), OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
       message: 'There are no traces: the proxy does not speak gRPC to a collector.',
     },
-  ])('$name is told of, and there are no traces', async ({ variables, message }) => {
+  ])('reports a collector $name, and sends no traces', async ({ variables, message }) => {
     const { traces, problems } = await open(variables);
     traces.observe(aFinishedRecord());
     await traces.close();
@@ -249,11 +249,11 @@ it.each<{ name: string; environment: Record<string, string>; wants: boolean }>([
   { name: 'a switch that is off', environment: { ...endpoint('http://c'), OTEL_SDK_DISABLED: 'TRUE' }, wants: false },
   { name: 'a switch that is on', environment: { ...endpoint('http://c'), OTEL_SDK_DISABLED: 'no' }, wants: true },
   { name: 'no exporter', environment: { ...endpoint('http://c'), OTEL_TRACES_EXPORTER: 'none' }, wants: false },
-])('traces are wanted: $wants with $name in the environment', ({ environment, wants }) => {
+])('knows whether traces are wanted with $name in the environment: $wants', ({ environment, wants }) => {
   expect(areTracesConfigured(environment)).toBe(wants);
 });
 
-it('the packages to install for traces are the optional peers of ours, in the versions of package.json', () => {
+it('names as packages for traces the optional peers of ours, in the versions of package.json', () => {
   const { peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { peerDependencies: object };
   const tested = Object.entries(peerDependencies).map(([name, range]) => `${name}@${range.replace(/^\^|\.\d+$/g, '')}`);
   expect(TRACE_PACKAGES).toEqual(tested);
