@@ -106,11 +106,11 @@ describe('what a usage costs, in nano-dollars', () => {
       price: { ...SONNET, request: 1_000_000_000 },
       nano: 1_033_000,
     },
-  ])('$name', ({ usage, price, nano }) => {
+  ])('costs in nano-dollars: $name', ({ usage, price, nano }) => {
     expect(costOf(usage, price)).toBe(nano);
   });
 
-  it('is exact where the sum in pico-dollars is beyond what a double holds', () => {
+  it('costs exactly where the sum in pico-dollars is beyond what a double holds', () => {
     // 300,000,000,003 x 16.50 = 4,950,000,000,049.5 millionths = 4,950,000,000,049,500 nano
     expect(costOf({ outputTokens: 300_000_000_003 }, SONNET)).toBe(4_950_000_000_049_500);
   });
@@ -152,7 +152,7 @@ describe('what nobody knows', () => {
     { name: 'a fraction', usage: { inputTokens: 0.5 }, price: SONNET },
     { name: 'no number', usage: { inputTokens: NaN }, price: SONNET },
     { name: 'more than a ledger can hold', usage: { outputTokens: Number.MAX_SAFE_INTEGER }, price: SONNET },
-  ])('$name', ({ usage, price }) => {
+  ])('knows no cost if $name', ({ usage, price }) => {
     expect(costOf(usage, price)).toBeUndefined();
   });
 });
@@ -161,7 +161,7 @@ describe('exactness', () => {
   const count = fc.nat({ max: 2_000_000 });
   const rate = fc.nat({ max: 100_000_000 });
 
-  it('is that of whole numbers, rounded once and half up', () => {
+  it('sums whole numbers, rounded once and half up', () => {
     fc.assert(
       fc.property(fc.tuple(count, count, count, count, count), fc.tuple(rate, rate, rate, rate, rate), (n, p) => {
         const [inputTokens, outputTokens, cacheReadTokens, shortWrites, cacheWrite1hTokens] = n;
@@ -210,11 +210,11 @@ describe('decimals', () => {
     { usd: NaN, pico: undefined },
     { usd: Infinity, pico: undefined },
     { usd: 1e300, pico: undefined },
-  ])('$usd per million is $pico', ({ usd, pico }) => {
+  ])('reads $usd dollars per million as $pico pico-dollars', ({ usd, pico }) => {
     expect(toPicoUsd(usd, 6)).toBe(pico);
   });
 
-  it('tells every price of up to six decimals exactly', () => {
+  it('reads every price of up to six decimals exactly', () => {
     fc.assert(
       fc.property(fc.nat({ max: 999 }), fc.nat({ max: 999_999 }), (whole, fraction) => {
         const usd = Number(`${whole}.${String(fraction).padStart(6, '0')}`);
@@ -227,7 +227,7 @@ describe('decimals', () => {
     { usd: 0.04, pico: 40_000_000_000 },
     { usd: 0.00015, pico: 150_000_000 },
     { usd: 1e-12, pico: 1 },
-  ])('$usd each is $pico', ({ usd, pico }) => {
+  ])('reads $usd dollars each as $pico pico-dollars', ({ usd, pico }) => {
     expect(toPicoUsd(usd, 12)).toBe(pico);
   });
 });

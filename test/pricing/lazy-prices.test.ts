@@ -5,7 +5,7 @@ import { loadPrices } from '../../src/pricing/price-book.ts';
 const NOW = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
 const NOVA = 'amazon.nova-lite-v1:0';
 
-it('knows no price before it is loaded, and all of them after, loaded once', async () => {
+it('knows no price before prices are loaded, and all of them after, loaded once', async () => {
   let opened = 0;
   const late = new LazyPrices(async () => {
     opened += 1;
@@ -18,7 +18,7 @@ it('knows no price before it is loaded, and all of them after, loaded once', asy
   expect(opened).toBe(1);
 });
 
-it('rejects as its opening does', async () => {
+it('rejects as the loading of prices does', async () => {
   const late = new LazyPrices(() => Promise.reject(new Error('gone')));
   await expect(late.load()).rejects.toThrow('gone');
   expect(late.find(NOVA, NOW)).toBeUndefined();

@@ -36,7 +36,7 @@ describe('the built-in data', () => {
     book = await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} });
   });
 
-  it('price each of their models, under its own id', () => {
+  it('prices each model of the built-in data under its own id', () => {
     const ids = (findProvider({ providerId: 'aws' })?.models ?? []).map(({ id }) => id);
     expect(ids.length).toBeGreaterThan(90);
     const found = ids.map((id) => book.find(id.replace(/^regional\./, ''), at(NOW))?.origin);
@@ -61,7 +61,7 @@ describe('the built-in data', () => {
     { name: 'openai.gpt-oss-120b', input: 0.15 },
     { name: 'nvidia.nemotron-nano-9b-v2', input: 0.06 },
     { name: 'us.meta.llama3-3-70b-instruct-v1:0', input: 0.72 },
-  ])('know $name', ({ name, input }) => {
+  ])('knows the price of $name', ({ name, input }) => {
     expect(book.find(name, at(NOW))?.input).toBe(input * 1_000_000);
   });
 
@@ -76,11 +76,11 @@ describe('the built-in data', () => {
     { name: 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6' },
     { name: 'constructor' },
     { name: '' },
-  ])('do not know "$name"', ({ name }) => {
+  ])('knows no price of "$name"', ({ name }) => {
     expect(book.find(name, at(NOW))).toBeUndefined();
   });
 
-  it('change with the day, in UTC', () => {
+  it('changes prices with the day, in UTC', () => {
     const name = 'us.openai.gpt-5.6-sol';
     const usage = { inputTokens: 1000, outputTokens: 100 };
     const costAt = (atMs: number) => costOf(usage, book.find(name, at(atMs)) ?? {});
@@ -101,29 +101,29 @@ describe('the built-in data', () => {
     { serviceTier: 'whatever', latency: undefined, known: false },
     { serviceTier: undefined, latency: 'optimized', known: false },
     { serviceTier: undefined, latency: 'whatever', known: false },
-  ])('are of tier $serviceTier with latency $latency: $known', ({ serviceTier, latency, known }) => {
+  ])('prices the tier $serviceTier with latency $latency: $known', ({ serviceTier, latency, known }) => {
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, serviceTier, latency)) !== undefined).toBe(known);
   });
 
-  it('have no price at a time that is none, and none for guardrails', () => {
+  it('has no price at a time that is none, and none for guardrails', () => {
     expect(book.find('us.openai.gpt-5.6-sol', at(NaN))).toBeUndefined();
     expect(book.findGuardrail()).toBeUndefined();
   });
 
-  it('stay right when clients name thousands of models', () => {
+  it('stays right when clients name thousands of models', () => {
     for (let index = 0; index < 5000; index += 1) {
       expect(book.find(`amazon.unknown-${index}`, at(NOW))).toBeUndefined();
     }
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.input).toBe(60_000);
   });
 
-  it('are of a version', async () => {
+  it('has a version of the built-in data', async () => {
     expect(await readBuiltInVersion()).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });
 
 describe('the price file', () => {
-  it('comes before the data, tier by tier', async () => {
+  it('prefers the price file to the data, tier by tier', async () => {
     const entry = { input_mtok: 1, output_mtok: 2 };
     const priceFile = {
       models: { 'amazon.nova-lite*': { tiers: { flex: entry, optimized: entry } }, 'amazon.nova-pro*': entry },
@@ -150,7 +150,7 @@ describe('the price file', () => {
     expect(book.find('amazon.titan-embed-text-v2:0', at(NOW))).toBeUndefined();
   });
 
-  it('is refused where it cannot be read, its path for the operator alone', async () => {
+  it('refuses a price file that cannot be read, with its path for the operator alone', async () => {
     const options = { priceFile: '/nowhere/mine.json', refreshedFile: undefined, warn: () => {} };
     await expect(loadPrices(options)).rejects.toMatchObject({
       code: 'ERR_BAD_OPTION',
@@ -164,7 +164,7 @@ describe('refreshed data', () => {
   const warn = vi.spyOn(console, 'warn');
   afterAll(() => warn.mockRestore());
 
-  it('come before the built-in ones, which fill what they lack', async () => {
+  it('prefers refreshed prices to built-in ones, which fill what they lack', async () => {
     const models = [
       { id: 'amazon.nova-lite-v1:0', prices: { input_mtok: 0.05 } },
       { id: 'x1.new-v1:0', prices: { input_mtok: 1 } },
@@ -179,7 +179,7 @@ describe('refreshed data', () => {
     expect(book.list(NOW).filter(({ name }) => name === 'amazon.nova-lite-v1:0').length).toBe(1);
   });
 
-  it('take a model’s price away where it is sold by what we do not count, without a word of the library', async () => {
+  it('drops a model’s price if it is sold by what we do not count, without a word of the library', async () => {
     const text = JSON.stringify({
       fetchedAt: '2026-10-01T00:00:00.000Z',
       models: [{ id: 'amazon.nova-lite-v1:0', prices: { input_mtok: 1, unheard_of_mtok: 3 } }],
@@ -189,7 +189,7 @@ describe('refreshed data', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
-  it('may be dated as the published document dates them', async () => {
+  it('takes refreshed prices that are dated as the published document dates them', async () => {
     const dated = [
       { prices: { input_mtok: 2 } },
       { constraint: { start_date: '2026-10-15' }, prices: { input_mtok: 1 } },
@@ -199,7 +199,7 @@ describe('refreshed data', () => {
     expect(book.find('openai.m', at(day('2026-10-15')))?.input).toBe(1_000_000);
   });
 
-  it('have no price under a condition that the library does not know', () => {
+  it('has no price under a condition that the library does not know', () => {
     const odd = [{ constraint: { moon: 'full' }, prices: { input_mtok: 2 } }];
     expect(bookOf([{ id: 'openai.m', prices: odd }], NOW).find('openai.m', at(NOW))).toBeUndefined();
   });
@@ -208,13 +208,13 @@ describe('refreshed data', () => {
     { name: 'nothing', text: '' },
     { name: 'half a file', text: refreshed([{ id: 'x.y', prices: {} }]).slice(0, -9) },
     { name: 'another file', text: '{"a":1}' },
-  ])('are left out with a warning where the file is damaged: $name', async ({ text }) => {
+  ])('leaves refreshed prices out with a warning if the file is damaged: $name', async ({ text }) => {
     const { book, warnings, refreshedFile } = await load({ refreshed: text });
     expect(warnings).toEqual([expect.stringContaining(`${refreshedFile} is not used (it `)]);
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
   });
 
-  it('may be missing', async () => {
+  it('works without refreshed prices', async () => {
     expect((await load()).warnings).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ describe('the model that a name means', () => {
     { name: 'amazon.titan-embed-text-v1:2:8k', id: 'amazon.titan-embed-text-v1' },
     { name: 'mistral.mistral-7b-instruct-v0:2', id: 'mistral.mistral-7b-instruct-v0:2' },
     { name: 'qwen.qwen3-coder-30b-a3b-instruct', id: 'qwen.qwen3-coder-30b-a3b-v1:0' },
-  ])('$name is $id', ({ name, id }) => {
+  ])('takes the name $name for the model $id', ({ name, id }) => {
     expect(find(['anthropic.claude-2', id, 'regional.anthropic.claude-opus-4-v1:0'], name)).toBe(id);
   });
 
@@ -46,11 +46,11 @@ describe('the model that a name means', () => {
     { name: 'meta.llama3-1-8b', id: 'meta.llama3-1-8b-instruct-v1:0', why: 'only Qwen is known to have both names' },
     { name: 'deepseek.r1-distill-v1:0', id: 'deepseek.r1-v1:0', why: 'it goes on' },
     { name: '', id: 'deepseek.r1-v1:0', why: 'it is empty' },
-  ])('$name is not $id: $why', ({ name, id }) => {
+  ])('does not take $name for $id: $why', ({ name, id }) => {
     expect(find([id], name)).toBeUndefined();
   });
 
-  it('is the one of that date, and none where a name without a date could be several', () => {
+  it('takes a name with a date for that model, and none without a date that could be several', () => {
     const ids = ['anthropic.claude-x-20260101-v1:0', 'anthropic.claude-x-20270101-v1:0'];
     expect(find(ids, 'us.anthropic.claude-x-20270101-v1:0')).toBe(ids[1]);
     expect(find(ids, 'anthropic.claude-x')).toBeUndefined();
@@ -59,7 +59,7 @@ describe('the model that a name means', () => {
 });
 
 describe('a price record', () => {
-  it('is read in pico-dollars per token', () => {
+  it('reads a price record in pico-dollars per token', () => {
     const record = { input_mtok: 0.035, cache_read_mtok: 0.00875, output_mtok: 0.14 };
     expect(readPriceRecord('amazon.nova-micro-v1:0', record)).toEqual({
       input: 35_000,
@@ -68,7 +68,7 @@ describe('a price record', () => {
     });
   });
 
-  it('has its steps in ascending order', () => {
+  it('sorts the steps of a price ascending', () => {
     const input_mtok = {
       base: 1,
       tiers: [
@@ -99,7 +99,7 @@ describe('a price record', () => {
     },
     { id: 'anthropic.claude-3-haiku', record: { input_mtok: 0.25 }, hour: undefined },
     { id: 'openai.gpt-5.6-sol', record: { input_mtok: 4, cache_write_mtok: 5 }, hour: undefined },
-  ])('of $id writes to the cache for an hour at $hour', ({ id, record, hour }) => {
+  ])('prices writes of $id to the cache for an hour at $hour', ({ id, record, hour }) => {
     expect(readPriceRecord(id, record)?.cacheWrite1h).toEqual(hour);
   });
 
@@ -112,7 +112,7 @@ describe('a price record', () => {
     { name: 'steps that are no list', record: { input_mtok: { base: 1, tiers: {} } } },
     { name: 'a step without a start', record: { input_mtok: { base: 1, tiers: [{ price: 2 }] } } },
     { name: 'a member that every object has', record: { input_mtok: 1, constructor: 1 } },
-  ])('with $name is none', ({ record }) => {
+  ])('takes a price record with $name for none', ({ record }) => {
     expect(readPriceRecord('anthropic.claude-x', record)).toBeUndefined();
   });
 

@@ -7,7 +7,7 @@ const inputOf = (models: object, name: string, tier: Parameters<typeof findInPri
   findInPriceFile(parsePriceFile(JSON.stringify({ models })), parseModelName(name), tier)?.input;
 
 describe('the format', () => {
-  it('has every kind of price, in pico-dollars once it is read', () => {
+  it('reads every kind of price of a file, in pico-dollars', () => {
     const entry = {
       input_mtok: 3,
       output_mtok: 15,
@@ -47,7 +47,7 @@ describe('the format', () => {
   });
 
   it.each([{ text: '{}' }, { text: '{"models":{}}' }, { text: '{"guardrail_units":{}}' }])(
-    'may be empty: $text',
+    'takes an empty price file: $text',
     ({ text }) => {
       expect(parsePriceFile(text)).toEqual({ entries: [], guardrailUnits: undefined });
     },
@@ -81,7 +81,7 @@ describe('the format', () => {
       text: '{"guardrail_units":{"topicPolicyUnits":true}}',
       place: 'guardrail_units["topicPolicyUnits"] must be a price',
     },
-  ])('refuses $text, and says where', ({ text, place }) => {
+  ])('refuses the price file $text, and says where', ({ text, place }) => {
     let thrown: unknown;
     try {
       parsePriceFile(text);
@@ -129,11 +129,11 @@ describe('the entry that speaks for a model', () => {
     { name: 'openai.a-b-c-d', models: { 'o*a*c*d': price(1) }, input: 1, why: 'several stars' },
     { name: 'openai.a-c-b-d', models: { 'o*b*c*d': price(1) }, input: undefined, why: 'pieces in their order' },
     { name: 'openai+m', models: { 'openai.m': price(1) }, input: undefined, why: 'a dot is a dot' },
-  ])('$why: $name', ({ name, models, input }) => {
+  ])('finds the entry that speaks for a model: $why: $name', ({ name, models, input }) => {
     expect(inputOf(models, name)).toBe(input === undefined ? undefined : input * 1_000_000);
   });
 
-  it('is one that has the tier', () => {
+  it('finds an entry that has the tier', () => {
     const models = {
       'openai.m': price(9),
       'openai.*': { tiers: { flex: price(1) } },
@@ -144,7 +144,7 @@ describe('the entry that speaks for a model', () => {
     expect(inputOf(models, 'openai.m', 'batch')).toBeUndefined();
   });
 
-  it('is found in no time, whatever the name', () => {
+  it('finds an entry in no time, whatever the name', () => {
     const pattern = '*a'.repeat(40);
     const start = performance.now();
     expect(inputOf({ [`${pattern}*b`]: price(1) }, 'a'.repeat(60_000))).toBeUndefined();

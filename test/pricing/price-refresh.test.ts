@@ -9,7 +9,7 @@ const published = (models: unknown): string =>
   ]);
 
 describe('the published document', () => {
-  it('gives Bedrock’s models with what is needed of them', () => {
+  it('reads Bedrock’s models of the published document with what is needed of them', () => {
     const dated = {
       id: 'x.z',
       prices: [{ prices: { input_mtok: 1 } }, { constraint: { start_date: '2026-01-01' }, prices: { input_mtok: 2 } }],
@@ -20,7 +20,7 @@ describe('the published document', () => {
     ]);
   });
 
-  it('loses the prices of a model that is sold by what we do not count', () => {
+  it('drops the prices of a model that is sold by what we do not count', () => {
     const models = [{ ...MODEL, prices: [{ prices: { input_mtok: 1, output_image_mtok: 30 } }] }];
     expect(readPublished(published(models))).toEqual([{ id: 'x.y', prices: [{ prices: {} }] }]);
   });
@@ -37,13 +37,13 @@ describe('the published document', () => {
     { name: 'with a model without prices', text: published([{ id: 'x.y' }]), reason: 'no prices for x.y' },
     { name: 'with an empty list of prices', text: published([{ id: 'x.y', prices: [] }]), reason: 'no prices for x.y' },
     { name: 'with a date without prices', text: published([{ id: 'x.y', prices: [{}] }]), reason: 'no prices for x.y' },
-  ])('is refused: $name', ({ text, reason }) => {
+  ])('refuses a published document: $name', ({ text, reason }) => {
     expect(() => readPublished(text)).toThrow(reason);
   });
 });
 
 describe('the file that keeps it', () => {
-  it('is read as it was written', () => {
+  it('reads the file of refreshed prices as it was written', () => {
     const refreshed = { fetchedAtMs: Date.UTC(2026, 9, 1), models: readPublished(published([MODEL])) };
     expect(parseRefreshed(formatRefreshed(refreshed))).toEqual(refreshed);
   });
@@ -54,7 +54,7 @@ describe('the file that keeps it', () => {
     { name: 'without a date', text: '{"models":[{"id":"x.y","prices":{}}]}' },
     { name: 'with a date that is none', text: '{"fetchedAt":"soon","models":[{"id":"x.y","prices":{}}]}' },
     { name: 'without models', text: '{"fetchedAt":"2026-01-01T00:00:00.000Z"}' },
-  ])('is refused: $name', ({ text }) => {
+  ])('refuses a file of refreshed prices: $name', ({ text }) => {
     expect(() => parseRefreshed(text)).toThrow(/^it /);
   });
 });
