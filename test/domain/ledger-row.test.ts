@@ -6,7 +6,7 @@ import { aFinishedRecord, aKeyPrincipal, STARTED_AT_MS } from '../helpers/finish
 const KEY = aKeyPrincipal({ tags: { team: 'blue' } });
 
 describe('the row of a finished exchange', () => {
-  it('has everything that was found', () => {
+  it('writes everything that was found of a finished exchange', () => {
     expect(rowOf(aFinishedRecord({ partial: true }), KEY)).toEqual({
       id: 'id-1',
       startedAtMs: STARTED_AT_MS,
@@ -35,17 +35,17 @@ describe('the row of a finished exchange', () => {
     });
   });
 
-  it('has no key and no tags where none was used', () => {
+  it('writes no key and no tags if none was used', () => {
     const row = rowOf(aFinishedRecord(), { kind: 'master', label: 'master' });
     expect([row.principal, row.keyId, row.keyLabel, row.tags]).toEqual(['master', undefined, 'master', {}]);
   });
 
-  it('has no cost where nobody knows it, and the charge all the same', () => {
+  it('writes no cost if nobody knows it, and the charge all the same', () => {
     const row = rowOf(aFinishedRecord({ pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 77 }), KEY);
     expect([row.pricing, row.costNanoUsd, row.chargedNanoUsd]).toEqual(['unpriced', undefined, 77]);
   });
 
-  it("has the proxy's code for what the proxy refused", () => {
+  it("writes the proxy's code for what the proxy refused", () => {
     const error = new ProxyError('ERR_BUDGET_EXCEEDED', 'm');
     const refused = aFinishedRecord({
       status: 402,
@@ -63,7 +63,7 @@ describe('the row of a finished exchange', () => {
   });
 });
 
-it('says of an exchange that never ended what was known before the response, and nothing else', () => {
+it('writes of an exchange that never ended what was known before the response, and nothing else', () => {
   expect(rowIfLost(aFinishedRecord(), KEY)).toEqual({
     id: 'id-1',
     startedAtMs: STARTED_AT_MS,

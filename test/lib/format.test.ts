@@ -32,7 +32,7 @@ describe('names that are too long', () => {
   it.each([
     ['alice', 5, 'alice'],
     ['alice', 4, 'ali…'],
-  ])('%s in %i columns', (text, width, shown) => expect(clip(text, width)).toBe(shown));
+  ])('cuts the name %s for %i columns', (text, width, shown) => expect(clip(text, width)).toBe(shown));
 
   const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 
