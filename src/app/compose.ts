@@ -12,6 +12,7 @@ import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { lazy } from '../lib/lazy.ts';
 import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
@@ -23,14 +24,14 @@ import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
 import { proveServer } from '../auth/server-proof.ts';
-import { createProxy } from '../proxy.ts';
+import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
 import type { Store } from '../domain/store.ts';
 import { createRequestEvents, type RequestSubscriber } from '../domain/events.ts';
 import { createAwsUpstream } from '../upstream/aws/aws-upstream.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
-import { BodyMemory } from '../http/body.ts';
+import { type BodyLimits, BodyMemory } from '../http/body.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 
@@ -44,9 +45,8 @@ export interface ServerDependencies {
   readonly store: Store;
   /** The caller closes it after the server. */
   readonly connection: AwsConnection;
-  readonly prices: PriceBook;
-  /** Where given, every Bedrock request waits for it. Must not reject. */
-  readonly load?: (() => Promise<void>) | undefined;
+  /** Called by the first Bedrock request, if not before; each waits for it. Must not reject. */
+  readonly loadPrices: () => Promise<PriceBook>;
   /** The caller closes it after the server, before the store. */
   readonly ledger: Ledger;
   readonly metrics: Metrics;
@@ -61,57 +61,14 @@ export interface ServerDependencies {
 
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
-  const { config, store, connection, version, defaultRegion, prices, ledger, metrics } = dependencies;
-  const { masterKey, endpointUrls, openaiUpstream, fips, dualstack } = config;
+  const { config, store, version, metrics, loadPrices } = dependencies;
+  const { masterKey } = config;
   const failures = createFailureLimit(Date.now);
   const secret = openServerSecret(config);
   const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
-  const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
-  const authority = { credentials: connection.credentials, apiKey: findApiKey(config) };
-  const proxy = createProxy({
-    store,
-    masterKey,
-    loadServerSecret: secret.load,
-    mountPath: MOUNT_PATH,
-    failures,
-    routing,
-    admission: {
-      store,
-      prices,
-      rates: createRateLimits({ nowMs: Date.now }),
-      nowMs: Date.now,
-      findProfileModels: createProfileLookup({
-        authority,
-        forwarder: connection.forwarder,
-        nowMs: Date.now,
-        findControlPlane: (region) => findControlPlane(region, routing),
-      }),
-    },
-    prices,
-    ledger,
-    events,
-    responseHeaders: config.responseHeaders,
-    upstream: createAwsUpstream({ ...connection, authority, nowMs: Date.now }),
-    bodyLimits: {
-      maxSizeBytes: config.maxBodySizeBytes,
-      idleTimeoutMs: config.uploadIdleTimeoutMs,
-      spoolDirectory: { folder: tmpdir(), newId: randomUUID },
-      memory: new BodyMemory(MAX_BODY_MEMORY_BYTES),
-    },
-    viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
-    nowMs: Date.now,
-    tickMs: () => performance.now(),
-    newId: randomUUID,
-  });
-  const admin = createAdminApi({
-    store,
-    masterKey,
-    loadServerSecret: secret.load,
-    failures,
-    nowMs: Date.now,
-    randomBytes,
-    version,
-  });
+  const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
+  const loadProxy = lazy(async () => openProxy(dependencies, { ...keys, events, prices: await loadPrices() }));
+  const admin = createAdminApi({ ...keys, randomBytes, version });
   // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
     const known = secret.peek();
@@ -124,7 +81,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     port: config.port,
     guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
-      { prefix: MOUNT_PATH, handle: afterLoading(proxy, dependencies.load) },
+      { prefix: MOUNT_PATH, handle: async (...exchange) => (await loadProxy())(...exchange) },
       ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
@@ -142,6 +99,55 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   return server;
 }
 
+type ProxyParts = Pick<
+  ProxyDependencies,
+  'store' | 'masterKey' | 'loadServerSecret' | 'failures' | 'nowMs' | 'events' | 'prices'
+>;
+
+/** The way of the requests to Bedrock. */
+function openProxy(
+  { config, store, connection, defaultRegion, ledger }: ServerDependencies,
+  parts: ProxyParts,
+): Handler {
+  const { endpointUrls, openaiUpstream, fips, dualstack } = config;
+  const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
+  const authority = { credentials: connection.credentials, apiKey: findApiKey(config) };
+  const findProfileModels = createProfileLookup({
+    authority,
+    forwarder: connection.forwarder,
+    nowMs: Date.now,
+    findControlPlane: (region) => findControlPlane(region, routing),
+  });
+  return createProxy({
+    ...parts,
+    mountPath: MOUNT_PATH,
+    routing,
+    admission: {
+      store,
+      prices: parts.prices,
+      rates: createRateLimits({ nowMs: Date.now }),
+      nowMs: Date.now,
+      findProfileModels,
+    },
+    ledger,
+    responseHeaders: config.responseHeaders,
+    upstream: createAwsUpstream({ ...connection, authority, nowMs: Date.now }),
+    bodyLimits: openBodyLimits(config),
+    viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
+    tickMs: () => performance.now(),
+    newId: randomUUID,
+  });
+}
+
+function openBodyLimits({ maxBodySizeBytes, uploadIdleTimeoutMs }: Config): BodyLimits {
+  return {
+    maxSizeBytes: maxBodySizeBytes,
+    idleTimeoutMs: uploadIdleTimeoutMs,
+    spoolDirectory: { folder: tmpdir(), newId: randomUUID },
+    memory: new BodyMemory(MAX_BODY_MEMORY_BYTES),
+  };
+}
+
 /** The secret that seals keys: made when the first key needs it, read at most once. */
 function openServerSecret({ databasePath, saltKey }: Config) {
   let secret: Buffer | undefined;
@@ -149,14 +155,6 @@ function openServerSecret({ databasePath, saltKey }: Config) {
     load: (): Buffer => (secret ??= findServerSecret(databasePath, saltKey)),
     /** The same, if there is one already. */
     peek: (): Buffer | undefined => (secret ??= peekServerSecret(databasePath, saltKey)),
-  };
-}
-
-function afterLoading(handle: Handler, load: ServerDependencies['load']): Handler {
-  if (load === undefined) return handle;
-  return async (clientRequest, clientResponse) => {
-    await load();
-    return handle(clientRequest, clientResponse);
   };
 }
 

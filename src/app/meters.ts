@@ -4,8 +4,8 @@
  */
 import type { Config } from '../config/config.ts';
 import { type ProxyError, toProxyError } from '../lib/errors.ts';
-import type { PriceBook } from '../pricing/cost.ts';
-import { LazyPrices } from '../pricing/lazy-prices.ts';
+import { lazy } from '../lib/lazy.ts';
+import { NO_PRICES, type PriceBook } from '../pricing/cost.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
@@ -16,15 +16,15 @@ import { readVersion } from '../lib/version.ts';
 
 /** What a running server counts with. */
 export interface Meters {
-  readonly prices: PriceBook;
+  /**
+   * Loads the prices, once, however often it is called. To be called when the port is open: their library takes longer
+   * to load than everything else that a start waits for. Never rejects: if they cannot be loaded, that is told, and
+   * nothing has a price.
+   */
+  readonly loadPrices: () => Promise<PriceBook>;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   readonly traces: Traces | undefined;
-  /**
-   * Loads what takes its time, once, however often it is called; to be called when the port is open, and waited for
-   * before a price is asked for. Never rejects.
-   */
-  load(): Promise<void>;
   /** Writes and sends what is left, for a few seconds at most. The store stays open. */
   close(): Promise<void>;
 }
@@ -35,14 +35,12 @@ export async function openMeters(config: Config, store: Store): Promise<Meters> 
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesIfConfigured();
-  const prices = new LazyPrices(() => openPrices(config));
   const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
   return {
-    prices,
+    loadPrices: lazy(() => openPrices(config).catch(tell)),
     ledger,
     metrics: createMetrics(),
     traces,
-    load: () => prices.load().catch(tell),
     close: async () => void (await Promise.all([ledger.close(), traces?.close()])),
   };
 }
@@ -66,6 +64,7 @@ function onProblem(error: ProxyError): void {
   printError(error, false);
 }
 
-function tell(thrown: unknown): void {
+function tell(thrown: unknown): PriceBook {
   printError(toProxyError(thrown), true);
+  return NO_PRICES;
 }

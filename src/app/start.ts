@@ -90,8 +90,7 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     defaultRegion: region?.name,
     store,
     connection,
-    prices: meters.prices,
-    load: meters.load,
+    loadPrices: meters.loadPrices,
     ledger: meters.ledger,
     metrics: meters.metrics,
     version,
@@ -108,7 +107,7 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     onFault: (thrown) => printError(toProxyError(thrown), true),
   });
   surviveFaults();
-  setImmediate(() => void meters.load());
+  setImmediate(() => void meters.loadPrices());
   const sweeping = sweepStaleKeys(store);
   if (isSupervised()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';

@@ -71,6 +71,9 @@ export interface PriceBook {
   list(atMs: number): readonly { readonly name: string; readonly price: ModelPrice }[];
 }
 
+/** The book in which nothing has a price. */
+export const NO_PRICES: PriceBook = { find: () => undefined, findGuardrail: () => undefined, list: () => [] };
+
 /**
  * In nano-dollars, rounded half up; undefined where something that was used has no price, where nothing was reported
  * (unless the price is per request alone), and where the counts contradict each other. Throws never.

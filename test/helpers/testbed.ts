@@ -84,7 +84,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   });
   const server = await composeServer({
     config,
-    prices,
+    loadPrices: async () => prices,
     ledger,
     metrics: createMetrics(),
     defaultRegion: config.region?.name,
