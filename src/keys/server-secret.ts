@@ -4,8 +4,8 @@
  */
 import { findCode } from '../lib/errno.ts';
 import { hkdfSync, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { createFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
 
 const SECRET_BYTES = 32;
@@ -16,8 +16,8 @@ export function serverSecretPath(databasePath: string): string {
 }
 
 /**
- * Reads the secret at `path`, making it first where it is missing. Two processes that make it at once agree on one: the
- * file appears complete or not at all (link(2) refuses to replace). Throws ERR_STORE_UNAVAILABLE.
+ * Reads the secret at `path`, making it first where it is missing. Two processes that make it at once agree on
+ * one. Throws ERR_STORE_UNAVAILABLE.
  */
 export function loadServerSecret(path: string): Buffer {
   try {
@@ -38,20 +38,7 @@ export function loadServerSecret(path: string): Buffer {
 }
 
 function createSecret(path: string): Buffer {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(draft, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`, {
-    mode: 0o600,
-    flag: 'wx',
-    flush: true,
-  });
-  try {
-    linkSync(draft, path);
-  } catch (error) {
-    if (findCode(error) !== 'EEXIST') throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
+  createFile(path, `${randomBytes(SECRET_BYTES).toString('base64url')}\n`);
   const secret = readServerSecret(path);
   if (secret === undefined) throw new Error('the file vanished');
   return secret;

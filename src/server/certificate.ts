@@ -4,11 +4,12 @@
  * trust can sign nothing else, ever. The code that makes it is loaded when a certificate has to be made.
  */
 import { findCode } from '../lib/errno.ts';
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { createFile, replaceFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { CertificateSet } from './make-certificate.ts';
 
@@ -63,14 +64,14 @@ export async function ensureCertificate(
       const { makeCertificate } = await import('./make-certificate.ts');
       // From a day back on, for clients whose clock is behind.
       const made = makeCertificate(names, new Date(nowMs - DAY_MS), new Date(nowMs + LIFETIME_DAYS * DAY_MS));
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      const write = isStale ? replaceFile : createFile;
       // All in one file, and read again: of several processes that make one at once the first wins for all.
-      writeWhole(file, `${made.cert}${made.ca}${made.key}`, isStale);
+      write(file, `${made.cert}${made.ca}${made.key}`);
       kept = readKept(file, names, nowMs) ?? made;
     }
     const trusted = readIfThere(caFile) ?? '';
     // A proxy that still runs with the certificate before this one goes on being trusted.
-    if (!trusted.startsWith(kept.ca)) writeWhole(caFile, `${kept.ca}${keepAuthorities(trusted, kept.ca)}`, true);
+    if (!trusted.startsWith(kept.ca)) replaceFile(caFile, `${kept.ca}${keepAuthorities(trusted, kept.ca)}`);
     return { cert: kept.cert, key: kept.key, caFile };
   } catch (error) {
     if (error instanceof ProxyError) throw error;
@@ -115,21 +116,6 @@ function readIfThere(file: string): string | undefined {
   } catch (error) {
     if (findCode(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** The file appears complete or not at all. Unless it `replaces`, a file that another process has made by now stays. */
-function writeWhole(file: string, text: string, replaces: boolean): void {
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
-  // `wx`: if others may write in the folder, a link that they have put there must not receive the private key.
-  writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
-  if (replaces) return renameSync(draft, file);
-  try {
-    linkSync(draft, file);
-  } catch (error) {
-    if (findCode(error) !== 'EEXIST') throw error;
-  } finally {
-    rmSync(draft, { force: true });
   }
 }
 

@@ -3,10 +3,8 @@
  * and keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
  */
 import { findCode } from '../../lib/errno.ts';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { readConfig } from '../../config/config.ts';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
 import type { ModelPrice } from '../../pricing/cost.ts';
 import { formatRefreshed, type PublishedModel, readPublished } from '../../pricing/price-refresh.ts';
@@ -125,15 +123,10 @@ function parseUrl(text: string): URL {
   throw new ProxyError('ERR_BAD_OPTION', '--url must be an http:// or https:// URL.');
 }
 
-/** The file appears complete or not at all, for its owner alone. */
 function keep(file: string, text: string): void {
-  const draft = `${file}.${randomBytes(6).toString('hex')}`;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, text, { mode: 0o600, flag: 'wx', flush: true });
-    renameSync(draft, file);
+    replaceFile(file, text);
   } catch (cause) {
-    rmSync(draft, { force: true });
     const code = findCode(cause) ?? 'unknown';
     const message = `The prices cannot be kept beside the key database (${code}).`;
     throw new ProxyError('ERR_STORE_UNAVAILABLE', message, { detail: file, cause });

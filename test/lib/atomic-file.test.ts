@@ -1,0 +1,53 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFile, replaceFile } from '../../src/lib/atomic-file.ts';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'atomic-file-'));
+  path = join(folder, 'below', 'file');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe.each([
+  { name: 'createFile', write: createFile },
+  { name: 'replaceFile', write: replaceFile },
+])('$name', ({ write }) => {
+  it('makes a file and its folder for their owner alone, and leaves no draft', () => {
+    write(path, 'text\n');
+    expect(readFileSync(path, 'utf8')).toBe('text\n');
+    expect(readdirSync(dirname(path))).toEqual(['file']);
+    if (process.platform === 'win32') return;
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
+  });
+
+  it('throws what the file system does, and leaves no draft', () => {
+    writeFileSync(join(folder, 'taken'), '');
+    expect(() => write(join(folder, 'taken', 'file'), 'text')).toThrow(/ENOTDIR|EEXIST/);
+    expect(readdirSync(folder)).toEqual(['taken']);
+  });
+});
+
+it('replaceFile puts a new file in the place of the old one', () => {
+  replaceFile(path, 'old');
+  replaceFile(path, 'new');
+  expect(readFileSync(path, 'utf8')).toBe('new');
+});
+
+it('replaceFile leaves no draft if it cannot replace', () => {
+  mkdirSync(path, { recursive: true });
+  expect(() => replaceFile(path, 'text')).toThrow();
+  expect(readdirSync(dirname(path))).toEqual(['file']);
+});
+
+it('createFile leaves a file that is there as it is', () => {
+  createFile(path, 'first');
+  createFile(path, 'second');
+  expect(readFileSync(path, 'utf8')).toBe('first');
+  expect(readdirSync(dirname(path))).toEqual(['file']);
+});
