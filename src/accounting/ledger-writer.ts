@@ -4,6 +4,7 @@
  * is busy or cannot take a row, the row waits here and is tried again: a request never fails, and never waits, for its
  * row. What else the ledger needs (leases renewed, old rows pruned) is in `maintenance.ts`.
  */
+import { within } from '../lib/deadline.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
@@ -121,10 +122,7 @@ class LedgerWriter {
     this.#endTurn();
     this.#state = 'closing';
     this.#endPause();
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
-    await Promise.race([this.#writing, timeout]);
-    clearTimeout(timer);
+    if (this.#writing !== undefined) await within(CLOSE_TIMEOUT_MS, this.#writing);
     this.#state = 'closed';
     this.#endPause();
     this.#lost += this.#queue.length;

@@ -8,6 +8,7 @@ import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
+import { within } from '../lib/deadline.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import { formatJsonLine, formatPrettyLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
@@ -207,10 +208,7 @@ function describeUpstream({ offline, endpointUrls }: Config): string | undefined
 async function greet(config: Config, facts: Omit<BannerFacts, 'credentials'>, source: CredentialSource): Promise<void> {
   if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
   const told = describeAuthority(findApiKey(config), source);
-  const patience = new Promise<undefined>((resolve) =>
-    setTimeout(() => resolve(undefined), CREDENTIALS_TIMEOUT_MS).unref(),
-  );
-  const inTime = await Promise.race([told, patience]);
+  const inTime = await within(CREDENTIALS_TIMEOUT_MS, told);
   tellBanner(config, { ...facts, credentials: inTime ?? 'being looked up …' });
   if (inTime === undefined && !config.quiet) void told.then((words) => printTalk(`credentials: ${words}\n`));
 }

@@ -7,8 +7,11 @@ import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } 
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 
-/** After an early response the rest of an upload is read and dropped for this long, so that the client can read it. */
-const LINGER_MS = 2_000;
+/**
+ * After an early response, what the client still sends is read and dropped for this long, so that it can read the
+ * response.
+ */
+export const LINGER_MS = 2_000;
 
 /**
  * A reason phrase that Node can send and that is not empty. Bytes outside ASCII have been decoded on their way here and

@@ -15,10 +15,8 @@ import {
 } from '../http/message.ts';
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
-import { pairUp } from './client-http1.ts';
+import { LINGER_MS, pairUp } from './client-http1.ts';
 
-/** After a refusal, what the client still sends is read and dropped for this long, so that it can read the response. */
-const LINGER_MS = 2_000;
 /** A WebSocket may be silent for hours; the kernel asks after this silence whether the other end still exists. */
 const TCP_KEEP_ALIVE_MS = 60_000;
 

@@ -3,9 +3,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { sendError } from '../http/send-response.ts';
 import { clientGone, ProxyError, renderError, toProxyError } from '../lib/errors.ts';
+import { within } from '../lib/deadline.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
@@ -81,14 +81,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     drain: async (graceMs) => {
       draining = true;
       listener.stopAccepting();
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
-      await Promise.race([Promise.allSettled(underWay), grace]);
-      clearTimeout(timer);
+      await within(graceMs, Promise.allSettled(underWay));
       const cutOff = underWay.size;
       // An HTTP/2 response that we have ended may still be on its way into the socket.
-      if (cutOff === 0)
-        await Promise.race([listener.untilSessionsClose(), delay(LAST_FRAMES_MS, undefined, { ref: false })]);
+      if (cutOff === 0) await within(LAST_FRAMES_MS, listener.untilSessionsClose());
       listener.destroyAll();
       await Promise.allSettled(underWay);
       return cutOff;

@@ -5,6 +5,7 @@
  * says.
  */
 import { findCode } from '../lib/errno.ts';
+import { within } from '../lib/deadline.ts';
 import type { HrTime } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
@@ -113,7 +114,11 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
         onProblem(new ProxyError('ERR_INTERNAL', 'A trace could not be made.', { cause }));
       }
     },
-    close: () => within(CLOSE_TIMEOUT_MS, provider.shutdown()),
+    close: () =>
+      within(
+        CLOSE_TIMEOUT_MS,
+        provider.shutdown().catch(() => {}),
+      ),
   };
 }
 
@@ -193,11 +198,4 @@ function lostSpans(cause: Error | undefined): ProxyError {
 function toHrTime(epochMs: number): HrTime {
   const seconds = Math.floor(epochMs / 1_000);
   return [seconds, Math.floor((epochMs - seconds * 1_000) * 1_000_000)];
-}
-
-async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const end = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-  await Promise.race([work.catch(() => {}), end]);
-  clearTimeout(timer);
 }

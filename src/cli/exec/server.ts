@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { baseUrl } from '../../app/banner.ts';
 import { SUPERVISED_VARIABLE } from '../../app/parent-channel.ts';
 import { MOUNT_PATH } from '../../config/config.ts';
+import { within } from '../../lib/deadline.ts';
 import { ProxyError } from '../../lib/errors.ts';
 
 const START_TIMEOUT_MS = 20_000;
@@ -42,8 +42,7 @@ export async function startServerChild(
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');
       child.disconnect();
-      if ((await Promise.race([ended, delay(END_TIMEOUT_MS, 'late', { ref: false })])) === 'late')
-        child.kill('SIGKILL');
+      if ((await within(END_TIMEOUT_MS, ended)) === undefined) child.kill('SIGKILL');
     },
   };
 }
