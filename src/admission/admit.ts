@@ -4,6 +4,8 @@
  * what the request says; sends nothing, and changes nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
+import { printable } from '../lib/printable.ts';
+import { MAX_MODEL_LENGTH } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
 import type { KeyPolicy } from '../domain/key.ts';
@@ -13,7 +15,7 @@ import type { BudgetStore } from '../domain/store.ts';
 import type { Delivery } from './limit-fields.ts';
 import { type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
-import { checkModels, quoteForMessage, type FindProfileModels, limitsModels } from './models.ts';
+import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { estimateRequest, findPriceNames } from './pricing.ts';
@@ -67,9 +69,6 @@ export interface Admission {
    */
   release(settlement: { readonly tokens: number | undefined }): void;
 }
-
-/** AWS allows a model's name 2,048 characters; a client may send more. */
-const MAX_MODEL_LENGTH = 2_048;
 
 type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 
@@ -157,7 +156,7 @@ function amountOf(
   const what =
     names[0] === undefined
       ? `${operation ?? 'an unknown operation'} of ${service}`
-      : `the model ${quoteForMessage(names[0])}`;
+      : `the model ${printable(names[0])}`;
   throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {
     hint:
       names[0] === undefined

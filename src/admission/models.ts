@@ -5,6 +5,7 @@
 import { ProxyError } from '../lib/errors.ts';
 import { type ModelName, parseModelName } from '../domain/model-name.ts';
 import type { KeyPolicy } from '../domain/key.ts';
+import { printable } from '../lib/printable.ts';
 import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
 
 /**
@@ -22,8 +23,6 @@ export interface NamedModels {
   readonly region: string;
 }
 
-/** Characters of a client's text that an error message quotes. */
-const MAX_QUOTED_CHARACTERS = 120;
 const MAX_PATTERNS_SHOWN = 12;
 
 /** Whether the list leaves some model out; only then is there anything to check. */
@@ -46,26 +45,20 @@ export async function checkModels(
   for (const raw of names) {
     const name = parseModelName(raw);
     if (isNamed(name, patterns)) continue;
-    if (name.lookup === undefined) throw refusal(`This key may not use the model ${quoteForMessage(raw)}.`, policy);
+    if (name.lookup === undefined) throw refusal(`This key may not use the model ${printable(raw)}.`, policy);
     const behind = await findProfileModels(name.lookup, region);
     if (behind === undefined || behind.length === 0)
       throw refusal(
-        `This key may not use ${quoteForMessage(raw)}: which model it stands for could not be looked up.`,
+        `This key may not use ${printable(raw)}: which model it stands for could not be looked up.`,
         policy,
       );
     const foreign = behind.find((model) => !isNamed(parseModelName(model), patterns));
     if (foreign !== undefined)
       throw refusal(
-        `This key may not use ${quoteForMessage(raw)}, which stands for the model ${quoteForMessage(foreign)}.`,
+        `This key may not use ${printable(raw)}, which stands for the model ${printable(foreign)}.`,
         policy,
       );
   }
-}
-
-/** A client's text, as far as an error message quotes it. */
-export function quoteForMessage(text: string): string {
-  const visible = text.replaceAll(/[^\u{20}-\u{7e}]/gu, '?');
-  return visible.length > MAX_QUOTED_CHARACTERS ? `${visible.slice(0, MAX_QUOTED_CHARACTERS)}…` : visible;
 }
 
 function isNamed(name: ModelName, patterns: readonly string[]): boolean {

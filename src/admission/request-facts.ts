@@ -3,13 +3,13 @@
  * body only if it must. Reports what stays ambiguous, and decides nothing.
  */
 import { ProxyError } from '../lib/errors.ts';
+import { printable } from '../lib/printable.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RequestedSize } from './estimate.ts';
 import type { Delivery } from './limit-fields.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
 import type { ModelFields } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import { quoteForMessage } from './models.ts';
 import type { ReachedRoute } from './scope.ts';
 
 /** A request, as far as its facts are read off it. */
@@ -97,7 +97,7 @@ function findAmbiguity(
   if (kind === 'none') return undefined;
   if (kind === 'unknown') {
     if (readOnly) return undefined;
-    return `Which model ${operation ?? 'an unknown operation'} of ${quoteForMessage(service)} runs is not known`;
+    return `Which model ${operation ?? 'an unknown operation'} of ${printable(service)} runs is not known`;
   }
   if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';
   return names.length === 0 && !isOptional ? 'The request names no model, and its operation needs one' : undefined;

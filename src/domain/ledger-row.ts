@@ -6,6 +6,7 @@ import type { RecordRow } from './ledger-columns.ts';
 import type { RequestRecord } from './request-record.ts';
 import type { Principal } from './principal.ts';
 import type { LedgerRow } from './ledger.ts';
+import { MAX_MODEL_LENGTH } from './model-name.ts';
 import { findCostNanoUsd, findErrorCode, findModel, findPricing } from './outcome.ts';
 import { findUserAgentFamily } from './user-agent.ts';
 
@@ -14,9 +15,6 @@ import { findUserAgentFamily } from './user-agent.ts';
  * it.
  */
 export const INTERRUPTED = 'ERR_INTERRUPTED';
-
-/** AWS allows a model's name 2,048 characters; a client may send more of them in a path. */
-const MAX_MODEL_LENGTH = 2_048;
 
 /** The row of a request that has ended. `principal` is the record's: a request without one has no row. */
 export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {

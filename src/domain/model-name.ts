@@ -18,8 +18,9 @@ export interface ModelName {
   readonly lookup: string | undefined;
 }
 
-/** Longest model identifier (Bedrock's API models). */
-const MAX_LENGTH = 2048;
+/** Longest model identifier (Bedrock's API models); a client may send more. */
+export const MAX_MODEL_LENGTH = 2_048;
+
 /**
  * Provider, model, versions: what AWS calls foundation models and system inference profiles. AWS has them in lower
  * case.
@@ -43,7 +44,7 @@ const GEOGRAPHY = /^(?:[a-z]{2}|us-gov|apac|global)\.(?!(?:apac|global)\.)(?=[a-
 
 /** `raw` as the request names it, percent-decoded once by the caller. Throws never. */
 export function parseModelName(raw: string): ModelName {
-  if (raw.length > MAX_LENGTH) return { raw, forms: [raw], priceName: undefined, lookup: undefined };
+  if (raw.length > MAX_MODEL_LENGTH) return { raw, forms: [raw], priceName: undefined, lookup: undefined };
   if (MODEL_ID.test(raw)) return nameOfModel(raw, raw);
   if (BARE_PROFILE_ID.test(raw)) return { raw, forms: [raw], priceName: undefined, lookup: raw };
   const [, type, id = ''] = ARN.exec(raw) ?? [];

@@ -3,7 +3,7 @@
  * `key rotate` and `POST /key/generate`.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { printable } from '../lib/printable.ts';
+import { quote } from '../lib/printable.ts';
 import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../domain/key.ts';
 import type { KeyStore } from '../domain/store.ts';
 import { EMPTY_POLICY } from './limits.ts';
@@ -78,10 +78,7 @@ export async function rotateKey(
 export function parseGrace(value: string, field: string, code: BadValueCode): number {
   const graceMs = value === '0' ? 0 : (findDurationMs(value) ?? Number.NaN);
   if (graceMs <= MAX_GRACE_MS) return graceMs;
-  throw new ProxyError(
-    code,
-    `${field} must be a time of up to 90d, such as 30s, 10m or 24h, not ${JSON.stringify(printable(value, 80))}.`,
-  );
+  throw new ProxyError(code, `${field} must be a time of up to 90d, such as 30s, 10m or 24h, not ${quote(value, 80)}.`);
 }
 
 function makeKey(options: Omit<MintOptions, 'store'>): {

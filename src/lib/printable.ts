@@ -8,15 +8,23 @@
  */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
+/** Characters of such a text that a message repeats. */
+const MAX_SHOWN = 120;
+
 /** Whether a text holds nothing that a terminal would not show as itself. */
 export function isPrintable(text: string): boolean {
   return text.search(UNPRINTABLE) === -1;
 }
 
 /** For people: with `?` for what is not printable, and cut at `maxLength`. */
-export function printable(text: string, maxLength: number): string {
+export function printable(text: string, maxLength = MAX_SHOWN): string {
   const clean = text.replaceAll(UNPRINTABLE, '?');
   return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1)}…`;
+}
+
+/** The same in quotes, for a message: `"us-east-9"`. */
+export function quote(text: string, maxLength = MAX_SHOWN): string {
+  return JSON.stringify(printable(text, maxLength));
 }
 
 /** Of JSON text: escapes what JSON lets stand and a terminal would act on. */

@@ -9,7 +9,7 @@ import { calcPrice, findProvider, type ModelInfo, REMOTE_DATA_JSON_URL } from '@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { parseModelName } from '../domain/model-name.ts';
+import { MAX_MODEL_LENGTH, parseModelName } from '../domain/model-name.ts';
 import type { ModelPrice, PriceBook, PriceMoment, PriceOrigin } from './cost.ts';
 import { indexModels, readPriceRecord } from './price-data.ts';
 import { findInPriceFile, type PriceFile, readPriceFile, type Tier } from './price-file.ts';
@@ -79,8 +79,6 @@ const TIERS: ReadonlySet<string> = new Set<Tier>(['flex', 'priority', 'batch', '
 const MINUTE_MS = 60_000;
 /** Names come from clients: so many are remembered, then all forgotten. */
 const MAX_REMEMBERED = 2000;
-/** Longest model identifier (Bedrock's API models). */
-const MAX_NAME_LENGTH = 2048;
 
 class Prices implements PriceBook {
   readonly #file: PriceFile | undefined;
@@ -95,7 +93,7 @@ class Prices implements PriceBook {
 
   find(name: string, moment: PriceMoment): ModelPrice | undefined {
     const tier = tierOf(moment);
-    if (tier === undefined || name.length > MAX_NAME_LENGTH) return undefined;
+    if (tier === undefined || name.length > MAX_MODEL_LENGTH) return undefined;
     const key = `${tier} ${name}`;
     const minute = Math.floor(moment.atMs / MINUTE_MS);
     const known = this.#remembered.get(key);

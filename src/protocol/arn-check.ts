@@ -3,6 +3,7 @@
  * well-formed ARN passes, whatever its resource type: AWS adds new ones.
  */
 import { ProxyError } from '../lib/errors.ts';
+import { quote } from '../lib/printable.ts';
 import { decodeSegment } from './arn.ts';
 import { PARTITIONS } from './partitions.ts';
 import { findPartition } from './region.ts';
@@ -12,6 +13,7 @@ const PARTS = ['arn', 'partition', 'service', 'region', 'account', 'resource'];
 const ACCOUNT_SHAPE = /^(?:\d{12}|aws)?$/;
 /** Longest model identifier (Bedrock's API models). */
 const MAX_ARN_LENGTH = 2048;
+const MAX_SHOWN = 40;
 
 /** Looks at the first segment of a raw path that begins like an ARN, percent-encoded or not. Throws ERR_BAD_ARN. */
 export function refuseMalformedArn(path: string): void {
@@ -31,15 +33,12 @@ function findProblem(arn: string): string | undefined {
   const [prefix, partitionName = '', service = '', region = '', account = '', ...resource] = parts;
   if (prefix !== 'arn') return 'it must begin with arn: in lower case';
   if (resource.length === 0) return `it ends before its ${PARTS[parts.length] ?? 'resource'}`;
-  if (!PARTITIONS.some(({ id }) => id === partitionName)) return `there is no partition ${shown(partitionName)}`;
-  if (!/^[a-z0-9-]+$/.test(service)) return `${shown(service)} is no service`;
+  if (!PARTITIONS.some(({ id }) => id === partitionName))
+    return `there is no partition ${quote(partitionName, MAX_SHOWN)}`;
+  if (!/^[a-z0-9-]+$/.test(service)) return `${quote(service, MAX_SHOWN)} is no service`;
   if (region !== '' && findPartition(region)?.id !== partitionName) {
-    return `${shown(region)} is no region of the partition ${partitionName}`;
+    return `${quote(region, MAX_SHOWN)} is no region of the partition ${partitionName}`;
   }
-  if (!ACCOUNT_SHAPE.test(account)) return `${shown(account)} is no account id of 12 digits`;
+  if (!ACCOUNT_SHAPE.test(account)) return `${quote(account, MAX_SHOWN)} is no account id of 12 digits`;
   return resource.join(':') === '' ? 'its resource is missing' : undefined;
-}
-
-function shown(part: string): string {
-  return JSON.stringify(part.length > 40 ? `${part.slice(0, 40)}…` : part);
 }

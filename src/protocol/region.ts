@@ -3,6 +3,7 @@
  * own patterns before a host name is built from it: the caller can name it, so an unchecked one could name any host.
  */
 import { ProxyError } from '../lib/errors.ts';
+import { quote } from '../lib/printable.ts';
 import { type Partition, PARTITIONS } from './partitions.ts';
 
 /** What named the region of a request. */
@@ -65,8 +66,11 @@ export function findPartition(region: string): Partition | undefined {
 }
 
 function invalidRegion(region: string, source: RegionSource): ProxyError {
-  const shown = JSON.stringify(region.length > 40 ? `${region.slice(0, 40)}…` : region);
-  return new ProxyError('ERR_REGION_INVALID', `${shown}, from ${SOURCE_NAMES[source]}, is not an AWS region.`, {
-    hint: 'A region looks like us-east-1.',
-  });
+  return new ProxyError(
+    'ERR_REGION_INVALID',
+    `${quote(region, 40)}, from ${SOURCE_NAMES[source]}, is not an AWS region.`,
+    {
+      hint: 'A region looks like us-east-1.',
+    },
+  );
 }

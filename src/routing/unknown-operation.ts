@@ -3,6 +3,7 @@
  * request anyway. Runs only on the way to an error, with bounded work however long the path is.
  */
 import { countMistakes } from '../lib/nearest-name.ts';
+import { printable, quote } from '../lib/printable.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type Operation, OPERATIONS, SERVICES } from '../operations/catalog.ts';
 import { matchOtherMethods } from '../operations/matcher.ts';
@@ -10,7 +11,6 @@ import { matchOtherMethods } from '../operations/matcher.ts';
 /** No template has more segments, or longer ones; what is beyond is not compared. */
 const MAX_SEGMENTS = 10;
 const MAX_SEGMENT_CHARS = 48;
-const MAX_SHOWN_CHARS = 120;
 
 const NAMED_SERVICES = [...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway').join(', ');
 
@@ -23,13 +23,13 @@ const MAX_DISTANCE = 0.9;
 
 /** ERR_UNKNOWN_OPERATION for a method and a raw path without its mount. `mountPath` is for the hint. */
 export function unknownOperation(method: string, path: string, mountPath: string): ProxyError {
-  const shown = shorten(path);
+  const shown = printable(path);
   if (path === '/') {
-    return new ProxyError('ERR_UNKNOWN_OPERATION', `${shorten(method)} ${mountPath}/ is no Bedrock operation.`, {
+    return new ProxyError('ERR_UNKNOWN_OPERATION', `${printable(method)} ${mountPath}/ is no Bedrock operation.`, {
       hint: `Append the path of one, for example ${mountPath}/foundation-models.`,
     });
   }
-  const message = `The proxy knows no Bedrock operation ${shorten(method)} ${shown}.${describeNearest(method, path)}`;
+  const message = `The proxy knows no Bedrock operation ${printable(method)} ${shown}.${describeNearest(method, path)}`;
   return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
     hint:
       `To send it anyway name its service: ${mountPath}/<service>${shown}, with <service> one of ` +
@@ -39,13 +39,9 @@ export function unknownOperation(method: string, path: string, mountPath: string
 
 /** ERR_UNKNOWN_OPERATION for an `X-Amz-Target` that belongs to no Bedrock service. */
 export function unknownTarget(target: string): ProxyError {
-  return new ProxyError(
-    'ERR_UNKNOWN_OPERATION',
-    `The X-Amz-Target ${JSON.stringify(shorten(target))} is not Bedrock's.`,
-    {
-      hint: "Bedrock's begin with AmazonBedrockKeystoneRuntimeService.",
-    },
-  );
+  return new ProxyError('ERR_UNKNOWN_OPERATION', `The X-Amz-Target ${quote(target)} is not Bedrock's.`, {
+    hint: "Bedrock's begin with AmazonBedrockKeystoneRuntimeService.",
+  });
 }
 
 /** The nearest operation by method and template, or undefined if nothing is near. */
@@ -116,8 +112,4 @@ function alignSegments(template: readonly string[], segments: readonly string[],
     row = next;
   }
   return row.at(-1) ?? 0;
-}
-
-function shorten(text: string): string {
-  return text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}…` : text;
 }

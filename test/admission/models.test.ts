@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkModels, quoteForMessage, limitsModels } from '../../src/admission/models.ts';
+import { checkModels, limitsModels } from '../../src/admission/models.ts';
 import { failureOf } from '../helpers/failure.ts';
 
 const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
@@ -157,9 +157,4 @@ describe('an application inference profile', () => {
     await checkModels({ models: [] }, named([PROFILE]), find);
     expect(asked).toHaveLength(1);
   });
-});
-
-it('quotes of a name what can be printed, and not all of a long one', () => {
-  expect(quoteForMessage('a\u001b[31m\nß')).toBe('a?[31m??');
-  expect(quoteForMessage('x'.repeat(5_000))).toBe(`${'x'.repeat(120)}…`);
 });

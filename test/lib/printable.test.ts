@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { escapeUnprintable, isPrintable, printable } from '../../src/lib/printable.ts';
+import { escapeUnprintable, isPrintable, printable, quote } from '../../src/lib/printable.ts';
 
 const HOSTILE = [
   { name: 'an escape sequence', text: 'a\u001b[2Jb', shown: 'a?[2Jb', escaped: 'a\\u001b[2Jb' },
@@ -27,4 +27,9 @@ it.each(['', 'plain', 'Grüße, 世界 🙂', 'a b'])('leaves the printable text
 
 it('cuts text that is too long', () => {
   expect([printable('abcdef', 6), printable('abcdef', 5)]).toEqual(['abcdef', 'abcd…']);
+  expect(printable('x'.repeat(5_000))).toBe(`${'x'.repeat(119)}…`);
+});
+
+it('quotes a part of a message, which cannot end its quotes', () => {
+  expect([quote('us-east-9'), quote('a"\nb'), quote('abcdef', 5)]).toEqual(['"us-east-9"', '"a\\"?b"', '"abcd…"']);
 });
