@@ -52,7 +52,7 @@ async function serve(
   return endpoint.serve({
     ownKey,
     pathKey: decodeKey(matchPath(endpoint.path, path)),
-    query: parseQuery(target.query ?? ''),
+    query: parseParameters(target.query ?? ''),
     body: endpoint.body === undefined ? {} : await readObject(clientRequest),
   });
 }
@@ -76,7 +76,7 @@ function decodeKey(key: string | undefined): string | undefined {
 }
 
 /** Parameters without a value ask for nothing. */
-function parseQuery(text: string): Record<string, string> {
+function parseParameters(text: string): Record<string, string> {
   const entries = [...new URLSearchParams(text)].filter(([, value]) => value !== '');
   const names = entries.map(([name]) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);

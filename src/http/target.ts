@@ -25,3 +25,18 @@ export function parseTarget(raw: string): RequestTarget {
 export function joinTarget(path: string, query: string | undefined): RequestTarget {
   return { raw: query === undefined ? path : `${path}?${query}`, path, query };
 }
+
+/**
+ * The pairs of a raw query in wire order, each split at its first `=`, nothing decoded; what is empty between two `&`
+ * is no pair. Those who decode them differ: a signature covers bytes, AWS's signer takes UTF-8 alone, and in a form `+`
+ * is a space.
+ */
+export function splitQuery(rawQuery: string): [name: string, value: string | undefined][] {
+  return rawQuery
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const equals = pair.indexOf('=');
+      return equals === -1 ? [pair, undefined] : [pair.slice(0, equals), pair.slice(equals + 1)];
+    });
+}

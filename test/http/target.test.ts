@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { joinTarget, parseTarget } from '../../src/http/target.ts';
+import { joinTarget, parseTarget, splitQuery } from '../../src/http/target.ts';
 
 it.each([
   { raw: '/a', path: '/a', query: undefined },
@@ -10,4 +10,26 @@ it.each([
 ])('splits $raw at its first question mark and puts it together again', ({ raw, path, query }) => {
   expect(parseTarget(raw)).toEqual({ raw, path, query });
   expect(joinTarget(path, query).raw).toBe(raw);
+});
+
+it.each([
+  { query: '', pairs: [] },
+  {
+    query: 'a=b&&c',
+    pairs: [
+      ['a', 'b'],
+      ['c', undefined],
+    ],
+  },
+  {
+    query: '=b&a=&a=c=d',
+    pairs: [
+      ['', 'b'],
+      ['a', ''],
+      ['a', 'c=d'],
+    ],
+  },
+  { query: '%41=+%zz', pairs: [['%41', '+%zz']] },
+])('the query $query is split into pairs, nothing decoded', ({ query, pairs }) => {
+  expect(splitQuery(query)).toEqual(pairs);
 });

@@ -5,6 +5,7 @@
  * came. Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
  */
 import type { ClientRequest, HeaderPair } from '../../http/message.ts';
+import { splitQuery } from '../../http/target.ts';
 
 /** The part of a request that a signature can cover, apart from its body. */
 export type SignableRequest = Pick<ClientRequest, 'method' | 'target' | 'headers' | 'authority'>;
@@ -34,7 +35,7 @@ export function canonicalPath(rawPath: string): string {
  * becomes `k=`, and the signature's own parameter is left out. `+` is a plus sign, not a space.
  */
 export function canonicalQuery(rawQuery: string): string {
-  return parseQuery(rawQuery)
+  return parseSignedQuery(rawQuery)
     .filter(([name]) => name !== SIGNATURE_PARAMETER)
     .map(([name, value]): [string, string] => [encodeBytes(name), encodeBytes(value)])
     .toSorted((one, other) => compareText(one[0], other[0]) || compareText(one[1], other[1]))
@@ -43,18 +44,12 @@ export function canonicalQuery(rawQuery: string): string {
 }
 
 /**
- * The pairs of a raw query in wire order, percent-decoded to bytes (one character each); a malformed `%` stands for
- * itself.
+ * The pairs of a raw query in wire order as a signature covers them: percent-decoded to bytes (one character each), `+`
+ * a plus sign, a malformed `%` itself, so that the client's own encoding does not matter. Other queries are decoded as
+ * text.
  */
-export function parseQuery(rawQuery: string): [name: string, value: string][] {
-  const pairs: [string, string][] = [];
-  for (const pair of rawQuery.split('&')) {
-    if (pair === '') continue;
-    const equals = pair.indexOf('=');
-    const name = equals === -1 ? pair : pair.slice(0, equals);
-    pairs.push([decodeBytes(name), equals === -1 ? '' : decodeBytes(pair.slice(equals + 1))]);
-  }
-  return pairs;
+export function parseSignedQuery(rawQuery: string): [name: string, value: string][] {
+  return splitQuery(rawQuery).map(([name, value = '']) => [decodeBytes(name), decodeBytes(value)]);
 }
 
 /**

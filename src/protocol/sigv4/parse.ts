@@ -4,7 +4,13 @@
  * in its messages: they may hold what is meant for AWS alone.
  */
 import { ProxyError } from '../../lib/errors.ts';
-import { parseQuery, SIGNATURE_PARAMETER, valuesOf, canonicalHeaderValue, type SignableRequest } from './canonical.ts';
+import {
+  parseSignedQuery,
+  SIGNATURE_PARAMETER,
+  valuesOf,
+  canonicalHeaderValue,
+  type SignableRequest,
+} from './canonical.ts';
 import { formatTimestamp, SIGV4_ALGORITHM, type CredentialScope } from './key.ts';
 
 /** A signature as the client stated it: well-formed, not yet verified. */
@@ -49,7 +55,7 @@ const QUERY_NAMES = {
  */
 export function parseSigV4(request: SignableRequest): ParsedSignature | undefined {
   const inHeader = valuesOf(request.headers, 'authorization').filter((value) => /^\s*AWS4-/i.test(value));
-  const query = parseQuery(request.target.query ?? '');
+  const query = parseSignedQuery(request.target.query ?? '');
   const isPresigned = query.some(([name]) => name === SIGNATURE_PARAMETER || name === QUERY_NAMES.algorithm);
   if (inHeader.length + (isPresigned ? 1 : 0) > 1) throw malformed('is given more than once');
   const [header] = inHeader;

@@ -3,6 +3,7 @@
  * the client wants to go. Tolerant and pure: it verifies nothing and never throws.
  */
 import { findHeader, type HeaderPair } from '../../http/message.ts';
+import { splitQuery } from '../../http/target.ts';
 
 /** What a client says that it signed for. No part is checked beyond not being empty. */
 export interface ClaimedScope {
@@ -42,12 +43,8 @@ function parseAuthorizationScope(authorization: string): ClaimedScope | undefine
 
 function parseQueryScope(rawQuery: string): ClaimedScope | undefined {
   if (!/credential/i.test(rawQuery)) return undefined;
-  for (const pair of rawQuery.split('&')) {
-    const equals = pair.indexOf('=');
-    if (equals === -1 || !isCredentialName(pair.slice(0, equals))) continue;
-    return parseCredential(decodeTolerantly(pair.slice(equals + 1)));
-  }
-  return undefined;
+  const credential = splitQuery(rawQuery).find(([name, value]) => value !== undefined && isCredentialName(name))?.[1];
+  return credential === undefined ? undefined : parseCredential(decodeTolerantly(credential));
 }
 
 function isCredentialName(name: string): boolean {

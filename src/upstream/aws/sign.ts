@@ -5,7 +5,7 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { ProxyError } from '../../lib/errors.ts';
-import type { RequestTarget } from '../../http/target.ts';
+import { type RequestTarget, splitQuery } from '../../http/target.ts';
 import type { HeaderPair } from '../../http/message.ts';
 import { isSigned } from '../headers.ts';
 
@@ -99,16 +99,14 @@ function asUtf8(value: string): string {
  */
 function decodeQuery(raw: string | undefined): Record<string, string[]> {
   const query: Record<string, string[]> = Object.create(null);
-  const pairs = (raw ?? '').split('&').filter((pair) => pair !== '');
+  const pairs = splitQuery(raw ?? '');
   if (pairs.length > MAX_QUERY_PARAMETERS) {
     throw new ProxyError('ERR_BAD_TARGET', `The query string has more than ${MAX_QUERY_PARAMETERS} parameters.`);
   }
-  for (const pair of pairs) {
-    const equals = pair.indexOf('=');
-    const name = decodeQueryPart(equals === -1 ? pair : pair.slice(0, equals));
-    const value = equals === -1 ? '' : decodeQueryPart(pair.slice(equals + 1));
+  for (const [rawName, rawValue = ''] of pairs) {
+    const name = decodeQueryPart(rawName);
     if (name === '__proto__') throw unsignableName();
-    (query[name] ??= []).push(value);
+    (query[name] ??= []).push(decodeQueryPart(rawValue));
   }
   return query;
 }

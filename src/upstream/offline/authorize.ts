@@ -3,7 +3,7 @@
  * steps, so that an unknown caller is refused before the body is read. Pure.
  */
 import { parseSigV4, type ParsedSignature } from '../../protocol/sigv4/parse.ts';
-import { parseQuery, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
+import { parseSignedQuery, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
 import { verifySigV4 } from '../../protocol/sigv4/verify.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { findHeader } from '../../http/message.ts';
@@ -64,6 +64,6 @@ export function refuseSignature(
 }
 
 function sessionTokenOfQuery(query: string | undefined): string | undefined {
-  const pairs = parseQuery(query ?? '');
+  const pairs = parseSignedQuery(query ?? '');
   return pairs.find(([name]) => name === 'X-Amz-Security-Token')?.[1];
 }
