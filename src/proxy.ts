@@ -14,11 +14,12 @@ import { rowIfLost } from './domain/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions, type VerifiedCaller } from './auth/authenticate.ts';
 import { openRecord, type RequestRecord } from './domain/request-record.ts';
-import { type Body, type BodyLimits, EVENT_STREAM_BODY, readBody, releaseBody } from './http/body.ts';
+import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { toProxyError } from './lib/errors.ts';
+import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
 import {
   findRoute,
   refuseUnservedUpgrade,

@@ -8,8 +8,8 @@ import type { ClientRequest } from '../http/message.ts';
 import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import { refuseEndedKey } from './key-refusal.ts';
-import { needsBodyHash, type SigV4Verdict, STREAMING_EVENTS_PAYLOAD, verifySigV4 } from '../protocol/sigv4/verify.ts';
-import { type CredentialScope, deriveSigningKey } from '../protocol/sigv4/key.ts';
+import { needsBodyHash, type SigV4Verdict, verifySigV4 } from '../protocol/sigv4/verify.ts';
+import { type CredentialScope, deriveSigningKey, STREAMING_EVENTS_PAYLOAD } from '../protocol/sigv4/key.ts';
 import { type ParsedSignature, parseSigV4 } from '../protocol/sigv4/parse.ts';
 import { ACCESS_KEY_ID_PREFIX, unsealKey } from '../keys/secret.ts';
 

@@ -73,10 +73,6 @@ const HEAD_BYTES = 1024;
 
 /** Lower-case hex SHA-256 of no bytes. */
 export const EMPTY_SHA256 = createHash('sha256').digest('hex');
-/**
- * In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash.
- */
-export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: 'STREAMING-AWS4-HMAC-SHA256-EVENTS' };
 
 /**
  * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE if the client leaves in the middle;

@@ -5,12 +5,15 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
+import { SIGV4_ALGORITHM } from '../protocol/sigv4/key.ts';
 import { type ClaimedScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
 import { looksLikeKey } from './secret.ts';
 
 /** Headers that carry nothing but a key; `Bearer` before it is tolerated. The last two are known from LiteLLM. */
 const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'api-key', 'litellm_user_api_key', 'x-litellm-api-key']);
 const JWT_BEARER = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i;
+/** An `Authorization` header of SigV4; the word in any case. */
+const SIGNED = new RegExp(`^\\s*${SIGV4_ALGORITHM}\\s`, 'i');
 
 /**
  * All that a client shows. It may show several things at once: SDKs add dummy AWS signatures, and an AgentCore client
@@ -76,7 +79,7 @@ export function parseBearer(value: string): string | undefined {
 
 /** What stands before the first slash of `Credential=`, without the word Bearer that some people put there. */
 function findAccessKeySlot(value: string): string | undefined {
-  if (!/^\s*AWS4-HMAC-SHA256\s/i.test(value)) return undefined;
+  if (!SIGNED.test(value)) return undefined;
   // LangChain users put the key there.
   const slot = /Credential=\s*([^/,]*)/.exec(value)?.[1]?.trim() ?? '';
   return parseBearer(slot) ?? slot;

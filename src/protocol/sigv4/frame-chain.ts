@@ -8,6 +8,7 @@
  * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
  */
 import { ProxyError } from '../../lib/errors.ts';
+import type { Body } from '../../http/body.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import {
   encodeBytesHeader,
@@ -17,9 +18,21 @@ import {
   FrameSplitter,
   parseFrameHeaders,
 } from '../event-stream.ts';
-import { type CredentialScope, deriveSigningKey, formatTimestamp, SCOPE_TERMINATOR, signFrame } from './key.ts';
+import {
+  type CredentialScope,
+  deriveSigningKey,
+  formatTimestamp,
+  SCOPE_TERMINATOR,
+  signFrame,
+  STREAMING_EVENTS_PAYLOAD,
+} from './key.ts';
 
 const EMPTY = Buffer.alloc(0);
+
+/**
+ * In the place of a body that is not read before it is signed: no bytes, and the literal that stands for their hash.
+ */
+export const EVENT_STREAM_BODY: Body = { chunks: [], sizeBytes: 0, sha256: STREAMING_EVENTS_PAYLOAD };
 
 /** What a chain starts from. */
 export interface FrameChainOptions {

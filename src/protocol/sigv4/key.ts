@@ -12,7 +12,10 @@ export const SIGV4_ALGORITHM = 'AWS4-HMAC-SHA256';
 /** Last part of every credential scope. */
 export const SCOPE_TERMINATOR = 'aws4_request';
 
-const FRAME_ALGORITHM = 'AWS4-HMAC-SHA256-PAYLOAD';
+/** Stands in for a payload hash if the body is a chain of signed event-stream frames (see `signFrame`). */
+export const STREAMING_EVENTS_PAYLOAD = `STREAMING-${SIGV4_ALGORITHM}-EVENTS`;
+
+const FRAME_ALGORITHM = `${SIGV4_ALGORITHM}-PAYLOAD`;
 const SIGNATURE_HEX = /^[0-9a-f]{64}$/;
 
 /** What the key of a signature is derived for. `date` is `YYYYMMDD`; `terminator` should be `aws4_request`. */

@@ -4,6 +4,7 @@
  */
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import { splitQuery } from '../../http/target.ts';
+import { SIGV4_ALGORITHM } from './key.ts';
 
 /** What a client says that it signed for. No part is checked beyond not being empty. */
 export interface ClaimedScope {
@@ -15,7 +16,6 @@ export interface ClaimedScope {
   readonly service: string;
 }
 
-const SCHEME = 'AWS4-HMAC-SHA256';
 const CREDENTIAL = 'Credential=';
 
 /**
@@ -34,9 +34,9 @@ export function parseCredentialScope(
 
 function parseAuthorizationScope(authorization: string): ClaimedScope | undefined {
   const value = authorization.trimStart();
-  if (!value.startsWith(SCHEME)) return undefined;
+  if (!value.startsWith(SIGV4_ALGORITHM)) return undefined;
   // Field by field, as verification reads it: a credential within another field is not the one that was signed with.
-  const fields = value.slice(SCHEME.length).split(',');
+  const fields = value.slice(SIGV4_ALGORITHM.length).split(',');
   const credential = fields.map((field) => field.trim()).find((field) => field.startsWith(CREDENTIAL));
   return credential === undefined ? undefined : parseCredential(credential.slice(CREDENTIAL.length));
 }

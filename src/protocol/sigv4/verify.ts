@@ -9,6 +9,7 @@ import {
   formatTimestamp,
   isSameSignature,
   SCOPE_TERMINATOR,
+  STREAMING_EVENTS_PAYLOAD,
   signString,
   stringToSign,
 } from './key.ts';
@@ -19,9 +20,6 @@ export const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
 /** Stands in for a payload hash if the client did not hash the body. */
 const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
-
-/** Stands in for a payload hash if the body is a chain of signed event-stream frames (see `signFrame`). */
-export const STREAMING_EVENTS_PAYLOAD = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 /** Why a signature was refused; the first that applies, in this order. */
 export type SigV4Refusal =
