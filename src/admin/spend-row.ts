@@ -37,7 +37,7 @@ export function ownerOf({ keyId, principal }: Pick<LedgerEntry, 'keyId' | 'princ
   return keyId ?? principal;
 }
 
-/** LiteLLM's `api_key` of an owner: the hash; the id of a key that was deleted; `master` or `anyone`. */
+/** LiteLLM's `api_key` of an owner: the hash; the id of a key that was deleted; `master` or `anonymous`. */
 export function nameOfOwner(owner: string, keys: KeysById): string {
   return keys.get(owner)?.keySha256 ?? owner;
 }

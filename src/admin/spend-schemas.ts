@@ -46,7 +46,7 @@ const unpriced = z
   .positive()
   .optional()
   .describe('Requests whose price is not known and that are not in the sum');
-const token = z.string().describe("Hex SHA-256 of the key; a deleted key's key_id; master or anyone");
+const token = z.string().describe("Hex SHA-256 of the key; a deleted key's key_id; master or anonymous");
 const time = z.iso.datetime();
 
 const JSON_TYPES = {

@@ -197,7 +197,7 @@ async function refuseOtherSignature(
 }
 
 function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {
-  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return { kind: 'anyone', label: 'anyone' };
+  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return { kind: 'anonymous', label: 'anonymous' };
   throw new ProxyError('ERR_OPEN_MODE_REMOTE', 'Without keys the proxy serves its own machine only.', {
     hint: 'Make a key there with `bedrock-proxy key generate` and send it as `Authorization: Bearer`.',
   });

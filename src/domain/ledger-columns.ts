@@ -107,7 +107,7 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     span: 'bedrock_proxy.request_id',
     isRequired: true,
   }),
-  column('principal', 'text', 'principal', '`key`, `master`, or `anyone` in open mode'),
+  column('principal', 'text', 'principal', '`key`, `master`, or `anonymous` in open mode'),
   column('key', 'text', 'keyLabel', 'alias of the key, or its last four characters', {
     sql: 'key_label',
     span: 'bedrock_proxy.key',

@@ -9,7 +9,7 @@ export interface LedgerRow {
   /** The id of the request. */
   readonly id: string;
   readonly startedAtMs: number;
-  readonly principal: 'key' | 'master' | 'anyone';
+  readonly principal: 'key' | 'master' | 'anonymous';
   /** Set for `key`. */
   readonly keyId: string | undefined;
   /** Alias or masked key, as it was at the time. */

@@ -13,4 +13,4 @@ export type Principal =
       readonly tags: Readonly<Record<string, string>>;
     }
   | { readonly kind: 'master'; readonly label: 'master' }
-  | { readonly kind: 'anyone'; readonly label: 'anyone' };
+  | { readonly kind: 'anonymous'; readonly label: 'anonymous' };

@@ -7,7 +7,7 @@ const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 describe('who has limits', () => {
   it.each([
     { kind: 'master', label: 'master' },
-    { kind: 'anyone', label: 'anyone' },
+    { kind: 'anonymous', label: 'anonymous' },
   ] as const)('limits nothing for $kind', async (principal) => {
     const { ask } = await openAdmitting();
     const admission = await ask({ method: 'DELETE', path: '/guardrails/abc', principal });

@@ -46,7 +46,7 @@ describe('start', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line)),
-    ).toEqual([expect.objectContaining({ key: 'anyone', operation: 'Converse', status: 200, error: null })]);
+    ).toEqual([expect.objectContaining({ key: 'anonymous', operation: 'Converse', status: 200, error: null })]);
     expect(stderr).toContain('the offline Bedrock in this process');
     expect(stderr).toContain('Ending; running requests have 30 s.');
   });

@@ -57,7 +57,7 @@ describe('open mode', () => {
   it.each(['127.0.0.1', '127.0.0.9', '::1', '::ffff:127.0.0.1'])(
     'lets a client at %s in while no key exists',
     async (peerAddress) => {
-      expect(await principalOf(aClientRequest({ peerAddress }))).toEqual({ kind: 'anyone', label: 'anyone' });
+      expect(await principalOf(aClientRequest({ peerAddress }))).toEqual({ kind: 'anonymous', label: 'anonymous' });
     },
   );
 
@@ -89,13 +89,13 @@ describe('open mode', () => {
   ])(
     'lets a client in that a server on this machine brings from here while no key exists: %s: %s',
     async (...header) => {
-      expect((await principalOf(showing(header))).kind).toBe('anyone');
+      expect((await principalOf(showing(header))).kind).toBe('anonymous');
     },
   );
 
   it('ignores the key that a client shows while no key exists, as recipes send one anyway', async () => {
-    expect((await principalOf(bearer('anything'))).kind).toBe('anyone');
-    expect((await principalOf(showing(dummySignature('AKIDEXAMPLE')))).kind).toBe('anyone');
+    expect((await principalOf(bearer('anything'))).kind).toBe('anonymous');
+    expect((await principalOf(showing(dummySignature('AKIDEXAMPLE')))).kind).toBe('anonymous');
   });
 
   it('ends open mode with the first key, and does not bring it back when that is revoked', async () => {

@@ -27,7 +27,7 @@ describe.each(STORES)('$name', ({ create }) => {
 
   describe('a row', () => {
     const nothing: LedgerRow = {
-      ...aLedgerRow({ principal: 'anyone', keyId: undefined, keyLabel: 'anyone', pricing: 'unpriced' }),
+      ...aLedgerRow({ principal: 'anonymous', keyId: undefined, keyLabel: 'anonymous', pricing: 'unpriced' }),
       service: undefined,
       operation: undefined,
       region: undefined,

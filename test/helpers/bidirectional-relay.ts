@@ -4,7 +4,7 @@
  */
 import { type ClientHttp2Stream, createServer, type ServerHttp2Stream } from 'node:http2';
 import { expect, onTestFinished } from 'vitest';
-import { EVENT_STREAM_BODY } from '../../src/http/body.ts';
+import { EVENT_STREAM_BODY } from '../../src/protocol/sigv4/frame-chain.ts';
 import { sendError } from '../../src/http/send-response.ts';
 import { type ProxyError, toProxyError } from '../../src/lib/errors.ts';
 import { adaptHttp2 } from '../../src/server/client-http2.ts';

@@ -107,4 +107,6 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE virtual_keys RENAME COLUMN purse_id TO account_id;
    ALTER TABLE key_spend RENAME COLUMN purse_id TO account_id;
    ALTER TABLE reservations RENAME COLUMN purse_id TO account_id;`,
+  // The caller of open mode was called `anyone`. Such rows have no key, so that the index over keys finds them.
+  `UPDATE ledger SET principal = 'anonymous', key_label = 'anonymous' WHERE key_id = '' AND principal = 'anyone';`,
 ];

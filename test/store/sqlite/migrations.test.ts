@@ -7,6 +7,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { SQL_COLUMNS } from '../../../src/domain/ledger-columns.ts';
 import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
+import type { Store } from '../../../src/domain/store.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 
@@ -18,6 +19,7 @@ const RELEASED = [
   'db5683f4bb1b9d7c1d8e99dbafd384df8c704e21287ffd6f6f1d6a4029c90415',
   '66db6ae1968e6b563f14c8c48aafb72b01eae6e67c9823f94f09b93e52fb0c5f',
   'da66612cba764c7fdc4c421d20edfd359ece0a8d88095a01fac758b0c0f2800d',
+  '0b8c9477414b6cdc8cf7655fa002b85082d1a517f466e06afffd9201fbe625bf',
 ];
 
 it('never edits a migration that databases have already run', () => {
@@ -70,20 +72,28 @@ it('keeps every column of the ledger under the name and the type that the table 
   expect(kept).toEqual(columns.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
 });
 
-it('keeps the keys of a database from before limits working, in the default scope', async () => {
+/** A database on which the first `steps` have run, with what `sql` puts into it. */
+async function openOld(steps: number, sql: string): Promise<Store> {
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'keys.db');
   const old = new Database(path);
-  for (const step of MIGRATIONS.slice(0, 2)) old.exec(step);
+  for (const step of MIGRATIONS.slice(0, steps)) old.exec(step);
   old.pragma(`application_id = ${APPLICATION_ID}`);
-  old.pragma('user_version = 2');
-  old.exec(`INSERT INTO virtual_keys VALUES ('vk_a', 'alice', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, NULL, NULL);
-    INSERT INTO virtual_keys VALUES ('vk_b', 'bob', 'hash-b', 'wxyz', 'BRPXB', x'02', 11, NULL, 30, 40)`);
+  old.pragma(`user_version = ${steps}`);
+  old.exec(sql);
   old.close();
-
   const store = await openSqliteStore(path);
   onTestFinished(() => store.close());
+  return store;
+}
+
+it('keeps the keys of a database from before limits working, in the default scope', async () => {
+  const store = await openOld(
+    2,
+    `INSERT INTO virtual_keys VALUES ('vk_a', 'alice', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, NULL, NULL);
+     INSERT INTO virtual_keys VALUES ('vk_b', 'bob', 'hash-b', 'wxyz', 'BRPXB', x'02', 11, NULL, 30, 40)`,
+  );
   expect(await store.findKeyBySha256('hash-a')).toStrictEqual({
     id: 'vk_a',
     alias: 'alice',
@@ -110,4 +120,22 @@ it('keeps the keys of a database from before limits working, in the default scop
   const spend = await store.findSpend([{ id: 'vk_a', policy: EMPTY_POLICY }], 100);
   expect(spend.get('vk_a')).toEqual({ totalNanoUsd: 5, windowNanoUsd: 5, reservedNanoUsd: 0, resetsAtMs: undefined });
   expect((await store.updateKey('vk_a', { note: 'migrated' }, 100))?.note).toBe('migrated');
+});
+
+it('calls the caller of open mode anonymous in rows of before too, and nobody else', async () => {
+  const store = await openOld(
+    3,
+    `INSERT INTO ledger (id, principal, key_id, key_label, started_at_ms, pricing, partial, charged_nano, has_usage,
+       request_bytes, response_bytes)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1, 'free', 0, 0, 0, 0, 0 FROM json_each('[
+       ["open", "anyone", "", "anyone"], ["master", "master", "", "master"], ["key", "key", "vk_a", "anyone"]]')`,
+  );
+  await store.settle(aLedgerRow({ id: 'new', principal: 'anonymous', keyId: undefined, keyLabel: 'anonymous' }));
+  const rows = await store.readLedger({}, { after: 0, limit: 10 });
+  expect(rows.map(({ id, principal, keyId, keyLabel }) => [id, principal, keyId, keyLabel])).toEqual([
+    ['open', 'anonymous', undefined, 'anonymous'],
+    ['master', 'master', undefined, 'master'],
+    ['key', 'key', 'vk_a', 'anyone'],
+    ['new', 'anonymous', undefined, 'anonymous'],
+  ]);
 });
