@@ -50,76 +50,87 @@ const UNDATED_LIFETIME_MS = 5 * 60_000;
  */
 const FAILURE_PAUSE_MS = 1_000;
 
-/** Keeps what `load` gives. State: the current credentials, the look-up in flight, the last failure. */
+/** Keeps what `load` gives. */
 export function createCredentialSource(options: CredentialSourceOptions): CredentialSource {
-  const { nowMs } = options;
-  let current: ProvidedCredentials | undefined;
-  let refusedAtMs = Number.NEGATIVE_INFINITY;
-  let refreshAtMs = 0;
-  let unusableAtMs = 0;
-  let inFlight: Promise<ProvidedCredentials> | undefined;
-  let failure: { readonly error: ProxyError; readonly untilMs: number } | undefined;
+  return new KeptCredentials(options);
+}
 
-  const refresh = (): Promise<ProvidedCredentials> => {
-    inFlight ??= options
-      .load()
-      .then(
-        (loaded) => {
-          current = loaded;
-          failure = undefined;
-          const expiresAtMs = loaded.expiration?.getTime();
-          refreshAtMs =
-            expiresAtMs === undefined
-              ? nowMs() + UNDATED_LIFETIME_MS
-              : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
-          unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
-          return loaded;
-        },
-        (error: unknown) => {
-          const failed = toCredentialError(error, options.profile);
-          failure = { error: failed, untilMs: nowMs() + FAILURE_PAUSE_MS };
-          throw failed;
-        },
-      )
-      .finally(() => {
-        inFlight = undefined;
-      });
-    return inFlight;
-  };
+/**
+ * State: what was loaded last, the look-up in flight, the last failure.
+ *
+ * - none: a request waits for the look-up.
+ * - fresh, until `refreshAtMs`: handed out as they are.
+ * - ageing, until `unusableAtMs`: handed out, and looked up in the background.
+ * - ending: a request waits for the look-up; if it fails, what is still valid is better than nothing.
+ */
+class KeptCredentials implements CredentialSource {
+  readonly #options: CredentialSourceOptions;
+  #current: ProvidedCredentials | undefined;
+  #refreshAtMs = 0;
+  #unusableAtMs = 0;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
+  #inFlight: Promise<ProvidedCredentials> | undefined;
+  #failure: { readonly error: ProxyError; readonly untilMs: number } | undefined;
 
-  const currentOrRefresh = async (): Promise<ProvidedCredentials> => {
-    const now = nowMs();
-    const paused = failure !== undefined && now < failure.untilMs;
-    if (current !== undefined && now < unusableAtMs) {
-      if (now >= refreshAtMs && !paused) refresh().catch(() => {});
-      return current;
+  constructor(options: CredentialSourceOptions) {
+    this.#options = options;
+  }
+
+  async get(): Promise<ProvidedCredentials> {
+    const nowMs = this.#options.nowMs();
+    const last = this.#current;
+    const pause = this.#failure !== undefined && nowMs < this.#failure.untilMs ? this.#failure : undefined;
+    if (last !== undefined && nowMs < this.#unusableAtMs) {
+      if (nowMs >= this.#refreshAtMs && pause === undefined) this.#refresh().catch(() => {});
+      return last;
     }
-    const last = current;
-    // In the last minute a request waits for fresh ones, but what is still valid is better than a failure to get them.
-    const isValid = last !== undefined && now < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
-    if (paused && failure !== undefined) {
-      if (isValid) return last;
-      throw failure.error;
-    }
-    return isValid ? refresh().catch(() => last) : refresh();
-  };
+    const isValid = last !== undefined && nowMs < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
+    if (pause === undefined) return isValid ? this.#refresh().catch(() => last) : this.#refresh();
+    if (isValid) return last;
+    throw pause.error;
+  }
 
-  return {
-    get: currentOrRefresh,
-    describe: async () => {
-      const credentials = await currentOrRefresh();
-      return {
-        description: describeSource(credentials, options.profile),
-        expiresAtMs: credentials.expiration?.getTime(),
-      };
-    },
-    invalidate: () => {
-      // A role that AWS refuses for good must not cost a look-up per request.
-      if (nowMs() - refusedAtMs < REFUSED_PAUSE_MS) return;
-      refusedAtMs = nowMs();
-      current = undefined;
-    },
-  };
+  async describe(): Promise<CredentialsOrigin> {
+    const credentials = await this.get();
+    return {
+      description: describeSource(credentials, this.#options.profile),
+      expiresAtMs: credentials.expiration?.getTime(),
+    };
+  }
+
+  invalidate(): void {
+    const nowMs = this.#options.nowMs();
+    // A role that AWS refuses for good must not cost a look-up per request.
+    if (nowMs - this.#refusedAtMs < REFUSED_PAUSE_MS) return;
+    this.#refusedAtMs = nowMs;
+    this.#current = undefined;
+  }
+
+  /** One look-up at a time. */
+  #refresh(): Promise<ProvidedCredentials> {
+    this.#inFlight ??= this.#load().finally(() => (this.#inFlight = undefined));
+    return this.#inFlight;
+  }
+
+  async #load(): Promise<ProvidedCredentials> {
+    const { load, nowMs, profile } = this.#options;
+    try {
+      const loaded = await load();
+      const expiresAtMs = loaded.expiration?.getTime();
+      this.#current = loaded;
+      this.#failure = undefined;
+      this.#refreshAtMs =
+        expiresAtMs === undefined
+          ? nowMs() + UNDATED_LIFETIME_MS
+          : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
+      this.#unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
+      return loaded;
+    } catch (thrown) {
+      const error = toCredentialError(thrown, profile);
+      this.#failure = { error, untilMs: nowMs() + FAILURE_PAUSE_MS };
+      throw error;
+    }
+  }
 }
 
 /**
