@@ -31,7 +31,7 @@ import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { SUPERVISED_VARIABLE } from './parent-channel.ts';
-import { createLineWriter } from './line-writer.ts';
+import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { colorsFor, paintFor, printError, printTalk } from './print.ts';
 import { findTrustFile, loadTls } from './tls.ts';
@@ -91,19 +91,12 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     defaultRegion: region?.name,
     store,
     connection,
-    loadPrices: meters.loadPrices,
-    ledger: meters.ledger,
-    metrics: meters.metrics,
+    ...meters,
     version,
     tls,
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
-      {
-        ended: (record) => {
-          if (!config.quiet) lines.write(formatLine(record, config));
-          if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
-        },
-      },
+      { ended: (record) => logRequest(record, config, lines) },
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
   });
@@ -113,7 +106,6 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
   if (isSupervised()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { host, databasePath } = config;
-  const told = tls && { caFile: findTrustFile(config) };
   const facts = {
     version,
     host,
@@ -122,12 +114,18 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     region,
     access,
     databasePath,
-    tls: told,
+    tls: tls && { caFile: findTrustFile(config) },
+    upstream: describeUpstream(config),
   } as const;
-  await greet(config, { ...facts, upstream: describeUpstream(config) }, connection.credentials);
+  await greet(config, facts, connection.credentials);
   await untilSignalled(server, config);
   clearInterval(sweeping);
   lines.flush();
+}
+
+function logRequest(record: RequestRecord, config: Config, lines: LineWriter): void {
+  if (!config.quiet) lines.write(formatLine(record, config));
+  if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
 }
 
 /** Now and from time to time: a key of `exec` does not outlive its command by long, even where that was killed. */

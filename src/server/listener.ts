@@ -76,19 +76,7 @@ export function createListener(
   const sessions = new Set<ServerHttp2Session>();
   const http1 = buildHttp1(handlers, headersTimeoutMs);
   const http2 = buildHttp2(handlers, sessions, http2Times);
-  const [acceptHttp1] = http1.listeners('connection') as ((socket: Socket) => void)[];
-  http1.removeAllListeners('connection');
-  const accept = (socket: Socket, isHttp2: boolean): void => {
-    if (isHttp2) {
-      // The http server's sockets stay half open; a session would not notice that its client has left.
-      socket.on('end', () => socket.destroy());
-      // The session drains what is buffered by itself; resuming here would lose the preface.
-      http2.emit('connection', socket);
-    } else {
-      acceptHttp1?.call(http1, socket);
-      socket.resume();
-    }
-  };
+  const accept = takeConnections(http1, http2);
   const decrypt = tls === undefined ? undefined : createTlsFront(tls, accept, headersTimeoutMs);
   http1.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -112,6 +100,23 @@ export function createListener(
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
     },
+  };
+}
+
+/** Takes the new connections away from `http1`; gives a function that hands one to the server of its protocol. */
+function takeConnections(http1: Server, http2: Http2Server): (socket: Socket, isHttp2: boolean) => void {
+  const [acceptHttp1] = http1.listeners('connection') as ((socket: Socket) => void)[];
+  http1.removeAllListeners('connection');
+  return (socket, isHttp2) => {
+    if (isHttp2) {
+      // The http server's sockets stay half open; a session would not notice that its client has left.
+      socket.on('end', () => socket.destroy());
+      // The session drains what is buffered by itself; resuming here would lose the preface.
+      http2.emit('connection', socket);
+    } else {
+      acceptHttp1?.call(http1, socket);
+      socket.resume();
+    }
   };
 }
 

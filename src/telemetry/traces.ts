@@ -6,7 +6,7 @@
  */
 import { findCode } from '../lib/errno.ts';
 import { within } from '../lib/deadline.ts';
-import type { HrTime } from '@opentelemetry/api';
+import type { HrTime, Tracer } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -67,59 +67,58 @@ export async function openTraces({ environment, version, onProblem }: TraceOptio
     onProblem(problem ?? missingLibraries());
     return { observe: () => {}, close: async () => {} };
   }
-  const { api, sdk, otlp, resources } = libraries;
-  const resource = resources
-    .defaultResource()
-    .merge(resources.resourceFromAttributes({ 'service.name': 'bedrock-proxy', 'service.version': version }))
-    .merge(
-      resources.detectResources({
-        detectors: [resources.resourceAttributesEnvDetector, resources.serviceNameEnvDetector],
-      }),
-    );
-  const exporter = tellProblems(new otlp.OTLPTraceExporter(), onProblem);
-  const provider = new sdk.TracerProvider({
-    resource,
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter })],
-    spanLimits: { attributeValueLengthLimit: MAX_VALUE_LENGTH },
-  });
+  const provider = openProvider(libraries, version, onProblem);
   const tracer = provider.getTracer('bedrock-proxy', version);
-
-  const trace = (record: RequestRecord): void => {
-    const { startedAtMs, sentMs, firstByteMs, totalMs = 0 } = record;
-    const at = (ms: number): HrTime => toHrTime(startedAtMs + ms);
-    const status = { code: isFailedSpan(record) ? api.SpanStatusCode.ERROR : api.SpanStatusCode.UNSET };
-    const parent = parseTraceparent(record.traceparent);
-    const outside =
-      parent === undefined
-        ? api.ROOT_CONTEXT
-        : api.trace.setSpanContext(api.ROOT_CONTEXT, { ...parent, isRemote: true });
-    const whole = { kind: api.SpanKind.SERVER, startTime: at(0), attributes: describeRequest(record) };
-    const span = tracer.startSpan(nameSpan(record), whole, outside).setStatus(status);
-    if (sentMs !== undefined) {
-      const part = { kind: api.SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(record) };
-      const { service = 'aws', operation = record.method } = record.route ?? {};
-      const child = tracer
-        .startSpan(`${service}.${operation}`, part, api.trace.setSpan(outside, span))
-        .setStatus(status);
-      if (firstByteMs !== undefined) child.addEvent('first_byte', at(firstByteMs));
-      child.end(at(Math.max(totalMs, sentMs)));
-    }
-    span.end(at(totalMs));
-  };
   return {
     observe: (record) => {
       try {
-        trace(record);
+        makeSpans(record, tracer, libraries.api);
       } catch (cause) {
         onProblem(new ProxyError('ERR_INTERNAL', 'A trace could not be made.', { cause }));
       }
     },
-    close: () =>
-      within(
-        CLOSE_TIMEOUT_MS,
-        provider.shutdown().catch(() => {}),
-      ),
+    close: async () => void (await within(CLOSE_TIMEOUT_MS, provider.shutdown()).catch(() => {})),
   };
+}
+
+type Libraries = NonNullable<Awaited<ReturnType<typeof loadLibraries>>>;
+
+function openProvider({ sdk, otlp, resources }: Libraries, version: string, onProblem: OnProblem) {
+  const detectors = [resources.resourceAttributesEnvDetector, resources.serviceNameEnvDetector];
+  const resource = resources
+    .defaultResource()
+    .merge(resources.resourceFromAttributes({ 'service.name': 'bedrock-proxy', 'service.version': version }))
+    .merge(resources.detectResources({ detectors }));
+  const exporter = tellProblems(new otlp.OTLPTraceExporter(), onProblem);
+  return new sdk.TracerProvider({
+    resource,
+    spanProcessors: [new sdk.BatchSpanProcessor({ exporter })],
+    spanLimits: { attributeValueLengthLimit: MAX_VALUE_LENGTH },
+  });
+}
+
+/** One span for the request and, below it, one for what AWS did. */
+function makeSpans(
+  record: RequestRecord,
+  tracer: Tracer,
+  { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace }: Libraries['api'],
+): void {
+  const { startedAtMs, sentMs, firstByteMs, totalMs = 0 } = record;
+  const at = (ms: number): HrTime => toHrTime(startedAtMs + ms);
+  const status = { code: isFailedSpan(record) ? SpanStatusCode.ERROR : SpanStatusCode.UNSET };
+  const parent = parseTraceparent(record.traceparent);
+  const outside =
+    parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...parent, isRemote: true });
+  const whole = { kind: SpanKind.SERVER, startTime: at(0), attributes: describeRequest(record) };
+  const span = tracer.startSpan(nameSpan(record), whole, outside).setStatus(status);
+  if (sentMs !== undefined) {
+    const part = { kind: SpanKind.CLIENT, startTime: at(sentMs), attributes: describeUpstream(record) };
+    const { service = 'aws', operation = record.method } = record.route ?? {};
+    const child = tracer.startSpan(`${service}.${operation}`, part, trace.setSpan(outside, span)).setStatus(status);
+    if (firstByteMs !== undefined) child.addEvent('first_byte', at(firstByteMs));
+    child.end(at(Math.max(totalMs, sentMs)));
+  }
+  span.end(at(totalMs));
 }
 
 /** Undefined if one of them is not installed. */
