@@ -52,7 +52,9 @@ function readTokenUsage(usage: JsonObject, tally: Tally): void {
   tally.put('cacheReadTokens', usage['cacheReadInputTokens'] ?? usage['cacheReadInputTokenCount']);
   tally.put('cacheWriteTokens', usage['cacheWriteInputTokens'] ?? usage['cacheWriteInputTokenCount']);
   for (const { ttl, inputTokens } of asObjects(usage['cacheDetails'])) {
-    if (typeof ttl === 'string') tally.add(ttl === '1h' ? 'cacheWrite1hTokens' : 'cacheWrite5mTokens', inputTokens);
+    const count = ttl === '1h' ? 'cacheWrite1hTokens' : 'cacheWrite5mTokens';
+    // The class of a count, which does not make up for the count.
+    if (typeof ttl === 'string') tally.addEarly(count, inputTokens);
   }
 }
 

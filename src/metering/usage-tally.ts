@@ -67,9 +67,14 @@ export class Tally {
 
   /** For what is reported in parts. */
   add(count: Count, value: unknown): void {
+    this.addEarly(count, value);
+    this.isFinal ||= isTold(value);
+  }
+
+  /** For what is reported in parts, and is not final. */
+  addEarly(count: Count, value: unknown): void {
     const sum = this.#check(value, this.#counts[count]);
     if (sum !== undefined) this.#counts[count] = sum;
-    this.isFinal ||= isTold(value);
   }
 
   /** Units of policies. Those whose name is not one of `known` are counted as others: they must not look free. */

@@ -195,7 +195,7 @@ const readDetails = (...cacheDetails: unknown[]): Tally => read(readers.readConv
 describe('the class of a cache write', () => {
   it('is told by its time to live', () => {
     const tally = readDetails({ ttl: '1h', inputTokens: 5 }, { inputTokens: 7, ttl: '5m' });
-    expect(tally.sum()).toEqual({ cacheWriteTokens: 12, cacheWrite1hTokens: 5 });
+    expect([tally.sum(), tally.isFinal]).toEqual([{ cacheWriteTokens: 12, cacheWrite1hTokens: 5 }, false]);
   });
 
   it('is nothing by halves', () => {

@@ -103,6 +103,7 @@ describe('a count that is told', () => {
     ['put', { isFinal: true, isLast: false }],
     ['add', { isFinal: true, isLast: false }],
     ['putEarly', { isFinal: false, isLast: false }],
+    ['addEarly', { isFinal: false, isLast: false }],
     ['putLast', { isFinal: true, isLast: true }],
   ] as const)('by %s says how final it is, even if it is wrong; null says nothing', (put, expected) => {
     const told = new Tally();
