@@ -36,7 +36,7 @@ interface CommandArgument {
 
 type CommandArguments = Readonly<Record<string, CommandArgument>>;
 
-type ArgumentValue<Usage extends string> = Usage extends `${string}...>`
+type ArgumentValue<Usage extends string> = Usage extends `${string}...${'>' | ']'}`
   ? readonly string[]
   : Usage extends `<${string}>`
     ? string
