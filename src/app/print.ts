@@ -30,6 +30,11 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   return { dim, good: green, warn: yellow, bad: red, strong: bold };
 }
 
+/** The columns of the terminal that reads stdout; undefined if none does. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY === true ? process.stdout.columns : undefined;
+}
+
 /** Data for people or programs. */
 export function printData(text: string): void {
   process.stdout.write(`${text}\n`);

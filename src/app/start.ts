@@ -33,7 +33,7 @@ import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { SUPERVISED_VARIABLE } from './parent-channel.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
-import { colorsFor, paintFor, printError, printTalk } from './print.ts';
+import { colorsFor, paintFor, printError, printTalk, terminalWidth } from './print.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -232,11 +232,7 @@ function tellBanner(config: Config, facts: BannerFacts): void {
 
 function formatLine(record: RequestRecord, { logFormat }: Config): string {
   if (logFormat === 'json') return formatJsonLine(record);
-  return formatPrettyLine(
-    record,
-    paintFor(process.stdout),
-    process.stdout.isTTY === true ? process.stdout.columns : undefined,
-  );
+  return formatPrettyLine(record, paintFor(process.stdout), terminalWidth());
 }
 
 /**

@@ -13,7 +13,7 @@ import { formatAge } from '../format.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { withKey } from './find-row.ts';
 import { describeKey, keyToJson, shortState } from './row.ts';
-import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+import { formatFields, formatTable, printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
 
 const HEADER = ['id', 'alias', 'key', 'state', 'spent', 'budget', 'last used'];
 /** Left out where the terminal has no room for it: people know a key by its alias. */
@@ -42,7 +42,7 @@ export async function runList(input: KeyInput): Promise<void> {
     describeBudget(row.policy.budget),
     formatAge(row.lastUsedAtMs, nowMs),
   ]);
-  printData(fitTable(cells, process.stdout.isTTY === true ? process.stdout.columns : undefined));
+  printData(fitTable(cells, terminalWidth()));
 }
 
 function fitTable(cells: readonly (readonly string[])[], width = Number.POSITIVE_INFINITY): string {

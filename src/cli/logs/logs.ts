@@ -19,7 +19,7 @@ import { openSqliteStore } from '../../store/sqlite/store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
-import { paintFor, printTalk } from '../../app/print.ts';
+import { paintFor, printTalk, terminalWidth } from '../../app/print.ts';
 
 /** How often a followed ledger is looked at. */
 const POLL_INTERVAL_MS = 250;
@@ -128,10 +128,7 @@ function formatJson(entry: LedgerEntry): string {
 
 function lineFormat(): (entry: LedgerEntry) => string {
   const paint = paintFor(process.stdout);
-  return (entry) => {
-    const width = process.stdout.isTTY === true ? process.stdout.columns : undefined;
-    return formatRow(entry, { paint, width, nowMs: Date.now() });
-  };
+  return (entry) => formatRow(entry, { paint, width: terminalWidth(), nowMs: Date.now() });
 }
 
 async function showLedger(store: Store, query: LogsQuery, sink: Sink): Promise<void> {

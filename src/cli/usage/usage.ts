@@ -11,7 +11,7 @@ import { formatCount, formatTime, isoTime } from '../format.ts';
 import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { type PeriodInput, readKeyIds, readPeriod } from './ledger-filter.ts';
-import { formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+import { formatTable, printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
 
 interface UsageInput extends Flags, PeriodInput {
   readonly by: UsageGrouping | undefined;
@@ -52,7 +52,7 @@ export async function printUsage(input: UsageInput): Promise<void> {
   if (input.json) return printJson(usageToJson(report));
   if (input.csv) return void process.stdout.write(usageToCsv(report));
   if (report.total.requests === 0) return printTalk(`There are no requests in the ledger ${describePeriod(report)}.`);
-  printData(formatUsage(report, process.stdout.isTTY === true ? process.stdout.columns : undefined));
+  printData(formatUsage(report, terminalWidth()));
 }
 
 /** Exact; names that are unknown are null. */
