@@ -2,6 +2,7 @@
  * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side
  * and floats on that one. Never shows the key itself.
  */
+import { formatTag, isoTime } from '../lib/format.ts';
 import { toUsd } from '../lib/usd.ts';
 import { formatDuration } from '../keys/policy.ts';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
@@ -23,7 +24,7 @@ export function toLiteLlmKey(row: VirtualKeyRow, spend: KeySpend | undefined, no
     models: limits.models,
     max_budget: policy.budget === undefined ? null : toUsd(policy.budget.limitNanoUsd),
     budget_duration: policy.budget?.windowMs === undefined ? null : formatDuration(policy.budget.windowMs),
-    budget_reset_at: toIso(spend?.resetsAtMs),
+    budget_reset_at: isoTime(spend?.resetsAtMs),
     spend: toUsd(spend?.windowNanoUsd ?? 0),
     total_spend: toUsd(spend?.totalNanoUsd ?? 0),
     ...limits.others,
@@ -72,10 +73,10 @@ function describeIdentity(
     access_key_id: row.accessKeyId,
     status: findKeyState(row, nowMs),
     blocked: row.blockedAtMs !== undefined,
-    expires: toIso(findKeyEnd(row)),
+    expires: isoTime(findKeyEnd(row)),
     created_at: new Date(row.createdAtMs).toISOString(),
     updated_at: new Date(row.updatedAtMs).toISOString(),
-    last_used_at: toIso(row.lastUsedAtMs),
+    last_used_at: isoTime(row.lastUsedAtMs),
   };
 }
 
@@ -88,10 +89,5 @@ export function showKeyName({ lastFour }: Pick<VirtualKeyRow, 'lastFour'>): stri
 export function listTags(tags: Readonly<Record<string, string>>): string[] {
   return Object.entries(tags)
     .filter(([name]) => !FIELD_TAGS.some((field) => field === name))
-    .map(([name, value]) => (value === '' ? name : `${name}=${value}`));
-}
-
-/** A moment as ISO 8601 in UTC, with milliseconds; null if there is none. */
-export function toIso(epochMs: number | undefined): string | null {
-  return epochMs === undefined ? null : new Date(epochMs).toISOString();
+    .map(formatTag);
 }

@@ -8,7 +8,8 @@ import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { KeyStore, LedgerStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { z } from 'zod';
-import { listTags, toIso } from './key-row.ts';
+import { isoTime } from '../lib/format.ts';
+import { listTags } from './key-row.ts';
 import { toUsd } from '../lib/usd.ts';
 import type { logRow } from './spend-schemas.ts';
 import { sumInput } from '../domain/usage.ts';
@@ -74,8 +75,8 @@ export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof l
     prompt_tokens: promptTokens ?? null,
     completion_tokens: usage?.outputTokens ?? null,
     startTime: new Date(startedAtMs).toISOString(),
-    completionStartTime: firstByteMs === undefined ? null : toIso(Math.round(startedAtMs + firstByteMs)),
-    endTime: totalMs === undefined ? null : toIso(Math.round(startedAtMs + totalMs)),
+    completionStartTime: firstByteMs === undefined ? null : isoTime(Math.round(startedAtMs + firstByteMs)),
+    endTime: totalMs === undefined ? null : isoTime(Math.round(startedAtMs + totalMs)),
     model: row.model ?? null,
     custom_llm_provider: 'bedrock',
     user: row.tags['user_id'] ?? '',

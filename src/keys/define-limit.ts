@@ -4,6 +4,7 @@
  */
 import type { FlagValue } from '../config/options.ts';
 import type { KeyPolicy } from '../domain/key.ts';
+import { formatCount } from '../lib/format.ts';
 import { type BadValueCode, MAX_PATTERN_LENGTH, parseLimit } from './policy.ts';
 
 const CODE = 'ERR_BAD_OPTION';
@@ -97,7 +98,7 @@ export function countLimit<const FieldName extends string>(
     description,
     takenAwayBy: 'none',
     parse: parseLimit,
-    describe: (count) => count?.toLocaleString('en-US'),
+    describe: (count) => (count === undefined ? undefined : formatCount(count)),
     field: { name: field, description: description.replace(/^./, (first) => first.toUpperCase()), shape: 'count' },
   });
 }

@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { clip, clipModel, compactBytes, compactCount, formatMs } from '../../src/lib/format.ts';
+import {
+  clip,
+  clipModel,
+  compactBytes,
+  compactCount,
+  formatAge,
+  formatCount,
+  formatMs,
+  formatSpan,
+  formatTag,
+  formatTime,
+  isoTime,
+} from '../../src/lib/format.ts';
 
 it.each([
   [0, '0'],
@@ -48,4 +60,37 @@ describe('names that are too long', () => {
     ['anthropic.claude-3-haiku-20240307-v1:0:48k', 26, 'anthropic.claude-3-haiku'],
     ['mistral.mistral-large-2402-v1:0', 20, 'mistral-large-2402'],
   ])('shows the model %s in %i columns as %s', (model, width, shown) => expect(clipModel(model, width)).toBe(shown));
+});
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+it('writes a count in full', () => expect(formatCount(12_345_678)).toBe('12,345,678'));
+
+describe('times', () => {
+  it.each([
+    [undefined, 'never', null],
+    [0, '1970-01-01 00:00Z', '1970-01-01T00:00:00.000Z'],
+    [1_700_000_000_123, '2023-11-14 22:13Z', '2023-11-14T22:13:20.123Z'],
+  ])('writes the time %j as %s', (epochMs, shown, iso) => {
+    expect([formatTime(epochMs), isoTime(epochMs)]).toEqual([shown, iso]);
+  });
+
+  it.each([
+    [1, '1 min', 'just now'],
+    [9 * MINUTE_MS + 1, '10 min', '9 min ago'],
+    [119 * MINUTE_MS, '119 min', '119 min ago'],
+    [2 * HOUR_MS, '2 h', '2 h ago'],
+    [47 * HOUR_MS, '47 h', '47 h ago'],
+    [3 * DAY_MS - 1, '3 d', '2 d ago'],
+  ])('writes the length of %i ms as %s, and as %s', (ms, span, age) => {
+    expect([formatSpan(ms), formatAge(1_000, 1_000 + ms)]).toEqual([span, age]);
+  });
+
+  it('says that a time never was', () => expect(formatAge(undefined, 0)).toBe('never'));
+});
+
+it('writes a tag without a value as its name', () => {
+  expect([formatTag(['team', 'search']), formatTag(['ci', ''])]).toEqual(['team=search', 'ci']);
 });

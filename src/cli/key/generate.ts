@@ -6,7 +6,7 @@ import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath, readSaltKey } from '../../config/config.ts';
 import type { KeyInput, LimitInput } from './input.ts';
-import { formatTime, isoTime } from '../format.ts';
+import { formatTime, isoTime } from '../../lib/format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { withKey } from './find-row.ts';
 import { withStore } from '../../app/open-store.ts';

@@ -7,7 +7,7 @@ import { maskKey } from '../../keys/secret.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import type { KeySpend } from '../../domain/budget.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
-import { formatAge, formatSpan, formatTime, isoTime } from '../format.ts';
+import { formatAge, formatSpan, formatTag, formatTime, isoTime } from '../../lib/format.ts';
 
 type Field = readonly [name: string, value: string];
 
@@ -80,7 +80,7 @@ export function describeLimits({
   tags,
   note,
 }: Pick<VirtualKeyRow, 'expiresAtMs' | 'policy' | 'tags' | 'note'>): Field[] {
-  const tagged = Object.entries(tags).map(([name, value]) => (value === '' ? name : `${name}=${value}`));
+  const tagged = Object.entries(tags).map(formatTag);
   const fields: readonly (readonly [string, string | undefined])[] = [
     ['expires', expiresAtMs === undefined ? undefined : formatTime(expiresAtMs)],
     ...describePolicy(policy),
