@@ -1,5 +1,5 @@
 /**
- * The places in a JSON document that somebody wants to hear of, made of paths like `usage.inputTokens`. Pure; the
+ * The places in a JSON document whose values are to be reported, made of paths like `usage.inputTokens`. Pure; the
  * scanner (json-scan.ts) walks them while a text passes.
  */
 
