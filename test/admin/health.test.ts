@@ -75,13 +75,13 @@ describe('health', () => {
     ]);
   });
 
-  it('is ready all the same if there is nothing to prove by', async () => {
+  it('says that it is ready all the same if there is nothing to prove by', async () => {
     const { url } = await open(() => undefined);
     const response = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
     expect(await response.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });
   });
 
-  it('is not ready without its database, but alive', async () => {
+  it('says that it is alive, but not ready, without its database', async () => {
     const { url, databasePath } = await open();
     await rm(databasePath);
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2_000 });

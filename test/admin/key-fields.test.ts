@@ -149,6 +149,8 @@ describe('the fields of a request', () => {
     { fields: { duration: '' }, param: 'duration' },
     { fields: { key_alias: 'sk-x' }, param: 'key_alias' },
     { fields: { key_alias: '' }, param: 'key_alias' },
+    { fields: { key_alias: 'a\u001b[2Jb' }, param: 'key_alias' },
+    { fields: { tags: ['a=\u202eb'] }, param: 'tags' },
     { fields: { models: ['a b'] }, param: 'models' },
     { fields: { models: [''] }, param: 'models' },
     { fields: { regions: ['mars!'] }, param: 'regions' },

@@ -91,6 +91,9 @@ describe('another machine', () => {
     { name: 'with another key', peerAddress: ELSEWHERE, headers: bearer('sk-another-0123456789'), status: 401 },
     { name: 'with the master key', peerAddress: ELSEWHERE, headers: bearer(MASTER_KEY), status: 200 },
     { name: 'that a proxy here speaks for', headers: { 'x-forwarded-for': ELSEWHERE }, status: 401 },
+    { name: 'that a proxy here speaks for (RFC 7239)', headers: { forwarded: `for=${ELSEWHERE}` }, status: 401 },
+    { name: 'that a proxy here speaks for (nginx)', headers: { 'x-real-ip': ELSEWHERE }, status: 401 },
+    { name: 'that a proxy here speaks for (Cloudflare)', headers: { 'cf-connecting-ip': ELSEWHERE }, status: 401 },
     {
       name: 'that a proxy here speaks for, with the master key',
       headers: { 'x-forwarded-for': ELSEWHERE, ...bearer(MASTER_KEY) },

@@ -8,7 +8,7 @@ describe('who has limits', () => {
   it.each([
     { kind: 'master', label: 'master' },
     { kind: 'anonymous', label: 'anonymous' },
-  ] as const)('limits nothing for $kind', async (principal) => {
+  ] as const)('sets no limits for $kind', async (principal) => {
     const { ask } = await openAdmitting();
     const admission = await ask({ method: 'DELETE', path: '/guardrails/abc', principal });
     expect(admission).toMatchObject({ model: undefined, reservedNanoUsd: undefined, priceNames: [] });

@@ -59,6 +59,7 @@ describe('a list of models', () => {
       model: `${ACCOUNT}:custom-model/${HAIKU}/abcdefghijk1`,
     },
     { name: 'an imported one', patterns: ['anthropic.*'], model: `${ACCOUNT}:imported-model/anthropic.claude` },
+    { name: 'a provisioned one', patterns: ['anthropic.*'], model: `${ACCOUNT}:provisioned-model/abcdefghijk1` },
     { name: 'a prompt', patterns: ['anthropic.*'], model: `${ACCOUNT}:prompt/ABCDEFGHIJ:1` },
     {
       name: 'a prompt router',

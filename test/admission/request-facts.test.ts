@@ -35,6 +35,7 @@ describe('a body that names the model', () => {
     { name: 'null', body: '{"model":null}' },
     { name: 'a number', body: '{"model":7}' },
     { name: 'an object', body: '{"model":{"id":"openai.a"}}' },
+    { name: 'an array', body: '{"model":["openai.a"]}' },
     { name: 'a name in another case', body: '{"Model":"openai.a"}' },
     { name: 'an array around it', body: '[{"model":"openai.a"}]' },
     { name: 'a broken end', body: '{"model":"openai.a"' },
@@ -47,6 +48,7 @@ describe('a body that names the model', () => {
 
   it.each([
     { name: 'UTF-16', body: Buffer.from('\ufeff{"model":"openai.a"}', 'utf16le') },
+    { name: 'UTF-8 with a mark', body: Buffer.from('\ufeff{"model":"openai.a"}') },
     { name: 'UTF-16 without a mark', body: Buffer.from('{"model":"openai.a"}', 'utf16le') },
     { name: 'gzip', body: gzipSync('{"model":"openai.a"}') },
   ])('refuses a body in $name', async ({ body }) => {

@@ -236,7 +236,7 @@ describe('an estimate of the input', () => {
     { name: 'does not count a picture as text', body: { data: picture }, inputTokens: 4 + 2000 + 2000 },
     { name: 'counts each picture', body: { data: picture, url: picture }, inputTokens: 7 + 4000 + 4000 },
     { name: 'takes for text what is no JSON', body: picture, inputTokens: 33_334 },
-    { name: 'of nothing is nothing', body: '', inputTokens: 0 },
+    { name: 'is nothing for nothing', body: '', inputTokens: 0 },
   ])('estimates the input of a body: it $name', async ({ body, inputTokens }) => {
     expect((await inspect(body)).inputTokens).toBe(inputTokens);
   });

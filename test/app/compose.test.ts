@@ -1,11 +1,7 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Testbed, startProxy } from '../helpers/testbed.ts';
+import { describe, expect } from 'vitest';
+import { proxyTest } from '../helpers/proxy-test.ts';
 
-async function open(): Promise<Testbed> {
-  const testbed = await startProxy();
-  onTestFinished(() => testbed[Symbol.asyncDispose]());
-  return testbed;
-}
+const { it, testbed } = proxyTest();
 
 describe('the assembled testbed', () => {
   it.each([
@@ -17,12 +13,10 @@ describe('the assembled testbed', () => {
     { path: '/', status: 200 },
     { path: '/nowhere', status: 404 },
   ])('answers $path with $status', async ({ path, status }) => {
-    const { port } = await open();
-    expect((await fetch(`http://127.0.0.1:${port}${path}`)).status).toBe(status);
+    expect((await fetch(`http://127.0.0.1:${testbed.port}${path}`)).status).toBe(status);
   });
 
   it('reports each request to Bedrock once, with an id of its own', async () => {
-    const testbed = await open();
     for (const _ of [1, 2]) {
       const told = testbed.nextRecord();
       await (await fetch(`${testbed.url}/foundation-models`)).arrayBuffer();
@@ -36,7 +30,6 @@ describe('the assembled testbed', () => {
   });
 
   it('reports what the guard refused as well', async () => {
-    const testbed = await open();
     const told = testbed.nextRecord();
     const response = await fetch(`${testbed.url}/foundation-models`, { headers: { origin: 'https://evil.example' } });
     expect(response.headers.get('x-bedrock-proxy-error')).toBe('ERR_ORIGIN_REFUSED');

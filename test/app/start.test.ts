@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
+import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 
 /** A running server on a free port, without AWS. */
@@ -82,10 +83,7 @@ describe('start', () => {
 
   it('says nothing at start with --quiet', async () => {
     const cli = await openCli();
-    const probe = createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const { port } = probe.address() as AddressInfo;
-    await new Promise((resolve) => probe.close(resolve));
+    const port = await findClosedPort();
     const running = cli.spawn(['start', '--offline', '--quiet', '--port', String(port)]);
     await expect
       .poll(
@@ -124,10 +122,7 @@ describe('start', () => {
   it.each([{ args: ['--offline'] }, { args: ['--region', 'us-east-1'] }])(
     'ends with 2 and a free port to try if its port is taken: $args',
     async ({ args }) => {
-      const server = createServer().listen(0, '127.0.0.1');
-      onTestFinished(() => void server.close());
-      await once(server, 'listening');
-      const { port } = server.address() as AddressInfo;
+      const port = await listen(createServer());
       const { code, stdout, stderr } = await (await openCli()).spawn(['start', '--port', String(port), ...args]).ended;
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toMatch(

@@ -63,6 +63,39 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await store.findKeyByAccessKeyId(row.accessKeyId)).toStrictEqual(fresh(row));
       expect(await store.listKeys()).toStrictEqual([fresh(row)]);
     });
+
+    it('does not find a key under another name', async () => {
+      const row = await insert();
+      expect(await store.findKeyBySha256(row.accessKeyId)).toBeUndefined();
+      expect(await store.findKeyByAccessKeyId(row.keySha256)).toBeUndefined();
+      expect(await store.findKeyBySha256('')).toBeUndefined();
+    });
+
+    it('lists keys oldest first, however many have no alias', async () => {
+      for (const createdAtMs of [30, 10, 20, 10]) await insert({ createdAtMs });
+      const keys = await store.listKeys();
+      expect(keys.map(({ createdAtMs }) => createdAtMs)).toEqual([10, 10, 20, 30]);
+    });
+
+    it('keeps a key revoked from the first time on', async () => {
+      const row = await insert();
+      expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
+      await store.revokeKey(row.id, 5_000);
+      await store.revokeKey(row.id, 9_000);
+      expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(5_000);
+      expect(await store.hasAnyKey()).toBe(true);
+    });
+
+    it('lets keys share an alias only if at most one of them is active', async () => {
+      const first = await insert({ alias: 'alice' });
+      const refusal = await failureOf(() => insert({ alias: 'alice' }));
+      expect(refusal.code).toBe('ERR_BAD_REQUEST');
+      expect(refusal.message).toBe('There is an active key with the alias "alice".');
+      await store.revokeKey(first.id, 1);
+      await insert({ alias: 'alice' });
+      expect((await failureOf(() => insert({ alias: 'alice' }))).code).toBe('ERR_BAD_REQUEST');
+      expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['alice', 'alice']);
+    });
   });
 
   describe('a change', () => {

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
+import { sortGroups, sumOf } from '../helpers/plain-usage.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
 
@@ -33,25 +34,6 @@ function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
   return [isOneTag(by) ? row.tags[by.slice('tag:'.length)] : row[by]];
 }
 
-function sumOf(rows: readonly LedgerRow[]): UsageTotals {
-  const sum = (part: (row: LedgerRow) => number | undefined): number =>
-    rows.reduce((total, row) => total + (part(row) ?? 0), 0);
-  const reported = (part: (row: LedgerRow) => number | undefined): number | undefined =>
-    rows.some((row) => part(row) !== undefined) ? sum(part) : undefined;
-  return {
-    requests: rows.length,
-    errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
-    unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
-    partial: sum(({ partial }) => (partial ? 1 : 0)),
-    inputTokens: reported(({ usage }) => usage?.inputTokens),
-    outputTokens: reported(({ usage }) => usage?.outputTokens),
-    cacheReadTokens: reported(({ usage }) => usage?.cacheReadTokens),
-    cacheWriteTokens: reported(({ usage }) => usage?.cacheWriteTokens),
-    costNanoUsd: sum(({ costNanoUsd }) => costNanoUsd),
-    estimatedNanoUsd: sum(({ chargedNanoUsd, costNanoUsd = 0 }) => Math.max(0, chargedNanoUsd - costNanoUsd)),
-  };
-}
-
 function groupsOf(rows: readonly LedgerRow[], by: UsageGrouping): UsageGroup[] {
   const names = new Set(rows.flatMap((row) => namesOf(row, by)));
   return [...names].map((name) => {
@@ -59,9 +41,6 @@ function groupsOf(rows: readonly LedgerRow[], by: UsageGrouping): UsageGroup[] {
     return { names: [name], label: by === 'key' ? members.at(-1)?.keyLabel : undefined, ...sumOf(members) };
   });
 }
-
-const sorted = (groups: readonly UsageGroup[]): UsageGroup[] =>
-  groups.toSorted((a, b) => (String(a.names[0]) < String(b.names[0]) ? -1 : 1));
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.option(arbitrary, { nil: undefined });
@@ -100,7 +79,7 @@ describe.each(STORES)('$name', ({ create }) => {
         const store = await storeWith(rows);
         for (const by of GROUPINGS) {
           const { groups, total } = await store.sumUsage({ filter: {}, by: [by] });
-          expect(sorted(groups)).toEqual(sorted(groupsOf(rows, by)));
+          expect(sortGroups(groups)).toEqual(sortGroups(groupsOf(rows, by)));
           expect(total).toEqual(sumOf(rows));
         }
       }),

@@ -98,20 +98,3 @@ describe('rates', () => {
     expect(await converse(key, NOVA, big)).toMatchObject({ status: 429, code: 'ERR_TOKEN_RATE' });
   });
 });
-
-it('applies a change of a key from the next request on, and says that it is blocked or has expired', async () => {
-  const key = await keyWith({});
-  const [row] = await testbed.store.listKeys();
-  const id = row?.id ?? '';
-  expect(await converse(key)).toMatchObject({ status: 200 });
-  await testbed.store.updateKey(id, { policy: { ...EMPTY_POLICY, models: ['nothing.*'] } }, Date.now());
-  expect(await converse(key)).toMatchObject({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
-  await testbed.store.updateKey(id, { policy: EMPTY_POLICY, blockedAtMs: Date.now() }, Date.now());
-  expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_BLOCKED' });
-  await testbed.store.updateKey(id, { blockedAtMs: undefined, expiresAtMs: Date.now() - 1 }, Date.now());
-  expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_EXPIRED' });
-  await testbed.store.updateKey(id, { expiresAtMs: undefined }, Date.now());
-  expect(await converse(key)).toMatchObject({ status: 200 });
-  await testbed.store.deleteKey(id, Date.now());
-  expect(await converse(key)).toMatchObject({ status: 401, code: 'ERR_KEY_UNKNOWN' });
-});

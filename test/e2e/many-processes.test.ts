@@ -58,12 +58,3 @@ it('makes a hundred keys by two processes that make fifty each on a fresh databa
     expect((await ask(server.port, 'POST /bedrock/model/a/invoke HTTP/1.1', headers)).status).toBe(502);
   }
 });
-
-it('agrees on one secret by commands that begin on a fresh database at once', async () => {
-  const ends = await Promise.all(
-    Array.from({ length: 4 }, () => run(['key', 'generate', '--json'], place.environment)),
-  );
-  expect(ends.map(({ code, stderr }) => [code, stderr])).toEqual(ends.map(() => [0, '']));
-  const { stdout } = await run(['key', 'list', '--json'], place.environment);
-  expect(JSON.parse(stdout)).toHaveLength(4);
-});

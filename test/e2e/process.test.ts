@@ -56,21 +56,6 @@ describe('the start', () => {
     expect(isInTime).toBe(true);
   });
 
-  it('ends on a port in use with one line, a hint and exit code 2', async () => {
-    await using server = await launchServer([], environment);
-    const second = await run(['start', '--port', String(server.port)], environment);
-    expect(second).toMatchObject({ code: 2, stdout: '' });
-    expect(second.stderr.trim().split('\n')).toEqual([
-      expect.stringMatching(/^error: .*port/),
-      expect.stringMatching(/^hint: .*--port/),
-    ]);
-  });
-
-  it('refuses to start on all addresses without any key, as everybody could come in', async () => {
-    const refused = await run(['start', '--port', '0', '--host', '0.0.0.0'], environment);
-    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('key generate') });
-  });
-
   it('finds its keys again after kill -9', async () => {
     const { stdout } = await run(['key', 'generate', '--quiet'], environment);
     const header = `Authorization: Bearer ${stdout.trim()}`;
@@ -123,19 +108,6 @@ describe('the end', () => {
     expect((await raw.readResponse()).body.toString()).toBe('begun;ended;');
     expect(await response).toMatchObject({ isComplete: true, body: 'begun;ended;' });
     expect(await server.ended).toMatchObject({ code: 0 });
-  });
-
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends by a second %s at once', async (signal) => {
-    await using server = await launchServer([], environment);
-    void nextStream();
-    await using raw = await dial(server.port);
-    await raw.send(requestText(LINE, ['Host: localhost']));
-    await raw.until('begun;');
-    server.child.kill(signal);
-    await server.untilStderr('Ending');
-    server.child.kill(signal);
-    expect(await server.ended).toMatchObject({ code: signal === 'SIGINT' ? 130 : 143 });
-    expect(raw.received).not.toContain('\r\n0\r\n');
   });
 
   it('cuts off what still runs after the grace time, and says so', async () => {

@@ -9,12 +9,12 @@ import {
   readPolicyFlags,
 } from '../../src/keys/limits.ts';
 
-it('an empty policy allows what every key may do, and cannot be changed', () => {
+it('allows by an empty policy what every key may do, and lets nobody change it', () => {
   expect(EMPTY_POLICY).toMatchObject({ models: [], scope: 'default', regions: [], allowUnpriced: false });
   expect([EMPTY_POLICY, EMPTY_POLICY.models, EMPTY_POLICY.regions].every(Object.isFrozen)).toBe(true);
 });
 
-it('no two limits share a flag, a word or a field', () => {
+it('gives no two limits a flag, a word or a field of the same name', () => {
   const fields = Object.values(LIMITS).flatMap((limit) => ('field' in limit ? [limit.field.name] : []));
   for (const names of [
     LIMIT_FLAGS.map(({ name }) => name),
@@ -25,7 +25,7 @@ it('no two limits share a flag, a word or a field', () => {
   }
 });
 
-it('a key without limits has nothing to say about them', () => {
+it('says nothing of the limits of a key that has none', () => {
   expect(describePolicy(EMPTY_POLICY).filter(([, text]) => text !== undefined)).toEqual([]);
 });
 
@@ -58,7 +58,7 @@ describe('flags', () => {
   });
 });
 
-it('a limit that does not exist is null in JSON', () => {
+it('writes a limit that does not exist as null in JSON', () => {
   expect(policyToJson(EMPTY_POLICY)).toEqual({
     models: [],
     scope: 'default',

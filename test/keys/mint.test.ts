@@ -80,13 +80,6 @@ describe('mintKey', () => {
     );
     expect(text).not.toContain(key.slice(3, 20));
   });
-
-  it('refuses to mint a key under an alias that an active key has', async () => {
-    const store = await openStore();
-    const mint = (): Promise<unknown> => mintKey({ store, serverSecret, alias: 'bob', nowMs: 0, randomBytes });
-    await mint();
-    expect((await failureOf(mint)).code).toBe('ERR_BAD_REQUEST');
-  });
 });
 
 describe('parseAlias', () => {

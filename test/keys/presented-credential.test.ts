@@ -82,6 +82,8 @@ describe('where a key is found', () => {
       ],
     },
     { name: 'Basic', headers: [['Authorization', 'Basic c2stYTo=']] },
+    { name: 'Digest', headers: [['Authorization', 'Digest x']] },
+    { name: 'an empty Authorization', headers: [['Authorization', '']] },
     { name: 'a key without a scheme', headers: [['Authorization', 'sk-a']] },
     { name: 'Bearer alone', headers: [['Authorization', 'Bearer']] },
     { name: 'Bearer and spaces', headers: [['Authorization', 'Bearer   ']] },
@@ -134,6 +136,13 @@ describe('two different keys', () => {
       headers: [
         ['x-api-key', 'sk-a'],
         ['x-api-key', 'sk-b'],
+      ],
+    },
+    {
+      name: 'in one Authorization sent twice',
+      headers: [
+        ['Authorization', 'Bearer sk-a'],
+        ['Authorization', 'Bearer sk-b'],
       ],
     },
     { name: 'in a signature and a header', headers: [signedBy('sk-a'), ['litellm_user_api_key', 'sk-b']] },

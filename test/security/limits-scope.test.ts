@@ -82,7 +82,6 @@ describe('a model that is not on the list', () => {
     `/model/%61nthropic.claude-opus-4-6-v1/converse`,
     `/model/%20${NOVA}/converse`,
     `/model/${encodeURIComponent(PARTITION + OPUS)}/converse`,
-    `/model/${encodeURIComponent(`arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghijkl`)}/invoke`,
     `/bedrock-runtime/model/${OPUS}/converse`,
     `/bedrock-runtime/model/${OPUS}/%63onverse`,
     `/bedrock-runtime/%6dodel/${OPUS}/converse`,
@@ -123,7 +122,6 @@ describe('a model that is not on the list', () => {
       body: `--x\r\n\r\n${plain}\r\n--x--`,
       headers: ['Content-Type: multipart/form-data; boundary=x'],
     },
-    { name: 'its name as an array', body: `{"model":["${OPUS}"]}` },
     {
       name: 'the name at the end of nine megabytes',
       body: `{"messages":["${'x '.repeat(4_600_000)}"],"model":"${OPUS}"}`,

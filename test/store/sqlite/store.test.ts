@@ -1,6 +1,4 @@
 import Database from 'better-sqlite3';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,85 +78,15 @@ describe('a fresh database', () => {
     await writeFile(path, '');
     expect(await (await open()).hasAnyKey()).toBe(false);
   });
-
-  it('lets several processes make the database at once, and all of them write to it', async () => {
-    const children = Array.from({ length: 4 }, (_, index) => openAndInsertInChild(path, `child-${index}`));
-    expect(await Promise.all(children)).toEqual(['0', '0', '0', '0']);
-    const aliases = (await (await open()).listKeys()).map(({ alias }) => alias);
-    expect(aliases.toSorted()).toEqual(['child-0', 'child-1', 'child-2', 'child-3']);
-  });
 });
 
-/** Exit code and complaints of another process that opens the store and makes a key. */
-async function openAndInsertInChild(at: string, alias: string): Promise<string> {
-  const script = `
-    import { openSqliteStore } from ${JSON.stringify(new URL('../../../src/store/sqlite/store.ts', import.meta.url).href)};
-    const store = await openSqliteStore(${JSON.stringify(at)});
-    const row = ${JSON.stringify(aKeyRow({ id: `vk_${alias}`, alias, keySha256: alias, accessKeyId: alias }))};
-    await store.insertKey({ ...row, sealedKey: Buffer.of(1) });
-    await store.close();`;
-  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let complaints = '';
-  child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number];
-  return `${code}${complaints}`;
-}
-
 describe('keys', () => {
-  it('does not find a key under another name', async () => {
-    const store = await open();
-    const row = aKeyRow();
-    await store.insertKey(row);
-    expect(await store.findKeyBySha256(row.accessKeyId)).toBeUndefined();
-    expect(await store.findKeyByAccessKeyId(row.keySha256)).toBeUndefined();
-    expect(await store.findKeyBySha256('')).toBeUndefined();
-  });
-
-  it('lists keys oldest first', async () => {
-    const store = await open();
-    for (const createdAtMs of [30, 10, 20, 10]) await store.insertKey(aKeyRow({ createdAtMs }));
-    const times = (await store.listKeys()).map(({ createdAtMs }) => createdAtMs);
-    expect(times).toEqual([10, 10, 20, 30]);
-  });
-
-  it('keeps a key revoked from the first time on', async () => {
-    const store = await open();
-    const row = aKeyRow();
-    await store.insertKey(row);
-    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBeUndefined();
-    await store.revokeKey(row.id, 5_000);
-    await store.revokeKey(row.id, 9_000);
-    expect((await store.findKeyBySha256(row.keySha256))?.revokedAtMs).toBe(5_000);
-    expect(await store.hasAnyKey()).toBe(true);
-  });
-
   it('keeps keys beyond the end of the process', async () => {
     const row = aKeyRow();
     const first = await openSqliteStore(path);
     await first.insertKey(row);
     await first.close();
     expect((await (await open()).findKeyBySha256(row.keySha256))?.id).toBe(row.id);
-  });
-
-  it('lets keys share an alias only if at most one of them is active', async () => {
-    const store = await open();
-    const first = aKeyRow({ alias: 'alice' });
-    await store.insertKey(first);
-    const refusal = await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })));
-    expect(refusal.code).toBe('ERR_BAD_REQUEST');
-    expect(refusal.message).toBe('There is an active key with the alias "alice".');
-    await store.revokeKey(first.id, 1);
-    await store.insertKey(aKeyRow({ alias: 'alice' }));
-    expect((await failureOf(() => store.insertKey(aKeyRow({ alias: 'alice' })))).code).toBe('ERR_BAD_REQUEST');
-    expect((await store.listKeys()).map(({ alias }) => alias)).toEqual(['alice', 'alice']);
-  });
-
-  it('asks for no alias, however many keys there are', async () => {
-    const store = await open();
-    await store.insertKey(aKeyRow());
-    await store.insertKey(aKeyRow());
-    expect((await store.listKeys()).map(({ alias }) => alias)).toEqual([undefined, undefined]);
   });
 });
 

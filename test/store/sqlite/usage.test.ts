@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vit
 import { connect } from '../../../src/store/sqlite/connection.ts';
 import { insertLedgerRow, prepareLedger } from '../../../src/store/sqlite/ledger.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../../src/domain/ledger.ts';
+import type { LedgerRow, UsageGrouping } from '../../../src/domain/ledger.ts';
 import type { Store } from '../../../src/domain/store.ts';
+import { sortGroups, sumOf } from '../../helpers/plain-usage.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
 
 const GROUPINGS = ['key', 'model', 'tag'] as const satisfies readonly UsageGrouping[];
@@ -41,28 +42,6 @@ function namesOf(row: LedgerRow, by: (typeof GROUPINGS)[number]): (string | unde
   }
   return [by === 'key' ? row.keyId : row[by]];
 }
-
-function sumOf(rows: readonly LedgerRow[]): UsageTotals {
-  const sum = (part: (row: LedgerRow) => number | undefined): number =>
-    rows.reduce((total, row) => total + (part(row) ?? 0), 0);
-  const reported = (part: (row: LedgerRow) => number | undefined): number | undefined =>
-    rows.some((row) => part(row) !== undefined) ? sum(part) : undefined;
-  return {
-    requests: rows.length,
-    errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
-    unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
-    partial: sum(({ partial }) => (partial ? 1 : 0)),
-    inputTokens: reported(({ usage }) => usage?.inputTokens),
-    outputTokens: reported(({ usage }) => usage?.outputTokens),
-    cacheReadTokens: reported(({ usage }) => usage?.cacheReadTokens),
-    cacheWriteTokens: reported(({ usage }) => usage?.cacheWriteTokens),
-    costNanoUsd: sum(({ costNanoUsd }) => costNanoUsd),
-    estimatedNanoUsd: sum(({ chargedNanoUsd, costNanoUsd = 0 }) => Math.max(0, chargedNanoUsd - costNanoUsd)),
-  };
-}
-
-const sorted = (groups: readonly UsageGroup[]): UsageGroup[] =>
-  groups.toSorted((a, b) => (String(a.names[0]) < String(b.names[0]) ? -1 : 1));
 
 /** More than four slices, so that keys are summed along their index; one key has more rows than a slice. */
 describe('of a large ledger', () => {
@@ -101,7 +80,7 @@ describe('of a large ledger', () => {
         label: by === 'key' ? members.at(-1)?.row.keyLabel : undefined,
         ...sumOf(members.map(({ row }) => row)),
       }));
-      expect(sorted(groups)).toEqual(sorted(expected));
+      expect(sortGroups(groups)).toEqual(sortGroups(expected));
     }
     const sinceMs = 60_000 * 5_000;
     const { total } = await store.sumUsage({ filter: { sinceMs }, by: ['key'] });
