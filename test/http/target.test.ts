@@ -30,6 +30,6 @@ it.each([
     ],
   },
   { query: '%41=+%zz', pairs: [['%41', '+%zz']] },
-])('the query $query is split into pairs, nothing decoded', ({ query, pairs }) => {
+])('splits the query $query into pairs, and decodes nothing', ({ query, pairs }) => {
   expect(splitQuery(query)).toEqual(pairs);
 });

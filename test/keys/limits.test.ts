@@ -33,7 +33,7 @@ describe('flags', () => {
   const NOW_MS = 1_000;
   const given = { models: ['a*'], budget: '5', budgetWindow: '1d', allowUnpriced: true, rpm: '60', maxParallel: '4' };
 
-  it('change what they name and nothing else', () => {
+  it('changes by flags the limits that they name and nothing else', () => {
     const policy = readPolicyFlags(given, { ...EMPTY_POLICY, tokensPerMinute: 7, regions: ['eu-*'] }, NOW_MS);
     expect(policy).toEqual({
       models: ['a*'],
@@ -47,11 +47,11 @@ describe('flags', () => {
     });
   });
 
-  it('make no policy if they name no limit', () => {
+  it('makes no policy by flags that name no limit', () => {
     expect(readPolicyFlags({ alias: 'alice', json: true }, EMPTY_POLICY, NOW_MS)).toBeUndefined();
   });
 
-  it('take away with the word of each', () => {
+  it('takes a limit away by the word of its flag', () => {
     const old = readPolicyFlags({ ...given, tpm: '9', regions: ['eu-*'] }, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
     const gone = { models: ['any'], regions: ['any'], budget: 'none', rpm: 'none', tpm: 'none', maxParallel: 'none' };
     expect(readPolicyFlags({ ...gone, allowUnpriced: false }, old, NOW_MS)).toEqual(EMPTY_POLICY);

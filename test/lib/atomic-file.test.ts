@@ -33,19 +33,19 @@ describe.each([
   });
 });
 
-it('replaceFile puts a new file in the place of the old one', () => {
+it('puts a new file in the place of the old one', () => {
   replaceFile(path, 'old');
   replaceFile(path, 'new');
   expect(readFileSync(path, 'utf8')).toBe('new');
 });
 
-it('replaceFile leaves no draft if it cannot replace', () => {
+it('leaves no draft if it cannot replace a file', () => {
   mkdirSync(path, { recursive: true });
   expect(() => replaceFile(path, 'text')).toThrow();
   expect(readdirSync(dirname(path))).toEqual(['file']);
 });
 
-it('createFile leaves a file that is there as it is', () => {
+it('leaves a file that is there as it is if it is to create one', () => {
   createFile(path, 'first');
   createFile(path, 'second');
   expect(readFileSync(path, 'utf8')).toBe('first');

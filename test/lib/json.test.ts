@@ -4,18 +4,18 @@ import { asCount, asObject, asObjects, asText, asTexts, isObject, parseJsonObjec
 const OTHERS = [undefined, null, true, 5, 'text', [], [{}]];
 
 describe('JSON of others', () => {
-  it('is an object, or reads as an empty one', () => {
+  it('reads JSON of others as an object, or as an empty one', () => {
     const object = { a: 1 };
     expect([asObject(object), isObject(object)]).toEqual([object, true]);
     for (const other of OTHERS) expect([asObject(other), isObject(other)]).toEqual([{}, false]);
   });
 
-  it('is text or a count, or reads as none', () => {
+  it('reads JSON of others as text or a count, or as none', () => {
     expect([asText('x'), asText(5), asTexts(['x', 5, 'y']), asTexts('x')]).toEqual(['x', '', ['x', 'y'], []]);
     expect([3, 1, 0, 1.5, '3', null].map((value) => asCount(value, 1, 7))).toEqual([3, 1, 7, 7, 7, 7]);
   });
 
-  it('has only the objects of a list', () => {
+  it('reads only the objects of a list of others', () => {
     expect(asObjects([{ a: 1 }, null, [], 'x', {}])).toEqual([{ a: 1 }, {}]);
     expect(asObjects({ a: 1 })).toEqual([]);
   });
@@ -26,7 +26,7 @@ describe('JSON of others', () => {
     ['null', undefined],
     ['{"a":', undefined],
     ['', undefined],
-  ])('is parsed if a body is an object: %s', (text, value) => {
+  ])('parses a body if it is an object: %s', (text, value) => {
     expect(parseJsonObject(Buffer.from(text))).toEqual(value);
   });
 });

@@ -78,7 +78,7 @@ describe('a tap', () => {
     );
   });
 
-  it('survives a byte that was changed, anywhere in any response', () => {
+  it('survives a changed byte, anywhere in any response', () => {
     for (const response of RESPONSES) {
       const bytes = bytesOf(response);
       fc.assert(

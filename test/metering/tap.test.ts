@@ -23,25 +23,25 @@ const respondWith = (inputTokens: unknown): RecordedResponse => ({
 });
 
 describe('the usage in a JSON response', () => {
-  it.each(BODIES)('is read: $name', (response) => {
+  it.each(BODIES)('reads the usage in a JSON response: $name', (response) => {
     expect(readResponse(response)).toEqual({ ...NOTHING_READ, outputBytes: expect.any(Number), ...response.reading });
   });
 });
 
 describe('the usage in a stream', () => {
-  it.each([...STREAMS, ...SSE_STREAMS])('is read: $name', (response) => {
+  it.each([...STREAMS, ...SSE_STREAMS])('reads the usage in a stream: $name', (response) => {
     expect(readResponse(response)).toEqual({ ...NOTHING_READ, ...response.reading });
   });
 });
 
 describe('at every split', () => {
-  it.each([...BODIES, ...STREAMS, ...SSE_STREAMS])('the reading is the same: $name', (response) => {
+  it.each([...BODIES, ...STREAMS, ...SSE_STREAMS])('reads the same usage at every split: $name', (response) => {
     expect(readAtEverySplit(response)).toEqual([readResponse(response)]);
   });
 });
 
 describe('a refusal', () => {
-  it.each([400, 429, 500])('of status %i uses nothing, whatever its body says', (status) => {
+  it.each([400, 429, 500])('finds no usage in a refusal of status %i, whatever its body says', (status) => {
     const response: RecordedResponse = { ...findResponse(BODIES, 'Anthropic, headers and body'), status };
     expect(readResponse(response)).toEqual(NOTHING_READ);
   });
@@ -51,23 +51,23 @@ describe('a response that cannot be understood', () => {
   const anthropic = findResponse(BODIES, 'Anthropic, body alone');
   const withHeaders = findResponse(BODIES, 'DeepSeek, headers alone');
 
-  it('has no usage where it is encoded', () => {
+  it('finds no usage in an encoded response', () => {
     const reading = readResponse({ ...anthropic, headers: [['content-encoding', 'gzip']] });
     expect(reading).toMatchObject({ usage: undefined, complete: false });
   });
 
-  it('is read where it says that it is not encoded', () => {
+  it('reads the usage of a response that says it is not encoded', () => {
     const reading = readResponse({ ...anthropic, headers: [['Content-Encoding', 'Identity']] });
     expect(reading).toMatchObject({ usage: { inputTokens: 21, outputTokens: 9 }, complete: true });
   });
 
-  it('has the usage of its headers all the same', () => {
+  it('reads the usage of headers though the response is encoded', () => {
     const headers = [...(withHeaders.headers ?? []), ['content-encoding', 'gzip'] as const];
     const reading = readResponse({ ...withHeaders, headers });
     expect(reading).toMatchObject({ usage: { inputTokens: 30, outputTokens: 40 }, complete: true });
   });
 
-  it('keeps what came before its JSON broke', () => {
+  it('keeps the usage that came before its JSON broke', () => {
     const bytes = Buffer.from('{"usage":{"input_tokens":5,"output_tokens":3}}}');
     expect(readChunks(anthropic, [bytes])).toMatchObject({
       usage: { inputTokens: 5, outputTokens: 3 },
@@ -75,7 +75,7 @@ describe('a response that cannot be understood', () => {
     });
   });
 
-  it('keeps what came before it was cut', () => {
+  it('keeps the usage that came before it was cut', () => {
     const bytes = bytesOf(anthropic);
     const cut = bytes.subarray(0, bytes.length - 1);
     expect(readChunks(anthropic, [cut], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
@@ -84,7 +84,7 @@ describe('a response that cannot be understood', () => {
     expect(readChunks(anthropic, [bytes], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
   });
 
-  it('is complete without its body where headers tell everything, and not where only the body tells a class', () => {
+  it('is complete without a body if headers say everything, and not if only the body tells a class', () => {
     expect(readChunks(withHeaders, [], false)).toMatchObject({ complete: true });
     const cached = findResponse(BODIES, 'Anthropic, headers and body');
     expect(readChunks(cached, [], false)).toMatchObject({ usage: { cacheWriteTokens: 25037 }, complete: false });
@@ -100,7 +100,7 @@ describe('a count that cannot be one', () => {
     ['text', '18'],
     ['long text', '9'.repeat(5000)],
     ['true', true],
-  ])('is unknown: %s', (_name, value) => {
+  ])('takes a count that cannot be one for unknown: %s', (_name, value) => {
     expect(readResponse(respondWith(value))).toMatchObject({ usage: { outputTokens: 7 }, complete: false });
     expect(readResponse(respondWith(value)).usage).not.toHaveProperty('inputTokens');
   });
@@ -111,7 +111,7 @@ describe('a count that cannot be one', () => {
     ['0x10', undefined],
     ['12, 13', undefined],
     [' 12 ', 12],
-  ])('is unknown in a header: %j', (value, inputTokens) => {
+  ])('takes a count in a header that cannot be one for unknown: %j', (value, inputTokens) => {
     const headers = [
       ['x-amzn-bedrock-input-token-count', value],
       ['x-amzn-bedrock-output-token-count', '7'],
@@ -133,7 +133,7 @@ describe('an operation that reports nothing', () => {
     // A name of another service.
     ['bedrock-agentcore', 'Converse'],
     ['bedrock-mantle', undefined],
-  ])('is not read: %s %s', (service, operation) => {
+  ])('does not read an operation that reports nothing: %s %s', (service, operation) => {
     const tap = createTap({ service, operation });
     tap.onStart(200, [['x-amzn-bedrock-input-token-count', '5']]);
     tap.onBytes(Buffer.from('{"inputTokens":5,"usage":{"inputTokens":5,"outputTokens":5}}'));
@@ -152,12 +152,12 @@ describe('a tap', () => {
     expect(reading.complete).toBe(true);
   });
 
-  it('has nothing to say of a response that never began', () => {
+  it('says nothing of a response that never began', () => {
     const tap = createTap({ service: 'bedrock-runtime', operation: 'Converse' });
     expect(tap.finish(false)).toEqual({ ...NOTHING_READ, complete: false });
   });
 
-  it('leaves the bytes as they are', () => {
+  it('leaves the bytes of a response as they are', () => {
     for (const response of [...BODIES, ...STREAMS, ...SSE_STREAMS]) {
       const bytes = bytesOf(response);
       const before = Buffer.from(bytes);

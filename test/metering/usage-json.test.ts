@@ -29,7 +29,7 @@ describe('BodyReader', () => {
     ['more comes after it', `${RESPONSE}{}`],
     ['it is no UTF-8', Buffer.from(RESPONSE.replace('Hello', '\xc1\xaf'), 'latin1')],
     ['it is empty', ''],
-  ])('has not if %s', (_name, text) => {
+  ])('has not all of the usage if %s', (_name, text) => {
     const tally = read(text);
     expect(tally.isFinal && !tally.hasUnread).toBe(false);
   });
@@ -39,7 +39,7 @@ describe('BodyReader', () => {
     expect(read(text).sum()).toEqual({ inputTokens: 3 });
   });
 
-  it('is not misled by __proto__', () => {
+  it('reads no usage out of __proto__', () => {
     expect(read('{"__proto__":{"usage":{"inputTokens":1}},"usage":{"__proto__":{"inputTokens":1}}}').sum()).toBe(
       undefined,
     );
@@ -58,7 +58,7 @@ describe('BodyReader', () => {
     results: [{ tokenCount: 3, outputText: 'x' }, { tokenCount: 4 }, { relevance_score: 0.5 }],
   };
 
-  it('reads what is told in parts as it passes, however large it is', () => {
+  it('reads a usage in parts as it passes, however large it is', () => {
     const tally = read(JSON.stringify(PARTS), { readUsage: readInvoke, readPart: readInvokePart });
     expect([tally.sum(), tally.isFinal, tally.hasUnread]).toEqual([{ images: 5, outputTokens: 7 }, true, false]);
   });
@@ -78,17 +78,17 @@ describe('readEvent', () => {
     return tally;
   }
 
-  it('measures text and reads usage', () => {
+  it('measures text and reads the usage of an event', () => {
     const tally = readText(RESPONSE);
     expect([tally.sum(), tally.textBytes, tally.hasUnread]).toEqual([{ inputTokens: 1, outputTokens: 2 }, 5, false]);
   });
 
-  it('parses nothing that cannot have usage', () => {
+  it('parses no event that cannot have usage', () => {
     expect(readText('{"text":"Hello"').hasUnread).toBe(false);
     expect(readText('{"text":"Hello"', { marker: Buffer.from('"text"') }).hasUnread).toBe(true);
   });
 
-  it('reads one that is too large to be built, but for a member that is too large itself', () => {
+  it('reads an event that is too large to be built, but for a member that is too large itself', () => {
     const usage = { inputTokens: 1, outputTokens: 2 };
     for (const [sizeBytes, isRead] of [
       [MAX_CONTAINER_BYTES / 2, true],
@@ -107,7 +107,7 @@ describe('readEvent', () => {
   });
 
   it.each(['{"usage":{"inputTokens":5,', 'token', '', '\uFEFF{"inputTokens":1}', '['.repeat(1_000_000) + 'token'])(
-    'believes nothing of what is no JSON: %.40s',
+    'believes nothing of an event that is no JSON: %.40s',
     (text) => {
       const tally = readText(text);
       expect([tally.sum(), tally.hasUnread]).toEqual([undefined, text !== '']);

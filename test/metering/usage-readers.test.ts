@@ -160,14 +160,14 @@ describe('every place', () => {
     Object.entries(places).map(([path, meaning]) => ({ name: reader.name, reader, path, meaning })),
   );
 
-  it.each(all)('of $name takes a value: $path', ({ reader, path, meaning }) => {
+  it.each(all)('takes the value of a field of $name: $path', ({ reader, path, meaning }) => {
     const isName = meaning === 'serviceTier' || meaning === 'latency' || meaning === 'model';
     const tally = read(reader, documentAt(path, isName ? 'one' : 3));
     const usage = tally.sum();
     expect(toldBy(tally, usage)).toEqual(expectedOf(meaning));
   });
 
-  it.each(all)('of $name says nothing with null: $path', ({ reader, path }) => {
+  it.each(all)('takes null in a field of $name for nothing: $path', ({ reader, path }) => {
     const tally = read(reader, documentAt(path, null));
     expect([tally.sum(), tally.hasInvalidCounts, tally.isFinal, tally.isLast]).toEqual([
       undefined,
@@ -177,7 +177,7 @@ describe('every place', () => {
     ]);
   });
 
-  it.each(all)('of $name believes nothing else: $path', ({ reader, path }) => {
+  it.each(all)('believes no other value in a field of $name: $path', ({ reader, path }) => {
     for (const value of [{}, [], [3], '3', true, -1, 1.5, 1e300]) {
       expect(read(reader, documentAt(path, value)).sum()).toBeUndefined();
     }
@@ -193,25 +193,25 @@ describe('every place', () => {
 const readDetails = (...cacheDetails: unknown[]): Tally => read(readers.readConverse, { usage: { cacheDetails } });
 
 describe('the class of a cache write', () => {
-  it('is told by its time to live', () => {
+  it('finds the class of a cache write by its time to live', () => {
     const tally = readDetails({ ttl: '1h', inputTokens: 5 }, { inputTokens: 7, ttl: '5m' });
     expect([tally.sum(), tally.isFinal]).toEqual([{ cacheWriteTokens: 12, cacheWrite1hTokens: 5 }, false]);
   });
 
-  it('is nothing by halves', () => {
+  it('takes no half of a cache write', () => {
     const tally = readDetails({ inputTokens: 7 }, { ttl: '1h' }, { ttl: 5, inputTokens: 7 }, null, 7);
     expect([tally.sum(), tally.hasInvalidCounts]).toEqual([undefined, false]);
   });
 });
 
 describe('the last word on usage', () => {
-  it("is AWS's metrics, and no count of a model", () => {
+  it("prefers AWS's metrics to any count of a model as the last word on usage", () => {
     const metrics = { 'amazon-bedrock-invocationMetrics': { inputTokenCount: 1 } };
     expect(read(readers.readInvokeChunk, metrics).isLast).toBe(true);
     expect(read(readers.readInvokeChunk, { usage: { output_tokens: 1 } }).isLast).toBe(false);
   });
 
-  it('is not said at the beginning of a message', () => {
+  it('has no last word on usage at the beginning of a message', () => {
     const start = { message: { usage: { input_tokens: 1, output_tokens: 1 } } };
     expect(read(readers.readMessage, start).isFinal).toBe(false);
     expect(read(readers.readInvokeChunk, start).isFinal).toBe(false);
@@ -227,7 +227,7 @@ describe('what is told in parts', () => {
     ['artifacts[].base64', { tooLong: 9000 }, { images: 1 }],
     ['data[].b64_json', '', { images: 1 }],
     ['data[].url', null, undefined],
-  ])('is one value at a time: %s of %j', (path, value, usage) => {
+  ])('reads a usage in parts one value at a time: %s of %j', (path, value, usage) => {
     expect(readers.PART_PATHS).toContain(path);
     const tally = new Tally();
     readers.readInvokePart(path, value, tally);
@@ -236,7 +236,7 @@ describe('what is told in parts', () => {
 });
 
 describe('the members of a body', () => {
-  it('are all that its readers look at', () => {
+  it('reads only the members of a body that are kept', () => {
     const { readChat, readConverse, readGuardrail, readGuardrailChecks, readInvoke, readMessage, readResponse } =
       readers;
     const looked = new Set<string>();

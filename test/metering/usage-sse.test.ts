@@ -28,7 +28,7 @@ const countingChunk = (count: number): { data: unknown } => ({
 });
 
 describe('a stream that is cut', () => {
-  it.each(STREAMS)('is not complete before its last event: $name', (response) => {
+  it.each(STREAMS)('is not complete before the last event of an SSE stream: $name', (response) => {
     const bytes = bytesOf(response);
     const early: number[] = [];
     for (let at = 0; at < bytes.length - 1; at += 1) {
@@ -37,11 +37,14 @@ describe('a stream that is cut', () => {
     expect(early).toEqual([]);
   });
 
-  it.each(STREAMS)('is complete where only the end is missing, after the last word on usage: $name', (response) => {
-    expect(readResponse(response, false)).toEqual(readResponse(response, true));
-  });
+  it.each(STREAMS)(
+    'is complete if only the end of an SSE stream is missing, after the last word on usage: $name',
+    (response) => {
+      expect(readResponse(response, false)).toEqual(readResponse(response, true));
+    },
+  );
 
-  it('has told the input and its caches, if it was Anthropic', () => {
+  it('knows the input and its caches of an SSE stream of Anthropic that is cut', () => {
     expect(readResponse(withEvents(MESSAGES, 4), false)).toEqual({
       ...NOTHING_READ,
       usage: { inputTokens: 10, outputTokens: 1, cacheReadTokens: 70, cacheWriteTokens: 50, cacheWrite1hTokens: 30 },
@@ -51,13 +54,13 @@ describe('a stream that is cut', () => {
     });
   });
 
-  it('has the newest output, if it was Anthropic', () => {
+  it('knows the newest output of an SSE stream of Anthropic that is cut', () => {
     expect(readResponse(withEvents(MESSAGES, 6), false)).toMatchObject({ usage: { outputTokens: 6 }, complete: false });
   });
 });
 
 describe('chat completions', () => {
-  it('have no usage unless the request asked for it', () => {
+  it('finds no usage in chat completions unless the request asked for it', () => {
     expect(readResponse(withEvents(CHAT, 2, [{ data: '[DONE]' }]))).toEqual({
       ...NOTHING_READ,
       serviceTier: 'default',
@@ -66,13 +69,13 @@ describe('chat completions', () => {
     });
   });
 
-  it('may count in every chunk: the last count stands', () => {
+  it('takes the last count of chat completions that count in every chunk', () => {
     const response = withEvents(CHAT, 0, [countingChunk(1), countingChunk(2), countingChunk(3)]);
     expect(readResponse(response, false)).toMatchObject({ usage: { outputTokens: 3 }, complete: false });
     expect(readResponse(response, true)).toMatchObject({ usage: { inputTokens: 7, outputTokens: 3 }, complete: true });
   });
 
-  it('are read where they are not streamed', () => {
+  it('reads chat completions that are not streamed', () => {
     const body = { usage: { prompt_tokens: 7, completion_tokens: 3 } };
     expect(readResponse({ name: 'whole', operation: 'ChatCompletions', body, reading: {} })).toMatchObject({
       usage: { inputTokens: 7, outputTokens: 3 },
@@ -82,7 +85,7 @@ describe('chat completions', () => {
 });
 
 describe('responses', () => {
-  it('that ran out of tokens have their usage too', () => {
+  it('finds the usage of responses that ran out of tokens', () => {
     const data = { type: 'response.incomplete', response: { usage: { input_tokens: 9, output_tokens: 4 } } };
     const response = withEvents(RESPONSES, 2, [{ event: 'response.incomplete', data }]);
     expect(readResponse(response, false)).toMatchObject({ usage: { inputTokens: 9, outputTokens: 4 }, complete: true });
@@ -95,10 +98,13 @@ describe('a stream that fails', () => {
     [RESPONSES, 2, { event: 'response.failed', data: { type: 'response.failed', response: { usage: null } } }],
     [MESSAGES, 6, { event: 'error', data: { type: 'error', error: { type: 'overloaded_error' } } }],
     [MESSAGES, 6, { event: 'message_delta', data: '{"usage":{"input_tokens": tokens' }],
-  ] as const)('keeps what was seen, and is not complete: %#', (response, count, failure) => {
-    const { usage, complete } = readResponse(withEvents(response, count, [failure]));
-    expect({ usage, complete }).toEqual({ usage: readResponse(withEvents(response, count)).usage, complete: false });
-  });
+  ] as const)(
+    'keeps what was seen of an SSE stream that fails, and is not complete: %#',
+    (response, count, failure) => {
+      const { usage, complete } = readResponse(withEvents(response, count, [failure]));
+      expect({ usage, complete }).toEqual({ usage: readResponse(withEvents(response, count)).usage, complete: false });
+    },
+  );
 
   it('drops an event that is too large to hold, and says so', () => {
     const data = { type: 'response.completed', response: { text: 'x '.repeat(600_000), usage: { input_tokens: 9 } } };

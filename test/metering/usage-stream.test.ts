@@ -24,7 +24,7 @@ const firstEvents = (response: RecordedResponse, count: number): Buffer =>
   Buffer.concat((response.events ?? []).slice(0, count).map(frameOf));
 
 describe('a stream that is cut', () => {
-  it.each(STREAMS)('is not complete before its last event: $name', (response) => {
+  it.each(STREAMS)('is not complete before the last event of a stream: $name', (response) => {
     const bytes = bytesOf(response);
     const lastEvent = response.events?.at(-1);
     if (lastEvent === undefined) throw new Error('no events');
@@ -36,12 +36,12 @@ describe('a stream that is cut', () => {
     expect([...early]).toEqual([]);
   });
 
-  it('within a frame is not complete, even if the connection ended well', () => {
+  it('is not complete after a stream that is cut within a frame, even if the connection ended well', () => {
     const bytes = bytesOf(CONVERSE);
     expect(readChunks(CONVERSE, [bytes.subarray(0, -1)], true)).toMatchObject({ usage: undefined, complete: false });
   });
 
-  it('has told the input and its caches, if it was Anthropic', () => {
+  it('knows the input and its caches of a stream of Anthropic that is cut', () => {
     expect(readChunks(ANTHROPIC, [firstEvents(ANTHROPIC, 3)], false)).toEqual({
       usage: {
         inputTokens: 3,
@@ -66,7 +66,7 @@ describe('a stream that is cut', () => {
     });
   });
 
-  it('is complete where only the end is missing, after the last word on usage', () => {
+  it('is complete if only the end of a stream is missing, after the last word on usage', () => {
     expect(readResponse(CONVERSE, false)).toEqual(readResponse(CONVERSE, true));
     expect(readResponse(ANTHROPIC, false)).toEqual(readResponse(ANTHROPIC, true));
     expect(readResponse(AGENT, false)).toEqual({ ...readResponse(AGENT, true), complete: false });
@@ -74,12 +74,15 @@ describe('a stream that is cut', () => {
 });
 
 describe('a stream that fails', () => {
-  it.each([CONVERSE, ANTHROPIC, AGENT])('keeps what was seen, and is not complete: $name', (response) => {
-    const events = [...(response.events ?? []), { type: 'modelStreamErrorException' }];
-    expect(readResponse({ ...response, events })).toEqual({ ...readResponse(response), complete: false });
-  });
+  it.each([CONVERSE, ANTHROPIC, AGENT])(
+    'keeps what was seen of a stream that fails, and is not complete: $name',
+    (response) => {
+      const events = [...(response.events ?? []), { type: 'modelStreamErrorException' }];
+      expect(readResponse({ ...response, events })).toEqual({ ...readResponse(response), complete: false });
+    },
+  );
 
-  it('may say so with a frame of the type error', () => {
+  it('reads a failure in a frame of the type error', () => {
     const error = encodeFrame(
       Buffer.concat([
         header(':message-type', 'error'),
@@ -94,13 +97,13 @@ describe('a stream that fails', () => {
   it.each([
     ['text in the middle of it', Buffer.from('{"message":"Internal error"}')],
     ['a broken checksum', flip(frameOf({ type: 'contentBlockStop', payload: {} }))],
-  ])('with %s keeps what was seen', (_name, rubbish) => {
+  ])('keeps what was seen of a stream with %s', (_name, rubbish) => {
     const head = firstEvents(ANTHROPIC, 3);
     const reading = readChunks(ANTHROPIC, [head, rubbish, firstEvents(ANTHROPIC, 6)], true);
     expect(reading).toMatchObject({ usage: { inputTokens: 3, outputTokens: 2 }, complete: false, outputBytes: 12 });
   });
 
-  it('has broken JSON in place of its usage, and nothing of that is believed', () => {
+  it('believes nothing of broken JSON in place of the usage of a stream', () => {
     const events = Buffer.concat([
       eventFrame('messageStart', {}),
       eventFrame('metadata', Buffer.from('{"usage":{"inputTokens":5,"outputTokens":')),
@@ -116,11 +119,11 @@ describe('events', () => {
     ['bytes that do not end', eventFrame('chunk', Buffer.from('{"bytes":"eyJ1c2FnZS'))],
     ['bytes that are no base64', eventFrame('chunk', { bytes: '%%%' })],
     ['no payload', eventFrame('chunk', Buffer.alloc(0))],
-  ])('with %s bring nothing, and do no harm', (_name, frame) => {
+  ])('ignores events with %s', (_name, frame) => {
     expect(readChunks(ANTHROPIC, [frame, bytesOf(ANTHROPIC)])).toEqual(readResponse(ANTHROPIC));
   });
 
-  it('may have white space, and base64 with escaped slashes', () => {
+  it('reads events with white space, and base64 with escaped slashes', () => {
     const text = JSON.stringify({ outputText: '???>>>', inputTextTokenCount: 5 });
     const base64 = Buffer.from(text).toString('base64');
     expect(base64).toContain('/');
@@ -132,7 +135,7 @@ describe('events', () => {
     });
   });
 
-  it('larger than AWS sends them are not decoded', () => {
+  it('does not decode events larger than AWS sends them', () => {
     const text = JSON.stringify({ text: 'x'.repeat(1_100_000), usage: { input_tokens: 5 } });
     const tally = new Tally();
     const reader = new StreamReader(INVOKE_STREAM, tally);

@@ -61,13 +61,13 @@ const LIES: readonly { name: string; counts: Partial<Record<Count, number>>; usa
 ];
 
 describe('the sum', () => {
-  it.each(SUMS)('is $name', ({ counts, usage }) => {
+  it.each(SUMS)('sums usage: $name', ({ counts, usage }) => {
     const tally = tallyOf(counts);
     expect(tally.sum()).toEqual(usage);
     expect(tally.hasInvalidCounts).toBe(false);
   });
 
-  it.each(LIES)('leaves out $name, and remembers it', ({ counts, usage }) => {
+  it.each(LIES)('leaves $name out of the sum, and remembers it', ({ counts, usage }) => {
     const tally = tallyOf(counts);
     expect(tally.sum()).toEqual(usage);
     expect(tally.hasInvalidCounts).toBe(true);
@@ -79,7 +79,7 @@ describe('the sum', () => {
 });
 
 describe('a count', () => {
-  it('is the newest that was put, but for null and nonsense', () => {
+  it('takes the newest count that was put, but for null and nonsense', () => {
     const tally = tallyOf({ outputTokens: 4 });
     tally.put('outputTokens', null);
     tally.put('outputTokens', undefined);
@@ -88,7 +88,7 @@ describe('a count', () => {
     expect([tally.sum(), tally.hasInvalidCounts]).toEqual([{ outputTokens: 4 }, true]);
   });
 
-  it('adds up to the limit and no further', () => {
+  it('adds counts up to the limit and no further', () => {
     const tally = new Tally();
     tally.add('outputTokens', MAX_COUNT - 1);
     tally.add('outputTokens', 1);
@@ -105,7 +105,7 @@ describe('a count that is told', () => {
     ['putEarly', { isFinal: false, isLast: false }],
     ['addEarly', { isFinal: false, isLast: false }],
     ['putLast', { isFinal: true, isLast: true }],
-  ] as const)('by %s says how final it is, even if it is wrong; null says nothing', (put, expected) => {
+  ] as const)('says by %s how final a count is, even if it is wrong; null says nothing', (put, expected) => {
     const told = new Tally();
     told[put]('inputTokens', null);
     told[put]('inputTokens', undefined);
@@ -118,7 +118,7 @@ describe('a count that is told', () => {
 describe('guardrail units', () => {
   const known = new Set(['topicPolicyUnits']);
 
-  it('add up by name, and those without a known name are not lost', () => {
+  it('adds guardrail units up by name, and loses none without a known name', () => {
     const tally = new Tally();
     for (const topicPolicyUnits of [1, 2]) tally.addUnits({ topicPolicyUnits }, known);
     expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3 } });
@@ -126,7 +126,7 @@ describe('guardrail units', () => {
     expect(tally.sum()).toEqual({ guardrailUnits: { topicPolicyUnits: 3, otherUnits: 4 } });
   });
 
-  it('without a known name are not final, and none of them is nothing', () => {
+  it('takes guardrail units without a known name for not final, and none of them for nothing', () => {
     const tally = new Tally();
     tally.addUnits({ newUnits: 0, more: null, nested: { units: 5 } }, known);
     expect([tally.sum(), tally.isFinal, tally.hasInvalidCounts]).toEqual([undefined, false, false]);
@@ -134,7 +134,7 @@ describe('guardrail units', () => {
     expect([tally.sum(), tally.isFinal]).toEqual([{ guardrailUnits: { otherUnits: 5 } }, false]);
   });
 
-  it.each([-1, 1.5, '7', true, 1e13])('that cannot be are left out: %j', (value) => {
+  it.each([-1, 1.5, '7', true, 1e13])('leaves out guardrail units that cannot be: %j', (value) => {
     for (const name of ['topicPolicyUnits', 'newUnits', '__proto__']) {
       const tally = new Tally();
       tally.addUnits(Object.fromEntries([[name, value]]), known);
@@ -152,13 +152,13 @@ describe('names', () => {
     [5, undefined],
     [null, undefined],
     ['x'.repeat(2049), undefined],
-  ])('of a tier: %s', (value, tier) => {
+  ])('keeps the name of a tier: %s', (value, tier) => {
     const tally = new Tally();
     tally.putServiceTier(value);
     expect(tally.serviceTier).toBe(tier);
   });
 
-  it('of a model count only while there is one', () => {
+  it('counts the name of a model only while there is one', () => {
     const tally = new Tally();
     tally.putModel('one');
     tally.putModel('one');

@@ -19,11 +19,11 @@ describe('measureText', () => {
     ['{"other":"text","more":"x"}', 0],
     ['{"text":""}', 0],
     ['', 0],
-  ])('of %s is %i bytes', (json, bytes) => {
+  ])('measures the text of %s as %i bytes', (json, bytes) => {
     expect(measureText(Buffer.from(json), MEMBERS)).toBe(bytes);
   });
 
-  it('of any JSON with one piece of text is the bytes of that', () => {
+  it('measures any JSON with one piece of text as the bytes of that', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.jsonValue(), (text, other) => {
         const json = Buffer.from(JSON.stringify({ delta: { text }, p: { q: JSON.stringify(other) } }));
@@ -32,7 +32,7 @@ describe('measureText', () => {
     );
   });
 
-  it('of no JSON ends, and is never more than there is', () => {
+  it('measures what is no JSON to its end, and as never more than there is', () => {
     const pieces = fc.constantFrom('"', '\\', ':', 'text', '"text":"', '{', 'x');
     fc.assert(
       fc.property(fc.array(pieces), (parts) => {

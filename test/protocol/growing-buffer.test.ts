@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { GrowingBuffer } from '../../src/protocol/growing-buffer.ts';
 
 describe('GrowingBuffer', () => {
-  it('gives all pieces in one, and then begins anew', () => {
+  it('gives all pieces of a buffer in one, and then begins anew', () => {
     const piece = fc.uint8Array({ maxLength: 3000 });
     fc.assert(
       fc.property(fc.array(piece), fc.array(piece), (one, other) => {
@@ -20,7 +20,7 @@ describe('GrowingBuffer', () => {
     );
   });
 
-  it('copies, and what was taken stays as it was', () => {
+  it('copies pieces, and leaves what was taken as it was', () => {
     const buffer = new GrowingBuffer();
     const piece = Buffer.from('abc');
     buffer.append(piece);

@@ -32,7 +32,7 @@ const bytesOf = (text: string): Buffer => Buffer.from(text);
 const bytewise = (bytes: Buffer): Buffer[] => Array.from(bytes, (_, at) => bytes.subarray(at, at + 1));
 
 describe('a container that is wanted', () => {
-  it('is built at any split, as JSON.parse builds it', () => {
+  it('builds a container at any split, as JSON.parse builds it', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.array(fc.nat(), { maxLength: 4 }), (value, other, places) => {
         const bytes = bytesOf(JSON.stringify({ other, a: value, last: 1 }));
@@ -48,7 +48,7 @@ describe('a container that is wanted', () => {
     );
   });
 
-  it('is reported whole, and not what is in it', () => {
+  it('reports a container whole, and not what is in it', () => {
     const bytes = bytesOf('{"a":{"b":[1,{"b":true}],"c":"x"},"d":[{"b":2},null],"e":{"b":3}}');
     expect(keep([bytes], ['a', 'a.b', 'a.c', 'd[]', 'e.b'])).toEqual({
       isWhole: true,
@@ -63,7 +63,7 @@ describe('a container that is wanted', () => {
     });
   });
 
-  it('is reported as often as it occurs, and may be all there is', () => {
+  it('reports a container as often as it occurs, which may be all there is', () => {
     expect(keep([bytesOf('{"a":{},"a":[1]}')], ['a']).containers).toEqual([
       ['a', {}],
       ['a', [1]],
@@ -71,7 +71,7 @@ describe('a container that is wanted', () => {
     expect(keep([bytesOf(' [1, 2] ')], [''])).toEqual({ isWhole: true, containers: [['', [1, 2]]], values: [] });
   });
 
-  it('is not reported if the text breaks within it', () => {
+  it('does not report a container if the text breaks within it', () => {
     const broken = { isWhole: false, containers: [], values: [] };
     expect(keep([bytesOf('{"a":{"b":1,')], ['a'])).toEqual(broken);
     expect(keep([bytesOf('{"a":{"b":1]}')], ['a'])).toEqual(broken);
@@ -81,7 +81,7 @@ describe('a container that is wanted', () => {
   it.each([
     [MAX_CONTAINER_BYTES, true],
     [MAX_CONTAINER_BYTES + 1, false],
-  ])('of %i bytes is built: %s', (sizeBytes, isBuilt) => {
+  ])('builds a container of %i bytes: %s', (sizeBytes, isBuilt) => {
     const bytes = bytesOf(`{"a":["${'x'.repeat(sizeBytes - 4)}"],"b":{}}`);
     for (const chunks of [[bytes], cut(bytes, [1000, 700_000, sizeBytes + 3])]) {
       const { isWhole, containers } = keep(chunks, ['a', 'b']);
