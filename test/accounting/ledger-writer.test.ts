@@ -2,8 +2,6 @@
  * The ledger against a store that fails when it is told to: a plain implementation of the methods it uses, with
  * the promise of the real one that the first attempt is made at once. Time is vitest's.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
@@ -11,6 +9,7 @@ import { createLedger, type Ledger, type LedgerOptions } from '../../src/account
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { aFinishedRecord } from '../helpers/finished-record.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const GONE = new ProxyError('ERR_STORE_UNAVAILABLE', 'The store is gone.');
 
@@ -72,7 +71,7 @@ afterEach(async () => {
 describe('a row in SQLite', () => {
   it('makes a row readable by another connection at the end of its turn, and before anybody is notified', async () => {
     vi.useRealTimers();
-    const folder = await mkdtemp(join(tmpdir(), 'ledger-'));
+    const folder = await makeTemporaryFolder();
     const path = join(folder, 'keys.db');
     const [sqlite, other] = [await openSqliteStore(path), await openSqliteStore(path)];
     try {
@@ -93,7 +92,6 @@ describe('a row in SQLite', () => {
       expect(problems).toEqual([]);
     } finally {
       await Promise.all([sqlite.close(), other.close()]);
-      await rm(folder, { recursive: true, force: true });
       vi.useFakeTimers();
       open();
     }

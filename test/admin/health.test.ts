@@ -1,17 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createRootEndpoint, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const CHALLENGE = 'ab'.repeat(16);
 
 async function open(
   prove: (challenge: string) => string | undefined = (challenge) => `proof of ${challenge}`,
 ): Promise<{ url: string; databasePath: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'health-'));
+  const folder = await makeTemporaryFolder();
   const databasePath = join(folder, 'keys.db');
   const store = await openSqliteStore(databasePath);
   const options = { store, version: '1.2.3', mountPath: '/bedrock', prove };
@@ -29,7 +29,6 @@ async function open(
     vi.useRealTimers();
     await server.drain(0);
     await store.close();
-    await rm(folder, { recursive: true, force: true });
   });
   return { url: `http://127.0.0.1:${server.port}`, databasePath };
 }

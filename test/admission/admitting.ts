@@ -4,8 +4,7 @@
  */
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { parseTarget } from '../../src/http/target.ts';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Admission, type AdmissionDependencies, admit } from '../../src/admission/admit.ts';
@@ -20,6 +19,7 @@ import type { KeyPolicy } from '../../src/domain/key.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 export const HAIKU = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 
@@ -113,19 +113,15 @@ export async function openAdmitting(
 }
 
 export async function openDatabase(): Promise<Store> {
-  const folder = await mkdtemp(join(tmpdir(), 'admission-'));
+  const folder = await makeTemporaryFolder();
   const store = await openSqliteStore(join(folder, 'keys.db'));
-  onTestFinished(async () => {
-    await store.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  onTestFinished(() => store.close());
   return store;
 }
 
 async function loadBook(priceFile: object | undefined): Promise<PriceBook> {
   if (priceFile === undefined) return loadPrices({ priceFile, refreshedFile: undefined, warn: () => {} });
-  const folder = await mkdtemp(join(tmpdir(), 'prices-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await makeTemporaryFolder();
   const path = join(folder, 'prices.json');
   await writeFile(path, JSON.stringify(priceFile));
   return loadPrices({ priceFile: path, refreshedFile: undefined, warn: () => {} });

@@ -5,11 +5,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import { run } from '../../src/cli/main.ts';
+import { makeTemporaryFolder } from './temporary-folder.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).href;
 const SCRIPT = `const { run } = await import(${JSON.stringify(MAIN)}); await run(process.argv);`;
@@ -47,8 +46,7 @@ export interface CliOptions {
 
 /** A command line with an empty home, for one test. */
 export async function openCli(): Promise<Cli> {
-  const home = await mkdtemp(join(tmpdir(), 'cli-'));
-  onTestFinished(() => rm(home, { recursive: true, force: true }));
+  const home = await makeTemporaryFolder();
   return {
     home,
     databasePath: join(home, 'data', 'bedrock-proxy', 'keys.db'),

@@ -3,8 +3,6 @@
  * promises, so that the OpenAPI document cannot tell what is not so.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ADMIN_PREFIXES, createAdminApi } from '../../src/admin/admin-api.ts';
@@ -17,6 +15,7 @@ import { loadServerSecret, serverSecretPath } from '../../src/keys/server-secret
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
+import { makeTemporaryFolder } from './temporary-folder.ts';
 
 export const MASTER_KEY = 'sk-master-of-the-testbed';
 
@@ -52,7 +51,7 @@ export interface Admin {
 }
 
 export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Promise<Admin> {
-  const folder = await mkdtemp(join(tmpdir(), 'admin-'));
+  const folder = await makeTemporaryFolder();
   const databasePath = join(folder, 'keys.db');
   const store = await openSqliteStore(databasePath);
   let nowMs = Date.UTC(2030, 0, 15, 12);
@@ -77,7 +76,6 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     server.destroy();
     await server.drain(0);
     await store.close();
-    await rm(folder, { recursive: true, force: true });
   });
   const url = `http://127.0.0.1:${server.port}`;
   const call = async (path: string, how: Call = {}): Promise<Response> => {

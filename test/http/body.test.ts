@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request as http1Request } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -14,17 +14,11 @@ import { type Body, type BodyLimits, MAX_BYTES_IN_MEMORY, readBody } from '../..
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
+import { listen } from '../helpers/ports.ts';
 
 const LIMITS: BodyLimits = { maxSizeBytes: 1000, idleTimeoutMs: 60_000 };
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const textOf = (body: Body): string => Buffer.concat(body.chunks).toString();
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
 
 /** A server that reads the body of its first request, and a raw connection to it. */
 async function openHttp1(

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
@@ -9,14 +7,12 @@ import { hashKey, unsealKey } from '../../src/keys/secret.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 async function openStore(): Promise<Store> {
-  const folder = await mkdtemp(join(tmpdir(), 'mint-'));
+  const folder = await makeTemporaryFolder();
   const store = await openSqliteStore(join(folder, 'keys.db'));
-  onTestFinished(async () => {
-    await store.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  onTestFinished(() => store.close());
   return store;
 }
 

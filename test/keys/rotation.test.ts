@@ -4,8 +4,6 @@
  */
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authenticate } from '../../src/auth/authenticate.ts';
@@ -19,6 +17,7 @@ import type { Store } from '../../src/domain/store.ts';
 import type { VirtualKeyRow } from '../../src/domain/key.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const serverSecret = Buffer.alloc(32, 1);
 const START_MS = 1_700_000_000_000;
@@ -30,16 +29,13 @@ let clock: { nowMs: number };
 let old: MintedKey;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'rotation-'));
+  folder = await makeTemporaryFolder();
   store = await openSqliteStore(join(folder, 'keys.db'));
   clock = { nowMs: START_MS };
   old = await mintKey({ store, serverSecret, alias: 'alice', nowMs: START_MS, randomBytes });
 });
 
-afterEach(async () => {
-  await store.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => store.close());
 
 async function rotate(graceMs: number, id = old.id): Promise<MintedKey> {
   const row = (await store.listKeys()).find((key) => key.id === id);

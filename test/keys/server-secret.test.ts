@@ -1,22 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { loadServerSecret, serverSecretPath } from '../../src/keys/server-secret.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'secret-'));
+  folder = await makeTemporaryFolder();
   path = serverSecretPath(join(folder, 'keys.db'));
 });
-
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('the server secret', () => {
   it('keeps 32 random bytes in a private file beside the database as the server secret', async () => {

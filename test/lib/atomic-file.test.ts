@@ -1,17 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createFile, replaceFile } from '../../src/lib/atomic-file.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 let folder: string;
 let path: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'atomic-file-'));
+  folder = await makeTemporaryFolder();
   path = join(folder, 'below', 'file');
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe.each([
   { name: 'createFile', write: createFile },

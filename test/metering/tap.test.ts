@@ -84,7 +84,7 @@ describe('a response that cannot be understood', () => {
     expect(readChunks(anthropic, [bytes], false)).toMatchObject({ usage: { inputTokens: 21 }, complete: false });
   });
 
-  it('is complete without a body if headers say everything, and not if only the body tells a class', () => {
+  it('asks for no body if headers say everything, but for one if only the body tells a class', () => {
     expect(readChunks(withHeaders, [], false)).toMatchObject({ complete: true });
     const cached = findResponse(BODIES, 'Anthropic, headers and body');
     expect(readChunks(cached, [], false)).toMatchObject({ usage: { cacheWriteTokens: 25037 }, complete: false });

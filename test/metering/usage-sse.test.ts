@@ -28,7 +28,7 @@ const countingChunk = (count: number): { data: unknown } => ({
 });
 
 describe('a stream that is cut', () => {
-  it.each(STREAMS)('is not complete before the last event of an SSE stream: $name', (response) => {
+  it.each(STREAMS)('calls an SSE stream incomplete before its last event: $name', (response) => {
     const bytes = bytesOf(response);
     const early: number[] = [];
     for (let at = 0; at < bytes.length - 1; at += 1) {
@@ -38,7 +38,7 @@ describe('a stream that is cut', () => {
   });
 
   it.each(STREAMS)(
-    'is complete if only the end of an SSE stream is missing, after the last word on usage: $name',
+    'calls an SSE stream complete if only its end is missing, after the last word on usage: $name',
     (response) => {
       expect(readResponse(response, false)).toEqual(readResponse(response, true));
     },

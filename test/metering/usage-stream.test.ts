@@ -24,7 +24,7 @@ const firstEvents = (response: RecordedResponse, count: number): Buffer =>
   Buffer.concat((response.events ?? []).slice(0, count).map(frameOf));
 
 describe('a stream that is cut', () => {
-  it.each(STREAMS)('is not complete before the last event of a stream: $name', (response) => {
+  it.each(STREAMS)('calls a stream incomplete before its last event: $name', (response) => {
     const bytes = bytesOf(response);
     const lastEvent = response.events?.at(-1);
     if (lastEvent === undefined) throw new Error('no events');
@@ -36,7 +36,7 @@ describe('a stream that is cut', () => {
     expect([...early]).toEqual([]);
   });
 
-  it('is not complete after a stream that is cut within a frame, even if the connection ended well', () => {
+  it('calls a stream that is cut within a frame incomplete, even if the connection ended well', () => {
     const bytes = bytesOf(CONVERSE);
     expect(readChunks(CONVERSE, [bytes.subarray(0, -1)], true)).toMatchObject({ usage: undefined, complete: false });
   });
@@ -66,7 +66,7 @@ describe('a stream that is cut', () => {
     });
   });
 
-  it('is complete if only the end of a stream is missing, after the last word on usage', () => {
+  it('calls a stream complete if only its end is missing, after the last word on usage', () => {
     expect(readResponse(CONVERSE, false)).toEqual(readResponse(CONVERSE, true));
     expect(readResponse(ANTHROPIC, false)).toEqual(readResponse(ANTHROPIC, true));
     expect(readResponse(AGENT, false)).toEqual({ ...readResponse(AGENT, true), complete: false });

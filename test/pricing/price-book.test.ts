@@ -1,19 +1,18 @@
 import { findProvider } from '@pydantic/genai-prices';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { costOf, type PriceBook, type PriceMoment } from '../../src/pricing/cost.ts';
 import { formatRefreshed, type PublishedModel } from '../../src/pricing/price-refresh.ts';
 import { bookOf, loadPrices, readBuiltInVersion, refreshedPricesPath } from '../../src/pricing/price-book.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const NOW = Date.UTC(2026, 10, 1);
 const at = (atMs: number, serviceTier?: string, latency?: string): PriceMoment => ({ atMs, serviceTier, latency });
 const day = (text: string): number => Date.parse(`${text}T00:00:00Z`);
 
 async function load(files: { priceFile?: object; refreshed?: string } = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'prices-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await makeTemporaryFolder();
   const priceFile = join(folder, 'mine.json');
   const refreshedFile = refreshedPricesPath(join(folder, 'keys.db'));
   if (files.priceFile !== undefined) await writeFile(priceFile, JSON.stringify(files.priceFile));

@@ -3,8 +3,7 @@
  * an upstream with ids and error types. Rows stay small, series stay few, and no secret gets in.
  */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { beforeEach, describe, expect, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
@@ -12,6 +11,7 @@ import { sendJson } from '../helpers/fake-upstream.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { AWS_PAIR, startProxy } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
+import { listen } from '../helpers/ports.ts';
 
 const MASTER_KEY = 'sk-master-of-the-testbed-000';
 const NOVA = 'amazon.nova-lite-v1:0';
@@ -182,11 +182,8 @@ it('ignores the costs that an upstream claims', async () => {
       { 'X-Bedrock-Proxy-Cost': '0' },
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const endpointUrl = [`http://127.0.0.1:${(server.address() as AddressInfo).port}`];
+  const endpointUrl = [`http://127.0.0.1:${await listen(server)}`];
   await using other = await startProxy({ flags: { endpointUrl } });
   const response = await fetch(`${other.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });
   expect(response.headers.get('x-bedrock-proxy-cost')).toBe('0.00006');
-  server.closeAllConnections();
 });

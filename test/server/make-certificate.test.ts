@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { makeCertificate } from '../../src/server/make-certificate.ts';
+import { listen } from '../helpers/ports.ts';
 
 const NOT_BEFORE = new Date('2026-01-30T01:02:03Z');
 const NOT_AFTER = new Date('2049-12-31T23:59:59Z');
@@ -70,13 +70,10 @@ describe('a made certificate', () => {
 
   it('serves clients that trust the authority of the certificate', async () => {
     const { ca, cert, key } = makeCertificate(['localhost'], new Date(Date.now() - 60_000), NOT_AFTER);
-    const server = createServer({ cert, key }, (socket) => socket.end()).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listen(createServer({ cert, key }, (socket) => socket.end()));
     const client = connect({ port, host: '127.0.0.1', servername: 'localhost', ca });
     await once(client, 'secureConnect');
     expect(client.authorized).toBe(true);
     client.destroy();
-    server.close();
   });
 });

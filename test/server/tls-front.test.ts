@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ensureCertificate } from '../../src/server/certificate.ts';
 import { createListener, type Listener } from '../../src/server/listener.ts';
+import { listen } from '../helpers/ports.ts';
 
 let folder: string;
 let listener: Listener;
@@ -78,13 +79,10 @@ it('accepts a TLS handshake that comes byte by byte', async () => {
       client.pipe(server);
     });
   });
-  relay.listen(0, '127.0.0.1');
-  await once(relay, 'listening');
-  const socket = connectTls({ port: (relay.address() as AddressInfo).port, servername: 'localhost', ca });
+  const socket = connectTls({ port: await listen(relay), servername: 'localhost', ca });
   await once(socket, 'secureConnect');
   socket.write('GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
   expect(await text(socket)).toContain('HTTP/1.1 true');
-  relay.close();
 });
 
 it('closes a connection that begins like a handshake and is none', async () => {

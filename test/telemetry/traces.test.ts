@@ -2,14 +2,13 @@
  * Traces against a collector on a real port, which takes OTLP in JSON. The libraries read the process's environment, so
  * it is set for each test.
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ProxyError } from '../../src/lib/errors.ts';
 import { openTraces, type Traces, areTracesConfigured, TRACE_PACKAGES } from '../../src/telemetry/traces.ts';
 import { aFinishedRecord, STARTED_AT_MS } from '../helpers/finished-record.ts';
+import { listen } from '../helpers/ports.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT_ID = '00f067aa0ba902b7';
@@ -56,16 +55,9 @@ async function startCollector(respond: (response: ServerResponse) => void = acce
       respond(response);
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
   const batches = () => posts.flatMap(({ text }) => JSON.parse(text).resourceSpans);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${await listen(server)}`,
     posts,
     spans: () =>
       batches()

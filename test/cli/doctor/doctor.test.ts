@@ -6,11 +6,10 @@
 import { createServer } from 'node:http';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { type FakeUpstream, startFakeUpstream } from '../../helpers/fake-upstream.ts';
+import { listen } from '../../helpers/ports.ts';
 
 const PAIR = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
 const AWS = {
@@ -194,10 +193,7 @@ describe('doctor', () => {
   });
 
   it('prints a line for people per check, and tells a stranger on the port from the proxy', async () => {
-    const stranger = createServer((_request, response) => response.end('hello'));
-    await once(stranger.listen(0, '127.0.0.1'), 'listening');
-    onTestFinished(() => void stranger.close());
-    const { port } = stranger.address() as AddressInfo;
+    const port = await listen(createServer((_request, response) => response.end('hello')));
     const cli = await openCli();
     const { code, stdout } = await cli.spawn(['doctor', '--offline', '--no-invoke', '--port', String(port)]).ended;
     expect(code).toBe(1);

@@ -4,14 +4,13 @@
  * @module-tag slow
  */
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { startFakeUpstream } from '../../helpers/fake-upstream.ts';
+import { listen } from '../../helpers/ports.ts';
 
 const HOUR_MS = 3_600_000;
 const CREDENTIALS = {
@@ -44,9 +43,7 @@ async function startPortal(): Promise<string> {
     response.writeHead(401, { 'x-amzn-errortype': 'UnauthorizedException' });
     response.end('{"message":"Session token not found or invalid"}');
   });
-  await once(portal.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => void portal.close());
-  return `http://127.0.0.1:${(portal.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listen(portal)}`;
 }
 
 async function listModels(port: string): Promise<{ status: number; body: string }> {

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Cli, openCli } from '../../helpers/cli.ts';
+import { listen } from '../../helpers/ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SHOW = 'console.log(JSON.stringify(process.env))';
@@ -170,9 +171,7 @@ describe('exec beside a proxy that runs', () => {
       seen.push(request.headers.authorization);
       response.end('{}');
     });
-    await once(stranger.listen(0, '127.0.0.1'), 'listening');
-    onTestFinished(() => void stranger.close());
-    const { port } = stranger.address() as AddressInfo;
+    const port = await listen(stranger);
     const cli = await openCli();
     const { stdout } = await cli.spawn(['exec', '--port', String(port), '--', NODE, '-e', SHOW]).ended;
     expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);

@@ -1,15 +1,14 @@
 /**
  * `prices update` against real servers: what it keeps, what it says, and that nothing unusable replaces anything.
  */
-import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { download } from '../../../src/cli/prices/update.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { startForwardProxy } from '../../helpers/forward-proxy.ts';
+import { listen } from '../../helpers/ports.ts';
 
 const MODELS = [
   {
@@ -37,13 +36,7 @@ const DOCUMENT = JSON.stringify([
 type Response = (request: IncomingMessage, response: ServerResponse) => void;
 
 async function serve(response: Response): Promise<string> {
-  const server = createServer(response).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listen(createServer(response))}`;
 }
 
 const serveText = (text: string, status = 200): Promise<string> =>

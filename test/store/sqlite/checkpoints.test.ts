@@ -1,12 +1,12 @@
 /** Checkpoints beside the event loop: by a thread where there is one, by SQLite where there is none. */
-import { mkdtemp, rename, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { Checkpoints } from '../../../src/store/sqlite/checkpoints.ts';
 import { checkpoint, connect, connectForCheckpoints, type Connection } from '../../../src/store/sqlite/connection.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aKeyRow, aLedgerRow } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 /** As many as make a checkpoint due, and what SQLite itself waits for unless told otherwise. */
 /** Transactions after which there is a thread, and from then on between checkpoints. */
@@ -18,11 +18,9 @@ let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'checkpoints-'));
+  folder = await makeTemporaryFolder();
   path = join(folder, 'keys.db');
 });
-
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function open(): { readonly connection: Connection; readonly checkpoints: Checkpoints } {
   const connection = connect(path);

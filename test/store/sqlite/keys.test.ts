@@ -1,16 +1,14 @@
 /** What is left of a deleted key in the file. What a key is otherwise is in test/contract/. */
 import Database from 'better-sqlite3';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aKeyRow } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 it('leaves nothing of the secret of a deleted key, and no way to name what it left', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'keys-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await makeTemporaryFolder();
   const store = await openSqliteStore(join(folder, 'keys.db'));
   onTestFinished(() => store.close());
   const row = aKeyRow({

@@ -1,7 +1,5 @@
 import Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { SQL_COLUMNS } from '../../../src/domain/ledger-columns.ts';
@@ -10,6 +8,7 @@ import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations
 import type { Store } from '../../../src/domain/store.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 /**
  * SHA-256 of every released step. A line is added with a new step; an old line never changes: databases have run it.
@@ -74,8 +73,7 @@ it('keeps every column of the ledger under the name and the type that the table 
 
 /** A database on which the first `steps` have run, with what `sql` puts into it. */
 async function openOld(steps: number, sql: string): Promise<Store> {
-  const folder = await mkdtemp(join(tmpdir(), 'migrations-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = await makeTemporaryFolder();
   const path = join(folder, 'keys.db');
   const old = new Database(path);
   for (const step of MIGRATIONS.slice(0, steps)) old.exec(step);

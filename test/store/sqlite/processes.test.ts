@@ -5,17 +5,16 @@
 import Database from 'better-sqlite3';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { RESERVATION_LEASE_MS } from '../../../src/domain/budget.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aBudget } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../helpers/kill-ledger.ts', import.meta.url));
 
@@ -23,11 +22,9 @@ let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'processes-'));
+  folder = await makeTemporaryFolder();
   path = join(folder, 'keys.db');
 });
-
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 interface Worker {
   readonly child: ChildProcess;

@@ -1,6 +1,5 @@
 import Database from 'better-sqlite3';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
@@ -8,19 +7,17 @@ import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Store } from '../../../src/domain/store.ts';
 import { failureOf } from '../../helpers/failure.ts';
 import { aKeyRow } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'store-'));
+  folder = await makeTemporaryFolder();
   path = join(folder, 'keys.db');
 });
 
-afterEach(async () => {
-  vi.useRealTimers();
-  await rm(folder, { recursive: true, force: true });
-});
+afterEach(() => void vi.useRealTimers());
 
 async function open(at = path): Promise<Store> {
   const store = await openSqliteStore(at);

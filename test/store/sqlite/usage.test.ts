@@ -1,8 +1,6 @@
 /** Sums over a large ledger, worked through in slices, beside the same sums in plain JavaScript. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { connect } from '../../../src/store/sqlite/connection.ts';
 import { insertLedgerRow, prepareLedger } from '../../../src/store/sqlite/ledger.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
@@ -10,6 +8,7 @@ import type { LedgerRow, UsageGrouping } from '../../../src/domain/ledger.ts';
 import type { Store } from '../../../src/domain/store.ts';
 import { sortGroups, sumOf } from '../../helpers/plain-usage.ts';
 import { aLedgerRow } from '../../helpers/store-rows.ts';
+import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const GROUPINGS = ['key', 'model', 'tag'] as const satisfies readonly UsageGrouping[];
 
@@ -17,11 +16,9 @@ let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'usage-'));
+  folder = await makeTemporaryFolder();
   path = join(folder, 'keys.db');
 });
-
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function storeWith(rows: readonly LedgerRow[]): Promise<Store> {
   const connection = connect(path);

@@ -1,9 +1,9 @@
 import { type buildConnector, EnvHttpProxyAgent } from 'undici';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
 import { findForwardProxy, type NetworkOptions, openTunnel } from '../../../src/upstream/aws/tunnel.ts';
 import { failureOf } from '../../helpers/failure.ts';
+import { listen } from '../../helpers/ports.ts';
 
 const NETWORK: NetworkOptions = {
   httpsProxy: 'http://s.invalid',
@@ -87,7 +87,5 @@ describe('a tunnel', () => {
 /** A forward proxy that takes connections and never says a word. */
 async function startMute(): Promise<string> {
   const server = createServer((socket) => void socket.on('error', () => {}));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  onTestFinished(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `http://127.0.0.1:${await listen(server)}`;
 }
