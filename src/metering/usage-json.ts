@@ -31,8 +31,11 @@ export interface EventShape {
 
 /** No count has a name without these letters: `inputTokens`, `prompt_token_count`, `totalOutputTextTokenCount`. */
 const COUNT_MARKER = Buffer.from('oken');
-/** A larger event is scanned like a body. Only AWS's own can be larger: the metadata of Converse, an agent's trace. */
-const MAX_PARSED_BYTES = 1024 * 1024;
+/**
+ * A larger event is scanned like a body, which stops at deep nesting. Metadata with the trace of a guardrail or an
+ * agent can be larger.
+ */
+const MAX_PARSED_BYTES = 64 * 1024;
 
 /** Measures the text of one event and reads its usage. Most events bring only text, and are not parsed. */
 export function readEvent(json: Buffer, shape: EventShape, tally: Tally): void {
