@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createTap } from '../../src/metering/tap.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 
@@ -77,26 +77,24 @@ const LARGE_RESPONSES: readonly LargeResponse[] = [
   },
 ];
 
-describe('50 MB, with the usage at the end', () => {
-  it.each(LARGE_RESPONSES)(
-    'holds no more memory for 50 MB with the usage at the end: $name',
-    async ({ operation, contentType, start, middle, end }) => {
-      const tap = createTap({ service: 'bedrock-runtime', operation });
-      tap.onStart(200, [['content-type', contentType]]);
-      tap.onBytes(start);
-      tap.onBytes(middle);
-      const before = await bufferedBytes();
-      let most = 0;
-      for (let sent = middle.length, round = 0; sent < RESPONSE_BYTES; sent += middle.length, round += 1) {
-        // Within a frame or an event something has to be held: that is when it is measured.
-        // Copies, so that a tap that keeps its chunks is found out.
-        tap.onBytes(Buffer.from(middle.subarray(0, 1000)));
-        if (round % 200 === 0) most = Math.max(most, await bufferedBytes());
-        tap.onBytes(Buffer.from(middle.subarray(1000)));
-      }
-      tap.onBytes(end);
-      expect(tap.finish(true)).toMatchObject({ usage: { inputTokens: 5, outputTokens: 7 }, complete: true });
-      expect(most - before).toBeLessThan(MAX_GROWTH_BYTES);
-    },
-  );
-});
+it.each(LARGE_RESPONSES)(
+  'holds no more memory for 50 MB with the usage at the end: $name',
+  async ({ operation, contentType, start, middle, end }) => {
+    const tap = createTap({ service: 'bedrock-runtime', operation });
+    tap.onStart(200, [['content-type', contentType]]);
+    tap.onBytes(start);
+    tap.onBytes(middle);
+    const before = await bufferedBytes();
+    let most = 0;
+    for (let sent = middle.length, round = 0; sent < RESPONSE_BYTES; sent += middle.length, round += 1) {
+      // Within a frame or an event something has to be held: that is when it is measured.
+      // Copies, so that a tap that keeps its chunks is found out.
+      tap.onBytes(Buffer.from(middle.subarray(0, 1000)));
+      if (round % 200 === 0) most = Math.max(most, await bufferedBytes());
+      tap.onBytes(Buffer.from(middle.subarray(1000)));
+    }
+    tap.onBytes(end);
+    expect(tap.finish(true)).toMatchObject({ usage: { inputTokens: 5, outputTokens: 7 }, complete: true });
+    expect(most - before).toBeLessThan(MAX_GROWTH_BYTES);
+  },
+);
