@@ -114,7 +114,7 @@ describe('POST /key/generate', () => {
     }
   });
 
-  it('refuses to generate a key under an alias that an active key has', async () => {
+  it('refuses /key/generate under an alias that an active key has', async () => {
     const { call, post } = await openAdmin();
     await post('/key/generate', { key_alias: 'alice' });
     const { status, json } = await call('/key/generate', { body: { key_alias: 'alice' } });

@@ -12,7 +12,7 @@ describe('the assembled testbed', () => {
     { path: '/health/liveliness', status: 200 },
     { path: '/', status: 200 },
     { path: '/nowhere', status: 404 },
-  ])('answers $path with $status', async ({ path, status }) => {
+  ])('mounts what answers $path with $status', async ({ path, status }) => {
     expect((await fetch(`http://127.0.0.1:${testbed.port}${path}`)).status).toBe(status);
   });
 
