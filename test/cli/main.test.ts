@@ -34,36 +34,32 @@ describe('help', () => {
   );
 
   it.each([
-    [],
-    ['start'],
-    ['key'],
-    ['key', 'generate'],
-    ['key', 'update'],
-    ['key', 'rotate'],
-    ['usage'],
-    ['logs'],
-    ['prices'],
-    ['prices', 'show'],
-    ['env'],
-    ['exec'],
-    ['credential-process'],
-    ['doctor'],
-  ])('fits the help of %s %s into 80 columns', async (...words) => {
-    const path = words.filter((word) => typeof word === 'string');
+    '',
+    'start',
+    'key',
+    'key generate',
+    'key update',
+    'key rotate',
+    'usage',
+    'logs',
+    'prices',
+    'prices show',
+    'env',
+    'exec',
+    'credential-process',
+    'doctor',
+  ])('fits the help of "%s" into 80 columns', async (words) => {
+    const path = words.split(' ').filter(Boolean);
     const { stdout } = await (await openCli()).run([...path, '--help']);
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it.each([['key', 'update'], ['key', 'show'], ['usage'], ['logs']])(
-    'begins the help of %s %s with examples',
-    async (...words) => {
-      const path = words.filter((word) => typeof word === 'string');
-      const { code, stdout } = await (await openCli()).run([...path, '--help']);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy /);
-      expect(stdout).toContain(`Usage: bedrock-proxy ${path.join(' ')} `);
-    },
-  );
+  it.each(['key update', 'key show', 'usage', 'logs'])('begins the help of "%s" with examples', async (words) => {
+    const { code, stdout } = await (await openCli()).run([...words.split(' '), '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy /);
+    expect(stdout).toContain(`Usage: bedrock-proxy ${words} `);
+  });
 
   it('prints the help on stderr, as a misuse, if there is no command', async () => {
     const { code, stdout, stderr } = await (await openCli()).run([]);

@@ -116,7 +116,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'the policy', changes: { policy: EMPTY_POLICY } },
       { name: 'tags, note and metadata', changes: { tags: {}, note: undefined, metadata: {} } },
       { name: 'nothing', changes: {} },
-    ])('changes $name of a key, leaves the rest, and shows it at once in every process', async ({ changes }) => {
+    ])('changes $name, leaves the rest of a key, and shows it at once in every process', async ({ changes }) => {
       const row = await insert(everything);
       const other = await place.open();
       expect(await other.findKeyBySha256(row.keySha256)).toStrictEqual(fresh(row));

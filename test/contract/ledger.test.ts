@@ -146,7 +146,7 @@ describe.each(STORES)('$name', ({ create }) => {
       { name: 'tags that would be SQL or a path', filter: { tags: { 'a"b': "'", team: 'x' } }, kept: 'e' },
       { name: 'tags of which a row has one', filter: { tags: { team: 'x', ci: '' } }, kept: '' },
       { name: 'several things', filter: { keyIds: ['vk_a', 'vk_b'], sinceMs: 15, status: [400, 498] }, kept: 'b' },
-    ])('keeps $kept in a filter for $name', async ({ filter, kept }) => {
+    ])('keeps of the rows abcde by a filter for $name: $kept', async ({ filter, kept }) => {
       await write(...rows);
       expect((await idsOf(filter)).join('')).toBe(kept);
       const backwards = await store.readLedgerBackwards(filter, { limit: 9 });

@@ -125,7 +125,7 @@ describe('an upstream that fails', () => {
     { name: 'it is silent', server: silentServer, scheme: 'http', code: 'ERR_UPSTREAM_TIMEOUT', status: 504 },
     { name: 'no TLS comes', server: silentServer, scheme: 'https', code: 'ERR_UPSTREAM_UNREACHABLE', status: 502 },
     { name: 'TLS fails', server: http1Server, scheme: 'https', code: 'ERR_UPSTREAM_UNREACHABLE', status: 502 },
-  ])('answers $status if $name', async ({ server, scheme, code, status }) => {
+  ])('answers $status if AWS fails: $name', async ({ server, scheme, code, status }) => {
     const port = server === undefined ? await findClosedPort() : await listen(server());
     const origin = `${scheme}://127.0.0.1:${port}`;
     const { client, outcome } = await openRelay({ origin, idleTimeoutMs: 300, connectTimeoutMs: 200 });
