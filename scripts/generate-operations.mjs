@@ -179,7 +179,7 @@ ${operations.map((fields) => fields.join(' ')).join('\n')}
   },`,
   );
   return `${HEAD}
- * Every modelled operation of every Bedrock service (${total} of them), as data: imports nothing, decides nothing.
+ * Every operation that these clients model (${total} of them), as data: imports nothing, decides nothing.
  */
 
 /** A service that an AWS SDK client models. */

@@ -2,8 +2,9 @@
  * THE WAY of a request, every stage in order. Read this first.
  *
  *   accept -> guard -> authenticate -> route -> read body -> verify -> admit -> prepare -> attempt -> settle, report
- *    400      403      401/403/429   400/404   408/413/507    401   402/403/429             403, 502/504,  (never fail
- *    (in server/)          503                                          503              or AWS's own      the request)
+ *   400/404   403     400/401/403    400/404    408/413/507  401/429  402/403          400, 403, 501,  (never fail
+ *   503 (in server/)    429/503      501                     503      429/503          502, 504, or    the request)
+ *                                                                                      AWS's own
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this
  * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends

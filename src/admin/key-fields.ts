@@ -1,6 +1,6 @@
 /**
- * LiteLLM's fields of a key as changes of our row; `key-row` is the way back. Pure. Dollars are floats on that side and
- * whole nano-dollars on this one.
+ * Reads LiteLLM's fields of a key as changes of our row. Pure. LiteLLM has dollars as floats, our rows have whole
+ * nano-dollars.
  */
 import { EMPTY_POLICY } from '../keys/limits.ts';
 import { changeBudget, parseBudgetUsd, parseBudgetWindow, parseExpiry, parseNote, parseTags } from '../keys/policy.ts';
@@ -8,7 +8,7 @@ import { parseAlias } from '../keys/mint.ts';
 import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
-import { readLimitFields } from './limit-fields.ts';
+import { readLimitFields } from './policy-fields.ts';
 import type { KeyFields } from './schemas.ts';
 
 const CODE = 'ERR_BAD_REQUEST';

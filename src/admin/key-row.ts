@@ -1,6 +1,6 @@
 /**
- * Our row of a key as LiteLLM shows one; `key-fields` is the way in. Pure. Dollars are whole nano-dollars on this side
- * and floats on that one. Never shows the key itself.
+ * Writes our row of a key with LiteLLM's fields. Pure. Our rows have whole nano-dollars, LiteLLM has dollars as floats.
+ * Never shows the key itself.
  */
 import { formatTag, isoTime } from '../lib/format.ts';
 import { toUsd } from '../lib/usd.ts';
@@ -9,7 +9,7 @@ import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
 import type { KeySpend } from '../domain/budget.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
-import { toLimitFields } from './limit-fields.ts';
+import { toLimitFields } from './policy-fields.ts';
 import type { KeyRow } from './schemas.ts';
 
 /** Tags that are fields of their own here. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { isObject, type JsonObject } from '../lib/json.ts';
-import { limitRequestSchemas, limitRowSchemas } from './limit-fields.ts';
+import { limitRequestSchemas, limitRowSchemas } from './policy-fields.ts';
 
 /** A query parameter, which always comes as text. */
 export const queryInteger = (min: number, max: number): z.ZodType<number> =>

@@ -93,6 +93,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       record.status = error.status;
       events.began(record);
       record.phase = 'ended';
+      record.pricing = 'free';
       events.ended(record);
     },
   });

@@ -1,15 +1,20 @@
 /**
- * Opens the database for one piece of work, and closes it whatever comes.
+ * Opens the store: the only place that says which one. For one piece of work, it is closed whatever comes.
  */
 import { existsSync } from 'node:fs';
 import type { Store } from '../domain/store.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
+/** The store at `path`, which is made if there is none. The caller closes it. Throws ERR_STORE_UNAVAILABLE. */
+export function openStore(path: string): Promise<Store> {
+  return openSqliteStore(path);
+}
+
 /**
- * Runs `work` on the store at `path`, which is made where there is none, and closes it. Throws ERR_STORE_UNAVAILABLE.
+ * Runs `work` on the store at `path`, which is made if there is none, and closes it. Throws ERR_STORE_UNAVAILABLE.
  */
 export async function withStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openSqliteStore(path);
+  const store = await openStore(path);
   try {
     return await work(store);
   } finally {
@@ -17,7 +22,7 @@ export async function withStore<T>(path: string, work: (store: Store) => Promise
   }
 }
 
-/** The same where there is a database already; undefined otherwise, and none is made. */
+/** The same if there is a database already; otherwise undefined, and none is made. */
 export async function withExistingStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T | undefined> {
   return existsSync(path) ? withStore(path, work) : undefined;
 }

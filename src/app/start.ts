@@ -14,7 +14,7 @@ import { formatJsonLine, formatPrettyLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
+import { openStore } from './open-store.ts';
 import type { Store } from '../domain/store.ts';
 import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
@@ -53,7 +53,7 @@ const IGNORED_VIRTUAL_KEY =
 /** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
 export async function start(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
-  const store = await openSqliteStore(config.databasePath);
+  const store = await openStore(config.databasePath);
   try {
     if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();

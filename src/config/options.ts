@@ -1,6 +1,7 @@
 /**
- * Every option of `start` with its flag, variables, default and words, as one table from which the command line, README
- * and `config.ts` are made, so that they cannot disagree; and how a value is found and read. Pure.
+ * Every option of `start` with its flag, variables, default and words, as one table from which the command line,
+ * docs/configuration.md and `config.ts` are made, so that they cannot disagree; and how a value is found and read.
+ * Pure.
  */
 import { ProxyError } from '../lib/errors.ts';
 

@@ -2,6 +2,7 @@
  * A virtual key at rest and what it may do. Types only. Times are epoch milliseconds, money is whole nano-dollars
  * (USD).
  */
+
 /** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
 export interface KeyPolicy {
   /** Glob patterns (`*` any characters) of model names; see `admission/models.ts`. */

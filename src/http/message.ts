@@ -12,7 +12,7 @@ export type HeaderPair = readonly [name: string, value: string];
 /** A request as a client sent it. */
 export interface ClientRequest {
   readonly method: string;
-  /** The request target as received. `*` and absolute forms are refused before. */
+  /** The request target as received. `*` and absolute forms match no mount, and are answered with 404. */
   readonly target: RequestTarget;
   /** Every header in wire order, repeats kept, without HTTP/2 pseudo-headers. */
   readonly headers: readonly HeaderPair[];

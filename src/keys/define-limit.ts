@@ -1,6 +1,6 @@
 /**
- * What there is to know of one limit of a key, and how an entry of `limits.ts` is made: a limit of a common kind says
- * its names and words only. Pure.
+ * What an entry of `limits.ts` says of one limit of a key, and the makers of entries for the common kinds: a count, a
+ * switch, a choice, a list of patterns. Pure.
  */
 import type { FlagValue } from '../config/options.ts';
 import type { KeyPolicy } from '../domain/key.ts';

@@ -15,8 +15,8 @@ interface ErrorKind {
 }
 
 /**
- * The table of codes. A code is stable and documented in README. Statuses follow one rule: 500, 502, 503, 504 and 429
- * are retried by the SDKs, so they are given only where a retry can cure.
+ * The table of codes. A code is stable and documented in docs/errors.md. Statuses follow one rule: 408, 429, 500, 502,
+ * 503 and 504 are retried by the SDKs, so they are given only where a retry can cure.
  */
 export const ERROR_KINDS = {
   ERR_BAD_OPTION: { fault: 'operator', status: 500, awsType: 'InternalServerException' },

@@ -1,7 +1,7 @@
 /**
  * The tap: watches one response as it passes and says in the end what it used. It never throws, and never changes or
  * delays a byte; a fault of its decoders ends the metering, not the response. What the shapes look like is in
- * `usage-readers.ts`; what usage costs is the business of `cost`.
+ * `usage-readers.ts`; what usage costs, in `pricing/`.
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { BodyReader, type BodyShape, type ResponseReader } from './usage-json.ts';

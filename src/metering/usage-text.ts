@@ -1,6 +1,6 @@
 /**
  * How much text the events of a stream bring: bytes of the strings that a model wrote, without the events around them.
- * An estimate of what a response cost that broke off before it told. Pure.
+ * With them the cost of a response that broke off before its usage came is estimated. Pure.
  */
 
 const QUOTE = 0x22;

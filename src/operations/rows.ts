@@ -1,7 +1,8 @@
 /**
- * All that is known of each operation that is not the default of `facts.ts`, one row an operation: service by service,
- * names of operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients, AWS's price
- * pages and API references, with tests that fail when the clients bring operations or fields that have no row here.
+ * All that is known of each operation that differs from the default of `find-facts.ts`, one row an operation: service
+ * by service, names of operations with equal facts in one row. Data only; read off the inputs of the AWS SDK's clients,
+ * AWS's price pages and API references, with tests that fail when the clients bring operations or fields that have no
+ * row here.
  */
 import type { ModelFields, OperationRow, ServiceRows } from './facts.ts';
 

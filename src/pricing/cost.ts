@@ -1,6 +1,6 @@
 /**
- * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that whoever
- * works with them need not load the library that knows them (`prices.ts`). Pure; unknown is undefined, never 0.
+ * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that what works
+ * with them need not load the library that knows them (`price-book.ts`). Pure; unknown is undefined, never 0.
  */
 import type { Usage } from '../domain/usage.ts';
 

@@ -1,7 +1,7 @@
 /**
- * What the proxy does, in numbers for Prometheus. Subscribes to the beginning and the end of every request, and must be
- * quick: it runs in the `finally` of each. Which labels there are is decided in `metric-labels.ts`; counters are added
- * up in `metric-totals.ts`.
+ * What the proxy does, in numbers for Prometheus. Subscribes to the beginning of each request to Bedrock, of its
+ * response, and to its end, and must be quick: it runs in the `finally` of each. Which labels there are is decided in
+ * `metric-labels.ts`; counters are added up in `metric-totals.ts`.
  */
 import type { RequestSubscriber } from '../domain/events.ts';
 import type { RequestRecord } from '../domain/request-record.ts';

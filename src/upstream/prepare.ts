@@ -1,6 +1,6 @@
 /**
- * Makes a request ready, once: its headers as they may pass, its body, its own authorization if it may keep it. Host,
- * region, credentials and signature belong to the attempt.
+ * Makes a request ready, once: the headers that may pass, the body, and the client's OAuth token if the upstream takes
+ * it. Host, region, credentials and signature belong to the attempt.
  */
 import type { Body } from '../http/body.ts';
 import type { HeaderPair } from '../http/message.ts';

@@ -1,6 +1,6 @@
 /**
- * What an upstream does: it signs and sends one attempt, and lets the response flow to the client. Amazon Bedrock is
- * one (`aws/`), the Bedrock inside this process another (`offline/`). Types only.
+ * What an upstream does: it signs and sends one attempt, and lets the response flow to the client. Types only. `aws/`
+ * implements it; the offline Bedrock is reached the same way, on a connection of its own (`offline/`).
  */
 import type { Body } from '../http/body.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';

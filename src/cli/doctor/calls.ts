@@ -8,7 +8,7 @@ import { Agent, type IncomingMessage, request as openRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
-import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { openStore } from '../../app/open-store.ts';
 import { composeServer } from '../../app/compose.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
@@ -42,7 +42,7 @@ export async function withProxy<T>(
   work: (caller: ProxyCaller) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'bedrock-proxy-doctor-'));
-  const store = await openSqliteStore(join(folder, 'keys.db'));
+  const store = await openStore(join(folder, 'keys.db'));
   const masterKey = `sk-${randomBytes(32).toString('base64url')}`;
   const agent = new Agent({ keepAlive: true });
   let meters: Meters | undefined;

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { findKeyState, type KeyState } from '../../keys/state.ts';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
-import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { openStore } from '../../app/open-store.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
 import { findProxyVersion } from '../../app/running-proxy.ts';
@@ -50,7 +50,7 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
   const { databasePath } = config;
   if (!existsSync(databasePath)) return ok('database', `${databasePath} will be created at the first start`);
   try {
-    const store = await openSqliteStore(databasePath);
+    const store = await openStore(databasePath);
     const rows = await store.listKeys().finally(() => store.close());
     const states = rows.map((row) => findKeyState(row, Date.now()));
     const active = rows.filter((_, at) => states[at] === 'active' || states[at] === 'ending');

@@ -7,7 +7,7 @@ import { mintKey } from '../../keys/mint.ts';
 import { type Config, MASTER_KEY_VARIABLES, MOUNT_PATH, readConfig, SALT_KEY_VARIABLE } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { toProxyError } from '../../lib/errors.ts';
-import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { openStore } from '../../app/open-store.ts';
 import type { Store } from '../../domain/store.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { type ClientName, type ClientSettings, describeClient } from '../env/client-settings.ts';
@@ -32,7 +32,7 @@ interface ExecInput extends Flags {
 /** Runs it and gives its exit code. Throws where it does not get as far as running it. */
 export async function execute(input: ExecInput): Promise<number> {
   const config = readConfig(input, process.env);
-  const store = await openSqliteStore(config.databasePath);
+  const store = await openStore(config.databasePath);
   const signals = relaySignals();
   try {
     await revokeStaleKeys(store, thisProcessSpace(), Date.now());

@@ -92,7 +92,7 @@ function limitOptions(flags: readonly LimitFlag[]): CommandOptions {
 
 const GENERATE = defineCommand({
   name: 'generate',
-  description: 'make a key and print it, once',
+  description: 'make a key and print it',
   examples: GENERATE_EXAMPLES,
   notes: GENERATE_NOTES,
   options: { ...POLICY_OPTIONS, quiet: { flag: QUIET, description: 'print the key and nothing else' }, ...OUTPUT },

@@ -1,5 +1,5 @@
 /**
- * `key generate` and `key rotate`: a key is made and shown, this once.
+ * `key generate` and `key rotate`: a key is made and shown.
  */
 import { randomBytes } from 'node:crypto';
 import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../keys/mint.ts';
@@ -90,7 +90,7 @@ function mintedToJson(minted: MintedKey): object {
 function snippet({ key, accessKeyId }: MintedKey): string {
   return [
     '',
-    'The key is shown this once. To use it with boto3, the AWS CLI or an AWS SDK:',
+    'Shown again by `bedrock-proxy env --key`. For boto3, the AWS CLI or an AWS SDK:',
     '',
     `  export AWS_ACCESS_KEY_ID=${accessKeyId}`,
     `  export AWS_SECRET_ACCESS_KEY=${key}`,

@@ -15,7 +15,7 @@ import { rowToJson } from '../../domain/ledger-columns.ts';
 import { escapeUnprintable } from '../../lib/printable.ts';
 import { formatRow } from '../../telemetry/record-line.ts';
 import type { Flags } from '../../config/options.ts';
-import { openSqliteStore } from '../../store/sqlite/store.ts';
+import { openStore } from '../../app/open-store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
@@ -86,7 +86,7 @@ export async function printLogs(input: LogsInput): Promise<void> {
   try {
     while (!existsSync(query.databasePath) && !sink.signal.aborted) await pause(sink.signal);
     if (sink.signal.aborted) return;
-    const store = await openSqliteStore(query.databasePath);
+    const store = await openStore(query.databasePath);
     try {
       await showLedger(store, query, sink);
     } finally {

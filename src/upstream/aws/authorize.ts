@@ -1,6 +1,6 @@
 /**
  * How a request is authorized at AWS: signed with the owner's credentials, with the owner's Bedrock API key, or, for an
- * AgentCore runtime that asks for OAuth, with the token that the caller brought. The last touch of a request.
+ * AgentCore runtime that asks for OAuth, with the token that the caller brought.
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { HeaderPair } from '../../http/message.ts';

@@ -1,6 +1,6 @@
 /**
  * Amazon Bedrock as an upstream: signs an attempt with the owner's credentials, and sends it as what it is, a request
- * with a body or an event stream both ways. The last touch: nothing edits the request after the signature.
+ * with a body or an event stream both ways. Nothing that is signed is edited after the signature.
  */
 import { clientGone } from '../../lib/errors.ts';
 import { findHeader } from '../../http/message.ts';

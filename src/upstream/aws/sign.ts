@@ -1,5 +1,5 @@
 /**
- * The last touch: AWS Signature Version 4 over what is about to be sent. Nothing may edit the request afterwards. The
+ * AWS Signature Version 4 over what is about to be sent. Nothing that is signed may be edited afterwards. The
  * only file that knows @smithy/signature-v4. It gets the body's hash, not the body.
  */
 import { Sha256 } from '@aws-crypto/sha256-js';

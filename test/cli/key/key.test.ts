@@ -59,7 +59,7 @@ describe('key generate', () => {
     });
     expect(stderr).toContain(`  export AWS_ACCESS_KEY_ID=${fields.access_key_id}\n`);
     expect(stderr).toContain(`  export AWS_SECRET_ACCESS_KEY=${fields.key}\n`);
-    expect(stderr).toContain('The key is shown this once.');
+    expect(stderr).toContain('Shown again by `bedrock-proxy env --key`.');
     expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
