@@ -16,6 +16,15 @@ describe('the assembled testbed', () => {
     expect((await fetch(`http://127.0.0.1:${testbed.port}${path}`)).status).toBe(status);
   });
 
+  it('counts what the guard refuses as an error that costs nothing', async () => {
+    const { port } = testbed;
+    const refused = await fetch(`http://127.0.0.1:${port}/bedrock`, { headers: { origin: 'https://evil.example' } });
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(refused.status).toBe(403);
+    expect(text).toContain('bedrock_proxy_errors_total{code="ERR_ORIGIN_REFUSED",fault="client"} 1');
+    expect(text).not.toMatch(/^bedrock_proxy_unpriced_requests_total.* [1-9]/m);
+  });
+
   it('reports each request to Bedrock once, with an id of its own', async () => {
     for (const _ of [1, 2]) {
       const told = testbed.nextRecord();
