@@ -68,11 +68,19 @@ export class Utf8Check {
     }
     return isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
   }
+
+  /** Whether no character is open: the bytes so far may be all. */
+  get isWhole(): boolean {
+    return this.#bufferedBytes === this.#neededBytes;
+  }
 }
 
-/** Bytes of the character that begins with this byte; 0 for one that continues a character. */
+/**
+ * Bytes of the character that begins with this byte; 0 for one that continues a character. A byte that begins none
+ * (RFC 3629, section 4) is not waited for: it is refused with the bytes it came with.
+ */
 function utf8Size(byte: number): number {
-  if (byte < 0x80) return 1;
+  if (byte < 0x80 || byte > 0xf4) return 1;
   if (byte < 0xc0) return 0;
   if (byte < 0xe0) return 2;
   return byte < 0xf0 ? 3 : 4;

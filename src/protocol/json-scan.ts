@@ -144,7 +144,7 @@ export class JsonScanner {
     const isBareNumber = this.#state === NUMBER && this.#places.length === 0;
     if (isBareNumber && isCompleteNumber(this.#number)) this.#endNumber(Buffer.alloc(0), 0);
     if (this.#state >= STRING && this.#state <= HEX && !this.#isName) this.#countString(this.#earlierBytes);
-    const isWhole = this.#state === NOTHING;
+    const isWhole = this.#state === NOTHING && this.#utf8.isWhole;
     if (!isWhole) this.#break();
     return isWhole;
   }

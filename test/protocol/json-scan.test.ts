@@ -307,6 +307,26 @@ describe('texts', () => {
     expect(scan(bytewise(bytes), ['*']).isWhole).toBe(false);
   });
 
+  it.each([
+    { name: 'a beginning of two bytes', hex: 'c3' },
+    { name: 'a beginning of three bytes', hex: 'e282' },
+    { name: 'a beginning of four bytes', hex: 'f09f98' },
+    { name: 'no byte of UTF-8', hex: 'f5' },
+    { name: 'a byte of an overlong form', hex: 'c0' },
+  ])('refuses text whose end looks whole behind $name, at any split', ({ hex }) => {
+    const bytes = Buffer.concat([bytesOf('{"x":"'), Buffer.from(hex, 'hex'), bytesOf('"}')]);
+    for (let at = 0; at <= bytes.length; at += 1) {
+      expect(scan(cut(bytes, [at]), ['*']).isWhole).toBe(false);
+      expect(scan(cut(bytes, [at, bytes.length - 1]), ['*']).isWhole).toBe(false);
+    }
+  });
+
+  it('refuses a byte that begins no character with the bytes it came with', () => {
+    const scanner = new JsonScanner([], () => {});
+    scanner.push(Buffer.concat([bytesOf('{"x":"'), Buffer.from('f5', 'hex')]));
+    expect(scanner.isBroken).toBe(true);
+  });
+
   it('accepts documents up to a depth, and no deeper', () => {
     expect(scan([nested(MAX_DEPTH)], []).isWhole).toBe(true);
     expect(scan([nested(MAX_DEPTH + 1)], []).isWhole).toBe(false);
