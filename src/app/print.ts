@@ -4,6 +4,7 @@
  */
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
+import { escapeUnprintable } from '../lib/printable.ts';
 import type { Paint } from '../telemetry/record-line.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
@@ -40,9 +41,10 @@ export function printData(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Prints a value as indented JSON, as data. */
+/** Prints a value as indented JSON, as data. JSON lets most of what a terminal would act on stand: it is escaped. */
 export function printJson(value: unknown): void {
-  printData(JSON.stringify(value, undefined, 2));
+  const lines = JSON.stringify(value, undefined, 2).split('\n');
+  printData(lines.map(escapeUnprintable).join('\n'));
 }
 
 /** Talk: what is not the result. */

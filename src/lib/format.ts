@@ -2,6 +2,7 @@
  * How counts, sizes, times and names are written. Pure. What is rounded for people never looks like nothing if it is
  * something; text for programs is exact.
  */
+import { printable } from './printable.ts';
 
 /** At most five characters: `999`, `12.3k`, `4.56M`. */
 export function compactCount(count: number): string {
@@ -30,13 +31,16 @@ export function formatMs(ms: number | undefined): string {
   return ms < 9_999.5 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(1)}s`;
 }
 
-/** The beginning of what is too long, with a mark that there was more. */
+/**
+ * The beginning of what is too long, with a mark that there was more. What is clipped is shown, and may be a client's
+ * word: what is not printable becomes `?`.
+ */
 export function clip(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+  return printable(text, Math.max(1, width));
 }
 
 /**
- * Fits a model name into `width`, leaving out first what says least: the ARN around it, its date and version, its
+ * Fits a model name into `width`, printable as `clip` makes it, leaving out first what says least: the ARN around it, its date and version, its
  * geography.
  */
 export function clipModel(model: string, width: number): string {
@@ -47,7 +51,7 @@ export function clipModel(model: string, width: number): string {
     [/^[a-z-]+\.(?=[a-z0-9]+\.)/, ''],
     [/^[a-z0-9]+\./, ''],
   ] as const) {
-    if (shown.length <= width) return shown;
+    if (shown.length <= width) break;
     shown = shown.replace(pattern, kept);
   }
   return clip(shown, width);

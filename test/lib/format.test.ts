@@ -46,6 +46,11 @@ describe('names that are too long', () => {
     ['alice', 4, 'ali…'],
   ])('cuts the name %s for %i columns', (text, width, shown) => expect(clip(text, width)).toBe(shown));
 
+  it('shows what a terminal would act on as `?`', () => {
+    expect(clip('\u001b[2J\u202eevil', 40)).toBe('?[2J?evil');
+    expect(clip('\u001b[2J\u202eevil', 4)).toBe('?[2…');
+  });
+
   const SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 
   it.each([
@@ -59,6 +64,8 @@ describe('names that are too long', () => {
     ['amazon.titan-embed-text-v2:0', 24, 'amazon.titan-embed-text'],
     ['anthropic.claude-3-haiku-20240307-v1:0:48k', 26, 'anthropic.claude-3-haiku'],
     ['mistral.mistral-large-2402-v1:0', 20, 'mistral-large-2402'],
+    ['a\u001b[2J\u202eevil\n', 40, 'a?[2J?evil?'],
+    ['anthropic.\u001b[2J-20240307-v1:0', 12, '?[2J'],
   ])('shows the model %s in %i columns as %s', (model, width, shown) => expect(clipModel(model, width)).toBe(shown));
 });
 

@@ -6,6 +6,7 @@ import { readDatabasePath } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger.ts';
 import { exactUsd, formatUsd } from '../../lib/usd.ts';
+import { printable } from '../../lib/printable.ts';
 import { clip, clipModel, compactCount, formatCount, formatTime, isoTime } from '../../lib/format.ts';
 import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
@@ -99,12 +100,13 @@ export function usageToCsv({ by, groups }: Report): string {
 }
 
 /**
- * A spreadsheet would run text that begins like a formula, and clients choose some of it: a quotation mark keeps it
- * text.
+ * Clients choose some of it. A terminal would act on what is not printable, and a spreadsheet would run text that begins
+ * like a formula: a quotation mark keeps it text.
  */
-function csvText(text: string): string {
-  const inert = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(inert) || inert !== text ? `"${inert.replaceAll('"', '""')}"` : inert;
+function csvText(name: string): string {
+  const text = printable(name, Number.POSITIVE_INFINITY);
+  const inert = /^[=+\-@]/.test(text) ? `'${text}` : text;
+  return /[",]/.test(inert) || inert !== text ? `"${inert.replaceAll('"', '""')}"` : inert;
 }
 
 interface Column {

@@ -191,19 +191,35 @@ const reportOf = (by: UsageGrouping, groups: readonly Partial<UsageGroup>[]) => 
   total: NO_TOTALS,
 });
 
+describe('a name that a client made up', () => {
+  it.each([['--by', 'model'], ['--by', 'model', '--csv'], ['--by', 'model', '--json'], ['--by', 'tag'], []])(
+    'moves no cursor in usage %s %s %s',
+    async (...options) => {
+      const cli = await openCli();
+      const evil = '=\u001b[2J\u202eevil\n\u009b1m';
+      await settle(cli, [{ model: evil, keyLabel: evil, tags: { [evil]: evil } }]);
+      const { code, stdout } = await cli.run(['usage', ...options.filter((option) => option !== undefined)]);
+      expect(code).toBe(0);
+      expect(stdout).toContain('evil');
+      expect(stdout.replaceAll(/\r?\n/g, '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
+    },
+  );
+});
+
 describe('CSV', () => {
   it.each([
     { name: 'plain text', text: 'a b', cell: 'a b' },
     { name: 'nothing', text: undefined, cell: '' },
     { name: 'a comma', text: 'a,b', cell: '"a,b"' },
     { name: 'quotation marks', text: 'a"b', cell: '"a""b"' },
-    { name: 'a line break', text: 'a\nb', cell: '"a\nb"' },
+    { name: 'a line break', text: 'a\nb', cell: 'a?b' },
     { name: 'a formula', text: '=1+1', cell: `"'=1+1"` },
     { name: 'a formula with quotation marks', text: '=HYPERLINK("x")', cell: `"'=HYPERLINK(""x"")"` },
     { name: 'a plus', text: '+1', cell: `"'+1"` },
     { name: 'a minus', text: '-1', cell: `"'-1"` },
     { name: 'an at', text: '@SUM(A1)', cell: `"'@SUM(A1)"` },
-    { name: 'a tab', text: '\t=1', cell: `"'\t=1"` },
+    { name: 'a tab', text: '\t=1', cell: '?=1' },
+    { name: 'what a terminal would act on', text: '\u001b[2J\u202eevil', cell: '?[2J?evil' },
   ])('keeps text in CSV: $name', ({ text, cell }) => {
     const csv = usageToCsv(reportOf('model', [{ names: [text] }]));
     expect(csv).toBe(
