@@ -30,6 +30,11 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** The window of a large request body, per stream; the protocol's own 64 KiB makes uploads crawl. */
 const HTTP2_WINDOW_BYTES = 1024 * 1024;
 const HTTP2_MAX_STREAMS = 256;
+/**
+ * Streams that a client may reset at once, and in a second: all it can have open, twice. Beyond that its session ends:
+ * each costs the work of a request and brings it nothing (CVE-2023-44487). nghttp2's own burst is twice as much.
+ */
+const HTTP2_RESETS = { streamResetBurst: 2 * HTTP2_MAX_STREAMS, streamResetRate: 33 };
 /** See `Http2Times`. */
 const HTTP2_TIMES: Http2Times = { idleMs: KEEP_ALIVE_TIMEOUT_MS, unreadMs: 60_000 };
 
@@ -165,6 +170,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
 function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Session>, times: Http2Times): Http2Server {
   const server = createHttp2Server({
     maxSessionMemory: 64,
+    ...HTTP2_RESETS,
     settings: {
       enableConnectProtocol: false,
       initialWindowSize: HTTP2_WINDOW_BYTES,

@@ -49,6 +49,22 @@ describe('rapid reset', () => {
     await Promise.all(testbed.upstream.requests.map(({ closed }) => closed));
   });
 
+  it('ends a session that resets more than five hundred streams, before it costs more', async () => {
+    testbed.upstream.respondWith(() => {});
+    await using raw = await openSession();
+    const pairs = Array.from({ length: 900 }, (_, index) => [
+      http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, 2 * index + 1, HEADER_BLOCK),
+      http2Frame(FRAME_TYPE.reset, 0, 2 * index + 1, CANCEL),
+    ]);
+    await raw.send(Buffer.concat(pairs.flat()));
+    // GOAWAY names the last stream that was served: the odd numbers up to it.
+    const goAway = http2Frame(FRAME_TYPE.goaway, 0, 0, Buffer.alloc(8)).toString('latin1').slice(0, 9);
+    const received = await raw.until(goAway);
+    const last = Buffer.from(received.slice(received.indexOf(goAway) + 9), 'latin1').readUInt32BE(0);
+    expect(last).toBe(2 * 512 + 1);
+    testbed.upstream.respondWith((_, response) => void response.end());
+  });
+
   it('ends a rapid reset in raw frames with the session or with silence', async () => {
     await using raw = await openSession();
     for (let stream = 1; stream < 4000; stream += 2) {
