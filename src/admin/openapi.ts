@@ -2,6 +2,7 @@
  * The OpenAPI document of the admin API, written from the same endpoints and schemas that serve and validate.
  */
 import { z } from 'zod';
+import { lazy } from '../lib/lazy.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
 import { errorEnvelope } from './schemas.ts';
 
@@ -9,17 +10,19 @@ const PATH = '/openapi.json';
 const document = z.looseObject({ openapi: z.literal('3.1.0'), paths: z.looseObject({}) });
 
 /**
- * `GET /openapi.json`, which tells of `endpoints` as they are when it is asked, itself included. Needs no key, has no
- * secret.
+ * `GET /openapi.json`, which tells of `endpoints` as they are when it is asked for the first time, itself included.
+ * Needs no key, has no secret.
  */
 export function createDocumentEndpoint(endpoints: readonly Endpoint[], version: string): Endpoint {
+  // Written once: whoever may ask without a key may ask often.
+  const describe = lazy(async () => describeApi(endpoints, version));
   return defineEndpoint({
     method: 'GET',
     path: PATH,
     summary: 'This document.',
     access: 'public',
     response: document,
-    respond: async () => describeApi(endpoints, version),
+    respond: describe,
   });
 }
 

@@ -106,6 +106,16 @@ describe('paths and methods', () => {
     expect(response.headers.get('content-type')).toBe('application/json');
   });
 
+  it('takes at most fifty query parameters, and none of them twice', async () => {
+    const { call } = await openAdmin();
+    const many = (count: number): string => Array.from({ length: count }, (_, index) => `p${index}=`).join('&');
+    expect((await call(`/openapi.json?${many(50)}`)).status).toBe(200);
+    const tooMany = await call(`/openapi.json?${many(51)}`);
+    expect([tooMany.status, tooMany.json['error'].message]).toEqual([400, 'There are more than 50 query parameters.']);
+    const twice = await call('/openapi.json?a=1&b=2&a=3');
+    expect([twice.status, twice.json['error'].message]).toEqual([400, 'The query parameter a is given twice.']);
+  });
+
   it('answers HEAD of the admin API without a body', async () => {
     const { url } = await openAdmin();
     const headers = { authorization: `Bearer ${MASTER_KEY}` };
