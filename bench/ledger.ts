@@ -117,7 +117,7 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     prices: await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} }),
     rates: createRateLimits({ nowMs: Date.now }),
     nowMs: Date.now,
-    findProfileModels: async () => undefined,
+    findProfilesFor: () => async () => undefined,
   };
   for (let index = -WARM_UP; index < REQUESTS; index += 1) {
     const hash = pick(busy);

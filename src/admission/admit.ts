@@ -30,7 +30,8 @@ export interface AdmissionDependencies {
   readonly rates: RateLimits;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
-  readonly findProfileModels: FindProfileModels;
+  /** Look-ups of profiles on behalf of this caller: they are shared by callers. */
+  readonly findProfilesFor: (askedBy: string) => FindProfileModels;
 }
 
 /** `route` is the resolved one: if the body decides the operation, it has. */
@@ -70,6 +71,7 @@ export interface Admission {
   release(settlement: { readonly tokens: number | undefined }): void;
 }
 
+type CallerDependencies = AdmissionDependencies & { readonly findProfileModels: FindProfileModels };
 type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 
 /**
@@ -79,8 +81,10 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
  * for no limit. To be called once, when the whole body is there and before anything is sent. The caller releases the
  * admission.
  */
-export async function admit(request: AdmissionRequest, dependencies: AdmissionDependencies): Promise<Admission> {
+export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
+  const askedBy = principal.kind === 'key' ? principal.keyId : principal.kind;
+  const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
   const operation = findFacts(route.service, route.operation);
   if (principal.kind === 'key') return admitKey(request, principal, operation, dependencies);
   const facts = await readRequestFacts(request, { size: false, models: false });
@@ -93,7 +97,7 @@ async function admitKey(
   request: AdmissionRequest,
   { policy, keyId }: KeyPrincipal,
   { usage: kind, medium }: OperationFacts,
-  dependencies: AdmissionDependencies,
+  dependencies: CallerDependencies,
 ): Promise<Admission> {
   const { route } = request;
   checkScope(policy, route);
@@ -172,7 +176,7 @@ function amountOf(
 function growPriceNames(
   { names }: RequestFacts,
   { kind, priceContext }: { readonly kind: UsageKind; readonly priceContext: Parameters<typeof findPriceNames>[1] },
-  dependencies: AdmissionDependencies,
+  dependencies: CallerDependencies,
 ): readonly string[] {
   const priceNames = [...names];
   const [first] = names;

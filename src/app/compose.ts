@@ -113,7 +113,7 @@ function openProxy(
   const { endpointUrls, openaiUpstream, fips, dualstack } = config;
   const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
   const authority = { credentials: connection.credentials, apiKey: findApiKey(config) };
-  const findProfileModels = createProfileLookup({
+  const findProfilesFor = createProfileLookup({
     authority,
     forwarder: connection.forwarder,
     nowMs: Date.now,
@@ -128,7 +128,7 @@ function openProxy(
       prices: parts.prices,
       rates: createRateLimits({ nowMs: Date.now }),
       nowMs: Date.now,
-      findProfileModels,
+      findProfilesFor,
     },
     ledger,
     responseHeaders: config.responseHeaders,

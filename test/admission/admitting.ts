@@ -63,11 +63,11 @@ export async function openAdmitting(
       return options.store?.reserve(reservation) ?? Promise.reject(new Error('this test has no database'));
     },
   };
-  const findProfileModels: AdmissionDependencies['findProfileModels'] = async (identifier, region) => {
+  const findProfilesFor: AdmissionDependencies['findProfilesFor'] = () => async (identifier, region) => {
     lookups.push(`${identifier} ${region}`);
     return profiles.get(identifier);
   };
-  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfileModels };
+  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfilesFor };
   return {
     ask: (asked = {}) => {
       const bytes = bytesOf(asked.body ?? {});

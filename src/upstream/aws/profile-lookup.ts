@@ -3,6 +3,7 @@
  * with the owner's credentials, once per profile and time.
  */
 import type { FindProfileModels } from '../../admission/models.ts';
+import { FairQuota } from '../../lib/fair-quota.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { Forwarder } from './forward.ts';
@@ -26,12 +27,18 @@ export interface ProfileLookupOptions {
   readonly nowMs: () => number;
 }
 
+/** `askedBy`: who shares the look-ups with others, such as the id of a key. */
+export type ProfileLookup = (askedBy: string) => FindProfileModels;
+
 /** What a profile leads to does not change as long as it exists. */
 const KNOWN_FOR_MS = 3_600_000;
 /** A permission that was missing may be given, a profile made, a network come back. */
 const UNKNOWN_FOR_MS = 30_000;
 const MAX_PROFILES = 1_000;
-/** Names come from clients: so many new ones are looked up in a minute, and at once. */
+/**
+ * Names come from clients: so many new ones are looked up in a minute, and at once, shared by those who ask: one that
+ * makes names up leaves half of it to the others.
+ */
 const MAX_NEW_PER_MINUTE = 60;
 const MAX_UNDER_WAY = 8;
 const TIMEOUT_MS = 5_000;
@@ -42,44 +49,58 @@ interface Lookup {
   untilMs: number;
 }
 
-/** Remembers what AWS said, also that it said nothing, and asks once for callers at the same time. */
-export function createProfileLookup(options: ProfileLookupOptions): FindProfileModels {
-  const responses = new Map<string, Lookup>();
-  const mayAsk = createAskLimit(options.nowMs);
-  let underWay = 0;
-  return (identifier, region) => {
+/**
+ * Remembers what AWS said, also that it said nothing, and asks once for callers at the same time. What a profile led to
+ * counts on if AWS cannot be asked again, or does not say: it leads there as long as it exists.
+ */
+export function createProfileLookup(options: ProfileLookupOptions): ProfileLookup {
+  const known = new Map<string, Lookup>();
+  /** Apart, so that made-up names cannot drive out what is known. */
+  const unknown = new Map<string, Lookup>();
+  const underWay = new FairQuota(MAX_UNDER_WAY);
+  const mayAsk = createAskLimit(options.nowMs, underWay);
+  return (askedBy) => (identifier, region) => {
     const name = `${region} ${identifier}`;
-    const known = responses.get(name);
-    if (known !== undefined && options.nowMs() < known.untilMs) return known.models;
-    if (underWay >= MAX_UNDER_WAY || !mayAsk()) return Promise.resolve(undefined);
+    const before = known.get(name) ?? unknown.get(name);
+    if (before !== undefined && options.nowMs() < before.untilMs) return before.models;
+    if (!mayAsk(askedBy)) return before?.models ?? Promise.resolve(undefined);
     const response: Lookup = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
-      underWay += 1;
       const found = await askAws(identifier, region, options).catch(() => undefined);
-      underWay -= 1;
+      underWay.add(askedBy, -1);
+      const models = found ?? (await before?.models);
       response.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
-      return found;
+      if (models === undefined && known.get(name) === response) {
+        known.delete(name);
+        remember(unknown, name, response);
+      }
+      return models;
     }
-    responses.delete(name);
-    responses.set(name, response);
-    for (const oldest of responses.keys()) {
-      if (responses.size <= MAX_PROFILES) break;
-      responses.delete(oldest);
-    }
+    unknown.delete(name);
+    remember(known, name, response);
     return response.models;
   };
 }
 
-/** Counts by the minute of the clock. */
-function createAskLimit(nowMs: () => number): () => boolean {
+/** As the last one; those that were remembered first are forgotten. */
+function remember(lookups: Map<string, Lookup>, name: string, lookup: Lookup): void {
+  lookups.delete(name);
+  lookups.set(name, lookup);
+  for (const oldest of lookups.keys()) {
+    if (lookups.size <= MAX_PROFILES) return;
+    lookups.delete(oldest);
+  }
+}
+
+/** Counts by the minute of the clock, and takes one of those under way. */
+function createAskLimit(nowMs: () => number, underWay: FairQuota): (askedBy: string) => boolean {
   let minute = 0;
-  let asked = 0;
-  return () => {
+  let asked = new FairQuota(MAX_NEW_PER_MINUTE);
+  return (askedBy) => {
     const now = Math.floor(nowMs() / 60_000);
-    if (now !== minute) asked = 0;
+    if (now !== minute) asked = new FairQuota(MAX_NEW_PER_MINUTE);
     minute = now;
-    asked += 1;
-    return asked <= MAX_NEW_PER_MINUTE;
+    return underWay.hasRoom(askedBy, 1) && asked.take(askedBy, 1) && underWay.take(askedBy, 1);
   };
 }
 

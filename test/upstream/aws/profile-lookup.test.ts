@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts';
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
 import type { FindProfileModels } from '../../../src/admission/models.ts';
-import { createProfileLookup } from '../../../src/upstream/aws/profile-lookup.ts';
+import { createProfileLookup, type ProfileLookup } from '../../../src/upstream/aws/profile-lookup.ts';
 import { type FakeUpstream, sendAwsError, sendJson, startFakeUpstream } from '../../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../../helpers/testbed.ts';
 
@@ -16,6 +16,7 @@ const MODEL = 'arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-haik
 let upstream: FakeUpstream;
 let forwarder: Forwarder;
 let nowMs: number;
+let findFor: ProfileLookup;
 let find: FindProfileModels;
 
 beforeEach(async () => {
@@ -23,7 +24,7 @@ beforeEach(async () => {
   forwarder = createForwarder({ connectTimeoutMs: 1000, idleTimeoutMs: 5000 });
   nowMs = 1_900_000_000_000;
   const credentials = createCredentialSource({ profile: undefined, nowMs: () => nowMs, load: async () => AWS_PAIR });
-  find = createProfileLookup({
+  findFor = createProfileLookup({
     authority: { credentials, apiKey: undefined },
     forwarder,
     findControlPlane: () => ({
@@ -35,6 +36,7 @@ beforeEach(async () => {
     }),
     nowMs: () => nowMs,
   });
+  find = findFor('vk_a');
 });
 
 afterEach(async () => {
@@ -98,21 +100,55 @@ it('knows no models of a profile if AWS refuses, or breaks off', async () => {
 const name = (index: number): string => `arn:aws:bedrock:us-east-1:1:application-inference-profile/p${index}`;
 
 describe('clients that name one profile after the other', () => {
-  it('looks up at most sixty profiles a minute', async () => {
+  it('looks up less than sixty profiles a minute, half of them for one caller', async () => {
     respond({ models: [{ modelArn: MODEL }] });
     for (let index = 0; index < 70; index += 1) await find(name(index), 'us-east-1');
-    expect(upstream.requests).toHaveLength(60);
+    expect(upstream.requests).toHaveLength(30);
     expect(await find(name(0), 'us-east-1')).toEqual([MODEL]);
     expect(await find(name(69), 'us-east-1')).toBeUndefined();
+    expect(await findFor('vk_b')(name(69), 'us-east-1')).toEqual([MODEL]);
+    for (let index = 100; index < 300; index += 1) await findFor(`vk_${index}`)(name(index), 'us-east-1');
+    expect(upstream.requests).toHaveLength(59);
     nowMs += 60_000;
-    expect(await find(name(69), 'us-east-1')).toEqual([MODEL]);
+    expect(await find(name(50), 'us-east-1')).toEqual([MODEL]);
   });
 
-  it('looks up at most eight profiles at once', async () => {
+  it('looks up less than eight profiles at once, half of them for one caller', async () => {
     upstream.respondWith(() => {});
     const asked = Array.from({ length: 20 }, (_, index) => find(name(index), 'us-east-1'));
-    expect(await Promise.all(asked.slice(8))).toEqual(Array.from({ length: 12 }, () => undefined));
-    for (let count = 0; count < 8; count += 1) await upstream.nextRequest();
-    expect(upstream.requests).toHaveLength(8);
+    expect(await Promise.all(asked.slice(4))).toEqual(Array.from({ length: 16 }, () => undefined));
+    for (let index = 100; index < 120; index += 1) void findFor(`vk_${index}`)(name(index), 'us-east-1');
+    for (let count = 0; count < 7; count += 1) await upstream.nextRequest();
+    expect(upstream.requests).toHaveLength(7);
+  });
+
+  it('keeps what a profile led to if it cannot be looked up again', async () => {
+    respond({ models: [{ modelArn: MODEL }] });
+    expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
+    nowMs += 3_600_000;
+    for (let index = 0; index < 30; index += 1) await find(name(index), 'us-east-1');
+    const asked = upstream.requests.length;
+    expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
+    expect(upstream.requests).toHaveLength(asked);
+    nowMs += 60_000;
+    upstream.respondWith((_request, response) => sendAwsError(response, { status: 500, type: 'X', message: 'no' }));
+    expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
+    expect(upstream.requests).toHaveLength(asked + 1);
+  });
+
+  it('does not forget what is known for names that lead nowhere', async () => {
+    respond({ models: [{ modelArn: MODEL }] });
+    await find(ARN, 'us-east-1');
+    upstream.respondWith((_request, response) =>
+      sendAwsError(response, { status: 404, type: 'ResourceNotFoundException', message: 'no' }),
+    );
+    for (let index = 0; index < 1_020; index += 1) {
+      if (index % 30 === 0) nowMs += 60_000;
+      await find(name(index), 'us-east-1');
+    }
+    nowMs = 1_900_000_000_000;
+    const asked = upstream.requests.length;
+    expect(await find(ARN, 'us-east-1')).toEqual([MODEL]);
+    expect(upstream.requests).toHaveLength(asked);
   });
 });
