@@ -3,12 +3,12 @@
  * reserved is settled, and the ledger gets its row. Changes nothing that passes, and never fails a request.
  */
 import type { Admission } from '../admission/admit.ts';
+import { countQuotaTokens } from '../admission/burndown.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import { sumInput, type Usage } from '../domain/usage.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
@@ -151,8 +151,13 @@ class OpenSettlement implements Settlement {
     }
     record.phase = 'ended';
     // A request that AWS refused, or that never left, used nothing.
-    this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : countTokens(record.usage) });
+    this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : this.#countTokens(this.#admission) });
     this.#dependencies.ledger.settle(record, () => this.#dependencies.events.ended(record));
+  }
+
+  #countTokens({ priceNames }: Admission): number | undefined {
+    const model = this.#reading?.model;
+    return countQuotaTokens(this.#record.usage, model === undefined ? priceNames : [model]);
   }
 
   #price(isComplete: boolean): void {
@@ -207,13 +212,6 @@ function applyBill(record: RequestRecord, { pricing, cost, charge }: Bill): void
   record.pricing = pricing;
   record.costNanoUsd = cost;
   record.chargedNanoUsd = charge;
-}
-
-function countTokens(usage: Usage | undefined): number | undefined {
-  const input = sumInput(usage);
-  return input === undefined && usage?.outputTokens === undefined
-    ? undefined
-    : (input ?? 0) + (usage?.outputTokens ?? 0);
 }
 
 /** Cost in dollars, if it is known by now: a response that still streams has none yet. */

@@ -97,4 +97,16 @@ describe('rates', () => {
     const big = { ...CONVERSE, inferenceConfig: { maxTokens: 200 } };
     expect(await converse(key, NOVA, big)).toMatchObject({ status: 429, code: 'ERR_TOKEN_RATE' });
   });
+
+  it('leaves out of a rate what caches served, and weighs the output as AWS does', async () => {
+    const key = await keyWith({ tokensPerMinute: 20_000 });
+    const usage = { inputTokens: 900, outputTokens: 400, cacheReadInputTokens: 150_000, totalTokens: 151_300 };
+    testbed.upstream.respondWith((_request, response) => sendJson(response, 200, { usage }));
+    for (let turn = 0; turn < 4; turn += 1) expect(await converse(key, HAIKU)).toMatchObject({ status: 200 });
+    // Four turns of 900 and 5 x 400.
+    const big = { ...CONVERSE, inferenceConfig: { maxTokens: 10_000 } };
+    const refused = await converse(key, HAIKU, big);
+    expect(refused).toMatchObject({ status: 429, code: 'ERR_TOKEN_RATE' });
+    expect(refused.message).toContain('11600 count for the last one');
+  });
 });
