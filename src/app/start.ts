@@ -147,7 +147,8 @@ function surviveFaults(): void {
 
 /** AWS, or the offline Bedrock in this process. Connects nothing yet. The caller closes it. */
 export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
-  const timeouts = { connectTimeoutMs: config.connectTimeoutMs, idleTimeoutMs: config.idleTimeoutMs };
+  const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
+  const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
   if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> =>

@@ -71,6 +71,8 @@ export interface Config {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | 'made' | undefined;
   readonly maxBodySizeBytes: number;
   readonly idleTimeoutMs: number;
+  /** Longest silence of AWS within a response; undefined: `idleTimeoutMs` there too. */
+  readonly streamIdleTimeoutMs: number | undefined;
   /** Longest silence of a client in the middle of its body. */
   readonly uploadIdleTimeoutMs: number;
   readonly connectTimeoutMs: number;
@@ -112,6 +114,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     tls: readTls(read('tls'), read('tlsCert'), read('tlsKey')),
     maxBodySizeBytes: parseSize(present(read('maxBodySize'))),
     idleTimeoutMs: parseInteger(present(read('idleTimeout')), 1, 86_400) * 1000,
+    streamIdleTimeoutMs: parseSeconds(read('streamIdleTimeout')),
     uploadIdleTimeoutMs: 60_000,
     connectTimeoutMs: 10_000,
     shutdownGraceMs: parseInteger(present(read('shutdownGrace')), 0, 86_400) * 1000,
@@ -190,6 +193,10 @@ function readTls(requested: Setting | undefined, cert: Setting | undefined, key:
 function parseListenHost(setting: Setting): string {
   if (isHostName(setting.value)) return setting.value;
   throw badOption(setting, 'must be an address or a name of this machine, without scheme and port');
+}
+
+function parseSeconds(setting: Setting | undefined): number | undefined {
+  return setting === undefined ? undefined : parseInteger(setting, 1, 86_400) * 1000;
 }
 
 function parseFilePath(setting: Setting | undefined): string | undefined {

@@ -91,6 +91,11 @@ export const OPTIONS = {
     default: '3900',
     description: 'longest silence of AWS before and within a response',
   },
+  streamIdleTimeout: {
+    flag: '--stream-idle-timeout <seconds>',
+    env: ['BEDROCK_PROXY_STREAM_IDLE_TIMEOUT'],
+    description: 'longest silence of AWS within a response; else --idle-timeout holds there too',
+  },
   shutdownGrace: {
     flag: '--shutdown-grace <seconds>',
     env: ['BEDROCK_PROXY_SHUTDOWN_GRACE'],

@@ -52,6 +52,7 @@ export interface ClientResponse {
   dropRequestBody(): void;
   /**
    * Breaks the client's connection (HTTP/1.1) or stream (HTTP/2) so that no client can take what it got for complete.
+   * Does nothing to a response that is complete.
    */
   breakOff(): void;
 }

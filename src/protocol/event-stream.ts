@@ -18,6 +18,7 @@ export const MAX_HEADERS_BYTES = 128 * 1024;
 const FRAME_OVERHEAD_BYTES = 16;
 
 const PRELUDE_BYTES = 12;
+const LENGTH_BYTES = 4;
 const CHECKSUM_BYTES = 4;
 
 /** One frame whose checksums are right. All three are views of the same memory. */
@@ -77,6 +78,42 @@ export class FrameSplitter {
   }
 }
 
+/** Follows a byte stream of frames by their lengths alone, and keeps none of it. State: where the stream stands. */
+export class FrameBoundary {
+  /** The first bytes of a frame whose length is not known yet. */
+  #announced = 0;
+  #announcedBytes = 0;
+  #missingBytes = 0;
+  #isLost = false;
+
+  /** The stream stands between two frames, or before the first. False for ever after what can be no frame. */
+  get isBetween(): boolean {
+    return !this.#isLost && this.#missingBytes === 0 && this.#announcedBytes === 0;
+  }
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length && !this.#isLost;) {
+      if (this.#missingBytes > 0) {
+        const taken = Math.min(this.#missingBytes, chunk.length - at);
+        this.#missingBytes -= taken;
+        at += taken;
+        continue;
+      }
+      this.#announced = this.#announced * 256 + (chunk[at] ?? 0);
+      this.#announcedBytes += 1;
+      at += 1;
+      if (this.#announcedBytes === LENGTH_BYTES) this.#startFrame();
+    }
+  }
+
+  #startFrame(): void {
+    this.#isLost = this.#announced < FRAME_OVERHEAD_BYTES;
+    this.#missingBytes = this.#announced - LENGTH_BYTES;
+    this.#announced = 0;
+    this.#announcedBytes = 0;
+  }
+}
+
 /**
  * The headers of a frame by name. Throws ERR_BAD_REQUEST if the block is malformed or names a header twice (readers
  * would disagree on which one counts).
@@ -120,9 +157,18 @@ export function encodeTimestampHeader(name: string, epochMs: number): Buffer {
 
 /** One encoded header of type 6; at most 65,535 bytes. */
 export function encodeBytesHeader(name: string, value: Uint8Array): Buffer {
+  return encodeSized(name, TYPE.bytes, value);
+}
+
+/** One encoded header of type 7; at most 65,535 bytes of UTF-8. */
+export function encodeStringHeader(name: string, value: string): Buffer {
+  return encodeSized(name, TYPE.string, Buffer.from(value, 'utf8'));
+}
+
+function encodeSized(name: string, type: number, value: Uint8Array): Buffer {
   const length = Buffer.allocUnsafe(2);
   length.writeUInt16BE(value.length);
-  return Buffer.concat([encodeName(name), Buffer.from([TYPE.bytes]), length, value]);
+  return Buffer.concat([encodeName(name), Buffer.from([type]), length, value]);
 }
 
 const TYPE = { bytes: 6, string: 7, timestamp: 8 } as const;

@@ -134,6 +134,21 @@ export class SseSplitter {
   }
 }
 
+/** Follows a stream of server-sent events by its line ends alone, and keeps none of it. */
+export class SseBoundary {
+  /** The last bytes; four are enough for two line ends of any kind. */
+  #last = '\n\n';
+
+  /** The stream stands between two events, or before the first. */
+  get isBetween(): boolean {
+    return /(?:\n\n|\r\r|\r\n\r\n|\n\r\n|\r\r\n)$/.test(this.#last);
+  }
+
+  push(chunk: Buffer): void {
+    this.#last = (this.#last + chunk.toString('latin1', Math.max(0, chunk.length - 4))).slice(-4);
+  }
+}
+
 /** Whether a line is of the field with this name. */
 function hasName(line: Buffer, name: Buffer): boolean {
   if (line.length > name.length && line[name.length] !== COLON) return false;

@@ -77,7 +77,7 @@ class Http1Response implements ClientResponse {
   }
 
   breakOff(): void {
-    breakConnection(this.#request.socket);
+    if (!this.#response.writableFinished) breakConnection(this.#request.socket);
   }
 
   /** Node would read an unwanted body to its end before the connection is used again; we limit the time. */

@@ -76,7 +76,7 @@ class Http2Response implements ClientResponse {
 
   breakOff(): void {
     // `close` would end the stream in order first, and only then reset what the client already takes for whole.
-    this.#stream.destroy(new Error('broken off'));
+    if (!this.#stream.writableFinished) this.#stream.destroy(new Error('broken off'));
   }
 }
 

@@ -26,6 +26,7 @@ describe('with nothing given', () => {
       tls: undefined,
       maxBodySizeBytes: 128_000_000,
       idleTimeoutMs: 3_900_000,
+      streamIdleTimeoutMs: undefined,
       uploadIdleTimeoutMs: 60_000,
       connectTimeoutMs: 10_000,
       shutdownGraceMs: 30_000,
@@ -112,6 +113,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     env: { BEDROCK_PROXY_IDLE_TIMEOUT: '2' },
     fromFlag: 1000,
     fromEnv: 2000,
+  },
+  {
+    field: 'streamIdleTimeoutMs',
+    flag: { streamIdleTimeout: '120' },
+    env: { BEDROCK_PROXY_STREAM_IDLE_TIMEOUT: '1' },
+    fromFlag: 120_000,
+    fromEnv: 1000,
   },
   {
     field: 'shutdownGraceMs',

@@ -67,10 +67,11 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const flags = { port: '0', region: 'us-east-1', db: databasePath, endpointUrl };
   const config = { ...readConfig({ ...flags, ...options.flags }, options.environment ?? {}), ...options.config };
   const store = await openSqliteStore(databasePath);
-  const { connectTimeoutMs, idleTimeoutMs } = config;
+  const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
+  const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
   const dialPort = options.realHosts === true ? upstream.port : undefined;
   const network = readNetworkOptions(config.network);
-  const forwarder = createForwarder({ connectTimeoutMs, idleTimeoutMs, dialPort, network });
+  const forwarder = createForwarder({ ...timeouts, dialPort, network });
   const records: RequestRecord[] = [];
   const waiting: ((record: RequestRecord) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
@@ -97,7 +98,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         load: options.load ?? (async () => pair),
       }),
       forwarder,
-      bidirectional: createBidirectionalForwarder({ connectTimeoutMs, idleTimeoutMs, network, nowMs: Date.now }),
+      bidirectional: createBidirectionalForwarder({ ...timeouts, network, nowMs: Date.now }),
       close: () => forwarder.close(),
     },
     tls: options.tls,

@@ -6,8 +6,10 @@ import { ProxyError } from '../../src/lib/errors.ts';
 import {
   encodeBytesHeader,
   encodeFrame,
+  encodeStringHeader,
   encodeTimestampHeader,
   type Frame,
+  FrameBoundary,
   FrameSplitter,
   MAX_HEADERS_BYTES,
   MAX_PAYLOAD_BYTES,
@@ -246,3 +248,33 @@ function failureOf(pieces: readonly Buffer[]): ProxyError | undefined {
     return error as ProxyError;
   }
 }
+
+it('encodes a text header as the SDK does', () => {
+  const headers = encodeStringHeader(':message-type', 'grüße');
+  const frame = encodeFrame(headers, Buffer.from('x'));
+  expect(frame).toEqual(encodeBySdk({ ':message-type': { type: 'string', value: 'grüße' } }, Buffer.from('x')));
+});
+
+describe('FrameBoundary', () => {
+  const all = Buffer.concat(VECTORS.map(({ bytes }) => bytes));
+  const ends = new Set(
+    VECTORS.map((_, at) => Buffer.concat(VECTORS.slice(0, at + 1).map(({ bytes }) => bytes)).length),
+  );
+
+  it('knows at every byte whether the stream stands between frames, at every split', () => {
+    for (let at = 0; at <= all.length; at += 1) {
+      const boundary = new FrameBoundary();
+      boundary.push(all.subarray(0, at));
+      expect(boundary.isBetween).toBe(at === 0 || ends.has(at));
+      boundary.push(all.subarray(at));
+      expect(boundary.isBetween).toBe(true);
+    }
+  });
+
+  it('is lost after a length that no frame has', () => {
+    const boundary = new FrameBoundary();
+    boundary.push(Buffer.from([0, 0, 0, 15]));
+    boundary.push(Buffer.alloc(11));
+    expect(boundary.isBetween).toBe(false);
+  });
+});

@@ -1,6 +1,6 @@
 /** Server-sent events as the WHATWG standard reads them, each stream at every split and byte by byte. */
 import { describe, expect, it } from 'vitest';
-import { MAX_EVENT_BYTES, type SseEvent, SseSplitter } from '../../src/protocol/sse.ts';
+import { MAX_EVENT_BYTES, SseBoundary, type SseEvent, SseSplitter } from '../../src/protocol/sse.ts';
 
 /** An event whose data is text. */
 interface TextEvent {
@@ -147,5 +147,27 @@ describe('what is held', () => {
 
   it('counts an event that is too large and never ends', () => {
     expect(read([bytesOf(line(MAX_EVENT_BYTES + 1))])).toEqual({ events: [], last: undefined, dropped: 1 });
+  });
+});
+
+describe('SseBoundary', () => {
+  it.each([
+    ['', true],
+    ['data: 1\n\n', true],
+    ['data: 1\r\n\r\n', true],
+    ['data: 1\r\r', true],
+    ['data: 1\r\n\n', true],
+    [': ping\n\n', true],
+    ['data: 1\n', false],
+    ['data: 1\r\n', false],
+    ['data: 1', false],
+    ['data: 1\n\ndata', false],
+  ])('says of %j whether an event is open: %s', (stream, isBetween) => {
+    for (let split = 0; split <= stream.length; split += 1) {
+      const boundary = new SseBoundary();
+      boundary.push(bytesOf(stream.slice(0, split)));
+      boundary.push(bytesOf(stream.slice(split)));
+      expect(boundary.isBetween).toBe(isBetween);
+    }
   });
 });

@@ -7,6 +7,7 @@ import { findHeader } from '../../http/message.ts';
 import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
+import { findFacts } from '../../operations/find-facts.ts';
 import { areCredentialsRefused } from './credentials.ts';
 import type { Forwarder, SignedRequest } from './forward.ts';
 
@@ -50,7 +51,8 @@ async function sign(
     authority,
   );
   const signedWith = credentials === undefined ? undefined : { credentials, region, signingName };
-  return { method, origin, target: target.raw, headers: signedHeaders, body, upgrade, signedWith };
+  const { response: responseShape } = findFacts(route.service, route.operation);
+  return { method, origin, target: target.raw, headers: signedHeaders, body, upgrade, responseShape, signedWith };
 }
 
 /** Credentials that AWS calls expired or unknown are looked up anew for the next request. */

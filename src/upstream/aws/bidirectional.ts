@@ -18,6 +18,7 @@ import {
 } from '../../protocol/sigv4/frame-chain.ts';
 import { addHeaders, selectClientHeaders } from '../headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
+import { SilenceWatch } from './silence.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
 /** A request whose body is a stream of signed frames, which follow while the response comes already. */
@@ -57,6 +58,8 @@ export interface BidirectionalOptions {
   readonly connectTimeoutMs: number;
   /** Longest silence, when no byte comes from either side. There is no limit to the whole. */
   readonly idleTimeoutMs: number;
+  /** The same from the beginning of the response on, told to the client by a frame; undefined: no other limit. */
+  readonly streamIdleTimeoutMs?: number | undefined;
   /** Epoch milliseconds, for the `:date` of frames. */
   readonly nowMs: () => number;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
@@ -112,6 +115,7 @@ class StreamRelay {
   readonly #connecting: NodeJS.Timeout;
   readonly #idle: NodeJS.Timeout;
   #sink: Writable | undefined;
+  #watch: SilenceWatch | undefined;
   #isConnected = false;
   /** AWS's response came to its end; what is left is to bring it to the client. */
   #isResponded = false;
@@ -158,6 +162,7 @@ class StreamRelay {
     this.#attempt(() => {
       const { upstream, frames, observer } = this.#parts;
       this.#idle.refresh();
+      this.#watch?.refresh();
       observer.onClientBytes(chunk);
       let hasRoom = true;
       for (const frame of frames.push(chunk)) {
@@ -186,21 +191,33 @@ class StreamRelay {
     observer.onHead(status, headers);
     const added = policy.extraHeaders(false);
     this.#sink = clientResponse.start(status, addHeaders(selectClientHeaders(headers), added));
-    this.#sink.on('drain', () => upstream.stream.resume());
+    const { streamIdleTimeoutMs: timeoutMs } = this.#parts.options;
+    if (timeoutMs !== undefined) {
+      const limit = { timeoutMs, shape: undefined };
+      this.#watch = new SilenceWatch(limit, headers, (error) => this.#fail(error));
+    }
+    this.#sink.on('drain', () => {
+      this.#watch?.resume();
+      upstream.stream.resume();
+    });
   }
 
   #onUpstreamBytes(chunk: Buffer): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isResponded) return;
     this.#idle.refresh();
+    this.#watch?.onBytes(chunk);
     this.#parts.observer.onBytes(chunk);
-    if (this.#sink?.write(chunk) === false) this.#parts.upstream.stream.pause();
+    if (this.#sink?.write(chunk) !== false) return;
+    this.#watch?.pause();
+    this.#parts.upstream.stream.pause();
   }
 
   /** AWS's response is complete. What the client might still send is dropped. */
   #onUpstreamEnd(): void {
     const sink = this.#sink;
-    if (this.#isOver || sink === undefined) return;
+    if (this.#isOver || this.#isResponded || sink === undefined) return;
     this.#isResponded = true;
+    this.#watch?.stop();
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
     // SDKs close their connection the moment they have the end. Node may report that before it reports that the last
@@ -240,7 +257,13 @@ class StreamRelay {
     if (this.#isOver) return;
     this.#ignoreClient();
     this.#body.pause();
-    if (this.#sink !== undefined) this.#parts.clientResponse.breakOff();
+    const { clientResponse } = this.#parts;
+    if (this.#sink !== undefined && this.#watch !== undefined) {
+      this.#isResponded = true;
+      this.#parts.upstream.leave();
+      return this.#watch.endClient(this.#sink, clientResponse, () => this.#finish(error));
+    }
+    if (this.#sink !== undefined) clientResponse.breakOff();
     this.#finish(error);
   }
 
@@ -249,6 +272,7 @@ class StreamRelay {
     this.#isOver = true;
     clearTimeout(this.#connecting);
     clearTimeout(this.#idle);
+    this.#watch?.stop();
     this.#parts.clientRequest.signal.removeEventListener('abort', this.#onClientGone);
     this.#parts.upstream.leave();
     if (error === undefined) this.#resolve();

@@ -12,6 +12,8 @@ import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } 
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
 import { addHeaders, selectClientHeaders } from '../headers.ts';
+import type { ResponseShape } from '../../operations/facts.ts';
+import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
@@ -26,6 +28,8 @@ export interface SignedRequest {
   readonly body: Body;
   /** The client asks for a WebSocket: so is the upstream, and on its `101` the client gets it. */
   readonly upgrade?: ClientUpgrade | undefined;
+  /** How the response of the operation is shaped, as far as that is known. */
+  readonly responseShape?: ResponseShape | undefined;
 }
 
 /** The client that waits for a response, and the signal that it has left. */
@@ -70,6 +74,11 @@ export interface ForwarderOptions {
    * hour.
    */
   readonly idleTimeoutMs: number;
+  /**
+   * Longest silence within a response, after which the client is told in the words of its stream; undefined: none but
+   * `idleTimeoutMs`. WebSockets are left alone.
+   */
+  readonly streamIdleTimeoutMs?: number | undefined;
   /** Dial this loopback port in plain HTTP whatever the origin says: the offline Bedrock plays every AWS host. */
   readonly dialPort?: number | undefined;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
@@ -84,10 +93,13 @@ const MAX_RESPONSE_HEADER_BYTES = 64 * 1024;
 /** Makes the pool of upstream connections. The caller closes it. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const agent = createAgent(options);
+  const timeoutMs = options.streamIdleTimeoutMs;
   return {
     forward: (request, client, observer, policy) =>
       new Promise((resolve, reject) => {
-        const relay = new ResponseRelay({ client, observer, policy, upgrade: request.upgrade }, resolve, reject);
+        const { upgrade, responseShape: shape } = request;
+        const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
+        const relay = new ResponseRelay({ client, observer, policy, upgrade, silence }, resolve, reject);
         agent.dispatch(toDispatchOptions(request), relay);
       }),
     fetchWhole: (request, limits) => fetchWhole(agent, request, limits),
@@ -199,6 +211,7 @@ interface RelayParts {
   readonly observer: ResponseObserver;
   readonly policy: ResponsePolicy;
   readonly upgrade: ClientUpgrade | undefined;
+  readonly silence: SilenceLimit | undefined;
 }
 
 /**
@@ -220,12 +233,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #resolve: () => void;
   readonly #reject: (error: ProxyError) => void;
   readonly #upgrade: ClientUpgrade | undefined;
+  readonly #silence: SilenceLimit | undefined;
+  #watch: SilenceWatch | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
   #buffered: BufferedResponse | undefined;
 
   constructor(
-    { client, observer, policy, upgrade }: RelayParts,
+    { client, observer, policy, upgrade, silence }: RelayParts,
     resolve: () => void,
     reject: (error: ProxyError) => void,
   ) {
@@ -236,6 +251,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#upgrade = upgrade;
+    this.#silence = silence;
     this.#signal.addEventListener('abort', this.#onClientGone, { once: true });
   }
 
@@ -254,6 +270,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const headers = toPairs(controller.rawHeaders);
     this.#observer.onHead(status, headers);
+    if (this.#silence !== undefined) {
+      this.#watch = new SilenceWatch(this.#silence, headers, (error) => controller.abort(error));
+    }
     const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
     const response = { status, headers, reasonPhrase, chunks: [] };
     if (sizeBytes < this.#policy.bufferBelowBytes) this.#buffered = response;
@@ -267,7 +286,10 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   ): ReturnType<ClientResponse['start']> {
     const added = this.#policy.extraHeaders(isComplete);
     const sink = this.#clientResponse.start(status, addHeaders(selectClientHeaders(headers), added), reasonPhrase);
-    sink.on('drain', () => controller.resume());
+    sink.on('drain', () => {
+      this.#watch?.resume();
+      controller.resume();
+    });
     return sink;
   }
 
@@ -302,11 +324,16 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#observer.onBytes(chunk);
+    this.#watch?.onBytes(chunk);
     if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
-    else if (this.#sink?.write(chunk) === false) controller.pause();
+    else if (this.#sink?.write(chunk) === false) {
+      this.#watch?.pause();
+      controller.pause();
+    }
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#watch?.stop();
     this.#releaseBuffered(controller, true);
     // The response is complete only when the client has it: until then, if it leaves, the promise rejects.
     this.#sink?.end(() => this.#finish());
@@ -314,8 +341,13 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (!this.#signal.aborted) this.#releaseBuffered(controller, false);
-    if (this.#sink !== undefined) this.#clientResponse.breakOff();
-    this.#finish(this.#signal.aborted ? clientGone() : toUpstreamError(error, this.#sink !== undefined));
+    const sink = this.#sink;
+    const finish = (): void =>
+      this.#finish(this.#signal.aborted ? clientGone() : toUpstreamError(error, sink !== undefined));
+    if (sink !== undefined && this.#watch !== undefined)
+      return this.#watch.endClient(sink, this.#clientResponse, finish);
+    if (sink !== undefined) this.#clientResponse.breakOff();
+    finish();
   }
 
   readonly #onClientGone = (): void => {
@@ -324,6 +356,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   };
 
   #finish(error?: ProxyError): void {
+    this.#watch?.stop();
     this.#signal.removeEventListener('abort', this.#onClientGone);
     if (error === undefined) this.#resolve();
     else this.#reject(error);

@@ -11,7 +11,7 @@ import { startOfflineBedrock } from './server.ts';
 
 /** Starts the server. `close` ends it. */
 export async function connectOffline(
-  timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs'>,
+  timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs' | 'streamIdleTimeoutMs'>,
 ): Promise<AwsConnection> {
   // Fresh each time: no other program on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };

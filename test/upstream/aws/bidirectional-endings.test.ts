@@ -5,10 +5,11 @@
 import { createServer as createHttp1Server } from 'node:http';
 import { type ClientHttp2Stream, constants, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createTcpServer, type Server } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { FRAME, nextBytes, openRelay, openStream, untilStill, writeAll } from '../../helpers/bidirectional-relay.ts';
 import { ECHO } from '../../helpers/bidirectional-upstream.ts';
-import { eventFrame } from '../../helpers/event-frames.ts';
+import { decodeFrames, eventFrame } from '../../helpers/event-frames.ts';
 import { readHttp2Response } from '../../helpers/http2-client.ts';
 import { findClosedPort, listen } from '../../helpers/ports.ts';
 
@@ -144,6 +145,35 @@ describe('an upstream that fails', () => {
     expect(await response).toMatchObject({ status: 200, isComplete: false, body: FRAME.toString('latin1') });
     expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_TIMEOUT' });
     expect(await upstream.calls[0]?.over).toBe('reset');
+  });
+});
+
+describe('a limit to silence within a stream', () => {
+  it('ends the stream with a frame that says an exception if both sides are silent', async () => {
+    const { client, upstream, outcome } = await openRelay({ streamIdleTimeoutMs: 200 });
+    const stream = openStream(client);
+    const response = readHttp2Response(stream);
+    stream.write(FRAME);
+    const { status, isComplete, body } = await response;
+    expect({ status, isComplete }).toEqual({ status: 200, isComplete: true });
+    const [echo, last] = decodeFrames(Buffer.from(body, 'latin1'));
+    expect(echo?.headers[':event-type']?.value).toBe('chunk');
+    expect(last?.headers[':exception-type']?.value).toBe('modelStreamErrorException');
+    expect(await outcome).toMatchObject({ code: 'ERR_UPSTREAM_TIMEOUT' });
+    expect(await upstream.calls[0]?.over).toBe('reset');
+  });
+
+  it('does not cut a client that goes on to speak', async () => {
+    const { client, outcome } = await openRelay({ streamIdleTimeoutMs: 300 });
+    const stream = openStream(client);
+    const response = readHttp2Response(stream);
+    for (let said = 0; said < 4; said += 1) {
+      stream.write(FRAME);
+      await setTimeout(150);
+    }
+    stream.end();
+    expect(await response).toMatchObject({ status: 200, isComplete: true });
+    expect(await outcome).toBeUndefined();
   });
 });
 
