@@ -118,6 +118,7 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
     rates: createRateLimits({ nowMs: Date.now }),
     nowMs: Date.now,
     findProfilesFor: () => async () => undefined,
+    maxUnpackedBytes: 128_000_000,
   };
   for (let index = -WARM_UP; index < REQUESTS; index += 1) {
     const hash = pick(busy);

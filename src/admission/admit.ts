@@ -13,7 +13,7 @@ import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
 import type { BudgetStore } from '../domain/store.ts';
 import type { Delivery } from './limit-fields.ts';
-import { type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
+import { type FactsLimits, type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
 import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
@@ -24,7 +24,7 @@ import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
 
 /** Whom admission asks, and what it counts with. */
-export interface AdmissionDependencies {
+export interface AdmissionDependencies extends FactsLimits {
   readonly store: Pick<BudgetStore, 'reserve'>;
   readonly prices: PriceBook;
   readonly rates: RateLimits;
@@ -77,9 +77,9 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 /**
  * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
  * ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED,
- * ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled body throws. A request that is refused counts
- * for no limit. To be called once, when the whole body is there and before anything is sent. The caller releases the
- * admission.
+ * ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled or compressed body throws. A request that is
+ * refused counts for no limit. To be called once, when the whole body is there and before anything is sent. The caller
+ * releases the admission.
  */
 export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
@@ -87,7 +87,7 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
   const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
   const operation = findFacts(route.service, route.operation);
   if (principal.kind === 'key') return admitKey(request, principal, operation, dependencies);
-  const facts = await readRequestFacts(request, { size: false, models: false });
+  const facts = await readRequestFacts(request, { size: false, models: false }, dependencies);
   const priceContext = { region: route.region, moment: momentOf(facts, dependencies) };
   const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
   return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
@@ -105,7 +105,7 @@ async function admitKey(
   const budget = kind === 'free' ? undefined : policy.budget;
   const countsTokens = kind !== 'free' && policy.tokensPerMinute !== undefined;
   const required = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
-  const facts = await readRequestFacts(request, required);
+  const facts = await readRequestFacts(request, required, dependencies);
   if (required.models) await checkModels(policy, { ...facts, region: route.region }, dependencies.findProfileModels);
   const { size } = facts;
   const moment = momentOf(facts, dependencies);

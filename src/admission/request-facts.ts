@@ -19,6 +19,12 @@ export interface FactsRequest {
   readonly body: InspectedBody;
 }
 
+/** What the reading of a request is bound by. */
+export interface FactsLimits {
+  /** What a compressed body may unpack to. */
+  readonly maxUnpackedBytes: number;
+}
+
 /** The facts that a limit relies on. The model for the ledger is looked for in any case, as well as possible. */
 export interface RequiredFacts {
   readonly size: boolean;
@@ -47,13 +53,17 @@ export interface RequestFacts {
 const MAX_MODELS = 32;
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED if too many models are named to look at, and what reading a spooled body throws: both
- * only if something was asked for.
+ * Throws ERR_MODEL_NOT_ALLOWED if too many models are named to look at, ERR_BODY_ENCODING and ERR_BODY_TOO_LARGE for a
+ * compressed body that cannot be read, and what reading a spooled body throws: all only if something was asked for.
  */
-export async function readRequestFacts(request: FactsRequest, required: RequiredFacts): Promise<RequestFacts> {
+export async function readRequestFacts(
+  request: FactsRequest,
+  required: RequiredFacts,
+  limits: FactsLimits,
+): Promise<RequestFacts> {
   const { route, headers } = request;
   const facts = findFacts(route.service, route.operation, route.modelId !== undefined);
-  const inspection = needsBody(facts.models, request, required) ? await inspect(request, required) : undefined;
+  const inspection = needsBody(facts.models, request, required) ? await inspect(request, required, limits) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
   if (names.length > MAX_MODELS && (required.size || required.models)) throw tooMany(names.length);
@@ -78,10 +88,11 @@ function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, require
 async function inspect(
   { route, headers, body }: FactsRequest,
   required: RequiredFacts,
+  { maxUnpackedBytes }: FactsLimits,
 ): Promise<Inspection | undefined> {
   const { service, operation, modelId } = route;
   try {
-    return await inspectBody({ service, operation, pathModel: modelId, headers, body });
+    return await inspectBody({ service, operation, pathModel: modelId, headers, body, maxUnpackedBytes });
   } catch (error) {
     if (required.size || required.models) throw error;
     return undefined;

@@ -5,6 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { findHeader, type HeaderPair } from '../http/message.ts';
+import { findContentCoding, unpack } from '../http/unpack.ts';
 import { JsonPaths } from '../protocol/json-paths.ts';
 import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
@@ -30,6 +31,8 @@ export interface InspectedRequest {
   readonly pathModel: string | undefined;
   readonly headers: readonly HeaderPair[];
   readonly body: InspectedBody;
+  /** What a compressed body may unpack to. */
+  readonly maxUnpackedBytes: number;
 }
 
 /** `chunks` is all of it, or, if there is a spool, only its beginning. */
@@ -110,27 +113,41 @@ function pathsOf({ paths }: ModelFields): JsonPaths {
 }
 
 /**
- * Reads the whole body. Never refuses: throws only what `spool.read()` throws. Lets the event loop turn at least once a
- * megabyte.
+ * Reads the whole body, unpacked if it is compressed. Throws only what `spool.read()` and `unpack` throw. Lets the
+ * event loop turn at least once a megabyte.
  */
 export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
   const { service, operation, pathModel, headers, body } = request;
   const facts = findFacts(service, operation, pathModel !== undefined);
   const reading = new BodyReading(facts, findLimitFields(facts, pathModel));
   const isPlain = isPlainText(headers);
+  const coding = body.sizeBytes === 0 ? undefined : findContentCoding(headers);
   let pieces = 0;
-  for await (const chunk of body.spool?.read() ?? body.chunks) {
+  let unpackedBytes = 0;
+  for await (const chunk of openText(request, coding)) {
+    unpackedBytes += chunk.length;
     for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
       pieces += 1;
       if (pieces % PIECES_PER_TURN === 0) await setImmediate();
       reading.push(chunk.length <= PIECE_BYTES ? chunk : chunk.subarray(at, at + PIECE_BYTES));
     }
-    if (reading.isBroken) break;
+    // How much a compressed body is shows only at its end.
+    if (reading.isBroken && coding === undefined) break;
   }
+  const sizeBytes = coding === undefined ? body.sizeBytes : unpackedBytes;
   return {
-    ...reading.finish({ isPlain, sizeBytes: body.sizeBytes }),
+    ...reading.finish({ isPlain, sizeBytes }),
     ...reading.findServing(headers),
   };
+}
+
+function openText(
+  { body, maxUnpackedBytes }: InspectedRequest,
+  coding: string | undefined,
+): Iterable<Buffer> | AsyncIterable<Buffer> {
+  const bytes = body.spool?.read() ?? body.chunks;
+  if (coding === undefined) return bytes;
+  return unpack(bytes, coding, { maxBytes: maxUnpackedBytes, sizeBytes: body.sizeBytes });
 }
 
 /** What the headers alone say of how a request is to be served: as `Inspection` has it. */
@@ -260,12 +277,10 @@ function estimateTokens(sizeBytes: number, { blobs, blobBytes }: { blobs: number
   return textTokens + blobs * TOKENS_PER_BLOB + Math.ceil(blobBytes / BLOB_BYTES_PER_TOKEN);
 }
 
-/** A parser that unpacks the body, or takes it for another character set, could see other names in the same bytes. */
+/** A parser that takes the body for another character set could see other names in the same bytes. */
 function isPlainText(headers: readonly HeaderPair[]): boolean {
   return headers.every(([name, value]) => {
-    const lower = name.length === 16 || name.length === 12 ? name.toLowerCase() : '';
-    if (lower === 'content-encoding') return /^\s*(?:identity)?\s*$/i.test(value);
-    if (lower !== 'content-type') return true;
+    if (name.length !== 12 || name.toLowerCase() !== 'content-type') return true;
     return !/charset/i.test(value) || /^[^;]*;\s*charset\s*=\s*"?(?:utf-8|us-ascii)"?\s*$/i.test(value);
   });
 }

@@ -129,6 +129,7 @@ function openProxy(
       rates: createRateLimits({ nowMs: Date.now }),
       nowMs: Date.now,
       findProfilesFor,
+      maxUnpackedBytes: config.maxBodySizeBytes,
     },
     ledger,
     responseHeaders: config.responseHeaders,

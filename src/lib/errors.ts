@@ -57,6 +57,7 @@ export const ERROR_KINDS = {
   ERR_REGION_MISSING: { fault: 'operator', status: 400, awsType: 'ValidationException' },
   ERR_REGION_INVALID: { fault: 'client', status: 400, awsType: 'ValidationException' },
   ERR_BODY_TOO_LARGE: { fault: 'client', status: 413, awsType: 'RequestEntityTooLargeException' },
+  ERR_BODY_ENCODING: { fault: 'client', status: 415, awsType: 'ValidationException' },
   ERR_BODY_TIMEOUT: { fault: 'client', status: 408, awsType: 'RequestTimeoutException' },
   ERR_LOOP: { fault: 'operator', status: 400, awsType: 'ValidationException' },
   ERR_NO_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },

@@ -67,7 +67,14 @@ export async function openAdmitting(
     lookups.push(`${identifier} ${region}`);
     return profiles.get(identifier);
   };
-  const dependencies = { store, prices, rates, nowMs: () => clock.nowMs, findProfilesFor };
+  const dependencies = {
+    store,
+    prices,
+    rates,
+    nowMs: () => clock.nowMs,
+    findProfilesFor,
+    maxUnpackedBytes: 20_000_000,
+  };
   return {
     ask: (asked = {}) => {
       const bytes = bytesOf(asked.body ?? {});

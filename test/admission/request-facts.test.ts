@@ -57,7 +57,6 @@ describe('a body that names the model', () => {
   });
 
   it.each([
-    ['content-encoding', 'gzip'],
     ['content-type', 'application/json; charset=utf-7'],
     ['Content-Type', 'application/json; charset=utf-16'],
   ])('refuses a body under %s: %s, whatever it looks like', async (name, value) => {

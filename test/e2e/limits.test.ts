@@ -2,6 +2,7 @@
  * What a key may do, through the whole proxy: who is refused never reaches AWS, and a change counts from the next
  * request on.
  */
+import { zstdCompressSync } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyPolicy } from '../../src/domain/key.ts';
@@ -86,6 +87,56 @@ describe('models', () => {
     expect(lookups.map(({ rawTarget }) => rawTarget)).toEqual([`/inference-profiles/${encodeURIComponent(PROFILE)}`]);
     const byArn = await keyWith({ models: [PROFILE] }, 'arn');
     expect(await converse(byArn, PROFILE)).toMatchObject({ status: 200 });
+  });
+});
+
+function pack(model: string): Buffer {
+  return zstdCompressSync(JSON.stringify({ model, input: 'Hello', max_output_tokens: 10 }));
+}
+
+function sendPacked(key: string, packed: Buffer): Promise<globalThis.Response> {
+  return fetch(`${testbed.url}/openai/v1/responses`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-encoding': 'zstd' },
+    body: new Uint8Array(packed),
+  });
+}
+
+describe('a compressed body', () => {
+  const allowed = pack('openai.gpt-oss-20b-1:0');
+
+  it.each([
+    { name: 'a list of models', policy: { models: ['openai.*'] } },
+    { name: 'a budget', policy: { budget: { limitNanoUsd: 1e9, windowMs: undefined, anchorMs: 0 } } },
+    { name: 'a rate of tokens', policy: { tokensPerMinute: 10_000 } },
+  ])('passes as it came for a key with $name, which reads it', async ({ policy }) => {
+    const key = await keyWith(policy);
+    expect((await sendPacked(key, allowed)).status).toBe(200);
+    const [sent] = testbed.upstream.requests;
+    expect(sent?.body.equals(allowed)).toBe(true);
+    expect(sent?.header('content-encoding')).toBe('zstd');
+    expect(testbed.records[0]?.model).toBe('openai.gpt-oss-20b-1:0');
+  });
+
+  it.each([
+    { name: 'names a model that is not allowed', body: pack(NOVA), code: 'ERR_MODEL_NOT_ALLOWED' },
+    { name: 'is a bomb', body: zstdCompressSync(Buffer.alloc(200_000_000)), code: 'ERR_BODY_TOO_LARGE' },
+    { name: 'cannot be unpacked', body: Buffer.from('{"model":"openai.a"}'), code: 'ERR_BODY_ENCODING' },
+    {
+      name: 'goes on after its first frame',
+      body: Buffer.concat([allowed, pack(NOVA)]),
+      code: 'ERR_BODY_ENCODING',
+    },
+  ])('is refused for a key with limits if it $name', async ({ body, code }) => {
+    const response = await sendPacked(await keyWith({ models: ['openai.*'] }), body);
+    expect(response.headers.get('x-bedrock-proxy-error')).toBe(code);
+    expect(testbed.upstream.requests).toEqual([]);
+  });
+
+  it('passes whatever it is for a key without limits', async () => {
+    const body = Buffer.from('no zstd');
+    expect((await sendPacked(await keyWith({}), body)).status).toBe(200);
+    expect(testbed.upstream.requests[0]?.body.equals(body)).toBe(true);
   });
 });
 
