@@ -110,6 +110,10 @@ function refusal({ reason, detail }: SigV4Verdict & { ok: false }): ProxyError {
           'Check AWS_SECRET_ACCESS_KEY (it is the `sk-` key itself), and that nothing between client and proxy ' +
           'changes the request.',
       });
+    case 'unsigned_header':
+      return new ProxyError('ERR_SIGNATURE', detail, {
+        hint: 'Add it before the client signs (with boto3 in `before-sign`, not in `before-send`), or leave it out.',
+      });
     case 'unsigned_host':
     case 'unsigned_date':
     case 'scope':

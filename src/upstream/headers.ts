@@ -4,6 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
+import { ADDED_ON_THE_WAY } from '../protocol/sigv4/verify.ts';
 
 /** Meant for one connection only (RFC 9110, section 7.6.1, and older practice); never forwarded in either direction. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -40,7 +41,7 @@ const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 
 /** Instructions to the proxy itself. */
 const PROXY_PREFIX = 'x-bedrock-proxy-';
 
-const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-bedrock-agentcore-'];
+const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-'];
 
 /** What the selection depends on beside the headers themselves. */
 export interface SelectionFacts {
@@ -107,7 +108,7 @@ export function addHeaders(headers: readonly HeaderPair[], added: readonly Heade
  */
 export function isSigned(lowerCaseName: string): boolean {
   if (lowerCaseName === 'host' || lowerCaseName === 'content-type') return true;
-  return SIGNED_PREFIXES.some((prefix) => lowerCaseName.startsWith(prefix));
+  return !ADDED_ON_THE_WAY.has(lowerCaseName) && SIGNED_PREFIXES.some((prefix) => lowerCaseName.startsWith(prefix));
 }
 
 /**

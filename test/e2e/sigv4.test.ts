@@ -120,6 +120,30 @@ describe('a signature that does not hold', () => {
     expect((await testbed.upstream.nextRequest()).rawTarget).toBe('/foundation-models?byProvider=x');
   });
 
+  it.each<[string, string]>([
+    ['x-bedrock-proxy-region', 'eu-west-1'],
+    ['x-amz-evil', '1'],
+    ['x-amzn-bedrock-agentcore-runtime-user-id', 'victim'],
+  ])('refuses %s beside a signed URL or a signed request that does not cover it', async (name, value) => {
+    const { request } = await signWithSdk({
+      method: 'GET',
+      path: '/bedrock/foundation-models',
+      host: `127.0.0.1:${testbed.port}`,
+      accessKeyId: key.accessKeyId,
+      secretAccessKey: key.key,
+      presignSeconds: 60,
+      atMs: Date.now(),
+    });
+    const url = `http://127.0.0.1:${testbed.port}${request.target.raw}`;
+    const responses = [await fetch(url, { headers: { [name]: value } }), await send({ headers: { [name]: value } })];
+    for (const response of responses) {
+      expect(response.status).toBe(401);
+      expect(response.headers.get('x-bedrock-proxy-error')).toBe('ERR_SIGNATURE');
+      expect(await response.text()).toContain(`The header ${name} arrived`);
+    }
+    expect(testbed.upstream.requests).toHaveLength(0);
+  });
+
   it('accepts a signed request that nobody changed', async () => {
     expect((await send({})).status).toBe(200);
   });

@@ -182,6 +182,7 @@ describe('what the signature covers', () => {
     'x-amz-target',
     'x-amz-user-agent',
     'x-amzn-bedrock-agentcore-runtime-session-id',
+    'x-amzn-bedrock-trace',
   ])('signs the header %s', (name) => {
     expect(isSigned(name)).toBe(true);
   });
@@ -190,7 +191,7 @@ describe('what the signature covers', () => {
     'user-agent',
     'accept',
     'x-amzn-trace-id',
-    'x-amzn-bedrock-trace',
+    'x-amz-cf-id',
     'via',
     'x-forwarded-for',
     'amz-sdk-request',

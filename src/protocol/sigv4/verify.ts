@@ -3,7 +3,7 @@
  * access key id can be looked up before the body is read: `parseSigV4`, then `verifySigV4`. Pure: bytes and strings in,
  * a verdict out. Never throws or logs.
  */
-import { canonicalRequest, findLostHeader } from './canonical.ts';
+import { canonicalRequest, findLostHeader, valuesOf } from './canonical.ts';
 import {
   deriveSigningKey,
   formatTimestamp,
@@ -21,10 +21,31 @@ export const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 /** Stands in for a payload hash if the client did not hash the body. */
 const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 
+/** A header with such a name steers AWS or the proxy. AWS asks for the first to be signed; the others steer no less. */
+const STEERING = /^x-(?:amz|amzn|bedrock-proxy)-/i;
+/**
+ * What load balancers and CDNs of AWS add on the way, and tracers after the signature (no SDK signs the first). They
+ * steer nothing, and nobody trusts them: they may be unsigned, and the signature for AWS leaves them out.
+ */
+export const ADDED_ON_THE_WAY: ReadonlySet<string> = new Set([
+  'x-amzn-trace-id',
+  'x-amzn-tls-version',
+  'x-amzn-tls-cipher-suite',
+  'x-amz-cf-id',
+]);
+/**
+ * The signature's own: none of them goes on to AWS. The hash is part of what is signed anyway; a date that dates the
+ * signature is asked for apart; Bedrock's own clients add the token after signing.
+ */
+const OF_THE_SIGNATURE: ReadonlySet<string> = new Set(['x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token']);
+/** `AgentCoreRuntimeClient` of bedrock-agentcore adds it after signing, to the headers of a WebSocket alone. */
+const SESSION_OF_A_WEBSOCKET = 'x-amzn-bedrock-agentcore-runtime-session-id';
+
 /** Why a signature was refused; the first that applies, in this order. */
 export type SigV4Refusal =
   | 'unsigned_host'
   | 'unsigned_date'
+  | 'unsigned_header'
   | 'scope'
   | 'expired'
   | 'not_yet_valid'
@@ -63,7 +84,7 @@ export function needsBodyHash(parsed: ParsedSignature): boolean {
 }
 
 /**
- * Verifies a parsed signature. Host and time must be signed, the scope must fit the time, the clocks must agree, a
+ * Verifies a parsed signature. Host, time and every header that steers must be signed, the scope must fit the time, the clocks must agree, a
  * declared payload hash must be the body's, and the signature must be the one this secret makes (compared in constant
  * time). Never throws. A captured request can be replayed until its time is up: SigV4 has no nonce.
  */
@@ -84,14 +105,29 @@ export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
 }
 
 /** Without these a signature would fit any host, or any moment. */
-function refuseCoverage({ signedHeaders, dateHeader }: ParsedSignature): SigV4Verdict | undefined {
+function refuseCoverage(parsed: ParsedSignature): SigV4Verdict | undefined {
+  const { signedHeaders, dateHeader } = parsed;
   if (!signedHeaders.includes('host') && !signedHeaders.includes(':authority')) {
     return refuse('unsigned_host', 'The signed headers must include host (or :authority over HTTP/2).');
   }
   if (dateHeader !== undefined && !signedHeaders.includes(dateHeader)) {
     return refuse('unsigned_date', `The signed headers must include ${dateHeader}.`);
   }
-  return undefined;
+  const unsigned = findUnsignedHeader(parsed);
+  if (unsigned === undefined) return undefined;
+  return refuse('unsigned_header', `The header ${unsigned} arrived, and the signature does not cover it.`);
+}
+
+/** Whoever holds a signed request, a presigned URL above all, must not add to it what its signer did not mean. */
+function findUnsignedHeader({ form, request, signedHeaders }: ParsedSignature): string | undefined {
+  const steering = request.headers.filter(([name]) => STEERING.test(name)).map(([name]) => name.toLowerCase());
+  if (steering.length === 0) return undefined;
+  const signed = new Set(signedHeaders);
+  const mayLack = (name: string): boolean =>
+    OF_THE_SIGNATURE.has(name) ||
+    ADDED_ON_THE_WAY.has(name) ||
+    (name === SESSION_OF_A_WEBSOCKET && form === 'header' && valuesOf(request.headers, 'upgrade').length > 0);
+  return steering.find((name) => !signed.has(name) && !mayLack(name));
 }
 
 function refuseScope({ parsed, region, services }: VerifySigV4Input): SigV4Verdict | undefined {

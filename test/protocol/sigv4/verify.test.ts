@@ -133,6 +133,58 @@ describe('verifySigV4 accepts', () => {
   });
 });
 
+describe('verifySigV4 and headers that were added after signing', () => {
+  const add = async (toSign: RequestToSign, ...headers: HeaderPair[]): Promise<SigV4Verdict> => {
+    const { request, bodySha256Hex } = await signWithSdk(toSign);
+    return verdictOf({ ...request, headers: [...request.headers, ...headers] }, bodySha256Hex);
+  };
+  const PRESIGNED: RequestToSign = { method: 'GET', path: '/bedrock/runtimes/x/ws', presignSeconds: 300 };
+  const SESSION: HeaderPair = ['X-Amzn-Bedrock-AgentCore-Runtime-Session-Id', 's'];
+
+  it.each<HeaderPair>([
+    ['X-Amz-Evil', '1'],
+    ['x-amz-target', 'AmazonBedrock.DeleteGuardrail'],
+    ['X-Amzn-Bedrock-AgentCore-Runtime-User-Id', 'victim'],
+    ['x-amzn-bedrock-guardrailidentifier', 'none'],
+    ['X-BEDROCK-PROXY-REGION', 'eu-west-1'],
+  ])('refuses %s, by its name', async (name, value) => {
+    for (const toSign of [POST, PRESIGNED]) {
+      const verdict = await add(toSign, [name, value]);
+      expect(verdict).toMatchObject({ ok: false, reason: 'unsigned_header' });
+      expect(verdict).toMatchObject({ detail: expect.stringContaining(` ${name.toLowerCase()} `) });
+    }
+  });
+
+  it.each<HeaderPair>([
+    ['X-Amzn-Trace-Id', 'Root=1-67891233-abcdef012345678912345678'],
+    ['x-amzn-tls-version', 'TLSv1.3'],
+    ['X-Amz-Cf-Id', 'abc'],
+    ['amz-sdk-request', 'attempt=2'],
+    ['x-amzn', 'no prefix'],
+    ['content-language', 'en'],
+  ])('accepts %s, which steers nothing', async (...header) => {
+    expect(await add(POST, header)).toMatchObject({ ok: true });
+    expect(await add(PRESIGNED, header)).toMatchObject({ ok: true });
+  });
+
+  it('accepts the token and the session that AgentCoreRuntimeClient adds to a WebSocket it signed, and no other', async () => {
+    const signed: RequestToSign = { method: 'GET', path: '/bedrock/runtimes/x/ws', sendsPayloadHash: false };
+    const upgrade: HeaderPair = ['Upgrade', 'websocket'];
+    const token: HeaderPair = ['X-Amz-Security-Token', 't'];
+    expect(await add(signed, upgrade, SESSION, token)).toMatchObject({ ok: true });
+    expect(await add(signed, SESSION)).toMatchObject({ ok: false, reason: 'unsigned_header' });
+    expect(await add(PRESIGNED, upgrade, SESSION)).toMatchObject({ ok: false, reason: 'unsigned_header' });
+  });
+
+  it('holds thousands of headers against thousands of signed names at once', async () => {
+    const headers = Object.fromEntries(Array.from({ length: 4_000 }, (_, index) => [`x-amz-${index}`, '1']));
+    const { request, bodySha256Hex } = await signWithSdk({ ...POST, headers });
+    const startedAt = performance.now();
+    expect(verdictOf(request, bodySha256Hex)).toMatchObject({ ok: true });
+    expect(performance.now() - startedAt).toBeLessThan(250);
+  });
+});
+
 describe('verifySigV4 with a stand-in for the payload hash', () => {
   it.each(['UNSIGNED-PAYLOAD', 'STREAMING-AWS4-HMAC-SHA256-EVENTS'])('accepts %s without the body', async (literal) => {
     const { request } = await signWithSdk({ ...POST, headers: { 'x-amz-content-sha256': literal } });
