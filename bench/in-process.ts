@@ -117,6 +117,7 @@ function authenticateAs(headers: readonly HeaderPair[], options: AuthenticatorOp
     peerAddress: '127.0.0.1',
     openBody: () => Readable.from([]),
     signal: new AbortController().signal,
+    cut: () => {},
     upgrade: undefined,
   };
   return async () => {

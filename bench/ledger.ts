@@ -72,6 +72,7 @@ const CLIENT_REQUEST: ClientRequest = {
   peerAddress: '127.0.0.1',
   openBody: () => Readable.from([]),
   signal: new AbortController().signal,
+  cut: () => {},
   upgrade: undefined,
 };
 const ROUTE = findRoute({

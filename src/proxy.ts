@@ -14,6 +14,7 @@ import { type Admission, admit, type AdmissionDependencies } from './admission/a
 import { rowIfLost } from './domain/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions, type VerifiedCaller } from './auth/authenticate.ts';
+import type { LiveRequests } from './auth/live-requests.ts';
 import { openRecord, type RequestRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
@@ -38,6 +39,8 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   readonly routing: RoutingConfig;
   readonly admission: AdmissionDependencies;
   readonly upstream: Upstream;
+  /** Cuts requests whose key ends while they are under way. */
+  readonly liveRequests: LiveRequests;
   readonly bodyLimits: BodyLimits;
   /**
    * Our name in `Via` (RFC 9110, section 7.6.3), by which a request that comes back to us is known; undefined if the
@@ -61,6 +64,7 @@ export function createProxy(
     const { bodyLimits, mountPath, routing, upstream } = dependencies;
     const { method, target, headers, upgrade } = clientRequest;
     let body: Body | undefined;
+    let unwatch: (() => void) | undefined;
     try {
       refuseLoop(headers, dependencies.viaName);
       const presented = parsePresentedCredential(headers, target.query);
@@ -81,6 +85,7 @@ export function createProxy(
       record.requestBytes = body.sizeBytes;
       const verified = await caller.verify(body);
       record.principal = verified.principal;
+      unwatch = dependencies.liveRequests.watch(verified, clientRequest.cut);
       const route = (record.route = resolveRouteByBody(found, body));
       settlement.onAdmitted(await admitRequest(clientRequest, { record, verified, route, body }, dependencies));
       const prepared = prepare(headers, route, body, {
@@ -92,10 +97,11 @@ export function createProxy(
     } catch (thrown) {
       const error = toProxyError(thrown);
       record.error = error;
-      // 499 is never sent: nobody is there to read it.
-      if (error.code !== 'ERR_CLIENT_GONE') record.status ??= error.status;
+      // 499 is never sent: nobody is there to read it. A response that was waiting to be complete is not sent either.
+      if (error.code !== 'ERR_CLIENT_GONE' && !clientResponse.headersSent) record.status = error.status;
       sendError(error, clientResponse, record.id);
     } finally {
+      unwatch?.();
       if (body !== undefined) releaseBody(body, bodyLimits);
       settlement.finish();
     }

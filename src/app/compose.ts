@@ -22,6 +22,7 @@ import { SERVICES } from '../operations/catalog.ts';
 import { chooseRegion } from '../protocol/region.ts';
 import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
+import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
 import { createFailureLimit } from '../auth/failure-limit.ts';
 import { proveServer } from '../auth/server-proof.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
@@ -133,6 +134,7 @@ function openProxy(
     },
     ledger,
     responseHeaders: config.responseHeaders,
+    liveRequests: config.cutsEnded ? createLiveRequests({ store, nowMs: Date.now }) : UNWATCHED,
     upstream: createAwsUpstream({ ...connection, authority, nowMs: Date.now }),
     bodyLimits: openBodyLimits(config),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,

@@ -13,11 +13,12 @@ import type { VirtualKeyRow } from '../domain/key.ts';
 import type { Body } from '../http/body.ts';
 import { findToken, parseBearer, type PresentedCredential } from '../keys/presented-credential.ts';
 import { createFrameCheck } from './frame-check.ts';
-import { refuseEndedKey } from './key-refusal.ts';
+import { missingKey, refuseEndedKey, unknownKey } from './key-refusal.ts';
+import { type AdmittedCaller, describePrincipal, revalidate } from './revalidate.ts';
 import { findSignature } from './signature.ts';
 import type { FailureLimit } from './failure-limit.ts';
 import type { Frame } from '../protocol/event-stream.ts';
-import { hashKey, looksLikeKey, maskKey } from '../keys/secret.ts';
+import { hashKey, looksLikeKey } from '../keys/secret.ts';
 
 /** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
 const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);
@@ -40,7 +41,7 @@ export interface Caller {
   readonly oauthAuthorization: string | undefined;
   /**
    * Once, when the body is there. Throws ERR_SIGNATURE_* if the request is not what was signed, and as `authenticate`
-   * does if the key was revoked, blocked or limited while a body was coming.
+   * does if the key was revoked, blocked or limited, or open mode ended, while a body was coming.
    */
   verify(body: VerifiedBody): Promise<VerifiedCaller>;
 }
@@ -49,8 +50,7 @@ export interface Caller {
 export type VerifiedBody = Pick<Body, 'sha256' | 'sizeBytes'>;
 
 /** A caller whose credential is good for this very request. */
-export interface VerifiedCaller {
-  readonly principal: Principal;
+export interface VerifiedCaller extends AdmittedCaller {
   /** Set if the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
@@ -75,13 +75,12 @@ export async function authenticate(
   const { row, ...caller } = await findCaller(clientRequest, presented, options).catch(noteFailure);
   const foundAtMs = options.nowMs();
   const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
-    const verified = await caller.verify(body);
-    if (row === undefined) return verified;
-    // While a body was coming, even an empty one, the key may have ended or changed.
+    const { principal: found, checkFrame } = await caller.verify(body);
+    // While a body was coming, even an empty one, the key may have ended or changed, and open mode may have ended.
     const isFresh = body.sizeBytes === 0 && options.nowMs() === foundAtMs;
-    const principal = isFresh ? verified.principal : await revalidate(verified.principal, row, options);
-    options.store.touchKey(row.id, options.nowMs());
-    return { ...verified, principal };
+    const principal = isFresh ? found : await revalidate({ principal: found, row }, options);
+    if (row !== undefined) options.store.touchKey(row.id, options.nowMs());
+    return { principal, row, checkFrame };
   };
   return {
     ...caller,
@@ -90,9 +89,10 @@ export async function authenticate(
   };
 }
 
-interface FoundCaller extends Pick<Caller, 'principal' | 'verify'> {
+interface FoundCaller extends Pick<Caller, 'principal'> {
   /** The key behind it; undefined for the master key and in open mode. */
   readonly row: VirtualKeyRow | undefined;
+  readonly verify: (body: VerifiedBody) => Promise<Omit<VerifiedCaller, 'row'>>;
 }
 
 async function findCaller(
@@ -119,7 +119,7 @@ async function findCaller(
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
   const { row } = signature;
-  const verifySignature = (bodySha256: string | undefined): VerifiedCaller => {
+  const verifySignature = (bodySha256: string | undefined): Omit<VerifiedCaller, 'row'> => {
     const frameChain = signature.verify(bodySha256);
     const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
     return { principal: describePrincipal(row), checkFrame };
@@ -151,22 +151,6 @@ export function isMasterKey(token: string, masterKey: string | undefined): boole
 
 function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest();
-}
-
-/** The principal as it is by now. Throws as `authenticate` does. */
-async function revalidate(
-  principal: Principal,
-  { keySha256 }: VirtualKeyRow,
-  { store, nowMs }: AuthenticatorOptions,
-): Promise<Principal> {
-  const row = await store.findKeyBySha256(keySha256);
-  if (row === undefined) throw unknownKey();
-  refuseEndedKey(row, nowMs());
-  return principal.kind === 'key' ? describePrincipal(row) : principal;
-}
-
-function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow): Principal {
-  return { kind: 'key', keyId: id, label: alias ?? maskKey(lastFour), policy, tags };
 }
 
 /**
@@ -222,18 +206,4 @@ function bareAddress(text: string): string {
   const bare = text.trim().replaceAll('"', '');
   if (bare.startsWith('[')) return bare.slice(1, bare.indexOf(']'));
   return bare.split(':').length === 2 ? bare.slice(0, bare.indexOf(':')) : bare;
-}
-
-function missingKey(): ProxyError {
-  return new ProxyError('ERR_KEY_MISSING', 'The proxy needs a virtual key.', {
-    hint:
-      'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` ' +
-      'makes one.',
-  });
-}
-
-function unknownKey(): ProxyError {
-  return new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.', {
-    hint: 'See `bedrock-proxy key list`, or make one with `bedrock-proxy key generate`.',
-  });
 }

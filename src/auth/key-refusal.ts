@@ -1,6 +1,6 @@
 /**
- * The refusals of a key that is known but has ended, or is blocked. Part of `authenticate`, for keys shown as bearer
- * tokens and for keys that sign.
+ * The refusals of a key: it is missing, unknown, has ended, or is blocked. Part of `authenticate`, for keys shown as
+ * bearer tokens and for keys that sign.
  */
 import { ProxyError } from '../lib/errors.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
@@ -28,4 +28,20 @@ export function refuseEndedKey(row: VirtualKeyRow, nowMs: number): void {
     default:
       state satisfies never;
   }
+}
+
+/** ERR_KEY_MISSING: no credential was shown, and there is no open mode. */
+export function missingKey(): ProxyError {
+  return new ProxyError('ERR_KEY_MISSING', 'The proxy needs a virtual key.', {
+    hint:
+      'Send one as `Authorization: Bearer sk-…`, or sign with its key pair; `bedrock-proxy key generate` ' +
+      'makes one.',
+  });
+}
+
+/** ERR_KEY_UNKNOWN: there is no such key, or it was deleted. */
+export function unknownKey(): ProxyError {
+  return new ProxyError('ERR_KEY_UNKNOWN', 'The proxy does not know this key.', {
+    hint: 'See `bedrock-proxy key list`, or make one with `bedrock-proxy key generate`.',
+  });
 }

@@ -85,6 +85,8 @@ export interface Config {
   readonly ledgerRetentionMs: number | undefined;
   /** Whether AWS's responses get headers of ours: what the request cost, its id, and what the proxy took. */
   readonly responseHeaders: boolean;
+  /** Whether a request under way is cut when its key is revoked, blocked or deleted, or expires. */
+  readonly cutsEnded: boolean;
   readonly logFormat: 'pretty' | 'json';
   readonly quiet: boolean;
 }
@@ -123,6 +125,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     pricesFile: parseFilePath(read('prices')),
     ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,
     responseHeaders: !parseSwitch(read('noResponseHeaders')),
+    cutsEnded: !parseSwitch(read('noCut')),
     logFormat: parseChoice(present(read('logFormat')), ['pretty', 'json']),
     quiet: parseSwitch(read('quiet')),
   });

@@ -125,6 +125,11 @@ export const OPTIONS = {
     default: '90',
     description: 'how long the ledger keeps a request; 0 keeps it for ever',
   },
+  noCut: {
+    flag: '--no-cut',
+    env: ['BEDROCK_PROXY_NO_CUT'],
+    description: 'let requests end in order whose key was revoked, blocked or deleted, or expired, meanwhile',
+  },
   noResponseHeaders: {
     flag: '--no-response-headers',
     env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],

@@ -3,6 +3,7 @@
  * it, and header pairs. Types and small look-ups only: no I/O, no decisions.
  */
 import type { Duplex, Readable, Writable } from 'node:stream';
+import type { ProxyError } from '../lib/errors.ts';
 import type { RequestHead } from '../domain/request-record.ts';
 import type { RequestTarget } from './target.ts';
 
@@ -25,8 +26,10 @@ export interface ClientRequest {
   openBody(): Readable;
   /** Set if the client asks for a WebSocket and the connection can become one (HTTP/1.1 only). */
   readonly upgrade: ClientUpgrade | undefined;
-  /** Fires when the client leaves before its response is complete. */
+  /** Fires when the client leaves before its response is complete, or when the request is cut. */
   readonly signal: AbortSignal;
+  /** Ends the request from this side: `signal` fires, with the error as its reason. */
+  readonly cut: (error: ProxyError) => void;
 }
 
 /** A client's request for a WebSocket. To refuse it, respond as always, through the `ClientResponse`. */

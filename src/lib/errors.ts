@@ -131,6 +131,11 @@ export function clientGone(message = 'The client left before its response was co
   return new ProxyError('ERR_CLIENT_GONE', message, { cause });
 }
 
+/** Why the signal of a request has fired: the error that cut it, or else that its client is gone. */
+export function toAbortError({ reason }: AbortSignal): ProxyError {
+  return reason instanceof ProxyError ? reason : clientGone();
+}
+
 /** One of our responses, ready to send. Header names are lower-case. */
 export interface ErrorResponse {
   readonly status: number;

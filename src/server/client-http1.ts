@@ -38,6 +38,7 @@ export function adaptHttp1(request: IncomingMessage, response: ServerResponse): 
     openBody: () => openBody(request, response, headers),
     upgrade: undefined,
     signal: aborter.signal,
+    cut: (error) => aborter.abort(error),
   };
   return [clientRequest, new Http1Response(request, response)];
 }

@@ -34,6 +34,7 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
     // RFC 8441 is switched off in the listener, so no client can ask.
     upgrade: undefined,
     signal: aborter.signal,
+    cut: (error) => aborter.abort(error),
   };
   return [clientRequest, new Http2Response(stream)];
 }

@@ -13,6 +13,7 @@ import {
   findHeader,
   type HeaderPair,
 } from '../http/message.ts';
+import type { ProxyError } from '../lib/errors.ts';
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { LINGER_MS, pairUp } from './client-http1.ts';
@@ -69,6 +70,7 @@ export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buf
     openBody: () => Readable.from([]),
     upgrade: connection,
     signal: connection.signal,
+    cut: connection.cut,
   };
   return [clientRequest, connection];
 }
@@ -97,6 +99,8 @@ class UpgradingConnection implements ClientResponse, ClientUpgrade {
   get signal(): AbortSignal {
     return this.#aborter.signal;
   }
+
+  readonly cut = (error: ProxyError): void => this.#aborter.abort(error);
 
   get headersSent(): boolean {
     return this.#state !== 'waiting';

@@ -35,6 +35,7 @@ describe('with nothing given', () => {
       pricesFile: undefined,
       ledgerRetentionMs: 90 * 86_400_000,
       responseHeaders: true,
+      cutsEnded: true,
       logFormat: 'pretty',
       quiet: false,
     });
@@ -96,6 +97,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     field: 'responseHeaders',
     flag: { noResponseHeaders: true },
     env: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: 'false' },
+    fromFlag: false,
+    fromEnv: true,
+  },
+  {
+    field: 'cutsEnded',
+    flag: { noCut: true },
+    env: { BEDROCK_PROXY_NO_CUT: 'false' },
     fromFlag: false,
     fromEnv: true,
   },

@@ -21,6 +21,7 @@ export function aClientRequest({
     openBody: () => Readable.from([]),
     upgrade: undefined,
     signal: new AbortController().signal,
+    cut: () => {},
     ...fields,
   };
 }

@@ -159,7 +159,7 @@ export const KEY: CommandGroup = {
     ),
     onKey('unblock', 'let a blocked key in again', async (input) => (await import('./update.ts')).unblockKey(input)),
     ROTATE,
-    onKey('revoke', 'end a key; a running server refuses it from the next request on', async (input) =>
+    onKey('revoke', 'end a key; a running server refuses it at once, and cuts what it has under way', async (input) =>
       (await import('./update.ts')).revokeKey(input),
     ),
     onKey(

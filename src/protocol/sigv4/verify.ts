@@ -84,9 +84,10 @@ export function needsBodyHash(parsed: ParsedSignature): boolean {
 }
 
 /**
- * Verifies a parsed signature. Host, time and every header that steers must be signed, the scope must fit the time, the clocks must agree, a
- * declared payload hash must be the body's, and the signature must be the one this secret makes (compared in constant
- * time). Never throws. A captured request can be replayed until its time is up: SigV4 has no nonce.
+ * Verifies a parsed signature. Host, time and every header that steers must be signed, the scope must fit the time, the
+ * clocks must agree, a declared payload hash must be the body's, and the signature must be the one this secret makes
+ * (compared in constant time). Never throws. A captured request can be replayed until its time is up: SigV4 has no
+ * nonce.
  */
 export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
   const { parsed } = input;

@@ -5,7 +5,7 @@
  */
 import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
-import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
+import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
 import { type ClientRequest, type ClientResponse, findHeader } from '../../http/message.ts';
 import type { Frame } from '../../protocol/event-stream.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
@@ -182,7 +182,7 @@ class StreamRelay {
     );
   };
 
-  readonly #onClientGone = (): void => this.#fail(clientGone());
+  readonly #onClientGone = (): void => this.#fail(toAbortError(this.#parts.clientRequest.signal));
 
   #startResponse(rawHeaders: readonly string[]): void {
     const { clientResponse, observer, policy, upstream } = this.#parts;
@@ -281,7 +281,7 @@ class StreamRelay {
 }
 
 function refuseWhatCannotStream({ httpVersion, headers, signal }: ClientRequest): void {
-  if (signal.aborted) throw clientGone();
+  if (signal.aborted) throw toAbortError(signal);
   if (httpVersion !== '2') throw needsHttp2();
   if (findHeader(headers, 'content-type')?.trim().toLowerCase() === EVENT_STREAM_TYPE) return;
   throw new ProxyError('ERR_BAD_REQUEST', `The content-type of this stream must be ${EVENT_STREAM_TYPE}.`);

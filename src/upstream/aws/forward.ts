@@ -7,10 +7,11 @@ import { findCode } from '../../lib/errno.ts';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
-import { clientGone, ProxyError, toProxyError } from '../../lib/errors.ts';
+import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
 import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
+import { breakConnection } from '../../lib/reset.ts';
 import { addHeaders, selectClientHeaders } from '../headers.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
@@ -257,7 +258,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#signal.aborted) controller.abort(clientGone());
+    if (this.#signal.aborted) controller.abort(toAbortError(this.#signal));
     else this.#observer.onSent();
   }
 
@@ -319,7 +320,18 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
       onClientBytes: (chunk) => observer.onClientBytes(chunk),
       onUpstreamBytes: (chunk) => observer.onBytes(chunk),
     });
-    void spliced.then((broken) => this.#finish(broken && toSpliceError(broken)));
+    // The client's leaving shows in its connection by now; only a cut comes by the signal.
+    const cut = (): void => {
+      breakConnection(client);
+      breakConnection(upstream);
+    };
+    this.#signal.addEventListener('abort', cut, { once: true });
+    if (this.#signal.aborted) cut();
+    void spliced
+      .finally(() => this.#signal.removeEventListener('abort', cut))
+      .then((broken) =>
+        this.#finish(broken && (this.#signal.aborted ? toAbortError(this.#signal) : toSpliceError(broken))),
+      );
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -343,7 +355,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (!this.#signal.aborted) this.#releaseBuffered(controller, false);
     const sink = this.#sink;
     const finish = (): void =>
-      this.#finish(this.#signal.aborted ? clientGone() : toUpstreamError(error, sink !== undefined));
+      this.#finish(this.#signal.aborted ? toAbortError(this.#signal) : toUpstreamError(error, sink !== undefined));
     if (sink !== undefined && this.#watch !== undefined)
       return this.#watch.endClient(sink, this.#clientResponse, finish);
     if (sink !== undefined) this.#clientResponse.breakOff();
@@ -351,8 +363,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   readonly #onClientGone = (): void => {
-    this.#controller?.abort(clientGone());
-    this.#finish(clientGone());
+    const error = toAbortError(this.#signal);
+    this.#controller?.abort(error);
+    this.#finish(error);
   };
 
   #finish(error?: ProxyError): void {

@@ -7,7 +7,7 @@ import { findCode } from '../../lib/errno.ts';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
-import { clientGone, ProxyError } from '../../lib/errors.ts';
+import { clientGone, ProxyError, toAbortError } from '../../lib/errors.ts';
 
 /** Proxy URLs; empty text if there is none. */
 export interface NetworkOptions {
@@ -106,7 +106,7 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
       request.destroy();
       reject(error);
     };
-    const onGone = (): void => fail(clientGone('The client left before AWS could be reached.'));
+    const onGone = (): void => fail(signal === undefined ? clientGone() : toAbortError(signal));
     signal?.addEventListener('abort', onGone, { once: true });
     request.on('connect', ({ statusCode = 0, statusMessage = '' }, socket: Socket, head: Buffer) => {
       socket.on('error', () => {});

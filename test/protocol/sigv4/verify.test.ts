@@ -49,6 +49,12 @@ function editAuthorization(request: SignableRequest, edit: (value: string) => st
   return replaceHeader(request, 'authorization', edit(value));
 }
 
+/** The verdict on a signed request to which these headers were added. */
+async function add(toSign: RequestToSign, ...headers: HeaderPair[]): Promise<SigV4Verdict> {
+  const { request, bodySha256Hex } = await signWithSdk(toSign);
+  return verdictOf({ ...request, headers: [...request.headers, ...headers] }, bodySha256Hex);
+}
+
 describe('verifySigV4 accepts', () => {
   const { secretAccessKey, vectors } = readSigV4Suite();
   it.each(vectors)('accepts the request "$name" of the AWS test suite', ({ request, body, signature }) => {
@@ -134,10 +140,6 @@ describe('verifySigV4 accepts', () => {
 });
 
 describe('verifySigV4 and headers that were added after signing', () => {
-  const add = async (toSign: RequestToSign, ...headers: HeaderPair[]): Promise<SigV4Verdict> => {
-    const { request, bodySha256Hex } = await signWithSdk(toSign);
-    return verdictOf({ ...request, headers: [...request.headers, ...headers] }, bodySha256Hex);
-  };
   const PRESIGNED: RequestToSign = { method: 'GET', path: '/bedrock/runtimes/x/ws', presignSeconds: 300 };
   const SESSION: HeaderPair = ['X-Amzn-Bedrock-AgentCore-Runtime-Session-Id', 's'];
 
