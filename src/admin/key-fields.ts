@@ -66,10 +66,10 @@ function readExpiry(duration: string | null, nowMs: number): number | undefined 
 
 function readPolicy(fields: KeyFields, before: KeyPolicy, nowMs: number): { readonly policy?: KeyPolicy } {
   const budget = readBudget(fields, before.budget, nowMs);
-  const isDefaultImplied = impliesDefaultScope(fields);
+  const takesAway = impliesDefaultScope(fields) && (fields.scope ?? before.scope) === 'all';
   const policy = {
     ...readLimitFields(fields),
-    ...(isDefaultImplied ? { scope: 'default' as const } : {}),
+    ...(takesAway ? { scope: 'default' as const } : {}),
     ...(budget === 'as before' ? {} : { budget }),
   };
   return Object.keys(policy).length === 0 ? {} : { policy: { ...before, ...policy } };
@@ -101,7 +101,7 @@ function readUsd(usd: number): number {
   throw new AdminError(`max_budget must be dollars to nine decimals, not ${usd}.`, { param: 'max_budget' });
 }
 
-/** Whether LiteLLM's two fields ask for the scope default. They must not contradict `scope`. */
+/** Whether LiteLLM's two fields ask for no more than the scope default. They must not contradict `scope`. */
 function impliesDefaultScope({ scope, allowed_routes: routes, key_type: keyType }: KeyFields): boolean {
   const foreign = routes?.find((route) => route !== 'llm_api_routes');
   if (foreign !== undefined) {

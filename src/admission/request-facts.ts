@@ -104,10 +104,10 @@ function findAmbiguity(
   { route }: FactsRequest,
   { names, wellFormed }: { readonly names: readonly string[]; readonly wellFormed: boolean },
 ): string | undefined {
-  const { operation, service, readOnly } = route;
+  const { operation, service, effect } = route;
   if (kind === 'none') return undefined;
   if (kind === 'unknown') {
-    if (readOnly) return undefined;
+    if (effect === 'read') return undefined;
     return `Which model ${operation ?? 'an unknown operation'} of ${printable(service)} runs is not known`;
   }
   if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';

@@ -7,8 +7,8 @@
 export interface KeyPolicy {
   /** Glob patterns (`*` any characters) of model names; see `admission/models.ts`. */
   readonly models: readonly string[];
-  /** `default`: data plane, and what only reads of the control plane. */
-  readonly scope: 'default' | 'all';
+  /** `inference`: model calls alone. `default`: also agents, and what only reads. `all`: also what changes the account. */
+  readonly scope: 'inference' | 'default' | 'all';
   /** Glob patterns of region names. */
   readonly regions: readonly string[];
   readonly budget: Budget | undefined;

@@ -26,7 +26,12 @@ import {
 } from './policy.ts';
 
 const CODE = 'ERR_BAD_OPTION';
-const SCOPES: readonly KeyPolicy['scope'][] = ['default', 'all'];
+const SCOPES: readonly KeyPolicy['scope'][] = ['inference', 'default', 'all'];
+const SCOPE_NOTES: Readonly<Record<KeyPolicy['scope'], string | undefined>> = {
+  inference: 'inference (model calls alone)',
+  default: undefined,
+  all: 'all (may change things in the AWS account)',
+};
 const BUDGET_FLAG: LimitFlag = {
   name: '--budget',
   argument: '<usd>',
@@ -57,13 +62,13 @@ export const LIMITS = {
     none: 'default',
     name: 'scope',
     argument: '<scope>',
-    description: 'all: also what changes the AWS account',
+    description: 'inference: model calls alone; all: also what changes the AWS account',
     choices: SCOPES,
     parse: parseScope,
-    describe: (scope) => (scope === 'all' ? 'all (may change things in the AWS account)' : undefined),
+    describe: (scope) => SCOPE_NOTES[scope],
     field: {
       name: 'scope',
-      description: 'default: the data plane, and what only reads of the control plane; all: everything',
+      description: 'inference: model calls alone; default: also agents, and what only reads; all: everything',
       shape: SCOPES,
     },
   }),

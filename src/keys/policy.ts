@@ -143,8 +143,8 @@ function isEverything(pattern: string): boolean {
 
 /** Throws `code` naming `field`. */
 export function parseScope(value: unknown, field: string, code: BadValueCode): KeyPolicy['scope'] {
-  if (value === 'default' || value === 'all') return value;
-  throw badValue(value, field, code, 'must be default or all');
+  if (value === 'inference' || value === 'default' || value === 'all') return value;
+  throw badValue(value, field, code, 'must be inference, default or all');
 }
 
 /** A number of requests or tokens: whole, from 1 to a thousand million. Throws `code` naming `field`. */

@@ -3,7 +3,8 @@
  * rows.ts. Read once, at import.
  */
 import { type ModelledServiceId, SERVICE_TABLES } from './generated.ts';
-import type { ServiceRows } from './facts.ts';
+import type { Effect, ServiceRows } from './facts.ts';
+import { OPERATION_ROWS } from './find-facts.ts';
 import { ROWS } from './rows.ts';
 
 /** Every service a request can go to. The last two have no AWS model. */
@@ -35,8 +36,7 @@ export interface Operation {
   readonly method: string;
   /** `{label}` stands for one raw segment, a last `{label+}` for one or more. A trailing slash counts. */
   readonly template: string;
-  /** Changes nothing and runs no model. */
-  readonly readOnly: boolean;
+  readonly effect: Effect;
   readonly stream: StreamKind;
 }
 
@@ -94,7 +94,9 @@ function readOperation(service: Service, line: string): Operation {
   const [method = '', template = '', name = '-', ...flags] = line.split(' ');
   const readOnly = flags[0] === 'read';
   const stream = readStreamKind(flags[readOnly ? 1 : 0]);
-  return { service, name: name === '-' ? undefined : name, method, template, readOnly, stream };
+  const byPlane = service.plane === 'data' ? 'invoke' : 'write';
+  const effect = OPERATION_ROWS.get(service.id)?.get(name)?.effect ?? (readOnly ? 'read' : byPlane);
+  return { service, name: name === '-' ? undefined : name, method, template, effect, stream };
 }
 
 function readStreamKind(flag: string | undefined): StreamKind {

@@ -13,6 +13,13 @@
 export type UsageKind = 'metered' | 'free' | 'unreported';
 
 /**
+ * What a call does, by which the scope of a key is decided. `read`: changes nothing and runs no model. `inference`: a
+ * call of a model, and what clients of models ask around one (counting tokens, listing models). `invoke`: any other use
+ * of what is there: agents, sessions, memories, tools, tokens. `write`: changes the account, or what others rely on.
+ */
+export type Effect = 'read' | 'inference' | 'invoke' | 'write';
+
+/**
  * `path`: the model is in the URL, and the body may name further ones. `body`: in the body. `none`: no model runs that
  * a key could be limited to: nothing runs, or only what AWS does besides (a guardrail's classifiers, the embedding of a
  * search). `unknown`: what the caller gets, or a job that it starts, is made by a model that the request does not name
@@ -74,6 +81,8 @@ export interface OperationFacts {
 
 /** A row as it is written down: what is left out has the default. */
 export interface OperationRow extends Partial<OperationFacts> {
+  /** Without it: `read` if its route says so, else `invoke` on a data plane and `write` on a control plane. */
+  readonly effect?: Effect;
   /**
    * Only for what no AWS SDK model describes: method, path template and flags, as in `generated.ts`. Method `*` is any
    * method, a last segment `{rest+}` one or more segments; flag `sse`: server-sent events if the body asks for them;

@@ -56,7 +56,7 @@ export function findFacts(service: string, operation: string | undefined, hasPat
 function completeRow(service: string, name: string, row: OperationRow, unknown = UNKNOWN_MODEL): OperationFacts {
   const usage = FREE_WORDS.test(name) ? 'free' : 'unreported';
   const models = CONTROL_PLANES.includes(service) ? NO_MODEL : unknown;
-  const { routes: _routes, ...facts } = row;
+  const { routes: _routes, effect: _effect, ...facts } = row;
   return { ...DEFAULTS, usage, models, ...facts };
 }
 

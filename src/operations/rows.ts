@@ -84,6 +84,7 @@ const unknownWith = (...paths: readonly string[]): ModelFields => ({ kind: 'unkn
 
 /** OpenAI's and Anthropic's APIs. https://docs.aws.amazon.com/bedrock/latest/userguide/inference-openai.html */
 const CHAT: OperationRow = {
+  effect: 'inference',
   usage: 'metered',
   models: inBody(...SHARED_SHAPE),
   response: 'chat',
@@ -92,6 +93,7 @@ const CHAT: OperationRow = {
   delivery: 'asked',
 };
 const RESPONSE: OperationRow = {
+  effect: 'inference',
   usage: 'metered',
   models: inBody(...SHARED_SHAPE),
   response: 'response',
@@ -100,6 +102,7 @@ const RESPONSE: OperationRow = {
   delivery: 'askedOrBackground',
 };
 const MESSAGE: OperationRow = {
+  effect: 'inference',
   usage: 'metered',
   models: inBody(...SHARED_SHAPE),
   response: 'message',
@@ -109,6 +112,7 @@ const MESSAGE: OperationRow = {
 };
 
 const CONVERSE: OperationRow = {
+  effect: 'inference',
   usage: 'metered',
   models: inPath(...CONVERSE_TOOLS),
   limits: ['inferenceConfig.maxTokens'],
@@ -116,6 +120,7 @@ const CONVERSE: OperationRow = {
   genAi: 'chat',
 };
 const INVOKE: OperationRow = {
+  effect: 'inference',
   usage: 'metered',
   models: inPath(...PROVIDER_TOOLS),
   limits: 'provider',
@@ -129,7 +134,54 @@ const AGENT_CALL: OperationRow = {
   delivery: 'unary',
   genAi: 'invoke_agent',
 };
-const GUARDRAIL: OperationRow = { usage: 'metered', models: NONE, delivery: 'unary', medium: 'guardrail' };
+const GUARDRAIL: OperationRow = {
+  effect: 'inference',
+  usage: 'metered',
+  models: NONE,
+  delivery: 'unary',
+  medium: 'guardrail',
+};
+
+/** A batch runs what its file says, and it says nothing of models. */
+const BATCH: OperationRow = { effect: 'write', models: UNKNOWN };
+const STORED: OperationRow = { effect: 'write', models: NONE };
+/**
+ * OpenAI's API, by paths below its `/v1`: what AWS documents, and of the rest what runs a model or changes things. The
+ * paths of `bedrock-mantle`'s write actions are OpenAI's; AWS documents the actions alone.
+ */
+const OPENAI: ServiceRows = [
+  ['ChatCompletions', { ...CHAT, routes: ['POST /chat/completions sse'] }],
+  ['CreateResponse', { ...RESPONSE, routes: ['POST /responses sse'] }],
+  [
+    'CreateCompletion',
+    { effect: 'inference', models: inBody(...SHARED_SHAPE), delivery: 'asked', routes: ['POST /completions sse'] },
+  ],
+  ['CreateEmbedding', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /embeddings'] }],
+  [
+    'CountResponseTokens',
+    { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /responses/input_tokens'] },
+  ],
+  ['CompactResponse', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /responses/compact'] }],
+  ['ListModels', { effect: 'inference', models: NONE, routes: ['GET /models'] }],
+  ['GetResponse', { models: NONE, routes: ['GET /responses/{responseId} read sse'] }],
+  ['CancelResponse', { models: NONE, routes: ['POST /responses/{responseId}/cancel'] }],
+  ['DeleteResponse', { ...STORED, routes: ['DELETE /responses/{responseId}'] }],
+  ['UpdateChatCompletion', { ...STORED, routes: ['POST /chat/completions/{completionId}'] }],
+  ['DeleteChatCompletion', { ...STORED, routes: ['DELETE /chat/completions/{completionId}'] }],
+  ['CreateFile', { ...STORED, routes: ['POST /files'] }],
+  ['DeleteFile', { ...STORED, routes: ['DELETE /files/{fileId}'] }],
+  ['CreateBatch', { ...BATCH, routes: ['POST /batches'] }],
+  ['CancelBatch', { ...STORED, routes: ['POST /batches/{batchId}/cancel'] }],
+  ['CreateFineTuningJob', { effect: 'write', models: inBody('model'), routes: ['POST /fine_tuning/jobs'] }],
+  ['CancelFineTuningJob', { ...STORED, routes: ['POST /fine_tuning/jobs/{jobId}/cancel'] }],
+  ['DeleteModel', { ...STORED, routes: ['DELETE /models/{model}'] }],
+  ['CreateVectorStore', { ...STORED, routes: ['POST /vector_stores'] }],
+  ['UpdateVectorStore', { ...STORED, routes: ['POST /vector_stores/{vectorStoreId}'] }],
+  ['DeleteVectorStore', { ...STORED, routes: ['DELETE /vector_stores/{vectorStoreId}'] }],
+  ['CreateProject', { ...STORED, routes: ['POST /organization/projects'] }],
+  ['UpdateProject', { ...STORED, routes: ['POST /organization/projects/{projectId}'] }],
+  ['ArchiveProject', { ...STORED, routes: ['POST /organization/projects/{projectId}/archive'] }],
+];
 
 const RUNTIME: ServiceRows = [
   ['Converse', { ...CONVERSE, response: 'converse', delivery: 'unary' }],
@@ -143,32 +195,31 @@ const RUNTIME: ServiceRows = [
   ],
   ['ApplyGuardrail', { ...GUARDRAIL, response: 'guardrail' }],
   ['InvokeGuardrailChecks', { ...GUARDRAIL, response: 'guardrailChecks' }],
-  ['CountTokens', { models: inPath() }],
+  ['CountTokens', { effect: 'inference', models: inPath() }],
   ['StartAsyncInvoke', { models: inBody('modelId') }],
   ['ListAsyncInvokes GetAsyncInvoke', { models: NONE }],
-  ['ChatCompletions', { ...CHAT, routes: ['POST /openai/v1/chat/completions sse'] }],
-  ['CreateResponse', { ...RESPONSE, routes: ['POST /openai/v1/responses sse'] }],
-  ['ListModels', { models: NONE, routes: ['GET /openai/v1/models read'] }],
+  ...openaiRows('/openai/v1'),
   ['CreateMessage', { ...MESSAGE, routes: ['POST /anthropic/v1/messages sse'] }],
+  ['CreateMessageBatch', { ...BATCH, routes: ['POST /anthropic/v1/messages/batches'] }],
   ['-', { routes: ['* /openai/{rest+} sse', '* /anthropic/{rest+} sse'] }],
 ];
 
 const MANTLE: ServiceRows = [
-  ['ChatCompletions', { ...CHAT, routes: ['POST /openai/v1/chat/completions sse', 'POST /v1/chat/completions sse'] }],
-  ['CreateResponse', { ...RESPONSE, routes: ['POST /openai/v1/responses sse', 'POST /v1/responses sse'] }],
+  ...openaiRows('/openai/v1', '/v1'),
   ['CreateMessage', { ...MESSAGE, routes: ['POST /anthropic/v1/messages sse'] }],
+  ['CreateMessageBatch', { ...BATCH, routes: ['POST /anthropic/v1/messages/batches'] }],
   [
     'CountMessageTokens',
-    { models: inBody(...SHARED_SHAPE), routes: ['POST /anthropic/v1/messages/count_tokens read'] },
+    {
+      effect: 'inference',
+      models: inBody(...SHARED_SHAPE),
+      routes: ['POST /anthropic/v1/messages/count_tokens'],
+    },
   ],
-  ['ListModels', { models: NONE, routes: ['GET /openai/v1/models read', 'GET /v1/models read'] }],
-  ['GetResponse', { models: NONE, routes: ['GET /v1/responses/{responseId} read sse'] }],
-  ['DeleteResponse', { models: NONE, routes: ['DELETE /v1/responses/{responseId}'] }],
-  ['CancelResponse', { models: NONE, routes: ['POST /v1/responses/{responseId}/cancel'] }],
   ['ListAgentSessions', { models: NONE, routes: ['GET /openai/v1/agents/sessions read'] }],
   ['CreateAgentSession', { models: unknownWith(...SHARED_SHAPE), routes: ['POST /openai/v1/agents/sessions'] }],
   ['GetAgentSession', { models: NONE, routes: ['GET /openai/v1/agents/sessions/{sessionId} read'] }],
-  ['DeleteAgentSession', { models: NONE, routes: ['DELETE /openai/v1/agents/sessions/{sessionId}'] }],
+  ['DeleteAgentSession', { effect: 'write', models: NONE, routes: ['DELETE /openai/v1/agents/sessions/{sessionId}'] }],
   ['StreamAgentEvents', { models: NONE, routes: ['GET /openai/v1/agents/sessions/{sessionId}/events read sse'] }],
   [
     'SubmitAgentEvents',
@@ -204,7 +255,7 @@ const AGENT_RUNTIME: ServiceRows = [
   // Without a model of its own it runs one of AWS's choice.
   ['AgenticRetrieveStream', { models: unknownWith(...AGENTIC_RETRIEVAL) }],
   ['OptimizePrompt', { models: inBody('targetModelId') }],
-  ['Rerank', { models: inBody(RERANKING) }],
+  ['Rerank', { effect: 'inference', models: inBody(RERANKING) }],
   ['RetrieveAndGenerate RetrieveAndGenerateStream', { models: inBody(...RAG) }],
   ['Retrieve', { models: optional(...searchIn('retrievalConfiguration')) }],
   ['InvokeFlow StartFlowExecution GenerateQuery', { models: UNKNOWN }],
@@ -213,9 +264,10 @@ const AGENT_RUNTIME: ServiceRows = [
     `DeleteAgentMemory GetAgentMemory GetFlowExecution ListFlowExecutionEvents GetExecutionFlowSnapshot
     StopFlowExecution ListFlowExecutions CheckIngestedDocumentAcl GetDocumentContent GetIngestedDocumentAcl
     ListSessions CreateSession DeleteSession GetSession UpdateSession ListInvocationSteps PutInvocationStep
-    GetInvocationStep ListInvocations CreateInvocation UntagResource ListTagsForResource TagResource`,
+    GetInvocationStep ListInvocations CreateInvocation ListTagsForResource`,
     { models: NONE },
   ],
+  ['TagResource UntagResource', { effect: 'write', models: NONE }],
 ];
 
 const AGENTCORE: ServiceRows = [
@@ -269,7 +321,8 @@ const AGENTCORE: ServiceRows = [
 
 const DATA_AUTOMATION_RUNTIME: ServiceRows = [
   ['InvokeDataAutomation InvokeDataAutomationAsync', { models: UNKNOWN }],
-  ['GetDataAutomationStatus ListTagsForResource TagResource UntagResource', { models: NONE }],
+  ['GetDataAutomationStatus ListTagsForResource', { models: NONE }],
+  ['TagResource UntagResource', { effect: 'write', models: NONE }],
 ];
 
 /**
@@ -375,6 +428,14 @@ export const ROWS = {
   'bedrock-agentcore-control': AGENTCORE_CONTROL,
   'bedrock-data-automation': DATA_AUTOMATION,
 } as const satisfies Readonly<Record<string, ServiceRows>>;
+
+/** `OPENAI` below these paths. */
+function openaiRows(...prefixes: readonly string[]): ServiceRows {
+  return OPENAI.map(([name, { routes = [], ...row }]) => [
+    name,
+    { ...row, routes: routes.flatMap((route) => prefixes.map((prefix) => route.replace(' ', ` ${prefix}`))) },
+  ]);
+}
 
 /** A search in a knowledge base may name a model for reranking and one that works out filters. */
 function searchIn(prefix: string): string[] {

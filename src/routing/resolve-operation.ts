@@ -4,6 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { findService, type Operation, OPERATIONS, type Service, SERVICES } from '../operations/catalog.ts';
+import type { Effect } from '../operations/facts.ts';
 import { type Choice, disambiguate, type OpenaiUpstream } from './disambiguate.ts';
 import type { RequestHints } from './request-hints.ts';
 import { matchOperations } from '../operations/matcher.ts';
@@ -12,9 +13,15 @@ import { unknownOperation, unknownTarget } from './unknown-operation.ts';
 
 /** The operation of a request, and the path that AWS gets. */
 export interface ResolvedOperation {
+  /** Where the request goes. */
   readonly service: Service;
-  /** Undefined if the tables do not know the path. */
+  /**
+   * What it is; undefined if the tables do not know the path. Of another service if the client named one that does not
+   * have this path: whoever serves it may serve that service too.
+   */
   readonly operation: Operation | undefined;
+  /** What else the path is, of another service, if that reaches further and the client named the service. */
+  readonly alsoReaches: Operation | undefined;
   readonly otherwise: Choice['otherwise'];
   /** Raw, starts with a slash: what is left of the client's path, unchanged. One exception: `encodeModelArn`. */
   readonly path: string;
@@ -56,8 +63,8 @@ const GATEWAY_INVOCATION: Operation = {
   service: GATEWAY,
   name: 'InvokeGateway',
   method: '*',
-  template: '/mcp',
-  readOnly: false,
+  template: '/{rest+}',
+  effect: 'invoke',
   stream: 'sse',
 };
 
@@ -91,30 +98,58 @@ export function encodeModelArn(path: string): string | undefined {
 
 /** `/<service-id>/<path>`: the caller has named the service, so an unknown operation goes there too. */
 function findExplicit(service: Service, path: string, query: OperationQuery): ResolvedOperation {
-  if (service.id === 'agentcore-gateway') return findGateway(path, query.mountPath);
+  if (service.id === 'agentcore-gateway') return findGateway(path, query);
   if (service.targetPrefix !== undefined) {
     const operation = path === '/' ? TARGETS.get(onlyTarget(query.hints) ?? '') : undefined;
-    return { service, operation: query.method === 'POST' ? operation : undefined, ...plain(path) };
+    return judgeExplicit(service, query.method === 'POST' ? operation : undefined, { path, query });
   }
-  const encoded = encodeModelArn(path);
   const [operation] = matchOperations(query.method, path, service.id);
-  if (operation !== undefined || encoded === undefined) return { service, operation, ...plain(path) };
+  const encoded = operation === undefined ? encodeModelArn(path) : undefined;
+  if (encoded === undefined) return judgeExplicit(service, operation, { path, query });
   const [repaired] = matchOperations(query.method, encoded, service.id);
-  return { service, operation: repaired, ...plain(repaired === undefined ? path : encoded) };
+  return judgeExplicit(service, repaired, { path: encoded, query });
 }
 
-/** `/agentcore-gateway/<id>/…`: every gateway has a host of its own. `path` is what follows the service. */
-function findGateway(path: string, mountPath: string): ResolvedOperation {
+/** From what changes nothing to what changes most. */
+const EFFECTS: readonly Effect[] = ['read', 'inference', 'invoke', 'write'];
+
+/**
+ * An operation of the service that the client named, or what the tables know the path as if that service has no such
+ * path: one endpoint may serve several services, and does if it is another proxy. `own` without a name is a catch-all.
+ */
+function judgeExplicit(
+  service: Service,
+  own: Operation | undefined,
+  { path, query }: { readonly path: string; readonly query: OperationQuery },
+): ResolvedOperation {
+  const [most] = matchOperations(query.method, path).toSorted((one, other) => reach(other) - reach(one));
+  const isNamed = own?.name !== undefined;
+  const operation = !isNamed && most?.name !== undefined ? most : own;
+  const alsoReaches = isNamed && reach(most) > reach(own) ? most : undefined;
+  return { service, operation, ...plain(path), alsoReaches };
+}
+
+/** Control planes reach further: of what only reads there, less is open. */
+function reach(operation: Operation | undefined): number {
+  if (operation?.name === undefined) return -1;
+  return 2 * EFFECTS.indexOf(operation.effect) + (operation.service.plane === 'control' ? 1 : 0);
+}
+
+/**
+ * `/agentcore-gateway/<id>/…`: every gateway has a host of its own, and whatever paths its owner gave its targets.
+ * `path` is what follows the service.
+ */
+function findGateway(path: string, query: OperationQuery): ResolvedOperation {
   const slashAt = path.indexOf('/', 1);
   const gatewayId = path.slice(1, slashAt === -1 ? undefined : slashAt);
   if (!GATEWAY_ID_SHAPE.test(gatewayId)) {
     throw new ProxyError('ERR_BAD_TARGET', 'The path does not name an AgentCore gateway by its id.', {
-      hint: `The form is ${mountPath}/agentcore-gateway/<gateway-id>/mcp; an id has small letters, digits and hyphens.`,
+      hint: `The form is ${query.mountPath}/agentcore-gateway/<gateway-id>/mcp; an id has small letters, digits and hyphens.`,
     });
   }
   const rest = stripMount(path, `/${gatewayId}`) ?? '/';
-  const operation = rest === '/mcp' ? GATEWAY_INVOCATION : undefined;
-  return { service: GATEWAY, operation, otherwise: undefined, path: rest, gatewayId };
+  const judged = judgeExplicit(GATEWAY, undefined, { path: rest, query });
+  return { ...judged, operation: judged.operation ?? GATEWAY_INVOCATION, gatewayId };
 }
 
 /** The mount root. Some clients lose its slash; AWS needs it. An operation we do not know still names its service. */
@@ -138,7 +173,7 @@ function findByPath(query: OperationQuery, path: string | undefined): ResolvedOp
   const choice = disambiguate(matchOperations(method, path), { path, hints, openaiUpstream });
   if (choice === undefined) return undefined;
   const { operation, otherwise } = choice;
-  return { service: operation.service, operation, otherwise, path, gatewayId: undefined };
+  return { service: operation.service, operation, ...plain(path), otherwise };
 }
 
 /**
@@ -157,8 +192,8 @@ function findByClient({ method, path, hints, mountPath }: OperationQuery): Resol
   throw unknownOperation(method, path, mountPath);
 }
 
-function plain(path: string): Pick<ResolvedOperation, 'path' | 'otherwise' | 'gatewayId'> {
-  return { path, otherwise: undefined, gatewayId: undefined };
+function plain(path: string): Omit<ResolvedOperation, 'service' | 'operation'> {
+  return { path, otherwise: undefined, gatewayId: undefined, alsoReaches: undefined };
 }
 
 /** The likeliest mistake of all: ANTHROPIC_BASE_URL set to the mount. AWS has these paths below `/anthropic` only. */

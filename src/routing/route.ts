@@ -9,6 +9,7 @@ import type { RouteFacts } from '../domain/request-record.ts';
 import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
 import { refuseMalformedArn } from '../protocol/arn-check.ts';
 import type { Operation, Service, ServiceId } from '../operations/catalog.ts';
+import type { Effect } from '../operations/facts.ts';
 import { type BodyRule, bodyTakesOtherWay, type OpenaiUpstream } from './disambiguate.ts';
 import { type ResolvedOperation, resolveOperation } from './resolve-operation.ts';
 import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
@@ -44,6 +45,7 @@ type Streaming = 'none' | 'response' | 'bidirectional' | 'websocket';
 
 /** Where a request goes, and what later stages need to know of that. */
 export interface Route extends RouteFacts {
+  /** Whose operation it is. The client may have named another one: then the request goes there all the same. */
   readonly service: ServiceId;
   /** The service in the credential scope to sign with. */
   readonly signingName: string;
@@ -53,8 +55,8 @@ export interface Route extends RouteFacts {
   /** Region of an ARN in the path, unchecked; if it differs from `region`, that is worth a log line. */
   readonly arnRegion: string | undefined;
   readonly plane: 'data' | 'control';
-  /** Changes nothing and runs no model. If that is unknown: GET and HEAD that upgrade nothing. */
-  readonly readOnly: boolean;
+  /** Of an operation that is not known: `read` for GET and HEAD that upgrade nothing, else `write`. */
+  readonly effect: Effect;
   readonly streaming: Streaming;
   /**
    * Whether AWS accepts Bedrock API keys (bearer) for this, in the owner's partition; with one as upstream credential
@@ -135,20 +137,21 @@ interface Facts {
 }
 
 function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
-  const { service, operation, path, otherwise, gatewayId } = resolved;
+  const { service, operation, alsoReaches, path, otherwise, gatewayId } = resolved;
   const { chosen, method, hints, config, arnRegion, query } = facts;
   const streaming = findStreaming(operation, hints);
   const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
+  const owner = operation?.service ?? service;
   return {
-    service: service.id,
+    service: owner.id,
     signingName: service.signingName,
     operation: operation?.name,
-    plane: service.plane,
-    readOnly: isReadOnly(operation, method, streaming),
+    plane: (alsoReaches?.service ?? owner).plane,
+    effect: findEffect(alsoReaches ?? operation, method, streaming),
     region: chosen.region,
     regionSource: chosen.source,
     arnRegion,
-    modelId: findModelId(service, path),
+    modelId: findModelId(owner, path),
     streaming,
     bearerKeys: service.bearerKeys && takesApiKeys(operation, path) && isHome(chosen, config),
     takesOauth: takesOauth(service, path),
@@ -184,9 +187,9 @@ function takesOauth({ id }: Service, path: string): boolean {
   return id === 'agentcore-gateway' || (id === 'bedrock-agentcore' && /^\/(?:runtimes|browser-streams)\//.test(path));
 }
 
-function isReadOnly(operation: Operation | undefined, method: string, streaming: Streaming): boolean {
-  if (operation !== undefined && operation.name !== undefined) return operation.readOnly;
-  return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD');
+function findEffect(operation: Operation | undefined, method: string, streaming: Streaming): Effect {
+  if (operation !== undefined && operation.name !== undefined) return operation.effect;
+  return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD') ? 'read' : 'write';
 }
 
 function findStreaming(operation: Operation | undefined, { asksForWebSocket }: RequestHints): Streaming {

@@ -56,6 +56,7 @@ describe('the fields of a request', () => {
     { fields: { scope: 'default', allowed_routes: ['llm_api_routes'] }, policy: { scope: 'default' } },
     { fields: { allowed_routes: ['llm_api_routes'] }, policy: { scope: 'default' } },
     { fields: { key_type: 'llm_api' }, policy: { scope: 'default' } },
+    { fields: { scope: 'inference', allowed_routes: ['llm_api_routes'] }, policy: { scope: 'inference' } },
     { fields: { max_budget: 7.25 }, policy: { budget: { limitNanoUsd: 7.25e9, windowMs: DAY_MS, anchorMs: 1_000 } } },
     {
       fields: { budget_duration: '7d' },
@@ -167,6 +168,12 @@ describe('the fields of a request', () => {
   ])('refuses $fields and names $param', ({ fields, param }) => {
     expect(findRefusal(fields)).toMatchObject({ status: 400, param });
     expect(findRefusal(fields)?.message).toContain(param);
+  });
+
+  it('does not widen a key by the routes that it shows itself', () => {
+    const before: KeyBefore = { policy: { ...FULL, scope: 'inference' }, tags: {} };
+    expect(policyOf({ allowed_routes: ['llm_api_routes'], note: 'x' }, before)?.scope ?? 'inference').toBe('inference');
+    expect(policyOf({ allowed_routes: ['llm_api_routes'] }, FULL_KEY)?.scope).toBe('default');
   });
 
   it('takes 16 KB of metadata, and lists in it that say nothing', () => {

@@ -163,10 +163,10 @@ describe('what nobody knows the price of', () => {
     },
     { name: 'what reports no usage', path: '/async-invoke', body: { modelId: HAIKU }, told: `the model ${HAIKU}` },
     { name: 'a guardrail', path: '/guardrail/a/version/1/apply', told: 'ApplyGuardrail of bedrock-runtime' },
-    { name: 'an unknown operation', path: '/openai/v1/embeddings', told: 'an unknown operation of bedrock-runtime' },
+    { name: 'an unknown operation', path: '/openai/v1/tomorrow', told: 'an unknown operation of bedrock-runtime' },
   ])('refuses what has no price to a key with a budget, unless it may: $name', async ({ path, body = {}, told }) => {
     const { ask } = await open();
-    const policy = { budget: budgetOf(1_000_000_000), requestsPerMinute: 1 };
+    const policy = { scope: 'all', budget: budgetOf(1_000_000_000), requestsPerMinute: 1 } as const;
     expect(await failureOf(() => ask({ path, body, policy }))).toMatchObject({
       code: 'ERR_UNPRICED',
       status: 402,
@@ -174,7 +174,7 @@ describe('what nobody knows the price of', () => {
     });
     const admission = await ask({ path, body, policy: { ...policy, allowUnpriced: true } });
     expect(admission.reservedNanoUsd).toBe(0);
-    await ask({ path, body, policy: { budget: undefined } });
+    await ask({ path, body, policy: { scope: 'all', budget: undefined } });
   });
 
   it('admits a guardrail whose price the owner named', async () => {

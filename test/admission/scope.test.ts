@@ -1,7 +1,8 @@
 import { parseTarget } from '../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
+import type { KeyPolicy } from '../../src/domain/key.ts';
 import { checkRegion, checkScope } from '../../src/admission/scope.ts';
-import { OPERATIONS } from '../../src/operations/catalog.ts';
+import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 import { findRoute, type Route, type RoutingConfig } from '../../src/routing/route.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -30,10 +31,10 @@ const reached = (operation: (typeof OPERATIONS)[number]) => ({
   region: 'us-east-1',
   modelId: undefined,
   plane: operation.service.plane,
-  readOnly: operation.readOnly,
+  effect: operation.effect,
 });
 
-function passes(scope: 'default' | 'all', route: Parameters<typeof checkScope>[1]): boolean {
+function passes(scope: KeyPolicy['scope'], route: Parameters<typeof checkScope>[1]): boolean {
   try {
     checkScope({ scope }, route);
     return true;
@@ -42,6 +43,7 @@ function passes(scope: 'default' | 'all', route: Parameters<typeof checkScope>[1
   }
 }
 
+const NAMED = OPERATIONS.filter(({ name }) => name !== undefined);
 const DATA_PLANE = new Set([
   'bedrock-runtime',
   'bedrock-agent-runtime',
@@ -52,16 +54,16 @@ const DATA_PLANE = new Set([
 ]);
 
 describe('the default scope', () => {
-  it('opens by default all of the data plane, and of everything else what only gets and lists', () => {
-    const open = OPERATIONS.filter((operation) => passes('default', reached(operation)));
-    const wrong = OPERATIONS.filter(
-      ({ service, name }) =>
+  it('opens by default what writes nothing on a data plane, and elsewhere what only gets and lists', () => {
+    const open = NAMED.filter((operation) => passes('default', reached(operation)));
+    const wrong = NAMED.filter(
+      ({ service, name, effect }) =>
         open.some((one) => one.service === service && one.name === name) !==
-        (DATA_PLANE.has(service.id) || /^(?:Get|List)[A-Z]/.test(name ?? '')),
+        (DATA_PLANE.has(service.id) ? effect !== 'write' : /^(?:Get|List)[A-Z]/.test(name ?? '')),
     );
     expect(wrong.map(({ service, name }) => `${service.id} ${name}`)).toEqual([]);
     expect(open.length).toBeGreaterThan(200);
-    expect(OPERATIONS.length - open.length).toBeGreaterThan(150);
+    expect(NAMED.length - open.length).toBeGreaterThan(150);
   });
 
   it.each([
@@ -94,21 +96,21 @@ describe('the default scope', () => {
   });
 
   it.each([
-    ['GET', 'control', true, false],
-    ['GET', 'data', true, true],
-    ['an unknown write', 'control', false, false],
-    ['an unknown write', 'data', false, true],
-  ] as const)('decides by default on what nobody knows: %s on the %s plane', (_, plane, readOnly, expected) => {
+    ['GET', 'control', 'read', false],
+    ['GET', 'data', 'read', true],
+    ['an unknown write', 'control', 'write', false],
+    ['an unknown write', 'data', 'write', false],
+  ] as const)('decides by default on what nobody knows: %s on the %s plane', (_, plane, effect, expected) => {
     const unknown = {
       service: 'bedrock',
       operation: undefined,
       region: 'us-east-1',
       modelId: undefined,
       plane,
-      readOnly,
+      effect,
     };
     expect(passes('default', unknown)).toBe(expected);
-    expect(passes('all', unknown)).toBe(true);
+    expect([passes('inference', unknown), passes('all', unknown)]).toEqual([false, true]);
   });
 
   it.each(['GetawayCar', 'Listen', 'Listless', 'ValidateFlowDefinition', 'ExportAutomatedReasoningPolicyVersion'])(
@@ -120,7 +122,7 @@ describe('the default scope', () => {
         region: 'r',
         modelId: undefined,
         plane: 'control',
-        readOnly: true,
+        effect: 'read',
       } as const;
       expect(passes('default', route)).toBe(false);
     },
@@ -133,9 +135,101 @@ describe('the default scope', () => {
       region: 'r',
       modelId: undefined,
       plane: 'control',
-      readOnly: false,
+      effect: 'write',
     } as const;
     expect(passes('default', route)).toBe(false);
+  });
+});
+
+describe('the scope inference', () => {
+  it.each([
+    ['POST', '/model/a.b/converse-stream'],
+    ['POST', '/model/a.b/count-tokens'],
+    ['POST', '/model/a.b/invoke-with-bidirectional-stream'],
+    ['POST', '/openai/v1/chat/completions'],
+    ['POST', '/v1/responses'],
+    ['POST', '/v1/embeddings'],
+    ['GET', '/openai/v1/models'],
+    ['POST', '/anthropic/v1/messages'],
+    ['POST', '/anthropic/v1/messages/count_tokens'],
+    ['POST', '/guardrail/g/version/1/apply'],
+    ['POST', '/rerank'],
+  ])('opens %s %s', (method, path) => {
+    expect(passes('inference', routeOf(method, path))).toBe(true);
+  });
+
+  it.each([
+    ['GET', '/foundation-models'],
+    ['GET', '/inference-profiles'],
+    ['POST', '/async-invoke'],
+    ['GET', '/v1/responses/resp_1'],
+    ['DELETE', '/v1/responses/resp_1'],
+    ['POST', '/retrieveAndGenerate'],
+    ['POST', '/agents/a/agentAliases/b/sessions/c/text'],
+    ['POST', '/runtimes/r/invocations'],
+    ['POST', '/agentcore-gateway/g1/mcp'],
+    ['POST', '/identities/api-key'],
+    ['GET', '/bedrock-runtime/of/tomorrow'],
+  ])('does not open %s %s', async (method, path) => {
+    expect(await failureOf(() => checkScope({ scope: 'inference' }, routeOf(method, path)))).toMatchObject({
+      code: 'ERR_SCOPE',
+      hint: expect.stringContaining('models and nothing else'),
+    });
+  });
+});
+
+describe('a path behind a service that does not have it', () => {
+  it.each([
+    ['DELETE', '/bedrock-runtime/guardrails/abc', 'bedrock', 'DeleteGuardrail', false],
+    [
+      'POST',
+      '/bedrock-agent-runtime/provisioned-model-throughput',
+      'bedrock',
+      'CreateProvisionedModelThroughput',
+      false,
+    ],
+    ['DELETE', '/bedrock-data-automation-runtime/guardrails/abc', 'bedrock', 'DeleteGuardrail', false],
+    ['DELETE', '/agentcore-gateway/g1/guardrails/abc', 'bedrock', 'DeleteGuardrail', false],
+    ['PUT', '/bedrock-agentcore/memories/m1/update', 'bedrock-agentcore-control', 'UpdateMemory', false],
+    ['POST', '/bedrock-mantle/model/a.b/converse', 'bedrock-runtime', 'Converse', true],
+    ['POST', '/bedrock/model/a.b/converse', 'bedrock-runtime', 'Converse', true],
+    ['POST', '/bedrock-runtime/v1/files', 'bedrock-mantle', 'CreateFile', false],
+    ['GET', '/bedrock-runtime/guardrails', 'bedrock', 'ListGuardrails', true],
+    ['POST', '/bedrock-agent-runtime/agents/ABCDEFGHIJ/', 'bedrock-agent-runtime', 'InvokeInlineAgent', false],
+    ['POST', '/bedrock-agent-runtime/agents/ABCDEFGHIJ', 'bedrock-agent-runtime', 'InvokeInlineAgent', true],
+  ])('is what the table knows it as: %s %s', (method, path, service, operation, isOpen) => {
+    const route = routeOf(method, path);
+    expect(route).toMatchObject({ service, operation });
+    expect(passes('default', route)).toBe(isOpen);
+  });
+
+  it('is open by default as behind its own, with every operation and every service', () => {
+    const services = [...SERVICES.values()].filter(
+      ({ id, targetPrefix }) => id !== 'agentcore-gateway' && !targetPrefix,
+    );
+    const wrong = NAMED.flatMap((operation) => {
+      const { method, template, service } = operation;
+      if (method === '*' || service.targetPrefix !== undefined) return [];
+      const path = template.replaceAll(/\{[^}]+\}/g, 'x');
+      const expected = passes('default', reached(operation));
+      const prefixes = [
+        ...services.map(({ id }) => `/${id}`),
+        '/agentcore-gateway/g1',
+        '/bedrock-data-automation-runtime',
+      ];
+      return prefixes.filter((id) => passes('default', routeOf(method, id + path)) !== expected).map((id) => id + path);
+    });
+    // There it is PrepareAgent that lost its slash.
+    expect(wrong).toEqual(['/bedrock-agent/agents/x']);
+  });
+
+  it('goes where the client said, signed for that', () => {
+    expect(routeOf('POST', '/bedrock-agentcore/model/a.b/converse')).toMatchObject({
+      modelId: 'a.b',
+      signingName: 'bedrock-agentcore',
+      host: 'bedrock-agentcore.us-east-1.amazonaws.com',
+      bearerKeys: false,
+    });
   });
 });
 

@@ -265,7 +265,7 @@ describe('patterns', () => {
   );
 });
 
-it.each(['default', 'all'])('takes the scope %s', (scope) => expect(read(parseScope, scope)).toBe(scope));
+it.each(['inference', 'default', 'all'])('takes the scope %s', (scope) => expect(read(parseScope, scope)).toBe(scope));
 
 it.each(['', 'ALL', 'everything', true, null])('refuses the scope %j', async (value) => {
   await expectRefusal(parseScope, value);

@@ -25,24 +25,24 @@ describe('the catalog', () => {
   });
 
   it.each([
-    ['bedrock-runtime', 'ConverseStream', 'events', false],
-    ['bedrock-runtime', 'InvokeModelWithBidirectionalStream', 'both', false],
-    ['bedrock-runtime', 'InvokeModel', 'none', false],
-    ['bedrock-runtime', 'CountTokens', 'none', true],
-    ['bedrock-agentcore', 'InvokeAgentRuntime', 'blob', false],
-    ['bedrock-agentcore', 'GetWorkloadAccessToken', 'none', false],
-    ['bedrock-agentcore', 'GetResourceApiKey', 'none', false],
-    ['bedrock-agent', 'ListAgents', 'none', true],
-    ['bedrock-agent-runtime', 'Retrieve', 'none', false],
-    ['bedrock', 'ExportAutomatedReasoningPolicyVersion', 'none', true],
-    ['bedrock-mantle', 'StreamAgentEvents', 'sse', true],
-    ['bedrock-agentcore', 'ConnectBrowserAutomationStream', 'websocket', false],
-  ])('says of %s %s: stream %s, read only %s', (service, name, stream, readOnly) => {
-    expect(find(service, name)).toMatchObject({ stream, readOnly });
+    ['bedrock-runtime', 'ConverseStream', 'events', 'inference'],
+    ['bedrock-runtime', 'InvokeModelWithBidirectionalStream', 'both', 'inference'],
+    ['bedrock-runtime', 'InvokeModel', 'none', 'inference'],
+    ['bedrock-runtime', 'CountTokens', 'none', 'inference'],
+    ['bedrock-agentcore', 'InvokeAgentRuntime', 'blob', 'invoke'],
+    ['bedrock-agentcore', 'GetWorkloadAccessToken', 'none', 'invoke'],
+    ['bedrock-agentcore', 'GetResourceApiKey', 'none', 'invoke'],
+    ['bedrock-agent', 'ListAgents', 'none', 'read'],
+    ['bedrock-agent-runtime', 'Retrieve', 'none', 'invoke'],
+    ['bedrock', 'ExportAutomatedReasoningPolicyVersion', 'none', 'read'],
+    ['bedrock-mantle', 'StreamAgentEvents', 'sse', 'read'],
+    ['bedrock-agentcore', 'ConnectBrowserAutomationStream', 'websocket', 'invoke'],
+  ])('says of %s %s: stream %s, effect %s', (service, name, stream, effect) => {
+    expect(find(service, name)).toMatchObject({ stream, effect });
   });
 
   it('lists no operation as read-only that deletes or writes by its method', () => {
-    const writing = OPERATIONS.filter(({ readOnly, method }) => readOnly && !['GET', 'POST'].includes(method));
+    const writing = OPERATIONS.filter(({ effect, method }) => effect === 'read' && !['GET', 'POST'].includes(method));
     expect(writing).toEqual([]);
   });
 });

@@ -5,8 +5,8 @@ import { loadResponses } from '../helpers/responses.ts';
 
 const NAMED = [
   ...new Map(
-    OPERATIONS.flatMap(({ name, service, readOnly }) =>
-      name === undefined ? [] : [[`${service.id} ${name}`, { service: service.id, name, readOnly }] as const],
+    OPERATIONS.flatMap(({ name, service, effect }) =>
+      name === undefined ? [] : [[`${service.id} ${name}`, { service: service.id, name, effect }] as const],
     ),
   ).values(),
 ];
@@ -33,9 +33,9 @@ describe('the rows', () => {
 
 describe('the usage of an operation', () => {
   it('calls free what only reads, but for what AgentCore sells and for what agents are asked', () => {
-    const costly = NAMED.filter(({ service, name, readOnly }) => readOnly && usageOf(service, name) !== 'free').map(
-      ({ service, name }) => `${service} ${name}`,
-    );
+    const costly = NAMED.filter(
+      ({ service, name, effect }) => effect === 'read' && usageOf(service, name) !== 'free',
+    ).map(({ service, name }) => `${service} ${name}`);
     expect(costly.toSorted()).toEqual([
       'bedrock-agentcore GetMemoryRecord',
       'bedrock-agentcore ListEvents',
@@ -57,7 +57,12 @@ describe('the usage of an operation', () => {
         'UpdateAutomatedReasoningPolicy UpdateAutomatedReasoningPolicyAnnotations UpdateAutomatedReasoningPolicyTestCase ' +
         'UpdateCustomModelDeployment UpdateMarketplaceModelEndpoint UpdateProvisionedModelThroughput',
     ],
-    ['bedrock-runtime', 'StartAsyncInvoke'],
+    [
+      'bedrock-runtime',
+      'ArchiveProject CompactResponse CreateBatch CreateCompletion CreateEmbedding CreateFile ' +
+        'CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore StartAsyncInvoke ' +
+        'UpdateChatCompletion UpdateProject UpdateVectorStore',
+    ],
     [
       'bedrock-agent',
       'CreateDataSource CreateKnowledgeBase CreateVpcConfiguration IngestKnowledgeBaseDocuments StartIngestionJob ' +
@@ -74,7 +79,12 @@ describe('the usage of an operation', () => {
         'UpdateDataAutomationLibrary',
     ],
     ['bedrock-data-automation-runtime', 'InvokeDataAutomation InvokeDataAutomationAsync'],
-    ['bedrock-mantle', 'CreateAgentSession StreamAgentEvents SubmitAgentEvents'],
+    [
+      'bedrock-mantle',
+      'ArchiveProject CompactResponse CreateAgentSession CreateBatch CreateCompletion CreateEmbedding ' +
+        'CreateFile CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore StreamAgentEvents ' +
+        'SubmitAgentEvents UpdateChatCompletion UpdateProject UpdateVectorStore',
+    ],
   ])('knows what of %s costs without a report of it', (service, names) => {
     const unreported = NAMED.filter(
       (operation) => operation.service === service && usageOf(service, operation.name) === 'unreported',

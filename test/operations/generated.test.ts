@@ -85,7 +85,7 @@ describe('every modelled operation', () => {
           signingName: table.signingName,
           operation: name,
           plane: table.plane,
-          readOnly: flags.includes('read'),
+          ...(flags.includes('read') && name !== 'CountTokens' ? { effect: 'read' } : {}),
           upstreamTarget: { raw: rawPath, path: rawPath, query: undefined },
           region: 'us-west-2',
           host: `${table.id}.us-west-2.amazonaws.com`,

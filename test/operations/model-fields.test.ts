@@ -8,8 +8,8 @@ import { findFacts, OPERATION_ROWS } from '../../src/operations/find-facts.ts';
 import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';
-const named = OPERATIONS.flatMap(({ service, name, readOnly }) =>
-  name === undefined ? [] : [{ service: service.id, name, readOnly, key: `${service.id} ${name}` }],
+const named = OPERATIONS.flatMap(({ service, name, effect }) =>
+  name === undefined ? [] : [{ service: service.id, name, effect, key: `${service.id} ${name}` }],
 );
 
 const hasRow = (service: string, name: string): boolean => OPERATION_ROWS.get(service)?.get(name)?.models !== undefined;
@@ -29,12 +29,12 @@ describe('operations', () => {
     ).toEqual([]);
   });
 
-  it('finds no model in operations that only read, but for those that count tokens with one', () => {
+  it('finds no model in operations that only read', () => {
     const running = named.filter(
-      ({ service, name, readOnly }) =>
-        readOnly && isDataPlane(service) && findFacts(service, name).models.kind !== 'none',
+      ({ service, name, effect }) =>
+        effect === 'read' && isDataPlane(service) && findFacts(service, name).models.kind !== 'none',
     );
-    expect(running.map(({ name }) => name)).toEqual(['CountTokens', 'CountMessageTokens']);
+    expect(running).toEqual([]);
   });
 
   it.each([

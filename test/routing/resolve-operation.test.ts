@@ -56,7 +56,7 @@ describe('an explicit prefix', () => {
       '/guardrails',
     ],
     ['an unknown operation', 'PATCH', '/bedrock-agent/brand/new%2F/', 'bedrock-agent', undefined, '/brand/new%2F/'],
-    ['an operation of another service', 'POST', '/bedrock/model/x/invoke', 'bedrock', undefined, '/model/x/invoke'],
+    ['an operation of another service', 'POST', '/bedrock/model/x/invoke', 'bedrock', 'InvokeModel', '/model/x/invoke'],
     ['a path with empty segments', 'GET', '/bedrock/a//b', 'bedrock', undefined, '/a//b'],
     ['nothing after it', 'GET', '/bedrock-agentcore', 'bedrock-agentcore', undefined, '/'],
     ['one prefix only', 'GET', '/bedrock/bedrock/x', 'bedrock', undefined, '/bedrock/x'],
@@ -248,8 +248,8 @@ describe('a gateway', () => {
   it.each([
     ['/agentcore-gateway/my-gw-1/mcp', 'InvokeGateway', '/mcp'],
     ['/agentcore-gateway//my-gw-1//mcp', 'InvokeGateway', '/mcp'],
-    ['/agentcore-gateway/my-gw-1/.well-known/x', undefined, '/.well-known/x'],
-    ['/agentcore-gateway/my-gw-1', undefined, '/'],
+    ['/agentcore-gateway/my-gw-1/.well-known/x', 'InvokeGateway', '/.well-known/x'],
+    ['/agentcore-gateway/my-gw-1', 'InvokeGateway', '/'],
   ])('finds a gateway in %s', (path, operation, forwarded) => {
     expect(find('POST', path)).toEqual({
       service: 'agentcore-gateway',

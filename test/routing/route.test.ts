@@ -43,7 +43,7 @@ describe('findRoute', () => {
       signingName: 'bedrock',
       operation: 'ConverseStream',
       plane: 'data',
-      readOnly: false,
+      effect: 'inference',
       region: 'us-east-1',
       regionSource: 'default',
       arnRegion: undefined,
@@ -136,23 +136,23 @@ describe('findRoute', () => {
   });
 
   it.each([
-    ['POST', '/model/x/invoke', [], 'none', false],
-    ['POST', '/model/x/invoke-with-bidirectional-stream', [], 'bidirectional', false],
-    ['POST', '/runtimes/x/invocations', [], 'response', false],
-    ['GET', '/runtimes/x/invocations/.well-known/agent-card.json', [], 'none', true],
-    ['PUT', '/runtimes/x/invocations/a/b', [], 'response', false],
-    ['GET', '/runtimes/x/ws', [['Upgrade', 'websocket']], 'websocket', false],
-    ['GET', '/runtimes/x/ws/shells?qualifier=Q', [], 'websocket', false],
-    ['GET', '/browser-streams/b/sessions/s/automation', [], 'websocket', false],
-    ['GET', '/browser-streams/b/sessions/s/live-view', [], 'response', false],
-    ['POST', '/openai/v1/responses', [], 'response', false],
-    ['GET', '/v1/models', [], 'none', true],
-    ['GET', '/bedrock-agentcore/new', [['Upgrade', 'websocket']], 'websocket', false],
-    ['GET', '/bedrock-agentcore/new', [], 'response', true],
-    ['DELETE', '/bedrock-agentcore/new', [], 'response', false],
-    ['POST', '/agentcore-gateway/g1/mcp', [], 'response', false],
-  ] as const)('decides that %s %s %j streams: %s, reads only: %s', (method, path, headers, streaming, readOnly) => {
-    expect(route(method, `/bedrock${path}`, { headers })).toMatchObject({ streaming, readOnly });
+    ['POST', '/model/x/invoke', [], 'none', 'inference'],
+    ['POST', '/model/x/invoke-with-bidirectional-stream', [], 'bidirectional', 'inference'],
+    ['POST', '/runtimes/x/invocations', [], 'response', 'invoke'],
+    ['GET', '/runtimes/x/invocations/.well-known/agent-card.json', [], 'none', 'read'],
+    ['PUT', '/runtimes/x/invocations/a/b', [], 'response', 'invoke'],
+    ['GET', '/runtimes/x/ws', [['Upgrade', 'websocket']], 'websocket', 'invoke'],
+    ['GET', '/runtimes/x/ws/shells?qualifier=Q', [], 'websocket', 'invoke'],
+    ['GET', '/browser-streams/b/sessions/s/automation', [], 'websocket', 'invoke'],
+    ['GET', '/browser-streams/b/sessions/s/live-view', [], 'response', 'invoke'],
+    ['POST', '/openai/v1/responses', [], 'response', 'inference'],
+    ['GET', '/v1/models', [], 'none', 'inference'],
+    ['GET', '/bedrock-agentcore/new', [['Upgrade', 'websocket']], 'websocket', 'write'],
+    ['GET', '/bedrock-agentcore/new', [], 'response', 'read'],
+    ['DELETE', '/bedrock-agentcore/new', [], 'response', 'write'],
+    ['POST', '/agentcore-gateway/g1/mcp', [], 'response', 'invoke'],
+  ] as const)('decides that %s %s %j streams: %s, and what it does: %s', (method, path, headers, streaming, effect) => {
+    expect(route(method, `/bedrock${path}`, { headers })).toMatchObject({ streaming, effect });
   });
 
   it('finds the host and the signing name of a gateway', () => {

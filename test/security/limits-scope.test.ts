@@ -4,18 +4,23 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
+import type { KeyPolicy } from '../../src/domain/key.ts';
+import { type Operation, OPERATIONS } from '../../src/operations/catalog.ts';
 import { startProxy, type Testbed } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 
 let testbed: Testbed;
 let key: string;
+let modelsAlone: string;
 let limited: string;
 
 beforeAll(async () => {
   testbed = await startProxy();
   key = (await testbed.mint('default')).key;
-  limited = (await testbed.mint('limited', { policy: { ...EMPTY_POLICY, models: ['amazon.nova-lite-*'] } })).key;
+  modelsAlone = (await testbed.mint('models', { policy: { ...EMPTY_POLICY, scope: 'inference' } })).key;
+  const policy: KeyPolicy = { ...EMPTY_POLICY, scope: 'all', models: ['amazon.nova-lite-*'] };
+  limited = (await testbed.mint('limited', { policy })).key;
 });
 
 afterAll(async () => {
@@ -45,6 +50,21 @@ describe('a write in disguise', () => {
     { name: 'a write with a slash more', line: 'DELETE /bedrock/guardrails/gr12345678/' },
     { name: 'PrepareAgent that lost its slash', line: 'POST /bedrock/agents/ABCDEFGHIJ' },
     { name: 'PrepareAgent', line: 'POST /bedrock/agents/ABCDEFGHIJ/' },
+    { name: 'PrepareAgent behind its neighbour', line: 'POST /bedrock/bedrock-agent-runtime/agents/ABCDEFGHIJ/' },
+    { name: 'a write behind a data plane', line: 'DELETE /bedrock/bedrock-runtime/guardrails/gr12345678' },
+    { name: 'a write behind awsJson', line: 'DELETE /bedrock/bedrock-data-automation-runtime/guardrails/gr12345678' },
+    { name: 'a write behind a gateway', line: 'DELETE /bedrock/agentcore-gateway/g1/guardrails/gr12345678' },
+    { name: 'a purchase', line: 'POST /bedrock/bedrock-runtime/provisioned-model-throughput' },
+    { name: 'an unknown write', line: 'POST /bedrock/bedrock-runtime/model/x/of-tomorrow' },
+    { name: 'an unknown write at the root', line: 'POST /bedrock/bedrock-agentcore/' },
+    { name: 'a write that an encoded letter hides', line: 'DELETE /bedrock/bedrock-runtime/%67uardrails/gr12345678' },
+    { name: 'an archive', line: 'POST /bedrock/v1/organization/projects/p1/archive' },
+    { name: 'a job of fine-tuning', line: 'POST /bedrock/v1/fine_tuning/jobs' },
+    { name: 'a batch', line: 'POST /bedrock/openai/v1/batches' },
+    { name: 'an upload', line: 'POST /bedrock/v1/uploads' },
+    { name: 'a delete of a file', line: 'DELETE /bedrock/v1/files/f1' },
+    { name: 'a delete of a response', line: 'DELETE /bedrock/v1/responses/resp_1' },
+    { name: 'a batch of messages', line: 'POST /bedrock/anthropic/v1/messages/batches' },
   ])('refuses a write in disguise: $name', async ({ line }) => {
     const before = testbed.upstream.requests.length;
     const response = await ask(testbed.port, `${line} HTTP/1.1`, headersOf(key, ['Content-Length: 0']));
@@ -62,6 +82,36 @@ describe('a write in disguise', () => {
     const sent = testbed.upstream.requests.at(-1);
     expect(sent?.method).toBe('GET');
     expect(sent?.header('x-amz-target')).toBeUndefined();
+  });
+});
+
+const CALLS = OPERATIONS.filter(
+  ({ name, method, stream, service }) =>
+    name !== undefined && method !== '*' && stream !== 'both' && stream !== 'websocket' && !service.targetPrefix,
+);
+
+describe('every operation', () => {
+  it('is open to each scope by its effect', async () => {
+    const wrong: string[] = [];
+    const check = async ({ effect, service, name = '', method, template }: Operation): Promise<void> => {
+      const path = `/${service.id}${template.replaceAll(/\{[^}]+\}/g, 'x')}`;
+      const isReached = service.plane === 'data' ? effect !== 'write' : effect === 'read' && /^(?:Get|List)/.test(name);
+      for (const [token, isOpen] of [
+        [key, isReached],
+        [modelsAlone, effect === 'inference'],
+      ] as const) {
+        const response = await fetch(`http://127.0.0.1:${testbed.port}/bedrock${path}`, {
+          method,
+          headers: { authorization: `Bearer ${token}` },
+        });
+        await response.arrayBuffer();
+        const code = response.headers.get('x-bedrock-proxy-error');
+        if ((code === 'ERR_SCOPE') === isOpen) wrong.push(`${token === key} ${method} ${path}: ${code}`);
+      }
+    };
+    for (let at = 0; at < CALLS.length; at += 32) await Promise.all(CALLS.slice(at, at + 32).map(check));
+    expect(CALLS.length).toBeGreaterThan(550);
+    expect(wrong).toEqual([]);
   });
 });
 
@@ -90,7 +140,9 @@ describe('a model that is not on the list', () => {
     `/bedrock-mantle/v1/embeddings`,
     `/bedrock-mantle/openai/v1/completions`,
     `/bedrock-mantle/openai/v1/batches`,
-    `/bedrock-mantle/openai/v1/files`,
+    `/bedrock-mantle/openai/v1/fine_tuning/jobs`,
+    `/bedrock-agent-runtime/model/${OPUS}/converse`,
+    `/bedrock/model/${OPUS}/invoke`,
     `/async-invoke`,
     `/retrieveAndGenerate`,
   ])('refuses a model that is not on the list by %s', async (path) => {
