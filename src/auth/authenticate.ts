@@ -58,8 +58,8 @@ export interface VerifiedCaller extends AdmittedCaller {
 /**
  * Open mode: if no key was ever made and there is no master key, every client on this machine may pass and no other,
  * not even through a reverse proxy on this machine that names another. Otherwise throws ERR_KEY_MISSING,
- * ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_REAL_AWS_CREDENTIALS,
- * ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
+ * ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_KEY_IN_QUERY,
+ * ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
 export async function authenticate(
   clientRequest: ClientRequest,
@@ -68,6 +68,7 @@ export async function authenticate(
 ): Promise<Caller> {
   const { failures } = options;
   const { peerAddress } = clientRequest;
+  if (presented.hasKeyInQuery) throw keyInQuery();
   const noteFailure = (error: unknown): never => {
     throw failures.note(error, peerAddress);
   };
@@ -206,4 +207,12 @@ function bareAddress(text: string): string {
   const bare = text.trim().replaceAll('"', '');
   if (bare.startsWith('[')) return bare.slice(1, bare.indexOf(']'));
   return bare.split(':').length === 2 ? bare.slice(0, bare.indexOf(':')) : bare;
+}
+
+function keyInQuery(): ProxyError {
+  return new ProxyError('ERR_KEY_IN_QUERY', 'The query of this request holds a key.', {
+    hint:
+      'Nothing was sent to AWS. Send the key as `Authorization: Bearer` or as `x-api-key`, without a query; a key that ' +
+      'stood in a URL may be in logs: rotate it (`bedrock-proxy key rotate`).',
+  });
 }

@@ -7,10 +7,26 @@ import { ProxyError } from '../lib/errors.ts';
 import type { HeaderPair } from '../http/message.ts';
 import { SIGV4_ALGORITHM } from '../protocol/sigv4/key.ts';
 import { type ClaimedScope, parseCredentialScope } from '../protocol/sigv4/scope.ts';
-import { looksLikeKey } from './secret.ts';
+import { splitQuery } from '../http/target.ts';
+import { looksLikeKey, looksMinted } from './secret.ts';
 
 /** Headers that carry nothing but a key; `Bearer` before it is tolerated. The last two are known from LiteLLM. */
 const KEY_HEADERS: ReadonlySet<string> = new Set(['x-api-key', 'api-key', 'litellm_user_api_key', 'x-litellm-api-key']);
+/** Query parameters in which clients put keys, without `-` and `_`. AWS has none of these names. */
+const KEY_PARAMETERS: ReadonlySet<string> = new Set([
+  'accesstoken',
+  'apikey',
+  'auth',
+  'authorization',
+  'authtoken',
+  'bearer',
+  'key',
+  'litellmapikey',
+  'token',
+  'virtualkey',
+  'xapikey',
+  'xlitellmapikey',
+]);
 const JWT_BEARER = /^\s*bearer\s+[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\s*$/i;
 /** An `Authorization` header of SigV4; the word in any case. */
 const SIGNED = new RegExp(`^\\s*${SIGV4_ALGORITHM}\\s`, 'i');
@@ -28,6 +44,8 @@ export interface PresentedCredential {
   readonly scope: ClaimedScope | undefined;
   /** The `Authorization` value, if it is the only one and holds a JWT; it may be a master key of that form. */
   readonly oauthAuthorization: string | undefined;
+  /** The query holds a key, or what has the form of one: it would go to AWS, and into the logs of what is between. */
+  readonly hasKeyInQuery: boolean;
 }
 
 /** Looks in every place at once. `query` is raw, without its question mark. */
@@ -56,6 +74,7 @@ export function parsePresentedCredential(
     accessKeyId,
     scope: parseCredentialScope(headers, query),
     oauthAuthorization: authorizations.length === 1 && JWT_BEARER.test(first) ? first : undefined,
+    hasKeyInQuery: query !== undefined && holdsKey(query, tokens),
   };
 }
 
@@ -75,6 +94,24 @@ export function findToken({ tokens }: Pick<PresentedCredential, 'tokens'>): stri
 export function parseBearer(value: string): string | undefined {
   const scheme = /^\s*bearer\s/i.exec(value)?.[0];
   return scheme === undefined ? undefined : value.slice(scheme.length).trim();
+}
+
+/** A minted key under any name; where clients put keys, also all that begins like one, or is shown in a header too. */
+function holdsKey(query: string, tokens: ReadonlySet<string>): boolean {
+  return splitQuery(query).some(([rawName, rawValue]) => {
+    const text = decodePercent(rawValue ?? rawName).trim();
+    const value = parseBearer(text) ?? text;
+    if (looksMinted(value)) return true;
+    if (!looksLikeKey(value) && !tokens.has(value)) return false;
+    return KEY_PARAMETERS.has(decodePercent(rawName).toLowerCase().replaceAll(/[-_]/g, ''));
+  });
+}
+
+/** As in a form, and with the escapes that are none left alone. */
+function decodePercent(raw: string): string {
+  return raw
+    .replaceAll('+', ' ')
+    .replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** What stands before the first slash of `Credential=`, without the word Bearer that some people put there. */

@@ -15,6 +15,7 @@ export interface VirtualKey {
 
 const KEY_PREFIX = 'sk-';
 const KEY_BYTES = 32;
+const MINTED_KEY = /^sk-[A-Za-z0-9_-]{43}$/;
 /** What our access key ids start with. */
 export const ACCESS_KEY_ID_PREFIX = 'BRPX';
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -35,6 +36,11 @@ export function generateVirtualKey(randomBytes: (size: number) => Buffer): Virtu
 /** True for text that has the form of a virtual or master key. Says nothing about whether it is one. */
 export function looksLikeKey(text: string): boolean {
   return text.startsWith(KEY_PREFIX);
+}
+
+/** True for text that has the very form of a key that was made here. */
+export function looksMinted(text: string): boolean {
+  return MINTED_KEY.test(text);
 }
 
 /**

@@ -33,6 +33,7 @@ export const ERROR_KINDS = {
   ERR_KEY_EXPIRED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_KEY_BLOCKED: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_KEYS_DIFFER: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_KEY_IN_QUERY: { fault: 'client', status: 400, awsType: 'ValidationException' },
   ERR_REAL_AWS_CREDENTIALS: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_SIGNATURE: { fault: 'client', status: 401, awsType: 'SignatureDoesNotMatch' },
   ERR_SIGNATURE_EXPIRED: { fault: 'client', status: 401, awsType: 'RequestExpired' },

@@ -38,7 +38,7 @@ const CLIENT_CREDENTIALS: ReadonlySet<string> = new Set([
 /** Set anew for AWS, because they describe this hop. */
 const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 'expect', 'host']);
 
-/** Instructions to the proxy itself. */
+/** Instructions to the proxy itself; in responses, what it says of itself. */
 const PROXY_PREFIX = 'x-bedrock-proxy-';
 
 const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-'];
@@ -86,20 +86,13 @@ function isVia(headers: readonly HeaderPair[], viaName: string): boolean {
   return headers.some(([name, value]) => name.toLowerCase() === 'via' && value.includes(viaName));
 }
 
-/** AWS's headers that go to the client: all but the connection's own. */
+/** AWS's headers that go to the client: all but the connection's own, and those by which clients know us. */
 export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): HeaderPair[] {
   const named = namedByConnection(upstreamHeaders);
   return upstreamHeaders.filter(([name]) => {
     const lower = name.toLowerCase();
-    return !HOP_BY_HOP.has(lower) && !named.has(lower);
+    return !HOP_BY_HOP.has(lower) && !named.has(lower) && !lower.startsWith(PROXY_PREFIX);
   });
-}
-
-/** Ours behind AWS's; an upstream header with a name of ours is dropped. */
-export function addHeaders(headers: readonly HeaderPair[], added: readonly HeaderPair[]): readonly HeaderPair[] {
-  if (added.length === 0) return headers;
-  const names = new Set(added.map(([name]) => name));
-  return [...headers.filter(([name]) => !names.has(name.toLowerCase())), ...added];
 }
 
 /**

@@ -187,3 +187,46 @@ describe('what the client signed for', () => {
     expect(parsePresentedCredential(headers, query).scope?.region).toBe(region);
   });
 });
+
+describe('a key in the query', () => {
+  const MINTED = `sk-${'aB3-_'.repeat(8)}xyz`;
+  const inQuery = (query: string | undefined): boolean =>
+    parsePresentedCredential([['x-api-key', 'my-master']], query).hasKeyInQuery;
+
+  it.each([
+    `key=${MINTED}`,
+    `api_key=${MINTED}`,
+    `a=b&access_token=${MINTED}&c`,
+    `API-KEY=${MINTED}`,
+    `%61pi_key=%73k%2D${MINTED.slice(3)}`,
+    `anything=${MINTED}`,
+    MINTED,
+    `authorization=Bearer+${MINTED}`,
+    `authorization=bearer%20${MINTED}`,
+    'key=sk-1234',
+    'token=my-master',
+  ])('is seen in ?%s', (query) => {
+    expect(inQuery(query)).toBe(true);
+  });
+
+  it.each([
+    undefined,
+    '',
+    'maxResults=10&nextToken=sk-abc',
+    'nameContains=sk-learn',
+    'qualifier=my-master',
+    `X-Amz-Credential=${MINTED}%2F20260101`,
+    `name=a${MINTED}`,
+    'key',
+    'key=%',
+    'key=abc',
+  ])('is not seen in ?%s', (query) => {
+    expect(inQuery(query)).toBe(false);
+  });
+
+  it('is looked for in a long query within some milliseconds', () => {
+    const startedAt = performance.now();
+    expect(inQuery('%6b=1&'.repeat(10_000))).toBe(false);
+    expect(performance.now() - startedAt).toBeLessThan(100);
+  });
+});

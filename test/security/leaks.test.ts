@@ -57,3 +57,42 @@ describe('open mode', () => {
     expect((await ask(testbed.port, line, ['Host: localhost:4000', 'Sec-Fetch-Site: none'])).status).toBe(200);
   });
 });
+
+describe("the caller's own key in the query", () => {
+  it.each(['key', 'api_key', 'access%5Ftoken', 'x'])('is refused and not sent to AWS: ?%s=', async (name) => {
+    const testbed = await openProxy();
+    const { key } = await testbed.mint();
+    for (const value of [key, encodeURIComponent(`Bearer ${key}`), key.replace('-', '%2d')]) {
+      const line = `POST /bedrock/model/a/invoke?${name}=${value} HTTP/1.1`;
+      for (const credential of [[], [`Authorization: Bearer ${key}`]]) {
+        const response = await ask(testbed.port, line, ['Host: localhost', 'Content-Length: 0', ...credential]);
+        expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([400, 'ERR_KEY_IN_QUERY']);
+        expect(response.body.toString()).not.toContain(key);
+      }
+    }
+    expect(testbed.upstream.requests).toHaveLength(0);
+  });
+
+  it('is refused in open mode, too', async () => {
+    const testbed = await openProxy();
+    const line = 'GET /bedrock/foundation-models?key=sk-1234 HTTP/1.1';
+    const response = await ask(testbed.port, line, ['Host: localhost']);
+    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_KEY_IN_QUERY');
+    expect(testbed.upstream.requests).toHaveLength(0);
+  });
+});
+
+describe('headers of the proxy', () => {
+  it('come from it alone: an upstream cannot pass its refusal off as ours', async () => {
+    const testbed = await openProxy();
+    testbed.upstream.respondWith((_request, response) => {
+      response.writeHead(403, { 'x-bedrock-proxy-error': 'ERR_SCOPE', 'X-Bedrock-Proxy-Other': 'x', 'x-amzn-a': 'b' });
+      response.end('{}');
+    });
+    const response = await ask(testbed.port, LINE, ['Host: localhost', 'Content-Length: 0']);
+    expect(response.status).toBe(403);
+    expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
+    expect(response.header('x-bedrock-proxy-other')).toBeUndefined();
+    expect(response.header('x-amzn-a')).toBe('b');
+  });
+});

@@ -16,7 +16,7 @@ import {
   FrameResigner,
   findSeedSignature,
 } from '../../protocol/sigv4/frame-chain.ts';
-import { addHeaders, selectClientHeaders } from '../headers.ts';
+import { selectClientHeaders } from '../headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { SilenceWatch } from './silence.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
@@ -190,7 +190,7 @@ class StreamRelay {
     this.#idle.refresh();
     observer.onHead(status, headers);
     const added = policy.extraHeaders(false);
-    this.#sink = clientResponse.start(status, addHeaders(selectClientHeaders(headers), added));
+    this.#sink = clientResponse.start(status, [...selectClientHeaders(headers), ...added]);
     const { streamIdleTimeoutMs: timeoutMs } = this.#parts.options;
     if (timeoutMs !== undefined) {
       const limit = { timeoutMs, shape: undefined };

@@ -12,7 +12,7 @@ import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } 
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
 import { breakConnection } from '../../lib/reset.ts';
-import { addHeaders, selectClientHeaders } from '../headers.ts';
+import { selectClientHeaders } from '../headers.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
@@ -286,7 +286,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     isComplete: boolean,
   ): ReturnType<ClientResponse['start']> {
     const added = this.#policy.extraHeaders(isComplete);
-    const sink = this.#clientResponse.start(status, addHeaders(selectClientHeaders(headers), added), reasonPhrase);
+    const sink = this.#clientResponse.start(status, [...selectClientHeaders(headers), ...added], reasonPhrase);
     sink.on('drain', () => {
       this.#watch?.resume();
       controller.resume();
