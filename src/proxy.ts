@@ -1,15 +1,17 @@
 /**
  * THE WAY of a request, every stage in order. Read this first.
  *
- *   accept -> guard -> authenticate -> route -> read body -> verify -> admit -> prepare -> attempt -> settle, report
- *   400/404   403     400/401/403    400/404    408/413/507  401/429  402/403          400, 403, 501,  (never fail
- *   503 (in server/)    429/503      501                     503      429/503          502, 504, or    the request)
- *                                                                                      AWS's own
+ *   accept -> guard -> authenticate -> route -> enter -> read body -> verify -> admit -> prepare -> attempt -> settle,
+ *   400/404   403     400/401/403    400/404   403/429  408/413/     401/429  402/403          400, 403, 501,  report
+ *   503 (in server/)    429/503      501                429/507      503      429/503          502, 504, or    (never
+ *                                                                                              AWS's own       fails)
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this
  * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends
  * once.
  */
+import { enter } from './admission/enter.ts';
+import type { RateGrant } from './admission/rates.ts';
 import { type Admission, admit, type AdmissionDependencies } from './admission/admit.ts';
 import { rowIfLost } from './domain/ledger-row.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
@@ -20,10 +22,11 @@ import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.t
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
-import { toProxyError } from './lib/errors.ts';
+import { type ProxyError, toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
 import {
   findRoute,
+  possibleRoutes,
   refuseUnservedUpgrade,
   resolveRouteByBody,
   type Route,
@@ -65,6 +68,8 @@ export function createProxy(
     const { method, target, headers, upgrade } = clientRequest;
     let body: Body | undefined;
     let unwatch: (() => void) | undefined;
+    let owner = '';
+    let entered: RateGrant | undefined;
     try {
       refuseLoop(headers, dependencies.viaName);
       const presented = parsePresentedCredential(headers, target.query);
@@ -79,15 +84,18 @@ export function createProxy(
         config: routing,
       }));
       refuseUnservedUpgrade(upgrade !== undefined, found.streaming === 'websocket');
+      entered = caller.principal && enter(caller.principal, possibleRoutes(found), dependencies.admission.rates);
       const beforeBody = elapsedMs();
-      body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits);
+      owner = caller.bodyOwner;
+      body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits, owner);
       record.bodyMs = elapsedMs() - beforeBody;
       record.requestBytes = body.sizeBytes;
       const verified = await caller.verify(body);
       record.principal = verified.principal;
       unwatch = dependencies.liveRequests.watch(verified, clientRequest.cut);
       const route = (record.route = resolveRouteByBody(found, body));
-      settlement.onAdmitted(await admitRequest(clientRequest, { record, verified, route, body }, dependencies));
+      const admittable = { record, verified, entered, route, body };
+      settlement.onAdmitted(await admitRequest(clientRequest, admittable, dependencies));
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
@@ -102,25 +110,34 @@ export function createProxy(
       sendError(error, clientResponse, record.id);
     } finally {
       unwatch?.();
-      if (body !== undefined) releaseBody(body, bodyLimits);
+      if (body !== undefined) releaseBody(body, bodyLimits, owner);
       settlement.finish();
+      // Of what was admitted, nothing is left to end. Who left in the middle has kept us busy: it counts as a request.
+      if (isAbandoned(record.error)) entered?.finish(0);
+      else entered?.undo();
     }
   };
+}
+
+/** The client left in the middle of its body, or was silent for too long. */
+function isAbandoned(error: ProxyError | undefined): boolean {
+  return error?.code === 'ERR_CLIENT_GONE' || error?.code === 'ERR_BODY_TIMEOUT';
 }
 
 interface Admittable {
   readonly record: RequestRecord;
   readonly verified: VerifiedCaller;
+  readonly entered: RateGrant | undefined;
   readonly route: Route;
   readonly body: Body;
 }
 
 function admitRequest(
   { headers }: ClientRequest,
-  { record, verified, route, body }: Admittable,
+  { record, verified, entered, route, body }: Admittable,
   { admission }: ProxyDependencies,
 ): Promise<Admission> {
   const { principal } = verified;
   const ifLost = () => rowIfLost(record, principal);
-  return admit({ requestId: record.id, principal, route, headers, body, ifLost }, admission);
+  return admit({ requestId: record.id, principal, entered, route, headers, body, ifLost }, admission);
 }

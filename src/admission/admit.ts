@@ -1,7 +1,8 @@
 /**
- * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. What
- * is taken here (a slot, a share of the minute, money reserved) is given back if a later limit refuses. Decides from
- * what the request says; sends nothing, and changes nothing of it.
+ * Stage of the way after the body is there: may this caller do this, and what may it cost? Only keys have limits. Its
+ * first half, before the body, is `enter`. What was taken there and here (a slot, a share of the minute, money
+ * reserved) is given back if a later limit refuses. Decides from what the request says; sends nothing, and changes
+ * nothing of it.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
@@ -18,6 +19,7 @@ import type { MaxUsage } from './estimate.ts';
 import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
+import { enter } from './enter.ts';
 import { estimateRequest, findPriceNames } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
@@ -39,6 +41,8 @@ export interface AdmissionRequest extends FactsRequest {
   /** Id of the request, and of what is reserved for it. */
   readonly requestId: string;
   readonly principal: Principal;
+  /** What `enter` gave before the body; undefined: the principal was not known then, or has no limits. */
+  readonly entered?: RateGrant | undefined;
   /**
    * The ledger's row if this process dies before it settles; used if money is reserved. Its model and its charge are
    * filled in here.
@@ -76,17 +80,23 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 
 /**
  * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
- * ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED, ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED,
- * ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled or compressed body throws. A request that is
- * refused counts for no limit. To be called once, when the whole body is there and before anything is sent. The caller
- * releases the admission.
+ * ERR_TOO_MANY_PARALLEL and ERR_REQUEST_RATE (if `enter` did not count it), ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED,
+ * ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled or
+ * compressed body throws. A request that is refused counts for no limit. To be called once, when the whole body is there and before
+ * anything is sent. The caller releases the admission.
  */
 export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;
   const askedBy = principal.kind === 'key' ? principal.keyId : principal.kind;
   const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
   const operation = findFacts(route.service, route.operation);
-  if (principal.kind === 'key') return admitKey(request, principal, operation, dependencies);
+  if (principal.kind === 'key') {
+    const grant = request.entered ?? enter(principal, [route], shared.rates);
+    return admitKey({ ...request, grant }, principal, operation, dependencies).catch((error: unknown) => {
+      grant?.undo();
+      throw error;
+    });
+  }
   const facts = await readRequestFacts(request, { size: false, models: false }, dependencies);
   const priceContext = { region: route.region, moment: momentOf(facts, dependencies) };
   const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
@@ -94,7 +104,7 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
 }
 
 async function admitKey(
-  request: AdmissionRequest,
+  { grant, ...request }: AdmissionRequest & { readonly grant: RateGrant | undefined },
   { policy, keyId }: KeyPrincipal,
   { usage: kind, medium }: OperationFacts,
   dependencies: CallerDependencies,
@@ -117,13 +127,10 @@ async function admitKey(
   const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const cost = kind === 'metered' ? estimate?.costNanoUsd : undefined;
   const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });
-  const grant = dependencies.rates.take(keyId, policy, estimate === undefined ? 0 : tokensOf(estimate.use));
+  if (estimate !== undefined) grant?.addTokens(policy, tokensOf(estimate.use));
   if (budget !== undefined && reservedNanoUsd !== undefined) {
     const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
-    await reserve(reservation, { model: facts.names[0], request }, dependencies).catch((error: unknown) => {
-      grant.undo();
-      throw error;
-    });
+    await reserve(reservation, { model: facts.names[0], request }, dependencies);
   }
   const priceNames = budget === undefined ? growPriceNames(facts, { kind, priceContext }, dependencies) : models.flat();
   return openAdmission(facts, { priceNames, grant, estimate: estimate?.use, reservedNanoUsd });

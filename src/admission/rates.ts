@@ -9,8 +9,14 @@ import { MinuteWindow } from './window.ts';
 /** The limits as they are now: they may change from one call to the next. */
 export type RatePolicy = Pick<KeyPolicy, 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>;
 
-/** What one request has taken. The first call of either function ends it; neither throws. */
+/** What one request has taken. The first call of `finish` or `undo` ends it; neither throws. */
 export interface RateGrant {
+  /**
+   * Counts the tokens that the request may use, or throws ERR_TOKEN_RATE, with the seconds after which there is room,
+   * and counts nothing. At most once. A request of more tokens than the limit passes if the last minute had none:
+   * otherwise it never would.
+   */
+  addTokens(policy: RatePolicy, tokens: number): void;
   /**
    * The request is over: its slot is free. `tokens` is what it used; undefined: unknown, and the estimate stands. If it
    * used less, the difference is taken off the second in which it was counted; if more, the difference counts as of
@@ -24,11 +30,10 @@ export interface RateGrant {
 /** Counts what keys do in a minute and at the same time. */
 export interface RateLimits {
   /**
-   * Counts a request of `tokens` tokens, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE,
-   * ERR_TOKEN_RATE, each with the seconds after which there is room. All three limits are checked and counted in one
-   * step. A request of more tokens than the limit passes if the last minute had none: otherwise it never would.
+   * Counts a request, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, each with the seconds
+   * after which there is room. Both limits are checked and counted in one step.
    */
-  take(keyId: string, policy: RatePolicy, tokens: number): RateGrant;
+  enter(keyId: string, policy: RatePolicy): RateGrant;
   /** The keys that are remembered: with a request under way, or one in about the last minute. */
   readonly size: number;
 }
@@ -52,18 +57,16 @@ export function createRateLimits({ nowMs }: { readonly nowMs: () => number }): R
     get size() {
       return keys.size;
     },
-    take: (keyId, policy, tokens) => {
+    enter: (keyId, policy) => {
       const second = nowSecond();
       sweep(second);
       const counts = keys.get(keyId) ?? { underWay: 0, requests: new MinuteWindow(second), tokens: undefined };
       checkParallel(policy, counts);
       checkRequests(policy, counts, second);
-      checkTokens(policy, counts, second, tokens);
       keys.set(keyId, counts);
       counts.underWay += 1;
       counts.requests.add(second, 1);
-      addTokens(counts, second, tokens);
-      return openGrant(counts, { second, tokens, nowSecond });
+      return openGrant(counts, second, nowSecond);
     },
   };
 }
@@ -100,10 +103,8 @@ function isIdle({ underWay, requests, tokens }: KeyCounts, second: number): bool
   return underWay === 0 && requests.sum(second) === 0 && (tokens === undefined || tokens.sum(second) === 0);
 }
 
-function openGrant(
-  counts: KeyCounts,
-  { second, tokens, nowSecond }: { second: number; tokens: number; nowSecond: () => number },
-): RateGrant {
+function openGrant(counts: KeyCounts, enteredAt: number, nowSecond: () => number): RateGrant {
+  let estimate = { second: enteredAt, tokens: 0 };
   let isOver = false;
   const end = (): boolean => {
     if (isOver) return false;
@@ -112,15 +113,22 @@ function openGrant(
     return true;
   };
   return {
+    addTokens: (policy, tokens) => {
+      const second = nowSecond();
+      checkTokens(policy, counts, second, tokens);
+      addTokens(counts, second, tokens);
+      estimate = { second, tokens };
+    },
     finish: (usedTokens) => {
+      const { second, tokens } = estimate;
       if (!end() || usedTokens === undefined || !(usedTokens >= 0)) return;
       if (usedTokens > tokens) addTokens(counts, nowSecond(), usedTokens - tokens);
       else counts.tokens?.takeBack(second, tokens - usedTokens);
     },
     undo: () => {
       if (!end()) return;
-      counts.requests.takeBack(second, 1);
-      counts.tokens?.takeBack(second, tokens);
+      counts.requests.takeBack(enteredAt, 1);
+      counts.tokens?.takeBack(estimate.second, estimate.tokens);
     },
   };
 }

@@ -16,7 +16,7 @@ import { createFrameCheck } from './frame-check.ts';
 import { missingKey, refuseEndedKey, unknownKey } from './key-refusal.ts';
 import { type AdmittedCaller, describePrincipal, revalidate } from './revalidate.ts';
 import { findSignature } from './signature.ts';
-import type { FailureLimit } from './failure-limit.ts';
+import { type FailureLimit, networkOf } from './failure-limit.ts';
 import type { Frame } from '../protocol/event-stream.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
 
@@ -39,6 +39,11 @@ export interface Caller {
   readonly principal: Principal | undefined;
   /** The `Authorization` value that may go on to AWS: an OAuth token of the client's own, and no key of ours. */
   readonly oauthAuthorization: string | undefined;
+  /**
+   * For whom the body counts until it is sent. A key, once it is proved: its access key id is no secret, and whoever
+   * knows it takes nothing away from the key, but from those who come from the same address.
+   */
+  readonly bodyOwner: string;
   /**
    * Once, when the body is there. Throws ERR_SIGNATURE_* if the request is not what was signed, and as `authenticate`
    * does if the key was revoked, blocked or limited, or open mode ended, while a body was coming.
@@ -85,9 +90,15 @@ export async function authenticate(
   };
   return {
     ...caller,
+    bodyOwner: nameOwner(caller.principal, row, networkOf(peerAddress)),
     oauthAuthorization: findForwardable(presented, options.masterKey),
     verify: (body) => verify(body).catch(noteFailure),
   };
+}
+
+function nameOwner(principal: Principal | undefined, row: VirtualKeyRow | undefined, network: string): string {
+  if (principal?.kind === 'key') return principal.keyId;
+  return principal?.kind === 'master' ? principal.kind : `${row?.id ?? ''} ${network}`;
 }
 
 interface FoundCaller extends Pick<Caller, 'principal'> {

@@ -67,8 +67,8 @@ export function createFailureLimit(nowMs: () => number): FailureLimit {
   };
 }
 
-/** One host has a whole /64 of IPv6 addresses to itself. */
-function networkOf(address: string): string {
+/** The address as it counts: one host has a whole /64 of IPv6 addresses to itself. */
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return address;
   const [head = '', tail] = address.replace(/%.*$/, '').split('::');
   const left = head === '' ? [] : head.split(':');

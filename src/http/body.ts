@@ -4,7 +4,8 @@
  * (before the end is read) and silence (not total time).
  */
 import { createHash } from 'node:crypto';
-import { clientGone, ProxyError } from '../lib/errors.ts';
+import { clientGone, ProxyError, toProxyError } from '../lib/errors.ts';
+import { type BodyQuota, SMALL_BODY_BYTES } from './body-quota.ts';
 import { type ClientRequest, findHeader } from './message.ts';
 import { Spool, type SpoolDirectory } from './spool.ts';
 
@@ -26,42 +27,18 @@ export interface BodyLimits {
   readonly idleTimeoutMs: number;
   /** Where bodies over MAX_BYTES_IN_MEMORY go; undefined: none is expected, and all stay in memory. */
   readonly spoolDirectory?: SpoolDirectory | undefined;
-  /** What all bodies of a server hold in memory together; undefined: not counted. */
-  readonly memory?: BodyMemory | undefined;
+  /** What all bodies of a server hold together; undefined: not counted. */
+  readonly quota?: BodyQuota | undefined;
 }
 
-/**
- * Counts what bodies hold in memory, all together, so that many medium ones cannot fill it: over the limit, all that
- * have more than a megabyte go to files.
- */
-export class BodyMemory {
-  readonly #maxBytes: number;
-  #usedBytes = 0;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get usedBytes(): number {
-    return this.#usedBytes;
-  }
-
-  get isFull(): boolean {
-    return this.#usedBytes > this.#maxBytes;
-  }
-
-  /** Negative to give back. */
-  take(sizeBytes: number): void {
-    this.#usedBytes += sizeBytes;
-  }
+/** To be called once for every body that `readBody` gave, when it is sent or no longer needed; `owner` as there. */
+export function releaseBody({ spool, sizeBytes }: Body, { quota }: BodyLimits, owner = NOBODY): void {
+  if (spool === undefined) quota?.addMemory(owner, -sizeBytes);
+  else void spool.release().then(() => quota?.giveBackDisk(owner, sizeBytes));
 }
 
-/** To be called once for every body that `readBody` gave, when it is sent or no longer needed. */
-export function releaseBody({ spool, sizeBytes }: Body, { memory }: BodyLimits): void {
-  if (spool === undefined) memory?.take(-sizeBytes);
-  else void spool.release();
-}
-
+/** Owner of bodies that are not counted. */
+const NOBODY = '';
 /**
  * Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this.
  */
@@ -75,21 +52,26 @@ const HEAD_BYTES = 1024;
 export const EMPTY_SHA256 = createHash('sha256').digest('hex');
 
 /**
- * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, or ERR_CLIENT_GONE if the client leaves in the middle;
- * nothing has to be released then.
+ * Throws ERR_BODY_TOO_LARGE, ERR_BODY_TIMEOUT, ERR_SPOOL, ERR_TOO_MANY_UPLOADS, or ERR_CLIENT_GONE if the client leaves
+ * in the middle; nothing has to be released then. `owner`: for whom the body counts.
  */
-export async function readBody(clientRequest: ClientRequest, limits: BodyLimits): Promise<Body> {
+export async function readBody(clientRequest: ClientRequest, limits: BodyLimits, owner = NOBODY): Promise<Body> {
   const announced = Number(findHeader(clientRequest.headers, 'content-length') ?? 0);
   if (announced > limits.maxSizeBytes) throw tooLarge(limits.maxSizeBytes);
+  const kept = new KeptBytes(limits, { announced, owner });
   const stream = clientRequest.openBody();
   return new Promise((resolve, reject) => {
-    const kept = new KeptBytes(limits, announced);
     const idle = setTimeout(() => fail(timedOut(limits.idleTimeoutMs)), limits.idleTimeoutMs);
     let isOver = false;
     const onData = (chunk: Buffer): void => {
       if (kept.sizeBytes + chunk.length > limits.maxSizeBytes) return fail(tooLarge(limits.maxSizeBytes));
       idle.refresh();
-      const writing = kept.add(chunk);
+      let writing: Promise<void> | undefined;
+      try {
+        writing = kept.add(chunk);
+      } catch (thrown) {
+        return fail(toProxyError(thrown));
+      }
       if (writing === undefined) return;
       stream.pause();
       writing.then(goOn, fail);
@@ -122,60 +104,109 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits)
   });
 }
 
-/** A body as it grows. State: what is in memory, what is in the file, and the hash of both. */
+/**
+ * A body as it grows. State: what is in memory, what is in the file, the hash of both, and what is taken of the quota.
+ */
 class KeptBytes {
   sizeBytes = 0;
   spool: Spool | undefined;
   readonly #directory: SpoolDirectory | undefined;
-  readonly #memory: BodyMemory | undefined;
+  readonly #quota: BodyQuota | undefined;
+  readonly #owner: string;
   readonly #hash = createHash('sha256');
   #head: Buffer | undefined;
   #chunks: Buffer[] = [];
   #bytesInMemory = 0;
+  #takenOnDisk = 0;
+  #isUpload = false;
 
-  /** `announced`: the size by the client's word; 0 if it gave none. */
-  constructor({ spoolDirectory, memory }: BodyLimits, announced: number) {
+  /** `announced`: the size by the client's word; 0 if it gave none. Throws as `readBody` does. */
+  constructor({ spoolDirectory, quota }: BodyLimits, { announced, owner }: { announced: number; owner: string }) {
     this.#directory = spoolDirectory;
-    this.#memory = memory;
-    if (spoolDirectory !== undefined && announced > MAX_BYTES_IN_MEMORY) this.spool = new Spool(spoolDirectory);
+    this.#quota = quota;
+    this.#owner = owner;
+    quota?.checkMemory(owner, announced);
+    if (announced > SMALL_BODY_BYTES) this.#beginUpload();
+    if (spoolDirectory === undefined || announced <= MAX_BYTES_IN_MEMORY) return;
+    try {
+      this.#takeDisk(announced);
+    } catch (error) {
+      this.#endUpload();
+      throw error;
+    }
+    this.spool = new Spool(spoolDirectory);
   }
 
-  /** A promise if the next chunk has to wait for the disk. */
+  /** A promise if the next chunk has to wait for the disk. Throws ERR_TOO_MANY_UPLOADS and ERR_SPOOL. */
   add(chunk: Buffer): Promise<void> | undefined {
     this.sizeBytes += chunk.length;
     this.#bytesInMemory += chunk.length;
-    this.#memory?.take(chunk.length);
+    this.#quota?.addMemory(this.#owner, chunk.length);
+    if (!this.#isUpload && this.sizeBytes > SMALL_BODY_BYTES) this.#beginUpload();
     this.#hash.update(chunk);
     this.#chunks.push(chunk);
-    const limit = this.spool === undefined && this.#memory?.isFull !== true ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
-    return this.#directory === undefined || this.#bytesInMemory <= limit ? undefined : this.#spill(this.#directory);
+    return this.#directory === undefined || this.#bytesInMemory <= this.#maxBytesInMemory()
+      ? undefined
+      : this.#spill(this.#directory);
   }
 
   /** The body is no longer needed. */
   drop(): void {
-    this.#memory?.take(-this.#bytesInMemory);
-    this.#bytesInMemory = 0;
+    this.#endUpload();
+    this.#leaveMemory();
     this.#chunks = [];
-    void this.spool?.release();
+    const taken = this.#takenOnDisk;
+    void this.spool?.release().then(() => this.#quota?.giveBackDisk(this.#owner, taken));
   }
 
   async finish(): Promise<Body> {
     const { sizeBytes, spool } = this;
     const sha256 = sizeBytes === 0 ? EMPTY_SHA256 : this.#hash.digest('hex');
-    if (spool === undefined || this.#directory === undefined) return { chunks: this.#chunks, sizeBytes, sha256 };
-    if (this.#chunks.length > 0) await this.#spill(this.#directory);
+    const isInMemory = spool === undefined || this.#directory === undefined;
+    if (!isInMemory && this.#chunks.length > 0) await this.#spill(this.#directory);
+    this.#endUpload();
+    if (isInMemory) return { chunks: this.#chunks, sizeBytes, sha256 };
+    // What was announced and did not come.
+    this.#quota?.giveBackDisk(this.#owner, this.#takenOnDisk - sizeBytes);
     return { chunks: this.#head === undefined ? [] : [this.#head], spool, sizeBytes, sha256 };
   }
 
+  #maxBytesInMemory(): number {
+    if (this.#quota?.isMemoryFull === true) return SMALL_BODY_BYTES;
+    return this.spool === undefined ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
+  }
+
   #spill(directory: SpoolDirectory): Promise<void> {
+    this.#takeDisk(this.sizeBytes);
     this.spool ??= new Spool(directory);
     const chunks = this.#chunks;
     // A copy: a slice would keep alive what it was cut from.
     this.#head ??= Buffer.from(chunks[0]?.subarray(0, HEAD_BYTES) ?? []);
     this.#chunks = [];
-    this.#memory?.take(-this.#bytesInMemory);
-    this.#bytesInMemory = 0;
+    this.#leaveMemory();
     return this.spool.write(chunks);
+  }
+
+  #leaveMemory(): void {
+    this.#quota?.addMemory(this.#owner, -this.#bytesInMemory);
+    this.#bytesInMemory = 0;
+  }
+
+  /** So much in all. */
+  #takeDisk(sizeBytes: number): void {
+    if (sizeBytes <= this.#takenOnDisk) return;
+    this.#quota?.takeDisk(this.#owner, sizeBytes - this.#takenOnDisk);
+    this.#takenOnDisk = sizeBytes;
+  }
+
+  #beginUpload(): void {
+    this.#quota?.beginUpload(this.#owner);
+    this.#isUpload = true;
+  }
+
+  #endUpload(): void {
+    if (this.#isUpload) this.#quota?.endUpload(this.#owner);
+    this.#isUpload = false;
   }
 }
 

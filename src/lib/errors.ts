@@ -49,6 +49,7 @@ export const ERROR_KINDS = {
   ERR_REQUEST_RATE: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   ERR_TOKEN_RATE: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   ERR_TOO_MANY_PARALLEL: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
+  ERR_TOO_MANY_UPLOADS: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   // What others reserve may come free again: worth another try, unlike the next two.
   ERR_BUDGET_HELD: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   // 402 and nothing else: no SDK sends it again, and Claude Code says it at once.

@@ -6,7 +6,8 @@
 /**
  * A quota without fixed shares: whoever holds something may take more as long as that leaves as much as they hold for
  * all the others (the dynamic threshold that switches use for their buffers, Choudhury and Hahne 1998). One who takes
- * all they can gets a half, two get a third each; those who hold nothing always find something.
+ * all they can gets a half, two get a third each; those who hold nothing always find something. The first that somebody
+ * takes may be all that is left: else it would never fit.
  */
 export class FairQuota {
   readonly limit: number;
@@ -24,7 +25,8 @@ export class FairQuota {
 
   /** Whether `take` would take so much. */
   hasRoom(owner: string, amount: number): boolean {
-    return (this.#held.get(owner) ?? 0) + amount <= this.limit - this.#used - amount;
+    const held = this.#held.get(owner) ?? 0;
+    return held + amount <= this.limit - this.#used - (held === 0 ? 0 : amount);
   }
 
   /** False, and nothing is taken, if that is more than the owner's share. */

@@ -40,8 +40,8 @@ export function clip(text: string, width: number): string {
 }
 
 /**
- * Fits a model name into `width`, printable as `clip` makes it, leaving out first what says least: the ARN around it, its date and version, its
- * geography.
+ * Fits a model name into `width`, printable as `clip` makes it, leaving out first what says least: the ARN around it,
+ * its date and version, its geography.
  */
 export function clipModel(model: string, width: number): string {
   let shown = model;

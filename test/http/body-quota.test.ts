@@ -1,0 +1,175 @@
+/** What the bodies of a server hold in memory and on disk, all together, and how many are under way. */
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { PassThrough, Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { ClientRequest } from '../../src/http/message.ts';
+import { type BodyLimits, readBody, releaseBody } from '../../src/http/body.ts';
+import { BodyQuota, MAX_UPLOADS, SMALL_BODY_BYTES } from '../../src/http/body-quota.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+import { failureOf } from '../helpers/failure.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+function upload(mebibytes: number): ClientRequest {
+  const pieces = Array.from({ length: mebibytes * 4 }, () => Buffer.alloc(MIB / 4, 'x'));
+  return aClientRequest({ openBody: () => Readable.from(pieces, { objectMode: false }) });
+}
+
+/** A body that has begun and does not end. */
+function open(
+  sizeBytes: number,
+  announced?: number,
+): { request: ClientRequest; stream: PassThrough; isOpened: () => boolean } {
+  const stream = new PassThrough({ highWaterMark: 16 * MIB });
+  let opened = false;
+  if (sizeBytes > 0) stream.write(Buffer.alloc(sizeBytes, 'y'));
+  const openBody = (): Readable => {
+    opened = true;
+    return stream;
+  };
+  const headers = announced === undefined ? [] : [['content-length', String(announced)] as const];
+  return { request: aClientRequest({ headers, openBody }), stream, isOpened: () => opened };
+}
+
+function limitsOf(
+  quota: { memory?: number; disk?: number },
+  maxSizeBytes = 100 * MIB,
+): BodyLimits & { quota: BodyQuota } {
+  const { memory = 100 * MIB, disk = 1024 * MIB } = quota;
+  return {
+    maxSizeBytes,
+    idleTimeoutMs: 60_000,
+    spoolDirectory: { folder: tmpdir(), newId: randomUUID },
+    quota: new BodyQuota({ memoryBytes: memory, diskBytes: disk }),
+  };
+}
+
+const REFUSED = { code: 'ERR_TOO_MANY_UPLOADS', status: 429, retryAfterSeconds: 1 };
+
+async function untilEmpty(quota: BodyQuota): Promise<void> {
+  while (quota.diskUsedBytes + quota.memoryUsedBytes > 0) await setImmediate();
+}
+
+describe('memory', () => {
+  it('counts the memory of bodies while they are held, and gives it back', async () => {
+    const limits = limitsOf({});
+    const bodies = await Promise.all([readBody(upload(3), limits, 'a'), readBody(upload(2), limits, 'b')]);
+    expect(limits.quota.memoryUsedBytes).toBe(5 * MIB);
+    for (const [index, body] of bodies.entries()) releaseBody(body, limits, 'ab'[index]);
+    expect(limits.quota.memoryUsedBytes).toBe(0);
+  });
+
+  it('bounds the memory of bodies: further ones wait on disk, whole and with the same hash', async () => {
+    const limits = limitsOf({ memory: 4 * MIB });
+    const first = await readBody(upload(5), limits, 'a');
+    const second = await readBody(upload(5), limits, 'b');
+    expect([first.spool === undefined, second.spool === undefined]).toEqual([false, false]);
+    expect(second.sha256).toBe((await readBody(upload(5), limitsOf({}))).sha256);
+    expect([limits.quota.memoryUsedBytes, limits.quota.diskUsedBytes]).toEqual([0, 10 * MIB]);
+    releaseBody(first, limits, 'a');
+    releaseBody(second, limits, 'b');
+    await untilEmpty(limits.quota);
+  });
+
+  it('gives back the memory of a body that is refused in its middle', async () => {
+    const limits = limitsOf({}, 2 * MIB);
+    expect(await failureOf(() => readBody(upload(3), limits))).toMatchObject({ code: 'ERR_BODY_TOO_LARGE' });
+    expect(limits.quota.memoryUsedBytes).toBe(0);
+  });
+
+  it('keeps no more than a small part of each body in memory that is full', async () => {
+    const limits = limitsOf({ memory: MIB });
+    const held = await readBody(upload(1), limits, 'a');
+    const under = Array.from({ length: 100 }, () => open(300 * KIB));
+    const reading = under.map(({ request }) => readBody(request, limits, 'b').catch(() => {}));
+    while (limits.quota.diskUsedBytes < 100 * 300 * KIB) await setImmediate();
+    expect(limits.quota.memoryUsedBytes).toBeLessThanOrEqual(MIB + 100 * SMALL_BODY_BYTES);
+    for (const { stream } of under) stream.destroy();
+    await Promise.all(reading);
+    releaseBody(held, limits, 'a');
+    await untilEmpty(limits.quota);
+  });
+
+  it('refuses small bodies of whoever holds more than is left for all others, unread, and nobody else', async () => {
+    const limits = limitsOf({ memory: MIB });
+    const under = Array.from({ length: 16 }, () => open(SMALL_BODY_BYTES));
+    const reading = under.map(({ request }) => readBody(request, limits, 'hog').catch(() => {}));
+    while (limits.quota.memoryUsedBytes < MIB) await setImmediate();
+    const refused = open(0, SMALL_BODY_BYTES);
+    expect(await failureOf(() => readBody(refused.request, limits, 'hog'))).toMatchObject(REFUSED);
+    expect(refused.isOpened()).toBe(false);
+    const other = await readBody(aClientRequest({ openBody: () => Readable.from(['{}']) }), limits, 'other');
+    expect(other.sizeBytes).toBe(2);
+    for (const { stream } of under) stream.destroy();
+    await Promise.all(reading);
+    releaseBody(other, limits, 'other');
+    expect(limits.quota.memoryUsedBytes).toBe(0);
+  });
+});
+
+describe('disk', () => {
+  it('refuses a large body whose owner has taken its share, unread', async () => {
+    const limits = limitsOf({ disk: 128 * MIB });
+    const first = open(MIB, 80 * MIB);
+    const reading = readBody(first.request, limits, 'a').catch(() => {});
+    const second = open(0, 20 * MIB);
+    expect(await failureOf(() => readBody(second.request, limits, 'a'))).toMatchObject(REFUSED);
+    expect(second.isOpened()).toBe(false);
+    const others = await readBody(upload(20), limits, 'b');
+    first.stream.destroy();
+    await reading;
+    releaseBody(others, limits, 'b');
+    await untilEmpty(limits.quota);
+  });
+
+  it('refuses a body in its middle that did not say how large it is', async () => {
+    const limits = limitsOf({ disk: 32 * MIB });
+    const first = await readBody(upload(12), limits, 'a');
+    expect(await failureOf(() => readBody(upload(12), limits, 'a'))).toMatchObject(REFUSED);
+    releaseBody(first, limits, 'a');
+    await untilEmpty(limits.quota);
+  });
+
+  it('says of a body that never fits that there is no room, which nobody tries again', async () => {
+    const limits = limitsOf({ disk: 16 * MIB });
+    const body = open(0, 17 * MIB);
+    expect(await failureOf(() => readBody(body.request, limits, 'a'))).toMatchObject({
+      code: 'ERR_SPOOL',
+      status: 507,
+    });
+    expect(body.isOpened()).toBe(false);
+  });
+
+  it('gives back what was announced and did not come', async () => {
+    const limits = limitsOf({});
+    const body = open(MIB, 20 * MIB);
+    body.stream.end();
+    const read = await readBody(body.request, limits, 'a');
+    expect(limits.quota.diskUsedBytes).toBe(MIB);
+    releaseBody(read, limits, 'a');
+    await untilEmpty(limits.quota);
+  });
+});
+
+it('takes so many large bodies of one owner at once, announced or not, and small ones beside them', async () => {
+  const limits = limitsOf({ memory: 1024 * MIB });
+  const under = Array.from({ length: MAX_UPLOADS }, (_, index) =>
+    index % 2 === 0 ? open(1, SMALL_BODY_BYTES + 1) : open(SMALL_BODY_BYTES + 1),
+  );
+  const reading = under.map(({ request }) => readBody(request, limits, 'a').catch(() => {}));
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+  const announced = open(0, SMALL_BODY_BYTES + 1);
+  expect(await failureOf(() => readBody(announced.request, limits, 'a'))).toMatchObject(REFUSED);
+  expect(await failureOf(() => readBody(upload(1), limits, 'a'))).toMatchObject(REFUSED);
+  for (const owner of ['a', 'b']) {
+    const request = owner === 'a' ? aClientRequest({ openBody: () => Readable.from(['{}']) }) : upload(1);
+    releaseBody(await readBody(request, limits, owner), limits, owner);
+  }
+  for (const { stream } of under) stream.destroy();
+  await Promise.all(reading);
+  releaseBody(await readBody(upload(1), limits, 'a'), limits, 'a');
+  expect(limits.quota.memoryUsedBytes).toBe(0);
+});
