@@ -100,7 +100,8 @@ export function createProxy(
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
       });
-      const attempt = { prepared, clientRequest, clientResponse, checkFrame: verified.checkFrame };
+      const holdBytes = (sizeBytes: number): void => bodyLimits.quota?.hold(caller.bodyOwner, sizeBytes);
+      const attempt = { prepared, clientRequest, clientResponse, checkFrame: verified.checkFrame, holdBytes };
       await upstream.send(attempt, settlement.observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);

@@ -54,6 +54,12 @@ export class BodyQuota {
     throw tooMany('The request bodies of this caller hold all the memory that they may.');
   }
 
+  /** As `addMemory`, but throws ERR_TOO_MANY_UPLOADS if there is no room for more. */
+  hold(owner: string, sizeBytes: number): void {
+    if (sizeBytes > 0) this.checkMemory(owner, sizeBytes);
+    this.addMemory(owner, sizeBytes);
+  }
+
   /** What a body holds in memory; negative to give back. */
   addMemory(owner: string, sizeBytes: number): void {
     this.#memory.add(owner, sizeBytes);

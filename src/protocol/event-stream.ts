@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import { ProxyError } from '../lib/errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 
-/** Largest payload of one frame. */
+/** Largest payload of one frame, if its reader takes no less. */
 export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Largest header block of one frame. */
 export const MAX_HEADERS_BYTES = 128 * 1024;
@@ -40,9 +40,19 @@ export type FrameHeaderValue =
 
 /** Cuts a byte stream into frames. Holds at most one frame that is not complete yet. */
 export class FrameSplitter {
+  readonly #maxPayloadBytes: number;
   /** Grows with what has arrived, not with what was announced. */
   readonly #buffered = new GrowingBuffer();
   #neededBytes = PRELUDE_BYTES;
+
+  constructor(maxPayloadBytes = MAX_PAYLOAD_BYTES) {
+    this.#maxPayloadBytes = maxPayloadBytes;
+  }
+
+  /** Memory that the frame holds that is not complete yet. */
+  get heldBytes(): number {
+    return this.#buffered.roomBytes;
+  }
 
   /**
    * The frames that `chunk` completes, in order. Run it to its end before the next chunk comes; a frame that lies
@@ -53,7 +63,7 @@ export class FrameSplitter {
     let at = 0;
     while (at < chunk.length) {
       if (this.#buffered.length === 0 && chunk.length - at >= PRELUDE_BYTES) {
-        const end = at + checkPrelude(chunk.subarray(at, at + PRELUDE_BYTES));
+        const end = at + checkPrelude(chunk.subarray(at, at + PRELUDE_BYTES), this.#maxPayloadBytes);
         if (end <= chunk.length) {
           yield openFrame(chunk.subarray(at, end));
           at = end;
@@ -64,8 +74,9 @@ export class FrameSplitter {
       this.#buffered.append(piece);
       at += piece.length;
       if (this.#buffered.length < this.#neededBytes) return;
-      if (this.#neededBytes === PRELUDE_BYTES) this.#neededBytes = checkPrelude(this.#buffered.bytes);
-      else {
+      if (this.#neededBytes === PRELUDE_BYTES) {
+        this.#neededBytes = checkPrelude(this.#buffered.bytes, this.#maxPayloadBytes);
+      } else {
         this.#neededBytes = PRELUDE_BYTES;
         yield openFrame(this.#buffered.take());
       }
@@ -191,14 +202,14 @@ function encodeName(name: string): Buffer {
 }
 
 /** The length of the whole frame, from its first twelve bytes. */
-function checkPrelude(prelude: Buffer): number {
+function checkPrelude(prelude: Buffer, maxPayloadBytes: number): number {
   if (crc32(prelude.subarray(0, 8)) !== prelude.readUInt32BE(8)) throw malformed('has a wrong prelude checksum');
   const totalBytes = prelude.readUInt32BE(0);
   const headersBytes = prelude.readUInt32BE(4);
   const payloadBytes = totalBytes - headersBytes - FRAME_OVERHEAD_BYTES;
   if (payloadBytes < 0) throw malformed('has lengths that contradict each other');
   if (headersBytes > MAX_HEADERS_BYTES) throw malformed(`has more than ${MAX_HEADERS_BYTES} bytes of headers`);
-  if (payloadBytes > MAX_PAYLOAD_BYTES) throw malformed(`has a payload of more than ${MAX_PAYLOAD_BYTES} bytes`);
+  if (payloadBytes > maxPayloadBytes) throw malformed(`has a payload of more than ${maxPayloadBytes} bytes`);
   return totalBytes;
 }
 

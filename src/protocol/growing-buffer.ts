@@ -12,6 +12,11 @@ export class GrowingBuffer {
     return this.#length;
   }
 
+  /** Memory that is held for it. */
+  get roomBytes(): number {
+    return this.#room.length;
+  }
+
   /** All that was appended: a view, until more comes. */
   get bytes(): Buffer {
     return this.#room.subarray(0, this.#length);

@@ -28,6 +28,7 @@ export interface RelayOptions extends Partial<BidirectionalOptions> {
   readonly origin?: string;
   readonly tls?: { readonly key: string; readonly cert: string };
   readonly checkFrame?: () => void;
+  readonly holdBytes?: (sizeBytes: number) => void;
 }
 
 export interface Relay {
@@ -60,7 +61,8 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
     const origin = options.origin ?? upstream.origin;
     try {
       const request = await signFor(origin);
-      const client = { clientRequest, clientResponse, checkFrame: options.checkFrame };
+      const holdBytes = options.holdBytes ?? ((): void => {});
+      const client = { clientRequest, clientResponse, checkFrame: options.checkFrame, holdBytes };
       await relay.relay(request, client, IDLE_OBSERVER, PASS_ON);
       return undefined;
     } catch (thrown) {

@@ -91,18 +91,29 @@ export interface FrameResignerOptions {
 }
 
 /**
+ * Largest payload of a frame that a client sends. AWS takes parts of at most 1,000,000 bytes (API reference,
+ * BidirectionalInputPayloadPart), which stand in base64 in JSON, within a frame of their own if the client signs.
+ */
+export const MAX_CLIENT_PAYLOAD_BYTES = 1_500_000;
+
+/**
  * The client's byte stream, re-signed. A client that signs sends outer frames, known by `:chunk-signature`; one that
  * does not (it has shown a bearer key) sends inner frames, which are wrapped. The first frame decides which of the two
  * it is.
  */
 export class FrameResigner {
   readonly #options: FrameResignerOptions;
-  readonly #splitter = new FrameSplitter();
+  readonly #splitter = new FrameSplitter(MAX_CLIENT_PAYLOAD_BYTES);
   #clientSigns: boolean | undefined;
   #ended = false;
 
   constructor(options: FrameResignerOptions) {
     this.#options = options;
+  }
+
+  /** Memory that a frame of the client holds that is not complete yet. */
+  get heldBytes(): number {
+    return this.#splitter.heldBytes;
   }
 
   /** True once the frame that ends the stream was given out: nothing may follow it. */

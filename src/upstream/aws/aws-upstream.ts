@@ -26,13 +26,13 @@ export function createAwsUpstream({ name, authority, forwarder, bidirectional, n
   return {
     name,
     send: async (attempt, observer, policy) => {
-      const { clientRequest, clientResponse, prepared, checkFrame } = attempt;
+      const { clientRequest, clientResponse, prepared, checkFrame, holdBytes } = attempt;
       const signed = await sign(attempt, authority, nowMs);
       if (clientRequest.signal.aborted) throw toAbortError(clientRequest.signal);
       observer.onSigned();
       const watched = dropRefusedCredentials(observer, authority);
       await (prepared.route.streaming === 'bidirectional'
-        ? bidirectional.relay(signed, { clientRequest, clientResponse, checkFrame }, watched, policy)
+        ? bidirectional.relay(signed, { clientRequest, clientResponse, checkFrame, holdBytes }, watched, policy)
         : forwarder.forward(signed, { clientResponse, signal: clientRequest.signal }, watched, policy));
     },
   };

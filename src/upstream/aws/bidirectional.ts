@@ -51,6 +51,8 @@ export interface StreamingClient {
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
   readonly checkFrame: ((frame: Frame) => void) | undefined;
+  /** See `Attempt`. */
+  readonly holdBytes: (sizeBytes: number) => void;
 }
 
 /** How long a stream may be silent, and how AWS is reached. */
@@ -74,7 +76,8 @@ const EVENT_STREAM_TYPE = 'application/vnd.amazon.eventstream';
  */
 export function createBidirectionalForwarder(options: BidirectionalOptions): BidirectionalForwarder {
   return {
-    relay: async (request, { clientRequest, clientResponse, checkFrame }, observer, policy) => {
+    relay: async (request, { checkFrame, ...client }, observer, policy) => {
+      const { clientRequest } = client;
       refuseWhatCannotStream(clientRequest);
       if (request.signedWith === undefined) throw new ProxyError('ERR_INTERNAL', 'The stream is not signed.');
       const chain = new FrameChain({ ...request.signedWith, seedSignature: findSeedSignature(request.headers) });
@@ -83,17 +86,15 @@ export function createBidirectionalForwarder(options: BidirectionalOptions): Bid
       const { signal } = clientRequest;
       const tunnel = await openTunnel(request.origin, { network, connectTimeoutMs, signal });
       const upstream = openHttp2Stream(request, { tunnel, ca: network?.ca });
-      await new StreamRelay({ options, upstream, frames, clientRequest, clientResponse, observer, policy }).done;
+      await new StreamRelay({ options, upstream, frames, ...client, observer, policy }).done;
     },
   };
 }
 
-interface RelayParts {
+interface RelayParts extends Omit<StreamingClient, 'checkFrame'> {
   readonly options: BidirectionalOptions;
   readonly upstream: Http2Stream;
   readonly frames: FrameResigner;
-  readonly clientRequest: ClientRequest;
-  readonly clientResponse: ClientResponse;
   readonly observer: ResponseObserver;
   readonly policy: ResponsePolicy;
 }
@@ -117,6 +118,8 @@ class StreamRelay {
   #sink: Writable | undefined;
   #watch: SilenceWatch | undefined;
   #isConnected = false;
+  /** What was told to `holdBytes`. */
+  #heldBytes = 0;
   /** AWS's response came to its end; what is left is to bring it to the client. */
   #isResponded = false;
   #isOver = false;
@@ -155,7 +158,10 @@ class StreamRelay {
     stream.on('response', (_headers, _flags, rawHeaders) => this.#attempt(() => this.#startResponse(rawHeaders)));
     stream.on('data', (chunk: Buffer) => this.#onUpstreamBytes(chunk));
     stream.on('end', () => (isWhole() ? this.#onUpstreamEnd() : this.#onUpstreamBroken()));
-    stream.on('drain', () => this.#body.resume());
+    stream.on('drain', () => {
+      this.#body.resume();
+      this.#attempt(() => this.#countHeld());
+    });
   }
 
   readonly #onClientBytes = (chunk: Buffer): void =>
@@ -170,7 +176,21 @@ class StreamRelay {
         else hasRoom = upstream.stream.write(frame);
       }
       if (!hasRoom) this.#body.pause();
+      this.#countHeld();
     });
+
+  /** Frames that are not complete, and those that AWS has not taken. */
+  #countHeld(): void {
+    if (this.#isOver) return;
+    this.#hold(this.#parts.frames.heldBytes + this.#parts.upstream.stream.writableLength);
+  }
+
+  #hold(sizeBytes: number): void {
+    const more = sizeBytes - this.#heldBytes;
+    if (more === 0) return;
+    this.#parts.holdBytes(more);
+    this.#heldBytes = sizeBytes;
+  }
 
   /** One turn later, because Node's clients end a stream in order just before they reset it: that is no end. */
   readonly #onClientEnd = (): void => {
@@ -270,6 +290,7 @@ class StreamRelay {
   #finish(error?: ProxyError): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#hold(0);
     clearTimeout(this.#connecting);
     clearTimeout(this.#idle);
     this.#watch?.stop();

@@ -16,6 +16,7 @@ import {
   writeAll,
 } from '../../helpers/bidirectional-relay.ts';
 import { ECHO, startEvents } from '../../helpers/bidirectional-upstream.ts';
+import { ProxyError } from '../../../src/lib/errors.ts';
 import { eventFrame } from '../../helpers/event-frames.ts';
 import { readHttp2Response } from '../../helpers/http2-client.ts';
 
@@ -55,6 +56,48 @@ describe('a stream in both directions', () => {
     stream.end();
     expect(await response).toMatchObject({ isComplete: true, body: bytes.toString('latin1') });
     expect(upstream.calls[0]?.inner).toEqual([...frames, Buffer.alloc(0)]);
+  });
+
+  it('counts the memory of frames that are not complete, and gives it back however the stream ends', async () => {
+    let held = 0;
+    const { promise: isHeld, resolve } = Promise.withResolvers<void>();
+    const holdBytes = (sizeBytes: number): void => {
+      held += sizeBytes;
+      if (held >= 900_000) resolve();
+    };
+    const { client, outcome } = await openRelay({ holdBytes });
+    const stream = openStream(client);
+    stream.on('error', () => {});
+    const frame = eventFrame('chunk', { bytes: 'x'.repeat(1_000_000) });
+    stream.write(frame.subarray(0, 950_000));
+    await isHeld;
+    stream.close(8);
+    expect((await outcome)?.code).toBe('ERR_CLIENT_GONE');
+    expect(held).toBe(0);
+  });
+
+  it('ends a stream whose frames have no room in memory', async () => {
+    const tooMany = new ProxyError('ERR_TOO_MANY_UPLOADS', 'full');
+    const { client, outcome } = await openRelay({
+      holdBytes: (sizeBytes) => {
+        if (sizeBytes > 0) throw tooMany;
+      },
+    });
+    const stream = openStream(client);
+    stream.on('error', () => {});
+    stream.write(FRAME.subarray(0, 20));
+    expect(await outcome).toBe(tooMany);
+  });
+
+  it('takes a part of a million bytes, the most that AWS takes, and refuses a frame that announces much more', async () => {
+    const { client, outcome } = await openRelay();
+    const stream = openStream(client);
+    stream.on('error', () => {});
+    const largest = eventFrame('chunk', { bytes: Buffer.alloc(1_000_000).toString('base64') });
+    stream.write(largest);
+    expect(await nextBytes(stream, largest.length)).toEqual(largest);
+    stream.write(eventFrame('chunk', { bytes: 'x'.repeat(2_000_000) }).subarray(0, 100));
+    expect(await outcome).toMatchObject({ code: 'ERR_BAD_REQUEST' });
   });
 
   it('passes a response that AWS gives before it has read the request, whatever its status', async () => {
