@@ -82,8 +82,8 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
  * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
  * ERR_TOO_MANY_PARALLEL and ERR_REQUEST_RATE (if `enter` did not count it), ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED,
  * ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled or
- * compressed body throws. A request that is refused counts for no limit. To be called once, when the whole body is there and before
- * anything is sent. The caller releases the admission.
+ * compressed body throws. A request that is refused counts for no limit. To be called once, when the whole body is
+ * there and before anything is sent. The caller releases the admission.
  */
 export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
   const { principal, route } = request;

@@ -28,8 +28,8 @@ export interface Attempt {
    */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
   /**
-   * Told how much more memory the frames of a client hold that have not left yet; less: negative, down to what they held
-   * at first, however the attempt ends. May throw ERR_TOO_MANY_UPLOADS if it is more.
+   * Told how much more memory the frames of a client hold that have not left yet; less: negative, down to what they
+   * held at first, however the attempt ends. May throw ERR_TOO_MANY_UPLOADS if it is more.
    */
   readonly holdBytes: (sizeBytes: number) => void;
 }
