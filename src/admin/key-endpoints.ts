@@ -3,6 +3,7 @@
  * and any other one on the same database, sees it with its next request.
  */
 import { mintKey, parseGrace, rotateKey } from '../keys/mint.ts';
+import { findNamesakes, keepWorking } from '../keys/namesakes.ts';
 import type { KeyChanges, VirtualKeyRow } from '../domain/key.ts';
 import type { OwnKey } from './access.ts';
 import type { AdminOptions } from './admin-options.ts';
@@ -134,23 +135,33 @@ function updateEndpoint(options: AdminOptions, inTurn: Turns): Endpoint {
     respond: ({ body: { key, blocked, ...fields } }) =>
       inTurn(async () => {
         const nowMs = options.nowMs();
-        const { row, changed } = await findUpdated(key ?? undefined, fields, options);
-        const changes: KeyChanges = readChanges(changed, row, nowMs);
-        const updated = await change(row, { ...changes, ...changeOfBlock(row, blocked, nowMs) }, options);
-        return { key: updated.keySha256, ...(await describeOne(updated, options)) };
+        const { rows, changed } = await findUpdated(key ?? undefined, fields, options);
+        const planned = rows.map((row) => {
+          const changes: KeyChanges = readChanges(changed, row, nowMs);
+          return { row, changes: { ...changes, ...changeOfBlock(row, blocked, nowMs) } };
+        });
+        for (const { row, changes } of planned) await change(row, changes, options);
+        const updated = await requireLiveKey(rows[0].keySha256, 'key', options);
+        return { key: updated.keySha256, ...(await describeChanged(updated, options)) };
       }),
   });
 }
 
-/** The key to change and the fields that change: `key_alias` is one of them only beside `key`. */
+/**
+ * The keys to change (an alias means all that work under it) and the fields that change: `key_alias` is one of them
+ * only beside `key`.
+ */
 async function findUpdated(
   key: string | undefined,
   fields: schemas.KeyFields,
   options: AdminOptions,
-): Promise<{ readonly row: VirtualKeyRow; readonly changed: schemas.KeyFields }> {
-  if (key !== undefined) return { row: await requireLiveKey(key, 'key', options), changed: fields };
+): Promise<{
+  readonly rows: readonly [VirtualKeyRow, ...VirtualKeyRow[]];
+  readonly changed: schemas.KeyFields;
+}> {
+  if (key !== undefined) return { rows: [await requireLiveKey(key, 'key', options)], changed: fields };
   const { key_alias: alias, ...changed } = fields;
-  if (typeof alias === 'string') return { row: await requireLiveAlias(alias, options), changed };
+  if (typeof alias === 'string') return { rows: await requireLiveAlias(alias, options), changed };
   throw new AdminError('The request has to name a key, by key or key_alias.', { param: 'key' });
 }
 
@@ -172,12 +183,12 @@ function blockEndpoint(verb: 'block' | 'unblock', options: AdminOptions): Endpoi
     summary: verb === 'block' ? 'Stops a key until it is unblocked.' : 'Lets a blocked key work again.',
     access: 'master key',
     body: schemas.blockRequest,
-    response: schemas.keyRow,
+    response: schemas.blockedKey,
     respond: async ({ body }) => {
       const nowMs = options.nowMs();
       const row = await requireLiveKey(body.key, 'key', options);
       const changes = changeOfBlock(row, verb === 'block', nowMs);
-      return describeOne(await change(row, changes, options), options);
+      return describeChanged(await change(row, changes, options), options);
     },
   });
 }
@@ -269,4 +280,14 @@ async function describeMinted(
 async function describeOne(row: VirtualKeyRow, { store, nowMs }: AdminOptions): Promise<schemas.KeyRow> {
   const spend = await store.findSpend([row], nowMs());
   return toLiteLlmKey(row, spend.get(row.id), nowMs());
+}
+
+/** With the others of its alias that still work: who names one key may not know of them. */
+async function describeChanged(
+  row: VirtualKeyRow,
+  options: AdminOptions,
+): Promise<schemas.KeyRow & { readonly still_working?: string[] }> {
+  const nowMs = options.nowMs();
+  const working = keepWorking(await findNamesakes(row, options.store, nowMs), nowMs).map(({ id }) => id);
+  return { ...(await describeOne(row, options)), ...(working.length === 0 ? {} : { still_working: working }) };
 }

@@ -2,6 +2,7 @@
  * Finds the keys that a request of the admin API names: by hash, by id or by the key itself, and by alias where a field
  * says that it is one.
  */
+import { findNamesakes } from '../keys/namesakes.ts';
 import { findKeyState } from '../keys/state.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
 import type { KeyStore } from '../domain/store.ts';
@@ -28,15 +29,15 @@ export async function requireLiveKey(
   throw keyNotFound(named, param);
 }
 
-/** The key of that alias that is not over; of a rotated one its successor. Throws AdminError 404. */
+/** The keys of that alias that are not over; of a rotated one its successor comes first. Throws AdminError 404. */
 export async function requireLiveAlias(
   alias: string,
   { store, nowMs }: Pick<AdminOptions, 'store' | 'nowMs'>,
-): Promise<VirtualKeyRow> {
+): Promise<readonly [VirtualKeyRow, ...VirtualKeyRow[]]> {
   const rows = await store.findKeys({ aliases: [alias] });
   const row =
     rows.find((each) => each.revokedAtMs === undefined && each.endsAtMs === undefined) ??
     rows.find((each) => findKeyState(each, nowMs()) !== 'revoked');
-  if (row !== undefined) return row;
-  throw keyNotFound(alias, 'key_alias');
+  if (row === undefined) throw keyNotFound(alias, 'key_alias');
+  return [row, ...(await findNamesakes(row, store, nowMs()))];
 }

@@ -151,8 +151,14 @@ export const generatedKey = z.strictObject({
   secret_access_key: z.string().describe('The same as key'),
   ...KEY_ROW,
 });
-/** The response of `POST /key/update`, `/key/block` and `/key/unblock`. */
-export const updatedKey = z.strictObject({ key: z.string().describe('The same as token'), ...KEY_ROW });
+const still_working = z
+  .array(z.string())
+  .optional()
+  .describe('The key_ids of other keys of this alias that still work: rotated ones in their grace time');
+/** The response of `POST /key/block` and `/key/unblock`. */
+export const blockedKey = z.strictObject({ ...KEY_ROW, still_working });
+/** The response of `POST /key/update`. */
+export const updatedKey = z.strictObject({ key: z.string().describe('The same as token'), ...KEY_ROW, still_working });
 /** The response of `GET /key/info`. */
 export const keyInfo = z.strictObject({ key: z.string().describe('The token'), info: keyRow });
 /** The response of `GET /key/list`. */

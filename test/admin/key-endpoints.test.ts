@@ -13,6 +13,14 @@ async function stateOf({ store, nowMs }: Admin, key: string): Promise<string | u
   return row === undefined ? undefined : findKeyState(row, nowMs());
 }
 
+/** A key that works for another hour, and its successor under the same alias. */
+async function rotated() {
+  const admin = await openAdmin();
+  const { key, key_id: oldId } = await admin.post('/key/generate', { key_alias: 'a' });
+  const fresh = await admin.post('/key/regenerate', { key, grace_period: '1h' });
+  return { admin, key: String(key), oldId: String(oldId), fresh: String(fresh['key']) };
+}
+
 describe('POST /key/generate', () => {
   it('answers /key/generate with the fields of LiteLLM and our own', async () => {
     const { post, nowMs } = await openAdmin();
@@ -341,6 +349,27 @@ describe('POST /key/delete', () => {
       expect((await call('/key/delete', { body })).json['error']).toMatchObject({ code: '400', param: 'keys' });
     },
   );
+});
+
+describe('a key that was rotated and still works', () => {
+  it('is changed with its successor by their alias', async () => {
+    const { admin, key, fresh } = await rotated();
+    const updated = await admin.post('/key/update', { key_alias: 'a', models: ['x*'], blocked: true });
+    expect(updated['token']).toBe(hashKey(fresh));
+    expect(updated).not.toHaveProperty('still_working');
+    for (const each of [key, fresh]) {
+      expect(await admin.store.findKeyBySha256(hashKey(each))).toMatchObject({ policy: { models: ['x*'] } });
+      expect(await stateOf(admin, each)).toBe('blocked');
+    }
+  });
+
+  it('is named if its successor alone was meant', async () => {
+    const { admin, key, oldId, fresh } = await rotated();
+    expect(await admin.post('/key/update', { key: fresh, models: ['x*'] })).toMatchObject({ still_working: [oldId] });
+    expect(await admin.post('/key/block', { key: fresh })).toMatchObject({ still_working: [oldId] });
+    expect(await stateOf(admin, key)).toBe('ending');
+    expect(await admin.post('/key/block', { key })).not.toHaveProperty('still_working');
+  });
 });
 
 describe('POST /key/{key}/regenerate', () => {

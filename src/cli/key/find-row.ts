@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { findKeyState } from '../../keys/state.ts';
 import { hashKey, looksLikeKey, maskKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -19,11 +20,41 @@ import { findNearest } from '../../lib/nearest-name.ts';
 export async function withKey<T>(
   path: string,
   nameOrDash: string,
-  work: (row: VirtualKeyRow, store: Store) => Promise<T>,
+  work: (row: VirtualKeyRow, store: Store, name: string) => Promise<T>,
 ): Promise<T> {
   const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
   if (!existsSync(path)) throw noSuchKey([], name);
-  return withStore(path, async (store) => work(await requireKey(store, name), store));
+  return withStore(path, async (store) => work(await requireKey(store, name), store, name));
+}
+
+/** Never empty. */
+export type KeyRows = readonly [VirtualKeyRow, ...VirtualKeyRow[]];
+
+/** What a command did. */
+export interface KeysOutcome {
+  /** The keys that the name meant, as they are now. */
+  readonly rows: KeyRows;
+  /** Other keys of the alias that still work: the name was no alias, or another process has just made them. */
+  readonly others: readonly VirtualKeyRow[];
+}
+
+/**
+ * As `withKey`, for what must reach every key of an alias: if the name is one, `work` gets the key that `withKey`
+ * finds, and then the others of that alias that work. It gives them back as they are then.
+ */
+export async function withKeys(
+  path: string,
+  nameOrDash: string,
+  work: (rows: KeyRows, store: Store) => Promise<KeyRows>,
+): Promise<KeysOutcome> {
+  return withKey(path, nameOrDash, async (row, store, name) => {
+    const namesakes = name === row.alias ? await findNamesakes(row, store, Date.now()) : [];
+    const rows = await work([row, ...namesakes], store);
+    const meant = new Set(rows.map(({ id }) => id));
+    const after = await findNamesakes(row, store, Date.now());
+    const others = keepWorking(after, Date.now()).filter(({ id }) => !meant.has(id));
+    return { rows, others };
+  });
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * `key update`, `block`, `unblock`, `revoke` and `delete`: what becomes of a key that is there. A running proxy obeys
- * with its next request.
+ * `key update`, `block`, `unblock`, `revoke` and `delete`: what becomes of a key that is there. An alias means every
+ * key that works under it. A running proxy obeys with its next request.
  */
 import { findKeyState } from '../../keys/state.ts';
 import { maskKey } from '../../keys/secret.ts';
@@ -8,8 +8,8 @@ import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { KeyNameInput, LimitInput } from './input.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
-import type { KeyStore } from '../../domain/store.ts';
-import { withKey } from './find-row.ts';
+import type { KeyStore, Store } from '../../domain/store.ts';
+import { type KeysOutcome, withKeys } from './find-row.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
 import { describeLimits, keyToJson } from './row.ts';
@@ -19,20 +19,22 @@ interface UpdateInput extends KeyNameInput, LimitInput {
   readonly noAllowUnpriced: boolean;
 }
 
-/** Changes what flags name and prints what the key may do now. */
+/** Changes what flags name, of every key of an alias, and prints what the key may do now. */
 export async function runUpdate(input: UpdateInput): Promise<void> {
   const nowMs = Date.now();
   const allowUnpriced = input.noAllowUnpriced ? false : input.allowUnpriced || undefined;
-  const row = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
-    const changes = readKeyChanges(found, { ...input, allowUnpriced }, nowMs);
-    requireUnrevoked(found, nowMs);
-    return change(store, found, changes, nowMs);
+  const outcome = await onKeys(input, async (key, store) => {
+    const changes = readKeyChanges(key, { ...input, allowUnpriced }, nowMs);
+    requireUnrevoked(key, nowMs);
+    return change(store, key, changes, nowMs);
   });
-  if (input.json) return printJson(keyToJson(row, undefined, nowMs));
-  printTalk(`Updated ${nameOf(row)}.`);
+  const [row] = outcome.rows;
+  if (input.json) return printOutcome(outcome, nowMs);
+  printTalk(`Updated ${namesOf(outcome.rows)}.`);
   const terms = describeLimits(row);
   if (terms.length > 0) printData(formatFields(terms));
   if (input.models !== undefined) tellNarrowPatterns(row.policy);
+  tellOthers(outcome);
 }
 
 /** `key block`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */
@@ -47,40 +49,80 @@ export async function unblockKey(input: KeyNameInput): Promise<void> {
 
 async function setBlocked(input: KeyNameInput, isBlocked: boolean): Promise<void> {
   const nowMs = Date.now();
-  const { row, wasSo } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
-    requireUnrevoked(found, nowMs);
-    if ((found.blockedAtMs !== undefined) === isBlocked) return { row: found, wasSo: true };
-    const changed = await change(store, found, { blockedAtMs: isBlocked ? nowMs : undefined }, nowMs);
-    return { row: changed, wasSo: false };
+  let wasSo = true;
+  const outcome = await onKeys(input, async (key, store) => {
+    requireUnrevoked(key, nowMs);
+    if ((key.blockedAtMs !== undefined) === isBlocked) return key;
+    wasSo = false;
+    return change(store, key, { blockedAtMs: isBlocked ? nowMs : undefined }, nowMs);
   });
-  if (input.json) return printJson(keyToJson(row, undefined, nowMs));
-  const shown = nameOf(row);
-  if (wasSo) return printTalk(`${shown} ${isBlocked ? 'was blocked already' : 'was not blocked'}.`);
-  if (!isBlocked) return printTalk(`Unblocked ${shown}.`);
-  printTalk(`Blocked ${shown}; \`bedrock-proxy key unblock ${row.alias ?? row.id}\` takes it back.`);
+  if (input.json) return printOutcome(outcome, nowMs);
+  const [row] = outcome.rows;
+  const shown = namesOf(outcome.rows);
+  if (!isBlocked) return printTalk(wasSo ? `${shown} was not blocked.` : `Unblocked ${shown}.`);
+  if (wasSo) printTalk(`${shown} was blocked already.`);
+  else printTalk(`Blocked ${shown}; \`bedrock-proxy key unblock ${row.alias ?? row.id}\` takes it back.`);
+  tellOthers(outcome);
 }
 
 /** `key revoke`. Throws as `blockKey`. */
 export async function revokeKey(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const { row, wasSo } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
-    if (findKeyState(found, nowMs) === 'revoked') return { row: found, wasSo: true };
-    await store.revokeKey(found.id, nowMs);
-    return { row: { ...found, revokedAtMs: nowMs }, wasSo: false };
+  let wasSo = true;
+  const outcome = await onKeys(input, async (key, store) => {
+    if (findKeyState(key, nowMs) === 'revoked') return key;
+    wasSo = false;
+    await store.revokeKey(key.id, nowMs);
+    return { ...key, revokedAtMs: nowMs };
   });
-  if (input.json) return printJson({ ...keyToJson(row, undefined, nowMs), already_revoked: wasSo });
-  printTalk(wasSo ? `${nameOf(row)} was revoked already.` : `Revoked ${nameOf(row)}.`);
+  if (input.json) return printOutcome(outcome, nowMs, { already_revoked: wasSo });
+  printTalk(wasSo ? `${namesOf(outcome.rows)} was revoked already.` : `Revoked ${namesOf(outcome.rows)}.`);
+  tellOthers(outcome);
 }
 
 /** `key delete`. Throws as `blockKey`. */
 export async function deleteKey(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const row = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
-    if (!(await store.deleteKey(found.id, nowMs))) throw vanished(found);
-    return found;
+  const outcome = await onKeys(input, async (key, store) => {
+    if (!(await store.deleteKey(key.id, nowMs))) throw vanished(key);
+    return key;
   });
-  if (input.json) return printJson({ id: row.id, alias: row.alias ?? null, deleted: true });
-  printTalk(`Deleted ${nameOf(row)} for good; what it did stays in the ledger.`);
+  const [row] = outcome.rows;
+  if (input.json) {
+    return printJson({ id: row.id, alias: row.alias ?? null, deleted: true, ...alsoToJson(outcome) });
+  }
+  const they = outcome.rows.length === 1 ? 'it' : 'they';
+  printTalk(`Deleted ${namesOf(outcome.rows)} for good; what ${they} did stays in the ledger.`);
+  tellOthers(outcome);
+}
+
+/** Does something to the keys that the input names. */
+function onKeys(
+  input: KeyNameInput,
+  work: (row: VirtualKeyRow, store: Store) => Promise<VirtualKeyRow>,
+): Promise<KeysOutcome> {
+  return withKeys(readDatabasePath(input, process.env), input.key, async ([first, ...more], store) => {
+    const rows: [VirtualKeyRow, ...VirtualKeyRow[]] = [await work(first, store)];
+    for (const row of more) rows.push(await work(row, store));
+    return rows;
+  });
+}
+
+function printOutcome(outcome: KeysOutcome, nowMs: number, more: object = {}): void {
+  printJson({ ...keyToJson(outcome.rows[0], undefined, nowMs), ...more, ...alsoToJson(outcome) });
+}
+
+function alsoToJson({ rows: [, ...more], others }: KeysOutcome): object {
+  return {
+    ...(more.length === 0 ? {} : { also: more.map(({ id }) => id) }),
+    ...(others.length === 0 ? {} : { still_working: others.map(({ id }) => id) }),
+  };
+}
+
+/** Who names one key may not know of another with the same alias. */
+function tellOthers({ others }: KeysOutcome): void {
+  if (others.length === 0) return;
+  printTalk(`note: ${namesOf(others)} still ${others.length === 1 ? 'works' : 'work'}; the alias means all of them.`);
 }
 
 async function change(store: KeyStore, row: VirtualKeyRow, changes: KeyChanges, nowMs: number): Promise<VirtualKeyRow> {
@@ -100,6 +142,10 @@ function requireUnrevoked(row: VirtualKeyRow, nowMs: number): void {
 /** Somebody else was quicker. */
 function vanished(row: VirtualKeyRow): ProxyError {
   return new ProxyError('ERR_BAD_REQUEST', `${nameOf(row)} was deleted in the meantime.`);
+}
+
+function namesOf(rows: readonly VirtualKeyRow[]): string {
+  return rows.map(nameOf).join(' and ');
 }
 
 function nameOf(row: VirtualKeyRow): string {

@@ -54,16 +54,12 @@ describe('key rotate', () => {
     expect(stderr).toBe('');
   });
 
-  it('leaves `env` and `key revoke` with the new key under the alias', async () => {
+  it('leaves `env` with the new key under the alias', async () => {
     const cli = await openCli();
-    const made = await generate(cli, 'alice');
+    await generate(cli, 'alice');
     const fresh = parse(await cli.run(['key', 'rotate', 'alice', '--grace', '1h', '--json'])) as Fields;
     const told = parse(await cli.run(['env', '--json', '--region', 'us-east-1'])) as { variables: Fields };
     expect(told.variables['AWS_SECRET_ACCESS_KEY']).toBe(fresh['key']);
-    expect(parse(await cli.run(['key', 'revoke', 'alice', '--json']))).toMatchObject({ id: fresh['id'] });
-    const ending = parse(await cli.run(['key', 'revoke', 'alice', '--json']));
-    expect(ending).toMatchObject({ id: made['id'], state: 'revoked', already_revoked: false });
-    expect(Date.parse((ending as Fields)['ends_at'] ?? '')).toBeLessThanOrEqual(Date.now());
   });
 
   it.each([
@@ -77,5 +73,59 @@ describe('key rotate', () => {
     expect([result.code, result.stdout]).toEqual([code, '']);
     expect(result.stderr).toContain(says);
     expect(parse(await cli.run(['key', 'list', '--json']))).toHaveLength(1);
+  });
+});
+
+describe('a key that was rotated and still works', () => {
+  interface Listed {
+    readonly id: string;
+    readonly state: string;
+    readonly models: readonly string[];
+  }
+
+  /** The old key, ending in an hour, and its successor. */
+  async function rotated(): Promise<{ cli: Cli; old: string; fresh: string; list: () => Promise<Listed[]> }> {
+    const cli = await openCli();
+    const { id: old = '' } = await generate(cli, 'alice');
+    const { id: fresh = '' } = parse(await cli.run(['key', 'rotate', 'alice', '--grace', '1h', '--json'])) as Fields;
+    return { cli, old, fresh, list: async () => parse(await cli.run(['key', 'list', '--json'])) as Listed[] };
+  }
+
+  const statesOf = (rows: readonly Listed[]): string[] => rows.map(({ state }) => state);
+
+  it('is blocked, unblocked and revoked with its successor by their alias', async () => {
+    const { cli, old, fresh, list } = await rotated();
+    expect((await cli.run(['key', 'block', 'alice'])).stderr).toContain(`Blocked ${fresh} (alice) and ${old} (alice);`);
+    expect(statesOf(await list())).toEqual(['blocked', 'blocked']);
+    expect((await cli.run(['key', 'block', 'alice'])).stderr).toContain('was blocked already');
+    await cli.run(['key', 'unblock', 'alice']);
+    expect(statesOf(await list())).toEqual(['ending', 'active']);
+    expect(parse(await cli.run(['key', 'revoke', 'alice', '--json']))).toMatchObject({ id: fresh, also: [old] });
+    expect(statesOf(await list())).toEqual(['revoked', 'revoked']);
+  });
+
+  it('is limited, renamed and deleted with its successor by their alias', async () => {
+    const { cli, old, fresh, list } = await rotated();
+    await cli.run(['key', 'update', 'alice', '--models', 'x*', '--alias', 'bob']);
+    expect((await list()).map(({ models }) => models)).toEqual([['x*'], ['x*']]);
+    expect(parse(await cli.run(['key', 'delete', 'bob', '--json']))).toMatchObject({ id: fresh, also: [old] });
+    expect(await list()).toEqual([]);
+  });
+
+  it.each(['block', 'revoke', 'delete', 'update'])(
+    'is named if its successor alone was meant: key %s by id',
+    async (verb) => {
+      const { cli, old, fresh } = await rotated();
+      const flags = verb === 'update' ? ['--rpm', '1'] : [];
+      const { code, stderr } = await cli.run(['key', verb, fresh, ...flags]);
+      expect([code, stderr]).toEqual([0, expect.stringContaining(`note: ${old} (alice) still works; `)]);
+      expect(parse(await cli.run(['key', 'show', old, '--json']))).toMatchObject({ state: 'ending', rpm: null });
+    },
+  );
+
+  it('is in the JSON of what its successor alone was meant by', async () => {
+    const { cli, old, fresh } = await rotated();
+    expect(parse(await cli.run(['key', 'revoke', fresh, '--json']))).toMatchObject({ id: fresh, still_working: [old] });
+    expect(parse(await cli.run(['key', 'revoke', old, '--json']))).not.toHaveProperty('still_working');
   });
 });
