@@ -2,7 +2,8 @@
  * Who may call the admin API: whoever shows the master key, and a virtual key where it asks about itself. Wrong keys
  * count against the same limit as on the way to Bedrock.
  */
-import { findActiveKey, isMasterKey } from '../auth/authenticate.ts';
+import { findActiveKey } from '../auth/authenticate.ts';
+import { findMasterKeyFor, isMasterKey, isTooShortFor, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
@@ -15,6 +16,10 @@ export type Access = 'master key' | 'own key' | 'public';
 /** The virtual key that calls; undefined for the master key. */
 export type OwnKey = VirtualKeyRow | undefined;
 
+const TOO_SHORT =
+  `It has fewer than ${MIN_MASTER_KEY_LENGTH} characters, and is taken from this machine alone: ` +
+  'start the proxy with a longer one.';
+
 /**
  * Throws ERR_MASTER_KEY, ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER,
  * ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
@@ -23,20 +28,24 @@ export async function admitAdmin(clientRequest: ClientRequest, access: Access, o
   if (access === 'public') return undefined;
   const { failures, masterKey } = options;
   try {
-    failures.check(clientRequest.peerAddress);
+    failures.check(clientRequest);
     const token = findToken(parsePresentedCredential(clientRequest.headers, undefined));
-    if (token !== undefined && isMasterKey(token, masterKey)) return undefined;
+    if (token !== undefined && isMasterKey(token, findMasterKeyFor(clientRequest, masterKey, failures))) {
+      return undefined;
+    }
     if (access === 'own key' && token !== undefined) return await findActiveKey(token, options);
-    throw needsMasterKey(masterKey);
+    throw needsMasterKey(clientRequest, masterKey);
   } catch (error) {
-    throw failures.note(error, clientRequest.peerAddress);
+    throw await failures.note(error, clientRequest);
   }
 }
 
-function needsMasterKey(masterKey: string | undefined): ProxyError {
+function needsMasterKey(clientRequest: ClientRequest, masterKey: string | undefined): ProxyError {
   if (masterKey !== undefined) {
-    return new ProxyError('ERR_MASTER_KEY', 'The admin API wants the master key.', {
-      hint: 'Send it as `Authorization: Bearer`.',
+    const isTooShort = isTooShortFor(clientRequest, masterKey);
+    const message = 'The admin API wants the master key.';
+    return new ProxyError('ERR_MASTER_KEY', message, {
+      hint: isTooShort ? TOO_SHORT : 'Send it as `Authorization: Bearer`.',
     });
   }
   return new ProxyError('ERR_MASTER_KEY', 'The proxy was started without a master key, so its admin API is closed.', {

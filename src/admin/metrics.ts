@@ -3,12 +3,12 @@
  * log; other machines need the master key, for the labels tell who uses what. Spends no money.
  */
 import { sendResponse, sendJson } from '../http/send-response.ts';
-import { isForwarded, isMasterKey } from '../auth/authenticate.ts';
+import { findClientAddress } from '../auth/client-address.ts';
+import { findMasterKeyFor, isMasterKey, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
-import { isLoopbackAddress } from '../lib/loopback.ts';
 
 /** What `/metrics` shows, and who may see it. */
 export interface MetricsEndpointOptions {
@@ -27,32 +27,33 @@ export function createMetricsEndpoint({
   failures,
 }: MetricsEndpointOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async (clientRequest, clientResponse) => {
-    const { method, target, peerAddress } = clientRequest;
+    const { method, target } = clientRequest;
     try {
       if (target.path !== '/metrics') {
         throw new ProxyError('ERR_UNKNOWN_PATH', 'There is nothing below /metrics.');
       }
-      failures.check(peerAddress);
-      requireLeave(clientRequest, masterKey);
+      failures.check(clientRequest);
+      requireLeave(clientRequest, findMasterKeyFor(clientRequest, masterKey, failures));
       if (method !== 'GET' && method !== 'HEAD') return sendWrongMethod(clientResponse);
       const { contentType, body } = metrics.render();
       sendText(contentType, Buffer.from(body), method === 'HEAD', clientResponse);
     } catch (thrown) {
-      sendError(toProxyError(failures.note(thrown, peerAddress)), clientResponse);
+      sendError(toProxyError(await failures.note(thrown, clientRequest)), clientResponse);
     }
   };
 }
 
 /** Throws ERR_MASTER_KEY, or ERR_KEYS_DIFFER. */
-function requireLeave({ peerAddress, headers }: ClientRequest, masterKey: string | undefined): void {
-  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return;
-  const token = findToken(parsePresentedCredential(headers, undefined));
+function requireLeave(clientRequest: ClientRequest, masterKey: string | undefined): void {
+  if (findClientAddress(clientRequest).kind === 'local') return;
+  const token = findToken(parsePresentedCredential(clientRequest.headers, undefined));
   if (token !== undefined && isMasterKey(token, masterKey)) return;
   const message = 'From other machines, metrics want the master key.';
   throw new ProxyError('ERR_MASTER_KEY', message, {
     hint:
       masterKey === undefined
-        ? 'Start the proxy with BEDROCK_PROXY_MASTER_KEY, and send that key as `Authorization: Bearer`.'
+        ? `Start the proxy with a BEDROCK_PROXY_MASTER_KEY of at least ${MIN_MASTER_KEY_LENGTH} characters, and send ` +
+          'that key as `Authorization: Bearer`.'
         : 'Send it as `Authorization: Bearer`.',
   });
 }

@@ -9,6 +9,7 @@ import type { Flags } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { within } from '../lib/deadline.ts';
+import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import { formatJsonLine, formatPrettyLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
@@ -39,8 +40,6 @@ import { readVersion } from '../lib/version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_TIMEOUT_MS = 200;
-/** Shorter master keys are warned of, and refused where other machines can reach the proxy. */
-const MIN_MASTER_KEY_LENGTH = 16;
 /** How often a running server looks for keys of `exec` whose command was killed. */
 const STALE_KEYS_INTERVAL_MS = 30_000;
 /** Where the offline Bedrock needs a region and nobody names one. */

@@ -3,25 +3,22 @@
  * so that neither the time it takes nor the database reveals anything about other keys. Does not read the body
  * (`verify` checks a signature that covers it) and does not decide what the caller may do.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { ProxyError } from '../lib/errors.ts';
-import type { ClientRequest, HeaderPair } from '../http/message.ts';
+import type { ClientRequest } from '../http/message.ts';
 import type { Principal } from '../domain/principal.ts';
-import { isLoopbackAddress } from '../lib/loopback.ts';
 import type { KeyStore } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { Body } from '../http/body.ts';
 import { findToken, parseBearer, type PresentedCredential } from '../keys/presented-credential.ts';
+import { findClientAddress } from './client-address.ts';
 import { createFrameCheck } from './frame-check.ts';
 import { missingKey, refuseEndedKey, unknownKey } from './key-refusal.ts';
+import { findMasterKeyFor, isMasterKey } from './master-key.ts';
 import { type AdmittedCaller, describePrincipal, revalidate } from './revalidate.ts';
 import { findSignature } from './signature.ts';
 import { type FailureLimit, networkOf } from './failure-limit.ts';
 import type { Frame } from '../protocol/event-stream.ts';
 import { hashKey, looksLikeKey } from '../keys/secret.ts';
-
-/** In these, reverse proxies and tunnels name the machine they ask for (RFC 7239, and older practice). */
-const FORWARDED_FOR: ReadonlySet<string> = new Set(['forwarded', 'x-forwarded-for', 'x-real-ip', 'cf-connecting-ip']);
 
 /** What authentication depends on. */
 export interface AuthenticatorOptions {
@@ -72,12 +69,11 @@ export async function authenticate(
   options: AuthenticatorOptions,
 ): Promise<Caller> {
   const { failures } = options;
-  const { peerAddress } = clientRequest;
   if (presented.hasKeyInQuery) throw keyInQuery();
-  const noteFailure = (error: unknown): never => {
-    throw failures.note(error, peerAddress);
+  const noteFailure = async (error: unknown): Promise<never> => {
+    throw await failures.note(error, clientRequest);
   };
-  failures.check(peerAddress);
+  failures.check(clientRequest);
   const { row, ...caller } = await findCaller(clientRequest, presented, options).catch(noteFailure);
   const foundAtMs = options.nowMs();
   const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
@@ -118,7 +114,8 @@ async function findCaller(
   const token = findToken(presented);
   const { tokens, accessKeyId } = presented;
   // A master key without the form of a key may stand beside other tokens, but not beside another key.
-  const masterToken = tokens.find((shown) => isMasterKey(shown, options.masterKey));
+  const masterKey = findMasterKeyFor(clientRequest, options.masterKey, options.failures);
+  const masterToken = tokens.find((shown) => isMasterKey(shown, masterKey));
   if (masterToken !== undefined && (masterToken === token || !looksLikeKey(token ?? ''))) {
     return identified({ kind: 'master', label: 'master' }, undefined);
   }
@@ -155,16 +152,6 @@ function findForwardable(
   return token === undefined || looksLikeKey(token) || isMasterKey(token, masterKey) ? undefined : oauthAuthorization;
 }
 
-/** Compares in constant time, whatever the lengths. */
-export function isMasterKey(token: string, masterKey: string | undefined): boolean {
-  if (masterKey === undefined) return false;
-  return timingSafeEqual(sha256(token), sha256(masterKey));
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
 /**
  * The key with this text, if it counts now. Throws ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED and
  * ERR_KEY_BLOCKED.
@@ -192,32 +179,11 @@ async function refuseOtherSignature(
   });
 }
 
-function admitAnonymous({ peerAddress, headers }: ClientRequest): Principal {
-  if (isLoopbackAddress(peerAddress) && !isForwarded(headers)) return { kind: 'anonymous', label: 'anonymous' };
+function admitAnonymous(clientRequest: ClientRequest): Principal {
+  if (findClientAddress(clientRequest).kind === 'local') return { kind: 'anonymous', label: 'anonymous' };
   throw new ProxyError('ERR_OPEN_MODE_REMOTE', 'Without keys the proxy serves its own machine only.', {
     hint: 'Make a key there with `bedrock-proxy key generate` and send it as `Authorization: Bearer`.',
   });
-}
-
-/**
- * Whether a tunnel or a reverse proxy on this machine says that another machine asks: the peer address is then not the
- * client's.
- */
-export function isForwarded(headers: readonly HeaderPair[]): boolean {
-  return headers.some(([name, value]) => {
-    const lower = name.toLowerCase();
-    if (!FORWARDED_FOR.has(lower)) return false;
-    const parts =
-      lower === 'forwarded' ? [...value.matchAll(/for=([^;,]*)/gi)].map(([, part = '']) => part) : value.split(',');
-    return parts.some((part) => !isLoopbackAddress(bareAddress(part)));
-  });
-}
-
-/** `"[::1]:4711"`, `127.0.0.1:80` and the like without quotes, brackets and port. */
-function bareAddress(text: string): string {
-  const bare = text.trim().replaceAll('"', '');
-  if (bare.startsWith('[')) return bare.slice(1, bare.indexOf(']'));
-  return bare.split(':').length === 2 ? bare.slice(0, bare.indexOf(':')) : bare;
 }
 
 function keyInQuery(): ProxyError {

@@ -1,12 +1,15 @@
 /**
- * Slows down clients that show wrong credentials again and again, per address. Pure but for its table; the clock is
- * handed in. Other machines over the limit are refused before their credential is looked at. The processes of this
- * machine share one address, so only those with a wrong credential are refused: one misconfigured client must not lock
- * out the others.
+ * Slows down clients that show wrong credentials again and again, per address. The clock is handed in. Other machines
+ * over the limit are refused before their credential is looked at; if a tunnel on this machine brings them, by the
+ * address that it names. The processes of this machine share one address, and so, lest addresses be made up, do all
+ * that come through tunnels: there, whoever shows a wrong credential is refused late, and no other, because one
+ * misconfigured client must not lock out the rest.
  */
 import { isIPv6 } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClientRequest } from '../http/message.ts';
 import { type ErrorCode, ProxyError } from '../lib/errors.ts';
-import { isLoopbackAddress } from '../lib/loopback.ts';
+import { findClientAddress } from './client-address.ts';
 
 /** Failures that are free at once; after them one more every `REFILL_MS`. Claude Code alone tries some thirty times. */
 const BURST = 60;
@@ -26,12 +29,27 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'ERR_SIGNATURE_EXPIRED',
 ]);
 
+/** So many failing responses wait at a time. Beyond them nobody waits, and nothing is compared with the master key. */
+const MAX_WAITING = 64;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 2_000;
+
+/** What is asked of a client: its address, and whether it is still there. */
+export type FailureClient = Pick<ClientRequest, 'peerAddress' | 'headers' | 'signal'>;
+
 /** Counts wrong credentials per address, and refuses an address that has shown too many. */
 export interface FailureLimit {
-  /** Throws ERR_TOO_MANY_FAILURES if this address is another machine's and over the limit. Call before any look-up. */
-  check(peerAddress: string): void;
-  /** The error to send: the same one, or ERR_TOO_MANY_FAILURES if this wrong credential was one too many. */
-  note(error: unknown, peerAddress: string): unknown;
+  /**
+   * Throws ERR_TOO_MANY_FAILURES if this client is on another machine that is over the limit. Call before any look-up.
+   */
+  check(client: FailureClient): void;
+  /**
+   * The error to send: the same one, or ERR_TOO_MANY_FAILURES if this wrong credential was one too many. On this
+   * machine, and through a tunnel on it, it then comes late: 100 ms at first, 2 s in the end.
+   */
+  note(error: unknown, client: FailureClient): Promise<unknown>;
+  /** Whether so many failures like this client's are waiting that no more guesses may be made. */
+  isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean;
 }
 
 interface Bucket {
@@ -39,32 +57,91 @@ interface Bucket {
   atMs: number;
 }
 
-/** Counts from nothing. The clock gives epoch milliseconds. */
-export function createFailureLimit(nowMs: () => number): FailureLimit {
-  const buckets = new Map<string, Bucket>();
-  const current = (address: string): Bucket => {
-    const bucket = buckets.get(address) ?? { failures: 0, atMs: nowMs() };
-    const healed = (nowMs() - bucket.atMs) / REFILL_MS;
-    return { failures: Math.max(0, bucket.failures - healed), atMs: nowMs() };
-  };
-  return {
-    check: (peerAddress) => {
-      if (isLoopbackAddress(peerAddress)) return;
-      const { failures } = current(networkOf(peerAddress));
-      if (Math.ceil(failures) >= BURST) throw tooMany(failures);
-    },
-    note: (error, peerAddress) => {
-      if (!(error instanceof ProxyError) || !FAILURES.has(error.code)) return error;
-      const address = networkOf(peerAddress);
-      const bucket = current(address);
-      bucket.failures += 1;
-      buckets.delete(address);
-      buckets.set(address, bucket);
-      const [oldest] = buckets.keys();
-      if (buckets.size > MAX_ADDRESSES && oldest !== undefined) buckets.delete(oldest);
-      return bucket.failures > BURST ? tooMany(bucket.failures) : error;
-    },
-  };
+/** The buckets of a client: one of its own, if another machine asks, and one that it shares with all that ask so. */
+interface Origin {
+  readonly own: string | undefined;
+  readonly shared: 'local' | 'tunnel' | undefined;
+}
+
+/**
+ * Counts from nothing. The clock gives epoch milliseconds; `wait` resolves early if the client leaves, and never
+ * rejects.
+ */
+export function createFailureLimit(nowMs: () => number, wait = waitForClient): FailureLimit {
+  return new CountedFailures(nowMs, wait);
+}
+
+/** State: failures by address, and how many responses wait. */
+class CountedFailures implements FailureLimit {
+  readonly #nowMs: () => number;
+  readonly #wait: typeof waitForClient;
+  readonly #own = new Map<string, Bucket>();
+  readonly #shared = new Map<string, Bucket>();
+  #waiting = 0;
+
+  constructor(nowMs: () => number, wait: typeof waitForClient) {
+    this.#nowMs = nowMs;
+    this.#wait = wait;
+  }
+
+  check(client: FailureClient): void {
+    if (this.#own.size === 0) return;
+    const { own } = originOf(client);
+    if (own === undefined || !this.#own.has(own)) return;
+    const { failures } = this.#current(this.#own, own);
+    if (Math.ceil(failures) >= BURST) throw tooMany(failures);
+  }
+
+  async note(error: unknown, client: FailureClient): Promise<unknown> {
+    if (!(error instanceof ProxyError) || !FAILURES.has(error.code)) return error;
+    const { own, shared } = originOf(client);
+    const byAddress = own === undefined ? 0 : this.#count(this.#own, own);
+    const together = shared === undefined ? 0 : this.#count(this.#shared, shared);
+    const failures = Math.max(byAddress, together);
+    if (failures <= BURST) return error;
+    if (shared !== undefined && this.#waiting < MAX_WAITING) {
+      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * Math.ceil(failures - BURST));
+      this.#waiting += 1;
+      await this.#wait(waitMs, client.signal);
+      this.#waiting -= 1;
+    }
+    return tooMany(failures);
+  }
+
+  isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean {
+    if (this.#waiting < MAX_WAITING) return false;
+    const { shared } = originOf(client);
+    return shared !== undefined && this.#current(this.#shared, shared).failures >= BURST;
+  }
+
+  #current(buckets: Map<string, Bucket>, name: string): Bucket {
+    const nowMs = this.#nowMs();
+    const bucket = buckets.get(name) ?? { failures: 0, atMs: nowMs };
+    const healed = (nowMs - bucket.atMs) / REFILL_MS;
+    return { failures: Math.max(0, bucket.failures - healed), atMs: nowMs };
+  }
+
+  #count(buckets: Map<string, Bucket>, name: string): number {
+    const bucket = this.#current(buckets, name);
+    bucket.failures += 1;
+    buckets.delete(name);
+    buckets.set(name, bucket);
+    const [oldest] = buckets.keys();
+    if (buckets.size > MAX_ADDRESSES && oldest !== undefined) buckets.delete(oldest);
+    return bucket.failures;
+  }
+}
+
+function originOf(client: Pick<FailureClient, 'peerAddress' | 'headers'>): Origin {
+  const from = findClientAddress(client);
+  if (from.kind === 'local') return { own: undefined, shared: 'local' };
+  const own = `${from.via} ${networkOf(from.address)}`;
+  return { own, shared: from.via === 'tunnel' ? 'tunnel' : undefined };
+}
+
+async function waitForClient(waitMs: number, signal: AbortSignal): Promise<void> {
+  // Who has left does not wait, and is told nothing.
+  await delay(waitMs, undefined, { signal, ref: false }).catch(() => {});
 }
 
 /** The address as it counts: one host has a whole /64 of IPv6 addresses to itself. */

@@ -6,7 +6,7 @@
 import { beforeEach, describe, expect } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
-import { proxyTest } from '../helpers/proxy-test.ts';
+import { openProxy, proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, type RawResponse } from '../helpers/raw-socket.ts';
 
@@ -97,5 +97,41 @@ describe('on /key', () => {
     await failSixtyTimes('key', [bearer('sk-wrong')]);
     expect((await post('bedrock', [bearer('sk-wrong')])).status).toBe(429);
     expect((await post('bedrock', [bearer(key.key)])).status).toBe(200);
+  });
+});
+
+describe('through a tunnel', () => {
+  const forwarded: HeaderPair = ['X-Forwarded-For', '203.0.113.9'];
+
+  it('refuses the 61st guess at the master key, and then the right one too, but nobody else', async () => {
+    for (let count = 0; count < FREE; count += 1) {
+      expect((await post('key', [forwarded, bearer(`sk-guess-${count}`)])).status).toBe(401);
+    }
+    expect((await post('key', [forwarded, bearer(MASTER_KEY)])).status).toBe(429);
+    expect((await post('bedrock', [forwarded, bearer(key.key)])).status).toBe(429);
+    expect((await post('bedrock', [['X-Forwarded-For', '203.0.113.10'], bearer(key.key)])).status).toBe(200);
+    expect((await post('key', [bearer(MASTER_KEY)])).status).toBe(200);
+  });
+
+  it('slows down guesses that name another address each time, until some come every two seconds', async () => {
+    const startedAt = performance.now();
+    for (let count = 0; count < FREE + 4; count += 1) {
+      await post('key', [['X-Forwarded-For', `203.0.113.${count}`], bearer(`sk-guess-${count}`)]);
+    }
+    expect(performance.now() - startedAt).toBeGreaterThan(100 + 200 + 300 + 400 - 50);
+  });
+});
+
+describe('a short master key', () => {
+  it('is taken from this machine, and not through a tunnel: right or wrong, the response is the same', async () => {
+    const short = await openProxy({ environment: { BEDROCK_PROXY_MASTER_KEY: 'sk-1234' } });
+    const send = async (...headers: HeaderPair[]) => ask(short.port, TARGETS.key, [['Host', 'localhost'], ...headers]);
+    const tunnel: HeaderPair = ['CF-Connecting-IP', '203.0.113.9'];
+    expect((await send(bearer('sk-1234'))).status).toBe(200);
+    const [right, wrong] = [await send(tunnel, bearer('sk-1234')), await send(tunnel, bearer('sk-4321'))];
+    expect([right.status, right.body.toString()]).toEqual([401, wrong.body.toString()]);
+    expect(right.body.toString()).toContain('fewer than 16 characters');
+    const onBedrock = await ask(short.port, TARGETS.bedrock, [['Host', 'localhost'], tunnel, bearer('sk-1234')]);
+    expect(onBedrock.status).toBe(401);
   });
 });
