@@ -86,7 +86,7 @@ export async function authenticate(
   };
   return {
     ...caller,
-    bodyOwner: nameOwner(caller.principal, row, networkOf(peerAddress)),
+    bodyOwner: nameOwner(caller.principal, row, networkOf(clientRequest.peerAddress)),
     oauthAuthorization: findForwardable(presented, options.masterKey),
     verify: (body) => verify(body).catch(noteFailure),
   };
