@@ -136,7 +136,26 @@ async function findCaller(
   if (signature.needsBody)
     return { principal: undefined, row, verify: async ({ sha256: hash }) => verifySignature(hash) };
   const verified = verifySignature(undefined);
-  return { principal: verified.principal, row, verify: async () => verified };
+  const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
+    refuseUnsignedBody(body);
+    return verified;
+  };
+  return { principal: verified.principal, row, verify };
+}
+
+/**
+ * A stand-in for the hash leaves a body open to whoever carries it. Event streams have one, and sign their frames
+ * instead; what has no body may have one. No SDK has any other operation of Bedrock whose body it does not hash.
+ */
+function refuseUnsignedBody({ sizeBytes }: VerifiedBody): void {
+  if (sizeBytes === 0) return;
+  throw new ProxyError(
+    'ERR_SIGNATURE',
+    'The signature does not cover the body: x-amz-content-sha256 stands in for it.',
+    {
+      hint: 'Let the client hash the body: hand it bytes or text instead of a stream.',
+    },
+  );
 }
 
 function identified(principal: Principal, row: VirtualKeyRow | undefined): FoundCaller {

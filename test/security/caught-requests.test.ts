@@ -10,11 +10,46 @@ import { findServerSecret } from '../../src/keys/server-secret.ts';
 import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { ask } from '../helpers/raw-socket.ts';
-import { signLines } from '../helpers/sigv4-signing.ts';
+import { signLines, signWithSdk } from '../helpers/sigv4-signing.ts';
 
 const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 const { it, testbed } = proxyTest();
+
+describe('a signature that leaves the body out', () => {
+  const signed = async (literal: string, method: string, path: string): Promise<string[]> => {
+    const { accessKeyId, key } = await testbed.mint();
+    const headers = { 'x-amz-content-sha256': literal };
+    const credentials = { accessKeyId, secretAccessKey: key };
+    const { request } = await signWithSdk({
+      method,
+      path,
+      headers,
+      host: 'localhost',
+      ...credentials,
+      atMs: Date.now(),
+    });
+    return request.headers.map(([name, value]) => `${name}: ${value}`);
+  };
+
+  it.each([
+    ['UNSIGNED-PAYLOAD', '/bedrock/model/a/converse'],
+    [LITERAL, '/bedrock/model/a/converse'],
+    ['UNSIGNED-PAYLOAD', '/bedrock/runtimes/r/invocations'],
+    [LITERAL, '/bedrock/v1/responses'],
+  ])('is refused where the body is not a stream of frames: %s %s', async (literal, path) => {
+    const headers = await signed(literal, 'POST', path);
+    const response = await ask(testbed.port, `POST ${path} HTTP/1.1`, [...headers, 'Content-Length: 2'], '{}');
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_SIGNATURE']);
+    expect(testbed.upstream.requests).toEqual([]);
+  });
+
+  it('is good for a request without a body', async () => {
+    const path = '/bedrock/foundation-models';
+    const response = await ask(testbed.port, `GET ${path} HTTP/1.1`, await signed('UNSIGNED-PAYLOAD', 'GET', path));
+    expect(response.status).toBe(200);
+  });
+});
 
 describe('a caught request', () => {
   it('sends a caught request to the region it was signed for, whatever another field of its Authorization says', async () => {
