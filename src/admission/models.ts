@@ -3,7 +3,7 @@
  * if its models are not certain.
  */
 import { ProxyError } from '../lib/errors.ts';
-import { type ModelName, parseModelName } from '../domain/model-name.ts';
+import { isIdentifier, type ModelName, parseModelName } from '../domain/model-name.ts';
 import type { KeyPolicy } from '../domain/key.ts';
 import { printable } from '../lib/printable.ts';
 import { matchesAnyGlob, matchesEverything } from '../lib/glob.ts';
@@ -61,7 +61,9 @@ export async function checkModels(
   }
 }
 
+/** A name that is neither an id nor an ARN is allowed by its equal alone. */
 function isNamed(name: ModelName, patterns: readonly string[]): boolean {
+  if (!isIdentifier(name.raw)) return patterns.includes(name.raw) && !name.raw.includes('*');
   return name.forms.some((form) => matchesAnyGlob(patterns, form));
 }
 

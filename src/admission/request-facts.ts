@@ -53,8 +53,9 @@ export interface RequestFacts {
 const MAX_MODELS = 32;
 
 /**
- * Throws ERR_MODEL_NOT_ALLOWED if too many models are named to look at, ERR_BODY_ENCODING and ERR_BODY_TOO_LARGE for a
- * compressed body that cannot be read, and what reading a spooled body throws: all only if something was asked for.
+ * Throws ERR_MODEL_NOT_ALLOWED if too many models are named to look at, or if other parsers may read other ones in the
+ * body, ERR_BODY_ENCODING and ERR_BODY_TOO_LARGE for a compressed body that cannot be read, and what reading a spooled
+ * body throws: all only if something was asked for.
  */
 export async function readRequestFacts(
   request: FactsRequest,
@@ -66,7 +67,10 @@ export async function readRequestFacts(
   const inspection = needsBody(facts.models, request, required) ? await inspect(request, required, limits) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
-  if (names.length > MAX_MODELS && (required.size || required.models)) throw tooMany(names.length);
+  if (required.size || required.models) {
+    if (names.length > MAX_MODELS) throw tooMany(names.length);
+    if (inspection?.isEquivocal === true) throw equivocal();
+  }
   return {
     names: names.slice(0, MAX_MODELS),
     ambiguity: required.models
@@ -112,6 +116,14 @@ function findAmbiguity(
   }
   if (paths.length > 0 && !wellFormed) return 'The body cannot be read for certain, so that it may name any model';
   return names.length === 0 && !isOptional ? 'The request names no model, and its operation needs one' : undefined;
+}
+
+function equivocal(): ProxyError {
+  return new ProxyError(
+    'ERR_MODEL_NOT_ALLOWED',
+    'The body can be read in two ways, and this key has limits: a member differs only in case from one that limits ' +
+      'look at (such as `Model` from `model`), or an object or array stands where a model is named.',
+  );
 }
 
 function tooMany(count: number): ProxyError {

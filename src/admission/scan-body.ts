@@ -58,6 +58,11 @@ export interface Inspection {
    * what `models` has was read before the fault.
    */
   readonly wellFormed: boolean;
+  /**
+   * The body has a member that a parser which ignores case takes for one of those that count here, or an object or array
+   * where a model is named.
+   */
+  readonly isEquivocal: boolean;
   /** As the request asks for it in a field that its operation reads, in lower case; undefined if it does not. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
@@ -171,6 +176,7 @@ class BodyReading {
   readonly #scanner: JsonScanner;
   readonly #models: string[] = [];
   #hasUnreadableModel = false;
+  #hasContainer = false;
   /** Where each member stands in `#models` that names one model. */
   readonly #single = new Map<string, number>();
   readonly #limits: ReadonlySet<string>;
@@ -188,7 +194,14 @@ class BodyReading {
     this.#limits = limits;
     this.#facts = facts;
     this.#serving = findServingFields(facts);
-    this.#scanner = new JsonScanner(pathsOf(facts.models), (path, value) => this.#take(path, value));
+    this.#scanner = new JsonScanner(
+      pathsOf(facts.models),
+      (path, value) => this.#take(path, value),
+      undefined,
+      (path) => {
+        if (!MEANINGS.has(path)) this.#hasContainer = true;
+      },
+    );
   }
 
   get isBroken(): boolean {
@@ -205,6 +218,7 @@ class BodyReading {
   }
 
   finish({ isPlain, sizeBytes }: { isPlain: boolean; sizeBytes: number }): Omit<Inspection, 'serviceTier' | 'latency'> {
+    const { kind } = this.#facts.models;
     const isJson = this.#scanner.finish();
     const isObject = isJson && this.#scanner.isObject;
     return {
@@ -212,6 +226,8 @@ class BodyReading {
       maxOutputTokens: this.#findMaxTokens(),
       inputTokens: estimateTokens(sizeBytes, isJson ? this.#scanner : { blobs: 0, blobBytes: 0 }),
       wellFormed: isPlain && !this.#hasUnreadableModel && (isObject || sizeBytes === 0),
+      // What the owner of an agent made of its body is not known.
+      isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
       delivery: findDelivery(this.#facts, this.#asked),
       copies: this.#copies,
     };

@@ -8,9 +8,24 @@ export interface JsonPlace {
   /** Under these names the values of this place are reported. */
   readonly reports: readonly string[];
   readonly members: ReadonlyMap<string, JsonPlace>;
+  /** The names of `members`, folded, by their lengths; a member that is none of those but for its case has one of these. */
+  readonly foldedNames: ReadonlyMap<number, readonly string[]>;
   /** Members that `members` does not name. */
   readonly anyMember: JsonPlace | undefined;
   readonly element: JsonPlace | undefined;
+}
+
+/** Whether a parser that ignores case takes a name, which `place.members` does not have, for one of those. */
+export function isCaseVariant(name: string, { foldedNames }: JsonPlace): boolean {
+  return foldedNames.get(name.length)?.includes(foldName(name)) === true;
+}
+
+/**
+ * As those read it who ignore case, letter by letter, by any of their rules: Go takes `ſ` for `s` and the Kelvin sign for
+ * `k`, Java `ı` and `İ` for `i`.
+ */
+function foldName(name: string): string {
+  return name.toUpperCase().toLowerCase().replaceAll('\u0307', '');
 }
 
 /** Paths that have been read; to be made once if many texts are scanned for the same. */
@@ -48,5 +63,6 @@ function makePlace(open: readonly OpenPath[]): JsonPlace {
   };
   const names = new Set(open.flatMap(({ rest }) => rest.slice(0, 1)).filter((step) => step !== '*' && step !== '[]'));
   const members = new Map([...names].map((name) => [name, makePlace(after(name, '*'))]));
-  return { reports, members, anyMember: placeAfter('*'), element: placeAfter('[]') };
+  const foldedNames = Map.groupBy([...names].map(foldName), ({ length }) => length);
+  return { reports, members, foldedNames, anyMember: placeAfter('*'), element: placeAfter('[]') };
 }

@@ -17,7 +17,7 @@ import {
   Utf8Check,
 } from './json-bytes.ts';
 import { JsonContainer } from './json-container.ts';
-import { JsonPaths, type JsonPlace } from './json-paths.ts';
+import { isCaseVariant, JsonPaths, type JsonPlace } from './json-paths.ts';
 
 /** Values and member names with more bytes than this are not kept. AWS's longest names of models have 2,048. */
 export const MAX_KEPT_BYTES = 4096;
@@ -76,8 +76,11 @@ export class JsonScanner {
   blobs = 0;
   /** The text begins like an object. */
   isObject = false;
+  /** A member that is not wanted has the name of one that is, but for its case: some parsers take it for that one. */
+  hasCaseVariant = false;
   readonly #onValue: (path: string, value: JsonScalar) => void;
   readonly #onContainer: ContainerListener | undefined;
+  readonly #onSkipped: ((path: string) => void) | undefined;
   readonly #utf8 = new Utf8Check();
   #state = VALUE;
   /** The open containers, outermost first; undefined: nothing that is wanted can be in there. */
@@ -103,16 +106,19 @@ export class JsonScanner {
   /**
    * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the
    * document and as often as it occurs (a repeated member is reported each time), before it is known whether the whole
-   * is well formed. `onContainer` gets the objects and arrays there; of what is in them nothing is reported.
+   * is well formed. `onContainer` gets the objects and arrays there; of what is in them nothing is reported. Without
+   * it, `onSkipped` gets the paths at which there is one.
    */
   constructor(
     wanted: readonly string[] | JsonPaths,
     onValue: (path: string, value: JsonScalar) => void,
     onContainer?: ContainerListener,
+    onSkipped?: (path: string) => void,
   ) {
     this.#place = (wanted instanceof JsonPaths ? wanted : new JsonPaths(wanted)).root;
     this.#onValue = onValue;
     this.#onContainer = onContainer;
+    this.#onSkipped = onSkipped;
   }
 
   /** The bytes so far are the beginning of no JSON text (or of one that is too deep). Nothing is read after that. */
@@ -218,15 +224,22 @@ export class JsonScanner {
     const depth = this.#places.length;
     if (depth >= MAX_DEPTH) return this.#break();
     if (depth === 0) this.isObject = !isArray;
-    if (this.#onContainer !== undefined && this.#isReported()) {
-      this.#container = new JsonContainer(this.#place?.reports ?? [], depth, at);
-      this.#place = undefined;
-    }
+    if (this.#isReported()) this.#openWanted(depth, at);
     this.#places.push(this.#place);
     this.#areArrays.push(isArray);
     this.#state = isArray ? VALUE_OR_END : NAME_OR_END;
     this.#place = this.#place?.element;
     return undefined;
+  }
+
+  #openWanted(depth: number, at: number): void {
+    const paths = this.#place?.reports ?? [];
+    if (this.#onContainer === undefined) {
+      for (const path of paths) this.#onSkipped?.(path);
+      return;
+    }
+    this.#container = new JsonContainer(paths, depth, at);
+    this.#place = undefined;
   }
 
   #close(isArray: boolean, bytes: Buffer, at: number): void {
@@ -305,9 +318,15 @@ export class JsonScanner {
     this.#mayHoldBlob = this.#isBlobName(bytes, end);
     const isWanted = place !== undefined && (place.members.size > 0 || place.anyMember !== undefined);
     const name = isWanted ? this.#takeString(bytes, end) : undefined;
-    this.#place = typeof name === 'string' ? (place?.members.get(name) ?? place?.anyMember) : place?.anyMember;
+    this.#place = typeof name === 'string' ? this.#placeOf(name, place) : place?.anyMember;
     this.#state = COLON;
     return undefined;
+  }
+
+  #placeOf(name: string, place: JsonPlace | undefined): JsonPlace | undefined {
+    const member = place?.members.get(name);
+    if (member === undefined && place !== undefined && isCaseVariant(name, place)) this.hasCaseVariant = true;
+    return member ?? place?.anyMember;
   }
 
   #isBlobName(bytes: Buffer, end: number): boolean {

@@ -91,6 +91,56 @@ describe('a list of models', () => {
     expect(await verdict(patterns, [model])).toBe('refused');
   });
 
+  it.each([
+    '?opus',
+    ';opus',
+    '%3Fopus',
+    ' opus',
+    '/opus',
+    '%2Fopus',
+    '#',
+    '\\',
+    ',x',
+    '\u017f',
+    '*',
+    'x.',
+    'x:',
+    '..',
+    '"',
+  ])('does not take what stands behind a star for the rest of a name: %j', async (junk) => {
+    const model = `anthropic.claude-haiku-${junk}`;
+    expect(await verdict(['anthropic.claude-haiku-*'], [model])).toBe('refused');
+    expect(await verdict(['anthropic.claude-haiku-*', '*haiku*'], [model])).toBe('refused');
+    expect(await verdict([model], [model])).toBe(junk === '*' ? 'refused' : 'allowed');
+    const arn = foundationModel(model);
+    expect(await verdict([foundationModel('anthropic.claude-haiku-*'), '*haiku*'], [arn])).toBe('refused');
+  });
+
+  it.each([
+    'ABCDEFGHIJ',
+    'gpt-4o_mini',
+    `${ACCOUNT}:custom-model/anthropic.haiku/abcdefghijk1`,
+    `${ACCOUNT}:imported-model/abcdefghijk1`,
+    `${ACCOUNT}:prompt/ABCDEFGHIJ:1`,
+    `${ACCOUNT}:agent-alias/ABCDEFGHIJ/KLMNOPQRST`,
+    'arn:aws:sagemaker:us-east-1:123456789012:endpoint/my-endpoint',
+    'arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:provisioned-model/abcdefghijk1',
+  ])('holds a pattern against the id or the ARN %s', async (model) => {
+    expect(await verdict([`${model.slice(0, -3)}*`], [model])).toBe('allowed');
+  });
+
+  it('takes no long time over a long name', async () => {
+    const startedAt = performance.now();
+    for (const model of [
+      `${ACCOUNT}:x/${'a:'.repeat(1_000)}!`,
+      `${ACCOUNT}:x${'/a'.repeat(1_000)}!`,
+      'a.'.repeat(1_000),
+    ]) {
+      expect(await verdict(['a*'], [model])).toBe('refused');
+    }
+    expect(performance.now() - startedAt).toBeLessThan(50);
+  });
+
   it('wants every model that is named on the list', async () => {
     expect(await verdict(['anthropic.claude-haiku-*'], [HAIKU, `us.${HAIKU}`])).toBe('allowed');
     expect(await verdict(['anthropic.claude-haiku-*'], [HAIKU, OPUS])).toBe('refused');

@@ -393,3 +393,37 @@ describe('a compressed body', () => {
     expect(await inspect('', packedIn('gzip'))).toMatchObject({ wellFormed: true, inputTokens: 0 });
   });
 });
+
+describe('a body that can be read in two ways', () => {
+  const CHAT = { service: 'bedrock-mantle', operation: 'ChatCompletions' };
+  it.each([
+    { name: 'another case', body: '{"model":"a","Model":"b"}' },
+    { name: 'another case alone', body: '{"MODEL":"b"}' },
+    { name: 'another case by an escape', body: '{"model":"a","\\u004dodel":"b"}' },
+    { name: 'the case of a limit', body: '{"model":"a","max_tokens":1,"Max_Tokens":100000}' },
+    { name: 'a long s', body: '{"model":"a","tool\u017f":[{"model":"b"}]}' },
+    { name: 'another case deeper', body: '{"model":"a","tools":[{"mOdel":"b"}]}' },
+    { name: 'a list of names', body: '{"model":"a","model":["b"]}' },
+    { name: 'an object for a name', body: '{"model":{"id":"b"}}' },
+    { name: 'a list deeper', body: '{"model":"a","tools":[{"model":["b"]}]}' },
+  ])('is known by $name', async ({ body }) => {
+    expect((await inspect(body, CHAT)).isEquivocal).toBe(true);
+  });
+
+  it.each([
+    { name: 'nothing odd', body: '{"model":"a","max_tokens":1,"tools":[{"name":"Model","input_schema":{"Model":1}}]}' },
+    {
+      name: 'the other case where nothing counts',
+      body: '{"model":"a","messages":[{"Model":"b"}],"metadata":{"N":1}}',
+    },
+    { name: 'a list for a limit', body: '{"model":"a","max_tokens":[1]}' },
+    { name: 'names of the same length', body: '{"model":"a","modal":"b","tuols":1}' },
+  ])('is not $name', async ({ body }) => {
+    expect((await inspect(body, CHAT)).isEquivocal).toBe(false);
+  });
+
+  it('is not that of an agent, of which nobody knows the members', async () => {
+    const agent = { service: 'bedrock-agentcore', operation: 'InvokeAgentRuntime' };
+    expect((await inspect('{"Model":"a","Stream":true,"n":{}}', agent)).isEquivocal).toBe(false);
+  });
+});

@@ -5,6 +5,9 @@
 import { NormalizedSchema } from '@smithy/core/schema';
 import { describe, expect, it } from 'vitest';
 import { findFacts, OPERATION_ROWS } from '../../src/operations/find-facts.ts';
+import { MAX_TOKENS } from '../../src/admission/limit-fields.ts';
+import { JsonPaths } from '../../src/protocol/json-paths.ts';
+import { JsonScanner } from '../../src/protocol/json-scan.ts';
 import { OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 
 const isDataPlane = (service: string): boolean => SERVICES.get(service)?.plane === 'data';
@@ -125,4 +128,23 @@ describe.each(SERVICE_IDS)('the inputs of %s', (service) => {
     expect(inputs.size).toBeGreaterThan(5);
     expect(wrong).toEqual([]);
   });
+
+  it('has no member that differs only in case from one that counts for a limit, so that none is refused for that', async () => {
+    const wrong: string[] = [];
+    for (const [operation, paths] of await inputsOf(service)) {
+      const wanted = new JsonPaths([...findFacts(service, operation).models.paths, ...MAX_TOKENS]);
+      for (const path of paths) {
+        const scanner = new JsonScanner(wanted, () => {});
+        scanner.push(Buffer.from(bodyWith(path)));
+        if (scanner.hasCaseVariant) wrong.push(`${operation}: ${path}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
 });
+
+/** A body that has a value at a path. */
+function bodyWith(path: string): string {
+  const steps = path.replaceAll('[]', '.[]').split('.').toReversed();
+  return steps.reduce((inner, step) => (step === '[]' ? `[${inner}]` : `{"${step}":${inner}}`), '1');
+}

@@ -166,6 +166,35 @@ describe('a response whose cost nobody can tell', () => {
   });
 });
 
+describe('a request in disguise', () => {
+  it.each(['bedrock-runtime', 'bedrock-agent-runtime', 'bedrock', 'bedrock-agentcore', 'agentcore-gateway/g1'])(
+    'is charged for the model that it runs, though it names %s',
+    async (service) => {
+      const key = await keyWith(1, { allowUnpriced: true });
+      respond((response) => sendJson(response, 200, { output: {}, usage: { inputTokens: 10, outputTokens: 5 } }));
+      expect(await send(key, `/${service}/model/${SONNET}/converse`, { messages: MESSAGES })).toMatchObject({
+        status: 200,
+      });
+      expect(await lastRow()).toMatchObject({
+        operation: 'Converse',
+        model: SONNET,
+        chargedNanoUsd: 10 * SONNET_IN + 5 * SONNET_OUT,
+      });
+    },
+  );
+
+  it.each([
+    `{"model":"${CHEAP}","Model":"${DEAR}","messages":[]}`,
+    `{"model":"${CHEAP}","model":["${DEAR}"],"messages":[]}`,
+    `{"model":"${CHEAP}","max_tokens":1,"MAX_TOKENS":100000,"messages":[]}`,
+  ])('is refused if two parsers read two requests: %s', async (body) => {
+    const key = await keyWith(1, { allowUnpriced: true });
+    const sent = await send(key, '/openai/v1/chat/completions', body);
+    expect(sent).toEqual({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
+    expect(testbed.upstream.requests).toEqual([]);
+  });
+});
+
 describe('a client that leaves', () => {
   it('charges what was reserved if a client leaves before a response that is made all the same', async () => {
     const key = await keyWith(1);

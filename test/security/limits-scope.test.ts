@@ -131,6 +131,11 @@ describe('a model that is not on the list', () => {
     `/model/${NOVA}%2F${OPUS}/converse`.replace(NOVA, 'x'),
     `/model/%61nthropic.claude-opus-4-6-v1/converse`,
     `/model/%20${NOVA}/converse`,
+    `/model/${NOVA}%3F${OPUS}/converse`,
+    `/model/${NOVA};${OPUS}/converse`,
+    `/model/${NOVA}%20/converse`,
+    `/model/${NOVA}%2F${OPUS}/converse`,
+    `/model/${NOVA}%253F/converse`,
     `/model/${encodeURIComponent(PARTITION + OPUS)}/converse`,
     `/bedrock-runtime/model/${OPUS}/converse`,
     `/bedrock-runtime/model/${OPUS}/%63onverse`,
@@ -157,6 +162,8 @@ describe('a model that is not on the list', () => {
   const plain = `{"model":"${NOVA}"}`;
   it.each<{ name: string; body: string | Buffer; headers?: string[] }>([
     { name: 'UTF-32', body: Buffer.from([...plain].flatMap((letter) => [letter.charCodeAt(0), 0, 0, 0])) },
+    { name: 'another case of model', body: `{"model":"${NOVA}","Model":"${OPUS}"}` },
+    { name: 'a list for a model', body: `{"model":"${NOVA}","model":["${OPUS}"]}` },
     { name: 'a NUL at its end', body: `${plain}\0` },
     { name: 'a NUL in a name', body: `{"model":"${NOVA}","mo\0del":"${OPUS}"}` },
     { name: 'garbage behind', body: `${plain}x` },
