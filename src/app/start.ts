@@ -25,6 +25,7 @@ import {
   loadFromChain,
   loadProfileRegion,
 } from '../upstream/aws/credentials.ts';
+import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { composeServer, findApiKey } from './compose.ts';
@@ -151,7 +152,7 @@ export async function connectUpstream(config: Config, region: string | undefined
   if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> =>
-    loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`));
+    runTrusting(() => loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`)));
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ ...timeouts, network });
   const credentials = createCredentialSource({ profile, nowMs: Date.now, load });

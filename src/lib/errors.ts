@@ -70,6 +70,8 @@ export const ERROR_KINDS = {
   ERR_SPOOL: { fault: 'operator', status: 507, awsType: 'InsufficientStorageException' },
   ERR_SHUTTING_DOWN: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_UPSTREAM_UNREACHABLE: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
+  // A retry meets the same certificate.
+  ERR_UPSTREAM_UNTRUSTED: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_UPSTREAM_TIMEOUT: { fault: 'upstream', status: 504, awsType: 'GatewayTimeoutException' },
   ERR_UPSTREAM_RESET: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
   ERR_CLIENT_GONE: { fault: 'client', status: 499, awsType: 'RequestAbortedException' },

@@ -117,7 +117,10 @@ function checkAuthorities(environment: Environment): CheckResult {
     return fail('certificates', `${shown}: the file of ${missing} is not there`, `Correct or unset ${missing}.`);
   }
   if (files.length > 0) return ok('certificates', shown);
-  return ok('certificates', "Node's own authorities; AWS_CA_BUNDLE and NODE_EXTRA_CA_CERTS are not set");
+  return ok(
+    'certificates',
+    "Node's own authorities, and the system's; AWS_CA_BUNDLE and NODE_EXTRA_CA_CERTS are not set",
+  );
 }
 
 function isOurAddress(value: string, port: number): boolean {

@@ -18,6 +18,7 @@ import {
 } from '../../protocol/sigv4/frame-chain.ts';
 import { selectClientHeaders } from '../headers.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
+import { isUnknownAuthority, untrusted } from './trust.ts';
 import { SilenceWatch } from './silence.ts';
 import { type NetworkOptions, openTunnel } from './tunnel.ts';
 
@@ -254,7 +255,8 @@ class StreamRelay {
     const { stream } = this.#parts.upstream;
     const named = findCode(cause) ?? '';
     const code = named === '' || named === 'ERR_HTTP2_STREAM_ERROR' ? resetName(stream.rstCode ?? 0) : named;
-    if (!this.#isConnected) return this.#fail(unreachable(code, cause));
+    if (!this.#isConnected)
+      return this.#fail(isUnknownAuthority(cause) ? untrusted(code, cause) : unreachable(code, cause));
     const when = this.#sink === undefined ? 'without a response' : 'in the middle of its response';
     const message = `The upstream broke the stream off ${when} (${code}).`;
     this.#fail(new ProxyError('ERR_UPSTREAM_RESET', message, { cause, detail: code }));

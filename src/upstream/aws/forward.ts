@@ -16,6 +16,7 @@ import { selectClientHeaders } from '../headers.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
+import { dialTrusting, isUnknownAuthority, untrusted } from './trust.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
 /** A request that is ready to leave: nothing may change any more. */
@@ -147,8 +148,10 @@ function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: For
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
   const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
   const connect = { timeout: connectTimeoutMs, ...trust };
-  if (!hasForwardProxy(network)) return new Agent({ ...common, connect });
-  return new Agent({ ...common, connect: dialThroughProxy(connect, { network, connectTimeoutMs }) });
+  const dial = hasForwardProxy(network)
+    ? dialThroughProxy(connect, { network, connectTimeoutMs })
+    : buildConnector({ ...connect, allowH2: false });
+  return new Agent({ ...common, connect: dialTrusting(dial) });
 }
 
 /** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
@@ -423,6 +426,7 @@ function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
   if (/^(HPE_|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_)/.test(code)) {
     return new ProxyError('ERR_UPSTREAM_RESET', `The upstream sent no proper HTTP/1.1 response (${code}).`, options);
   }
+  if (isUnknownAuthority(error)) return untrusted(code, error);
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached (${code}).`, {
     ...options,
     hint: 'Check the network, the region and --endpoint-url of the proxy.',
