@@ -173,9 +173,9 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
 }
 
 /** Only of responses that report usage. */
-function openTap({ route }: RequestRecord): Tap | undefined {
+function openTap({ route, model }: RequestRecord): Tap | undefined {
   if (route === undefined || findFacts(route.service, route.operation).usage !== 'metered') return undefined;
-  return createTap({ service: route.service, operation: route.operation });
+  return createTap({ service: route.service, operation: route.operation, model });
 }
 
 /** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */

@@ -26,6 +26,7 @@ import {
 } from './usage-stream.ts';
 import type { ResponseShape } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
+import { parseModelName, withoutGeography } from '../domain/model-name.ts';
 import { type Count, Tally } from './usage-tally.ts';
 import type { Usage } from '../domain/usage.ts';
 
@@ -64,6 +65,8 @@ export interface TapFacts {
   readonly service: string;
   /** AWS's name, as in the table of operations. */
   readonly operation: string | undefined;
+  /** As the request names it; undefined if it names none. */
+  readonly model?: string | undefined;
 }
 
 /** How an operation may answer; the content type of the response tells which it is. */
@@ -101,23 +104,34 @@ const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
 ];
 
 /** A tap for the answer to a call of this operation. Of an operation that reports nothing it reads nothing. */
-export function createTap({ service, operation }: TapFacts): Tap {
+export function createTap({ service, operation, model }: TapFacts): Tap {
   const { response } = findFacts(service, operation);
-  return new ResponseTap(response === undefined ? {} : SHAPES[response]);
+  const tally = new Tally();
+  tally.mayRepeatCaches = response === 'converseStream' && isOpenai(model);
+  return new ResponseTap(response === undefined ? {} : SHAPES[response], tally);
+}
+
+/**
+ * ConverseStream counts the caches of OpenAI's models in the input as well; Converse does not, nor does either for any
+ * other family (seen in https://github.com/maximhq/bifrost/pull/6942, not in AWS's documentation).
+ */
+function isOpenai(model: string | undefined): boolean {
+  return withoutGeography(parseModelName(model ?? '').priceName ?? '').startsWith('openai.');
 }
 
 /** State: the tally, and the reader of the body while there is anything to read. */
 class ResponseTap implements Tap {
   readonly #shape: Shape;
-  readonly #tally = new Tally();
+  readonly #tally: Tally;
   #reader: ResponseReader | undefined;
   #isRefusal = false;
   #tierOfHeader: string | undefined;
   #latencyOfHeader: string | undefined;
   #reading: Reading | undefined;
 
-  constructor(shape: Shape) {
+  constructor(shape: Shape, tally: Tally) {
     this.#shape = shape;
+    this.#tally = tally;
   }
 
   onStart(status: number, headers: readonly HeaderPair[]): void {

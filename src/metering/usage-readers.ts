@@ -49,6 +49,7 @@ export function readConverse(body: JsonObject, tally: Tally): void {
 function readTokenUsage(usage: JsonObject, tally: Tally): void {
   tally.put('inputTokens', usage['inputTokens']);
   tally.put('outputTokens', usage['outputTokens']);
+  tally.putTotal(usage['totalTokens']);
   tally.put('cacheReadTokens', usage['cacheReadInputTokens'] ?? usage['cacheReadInputTokenCount']);
   tally.put('cacheWriteTokens', usage['cacheWriteInputTokens'] ?? usage['cacheWriteInputTokenCount']);
   for (const { ttl, inputTokens } of asObjects(usage['cacheDetails'])) {

@@ -40,10 +40,13 @@ export class Tally {
   isLast = false;
   /** Bytes of what the model wrote, as far as they are known; an estimate. */
   textBytes = 0;
+  /** The input may hold what caches served and took, besides their own counts: the sum of all decides. */
+  mayRepeatCaches = false;
   serviceTier: string | undefined;
   latency: string | undefined;
   readonly #counts: Partial<Record<Count, number>> = {};
   readonly #units: Record<string, number> = Object.create(null);
+  #totalTokens: number | undefined;
   #model: string | undefined;
   #hasSeveralModels = false;
 
@@ -93,6 +96,11 @@ export class Tally {
     const tier = readName(value)?.toLowerCase();
     // `auto` is what was asked for. Anthropic's and OpenAI's word for the tier that AWS calls default is `standard`.
     if (tier !== undefined && tier !== 'auto') this.serviceTier = tier === 'standard' ? 'default' : tier;
+  }
+
+  /** The sum of all counts, as it was told: only to tell what the others hold. */
+  putTotal(value: unknown): void {
+    if (typeof value === 'number') this.#totalTokens = value;
   }
 
   putLatency(value: unknown): void {
@@ -147,11 +155,20 @@ export class Tally {
     const { awsInputTokens, awsCacheReadTokens, inputTokens, promptTokens } = this.#counts;
     const repeatsPrompt = awsInputTokens === promptTokens && awsCacheReadTokens === undefined;
     if (awsInputTokens !== undefined && !repeatsPrompt) return awsInputTokens;
-    if (inputTokens !== undefined || promptTokens === undefined) return inputTokens;
+    if (inputTokens !== undefined) return this.#withoutCaches(inputTokens);
+    if (promptTokens === undefined) return undefined;
     const rest = promptTokens - (this.#counts.promptCachedTokens ?? 0) - (this.#counts.promptStoredTokens ?? 0);
     if (rest >= 0) return rest;
     this.hasInvalidCounts = true;
     return undefined;
+  }
+
+  /** In a sum that adds the caches to an input that is as large as they are, they were counted twice. */
+  #withoutCaches(inputTokens: number): number {
+    const { cacheReadTokens = 0, cacheWriteTokens = 0, outputTokens = 0 } = this.#counts;
+    const caches = cacheReadTokens + cacheWriteTokens;
+    const isSum = this.#totalTokens === inputTokens + outputTokens + caches;
+    return this.mayRepeatCaches && isSum && inputTokens >= caches ? inputTokens - caches : inputTokens;
   }
 
   #partOf(whole: number | undefined, part: number | undefined): number | undefined {

@@ -1,5 +1,7 @@
 /** Streams from AWS to the client: nothing is reserved, nothing piles up, and bytes leave as they came at any split. */
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { ClientHttp2Session } from 'node:http2';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
@@ -213,6 +215,27 @@ describe('a client that leaves', () => {
     const requests = [await testbed.upstream.nextRequest(), await testbed.upstream.nextRequest()];
     client.session.destroy();
     expect(await Promise.all(requests.map(({ closed }) => closed))).toEqual(['broken', 'broken']);
+  });
+
+  it.each([
+    // The AWS SDK for JavaScript does so with every response.
+    { name: 'closes its session as the response comes', leave: (session: ClientHttp2Session) => session.close() },
+    { name: 'says GOAWAY as the response comes', leave: (session: ClientHttp2Session) => session.goaway() },
+  ])('goes on with a stream of an HTTP/2 client that $name', async ({ leave }) => {
+    const begun = nextStream();
+    await using client = openHttp2(testbed.port);
+    const stream = client.open(POST_HTTP2);
+    const read = readHttp2Response(stream);
+    const response = await begun;
+    await once(stream, 'response');
+    leave(client.session);
+    for (let written = 0; written < 20; written += 1) {
+      response.write(FRAMES);
+      await nextTurn();
+    }
+    response.end();
+    const { isComplete, body } = await read;
+    expect([isComplete, body]).toEqual([true, FRAMES.toString('latin1').repeat(20)]);
   });
 
   it('breaks nothing if a client leaves after the last byte', async () => {

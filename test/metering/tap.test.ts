@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createTap } from '../../src/metering/tap.ts';
+import { eventFrame } from '../helpers/event-frames.ts';
 import {
   bytesOf,
   findResponse,
@@ -164,5 +165,41 @@ describe('a tap', () => {
       readChunks(response, [bytes]);
       expect(bytes.equals(before)).toBe(true);
     }
+  });
+});
+
+describe("caches of OpenAI's models", () => {
+  const GPT = 'us.openai.gpt-5.6-sol';
+  const twice = { inputTokens: 4995, outputTokens: 19, cacheReadInputTokens: 0, cacheWriteInputTokens: 4993 };
+
+  it.each([
+    { name: 'counted twice, of which one goes', model: GPT, usage: { ...twice, totalTokens: 10_007 }, input: 2 },
+    { name: 'of a sum that says otherwise', model: GPT, usage: { ...twice, totalTokens: 9_000 }, input: 4995 },
+    {
+      name: 'larger than the input, which cannot hold them',
+      model: GPT,
+      usage: { ...twice, inputTokens: 2, totalTokens: 5_014 },
+      input: 2,
+    },
+    { name: 'without a sum', model: GPT, usage: twice, input: 4995 },
+    {
+      name: 'of another family, whose counts are apart',
+      model: 'us.anthropic.claude-opus-4-7',
+      usage: { ...twice, totalTokens: 10_007 },
+      input: 4995,
+    },
+    {
+      name: 'of Converse, whose counts are apart',
+      model: GPT,
+      operation: 'Converse',
+      usage: { ...twice, totalTokens: 10_007 },
+      input: 4995,
+    },
+  ])('are read in a stream: $name', ({ model, usage, input, operation = 'ConverseStream' }) => {
+    const tap = createTap({ service: 'bedrock-runtime', operation, model });
+    const isStream = operation === 'ConverseStream';
+    tap.onStart(200, [['content-type', isStream ? 'application/vnd.amazon.eventstream' : 'application/json']]);
+    tap.onBytes(isStream ? eventFrame('metadata', { usage }) : Buffer.from(JSON.stringify({ usage })));
+    expect(tap.finish(true).usage).toMatchObject({ inputTokens: input, cacheWriteTokens: 4993 });
   });
 });

@@ -198,6 +198,23 @@ describe('the class of a cache write', () => {
     expect([tally.sum(), tally.isFinal]).toEqual([{ cacheWriteTokens: 12, cacheWrite1hTokens: 5 }, false]);
   });
 
+  it.each([
+    { name: 'before', usage: { cacheDetails: [{ ttl: '1h', inputTokens: 5 }], cacheWriteInputTokens: 12 } },
+    { name: 'behind', usage: { cacheWriteInputTokens: 12, cacheDetails: [{ inputTokens: 5, ttl: '1h' }] } },
+    {
+      name: 'among others',
+      usage: {
+        cacheDetails: [
+          { ttl: '5m', inputTokens: 7 },
+          { ttl: '1h', inputTokens: 5 },
+        ],
+        cacheWriteInputTokens: 12,
+      },
+    },
+  ])('finds the class of a cache write $name the count of all', ({ usage }) => {
+    expect(read(readers.readConverse, { usage }).sum()).toEqual({ cacheWriteTokens: 12, cacheWrite1hTokens: 5 });
+  });
+
   it('takes no half of a cache write', () => {
     const tally = readDetails({ inputTokens: 7 }, { ttl: '1h' }, { ttl: 5, inputTokens: 7 }, null, 7);
     expect([tally.sum(), tally.hasInvalidCounts]).toEqual([undefined, false]);

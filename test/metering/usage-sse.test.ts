@@ -92,6 +92,12 @@ describe('responses', () => {
   });
 });
 
+it('keeps the usage that a response tells as it fails, as a part', () => {
+  const data = { type: 'response.failed', response: { usage: { input_tokens: 9, output_tokens: 4 } } };
+  const response = withEvents(RESPONSES, 2, [{ event: 'response.failed', data }]);
+  expect(readResponse(response)).toMatchObject({ usage: { inputTokens: 9, outputTokens: 4 }, complete: false });
+});
+
 describe('a stream that fails', () => {
   it.each([
     [CHAT, 3, { event: 'error', data: { error: { message: 'x' } } }],
