@@ -136,7 +136,7 @@ async function findCaller(
   if (signature.needsBody)
     return { principal: undefined, row, verify: async ({ sha256: hash }) => verifySignature(hash) };
   const verified = verifySignature(undefined);
-  const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
+  const verify = async (body: VerifiedBody): Promise<Omit<VerifiedCaller, 'row'>> => {
     refuseUnsignedBody(body);
     return verified;
   };
