@@ -59,8 +59,8 @@ export interface Inspection {
    */
   readonly wellFormed: boolean;
   /**
-   * The body has a member that a parser which ignores case takes for one of those that count here, or an object or array
-   * where a model is named.
+   * The body has a member that a parser which ignores case takes for one of those that count here, or an object or
+   * array where a model is named.
    */
   readonly isEquivocal: boolean;
   /** As the request asks for it in a field that its operation reads, in lower case; undefined if it does not. */

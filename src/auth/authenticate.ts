@@ -208,7 +208,7 @@ function admitAnonymous(clientRequest: ClientRequest): Principal {
 function keyInQuery(): ProxyError {
   return new ProxyError('ERR_KEY_IN_QUERY', 'The query of this request holds a key.', {
     hint:
-      'Nothing was sent to AWS. Send the key as `Authorization: Bearer` or as `x-api-key`, without a query; a key that ' +
-      'stood in a URL may be in logs: rotate it (`bedrock-proxy key rotate`).',
+      'Nothing was sent to AWS. Send the key as `Authorization: Bearer` or as `x-api-key`. A key that stood in a URL ' +
+      'may be in logs: rotate it (`bedrock-proxy key rotate`).',
   });
 }

@@ -7,7 +7,7 @@
 export interface KeyPolicy {
   /** Glob patterns (`*` any characters) of model names; see `admission/models.ts`. */
   readonly models: readonly string[];
-  /** `inference`: model calls alone. `default`: also agents, and what only reads. `all`: also what changes the account. */
+  /** `inference`: model calls alone. `default`: also agents, and what only reads. `all`: everything. */
   readonly scope: 'inference' | 'default' | 'all';
   /** Glob patterns of region names. */
   readonly regions: readonly string[];

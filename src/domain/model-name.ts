@@ -49,8 +49,8 @@ const ANY_ARN =
   /^arn:aws(?:-[a-z]+){0,2}:[a-z0-9-]{1,40}:[a-z0-9-]{0,40}:\d{0,12}:(?!(?:foundation-model|(?:application-)?inference-profile)\/[^/]*\/)[a-z-]{1,40}(?:\/[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,254}[A-Za-z0-9])?){1,4}$/;
 
 /**
- * Whether text is an id or an ARN by its letters. Anything else (`?`, `;`, `%`, a space, a slash in an id) may be cut or
- * changed by what reads it, so that no pattern with a star can be held against it.
+ * Whether text is an id or an ARN by its letters. Anything else (`?`, `;`, `%`, a space, a slash in an id) may be cut
+ * or changed by what reads it, so that no pattern with a star can be held against it.
  */
 export function isIdentifier(name: string): boolean {
   return name.length <= MAX_MODEL_LENGTH && (ID.test(name) || ANY_ARN.test(name));

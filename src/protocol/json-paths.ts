@@ -8,7 +8,7 @@ export interface JsonPlace {
   /** Under these names the values of this place are reported. */
   readonly reports: readonly string[];
   readonly members: ReadonlyMap<string, JsonPlace>;
-  /** The names of `members`, folded, by their lengths; a member that is none of those but for its case has one of these. */
+  /** The names of `members` as `isCaseVariant` compares them, by their lengths. */
   readonly foldedNames: ReadonlyMap<number, readonly string[]>;
   /** Members that `members` does not name. */
   readonly anyMember: JsonPlace | undefined;
@@ -21,8 +21,8 @@ export function isCaseVariant(name: string, { foldedNames }: JsonPlace): boolean
 }
 
 /**
- * As those read it who ignore case, letter by letter, by any of their rules: Go takes `ſ` for `s` and the Kelvin sign for
- * `k`, Java `ı` and `İ` for `i`.
+ * As those read it who ignore case, letter by letter, by any of their rules: Go takes `ſ` for `s` and the Kelvin sign
+ * for `k`, Java `ı` and `İ` for `i`.
  */
 function foldName(name: string): string {
   return name.toUpperCase().toLowerCase().replaceAll('\u0307', '');

@@ -144,7 +144,9 @@ function findGateway(path: string, query: OperationQuery): ResolvedOperation {
   const gatewayId = path.slice(1, slashAt === -1 ? undefined : slashAt);
   if (!GATEWAY_ID_SHAPE.test(gatewayId)) {
     throw new ProxyError('ERR_BAD_TARGET', 'The path does not name an AgentCore gateway by its id.', {
-      hint: `The form is ${query.mountPath}/agentcore-gateway/<gateway-id>/mcp; an id has small letters, digits and hyphens.`,
+      hint:
+        `The form is ${query.mountPath}/agentcore-gateway/<gateway-id>/mcp; an id has small letters, digits and ` +
+        'hyphens.',
     });
   }
   const rest = stripMount(path, `/${gatewayId}`) ?? '/';

@@ -188,11 +188,11 @@ describe('what the client signed for', () => {
   });
 });
 
+const inQuery = (query: string | undefined): boolean =>
+  parsePresentedCredential([['x-api-key', 'my-master']], query).hasKeyInQuery;
+
 describe('a key in the query', () => {
   const MINTED = `sk-${'aB3-_'.repeat(8)}xyz`;
-  const inQuery = (query: string | undefined): boolean =>
-    parsePresentedCredential([['x-api-key', 'my-master']], query).hasKeyInQuery;
-
   it.each([
     `key=${MINTED}`,
     `api_key=${MINTED}`,

@@ -16,29 +16,29 @@ const LITERAL = 'STREAMING-AWS4-HMAC-SHA256-EVENTS';
 
 const { it, testbed } = proxyTest();
 
-describe('a signature that leaves the body out', () => {
-  const signed = async (literal: string, method: string, path: string): Promise<string[]> => {
-    const { accessKeyId, key } = await testbed.mint();
-    const headers = { 'x-amz-content-sha256': literal };
-    const credentials = { accessKeyId, secretAccessKey: key };
-    const { request } = await signWithSdk({
-      method,
-      path,
-      headers,
-      host: 'localhost',
-      ...credentials,
-      atMs: Date.now(),
-    });
-    return request.headers.map(([name, value]) => `${name}: ${value}`);
-  };
+async function signWith(literal: string, method: string, path: string): Promise<string[]> {
+  const { accessKeyId, key } = await testbed.mint();
+  const headers = { 'x-amz-content-sha256': literal };
+  const credentials = { accessKeyId, secretAccessKey: key };
+  const { request } = await signWithSdk({
+    method,
+    path,
+    headers,
+    host: 'localhost',
+    ...credentials,
+    atMs: Date.now(),
+  });
+  return request.headers.map(([name, value]) => `${name}: ${value}`);
+}
 
+describe('a signature that leaves the body out', () => {
   it.each([
     ['UNSIGNED-PAYLOAD', '/bedrock/model/a/converse'],
     [LITERAL, '/bedrock/model/a/converse'],
     ['UNSIGNED-PAYLOAD', '/bedrock/runtimes/r/invocations'],
     [LITERAL, '/bedrock/v1/responses'],
   ])('is refused where the body is not a stream of frames: %s %s', async (literal, path) => {
-    const headers = await signed(literal, 'POST', path);
+    const headers = await signWith(literal, 'POST', path);
     const response = await ask(testbed.port, `POST ${path} HTTP/1.1`, [...headers, 'Content-Length: 2'], '{}');
     expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, 'ERR_SIGNATURE']);
     expect(testbed.upstream.requests).toEqual([]);
@@ -46,7 +46,7 @@ describe('a signature that leaves the body out', () => {
 
   it('is good for a request without a body', async () => {
     const path = '/bedrock/foundation-models';
-    const response = await ask(testbed.port, `GET ${path} HTTP/1.1`, await signed('UNSIGNED-PAYLOAD', 'GET', path));
+    const response = await ask(testbed.port, `GET ${path} HTTP/1.1`, await signWith('UNSIGNED-PAYLOAD', 'GET', path));
     expect(response.status).toBe(200);
   });
 });
