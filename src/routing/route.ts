@@ -55,7 +55,7 @@ export interface Route extends RouteFacts {
   /** Region of an ARN in the path, unchecked; if it differs from `region`, that is worth a log line. */
   readonly arnRegion: string | undefined;
   readonly plane: 'data' | 'control';
-  /** Of an operation that is not known: `read` for GET and HEAD that upgrade nothing, else `write`. */
+  /** Of an operation that is not known: `read` for GET and HEAD (not awsJson's, nor an upgrade), else `write`. */
   readonly effect: Effect;
   readonly streaming: Streaming;
   /**
@@ -152,7 +152,7 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     signingName: service.signingName,
     operation: operation?.name,
     plane: (alsoReaches?.service ?? owner).plane,
-    effect: findEffect(alsoReaches ?? operation, method, streaming),
+    effect: findEffect(alsoReaches ?? operation, { method, service, streaming }),
     region: chosen.region,
     regionSource: chosen.source,
     arnRegion,
@@ -192,9 +192,14 @@ function takesOauth({ id }: Service, path: string): boolean {
   return id === 'agentcore-gateway' || (id === 'bedrock-agentcore' && /^\/(?:runtimes|browser-streams)\//.test(path));
 }
 
-function findEffect(operation: Operation | undefined, method: string, streaming: Streaming): Effect {
+/** With awsJson the method says nothing, because `X-Amz-Target` names the operation. */
+function findEffect(
+  operation: Operation | undefined,
+  { method, service, streaming }: Pick<Facts, 'method'> & Pick<Route, 'streaming'> & { readonly service: Service },
+): Effect {
   if (operation !== undefined && operation.name !== undefined) return operation.effect;
-  return streaming !== 'websocket' && (method === 'GET' || method === 'HEAD') ? 'read' : 'write';
+  if (streaming === 'websocket' || service.targetPrefix !== undefined) return 'write';
+  return method === 'GET' || method === 'HEAD' ? 'read' : 'write';
 }
 
 function findStreaming(operation: Operation | undefined, { asksForWebSocket }: RequestHints): Streaming {

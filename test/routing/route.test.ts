@@ -150,6 +150,7 @@ describe('findRoute', () => {
     ['GET', '/bedrock-agentcore/new', [['Upgrade', 'websocket']], 'websocket', 'write'],
     ['GET', '/bedrock-agentcore/new', [], 'response', 'read'],
     ['DELETE', '/bedrock-agentcore/new', [], 'response', 'write'],
+    ['GET', '/bedrock-data-automation-runtime/', [['X-Amz-Target', 'X.Y']], 'response', 'write'],
     ['POST', '/agentcore-gateway/g1/mcp', [], 'response', 'invoke'],
   ] as const)('decides that %s %s %j streams: %s, and what it does: %s', (method, path, headers, streaming, effect) => {
     expect(route(method, `/bedrock${path}`, { headers })).toMatchObject({ streaming, effect });
