@@ -7,8 +7,17 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { type PrivateFile, requirePrivateFile } from '../lib/private-file.ts';
 
 const SECRET_BYTES = 32;
+
+const SECRET_FILE: PrivateFile = {
+  name: 'The server secret beside the key database',
+  code: 'ERR_STORE_UNAVAILABLE',
+  isSecret: true,
+  isMadeByUs: true,
+  alternative: 'If others could read it, rotate the keys.',
+};
 
 /** Where the secret of a database lives. */
 export function serverSecretPath(databasePath: string): string {
@@ -49,6 +58,7 @@ function createSecret(path: string): Buffer {
  * ERR_STORE_UNAVAILABLE.
  */
 export function readServerSecret(path: string): Buffer | undefined {
+  requirePrivateFile(path, SECRET_FILE);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { createFile, replaceFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { type PrivateFile, requirePrivateFile } from '../lib/private-file.ts';
 import type { CertificateSet } from './make-certificate.ts';
 
 /** PEM texts; `caFile` is the file that clients need to trust, undefined if the operator brought the certificate. */
@@ -30,13 +31,30 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n
 /** Everything that means this machine, for any client. */
 const OWN_NAMES = ['localhost', '127.0.0.1', '::1', 'host.docker.internal'];
 
+const OPERATORS_KEY: PrivateFile = {
+  name: 'The file of --tls-key',
+  code: 'ERR_BAD_OPTION',
+  isSecret: true,
+  isMadeByUs: false,
+  alternative: 'A key of root may be read by its group (640).',
+};
+const KEPT_PAIR: PrivateFile = {
+  name: 'The TLS certificate beside the key database',
+  code: 'ERR_STORE_UNAVAILABLE',
+  isSecret: true,
+  isMadeByUs: true,
+  alternative: 'Or remove it: another one is made.',
+};
+
 /**
- * Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION if they are no pair for TLS.
+ * Reads the operator's certificate (a chain, leaf first) and key. Throws ERR_BAD_OPTION if they are no pair for TLS, or
+ * others may read the key.
  */
 export function readCertificate(certFile: string, keyFile: string): TlsMaterial {
   const cert = readPem(certFile, '--tls-cert');
   const key = readPem(keyFile, '--tls-key');
   checkPair(cert, key);
+  requirePrivateFile(keyFile, OPERATORS_KEY);
   return { cert, key, caFile: undefined };
 }
 
@@ -58,6 +76,8 @@ export async function ensureCertificate(
   const file = join(dirname(databasePath), 'tls.pem');
   const names = [...new Set([...OWN_NAMES, ...hosts])];
   try {
+    requirePrivateFile(file, KEPT_PAIR);
+    requirePrivateFile(caFile, { ...KEPT_PAIR, isSecret: false });
     let kept = readKept(file, names, nowMs);
     if (kept === undefined) {
       const isStale = readIfThere(file) !== undefined;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -44,6 +44,14 @@ describe('the server secret', () => {
     expect(loadServerSecret(path).equals(secret)).toBe(true);
   });
 
+  it.skipIf(process.platform === 'win32')('refuses a server secret that others may read', async () => {
+    loadServerSecret(path);
+    await chmod(path, 0o644);
+    const error = await failureOf(() => loadServerSecret(path));
+    expect(error).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', detail: path });
+    expect(error.message).toBe('The server secret beside the key database can be read by other users (mode 644).');
+  });
+
   it('makes one server secret for processes that make it at once', async () => {
     const secrets = await Promise.all(Array.from({ length: 4 }, () => loadInChild(path)));
     expect(new Set(secrets).size).toBe(1);
@@ -57,7 +65,7 @@ describe('the server secret', () => {
     { name: 'too long', content: 'A'.repeat(60) },
     { name: 'no base64url', content: '!'.repeat(43) },
   ])('never replaces a server secret whose file is damaged: $name', async ({ content }) => {
-    await writeFile(path, content);
+    await writeFile(path, content, { mode: 0o600 });
     const error = await failureOf(() => loadServerSecret(path));
     expect(error.code).toBe('ERR_STORE_UNAVAILABLE');
     expect(error.message).toBe('The server secret beside the key database is damaged.');

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { caFilePath, ensureCertificate } from '../../src/server/certificate.ts';
+import { caFilePath, ensureCertificate, readCertificate } from '../../src/server/certificate.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
@@ -82,6 +82,16 @@ describe('a certificate of our own', () => {
     const text = await readFile(caFile ?? '', 'utf8');
     expect(text.match(/BEGIN CERTIFICATE/g)).toHaveLength(4);
     expect(new X509Certificate(cert).verify(new X509Certificate(text).publicKey)).toBe(true);
+  });
+
+  it.skipIf(process.platform === 'win32')('refuses a private key that others may read, kept or brought', async () => {
+    await ensure();
+    const file = join(folder, 'data', 'tls.pem');
+    await chmod(file, 0o644);
+    expect(await failureOf(() => ensure())).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', detail: file });
+    expect(await failureOf(() => readCertificate(file, file))).toMatchObject({ code: 'ERR_BAD_OPTION', detail: file });
+    await chmod(file, 0o600);
+    expect(readCertificate(file, file).key).toContain('PRIVATE KEY');
   });
 
   it.skipIf(process.getuid?.() === 0)('reports a certificate that it cannot keep', async () => {

@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { ProxyError } from '../../lib/errors.ts';
+import { type PrivateFile, requirePrivateFile } from '../../lib/private-file.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 
 /** A connection of better-sqlite3. */
@@ -67,9 +68,19 @@ export function checkpoint(database: Sqlite): number {
   return result?.log ?? 0;
 }
 
+const DATABASE_FILE: PrivateFile = {
+  name: 'The key database',
+  code: 'ERR_STORE_UNAVAILABLE',
+  isSecret: false,
+  isMadeByUs: true,
+  alternative: 'Or name another file with --db.',
+};
+
 /** Creates the folder and the file with private modes before SQLite would create them with the process's umask. */
 function prepareFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // SQLite believes what stands in the files beside it, too.
+  for (const suffix of ['', '-wal', '-shm', '-journal']) requirePrivateFile(`${path}${suffix}`, DATABASE_FILE);
   if (findFileIdentity(path) !== undefined) return;
   closeSync(openSync(path, 'a', 0o600));
   chmodSync(path, 0o600);

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
@@ -53,6 +53,28 @@ describe('a fresh database', () => {
       for (const name of ['keys.db', 'keys.db-wal', 'keys.db-shm']) expect(await modeOf(join(deep, name))).toBe(0o600);
     },
   );
+
+  it.skipIf(process.platform === 'win32').each(['', '-wal', '-shm', '-journal'])(
+    'refuses a database if others may change its file keys.db%s',
+    async (suffix) => {
+      if (suffix === '') await (await openSqliteStore(path)).close();
+      else await writeFile(`${path}${suffix}`, '');
+      await chmod(`${path}${suffix}`, 0o666);
+      const error = await failureOf(() => openSqliteStore(path));
+      expect(error).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', detail: `${path}${suffix}` });
+      expect(error.message).toBe('The key database can be changed by other users (mode 666).');
+    },
+  );
+
+  it.skipIf(process.platform === 'win32')('follows a link to a database, and none to nothing', async () => {
+    const link = join(folder, 'link.db');
+    await symlink(path, link);
+    const error = await failureOf(() => openSqliteStore(link));
+    expect(error.message).toBe('The key database is a symbolic link to nothing.');
+    expect(await readdir(folder)).toEqual(['link.db']);
+    await (await open()).insertKey(aKeyRow());
+    expect(await (await open(link)).listKeys()).toHaveLength(1);
+  });
 
   it.skipIf(process.platform === 'win32')('keeps the mode that somebody gave the database file later', async () => {
     await (await open()).insertKey(aKeyRow());
