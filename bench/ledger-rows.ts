@@ -86,6 +86,7 @@ function aKey(index: number): NewVirtualKeyRow {
 function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs: number): LedgerRow {
   return {
     id: randomUUID(),
+    requests: 1,
     startedAtMs,
     principal: 'key',
     keyId: id,

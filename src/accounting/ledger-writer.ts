@@ -10,12 +10,17 @@ import type { RequestRecord } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
 import { startLedgerMaintenance } from './maintenance.ts';
+import { Refusals } from './refusals.ts';
 import { rowOf } from '../domain/ledger-row.ts';
 
 /** Rows that may wait for the store: some 10 MB. */
 const MAX_WAITING = 10_000;
 /** Rows of one transaction: some ten milliseconds. */
 const MAX_TOGETHER = 500;
+/** A database of this size has some 25 million requests. */
+const MAX_STORE_BYTES = 8 * 1024 ** 3;
+/** The part of it below which a full one counts as having room again. */
+const ROOM_AGAIN = 0.98;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 /**
@@ -27,7 +32,7 @@ const CLOSE_TIMEOUT_MS = 3_000;
 
 /** What a ledger writes to, and how long it keeps its rows. */
 export interface LedgerOptions {
-  readonly store: Pick<Store, 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger'>;
+  readonly store: Pick<Store, 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'findSizeBytes'>;
   /** Epoch milliseconds. */
   readonly nowMs: () => number;
   /**
@@ -36,31 +41,46 @@ export interface LedgerOptions {
   readonly onProblem: (error: ProxyError) => void;
   /** Rows older than this are deleted; undefined keeps them all. */
   readonly retentionMs: number | undefined;
+  /** Beyond it, only rows are written for which money is reserved. */
+  readonly maxStoreBytes?: number;
 }
+
+/**
+ * How far a request came: `refused` before it was admitted, `admitted`, or `reserved` if money was set aside for it as
+ * well.
+ */
+export type SettledStage = 'refused' | 'admitted' | 'reserved';
 
 /** Writes one row per finished request, and settles what was reserved for it. */
 export interface Ledger {
   /**
    * Writes the row of a finished request and settles its reservation, before this turn of the event loop is over if the
    * store is free; then tells `onWritten`, also if the row has to wait. Called once per request. A request without a
-   * principal has no row. Never throws.
+   * principal has no row, and of many refused ones several have one row together, a minute later. Never throws.
    */
-  settle(record: RequestRecord, onWritten?: () => void): void;
+  settle(record: RequestRecord, stage: SettledStage, onWritten?: () => void): void;
   /** Ends the maintenance and writes what waits, for at most a few seconds. The store stays open. */
   close(): Promise<void>;
 }
 
 /** Opens the ledger of a store and starts its maintenance. Whoever opens it closes it, before the store. */
 export function createLedger(options: LedgerOptions): Ledger {
-  const stopMaintenance = startLedgerMaintenance(options);
+  const { maxStoreBytes = MAX_STORE_BYTES, store } = options;
   const writer = new LedgerWriter(options);
+  const stopMaintenance = startLedgerMaintenance(options, async () => {
+    writer.noteSize((await store.findSizeBytes()) / maxStoreBytes);
+  });
+  const refusals = new Refusals((row) => writer.write(row, 'refused', () => {}));
   return {
-    settle: (record, onWritten = () => {}) => {
-      if (record.principal === undefined) onWritten();
-      else writer.write(rowOf(record, record.principal), onWritten);
+    settle: (record, stage, onWritten = () => {}) => {
+      const all = record.principal && rowOf(record, record.principal);
+      const row = all !== undefined && stage === 'refused' ? refusals.add(all) : all;
+      if (row === undefined) onWritten();
+      else writer.write(row, stage, onWritten);
     },
     close: async () => {
       stopMaintenance();
+      refusals.flush();
       await writer.close();
     },
   };
@@ -93,6 +113,9 @@ class LedgerWriter {
   #writing: Promise<void> | undefined;
   #endPause = (): void => {};
   #written = 0;
+  /** The store has all that it may have: money is settled, and nothing else is kept. */
+  #isFull = false;
+  #leftOut = 0;
   #lost = 0;
   /** Set from the first failure until a row gets through: what is wrong is told once. */
   #isTroubled = false;
@@ -102,7 +125,17 @@ class LedgerWriter {
     this.#onProblem = onProblem;
   }
 
-  write(row: LedgerRow, onWritten: () => void): void {
+  /** `used`: the part of its room that the store has taken. */
+  noteSize(used: number): void {
+    if (used >= 1 && !this.#isFull) this.#onProblem(storeFull());
+    this.#isFull = used >= (this.#isFull ? ROOM_AGAIN : 1);
+  }
+
+  write(row: LedgerRow, stage: SettledStage, onWritten: () => void): void {
+    if (this.#isFull && stage !== 'reserved') {
+      this.#leftOut += row.requests;
+      return onWritten();
+    }
     if (this.#turn.length === 0) setImmediate(() => this.#endTurn());
     this.#turn.push({ row, onWritten });
   }
@@ -127,6 +160,7 @@ class LedgerWriter {
     this.#endPause();
     this.#lost += this.#queue.length;
     if (this.#lost > 0) this.#onProblem(rowsLost(this.#lost));
+    if (this.#leftOut > 0) this.#onProblem(storeFull(this.#leftOut));
   }
 
   /** The first attempt is made at once. Never rejects. */
@@ -189,6 +223,14 @@ class LedgerWriter {
     this.#lost += 1;
     if (this.#lost === 1) this.#onProblem(rowsLost(undefined));
   }
+}
+
+function storeFull(leftOut?: number): ProxyError {
+  const what = leftOut === undefined ? 'The ledger keeps no' : `The ledger did not keep ${leftOut}`;
+  const why = 'the database has its full size';
+  return new ProxyError('ERR_STORE_UNAVAILABLE', `${what} requests without a budget: ${why}.`, {
+    hint: 'They are not in `bedrock-proxy usage`; budgets go on as always. Keep requests for less long (--ledger-days).',
+  });
 }
 
 function rowsLost(count: number | undefined): ProxyError {

@@ -7,9 +7,14 @@ import type { Store } from '../domain/store.ts';
 
 /** How often leases are renewed, and lost reservations looked for. */
 const RESERVATIONS_MS = 10_000;
-/** Rows that one step deletes: a few milliseconds in which no other process can write. */
+/**
+ * Rows that one step deletes at first, and at most. A step takes as many as are gone in PRUNE_STEP_MS, in which no
+ * other process can write, and is followed by a longer pause: 100,000 rows that are too old take seconds, not minutes.
+ */
 const PRUNE_ROWS = 100;
-const PRUNE_PAUSE_MS = 100;
+const MAX_PRUNE_ROWS = 5_000;
+const PRUNE_STEP_MS = 8;
+const PRUNE_PAUSE_MS = 40;
 const PRUNE_INTERVAL_MS = 3_600_000;
 
 /** What the recurring work of a ledger needs. */
@@ -21,21 +26,30 @@ export interface LedgerMaintenance {
 }
 
 /**
- * Starts the tasks and returns a function that stops them. A task that fails is left for its next turn: rows that
- * cannot be written report already that the store is out of order.
+ * Starts the tasks (`checkSize` is one of them) and returns a function that stops them. A task that fails is left for
+ * its next turn: rows that cannot be written report already that the store is out of order.
  */
-export function startLedgerMaintenance({ store, nowMs, retentionMs }: LedgerMaintenance): () => void {
+export function startLedgerMaintenance(
+  { store, nowMs, retentionMs }: LedgerMaintenance,
+  checkSize: () => Promise<void> = async () => {},
+): () => void {
   const stops = [
     repeat(async () => {
       await store.renewLeases(nowMs());
       await store.settleLost(nowMs());
+      await checkSize();
       return RESERVATIONS_MS;
     }, RESERVATIONS_MS),
   ];
   if (retentionMs !== undefined) {
+    let rows = PRUNE_ROWS;
     stops.push(
       repeat(async () => {
-        const deleted = await store.pruneLedger(nowMs() - retentionMs, PRUNE_ROWS);
+        const before = performance.now();
+        const deleted = await store.pruneLedger(nowMs() - retentionMs, rows);
+        const isQuick = performance.now() - before < PRUNE_STEP_MS;
+        if (deleted < rows) rows = PRUNE_ROWS;
+        else rows = isQuick ? Math.min(2 * rows, MAX_PRUNE_ROWS) : Math.max(PRUNE_ROWS, Math.floor(rows / 2));
         return deleted > 0 ? PRUNE_PAUSE_MS : PRUNE_INTERVAL_MS;
       }, PRUNE_INTERVAL_MS),
     );

@@ -13,7 +13,7 @@ import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
 import { findCharge, findPrices } from './charge.ts';
-import type { Ledger } from './ledger-writer.ts';
+import type { Ledger, SettledStage } from './ledger-writer.ts';
 
 /** What settling needs besides the request. */
 export interface SettlementDependencies {
@@ -152,7 +152,13 @@ class OpenSettlement implements Settlement {
     record.phase = 'ended';
     // A request that AWS refused, or that never left, used nothing.
     this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : this.#countTokens(this.#admission) });
-    this.#dependencies.ledger.settle(record, () => this.#dependencies.events.ended(record));
+    const { ledger, events } = this.#dependencies;
+    ledger.settle(record, this.#stage(), () => events.ended(record));
+  }
+
+  #stage(): SettledStage {
+    if (this.#admission === undefined) return 'refused';
+    return this.#admission.reservedNanoUsd === undefined ? 'admitted' : 'reserved';
   }
 
   #countTokens({ priceNames }: Admission): number | undefined {

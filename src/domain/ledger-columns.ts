@@ -56,6 +56,13 @@ const KINDS = {
     fromSql: (value) => value === 1,
   },
   counts: { sqlType: 'TEXT', jsonType: 'object', ...asJsonText },
+  /** 1 if it is not there: rows that were written before there was such a column. */
+  requests: {
+    sqlType: 'INTEGER',
+    jsonType: 'integer',
+    toSql: (value) => (value ?? 1) as number,
+    fromSql: (value) => value ?? 1,
+  },
   tags: {
     sqlType: 'TEXT',
     jsonType: 'object',
@@ -105,6 +112,9 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('time', 'time', 'startedAtMs', 'when the request came', { sql: 'started_at_ms', isRequired: true }),
   column('id', 'text', 'id', '`x-bedrock-proxy-request-id` of the response', {
     span: 'bedrock_proxy.request_id',
+    isRequired: true,
+  }),
+  column('requests', 'requests', 'requests', 'requests that the row stands for: 1, or those refused for one reason', {
     isRequired: true,
   }),
   column('principal', 'text', 'principal', '`key`, `master`, or `anonymous` in open mode'),

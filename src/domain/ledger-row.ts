@@ -73,6 +73,7 @@ function factsOf(record: RequestRecord, principal: Principal | undefined) {
   const { id, startedAtMs, route, requestBytes } = record;
   return {
     id,
+    requests: 1,
     startedAtMs,
     principal: principal?.kind,
     keyId: principal?.kind === 'key' ? principal.keyId : undefined,

@@ -4,10 +4,12 @@
  */
 import type { Usage } from './usage.ts';
 
-/** One request in the ledger. */
+/** One request in the ledger, or several that were refused for the same reason. */
 export interface LedgerRow {
-  /** The id of the request. */
+  /** The id of the request, or of the first. */
   readonly id: string;
+  /** How many requests it stands for; only of refused ones more than 1. */
+  readonly requests: number;
   readonly startedAtMs: number;
   readonly principal: 'key' | 'master' | 'anonymous';
   /** Set for `key`. */

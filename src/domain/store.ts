@@ -81,6 +81,8 @@ export interface LedgerStore {
   sumUsage(query: UsageQuery): Promise<UsageSums>;
   /** Deletes at most `maxRows` of the rows that are older. Returns the number of them. */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
+  /** What the store has written, without the room that deleted rows have left. */
+  findSizeBytes(): Promise<number>;
 }
 
 /** Everything that the program stores. */

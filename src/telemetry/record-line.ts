@@ -110,8 +110,9 @@ function backCells(row: RecordRow, { paint, width }: LineStyle): Cell[] {
   return cells.filter((cell) => cell !== undefined);
 }
 
-function remarkCells({ errorCode }: RecordRow, { paint }: LineStyle): Cell[] {
-  return errorCode === undefined ? [] : [{ text: printable(errorCode, MAX_SHOWN), paint: paint.warn }];
+function remarkCells({ errorCode, requests }: RecordRow, { paint }: LineStyle): Cell[] {
+  const times = requests > 1 ? ` x${requests}` : '';
+  return errorCode === undefined ? [] : [{ text: printable(errorCode, MAX_SHOWN) + times, paint: paint.warn }];
 }
 
 function isFreeFailure({ pricing, errorCode }: RecordRow): boolean {

@@ -5,7 +5,12 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
-import { createLedger, type Ledger, type LedgerOptions } from '../../src/accounting/ledger-writer.ts';
+import {
+  createLedger,
+  type Ledger,
+  type LedgerOptions,
+  type SettledStage,
+} from '../../src/accounting/ledger-writer.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
 import { aFinishedRecord } from '../helpers/finished-record.ts';
@@ -29,6 +34,8 @@ class FickleStore {
   };
   renewLeases = async (nowMs: number): Promise<void> => void this.calls.push(`keep ${nowMs}`);
   settleLost = async (nowMs: number): Promise<number> => this.calls.push(`settle lost ${nowMs}`);
+  sizeBytes = 0;
+  findSizeBytes = async (): Promise<number> => this.sizeBytes;
   pruneLedger = async (beforeMs: number, maxRows: number): Promise<number> => {
     this.calls.push(`prune ${beforeMs} ${maxRows}`);
     return 0;
@@ -50,7 +57,8 @@ function open(more: Partial<LedgerOptions> = {}): Ledger {
   return ledger;
 }
 
-const settle = (id: string): void => ledger.settle(aFinishedRecord({ id }));
+const settleAs = (id: string, stage: SettledStage): void => ledger.settle(aFinishedRecord({ id }), stage);
+const settle = (id: string): void => ledger.settle(aFinishedRecord({ id }), 'reserved');
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
@@ -80,7 +88,7 @@ describe('a row in SQLite', () => {
       let isNextTurn = false;
       setImmediate(() => setImmediate(() => (isNextTurn = true)));
       await new Promise<void>((resolve) =>
-        ledger.settle(aFinishedRecord({ id: 'a' }), () => {
+        ledger.settle(aFinishedRecord({ id: 'a' }), 'reserved', () => {
           // The read of the other connection is made in this very turn.
           reading = other.readLedger({}, { after: 0, limit: 10 });
           resolve();
@@ -110,7 +118,7 @@ describe('a row', () => {
     open();
     store.refuses = ({ id }) => id === 'b';
     const told: string[] = [];
-    for (const id of ['a', 'b', 'c']) ledger.settle(aFinishedRecord({ id }), () => told.push(id));
+    for (const id of ['a', 'b', 'c']) ledger.settle(aFinishedRecord({ id }), 'admitted', () => told.push(id));
     await vi.advanceTimersByTimeAsync(0);
     expect(told).toEqual(['a', 'b', 'c']);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -118,7 +126,7 @@ describe('a row', () => {
   });
 
   it('writes no row for requests of nobody', async () => {
-    open().settle(aFinishedRecord({ principal: undefined }));
+    open().settle(aFinishedRecord({ principal: undefined }), 'refused');
     await vi.advanceTimersByTimeAsync(1_000);
     expect(store.attempts).toBe(0);
   });
@@ -278,4 +286,50 @@ it('starts the maintenance of the ledger when it is opened, and ends it when it 
   await ledger.close();
   await vi.advanceTimersByTimeAsync(7_200_000);
   expect(store.calls).toHaveLength(3);
+});
+
+describe('a store that has its full size', () => {
+  const GIB = 1024 ** 3;
+
+  it('writes only what money is reserved for, says so once, and how many requests are missing at the end', async () => {
+    store.sizeBytes = 8 * GIB;
+    open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(problems.map(({ message }) => message)).toEqual([
+      'The ledger keeps no requests without a budget: the database has its full size.',
+    ]);
+    for (const stage of ['refused', 'admitted', 'reserved'] as const) settleAs(stage, stage);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(store.rows).toEqual(['reserved']);
+    await ledger.close();
+    expect(problems.map(({ message }) => message).slice(1)).toEqual([
+      'The ledger did not keep 2 requests without a budget: the database has its full size.',
+    ]);
+  });
+
+  it('writes everything again when there is room', async () => {
+    store.sizeBytes = 8 * GIB;
+    open();
+    await vi.advanceTimersByTimeAsync(0);
+    store.sizeBytes = 7.9 * GIB;
+    await vi.advanceTimersByTimeAsync(10_000);
+    settleAs('a', 'admitted');
+    store.sizeBytes = 7 * GIB;
+    await vi.advanceTimersByTimeAsync(10_000);
+    settleAs('b', 'admitted');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(store.rows).toEqual(['b']);
+  });
+});
+
+it('writes the sum of refused requests after a minute, and what is left of it when it closes', async () => {
+  open();
+  for (let count = 0; count < 8; count += 1) ledger.settle(aFinishedRecord({ id: `a${count}` }), 'refused');
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect(store.rows).toEqual(['a0', 'a1', 'a2', 'a3', 'a4']);
+  await vi.advanceTimersByTimeAsync(1_001);
+  expect(store.rows.slice(5)).toEqual(['a5']);
+  for (let count = 0; count < 8; count += 1) ledger.settle(aFinishedRecord({ id: `b${count}` }), 'refused');
+  await ledger.close();
+  expect(store.rows.slice(6)).toEqual(['b0', 'b1', 'b2', 'b3', 'b4', 'b5']);
 });

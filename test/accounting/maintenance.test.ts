@@ -51,16 +51,38 @@ describe('the chores of the ledger', () => {
     ]);
   });
 
-  it('deletes old rows in small steps, and looks again in an hour', async () => {
+  it('deletes old rows in steps that grow as long as they are quick, and looks again in an hour', async () => {
     store.prunable = 240;
     start(600_000);
     const prunes = () => store.calls.filter((call) => call.startsWith('prune'));
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(prunes()).toEqual(['prune 400000 100', 'prune 400100 100', 'prune 400200 100', 'prune 400300 100']);
+    expect(prunes()).toEqual(['prune 400000 100', 'prune 400040 200', 'prune 400080 100']);
     await vi.advanceTimersByTimeAsync(3_599_000);
-    expect(prunes()).toHaveLength(4);
+    expect(prunes()).toHaveLength(3);
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(prunes()).toHaveLength(5);
+    expect(prunes()).toHaveLength(4);
+  });
+
+  it('has deleted a hundred thousand old rows in seconds', async () => {
+    store.prunable = 100_000;
+    start(600_000);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(store.prunable).toBe(0);
+    const sizes = store.calls.filter((call) => call.startsWith('prune')).map((call) => Number(call.split(' ')[2]));
+    expect(Math.max(...sizes)).toBe(5_000);
+  });
+
+  it('deletes in smaller steps if they take long', async () => {
+    const prune = store.pruneLedger;
+    store.pruneLedger = async (beforeMs, maxRows) => {
+      await new Promise((resolve) => setTimeout(resolve, maxRows / 20));
+      return prune(beforeMs, maxRows);
+    };
+    store.prunable = 10_000;
+    start(600_000);
+    await vi.advanceTimersByTimeAsync(5_000);
+    const sizes = store.calls.filter((call) => call.startsWith('prune')).map((call) => Number(call.split(' ')[2]));
+    expect(sizes.slice(0, 5)).toEqual([100, 200, 100, 200, 100]);
   });
 
   it('deletes no rows if everything is kept', async () => {

@@ -50,7 +50,7 @@ function open(find: PriceBook['find'] = () => PRICE): Opened {
     {
       prices: { find, findGuardrail: () => undefined, list: () => [] },
       ledger: {
-        settle: ({ phase }, onWritten) => {
+        settle: ({ phase }, _stage, onWritten) => {
           steps.push(`row: ${phase}`);
           onWritten?.();
         },

@@ -37,6 +37,7 @@ describe.each(STORES)('$name', ({ create }) => {
     };
     const everything: LedgerRow = {
       id: '0b5f6b0e-6d0b-4f0e-9a53-7f5f0d7d2f11',
+      requests: 41_994,
       startedAtMs: 1_767_225_600_123,
       principal: 'key',
       keyId: 'vk_abcdefghijklmnop',
@@ -200,6 +201,17 @@ describe.each(STORES)('$name', ({ create }) => {
       await store.pruneLedger(100, 9);
       await write({ id: 'next' });
       expect((await store.readLedger({}, ALL)).map(({ sequence }) => sequence)).toEqual([3]);
+    });
+
+    it('is as large as the rows it has, not as those it had', async () => {
+      const empty = await store.findSizeBytes();
+      await write(
+        ...Array.from({ length: 500 }, (_, at) => ({ id: `row-${at}`, startedAtMs: 1, model: 'm'.repeat(500) })),
+      );
+      const full = await store.findSizeBytes();
+      expect(full - empty).toBeGreaterThan(250_000);
+      await store.pruneLedger(100, 1_000);
+      expect(await store.findSizeBytes()).toBeLessThan(full / 2);
     });
 
     it('leaves what keys have spent after it pruned', async () => {

@@ -47,6 +47,7 @@ const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
 const small = fc.integer({ min: 0, max: 5 });
 const someRow = fc
   .record({
+    requests: fc.constantFrom(1, 1, 1_000),
     startedAtMs: fc.integer({ min: 0, max: 3 * DAY_MS }),
     keyId: optional(fc.constantFrom('vk_a', 'vk_b')),
     keyLabel: fc.constantFrom('x', 'y'),

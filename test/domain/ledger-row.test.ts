@@ -9,6 +9,7 @@ describe('the row of a finished exchange', () => {
   it('writes everything that was found of a finished exchange', () => {
     expect(rowOf(aFinishedRecord({ partial: true }), KEY)).toEqual({
       id: 'id-1',
+      requests: 1,
       startedAtMs: STARTED_AT_MS,
       principal: 'key',
       keyId: 'vk_1',
@@ -66,6 +67,7 @@ describe('the row of a finished exchange', () => {
 it('writes of an exchange that never ended what was known before the response, and nothing else', () => {
   expect(rowIfLost(aFinishedRecord(), KEY)).toEqual({
     id: 'id-1',
+    requests: 1,
     startedAtMs: STARTED_AT_MS,
     principal: 'key',
     keyId: 'vk_1',

@@ -133,6 +133,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
   rows += 1;
   return {
     id: `00000000-0000-4000-8000-${String(rows).padStart(12, '0')}`,
+    requests: 1,
     startedAtMs: Date.UTC(2030, 0, 15, 11),
     principal: row.keyId === undefined ? 'master' : 'key',
     keyId: undefined,

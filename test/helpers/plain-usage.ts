@@ -8,10 +8,10 @@ export function sumOf(rows: readonly LedgerRow[]): UsageTotals {
   const reported = (part: (row: LedgerRow) => number | undefined): number | undefined =>
     rows.some((row) => part(row) !== undefined) ? sum(part) : undefined;
   return {
-    requests: rows.length,
-    errors: sum(({ status }) => (status === undefined || status >= 400 ? 1 : 0)),
-    unpriced: sum(({ pricing }) => (pricing === 'unpriced' ? 1 : 0)),
-    partial: sum(({ partial }) => (partial ? 1 : 0)),
+    requests: sum(({ requests }) => requests),
+    errors: sum(({ status, requests }) => (status === undefined || status >= 400 ? requests : 0)),
+    unpriced: sum(({ pricing, requests }) => (pricing === 'unpriced' ? requests : 0)),
+    partial: sum(({ partial, requests }) => (partial ? requests : 0)),
     inputTokens: reported(({ usage }) => usage?.inputTokens),
     outputTokens: reported(({ usage }) => usage?.outputTokens),
     cacheReadTokens: reported(({ usage }) => usage?.cacheReadTokens),

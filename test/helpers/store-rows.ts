@@ -33,6 +33,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
   serial += 1;
   return {
     id: `exchange-${serial}`,
+    requests: 1,
     startedAtMs: 1_700_000_000_000,
     principal: 'key',
     keyId: 'vk_a',

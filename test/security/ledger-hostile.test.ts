@@ -46,6 +46,21 @@ const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${te
 
 const long = (letter: string): string => letter.repeat(40_000);
 
+describe('a key over its limits', () => {
+  it('writes few rows and small ones, however often it asks', async () => {
+    key = (await testbed.mint('over', { policy: { ...EMPTY_POLICY, requestsPerMinute: 1 } })).key;
+    for (let count = 0; count < 40; count += 1) await post(`/model/${'x'.repeat(2_000)}/converse`, '{}');
+    const rows = await testbed.store.readLedgerBackwards({}, { limit: 100 });
+    expect(rows.map(({ status }) => status)).toEqual([429, 429, 429, 429, 429, 200]);
+    expect(Math.max(...rows.slice(0, 5).map(({ model }) => model?.length ?? 0))).toBe(256);
+  });
+
+  it('writes few rows of paths that do not exist', async () => {
+    for (let count = 0; count < 40; count += 1) await post(`/nowhere/${count}`, '{}');
+    expect((await testbed.store.readLedgerBackwards({}, { limit: 100 })).length).toBeLessThanOrEqual(5);
+  });
+});
+
 describe('a row stays small', () => {
   it.each([
     { name: 'model in the body', path: '/openai/v1/chat/completions', body: `{"model":"${long('m')}"}` },

@@ -34,6 +34,12 @@ describe('a line for people', () => {
     expect(lineOf({ model: SONNET, usage })).toContain(shown);
   });
 
+  it('shows how many requests a line stands for', () => {
+    const refused = { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_REQUEST_RATE' } as const;
+    expect(lineOf({ ...refused, requests: 41_994 })).toContain('ERR_REQUEST_RATE x41994');
+    expect(lineOf({ ...refused, requests: 1 })).not.toContain(' x1');
+  });
+
   it('shows a record in columns', () => {
     const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 200, cacheWriteTokens: 34 };
     const line = lineOf({

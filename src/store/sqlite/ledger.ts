@@ -3,7 +3,7 @@
  * do not exist are never made up.
  */
 import { rowFromSql, SQL_COLUMNS, type SqlValue } from '../../domain/ledger-columns.ts';
-import type { Connection, Sqlite, Statement } from './connection.ts';
+import { type Connection, pluck, type Sqlite, type Statement } from './connection.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/ledger.ts';
 
 /** A row of `ledger` as SQLite gives it: its sequence, and the columns by name. */
@@ -22,6 +22,8 @@ export interface LedgerStatements {
   readonly findCharged: Statement<[string], Charged>;
   readonly remove: Statement<[number]>;
   readonly prune: Statement<[number, number]>;
+  /** Of all pages in use. */
+  readonly sizeBytes: Statement<[], number>;
 }
 
 /** Prepares them, once per connection. */
@@ -34,6 +36,11 @@ export function prepareLedger({ database }: Connection): LedgerStatements {
     prune: database.prepare(
       `DELETE FROM ledger WHERE sequence IN
          (SELECT sequence FROM ledger WHERE started_at_ms < ? ORDER BY started_at_ms LIMIT ?)`,
+    ),
+    sizeBytes: pluck(
+      database,
+      `SELECT (page_count - freelist_count) * page_size
+         FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
     ),
   };
 }

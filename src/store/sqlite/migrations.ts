@@ -109,4 +109,9 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE reservations RENAME COLUMN purse_id TO account_id;`,
   // The caller of open mode was called `anyone`. Such rows have no key, so that the index over keys finds them.
   `UPDATE ledger SET principal = 'anonymous', key_label = 'anonymous' WHERE key_id = '' AND principal = 'anyone';`,
+  // A row may stand for several requests. The index over keys holds all that is summed by key.
+  `ALTER TABLE ledger ADD COLUMN requests INTEGER NOT NULL DEFAULT 1;
+   DROP INDEX ledger_key;
+   CREATE INDEX ledger_key ON ledger (key_id, sequence, started_at_ms, key_label, status, pricing, partial, cost_nano,
+     charged_nano, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, requests);`,
 ];

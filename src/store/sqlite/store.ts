@@ -155,6 +155,10 @@ class SqliteStore implements Store {
     return this.#file.write(({ ledger }) => ledger.prune.run(beforeMs, maxRows).changes);
   }
 
+  async findSizeBytes(): Promise<number> {
+    return this.#file.read(({ ledger }) => ledger.sizeBytes.get() ?? 0);
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#touchTimer);
     this.#writeTouched();

@@ -26,9 +26,9 @@ interface Tally {
   readonly sums: (number | null)[];
 }
 
-const SUMS = `count(*), sum(status IS NULL OR status >= 400), sum(pricing = 'unpriced'), sum(partial),
-  sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(cost_nano),
-  sum(max(charged_nano - coalesce(cost_nano, 0), 0))`;
+const SUMS = `sum(requests), sum(requests * (status IS NULL OR status >= 400)), sum(requests * (pricing = 'unpriced')),
+  sum(requests * partial), sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens),
+  sum(cost_nano), sum(max(charged_nano - coalesce(cost_nano, 0), 0))`;
 
 /** What rows are counted under while they are read. */
 const NAMES: Readonly<Record<Exclude<UsageGrouping, `tag:${string}`>, string>> = {

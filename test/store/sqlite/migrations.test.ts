@@ -19,6 +19,7 @@ const RELEASED = [
   '66db6ae1968e6b563f14c8c48aafb72b01eae6e67c9823f94f09b93e52fb0c5f',
   'da66612cba764c7fdc4c421d20edfd359ece0a8d88095a01fac758b0c0f2800d',
   '0b8c9477414b6cdc8cf7655fa002b85082d1a517f466e06afffd9201fbe625bf',
+  'a6061db56c1a3555700043e8914fbb0efffaceba65b1c3df60cf1ea74e4d49b1',
 ];
 
 it('never edits a migration that databases have already run', () => {
