@@ -97,6 +97,7 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
       { ended: (record) => logRequest(record, config, lines) },
+      { ended: warnOfShortage() },
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
   });
@@ -121,6 +122,16 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
   await untilSignalled(server, config);
   clearInterval(sweeping);
   lines.flush();
+}
+
+/** Told once, loudly: who looks for the fault looks at the network first. */
+function warnOfShortage(): (record: RequestRecord) => void {
+  let isTold = false;
+  return ({ error }) => {
+    if (isTold || error?.code !== 'ERR_DESCRIPTORS') return;
+    isTold = true;
+    printError(error, false);
+  };
 }
 
 function logRequest(record: RequestRecord, config: Config, lines: LineWriter): void {

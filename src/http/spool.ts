@@ -3,6 +3,7 @@
  * without a name from its first moment (if the system allows that), gone when it is released. Keeps bytes, decides
  * nothing.
  */
+import { findDescriptorShortage } from '../lib/descriptors.ts';
 import { findCode } from '../lib/errno.ts';
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -94,6 +95,8 @@ async function create({
 }
 
 function unwritable(folder: string, cause: unknown): ProxyError {
+  const shortage = findDescriptorShortage(cause);
+  if (shortage !== undefined) return shortage;
   const code = findCode(cause) ?? 'unknown';
   return new ProxyError('ERR_SPOOL', `The proxy cannot put the large request body into a temporary file (${code}).`, {
     hint: 'On the machine that runs the proxy, make room in its temporary folder or set TMPDIR to another one.',

@@ -68,6 +68,7 @@ export const ERROR_KINDS = {
   ERR_STORE_UNAVAILABLE: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   // 507 and no other 5xx: SDKs do not send it again, and a full disk does not empty itself.
   ERR_SPOOL: { fault: 'operator', status: 507, awsType: 'InsufficientStorageException' },
+  ERR_DESCRIPTORS: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_SHUTTING_DOWN: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   ERR_UPSTREAM_UNREACHABLE: { fault: 'upstream', status: 502, awsType: 'BadGatewayException' },
   // A retry meets the same certificate.

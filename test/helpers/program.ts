@@ -94,6 +94,12 @@ export function launch(args: readonly string[], environment: Environment): Progr
   return watch(spawn(process.execPath, [LAUNCHER, ...args], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }));
 }
 
+/** The same with so few file descriptors. Not on Windows. */
+function launchWithDescriptors(count: number, args: readonly string[], environment: Environment): Program {
+  const words = ['-c', `ulimit -n ${count} && exec "$0" "$@"`, process.execPath, LAUNCHER, ...args];
+  return watch(spawn('/bin/sh', words, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
 /** Runs to the end. */
 export async function run(args: readonly string[], environment: Environment): Promise<ProgramEnd> {
   await using program = launch(args, environment);
@@ -104,8 +110,14 @@ export async function run(args: readonly string[], environment: Environment): Pr
 export type RunningServer = Program & { readonly port: number };
 
 /** `start` on a free port; resolves when it listens. */
-export async function launchServer(args: readonly string[], environment: Environment): Promise<RunningServer> {
-  const program = launch(['start', '--port', '0', ...args], environment);
+export async function launchServer(
+  args: readonly string[],
+  environment: Environment,
+  { descriptors }: { readonly descriptors?: number } = {},
+): Promise<RunningServer> {
+  const all = ['start', '--port', '0', ...args];
+  const program =
+    descriptors === undefined ? launch(all, environment) : launchWithDescriptors(descriptors, all, environment);
   const talk = await program.untilStderr('address');
   await program.untilStderr('boto3.client');
   const port = Number(/http:\/\/localhost:(\d+)\/bedrock/.exec(talk)?.[1] ?? /:(\d+)\/bedrock/.exec(talk)?.[1]);

@@ -7,6 +7,7 @@ const RETRIED_STATUSES = [429, 500, 502, 503, 504];
 /** The only codes a second attempt can cure, and the two that are told on a terminal and never on the wire. */
 const CURED_BY_RETRY = new Set([
   'ERR_STORE_UNAVAILABLE',
+  'ERR_DESCRIPTORS',
   'ERR_SHUTTING_DOWN',
   'ERR_UPSTREAM_UNREACHABLE',
   'ERR_UPSTREAM_TIMEOUT',

@@ -3,6 +3,7 @@
  * AWS's response to the client, bytes untouched and from its first moment. Back-pressure both ways; if one side leaves,
  * the other is ended at once.
  */
+import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
 import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
@@ -323,6 +324,8 @@ function silent(): ProxyError {
 }
 
 function unreachable(code: string, cause?: Error): ProxyError {
+  const shortage = findDescriptorShortage(cause);
+  if (shortage !== undefined) return shortage;
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached over HTTP/2 (${code}).`, {
     hint: 'Check the network, the region and --endpoint-url of the proxy.',
     detail: code,

@@ -3,6 +3,7 @@
  * untouched, back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one
  * can cost money. The only file that knows undici. It does not look into bodies.
  */
+import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -413,6 +414,8 @@ function toUpstreamError(error: Error, responseBegan: boolean): ProxyError {
       options,
     );
   }
+  const shortage = findDescriptorShortage(error);
+  if (shortage !== undefined) return shortage;
   if (code === 'UND_ERR_HEADERS_TIMEOUT') {
     return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and sent no response.', options);
   }

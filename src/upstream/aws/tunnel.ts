@@ -3,6 +3,7 @@
  * (CONNECT, RFC 9110, section 9.3.6). Every connection to AWS goes this way, http:// endpoints included, so that what
  * the forward proxy sees is a name and ciphertext, and what AWS gets is byte-exact.
  */
+import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
@@ -166,6 +167,8 @@ function refused({ host }: URL, target: string, response: string): ProxyError {
 }
 
 function unreachableProxy({ host }: URL, code: string, cause?: Error): ProxyError {
+  const shortage = findDescriptorShortage(cause);
+  if (shortage !== undefined) return shortage;
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The forward proxy ${host} cannot be reached (${code}).`, {
     hint: 'Check HTTPS_PROXY and NO_PROXY of the environment in which bedrock-proxy was started.',
     detail: code,
