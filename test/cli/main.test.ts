@@ -91,7 +91,7 @@ describe('a command line that is wrong', () => {
     },
     {
       args: ['key', 'generate', '--scope', 'some'],
-      says: "option '--scope <scope>' argument 'some' is invalid. Allowed choices are default, all.",
+      says: "option '--scope <scope>' argument 'some' is invalid. Allowed choices are inference, default, all.",
       hint: 'See `bedrock-proxy key generate --help`.',
     },
     { args: ['key', 'list', 'x'], says: 'too many arguments', hint: 'See `bedrock-proxy key list --help`.' },

@@ -170,7 +170,8 @@ describe('while it runs', () => {
     await server.untilStderr('boto3.client');
     const response = await post(port);
     expect(response.status).toBe(400);
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_LOOP');
+    // It is the upstream's response, whose claims about the proxy do not pass.
+    expect(response.header('x-bedrock-proxy-error')).toBeUndefined();
     expect(response.body.toString()).toContain('--endpoint-url');
     server.child.kill('SIGTERM');
     expect((await server.ended).stdout.trim().split('\n')).toHaveLength(2);

@@ -41,9 +41,10 @@ Examples:
 const GENERATE_NOTES = `
 A pattern stands for whole model names (* for any characters) and matches a
 model however a request names it: as id, as profile of a geography, as ARN.
-Without --scope all a key uses models and agents and reads the rest; with --scope
-inference it calls models alone. A key with a budget may use only what has a known price
-(\`bedrock-proxy prices list\`). --expires 2030-12-31 is the end of that day, UTC.
+Without --scope all a key uses models and agents and reads the rest; with
+--scope inference it calls models alone. A key with a budget may use only what
+has a known price (\`bedrock-proxy prices list\`). --expires 2030-12-31 is the
+end of that day, UTC.
 `;
 const TAKEN_AWAY = LIMIT_FLAGS.flatMap(({ name, takenAwayBy }) =>
   takenAwayBy === undefined ? [] : [`${name} ${takenAwayBy}`],
