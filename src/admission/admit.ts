@@ -20,7 +20,7 @@ import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { enter } from './enter.ts';
-import { estimateRequest, findPriceNames } from './pricing.ts';
+import { estimateRequest, findPriceNames, type RequestEstimate } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
 import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
@@ -125,15 +125,14 @@ async function admitKey(
       ? facts.names.map((name) => [name])
       : await Promise.all(facts.names.map((name) => findPriceNames(name, priceContext, dependencies)));
   const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
-  const cost = kind === 'metered' ? estimate?.costNanoUsd : undefined;
-  const reservedNanoUsd = budget && amountOf(cost, { facts, route, policy });
+  const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
   if (estimate !== undefined) grant?.addTokens(policy, tokensOf(estimate.use));
   if (budget !== undefined && reservedNanoUsd !== undefined) {
     const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
     await reserve(reservation, { model: facts.names[0], request }, dependencies);
   }
   const priceNames = budget === undefined ? growPriceNames(facts, { kind, priceContext }, dependencies) : models.flat();
-  return openAdmission(facts, { priceNames, grant, estimate: estimate?.use, reservedNanoUsd });
+  return openAdmission(facts, { priceNames, grant, estimate: estimate?.wholeUse, reservedNanoUsd });
 }
 
 function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
@@ -157,10 +156,10 @@ async function reserve(
  * not use what has none.
  */
 function amountOf(
-  costNanoUsd: number | undefined,
+  estimate: RequestEstimate | undefined,
   { facts, route, policy }: { readonly facts: RequestFacts; readonly route: ReachedRoute; readonly policy: KeyPolicy },
 ): number {
-  if (costNanoUsd !== undefined) return costNanoUsd;
+  if (estimate?.costNanoUsd !== undefined) return estimate.costNanoUsd;
   if (policy.allowUnpriced) return 0;
   const { names } = facts;
   const { operation, service } = route;
@@ -168,6 +167,12 @@ function amountOf(
     names[0] === undefined
       ? `${operation ?? 'an unknown operation'} of ${service}`
       : `the model ${printable(names[0])}`;
+  if (estimate?.hasUnknownInput === true) {
+    const message = `This key has a budget, and nobody knows how much ${what} may read that is not in the body.`;
+    throw new ProxyError('ERR_UNPRICED', message, {
+      hint: 'Send it in the body; or the owner can let the key use it all the same (--allow-unpriced).',
+    });
+  }
   throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {
     hint:
       names[0] === undefined

@@ -13,12 +13,18 @@ export const DEFAULT_MAX_OUTPUT_TOKENS = 8_192;
 
 /** More than any model reads or writes: what a body asks for beyond that is not counted. */
 const MAX_TOKENS = 1_000_000_000;
+/** https://docs.claude.com/en/docs/build-with-claude/context-windows */
+const LONG_CONTEXT_TOKENS = 1_000_000;
 /** A text unit of a guardrail is 1,000 characters (AWS's price list); a token is about four. */
 const TOKENS_PER_TEXT_UNIT = 250;
 
 /** What the body says; any numbers, because they come from a client. */
 export interface RequestedSize {
   readonly inputTokens: number;
+  /** There is more input than the body holds, up to the model's context window. */
+  readonly hasOutsideInput: boolean;
+  /** That window is one of LONG_CONTEXT_TOKENS at least. */
+  readonly wantsLongContext: boolean;
   /** Of one response; undefined if the body sets no limit. */
   readonly maxOutputTokens: number | undefined;
   /** Responses, or images, that are asked for at once. */
@@ -34,7 +40,10 @@ export interface MaxUsage {
 }
 
 /** `makesText`: whether the model writes at all; an embedding does not. */
-export function maxUsage(requested: RequestedSize, makesText: boolean): MaxUsage {
+export function maxUsage(
+  requested: Pick<RequestedSize, 'inputTokens' | 'maxOutputTokens' | 'copies'>,
+  makesText: boolean,
+): MaxUsage {
   const copies = Math.max(1, bounded(requested.copies));
   const perResponse = bounded(requested.maxOutputTokens ?? DEFAULT_MAX_OUTPUT_TOKENS);
   return {
@@ -42,6 +51,21 @@ export function maxUsage(requested: RequestedSize, makesText: boolean): MaxUsage
     outputTokens: makesText ? bounded(perResponse * copies) : 0,
     copies,
   };
+}
+
+/**
+ * The same if there is input that is not in the body: as much as the model can read. `prices` are those of all models
+ * that may do the work; undefined if the window of one of them is not known.
+ */
+export function withOutsideInput(
+  use: MaxUsage,
+  { wantsLongContext }: RequestedSize,
+  prices: readonly (ModelPrice | undefined)[],
+): MaxUsage | undefined {
+  const window = findMax(prices.map((price) => price?.contextTokens));
+  if (window === undefined) return undefined;
+  const longest = wantsLongContext ? Math.max(window, LONG_CONTEXT_TOKENS) : window;
+  return { ...use, inputTokens: Math.max(use.inputTokens, longest) };
 }
 
 /** Whether a model at this price writes text or speaks. */

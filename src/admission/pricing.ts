@@ -13,6 +13,7 @@ import {
   type MaxUsage,
   maxUsage,
   makesOutput,
+  withOutsideInput,
 } from './estimate.ts';
 import type { FindProfileModels } from './models.ts';
 import type { OperationFacts } from '../operations/facts.ts';
@@ -51,8 +52,13 @@ export async function findPriceNames(
 
 /** The largest use of a request, and its cost in nano-dollars; undefined if a part of it has no known price. */
 export interface RequestEstimate {
+  /** By what is in the body. */
   readonly use: MaxUsage;
+  /** With what the body points to, if it can be told how much that is at most. */
+  readonly wholeUse: MaxUsage;
   readonly costNanoUsd: number | undefined;
+  /** All has a price, but how much the model may read besides the body is not known. */
+  readonly hasUnknownInput: boolean;
 }
 
 /** What a request uses and costs at most. Of several models, the most expensive may do all of the work. */
@@ -63,12 +69,16 @@ export function estimateRequest(
   if (medium === 'guardrail') {
     const use = maxUsage(requested, false);
     const price = prices.findGuardrail();
-    return { use, costNanoUsd: price && maxGuardrailCost(use, price) };
+    return { use, wholeUse: use, costNanoUsd: price && maxGuardrailCost(use, price), hasUnknownInput: false };
   }
   const found = models.flatMap((names) => findPrices(names, moment, prices));
   const writes = found.length === 0 || found.some((price) => price === undefined || makesOutput(price));
   const use = maxUsage(medium === 'speech' ? { ...requested, inputTokens: SPOKEN_INPUT_TOKENS } : requested, writes);
-  return { use, costNanoUsd: findMax(found.map((price) => price && maxCost(use, price, medium === 'speech'))) };
+  const isSpeech = medium === 'speech';
+  const wholeUse = requested.hasOutsideInput && !isSpeech ? withOutsideInput(use, requested, found) : use;
+  const costNanoUsd = findMax(found.map((price) => price && maxCost(wholeUse ?? use, price, isSpeech)));
+  if (wholeUse !== undefined) return { use, wholeUse, costNanoUsd, hasUnknownInput: false };
+  return { use, wholeUse: use, costNanoUsd: undefined, hasUnknownInput: costNanoUsd !== undefined };
 }
 
 /** The price of the name itself, or else those of all that stand behind it: any of them may serve. */

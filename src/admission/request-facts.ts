@@ -96,7 +96,8 @@ async function inspect(
 ): Promise<Inspection | undefined> {
   const { service, operation, modelId } = route;
   try {
-    return await inspectBody({ service, operation, pathModel: modelId, headers, body, maxUnpackedBytes });
+    const isSized = required.size;
+    return await inspectBody({ service, operation, pathModel: modelId, headers, body, maxUnpackedBytes, isSized });
   } catch (error) {
     if (required.size || required.models) throw error;
     return undefined;

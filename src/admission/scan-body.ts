@@ -8,6 +8,7 @@ import { findHeader, type HeaderPair } from '../http/message.ts';
 import { findContentCoding, unpack } from '../http/unpack.ts';
 import { JsonPaths } from '../protocol/json-paths.ts';
 import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
+import { DOCUMENT_PATHS, DocumentText, type TextBlobs } from './document-text.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   type Delivery,
@@ -19,6 +20,7 @@ import {
   type ServingFields,
   TIER_PATHS,
 } from './limit-fields.ts';
+import { OUTSIDE_PATHS, OutsideInput } from './outside-input.ts';
 import type { ModelFields, OperationFacts } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 
@@ -33,6 +35,8 @@ export interface InspectedRequest {
   readonly body: InspectedBody;
   /** What a compressed body may unpack to. */
   readonly maxUnpackedBytes: number;
+  /** Whether it is asked how large the input is; if not, less is looked at. */
+  readonly isSized: boolean;
 }
 
 /** `chunks` is all of it, or, if there is a spool, only its beginning. */
@@ -53,6 +57,10 @@ export interface Inspection {
   readonly maxOutputTokens: number | undefined;
   /** An estimate, rather too high: see `estimateTokens`. */
   readonly inputTokens: number;
+  /** The model reads what is not in the body, or the body cannot be read. False if the size was not asked for. */
+  readonly hasOutsideInput: boolean;
+  /** The request asks for a context window of a million tokens where the model's own is smaller. */
+  readonly wantsLongContext: boolean;
   /**
    * The body is one JSON object in plain UTF-8, or empty. If false, AWS may read models that `models` does not have;
    * what `models` has was read before the fault.
@@ -95,7 +103,11 @@ const LATENCY_HEADER = 'x-amzn-bedrock-performanceconfig-latency';
 /** Longer words are none of AWS's; they would only fill the ledger. */
 const MAX_WORD_LENGTH = 64;
 
-type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'stream' | 'background';
+/** Anthropic's beta, for Claude Sonnet 4 and 4.5. */
+const LONG_CONTEXT = /(?:^|[,\s])context-1m\b/;
+const BETAS = ['anthropic_beta[]', 'anthropic_beta', 'additionalModelRequestFields.anthropic_beta[]'];
+
+type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'stream' | 'background' | 'beta';
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
@@ -104,16 +116,21 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   [LATENCY_PATH, 'latency'],
   ['stream', 'stream'],
   ['background', 'background'],
+  ...BETAS.map((path) => [path, 'beta'] as const),
 ]);
+const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...DOCUMENT_PATHS]);
 
 /** By their lists of model paths, each made when it is first needed; there are some forty. */
 const PATHS = new Map<readonly string[], JsonPaths>();
+/** The same with those that tell of the size. */
+const SIZED_PATHS = new Map<readonly string[], JsonPaths>();
 
-function pathsOf({ paths }: ModelFields): JsonPaths {
-  const known = PATHS.get(paths);
+function pathsOf({ paths }: ModelFields, isSized: boolean): JsonPaths {
+  const all = isSized ? SIZED_PATHS : PATHS;
+  const known = all.get(paths);
   if (known !== undefined) return known;
-  const made = new JsonPaths([...paths, ...MEANINGS.keys()]);
-  PATHS.set(paths, made);
+  const made = new JsonPaths([...paths, ...MEANINGS.keys(), ...(isSized ? SIZE_PATHS : [])]);
+  all.set(paths, made);
   return made;
 }
 
@@ -122,9 +139,9 @@ function pathsOf({ paths }: ModelFields): JsonPaths {
  * event loop turn at least once a megabyte.
  */
 export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
-  const { service, operation, pathModel, headers, body } = request;
+  const { service, operation, pathModel, headers, body, isSized } = request;
   const facts = findFacts(service, operation, pathModel !== undefined);
-  const reading = new BodyReading(facts, findLimitFields(facts, pathModel));
+  const reading = new BodyReading(facts, findLimitFields(facts, pathModel), isSized);
   const isPlain = isPlainText(headers);
   const coding = body.sizeBytes === 0 ? undefined : findContentCoding(headers);
   let pieces = 0;
@@ -140,10 +157,13 @@ export async function inspectBody(request: InspectedRequest): Promise<Inspection
     if (reading.isBroken && coding === undefined) break;
   }
   const sizeBytes = coding === undefined ? body.sizeBytes : unpackedBytes;
-  return {
-    ...reading.finish({ isPlain, sizeBytes }),
-    ...reading.findServing(headers),
-  };
+  const found = reading.finish({ isPlain, sizeBytes });
+  const wantsLongContext = found.wantsLongContext || headers.some(isLongContextHeader);
+  return { ...found, wantsLongContext, ...reading.findServing(headers) };
+}
+
+function isLongContextHeader([name, value]: HeaderPair): boolean {
+  return name.length === 14 && name.toLowerCase() === 'anthropic-beta' && LONG_CONTEXT.test(value);
 }
 
 function openText(
@@ -189,18 +209,21 @@ class BodyReading {
   #serviceTier: string | undefined;
   #latency: string | undefined;
   #asked = { stream: false, background: false };
+  readonly #isSized: boolean;
+  readonly #outside = new OutsideInput();
+  readonly #documents = new DocumentText();
+  #wantsLongContext = false;
 
-  constructor(facts: OperationFacts, limits: ReadonlySet<string>) {
+  constructor(facts: OperationFacts, limits: ReadonlySet<string>, isSized: boolean) {
+    this.#isSized = isSized;
     this.#limits = limits;
     this.#facts = facts;
     this.#serving = findServingFields(facts);
     this.#scanner = new JsonScanner(
-      pathsOf(facts.models),
+      pathsOf(facts.models, isSized),
       (path, value) => this.#take(path, value),
       undefined,
-      (path) => {
-        if (!MEANINGS.has(path)) this.#hasContainer = true;
-      },
+      (path) => this.#open(path),
     );
   }
 
@@ -221,11 +244,18 @@ class BodyReading {
     const { kind } = this.#facts.models;
     const isJson = this.#scanner.finish();
     const isObject = isJson && this.#scanner.isObject;
+    const isReadable = isPlain && (isObject || sizeBytes === 0);
+    // An agent reads what it has kept of the session, what its tools find, and what its model wrote before.
+    const isAgent = this.#facts.response === 'agentStream';
     return {
       models: this.#models,
       maxOutputTokens: this.#findMaxTokens(),
-      inputTokens: estimateTokens(sizeBytes, isJson ? this.#scanner : { blobs: 0, blobBytes: 0 }),
-      wellFormed: isPlain && !this.#hasUnreadableModel && (isObject || sizeBytes === 0),
+      inputTokens: isJson
+        ? estimateTokens(sizeBytes, this.#scanner, this.#documents.finish())
+        : estimateTokens(sizeBytes, NO_BLOBS, NO_BLOBS),
+      hasOutsideInput: this.#isSized && (isAgent || !isReadable || this.#outside.finish()),
+      wantsLongContext: this.#wantsLongContext,
+      wellFormed: isReadable && !this.#hasUnreadableModel,
       // What the owner of an agent made of its body is not known.
       isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
       delivery: findDelivery(this.#facts, this.#asked),
@@ -240,7 +270,20 @@ class BodyReading {
     return other > DEFAULT_MAX_OUTPUT_TOKENS ? other : undefined;
   }
 
+  #open(path: string): void {
+    if (MEANINGS.has(path)) return;
+    if (!this.#isSized || !SIZE_PATHS.has(path)) this.#hasContainer = true;
+    else {
+      this.#outside.open(path);
+      this.#documents.open(path);
+    }
+  }
+
   #take(path: string, value: JsonScalar): void {
+    if (this.#isSized && SIZE_PATHS.has(path)) {
+      this.#outside.take(path, value);
+      return this.#documents.take(path, value, this.#scanner.wasBlob);
+    }
     const meaning = MEANINGS.get(path);
     switch (meaning) {
       case undefined:
@@ -257,6 +300,9 @@ class BodyReading {
         return undefined;
       case 'latency':
         if (typeof value === 'string' && this.#serving.latencyPaths.includes(path)) this.#latency = value;
+        return undefined;
+      case 'beta':
+        this.#wantsLongContext ||= typeof value === 'string' && LONG_CONTEXT.test(value);
         return undefined;
       default:
         this.#asked[meaning] = value === true;
@@ -285,13 +331,16 @@ function largest(before: number | undefined, value: JsonScalar): number | undefi
 
 /**
  * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are
- * read by the model as they stand; only strings that look like base64 count as pictures or documents. What a body
- * merely points to (an object in S3, a stored prompt, an earlier response, what a search finds) is not in here.
+ * read by the model as they stand; only strings that look like base64 count as pictures or documents, if they are not
+ * the text of a document. What a body merely points to is not in here: see `outside-input.ts`.
  */
-function estimateTokens(sizeBytes: number, { blobs, blobBytes }: { blobs: number; blobBytes: number }): number {
-  const textTokens = Math.ceil((sizeBytes - blobBytes) / BYTES_PER_TOKEN);
+function estimateTokens(sizeBytes: number, all: { blobs: number; blobBytes: number }, text: TextBlobs): number {
+  const [blobs, blobBytes] = [all.blobs - text.blobs, all.blobBytes - text.blobBytes];
+  const textTokens = Math.ceil((sizeBytes - all.blobBytes + text.textBytes) / BYTES_PER_TOKEN);
   return textTokens + blobs * TOKENS_PER_BLOB + Math.ceil(blobBytes / BLOB_BYTES_PER_TOKEN);
 }
+
+const NO_BLOBS: TextBlobs = { blobs: 0, blobBytes: 0, textBytes: 0 };
 
 /** A parser that takes the body for another character set could see other names in the same bytes. */
 function isPlainText(headers: readonly HeaderPair[]): boolean {

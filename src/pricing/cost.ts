@@ -31,6 +31,8 @@ export interface ModelPrice {
   readonly request?: PicoUsd | undefined;
   /** Per unit, by AWS's names. */
   readonly guardrailUnits?: Readonly<Record<string, PicoUsd>> | undefined;
+  /** The context window of the model: what it reads and writes at most. Undefined: nobody knows. */
+  readonly contextTokens?: number | undefined;
   readonly origin?: PriceOrigin | undefined;
 }
 

@@ -127,7 +127,19 @@ class Prices implements PriceBook {
     const own = this.#file && findInPriceFile(this.#file, modelName, tier);
     const price = own ?? (tier === 'standard' ? this.#lookInData(modelName.priceName, atMs) : undefined);
     const guardrailUnits = this.#file?.guardrailUnits;
-    return price && guardrailUnits ? { ...price, guardrailUnits } : price;
+    if (price === undefined) return undefined;
+    const contextTokens = this.#findContextTokens(modelName.priceName);
+    return {
+      ...price,
+      ...(guardrailUnits === undefined ? {} : { guardrailUnits }),
+      ...(contextTokens === undefined ? {} : { contextTokens }),
+    };
+  }
+
+  /** Also of a model whose price is the owner's. */
+  #findContextTokens(priceName: string | undefined): number | undefined {
+    if (priceName === undefined) return undefined;
+    return this.#sources.map(({ find }) => find(priceName)?.context_window).find((window) => window !== undefined);
   }
 
   #lookInData(priceName: string | undefined, atMs: number): ModelPrice | undefined {

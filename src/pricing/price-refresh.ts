@@ -9,6 +9,8 @@ import { isCounted } from './price-data.ts';
 export interface PublishedModel {
   readonly id: string;
   readonly prices: PriceRecord | readonly { readonly prices: PriceRecord }[];
+  /** Tokens. */
+  readonly context_window?: number;
 }
 
 /** A record of the published data, not yet read. */
@@ -53,8 +55,13 @@ function readModels(list: unknown): PublishedModel[] {
   if (!Array.isArray(list) || list.length === 0) throw new Error('it has no models of Bedrock');
   return list.map((model: unknown) => {
     if (!isObject(model) || typeof model['id'] !== 'string') throw new Error('it has a model without an id');
-    return { id: model['id'], prices: readPrices(model['prices'], model['id']) };
+    const { id, prices, context_window: window } = model;
+    return { id, prices: readPrices(prices, id), ...(isCount(window) ? { context_window: window } : {}) };
   });
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }
 
 function readPrices(prices: unknown, id: string): PublishedModel['prices'] {

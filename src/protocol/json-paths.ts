@@ -10,6 +10,8 @@ export interface JsonPlace {
   readonly members: ReadonlyMap<string, JsonPlace>;
   /** The names of `members` as `isCaseVariant` compares them, by their lengths. */
   readonly foldedNames: ReadonlyMap<number, readonly string[]>;
+  /** How the names of `members` begin and end: see `mayBeMember`. */
+  readonly memberEnds: ReadonlySet<number>;
   /** Members that `members` does not name. */
   readonly anyMember: JsonPlace | undefined;
   readonly element: JsonPlace | undefined;
@@ -64,5 +66,16 @@ function makePlace(open: readonly OpenPath[]): JsonPlace {
   const names = new Set(open.flatMap(({ rest }) => rest.slice(0, 1)).filter((step) => step !== '*' && step !== '[]'));
   const members = new Map([...names].map((name) => [name, makePlace(after(name, '*'))]));
   const foldedNames = Map.groupBy([...names].map(foldName), ({ length }) => length);
-  return { reports, members, foldedNames, anyMember: placeAfter('*'), element: placeAfter('[]') };
+  const memberEnds = new Set([...names].map((name) => Buffer.from(name)).map((name) => nameEnds(name[0], name.at(-1))));
+  return { reports, members, foldedNames, memberEnds, anyMember: placeAfter('*'), element: placeAfter('[]') };
+}
+
+/** Whether a name that begins and ends so can be one of `place.members`, or a case variant of one. */
+export function mayBeMember({ memberEnds }: JsonPlace, firstByte = 0, lastByte = 0): boolean {
+  return firstByte > 0x7f || lastByte > 0x7f || memberEnds.has(nameEnds(firstByte, lastByte));
+}
+
+/** The bit that tells capitals from small letters is left out. */
+function nameEnds(firstByte = 0, lastByte = 0): number {
+  return (firstByte & 0xdf) * 0x100 + (lastByte & 0xdf);
 }

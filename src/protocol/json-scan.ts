@@ -17,7 +17,7 @@ import {
   Utf8Check,
 } from './json-bytes.ts';
 import { JsonContainer } from './json-container.ts';
-import { isCaseVariant, JsonPaths, type JsonPlace } from './json-paths.ts';
+import { isCaseVariant, JsonPaths, type JsonPlace, mayBeMember } from './json-paths.ts';
 
 /** Values and member names with more bytes than this are not kept. AWS's longest names of models have 2,048. */
 export const MAX_KEPT_BYTES = 4096;
@@ -30,9 +30,12 @@ export const MAX_DEPTH = 512;
  */
 export const BLOB_BYTES = 1024;
 /**
- * `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all.
+ * `tooLong`: a string or number of more than MAX_KEPT_BYTES, and its bytes as they stand in the text, escapes and all;
+ * `head`: the first HEAD_BYTES of them, one character each.
  */
-export type JsonScalar = string | number | boolean | null | { readonly tooLong: number };
+export type JsonScalar = string | number | boolean | null | { readonly tooLong: number; readonly head: string };
+/** What is kept of a value that is not. */
+export const HEAD_BYTES = 64;
 
 /** What the next byte may be, outside strings, numbers and literals; and within them. */
 const BROKEN = 0;
@@ -74,13 +77,15 @@ export class JsonScanner {
   /** Bytes of string values that look like blobs, and how many there were. */
   blobBytes = 0;
   blobs = 0;
+  /** Whether the string that was reported last was one of them. */
+  wasBlob = false;
   /** The text begins like an object. */
   isObject = false;
   /** A member that is not wanted has the name of one that is, but for its case: some parsers take it for that one. */
   hasCaseVariant = false;
   readonly #onValue: (path: string, value: JsonScalar) => void;
   readonly #onContainer: ContainerListener | undefined;
-  readonly #onSkipped: ((path: string) => void) | undefined;
+  readonly #onOpen: ((path: string) => void) | undefined;
   readonly #utf8 = new Utf8Check();
   #state = VALUE;
   /** The open containers, outermost first; undefined: nothing that is wanted can be in there. */
@@ -107,18 +112,18 @@ export class JsonScanner {
    * `onValue` gets every scalar that stands at a wanted path, with the path as it was wanted, in the order of the
    * document and as often as it occurs (a repeated member is reported each time), before it is known whether the whole
    * is well formed. `onContainer` gets the objects and arrays there; of what is in them nothing is reported. Without
-   * it, `onSkipped` gets the paths at which there is one.
+   * it, `onOpen` gets the paths at which one begins.
    */
   constructor(
     wanted: readonly string[] | JsonPaths,
     onValue: (path: string, value: JsonScalar) => void,
     onContainer?: ContainerListener,
-    onSkipped?: (path: string) => void,
+    onOpen?: (path: string) => void,
   ) {
     this.#place = (wanted instanceof JsonPaths ? wanted : new JsonPaths(wanted)).root;
     this.#onValue = onValue;
     this.#onContainer = onContainer;
-    this.#onSkipped = onSkipped;
+    this.#onOpen = onOpen;
   }
 
   /** The bytes so far are the beginning of no JSON text (or of one that is too deep). Nothing is read after that. */
@@ -235,7 +240,7 @@ export class JsonScanner {
   #openWanted(depth: number, at: number): void {
     const paths = this.#place?.reports ?? [];
     if (this.#onContainer === undefined) {
-      for (const path of paths) this.#onSkipped?.(path);
+      for (const path of paths) this.#onOpen?.(path);
       return;
     }
     this.#container = new JsonContainer(paths, depth, at);
@@ -315,8 +320,12 @@ export class JsonScanner {
       return this.#endValue();
     }
     const place = this.#places.at(-1);
-    this.#mayHoldBlob = this.#isBlobName(bytes, end);
-    const isWanted = place !== undefined && (place.members.size > 0 || place.anyMember !== undefined);
+    const first = this.#earlierBytes === 0 ? bytes[this.#start] : this.#earlier?.[0];
+    const last = end > this.#start ? bytes[end - 1] : this.#earlier?.[this.#earlierBytes - 1];
+    this.#mayHoldBlob = mayNameBlob(first ?? 0, last ?? 0) && this.#isBlobName(bytes, end);
+    // An escape may stand for any byte.
+    const isWanted =
+      place !== undefined && (place.anyMember !== undefined || this.#hasEscape || mayBeMember(place, first, last));
     const name = isWanted ? this.#takeString(bytes, end) : undefined;
     this.#place = typeof name === 'string' ? this.#placeOf(name, place) : place?.anyMember;
     this.#state = COLON;
@@ -330,21 +339,19 @@ export class JsonScanner {
   }
 
   #isBlobName(bytes: Buffer, end: number): boolean {
-    const first = this.#earlierBytes === 0 ? bytes[this.#start] : this.#earlier?.[0];
-    const last = end > this.#start ? bytes[end - 1] : this.#earlier?.[this.#earlierBytes - 1];
-    if (!mayNameBlob(first ?? 0, last ?? 0)) return false;
     const name = this.#take(bytes, end);
     return typeof name === 'string' && BLOB_NAMES.has(name);
   }
 
   #countString(sizeBytes: number): void {
     const isBlob = this.#mayBeBlob && sizeBytes > BLOB_BYTES;
+    this.wasBlob = isBlob;
     if (isBlob) this.blobs += 1;
     if (isBlob) this.blobBytes += sizeBytes;
     else this.textBytes += sizeBytes;
   }
 
-  #takeString(bytes: Buffer, end: number): string | { tooLong: number } {
+  #takeString(bytes: Buffer, end: number): string | { tooLong: number; head: string } {
     const raw = this.#take(bytes, end);
     if (typeof raw !== 'string' || !this.#hasEscape) return raw;
     // Its characters and escapes have been checked, so this is JSON.
@@ -381,12 +388,11 @@ export class JsonScanner {
     this.#earlierBytes = 0;
   }
 
-  /** The chunk ends within a name or value: its bytes are counted, and copied if they are wanted and not too many. */
+  /** The chunk ends within a name or value: its bytes are counted, and the first MAX_KEPT_BYTES copied if wanted. */
   #keepFor(bytes: Buffer): void {
     if (this.#state === LITERAL) return;
     const pieceBytes = bytes.length - this.#start;
-    const isShort = this.#earlierBytes + pieceBytes <= MAX_KEPT_BYTES;
-    if (this.#isKept && isShort) {
+    if (this.#isKept && this.#earlierBytes < MAX_KEPT_BYTES) {
       this.#earlier ??= Buffer.allocUnsafe(MAX_KEPT_BYTES);
       bytes.copy(this.#earlier, this.#earlierBytes, this.#start);
     }
@@ -395,11 +401,20 @@ export class JsonScanner {
   }
 
   /** The name or value that ends before `end`, undecoded. */
-  #take(bytes: Buffer, end: number): string | { tooLong: number } {
+  #take(bytes: Buffer, end: number): string | { tooLong: number; head: string } {
     const sizeBytes = this.#earlierBytes + end - this.#start;
-    if (sizeBytes > MAX_KEPT_BYTES) return { tooLong: sizeBytes };
+    if (sizeBytes > MAX_KEPT_BYTES) return { tooLong: sizeBytes, head: this.#takeHead(bytes) };
     if (this.#earlierBytes === 0 || this.#earlier === undefined) return bytes.toString('utf8', this.#start, end);
     bytes.copy(this.#earlier, this.#earlierBytes, this.#start, end);
     return this.#earlier.toString('utf8', 0, sizeBytes);
+  }
+
+  #takeHead(bytes: Buffer): string {
+    const earlier = this.#earlier;
+    if (this.#earlierBytes === 0 || earlier === undefined) {
+      return bytes.toString('latin1', this.#start, this.#start + HEAD_BYTES);
+    }
+    if (this.#earlierBytes < HEAD_BYTES) bytes.copy(earlier, this.#earlierBytes, this.#start);
+    return earlier.toString('latin1', 0, HEAD_BYTES);
   }
 }

@@ -5,7 +5,7 @@ import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
 
 const moment = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
-const requested = { inputTokens: 10, maxOutputTokens: 100, copies: 1 };
+const requested = { inputTokens: 10, maxOutputTokens: 100, copies: 1, hasOutsideInput: false, wantsLongContext: false };
 const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijk1';
 let prices: PriceBook;
 
@@ -41,9 +41,10 @@ describe('the weight of a request', () => {
       [[HAIKU], ['nobody.knows-it']],
       [[ARN, HAIKU, 'nobody.knows-it']],
     ]) {
-      expect(estimateRequest({ requested, models, moment, medium: 'text' }, prices)).toEqual({
+      expect(estimateRequest({ requested, models, moment, medium: 'text' }, prices)).toMatchObject({
         use,
         costNanoUsd: undefined,
+        hasUnknownInput: false,
       });
     }
   });
@@ -52,6 +53,32 @@ describe('the weight of a request', () => {
     const behind = estimateRequest({ requested, models: [[ARN, HAIKU]], moment, medium: 'text' }, prices);
     expect(behind.costNanoUsd).toBe(10 * 2_200 + 100 * 5_500);
     expect(behind).toEqual(estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'text' }, prices));
+  });
+
+  it('takes the context window if the model reads what is not in the body', () => {
+    const outside = { ...requested, hasOutsideInput: true };
+    const found = estimateRequest({ requested: outside, models: [[HAIKU]], moment, medium: 'text' }, prices);
+    expect(found).toMatchObject({ use: { inputTokens: 10 }, wholeUse: { inputTokens: 200_000, outputTokens: 100 } });
+    expect(found.costNanoUsd).toBe(200_000 * 2_200 + 100 * 5_500);
+    const long = { ...outside, wantsLongContext: true };
+    expect(estimateRequest({ requested: long, models: [[HAIKU]], moment, medium: 'text' }, prices)).toMatchObject({
+      wholeUse: { inputTokens: 1_000_000 },
+    });
+    const larger = { ...outside, inputTokens: 300_000 };
+    expect(estimateRequest({ requested: larger, models: [[HAIKU]], moment, medium: 'text' }, prices)).toMatchObject({
+      wholeUse: { inputTokens: 300_000 },
+    });
+  });
+
+  it('knows no cost of what is not in the body if the context window of one of the models is not known', () => {
+    const windowless: PriceBook = { ...prices, find: () => ({ input: 1_000, output: 1_000 }) };
+    const asked = { models: [[HAIKU]], moment, medium: 'text' } as const;
+    const outside = { ...requested, hasOutsideInput: true };
+    expect(estimateRequest({ ...asked, requested: outside }, windowless)).toMatchObject({
+      costNanoUsd: undefined,
+      hasUnknownInput: true,
+    });
+    expect(estimateRequest({ ...asked, requested }, windowless)).toMatchObject({ hasUnknownInput: false });
   });
 
   it('never takes the price of a guardrail for a model, nor the other way round', () => {

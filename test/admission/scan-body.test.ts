@@ -29,6 +29,7 @@ function request(
     headers,
     body: { chunks: [bytes], sizeBytes: bytes.length },
     maxUnpackedBytes: 1_000_000,
+    isSized: true,
   };
 }
 
@@ -344,7 +345,7 @@ describe('a large body', () => {
       waiting = setImmediate(count);
     };
     let waiting = setImmediate(count);
-    const inspection = await inspectBody({ ...given, body });
+    const inspection = await inspectBody({ ...given, body, isSized: true });
     clearImmediate(waiting);
     expect(inspection).toMatchObject({ models: ['last'], maxOutputTokens: 5, wellFormed: true });
     expect(turns).toBeGreaterThanOrEqual(3);

@@ -131,6 +131,7 @@ describe('the price file', () => {
     expect(book.find('us.amazon.nova-pro-v1:0', at(NOW))).toEqual({
       input: 1_000_000,
       output: 2_000_000,
+      contextTokens: 300_000,
       origin: { kind: 'file', name: 'amazon.nova-pro*' },
     });
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
@@ -166,14 +167,19 @@ describe('refreshed data', () => {
   it('prefers refreshed prices to built-in ones, which fill what they lack', async () => {
     const models = [
       { id: 'amazon.nova-lite-v1:0', prices: { input_mtok: 0.05 } },
-      { id: 'x1.new-v1:0', prices: { input_mtok: 1 } },
+      { id: 'x1.new-v1:0', prices: { input_mtok: 1 }, context_window: -1 },
+      { id: 'x1.newer-v1:0', prices: { input_mtok: 1 }, context_window: 9_000 },
     ];
     const { book, warnings } = await load({ refreshed: refreshed(models) });
     expect(warnings).toEqual([]);
     expect(book.find('us.amazon.nova-lite-v1:0', at(NOW))).toEqual({
       input: 50_000,
+      // The older data fill it in.
+      contextTokens: 300_000,
       origin: { kind: 'refreshed', name: 'amazon.nova-lite-v1:0', fetchedAtMs: day('2026-10-01') },
     });
+    expect(book.find('x1.new-v1:0', at(NOW))).not.toHaveProperty('contextTokens');
+    expect(book.find('x1.newer-v1:0', at(NOW))?.contextTokens).toBe(9_000);
     expect(book.find('amazon.nova-pro-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
     expect(book.list(NOW).filter(({ name }) => name === 'amazon.nova-lite-v1:0').length).toBe(1);
   });

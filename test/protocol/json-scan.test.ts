@@ -5,7 +5,14 @@
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BLOB_BYTES, type JsonScalar, JsonScanner, MAX_DEPTH, MAX_KEPT_BYTES } from '../../src/protocol/json-scan.ts';
+import {
+  BLOB_BYTES,
+  type JsonScalar,
+  JsonScanner,
+  MAX_DEPTH,
+  HEAD_BYTES,
+  MAX_KEPT_BYTES,
+} from '../../src/protocol/json-scan.ts';
 import { JsonPaths } from '../../src/protocol/json-paths.ts';
 
 interface Scanned {
@@ -161,13 +168,14 @@ describe('values', () => {
 
   it('counts the bytes of a value beyond the limit without keeping them', () => {
     const kept = 'é'.repeat(MAX_KEPT_BYTES / 2);
+    const head = Buffer.from(kept).toString('latin1', 0, HEAD_BYTES);
     const json = bytesOf(JSON.stringify({ a: kept, b: `${kept}x`, [`${kept}x`]: 1 }));
     for (const chunks of [[json], bytewise(json)]) {
       expect(scan(chunks, ['a', 'b', '*']).values).toEqual([
         ['a', kept],
         ['*', kept],
-        ['b', { tooLong: MAX_KEPT_BYTES + 1 }],
-        ['*', { tooLong: MAX_KEPT_BYTES + 1 }],
+        ['b', { tooLong: MAX_KEPT_BYTES + 1, head }],
+        ['*', { tooLong: MAX_KEPT_BYTES + 1, head }],
         ['*', 1],
       ]);
     }
