@@ -8,6 +8,7 @@ import type { RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { costOf, type PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
+import type { UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
@@ -106,9 +107,10 @@ class OpenSettlement implements Settlement {
         record.status = record.upstreamStatus = status;
         record.firstByteMs = this.#elapsedMs();
         record.upstreamRequestId = findHeader(headers, 'x-amzn-requestid')?.slice(0, MAX_NAME_LENGTH);
-        record.upstreamErrorType = findHeader(headers, 'x-amzn-errortype')
-          ?.slice(0, MAX_NAME_LENGTH)
-          .replace(/:.*$/s, '');
+        if (status >= 400) {
+          const errorType = findHeader(headers, 'x-amzn-errortype')?.slice(0, MAX_NAME_LENGTH);
+          record.upstreamErrorType = errorType?.replace(/:.*$/s, '');
+        }
         this.#tap?.onStart(status, headers);
         events.responseStarted(record, isStream(status, headers));
       },
@@ -126,10 +128,10 @@ class OpenSettlement implements Settlement {
   #decide(): ResponsePolicy {
     const { responseHeaders } = this.#dependencies;
     const record = this.#record;
-    const hasTap = (): boolean => this.#tap !== undefined;
+    const isMetered = (): boolean => kindOf(record) === 'metered';
     return {
       get bufferBelowBytes() {
-        return responseHeaders && hasTap() ? BUFFER_BELOW_BYTES : 0;
+        return responseHeaders && isMetered() ? BUFFER_BELOW_BYTES : 0;
       },
       extraHeaders: (isComplete) => {
         if (!responseHeaders) return [];
@@ -178,10 +180,12 @@ function isStream(status: number, headers: readonly HeaderPair[]): boolean {
   return status === 101 || STREAM_TYPE.test(findHeader(headers, 'content-type') ?? '');
 }
 
-/** Only of responses that report usage. */
+function kindOf({ route }: RequestRecord): UsageKind {
+  return route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
+}
+
 function openTap({ route, model }: RequestRecord): Tap | undefined {
-  if (route === undefined || findFacts(route.service, route.operation).usage !== 'metered') return undefined;
-  return createTap({ service: route.service, operation: route.operation, model });
+  return route && createTap({ service: route.service, operation: route.operation, model });
 }
 
 /** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */
@@ -191,15 +195,17 @@ function priceRecord(
   admission: Admission | undefined,
   prices: PriceBook,
 ): void {
-  const { route, error, upstreamStatus = 0 } = record;
-  const isFailed = upstreamStatus >= 400;
-  const kind = route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
+  const { error, upstreamStatus = 0 } = record;
+  const isFailed = upstreamStatus >= 400 || reading?.isRefused === true;
+  const kind = kindOf(record);
+  record.upstreamErrorType ??= reading?.errorType?.slice(0, MAX_NAME_LENGTH);
   // AWS does not bill what it refuses, and a request that never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
     return applyBill(record, { pricing: 'free', cost: 0, charge: 0 });
   record.usage = reading?.usage;
   record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
-  record.partial = kind === 'metered' ? reading?.complete !== true : error !== undefined;
+  const isFaulty = error !== undefined || record.upstreamErrorType !== undefined;
+  record.partial = kind === 'metered' ? reading?.complete !== true : isFaulty;
   const found = findPrices(record, reading, admission, prices);
   // Without usage, only what is sold by the request has a cost. Of several models, the first is the one that was
   // called.

@@ -17,9 +17,8 @@ export function findModel({ model, route }: RequestRecord): string | undefined {
 }
 
 /** The proxy's own code, else the type of AWS's error; undefined if nothing failed, or AWS did not say what. */
-export function findErrorCode({ error, status, upstreamErrorType }: RequestRecord): string | undefined {
-  if (error !== undefined) return error.code;
-  return status !== undefined && status >= 400 ? upstreamErrorType : undefined;
+export function findErrorCode({ error, upstreamErrorType }: RequestRecord): string | undefined {
+  return error?.code ?? upstreamErrorType;
 }
 
 /** A request that never left the proxy cost nothing; one that left and was not priced may have cost anything. */

@@ -38,7 +38,10 @@ export interface RequestRecord {
   upstreamStatus: number | undefined;
   /** `x-amzn-requestid` of AWS's response. */
   upstreamRequestId: string | undefined;
-  /** `x-amzn-errortype` of AWS's response, without what follows a colon. */
+  /**
+   * AWS's type of error: `x-amzn-errortype` of a response that is one, without what follows a colon, or what a response
+   * with a good status says in its body. Undefined if nothing failed there.
+   */
   upstreamErrorType: string | undefined;
   /** `user-agent` as it came. */
   readonly userAgentHeader: string | undefined;

@@ -27,6 +27,7 @@ import {
 import type { ResponseShape } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { parseModelName, withoutGeography } from '../domain/model-name.ts';
+import { UNKNOWN_OPERATION, WholeBody } from './unknown-operation-body.ts';
 import { type Count, Tally } from './usage-tally.ts';
 import type { Usage } from '../domain/usage.ts';
 
@@ -48,6 +49,13 @@ export interface Reading {
    * Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off.
    */
   readonly outputBytes: number;
+  /**
+   * AWS's type of error, if the response has a good status and tells of a failure all the same: an exception in a
+   * stream, an error event, an operation that AWS does not know.
+   */
+  readonly errorType: string | undefined;
+  /** AWS did nothing: it does not know the operation. */
+  readonly isRefused: boolean;
 }
 
 /** Watches one response. None of the three throws. */
@@ -76,6 +84,7 @@ interface Shape {
   readonly sse?: SseShape;
 }
 
+const EVENT_STREAM_TYPE = /^\s*application\/vnd\.amazon\.eventstream\b/i;
 const INVOKE_BODY: BodyShape = { readUsage: readInvoke, readPart: readInvokePart };
 
 const SHAPES: Readonly<Record<ResponseShape, Shape>> = {
@@ -103,7 +112,10 @@ const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
   ['x-amzn-bedrock-cache-write-input-token-count', 'awsCacheWriteTokens'],
 ];
 
-/** A tap for the answer to a call of this operation. Of an operation that reports nothing it reads nothing. */
+/**
+ * A tap for the answer to a call of this operation. Of an operation that reports no usage it reads only whether it
+ * failed.
+ */
 export function createTap({ service, operation, model }: TapFacts): Tap {
   const { response } = findFacts(service, operation);
   const tally = new Tally();
@@ -123,6 +135,7 @@ function isOpenai(model: string | undefined): boolean {
 class ResponseTap implements Tap {
   readonly #shape: Shape;
   readonly #tally: Tally;
+  #whole: WholeBody | undefined;
   #reader: ResponseReader | undefined;
   #isRefusal = false;
   #tierOfHeader: string | undefined;
@@ -138,12 +151,15 @@ class ResponseTap implements Tap {
     this.#isRefusal = status >= 400;
     if (status < 200 || status > 299) return;
     this.#readHeaders(headers);
+    const type = findHeader(headers, 'content-type') ?? '';
+    if (/\bjson\b/i.test(type)) this.#whole = new WholeBody();
     // We ask for no encoding; who sends one all the same is not understood.
     const encoding = findHeader(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
-    if (encoding === 'identity') this.#reader = this.#openReader(findHeader(headers, 'content-type') ?? '');
+    if (encoding === 'identity') this.#reader = this.#openReader(type);
   }
 
   onBytes(chunk: Buffer): void {
+    this.#whole?.push(chunk);
     this.#guard((reader) => reader.read(chunk));
   }
 
@@ -157,6 +173,7 @@ class ResponseTap implements Tap {
     this.#guard((reader) => reader.finish(isWhole));
     const isRead = this.#reader !== undefined && !tally.hasUnread && tally.isFinal && (isWhole || tally.isLast);
     this.#reader = undefined;
+    const isRefused = isWhole && this.#whole?.isUnknownOperation() === true;
     const usage = tally.sum();
     // AWS counted it all before it began to answer; only the class of a cache write is in the body alone.
     const isInHeaders = tally.hasAwsCounts && this.#shape.body !== undefined && !usage?.cacheWriteTokens;
@@ -165,8 +182,11 @@ class ResponseTap implements Tap {
       serviceTier: this.#tierOfHeader ?? tally.serviceTier,
       latency: this.#latencyOfHeader ?? tally.latency,
       model: tally.model,
-      complete: this.#isRefusal || ((isRead || isInHeaders) && usage !== undefined && !tally.hasInvalidCounts),
+      complete:
+        this.#isRefusal || isRefused || ((isRead || isInHeaders) && usage !== undefined && !tally.hasInvalidCounts),
       outputBytes: tally.textBytes,
+      errorType: isRefused ? UNKNOWN_OPERATION : tally.errorType,
+      isRefused,
     };
   }
 
@@ -188,6 +208,7 @@ class ResponseTap implements Tap {
     const { body, stream, sse } = this.#shape;
     if (sse !== undefined && /^\s*text\/event-stream\b/i.test(contentType)) return new SseReader(sse, this.#tally);
     if (stream !== undefined) return new StreamReader(stream, this.#tally);
+    if (body === undefined && EVENT_STREAM_TYPE.test(contentType)) return new StreamReader(new Map(), this.#tally);
     return body === undefined ? undefined : new BodyReader(body, this.#tally);
   }
 

@@ -4,7 +4,7 @@
  * and the providers' own (InvokeModel, OpenAI's and Anthropic's routes). Upstream is not believed: members may be
  * missing or anything, and the tally checks every count. Pure.
  */
-import { asObject, asObjects, type JsonObject } from '../lib/json.ts';
+import { asObject, asObjects, isObject, type JsonObject } from '../lib/json.ts';
 import type { Tally } from './usage-tally.ts';
 
 /** Reads one event or body of one shape. Does not throw. */
@@ -12,7 +12,7 @@ export type UsageReader = (body: JsonObject, tally: Tally) => void;
 
 /** The members that the functions below look at in a body. It may be large: nothing else of it is built. */
 export const BODY_MEMBERS: readonly string[] = (
-  'usage meta trace service_tier serviceTier performanceConfig prompt_token_count generation_token_count ' +
+  'usage meta trace error service_tier serviceTier performanceConfig prompt_token_count generation_token_count ' +
   'inputTextTokenCount inputTokenCount totalOutputTextTokenCount'
 ).split(' ');
 
@@ -170,6 +170,7 @@ export function readResponse(body: JsonObject, tally: Tally): void {
   tally.put('outputTokens', usage['output_tokens']);
   readTokenDetails(usage['input_tokens_details'], usage['output_tokens_details'], tally);
   tally.putServiceTier(body['service_tier']);
+  if (isObject(body['error'])) tally.putErrorType(body['error']['code']);
 }
 
 /** An event of a response. */

@@ -2,6 +2,7 @@
  * Usage out of server-sent events, while they pass: the streams of OpenAI's and Anthropic's shapes. What cannot be read
  * ends the metering, never the stream.
  */
+import { asObject, isObject } from '../lib/json.ts';
 import { type SseEvent, SseSplitter } from '../protocol/sse.ts';
 import { type EventShape, readEvent, type ResponseReader } from './usage-json.ts';
 import { readChat, readMessage, readResponseEvent } from './usage-readers.ts';
@@ -44,6 +45,11 @@ export const MESSAGE_SSE: SseShape = {
   failures: new Set(['error']),
 };
 
+/** Stands in no text of a model: quotes in it are escaped. */
+const ERROR_MEMBER = Buffer.from('"error"');
+/** Of a longer event it is only known that it failed. */
+const MAX_FAILURE_BYTES = 64 * 1024;
+
 /** Data that is longer is no name. */
 const MAX_NAME_BYTES = 64;
 
@@ -70,9 +76,25 @@ export class SseReader implements ResponseReader {
 
   #readEvent({ event, data }: SseEvent): void {
     const { ends, failures } = this.#shape;
-    if (event !== undefined && failures.has(event)) this.#tally.hasUnread = true;
+    if (event === undefined ? data.includes(ERROR_MEMBER) : failures.has(event)) this.#readFailure(event, data);
     readEvent(data, this.#shape, this.#tally);
     const name = event ?? (data.length > MAX_NAME_BYTES ? '' : data.toString());
     this.#tally.isLast ||= ends.has(name);
+  }
+
+  /** Chat completions tell of a failure in an event without a name. Of the others, an error may be null. */
+  #readFailure(event: string | undefined, data: Buffer): void {
+    const body = data.length > MAX_FAILURE_BYTES ? {} : asObject(parseJson(data));
+    const error = [body['error'], asObject(body['response'])['error']].find(isObject);
+    if (event === undefined && error === undefined) return;
+    this.#tally.putErrorType(error?.['type'] ?? error?.['code'] ?? body['code']);
+  }
+}
+
+function parseJson(data: Buffer): unknown {
+  try {
+    return JSON.parse(data.toString());
+  } catch {
+    return undefined;
   }
 }

@@ -81,9 +81,9 @@ export class StreamReader implements ResponseReader {
   }
 
   #readFrame({ headers, payload }: Frame): void {
-    const eventType = this.#types.read(headers);
+    const { eventType, errorType } = this.#types.read(headers);
     const shape = eventType === undefined ? undefined : this.#shape.get(eventType);
-    if (eventType === undefined) this.#tally.hasUnread = true;
+    if (eventType === undefined) this.#tally.putErrorType(errorType);
     else if (shape?.payload === 'json') readEvent(payload, shape, this.#tally);
     else if (shape !== undefined) this.#readBytesMember(payload, shape);
     this.#tally.isLast ||= shape?.isLast === true;
@@ -106,20 +106,38 @@ export class StreamReader implements ResponseReader {
 /** Tells events by their headers. Neighbours in a stream mostly have the same ones, which are not read again. */
 class EventTypes {
   #block: Buffer = Buffer.alloc(0);
-  #eventType: string | undefined;
+  #type: FrameType = {};
 
-  /** The type of an event; undefined if the frame says an exception or an error instead. May throw. */
-  read(block: Buffer): string | undefined {
-    if (block.equals(this.#block)) return this.#eventType;
+  /** May throw. */
+  read(block: Buffer): FrameType {
+    if (block.equals(this.#block)) return this.#type;
     const headers = parseFrameHeaders(block);
-    const messageType = headers.get(':message-type');
-    const eventType = headers.get(':event-type');
-    const isEvent = messageType === undefined || (messageType.kind === 'string' && messageType.value === 'event');
-    this.#eventType = isEvent && eventType?.kind === 'string' ? eventType.value : undefined;
+    const find = (name: string): string | undefined => {
+      const header = headers.get(name);
+      return header?.kind === 'string' ? header.value : undefined;
+    };
+    const isEvent = !headers.has(':message-type') || find(':message-type') === 'event';
+    this.#type = isEvent
+      ? { eventType: find(':event-type') }
+      : { errorType: capitalize(find(':exception-type')) ?? find(':error-code') };
     // A copy: the block is a view of a chunk that must not be kept.
     this.#block = Buffer.from(block);
-    return this.#eventType;
+    return this.#type;
   }
+}
+
+/**
+ * What a frame is: an event, or the exception or error that ends the stream. Neither is there if it is malformed.
+ * https://smithy.io/2.0/aws/amazon-eventstream.html
+ */
+interface FrameType {
+  readonly eventType?: string | undefined;
+  readonly errorType?: string | undefined;
+}
+
+/** An exception in a stream is the same as the one that a status tells of, whose name begins with a capital. */
+function capitalize(type: string | undefined): string | undefined {
+  return type && `${type.charAt(0).toUpperCase()}${type.slice(1)}`;
 }
 
 /** The base64 text of the member `bytes`, a view. AWS writes the payload without white space. */

@@ -44,6 +44,8 @@ export class Tally {
   mayRepeatCaches = false;
   serviceTier: string | undefined;
   latency: string | undefined;
+  /** AWS's type of error, if the response told of a failure; the first that it told. */
+  errorType: string | undefined;
   readonly #counts: Partial<Record<Count, number>> = {};
   readonly #units: Record<string, number> = Object.create(null);
   #totalTokens: number | undefined;
@@ -105,6 +107,12 @@ export class Tally {
 
   putLatency(value: unknown): void {
     this.latency = readName(value)?.toLowerCase() ?? this.latency;
+  }
+
+  /** What was told of the usage before a failure may not be all of it. */
+  putErrorType(value: unknown): void {
+    this.errorType ??= readName(value) ?? 'error';
+    this.hasUnread = true;
   }
 
   putModel(value: unknown): void {

@@ -6,6 +6,7 @@ import { rowToJson } from '../domain/ledger-columns.ts';
 import { describeRecord } from '../domain/ledger-row.ts';
 import { hideKeys } from '../domain/outcome.ts';
 import { escapeUnprintable } from '../lib/printable.ts';
+import { UNKNOWN_OPERATION } from '../metering/unknown-operation-body.ts';
 import { formatRow, type Paint } from './record-line.ts';
 
 /**
@@ -38,7 +39,9 @@ export function formatPrettyLine(record: RequestRecord, paint: Paint, width?: nu
 }
 
 /** What the operator can do something about; of what a client did wrong the code is enough. */
-function describeError({ error }: RequestRecord): string | undefined {
+function describeError({ error, status = 0, upstreamErrorType }: RequestRecord): string | undefined {
+  if (error === undefined && status < 400 && upstreamErrorType === UNKNOWN_OPERATION)
+    return 'AWS knows no such path: it did nothing.';
   if (error === undefined || error.fault === 'client') return undefined;
   return error.detail === undefined ? error.message : `${error.message} (${error.detail})`;
 }

@@ -35,8 +35,8 @@ export class MetricLabels {
 
   /** A model has a label of its own once a request for it went well: anybody can ask for models that do not exist. */
   find(record: RequestRecord): SeriesLabels {
-    const { route, principal, status } = record;
-    const isVerified = status !== undefined && status < 400;
+    const { route, principal, status, upstreamErrorType } = record;
+    const isVerified = status !== undefined && status < 400 && upstreamErrorType === undefined;
     const service = route?.service ?? NONE;
     const operation = route === undefined ? NONE : (route.operation ?? UNKNOWN);
     const model = this.#models.find(findModel(record), isVerified);

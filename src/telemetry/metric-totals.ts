@@ -123,10 +123,10 @@ export class MetricTotals {
   }
 
   #findFailure(record: RequestRecord): { code: string; fault: string } | undefined {
-    const { error, status } = record;
+    const { error, status = 0 } = record;
     if (error !== undefined) return { code: error.code, fault: error.fault };
-    if (status === undefined || status < 400) return undefined;
-    const errorType = findErrorCode(record) ?? `HTTP ${status}`;
+    const errorType = findErrorCode(record) ?? (status < 400 ? undefined : `HTTP ${status}`);
+    if (errorType === undefined) return undefined;
     return { code: this.#bounds.findErrorType(errorType), fault: 'aws' };
   }
 }

@@ -131,6 +131,7 @@ function identity(text: string): string {
 function findPaint({ status, errorCode }: RecordRow, paint: Paint): (text: string) => string {
   const kind = errorCode === undefined ? undefined : OUR_ERRORS[errorCode];
   if (status === undefined || status >= 500 || (kind !== undefined && kind.status >= 500)) return paint.bad;
+  if (status < 400 && errorCode !== undefined && kind === undefined) return paint.bad;
   return status >= 400 || errorCode !== undefined ? paint.warn : paint.good;
 }
 

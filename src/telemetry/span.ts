@@ -75,10 +75,14 @@ export function describeUpstream(record: RequestRecord): SpanAttributes {
   };
 }
 
-/** For a server, what the client did wrong is no error of the span (HTTP conventions); a broken answer is. */
-export function isFailedSpan({ error, status }: RequestRecord): boolean {
+/**
+ * For a server, what the client did wrong is no error of the span (HTTP conventions); a broken answer is, and a failure
+ * behind a good status.
+ */
+export function isFailedSpan({ error, status, upstreamErrorType }: RequestRecord): boolean {
   if (error !== undefined && error.fault !== 'client') return true;
-  return status === undefined || status >= 500;
+  if (status === undefined || status >= 500) return true;
+  return status < 400 && upstreamErrorType !== undefined;
 }
 
 function findGenAiOperation(record: RequestRecord): string | undefined {

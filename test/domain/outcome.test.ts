@@ -37,7 +37,7 @@ describe('the error code', () => {
       fields: { status: 400, error: ours, upstreamErrorType: 'X' },
       code: 'ERR_CLIENT_GONE',
     },
-    { name: 'no type of a response that went well', fields: { status: 200, upstreamErrorType: 'X' }, code: undefined },
+    { name: "AWS's type behind a good status", fields: { status: 200, upstreamErrorType: 'X' }, code: 'X' },
     { name: 'none where AWS says none', fields: { status: 500 }, code: undefined },
   ])('finds the error code: $name', ({ fields, code }) => {
     expect(findErrorCode(anRecord(fields))).toBe(code);

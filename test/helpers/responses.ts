@@ -34,6 +34,8 @@ export const NOTHING_READ: Reading = {
   model: undefined,
   complete: true,
   outputBytes: 0,
+  errorType: undefined,
+  isRefused: false,
 };
 
 /** The responses of one file of test/fixtures/responses. */

@@ -126,7 +126,38 @@ describe('a count that cannot be one', () => {
   });
 });
 
+describe('an operation that AWS does not know', () => {
+  const UNKNOWN = { Output: { __type: 'com.amazon.coral.service#UnknownOperationException' }, Version: '1.0' };
+  const refusal = { ...NOTHING_READ, errorType: 'UnknownOperationException', isRefused: true };
+  it.each([
+    { operation: 'InvokeModel', service: 'bedrock-runtime' },
+    { operation: 'ConverseStream', service: 'bedrock-runtime' },
+    { operation: 'Rerank', service: 'bedrock-agent-runtime' },
+    { operation: 'NobodyKnows', service: 'bedrock-runtime' },
+  ])('takes a 200 that says so for a refusal, at every split: $operation', (facts) => {
+    const response = { name: 'unknown', ...facts, body: UNKNOWN, reading: {} };
+    expect(readAtEverySplit(response)).toEqual([{ ...refusal, outputBytes: expect.any(Number) }]);
+  });
+
+  it.each([
+    { name: 'it was cut', body: UNKNOWN, isWhole: false },
+    { name: 'it says more', body: { ...UNKNOWN, usage: { inputTokens: 5, outputTokens: 5 } } },
+    { name: 'it has no version', body: { Output: UNKNOWN.Output } },
+    { name: 'it is another exception', body: { ...UNKNOWN, Output: { __type: 'x#InternalFailure' } } },
+    { name: 'it is large', body: { ...UNKNOWN, Version: 'x'.repeat(600) } },
+  ])('takes no other response for that: $name', ({ body, isWhole = true }) => {
+    const reading = readResponse({ name: 'other', operation: 'InvokeModel', body, reading: {} }, isWhole);
+    expect(reading.isRefused).toBe(false);
+  });
+});
+
 describe('an operation that reports nothing', () => {
+  it('tells of an exception in its event stream all the same', () => {
+    const events = [{ type: 'flowOutputEvent' }, { type: 'internalServerException' }];
+    const flow = { name: 'flow', service: 'bedrock-agent-runtime', operation: 'InvokeFlow', events, reading: {} };
+    expect(readResponse(flow)).toMatchObject({ usage: undefined, errorType: 'InternalServerException' });
+  });
+
   it.each([
     ['bedrock-agent-runtime', 'Retrieve'],
     ['bedrock-agentcore', 'InvokeHarness'],

@@ -112,6 +112,40 @@ describe('a stream that fails', () => {
     },
   );
 
+  it.each([
+    { response: CHAT, event: 'error', data: { error: { message: 'x' } }, errorType: 'error' },
+    { response: CHAT, event: undefined, data: { error: { type: 'server_error' } }, errorType: 'server_error' },
+    { response: CHAT, event: undefined, data: '{"error":', errorType: undefined },
+    { response: MESSAGES, event: 'error', data: 'It broke.', errorType: 'error' },
+    {
+      response: MESSAGES,
+      event: 'error',
+      data: { type: 'error', error: { type: 'overloaded_error' } },
+      errorType: 'overloaded_error',
+    },
+    {
+      response: RESPONSES,
+      event: 'response.failed',
+      data: { type: 'response.failed', response: { error: { code: 'server_error' } } },
+      errorType: 'server_error',
+    },
+    { response: RESPONSES, event: 'error', data: { type: 'error', code: 'timeout' }, errorType: 'timeout' },
+    {
+      response: RESPONSES,
+      event: undefined,
+      data: { type: 'response.completed', response: { error: null, usage: { input_tokens: 1, output_tokens: 1 } } },
+      errorType: undefined,
+    },
+  ])('tells the type of the failure in an SSE stream: $data', ({ response, event, data, errorType }) => {
+    const failure = { ...(event === undefined ? {} : { event }), data };
+    expect(readResponse(withEvents(response, 2, [failure])).errorType).toBe(errorType);
+  });
+
+  it('takes no text of a model for a failure', () => {
+    const delta = { choices: [{ delta: { content: 'It says {"error": {"type": "x"}}' } }] };
+    expect(readResponse(withEvents(CHAT, 2, [{ data: delta }])).errorType).toBeUndefined();
+  });
+
   it('drops an event that is too large to hold, and says so', () => {
     const data = { type: 'response.completed', response: { text: 'x '.repeat(600_000), usage: { input_tokens: 9 } } };
     const response = withEvents(RESPONSES, 2, [{ event: 'response.completed', data }]);

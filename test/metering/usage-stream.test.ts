@@ -7,6 +7,7 @@ import {
   findResponse,
   frameOf,
   loadResponses,
+  NOTHING_READ,
   readResponse,
   readChunks,
   type RecordedResponse,
@@ -43,6 +44,7 @@ describe('a stream that is cut', () => {
 
   it('knows the input and its caches of a stream of Anthropic that is cut', () => {
     expect(readChunks(ANTHROPIC, [firstEvents(ANTHROPIC, 3)], false)).toEqual({
+      ...NOTHING_READ,
       usage: {
         inputTokens: 3,
         outputTokens: 2,
@@ -75,10 +77,14 @@ describe('a stream that is cut', () => {
 
 describe('a stream that fails', () => {
   it.each([CONVERSE, ANTHROPIC, AGENT])(
-    'keeps what was seen of a stream that fails, and is not complete: $name',
+    'keeps what was seen of a stream that fails, and tells the type of the failure: $name',
     (response) => {
       const events = [...(response.events ?? []), { type: 'modelStreamErrorException' }];
-      expect(readResponse({ ...response, events })).toEqual({ ...readResponse(response), complete: false });
+      expect(readResponse({ ...response, events })).toEqual({
+        ...readResponse(response),
+        complete: false,
+        errorType: 'ModelStreamErrorException',
+      });
     },
   );
 
@@ -91,7 +97,8 @@ describe('a stream that fails', () => {
       ]),
       Buffer.from('{"usage":{"inputTokens":5,"outputTokens":5}}'),
     );
-    expect(readChunks(CONVERSE, [bytesOf(CONVERSE), error])).toEqual({ ...readResponse(CONVERSE), complete: false });
+    const reading = readChunks(CONVERSE, [bytesOf(CONVERSE), error]);
+    expect(reading).toEqual({ ...readResponse(CONVERSE), complete: false, errorType: 'InternalFailure' });
   });
 
   it.each([

@@ -85,6 +85,11 @@ describe('counters', () => {
       fields: { status: 429, upstreamErrorType: 'ThrottlingException' },
       labels: 'code="ThrottlingException",fault="aws"',
     },
+    {
+      name: "AWS's behind a 200",
+      fields: { status: 200, upstreamErrorType: 'ModelStreamErrorException' },
+      labels: 'code="ModelStreamErrorException",fault="aws"',
+    },
     { name: "AWS's without a type", fields: { status: 503 }, labels: 'code="HTTP 503",fault="aws"' },
     {
       name: 'a stream that broke behind a 200',

@@ -134,5 +134,6 @@ describe('a line for people', () => {
     expect(painted({ status: 503 })).toContain('BAD');
     expect(painted({ status: undefined })).toContain('BAD');
     expect(painted({ status: 200, errorCode: 'ERR_CLIENT_GONE' })).not.toContain('GOOD');
+    expect(painted({ status: 200, errorCode: 'ModelStreamErrorException' })).toContain('BAD');
   });
 });

@@ -129,6 +129,11 @@ it.each<{ name: string; fields: Partial<RequestRecord>; isFailed: boolean }>([
     isFailed: false,
   },
   {
+    name: 'a failure of AWS behind a 200',
+    fields: { status: 200, upstreamErrorType: 'ModelStreamErrorException' },
+    isFailed: true,
+  },
+  {
     name: 'a stream that broke',
     fields: { status: 200, error: new ProxyError('ERR_UPSTREAM_RESET', 'm') },
     isFailed: true,
