@@ -92,7 +92,10 @@ export function createProxy(
       record.requestBytes = body.sizeBytes;
       const verified = await caller.verify(body);
       record.principal = verified.principal;
-      unwatch = dependencies.liveRequests.watch(verified, clientRequest.cut);
+      unwatch = dependencies.liveRequests.watch(verified, (error) => {
+        settlement.onCut();
+        clientRequest.cut(error);
+      });
       const route = (record.route = resolveRouteByBody(found, body));
       const admittable = { record, verified, entered, route, body };
       settlement.onAdmitted(await admitRequest(clientRequest, admittable, dependencies));

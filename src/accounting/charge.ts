@@ -28,24 +28,25 @@ export function findPrices(
 }
 
 /**
- * What a budget is charged: the cost, at the most expensive of the models that the request names. If that is not known
- * in full, what was seen of it; and if nothing was seen of what AWS makes, or its price is unknown, all that was
- * reserved.
+ * What a budget is charged: the cost, at the most expensive of the models that the request names. If the usage is not
+ * known in full, at least all that was reserved: a model thinks unseen, and whoever leaves early must not pay less for
+ * it. Only if AWS itself failed, what was seen.
  */
 export function findCharge(
-  { usage, partial, error }: RequestRecord,
+  { partial, error, upstreamErrorType, usage }: RequestRecord,
   reading: Reading | undefined,
   admission: Admission,
   prices: readonly ModelPrice[],
 ): number {
-  const { reservedNanoUsd = 0, delivery } = admission;
+  const { reservedNanoUsd = 0 } = admission;
   const costs = prices.map((price) => costOf(usage ?? {}, price));
   const known = costs.filter((cost) => cost !== undefined);
   if (!partial && known.length > 0 && known.length === costs.length) return Math.max(...known);
   const seen = prices.map((price) => estimateCharge(usage, reading, admission, price));
-  // AWS goes on with a response that it does not stream, even if no client waits for it.
-  const goesOn = (delivery === 'unary' || delivery === 'background') && error?.fault !== 'upstream';
-  const isUnknown = seen.length === 0 || seen.includes(undefined) || (goesOn && usage === undefined);
+  // After silence it is the proxy that breaks off: AWS may still be at work.
+  const isBroken = error?.fault === 'upstream' && error.code !== 'ERR_UPSTREAM_TIMEOUT';
+  const isAwsFault = isBroken || upstreamErrorType !== undefined;
+  const isUnknown = seen.length === 0 || seen.includes(undefined) || (partial && !isAwsFault);
   return Math.max(isUnknown ? reservedNanoUsd : 0, ...seen.map((charge) => charge ?? 0));
 }
 

@@ -29,6 +29,8 @@ export interface SettlementDependencies {
 export interface Settlement {
   /** The request was admitted: from here on something may have to be given back. */
   onAdmitted(admission: Admission): void;
+  /** The request is cut: from here on its response is not read on. */
+  onCut(): void;
   /** Observes the response. */
   readonly observer: ResponseObserver;
   /** Small responses wait until they are complete, so that a header can give their cost. */
@@ -72,6 +74,10 @@ class OpenSettlement implements Settlement {
   #admission: Admission | undefined;
   #tap: Tap | undefined;
   #reading: Reading | undefined;
+  #hasClient = true;
+  #isCut = false;
+  /** The upstream's response is complete, whatever became of the client. */
+  #hasEnded = false;
 
   constructor({ record, elapsedMs }: Subject, dependencies: SettlementDependencies) {
     this.#record = record;
@@ -89,6 +95,10 @@ class OpenSettlement implements Settlement {
     this.#dependencies.events.admitted(this.#record);
   }
 
+  onCut(): void {
+    this.#isCut = true;
+  }
+
   #observe(): ResponseObserver {
     const record = this.#record;
     const { events } = this.#dependencies;
@@ -104,7 +114,8 @@ class OpenSettlement implements Settlement {
       },
       onHead: (status, headers) => {
         record.phase = 'responding';
-        record.status = record.upstreamStatus = status;
+        record.upstreamStatus = status;
+        if (this.#hasClient) record.status = status;
         record.firstByteMs = this.#elapsedMs();
         record.upstreamRequestId = findHeader(headers, 'x-amzn-requestid')?.slice(0, MAX_NAME_LENGTH);
         if (status >= 400) {
@@ -119,6 +130,12 @@ class OpenSettlement implements Settlement {
         this.#tap?.onBytes(chunk);
         events.bytes(record, chunk);
       },
+      onEnd: () => {
+        this.#hasEnded = true;
+      },
+      onReadOn: () => {
+        this.#hasClient = false;
+      },
       onClientBytes: (chunk) => {
         record.requestBytes += chunk.length;
       },
@@ -129,9 +146,13 @@ class OpenSettlement implements Settlement {
     const { responseHeaders } = this.#dependencies;
     const record = this.#record;
     const isMetered = (): boolean => kindOf(record) === 'metered';
+    const mayReadOn = (): boolean => !this.#isCut && (this.#admission?.reservedNanoUsd ?? 0) > 0;
     return {
       get bufferBelowBytes() {
         return responseHeaders && isMetered() ? BUFFER_BELOW_BYTES : 0;
+      },
+      get readsOn() {
+        return mayReadOn() && isMetered();
       },
       extraHeaders: (isComplete) => {
         if (!responseHeaders) return [];
@@ -145,7 +166,7 @@ class OpenSettlement implements Settlement {
     const record = this.#record;
     record.totalMs = this.#elapsedMs();
     try {
-      this.#price(record.error === undefined);
+      this.#price(this.#hasEnded || record.error === undefined);
     } catch {
       // A fault of ours must not make a request look free.
       record.partial = true;

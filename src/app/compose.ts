@@ -97,6 +97,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       { prefix: '/health', handle: createHealth(health) },
       { prefix: '/', handle: createRootEndpoint(health) },
     ],
+    onCutOff: () => dependencies.connection.forwarder.stopReadingOn(),
     onRefused: (error, clientRequest) => {
       const record = openRecord(randomUUID(), Date.now(), describeHead(clientRequest));
       record.error = error;

@@ -36,6 +36,8 @@ export interface ServerOptions {
   readonly tls?: TlsKeyPair | undefined;
   /** Called for every response given before a handler saw the request. */
   readonly onRefused: (error: ProxyError, clientRequest: ClientRequest) => void;
+  /** Called when no request is waited for any more, before clients are cut off: what goes on without one must end. */
+  readonly onCutOff?: (() => void) | undefined;
 }
 
 /** An open port. */
@@ -75,6 +77,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     http1.listen(options.port, options.host, resolve);
   });
   http1.on('error', () => {});
+  const cutOffAll = (): void => {
+    options.onCutOff?.();
+    listener.destroyAll();
+  };
 
   return {
     port: (http1.address() as AddressInfo).port,
@@ -85,11 +91,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const cutOff = underWay.size;
       // An HTTP/2 response that we have ended may still be on its way into the socket.
       if (cutOff === 0) await within(LAST_FRAMES_MS, listener.untilSessionsClose());
-      listener.destroyAll();
+      cutOffAll();
       await Promise.allSettled(underWay);
       return cutOff;
     },
-    destroy: () => listener.destroyAll(),
+    destroy: cutOffAll,
   };
 }
 

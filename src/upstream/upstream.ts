@@ -44,6 +44,10 @@ export interface ResponseObserver {
   onHead(status: number, headers: readonly HeaderPair[]): void;
   /** A piece of the body on its way to the client. */
   onBytes(chunk: Buffer): void;
+  /** The upstream's response is complete; the client may not have all of it yet. */
+  onEnd(): void;
+  /** The client has left, and the rest of the response is read without it, as the policy asks. */
+  onReadOn(): void;
   /** A piece of what the client sends through its WebSocket or its event stream. */
   onClientBytes(chunk: Buffer): void;
 }
@@ -55,6 +59,11 @@ export interface ResponsePolicy {
    * of it: a client cannot use half of it anyway. 0: none waits.
    */
   readonly bufferBelowBytes: number;
+  /**
+   * If the client leaves, the response is read on without it, for what it says of its usage, within limits of time and
+   * bytes; otherwise the upstream's connection is broken at once. Asked again with each piece of it.
+   */
+  readonly readsOn: boolean;
   /** Headers of ours, put after the upstream's own; `isComplete`: the response has waited and is complete. */
   extraHeaders(isComplete: boolean): readonly HeaderPair[];
 }

@@ -7,8 +7,10 @@ export const IDLE_OBSERVER: ResponseObserver = {
   onSent: () => {},
   onHead: () => {},
   onBytes: () => {},
+  onEnd: () => {},
+  onReadOn: () => {},
   onClientBytes: () => {},
 };
 
 /** Buffers nothing and adds nothing. */
-export const PASS_ON: ResponsePolicy = { bufferBelowBytes: 0, extraHeaders: () => [] };
+export const PASS_ON: ResponsePolicy = { bufferBelowBytes: 0, readsOn: false, extraHeaders: () => [] };

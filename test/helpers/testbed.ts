@@ -19,7 +19,7 @@ import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { createCredentialSource } from '../../src/upstream/aws/credentials.ts';
-import { createForwarder } from '../../src/upstream/aws/forward.ts';
+import { createForwarder, type ReadOnLimits } from '../../src/upstream/aws/forward.ts';
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
@@ -37,6 +37,8 @@ export interface TestbedOptions {
   readonly realHosts?: boolean;
   /** A certificate, for TLS beside clear text. */
   readonly tls?: TlsKeyPair;
+  /** How long, and how far, a response is read on whose client has left; not long, if a test does not say so. */
+  readonly readOn?: ReadOnLimits;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -71,7 +73,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
   const dialPort = options.realHosts === true ? upstream.port : undefined;
   const network = readNetworkOptions(config.network);
-  const forwarder = createForwarder({ ...timeouts, dialPort, network });
+  const readOn = options.readOn ?? { timeoutMs: 50, maxBytes: 1_000_000, stallMs: 10_000 };
+  const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn });
   const records: RequestRecord[] = [];
   const waiting: ((record: RequestRecord) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };

@@ -66,6 +66,8 @@ function dropRefusedCredentials(observer: ResponseObserver, { credentials }: Ups
       if (areCredentialsRefused(status, errorType)) credentials.invalidate();
     },
     onBytes: (chunk) => observer.onBytes(chunk),
+    onEnd: () => observer.onEnd(),
+    onReadOn: () => observer.onReadOn(),
     onClientBytes: (chunk) => observer.onClientBytes(chunk),
   };
 }

@@ -240,6 +240,7 @@ class StreamRelay {
     if (this.#isOver || this.#isResponded || sink === undefined) return;
     this.#isResponded = true;
     this.#watch?.stop();
+    this.#parts.observer.onEnd();
     this.#ignoreClient();
     this.#parts.clientResponse.dropRequestBody();
     // SDKs close their connection the moment they have the end. Node may report that before it reports that the last

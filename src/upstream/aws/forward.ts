@@ -1,10 +1,12 @@
 /**
  * Sends one signed request to AWS and lets the response flow to the client as it comes: status, headers and bytes
- * untouched, back-pressure both ways, the client's leaving passed on at once. One attempt: SDKs retry, and a second one
- * can cost money. The only file that knows undici. It does not look into bodies.
+ * untouched, back-pressure both ways, the client's leaving passed on at once, unless the policy has the response read
+ * on. One attempt: SDKs retry, and a second one can cost money. The only file that knows undici. It does not look into
+ * bodies.
  */
 import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
@@ -66,6 +68,8 @@ export interface Forwarder {
     request: Omit<SignedRequest, 'body' | 'upgrade'>,
     limits: { readonly maxBytes: number; readonly signal: AbortSignal },
   ): Promise<WholeResponse>;
+  /** Ends the reading of responses whose clients have left, now and from now on: the process is about to end. */
+  stopReadingOn(): void;
   close(): Promise<void>;
 }
 
@@ -86,7 +90,24 @@ export interface ForwarderOptions {
   readonly dialPort?: number | undefined;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
   readonly network?: NetworkOptions | undefined;
+  /** How long and how far a response is read on whose client has left. */
+  readonly readOn?: ReadOnLimits | undefined;
 }
+
+/** When a response is read on, and for how long. */
+export interface ReadOnLimits {
+  /** Counted from the moment when the client leaves. */
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  /** A client that took nothing for so long is to blame if the upstream breaks off. */
+  readonly stallMs: number;
+}
+
+/**
+ * Five minutes are 20,000 tokens and more of the models that write slowly; an event stream has some 300 bytes a token.
+ * Nothing of it is kept in memory.
+ */
+const READ_ON: ReadOnLimits = { timeoutMs: 300_000, maxBytes: 64 * 1024 * 1024, stallMs: 10_000 };
 
 /** Idle upstream connections are kept this long; below what AWS's load balancers are known to allow. */
 const UPSTREAM_KEEP_ALIVE_MS = 30_000;
@@ -96,16 +117,21 @@ const MAX_RESPONSE_HEADER_BYTES = 64 * 1024;
 /** Makes the pool of upstream connections. The caller closes it. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const agent = createAgent(options);
-  const timeoutMs = options.streamIdleTimeoutMs;
+  const { readOn = READ_ON, streamIdleTimeoutMs: timeoutMs } = options;
+  const ending = new AbortController();
+  // One listener for each response that is read on.
+  setMaxListeners(0, ending.signal);
+  const reading = { ...readOn, ending: ending.signal };
   return {
     forward: (request, client, observer, policy) =>
       new Promise((resolve, reject) => {
         const { upgrade, responseShape: shape } = request;
         const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
-        const relay = new ResponseRelay({ client, observer, policy, upgrade, silence }, resolve, reject);
+        const relay = new ResponseRelay({ client, observer, policy, upgrade, silence, reading }, resolve, reject);
         agent.dispatch(toDispatchOptions(request), relay);
       }),
     fetchWhole: (request, limits) => fetchWhole(agent, request, limits),
+    stopReadingOn: () => ending.abort(),
     close: () => agent.destroy(),
   };
 }
@@ -217,6 +243,8 @@ interface RelayParts {
   readonly policy: ResponsePolicy;
   readonly upgrade: ClientUpgrade | undefined;
   readonly silence: SilenceLimit | undefined;
+  /** `ending` fires when no response is to be read on any more. */
+  readonly reading: ReadOnLimits & { readonly ending: AbortSignal };
 }
 
 /**
@@ -227,8 +255,10 @@ interface RelayParts {
  * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes
  *   none;
  * - spliced: after a `101` both connections are bare, and `splice` ends them;
- * - over: the promise is resolved or rejected: by the last byte at the client, a fault of the upstream, or the client's
- *   leaving.
+ * - reading on (`#readTimer` is set): the client has left, and the policy asks for the usage: bytes are observed and
+ *   dropped, within limits;
+ * - over: the promise is resolved or rejected: by the last byte at the client, a fault of the upstream, the client's
+ *   leaving, or the end of the reading on.
  */
 class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #clientResponse: ClientResponse;
@@ -240,12 +270,21 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #upgrade: ClientUpgrade | undefined;
   readonly #silence: SilenceLimit | undefined;
   #watch: SilenceWatch | undefined;
+  readonly #reading: RelayParts['reading'];
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
   #buffered: BufferedResponse | undefined;
+  /** Since when the client takes nothing, and undici is paused; by `performance.now`. */
+  #heldUpAtMs: number | undefined;
+  /** It has taken nothing for long, now or before. */
+  #hasStalled = false;
+  #hasEnded = false;
+  #readTimer: NodeJS.Timeout | undefined;
+  /** What may still be read on. */
+  #readBytesLeft = 0;
 
   constructor(
-    { client, observer, policy, upgrade, silence }: RelayParts,
+    { client, observer, policy, upgrade, silence, reading }: RelayParts,
     resolve: () => void,
     reject: (error: ProxyError) => void,
   ) {
@@ -257,13 +296,15 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#reject = reject;
     this.#upgrade = upgrade;
     this.#silence = silence;
+    this.#reading = reading;
+    this.#readBytesLeft = reading.maxBytes;
     this.#signal.addEventListener('abort', this.#onClientGone, { once: true });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#signal.aborted) return controller.abort(toAbortError(this.#signal));
     this.#controller = controller;
-    if (this.#signal.aborted) controller.abort(toAbortError(this.#signal));
-    else this.#observer.onSent();
+    this.#observer.onSent();
   }
 
   onResponseStart(
@@ -278,6 +319,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#silence !== undefined) {
       this.#watch = new SilenceWatch(this.#silence, headers, (error) => controller.abort(error));
     }
+    if (this.#readTimer !== undefined) return;
     const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
     const response = { status, headers, reasonPhrase, chunks: [] };
     if (sizeBytes < this.#policy.bufferBelowBytes) this.#buffered = response;
@@ -293,6 +335,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     const sink = this.#clientResponse.start(status, [...selectClientHeaders(headers), ...added], reasonPhrase);
     sink.on('drain', () => {
       this.#watch?.resume();
+      this.#endStall();
       controller.resume();
     });
     return sink;
@@ -341,15 +384,28 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#observer.onBytes(chunk);
     this.#watch?.onBytes(chunk);
-    if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
+    if (this.#readTimer !== undefined) {
+      this.#readBytesLeft -= chunk.length;
+      if (this.#readBytesLeft < 0 || !this.#policy.readsOn) this.#leave();
+    } else if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
     else if (this.#sink?.write(chunk) === false) {
       this.#watch?.pause();
+      this.#heldUpAtMs = performance.now();
       controller.pause();
     }
   }
 
+  #endStall(): void {
+    const { stallMs } = this.#reading;
+    this.#hasStalled ||= this.#heldUpAtMs !== undefined && performance.now() - this.#heldUpAtMs >= stallMs;
+    this.#heldUpAtMs = undefined;
+  }
+
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#watch?.stop();
+    this.#hasEnded = true;
+    this.#observer.onEnd();
+    if (this.#readTimer !== undefined) return this.#finish(toAbortError(this.#signal));
     this.#releaseBuffered(controller, true);
     // The response is complete only when the client has it: until then, if it leaves, the promise rejects.
     this.#sink?.end(() => this.#finish());
@@ -357,16 +413,39 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (!this.#signal.aborted) this.#releaseBuffered(controller, false);
+    if (this.#readTimer !== undefined) return this.#leave();
     const sink = this.#sink;
-    const finish = (): void =>
-      this.#finish(this.#signal.aborted ? toAbortError(this.#signal) : toUpstreamError(error, sink !== undefined));
+    const finish = (): void => this.#finish(this.#toError(error));
     if (sink !== undefined && this.#watch !== undefined)
       return this.#watch.endClient(sink, this.#clientResponse, finish);
     if (sink !== undefined) this.#clientResponse.breakOff();
     finish();
   }
 
+  #toError(error: Error): ProxyError {
+    this.#endStall();
+    if (this.#signal.aborted) return toAbortError(this.#signal);
+    // A client must not make a response end before its usage by letting the upstream wait until it gives up.
+    if (this.#hasStalled && this.#policy.readsOn) return clientGone('The client took no bytes.', error);
+    return toUpstreamError(error, this.#sink !== undefined);
+  }
+
   readonly #onClientGone = (): void => {
+    const isUnderWay = this.#controller !== undefined && !this.#hasEnded;
+    if (isUnderWay && this.#policy.readsOn && !this.#reading.ending.aborted) this.#readOn();
+    else this.#leave();
+  };
+
+  #readOn(): void {
+    this.#buffered = undefined;
+    this.#observer.onReadOn();
+    this.#readTimer = setTimeout(this.#leave, this.#reading.timeoutMs);
+    this.#reading.ending.addEventListener('abort', this.#leave, { once: true });
+    this.#watch?.resume();
+    this.#controller?.resume();
+  }
+
+  readonly #leave = (): void => {
     const error = toAbortError(this.#signal);
     this.#controller?.abort(error);
     this.#finish(error);
@@ -374,6 +453,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   #finish(error?: ProxyError): void {
     this.#watch?.stop();
+    clearTimeout(this.#readTimer);
+    this.#reading.ending.removeEventListener('abort', this.#leave);
     this.#signal.removeEventListener('abort', this.#onClientGone);
     if (error === undefined) this.#resolve();
     else this.#reject(error);
