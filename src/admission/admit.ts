@@ -13,7 +13,6 @@ import type { KeyPolicy } from '../domain/key.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
 import type { BudgetStore } from '../domain/store.ts';
-import type { Delivery } from './limit-fields.ts';
 import { type FactsLimits, type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
 import type { MaxUsage } from './estimate.ts';
 import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
@@ -65,8 +64,6 @@ export interface Admission {
   readonly estimate: MaxUsage | undefined;
   /** As the request asks for it; undefined if it does not, or if no limit needed it. */
   readonly serviceTier: string | undefined;
-  /** How the response arrives; undefined if that is unknown, or no limit needed it. */
-  readonly delivery: Delivery | undefined;
   /**
    * The request is over: gives its slot back and replaces its estimated tokens by what it used; `tokens` undefined: the
    * estimate stands. 0 for one that never went out. Any call but the first does nothing. Never throws. The ledger
@@ -201,13 +198,13 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names, serviceTier, delivery }: RequestFacts,
+  { names, serviceTier }: RequestFacts,
   {
     grant,
     ...known
   }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
 ): Admission {
-  return { model: names[0], serviceTier, delivery, ...known, release: ({ tokens }) => grant?.finish(tokens) };
+  return { model: names[0], serviceTier, ...known, release: ({ tokens }) => grant?.finish(tokens) };
 }
 
 function momentOf({ serviceTier, latency }: RequestFacts, { nowMs }: AdmissionDependencies): PriceMoment {

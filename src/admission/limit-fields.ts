@@ -6,9 +6,6 @@
 import { parseModelName, withoutGeography } from '../domain/model-name.ts';
 import type { OperationFacts } from '../operations/facts.ts';
 
-/** In one piece, when all of it is made; as it is made; or the client asks for it some other time. */
-export type Delivery = 'unary' | 'streaming' | 'background';
-
 /**
  * All shapes in one list. Which of them limits a response is decided by `findLimitFields`; the others can only raise
  * it.
@@ -83,16 +80,6 @@ const SERVING: Readonly<Record<NonNullable<OperationFacts['serving']> | 'anywher
 /** Where an operation reads tier and latency; anywhere, if it is none of those that have a field of their own. */
 export function findServingFields({ serving }: OperationFacts): ServingFields {
   return SERVING[serving ?? 'anywhere'];
-}
-
-/** How the response arrives; `asked` is what the body says. Undefined if that is unknown. */
-export function findDelivery(
-  { delivery }: OperationFacts,
-  asked: { readonly stream: boolean; readonly background: boolean },
-): Delivery | undefined {
-  if (delivery === 'askedOrBackground' && asked.background) return 'background';
-  if (delivery === 'asked' || delivery === 'askedOrBackground') return asked.stream ? 'streaming' : 'unary';
-  return delivery;
 }
 
 function setsOf(table: Readonly<Record<string, readonly string[]>>): ReadonlyMap<string, ReadonlySet<string>> {

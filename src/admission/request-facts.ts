@@ -6,7 +6,6 @@ import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RequestedSize } from './estimate.ts';
-import type { Delivery } from './limit-fields.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
 import type { ModelFields } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
@@ -45,8 +44,6 @@ export interface RequestFacts {
   /** In AWS's words, lower case; undefined if the request does not say, or its body was not read. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
-  /** Undefined if it is unknown, or the body was not read. */
-  readonly delivery: Delivery | undefined;
 }
 
 /** Nothing real names as many; each may have to be looked up at AWS. */
@@ -79,7 +76,6 @@ export async function readRequestFacts(
     size: required.size ? inspection : undefined,
     serviceTier,
     latency,
-    delivery: inspection?.delivery,
   };
 }
 

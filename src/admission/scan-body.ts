@@ -11,8 +11,6 @@ import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
 import { DOCUMENT_PATHS, DocumentText, type TextBlobs } from './document-text.ts';
 import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
-  type Delivery,
-  findDelivery,
   findLimitFields,
   findServingFields,
   LATENCY_PATH,
@@ -74,7 +72,6 @@ export interface Inspection {
   /** As the request asks for it in a field that its operation reads, in lower case; undefined if it does not. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
-  readonly delivery: Delivery | undefined;
   /** How many responses are asked for; 1 if the body says nothing. */
   readonly copies: number;
 }
@@ -107,15 +104,13 @@ const MAX_WORD_LENGTH = 64;
 const LONG_CONTEXT = /(?:^|[,\s])context-1m\b/;
 const BETAS = ['anthropic_beta[]', 'anthropic_beta', 'additionalModelRequestFields.anthropic_beta[]'];
 
-type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'stream' | 'background' | 'beta';
+type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'beta';
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
   ...COPIES.map((path) => [path, 'copies'] as const),
   ...TIER_PATHS.map((path) => [path, 'serviceTier'] as const),
   [LATENCY_PATH, 'latency'],
-  ['stream', 'stream'],
-  ['background', 'background'],
   ...BETAS.map((path) => [path, 'beta'] as const),
 ]);
 const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...DOCUMENT_PATHS]);
@@ -208,7 +203,6 @@ class BodyReading {
   #copies = 1;
   #serviceTier: string | undefined;
   #latency: string | undefined;
-  #asked = { stream: false, background: false };
   readonly #isSized: boolean;
   readonly #outside = new OutsideInput();
   readonly #documents = new DocumentText();
@@ -258,7 +252,6 @@ class BodyReading {
       wellFormed: isReadable && !this.#hasUnreadableModel,
       // What the owner of an agent made of its body is not known.
       isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
-      delivery: findDelivery(this.#facts, this.#asked),
       copies: this.#copies,
     };
   }
@@ -301,11 +294,8 @@ class BodyReading {
       case 'latency':
         if (typeof value === 'string' && this.#serving.latencyPaths.includes(path)) this.#latency = value;
         return undefined;
-      case 'beta':
-        this.#wantsLongContext ||= typeof value === 'string' && LONG_CONTEXT.test(value);
-        return undefined;
       default:
-        this.#asked[meaning] = value === true;
+        this.#wantsLongContext ||= typeof value === 'string' && LONG_CONTEXT.test(value);
     }
   }
 

@@ -68,11 +68,6 @@ export interface OperationFacts {
    * anywhere.
    */
   readonly serving: 'headers' | 'converse' | 'openai' | undefined;
-  /**
-   * How the response arrives: in one piece, as it is made, as the body asks, or as it asks with `background` besides;
-   * undefined if that is unknown.
-   */
-  readonly delivery: 'unary' | 'streaming' | 'asked' | 'askedOrBackground' | undefined;
   /** What the operation works with, as far as its price goes. */
   readonly medium: 'text' | 'guardrail' | 'speech';
   /** The name of the operation in OpenTelemetry's conventions for generative AI. */

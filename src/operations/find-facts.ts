@@ -23,7 +23,6 @@ const DEFAULTS: OperationFacts = {
   response: undefined,
   limits: undefined,
   serving: undefined,
-  delivery: 'streaming',
   medium: 'text',
   genAi: undefined,
 };
@@ -49,7 +48,7 @@ export function findFacts(service: string, operation: string | undefined, hasPat
   if (known !== undefined) return known;
   const models = hasPathModel ? MODEL_IN_PATH : UNKNOWN_MODEL;
   return operation === undefined
-    ? { ...DEFAULTS, models, delivery: undefined }
+    ? { ...DEFAULTS, models }
     : completeRow(service, operation, {}, models);
 }
 

@@ -90,7 +90,6 @@ const CHAT: OperationRow = {
   response: 'chat',
   limits: ['max_tokens', 'max_completion_tokens'],
   serving: 'openai',
-  delivery: 'asked',
 };
 const RESPONSE: OperationRow = {
   effect: 'inference',
@@ -99,7 +98,6 @@ const RESPONSE: OperationRow = {
   response: 'response',
   limits: ['max_output_tokens'],
   serving: 'openai',
-  delivery: 'askedOrBackground',
 };
 const MESSAGE: OperationRow = {
   effect: 'inference',
@@ -108,7 +106,6 @@ const MESSAGE: OperationRow = {
   response: 'message',
   limits: ['max_tokens'],
   serving: 'openai',
-  delivery: 'asked',
 };
 
 const CONVERSE: OperationRow = {
@@ -131,14 +128,12 @@ const INVOKE: OperationRow = {
 const AGENT_CALL: OperationRow = {
   usage: 'metered',
   response: 'agentStream',
-  delivery: 'unary',
   genAi: 'invoke_agent',
 };
 const GUARDRAIL: OperationRow = {
   effect: 'inference',
   usage: 'metered',
   models: NONE,
-  delivery: 'unary',
   medium: 'guardrail',
 };
 
@@ -152,10 +147,7 @@ const STORED: OperationRow = { effect: 'write', models: NONE };
 const OPENAI: ServiceRows = [
   ['ChatCompletions', { ...CHAT, routes: ['POST /chat/completions sse'] }],
   ['CreateResponse', { ...RESPONSE, routes: ['POST /responses sse'] }],
-  [
-    'CreateCompletion',
-    { effect: 'inference', models: inBody(...SHARED_SHAPE), delivery: 'asked', routes: ['POST /completions sse'] },
-  ],
+  ['CreateCompletion', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /completions sse'] }],
   ['CreateEmbedding', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /embeddings'] }],
   [
     'CountResponseTokens',
@@ -184,9 +176,9 @@ const OPENAI: ServiceRows = [
 ];
 
 const RUNTIME: ServiceRows = [
-  ['Converse', { ...CONVERSE, response: 'converse', delivery: 'unary' }],
+  ['Converse', { ...CONVERSE, response: 'converse' }],
   ['ConverseStream', { ...CONVERSE, response: 'converseStream' }],
-  ['InvokeModel', { ...INVOKE, response: 'invoke', delivery: 'unary' }],
+  ['InvokeModel', { ...INVOKE, response: 'invoke' }],
   ['InvokeModelWithResponseStream', { ...INVOKE, response: 'invokeStream' }],
   [
     'InvokeModelWithBidirectionalStream',

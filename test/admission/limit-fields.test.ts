@@ -1,7 +1,7 @@
 /** Which of the places in a body limit the response, say how it is served, and how it arrives. */
 import { describe, expect, it } from 'vitest';
 import { findFacts } from '../../src/operations/find-facts.ts';
-import { findDelivery, findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/limit-fields.ts';
+import { findLimitFields, findServingFields, MAX_TOKENS } from '../../src/admission/limit-fields.ts';
 
 const serviceOf = (operation: string | undefined): string =>
   operation?.includes('Agent') === true ? 'bedrock-agent-runtime' : 'bedrock-runtime';
@@ -53,19 +53,4 @@ it.each([
   { operation: 'InvokeInlineAgent', tierPaths: ['serviceTier.type', 'service_tier'], inHeader: true },
 ])('reads the tier of $operation where AWS reads it', ({ operation, tierPaths, inHeader }) => {
   expect(findServingFields(findFacts(serviceOf(operation), operation))).toMatchObject({ tierPaths, inHeader });
-});
-
-it.each([
-  { operation: 'Converse', asked: {}, delivery: 'unary' },
-  { operation: 'ConverseStream', asked: {}, delivery: 'streaming' },
-  { operation: 'ChatCompletions', asked: {}, delivery: 'unary' },
-  { operation: 'ChatCompletions', asked: { stream: true }, delivery: 'streaming' },
-  { operation: 'CreateResponse', asked: { stream: true, background: true }, delivery: 'background' },
-  { operation: 'CreateMessage', asked: { background: true }, delivery: 'unary' },
-  { operation: 'InvokeInlineAgent', asked: { stream: true }, delivery: 'unary' },
-  { operation: undefined, asked: {}, delivery: undefined },
-])('finds how the response of $operation with $asked arrives: $delivery', ({ operation, asked, delivery }) => {
-  expect(findDelivery(findFacts(serviceOf(operation), operation), { stream: false, background: false, ...asked })).toBe(
-    delivery,
-  );
 });
