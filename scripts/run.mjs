@@ -38,6 +38,8 @@ const TASKS = {
   check: { run: check },
   test: { takesNode: true, run: runTests },
   bench: { takesNode: true, run: (args) => startNode(join('bench', 'run.ts'), ...args) },
+  fuzz: { takesNode: true, run: (args) => startNode(join('test', 'fuzz', 'run.ts'), ...args) },
+  soak: { takesNode: true, run: (args) => startNode(join('test', 'soak', 'run.ts'), ...args) },
   generate: { run: (args) => startNode(join('scripts', 'generate-operations.mjs'), ...args) },
   docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },

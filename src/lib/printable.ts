@@ -19,7 +19,8 @@ export function isPrintable(text: string): boolean {
 /** For people: with `?` for what is not printable, and cut at `maxLength`. */
 export function printable(text: string, maxLength = MAX_SHOWN): string {
   const clean = text.replaceAll(UNPRINTABLE, '?');
-  return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1)}…`;
+  // Half of a character is not printable.
+  return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
 /** The same in quotes, for a message: `"us-east-9"`. */

@@ -141,7 +141,7 @@ export class SseBoundary {
 
   /** The stream stands between two events, or before the first. */
   get isBetween(): boolean {
-    return /(?:\n\n|\r\r|\r\n\r\n|\n\r\n|\r\r\n)$/.test(this.#last);
+    return /(?:\n\n|\r\r|\n\r\n?|\r\r\n)$/.test(this.#last);
   }
 
   push(chunk: Buffer): void {

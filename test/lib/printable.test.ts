@@ -27,6 +27,7 @@ it.each(['', 'plain', 'Grüße, 世界 🙂', 'a b'])('leaves the printable text
 
 it('cuts text that is too long', () => {
   expect([printable('abcdef', 6), printable('abcdef', 5)]).toEqual(['abcdef', 'abcd…']);
+  expect(isPrintable(printable('ab🙂cd', 4))).toBe(true);
   expect(printable('x'.repeat(5_000))).toBe(`${'x'.repeat(119)}…`);
 });
 

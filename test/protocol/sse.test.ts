@@ -157,6 +157,7 @@ describe('SseBoundary', () => {
     ['data: 1\r\n\r\n', true],
     ['data: 1\r\r', true],
     ['data: 1\r\n\n', true],
+    ['data: 1\n\r', true],
     [': ping\n\n', true],
     ['data: 1\n', false],
     ['data: 1\r\n', false],
