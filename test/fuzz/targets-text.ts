@@ -31,7 +31,7 @@ function unlessRefused<Result>(call: () => Result): Result | undefined {
 }
 
 /** Method, target and headers, one on each line, as a listener would hand them on: one character per byte. */
-export function readRequest(input: Buffer): SignableRequest {
+function readRequest(input: Buffer): SignableRequest {
   const [head = '', ...lines] = input.toString('latin1').split('\n');
   const [method = 'GET', target = '/'] = head.split(' ');
   const headers = lines.flatMap((line): HeaderPair[] => {
@@ -43,7 +43,7 @@ export function readRequest(input: Buffer): SignableRequest {
 }
 
 /** The reverse. */
-export function writeRequest({ method, target, headers }: SignableRequest): Buffer {
+function writeRequest({ method, target, headers }: SignableRequest): Buffer {
   const lines = [`${method} ${target.raw}`, ...headers.map(([name, value]) => `${name}:${value}`)];
   return Buffer.from(lines.join('\n'), 'latin1');
 }
