@@ -228,6 +228,8 @@ const NOTHING_READ: Reading = {
   model: undefined,
   complete: false,
   outputBytes: 0,
+  errorType: undefined,
+  isRefused: false,
 };
 
 const TAPPED: readonly (readonly [service: string, operation: string, type: string])[] = [

@@ -432,7 +432,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
   readonly #onClientGone = (): void => {
     const isUnderWay = this.#controller !== undefined && !this.#hasEnded;
-    if (isUnderWay && this.#policy.readsOn && !this.#reading.ending.aborted) this.#readOn();
+    // What the proxy cut itself, because the key has ended, is to cost no more.
+    const isCut = this.#signal.reason instanceof ProxyError;
+    if (isUnderWay && !isCut && this.#policy.readsOn && !this.#reading.ending.aborted) this.#readOn();
     else this.#leave();
   };
 
