@@ -166,7 +166,7 @@ function openBodyLimits({ maxBodySizeBytes, uploadIdleTimeoutMs }: Config): Body
 }
 
 /** `limitBytes`: of the container; 0, or more than any machine has, if there is none. */
-export function findBodyMemory(limitBytes: number): number {
+function findBodyMemory(limitBytes: number): number {
   return limitBytes === 0 ? MAX_BODY_MEMORY_BYTES : Math.min(MAX_BODY_MEMORY_BYTES, limitBytes * BODY_MEMORY_PART);
 }
 

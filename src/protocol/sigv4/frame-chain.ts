@@ -94,7 +94,7 @@ export interface FrameResignerOptions {
  * Largest payload of a frame that a client sends. AWS takes parts of at most 1,000,000 bytes (API reference,
  * BidirectionalInputPayloadPart), which stand in base64 in JSON, within a frame of their own if the client signs.
  */
-export const MAX_CLIENT_PAYLOAD_BYTES = 1_500_000;
+const MAX_CLIENT_PAYLOAD_BYTES = 1_500_000;
 
 /**
  * The client's byte stream, re-signed. A client that signs sends outer frames, known by `:chunk-signature`; one that
