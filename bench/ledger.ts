@@ -147,6 +147,8 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
   ];
 }
 
+const NEVER = new AbortController().signal;
+
 interface Admitted {
   readonly reservedNanoUsd: number;
   release(): void;
@@ -165,6 +167,8 @@ async function admitOnce(
       headers: HEADERS,
       body: { chunks: [BODY], sizeBytes: BODY.length },
       ifLost: () => rowIfLost(record, principal),
+      signal: NEVER,
+      onLateReservation: () => {},
     },
     dependencies,
   );

@@ -8,7 +8,7 @@
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this
  * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends
- * once.
+ * once. No stage is waited for when the client has left.
  */
 import { enter } from './admission/enter.ts';
 import type { RateGrant } from './admission/rates.ts';
@@ -22,6 +22,7 @@ import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.t
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
+import { unlessAborted } from './lib/deadline.ts';
 import { type ProxyError, toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
 import {
@@ -65,7 +66,7 @@ export function createProxy(
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     const settlement = openSettlement({ record, elapsedMs }, dependencies);
     const { bodyLimits, mountPath, routing, upstream } = dependencies;
-    const { method, target, headers, upgrade } = clientRequest;
+    const { method, target, headers, upgrade, signal } = clientRequest;
     let body: Body | undefined;
     let unwatch: (() => void) | undefined;
     let owner = '';
@@ -73,7 +74,7 @@ export function createProxy(
     try {
       refuseLoop(headers, dependencies.viaName);
       const presented = parsePresentedCredential(headers, target.query);
-      const caller = await authenticate(clientRequest, presented, dependencies);
+      const caller = await unlessAborted(signal, authenticate(clientRequest, presented, dependencies));
       record.principal = caller.principal;
       const found = (record.route = findRoute({
         method,
@@ -90,7 +91,7 @@ export function createProxy(
       body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits, owner);
       record.bodyMs = elapsedMs() - beforeBody;
       record.requestBytes = body.sizeBytes;
-      const verified = await caller.verify(body);
+      const verified = await unlessAborted(signal, caller.verify(body));
       record.principal = verified.principal;
       unwatch = dependencies.liveRequests.watch(verified, (error) => {
         settlement.onCut();
@@ -137,11 +138,13 @@ interface Admittable {
 }
 
 function admitRequest(
-  { headers }: ClientRequest,
+  { headers, signal }: ClientRequest,
   { record, verified, entered, route, body }: Admittable,
-  { admission }: ProxyDependencies,
+  { admission, ledger }: ProxyDependencies,
 ): Promise<Admission> {
   const { principal } = verified;
   const ifLost = () => rowIfLost(record, principal);
-  return admit({ requestId: record.id, principal, entered, route, headers, body, ifLost }, admission);
+  const onLateReservation = (): void => ledger.settle(record, 'reserved');
+  const request = { requestId: record.id, principal, entered, route, headers, body, ifLost, signal, onLateReservation };
+  return admit(request, admission);
 }

@@ -4,6 +4,7 @@
  * reserved) is given back if a later limit refuses. Decides from what the request says; sends nothing, and changes
  * nothing of it.
  */
+import { unlessAborted } from '../lib/deadline.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import { MAX_MODEL_LENGTH } from '../domain/model-name.ts';
@@ -47,6 +48,10 @@ export interface AdmissionRequest extends FactsRequest {
    * filled in here.
    */
   readonly ifLost: () => LedgerRow;
+  /** Fires when nobody waits any more: so does nothing here. Why is thrown. */
+  readonly signal: AbortSignal;
+  /** Money was reserved after `signal` had fired: the request has to be settled once more. */
+  readonly onLateReservation: () => void;
 }
 
 /** A request that may go. */
@@ -78,12 +83,12 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
 /**
  * Lets a request in, or throws by the first limit that refuses it: ERR_SCOPE, ERR_REGION_NOT_ALLOWED,
  * ERR_TOO_MANY_PARALLEL and ERR_REQUEST_RATE (if `enter` did not count it), ERR_MODEL_NOT_ALLOWED, ERR_UNPRICED,
- * ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, and what reading a spooled or
- * compressed body throws. A request that is refused counts for no limit. To be called once, when the whole body is
- * there and before anything is sent. The caller releases the admission.
+ * ERR_TOKEN_RATE, ERR_BUDGET_EXCEEDED, ERR_BUDGET_HELD; also ERR_STORE_UNAVAILABLE, what reading a spooled or
+ * compressed body throws, and why its signal fired. A request that is refused counts for no limit. To be called once,
+ * when the whole body is there and before anything is sent. The caller releases the admission.
  */
 export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
-  const { principal, route } = request;
+  const { principal, route, signal } = request;
   const askedBy = principal.kind === 'key' ? principal.keyId : principal.kind;
   const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
   const operation = findFacts(route.service, route.operation);
@@ -94,7 +99,7 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
       throw error;
     });
   }
-  const facts = await readRequestFacts(request, { size: false, models: false }, dependencies);
+  const facts = await unlessAborted(signal, readRequestFacts(request, { size: false, models: false }, dependencies));
   const priceContext = { region: route.region, moment: momentOf(facts, dependencies) };
   const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
   return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
@@ -106,21 +111,27 @@ async function admitKey(
   { usage: kind, medium }: OperationFacts,
   dependencies: CallerDependencies,
 ): Promise<Admission> {
-  const { route } = request;
+  const { route, signal } = request;
   checkScope(policy, route);
   checkRegion(policy, route);
   const budget = kind === 'free' ? undefined : policy.budget;
   const countsTokens = kind !== 'free' && policy.tokensPerMinute !== undefined;
   const required = { size: budget !== undefined || countsTokens, models: limitsModels(policy) };
-  const facts = await readRequestFacts(request, required, dependencies);
-  if (required.models) await checkModels(policy, { ...facts, region: route.region }, dependencies.findProfileModels);
+  const facts = await unlessAborted(signal, readRequestFacts(request, required, dependencies));
+  if (required.models) {
+    const named = { ...facts, region: route.region };
+    await unlessAborted(signal, checkModels(policy, named, dependencies.findProfileModels));
+  }
   const { size } = facts;
   const moment = momentOf(facts, dependencies);
   const priceContext = { region: route.region, moment };
   const models =
     budget === undefined
       ? facts.names.map((name) => [name])
-      : await Promise.all(facts.names.map((name) => findPriceNames(name, priceContext, dependencies)));
+      : await unlessAborted(
+          signal,
+          Promise.all(facts.names.map((name) => findPriceNames(name, priceContext, dependencies))),
+        );
   const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
   if (estimate !== undefined) grant?.addTokens(policy, tokensOf(estimate.use));
@@ -141,11 +152,16 @@ async function reserve(
   { model, request }: { readonly model: string | undefined; readonly request: AdmissionRequest },
   { store }: AdmissionDependencies,
 ): Promise<void> {
+  const { signal } = request;
   const shown = model?.slice(0, MAX_MODEL_LENGTH);
-  await reserveBudget(
+  const reserving = reserveBudget(
     { ...reservation, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: reservation.amountNanoUsd } },
     store,
   );
+  await unlessAborted(signal, reserving).catch((error: unknown) => {
+    if (signal.aborted) reserving.then(request.onLateReservation, () => {});
+    throw error;
+  });
 }
 
 /**

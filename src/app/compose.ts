@@ -13,6 +13,7 @@ import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { unlessAborted } from '../lib/deadline.ts';
 import { lazy } from '../lib/lazy.ts';
 import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
@@ -91,7 +92,10 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     port: config.port,
     guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
-      { prefix: MOUNT_PATH, handle: async (...exchange) => (await loadProxy())(...exchange) },
+      {
+        prefix: MOUNT_PATH,
+        handle: async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange),
+      },
       ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },

@@ -4,7 +4,7 @@
  * (before the end is read) and silence (not total time).
  */
 import { createHash } from 'node:crypto';
-import { clientGone, ProxyError, toProxyError } from '../lib/errors.ts';
+import { clientGone, ProxyError, toAbortError, toProxyError } from '../lib/errors.ts';
 import { type BodyQuota, SMALL_BODY_BYTES } from './body-quota.ts';
 import { type ClientRequest, findHeader } from './message.ts';
 import { Spool, type SpoolDirectory } from './spool.ts';
@@ -58,6 +58,7 @@ export const EMPTY_SHA256 = createHash('sha256').digest('hex');
 export async function readBody(clientRequest: ClientRequest, limits: BodyLimits, owner = NOBODY): Promise<Body> {
   const announced = Number(findHeader(clientRequest.headers, 'content-length') ?? 0);
   if (announced > limits.maxSizeBytes) throw tooLarge(limits.maxSizeBytes);
+  const { signal } = clientRequest;
   const kept = new KeptBytes(limits, { announced, owner });
   const stream = clientRequest.openBody();
   return new Promise((resolve, reject) => {
@@ -85,12 +86,17 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits,
       // Node ends the body of an HTTP/2 stream that the client reset as if it were complete, but destroys it first.
       if (stream.destroyed) return onBroken();
       detach();
-      kept.finish().then(resolve, fail);
+      // The client does not wait for a disk that hangs either.
+      signal.addEventListener('abort', onGone, { once: true });
+      const detachSignal = (): void => signal.removeEventListener('abort', onGone);
+      void kept.finish().then(resolve, fail).finally(detachSignal);
     };
     const onBroken = (cause?: unknown): void => fail(clientGone('The client left in the middle of its body.', cause));
+    const onGone = (): void => fail(toAbortError(signal));
     const detach = (): void => {
       isOver = true;
       clearTimeout(idle);
+      signal.removeEventListener('abort', onGone);
       stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
       stream.on('error', () => {});
     };
@@ -101,6 +107,9 @@ export async function readBody(clientRequest: ClientRequest, limits: BodyLimits,
       reject(error);
     };
     stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
+    // A stream that waits for the disk does not notice.
+    signal.addEventListener('abort', onGone, { once: true });
+    if (signal.aborted) onGone();
   });
 }
 

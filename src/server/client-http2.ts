@@ -15,6 +15,8 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
     const isWhole = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     if (!isWhole) aborter.abort();
   });
+  // At once; the stream closes only when what is left of the request's body has been read.
+  stream.on('aborted', () => aborter.abort());
   // Opened and reset at once: no client waits for this response.
   if (stream.destroyed || stream.closed) aborter.abort();
   const { pseudo, headers } = splitPseudoHeaders(rawHeaders);

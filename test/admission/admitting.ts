@@ -32,6 +32,7 @@ export interface Asked {
   readonly headers?: readonly HeaderPair[];
   readonly policy?: Partial<KeyPolicy>;
   readonly principal?: Principal;
+  readonly signal?: AbortSignal;
 }
 
 export interface Admitting {
@@ -44,6 +45,8 @@ export interface Admitting {
   /** By identifier; undefined cannot be told. */
   readonly profiles: Map<string, readonly string[]>;
   readonly lastRow: () => LedgerRow | undefined;
+  /** Ids of requests whose money was reserved after their client had left. */
+  readonly late: readonly string[];
 }
 
 /** Prices are the built-in ones, and before them those of `priceFile`. */
@@ -57,6 +60,7 @@ export async function openAdmitting(
   const profiles = new Map<string, readonly string[]>();
   let lastRow: LedgerRow | undefined;
   let serial = 0;
+  const late: string[] = [];
   const store: AdmissionDependencies['store'] = {
     reserve: (reservation) => {
       lastRow = reservation.ifLost;
@@ -106,6 +110,8 @@ export async function openAdmitting(
           headers,
           body,
           ifLost: () => aLedgerRow({ id: requestId, startedAtMs: clock.nowMs }),
+          signal: asked.signal ?? new AbortController().signal,
+          onLateReservation: () => late.push(requestId),
         },
         dependencies,
       );
@@ -116,6 +122,7 @@ export async function openAdmitting(
     lookups,
     profiles,
     lastRow: () => lastRow,
+    late,
   };
 }
 

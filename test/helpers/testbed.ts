@@ -39,6 +39,8 @@ export interface TestbedOptions {
   readonly tls?: TlsKeyPair;
   /** How long, and how far, a response is read on whose client has left; not long, if a test does not say so. */
   readonly readOn?: ReadOnLimits;
+  /** What the server is given in place of the store. */
+  readonly wrapStore?: (store: Store) => Store;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -92,7 +94,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     ledger,
     metrics: createMetrics(),
     defaultRegion: config.region?.name,
-    store,
+    store: options.wrapStore?.(store) ?? store,
     connection: {
       name: 'test',
       credentials: createCredentialSource({

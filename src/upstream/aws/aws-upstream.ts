@@ -2,7 +2,7 @@
  * Amazon Bedrock as an upstream: signs an attempt with the owner's credentials, and sends it as what it is, a request
  * with a body or an event stream both ways. Nothing that is signed is edited after the signature.
  */
-import { toAbortError } from '../../lib/errors.ts';
+import { unlessAborted } from '../../lib/deadline.ts';
 import { findHeader } from '../../http/message.ts';
 import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
@@ -27,8 +27,7 @@ export function createAwsUpstream({ name, authority, forwarder, bidirectional, n
     name,
     send: async (attempt, observer, policy) => {
       const { clientRequest, clientResponse, prepared, checkFrame, holdBytes } = attempt;
-      const signed = await sign(attempt, authority, nowMs);
-      if (clientRequest.signal.aborted) throw toAbortError(clientRequest.signal);
+      const signed = await unlessAborted(clientRequest.signal, sign(attempt, authority, nowMs));
       observer.onSigned();
       const watched = dropRefusedCredentials(observer, authority);
       await (prepared.route.streaming === 'bidirectional'

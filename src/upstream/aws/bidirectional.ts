@@ -287,8 +287,9 @@ class StreamRelay {
       this.#parts.upstream.leave();
       return this.#watch.endClient(this.#sink, clientResponse, () => this.#finish(error));
     }
-    if (this.#sink !== undefined) clientResponse.breakOff();
+    // First: breaking off fires the client's signal.
     this.#finish(error);
+    if (this.#sink !== undefined) clientResponse.breakOff();
   }
 
   #finish(error?: ProxyError): void {

@@ -2,6 +2,7 @@
  * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire,
  * one look-up at a time. The only file that knows the credential chain. Values go to the signer alone.
  */
+import { within } from '../../lib/deadline.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
 
@@ -20,7 +21,10 @@ export interface CredentialsOrigin {
 
 /** The owner's AWS credentials, as often as they are asked for. */
 export interface CredentialSource {
-  /** Valid credentials. Throws ERR_NO_AWS_CREDENTIALS or ERR_AWS_CREDENTIALS with what to do. */
+  /**
+   * Valid credentials. Throws ERR_NO_AWS_CREDENTIALS or ERR_AWS_CREDENTIALS with what to do, also if the look-up has
+   * not ended after half a minute.
+   */
   get(): Promise<AwsCredentials>;
   /** Looks them up as `get` does, and says where they come from. */
   describe(): Promise<CredentialsOrigin>;
@@ -49,6 +53,12 @@ const UNDATED_LIFETIME_MS = 5 * 60_000;
  * After a failure the chain is left alone this long, so that a burst of requests does not start a burst of look-ups.
  */
 const FAILURE_PAUSE_MS = 1_000;
+/** A helper may wait for a person, a keychain or a network; it is not waited for any longer than this. */
+const LOOKUP_TIMEOUT_MS = 30_000;
+/** So long a request waits for new credentials while the old ones are still valid. */
+const PATIENCE_WHILE_VALID_MS = 3_000;
+/** Each look-up that hangs may hold a process: the more there are, the rarer new ones. */
+const MAX_HUNG_PAUSE_MS = 5 * 60_000;
 
 /** Keeps what `load` gives. */
 export function createCredentialSource(options: CredentialSourceOptions): CredentialSource {
@@ -61,7 +71,11 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
  * - none: a request waits for the look-up.
  * - fresh, until `refreshAtMs`: handed out as they are.
  * - ageing, until `unusableAtMs`: handed out, and looked up in the background.
- * - ending: a request waits for the look-up; if it fails, what is still valid is better than nothing.
+ * - ending: a request waits for the look-up, for a few seconds; if it fails or hangs, what is still valid is better
+ *   than nothing.
+ *
+ * A look-up that hangs is forgotten, and the next one starts anew. If it ends after all, its credentials are taken,
+ * unless there are newer ones.
  */
 class KeptCredentials implements CredentialSource {
   readonly #options: CredentialSourceOptions;
@@ -71,6 +85,9 @@ class KeptCredentials implements CredentialSource {
   #refusedAtMs = Number.NEGATIVE_INFINITY;
   #inFlight: Promise<ProvidedCredentials> | undefined;
   #failure: { readonly error: ProxyError; readonly untilMs: number } | undefined;
+  #hung = 0;
+  #lastStarted = 0;
+  #lastLoaded = 0;
 
   constructor(options: CredentialSourceOptions) {
     this.#options = options;
@@ -85,7 +102,10 @@ class KeptCredentials implements CredentialSource {
       return last;
     }
     const isValid = last !== undefined && nowMs < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
-    if (pause === undefined) return isValid ? this.#refresh().catch(() => last) : this.#refresh();
+    if (pause === undefined) {
+      const refreshing = this.#refresh();
+      return isValid ? ((await within(PATIENCE_WHILE_VALID_MS, refreshing).catch(() => last)) ?? last) : refreshing;
+    }
     if (isValid) return last;
     throw pause.error;
   }
@@ -108,28 +128,44 @@ class KeptCredentials implements CredentialSource {
 
   /** One look-up at a time. */
   #refresh(): Promise<ProvidedCredentials> {
-    this.#inFlight ??= this.#load().finally(() => (this.#inFlight = undefined));
+    this.#inFlight ??= this.#lookUp().finally(() => (this.#inFlight = undefined));
     return this.#inFlight;
   }
 
-  async #load(): Promise<ProvidedCredentials> {
-    const { load, nowMs, profile } = this.#options;
+  async #lookUp(): Promise<ProvidedCredentials> {
+    const { nowMs, profile } = this.#options;
+    const loading = this.#load();
     try {
-      const loaded = await load();
-      const expiresAtMs = loaded.expiration?.getTime();
-      this.#current = loaded;
-      this.#failure = undefined;
-      this.#refreshAtMs =
-        expiresAtMs === undefined
-          ? nowMs() + UNDATED_LIFETIME_MS
-          : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
-      this.#unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
-      return loaded;
+      const loaded = await within(LOOKUP_TIMEOUT_MS, loading);
+      if (loaded !== undefined) return loaded;
     } catch (thrown) {
       const error = toCredentialError(thrown, profile);
       this.#failure = { error, untilMs: nowMs() + FAILURE_PAUSE_MS };
       throw error;
     }
+    this.#hung += 1;
+    const ended = (): void => void (this.#hung -= 1);
+    loading.then(ended, ended);
+    const error = lookupHangs(profile);
+    this.#failure = { error, untilMs: nowMs() + Math.min(FAILURE_PAUSE_MS * 2 ** this.#hung, MAX_HUNG_PAUSE_MS) };
+    throw error;
+  }
+
+  async #load(): Promise<ProvidedCredentials> {
+    const { load, nowMs } = this.#options;
+    const started = (this.#lastStarted += 1);
+    const loaded = await load();
+    if (started < this.#lastLoaded) return loaded;
+    const expiresAtMs = loaded.expiration?.getTime();
+    this.#lastLoaded = started;
+    this.#current = loaded;
+    this.#failure = undefined;
+    this.#refreshAtMs =
+      expiresAtMs === undefined
+        ? nowMs() + UNDATED_LIFETIME_MS
+        : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
+    this.#unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
+    return loaded;
   }
 }
 
@@ -246,6 +282,16 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
       'On the machine that runs the proxy: `aws configure`, `aws sso login`, AWS_ACCESS_KEY_ID and ' +
       'AWS_SECRET_ACCESS_KEY, or start with --profile; or try it without an account: --offline.',
     ...details,
+  });
+}
+
+function lookupHangs(profile: string | undefined): ProxyError {
+  const of = profile === undefined ? '' : ` of the profile "${profile}"`;
+  return new ProxyError('ERR_AWS_CREDENTIALS', `The look-up of the AWS credentials${of} has not ended.`, {
+    hint:
+      'On the machine that runs the proxy, see what it waits for: a credential_process that asks for something, a ' +
+      'keychain, a network. The next requests start a new one; no restart is needed.',
+    detail: `no result after ${LOOKUP_TIMEOUT_MS / 1000} s`,
   });
 }
 

@@ -418,8 +418,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     const finish = (): void => this.#finish(this.#toError(error));
     if (sink !== undefined && this.#watch !== undefined)
       return this.#watch.endClient(sink, this.#clientResponse, finish);
-    if (sink !== undefined) this.#clientResponse.breakOff();
+    // First: breaking off fires the client's signal.
     finish();
+    if (sink !== undefined) this.#clientResponse.breakOff();
   }
 
   #toError(error: Error): ProxyError {

@@ -3,6 +3,7 @@
  * with the owner's credentials, once per profile and time.
  */
 import type { FindProfileModels } from '../../admission/models.ts';
+import { within } from '../../lib/deadline.ts';
 import { FairQuota } from '../../lib/fair-quota.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
@@ -66,7 +67,8 @@ export function createProfileLookup(options: ProfileLookupOptions): ProfileLooku
     if (!mayAsk(askedBy)) return before?.models ?? Promise.resolve(undefined);
     const response: Lookup = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
-      const found = await askAws(identifier, region, options).catch(() => undefined);
+      // Its credentials may have to be looked up first, and that may hang.
+      const found = await within(TIMEOUT_MS, askAws(identifier, region, options)).catch(() => undefined);
       underWay.add(askedBy, -1);
       const models = found ?? (await before?.models);
       response.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);

@@ -53,6 +53,72 @@ class Bench {
   }
 }
 
+async function hang(bench: Bench): Promise<ProxyError> {
+  const failure = failureOf(() => bench.name());
+  await vi.advanceTimersByTimeAsync(30_000);
+  return failure;
+}
+
+describe('a look-up that hangs', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('is given up after half a minute with an error that says so, and the next request starts a new one', async () => {
+    const bench = new Bench('dev');
+    const { code, message } = await hang(bench);
+    expect([code, message]).toEqual([
+      'ERR_AWS_CREDENTIALS',
+      'The look-up of the AWS credentials of the profile "dev" has not ended.',
+    ]);
+    bench.nowMs += 2_000;
+    const second = bench.name();
+    bench.give('second', 60);
+    expect(await second).toBe('second');
+    expect(bench.lookUps).toHaveLength(2);
+  });
+
+  it('does not start one process after the other: each that hangs doubles the pause, up to five minutes', async () => {
+    const bench = new Bench();
+    for (const pauseSeconds of [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]) {
+      await hang(bench);
+      const started = bench.lookUps.length;
+      bench.nowMs += pauseSeconds * 1_000 - 1;
+      await failureOf(() => bench.name());
+      expect(bench.lookUps).toHaveLength(started);
+      bench.nowMs += 1;
+    }
+  });
+
+  it('hands out what is still valid after a few seconds of the last minute', async () => {
+    const bench = new Bench();
+    const first = bench.name();
+    bench.give('first', 60);
+    await first;
+    bench.nowMs += 59.5 * MINUTE_MS;
+    const asked = bench.name();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await asked).toBe('first');
+  });
+
+  it.each([
+    { name: 'is taken if it ends after all', newer: undefined, found: 'late' },
+    { name: 'does not replace newer credentials if it ends after all', newer: 'newer', found: 'newer' },
+  ])('$name', async ({ newer, found }) => {
+    const bench = new Bench();
+    await hang(bench);
+    const [slow] = bench.lookUps;
+    bench.nowMs += 2_000;
+    if (newer !== undefined) {
+      const asked = bench.name();
+      bench.give(newer, 60);
+      await asked;
+    }
+    slow?.resolve({ accessKeyId: 'late', secretAccessKey: 's', expiration: new Date(bench.nowMs + 60 * MINUTE_MS) });
+    await bench.settled();
+    expect(await bench.name()).toBe(found);
+  });
+});
+
 describe('credentials in memory', () => {
   it('looks credentials up once, however many ask at the same time', async () => {
     const bench = new Bench();
