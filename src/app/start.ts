@@ -262,12 +262,14 @@ async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }:
     process.once('disconnect', resolve);
     if (!process.connected) resolve();
   });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, exitNow);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => exitNow(server, signal));
   if (!quiet) printTalk(`Ending; running requests have ${shutdownGraceMs / 1000} s. Once more to end at once.`);
   const cutOff = await server.drain(shutdownGraceMs);
   if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
 }
 
-function exitNow(signal: NodeJS.Signals): void {
+/** Reset, so that no client takes what it has for all of its response. */
+function exitNow(server: RunningServer, signal: NodeJS.Signals): void {
+  server.destroy();
   process.exit(signal === 'SIGINT' ? 130 : 143);
 }

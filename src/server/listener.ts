@@ -5,6 +5,7 @@
  */
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
+  constants,
   createServer as createHttp2Server,
   type Http2Server,
   type ServerHttp2Session,
@@ -67,7 +68,10 @@ export interface Listener {
    * Resolves when every HTTP/2 session has sent what it had to say and is closed; `stopAccepting` has asked them to.
    */
   untilSessionsClose(): Promise<void>;
+  /** Closes all connections. What an HTTP/2 session has not ended is reset with an error. */
   destroyAll(): void;
+  /** Resets all connections at once. */
+  resetAll(): void;
 }
 
 /** Builds the servers; `http1.listen` opens the port. */
@@ -78,7 +82,7 @@ export function createListener(
   http2Times = HTTP2_TIMES,
 ): Listener {
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>();
   const http1 = buildHttp1(handlers, headersTimeoutMs);
   const http2 = buildHttp2(handlers, sessions, http2Times);
   const accept = takeConnections(http1, http2);
@@ -95,16 +99,20 @@ export function createListener(
     http1,
     stopAccepting: () => {
       http1.close();
-      for (const session of sessions) session.close();
+      for (const session of sessions.keys()) session.close();
     },
     closeIdle: () => http1.closeIdleConnections(),
     untilSessionsClose: async () => {
-      await Promise.all([...sessions].map((session) => new Promise((resolve) => session.once('close', resolve))));
+      await Promise.all(
+        [...sessions.keys()].map((session) => new Promise((resolve) => session.once('close', resolve))),
+      );
     },
     destroyAll: () => {
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
+      for (const [session, open] of sessions) cutOff(session, open);
+      // One turn later, when the last frames of the sessions have left.
+      setImmediate(() => sockets.forEach((socket) => socket.destroy()));
     },
+    resetAll: () => sockets.forEach(breakConnection),
   };
 }
 
@@ -167,7 +175,11 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   return server;
 }
 
-function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Session>, times: Http2Times): Http2Server {
+function buildHttp2(
+  { onHttp2 }: ListenerHandlers,
+  sessions: Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>,
+  times: Http2Times,
+): Http2Server {
   const server = createHttp2Server({
     maxSessionMemory: 64,
     ...HTTP2_RESETS,
@@ -179,11 +191,12 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
     },
   });
   server.on('session', (session) => {
-    sessions.add(session);
+    const open = trackStreams(session);
+    sessions.set(session, open);
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES * 16);
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
-    endWhenIdle(session, times);
+    endWhenIdle(session, open, times);
   });
   // Errors of a session end that session; without a listener they would end the process.
   server.on('sessionError', () => {});
@@ -194,25 +207,50 @@ function buildHttp2({ onHttp2 }: ListenerHandlers, sessions: Set<ServerHttp2Sess
   return server;
 }
 
-/** Graceful: streams that wait for Bedrock go on; for new ones clients open a new connection. */
-function endWhenIdle(session: ServerHttp2Session, { idleMs, unreadMs }: Http2Times): void {
+function trackStreams(session: ServerHttp2Session): ReadonlySet<ServerHttp2Stream> {
   const open = new Set<ServerHttp2Stream>();
   session.on('stream', (stream) => {
     open.add(stream);
     stream.on('close', () => open.delete(stream));
   });
-  // Node counts bytes that leave as activity: a client that reads slowly is not silent.
-  const cutOffUnread = (): void => {
+  return open;
+}
+
+/** Without an error code its streams would end in order, and their clients take what they have for all. */
+function cutOff(session: ServerHttp2Session, open: ReadonlySet<ServerHttp2Stream>): void {
+  if (open.size === 0) session.destroy();
+  else session.destroy(new Error('cut off'), constants.NGHTTP2_INTERNAL_ERROR);
+}
+
+/**
+ * Graceful: streams that wait for Bedrock go on; for new ones clients open a new connection. A client that never opens
+ * its window would hold its responses, and their memory, for ever: it is cut off. A timer of our own, because Node's
+ * keeps a session that is gone in memory until it fires.
+ */
+function endWhenIdle(
+  session: ServerHttp2Session,
+  open: ReadonlySet<ServerHttp2Stream>,
+  { idleMs, unreadMs }: Http2Times,
+): void {
+  let seenBytes = 0;
+  let silentSinceMs = performance.now();
+  const check = (): void => {
     if (session.destroyed) return;
+    const nowMs = performance.now();
+    // Bytes that leave are activity: a client that reads slowly is not silent.
+    const bytes = session.socket.bytesRead + session.socket.bytesWritten;
+    if (bytes !== seenBytes) {
+      seenBytes = bytes;
+      silentSinceMs = nowMs;
+    }
+    if (nowMs - silentSinceMs < (session.closed ? unreadMs : idleMs)) return;
+    silentSinceMs = nowMs;
     const isUnread = [...open].every(({ writableEnded, writableNeedDrain }) => writableEnded || writableNeedDrain);
-    if (isUnread) session.destroy();
-    else session.setTimeout(unreadMs, cutOffUnread);
+    if (!session.closed) session.close();
+    else if (isUnread) cutOff(session, open);
   };
-  session.setTimeout(idleMs, () => {
-    session.close();
-    // A client that never opens its window would hold its responses, and their memory, for ever.
-    if (!session.destroyed) session.setTimeout(unreadMs, cutOffUnread);
-  });
+  const timer = setInterval(check, Math.min(idleMs, unreadMs) / 2).unref();
+  session.on('close', () => clearInterval(timer));
 }
 
 /** Reads just enough to choose the protocol, then hands the socket over paused, with every byte put back. */

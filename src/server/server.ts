@@ -48,13 +48,13 @@ export interface RunningServer {
    * off. The result says how many were.
    */
   drain(graceMs: number): Promise<number>;
-  /** Cuts everything off now. */
+  /** Resets every connection now, before this call returns: the process may exit after it. */
   destroy(): void;
 }
 
 /** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION if that is impossible. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const underWay = new Set<Promise<void>>();
+  const underWay = new Map<Promise<void>, [ClientRequest, ClientResponse]>();
   let draining = false;
 
   const serve = ([clientRequest, clientResponse]: [ClientRequest, ClientResponse]): void => {
@@ -62,7 +62,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       underWay.delete(served);
       if (draining) setImmediate(() => listener.closeIdle());
     });
-    underWay.add(served);
+    underWay.set(served, [clientRequest, clientResponse]);
   };
   const handlers: ListenerHandlers = {
     onHttp1: (request, response) => serve(adaptHttp1(request, response)),
@@ -77,26 +77,42 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     http1.listen(options.port, options.host, resolve);
   });
   http1.on('error', () => {});
-  const cutOffAll = (): void => {
-    options.onCutOff?.();
-    listener.destroyAll();
-  };
 
   return {
     port: (http1.address() as AddressInfo).port,
     drain: async (graceMs) => {
       draining = true;
       listener.stopAccepting();
-      await within(graceMs, Promise.allSettled(underWay));
+      await within(graceMs, Promise.allSettled(underWay.keys()));
       const cutOff = underWay.size;
+      options.onCutOff?.();
+      for (const [clientRequest] of underWay.values()) clientRequest.cut(shuttingDown());
+      if (cutOff > 0) await within(LAST_FRAMES_MS, Promise.allSettled(underWay.keys()));
       // An HTTP/2 response that we have ended may still be on its way into the socket.
-      if (cutOff === 0) await within(LAST_FRAMES_MS, listener.untilSessionsClose());
-      cutOffAll();
-      await Promise.allSettled(underWay);
+      await within(LAST_FRAMES_MS, listener.untilSessionsClose());
+      breakOffAll(underWay.values());
+      listener.destroyAll();
+      await Promise.allSettled(underWay.keys());
       return cutOff;
     },
-    destroy: cutOffAll,
+    destroy: () => {
+      options.onCutOff?.();
+      breakOffAll(underWay.values());
+      listener.resetAll();
+    },
   };
+}
+
+/** So that no client takes what it has for all: a connection that is just closed is a complete response of HTTP/1.0. */
+function breakOffAll(exchanges: Iterable<[ClientRequest, ClientResponse]>): void {
+  for (const [clientRequest, clientResponse] of exchanges) {
+    clientRequest.cut(shuttingDown());
+    clientResponse.breakOff();
+  }
+}
+
+function shuttingDown(): ProxyError {
+  return new ProxyError('ERR_SHUTTING_DOWN', 'The proxy is shutting down.');
 }
 
 async function serveOne(
@@ -107,7 +123,7 @@ async function serveOne(
 ): Promise<void> {
   try {
     if (clientRequest.signal.aborted) throw clientGone('The client left at once.');
-    if (draining) throw new ProxyError('ERR_SHUTTING_DOWN', 'The proxy is shutting down.');
+    if (draining) throw shuttingDown();
     guardRequest(clientRequest, options.guard);
     await findMount(clientRequest, options.mounts).handle(clientRequest, clientResponse);
   } catch (thrown) {

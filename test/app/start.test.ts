@@ -77,8 +77,10 @@ describe('start', () => {
     await once(socket, 'data');
     child.kill(signal);
     await waitFor('stderr', /Ending; running requests have 30 s/);
+    const broken = once(socket, 'error');
     child.kill(signal);
     expect((await ended).code).toBe(exit);
+    expect((await broken)[0]).toMatchObject({ code: 'ECONNRESET' });
   });
 
   it('says nothing at start with --quiet', async () => {

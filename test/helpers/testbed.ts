@@ -58,6 +58,8 @@ export interface Testbed extends AsyncDisposable {
   nextRecord(): Promise<RequestRecord>;
   mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
   drain(graceMs: number): Promise<number>;
+  /** As a second signal does. */
+  destroy(): void;
 }
 
 export async function startProxy(options: TestbedOptions = {}): Promise<Testbed> {
@@ -136,6 +138,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         ...more,
       }),
     drain: (graceMs) => server.drain(graceMs),
+    destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {
       server.destroy();
       await server.drain(0);

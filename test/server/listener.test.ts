@@ -2,9 +2,10 @@
  * One port, two protocols: the choice by the first bytes, at any split, and what happens where the choice never comes.
  */
 import { once } from 'node:events';
+import { queryObjects } from 'node:v8';
 import { connect, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createListener, type Http2Times, type Listener } from '../../src/server/listener.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
 import { dial, throwAt } from '../helpers/raw-socket.ts';
@@ -170,6 +171,34 @@ describe('the end', () => {
   });
 });
 
+it('holds nothing of 1,000 HTTP/2 sessions that are gone', async () => {
+  await open();
+  const timer = setTimeout(() => {}, 0);
+  await using first = openHttp2(port);
+  first.open({ ':path': '/wait' });
+  await vi.waitFor(() => expect(waiting).toHaveLength(1));
+  // What they are made of: the session here, and its timer.
+  const kinds = [waiting[0]?.session, timer].map((thing) => thing?.constructor as new () => object);
+  const count = (): number[] => kinds.map((kind) => queryObjects(kind, { format: 'count' }));
+  const before = count();
+  for (let round = 0; round < 20; round += 1) {
+    await Promise.all(
+      Array.from({ length: 50 }, async (_, index) => {
+        const { session, ask } = openHttp2(port);
+        const closed = once(session, 'close');
+        if (index % 2 === 0) await ask({ ':path': '/' });
+        else await once(session, 'connect');
+        if (index % 3 === 0) session.destroy();
+        else session.close();
+        await closed;
+      }),
+    );
+  }
+  await vi.waitFor(() => {
+    count().forEach((now, index) => expect(now).toBeLessThan((before[index] ?? 0) + 100));
+  });
+});
+
 describe('an HTTP/2 session that does nothing', () => {
   beforeEach(() => open(undefined, { idleMs: 100, unreadMs: 100 }));
 
@@ -187,9 +216,9 @@ describe('an HTTP/2 session that does nothing', () => {
     patient.session.once('close', () => closed.abort());
     for (let turn = 0; turn < 2; turn += 1) {
       const silent = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } });
-      silent.on('error', () => {});
       silent.request({ ':path': '/' }).on('error', () => {});
-      await once(silent, 'close');
+      const [error] = await once(silent, 'error');
+      expect(error).toMatchObject({ message: 'Session closed with error code 2' });
     }
     expect(closed.signal.aborted).toBe(false);
     waiting[0]?.respond({ ':status': 200 });

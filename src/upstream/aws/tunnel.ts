@@ -38,7 +38,7 @@ export function hasForwardProxy(network: NetworkOptions | undefined): network is
 /**
  * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined if
  * the origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE if the proxy cannot be reached or
- * refuses, naming it, and ERR_CLIENT_GONE if `signal` fires.
+ * refuses, naming it, and the reason of `signal` if that fires.
  */
 export async function openTunnel(origin: string, options: TunnelOptions): Promise<Socket | undefined> {
   const proxy = findForwardProxy(origin, options.network);

@@ -5,6 +5,9 @@
 import type { Duplex } from 'node:stream';
 import { breakConnection } from '../../lib/reset.ts';
 
+/** After the end of one side, the other one may be silent for so long. */
+const HALF_OPEN_MS = 30_000;
+
 /** Gets the bytes that pass. Must neither keep nor change them. */
 export interface SpliceWatcher {
   onClientBytes(chunk: Buffer): void;
@@ -21,13 +24,29 @@ export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause
  * the other direction goes on; a reset becomes a reset at once. A side that does not take its bytes stops the reading
  * of the other, so memory stays within the buffers of two sockets. Never rejects. Its states:
  * - open: both directions copy; one is paused while the other side takes nothing;
- * - half open: one side has ended (FIN), the other direction goes on;
+ * - half open: one side has ended (FIN), the other direction goes on; if it is silent for half a minute, both are
+ *   reset: WebSocket has no half-open state, and a client that vanished after its end would never be noticed;
  * - broken (`broken` is set): one side closed out of order, and the other is being reset; the first to break counts;
  * - over (`open` is empty): both are closed, and the promise is resolved, once.
  */
-export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher): Promise<SpliceBreak> {
+export function splice(
+  client: Duplex,
+  upstream: Duplex,
+  watcher: SpliceWatcher,
+  halfOpenMs = HALF_OPEN_MS,
+): Promise<SpliceBreak> {
   return new Promise((resolve) => {
     let broken: SpliceBreak;
+    let silence: NodeJS.Timeout | undefined;
+    const onEnd = (side: 'client' | 'upstream') => (): void => {
+      silence ??= setTimeout(() => {
+        broken ??= { side, cause: Object.assign(new Error('silent after the other end'), { code: 'ETIMEDOUT' }) };
+        breakConnection(client);
+        breakConnection(upstream);
+      }, halfOpenMs).unref();
+    };
+    client.once('end', onEnd('upstream'));
+    upstream.once('end', onEnd('client'));
     const open = new Set([client, upstream]);
     const own = (side: 'client' | 'upstream', stream: Duplex, other: Duplex): void => {
       let cause: Error | undefined;
@@ -37,7 +56,9 @@ export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher)
           breakConnection(other);
         }
         open.delete(stream);
-        if (open.size === 0) resolve(broken);
+        if (open.size > 0) return;
+        clearTimeout(silence);
+        resolve(broken);
       };
       stream.on('error', (error) => (cause ??= error));
       if (stream.closed) onClose();
@@ -45,8 +66,14 @@ export function splice(client: Duplex, upstream: Duplex, watcher: SpliceWatcher)
     };
     own('client', client, upstream);
     own('upstream', upstream, client);
-    copy(client, upstream, (chunk) => watcher.onClientBytes(chunk));
-    copy(upstream, client, (chunk) => watcher.onUpstreamBytes(chunk));
+    copy(client, upstream, (chunk) => {
+      silence?.refresh();
+      watcher.onClientBytes(chunk);
+    });
+    copy(upstream, client, (chunk) => {
+      silence?.refresh();
+      watcher.onUpstreamBytes(chunk);
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import { type buildConnector, EnvHttpProxyAgent } from 'undici';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { findForwardProxy, type NetworkOptions, openTunnel } from '../../../src/upstream/aws/tunnel.ts';
+import { clientGone } from '../../../src/lib/errors.ts';
 import { failureOf } from '../../helpers/failure.ts';
 import { listen } from '../../helpers/ports.ts';
 
@@ -73,7 +74,7 @@ describe('a tunnel', () => {
     const aborter = new AbortController();
     const options = { network, connectTimeoutMs: 60_000, signal: aborter.signal };
     const failing = failureOf(() => openTunnel('https://a.invalid', options));
-    aborter.abort();
+    aborter.abort(clientGone());
     expect((await failing).code).toBe('ERR_CLIENT_GONE');
     expect((await failureOf(() => openTunnel('https://a.invalid', options))).code).toBe('ERR_CLIENT_GONE');
   });

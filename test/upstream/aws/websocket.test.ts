@@ -1,6 +1,7 @@
 /** Two connections made one: bytes, back-pressure and every kind of ending pass from each side to the other. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { splice, type SpliceBreak } from '../../../src/upstream/aws/websocket.ts';
 
@@ -10,7 +11,7 @@ interface Line {
   readonly upstream: Socket;
   readonly near: { readonly client: Socket; readonly upstream: Socket };
   readonly counted: { client: number; upstream: number };
-  start(): Promise<SpliceBreak>;
+  start(halfOpenMs?: number): Promise<SpliceBreak>;
 }
 
 const server = createServer({ allowHalfOpen: true });
@@ -26,11 +27,16 @@ beforeEach(async () => {
     upstream,
     near: { client: nearClient, upstream: nearUpstream },
     counted,
-    start: () =>
-      splice(nearClient, nearUpstream, {
-        onClientBytes: (chunk) => (counted.client += chunk.length),
-        onUpstreamBytes: (chunk) => (counted.upstream += chunk.length),
-      }),
+    start: (halfOpenMs) =>
+      splice(
+        nearClient,
+        nearUpstream,
+        {
+          onClientBytes: (chunk) => (counted.client += chunk.length),
+          onUpstreamBytes: (chunk) => (counted.upstream += chunk.length),
+        },
+        halfOpenMs,
+      ),
   };
 });
 
@@ -164,3 +170,27 @@ async function untilStill(read: () => number): Promise<number> {
   }
   return last;
 }
+
+describe.each(SIDES)('after the end of $name', ({ from, to }) => {
+  it('both are reset if the other side is silent for too long', async () => {
+    const ended = line.start(50);
+    line[from].end('bye');
+    const over = closing(line[from]);
+    expect((await readAll(line[to])).toString()).toBe('bye');
+    expect(await ended).toMatchObject({ side: to, cause: { code: 'ETIMEDOUT' } });
+    expect(await over).toBe('ECONNRESET');
+  });
+
+  it('the other side may speak as long as it likes, and end', async () => {
+    const ended = line.start(200);
+    line[from].end();
+    await once(line[to].resume(), 'end');
+    for (let nth = 0; nth < 6; nth += 1) {
+      await delay(50);
+      line[to].write('more');
+    }
+    line[to].end();
+    expect((await readAll(line[from])).toString()).toBe('more'.repeat(6));
+    expect(await ended).toBeUndefined();
+  });
+});
