@@ -112,6 +112,9 @@ class OpenSettlement implements Settlement {
       onSent: () => {
         record.phase = 'sent';
       },
+      onUnsent: () => {
+        record.phase = 'admitted';
+      },
       onHead: (status, headers) => {
         record.phase = 'responding';
         record.upstreamStatus = status;

@@ -40,6 +40,8 @@ export interface ResponseObserver {
   onSigned(): void;
   /** There is a connection, and the request goes out on it: from here on the upstream may have seen it. */
   onSent(): void;
+  /** The upstream has done nothing with what was sent, and said so or never saw it: as if it had not left yet. */
+  onUnsent(): void;
   /** The response begins; `headers` are the upstream's own, before any is left out. */
   onHead(status: number, headers: readonly HeaderPair[]): void;
   /** A piece of the body on its way to the client. */

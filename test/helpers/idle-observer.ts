@@ -5,6 +5,7 @@ import type { ResponseObserver, ResponsePolicy } from '../../src/upstream/upstre
 export const IDLE_OBSERVER: ResponseObserver = {
   onSigned: () => {},
   onSent: () => {},
+  onUnsent: () => {},
   onHead: () => {},
   onBytes: () => {},
   onEnd: () => {},

@@ -59,6 +59,7 @@ function dropRefusedCredentials(observer: ResponseObserver, { credentials }: Ups
   return {
     onSigned: () => observer.onSigned(),
     onSent: () => observer.onSent(),
+    onUnsent: () => observer.onUnsent(),
     onHead: (status, headers) => {
       observer.onHead(status, headers);
       const errorType = findHeader(headers, 'x-amzn-errortype')?.replace(/:.*$/s, '');

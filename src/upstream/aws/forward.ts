@@ -1,8 +1,8 @@
 /**
  * Sends one signed request to AWS and lets the response flow to the client as it comes: status, headers and bytes
  * untouched, back-pressure both ways, the client's leaving passed on at once, unless the policy has the response read
- * on. One attempt: SDKs retry, and a second one can cost money. The only file that knows undici. It does not look into
- * bodies.
+ * on. One attempt, but for what `first-try.ts` knows: SDKs retry, and a second one can cost money. The only file that
+ * knows undici. It does not look into bodies.
  */
 import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
@@ -17,6 +17,8 @@ import type { Body } from '../../http/body.ts';
 import { breakConnection } from '../../lib/reset.ts';
 import { selectClientHeaders } from '../headers.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
+import { FirstTry } from './first-try.ts';
+import { readBeforeGivingUp, watchSocketUses } from './upstream-socket.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { dialTrusting, isUnknownAuthority, untrusted } from './trust.ts';
@@ -33,6 +35,13 @@ export interface SignedRequest {
   readonly body: Body;
   /** The client asks for a WebSocket: so is the upstream, and on its `101` the client gets it. */
   readonly upgrade?: ClientUpgrade | undefined;
+  /**
+   * Asked once, if AWS refuses the signature or who signed, and nothing has gone to the client: resolves to the same
+   * request signed anew, if that may help.
+   */
+  readonly signAnew?:
+    | ((status: number, headers: readonly HeaderPair[]) => Promise<SignedRequest | undefined>)
+    | undefined;
   /** How the response of the operation is shaped, as far as that is known. */
   readonly responseShape?: ResponseShape | undefined;
 }
@@ -117,6 +126,9 @@ const MAX_RESPONSE_HEADER_BYTES = 64 * 1024;
 /** Makes the pool of upstream connections. The caller closes it. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
   const agent = createAgent(options);
+  // Each of its connections carries one request: a second try does not meet the next stale one.
+  const fresh = createAgent(options, { pipelining: 0 });
+  const uses = watchSocketUses();
   const { readOn = READ_ON, streamIdleTimeoutMs: timeoutMs } = options;
   const ending = new AbortController();
   // One listener for each response that is read on.
@@ -128,11 +140,29 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
         const { upgrade, responseShape: shape } = request;
         const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
         const relay = new ResponseRelay({ client, observer, policy, upgrade, silence, reading }, resolve, reject);
-        agent.dispatch(toDispatchOptions(request), relay);
+        const sendAgain = (again: SignedRequest): void => {
+          observer.onUnsent();
+          fresh.dispatch(toDispatchOptions(again), relay);
+        };
+        const { signAnew } = request;
+        const onRefused = async (status: number, headers: readonly HeaderPair[]): Promise<boolean> => {
+          const again = await signAnew?.(status, headers);
+          const { signal } = client;
+          if (again === undefined || signal.aborted) return false;
+          sendAgain(again);
+          return true;
+        };
+        const parts = { handler: relay, signal: client.signal, uses, toPairs };
+        const onStale = (): void => sendAgain(request);
+        const first = new FirstTry({ ...parts, onStale, onRefused: signAnew && onRefused });
+        agent.dispatch(toDispatchOptions(request), first);
       }),
     fetchWhole: (request, limits) => fetchWhole(agent, request, limits),
     stopReadingOn: () => ending.abort(),
-    close: () => agent.destroy(),
+    close: async () => {
+      uses.close();
+      await Promise.all([agent.destroy(), fresh.destroy()]);
+    },
   };
 }
 
@@ -164,13 +194,17 @@ async function fetchWhole(
   }
 }
 
-function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: ForwarderOptions): Dispatcher {
+function createAgent(
+  { idleTimeoutMs, connectTimeoutMs, dialPort, network }: ForwarderOptions,
+  more: Agent.Options = {},
+): Dispatcher {
   const common = {
     allowH2: false,
     headersTimeout: idleTimeoutMs,
     bodyTimeout: idleTimeoutMs,
     keepAliveTimeout: UPSTREAM_KEEP_ALIVE_MS,
     maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
+    ...more,
   };
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
   const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
@@ -178,7 +212,16 @@ function createAgent({ idleTimeoutMs, connectTimeoutMs, dialPort, network }: For
   const dial = hasForwardProxy(network)
     ? dialThroughProxy(connect, { network, connectTimeoutMs })
     : buildConnector({ ...connect, allowH2: false });
-  return new Agent({ ...common, connect: dialTrusting(dial) });
+  const trusting = dialTrusting(dial);
+  return new Agent({ ...common, connect: (target, callback) => trusting(target, readFirst(callback)) });
+}
+
+function readFirst(callback: buildConnector.Callback): buildConnector.Callback {
+  return (...dialled) => {
+    // Null and, with an error, undefined, whatever the type says.
+    if (dialled[1]) readBeforeGivingUp(dialled[1]);
+    callback(...dialled);
+  };
 }
 
 /** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
@@ -274,6 +317,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
   #buffered: BufferedResponse | undefined;
+  #isOver = false;
   /** Since when the client takes nothing, and undici is paused; by `performance.now`. */
   #heldUpAtMs: number | undefined;
   /** It has taken nothing for long, now or before. */
@@ -299,6 +343,11 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#reading = reading;
     this.#readBytesLeft = reading.maxBytes;
     this.#signal.addEventListener('abort', this.#onClientGone, { once: true });
+  }
+
+  /** The promise is resolved or rejected. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -455,6 +504,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   };
 
   #finish(error?: ProxyError): void {
+    this.#isOver = true;
     this.#watch?.stop();
     clearTimeout(this.#readTimer);
     this.#reading.ending.removeEventListener('abort', this.#leave);
