@@ -132,6 +132,7 @@ function openProxy(
     authority,
     forwarder: connection.forwarder,
     nowMs: Date.now,
+    clock: connection.clock,
     findControlPlane: (region) => findControlPlane(region, routing),
   });
   return createProxy({
@@ -149,7 +150,7 @@ function openProxy(
     ledger,
     responseHeaders: config.responseHeaders,
     liveRequests: config.cutsEnded ? createLiveRequests({ store, nowMs: Date.now }) : UNWATCHED,
-    upstream: createAwsUpstream({ ...connection, authority, nowMs: Date.now }),
+    upstream: createAwsUpstream({ ...connection, authority }),
     bodyLimits: openBodyLimits(config),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     tickMs: () => performance.now(),

@@ -27,6 +27,7 @@ import {
 } from '../upstream/aws/credentials.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
+import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
@@ -156,19 +157,23 @@ function surviveFaults(): void {
   process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
 }
 
+function warn(message: string): void {
+  printTalk(`warning: ${message}`);
+}
+
 /** AWS, or the offline Bedrock in this process. Connects nothing yet. The caller closes it. */
 export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
   if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts);
   const { profile } = config;
-  const load = (): ReturnType<typeof loadFromChain> =>
-    runTrusting(() => loadFromChain(profile, region, (message) => printTalk(`warning: ${message}`)));
+  const load = (): ReturnType<typeof loadFromChain> => runTrusting(() => loadFromChain(profile, region, warn));
+  const clock = createSigningClock(Date.now, warn);
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ ...timeouts, network });
   const credentials = createCredentialSource({ profile, nowMs: Date.now, load });
-  const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: Date.now });
-  return { name: 'aws', credentials, forwarder, bidirectional, close: () => forwarder.close() };
+  const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: clock.nowMs });
+  return { name: 'aws', credentials, forwarder, bidirectional, clock, close: () => forwarder.close() };
 }
 
 /**

@@ -19,6 +19,7 @@ import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { createCredentialSource } from '../../src/upstream/aws/credentials.ts';
+import { createSigningClock } from '../../src/upstream/aws/signing-clock.ts';
 import { createForwarder, type ReadOnLimits } from '../../src/upstream/aws/forward.ts';
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
@@ -41,6 +42,8 @@ export interface TestbedOptions {
   readonly readOn?: ReadOnLimits;
   /** What the server is given in place of the store. */
   readonly wrapStore?: (store: Store) => Store;
+  /** The clock of the machine, for signatures. */
+  readonly signingMs?: () => number;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -52,6 +55,8 @@ export interface Testbed extends AsyncDisposable {
   readonly upstream: FakeUpstream;
   readonly store: Store;
   readonly databasePath: string;
+  /** What the owner was warned of. */
+  readonly warnings: readonly string[];
   /** Every exchange that is over. */
   readonly records: readonly RequestRecord[];
   /** The next exchange to end from now on. */
@@ -79,6 +84,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const network = readNetworkOptions(config.network);
   const readOn = options.readOn ?? { timeoutMs: 50, maxBytes: 1_000_000, stallMs: 10_000 };
   const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn });
+  const warnings: string[] = [];
+  const clock = createSigningClock(options.signingMs ?? Date.now, (message) => warnings.push(message));
   const records: RequestRecord[] = [];
   const waiting: ((record: RequestRecord) => void)[] = [];
   const pair = options.sessionToken === undefined ? AWS_PAIR : { ...AWS_PAIR, sessionToken: options.sessionToken };
@@ -105,6 +112,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         load: options.load ?? (async () => pair),
       }),
       forwarder,
+      clock,
       bidirectional: createBidirectionalForwarder({ ...timeouts, network, nowMs: Date.now }),
       close: () => forwarder.close(),
     },
@@ -127,6 +135,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     store,
     databasePath,
     records,
+    warnings,
     nextRecord: () => new Promise((resolve) => waiting.push(resolve)),
     mint: (alias, more) =>
       mintKey({

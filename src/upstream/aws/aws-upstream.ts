@@ -3,13 +3,15 @@
  * with a body or an event stream both ways. Nothing that is signed is edited after the signature.
  */
 import { unlessAborted } from '../../lib/deadline.ts';
-import { findHeader } from '../../http/message.ts';
+import { findHeader, type HeaderPair } from '../../http/message.ts';
 import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
 import { findFacts } from '../../operations/find-facts.ts';
 import { areCredentialsRefused } from './credentials.ts';
 import type { Forwarder, SignedRequest } from './forward.ts';
+import type { AwsCredentials } from './sign.ts';
+import type { SigningClock } from './signing-clock.ts';
 
 /** The parts of an upstream that speaks as AWS does. */
 export interface AwsUpstreamOptions {
@@ -17,57 +19,108 @@ export interface AwsUpstreamOptions {
   readonly authority: UpstreamAuthority;
   readonly forwarder: Forwarder;
   readonly bidirectional: BidirectionalForwarder;
-  /** Epoch milliseconds, for signatures. */
-  readonly nowMs: () => number;
+  readonly clock: SigningClock;
 }
 
 /** Puts the parts together. The caller closes them. */
-export function createAwsUpstream({ name, authority, forwarder, bidirectional, nowMs }: AwsUpstreamOptions): Upstream {
+export function createAwsUpstream({ name, authority, forwarder, bidirectional, clock }: AwsUpstreamOptions): Upstream {
+  const parts = { authority, clock };
   return {
     name,
     send: async (attempt, observer, policy) => {
       const { clientRequest, clientResponse, prepared, checkFrame, holdBytes } = attempt;
-      const signed = await unlessAborted(clientRequest.signal, sign(attempt, authority, nowMs));
+      const { signal } = clientRequest;
+      const signed = await unlessAborted(signal, sign(attempt, parts));
       observer.onSigned();
-      const watched = dropRefusedCredentials(observer, authority);
-      await (prepared.route.streaming === 'bidirectional'
-        ? bidirectional.relay(signed, { clientRequest, clientResponse, checkFrame, holdBytes }, watched, policy)
-        : forwarder.forward(signed, { clientResponse, signal: clientRequest.signal }, watched, policy));
+      const watched = learnFromResponses(observer, signed, parts);
+      if (prepared.route.streaming === 'bidirectional') {
+        const client = { clientRequest, clientResponse, checkFrame, holdBytes };
+        return bidirectional.relay(signed, client, watched, policy);
+      }
+      const signAnew = (status: number, headers: readonly HeaderPair[]) =>
+        unlessAborted(signal, signDifferently(attempt, { signed, status, headers }, parts));
+      return forwarder.forward({ ...signed, signAnew }, { clientResponse, signal }, watched, policy);
     },
   };
 }
 
-async function sign(
-  { clientRequest, prepared }: Attempt,
-  authority: UpstreamAuthority,
-  nowMs: () => number,
-): Promise<SignedRequest & SignedEventStream> {
+type SigningParts = Pick<AwsUpstreamOptions, 'authority' | 'clock'>;
+
+interface Signed extends SignedRequest, SignedEventStream {
+  /** Undefined if a token was sent. */
+  readonly credentials: AwsCredentials | undefined;
+  readonly signedAtMs: number;
+}
+
+async function sign({ clientRequest, prepared }: Attempt, { authority, clock }: SigningParts): Promise<Signed> {
   const { method, upgrade } = clientRequest;
   const { route, body, headers, oauthAuthorization } = prepared;
   const { origin, upstreamTarget: target, region, signingName } = route;
+  const signedAtMs = clock.nowMs();
+  const unsigned = { ...route, method, target, headers, oauthAuthorization, bodySha256: body.sha256 };
   const { credentials, headers: signedHeaders } = await authorizeRequest(
-    { ...route, method, target, headers, oauthAuthorization, bodySha256: body.sha256, signingDate: new Date(nowMs()) },
+    { ...unsigned, signingDate: new Date(signedAtMs) },
     authority,
   );
   const signedWith = credentials === undefined ? undefined : { credentials, region, signingName };
   const { response: responseShape } = findFacts(route.service, route.operation);
-  return { method, origin, target: target.raw, headers: signedHeaders, body, upgrade, responseShape, signedWith };
+  const sent = { method, origin, target: target.raw, headers: signedHeaders, body, upgrade, responseShape };
+  return { ...sent, signedWith, credentials, signedAtMs };
 }
 
-/** Credentials that AWS calls expired or unknown are looked up anew for the next request. */
-function dropRefusedCredentials(observer: ResponseObserver, { credentials }: UpstreamAuthority): ResponseObserver {
+interface Refusal {
+  readonly signed: Signed;
+  readonly status: number;
+  readonly headers: readonly HeaderPair[];
+}
+
+/**
+ * AWS has refused the signature, and billed nothing: signs anew, if the clock was wrong or the credentials are others
+ * by now. Undefined if the same signature would come out.
+ */
+async function signDifferently(
+  attempt: Attempt,
+  { signed, status, headers }: Refusal,
+  parts: SigningParts,
+): Promise<Signed | undefined> {
+  if (signed.credentials === undefined) return undefined;
+  if (parts.clock.learn(status, headers, signed.signedAtMs)) return sign(attempt, parts);
+  if (!areCredentialsRefused(status, errorTypeOf(headers))) return undefined;
+  parts.authority.credentials.invalidate();
+  const again = await sign(attempt, parts);
+  return isSamePair(again.credentials, signed.credentials) ? undefined : again;
+}
+
+function isSamePair(one: AwsCredentials | undefined, other: AwsCredentials): boolean {
+  return (
+    one?.accessKeyId === other.accessKeyId &&
+    one.secretAccessKey === other.secretAccessKey &&
+    one.sessionToken === other.sessionToken
+  );
+}
+
+/** Credentials that AWS calls expired or unknown are looked up anew for the next request; a wrong clock is learned. */
+function learnFromResponses(
+  observer: ResponseObserver,
+  { signedAtMs }: Signed,
+  { authority, clock }: SigningParts,
+): ResponseObserver {
   return {
     onSigned: () => observer.onSigned(),
     onSent: () => observer.onSent(),
     onUnsent: () => observer.onUnsent(),
     onHead: (status, headers) => {
       observer.onHead(status, headers);
-      const errorType = findHeader(headers, 'x-amzn-errortype')?.replace(/:.*$/s, '');
-      if (areCredentialsRefused(status, errorType)) credentials.invalidate();
+      const isClockWrong = clock.learn(status, headers, signedAtMs);
+      if (!isClockWrong && areCredentialsRefused(status, errorTypeOf(headers))) authority.credentials.invalidate();
     },
     onBytes: (chunk) => observer.onBytes(chunk),
     onEnd: () => observer.onEnd(),
     onReadOn: () => observer.onReadOn(),
     onClientBytes: (chunk) => observer.onClientBytes(chunk),
   };
+}
+
+function errorTypeOf(headers: readonly HeaderPair[]): string | undefined {
+  return findHeader(headers, 'x-amzn-errortype')?.replace(/:.*$/s, '');
 }

@@ -4,6 +4,7 @@
 import type { BidirectionalForwarder } from './bidirectional.ts';
 import type { CredentialSource } from './credentials.ts';
 import type { Forwarder } from './forward.ts';
+import type { SigningClock } from './signing-clock.ts';
 
 /** Connects nothing before it is used. The caller closes it. */
 export interface AwsConnection {
@@ -11,6 +12,7 @@ export interface AwsConnection {
   readonly name: string;
   readonly credentials: CredentialSource;
   readonly forwarder: Forwarder;
+  readonly clock: SigningClock;
   readonly bidirectional: BidirectionalForwarder;
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { FairQuota } from '../../lib/fair-quota.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { Forwarder } from './forward.ts';
+import type { SigningClock } from './signing-clock.ts';
 
 /** Where the control plane of a region is, and how requests to it are signed. */
 export interface ControlPlane {
@@ -26,6 +27,7 @@ export interface ProfileLookupOptions {
   /** Throws if the region has none. */
   readonly findControlPlane: (region: string) => ControlPlane;
   readonly nowMs: () => number;
+  readonly clock: Pick<SigningClock, 'nowMs'>;
 }
 
 /** `askedBy`: who shares the look-ups with others, such as the id of a key. */
@@ -109,7 +111,7 @@ function createAskLimit(nowMs: () => number, underWay: FairQuota): (askedBy: str
 async function askAws(
   identifier: string,
   region: string,
-  { authority, forwarder, findControlPlane, nowMs }: ProfileLookupOptions,
+  { authority, forwarder, findControlPlane, clock }: ProfileLookupOptions,
 ): Promise<readonly string[] | undefined> {
   const { origin, host, pathPrefix, signingName, bearerKeys } = findControlPlane(region);
   const path = `${pathPrefix}/inference-profiles/${encodeURIComponent(identifier)}`;
@@ -128,7 +130,7 @@ async function askAws(
       ],
       bodySha256: EMPTY_SHA256,
       oauthAuthorization: undefined,
-      signingDate: new Date(nowMs()),
+      signingDate: new Date(clock.nowMs()),
     },
     authority,
   );

@@ -4,6 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createCredentialSource } from '../aws/credentials.ts';
+import { createSigningClock } from '../aws/signing-clock.ts';
 import { createForwarder, type ForwarderOptions } from '../aws/forward.ts';
 import type { AwsConnection } from '../aws/connection.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -21,6 +22,7 @@ export async function connectOffline(
     name: 'offline',
     credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
     forwarder,
+    clock: createSigningClock(Date.now, () => {}),
     bidirectional: { relay: refuseBidirectional },
     close: async () => {
       await forwarder.close();

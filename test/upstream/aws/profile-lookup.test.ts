@@ -35,6 +35,7 @@ beforeEach(async () => {
       bearerKeys: true,
     }),
     nowMs: () => nowMs,
+    clock: { nowMs: () => nowMs },
   });
   find = findFor('vk_a');
 });
