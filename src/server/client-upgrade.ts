@@ -18,9 +18,6 @@ import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { LINGER_MS, pairUp } from './client-http1.ts';
 
-/** A WebSocket may be silent for hours; the kernel asks after this silence whether the other end still exists. */
-const TCP_KEEP_ALIVE_MS = 60_000;
-
 /**
  * The first Node of each line that asks `shouldUpgradeCallback`. In older ones, a listener for `upgrade` makes every
  * request with an `Upgrade` header (`h2c`: JDK clients, `curl --http2`) lose its body; so there is no listener then,
@@ -86,7 +83,6 @@ class UpgradingConnection implements ClientResponse, ClientUpgrade {
     socket.allowHalfOpen = true;
     socket.setTimeout(0);
     socket.setNoDelay(true);
-    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     socket.on('error', () => {});
     socket.on('close', () => {
       const isComplete = this.#state === 'accepted' || (this.#state === 'refused' && socket.writableFinished);

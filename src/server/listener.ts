@@ -12,6 +12,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { TCP_KEEP_ALIVE_MS } from '../lib/keep-alive.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
 import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
@@ -139,6 +140,9 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   const isResponding = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
   const server = createHttp1Server({
     maxHeaderSize: MAX_HEADER_BYTES,
+    // Of every connection of the port, whatever it will speak.
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.min(headersTimeoutMs, TIMEOUT_CHECK_MS),
     // No limit on a whole request: a large upload over a slow line is legitimate. `readBody` limits silence.

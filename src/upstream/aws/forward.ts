@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
+import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
@@ -208,7 +209,7 @@ function createAgent(
   };
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
   const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
-  const connect = { timeout: connectTimeoutMs, ...trust };
+  const connect = { timeout: connectTimeoutMs, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS, ...trust };
   const dial = hasForwardProxy(network)
     ? dialThroughProxy(connect, { network, connectTimeoutMs })
     : buildConnector({ ...connect, allowH2: false });

@@ -2,16 +2,11 @@
  * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the response's, leaving.
  * The only file that knows `node:http2` as a client. The caller feeds and drains the stream.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type SecureClientSessionOptions,
-} from 'node:http2';
-import { isIP, type Socket } from 'node:net';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ProxyError } from '../../lib/errors.ts';
+import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 import { foldHeaders, type HeaderPair } from '../../http/message.ts';
 
 /** What is sent; `headers` has `host`, and nothing that HTTP/2 forbids. */
@@ -28,6 +23,15 @@ export interface ConnectionOptions {
   readonly tunnel?: Socket | undefined;
   /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
   readonly ca?: readonly string[] | undefined;
+  readonly ping?: PingTimes | undefined;
+}
+
+/** When the other side is asked whether it is still there. */
+export interface PingTimes {
+  /** After no byte has come for this long, at most twice as long. */
+  readonly silenceMs: number;
+  /** How long its answer may take. */
+  readonly answerMs: number;
 }
 
 /** A stream on a connection of its own. */
@@ -49,6 +53,7 @@ export interface Http2Stream {
  * As much of a response may be under way before we have read it; the protocol's own 64 KiB makes fast streams crawl.
  */
 const WINDOW_BYTES = 1024 * 1024;
+const PING: PingTimes = { silenceMs: 60_000, answerMs: 15_000 };
 /** A connection whose stream is over gets this long to say so. */
 const GOODBYE_MS = 2_000;
 
@@ -62,7 +67,8 @@ export function openHttp2Stream(
   connection: ConnectionOptions = {},
 ): Http2Stream {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-  const session = connect(origin, { settings, ...connectionOptions(new URL(origin), connection) });
+  const session = connect(origin, { settings, createConnection: (url) => openConnection(url, connection) });
+  pingWhenSilent(session, connection.ping ?? PING);
   session.on('error', () => {});
   session.on('connect', () => {
     if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
@@ -90,13 +96,49 @@ export function openHttp2Stream(
   }
 }
 
-function connectionOptions({ protocol, hostname }: URL, { tunnel, ca }: ConnectionOptions): SecureClientSessionOptions {
-  const trust = ca === undefined ? {} : { ca: [...ca] };
-  if (tunnel === undefined) return trust;
-  if (protocol === 'http:') return { createConnection: () => tunnel };
+function openConnection({ protocol, hostname, port }: URL, { tunnel, ca }: ConnectionOptions): Socket {
   const host = hostname.replace(/^\[(.+)\]$/, '$1');
-  const names = isIP(host) === 0 ? { host, servername: host } : { host };
-  return { createConnection: () => connectTls({ ...trust, ...names, socket: tunnel, ALPNProtocols: ['h2'] }) };
+  const to = { host, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) };
+  const socket = protocol === 'http:' ? (tunnel ?? connectTcp(to)) : openTls(to, { tunnel, ca });
+  return socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+}
+
+function openTls(to: { readonly host: string; readonly port: number }, { tunnel, ca }: ConnectionOptions): Socket {
+  const trust = ca === undefined ? {} : { ca: [...ca] };
+  const name = isIP(to.host) === 0 ? { servername: to.host } : {};
+  const under = tunnel === undefined ? {} : { socket: tunnel };
+  return connectTls({ ...trust, ...to, ...name, ...under, ALPNProtocols: ['h2'] });
+}
+
+/**
+ * A conversation may be silent for minutes, and what lies between drops connections that are without a word. The kernel
+ * asks whether the machine is there; this asks whether it still speaks HTTP/2, and ends the session if it does not.
+ */
+function pingWhenSilent(session: ClientHttp2Session, { silenceMs, answerMs }: PingTimes): void {
+  let seenBytes = 0;
+  let isWaiting = false;
+  let answer: NodeJS.Timeout | undefined;
+  const check = (): void => {
+    if (session.destroyed || session.connecting) return;
+    const { bytesRead } = session.socket;
+    if (bytesRead !== seenBytes || isWaiting) return void (seenBytes = bytesRead);
+    isWaiting = session.ping(() => {
+      isWaiting = false;
+      clearTimeout(answer);
+    });
+    // After the next reading: the answer may lie there if this process stood still.
+    const giveUp = (): void => void setImmediate(() => isWaiting && session.destroy(unanswered()));
+    answer = setTimeout(giveUp, answerMs).unref();
+  };
+  const timer = setInterval(check, silenceMs).unref();
+  session.once('close', () => {
+    clearInterval(timer);
+    clearTimeout(answer);
+  });
+}
+
+function unanswered(): Error {
+  return Object.assign(new Error('a PING was not answered'), { code: 'ETIMEDOUT' });
 }
 
 /** Status and headers of a response, from Node's flat list, in which the pseudo-headers stand first. */

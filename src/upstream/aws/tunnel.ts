@@ -9,6 +9,7 @@ import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { clientGone, ProxyError, toAbortError } from '../../lib/errors.ts';
+import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 
 /** Proxy URLs; empty text if there is none. */
 export interface NetworkOptions {
@@ -116,6 +117,7 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
         return fail(refused(proxy, target, `${statusCode} ${statusMessage}`.trim()));
       }
       detach();
+      socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
       if (head.length > 0) socket.unshift(head);
       resolve(socket);
     });
