@@ -12,7 +12,9 @@ export function adaptHttp2(stream: ServerHttp2Stream, rawHeaders: readonly strin
   const aborter = new AbortController();
   stream.on('close', () => {
     // A session that ends in order closes its streams without an error code, but as `aborted` if we had more to say.
-    const isWhole = stream.writableFinished && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    // A client that has all of it may be gone before Node says that the last write is finished.
+    const isWritten = stream.writableEnded && stream.writableLength === 0;
+    const isWhole = isWritten && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
     if (!isWhole) aborter.abort();
   });
   // At once; the stream closes only when what is left of the request's body has been read.
