@@ -230,7 +230,7 @@ function storeFull(leftOut?: number): ProxyError {
   const what = leftOut === undefined ? 'The ledger keeps no' : `The ledger did not keep ${leftOut}`;
   const why = 'the database has its full size';
   return new ProxyError('ERR_STORE_UNAVAILABLE', `${what} requests without a budget: ${why}.`, {
-    hint: 'They are not in `bedrock-proxy usage`; budgets go on as always. Keep requests for less long (--ledger-days).',
+    hint: 'They are not in `bedrock-proxy usage`; budgets go on. Keep requests for less long (--ledger-days).',
   });
 }
 
