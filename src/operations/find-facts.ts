@@ -47,9 +47,7 @@ export function findFacts(service: string, operation: string | undefined, hasPat
   const known = operation === undefined ? undefined : FACTS.get(service)?.get(operation);
   if (known !== undefined) return known;
   const models = hasPathModel ? MODEL_IN_PATH : UNKNOWN_MODEL;
-  return operation === undefined
-    ? { ...DEFAULTS, models }
-    : completeRow(service, operation, {}, models);
+  return operation === undefined ? { ...DEFAULTS, models } : completeRow(service, operation, {}, models);
 }
 
 function completeRow(service: string, name: string, row: OperationRow, unknown = UNKNOWN_MODEL): OperationFacts {
