@@ -145,7 +145,7 @@ async function checkDatabase(path: string): Promise<string[]> {
     const wrong = database.prepare(ACCOUNTS).all();
     if (wrong.length > 0) faults.push(`spend is not what the ledger has: ${JSON.stringify(wrong.slice(0, 5))}`);
     if (!(charged > 0)) faults.push('nothing was charged');
-    console.log(`ledger: ${rows} rows, ${charged} nano-dollars, equal to the budgets of ${one(COUNT_ACCOUNTS)} keys`);
+    console.log(`ledger: ${rows} rows, ${charged} nano-dollars, budgets of ${one(COUNT_ACCOUNTS)} keys`);
     return faults;
   } finally {
     database.close();
