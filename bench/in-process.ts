@@ -2,6 +2,7 @@
  * What single stages cost, without sockets, in a process of its own: prints one JSON line. Each number is the best of
  * several passes in a loop, with everything warm; within a real request a stage costs more.
  */
+import { MACHINE_TICKS } from '../src/lib/clock.ts';
 import { parsePresentedCredential } from '../src/keys/presented-credential.ts';
 import { parseTarget } from '../src/http/target.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -132,7 +133,7 @@ const folder = mkdtempSync(join(tmpdir(), 'bedrock-proxy-stages-'));
 const store = await openSqliteStore(join(folder, 'keys.db'));
 const serverSecret = randomBytes(32);
 const { key, accessKeyId } = await mintKey({ store, serverSecret, alias: undefined, nowMs: Date.now(), randomBytes });
-const failures = createFailureLimit(Date.now);
+const failures = createFailureLimit(MACHINE_TICKS);
 const authenticator = { store, masterKey: undefined, loadServerSecret: () => serverSecret, failures, nowMs: Date.now };
 const bearerHeaders: readonly HeaderPair[] = [...HEADERS, ['Authorization', `Bearer ${key}`]];
 const signedHeaders = await sign('localhost:4000', `/bedrock${SIGNED_PATH}`, { accessKeyId, secretAccessKey: key });

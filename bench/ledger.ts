@@ -4,6 +4,7 @@
  * line; its arguments are the numbers of keys, rows and requests. One thing after another, no sockets, everything warm.
  * The slowest times wait for the machine's disk.
  */
+import { MACHINE_TICKS } from '../src/lib/clock.ts';
 import { parseTarget } from '../src/http/target.ts';
 import { type ClientRequest, describeHead, type HeaderPair } from '../src/http/message.ts';
 import { randomUUID } from 'node:crypto';
@@ -116,7 +117,7 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
   const dependencies: AdmissionDependencies = {
     store,
     prices: await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} }),
-    rates: createRateLimits({ nowMs: Date.now }),
+    rates: createRateLimits({ tickMs: MACHINE_TICKS }),
     nowMs: Date.now,
     findProfilesFor: () => async () => undefined,
     maxUnpackedBytes: 128_000_000,

@@ -10,6 +10,7 @@
  * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends
  * once. No stage is waited for when the client has left.
  */
+import type { MonotonicClock } from './lib/clock.ts';
 import { enter } from './admission/enter.ts';
 import type { RateGrant } from './admission/rates.ts';
 import { type Admission, admit, type AdmissionDependencies } from './admission/admit.ts';
@@ -52,7 +53,7 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
    */
   readonly viaName: string | undefined;
   /** Monotonic milliseconds, for durations. */
-  readonly tickMs: () => number;
+  readonly tickMs: MonotonicClock;
   readonly newId: () => string;
 }
 

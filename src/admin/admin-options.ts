@@ -1,6 +1,7 @@
 /**
  * What the admin API needs of the rest of the house, and the shape of its handler. Types only.
  */
+import type { WallClock } from '../lib/clock.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Store } from '../domain/store.ts';
@@ -13,7 +14,7 @@ export interface AdminOptions {
   /** Read when the first key is made: a server that makes none needs none. */
   readonly loadServerSecret: () => Buffer;
   readonly failures: FailureLimit;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
   readonly randomBytes: (size: number) => Buffer;
   /** Of the proxy, for the OpenAPI document. */
   readonly version: string;

@@ -4,6 +4,7 @@
  * reserved) is given back if a later limit refuses. Decides from what the request says; sends nothing, and changes
  * nothing of it.
  */
+import type { WallClock } from '../lib/clock.ts';
 import { unlessAborted } from '../lib/deadline.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
@@ -31,7 +32,7 @@ export interface AdmissionDependencies extends FactsLimits {
   readonly prices: PriceBook;
   readonly rates: RateLimits;
   /** Epoch milliseconds. */
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
   /** Look-ups of profiles on behalf of this caller: they are shared by callers. */
   readonly findProfilesFor: (askedBy: string) => FindProfileModels;
 }

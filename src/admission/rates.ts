@@ -2,6 +2,7 @@
  * Limits of rate and concurrency: requests and tokens per minute and requests under way, of each key, as this process
  * has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
  */
+import type { MonotonicClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { KeyPolicy } from '../domain/key.ts';
 import { MinuteWindow } from './window.ts';
@@ -48,10 +49,10 @@ interface KeyCounts {
 /** With every request, so many keys are checked and dropped if they are idle. */
 const KEYS_SWEPT_PER_REQUEST = 2;
 
-/** `nowMs` may be any clock; if it is set back, time stands still here until the next tick. */
-export function createRateLimits({ nowMs }: { readonly nowMs: () => number }): RateLimits {
+/** Counts from nothing. */
+export function createRateLimits({ tickMs }: { readonly tickMs: MonotonicClock }): RateLimits {
   const keys = new Map<string, KeyCounts>();
-  const nowSecond = createSteadySeconds(nowMs);
+  const nowSecond = (): number => Math.floor(tickMs() / 1000);
   const sweep = createSweep(keys);
   return {
     get size() {
@@ -68,18 +69,6 @@ export function createRateLimits({ nowMs }: { readonly nowMs: () => number }): R
       counts.requests.add(second, 1);
       return openGrant(counts, second, nowSecond);
     },
-  };
-}
-
-/** Whole seconds that never go backwards. A clock that is set back goes on from where it was. */
-function createSteadySeconds(nowMs: () => number): () => number {
-  let lastMs = nowMs();
-  let offsetMs = 0;
-  return () => {
-    const readMs = nowMs();
-    if (readMs < lastMs) offsetMs += lastMs - readMs;
-    lastMs = readMs;
-    return Math.floor((readMs + offsetMs) / 1000);
   };
 }
 

@@ -12,6 +12,7 @@ import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { unlessAborted } from '../lib/deadline.ts';
 import { lazy } from '../lib/lazy.ts';
@@ -74,7 +75,7 @@ export interface ServerDependencies {
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
   const { config, store, version, metrics, loadPrices } = dependencies;
   const { masterKey } = config;
-  const failures = createFailureLimit(Date.now);
+  const failures = createFailureLimit(MACHINE_TICKS);
   const secret = openServerSecret(config);
   const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
@@ -85,7 +86,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     const known = secret.peek();
     return known && proveServer(known, challenge, server.port);
   };
-  const health = { store, version, mountPath: MOUNT_PATH, prove };
+  const health = { store, ledger: dependencies.ledger, version, mountPath: MOUNT_PATH, prove };
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     host: config.host,
@@ -132,6 +133,7 @@ function openProxy(
     authority,
     forwarder: connection.forwarder,
     nowMs: Date.now,
+    tickMs: MACHINE_TICKS,
     clock: connection.clock,
     findControlPlane: (region) => findControlPlane(region, routing),
   });
@@ -142,7 +144,7 @@ function openProxy(
     admission: {
       store,
       prices: parts.prices,
-      rates: createRateLimits({ nowMs: Date.now }),
+      rates: createRateLimits({ tickMs: MACHINE_TICKS }),
       nowMs: Date.now,
       findProfilesFor,
       maxUnpackedBytes: config.maxBodySizeBytes,
@@ -153,7 +155,7 @@ function openProxy(
     upstream: createAwsUpstream({ ...connection, authority }),
     bodyLimits: openBodyLimits(config),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
-    tickMs: () => performance.now(),
+    tickMs: MACHINE_TICKS,
     newId: randomUUID,
   });
 }

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/config.ts';
 import { type ProxyError, toProxyError } from '../lib/errors.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { lazy } from '../lib/lazy.ts';
 import { NO_PRICES, type PriceBook } from '../pricing/cost.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
@@ -29,13 +30,23 @@ export interface Meters {
   close(): Promise<void>;
 }
 
-/** Throws ERR_BAD_OPTION where the price file is wrong. */
-export async function openMeters(config: Config, store: Store): Promise<Meters> {
+/** `onProblem` is told what goes wrong later. Throws ERR_BAD_OPTION where the price file is wrong. */
+export async function openMeters(
+  config: Config,
+  store: Store,
+  onProblem: (error: ProxyError) => void,
+): Promise<Meters> {
   const { pricesFile, ledgerRetentionMs } = config;
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
-  const traces = await openTracesIfConfigured();
-  const ledger = createLedger({ store, nowMs: Date.now, onProblem, retentionMs: ledgerRetentionMs });
+  const traces = await openTracesIfConfigured(onProblem);
+  const ledger = createLedger({
+    store,
+    nowMs: Date.now,
+    tickMs: MACHINE_TICKS,
+    onProblem,
+    retentionMs: ledgerRetentionMs,
+  });
   return {
     loadPrices: lazy(() => openPrices(config).catch(tell)),
     ledger,
@@ -54,14 +65,10 @@ async function openPrices({ pricesFile, databasePath }: Config): Promise<PriceBo
   });
 }
 
-async function openTracesIfConfigured(): Promise<Traces | undefined> {
+async function openTracesIfConfigured(onProblem: (error: ProxyError) => void): Promise<Traces | undefined> {
   const { areTracesConfigured, openTraces } = await import('../telemetry/traces.ts');
   if (!areTracesConfigured(process.env)) return undefined;
   return openTraces({ environment: process.env, version: readVersion(), onProblem });
-}
-
-function onProblem(error: ProxyError): void {
-  printError(error, false);
 }
 
 function tell(thrown: unknown): PriceBook {

@@ -61,6 +61,18 @@ export function printError(error: ProxyError, debug: boolean): void {
   if (debug) printTalk(String(error.cause instanceof Error ? error.cause.stack : error.stack));
 }
 
+/**
+ * A function that prints errors, each of them once: what is wrong with the database is found by the store and, in the
+ * same words, by everybody who asks it.
+ */
+export function createErrorPrinter(): (error: ProxyError) => void {
+  const printed = new WeakSet<ProxyError>();
+  return (error) => {
+    if (!printed.has(error)) printError(error, false);
+    printed.add(error);
+  };
+}
+
 /** Columns as wide as their widest cell; the header in capitals. Columns named in `right` (numbers) end in line. */
 export function formatTable(
   header: readonly string[],

@@ -6,6 +6,7 @@
  */
 import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
 import type { Flags } from '../config/options.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { within } from '../lib/deadline.ts';
@@ -36,7 +37,7 @@ import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { SUPERVISED_VARIABLE } from './parent-channel.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
-import { colorsFor, paintFor, printError, printTalk, terminalWidth } from './print.ts';
+import { colorsFor, createErrorPrinter, paintFor, printError, printTalk, terminalWidth } from './print.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -62,7 +63,7 @@ export async function start(flags: Flags): Promise<void> {
     refuseWeakMasterKey(config);
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
-    const meters = await openMeters(config, store);
+    const meters = await openMeters(config, store, onProblem);
     const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
     await serve({ config, store, hasKeys, region, tls, connection, meters }).finally(async () => {
@@ -144,7 +145,7 @@ function logRequest(record: RequestRecord, config: Config, lines: LineWriter): v
 function sweepStaleKeys(store: Store): NodeJS.Timeout {
   const sweep = (): void => {
     // A busy database is asked again in the next round.
-    revokeStaleKeys(store, thisProcessSpace(), Date.now()).catch(() => {});
+    revokeStaleKeys(store, thisProcessSpace(Date.now()), Date.now()).catch(() => {});
   };
   sweep();
   return setInterval(sweep, STALE_KEYS_INTERVAL_MS).unref();
@@ -165,13 +166,13 @@ function warn(message: string): void {
 export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
-  if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts);
+  if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts, Date.now);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> => runTrusting(() => loadFromChain(profile, region, warn));
   const clock = createSigningClock(Date.now, warn);
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ ...timeouts, network });
-  const credentials = createCredentialSource({ profile, nowMs: Date.now, load });
+  const credentials = createCredentialSource({ profile, nowMs: Date.now, tickMs: MACHINE_TICKS, load });
   const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: clock.nowMs });
   return { name: 'aws', credentials, forwarder, bidirectional, clock, close: () => forwarder.close() };
 }

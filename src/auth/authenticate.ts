@@ -3,6 +3,7 @@
  * so that neither the time it takes nor the database reveals anything about other keys. Does not read the body
  * (`verify` checks a signature that covers it) and does not decide what the caller may do.
  */
+import type { WallClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -27,7 +28,7 @@ export interface AuthenticatorOptions {
   /** Opens keys at rest, for clients that sign. */
   readonly loadServerSecret: () => Buffer;
   readonly failures: FailureLimit;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
 }
 
 /** The client behind a credential, as far as it is known before the body is there. */
@@ -177,7 +178,7 @@ function findForwardable(
  */
 export async function findActiveKey(
   token: string,
-  { store, nowMs }: { readonly store: Pick<KeyStore, 'findKeyBySha256'>; readonly nowMs: () => number },
+  { store, nowMs }: { readonly store: Pick<KeyStore, 'findKeyBySha256'>; readonly nowMs: WallClock },
 ): Promise<VirtualKeyRow> {
   const row = await store.findKeyBySha256(hashKey(token));
   if (row === undefined) throw unknownKey();

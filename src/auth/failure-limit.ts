@@ -5,6 +5,7 @@
  * that come through tunnels: there, whoever shows a wrong credential is refused late, and no other, because one
  * misconfigured client must not lock out the rest.
  */
+import type { MonotonicClock } from '../lib/clock.ts';
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientRequest } from '../http/message.ts';
@@ -54,7 +55,7 @@ export interface FailureLimit {
 
 interface Bucket {
   failures: number;
-  atMs: number;
+  atTick: number;
 }
 
 /** The buckets of a client: one of its own, if another machine asks, and one that it shares with all that ask so. */
@@ -64,23 +65,22 @@ interface Origin {
 }
 
 /**
- * Counts from nothing. The clock gives epoch milliseconds; `wait` resolves early if the client leaves, and never
- * rejects.
+ * Counts from nothing. `wait` resolves early if the client leaves, and never rejects.
  */
-export function createFailureLimit(nowMs: () => number, wait = waitForClient): FailureLimit {
-  return new CountedFailures(nowMs, wait);
+export function createFailureLimit(tickMs: MonotonicClock, wait = waitForClient): FailureLimit {
+  return new CountedFailures(tickMs, wait);
 }
 
 /** State: failures by address, and how many responses wait. */
 class CountedFailures implements FailureLimit {
-  readonly #nowMs: () => number;
+  readonly #tickMs: MonotonicClock;
   readonly #wait: typeof waitForClient;
   readonly #own = new Map<string, Bucket>();
   readonly #shared = new Map<string, Bucket>();
   #waiting = 0;
 
-  constructor(nowMs: () => number, wait: typeof waitForClient) {
-    this.#nowMs = nowMs;
+  constructor(tickMs: MonotonicClock, wait: typeof waitForClient) {
+    this.#tickMs = tickMs;
     this.#wait = wait;
   }
 
@@ -115,10 +115,10 @@ class CountedFailures implements FailureLimit {
   }
 
   #current(buckets: Map<string, Bucket>, name: string): Bucket {
-    const nowMs = this.#nowMs();
-    const bucket = buckets.get(name) ?? { failures: 0, atMs: nowMs };
-    const healed = (nowMs - bucket.atMs) / REFILL_MS;
-    return { failures: Math.max(0, bucket.failures - healed), atMs: nowMs };
+    const tick = this.#tickMs();
+    const bucket = buckets.get(name) ?? { failures: 0, atTick: tick };
+    const healed = (tick - bucket.atTick) / REFILL_MS;
+    return { failures: Math.max(0, bucket.failures - healed), atTick: tick };
   }
 
   #count(buckets: Map<string, Bucket>, name: string): number {

@@ -2,6 +2,7 @@
  * Verifies the frames of a client that signed its event stream: each signature covers the one before, the first that of
  * the request. Pure; fed one frame after the other, in order. Part of `authenticate`.
  */
+import type { WallClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type Frame, parseFrameHeaders } from '../protocol/event-stream.ts';
 import type { FrameChainStart } from './signature.ts';
@@ -14,7 +15,7 @@ import { MAX_CLOCK_SKEW_MS } from '../protocol/sigv4/verify.ts';
 const MAX_FRAME_AGE_MS = 15 * 60_000;
 
 /** The check for a chain; throws ERR_SIGNATURE if a frame is not the next one that this key signed. */
-export function createFrameCheck(start: FrameChainStart, nowMs: () => number): (frame: Frame) => void {
+export function createFrameCheck(start: FrameChainStart, nowMs: WallClock): (frame: Frame) => void {
   let { scope } = start;
   let signingKey = start.keyOf(scope.date);
   let priorSignature = start.seedSignature;

@@ -3,6 +3,7 @@
  * and verifies the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in
  * `protocol/sigv4/`.
  */
+import type { WallClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
 import type { KeyStore } from '../domain/store.ts';
@@ -18,7 +19,7 @@ export interface SignatureOptions {
   readonly store: KeyStore;
   /** Opens keys at rest. Throws ERR_STORE_UNAVAILABLE. */
   readonly loadServerSecret: () => Buffer;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
 }
 
 /** What a verified request hands to the frames that follow it on an event stream. */

@@ -61,11 +61,11 @@ export async function revokeStaleKeys(
 }
 
 /** The processes that this one can see. */
-export function thisProcessSpace(): ProcessSpace {
+export function thisProcessSpace(nowMs: number): ProcessSpace {
   // The first label only: on some systems the rest changes with the network.
   const name = hostname().split('.')[0] ?? '';
   const tag = createHash('sha256').update(`${name} ${findPidNamespace()}`).digest('hex').slice(0, 8);
-  return { tag, bootedAtMs: Date.now() - uptime() * 1000, isAlive };
+  return { tag, bootedAtMs: nowMs - uptime() * 1000, isAlive };
 }
 
 function findPidNamespace(): string {

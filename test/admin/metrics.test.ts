@@ -1,3 +1,4 @@
+import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createMetricsEndpoint } from '../../src/admin/metrics.ts';
 import { createFailureLimit } from '../../src/auth/failure-limit.ts';
@@ -26,7 +27,7 @@ async function open(dependencies: Partial<ServerDependencies> = {}): Promise<Tes
   const { masterKey, peerAddress }: ServerDependencies = { masterKey: MASTER_KEY, ...dependencies };
   const metrics = createMetrics();
   metrics.ended(aFinishedRecord());
-  const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(Date.now) });
+  const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(MACHINE_TICKS) });
   const server = await startServer({
     host: '127.0.0.1',
     port: 0,

@@ -2,6 +2,7 @@
  * A room of admission as the program builds it: the real tables, prices, rates and (where it is asked for) a real
  * database. Requests come in as method, path and body, and go through the real routing.
  */
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import { parseTarget } from '../../src/http/target.ts';
 import { writeFile } from 'node:fs/promises';
@@ -54,7 +55,7 @@ export async function openAdmitting(
   options: { store?: Pick<Store, 'reserve'>; priceFile?: object } = {},
 ): Promise<Admitting> {
   const clock = { nowMs: Date.UTC(2026, 10, 1) };
-  const rates = createRateLimits({ nowMs: () => clock.nowMs });
+  const rates = createRateLimits({ tickMs: monotonicClock(() => clock.nowMs) });
   const prices = await loadBook(options.priceFile);
   const lookups: string[] = [];
   const profiles = new Map<string, readonly string[]>();

@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { describe, expect, it } from 'vitest';
 import { createRateLimits, type RateGrant, type RateLimits, type RatePolicy } from '../../src/admission/rates.ts';
 import { failureOf } from '../helpers/failure.ts';
@@ -10,7 +11,7 @@ const atATime = (maxParallel: number): RatePolicy => ({ ...NONE, maxParallel });
 
 function open(): { rates: RateLimits; clock: { nowMs: number } } {
   const clock = { nowMs: 1_700_000_000_000 };
-  return { rates: createRateLimits({ nowMs: () => clock.nowMs }), clock };
+  return { rates: createRateLimits({ tickMs: monotonicClock(() => clock.nowMs) }), clock };
 }
 
 function takeMany(rates: RateLimits, policy: RatePolicy, times: number): RateGrant[] {

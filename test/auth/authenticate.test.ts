@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { EMPTY_SHA256 } from '../../src/http/body.ts';
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
@@ -35,7 +36,7 @@ afterEach(() => store.close());
 const NO_BODY = { sha256: EMPTY_SHA256, sizeBytes: 0 };
 
 async function principalOf(request: ClientRequest, masterKey?: string): Promise<Principal> {
-  const failures = createFailureLimit(nowMs);
+  const failures = createFailureLimit(monotonicClock(nowMs));
   const options = { store, masterKey, loadServerSecret: () => SERVER_SECRET, failures, nowMs };
   const caller = await authenticate(request, parsePresentedCredential(request.headers, request.target.query), options);
   const { principal, checkFrame } = await caller.verify(NO_BODY);
@@ -155,7 +156,7 @@ describe('a virtual key', () => {
   ])('refuses a key that was revoked while $name came, counts a failure and notes no use', async (body) => {
     const { id, key } = await mint();
     const clock = { nowMs: NOW_MS };
-    const failures = createFailureLimit(() => clock.nowMs);
+    const failures = createFailureLimit(monotonicClock(() => clock.nowMs));
     const noted = vi.spyOn(failures, 'note');
     const touched = vi.spyOn(store, 'touchKey');
     const options = { store, masterKey: undefined, loadServerSecret: () => SERVER_SECRET, failures };

@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { expect, it } from 'vitest';
 import { createFailureLimit, type FailureClient, type FailureLimit } from '../../src/auth/failure-limit.ts';
 import { findMasterKeyFor } from '../../src/auth/master-key.ts';
@@ -21,7 +22,7 @@ function open() {
     state.waits.push(waitMs);
     return gate;
   };
-  return { limit: createFailureLimit(() => state.nowMs, wait), state };
+  return { limit: createFailureLimit(monotonicClock(() => state.nowMs), wait), state };
 }
 
 async function fail(limit: FailureLimit, client: FailureClient, times: number): Promise<unknown[]> {
@@ -98,7 +99,7 @@ it('takes a short master key from this machine alone', () => {
 });
 
 it('waits no longer than the client does', async () => {
-  const limit = createFailureLimit(() => 1_000_000);
+  const limit = createFailureLimit(monotonicClock(() => 1_000_000));
   const leaving = new AbortController();
   await fail(limit, at('127.0.0.1'), 60);
   await Promise.all(

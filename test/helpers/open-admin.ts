@@ -2,6 +2,7 @@
  * The admin API on a port of its own, over a fresh SQLite store. Every response is checked against what its endpoint
  * promises, so that the OpenAPI document cannot tell what is not so.
  */
+import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -59,7 +60,7 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     store,
     masterKey,
     loadServerSecret: () => loadServerSecret(serverSecretPath(databasePath)),
-    failures: createFailureLimit(() => nowMs),
+    failures: createFailureLimit(MACHINE_TICKS),
     nowMs: () => nowMs,
     randomBytes,
     version: '1.2.3',

@@ -2,6 +2,7 @@
  * The whole proxy as users run it, in this process, against a fake upstream that verifies every signature: a fresh
  * database, a free port, fixed AWS credentials.
  */
+import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +94,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const ledger = createLedger({
     store,
     nowMs: Date.now,
+    tickMs: MACHINE_TICKS,
     // A test that takes the store away sees it by what is missing.
     onProblem: () => {},
     retentionMs: config.ledgerRetentionMs,
@@ -109,6 +111,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
       credentials: createCredentialSource({
         profile: undefined,
         nowMs: Date.now,
+        tickMs: MACHINE_TICKS,
         load: options.load ?? (async () => pair),
       }),
       forwarder,

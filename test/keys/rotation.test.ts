@@ -2,6 +2,7 @@
  * A rotated key: both work in the grace time, as bearer token and as signature, and the old one not a millisecond
  * longer.
  */
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { parsePresentedCredential } from '../../src/keys/presented-credential.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -46,7 +47,7 @@ async function rotate(graceMs: number, id = old.id): Promise<MintedKey> {
 const options = () => ({ store, loadServerSecret: () => serverSecret, nowMs: () => clock.nowMs });
 
 async function codeFor(request: ClientRequest): Promise<string> {
-  const more = { masterKey: undefined, failures: createFailureLimit(() => clock.nowMs) };
+  const more = { masterKey: undefined, failures: createFailureLimit(monotonicClock(() => clock.nowMs)) };
   const presented = parsePresentedCredential(request.headers, request.target.query);
   return authenticate(request, presented, { ...options(), ...more }).then(
     () => 'in',

@@ -35,7 +35,7 @@ export async function execute(input: ExecInput): Promise<number> {
   const store = await openStore(config.databasePath);
   const signals = relaySignals();
   try {
-    await revokeStaleKeys(store, thisProcessSpace(), Date.now());
+    await revokeStaleKeys(store, thisProcessSpace(Date.now()), Date.now());
     return await withKey(store, config, input.key, (key) =>
       withServer(config, input, key, async ({ url, caFile }) => {
         if (signals.endedEarly !== undefined) return signals.endedEarly;
@@ -65,7 +65,7 @@ async function withKey<T>(
   const minted = await mintKey({
     store,
     serverSecret: findServerSecret(config.databasePath, config.saltKey),
-    alias: execAlias(process.pid, thisProcessSpace(), randomBytes),
+    alias: execAlias(process.pid, thisProcessSpace(Date.now()), randomBytes),
     nowMs: Date.now(),
     randomBytes,
   });

@@ -7,6 +7,7 @@
  * an empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
  * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
  */
+import type { WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Body } from '../../http/body.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
@@ -85,7 +86,7 @@ export class FrameChain {
 export interface FrameResignerOptions {
   readonly chain: FrameChain;
   /** Epoch milliseconds, for `:date`. */
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
   /** Sees each frame as the client sent it before it is signed; what it throws ends the stream. */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }

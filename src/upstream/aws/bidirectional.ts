@@ -3,6 +3,7 @@
  * AWS's response to the client, bytes untouched and from its first moment. Back-pressure both ways; if one side leaves,
  * the other is ended at once.
  */
+import type { WallClock } from '../../lib/clock.ts';
 import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
@@ -65,7 +66,7 @@ export interface BidirectionalOptions {
   /** The same from the beginning of the response on, told to the client by a frame; undefined: no other limit. */
   readonly streamIdleTimeoutMs?: number | undefined;
   /** Epoch milliseconds, for the `:date` of frames. */
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
   readonly network?: NetworkOptions | undefined;
 }

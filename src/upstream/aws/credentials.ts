@@ -2,6 +2,7 @@
  * The owner's AWS credentials: the SDK's default chain, or one profile; kept in memory, refreshed before they expire,
  * one look-up at a time. The only file that knows the credential chain. Values go to the signer alone.
  */
+import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
@@ -32,10 +33,11 @@ export interface CredentialSource {
   invalidate(): void;
 }
 
-/** Where credentials come from, and the clock by which they expire. */
+/** Where credentials come from, the clock by which they expire, and the one for pauses. */
 export interface CredentialSourceOptions {
   readonly profile: string | undefined;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
+  readonly tickMs: MonotonicClock;
   /** Asks the chain anew; `loadFromChain` in production. */
   readonly load: () => Promise<ProvidedCredentials>;
 }
@@ -69,7 +71,7 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
  * State: what was loaded last, the look-up in flight, the last failure.
  *
  * - none: a request waits for the look-up.
- * - fresh, until `refreshAtMs`: handed out as they are.
+ * - fresh, until `#isAgeing`: handed out as they are.
  * - ageing, until `unusableAtMs`: handed out, and looked up in the background.
  * - ending: a request waits for the look-up, for a few seconds; if it fails or hangs, what is still valid is better
  *   than nothing.
@@ -80,11 +82,12 @@ export function createCredentialSource(options: CredentialSourceOptions): Creden
 class KeptCredentials implements CredentialSource {
   readonly #options: CredentialSourceOptions;
   #current: ProvidedCredentials | undefined;
-  #refreshAtMs = 0;
   #unusableAtMs = 0;
-  #refusedAtMs = Number.NEGATIVE_INFINITY;
+  /** Ticks, as is what the failure and the refusal have. */
+  #loadedAtTick = 0;
+  #refusedAtTick = Number.NEGATIVE_INFINITY;
   #inFlight: Promise<ProvidedCredentials> | undefined;
-  #failure: { readonly error: ProxyError; readonly untilMs: number } | undefined;
+  #failure: { readonly error: ProxyError; readonly untilTick: number } | undefined;
   #hung = 0;
   #lastStarted = 0;
   #lastLoaded = 0;
@@ -96,9 +99,10 @@ class KeptCredentials implements CredentialSource {
   async get(): Promise<ProvidedCredentials> {
     const nowMs = this.#options.nowMs();
     const last = this.#current;
-    const pause = this.#failure !== undefined && nowMs < this.#failure.untilMs ? this.#failure : undefined;
+    const failure = this.#failure;
+    const pause = failure !== undefined && this.#options.tickMs() < failure.untilTick ? failure : undefined;
     if (last !== undefined && nowMs < this.#unusableAtMs) {
-      if (nowMs >= this.#refreshAtMs && pause === undefined) this.#refresh().catch(() => {});
+      if (pause === undefined && this.#isAgeing(last, nowMs)) this.#refresh().catch(() => {});
       return last;
     }
     const isValid = last !== undefined && nowMs < (last.expiration?.getTime() ?? Number.POSITIVE_INFINITY);
@@ -119,11 +123,17 @@ class KeptCredentials implements CredentialSource {
   }
 
   invalidate(): void {
-    const nowMs = this.#options.nowMs();
+    const tick = this.#options.tickMs();
     // A role that AWS refuses for good must not cost a look-up per request.
-    if (nowMs - this.#refusedAtMs < REFUSED_PAUSE_MS) return;
-    this.#refusedAtMs = nowMs;
+    if (tick - this.#refusedAtTick < REFUSED_PAUSE_MS) return;
+    this.#refusedAtTick = tick;
     this.#current = undefined;
+  }
+
+  #isAgeing({ expiration }: ProvidedCredentials, nowMs: number): boolean {
+    const ageMs = this.#options.tickMs() - this.#loadedAtTick;
+    if (expiration === undefined) return ageMs >= UNDATED_LIFETIME_MS;
+    return nowMs >= expiration.getTime() - REFRESH_AHEAD_MS && ageMs >= REFRESH_PAUSE_MS;
   }
 
   /** One look-up at a time. */
@@ -133,26 +143,26 @@ class KeptCredentials implements CredentialSource {
   }
 
   async #lookUp(): Promise<ProvidedCredentials> {
-    const { nowMs, profile } = this.#options;
+    const { tickMs, profile } = this.#options;
     const loading = this.#load();
     try {
       const loaded = await within(LOOKUP_TIMEOUT_MS, loading);
       if (loaded !== undefined) return loaded;
     } catch (thrown) {
       const error = toCredentialError(thrown, profile);
-      this.#failure = { error, untilMs: nowMs() + FAILURE_PAUSE_MS };
+      this.#failure = { error, untilTick: tickMs() + FAILURE_PAUSE_MS };
       throw error;
     }
     this.#hung += 1;
     const ended = (): void => void (this.#hung -= 1);
     loading.then(ended, ended);
     const error = lookupHangs(profile);
-    this.#failure = { error, untilMs: nowMs() + Math.min(FAILURE_PAUSE_MS * 2 ** this.#hung, MAX_HUNG_PAUSE_MS) };
+    this.#failure = { error, untilTick: tickMs() + Math.min(FAILURE_PAUSE_MS * 2 ** this.#hung, MAX_HUNG_PAUSE_MS) };
     throw error;
   }
 
   async #load(): Promise<ProvidedCredentials> {
-    const { load, nowMs } = this.#options;
+    const { load, tickMs } = this.#options;
     const started = (this.#lastStarted += 1);
     const loaded = await load();
     if (started < this.#lastLoaded) return loaded;
@@ -160,10 +170,7 @@ class KeptCredentials implements CredentialSource {
     this.#lastLoaded = started;
     this.#current = loaded;
     this.#failure = undefined;
-    this.#refreshAtMs =
-      expiresAtMs === undefined
-        ? nowMs() + UNDATED_LIFETIME_MS
-        : Math.max(expiresAtMs - REFRESH_AHEAD_MS, nowMs() + REFRESH_PAUSE_MS);
+    this.#loadedAtTick = tickMs();
     this.#unusableAtMs = expiresAtMs === undefined ? Number.POSITIVE_INFINITY : expiresAtMs - MUST_REFRESH_MS;
     return loaded;
   }

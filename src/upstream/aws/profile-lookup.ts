@@ -2,6 +2,7 @@
  * Asks AWS which models stand behind an application inference profile, whose name does not say: GetInferenceProfile
  * with the owner's credentials, once per profile and time.
  */
+import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import type { FindProfileModels } from '../../admission/models.ts';
 import { within } from '../../lib/deadline.ts';
 import { FairQuota } from '../../lib/fair-quota.ts';
@@ -26,7 +27,8 @@ export interface ProfileLookupOptions {
   readonly forwarder: Forwarder;
   /** Throws if the region has none. */
   readonly findControlPlane: (region: string) => ControlPlane;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
+  readonly tickMs: MonotonicClock;
   readonly clock: Pick<SigningClock, 'nowMs'>;
 }
 
@@ -49,7 +51,7 @@ const MAX_RESPONSE_BYTES = 256 * 1024;
 
 interface Lookup {
   readonly models: Promise<readonly string[] | undefined>;
-  untilMs: number;
+  untilTick: number;
 }
 
 /**
@@ -61,19 +63,19 @@ export function createProfileLookup(options: ProfileLookupOptions): ProfileLooku
   /** Apart, so that made-up names cannot drive out what is known. */
   const unknown = new Map<string, Lookup>();
   const underWay = new FairQuota(MAX_UNDER_WAY);
-  const mayAsk = createAskLimit(options.nowMs, underWay);
+  const mayAsk = createAskLimit(options.tickMs, underWay);
   return (askedBy) => (identifier, region) => {
     const name = `${region} ${identifier}`;
     const before = known.get(name) ?? unknown.get(name);
-    if (before !== undefined && options.nowMs() < before.untilMs) return before.models;
+    if (before !== undefined && options.tickMs() < before.untilTick) return before.models;
     if (!mayAsk(askedBy)) return before?.models ?? Promise.resolve(undefined);
-    const response: Lookup = { models: ask(), untilMs: Number.POSITIVE_INFINITY };
+    const response: Lookup = { models: ask(), untilTick: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
       // Its credentials may have to be looked up first, and that may hang.
       const found = await within(TIMEOUT_MS, askAws(identifier, region, options)).catch(() => undefined);
       underWay.add(askedBy, -1);
       const models = found ?? (await before?.models);
-      response.untilMs = options.nowMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
+      response.untilTick = options.tickMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
       if (models === undefined && known.get(name) === response) {
         known.delete(name);
         remember(unknown, name, response);
@@ -97,11 +99,11 @@ function remember(lookups: Map<string, Lookup>, name: string, lookup: Lookup): v
 }
 
 /** Counts by the minute of the clock, and takes one of those under way. */
-function createAskLimit(nowMs: () => number, underWay: FairQuota): (askedBy: string) => boolean {
+function createAskLimit(tickMs: MonotonicClock, underWay: FairQuota): (askedBy: string) => boolean {
   let minute = 0;
   let asked = new FairQuota(MAX_NEW_PER_MINUTE);
   return (askedBy) => {
-    const now = Math.floor(nowMs() / 60_000);
+    const now = Math.floor(tickMs() / 60_000);
     if (now !== minute) asked = new FairQuota(MAX_NEW_PER_MINUTE);
     minute = now;
     return underWay.hasRoom(askedBy, 1) && asked.take(askedBy, 1) && underWay.take(askedBy, 1);

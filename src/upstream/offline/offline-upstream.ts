@@ -7,20 +7,22 @@ import { createCredentialSource } from '../aws/credentials.ts';
 import { createSigningClock } from '../aws/signing-clock.ts';
 import { createForwarder, type ForwarderOptions } from '../aws/forward.ts';
 import type { AwsConnection } from '../aws/connection.ts';
+import { MACHINE_TICKS, type WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { startOfflineBedrock } from './server.ts';
 
 /** Starts the server. `close` ends it. */
 export async function connectOffline(
   timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs' | 'streamIdleTimeoutMs'>,
+  nowMs: WallClock,
 ): Promise<AwsConnection> {
   // Fresh each time: no other program on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
-  const bedrock = await startOfflineBedrock({ ...pair, nowMs: Date.now, newId: randomUUID });
+  const bedrock = await startOfflineBedrock({ ...pair, nowMs, newId: randomUUID });
   const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
   return {
     name: 'offline',
-    credentials: createCredentialSource({ profile: undefined, nowMs: Date.now, load: async () => pair }),
+    credentials: createCredentialSource({ profile: undefined, nowMs, tickMs: MACHINE_TICKS, load: async () => pair }),
     forwarder,
     clock: createSigningClock(Date.now, () => {}),
     bidirectional: { relay: refuseBidirectional },

@@ -3,6 +3,7 @@
  * verifies signatures, gives the same response to the same request, and fails on demand (faults.ts). For development
  * without an AWS account, and for tests. This file does the I/O alone.
  */
+import type { WallClock } from '../../lib/clock.ts';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,7 +18,7 @@ import { awsError, type Reply } from './reply.ts';
 /** What the offline Bedrock is started with. */
 export interface OfflineBedrockOptions extends OfflineKeys {
   /** Signatures and dates go by this clock. */
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
   /** Gives each response its `x-amzn-requestid`. */
   readonly newId: () => string;
   /** Pause between the frames of a stream; default 15. 0 sends them as fast as they are taken. */

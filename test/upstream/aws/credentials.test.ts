@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../../src/lib/clock.ts';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -25,6 +26,7 @@ class Bench {
     this.source = createCredentialSource({
       profile,
       nowMs: () => this.nowMs,
+      tickMs: monotonicClock(() => this.nowMs),
       load: () => {
         const lookUp = Promise.withResolvers<ProvidedCredentials>();
         this.lookUps.push(lookUp);
@@ -253,7 +255,12 @@ describe('a look-up that fails', () => {
 });
 
 const failingSource = (thrown: unknown): CredentialSource =>
-  createCredentialSource({ profile: undefined, nowMs: () => 0, load: () => Promise.reject(thrown) });
+  createCredentialSource({
+    profile: undefined,
+    nowMs: () => 0,
+    tickMs: monotonicClock(() => 0),
+    load: () => Promise.reject(thrown),
+  });
 
 describe('what is said about a failure', () => {
   const SSO_MESSAGES = [
@@ -319,6 +326,7 @@ const describeAs = async (profile: string | undefined, $source: object | undefin
   createCredentialSource({
     profile,
     nowMs: () => START_MS,
+    tickMs: monotonicClock(() => 0),
     load: async () => ({ accessKeyId: 'a', secretAccessKey: 's', $source, expiration }),
   }).describe();
 

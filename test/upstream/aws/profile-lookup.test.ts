@@ -2,6 +2,7 @@
  * Which models stand behind an application inference profile: asked of a server that verifies the signature, and
  * remembered.
  */
+import { monotonicClock } from '../../../src/lib/clock.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts';
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
@@ -23,7 +24,8 @@ beforeEach(async () => {
   upstream = await startFakeUpstream({ ...AWS_PAIR, nowMs: () => nowMs });
   forwarder = createForwarder({ connectTimeoutMs: 1000, idleTimeoutMs: 5000 });
   nowMs = 1_900_000_000_000;
-  const credentials = createCredentialSource({ profile: undefined, nowMs: () => nowMs, load: async () => AWS_PAIR });
+  const tickMs = monotonicClock(() => nowMs);
+  const credentials = createCredentialSource({ profile: undefined, nowMs: () => nowMs, tickMs, load: async () => AWS_PAIR });
   findFor = createProfileLookup({
     authority: { credentials, apiKey: undefined },
     forwarder,
@@ -36,6 +38,7 @@ beforeEach(async () => {
     }),
     nowMs: () => nowMs,
     clock: { nowMs: () => nowMs },
+    tickMs,
   });
   find = findFor('vk_a');
 });
