@@ -21,19 +21,22 @@ export interface StoreUnderTest {
   create(): Promise<StorePlace>;
 }
 
-const SQLITE: StoreUnderTest = {
-  name: 'SQLite',
+const sqlite = (name: string, options: Parameters<typeof openSqliteStore>[1]): StoreUnderTest => ({
+  name,
   create: async () => {
     const folder = await makeTemporaryFolder();
     return {
       open: async () => {
-        const store = await openSqliteStore(join(folder, 'keys.db'));
+        const store = await openSqliteStore(join(folder, 'keys.db'), options);
         onTestFinished(() => store.close());
         return store;
       },
     };
   },
-};
+});
 
 /** The stores that the suite is run against. */
-export const STORES: readonly StoreUnderTest[] = [SQLITE];
+export const STORES: readonly StoreUnderTest[] = [
+  sqlite('SQLite', {}),
+  sqlite('SQLite, as a server has it', { reportsApart: true, onProblem: () => {} }),
+];

@@ -4,16 +4,29 @@
  * it has a connection of its own and writes no row.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type CheckpointOrder, type CheckpointTarget, type CheckpointReport, MAX_LOG_PAGES } from './checkpoints.ts';
-import { checkpoint, connectForCheckpoints } from './connection.ts';
+import { type CheckpointOrder, type CheckpointReport, MAX_LOG_PAGES } from './checkpoints.ts';
+import { checkpoint, connectAgain } from './connection.ts';
+import { areSameFiles, type ConnectionTarget } from './identity.ts';
+import { isBusy } from './trouble.ts';
+
+const target = workerData as ConnectionTarget;
+const database = connectAgain(target, { readonly: false });
 
 /**
- * The log begins anew only if there is no commit while its last pages are copied. These are fewer with every pass, and
- * the pass is shorter: below some hundred requests a second one of these hits a pause.
+ * While nobody waits as much as can be; then, if the log is too long, the few pages that came meanwhile, while nobody
+ * commits.
  */
-const MORE_PASSES = 5;
-
-const database = connectForCheckpoints(workerData as CheckpointTarget);
+function carryOut(order: CheckpointOrder): void {
+  // A log that was removed must never be copied: others have written past it. The server notices by itself.
+  if (!areSameFiles(target)) return;
+  const pages = checkpoint(database, 'PASSIVE');
+  try {
+    if (order === 'truncate') checkpoint(database, 'TRUNCATE');
+    else if (pages > MAX_LOG_PAGES) checkpoint(database, 'RESTART');
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+  }
+}
 
 function report(message: CheckpointReport): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of a thread; origins are a browser's.
@@ -26,8 +39,7 @@ parentPort?.on('message', (order: CheckpointOrder) => {
     parentPort?.close();
     return;
   }
-  let pages = checkpoint(database);
-  for (let left = MORE_PASSES; pages > MAX_LOG_PAGES && left > 0; left -= 1) pages = checkpoint(database);
-  report(pages);
+  carryOut(order);
+  report('done');
 });
 report('ready');

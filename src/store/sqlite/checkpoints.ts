@@ -4,7 +4,8 @@
  * does them itself, at the end of a commit.
  */
 import { Worker } from 'node:worker_threads';
-import { checkpoint, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionTarget } from './identity.ts';
 
 /**
  * Transactions before there is a thread: fewer pages than SQLite lets come together, and more than a command writes.
@@ -13,24 +14,20 @@ const WRITES_BEFORE_THREAD = 100;
 /** Transactions from one checkpoint to the next: some 10 MB of log; rows that follow each other share pages. */
 const WRITES_PER_CHECKPOINT = 400;
 /**
- * Pages of a log that is to begin anew: 16 MB. What was copied stays in it until there is no commit during a
- * checkpoint.
+ * Pages of a log that is to begin anew: 16 MB. By itself it does so only if nobody commits during a checkpoint, which
+ * several busy processes never let happen.
  */
 export const MAX_LOG_PAGES = 4_000;
+/** After the last write, the log is emptied: the largest that it ever was would stay on the disk. */
+const IDLE_MS = 10_000;
 /** At how many pages SQLite itself does it: before there is a thread, and beside one, if that is stuck. */
 const AUTOCHECKPOINT_PAGES = 1_000;
 const LAST_RESORT_PAGES = 4 * MAX_LOG_PAGES;
 
-/** The file whose log it is; the identity is a connection's. */
-export interface CheckpointTarget {
-  readonly path: string;
-  readonly fileIdentity: string;
-}
-
-/** Messages to the thread. */
-export type CheckpointOrder = 'checkpoint' | 'close';
-/** Messages from the thread: that it is there, and after every checkpoint the pages of the log. */
-export type CheckpointReport = 'ready' | number;
+/** Messages to the thread: copy the log, empty it, end. */
+export type CheckpointOrder = 'checkpoint' | 'truncate' | 'close';
+/** Messages from the thread: that it is there, and that an order is carried out. */
+export type CheckpointReport = 'ready' | 'done';
 
 /** The checkpoints of one connection. The caller closes it, and the connection after it. */
 export class Checkpoints {
@@ -38,6 +35,7 @@ export class Checkpoints {
   readonly #connection: Connection;
   #worker: Worker | undefined;
   #writes = 0;
+  #idleTimer: NodeJS.Timeout | undefined;
   /** The thread is starting or at work. */
   #isBusy = false;
   #isOver = false;
@@ -50,10 +48,11 @@ export class Checkpoints {
   /** To be called after every commit. Waits for nothing and never throws. */
   noteWrite(): void {
     this.#writes += 1;
+    if (this.#worker !== undefined) this.#waitForIdle();
     const due = this.#worker === undefined ? WRITES_BEFORE_THREAD : WRITES_PER_CHECKPOINT;
     if (this.#writes < due || this.#isBusy || this.#isOver) return;
-    this.#isBusy = true;
     if (this.#worker !== undefined) return this.#order('checkpoint');
+    this.#isBusy = true;
     try {
       this.#start();
     } catch {
@@ -64,6 +63,7 @@ export class Checkpoints {
   /** Ends the thread and its connection, so that the end of the last one checkpoints all and takes the log away. */
   async close(): Promise<void> {
     this.#isOver = true;
+    clearTimeout(this.#idleTimer);
     const worker = this.#worker;
     if (worker === undefined) return;
     worker.ref();
@@ -72,9 +72,15 @@ export class Checkpoints {
     await ended;
   }
 
+  #waitForIdle(): void {
+    if (this.#idleTimer !== undefined) return void this.#idleTimer.refresh();
+    this.#idleTimer = setTimeout(() => {
+      if (!this.#isBusy && !this.#isOver) this.#order('truncate');
+    }, IDLE_MS).unref();
+  }
+
   #start(): void {
-    const { fileIdentity } = this.#connection;
-    const workerData: CheckpointTarget = { path: this.#path, fileIdentity };
+    const workerData: ConnectionTarget = { path: this.#path, identity: this.#connection.identity };
     // `.ts` in a checkout, `.js` if it was built. It gets neither the environment, which has secrets, nor Node's
     // options; and no way to our stdout and stderr, which Node would put into another mode for it.
     const script = new URL(import.meta.url.replace(/checkpoints(?=\.\w+$)/, 'checkpoint-worker'));
@@ -100,20 +106,13 @@ export class Checkpoints {
 
   #order(order: CheckpointOrder): void {
     this.#writes = 0;
+    this.#isBusy = true;
     this.#worker?.postMessage(order);
   }
 
   #onReport(report: CheckpointReport): void {
     this.#isBusy = false;
-    const { database } = this.#connection;
-    if (report === 'ready') return this.#setAutocheckpoint(LAST_RESORT_PAGES);
-    if (report <= MAX_LOG_PAGES || !database.open) return;
-    try {
-      // There is no commit while the event loop itself does it; next to nothing is left to copy.
-      checkpoint(database);
-    } catch {
-      // The next write reports a database that cannot be written.
-    }
+    if (report === 'ready') this.#setAutocheckpoint(LAST_RESORT_PAGES);
   }
 
   #setAutocheckpoint(pages: number): void {

@@ -2,27 +2,44 @@
  * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema.
  * The only file that imports better-sqlite3.
  */
-import { findCode } from '../../lib/errno.ts';
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { ProxyError } from '../../lib/errors.ts';
 import { type PrivateFile, requirePrivateFile } from '../../lib/private-file.ts';
+import {
+  areSameFiles,
+  type ConnectionTarget,
+  type DatabaseIdentity,
+  findIdentity,
+  refuseOrphanedLog,
+} from './identity.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
+import { unavailable } from './trouble.ts';
 
 /** A connection of better-sqlite3. */
 export type Sqlite = Database.Database;
 /** A prepared statement, typed by its parameters and its rows. */
 export type Statement<Parameters extends unknown[], Result = unknown> = Database.Statement<Parameters, Result>;
 
+/** The first and the last sequence of rows of a time, among the rows up to the sequence `until`. */
+export interface KnownRange {
+  readonly first: number;
+  readonly last: number;
+  readonly until: number;
+}
+
 /** An open database. The caller closes `database`. */
 export interface Connection {
   readonly database: Sqlite;
-  /** Device and inode: to notice when the file is replaced. */
-  readonly fileIdentity: string;
+  /** To notice when its files are replaced or removed. */
+  readonly identity: DatabaseIdentity;
   /** Moves when another connection has committed. */
   readonly dataVersion: Statement<[], number>;
+  /** Moves when a newer bedrock-proxy has migrated the database. */
+  readonly schemaVersion: Statement<[], number>;
+  /** What `findSequences` has found before. */
+  readonly ranges: Map<string, KnownRange>;
   /** Runs `work` as one transaction that begins with the right to write: all of it happens, or nothing. */
   readonly atomically: <T>(work: () => T) => T;
 }
@@ -40,31 +57,40 @@ export function connect(path: string): Connection {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
     migrate(database, path);
-    return wrap(database, findFileIdentity(path) ?? 'none');
+    return wrap(database, findIdentity(path));
   } catch (error) {
     database?.close();
     throw error;
   }
 }
 
+/** How long a checkpoint waits for readers of a log that is to begin anew. */
+const SECOND_TIMEOUT_MS = 50;
+
 /**
- * A second connection to a file that is open already, for `checkpoint` alone. Throws if another file has replaced it,
- * and what SQLite throws.
+ * A second connection, of a thread, to a database that is open already. Throws if one of its files is another one, and
+ * before it reads any: SQLite would take the log of one database for that of the other.
  */
-export function connectForCheckpoints({ path, fileIdentity }: { path: string; fileIdentity: string }): Sqlite {
-  const database = new Database(path, { fileMustExist: true });
-  database.pragma('synchronous = NORMAL');
-  if (findFileIdentity(path) === fileIdentity) return database;
-  database.close();
-  throw new Error('the file was replaced');
+export function connectAgain(target: ConnectionTarget, options: { readonly readonly: boolean }): Sqlite {
+  const database = new Database(target.path, { fileMustExist: true, timeout: SECOND_TIMEOUT_MS, ...options });
+  try {
+    if (!areSameFiles(target)) throw new Error('the database was replaced');
+    if (!options.readonly) database.pragma('synchronous = NORMAL');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 /**
- * Copies the write-ahead log over to the file, as far as that waits for the disk alone; returns the number of pages
- * that the log has. What others have cached stays good: their `PRAGMA data_version` does not move.
+ * Copies the write-ahead log over to the file; returns the number of pages that the log has, -1 if another process
+ * copies it just now. PASSIVE waits for the disk alone, and what others have cached stays good: their `PRAGMA
+ * data_version` does not move. RESTART has the next commit begin the log anew, and TRUNCATE empties it: nobody can
+ * commit while the rest is copied. Throws what SQLite throws.
  */
-export function checkpoint(database: Sqlite): number {
-  const [result] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+export function checkpoint(database: Sqlite, mode: 'PASSIVE' | 'RESTART' | 'TRUNCATE'): number {
+  const [result] = database.pragma(`wal_checkpoint(${mode})`) as { log: number }[];
   return result?.log ?? 0;
 }
 
@@ -81,7 +107,8 @@ function prepareFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // SQLite believes what stands in the files beside it, too.
   for (const suffix of ['', '-wal', '-shm', '-journal']) requirePrivateFile(`${path}${suffix}`, DATABASE_FILE);
-  if (findFileIdentity(path) !== undefined) return;
+  refuseOrphanedLog(path);
+  if (existsSync(path)) return;
   closeSync(openSync(path, 'a', 0o600));
   chmodSync(path, 0o600);
 }
@@ -103,11 +130,11 @@ function migrate(database: Sqlite, path: string): void {
 function refuseForeign(database: Sqlite, path: string): void {
   const tables = Number(database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get());
   if (tables > 0 && !isOurs(database)) {
-    throw unavailable(path, 'belongs to another program', 'Name another file with --db.');
+    throw unavailable(path, 'belongs to another program', { hint: 'Name another file with --db.' });
   }
   if (readMark(database, 'user_version') > MIGRATIONS.length) {
     const hint = 'Update bedrock-proxy, or name another file with --db.';
-    throw unavailable(path, 'was written by a newer bedrock-proxy', hint);
+    throw unavailable(path, 'was written by a newer bedrock-proxy', { hint });
   }
 }
 
@@ -119,13 +146,15 @@ function readMark(database: Sqlite, mark: 'application_id' | 'user_version'): nu
   return Number(database.pragma(mark, { simple: true }));
 }
 
-function wrap(database: Sqlite, fileIdentity: string): Connection {
+function wrap(database: Sqlite, identity: DatabaseIdentity): Connection {
   // Made once: better-sqlite3 builds four functions for every transaction it is asked to wrap.
   const transaction = database.transaction((work: () => unknown) => work());
   return {
     database,
-    fileIdentity,
+    identity,
     dataVersion: pluck<[], number>(database, 'PRAGMA data_version'),
+    schemaVersion: pluck<[], number>(database, 'PRAGMA user_version'),
+    ranges: new Map(),
     atomically: <T>(work: () => T) => transaction.immediate(work) as T,
   };
 }
@@ -138,61 +167,7 @@ export function pluck<Parameters extends unknown[], Result>(
   return database.prepare<Parameters, Result>(sql).pluck() as Statement<Parameters, Result>;
 }
 
-/** Device and inode of the file at `path`; undefined if there is none. */
-export function findFileIdentity(path: string): string | undefined {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
-}
-
 /** Whether SQLite itself threw it. */
 export function isSqliteError(error: unknown): error is InstanceType<typeof Database.SqliteError> {
   return error instanceof Database.SqliteError;
-}
-
-/**
- * Runs `work` at once, and again and again while SQLite says busy, for `timeoutMs`; every other failure becomes
- * ERR_STORE_UNAVAILABLE.
- */
-export async function retryWhileBusy<T>(path: string, timeoutMs: number, work: () => T): Promise<T> {
-  const deadlineMs = Date.now() + timeoutMs;
-  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-    try {
-      return work();
-    } catch (error) {
-      const busy = isSqliteError(error) && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
-      if (!busy || Date.now() >= deadlineMs) throw toUnavailable(path, error);
-    }
-    await delay(pauseMs);
-  }
-}
-
-/** What SQLite or the file system threw, in words, with what to do. */
-function toUnavailable(path: string, error: unknown): ProxyError {
-  if (error instanceof ProxyError) return error;
-  const code = findCode(error) ?? 'unknown';
-  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
-    return unavailable(path, 'is locked by another process', 'Try again, or end the process that holds it.', error);
-  }
-  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) {
-    return unavailable(path, 'is not a readable SQLite database', 'Name another file with --db, or restore it.', error);
-  }
-  if (/^(SQLITE_(READONLY|CANTOPEN|PERM|AUTH)|EACCES|EPERM|EROFS|ENOTDIR|EISDIR|EEXIST)/.test(code)) {
-    return unavailable(
-      path,
-      `cannot be opened for writing (${code})`,
-      'Check its permissions, or name another file with --db.',
-      error,
-    );
-  }
-  return unavailable(
-    path,
-    `cannot be used (${code})`,
-    'Check disk and permissions, or name another file with --db.',
-    error,
-  );
-}
-
-/** ERR_STORE_UNAVAILABLE of the database at `path`. */
-export function unavailable(path: string, what: string, hint: string, cause?: unknown): ProxyError {
-  return new ProxyError('ERR_STORE_UNAVAILABLE', `The key database ${what}.`, { hint, detail: path, cause });
 }

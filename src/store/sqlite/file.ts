@@ -1,18 +1,25 @@
 /**
- * The store's file as its statements see it: one connection with all of them prepared, which follows the path when the
- * file is replaced, and retries while other processes write.
+ * The store's file as its statements see it: one connection with all of them prepared, which retries while other
+ * processes write. What is done to the file from outside while it is open is noticed here, and told: a file that was
+ * replaced is followed once all of the old one is closed; one that cannot be trusted any more is not used.
  */
+import { type MonotonicClock, MACHINE_TICKS } from '../../lib/clock.ts';
+import type { ProxyError } from '../../lib/errors.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { Reports } from './reports.ts';
 import { type BudgetStatements, prepareBudget } from './budget.ts';
-import { type Connection, connect, findFileIdentity, retryWhileBusy, unavailable } from './connection.ts';
+import { checkpoint, type Connection, connect } from './connection.ts';
+import { findIdentity, hasSameLog, removeLeftLog } from './identity.ts';
 import { type KeyStatements, prepareKeys } from './keys.ts';
 import { type LedgerStatements, prepareLedger } from './ledger.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { BusyError, isBusy, retryWhileBusy, toUnavailable, unavailable } from './trouble.ts';
 
 /** How long a busy database is asked again before the store counts as unavailable: reads stand on a request's way. */
 const READ_TIMEOUT_MS = 500;
 const WRITE_TIMEOUT_MS = 5_000;
-/** How often the server looks whether the file still is the one it opened. */
-const FILE_CHECK_INTERVAL_MS = 1_000;
+/** How often it is looked whether the files still are those that were opened. */
+const FILE_CHECK_INTERVAL_MS = 250;
 
 /** A connection with all its statements. */
 export interface Opened extends Connection {
@@ -20,9 +27,23 @@ export interface Opened extends Connection {
   readonly budget: BudgetStatements;
   readonly ledger: LedgerStatements;
   readonly checkpoints: Checkpoints;
+  /** Undefined: the ledger is read on the event loop. */
+  readonly reports: Reports | undefined;
 }
 
-function open(path: string): Opened {
+/** How a store is opened; what is left out is what commands need. */
+export interface FileOptions {
+  /**
+   * Told, once each time, when the files of the database are replaced or removed while it is open, or when a newer
+   * program migrates it, also while nobody asks the store. Whoever asks gets the very same error. Must not throw.
+   */
+  readonly onProblem?: (error: ProxyError) => void;
+  readonly tickMs?: MonotonicClock;
+  /** Whether a thread reads the ledger. */
+  readonly reportsApart?: boolean;
+}
+
+function open(path: string, reportsApart: boolean): Opened {
   const connection = connect(path);
   try {
     return {
@@ -31,6 +52,7 @@ function open(path: string): Opened {
       budget: prepareBudget(connection),
       ledger: prepareLedger(connection),
       checkpoints: new Checkpoints(path, connection),
+      reports: reportsApart ? new Reports({ path, identity: connection.identity }) : undefined,
     };
   } catch (error) {
     connection.database.close();
@@ -38,35 +60,67 @@ function open(path: string): Opened {
   }
 }
 
-async function close({ checkpoints, database }: Opened): Promise<void> {
-  await checkpoints.close();
-  database.close();
+async function closeThreads({ checkpoints, reports }: Opened): Promise<void> {
+  await Promise.all([checkpoints.close(), reports?.close()]);
 }
+
+/** Connections that are never closed: see `SqliteFile.close`. Named here so that they are not collected either. */
+const LEFT_OPEN: Opened[] = [];
+
+const REPLACED_HINT =
+  'The proxy goes on with the new file. Use `bedrock-proxy db restore`, or end every proxy before you replace a database.';
+const LOG_LOST_HINT =
+  'End every process that uses the database, and start again. The last changes may be lost: check keys and budgets.';
 
 /** Its methods throw ERR_STORE_UNAVAILABLE, and any ProxyError that the work throws. The caller closes it. */
 export class SqliteFile {
   readonly #path: string;
-  #opened: Opened;
-  #checkedAtMs = Date.now();
+  readonly #onProblem: (error: ProxyError) => void;
+  readonly #tickMs: MonotonicClock;
+  readonly #reportsApart: boolean;
+  readonly #watch: NodeJS.Timeout | undefined;
+  /** Undefined from the moment that it was found replaced until its successor is open. */
+  #opened: Opened | undefined;
+  #checkedAtTick: number;
+  /** What is wrong just now, and told. */
+  #trouble: ProxyError | undefined;
+  /** Why what is open is not to be used again, whatever comes back. */
+  #spoiltBy: 'log' | 'schema' | undefined;
+  /** Set while a replaced file is being closed. */
+  #closing: Promise<void> | undefined;
 
-  private constructor(path: string, opened: Opened) {
+  private constructor(
+    path: string,
+    opened: Opened,
+    { onProblem, tickMs = MACHINE_TICKS, reportsApart = false }: FileOptions,
+  ) {
     this.#path = path;
     this.#opened = opened;
+    this.#tickMs = tickMs;
+    this.#reportsApart = reportsApart;
+    this.#checkedAtTick = tickMs();
+    this.#onProblem = onProblem ?? (() => {});
+    if (onProblem === undefined) return;
+    this.#watch = setInterval(() => this.#look(), FILE_CHECK_INTERVAL_MS).unref();
   }
 
-  static async open(path: string): Promise<SqliteFile> {
-    return new SqliteFile(path, await retryWhileBusy(path, WRITE_TIMEOUT_MS, () => open(path)));
+  static async open(path: string, options: FileOptions): Promise<SqliteFile> {
+    const retry = { path, timeoutMs: WRITE_TIMEOUT_MS, tickMs: options.tickMs ?? MACHINE_TICKS };
+    return new SqliteFile(path, await retryWhileBusy(retry, () => open(path, options.reportsApart ?? false)), options);
   }
 
   async read<T>(work: (opened: Opened) => T): Promise<T> {
-    return retryWhileBusy(this.#path, READ_TIMEOUT_MS, () => work(this.#findFresh()));
+    return this.#retry(READ_TIMEOUT_MS, () => work(this.#findFresh()));
   }
 
   /** One transaction. Tried within this turn of the event loop first of all, and again later only if SQLite is busy. */
   async write<T>(work: (opened: Opened) => T): Promise<T> {
-    return retryWhileBusy(this.#path, WRITE_TIMEOUT_MS, () => {
+    return this.#retry(WRITE_TIMEOUT_MS, () => {
       const opened = this.#findFresh();
-      const result = opened.atomically(() => work(opened));
+      const result = opened.atomically(() => {
+        this.refuseNewer(opened);
+        return work(opened);
+      });
       opened.checkpoints.noteWrite();
       return result;
     });
@@ -74,31 +128,128 @@ export class SqliteFile {
 
   /** One transaction, now or not at all. Throws what SQLite throws. */
   writeOnce(work: (opened: Opened) => void): void {
-    const opened = this.#opened;
-    opened.atomically(() => work(opened));
+    const opened = this.#findFresh();
+    opened.atomically(() => {
+      this.refuseNewer(opened);
+      work(opened);
+    });
   }
 
-  async close(): Promise<void> {
-    await close(this.#opened);
+  /** Throws if a newer bedrock-proxy has migrated the database: what its columns mean is not known here. */
+  refuseNewer({ schemaVersion }: Opened): void {
+    if ((schemaVersion.get() ?? 0) > MIGRATIONS.length) this.#spoil('schema');
   }
 
   /**
-   * The open connection, as long as the path still leads to the same file. SQLite would go on reading a deleted file,
-   * and a revocation made in its successor would never be seen.
+   * Closes the connection, which copies the log and takes it away, unless the log is not ours: SQLite would then write
+   * over what others have written since. Such a connection ends with the process.
    */
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    await this.#closing;
+    const opened = this.#opened;
+    if (opened === undefined) return;
+    const found = findIdentity(this.#path);
+    if (found.main !== opened.identity.main) return this.#closeMoved(opened);
+    await closeThreads(opened);
+    if (this.#spoiltBy === 'log' || !hasSameLog(found, opened.identity)) LEFT_OPEN.push(opened);
+    else opened.database.close();
+  }
+
+  #retry<T>(timeoutMs: number, work: () => T): Promise<T> {
+    return retryWhileBusy({ path: this.#path, timeoutMs, tickMs: this.#tickMs }, work);
+  }
+
+  /** The open connection, as long as the path still leads to the files that it has open. */
   #findFresh(): Opened {
-    const nowMs = Date.now();
-    if (nowMs - this.#checkedAtMs < FILE_CHECK_INTERVAL_MS) return this.#opened;
-    const identity = findFileIdentity(this.#path);
-    if (identity === undefined) {
-      throw unavailable(this.#path, 'is gone', 'Restore it, or restart the proxy to begin with an empty one.');
+    const tick = this.#tickMs();
+    const isChecked = this.#trouble === undefined && tick - this.#checkedAtTick < FILE_CHECK_INTERVAL_MS;
+    if (this.#opened !== undefined && isChecked) return this.#opened;
+    const opened = this.#check();
+    this.#checkedAtTick = tick;
+    this.#trouble = undefined;
+    return opened;
+  }
+
+  /** Notices what happens while nobody asks. */
+  #look(): void {
+    try {
+      this.refuseNewer(this.#findFresh());
+    } catch {
+      // It was told where it was found.
     }
-    if (identity !== this.#opened.fileIdentity) {
-      const replacement = open(this.#path);
-      void close(this.#opened);
-      this.#opened = replacement;
+  }
+
+  /** SQLite would go on with files that nobody else sees: a revocation made in their successors would never be seen. */
+  #check(): Opened {
+    if (this.#closing !== undefined) throw new BusyError(this.#beingReplaced());
+    const opened = this.#opened ?? this.#openSuccessor();
+    const found = findIdentity(this.#path);
+    if (found.main === undefined) {
+      return this.#fail('is gone', 'Put it back, or restart the proxy to begin with an empty one.');
     }
-    this.#checkedAtMs = nowMs;
-    return this.#opened;
+    if (found.main !== opened.identity.main) return this.#replace(opened);
+    if (this.#spoiltBy !== undefined) return this.#spoil(this.#spoiltBy);
+    if (!hasSameLog(found, opened.identity)) return this.#spoil('log');
+    return opened;
+  }
+
+  #spoil(by: 'log' | 'schema'): never {
+    this.#spoiltBy = by;
+    if (by === 'log') return this.#fail('has lost its write-ahead log, which somebody removed', LOG_LOST_HINT);
+    return this.#fail('was upgraded by a newer bedrock-proxy', 'Restart the proxy with the new version.');
+  }
+
+  /** The old one first, with its thread and its log: SQLite would take that for the log of the new file. */
+  #replace(opened: Opened): never {
+    const error = unavailable(this.#path, 'was replaced while it was in use', { hint: REPLACED_HINT });
+    this.#onProblem(error);
+    this.#opened = undefined;
+    this.#closing = this.#closeMoved(opened).finally(() => {
+      this.#closing = undefined;
+      this.#spoiltBy = undefined;
+      this.#trouble = undefined;
+    });
+    throw new BusyError(this.#beingReplaced());
+  }
+
+  #beingReplaced(): ProxyError {
+    return unavailable(this.#path, 'is being replaced', { hint: 'Try again.' });
+  }
+
+  #openSuccessor(): Opened {
+    try {
+      return (this.#opened = open(this.#path, this.#reportsApart));
+    } catch (error) {
+      if (isBusy(error)) throw error;
+      throw this.#tellOnce(toUnavailable(this.#path, error));
+    }
+  }
+
+  /**
+   * Closes a file that is not at its path any more. Its log goes into it, wherever it is now. SQLite itself copies no
+   * log and removes none if the path leads to another file.
+   */
+  async #closeMoved(opened: Opened): Promise<void> {
+    await closeThreads(opened);
+    try {
+      if (this.#spoiltBy !== 'log') checkpoint(opened.database, 'TRUNCATE');
+    } catch {
+      // Nobody sees that file any more.
+    }
+    opened.database.close();
+    removeLeftLog({ path: this.#path, identity: opened.identity });
+  }
+
+  /** Told once, until something else is wrong. */
+  #fail(what: string, hint: string): never {
+    throw this.#tellOnce(unavailable(this.#path, what, { hint }));
+  }
+
+  #tellOnce(error: ProxyError): ProxyError {
+    if (this.#trouble?.message === error.message) return this.#trouble;
+    this.#trouble = error;
+    this.#onProblem(error);
+    return error;
   }
 }

@@ -3,7 +3,7 @@
  * do not exist are never made up.
  */
 import { rowFromSql, SQL_COLUMNS, type SqlValue } from '../../domain/ledger-columns.ts';
-import { type Connection, pluck, type Sqlite, type Statement } from './connection.ts';
+import { type Connection, type KnownRange, pluck, type Statement } from './connection.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/ledger.ts';
 
 /** A row of `ledger` as SQLite gives it: its sequence, and the columns by name. */
@@ -50,16 +50,23 @@ export function insertLedgerRow(ledger: LedgerStatements, row: LedgerRow, window
   ledger.insert.run(...SQL_COLUMNS.map(({ toSql }) => toSql(row)), windowStartMs);
 }
 
-/** One page of the rows that `filter` keeps, between two sequences that are not included themselves. */
-export function readLedger(
-  database: Sqlite,
-  filter: LedgerFilter,
-  page: { readonly above: number; readonly below: number; readonly limit: number; readonly newestFirst: boolean },
-): LedgerEntry[] {
+/** What reading needs of a connection. */
+export type LedgerReader = Pick<Connection, 'database' | 'ranges'>;
+
+/** Which rows a page may have: those between two sequences that are not included themselves. */
+export interface LedgerPage {
+  readonly above: number;
+  readonly below: number;
+  readonly limit: number;
+  readonly newestFirst: boolean;
+}
+
+/** One page of the rows that `filter` keeps. */
+export function readLedger(reader: LedgerReader, filter: LedgerFilter, page: LedgerPage): LedgerEntry[] {
   const { sql, values } = toConditions(filter);
   // A range of sequences beside the range of time: SQLite then walks the table in its order instead of sorting.
-  const { first, last } = findSequences(database, filter);
-  const records = database
+  const { first, last } = findSequences(reader, filter);
+  const records = reader.database
     .prepare<SqlValue[], LedgerRecord>(
       `SELECT * FROM ledger WHERE sequence BETWEEN ? AND ?${sql}
        ORDER BY sequence ${page.newestFirst ? 'DESC' : 'ASC'} LIMIT ?`,
@@ -91,27 +98,49 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
   };
 }
 
+/** Times whose sequences are remembered. */
+const MAX_RANGES = 20;
+
 /**
  * The first and the last sequence that rows of the filter's time can have; `first` is above `last` if there are none.
+ * Looks at all rows of that time once, and from then on only at those that have come since: sequences only grow, and
+ * rows that are deleted make no range too small.
  */
-export function findSequences(
-  database: Sqlite,
-  { sinceMs, untilMs }: LedgerFilter,
-): { readonly first: number; readonly last: number } {
-  const range =
-    sinceMs === undefined && untilMs === undefined
+export function findSequences({ database, ranges }: LedgerReader, { sinceMs, untilMs }: LedgerFilter): KnownRange {
+  const ends = database
+    .prepare<[], Range>(
+      'SELECT (SELECT min(sequence) FROM ledger) AS first, (SELECT max(sequence) FROM ledger) AS last',
+    )
+    .get();
+  const [oldest, until] = [ends?.first ?? 1, ends?.last ?? 0];
+  if (sinceMs === undefined && untilMs === undefined) return { first: oldest, last: until, until };
+  const times = [sinceMs ?? Number.MIN_SAFE_INTEGER, untilMs ?? Number.MAX_SAFE_INTEGER] as const;
+  const name = times.join();
+  const before = ranges.get(name);
+  const found =
+    before === undefined
       ? database
-          .prepare<[], Range>(
-            'SELECT (SELECT min(sequence) FROM ledger) AS first, (SELECT max(sequence) FROM ledger) AS last',
-          )
-          .get()
-      : database
           .prepare<[number, number], Range>(
             'SELECT min(sequence) AS first, max(sequence) AS last FROM ledger WHERE started_at_ms >= ? AND ' +
               'started_at_ms < ?',
           )
-          .get(sinceMs ?? Number.MIN_SAFE_INTEGER, untilMs ?? Number.MAX_SAFE_INTEGER);
-  return { first: range?.first ?? 1, last: range?.last ?? 0 };
+          .get(...times)
+      : database
+          .prepare<[number, number, number, number], Range>(
+            'SELECT min(sequence) AS first, max(sequence) AS last FROM ledger WHERE sequence > ? AND sequence <= ? ' +
+              'AND +started_at_ms >= ? AND +started_at_ms < ?',
+          )
+          .get(before.until, until, ...times);
+  const range = {
+    first: Math.min(before?.first ?? Infinity, found?.first ?? Infinity),
+    last: Math.max(before?.last ?? 0, found?.last ?? 0),
+    until: Math.max(before?.until ?? 0, until),
+  };
+  ranges.delete(name);
+  ranges.set(name, range);
+  const [leastUsed] = ranges.keys();
+  if (ranges.size > MAX_RANGES && leastUsed !== undefined) ranges.delete(leastUsed);
+  return range;
 }
 
 interface Range {

@@ -7,9 +7,9 @@
 import { randomUUID } from 'node:crypto';
 import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
 import { findSpend, reserve, settle, settleLost } from './budget.ts';
-import { type Opened, SqliteFile } from './file.ts';
+import { type FileOptions, type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeyRows, rotateKeyRow, toKeyRow, updateKeyRow } from './keys.ts';
-import { readLedger } from './ledger.ts';
+import { type LedgerPage, readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
@@ -22,8 +22,8 @@ const TOUCH_INTERVAL_MS = 1_000;
  * Opens the database at `path`, creating file (0600), folder (0700) and schema if they are missing. Throws
  * ERR_STORE_UNAVAILABLE with what to do when the file cannot be used. The caller closes the store.
  */
-export async function openSqliteStore(path: string): Promise<Store> {
-  return new SqliteStore(await SqliteFile.open(path));
+export async function openSqliteStore(path: string, options: FileOptions = {}): Promise<Store> {
+  return new SqliteStore(await SqliteFile.open(path, options));
 }
 
 class SqliteStore implements Store {
@@ -136,7 +136,7 @@ class SqliteStore implements Store {
     { after, limit }: { readonly after: number; readonly limit: number },
   ): Promise<LedgerEntry[]> {
     const page = { above: after, below: Number.MAX_SAFE_INTEGER, limit, newestFirst: false };
-    return this.#file.read(({ database }) => readLedger(database, filter, page));
+    return this.#readPage(filter, page);
   }
 
   async readLedgerBackwards(
@@ -144,11 +144,12 @@ class SqliteStore implements Store {
     { before, limit }: { readonly before?: number | undefined; readonly limit: number },
   ): Promise<LedgerEntry[]> {
     const page = { above: 0, below: before ?? Number.MAX_SAFE_INTEGER, limit, newestFirst: true };
-    return this.#file.read(({ database }) => readLedger(database, filter, page));
+    return this.#readPage(filter, page);
   }
 
-  sumUsage(query: UsageQuery): Promise<UsageSums> {
-    return sumUsage((work) => this.#file.read(work), query);
+  async sumUsage(query: UsageQuery): Promise<UsageSums> {
+    const reports = await this.#file.read((opened) => opened.reports);
+    return (await reports?.sumUsage(query)) ?? sumUsage((work) => this.#file.read(work), query);
   }
 
   async pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
@@ -164,6 +165,11 @@ class SqliteStore implements Store {
     this.#writeTouched();
     clearTimeout(this.#touchTimer);
     await this.#file.close();
+  }
+
+  async #readPage(filter: LedgerFilter, page: LedgerPage): Promise<LedgerEntry[]> {
+    const reports = await this.#file.read((opened) => opened.reports);
+    return (await reports?.readPage(filter, page)) ?? this.#file.read((opened) => readLedger(opened, filter, page));
   }
 
   async #findCached(
@@ -189,6 +195,7 @@ class SqliteStore implements Store {
   #dropStaleRows(opened: Opened): void {
     const dataVersion = opened.dataVersion.get() ?? -1;
     if (dataVersion === this.#seenDataVersion && opened === this.#seen) return;
+    this.#file.refuseNewer(opened);
     this.#seen = opened;
     this.#seenDataVersion = dataVersion;
     this.#dropRows();

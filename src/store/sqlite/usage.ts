@@ -2,8 +2,7 @@
  * What the rows of the ledger add up to, by group. Works through the ledger in slices and lets the program do other
  * things between two of them: a report over a million rows must not hold up a stream. Only reads.
  */
-import type { Connection } from './connection.ts';
-import { findSequences, toConditions } from './ledger.ts';
+import { findSequences, type LedgerReader, toConditions } from './ledger.ts';
 import type { UsageGroup, UsageGrouping, UsageQuery, UsageSums, UsageTotals } from '../../domain/ledger.ts';
 
 /** Rows of one slice: some ten milliseconds. */
@@ -15,7 +14,7 @@ const DAY_MS = 86_400_000;
 type Value = string | number | null;
 
 /** Runs a piece of work on the database as it is then. */
-type Read = <T>(work: (connection: Connection) => T) => Promise<T>;
+type Read = <T>(work: (reader: LedgerReader) => T) => Promise<T>;
 
 /** What rows of one group add up to so far. `sums` in the order of `SUMS`; null if no row had the count. */
 interface Tally {
@@ -52,12 +51,12 @@ interface Slice {
 /** Sums over the rows that the filter keeps; see `LedgerStore.sumUsage`. Rows that come while it runs are not in it. */
 export async function sumUsage(read: Read, query: UsageQuery): Promise<UsageSums> {
   const { filter, by } = query;
-  const range = await read(({ database }) => findSequences(database, filter));
+  const range = await read((reader) => findSequences(reader, filter));
   const slices = mayWalkByKey(query, range) ? sliceByKey(read, range.last) : sliceBySequence(range, query);
   const tallies = new Map<string, Tally>();
   const total: Tally = { names: [], lastSequence: 0, label: null, sums: [] };
   for await (const slice of slices) {
-    for (const tally of await read((connection) => sumSlice(connection, slice, query))) {
+    for (const tally of await read((reader) => sumSlice(reader, slice, query))) {
       add(tallies, tally);
       merge(total, tally);
     }
@@ -73,7 +72,7 @@ export async function sumUsage(read: Read, query: UsageQuery): Promise<UsageSums
   return { groups, total: toTotals(total.sums) };
 }
 
-function sumSlice({ database }: Connection, slice: Slice, { filter, by }: UsageQuery): Tally[] {
+function sumSlice({ database }: LedgerReader, slice: Slice, { filter, by }: UsageQuery): Tally[] {
   const conditions = toConditions(filter);
   const names = by.map(toName);
   // SQLite takes bare columns from the row that has the maximum: this is the label of the last row.
@@ -125,22 +124,41 @@ function* sliceBySequence({ first, last }: Range, { filter, by }: UsageQuery): G
   }
 }
 
-/** A key of many rows is in several slices. */
+/**
+ * Along the index of keys. A key of many rows is in several slices. Each slice is of one key, or of whole keys: a row
+ * value, `(key_id, sequence) > (?, ?)`, would bound the index by the key alone, and walk a large one from its start.
+ */
 async function* sliceByKey(read: Read, last: number): AsyncGenerator<Slice> {
-  const next = `SELECT key_id, sequence FROM ledger INDEXED BY ledger_key WHERE (key_id, sequence) > (?, ?)
-    ORDER BY key_id, sequence LIMIT 1 OFFSET ${SLICE_ROWS - 1}`;
-  const sql = 'sequence <= ? AND (key_id, sequence) > (?, ?)';
   const index = 'INDEXED BY ledger_key';
-  for (let after: [string, number] = ['', 0]; ;) {
-    const end = await read(({ database }) =>
+  const slice = (sql: string, ...values: Value[]): Slice => ({
+    index,
+    sql: `sequence <= ? AND ${sql}`,
+    values: [last, ...values],
+  });
+  const findEnd = (sql: string, ...values: Value[]): Promise<readonly [string, number] | undefined> => {
+    const text = `SELECT key_id, sequence FROM ledger ${index} WHERE ${sql} ORDER BY key_id, sequence
+      LIMIT 1 OFFSET ${SLICE_ROWS - 1}`;
+    return read(({ database }) =>
       database
-        .prepare<Value[], [string, number]>(next)
+        .prepare<Value[], [string, number]>(text)
         .raw()
-        .get(...after),
+        .get(...values),
     );
-    if (end === undefined) return yield { index, sql, values: [last, ...after] };
-    yield { index, sql: `${sql} AND (key_id, sequence) <= (?, ?)`, values: [last, ...after, ...end] };
-    after = end as unknown as [string, number];
+  };
+  const restOfKey = 'key_id = ? AND sequence > ?';
+  for (let [key, after] = ['', 0]; ;) {
+    const end = await findEnd(restOfKey, key, after);
+    if (end !== undefined) {
+      yield slice(`${restOfKey} AND sequence <= ?`, key, after, end[1]);
+      after = end[1];
+      continue;
+    }
+    yield slice(restOfKey, key, after);
+    const next = await findEnd('key_id > ?', key);
+    if (next === undefined) return yield slice('key_id > ?', key);
+    yield slice('key_id > ? AND key_id < ?', key, next[0]);
+    yield slice('key_id = ? AND sequence <= ?', ...next);
+    [key, after] = next;
   }
 }
 

@@ -3,7 +3,7 @@ import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { Checkpoints } from '../../../src/store/sqlite/checkpoints.ts';
-import { checkpoint, connect, connectForCheckpoints, type Connection } from '../../../src/store/sqlite/connection.ts';
+import { checkpoint, connect, connectAgain, type Connection } from '../../../src/store/sqlite/connection.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import { aKeyRow, aLedgerRow } from '../../helpers/store-rows.ts';
 import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
@@ -58,8 +58,9 @@ it('copies the write-ahead log on a thread, and takes that from SQLite', async (
 
 it('leaves checkpoints to SQLite if another file has taken the place of the open one', async () => {
   const { connection, checkpoints } = open();
-  await rename(path, `${path}.old`);
-  connect(path).database.close();
+  const other = join(folder, 'other.db');
+  connect(other).database.close();
+  await rename(other, path);
   for (let write = 0; write < DUE; write += 1) checkpoints.noteWrite();
   await checkpoints.close();
   expect(autocheckpointOf(connection)).toBe(SQLITES_OWN);
@@ -68,9 +69,9 @@ it('leaves checkpoints to SQLite if another file has taken the place of the open
 it('does not make others think that somebody has committed', () => {
   const { connection } = open();
   const before = connection.dataVersion.get();
-  const other = connectForCheckpoints({ path, fileIdentity: connection.fileIdentity });
+  const other = connectAgain({ path, identity: connection.identity }, { readonly: false });
   connection.database.exec("INSERT INTO pieces VALUES ('x')");
-  expect(checkpoint(other)).toBeGreaterThan(0);
+  expect(checkpoint(other, 'PASSIVE')).toBeGreaterThan(0);
   connection.database.exec("INSERT INTO pieces VALUES ('y')");
   expect(connection.dataVersion.get()).toBe(before);
   other.exec("INSERT INTO pieces VALUES ('z')");

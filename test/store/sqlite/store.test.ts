@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { monotonicClock } from '../../../src/lib/clock.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Store } from '../../../src/domain/store.ts';
@@ -20,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => void vi.useRealTimers());
 
 async function open(at = path): Promise<Store> {
-  const store = await openSqliteStore(at);
+  const store = await openSqliteStore(at, { tickMs: monotonicClock(() => performance.now() + skippedMs) });
   onTestFinished(() => store.close());
   return store;
 }
@@ -32,9 +33,11 @@ function openRaw(at = path): Database.Database {
   return database;
 }
 
-/** The store looks at most once a second whether its file is still the same. */
+/** The store looks at most four times a second whether its file is still the same. */
+let skippedMs = 0;
+
 function moveClock(ms: number): void {
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms });
+  skippedMs += ms;
 }
 
 const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
