@@ -4,6 +4,7 @@
  * is busy or cannot take a row, the row waits here and is tried again: a request never fails, and never waits, for its
  * row. What else the ledger needs (leases renewed, old rows pruned) is in `maintenance.ts`.
  */
+import type { MonotonicClock, WallClock } from '../lib/clock.ts';
 import { within } from '../lib/deadline.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -34,7 +35,8 @@ const CLOSE_TIMEOUT_MS = 3_000;
 export interface LedgerOptions {
   readonly store: Pick<Store, 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'findSizeBytes'>;
   /** Epoch milliseconds. */
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
+  readonly tickMs: MonotonicClock;
   /**
    * Told when rows begin to wait, when they begin to be lost, and how many were: never once per row. Must not throw.
    */
@@ -51,6 +53,16 @@ export interface LedgerOptions {
  */
 export type SettledStage = 'refused' | 'admitted' | 'reserved';
 
+/** How the writing goes: for whoever watches the proxy. */
+export interface LedgerState {
+  /** Rows that wait for the store, those that are being written among them. */
+  readonly waitingRows: number;
+  /** Since the start; those that a full database has no room for are among them. */
+  readonly lostRows: number;
+  /** For how long the store has taken no row; undefined if it takes them, or has none to take. */
+  readonly failingForMs: number | undefined;
+}
+
 /** Writes one row per finished request, and settles what was reserved for it. */
 export interface Ledger {
   /**
@@ -60,6 +72,7 @@ export interface Ledger {
    * together, a minute later. Never throws.
    */
   settle(record: RequestRecord, stage: SettledStage, onWritten?: () => void): void;
+  readState(): LedgerState;
   /** Ends the maintenance and writes what waits, for at most a few seconds. The store stays open. */
   close(): Promise<void>;
 }
@@ -79,6 +92,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       if (row === undefined) onWritten();
       else writer.write(row, stage, onWritten);
     },
+    readState: () => writer.readState(),
     close: async () => {
       stopMaintenance();
       refusals.flush();
@@ -106,6 +120,7 @@ interface WaitingRow {
 class LedgerWriter {
   readonly #store: LedgerOptions['store'];
   readonly #onProblem: LedgerOptions['onProblem'];
+  readonly #tickMs: MonotonicClock;
   /** What has ended in this turn of the event loop. */
   #turn: { readonly row: LedgerRow; readonly onWritten: () => void }[] = [];
   readonly #queue: WaitingRow[] = [];
@@ -118,12 +133,22 @@ class LedgerWriter {
   #isFull = false;
   #leftOut = 0;
   #lost = 0;
-  /** Set from the first failure until a row gets through: what is wrong is told once. */
-  #isTroubled = false;
+  /** The time of the first failure, until a row gets through: what is wrong is told once. */
+  #failingSinceTick: number | undefined;
 
-  constructor({ store, onProblem }: LedgerOptions) {
+  constructor({ store, onProblem, tickMs }: LedgerOptions) {
     this.#store = store;
     this.#onProblem = onProblem;
+    this.#tickMs = tickMs;
+  }
+
+  readState(): LedgerState {
+    const sinceTick = this.#failingSinceTick;
+    return {
+      waitingRows: this.#queue.length,
+      lostRows: this.#lost + this.#leftOut,
+      failingForMs: sinceTick === undefined ? undefined : this.#tickMs() - sinceTick,
+    };
   }
 
   /** `used`: the part of its room that the store has taken. */
@@ -191,7 +216,7 @@ class LedgerWriter {
     try {
       await this.#store.settleAll(rows.map(({ row }) => row));
       this.#written += rows.length;
-      this.#isTroubled = false;
+      this.#failingSinceTick = undefined;
       return undefined;
     } catch (thrown) {
       return toProxyError(thrown);
@@ -200,8 +225,8 @@ class LedgerWriter {
 
   /** The first row of the queue did not get through. */
   #noteFailure(failure: ProxyError): void {
-    if (!this.#isTroubled) this.#onProblem(failure);
-    this.#isTroubled = true;
+    if (this.#failingSinceTick === undefined) this.#onProblem(failure);
+    this.#failingSinceTick ??= this.#tickMs();
     const [first] = this.#queue;
     if (first === undefined || (first.attempts += 1) < MAX_ATTEMPTS_IN_FRONT) return;
     this.#queue.shift();

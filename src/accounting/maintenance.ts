@@ -3,6 +3,7 @@
  * processes that died, and deleting rows that are too old, a few at a time. Never in the way of a request, and never a
  * reason to stay alive.
  */
+import type { MonotonicClock, WallClock } from '../lib/clock.ts';
 import type { Store } from '../domain/store.ts';
 
 /** How often leases are renewed, and lost reservations looked for. */
@@ -20,7 +21,8 @@ const PRUNE_INTERVAL_MS = 3_600_000;
 /** What the recurring work of a ledger needs. */
 export interface LedgerMaintenance {
   readonly store: Pick<Store, 'renewLeases' | 'settleLost' | 'pruneLedger'>;
-  readonly nowMs: () => number;
+  readonly nowMs: WallClock;
+  readonly tickMs: MonotonicClock;
   /** Rows older than this are deleted; undefined keeps them all. */
   readonly retentionMs: number | undefined;
 }
@@ -30,7 +32,7 @@ export interface LedgerMaintenance {
  * its next turn: rows that cannot be written report already that the store is out of order.
  */
 export function startLedgerMaintenance(
-  { store, nowMs, retentionMs }: LedgerMaintenance,
+  { store, nowMs, tickMs, retentionMs }: LedgerMaintenance,
   checkSize: () => Promise<void> = async () => {},
 ): () => void {
   const stops = [
@@ -45,9 +47,9 @@ export function startLedgerMaintenance(
     let rows = PRUNE_ROWS;
     stops.push(
       repeat(async () => {
-        const before = performance.now();
+        const beforeTick = tickMs();
         const deleted = await store.pruneLedger(nowMs() - retentionMs, rows);
-        const isQuick = performance.now() - before < PRUNE_STEP_MS;
+        const isQuick = tickMs() - beforeTick < PRUNE_STEP_MS;
         if (deleted < rows) rows = PRUNE_ROWS;
         else rows = isQuick ? Math.min(2 * rows, MAX_PRUNE_ROWS) : Math.max(PRUNE_ROWS, Math.floor(rows / 2));
         return deleted > 0 ? PRUNE_PAUSE_MS : PRUNE_INTERVAL_MS;

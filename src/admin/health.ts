@@ -6,11 +6,19 @@ import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
+import type { Ledger } from '../accounting/ledger-writer.ts';
 import type { KeyStore } from '../domain/store.ts';
+
+/**
+ * For so long a ledger that cannot be written is no reason to send clients elsewhere: requests go on, their rows wait,
+ * and a lock or a full disk is mostly over sooner.
+ */
+const MAX_FAILING_MS = 60_000;
 
 /** What the health endpoints tell, and whom they ask. */
 export interface HealthOptions {
   readonly store: KeyStore;
+  readonly ledger: Pick<Ledger, 'readState'>;
   readonly version: string;
   readonly mountPath: string;
   /**
@@ -25,6 +33,7 @@ export interface HealthOptions {
  */
 export function createHealth({
   store,
+  ledger,
   version,
   prove,
 }: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
@@ -37,11 +46,16 @@ export function createHealth({
       () => true,
       () => false,
     );
-    const db = isReachable ? 'connected' : 'unavailable';
+    const { waitingRows, lostRows, failingForMs } = ledger.readState();
+    const isWritable = (failingForMs ?? 0) < MAX_FAILING_MS;
+    const isReady = isReachable && isWritable;
+    const db = !isReachable ? 'unavailable' : isWritable ? 'connected' : 'not writable';
     const challenge = path === '/health/readiness' ? findChallenge(target) : undefined;
     const proof = challenge === undefined ? undefined : prove(challenge);
-    const status = isReachable ? 'healthy' : 'unhealthy';
-    sendJson(isReachable ? 200 : 503, { status, db, version, ...(proof !== undefined && { proof }) }, clientResponse);
+    const status = isReady ? 'healthy' : 'unhealthy';
+    const rows = { waiting_rows: waitingRows, lost_rows: lostRows };
+    const told = { status, db, ledger: rows, version, ...(proof !== undefined && { proof }) };
+    sendJson(isReady ? 200 : 503, told, clientResponse);
   };
 }
 

@@ -3,11 +3,12 @@
  */
 import { existsSync } from 'node:fs';
 import type { Store } from '../domain/store.ts';
+import type { FileOptions } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
 /** The store at `path`, which is made if there is none. The caller closes it. Throws ERR_STORE_UNAVAILABLE. */
-export function openStore(path: string): Promise<Store> {
-  return openSqliteStore(path);
+export function openStore(path: string, options: FileOptions = {}): Promise<Store> {
+  return openSqliteStore(path, options);
 }
 
 /**

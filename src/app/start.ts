@@ -55,7 +55,8 @@ const IGNORED_VIRTUAL_KEY =
 /** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
 export async function start(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
-  const store = await openStore(config.databasePath);
+  const onProblem = createErrorPrinter();
+  const store = await openStore(config.databasePath, { onProblem, reportsApart: true });
   try {
     if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();
@@ -166,7 +167,8 @@ function warn(message: string): void {
 export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
-  if (config.offline) return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts, Date.now);
+  if (config.offline)
+    return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts, Date.now);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> => runTrusting(() => loadFromChain(profile, region, warn));
   const clock = createSigningClock(Date.now, warn);

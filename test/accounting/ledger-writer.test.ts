@@ -2,6 +2,7 @@
  * The ledger against a store that fails when it is told to: a plain implementation of the methods it uses, with
  * the promise of the real one that the first attempt is made at once. Time is vitest's.
  */
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
@@ -50,6 +51,7 @@ function open(more: Partial<LedgerOptions> = {}): Ledger {
   ledger = createLedger({
     store,
     nowMs: () => Date.now(),
+    tickMs: monotonicClock(() => Date.now()),
     onProblem: (error) => void problems.push(error),
     retentionMs: undefined,
     ...more,
@@ -237,15 +239,20 @@ describe('trouble', () => {
 
   it('loses what is beyond ten thousand rows, reports that once, and counts it at the end', async () => {
     open();
+    expect(ledger.readState()).toEqual({ waitingRows: 0, lostRows: 0, failingForMs: undefined });
     store.refuses = () => true;
     settle('first');
     await vi.advanceTimersByTimeAsync(0);
+    expect(ledger.readState()).toEqual({ waitingRows: 1, lostRows: 0, failingForMs: 0 });
     for (let count = 1; count < 10_025; count += 1) settle(`row ${count}`);
     await vi.advanceTimersByTimeAsync(0);
     expect(problems.map(({ message }) => message)).toEqual([
       'The store is gone.',
       'The ledger loses rows: the store does not take them.',
     ]);
+    expect(ledger.readState()).toMatchObject({ waitingRows: 10_000, lostRows: 25 });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ledger.readState().failingForMs).toBeGreaterThanOrEqual(60_000);
     const closed = ledger.close();
     await vi.advanceTimersByTimeAsync(5_000);
     await closed;

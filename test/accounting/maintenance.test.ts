@@ -1,4 +1,5 @@
 /** The chores against a store that notes what it is asked. Time is vitest's. */
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { startLedgerMaintenance } from '../../src/accounting/maintenance.ts';
@@ -24,7 +25,12 @@ let store: NotingStore;
 let stop: () => void;
 
 function start(retentionMs?: number): void {
-  stop = startLedgerMaintenance({ store, nowMs: () => Date.now(), retentionMs });
+  stop = startLedgerMaintenance({
+    store,
+    nowMs: () => Date.now(),
+    tickMs: monotonicClock(() => Date.now()),
+    retentionMs,
+  });
 }
 
 beforeEach(() => {

@@ -54,6 +54,7 @@ function open(find: PriceBook['find'] = () => PRICE): Opened {
           steps.push(`row: ${phase}`);
           onWritten?.();
         },
+        readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined }),
         close: async () => {},
       },
       responseHeaders: true,

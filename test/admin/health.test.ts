@@ -1,20 +1,27 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { monotonicClock } from '../../src/lib/clock.ts';
 import { createRootEndpoint, createHealth } from '../../src/admin/health.ts';
 import { startServer } from '../../src/server/server.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { LedgerState } from '../../src/accounting/ledger-writer.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
+let nowTick = 0;
+
+const READY = { status: 'healthy', db: 'connected', ledger: { waiting_rows: 0, lost_rows: 0 }, version: '1.2.3' };
 const CHALLENGE = 'ab'.repeat(16);
 
 async function open(
   prove: (challenge: string) => string | undefined = (challenge) => `proof of ${challenge}`,
+  state: Partial<LedgerState> = {},
 ): Promise<{ url: string; databasePath: string }> {
   const folder = await makeTemporaryFolder();
   const databasePath = join(folder, 'keys.db');
-  const store = await openSqliteStore(databasePath);
-  const options = { store, version: '1.2.3', mountPath: '/bedrock', prove };
+  const store = await openSqliteStore(databasePath, { tickMs: monotonicClock(() => nowTick) });
+  const ledger = { readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined, ...state }) };
+  const options = { store, ledger, version: '1.2.3', mountPath: '/bedrock', prove };
   const server = await startServer({
     host: '127.0.0.1',
     port: 0,
@@ -26,7 +33,6 @@ async function open(
     onRefused: () => {},
   });
   onTestFinished(async () => {
-    vi.useRealTimers();
     await server.drain(0);
     await store.close();
   });
@@ -38,8 +44,8 @@ describe('health', () => {
     { path: '/health/liveliness', status: 200, json: "I'm alive!" },
     { path: '/health/liveness', status: 200, json: "I'm alive!" },
     { path: '/health/liveness?probe=1', status: 200, json: "I'm alive!" },
-    { path: '/health/readiness', status: 200, json: { status: 'healthy', db: 'connected', version: '1.2.3' } },
-    { path: '/health', status: 200, json: { status: 'healthy', db: 'connected', version: '1.2.3' } },
+    { path: '/health/readiness', status: 200, json: READY },
+    { path: '/health', status: 200, json: READY },
     { path: '/health/', status: 404, json: { status: 'unknown' } },
     { path: '/health/services', status: 404, json: { status: 'unknown' } },
     {
@@ -67,7 +73,7 @@ describe('health', () => {
   ])('answers a challenge of readiness: $name', async ({ path, proof }) => {
     const { url } = await open();
     const response = await fetch(`${url}${path}`);
-    const expected = { status: 'healthy', db: 'connected', version: '1.2.3' };
+    const expected = READY;
     expect([response.status, await response.json()]).toEqual([
       200,
       proof === undefined ? expected : { ...expected, proof },
@@ -77,18 +83,32 @@ describe('health', () => {
   it('says that it is ready all the same if there is nothing to prove by', async () => {
     const { url } = await open(() => undefined);
     const response = await fetch(`${url}/health/readiness?challenge=${CHALLENGE}`);
-    expect(await response.json()).toEqual({ status: 'healthy', db: 'connected', version: '1.2.3' });
+    expect(await response.json()).toEqual(READY);
+  });
+
+  it.each([
+    { name: 'rows wait for a moment', failingForMs: 59_999, ready: true },
+    { name: 'rows have waited for a minute', failingForMs: 60_000, ready: false },
+    { name: 'all are written again', failingForMs: undefined, ready: true },
+  ])('tells of rows that wait and are lost, and is ready: $name', async ({ failingForMs, ready }) => {
+    const { url } = await open(undefined, { waitingRows: 7, lostRows: 2, failingForMs });
+    const response = await fetch(`${url}/health/readiness`);
+    expect([response.status, await response.json()]).toEqual([
+      ready ? 200 : 503,
+      {
+        ...READY,
+        ...(ready ? {} : { status: 'unhealthy', db: 'not writable' }),
+        ledger: { waiting_rows: 7, lost_rows: 2 },
+      },
+    ]);
   });
 
   it('says that it is alive, but not ready, without its database', async () => {
     const { url, databasePath } = await open();
     await rm(databasePath);
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2_000 });
+    nowTick += 2_000;
     const ready = await fetch(`${url}/health/readiness`);
-    expect([ready.status, await ready.json()]).toEqual([
-      503,
-      { status: 'unhealthy', db: 'unavailable', version: '1.2.3' },
-    ]);
+    expect([ready.status, await ready.json()]).toEqual([503, { ...READY, status: 'unhealthy', db: 'unavailable' }]);
     expect((await fetch(`${url}/health/liveliness`)).status).toBe(200);
   });
 });

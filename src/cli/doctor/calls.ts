@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openStore } from '../../app/open-store.ts';
 import { composeServer } from '../../app/compose.ts';
+import { createErrorPrinter } from '../../app/print.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
 import type { AwsConnection } from '../../upstream/aws/connection.ts';
@@ -48,7 +49,7 @@ export async function withProxy<T>(
   let meters: Meters | undefined;
   try {
     // A price file that is wrong has its own check.
-    meters = await openMeters({ ...config, pricesFile: undefined }, store);
+    meters = await openMeters({ ...config, pricesFile: undefined }, store, createErrorPrinter());
     const server = await composeServer({
       config: { ...config, host: '127.0.0.1', port: 0, masterKey, databasePath: join(folder, 'keys.db') },
       defaultRegion: region,

@@ -84,6 +84,7 @@ export class Reports {
       this.#waiting.set((this.#lastId += 1), resolve);
       worker.ref();
       const message: ReportMessage = { id: this.#lastId, question };
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread; origins are a browser's.
       worker.postMessage(message);
     });
   }
