@@ -6,6 +6,7 @@ import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { addCommand, addWords, defineCommand } from './command.ts';
 import { KEY } from './key/commands.ts';
+import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
 import { PRICES } from './prices/commands.ts';
@@ -55,7 +56,7 @@ const START = defineCommand({
 });
 
 /** In the order of the help. */
-const COMMANDS = [START, KEY, USAGE, LOGS, PRICES, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
+const COMMANDS = [START, KEY, USAGE, LOGS, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
 
 /**
  * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.

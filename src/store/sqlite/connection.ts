@@ -1,6 +1,6 @@
 /**
  * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema.
- * The only file that imports better-sqlite3.
+ * The only file, with `backup.ts`, that imports better-sqlite3.
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,7 +15,7 @@ import {
   refuseOrphanedLog,
 } from './identity.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
-import { unavailable } from './trouble.ts';
+import { toUnavailable, unavailable } from './trouble.ts';
 
 /** A connection of better-sqlite3. */
 export type Sqlite = Database.Database;
@@ -61,6 +61,29 @@ export function connect(path: string): Connection {
   } catch (error) {
     database?.close();
     throw error;
+  }
+}
+
+/**
+ * Opens a database of ours that is there, to read it as it is, whatever its schema. Writes nothing, not even its log:
+ * if there is one, nobody knows whether it belongs to this file. Throws ERR_BAD_OPTION if there is no file, and
+ * ERR_STORE_UNAVAILABLE. The caller closes it.
+ */
+export function openForReading(path: string): Sqlite {
+  if (!existsSync(path)) {
+    throw new ProxyError('ERR_BAD_OPTION', `There is no database at ${path}.`, { hint: 'Name it with --db.' });
+  }
+  let database: Sqlite | undefined;
+  try {
+    // Without a log there is nothing to mistake; closing takes away the one that SQLite makes.
+    database = new Database(path, { readonly: existsSync(`${path}-wal`) });
+    database.pragma('query_only = ON');
+    refuseForeign(database, path);
+    if (!isOurs(database)) throw unavailable(path, 'is empty', { hint: 'Name another file.' });
+    return database;
+  } catch (error) {
+    database?.close();
+    throw toUnavailable(path, error);
   }
 }
 
