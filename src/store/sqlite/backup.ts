@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { platform } from 'node:os';
 import Database from 'better-sqlite3';
 import { findCode } from '../../lib/errno.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -51,7 +52,7 @@ export async function restoreDatabase(
     const current = takeForOurselves(path);
     try {
       // Windows renames no file that is open.
-      if (process.platform === 'win32') current?.close();
+      if (platform() === 'win32') current?.close();
       for (const end of ['', ...NEIGHBOURS]) if (existsSync(path + end)) renameSync(path + end, kept + end);
       renameSync(draft, path);
     } finally {

@@ -21,8 +21,7 @@ function carryOut(order: CheckpointOrder): void {
   if (!areSameFiles(target)) return;
   const pages = checkpoint(database, 'PASSIVE');
   try {
-    if (order === 'truncate') checkpoint(database, 'TRUNCATE');
-    else if (pages > MAX_LOG_PAGES) checkpoint(database, 'RESTART');
+    if (order === 'truncate' || pages > MAX_LOG_PAGES) checkpoint(database, 'TRUNCATE');
   } catch (error) {
     if (!isBusy(error)) throw error;
   }

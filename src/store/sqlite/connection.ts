@@ -109,10 +109,10 @@ export function connectAgain(target: ConnectionTarget, options: { readonly reado
 /**
  * Copies the write-ahead log over to the file; returns the number of pages that the log has, -1 if another process
  * copies it just now. PASSIVE waits for the disk alone, and what others have cached stays good: their `PRAGMA
- * data_version` does not move. RESTART has the next commit begin the log anew, and TRUNCATE empties it: nobody can
- * commit while the rest is copied. Throws what SQLite throws.
+ * data_version` does not move. TRUNCATE empties the log: nobody can commit while it copies the rest.
+ * Throws what SQLite throws.
  */
-export function checkpoint(database: Sqlite, mode: 'PASSIVE' | 'RESTART' | 'TRUNCATE'): number {
+export function checkpoint(database: Sqlite, mode: 'PASSIVE' | 'TRUNCATE'): number {
   const [result] = database.pragma(`wal_checkpoint(${mode})`) as { log: number }[];
   return result?.log ?? 0;
 }

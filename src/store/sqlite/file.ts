@@ -68,7 +68,7 @@ async function closeThreads({ checkpoints, reports }: Opened): Promise<void> {
 const LEFT_OPEN: Opened[] = [];
 
 const REPLACED_HINT =
-  'The proxy goes on with the new file. Use `bedrock-proxy db restore`, or end every proxy before you replace a database.';
+  'The proxy goes on with the new file. End every proxy before you replace a database: `bedrock-proxy db restore`.';
 const LOG_LOST_HINT =
   'End every process that uses the database, and start again. The last changes may be lost: check keys and budgets.';
 

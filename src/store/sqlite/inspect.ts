@@ -3,6 +3,7 @@
  * what their rows say. Only reads; other processes may go on writing.
  */
 import { statSync } from 'node:fs';
+import { platform } from 'node:os';
 import { openForReading, type Sqlite } from './connection.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { toUnavailable } from './trouble.ts';
@@ -79,8 +80,8 @@ export function inspectDatabase(path: string): DatabaseReport {
 function inspectFile(path: string): InspectedFile[] {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return [];
-  const isWindows = process.platform === 'win32';
-  return [{ path, ownerId: isWindows ? undefined : stats.uid, mode: isWindows ? undefined : stats.mode & 0o777 }];
+  if (platform() === 'win32') return [{ path, ownerId: undefined, mode: undefined }];
+  return [{ path, ownerId: stats.uid, mode: stats.mode & 0o777 }];
 }
 
 function findFileProblems({ path, ownerId, mode }: InspectedFile): string[] {
@@ -100,7 +101,8 @@ function countAll(database: Sqlite): LedgerCounts {
     .prepare<[], LedgerCounts>(
       `SELECT (SELECT count(*) FROM virtual_keys WHERE deleted_at_ms IS NULL) AS keys,
          (SELECT count(*) FROM ledger) AS rows, (SELECT count(*) FROM reservations) AS reservations,
-         (SELECT min(started_at_ms) FROM ledger) AS oldestRowMs, (SELECT max(started_at_ms) FROM ledger) AS newestRowMs`,
+         (SELECT min(started_at_ms) FROM ledger) AS oldestRowMs,
+         (SELECT max(started_at_ms) FROM ledger) AS newestRowMs`,
     )
     .get();
   return counts ?? { keys: 0, rows: 0, reservations: 0, oldestRowMs: null, newestRowMs: null };

@@ -50,6 +50,11 @@ export function insertLedgerRow(ledger: LedgerStatements, row: LedgerRow, window
   ledger.insert.run(...SQL_COLUMNS.map(({ toSql }) => toSql(row)), windowStartMs);
 }
 
+/** Under which a connection remembers the sequences of a time; undefined for all time, which needs no look. */
+export function nameRange({ sinceMs, untilMs }: LedgerFilter): string | undefined {
+  return sinceMs === undefined && untilMs === undefined ? undefined : `${sinceMs}-${untilMs}`;
+}
+
 /** What reading needs of a connection. */
 export type LedgerReader = Pick<Connection, 'database' | 'ranges'>;
 
@@ -106,16 +111,16 @@ const MAX_RANGES = 20;
  * Looks at all rows of that time once, and from then on only at those that have come since: sequences only grow, and
  * rows that are deleted make no range too small.
  */
-export function findSequences({ database, ranges }: LedgerReader, { sinceMs, untilMs }: LedgerFilter): KnownRange {
+export function findSequences({ database, ranges }: LedgerReader, filter: LedgerFilter): KnownRange {
   const ends = database
     .prepare<[], Range>(
       'SELECT (SELECT min(sequence) FROM ledger) AS first, (SELECT max(sequence) FROM ledger) AS last',
     )
     .get();
   const [oldest, until] = [ends?.first ?? 1, ends?.last ?? 0];
-  if (sinceMs === undefined && untilMs === undefined) return { first: oldest, last: until, until };
-  const times = [sinceMs ?? Number.MIN_SAFE_INTEGER, untilMs ?? Number.MAX_SAFE_INTEGER] as const;
-  const name = times.join();
+  const name = nameRange(filter);
+  if (name === undefined) return { first: oldest, last: until, until };
+  const times = [filter.sinceMs ?? Number.MIN_SAFE_INTEGER, filter.untilMs ?? Number.MAX_SAFE_INTEGER] as const;
   const before = ranges.get(name);
   const found =
     before === undefined

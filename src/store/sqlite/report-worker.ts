@@ -1,13 +1,13 @@
 /**
  * The thread that reads the ledger for reports: `reports.ts` starts it and asks. It has a connection of its own, which
  * writes nothing. It reads in slices all the same: a long read would keep the write-ahead log from beginning anew, and
- * a page is not to wait for a report.
+ * the next question is not to wait for all of it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { UsageGroup } from '../../domain/ledger.ts';
 import { connectAgain } from './connection.ts';
 import type { ConnectionTarget } from './identity.ts';
-import { type LedgerReader, readLedger } from './ledger.ts';
+import { findSequences, type LedgerReader } from './ledger.ts';
 import type { ReportAnswer, ReportMessage, ReportQuestion } from './reports.ts';
 import { sumUsage } from './usage.ts';
 
@@ -22,7 +22,7 @@ const reader: LedgerReader = {
 let groups: UsageGroup[] = [];
 
 async function answer(question: ReportQuestion): Promise<ReportAnswer['result']> {
-  if (question.kind === 'page') return readLedger(reader, question.filter, question.page);
+  if (question.kind === 'range') return findSequences(reader, question.filter);
   if (question.kind === 'more') return groups.splice(0, GROUPS_AT_ONCE);
   const { total, groups: all } = await sumUsage(async (work) => work(reader), question.query);
   groups = all;

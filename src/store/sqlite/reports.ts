@@ -4,15 +4,15 @@
  * cannot do, its caller does on the event loop, where errors have their words.
  */
 import { Worker } from 'node:worker_threads';
-import type { LedgerEntry, LedgerFilter, UsageGroup, UsageQuery, UsageSums, UsageTotals } from '../../domain/ledger.ts';
+import type { LedgerFilter, UsageGroup, UsageQuery, UsageSums, UsageTotals } from '../../domain/ledger.ts';
 import type { ConnectionTarget } from './identity.ts';
-import type { LedgerPage } from './ledger.ts';
+import type { KnownRange } from './connection.ts';
 
 /** What the thread is asked. `more`: the next groups of the sums that it has given. */
 export type ReportQuestion =
   | { readonly kind: 'sums'; readonly query: UsageQuery }
   | { readonly kind: 'more' }
-  | { readonly kind: 'page'; readonly filter: LedgerFilter; readonly page: LedgerPage };
+  | { readonly kind: 'range'; readonly filter: LedgerFilter };
 
 /** A question, and the number under which it is answered. */
 export interface ReportMessage {
@@ -30,7 +30,7 @@ export interface FirstSums {
 /** What it says to each question, in whatever order; undefined: it cannot say. */
 export interface ReportAnswer {
   readonly id: number;
-  readonly result: FirstSums | UsageGroup[] | LedgerEntry[] | undefined;
+  readonly result: FirstSums | UsageGroup[] | KnownRange | undefined;
 }
 
 /** The reports over one open database. The caller closes them, before the database. */
@@ -47,9 +47,9 @@ export class Reports {
     this.#target = target;
   }
 
-  /** Undefined if the thread cannot. */
-  async readPage(filter: LedgerFilter, page: LedgerPage): Promise<LedgerEntry[] | undefined> {
-    return (await this.#ask({ kind: 'page', filter, page })) as LedgerEntry[] | undefined;
+  /** As `findSequences`, which looks at all rows of a time. Undefined if the thread cannot. */
+  async findRange(filter: LedgerFilter): Promise<KnownRange | undefined> {
+    return (await this.#ask({ kind: 'range', filter })) as KnownRange | undefined;
   }
 
   /** Undefined if the thread cannot. */

@@ -9,7 +9,7 @@ import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveO
 import { findSpend, reserve, settle, settleLost } from './budget.ts';
 import { type FileOptions, type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeyRows, rotateKeyRow, toKeyRow, updateKeyRow } from './keys.ts';
-import { type LedgerPage, readLedger } from './ledger.ts';
+import { type LedgerPage, nameRange, readLedger } from './ledger.ts';
 import { sumUsage } from './usage.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
@@ -167,9 +167,15 @@ class SqliteStore implements Store {
     await this.#file.close();
   }
 
+  /** A page is quick, but for the rows of a time that nobody has looked for yet: the thread does that. */
   async #readPage(filter: LedgerFilter, page: LedgerPage): Promise<LedgerEntry[]> {
-    const reports = await this.#file.read((opened) => opened.reports);
-    return (await reports?.readPage(filter, page)) ?? this.#file.read((opened) => readLedger(opened, filter, page));
+    const name = nameRange(filter);
+    const { ranges, reports } = await this.#file.read((opened) => opened);
+    if (name !== undefined && !ranges.has(name)) {
+      const range = await reports?.findRange(filter);
+      if (range !== undefined) ranges.set(name, range);
+    }
+    return this.#file.read((opened) => readLedger(opened, filter, page));
   }
 
   async #findCached(

@@ -130,12 +130,8 @@ function* sliceBySequence({ first, last }: Range, { filter, by }: UsageQuery): G
  */
 async function* sliceByKey(read: Read, last: number): AsyncGenerator<Slice> {
   const index = 'INDEXED BY ledger_key';
-  const slice = (sql: string, ...values: Value[]): Slice => ({
-    index,
-    sql: `sequence <= ? AND ${sql}`,
-    values: [last, ...values],
-  });
-  const findEnd = (sql: string, ...values: Value[]): Promise<readonly [string, number] | undefined> => {
+  const slice = (sql: string, ...values: Value[]): Slice => ({ index, sql, values });
+  const findEnd = (sql: string, ...values: Value[]): Promise<[string, number] | undefined> => {
     const text = `SELECT key_id, sequence FROM ledger ${index} WHERE ${sql} ORDER BY key_id, sequence
       LIMIT 1 OFFSET ${SLICE_ROWS - 1}`;
     return read(({ database }) =>
@@ -145,20 +141,19 @@ async function* sliceByKey(read: Read, last: number): AsyncGenerator<Slice> {
         .get(...values),
     );
   };
-  const restOfKey = 'key_id = ? AND sequence > ?';
+  // One end of a range, not two: SQLite would look for the first one it is given, and walk to that.
+  const partOfKey = 'key_id = ? AND sequence > ? AND sequence <= ?';
   for (let [key, after] = ['', 0]; ;) {
-    const end = await findEnd(restOfKey, key, after);
+    const end = await findEnd(partOfKey, key, after, last);
+    yield slice(partOfKey, key, after, end?.[1] ?? last);
     if (end !== undefined) {
-      yield slice(`${restOfKey} AND sequence <= ?`, key, after, end[1]);
       after = end[1];
       continue;
     }
-    yield slice(restOfKey, key, after);
     const next = await findEnd('key_id > ?', key);
-    if (next === undefined) return yield slice('key_id > ?', key);
-    yield slice('key_id > ? AND key_id < ?', key, next[0]);
-    yield slice('key_id = ? AND sequence <= ?', ...next);
-    [key, after] = next;
+    if (next === undefined) return yield slice('key_id > ? AND sequence <= ?', key, last);
+    yield slice('key_id > ? AND key_id < ? AND sequence <= ?', key, next[0], last);
+    [key, after] = [next[0], 0];
   }
 }
 

@@ -1,5 +1,6 @@
 /** `db backup`, `db restore` and `db check`, and what is on the disk afterwards. */
 import Database from 'better-sqlite3';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -41,6 +42,13 @@ const editRaw = (text: string, at = path): void => {
   const database = new Database(at);
   database.exec(text);
   database.close();
+};
+
+const notes = (at: string): unknown => {
+  const database = new Database(at);
+  const found = database.prepare('SELECT DISTINCT note FROM virtual_keys').pluck().all();
+  database.close();
+  return found;
 };
 
 /** What lies beside the database, but for the database. */
@@ -129,18 +137,11 @@ describe('db restore', () => {
       const database = new (require('better-sqlite3'))(${JSON.stringify(path)});
       database.exec("UPDATE virtual_keys SET note = 'late'");
       process.kill(process.pid, 'SIGKILL');`;
-    const { spawnSync } = await import('node:child_process');
     spawnSync(process.execPath, ['-e', script]);
     expect(existsSync(`${path}-wal`)).toBe(true);
     const { stdout } = await cli.run(['db', 'restore', '--json', backup]);
     const { replaced } = JSON.parse(stdout) as { replaced: string };
     expect(existsSync(`${path}-wal`)).toBe(false);
-    const notes = (at: string): unknown => {
-      const database = new Database(at);
-      const found = database.prepare('SELECT DISTINCT note FROM virtual_keys').pluck().all();
-      database.close();
-      return found;
-    };
     expect([notes(path), notes(replaced)]).toEqual([[null], ['late']]);
   });
 

@@ -1,6 +1,10 @@
 /** Checkpoints beside the event loop: by a thread where there is one, by SQLite where there is none. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { Checkpoints } from '../../../src/store/sqlite/checkpoints.ts';
 import { checkpoint, connect, connectAgain, type Connection } from '../../../src/store/sqlite/connection.ts';
@@ -54,6 +58,45 @@ it('copies the write-ahead log on a thread, and takes that from SQLite', async (
   const before = await sizeOf(path);
   for (let write = 0; write < DUE; write += 1) checkpoints.noteWrite();
   await vi.waitFor(async () => expect(await sizeOf(path)).toBeGreaterThan(before + 900_000), 10_000);
+});
+
+it('empties the write-ahead log when nobody has written for a while', async () => {
+  const { connection, checkpoints } = open();
+  const insert = connection.database.prepare('INSERT INTO pieces VALUES (randomblob(10000))');
+  for (let write = 0; write < FIRST_DUE; write += 1) checkpoints.noteWrite();
+  await vi.waitFor(() => expect(autocheckpointOf(connection)).toBeGreaterThan(SQLITES_OWN), 10_000);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (let write = 0; write < 20; write += 1) {
+    insert.run();
+    checkpoints.noteWrite();
+    vi.advanceTimersByTime(9_000);
+  }
+  expect(await sizeOf(`${path}-wal`)).toBeGreaterThan(100_000);
+  vi.advanceTimersByTime(1_000);
+  vi.useRealTimers();
+  await vi.waitFor(async () => expect(await sizeOf(`${path}-wal`)).toBe(0), 10_000);
+  expect(connection.database.prepare('SELECT count(*) FROM pieces').pluck().get()).toBe(20);
+});
+
+it('keeps the log small while several processes write all the time', { timeout: 60_000 }, async () => {
+  const script = fileURLToPath(new URL('../../helpers/write-rows.ts', import.meta.url));
+  const writers = Array.from({ length: 3 }, () =>
+    spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, path, '5000'], { stdio: 'inherit' }),
+  );
+  onTestFinished(() => writers.forEach((writer) => void writer.kill('SIGKILL')));
+  const sizes: number[] = [];
+  const watching = setInterval(() => {
+    const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size;
+    if (size !== undefined) sizes.push(size);
+  }, 20);
+  await Promise.all(writers.map((writer) => once(writer, 'exit')));
+  clearInterval(watching);
+  expect(writers.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+  // Emptied again and again, once it has more than 16 MB.
+  expect(sizes.filter((size, index) => size < (sizes[index - 1] ?? 0)).length).toBeGreaterThanOrEqual(2);
+  expect(Math.max(...sizes)).toBeLessThan(100_000_000);
+  await expect(stat(`${path}-wal`)).rejects.toThrow('ENOENT');
 });
 
 it('leaves checkpoints to SQLite if another file has taken the place of the open one', async () => {
