@@ -22,7 +22,13 @@ function open() {
     state.waits.push(waitMs);
     return gate;
   };
-  return { limit: createFailureLimit(monotonicClock(() => state.nowMs), wait), state };
+  return {
+    limit: createFailureLimit(
+      monotonicClock(() => state.nowMs),
+      wait,
+    ),
+    state,
+  };
 }
 
 async function fail(limit: FailureLimit, client: FailureClient, times: number): Promise<unknown[]> {

@@ -17,6 +17,8 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { createCredentialSource, type CredentialSource } from '../../src/upstream/aws/credentials.ts';
 import { createForwarder } from '../../src/upstream/aws/forward.ts';
 import { createProfileLookup } from '../../src/upstream/aws/profile-lookup.ts';
+import { take } from '../admission/take-rates.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aKeyRow } from '../helpers/store-rows.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
@@ -112,24 +114,25 @@ describe.each([
     expect(load).toHaveBeenCalledTimes(2);
   });
 
-  it('heals an address that showed wrong keys in two seconds each', () => {
+  it('heals an address that showed wrong keys in two seconds each', async () => {
     const limit = createFailureLimit(tickMs);
     const wrong = new ProxyError('ERR_KEY_UNKNOWN', 'No.');
-    for (let count = 0; count < 60; count += 1) limit.note(wrong, '10.0.0.1');
+    const client = { ...aClientRequest(), peerAddress: '10.0.0.1' };
+    for (let count = 0; count < 60; count += 1) await limit.note(wrong, client);
     jump();
-    expect(() => limit.check('10.0.0.1')).toThrow('wrong credentials');
+    expect(() => limit.check(client)).toThrow('wrong credentials');
     pass(2_000);
-    expect(() => limit.check('10.0.0.1')).not.toThrow();
+    expect(() => limit.check(client)).not.toThrow();
   });
 
   it('counts requests by the minute that passes', () => {
     const rates = createRateLimits({ tickMs });
     const policy = { ...EMPTY_POLICY, requestsPerMinute: 1 };
-    rates.take('vk_a', policy, 0);
+    take(rates, 'vk_a', policy, 0);
     jump();
-    expect(() => rates.take('vk_a', policy, 0)).toThrow('sent 1');
+    expect(() => take(rates, 'vk_a', policy, 0)).toThrow('sent 1');
     pass(61_000);
-    expect(() => rates.take('vk_a', policy, 0)).not.toThrow();
+    expect(() => take(rates, 'vk_a', policy, 0)).not.toThrow();
   });
 
   it('asks for a profile that AWS did not tell again after half a minute', async () => {
@@ -140,8 +143,8 @@ describe.each([
     });
     const credentials = sourceOf(async () => PAIR);
     const authority = { credentials, apiKey: undefined };
-    const find = createProfileLookup({ authority, forwarder, findControlPlane, nowMs, tickMs });
-    const ask = (): Promise<unknown> => find('abc', 'us-east-1');
+    const find = createProfileLookup({ authority, forwarder, findControlPlane, nowMs, tickMs, clock: { nowMs } });
+    const ask = (): Promise<unknown> => find('vk_a')('abc', 'us-east-1');
     await ask();
     jump();
     await ask();

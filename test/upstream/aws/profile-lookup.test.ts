@@ -25,7 +25,12 @@ beforeEach(async () => {
   forwarder = createForwarder({ connectTimeoutMs: 1000, idleTimeoutMs: 5000 });
   nowMs = 1_900_000_000_000;
   const tickMs = monotonicClock(() => nowMs);
-  const credentials = createCredentialSource({ profile: undefined, nowMs: () => nowMs, tickMs, load: async () => AWS_PAIR });
+  const credentials = createCredentialSource({
+    profile: undefined,
+    nowMs: () => nowMs,
+    tickMs,
+    load: async () => AWS_PAIR,
+  });
   findFor = createProfileLookup({
     authority: { credentials, apiKey: undefined },
     forwarder,
