@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { type Keep, withClosing } from '../helpers/closing.ts';
 import { createRandom } from '../helpers/random.ts';
 import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type RunningServer } from '../helpers/program.ts';
@@ -15,13 +16,14 @@ export interface ListenerReport {
   readonly protocol: string;
   readonly connections: number;
   readonly bytes: number;
-  /** How often each status was answered; `none`: the connection was closed without one. */
+  /** How often each status was answered, or each type of frame; `none`: the connection was closed without one. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly faults: readonly string[];
 }
 
 const LANES = 24;
-/** A connection that says nothing for so long is let go. */
+/** A connection that says nothing for so long is let go: before its first byte, and after that. */
+const FIRST_BYTE_MS = 200;
 const QUIET_MS = 40;
 /** Connections between two looks at whether the proxy still serves. */
 const ROUND = 480;
@@ -133,19 +135,22 @@ const PROTOCOLS: readonly Protocol[] = [
 ];
 
 /** Each protocol for half of the time, against one proxy. */
-export async function fuzzListener(options: {
+export function fuzzListener(options: ListenerOptions): Promise<ListenerReport[]> {
+  return withClosing(async (keep) => await fuzzProxy(options, keep));
+}
+
+interface ListenerOptions {
   readonly milliseconds: number;
   readonly seed: number;
-}): Promise<ListenerReport[]> {
+}
+
+async function fuzzProxy(options: ListenerOptions, keep: Keep): Promise<ListenerReport[]> {
   const strays: string[] = [];
-  await using upstream = await startStrictUpstream(strays);
-  await using place = await openWorkplace();
+  const upstream = keep(await startStrictUpstream(strays));
+  const place = keep(await openWorkplace());
   const endpoint = { BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${upstream.port}` };
-  await using server = await launchServer(['--log-format', 'json'], {
-    ...place.environment,
-    ...AWS_VARIABLES,
-    ...endpoint,
-  });
+  const environment = { ...place.environment, ...AWS_VARIABLES, ...endpoint };
+  const server = keep(await launchServer(['--log-format', 'json'], environment));
   const reports: ListenerReport[] = [];
   for (const protocol of PROTOCOLS) {
     const random = createRandom(options.seed);
@@ -188,7 +193,9 @@ async function fuzzProtocol(
       );
       connections += 1;
       bytes += input.length;
-      for (const status of name === 'HTTP/2' ? [] : statusesOf(answer)) statuses[status] = (statuses[status] ?? 0) + 1;
+      for (const status of name === 'HTTP/2' ? framesOf(answer) : statusesOf(answer)) {
+        statuses[status] = (statuses[status] ?? 0) + 1;
+      }
       if (answer.includes('ERR_INTERNAL')) faults.push(`ERR_INTERNAL for ${input.toString('base64')}`);
     }
   };
@@ -198,6 +205,7 @@ async function fuzzProtocol(
     if (health !== undefined) faults.push(`${health}, at the latest after ${last.toString('base64')}`);
     faults.push(...strays.splice(0));
   }
+  if (Object.keys(statuses).every((status) => status === 'none')) faults.push('nothing was answered');
   const ended = await Promise.race([server.ended, Promise.resolve(undefined)]);
   if (ended !== undefined) faults.push(`the proxy ended: ${ended.stderr.slice(-2000)}`);
   return { protocol: name, connections, bytes, statuses, faults };
@@ -208,15 +216,29 @@ function statusesOf(answer: string): string[] {
   return found.length === 0 ? ['none'] : found;
 }
 
+const FRAME_NAMES = new Map(Object.entries(FRAME_TYPE).map(([name, type]) => [type, name]));
+
+/** The types of the frames that came, but for settings, which always come. */
+function framesOf(answer: string): string[] {
+  const bytes = Buffer.from(answer, 'latin1');
+  const found: string[] = [];
+  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
+    const type = FRAME_NAMES.get(bytes.readUInt8(at + 3)) ?? 'unknown';
+    if (type !== 'settings') found.push(type);
+  }
+  return found.length === 0 ? ['none'] : found;
+}
+
 /** Sends the bytes, in two pieces if `cut` says where, and reads until the other side ends or says nothing more. */
 function converse(port: number, input: Buffer, cut: number | undefined): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     let answer = '';
-    const quiet = setTimeout(() => socket.destroy(), QUIET_MS);
+    let quiet = setTimeout(() => socket.destroy(), FIRST_BYTE_MS);
     socket.setEncoding('latin1').on('data', (text: string) => {
       answer += text;
-      quiet.refresh();
+      clearTimeout(quiet);
+      quiet = setTimeout(() => socket.destroy(), QUIET_MS);
     });
     socket.on('error', () => {});
     socket.on('close', () => {

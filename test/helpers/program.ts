@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
+import { withClosing } from './closing.ts';
 import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
 import { AWS_PAIR } from './testbed.ts';
 
@@ -102,8 +103,7 @@ function launchWithDescriptors(count: number, args: readonly string[], environme
 
 /** Runs to the end. */
 export async function run(args: readonly string[], environment: Environment): Promise<ProgramEnd> {
-  await using program = launch(args, environment);
-  return await program.ended;
+  return await withClosing(async (keep) => await keep(launch(args, environment)).ended);
 }
 
 /** A server under way. */

@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { HeaderPair } from '../../src/http/message.ts';
+import { withClosing } from './closing.ts';
 
 /** One HTTP/1.x answer, taken apart. */
 export interface RawResponse {
@@ -97,10 +98,12 @@ export async function dial(port: number): Promise<RawSocket> {
 
 /** Sends bytes on a connection of their own and gives what comes back until the other side closes. */
 export async function throwAt(port: number, bytes: string | Buffer): Promise<string> {
-  await using raw = await dial(port);
-  await raw.send(bytes);
-  await raw.ended;
-  return raw.received;
+  return await withClosing(async (keep) => {
+    const raw = keep(await dial(port));
+    await raw.send(bytes);
+    await raw.ended;
+    return raw.received;
+  });
 }
 
 /** One request as text; `Content-Length` only where the headers given say so. */
@@ -121,10 +124,12 @@ export async function ask(
   headers: readonly (HeaderPair | string)[],
   body: string | Buffer = '',
 ): Promise<RawResponse> {
-  await using raw = await dial(port);
-  await raw.send(requestText(line, headers, body));
-  // Awaited here: the connection must outlive the reading.
-  return await raw.readResponse(line.split(' ')[0]);
+  return await withClosing(async (keep) => {
+    const raw = keep(await dial(port));
+    await raw.send(requestText(line, headers, body));
+    // Awaited here: the connection must outlive the reading.
+    return await raw.readResponse(line.split(' ')[0]);
+  });
 }
 
 function parseResponse(

@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { parseArgs } from 'node:util';
 import { RESERVATION_LEASE_MS } from '../../src/domain/budget.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { type Keep, withClosing } from '../helpers/closing.ts';
 import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type RunningServer } from '../helpers/program.ts';
 import { createRandom } from '../helpers/random.ts';
@@ -34,11 +35,11 @@ interface Soak {
   readonly random: () => number;
 }
 
-async function soak({ minutes, random }: Soak): Promise<string[]> {
+async function soak({ minutes, random }: Soak, keep: Keep): Promise<string[]> {
   const faults: string[] = [];
-  await using upstream = await startSoakUpstream(random);
-  await using sockets = await startFakeWebSocketServer();
-  await using place = await openWorkplace();
+  const upstream = keep(await startSoakUpstream(random));
+  const sockets = keep(await startFakeWebSocketServer());
+  const place = keep(await openWorkplace());
   const environment = {
     ...place.environment,
     ...AWS_VARIABLES,
@@ -191,7 +192,7 @@ if (values.help === true || !(minutes > 0)) {
 } else {
   const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
   console.log(`seed ${seed}, ${minutes} min`);
-  const faults = await soak({ minutes, random: createRandom(seed) });
+  const faults = await withClosing(async (keep) => await soak({ minutes, random: createRandom(seed) }, keep));
   for (const fault of faults) console.log(`WRONG: ${fault}`);
   console.log(faults.length === 0 ? 'nothing is wrong' : `${faults.length} wrong`);
   process.exitCode = faults.length === 0 ? 0 : 1;

@@ -2,6 +2,7 @@
  * The traffic of a soak: lanes that go on until they are told to pause, whatever happens to the proxy, each of one kind.
  */
 import { WebSocket } from 'undici';
+import { withClosing } from '../helpers/closing.ts';
 import { eventFrame } from '../helpers/event-frames.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { WS_PATH } from '../helpers/websocket-testbed.ts';
@@ -111,12 +112,15 @@ export function startTraffic({ port, masterKey, random, hasWebSockets }: Traffic
       lanes: 2,
       step: async () => {
         const key = await keyOf('http2', { max_budget: 1000 });
-        await using client = openHttp2(port);
         const headers = { ':method': 'POST', authorization: `Bearer ${key}` };
-        const asked = ['converse', 'converse-stream', 'converse'].map((operation) =>
-          client.ask({ ...headers, ':path': `/bedrock/model/${MODEL}/${operation}` }, BODY),
-        );
-        const statuses = (await Promise.all(asked)).map(({ status }) => status ?? 'broken');
+        const responses = await withClosing(async (keep) => {
+          const client = keep(openHttp2(port));
+          const asked = ['converse', 'converse-stream', 'converse'].map((operation) =>
+            client.ask({ ...headers, ':path': `/bedrock/model/${MODEL}/${operation}` }, BODY),
+          );
+          return await Promise.all(asked);
+        });
+        const statuses = responses.map(({ status }) => status ?? 'broken');
         if (statuses.includes('broken')) await pauseFor(50);
         return `h2 ${statuses.join(' ')}`;
       },
@@ -126,16 +130,13 @@ export function startTraffic({ port, masterKey, random, hasWebSockets }: Traffic
       step: async () => {
         const key = await keyOf('speech', {});
         await pauseFor(100);
-        await using client = openHttp2(port);
-        const { isComplete } = await client.ask(
-          {
-            ':method': 'POST',
-            ':path': '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream',
-            'content-type': 'application/vnd.amazon.eventstream',
-            authorization: `Bearer ${key}`,
-          },
-          CHUNK,
-        );
+        const headers = {
+          ':method': 'POST',
+          ':path': '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream',
+          'content-type': 'application/vnd.amazon.eventstream',
+          authorization: `Bearer ${key}`,
+        };
+        const { isComplete } = await withClosing(async (keep) => await keep(openHttp2(port)).ask(headers, CHUNK));
         return isComplete ? 'bidirectional' : 'bidirectional broken';
       },
     },
