@@ -1,8 +1,8 @@
 /**
  * Which parts of our code ran, as V8 itself counts them: by blocks, in this thread, without another library and on
- * every Node that we support. (`@jazzer.js/core` 4.0.0 was tried: its binary for Linux wants glibc 2.38, which Debian 12
- * does not have.) A look costs about a millisecond, so that batches of inputs are looked at; and while V8 counts it does
- * not optimise, so that the code is some ten times as slow.
+ * every Node that we support. (`@jazzer.js/core` 4.0.0 was tried: its binary for Linux wants glibc 2.38, which Debian
+ * 12 does not have.) A look costs about a millisecond, so that batches of inputs are looked at; and while V8 counts it
+ * does not optimise, so that the code is some ten times as slow.
  */
 import { Session } from 'node:inspector';
 

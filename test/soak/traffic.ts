@@ -1,5 +1,6 @@
 /**
- * The traffic of a soak: lanes that go on until they are told to pause, whatever happens to the proxy, each of one kind.
+ * The traffic of a soak: lanes that go on until they are told to pause, whatever happens to the proxy, each of one
+ * kind.
  */
 import { WebSocket } from 'undici';
 import { withClosing } from '../helpers/closing.ts';
