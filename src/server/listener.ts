@@ -3,6 +3,7 @@
  * both over TLS: the first bytes of a connection decide. The AWS SDK for JavaScript opens http:// endpoints of
  * bedrock-runtime with the HTTP/2 preface and never falls back. First stage of the way.
  */
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
   constants,
@@ -237,10 +238,10 @@ function endWhenIdle(
   { idleMs, unreadMs }: Http2Times,
 ): void {
   let seenBytes = 0;
-  let silentSinceMs = performance.now();
+  let silentSinceMs = MACHINE_TICKS();
   const check = (): void => {
     if (session.destroyed) return;
-    const nowMs = performance.now();
+    const nowMs = MACHINE_TICKS();
     // Bytes that leave are activity: a client that reads slowly is not silent.
     const bytes = session.socket.bytesRead + session.socket.bytesWritten;
     if (bytes !== seenBytes) {

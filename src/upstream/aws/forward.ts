@@ -10,6 +10,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
 import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
@@ -319,7 +320,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
   #sink: ReturnType<ClientResponse['start']> | undefined;
   #buffered: BufferedResponse | undefined;
   #isOver = false;
-  /** Since when the client takes nothing, and undici is paused; by `performance.now`. */
+  /** Since when the client takes nothing, and undici is paused; in ticks. */
   #heldUpAtMs: number | undefined;
   /** It has taken nothing for long, now or before. */
   #hasStalled = false;
@@ -440,14 +441,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
     } else if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
     else if (this.#sink?.write(chunk) === false) {
       this.#watch?.pause();
-      this.#heldUpAtMs = performance.now();
+      this.#heldUpAtMs = MACHINE_TICKS();
       controller.pause();
     }
   }
 
   #endStall(): void {
     const { stallMs } = this.#reading;
-    this.#hasStalled ||= this.#heldUpAtMs !== undefined && performance.now() - this.#heldUpAtMs >= stallMs;
+    this.#hasStalled ||= this.#heldUpAtMs !== undefined && MACHINE_TICKS() - this.#heldUpAtMs >= stallMs;
     this.#heldUpAtMs = undefined;
   }
 

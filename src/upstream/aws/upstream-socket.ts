@@ -3,6 +3,7 @@
  * that had served before, and whether a byte came after it. And what undici does not do: it reads what lies in a socket
  * before it gives up a write that failed.
  */
+import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { findCode } from '../../lib/errno.ts';
@@ -65,11 +66,11 @@ export function watchSocketUses(): SocketUses {
     expecting = undefined;
     const { socket } = message as { readonly socket: Socket };
     const receivedBefore = socket.bytesRead;
-    const startedAtMs = performance.now();
+    const startedAtMs = MACHINE_TICKS();
     tell?.({
       isReused: used.has(socket),
       hasReceived: () => socket.bytesRead !== receivedBefore,
-      ageMs: () => performance.now() - startedAtMs,
+      ageMs: () => MACHINE_TICKS() - startedAtMs,
     });
     used.add(socket);
   };

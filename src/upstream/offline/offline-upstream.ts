@@ -24,7 +24,7 @@ export async function connectOffline(
     name: 'offline',
     credentials: createCredentialSource({ profile: undefined, nowMs, tickMs: MACHINE_TICKS, load: async () => pair }),
     forwarder,
-    clock: createSigningClock(Date.now, () => {}),
+    clock: createSigningClock(nowMs, () => {}),
     bidirectional: { relay: refuseBidirectional },
     close: async () => {
       await forwarder.close();
