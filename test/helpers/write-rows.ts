@@ -1,6 +1,6 @@
 /**
- * Run as a process by the tests of the store: writes some two thousand rows a second to a ledger, as a very busy proxy does. Arguments:
- * the database, and how many rows.
+ * Run as a process by the tests of the store: writes some two thousand rows a second to a ledger, as a very busy proxy
+ * does. Arguments: the database, and how many rows.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,4 +1,6 @@
-/** A bug behind four comparisons, which only a fuzzer that sees the code finds: one in four thousand million otherwise. */
+/**
+ * A bug behind four comparisons, which only a fuzzer that sees the code finds: one in four thousand million otherwise.
+ */
 export function parsePlanted(input: Buffer): void {
   if (input[0] !== 0x46) return;
   if (input[1] !== 0x55) return;
