@@ -132,7 +132,6 @@ function openProxy(
   const findProfilesFor = createProfileLookup({
     authority,
     forwarder: connection.forwarder,
-    nowMs: Date.now,
     tickMs: MACHINE_TICKS,
     clock: connection.clock,
     findControlPlane: (region) => findControlPlane(region, routing),

@@ -143,7 +143,7 @@ describe.each([
     });
     const credentials = sourceOf(async () => PAIR);
     const authority = { credentials, apiKey: undefined };
-    const find = createProfileLookup({ authority, forwarder, findControlPlane, nowMs, tickMs, clock: { nowMs } });
+    const find = createProfileLookup({ authority, forwarder, findControlPlane, tickMs, clock: { nowMs } });
     const ask = (): Promise<unknown> => find('vk_a')('abc', 'us-east-1');
     await ask();
     jump();

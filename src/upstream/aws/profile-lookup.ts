@@ -2,7 +2,7 @@
  * Asks AWS which models stand behind an application inference profile, whose name does not say: GetInferenceProfile
  * with the owner's credentials, once per profile and time.
  */
-import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
+import type { MonotonicClock } from '../../lib/clock.ts';
 import type { FindProfileModels } from '../../admission/models.ts';
 import { within } from '../../lib/deadline.ts';
 import { FairQuota } from '../../lib/fair-quota.ts';
@@ -27,7 +27,6 @@ export interface ProfileLookupOptions {
   readonly forwarder: Forwarder;
   /** Throws if the region has none. */
   readonly findControlPlane: (region: string) => ControlPlane;
-  readonly nowMs: WallClock;
   readonly tickMs: MonotonicClock;
   readonly clock: Pick<SigningClock, 'nowMs'>;
 }

@@ -41,7 +41,6 @@ beforeEach(async () => {
       signingName: 'bedrock',
       bearerKeys: true,
     }),
-    nowMs: () => nowMs,
     clock: { nowMs: () => nowMs },
     tickMs,
   });
