@@ -13,7 +13,7 @@ const RESERVATIONS_MS = 10_000;
  * other process can write, and is followed by a longer pause: 100,000 rows that are too old take seconds, not minutes.
  */
 const PRUNE_ROWS = 100;
-const MAX_PRUNE_ROWS = 5_000;
+const MAX_PRUNE_ROWS = 1_000;
 const PRUNE_STEP_MS = 8;
 const PRUNE_PAUSE_MS = 40;
 const PRUNE_INTERVAL_MS = 3_600_000;

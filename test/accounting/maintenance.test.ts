@@ -72,10 +72,10 @@ describe('the chores of the ledger', () => {
   it('has deleted a hundred thousand old rows in seconds', async () => {
     store.prunable = 100_000;
     start(600_000);
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(store.prunable).toBe(0);
     const sizes = store.calls.filter((call) => call.startsWith('prune')).map((call) => Number(call.split(' ')[2]));
-    expect(Math.max(...sizes)).toBe(5_000);
+    expect(Math.max(...sizes)).toBe(1_000);
   });
 
   it('deletes in smaller steps if they take long', async () => {
