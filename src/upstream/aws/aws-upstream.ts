@@ -86,9 +86,13 @@ async function signDifferently(
   if (signed.credentials === undefined) return undefined;
   if (parts.clock.learn(status, headers, signed.signedAtMs)) return sign(attempt, parts);
   if (!areCredentialsRefused(status, errorTypeOf(headers))) return undefined;
-  parts.authority.credentials.invalidate();
+  const { credentials } = parts.authority;
+  if (!credentials.invalidate()) return undefined;
   const again = await sign(attempt, parts);
-  return isSamePair(again.credentials, signed.credentials) ? undefined : again;
+  if (!isSamePair(again.credentials, signed.credentials)) return again;
+  // They may be renewed before the next request, which looks once more.
+  credentials.forget();
+  return undefined;
 }
 
 function isSamePair(one: AwsCredentials | undefined, other: AwsCredentials): boolean {

@@ -29,8 +29,13 @@ export interface CredentialSource {
   get(): Promise<AwsCredentials>;
   /** Looks them up as `get` does, and says where they come from. */
   describe(): Promise<CredentialsOrigin>;
-  /** AWS refused them: look again before the next request (a login or a rotated file may have replaced them). */
-  invalidate(): void;
+  /**
+   * AWS refused them: look again before the next request (a login or a rotated file may have replaced them). False if
+   * that was done a moment ago: then they stay.
+   */
+  invalidate(): boolean;
+  /** The next request looks them up anew. */
+  forget(): void;
 }
 
 /** Where credentials come from, the clock by which they expire, and the one for pauses. */
@@ -122,11 +127,16 @@ class KeptCredentials implements CredentialSource {
     };
   }
 
-  invalidate(): void {
+  invalidate(): boolean {
     const tick = this.#options.tickMs();
     // A role that AWS refuses for good must not cost a look-up per request.
-    if (tick - this.#refusedAtTick < REFUSED_PAUSE_MS) return;
+    if (tick - this.#refusedAtTick < REFUSED_PAUSE_MS) return false;
     this.#refusedAtTick = tick;
+    this.forget();
+    return true;
+  }
+
+  forget(): void {
     this.#current = undefined;
   }
 

@@ -31,7 +31,7 @@ function authority(apiKey: UpstreamAuthority['apiKey'], failing?: ProxyError): U
     if (failing !== undefined) throw failing;
     return AWS_PAIR;
   };
-  return { apiKey, credentials: { get, describe: tellNothing, invalidate: () => {} } };
+  return { apiKey, credentials: { get, describe: tellNothing, invalidate: () => true, forget: () => {} } };
 }
 
 async function tellNothing() {
