@@ -16,10 +16,22 @@ export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T 
  * it does. The work is not cancelled then: what becomes of it, nobody hears.
  */
 export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
+  return Promise.race([untilAborted(signal), work]);
+}
+
+/** One listener for each signal, however often its request waits: the signal lives as long as the request. */
+const WAITING = new WeakMap<AbortSignal, Promise<never>>();
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  const known = WAITING.get(signal);
+  if (known !== undefined) return known;
+  const aborted = new Promise<never>((_, reject) => {
     const leave = (): void => reject(toAbortError(signal));
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
   });
+  // It may fire when nothing is waited for any more.
+  aborted.catch(() => {});
+  WAITING.set(signal, aborted);
+  return aborted;
 }

@@ -173,8 +173,8 @@ class ResponseTap implements Tap {
     this.#guard((reader) => reader.finish(isWhole));
     const isRead = this.#reader !== undefined && !tally.hasUnread && tally.isFinal && (isWhole || tally.isLast);
     this.#reader = undefined;
-    const isRefused = isWhole && this.#whole?.isUnknownOperation() === true;
     const usage = tally.sum();
+    const isRefused = isWhole && usage === undefined && this.#whole?.isUnknownOperation() === true;
     // AWS counted it all before it began to answer; only the class of a cache write is in the body alone.
     const isInHeaders = tally.hasAwsCounts && this.#shape.body !== undefined && !usage?.cacheWriteTokens;
     return {
