@@ -27,7 +27,9 @@ export function canonicalPath(rawPath: string): string {
     else kept.push(encodeBytes(segment));
   }
   const end = kept.length > 0 && rawPath.endsWith('/') ? '/' : '';
-  return `/${kept.join('/')}${end}`;
+  // What does not begin with a slash is no path, and must not count as the one that does.
+  const start = rawPath === '' || rawPath.startsWith('/') ? '/' : '';
+  return `${start}${kept.join('/')}${end}`;
 }
 
 /**
