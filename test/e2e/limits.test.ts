@@ -123,13 +123,14 @@ describe('a compressed body', () => {
     { name: 'is a bomb', body: zstdCompressSync(Buffer.alloc(200_000_000)), code: 'ERR_BODY_TOO_LARGE' },
     { name: 'cannot be unpacked', body: Buffer.from('{"model":"openai.a"}'), code: 'ERR_BODY_ENCODING' },
     {
+      // A Node that reads on finds two texts, and no model for certain.
       name: 'goes on after its first frame',
       body: Buffer.concat([allowed, pack(NOVA)]),
-      code: 'ERR_BODY_ENCODING',
+      code: /^ERR_(?:BODY_ENCODING|MODEL_NOT_ALLOWED)$/,
     },
   ])('is refused for a key with limits if it $name', async ({ body, code }) => {
     const response = await sendPacked(await keyWith({ models: ['openai.*'] }), body);
-    expect(response.headers.get('x-bedrock-proxy-error')).toBe(code);
+    expect(response.headers.get('x-bedrock-proxy-error')).toMatch(code);
     expect(testbed.upstream.requests).toEqual([]);
   });
 
