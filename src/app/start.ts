@@ -56,7 +56,7 @@ const IGNORED_VIRTUAL_KEY =
 export async function start(flags: Flags): Promise<void> {
   const config = readConfig(flags, process.env);
   const onProblem = createErrorPrinter();
-  const store = await openStore(config.databasePath, { onProblem, reportsApart: true });
+  const store = await openStore(config.databasePath, { onProblem, threads: true });
   try {
     if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();

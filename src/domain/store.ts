@@ -1,20 +1,24 @@
 /**
  * What a store must do, whatever it is made of: three interfaces, and the suite of test/contract/ that says the same in
- * tests. Types only. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws
+ * tests. Types, and one bound. Times are epoch milliseconds, money is whole nano-dollars (USD). Every method throws
  * ERR_STORE_UNAVAILABLE if the store cannot respond.
  */
 import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from './ledger.ts';
 
+/** For so long a process may not see what another one has done to a key. */
+export const MAX_KEY_AGE_MS = 50;
+
 /** Virtual keys, and what each may do. */
 export interface KeyStore {
   /**
-   * The key with this hash, revoked ones included, as it is now: a change is seen by every process with its next call.
+   * The key with this hash, revoked ones included. What this process changes is seen with the next call, what others
+   * change within MAX_KEY_AGE_MS.
    */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;
-  /** True if any key was ever made: a revoked or deleted key does not open the proxy again. */
+  /** True if any key was ever made: a revoked or deleted key does not open the proxy again. As fresh as a key. */
   hasAnyKey(): Promise<boolean>;
   /** Throws ERR_BAD_REQUEST if an active key has the same alias. */
   insertKey(row: NewVirtualKeyRow): Promise<void>;

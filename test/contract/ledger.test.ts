@@ -10,7 +10,7 @@ let place: StorePlace;
 let store: Store;
 
 async function write(...rows: Partial<LedgerRow>[]): Promise<void> {
-  for (const fields of rows) await store.settle(aLedgerRow(fields));
+  await store.settleAll(rows.map((fields) => aLedgerRow(fields)));
 }
 
 const ALL = { after: 0, limit: 1_000 };

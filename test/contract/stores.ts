@@ -38,5 +38,5 @@ const sqlite = (name: string, options: Parameters<typeof openSqliteStore>[1]): S
 /** The stores that the suite is run against. */
 export const STORES: readonly StoreUnderTest[] = [
   sqlite('SQLite', {}),
-  sqlite('SQLite, as a server has it', { reportsApart: true, onProblem: () => {} }),
+  sqlite('SQLite, as a server has it', { threads: true, writesBeforeWriter: 0, onProblem: () => {} }),
 ];

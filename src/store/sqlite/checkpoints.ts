@@ -13,6 +13,8 @@ import type { ConnectionTarget } from './identity.ts';
 const WRITES_BEFORE_THREAD = 100;
 /** Transactions from one checkpoint to the next: some 10 MB of log; rows that follow each other share pages. */
 const WRITES_PER_CHECKPOINT = 400;
+/** Rows of one transaction that change as many pages as another transaction. */
+const ROWS_PER_WRITE = 5;
 /**
  * Pages of a log that is to begin anew: 16 MB. By itself it does so only if nobody commits during a checkpoint, which
  * several busy processes never let happen.
@@ -45,9 +47,9 @@ export class Checkpoints {
     this.#connection = connection;
   }
 
-  /** To be called after every commit. Waits for nothing and never throws. */
-  noteWrite(): void {
-    this.#writes += 1;
+  /** To be called after every commit, of so many rows. Waits for nothing and never throws. */
+  noteWrite(rows = 1): void {
+    this.#writes += 1 + Math.floor(rows / ROWS_PER_WRITE);
     if (this.#worker !== undefined) this.#waitForIdle();
     const due = this.#worker === undefined ? WRITES_BEFORE_THREAD : WRITES_PER_CHECKPOINT;
     if (this.#writes < due || this.#isBusy || this.#isOver) return;

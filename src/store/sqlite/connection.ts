@@ -57,7 +57,7 @@ export function connect(path: string): Connection {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
     migrate(database, path);
-    return wrap(database, findIdentity(path));
+    return wrapConnection(database, findIdentity(path));
   } catch (error) {
     database?.close();
     throw error;
@@ -169,7 +169,8 @@ function readMark(database: Sqlite, mark: 'application_id' | 'user_version'): nu
   return Number(database.pragma(mark, { simple: true }));
 }
 
-function wrap(database: Sqlite, identity: DatabaseIdentity): Connection {
+/** An open database with what every connection needs. */
+export function wrapConnection(database: Sqlite, identity: DatabaseIdentity): Connection {
   // Made once: better-sqlite3 builds four functions for every transaction it is asked to wrap.
   const transaction = database.transaction((work: () => unknown) => work());
   return {

@@ -14,6 +14,8 @@ import { type KeyStatements, prepareKeys } from './keys.ts';
 import { type LedgerStatements, prepareLedger } from './ledger.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { BusyError, isBusy, retryWhileBusy, toUnavailable, unavailable } from './trouble.ts';
+import { Writer } from './writer.ts';
+import { carryOut, type WriteOrder } from './writes.ts';
 
 /** How long a busy database is asked again before the store counts as unavailable: reads stand on a request's way. */
 const READ_TIMEOUT_MS = 500;
@@ -29,6 +31,8 @@ export interface Opened extends Connection {
   readonly checkpoints: Checkpoints;
   /** Undefined: the ledger is read on the event loop. */
   readonly reports: Reports | undefined;
+  /** Undefined: everything is written on the event loop. */
+  readonly writer: Writer | undefined;
 }
 
 /** How a store is opened; what is left out is what commands need. */
@@ -39,12 +43,18 @@ export interface FileOptions {
    */
   readonly onProblem?: (error: ProxyError) => void;
   readonly tickMs?: MonotonicClock;
-  /** Whether a thread reads the ledger. */
-  readonly reportsApart?: boolean;
+  /** A server: threads write and read the ledger, and a key that others change may be the old one for 50 ms. */
+  readonly threads?: boolean;
+  /** See `Writer`. */
+  readonly writesBeforeWriter?: number;
 }
 
-function open(path: string, reportsApart: boolean): Opened {
+function open(
+  path: string,
+  { threads = false, writesBeforeWriter, tickMs = MACHINE_TICKS }: Omit<FileOptions, 'onProblem'>,
+): Opened {
   const connection = connect(path);
+  const target = { path, identity: connection.identity };
   try {
     return {
       ...connection,
@@ -52,7 +62,8 @@ function open(path: string, reportsApart: boolean): Opened {
       budget: prepareBudget(connection),
       ledger: prepareLedger(connection),
       checkpoints: new Checkpoints(path, connection),
-      reports: reportsApart ? new Reports({ path, identity: connection.identity }) : undefined,
+      reports: threads ? new Reports(target) : undefined,
+      writer: threads ? new Writer(target, tickMs, writesBeforeWriter) : undefined,
     };
   } catch (error) {
     connection.database.close();
@@ -60,8 +71,8 @@ function open(path: string, reportsApart: boolean): Opened {
   }
 }
 
-async function closeThreads({ checkpoints, reports }: Opened): Promise<void> {
-  await Promise.all([checkpoints.close(), reports?.close()]);
+async function closeThreads({ checkpoints, reports, writer }: Opened): Promise<void> {
+  await Promise.all([checkpoints.close(), reports?.close(), writer?.close()]);
 }
 
 /** Connections that are never closed: see `SqliteFile.close`. Named here so that they are not collected either. */
@@ -77,7 +88,7 @@ export class SqliteFile {
   readonly #path: string;
   readonly #onProblem: (error: ProxyError) => void;
   readonly #tickMs: MonotonicClock;
-  readonly #reportsApart: boolean;
+  readonly #options: FileOptions;
   readonly #watch: NodeJS.Timeout | undefined;
   /** Undefined from the moment that it was found replaced until its successor is open. */
   #opened: Opened | undefined;
@@ -89,15 +100,12 @@ export class SqliteFile {
   /** Set while a replaced file is being closed. */
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    path: string,
-    opened: Opened,
-    { onProblem, tickMs = MACHINE_TICKS, reportsApart = false }: FileOptions,
-  ) {
+  private constructor(path: string, opened: Opened, options: FileOptions) {
+    const { onProblem, tickMs = MACHINE_TICKS } = options;
     this.#path = path;
     this.#opened = opened;
     this.#tickMs = tickMs;
-    this.#reportsApart = reportsApart;
+    this.#options = options;
     this.#checkedAtTick = tickMs();
     this.#onProblem = onProblem ?? (() => {});
     if (onProblem === undefined) return;
@@ -106,7 +114,7 @@ export class SqliteFile {
 
   static async open(path: string, options: FileOptions): Promise<SqliteFile> {
     const retry = { path, timeoutMs: WRITE_TIMEOUT_MS, tickMs: options.tickMs ?? MACHINE_TICKS };
-    return new SqliteFile(path, await retryWhileBusy(retry, () => open(path, options.reportsApart ?? false)), options);
+    return new SqliteFile(path, await retryWhileBusy(retry, () => open(path, options)), options);
   }
 
   async read<T>(work: (opened: Opened) => T): Promise<T> {
@@ -126,13 +134,14 @@ export class SqliteFile {
     });
   }
 
-  /** One transaction, now or not at all. Throws what SQLite throws. */
-  writeOnce(work: (opened: Opened) => void): void {
-    const opened = this.#findFresh();
-    opened.atomically(() => {
-      this.refuseNewer(opened);
-      work(opened);
-    });
+  /** One transaction, by the thread if there is one and it can; otherwise as `write`. */
+  async writeApart(order: WriteOrder): Promise<number> {
+    const opened = this.#opened;
+    const writing = this.#isFresh() ? opened?.writer?.write(order) : undefined;
+    const count = writing && (await writing);
+    if (count === undefined) return this.write((fresh) => carryOut(fresh, order));
+    opened?.checkpoints.noteWrite(count);
+    return count;
   }
 
   /** Throws if a newer bedrock-proxy has migrated the database: what its columns mean is not known here. */
@@ -157,18 +166,22 @@ export class SqliteFile {
   }
 
   #retry<T>(timeoutMs: number, work: () => T): Promise<T> {
-    return retryWhileBusy({ path: this.#path, timeoutMs, tickMs: this.#tickMs }, work);
+    const untilIdle = (): Promise<void> | undefined => this.#opened?.writer?.untilIdle();
+    return retryWhileBusy({ path: this.#path, timeoutMs, tickMs: this.#tickMs, untilIdle }, work);
   }
 
   /** The open connection, as long as the path still leads to the files that it has open. */
   #findFresh(): Opened {
+    if (this.#opened !== undefined && this.#isFresh()) return this.#opened;
     const tick = this.#tickMs();
-    const isChecked = this.#trouble === undefined && tick - this.#checkedAtTick < FILE_CHECK_INTERVAL_MS;
-    if (this.#opened !== undefined && isChecked) return this.#opened;
     const opened = this.#check();
     this.#checkedAtTick = tick;
     this.#trouble = undefined;
     return opened;
+  }
+
+  #isFresh(): boolean {
+    return this.#trouble === undefined && this.#tickMs() - this.#checkedAtTick < FILE_CHECK_INTERVAL_MS;
   }
 
   /** Notices what happens while nobody asks. */
@@ -219,7 +232,7 @@ export class SqliteFile {
 
   #openSuccessor(): Opened {
     try {
-      return (this.#opened = open(this.#path, this.#reportsApart));
+      return (this.#opened = open(this.#path, this.#options));
     } catch (error) {
       if (isBusy(error)) throw error;
       throw this.#tellOnce(toUnavailable(this.#path, error));

@@ -36,6 +36,8 @@ export interface KeyStatements {
   readonly findByAccessKeyId: Statement<[string], KeyRecord>;
   readonly findById: Statement<[string], KeyRecord>;
   readonly any: Statement<[], number>;
+  /** Moves with every change of a key but the notes of its use. */
+  readonly version: Statement<[], number>;
   readonly list: Statement<[], KeyRecord>;
   readonly listAfter: Statement<[string, number], KeyRecord>;
   readonly listFirst: Statement<[number], KeyRecord>;
@@ -57,6 +59,7 @@ export function prepareKeys({ database }: Connection): KeyStatements {
     findByAccessKeyId: database.prepare(`${select} AND access_key_id = ?`),
     findById: database.prepare(`${select} AND id = ?`),
     any: pluck(database, 'SELECT EXISTS (SELECT 1 FROM virtual_keys)'),
+    version: pluck(database, 'SELECT version FROM key_changes'),
     list: database.prepare(`${select} ${order}`),
     // A deleted key still has its place in the order.
     listAfter: database.prepare(

@@ -114,4 +114,19 @@ export const MIGRATIONS: readonly string[] = [
    DROP INDEX ledger_key;
    CREATE INDEX ledger_key ON ledger (key_id, sequence, started_at_ms, key_label, status, pricing, partial, cost_nano,
      charged_nano, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, requests);`,
+  // A number that every change of a key moves, but not the notes of its use: a server that sees it unmoved need not
+  // look at its keys again. Triggers, so that whoever writes moves it.
+  `CREATE TABLE key_changes (version INTEGER NOT NULL) STRICT;
+   INSERT INTO key_changes VALUES (0);
+   CREATE TRIGGER virtual_keys_inserted AFTER INSERT ON virtual_keys BEGIN
+     UPDATE key_changes SET version = version + 1;
+   END;
+   CREATE TRIGGER virtual_keys_deleted AFTER DELETE ON virtual_keys BEGIN
+     UPDATE key_changes SET version = version + 1;
+   END;
+   CREATE TRIGGER virtual_keys_updated AFTER UPDATE OF id, alias, key_sha256, last_four, access_key_id, sealed_key,
+     created_at_ms, revoked_at_ms, ends_at_ms, expires_at_ms, blocked_at_ms, updated_at_ms, deleted_at_ms, policy, tags,
+     note, metadata, account_id ON virtual_keys BEGIN
+     UPDATE key_changes SET version = version + 1;
+   END;`,
 ];

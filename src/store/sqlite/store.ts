@@ -5,8 +5,10 @@
  * again a few milliseconds later.
  */
 import { randomUUID } from 'node:crypto';
-import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
-import { findSpend, reserve, settle, settleLost } from './budget.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type MonotonicClock, MACHINE_TICKS } from '../../lib/clock.ts';
+import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
+import { findSpend, reserve } from './budget.ts';
 import { type FileOptions, type Opened, SqliteFile } from './file.ts';
 import { findKeys, insertKey, listKeyRows, rotateKeyRow, toKeyRow, updateKeyRow } from './keys.ts';
 import { type LedgerPage, nameRange, readLedger } from './ledger.ts';
@@ -17,30 +19,39 @@ import type { Store } from '../../domain/store.ts';
 
 /** Uses of keys are noted in groups at this pace. */
 const TOUCH_INTERVAL_MS = 1_000;
+/** For so long a server takes a key for what it was at the last look: not every request asks whether it has changed. */
+const KEY_LOOK_INTERVAL_MS = 5;
 
 /**
  * Opens the database at `path`, creating file (0600), folder (0700) and schema if they are missing. Throws
  * ERR_STORE_UNAVAILABLE with what to do when the file cannot be used. The caller closes the store.
  */
 export async function openSqliteStore(path: string, options: FileOptions = {}): Promise<Store> {
-  return new SqliteStore(await SqliteFile.open(path, options));
+  return new SqliteStore(await SqliteFile.open(path, options), options);
 }
 
 class SqliteStore implements Store {
   readonly #file: SqliteFile;
   /** Whose reservations are ours: no other process, and no earlier one, has this name. */
   readonly #owner = randomUUID();
+  readonly #tickMs: MonotonicClock;
+  readonly #lookIntervalMs: number;
   #seen: Opened | undefined;
+  #seenAtTick = Number.NEGATIVE_INFINITY;
   #seenDataVersion = -1;
+  #seenKeysVersion = -1;
   /** The file that is known to have a key. */
   #anyKeyIn: Opened | undefined;
+  #knowsOfNoKey = false;
   readonly #bySha256 = new Map<string, VirtualKeyRow>();
   readonly #byAccessKeyId = new Map<string, VirtualKeyRow>();
   #touched = new Map<string, number>();
   #touchTimer: NodeJS.Timeout | undefined;
 
-  constructor(file: SqliteFile) {
+  constructor(file: SqliteFile, { tickMs = MACHINE_TICKS, threads = false }: FileOptions) {
     this.#file = file;
+    this.#tickMs = tickMs;
+    this.#lookIntervalMs = threads ? KEY_LOOK_INTERVAL_MS : 0;
   }
 
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined> {
@@ -55,9 +66,11 @@ class SqliteStore implements Store {
     return this.#file.read((opened) => {
       // Keys stay, so a file that has had one has one: no need to ask again.
       if (this.#anyKeyIn === opened) return true;
-      if (opened.keys.any.get() !== 1) return false;
-      this.#anyKeyIn = opened;
-      return true;
+      this.#dropStaleRows(opened);
+      if (this.#knowsOfNoKey) return false;
+      if (opened.keys.any.get() === 1) this.#anyKeyIn = opened;
+      else this.#knowsOfNoKey = true;
+      return !this.#knowsOfNoKey;
     });
   }
 
@@ -93,7 +106,7 @@ class SqliteStore implements Store {
     this.#touched.set(id, usedAtMs);
     this.#touchTimer ??= setTimeout(() => {
       this.#touchTimer = undefined;
-      this.#writeTouched();
+      void this.#writeTouched();
     }, TOUCH_INTERVAL_MS).unref();
   }
 
@@ -101,11 +114,15 @@ class SqliteStore implements Store {
     rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[],
     nowMs: number,
   ): Promise<Map<string, KeySpend>> {
+    await this.#untilWritten();
     return this.#file.read(({ budget }) => new Map(rows.map((row) => [row.id, findSpend(budget, row, nowMs)])));
   }
 
   async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
-    return this.#file.write((opened) => reserve(opened, this.#owner, reservation));
+    const outcome = await this.#tryToReserve(reservation);
+    // What holds the budget may be over, and on its way to the database.
+    if (outcome.kind !== 'held' || !(await this.#untilWritten())) return outcome;
+    return this.#tryToReserve(reservation);
   }
 
   async settle(row: LedgerRow): Promise<void> {
@@ -113,19 +130,16 @@ class SqliteStore implements Store {
   }
 
   async settleAll(rows: readonly LedgerRow[]): Promise<void> {
-    await this.#file.write((opened) => {
-      for (const row of rows) settle(opened, row);
-    });
+    await this.#file.writeApart({ kind: 'settle', rows });
   }
 
   async renewLeases(nowMs: number): Promise<void> {
-    const leaseUntilMs = nowMs + RESERVATION_LEASE_MS;
-    await this.#file.write(({ budget }) => budget.renewLeases.run(leaseUntilMs, this.#owner));
+    await this.#file.writeApart({ kind: 'renew', nowMs, owner: this.#owner });
   }
 
   async settleLost(nowMs: number): Promise<number> {
     for (let settled = 0; ;) {
-      const more = await this.#file.write((opened) => settleLost(opened, nowMs));
+      const more = await this.#file.writeApart({ kind: 'settle lost', nowMs });
       if (more === 0) return settled;
       settled += more;
     }
@@ -148,12 +162,13 @@ class SqliteStore implements Store {
   }
 
   async sumUsage(query: UsageQuery): Promise<UsageSums> {
+    await this.#untilWritten();
     const reports = await this.#file.read((opened) => opened.reports);
     return (await reports?.sumUsage(query)) ?? sumUsage((work) => this.#file.read(work), query);
   }
 
   async pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
-    return this.#file.write(({ ledger }) => ledger.prune.run(beforeMs, maxRows).changes);
+    return this.#file.writeApart({ kind: 'prune', beforeMs, maxRows });
   }
 
   async findSizeBytes(): Promise<number> {
@@ -162,13 +177,34 @@ class SqliteStore implements Store {
 
   async close(): Promise<void> {
     clearTimeout(this.#touchTimer);
-    this.#writeTouched();
-    clearTimeout(this.#touchTimer);
+    await this.#writeTouched();
     await this.#file.close();
+  }
+
+  #tryToReserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    return this.#file.write((opened) => reserve(opened, this.#owner, reservation));
+  }
+
+  /**
+   * Resolves when the thread has written what had ended before: who has had a response finds it in the ledger. False
+   * if there was nothing to wait for.
+   */
+  async #untilWritten(): Promise<boolean> {
+    let hasWaited = false;
+    // What the thread has now, and what waited behind that.
+    for (let round = 0; round < 2; round += 1) {
+      const idle = await this.#file.read(({ writer }) => ({ writing: writer?.untilIdle() }));
+      if (idle.writing === undefined) break;
+      hasWaited = true;
+      await idle.writing;
+      await nextTurn();
+    }
+    return hasWaited;
   }
 
   /** A page is quick, but for the rows of a time that nobody has looked for yet: the thread does that. */
   async #readPage(filter: LedgerFilter, page: LedgerPage): Promise<LedgerEntry[]> {
+    await this.#untilWritten();
     const name = nameRange(filter);
     const { ranges, reports } = await this.#file.read((opened) => opened);
     if (name !== undefined && !ranges.has(name)) {
@@ -196,18 +232,26 @@ class SqliteStore implements Store {
   }
 
   /**
-   * `PRAGMA data_version` moves when another connection commits; our own changes of keys clear the cache themselves.
+   * `PRAGMA data_version` moves when another connection commits, be it a row of the ledger; only then is it worth
+   * asking whether a key has changed. Our own changes of keys clear the cache themselves.
    */
   #dropStaleRows(opened: Opened): void {
+    const tick = this.#tickMs();
+    if (opened === this.#seen && tick - this.#seenAtTick < this.#lookIntervalMs) return;
     const dataVersion = opened.dataVersion.get() ?? -1;
-    if (dataVersion === this.#seenDataVersion && opened === this.#seen) return;
-    this.#file.refuseNewer(opened);
+    if (opened !== this.#seen || dataVersion !== this.#seenDataVersion) {
+      this.#file.refuseNewer(opened);
+      const keysVersion = opened.keys.version.get() ?? -1;
+      if (opened !== this.#seen || keysVersion !== this.#seenKeysVersion) this.#dropRows();
+      this.#seenKeysVersion = keysVersion;
+    }
     this.#seen = opened;
     this.#seenDataVersion = dataVersion;
-    this.#dropRows();
+    this.#seenAtTick = tick;
   }
 
   #dropRows(): void {
+    this.#knowsOfNoKey = false;
     this.#bySha256.clear();
     this.#byAccessKeyId.clear();
   }
@@ -221,19 +265,12 @@ class SqliteStore implements Store {
   }
 
   /**
-   * Last-used times are a convenience: when the database is busy they wait for the next round, and errors are not
+   * Last-used times are a convenience: if the database does not take them, they are not told, and errors are not
    * reported.
    */
-  #writeTouched(): void {
-    const touched = this.#touched;
-    if (touched.size === 0) return;
+  async #writeTouched(): Promise<void> {
+    const keys = [...this.#touched];
     this.#touched = new Map();
-    try {
-      this.#file.writeOnce(({ keys }) => {
-        for (const [id, usedAtMs] of touched) keys.touch.run(usedAtMs, id);
-      });
-    } catch {
-      for (const [id, usedAtMs] of touched) if (!this.#touched.has(id)) this.touchKey(id, usedAtMs);
-    }
+    if (keys.length > 0) await this.#file.writeApart({ kind: 'touch', keys }).catch(() => {});
   }
 }

@@ -22,22 +22,26 @@ export interface BusyRetry {
   readonly path: string;
   readonly timeoutMs: number;
   readonly tickMs: MonotonicClock;
+  /** Resolves when this process itself has written what it is writing; undefined if it is not. */
+  readonly untilIdle?: () => Promise<void> | undefined;
 }
 
 /**
  * Runs `work` at once, and again and again while SQLite says busy, for `timeoutMs`; every other failure becomes
  * ERR_STORE_UNAVAILABLE.
  */
-export async function retryWhileBusy<T>({ path, timeoutMs, tickMs }: BusyRetry, work: () => T): Promise<T> {
+export async function retryWhileBusy<T>({ path, timeoutMs, tickMs, untilIdle }: BusyRetry, work: () => T): Promise<T> {
   let startedAtTick: number | undefined;
-  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+  for (let pauseMs = 2; ;) {
     try {
       return work();
     } catch (error) {
       startedAtTick ??= tickMs();
       if (!isBusy(error) || tickMs() - startedAtTick >= timeoutMs) throw toUnavailable(path, error);
     }
-    await delay(pauseMs);
+    const idle = untilIdle?.();
+    await (idle ?? delay(pauseMs));
+    if (idle === undefined) pauseMs = Math.min(pauseMs * 2, 100);
   }
 }
 

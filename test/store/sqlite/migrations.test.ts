@@ -20,6 +20,7 @@ const RELEASED = [
   'da66612cba764c7fdc4c421d20edfd359ece0a8d88095a01fac758b0c0f2800d',
   '0b8c9477414b6cdc8cf7655fa002b85082d1a517f466e06afffd9201fbe625bf',
   'a6061db56c1a3555700043e8914fbb0efffaceba65b1c3df60cf1ea74e4d49b1',
+  '367bb413dfa3c1de0971cea2e2b9ae5cdcaef8ca9e9655fd92a03219e23dc6af',
 ];
 
 it('never edits a migration that databases have already run', () => {
@@ -70,6 +71,25 @@ it('keeps every column of the ledger under the name and the type that the table 
     { name: 'window_start_ms', type: 'INTEGER' },
   ];
   expect(kept).toEqual(columns.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+});
+
+it('moves a number with every change of a key, whatever the column, but not with the notes of its use', () => {
+  const database = new Database(':memory:');
+  for (const step of MIGRATIONS) database.exec(step);
+  database.exec(`INSERT INTO virtual_keys (id, key_sha256, last_four, access_key_id, sealed_key, created_at_ms)
+    VALUES ('vk_a', 'hash', 'wxyz', 'BRPXA', x'01', 10)`);
+  const read = database.prepare<[], number>('SELECT version FROM key_changes').pluck();
+  const columns = database.prepare<[], string>("SELECT name FROM pragma_table_info('virtual_keys')").pluck().all();
+  const moving = (columns as string[]).filter((name) => {
+    const before = read.get();
+    database.exec(`UPDATE virtual_keys SET ${name} = ${name}`);
+    return read.get() !== before;
+  });
+  expect(columns.filter((name) => !moving.includes(String(name)))).toEqual(['last_used_at_ms']);
+  const before = read.get();
+  database.exec('DELETE FROM virtual_keys');
+  expect(read.get()).not.toBe(before);
+  database.close();
 });
 
 /** A database on which the first `steps` have run, with what `sql` puts into it. */

@@ -34,7 +34,7 @@ async function open(): Promise<Store> {
   const store = await openSqliteStore(path, {
     onProblem: (error) => void told.push(error),
     tickMs: monotonicClock(() => performance.now() + skippedMs),
-    reportsApart: true,
+    threads: true,
   });
   onTestFinished(() => store.close());
   return store;

@@ -88,7 +88,7 @@ describe('the reports of a server', () => {
     'are read by a thread: the event loop stays free',
     { timeout: 60_000 },
     async () => {
-      const store = await storeWith(ROWS, { reportsApart: true });
+      const store = await storeWith(ROWS, { threads: true });
       expect(await sumByKey(store)).toBe(ROWS);
       const before = [process.cpuUsage(), process.threadCpuUsage()] as const;
       for (let round = 0; round < 3; round += 1) expect(await sumSinceByKey(store)).toBe(ROWS);
@@ -99,7 +99,7 @@ describe('the reports of a server', () => {
   );
 
   it('are made one at a time, and a page waits for none of them', { timeout: 60_000 }, async () => {
-    const store = await storeWith(ROWS, { reportsApart: true });
+    const store = await storeWith(ROWS, { threads: true });
     const ended: string[] = [];
     const sumUp = async (name: string): Promise<void> => {
       expect(await sumSinceByKey(store)).toBe(ROWS);
@@ -115,7 +115,7 @@ describe('the reports of a server', () => {
 
   it('give many groups in pieces, all of them', async () => {
     const path = join(folder, 'groups.db');
-    const store = await openSqliteStore(path, { reportsApart: true });
+    const store = await openSqliteStore(path, { threads: true });
     onTestFinished(() => store.close());
     const rows = Array.from({ length: 2_500 }, (_, index) => aLedgerRow({ keyId: `vk_${index}` }));
     for (let from = 0; from < rows.length; from += 500) await store.settleAll(rows.slice(from, from + 500));
@@ -124,7 +124,7 @@ describe('the reports of a server', () => {
   });
 
   it('see what was written before they were asked for, and rows of a time that come later', async () => {
-    const store = await openSqliteStore(join(folder, 'late.db'), { reportsApart: true });
+    const store = await openSqliteStore(join(folder, 'late.db'), { threads: true });
     onTestFinished(() => store.close());
     const filter = { sinceMs: 10, untilMs: 20 };
     const count = async (): Promise<number> => (await store.sumUsage({ filter, by: ['key'] })).total.requests;
@@ -141,7 +141,7 @@ describe('the reports of a server', () => {
   });
 
   it('are read on the event loop if there is no thread any more', async () => {
-    const store = await openSqliteStore(join(folder, 'closed.db'), { reportsApart: true });
+    const store = await openSqliteStore(join(folder, 'closed.db'), { threads: true });
     await store.insertKey(aKeyRow());
     await store.settle(aLedgerRow());
     const asked = store.sumUsage({ filter: {}, by: ['key'] });

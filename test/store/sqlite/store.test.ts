@@ -167,10 +167,10 @@ describe('touchKey', () => {
     store.touchKey(rows[1]?.id ?? '', 150);
     store.touchKey(rows[0]?.id ?? '', 200);
     expect(lastUsed()).toEqual([null, null]);
-    vi.advanceTimersByTime(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(lastUsed()).toEqual([200, 150]);
     store.touchKey(rows[0]?.id ?? '', 50);
-    vi.advanceTimersByTime(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(lastUsed()).toEqual([200, 150]);
   });
 
@@ -191,11 +191,11 @@ describe('touchKey', () => {
     const raw = openRaw();
     raw.exec('BEGIN IMMEDIATE');
     store.touchKey(row.id, 400);
-    vi.advanceTimersByTime(1_000);
-    raw.exec('COMMIT');
+    await vi.advanceTimersByTimeAsync(1_500);
+    vi.useRealTimers();
     expect(lastUsed()).toEqual([null]);
-    vi.advanceTimersByTime(1_000);
-    expect(lastUsed()).toEqual([400]);
+    raw.exec('COMMIT');
+    await vi.waitFor(() => expect(lastUsed()).toEqual([400]));
   });
 
   it('ignores the use of an unknown key', async () => {
