@@ -1,11 +1,11 @@
 /**
  * The canonical request of AWS Signature Version 4, for every service but S3: what of a request a signature covers, as
- * one text. Used by inbound verification; pure. Works on raw text as it stood on the wire, where one character is one
- * byte (that is how Node hands over targets and header values). Must not decode the path: it is encoded once more as it
- * came. Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
+ * one text. Made once per request, to verify what came in and to sign what goes out; pure. Works on raw text as it stands
+ * on the wire, where one character is one byte (that is how Node hands over targets and header values). Must not decode
+ * the path: it is encoded once more as it came. Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
  */
 import type { ClientRequest, HeaderPair } from '../../http/message.ts';
-import { splitQuery } from '../../http/target.ts';
+import { type RequestTarget, splitQuery } from '../../http/target.ts';
 
 /** The part of a request that a signature can cover, apart from its body. */
 export type SignableRequest = Pick<ClientRequest, 'method' | 'target' | 'headers' | 'authority'>;
@@ -14,12 +14,20 @@ export type SignableRequest = Pick<ClientRequest, 'method' | 'target' | 'headers
 export const SIGNATURE_PARAMETER = 'X-Amz-Signature';
 
 const RESERVED_BYTE = /[^A-Za-z0-9\-._~]/g;
+const RESERVED_BYTE_OF_PATH = /[^A-Za-z0-9\-._~/]/g;
+/** Segments that are empty or begin with a dot, apart from the empty one at the end. */
+const MAY_NORMALIZE = /\/[./]/;
+const MAY_COLLAPSE = /[\t\r\n]| {2}|^ | $/;
+/** Each byte percent-encoded. */
+const ENCODED_BYTES = Array.from({ length: 256 }, (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`);
 
 /**
  * The path as it is signed: empty and `.` segments dropped, `..` resolved, a trailing slash kept, then each byte
  * outside `A-Za-z0-9-._~/` percent-encoded once more, `%` included (`%3A` becomes `%253A`, a raw `:` becomes `%3A`).
  */
 export function canonicalPath(rawPath: string): string {
+  if (rawPath.startsWith('/') && !MAY_NORMALIZE.test(rawPath))
+    return rawPath.replace(RESERVED_BYTE_OF_PATH, encodeByte);
   const kept: string[] = [];
   for (const segment of rawPath.split('/')) {
     if (segment === '' || segment === '.') continue;
@@ -37,6 +45,7 @@ export function canonicalPath(rawPath: string): string {
  * becomes `k=`, and the signature's own parameter is left out. `+` is a plus sign, not a space.
  */
 export function canonicalQuery(rawQuery: string): string {
+  if (rawQuery === '') return '';
   return parseSignedQuery(rawQuery)
     .filter(([name]) => name !== SIGNATURE_PARAMETER)
     .map(([name, value]): [string, string] => [encodeBytes(name), encodeBytes(value)])
@@ -60,20 +69,29 @@ export function parseSignedQuery(rawQuery: string): [name: string, value: string
  * may sign either. Undefined if the request has no such header.
  */
 export function canonicalHeaderValue(request: SignableRequest, lowerCaseName: string): string | undefined {
-  const values = valuesOf(request.headers, lowerCaseName);
-  if (values.length > 0) return values.map(collapseWhitespace).join(',');
-  const isHostName = lowerCaseName === 'host' || lowerCaseName === ':authority';
-  return isHostName && request.authority !== undefined ? collapseWhitespace(request.authority) : undefined;
+  return canonicalValue(valuesOf(request.headers, lowerCaseName), lowerCaseName, request.authority);
 }
 
-/** Names in lower case of the headers that arrived. */
-function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, HeaderPair[]> {
-  const groups = new Map<string, HeaderPair[]>();
-  for (const pair of headers) {
-    const lower = pair[0].toLowerCase();
+function canonicalValue(
+  values: readonly string[],
+  lowerCaseName: string,
+  authority: string | undefined,
+): string | undefined {
+  const [first] = values;
+  if (first !== undefined)
+    return values.length === 1 ? collapseWhitespace(first) : values.map(collapseWhitespace).join(',');
+  const isHostName = lowerCaseName === 'host' || lowerCaseName === ':authority';
+  return isHostName && authority !== undefined ? collapseWhitespace(authority) : undefined;
+}
+
+/** The values of each header that arrived, by its name in lower case. */
+function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, readonly string[]> {
+  const groups = new Map<string, string[]>();
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
     const group = groups.get(lower);
-    if (group === undefined) groups.set(lower, [pair]);
-    else group.push(pair);
+    if (group === undefined) groups.set(lower, [value]);
+    else group.push(value);
   }
   return groups;
 }
@@ -82,9 +100,12 @@ function groupHeaders(headers: readonly HeaderPair[]): ReadonlyMap<string, Heade
  * `canonicalHeaderValue` for many names of one request: looks through its headers once, or a client that signs
  * thousands of names that it did not send would stop all others.
  */
-function canonicalHeaderReader(request: SignableRequest): (lowerCaseName: string) => string | undefined {
-  const groups = groupHeaders(request.headers);
-  return (name) => canonicalHeaderValue({ ...request, headers: groups.get(name) ?? [] }, name);
+function canonicalHeaderReader({
+  headers,
+  authority,
+}: Pick<SignableRequest, 'headers' | 'authority'>): (lowerCaseName: string) => string | undefined {
+  const groups = groupHeaders(headers);
+  return (name) => canonicalValue(groups.get(name) ?? [], name, authority);
 }
 
 /** The first of the signed headers that did not arrive. */
@@ -98,21 +119,16 @@ export function findLostHeader(request: SignableRequest, signedHeaders: readonly
  * did not arrive counts as empty. `payloadHash` is hex SHA-256 or one of the literals that stand in for it.
  */
 export function canonicalRequest(
-  request: SignableRequest,
+  request: Omit<SignableRequest, 'target'> & { readonly target: Pick<RequestTarget, 'path' | 'query'> },
   signedHeaders: readonly string[],
   payloadHash: string,
 ): string {
   const { path, query = '' } = request.target;
   const read = canonicalHeaderReader(request);
-  const headerLines = signedHeaders.map((name) => `${name}:${read(name) ?? ''}\n`);
-  return [
-    request.method,
-    canonicalPath(path),
-    canonicalQuery(query),
-    headerLines.join(''),
-    signedHeaders.join(';'),
-    payloadHash,
-  ].join('\n');
+  let headerLines = '';
+  for (const name of signedHeaders) headerLines += `${name}:${read(name) ?? ''}\n`;
+  const head = `${request.method}\n${canonicalPath(path)}\n${canonicalQuery(query)}\n`;
+  return `${head}${headerLines}\n${signedHeaders.join(';')}\n${payloadHash}`;
 }
 
 /** Every value of a header in wire order, by lower-case name. */
@@ -121,11 +137,15 @@ export function valuesOf(headers: readonly HeaderPair[], lowerCaseName: string):
 }
 
 function collapseWhitespace(value: string): string {
-  return value.replace(/[ \t\r\n]+/g, ' ').replace(/^ | $/g, '');
+  return MAY_COLLAPSE.test(value) ? value.replace(/[ \t\r\n]+/g, ' ').replace(/^ | $/g, '') : value;
 }
 
 function encodeBytes(text: string): string {
-  return text.replace(RESERVED_BYTE, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  return text.replace(RESERVED_BYTE, encodeByte);
+}
+
+function encodeByte(byte: string): string {
+  return ENCODED_BYTES[byte.charCodeAt(0)] ?? byte;
 }
 
 function decodeBytes(text: string): string {
