@@ -3,6 +3,7 @@
  * and verifies the signature when the body's hash is known. Part of `authenticate`; the rules of SigV4 are in
  * `protocol/sigv4/`.
  */
+import type { KeyObject } from 'node:crypto';
 import type { WallClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
@@ -12,7 +13,11 @@ import { refuseEndedKey } from './key-refusal.ts';
 import { needsBodyHash, type SigV4Verdict, verifySigV4 } from '../protocol/sigv4/verify.ts';
 import { type CredentialScope, deriveSigningKey, STREAMING_EVENTS_PAYLOAD } from '../protocol/sigv4/key.ts';
 import { type ParsedSignature, parseSigV4 } from '../protocol/sigv4/parse.ts';
+import { SigningKeys } from '../protocol/sigv4/signing-keys.ts';
 import { ACCESS_KEY_ID_PREFIX, unsealKey } from '../keys/secret.ts';
+
+/** Of keys that are looked up anew for each request: what is revoked does not get as far as its signing key. */
+const SIGNING_KEYS = new SigningKeys<VirtualKeyRow>();
 
 /** What verifying a signature needs. */
 export interface SignatureOptions {
@@ -27,7 +32,7 @@ export interface FrameChainStart {
   /**
    * The signing key of a day (`YYYYMMDD`, UTC): a stream may go on over midnight, and each frame is signed for its own.
    */
-  readonly keyOf: (day: string) => Buffer;
+  readonly keyOf: (day: string) => KeyObject;
   readonly scope: CredentialScope;
   /** Hex signature of the request. */
   readonly seedSignature: string;
@@ -59,13 +64,16 @@ export async function findSignature(
   const row = await options.store.findKeyByAccessKeyId(parsed.accessKeyId);
   if (row === undefined) throw unknownAccessKeyId(parsed.accessKeyId);
   refuseEndedKey(row, options.nowMs());
-  const secretAccessKey = unsealKey(row.sealedKey, row.id, options.loadServerSecret());
-  if (secretAccessKey === undefined) throw sealedUnderAnotherSecret();
+  const keyOf = (scope: CredentialScope): KeyObject =>
+    SIGNING_KEYS.find(row, scope) ?? deriveSigningKey(unseal(row, options), scope);
+  const signingKey = keyOf(parsed.scope);
   // The time that counts is that of the head: a large body may take longer to arrive than clocks may differ.
   const nowMs = options.nowMs();
   const verify = (bodySha256Hex: string | undefined): SigV4Verdict & { ok: true } => {
-    const verdict = verifySigV4({ parsed, secretAccessKey, bodySha256Hex, nowMs });
+    const verdict = verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs });
     if (!verdict.ok) throw refusal(verdict);
+    // Only now, or others could fill it with scopes that they made up.
+    SIGNING_KEYS.add(row, parsed.scope, signingKey);
     return verdict;
   };
   // Access key ids are no secret: if the head says for which body it is signed, its signature is verified before a body
@@ -78,20 +86,26 @@ export async function findSignature(
     needsBody,
     verify: (bodySha256) => {
       const isFinished = !needsBody || bodySha256 === declaredPayloadHash;
-      return toChainStart(parsed, bodySha256, (isFinished ? early : undefined) ?? verify(bodySha256), secretAccessKey);
+      return toChainStart(parsed, bodySha256, (isFinished ? early : undefined) ?? verify(bodySha256), keyOf);
     },
   };
+}
+
+function unseal(row: VirtualKeyRow, { loadServerSecret }: SignatureOptions): string {
+  const secretAccessKey = unsealKey(row.sealedKey, row.id, loadServerSecret());
+  if (secretAccessKey === undefined) throw sealedUnderAnotherSecret();
+  return secretAccessKey;
 }
 
 function toChainStart(
   { declaredPayloadHash, scope }: ParsedSignature,
   bodySha256: string | undefined,
   { signature }: SigV4Verdict & { ok: true },
-  secretAccessKey: string,
+  keyOfScope: (scope: CredentialScope) => KeyObject,
 ): FrameChainStart | undefined {
   // The header may have been stripped on the way. The request was signed with it, so the frames have to be signed too.
   if ((declaredPayloadHash ?? bodySha256) !== STREAMING_EVENTS_PAYLOAD) return undefined;
-  const keyOf = (day: string): Buffer => deriveSigningKey(secretAccessKey, { ...scope, date: day });
+  const keyOf = (day: string): KeyObject => keyOfScope({ ...scope, date: day });
   return { keyOf, scope, seedSignature: signature };
 }
 

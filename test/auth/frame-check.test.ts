@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { createFrameCheck } from '../../src/auth/frame-check.ts';
@@ -69,7 +70,7 @@ it('accepts frames over midnight, each under the key of its own day', () => {
   });
   const midnightMs = Date.parse('2027-01-01T00:00:00Z');
   let nowMs = 0;
-  const keyOf = (date: string): Buffer => deriveSigningKey(credentials.secretAccessKey, { ...SCOPE, date });
+  const keyOf = (date: string): KeyObject => deriveSigningKey(credentials.secretAccessKey, { ...SCOPE, date });
   const start = { keyOf, scope: { ...SCOPE, date: '20261231' }, seedSignature: '0'.repeat(64) };
   const check = createFrameCheck(start, () => nowMs);
   for (const dateMs of [midnightMs - 1000, midnightMs, midnightMs + 1000]) {

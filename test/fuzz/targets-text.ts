@@ -13,6 +13,7 @@ import { refuseMalformedArn } from '../../src/protocol/arn-check.ts';
 import { decodeSegment, findArnInPath, parseArn } from '../../src/protocol/arn.ts';
 import { PARTITIONS } from '../../src/protocol/partitions.ts';
 import { canonicalRequest, type SignableRequest } from '../../src/protocol/sigv4/canonical.ts';
+import { deriveSigningKey } from '../../src/protocol/sigv4/key.ts';
 import { parseSigV4 } from '../../src/protocol/sigv4/parse.ts';
 import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
 import { findRoute, type RoutingConfig } from '../../src/routing/route.ts';
@@ -102,7 +103,7 @@ export const SIGV4: FuzzTarget = {
     if (parsed === undefined) return;
     const verdict = verifySigV4({
       parsed,
-      secretAccessKey: SECRET_ACCESS_KEY,
+      signingKey: deriveSigningKey(SECRET_ACCESS_KEY, parsed.scope),
       bodySha256Hex: BODY_SHA256,
       nowMs: SIGNED_AT_MS,
     });

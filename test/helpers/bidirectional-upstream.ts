@@ -173,7 +173,8 @@ class Call implements BidirectionalCall {
     if (parsed === undefined) return 'the request is not signed';
     if (parsed.accessKeyId !== accessKeyId) return `signed with the access key id ${parsed.accessKeyId}`;
     if (this.header('x-amz-content-sha256') !== 'STREAMING-AWS4-HMAC-SHA256-EVENTS') return 'not signed as a stream';
-    const verdict = verifySigV4({ parsed, secretAccessKey, bodySha256Hex: undefined, nowMs: Date.now() });
+    const signingKey = deriveSigningKey(secretAccessKey, parsed.scope);
+    const verdict = verifySigV4({ parsed, signingKey, bodySha256Hex: undefined, nowMs: Date.now() });
     if (!verdict.ok) return verdict.detail;
     this.#signature = parsed;
     this.#priorSignature = verdict.signature;

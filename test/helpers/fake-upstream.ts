@@ -7,7 +7,7 @@ import { parseTarget } from '../../src/http/target.ts';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { canonicalRequest } from '../../src/protocol/sigv4/canonical.ts';
-import { sha256Hex } from '../../src/protocol/sigv4/key.ts';
+import { deriveSigningKey, sha256Hex } from '../../src/protocol/sigv4/key.ts';
 import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
 import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
@@ -212,7 +212,8 @@ function findFailure(parsed: ParsedSignature, bodySha256Hex: string, options: Fa
     return 'x-amz-security-token is not signed';
   }
   const nowMs = options.nowMs?.() ?? Date.now();
-  const verdict = verifySigV4({ parsed, secretAccessKey: options.secretAccessKey, bodySha256Hex, nowMs });
+  const signingKey = deriveSigningKey(options.secretAccessKey, parsed.scope);
+  const verdict = verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs });
   return verdict.ok ? undefined : `${verdict.reason}: ${verdict.detail}`;
 }
 

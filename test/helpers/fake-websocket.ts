@@ -6,7 +6,7 @@ import { parseTarget } from '../../src/http/target.ts';
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { sha256Hex } from '../../src/protocol/sigv4/key.ts';
+import { deriveSigningKey, sha256Hex } from '../../src/protocol/sigv4/key.ts';
 import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse.ts';
 import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
@@ -99,7 +99,7 @@ function describe(request: IncomingMessage, socket: Socket): UpstreamUpgrade {
   if (signature === undefined) throw new Error('the upgrade is not signed');
   const verdict = verifySigV4({
     parsed: signature,
-    secretAccessKey: AWS_PAIR.secretAccessKey,
+    signingKey: deriveSigningKey(AWS_PAIR.secretAccessKey, signature.scope),
     bodySha256Hex: sha256Hex(Buffer.alloc(0)),
     nowMs: Date.now(),
   });

@@ -7,6 +7,7 @@
  * an empty payload ends the stream. Its signature covers the one before it; the first covers that of the request.
  * Source: the SigV4 of event streams as in the AWS SDKs (`signEvent` of @smithy/signature-v4).
  */
+import type { KeyObject } from 'node:crypto';
 import type { WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Body } from '../../http/body.ts';
@@ -50,7 +51,7 @@ export class FrameChain {
   readonly #secretAccessKey: string;
   #scope: CredentialScope;
   #priorSignature: string;
-  #signingKey: Buffer = EMPTY;
+  #signingKey: KeyObject | undefined;
 
   constructor({ credentials, region, signingName, seedSignature }: FrameChainOptions) {
     this.#secretAccessKey = credentials.secretAccessKey;
@@ -60,9 +61,9 @@ export class FrameChain {
 
   /** The outer frame around `inner`: one complete frame, or nothing, which ends the stream. */
   sign(inner: Uint8Array, dateMs: number): Buffer {
-    this.#useKeyOf(formatTimestamp(dateMs).slice(0, 8));
+    const signingKey = this.#useKeyOf(formatTimestamp(dateMs).slice(0, 8));
     this.#priorSignature = signFrame({
-      signingKey: this.#signingKey,
+      signingKey,
       scope: this.#scope,
       priorSignature: this.#priorSignature,
       dateMs,
@@ -75,10 +76,11 @@ export class FrameChain {
   /**
    * A stream that runs over midnight (UTC) goes on with the scope and the key of the frame's day, as the SDKs do it.
    */
-  #useKeyOf(day: string): void {
-    if (this.#scope.date === day) return;
+  #useKeyOf(day: string): KeyObject {
+    if (this.#signingKey !== undefined && this.#scope.date === day) return this.#signingKey;
     this.#scope = { ...this.#scope, date: day };
     this.#signingKey = deriveSigningKey(this.#secretAccessKey, this.#scope);
+    return this.#signingKey;
   }
 }
 

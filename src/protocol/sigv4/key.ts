@@ -3,7 +3,7 @@
  * signatures that a request with `STREAMING-AWS4-HMAC-SHA256-EVENTS` starts. Pure; `node:crypto` only. What comes out
  * of here is as secret as the key that went in, apart from signatures.
  */
-import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { encodeTimestampHeader } from '../event-stream.ts';
 
 /** The only algorithm verified here. */
@@ -31,21 +31,21 @@ export function scopeText(scope: CredentialScope): string {
   return `${scope.date}/${scope.region}/${scope.service}/${scope.terminator}`;
 }
 
-/** The signing key (32 bytes) of a secret access key for one scope. */
-export function deriveSigningKey(secretAccessKey: string, scope: CredentialScope): Buffer {
-  const dateKey = hmac(`AWS4${secretAccessKey}`, scope.date);
-  return hmac(hmac(hmac(dateKey, scope.region), scope.service), scope.terminator);
+/** The signing key (32 bytes) of a secret access key for one scope; a KeyObject, because Node signs fastest with it. */
+export function deriveSigningKey(secretAccessKey: string, scope: CredentialScope): KeyObject {
+  const dateKey = hmacKey(`AWS4${secretAccessKey}`, scope.date);
+  return [scope.region, scope.service, scope.terminator].reduce(hmacKey, dateKey);
 }
 
 /** The string to sign of a request. `timestamp` is `YYYYMMDDTHHMMSSZ`; the canonical request is hashed as latin1. */
 export function stringToSign(timestamp: string, scope: CredentialScope, canonicalRequest: string): string {
   const requestHash = sha256Hex(Buffer.from(canonicalRequest, 'latin1'));
-  return [SIGV4_ALGORITHM, timestamp, scopeText(scope), requestHash].join('\n');
+  return `${SIGV4_ALGORITHM}\n${timestamp}\n${scopeText(scope)}\n${requestHash}`;
 }
 
 /** Lower-case hex HMAC-SHA-256 of a string to sign. */
-export function signString(signingKey: Buffer, text: string): string {
-  return hmac(signingKey, text).toString('hex');
+export function signString(signingKey: KeyObject, text: string): string {
+  return createHmac('sha256', signingKey).update(text, 'latin1').digest('hex');
 }
 
 /** Compares two lower-case hex signatures in constant time; anything else than 64 such characters is never equal. */
@@ -56,18 +56,20 @@ export function isSameSignature(one: string, other: string): boolean {
 
 /** Lower-case hex SHA-256. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes, 'hex');
 }
 
 /** A moment as SigV4 writes it, `YYYYMMDDTHHMMSSZ`; milliseconds are cut off. */
 export function formatTimestamp(epochMs: number): string {
-  return `${new Date(epochMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
+  const iso = new Date(epochMs).toISOString();
+  const date = `${iso.slice(0, 4)}${iso.slice(5, 7)}${iso.slice(8, 13)}`;
+  return `${date}${iso.slice(14, 16)}${iso.slice(17, 19)}Z`;
 }
 
 /** One signed frame of an event stream, and what came before it. */
 export interface SignedFrame {
   /** Key and scope of the request that opened the stream: they stay for all its frames. */
-  readonly signingKey: Buffer;
+  readonly signingKey: KeyObject;
   readonly scope: CredentialScope;
   /** Hex signature of the frame before, or of the request for the first frame. */
   readonly priorSignature: string;
@@ -93,8 +95,6 @@ export function signFrame(frame: SignedFrame): string {
   return signString(frame.signingKey, text);
 }
 
-function hmac(key: string | Buffer, text: string): Buffer {
-  // A KeyObject, because Node 24 takes five times as long with a Buffer.
-  const secret = typeof key === 'string' ? key : createSecretKey(key);
-  return createHmac('sha256', secret).update(text, 'latin1').digest();
+function hmacKey(key: KeyObject | string, text: string): KeyObject {
+  return createSecretKey(createHmac('sha256', key).update(text, 'latin1').digest());
 }

@@ -3,9 +3,9 @@
  * access key id can be looked up before the body is read: `parseSigV4`, then `verifySigV4`. Pure: bytes and strings in,
  * a verdict out. Never throws or logs.
  */
+import type { KeyObject } from 'node:crypto';
 import { canonicalRequest, findLostHeader, valuesOf } from './canonical.ts';
 import {
-  deriveSigningKey,
   formatTimestamp,
   isSameSignature,
   SCOPE_TERMINATOR,
@@ -58,15 +58,14 @@ export type SigV4Verdict =
       readonly ok: true;
       /** The hex signature: prior signature of the first frame of a signed event stream. */
       readonly signature: string;
-      /** The key of its scope, for the frames that follow. Secret. */
-      readonly signingKey: Buffer;
     }
   | { readonly ok: false; readonly reason: SigV4Refusal; readonly detail: string };
 
 /** What a signature is verified against. */
 export interface VerifySigV4Input {
   readonly parsed: ParsedSignature;
-  readonly secretAccessKey: string;
+  /** Of the scope that the signature states. */
+  readonly signingKey: KeyObject;
   /** Lower-case hex SHA-256 of the body as received; may be undefined only if `needsBodyHash` says false. */
   readonly bodySha256Hex: string | undefined;
   readonly nowMs: number;
@@ -85,7 +84,7 @@ export function needsBodyHash(parsed: ParsedSignature): boolean {
 
 /**
  * Verifies a parsed signature. Host, time and every header that steers must be signed, the scope must fit the time, the
- * clocks must agree, a declared payload hash must be the body's, and the signature must be the one this secret makes
+ * clocks must agree, a declared payload hash must be the body's, and the signature must be the one this key makes
  * (compared in constant time). Never throws. A captured request can be replayed until its time is up: SigV4 has no
  * nonce.
  */
@@ -95,10 +94,9 @@ export function verifySigV4(input: VerifySigV4Input): SigV4Verdict {
     refuseCoverage(parsed) ?? refuseScope(input) ?? refuseTime(input) ?? refusePayloadHash(parsed, input.bodySha256Hex);
   if (refusal !== undefined) return refusal;
   const payloadHash = parsed.declaredPayloadHash ?? input.bodySha256Hex ?? '';
-  const signingKey = deriveSigningKey(input.secretAccessKey, parsed.scope);
   const text = canonicalRequest(parsed.request, parsed.signedHeaders, payloadHash);
-  const expected = signString(signingKey, stringToSign(parsed.timestamp, parsed.scope, text));
-  if (isSameSignature(expected, parsed.signature)) return { ok: true, signature: parsed.signature, signingKey };
+  const expected = signString(input.signingKey, stringToSign(parsed.timestamp, parsed.scope, text));
+  if (isSameSignature(expected, parsed.signature)) return { ok: true, signature: parsed.signature };
   const lost = findLostHeader(parsed.request, parsed.signedHeaders);
   return lost === undefined
     ? refuse('signature', 'The signature is not the one that this secret access key makes for this request.')

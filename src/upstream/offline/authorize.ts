@@ -2,6 +2,7 @@
  * Whether the offline Bedrock lets a request in: SigV4, verified as AWS does and refused with AWS's types of error. Two
  * steps, so that an unknown caller is refused before the body is read. Pure.
  */
+import { deriveSigningKey } from '../../protocol/sigv4/key.ts';
 import { parseSigV4, type ParsedSignature } from '../../protocol/sigv4/parse.ts';
 import { parseSignedQuery, type SignableRequest } from '../../protocol/sigv4/canonical.ts';
 import { verifySigV4 } from '../../protocol/sigv4/verify.ts';
@@ -54,7 +55,7 @@ export function refuseSignature(
 ): Reply | undefined {
   const verdict = verifySigV4({
     parsed,
-    secretAccessKey: keys.secretAccessKey,
+    signingKey: deriveSigningKey(keys.secretAccessKey, parsed.scope),
     bodySha256Hex,
     nowMs,
     region: played.region,

@@ -4,6 +4,7 @@
  */
 import { parseTarget } from '../../../src/http/target.ts';
 import { expect, it } from 'vitest';
+import { deriveSigningKey } from '../../../src/protocol/sigv4/key.ts';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
 import { verifySigV4, type SigV4Verdict } from '../../../src/protocol/sigv4/verify.ts';
 import type { SignableRequest } from '../../../src/protocol/sigv4/canonical.ts';
@@ -26,7 +27,8 @@ it('agrees with the signer of the SDK, until the last segment of the path is ano
 function verdictOf(request: SignableRequest, bodySha256Hex: string): SigV4Verdict {
   const parsed = parseSigV4(request);
   if (parsed === undefined) throw new Error('the request has no signature');
-  return verifySigV4({ parsed, secretAccessKey: SECRET_ACCESS_KEY, bodySha256Hex, nowMs: SIGNED_AT_MS });
+  const signingKey = deriveSigningKey(SECRET_ACCESS_KEY, parsed.scope);
+  return verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs: SIGNED_AT_MS });
 }
 
 /** A small seeded generator (mulberry32): numbers in [0, 1). */

@@ -5,7 +5,7 @@ import { parseTarget } from '../../../src/http/target.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
-import { sha256Hex } from '../../../src/protocol/sigv4/key.ts';
+import { deriveSigningKey, sha256Hex } from '../../../src/protocol/sigv4/key.ts';
 import { type SigV4Verdict, verifySigV4 } from '../../../src/protocol/sigv4/verify.ts';
 
 interface RecordedRequest {
@@ -33,7 +33,8 @@ function verify(
   if (parsed === undefined) throw new Error('not signed');
   expect(parsed.accessKeyId).toBe(RECORDED.accessKeyId);
   const bodySha256Hex = sha256Hex(Buffer.from(body));
-  return verifySigV4({ parsed, secretAccessKey, bodySha256Hex, nowMs: parsed.timestampMs + 1_000 });
+  const signingKey = deriveSigningKey(secretAccessKey, parsed.scope);
+  return verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs: parsed.timestampMs + 1_000 });
 }
 
 it('has a recorded request of every promised client', () => {

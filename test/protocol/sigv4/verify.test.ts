@@ -1,6 +1,7 @@
 import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import type { SignableRequest } from '../../../src/protocol/sigv4/canonical.ts';
+import { deriveSigningKey } from '../../../src/protocol/sigv4/key.ts';
 import { parseSigV4 } from '../../../src/protocol/sigv4/parse.ts';
 import {
   needsBodyHash,
@@ -30,12 +31,19 @@ const POST: RequestToSign = {
   sessionToken: 'token/with+signs==',
 };
 
-type Overrides = Partial<Omit<VerifySigV4Input, 'parsed'>>;
+interface Overrides extends Partial<Omit<VerifySigV4Input, 'parsed' | 'signingKey'>> {
+  readonly secretAccessKey?: string;
+}
 
-function verdictOf(request: SignableRequest, bodySha256Hex: string, overrides: Overrides = {}): SigV4Verdict {
+function verdictOf(
+  request: SignableRequest,
+  bodySha256Hex: string,
+  { secretAccessKey = SECRET_ACCESS_KEY, ...overrides }: Overrides = {},
+): SigV4Verdict {
   const parsed = parseSigV4(request);
   if (parsed === undefined) throw new Error('the request has no signature');
-  return verifySigV4({ parsed, secretAccessKey: SECRET_ACCESS_KEY, bodySha256Hex, nowMs: SIGNED_AT_MS, ...overrides });
+  const signingKey = deriveSigningKey(secretAccessKey, parsed.scope);
+  return verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs: SIGNED_AT_MS, ...overrides });
 }
 
 function replaceHeader(request: SignableRequest, name: string, value: string | undefined): SignableRequest {
@@ -193,7 +201,8 @@ describe('verifySigV4 with a stand-in for the payload hash', () => {
     const parsed = parseSigV4(request);
     if (parsed === undefined) throw new Error('no signature');
     expect(needsBodyHash(parsed)).toBe(false);
-    const input = { parsed, secretAccessKey: SECRET_ACCESS_KEY, bodySha256Hex: undefined, nowMs: SIGNED_AT_MS };
+    const signingKey = deriveSigningKey(SECRET_ACCESS_KEY, parsed.scope);
+    const input = { parsed, signingKey, bodySha256Hex: undefined, nowMs: SIGNED_AT_MS };
     expect(verifySigV4(input)).toMatchObject({ ok: true });
   });
 
@@ -207,7 +216,8 @@ describe('verifySigV4 with a stand-in for the payload hash', () => {
     const { request } = await signWithSdk({ ...POST, sendsPayloadHash: false });
     const parsed = parseSigV4(request);
     if (parsed === undefined) throw new Error('no signature');
-    const input = { parsed, secretAccessKey: SECRET_ACCESS_KEY, bodySha256Hex: undefined, nowMs: SIGNED_AT_MS };
+    const signingKey = deriveSigningKey(SECRET_ACCESS_KEY, parsed.scope);
+    const input = { parsed, signingKey, bodySha256Hex: undefined, nowMs: SIGNED_AT_MS };
     expect(verifySigV4(input)).toMatchObject({ ok: false, reason: 'payload_hash' });
   });
 });
