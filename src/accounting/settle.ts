@@ -78,6 +78,8 @@ class OpenSettlement implements Settlement {
   #isCut = false;
   /** The upstream's response is complete, whatever became of the client. */
   #hasEnded = false;
+  /** As a whole response. */
+  #isPriced = false;
 
   constructor({ record, elapsedMs }: Subject, dependencies: SettlementDependencies) {
     this.#record = record;
@@ -194,6 +196,9 @@ class OpenSettlement implements Settlement {
 
   #price(isComplete: boolean): void {
     const record = this.#record;
+    // What a whole response cost was told in its headers; only what went wrong since may change it.
+    if (this.#isPriced && record.error === undefined) return;
+    this.#isPriced = isComplete;
     const isSent = record.phase === 'sent' || record.phase === 'responding';
     this.#reading ??= this.#tap?.finish(isComplete);
     priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);

@@ -16,6 +16,7 @@ import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { unlessAborted } from '../lib/deadline.ts';
 import { lazy } from '../lib/lazy.ts';
+import { timeOrderedId } from '../lib/time-ordered-id.ts';
 import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import type { Ledger } from '../accounting/ledger-writer.ts';
@@ -104,7 +105,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     ],
     onCutOff: () => dependencies.connection.forwarder.stopReadingOn(),
     onRefused: (error, clientRequest) => {
-      const record = openRecord(randomUUID(), Date.now(), describeHead(clientRequest));
+      const record = openRecord(timeOrderedId(Date.now), Date.now(), describeHead(clientRequest));
       record.error = error;
       record.status = error.status;
       events.began(record);
@@ -155,7 +156,7 @@ function openProxy(
     bodyLimits: openBodyLimits(config),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     tickMs: MACHINE_TICKS,
-    newId: randomUUID,
+    newId: () => timeOrderedId(Date.now),
   });
 }
 

@@ -60,6 +60,13 @@ export interface ClientResponse {
   breakOff(): void;
 }
 
+/** As Node and undici take headers: names and values in turns. */
+export function flatten(headers: readonly HeaderPair[]): string[] {
+  const flat: string[] = [];
+  for (const [name, value] of headers) flat.push(name, value);
+  return flat;
+}
+
 /** The first value of a header, by lower-case name; undefined if it is absent. */
 export function findHeader(headers: readonly HeaderPair[], lowerCaseName: string): string | undefined {
   for (const [name, value] of headers) {

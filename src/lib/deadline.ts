@@ -16,22 +16,36 @@ export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T 
  * it does. The work is not cancelled then: what becomes of it, nobody hears.
  */
 export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return Promise.race([untilAborted(signal), work]);
+  if (signal.aborted) {
+    work.catch(() => {});
+    return Promise.reject(toAbortError(signal));
+  }
+  return new Promise((resolve, reject) => {
+    const leaving = findLeaving(signal);
+    const leave = (): void => reject(toAbortError(signal));
+    leaving.add(leave);
+    work.then(
+      (value) => {
+        leaving.delete(leave);
+        resolve(value);
+      },
+      (error: unknown) => {
+        leaving.delete(leave);
+        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- as it came
+        reject(error);
+      },
+    );
+  });
 }
 
 /** One listener for each signal, however often its request waits: the signal lives as long as the request. */
-const WAITING = new WeakMap<AbortSignal, Promise<never>>();
+const LEAVING = new WeakMap<AbortSignal, Set<() => void>>();
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  const known = WAITING.get(signal);
+function findLeaving(signal: AbortSignal): Set<() => void> {
+  const known = LEAVING.get(signal);
   if (known !== undefined) return known;
-  const aborted = new Promise<never>((_, reject) => {
-    const leave = (): void => reject(toAbortError(signal));
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave, { once: true });
-  });
-  // It may fire when nothing is waited for any more.
-  aborted.catch(() => {});
-  WAITING.set(signal, aborted);
-  return aborted;
+  const leaving = new Set<() => void>();
+  LEAVING.set(signal, leaving);
+  signal.addEventListener('abort', () => leaving.forEach((leave) => leave()), { once: true });
+  return leaving;
 }

@@ -62,7 +62,7 @@ export interface Reading {
 export interface Tap {
   /** Header names in any case. Called once, before any byte. */
   onStart(status: number, headers: readonly HeaderPair[]): void;
-  /** Bytes of the body as they pass, at any split. Only looked at, not kept. */
+  /** Bytes of the body as they pass, at any split. They must not change afterwards: a small body is read at its end. */
   onBytes(chunk: Buffer): void;
   /** `isWhole`: the response came to its proper end. Called again, it gives the same reading. */
   finish(isWhole: boolean): Reading;

@@ -2,6 +2,7 @@
  * Usage out of JSON text: one that is a whole body and passes in chunks, or one small event. A body may be large, so it
  * is scanned, and only the few members that tell of usage are built; an event is parsed if it can have usage at all.
  */
+import { isUtf8 } from 'node:buffer';
 import { asObject } from '../lib/json.ts';
 import { JsonPaths } from '../protocol/json-paths.ts';
 import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
@@ -73,13 +74,18 @@ export interface BodyShape {
 
 const BODY_PATHS = new JsonPaths([...BODY_MEMBERS, ...PART_PATHS]);
 
-/** Reads a response that is one JSON text. State: those of its members that have passed and that matter. */
+/** A body up to this size is parsed when all of it is there. */
+const MAX_PARSED_BODY_BYTES = 16 * 1024;
+
+/**
+ * Reads a response that is one JSON text. State: a small one as it came; of a larger one, those of its members that have
+ * passed and that matter.
+ */
 export class BodyReader implements ResponseReader {
-  readonly #scanner = new JsonScanner(
-    BODY_PATHS,
-    (path, value) => this.#takeScalar(path, value),
-    (path, value) => this.#takeContainer(path, value),
-  );
+  /** Undefined: it is scanned. */
+  #kept: Buffer[] | undefined;
+  #keptBytes = 0;
+  #openScanner: JsonScanner | undefined;
   readonly #members: Record<string, unknown> = {};
   readonly #shape: BodyShape;
   readonly #tally: Tally;
@@ -87,17 +93,59 @@ export class BodyReader implements ResponseReader {
   constructor(shape: BodyShape, tally: Tally) {
     this.#shape = shape;
     this.#tally = tally;
+    // What is told in parts is told by the scanner alone.
+    this.#kept = shape.readPart === undefined ? [] : undefined;
   }
 
   read(chunk: Buffer): void {
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > MAX_PARSED_BODY_BYTES) this.#scanKept();
+    if (this.#kept === undefined) this.#scan(chunk);
+    else this.#kept.push(chunk);
+  }
+
+  finish(isWhole = true): void {
+    if (isWhole && this.#parseKept()) return;
+    this.#scanKept();
+    if (!this.#scanner.finish()) this.#tally.hasUnread = true;
+    this.#tally.textBytes = this.#scanner.textBytes;
+    this.#shape.readUsage(this.#members, this.#tally);
+  }
+
+  /** False if it is not kept, or not JSON. */
+  #parseKept(): boolean {
+    const kept = this.#kept ?? [];
+    const json = kept.length === 1 && kept[0] !== undefined ? kept[0] : Buffer.concat(kept);
+    let body: unknown;
+    try {
+      if (!isUtf8(json)) return false;
+      body = JSON.parse(json.toString());
+    } catch {
+      return false;
+    }
+    this.#shape.readUsage(asObject(body), this.#tally);
+    // Text is counted only where nothing else is.
+    if (!this.#tally.isFinal) this.#scanKept();
+    return true;
+  }
+
+  #scanKept(): void {
+    const kept = this.#kept ?? [];
+    this.#kept = undefined;
+    for (const chunk of kept) this.#scan(chunk);
+  }
+
+  #scan(chunk: Buffer): void {
     this.#scanner.push(chunk);
     this.#tally.textBytes = this.#scanner.textBytes;
   }
 
-  finish(): void {
-    if (!this.#scanner.finish()) this.#tally.hasUnread = true;
-    this.#tally.textBytes = this.#scanner.textBytes;
-    this.#shape.readUsage(this.#members, this.#tally);
+  get #scanner(): JsonScanner {
+    return (this.#openScanner ??= new JsonScanner(
+      BODY_PATHS,
+      (path, value) => this.#takeScalar(path, value),
+      (path, value) => this.#takeContainer(path, value),
+    ));
   }
 
   #takeScalar(path: string, value: JsonScalar): void {

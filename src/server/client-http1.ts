@@ -3,7 +3,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
-import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
+import { type ClientRequest, type ClientResponse, findHeader, flatten, type HeaderPair } from '../http/message.ts';
 import { parseTarget } from '../http/target.ts';
 import { breakConnection } from '../lib/reset.ts';
 
@@ -67,7 +67,7 @@ class Http1Response implements ClientResponse {
     // The client waits for 100 Continue and may or may not send its body now: only closing the connection is
     // unambiguous.
     if (this.#request.headers.expect !== undefined && !this.#request.complete) response.shouldKeepAlive = false;
-    const flat = headers.flat();
+    const flat = flatten(headers);
     if (reasonPhrase === undefined || !REASON_PHRASE.test(reasonPhrase)) response.writeHead(status, flat);
     else response.writeHead(status, reasonPhrase, flat);
     // Headers wait for the first bytes of the body (one packet), but not longer than this turn of the loop.

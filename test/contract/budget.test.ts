@@ -32,6 +32,9 @@ async function reserve(
   return (await by.reserve(aReservation({ amountNanoUsd, budget: HUNDRED, ...fields }))).kind;
 }
 
+const idsOf = async (by: Store): Promise<string[]> =>
+  (await by.readLedger({}, { after: 0, limit: 9 })).map(({ id }) => id);
+
 async function settle(chargedNanoUsd: number, fields: Partial<LedgerRow> = {}, by = store): Promise<void> {
   await by.settle(aLedgerRow({ chargedNanoUsd, costNanoUsd: chargedNanoUsd, ...fields }));
 }
@@ -112,8 +115,6 @@ describe.each(STORES)('$name', ({ create }) => {
 
     it('has written a settlement when the call resolves, and shows it itself before', async () => {
       const other = await place.open();
-      const idsOf = async (by: Store): Promise<string[]> =>
-        (await by.readLedger({}, { after: 0, limit: 9 })).map(({ id }) => id);
       const settling = store.settle(aLedgerRow({ id: 'now' }));
       expect(await idsOf(store)).toEqual(['now']);
       await settling;

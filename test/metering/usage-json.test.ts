@@ -3,6 +3,7 @@ import { MAX_CONTAINER_BYTES } from '../../src/protocol/json-container.ts';
 import { BodyReader, type BodyShape, readEvent } from '../../src/metering/usage-json.ts';
 import { readConverse, readInvoke, readInvokePart } from '../../src/metering/usage-readers.ts';
 import { Tally } from '../../src/metering/usage-tally.ts';
+import { createRandom } from '../helpers/random.ts';
 
 const RESPONSE = '{"output":{"text":"Hello"},"usage":{"inputTokens":1,"outputTokens":2}}';
 
@@ -17,8 +18,38 @@ function read(text: string | Buffer, shape: BodyShape = { readUsage: readConvers
 describe('BodyReader', () => {
   it('has all of the usage if the text is whole and has it', () => {
     const tally = read(RESPONSE);
-    expect([tally.isFinal, tally.hasUnread, tally.textBytes]).toEqual([true, false, 5]);
+    expect([tally.isFinal, tally.hasUnread]).toEqual([true, false]);
     expect(tally.sum()).toEqual({ inputTokens: 1, outputTokens: 2 });
+  });
+
+  it('counts the text if there is no usage, however the text was read', () => {
+    const texts = [RESPONSE.slice(0, -1), '{"output":{"text":"Hello"}}', `{"output":{"text":"${'x'.repeat(20_000)}"}}`];
+    expect(texts.map((text) => read(text).textBytes)).toEqual([5, 5, 20_000]);
+  });
+
+  it('reads a small body, which it parses, as it reads a large one, which it scans', () => {
+    const random = createRandom(7);
+    const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+    const scalars = ['1', '-1', '1.5', '1e3', 'null', 'true', '"x"', '"\\u0041"', '12345678901234567890', '{}', '[]'];
+    const names = ['inputTokens', 'outputTokens', 'totalTokens', 'cacheReadInputTokens', 'cacheDetails', 'type', 'x'];
+    const members = ['usage', 'output', 'trace', 'serviceTier', 'performanceConfig', 'error', 'message'];
+    const make = (depth: number): string => {
+      if (depth === 0 || random() < 0.3) return pick(scalars);
+      const inner = Array.from({ length: Math.floor(random() * 4) }, () => make(depth - 1));
+      if (random() < 0.2) return `[${inner.join()}]`;
+      return `{${inner.map((value) => `"${pick(names)}": ${value}`).join(' , ')}}`;
+    };
+    for (let run = 0; run < 2_000; run += 1) {
+      const whole = `{${Array.from({ length: 3 }, () => `"${pick(members)}":${make(3)}`).join()}}`;
+      const text = random() < 0.2 ? whole.slice(0, Math.floor(random() * whole.length)) : whole;
+      // Spaces make it large, and change nothing.
+      const [small, large] = [read(text), read(`${' '.repeat(17_000)}${text}`)];
+      expect([small.sum(), small.isFinal, small.hasUnread], text).toEqual([
+        large.sum(),
+        large.isFinal,
+        large.hasUnread,
+      ]);
+    }
   });
 
   it.each([

@@ -110,18 +110,12 @@ function learnFromResponses(
   { authority, clock }: SigningParts,
 ): ResponseObserver {
   return {
-    onSigned: () => observer.onSigned(),
-    onSent: () => observer.onSent(),
-    onUnsent: () => observer.onUnsent(),
+    ...observer,
     onHead: (status, headers) => {
       observer.onHead(status, headers);
       const isClockWrong = clock.learn(status, headers, signedAtMs);
       if (!isClockWrong && areCredentialsRefused(status, errorTypeOf(headers))) authority.credentials.invalidate();
     },
-    onBytes: (chunk) => observer.onBytes(chunk),
-    onEnd: () => observer.onEnd(),
-    onReadOn: () => observer.onReadOn(),
-    onClientBytes: (chunk) => observer.onClientBytes(chunk),
   };
 }
 

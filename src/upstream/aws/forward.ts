@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
 import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
-import type { ClientUpgrade, HeaderPair } from '../../http/message.ts';
+import { type ClientUpgrade, flatten, type HeaderPair } from '../../http/message.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
@@ -152,7 +152,13 @@ async function fetchWhole(
 ): Promise<WholeResponse> {
   let hasBegun = false;
   try {
-    const options = { origin, path: target, method: method as Dispatcher.HttpMethod, headers: headers.flat(), signal };
+    const options = {
+      origin,
+      path: target,
+      method: method as Dispatcher.HttpMethod,
+      headers: flatten(headers),
+      signal,
+    };
     const response = await agent.request({ ...options, responseHeaders: 'raw' });
     hasBegun = true;
     const chunks: Buffer[] = [];
@@ -223,7 +229,7 @@ function dialThroughProxy(direct: buildConnector.BuildOptions, options: TunnelOp
 
 function toDispatchOptions(request: SignedRequest): Dispatcher.DispatchOptions {
   const { method, origin, target, headers, body, upgrade } = request;
-  const flat = headers.flat();
+  const flat = flatten(headers);
   if (body.sizeBytes > 0) flat.push('content-length', String(body.sizeBytes));
   return {
     origin,
