@@ -24,17 +24,9 @@ export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise
     const leaving = findLeaving(signal);
     const leave = (): void => reject(toAbortError(signal));
     leaving.add(leave);
-    work.then(
-      (value) => {
-        leaving.delete(leave);
-        resolve(value);
-      },
-      (error: unknown) => {
-        leaving.delete(leave);
-        // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- as it came
-        reject(error);
-      },
-    );
+    const stay = (): void => void leaving.delete(leave);
+    work.then(resolve, reject);
+    work.then(stay, stay);
   });
 }
 
