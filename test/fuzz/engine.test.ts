@@ -12,45 +12,53 @@ const run = (target: Omit<FuzzTarget, 'name'>, seeds = ['seed'], milliseconds = 
   );
 
 describe('a bug that was planted', () => {
-  it('is found behind a word of the format', () => {
+  it('is found behind a word of the format', async () => {
     const words = ['"model":'];
-    const { finding } = run({ words, check: (input) => expect(input.includes('l":s')).toBe(false) });
+    const { finding } = await run({ words, check: (input) => expect(input.includes('l":s')).toBe(false) });
     expect(finding?.message).toContain('expected true to be false');
     expect(finding?.input.includes('l":s')).toBe(true);
   });
 
-  it('is found behind four comparisons, by the code that each input reaches', () => {
-    const { finding, corpus } = run({ check: parsePlanted }, ['seed'], 15_000);
+  it('is found behind four comparisons, by the code that each input reaches', async () => {
+    const { finding, corpus } = await run({ check: parsePlanted }, ['seed'], 15_000);
     expect(finding?.message).toContain('planted');
     expect(finding?.input.subarray(0, 4).toString()).toBe('FUZZ');
     expect(corpus).toBeGreaterThan(1);
   });
 
-  it('is found if it is slow', () => {
+  it('is found if it is slow', async () => {
     const target = { name: 'slow', check: (input: Buffer) => burn(input.length > 5 ? 60 : 0) };
-    expect(tryInput(target, Buffer.from('123456'), 50)?.message).toMatch(/took \d+ ms/);
-    expect(tryInput(target, Buffer.from('12345'), 50)).toBeUndefined();
+    expect((await tryInput(target, Buffer.from('123456'), 50))?.message).toMatch(/took \d+ ms/);
+    expect(await tryInput(target, Buffer.from('12345'), 50)).toBeUndefined();
   });
 
-  it('is found if it changes what it was given', () => {
+  it('is found if it shows later', async () => {
+    const target = { name: 'later', check: () => Promise.reject(new Error('planted')) };
+    expect((await tryInput(target, Buffer.from('a'), 50))?.message).toContain('planted');
+  });
+
+  it('is found if it changes what it was given', async () => {
     const target = { name: 'scribbler', check: (input: Buffer) => void input.fill(0) };
-    expect(tryInput(target, Buffer.from('a'), 50)?.message).toBe('the input was changed');
+    expect((await tryInput(target, Buffer.from('a'), 50))?.message).toBe('the input was changed');
   });
 
-  it('is not found where there is none, and the seeds are run', () => {
+  it('is not found where there is none, and the seeds are run', async () => {
     const seen = new Set<string>();
-    const { finding, runs } = run({ check: (input) => void seen.add(input.toString()) }, ['one', 'two'], 200);
+    const { finding, runs } = await run({ check: (input) => void seen.add(input.toString()) }, ['one', 'two'], 200);
     expect(finding).toBeUndefined();
     expect(runs).toBeGreaterThan(2);
     expect([seen.has('one'), seen.has('two')]).toEqual([true, true]);
   });
 });
 
-it.each(FUZZ_TARGETS.map((target) => [target.name, target] as const))('takes every seed of %s', (_name, target) => {
-  const seeds = findSeeds(target);
-  expect(seeds.length).toBeGreaterThan(0);
-  for (const seed of seeds) expect(tryInput(target, seed, 1_000)).toBeUndefined();
-});
+it.each(FUZZ_TARGETS.map((target) => [target.name, target] as const))(
+  'takes every seed of %s',
+  async (_name, target) => {
+    const seeds = findSeeds(target);
+    expect(seeds.length).toBeGreaterThan(0);
+    for (const seed of seeds) expect(await tryInput(target, seed, 1_000)).toBeUndefined();
+  },
+);
 
 function burn(milliseconds: number): void {
   const until = performance.now() + milliseconds;

@@ -8,8 +8,8 @@ import { createMutator, type Mutator } from './mutate.ts';
 /** A parser under test. */
 export interface FuzzTarget {
   readonly name: string;
-  /** Throws if the parser does not do what it promises for this input. */
-  readonly check: (input: Buffer) => void;
+  /** Throws, or rejects, if the parser does not do what it promises for this input. */
+  readonly check: (input: Buffer) => void | Promise<void>;
   /** Words of the format. */
   readonly words?: readonly string[];
   /** Makes right what a mutation always breaks (checksums), for about half of the inputs. */
@@ -57,7 +57,7 @@ const GUIDED_RUNS_SHARE = 0.05;
 const MAX_CORPUS = 2000;
 
 /** Runs the seeds as they are, then mutations of them: first with an eye on the code that they reach, then fast. */
-export function fuzz(target: FuzzTarget, options: FuzzOptions): FuzzReport {
+export function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<FuzzReport> {
   return new FuzzRun(target, options).run();
 }
 
@@ -80,17 +80,20 @@ class FuzzRun {
     this.#mutator = createMutator({ random, words, maxBytes: target.maxBytes ?? MAX_BYTES });
   }
 
-  run(): FuzzReport {
+  async run(): Promise<FuzzReport> {
     const coverage = new Coverage();
-    this.#options.seeds.every((seed) => this.#runInput(seed));
+    for (const seed of this.#options.seeds) {
+      const outcome = this.#runInput(seed);
+      if (!(typeof outcome === 'boolean' ? outcome : await outcome)) break;
+    }
     coverage.hasNew();
     while (this.#finding === undefined && !this.#isOver(GUIDED_TIME_SHARE, GUIDED_RUNS_SHARE)) {
-      const batch = this.#runBatch();
-      if (this.#finding === undefined && coverage.peek()) this.#keepNew(batch, coverage);
+      const batch = await this.#runBatch();
+      if (this.#finding === undefined && coverage.peek()) await this.#keepNew(batch, coverage);
     }
     const codeReached = coverage.size;
     coverage.close();
-    while (this.#finding === undefined && !this.#isOver(1, 1)) this.#runBatch();
+    while (this.#finding === undefined && !this.#isOver(1, 1)) await this.#runBatch();
     const milliseconds = performance.now() - this.#startedAt;
     return { runs: this.#runs, milliseconds, codeReached, corpus: this.#corpus.length, finding: this.#finding };
   }
@@ -101,12 +104,14 @@ class FuzzRun {
   }
 
   /** Until one is a finding. */
-  #runBatch(): Buffer[] {
+  async #runBatch(): Promise<Buffer[]> {
     const batch: Buffer[] = [];
     while (batch.length < BATCH) {
       const input = this.#nextInput();
       batch.push(input);
-      if (!this.#runInput(input)) break;
+      const outcome = this.#runInput(input);
+      // A turn of the queue for each input would take half of the time.
+      if (!(typeof outcome === 'boolean' ? outcome : await outcome)) break;
     }
     return batch;
   }
@@ -117,37 +122,67 @@ class FuzzRun {
     return repair !== undefined && this.#options.random() < 0.5 ? repair(input) : input;
   }
 
-  #runInput(input: Buffer): boolean {
+  #runInput(input: Buffer): boolean | Promise<boolean> {
     this.#options.onInput?.(input);
     this.#runs += 1;
-    this.#finding = tryInput(this.#target, input, this.#options.limits.slowMs ?? SLOW_MS);
-    return this.#finding === undefined;
+    const found = tryInput(this.#target, input, this.#options.limits.slowMs ?? SLOW_MS);
+    const isFine = (finding: Finding | undefined): boolean => {
+      this.#finding = finding;
+      return finding === undefined;
+    };
+    return found instanceof Promise ? found.then(isFine) : isFine(found);
   }
 
   /** Finds the inputs of a batch that reach something new, by halves, and keeps them. */
-  #keepNew(batch: readonly Buffer[], coverage: Coverage): void {
+  async #keepNew(batch: readonly Buffer[], coverage: Coverage): Promise<void> {
     coverage.skip();
-    for (const input of batch) this.#runInput(input);
+    for (const input of batch) await this.#runInput(input);
     if (batch.length === 1) {
       if (coverage.hasNew() && this.#corpus.length < MAX_CORPUS)
         this.#corpus.push(...batch.map((one) => Buffer.from(one)));
     } else if (coverage.peek()) {
       const middle = Math.ceil(batch.length / 2);
-      this.#keepNew(batch.slice(0, middle), coverage);
-      this.#keepNew(batch.slice(middle), coverage);
+      await this.#keepNew(batch.slice(0, middle), coverage);
+      await this.#keepNew(batch.slice(middle), coverage);
     }
   }
 }
 
-/** What is wrong with how the target takes this input; undefined: nothing. */
-export function tryInput(target: FuzzTarget, input: Buffer, slowMs: number): Finding | undefined {
+/** What is wrong with how the target takes this input; undefined: nothing. At once, if the target says so at once. */
+export function tryInput(
+  target: FuzzTarget,
+  input: Buffer,
+  slowMs: number,
+): Finding | undefined | Promise<Finding | undefined> {
+  const steps = trySteps(target, input, slowMs);
+  const first = steps.next();
+  return first.done === true ? first.value : finishLater(steps, first.value);
+}
+
+type Steps = Generator<Promise<void>, Finding | undefined, void>;
+
+async function finishLater(steps: Steps, first: Promise<void>): Promise<Finding | undefined> {
+  let waiting = first;
+  for (;;) {
+    const step = await waiting.then(
+      () => steps.next(),
+      (thrown: unknown) => steps.throw(thrown),
+    );
+    if (step.done === true) return step.value;
+    waiting = step.value;
+  }
+}
+
+/** Gives the promises that a target wants to be waited for. */
+function* trySteps(target: FuzzTarget, input: Buffer, slowMs: number): Steps {
   // The targets may keep views; what they saw must stay as it was.
   const given = Buffer.from(input);
   let fastestMs = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const startedAt = performance.now();
     try {
-      target.check(given);
+      const later = target.check(given);
+      if (later instanceof Promise) yield later;
     } catch (thrown) {
       return { input: Buffer.from(input), message: thrown instanceof Error ? (thrown.stack ?? '') : String(thrown) };
     }

@@ -9,6 +9,7 @@ import { eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
 import { bytesOf, loadResponses } from '../helpers/responses.ts';
 import type { FuzzTarget } from './engine.ts';
 import { ARNS, ADMIN, CREDENTIAL, NAMES, PRICE_FILE, PRINTABLE, ROUTES, SIGNED_SEEDS, SIGV4 } from './targets-text.ts';
+import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
 
 /** Where findings are kept. */
@@ -21,6 +22,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   FRAME_CHAIN,
   SSE,
   TAP,
+  UNPACK,
   SIGV4,
   CREDENTIAL,
   ROUTES,
@@ -51,6 +53,7 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
   [TAP.name]: small(BODIES).flatMap((body) =>
     Array.from({ length: 10 }, (_, at) => Buffer.concat([Buffer.of(at), body])),
   ),
+  [UNPACK.name]: PACKED_SEEDS,
   [SIGV4.name]: SIGNED_SEEDS,
   [CREDENTIAL.name]: [
     'GET /\nauthorization:Bearer sk-abc\nx-api-key:sk-def',

@@ -11,7 +11,7 @@ import { SseBoundary, SseSplitter } from '../../src/protocol/sse.ts';
 import type { FuzzTarget } from './engine.ts';
 
 /** Ways to cut an input: in one piece, in the middle, byte by byte if that is cheap, and by its own bytes. */
-function cuts(input: Buffer): Buffer[][] {
+export function cuts(input: Buffer): Buffer[][] {
   const ways = [[input], halves(input, input.length >> 1), halves(input, (input[0] ?? 0) % (input.length + 1))];
   if (input.length <= 64) ways.push(Array.from(input, (_, at) => input.subarray(at, at + 1)));
   return ways;

@@ -14,7 +14,7 @@ if (target === undefined) throw new Error(`no such target: ${name}`);
 const counts = new Int32Array(shared, 0, 2);
 const bytes = new Uint8Array(shared, SHARED_HEAD_BYTES);
 
-const report = fuzz(target, {
+const report = await fuzz(target, {
   seeds: findSeeds(target),
   random: createRandom(seed),
   limits,
