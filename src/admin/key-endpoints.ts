@@ -211,7 +211,7 @@ function deleteEndpoint(options: AdminOptions): Endpoint {
       const rows = [...(await findNamed(keys, options)), ...(await findAliases(aliases, options))];
       const nowMs = options.nowMs();
       for (const id of new Set(rows.map((row) => row.id))) await store.deleteKey(id, nowMs);
-      return { deleted_keys: [...keys, ...aliases] };
+      return { deleted_keys: [...keys, ...aliases], ...(await describeWorking(rows, options)) };
     },
   });
 }
@@ -283,11 +283,18 @@ async function describeOne(row: VirtualKeyRow, { store, nowMs }: AdminOptions): 
 }
 
 /** With the others of its alias that still work: who names one key may not know of them. */
-async function describeChanged(
-  row: VirtualKeyRow,
-  options: AdminOptions,
-): Promise<schemas.KeyRow & { readonly still_working?: string[] }> {
-  const nowMs = options.nowMs();
-  const working = keepWorking(await findNamesakes(row, options.store, nowMs), nowMs).map(({ id }) => id);
-  return { ...(await describeOne(row, options)), ...(working.length === 0 ? {} : { still_working: working }) };
+async function describeChanged(row: VirtualKeyRow, options: AdminOptions): Promise<schemas.KeyRow & StillWorking> {
+  return { ...(await describeOne(row, options)), ...(await describeWorking([row], options)) };
+}
+
+interface StillWorking {
+  readonly still_working?: string[];
+}
+
+async function describeWorking(rows: readonly VirtualKeyRow[], { store, nowMs }: AdminOptions): Promise<StillWorking> {
+  const working = new Set<string>();
+  for (const row of new Map(rows.map((each) => [each.alias, each])).values()) {
+    for (const { id } of keepWorking(await findNamesakes(row, store, nowMs()), nowMs())) working.add(id);
+  }
+  return working.size === 0 ? {} : { still_working: [...working] };
 }

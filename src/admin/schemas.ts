@@ -169,7 +169,10 @@ export const keyList = z.strictObject({
   total_pages: z.int(),
 });
 /** The response of `POST /key/delete`. */
-export const deletedKeys = z.strictObject({ deleted_keys: z.array(z.string()).describe('As the request named them') });
+export const deletedKeys = z.strictObject({
+  deleted_keys: z.array(z.string()).describe('As the request named them'),
+  still_working,
+});
 
 /** LiteLLM's error envelope. */
 export const errorEnvelope = z.strictObject({

@@ -370,6 +370,23 @@ describe('a key that was rotated and still works', () => {
     expect(await stateOf(admin, key)).toBe('ending');
     expect(await admin.post('/key/block', { key })).not.toHaveProperty('still_working');
   });
+
+  it('is named if its successor is deleted without it', async () => {
+    const { admin, key, oldId, fresh } = await rotated();
+    const { key: other } = await admin.post('/key/generate', { key_alias: 'b' });
+    const deleted = await admin.post('/key/delete', { keys: [fresh, other] });
+    expect(deleted).toEqual({ deleted_keys: [fresh, other], still_working: [oldId] });
+    expect(await admin.post('/key/delete', { keys: [key] })).toEqual({ deleted_keys: [key] });
+  });
+
+  it('is not named if it is deleted with its successor, or is blocked', async () => {
+    const { admin, key, fresh } = await rotated();
+    await admin.post('/key/block', { key });
+    expect(await admin.post('/key/delete', { keys: [fresh] })).not.toHaveProperty('still_working');
+    const both = await rotated();
+    const keys = [both.fresh, both.key];
+    expect(await both.admin.post('/key/delete', { keys })).toEqual({ deleted_keys: keys });
+  });
 });
 
 describe('POST /key/{key}/regenerate', () => {

@@ -102,7 +102,8 @@ describe('a script for the key API of LiteLLM', () => {
     expect(regenerated.key).not.toBe(key);
     expect(regenerated).toMatchObject({ key_alias: 'ci', max_budget: 10, team_id: 'core-infra', spend: 0.001 });
 
-    expect(await post('/key/delete', { keys: [regenerated.key] })).toEqual({ deleted_keys: [regenerated.key] });
+    const deleted = { deleted_keys: [regenerated.key], still_working: [row.id] };
+    expect(await post('/key/delete', { keys: [regenerated.key] })).toEqual(deleted);
     const gone = await fetch(`${LITELLM_URL}/key/info?key=${regenerated.key}`, { headers });
     expect([gone.status, ((await gone.json()) as Json)['error'].type]).toEqual([404, 'token_not_found_in_db']);
   });
