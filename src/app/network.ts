@@ -5,9 +5,9 @@
  */
 import { findCode } from '../lib/errno.ts';
 import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
 import type { NetworkConfig } from '../config/config.ts';
 import { ProxyError } from '../lib/errors.ts';
+import { trustedBy } from '../upstream/aws/trust.ts';
 import type { NetworkOptions } from '../upstream/aws/tunnel.ts';
 
 /** Throws ERR_BAD_OPTION where the file cannot be read or holds no certificate. */
@@ -16,7 +16,7 @@ export function readNetworkOptions({ httpsProxy, httpProxy, noProxy, caFile }: N
     httpsProxy: httpsProxy ?? '',
     httpProxy: httpProxy ?? '',
     noProxy: noProxy ?? '',
-    ca: caFile === undefined ? undefined : [...getCACertificates('default'), readBundle(caFile)],
+    caBundle: caFile === undefined ? undefined : readBundle(caFile),
   };
 }
 
@@ -25,10 +25,14 @@ function readBundle(file: string): string {
   let code = 'no certificate in it';
   try {
     text = readFileSync(file, 'utf8');
+    // Here, and not at the first connection, it is told that one of them cannot be read.
+    if (text.includes('-----BEGIN CERTIFICATE-----')) trustedBy(text);
+    else text = '';
   } catch (error) {
+    text = '';
     code = findCode(error) ?? 'unknown';
   }
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  if (text !== '') return text;
   throw new ProxyError('ERR_BAD_OPTION', `AWS_CA_BUNDLE must name a PEM file of certificates (${code}).`, {
     detail: file,
   });

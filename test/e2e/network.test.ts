@@ -27,6 +27,11 @@ import { IS_SERVED, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const HOST = 'bedrock.corp.invalid';
 const LINE = 'POST /bedrock/model/a/converse HTTP/1.1';
+const BOTH_WAYS = {
+  ':method': 'POST',
+  ':path': '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream',
+  'content-type': 'application/vnd.amazon.eventstream',
+};
 
 let authority: TestAuthority;
 const cleanUps: (() => PromiseLike<unknown>)[] = [];
@@ -186,6 +191,13 @@ describe('a forward proxy that fails', () => {
 });
 
 describe('AWS_CA_BUNDLE', () => {
+  it('does not trust a forward proxy of the company without AWS_CA_BUNDLE, and names it', async () => {
+    const { proxy, testbed } = await openCorporation({ proxySpeaksTls: true, environment: { AWS_CA_BUNDLE: '' } });
+    const response = await post(testbed);
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([403, 'ERR_UPSTREAM_UNTRUSTED']);
+    expect(response.body.toString()).toContain(`The forward proxy localhost:${proxy.port} shows a certificate`);
+  });
+
   it('does not trust a certificate of the company without AWS_CA_BUNDLE', async () => {
     const { testbed } = await openCorporation({ environment: { AWS_CA_BUNDLE: '' } });
     const response = await post(testbed);
@@ -202,15 +214,12 @@ describe('AWS_CA_BUNDLE', () => {
 });
 
 describe('the stream in both directions', () => {
-  const TARGET = '/bedrock/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream';
-  const HEADERS = { ':method': 'POST', ':path': TARGET, 'content-type': 'application/vnd.amazon.eventstream' };
-
   it('sends the stream in both directions through the tunnel too', async () => {
     const { cert, key } = authority.material;
     const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
     const { proxy, testbed } = await openCorporation({ toPort: upstream.port });
     await using client = openHttp2(testbed.port);
-    const stream = client.open(HEADERS, { endStream: false });
+    const stream = client.open(BOTH_WAYS, { endStream: false });
     const response = readHttp2Response(stream);
     const event = eventFrame('chunk', { bytes: 'aGk=' });
     stream.end(event);
@@ -231,8 +240,8 @@ describe('the stream in both directions', () => {
         }),
       );
       await using client = openHttp2(testbed.port);
-      const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
-      expect(response.status).toBe(isTrusted ? 200 : 502);
+      const response = await client.ask(BOTH_WAYS, eventFrame('chunk', { bytes: 'aGk=' }));
+      expect(response.status).toBe(isTrusted ? 200 : 403);
     },
   );
 
@@ -240,7 +249,7 @@ describe('the stream in both directions', () => {
     const { proxy, testbed } = await openCorporation();
     proxy.refuseWith('403 Forbidden');
     await using client = openHttp2(testbed.port);
-    const response = await client.ask(HEADERS, eventFrame('chunk', { bytes: 'aGk=' }));
+    const response = await client.ask(BOTH_WAYS, eventFrame('chunk', { bytes: 'aGk=' }));
     expect(response.status).toBe(502);
     expect(response.body).toContain(`The forward proxy localhost:${proxy.port} refused`);
   });
@@ -289,4 +298,48 @@ describe('the program', () => {
       expect(upstream.failures).toEqual([]);
     },
   );
+
+  it.runIf(process.platform === 'linux').each([
+    { name: 'beside AWS_CA_BUNDLE', hasBundle: true, proxySpeaksTls: false },
+    { name: 'of a forward proxy over TLS', hasBundle: false, proxySpeaksTls: true },
+    { name: 'of a forward proxy over TLS, beside AWS_CA_BUNDLE', hasBundle: true, proxySpeaksTls: true },
+  ])("trusts an authority of the system's store $name", async ({ hasBundle, proxySpeaksTls }) => {
+    const other = keep(await makeAuthority(['other.invalid']));
+    const upstream = keep(await startFakeUpstream(AWS_PAIR));
+    const front = keep(await startTlsFront(authority.material, () => upstream.port));
+    const tls = proxySpeaksTls ? { tls: authority.material } : {};
+    const proxy = keep(await startForwardProxy({ toPort: front.port, ...tls }));
+    const server = await launchTrusting({
+      HTTPS_PROXY: `${proxySpeaksTls ? 'https' : 'http'}://localhost:${proxy.port}`,
+      BEDROCK_PROXY_ENDPOINT_URL: `https://${HOST}`,
+      ...(hasBundle ? { AWS_CA_BUNDLE: other.caFile } : {}),
+    });
+    const response = await ask(server.port, LINE, ['Host: localhost', 'Content-Length: 2'], '{}');
+    expect([response.status, upstream.failures]).toEqual([200, []]);
+  });
+
+  it.runIf(process.platform === 'linux').each([false, true])(
+    "trusts the system's store in the stream in both directions too, beside AWS_CA_BUNDLE: %s",
+    async (hasBundle) => {
+      const other = keep(await makeAuthority(['other.invalid']));
+      const { cert, key } = authority.material;
+      const upstream = keep(await startBidirectionalUpstream({ ...AWS_PAIR, tls: { cert, key } }));
+      const server = await launchTrusting({
+        BEDROCK_PROXY_ENDPOINT_URL: upstream.origin,
+        ...(hasBundle ? { AWS_CA_BUNDLE: other.caFile } : {}),
+      });
+      await using client = openHttp2(server.port);
+      const event = eventFrame('chunk', { bytes: 'aGk=' });
+      const response = await client.ask(BOTH_WAYS, event);
+      expect(response).toMatchObject({ status: 200, isComplete: true, body: event.toString('latin1') });
+      expect(upstream.failures).toEqual([]);
+    },
+  );
 });
+
+/** The program, in an environment whose certificate store has the authority and no other. */
+async function launchTrusting(environment: Readonly<Record<string, string>>) {
+  const place = keep(await openWorkplace());
+  const store = { SSL_CERT_FILE: authority.caFile, SSL_CERT_DIR: tmpdir() };
+  return keep(await launchServer([], { ...place.environment, ...AWS_VARIABLES, ...store, ...environment }));
+}

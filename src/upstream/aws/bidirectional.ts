@@ -4,7 +4,6 @@
  * the other is ended at once.
  */
 import type { WallClock } from '../../lib/clock.ts';
-import { findDescriptorShortage } from '../../lib/descriptors.ts';
 import { findCode } from '../../lib/errno.ts';
 import type { Readable, Writable } from 'node:stream';
 import { clientGone, ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
@@ -19,10 +18,10 @@ import {
   findSeedSignature,
 } from '../../protocol/sigv4/frame-chain.ts';
 import { selectClientHeaders } from '../headers.ts';
+import { dialHttp2, unreachable } from './dial-http2.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
-import { isUnknownAuthority, untrusted } from './trust.ts';
 import { SilenceWatch } from './silence.ts';
-import { type NetworkOptions, openTunnel } from './tunnel.ts';
+import type { NetworkOptions } from './tunnel.ts';
 
 /** A request whose body is a stream of signed frames, which follow while the response comes already. */
 export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
@@ -87,8 +86,8 @@ export function createBidirectionalForwarder(options: BidirectionalOptions): Bid
       const frames = new FrameResigner({ chain, nowMs: options.nowMs, checkFrame });
       const { network, connectTimeoutMs } = options;
       const { signal } = clientRequest;
-      const tunnel = await openTunnel(request.origin, { network, connectTimeoutMs, signal });
-      const upstream = openHttp2Stream(request, { tunnel, ca: network?.ca });
+      const socket = await dialHttp2(request.origin, { network, connectTimeoutMs, signal });
+      const upstream = openHttp2Stream(request, { socket });
       await new StreamRelay({ options, upstream, frames, ...client, observer, policy }).done;
     },
   };
@@ -143,7 +142,7 @@ class StreamRelay {
     this.#body = parts.clientRequest.openBody();
     // `aborted` comes at once, `signal` only when the last byte of a body that we have paused has been read.
     this.#body.on('data', this.#onClientBytes).on('end', this.#onClientEnd).on('aborted', this.#onClientGone);
-    // While a tunnel was being opened.
+    // While the connection was being made.
     if (parts.clientRequest.signal.aborted || Reflect.get(this.#body, 'aborted') === true) this.#onClientGone();
   }
 
@@ -258,8 +257,7 @@ class StreamRelay {
     const { stream } = this.#parts.upstream;
     const named = findCode(cause) ?? '';
     const code = named === '' || named === 'ERR_HTTP2_STREAM_ERROR' ? resetName(stream.rstCode ?? 0) : named;
-    if (!this.#isConnected)
-      return this.#fail(isUnknownAuthority(cause) ? untrusted(code, cause) : unreachable(code, cause));
+    if (!this.#isConnected) return this.#fail(unreachable(code, cause));
     const when = this.#sink === undefined ? 'without a response' : 'in the middle of its response';
     const message = `The upstream broke the stream off ${when} (${code}).`;
     this.#fail(new ProxyError('ERR_UPSTREAM_RESET', message, { cause, detail: code }));
@@ -324,14 +322,4 @@ function needsHttp2(): ProxyError {
 
 function silent(): ProxyError {
   return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'Nothing came from either side for too long.');
-}
-
-function unreachable(code: string, cause?: Error): ProxyError {
-  const shortage = findDescriptorShortage(cause);
-  if (shortage !== undefined) return shortage;
-  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The upstream cannot be reached over HTTP/2 (${code}).`, {
-    hint: 'Check the network, the region and --endpoint-url of the proxy.',
-    detail: code,
-    cause,
-  });
 }

@@ -17,7 +17,7 @@ import { readBeforeGivingUp, watchSocketUses } from './upstream-socket.ts';
 import { type ReadOnLimits, ResponseRelay, type WaitingClient } from './response-relay.ts';
 import { toPairs, toUpstreamError } from './undici-response.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
-import { dialTrusting } from './trust.ts';
+import { dialTrusting, trustedBy, type TrustOptions } from './trust.ts';
 
 /** A request that is ready to leave: nothing may change any more. */
 export interface SignedRequest {
@@ -192,13 +192,23 @@ function createAgent(
     ...more,
   };
   if (dialPort !== undefined) return new Agent({ ...common, connect: dialLoopback(dialPort) });
-  const trust = network?.ca === undefined ? {} : { ca: [...network.ca] };
-  const connect = { timeout: connectTimeoutMs, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS, ...trust };
-  const dial = hasForwardProxy(network)
-    ? dialThroughProxy(connect, { network, connectTimeoutMs })
-    : buildConnector({ ...connect, allowH2: false });
+  const connect = { timeout: connectTimeoutMs, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS, allowH2: false };
+  const direct = dialStraight(connect, network?.caBundle);
+  const dial = hasForwardProxy(network) ? dialThroughProxy(direct, { network, connectTimeoutMs }) : direct;
   const trusting = dialTrusting(dial);
   return new Agent({ ...common, connect: (target, callback) => trusting(target, readFirst(callback)) });
+}
+
+/** undici's connector, which keeps TLS sessions; another one when there is more to trust. */
+function dialStraight(options: buildConnector.BuildOptions, caBundle: string | undefined): buildConnector.connector {
+  let trust: TrustOptions | undefined;
+  let connect: buildConnector.connector | undefined;
+  return (target, callback) => {
+    const now = trustedBy(caBundle);
+    if (connect === undefined || now !== trust) connect = buildConnector({ ...options, ...now });
+    trust = now;
+    connect(target, callback);
+  };
 }
 
 function readFirst(callback: buildConnector.Callback): buildConnector.Callback {
@@ -210,8 +220,7 @@ function readFirst(callback: buildConnector.Callback): buildConnector.Callback {
 }
 
 /** Not undici's own proxy agent: it keeps only the last of a header's repeats, and the signature covers them all. */
-function dialThroughProxy(direct: buildConnector.BuildOptions, options: TunnelOptions): buildConnector.connector {
-  const connect = buildConnector({ ...direct, allowH2: false });
+function dialThroughProxy(connect: buildConnector.connector, options: TunnelOptions): buildConnector.connector {
   const dial: (...dialled: Parameters<buildConnector.connector>) => Promise<void> = async (target, callback) => {
     const { protocol, hostname, port } = target;
     let tunnel: Socket | undefined;

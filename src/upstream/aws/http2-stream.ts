@@ -1,12 +1,10 @@
 /**
- * One HTTP/2 request to AWS whose body is still open: connecting, sending the headers, reading the response's, leaving.
+ * One HTTP/2 request to AWS whose body is still open: sending the headers, reading the response's, leaving.
  * The only file that knows `node:http2` as a client. The caller feeds and drains the stream.
  */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { ProxyError } from '../../lib/errors.ts';
-import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 import { foldHeaders, type HeaderPair } from '../../http/message.ts';
 
 /** What is sent; `headers` has `host`, and nothing that HTTP/2 forbids. */
@@ -19,10 +17,8 @@ export interface Http2Request {
 
 /** How AWS is reached. */
 export interface ConnectionOptions {
-  /** A connection that leads to the origin; undefined: a new one, straight. */
-  readonly tunnel?: Socket | undefined;
-  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
-  readonly ca?: readonly string[] | undefined;
+  /** A connection that stands and leads to the origin (`dialHttp2`); the session owns it from now on. */
+  readonly socket: Socket;
   readonly ping?: PingTimes | undefined;
 }
 
@@ -58,17 +54,16 @@ const PING: PingTimes = { silenceMs: 60_000, answerMs: 15_000 };
 const GOODBYE_MS = 2_000;
 
 /**
- * Begins to connect, over TLS (ALPN `h2`) or in cleartext with prior knowledge (RFC 9113, section 3.3) as the origin
- * says; headers and first bytes wait for the connection by themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot
- * carry.
+ * Begins a session, in cleartext with prior knowledge (RFC 9113, section 3.3); headers and first bytes wait for it by
+ * themselves. Throws ERR_BAD_REQUEST for headers HTTP/2 cannot carry.
  */
 export function openHttp2Stream(
   { method, origin, target, headers }: Http2Request,
-  connection: ConnectionOptions = {},
+  { socket, ping = PING }: ConnectionOptions,
 ): Http2Stream {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-  const session = connect(origin, { settings, createConnection: (url) => openConnection(url, connection) });
-  pingWhenSilent(session, connection.ping ?? PING);
+  const session = connect(origin, { settings, createConnection: () => socket });
+  pingWhenSilent(session, ping);
   session.on('error', () => {});
   session.on('connect', () => {
     if (!session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
@@ -94,20 +89,6 @@ export function openHttp2Stream(
     session.destroy();
     throw new ProxyError('ERR_BAD_REQUEST', 'A header of the request cannot be sent over HTTP/2.', { cause });
   }
-}
-
-function openConnection({ protocol, hostname, port }: URL, { tunnel, ca }: ConnectionOptions): Socket {
-  const host = hostname.replace(/^\[(.+)\]$/, '$1');
-  const to = { host, port: port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port) };
-  const socket = protocol === 'http:' ? (tunnel ?? connectTcp(to)) : openTls(to, { tunnel, ca });
-  return socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-}
-
-function openTls(to: { readonly host: string; readonly port: number }, { tunnel, ca }: ConnectionOptions): Socket {
-  const trust = ca === undefined ? {} : { ca: [...ca] };
-  const name = isIP(to.host) === 0 ? { servername: to.host } : {};
-  const under = tunnel === undefined ? {} : { socket: tunnel };
-  return connectTls({ ...trust, ...to, ...name, ...under, ALPNProtocols: ['h2'] });
 }
 
 /**

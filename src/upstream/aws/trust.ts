@@ -4,7 +4,7 @@
  * because loading it costs: 38 ms with 289 authorities on Linux, and more on macOS, where the event loop waits for it.
  * Nothing of a request has been sent when a handshake fails, so that the connection may be tried again.
  */
-import tls from 'node:tls';
+import tls, { type SecureContext } from 'node:tls';
 import { findCode } from '../../lib/errno.ts';
 import type { buildConnector } from 'undici';
 import { ProxyError } from '../../lib/errors.ts';
@@ -21,6 +21,40 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
 
 /** Of this process, as Node's default store is. */
 let isSystemJoined = false;
+/** By bundle: making one costs some milliseconds, and a connection needs what all the others do. */
+const contexts = new Map<string, TrustOptions>();
+
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g;
+
+/** Options of `tls.connect`. */
+export interface TrustOptions {
+  readonly secureContext?: SecureContext;
+}
+
+/**
+ * Whom every TLS connection that leaves us trusts: the authorities of Node (NODE_EXTRA_CA_CERTS included), those of the
+ * bundle (PEM), and the system's as soon as one was missed. The same object as long as nothing is joined. Throws what
+ * OpenSSL says of a bundle that it cannot read.
+ */
+export function trustedBy(bundle = ''): TrustOptions {
+  const known = contexts.get(bundle);
+  if (known !== undefined) return known;
+  // Node's own store has what was joined to it.
+  const isDefault = bundle === '' && (!isSystemJoined || canJoin());
+  const options = isDefault ? {} : { secureContext: tls.createSecureContext({ ca: listAuthorities(bundle) }) };
+  contexts.set(bundle, options);
+  return options;
+}
+
+function listAuthorities(bundle: string): string[] {
+  const system = isSystemJoined ? tls.getCACertificates('system') : [];
+  return [...new Set([...tls.getCACertificates('default'), ...system]), ...(bundle === '' ? [] : [bundle])];
+}
+
+/** Node 24.0 to 24.4 cannot; there the SDK's own connections do without. */
+function canJoin(): boolean {
+  return typeof tls.setDefaultCACertificates === 'function';
+}
 
 /** Whether a connection failed because the other side's certificate is of no authority that is trusted. */
 export function isUnknownAuthority(error: unknown): boolean {
@@ -28,17 +62,17 @@ export function isUnknownAuthority(error: unknown): boolean {
 }
 
 /**
- * Joins the system's store to Node's if that may cure the error. True if it was joined and had not been when the
- * connection was tried, so that another try may succeed. Node 24.0 to 24.4 cannot: there the error stands.
+ * Joins the system's store to Node's, and the bundles with it for the SDK's own connections, if that may cure the
+ * error. True if it was joined and had not been when the connection was tried, so that another try may succeed.
  */
 function joinSystemStore(error: unknown, wasJoined: boolean): boolean {
   if (wasJoined || !isUnknownAuthority(error)) return false;
-  if (!isSystemJoined && typeof tls.setDefaultCACertificates === 'function') {
-    isSystemJoined = true;
-    const authorities = [...tls.getCACertificates('default'), ...tls.getCACertificates('system')];
-    tls.setDefaultCACertificates([...new Set(authorities)]);
-  }
-  return isSystemJoined;
+  if (isSystemJoined) return true;
+  isSystemJoined = true;
+  const bundles = [...contexts.keys()].flatMap((bundle) => bundle.match(CERTIFICATES) ?? []);
+  contexts.clear();
+  if (canJoin()) tls.setDefaultCACertificates([...listAuthorities(''), ...bundles]);
+  return true;
 }
 
 /** Dials once more if the certificate is of an authority that only the system's store may know. */
@@ -76,8 +110,8 @@ function findCertificateError(thrown: unknown): unknown {
 }
 
 /** What a client and the owner are told when no store knows the authority. */
-export function untrusted(code: string, cause: unknown): ProxyError {
-  const message = `The upstream shows a certificate of an authority that nothing here trusts (${code}).`;
+export function untrusted(code: string, cause: unknown, who = 'The upstream'): ProxyError {
+  const message = `${who} shows a certificate of an authority that nothing here trusts (${code}).`;
   return new ProxyError('ERR_UPSTREAM_UNTRUSTED', message, {
     hint:
       "If a program inspects TLS here, put its authority into the system's certificate store, or name its PEM file " +

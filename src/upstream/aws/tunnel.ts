@@ -10,6 +10,7 @@ import { request as requestHttps } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { clientGone, ProxyError, toAbortError } from '../../lib/errors.ts';
 import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
+import { isUnknownAuthority, runTrusting, trustedBy, untrusted } from './trust.ts';
 
 /** Proxy URLs; empty text if there is none. */
 export interface NetworkOptions {
@@ -19,8 +20,8 @@ export interface NetworkOptions {
   readonly httpProxy: string;
   /** Hosts to reach without a proxy, in the syntax of NO_PROXY. */
   readonly noProxy: string;
-  /** PEM texts of all the certificate authorities to trust; undefined: those of Node. */
-  readonly ca: readonly string[] | undefined;
+  /** Certificate authorities to trust in addition, PEM; undefined: none. */
+  readonly caBundle: string | undefined;
 }
 
 /** Through which forward proxy, and how long to try. */
@@ -39,14 +40,15 @@ export function hasForwardProxy(network: NetworkOptions | undefined): network is
 /**
  * A connection to the origin's host and port through its forward proxy, on which nothing has been sent; undefined if
  * the origin is reached straight. The caller owns it. Throws ERR_UPSTREAM_UNREACHABLE if the proxy cannot be reached or
- * refuses, naming it, and the reason of `signal` if that fires.
+ * refuses, ERR_UPSTREAM_UNTRUSTED if nobody knows its
+ * authority, both naming it, and the reason of `signal` if that fires.
  */
 export async function openTunnel(origin: string, options: TunnelOptions): Promise<Socket | undefined> {
   const proxy = findForwardProxy(origin, options.network);
   if (proxy === undefined) return undefined;
   const { hostname, port, protocol } = new URL(origin);
   const target = `${hostname}:${port === '' ? defaultPort(protocol) : port}`;
-  return connectThrough(new URL(proxy), target, options);
+  return runTrusting(() => connectThrough(new URL(proxy), target, options));
 }
 
 /** The URL of the forward proxy for an origin; undefined if it has none or NO_PROXY names its host. */
@@ -96,7 +98,7 @@ function connectThrough(proxy: URL, target: string, { network, connectTimeoutMs,
       headers: { host: target, ...authorizationOf(proxy) },
       agent: false,
       ...(isTls && isIP(host) === 0 ? { servername: host } : {}),
-      ...(isTls && network?.ca !== undefined ? { ca: [...network.ca] } : {}),
+      ...(isTls ? trustedBy(network?.caBundle) : {}),
     });
     const timer = setTimeout(() => fail(unreachableProxy(proxy, 'connect timeout')), connectTimeoutMs);
     const detach = (): void => {
@@ -171,6 +173,7 @@ function refused({ host }: URL, target: string, response: string): ProxyError {
 function unreachableProxy({ host }: URL, code: string, cause?: Error): ProxyError {
   const shortage = findDescriptorShortage(cause);
   if (shortage !== undefined) return shortage;
+  if (isUnknownAuthority(cause)) return untrusted(code, cause, `The forward proxy ${host}`);
   return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `The forward proxy ${host} cannot be reached (${code}).`, {
     hint: 'Check HTTPS_PROXY and NO_PROXY of the environment in which bedrock-proxy was started.',
     detail: code,

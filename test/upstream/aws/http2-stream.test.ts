@@ -1,7 +1,7 @@
 /** Whether the other side of a conversation is still there, and still speaks. */
 import { once } from 'node:events';
 import { createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { openHttp2Stream } from '../../../src/upstream/aws/http2-stream.ts';
@@ -10,8 +10,14 @@ const PING = { silenceMs: 20, answerMs: 60 };
 
 async function open(server: Pick<Server, 'listen' | 'address' | 'close'>) {
   await once(server.listen(0, '127.0.0.1') as Server, 'listening');
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const upstream = openHttp2Stream({ method: 'POST', origin, target: '/', headers: [['host', 'aws']] }, { ping: PING });
+  const { port } = server.address() as AddressInfo;
+  const request = {
+    method: 'POST',
+    origin: `http://127.0.0.1:${port}`,
+    target: '/',
+    headers: [['host', 'aws']],
+  } as const;
+  const upstream = openHttp2Stream(request, { socket: connect(port, '127.0.0.1'), ping: PING });
   onTestFinished(() => {
     upstream.leave();
     upstream.session.destroy();

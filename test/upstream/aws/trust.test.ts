@@ -1,6 +1,9 @@
 /** When a connection is tried once more with the system's certificate store. */
+import { readFile } from 'node:fs/promises';
+import tls from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { runTrusting, untrusted } from '../../../src/upstream/aws/trust.ts';
+import { makeAuthority } from '../../helpers/forward-proxy.ts';
+import { runTrusting, trustedBy, untrusted } from '../../../src/upstream/aws/trust.ts';
 
 function failing(error: Error): { readonly run: () => Promise<never>; readonly tried: () => number } {
   let tries = 0;
@@ -18,11 +21,19 @@ describe('runTrusting', () => {
     expect(tried()).toBe(1);
   });
 
-  it('tries once more with the store of the system, and not again in this process', async () => {
+  it('tries once more with the store of the system and the bundles, and not again in this process', async () => {
+    await using authority = await makeAuthority(['proxy.invalid']);
+    const bundle = await readFile(authority.caFile, 'utf8');
+    const before = trustedBy(bundle);
+    expect(trustedBy(bundle)).toBe(before);
     const unknown = Object.assign(new Error('no issuer'), { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' });
     const first = failing(new Error('the SSO call failed', { cause: unknown }));
     await expect(runTrusting(first.run)).rejects.toThrow('the SSO call failed');
     expect(first.tried()).toBe(2);
+    expect(trustedBy(bundle)).not.toBe(before);
+    if (typeof tls.setDefaultCACertificates === 'function') {
+      expect(tls.getCACertificates('default').join('\n')).toContain(bundle.trim());
+    }
     const later = failing(unknown);
     await expect(runTrusting(later.run)).rejects.toThrow('no issuer');
     expect(later.tried()).toBe(1);

@@ -10,7 +10,7 @@ const NETWORK: NetworkOptions = {
   httpsProxy: 'http://s.invalid',
   httpProxy: 'http://p.invalid',
   noProxy: '',
-  ca: undefined,
+  caBundle: undefined,
 };
 
 describe('the forward proxy of an origin', () => {
