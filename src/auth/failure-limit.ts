@@ -10,6 +10,7 @@ import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientRequest } from '../http/message.ts';
 import { type ErrorCode, ProxyError } from '../lib/errors.ts';
+import { LeakyBuckets } from '../lib/leaky-buckets.ts';
 import { findClientAddress } from './client-address.ts';
 
 /** Failures that are free at once; after them one more every `REFILL_MS`. Claude Code alone tries some thirty times. */
@@ -53,11 +54,6 @@ export interface FailureLimit {
   isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean;
 }
 
-interface Bucket {
-  failures: number;
-  atTick: number;
-}
-
 /** The buckets of a client: one of its own, if another machine asks, and one that it shares with all that ask so. */
 interface Origin {
   readonly own: string | undefined;
@@ -73,30 +69,31 @@ export function createFailureLimit(tickMs: MonotonicClock, wait = waitForClient)
 
 /** State: failures by address, and how many responses wait. */
 class CountedFailures implements FailureLimit {
-  readonly #tickMs: MonotonicClock;
   readonly #wait: typeof waitForClient;
-  readonly #own = new Map<string, Bucket>();
-  readonly #shared = new Map<string, Bucket>();
+  readonly #own: LeakyBuckets;
+  readonly #shared: LeakyBuckets;
   #waiting = 0;
 
   constructor(tickMs: MonotonicClock, wait: typeof waitForClient) {
-    this.#tickMs = tickMs;
+    const limits = { leakMs: REFILL_MS, maxNames: MAX_ADDRESSES };
+    this.#own = new LeakyBuckets(tickMs, limits);
+    this.#shared = new LeakyBuckets(tickMs, limits);
     this.#wait = wait;
   }
 
   check(client: FailureClient): void {
     if (this.#own.size === 0) return;
     const { own } = originOf(client);
-    if (own === undefined || !this.#own.has(own)) return;
-    const { failures } = this.#current(this.#own, own);
+    if (own === undefined) return;
+    const failures = this.#own.level(own);
     if (Math.ceil(failures) >= BURST) throw tooMany(failures);
   }
 
   async note(error: unknown, client: FailureClient): Promise<unknown> {
     if (!(error instanceof ProxyError) || !FAILURES.has(error.code)) return error;
     const { own, shared } = originOf(client);
-    const byAddress = own === undefined ? 0 : this.#count(this.#own, own);
-    const together = shared === undefined ? 0 : this.#count(this.#shared, shared);
+    const byAddress = own === undefined ? 0 : this.#own.count(own);
+    const together = shared === undefined ? 0 : this.#shared.count(shared);
     const failures = Math.max(byAddress, together);
     if (failures <= BURST) return error;
     if (shared !== undefined && this.#waiting < MAX_WAITING) {
@@ -111,24 +108,7 @@ class CountedFailures implements FailureLimit {
   isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean {
     if (this.#waiting < MAX_WAITING) return false;
     const { shared } = originOf(client);
-    return shared !== undefined && this.#current(this.#shared, shared).failures >= BURST;
-  }
-
-  #current(buckets: Map<string, Bucket>, name: string): Bucket {
-    const tick = this.#tickMs();
-    const bucket = buckets.get(name) ?? { failures: 0, atTick: tick };
-    const healed = (tick - bucket.atTick) / REFILL_MS;
-    return { failures: Math.max(0, bucket.failures - healed), atTick: tick };
-  }
-
-  #count(buckets: Map<string, Bucket>, name: string): number {
-    const bucket = this.#current(buckets, name);
-    bucket.failures += 1;
-    buckets.delete(name);
-    buckets.set(name, bucket);
-    const [oldest] = buckets.keys();
-    if (buckets.size > MAX_ADDRESSES && oldest !== undefined) buckets.delete(oldest);
-    return bucket.failures;
+    return shared !== undefined && this.#shared.level(shared) >= BURST;
   }
 }
 

@@ -16,6 +16,7 @@ import type { Socket } from 'node:net';
 import { TCP_KEEP_ALIVE_MS } from '../lib/keep-alive.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
+import { createResetLimit } from './reset-limit.ts';
 import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
 
 /**
@@ -195,8 +196,15 @@ function buildHttp2(
       maxHeaderListSize: MAX_HEADER_BYTES,
     },
   });
+  const resets = createResetLimit(MACHINE_TICKS);
   server.on('session', (session) => {
     const open = trackStreams(session);
+    session.on('stream', (stream, _headers, flags, rawHeaders) => {
+      stream.on('error', () => {});
+      // The stream does not know its session any more if it was reset at once.
+      if (!resets.admit(stream, session)) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      onHttp2(stream, rawHeaders as unknown as readonly string[], (flags & 1) === 1);
+    });
     sessions.set(session, open);
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES * 16);
     session.on('close', () => sessions.delete(session));
@@ -205,10 +213,6 @@ function buildHttp2(
   });
   // Errors of a session end that session; without a listener they would end the process.
   server.on('sessionError', () => {});
-  server.on('stream', (stream, _headers, flags, rawHeaders) => {
-    stream.on('error', () => {});
-    onHttp2(stream, rawHeaders as unknown as readonly string[], (flags & 1) === 1);
-  });
   return server;
 }
 

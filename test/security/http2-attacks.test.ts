@@ -30,10 +30,25 @@ const HEADER_BLOCK = Buffer.concat(
     Buffer.concat([Buffer.of(0, name.length), Buffer.from(name), Buffer.of(value.length), Buffer.from(value)]),
   ),
 );
+const headOf = (frame: Buffer): string => frame.toString('latin1').slice(0, 9);
+const PING_ANSWER = headOf(http2Frame(FRAME_TYPE.ping, 1, 0, Buffer.alloc(8)));
+const GOAWAY = headOf(http2Frame(FRAME_TYPE.goaway, 0, 0, Buffer.alloc(8)));
+
 async function openSession(): Promise<RawSocket> {
   const raw = await dial(testbed.port);
   raw.socket.on('error', () => {});
   await raw.send(Buffer.concat([Buffer.from(PREFACE), http2Frame(FRAME_TYPE.settings, 0, 0)]));
+  return raw;
+}
+
+/** Resets many streams in a session of their own, one write for all. */
+async function resetMany(count: number): Promise<RawSocket> {
+  const raw = await openSession();
+  const pairs = Array.from({ length: count }, (_, index) => [
+    http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, 2 * index + 1, HEADER_BLOCK),
+    http2Frame(FRAME_TYPE.reset, 0, 2 * index + 1, CANCEL),
+  ]);
+  await raw.send(Buffer.concat([...pairs.flat(), http2Frame(FRAME_TYPE.ping, 0, 0, Buffer.alloc(8))]));
   return raw;
 }
 
@@ -58,11 +73,45 @@ describe('rapid reset', () => {
     ]);
     await raw.send(Buffer.concat(pairs.flat()));
     // GOAWAY names the last stream that was served: the odd numbers up to it.
-    const goAway = http2Frame(FRAME_TYPE.goaway, 0, 0, Buffer.alloc(8)).toString('latin1').slice(0, 9);
-    const received = await raw.until(goAway);
-    const last = Buffer.from(received.slice(received.indexOf(goAway) + 9), 'latin1').readUInt32BE(0);
+    const received = await raw.until(GOAWAY);
+    const last = Buffer.from(received.slice(received.indexOf(GOAWAY) + 9), 'latin1').readUInt32BE(0);
     expect(last).toBe(2 * 512 + 1);
     testbed.upstream.respondWith((_, response) => void response.end());
+  });
+
+  it('gives a client that opens session after session no fresh allowance', async () => {
+    testbed.upstream.respondWith(() => {});
+    await using before = await openSession();
+    for (let session = 0; session < 3; session += 1) {
+      await using raw = await resetMany(340);
+      await raw.until(PING_ANSWER);
+    }
+    await using raw = await resetMany(200);
+    await raw.until(GOAWAY);
+    // One that was opened before has no more left.
+    for (let stream = 1; stream < 400; stream += 2) {
+      const headers = http2Frame(FRAME_TYPE.headers, END_STREAM | END_HEADERS, stream, HEADER_BLOCK);
+      await before.send(Buffer.concat([headers, http2Frame(FRAME_TYPE.reset, 0, stream, CANCEL)]));
+    }
+    await before.until(GOAWAY);
+    testbed.upstream.respondWith((_, response) => void response.end());
+  });
+
+  it('leaves the other sessions of an address alone, with what they cancel', async () => {
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    testbed.upstream.respondWith((_, response) => void end.then(() => response.end('{}')));
+    await using client = openHttp2(testbed.port);
+    const response = client.ask(POST);
+    await testbed.upstream.nextRequest();
+    for (let session = 0; session < 4; session += 1) {
+      await using raw = await resetMany(400);
+      await raw.until(session < 2 ? PING_ANSWER : GOAWAY);
+    }
+    for (let turn = 0; turn < 10; turn += 1) client.open(POST).close(8);
+    resolve();
+    expect(await response).toMatchObject({ status: 200, isComplete: true });
+    expect((await client.ask(POST)).status).toBe(200);
+    expect(client.session.closed).toBe(false);
   });
 
   it('ends a rapid reset in raw frames with the session or with silence', async () => {
