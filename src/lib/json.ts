@@ -45,3 +45,34 @@ export function asTexts(value: unknown): string[] {
 export function asCount(value: unknown, least: number, fallback: number): number {
   return Number.isSafeInteger(value) && Number(value) >= least ? Number(value) : fallback;
 }
+
+/** How much there is to read in a JSON text. */
+export interface JsonExtent {
+  /** Of objects and lists within each other. */
+  readonly depth: number;
+  /** Members and elements, or one more. */
+  readonly values: number;
+}
+
+/**
+ * Before it is parsed, which costs by the value and not by the byte, as does what looks at the values then. Of bytes
+ * that are no JSON it says something.
+ */
+export function measureJson(json: Uint8Array): JsonExtent {
+  let isText = false;
+  let open = 0;
+  let depth = 0;
+  let values = 0;
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at];
+    if (byte === 0x22) isText = !isText;
+    else if (isText) at += byte === 0x5c ? 1 : 0;
+    else if (byte === 0x2c) values += 1;
+    else if (byte === 0x7b || byte === 0x5b) {
+      values += 1;
+      open += 1;
+      depth = Math.max(depth, open);
+    } else if (byte === 0x7d || byte === 0x5d) open -= 1;
+  }
+  return { depth, values };
+}

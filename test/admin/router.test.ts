@@ -147,10 +147,35 @@ describe('a body', () => {
     expect((await call('/key/generate', { body, method: 'POST' })).status).toBe(200);
   });
 
-  it('takes a body of a megabyte and not a byte more', async () => {
+  it.each([
+    { name: 'a hundred times', body: nested(98), status: 200 },
+    { name: 'more than a hundred times', body: nested(99), status: 400 },
+    { name: 'a hundred thousand times', body: nested(100_000), status: 400 },
+  ])('takes a body that is nested $name: $status', async ({ body, status }) => {
     const { call } = await openAdmin();
-    expect((await call('/key/generate', { body: ofSize(1_000_000) })).status).toBe(200);
-    const { status, json } = await call('/key/generate', { body: ofSize(1_000_001) });
+    expect((await call('/key/generate', { body })).status).toBe(status);
+  });
+
+  it.each([
+    { name: 'numbers where texts should be', body: `{"models":[${'1,'.repeat(120_000)}1]}` },
+    { name: 'members', body: `{${'"":1,'.repeat(50_000)}"":1}` },
+  ])('refuses a body of very many $name before it is parsed', async ({ body }) => {
+    const { call } = await openAdmin();
+    const { status, json } = await call('/key/generate', { body });
+    expect([status, json['error'].message]).toEqual([400, 'The body has more than 10000 values.']);
+  });
+
+  it('takes a delete of as many keys as one may name', async () => {
+    const { call } = await openAdmin();
+    const names = Array.from({ length: 1_000 }, (_, at) => at.toString(16).padStart(64, '0'));
+    const { json } = await call('/key/delete', { body: { keys: names, key_aliases: names } });
+    expect(json['error'].message).toContain('There is no key');
+  });
+
+  it('takes a body of 256 KB and not a byte more', async () => {
+    const { call } = await openAdmin();
+    expect((await call('/key/generate', { body: ofSize(256_000) })).status).toBe(200);
+    const { status, json } = await call('/key/generate', { body: ofSize(256_001) });
     expect([status, json['error'].type, json['error'].code]).toEqual([413, 'bad_request_error', '413']);
   });
 
@@ -203,3 +228,8 @@ describe('a store that cannot answer', () => {
     expect(JSON.stringify(json)).not.toContain(databasePath);
   });
 });
+
+/** Lists in the metadata of a body. */
+function nested(depth: number): string {
+  return `{"metadata":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+}

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { asCount, asObject, asObjects, asText, asTexts, isObject, parseJsonObject } from '../../src/lib/json.ts';
+import {
+  asCount,
+  asObject,
+  asObjects,
+  asText,
+  asTexts,
+  isObject,
+  measureJson,
+  parseJsonObject,
+} from '../../src/lib/json.ts';
 
 const OTHERS = [undefined, null, true, 5, 'text', [], [{}]];
 
@@ -29,4 +38,15 @@ describe('JSON of others', () => {
   ])('parses a body if it is an object: %s', (text, value) => {
     expect(parseJsonObject(Buffer.from(text))).toEqual(value);
   });
+});
+
+it.each([
+  { json: '1', depth: 0, values: 0 },
+  { json: '{}', depth: 1, values: 1 },
+  { json: '{"a":[1,2,{"b":[]}],"c":3}', depth: 4, values: 7 },
+  { json: '[[],[],[[]]]', depth: 3, values: 7 },
+  { json: String.raw`["[[,{\"[[,\\",1]`, depth: 1, values: 2 },
+  { json: ']]]]{"a', depth: 0, values: 1 },
+])('measures $json before it is parsed', ({ json, depth, values }) => {
+  expect(measureJson(Buffer.from(json))).toEqual({ depth, values });
 });

@@ -107,7 +107,7 @@ describe('another machine', () => {
 describe('odd JSON', () => {
   it.each([
     { name: 'an array', body: '[]', status: 400 },
-    { name: 'a deep nest', body: '['.repeat(400_000), status: 400 },
+    { name: 'a deep nest', body: '['.repeat(200_000), status: 400 },
     {
       name: 'a deep nest in metadata',
       body: `{"metadata":{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
@@ -115,8 +115,8 @@ describe('odd JSON', () => {
     },
     { name: 'too much', body: `{"note":"${'x'.repeat(1_100_000)}"}`, status: 413 },
     {
-      name: 'a hundred thousand fields',
-      body: `{${Array.from({ length: 90_000 }, (_, at) => `"f${at}":1`).join()}}`,
+      name: 'twenty thousand fields',
+      body: `{${Array.from({ length: 20_000 }, (_, at) => `"f${at}":1`).join()}}`,
       status: 400,
     },
     { name: 'a budget beyond numbers', body: '{"max_budget":1e400}', status: 400 },
