@@ -69,7 +69,7 @@ export interface Ledger {
    * Writes the row of a finished request and settles its reservation, before this turn of the event loop is over if the
    * store is free; then tells `onWritten`, also if the row has to wait. Called once per request, and again if money was
    * reserved for it after all. A request without a principal has no row, and of many refused ones several have one row
-   * together, a minute later. Never throws.
+   * together, ten seconds later. Never throws.
    */
   settle(record: RequestRecord, stage: SettledStage, onWritten?: () => void): void;
   readState(): LedgerState;

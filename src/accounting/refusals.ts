@@ -1,26 +1,29 @@
 /**
  * Requests that were refused before they were admitted: they cost nothing to send, so they must cost next to nothing to
  * keep. The first few of a caller in a minute have a row each, with all that a row says; of the others, those with the
- * same error have one row together, which says how many they were. No I/O; the timer is its own.
+ * same error in ten seconds have one row together, which says how many they were. No I/O; the timer is its own.
  */
 import type { LedgerRow } from '../domain/ledger.ts';
 
 /** Rows of one caller in one minute that stand for one request each. */
 const MAX_SINGLE_ROWS = 5;
 const PERIOD_MS = 60_000;
+/** A process that is killed takes with it what was refused in so much time. */
+const DELAY_MS = 10_000;
 /** Longer names of models are none that AWS serves; a refused request may hold anything in its place. */
 const MAX_REFUSED_MODEL_LENGTH = 256;
 
-/** State: what has been refused since the first refusal of this minute. */
+/** State: who has been refused in this minute, and what waits to be written. */
 export class Refusals {
   readonly #write: (row: LedgerRow) => void;
   /** By caller: its rows so far. */
   readonly #singles = new Map<string, number>();
   /** By caller and error. */
   readonly #sums = new Map<string, LedgerRow>();
-  #timer: NodeJS.Timeout | undefined;
+  #period: NodeJS.Timeout | undefined;
+  #delay: NodeJS.Timeout | undefined;
 
-  /** `write` gets the rows that stand for several requests, at the end of each minute. */
+  /** `write` gets the rows that stand for several requests, ten seconds after the first of them. */
   constructor(write: (row: LedgerRow) => void) {
     this.#write = write;
   }
@@ -28,24 +31,35 @@ export class Refusals {
   /** The row to write for this request; undefined if it is counted in one that comes later. */
   add(refused: LedgerRow): LedgerRow | undefined {
     const row = { ...refused, model: refused.model?.slice(0, MAX_REFUSED_MODEL_LENGTH) };
-    this.#timer ??= setTimeout(() => this.flush(), PERIOD_MS).unref();
+    this.#period ??= setTimeout(() => this.#endPeriod(), PERIOD_MS).unref();
     const caller = row.keyId ?? row.principal;
     const singles = this.#singles.get(caller) ?? 0;
     if (singles < MAX_SINGLE_ROWS) {
       this.#singles.set(caller, singles + 1);
       return row;
     }
+    this.#delay ??= setTimeout(() => this.#writeSums(), DELAY_MS).unref();
     const name = `${row.errorCode ?? ''} ${caller}`;
     const sum = this.#sums.get(name);
     this.#sums.set(name, sum === undefined ? row : addUp(sum, row));
     return undefined;
   }
 
-  /** Ends this minute. */
+  /** Writes what waits, and begins another minute. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#writeSums();
+    this.#endPeriod();
+  }
+
+  #endPeriod(): void {
+    clearTimeout(this.#period);
+    this.#period = undefined;
     this.#singles.clear();
+  }
+
+  #writeSums(): void {
+    clearTimeout(this.#delay);
+    this.#delay = undefined;
     const rows = [...this.#sums.values()];
     this.#sums.clear();
     for (const row of rows) this.#write(row);

@@ -32,16 +32,22 @@ it('gives the first five requests of a caller a row each', () => {
   expect(addMany(1, { keyId: undefined, principal: 'master' })[0]?.requests).toBe(1);
 });
 
-it('adds the others up by caller and error, and writes them when the minute is over', async () => {
+it('adds the others up by caller and error, and writes them ten seconds later', async () => {
   addMany(5);
   addMany(1_000, { id: 'first' });
   addMany(3, { errorCode: 'ERR_SCOPE', status: 403 });
-  await vi.advanceTimersByTimeAsync(60_000);
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(written).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
   expect(written.map(({ requests, errorCode, requestBytes }) => [requests, errorCode, requestBytes])).toEqual([
     [1_000, 'ERR_REQUEST_RATE', 1_000],
     [3, 'ERR_SCOPE', 3],
   ]);
   expect(written[0]?.id).toBe('first');
+  // The minute is not over.
+  expect(addMany(1)).toEqual([undefined]);
+  await vi.advanceTimersByTimeAsync(50_000);
+  expect(written[2]).toMatchObject({ requests: 1, errorCode: 'ERR_REQUEST_RATE' });
   expect(addMany(1)[0]?.requests).toBe(1);
 });
 

@@ -110,6 +110,23 @@ describe('the end', () => {
     expect(await server.ended).toMatchObject({ code: 0 });
   });
 
+  it('writes at its end the refused requests that have a row together', async () => {
+    const options = ['--alias', 'alice', '--models', 'other.*', '--quiet'];
+    const key = (await run(['key', 'generate', ...options], environment)).stdout.trim();
+    await using server = await launchServer([], environment);
+    for (let turn = 0; turn < 12; turn += 1) {
+      expect((await post(server.port, [`Authorization: Bearer ${key}`])).status).toBe(403);
+    }
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0 });
+    const { stdout } = await run(['logs', '--json'], environment);
+    const counts = stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { requests: number }).requests);
+    expect(counts.toSorted()).toEqual([1, 1, 1, 1, 1, 7]);
+  });
+
   it('cuts off what still runs after the grace time, and says so', async () => {
     await using server = await launchServer(['--shutdown-grace', '0'], environment);
     void nextStream();
