@@ -3,7 +3,7 @@
  * count against the same limit as on the way to Bedrock.
  */
 import { findActiveKey } from '../auth/authenticate.ts';
-import { findMasterKeyFor, isMasterKey, isTooShortFor, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
+import { findMasterToken, isTooShortFor, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ClientRequest } from '../http/message.ts';
@@ -30,9 +30,7 @@ export async function admitAdmin(clientRequest: ClientRequest, access: Access, o
   try {
     failures.check(clientRequest);
     const token = findToken(parsePresentedCredential(clientRequest.headers, undefined));
-    if (token !== undefined && isMasterKey(token, findMasterKeyFor(clientRequest, masterKey, failures))) {
-      return undefined;
-    }
+    if (token !== undefined && findMasterToken(clientRequest, [token], options) !== undefined) return undefined;
     if (access === 'own key' && token !== undefined) return await findActiveKey(token, options);
     throw needsMasterKey(clientRequest, masterKey);
   } catch (error) {

@@ -4,7 +4,7 @@
  */
 import { sendResponse, sendJson } from '../http/send-response.ts';
 import { findClientAddress } from '../auth/client-address.ts';
-import { findMasterKeyFor, isMasterKey, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
+import { findMasterKeyFor, findMasterToken, MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { findToken, parsePresentedCredential } from '../keys/presented-credential.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
@@ -33,7 +33,7 @@ export function createMetricsEndpoint({
         throw new ProxyError('ERR_UNKNOWN_PATH', 'There is nothing below /metrics.');
       }
       failures.check(clientRequest);
-      requireLeave(clientRequest, findMasterKeyFor(clientRequest, masterKey, failures));
+      requireLeave(clientRequest, { masterKey, failures });
       if (method !== 'GET' && method !== 'HEAD') return sendWrongMethod(clientResponse);
       const { contentType, body } = metrics.render();
       sendText(contentType, Buffer.from(body), method === 'HEAD', clientResponse);
@@ -44,14 +44,14 @@ export function createMetricsEndpoint({
 }
 
 /** Throws ERR_MASTER_KEY, or ERR_KEYS_DIFFER. */
-function requireLeave(clientRequest: ClientRequest, masterKey: string | undefined): void {
+function requireLeave(clientRequest: ClientRequest, options: Omit<MetricsEndpointOptions, 'metrics'>): void {
   if (findClientAddress(clientRequest).kind === 'local') return;
   const token = findToken(parsePresentedCredential(clientRequest.headers, undefined));
-  if (token !== undefined && isMasterKey(token, masterKey)) return;
+  if (token !== undefined && findMasterToken(clientRequest, [token], options) !== undefined) return;
   const message = 'From other machines, metrics want the master key.';
   throw new ProxyError('ERR_MASTER_KEY', message, {
     hint:
-      masterKey === undefined
+      findMasterKeyFor(clientRequest, options.masterKey, options.failures) === undefined
         ? `Start the proxy with a BEDROCK_PROXY_MASTER_KEY of at least ${MIN_MASTER_KEY_LENGTH} characters, and send ` +
           'that key as `Authorization: Bearer`.'
         : 'Send it as `Authorization: Bearer`.',

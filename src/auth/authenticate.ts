@@ -14,7 +14,7 @@ import { findToken, parseBearer, type PresentedCredential } from '../keys/presen
 import { findClientAddress } from './client-address.ts';
 import { createFrameCheck } from './frame-check.ts';
 import { missingKey, refuseEndedKey, unknownKey } from './key-refusal.ts';
-import { findMasterKeyFor, isMasterKey } from './master-key.ts';
+import { findMasterToken, isMasterKey } from './master-key.ts';
 import { type AdmittedCaller, describePrincipal, revalidate } from './revalidate.ts';
 import { findSignature } from './signature.ts';
 import { type FailureLimit, networkOf } from './failure-limit.ts';
@@ -115,8 +115,7 @@ async function findCaller(
   const token = findToken(presented);
   const { tokens, accessKeyId } = presented;
   // A master key without the form of a key may stand beside other tokens, but not beside another key.
-  const masterKey = findMasterKeyFor(clientRequest, options.masterKey, options.failures);
-  const masterToken = tokens.find((shown) => isMasterKey(shown, masterKey));
+  const masterToken = findMasterToken(clientRequest, tokens, options);
   if (masterToken !== undefined && (masterToken === token || !looksLikeKey(token ?? ''))) {
     return identified({ kind: 'master', label: 'master' }, undefined);
   }

@@ -33,6 +33,8 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 
 /** So many failing responses wait at a time. Beyond them nobody waits, and nothing is compared with the master key. */
 const MAX_WAITING = 64;
+/** Addresses remembered that have shown the master key through a tunnel. */
+const MAX_OWNERS = 16;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2_000;
 
@@ -50,7 +52,12 @@ export interface FailureLimit {
    * machine, and through a tunnel on it, it then comes late: 100 ms at first, 2 s in the end.
    */
   note(error: unknown, client: FailureClient): Promise<unknown>;
-  /** Whether so many failures like this client's are waiting that no more guesses may be made. */
+  /** This client has shown the master key. */
+  noteMaster(client: Pick<FailureClient, 'peerAddress' | 'headers'>): void;
+  /**
+   * Whether so many failures like this client's are waiting that no more guesses may be made; not by an address that
+   * has shown the master key before, which makes no more of them than `check` lets it.
+   */
   isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean;
 }
 
@@ -67,11 +74,12 @@ export function createFailureLimit(tickMs: MonotonicClock, wait = waitForClient)
   return new CountedFailures(tickMs, wait);
 }
 
-/** State: failures by address, and how many responses wait. */
+/** State: failures by address, how many responses wait, and who has shown the master key. */
 class CountedFailures implements FailureLimit {
   readonly #wait: typeof waitForClient;
   readonly #own: LeakyBuckets;
   readonly #shared: LeakyBuckets;
+  readonly #owners = new Set<string>();
   #waiting = 0;
 
   constructor(tickMs: MonotonicClock, wait: typeof waitForClient) {
@@ -105,9 +113,19 @@ class CountedFailures implements FailureLimit {
     return tooMany(failures);
   }
 
+  noteMaster(client: Pick<FailureClient, 'peerAddress' | 'headers'>): void {
+    const { own, shared } = originOf(client);
+    if (own === undefined || shared === undefined) return;
+    this.#owners.delete(own);
+    this.#owners.add(own);
+    const [oldest] = this.#owners;
+    if (this.#owners.size > MAX_OWNERS && oldest !== undefined) this.#owners.delete(oldest);
+  }
+
   isFull(client: Pick<FailureClient, 'peerAddress' | 'headers'>): boolean {
     if (this.#waiting < MAX_WAITING) return false;
-    const { shared } = originOf(client);
+    const { own, shared } = originOf(client);
+    if (own !== undefined && this.#owners.has(own)) return false;
     return shared !== undefined && this.#shared.level(shared) >= BURST;
   }
 }

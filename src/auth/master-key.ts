@@ -29,6 +29,18 @@ export function findMasterKeyFor(
   return isTooShortFor(clientRequest, masterKey) ? undefined : masterKey;
 }
 
+/** The token that is the master key, if this client may be compared with it. An address that shows it is remembered. */
+export function findMasterToken(
+  clientRequest: Pick<ClientRequest, 'peerAddress' | 'headers'>,
+  tokens: readonly string[],
+  { masterKey, failures }: { readonly masterKey: string | undefined; readonly failures: FailureLimit },
+): string | undefined {
+  const comparable = findMasterKeyFor(clientRequest, masterKey, failures);
+  const token = tokens.find((shown) => isMasterKey(shown, comparable));
+  if (token !== undefined) failures.noteMaster(clientRequest);
+  return token;
+}
+
 /** Whether the master key is too short to be taken from where this client is. */
 export function isTooShortFor(
   clientRequest: Pick<ClientRequest, 'peerAddress' | 'headers'>,

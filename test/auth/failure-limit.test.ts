@@ -1,7 +1,7 @@
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { expect, it } from 'vitest';
 import { createFailureLimit, type FailureClient, type FailureLimit } from '../../src/auth/failure-limit.ts';
-import { findMasterKeyFor } from '../../src/auth/master-key.ts';
+import { findMasterKeyFor, findMasterToken } from '../../src/auth/master-key.ts';
 import { ProxyError } from '../../src/lib/errors.ts';
 
 const WRONG_KEY = new ProxyError('ERR_KEY_UNKNOWN', 'wrong');
@@ -95,6 +95,34 @@ it('lets 64 wait at most, and no client then guess the master key, but whoever c
   expect(find(at('10.0.0.9'))).toBe(masterKey);
   state.goOn();
   await expect.poll(() => find(through('198.51.100.2'))).toBe(masterKey);
+});
+
+it('compares who has shown the master key through the tunnel before, whoever waits, but not more often than others', async () => {
+  const { limit, state } = open();
+  const masterKey = 'sk-master-0123456789abcdef';
+  const owner = through('192.0.2.1');
+  const find = (tokens: readonly string[]) => findMasterToken(owner, tokens, { masterKey, failures: limit });
+  for (let index = 0; index < 60 + 32; index += 1) void limit.note(WRONG_KEY, through(`203.0.113.${index}`));
+  expect(find([masterKey])).toBe(masterKey);
+  for (let index = 0; index < 32; index += 1) void limit.note(WRONG_KEY, through(`198.51.100.${index}`));
+  expect([find([masterKey]), find(['sk-guess'])]).toEqual([masterKey, undefined]);
+  expect(findMasterKeyFor(through('192.0.2.2'), masterKey, limit)).toBeUndefined();
+  expect(findMasterKeyFor(at('127.0.0.1'), masterKey, limit)).toBe(masterKey);
+  void fail(limit, owner, 60);
+  expect(() => limit.check(owner)).toThrow(TOO_MANY);
+  state.goOn();
+});
+
+it('remembers sixteen addresses that have shown the master key', () => {
+  const { limit, state } = open();
+  for (let index = 0; index < 17; index += 1) limit.noteMaster(through(`192.0.2.${index}`));
+  for (let index = 0; index < 60 + 64; index += 1) void limit.note(WRONG_KEY, through(`203.0.113.${index}`));
+  expect([0, 1, 16].map((index) => limit.isFull(through(`192.0.2.${index}`)))).toEqual([true, false, false]);
+  // The programs of this machine have one address together: one that knows the key vouches for no other.
+  limit.noteMaster(at('127.0.0.1'));
+  for (let index = 0; index < 60; index += 1) void limit.note(WRONG_KEY, at('127.0.0.1'));
+  expect(limit.isFull(at('127.0.0.1'))).toBe(true);
+  state.goOn();
 });
 
 it('takes a short master key from this machine alone', () => {
