@@ -1,20 +1,24 @@
 /**
- * The cases under load. Every round visits the parties one after the other, so that what disturbs the machine disturbs
- * them alike, and numbers are compared within a round only.
+ * The cases under load: what is sent, over how many connections, and which numbers are read.
  */
-import { type Call, type Lane, type LoadResult, openHttp1Lanes, openHttp2Lanes, runLoad } from './load.ts';
+import { hash } from 'node:crypto';
+import { type Call, type Lane, openHttp1Lanes, openHttp2Lanes } from './load.ts';
 import type { Parties, Party } from './parties.ts';
-import { quantile, type Spread, spreadOf, spreadOfPairs } from './statistics.ts';
+import {
+  CPU,
+  type Effort,
+  type Entrant,
+  type Measured,
+  MEDIAN,
+  type Metric,
+  P99,
+  runRounds,
+  THROUGHPUT,
+} from './rounds.ts';
+import { divide, quantile, type Spread, spreadOf, spreadOfPairs } from './statistics.ts';
 
-/** How much of everything: the full run, or the quick one. */
-export interface Effort {
-  readonly rounds: number;
-  /** Of one party in one round. */
-  readonly slotMs: number;
-  readonly warmUpMs: number;
-}
-
-interface Case {
+/** What is sent, and how. */
+export interface Case {
   readonly name: string;
   readonly http: 1 | 2;
   readonly lanes: number;
@@ -23,20 +27,11 @@ interface Case {
   readonly operation: 'converse' | 'converse-stream';
   readonly bodyBytes: number;
   readonly metrics: readonly Metric[];
+  /** Whether the SHA-256 of the body alone is an entrant: a signature cannot do without it. */
+  readonly besideHash?: true;
 }
 
-interface Metric {
-  readonly name: string;
-  readonly unit: 'ms' | 'requests/s' | 'µs';
-  readonly read: (result: Measured) => number;
-}
-
-interface Measured extends LoadResult {
-  /** Processor time of the party's process in this slot. */
-  readonly cpuMicros: number;
-}
-
-/** One line of the report. `ratios` and `added` compare parties round by round. */
+/** One line of the report. Ratios and `added` compare entrants round by round. */
 export interface CaseReport {
   readonly case: string;
   readonly metric: string;
@@ -48,20 +43,11 @@ export interface CaseReport {
   readonly proxiedToBare: Spread | undefined;
   /** Proxied less direct, in the metric's unit. */
   readonly added: Spread;
+  /** One SHA-256 of the body, in the process of the bench. */
+  readonly hash: Spread | undefined;
+  readonly proxiedToBareAndHash: Spread | undefined;
 }
 
-const MEDIAN: Metric = { name: 'median', unit: 'ms', read: ({ totalMs }) => quantile(totalMs, 0.5) };
-const P99: Metric = { name: 'p99', unit: 'ms', read: ({ totalMs }) => quantile(totalMs, 0.99) };
-const THROUGHPUT: Metric = {
-  name: 'throughput',
-  unit: 'requests/s',
-  read: ({ totalMs, elapsedMs }) => (totalMs.length * 1000) / elapsedMs,
-};
-const CPU: Metric = {
-  name: 'processor time',
-  unit: 'µs',
-  read: ({ cpuMicros, totalMs }) => cpuMicros / totalMs.length,
-};
 const FIRST_EVENT: Metric = {
   name: 'first event',
   unit: 'ms',
@@ -74,20 +60,44 @@ const FIRST_EVENT_P99: Metric = {
 };
 
 const SMALL = { http: 1, model: 'small', operation: 'converse', bodyBytes: 300 } as const;
-const CASES: readonly Case[] = [
-  { ...SMALL, name: 'Converse, 1 connection', lanes: 1, metrics: [MEDIAN, P99] },
-  { ...SMALL, name: 'Converse, 16 connections', lanes: 16, metrics: [THROUGHPUT, MEDIAN, P99, CPU] },
-  { ...SMALL, http: 2, name: 'Converse, HTTP/2, 16 streams', lanes: 16, metrics: [THROUGHPUT, MEDIAN, CPU] },
-  {
-    ...SMALL,
-    name: 'ConverseStream, 1 connection',
-    lanes: 1,
-    model: 'paced-4-1',
-    operation: 'converse-stream',
-    metrics: [FIRST_EVENT, FIRST_EVENT_P99],
-  },
-  { ...SMALL, name: 'Converse, body of 20 MB', lanes: 1, bodyBytes: 20_000_000, metrics: [MEDIAN, CPU] },
-];
+/** The small request one at a time: what the proxy adds to a latency. */
+export const ONE_CONNECTION: Case = { ...SMALL, name: 'Converse, 1 connection', lanes: 1, metrics: [MEDIAN, P99] };
+/** The small request under pressure. */
+export const SIXTEEN_CONNECTIONS: Case = {
+  ...SMALL,
+  name: 'Converse, 16 connections',
+  lanes: 16,
+  metrics: [THROUGHPUT, MEDIAN, P99, CPU],
+};
+/** The same over HTTP/2. */
+export const HTTP2: Case = {
+  ...SMALL,
+  http: 2,
+  name: 'Converse, HTTP/2, 16 streams',
+  lanes: 16,
+  metrics: [THROUGHPUT, MEDIAN, CPU],
+};
+/** A short stream. */
+export const STREAM: Case = {
+  ...SMALL,
+  name: 'ConverseStream, 1 connection',
+  lanes: 1,
+  model: 'paced-4-1',
+  operation: 'converse-stream',
+  metrics: [FIRST_EVENT, FIRST_EVENT_P99],
+};
+/** A document or a picture. */
+export const LARGE_BODY: Case = {
+  ...SMALL,
+  name: 'Converse, body of 20 MB',
+  lanes: 1,
+  bodyBytes: 20_000_000,
+  metrics: [MEDIAN, CPU],
+  besideHash: true,
+};
+
+/** In the order of the report. */
+export const CASES: readonly Case[] = [ONE_CONNECTION, SIXTEEN_CONNECTIONS, HTTP2, STREAM, LARGE_BODY];
 
 /** Runs the cases whose names hold `filter`. */
 export async function runCases(
@@ -106,41 +116,44 @@ export async function runCases(
 
 async function runCase(benchCase: Case, parties: Parties, effort: Effort): Promise<CaseReport[]> {
   const takesPart = ({ http2Origin }: Party): boolean => benchCase.http === 1 || http2Origin !== undefined;
+  const entrants = [parties.direct, parties.bare, parties.proxied]
+    .filter(takesPart)
+    .map((party) => openEntrant(party, parties.key, benchCase));
+  const [first] = entrants;
+  if (benchCase.besideHash && first !== undefined) entrants.push(hashAlone(first.call));
+  const slots = await runRounds(entrants, effort);
+  return benchCase.metrics.map((metric) => compare(benchCase.name, metric, slots));
+}
+
+/** Opens the connections of a party for a case. */
+export function openEntrant(party: Party, key: string, benchCase: Case): Entrant {
   const open = benchCase.http === 1 ? openHttp1Lanes : openHttp2Lanes;
-  const entrants = [parties.direct, parties.bare, parties.proxied].filter(takesPart).map((party) => ({
-    party,
+  return {
+    name: party.name,
     lanes: open(party, benchCase.lanes),
-    call: makeCall(party, parties.key, benchCase),
-    slots: [] as Measured[],
-  }));
-  for (const { lanes, call } of entrants) await runLoad(lanes, call, effort.warmUpMs);
-  for (let round = 0; round < effort.rounds; round += 1) {
-    for (const { party, lanes, call, slots } of entrants) {
-      slots.push(await measureSlot(party, lanes, call, effort.slotMs));
-    }
-  }
-  await Promise.all(entrants.flatMap(({ lanes }) => lanes.map((lane) => lane.close())));
-  const slotsOf = (name: Party['name']): Measured[] | undefined =>
-    entrants.find(({ party }) => party.name === name)?.slots;
-  return benchCase.metrics.map((metric) => compare(benchCase.name, metric, slotsOf));
+    call: makeCall(party, key, benchCase),
+    usage: party.usage,
+  };
 }
 
-async function measureSlot(party: Party, lanes: readonly Lane[], call: Call, slotMs: number): Promise<Measured> {
-  const before = await party.usage({ afterGc: false });
-  const result = await runLoad(lanes, call, slotMs);
-  const after = await party.usage({ afterGc: false });
-  return { ...result, cpuMicros: after.cpuMicros - before.cpuMicros };
+/** No server: only the hash that each signature has to make of the body. */
+function hashAlone(call: Call): Entrant {
+  const lane: Lane = {
+    send: ({ body }, sink) => {
+      hash('sha256', body);
+      setImmediate(() => sink.onEnd());
+    },
+    close: async () => {},
+  };
+  return { name: 'hash', lanes: [lane], call, usage: undefined };
 }
 
-function compare(
-  name: string,
-  metric: Metric,
-  slotsOf: (name: Party['name']) => readonly Measured[] | undefined,
-): CaseReport {
-  const valuesOf = (party: Party['name']): number[] | undefined => slotsOf(party)?.map(metric.read);
+function compare(name: string, metric: Metric, slots: ReadonlyMap<string, readonly Measured[]>): CaseReport {
+  const valuesOf = (entrant: string): number[] | undefined => slots.get(entrant)?.map(metric.read);
   const direct = valuesOf('direct') ?? [];
   const bare = valuesOf('bare');
   const proxied = valuesOf('proxied') ?? [];
+  const hashed = metric.unit === 'ms' ? valuesOf('hash') : undefined;
   return {
     case: name,
     metric: metric.name,
@@ -151,16 +164,21 @@ function compare(
     proxiedToDirect: spreadOfPairs(proxied, direct, divide),
     proxiedToBare: bare && spreadOfPairs(proxied, bare, divide),
     added: spreadOfPairs(proxied, direct, (left, right) => left - right),
+    hash: hashed && spreadOf(hashed),
+    proxiedToBareAndHash:
+      bare &&
+      hashed &&
+      spreadOfPairs(
+        proxied,
+        bare.map((value, round) => value + (hashed[round] ?? Number.NaN)),
+        divide,
+      ),
   };
-}
-
-function divide(left: number, right: number): number {
-  return left / right;
 }
 
 /** The same request for every party but for the mount: what a Bedrock client with a virtual key sends. */
 export function makeCall(
-  party: Party,
+  party: Pick<Party, 'mountPath'>,
   key: string,
   { model, operation, bodyBytes }: Pick<Case, 'model' | 'operation' | 'bodyBytes'>,
 ): Call {

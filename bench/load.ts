@@ -37,7 +37,7 @@ export interface LoadResult {
 }
 
 /** So many connections of their own. */
-export function openHttp1Lanes(party: Party, count: number): Lane[] {
+export function openHttp1Lanes(party: Pick<Party, 'origin'>, count: number): Lane[] {
   return Array.from({ length: count }, () => {
     const client = new Client(party.origin, { keepAliveTimeout: 290_000, headersTimeout: 0, bodyTimeout: 0 });
     return {

@@ -1,17 +1,23 @@
 /**
- * The processes of a bench run: the upstream, the bare proxy, and bedrock-proxy as users start it. Starts them, asks
- * them for their memory and processor time, ends them.
+ * Who is measured: the upstream, the bare proxy, and bedrock-proxy as users start it, each a process of its own.
  */
-import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Usage } from './probe.ts';
+import {
+  findFreePort,
+  isReady,
+  type Profiling,
+  profilingOf,
+  startProbed,
+  stopChild,
+  untilPortResponds,
+  usageOf,
+} from './processes.ts';
 
 /** A server of the same requests: AWS itself, or a proxy before it. */
 export interface Party {
@@ -31,6 +37,8 @@ export interface Parties extends AsyncDisposable {
   readonly proxied: Party;
   /** The virtual key that `proxied` needs; the others do not look at it. */
   readonly key: string;
+  /** Of `proxied`. */
+  readonly profiling: Profiling;
 }
 
 /** Where the launcher is, and a folder for databases. */
@@ -59,12 +67,11 @@ export async function makeInstallation(): Promise<Installation> {
   return { launcher: fileURLToPath(new URL('../bin/bedrock-proxy.js', import.meta.url)), folder, environment };
 }
 
-/** Starts all three. `profileFolder`: bedrock-proxy writes a V8 processor profile there when it ends. */
-export async function startParties(installation: Installation, profileFolder: string | undefined): Promise<Parties> {
-  const { launcher, environment } = installation;
+/** Starts all three. */
+export async function startParties({ launcher, environment }: Installation): Promise<Parties> {
   const children: ChildProcess[] = [];
-  const run = (script: string, args: string[], execArgv: string[] = []): ChildProcess => {
-    const child = startProbed({ script, args, execArgv, environment });
+  const run = (script: string, args: string[]): ChildProcess => {
+    const child = startProbed({ script, args, environment });
     children.push(child);
     return child;
   };
@@ -78,13 +85,12 @@ export async function startParties(installation: Installation, profileFolder: st
   const bare = run(fileURLToPath(new URL('./bare-proxy.ts', import.meta.url)), [upstreamOrigin]);
   const { port: barePort } = await isReady(bare);
   const port = await findFreePort();
-  const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
-  const args = ['start', '--quiet', '--port', String(port), '--endpoint-url', upstreamOrigin];
-  const proxied = run(launcher, args, profiling);
+  const proxied = run(launcher, ['start', '--quiet', '--port', String(port), '--endpoint-url', upstreamOrigin]);
   await untilPortResponds(port, proxied);
   const proxiedOrigin = `http://127.0.0.1:${port}`;
   return {
     key: key.stdout.trim(),
+    profiling: profilingOf(proxied),
     direct: {
       name: 'direct',
       origin: upstreamOrigin,
@@ -110,88 +116,4 @@ export async function startParties(installation: Installation, profileFolder: st
       await Promise.all(children.toReversed().map(stopChild));
     },
   };
-}
-
-interface Start {
-  readonly script: string;
-  readonly args: readonly string[];
-  readonly execArgv: readonly string[];
-  readonly environment: NodeJS.ProcessEnv;
-}
-
-function startProbed({ script, args, execArgv, environment }: Start): ChildProcess {
-  const probe = new URL('./probe.ts', import.meta.url).href;
-  return fork(script, args, {
-    env: environment,
-    execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc', '--import', probe, ...execArgv],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-}
-
-interface Ports {
-  readonly port: number;
-  readonly http2Port?: number;
-}
-
-async function isReady(child: ChildProcess): Promise<Ports> {
-  const gone = once(child, 'exit').then(() => Promise.reject(new Error(`${child.spawnargs[1]} ended at once`)));
-  return (await Promise.race([nextMessage(child, 'ready'), gone])) as Ports;
-}
-
-function usageOf(child: ChildProcess): Party['usage'] {
-  return async ({ afterGc }) => {
-    const usage = nextMessage(child, 'usage');
-    child.send({ usageAfterGc: afterGc });
-    return (await usage) as Usage;
-  };
-}
-
-/** The content of the next message of this name; bedrock-proxy has messages of its own, which do not count. */
-function nextMessage(child: ChildProcess, name: 'ready' | 'usage'): Promise<unknown> {
-  return new Promise((resolve) => {
-    const onMessage = (message: Readonly<Record<string, unknown>>): void => {
-      if (message[name] === undefined) return;
-      child.off('message', onMessage);
-      resolve(message[name]);
-    };
-    child.on('message', onMessage);
-  });
-}
-
-/** A port on which no program listens now. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Tries until a connection opens; rejects when the child has ended instead. */
-export async function untilPortResponds(port: number, child: ChildProcess): Promise<void> {
-  while (!(await doesRespond(port))) {
-    if (child.exitCode !== null) throw new Error(`bedrock-proxy ended with exit code ${child.exitCode}`);
-    await delay(1);
-  }
-}
-
-function doesRespond(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const finish = (responses: boolean): void => {
-      socket.destroy();
-      resolve(responses);
-    };
-    socket.once('connect', () => finish(true)).once('error', () => finish(false));
-  });
-}
-
-/** Ends a child with SIGTERM, which lets a profile be written, and with SIGKILL if that is not enough. */
-export async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, 'exit');
-  child.kill('SIGTERM');
-  const killer = setTimeout(() => child.kill('SIGKILL'), 5_000);
-  await gone;
-  clearTimeout(killer);
 }

@@ -1,53 +1,47 @@
 /**
  * A run as text for people. The JSON form is the same object, as it is. Pure.
  */
+import { type Aim, readAims } from './aims.ts';
 import type { CaseReport } from './cases.ts';
 import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
-import type { StartUpReport } from './start-up.ts';
+import type { RunReport } from './run-report.ts';
 import type { Spread } from './statistics.ts';
+import type { StartUpReport } from './start-up.ts';
 import type { BusyStreamsReport, IdleStreamsReport } from './streams.ts';
+import { megabytes, section, short, spread } from './table.ts';
 
-/** Everything of one run; parts that were not asked for are undefined. */
-export interface RunReport {
-  readonly node: string;
-  readonly platform: string;
-  readonly processors: number;
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly cases: readonly CaseReport[];
-  readonly busyStreams: readonly BusyStreamsReport[];
-  readonly idleStreams: readonly IdleStreamsReport[];
-  readonly startUp: StartUpReport | undefined;
-  readonly stages: readonly StageReport[];
-  readonly ledger: LedgerReport | undefined;
-}
-
+/** All tables of a run. */
 export function formatReport(report: RunReport): string {
   const { node, platform, processors, rounds, seconds } = report;
   return [
     `Node ${node}, ${platform}, ${processors} processors for all processes; ${rounds} rounds, ${seconds} s in all.`,
     'Numbers are medians of the rounds. Ratios and differences are made within a round: median (lowest to highest).',
     '',
+    ...section('Aims (of a longest stall the highest counts, of all else the median)', formatAims(readAims(report))),
     ...section('Under load', formatCases(report.cases)),
     ...section('Streams of 20 events a second', formatBusy(report.busyStreams)),
     ...section('Streams that are open and silent', formatIdle(report.idleStreams)),
     ...section('Start-up', formatStartUp(report.startUp)),
     ...section('Single stages, without sockets', formatStages(report.stages)),
     ...section(titleOfLedger(report.ledger), formatLedger(report.ledger)),
+    ...section(
+      'The event loop while a running server makes a report, rows settled meanwhile and not',
+      formatLive(report.ledger),
+    ),
   ].join('\n');
 }
 
-function section(title: string, rows: readonly (readonly string[])[]): string[] {
-  if (rows.length < 2) return [];
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  return [title, ...lines.map((line) => `  ${line}`), ''];
+function formatAims(aims: readonly Aim[]): string[][] {
+  return [
+    ['figure', 'measured', 'aim', 'met'],
+    ...aims.map(({ figure, measured, unit, atMost, atLeast, isMet }) => [
+      figure,
+      `${spread(measured)}${unit}`,
+      atLeast === undefined ? `<= ${atMost}${unit}` : `>= ${atLeast}${unit}`,
+      isMet === undefined ? 'too few rows' : isMet ? 'yes' : 'no',
+    ]),
+  ];
 }
 
 function formatCases(cases: readonly CaseReport[]): string[][] {
@@ -82,14 +76,20 @@ function formatBusy(reports: readonly BusyStreamsReport[]): string[][] {
   return [head, ...rows];
 }
 
-function formatIdle(reports: readonly IdleStreamsReport[]): string[][] {
-  const rows = reports.map((line) => [
+function formatIdle(report: IdleStreamsReport | undefined): string[][] {
+  if (report === undefined) return [];
+  const rows = report.parties.map((line) => [
     line.party,
-    String(line.streams),
-    `${short(line.heapBytesPerStream / 1000)} kB`,
-    `${short(line.rssBytesPerStream / 1000)} kB`,
+    String(report.streams),
+    kilobytes(line.heapBytesPerStream),
+    kilobytes(line.rssBytesPerStream),
   ]);
-  return [['party', 'streams', 'heap per stream', 'RSS per stream'], ...rows];
+  const ratio = ['proxied : bare', '', '', spread(report.rssToBare)];
+  return [['party', 'streams', 'heap per stream', 'RSS per stream'], ...rows, ratio];
+}
+
+function kilobytes({ median, min, max }: Spread): string {
+  return `${spread({ median: median / 1000, min: min / 1000, max: max / 1000 })} kB`;
 }
 
 function formatStartUp(startUp: StartUpReport | undefined): string[][] {
@@ -99,6 +99,7 @@ function formatStartUp(startUp: StartUpReport | undefined): string[][] {
     ['a Node that does nothing has ended', spread(startUp.emptyNodeMs)],
     ['`bedrock-proxy --version` has ended', spread(startUp.versionMs)],
     ['the port of `bedrock-proxy start` responds', spread(startUp.portOpenMs)],
+    ['the command of `bedrock-proxy exec` has printed a line', spread(startUp.execMs)],
   ];
 }
 
@@ -118,21 +119,17 @@ function formatLedger(ledger: LedgerReport | undefined): string[][] {
     name,
     ...[median, p99, max].map((value) => `${short(value)} ${unit}`),
   ]);
-  const stall = ['longest stall of the event loop by a usage report', '', '', `${short(ledger.longestStallMs)} ms`];
-  return [['work', 'median', 'p99', 'max'], ...rows, stall];
+  return [['work', 'median', 'p99', 'max'], ...rows];
 }
 
-function spread(value: Spread | undefined): string {
-  if (value === undefined) return '-';
-  return `${short(value.median)} (${short(value.min)} to ${short(value.max)})`;
-}
-
-function short(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return '-';
-  const size = Math.abs(value);
-  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(2);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+function formatLive(ledger: LedgerReport | undefined): string[][] {
+  return [
+    ['report', 'rows settled/s', 'ms', 'longest stall, ms'],
+    ...(ledger?.live ?? []).map((line) => [
+      `${line.by === undefined ? 'no report' : `usage --by ${line.by}`}, ${line.ledger}`,
+      String(line.rowsPerSecond),
+      spread(line.ms),
+      spread(line.longestStallMs),
+    ]),
+  ];
 }

@@ -12,77 +12,17 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import { type CaseReport, type Effort, makeCall, runCases } from './cases.ts';
+import { promisify } from 'node:util';
+import { readAims } from './aims.ts';
+import { type CaseReport, makeCall, runCases } from './cases.ts';
 import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
+import { HELP, type Options, type Part, readOptions } from './options.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
-import { formatReport, type RunReport } from './report.ts';
+import { formatReport } from './report.ts';
+import type { RunReport } from './run-report.ts';
 import { runStartUp } from './start-up.ts';
-import { runStreams } from './streams.ts';
-
-const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger'] as const;
-type Part = (typeof PARTS)[number];
-
-const HELP = `Usage: npm run bench -- [options]
-  --quick                fewer and shorter rounds: under a minute instead of under 4
-  --json                 print one JSON object instead of tables
-  --only <part>          ${PARTS.join(', ')}; may be repeated
-  --case <text>          only the load cases whose name holds this text
-  --rounds <number>      rounds of every load case
-  --stream-seconds <n>   how long the 200 streams of the proxy run
-  --cpu-prof <folder>    write a processor profile of the proxy there`;
-
-interface Options {
-  readonly json: boolean;
-  readonly parts: readonly Part[];
-  readonly caseFilter: string;
-  readonly effort: Effort;
-  readonly streams: { readonly seconds: number; readonly comparedSeconds: number; readonly idle: number };
-  readonly startUpRounds: number;
-  readonly stagePassMs: number;
-  readonly ledger: { readonly keys: number; readonly rows: number; readonly requests: number };
-  readonly profileFolder: string | undefined;
-}
-
-function readOptions(args: readonly string[]): Options | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      quick: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      only: { type: 'string', multiple: true },
-      case: { type: 'string', default: '' },
-      rounds: { type: 'string' },
-      'stream-seconds': { type: 'string' },
-      'cpu-prof': { type: 'string' },
-    },
-  });
-  if (values.help === true) return undefined;
-  const { quick, only } = values;
-  return {
-    json: values.json,
-    parts: only === undefined ? PARTS : PARTS.filter((part) => only.includes(part)),
-    caseFilter: values.case,
-    effort: {
-      rounds: Number(values.rounds ?? (quick ? 3 : 7)),
-      slotMs: quick ? 200 : 700,
-      warmUpMs: quick ? 300 : 1_000,
-    },
-    streams: {
-      seconds: Number(values['stream-seconds'] ?? (quick ? 4 : 20)),
-      comparedSeconds: quick ? 2 : 5,
-      idle: quick ? 300 : 1_000,
-    },
-    startUpRounds: quick ? 3 : 7,
-    stagePassMs: quick ? 50 : 200,
-    ledger: quick
-      ? { keys: 10_000, rows: 100_000, requests: 4_000 }
-      : { keys: 100_000, rows: 1_000_000, requests: 20_000 },
-    profileFolder: values['cpu-prof'],
-  };
-}
+import { type BusyStreamsReport, compareBusyStreams, type IdleStreamsReport, runIdleStreams } from './streams.ts';
 
 async function measure(options: Options, installation: Installation): Promise<RunReport> {
   const startedAt = performance.now();
@@ -94,7 +34,8 @@ async function measure(options: Options, installation: Installation): Promise<Ru
   if (includes('ledger')) say('ledger');
   const ledger = includes('ledger') ? await runLedger(options.ledger) : undefined;
   const cases = includes('cases') ? await measureCases(options, installation) : [];
-  const streams = includes('streams') ? await measureStreams(options, installation) : { busy: [], idle: [] };
+  const idleStreams = includes('streams') ? await measureIdleStreams(options, installation) : undefined;
+  const busyStreams = includes('streams') ? await measureBusyStreams(options, installation) : [];
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -102,32 +43,34 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     rounds: options.effort.rounds,
     seconds: Math.round((performance.now() - startedAt) / 1000),
     cases,
-    busyStreams: streams.busy,
-    idleStreams: streams.idle,
+    busyStreams,
+    idleStreams,
     startUp,
     stages,
     ledger,
   };
 }
 
-async function measureCases(
-  { effort, caseFilter, profileFolder }: Options,
-  installation: Installation,
-): Promise<CaseReport[]> {
-  await using parties = await startParties(installation, profileFolder);
-  await checkParties(parties);
+async function measureCases({ effort, caseFilter }: Options, installation: Installation): Promise<CaseReport[]> {
+  await using parties = await startChecked(installation);
   return await runCases(parties, effort, caseFilter, say);
 }
 
-/** In fresh processes: memory that a load has freed before would hide what streams take. */
-async function measureStreams(
-  { streams, profileFolder }: Options,
-  installation: Installation,
-): ReturnType<typeof runStreams> {
-  await using parties = await startParties(installation, profileFolder);
-  await checkParties(parties);
+async function measureIdleStreams({ idleStreams }: Options, installation: Installation): Promise<IdleStreamsReport> {
+  say('idle streams');
+  return await runIdleStreams(() => startChecked(installation), idleStreams);
+}
+
+async function measureBusyStreams({ streams }: Options, installation: Installation): Promise<BusyStreamsReport[]> {
   say('streams');
-  return await runStreams(parties, streams);
+  await using parties = await startChecked(installation);
+  return await compareBusyStreams(parties, streams);
+}
+
+async function startChecked(installation: Installation): Promise<Parties> {
+  const parties = await startParties(installation);
+  await checkParties(parties);
+  return parties;
 }
 
 /** A bench of errors would be fast: each party must give the upstream's response, and only ours may have signed. */
@@ -165,13 +108,21 @@ function say(line: string): void {
   process.stderr.write(`bench: ${line}\n`);
 }
 
+/** What the run prints. */
+async function perform(options: Options, installation: Installation): Promise<string> {
+  const print = <Report>(report: Report, format: (report: Report) => string): string =>
+    options.json ? JSON.stringify(report, undefined, 2) : format(report);
+  const report = await measure(options, installation);
+  return print({ ...report, aims: readAims(report) }, formatReport);
+}
+
 const options = readOptions(process.argv.slice(2));
 if (options === undefined) {
   console.log(HELP);
 } else {
   const installation = await makeInstallation();
-  const report = await measure(options, installation).finally(() =>
+  const text = await perform(options, installation).finally(() =>
     rm(installation.folder, { recursive: true, force: true }),
   );
-  console.log(options.json ? JSON.stringify(report, undefined, 2) : formatReport(report));
+  console.log(text);
 }

@@ -27,3 +27,17 @@ export function spreadOfPairs(
 ): Spread {
   return spreadOf(left.map((value, round) => combine(value, right[round] ?? Number.NaN)));
 }
+
+/** Of samples that were taken one after another: the medians of up to so many stretches of them. */
+export function spreadOfStretches(samples: readonly number[], stretches: number): Spread {
+  const count = Math.min(stretches, samples.length);
+  const edge = (index: number): number => Math.round((index * samples.length) / count);
+  return spreadOf(
+    Array.from({ length: count }, (_, index) => quantile(samples.slice(edge(index), edge(index + 1)), 0.5)),
+  );
+}
+
+/** How many times the right number the left one is. */
+export function divide(left: number, right: number): number {
+  return left / right;
+}

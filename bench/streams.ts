@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { makeCall } from './cases.ts';
 import { openHttp1Lanes, openStreams } from './load.ts';
 import type { Parties, Party } from './parties.ts';
-import { quantile } from './statistics.ts';
+import { divide, quantile, type Spread, spreadOf, spreadOfPairs } from './statistics.ts';
 
 const BUSY_STREAMS = 200;
 const EVENTS_PER_STREAM = 100;
@@ -32,15 +32,20 @@ export interface BusyStreamsReport {
   readonly rssPeakBytes: number;
 }
 
-export interface IdleStreamsReport {
+interface IdleParty {
   readonly party: Party['name'];
+  readonly heapBytesPerStream: Spread;
+  readonly rssBytesPerStream: Spread;
+}
+
+export interface IdleStreamsReport {
   readonly streams: number;
-  readonly heapBytesPerStream: number;
-  readonly rssBytesPerStream: number;
+  readonly parties: readonly IdleParty[];
+  readonly rssToBare: Spread;
 }
 
 /** 200 streams for so many seconds; each is opened again when it ends. */
-export async function runBusyStreams(party: Party, key: string, seconds: number): Promise<BusyStreamsReport> {
+async function runBusyStreams(party: Party, key: string, seconds: number): Promise<BusyStreamsReport> {
   const lanes = openHttp1Lanes(party, BUSY_STREAMS);
   const model = `paced-${EVENTS_PER_STREAM}-${EVENT_GAP_MS}`;
   const call = makeCall(party, key, { model, operation: 'converse-stream', bodyBytes: 300 });
@@ -77,8 +82,14 @@ export async function runBusyStreams(party: Party, key: string, seconds: number)
   };
 }
 
-/** Opens streams that say one event and fall silent; memory before and with them, after garbage collection. */
-export async function runIdleStreams(party: Party, key: string, count: number): Promise<IdleStreamsReport> {
+/** What an open and silent stream takes in one fresh process; after garbage collection. */
+interface IdleStreams {
+  readonly heapBytes: number;
+  readonly rssBytes: number;
+}
+
+/** Opens streams that say one event and fall silent; memory before and with them. */
+async function measureIdleStreams(party: Party, key: string, count: number): Promise<IdleStreams> {
   const call = makeCall(party, key, { model: 'silent', operation: 'converse-stream', bodyBytes: 300 });
   // What is made once for all (pools, code) is made before the first look.
   const [warmUpLane] = openHttp1Lanes(party, 1);
@@ -89,23 +100,44 @@ export async function runIdleStreams(party: Party, key: string, count: number): 
   const during = await party.usage({ afterGc: true });
   await streams.close();
   return {
-    party: party.name,
-    streams: count,
-    heapBytesPerStream: Math.round((during.heapBytes - before.heapBytes) / count),
-    rssBytesPerStream: Math.round((during.rssBytes - before.rssBytes) / count),
+    heapBytes: (during.heapBytes - before.heapBytes) / count,
+    rssBytes: (during.rssBytes - before.rssBytes) / count,
   };
 }
 
-/** Both proxies; direct too for delays. */
-export async function runStreams(
+/** Each round in fresh processes, which `start` starts: memory that was freed before would hide what streams take. */
+export async function runIdleStreams(
+  start: () => Promise<Parties>,
+  { rounds, count }: { readonly rounds: number; readonly count: number },
+): Promise<IdleStreamsReport> {
+  const bares: IdleStreams[] = [];
+  const proxieds: IdleStreams[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    await using parties = await start();
+    bares.push(await measureIdleStreams(parties.bare, parties.key, count));
+    proxieds.push(await measureIdleStreams(parties.proxied, parties.key, count));
+  }
+  const rssOf = (list: readonly IdleStreams[]): number[] => list.map(({ rssBytes }) => rssBytes);
+  const describe = (party: Party['name'], list: readonly IdleStreams[]): IdleParty => ({
+    party,
+    heapBytesPerStream: spreadOf(list.map(({ heapBytes }) => heapBytes)),
+    rssBytesPerStream: spreadOf(rssOf(list)),
+  });
+  return {
+    streams: count,
+    parties: [describe('bare', bares), describe('proxied', proxieds)],
+    rssToBare: spreadOfPairs(rssOf(proxieds), rssOf(bares), divide),
+  };
+}
+
+/** One party after the other. */
+export async function compareBusyStreams(
   { direct, bare, proxied, key }: Parties,
-  options: { readonly seconds: number; readonly comparedSeconds: number; readonly idle: number },
-): Promise<{ busy: BusyStreamsReport[]; idle: IdleStreamsReport[] }> {
-  const idle = [await runIdleStreams(bare, key, options.idle), await runIdleStreams(proxied, key, options.idle)];
-  const busy = [
+  options: { readonly seconds: number; readonly comparedSeconds: number },
+): Promise<BusyStreamsReport[]> {
+  return [
     await runBusyStreams(direct, key, options.comparedSeconds),
     await runBusyStreams(bare, key, options.comparedSeconds),
     await runBusyStreams(proxied, key, options.seconds),
   ];
-  return { busy, idle };
 }
