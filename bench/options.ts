@@ -16,10 +16,12 @@ export const HELP = `Usage: npm run bench -- [options]
   --only <part>          ${PARTS.join(', ')}; may be repeated
   --case <text>          only the load cases whose name holds this text
   --rounds <number>      rounds of every load case
-  --stream-seconds <n>   how long the 200 streams of the proxy run`;
+  --stream-seconds <n>   how long the 200 streams of the proxy run
+  --profile              instead: where the processor time of one load case goes, and a CPU profile`;
 
 /** All decided. */
 export interface Options {
+  readonly task: 'measure' | 'profile';
   readonly json: boolean;
   readonly parts: readonly Part[];
   readonly caseFilter: string;
@@ -29,6 +31,7 @@ export interface Options {
   readonly startUpRounds: number;
   readonly stagePassMs: number;
   readonly ledger: { readonly keys: number; readonly rows: number; readonly requests: number };
+  readonly profileMs: number;
 }
 
 /** Undefined if help is asked for. Throws if an option is unknown. */
@@ -43,11 +46,13 @@ export function readOptions(args: readonly string[]): Options | undefined {
       case: { type: 'string', default: '' },
       rounds: { type: 'string' },
       'stream-seconds': { type: 'string' },
+      profile: { type: 'boolean', default: false },
     },
   });
   if (values.help === true) return undefined;
   const { quick, only } = values;
   return {
+    task: values.profile ? 'profile' : 'measure',
     json: values.json,
     parts: only === undefined ? PARTS : PARTS.filter((part) => only.includes(part)),
     caseFilter: values.case,
@@ -66,5 +71,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
     ledger: quick
       ? { keys: 10_000, rows: 100_000, requests: 4_000 }
       : { keys: 100_000, rows: 1_000_000, requests: 20_000 },
+    profileMs: quick ? 2_000 : 8_000,
   };
 }
