@@ -17,11 +17,12 @@ export const HELP = `Usage: npm run bench -- [options]
   --case <text>          only the load cases whose name holds this text
   --rounds <number>      rounds of every load case
   --stream-seconds <n>   how long the 200 streams of the proxy run
-  --profile              instead: where the processor time of one load case goes, and a CPU profile`;
+  --profile              instead: where the processor time of one load case goes, and a CPU profile
+  --peers                instead: other gateways beside this one, installed into a cache folder if need be`;
 
 /** All decided. */
 export interface Options {
-  readonly task: 'measure' | 'profile';
+  readonly task: 'measure' | 'profile' | 'peers';
   readonly json: boolean;
   readonly parts: readonly Part[];
   readonly caseFilter: string;
@@ -47,12 +48,13 @@ export function readOptions(args: readonly string[]): Options | undefined {
       rounds: { type: 'string' },
       'stream-seconds': { type: 'string' },
       profile: { type: 'boolean', default: false },
+      peers: { type: 'boolean', default: false },
     },
   });
   if (values.help === true) return undefined;
   const { quick, only } = values;
   return {
-    task: values.profile ? 'profile' : 'measure',
+    task: values.profile ? 'profile' : values.peers ? 'peers' : 'measure',
     json: values.json,
     parts: only === undefined ? PARTS : PARTS.filter((part) => only.includes(part)),
     caseFilter: values.case,

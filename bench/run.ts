@@ -19,6 +19,7 @@ import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
 import { HELP, type Options, type Part, readOptions } from './options.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
+import { comparePeers, formatPeers } from './peers.ts';
 import { formatProfile, profileCase } from './profile.ts';
 import { formatReport } from './report.ts';
 import type { RunReport } from './run-report.ts';
@@ -113,6 +114,10 @@ function say(line: string): void {
 async function perform(options: Options, installation: Installation): Promise<string> {
   const print = <Report>(report: Report, format: (report: Report) => string): string =>
     options.json ? JSON.stringify(report, undefined, 2) : format(report);
+  if (options.task === 'peers') {
+    await using parties = await startChecked(installation);
+    return print(await comparePeers(parties, installation, options.effort, say), formatPeers);
+  }
   if (options.task === 'profile') {
     await using parties = await startChecked(installation);
     return print(await profileCase(parties, options, say), formatProfile);
