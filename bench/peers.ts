@@ -34,8 +34,10 @@ export interface PeerReport {
   readonly oursToRequestsPerSecond: Spread;
 }
 
-interface RunningPeer extends AsyncDisposable {
+interface RunningPeer {
+  /** With the version. */
   readonly name: string;
+  readonly child: ChildProcess;
   readonly program: PeerProgram;
   readonly context: PeerContext;
 }
@@ -49,6 +51,8 @@ const OWN_WORK: Readonly<Record<string, PeerWork>> = {
   proxied: { request: 'Converse', keys: 'virtual keys', ledger: 'one row a request, metrics' },
 };
 
+type Slots = ReadonlyMap<Case, Awaited<ReturnType<typeof runRounds>>>;
+
 /** Installs and starts what can be, checks that each really responds through to the upstream, and measures. */
 export async function comparePeers(
   parties: Parties,
@@ -56,19 +60,33 @@ export async function comparePeers(
   effort: Effort,
   say: (line: string) => void,
 ): Promise<PeersReport> {
-  await using stack = new AsyncDisposableStack();
   const peers: RunningPeer[] = [];
   const missing: { name: string; reason: string }[] = [];
-  for (const program of PEERS) {
-    try {
+  try {
+    for (const program of PEERS) {
       say(`${program.name}: install, start, warm up`);
-      const peer = stack.use(await startPeer(program, installation, parties.direct.origin));
-      await checkPeer(peer);
-      peers.push(peer);
-    } catch (error) {
-      missing.push({ name: program.name, reason: reasonOf(error) });
+      await startPeer(program, installation, parties.direct.origin).then(
+        (peer) => peers.push(peer),
+        (error: unknown) => missing.push({ name: program.name, reason: reasonOf(error) }),
+      );
     }
+    const slots = await measurePeers(parties, peers, effort, say);
+    const entrants = [
+      ...Object.entries(OWN_WORK).map(([name, work]) => describePeer(name, work, slots)),
+      ...peers.map(({ name, program }) => describePeer(name, program.work, slots)),
+    ];
+    return { node: process.version, rounds: effort.rounds, entrants, missing };
+  } finally {
+    await Promise.all(peers.map(({ child }) => stopChild(child)));
   }
+}
+
+async function measurePeers(
+  parties: Parties,
+  peers: readonly RunningPeer[],
+  effort: Effort,
+  say: (line: string) => void,
+): Promise<Slots> {
   const slots = new Map<Case, Awaited<ReturnType<typeof runRounds>>>();
   for (const benchCase of [ONE_CONNECTION, SIXTEEN_CONNECTIONS]) {
     say(benchCase.name);
@@ -79,26 +97,23 @@ export async function comparePeers(
     ];
     slots.set(benchCase, await runRounds(entrants, effort));
   }
-  const read = (benchCase: Case, name: string, metric: Metric): number[] =>
-    (slots.get(benchCase)?.get(name) ?? []).map(metric.read);
-  const describe = (name: string, work: PeerWork): PeerReport => {
-    const medians = read(ONE_CONNECTION, name, MEDIAN);
-    const rates = read(SIXTEEN_CONNECTIONS, name, THROUGHPUT);
-    return {
-      name,
-      work,
-      medianMs: spreadOf(medians),
-      medianToOurs: spreadOfPairs(medians, read(ONE_CONNECTION, 'proxied', MEDIAN), divide),
-      p99Ms: spreadOf(read(ONE_CONNECTION, name, P99)),
-      requestsPerSecond: spreadOf(rates),
-      oursToRequestsPerSecond: spreadOfPairs(read(SIXTEEN_CONNECTIONS, 'proxied', THROUGHPUT), rates, divide),
-    };
+  return slots;
+}
+
+function describePeer(name: string, work: PeerWork, slots: Slots): PeerReport {
+  const read = (benchCase: Case, entrant: string, metric: Metric): number[] =>
+    (slots.get(benchCase)?.get(entrant) ?? []).map(metric.read);
+  const medians = read(ONE_CONNECTION, name, MEDIAN);
+  const rates = read(SIXTEEN_CONNECTIONS, name, THROUGHPUT);
+  return {
+    name,
+    work,
+    medianMs: spreadOf(medians),
+    medianToOurs: spreadOfPairs(medians, read(ONE_CONNECTION, 'proxied', MEDIAN), divide),
+    p99Ms: spreadOf(read(ONE_CONNECTION, name, P99)),
+    requestsPerSecond: spreadOf(rates),
+    oursToRequestsPerSecond: spreadOfPairs(read(SIXTEEN_CONNECTIONS, 'proxied', THROUGHPUT), rates, divide),
   };
-  const entrants = [
-    ...Object.entries(OWN_WORK).map(([name, work]) => describe(name, work)),
-    ...peers.map(({ name, program }) => describe(name, program.work)),
-  ];
-  return { node: process.version, rounds: effort.rounds, entrants, missing };
 }
 
 async function startPeer(
@@ -112,18 +127,15 @@ async function startPeer(
   const log = openSync(join(installation.folder, `${program.name}.log`), 'w');
   // In the folder of the run: whatever it leaves there goes with it.
   const child = spawn(file, args, { cwd: installation.folder, env: environment, stdio: ['ignore', log, log] });
+  const peer = { name: `${program.name} ${installed.version}`, child, program, context };
   try {
     await startsInTime(context.port, child);
+    await checkPeer(peer);
   } catch (error) {
     await stopChild(child);
     throw error;
   }
-  return {
-    name: `${program.name} ${installed.version}`,
-    program,
-    context,
-    [Symbol.asyncDispose]: () => stopChild(child),
-  };
+  return peer;
 }
 
 async function startsInTime(port: number, child: ChildProcess): Promise<void> {
@@ -142,7 +154,7 @@ async function startsInTime(port: number, child: ChildProcess): Promise<void> {
 }
 
 /** A bench of errors would be fast: what comes back must be the upstream's, signed, and only with a key. */
-async function checkPeer({ program, context }: RunningPeer): Promise<void> {
+async function checkPeer({ program, context }: Pick<RunningPeer, 'program' | 'context'>): Promise<void> {
   const origin = originOf(context);
   const call = program.call(context, SIXTEEN_CONNECTIONS);
   const send = ({ path, headers, body }: Call): Promise<Response> =>

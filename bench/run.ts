@@ -19,8 +19,8 @@ import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
 import { HELP, type Options, type Part, readOptions } from './options.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
-import { comparePeers, formatPeers } from './peers.ts';
-import { formatProfile, profileCase } from './profile.ts';
+import { comparePeers, formatPeers, type PeersReport } from './peers.ts';
+import { formatProfile, profileCase, type ProfileReport } from './profile.ts';
 import { formatReport } from './report.ts';
 import type { RunReport } from './run-report.ts';
 import { runStartUp } from './start-up.ts';
@@ -54,25 +54,28 @@ async function measure(options: Options, installation: Installation): Promise<Ru
 }
 
 async function measureCases({ effort, caseFilter }: Options, installation: Installation): Promise<CaseReport[]> {
-  await using parties = await startChecked(installation);
-  return await runCases(parties, effort, caseFilter, say);
+  return await withParties(installation, (parties) => runCases(parties, effort, caseFilter, say));
 }
 
 async function measureIdleStreams({ idleStreams }: Options, installation: Installation): Promise<IdleStreamsReport> {
   say('idle streams');
-  return await runIdleStreams(() => startChecked(installation), idleStreams);
+  return await runIdleStreams((work) => withParties(installation, work), idleStreams);
 }
 
 async function measureBusyStreams({ streams }: Options, installation: Installation): Promise<BusyStreamsReport[]> {
   say('streams');
-  await using parties = await startChecked(installation);
-  return await compareBusyStreams(parties, streams);
+  return await withParties(installation, (parties) => compareBusyStreams(parties, streams));
 }
 
-async function startChecked(installation: Installation): Promise<Parties> {
+/** Starts the parties, and ends them whatever comes. */
+async function withParties<T>(installation: Installation, work: (parties: Parties) => Promise<T>): Promise<T> {
   const parties = await startParties(installation);
-  await checkParties(parties);
-  return parties;
+  try {
+    await checkParties(parties);
+    return await work(parties);
+  } finally {
+    await parties[Symbol.asyncDispose]();
+  }
 }
 
 /** A bench of errors would be fast: each party must give the upstream's response, and only ours may have signed. */
@@ -115,12 +118,13 @@ async function perform(options: Options, installation: Installation): Promise<st
   const print = <Report>(report: Report, format: (report: Report) => string): string =>
     options.json ? JSON.stringify(report, undefined, 2) : format(report);
   if (options.task === 'peers') {
-    await using parties = await startChecked(installation);
-    return print(await comparePeers(parties, installation, options.effort, say), formatPeers);
+    const compare = (parties: Parties): Promise<PeersReport> =>
+      comparePeers(parties, installation, options.effort, say);
+    return print(await withParties(installation, compare), formatPeers);
   }
   if (options.task === 'profile') {
-    await using parties = await startChecked(installation);
-    return print(await profileCase(parties, options, say), formatProfile);
+    const profile = (parties: Parties): Promise<ProfileReport> => profileCase(parties, options, say);
+    return print(await withParties(installation, profile), formatProfile);
   }
   const report = await measure(options, installation);
   return print({ ...report, aims: readAims(report) }, formatReport);

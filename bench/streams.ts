@@ -105,17 +105,18 @@ async function measureIdleStreams(party: Party, key: string, count: number): Pro
   };
 }
 
-/** Each round in fresh processes, which `start` starts: memory that was freed before would hide what streams take. */
+/** Each round in fresh processes: memory that was freed before would hide what streams take. */
 export async function runIdleStreams(
-  start: () => Promise<Parties>,
+  withParties: (work: (parties: Parties) => Promise<void>) => Promise<void>,
   { rounds, count }: { readonly rounds: number; readonly count: number },
 ): Promise<IdleStreamsReport> {
   const bares: IdleStreams[] = [];
   const proxieds: IdleStreams[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    await using parties = await start();
-    bares.push(await measureIdleStreams(parties.bare, parties.key, count));
-    proxieds.push(await measureIdleStreams(parties.proxied, parties.key, count));
+    await withParties(async ({ bare, proxied, key }) => {
+      bares.push(await measureIdleStreams(bare, key, count));
+      proxieds.push(await measureIdleStreams(proxied, key, count));
+    });
   }
   const rssOf = (list: readonly IdleStreams[]): number[] => list.map(({ rssBytes }) => rssBytes);
   const describe = (party: Party['name'], list: readonly IdleStreams[]): IdleParty => ({
