@@ -84,7 +84,7 @@ const LITELLM: PeerProgram = {
 const PORTKEY: PeerProgram = {
   name: 'Portkey',
   work: {
-    // Relaying a native request, it fails under Node 24 after the upstream has responded ("TypeError: immutable").
+    // Relaying a native request, it fails (Node 22 and 24) after the upstream has responded ("TypeError: immutable").
     request: 'OpenAI chat, translated to Converse and back',
     keys: 'none: each request brings AWS credentials',
     ledger: 'none',
