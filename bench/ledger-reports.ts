@@ -72,7 +72,7 @@ export async function measureLiveReports(
   hashes: readonly string[],
   ledger: string,
 ): Promise<LiveReport[]> {
-  const store = await openSqliteStore(path, { reportsApart: true });
+  const store = await openSqliteStore(path, { threads: true });
   const reports: LiveReport[] = [];
   for (const { by, traffic } of LIVE_CASES) {
     const work = async (): Promise<void> => {
