@@ -8,30 +8,28 @@
  *
  * `server/` has accepted and guarded the request before it comes here. The stages do not know each other; only this
  * file knows their order. One catch, one finally: whatever happens, the client gets one response and the record ends
- * once. No stage is waited for when the client has left.
+ * once. No stage is waited for when the client has left, or when its key has ended: that is watched from authentication
+ * on.
  */
 import type { MonotonicClock } from './lib/clock.ts';
-import { enter } from './admission/enter.ts';
-import type { RateGrant } from './admission/rates.ts';
-import { type Admission, admit, type AdmissionDependencies } from './admission/admit.ts';
-import { rowIfLost } from './domain/ledger-row.ts';
+import type { AdmissionDependencies } from './admission/admit.ts';
+import { openAdmissionStage } from './admission/stage.ts';
 import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
-import { authenticate, type AuthenticatorOptions, type VerifiedCaller } from './auth/authenticate.ts';
+import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
-import { openRecord, type RequestRecord } from './domain/request-record.ts';
+import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
-import { type ProxyError, toProxyError } from './lib/errors.ts';
+import { toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
 import {
   findRoute,
   possibleRoutes,
   refuseUnservedUpgrade,
   resolveRouteByBody,
-  type Route,
   type RoutingConfig,
 } from './routing/route.ts';
 import { refuseLoop } from './upstream/headers.ts';
@@ -67,16 +65,21 @@ export function createProxy(
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     const settlement = openSettlement({ record, elapsedMs }, dependencies);
     const { bodyLimits, mountPath, routing, upstream } = dependencies;
+    const onLateReservation = (): void => dependencies.ledger.settle(record, 'reserved');
+    const admission = openAdmissionStage({ record, clientRequest, onLateReservation }, dependencies.admission);
     const { method, target, headers, upgrade, signal } = clientRequest;
     let body: Body | undefined;
     let unwatch: (() => void) | undefined;
     let owner = '';
-    let entered: RateGrant | undefined;
     try {
       refuseLoop(headers, dependencies.viaName);
       const presented = parsePresentedCredential(headers, target.query);
       const caller = await unlessAborted(signal, authenticate(clientRequest, presented, dependencies));
       record.principal = caller.principal;
+      unwatch = dependencies.liveRequests.watch(caller.claimed, (error) => {
+        settlement.onCut();
+        clientRequest.cut(error);
+      });
       const found = (record.route = findRoute({
         method,
         target,
@@ -86,21 +89,17 @@ export function createProxy(
         config: routing,
       }));
       refuseUnservedUpgrade(upgrade !== undefined, found.streaming === 'websocket');
-      entered = caller.principal && enter(caller.principal, possibleRoutes(found), dependencies.admission.rates);
+      admission.enter(caller.principal, possibleRoutes(found));
       const beforeBody = elapsedMs();
       owner = caller.bodyOwner;
       body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits, owner);
       record.bodyMs = elapsedMs() - beforeBody;
       record.requestBytes = body.sizeBytes;
       const verified = await unlessAborted(signal, caller.verify(body));
-      record.principal = verified.principal;
-      unwatch = dependencies.liveRequests.watch(verified, (error) => {
-        settlement.onCut();
-        clientRequest.cut(error);
-      });
+      const { principal } = verified;
+      record.principal = principal;
       const route = (record.route = resolveRouteByBody(found, body));
-      const admittable = { record, verified, entered, route, body };
-      settlement.onAdmitted(await admitRequest(clientRequest, admittable, dependencies));
+      settlement.onAdmitted(await admission.admit({ principal, route, body }));
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
@@ -118,34 +117,7 @@ export function createProxy(
       unwatch?.();
       if (body !== undefined) releaseBody(body, bodyLimits, owner);
       settlement.finish();
-      // Of what was admitted, nothing is left to end. Who left in the middle has kept us busy: it counts as a request.
-      if (isAbandoned(record.error)) entered?.finish(0);
-      else entered?.undo();
+      admission.leave(record.error);
     }
   };
-}
-
-/** The client left in the middle of its body, or was silent for too long. */
-function isAbandoned(error: ProxyError | undefined): boolean {
-  return error?.code === 'ERR_CLIENT_GONE' || error?.code === 'ERR_BODY_TIMEOUT';
-}
-
-interface Admittable {
-  readonly record: RequestRecord;
-  readonly verified: VerifiedCaller;
-  readonly entered: RateGrant | undefined;
-  readonly route: Route;
-  readonly body: Body;
-}
-
-function admitRequest(
-  { headers, signal }: ClientRequest,
-  { record, verified, entered, route, body }: Admittable,
-  { admission, ledger }: ProxyDependencies,
-): Promise<Admission> {
-  const { principal } = verified;
-  const ifLost = () => rowIfLost(record, principal);
-  const onLateReservation = (): void => ledger.settle(record, 'reserved');
-  const request = { requestId: record.id, principal, entered, route, headers, body, ifLost, signal, onLateReservation };
-  return admit(request, admission);
 }

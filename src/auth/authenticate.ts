@@ -35,6 +35,8 @@ export interface AuthenticatorOptions {
 export interface Caller {
   /** Undefined if the credential is a signature over the body: there is no principal before `verify` has succeeded. */
   readonly principal: Principal | undefined;
+  /** Who it says it is, proved or not: what it sends is worth nothing as soon as that key has ended. */
+  readonly claimed: AdmittedCaller;
   /** The `Authorization` value that may go on to AWS: an OAuth token of the client's own, and no key of ours. */
   readonly oauthAuthorization: string | undefined;
   /**
@@ -53,7 +55,8 @@ export interface Caller {
 export type VerifiedBody = Pick<Body, 'sha256' | 'sizeBytes'>;
 
 /** A caller whose credential is good for this very request. */
-export interface VerifiedCaller extends AdmittedCaller {
+export interface VerifiedCaller {
+  readonly principal: Principal;
   /** Set if the client signs the frames of its event stream: to be called with each, in order; throws ERR_SIGNATURE. */
   readonly checkFrame: ((frame: Frame) => void) | undefined;
 }
@@ -75,7 +78,8 @@ export async function authenticate(
     throw await failures.note(error, clientRequest);
   };
   failures.check(clientRequest);
-  const { row, ...caller } = await findCaller(clientRequest, presented, options).catch(noteFailure);
+  const caller = await findCaller(clientRequest, presented, options).catch(noteFailure);
+  const { row } = caller.claimed;
   const foundAtMs = options.nowMs();
   const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
     const { principal: found, checkFrame } = await caller.verify(body);
@@ -83,7 +87,7 @@ export async function authenticate(
     const isFresh = body.sizeBytes === 0 && options.nowMs() === foundAtMs;
     const principal = isFresh ? found : await revalidate({ principal: found, row }, options);
     if (row !== undefined) options.store.touchKey(row.id, options.nowMs());
-    return { principal, row, checkFrame };
+    return { principal, checkFrame };
   };
   return {
     ...caller,
@@ -98,10 +102,8 @@ function nameOwner(principal: Principal | undefined, row: VirtualKeyRow | undefi
   return principal?.kind === 'master' ? principal.kind : `${row?.id ?? ''} ${network}`;
 }
 
-interface FoundCaller extends Pick<Caller, 'principal'> {
-  /** The key behind it; undefined for the master key and in open mode. */
-  readonly row: VirtualKeyRow | undefined;
-  readonly verify: (body: VerifiedBody) => Promise<Omit<VerifiedCaller, 'row'>>;
+interface FoundCaller extends Pick<Caller, 'principal' | 'claimed'> {
+  readonly verify: (body: VerifiedBody) => Promise<VerifiedCaller>;
 }
 
 async function findCaller(
@@ -128,19 +130,20 @@ async function findCaller(
   const signature = await findSignature(clientRequest, options);
   if (signature === undefined) throw missingKey();
   const { row } = signature;
-  const verifySignature = (bodySha256: string | undefined): Omit<VerifiedCaller, 'row'> => {
+  const verifySignature = (bodySha256: string | undefined): VerifiedCaller => {
     const frameChain = signature.verify(bodySha256);
     const checkFrame = frameChain && createFrameCheck(frameChain, options.nowMs);
     return { principal: describePrincipal(row), checkFrame };
   };
+  const claimed = { principal: describePrincipal(row), row };
   if (signature.needsBody)
-    return { principal: undefined, row, verify: async ({ sha256: hash }) => verifySignature(hash) };
+    return { principal: undefined, claimed, verify: async ({ sha256: hash }) => verifySignature(hash) };
   const verified = verifySignature(undefined);
-  const verify = async (body: VerifiedBody): Promise<Omit<VerifiedCaller, 'row'>> => {
+  const verify = async (body: VerifiedBody): Promise<VerifiedCaller> => {
     refuseUnsignedBody(body);
     return verified;
   };
-  return { principal: verified.principal, row, verify };
+  return { principal: verified.principal, claimed, verify };
 }
 
 /**
@@ -159,7 +162,7 @@ function refuseUnsignedBody({ sizeBytes }: VerifiedBody): void {
 }
 
 function identified(principal: Principal, row: VirtualKeyRow | undefined): FoundCaller {
-  return { principal, row, verify: async () => ({ principal, checkFrame: undefined }) };
+  return { principal, claimed: { principal, row }, verify: async () => ({ principal, checkFrame: undefined }) };
 }
 
 /** A master key may have the form of a JWT: no key of ours is passed on as a token. */

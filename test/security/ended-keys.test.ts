@@ -13,6 +13,8 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { startBidirectionalUpstream } from '../helpers/bidirectional-upstream.ts';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { openHttp2, readHttp2Response } from '../helpers/http2-client.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
+import { signWithSdk } from '../helpers/sigv4-signing.ts';
 import { openProxy, proxyTest } from '../helpers/proxy-test.ts';
 import { dial, requestText } from '../helpers/raw-socket.ts';
 import { AWS_PAIR, type Testbed } from '../helpers/testbed.ts';
@@ -41,6 +43,9 @@ const post = (key: string | undefined, port: number, target = TARGET): Buffer =>
     `Host: localhost:${port}`,
     ...(key === undefined ? [] : [`Authorization: Bearer ${key}`]),
   ]);
+
+/** What was sent has been read as far as it goes. */
+const untilWatched = (): Promise<unknown> => delay(100);
 
 async function within<T>(work: Promise<T>): Promise<T> {
   const startedAt = performance.now();
@@ -176,6 +181,82 @@ describe('a stream under way', () => {
     await delay(PROMISED_MS);
     response.end(eventFrame('messageStop', { stopReason: 'end_turn' }));
     expect((await raw.readResponse()).status).toBe(200);
+  });
+});
+
+/** All but the last byte of a body, over HTTP/1.1. */
+const beginUpload = async (headers: readonly HeaderPair[], target = TARGET) => {
+  const raw = await dial(testbed.port);
+  onTestFinished(() => raw[Symbol.asyncDispose]());
+  await raw.send(requestText(`POST ${target} HTTP/1.1`, [...headers, ['Content-Length', '2']], '{'));
+  return raw;
+};
+const bearer = ({ key }: MintedKey): HeaderPair[] => [
+  ['Host', `localhost:${testbed.port}`],
+  ['Authorization', `Bearer ${key}`],
+];
+/** The hash of the body is in the signature alone: nobody knows yet whether it is good. */
+const signed = async ({ key, accessKeyId }: MintedKey): Promise<HeaderPair[]> => {
+  const signing = { accessKeyId, secretAccessKey: key, atMs: Date.now(), host: `localhost:${testbed.port}` };
+  const toSign = { method: 'POST', path: '/bedrock/model/m/converse', body: '{}', sendsPayloadHash: false };
+  return [...(await signWithSdk({ ...toSign, ...signing })).request.headers];
+};
+
+describe('an upload under way', () => {
+  it.each(ENDINGS)('is refused within a second if its key is $how, not at its end', async ({ code, end }) => {
+    const key = await testbed.mint('alice');
+    const raw = await beginUpload(bearer(key));
+    await untilWatched();
+    const record = testbed.nextRecord();
+    await end(key);
+    const response = await within(raw.readResponse());
+    expect([response.status, response.header('x-bedrock-proxy-error')]).toEqual([401, code]);
+    expect(await record).toMatchObject({ status: 401, error: { code } });
+    expect(testbed.upstream.requests).toHaveLength(0);
+  });
+
+  it('is refused within a second if the signature that names its key is not even proved', async () => {
+    const key = await testbed.mint('alice');
+    const raw = await beginUpload(await signed(key), '/bedrock/model/m/converse');
+    await untilWatched();
+    await testbed.store.revokeKey(key.id, Date.now());
+    expect((await within(raw.readResponse())).header('x-bedrock-proxy-error')).toBe('ERR_KEY_REVOKED');
+  });
+
+  it('is refused within a second over HTTP/2, and another on the same connection goes on', async () => {
+    const [key, other] = [await testbed.mint('alice'), await testbed.mint('bob')];
+    await using client = openHttp2(testbed.port);
+    const upload = (token: string) => {
+      const headers = { ':method': 'POST', ':path': TARGET, authorization: `Bearer ${token}` };
+      const stream = client.open(headers, { endStream: false });
+      stream.write('{');
+      return { stream, response: readHttp2Response(stream) };
+    };
+    const [ending, going] = [upload(key.key), upload(other.key)];
+    await untilWatched();
+    await testbed.store.revokeKey(key.id, Date.now());
+    expect((await within(ending.response)).status).toBe(401);
+    going.stream.end('}');
+    expect((await going.response).status).toBe(200);
+  });
+
+  it('gives back the slot and the request of its key', async () => {
+    const key = await testbed.mint('alice', { policy: { ...EMPTY_POLICY, maxParallel: 1, requestsPerMinute: 1 } });
+    const raw = await beginUpload(bearer(key));
+    await untilWatched();
+    await testbed.store.updateKey(key.id, { blockedAtMs: Date.now() }, Date.now());
+    expect((await within(raw.readResponse())).status).toBe(401);
+    await testbed.store.updateKey(key.id, { blockedAtMs: undefined }, Date.now());
+    await using next = await dial(testbed.port);
+    await next.send(post(key.key, testbed.port));
+    expect((await next.readResponse()).status).toBe(200);
+  });
+
+  it('is refused within a second if it began in open mode, when the first key is made', async () => {
+    const raw = await beginUpload([['Host', 'localhost']]);
+    await untilWatched();
+    await testbed.mint('first');
+    expect((await within(raw.readResponse())).header('x-bedrock-proxy-error')).toBe('ERR_KEY_MISSING');
   });
 });
 
