@@ -5,8 +5,7 @@
  */
 import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { createRootEndpoint, createHealth } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
@@ -38,18 +37,9 @@ import { createAwsUpstream } from '../upstream/aws/aws-upstream.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
 import type { BodyLimits } from '../http/body.ts';
 import { BodyQuota } from '../http/body-quota.ts';
+import { findBodyDisk, findBodyMemory, readDisk } from '../http/body-room.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
-
-/**
- * What all request bodies together may hold in memory, and the part of a container's memory that they may hold if that
- * is less; beyond it, all but small ones wait on disk.
- */
-const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
-const BODY_MEMORY_PART = 1 / 8;
-/** What they may hold on disk, and the part of its free room if that is less. */
-const MAX_BODY_DISK_BYTES = 4 * 1024 ** 3;
-const BODY_DISK_PART = 3 / 4;
 
 /** Everything that a running server is handed. */
 export interface ServerDependencies {
@@ -165,26 +155,14 @@ function openBodyLimits({ maxBodySizeBytes, uploadIdleTimeoutMs }: Config): Body
     maxSizeBytes: maxBodySizeBytes,
     idleTimeoutMs: uploadIdleTimeoutMs,
     spoolDirectory: { folder: tmpdir(), newId: randomUUID },
-    quota: new BodyQuota({
-      memoryBytes: findBodyMemory(process.constrainedMemory()),
-      diskBytes: findBodyDisk(tmpdir()),
-    }),
+    quota: openBodyQuota(tmpdir()),
   };
 }
 
-/** `limitBytes`: of the container; 0, or more than any machine has, if there is none. */
-function findBodyMemory(limitBytes: number): number {
-  return limitBytes === 0 ? MAX_BODY_MEMORY_BYTES : Math.min(MAX_BODY_MEMORY_BYTES, limitBytes * BODY_MEMORY_PART);
-}
-
-function findBodyDisk(folder: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return Math.min(MAX_BODY_DISK_BYTES, bavail * bsize * BODY_DISK_PART);
-  } catch {
-    // Where it cannot be asked, the disk itself says when it is full.
-    return MAX_BODY_DISK_BYTES;
-  }
+function openBodyQuota(folder: string): BodyQuota {
+  const memory = { containerBytes: process.constrainedMemory(), machineBytes: totalmem() };
+  const findDiskBytes = (): number => findBodyDisk(readDisk(folder), memory);
+  return new BodyQuota({ memoryBytes: findBodyMemory(memory), findDiskBytes });
 }
 
 /** The secret that seals keys: made when the first key needs it, read at most once. */

@@ -15,7 +15,8 @@ export const MAX_UPLOADS = 256;
 export interface BodyQuotaLimits {
   /** Beyond it bodies go to files, all but SMALL_BODY_BYTES of each. */
   readonly memoryBytes: number;
-  readonly diskBytes: number;
+  /** Asked when nothing of ours is there: what is free may change while the process runs. */
+  readonly findDiskBytes: () => number;
 }
 
 /**
@@ -25,14 +26,16 @@ export interface BodyQuotaLimits {
 export class BodyQuota {
   readonly #memoryBytes: number;
   readonly #memory: FairQuota;
-  readonly #disk: FairQuota;
+  readonly #findDiskBytes: () => number;
+  #disk: FairQuota;
   readonly #uploads = new Map<string, number>();
 
-  constructor({ memoryBytes, diskBytes }: BodyQuotaLimits) {
+  constructor({ memoryBytes, findDiskBytes }: BodyQuotaLimits) {
     this.#memoryBytes = memoryBytes;
     // So much again for the small parts that stay there.
     this.#memory = new FairQuota(2 * memoryBytes);
-    this.#disk = new FairQuota(diskBytes);
+    this.#findDiskBytes = findDiskBytes;
+    this.#disk = new FairQuota(0);
   }
 
   get memoryUsedBytes(): number {
@@ -67,6 +70,7 @@ export class BodyQuota {
 
   /** Throws ERR_TOO_MANY_UPLOADS, or ERR_SPOOL if so much is never there. */
   takeDisk(owner: string, sizeBytes: number): void {
+    if (this.#disk.used === 0) this.#disk = new FairQuota(this.#findDiskBytes());
     if (this.#disk.take(owner, sizeBytes)) return;
     if (sizeBytes > this.#disk.limit) {
       throw new ProxyError('ERR_SPOOL', 'The proxy has no room for a request body of this size.', {

@@ -35,7 +35,7 @@ function open(
 }
 
 function limitsOf(
-  quota: { memory?: number; disk?: number },
+  quota: { memory?: number; disk?: number | (() => number) },
   maxSizeBytes = 100 * MIB,
 ): BodyLimits & { quota: BodyQuota } {
   const { memory = 100 * MIB, disk = 1024 * MIB } = quota;
@@ -43,7 +43,7 @@ function limitsOf(
     maxSizeBytes,
     idleTimeoutMs: 60_000,
     spoolDirectory: { folder: tmpdir(), newId: randomUUID },
-    quota: new BodyQuota({ memoryBytes: memory, diskBytes: disk }),
+    quota: new BodyQuota({ memoryBytes: memory, findDiskBytes: typeof disk === 'number' ? () => disk : disk }),
   };
 }
 
@@ -141,6 +141,24 @@ describe('disk', () => {
       status: 507,
     });
     expect(body.isOpened()).toBe(false);
+  });
+
+  it('counts with what is free by now, as soon as nothing of ours is there', async () => {
+    let free = 16 * MIB;
+    const limits = limitsOf({ disk: () => free });
+    expect(await failureOf(() => readBody(open(0, 20 * MIB).request, limits, 'a'))).toMatchObject({
+      code: 'ERR_SPOOL',
+    });
+    free = 64 * MIB;
+    await untilEmpty(limits.quota);
+    const body = await readBody(upload(20), limits, 'a');
+    // What we hold ourselves is not free, and takes nothing of what we may hold.
+    free = 0;
+    const small = await readBody(upload(9), limits, 'b');
+    releaseBody(body, limits, 'a');
+    releaseBody(small, limits, 'b');
+    await untilEmpty(limits.quota);
+    expect(await failureOf(() => readBody(upload(9), limits, 'b'))).toMatchObject({ code: 'ERR_SPOOL', status: 507 });
   });
 
   it('gives back what was announced and did not come', async () => {
