@@ -42,6 +42,8 @@ export interface TestbedOptions {
   readonly tls?: TlsKeyPair;
   /** How long, and how far, a response is read on whose client has left; not long, if a test does not say so. */
   readonly readOn?: ReadOnLimits;
+  /** A client that takes nothing for so long is cut off. */
+  readonly unreadMs?: number;
   /** What the server is given in place of the store. */
   readonly wrapStore?: (store: Store) => Store;
   /** The clock of the machine, for signatures. */
@@ -85,7 +87,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const dialPort = options.realHosts === true ? upstream.port : undefined;
   const network = readNetworkOptions(config.network);
   const readOn = options.readOn ?? { timeoutMs: 50, maxBytes: 1_000_000, stallMs: 10_000 };
-  const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn });
+  const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn, unreadMs: options.unreadMs });
   const warnings: string[] = [];
   const clock = createSigningClock(options.signingMs ?? Date.now, (message) => warnings.push(message));
   const records: RequestRecord[] = [];

@@ -22,6 +22,7 @@ import { dialHttp2, unreachable } from './dial-http2.ts';
 import { type Http2Stream, openHttp2Stream, resetName, splitStatus } from './http2-stream.ts';
 import { SilenceWatch } from './silence.ts';
 import type { NetworkOptions } from './tunnel.ts';
+import { UNREAD_MS, UnreadLimit } from './unread.ts';
 
 /** A request whose body is a stream of signed frames, which follow while the response comes already. */
 export interface SignedEventStream extends Omit<SignedRequest, 'body'> {
@@ -64,6 +65,8 @@ export interface BidirectionalOptions {
   readonly idleTimeoutMs: number;
   /** The same from the beginning of the response on, told to the client by a frame; undefined: no other limit. */
   readonly streamIdleTimeoutMs?: number | undefined;
+  /** A client that takes nothing of the response for so long is cut off; default UNREAD_MS. */
+  readonly unreadMs?: number | undefined;
   /** Epoch milliseconds, for the `:date` of frames. */
   readonly nowMs: WallClock;
   /** The way out of a corporate network; undefined: straight, with the certificate authorities of Node. */
@@ -119,6 +122,7 @@ class StreamRelay {
   readonly #idle: NodeJS.Timeout;
   #sink: Writable | undefined;
   #watch: SilenceWatch | undefined;
+  readonly #unread: UnreadLimit;
   #isConnected = false;
   /** What was told to `holdBytes`. */
   #heldBytes = 0;
@@ -134,7 +138,8 @@ class StreamRelay {
     this.done = promise;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { connectTimeoutMs, idleTimeoutMs } = parts.options;
+    const { connectTimeoutMs, idleTimeoutMs, unreadMs = UNREAD_MS } = parts.options;
+    this.#unread = new UnreadLimit(unreadMs, () => this.#fail(clientGone('The client took no bytes.')));
     this.#connecting = setTimeout(() => this.#fail(unreachable('connect timeout')), connectTimeoutMs);
     this.#idle = setTimeout(() => this.#fail(silent()), idleTimeoutMs);
     parts.clientRequest.signal.addEventListener('abort', this.#onClientGone, { once: true });
@@ -220,6 +225,7 @@ class StreamRelay {
     }
     this.#sink.on('drain', () => {
       this.#watch?.resume();
+      this.#unread.end();
       upstream.stream.resume();
     });
   }
@@ -229,7 +235,8 @@ class StreamRelay {
     this.#idle.refresh();
     this.#watch?.onBytes(chunk);
     this.#parts.observer.onBytes(chunk);
-    if (this.#sink?.write(chunk) !== false) return;
+    if (this.#sink === undefined || this.#sink.write(chunk)) return;
+    this.#unread.begin(this.#sink);
     this.#watch?.pause();
     this.#parts.upstream.stream.pause();
   }
@@ -250,6 +257,7 @@ class StreamRelay {
       if (isWhole) this.#finish();
       else this.#fail(clientGone());
     });
+    this.#unread.begin(sink);
   }
 
   #onUpstreamBroken(cause?: Error): void {
@@ -298,6 +306,7 @@ class StreamRelay {
     clearTimeout(this.#connecting);
     clearTimeout(this.#idle);
     this.#watch?.stop();
+    this.#unread.end();
     this.#parts.clientRequest.signal.removeEventListener('abort', this.#onClientGone);
     this.#parts.upstream.leave();
     if (error === undefined) this.#resolve();

@@ -18,6 +18,7 @@ import { type ReadOnLimits, ResponseRelay, type WaitingClient } from './response
 import { toPairs, toUpstreamError } from './undici-response.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
 import { dialTrusting, trustedBy, type TrustOptions } from './trust.ts';
+import { UNREAD_MS } from './unread.ts';
 
 /** A request that is ready to leave: nothing may change any more. */
 export interface SignedRequest {
@@ -89,6 +90,8 @@ export interface ForwarderOptions {
   readonly network?: NetworkOptions | undefined;
   /** How long and how far a response is read on whose client has left. */
   readonly readOn?: ReadOnLimits | undefined;
+  /** A client that takes nothing of its response for so long is cut off; default UNREAD_MS. */
+  readonly unreadMs?: number | undefined;
 }
 
 /**
@@ -108,7 +111,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   // Each of its connections carries one request: a second try does not meet the next stale one.
   const fresh = createAgent(options, { pipelining: 0 });
   const uses = watchSocketUses();
-  const { readOn = READ_ON, streamIdleTimeoutMs: timeoutMs } = options;
+  const { readOn = READ_ON, unreadMs = UNREAD_MS, streamIdleTimeoutMs: timeoutMs } = options;
   const ending = new AbortController();
   // One listener for each response that is read on.
   setMaxListeners(0, ending.signal);
@@ -118,7 +121,8 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       new Promise((resolve, reject) => {
         const { upgrade, responseShape: shape } = request;
         const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
-        const relay = new ResponseRelay({ client, observer, policy, upgrade, silence, reading }, resolve, reject);
+        const limits = { silence, unreadMs, reading };
+        const relay = new ResponseRelay({ client, observer, policy, upgrade, ...limits }, resolve, reject);
         const sendAgain = (again: SignedRequest): void => {
           observer.onUnsent();
           fresh.dispatch(toDispatchOptions(again), relay);

@@ -12,6 +12,7 @@ import { breakConnection } from '../../lib/reset.ts';
 import { selectClientHeaders } from '../headers.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { toPairs, toUpstreamError } from './undici-response.ts';
+import { UnreadLimit } from './unread.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
 /** The client that waits for a response, and the signal that it has left. */
@@ -45,6 +46,8 @@ export interface RelayParts {
   readonly policy: ResponsePolicy;
   readonly upgrade: ClientUpgrade | undefined;
   readonly silence: SilenceLimit | undefined;
+  /** A client that takes nothing for so long is cut off. */
+  readonly unreadMs: number;
   /** `ending` fires when no response is to be read on any more. */
   readonly reading: ReadOnLimits & { readonly ending: AbortSignal };
 }
@@ -72,6 +75,8 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #upgrade: ClientUpgrade | undefined;
   readonly #silence: SilenceLimit | undefined;
   #watch: SilenceWatch | undefined;
+  readonly #unreadMs: number;
+  readonly #unread: UnreadLimit;
   readonly #reading: RelayParts['reading'];
   #controller: Dispatcher.DispatchController | undefined;
   #sink: ReturnType<ClientResponse['start']> | undefined;
@@ -87,7 +92,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #readBytesLeft = 0;
 
   constructor(
-    { client, observer, policy, upgrade, silence, reading }: RelayParts,
+    { client, observer, policy, upgrade, silence, unreadMs, reading }: RelayParts,
     resolve: () => void,
     reject: (error: ProxyError) => void,
   ) {
@@ -99,6 +104,9 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#reject = reject;
     this.#upgrade = upgrade;
     this.#silence = silence;
+    this.#unreadMs = unreadMs;
+    // It fires the client's signal, as its leaving does.
+    this.#unread = new UnreadLimit(unreadMs, () => client.clientResponse.breakOff());
     this.#reading = reading;
     this.#readBytesLeft = reading.maxBytes;
     this.#signal.addEventListener('abort', this.#onClientGone, { once: true });
@@ -143,6 +151,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     const sink = this.#clientResponse.start(status, [...selectClientHeaders(headers), ...added], reasonPhrase);
     sink.on('drain', () => {
       this.#watch?.resume();
+      this.#unread.end();
       this.#endStall();
       controller.resume();
     });
@@ -171,10 +180,11 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     const client = this.#upgrade?.accept(selectClientHeaders(headers));
     if (client === undefined) return void upstream.destroy();
     observer.onHead(status, headers);
-    const spliced = splice(client, upstream, {
-      onClientBytes: (chunk) => observer.onClientBytes(chunk),
-      onUpstreamBytes: (chunk) => observer.onBytes(chunk),
-    });
+    const watcher = {
+      onClientBytes: (chunk: Buffer) => observer.onClientBytes(chunk),
+      onUpstreamBytes: (chunk: Buffer) => observer.onBytes(chunk),
+    };
+    const spliced = splice(client, upstream, watcher, { unreadMs: this.#unreadMs });
     // The client's leaving shows in its connection by now; only a cut comes by the signal.
     const cut = (): void => {
       breakConnection(client);
@@ -198,6 +208,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     } else if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
     else if (this.#sink?.write(chunk) === false) {
       this.#watch?.pause();
+      this.#unread.begin(this.#sink);
       this.#heldUpAtMs = MACHINE_TICKS();
       controller.pause();
     }
@@ -216,7 +227,10 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#readTimer !== undefined) return this.#finish(toAbortError(this.#signal));
     this.#releaseBuffered(controller, true);
     // The response is complete only when the client has it: until then, if it leaves, the promise rejects.
-    this.#sink?.end(() => this.#finish());
+    const sink = this.#sink;
+    if (sink === undefined) return;
+    sink.end(() => this.#finish());
+    this.#unread.begin(sink);
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
@@ -249,6 +263,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   #readOn(): void {
     this.#buffered = undefined;
+    this.#unread.end();
     this.#observer.onReadOn();
     this.#readTimer = setTimeout(this.#leave, this.#reading.timeoutMs);
     this.#reading.ending.addEventListener('abort', this.#leave, { once: true });
@@ -265,6 +280,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #finish(error?: ProxyError): void {
     this.#isOver = true;
     this.#watch?.stop();
+    this.#unread.end();
     clearTimeout(this.#readTimer);
     this.#reading.ending.removeEventListener('abort', this.#leave);
     this.#signal.removeEventListener('abort', this.#onClientGone);

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { breakConnection } from '../../lib/reset.ts';
+import { UNREAD_MS, UnreadLimit } from './unread.ts';
 
 /** After the end of one side, the other one may be silent for so long. */
 const HALF_OPEN_MS = 30_000;
@@ -26,6 +27,7 @@ export type SpliceBreak = { readonly side: 'client' | 'upstream'; readonly cause
  * - open: both directions copy; one is paused while the other side takes nothing;
  * - half open: one side has ended (FIN), the other direction goes on; if it is silent for half a minute, both are
  *   reset: WebSocket has no half-open state, and a client that vanished after its end would never be noticed;
+ * - unread: the client takes nothing for half an hour; both are reset;
  * - broken (`broken` is set): one side closed out of order, and the other is being reset; the first to break counts;
  * - over (`open` is empty): both are closed, and the promise is resolved, once.
  */
@@ -33,17 +35,22 @@ export function splice(
   client: Duplex,
   upstream: Duplex,
   watcher: SpliceWatcher,
-  halfOpenMs = HALF_OPEN_MS,
+  {
+    halfOpenMs = HALF_OPEN_MS,
+    unreadMs = UNREAD_MS,
+  }: { readonly halfOpenMs?: number; readonly unreadMs?: number } = {},
 ): Promise<SpliceBreak> {
   return new Promise((resolve) => {
     let broken: SpliceBreak;
     let silence: NodeJS.Timeout | undefined;
+    const breakBoth = (side: 'client' | 'upstream', why: string): void => {
+      broken ??= { side, cause: Object.assign(new Error(why), { code: 'ETIMEDOUT' }) };
+      breakConnection(client);
+      breakConnection(upstream);
+    };
+    const unread = new UnreadLimit(unreadMs, () => breakBoth('client', 'took nothing'));
     const onEnd = (side: 'client' | 'upstream') => (): void => {
-      silence ??= setTimeout(() => {
-        broken ??= { side, cause: Object.assign(new Error('silent after the other end'), { code: 'ETIMEDOUT' }) };
-        breakConnection(client);
-        breakConnection(upstream);
-      }, halfOpenMs).unref();
+      silence ??= setTimeout(() => breakBoth(side, 'silent after the other end'), halfOpenMs).unref();
     };
     client.once('end', onEnd('upstream'));
     upstream.once('end', onEnd('client'));
@@ -58,6 +65,7 @@ export function splice(
         open.delete(stream);
         if (open.size > 0) return;
         clearTimeout(silence);
+        unread.end();
         resolve(broken);
       };
       stream.on('error', (error) => (cause ??= error));
@@ -74,6 +82,9 @@ export function splice(
       silence?.refresh();
       watcher.onUpstreamBytes(chunk);
     });
+    // After `copy` has written.
+    upstream.on('data', () => client.writableNeedDrain && unread.begin(client));
+    client.on('drain', () => unread.end());
   });
 }
 

@@ -45,6 +45,21 @@ describe('a client that leaves', () => {
     expect((await outcome)?.code).toBe('ERR_CLIENT_GONE');
   });
 
+  it('counts as one who leaves if it takes nothing of its response for long', async () => {
+    const { client, upstream, outcome } = await openRelay({ unreadMs: 300, handler: {} });
+    const called = upstream.nextCall();
+    const stream = openStream(client);
+    stream.pause().write(FRAME);
+    const { stream: response } = await called;
+    response.respond({ ':status': 200, 'content-type': 'application/vnd.amazon.eventstream' });
+    writeAll(response, eventFrame('chunk', { bytes: 'A'.repeat(1024 * 1024) }), 20);
+    expect((await outcome)?.code).toBe('ERR_CLIENT_GONE');
+    expect(await upstream.calls[0]?.over).toBe('reset');
+    const received = readHttp2Response(stream);
+    stream.resume();
+    expect((await received).isComplete).toBe(false);
+  });
+
   // Without an error code `close` waits until everything is written, and nothing is.
   const AT_ONCE = WAYS.filter(({ name }) => name !== 'resets its stream without an error');
 

@@ -11,7 +11,7 @@ interface Line {
   readonly upstream: Socket;
   readonly near: { readonly client: Socket; readonly upstream: Socket };
   readonly counted: { client: number; upstream: number };
-  start(halfOpenMs?: number): Promise<SpliceBreak>;
+  start(times?: { halfOpenMs?: number; unreadMs?: number }): Promise<SpliceBreak>;
 }
 
 const server = createServer({ allowHalfOpen: true });
@@ -27,7 +27,7 @@ beforeEach(async () => {
     upstream,
     near: { client: nearClient, upstream: nearUpstream },
     counted,
-    start: (halfOpenMs) =>
+    start: (times) =>
       splice(
         nearClient,
         nearUpstream,
@@ -35,7 +35,7 @@ beforeEach(async () => {
           onClientBytes: (chunk) => (counted.client += chunk.length),
           onUpstreamBytes: (chunk) => (counted.upstream += chunk.length),
         },
-        halfOpenMs,
+        times,
       ),
   };
 });
@@ -145,6 +145,33 @@ describe.each(SIDES)('what comes from $name', ({ from, to }) => {
   });
 });
 
+describe('a side that takes nothing', () => {
+  const pump = (socket: Socket): void => {
+    while (socket.write(Buffer.alloc(256 * 1024, 'x')));
+    socket.once('drain', () => pump(socket));
+  };
+
+  it('breaks both if it is the client, after a while', async () => {
+    const ended = line.start({ unreadMs: 200 });
+    line.client.pause();
+    pump(line.upstream);
+    const upstreamOver = closing(line.upstream);
+    expect(await ended).toMatchObject({ side: 'client', cause: { code: 'ETIMEDOUT' } });
+    expect(await upstreamOver).toBe('ECONNRESET');
+  });
+
+  it('is waited for if it is AWS, or if there is nothing to take', async () => {
+    let isOver = false;
+    void line.start({ unreadMs: 100 }).then(() => (isOver = true));
+    line.client.resume();
+    line.upstream.write('one message');
+    line.upstream.pause();
+    pump(line.client);
+    await delay(400);
+    expect(isOver).toBe(false);
+  });
+});
+
 it('breaks the other side if one was closed before', async () => {
   line.near.client.destroy();
   await once(line.near.client, 'close');
@@ -173,7 +200,7 @@ async function untilStill(read: () => number): Promise<number> {
 
 describe.each(SIDES)('after the end of $name', ({ from, to }) => {
   it('both are reset if the other side is silent for too long', async () => {
-    const ended = line.start(50);
+    const ended = line.start({ halfOpenMs: 50 });
     line[from].end('bye');
     const over = closing(line[from]);
     expect((await readAll(line[to])).toString()).toBe('bye');
@@ -182,7 +209,7 @@ describe.each(SIDES)('after the end of $name', ({ from, to }) => {
   });
 
   it('the other side may speak as long as it likes, and end', async () => {
-    const ended = line.start(200);
+    const ended = line.start({ halfOpenMs: 200 });
     line[from].end();
     await once(line[to].resume(), 'end');
     for (let nth = 0; nth < 6; nth += 1) {
