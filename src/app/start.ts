@@ -278,6 +278,5 @@ async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }:
 
 /** Reset, so that no client takes what it has for all of its response. */
 function exitNow(server: RunningServer, signal: NodeJS.Signals): void {
-  server.destroy();
-  process.exit(signal === 'SIGINT' ? 130 : 143);
+  void server.destroy().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
 }

@@ -13,6 +13,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TCP_KEEP_ALIVE_MS } from '../lib/keep-alive.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
@@ -71,10 +72,12 @@ export interface Listener {
    * Resolves when every HTTP/2 session has sent what it had to say and is closed; `stopAccepting` has asked them to.
    */
   untilSessionsClose(): Promise<void>;
-  /** Closes all connections. What an HTTP/2 session has not ended is reset with an error. */
-  destroyAll(): void;
-  /** Resets all connections at once. */
-  resetAll(): void;
+  /**
+   * Closes all connections. What an HTTP/2 session has not ended is reset with an error: that its connection is reset
+   * does not tell its client enough, because it may take a GOAWAY before that for the end. Resolves when all that could
+   * leave has left: in the next turns of the event loop.
+   */
+  destroyAll(): Promise<void>;
 }
 
 /** Builds the servers; `http1.listen` opens the port. */
@@ -110,12 +113,14 @@ export function createListener(
         [...sessions.keys()].map((session) => new Promise((resolve) => session.once('close', resolve))),
       );
     },
-    destroyAll: () => {
+    destroyAll: async () => {
       for (const [session, open] of sessions) cutOff(session, open);
       // One turn later, when the last frames of the sessions have left.
-      setImmediate(() => sockets.forEach((socket) => socket.destroy()));
+      await nextTurn();
+      // What a client does not read is not to be followed by an end in order.
+      sockets.forEach((socket) => (socket.writableLength > 0 ? breakConnection(socket) : socket.destroy()));
+      await nextTurn();
     },
-    resetAll: () => sockets.forEach(breakConnection),
   };
 }
 

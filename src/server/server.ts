@@ -48,8 +48,8 @@ export interface RunningServer {
    * off. The result says how many were.
    */
   drain(graceMs: number): Promise<number>;
-  /** Resets every connection now, before this call returns: the process may exit after it. */
-  destroy(): void;
+  /** Resets every connection, within a moment: the process may exit when this resolves. */
+  destroy(): Promise<void>;
 }
 
 /** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION if that is impossible. */
@@ -91,14 +91,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       // An HTTP/2 response that we have ended may still be on its way into the socket.
       await within(LAST_FRAMES_MS, listener.untilSessionsClose());
       breakOffAll(underWay.values());
-      listener.destroyAll();
+      await listener.destroyAll();
       await Promise.allSettled(underWay.keys());
       return cutOff;
     },
-    destroy: () => {
+    destroy: async () => {
       options.onCutOff?.();
       breakOffAll(underWay.values());
-      listener.resetAll();
+      await listener.destroyAll();
     },
   };
 }

@@ -3,6 +3,7 @@
  * every protocol and every way in which the proxy ends things. A response that has not begun becomes an error instead.
  */
 import type { ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import type { UpstreamRequest } from '../helpers/fake-upstream.ts';
@@ -22,8 +23,17 @@ function beginStream(_: UpstreamRequest, response: ServerResponse): void {
 
 /** How the proxy ends what is under way. */
 const ENDS = [
-  { end: 'the end of the grace', cut: (testbed: Testbed) => void testbed.drain(20) },
-  { end: 'a second signal', cut: (testbed: Testbed) => testbed.destroy() },
+  { end: 'the end of the grace', cut: async (testbed: Testbed) => void (await testbed.drain(20)) },
+  {
+    end: 'a second signal',
+    cut: async (testbed: Testbed) => {
+      void testbed.drain(20_000);
+      // The clients of HTTP/2 know by now that their session ends: that they get GOAWAY, and then a reset of the
+      // connection, is an end in order to Node's.
+      await delay(50);
+      await testbed.destroy();
+    },
+  },
 ] as const;
 
 async function ask1(testbed: Testbed, version: '1.0' | '1.1'): Promise<RawSocket> {
@@ -37,7 +47,8 @@ function literal(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.of(0, name.length), Buffer.from(name), Buffer.of(value.length), Buffer.from(value)]);
 }
 
-async function ask2(testbed: Testbed): Promise<RawSocket> {
+/** On one session, so many streams. */
+async function ask2(testbed: Testbed, count = 1): Promise<RawSocket> {
   const raw = await dial(testbed.port);
   const head = Buffer.concat([
     literal(':method', 'POST'),
@@ -49,27 +60,31 @@ async function ask2(testbed: Testbed): Promise<RawSocket> {
     Buffer.concat([
       Buffer.from(PREFACE),
       http2Frame(FRAME_TYPE.settings, 0, 0),
-      http2Frame(FRAME_TYPE.headers, END_HEADERS, 1, head),
-      http2Frame(FRAME_TYPE.data, END_STREAM, 1, Buffer.from('{}')),
+      ...Array.from({ length: count }, (_, index) => [
+        http2Frame(FRAME_TYPE.headers, END_HEADERS, 2 * index + 1, head),
+        http2Frame(FRAME_TYPE.data, END_STREAM, 2 * index + 1, Buffer.from('{}')),
+      ]).flat(),
     ]),
   );
   return raw;
 }
 
-/** What the server said of stream 1 and of the connection, in its frames. */
-function readFrames(received: string): { hasEnd: boolean; errors: number[] } {
+/** What the server said of its streams in its frames, and with which error it ended the session, if with any. */
+function readFrames(received: string): { hasEnd: boolean; errors: number[]; goodbye: number } {
   const bytes = Buffer.from(received, 'latin1');
   const errors: number[] = [];
   let hasEnd = false;
+  let goodbye = 0;
   for (let at = 0; at + 9 <= bytes.length;) {
     const size = bytes.readUIntBE(at, 3);
     const type = bytes[at + 3];
     const carriesEnd = type === FRAME_TYPE.data || type === FRAME_TYPE.headers;
     if (carriesEnd && ((bytes[at + 4] ?? 0) & END_STREAM) === END_STREAM) hasEnd = true;
     if (type === FRAME_TYPE.reset && at + 13 <= bytes.length) errors.push(bytes.readUInt32BE(at + 9));
+    if (type === FRAME_TYPE.goaway && at + 17 <= bytes.length) goodbye = bytes.readUInt32BE(at + 13);
     at += 9 + size;
   }
-  return { hasEnd, errors };
+  return { hasEnd, errors, goodbye };
 }
 
 describe.each(ENDS)('after $end', ({ cut }) => {
@@ -81,7 +96,7 @@ describe.each(ENDS)('after $end', ({ cut }) => {
       await using raw = await ask1(testbed, version);
       await raw.until('the first part');
       const record = testbed.nextRecord();
-      cut(testbed);
+      void cut(testbed);
       expect(await raw.ended).toBe('broken');
       expect(raw.received.endsWith('0\r\n\r\n')).toBe(false);
       expect(await record).toMatchObject({ status: 200, error: { code: 'ERR_SHUTTING_DOWN' }, partial: true });
@@ -94,14 +109,27 @@ describe.each(ENDS)('after $end', ({ cut }) => {
     await using raw = await ask2(testbed);
     await raw.until('the first part');
     const record = testbed.nextRecord();
-    cut(testbed);
+    void cut(testbed);
     const ending = await raw.ended;
-    const { hasEnd, errors } = readFrames(raw.received);
+    const { hasEnd, errors, goodbye } = readFrames(raw.received);
     expect(hasEnd).toBe(false);
     expect(errors).not.toContain(0);
-    // Without a reset of the stream, the connection must be reset.
-    if (errors.length === 0) expect(ending).toBe('broken');
+    // Without a reset of the stream, the session must end with an error, or the connection be reset.
+    if (errors.length === 0 && goodbye === 0) expect(ending).toBe('broken');
     expect(await record).toMatchObject({ status: 200, error: { code: 'ERR_SHUTTING_DOWN' }, partial: true });
+  });
+
+  it('every one of three streams on a session over HTTP/2 is reset with an error', async () => {
+    const testbed = await openProxy();
+    testbed.upstream.respondWith(beginStream);
+    await using raw = await ask2(testbed, 3);
+    await expect.poll(() => raw.received.split('the first part').length).toBe(4);
+    await cut(testbed);
+    await raw.ended;
+    const { hasEnd, errors, goodbye } = readFrames(raw.received);
+    expect(hasEnd).toBe(false);
+    expect(errors).not.toContain(0);
+    expect(goodbye === 0 ? errors.length : 3).toBe(3);
   });
 
   it.runIf(IS_SERVED)('a WebSocket is reset on both sides, and its row says why', async () => {
@@ -113,7 +141,7 @@ describe.each(ENDS)('after $end', ({ cut }) => {
     await raw.until('101');
     const record = testbed.nextRecord();
     const awsEnd = new Promise((resolve) => upgrade.socket.resume().once('end', resolve).once('error', resolve));
-    cut(testbed);
+    void cut(testbed);
     expect(await raw.ended).toBe('broken');
     expect(await awsEnd).toMatchObject({ code: 'ECONNRESET' });
     expect(await record).toMatchObject({ status: 101, error: { code: 'ERR_SHUTTING_DOWN' } });

@@ -74,7 +74,7 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     onRefused: () => {},
   });
   onTestFinished(async () => {
-    server.destroy();
+    await server.destroy();
     await server.drain(0);
     await store.close();
   });

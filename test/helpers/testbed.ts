@@ -68,7 +68,7 @@ export interface Testbed extends AsyncDisposable {
   mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
   drain(graceMs: number): Promise<number>;
   /** As a second signal does. */
-  destroy(): void;
+  destroy(): Promise<void>;
 }
 
 export async function startProxy(options: TestbedOptions = {}): Promise<Testbed> {
@@ -155,7 +155,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     drain: (graceMs) => server.drain(graceMs),
     destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {
-      server.destroy();
+      await server.destroy();
       await server.drain(0);
       await forwarder.close();
       await upstream.close();

@@ -35,9 +35,9 @@ beforeEach(async () => {
   ({ port } = listener.http1.address() as AddressInfo);
 });
 
-afterEach(() => {
+afterEach(async () => {
   listener.stopAccepting();
-  listener.destroyAll();
+  await listener.destroyAll();
 });
 
 it('is not gone if it closes its session the moment it has the end', async () => {

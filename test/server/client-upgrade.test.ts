@@ -32,7 +32,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  server.destroy();
+  await server.destroy();
   await server.drain(0);
 });
 

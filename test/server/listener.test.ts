@@ -40,9 +40,9 @@ async function open(headersTimeoutMs?: number, http2Times?: Http2Times): Promise
   ({ port } = listener.http1.address() as AddressInfo);
 }
 
-afterEach(() => {
+afterEach(async () => {
   listener.stopAccepting();
-  listener.destroyAll();
+  await listener.destroyAll();
 });
 
 describe('the choice of protocol', () => {

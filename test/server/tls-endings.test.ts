@@ -140,7 +140,7 @@ async function openListener(headersTimeoutMs: number): Promise<{ port: number; c
   await new Promise<void>((resolve) => listener.http1.listen(0, '127.0.0.1', resolve));
   const close = (): void => {
     listener.stopAccepting();
-    listener.destroyAll();
+    void listener.destroyAll();
   };
   return { port: (listener.http1.address() as AddressInfo).port, close };
 }

@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   listener.stopAccepting();
-  listener.destroyAll();
+  await listener.destroyAll();
   await rm(folder, { recursive: true });
 });
 
