@@ -2,6 +2,7 @@
  * AWS refuses a signature for what can be cured at once: the request is signed anew and sent once more, and the client
  * sees nothing of it. A refusal that would come again is the client's, as it came.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { sendAwsError } from '../helpers/fake-upstream.ts';
 import { openProxy } from '../helpers/proxy-test.ts';
@@ -93,6 +94,21 @@ describe('credentials that AWS refuses', () => {
     expect(JSON.parse(response.body.toString())).toEqual({ message: 'signed with the access key id AKIDOLD' });
     expect(takeFailures(testbed)).toBe(1);
     expect(testbed.records[0]).toMatchObject({ status: 403, upstreamErrorType: 'InvalidSignatureException' });
+  });
+
+  it('are looked up once for all requests that are refused at once, and all are sent once more', async () => {
+    let calls = 0;
+    const load = async () => {
+      if ((calls += 1) === 1) return OLD_PAIR;
+      await delay(50);
+      return AWS_PAIR;
+    };
+    const testbed = await openProxy({ load });
+    const responses = await Promise.all(Array.from({ length: 20 }, () => send(testbed)));
+    expect(responses.map(({ status }) => status)).toEqual(responses.map(() => 200));
+    expect(takeFailures(testbed)).toBeGreaterThan(1);
+    expect((await send(testbed)).status).toBe(200);
+    expect(calls).toBe(2);
   });
 
   it('are tried twice, and not more often', async () => {

@@ -88,15 +88,15 @@ describe.each([
     const load = vi.fn(async () => PAIR);
     const source = sourceOf(load);
     await source.get();
-    source.invalidate();
+    source.invalidate(PAIR);
     await source.get();
     expect(load).toHaveBeenCalledTimes(2);
     jump();
-    source.invalidate();
+    source.invalidate(PAIR);
     await source.get();
     expect(load).toHaveBeenCalledTimes(2);
     pass(2_000);
-    source.invalidate();
+    source.invalidate(PAIR);
     await source.get();
     expect(load).toHaveBeenCalledTimes(3);
   });

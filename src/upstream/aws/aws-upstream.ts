@@ -8,7 +8,7 @@ import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
 import { findFacts } from '../../operations/find-facts.ts';
-import { areCredentialsRefused } from './credentials.ts';
+import { areCredentialsRefused, isSamePair } from './credentials.ts';
 import type { Forwarder, SignedRequest } from './forward.ts';
 import type { AwsCredentials } from './sign.ts';
 import type { SigningClock } from './signing-clock.ts';
@@ -87,26 +87,19 @@ async function signDifferently(
   if (parts.clock.learn(status, headers, signed.signedAtMs)) return sign(attempt, parts);
   if (!areCredentialsRefused(status, errorTypeOf(headers))) return undefined;
   const { credentials } = parts.authority;
-  if (!credentials.invalidate()) return undefined;
+  const isFirst = credentials.invalidate(signed.credentials);
+  // Of many that are refused at once one looks them up; the others wait for it.
   const again = await sign(attempt, parts);
   if (!isSamePair(again.credentials, signed.credentials)) return again;
   // They may be renewed before the next request, which looks once more.
-  credentials.forget();
+  if (isFirst) credentials.forget();
   return undefined;
-}
-
-function isSamePair(one: AwsCredentials | undefined, other: AwsCredentials): boolean {
-  return (
-    one?.accessKeyId === other.accessKeyId &&
-    one.secretAccessKey === other.secretAccessKey &&
-    one.sessionToken === other.sessionToken
-  );
 }
 
 /** Credentials that AWS calls expired or unknown are looked up anew for the next request; a wrong clock is learned. */
 function learnFromResponses(
   observer: ResponseObserver,
-  { signedAtMs }: Signed,
+  { signedAtMs, credentials }: Signed,
   { authority, clock }: SigningParts,
 ): ResponseObserver {
   return {
@@ -114,7 +107,8 @@ function learnFromResponses(
     onHead: (status, headers) => {
       observer.onHead(status, headers);
       const isClockWrong = clock.learn(status, headers, signedAtMs);
-      if (!isClockWrong && areCredentialsRefused(status, errorTypeOf(headers))) authority.credentials.invalidate();
+      if (isClockWrong || credentials === undefined) return;
+      if (areCredentialsRefused(status, errorTypeOf(headers))) authority.credentials.invalidate(credentials);
     },
   };
 }

@@ -30,10 +30,10 @@ export interface CredentialSource {
   /** Looks them up as `get` does, and says where they come from. */
   describe(): Promise<CredentialsOrigin>;
   /**
-   * AWS refused them: look again before the next request (a login or a rotated file may have replaced them). False if
-   * that was done a moment ago: then they stay.
+   * AWS refused these: look again before the next request (a login or a rotated file may have replaced them). False if
+   * that was done a moment ago, or if there are others by now: then those stay.
    */
-  invalidate(): boolean;
+  invalidate(refused: AwsCredentials): boolean;
   /** The next request looks them up anew. */
   forget(): void;
 }
@@ -127,7 +127,8 @@ class KeptCredentials implements CredentialSource {
     };
   }
 
-  invalidate(): boolean {
+  invalidate(refused: AwsCredentials): boolean {
+    if (this.#current !== undefined && !isSamePair(this.#current, refused)) return false;
     const tick = this.#options.tickMs();
     // A role that AWS refuses for good must not cost a look-up per request.
     if (tick - this.#refusedAtTick < REFUSED_PAUSE_MS) return false;
@@ -329,6 +330,15 @@ function findLoginCommand(message: string): 'aws sso login' | 'aws login' | unde
 /** Profile names may hold blanks; the hint is there to be pasted. */
 function quoteForShell(text: string): string {
   return /^[\w.@:/+-]+$/.test(text) ? text : `'${text}'`;
+}
+
+/** Whether two signers are one. */
+export function isSamePair(one: AwsCredentials | undefined, other: AwsCredentials): boolean {
+  return (
+    one?.accessKeyId === other.accessKeyId &&
+    one.secretAccessKey === other.secretAccessKey &&
+    one.sessionToken === other.sessionToken
+  );
 }
 
 /**

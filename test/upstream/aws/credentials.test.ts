@@ -17,6 +17,8 @@ const START_MS = 1_700_000_000_000;
 const MINUTE_MS = 60_000;
 
 /** A source over look-ups that the test settles one by one, and a clock that it moves. */
+const named = (accessKeyId: string) => ({ accessKeyId, secretAccessKey: 's' });
+
 class Bench {
   nowMs = START_MS;
   readonly lookUps: PromiseWithResolvers<ProvidedCredentials>[] = [];
@@ -215,15 +217,19 @@ describe('credentials in memory', () => {
     const first = bench.name();
     bench.give('first', 60);
     await first;
-    bench.source.invalidate();
+    bench.source.invalidate(named('first'));
     const second = bench.name();
     bench.give('second', 60);
     expect(await second).toBe('second');
-    bench.source.invalidate();
+    // A late refusal of what is replaced by now.
+    bench.source.invalidate(named('first'));
+    bench.source.invalidate(named('second'));
     expect(await bench.name()).toBe('second');
     expect(bench.lookUps).toHaveLength(2);
     bench.nowMs += 2_000;
-    bench.source.invalidate();
+    bench.source.invalidate(named('first'));
+    expect(await bench.name()).toBe('second');
+    bench.source.invalidate(named('second'));
     const third = bench.name();
     bench.give('third', 60);
     expect(await third).toBe('third');
