@@ -76,7 +76,7 @@ describe('a client that reads nothing', () => {
     await using client = openHttp2(testbed.port);
     const unread = client.open({ ':method': 'POST', ':path': TARGET });
     unread.pause();
-    const ping = setInterval(() => client.session.ping(() => {}), LIMIT_MS / 10);
+    const ping = setInterval(() => client.session.destroyed || client.session.ping(() => {}), LIMIT_MS / 10);
     onTestFinished(() => clearInterval(ping));
     await new Promise((resolve) => unread.once('response', resolve));
     await over;
