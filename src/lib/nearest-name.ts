@@ -10,7 +10,7 @@ export function findNearest(name: string, names: readonly string[]): string | un
   let least = most + 1;
   for (const candidate of new Set(names)) {
     if (Math.abs(candidate.length - name.length) >= least) continue;
-    const mistakes = countMistakes(name.toLowerCase(), candidate.toLowerCase());
+    const mistakes = countMistakes(name.toLowerCase(), candidate.toLowerCase(), most);
     if (mistakes >= least) continue;
     least = mistakes;
     nearest = candidate;
@@ -18,25 +18,44 @@ export function findNearest(name: string, names: readonly string[]): string | un
   return nearest;
 }
 
-/** The distance of Damerau and Levenshtein (optimal string alignment), in characters. */
-export function countMistakes(left: string, right: string): number {
-  let twoAbove: number[] = [];
-  let above = Array.from({ length: right.length + 1 }, (_, column) => column);
+/**
+ * The distance of Damerau and Levenshtein (optimal string alignment), in characters; infinite if it is more than
+ * `most`, which is seen as soon as it is certain.
+ */
+export function countMistakes(left: string, right: string, most = Number.POSITIVE_INFINITY): number {
+  if (Math.abs(left.length - right.length) > most) return Number.POSITIVE_INFINITY;
+  let twoAbove = new Uint32Array(right.length + 1);
+  let above = Uint32Array.from(twoAbove, (_, column) => column);
+  let here = new Uint32Array(right.length + 1);
   for (let row = 1; row <= left.length; row += 1) {
-    const here = [row];
+    let least = (here[0] = row);
     for (let column = 1; column <= right.length; column += 1) {
-      const isSame = left[row - 1] === right[column - 1];
+      const isSame = left.charCodeAt(row - 1) === right.charCodeAt(column - 1);
       let mistakes = Math.min(
         (above[column] ?? 0) + 1,
         (here[column - 1] ?? 0) + 1,
         (above[column - 1] ?? 0) + (isSame ? 0 : 1),
       );
-      const isSwapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
-      if (row > 1 && column > 1 && isSwapped) mistakes = Math.min(mistakes, (twoAbove[column - 2] ?? 0) + 1);
-      here.push(mistakes);
+      if (!isSame && isSwapped(left, row, right, column)) {
+        mistakes = Math.min(mistakes, (twoAbove[column - 2] ?? 0) + 1);
+      }
+      here[column] = mistakes;
+      least = Math.min(least, mistakes);
     }
-    twoAbove = above;
-    above = here;
+    // No row below has less than this one.
+    if (least > most) return Number.POSITIVE_INFINITY;
+    [twoAbove, above, here] = [above, here, twoAbove];
   }
-  return above[right.length] ?? 0;
+  const mistakes = above[right.length] ?? 0;
+  return mistakes > most ? Number.POSITIVE_INFINITY : mistakes;
+}
+
+/** Whether the two letters that end there are those of the other name in the other order. */
+function isSwapped(left: string, row: number, right: string, column: number): boolean {
+  return (
+    row > 1 &&
+    column > 1 &&
+    left.charCodeAt(row - 1) === right.charCodeAt(column - 2) &&
+    left.charCodeAt(row - 2) === right.charCodeAt(column - 1)
+  );
 }

@@ -80,15 +80,17 @@ function describeNearest(method: string, path: string): string {
 type Comparison = (literal: string, segment: string) => number;
 
 function memoizedComparison(): Comparison {
-  const known = new Map<string, number>();
+  const bySegment = new Map<string, Map<string, number>>();
   return (literal, segment) => {
     if (literal === segment) return 0;
-    const key = `${literal}/${segment}`;
-    let distance = known.get(key);
+    let known = bySegment.get(segment);
+    if (known === undefined) bySegment.set(segment, (known = new Map()));
+    let distance = known.get(literal);
     if (distance === undefined) {
-      const share = countMistakes(literal, segment) / Math.max(literal.length, segment.length);
+      const length = Math.max(literal.length, segment.length);
+      const share = countMistakes(literal, segment, length / 2) / length;
       distance = share < 0.5 ? share : 1;
-      known.set(key, distance);
+      known.set(literal, distance);
     }
     return distance;
   };

@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest';
-import { findNearest } from '../../src/lib/nearest-name.ts';
+import { describe, expect, it } from 'vitest';
+import { createRandom } from '../helpers/random.ts';
+import { countMistakes, findNearest } from '../../src/lib/nearest-name.ts';
 
 const NAMES = ['alice', 'bob', 'team-search', 'team-sales'];
 
@@ -23,3 +24,15 @@ it('takes the nearest of several names', () => {
 });
 
 it('finds nothing among no names', () => expect(findNearest('alice', [])).toBeUndefined());
+
+describe('countMistakes', () => {
+  it('is the same with a limit as without, or infinite beyond it', () => {
+    const random = createRandom(1);
+    const word = (): string => Array.from({ length: random() * 9 }, () => 'abc'[Math.floor(random() * 3)]).join('');
+    for (let turn = 0; turn < 5_000; turn += 1) {
+      const [left, right, most] = [word(), word(), Math.floor(random() * 9)];
+      const mistakes = countMistakes(left, right);
+      expect(countMistakes(left, right, most)).toBe(mistakes <= most ? mistakes : Number.POSITIVE_INFINITY);
+    }
+  });
+});
