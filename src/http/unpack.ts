@@ -67,12 +67,17 @@ export async function* unpack(
   if (decoder.bytesWritten !== sizeBytes) throw unreadable(coding, 'and does not end with what it unpacks to');
 }
 
-/** Tells a source that failed from a decoder that did. */
+/** Tells a source that failed from a decoder that did: what a decoder throws arrives here too, at the `yield`. */
 async function* watch(source: Bytes, onFailed: () => void): AsyncGenerator<Buffer, void, undefined> {
+  let isReading = true;
   try {
-    yield* source;
+    for await (const chunk of source) {
+      isReading = false;
+      yield chunk;
+      isReading = true;
+    }
   } catch (thrown) {
-    onFailed();
+    if (isReading) onFailed();
     throw thrown;
   }
 }

@@ -47,6 +47,11 @@ describe.each(PACKED)('a body in %s', (coding, pack) => {
     expect((await failureOf(() => read([body], coding))).code).toBe('ERR_BODY_ENCODING');
   });
 
+  it('is refused if it is no such thing, while more of it is still to come', async () => {
+    const pieces = Array.from({ length: 40 }, () => Buffer.alloc(64 * 1024, 'x'));
+    expect((await failureOf(() => read(pieces, coding))).code).toBe('ERR_BODY_ENCODING');
+  });
+
   it('is refused as soon as it is larger than a body may be', async () => {
     const failure = await failureOf(() => read([pack(Buffer.alloc(2_000_000))], coding));
     expect(failure).toMatchObject({ code: 'ERR_BODY_TOO_LARGE', status: 413 });
