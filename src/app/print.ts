@@ -4,7 +4,7 @@
  */
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
-import { escapeUnprintable } from '../lib/printable.ts';
+import { escapeUnprintable, printable } from '../lib/printable.ts';
 import type { Paint } from '../telemetry/record-line.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
@@ -56,9 +56,15 @@ export function printTalk(text: string): void {
 export function printError(error: ProxyError, debug: boolean): void {
   const paint = colorsFor(process.stderr);
   const detail = error.detail === undefined ? '' : ` [${error.detail}]`;
-  printTalk(`${paint.red('error:')} ${error.message}${detail}`);
-  if (error.hint !== undefined) printTalk(`${paint.cyan('hint:')} ${error.hint}`);
+  printTalk(`${paint.red('error:')} ${toPrintableLines(error.message + detail)}`);
+  if (error.hint !== undefined) printTalk(`${paint.cyan('hint:')} ${toPrintableLines(error.hint)}`);
   if (debug) printTalk(String(error.cause instanceof Error ? error.cause.stack : error.stack));
+}
+
+/** What somebody else chose may stand in a message. */
+function toPrintableLines(text: string): string {
+  const lines = text.split('\n');
+  return lines.map((line) => printable(line, Number.POSITIVE_INFINITY)).join('\n');
 }
 
 /**

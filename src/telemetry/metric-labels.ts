@@ -5,6 +5,7 @@
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findModel } from '../domain/outcome.ts';
+import { printable } from '../lib/printable.ts';
 
 const MAX_MODELS = 100;
 const MAX_KEYS = 200;
@@ -83,9 +84,7 @@ class Names {
   }
 }
 
+/** Whoever reads metrics with curl reads what clients chose. */
 function toLabel(name: string): string {
-  return name
-    .slice(0, MAX_LENGTH)
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?');
+  return printable(name.slice(0, MAX_LENGTH), MAX_LENGTH);
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { colorsFor, exitCodeOf, formatFields, formatTable } from '../../src/app/print.ts';
+import { colorsFor, exitCodeOf, formatFields, formatTable, printError } from '../../src/app/print.ts';
 import { ERROR_KINDS, type ErrorCode, ProxyError } from '../../src/lib/errors.ts';
 
 describe('formatTable', () => {
@@ -33,6 +33,25 @@ describe('exit codes', () => {
   it.each(Object.keys(ERROR_KINDS) as ErrorCode[])('has an exit code for %s', (code) => {
     const isMisuse = ['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_STORE_UNAVAILABLE'].includes(code);
     expect(exitCodeOf(new ProxyError(code, 'm'))).toBe(isMisuse ? 2 : 1);
+  });
+});
+
+describe('printError', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it('prints nothing on which a terminal would act, whoever chose it', () => {
+    let printed = '';
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      printed += String(text);
+      return true;
+    });
+    const evil = 'a\u001b[2Jb\u202ec\u009bd';
+    const error = new ProxyError('ERR_BAD_REQUEST', `No ${evil}.`, { hint: `First.\nThen ${evil}.`, detail: evil });
+    printError(error, false);
+    const shown = 'a?[2Jb?c?d';
+    expect(printed).toBe(`error: No ${shown}. [${shown}]\nhint: First.\nThen ${shown}.\n`);
   });
 });
 

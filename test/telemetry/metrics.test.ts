@@ -173,7 +173,8 @@ describe('labels', () => {
     { name: 'a quotation mark', model: 'a"} 99\nforged{x="', label: 'a\\"} 99?forged{x=\\"' },
     { name: 'a backslash', model: 'a\\', label: 'a\\\\' },
     { name: 'a line separator', model: 'a\u2028b', label: 'a?b' },
-    { name: 'a lone surrogate', model: 'a\ud800b', label: 'a\ufffdb' },
+    { name: 'a lone surrogate', model: 'a\ud800b', label: 'a?b' },
+    { name: 'a direction override', model: 'a\u202eb', label: 'a?b' },
     { name: 'more than two hundred characters', model: 'a'.repeat(300), label: 'a'.repeat(200) },
   ])('lets nobody forge a label by $name', async ({ model, label }) => {
     const sums = await scrapeAfter(aFinishedRecord({ model }));
