@@ -3,12 +3,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../keys/mint.ts';
+import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath, readSaltKey } from '../../config/config.ts';
 import type { KeyInput, LimitInput } from './input.ts';
 import { formatTime, isoTime } from '../../lib/format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
-import { withKey } from './find-row.ts';
+import { type KeysOutcome, withKey } from './find-row.ts';
+import { alsoToJson, namesOf, tellOthers } from './outcome.ts';
 import { withStore } from '../../app/open-store.ts';
 import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts';
 import { describeLimits, limitsToJson } from './row.ts';
@@ -37,20 +39,33 @@ export async function runGenerate(input: LimitInput & PrintInput): Promise<void>
   tellNarrowPatterns(terms.policy);
 }
 
-/** A new key with all that the old one has; the old one ends after `--grace`. */
+/**
+ * A new key with all that the old one has; the old one ends after `--grace`. An alias that is rotated at once leaves no
+ * older key at work under it.
+ */
 export async function runRotate(input: RotateInput): Promise<void> {
   const graceMs = parseGrace(input.grace ?? '0s', '--grace', 'ERR_BAD_OPTION');
   const databasePath = readDatabasePath(input, process.env);
   const nowMs = Date.now();
-  const { old, minted } = await withKey(databasePath, input.key, async (row, store) => {
+  const { old, minted, outcome } = await withKey(databasePath, input.key, async (row, store, name) => {
     const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
-    return { old: row, minted: await rotate(row, graceMs, { store, serverSecret, nowMs, randomBytes }) };
+    const fresh = await rotate(row, graceMs, { store, serverSecret, nowMs, randomBytes });
+    const older = (await findNamesakes(row, store, nowMs)).filter(({ id }) => id !== fresh.id);
+    const isEnded = name === row.alias && graceMs === 0;
+    if (isEnded) for (const { id } of older) await store.revokeKey(id, nowMs);
+    const reached: KeysOutcome = isEnded
+      ? { rows: [row, ...older], others: [] }
+      : { rows: [row], others: keepWorking(older, nowMs) };
+    return { old: row, minted: fresh, outcome: reached };
   });
   const endsAtMs = nowMs + graceMs;
-  printMinted(minted, old, input, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) } });
+  printMinted(minted, old, input, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) }, ...alsoToJson(outcome) });
   if (input.json || input.quiet) return;
   const end = graceMs === 0 ? 'has ended' : `works until ${formatTime(endsAtMs)}`;
   printTalk(`The old key ${old.id} (${maskKey(old.lastFour)}) ${end}.`);
+  const [, ...ended] = outcome.rows;
+  if (ended.length > 0) printTalk(`So ${ended.length === 1 ? 'has' : 'have'} ${namesOf(ended)}.`);
+  tellOthers(outcome);
 }
 
 /** Tells of patterns that match less than was probably meant. */

@@ -3,13 +3,13 @@
  * key that works under it. A running proxy obeys with its next request.
  */
 import { findKeyState } from '../../keys/state.ts';
-import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { KeyNameInput, LimitInput } from './input.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
 import type { KeyStore, Store } from '../../domain/store.ts';
 import { type KeysOutcome, withKeys } from './find-row.ts';
+import { alsoToJson, nameOf, namesOf, tellOthers } from './outcome.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
 import { describeLimits, keyToJson } from './row.ts';
@@ -112,19 +112,6 @@ function printOutcome(outcome: KeysOutcome, nowMs: number, more: object = {}): v
   printJson({ ...keyToJson(outcome.rows[0], undefined, nowMs), ...more, ...alsoToJson(outcome) });
 }
 
-function alsoToJson({ rows: [, ...more], others }: KeysOutcome): object {
-  return {
-    ...(more.length === 0 ? {} : { also: more.map(({ id }) => id) }),
-    ...(others.length === 0 ? {} : { still_working: others.map(({ id }) => id) }),
-  };
-}
-
-/** Who names one key may not know of another with the same alias. */
-function tellOthers({ others }: KeysOutcome): void {
-  if (others.length === 0) return;
-  printTalk(`note: ${namesOf(others)} still ${others.length === 1 ? 'works' : 'work'}; the alias means all of them.`);
-}
-
 async function change(store: KeyStore, row: VirtualKeyRow, changes: KeyChanges, nowMs: number): Promise<VirtualKeyRow> {
   const changed = await store.updateKey(row.id, changes, nowMs);
   if (changed === undefined) throw vanished(row);
@@ -142,12 +129,4 @@ function requireUnrevoked(row: VirtualKeyRow, nowMs: number): void {
 /** Somebody else was quicker. */
 function vanished(row: VirtualKeyRow): ProxyError {
   return new ProxyError('ERR_BAD_REQUEST', `${nameOf(row)} was deleted in the meantime.`);
-}
-
-function namesOf(rows: readonly VirtualKeyRow[]): string {
-  return rows.map(nameOf).join(' and ');
-}
-
-function nameOf(row: VirtualKeyRow): string {
-  return `${row.id} (${row.alias ?? maskKey(row.lastFour)})`;
 }

@@ -104,6 +104,23 @@ describe('a key that was rotated and still works', () => {
     expect(statesOf(await list())).toEqual(['revoked', 'revoked']);
   });
 
+  it('ends at once when its alias is rotated at once', async () => {
+    const { cli, old, fresh, list } = await rotated();
+    const { stdout } = await cli.run(['key', 'rotate', 'alice', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ rotated: { id: fresh }, also: [old] });
+    expect(statesOf(await list())).toEqual(['revoked', 'revoked', 'active']);
+  });
+
+  it.each([
+    { name: 'by its id, at once', by: 'id' as const, grace: '0' },
+    { name: 'by its alias, with a grace time', by: 'alias' as const, grace: '10m' },
+  ])('is told of when its successor is rotated $name', async ({ by, grace }) => {
+    const { cli, old, fresh, list } = await rotated();
+    const { stderr } = await cli.run(['key', 'rotate', by === 'id' ? fresh : 'alice', '--grace', grace]);
+    expect(stderr).toContain(`note: ${old} (alice) still works`);
+    expect(statesOf(await list())[0]).toBe('ending');
+  });
+
   it('is limited, renamed and deleted with its successor by their alias', async () => {
     const { cli, old, fresh, list } = await rotated();
     await cli.run(['key', 'update', 'alice', '--models', 'x*', '--alias', 'bob']);
