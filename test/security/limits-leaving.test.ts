@@ -339,6 +339,19 @@ describe('the limits of reading on', () => {
     expect(await over).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' }, partial: true });
   });
 
+  it('ends it when the key ends, even if AWS is silent', async () => {
+    const { id, key } = await testbed.mint('thrifty', {
+      policy: { ...EMPTY_POLICY, budget: { limitNanoUsd: 10e9, windowMs: undefined, anchorMs: 0 } },
+    });
+    holdStream(converse.start, converse.end);
+    const over = testbed.nextRecord();
+    await leaveAfter(await call(key, ask({ text: 'Hello' })), converse.last);
+    await untilNoticed();
+    await testbed.store.revokeKey(id, Date.now());
+    expect(await (await testbed.upstream.nextRequest()).closed).toBe('broken');
+    expect(await over).toMatchObject({ error: { code: 'ERR_CLIENT_GONE' }, partial: true });
+  });
+
   it('begins none for a client that the end of the proxy cuts off', async () => {
     const key = await keyWith(10);
     holdStream(converse.start, converse.end);

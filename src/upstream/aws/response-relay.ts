@@ -15,6 +15,9 @@ import { toPairs, toUpstreamError } from './undici-response.ts';
 import { UnreadLimit } from './unread.ts';
 import { splice, type SpliceBreak } from './websocket.ts';
 
+/** How often a response that is read on is asked whether it still is to be: AWS may be silent when the key ends. */
+const READ_ON_LOOK_MS = 500;
+
 /** The client that waits for a response, and the signal that it has left. */
 export interface WaitingClient {
   readonly clientResponse: ClientResponse;
@@ -88,6 +91,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #hasStalled = false;
   #hasEnded = false;
   #readTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
   /** What may still be read on. */
   #readBytesLeft = 0;
 
@@ -266,6 +270,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#unread.end();
     this.#observer.onReadOn();
     this.#readTimer = setTimeout(this.#leave, this.#reading.timeoutMs);
+    this.#lookTimer = setInterval(() => this.#policy.readsOn || this.#leave(), READ_ON_LOOK_MS);
     this.#reading.ending.addEventListener('abort', this.#leave, { once: true });
     this.#watch?.resume();
     this.#controller?.resume();
@@ -282,6 +287,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#watch?.stop();
     this.#unread.end();
     clearTimeout(this.#readTimer);
+    clearInterval(this.#lookTimer);
     this.#reading.ending.removeEventListener('abort', this.#leave);
     this.#signal.removeEventListener('abort', this.#onClientGone);
     if (error === undefined) this.#resolve();
