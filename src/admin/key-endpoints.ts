@@ -271,10 +271,10 @@ async function describeMinted(
   key: string,
   keySha256: string,
   options: AdminOptions,
-): Promise<schemas.KeyRow & { readonly key: string; readonly secret_access_key: string }> {
+): Promise<schemas.KeyRow & StillWorking & { readonly key: string; readonly secret_access_key: string }> {
   const row = await options.store.findKeyBySha256(keySha256);
   if (row === undefined) throw keyNotFound(key, 'key');
-  return { key, secret_access_key: key, ...(await describeOne(row, options)) };
+  return { key, secret_access_key: key, ...(await describeChanged(row, options)) };
 }
 
 async function describeOne(row: VirtualKeyRow, { store, nowMs }: AdminOptions): Promise<schemas.KeyRow> {

@@ -145,16 +145,18 @@ export const keyRow = z.strictObject(KEY_ROW).meta({ title: 'Key' });
 /** A key as LiteLLM's clients read it. */
 export type KeyRow = z.output<typeof keyRow>;
 
+const still_working = z
+  .array(z.string())
+  .optional()
+  .describe('The key_ids of other keys of this alias that still work: rotated ones in their grace time');
+
 /** Told once: nobody can ask for the key again. */
 export const generatedKey = z.strictObject({
   key: z.string(),
   secret_access_key: z.string().describe('The same as key'),
   ...KEY_ROW,
+  still_working,
 });
-const still_working = z
-  .array(z.string())
-  .optional()
-  .describe('The key_ids of other keys of this alias that still work: rotated ones in their grace time');
 /** The response of `POST /key/block` and `/key/unblock`. */
 export const blockedKey = z.strictObject({ ...KEY_ROW, still_working });
 /** The response of `POST /key/update`. */

@@ -78,8 +78,8 @@ const BODY_PATHS = new JsonPaths([...BODY_MEMBERS, ...PART_PATHS]);
 const MAX_PARSED_BODY_BYTES = 16 * 1024;
 
 /**
- * Reads a response that is one JSON text. State: a small one as it came; of a larger one, those of its members that have
- * passed and that matter.
+ * Reads a response that is one JSON text. State: a small one as it came; of a larger one, those of its members that
+ * have passed and that matter.
  */
 export class BodyReader implements ResponseReader {
   /** Undefined: it is scanned. */

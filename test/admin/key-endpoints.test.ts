@@ -366,7 +366,9 @@ describe('a key that was rotated and still works', () => {
   it('is named if its successor alone was meant', async () => {
     const { admin, key, oldId, fresh } = await rotated();
     expect(await admin.post('/key/update', { key: fresh, models: ['x*'] })).toMatchObject({ still_working: [oldId] });
-    expect(await admin.post('/key/block', { key: fresh })).toMatchObject({ still_working: [oldId] });
+    const again = await admin.post('/key/regenerate', { key: fresh });
+    expect(again).toMatchObject({ still_working: [oldId] });
+    expect(await admin.post('/key/block', { key: again['key'] })).toMatchObject({ still_working: [oldId] });
     expect(await stateOf(admin, key)).toBe('ending');
     expect(await admin.post('/key/block', { key })).not.toHaveProperty('still_working');
   });

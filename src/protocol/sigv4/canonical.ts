@@ -1,8 +1,9 @@
 /**
  * The canonical request of AWS Signature Version 4, for every service but S3: what of a request a signature covers, as
- * one text. Made once per request, to verify what came in and to sign what goes out; pure. Works on raw text as it stands
- * on the wire, where one character is one byte (that is how Node hands over targets and header values). Must not decode
- * the path: it is encoded once more as it came. Source: AWS "Create a signed AWS API request", and the AWS SigV4 test suite.
+ * one text. Made once per request, to verify what came in and to sign what goes out; pure. Works on raw text as it
+ * stands on the wire, where one character is one byte (that is how Node hands over targets and header values). Must not
+ * decode the path: it is encoded once more as it came. Source: AWS "Create a signed AWS API request", and the AWS SigV4
+ * test suite.
  */
 import type { ClientRequest, HeaderPair } from '../../http/message.ts';
 import { type RequestTarget, splitQuery } from '../../http/target.ts';

@@ -11,7 +11,9 @@ import type { WriteOrder } from './writes.ts';
 
 /** Writes before there is a thread: few requests need none. */
 const WRITES_BEFORE_THREAD = 20;
-/** From one message to the thread to the next. Twice as long, and its work, may pass before a request is on the disk. */
+/**
+ * From one message to the thread to the next. Twice as long, and its work, may pass before a request is on the disk.
+ */
 const PACE_MS = 4;
 
 /** Messages from the thread: that it is there, and for each order of a message how many rows it was about. */
@@ -39,7 +41,9 @@ export class Writer {
   #timer: NodeJS.Timeout | undefined;
   #onIdle: (() => void)[] = [];
 
-  /** `writesBefore`: so many are left to the caller; if 0, the thread starts at once, and the first write waits for it. */
+  /**
+   * `writesBefore`: so many are left to the caller; if 0, the thread starts at once, and the first write waits for it.
+   */
   constructor(target: ConnectionTarget, tickMs: MonotonicClock, writesBefore = WRITES_BEFORE_THREAD) {
     this.#target = target;
     this.#tickMs = tickMs;
