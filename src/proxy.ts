@@ -14,7 +14,7 @@
 import type { MonotonicClock } from './lib/clock.ts';
 import type { AdmissionDependencies } from './admission/admit.ts';
 import { openAdmissionStage } from './admission/stage.ts';
-import { openSettlement, type SettlementDependencies } from './accounting/settle.ts';
+import { openSettlement, type Settlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
 import { openRecord } from './domain/request-record.ts';
@@ -23,7 +23,7 @@ import { type ClientRequest, type ClientResponse, describeHead } from './http/me
 import { sendError } from './http/send-response.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
-import { toProxyError } from './lib/errors.ts';
+import { type ProxyError, toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
 import {
   findRoute,
@@ -76,10 +76,7 @@ export function createProxy(
       const presented = parsePresentedCredential(headers, target.query);
       const caller = await unlessAborted(signal, authenticate(clientRequest, presented, dependencies));
       record.principal = caller.principal;
-      unwatch = dependencies.liveRequests.watch(caller.claimed, (error) => {
-        settlement.onCut();
-        clientRequest.cut(error);
-      });
+      unwatch = dependencies.liveRequests.watch(caller.claimed, cutOf(clientRequest, settlement));
       const found = (record.route = findRoute({
         method,
         target,
@@ -119,5 +116,13 @@ export function createProxy(
       settlement.finish();
       admission.leave(record.error);
     }
+  };
+}
+
+/** Apart from the way: a closure there would keep all of it in memory for as long as anything of it is. */
+function cutOf(clientRequest: ClientRequest, settlement: Settlement): (error: ProxyError) => void {
+  return (error) => {
+    settlement.onCut();
+    clientRequest.cut(error);
   };
 }

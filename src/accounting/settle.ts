@@ -128,7 +128,8 @@ class OpenSettlement implements Settlement {
           record.upstreamErrorType = errorType?.replace(/:.*$/s, '');
         }
         this.#tap?.onStart(status, headers);
-        events.responseStarted(record, isStream(status, headers));
+        record.isStreamed = isStream(status, headers);
+        events.responseStarted(record);
       },
       onBytes: (chunk) => {
         record.responseBytes += chunk.length;

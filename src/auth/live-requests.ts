@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ErrorCode, ProxyError } from '../lib/errors.ts';
+import { Roster } from '../lib/roster.ts';
 import { refuseEndedKey } from './key-refusal.ts';
 import { type AdmittedCaller, revalidate, type RevalidationOptions } from './revalidate.ts';
 
@@ -40,7 +41,7 @@ export function createLiveRequests(options: RevalidationOptions): LiveRequests {
 }
 
 interface Watched extends AdmittedCaller {
-  readonly cuts: Set<(error: ProxyError) => void>;
+  readonly cuts: Roster<(error: ProxyError) => void>;
 }
 
 /** State: the requests under way by key, and a timer as long as there are any. */
@@ -57,12 +58,12 @@ class WatchedRequests implements LiveRequests {
     // It is fixed while the process runs.
     if (principal.kind === 'master') return () => {};
     const name = row?.keySha256 ?? OPEN_MODE;
-    const watched = this.#watched.get(name) ?? { principal, row, cuts: new Set() };
+    const watched = this.#watched.get(name) ?? { principal, row, cuts: new Roster() };
     this.#watched.set(name, watched);
-    watched.cuts.add(cut);
+    const place = watched.cuts.enter(cut);
     this.#schedule();
     return () => {
-      watched.cuts.delete(cut);
+      watched.cuts.leave(place);
       if (watched.cuts.size === 0 && this.#watched.get(name) === watched) this.#watched.delete(name);
     };
   }

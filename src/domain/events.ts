@@ -12,8 +12,8 @@ export interface RequestSubscriber {
   admitted?(record: RequestRecord): void;
   /** It is signed and about to leave. */
   attemptStarted?(record: RequestRecord): void;
-  /** The upstream's response begins; `isStream`: an event stream, server-sent events or a WebSocket. */
-  responseStarted?(record: RequestRecord, isStream: boolean): void;
+  /** The upstream's response begins; `record.isStreamed`: an event stream, server-sent events or a WebSocket. */
+  responseStarted?(record: RequestRecord): void;
   /** Bytes of the response's body, as they pass. They must be neither kept nor changed. */
   bytes?(record: RequestRecord, chunk: Uint8Array): void;
   /**

@@ -73,6 +73,8 @@ export interface RequestRecord {
   overheadMs: number | undefined;
   /** Milliseconds from `startedAtMs` until it left. */
   sentMs: number | undefined;
+  /** Its response is a stream, which has begun. */
+  isStreamed: boolean;
   /** Body bytes, without framing. */
   requestBytes: number;
   responseBytes: number;
@@ -107,6 +109,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     bodyMs: 0,
     overheadMs: undefined,
     sentMs: undefined,
+    isStreamed: false,
     requestBytes: 0,
     responseBytes: 0,
     error: undefined,

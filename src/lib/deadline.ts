@@ -30,14 +30,21 @@ export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise
   });
 }
 
-/** One listener for each signal, however often its request waits: the signal lives as long as the request. */
-const LEAVING = new WeakMap<AbortSignal, Set<() => void>>();
+/**
+ * One listener for each signal, however often its request waits: the signal lives as long as the request. Not in a
+ * WeakMap: young collections take what that holds for alive.
+ */
+const LEAVING = Symbol('leaving');
 
-function findLeaving(signal: AbortSignal): Set<() => void> {
-  const known = LEAVING.get(signal);
+interface WaitedFor extends AbortSignal {
+  [LEAVING]?: Set<() => void>;
+}
+
+function findLeaving(signal: WaitedFor): Set<() => void> {
+  const known = signal[LEAVING];
   if (known !== undefined) return known;
   const leaving = new Set<() => void>();
-  LEAVING.set(signal, leaving);
+  signal[LEAVING] = leaving;
   signal.addEventListener('abort', () => leaving.forEach((leave) => leave()), { once: true });
   return leaving;
 }

@@ -4,6 +4,7 @@
  * bedrock-runtime with the HTTP/2 preface and never falls back. First stage of the way.
  */
 import { MACHINE_TICKS } from '../lib/clock.ts';
+import { Roster } from '../lib/roster.ts';
 import { createServer as createHttp1Server, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import {
   constants,
@@ -88,7 +89,7 @@ export function createListener(
   http2Times = HTTP2_TIMES,
 ): Listener {
   const sockets = new Set<Socket>();
-  const sessions = new Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>();
+  const sessions = new Map<ServerHttp2Session, Roster<ServerHttp2Stream>>();
   const http1 = buildHttp1(handlers, headersTimeoutMs);
   const http2 = buildHttp2(handlers, sessions, http2Times);
   const accept = takeConnections(http1, http2);
@@ -142,7 +143,7 @@ function takeConnections(http1: Server, http2: Http2Server): (socket: Socket, is
 }
 
 function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, headersTimeoutMs: number): Server {
-  const openResponses = new WeakMap<Socket, Set<ServerResponse>>();
+  const openResponses = new WeakMap<Socket, Roster<ServerResponse>>();
   // A pipelined upgrade would write into the response before it: then it is no upgrade but one more request.
   const isResponding = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
   const server = createHttp1Server({
@@ -160,14 +161,16 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
     shouldUpgradeCallback: (request) => asksForWebSocket(request) && !isResponding(request.socket),
   });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const open = openResponses.get(request.socket) ?? new Set();
+    const open = openResponses.get(request.socket) ?? new Roster();
     if (!openResponses.has(request.socket)) {
       openResponses.set(request.socket, open);
       // Node 22 does not notify the responses that wait behind another one when their connection is gone.
-      request.socket.on('close', () => open.forEach((waiting) => waiting.emit('close')));
+      request.socket.on('close', () => {
+        for (const waiting of open) waiting.emit('close');
+      });
     }
-    open.add(response);
-    response.on('close', () => open.delete(response));
+    const place = open.enter(response);
+    response.once('close', () => open.leave(place));
     onHttp1(request, response);
   };
   server.on('request', onRequest);
@@ -188,7 +191,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
 
 function buildHttp2(
   { onHttp2 }: ListenerHandlers,
-  sessions: Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>,
+  sessions: Map<ServerHttp2Session, Roster<ServerHttp2Stream>>,
   times: Http2Times,
 ): Http2Server {
   const server = createHttp2Server({
@@ -221,17 +224,17 @@ function buildHttp2(
   return server;
 }
 
-function trackStreams(session: ServerHttp2Session): ReadonlySet<ServerHttp2Stream> {
-  const open = new Set<ServerHttp2Stream>();
+function trackStreams(session: ServerHttp2Session): Roster<ServerHttp2Stream> {
+  const open = new Roster<ServerHttp2Stream>();
   session.on('stream', (stream) => {
-    open.add(stream);
-    stream.on('close', () => open.delete(stream));
+    const place = open.enter(stream);
+    stream.once('close', () => open.leave(place));
   });
   return open;
 }
 
 /** Without an error code its streams would end in order, and their clients take what they have for all. */
-function cutOff(session: ServerHttp2Session, open: ReadonlySet<ServerHttp2Stream>): void {
+function cutOff(session: ServerHttp2Session, open: Roster<ServerHttp2Stream>): void {
   if (open.size === 0) session.destroy();
   else session.destroy(new Error('cut off'), constants.NGHTTP2_INTERNAL_ERROR);
 }
@@ -243,7 +246,7 @@ function cutOff(session: ServerHttp2Session, open: ReadonlySet<ServerHttp2Stream
  */
 function endWhenIdle(
   session: ServerHttp2Session,
-  open: ReadonlySet<ServerHttp2Stream>,
+  open: Roster<ServerHttp2Stream>,
   { idleMs, unreadMs }: Http2Times,
 ): void {
   let seenBytes = 0;

@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { sendError } from '../http/send-response.ts';
 import { clientGone, ProxyError, renderError, toProxyError } from '../lib/errors.ts';
 import { within } from '../lib/deadline.ts';
+import { Roster } from '../lib/roster.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
@@ -54,15 +55,16 @@ export interface RunningServer {
 
 /** Opens the port. Throws ERR_ADDRESS_IN_USE or ERR_BAD_OPTION if that is impossible. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const underWay = new Map<Promise<void>, [ClientRequest, ClientResponse]>();
+  const underWay = new Roster<Exchange>();
   let draining = false;
 
   const serve = ([clientRequest, clientResponse]: [ClientRequest, ClientResponse]): void => {
-    const served = serveOne(clientRequest, clientResponse, draining, options).finally(() => {
-      underWay.delete(served);
+    const exchange: Exchange = { clientRequest, clientResponse, served: undefined };
+    const place = underWay.enter(exchange);
+    exchange.served = serveOne(clientRequest, clientResponse, draining, options).finally(() => {
+      underWay.leave(place);
       if (draining) setImmediate(() => listener.closeIdle());
     });
-    underWay.set(served, [clientRequest, clientResponse]);
   };
   const handlers: ListenerHandlers = {
     onHttp1: (request, response) => serve(adaptHttp1(request, response)),
@@ -83,29 +85,40 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     drain: async (graceMs) => {
       draining = true;
       listener.stopAccepting();
-      await within(graceMs, Promise.allSettled(underWay.keys()));
+      await within(graceMs, untilServed(underWay));
       const cutOff = underWay.size;
       options.onCutOff?.();
-      for (const [clientRequest] of underWay.values()) clientRequest.cut(shuttingDown());
-      if (cutOff > 0) await within(LAST_FRAMES_MS, Promise.allSettled(underWay.keys()));
+      for (const { clientRequest } of underWay) clientRequest.cut(shuttingDown());
+      if (cutOff > 0) await within(LAST_FRAMES_MS, untilServed(underWay));
       // An HTTP/2 response that we have ended may still be on its way into the socket.
       await within(LAST_FRAMES_MS, listener.untilSessionsClose());
-      breakOffAll(underWay.values());
+      breakOffAll(underWay);
       await listener.destroyAll();
-      await Promise.allSettled(underWay.keys());
+      await untilServed(underWay);
       return cutOff;
     },
     destroy: async () => {
       options.onCutOff?.();
-      breakOffAll(underWay.values());
+      breakOffAll(underWay);
       await listener.destroyAll();
     },
   };
 }
 
+/** A request and its response; `served` is fulfilled when it is over. */
+interface Exchange {
+  readonly clientRequest: ClientRequest;
+  readonly clientResponse: ClientResponse;
+  served: Promise<void> | undefined;
+}
+
+function untilServed(exchanges: Iterable<Exchange>): Promise<unknown> {
+  return Promise.allSettled(Array.from(exchanges, ({ served }) => served));
+}
+
 /** So that no client takes what it has for all: a connection that is just closed is a complete response of HTTP/1.0. */
-function breakOffAll(exchanges: Iterable<[ClientRequest, ClientResponse]>): void {
-  for (const [clientRequest, clientResponse] of exchanges) {
+function breakOffAll(exchanges: Iterable<Exchange>): void {
+  for (const { clientRequest, clientResponse } of exchanges) {
     clientRequest.cut(shuttingDown());
     clientResponse.breakOff();
   }

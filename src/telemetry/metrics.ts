@@ -30,23 +30,23 @@ export function createMetrics(): Metrics {
   const labels = new MetricLabels();
   const totals = new MetricTotals(labels);
   const times = createTimes();
-  const requests = new Set<RequestRecord>();
-  const streams = new Set<RequestRecord>();
+  let requests = 0;
+  let streams = 0;
   const families = [
-    gauge(`${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests.size),
-    gauge(`${PREFIX}streams_in_flight`, 'Streamed responses under way.', () => streams.size),
+    gauge(`${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests),
+    gauge(`${PREFIX}streams_in_flight`, 'Streamed responses under way.', () => streams),
     ...listCounters(totals),
     ...times.families,
     ...PROCESS_METRICS,
   ];
   return {
-    began: (record) => void requests.add(record),
-    responseStarted: (record, isStream) => {
-      if (isStream) streams.add(record);
+    began: () => void (requests += 1),
+    responseStarted: ({ isStreamed }) => {
+      if (isStreamed) streams += 1;
     },
     ended: (record) => {
-      requests.delete(record);
-      streams.delete(record);
+      requests -= 1;
+      if (record.isStreamed) streams -= 1;
       const found = labels.find(record);
       totals.add(record, found);
       times.add(record, found);

@@ -11,7 +11,7 @@ function tellAll(subscribers: readonly RequestSubscriber[]): unknown[] {
   events.began(RECORD);
   events.admitted(RECORD);
   events.attemptStarted(RECORD);
-  events.responseStarted(RECORD, true);
+  events.responseStarted(RECORD);
   events.bytes(RECORD, Buffer.from('ab'));
   events.ended(RECORD);
   return faults;
@@ -24,11 +24,11 @@ describe('request events', () => {
       { began: () => heard.push('first began'), ended: () => heard.push('first ended') },
       {
         began: () => heard.push('second began'),
-        responseStarted: (record, isStream) => heard.push([record.id, isStream]),
+        responseStarted: (record) => heard.push(record.id),
         bytes: (_record, chunk) => heard.push(chunk.length),
       },
     ]);
-    expect(heard).toEqual(['first began', 'second began', ['id-1', true], 2, 'first ended']);
+    expect(heard).toEqual(['first began', 'second began', 'id-1', 2, 'first ended']);
   });
 
   it('reports a fault of one subscriber, and reaches the others all the same', () => {
