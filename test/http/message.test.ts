@@ -38,6 +38,7 @@ describe('openRecord', () => {
       totalMs: undefined,
       overheadMs: undefined,
       sentMs: undefined,
+      isStreamed: false,
       requestBytes: 0,
       responseBytes: 0,
       error: undefined,
