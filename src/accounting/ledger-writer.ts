@@ -33,7 +33,10 @@ const CLOSE_TIMEOUT_MS = 3_000;
 
 /** What a ledger writes to, and how long it keeps its rows. */
 export interface LedgerOptions {
-  readonly store: Pick<Store, 'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'findSizeBytes'>;
+  readonly store: Pick<
+    Store,
+    'settleAll' | 'renewLeases' | 'settleLost' | 'pruneLedger' | 'prepareReports' | 'findSizeBytes'
+  >;
   /** Epoch milliseconds. */
   readonly nowMs: WallClock;
   readonly tickMs: MonotonicClock;

@@ -101,13 +101,13 @@ function topKeysEndpoint({ store, nowMs }: AdminOptions): Endpoint {
     query: schemas.topQuery,
     response: schemas.topKeys,
     respond: async ({ query }) => {
-      const { groups } = await store.sumUsage({ filter: { sinceMs: nowMs() - GLOBAL_MS }, by: ['key'] });
-      const top = groups.slice(0, query.limit ?? DEFAULT_TOP);
+      const filter = { sinceMs: nowMs() - GLOBAL_MS };
+      const { groups } = await store.sumUsage({ filter, by: ['key'], limit: query.limit ?? DEFAULT_TOP });
       const keys = await findKeysById(
         store,
-        top.flatMap(({ names }) => names[0] ?? []),
+        groups.flatMap(({ names }) => names[0] ?? []),
       );
-      return top.map(({ names: [name], label, ...totals }) => {
+      return groups.map(({ names: [name], label, ...totals }) => {
         const row = name === undefined ? undefined : keys.get(name);
         return {
           api_key: row?.keySha256 ?? name ?? label ?? 'master',

@@ -75,6 +75,8 @@ export interface UsageQuery {
   readonly filter: LedgerFilter;
   /** A group for each combination of these; at least one. */
   readonly by: readonly UsageGrouping[];
+  /** Only so many groups, the first ones; all of them if undefined. What all add up to is told in any case. */
+  readonly limit?: number | undefined;
 }
 
 /** What a query of usage adds up to. */

@@ -85,6 +85,10 @@ export interface LedgerStore {
   sumUsage(query: UsageQuery): Promise<UsageSums>;
   /** Deletes at most `maxRows` of the rows that are older. Returns the number of them. */
   pruneLedger(beforeMs: number, maxRows: number): Promise<number>;
+  /**
+   * Sums up to `maxRows` more of the rows in advance, for reports to come. Returns 0 if reports are quick as it is.
+   */
+  prepareReports(maxRows: number): Promise<number>;
   /** What the store has written, without the room that deleted rows have left. */
   findSizeBytes(): Promise<number>;
 }

@@ -41,6 +41,7 @@ class FickleStore {
     this.calls.push(`prune ${beforeMs} ${maxRows}`);
     return 0;
   };
+  prepareReports = async (): Promise<number> => 0;
 }
 
 let store: FickleStore;

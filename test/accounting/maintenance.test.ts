@@ -19,6 +19,13 @@ class NotingStore {
     this.prunable -= deleted;
     return deleted;
   };
+  /** Rows that are not summed up yet. */
+  unsummed = 0;
+  prepareReports = async (maxRows: number): Promise<number> => {
+    const summed = Math.min(this.unsummed, maxRows);
+    this.unsummed -= summed;
+    return summed;
+  };
 }
 
 let store: NotingStore;
@@ -96,6 +103,20 @@ describe('the chores of the ledger', () => {
     start();
     await vi.advanceTimersByTimeAsync(7_200_000);
     expect(store.prunable).toBe(240);
+  });
+
+  it('sums rows up for reports in steps, and looks again after ten seconds', async () => {
+    store.unsummed = 1_600;
+    start();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(store.unsummed).toBe(600);
+    await vi.advanceTimersByTimeAsync(150);
+    expect(store.unsummed).toBe(0);
+    store.unsummed = 10;
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(store.unsummed).toBe(10);
+    await vi.advanceTimersByTimeAsync(1_200);
+    expect(store.unsummed).toBe(0);
   });
 
   it('goes on with maintenance after a failure', async () => {

@@ -11,6 +11,7 @@ import { type BudgetStatements, prepareBudget } from './budget.ts';
 import { checkpoint, type Connection, connect } from './connection.ts';
 import { findIdentity, hasSameLog, removeLeftLog } from './identity.ts';
 import { type KeyStatements, prepareKeys } from './keys.ts';
+import { type KeyTotalStatements, prepareKeyTotals } from './key-totals.ts';
 import { type LedgerStatements, prepareLedger } from './ledger.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { BusyError, isBusy, retryWhileBusy, toUnavailable, unavailable } from './trouble.ts';
@@ -28,6 +29,7 @@ export interface Opened extends Connection {
   readonly keys: KeyStatements;
   readonly budget: BudgetStatements;
   readonly ledger: LedgerStatements;
+  readonly keyTotals: KeyTotalStatements;
   readonly checkpoints: Checkpoints;
   /** Undefined: the ledger is read on the event loop. */
   readonly reports: Reports | undefined;
@@ -61,6 +63,7 @@ function open(
       keys: prepareKeys(connection),
       budget: prepareBudget(connection),
       ledger: prepareLedger(connection),
+      keyTotals: prepareKeyTotals(connection),
       checkpoints: new Checkpoints(path, connection),
       reports: threads ? new Reports(target) : undefined,
       writer: threads ? new Writer(target, tickMs, writesBeforeWriter) : undefined,

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import { platform } from 'node:os';
 import { openForReading, type Sqlite } from './connection.ts';
+import { countWrongTotals } from './key-totals.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { toUnavailable } from './trouble.ts';
 
@@ -50,6 +51,8 @@ export interface SpendReport {
   readonly wrong: number;
 }
 
+const WRONG_TOTALS = 'the sums that were kept for them are not what their rows say';
+
 /** Throws ERR_STORE_UNAVAILABLE if it cannot be read at all, ERR_BAD_OPTION if there is none. */
 export function inspectDatabase(path: string): DatabaseReport {
   const problems: string[] = [];
@@ -67,6 +70,8 @@ export function inspectDatabase(path: string): DatabaseReport {
         problems.push(`An older bedrock-proxy made it (schema ${schemaVersion}): the next start migrates it.`);
       const counts = isPresent ? countAll(database) : undefined;
       const spend = isPresent ? compareSpend(database, problems) : undefined;
+      const wrongTotals = isPresent ? countWrongTotals(database) : 0;
+      if (wrongTotals > 0) problems.push(`Reports by key are wrong for ${wrongTotals} keys: ${WRONG_TOTALS}.`);
       const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
       return { sizeBytes: statSync(path).size, logBytes, files, schemaVersion, counts, spend, problems };
     })();

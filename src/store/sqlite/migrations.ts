@@ -129,4 +129,58 @@ export const MIGRATIONS: readonly string[] = [
      note, metadata, account_id ON virtual_keys BEGIN
      UPDATE key_changes SET version = version + 1;
    END;`,
+  // What the rows of each key add up to, up to a sequence: see key-totals.ts. Nothing at first. What is deleted of those
+  // rows is taken off; rows are never changed, so that whoever does it makes all of it begin anew.
+  `CREATE TABLE key_totals (
+     key_id             TEXT PRIMARY KEY,
+     last_sequence      INTEGER NOT NULL,
+     key_label          TEXT NOT NULL,
+     row_count          INTEGER NOT NULL,
+     requests           INTEGER NOT NULL,
+     errors             INTEGER NOT NULL,
+     unpriced           INTEGER NOT NULL,
+     partial            INTEGER NOT NULL,
+     input_tokens       INTEGER NOT NULL,
+     output_tokens      INTEGER NOT NULL,
+     cache_read_tokens  INTEGER NOT NULL,
+     cache_write_tokens INTEGER NOT NULL,
+     input_rows         INTEGER NOT NULL,
+     output_rows        INTEGER NOT NULL,
+     cache_read_rows    INTEGER NOT NULL,
+     cache_write_rows   INTEGER NOT NULL,
+     cost_nano          INTEGER NOT NULL,
+     estimated_nano     INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE key_totals_end (last_sequence INTEGER NOT NULL) STRICT;
+   INSERT INTO key_totals_end VALUES (0);
+   CREATE TRIGGER ledger_deleted AFTER DELETE ON ledger
+   WHEN OLD.sequence <= (SELECT last_sequence FROM key_totals_end) BEGIN
+     UPDATE key_totals SET
+       row_count = row_count - 1,
+       requests = requests - OLD.requests,
+       errors = errors - iif(OLD.status IS NULL OR OLD.status >= 400, OLD.requests, 0),
+       unpriced = unpriced - iif(OLD.pricing = 'unpriced', OLD.requests, 0),
+       partial = partial - iif(OLD.partial, OLD.requests, 0),
+       input_tokens = input_tokens - coalesce(OLD.input_tokens, 0),
+       output_tokens = output_tokens - coalesce(OLD.output_tokens, 0),
+       cache_read_tokens = cache_read_tokens - coalesce(OLD.cache_read_tokens, 0),
+       cache_write_tokens = cache_write_tokens - coalesce(OLD.cache_write_tokens, 0),
+       input_rows = input_rows - (OLD.input_tokens IS NOT NULL),
+       output_rows = output_rows - (OLD.output_tokens IS NOT NULL),
+       cache_read_rows = cache_read_rows - (OLD.cache_read_tokens IS NOT NULL),
+       cache_write_rows = cache_write_rows - (OLD.cache_write_tokens IS NOT NULL),
+       cost_nano = cost_nano - coalesce(OLD.cost_nano, 0),
+       estimated_nano = estimated_nano - max(OLD.charged_nano - coalesce(OLD.cost_nano, 0), 0)
+       WHERE key_id = OLD.key_id;
+     DELETE FROM key_totals WHERE key_id = OLD.key_id AND row_count <= 0;
+     UPDATE key_totals SET (last_sequence, key_label) =
+       (SELECT sequence, key_label FROM ledger INDEXED BY ledger_key
+          WHERE key_id = OLD.key_id AND sequence < OLD.sequence ORDER BY sequence DESC LIMIT 1)
+       WHERE key_id = OLD.key_id AND last_sequence = OLD.sequence;
+   END;
+   CREATE TRIGGER ledger_updated AFTER UPDATE ON ledger
+   WHEN min(OLD.sequence, NEW.sequence) <= (SELECT last_sequence FROM key_totals_end) BEGIN
+     DELETE FROM key_totals;
+     UPDATE key_totals_end SET last_sequence = 0;
+   END;`,
 ];

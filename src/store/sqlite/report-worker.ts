@@ -4,29 +4,38 @@
  * the next question is not to wait for all of it.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { UsageGroup } from '../../domain/ledger.ts';
 import { connectAgain } from './connection.ts';
 import type { ConnectionTarget } from './identity.ts';
-import { findSequences, type LedgerReader } from './ledger.ts';
+import { prepareKeyTotals } from './key-totals.ts';
+import { findSequences } from './ledger.ts';
 import type { ReportAnswer, ReportMessage, ReportQuestion } from './reports.ts';
-import { sumUsage } from './usage.ts';
+import type { PackedGroups } from './tallies.ts';
+import { type LedgerSums, sumRows, type ReportReader } from './usage.ts';
 
 /** Groups of one message: a millisecond or two to take. */
-const GROUPS_AT_ONCE = 1_000;
+const GROUPS_AT_ONCE = 2_500;
 
-const reader: LedgerReader = {
-  database: connectAgain(workerData as ConnectionTarget, { readonly: true }),
-  ranges: new Map(),
-};
-/** Those that are still to be fetched. */
-let groups: UsageGroup[] = [];
+const database = connectAgain(workerData as ConnectionTarget, { readonly: true });
+const reader: ReportReader = { database, ranges: new Map(), keyTotals: prepareKeyTotals({ database }) };
+/** Of the last report, as long as there are groups that the event loop does not have. */
+let sums: LedgerSums | undefined;
+let given = 0;
 
 async function answer(question: ReportQuestion): Promise<ReportAnswer['result']> {
   if (question.kind === 'range') return findSequences(reader, question.filter);
-  if (question.kind === 'more') return groups.splice(0, GROUPS_AT_ONCE);
-  const { total, groups: all } = await sumUsage(async (work) => work(reader), question.query);
-  groups = all;
-  return { total, groupCount: all.length, groups: groups.splice(0, GROUPS_AT_ONCE) };
+  if (question.kind === 'sums') {
+    sums = await sumRows(async (work) => work(reader), question.query);
+    given = 0;
+    return { total: sums.total, groupCount: sums.places.length, groups: takeGroups(sums) };
+  }
+  return sums && takeGroups(sums);
+}
+
+function takeGroups({ tallies, places }: LedgerSums): PackedGroups {
+  const packed = tallies.pack(places.slice(given, given + GROUPS_AT_ONCE));
+  given += GROUPS_AT_ONCE;
+  if (given >= places.length) sums = undefined;
+  return packed;
 }
 
 parentPort?.on('message', async ({ id, question }: ReportMessage) => {

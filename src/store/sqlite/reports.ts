@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { LedgerFilter, UsageGroup, UsageQuery, UsageSums, UsageTotals } from '../../domain/ledger.ts';
 import type { ConnectionTarget } from './identity.ts';
 import type { KnownRange } from './connection.ts';
+import { type PackedGroups, unpackGroups } from './tallies.ts';
 
 /** What the thread is asked. `more`: the next groups of the sums that it has given. */
 export type ReportQuestion =
@@ -23,14 +24,14 @@ export interface ReportMessage {
 /** Sums with the first of their groups: a hundred thousand at once would hold up the event loop that takes them. */
 export interface FirstSums {
   readonly total: UsageTotals;
-  readonly groups: UsageGroup[];
+  readonly groups: PackedGroups;
   readonly groupCount: number;
 }
 
 /** What it says to each question, in whatever order; undefined: it cannot say. */
 export interface ReportAnswer {
   readonly id: number;
-  readonly result: FirstSums | UsageGroup[] | KnownRange | undefined;
+  readonly result: FirstSums | PackedGroups | KnownRange | undefined;
 }
 
 /** The reports over one open database. The caller closes them, before the database. */
@@ -68,13 +69,14 @@ export class Reports {
   async #sumNow(query: UsageQuery): Promise<UsageSums | undefined> {
     const first = (await this.#ask({ kind: 'sums', query })) as FirstSums | undefined;
     if (first === undefined) return undefined;
-    const { total, groups, groupCount } = first;
-    while (groups.length < groupCount) {
-      const more = (await this.#ask({ kind: 'more' })) as UsageGroup[] | undefined;
-      if (more === undefined) return undefined;
-      groups.push(...more);
+    const { total, groupCount } = first;
+    const groups: UsageGroup[] = [];
+    for (let packed: PackedGroups | undefined = first.groups; ;) {
+      unpackGroups(packed, groups);
+      if (groups.length >= groupCount) return { total, groups };
+      packed = (await this.#ask({ kind: 'more' })) as PackedGroups | undefined;
+      if (packed === undefined) return undefined;
     }
-    return { total, groups };
   }
 
   #ask(question: ReportQuestion): Promise<ReportAnswer['result']> {

@@ -171,6 +171,10 @@ class SqliteStore implements Store {
     return this.#file.writeApart({ kind: 'prune', beforeMs, maxRows });
   }
 
+  async prepareReports(maxRows: number): Promise<number> {
+    return this.#file.writeApart({ kind: 'move totals', maxRows });
+  }
+
   async findSizeBytes(): Promise<number> {
     return this.#file.read(({ ledger }) => ledger.sizeBytes.get() ?? 0);
   }

@@ -7,6 +7,7 @@ import { prepareBudget } from './budget.ts';
 import { connectAgain, wrapConnection } from './connection.ts';
 import { areSameFiles, type ConnectionTarget } from './identity.ts';
 import { prepareKeys } from './keys.ts';
+import { prepareKeyTotals } from './key-totals.ts';
 import { prepareLedger } from './ledger.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { WriterReport } from './writer.ts';
@@ -20,6 +21,7 @@ const tables = {
   keys: prepareKeys(connection),
   budget: prepareBudget(connection),
   ledger: prepareLedger(connection),
+  keyTotals: prepareKeyTotals(connection),
 };
 
 /** The number of rows; undefined if nothing was written. */

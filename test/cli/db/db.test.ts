@@ -220,6 +220,12 @@ describe('db check', () => {
     expect(found['problems']).toEqual(Array.from({ length: spend.wrong }, () => expect.stringMatching(problem)));
   });
 
+  it('tells of sums for reports that are not what the rows say', async () => {
+    await add(2);
+    editRaw('UPDATE key_totals_end SET last_sequence = 2');
+    expect((await cli.run(['db', 'check'])).stdout).toContain('Reports by key are wrong for 2 keys: ');
+  });
+
   it('cannot tell if the oldest rows are deleted', async () => {
     await add(2);
     editRaw('DELETE FROM ledger WHERE sequence = 1');

@@ -8,6 +8,7 @@ import { connect } from '../../../src/store/sqlite/connection.ts';
 import { insertLedgerRow, prepareLedger } from '../../../src/store/sqlite/ledger.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { Store } from '../../../src/domain/store.ts';
+import { sumOf } from '../../helpers/plain-usage.ts';
 import { aKeyRow, aLedgerRow } from '../../helpers/store-rows.ts';
 import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
@@ -117,10 +118,14 @@ describe('the reports of a server', () => {
     const path = join(folder, 'groups.db');
     const store = await openSqliteStore(path, { threads: true });
     onTestFinished(() => store.close());
-    const rows = Array.from({ length: 2_500 }, (_, index) => aLedgerRow({ keyId: `vk_${index}` }));
+    const rows = Array.from({ length: 6_000 }, (_, index) =>
+      aLedgerRow({ keyId: `vk_${index}`, costNanoUsd: 1_000 + (index % 50) }),
+    );
     for (let from = 0; from < rows.length; from += 500) await store.settleAll(rows.slice(from, from + 500));
     const { groups } = await store.sumUsage({ filter: {}, by: ['key'] });
-    expect(new Set(groups.map(({ names }) => names[0])).size).toBe(2_500);
+    expect(new Set(groups.map(({ names }) => names[0])).size).toBe(6_000);
+    const first = await store.sumUsage({ filter: {}, by: ['key'], limit: 30 });
+    expect(first).toEqual({ groups: groups.slice(0, 30), total: sumOf(rows) });
   });
 
   it('see what was written before they were asked for, and rows of a time that come later', async () => {
