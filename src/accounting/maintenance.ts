@@ -1,7 +1,7 @@
 /**
  * What the ledger needs done while the server runs: renewing the leases of its reservations, settling those of
- * processes that died, deleting rows that are too old, and summing rows for reports, a few at a time. Never in the way of
- * a request, and never a reason to stay alive.
+ * processes that died, deleting rows that are too old, and summing rows for reports, a few at a time. Never in the way
+ * of a request, and never a reason to stay alive.
  */
 import type { MonotonicClock, WallClock } from '../lib/clock.ts';
 import type { Store } from '../domain/store.ts';
