@@ -4,7 +4,7 @@
  * it follows, so that neither a rotation nor its grace time is worth a second budget.
  */
 import { type Connection, pluck, type Statement } from './connection.ts';
-import { insertLedgerRow, type LedgerStatements } from './ledger.ts';
+import { type Charged, insertLedgerRow, type LedgerStatements } from './ledger.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
@@ -116,26 +116,32 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
  * replaces an earlier row of that id under a new sequence, so that readers who follow the ledger see it.
  */
 export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
-  const reserved = budget.takeReservation.get(row.id);
-  const before = ledger.findCharged.get(row.id);
-  if (before !== undefined) ledger.remove.run(before.sequence);
-  const accountId = reserved?.account_id ?? (row.keyId === undefined ? undefined : findAccountId(budget, row.keyId));
-  if (accountId === undefined) {
+  // Only keys reserve; nearly every row is the first of its id.
+  if (row.keyId === undefined) {
+    if (insertLedgerRow(ledger, row, null)) return;
+    removeEarlier(ledger, row.id);
     insertLedgerRow(ledger, row, null);
     return;
   }
+  const reserved = budget.takeReservation.get(row.id);
+  const accountId = reserved?.account_id ?? findAccountId(budget, row.keyId);
   const charged = row.chargedNanoUsd;
   const windowStartMs = budget.charge.get(accountId, charged, charged, reserved?.amount_nano ?? 0) ?? null;
-  if (before === undefined) {
-    insertLedgerRow(ledger, row, windowStartMs);
-    return;
-  }
+  if (insertLedgerRow(ledger, row, windowStartMs)) return;
+  const before = removeEarlier(ledger, row.id);
+  const chargedBefore = before?.charged_nano ?? 0;
+  const windowBeforeMs = before?.window_start_ms ?? null;
   // What was charged in an earlier window is taken off this one up to the new charge, so that this one never gets
   // emptier.
-  const { charged_nano: chargedBefore, window_start_ms: windowBeforeMs } = before;
   const windowNano = windowBeforeMs === windowStartMs ? chargedBefore : Math.min(chargedBefore, charged);
   budget.charge.get(accountId, -chargedBefore, -windowNano, 0);
   insertLedgerRow(ledger, row, windowBeforeMs);
+}
+
+function removeEarlier(ledger: LedgerStatements, id: string): Charged | undefined {
+  const before = ledger.findCharged.get(id);
+  if (before !== undefined) ledger.remove.run(before.sequence);
+  return before;
 }
 
 /**

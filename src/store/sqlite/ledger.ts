@@ -10,7 +10,7 @@ import type { LedgerEntry, LedgerFilter, LedgerRow } from '../../domain/ledger.t
 type LedgerRecord = Readonly<Record<string, SqlValue>> & { readonly sequence: number };
 
 /** What a row that is there already was charged. */
-interface Charged {
+export interface Charged {
   readonly sequence: number;
   readonly charged_nano: number;
   readonly window_start_ms: number | null;
@@ -30,7 +30,9 @@ export interface LedgerStatements {
 export function prepareLedger({ database }: Connection): LedgerStatements {
   const columns = [...SQL_COLUMNS.map(({ name }) => name), 'window_start_ms'];
   return {
-    insert: database.prepare(`INSERT INTO ledger (${columns.join()}) VALUES (${columns.map(() => '?').join()})`),
+    insert: database.prepare(
+      `INSERT INTO ledger (${columns.join()}) VALUES (${columns.map(() => '?').join()}) ON CONFLICT (id) DO NOTHING`,
+    ),
     findCharged: database.prepare('SELECT sequence, charged_nano, window_start_ms FROM ledger WHERE id = ?'),
     remove: database.prepare('DELETE FROM ledger WHERE sequence = ?'),
     prune: database.prepare(
@@ -45,9 +47,9 @@ export function prepareLedger({ database }: Connection): LedgerStatements {
   };
 }
 
-/** `windowStartMs`: the budget window of the charge. */
-export function insertLedgerRow(ledger: LedgerStatements, row: LedgerRow, windowStartMs: number | null): void {
-  ledger.insert.run(...SQL_COLUMNS.map(({ toSql }) => toSql(row)), windowStartMs);
+/** `windowStartMs`: the budget window of the charge. Does nothing and returns false if there is a row of that id. */
+export function insertLedgerRow(ledger: LedgerStatements, row: LedgerRow, windowStartMs: number | null): boolean {
+  return ledger.insert.run(...SQL_COLUMNS.map(({ toSql }) => toSql(row)), windowStartMs).changes === 1;
 }
 
 /** Under which a connection remembers the sequences of a time; undefined for all time, which needs no look. */
