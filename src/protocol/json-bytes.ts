@@ -18,12 +18,26 @@ const EXPONENT_DIGITS = 8;
 /** A number of which no byte has been read. */
 export const START_OF_NUMBER = BEFORE;
 
-/** Bytes at which the search through a string has to stop: its end, escapes, and what may not be in it. */
-export const STOPS_TEXT = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte < 0x20 || byte === 0x22 || byte === 0x5c ? 1 : 0,
-);
+/** Bytes at which the search through a string has to stop, and pairs of bytes of which one is such a byte. */
+export interface StringStops {
+  readonly bytes: Uint8Array;
+  readonly pairs: Uint8Array;
+}
+
+/** The end of a string, escapes, and what may not be in it. */
+export const STOPS_TEXT = stopsAt((byte) => byte < 0x20 || byte === 0x22 || byte === 0x5c);
 /** Also at what no base64 has: spaces, and all that is not ASCII. */
-export const STOPS_BLOB = STOPS_TEXT.map((stop, byte) => (byte === 0x20 || byte > 0x7e ? 1 : stop));
+export const STOPS_BLOB = stopsAt((byte) => STOPS_TEXT.bytes[byte] === 1 || byte === 0x20 || byte > 0x7e);
+
+function stopsAt(isStop: (byte: number) => boolean): StringStops {
+  const bytes = Uint8Array.from({ length: 0x100 }, (_, byte) => (isStop(byte) ? 1 : 0));
+  const pairs = new Uint8Array(0x10000);
+  for (const [byte, stop] of bytes.entries()) {
+    if (stop === 1) pairs.fill(1, byte * 0x100, (byte + 1) * 0x100);
+    else pairs.set(bytes, byte * 0x100);
+  }
+  return { bytes, pairs };
+}
 
 /** AWS's and the providers' names of members that hold pictures, documents, speech and films. */
 export const BLOB_NAMES: ReadonlySet<string> = new Set(
@@ -86,18 +100,29 @@ function utf8Size(byte: number): number {
   return byte < 0xf0 ? 3 : 4;
 }
 
-/**
- * The next byte at which to look closer, or the end. Four bytes at a time: nearly all bytes of a large body pass here.
- */
-export function findStop(bytes: Buffer, from: number, stops: Uint8Array): number {
-  const end = bytes.length;
+/** Names and most values are shorter. */
+const NEAR_BYTES = 64;
+
+/** The next byte at which to look closer, or the end. */
+export function findStop(bytes: Buffer, from: number, stops: StringStops): number {
+  const end = Math.min(from + NEAR_BYTES, bytes.length);
   let at = from;
-  while (at + 3 < end) {
-    const first = (stops[bytes[at] ?? 0] ?? 0) | (stops[bytes[at + 1] ?? 0] ?? 0);
-    if ((first | (stops[bytes[at + 2] ?? 0] ?? 0) | (stops[bytes[at + 3] ?? 0] ?? 0)) !== 0) break;
-    at += 4;
+  while (at < end && stops.bytes[bytes[at] ?? 0] === 0) at += 1;
+  return at < end || at === bytes.length ? at : findFarStop(bytes, at, stops);
+}
+
+/** The same, eight bytes at a time, two in one step: nearly all bytes of a large body pass here. */
+function findFarStop(bytes: Buffer, from: number, { bytes: single, pairs }: StringStops): number {
+  // Pairs begin at an even address: the byte before is no stop.
+  const start = from - ((bytes.byteOffset + from) % 2);
+  const view = new Uint16Array(bytes.buffer, bytes.byteOffset + start, (bytes.length - start) >> 1);
+  let index = 0;
+  for (; index + 3 < view.length; index += 4) {
+    const first = (pairs[view[index] ?? 0] ?? 0) | (pairs[view[index + 1] ?? 0] ?? 0);
+    if ((first | (pairs[view[index + 2] ?? 0] ?? 0) | (pairs[view[index + 3] ?? 0] ?? 0)) !== 0) break;
   }
-  while (at < end && stops[bytes[at] ?? 0] === 0) at += 1;
+  let at = Math.max(from, start + 2 * index);
+  while (at < bytes.length && single[bytes[at] ?? 0] === 0) at += 1;
   return at;
 }
 
