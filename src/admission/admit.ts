@@ -121,18 +121,16 @@ async function admitKey(
   const facts = await unlessAborted(signal, readRequestFacts(request, required, dependencies));
   if (required.models) {
     const named = { ...facts, region: route.region };
-    await unlessAborted(signal, checkModels(policy, named, dependencies.findProfileModels));
+    const checking = checkModels(policy, named, dependencies.findProfileModels);
+    if (checking !== undefined) await unlessAborted(signal, checking);
   }
   const { size } = facts;
   const moment = momentOf(facts, dependencies);
   const priceContext = { region: route.region, moment };
-  const models =
-    budget === undefined
-      ? facts.names.map((name) => [name])
-      : await unlessAborted(
-          signal,
-          Promise.all(facts.names.map((name) => findPriceNames(name, priceContext, dependencies))),
-        );
+  const found = facts.names.map((name) =>
+    budget === undefined ? [name] : findPriceNames(name, priceContext, dependencies),
+  );
+  const models = found.every(isFound) ? found : await unlessAborted(signal, Promise.all(found));
   const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
   if (estimate !== undefined) grant?.addTokens(policy, tokensOf(estimate.use));
@@ -142,6 +140,10 @@ async function admitKey(
   }
   const priceNames = budget === undefined ? growPriceNames(facts, { kind, priceContext }, dependencies) : models.flat();
   return openAdmission(facts, { priceNames, grant, estimate: estimate?.wholeUse, reservedNanoUsd });
+}
+
+function isFound(names: ReturnType<typeof findPriceNames>): names is readonly string[] {
+  return !(names instanceof Promise);
 }
 
 function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
@@ -207,7 +209,9 @@ function growPriceNames(
   const priceNames = [...names];
   const [first] = names;
   if (first === undefined || kind === 'free') return priceNames;
-  findPriceNames(first, priceContext, dependencies).then(
+  const found = findPriceNames(first, priceContext, dependencies);
+  if (isFound(found)) return priceNames;
+  found.then(
     ([, ...behind]) => priceNames.push(...behind),
     () => {},
   );

@@ -32,21 +32,31 @@ export function limitsModels({ models }: Pick<KeyPolicy, 'models'>): boolean {
 
 /**
  * Throws ERR_MODEL_NOT_ALLOWED if the key's list does not hold every model that the request names, or if there may be
- * others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are.
+ * others. An application inference profile is allowed by a pattern of its ARN or id, or if all models behind it are:
+ * only then is there something to wait for, and the promise rejects with the same error.
  */
-export async function checkModels(
+export function checkModels(
   policy: Pick<KeyPolicy, 'models'>,
   { names, ambiguity, region }: NamedModels,
   findProfileModels: FindProfileModels,
-): Promise<void> {
-  if (!limitsModels(policy)) return;
+): Promise<void> | undefined {
+  if (!limitsModels(policy)) return undefined;
   if (ambiguity !== undefined) throw refusal(`${ambiguity}, and this key may use certain models only.`, policy);
   const patterns = policy.models.map(bareName);
-  for (const raw of names) {
-    const name = parseModelName(raw);
-    if (isNamed(name, patterns)) continue;
-    if (name.lookup === undefined) throw refusal(`This key may not use the model ${printable(raw)}.`, policy);
-    const behind = await findProfileModels(name.lookup, region);
+  const others = names.map(parseModelName).filter((name) => !isNamed(name, patterns));
+  if (others.length === 0) return undefined;
+  return checkProfiles(policy, others, (identifier) => findProfileModels(identifier, region));
+}
+
+async function checkProfiles(
+  policy: Pick<KeyPolicy, 'models'>,
+  names: readonly ModelName[],
+  find: (identifier: string) => ReturnType<FindProfileModels>,
+): Promise<void> {
+  const patterns = policy.models.map(bareName);
+  for (const { raw, lookup } of names) {
+    if (lookup === undefined) throw refusal(`This key may not use the model ${printable(raw)}.`, policy);
+    const behind = await find(lookup);
     if (behind === undefined || behind.length === 0)
       throw refusal(
         `This key may not use ${printable(raw)}: which model it stands for could not be looked up.`,

@@ -38,16 +38,16 @@ export interface PricedRequest {
 
 /**
  * The names under which a model's price may be found: the one the request uses, and, if that is an application
- * inference profile without a price of its own, those of the models behind it.
+ * inference profile without a price of its own, those of the models behind it; only for these is there a promise.
  */
-export async function findPriceNames(
+export function findPriceNames(
   raw: string,
   { region, moment }: { readonly region: string; readonly moment: PriceMoment },
   { prices, findProfileModels }: PriceSources,
-): Promise<readonly string[]> {
+): Promise<readonly string[]> | readonly string[] {
   const { lookup } = parseModelName(raw);
   if (lookup === undefined || prices.find(raw, moment) !== undefined) return [raw];
-  return [raw, ...((await findProfileModels(lookup, region)) ?? [])];
+  return findProfileModels(lookup, region).then((behind = []) => [raw, ...behind]);
 }
 
 /** The largest use of a request, and its cost in nano-dollars; undefined if a part of it has no known price. */

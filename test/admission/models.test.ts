@@ -148,7 +148,7 @@ describe('a list of models', () => {
   });
 
   it('says what model was asked for and which are allowed', async () => {
-    const check = (): Promise<void> =>
+    const check = async (): Promise<void> =>
       checkModels(
         { models: ['a.*', 'b.*'] },
         { names: [OPUS], ambiguity: undefined, region: 'r' },
