@@ -111,11 +111,24 @@ function tryToReserve(budget: BudgetStatements, owner: string, reservation: NewR
   return { kind: 'reserved' };
 }
 
+/** What accounts are still to be charged at the end of a transaction, and the window of each. */
+type Charges = Map<string, { readonly windowStartMs: number | null; chargedNano: number; reservedNano: number }>;
+
 /**
- * Within a transaction: gives back what was reserved under the row's id, charges the account, writes the row. It
+ * Within a transaction: gives back what was reserved under the id of each row, charges the account, writes the row. It
  * replaces an earlier row of that id under a new sequence, so that readers who follow the ledger see it.
  */
-export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
+export function settleRows(tables: BudgetTable, rows: readonly LedgerRow[]): void {
+  const charges: Charges = new Map();
+  for (const row of rows) settle(tables, row, charges);
+  for (const [accountId, { chargedNano, reservedNano }] of charges) {
+    if (chargedNano !== 0 || reservedNano !== 0) {
+      tables.budget.charge.get(accountId, chargedNano, chargedNano, reservedNano);
+    }
+  }
+}
+
+function settle({ budget, ledger }: BudgetTable, row: LedgerRow, charges: Charges): void {
   // Only keys reserve; nearly every row is the first of its id.
   if (row.keyId === undefined) {
     if (insertLedgerRow(ledger, row, null)) return;
@@ -126,7 +139,7 @@ export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   const reserved = budget.takeReservation.get(row.id);
   const accountId = reserved?.account_id ?? findAccountId(budget, row.keyId);
   const charged = row.chargedNanoUsd;
-  const windowStartMs = budget.charge.get(accountId, charged, charged, reserved?.amount_nano ?? 0) ?? null;
+  const windowStartMs = charge(budget, charges, accountId, { charged, reserved: reserved?.amount_nano ?? 0 });
   if (insertLedgerRow(ledger, row, windowStartMs)) return;
   const before = removeEarlier(ledger, row.id);
   const chargedBefore = before?.charged_nano ?? 0;
@@ -136,6 +149,24 @@ export function settle({ budget, ledger }: BudgetTable, row: LedgerRow): void {
   const windowNano = windowBeforeMs === windowStartMs ? chargedBefore : Math.min(chargedBefore, charged);
   budget.charge.get(accountId, -chargedBefore, -windowNano, 0);
   insertLedgerRow(ledger, row, windowBeforeMs);
+}
+
+/** The first charge of an account tells its window; the others of the transaction come with `settleRows`. */
+function charge(
+  budget: BudgetStatements,
+  charges: Charges,
+  accountId: string,
+  { charged, reserved }: { readonly charged: number; readonly reserved: number },
+): number | null {
+  const known = charges.get(accountId);
+  if (known === undefined) {
+    const windowStartMs = budget.charge.get(accountId, charged, charged, reserved) ?? null;
+    charges.set(accountId, { windowStartMs, chargedNano: 0, reservedNano: 0 });
+    return windowStartMs;
+  }
+  known.chargedNano += charged;
+  known.reservedNano += reserved;
+  return known.windowStartMs;
 }
 
 function removeEarlier(ledger: LedgerStatements, id: string): Charged | undefined {
@@ -150,10 +181,11 @@ function removeEarlier(ledger: LedgerStatements, id: string): Charged | undefine
  */
 export function settleLost(budgets: BudgetTable, nowMs: number): number {
   const lost = budgets.budget.findLost.all(nowMs, LOST_AT_ONCE);
-  for (const { amount_nano: chargedNanoUsd, if_lost: ifLost } of lost) {
+  const rows = lost.map(({ amount_nano: chargedNanoUsd, if_lost: ifLost }) => {
     const row = JSON.parse(ifLost) as LedgerRow;
-    settle(budgets, { ...row, chargedNanoUsd, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
-  }
+    return { ...row, chargedNanoUsd, costNanoUsd: undefined, pricing: 'unpriced' as const, partial: true };
+  });
+  settleRows(budgets, rows);
   return lost.length;
 }
 

@@ -4,7 +4,7 @@
  */
 import { RESERVATION_LEASE_MS } from '../../domain/budget.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
-import { type BudgetStatements, settle, settleLost } from './budget.ts';
+import { type BudgetStatements, settleLost, settleRows } from './budget.ts';
 import type { KeyStatements } from './keys.ts';
 import { type KeyTotalStatements, moveKeyTotals } from './key-totals.ts';
 import type { LedgerStatements } from './ledger.ts';
@@ -31,7 +31,7 @@ export function carryOut(tables: WrittenTables, order: WriteOrder): number {
   const { keys, budget, ledger } = tables;
   switch (order.kind) {
     case 'settle':
-      for (const row of order.rows) settle(tables, row);
+      settleRows(tables, order.rows);
       return order.rows.length;
     case 'touch':
       for (const [id, usedAtMs] of order.keys) keys.touch.run(usedAtMs, id);

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { prepareBudget, settle } from '../../../src/store/sqlite/budget.ts';
+import { prepareBudget, settleRows } from '../../../src/store/sqlite/budget.ts';
 import { connect } from '../../../src/store/sqlite/connection.ts';
 import { countWrongTotals, moveKeyTotals, prepareKeyTotals } from '../../../src/store/sqlite/key-totals.ts';
 import { prepareLedger } from '../../../src/store/sqlite/ledger.ts';
@@ -74,7 +74,7 @@ function take({ connection, ...tables }: Place, rows: readonly LedgerRow[], step
   return connection.atomically(() => {
     switch (step.kind) {
       case 'settle':
-        settle(tables, step.row);
+        settleRows(tables, [step.row]);
         return [...rows.filter(({ id }) => id !== step.row.id), step.row];
       case 'sum up':
         moveKeyTotals(tables.keyTotals, step.rows, 0);
@@ -126,7 +126,8 @@ it('are made of some rows at a time, are read instead of them, and leave the las
   const { connection, ...tables } = await openPlace();
   onTestFinished(() => void connection.database.close());
   connection.atomically(() => {
-    for (let index = 0; index < 10_250; index += 1) settle(tables, aLedgerRow({ keyId: `vk_${index % 3_000}` }));
+    const rows = Array.from({ length: 10_250 }, (_, index) => aLedgerRow({ keyId: `vk_${index % 3_000}` }));
+    settleRows(tables, rows);
   });
   const moved: number[] = [];
   do moved.push(moveKeyTotals(tables.keyTotals, 100));
