@@ -31,7 +31,7 @@ export function prepareLedger({ database }: Connection): LedgerStatements {
   const columns = [...SQL_COLUMNS.map(({ name }) => name), 'window_start_ms'];
   return {
     insert: database.prepare(
-      `INSERT INTO ledger (${columns.join()}) VALUES (${columns.map(() => '?').join()}) ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO ledger (${columns.join()}) VALUES (${columns.map(() => '?').join()}) ON CONFLICT DO NOTHING`,
     ),
     findCharged: database.prepare('SELECT sequence, charged_nano, window_start_ms FROM ledger WHERE id = ?'),
     remove: database.prepare('DELETE FROM ledger WHERE sequence = ?'),

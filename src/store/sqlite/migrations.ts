@@ -174,7 +174,7 @@ export const MIGRATIONS: readonly string[] = [
        WHERE key_id = OLD.key_id;
      DELETE FROM key_totals WHERE key_id = OLD.key_id AND row_count <= 0;
      UPDATE key_totals SET (last_sequence, key_label) =
-       (SELECT sequence, key_label FROM ledger INDEXED BY ledger_key
+       (SELECT sequence, key_label FROM ledger
           WHERE key_id = OLD.key_id AND sequence < OLD.sequence ORDER BY sequence DESC LIMIT 1)
        WHERE key_id = OLD.key_id AND last_sequence = OLD.sequence;
    END;

