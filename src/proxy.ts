@@ -86,7 +86,8 @@ export function createProxy(
         config: routing,
       }));
       refuseUnservedUpgrade(upgrade !== undefined, found.streaming === 'websocket');
-      admission.enter(caller.principal, possibleRoutes(found));
+      const entering = admission.enter(caller.principal, possibleRoutes(found));
+      if (entering !== undefined) await entering;
       const beforeBody = elapsedMs();
       owner = caller.bodyOwner;
       body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits, owner);

@@ -20,7 +20,7 @@ import type { MaxUsage } from './estimate.ts';
 import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
-import { enter } from './enter.ts';
+import { enter, untilEntered } from './enter.ts';
 import { estimateRequest, findPriceNames, type RequestEstimate } from './pricing.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
 import { reserveBudget } from './reserve.ts';
@@ -94,7 +94,8 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
   const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
   const operation = findFacts(route.service, route.operation);
   if (principal.kind === 'key') {
-    const grant = request.entered ?? enter(principal, [route], shared.rates);
+    const found = request.entered ?? enter(principal, [route], shared.rates);
+    const grant = found instanceof Promise ? await untilEntered(found, signal) : found;
     return admitKey({ ...request, grant }, principal, operation, dependencies).catch((error: unknown) => {
       grant?.undo();
       throw error;
@@ -133,7 +134,8 @@ async function admitKey(
   const models = found.every(isFound) ? found : await unlessAborted(signal, Promise.all(found));
   const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
   const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
-  if (estimate !== undefined) grant?.addTokens(policy, tokensOf(estimate.use));
+  const counting = estimate && grant?.addTokens(policy, tokensOf(estimate.use));
+  if (counting !== undefined) await unlessAborted(signal, counting);
   if (budget !== undefined && reservedNanoUsd !== undefined) {
     const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
     await reserve(reservation, { model: facts.names[0], request }, dependencies);

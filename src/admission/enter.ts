@@ -2,6 +2,7 @@
  * The first half of admission, before the body is read: what the head alone decides, and the slot and the request that
  * count for the key. Whoever is over its limits uploads nothing. The second half is `admit`.
  */
+import { unlessAborted } from '../lib/deadline.ts';
 import type { Principal } from '../domain/principal.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { RateGrant, RateLimits } from './rates.ts';
@@ -12,7 +13,11 @@ import { checkRegion, checkScope, type ReachedRoute } from './scope.ts';
  * `routes`: all that the request may turn out to be. What it gives is ended by the caller if `admit` does not get it.
  * Undefined: nothing is counted.
  */
-export function enter(principal: Principal, routes: readonly ReachedRoute[], rates: RateLimits): RateGrant | undefined {
+export function enter(
+  principal: Principal,
+  routes: readonly ReachedRoute[],
+  rates: RateLimits,
+): RateGrant | Promise<RateGrant> | undefined {
   if (principal.kind !== 'key') return undefined;
   const { keyId, policy } = principal;
   const refusals = routes.map((route) => {
@@ -26,4 +31,13 @@ export function enter(principal: Principal, routes: readonly ReachedRoute[], rat
   });
   if (refusals.every((refusal) => refusal instanceof ProxyError)) throw refusals[0];
   return rates.enter(keyId, policy);
+}
+
+/** Waits for another process to count, as long as somebody waits here: a grant that comes later is ended. */
+export async function untilEntered(entering: Promise<RateGrant>, signal: AbortSignal): Promise<RateGrant> {
+  return unlessAborted(signal, entering).catch((error: unknown) => {
+    // As for everybody who leaves in the middle: the request counts.
+    if (signal.aborted) entering.then((grant) => grant.finish(0)).catch(() => {});
+    throw error;
+  });
 }

@@ -1,6 +1,7 @@
 /**
  * Limits of rate and concurrency: requests and tokens per minute and requests under way, of each key, as this process
- * has seen them. In memory, and forgotten with the process; two servers count each for itself. No I/O, no waiting.
+ * has seen them. In memory, and forgotten with the process; two servers count each for itself, and the workers of one
+ * let its primary count (`remote-rates.ts`). No I/O, no waiting.
  */
 import type { MonotonicClock } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -15,9 +16,9 @@ export interface RateGrant {
   /**
    * Counts the tokens that the request may use, or throws ERR_TOKEN_RATE, with the seconds after which there is room,
    * and counts nothing. At most once. A request of more tokens than the limit passes if the last minute had none:
-   * otherwise it never would.
+   * otherwise it never would. A promise only if another process counts.
    */
-  addTokens(policy: RatePolicy, tokens: number): void;
+  addTokens(policy: RatePolicy, tokens: number): void | Promise<void>;
   /**
    * The request is over: its slot is free. `tokens` is what it used; undefined: unknown, and the estimate stands. If it
    * used less, the difference is taken off the second in which it was counted; if more, the difference counts as of
@@ -32,9 +33,20 @@ export interface RateGrant {
 export interface RateLimits {
   /**
    * Counts a request, or throws and counts nothing: ERR_TOO_MANY_PARALLEL, ERR_REQUEST_RATE, each with the seconds
-   * after which there is room. Both limits are checked and counted in one step.
+   * after which there is room. Both limits are checked and counted in one step. A promise only if another process
+   * counts: this one pays for no turn of the event loop.
    */
-  enter(keyId: string, policy: RatePolicy): RateGrant;
+  enter(keyId: string, policy: RatePolicy): RateGrant | Promise<RateGrant>;
+}
+
+/** What one request has taken of what this process counts: whether it may is known at once. */
+export interface LocalRateGrant extends RateGrant {
+  addTokens(policy: RatePolicy, tokens: number): void;
+}
+
+/** What this process counts itself. */
+export interface LocalRateLimits extends RateLimits {
+  enter(keyId: string, policy: RatePolicy): LocalRateGrant;
   /** The keys that are remembered: with a request under way, or one in about the last minute. */
   readonly size: number;
 }
@@ -50,7 +62,7 @@ interface KeyCounts {
 const KEYS_SWEPT_PER_REQUEST = 2;
 
 /** Counts from nothing. */
-export function createRateLimits({ tickMs }: { readonly tickMs: MonotonicClock }): RateLimits {
+export function createRateLimits({ tickMs }: { readonly tickMs: MonotonicClock }): LocalRateLimits {
   const keys = new Map<string, KeyCounts>();
   const nowSecond = (): number => Math.floor(tickMs() / 1000);
   const sweep = createSweep(keys);
@@ -92,7 +104,7 @@ function isIdle({ underWay, requests, tokens }: KeyCounts, second: number): bool
   return underWay === 0 && requests.sum(second) === 0 && (tokens === undefined || tokens.sum(second) === 0);
 }
 
-function openGrant(counts: KeyCounts, enteredAt: number, nowSecond: () => number): RateGrant {
+function openGrant(counts: KeyCounts, enteredAt: number, nowSecond: () => number): LocalRateGrant {
   let estimate = { second: enteredAt, tokens: 0 };
   let isOver = false;
   const end = (): boolean => {

@@ -8,7 +8,7 @@ import type { RequestRecord } from '../domain/request-record.ts';
 import type { ClientRequest } from '../http/message.ts';
 import type { ProxyError } from '../lib/errors.ts';
 import { admit, type Admission, type AdmissionDependencies, type AdmissionRequest } from './admit.ts';
-import { enter } from './enter.ts';
+import { enter, untilEntered } from './enter.ts';
 import type { RateGrant } from './rates.ts';
 import type { ReachedRoute } from './scope.ts';
 
@@ -20,8 +20,8 @@ export interface Visitor extends Pick<AdmissionRequest, 'onLateReservation'> {
 
 /** Admission of one request, from its first half to its end. */
 export interface AdmissionStage {
-  /** As `enter`; does nothing if the principal is not known before the body. */
-  enter(principal: Principal | undefined, routes: readonly ReachedRoute[]): void;
+  /** As `enter`; does nothing if the principal is not known before the body. To be waited for if it is a promise. */
+  enter(principal: Principal | undefined, routes: readonly ReachedRoute[]): Promise<void> | undefined;
   /** As `admit`. */
   admit(arrived: Pick<AdmissionRequest, 'principal' | 'route' | 'body'>): Promise<Admission>;
   /** Once, when the request is over, and why it failed. Of what was admitted, nothing is left to end. Never throws. */
@@ -37,7 +37,10 @@ export function openAdmissionStage(
   let entered: RateGrant | undefined;
   return {
     enter: (principal, routes) => {
-      entered = principal && enter(principal, routes, dependencies.rates);
+      const found = principal && enter(principal, routes, dependencies.rates);
+      if (found instanceof Promise) return untilEntered(found, signal).then((grant) => void (entered = grant));
+      entered = found;
+      return undefined;
     },
     admit: ({ principal, route, body }) => {
       const ifLost = () => rowIfLost(record, principal);

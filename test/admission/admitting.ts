@@ -9,7 +9,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Admission, type AdmissionDependencies, admit } from '../../src/admission/admit.ts';
-import { createRateLimits, type RateLimits } from '../../src/admission/rates.ts';
+import { createRateLimits, type LocalRateLimits } from '../../src/admission/rates.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { PriceBook } from '../../src/pricing/cost.ts';
@@ -39,7 +39,7 @@ export interface Asked {
 export interface Admitting {
   ask(asked?: Asked): Promise<Admission>;
   readonly clock: { nowMs: number };
-  readonly rates: RateLimits;
+  readonly rates: LocalRateLimits;
   readonly prices: PriceBook;
   /** Identifiers of application inference profiles that were asked for, with their region. */
   readonly lookups: string[];

@@ -1,6 +1,6 @@
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { describe, expect, it } from 'vitest';
-import { createRateLimits, type RateGrant, type RateLimits, type RatePolicy } from '../../src/admission/rates.ts';
+import { createRateLimits, type RateGrant, type LocalRateLimits, type RatePolicy } from '../../src/admission/rates.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { take } from './take-rates.ts';
 
@@ -9,12 +9,12 @@ const perMinute = (requestsPerMinute: number): RatePolicy => ({ ...NONE, request
 const tokens = (tokensPerMinute: number): RatePolicy => ({ ...NONE, tokensPerMinute });
 const atATime = (maxParallel: number): RatePolicy => ({ ...NONE, maxParallel });
 
-function open(): { rates: RateLimits; clock: { nowMs: number } } {
+function open(): { rates: LocalRateLimits; clock: { nowMs: number } } {
   const clock = { nowMs: 1_700_000_000_000 };
   return { rates: createRateLimits({ tickMs: monotonicClock(() => clock.nowMs) }), clock };
 }
 
-function takeMany(rates: RateLimits, policy: RatePolicy, times: number): RateGrant[] {
+function takeMany(rates: LocalRateLimits, policy: RatePolicy, times: number): RateGrant[] {
   return Array.from({ length: times }, () => take(rates, 'vk_a', policy, 0));
 }
 
