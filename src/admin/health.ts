@@ -6,7 +6,7 @@ import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
-import type { Ledger } from '../accounting/ledger-writer.ts';
+import type { LedgerState } from '../accounting/ledger-writer.ts';
 import type { KeyStore } from '../domain/store.ts';
 
 /**
@@ -18,7 +18,8 @@ const MAX_FAILING_MS = 60_000;
 /** What the health endpoints tell, and whom they ask. */
 export interface HealthOptions {
   readonly store: KeyStore;
-  readonly ledger: Pick<Ledger, 'readState'>;
+  /** A promise if several processes are asked. */
+  readonly ledger: { readState(): LedgerState | Promise<LedgerState> };
   readonly version: string;
   readonly mountPath: string;
   /**
@@ -46,7 +47,7 @@ export function createHealth({
       () => true,
       () => false,
     );
-    const { waitingRows, lostRows, failingForMs } = ledger.readState();
+    const { waitingRows, lostRows, failingForMs } = await ledger.readState();
     const isWritable = (failingForMs ?? 0) < MAX_FAILING_MS;
     const isReady = isReachable && isWritable;
     const db = !isReachable ? 'unavailable' : isWritable ? 'connected' : 'not writable';

@@ -13,11 +13,16 @@ import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.
 /** What `/metrics` shows, and who may see it. */
 export interface MetricsEndpointOptions {
   readonly metrics: {
-    /** All metrics as text, and the media type of that text. */
-    render(): { readonly contentType: string; readonly body: string };
+    /** All metrics as text, and the media type of that text. A promise if several processes are asked. */
+    render(): RenderedText | Promise<RenderedText>;
   };
   readonly masterKey: string | undefined;
   readonly failures: FailureLimit;
+}
+
+interface RenderedText {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** Makes the handler of `/metrics`. Its errors are plain JSON: `error` and `code`. */
@@ -35,7 +40,7 @@ export function createMetricsEndpoint({
       failures.check(clientRequest);
       requireLeave(clientRequest, { masterKey, failures });
       if (method !== 'GET' && method !== 'HEAD') return sendWrongMethod(clientResponse);
-      const { contentType, body } = metrics.render();
+      const { contentType, body } = await metrics.render();
       sendText(contentType, Buffer.from(body), method === 'HEAD', clientResponse);
     } catch (thrown) {
       sendError(toProxyError(await failures.note(thrown, clientRequest)), clientResponse);

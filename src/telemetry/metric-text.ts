@@ -19,8 +19,20 @@ export interface MetricFamily {
   /** One line, without a backslash. */
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
+  /** The samples are whole numbers of such a part of the metric's unit: their sums are exact. */
+  readonly divisor?: number | undefined;
+  /** It tells of one process: to be told of each worker, not as a sum. */
+  readonly isOfProcess?: boolean | undefined;
   /** What stands under it at this moment. */
   readonly samples: () => Iterable<Sample>;
+}
+
+/** The same at one moment, as it may be sent to another process. */
+export type MetricReading = Omit<MetricFamily, 'samples'> & { readonly samples: readonly Sample[] };
+
+/** Reads all of them now. */
+export function readMetricFamilies(families: readonly MetricFamily[]): MetricReading[] {
+  return families.map(({ samples, ...family }) => ({ ...family, samples: [...samples()] }));
 }
 
 /** All metrics as text, in the order given. */
@@ -28,9 +40,11 @@ export function renderMetrics(families: readonly MetricFamily[]): string {
   return `${families.map(renderFamily).join('\n\n')}\n`;
 }
 
-function renderFamily({ name, help, type, samples }: MetricFamily): string {
+function renderFamily({ name, help, type, divisor = 1, samples }: MetricFamily): string {
   const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`];
-  for (const [suffix, labels, value] of samples()) lines.push(`${name}${suffix}${renderLabels(labels)} ${value}`);
+  for (const [suffix, labels, value] of samples()) {
+    lines.push(`${name}${suffix}${renderLabels(labels)} ${value / divisor}`);
+  }
   return lines.join('\n');
 }
 

@@ -2,7 +2,6 @@
  * Adds exchanges up for the counters among the metrics. Plain numbers in plain objects, because a request moves ten of
  * them; they become lines when somebody asks. Money stays in whole nano-dollars until then.
  */
-import { toUsd } from '../lib/usd.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
 import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
@@ -12,6 +11,7 @@ import type { Labels } from './metric-text.ts';
 export interface CounterRow {
   readonly name: string;
   readonly help: string;
+  readonly divisor?: number | undefined;
   readonly sums: () => Iterable<readonly [labels: Labels, sum: number]>;
 }
 
@@ -30,11 +30,14 @@ interface Totals {
 type TokenKind = 'input' | 'output' | 'cache_read' | 'cache_write';
 type Sums = Iterable<readonly [value: string, sum: number]>;
 
+const NANO_PER_USD = 1e9;
+
 /** Counters with one line per series, or one per series and value of `label`. */
 const BY_SERIES: readonly {
   readonly name: string;
   readonly help: string;
   readonly label?: string;
+  readonly divisor?: number;
   readonly read: (totals: Totals) => Sums;
 }[] = [
   {
@@ -52,7 +55,8 @@ const BY_SERIES: readonly {
   {
     name: 'cost_usd_total',
     help: 'Cost of the requests whose price is known. The others are counted as unpriced.',
-    read: ({ costNanoUsd }) => (costNanoUsd === undefined ? [] : single(toUsd(costNanoUsd))),
+    divisor: NANO_PER_USD,
+    read: ({ costNanoUsd }) => (costNanoUsd === undefined ? [] : single(costNanoUsd)),
   },
   {
     name: 'unpriced_requests_total',
@@ -101,9 +105,10 @@ export class MetricTotals {
 
   /** Every counter there is. */
   counters(): CounterRow[] {
-    const bySeries = BY_SERIES.map(({ name, help, label, read }) => ({
+    const bySeries = BY_SERIES.map(({ name, help, label, divisor, read }) => ({
       name,
       help,
+      divisor,
       sums: () => this.#sums(label, read),
     }));
     const help = "Failed requests: the proxy's own codes with whose fault it is, and AWS's error types with fault aws.";

@@ -7,7 +7,13 @@ import type { RequestSubscriber } from '../domain/events.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { Histogram } from './metric-histogram.ts';
 import { MetricLabels, type SeriesLabels } from './metric-labels.ts';
-import { METRICS_CONTENT_TYPE, type MetricFamily, renderMetrics } from './metric-text.ts';
+import {
+  METRICS_CONTENT_TYPE,
+  type MetricFamily,
+  type MetricReading,
+  readMetricFamilies,
+  renderMetrics,
+} from './metric-text.ts';
 import { MetricTotals } from './metric-totals.ts';
 
 const PREFIX = 'bedrock_proxy_';
@@ -22,7 +28,15 @@ const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0
 /** Counts requests; subscribes to them. */
 export interface Metrics extends Required<Pick<RequestSubscriber, 'began' | 'responseStarted' | 'ended'>> {
   /** All metrics in Prometheus's text format. */
-  render(): { readonly contentType: string; readonly body: string };
+  render(): RenderedMetrics;
+  /** The same as numbers, for whoever adds up those of several processes. */
+  read(): MetricReading[];
+}
+
+/** A response of `/metrics`. */
+export interface RenderedMetrics {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 /** Counts from nothing. Nothing has to be closed. */
@@ -52,14 +66,16 @@ export function createMetrics(): Metrics {
       times.add(record, found);
     },
     render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(families) }),
+    read: () => readMetricFamilies(families),
   };
 }
 
 function listCounters(totals: MetricTotals): MetricFamily[] {
-  return totals.counters().map(({ name, help, sums }) => ({
+  return totals.counters().map(({ name, help, divisor, sums }) => ({
     name: `${PREFIX}${name}`,
     help,
     type: 'counter',
+    divisor,
     samples: () => Array.from(sums(), ([labels, sum]) => ['', labels, sum] as const),
   }));
 }
@@ -108,13 +124,22 @@ const STARTED_AT_SECONDS = Math.round(performance.timeOrigin / MS_PER_SECOND);
 /**
  * A few metrics of the process, under their usual names. None has to watch the event loop: that wakes an idle process.
  */
-const PROCESS_METRICS: readonly MetricFamily[] = [
+const PROCESS_METRICS: readonly MetricFamily[] = ofProcess([
   gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => STARTED_AT_SECONDS),
   gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
   gauge('nodejs_heap_size_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed),
   gauge('nodejs_external_memory_bytes', 'Memory of buffers.', () => process.memoryUsage().external),
   { ...gauge('process_cpu_seconds_total', 'User and system CPU time.', readCpuSeconds), type: 'counter' },
-];
+]);
+
+/** Those of this process alone, of a program that serves nothing itself. */
+export function readProcessMetrics(): MetricReading[] {
+  return readMetricFamilies(PROCESS_METRICS);
+}
+
+function ofProcess(families: readonly MetricFamily[]): MetricFamily[] {
+  return families.map((one) => ({ ...one, isOfProcess: true }));
+}
 
 function readCpuSeconds(): number {
   const { user, system } = process.cpuUsage();
