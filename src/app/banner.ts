@@ -16,6 +16,8 @@ export interface BannerFacts {
   readonly access: 'open' | 'keys' | 'master';
   readonly upstream: string | undefined;
   readonly databasePath: string;
+  /** Undefined: this process alone. */
+  readonly workers?: number | undefined;
   /** Spoken beside clear text, on the same port; `caFile` is what clients have to trust, where they do not already. */
   readonly tls?: { readonly caFile: string | undefined } | undefined;
 }
@@ -47,6 +49,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
     ...(facts.upstream === undefined ? [] : [['upstream', facts.upstream] as const]),
     ['keys', describeAccess(facts.access)],
     ['database', facts.databasePath],
+    ...(facts.workers === undefined ? [] : [['workers', `${facts.workers} processes share the port`] as const]),
   ];
   return [
     `${paint.bold('bedrock-proxy')} ${facts.version}`,

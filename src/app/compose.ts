@@ -9,7 +9,7 @@ import { tmpdir, totalmem } from 'node:os';
 import { createRootEndpoint, createHealth } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
-import { createRateLimits } from '../admission/rates.ts';
+import { createRateLimits, type RateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -18,8 +18,8 @@ import { lazy } from '../lib/lazy.ts';
 import { timeOrderedId } from '../lib/time-ordered-id.ts';
 import { openRecord } from '../domain/request-record.ts';
 import type { PriceBook } from '../pricing/cost.ts';
-import type { Ledger } from '../accounting/ledger-writer.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Ledger, LedgerState } from '../accounting/ledger-writer.ts';
+import type { Metrics, RenderedMetrics } from '../telemetry/metrics.ts';
 import { findEndpoint } from '../operations/endpoint.ts';
 import { SERVICES } from '../operations/catalog.ts';
 import { chooseRegion } from '../protocol/region.ts';
@@ -37,7 +37,7 @@ import { createAwsUpstream } from '../upstream/aws/aws-upstream.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
 import type { BodyLimits } from '../http/body.ts';
 import { BodyQuota } from '../http/body-quota.ts';
-import { findBodyDisk, findBodyMemory, readDisk } from '../http/body-room.ts';
+import { findBodyDisk, findBodyMemory, readDisk, shareDisk } from '../http/body-room.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 
@@ -53,6 +53,8 @@ export interface ServerDependencies {
   /** The caller closes it after the server, before the store. */
   readonly ledger: Ledger;
   readonly metrics: Metrics;
+  /** What all of them have together, if this is one of several workers. */
+  readonly shared?: SharedParts | undefined;
   readonly version: string;
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
@@ -62,9 +64,19 @@ export interface ServerDependencies {
   readonly onFault: (thrown: unknown) => void;
 }
 
+/** What workers do not have each for itself. */
+export interface SharedParts {
+  /** How many they are. */
+  readonly count: number;
+  readonly rates: RateLimits;
+  /** Of all of them. */
+  renderMetrics(): Promise<RenderedMetrics>;
+  readLedgerState(): Promise<LedgerState>;
+}
+
 /** Opens the port. The caller drains or destroys the server, and closes what it handed in. */
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
-  const { config, store, version, metrics, loadPrices } = dependencies;
+  const { config, store, version, metrics, loadPrices, shared } = dependencies;
   const { masterKey } = config;
   const failures = createFailureLimit(MACHINE_TICKS);
   const secret = openServerSecret(config);
@@ -77,7 +89,9 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     const known = secret.peek();
     return known && proveServer(known, challenge, server.port);
   };
-  const health = { store, ledger: dependencies.ledger, version, mountPath: MOUNT_PATH, prove };
+  const ledger = shared === undefined ? dependencies.ledger : { readState: () => shared.readLedgerState() };
+  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove };
+  const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     host: config.host,
@@ -89,7 +103,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
         handle: async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange),
       },
       ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
-      { prefix: '/metrics', handle: createMetricsEndpoint({ metrics, masterKey, failures }) },
+      { prefix: '/metrics', handle: createMetricsEndpoint({ metrics: told, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
       { prefix: '/', handle: createRootEndpoint(health) },
     ],
@@ -114,7 +128,7 @@ type ProxyParts = Pick<
 
 /** The way of the requests to Bedrock. */
 function openProxy(
-  { config, store, connection, defaultRegion, ledger }: ServerDependencies,
+  { config, store, connection, defaultRegion, ledger, shared }: ServerDependencies,
   parts: ProxyParts,
 ): Handler {
   const { endpointUrls, openaiUpstream, fips, dualstack } = config;
@@ -134,7 +148,7 @@ function openProxy(
     admission: {
       store,
       prices: parts.prices,
-      rates: createRateLimits({ tickMs: MACHINE_TICKS }),
+      rates: shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
       nowMs: Date.now,
       findProfilesFor,
       maxUnpackedBytes: config.maxBodySizeBytes,
@@ -143,25 +157,27 @@ function openProxy(
     responseHeaders: config.responseHeaders,
     liveRequests: config.cutsEnded ? createLiveRequests({ store, nowMs: Date.now }) : UNWATCHED,
     upstream: createAwsUpstream({ ...connection, authority }),
-    bodyLimits: openBodyLimits(config),
+    bodyLimits: openBodyLimits(config, shared?.count ?? 1),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     tickMs: MACHINE_TICKS,
     newId: () => timeOrderedId(Date.now),
   });
 }
 
-function openBodyLimits({ maxBodySizeBytes, uploadIdleTimeoutMs }: Config): BodyLimits {
+function openBodyLimits({ maxBodySizeBytes, uploadIdleTimeoutMs }: Config, processes: number): BodyLimits {
   return {
     maxSizeBytes: maxBodySizeBytes,
     idleTimeoutMs: uploadIdleTimeoutMs,
     spoolDirectory: { folder: tmpdir(), newId: randomUUID },
-    quota: openBodyQuota(tmpdir()),
+    quota: openBodyQuota(tmpdir(), processes),
   };
 }
 
-function openBodyQuota(folder: string): BodyQuota {
-  const memory = { containerBytes: process.constrainedMemory(), machineBytes: totalmem() };
-  const findDiskBytes = (): number => findBodyDisk(readDisk(folder), memory);
+/** Of what the machine has, each of the processes that share it gets its part. */
+function openBodyQuota(folder: string, processes: number): BodyQuota {
+  const [containerBytes, machineBytes] = [process.constrainedMemory() / processes, totalmem() / processes];
+  const memory = { containerBytes, machineBytes };
+  const findDiskBytes = (): number => findBodyDisk(shareDisk(readDisk(folder), processes), memory);
   return new BodyQuota({ memoryBytes: findBodyMemory(memory), findDiskBytes });
 }
 

@@ -4,8 +4,7 @@
  * them in the opposite order, whatever failed: the server drains, the connection closes, the ledger writes its last
  * rows, and the store is closed when nobody writes any more.
  */
-import { type Config, MOUNT_PATH, readConfig } from '../config/config.ts';
-import type { Flags } from '../config/options.ts';
+import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -34,11 +33,13 @@ import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
-import { SUPERVISED_VARIABLE } from './parent-channel.ts';
+import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { colorsFor, createErrorPrinter, paintFor, printError, printTalk, terminalWidth } from './print.ts';
 import { findTrustFile, loadTls } from './tls.ts';
+import type { WorkerReading } from './workers/messages.ts';
+import type { WorkerSeat } from './workers/worker.ts';
 import { readVersion } from '../lib/version.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
@@ -52,22 +53,24 @@ const IGNORED_VIRTUAL_KEY =
   'AWS_BEARER_TOKEN_BEDROCK holds a virtual key, which is for clients of the proxy and not for AWS: ' +
   'the proxy ignores it.';
 
-/** Runs the server. Resolves when it has ended in order; throws where it cannot start. */
-export async function start(flags: Flags): Promise<void> {
-  const config = readConfig(flags, process.env);
+/**
+ * Runs the server in this process: the only one, or a worker with this seat. Resolves when it has ended in order;
+ * throws where it cannot start.
+ */
+export async function start(config: Config, seat?: WorkerSeat): Promise<void> {
   const onProblem = createErrorPrinter();
   const store = await openStore(config.databasePath, { onProblem, threads: true });
   try {
-    if (config.ignoredVirtualKey) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
+    if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     const hasKeys = await store.hasAnyKey();
     refuseOpenNetwork(config, hasKeys);
-    refuseWeakMasterKey(config);
+    refuseWeakMasterKey(config, greets(seat));
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const meters = await openMeters(config, store, onProblem);
     const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, store, hasKeys, region, tls, connection, meters }).finally(async () => {
+    await serve({ config, seat, store, hasKeys, region, tls, connection, meters }).finally(async () => {
       await connection.close();
       await meters.close();
     });
@@ -79,6 +82,7 @@ export async function start(flags: Flags): Promise<void> {
 interface Parts {
   readonly meters: Meters;
   readonly config: Config;
+  readonly seat: WorkerSeat | undefined;
   readonly store: Store;
   readonly hasKeys: boolean;
   readonly region: BannerFacts['region'];
@@ -86,7 +90,7 @@ interface Parts {
   readonly connection: AwsConnection;
 }
 
-async function serve({ config, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
+async function serve({ config, seat, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
   const server = await composeServer({
@@ -95,6 +99,7 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     store,
     connection,
     ...meters,
+    shared: seat,
     version,
     tls,
     subscribers: [
@@ -107,7 +112,8 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
   surviveFaults();
   setImmediate(() => void meters.loadPrices());
   const sweeping = sweepStaleKeys(store);
-  if (isSupervised()) process.send?.({ listening: server.port }, undefined, undefined, () => {});
+  if (seat === undefined) tellListening(server.port);
+  else seat.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { host, databasePath } = config;
   const facts = {
@@ -120,9 +126,10 @@ async function serve({ config, store, hasKeys, region, tls, connection, meters }
     databasePath,
     tls: tls && { caFile: findTrustFile(config) },
     upstream: describeUpstream(config),
+    workers: seat?.count,
   } as const;
-  await greet(config, facts, connection.credentials);
-  await untilSignalled(server, config);
+  if (greets(seat)) await greet(config, facts, connection.credentials);
+  await (seat === undefined ? untilSignalled(server, config) : untilDrained(server, seat, config));
   clearInterval(sweeping);
   lines.flush();
 }
@@ -196,7 +203,7 @@ export async function findRegion(
 }
 
 /** The master key makes keys and is one. On loopback LiteLLM's `sk-1234` may do; a network guesses it in no time. */
-function refuseWeakMasterKey({ host, masterKey, quiet }: Config): void {
+function refuseWeakMasterKey({ host, masterKey, quiet }: Config, talks: boolean): void {
   if (masterKey === undefined || masterKey.length >= MIN_MASTER_KEY_LENGTH) return;
   const told = `The master key has fewer than ${MIN_MASTER_KEY_LENGTH} characters: it can be guessed.`;
   if (!isLoopbackName(host)) {
@@ -204,7 +211,7 @@ function refuseWeakMasterKey({ host, masterKey, quiet }: Config): void {
       hint: 'Set a longer BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
     });
   }
-  if (!quiet) printTalk(`warning: ${told}`);
+  if (talks && !quiet) printTalk(`warning: ${told}`);
 }
 
 function refuseOpenNetwork({ host, masterKey }: Config, hasKeys: boolean): void {
@@ -255,28 +262,32 @@ function formatLine(record: RequestRecord, { logFormat }: Config): string {
   return formatPrettyLine(record, paintFor(process.stdout), terminalWidth());
 }
 
-/**
- * `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too.
- */
-function isSupervised(): boolean {
-  return process.env[SUPERVISED_VARIABLE] !== undefined && process.send !== undefined;
-}
-
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
 async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }: Config): Promise<void> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-    if (!isSupervised()) return;
-    process.once('disconnect', resolve);
-    if (!process.connected) resolve();
-  });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => exitNow(server, signal));
-  if (!quiet) printTalk(`Ending; running requests have ${shutdownGraceMs / 1000} s. Once more to end at once.`);
+  await untilToldToEnd();
+  onSecondSignal((exitCode) => exitNow(server, exitCode));
+  if (!quiet) printTalk(describeEnding(shutdownGraceMs));
   const cutOff = await server.drain(shutdownGraceMs);
   if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
 }
 
+/** The same of a worker: its primary has the signals, and the words. */
+async function untilDrained(server: RunningServer, seat: WorkerSeat, { shutdownGraceMs }: Config): Promise<void> {
+  seat.onEndNow((exitCode) => exitNow(server, exitCode));
+  await seat.untilDrained;
+  await seat.leave(await server.drain(shutdownGraceMs));
+}
+
 /** Reset, so that no client takes what it has for all of its response. */
-function exitNow(server: RunningServer, signal: NodeJS.Signals): void {
-  void server.destroy().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+function exitNow(server: RunningServer, exitCode: number): void {
+  void server.destroy().finally(() => process.exit(exitCode));
+}
+
+/** Of several workers, one says what a start says. */
+function greets(seat: WorkerSeat | undefined): boolean {
+  return seat === undefined || seat.greets;
+}
+
+function readMeters({ metrics, ledger }: Meters, withMetrics: boolean): WorkerReading {
+  return { metrics: withMetrics ? metrics.read() : undefined, ledger: ledger.readState() };
 }

@@ -48,8 +48,8 @@ const START = defineCommand({
   notes: `${START_NOTES}${EXIT_CODES}`,
   options: OPTIONS,
   run: async (input) => {
-    const { start } = await import('../app/start.ts');
-    await start(input);
+    const { launch } = await import('../app/launch.ts');
+    await launch(input);
     // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
     process.exit(0);
   },

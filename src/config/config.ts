@@ -3,7 +3,7 @@
  * themselves stand in `options.ts`. After here nothing is optional that has a default.
  */
 import { isIP } from 'node:net';
-import { homedir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProxyError } from '../lib/errors.ts';
@@ -30,6 +30,9 @@ export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
+
+/** Beyond it the process that leads them would be what all wait for. */
+const MAX_WORKERS = 64;
 
 const DAY_MS = 86_400_000;
 
@@ -69,6 +72,8 @@ export interface Config {
   readonly ignoredVirtualKey: boolean;
   /** Undefined: clear text only. `made`: a certificate of our own. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | 'made' | undefined;
+  /** Processes that serve the port; with more than one, another one leads them. */
+  readonly workers: number;
   readonly maxBodySizeBytes: number;
   readonly idleTimeoutMs: number;
   /** Longest silence of AWS within a response; undefined: `idleTimeoutMs` there too. */
@@ -114,6 +119,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     network: readNetwork(environment),
     ...readApiKey(environment),
     tls: readTls(read('tls'), read('tlsCert'), read('tlsKey')),
+    workers: parseWorkers(present(read('workers'))),
     maxBodySizeBytes: parseSize(present(read('maxBodySize'))),
     idleTimeoutMs: parseInteger(present(read('idleTimeout')), 1, 86_400) * 1000,
     streamIdleTimeoutMs: parseSeconds(read('streamIdleTimeout')),
@@ -153,6 +159,13 @@ function parseChoice<const T extends string>(setting: Setting, choices: readonly
   const found = choices.find((choice) => choice === setting.value);
   if (found !== undefined) return found;
   throw badOption(setting, `must be ${choices.join(' or ')}`);
+}
+
+/** As many as there are processors that this process may use, if it is `auto`. */
+function parseWorkers(setting: Setting): number {
+  if (setting.value === 'auto') return Math.min(availableParallelism(), MAX_WORKERS);
+  if (/^\d+$/.test(setting.value)) return parseInteger(setting, 1, MAX_WORKERS);
+  throw badOption(setting, `must be auto or a whole number from 1 to ${MAX_WORKERS}`);
 }
 
 /** The variables of curl and most other programs; lower case first, as curl has it. */

@@ -79,6 +79,12 @@ export const OPTIONS = {
     description: 'certificate chain to use for TLS (PEM)',
   },
   tlsKey: { flag: '--tls-key <file>', env: ['BEDROCK_PROXY_TLS_KEY'], description: 'its private key (PEM)' },
+  workers: {
+    flag: '--workers <number>',
+    env: ['BEDROCK_PROXY_WORKERS'],
+    default: '1',
+    description: 'processes that share the port; auto is one for each processor',
+  },
   maxBodySize: {
     flag: '--max-body-size <size>',
     env: ['BEDROCK_PROXY_MAX_BODY_SIZE'],

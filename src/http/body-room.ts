@@ -44,6 +44,11 @@ function memoryOf({ containerBytes, machineBytes }: MemoryReading): number {
   return containerBytes > 0 ? Math.min(containerBytes, machineBytes) : machineBytes;
 }
 
+/** The part of one of so many processes. */
+export function shareDisk(disk: DiskReading | undefined, processes: number): DiskReading | undefined {
+  return disk && { ...disk, freeBytes: disk.freeBytes / processes };
+}
+
 /** Undefined if it cannot be asked. */
 export function readDisk(folder: string): DiskReading | undefined {
   try {

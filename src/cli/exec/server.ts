@@ -27,7 +27,7 @@ export async function startServerChild(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): Promise<StartedServer> {
-  const own = ['start', '--port', '0', '--host', '127.0.0.1', '--quiet', '--shutdown-grace', '0'];
+  const own = ['start', '--port', '0', '--host', '127.0.0.1', '--quiet', '--shutdown-grace', '0', '--workers', '1'];
   const child = spawn(process.execPath, [fileURLToPath(LAUNCHER), ...own, ...args], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: { ...environment, [SUPERVISED_VARIABLE]: '1' },

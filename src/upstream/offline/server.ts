@@ -52,7 +52,8 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
       .then((reply) => send(reply, response, { options, signal: AbortSignal.any([gone.signal, closing.signal]) }))
       .catch(() => response.destroy());
   });
-  server.listen(0, '127.0.0.1');
+  // A worker has one of its own, too.
+  server.listen({ port: 0, host: '127.0.0.1', exclusive: true });
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

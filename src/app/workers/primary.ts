@@ -1,0 +1,39 @@
+/**
+ * `start --workers`: the process that the user started. It serves no request and opens neither database nor upstream:
+ * it has the port, the signals and the workers, and counts what has to be counted in one place.
+ */
+import { createRateLimits } from '../../admission/rates.ts';
+import type { Config } from '../../config/config.ts';
+import { MACHINE_TICKS } from '../../lib/clock.ts';
+import { toProxyError } from '../../lib/errors.ts';
+import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from '../ending.ts';
+import { printError, printTalk } from '../print.ts';
+import { Crew, FirstWorkerFailed } from './crew.ts';
+
+/** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
+export async function leadWorkers({ workers, port, quiet, shutdownGraceMs }: Config): Promise<void> {
+  const crew = new Crew({
+    count: workers,
+    port,
+    rates: createRateLimits({ tickMs: MACHINE_TICKS }),
+    tickMs: MACHINE_TICKS,
+    warn: (message) => printTalk(`warning: ${message}`),
+  });
+  // What it holds for the workers must outlive any fault of its own.
+  process.stderr.on('error', () => {});
+  process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
+  const toldToEnd = untilToldToEnd();
+  const started = crew.start().then(tellListening);
+  try {
+    await Promise.race([started, toldToEnd]);
+  } catch (error) {
+    // It has said why.
+    process.exit(error instanceof FirstWorkerFailed ? error.exitCode : 1);
+  }
+  started.catch(() => {});
+  await toldToEnd;
+  onSecondSignal((exitCode) => void crew.endNow(exitCode).finally(() => process.exit(exitCode)));
+  if (!quiet) printTalk(describeEnding(shutdownGraceMs));
+  const cutOff = await crew.drain(shutdownGraceMs);
+  if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
+}
