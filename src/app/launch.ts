@@ -12,5 +12,6 @@ export async function launch(flags: Flags): Promise<void> {
   const { isWorker } = await import('node:cluster').then((module) => module.default);
   if (!isWorker) return (await import('./workers/primary.ts')).leadWorkers(config);
   const seat = (await import('./workers/worker.ts')).takeWorkerSeat();
-  return (await import('./start.ts')).start({ ...config, port: seat.port }, seat);
+  const { start } = await import('./start.ts');
+  return start({ ...config, port: seat.port }, seat).finally(seat.leave);
 }

@@ -275,7 +275,7 @@ async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }:
 async function untilDrained(server: RunningServer, seat: WorkerSeat, { shutdownGraceMs }: Config): Promise<void> {
   seat.onEndNow((exitCode) => exitNow(server, exitCode));
   await seat.untilDrained;
-  await seat.leave(await server.drain(shutdownGraceMs));
+  seat.onDrained(await server.drain(shutdownGraceMs));
 }
 
 /** Reset, so that no client takes what it has for all of its response. */

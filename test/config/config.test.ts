@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type Config, readConfig, readDatabasePath, readSaltKey } from '../../src/config/config.ts';
 import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
@@ -28,6 +29,7 @@ describe('with nothing given', () => {
       idleTimeoutMs: 3_900_000,
       streamIdleTimeoutMs: undefined,
       uploadIdleTimeoutMs: 60_000,
+      workers: 1,
       connectTimeoutMs: 10_000,
       shutdownGraceMs: 30_000,
       allowedHosts: [],
@@ -185,6 +187,7 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromFlag: 'mantle',
     fromEnv: 'runtime',
   },
+  { field: 'workers', flag: { workers: '3' }, env: { BEDROCK_PROXY_WORKERS: '2' }, fromFlag: 3, fromEnv: 2 },
   { field: 'tls', flag: { tls: true }, env: { BEDROCK_PROXY_TLS: '0' }, fromFlag: 'made', fromEnv: undefined },
   {
     field: 'tls',
@@ -216,6 +219,10 @@ describe('where an option comes from', () => {
 
   it.each(PRECEDENCE)('prefers the variable to the default for $field', ({ field, env, fromEnv }) => {
     expect(read({}, env)[field]).toEqual(fromEnv);
+  });
+
+  it('takes as many workers as there are processors for auto', () => {
+    expect(read({ workers: 'auto' }).workers).toBe(Math.min(availableParallelism(), 64));
   });
 
   it('has a row for every option', () => {
@@ -284,6 +291,11 @@ const BAD_VALUES: readonly {
   readonly origin: string;
   readonly says: RegExp;
 }[] = [
+  ...['0', '65', '-1', '1.5', 'all', 'AUTO', ''].map((workers) => ({
+    flags: { workers },
+    origin: '--workers',
+    says: /must be (auto or )?a whole number from 1 to 64/,
+  })),
   ...['65536', '-1', '4000.5', 'http', '0x10', ''].map((port) => ({
     flags: { port },
     origin: '--port',

@@ -20,6 +20,8 @@ const SOUND_AFTER_MS = 60_000;
 /** What the end of a worker may take besides the grace time: cut off what is left, write the ledger. */
 const CLOSE_MS = 10_000;
 const END_NOW_MS = 2_000;
+/** How long a worker may take to close its port. */
+const PORT_CLOSED_MS = 300;
 /** What a worker has written may still be on its way to us. */
 const LAST_LINES_MS = 1_000;
 
@@ -49,6 +51,8 @@ interface Member extends ReadableWorker {
   readonly startedAtTick: number;
   readonly closed: Promise<unknown>;
   isListening: boolean;
+  /** Closes the connection that was handed to it last, if it did not take that. */
+  closeUntaken(): void;
 }
 
 /** State: who is alive, on which port, and whether all are to end. */
@@ -91,6 +95,8 @@ export class Crew {
     const members = [...this.#alive.values()];
     if (members.length === 0) return this.#cutOff;
     for (const member of members) member.send({ kind: 'drain' });
+    // By now all have closed the port.
+    setTimeout(() => members.forEach((member) => member.closeUntaken()), PORT_CLOSED_MS);
     await within(graceMs + CLOSE_MS, this.#allGone.promise);
     await this.#kill(members);
     return this.#cutOff;
@@ -125,10 +131,12 @@ export class Crew {
       startedAtTick: tickMs(),
       closed: once(worker.process, 'close'),
       isListening: false,
+      closeUntaken: watchHandedOver(worker),
       // That it is gone is told by its end.
       send: (message) => void worker.process.send?.(message, undefined, undefined, () => {}),
     };
     this.#alive.set(number, member);
+    worker.on('exit', () => member.closeUntaken());
     worker.on('error', () => {});
     worker.on('message', (message: WorkerMessage) => this.#onMessage(member, message));
     worker.on('exit', (code, signal) => this.#onExit(member, signal ?? `exit code ${code}`, code));
@@ -190,7 +198,21 @@ export class Crew {
   }
 
   async #replace(number: number, pauseMs: number): Promise<void> {
-    await delay(pauseMs, undefined, { ref: false });
+    await delay(pauseMs);
     if (!this.#isEnding) this.#fork(number);
   }
+}
+
+/**
+ * Node forgets a connection that it hands to a worker which dies at that moment, or to the last one that closes the
+ * port: its client would wait for ever. Gives a function that closes it; one that the worker took is closed already.
+ */
+function watchHandedOver({ process: child }: Worker): () => void {
+  let last: { close?(): void } | undefined;
+  const send = child.send.bind(child) as (...all: unknown[]) => boolean;
+  child.send = (...all: unknown[]): boolean => {
+    if (typeof all[1] === 'object' && all[1] !== null) last = all[1];
+    return send(...all);
+  };
+  return () => last?.close?.();
 }

@@ -31,8 +31,10 @@ export interface WorkerSeat extends WorkerRole {
   untilDrained: Promise<void>;
   /** To be called when it is: `end` is called if the rest is to end at once. */
   onEndNow(end: (exitCode: number) => void): void;
-  /** The last word. */
-  leave(cutOff: number): Promise<void>;
+  /** What the primary adds up when this worker is drained. */
+  onDrained(cutOff: number): void;
+  /** The last word, when all is closed: the process ends if nothing else keeps it. */
+  leave(): Promise<void>;
 }
 
 /** The seat of this process, which is a worker. To be called once. */
@@ -56,6 +58,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
   const rates = createRemoteRates(gatherOrders((orders) => say({ kind: 'rates', orders })));
   const questions = createQuestions((question, withMetrics) => say({ kind: 'ask', question, withMetrics }));
   const draining = Promise.withResolvers<void>();
+  let cutOff = 0;
   let read: ((withMetrics: boolean) => WorkerReading) | undefined;
   let endNow: (exitCode: number) => void = process.exit;
   process.on('message', (message: PrimaryMessage) => {
@@ -83,9 +86,12 @@ function openSeat(role: WorkerRole): WorkerSeat {
     },
     untilDrained: draining.promise,
     onEndNow: (end) => (endNow = end),
-    leave: async (cutOff) => {
+    onDrained: (count) => (cutOff = count),
+    leave: async () => {
+      if (!process.connected) return;
       if (read !== undefined) say({ kind: 'reading', reading: read(true) });
-      await new Promise<void>((resolve) => (process.connected ? say({ kind: 'drained', cutOff }, resolve) : resolve()));
+      await new Promise<void>((resolve) => say({ kind: 'drained', cutOff }, resolve));
+      process.disconnect();
     },
   };
 }
