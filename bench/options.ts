@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Effort } from './rounds.ts';
 
 /** What a run may measure. */
-export const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger'] as const;
+export const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger', 'workers'] as const;
 /** One of them. */
 export type Part = (typeof PARTS)[number];
 
@@ -16,6 +16,7 @@ export const HELP = `Usage: npm run bench -- [options]
   --only <part>          ${PARTS.join(', ')}; may be repeated
   --case <text>          only the load cases whose name holds this text
   --rounds <number>      rounds of every load case
+  --workers <number>     how many share the port in the part of that name; 2 if it is not given
   --stream-seconds <n>   how long the 200 streams of the proxy run
   --profile              instead: where the processor time of one load case goes, and a CPU profile
   --peers                instead: other gateways beside this one, installed into a cache folder if need be`;
@@ -33,6 +34,7 @@ export interface Options {
   readonly stagePassMs: number;
   readonly ledger: { readonly keys: number; readonly rows: number; readonly requests: number };
   readonly profileMs: number;
+  readonly workers: number;
 }
 
 /** Undefined if help is asked for. Throws if an option is unknown. */
@@ -46,6 +48,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
       only: { type: 'string', multiple: true },
       case: { type: 'string', default: '' },
       rounds: { type: 'string' },
+      workers: { type: 'string', default: '2' },
       'stream-seconds': { type: 'string' },
       profile: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
@@ -74,5 +77,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
       ? { keys: 10_000, rows: 100_000, requests: 4_000 }
       : { keys: 100_000, rows: 1_000_000, requests: 20_000 },
     profileMs: quick ? 2_000 : 8_000,
+    workers: Number(values.workers),
   };
 }

@@ -10,6 +10,7 @@ import type { Spread } from './statistics.ts';
 import type { StartUpReport } from './start-up.ts';
 import type { BusyStreamsReport, IdleStreamsReport } from './streams.ts';
 import { megabytes, section, short, spread } from './table.ts';
+import type { WorkersReport } from './workers.ts';
 
 /** All tables of a run. */
 export function formatReport(report: RunReport): string {
@@ -24,6 +25,7 @@ export function formatReport(report: RunReport): string {
     ...section('Streams that are open and silent', formatIdle(report.idleStreams)),
     ...section('Start-up', formatStartUp(report.startUp)),
     ...section('Single stages, without sockets', formatStages(report.stages)),
+    ...section(titleOfWorkers(report), formatWorkers(report.workers)),
     ...section(titleOfLedger(report.ledger), formatLedger(report.ledger)),
     ...section(
       'The event loop while a running server makes a report, rows settled meanwhile and not',
@@ -105,6 +107,23 @@ function formatStartUp(startUp: StartUpReport | undefined): string[][] {
 
 function formatStages(stages: readonly StageReport[]): string[][] {
   return [['stage', 'µs per call'], ...stages.map(({ stage, micros }) => [stage, short(micros)])];
+}
+
+function titleOfWorkers({ workers, processors }: RunReport): string {
+  if (workers === undefined) return '';
+  const title = `Requests a second over ${workers.connections} connections, one process and ${workers.workers} workers`;
+  return workers.hasSpare ? title : `${title}. It shows nothing: ${processors} processors are busy with one process`;
+}
+
+function formatWorkers(report: WorkersReport | undefined): string[][] {
+  if (report === undefined) return [];
+  const rows = report.lines.map(({ key, alone, together, togetherToAlone }) => [
+    key,
+    spread(alone),
+    spread(together),
+    spread(togetherToAlone),
+  ]);
+  return [['key', 'one process', `${report.workers} workers`, 'workers : one process'], ...rows];
 }
 
 function titleOfLedger(ledger: LedgerReport | undefined): string {

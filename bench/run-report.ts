@@ -6,6 +6,7 @@ import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
 import type { StartUpReport } from './start-up.ts';
 import type { BusyStreamsReport, IdleStreamsReport } from './streams.ts';
+import type { WorkersReport } from './workers.ts';
 
 /** Everything of one run; parts that were not asked for are undefined. */
 export interface RunReport {
@@ -20,4 +21,5 @@ export interface RunReport {
   readonly startUp: StartUpReport | undefined;
   readonly stages: readonly StageReport[];
   readonly ledger: LedgerReport | undefined;
+  readonly workers: WorkersReport | undefined;
 }

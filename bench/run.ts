@@ -25,6 +25,7 @@ import { formatReport } from './report.ts';
 import type { RunReport } from './run-report.ts';
 import { runStartUp } from './start-up.ts';
 import { type BusyStreamsReport, compareBusyStreams, type IdleStreamsReport, runIdleStreams } from './streams.ts';
+import { runWorkers } from './workers.ts';
 
 async function measure(options: Options, installation: Installation): Promise<RunReport> {
   const startedAt = performance.now();
@@ -38,10 +39,15 @@ async function measure(options: Options, installation: Installation): Promise<Ru
   const cases = includes('cases') ? await measureCases(options, installation) : [];
   const idleStreams = includes('streams') ? await measureIdleStreams(options, installation) : undefined;
   const busyStreams = includes('streams') ? await measureBusyStreams(options, installation) : [];
+  const processors = availableParallelism();
+  if (includes('workers')) say('workers');
+  const workers = includes('workers')
+    ? await runWorkers(installation, options.effort, { workers: options.workers, processors })
+    : undefined;
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
-    processors: availableParallelism(),
+    processors,
     rounds: options.effort.rounds,
     seconds: Math.round((performance.now() - startedAt) / 1000),
     cases,
@@ -50,6 +56,7 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     startUp,
     stages,
     ledger,
+    workers,
   };
 }
 
