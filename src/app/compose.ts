@@ -26,7 +26,7 @@ import { chooseRegion } from '../protocol/region.ts';
 import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
-import { createFailureLimit } from '../auth/failure-limit.ts';
+import { createFailureLimit, type FailureOrigin } from '../auth/failure-limit.ts';
 import { proveServer } from '../auth/server-proof.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
@@ -69,6 +69,10 @@ export interface SharedParts {
   /** How many they are. */
   readonly count: number;
   readonly rates: RateLimits;
+  /** A wrong credential was counted here: tells the others. */
+  readonly tellFailure: (origin: FailureOrigin) => void;
+  /** To be called once: `note` is told what the others have counted. */
+  onFailure(note: (origin: FailureOrigin) => void): void;
   /** Of all of them. */
   renderMetrics(): Promise<RenderedMetrics>;
   readLedgerState(): Promise<LedgerState>;
@@ -78,7 +82,8 @@ export interface SharedParts {
 export async function composeServer(dependencies: ServerDependencies): Promise<RunningServer> {
   const { config, store, version, metrics, loadPrices, shared } = dependencies;
   const { masterKey } = config;
-  const failures = createFailureLimit(MACHINE_TICKS);
+  const failures = createFailureLimit(MACHINE_TICKS, undefined, shared?.tellFailure);
+  shared?.onFailure((origin) => failures.noteElsewhere(origin));
   const secret = openServerSecret(config);
   const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };

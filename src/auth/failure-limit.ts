@@ -52,6 +52,8 @@ export interface FailureLimit {
    * machine, and through a tunnel on it, it then comes late: 100 ms at first, 2 s in the end.
    */
   note(error: unknown, client: FailureClient): Promise<unknown>;
+  /** Another worker of this proxy has counted a wrong credential. */
+  noteElsewhere(origin: FailureOrigin): void;
   /** This client has shown the master key. */
   noteMaster(client: Pick<FailureClient, 'peerAddress' | 'headers'>): void;
   /**
@@ -62,31 +64,38 @@ export interface FailureLimit {
 }
 
 /** The buckets of a client: one of its own, if another machine asks, and one that it shares with all that ask so. */
-interface Origin {
-  readonly own: string | undefined;
-  readonly shared: 'local' | 'tunnel' | undefined;
+export interface FailureOrigin {
+  readonly own?: string | undefined;
+  readonly shared?: 'local' | 'tunnel' | undefined;
 }
 
 /**
- * Counts from nothing. `wait` resolves early if the client leaves, and never rejects.
+ * Counts from nothing. `wait` resolves early if the client leaves, and never rejects. `onCounted` is told what was
+ * counted here, for `noteElsewhere` of the others.
  */
-export function createFailureLimit(tickMs: MonotonicClock, wait = waitForClient): FailureLimit {
-  return new CountedFailures(tickMs, wait);
+export function createFailureLimit(
+  tickMs: MonotonicClock,
+  wait = waitForClient,
+  onCounted: (origin: FailureOrigin) => void = () => {},
+): FailureLimit {
+  return new CountedFailures(tickMs, wait, onCounted);
 }
 
 /** State: failures by address, how many responses wait, and who has shown the master key. */
 class CountedFailures implements FailureLimit {
   readonly #wait: typeof waitForClient;
+  readonly #onCounted: (origin: FailureOrigin) => void;
   readonly #own: LeakyBuckets;
   readonly #shared: LeakyBuckets;
   readonly #owners = new Set<string>();
   #waiting = 0;
 
-  constructor(tickMs: MonotonicClock, wait: typeof waitForClient) {
+  constructor(tickMs: MonotonicClock, wait: typeof waitForClient, onCounted: (origin: FailureOrigin) => void) {
     const limits = { leakMs: REFILL_MS, maxNames: MAX_ADDRESSES };
     this.#own = new LeakyBuckets(tickMs, limits);
     this.#shared = new LeakyBuckets(tickMs, limits);
     this.#wait = wait;
+    this.#onCounted = onCounted;
   }
 
   check(client: FailureClient): void {
@@ -99,18 +108,27 @@ class CountedFailures implements FailureLimit {
 
   async note(error: unknown, client: FailureClient): Promise<unknown> {
     if (!(error instanceof ProxyError) || !FAILURES.has(error.code)) return error;
-    const { own, shared } = originOf(client);
-    const byAddress = own === undefined ? 0 : this.#own.count(own);
-    const together = shared === undefined ? 0 : this.#shared.count(shared);
-    const failures = Math.max(byAddress, together);
+    const origin = originOf(client);
+    const failures = this.#count(origin);
+    this.#onCounted(origin);
     if (failures <= BURST) return error;
-    if (shared !== undefined && this.#waiting < MAX_WAITING) {
+    if (origin.shared !== undefined && this.#waiting < MAX_WAITING) {
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * Math.ceil(failures - BURST));
       this.#waiting += 1;
       await this.#wait(waitMs, client.signal);
       this.#waiting -= 1;
     }
     return tooMany(failures);
+  }
+
+  noteElsewhere(origin: FailureOrigin): void {
+    this.#count(origin);
+  }
+
+  #count({ own, shared }: FailureOrigin): number {
+    const byAddress = own === undefined ? 0 : this.#own.count(own);
+    const together = shared === undefined ? 0 : this.#shared.count(shared);
+    return Math.max(byAddress, together);
   }
 
   noteMaster(client: Pick<FailureClient, 'peerAddress' | 'headers'>): void {
@@ -130,7 +148,7 @@ class CountedFailures implements FailureLimit {
   }
 }
 
-function originOf(client: Pick<FailureClient, 'peerAddress' | 'headers'>): Origin {
+function originOf(client: Pick<FailureClient, 'peerAddress' | 'headers'>): FailureOrigin {
   const from = findClientAddress(client);
   if (from.kind === 'local') return { own: undefined, shared: 'local' };
   const own = `${from.via} ${networkOf(from.address)}`;

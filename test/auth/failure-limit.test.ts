@@ -42,6 +42,26 @@ it('reports sixty wrong keys at once as such, then answers 429 with the time to 
   expect(told[60]).toMatchObject({ code: 'ERR_TOO_MANY_FAILURES', status: 429, retryAfterSeconds: 4 });
 });
 
+it('counts what other workers have counted, and tells them what it has', async () => {
+  const limits: FailureLimit[] = [];
+  const tickMs = monotonicClock(() => 1_000_000);
+  for (const other of [1, 0]) {
+    limits.push(
+      createFailureLimit(
+        tickMs,
+        async () => {},
+        (origin) => limits[other]?.noteElsewhere(origin),
+      ),
+    );
+  }
+  const [one, two] = limits as [FailureLimit, FailureLimit];
+  for (const client of [at('10.0.0.9'), through('203.0.113.9'), at('127.0.0.1')]) {
+    expect(await fail(one, client, 30)).not.toContainEqual(TOO_MANY);
+    expect(await fail(two, client, 31)).toEqual([...Array.from({ length: 30 }, () => WRONG_KEY), TOO_MANY]);
+  }
+  expect(() => one.check(at('10.0.0.9'))).toThrow(TOO_MANY);
+});
+
 it('refuses another machine over the limit without a look at its key, and only that one', async () => {
   const { limit } = open();
   await fail(limit, at('10.0.0.9'), 60);

@@ -160,6 +160,14 @@ describe('limits', () => {
   });
 });
 
+it('counts wrong credentials over both', async () => {
+  await makeKey();
+  await using server = await launchTwo();
+  const codes: string[] = [];
+  for (let turn = 0; turn < 62; turn += 1) codes.push(codeOf(await converse(server, `sk-${'x'.repeat(40)}`)));
+  expect(countBy(codes)).toEqual({ ERR_KEY_UNKNOWN: 60, ERR_TOO_MANY_FAILURES: 2 });
+});
+
 async function openStore() {
   const store = await openSqliteStore(databasePath);
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });

@@ -151,6 +151,9 @@ export class Crew {
         if (answers.length > 0) member.send({ kind: 'rates', answers });
         return;
       }
+      case 'failure':
+        for (const other of this.#alive.values()) if (other !== member) other.send(message);
+        return;
       case 'ask':
         return void this.#answer(member, message.question, message.withMetrics);
       case 'reading':

@@ -4,6 +4,7 @@
  */
 import type { LedgerState } from '../../accounting/ledger-writer.ts';
 import type { RateAnswer, RateOrder } from '../../admission/remote-rates.ts';
+import type { FailureOrigin } from '../../auth/failure-limit.ts';
 import type { MetricReading } from '../../telemetry/metric-text.ts';
 import type { RenderedMetrics } from '../../telemetry/metrics.ts';
 
@@ -32,8 +33,15 @@ export interface WorkersReading {
   readonly ledger: LedgerState;
 }
 
+interface FailureMessage {
+  /** A wrong credential was counted, by the one that says so, or by another one. */
+  readonly kind: 'failure';
+  readonly origin: FailureOrigin;
+}
+
 /** What a worker says. */
 export type WorkerMessage =
+  | FailureMessage
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'rates'; readonly orders: readonly RateOrder[] }
   /** How all of them are, and what they have counted. */
@@ -44,6 +52,7 @@ export type WorkerMessage =
 
 /** What the primary says. */
 export type PrimaryMessage =
+  | FailureMessage
   | { readonly kind: 'rates'; readonly answers: readonly RateAnswer[] }
   | { readonly kind: 'read'; readonly round: number; readonly withMetrics: boolean }
   | { readonly kind: 'answer'; readonly question: number; readonly reading: WorkersReading }

@@ -4,11 +4,10 @@
  */
 import cluster from 'node:cluster';
 import { createRemoteRates, type RateOrder } from '../../admission/remote-rates.ts';
-import type { RateLimits } from '../../admission/rates.ts';
-import type { LedgerState } from '../../accounting/ledger-writer.ts';
+import type { FailureOrigin } from '../../auth/failure-limit.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
-import type { RenderedMetrics } from '../../telemetry/metrics.ts';
+import type { SharedParts } from '../compose.ts';
 import { ENDING_SIGNALS } from '../ending.ts';
 import {
   type PrimaryMessage,
@@ -20,11 +19,7 @@ import {
 } from './messages.ts';
 
 /** What a worker has instead of its own. */
-export interface WorkerSeat extends WorkerRole {
-  readonly rates: RateLimits;
-  /** Of all workers. Reject with ERR_SHUTTING_DOWN if the primary is gone. */
-  renderMetrics(): Promise<RenderedMetrics>;
-  readLedgerState(): Promise<LedgerState>;
+export interface WorkerSeat extends WorkerRole, SharedParts {
   /** The port is open. `read` is asked whenever somebody reads the metrics. */
   onListening(port: number, read: (withMetrics: boolean) => WorkerReading): void;
   /** Resolves when this worker is to take nothing new. */
@@ -61,11 +56,13 @@ function openSeat(role: WorkerRole): WorkerSeat {
   let cutOff = 0;
   let read: ((withMetrics: boolean) => WorkerReading) | undefined;
   let endNow: (exitCode: number) => void = process.exit;
+  let noteFailure: ((origin: FailureOrigin) => void) | undefined;
   process.on('message', (message: PrimaryMessage) => {
     if (message.kind === 'rates') for (const answer of message.answers) rates.onAnswer(answer);
     else if (message.kind === 'read' && read !== undefined) {
       say({ kind: 'reading', round: message.round, reading: read(message.withMetrics) });
     }
+    if (message.kind === 'failure') noteFailure?.(message.origin);
     if (message.kind === 'answer') questions.onAnswer(message.question, message.reading);
     else if (message.kind === 'drain') draining.resolve();
     else if (message.kind === 'end') endNow(message.exitCode);
@@ -78,6 +75,8 @@ function openSeat(role: WorkerRole): WorkerSeat {
   return {
     ...role,
     rates,
+    tellFailure: (origin) => say({ kind: 'failure', origin }),
+    onFailure: (note) => (noteFailure = note),
     renderMetrics: async () => (await questions.ask(true)).metrics ?? { contentType: METRICS_CONTENT_TYPE, body: '' },
     readLedgerState: async () => (await questions.ask(false)).ledger,
     onListening: (port, reader) => {
