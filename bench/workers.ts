@@ -1,6 +1,6 @@
 /**
- * `start --workers` beside one process: the same load on both, in turns, with a key that has no limits and with one that
- * has, for which each request costs a message to the primary and back.
+ * `start --workers` beside one process: the same load on both, in turns, with a key that has no limits and with one
+ * that has, for which each request costs a message to the primary and back.
  */
 import { type ChildProcess, execFile } from 'node:child_process';
 import { join } from 'node:path';
