@@ -2,13 +2,20 @@
  * `start --workers 2`: two processes behind one port that are one proxy to their clients and to their owner.
  * @module-tag slow
  */
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
+import { WebSocket } from 'undici';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { startEventStream } from '../helpers/event-frames.ts';
 import { type FakeUpstream, sendJson } from '../helpers/fake-upstream.ts';
+import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
-import { launch, launchServer, openProgramTest, run, type RunningServer } from '../helpers/program.ts';
+import { launchServer, openProgramTest, run, type RunningServer } from '../helpers/program.ts';
 import { ask, dial, type RawResponse, type RawSocket, requestText } from '../helpers/raw-socket.ts';
+import { IS_SERVED, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const PATH = '/bedrock/model/amazon.nova-lite-v1:0/converse';
 const MAX_TOKENS = 100;
@@ -79,7 +86,6 @@ function countBy(values: readonly string[]): Record<string, number> {
 
 /** Process ids, as the metrics do not have them: children of the primary. */
 async function findWorkers(server: RunningServer): Promise<number[]> {
-  const { readFile } = await import('node:fs/promises');
   const pid = String(server.child.pid);
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return children.trim().split(' ').map(Number);
@@ -104,8 +110,8 @@ async function openStreams(server: RunningServer, key: string, count: number) {
   const sockets: RawSocket[] = [];
   for (let index = 0; index < count; index += 1) {
     const raw = await dial(server.port);
-    const text = requestText(`POST ${PATH}-stream HTTP/1.1`, headLines(key), BODY);
-    await raw.send(text);
+    const request = requestText(`POST ${PATH}-stream HTTP/1.1`, headLines(key), BODY);
+    await raw.send(request);
     await raw.until('begun;');
     sockets.push(raw);
   }
@@ -338,13 +344,62 @@ it('speaks HTTP/2 in both', async () => {
   expect(countBy(statuses.map(String))).toEqual({ 200: 10, 429: 10 });
 });
 
-it('ends as `exec` and others want that start it: the port is told, the channel is its life', async () => {
+it('speaks TLS in both, with one certificate', async () => {
+  const key = await makeKey();
+  await using server = await launchTwo('--tls');
+  const shown: string[] = [];
+  for (let connection = 0; connection < 4; connection += 1) {
+    const socket = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    shown.push(socket.getPeerCertificate().fingerprint256);
+    socket.write(requestText(`POST ${PATH} HTTP/1.1`, [...headLines(key), 'Connection: close'], BODY));
+    expect(await text(socket)).toContain('HTTP/1.1 200 OK');
+  }
+  expect(new Set(shown).size).toBe(1);
+});
+
+it.runIf(IS_SERVED)('carries WebSockets in both, as many of a key as it may have at a time', async () => {
+  const key = await makeKey('--max-parallel', '2');
+  await using aws = await startFakeWebSocketServer();
+  environment = { ...environment, BEDROCK_PROXY_ENDPOINT_URL: `http://127.0.0.1:${aws.port}` };
+  await using server = await launchTwo();
+  const open = async (): Promise<WebSocket> => {
+    const socket = new WebSocket(`ws://127.0.0.1:${server.port}/bedrock${WS_PATH}`, {
+      headers: { authorization: `Bearer ${key}` },
+    });
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve);
+      socket.addEventListener('error', () => reject(new Error('refused')));
+    });
+    return socket;
+  };
+  const sockets = [await open(), await open()];
+  await expect(open()).rejects.toThrow('refused');
+  for (const socket of sockets) {
+    const answered = once(socket, 'message') as Promise<[MessageEvent]>;
+    socket.send('hello');
+    expect((await answered)[0].data).toBe('hello');
+    socket.close(1000);
+  }
+  // Their slots come free when the connections are over.
+  await expect
+    .poll(
+      () =>
+        open().then(
+          (socket) => socket.close(1000),
+          () => 'refused',
+        ),
+      { timeout: 5_000 },
+    )
+    .toBe(undefined);
+  expect(aws.failures).toEqual([]);
+});
+
+it('is one process if `exec` starts it', async () => {
   const { stdout, code } = await run(
     ['exec', '--', process.execPath, '-e', 'console.log(process.env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME)'],
     { ...environment, BEDROCK_PROXY_WORKERS: '2' },
   );
   expect(code).toBe(0);
   expect(stdout).toMatch(/^http:\/\/localhost:\d+\/bedrock/);
-  await using started = launch(['start', '--port', '0', '--workers', 'auto'], environment);
-  await started.untilStderr('boto3.client');
 });
