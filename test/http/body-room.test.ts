@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findBodyDisk, findBodyMemory, readDisk } from '../../src/http/body-room.ts';
+import { findBodyDisk, findBodyMemory, readDisk, shareDisk } from '../../src/http/body-room.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -48,4 +48,9 @@ describe('disk', () => {
   it.runIf(process.platform === 'linux')('knows files in memory', () => {
     expect(readDisk('/dev/shm')?.isMemory).toBe(true);
   });
+});
+
+it('gives each of several processes its part of a disk that can be asked', () => {
+  expect(shareDisk({ freeBytes: 12 * GIB, isMemory: true }, 4)).toEqual({ freeBytes: 3 * GIB, isMemory: true });
+  expect(shareDisk(undefined, 4)).toBeUndefined();
 });
