@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { untilEntered } from '../../src/admission/enter.ts';
 import { createRateLimits, type LocalRateLimits, type RateGrant, type RatePolicy } from '../../src/admission/rates.ts';
 import { createRemoteRates, openRateDesk, type RateOrder, type RemoteRates } from '../../src/admission/remote-rates.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
@@ -111,6 +112,18 @@ describe('a worker', () => {
     const policy = { ...NONE, requestsPerMinute: 1 };
     (await rates.enter('vk_a', policy)).undo();
     (await rates.enter('vk_a', policy)).undo();
+    await untilSent();
+    expect(() => counted.enter('vk_a', policy)).not.toThrow();
+  });
+
+  it('ends a grant that comes when its client has left', async () => {
+    const { counted, workers } = openTwo();
+    const policy = { ...NONE, maxParallel: 1 };
+    const leaving = new AbortController();
+    const entering = untilEntered(Promise.resolve(workers[0].rates.enter('vk_a', policy)), leaving.signal);
+    leaving.abort(new ProxyError('ERR_CLIENT_GONE', 'left'));
+    expect(await failureOf(() => entering)).toMatchObject({ code: 'ERR_CLIENT_GONE' });
+    await untilSent();
     await untilSent();
     expect(() => counted.enter('vk_a', policy)).not.toThrow();
   });
