@@ -129,8 +129,8 @@ export const MIGRATIONS: readonly string[] = [
      note, metadata, account_id ON virtual_keys BEGIN
      UPDATE key_changes SET version = version + 1;
    END;`,
-  // What the rows of each key add up to, up to a sequence: see key-totals.ts. Nothing at first. What is deleted of those
-  // rows is taken off; rows are never changed, so that whoever does it makes all of it begin anew.
+  // What the rows of each key add up to, up to a sequence: see key-totals.ts. Nothing at first. What is deleted of
+  // those rows is taken off; rows are never changed, so that whoever does it makes all of it begin anew.
   `CREATE TABLE key_totals (
      key_id             TEXT PRIMARY KEY,
      last_sequence      INTEGER NOT NULL,
