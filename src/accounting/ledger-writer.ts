@@ -28,6 +28,8 @@ const LONGEST_PAUSE_MS = 1_000;
  * A row that failed this often lets others pass; if they get through and it still does not, the row is what is wrong.
  */
 const MAX_ATTEMPTS_IN_FRONT = 5;
+/** A store that has rows for so long without a word counts as failing: a thread may wait for a disk for ever. */
+const STUCK_MS = 5_000;
 /** How long the end waits for rows that wait. */
 const CLOSE_TIMEOUT_MS = 3_000;
 
@@ -138,6 +140,8 @@ class LedgerWriter {
   #lost = 0;
   /** The time of the first failure, until a row gets through: what is wrong is told once. */
   #failingSinceTick: number | undefined;
+  /** Set while rows are with the store. */
+  #attemptedAtTick: number | undefined;
 
   constructor({ store, onProblem, tickMs }: LedgerOptions) {
     this.#store = store;
@@ -146,11 +150,13 @@ class LedgerWriter {
   }
 
   readState(): LedgerState {
-    const sinceTick = this.#failingSinceTick;
+    const nowTick = this.#tickMs();
+    const isStuck = this.#attemptedAtTick !== undefined && nowTick - this.#attemptedAtTick >= STUCK_MS;
+    const sinceTick = this.#failingSinceTick ?? (isStuck ? this.#attemptedAtTick : undefined);
     return {
       waitingRows: this.#queue.length,
       lostRows: this.#lost + this.#leftOut,
-      failingForMs: sinceTick === undefined ? undefined : this.#tickMs() - sinceTick,
+      failingForMs: sinceTick === undefined ? undefined : nowTick - sinceTick,
     };
   }
 
@@ -216,6 +222,7 @@ class LedgerWriter {
   }
 
   async #attempt(rows: readonly WaitingRow[]): Promise<ProxyError | undefined> {
+    this.#attemptedAtTick = this.#tickMs();
     try {
       await this.#store.settleAll(rows.map(({ row }) => row));
       this.#written += rows.length;
@@ -223,6 +230,8 @@ class LedgerWriter {
       return undefined;
     } catch (thrown) {
       return toProxyError(thrown);
+    } finally {
+      this.#attemptedAtTick = undefined;
     }
   }
 

@@ -238,6 +238,16 @@ describe('trouble', () => {
     expect(problems).toEqual([GONE, GONE]);
   });
 
+  it('says that the store fails if it has had rows for long without a word', async () => {
+    open();
+    store.hangs = true;
+    settle('one');
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(ledger.readState()).toEqual({ waitingRows: 1, lostRows: 0, failingForMs: undefined });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ledger.readState().failingForMs).toBeGreaterThanOrEqual(60_000);
+  });
+
   it('loses what is beyond ten thousand rows, reports that once, and counts it at the end', async () => {
     open();
     expect(ledger.readState()).toEqual({ waitingRows: 0, lostRows: 0, failingForMs: undefined });

@@ -78,7 +78,8 @@ async function keepAsking(port: number, key: string, told: (answered: number) =>
 }
 
 /**
- * A server under load, killed SETTLED_MS after so many requests were answered; the lines of those that had ended before.
+ * A server under load, killed SETTLED_MS after so many requests were answered; the lines of those that had ended
+ * before.
  */
 async function runUntilKilled(keys: readonly string[], responsesBeforeKill: number): Promise<Line[]> {
   const server = await launchServer(['--log-format', 'json'], place.environment);
