@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type MonotonicClock, MACHINE_TICKS } from '../../lib/clock.ts';
+import { within } from '../../lib/deadline.ts';
 import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
 import { findSpend, reserve } from './budget.ts';
 import { type FileOptions, type Opened, SqliteFile } from './file.ts';
@@ -19,6 +20,8 @@ import type { Store } from '../../domain/store.ts';
 
 /** Uses of keys are noted in groups at this pace. */
 const TOUCH_INTERVAL_MS = 1_000;
+/** How long the end waits for the notes of the last uses. */
+const CLOSE_TIMEOUT_MS = 2_000;
 /** For so long a server takes a key for what it was at the last look: not every request asks whether it has changed. */
 const KEY_LOOK_INTERVAL_MS = 5;
 
@@ -181,7 +184,8 @@ class SqliteStore implements Store {
 
   async close(): Promise<void> {
     clearTimeout(this.#touchTimer);
-    await this.#writeTouched();
+    // A thread that hangs ends with the file.
+    await within(CLOSE_TIMEOUT_MS, this.#writeTouched());
     await this.#file.close();
   }
 

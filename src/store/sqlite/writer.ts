@@ -6,6 +6,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { MonotonicClock } from '../../lib/clock.ts';
+import { within } from '../../lib/deadline.ts';
 import type { ConnectionTarget } from './identity.ts';
 import type { WriteOrder } from './writes.ts';
 
@@ -15,6 +16,8 @@ const WRITES_BEFORE_THREAD = 20;
  * From one message to the thread to the next. Twice as long, and its work, may pass before a request is on the disk.
  */
 const PACE_MS = 4;
+/** Twice this is what the end waits for a thread that does not respond. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** Messages from the thread: that it is there, and for each order of a message how many rows it was about. */
 export type WriterReport = 'ready' | readonly (number | undefined)[];
@@ -72,16 +75,21 @@ export class Writer {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Ends the thread and its connection when it has written what it has. */
+  /** Ends the thread and its connection when it has written what it has; a thread that hangs is not waited for. */
   async close(): Promise<void> {
-    for (let idle = this.untilIdle(); idle !== undefined; idle = this.untilIdle()) await idle;
+    await within(CLOSE_TIMEOUT_MS, this.#untilAllWritten());
     this.#isOver = true;
     const worker = this.#worker;
     if (worker === undefined) return;
     worker.ref();
     const ended = new Promise((resolve) => worker.once('exit', resolve));
     this.#post('close');
-    await ended;
+    await within(CLOSE_TIMEOUT_MS, ended);
+    await worker.terminate();
+  }
+
+  async #untilAllWritten(): Promise<void> {
+    for (let idle = this.untilIdle(); idle !== undefined; idle = this.untilIdle()) await idle;
   }
 
   #countWrite(): void {

@@ -98,6 +98,17 @@ it('writes what waits before it closes', async () => {
   expect(openRaw().prepare('SELECT count(*) FROM ledger').pluck().get()).toBe(50);
 });
 
+it('ends although another process holds the database for ever', { timeout: 20_000 }, async () => {
+  const store = await openSqliteStore(path, { threads: true, writesBeforeWriter: 0 });
+  await store.settle(aLedgerRow());
+  const raw = openRaw();
+  raw.exec('BEGIN IMMEDIATE');
+  void store.settle(aLedgerRow()).catch(() => {});
+  store.touchKey('vk_a', 5);
+  await store.close();
+  raw.exec('ROLLBACK');
+});
+
 it('loses at most the last 20 ms of requests by kill -9', { timeout: 60_000 }, async () => {
   const script = fileURLToPath(new URL('../../helpers/write-ledger.ts', import.meta.url));
   const windowsMs: number[] = [];
