@@ -60,11 +60,17 @@ describe('a client that reads nothing', () => {
     const over = nextEndless();
     const record = testbed.nextRecord();
     const socket = askUnread(key.key);
-    const broken = new Promise((resolve) => socket.once('error', resolve));
+    let end = '';
+    socket.on('data', (chunk: Buffer) => (end = (end + chunk.toString('latin1')).slice(-20)));
+    socket.pause();
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     expect(await record).toMatchObject({ status: 200, error: { code: 'ERR_CLIENT_GONE' }, partial: true });
     await over;
     socket.resume();
-    expect(await broken).toMatchObject({ code: 'ECONNRESET' });
+    await closed;
+    // Node 22 shows no reset to who did not read; what is there has no last chunk in any case.
+    expect(end.endsWith('0\r\n\r\n')).toBe(false);
+    expect(end).not.toBe('');
     testbed.upstream.respondWith((_, response) => void response.end('ok'));
     const next = testbed.nextRecord();
     askUnread(key.key).resume();
