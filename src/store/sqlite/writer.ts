@@ -16,6 +16,8 @@ const WRITES_BEFORE_THREAD = 20;
  * From one message to the thread to the next. Twice as long, and its work, may pass before a request is on the disk.
  */
 const PACE_MS = 4;
+/** A thread that waits for a disk for ever holds up neither reports nor reservations. */
+const IDLE_TIMEOUT_MS = 500;
 /** Twice this is what the end waits for a thread that does not respond. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -68,11 +70,11 @@ export class Writer {
     });
   }
 
-  /** Resolves when the thread has written what it has now; undefined if it has nothing. */
+  /** Resolves when the thread has written what it has now, or does not respond; undefined if it has nothing. */
   untilIdle(): Promise<void> | undefined {
     if (this.#isReady && this.#waiting.length > 0 && this.#handedOver.length === 0) this.#handOver();
     if (this.#waiting.length + this.#handedOver.length === 0) return undefined;
-    return new Promise((resolve) => this.#onIdle.push(resolve));
+    return within(IDLE_TIMEOUT_MS, new Promise<void>((resolve) => this.#onIdle.push(resolve)));
   }
 
   /** Ends the thread and its connection when it has written what it has; a thread that hangs is not waited for. */
