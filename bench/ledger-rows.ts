@@ -105,6 +105,8 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     },
     serviceTier: undefined,
     pricing: 'priced',
+    priceSource: 'aws',
+    session: undefined,
     costNanoUsd: 7_500_000 + index,
     chargedNanoUsd: 7_500_000 + index,
     partial: false,

@@ -18,7 +18,8 @@ export function findPrices(
   { priceNames }: Admission,
   prices: PriceBook,
 ): readonly ModelPrice[] {
-  const at = { atMs: record.startedAtMs, serviceTier: record.serviceTier, latency: reading?.latency };
+  const region = record.route?.region ?? '';
+  const at = { atMs: record.startedAtMs, region, serviceTier: record.serviceTier, latency: reading?.latency };
   const names = reading?.model === undefined ? priceNames : [reading.model];
   if (names.length === 0 && record.usage?.guardrailUnits !== undefined) {
     const guardrail = prices.findGuardrail();

@@ -102,7 +102,7 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
     });
   }
   const facts = await unlessAborted(signal, readRequestFacts(request, { size: false, models: false }, dependencies));
-  const priceContext = { region: route.region, moment: momentOf(facts, dependencies) };
+  const priceContext = { region: route.region, moment: momentOf(facts, route, dependencies) };
   const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
   return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
@@ -126,7 +126,7 @@ async function admitKey(
     if (checking !== undefined) await unlessAborted(signal, checking);
   }
   const { size } = facts;
-  const moment = momentOf(facts, dependencies);
+  const moment = momentOf(facts, route, dependencies);
   const priceContext = { region: route.region, moment };
   const found = facts.names.map((name) =>
     budget === undefined ? [name] : findPriceNames(name, priceContext, dependencies),
@@ -230,6 +230,10 @@ function openAdmission(
   return { model: names[0], serviceTier, ...known, release: ({ tokens }) => grant?.finish(tokens) };
 }
 
-function momentOf({ serviceTier, latency }: RequestFacts, { nowMs }: AdmissionDependencies): PriceMoment {
-  return { atMs: nowMs(), serviceTier, latency };
+function momentOf(
+  { serviceTier, latency }: RequestFacts,
+  { region }: ReachedRoute,
+  { nowMs }: AdmissionDependencies,
+): PriceMoment {
+  return { atMs: nowMs(), region, serviceTier, latency };
 }

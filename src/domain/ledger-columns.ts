@@ -145,6 +145,7 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('input_audio_tokens', 'count', 'usage.inputAudioTokens', 'input tokens that were speech'),
   column('output_audio_tokens', 'count', 'usage.outputAudioTokens', 'output tokens that were speech'),
   column('images', 'count', 'usage.images', 'images that were made'),
+  column('units', 'counts', 'usage.units', 'what is sold by the piece: seconds, queries, searches'),
   column('guardrail_units', 'counts', 'usage.guardrailUnits', "units of guardrails, by AWS's names of policies"),
   column('service_tier', 'text', 'serviceTier', 'service tier, as AWS names it', {
     span: 'bedrock_proxy.service_tier',
@@ -153,6 +154,7 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     span: 'bedrock_proxy.pricing',
     isRequired: true,
   }),
+  column('price_source', 'text', 'priceSource', 'who told the price: `aws`, `litellm`, `genai-prices`, or `file`'),
   column('cost_nano_usd', 'count', 'costNanoUsd', 'cost in billionths of a dollar', { sql: 'cost_nano' }),
   column('cost_usd', 'usd', 'costNanoUsd', 'the same in dollars, as decimal text', { sql: false }),
   column('charged_nano_usd', 'count', 'chargedNanoUsd', "what the key's budget was charged, estimates included", {
@@ -176,6 +178,7 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('user_agent', 'text', 'userAgent', 'kind of client, such as `boto3` or `claude-code`', {
     span: 'user_agent.name',
   }),
+  column('session', 'text', 'session', 'session of the client, if it named one'),
   column('tags', 'tags', 'tags', 'tags of the key at that time', { isRequired: true }),
 ];
 

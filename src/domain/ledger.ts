@@ -29,10 +29,14 @@ export interface LedgerRow {
   /** Undefined if nothing was reported. */
   readonly usage: Usage | undefined;
   readonly serviceTier: string | undefined;
+  /** A session of the client's, if it named one. */
+  readonly session: string | undefined;
   /** `free`: known to cost nothing. `unpriced`: its cost is unknown. */
   readonly pricing: 'priced' | 'unpriced' | 'free';
   /** Set for `priced` (of a partial row: of what was seen) and `free` (0). */
   readonly costNanoUsd: number | undefined;
+  /** Who told the price, such as `aws`; undefined if it is not priced. */
+  readonly priceSource: string | undefined;
   /** What the key's budget was charged: the cost, or an estimate if that is not known in full. */
   readonly chargedNanoUsd: number;
   /** The usage is not all: the client left, the response broke off, or the proxy died. */

@@ -47,6 +47,8 @@ export interface RequestRecord {
   readonly userAgentHeader: string | undefined;
   /** `traceparent` as it came (W3C Trace Context). */
   readonly traceparent: string | undefined;
+  /** A session of the client's, if it named one. */
+  session: string | undefined;
   /** The model as the request names it, in path or body, percent-decoded. */
   model: string | undefined;
   /** What AWS reported; undefined if it reported nothing. */
@@ -55,6 +57,8 @@ export interface RequestRecord {
   serviceTier: string | undefined;
   /** `free`: known to cost nothing. `unpriced`: its cost is unknown. Undefined before the end. */
   pricing: 'priced' | 'unpriced' | 'free' | undefined;
+  /** Who told the price, such as `aws`; undefined if none was found. */
+  priceSource: string | undefined;
   /** What was reported, at the model's price; undefined if that is not known. */
   costNanoUsd: number | undefined;
   /** What the key's budget was charged. */
@@ -97,10 +101,12 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     upstreamStatus: undefined,
     upstreamRequestId: undefined,
     upstreamErrorType: undefined,
+    session: undefined,
     model: undefined,
     usage: undefined,
     serviceTier: undefined,
     pricing: undefined,
+    priceSource: undefined,
     costNanoUsd: undefined,
     chargedNanoUsd: 0,
     partial: false,

@@ -1,6 +1,7 @@
 /**
  * What a request used, as AWS reports it. Unknown is undefined, never 0.
  */
+import type { PieceUnit } from './units.ts';
 
 /** Counts of one request, or of several added up. Whole numbers, not negative; undefined if nothing reported them. */
 export interface Usage {
@@ -21,6 +22,8 @@ export interface Usage {
   readonly outputAudioTokens?: number | undefined;
   /** Images that were made. */
   readonly images?: number | undefined;
+  /** What is sold by the piece, as far as it was told. */
+  readonly units?: Readonly<Partial<Record<PieceUnit, number>>> | undefined;
   /** Policy units of guardrails, by AWS's names (`contentPolicyUnits`, `topicPolicyUnits`, …). */
   readonly guardrailUnits?: Readonly<Record<string, number>> | undefined;
 }

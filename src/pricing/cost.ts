@@ -2,6 +2,7 @@
  * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that what works
  * with them need not load the library that knows them (`price-book.ts`). Pure; unknown is undefined, never 0.
  */
+import type { PieceUnit } from '../domain/units.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Pico-dollars (1e-12 USD), whole. A price of 1 USD per million tokens is 1,000,000 pico-dollars per token. */
@@ -29,11 +30,15 @@ export interface ModelPrice {
   readonly image?: PicoUsd | undefined;
   /** Per request, whatever it uses. */
   readonly request?: PicoUsd | undefined;
+  /** Per piece. */
+  readonly units?: Readonly<Partial<Record<PieceUnit, PicoUsd>>> | undefined;
   /** Per unit, by AWS's names. */
   readonly guardrailUnits?: Readonly<Record<string, PicoUsd>> | undefined;
   /** The context window of the model: what it reads and writes at most. Undefined: nobody knows. */
   readonly contextTokens?: number | undefined;
   readonly origin?: PriceOrigin | undefined;
+  /** The dearer price, if sources differ: what a budget reckons with. */
+  readonly ceiling?: ModelPrice | undefined;
 }
 
 /** The prices per token, by the names that the published data and the price file have for them (USD per million). */
@@ -53,9 +58,26 @@ export type PriceOrigin =
   | { readonly kind: 'refreshed'; readonly name: string; readonly fetchedAtMs: number }
   | { readonly kind: 'built-in'; readonly name: string };
 
-/** When, and how served. Tier and latency in AWS's words, lower case; undefined counts as `default` and `standard`. */
+/** What kind of image or video a request asks for, as far as it says. */
+export interface MediaVariant {
+  /** Pixels. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** In the model's word, lower case: `standard`, `premium`. */
+  readonly quality?: string | undefined;
+  /** Of diffusion. */
+  readonly steps?: number | undefined;
+}
+
+/**
+ * When, where, and how served. Tier and latency in AWS's words, lower case; undefined counts as `default` and
+ * `standard`.
+ */
 export interface PriceMoment {
   readonly atMs: number;
+  /** The one that is called: of an inference profile, the one it is called in. */
+  readonly region: string;
+  readonly variant?: MediaVariant | undefined;
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
 }
@@ -112,6 +134,7 @@ function itemize(usage: Usage, price: ModelPrice): readonly Item[] | undefined {
   add(without(cacheWriteTokens, usage.cacheWrite1hTokens), price.cacheWrite);
   add(usage.cacheWrite1hTokens, price.cacheWrite1h);
   add(usage.images, price.image);
+  for (const name of Object.keys(usage.units ?? {}) as PieceUnit[]) add(usage.units?.[name], price.units?.[name]);
   for (const [name, count] of Object.entries(usage.guardrailUnits ?? {})) {
     items.push([count, guardrailUnitPrice(name, price)]);
   }

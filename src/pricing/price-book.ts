@@ -117,7 +117,7 @@ class Prices implements PriceBook {
     for (const { pattern, prices: tiers } of this.#file?.entries ?? []) add(pattern, tiers.get('standard'));
     for (const { id } of this.#sources.flatMap(({ models }) => models)) {
       const name = id.replace(/^regional\./, '');
-      add(name, this.find(name, { atMs, serviceTier: undefined, latency: undefined }));
+      add(name, this.find(name, { atMs, region: '', serviceTier: undefined, latency: undefined }));
     }
     return [...prices].map(([name, price]) => ({ name, price }));
   }

@@ -4,7 +4,7 @@ import type { PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
 
-const moment = { atMs: Date.UTC(2026, 10, 1), serviceTier: undefined, latency: undefined };
+const moment = { atMs: Date.UTC(2026, 10, 1), region: 'us-east-1', serviceTier: undefined, latency: undefined };
 const requested = { inputTokens: 10, maxOutputTokens: 100, copies: 1, hasOutsideInput: false, wantsLongContext: false };
 const ARN = 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijk1';
 let prices: PriceBook;

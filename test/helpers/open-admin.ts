@@ -149,6 +149,8 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     usage: { inputTokens: 10, outputTokens: 20 },
     serviceTier: undefined,
     pricing: 'priced',
+    priceSource: undefined,
+    session: undefined,
     costNanoUsd: 1_000_000,
     chargedNanoUsd: 1_000_000,
     partial: false,

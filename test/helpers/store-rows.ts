@@ -48,6 +48,8 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     usage: undefined,
     serviceTier: undefined,
     pricing: 'priced',
+    priceSource: undefined,
+    session: undefined,
     costNanoUsd: 1_000,
     chargedNanoUsd: 1_000,
     partial: false,

@@ -47,8 +47,8 @@ const rubbish = fc.oneof(
 
 /** Every number of a reading is one. */
 function isSane({ usage, outputBytes }: Reading): boolean {
-  const { guardrailUnits = {}, ...counts } = usage ?? {};
-  const numbers = [...Object.values(counts), ...Object.values(guardrailUnits), outputBytes];
+  const { units = {}, guardrailUnits = {}, ...counts } = usage ?? {};
+  const numbers = [...[counts, units, guardrailUnits].flatMap((told) => Object.values(told)), outputBytes];
   return numbers.every(
     (count) => Number.isSafeInteger(count) && count !== undefined && count >= 0 && count <= MAX_COUNT,
   );

@@ -8,7 +8,12 @@ import { bookOf, loadPrices, readBuiltInVersion, refreshedPricesPath } from '../
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const NOW = Date.UTC(2026, 10, 1);
-const at = (atMs: number, serviceTier?: string, latency?: string): PriceMoment => ({ atMs, serviceTier, latency });
+const at = (atMs: number, serviceTier?: string, latency?: string): PriceMoment => ({
+  atMs,
+  region: 'us-east-1',
+  serviceTier,
+  latency,
+});
 const day = (text: string): number => Date.parse(`${text}T00:00:00Z`);
 
 async function load(files: { priceFile?: object; refreshed?: string } = {}) {

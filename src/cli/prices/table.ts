@@ -29,6 +29,7 @@ export async function showPrice(input: ShowInput): Promise<void> {
   const book = await openPriceBook(input);
   const price = book.find(model, {
     atMs: Date.now(),
+    region: '',
     serviceTier: tier === 'optimized' ? undefined : tier,
     latency: tier === 'optimized' ? tier : undefined,
   });

@@ -183,4 +183,8 @@ export const MIGRATIONS: readonly string[] = [
      DELETE FROM key_totals;
      UPDATE key_totals_end SET last_sequence = 0;
    END;`,
+  // What is sold by the piece, who told the price, and what one session cost.
+  `ALTER TABLE ledger ADD COLUMN units TEXT;
+   ALTER TABLE ledger ADD COLUMN price_source TEXT;
+   ALTER TABLE ledger ADD COLUMN session TEXT;`,
 ];

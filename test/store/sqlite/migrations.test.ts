@@ -22,6 +22,7 @@ const RELEASED = [
   'a6061db56c1a3555700043e8914fbb0efffaceba65b1c3df60cf1ea74e4d49b1',
   '367bb413dfa3c1de0971cea2e2b9ae5cdcaef8ca9e9655fd92a03219e23dc6af',
   '9a0e11696b42b2f8ec3ebd0acb6103318d24395744212d99defd81ce053eb14f',
+  '30490623923ec4d40dd094123ec790a401c9fb7751659d8b998e5fa767732976',
 ];
 
 it('never edits a migration that databases have already run', () => {
