@@ -51,6 +51,11 @@ export class BodyQuota {
     return this.#memory.used > this.#memoryBytes;
   }
 
+  /** Whether so much more can be held before bodies have to go to files. */
+  hasMemory(owner: string, sizeBytes: number): boolean {
+    return this.#memory.used + sizeBytes <= this.#memoryBytes && this.#memory.hasRoom(owner, sizeBytes);
+  }
+
   /** Throws ERR_TOO_MANY_UPLOADS if the small part of a body has no room in memory. */
   checkMemory(owner: string, sizeBytes: number): void {
     if (this.#memory.hasRoom(owner, Math.min(sizeBytes, SMALL_BODY_BYTES))) return;

@@ -40,9 +40,11 @@ export function releaseBody({ spool, sizeBytes }: Body, { quota }: BodyLimits, o
 /** Owner of bodies that are not counted. */
 const NOBODY = '';
 /**
- * Larger bodies go to a file, which adds about a millisecond per MB. Most images and documents are smaller than this.
+ * Larger bodies go to a file, which doubles what they cost. Most images and documents are smaller than this.
  */
 export const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
+/** The same if their size was announced, and memory had room for all of it at that moment. InvokeModel takes 25 MB. */
+export const MAX_ANNOUNCED_IN_MEMORY = 32 * 1024 * 1024;
 /** A file is written in pieces of this size, and each write pauses the client for a moment. */
 const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** So much of a spooled body is kept in memory as well. */
@@ -128,6 +130,7 @@ class KeptBytes {
   #bytesInMemory = 0;
   #takenOnDisk = 0;
   #isUpload = false;
+  readonly #mostInMemory: number;
 
   /** `announced`: the size by the client's word; 0 if it gave none. Throws as `readBody` does. */
   constructor({ spoolDirectory, quota }: BodyLimits, { announced, owner }: { announced: number; owner: string }) {
@@ -136,7 +139,9 @@ class KeptBytes {
     this.#owner = owner;
     quota?.checkMemory(owner, announced);
     if (announced > SMALL_BODY_BYTES) this.#beginUpload();
-    if (spoolDirectory === undefined || announced <= MAX_BYTES_IN_MEMORY) return;
+    const mayStay = announced <= MAX_ANNOUNCED_IN_MEMORY && quota?.hasMemory(owner, announced) !== false;
+    this.#mostInMemory = mayStay ? Math.max(announced, MAX_BYTES_IN_MEMORY) : MAX_BYTES_IN_MEMORY;
+    if (spoolDirectory === undefined || announced <= this.#mostInMemory) return;
     try {
       this.#takeDisk(announced);
     } catch (error) {
@@ -182,7 +187,7 @@ class KeptBytes {
 
   #maxBytesInMemory(): number {
     if (this.#quota?.isMemoryFull === true) return SMALL_BODY_BYTES;
-    return this.spool === undefined ? MAX_BYTES_IN_MEMORY : SPOOL_PIECE_BYTES;
+    return this.spool === undefined ? this.#mostInMemory : SPOOL_PIECE_BYTES;
   }
 
   #spill(directory: SpoolDirectory): Promise<void> {

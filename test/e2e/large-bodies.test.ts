@@ -45,7 +45,7 @@ beforeEach(async () => {
     TMPDIR: spoolFolder,
     TEMP: spoolFolder,
   });
-  await upload('content-length', MODEL_PATH, 25 * MB);
+  await upload('content-length', AGENT_PATH, 40 * MB);
 }, 60_000);
 
 afterEach(async () => {

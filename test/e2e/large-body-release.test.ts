@@ -4,13 +4,13 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { MAX_BYTES_IN_MEMORY } from '../../src/http/body.ts';
+import { MAX_ANNOUNCED_IN_MEMORY } from '../../src/http/body.ts';
 import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openProxy } from '../helpers/proxy-test.ts';
 import type { Testbed } from '../helpers/testbed.ts';
 import { ask } from '../helpers/raw-socket.ts';
 
-const BODY = Buffer.alloc(3 * MAX_BYTES_IN_MEMORY, 'large body; ');
+const BODY = Buffer.alloc(MAX_ANNOUNCED_IN_MEMORY + 3_000_000, 'large body; ');
 let testbed: Testbed;
 
 afterEach(async () => {

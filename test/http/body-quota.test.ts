@@ -80,6 +80,20 @@ describe('memory', () => {
     expect(limits.quota.memoryUsedBytes).toBe(0);
   });
 
+  it('keeps a body of up to 32 MiB there that said its size, if there is room for all of it', async () => {
+    const limits = limitsOf({ memory: 64 * MIB });
+    const keep = async (mebibytes: number, owner: string): Promise<Awaited<ReturnType<typeof readBody>>> => {
+      const headers = [['content-length', String(mebibytes * MIB)]] as const;
+      return readBody({ ...upload(mebibytes), headers }, limits, owner);
+    };
+    const bodies = [await keep(32, 'a'), await keep(33, 'b'), await keep(33, 'a'), await keep(31, 'b')];
+    expect(bodies.map(({ spool }) => spool === undefined)).toEqual([true, false, false, true]);
+    const late = await keep(20, 'c');
+    expect([late.spool === undefined, limits.quota.memoryUsedBytes]).toEqual([false, 63 * MIB]);
+    for (const [index, body] of [...bodies, late].entries()) releaseBody(body, limits, 'ababc'[index]);
+    await untilEmpty(limits.quota);
+  });
+
   it('keeps no more than a small part of each body in memory that is full', async () => {
     const limits = limitsOf({ memory: MIB });
     const held = await readBody(upload(1), limits, 'a');
@@ -115,7 +129,7 @@ describe('disk', () => {
     const limits = limitsOf({ disk: 128 * MIB });
     const first = open(MIB, 80 * MIB);
     const reading = readBody(first.request, limits, 'a').catch(() => {});
-    const second = open(0, 20 * MIB);
+    const second = open(0, 33 * MIB);
     expect(await failureOf(() => readBody(second.request, limits, 'a'))).toMatchObject(REFUSED);
     expect(second.isOpened()).toBe(false);
     const others = await readBody(upload(20), limits, 'b');
@@ -135,7 +149,7 @@ describe('disk', () => {
 
   it('says of a body that never fits that there is no room, which nobody tries again', async () => {
     const limits = limitsOf({ disk: 16 * MIB });
-    const body = open(0, 17 * MIB);
+    const body = open(0, 33 * MIB);
     expect(await failureOf(() => readBody(body.request, limits, 'a'))).toMatchObject({
       code: 'ERR_SPOOL',
       status: 507,
@@ -146,7 +160,7 @@ describe('disk', () => {
   it('counts with what is free by now, as soon as nothing of ours is there', async () => {
     let free = 16 * MIB;
     const limits = limitsOf({ disk: () => free });
-    expect(await failureOf(() => readBody(open(0, 20 * MIB).request, limits, 'a'))).toMatchObject({
+    expect(await failureOf(() => readBody(open(0, 33 * MIB).request, limits, 'a'))).toMatchObject({
       code: 'ERR_SPOOL',
     });
     free = 64 * MIB;
@@ -163,7 +177,7 @@ describe('disk', () => {
 
   it('gives back what was announced and did not come', async () => {
     const limits = limitsOf({});
-    const body = open(MIB, 20 * MIB);
+    const body = open(MIB, 33 * MIB);
     body.stream.end();
     const read = await readBody(body.request, limits, 'a');
     expect(limits.quota.diskUsedBytes).toBe(MIB);

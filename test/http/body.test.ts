@@ -10,7 +10,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { adaptHttp1 } from '../../src/server/client-http1.ts';
 import { adaptHttp2 } from '../../src/server/client-http2.ts';
-import { type Body, type BodyLimits, MAX_BYTES_IN_MEMORY, readBody } from '../../src/http/body.ts';
+import { type Body, type BodyLimits, MAX_ANNOUNCED_IN_MEMORY, readBody } from '../../src/http/body.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
@@ -226,7 +226,7 @@ describe('a body that comes slowly', () => {
 });
 
 describe('a body too large for memory', () => {
-  const size = MAX_BYTES_IN_MEMORY + 1_500_000;
+  const size = MAX_ANNOUNCED_IN_MEMORY + 1_500_000;
   const bytes = Buffer.alloc(size, 'spooled body; ');
 
   async function readLarge(headers: readonly HeaderPair[], folder = tmpdir()): Promise<{ body: Body; read: Buffer }> {
