@@ -36,6 +36,8 @@ export interface ModelPrice {
   readonly guardrailUnits?: Readonly<Record<string, PicoUsd>> | undefined;
   /** The context window of the model: what it reads and writes at most. Undefined: nobody knows. */
   readonly contextTokens?: number | undefined;
+  /** What the model writes at most in one response. Undefined: nobody knows. */
+  readonly maxOutputTokens?: number | undefined;
   readonly origin?: PriceOrigin | undefined;
   /** The dearer price, if sources differ: what a budget reckons with. */
   readonly ceiling?: ModelPrice | undefined;
@@ -52,11 +54,26 @@ export const TOKEN_RATES = {
   output_audio_mtok: 'outputAudio',
 } as const satisfies Record<string, keyof ModelPrice>;
 
-/** Where a price comes from; `name` is the entry's: a pattern of the price file, or an id in the data. */
-export type PriceOrigin =
-  | { readonly kind: 'file'; readonly name: string }
-  | { readonly kind: 'refreshed'; readonly name: string; readonly fetchedAtMs: number }
-  | { readonly kind: 'built-in'; readonly name: string };
+/** Who told a price: AWS, somebody who copies AWS's prices, or the owner's price file. */
+export type PriceSourceName = 'aws' | 'litellm' | 'genai-prices' | 'file';
+
+/** Where a price comes from. */
+export interface PriceOrigin {
+  /** The owner's price file, what `prices update` fetched, or what this program came with. */
+  readonly kind: 'file' | 'refreshed' | 'built-in';
+  readonly source: PriceSourceName;
+  /** Of the entry: a pattern of the price file, or a model in the data. */
+  readonly name: string;
+  /** The day on which the source was read, `2026-11-28`; undefined for the owner's file. */
+  readonly asOf?: string | undefined;
+  /** The called region's price is not known: this is the most expensive of other regions, and one of them is this. */
+  readonly assumedRegion?: string | undefined;
+}
+
+/** Who told a price, for the ledger: `aws`, or `litellm (other region)` if the called region's is not known. */
+export function priceSourceOf({ origin }: ModelPrice): string | undefined {
+  return origin && (origin.assumedRegion === undefined ? origin.source : `${origin.source} (other region)`);
+}
 
 /** What kind of image or video a request asks for, as far as it says. */
 export interface MediaVariant {

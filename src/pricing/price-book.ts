@@ -43,7 +43,9 @@ export async function loadPrices(options: PriceOptions): Promise<PriceBook> {
 
 /** A price book of such models alone; `fetchedAtMs` is what it says of their origin. */
 export function bookOf(models: readonly PublishedModel[], fetchedAtMs: number): PriceBook {
-  return new Prices(undefined, [openSource(models, (name) => ({ kind: 'refreshed', name, fetchedAtMs }))]);
+  return new Prices(undefined, [
+    openSource(models, (name) => ({ kind: 'refreshed', source: 'genai-prices', name, asOf: dayOf(fetchedAtMs) })),
+  ]);
 }
 
 /** The version of the library whose data are built in. */
@@ -63,7 +65,7 @@ interface PriceSource {
 function builtIn(): PriceSource {
   // The library's types are wider than what its records hold: the same shape as in the published document.
   const models = (findProvider({ providerId: BEDROCK_PROVIDER })?.models ?? []) as readonly PublishedModel[];
-  return openSource(models, (name) => ({ kind: 'built-in', name }));
+  return openSource(models, (name) => ({ kind: 'built-in', source: 'genai-prices', name }));
 }
 
 function openSource(models: readonly PublishedModel[], originOf: PriceSource['originOf']): PriceSource {
@@ -106,7 +108,7 @@ class Prices implements PriceBook {
 
   findGuardrail(): ModelPrice | undefined {
     const guardrailUnits = this.#file?.guardrailUnits;
-    return guardrailUnits && { guardrailUnits, origin: { kind: 'file', name: 'guardrail_units' } };
+    return guardrailUnits && { guardrailUnits, origin: { kind: 'file', source: 'file', name: 'guardrail_units' } };
   }
 
   list(atMs: number): { readonly name: string; readonly price: ModelPrice }[] {
@@ -182,13 +184,22 @@ function recordAt({ id, prices }: PublishedModel, atMs: number): Readonly<Record
 async function readRefreshed(path: string, warn: PriceOptions['warn']): Promise<PriceSource | undefined> {
   try {
     const { models, fetchedAtMs } = parseRefreshed(await readFile(path, 'utf8'));
-    return openSource(models, (name) => ({ kind: 'refreshed', name, fetchedAtMs }));
+    return openSource(models, (name) => ({
+      kind: 'refreshed',
+      source: 'genai-prices',
+      name,
+      asOf: dayOf(fetchedAtMs),
+    }));
   } catch (error) {
     const reason = codeOf(error);
     if (reason === 'ENOENT') return undefined;
     warn(`${path} is not used (${reason}): the built-in prices count. Run \`bedrock-proxy prices update\`.`);
     return undefined;
   }
+}
+
+function dayOf(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(0, 10);
 }
 
 /** A system error's code, or the message of one of ours. */

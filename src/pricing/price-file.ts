@@ -104,7 +104,7 @@ function parsePrices(members: Readonly<Record<string, unknown>>, where: string, 
   for (const [name, field] of Object.entries(PER_PIECE)) {
     if (Object.hasOwn(members, name)) prices[field] = parsePrice(members[name], `${where}.${name}`, 12);
   }
-  return { ...prices, origin: { kind: 'file', name: pattern } };
+  return { ...prices, origin: { kind: 'file', source: 'file', name: pattern } };
 }
 
 function parsePrice(value: unknown, where: string, decimals: 6 | 12): PicoUsd {

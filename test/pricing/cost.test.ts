@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { costOf, type ModelPrice, toPicoUsd } from '../../src/pricing/cost.ts';
+import { costOf, priceSourceOf, type ModelPrice, toPicoUsd } from '../../src/pricing/cost.ts';
 import type { Usage } from '../../src/domain/usage.ts';
 
 /** Claude Sonnet 4.5, regional: 3.30 in, 16.50 out, 0.33 read, 4.125 write, 6.60 write for an hour, per million. */
@@ -229,5 +229,19 @@ describe('decimals', () => {
     { usd: 1e-12, pico: 1 },
   ])('reads $usd dollars each as $pico pico-dollars', ({ usd, pico }) => {
     expect(toPicoUsd(usd, 12)).toBe(pico);
+  });
+});
+
+describe('who told a price', () => {
+  it.each([
+    { origin: undefined, words: undefined },
+    { origin: { kind: 'built-in', source: 'aws', name: 'x' } as const, words: 'aws' },
+    { origin: { kind: 'file', source: 'file', name: 'x*' } as const, words: 'file' },
+    {
+      origin: { kind: 'refreshed', source: 'litellm', name: 'x', assumedRegion: 'eu-west-1' } as const,
+      words: 'litellm (other region)',
+    },
+  ])('is $words', ({ origin, words }) => {
+    expect(priceSourceOf({ origin })).toBe(words);
   });
 });

@@ -44,7 +44,7 @@ describe('the built-in data', () => {
     const ids = (findProvider({ providerId: 'aws' })?.models ?? []).map(({ id }) => id);
     expect(ids.length).toBeGreaterThan(90);
     const found = ids.map((id) => book.find(id.replace(/^regional\./, ''), at(NOW))?.origin);
-    expect(found).toEqual(ids.map((name) => ({ kind: 'built-in', name })));
+    expect(found).toEqual(ids.map((name) => ({ kind: 'built-in', source: 'genai-prices', name })));
     expect(book.list(NOW).map(({ name }) => name)).toEqual(ids.map((id) => id.replace(/^regional\./, '')));
   });
 
@@ -137,7 +137,7 @@ describe('the price file', () => {
       input: 1_000_000,
       output: 2_000_000,
       contextTokens: 300_000,
-      origin: { kind: 'file', name: 'amazon.nova-pro*' },
+      origin: { kind: 'file', source: 'file', name: 'amazon.nova-pro*' },
     });
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, 'flex'))?.input).toBe(1_000_000);
@@ -181,7 +181,7 @@ describe('refreshed data', () => {
       input: 50_000,
       // The older data fill it in.
       contextTokens: 300_000,
-      origin: { kind: 'refreshed', name: 'amazon.nova-lite-v1:0', fetchedAtMs: day('2026-10-01') },
+      origin: { kind: 'refreshed', source: 'genai-prices', name: 'amazon.nova-lite-v1:0', asOf: '2026-10-01' },
     });
     expect(book.find('x1.new-v1:0', at(NOW))).not.toHaveProperty('contextTokens');
     expect(book.find('x1.newer-v1:0', at(NOW))?.contextTokens).toBe(9_000);

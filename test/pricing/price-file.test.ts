@@ -21,7 +21,7 @@ describe('the format', () => {
       tiers: { flex: { input_mtok: 1.5 }, optimized: { output_mtok: 30 } },
     };
     const text = JSON.stringify({ models: { 'x.*': entry }, guardrail_units: { contentPolicyUnits: 0.00015 } });
-    const origin = { kind: 'file', name: 'x.*' };
+    const origin = { kind: 'file', source: 'file', name: 'x.*' };
     const file = parsePriceFile(`\uFEFF${text}`);
     expect(file.guardrailUnits).toEqual({ contentPolicyUnits: 150_000_000 });
     expect(file.entries.map(({ pattern }) => pattern)).toEqual(['x.*']);

@@ -94,13 +94,11 @@ async function describeOrigin({ origin }: ModelPrice): Promise<{ readonly words:
   switch (origin?.kind) {
     case 'file':
       return { words: `price file, "${origin.name}"`, json: { kind: 'file', entry: origin.name } };
-    case 'refreshed': {
-      const fetchedAt = new Date(origin.fetchedAtMs).toISOString();
+    case 'refreshed':
       return {
-        words: `fetched ${fetchedAt.slice(0, 10)}, "${origin.name}"`,
-        json: { kind: 'refreshed', entry: origin.name, fetched_at: fetchedAt },
+        words: `fetched ${origin.asOf}, "${origin.name}"`,
+        json: { kind: 'refreshed', entry: origin.name, as_of: origin.asOf },
       };
-    }
     case 'built-in': {
       const version = await readBuiltInVersion();
       return {
