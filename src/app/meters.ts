@@ -12,6 +12,7 @@ import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';
+import { LivePrices } from './live-prices.ts';
 import { printError, printTalk } from './print.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -20,7 +21,7 @@ export interface Meters {
   /**
    * Loads the prices, once, however often it is called. To be called when the port is open: their library takes longer
    * to load than everything else that a start waits for. Never rejects: if they cannot be loaded, that is told, and
-   * nothing has a price.
+   * nothing has a price. They are taken anew when their files change.
    */
   readonly loadPrices: () => Promise<PriceBook>;
   readonly ledger: Ledger;
@@ -40,6 +41,7 @@ export async function openMeters(
   // Its library is loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesIfConfigured(onProblem);
+  let prices: LivePrices | undefined;
   const ledger = createLedger({
     store,
     nowMs: Date.now,
@@ -48,20 +50,31 @@ export async function openMeters(
     retentionMs: ledgerRetentionMs,
   });
   return {
-    loadPrices: lazy(() => openPrices(config).catch(tell)),
+    loadPrices: lazy(async () => {
+      try {
+        return (prices = await openPrices(config));
+      } catch (thrown) {
+        printError(toProxyError(thrown), true);
+        return NO_PRICES;
+      }
+    }),
     ledger,
     metrics: createMetrics(),
     traces,
-    close: async () => void (await Promise.all([ledger.close(), traces?.close()])),
+    close: async () => {
+      prices?.close();
+      await Promise.all([ledger.close(), traces?.close()]);
+    },
   };
 }
 
-async function openPrices({ pricesFile, databasePath }: Config): Promise<PriceBook> {
+async function openPrices({ pricesFile, databasePath }: Config): Promise<LivePrices> {
   const { loadPrices, refreshedPricesPath } = await import('../pricing/price-book.ts');
-  return loadPrices({
-    priceFile: pricesFile,
-    refreshedFile: refreshedPricesPath(databasePath),
-    warn: (message) => printTalk(`warning: ${message}`),
+  const refreshedFile = refreshedPricesPath(databasePath);
+  return LivePrices.open({
+    files: [refreshedFile, ...(pricesFile === undefined ? [] : [pricesFile])],
+    load: () => loadPrices({ priceFile: pricesFile, refreshedFile, warn }),
+    tell: printTalk,
   });
 }
 
@@ -71,7 +84,6 @@ async function openTracesIfConfigured(onProblem: (error: ProxyError) => void): P
   return openTraces({ environment: process.env, version: readVersion(), onProblem });
 }
 
-function tell(thrown: unknown): PriceBook {
-  printError(toProxyError(thrown), true);
-  return NO_PRICES;
+function warn(message: string): void {
+  printTalk(`warning: ${message}`);
 }

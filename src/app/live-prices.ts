@@ -1,0 +1,88 @@
+/**
+ * The prices of a running server: taken anew when `prices update`, or the owner, changes one of their files. What
+ * cannot be read replaces nothing.
+ */
+import { stat } from 'node:fs/promises';
+import { toProxyError } from '../lib/errors.ts';
+import type { ModelPrice, PriceBook, PriceMoment } from '../pricing/cost.ts';
+
+/** Where prices come from, and who hears of a change. */
+export interface LivePricesOptions {
+  /** They may be missing. */
+  readonly files: readonly string[];
+  /** Reads them; throws if one of them is wrong. */
+  readonly load: () => Promise<PriceBook>;
+  /** One sentence: prices were taken anew, or could not be. */
+  readonly tell: (message: string) => void;
+  readonly lookEveryMs?: number | undefined;
+}
+
+/** A file is looked at so often: a rename is no event on every file system. */
+const LOOK_EVERY_MS = 2_000;
+
+/** State: the book in force, and what its files were when it was read. `open` reads them for the first time. */
+export class LivePrices implements PriceBook {
+  readonly #options: LivePricesOptions;
+  readonly #timer: NodeJS.Timeout;
+  #book: PriceBook;
+  #state: string;
+  #isLooking = false;
+
+  /** Throws as `load` does. */
+  static async open(options: LivePricesOptions): Promise<LivePrices> {
+    // Before the files are read: what changes meanwhile is seen by the first look.
+    const state = await readState(options.files);
+    return new LivePrices(options, await options.load(), state);
+  }
+
+  private constructor(options: LivePricesOptions, book: PriceBook, state: string) {
+    this.#options = options;
+    this.#book = book;
+    this.#state = state;
+    this.#timer = setInterval(() => void this.look(), options.lookEveryMs ?? LOOK_EVERY_MS).unref();
+  }
+
+  find(name: string, moment: PriceMoment): ModelPrice | undefined {
+    return this.#book.find(name, moment);
+  }
+
+  findGuardrail(): ModelPrice | undefined {
+    return this.#book.findGuardrail();
+  }
+
+  list(atMs: number): ReturnType<PriceBook['list']> {
+    return this.#book.list(atMs);
+  }
+
+  /** Reads the files again if one of them is another than before. Never rejects. */
+  async look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { files, load, tell } = this.#options;
+    try {
+      const state = await readState(files);
+      if (state === this.#state) return;
+      this.#state = state;
+      this.#book = await load();
+      tell('The prices were taken anew: their files have changed.');
+    } catch (thrown) {
+      tell(`The prices have changed, but those of before stay in force: ${toProxyError(thrown).message}`);
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  /** Nothing is looked at any more. */
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** What tells one state of the files from another. */
+async function readState(files: readonly string[]): Promise<string> {
+  const states = files.map(async (file) => {
+    const found = await stat(file, { bigint: true }).catch(() => undefined);
+    return found === undefined ? '' : [found.dev, found.ino, found.size, found.mtimeNs].join(':');
+  });
+  return (await Promise.all(states)).join(' ');
+}
