@@ -161,7 +161,7 @@ async function findUpdated(
 }> {
   if (key !== undefined) return { rows: [await requireLiveKey(key, 'key', options)], changed: fields };
   const { key_alias: alias, ...changed } = fields;
-  if (typeof alias === 'string') return { rows: await requireLiveAlias(alias, options), changed };
+  if (typeof alias === 'string' && alias !== '') return { rows: await requireLiveAlias(alias, options), changed };
   throw new AdminError('The request has to name a key, by key or key_alias.', { param: 'key' });
 }
 

@@ -3,9 +3,10 @@
  * nano-dollars.
  */
 import { EMPTY_POLICY } from '../keys/limits.ts';
-import { changeBudget, parseBudgetUsd, parseBudgetWindow, parseExpiry, parseNote, parseTags } from '../keys/policy.ts';
+import { parseExpiry, parseNote, parseTags } from '../keys/policy.ts';
 import { parseAlias } from '../keys/mint.ts';
-import type { Budget, KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
+import type { KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
+import { readBudgetFields } from './budget-fields.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
 import { readLimitFields } from './policy-fields.ts';
@@ -46,7 +47,7 @@ export function readChanges(fields: KeyFields, before: KeyBefore, nowMs: number)
   };
 }
 
-/** Nothing for an absent field, `taken` for null, and what `read` makes of everything else. */
+/** Nothing for an absent field, `taken` for null and for empty text, and what `read` makes of everything else. */
 function readIf<Name extends keyof KeyFields, Change>(
   fields: KeyFields,
   name: Name,
@@ -55,7 +56,9 @@ function readIf<Name extends keyof KeyFields, Change>(
 ): Partial<Change> {
   const value = fields[name];
   if (value === undefined) return {};
-  return (value === null ? taken : readField(name, () => read(value as NonNullable<KeyFields[Name]>))) as Change;
+  return (
+    value === null || value === '' ? taken : readField(name, () => read(value as NonNullable<KeyFields[Name]>))
+  ) as Change;
 }
 
 /** LiteLLM takes -1 for "for ever". */
@@ -65,7 +68,7 @@ function readExpiry(duration: string | null, nowMs: number): number | undefined 
 }
 
 function readPolicy(fields: KeyFields, before: KeyPolicy, nowMs: number): { readonly policy?: KeyPolicy } {
-  const budget = readBudget(fields, before.budget, nowMs);
+  const budget = readBudgetFields(fields, before.budget, nowMs);
   const takesAway = impliesDefaultScope(fields) && (fields.scope ?? before.scope) === 'all';
   const policy = {
     ...readLimitFields(fields),
@@ -73,32 +76,6 @@ function readPolicy(fields: KeyFields, before: KeyPolicy, nowMs: number): { read
     ...(budget === 'as before' ? {} : { budget }),
   };
   return Object.keys(policy).length === 0 ? {} : { policy: { ...before, ...policy } };
-}
-
-function readBudget(fields: KeyFields, before: Budget | undefined, nowMs: number): Budget | undefined | 'as before' {
-  const { max_budget: limit, budget_duration: duration } = fields;
-  if (limit === undefined && duration === undefined) return 'as before';
-  if (limit === null || (limit === undefined && before === undefined)) {
-    if (duration === undefined || duration === null) return undefined;
-    throw new AdminError('budget_duration limits nothing without max_budget.', { param: 'budget_duration' });
-  }
-  const changes = {
-    ...(limit === undefined ? {} : { limitNanoUsd: readField('max_budget', () => readUsd(limit)) }),
-    ...(duration === undefined ? {} : { windowMs: readWindow(duration) }),
-  };
-  return changeBudget(before, changes, nowMs);
-}
-
-function readWindow(duration: string | null): number | undefined {
-  if (duration === null) return undefined;
-  return readField('budget_duration', () => parseBudgetWindow(duration, 'budget_duration', CODE));
-}
-
-/** What a sum of floats is off by is forgiven; a tenth decimal is not. */
-function readUsd(usd: number): number {
-  const nanoUsd = parseBudgetUsd(usd, 'max_budget', CODE);
-  if (Math.abs(usd - nanoUsd / 1e9) <= Math.abs(usd) * 2 ** -50) return nanoUsd;
-  throw new AdminError(`max_budget must be dollars to nine decimals, not ${usd}.`, { param: 'max_budget' });
 }
 
 /** Whether LiteLLM's two fields ask for no more than the scope default. They must not contradict `scope`. */

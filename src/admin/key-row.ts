@@ -4,11 +4,11 @@
  */
 import { formatTag, isoTime } from '../lib/format.ts';
 import { toUsd } from '../lib/usd.ts';
-import { formatDuration } from '../keys/policy.ts';
 import { findKeyEnd, findKeyState } from '../keys/state.ts';
 import { maskKey } from '../keys/secret.ts';
 import type { KeySpend } from '../domain/budget.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
+import { toBudgetFields } from './budget-fields.ts';
 import { toLimitFields } from './policy-fields.ts';
 import type { KeyRow } from './schemas.ts';
 
@@ -22,8 +22,7 @@ export function toLiteLlmKey(row: VirtualKeyRow, spend: KeySpend | undefined, no
   return {
     ...describeIdentity(row, nowMs),
     models: limits.models,
-    max_budget: policy.budget === undefined ? null : toUsd(policy.budget.limitNanoUsd),
-    budget_duration: policy.budget?.windowMs === undefined ? null : formatDuration(policy.budget.windowMs),
+    ...toBudgetFields(policy.budget),
     budget_reset_at: isoTime(spend?.resetsAtMs),
     spend: toUsd(spend?.windowNanoUsd ?? 0),
     total_spend: toUsd(spend?.totalNanoUsd ?? 0),

@@ -31,7 +31,10 @@ const KEY_FIELDS = {
   duration: text.nullish().describe('Time to live from now on, such as 30m, 12h or 30d; null or -1: for ever'),
   models: limitRequestSchemas.models,
   max_budget: z.number().nullish().describe('US dollars, to nine decimals'),
-  budget_duration: text.nullish().describe('Length of the windows of max_budget, such as 30d; null: one without end'),
+  budget_duration: text
+    .nullish()
+    .describe('Windows of max_budget: 1d, 7d, 30d and 1mo by the calendar, 12h by length; null: one without end'),
+  budget_timezone: text.nullish().describe('Zone of a day, week or month; absent: UTC; null: by length instead'),
   ...limitRequestSchemas.others,
   user_id: text.nullish().describe('Kept as the tag user_id'),
   team_id: text.nullish().describe('Kept as the tag team_id'),
@@ -115,8 +118,9 @@ const KEY_ROW = {
   expires: time.nullable(),
   models: limitRowSchemas.models,
   max_budget: usd.nullable(),
-  budget_duration: z.string().nullable(),
-  budget_reset_at: time.nullable(),
+  budget_duration: z.string().nullable().describe('As it was asked for'),
+  budget_timezone: z.string().nullable().describe('Null if the windows are none of the calendar'),
+  budget_reset_at: time.nullable().describe('When the present window ends'),
   spend: usd.describe('US dollars in the present window of the budget; without windows, ever'),
   total_spend: usd.describe('US dollars, ever'),
   ...limitRowSchemas.others,

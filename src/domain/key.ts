@@ -2,6 +2,7 @@
  * A virtual key at rest and what it may do. Types only. Times are epoch milliseconds, money is whole nano-dollars
  * (USD).
  */
+import type { Calendar } from '../lib/calendar.ts';
 
 /** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
 export interface KeyPolicy {
@@ -19,11 +20,20 @@ export interface KeyPolicy {
   readonly maxParallel: number | undefined;
 }
 
-/** What a key may spend. Money is whole nano-dollars. */
-export interface Budget {
-  readonly limitNanoUsd: number;
-  /** Length of the windows that follow each other from `anchorMs` on; undefined: one window without end. */
+/** How often a budget begins anew; never if it has neither a length nor a calendar. */
+export interface BudgetWindows {
+  /** Length of windows that follow each other from the moment the budget was given them. */
   readonly windowMs: number | undefined;
+  /** Days, weeks or months of a time zone; then there is no length. */
+  readonly calendar?: Calendar | undefined;
+  /** LiteLLM's name for them if they were asked for by one, such as `1mo`: who asked reads it again. */
+  readonly givenAs?: string | undefined;
+}
+
+/** What a key may spend. Money is whole nano-dollars. */
+export interface Budget extends BudgetWindows {
+  readonly limitNanoUsd: number;
+  /** When it was given its windows: one of them begins then. */
   readonly anchorMs: number;
 }
 

@@ -1,9 +1,10 @@
 /**
  * The limits of a key in one table, of which the flags of `key generate` and `key update`, what the commands show, the
- * fields of the admin API and the defaults of the store are made. Pure. Decides nothing about a request; `admission/`
+ * fields of the admin API and the defaults of the store are made. Pure, but for the time zone of this machine. Decides nothing about a request; `admission/`
  * does. What a key has besides (alias, expiry, tags, note) limits no request and is read by hand.
  */
-import type { Budget, KeyPolicy } from '../domain/key.ts';
+import type { Budget, BudgetWindows, KeyPolicy } from '../domain/key.ts';
+import { findLocalTimeZone } from '../lib/calendar.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { exactUsd } from '../lib/usd.ts';
 import {
@@ -15,15 +16,8 @@ import {
   type LimitValues,
   patternLimit,
 } from './define-limit.ts';
-import {
-  changeBudget,
-  formatDuration,
-  parseBudgetUsd,
-  parseBudgetWindow,
-  parseModelPatterns,
-  parseRegionPatterns,
-  parseScope,
-} from './policy.ts';
+import { changeBudget, describeBudget, formatBudgetWindow, parseBudgetWindow, parseTimeZone } from './budget.ts';
+import { parseBudgetUsd, parseModelPatterns, parseRegionPatterns, parseScope } from './policy.ts';
 
 const CODE = 'ERR_BAD_OPTION';
 const SCOPES: readonly KeyPolicy['scope'][] = ['inference', 'default', 'all'];
@@ -41,15 +35,20 @@ const BUDGET_FLAG: LimitFlag = {
 const WINDOW_FLAG: LimitFlag = {
   name: '--budget-window',
   argument: '<time>',
-  description: 'how often that begins anew: 1d, 7d, 30d, or total (default: total)',
+  description: 'how often that begins anew: day, week, month, a length such as 12h or 30d, or total (default: total)',
 };
-/** LiteLLM's JSON has it in two fields, which the admin API reads by hand. */
+const TIMEZONE_FLAG: LimitFlag = {
+  name: '--budget-timezone',
+  argument: '<zone>',
+  description: "of a day, week or month, such as Europe/Berlin (default: this machine's)",
+};
+/** LiteLLM's JSON has it in two fields, and we in a third, which the admin API reads by hand. */
 const BUDGET: Limit<Budget | undefined> = {
   none: undefined,
-  flags: [BUDGET_FLAG, WINDOW_FLAG],
+  flags: [BUDGET_FLAG, WINDOW_FLAG, TIMEZONE_FLAG],
   readFlags: readBudgetFlags,
   toJson: budgetToJson,
-  describe: (budget) => ['budget', budget === undefined ? undefined : describeBudget(budget)],
+  describe: (budget) => ['budget', budget === undefined ? undefined : describeBudgetLimit(budget)],
 };
 
 /** Limits of a key by their names in `KeyPolicy`, in the order in which they are shown. */
@@ -126,36 +125,50 @@ export function describePolicy(policy: KeyPolicy): (readonly [name: string, text
   return NAMES.map((name) => describe(name));
 }
 
-/** `$25 per 7d`, `$25`, `-`. */
-export function describeBudget(budget: Budget | undefined): string {
-  if (budget === undefined) return '-';
-  const limit = `$${exactUsd(budget.limitNanoUsd)}`;
-  return budget.windowMs === undefined ? limit : `${limit} per ${formatDuration(budget.windowMs)}`;
+function budgetToJson(budget: Budget | undefined): Readonly<Record<string, unknown>> {
+  if (budget === undefined) return { budget_usd: null, budget_window: null, budget_timezone: null };
+  return {
+    budget_usd: exactUsd(budget.limitNanoUsd),
+    budget_window: formatBudgetWindow(budget),
+    budget_timezone: budget.calendar?.timeZone ?? null,
+  };
 }
 
-function budgetToJson(budget: Budget | undefined): Readonly<Record<string, unknown>> {
-  if (budget === undefined) return { budget_usd: null, budget_window: null };
-  const { limitNanoUsd, windowMs } = budget;
-  return {
-    budget_usd: exactUsd(limitNanoUsd),
-    budget_window: windowMs === undefined ? 'total' : formatDuration(windowMs),
-  };
+function describeBudgetLimit(budget: Budget): string {
+  const zone = budget.calendar === undefined ? '' : ` (${budget.calendar.timeZone})`;
+  return `${describeBudget(budget)}${zone}`;
 }
 
 function readBudgetFlags(flags: LimitValues, old: Budget | undefined, nowMs: number): Budget | undefined {
   const limit = findFlag(flags, BUDGET_FLAG);
-  const window = findFlag(flags, WINDOW_FLAG);
   const isTakenAway = limit === BUDGET_FLAG.takenAwayBy;
+  const before = isTakenAway ? undefined : old;
+  const windows = readWindowFlags(flags, before);
   const changed = changeBudget(
-    isTakenAway ? undefined : old,
+    before,
     {
       ...(limit === undefined || isTakenAway ? {} : { limitNanoUsd: parseBudgetUsd(limit, BUDGET_FLAG.name, CODE) }),
-      ...(window === undefined ? {} : { windowMs: parseBudgetWindow(window, WINDOW_FLAG.name, CODE) }),
+      windows,
     },
     nowMs,
   );
-  if (window === undefined || changed !== undefined) return changed;
+  if (windows === undefined || changed !== undefined) return changed;
   throw new ProxyError(CODE, '--budget-window needs a --budget.');
+}
+
+/** The zone of calendar windows stays unless it is named; that of new ones is the machine's. */
+function readWindowFlags(flags: LimitValues, old: Budget | undefined): BudgetWindows | undefined {
+  const window = findFlag(flags, WINDOW_FLAG);
+  const zone = findFlag(flags, TIMEZONE_FLAG);
+  if (window === undefined && zone === undefined) return undefined;
+  const length = window === undefined ? old?.calendar?.unit : parseBudgetWindow(window, WINDOW_FLAG.name, CODE);
+  if (typeof length === 'string') {
+    const given = zone === undefined ? undefined : parseTimeZone(zone, TIMEZONE_FLAG.name, CODE);
+    const timeZone = given ?? old?.calendar?.timeZone ?? findLocalTimeZone();
+    return { windowMs: undefined, calendar: { unit: length, timeZone } };
+  }
+  if (zone === undefined) return { windowMs: length };
+  throw new ProxyError(CODE, '--budget-timezone needs a --budget-window of day, week or month.');
 }
 
 /** A policy of what `read` returns for each limit: `NAMES` are all of its fields. */

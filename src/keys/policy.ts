@@ -4,7 +4,7 @@
  */
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
-import type { Budget, KeyPolicy } from '../domain/key.ts';
+import type { KeyPolicy } from '../domain/key.ts';
 
 /** Whose mistake a bad value is: a flag's or a field's. */
 export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';
@@ -12,7 +12,7 @@ export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';
 const DAY_MS = 86_400_000;
 /** Upper case `M` is left out: some mean minutes by it and some months. */
 const DURATION = /^(\d{1,9})\s*([shdwSHDW]|mo?)$/;
-/** A month is 30 days, as in LiteLLM's `1mo`. */
+/** A month is 30 days: these are lengths. Months of the calendar are `budget.ts`' business. */
 const UNITS_MS: Readonly<Record<string, number>> = {
   s: 1_000,
   m: 60_000,
@@ -90,30 +90,6 @@ export function parseBudgetUsd(value: unknown, field: string, code: BadValueCode
   const nanoUsd = dollars === undefined ? Number.NaN : Number(dollars) * 1e9 + Number(decimals.padEnd(9, '0'));
   if (nanoUsd <= MAX_BUDGET_NANO_USD) return nanoUsd;
   throw badValue(value, field, code, 'must be dollars from 0 to 1000000 such as 25 or 2.50');
-}
-
-/** The length of a budget's windows in milliseconds; undefined for `total`, which is one window without end. */
-export function parseBudgetWindow(value: unknown, field: string, code: BadValueCode): number | undefined {
-  if (value === 'total') return undefined;
-  const windowMs = findDurationMs(value) ?? 0;
-  if (windowMs > 0) return windowMs;
-  throw badValue(value, field, code, 'must be total or a length of time such as 1d, 7d or 30d');
-}
-
-/**
- * A budget after a change; what is absent of `changes` stays. Its windows follow each other from now on where it is new
- * or their length is another one.
- */
-export function changeBudget(
-  old: Budget | undefined,
-  changes: { readonly limitNanoUsd?: number; readonly windowMs?: number | undefined },
-  nowMs: number,
-): Budget | undefined {
-  const limitNanoUsd = changes.limitNanoUsd ?? old?.limitNanoUsd;
-  if (limitNanoUsd === undefined) return undefined;
-  const windowMs = 'windowMs' in changes ? changes.windowMs : old?.windowMs;
-  const stays = old !== undefined && windowMs === old.windowMs;
-  return { limitNanoUsd, windowMs, anchorMs: stays ? old.anchorMs : nowMs };
 }
 
 /**
@@ -206,7 +182,8 @@ function splitList(value: unknown, field: string, code: BadValueCode): string[] 
   return [...new Set(names)];
 }
 
-function badValue(value: unknown, field: string, code: BadValueCode, what: string): ProxyError {
+/** The refusal of a value: what `field` must be, and what it is. */
+export function badValue(value: unknown, field: string, code: BadValueCode, what: string): ProxyError {
   const given = Array.isArray(value) ? value.join(', ') : value;
   const text = typeof given === 'string' ? given : (JSON.stringify(given) ?? String(given));
   const shown = JSON.stringify(printable(text, 80));

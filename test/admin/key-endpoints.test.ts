@@ -41,6 +41,7 @@ describe('POST /key/generate', () => {
       models: [],
       max_budget: null,
       budget_duration: null,
+      budget_timezone: null,
       budget_reset_at: null,
       spend: 0,
       total_spend: 0,

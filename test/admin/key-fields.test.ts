@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { AdminError } from '../../src/admin/envelope.ts';
+import { toBudgetFields } from '../../src/admin/budget-fields.ts';
 import { type KeyBefore, NEW_KEY, readChanges } from '../../src/admin/key-fields.ts';
 import { toLiteLlmKey } from '../../src/admin/key-row.ts';
 import { generateRequest, type KeyFields, keyRow } from '../../src/admin/schemas.ts';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
-import type { KeyPolicy, VirtualKeyRow } from '../../src/domain/key.ts';
+import type { Budget, KeyPolicy, VirtualKeyRow } from '../../src/domain/key.ts';
 
 const NOW = Date.UTC(2030, 0, 15, 12);
 const DAY_MS = 86_400_000;
@@ -59,8 +60,8 @@ describe('the fields of a request', () => {
     { fields: { scope: 'inference', allowed_routes: ['llm_api_routes'] }, policy: { scope: 'inference' } },
     { fields: { max_budget: 7.25 }, policy: { budget: { limitNanoUsd: 7.25e9, windowMs: DAY_MS, anchorMs: 1_000 } } },
     {
-      fields: { budget_duration: '7d' },
-      policy: { budget: { limitNanoUsd: 5e9, windowMs: 7 * DAY_MS, anchorMs: NOW } },
+      fields: { budget_duration: '12h' },
+      policy: { budget: { limitNanoUsd: 5e9, windowMs: DAY_MS / 2, givenAs: '12h', anchorMs: NOW } },
     },
     {
       fields: { budget_duration: null },
@@ -99,6 +100,10 @@ describe('the fields of a request', () => {
       metadata: {},
       tags: { team_id: 't' },
     });
+  });
+
+  it('takes an empty alias and an empty note for none', () => {
+    expect(change({ key_alias: '', note: '' }, FULL_KEY)).toEqual({ alias: undefined, note: undefined });
   });
 
   it.each([
@@ -145,11 +150,19 @@ describe('the fields of a request', () => {
     { fields: { max_budget: 1e300 }, param: 'max_budget' },
     { fields: { budget_duration: '30d' }, param: 'budget_duration' },
     { fields: { max_budget: null, budget_duration: '30d' }, param: 'budget_duration' },
-    { fields: { max_budget: 1, budget_duration: 'weekly' }, param: 'budget_duration' },
+    { fields: { max_budget: 1, budget_duration: 'fortnightly' }, param: 'budget_duration' },
+    { fields: { max_budget: 1, budget_duration: 'constructor' }, param: 'budget_duration' },
+    { fields: { max_budget: 1, budget_duration: '0d' }, param: 'budget_duration' },
+    { fields: { max_budget: 1, budget_duration: 'month', budget_timezone: null }, param: 'budget_duration' },
+    { fields: { max_budget: 1, budget_duration: '1mo', budget_timezone: 'Mars/Olympus' }, param: 'budget_timezone' },
+    { fields: { max_budget: 1, budget_duration: '12h', budget_timezone: 'UTC' }, param: 'budget_timezone' },
+    { fields: { max_budget: 1, budget_duration: null, budget_timezone: 'UTC' }, param: 'budget_timezone' },
+    { fields: { max_budget: 1, budget_timezone: 'UTC' }, param: 'budget_timezone' },
+    { fields: { budget_timezone: 'UTC' }, param: 'budget_timezone' },
+    { fields: { max_budget: -7 }, param: 'max_budget' },
     { fields: { duration: '0s' }, param: 'duration' },
     { fields: { duration: '' }, param: 'duration' },
     { fields: { key_alias: 'sk-x' }, param: 'key_alias' },
-    { fields: { key_alias: '' }, param: 'key_alias' },
     { fields: { key_alias: 'a\u001b[2Jb' }, param: 'key_alias' },
     { fields: { tags: ['a=\u202eb'] }, param: 'tags' },
     { fields: { models: ['a b'] }, param: 'models' },
@@ -185,6 +198,111 @@ describe('the fields of a request', () => {
   it('refuses metadata that is nested too deep to be written again', () => {
     const metadata = JSON.parse(`{"a":${'['.repeat(400_000)}${']'.repeat(400_000)}}`) as object;
     expect(findRefusal({ metadata })?.param).toBe('metadata');
+  });
+});
+
+describe('the windows of a budget', () => {
+  const ROLLING = { limitNanoUsd: 5e9, windowMs: 30 * DAY_MS, anchorMs: 1_000 };
+  const month = (timeZone: string, anchorMs = NOW): object => ({
+    limitNanoUsd: 5e9,
+    windowMs: undefined,
+    calendar: { unit: 'month', timeZone },
+    anchorMs,
+  });
+  const MONTHLY = { ...month('Europe/Berlin', 1_000), givenAs: '30d' } as Budget;
+
+  it.each<{ name: string; unit: string }>([
+    ...['1d', '24h', 'day', 'daily', '1D'].map((name) => ({ name, unit: 'day' })),
+    ...['7d', '1w', 'week', 'Weekly'].map((name) => ({ name, unit: 'week' })),
+    ...['30d', '1mo', 'month', ' monthly '].map((name) => ({ name, unit: 'month' })),
+  ])("are by the calendar of UTC if asked for by LiteLLM's name $name", ({ name, unit }) => {
+    expect(policyOf({ max_budget: 5, budget_duration: name })?.budget).toEqual({
+      limitNanoUsd: 5e9,
+      windowMs: undefined,
+      calendar: { unit, timeZone: 'UTC' },
+      givenAs: name.trim(),
+      anchorMs: NOW,
+    });
+  });
+
+  it.each<{ name: string; before: Budget; fields: object; after: object }>([
+    {
+      name: 'another length',
+      before: ROLLING,
+      fields: { budget_duration: '2mo' },
+      after: { ...ROLLING, windowMs: 60 * DAY_MS, givenAs: '2mo', anchorMs: NOW },
+    },
+    { name: 'the length as it is shown', before: ROLLING, fields: { budget_duration: '30d' }, after: ROLLING },
+    {
+      name: 'the same by its other name',
+      before: ROLLING,
+      fields: { budget_duration: '1mo' },
+      after: { ...month('UTC'), givenAs: '1mo' },
+    },
+    { name: 'a zone', before: ROLLING, fields: { budget_timezone: 'UTC' }, after: { ...month('UTC'), givenAs: '30d' } },
+    { name: 'no zone', before: ROLLING, fields: { budget_timezone: null }, after: { ...ROLLING, givenAs: '30d' } },
+    { name: 'an empty zone', before: ROLLING, fields: { budget_timezone: '' }, after: ROLLING },
+    { name: 'the month as it is shown', before: MONTHLY, fields: { budget_duration: '30d' }, after: MONTHLY },
+    {
+      name: 'the month by another name',
+      before: MONTHLY,
+      fields: { budget_duration: '1mo' },
+      after: { ...MONTHLY, givenAs: '1mo' },
+    },
+    {
+      name: 'a month of another zone',
+      before: MONTHLY,
+      fields: { budget_timezone: 'asia/tokyo' },
+      after: { ...month('Asia/Tokyo'), givenAs: '30d' },
+    },
+    {
+      name: 'a length in its place',
+      before: MONTHLY,
+      fields: { budget_timezone: null },
+      after: { ...ROLLING, givenAs: '30d', anchorMs: NOW },
+    },
+    { name: 'another limit', before: MONTHLY, fields: { max_budget: 7 }, after: { ...MONTHLY, limitNanoUsd: 7e9 } },
+    {
+      name: 'none',
+      before: MONTHLY,
+      fields: { budget_duration: null },
+      after: { limitNanoUsd: 5e9, windowMs: undefined, anchorMs: NOW },
+    },
+    {
+      name: 'an empty name',
+      before: MONTHLY,
+      fields: { budget_duration: '' },
+      after: { limitNanoUsd: 5e9, windowMs: undefined, anchorMs: NOW },
+    },
+    {
+      name: 'the word for none',
+      before: MONTHLY,
+      fields: { budget_duration: 'total' },
+      after: { limitNanoUsd: 5e9, windowMs: undefined, anchorMs: NOW },
+    },
+  ])('change by $name', ({ before, fields, after }) => {
+    expect(policyOf(fields, { policy: { ...FULL, budget: before }, tags: {} })?.budget).toStrictEqual(after);
+  });
+
+  it('go with the budget', () => {
+    const fields = { max_budget: null, budget_duration: null, budget_timezone: null };
+    expect(policyOf(fields, { policy: { ...FULL, budget: MONTHLY }, tags: {} })?.budget).toBeUndefined();
+  });
+
+  it.each<{ budget: Budget | undefined; shown: readonly unknown[] }>([
+    { budget: undefined, shown: [null, null, null] },
+    { budget: ROLLING, shown: [5, '30d', null] },
+    { budget: { ...ROLLING, windowMs: 14 * DAY_MS, givenAs: '2w' }, shown: [5, '2w', null] },
+    { budget: { ...ROLLING, windowMs: undefined }, shown: [5, null, null] },
+    { budget: MONTHLY, shown: [5, '30d', 'Europe/Berlin'] },
+    { budget: month('UTC', 1_000) as Budget, shown: [5, '1mo', 'UTC'] },
+  ])('are shown as $shown, and taken back so', ({ budget, shown }) => {
+    const fields = toBudgetFields(budget);
+    expect(Object.values(fields)).toEqual(shown);
+    const before = { policy: { ...FULL, budget }, tags: {} };
+    const again = policyOf(fields, before)?.budget;
+    expect(again?.anchorMs).toBe(budget?.anchorMs);
+    expect(toBudgetFields(again)).toEqual(fields);
   });
 });
 

@@ -63,7 +63,8 @@ describe('a script for the key API of LiteLLM', () => {
       team_id: 'core-infra',
       max_budget: 25.5,
       budget_duration: '7d',
-      budget_reset_at: new Date(nowMs() + 7 * 86_400_000).toISOString(),
+      budget_timezone: 'UTC',
+      budget_reset_at: '2030-01-21T00:00:00.000Z',
       spend: 0,
     });
 
@@ -133,7 +134,7 @@ def call(path, body=None, key=MASTER, **params):
 made = call("/key/generate", {"duration": "8760h", "models": ["*"], "max_budget": 0.1, "budget_duration": "1mo",
                               "metadata": {"team": "x"}, "tags": ["a"], "team_id": None, "key_alias": "py"})
 key = made["key"]
-assert made["budget_duration"] == "30d" and made["models"] == [] and made["max_budget"] == 0.1
+assert made["budget_duration"] == "1mo" and made["budget_reset_at"].endswith("-01T00:00:00.000Z") and made["models"] == [] and made["max_budget"] == 0.1
 assert call("/key/info", key=key)["info"]["key_alias"] == "py"
 assert call("/key/update", {"key": key, "rpm_limit": 5})["rpm_limit"] == 5
 page = call("/key/list", page=1, size=100, return_full_object="True")

@@ -8,6 +8,8 @@ import {
   policyToJson,
   readPolicyFlags,
 } from '../../src/keys/limits.ts';
+import type { LimitValues } from '../../src/keys/define-limit.ts';
+import { findLocalTimeZone } from '../../src/lib/calendar.ts';
 
 it('allows by an empty policy what every key may do, and lets nobody change it', () => {
   expect(EMPTY_POLICY).toMatchObject({ models: [], scope: 'default', regions: [], allowUnpriced: false });
@@ -47,6 +49,56 @@ describe('flags', () => {
     });
   });
 
+  const NAMED = { budget: '5', budgetWindow: 'month', budgetTimezone: 'europe/berlin' };
+  const inBerlin = (unit: 'day' | 'month', anchorMs = NOW_MS): object => ({
+    limitNanoUsd: 5e9,
+    windowMs: undefined,
+    calendar: { unit, timeZone: 'Europe/Berlin' },
+    anchorMs,
+  });
+
+  it.each<{ flags: LimitValues; budget: object }>([
+    { flags: {}, budget: inBerlin('month') },
+    { flags: { budget: '5' }, budget: inBerlin('month') },
+    { flags: { budgetWindow: 'month' }, budget: inBerlin('month') },
+    { flags: { budgetWindow: 'day' }, budget: inBerlin('day', 2_000) },
+    { flags: { budgetTimezone: 'Europe/Berlin' }, budget: inBerlin('month') },
+    {
+      flags: { budgetTimezone: 'UTC' },
+      budget: { limitNanoUsd: 5e9, windowMs: undefined, calendar: { unit: 'month', timeZone: 'UTC' }, anchorMs: 2_000 },
+    },
+    { flags: { budgetWindow: '1mo' }, budget: { limitNanoUsd: 5e9, windowMs: 30 * 86_400_000, anchorMs: 2_000 } },
+    { flags: { budgetWindow: 'total' }, budget: { limitNanoUsd: 5e9, windowMs: undefined, anchorMs: 2_000 } },
+  ])('changes a budget by the calendar with $flags', ({ flags, budget }) => {
+    const old = readPolicyFlags(NAMED, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
+    expect((readPolicyFlags(flags, old, 2_000) ?? old).budget).toStrictEqual(budget);
+  });
+
+  it('gives days, weeks and months the zone of this machine if none is named', () => {
+    const policy = readPolicyFlags({ budget: '5', budgetWindow: 'week' }, EMPTY_POLICY, NOW_MS);
+    expect(policy?.budget?.calendar).toEqual({ unit: 'week', timeZone: findLocalTimeZone() });
+  });
+
+  it.each<{ flags: LimitValues; says: string }>([
+    {
+      flags: { ...NAMED, budgetWindow: '30d' },
+      says: '--budget-timezone needs a --budget-window of day, week or month.',
+    },
+    { flags: { ...NAMED, budgetWindow: 'total' }, says: '--budget-timezone needs a' },
+    { flags: { budget: '5', budgetTimezone: 'UTC' }, says: '--budget-timezone needs a' },
+    { flags: { ...NAMED, budgetTimezone: 'Mars/Olympus' }, says: '--budget-timezone must be a time zone such as' },
+    { flags: { budgetWindow: 'month' }, says: '--budget-window needs a --budget.' },
+    { flags: { ...NAMED, budget: 'none' }, says: '--budget-window needs a --budget.' },
+  ])('refuses $flags', ({ flags, says }) => {
+    expect(() => readPolicyFlags(flags, EMPTY_POLICY, NOW_MS)).toThrow(says);
+  });
+
+  it('shows a budget by the calendar with its zone', () => {
+    const policy = readPolicyFlags(NAMED, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
+    expect(policyToJson(policy)).toMatchObject({ budget_window: 'month', budget_timezone: 'Europe/Berlin' });
+    expect(describePolicy(policy)).toContainEqual(['budget', '$5 per month (Europe/Berlin)']);
+  });
+
   it('makes no policy by flags that name no limit', () => {
     expect(readPolicyFlags({ alias: 'alice', json: true }, EMPTY_POLICY, NOW_MS)).toBeUndefined();
   });
@@ -65,6 +117,7 @@ it('writes a limit that does not exist as null in JSON', () => {
     regions: [],
     budget_usd: null,
     budget_window: null,
+    budget_timezone: null,
     allow_unpriced: false,
     rpm: null,
     tpm: null,

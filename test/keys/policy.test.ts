@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
-  changeBudget,
   findDateMs,
   formatDuration,
   parseBudgetUsd,
-  parseBudgetWindow,
   parseDurationMs,
   parseExpiry,
   parseLimit,
@@ -171,41 +169,6 @@ describe('a budget', () => {
     [25],
   ])('refuses the budget %j', async (value) => {
     await expectRefusal(parseBudgetUsd, value);
-  });
-
-  it.each<[string, number | undefined]>([
-    ['total', undefined],
-    ['1d', DAY_MS],
-    ['7d', 7 * DAY_MS],
-    ['24h', DAY_MS],
-    ['30m', 1_800_000],
-    ['1mo', 30 * DAY_MS],
-  ])('gives a budget windows of %s', (text, ms) => {
-    expect(read(parseBudgetWindow, text)).toBe(ms);
-  });
-
-  it.each(['', '0d', 'daily', '1M', 7, null])('refuses budget windows of %j', async (value) => {
-    await expectRefusal(parseBudgetWindow, value);
-  });
-});
-
-describe('a changed budget', () => {
-  const old = { limitNanoUsd: 5e9, windowMs: DAY_MS, anchorMs: 1_000 };
-
-  it.each([
-    { name: 'a new one begins now', from: undefined, changes: { limitNanoUsd: 1 }, to: [1, undefined, NOW_MS] },
-    { name: 'another limit keeps the windows', from: old, changes: { limitNanoUsd: 9e9 }, to: [9e9, DAY_MS, 1_000] },
-    { name: 'other windows begin now', from: old, changes: { windowMs: 60_000 }, to: [5e9, 60_000, NOW_MS] },
-    { name: 'no windows any more', from: old, changes: { windowMs: undefined }, to: [5e9, undefined, NOW_MS] },
-    { name: 'the same windows go on', from: old, changes: { windowMs: DAY_MS }, to: [5e9, DAY_MS, 1_000] },
-    { name: 'no change', from: old, changes: {}, to: [5e9, DAY_MS, 1_000] },
-  ])('changes a budget: $name', ({ from, changes, to }) => {
-    const [limitNanoUsd, windowMs, anchorMs] = to;
-    expect(changeBudget(from, changes, NOW_MS)).toEqual({ limitNanoUsd, windowMs, anchorMs });
-  });
-
-  it('gives no budget by windows alone', () => {
-    expect(changeBudget(undefined, { windowMs: DAY_MS }, NOW_MS)).toBeUndefined();
   });
 });
 

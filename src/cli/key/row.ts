@@ -2,6 +2,7 @@
  * A key as the commands show it, never the key itself: as JSON of a stable shape, and in words. Pure.
  */
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
+import { hasWindows } from '../../keys/budget.ts';
 import { describePolicy, policyToJson } from '../../keys/limits.ts';
 import { maskKey } from '../../keys/secret.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
@@ -111,8 +112,8 @@ export function describeKey(row: VirtualKeyRow, spend: KeySpend, nowMs: number):
 function describeSpend(budget: Budget | undefined, spend: KeySpend, nowMs: number): Field[] {
   const { totalNanoUsd, windowNanoUsd, reservedNanoUsd, resetsAtMs } = spend;
   const fields: Field[] = [];
-  if (budget?.windowMs !== undefined) fields.push(['spent', `${formatUsd(windowNanoUsd)} in this window`]);
-  fields.push([budget?.windowMs === undefined ? 'spent' : 'spent in all', formatUsd(totalNanoUsd)]);
+  if (hasWindows(budget)) fields.push(['spent', `${formatUsd(windowNanoUsd)} in this window`]);
+  fields.push([hasWindows(budget) ? 'spent in all' : 'spent', formatUsd(totalNanoUsd)]);
   if (reservedNanoUsd > 0) fields.push(['reserved', `${formatUsd(reservedNanoUsd)} for requests under way`]);
   const leftNanoUsd = findLeft(budget, spend);
   if (leftNanoUsd !== undefined) fields.push(['left', formatUsd(leftNanoUsd)]);

@@ -1,7 +1,7 @@
 /**
  * `key list` and `key show`: reads only, and makes no database where there is none.
  */
-import { describeBudget } from '../../keys/limits.ts';
+import { describeBudget } from '../../keys/budget.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import type { KeyInput, KeyNameInput } from './input.ts';

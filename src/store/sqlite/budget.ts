@@ -7,6 +7,7 @@ import { type Connection, pluck, type Statement } from './connection.ts';
 import { type Charged, insertLedgerRow, type LedgerStatements } from './ledger.ts';
 import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import { type KeySpend, type NewReservation, RESERVATION_LEASE_MS, type ReserveOutcome } from '../../domain/budget.ts';
+import { findBudgetWindow } from '../../keys/budget.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
 
 /** How many lost ones are settled in one transaction. */
@@ -235,11 +236,11 @@ interface Window {
  * The budget account's window begins anew when the clock has reached a later one than it knows. It never goes back:
  * neither a clock set back nor longer windows empty a budget account.
  */
-function findWindow(account: BudgetAccount, { windowMs, anchorMs }: Budget, nowMs: number): Window {
+function findWindow(account: BudgetAccount, budget: Budget, nowMs: number): Window {
   const { window_start_ms: knownStartMs, window_nano: nano, total_nano: spentNano } = account;
-  if (windowMs === undefined) return { startMs: knownStartMs, nano, spentNano, endMs: undefined };
-  const startMs = anchorMs + Math.floor((nowMs - anchorMs) / windowMs) * windowMs;
-  const endMs = startMs + windowMs;
+  const window = findBudgetWindow(budget, Math.max(nowMs, knownStartMs ?? nowMs));
+  if (window === undefined) return { startMs: knownStartMs, nano, spentNano, endMs: undefined };
+  const { startMs, endMs } = window;
   if (knownStartMs === null || knownStartMs < startMs) return { startMs, nano: 0, spentNano: 0, endMs };
   return { startMs: knownStartMs, nano, spentNano: nano, endMs };
 }

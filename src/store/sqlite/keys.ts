@@ -2,10 +2,11 @@
  * The virtual keys in SQLite: statements, prepared once per connection, and rows as the rest of the program knows them.
  * Caches nothing and retries nothing.
  */
+import { makeBudget } from '../../keys/budget.ts';
 import { EMPTY_POLICY } from '../../keys/limits.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { type Connection, isSqliteError, pluck, type Statement } from './connection.ts';
-import type { Budget, KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
+import type { KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 
 /** A row of virtual_keys as SQLite gives it. */
 interface KeyRecord {
@@ -220,9 +221,5 @@ export function toKeyRow(record: KeyRecord): VirtualKeyRow {
 
 /** JSON has no undefined, and an older row lacks the limits that came after it. */
 function toPolicy(kept: Partial<KeyPolicy>): KeyPolicy {
-  return { ...EMPTY_POLICY, ...kept, budget: kept.budget === undefined ? undefined : toBudget(kept.budget) };
-}
-
-function toBudget({ limitNanoUsd, windowMs, anchorMs }: Budget): Budget {
-  return { limitNanoUsd, windowMs, anchorMs };
+  return { ...EMPTY_POLICY, ...kept, budget: kept.budget === undefined ? undefined : makeBudget(kept.budget) };
 }
