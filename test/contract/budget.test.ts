@@ -191,6 +191,56 @@ describe.each(STORES)('$name', ({ create }) => {
       expect(await reserve(1, at(299))).toBe('held');
     });
 
+    describe('by the calendar', () => {
+      /** Clocks in Berlin go back in the night to the 25th: that day begins at 22:00 UTC and ends at 23:00. */
+      const ms = (time: string): number => Date.parse(`2026-10-${time}Z`);
+      const inBerlin = aBudget(100, { calendar: { unit: 'day', timeZone: 'Europe/Berlin' }, anchorMs: ms('20T09:00') });
+      const on = (time: string): { readonly nowMs: number; readonly budget: Budget } => ({
+        nowMs: ms(time),
+        budget: inBerlin,
+      });
+
+      it('begins a window with each day, however long it is', async () => {
+        await reserve(90, { id: 'one', ...on('24T22:00') });
+        await settle(90, { id: 'one' });
+        const resetsAtMs = ms('25T23:00');
+        expect(await spendOf(inBerlin, ms('24T22:00'))).toMatchObject({ windowNanoUsd: 90, resetsAtMs });
+        expect(await reserve(11, on('25T22:59:59.999'))).toBe('exhausted');
+        expect(await spendOf(inBerlin, resetsAtMs)).toMatchObject({ windowNanoUsd: 0, resetsAtMs: ms('26T23:00') });
+        expect(await reserve(100, on('25T23:00'))).toBe('reserved');
+      });
+
+      it('begins a window when the budget is given, in the middle of a day', async () => {
+        const again = { ...inBerlin, anchorMs: ms('20T12:00') };
+        await reserve(90, { id: 'one', ...on('20T09:00') });
+        await settle(90, { id: 'one' });
+        expect(await reserve(11, on('20T11:59'))).toBe('exhausted');
+        expect(await reserve(100, { nowMs: ms('20T12:00'), budget: again })).toBe('reserved');
+        expect(await spendOf(again, ms('20T12:00'))).toMatchObject({ windowNanoUsd: 0, resetsAtMs: ms('20T22:00') });
+      });
+
+      it('opens no window twice by a clock that is set back over midnight, and says when the next one begins', async () => {
+        await reserve(90, { id: 'one', ...on('24T22:00') });
+        await settle(90, { id: 'one' });
+        for (const time of ['24T21:59', '23T12:00', '24T22:00']) {
+          expect(await reserve(11, on(time))).toBe('exhausted');
+          expect(await spendOf(inBerlin, ms(time))).toMatchObject({ windowNanoUsd: 90, resetsAtMs: ms('25T23:00') });
+        }
+      });
+
+      it('is the same window for all proxies on one database', async () => {
+        const other = await place.open();
+        await reserve(60, { id: 'one', ...on('25T22:59:50') });
+        expect(await reserve(41, on('25T22:59:51'), other)).toBe('held');
+        expect(await reserve(40, { id: 'two', ...on('25T22:59:51') }, other)).toBe('reserved');
+        await settle(60, { id: 'one' });
+        await settle(40, { id: 'two' }, other);
+        expect(await reserve(1, on('25T22:59:59'))).toBe('exhausted');
+        expect(await reserve(100, on('25T23:00'), other)).toBe('reserved');
+        expect(await reserve(1, on('25T23:00'))).toBe('held');
+      });
+    });
+
     it('does not give what a correction in an old window saves into the next one', async () => {
       await reserve(90, { id: 'one', ...at(1_300) });
       await settle(90, { id: 'one' });

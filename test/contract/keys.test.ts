@@ -52,6 +52,21 @@ describe.each(STORES)('$name', ({ create }) => {
     it.each([
       { name: 'with everything', fields: { policy: ALL_LIMITS, expiresAtMs: 5, note: 'for CI', alias: 'Zoë' } },
       { name: 'with a budget without windows', fields: { policy: withBudget(0, undefined) } },
+      {
+        name: 'with a budget by the calendar',
+        fields: {
+          policy: {
+            ...EMPTY_POLICY,
+            budget: {
+              limitNanoUsd: 1,
+              windowMs: undefined,
+              calendar: { unit: 'month' as const, timeZone: 'Asia/Kolkata' },
+              givenAs: '1mo',
+              anchorMs: 5,
+            },
+          },
+        },
+      },
       { name: 'with limits of nothing', fields: { policy: { ...EMPTY_POLICY, requestsPerMinute: 0, maxParallel: 0 } } },
       {
         name: 'with tags and metadata',

@@ -150,9 +150,10 @@ async function rowOf(id: string): Promise<VirtualKeyRow> {
 }
 
 describe('the successor', () => {
+  const BERLIN = { unit: 'month', timeZone: 'Europe/Berlin' } as const;
   const policy = { ...EMPTY_POLICY, models: ['*claude*'], requestsPerMinute: 60, allowUnpriced: true };
   const terms = {
-    policy: { ...policy, budget: { limitNanoUsd: 5e9, windowMs: 86_400_000, anchorMs: START_MS } },
+    policy: { ...policy, budget: { limitNanoUsd: 5e9, windowMs: undefined, calendar: BERLIN, anchorMs: START_MS } },
     tags: { team: 'search' },
     note: 'for the CI',
     metadata: { owner: { name: 'alice' } },

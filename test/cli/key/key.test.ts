@@ -16,6 +16,7 @@ const NO_LIMITS = {
   regions: [],
   budget_usd: null,
   budget_window: null,
+  budget_timezone: null,
   allow_unpriced: false,
   rpm: null,
   tpm: null,

@@ -23,6 +23,7 @@ const ALL_LIMITS = {
   regions: ['us-east-1', 'eu-*'],
   budget_usd: '25.5',
   budget_window: '7d',
+  budget_timezone: null,
   allow_unpriced: true,
   rpm: 60,
   tpm: 100_000,
@@ -73,7 +74,11 @@ describe('key generate', () => {
     { flags: ['--scope', 'most'], says: "option '--scope <scope>' argument 'most' is invalid" },
     { flags: ['--regions', 'us_east'], says: '--regions must be patterns of AWS regions' },
     { flags: ['--budget', '-1'], says: '--budget must be dollars' },
-    { flags: ['--budget', '1', '--budget-window', 'week'], says: '--budget-window must be total or' },
+    { flags: ['--budget', '1', '--budget-window', 'year'], says: '--budget-window must be total, day, week, month or' },
+    {
+      flags: ['--budget', '1', '--budget-window', 'day', '--budget-timezone', 'Mars'],
+      says: '--budget-timezone must be a time zone such as Europe/Berlin or UTC, not "Mars".',
+    },
     { flags: ['--rpm', '0'], says: '--rpm must be a whole number from 1' },
     { flags: ['--tpm', 'x'], says: '--tpm must be a whole number from 1' },
     { flags: ['--max-parallel', '1.5'], says: '--max-parallel must be a whole number from 1' },
@@ -125,7 +130,7 @@ describe('key update', () => {
     { flags: ['--models', 'any'], changed: { models: [] } },
     { flags: ['--models', '*'], changed: { models: [] } },
     { flags: ['--regions', 'any'], changed: { regions: [] } },
-    { flags: ['--budget', 'none'], changed: { budget_usd: null, budget_window: null } },
+    { flags: ['--budget', 'none'], changed: { budget_usd: null, budget_window: null, budget_timezone: null } },
     { flags: ['--budget-window', 'total'], changed: { budget_window: 'total' } },
     { flags: ['--rpm', 'none', '--tpm', 'none'], changed: { rpm: null, tpm: null } },
     { flags: ['--max-parallel', 'none'], changed: { max_parallel: null } },
@@ -153,6 +158,26 @@ describe('key update', () => {
     const result = await cli.run(['key', 'update', ...args]);
     expect([result.code, result.stdout]).toEqual([code, '']);
     expect(result.stderr).toContain(says);
+  });
+
+  it('changes windows from a length to the calendar, to another zone, and back', async () => {
+    const cli = await openCli();
+    await generate(cli, '--alias', 'alice', ...ALL_FLAGS);
+    const update = async (...flags: string[]): Promise<readonly unknown[]> => {
+      const shown = parse(await cli.run(['key', 'update', 'alice', '--json', ...flags]));
+      return [shown['budget_usd'], shown['budget_window'], shown['budget_timezone']];
+    };
+    const inTokyo = ['--budget-window', 'month', '--budget-timezone', 'Asia/Tokyo'];
+    expect(await update(...inTokyo)).toEqual(['25.5', 'month', 'Asia/Tokyo']);
+    expect(await update('--budget', '7')).toEqual(['7', 'month', 'Asia/Tokyo']);
+    expect(await update('--budget-window', 'day')).toEqual(['7', 'day', 'Asia/Tokyo']);
+    expect(await update('--budget-timezone', 'UTC')).toEqual(['7', 'day', 'UTC']);
+    expect(await update('--budget-window', '1mo')).toEqual(['7', '30d', null]);
+    const { code, stderr } = await cli.run(['key', 'update', 'alice', '--budget-timezone', 'UTC']);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('--budget-timezone needs a --budget-window of day, week or month.'),
+    ]);
   });
 
   it('gives an expired key more time', async () => {
@@ -226,6 +251,23 @@ const show = async (cli: Cli): Promise<Fields> => {
 };
 
 describe('key show', () => {
+  it('shows the midnight, in the zone of the machine that made the key, at which a budget begins anew', async () => {
+    const cli = await openCli();
+    const flags = ['--alias', 'alice', '--budget', '100', '--budget-window', 'day'];
+    const { ended } = cli.spawn(['key', 'generate', '--json', ...flags], { env: { TZ: 'Asia/Kathmandu' } });
+    expect(parse(await ended)).toMatchObject({
+      budget_window: 'day',
+      budget_timezone: expect.stringMatching(/^Asia\/Kat/),
+    });
+    expect(await show(cli)).toMatchObject({
+      budget: expect.stringMatching(/^\$100 per day \(Asia\/Kath?mandu\)$/),
+      spent: '$0 in this window',
+      left: '$100.00',
+      resets: expect.stringMatching(/ 18:15Z \(in /),
+    });
+    expect((await cli.run(['key', 'list'])).stdout).toContain('  $100 per day  ');
+  });
+
   it('shows what a key spent, what is reserved, what is left, and when that begins anew', async () => {
     const cli = await openCli();
     const { id } = await generate(cli, '--alias', 'alice', '--budget', '2', '--budget-window', '1d');
