@@ -1,7 +1,7 @@
 /**
- * The budget of a key in LiteLLM's fields, read and shown. Pure. `1d`, `24h`, `7d`, `1w`, `30d` and `1mo` are lengths by
- * their look, but LiteLLM ends them with the day, the week and the month, in UTC: so do we, unless `budget_timezone`,
- * which LiteLLM does not have, names another zone, or is null and asks for the length.
+ * The budget of a key in LiteLLM's fields, read and shown. Pure. `1d`, `24h`, `7d`, `1w`, `30d` and `1mo` look like
+ * lengths, but LiteLLM ends them with the day, the week and the month, in UTC: so do we, unless `budget_timezone`, a
+ * field of ours, names another zone, or is null and asks for the length.
  */
 import { changeBudget, parseBudgetWindow, parseTimeZone } from '../keys/budget.ts';
 import { formatDuration, parseBudgetUsd } from '../keys/policy.ts';

@@ -1,7 +1,8 @@
 /**
  * The limits of a key in one table, of which the flags of `key generate` and `key update`, what the commands show, the
- * fields of the admin API and the defaults of the store are made. Pure, but for the time zone of this machine. Decides nothing about a request; `admission/`
- * does. What a key has besides (alias, expiry, tags, note) limits no request and is read by hand.
+ * fields of the admin API and the defaults of the store are made. Pure, but for this machine's time zone. Decides
+ * nothing about a request; `admission/` does. What a key has besides (alias, expiry, tags, note) limits no request and
+ * is read by hand.
  */
 import type { Budget, BudgetWindows, KeyPolicy } from '../domain/key.ts';
 import { findLocalTimeZone } from '../lib/calendar.ts';

@@ -1,6 +1,6 @@
 /**
  * Days, weeks and months of a time zone as moments: when the present one began and when the next one begins, whatever
- * summer time does in between. What is known of zones is known by Node (`Intl`). Pure, but for the zone of this machine.
+ * summer time does in between. What is known of zones is known by Node (`Intl`). Pure, but for this machine's zone.
  */
 
 /** A week begins on Monday, as in ISO 8601. */

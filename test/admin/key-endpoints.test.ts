@@ -189,6 +189,26 @@ describe('GET /key/info', () => {
   });
 });
 
+describe('an empty alias', () => {
+  it('takes the alias of a key away', async () => {
+    const { post } = await openAdmin();
+    const { key } = await post('/key/generate', { key_alias: 'alice', max_budget: 1, budget_duration: '1mo' });
+    const updated = await post('/key/update', { key, key_alias: '', max_budget: 25, budget_duration: '1mo' });
+    expect([updated['key_alias'], updated['max_budget'], updated['budget_reset_at']]).toEqual([
+      null,
+      25,
+      '2030-02-01T00:00:00.000Z',
+    ]);
+  });
+
+  it('names no key, and gives none to a new one', async () => {
+    const { call, post } = await openAdmin();
+    for (const _ of [1, 2]) expect((await post('/key/generate', { key_alias: '' }))['key_alias']).toBeNull();
+    const { status, json } = await call('/key/update', { body: { key_alias: '', max_budget: 25 } });
+    expect([status, json['error'].param]).toEqual([400, 'key']);
+  });
+});
+
 describe('a key that is not there', () => {
   it.each([
     { path: '/key/update', body: { key: UNKNOWN_KEY, rpm_limit: 1 }, param: 'key' },

@@ -19,6 +19,9 @@ let store: Store;
 
 const HUNDRED = aBudget(100);
 
+/** A moment of October 2026, UTC. */
+const ms = (time: string): number => Date.parse(`2026-10-${time}Z`);
+
 async function spendOf(budget: Budget | undefined = HUNDRED, nowMs = 1_000, keyId = 'vk_a'): Promise<KeySpend> {
   const spends = await store.findSpend([{ id: keyId, policy: { ...EMPTY_POLICY, budget } }], nowMs);
   return spends.get(keyId) ?? expect.fail('no spend');
@@ -193,7 +196,6 @@ describe.each(STORES)('$name', ({ create }) => {
 
     describe('by the calendar', () => {
       /** Clocks in Berlin go back in the night to the 25th: that day begins at 22:00 UTC and ends at 23:00. */
-      const ms = (time: string): number => Date.parse(`2026-10-${time}Z`);
       const inBerlin = aBudget(100, { calendar: { unit: 'day', timeZone: 'Europe/Berlin' }, anchorMs: ms('20T09:00') });
       const on = (time: string): { readonly nowMs: number; readonly budget: Budget } => ({
         nowMs: ms(time),

@@ -14,6 +14,8 @@ import { failureOf } from '../helpers/failure.ts';
 const NOW_MS = Date.parse('2026-07-01T12:00:00Z');
 const DAY_MS = 86_400_000;
 
+const month = (timeZone: string): BudgetWindows => ({ windowMs: undefined, calendar: { unit: 'month', timeZone } });
+
 describe('the windows of a budget, as they are asked for', () => {
   it.each<[string, WindowLength]>([
     ['total', undefined],
@@ -43,7 +45,6 @@ describe('the windows of a budget, as they are asked for', () => {
 
 describe('a changed budget', () => {
   const old: Budget = { limitNanoUsd: 5e9, windowMs: DAY_MS, anchorMs: 1_000 };
-  const month = (timeZone: string): BudgetWindows => ({ windowMs: undefined, calendar: { unit: 'month', timeZone } });
   const monthly: Budget = { limitNanoUsd: 5e9, anchorMs: 1_000, ...month('UTC') };
 
   it.each<{ name: string; from: Budget | undefined; changes: Parameters<typeof changeBudget>[1]; to: object }>([

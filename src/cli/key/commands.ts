@@ -28,7 +28,7 @@ Examples:
 const GENERATE_EXAMPLES = `
 Examples:
   $ bedrock-proxy key generate --alias alice
-  $ bedrock-proxy key generate --alias ci --budget 25 --budget-window 7d
+  $ bedrock-proxy key generate --alias ci --budget 25 --budget-window week
   $ bedrock-proxy key generate --models '*claude-haiku*' amazon.nova-lite-v1:0
   $ export AWS_BEARER_TOKEN_BEDROCK=$(bedrock-proxy key generate --quiet)
 `;
@@ -51,7 +51,7 @@ const TAKEN_AWAY = LIMIT_FLAGS.flatMap(({ name, takenAwayBy }) =>
 );
 const UPDATE_NOTES = `\n${new Help().boxWrap(
   `What is not named stays as it is. Taken away: --expires never, ${TAKEN_AWAY.join(', ')}, --note '', --tag NAME=. ` +
-    'Another --budget-window begins a new window, another --budget does not. ' +
+    'Another --budget-window or --budget-timezone begins a new window, another --budget does not. ' +
     'A running proxy obeys from the next request on.',
   80,
 )}\n`;
