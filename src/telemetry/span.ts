@@ -14,24 +14,6 @@ import { findErrorCode, findModel, hideKeys } from '../domain/outcome.ts';
 /** Attributes of a span; what is undefined is left out. */
 export type SpanAttributes = Record<string, string | number | boolean | undefined>;
 
-/** The span that the client was in when it asked (W3C Trace Context, section 3.2). */
-export interface RemoteParent {
-  /** 32 and 16 lower-case hexadecimal digits. */
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly traceFlags: number;
-}
-
-const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
-
-/** Undefined for what is no `traceparent`; what a later version of it adds is ignored, as the specification asks. */
-export function parseTraceparent(value: string | undefined): RemoteParent | undefined {
-  const [, version, traceId, spanId, flags, more] = TRACEPARENT.exec(value?.trim() ?? '') ?? [];
-  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  if (version === '00' && more !== undefined) return undefined;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) };
-}
-
 /** `chat us.amazon.nova-lite-v1:0`, or the operation, or the method where there is none. */
 export function nameSpan(record: RequestRecord): string {
   const operation = findGenAiOperation(record);

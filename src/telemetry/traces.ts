@@ -10,7 +10,8 @@ import type { HrTime, Tracer } from '@opentelemetry/api';
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { ProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
-import { describeRequest, describeUpstream, isFailedSpan, nameSpan, parseTraceparent } from './span.ts';
+import { parseTraceparent } from '../http/traceparent.ts';
+import { describeRequest, describeUpstream, isFailedSpan, nameSpan } from './span.ts';
 
 /** How long the end waits for the last spans to leave. */
 const CLOSE_TIMEOUT_MS = 2_000;
