@@ -29,6 +29,7 @@ const LIVE_CASES: readonly { readonly by: UsageGrouping | undefined; readonly tr
   { by: undefined, traffic: true },
   { by: 'key', traffic: true },
   { by: 'day', traffic: true },
+  { by: 'session', traffic: true },
   { by: 'key', traffic: false },
   { by: 'day', traffic: false },
 ];
@@ -44,7 +45,7 @@ const COMPARED_MS = 1_000;
 
 /** One after the other, in a process that does nothing else. */
 export async function measureReports(store: Store): Promise<LedgerTiming[]> {
-  const groupings: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag'];
+  const groupings: readonly UsageGrouping[] = ['key', 'model', 'day', 'operation', 'region', 'tag', 'session'];
   const week = { name: 'usage --by key --since 7d', by: 'key', filter: { sinceMs: NOW_MS - 7 * DAY_MS } } as const;
   const cases: { readonly name: string; readonly by: UsageGrouping; readonly filter: LedgerFilter }[] = [
     ...groupings.map((by) => ({ name: nameOfReport(by), by, filter: {} })),

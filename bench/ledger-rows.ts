@@ -106,7 +106,8 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     serviceTier: undefined,
     pricing: 'priced',
     priceSource: 'aws',
-    session: undefined,
+    session: nameSession(index),
+    agent: undefined,
     costNanoUsd: 7_500_000 + index,
     chargedNanoUsd: 7_500_000 + index,
     partial: false,
@@ -117,6 +118,12 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     tags,
     userAgent: 'boto3',
   };
+}
+
+/** Twenty requests each, as many as a short run of a coding agent has; none is of every tenth request. */
+function nameSession(index: number): string | undefined {
+  const run = Math.floor(index / 200) * 10 + (index % 10);
+  return index % 10 === 9 ? undefined : `00000000-0000-4000-8000-${String(run).padStart(12, '0')}`;
 }
 
 /** One of them, by chance. */

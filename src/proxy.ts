@@ -14,6 +14,7 @@
 import type { MonotonicClock } from './lib/clock.ts';
 import type { AdmissionDependencies } from './admission/admit.ts';
 import { openAdmissionStage } from './admission/stage.ts';
+import { attributeRequest } from './accounting/attribution.ts';
 import { openSettlement, type Settlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
@@ -76,6 +77,7 @@ export function createProxy(
       const presented = parsePresentedCredential(headers, target.query);
       const caller = await unlessAborted(signal, authenticate(clientRequest, presented, dependencies));
       record.principal = caller.principal;
+      attributeRequest(record, headers);
       unwatch = dependencies.liveRequests.watch(caller.claimed, cutOf(clientRequest, settlement));
       const found = (record.route = findRoute({
         method,

@@ -66,10 +66,11 @@ export class Refusals {
   }
 }
 
+type MayDiffer = 'service' | 'operation' | 'region' | 'model' | 'status' | 'userAgent' | 'session' | 'agent';
+
 /** Id and time are those of the first; what differs is unknown. */
 function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
-  const same = <Name extends 'service' | 'operation' | 'region' | 'model' | 'status' | 'userAgent'>(name: Name) =>
-    sum[name] === row[name] ? sum[name] : undefined;
+  const same = <Name extends MayDiffer>(name: Name) => (sum[name] === row[name] ? sum[name] : undefined);
   return {
     ...sum,
     requests: sum.requests + row.requests,
@@ -79,8 +80,15 @@ function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
     model: same('model'),
     status: same('status'),
     userAgent: same('userAgent'),
+    session: same('session'),
+    agent: same('agent'),
+    tags: sum.tags === row.tags ? sum.tags : sharedTags(sum.tags, row.tags),
     totalMs: undefined,
     requestBytes: sum.requestBytes + row.requestBytes,
     responseBytes: sum.responseBytes + row.responseBytes,
   };
+}
+
+function sharedTags(left: LedgerRow['tags'], right: LedgerRow['tags']): LedgerRow['tags'] {
+  return Object.fromEntries(Object.entries(left).filter(([name, value]) => right[name] === value));
 }

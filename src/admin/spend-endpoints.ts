@@ -42,7 +42,8 @@ function logsEndpoint({ store }: AdminOptions): Endpoint {
       const filter: LedgerFilter = {
         ...readRange(query.start_date, query.end_date),
         ...(await readKey(query.api_key, store)),
-        ...(query.request_id === undefined ? {} : { id: query.request_id }),
+        id: query.request_id,
+        session: query.session_id,
         ...tagFilter({ user_id: query.user_id }),
       };
       const hasRange = filter.sinceMs !== undefined && filter.untilMs !== undefined;

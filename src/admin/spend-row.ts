@@ -44,18 +44,19 @@ export function nameOfOwner(owner: string, keys: KeysById): string {
 }
 
 /**
- * At most `limit` rows, newest first. Tags are looked at here, page by page: the event loop goes on between two pages,
- * however few rows have them.
+ * At most `limit` rows, newest first. Session and tags are looked at here, page by page: the event loop goes on between
+ * two pages, however few rows have them.
  */
 export async function readLastRows(
   store: LedgerStore,
-  { tags = {}, ...filter }: LedgerFilter,
+  { tags = {}, session, ...filter }: LedgerFilter,
   { before, limit }: { readonly before: number | undefined; readonly limit: number },
 ): Promise<LedgerEntry[]> {
   const found: LedgerEntry[] = [];
   for (let edge = before; ; await setImmediate()) {
     const page = await store.readLedgerBackwards(filter, { before: edge, limit: PAGE_ROWS });
-    found.push(...page.filter((row) => Object.entries(tags).every(([name, value]) => row.tags[name] === value)));
+    const ofSession = session === undefined ? page : page.filter((row) => row.session === session);
+    found.push(...ofSession.filter((row) => Object.entries(tags).every(([name, value]) => row.tags[name] === value)));
     if (found.length >= limit || page.length < PAGE_ROWS) return found.slice(0, limit);
     edge = page.at(-1)?.sequence;
   }
@@ -81,6 +82,8 @@ export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof l
     custom_llm_provider: 'bedrock',
     user: row.tags['user_id'] ?? '',
     team_id: row.tags['team_id'] ?? null,
+    end_user: row.tags['end_user'] ?? '',
+    session_id: row.session ?? null,
     cache_hit: 'False',
     request_tags: listTags(row.tags),
     status: row.status !== undefined && row.status < 400 && row.errorCode === undefined ? 'success' : 'failure',

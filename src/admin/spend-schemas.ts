@@ -17,6 +17,7 @@ export const logsQuery = z.strictObject({
   api_key: apiKey.optional(),
   user_id: name.optional(),
   request_id: name.optional(),
+  session_id: name.optional(),
   summarize: queryFlag()
     .optional()
     .describe('With both dates: sums per day (default) or, where false, the requests themselves'),
@@ -78,6 +79,8 @@ export const logRow = z.strictObject({
   custom_llm_provider: z.literal('bedrock'),
   user: z.string().describe('The tag user_id of the key at that time, or nothing'),
   team_id: z.string().nullable(),
+  end_user: z.string().describe('The customer that the client named, or nothing'),
+  session_id: z.string().nullable().describe('The session that the client named'),
   cache_hit: z.literal('False').describe('The proxy answers nothing by itself'),
   request_tags: z.array(z.string()),
   status: z.enum(['success', 'failure']),

@@ -86,7 +86,7 @@ export function formatTable(
   right: ReadonlySet<string> = new Set(),
 ): string {
   const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)),
+    rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), title.length),
   );
   const line = (cells: readonly string[]): string =>
     cells

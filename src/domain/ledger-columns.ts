@@ -178,8 +178,9 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('user_agent', 'text', 'userAgent', 'kind of client, such as `boto3` or `claude-code`', {
     span: 'user_agent.name',
   }),
-  column('session', 'text', 'session', 'session of the client, if it named one'),
-  column('tags', 'tags', 'tags', 'tags of the key at that time', { isRequired: true }),
+  column('session', 'text', 'session', 'session of the client, if it named one', { span: 'session.id' }),
+  column('agent', 'text', 'agent', 'agent in it, if the client named one', { span: 'gen_ai.agent.id' }),
+  column('tags', 'tags', 'tags', 'tags of the key at that time, and those of the request', { isRequired: true }),
 ];
 
 /** A column as SQL has it. */

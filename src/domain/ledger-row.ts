@@ -84,9 +84,16 @@ function factsOf(record: RequestRecord, principal: Principal | undefined) {
     operation: route?.operation,
     region: route?.region,
     session: record.session,
+    agent: record.agent,
     model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),
     requestBytes,
-    tags: principal?.kind === 'key' ? principal.tags : {},
+    tags: tagsOf(record, principal),
     userAgent: findUserAgentFamily(record.userAgentHeader),
   };
+}
+
+/** The key's own count where both have a name: a client cannot take a request out of its owner's sums. */
+function tagsOf({ requestTags }: RequestRecord, principal: Principal | undefined): LedgerRow['tags'] {
+  const tags = principal?.kind === 'key' ? principal.tags : {};
+  return requestTags === undefined ? tags : { ...requestTags, ...tags };
 }

@@ -29,8 +29,9 @@ export interface LedgerRow {
   /** Undefined if nothing was reported. */
   readonly usage: Usage | undefined;
   readonly serviceTier: string | undefined;
-  /** A session of the client's, if it named one. */
+  /** A session of the client's, and an agent in it, if it named one. */
   readonly session: string | undefined;
+  readonly agent: string | undefined;
   /** `free`: known to cost nothing. `unpriced`: its cost is unknown. */
   readonly pricing: 'priced' | 'unpriced' | 'free';
   /** Set for `priced` (of a partial row: of what was seen) and `free` (0). */
@@ -45,6 +46,7 @@ export interface LedgerRow {
   readonly totalMs: number | undefined;
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Those of the key at that time, and those that the client named for this request. */
   readonly tags: Readonly<Record<string, string>>;
   /** `boto3`, `claude-code`, …; undefined if the user agent is none we know. */
   readonly userAgent: string | undefined;
@@ -67,12 +69,30 @@ export interface LedgerFilter {
   readonly status?: readonly [from: number, to: number] | undefined;
   readonly model?: string | undefined;
   readonly operation?: string | undefined;
+  readonly session?: string | undefined;
   /** Tags that a row has, each with its value. */
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** What rows are grouped by. `tag`: each tag of a row, as `name=value`; `tag:NAME`: the value of that one. */
-export type UsageGrouping = 'key' | 'principal' | 'model' | 'day' | 'operation' | 'region' | 'tag' | `tag:${string}`;
+/**
+ * What rows are grouped by. `tier`: the service tier, `default` if AWS was asked for none and named none. `source`: who
+ * told the price. `client`: the user agent. `tag`: each tag of a row, as `name=value`; `tag:NAME`: the value of that
+ * one.
+ */
+export type UsageGrouping =
+  | 'key'
+  | 'principal'
+  | 'model'
+  | 'day'
+  | 'operation'
+  | 'region'
+  | 'tier'
+  | 'source'
+  | 'client'
+  | 'session'
+  | 'agent'
+  | 'tag'
+  | `tag:${string}`;
 
 /** Which rows are added up, and how they are grouped. */
 export interface UsageQuery {
@@ -111,6 +131,6 @@ export interface UsageTotals {
 export interface UsageGroup extends UsageTotals {
   /** One for each grouping: a key id, a day as `YYYY-MM-DD` (UTC), …; undefined for rows that have none. */
   readonly names: readonly (string | undefined)[];
-  /** Only by `key` alone: the label of its last row. */
+  /** Only by `key`, alone or with others: the label of its last row. */
   readonly label: string | undefined;
 }

@@ -47,8 +47,10 @@ export interface RequestRecord {
   readonly userAgentHeader: string | undefined;
   /** `traceparent` as it came (W3C Trace Context). */
   readonly traceparent: string | undefined;
-  /** A session of the client's, if it named one. */
+  /** The session and the agent that the request is of, and tags for it, if the client named any: its word alone. */
   session: string | undefined;
+  agent: string | undefined;
+  requestTags: Readonly<Record<string, string>> | undefined;
   /** The model as the request names it, in path or body, percent-decoded. */
   model: string | undefined;
   /** What AWS reported; undefined if it reported nothing. */
@@ -102,6 +104,8 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     upstreamRequestId: undefined,
     upstreamErrorType: undefined,
     session: undefined,
+    agent: undefined,
+    requestTags: undefined,
     model: undefined,
     usage: undefined,
     serviceTier: undefined,

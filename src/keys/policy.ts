@@ -32,7 +32,8 @@ const MAX_PATTERNS = 200;
 /** The longest model id that AWS takes. */
 export const MAX_PATTERN_LENGTH = 2_048;
 const MAX_TAGS = 50;
-const TAG_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/;
+/** Of the name of a tag. */
+export const TAG_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/;
 const MAX_TAG_VALUE_LENGTH = 256;
 const MAX_NOTE_LENGTH = 1_000;
 /**

@@ -63,3 +63,12 @@ it('says nothing of what differs between the requests of a row', () => {
 it('keeps 256 characters of a model', () => {
   expect(addMany(1, { model: 'x'.repeat(2_000) })[0]?.model).toHaveLength(256);
 });
+
+it('says of several refused requests only the session and the tags that all of them had', () => {
+  addMany(5);
+  const team = { team: 'red' };
+  addMany(1, { session: 's', agent: 'a', tags: { ...team, repo: 'x' } });
+  addMany(1, { session: 's', agent: 'b', tags: { ...team, repo: 'y' } });
+  refusals.flush();
+  expect(written[0]).toMatchObject({ requests: 2, session: 's', agent: undefined, tags: team });
+});

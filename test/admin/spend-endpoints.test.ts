@@ -62,6 +62,8 @@ describe('GET /spend/logs', () => {
         custom_llm_provider: 'bedrock',
         user: 'a',
         team_id: 'red',
+        end_user: '',
+        session_id: null,
         cache_hit: 'False',
         request_tags: ['x=1', 'bare'],
         status: 'success',

@@ -65,6 +65,7 @@ describe.each(STORES)('$name', ({ create }) => {
       pricing: 'priced',
       priceSource: 'aws',
       session: 'a-session',
+      agent: 'an agent',
       costNanoUsd: Number.MAX_SAFE_INTEGER - 1,
       chargedNanoUsd: Number.MAX_SAFE_INTEGER,
       partial: true,

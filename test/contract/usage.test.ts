@@ -1,7 +1,7 @@
 /** Sums over the ledger, beside the same sums worked out row by row in plain JavaScript. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LedgerRow, UsageGroup, UsageGrouping, UsageTotals } from '../../src/domain/ledger.ts';
+import type { LedgerRow, UsageGroup, UsageGrouping } from '../../src/domain/ledger.ts';
 import type { Store } from '../../src/domain/store.ts';
 import { sortGroups, sumOf } from '../helpers/plain-usage.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
@@ -15,6 +15,11 @@ const GROUPINGS: readonly UsageGrouping[] = [
   'day',
   'operation',
   'region',
+  'tier',
+  'source',
+  'client',
+  'session',
+  'agent',
   'tag',
   'tag:ci',
   'tag:a"b',
@@ -31,7 +36,16 @@ function namesOf(row: LedgerRow, by: UsageGrouping): (string | undefined)[] {
   }
   if (by === 'day') return [new Date(row.startedAtMs).toISOString().slice(0, 10)];
   if (by === 'key') return [row.keyId];
+  if (by === 'tier') return [tierOf(row)];
+  if (by === 'source') return [row.priceSource];
+  if (by === 'client') return [row.userAgent];
   return [isOneTag(by) ? row.tags[by.slice('tag:'.length)] : row[by]];
+}
+
+/** What asks for no tier is of AWS's default, if it may have cost anything. */
+function tierOf({ serviceTier, pricing }: LedgerRow): string | undefined {
+  if (serviceTier === undefined) return pricing === 'free' ? undefined : 'default';
+  return serviceTier === 'standard' ? 'default' : serviceTier;
 }
 
 function groupsOf(rows: readonly LedgerRow[], by: UsageGrouping): UsageGroup[] {
@@ -62,6 +76,11 @@ const someRow = fc
     costNanoUsd: optional(small),
     chargedNanoUsd: small,
     partial: fc.boolean(),
+    serviceTier: optional(fc.constantFrom('default', 'standard', 'flex')),
+    priceSource: optional(fc.constantFrom('aws', 'file')),
+    userAgent: optional(fc.constantFrom('boto3', 'claude-code')),
+    session: optional(fc.constantFrom('s', 't', 'null')),
+    agent: optional(fc.constantFrom('a', 'b')),
     tags: fc.constantFrom({}, { team: 'a' }, { team: 'b', ci: '' }, { ci: '' }, { 'a"b': 'c' }),
   })
   .map((fields) => aLedgerRow({ ...fields, principal: fields.keyId === undefined ? 'master' : 'key' }));
@@ -92,26 +111,35 @@ describe.each(STORES)('$name', ({ create }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(someRow, { maxLength: 40 }), async (rows) => {
         const store = await storeWith(rows);
-        const by = ['day', 'tag', 'key', 'principal', 'tag:team'] as const;
+        const by = ['day', 'tag', 'key', 'principal', 'tag:team', 'session', 'tier'] as const;
         const { groups, total } = await store.sumUsage({ filter: {}, by });
         const combinations = Map.groupBy(
           rows.flatMap((row) =>
             namesOf(row, 'tag').map((tag) => ({
               row,
-              names: [...namesOf(row, 'day'), tag, row.keyId, row.principal, row.tags['team']],
+              names: [
+                ...namesOf(row, 'day'),
+                tag,
+                row.keyId,
+                row.principal,
+                row.tags['team'],
+                row.session,
+                tierOf(row),
+              ],
             })),
           ),
           ({ names }) => JSON.stringify(names.map((name) => name ?? null)),
         );
-        const expected = [...combinations].map(([id, members]) => [id, sumOf(members.map(({ row }) => row))]);
+        const expected = [...combinations].map(([id, members]) => {
+          const ofGroup = members.map(({ row }) => row);
+          const last = ofGroup.at(-1);
+          return [id, { label: last?.keyLabel, ...sumOf(ofGroup) }] as const;
+        });
         expect(
           new Map(
-            groups.map(({ names, label, ...sums }) => {
-              expect(label).toBeUndefined();
-              return [JSON.stringify(names.map((name) => name ?? null)), sums];
-            }),
+            groups.map(({ names, ...sums }) => [JSON.stringify(names.map((name) => name ?? null)), sums] as const),
           ),
-        ).toEqual(new Map(expected as [string, UsageTotals][]));
+        ).toEqual(new Map(expected));
         expect(groups.length).toBe(combinations.size);
         expect(total).toEqual(sumOf(rows));
       }),

@@ -41,6 +41,17 @@ describe('the row of a finished exchange', () => {
     expect([row.principal, row.keyId, row.keyLabel, row.tags]).toEqual(['master', undefined, 'master', {}]);
   });
 
+  it("writes the tags of the request beside the key's own, which it cannot change", () => {
+    const requestTags = { team: 'red', repo: 'proxy' };
+    expect(rowOf(aFinishedRecord({ requestTags }), KEY).tags).toEqual({ team: 'blue', repo: 'proxy' });
+    expect(rowOf(aFinishedRecord({ requestTags }), { kind: 'master', label: 'master' }).tags).toEqual(requestTags);
+    expect(rowIfLost(aFinishedRecord({ requestTags, session: 's', agent: 'a' }), KEY)).toMatchObject({
+      session: 's',
+      agent: 'a',
+      tags: { team: 'blue', repo: 'proxy' },
+    });
+  });
+
   it('writes no cost if nobody knows it, and the charge all the same', () => {
     const row = rowOf(aFinishedRecord({ pricing: 'unpriced', costNanoUsd: undefined, chargedNanoUsd: 77 }), KEY);
     expect([row.pricing, row.costNanoUsd, row.chargedNanoUsd]).toEqual(['unpriced', undefined, 77]);

@@ -151,6 +151,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     pricing: 'priced',
     priceSource: undefined,
     session: undefined,
+    agent: undefined,
     costNanoUsd: 1_000_000,
     chargedNanoUsd: 1_000_000,
     partial: false,

@@ -50,6 +50,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     pricing: 'priced',
     priceSource: undefined,
     session: undefined,
+    agent: undefined,
     costNanoUsd: 1_000,
     chargedNanoUsd: 1_000,
     partial: false,

@@ -71,6 +71,19 @@ describe('a row stays small', () => {
       body: '{}',
       headers: { 'x-amzn-bedrock-service-tier': long('t') },
     },
+    {
+      name: 'session, agent and tags',
+      path: `/model/${NOVA}/invoke`,
+      body: '{}',
+      headers: {
+        'x-bedrock-proxy-session': 's'.repeat(3_000),
+        'x-bedrock-proxy-agent': 'a'.repeat(3_000),
+        'x-bedrock-proxy-tags': Array.from(
+          { length: 20 },
+          (_, at) => `${at}${'n'.repeat(90)}=${'v'.repeat(120)}`,
+        ).join(),
+      },
+    },
     { name: 'user agent', path: `/model/${NOVA}/invoke`, body: '{}', headers: { 'user-agent': `boto3/${long('u')}` } },
   ])('keeps a row small whatever a client sends as its $name', async ({ path, body, headers }) => {
     await post(path, body, headers);
@@ -112,6 +125,27 @@ describe('a row stays small', () => {
     const over = testbed.nextRecord();
     leaving.abort();
     await over;
+  });
+});
+
+describe('what a client says of whom its request is for', () => {
+  it('shows no key, makes no series, and moves no cursor', async () => {
+    const seriesOf = async (): Promise<number> => (await metrics()).split('\n').length;
+    await post(`/model/${NOVA}/invoke`, '{}');
+    const before = await seriesOf();
+    const headers = { 'x-session-id': `${key}\u009b1m`, 'x-claude-code-agent-id': `Bearer ${key}` };
+    await post(`/model/${NOVA}/invoke`, '{}', { ...headers, 'x-bedrock-proxy-tags': `repo=${key},${key}` });
+    const row = await lastRow();
+    expect(row).toMatchObject({ session: 'sk-…?1m', agent: 'Bearer sk-…', tags: { repo: 'sk-…' } });
+    const record = testbed.records.at(-1) ?? expect.unreachable();
+    expect(`${formatJsonLine(record)}${formatPrettyLine(record, PLAIN)}${JSON.stringify(row)}`).not.toContain(key);
+    expect(await seriesOf()).toBe(before);
+  });
+
+  it('takes no request out of the sums of its owner, nor into those of another', async () => {
+    key = (await testbed.mint('owned', { tags: { team: 'red', user_id: 'bob' } })).key;
+    await post(`/model/${NOVA}/invoke`, '{}', { 'x-litellm-tags': 'team=blue,user_id=eve,team_id=finance' });
+    expect((await lastRow()).tags).toEqual({ team: 'red', user_id: 'bob' });
   });
 });
 

@@ -12,14 +12,14 @@ import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import { rowToJson } from '../../domain/ledger-columns.ts';
-import { escapeUnprintable } from '../../lib/printable.ts';
+import { escapeUnprintable, printable } from '../../lib/printable.ts';
 import { formatRow } from '../../telemetry/record-line.ts';
 import type { Flags } from '../../config/options.ts';
 import { openStore } from '../../app/open-store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
-import { paintFor, printTalk, terminalWidth } from '../../app/print.ts';
+import { formatFields, paintFor, printTalk, terminalWidth } from '../../app/print.ts';
 
 /** How often a followed ledger is looked at. */
 const POLL_INTERVAL_MS = 250;
@@ -37,6 +37,8 @@ interface LogsInput extends Flags, PeriodInput {
   readonly status: string | undefined;
   readonly model: string | undefined;
   readonly operation: string | undefined;
+  readonly session: string | undefined;
+  readonly id: string | undefined;
   readonly json: boolean;
 }
 
@@ -106,12 +108,14 @@ function readQuery(input: LogsInput): LogsQuery {
       sinceMs: readPeriod(input, 'all', Date.now()).sinceMs,
       status: readStatus(input.status),
       operation: input.operation,
+      session: input.session,
+      id: input.id,
     },
     key: input.key,
     models: model === undefined ? [] : parseModelPatterns(model, '--model', 'ERR_BAD_OPTION'),
     lines: isAll ? undefined : readLines(lines),
     follow: input.follow,
-    format: input.json ? formatJson : lineFormat(),
+    format: input.json ? formatJson : input.id === undefined ? lineFormat() : formatWhole,
   };
 }
 
@@ -124,6 +128,16 @@ function readLines(value = DEFAULT_LINES): number {
 /** JSON lets most of what a terminal would act on stand: it is escaped. */
 function formatJson(entry: LedgerEntry): string {
   return escapeUnprintable(JSON.stringify({ sequence: entry.sequence, ...rowToJson(entry) }));
+}
+
+/** A line for each value that is known, in the words of the JSON. */
+function formatWhole(entry: LedgerEntry): string {
+  const known = Object.entries(rowToJson(entry)).filter(([, value]) => value !== null);
+  return formatFields(known.map(([name, value]) => [name, printable(showValue(value), Number.POSITIVE_INFINITY)]));
+}
+
+function showValue(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function lineFormat(): (entry: LedgerEntry) => string {

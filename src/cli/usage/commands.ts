@@ -3,16 +3,18 @@
  * when it runs.
  */
 import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
-import { DEFAULT_SINCE, GROUPINGS } from './groupings.ts';
+import { DEFAULT_SINCE, GROUPING_NAMES } from './groupings.ts';
 
 const USAGE_EXAMPLES = `
 Examples:
   $ bedrock-proxy usage                           the last seven days, by key
   $ bedrock-proxy usage --since 30d --by model
   $ bedrock-proxy usage --key alice --by day
+  $ bedrock-proxy usage --by session,key --limit 20
   $ bedrock-proxy usage --since 2026-01-01 --until 2026-01-31 --csv > jan.csv
 `;
 const USAGE_NOTES = `
+Several groups have commas between them: --by day,model.
 Days are those of UTC; one given to --until is included.
 What a request without a known price cost is unknown: it is counted as unpriced
 and is not in the sums.
@@ -30,6 +32,11 @@ const KEY_OPTION = {
   description: 'only of this key: id or alias',
 } as const satisfies CommandOption;
 
+const SESSION_OPTION = {
+  flag: '--session <id>',
+  description: 'only of this session, as its client names it',
+} as const satisfies CommandOption;
+
 /** `usage`. */
 export const USAGE = defineCommand({
   name: 'usage',
@@ -39,8 +46,10 @@ export const USAGE = defineCommand({
   options: {
     since: { flag: '--since <time>', description: `from when: 7d, 12h, a date, or all (default: ${DEFAULT_SINCE})` },
     until: { flag: '--until <time>', description: 'until when (default: now)' },
-    by: { flag: '--by <group>', description: 'one line for each (default: key)', choices: GROUPINGS },
+    by: { flag: '--by <group>', description: `one line for each (default: key): ${GROUPING_NAMES}` },
     key: KEY_OPTION,
+    session: SESSION_OPTION,
+    limit: { flag: '--limit <number>', description: 'only so many lines, the first ones' },
     json: { ...JSON_OPTION, conflicts: 'csv' },
     csv: { flag: '--csv', description: 'print CSV, without the totals' },
     ...pickOptions('db'),
@@ -61,6 +70,8 @@ export const LOGS = defineCommand({
     status: { flag: '--status <status>', description: 'only of this status: 429, 4xx or 400-499' },
     model: { flag: '--model <pattern>', description: 'only of models such as *claude-haiku*' },
     operation: { flag: '--operation <name>', description: 'only of this operation, such as ConverseStream' },
+    session: SESSION_OPTION,
+    id: { flag: '--id <id>', description: 'all that is known of one request' },
     json: { ...JSON_OPTION, description: 'print a JSON object per line' },
     ...pickOptions('db'),
   },

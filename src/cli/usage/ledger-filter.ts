@@ -1,13 +1,15 @@
 /**
- * The flags by which `usage` and `logs` choose rows of the ledger, read. Pure but for the clock and the store, which
+ * The flags by which `usage` and `logs` choose rows of the ledger and group them, read. Pure but for the clock and the store, which
  * are handed in; every mistake is ERR_BAD_OPTION naming its flag.
  */
-import { findDateMs, findDurationMs } from '../../keys/policy.ts';
+import { findDateMs, findDurationMs, TAG_NAME } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { LedgerFilter } from '../../domain/ledger.ts';
+import { quote } from '../../lib/printable.ts';
+import type { LedgerFilter, UsageGrouping } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { requireKey } from '../key/find-row.ts';
+import { GROUPING_NAMES, GROUPINGS } from './groupings.ts';
 
 /** `--since` and `--until` as they were given. */
 export interface PeriodInput {
@@ -48,6 +50,21 @@ export function readStatus(value: string | undefined): readonly [from: number, t
   const [, from = '', to = from] = /^([1-9]\d\d)(?:-([1-9]\d\d))?$/.exec(text) ?? [];
   if (from !== '' && Number(from) <= Number(to)) return [Number(from), Number(to)];
   throw new ProxyError('ERR_BAD_OPTION', `--status must be like 429, 4xx or 400-499, not ${JSON.stringify(value)}.`);
+}
+
+/** `--by`: one or several of them, with commas. Throws ERR_BAD_OPTION. */
+export function parseGroupings(value: string): readonly UsageGrouping[] {
+  const groupings = value.split(',').map((name) => parseGrouping(name.trim()));
+  if (new Set(groupings).size === groupings.length) return groupings;
+  throw new ProxyError('ERR_BAD_OPTION', `--by must not name a group twice, as ${quote(value)} does.`);
+}
+
+function parseGrouping(name: string): UsageGrouping {
+  const known = GROUPINGS.find((grouping) => grouping === name);
+  if (known !== undefined) return known;
+  const [, tag = ''] = /^tag:(.+)$/su.exec(name) ?? [];
+  if (TAG_NAME.test(tag)) return `tag:${tag}`;
+  throw new ProxyError('ERR_BAD_OPTION', `--by must be of ${GROUPING_NAMES}, not ${quote(name)}.`);
 }
 
 /**

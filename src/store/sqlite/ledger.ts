@@ -96,6 +96,7 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
   if (filter.status !== undefined) conditions.push(['status BETWEEN ? AND ?', ...filter.status]);
   if (filter.model !== undefined) conditions.push(['model = ?', filter.model]);
   if (filter.operation !== undefined) conditions.push(['operation = ?', filter.operation]);
+  if (filter.session !== undefined) conditions.push(['session = ?', filter.session]);
   for (const [name, value] of Object.entries(filter.tags ?? {})) {
     conditions.push(['EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)', name, value]);
   }

@@ -187,4 +187,6 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE ledger ADD COLUMN units TEXT;
    ALTER TABLE ledger ADD COLUMN price_source TEXT;
    ALTER TABLE ledger ADD COLUMN session TEXT;`,
+  // An agent in a session.
+  `ALTER TABLE ledger ADD COLUMN agent TEXT;`,
 ];

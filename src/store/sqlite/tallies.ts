@@ -111,7 +111,7 @@ export class Tallies {
   /** What is told of the groups at these places. */
   pack(places: readonly number[]): PackedGroups {
     const by = this.#by;
-    const hasLabels = by.length === 1 && by[0] === 'key';
+    const hasLabels = by.includes('key');
     const names: (string | undefined)[] = [];
     const sums = new Float64Array(places.length * SUM_COUNT);
     for (const [index, place] of places.entries()) {

@@ -40,6 +40,13 @@ const NAMES: Readonly<Record<Exclude<UsageGrouping, `tag:${string}`>, string>> =
   day: `started_at_ms / ${DAY_MS}`,
   operation: 'operation',
   region: 'region',
+  // AWS's default is the tier of what asks for none; OpenAI's and Anthropic's word for it is another one.
+  tier: `CASE WHEN coalesce(service_tier, 'standard') <> 'standard' THEN service_tier
+    WHEN service_tier IS NOT NULL OR pricing <> 'free' THEN 'default' END`,
+  source: 'price_source',
+  client: 'user_agent',
+  session: 'session',
+  agent: 'agent',
   // All tags of a row together: they are split at the end, once for each combination.
   tag: 'tags',
 };
@@ -129,7 +136,7 @@ function mayBeginWithTotals({ filter, by }: UsageQuery): boolean {
  * asked.
  */
 function mayWalkByKey({ filter, by }: UsageQuery, { first, last }: Range): boolean {
-  const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation, filter.tags].some(
+  const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation, filter.session, filter.tags].some(
     (condition) => condition !== undefined,
   );
   return by.join() === 'key' && !needsMore && last - first > MAX_ROWS_BESIDE;

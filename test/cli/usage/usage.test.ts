@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { formatUsage, usageToCsv } from '../../../src/cli/usage/usage.ts';
+import { usageToCsv } from '../../../src/cli/usage/usage.ts';
+import { formatUsage } from '../../../src/cli/usage/usage-table.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
 import type { LedgerRow, UsageGroup, UsageGrouping } from '../../../src/domain/ledger.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
@@ -97,10 +98,18 @@ describe('usage', () => {
     { by: 'day', names: [expect.stringMatching(/^\d{4}-\d\d-\d\d$/)] },
     { by: 'operation', names: ['Converse'] },
     { by: 'region', names: ['us-east-1'] },
+    { by: 'tier', names: ['flex'] },
+    { by: 'source', names: ['aws'] },
+    { by: 'client', names: ['claude-code'] },
+    { by: 'session', names: ['s-1'] },
+    { by: 'agent', names: ['a-1'] },
     { by: 'tag', names: ['team=search'] },
+    { by: 'tag:team', names: ['search'] },
+    { by: 'tag:repo', names: [null] },
   ])('groups usage by $by', async ({ by, names }) => {
     const cli = await openCli();
-    await settle(cli, [{ tags: { team: 'search' } }]);
+    const row = { serviceTier: 'flex', priceSource: 'aws', userAgent: 'claude-code', session: 's-1', agent: 'a-1' };
+    await settle(cli, [{ tags: { team: 'search' }, ...row }]);
     const { stdout } = await cli.run(['usage', '--by', by, '--json']);
     const { groups } = JSON.parse(stdout) as { groups: { name: string }[] };
     expect(groups.map(({ name }) => name)).toEqual(names);
@@ -164,7 +173,12 @@ describe('usage', () => {
     { flags: ['--since', 'yesterday'], says: '--since must be a length of time such as 7d or 12h' },
     { flags: ['--until', '2026-02-30'], says: '--until must be a length of time' },
     { flags: ['--since', '1d', '--until', '2d'], says: '--since must lie before --until' },
-    { flags: ['--by', 'user'], says: "option '--by <group>' argument 'user' is invalid" },
+    { flags: ['--by', 'user'], says: '--by must be of key, model, day, operation, region, tier, ' },
+    { flags: ['--by', 'key,key'], says: '--by must not name a group twice, as "key,key" does.' },
+    { flags: ['--by', 'key,'], says: '--by must be of key' },
+    { flags: ['--by', 'tag:'], says: '--by must be of key' },
+    { flags: ['--by', 'tag:a b'], says: '--by must be of key' },
+    { flags: ['--limit', '0'], says: '--limit must be a whole number from 1' },
     { flags: ['--json', '--csv'], says: "option '--json' cannot be used with option '--csv'" },
   ])('refuses `usage` $flags', async ({ flags, says }) => {
     const { code, stdout, stderr } = await (await openCli()).run(['usage', ...flags]);
@@ -186,7 +200,7 @@ const NO_TOTALS = {
   estimatedNanoUsd: 0,
 };
 const reportOf = (by: UsageGrouping, groups: readonly Partial<UsageGroup>[]) => ({
-  by,
+  by: [by],
   groups: groups.map((group) => ({ ...NO_TOTALS, names: [undefined], label: undefined, ...group })),
   total: NO_TOTALS,
 });

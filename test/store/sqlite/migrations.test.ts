@@ -23,6 +23,7 @@ const RELEASED = [
   '367bb413dfa3c1de0971cea2e2b9ae5cdcaef8ca9e9655fd92a03219e23dc6af',
   '9a0e11696b42b2f8ec3ebd0acb6103318d24395744212d99defd81ce053eb14f',
   '30490623923ec4d40dd094123ec790a401c9fb7751659d8b998e5fa767732976',
+  '90905c8d5deb99003ecc96abf842d56ca90cd9ffb76c54840cfeebb6d2a0ce0d',
 ];
 
 it('never edits a migration that databases have already run', () => {
