@@ -13,6 +13,8 @@ export interface UsageReport {
   readonly untilMs?: number | undefined;
   /** In the order in which they are shown. */
   readonly groups: readonly UsageGroup[];
+  /** How many of them there may be; undefined: there are all. */
+  readonly limit?: number | undefined;
   /** Of all groups, those that are not shown too. */
   readonly total: UsageTotals;
 }
@@ -24,7 +26,7 @@ interface Column {
   readonly count?: (totals: UsageTotals) => number;
   /**
    * Left out if names have no room. `noted`: before names are shortened, because the notes below the table tell of it.
-   * `detail`: only if several names would not fit into the table even so.
+   * `detail`: only if several names, or an id, would not fit into the table even so.
    */
   readonly spare?: 'noted' | 'detail';
 }
@@ -105,12 +107,18 @@ export function formatUsage(report: UsageReport, width = Number.POSITIVE_INFINIT
 }
 
 /** All that say something, without those that must go to leave room for names. */
-function chooseColumns({ groups, total }: UsageReport, wanted: readonly number[], width: number): readonly Column[] {
+function chooseColumns(
+  { by, groups, total }: UsageReport,
+  wanted: readonly number[],
+  width: number,
+): readonly Column[] {
   const roomBeside = (columns: readonly Column[]): number => width - widthOf(columns, [...groups, total]);
   const all = COLUMNS.filter(({ count }) => count === undefined || count(total) > 0);
   if (roomBeside(all) >= sumWidths(wanted)) return all;
   const withoutNoted = all.filter(({ spare }) => spare !== 'noted');
-  if (wanted.length === 1 || roomBeside(withoutNoted) >= sumWidths(wanted.map(leastOfSeveral))) return withoutNoted;
+  const isId = ID_GROUPINGS.has(by[0]);
+  const least = by.length === 1 ? wanted.map((most) => (isId ? most : 0)) : wanted.map(leastOfSeveral);
+  if (roomBeside(withoutNoted) >= sumWidths(least)) return withoutNoted;
   return withoutNoted.filter(({ spare }) => spare !== 'detail');
 }
 
@@ -164,6 +172,9 @@ function describeNotes(report: UsageReport): string[] {
   const { unpriced, partial, estimatedNanoUsd } = report.total;
   const period = describePeriod(report);
   const notes = [`${period.charAt(0).toUpperCase()}${period.slice(1)}.`];
+  if (report.groups.length === report.limit) {
+    notes.push(`At most ${formatCount(report.limit)} lines are shown; the total is that of all.`);
+  }
   if (report.by.includes('tag'))
     notes.push('A request with several tags is in the line of each, and in the total once.');
   if (unpriced > 0) {

@@ -47,7 +47,7 @@ export async function printUsage(input: UsageInput): Promise<void> {
     return inOrder(await store.sumUsage({ filter, by, limit: by.length === 1 ? limit : undefined }), by);
   });
   const { groups, total } = sums ?? { groups: [], total: NOTHING };
-  const report = { by, ...period, groups: groups.slice(0, limit), total };
+  const report = { by, ...period, groups: groups.slice(0, limit), limit, total };
   if (input.json) return printJson(usageToJson(report));
   if (input.csv) return void process.stdout.write(usageToCsv(report));
   if (report.total.requests === 0) return printTalk(`There are no requests in the ledger ${describePeriod(report)}.`);

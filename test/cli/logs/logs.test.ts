@@ -50,7 +50,7 @@ describe('logs', () => {
     { keyLabel: 'gone', status: undefined },
     { keyLabel: 'sonnet', model: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' },
     { keyLabel: 'stream', operation: 'ConverseStream', model: undefined },
-    { keyLabel: 'bob', keyId: 'vk_aaaaaaaaaaaaaaaa' },
+    { keyLabel: 'bob', keyId: 'vk_aaaaaaaaaaaaaaaa', session: 's-1', id: 'id-of-bob' },
   ];
 
   it.each([
@@ -61,6 +61,9 @@ describe('logs', () => {
     { flags: ['--model', '*haiku*'], labels: [] },
     { flags: ['--operation', 'ConverseStream'], labels: ['stream'] },
     { flags: ['--key', 'vk_aaaaaaaaaaaaaaaa'], labels: ['bob'] },
+    { flags: ['--session', 's-1'], labels: ['bob'] },
+    { flags: ['--session', 's-%'], labels: [] },
+    { flags: ['--id', 'id-of-bob'], labels: ['bob'] },
     { flags: ['--since', '1h', '--status', '200'], labels: ['sonnet', 'stream', 'bob'] },
     { flags: ['--since', '1h', '-n', '1'], labels: ['bob'] },
     { flags: ['--since', '2023-11-14'], labels: OTHERS.map(({ keyLabel }) => keyLabel) },
@@ -81,6 +84,19 @@ describe('logs', () => {
       stdout: '',
       stderr: 'error: -n must be a whole number from 0 to 100000, not "ten".\n',
     });
+  });
+
+  it('shows all that is known of one request, as a client cannot forge it', async () => {
+    const cli = await openCli();
+    await openLedger(cli, [
+      { id: 'the-one', session: 's-1', model: 'a\u001b[2J\nstatus  200', tags: { repo: 'x' } },
+      {},
+    ]);
+    const lines = (await cli.run(['logs', '--id', 'the-one'])).stdout.trimEnd().split('\n');
+    const fields = Object.fromEntries(lines.map((line) => line.split(/ {2,}(.*)/)));
+    expect(fields).toMatchObject({ id: 'the-one', session: 's-1', model: 'a?[2J?status  200', tags: '{"repo":"x"}' });
+    expect(fields).toMatchObject({ status: '200', cost_nano_usd: '1000', partial: 'false' });
+    expect(fields).not.toHaveProperty('error');
   });
 
   it('finds rows far behind, page by page', async () => {

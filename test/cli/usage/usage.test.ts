@@ -115,6 +115,61 @@ describe('usage', () => {
     expect(groups.map(({ name }) => name)).toEqual(names);
   });
 
+  it('groups usage by several things, the most expensive first, in JSON and in CSV', async () => {
+    const cli = await openCli();
+    const cheap = { costNanoUsd: 1, chargedNanoUsd: 1 };
+    await settle(cli, [
+      { session: 's-1', ...cheap },
+      { session: 's-2', keyId: 'vk_b', keyLabel: 'b' },
+      { session: 's-2', keyId: 'vk_b', keyLabel: 'b' },
+      { session: 's-2' },
+    ]);
+    const by = ['usage', '--by', 'session,key'];
+    const { groups } = JSON.parse((await cli.run([...by, '--json'])).stdout) as { groups: object[] };
+    expect(groups).toMatchObject([
+      { names: { session: 's-2', key: 'vk_b' }, label: 'b', requests: 2 },
+      { names: { session: 's-2', key: 'vk_a' }, label: 'a', requests: 1 },
+      { names: { session: 's-1', key: 'vk_a' }, label: 'a', requests: 1 },
+    ]);
+    const csv = (await cli.run([...by, '--csv', '--limit', '1'])).stdout;
+    expect(csv.split('\r\n').map((line) => line.split(',').slice(0, 4))).toEqual([
+      ['session', 'key_id', 'label', 'requests'],
+      ['s-2', 'vk_b', 'b', '2'],
+      [''],
+    ]);
+    const lines = (await cli.run([...by, '--limit', '1'])).stdout.trimEnd().split('\n');
+    expect(lines.slice(0, 3).map((line) => cellsOf(line).slice(0, 3))).toEqual([
+      ['SESSION', 'KEY', 'REQUESTS'],
+      ['s-2', 'b', '2'],
+      ['total', '4', '0'],
+    ]);
+    expect(lines.at(-1)).toBe('At most 1 lines are shown; the total is that of all.');
+  });
+
+  it('lists days in their order, and within a day the most expensive first', async () => {
+    const cli = await openCli();
+    const [yesterday, dear] = [
+      { startedAtMs: Date.now() - 24 * HOUR_MS },
+      { costNanoUsd: 9_000, chargedNanoUsd: 9_000 },
+    ];
+    await settle(cli, [
+      { session: 's-1', ...dear },
+      { session: 's-2', ...yesterday },
+      { session: 's-3', ...yesterday, ...dear },
+    ]);
+    const { stdout } = await cli.run(['usage', '--by', 'day,session', '--json']);
+    const { groups } = JSON.parse(stdout) as { groups: { names: { session: string } }[] };
+    expect(groups.map(({ names }) => names.session)).toEqual(['s-3', 's-2', 's-1']);
+  });
+
+  it('sums one session', async () => {
+    const cli = await openCli();
+    await settle(cli, [{ session: 's-1' }, { session: 's-2' }, { session: 's-1' }, {}]);
+    const { stdout } = await cli.run(['usage', '--session', 's-1', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ total: { requests: 2, cost_nano_usd: 2_000 } });
+    expect((await cli.run(['usage', '--session', 'nobody'])).stderr).toMatch(/^There are no requests in the ledger/);
+  });
+
   it.each([
     { flags: [], requests: 2 },
     { flags: ['--since', '30m'], requests: 1 },
@@ -264,6 +319,47 @@ describe('the table', () => {
 
   it.each([80, 100, 120])('fits the table of usage into %i columns', (width) => {
     expect(Math.max(...headOf(width).map((line) => line.length))).toBeLessThanOrEqual(width);
+  });
+
+  const LONG = '0192f0c1-2345-7890-abcd-ef0123456789';
+  const ALL = {
+    ...NO_TOTALS,
+    requests: 12_345,
+    errors: 1,
+    cacheReadTokens: 1,
+    cacheWriteTokens: 1,
+    unpriced: 1,
+    partial: 1,
+  };
+
+  it.each<readonly UsageGrouping[]>([
+    ['session', 'key'],
+    ['session', 'agent'],
+    ['model', 'day', 'tier'],
+    ['tag:a-name-that-is-longer-than-any-value', 'session', 'model'],
+  ])('fits usage by %s and %s into 80 columns', (...by) => {
+    const totals = { ...ALL, costNanoUsd: 123_456_789_000 };
+    const rows = [{ names: by.map(() => LONG), label: LONG, ...totals }];
+    const lines = formatUsage({ by: by.filter((one) => one !== undefined), groups: rows, total: totals }, 80).split(
+      '\n',
+    );
+    expect(Math.max(...lines.slice(0, 3).map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines[0]).toMatch(/REQUESTS.*COST$/);
+  });
+
+  it('shows a session whole if it can, because part of it is of no use', () => {
+    const totals = { ...NO_TOTALS, errors: 1, unpriced: 1, partial: 1 };
+    const [head, line] = formatUsage(
+      { by: ['session'], groups: [{ names: [LONG], label: undefined, ...totals }], total: totals },
+      80,
+    ).split('\n');
+    expect(head).not.toContain('UNPRICED');
+    expect(line).toContain(LONG);
+  });
+
+  it('takes a hundred thousand sessions', () => {
+    const many = Array.from({ length: 150_000 }, (_, at) => ({ names: [`s-${at}`], label: undefined, ...NO_TOTALS }));
+    expect(formatUsage({ by: ['session'], groups: many, total: NO_TOTALS }, 80)).toContain('s-149999 ');
   });
 
   it('shortens names if it must, and gives up first what the notes say', () => {
