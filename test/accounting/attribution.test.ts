@@ -13,6 +13,10 @@ function attributionOf(headers: readonly HeaderPair[]): Attribution {
   return { session, agent, requestTags };
 }
 
+function tagsOf(...lists: readonly string[]): Attribution['requestTags'] {
+  return attributionOf(lists.map((list) => ['x-bedrock-proxy-tags', list])).requestTags;
+}
+
 const KEY = `sk-${'aB3_-'.repeat(9).slice(0, 43)}`;
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const TRACEPARENT: HeaderPair = ['traceparent', `00-${TRACE_ID}-00f067aa0ba902b7-01`];
@@ -80,9 +84,6 @@ describe('the session of a request', () => {
 });
 
 describe('the tags of a request', () => {
-  const tagsOf = (...lists: string[]): Attribution['requestTags'] =>
-    attributionOf(lists.map((list) => ['x-bedrock-proxy-tags', list])).requestTags;
-
   it('are those of our header, of LiteLLM and of its customer', () => {
     expect(tagsOf('repo=bedrock-proxy, branch = main', 'ci')).toEqual({
       repo: 'bedrock-proxy',

@@ -33,6 +33,13 @@ async function converse(headers: Record<string, string>): Promise<void> {
   await over;
 }
 
+async function readLogs(query: string): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${testbed.port}/spend/logs?${query}`, {
+    headers: { authorization: `Bearer ${MASTER_KEY}` },
+  });
+  return response.json();
+}
+
 async function costsBy(...by: readonly UsageGrouping[]): Promise<unknown> {
   const { groups } = await testbed.store.sumUsage({ filter: {}, by });
   return Object.fromEntries(groups.map(({ names, costNanoUsd }) => [names.join(), costNanoUsd]));
@@ -69,7 +76,10 @@ it('sends no header of ours to AWS, and every other one as it came', async () =>
 it('takes a session from a client that signs', async () => {
   const credentials = { accessKeyId: key.accessKeyId, secretAccessKey: key.key };
   const client = new BedrockRuntimeClient({
-    ...{ region: 'us-east-1', endpoint: testbed.url, maxAttempts: 1, credentials },
+    region: 'us-east-1',
+    endpoint: testbed.url,
+    maxAttempts: 1,
+    credentials,
     requestHandler: new NodeHttpHandler(),
   });
   client.middlewareStack.add(
@@ -89,13 +99,7 @@ it('takes a session from a client that signs', async () => {
 it('shows the session in the admin API, and finds its requests', async () => {
   await converse({ 'x-litellm-session-id': 's-1', 'x-litellm-end-user-id': 'carol' });
   await converse({ 'x-litellm-session-id': 's-2' });
-  const ask = async (query: string): Promise<unknown> => {
-    const response = await fetch(`http://127.0.0.1:${testbed.port}/spend/logs?${query}`, {
-      headers: { authorization: `Bearer ${MASTER_KEY}` },
-    });
-    return response.json();
-  };
-  expect(await ask('session_id=s-1')).toMatchObject([
+  expect(await readLogs('session_id=s-1')).toMatchObject([
     {
       session_id: 's-1',
       end_user: 'carol',
@@ -103,5 +107,5 @@ it('shows the session in the admin API, and finds its requests', async () => {
       metadata: { session: 's-1' },
     },
   ]);
-  expect(await ask('')).toMatchObject([{ session_id: 's-2', end_user: '' }, { session_id: 's-1' }]);
+  expect(await readLogs('')).toMatchObject([{ session_id: 's-2', end_user: '' }, { session_id: 's-1' }]);
 });

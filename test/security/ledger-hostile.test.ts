@@ -44,6 +44,8 @@ async function lastRow(): Promise<LedgerEntry> {
 
 const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${testbed.port}/metrics`)).text();
 
+const countSeries = async (): Promise<number> => (await metrics()).split('\n').length;
+
 const long = (letter: string): string => letter.repeat(40_000);
 
 describe('a key over its limits', () => {
@@ -130,16 +132,15 @@ describe('a row stays small', () => {
 
 describe('what a client says of whom its request is for', () => {
   it('shows no key, makes no series, and moves no cursor', async () => {
-    const seriesOf = async (): Promise<number> => (await metrics()).split('\n').length;
     await post(`/model/${NOVA}/invoke`, '{}');
-    const before = await seriesOf();
+    const before = await countSeries();
     const headers = { 'x-session-id': `${key}\u009b1m`, 'x-claude-code-agent-id': `Bearer ${key}` };
     await post(`/model/${NOVA}/invoke`, '{}', { ...headers, 'x-bedrock-proxy-tags': `repo=${key},${key}` });
     const row = await lastRow();
     expect(row).toMatchObject({ session: 'sk-…?1m', agent: 'Bearer sk-…', tags: { repo: 'sk-…' } });
     const record = testbed.records.at(-1) ?? expect.unreachable();
     expect(`${formatJsonLine(record)}${formatPrettyLine(record, PLAIN)}${JSON.stringify(row)}`).not.toContain(key);
-    expect(await seriesOf()).toBe(before);
+    expect(await countSeries()).toBe(before);
   });
 
   it('takes no request out of the sums of its owner, nor into those of another', async () => {

@@ -1,6 +1,6 @@
 /**
- * The flags by which `usage` and `logs` choose rows of the ledger and group them, read. Pure but for the clock and the store, which
- * are handed in; every mistake is ERR_BAD_OPTION naming its flag.
+ * The flags by which `usage` and `logs` choose rows of the ledger and group them, read. Pure but for the clock and the
+ * store, which are handed in; every mistake is ERR_BAD_OPTION naming its flag.
  */
 import { findDateMs, findDurationMs, TAG_NAME } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
