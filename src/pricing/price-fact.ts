@@ -22,11 +22,14 @@ export type TokenUnit = 'input' | 'output' | 'cacheRead' | 'cacheWrite' | 'cache
  * What the price is of one of: a token, an image made, a piece, a request, or a unit of guardrails by AWS's name
  * (`contentPolicyUnits`).
  */
-export type FactUnit = TokenUnit | 'image' | PieceUnit | 'request' | `${string}PolicyUnits` | `${string}FreeUnits`;
+export type FactUnit = TokenUnit | 'image' | PieceUnit | 'request' | GuardrailUnit;
 
-/** What a fact of unit `image` holds for; what is undefined does not matter to the price. */
-export interface ImageLimits {
-  /** In the model's word, lower case: `standard`, `premium`. */
+/** A unit of guardrails by AWS's name: `contentPolicyUnits`, `contentFilter.textUnits`. */
+export type GuardrailUnit = `${string}Units`;
+
+/** What a fact of unit `image` or `videoSeconds` holds for; what is undefined does not matter to the price. */
+export interface MediaLimits {
+  /** In the model's word, lower case: `standard`, `premium`; of videos `standard` or `hd`. */
   readonly quality?: string | undefined;
   /** Pixels: neither width nor height is larger. */
   readonly maxSide?: number | undefined;
@@ -48,8 +51,8 @@ export interface PriceFact {
   /** The price holds if the whole input, caches included, has more tokens. 0: from the first on. */
   readonly aboveTokens: number;
   readonly unit: FactUnit;
-  /** Of images alone. */
-  readonly limits?: ImageLimits | undefined;
+  /** Of images and videos alone. */
+  readonly limits?: MediaLimits | undefined;
   readonly picoUsd: PicoUsd;
   readonly source: PriceTeller;
   /** The day on which the source was read or published, `2026-11-28`. */
@@ -65,14 +68,26 @@ export interface ModelWindow {
   readonly maxOutputTokens?: number | undefined;
 }
 
+/** Where facts come from. */
+export interface FactSource {
+  readonly teller: PriceTeller;
+  /** In words, with the version of what was read. */
+  readonly title: string;
+  /** `2026-11-28`. */
+  readonly asOf: string;
+}
+
 /** The facts of several sources. */
 export interface PriceFacts {
+  readonly sources: readonly FactSource[];
   /** Every model id of which there is a fact, without geographies, ascending. */
   readonly models: readonly string[];
   /**
-   * The facts of the model that a name without geography means, as `indexModels` finds it: exactly, or by version and
-   * date. Empty if there is none, or if several could be meant. Throws never.
+   * The facts of the model that a name means, in the order of the sources. A geography before the name does not matter.
+   * A source that does not know the name itself has it found as `indexModels` does, by version and date: no facts if
+   * there are none, or if several models could be meant. Throws never.
    */
   find(name: string): readonly PriceFact[];
+  /** Of the first source that knows. */
   findWindow(name: string): ModelWindow;
 }

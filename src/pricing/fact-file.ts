@@ -1,0 +1,192 @@
+/**
+ * The file that keeps the facts of one source: of the snapshot in `prices/`, and of what `prices update` fetched. JSON
+ * with a line for each model, place and tier, so that a change of a price is a change of a line. Pure: texts in, values
+ * out. A file that is not whole is refused whole.
+ *
+ *     "amazon.nova-pro-v1:0": { "window": [300000, 10000], "prices": {
+ *       "us-east-1 us-west-2 / region geo / standard": { "input": 800000, "output": 3200000, "input>200000": 1600000 }
+ *
+ * Prices are pico-dollars of one unit. Of images and videos the unit has its limits behind it: `image|premium|1024|`
+ * (quality, pixels of the longer side, steps). A model whose facts are of another day than the file says so (`asOf`).
+ */
+import { withoutGeography } from '../domain/model-name.ts';
+import { isObject } from '../lib/json.ts';
+import type { PicoUsd } from './cost.ts';
+import { indexModels } from './price-data.ts';
+import type {
+  FactSource,
+  FactUnit,
+  MediaLimits,
+  ModelWindow,
+  PriceFact,
+  PriceFacts,
+  PriceScope,
+  PriceTeller,
+} from './price-fact.ts';
+import type { Tier } from './price-file.ts';
+
+/** One source with its facts, by model. */
+export interface FactFile extends FactSource {
+  readonly facts: ReadonlyMap<string, readonly PriceFact[]>;
+  readonly windows: ReadonlyMap<string, ModelWindow>;
+}
+
+const TELLERS: ReadonlySet<string> = new Set<PriceTeller>(['aws', 'litellm', 'genai-prices']);
+const SCOPES: readonly PriceScope[] = ['region', 'geo', 'global'];
+const TIERS: readonly Tier[] = ['standard', 'flex', 'priority', 'batch', 'optimized', 'reserved'];
+const DAY = /^\d{4}-\d\d-\d\d$/;
+
+/** The text of a file with these facts; always the same for the same facts. Windows of models without facts go. */
+export function formatFactFile({ teller, title, asOf, facts, windows }: FactFile): string {
+  const models = [...facts].toSorted(byKey).map(([model, own]) => {
+    const { contextTokens = null, maxOutputTokens = null } = windows.get(model) ?? {};
+    const isKnown = contextTokens !== null || maxOutputTokens !== null;
+    const head = isKnown ? `"window": [${contextTokens}, ${maxOutputTokens}], ` : '';
+    const day = own[0]?.asOf ?? asOf;
+    const dated = day === asOf ? '' : `"asOf": "${day}", `;
+    return `${JSON.stringify(model)}: { ${dated}${head}"prices": {\n${formatRows(own).join(',\n')} } }`;
+  });
+  const head = Object.entries({ teller, title, asOf }).map(([name, value]) => `"${name}": ${JSON.stringify(value)},\n`);
+  return `{\n${head.join('')}"models": {\n${models.join(',\n')}\n} }\n`;
+}
+
+/** One line for each tier and each set of prices, with the places and the scopes that share it. */
+function formatRows(facts: readonly PriceFact[]): string[] {
+  const rows = Map.groupBy(facts, ({ place, scope, tier }) => `${tier} ${scope} ${place}`);
+  const priced = [...rows.values()].flatMap((row) =>
+    row.slice(0, 1).map((head) => ({ head, prices: formatPrices(row) })),
+  );
+  const ofOnePlace = Map.groupBy(priced, ({ head, prices }) => `${head.tier} ${head.place} ${prices}`);
+  const scoped = [...ofOnePlace.values()].flatMap((row) => {
+    const scopes = SCOPES.filter((scope) => row.some(({ head }) => head.scope === scope)).join(' ');
+    return row.slice(0, 1).map((first) => ({ ...first, scopes }));
+  });
+  const merged = Map.groupBy(scoped, ({ head, scopes, prices }) => `${head.tier} ${scopes} ${prices}`);
+  const lines = [...merged.values()].flatMap((row) => {
+    const places = row.map((one) => one.head.place).toSorted();
+    return row
+      .slice(0, 1)
+      .map(({ head, scopes, prices }): [string, string] => [`${places.join(' ')} / ${scopes} / ${head.tier}`, prices]);
+  });
+  return lines
+    .toSorted(([one], [other]) => (rankRow(one) < rankRow(other) ? -1 : 1))
+    .map(([key, prices]) => `  ${JSON.stringify(key)}: ${prices}`);
+}
+
+function rankRow(key: string): string {
+  const [places, scopes, tier] = key.split(' / ');
+  return `${TIERS.findIndex((name) => name === tier)} ${scopes} ${places}`;
+}
+
+function formatPrices(facts: readonly PriceFact[]): string {
+  const prices = facts.map((fact): [string, PicoUsd] => [formatUnit(fact), fact.picoUsd]).toSorted(byKey);
+  return `{ ${prices.map(([unit, picoUsd]) => `${JSON.stringify(unit)}: ${picoUsd}`).join(', ')} }`;
+}
+
+function formatUnit({ unit, limits, aboveTokens }: PriceFact): string {
+  if (limits !== undefined) return `${unit}|${limits.quality ?? ''}|${limits.maxSide ?? ''}|${limits.maxSteps ?? ''}`;
+  return aboveTokens === 0 ? unit : `${unit}>${aboveTokens}`;
+}
+
+function byKey([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1;
+}
+
+/** What `formatFactFile` wrote. Throws Error with the reason if it is something else, or not all of it. */
+export function parseFactFile(text: string): FactFile {
+  const file = parseJson(text);
+  if (!isObject(file) || !isObject(file['models'])) throw new Error('it has no models');
+  const { teller, title } = file;
+  if (!isTeller(teller) || typeof title !== 'string') throw new Error('it does not say who told the prices');
+  const asOf = readDay(file['asOf']);
+  const facts = new Map<string, readonly PriceFact[]>();
+  const windows = new Map<string, ModelWindow>();
+  for (const [model, entry] of Object.entries(file['models'])) {
+    if (!isObject(entry) || !isObject(entry['prices'])) throw new Error(`it has no prices for ${model}`);
+    const of = { model, source: teller, asOf: readDay(entry['asOf'] ?? asOf) };
+    const rows = Object.entries(entry['prices']);
+    facts.set(
+      model,
+      rows.flatMap(([key, prices]) => readRow(key, prices, of)),
+    );
+    if (entry['window'] !== undefined) windows.set(model, readWindow(entry['window'], model));
+  }
+  return { teller, title, asOf, facts, windows };
+}
+
+function readDay(value: unknown): string {
+  if (typeof value !== 'string' || !DAY.test(value)) throw new Error('it does not say from when it is');
+  return value;
+}
+
+function readRow(key: string, prices: unknown, of: Pick<PriceFact, 'model' | 'source' | 'asOf'>): PriceFact[] {
+  const [places = '', scopes = '', tier] = key.split(' / ');
+  const names = scopes.split(' ');
+  if (!isObject(prices) || !isTier(tier) || !names.every(isScope)) {
+    throw new Error(`it has a row for ${of.model} that is none: ${key}`);
+  }
+  const units = Object.entries(prices).map(([unit, picoUsd]) => {
+    if (!isPico(picoUsd)) throw new Error(`it has a price of ${of.model} that is none: ${unit}`);
+    return { ...readUnit(unit), picoUsd };
+  });
+  return places
+    .split(' ')
+    .flatMap((place) => names.flatMap((scope) => units.map((unit) => ({ ...of, place, scope, tier, ...unit }))));
+}
+
+function readUnit(text: string): Pick<PriceFact, 'unit' | 'limits' | 'aboveTokens'> {
+  const [name = '', quality, maxSide, maxSteps] = text.split('|');
+  const [unit, aboveTokens = '0'] = name.split('>');
+  // The units are those of `formatFactFile`; one that nobody knows is a price that nobody asks for.
+  const known = { unit: unit as FactUnit, aboveTokens: Number(aboveTokens) };
+  if (!isPico(known.aboveTokens)) throw new Error(`it has a step that is none: ${text}`);
+  return quality === undefined ? known : { ...known, limits: readLimits(quality, maxSide, maxSteps) };
+}
+
+function readLimits(quality: string, maxSide = '', maxSteps = ''): MediaLimits {
+  return {
+    ...(quality === '' ? {} : { quality }),
+    ...(maxSide === '' ? {} : { maxSide: Number(maxSide) }),
+    ...(maxSteps === '' ? {} : { maxSteps: Number(maxSteps) }),
+  };
+}
+
+function readWindow(value: unknown, model: string): ModelWindow {
+  const [contextTokens, maxOutputTokens] = Array.isArray(value) ? (value as unknown[]) : [];
+  const isWindow = [contextTokens, maxOutputTokens].every((tokens) => tokens === null || isPico(tokens));
+  if (!isWindow) throw new Error(`it has a window of ${model} that is none`);
+  return {
+    ...(isPico(contextTokens) ? { contextTokens } : {}),
+    ...(isPico(maxOutputTokens) ? { maxOutputTokens } : {}),
+  };
+}
+
+const isTeller = (value: unknown): value is PriceTeller => TELLERS.has(String(value));
+const isTier = (value: string | undefined): value is Tier => TIERS.some((tier) => tier === value);
+const isScope = (value: string): value is PriceScope => SCOPES.some((scope) => scope === value);
+const isPico = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('it is not JSON, or not all of it');
+  }
+}
+
+/** The facts of several files, the more trusted source first. */
+export function indexFacts(files: readonly FactFile[]): PriceFacts {
+  const indexes = files.map((file) => ({ file, findModel: indexModels([...file.facts.keys()].map((id) => ({ id }))) }));
+  const look = <T>(name: string, read: (file: FactFile, id: string) => T | undefined): T[] => {
+    const asked = withoutGeography(name);
+    return indexes
+      .map(({ file, findModel }) => read(file, file.facts.has(asked) ? asked : (findModel(asked)?.id ?? asked)))
+      .filter((found) => found !== undefined);
+  };
+  return {
+    sources: files.map(({ teller, title, asOf }) => ({ teller, title, asOf })),
+    models: [...new Set(files.flatMap(({ facts }) => [...facts.keys()]))].toSorted(),
+    find: (name) => look(name, ({ facts }, id) => facts.get(id)).flat(),
+    findWindow: (name) => look(name, ({ windows }, id) => windows.get(id))[0] ?? {},
+  };
+}
