@@ -19,7 +19,14 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readOffer } from '../src/pricing/aws-offer.ts';
-import { type FactFile, formatFactFile, indexFacts, parseFactFile } from '../src/pricing/fact-file.ts';
+import {
+  checkFactFile,
+  type FactFile,
+  formatFactFile,
+  indexFacts,
+  makeFactFile,
+  openFactFile,
+} from '../src/pricing/fact-file.ts';
 import type { PriceFact, PriceFacts } from '../src/pricing/price-fact.ts';
 import { readGenaiPrices } from './prices/genai-prices.ts';
 import { readLiteLlm } from './prices/litellm.ts';
@@ -49,7 +56,7 @@ if (installedVersion('@pydantic/genai-prices') !== GENAI_PRICES.version) {
 const genaiPrices = readGenaiPrices(GENAI_PRICES);
 const known = indexFacts([liteLlm.file, genaiPrices.file]);
 const aws = readAws(known);
-const names = [...new Set([...liteLlm.names, ...genaiPrices.names, ...aws.facts.keys()])];
+const names = [...new Set([...liteLlm.names, ...genaiPrices.names, ...aws.models])];
 const files = {
   'aws.json': formatFactFile(aws),
   'litellm.json': formatFactFile(liteLlm.file),
@@ -70,11 +77,10 @@ if (options.check && changed > 0) process.exitCode = 1;
 
 /** What stands by hand, and over it what the price list says. */
 function readAws(facts: PriceFacts): FactFile {
-  const byHand = parseFactFile(readFileSync(join(ROOT, 'scripts/prices/aws.json'), 'utf8'));
-  const ids = [...new Set([...facts.models, ...byHand.facts.keys()])];
-  const found = new Map(
-    [...byHand.facts].map(([model, own]) => [model, new Map(own.map((fact) => [keyOf(fact), fact]))]),
-  );
+  const byHand = openFactFile(readFileSync(join(ROOT, 'scripts/prices/aws.json'), 'utf8'));
+  checkFactFile(byHand);
+  const ids = [...new Set([...facts.models, ...byHand.models])];
+  const found = new Map(byHand.models.flatMap(byHand.readFacts).map((fact) => [keyOf(fact), fact]));
   let published = byHand.asOf;
   for (const path of options.offer) {
     const offer = readOffer(readFileSync(path, 'utf8'), {
@@ -85,22 +91,15 @@ function readAws(facts: PriceFacts): FactFile {
     say(
       `${path}: ${offer.facts.length} prices; ${offer.skipped} rows are left out, such as ${offer.examples.join(', ')}`,
     );
-    for (const fact of offer.facts) {
-      const own = found.get(fact.model) ?? new Map<string, PriceFact>();
-      found.set(fact.model, own.set(keyOf(fact), fact));
-    }
+    for (const fact of offer.facts) found.set(keyOf(fact), fact);
   }
   const title = options.offer.length === 0 ? byHand.title : 'the AWS Price List, and AWS by hand';
-  return {
-    ...byHand,
-    title,
-    asOf: published,
-    facts: new Map([...found].map(([model, own]) => [model, [...own.values()]])),
-  };
+  const windows = new Map(byHand.models.map((model) => [model, byHand.readWindow(model) ?? {}]));
+  return makeFactFile({ ...byHand, title, asOf: published }, found.values(), windows);
 }
 
-function keyOf({ place, scope, tier, aboveTokens, unit, limits }: PriceFact): string {
-  return JSON.stringify([place, scope, tier, aboveTokens, unit, limits ?? null]);
+function keyOf({ model, place, scope, tier, aboveTokens, unit, limits }: PriceFact): string {
+  return JSON.stringify([model, place, scope, tier, aboveTokens, unit, limits ?? null]);
 }
 
 /** The one step that other sources know of the model. */

@@ -42,6 +42,7 @@ const TASKS = {
   soak: { takesNode: true, run: (args) => startNode(join('test', 'soak', 'run.ts'), ...args) },
   generate: { run: (args) => startNode(join('scripts', 'generate-operations.mjs'), ...args) },
   docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
+  prices: { run: (args) => startNode(join('scripts', 'generate-prices.ts'), ...args) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   package: { run: makePackage },
 };

@@ -1,6 +1,6 @@
 /** The prices of Bedrock's models in `@pydantic/genai-prices` (MIT licence), as facts: those in force on the day `readOn`. */
 import { calcPrice, findProvider } from '@pydantic/genai-prices';
-import type { FactFile } from '../../src/pricing/fact-file.ts';
+import { type FactFile, makeFactFile } from '../../src/pricing/fact-file.ts';
 import { readPriceRecord } from '../../src/pricing/price-data.ts';
 import { TOKEN_RATES, type TokenRate } from '../../src/pricing/cost.ts';
 import type { ModelWindow, PriceFact } from '../../src/pricing/price-fact.ts';
@@ -11,7 +11,7 @@ export function readGenaiPrices({ version, asOf, readOn }: Readonly<Record<'vers
   readonly file: FactFile;
   readonly names: readonly string[];
 } {
-  const facts = new Map<string, PriceFact[]>();
+  const facts: PriceFact[] = [];
   const windows = new Map<string, ModelWindow>();
   const models = findProvider({ providerId: 'aws' })?.models ?? [];
   for (const { id, prices, context_window: contextTokens } of models) {
@@ -26,12 +26,12 @@ export function readGenaiPrices({ version, asOf, readOn }: Readonly<Record<'vers
     const own = homes.flatMap((home) =>
       rates.map((rate) => ({ model, ...home, tier: 'standard', ...rate, source: 'genai-prices', asOf }) as const),
     );
-    facts.set(model, [...(facts.get(model) ?? []), ...own]);
+    facts.push(...own);
     if (contextTokens !== undefined) windows.set(model, { contextTokens });
   }
   const title = `@pydantic/genai-prices ${version}`;
   return {
-    file: { teller: 'genai-prices', title, asOf, facts, windows },
+    file: makeFactFile({ teller: 'genai-prices', title, asOf }, facts, windows),
     names: models.map(({ id }) => id.replace(/^regional\./, '')).toSorted(),
   };
 }

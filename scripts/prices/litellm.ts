@@ -2,7 +2,7 @@
  * The price fields of LiteLLM's map (MIT licence), as facts. The map is data in a Python package: it is read as text,
  * and nothing of the package is run.
  */
-import type { FactFile } from '../../src/pricing/fact-file.ts';
+import { type FactFile, makeFactFile } from '../../src/pricing/fact-file.ts';
 import { GUARDRAILS, type MediaLimits, type ModelWindow, type PriceFact } from '../../src/pricing/price-fact.ts';
 import { toPicoUsd } from '../../src/pricing/cost.ts';
 import { withoutGeography } from '../../src/domain/model-name.ts';
@@ -83,11 +83,10 @@ export function readLiteLlm(text: string, { version, asOf }: { version: string; 
     }
     widen(windows, model, entry.fields);
   }
-  const facts = Map.groupBy(book.values(), ({ model }) => model);
   const title = `LiteLLM ${version}, model_prices_and_context_window.json`;
   const names = entries.filter(({ limits }) => limits === undefined).map(nameOf);
   return {
-    file: { teller: 'litellm', title, asOf, facts, windows },
+    file: makeFactFile({ teller: 'litellm', title, asOf }, book.values(), windows),
     names: [...new Set(names)].toSorted(),
     unread,
     conflicts,

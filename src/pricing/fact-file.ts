@@ -25,10 +25,13 @@ import type {
 } from './price-fact.ts';
 import type { Tier } from './price-file.ts';
 
-/** One source with its facts, by model. */
+/** One source with its facts. */
 export interface FactFile extends FactSource {
-  readonly facts: ReadonlyMap<string, readonly PriceFact[]>;
-  readonly windows: ReadonlyMap<string, ModelWindow>;
+  /** Ids without geography. */
+  readonly models: readonly string[];
+  /** Empty of a model that it does not have. */
+  readonly readFacts: (model: string) => readonly PriceFact[];
+  readonly readWindow: (model: string) => ModelWindow | undefined;
 }
 
 const TELLERS: ReadonlySet<string> = new Set<PriceTeller>(['aws', 'litellm', 'genai-prices']);
@@ -36,18 +39,37 @@ const SCOPES: readonly PriceScope[] = ['region', 'geo', 'global'];
 const TIERS: readonly Tier[] = ['standard', 'flex', 'priority', 'batch', 'optimized', 'reserved'];
 const DAY = /^\d{4}-\d\d-\d\d$/;
 
-/** The text of a file with these facts; always the same for the same facts. Windows of models without facts go. */
-export function formatFactFile({ teller, title, asOf, facts, windows }: FactFile): string {
-  const models = [...facts].toSorted(byKey).map(([model, own]) => {
-    const { contextTokens = null, maxOutputTokens = null } = windows.get(model) ?? {};
-    const isKnown = contextTokens !== null || maxOutputTokens !== null;
-    const head = isKnown ? `"window": [${contextTokens}, ${maxOutputTokens}], ` : '';
-    const day = own[0]?.asOf ?? asOf;
-    const dated = day === asOf ? '' : `"asOf": "${day}", `;
-    return `${JSON.stringify(model)}: { ${dated}${head}"prices": {\n${formatRows(own).join(',\n')} } }`;
+/** A source whose facts are at hand. */
+export function makeFactFile(
+  source: FactSource,
+  facts: Iterable<PriceFact>,
+  windows: ReadonlyMap<string, ModelWindow>,
+): FactFile {
+  const byModel = Map.groupBy(facts, ({ model }) => model);
+  return {
+    ...source,
+    models: [...new Set([...byModel.keys(), ...windows.keys()])],
+    readFacts: (model) => byModel.get(model) ?? [],
+    readWindow: (model) => windows.get(model),
+  };
+}
+
+/** The text of a file with these facts; always the same for the same facts. */
+export function formatFactFile({ teller, title, asOf, models, readFacts, readWindow }: FactFile): string {
+  const entries = models.toSorted().map((model) => {
+    const facts = readFacts(model);
+    const day = facts[0]?.asOf ?? asOf;
+    const { contextTokens = null, maxOutputTokens = null } = readWindow(model) ?? {};
+    const hasWindow = contextTokens !== null || maxOutputTokens !== null;
+    const members = [
+      ...(day === asOf ? [] : [`"asOf": "${day}"`]),
+      ...(hasWindow ? [`"window": [${contextTokens}, ${maxOutputTokens}]`] : []),
+      `"prices": {\n${formatRows(facts).join(',\n')} }`,
+    ];
+    return `${JSON.stringify(model)}: { ${members.join(', ')} }`;
   });
   const head = Object.entries({ teller, title, asOf }).map(([name, value]) => `"${name}": ${JSON.stringify(value)},\n`);
-  return `{\n${head.join('')}"models": {\n${models.join(',\n')}\n} }\n`;
+  return `{\n${head.join('')}"models": {\n${entries.join(',\n')}\n} }\n`;
 }
 
 /** One line for each tier and each set of prices, with the places and the scopes that share it. */
@@ -92,26 +114,48 @@ function byKey([one]: readonly [string, unknown], [other]: readonly [string, unk
   return one < other ? -1 : 1;
 }
 
-/** What `formatFactFile` wrote. Throws Error with the reason if it is something else, or not all of it. */
-export function parseFactFile(text: string): FactFile {
+/**
+ * What `formatFactFile` wrote. Throws Error with the reason if it is something else, or not all of it. The facts of a
+ * model are read when they are asked for, so that a start costs little: what came from outside has to be checked with
+ * `checkFactFile` before it is used.
+ */
+export function openFactFile(text: string): FactFile {
   const file = parseJson(text);
   if (!isObject(file) || !isObject(file['models'])) throw new Error('it has no models');
   const { teller, title } = file;
   if (!isTeller(teller) || typeof title !== 'string') throw new Error('it does not say who told the prices');
   const asOf = readDay(file['asOf']);
-  const facts = new Map<string, readonly PriceFact[]>();
-  const windows = new Map<string, ModelWindow>();
-  for (const [model, entry] of Object.entries(file['models'])) {
-    if (!isObject(entry) || !isObject(entry['prices'])) throw new Error(`it has no prices for ${model}`);
-    const of = { model, source: teller, asOf: readDay(entry['asOf'] ?? asOf) };
-    const rows = Object.entries(entry['prices']);
-    facts.set(
-      model,
-      rows.flatMap(([key, prices]) => readRow(key, prices, of)),
-    );
-    if (entry['window'] !== undefined) windows.set(model, readWindow(entry['window'], model));
+  const entries = new Map(Object.entries(file['models']));
+  const known = new Map<string, readonly PriceFact[]>();
+  return {
+    teller,
+    title,
+    asOf,
+    models: [...entries.keys()],
+    readFacts: (model) => {
+      const facts = known.get(model) ?? readRows(entries.get(model), { model, source: teller, asOf });
+      if (entries.has(model)) known.set(model, facts);
+      return facts;
+    },
+    readWindow: (model) => parseWindow(entries.get(model), model),
+  };
+}
+
+/** Throws Error with the reason if anything in the file is no price. */
+export function checkFactFile({ models, readFacts, readWindow }: FactFile): void {
+  for (const model of models) {
+    readFacts(model);
+    readWindow(model);
   }
-  return { teller, title, asOf, facts, windows };
+}
+
+type FactOrigin = Pick<PriceFact, 'model' | 'source' | 'asOf'>;
+
+function readRows(entry: unknown, origin: FactOrigin): readonly PriceFact[] {
+  if (entry === undefined) return [];
+  if (!isObject(entry) || !isObject(entry['prices'])) throw new Error(`it has no prices for ${origin.model}`);
+  const of = { ...origin, asOf: readDay(entry['asOf'] ?? origin.asOf) };
+  return Object.entries(entry['prices']).flatMap(([key, prices]) => readRow(key, prices, of));
 }
 
 function readDay(value: unknown): string {
@@ -119,7 +163,7 @@ function readDay(value: unknown): string {
   return value;
 }
 
-function readRow(key: string, prices: unknown, of: Pick<PriceFact, 'model' | 'source' | 'asOf'>): PriceFact[] {
+function readRow(key: string, prices: unknown, of: FactOrigin): PriceFact[] {
   const [places = '', scopes = '', tier] = key.split(' / ');
   const names = scopes.split(' ');
   if (!isObject(prices) || !isTier(tier) || !names.every(isScope)) {
@@ -151,7 +195,9 @@ function readLimits(quality: string, maxSide = '', maxSteps = ''): MediaLimits {
   };
 }
 
-function readWindow(value: unknown, model: string): ModelWindow {
+function parseWindow(entry: unknown, model: string): ModelWindow | undefined {
+  const value = isObject(entry) ? entry['window'] : undefined;
+  if (value === undefined) return undefined;
   const [contextTokens, maxOutputTokens] = Array.isArray(value) ? (value as unknown[]) : [];
   const isWindow = [contextTokens, maxOutputTokens].every((tokens) => tokens === null || isPico(tokens));
   if (!isWindow) throw new Error(`it has a window of ${model} that is none`);
@@ -176,17 +222,28 @@ function parseJson(text: string): unknown {
 
 /** The facts of several files, the more trusted source first. */
 export function indexFacts(files: readonly FactFile[]): PriceFacts {
-  const indexes = files.map((file) => ({ file, findModel: indexModels([...file.facts.keys()].map((id) => ({ id }))) }));
-  const look = <T>(name: string, read: (file: FactFile, id: string) => T | undefined): T[] => {
-    const asked = withoutGeography(name);
-    return indexes
-      .map(({ file, findModel }) => read(file, file.facts.has(asked) ? asked : (findModel(asked)?.id ?? asked)))
-      .filter((found) => found !== undefined);
-  };
+  const indexes = files.map((file) => {
+    const models = new Set(file.models);
+    // Made when a name is asked for that is not there as it is.
+    let findModel: ReturnType<typeof indexModels> | undefined;
+    const idOf = (name: string): string => {
+      if (models.has(name)) return name;
+      findModel ??= indexModels(file.models.map((id) => ({ id })));
+      return findModel(name)?.id ?? name;
+    };
+    return { file, idOf };
+  });
   return {
     sources: files.map(({ teller, title, asOf }) => ({ teller, title, asOf })),
-    models: [...new Set(files.flatMap(({ facts }) => [...facts.keys()]))].toSorted(),
-    find: (name) => look(name, ({ facts }, id) => facts.get(id)).flat(),
-    findWindow: (name) => look(name, ({ windows }, id) => windows.get(id))[0] ?? {},
+    models: [...new Set(files.flatMap(({ models }) => models))].toSorted(),
+    find: (name) => {
+      const asked = withoutGeography(name);
+      return indexes.flatMap(({ file, idOf }) => file.readFacts(idOf(asked)));
+    },
+    findWindow: (name) => {
+      const asked = withoutGeography(name);
+      const windows = indexes.map(({ file, idOf }) => file.readWindow(idOf(asked)));
+      return windows.find((window) => window !== undefined) ?? {};
+    },
   };
 }

@@ -3,7 +3,7 @@
  * are first needed.
  */
 import { readFileSync } from 'node:fs';
-import { indexFacts, parseFactFile } from './fact-file.ts';
+import { indexFacts, openFactFile } from './fact-file.ts';
 import type { PriceFacts } from './price-fact.ts';
 
 /** The more trusted first. */
@@ -13,5 +13,5 @@ const FILES = ['aws.json', 'litellm.json', 'genai-prices.json'];
 export function readSnapshot(): PriceFacts {
   // Beside src/ and dist/ alike.
   const folder = new URL('../../prices/', import.meta.url);
-  return indexFacts(FILES.map((name) => parseFactFile(readFileSync(new URL(name, folder), 'utf8'))));
+  return indexFacts(FILES.map((name) => openFactFile(readFileSync(new URL(name, folder), 'utf8'))));
 }
