@@ -53,7 +53,7 @@ const liteLlm = readLiteLlm(map.text, map);
 if (installedVersion('@pydantic/genai-prices') !== GENAI_PRICES.version) {
   throw new Error('another version of @pydantic/genai-prices is installed: write its version and day in this script');
 }
-const genaiPrices = readGenaiPrices(GENAI_PRICES);
+const genaiPrices = readGenaiPrices(GENAI_PRICES, liteLlm.file.models);
 const known = indexFacts([liteLlm.file, genaiPrices.file]);
 const aws = readAws(known);
 const names = [...new Set([...liteLlm.names, ...genaiPrices.names, ...aws.models])];

@@ -4,18 +4,25 @@ import { type FactFile, makeFactFile } from '../../src/pricing/fact-file.ts';
 import { readPriceRecord } from '../../src/pricing/price-data.ts';
 import { TOKEN_RATES, type TokenRate } from '../../src/pricing/cost.ts';
 import type { ModelWindow, PriceFact } from '../../src/pricing/price-fact.ts';
-import { homesOf } from './homes.ts';
+import { homesOf, mergeIds } from './homes.ts';
 
-/** What the package has for Bedrock, and the names of its models. */
-export function readGenaiPrices({ version, asOf, readOn }: Readonly<Record<'version' | 'asOf' | 'readOn', string>>): {
+/** What the package has for Bedrock, and the names of its models. Those that `ids` has as well get the id that is there. */
+export function readGenaiPrices(
+  { version, asOf, readOn }: Readonly<Record<'version' | 'asOf' | 'readOn', string>>,
+  ids: readonly string[],
+): {
   readonly file: FactFile;
   readonly names: readonly string[];
 } {
   const facts: PriceFact[] = [];
   const windows = new Map<string, ModelWindow>();
   const models = findProvider({ providerId: 'aws' })?.models ?? [];
+  const canonical = mergeIds(
+    ids,
+    models.map(({ id }) => withoutScope(id)),
+  );
   for (const { id, prices, context_window: contextTokens } of models) {
-    const model = id.replace(/^(?:regional|global)\./, '');
+    const model = canonical(withoutScope(id));
     const one = { id, match: { equals: 'it' }, prices };
     const provider = { id: 'aws', name: '', api_pattern: '', models: [one] };
     const record = calcPrice({}, 'it', { provider, timestamp: new Date(readOn) })?.model_price;
@@ -46,3 +53,5 @@ function stepsOf(rate: TokenRate | undefined): Pick<PriceFact, 'aboveTokens' | '
   }));
   return [{ aboveTokens: 0, picoUsd: rate.base }, ...steps];
 }
+
+const withoutScope = (id: string): string => id.replace(/^(?:regional|global)\./, '');

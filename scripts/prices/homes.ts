@@ -22,15 +22,14 @@ export function homesOf(
   return places.flatMap((place) => scopes.map((scope) => ({ place, scope })));
 }
 
-/** One id for all that mean the same model: the one that says most. */
-export function mergeIds(ids: Iterable<string>): (id: string) => string {
+/** One id for all that mean the same model: of the first list that has one, and there the one that says most. */
+export function mergeIds(...lists: readonly (readonly string[])[]): (id: string) => string {
   const chosen: string[] = [];
   const merged = new Map<string, string>();
-  const longestFirst = [...new Set(ids)].toSorted((one, other) => other.length - one.length || (one < other ? -1 : 1));
-  for (const id of longestFirst) {
-    const known = indexModels(chosen.map((other) => ({ id: other })))(id)?.id;
+  for (const id of lists.flatMap((ids) => ids.toSorted((one, other) => other.length - one.length))) {
+    const known = chosen.includes(id) ? id : indexModels(chosen.map((other) => ({ id: other })))(id)?.id;
     if (known === undefined) chosen.push(id);
-    merged.set(id, known ?? id);
+    if (!merged.has(id)) merged.set(id, known ?? id);
   }
   return (id) => merged.get(id) ?? id;
 }

@@ -55,15 +55,18 @@ const UNITS: Readonly<Record<string, PriceFact['unit']>> = {
 };
 /** AWS does not sell at this tier, or its price is in another field as well. */
 const LEFT_OUT = new Set(['ultrafast', 'input_cost_per_image_token', 'input_cost_per_second', 'cost_per_second']);
-/** What contradicts the prices of its neighbours: text models of GovCloud at those of older models. */
-const MISTAKEN = /^us-gov-(?:east|west)-1\/amazon\.titan-text-(?:express|lite)-v1$|^us-gov-east-1\/meta\.llama3-8b-/;
+/** What contradicts the prices of its neighbours, in GovCloud; an id that no model ever had. */
+const MISTAKEN =
+  /^us-gov-(?:east|west)-1\/amazon\.titan-text-(?:express|lite)-v1$|^us-gov-east-1\/meta\.llama3-8b-|claude-3-7-sonnet-20240620/;
 
 /** Of the text of the map. `asOf` is the day of the package. Throws if it is no such map. */
 export function readLiteLlm(text: string, { version, asOf }: { version: string; asOf: string }): LiteLlmReading {
   const map: unknown = JSON.parse(text);
   if (!isObject(map)) throw new Error('this is not the map of prices of LiteLLM');
   const entries = Object.entries(map).flatMap(([key, fields]) => readEntry(key, fields));
-  const canonical = mergeIds(entries.map(({ model }) => model));
+  const idsOf = (isMantle: boolean): string[] =>
+    entries.filter((entry) => entry.isMantle === isMantle).map(({ model }) => model);
+  const canonical = mergeIds(idsOf(false), idsOf(true));
   const unread = new Map<string, number>();
   const book = new Map<string, PriceFact>();
   const conflicts: string[] = [];

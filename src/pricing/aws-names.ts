@@ -50,6 +50,7 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   'Llama 2 Chat 70B': ['meta.llama2-70b-chat-v1'],
   'Nemotron Nano 2': ['nvidia.nemotron-nano-9b-v2'],
   'Nemotron Nano 2 VL': ['nvidia.nemotron-nano-12b-v2'],
+  'Nemotron Nano 12B v2 VL BF16': ['nvidia.nemotron-nano-12b-v2'],
   'Nemotron 3 Nano 30B A3B': ['nvidia.nemotron-nano-3-30b'],
   'Nemotron 3 Super 120B A12B': ['nvidia.nemotron-super-3-120b'],
   'Stable Diffusion 3 Large v1.0': ['stability.sd3-large-v1'],
