@@ -24,6 +24,7 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   'Titan Text G1 Express': ['amazon.titan-text-express-v1'],
   'Titan Text G1 Lite': ['amazon.titan-text-lite-v1'],
   'Amazon Rerank v1': ['amazon.rerank-v1'],
+  Claude: [],
   'Claude 2.1': ['anthropic.claude-v2:1'],
   'Claude 2.0': ['anthropic.claude-v2:0', 'anthropic.claude-v2'],
   'Cohere Embed 3 Model - English': ['cohere.embed-english-v3'],
@@ -96,7 +97,9 @@ export function indexListedNames(ids: readonly string[]): (name: string) => List
   const known = new Set(ids);
   const byKey = new Map<string, Set<string>>();
   const add = (key: string, id: string): void => void (byKey.get(key) ?? byKey.set(key, new Set()).get(key))?.add(id);
-  for (const id of ids) for (const key of keysOfId(id)) add(key, id);
+  // What is no model (guardrails) has no provider.
+  const named = ids.filter((id) => id.includes('.'));
+  for (const id of named) for (const key of keysOfId(id)) add(key, id);
   const aliases = new Map(
     Object.entries(ALIASES).map(([name, starts]) => [
       keyOf(name),
