@@ -37,6 +37,9 @@ export interface FactFile extends FactSource {
 const TELLERS: ReadonlySet<string> = new Set<PriceTeller>(['aws', 'litellm', 'genai-prices']);
 const SCOPES: readonly PriceScope[] = ['region', 'geo', 'global'];
 const TIERS: readonly Tier[] = ['standard', 'flex', 'priority', 'batch', 'optimized', 'reserved'];
+const PLACE = /^(?:\*|[a-z][a-z0-9-]*)$/;
+/** Unit, limits of a picture (quality, side, steps) or a step of the input. */
+const UNIT = /^([A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z]+)?)(?:\|([a-z0-9-]*)\|(\d{0,9})\|(\d{0,9})|>(\d{1,9}))?$/;
 const DAY = /^\d{4}-\d\d-\d\d$/;
 
 /** A source whose facts are at hand. */
@@ -166,51 +169,49 @@ function readDay(value: unknown): string {
 function readRow(key: string, prices: unknown, of: FactOrigin): PriceFact[] {
   const [places = '', scopes = '', tier] = key.split(' / ');
   const names = scopes.split(' ');
-  if (!isObject(prices) || !isTier(tier) || !names.every(isScope)) {
+  const homes = places.split(' ');
+  if (!isObject(prices) || !isTier(tier) || !names.every(isScope) || !homes.every((place) => PLACE.test(place))) {
     throw new Error(`it has a row for ${of.model} that is none: ${key}`);
   }
   const units = Object.entries(prices).map(([unit, picoUsd]) => {
-    if (!isPico(picoUsd)) throw new Error(`it has a price of ${of.model} that is none: ${unit}`);
+    if (!isCount(picoUsd)) throw new Error(`it has a price of ${of.model} that is none: ${unit}`);
     return { ...readUnit(unit), picoUsd };
   });
-  return places
-    .split(' ')
-    .flatMap((place) => names.flatMap((scope) => units.map((unit) => ({ ...of, place, scope, tier, ...unit }))));
+  return homes.flatMap((place) =>
+    names.flatMap((scope) => units.map((unit) => ({ ...of, place, scope, tier, ...unit }))),
+  );
 }
 
 function readUnit(text: string): Pick<PriceFact, 'unit' | 'limits' | 'aboveTokens'> {
-  const [name = '', quality, maxSide, maxSteps] = text.split('|');
-  const [unit, aboveTokens = '0'] = name.split('>');
-  // The units are those of `formatFactFile`; one that nobody knows is a price that nobody asks for.
+  const [, unit, quality, maxSide = '', maxSteps = '', aboveTokens = '0'] = UNIT.exec(text) ?? [];
+  if (unit === undefined) throw new Error(`it has a unit that is none: ${text}`);
+  // Those of `formatFactFile`; one that nobody knows is a price that nobody asks for.
   const known = { unit: unit as FactUnit, aboveTokens: Number(aboveTokens) };
-  if (!isPico(known.aboveTokens)) throw new Error(`it has a step that is none: ${text}`);
-  return quality === undefined ? known : { ...known, limits: readLimits(quality, maxSide, maxSteps) };
-}
-
-function readLimits(quality: string, maxSide = '', maxSteps = ''): MediaLimits {
-  return {
+  if (quality === undefined) return known;
+  const limits: MediaLimits = {
     ...(quality === '' ? {} : { quality }),
     ...(maxSide === '' ? {} : { maxSide: Number(maxSide) }),
     ...(maxSteps === '' ? {} : { maxSteps: Number(maxSteps) }),
   };
+  return { ...known, limits };
 }
 
 function parseWindow(entry: unknown, model: string): ModelWindow | undefined {
   const value = isObject(entry) ? entry['window'] : undefined;
   if (value === undefined) return undefined;
   const [contextTokens, maxOutputTokens] = Array.isArray(value) ? (value as unknown[]) : [];
-  const isWindow = [contextTokens, maxOutputTokens].every((tokens) => tokens === null || isPico(tokens));
+  const isWindow = [contextTokens, maxOutputTokens].every((tokens) => tokens === null || isCount(tokens));
   if (!isWindow) throw new Error(`it has a window of ${model} that is none`);
   return {
-    ...(isPico(contextTokens) ? { contextTokens } : {}),
-    ...(isPico(maxOutputTokens) ? { maxOutputTokens } : {}),
+    ...(isCount(contextTokens) ? { contextTokens } : {}),
+    ...(isCount(maxOutputTokens) ? { maxOutputTokens } : {}),
   };
 }
 
 const isTeller = (value: unknown): value is PriceTeller => TELLERS.has(String(value));
 const isTier = (value: string | undefined): value is Tier => TIERS.some((tier) => tier === value);
 const isScope = (value: string): value is PriceScope => SCOPES.some((scope) => scope === value);
-const isPico = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 function parseJson(text: string): unknown {
   try {

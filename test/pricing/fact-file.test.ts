@@ -38,7 +38,12 @@ const anyFact: fc.Arbitrary<PriceFact> = fc.record({
   asOf: fc.constant('2026-11-28'),
 });
 const anyImage: fc.Arbitrary<PriceFact> = fc
-  .record({ fact: anyFact, quality: fc.constantFrom('standard', 'premium'), maxSide: fc.nat(), maxSteps: fc.nat() })
+  .record({
+    fact: anyFact,
+    quality: fc.constantFrom('standard', 'premium'),
+    maxSide: fc.nat(5000),
+    maxSteps: fc.nat(500),
+  })
   .map(({ fact, ...limits }) => ({ ...fact, aboveTokens: 0, unit: 'image', limits }));
 const keyOf = (fact: PriceFact): string => JSON.stringify({ ...fact, picoUsd: 0 });
 
@@ -87,6 +92,7 @@ describe('a file of facts', () => {
     { name: 'a price that is text', entry: { prices: { '* / region / flex': { input: '1' } } } },
     { name: 'a fraction of a pico-dollar', entry: { prices: { '* / region / flex': { input: 0.5 } } } },
     { name: 'a step that is none', entry: { prices: { '* / region / flex': { 'input>many': 1 } } } },
+    { name: 'a place that is none', entry: { prices: { 'Ohio / region / flex': { input: 1 } } } },
     { name: 'a window that is none', entry: { prices: {}, window: [-1, null] } },
   ])('finds $name when it is checked', ({ entry }) => {
     const file = openFactFile(JSON.stringify({ ...SOURCE, models: { 'a.b': entry } }));
