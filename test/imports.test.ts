@@ -43,7 +43,6 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['store/sqlite'],
   commander: ['cli'],
   asn1js: ['server'],
-  '@pydantic/genai-prices': ['pricing'],
   '@opentelemetry/api': ['telemetry'],
   '@opentelemetry/exporter-trace-otlp-http': ['telemetry'],
   '@opentelemetry/resources': ['telemetry'],

@@ -22,7 +22,7 @@ export function findPrices(
   const at = { atMs: record.startedAtMs, region, serviceTier: record.serviceTier, latency: reading?.latency };
   const names = reading?.model === undefined ? priceNames : [reading.model];
   if (names.length === 0 && record.usage?.guardrailUnits !== undefined) {
-    const guardrail = prices.findGuardrail();
+    const guardrail = prices.findGuardrail(at);
     return guardrail === undefined ? [] : [guardrail];
   }
   return names.map((name) => prices.find(name, at)).filter((price) => price !== undefined);

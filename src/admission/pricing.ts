@@ -68,7 +68,7 @@ export function estimateRequest(
 ): RequestEstimate {
   if (medium === 'guardrail') {
     const use = maxUsage(requested, false);
-    const price = prices.findGuardrail();
+    const price = prices.findGuardrail(moment);
     return { use, wholeUse: use, costNanoUsd: price && maxGuardrailCost(use, price), hasUnknownInput: false };
   }
   const found = models.flatMap((names) => findPrices(names, moment, prices));

@@ -46,12 +46,12 @@ export class LivePrices implements PriceBook {
     return this.#book.find(name, moment);
   }
 
-  findGuardrail(): ModelPrice | undefined {
-    return this.#book.findGuardrail();
+  findGuardrail(moment: PriceMoment): ModelPrice | undefined {
+    return this.#book.findGuardrail(moment);
   }
 
-  list(atMs: number): ReturnType<PriceBook['list']> {
-    return this.#book.list(atMs);
+  list(moment: PriceMoment): ReturnType<PriceBook['list']> {
+    return this.#book.list(moment);
   }
 
   /** Reads the files again if one of them is another than before. Never rejects. */

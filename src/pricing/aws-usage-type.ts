@@ -7,7 +7,7 @@
  * and those in the offers AmazonBedrock, AmazonBedrockService and AmazonBedrockFoundationModels of the Price List.
  */
 import type { FactUnit, MediaLimits, PriceScope } from './price-fact.ts';
-import type { Tier } from './price-file.ts';
+import type { Tier } from './cost.ts';
 
 /** What one usage type meters. */
 export interface Meter {

@@ -16,6 +16,9 @@ export type TokenRate =
   | PicoUsd
   | { readonly base: PicoUsd; readonly steps: readonly { readonly aboveTokens: number; readonly price: PicoUsd }[] };
 
+/** How a model is served, where that has a price of its own; `standard` is everything else. */
+export type Tier = 'standard' | 'flex' | 'priority' | 'batch' | 'reserved' | 'optimized';
+
 /** What one model charges, as it is served (tier, latency, geography) at one moment. Undefined: nobody knows. */
 export interface ModelPrice {
   readonly input?: TokenRate | undefined;
@@ -106,10 +109,13 @@ export interface PriceBook {
    * ARN), or as it was looked up. Undefined where no price is known for it. Throws never.
    */
   find(name: string, moment: PriceMoment): ModelPrice | undefined;
-  /** The price of guardrail units alone, for requests without a model; undefined where the price file has none. */
-  findGuardrail(): ModelPrice | undefined;
-  /** Every name that has a price at that moment, patterns of the price file first. */
-  list(atMs: number): readonly { readonly name: string; readonly price: ModelPrice }[];
+  /** The price of guardrail units alone, for requests without a model; undefined if nobody knows it there. */
+  findGuardrail(moment: PriceMoment): ModelPrice | undefined;
+  /**
+   * Every name that has a price at that moment, patterns of the price file first. A geography's profile is not there:
+   * it costs what the model costs in the region.
+   */
+  list(moment: PriceMoment): readonly { readonly name: string; readonly price: ModelPrice }[];
 }
 
 /** The book in which nothing has a price. */

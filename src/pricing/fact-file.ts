@@ -7,11 +7,12 @@
  *       "us-east-1 us-west-2 / region geo / standard": { "input": 800000, "output": 3200000, "input>200000": 1600000 }
  *
  * Prices are pico-dollars of one unit. Of images and videos the unit has its limits behind it: `image|premium|1024|`
- * (quality, pixels of the longer side, steps). A model whose facts are of another day than the file says so (`asOf`).
+ * (quality, pixels of the longer side, steps). A price that holds from a day on has it last: `input@2026-08-21`. A
+ * model whose facts are of another day than the file says so (`asOf`).
  */
 import { withoutGeography } from '../domain/model-name.ts';
 import { isObject } from '../lib/json.ts';
-import type { PicoUsd } from './cost.ts';
+import type { PicoUsd, Tier } from './cost.ts';
 import { indexModels } from './price-data.ts';
 import type {
   FactSource,
@@ -23,7 +24,6 @@ import type {
   PriceScope,
   PriceTeller,
 } from './price-fact.ts';
-import type { Tier } from './price-file.ts';
 
 /** One source with its facts. */
 export interface FactFile extends FactSource {
@@ -108,9 +108,9 @@ function formatPrices(facts: readonly PriceFact[]): string {
   return `{ ${prices.map(([unit, picoUsd]) => `${JSON.stringify(unit)}: ${picoUsd}`).join(', ')} }`;
 }
 
-function formatUnit({ unit, limits, aboveTokens }: PriceFact): string {
-  if (limits !== undefined) return `${unit}|${limits.quality ?? ''}|${limits.maxSide ?? ''}|${limits.maxSteps ?? ''}`;
-  return aboveTokens === 0 ? unit : `${unit}>${aboveTokens}`;
+function formatUnit({ unit, limits, aboveTokens, from }: PriceFact): string {
+  const kind = limits === undefined ? '' : `|${limits.quality ?? ''}|${limits.maxSide ?? ''}|${limits.maxSteps ?? ''}`;
+  return `${unit}${aboveTokens === 0 ? '' : `>${aboveTokens}`}${kind}${from === undefined ? '' : `@${from}`}`;
 }
 
 function byKey([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
@@ -123,7 +123,11 @@ function byKey([one]: readonly [string, unknown], [other]: readonly [string, unk
  * `checkFactFile` before it is used.
  */
 export function openFactFile(text: string): FactFile {
-  const file = parseJson(text);
+  return readFactFile(parseJson(text));
+}
+
+/** The same, of a value that was parsed as JSON. */
+export function readFactFile(file: unknown): FactFile {
   if (!isObject(file) || !isObject(file['models'])) throw new Error('it has no models');
   const { teller, title } = file;
   if (!isTeller(teller) || typeof title !== 'string') throw new Error('it does not say who told the prices');
@@ -182,11 +186,16 @@ function readRow(key: string, prices: unknown, of: FactOrigin): PriceFact[] {
   );
 }
 
-function readUnit(text: string): Pick<PriceFact, 'unit' | 'limits' | 'aboveTokens'> {
-  const [, unit, quality, maxSide = '', maxSteps = '', aboveTokens = '0'] = UNIT.exec(text) ?? [];
+function readUnit(text: string): Pick<PriceFact, 'unit' | 'limits' | 'aboveTokens' | 'from'> {
+  const [timeless = '', from] = text.split('@');
+  const [, unit, quality, maxSide = '', maxSteps = '', aboveTokens = '0'] = UNIT.exec(timeless) ?? [];
   if (unit === undefined) throw new Error(`it has a unit that is none: ${text}`);
   // Those of `formatFactFile`; one that nobody knows is a price that nobody asks for.
-  const known = { unit: unit as FactUnit, aboveTokens: Number(aboveTokens) };
+  const known = {
+    unit: unit as FactUnit,
+    aboveTokens: Number(aboveTokens),
+    ...(from === undefined ? {} : { from: readDay(from) }),
+  };
   if (quality === undefined) return known;
   const limits: MediaLimits = {
     ...(quality === '' ? {} : { quality }),

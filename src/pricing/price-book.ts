@@ -1,22 +1,19 @@
 /**
- * What Bedrock's models cost: the owner's price file first, then data that `prices update` fetched, then the data this
- * program came with. The only file that knows the library, which takes 25 ms to load: import this file when prices are
- * needed. The library's data and its choice by date are used; its search by name and its arithmetic (floating point)
- * are not.
+ * What Bedrock's models cost: the owner's price file first, then facts that `prices update` fetched, then those this
+ * program came with. Reads the files; which fact counts is decided by `price-rates.ts`.
  */
 import { findCode } from '../lib/errno.ts';
-import { calcPrice, findProvider, type ModelInfo, REMOTE_DATA_JSON_URL } from '@pydantic/genai-prices';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { MAX_MODEL_LENGTH, parseModelName } from '../domain/model-name.ts';
-import type { ModelPrice, PriceBook, PriceMoment, PriceOrigin } from './cost.ts';
-import { indexModels, readPriceRecord } from './price-data.ts';
-import { findInPriceFile, type PriceFile, readPriceFile, type Tier } from './price-file.ts';
-import { BEDROCK_PROVIDER, parseRefreshed, type PublishedModel } from './price-refresh.ts';
-
-/** Where the library's authors publish their data. */
-export const PUBLISHED_PRICES_URL: string = REMOTE_DATA_JSON_URL;
+import type { MediaVariant, ModelPrice, PriceBook, PriceMoment, Tier } from './cost.ts';
+import { indexFacts } from './fact-file.ts';
+import { type FactSource, GUARDRAILS, type ModelWindow, type PriceFacts } from './price-fact.ts';
+import { findInPriceFile, type PriceFile, priceOfEntry, readPriceFile } from './price-file.ts';
+import { keyOfPrice } from './price-key.ts';
+import { type ExplainedFact, explainPrice, type KnownFact, priceOf, type RateKey } from './price-rates.ts';
+import { parseRefreshed } from './price-refresh.ts';
+import { readSnapshot } from './snapshot.ts';
 
 /** Where prices come from. */
 export interface PriceOptions {
@@ -24,8 +21,21 @@ export interface PriceOptions {
   readonly priceFile: string | undefined;
   /** Path of what `prices update` wrote; it may be missing. Undefined: not looked for. */
   readonly refreshedFile: string | undefined;
-  /** Told, in one sentence, where the refreshed file is there but cannot be used: the built-in data count then. */
+  /** Told, in one sentence, if the refreshed file is there but cannot be used: the built-in facts count then. */
   readonly warn: (message: string) => void;
+}
+
+/** A price book that says where its prices come from. */
+export interface ExplainedBook extends PriceBook {
+  /** What was fetched and what is built in, the first counts more. */
+  readonly sources: readonly (FactSource & Pick<KnownFact, 'kind'>)[];
+  /** What every source says of a price, unit by unit; nothing of the owner's file. Throws never. */
+  explain(name: string, moment: PriceMoment): readonly ExplainedFact[];
+}
+
+/** Facts, and how they came here. */
+export interface FactLayer extends Pick<KnownFact, 'kind'> {
+  readonly facts: PriceFacts;
 }
 
 /** Where `prices update` keeps its data: beside the key database. */
@@ -33,43 +43,16 @@ export function refreshedPricesPath(databasePath: string): string {
   return join(dirname(databasePath), 'prices.json');
 }
 
-/** Throws ERR_BAD_OPTION where the price file cannot be read, or is wrong at some place, which is named. */
-export async function loadPrices(options: PriceOptions): Promise<PriceBook> {
+/** Throws ERR_BAD_OPTION if the price file cannot be read, or is wrong at some place, which is named. */
+export async function loadPrices(options: PriceOptions): Promise<ExplainedBook> {
   const file = options.priceFile === undefined ? undefined : await readPriceFile(options.priceFile);
-  const refreshed =
-    options.refreshedFile === undefined ? undefined : await readRefreshed(options.refreshedFile, options.warn);
-  return new Prices(file, refreshed === undefined ? [builtIn()] : [refreshed, builtIn()]);
+  const refreshed = options.refreshedFile === undefined ? [] : await readRefreshed(options.refreshedFile, options.warn);
+  return bookOf([...refreshed, { kind: 'built-in', facts: readSnapshot() }], file);
 }
 
-/** A price book of such models alone; `fetchedAtMs` is what it says of their origin. */
-export function bookOf(models: readonly PublishedModel[], fetchedAtMs: number): PriceBook {
-  return new Prices(undefined, [
-    openSource(models, (name) => ({ kind: 'refreshed', source: 'genai-prices', name, asOf: dayOf(fetchedAtMs) })),
-  ]);
-}
-
-/** The version of the library whose data are built in. */
-export async function readBuiltInVersion(): Promise<string> {
-  const entry = createRequire(import.meta.url).resolve('@pydantic/genai-prices');
-  const text = await readFile(join(dirname(entry), '../package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-/** Models, and how to find the one that a name means. */
-interface PriceSource {
-  readonly models: readonly PublishedModel[];
-  readonly find: (name: string) => PublishedModel | undefined;
-  readonly originOf: (name: string) => PriceOrigin;
-}
-
-function builtIn(): PriceSource {
-  // The library's types are wider than what its records hold: the same shape as in the published document.
-  const models = (findProvider({ providerId: BEDROCK_PROVIDER })?.models ?? []) as readonly PublishedModel[];
-  return openSource(models, (name) => ({ kind: 'built-in', source: 'genai-prices', name }));
-}
-
-function openSource(models: readonly PublishedModel[], originOf: PriceSource['originOf']): PriceSource {
-  return { models, find: indexModels(models), originOf };
+/** A price book of such facts alone; what comes first counts more. */
+export function bookOf(layers: readonly FactLayer[], file?: PriceFile): ExplainedBook {
+  return new Prices(file, layers);
 }
 
 /**
@@ -78,83 +61,143 @@ function openSource(models: readonly PublishedModel[], originOf: PriceSource['or
  */
 const STANDARD = new Set([undefined, 'default', 'standard', 'auto', 'standard_only', 'on_demand']);
 const TIERS: ReadonlySet<string> = new Set<Tier>(['flex', 'priority', 'batch', 'reserved']);
-const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
 /** Names come from clients: so many are remembered, then all forgotten. */
 const MAX_REMEMBERED = 2000;
 
-class Prices implements PriceBook {
-  readonly #file: PriceFile | undefined;
-  readonly #sources: readonly PriceSource[];
-  readonly #remembered = new Map<string, { readonly minute: number; readonly price: ModelPrice | undefined }>();
+interface Remembered {
+  readonly day: number;
+  readonly price: ModelPrice | undefined;
+}
 
-  /** The first source that knows a model decides, even where it has no price for it. */
-  constructor(file: PriceFile | undefined, sources: readonly PriceSource[]) {
+class Prices implements ExplainedBook {
+  readonly sources: ExplainedBook['sources'];
+  readonly #file: PriceFile | undefined;
+  readonly #layers: readonly FactLayer[];
+  /** By region, then by tier and name: so a look-up makes one text. */
+  readonly #remembered = new Map<string, Map<string, Remembered>>();
+  #rememberedCount = 0;
+
+  constructor(file: PriceFile | undefined, layers: readonly FactLayer[]) {
     this.#file = file;
-    this.#sources = sources;
+    this.#layers = layers;
+    this.sources = layers.flatMap(({ kind, facts }) => facts.sources.map((source) => ({ ...source, kind })));
   }
 
   find(name: string, moment: PriceMoment): ModelPrice | undefined {
     const tier = tierOf(moment);
     if (tier === undefined || name.length > MAX_MODEL_LENGTH) return undefined;
-    const key = `${tier} ${name}`;
-    const minute = Math.floor(moment.atMs / MINUTE_MS);
-    const known = this.#remembered.get(key);
-    if (known?.minute === minute) return known.price;
-    const price = this.#look(name, tier, moment.atMs);
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.set(key, { minute, price });
-    return price;
+    const { variant } = moment;
+    const text = variant === undefined ? `${tier} ${name}` : `${tier} ${nameVariant(variant)} ${name}`;
+    return this.#recall(text, moment, () => this.#look(name, tier, moment));
   }
 
-  findGuardrail(): ModelPrice | undefined {
-    const guardrailUnits = this.#file?.guardrailUnits;
-    return guardrailUnits && { guardrailUnits, origin: { kind: 'file', source: 'file', name: 'guardrail_units' } };
+  findGuardrail(moment: PriceMoment): ModelPrice | undefined {
+    return this.#recall(GUARDRAILS, moment, () => this.#lookUpGuardrail(moment));
   }
 
-  list(atMs: number): { readonly name: string; readonly price: ModelPrice }[] {
+  list(moment: PriceMoment): { readonly name: string; readonly price: ModelPrice }[] {
+    const tier = tierOf(moment);
+    if (tier === undefined) return [];
     const prices = new Map<string, ModelPrice>();
     const add = (name: string, price: ModelPrice | undefined): void => {
       if (price !== undefined && !prices.has(name)) prices.set(name, price);
     };
-    for (const { pattern, prices: tiers } of this.#file?.entries ?? []) add(pattern, tiers.get('standard'));
-    for (const { id } of this.#sources.flatMap(({ models }) => models)) {
-      const name = id.replace(/^regional\./, '');
-      add(name, this.find(name, { atMs, region: '', serviceTier: undefined, latency: undefined }));
+    for (const entry of this.#file?.entries ?? []) add(entry.pattern, priceOfEntry(entry, { ...moment, tier }));
+    const ids = new Set(this.#layers.flatMap(({ facts }) => facts.models));
+    for (const id of ids) {
+      if (id === GUARDRAILS) continue;
+      // The profile of a geography costs what the region does.
+      for (const name of [id, `global.${id}`]) add(name, this.#look(name, tier, moment));
     }
     return [...prices].map(([name, price]) => ({ name, price }));
   }
 
-  #look(name: string, tier: Tier, atMs: number): ModelPrice | undefined {
+  explain(name: string, moment: PriceMoment): readonly ExplainedFact[] {
+    const { priceName } = parseModelName(name);
+    const tier = tierOf(moment);
+    if (priceName === undefined || tier === undefined) return [];
+    return explainPrice(this.#factsOf(priceName), rateKeyOf(priceName, tier, moment));
+  }
+
+  /** What was found before for the text, the region and the day; else what `look` finds. */
+  #recall(text: string, { region, atMs }: PriceMoment, look: () => ModelPrice | undefined): ModelPrice | undefined {
+    const day = Math.floor(atMs / DAY_MS);
+    let ofRegion = this.#remembered.get(region);
+    const known = ofRegion?.get(text);
+    if (known?.day === day) return known.price;
+    const price = dayOf(atMs) === undefined ? undefined : look();
+    if (this.#rememberedCount >= MAX_REMEMBERED) {
+      this.#remembered.clear();
+      this.#rememberedCount = 0;
+    }
+    // Looking may have remembered others.
+    ofRegion = this.#remembered.get(region) ?? new Map<string, Remembered>();
+    this.#remembered.set(region, ofRegion.set(text, { day, price }));
+    this.#rememberedCount += 1;
+    return price;
+  }
+
+  #look(name: string, tier: Tier, moment: PriceMoment): ModelPrice | undefined {
     const modelName = parseModelName(name);
-    const own = this.#file && findInPriceFile(this.#file, modelName, tier);
-    const price = own ?? (tier === 'standard' ? this.#lookInData(modelName.priceName, atMs) : undefined);
-    const guardrailUnits = this.#file?.guardrailUnits;
+    const { priceName } = modelName;
+    const own = this.#file && findInPriceFile(this.#file, modelName, { ...moment, tier });
+    const price = own ?? (priceName === undefined ? undefined : this.#lookInFacts(priceName, tier, moment));
     if (price === undefined) return undefined;
-    const contextTokens = this.#findContextTokens(modelName.priceName);
+    const guardrail = this.findGuardrail(moment);
+    const windows = priceName === undefined ? {} : this.#findWindow(priceName);
+    const whole = (one: ModelPrice, units: ModelPrice | undefined): ModelPrice => ({
+      ...windows,
+      ...one,
+      ...(units?.guardrailUnits && { guardrailUnits: units.guardrailUnits }),
+    });
+    const { ceiling = guardrail?.ceiling && price } = price;
     return {
-      ...price,
-      ...(guardrailUnits === undefined ? {} : { guardrailUnits }),
-      ...(contextTokens === undefined ? {} : { contextTokens }),
+      ...whole(price, guardrail),
+      ...(ceiling && { ceiling: whole(ceiling, guardrail?.ceiling ?? guardrail) }),
     };
   }
 
-  /** Also of a model whose price is the owner's. */
-  #findContextTokens(priceName: string | undefined): number | undefined {
-    if (priceName === undefined) return undefined;
-    return this.#sources.map(({ find }) => find(priceName)?.context_window).find((window) => window !== undefined);
+  #lookUpGuardrail(moment: PriceMoment): ModelPrice | undefined {
+    const own = this.#file?.guardrailUnits;
+    const known = this.#lookInFacts(GUARDRAILS, 'standard', { ...moment, variant: undefined });
+    if (own === undefined) return known;
+    const guardrailUnits = { ...known?.guardrailUnits, ...own };
+    return { guardrailUnits, origin: { kind: 'file', source: 'file', name: 'guardrail_units' } };
   }
 
-  #lookInData(priceName: string | undefined, atMs: number): ModelPrice | undefined {
-    if (priceName === undefined) return undefined;
-    for (const { find, originOf } of this.#sources) {
-      const model = find(priceName);
-      if (model === undefined) continue;
-      const record = recordAt(model, atMs);
-      const price = record && readPriceRecord(model.id, record);
-      return price && { ...price, origin: originOf(model.id) };
-    }
-    return undefined;
+  #lookInFacts(priceName: string, tier: Tier, moment: PriceMoment): ModelPrice | undefined {
+    return priceOf(this.#factsOf(priceName), rateKeyOf(priceName, tier, moment));
   }
+
+  /** What was fetched of a place replaces what is built in of the same source and place: it is whole. */
+  #factsOf(priceName: string): readonly KnownFact[] {
+    const known: KnownFact[] = [];
+    const replaced = new Set<string>();
+    for (const { facts, kind } of this.#layers) {
+      const found = facts.find(priceName).filter(({ source, place }) => !replaced.has(`${source} ${place}`));
+      for (const fact of found) known.push({ fact, kind });
+      for (const { source, place } of found) replaced.add(`${source} ${place}`);
+    }
+    return known;
+  }
+
+  /** Also of a model whose price is the owner's. */
+  #findWindow(priceName: string): ModelWindow {
+    return Object.assign(
+      {},
+      ...this.#layers.map(({ facts }) => facts.findWindow(priceName)).toReversed(),
+    ) as ModelWindow;
+  }
+}
+
+function rateKeyOf(priceName: string, tier: Tier, { atMs, region, variant }: PriceMoment): RateKey {
+  return { ...keyOfPrice(priceName, region), tier, day: dayOf(atMs) ?? '', variant };
+}
+
+/** One text for one kind of media. */
+function nameVariant({ width, height, quality, steps }: MediaVariant): string {
+  return JSON.stringify([width, height, quality, steps]);
 }
 
 /** Undefined for what is served in two ways at once, or in a way that nobody told us of. */
@@ -169,37 +212,22 @@ function isTier(text: string | undefined): text is Tier {
   return text !== undefined && TIERS.has(text);
 }
 
-/** The record that is in force. The library chooses by date; handed that model alone, it has nothing to search. */
-function recordAt({ id, prices }: PublishedModel, atMs: number): Readonly<Record<string, unknown>> | undefined {
-  const model = { id, match: { equals: 'it' }, prices } as ModelInfo;
-  const provider = { id: BEDROCK_PROVIDER, name: '', api_pattern: '', models: [model] };
+async function readRefreshed(path: string, warn: PriceOptions['warn']): Promise<readonly FactLayer[]> {
   try {
-    return calcPrice({}, 'it', { provider, timestamp: new Date(atMs) })?.model_price;
-  } catch {
-    // It throws for records that contradict themselves: no price then.
-    return undefined;
-  }
-}
-
-async function readRefreshed(path: string, warn: PriceOptions['warn']): Promise<PriceSource | undefined> {
-  try {
-    const { models, fetchedAtMs } = parseRefreshed(await readFile(path, 'utf8'));
-    return openSource(models, (name) => ({
-      kind: 'refreshed',
-      source: 'genai-prices',
-      name,
-      asOf: dayOf(fetchedAtMs),
-    }));
+    const { fetches } = parseRefreshed(await readFile(path, 'utf8'));
+    return [{ kind: 'refreshed', facts: indexFacts(fetches.map(({ file }) => file)) }];
   } catch (error) {
     const reason = codeOf(error);
-    if (reason === 'ENOENT') return undefined;
+    if (reason === 'ENOENT') return [];
     warn(`${path} is not used (${reason}): the built-in prices count. Run \`bedrock-proxy prices update\`.`);
-    return undefined;
+    return [];
   }
 }
 
-function dayOf(epochMs: number): string {
-  return new Date(epochMs).toISOString().slice(0, 10);
+/** `2026-11-28`, in UTC; undefined for a time that is none. */
+function dayOf(epochMs: number): string | undefined {
+  const date = new Date(epochMs);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().slice(0, 10);
 }
 
 /** A system error's code, or the message of one of ours. */

@@ -71,17 +71,9 @@ function agree<T>(one: T | undefined, other: T | undefined): boolean {
 
 const isTokenRate = (name: string): name is keyof typeof TOKEN_RATES => Object.hasOwn(TOKEN_RATES, name);
 
-/** Whether this program counts what is priced under that name. */
-export function isCounted(priceKey: string): boolean {
-  return isTokenRate(priceKey);
-}
-
 /**
- * A price record in pico-dollars. Undefined where it prices something that we do not count (images, searches), so that
- * the sum would be wrong, and where a number cannot be told exactly.
- *
- * Writes to Claude's cache for an hour cost twice the input (Anthropic's price list, and so wherever the data has
- * them); the data mostly lacks them, and the price of the five-minute ones would be too low.
+ * A price record in pico-dollars. Undefined if it prices something that we do not count (images, searches), so that the
+ * sum would be wrong, and if a number cannot be told exactly.
  */
 export function readPriceRecord(modelId: string, record: Readonly<Record<string, unknown>>): ModelPrice | undefined {
   const prices: Partial<Record<(typeof TOKEN_RATES)[keyof typeof TOKEN_RATES], TokenRate>> = {};
@@ -91,9 +83,22 @@ export function readPriceRecord(modelId: string, record: Readonly<Record<string,
     if (!isTokenRate(name) || rate === undefined) return undefined;
     prices[TOKEN_RATES[name]] = rate;
   }
-  if (prices.input === undefined) return undefined;
-  const isClaude = /(?:^|\.)anthropic\.claude-/.test(modelId);
-  return isClaude && prices.cacheWrite !== undefined ? { cacheWrite1h: doubled(prices.input), ...prices } : prices;
+  return prices.input === undefined ? undefined : withHourWrites(prices, modelId);
+}
+
+/**
+ * Writes to Claude's cache for an hour cost twice the input (Anthropic's price list, and so wherever a source has
+ * them); most have no price for them, and that of the five-minute ones would be too low.
+ */
+export function withHourWrites(price: ModelPrice, modelId: string): ModelPrice {
+  const { input, cacheWrite, cacheWrite1h } = price;
+  if (input === undefined || cacheWrite === undefined || cacheWrite1h !== undefined) return price;
+  return /(?:^|\.)anthropic\.claude-/.test(modelId) ? { ...price, cacheWrite1h: doubled(input) } : price;
+}
+
+function doubled(rate: TokenRate): TokenRate {
+  if (typeof rate === 'number') return 2 * rate;
+  return { base: 2 * rate.base, steps: rate.steps.map((step) => ({ ...step, price: 2 * step.price })) };
 }
 
 function readRate(value: unknown): TokenRate | undefined {
@@ -112,9 +117,4 @@ function readStep(value: unknown): { readonly aboveTokens: number; readonly pric
   const pico = typeof price === 'number' ? toPicoUsd(price, 6) : undefined;
   if (pico === undefined || typeof start !== 'number' || !Number.isSafeInteger(start) || start < 0) return undefined;
   return { aboveTokens: start, price: pico };
-}
-
-function doubled(rate: TokenRate): TokenRate {
-  if (typeof rate === 'number') return 2 * rate;
-  return { base: 2 * rate.base, steps: rate.steps.map((step) => ({ ...step, price: 2 * step.price })) };
 }

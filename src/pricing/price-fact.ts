@@ -3,8 +3,7 @@
  * are made, all by the same key. Types alone; which fact counts for a request is `price-book.ts`'s decision.
  */
 import type { PieceUnit } from '../domain/units.ts';
-import type { PicoUsd } from './cost.ts';
-import type { Tier } from './price-file.ts';
+import type { PicoUsd, Tier } from './cost.ts';
 
 /** Who told a price: AWS (its price list or its pages), or somebody who copies AWS's prices. */
 export type PriceTeller = 'aws' | 'litellm' | 'genai-prices';
@@ -54,6 +53,8 @@ export interface PriceFact {
   /** Of images and videos alone. */
   readonly limits?: MediaLimits | undefined;
   readonly picoUsd: PicoUsd;
+  /** The day from which it holds, in UTC, `2026-08-21`; undefined: always. A later one of the same key takes over. */
+  readonly from?: string | undefined;
   readonly source: PriceTeller;
   /** The day on which the source was read or published, `2026-11-28`. */
   readonly asOf: string;

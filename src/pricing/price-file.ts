@@ -2,7 +2,8 @@
  * The owner's own prices (`--prices FILE`): the format, read strictly, and which of its entries speaks for a model.
  * Pure, but for reading the file. What an entry does not name is unknown; nothing is taken over from another one.
  *
- *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": {...} } } },
+ *     { "models": { "anthropic.claude-*": { "input_mtok": 3, "output_mtok": 15, "tiers": { "flex": {...} },
+ *                                           "regions": { "eu-*": { "input_mtok": 3.3 } } } },
  *       "guardrail_units": { "contentPolicyUnits": 0.00015 } }
  */
 import { findCode } from '../lib/errno.ts';
@@ -10,10 +11,10 @@ import { readFile } from 'node:fs/promises';
 import { ProxyError } from '../lib/errors.ts';
 import { matchesGlob } from '../lib/glob.ts';
 import type { ModelName } from '../domain/model-name.ts';
-import { type ModelPrice, type PicoUsd, TOKEN_RATES, toPicoUsd } from './cost.ts';
-
-/** How a model is served, where that has a price of its own; `standard` is everything else. */
-export type Tier = 'standard' | 'flex' | 'priority' | 'batch' | 'reserved' | 'optimized';
+import { PIECE_UNITS } from '../domain/units.ts';
+import { type ModelPrice, type PicoUsd, type PriceMoment, type Tier, TOKEN_RATES, toPicoUsd } from './cost.ts';
+import type { MediaLimits } from './price-fact.ts';
+import { chooseVariant } from './variant.ts';
 
 /** A price file, read. */
 export interface PriceFile {
@@ -28,11 +29,27 @@ export interface PriceEntry {
   /** A name, or a pattern in which `*` stands for any characters. */
   readonly pattern: string;
   /** A tier that is not here has no price in this entry. */
-  readonly prices: ReadonlyMap<Tier, ModelPrice>;
+  readonly prices: TierPrices;
+  /** What is otherwise in some regions; exact names before patterns. */
+  readonly regions: readonly { readonly pattern: string; readonly prices: TierPrices }[];
+  readonly maxOutputTokens: number | undefined;
+}
+
+type TierPrices = ReadonlyMap<Tier, FilePrice>;
+
+interface FilePrice extends ModelPrice {
+  /** By kind; none of them: `image` holds for all. */
+  readonly images?: readonly { readonly limits: MediaLimits; readonly picoUsd: PicoUsd }[];
+}
+
+/** For which of its prices an entry is asked. */
+export interface EntryKey extends Pick<PriceMoment, 'region' | 'variant'> {
+  readonly tier: Tier;
 }
 
 /** USD each. */
 const PER_PIECE = { image: 'image', request: 'request' } as const satisfies Record<string, keyof ModelPrice>;
+const PRICE_FIELDS = [...Object.keys(TOKEN_RATES), ...Object.keys(PER_PIECE), 'units', 'images'];
 const TIERS = ['flex', 'priority', 'batch', 'reserved', 'optimized'] as const satisfies readonly Tier[];
 
 /** The file at `path`. Throws ERR_BAD_OPTION where it cannot be read, or is wrong at some place, which is named. */
@@ -66,13 +83,29 @@ export function parsePriceFile(text: string): PriceFile {
 }
 
 /**
- * The price of the first entry that has one for this tier: entries named exactly like a form of the model, the most
- * exact form first, then patterns, in the order of the file.
+ * The price of the first entry that has one for this tier and region: entries named exactly like a form of the model,
+ * the most exact form first, then patterns, in the order of the file.
  */
-export function findInPriceFile(file: PriceFile, { forms }: ModelName, tier: Tier): ModelPrice | undefined {
+export function findInPriceFile(file: PriceFile, { forms }: ModelName, key: EntryKey): ModelPrice | undefined {
   const exact = forms.flatMap((form) => file.entries.filter(({ pattern }) => pattern === form));
   const matching = file.entries.filter(({ pattern }) => forms.some((form) => matchesGlob(pattern, form)));
-  return [...exact, ...matching].find(({ prices }) => prices.has(tier))?.prices.get(tier);
+  for (const entry of [...exact, ...matching]) {
+    const price = priceOfEntry(entry, key);
+    if (price !== undefined) return price;
+  }
+  return undefined;
+}
+
+/** The entry's price, with what it says of the region in place of what it says of all. */
+export function priceOfEntry(entry: PriceEntry, { tier, region, variant }: EntryKey): ModelPrice | undefined {
+  const regional = entry.regions.find(({ pattern, prices }) => prices.has(tier) && matchesGlob(pattern, region));
+  const [everywhere, here] = [entry.prices.get(tier), regional?.prices.get(tier)];
+  if (everywhere === undefined && here === undefined) return undefined;
+  const { images: _images, ...price } = { ...everywhere, ...here };
+  const images = here?.images ?? (here?.image === undefined ? everywhere?.images : undefined) ?? [];
+  const image = chooseVariant(images, variant, (one) => one)?.picoUsd;
+  const { maxOutputTokens } = entry;
+  return { ...price, ...(image !== undefined && { image }), ...(maxOutputTokens !== undefined && { maxOutputTokens }) };
 }
 
 function parseEntry(name: string, value: unknown): PriceEntry {
@@ -80,23 +113,44 @@ function parseEntry(name: string, value: unknown): PriceEntry {
   // LiteLLM's way to name a model of Bedrock.
   const pattern = name.replace(/^bedrock\//, '');
   if (pattern === '') throw wrong(where, 'has no name');
-  const members = membersOf(value, where, [...Object.keys(TOKEN_RATES), ...Object.keys(PER_PIECE), 'tiers']);
+  const members = membersOf(value, where, [...PRICE_FIELDS, 'tiers', 'regions', 'max_output_tokens']);
+  const { regions = {}, max_output_tokens: maxOutput, ...own } = members;
+  const regional = Object.entries(membersOf(regions, `${where}.regions`)).map(([region, part]) => {
+    const place = `${where}.regions[${JSON.stringify(region)}]`;
+    return { pattern: region, prices: parseTiers(membersOf(part, place, [...PRICE_FIELDS, 'tiers']), place, pattern) };
+  });
+  const prices = regional.length > 0 && Object.keys(own).length === 0 ? new Map() : parseTiers(own, where, pattern);
+  return {
+    pattern,
+    prices,
+    regions: regional.toSorted((a, b) => starsOf(a.pattern) - starsOf(b.pattern)),
+    maxOutputTokens: maxOutput === undefined ? undefined : parseCount(maxOutput, `${where}.max_output_tokens`),
+  };
+}
+
+/** 0 for a name, 1 for a pattern. */
+function starsOf(pattern: string): number {
+  return pattern.includes('*') ? 1 : 0;
+}
+
+/** The prices of one place of the file, those of the standard tier among them. Throws if there are none. */
+function parseTiers(members: Readonly<Record<string, unknown>>, where: string, pattern: string): TierPrices {
   const { tiers = {}, ...own } = members;
-  const prices = new Map<Tier, ModelPrice>();
+  const prices = new Map<Tier, FilePrice>();
   if (Object.keys(own).length > 0) prices.set('standard', parsePrices(own, where, pattern));
   const parts = membersOf(tiers, `${where}.tiers`, TIERS);
   for (const tier of TIERS) {
     if (!Object.hasOwn(parts, tier)) continue;
     const place = `${where}.tiers.${tier}`;
-    const part = membersOf(parts[tier], place, [...Object.keys(TOKEN_RATES), ...Object.keys(PER_PIECE)]);
+    const part = membersOf(parts[tier], place, PRICE_FIELDS);
     if (Object.keys(part).length === 0) throw wrong(place, 'must hold a price');
     prices.set(tier, parsePrices(part, place, pattern));
   }
   if (prices.size === 0) throw wrong(where, 'must hold a price');
-  return { pattern, prices };
+  return prices;
 }
 
-function parsePrices(members: Readonly<Record<string, unknown>>, where: string, pattern: string): ModelPrice {
+function parsePrices(members: Readonly<Record<string, unknown>>, where: string, pattern: string): FilePrice {
   const prices: Record<string, PicoUsd> = {};
   for (const [name, field] of Object.entries(TOKEN_RATES)) {
     if (Object.hasOwn(members, name)) prices[field] = parsePrice(members[name], `${where}.${name}`, 6);
@@ -104,7 +158,35 @@ function parsePrices(members: Readonly<Record<string, unknown>>, where: string, 
   for (const [name, field] of Object.entries(PER_PIECE)) {
     if (Object.hasOwn(members, name)) prices[field] = parsePrice(members[name], `${where}.${name}`, 12);
   }
-  return { ...prices, origin: { kind: 'file', source: 'file', name: pattern } };
+  const units = membersOf(members['units'] ?? {}, `${where}.units`, Object.keys(PIECE_UNITS));
+  if (members['units'] !== undefined && Object.keys(units).length === 0)
+    throw wrong(`${where}.units`, 'must hold a price');
+  const own = Object.entries(units).map(([name, usd]) => [name, parsePrice(usd, `${where}.units.${name}`, 12)]);
+  return {
+    ...prices,
+    ...(own.length > 0 && { units: Object.fromEntries(own) as Record<string, PicoUsd> }),
+    ...(members['images'] !== undefined && { images: parseImages(members['images'], `${where}.images`) }),
+    origin: { kind: 'file', source: 'file', name: pattern },
+  };
+}
+
+function parseImages(value: unknown, where: string): NonNullable<FilePrice['images']> {
+  if (!Array.isArray(value) || value.length === 0) throw wrong(where, 'must be a list of prices');
+  return value.map((item: unknown, index) => {
+    const place = `${where}[${index}]`;
+    const { price, quality, ...most } = membersOf(item, place, ['quality', 'max_side', 'max_steps', 'price']);
+    if (quality !== undefined && typeof quality !== 'string') throw wrong(`${place}.quality`, 'must be text');
+    const [maxSide, maxSteps] = ['max_side', 'max_steps'].map((name) =>
+      most[name] === undefined ? undefined : parseCount(most[name], `${place}.${name}`),
+    );
+    const limits = { quality: quality?.toLowerCase(), maxSide, maxSteps };
+    return { limits, picoUsd: parsePrice(price, `${place}.price`, 12) };
+  });
+}
+
+function parseCount(value: unknown, where: string): number {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return Number(value);
+  throw wrong(where, 'must be a whole number from 1 on');
 }
 
 function parsePrice(value: unknown, where: string, decimals: 6 | 12): PicoUsd {

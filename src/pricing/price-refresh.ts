@@ -1,83 +1,78 @@
 /**
- * Prices newer than those this program came with: what of the published document is kept, and the file in which it
- * waits for the next start. Pure: texts in, values out. A document that is not whole is refused whole.
+ * Prices newer than those this program came with: the file in which `prices update` keeps them, each document that it
+ * fetched with its address and its facts. Pure: texts in, values out. A file that is not whole is refused whole.
  */
-import { isObject } from '../lib/json.ts';
-import { isCounted } from './price-data.ts';
+import { checkFactFile, type FactFile, formatFactFile, readFactFile } from './fact-file.ts';
+import { readGenaiPrices } from './genai-prices.ts';
+import { asObject, isObject } from '../lib/json.ts';
 
-/** A model as the published document has it; what its prices mean is the library's business. */
-export interface PublishedModel {
-  readonly id: string;
-  readonly prices: PriceRecord | readonly { readonly prices: PriceRecord }[];
-  /** Tokens. */
-  readonly context_window?: number;
+/** A document that was fetched. */
+export interface PriceFetch {
+  /** Where it came from; of each address, the last fetch counts. */
+  readonly url: string;
+  /** What the server said, for a request that asks whether there is a newer one. */
+  readonly etag: string | undefined;
+  readonly fetchedAtMs: number;
+  readonly file: FactFile;
 }
-
-/** A record of the published data, not yet read. */
-export type PriceRecord = Readonly<Record<string, unknown>>;
 
 /** What `prices update` keeps. */
 export interface RefreshedPrices {
-  readonly fetchedAtMs: number;
-  readonly models: readonly PublishedModel[];
+  readonly fetches: readonly PriceFetch[];
 }
 
-/** The provider under which the document has Bedrock's models. */
-export const BEDROCK_PROVIDER = 'aws';
+const FORMAT = 2;
+/** Where the project genai-prices publishes its data; earlier versions fetched nothing else. */
+export const GENAI_PRICES_URL =
+  'https://raw.githubusercontent.com/pydantic/genai-prices/main/prices/new_data/v2/data.json';
 
-/**
- * Bedrock's models of the published document: a list of providers. Throws Error with the reason where it is no such
- * thing.
- */
-export function readPublished(text: string): readonly PublishedModel[] {
-  const providers = parseJson(text);
-  if (!Array.isArray(providers)) throw new Error('it is no list of providers');
-  const provider: unknown = providers.find((one: unknown) => isObject(one) && one['id'] === BEDROCK_PROVIDER);
-  if (!isObject(provider)) throw new Error(`it has no provider "${BEDROCK_PROVIDER}"`);
-  return readModels(provider['models']);
+/** What was kept, with what was fetched since: of one address, the later. */
+export function mergeFetches(before: RefreshedPrices, later: readonly PriceFetch[]): RefreshedPrices {
+  const fetches = new Map([...before.fetches, ...later].map((fetch) => [fetch.url, fetch]));
+  return { fetches: [...fetches.values()] };
 }
 
 /** The text of the file that keeps them. */
-export function formatRefreshed({ fetchedAtMs, models }: RefreshedPrices): string {
-  return `${JSON.stringify({ fetchedAt: new Date(fetchedAtMs).toISOString(), models })}\n`;
+export function formatRefreshed({ fetches }: RefreshedPrices): string {
+  const documents = fetches.map(({ url, etag, fetchedAtMs, file }) => {
+    const head = { url, ...(etag !== undefined && { etag }), fetchedAt: new Date(fetchedAtMs).toISOString() };
+    return `${JSON.stringify(head).slice(0, -1)}, "prices": ${formatFactFile(file)}}`;
+  });
+  return `{ "format": ${FORMAT}, "fetches": [\n${documents.join(',\n')}] }\n`;
 }
 
-/** What `formatRefreshed` wrote. Throws Error with the reason where the file is damaged. */
+/**
+ * What `formatRefreshed` wrote, or an earlier version did: that had the prices of genai-prices alone. Throws Error with
+ * the reason if the file is damaged.
+ */
 export function parseRefreshed(text: string): RefreshedPrices {
   const file = parseJson(text);
   if (!isObject(file)) throw new Error('it is no object');
-  const fetchedAtMs = typeof file['fetchedAt'] === 'string' ? Date.parse(file['fetchedAt']) : NaN;
-  if (Number.isNaN(fetchedAtMs)) throw new Error('it does not say when it was fetched');
-  return { fetchedAtMs, models: readModels(file['models']) };
+  if (file['format'] === undefined) return { fetches: [readFirstFormat(file)] };
+  if (file['format'] !== FORMAT) throw new Error('a later version wrote it');
+  if (!Array.isArray(file['fetches'])) throw new Error('it does not say what was fetched');
+  return {
+    fetches: file['fetches'].map((one: unknown) => {
+      const { url, etag, fetchedAt, prices } = asObject(one);
+      if (typeof url !== 'string') throw new Error('it does not say where its prices are from');
+      const known = { url, etag: typeof etag === 'string' ? etag : undefined, fetchedAtMs: readTime(fetchedAt) };
+      const facts = readFactFile(prices);
+      checkFactFile(facts);
+      return { ...known, file: facts };
+    }),
+  };
 }
 
-function readModels(list: unknown): PublishedModel[] {
-  if (!Array.isArray(list) || list.length === 0) throw new Error('it has no models of Bedrock');
-  return list.map((model: unknown) => {
-    if (!isObject(model) || typeof model['id'] !== 'string') throw new Error('it has a model without an id');
-    const { id, prices, context_window: window } = model;
-    return { id, prices: readPrices(prices, id), ...(isCount(window) ? { context_window: window } : {}) };
-  });
+function readFirstFormat({ fetchedAt, models }: Readonly<Record<string, unknown>>): PriceFetch {
+  const fetchedAtMs = readTime(fetchedAt);
+  const asOf = new Date(fetchedAtMs).toISOString().slice(0, 10);
+  return { url: GENAI_PRICES_URL, etag: undefined, fetchedAtMs, file: readGenaiPrices(models, asOf) };
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
-}
-
-function readPrices(prices: unknown, id: string): PublishedModel['prices'] {
-  if (isObject(prices)) return readRecord(prices);
-  const isList = Array.isArray(prices) && prices.length > 0;
-  if (!isList) throw new Error(`it has no prices for ${id}`);
-  return prices.map((dated: unknown) => {
-    const record = isObject(dated) ? dated['prices'] : undefined;
-    if (!isObject(dated) || !isObject(record)) throw new Error(`it has no prices for ${id}`);
-    return { ...dated, prices: readRecord(record) };
-  });
-}
-
-/** Emptied where it prices what we do not count: no price then, and no warning of the library on our standard error. */
-function readRecord(record: PriceRecord): PriceRecord {
-  return Object.keys(record).every(isCounted) ? record : {};
+function readTime(value: unknown): number {
+  const timeMs = typeof value === 'string' ? Date.parse(value) : NaN;
+  if (Number.isNaN(timeMs)) throw new Error('it does not say when it was fetched');
+  return timeMs;
 }
 
 function parseJson(text: string): unknown {

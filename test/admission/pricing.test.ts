@@ -94,8 +94,13 @@ describe('the weight of a request', () => {
     expect(estimateRequest({ requested, models: [], moment, medium: 'guardrail' }, withGuardrail).costNanoUsd).toBe(
       1_000,
     );
+    const withoutGuardrail: PriceBook = {
+      ...withGuardrail,
+      find: prices.find.bind(prices),
+      findGuardrail: () => undefined,
+    };
     expect(
-      estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'guardrail' }, prices).costNanoUsd,
+      estimateRequest({ requested, models: [[HAIKU]], moment, medium: 'guardrail' }, withoutGuardrail).costNanoUsd,
     ).toBeUndefined();
   });
 });

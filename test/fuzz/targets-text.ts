@@ -313,7 +313,11 @@ export const PRICE_FILE: FuzzTarget = {
     const file = unlessRefused(() => parsePriceFile(input.toString('utf8')));
     if (file === undefined) return;
     for (const tier of ['standard', 'flex'] as const) {
-      const price = findInPriceFile(file, parseModelName('anthropic.claude-opus-4-7'), tier);
+      const price = findInPriceFile(file, parseModelName('anthropic.claude-opus-4-7'), {
+        tier,
+        region: 'eu-west-1',
+        variant: undefined,
+      });
       for (const value of Object.values(price ?? {})) {
         if (typeof value === 'number') ok(Number.isSafeInteger(value) && value >= 0, `a price of ${value}`);
       }

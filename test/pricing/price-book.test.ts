@@ -1,10 +1,10 @@
-import { findProvider } from '@pydantic/genai-prices';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { costOf, type PriceBook, type PriceMoment } from '../../src/pricing/cost.ts';
-import { formatRefreshed, type PublishedModel } from '../../src/pricing/price-refresh.ts';
-import { bookOf, loadPrices, readBuiltInVersion, refreshedPricesPath } from '../../src/pricing/price-book.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { costOf, type PriceMoment } from '../../src/pricing/cost.ts';
+import { formatRefreshed } from '../../src/pricing/price-refresh.ts';
+import { type ExplainedBook, loadPrices, refreshedPricesPath } from '../../src/pricing/price-book.ts';
+import { type FactRows, factFileOf, priceBookOf } from '../helpers/price-facts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const NOW = Date.UTC(2026, 10, 1);
@@ -14,7 +14,6 @@ const at = (atMs: number, serviceTier?: string, latency?: string): PriceMoment =
   serviceTier,
   latency,
 });
-const day = (text: string): number => Date.parse(`${text}T00:00:00Z`);
 
 async function load(files: { priceFile?: object; refreshed?: string } = {}) {
   const folder = await makeTemporaryFolder();
@@ -31,21 +30,27 @@ async function load(files: { priceFile?: object; refreshed?: string } = {}) {
   return { book, warnings, refreshedFile };
 }
 
-const refreshed = (models: readonly PublishedModel[]): string =>
-  formatRefreshed({ fetchedAtMs: day('2026-10-01'), models });
+const refreshed = (rows: FactRows): string => {
+  const file = factFileOf('aws', rows);
+  return formatRefreshed({ fetches: [{ url: 'https://x.example/', etag: undefined, fetchedAtMs: NOW, file }] });
+};
 
 describe('the built-in data', () => {
-  let book: PriceBook;
+  let book: ExplainedBook;
   beforeAll(async () => {
     book = await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} });
   });
 
-  it('prices each model of the built-in data under its own id', () => {
-    const ids = (findProvider({ providerId: 'aws' })?.models ?? []).map(({ id }) => id);
-    expect(ids.length).toBeGreaterThan(90);
-    const found = ids.map((id) => book.find(id.replace(/^regional\./, ''), at(NOW))?.origin);
-    expect(found).toEqual(ids.map((name) => ({ kind: 'built-in', source: 'genai-prices', name })));
-    expect(book.list(NOW).map(({ name }) => name)).toEqual(ids.map((id) => id.replace(/^regional\./, '')));
+  it('lists every model of the built-in data, as it can be called in the region', () => {
+    const names = new Set(book.list(at(NOW)).map(({ name }) => name));
+    expect(names.size).toBeGreaterThan(200);
+    for (const name of ['amazon.nova-pro-v1:0', 'global.anthropic.claude-opus-5']) {
+      expect(names).toContain(name);
+    }
+    for (const name of ['us.amazon.nova-pro-v1:0', 'global.amazon.nova-pro-v1:0', 'guardrails']) {
+      expect(names).not.toContain(name);
+    }
+    expect(book.sources.map(({ teller, kind }) => `${kind} ${teller}`)).toContain('built-in litellm');
   });
 
   it.each([
@@ -59,20 +64,19 @@ describe('the built-in data', () => {
     },
     { name: 'apac.anthropic.claude-3-5-sonnet-20240620-v1:0', input: 3 },
     { name: 'amazon.nova-2-lite-v1:0', input: 0.33 },
-    { name: 'apac.amazon.nova-2-lite-v1:0', input: 0.33 },
     { name: 'global.amazon.nova-2-lite-v1:0', input: 0.3 },
     { name: 'amazon.nova-lite-v1:0:24k', input: 0.06 },
     { name: 'openai.gpt-oss-120b', input: 0.15 },
     { name: 'nvidia.nemotron-nano-9b-v2', input: 0.06 },
     { name: 'us.meta.llama3-3-70b-instruct-v1:0', input: 0.72 },
   ])('knows the price of $name', ({ name, input }) => {
-    expect(book.find(name, at(NOW))?.input).toBe(input * 1_000_000);
+    const rate = book.find(name, at(NOW))?.input;
+    expect(typeof rate === 'object' ? rate.base : rate).toBe(input * 1_000_000);
   });
 
   it.each([
-    { name: 'amazon.titan-embed-text-v2:0' },
-    { name: 'anthropic.claude-sonnet-5-5' },
-    { name: 'anthropic.claude-sonnet-5-5-20270101-v1:0' },
+    { name: 'amazon.titan-embed-text-v9:0' },
+    { name: 'anthropic.claude-sonnet-99' },
     { name: 'global.amazon.nova-pro-v1:0' },
     { name: 'AMAZON.NOVA-LITE-V1:0' },
     { name: 'amazon.nova-lite-v1:0 ' },
@@ -84,22 +88,10 @@ describe('the built-in data', () => {
     expect(book.find(name, at(NOW))).toBeUndefined();
   });
 
-  it('changes prices with the day, in UTC', () => {
-    const name = 'us.openai.gpt-5.6-sol';
-    const usage = { inputTokens: 1000, outputTokens: 100 };
-    const costAt = (atMs: number) => costOf(usage, book.find(name, at(atMs)) ?? {});
-    // until the cut: 1000 x 5.50 + 100 x 33 = 5500 + 3300; from then on: 1000 x 4.40 + 100 x 22 = 4400 + 2200
-    expect(costAt(day('2026-08-21') - 1)).toBe(8_800_000);
-    expect(costAt(day('2026-08-21'))).toBe(6_600_000);
-    expect(costAt(day('2026-08-20'))).toBe(8_800_000);
-  });
-
   it.each([
     { serviceTier: 'default', latency: undefined, known: true },
     { serviceTier: 'standard', latency: 'standard', known: true },
-    { serviceTier: 'priority', latency: undefined, known: false },
-    { serviceTier: 'flex', latency: undefined, known: false },
-    { serviceTier: 'batch', latency: undefined, known: false },
+    { serviceTier: 'flex', latency: 'optimized', known: false },
     { serviceTier: 'reserved', latency: undefined, known: false },
     { serviceTier: 'optimized', latency: undefined, known: false },
     { serviceTier: 'whatever', latency: undefined, known: false },
@@ -109,9 +101,19 @@ describe('the built-in data', () => {
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, serviceTier, latency)) !== undefined).toBe(known);
   });
 
-  it('has no price at a time that is none, and none for guardrails', () => {
-    expect(book.find('us.openai.gpt-5.6-sol', at(NaN))).toBeUndefined();
-    expect(book.findGuardrail()).toBeUndefined();
+  it.each([{ atMs: NaN }, { atMs: Infinity }, { atMs: 1e17 }])(
+    'has no price at a time that is none: $atMs',
+    ({ atMs }) => {
+      expect(book.find('us.openai.gpt-5.6-sol', at(atMs))).toBeUndefined();
+      expect(book.findGuardrail(at(atMs))).toBeUndefined();
+      expect(book.explain('us.openai.gpt-5.6-sol', at(atMs))).not.toEqual([]);
+    },
+  );
+
+  it('has the price of the units of guardrails', () => {
+    const usage = { guardrailUnits: { topicPolicyUnits: 1, contentPolicyUnits: 2, automatedReasoningPolicyUnits: 1 } };
+    // 1 x 0.00015 + 2 x 0.00015 + 1 x 0.00017
+    expect(costOf(usage, book.findGuardrail(at(NOW)) ?? {})).toBe(620_000);
   });
 
   it('stays right when clients name thousands of models', () => {
@@ -121,8 +123,27 @@ describe('the built-in data', () => {
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.input).toBe(60_000);
   });
 
-  it('has a version of the built-in data', async () => {
-    expect(await readBuiltInVersion()).toMatch(/^\d+\.\d+\.\d+$/);
+  it('explains nothing of a name that says no model, and of a tier that nobody told us of', () => {
+    expect(book.explain('a1b2c3d4e5f6', at(NOW))).toEqual([]);
+    expect(book.explain('amazon.nova-pro-v1:0', at(NOW, 'whatever'))).toEqual([]);
+  });
+});
+
+describe('long inputs of the built-in data', () => {
+  it.each([
+    // 250,000 x 6.60 + 1,000 x 24.75
+    { name: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', inputTokens: 250_000, nano: 1_674_750_000 },
+    // 200,000 x 3.30 + 1,000 x 16.50: not above it
+    { name: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', inputTokens: 200_000, nano: 676_500_000 },
+    // 272,000 x 4.40 + 1,000 x 22
+    { name: 'us.openai.gpt-5.6-sol', inputTokens: 272_000, nano: 1_218_800_000 },
+    // 272,001 x 8.80 + 1,000 x 33
+    { name: 'us.openai.gpt-5.6-sol', inputTokens: 272_001, nano: 2_426_608_800 },
+  ])('$name reads $inputTokens tokens for $nano', async ({ name, inputTokens, nano }) => {
+    const { book } = await load();
+    const price = book.find(name, at(NOW)) ?? {};
+    expect(costOf({ inputTokens, outputTokens: 1_000 }, price)).toBe(nano);
+    expect(costOf({ inputTokens, outputTokens: 1_000 }, price.ceiling ?? price)).toBe(nano);
   });
 });
 
@@ -133,26 +154,49 @@ describe('the price file', () => {
       models: { 'amazon.nova-lite*': { tiers: { flex: entry, optimized: entry } }, 'amazon.nova-pro*': entry },
     };
     const { book } = await load({ priceFile });
-    expect(book.find('us.amazon.nova-pro-v1:0', at(NOW))).toEqual({
+    const own = book.find('us.amazon.nova-pro-v1:0', at(NOW));
+    expect(own).toMatchObject({
       input: 1_000_000,
       output: 2_000_000,
       contextTokens: 300_000,
       origin: { kind: 'file', source: 'file', name: 'amazon.nova-pro*' },
     });
+    expect(own?.ceiling).toBeUndefined();
+    expect(own?.cacheRead).toBeUndefined();
     expect(book.find('amazon.nova-lite-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, 'flex'))?.input).toBe(1_000_000);
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, undefined, 'optimized'))?.input).toBe(1_000_000);
     expect(book.find('amazon.nova-lite-v1:0', at(NOW, 'flex', 'optimized'))).toBeUndefined();
-    expect(book.list(NOW)[0]?.name).toBe('amazon.nova-pro*');
+    expect(book.list(at(NOW))[0]?.name).toBe('amazon.nova-pro*');
+    expect(book.list(at(NOW, 'flex'))[0]?.name).toBe('amazon.nova-lite*');
+    expect(book.list(at(NOW, 'whatever'))).toEqual([]);
   });
 
-  it('prices units of guardrails, beside a model and alone', async () => {
-    const { book } = await load({ priceFile: { guardrail_units: { contentPolicyUnits: 0.00015 } } });
-    const usage = { inputTokens: 1000, guardrailUnits: { contentPolicyUnits: 2 } };
-    // 1000 x 0.06 = 60 millionths, and 2 x 0.00015
-    expect(costOf(usage, book.find('amazon.nova-lite-v1:0', at(NOW)) ?? {})).toBe(60_000 + 300_000);
-    expect(costOf({ guardrailUnits: { contentPolicyUnits: 2 } }, book.findGuardrail() ?? {})).toBe(300_000);
-    expect(book.find('amazon.titan-embed-text-v2:0', at(NOW))).toBeUndefined();
+  it('prices units of guardrails, in place of those that are known', () => {
+    const units = { contentPolicyUnits: 150_000_000, topicPolicyUnits: 150_000_000 };
+    const rows = {
+      guardrails: { '* / region / standard': units },
+      'x1.m': { '* / region / standard': { input: 60_000 } },
+    };
+    const priceFile = { guardrail_units: { contentPolicyUnits: 0.0001 } };
+    const book = priceBookOf([factFileOf('aws', rows)], { priceFile });
+    const usage = { guardrailUnits: { contentPolicyUnits: 2, topicPolicyUnits: 1 } };
+    expect(costOf(usage, book.findGuardrail(at(NOW)) ?? {})).toBe(350_000);
+    expect(book.findGuardrail(at(NOW))?.origin?.kind).toBe('file');
+    // 1000 x 0.06 = 60 millionths, and the units
+    expect(costOf({ ...usage, inputTokens: 1000 }, book.find('x1.m', at(NOW)) ?? {})).toBe(410_000);
+  });
+
+  it('says how much a model writes at most, and knows it where the price is the owner’s', () => {
+    const priceFile = { models: { 'x1.m': { input_mtok: 1 }, 'x1.n': { input_mtok: 1, max_output_tokens: 7 } } };
+    const windows = { maxOutputTokens: 9, contextTokens: 10 };
+    const file = {
+      ...factFileOf('litellm', { 'x1.m': {} }),
+      readWindow: (model: string) => (model === 'x1.m' ? windows : undefined),
+    };
+    const book = priceBookOf([file], { priceFile });
+    expect(book.find('x1.m', at(NOW))).toMatchObject({ maxOutputTokens: 9, contextTokens: 10 });
+    expect(book.find('x1.n', at(NOW))?.maxOutputTokens).toBe(7);
   });
 
   it('refuses a price file that cannot be read, with its path for the operator alone', async () => {
@@ -166,57 +210,52 @@ describe('the price file', () => {
 });
 
 describe('refreshed data', () => {
-  const warn = vi.spyOn(console, 'warn');
-  afterAll(() => warn.mockRestore());
-
-  it('prefers refreshed prices to built-in ones, which fill what they lack', async () => {
-    const models = [
-      { id: 'amazon.nova-lite-v1:0', prices: { input_mtok: 0.05 } },
-      { id: 'x1.new-v1:0', prices: { input_mtok: 1 }, context_window: -1 },
-      { id: 'x1.newer-v1:0', prices: { input_mtok: 1 }, context_window: 9_000 },
-    ];
-    const { book, warnings } = await load({ refreshed: refreshed(models) });
+  it('counts before what is built in of the same source and place, which fills in what it lacks', async () => {
+    const rows = {
+      'amazon.nova-lite-v1:0': { 'us-east-1 / region geo / standard': { input: 50_000, output: 200_000 } },
+    };
+    const { book, warnings } = await load({ refreshed: refreshed(rows) });
     expect(warnings).toEqual([]);
-    expect(book.find('us.amazon.nova-lite-v1:0', at(NOW))).toEqual({
+    const price = book.find('us.amazon.nova-lite-v1:0', at(NOW));
+    expect(price).toMatchObject({
       input: 50_000,
-      // The older data fill it in.
+      output: 200_000,
+      cacheWrite: 0,
       contextTokens: 300_000,
-      origin: { kind: 'refreshed', source: 'genai-prices', name: 'amazon.nova-lite-v1:0', asOf: '2026-10-01' },
+      origin: { kind: 'refreshed', source: 'aws', name: 'amazon.nova-lite-v1:0', asOf: '2026-10-01' },
     });
-    expect(book.find('x1.new-v1:0', at(NOW))).not.toHaveProperty('contextTokens');
-    expect(book.find('x1.newer-v1:0', at(NOW))?.contextTokens).toBe(9_000);
+    // Others still say more.
+    expect(price?.ceiling).toMatchObject({ input: 60_000, output: 240_000 });
+    expect(book.find('amazon.nova-lite-v1:0', { ...at(NOW), region: 'us-west-2' })?.origin?.kind).toBe('built-in');
     expect(book.find('amazon.nova-pro-v1:0', at(NOW))?.origin?.kind).toBe('built-in');
-    expect(book.list(NOW).filter(({ name }) => name === 'amazon.nova-lite-v1:0').length).toBe(1);
+    expect(book.list(at(NOW)).filter(({ name }) => name === 'amazon.nova-lite-v1:0').length).toBe(1);
+    expect(book.sources[0]).toMatchObject({ kind: 'refreshed', teller: 'aws' });
   });
 
-  it('drops a model’s price if it is sold by what we do not count, without a word of the library', async () => {
-    const text = JSON.stringify({
-      fetchedAt: '2026-10-01T00:00:00.000Z',
-      models: [{ id: 'amazon.nova-lite-v1:0', prices: { input_mtok: 1, unheard_of_mtok: 3 } }],
+  it('replaces all that is built in of its source and place', () => {
+    const old = factFileOf('aws', { 'x1.m': { 'eu-west-1 us-east-1 / region / standard': { input: 9, output: 9 } } });
+    const now = factFileOf('aws', { 'x1.m': { 'us-east-1 / region / standard': { input: 1 } } });
+    const book = priceBookOf([old], { refreshed: [now] });
+    expect(book.find('x1.m', at(NOW))).toMatchObject({ input: 1 });
+    expect(book.find('x1.m', at(NOW))?.ceiling).toBeUndefined();
+    expect(book.find('x1.m', { ...at(NOW), region: 'eu-west-1' })).toMatchObject({ input: 9, output: 9 });
+  });
+
+  it('is read as an earlier version wrote it', async () => {
+    const models = [{ id: 'regional.openai.gpt-9', prices: { input_mtok: 0.05 } }];
+    const { book, warnings } = await load({
+      refreshed: JSON.stringify({ fetchedAt: '2026-10-01T00:00:00.000Z', models }),
     });
-    const { book } = await load({ refreshed: text });
-    expect(book.find('amazon.nova-lite-v1:0', at(NOW))).toBeUndefined();
-    expect(warn).not.toHaveBeenCalled();
-  });
-
-  it('takes refreshed prices that are dated as the published document dates them', async () => {
-    const dated = [
-      { prices: { input_mtok: 2 } },
-      { constraint: { start_date: '2026-10-15' }, prices: { input_mtok: 1 } },
-    ];
-    const book = bookOf([{ id: 'openai.m', prices: dated }], NOW);
-    expect(book.find('openai.m', at(day('2026-10-15') - 1))?.input).toBe(2_000_000);
-    expect(book.find('openai.m', at(day('2026-10-15')))?.input).toBe(1_000_000);
-  });
-
-  it('has no price under a condition that the library does not know', () => {
-    const odd = [{ constraint: { moon: 'full' }, prices: { input_mtok: 2 } }];
-    expect(bookOf([{ id: 'openai.m', prices: odd }], NOW).find('openai.m', at(NOW))).toBeUndefined();
+    expect(warnings).toEqual([]);
+    expect(book.find('us.openai.gpt-9', at(NOW))).toMatchObject({
+      input: 50_000,
+      origin: { kind: 'refreshed', source: 'genai-prices', asOf: '2026-10-01' },
+    });
   });
 
   it.each([
     { name: 'nothing', text: '' },
-    { name: 'half a file', text: refreshed([{ id: 'x.y', prices: {} }]).slice(0, -9) },
+    { name: 'half a file', text: refreshed({ 'x1.y': { '* / region / standard': { input: 1 } } }).slice(0, -9) },
     { name: 'another file', text: '{"a":1}' },
   ])('leaves refreshed prices out with a warning if the file is damaged: $name', async ({ text }) => {
     const { book, warnings, refreshedFile } = await load({ refreshed: text });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { indexModels, isCounted, readPriceRecord } from '../../src/pricing/price-data.ts';
+import { indexModels, readPriceRecord } from '../../src/pricing/price-data.ts';
 
 const find = (ids: readonly string[], name: string): string | undefined =>
   indexModels(ids.map((id) => ({ id })))(name)?.id;
@@ -114,14 +114,5 @@ describe('a price record', () => {
     { name: 'a member that every object has', record: { input_mtok: 1, constructor: 1 } },
   ])('takes a price record with $name for none', ({ record }) => {
     expect(readPriceRecord('anthropic.claude-x', record)).toBeUndefined();
-  });
-
-  it('counts tokens, cached ones and speech', () => {
-    expect(['cache_write_1h_mtok', 'output_audio_mtok', 'web_searches_kcount', 'toString'].map(isCounted)).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
   });
 });

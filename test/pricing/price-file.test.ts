@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { findInPriceFile, parsePriceFile } from '../../src/pricing/price-file.ts';
+import type { MediaVariant, ModelPrice } from '../../src/pricing/cost.ts';
 import { parseModelName } from '../../src/domain/model-name.ts';
 
-const inputOf = (models: object, name: string, tier: Parameters<typeof findInPriceFile>[2] = 'standard'): unknown =>
-  findInPriceFile(parsePriceFile(JSON.stringify({ models })), parseModelName(name), tier)?.input;
+type Key = Parameters<typeof findInPriceFile>[2];
+const priceIn = (models: object, name: string, key: Partial<Key> = {}): ModelPrice | undefined => {
+  const whole = { tier: 'standard', region: 'us-east-1', ...key } as const;
+  return findInPriceFile(parsePriceFile(JSON.stringify({ models })), parseModelName(name), whole);
+};
+const inputOf = (models: object, name: string, tier: Key['tier'] = 'standard'): unknown =>
+  priceIn(models, name, { tier })?.input;
 
 describe('the format', () => {
   it('reads every kind of price of a file, in pico-dollars', () => {
@@ -77,6 +83,29 @@ describe('the format', () => {
       place: 'models["x.y"].tiers.flex.tiers is not known here',
     },
     { text: '{"models":{"x.y":{"__proto__":{"input_mtok":1}}}}', place: 'models["x.y"].__proto__ is not known here' },
+    { text: '{"models":{"x.y":{"units":{}}}}', place: 'models["x.y"].units must hold a price' },
+    { text: '{"models":{"x.y":{"units":{"pages":1}}}}', place: 'models["x.y"].units.pages is not known here' },
+    { text: '{"models":{"x.y":{"units":{"videoSeconds":"1"}}}}', place: 'units.videoSeconds must be a price in USD' },
+    { text: '{"models":{"x.y":{"images":{}}}}', place: 'models["x.y"].images must be a list of prices' },
+    { text: '{"models":{"x.y":{"images":[]}}}', place: 'models["x.y"].images must be a list of prices' },
+    { text: '{"models":{"x.y":{"images":[{}]}}}', place: 'models["x.y"].images[0].price must be a price in USD' },
+    { text: '{"models":{"x.y":{"images":[{"price":1,"size":2}]}}}', place: 'images[0].size is not known here' },
+    { text: '{"models":{"x.y":{"images":[{"price":1,"quality":2}]}}}', place: 'images[0].quality must be text' },
+    {
+      text: '{"models":{"x.y":{"images":[{"price":1,"max_side":0}]}}}',
+      place: 'images[0].max_side must be a whole number',
+    },
+    { text: '{"models":{"x.y":{"regions":{}}}}', place: 'models["x.y"] must hold a price' },
+    { text: '{"models":{"x.y":{"regions":{"eu-*":{}}}}}', place: 'models["x.y"].regions["eu-*"] must hold a price' },
+    {
+      text: '{"models":{"x.y":{"regions":{"eu-*":{"regions":{}}}}}}',
+      place: 'regions["eu-*"].regions is not known here',
+    },
+    { text: '{"models":{"x.y":{"max_output_tokens":1}}}', place: 'models["x.y"] must hold a price' },
+    {
+      text: '{"models":{"x.y":{"request":1,"max_output_tokens":1.5}}}',
+      place: 'max_output_tokens must be a whole number',
+    },
     {
       text: '{"guardrail_units":{"topicPolicyUnits":true}}',
       place: 'guardrail_units["topicPolicyUnits"] must be a price',
@@ -142,6 +171,43 @@ describe('the entry that speaks for a model', () => {
     expect(inputOf(models, 'openai.m', 'flex')).toBe(1_000_000);
     expect(inputOf(models, 'openai.other')).toBe(3_000_000);
     expect(inputOf(models, 'openai.m', 'batch')).toBeUndefined();
+  });
+
+  it('has another price in some regions, member by member, tier by tier', () => {
+    const regions = {
+      'eu-*': { input_mtok: 2, tiers: { flex: { input_mtok: 1 } } },
+      'eu-west-2': { input_mtok: 3 },
+    };
+    const models = { 'openai.m': { input_mtok: 1, output_mtok: 5, regions }, 'openai.n': { regions } };
+    expect(priceIn(models, 'openai.m')).toMatchObject({ input: 1_000_000, output: 5_000_000 });
+    expect(priceIn(models, 'openai.m', { region: 'eu-west-1' })).toMatchObject({ input: 2_000_000, output: 5_000_000 });
+    expect(priceIn(models, 'openai.m', { region: 'eu-west-2' })?.input).toBe(3_000_000);
+    expect(priceIn(models, 'openai.m', { region: 'eu-west-2', tier: 'flex' })).toMatchObject({ input: 1_000_000 });
+    expect(priceIn(models, 'openai.m', { tier: 'flex' })).toBeUndefined();
+    expect(priceIn(models, 'openai.n', { region: 'eu-west-1' })?.output).toBeUndefined();
+    expect(priceIn(models, 'openai.n')).toBeUndefined();
+  });
+
+  it('prices images by their kind, and what is sold by the piece', () => {
+    const images = [
+      { price: 0.04 },
+      { max_side: 512, price: 0.01 },
+      { quality: 'Premium', max_side: 1024, price: 0.06 },
+      { quality: 'premium', price: 0.08 },
+    ];
+    const units = { videoSeconds: 0.08, searchQueries: 0.002 };
+    const models = { 'x1.m': { images, units, regions: { 'eu-*': { image: 0.07 } } } };
+    const usdOf = (variant?: MediaVariant, region = 'us-east-1'): number =>
+      (priceIn(models, 'x1.m', { variant, region })?.image ?? NaN) / 1e12;
+    expect(usdOf()).toBe(0.04);
+    expect(usdOf({ width: 512, height: 512 })).toBe(0.01);
+    expect(usdOf({ quality: 'premium' })).toBe(0.06);
+    expect(usdOf({ quality: 'premium', width: 2048 })).toBe(0.08);
+    expect(usdOf({ quality: 'premium' }, 'eu-west-1')).toBe(0.07);
+    expect(priceIn(models, 'x1.m')).toMatchObject({
+      units: { videoSeconds: 80_000_000_000, searchQueries: 2_000_000_000 },
+    });
+    expect(priceIn(models, 'x1.m')).not.toHaveProperty('images');
   });
 
   it('finds an entry in no time, whatever the name', () => {

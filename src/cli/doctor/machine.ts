@@ -78,7 +78,7 @@ function describeEnded(states: readonly KeyState[]): string {
 }
 
 /** The prices that a server would use: a price file that is wrong keeps it from starting. */
-export async function checkPrices({ pricesFile, databasePath }: Config): Promise<CheckResult> {
+export async function checkPrices({ pricesFile, databasePath, region }: Config): Promise<CheckResult> {
   const warnings: string[] = [];
   try {
     const { loadPrices, refreshedPricesPath } = await import('../../pricing/price-book.ts');
@@ -86,7 +86,13 @@ export async function checkPrices({ pricesFile, databasePath }: Config): Promise
     const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn: (words) => warnings.push(words) });
     const told = warnings[0];
     if (told !== undefined) return warn('prices', told, 'Run `bedrock-proxy prices update`, or delete the file.');
-    const words = `${book.list(Date.now()).length} models have a price`;
+    const moment = {
+      atMs: Date.now(),
+      region: region?.name ?? 'us-east-1',
+      serviceTier: undefined,
+      latency: undefined,
+    };
+    const words = `${book.list(moment).length} models have a price`;
     return ok('prices', pricesFile === undefined ? words : `${words}, with those of ${pricesFile}`);
   } catch (thrown) {
     return failBy('prices', thrown);

@@ -6,7 +6,7 @@ import { matchesGlob } from '../../lib/glob.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { ModelPrice, PriceBook, TokenRate } from '../../pricing/cost.ts';
-import { loadPrices, readBuiltInVersion, refreshedPricesPath } from '../../pricing/price-book.ts';
+import { loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
 import { type Flags, findSetting } from '../../config/options.ts';
 import { each, perMillion, PIECES, priceToJson, RATES, shortRate } from './price-format.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
@@ -23,13 +23,16 @@ interface ListInput extends Flags {
   readonly json: boolean;
 }
 
+/** Whose prices are shown. */
+const REGION = 'us-east-1';
+
 /** `prices show`. Throws ERR_UNPRICED where there is none. */
 export async function showPrice(input: ShowInput): Promise<void> {
   const { model, tier = 'standard' } = input;
   const book = await openPriceBook(input);
   const price = book.find(model, {
     atMs: Date.now(),
-    region: '',
+    region: REGION,
     serviceTier: tier === 'optimized' ? undefined : tier,
     latency: tier === 'optimized' ? tier : undefined,
   });
@@ -38,7 +41,7 @@ export async function showPrice(input: ShowInput): Promise<void> {
       hint: 'Give one with --prices FILE, or see whether `bedrock-proxy prices update` brings it.',
     });
   }
-  const source = await describeOrigin(price);
+  const source = describeOrigin(price);
   if (input.json) return printJson({ model, tier, source: source.json, ...priceToJson(price) });
   printData(
     formatFields([
@@ -57,18 +60,13 @@ export async function listPrices(input: ListInput): Promise<void> {
   const book = await openPriceBook(input);
   const glob = pattern === undefined ? '*' : pattern.includes('*') ? pattern : `*${pattern}*`;
   const found = book
-    .list(Date.now())
+    .list({ atMs: Date.now(), region: REGION, serviceTier: undefined, latency: undefined })
     .filter(({ name }) => matchesGlob(glob, name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   if (input.json) {
-    const models = await Promise.all(
-      found.map(async ({ name, price }) => ({
-        model: name,
-        source: (await describeOrigin(price)).json,
-        ...priceToJson(price),
-      })),
+    return printJson(
+      found.map(({ name, price }) => ({ model: name, source: describeOrigin(price).json, ...priceToJson(price) })),
     );
-    return printJson(models);
   }
   if (found.length === 0) return printTalk(`No model with a price is called ${glob}.`);
   const columns = RATES.slice(0, 5);
@@ -90,25 +88,12 @@ async function openPriceBook(input: Flags): Promise<PriceBook> {
   });
 }
 
-async function describeOrigin({ origin }: ModelPrice): Promise<{ readonly words: string; readonly json: object }> {
-  switch (origin?.kind) {
-    case 'file':
-      return { words: `price file, "${origin.name}"`, json: { kind: 'file', entry: origin.name } };
-    case 'refreshed':
-      return {
-        words: `fetched ${origin.asOf}, "${origin.name}"`,
-        json: { kind: 'refreshed', entry: origin.name, as_of: origin.asOf },
-      };
-    case 'built-in': {
-      const version = await readBuiltInVersion();
-      return {
-        words: `built in (genai-prices ${version}), "${origin.name}"`,
-        json: { kind: 'built-in', entry: origin.name, version },
-      };
-    }
-    case undefined:
-      return { words: 'unknown', json: {} };
-  }
+function describeOrigin({ origin }: ModelPrice): { readonly words: string; readonly json: object } {
+  if (origin === undefined) return { words: 'unknown', json: {} };
+  const { kind, source, name, asOf } = origin;
+  if (kind === 'file') return { words: `price file, "${name}"`, json: { kind, entry: name } };
+  const words = kind === 'built-in' ? 'built in' : 'fetched';
+  return { words: `${words}, from ${source} of ${asOf}, "${name}"`, json: { kind, source, entry: name, as_of: asOf } };
 }
 
 function describeRate(words: string, rate: TokenRate | undefined): [string, string][] {

@@ -7,8 +7,10 @@ import { readConfig } from '../../config/config.ts';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
 import type { ModelPrice } from '../../pricing/cost.ts';
-import { formatRefreshed, type PublishedModel, readPublished } from '../../pricing/price-refresh.ts';
-import { bookOf, loadPrices, PUBLISHED_PRICES_URL, refreshedPricesPath } from '../../pricing/price-book.ts';
+import type { FactFile } from '../../pricing/fact-file.ts';
+import { readGenaiDocument } from '../../pricing/genai-prices.ts';
+import { formatRefreshed, GENAI_PRICES_URL } from '../../pricing/price-refresh.ts';
+import { loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
 import type { Flags } from '../../config/options.ts';
 import { createForwarder, type SignedRequest } from '../../upstream/aws/forward.ts';
 import type { NetworkOptions } from '../../upstream/aws/tunnel.ts';
@@ -33,21 +35,21 @@ interface UpdatePricesInput extends Flags {
  */
 export async function updatePrices(input: UpdatePricesInput): Promise<void> {
   const config = readConfig(input, process.env);
-  const url = parseUrl(input.url ?? PUBLISHED_PRICES_URL);
+  const url = parseUrl(input.url ?? GENAI_PRICES_URL);
   const file = refreshedPricesPath(config.databasePath);
   const network = readNetworkOptions(config.network);
   const text = await download(url, { network, timeoutMs: DOWNLOAD_TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
   const nowMs = Date.now();
-  const models = readModels(text, url, nowMs);
+  const facts = readDocument(text, url, nowMs);
   const before = await listInForce(file, nowMs);
-  keep(file, formatRefreshed({ fetchedAtMs: nowMs, models }));
+  keep(file, formatRefreshed({ fetches: [{ url: url.href, etag: undefined, fetchedAtMs: nowMs, file: facts }] }));
   const after = await listInForce(file, nowMs);
   const changes = findChanges(before, after);
   if (input.json) {
     return printJson({
       file,
       fetched_at: new Date(nowMs).toISOString(),
-      models: models.length,
+      models: facts.models.length,
       priced: after.size,
       changes,
     });
@@ -56,7 +58,7 @@ export async function updatePrices(input: UpdatePricesInput): Promise<void> {
     printData(`${model}  ${price}  ${show(old)} -> ${show(now)}`);
   const words = changes.length === 0 ? 'no price changed' : `${changes.length} prices changed (USD per million tokens)`;
   printTalk(
-    `${models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server ` +
+    `${facts.models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server ` +
       `takes them at its next start.`,
   );
 }
@@ -100,11 +102,9 @@ function requestFor(url: URL): Omit<SignedRequest, 'body'> {
   };
 }
 
-function readModels(text: string, url: URL, nowMs: number): readonly PublishedModel[] {
+function readDocument(text: string, url: URL, nowMs: number): FactFile {
   try {
-    const models = readPublished(text);
-    if (bookOf(models, nowMs).list(nowMs).length === 0) throw new Error('none of its prices can be read');
-    return models;
+    return readGenaiDocument(text, new Date(nowMs).toISOString().slice(0, 10));
   } catch (error) {
     throw unusable(url, error instanceof Error ? error.message : 'unreadable', error);
   }
@@ -136,7 +136,11 @@ function keep(file: string, text: string): void {
 /** What a server without a price file would use. A file that is damaged is about to be replaced: nothing to warn of. */
 async function listInForce(file: string, nowMs: number): Promise<ReadonlyMap<string, ModelPrice>> {
   const book = await loadPrices({ priceFile: undefined, refreshedFile: file, warn: () => {} });
-  return new Map(book.list(nowMs).map(({ name, price }) => [name, price]));
+  return new Map(
+    book
+      .list({ atMs: nowMs, region: 'us-east-1', serviceTier: undefined, latency: undefined })
+      .map(({ name, price }) => [name, price]),
+  );
 }
 
 interface Change {

@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatRefreshed } from '../../../src/pricing/price-refresh.ts';
+import { factFileOf } from '../../helpers/price-facts.ts';
 import { openCli } from '../../helpers/cli.ts';
 
 const MINE = {
@@ -23,8 +24,11 @@ async function openWithFile() {
 
 async function refresh(databasePath: string): Promise<void> {
   await mkdir(dirname(databasePath), { recursive: true });
-  const models = [{ id: 'amazon.nova-pro-v1:0', prices: { input_mtok: 0.7, output_mtok: 3 } }];
-  const text = formatRefreshed({ fetchedAtMs: Date.UTC(2026, 9, 1), models });
+  const file = factFileOf('aws', {
+    'amazon.nova-pro-v1:0': { 'us-east-1 / region geo / standard': { input: 700_000, output: 3_000_000 } },
+  });
+  const fetchedAtMs = Date.UTC(2026, 9, 1);
+  const text = formatRefreshed({ fetches: [{ url: 'https://x.example/', etag: undefined, fetchedAtMs, file }] });
   await writeFile(join(dirname(databasePath), 'prices.json'), text);
 }
 
@@ -39,7 +43,7 @@ describe('prices show', () => {
       'cache write     6.875 USD per million tokens',
       'cache write 1h  11 USD per million tokens',
       expect.stringMatching(
-        /^source {10}built in \(genai-prices \d+\.\d+\.\d+\), "regional\.anthropic\.claude-opus-5"$/,
+        /^source {10}built in, from [a-z-]+ of \d{4}-\d\d-\d\d, "anthropic\.claude-opus-5"$/,
       ),
       '',
     ]);
@@ -49,7 +53,7 @@ describe('prices show', () => {
   it('prints what long inputs cost', async () => {
     const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna']);
     expect(stdout).toContain(
-      'input        0.22 USD per million tokens\n             0.44 for requests with more than 271999 input tokens\n',
+      'input        0.22 USD per million tokens\n             0.44 for requests with more than 272000 input tokens\n',
     );
   });
 
@@ -58,11 +62,16 @@ describe('prices show', () => {
     expect(JSON.parse(stdout)).toEqual({
       model: 'us.openai.gpt-5.6-luna',
       tier: 'standard',
-      source: { kind: 'built-in', entry: 'regional.openai.gpt-5.6-luna', version: expect.stringMatching(/^\d/) },
-      input_mtok: { base: 0.22, tiers: [{ start: 271_999, price: 0.44 }] },
-      output_mtok: { base: 1.32, tiers: [{ start: 271_999, price: 1.98 }] },
-      cache_read_mtok: { base: 0.022, tiers: [{ start: 271_999, price: 0.044 }] },
-      cache_write_mtok: { base: 0.275, tiers: [{ start: 271_999, price: 0.55 }] },
+      source: {
+        kind: 'built-in',
+        entry: 'openai.gpt-5.6-luna',
+        source: 'genai-prices',
+        as_of: expect.stringMatching(/^\d{4}-/),
+      },
+      input_mtok: { base: 0.22, tiers: [{ start: 272_000, price: 0.44 }] },
+      output_mtok: { base: 1.32, tiers: [{ start: 272_000, price: 1.98 }] },
+      cache_read_mtok: { base: 0.022, tiers: [{ start: 272_000, price: 0.044 }] },
+      cache_write_mtok: { base: 0.275, tiers: [{ start: 272_000, price: 0.55 }] },
     });
   });
 
@@ -101,15 +110,15 @@ describe('prices show', () => {
     await refresh(cli.databasePath);
     const { stdout } = await cli.run(['prices', 'show', 'amazon.nova-pro-v1:0']);
     expect(stdout).toMatch(
-      /^input {3}0\.7 USD.*\noutput {2}3 USD.*\nsource {2}fetched 2026-10-01, "amazon\.nova-pro-v1:0"$/m,
+      /^input {8}0\.7 USD.*\noutput {7}3 USD.*\n(?:.*\n)*source {7}fetched, from aws of 2026-10-01, "amazon\.nova-pro-v1:0"$/m,
     );
   });
 
   it.each([
-    { args: ['amazon.titan-embed-text-v2:0'], message: 'No price is known for amazon.titan-embed-text-v2:0.' },
+    { args: ['amazon.titan-embed-text-v9:0'], message: 'No price is known for amazon.titan-embed-text-v9:0.' },
     {
-      args: ['amazon.nova-lite-v1:0', '--tier', 'flex'],
-      message: 'No price is known for amazon.nova-lite-v1:0 (flex).',
+      args: ['amazon.nova-lite-v1:0', '--tier', 'reserved'],
+      message: 'No price is known for amazon.nova-lite-v1:0 (reserved).',
     },
     { args: ['amazon.nova-lite-v1:0', '--tier', 'optimized'], message: '(optimized)' },
   ])('fails to show a price that there is not: $args', async ({ args, message }) => {

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { download } from '../../../src/cli/prices/update.ts';
+import { parseRefreshed } from '../../../src/pricing/price-refresh.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { startForwardProxy } from '../../helpers/forward-proxy.ts';
 import { listen } from '../../helpers/ports.ts';
@@ -65,14 +66,14 @@ describe('prices update', () => {
     const file = fileOf(cli);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
     expect(await readdir(dirname(file))).toEqual(['prices.json']);
-    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
-      fetchedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
-      models: MODELS.map(({ id, prices }) => ({ id, prices })),
-    });
+    const { fetches } = parseRefreshed(await readFile(file, 'utf8'));
+    expect(fetches.map((fetch) => [fetch.url, fetch.file.models])).toEqual([
+      [`${url}/data.json`, ['amazon.nova-pro-v1:0', 'openai.gpt-9']],
+    ]);
     const shown = await cli.run(['prices', 'show', 'us.openai.gpt-9', '--json']);
     expect(JSON.parse(shown.stdout)).toMatchObject({
       input_mtok: { base: 1, tiers: [{ start: 9, price: 3 }] },
-      source: { kind: 'refreshed', entry: 'regional.openai.gpt-9' },
+      source: { kind: 'refreshed', entry: 'openai.gpt-9' },
     });
   });
 
