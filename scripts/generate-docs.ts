@@ -10,6 +10,7 @@ import { buildProgram } from '../src/cli/main.ts';
 import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
 import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
 import { readOpenApi } from './docs/openapi.ts';
+import { renderPriceCoverage, renderPriceDisagreements, renderPriceSources } from './docs/prices.ts';
 import {
   renderErrorFacts,
   renderErrors,
@@ -48,6 +49,9 @@ export async function generateDocs(): Promise<Map<string, string>> {
     'ledger-fields': renderLedgerFields,
     services: renderServices,
     operations: renderOperations,
+    'price-sources': renderPriceSources,
+    'price-coverage': renderPriceCoverage,
+    'price-disagreements': renderPriceDisagreements,
   };
   const pages = PAGES.map((path): [string, string] => {
     const filled = readFileSync(join(ROOT, path), 'utf8').replaceAll(REGION, (_, head: string, name, tail: string) => {

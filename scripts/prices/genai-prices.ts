@@ -1,4 +1,4 @@
-/** The prices of Bedrock's models in `@pydantic/genai-prices` (MIT licence), as facts: those in force on the day `readOn`. */
+/** The prices of Bedrock in `@pydantic/genai-prices` (MIT licence), as facts: those in force on the day `readOn`. */
 import { calcPrice, findProvider } from '@pydantic/genai-prices';
 import { type FactFile, makeFactFile } from '../../src/pricing/fact-file.ts';
 import { readPriceRecord } from '../../src/pricing/price-data.ts';
@@ -6,7 +6,7 @@ import { TOKEN_RATES, type TokenRate } from '../../src/pricing/cost.ts';
 import type { ModelWindow, PriceFact } from '../../src/pricing/price-fact.ts';
 import { homesOf, mergeIds } from './homes.ts';
 
-/** What the package has for Bedrock, and the names of its models. Those that `ids` has as well get the id that is there. */
+/** What the package has for Bedrock, and the names of its models. A model that `ids` has as well gets the id there. */
 export function readGenaiPrices(
   { version, asOf, readOn }: Readonly<Record<'version' | 'asOf' | 'readOn', string>>,
   ids: readonly string[],

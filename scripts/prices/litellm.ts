@@ -56,8 +56,11 @@ const UNITS: Readonly<Record<string, PriceFact['unit']>> = {
 /** AWS does not sell at this tier, or its price is in another field as well. */
 const LEFT_OUT = new Set(['ultrafast', 'input_cost_per_image_token', 'input_cost_per_second', 'cost_per_second']);
 /** What contradicts the prices of its neighbours, in GovCloud; an id that no model ever had. */
-const MISTAKEN =
-  /^us-gov-(?:east|west)-1\/amazon\.titan-text-(?:express|lite)-v1$|^us-gov-east-1\/meta\.llama3-8b-|claude-3-7-sonnet-20240620/;
+const MISTAKEN = [
+  /^us-gov-(?:east|west)-1\/amazon\.titan-text-(?:express|lite)-v1$/,
+  /^us-gov-east-1\/meta\.llama3-8b-/,
+  /claude-3-7-sonnet-20240620/,
+];
 
 /** Of the text of the map. `asOf` is the day of the package. Throws if it is no such map. */
 export function readLiteLlm(text: string, { version, asOf }: { version: string; asOf: string }): LiteLlmReading {
@@ -99,11 +102,8 @@ export function readLiteLlm(text: string, { version, asOf }: { version: string; 
 function readEntry(key: string, fields: unknown): Entry[] {
   if (!isObject(fields) || !String(fields['litellm_provider']).startsWith('bedrock')) return [];
   if (NOT_SOLD_BY_USE.test(key)) return [];
-  if (key === 'bedrock/guardrails') {
-    return [
-      { key, model: GUARDRAILS, geography: undefined, region: undefined, isMantle: false, limits: undefined, fields },
-    ];
-  }
+  const plain = { key, fields, geography: undefined, region: undefined, isMantle: false, limits: undefined };
+  if (key === 'bedrock/guardrails') return [{ ...plain, model: GUARDRAILS }];
   const [, side = 'max', steps = 'max'] = SIZE.exec(key) ?? [];
   const limits = {
     ...(side === 'max' ? {} : { maxSide: Number(side) }),
@@ -115,7 +115,12 @@ function readEntry(key: string, fields: unknown): Entry[] {
   const id = name.replace(REGION, '');
   const model = withoutGeography(id);
   // Without a provider, or in another service's way to write it: a second name of an entry that is there as well.
-  if (!MODEL_ID.test(model) || MISTAKEN.test(name) || (isSized && model.startsWith('amazon.'))) return [];
+  if (
+    !MODEL_ID.test(model) ||
+    MISTAKEN.some((pattern) => pattern.test(name)) ||
+    (isSized && model.startsWith('amazon.'))
+  )
+    return [];
   const geography = id === model ? undefined : id.slice(0, -model.length - 1);
   const isMantle = key.startsWith('bedrock_mantle/');
   return [{ key, model, geography, region, isMantle, limits: isSized ? limits : undefined, fields }];

@@ -1,6 +1,6 @@
 /**
- * AWS's own price list: a file of an offer, as https://pricing.us-east-1.amazonaws.com publishes it without credentials,
- * as facts. Pure. A row that is strange is counted and left out; what is told twice and differently is not believed.
+ * AWS's own price list as facts: a file of an offer, which https://pricing.us-east-1.amazonaws.com publishes without
+ * credentials. Pure. A row that is strange is counted and left out; what is told twice and differently is not believed.
  */
 import { asObject, asText, isObject, type JsonObject } from '../lib/json.ts';
 import { indexListedNames } from './aws-names.ts';

@@ -1,7 +1,7 @@
 /**
  * What a usage type of AWS's price list meters: `USE1-NovaPro-cache-read-input-token-count-flex`,
- * `USE1-MP:USE1_InputTokenCount_LCtx_Global-Units`. Read by a closed vocabulary: a usage type with a word that is not in
- * it is of something else (a custom model, provisioned throughput), or new, and is not guessed at. Pure.
+ * `USE1-MP:USE1_InputTokenCount_LCtx_Global-Units`. Read by a closed vocabulary: a usage type with a word that is not
+ * in it is of something else (a custom model, provisioned throughput), or new, and is not guessed at. Pure.
  *
  * Source: the usage types that AWS documents (https://docs.aws.amazon.com/bedrock/latest/userguide/cost-mgmt-cur.html),
  * and those in the offers AmazonBedrock, AmazonBedrockService and AmazonBedrockFoundationModels of the Price List.

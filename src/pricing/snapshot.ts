@@ -1,6 +1,6 @@
 /**
- * The prices that this program came with: the files of `prices/`, made by `scripts/generate-prices.ts`. Read when prices
- * are first needed.
+ * The prices that this program came with: the files of `prices/`, made by `scripts/generate-prices.ts`. Read when
+ * prices are first needed.
  */
 import { readFileSync } from 'node:fs';
 import { indexFacts, openFactFile } from './fact-file.ts';

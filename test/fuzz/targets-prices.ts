@@ -1,4 +1,4 @@
-/** Fuzz targets that read price lists of others: they refuse them with a reason, or give prices that are whole numbers. */
+/** Fuzz targets that read price lists of others: they refuse with a reason, or give prices that are whole numbers. */
 import { ok } from 'node:assert';
 import { readOffer } from '../../src/pricing/aws-offer.ts';
 import { parseUsageType } from '../../src/pricing/aws-usage-type.ts';
