@@ -106,7 +106,7 @@ export function indexListedNames(ids: readonly string[]): (name: string) => List
       ids.filter((id) => starts.some((start) => id === start || id.startsWith(`${start}:`))),
     ]),
   );
-  return (name) => {
+  const find = (name: string): ListedName => {
     const plain = name.replace(EDITION, '').replace(OPTIMIZED, ' ').trim();
     const isOptimized = OPTIMIZED.test(name);
     if (known.has(plain)) return { models: [plain], isOptimized };
@@ -114,6 +114,13 @@ export function indexListedNames(ids: readonly string[]): (name: string) => List
     const alias = keys.map((key) => aliases.get(key)).find((listed) => listed !== undefined);
     const found = alias ?? [...(keys.map((key) => byKey.get(key)).find((keyed) => keyed !== undefined) ?? [])];
     return { models: alias !== undefined || isOneModel(found) ? found : [], isOptimized };
+  };
+  // A list has hundreds of rows of one model.
+  const found = new Map<string, ListedName>();
+  return (name) => {
+    const listed = found.get(name) ?? find(name);
+    found.set(name, listed);
+    return listed;
   };
 }
 

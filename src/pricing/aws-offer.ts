@@ -6,7 +6,7 @@ import { asObject, asText, isObject, type JsonObject } from '../lib/json.ts';
 import { indexListedNames } from './aws-names.ts';
 import { type Meter, parseUsageType } from './aws-usage-type.ts';
 import type { PicoUsd } from './cost.ts';
-import { GUARDRAILS, type PriceFact } from './price-fact.ts';
+import { type FactUnit, GUARDRAILS, type PriceFact } from './price-fact.ts';
 
 /** The offers with what Bedrock bills for models; the first two hold those that AWS sells, the last those of others. */
 export const OFFERS = ['AmazonBedrock', 'AmazonBedrockService', 'AmazonBedrockFoundationModels'] as const;
@@ -87,15 +87,20 @@ function readProduct(attributes: JsonObject, terms: JsonObject, context: OfferCo
   if (isOptimized && meter.tier !== 'standard') return [];
   const tier = isOptimized ? 'optimized' : meter.tier;
   return models.flatMap((model) => {
-    const aboveTokens = meter.isLong ? context.models.findLongContext(model) : 0;
-    if (aboveTokens === undefined) return [];
     const { unit, limits } = meter;
+    const aboveTokens = meter.isLong ? context.models.findLongContext(model) : 0;
+    if (aboveTokens === undefined || (picoUsd === 0 && !isFree(model, unit))) return [];
     const common = { model, place, tier, aboveTokens, unit, ...(limits === undefined ? {} : { limits }) };
     return meter.scopes.map((scope) => ({
       fact: { ...common, scope, picoUsd, source: 'aws' as const, asOf: context.asOf },
       isFallback: meter.isFallback || (scope === 'geo' && meter.scopes.length > 1),
     }));
   });
+}
+
+/** The list has zeros where a price is not there yet. These are meant. */
+function isFree(model: string, unit: FactUnit): boolean {
+  return model === GUARDRAILS || (unit === 'cacheWrite' && model.startsWith('amazon.'));
 }
 
 /** The product's attribute and the usage type name the model: both, or one. If both are known, they have to agree. */

@@ -160,6 +160,7 @@ describe('an offer', () => {
   it.each<{ name: string; row: Row }>([
     { name: 'a model that nobody knows', row: { usagetype: 'USE1-NovaUltra-input-tokens', usd: '1' } },
     { name: 'two models', row: { usagetype: 'USE1-NovaPro-input-tokens', usd: '1', model: 'Claude Haiku 4.5' } },
+    { name: 'a zero for a price', row: { usagetype: 'USE1-NovaPro-input-tokens', usd: '0.0000000000' } },
     { name: 'no region', row: { usagetype: 'USE1-NovaPro-input-tokens', usd: '1', regionCode: '' } },
     { name: 'a region that is none', row: { usagetype: 'USE1-NovaPro-input-tokens', usd: '1', regionCode: '*' } },
     { name: 'a price that is a number', row: { usagetype: 'USE1-NovaPro-input-tokens', usd: 1 } },
