@@ -42,7 +42,7 @@ const NOBODY = '';
 /**
  * Larger bodies go to a file, which doubles what they cost. Most images and documents are smaller than this.
  */
-export const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
+const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
 /** The same if their size was announced, and memory had room for all of it at that moment. InvokeModel takes 25 MB. */
 export const MAX_ANNOUNCED_IN_MEMORY = 32 * 1024 * 1024;
 /** A file is written in pieces of this size, and each write pauses the client for a moment. */

@@ -42,9 +42,7 @@ describe('prices show', () => {
       'cache read      0.55 USD per million tokens',
       'cache write     6.875 USD per million tokens',
       'cache write 1h  11 USD per million tokens',
-      expect.stringMatching(
-        /^source {10}built in, from [a-z-]+ of \d{4}-\d\d-\d\d, "anthropic\.claude-opus-5"$/,
-      ),
+      expect.stringMatching(/^source {10}built in, from [a-z-]+ of \d{4}-\d\d-\d\d, "anthropic\.claude-opus-5"$/),
       '',
     ]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
