@@ -15,8 +15,8 @@ export interface CommandOption {
   readonly choices?: readonly string[] | undefined;
   /** May be given more than once, each time with one value. */
   readonly repeatable?: boolean;
-  /** The name of an option that may not stand beside it. */
-  readonly conflicts?: string;
+  /** The names of options that may not stand beside it. */
+  readonly conflicts?: string | readonly string[];
   /** Left out of the help. */
   readonly isHidden?: boolean;
   /** What holds without it, and the variables that set it, for the help. */
@@ -126,7 +126,7 @@ function toOption(spec: CommandOption): Option {
   ];
   const option = new Option(spec.flag, spec.description + (facts.length === 0 ? '' : ` (${facts.join('; ')})`));
   if (spec.choices !== undefined) option.choices(spec.choices);
-  if (spec.conflicts !== undefined) option.conflicts(spec.conflicts);
+  if (spec.conflicts !== undefined) option.conflicts([spec.conflicts].flat());
   if (spec.repeatable === true)
     option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
   return option.hideHelp(spec.isHidden === true);

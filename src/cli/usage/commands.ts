@@ -12,12 +12,16 @@ Examples:
   $ bedrock-proxy usage --key alice --by day
   $ bedrock-proxy usage --by session,key --limit 20
   $ bedrock-proxy usage --since 2026-01-01 --until 2026-01-31 --csv > jan.csv
+  $ bedrock-proxy usage --compare cur-2026-01.csv.gz --by day,model
 `;
 const USAGE_NOTES = `
 Several groups have commas between them: --by day,model.
 Days are those of UTC; one given to --until is included.
 What a request without a known price cost is unknown: it is counted as unpriced
 and is not in the sums.
+--compare reads a Cost and Usage Report (CSV, also gzip; 2.0, legacy or FOCUS)
+or the JSON of \`aws ce get-cost-and-usage\`, and nothing is sent; --by is of
+model (the default), region, tier, day.
 `;
 const LOGS_EXAMPLES = `
 Examples:
@@ -50,11 +54,19 @@ export const USAGE = defineCommand({
     key: KEY_OPTION,
     session: SESSION_OPTION,
     limit: { flag: '--limit <number>', description: 'only so many lines, the first ones' },
+    compare: {
+      flag: '--compare <file...>',
+      description: "beside AWS's bill, which these files have; --since is its begin then",
+      conflicts: ['key', 'session', 'limit'],
+    },
     json: { ...JSON_OPTION, conflicts: 'csv' },
     csv: { flag: '--csv', description: 'print CSV, without the totals' },
     ...pickOptions('db'),
   },
-  run: async (input) => (await import('./usage.ts')).printUsage(input),
+  run: async ({ compare, ...input }) =>
+    compare === undefined
+      ? (await import('./usage.ts')).printUsage(input)
+      : (await import('./print-comparison.ts')).printComparison({ ...input, compare }),
 });
 
 /** `logs`. */

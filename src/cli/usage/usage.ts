@@ -117,7 +117,7 @@ export function usageToCsv({ by, groups }: UsageReport): string {
  * Clients choose some of it. A terminal would act on what is not printable, and a spreadsheet would run text that
  * begins like a formula: a quotation mark keeps it text.
  */
-function csvText(name = ''): string {
+export function csvText(name = ''): string {
   const text = printable(name, Number.POSITIVE_INFINITY);
   const inert = /^[=+\-@]/.test(text) ? `'${text}` : text;
   return /[",]/.test(inert) || inert !== text ? `"${inert.replaceAll('"', '""')}"` : inert;
