@@ -9,6 +9,7 @@ import { eventFrame, exceptionFrame } from '../helpers/event-frames.ts';
 import { bytesOf, loadResponses } from '../helpers/responses.ts';
 import type { FuzzTarget } from './engine.ts';
 import { ARNS, ADMIN, CREDENTIAL, NAMES, PRICE_FILE, PRINTABLE, ROUTES, SIGNED_SEEDS, SIGV4 } from './targets-text.ts';
+import { BILL, BILL_SEEDS } from './targets-bills.ts';
 import { AWS_OFFER, FACT_FILE } from './targets-prices.ts';
 import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
@@ -34,6 +35,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   PRICE_FILE,
   AWS_OFFER,
   FACT_FILE,
+  BILL,
 ];
 
 const FRAMES = Buffer.concat([
@@ -57,6 +59,7 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     Array.from({ length: 10 }, (_, at) => Buffer.concat([Buffer.of(at), body])),
   ),
   [UNPACK.name]: PACKED_SEEDS,
+  [BILL.name]: BILL_SEEDS,
   [AWS_OFFER.name]: [AWS_OFFER.words.slice(0, 4).join(''), ...AWS_OFFER.words],
   [FACT_FILE.name]: [FACT_FILE.words.slice(0, 2).join('')],
   [SIGV4.name]: SIGNED_SEEDS,
