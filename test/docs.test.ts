@@ -35,6 +35,8 @@ const CODE = [...SPANS, ...BLOCKS.join('').split('\n')];
 
 /** What the docs say of other tools, and of our scripts. */
 const FOREIGN_FLAGS = ['--node', '--all', '--enable', '--global', '--now', '--user', '--add-host'];
+/** Of `aws ce get-cost-and-usage`. */
+const AWS_FLAGS = ['--time-period', '--granularity', '--metrics', '--group-by'];
 
 function unique(found: Iterable<string>): string[] {
   return [...new Set(found)].toSorted();
@@ -103,7 +105,7 @@ describe('commands', () => {
     CODE.filter((line) => !/^\s*(\$ )?(curl|npm|python3?|git|docker) /.test(line)).flatMap((line) =>
       [...line.matchAll(FLAG)].map(([, flag = '']) => flag),
     ),
-  ).filter((flag) => !FOREIGN_FLAGS.includes(flag));
+  ).filter((flag) => ![...FOREIGN_FLAGS, ...AWS_FLAGS].includes(flag));
 
   it.each(flags)('names a flag that some command has: %s', (flag) => {
     expect([...helps.values()].some((help) => new RegExp(`(^|[\\s,])${flag}\\b(?!-)`, 'm').test(help))).toBe(true);
