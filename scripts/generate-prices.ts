@@ -19,6 +19,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readOffer } from '../src/pricing/aws-offer.ts';
+import { longContextOf } from '../src/pricing/price-document.ts';
 import {
   checkFactFile,
   type FactFile,
@@ -100,12 +101,6 @@ function readAws(facts: PriceFacts): FactFile {
 
 function keyOf({ model, place, scope, tier, aboveTokens, unit, limits }: PriceFact): string {
   return JSON.stringify([model, place, scope, tier, aboveTokens, unit, limits ?? null]);
-}
-
-/** The one step that other sources know of the model. */
-function longContextOf(facts: readonly PriceFact[]): number | undefined {
-  const steps = new Set(facts.map(({ aboveTokens }) => aboveTokens).filter((tokens) => tokens > 0));
-  return steps.size === 1 ? [...steps][0] : undefined;
 }
 
 /** The text of the map, with the version of its package. */

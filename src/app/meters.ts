@@ -7,13 +7,14 @@ import { type ProxyError, toProxyError } from '../lib/errors.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { lazy } from '../lib/lazy.ts';
 import { NO_PRICES, type PriceBook } from '../pricing/cost.ts';
+import { describeAge } from '../pricing/price-age.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';
 import { LivePrices } from './live-prices.ts';
-import { printError, printTalk } from './print.ts';
+import { printError } from './print.ts';
 import { readVersion } from '../lib/version.ts';
 
 /** What a running server counts with. */
@@ -31,11 +32,15 @@ export interface Meters {
   close(): Promise<void>;
 }
 
-/** `onProblem` is told what goes wrong later. Throws ERR_BAD_OPTION where the price file is wrong. */
+/**
+ * `onProblem` is told what goes wrong later, `talk` what else is worth a sentence. Throws ERR_BAD_OPTION if the price
+ * file is wrong.
+ */
 export async function openMeters(
   config: Config,
   store: Store,
   onProblem: (error: ProxyError) => void,
+  talk: (message: string) => void,
 ): Promise<Meters> {
   const { pricesFile, ledgerRetentionMs } = config;
   // Its library is loaded later, but a wrong file ends a start.
@@ -52,7 +57,7 @@ export async function openMeters(
   return {
     loadPrices: lazy(async () => {
       try {
-        return (prices = await openPrices(config));
+        return (prices = await openPrices(config, talk));
       } catch (thrown) {
         printError(toProxyError(thrown), true);
         return NO_PRICES;
@@ -68,13 +73,21 @@ export async function openMeters(
   };
 }
 
-async function openPrices({ pricesFile, databasePath }: Config): Promise<LivePrices> {
+async function openPrices({ pricesFile, databasePath }: Config, talk: (message: string) => void): Promise<LivePrices> {
   const { loadPrices, refreshedPricesPath } = await import('../pricing/price-book.ts');
+  const warn = (message: string): void => talk(`warning: ${message}`);
+  let isFirst = true;
   const refreshedFile = refreshedPricesPath(databasePath);
   return LivePrices.open({
     files: [refreshedFile, ...(pricesFile === undefined ? [] : [pricesFile])],
-    load: () => loadPrices({ priceFile: pricesFile, refreshedFile, warn }),
-    tell: printTalk,
+    load: async () => {
+      const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn });
+      const age = isFirst ? describeAge(book.sources, Date.now()) : undefined;
+      if (age !== undefined) warn(`${age} Newer ones: \`bedrock-proxy prices update\`.`);
+      isFirst = false;
+      return book;
+    },
+    tell: talk,
   });
 }
 
@@ -82,8 +95,4 @@ async function openTracesIfConfigured(onProblem: (error: ProxyError) => void): P
   const { areTracesConfigured, openTraces } = await import('../telemetry/traces.ts');
   if (!areTracesConfigured(process.env)) return undefined;
   return openTraces({ environment: process.env, version: readVersion(), onProblem });
-}
-
-function warn(message: string): void {
-  printTalk(`warning: ${message}`);
 }

@@ -67,7 +67,7 @@ export async function start(config: Config, seat?: WorkerSeat): Promise<void> {
     refuseWeakMasterKey(config, greets(seat));
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
-    const meters = await openMeters(config, store, onProblem);
+    const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
     await serve({ config, seat, store, hasKeys, region, tls, connection, meters }).finally(async () => {

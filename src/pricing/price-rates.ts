@@ -36,6 +36,8 @@ export interface RateKey extends PlaceKey {
 export interface ExplainedFact extends KnownFact {
   /** Whether it is the price, or a part of it; the others only raise the ceiling. */
   readonly isUsed: boolean;
+  /** Of the called region, or of a place that it is in: no other region's. */
+  readonly isNear: boolean;
 }
 
 /**
@@ -102,7 +104,9 @@ export function priceOf(facts: readonly KnownFact[], key: RateKey): ModelPrice |
 export function explainPrice(facts: readonly KnownFact[], key: RateKey): readonly ExplainedFact[] {
   const used = new Set([...chooseByUnit(facts, key).values()].flatMap(({ steps }) => steps.map(({ known }) => known)));
   const quotes = [...quotesByUnit(facts, key).values()].flat();
-  return quotes.flatMap(({ known }) => known.map((one) => ({ ...one, isUsed: used.has(one) })));
+  return quotes.flatMap(({ known, distance }) =>
+    known.map((one) => ({ ...one, isUsed: used.has(one), isNear: distance !== undefined })),
+  );
 }
 
 function chooseByUnit(facts: readonly KnownFact[], key: RateKey): ReadonlyMap<FactUnit, Choice> {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { offerUrl, readOffer } from '../../src/pricing/aws-offer.ts';
 import type { PriceFact } from '../../src/pricing/price-fact.ts';
+import { type OfferRow as Row, offerOf } from '../helpers/price-offer.ts';
 
 const MODELS = {
   ids: [
@@ -14,48 +15,6 @@ const MODELS = {
   ],
   findLongContext: (id: string) => (id.startsWith('anthropic.claude-sonnet') ? 200_000 : undefined),
 };
-
-interface Row {
-  readonly usagetype: string;
-  readonly usd: unknown;
-  readonly unit?: string;
-  readonly description?: string;
-  readonly model?: string;
-  readonly servicename?: string;
-  readonly regionCode?: string;
-}
-
-/** A file of an offer, as AWS makes them. */
-function offerOf(rows: readonly Row[]): string {
-  const products = rows.map((row, index) => [
-    `SKU${index}`,
-    { sku: `SKU${index}`, productFamily: 'Amazon Bedrock', attributes: { regionCode: 'us-east-1', ...row } },
-  ]);
-  const terms = rows.map(({ usd, unit = '1K tokens', description = '' }, index) => [
-    `SKU${index}`,
-    {
-      [`SKU${index}.JRTCKXETXF`]: {
-        offerTermCode: 'JRTCKXETXF',
-        priceDimensions: {
-          [`SKU${index}.JRTCKXETXF.6YS6EN2CT7`]: {
-            unit,
-            description,
-            beginRange: '0',
-            endRange: 'Inf',
-            pricePerUnit: { USD: usd },
-          },
-        },
-      },
-    },
-  ]);
-  return JSON.stringify({
-    formatVersion: 'v1.0',
-    offerCode: 'AmazonBedrock',
-    publicationDate: '2026-11-20T21:21:39Z',
-    products: Object.fromEntries(products),
-    terms: { OnDemand: Object.fromEntries(terms) },
-  });
-}
 
 const read = (...rows: Row[]): ReturnType<typeof readOffer> => readOffer(offerOf(rows), MODELS);
 const summarize = (facts: readonly PriceFact[]): string[] =>

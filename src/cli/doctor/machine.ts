@@ -82,6 +82,7 @@ export async function checkPrices({ pricesFile, databasePath, region }: Config):
   const warnings: string[] = [];
   try {
     const { loadPrices, refreshedPricesPath } = await import('../../pricing/price-book.ts');
+    const { describeAge } = await import('../../pricing/price-age.ts');
     const refreshedFile = refreshedPricesPath(databasePath);
     const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn: (words) => warnings.push(words) });
     const told = warnings[0];
@@ -93,6 +94,8 @@ export async function checkPrices({ pricesFile, databasePath, region }: Config):
       latency: undefined,
     };
     const words = `${book.list(moment).length} models have a price`;
+    const age = describeAge(book.sources, Date.now());
+    if (age !== undefined) return warn('prices', age, 'Run `bedrock-proxy prices update`.');
     return ok('prices', pricesFile === undefined ? words : `${words}, with those of ${pricesFile}`);
   } catch (thrown) {
     return failBy('prices', thrown);

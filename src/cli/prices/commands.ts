@@ -6,17 +6,24 @@ import { type CommandGroup, defineCommand, JSON_OPTION, pickOptions } from '../c
 const EXAMPLES = `
 Examples:
   $ bedrock-proxy prices show us.anthropic.claude-sonnet-4-5-20250929-v1:0
-  $ bedrock-proxy prices show amazon.nova-pro-v1:0 --tier flex --prices own.json
-  $ bedrock-proxy prices list 'anthropic.*'
+  $ bedrock-proxy prices show amazon.nova-pro-v1:0 --region eu-west-1 --tier flex
+  $ bedrock-proxy prices list 'anthropic.*' --region ap-south-1
   $ bedrock-proxy prices update             fetch what is published today
+  $ bedrock-proxy prices check own.json     is this a price file?
 `;
 const NOTES = `
 In USD per million tokens. The price file (--prices) comes first, then what
-\`prices update\` fetched, then what is built in; a server reads them at its
-start. A price that nobody knows is missing, never zero: such requests count
-as unpriced.
+\`prices update\` fetched, then what is built in; a running server takes a
+change of them by itself. A price that nobody knows is missing, never zero:
+such requests count as unpriced.
 `;
 const TIERS = ['standard', 'flex', 'priority', 'batch', 'reserved', 'optimized'] as const;
+
+const REGION = {
+  flag: '--region <region>',
+  description: 'the region that is called (default: that of the proxy, or us-east-1)',
+} as const;
+const TIER = { flag: '--tier <tier>', description: 'how it is served (default: standard)', choices: TIERS } as const;
 
 const WORDS = { examples: EXAMPLES, notes: NOTES };
 
@@ -26,8 +33,9 @@ const SHOW = defineCommand({
   description: 'the price in force for a model, and where it comes from',
   arguments: { model: { usage: '<model>', description: 'as requests name it: id, inference profile or ARN' } },
   options: {
-    tier: { flag: '--tier <tier>', description: 'how it is served (default: standard)', choices: TIERS },
-    ...pickOptions('prices', 'db'),
+    region: REGION,
+    tier: TIER,
+    ...pickOptions('prices', 'db', 'profile'),
     json: JSON_OPTION,
   },
   run: async (input) => (await import('./table.ts')).showPrice(input),
@@ -38,7 +46,13 @@ const LIST = defineCommand({
   name: 'list',
   description: 'every model that has a price',
   arguments: { pattern: { usage: '[pattern]', description: 'part of the name, or a pattern with *' } },
-  options: { ...pickOptions('prices', 'db'), json: JSON_OPTION },
+  options: {
+    model: { flag: '--model <pattern>', description: 'the same as the argument' },
+    region: REGION,
+    tier: TIER,
+    ...pickOptions('prices', 'db', 'profile'),
+    json: JSON_OPTION,
+  },
   run: async (input) => (await import('./table.ts')).listPrices(input),
 });
 
@@ -47,11 +61,25 @@ const UPDATE = defineCommand({
   name: 'update',
   description: 'fetch the published prices, and say what changed',
   options: {
-    url: { flag: '--url <url>', description: 'fetch them from here', isHidden: true },
-    ...pickOptions('db'),
+    from: { flag: '--from <source>', description: 'aws, genai-prices, a file or a URL (default: aws, genai-prices)' },
+    regions: {
+      flag: '--regions <region...>',
+      description: 'of these regions (default: those of the ledger, and that of the proxy)',
+    },
+    priceList: { flag: '--price-list <url>', description: "in place of AWS's Price List", isHidden: true },
+    ...pickOptions('db', 'profile', 'region'),
     json: JSON_OPTION,
   },
   run: async (input) => (await import('./update.ts')).updatePrices(input),
+});
+
+const CHECK = defineCommand({
+  ...WORDS,
+  name: 'check',
+  description: 'whether a price file is right, and speaks of known models',
+  arguments: { file: { usage: '<file>', description: 'as --prices takes it' } },
+  options: { json: JSON_OPTION },
+  run: async (input) => (await import('./check.ts')).checkPriceFile(input),
 });
 
 /** `prices` and its verbs. */
@@ -59,5 +87,5 @@ export const PRICES: CommandGroup = {
   ...WORDS,
   name: 'prices',
   description: 'show and refresh what models cost',
-  commands: [SHOW, LIST, UPDATE],
+  commands: [SHOW, LIST, UPDATE, CHECK],
 };

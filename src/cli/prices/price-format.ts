@@ -2,6 +2,7 @@
  * Prices in words and JSON, in USD as people know them: per million tokens, or each. Pure.
  */
 import { type ModelPrice, TOKEN_RATES, type TokenRate } from '../../pricing/cost.ts';
+import type { PriceFact } from '../../pricing/price-fact.ts';
 
 /** The prices per token; `name` as in the price file and in the published data. */
 export const RATES = Object.entries(TOKEN_RATES).map(([name, field]) => ({
@@ -9,6 +10,8 @@ export const RATES = Object.entries(TOKEN_RATES).map(([name, field]) => ({
   words: name.replace('_mtok', '').replaceAll('_', ' '),
   field,
 }));
+/** Whose prices are shown if no region is configured. */
+export const DEFAULT_PRICE_REGION = 'us-east-1';
 /** What is sold by the piece. */
 export const PIECES = ['image', 'request'] as const satisfies readonly (keyof ModelPrice)[];
 
@@ -48,5 +51,32 @@ export function priceToJson(price: ModelPrice): Record<string, unknown> {
     const pico = price[name];
     if (pico !== undefined) members[name] = Number(each(pico));
   }
+  const units = Object.entries(price.units ?? {}).map(([name, pico]) => [name, Number(each(pico))]);
+  if (units.length > 0) members['units'] = Object.fromEntries(units);
   return members;
+}
+
+/** `input 0.8`, `input above 200000 tokens 1.6`. */
+export function describeFact(fact: PriceFact): string {
+  const { unit, aboveTokens, picoUsd } = fact;
+  const step = aboveTokens === 0 ? '' : ` above ${aboveTokens} tokens`;
+  const isRate = RATES.some(({ field }) => field === unit);
+  return `${factName(fact)}${step} ${isRate ? perMillion(picoUsd) : each(picoUsd)}`;
+}
+
+/** `input`, `image (premium, up to 1024 px)`. */
+export function factName({ unit, limits }: PriceFact): string {
+  const { quality, maxSide, maxSteps } = limits ?? {};
+  const kind = [
+    quality,
+    maxSide === undefined ? undefined : `up to ${maxSide} px`,
+    maxSteps === undefined ? undefined : `up to ${maxSteps} steps`,
+  ].filter((limit) => limit !== undefined);
+  const words = RATES.find(({ field }) => field === unit)?.words ?? unitWords(unit);
+  return kind.length === 0 ? words : `${words} (${kind.join(', ')})`;
+}
+
+/** `web searches` for `webSearches`. */
+export function unitWords(unit: string): string {
+  return unit.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

@@ -1,66 +1,135 @@
 /**
- * `prices show` and `prices list`: the prices that a server would use if it started now.
+ * `prices show` and `prices list`: the prices that a server uses, and who says so.
  */
 import { resolve } from 'node:path';
 import { matchesGlob } from '../../lib/glob.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { readConfig, readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { ModelPrice, PriceBook, TokenRate } from '../../pricing/cost.ts';
-import { loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
+import type { ModelPrice, PriceMoment, Tier, TokenRate } from '../../pricing/cost.ts';
+import type { PriceFact } from '../../pricing/price-fact.ts';
+import { type ExplainedBook, loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
+import type { ExplainedFact } from '../../pricing/price-rates.ts';
 import { type Flags, findSetting } from '../../config/options.ts';
-import { each, perMillion, PIECES, priceToJson, RATES, shortRate } from './price-format.ts';
+import { findPartition } from '../../protocol/region.ts';
+import { findRegion } from '../../app/start.ts';
 import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+import { servedAs } from './changes.ts';
+import {
+  DEFAULT_PRICE_REGION,
+  describeFact,
+  each,
+  factName,
+  perMillion,
+  PIECES,
+  priceToJson,
+  RATES,
+  shortRate,
+  unitWords,
+} from './price-format.ts';
 
-interface ShowInput extends Flags {
-  readonly model: string;
-  readonly tier: string | undefined;
+interface ServedInput extends Flags {
+  readonly region: string | undefined;
+  readonly tier: Tier | undefined;
   readonly json: boolean;
 }
 
-interface ListInput extends Flags {
+interface ShowInput extends ServedInput {
+  readonly model: string;
+}
+
+interface ListInput extends ServedInput {
   /** A part of the name if it has no star. */
   readonly pattern: string | undefined;
-  readonly json: boolean;
+  readonly model: string | undefined;
 }
-
-/** Whose prices are shown. */
-const REGION = 'us-east-1';
 
 /** `prices show`. Throws ERR_UNPRICED where there is none. */
 export async function showPrice(input: ShowInput): Promise<void> {
   const { model, tier = 'standard' } = input;
-  const book = await openPriceBook(input);
-  const price = book.find(model, {
-    atMs: Date.now(),
-    region: REGION,
-    serviceTier: tier === 'optimized' ? undefined : tier,
-    latency: tier === 'optimized' ? tier : undefined,
-  });
+  const [book, moment] = [await openPriceBook(input), await readMoment(input)];
+  const price = book.find(model, moment);
   if (price === undefined) {
-    throw new ProxyError('ERR_UNPRICED', `No price is known for ${model}${tier === 'standard' ? '' : ` (${tier})`}.`, {
+    const place = `${moment.region}${tier === 'standard' ? '' : `, ${tier}`}`;
+    throw new ProxyError('ERR_UNPRICED', `No price is known for ${model} (${place}).`, {
       hint: 'Give one with --prices FILE, or see whether `bedrock-proxy prices update` brings it.',
     });
   }
   const source = describeOrigin(price);
-  if (input.json) return printJson({ model, tier, source: source.json, ...priceToJson(price) });
+  const told = price.origin?.kind === 'file' ? [] : book.explain(model, moment);
+  const differing = findDiffering(told);
+  if (input.json) {
+    const { region } = moment;
+    const facts = told.map(factToJson);
+    return printJson({ model, region, tier, source: source.json, ...priceToJson(price), facts });
+  }
   printData(
     formatFields([
       ['model', model],
+      ['region', moment.region],
       ...(tier === 'standard' ? [] : [['tier', tier] as const]),
       ...RATES.flatMap(({ words, field }) => describeRate(words, price[field])),
       ...PIECES.flatMap((field) => describePiece(field, price[field])),
+      ...Object.entries(price.units ?? {}).flatMap(([name, pico]) => describePiece(unitWords(name), pico)),
+      ...describeKinds(told),
       ['source', source.words],
+      ...differing.map((words, index): [string, string] => [index === 0 ? 'others say' : '', words]),
     ]),
   );
+  if (differing.length > 0) printTalk('A budget reckons with the dearest of them.');
+}
+
+/** The other prices of images, and of whatever else costs by its kind. */
+function describeKinds(facts: readonly ExplainedFact[]): [string, string][] {
+  const used = new Set(facts.filter(({ isUsed }) => isUsed).map(({ fact }) => factName(fact)));
+  const kinds = facts.filter(({ fact, isNear }) => fact.limits !== undefined && isNear && !used.has(factName(fact)));
+  const lines = kinds.map(({ fact }): [string, string] => [factName(fact), `${each(fact.picoUsd)} USD each`]);
+  return [...new Map(lines)];
+}
+
+/**
+ * What other sources say of the same price, one line for each: `litellm of 2026-11-28: input 0.9, output 3.6`.
+ */
+function findDiffering(facts: readonly ExplainedFact[]): readonly string[] {
+  const used = new Set(facts.filter(({ isUsed }) => isUsed).map(({ fact }) => factValue(fact)));
+  const others = facts.filter(
+    ({ fact, isNear, isUsed }) => isNear && !isUsed && fact.limits === undefined && !used.has(factValue(fact)),
+  );
+  const bySource = Map.groupBy(others, ({ fact }) => `${fact.source} of ${fact.asOf}`);
+  return [...bySource].map(([source, told]) => {
+    const prices = new Set(told.map(({ fact }) => describeFact(fact)));
+    return `${source}: ${[...prices].join(', ')}`;
+  });
+}
+
+function factValue({ unit, limits, aboveTokens, picoUsd }: PriceFact): string {
+  return JSON.stringify([unit, limits ?? null, aboveTokens, picoUsd]);
+}
+
+function factToJson({ fact, kind, isUsed, isNear }: ExplainedFact): object {
+  const { unit, limits, place, scope, tier, aboveTokens, picoUsd, source, asOf } = fact;
+  return {
+    unit,
+    ...(limits && { limits }),
+    place,
+    scope,
+    tier,
+    above_tokens: aboveTokens,
+    pico_usd: picoUsd,
+    source,
+    as_of: asOf,
+    kind,
+    used: isUsed,
+    other_region: !isNear,
+  };
 }
 
 /** `prices list`. */
 export async function listPrices(input: ListInput): Promise<void> {
-  const { pattern } = input;
-  const book = await openPriceBook(input);
+  const pattern = input.pattern ?? input.model;
+  const [book, moment] = [await openPriceBook(input), await readMoment(input)];
   const glob = pattern === undefined ? '*' : pattern.includes('*') ? pattern : `*${pattern}*`;
   const found = book
-    .list({ atMs: Date.now(), region: REGION, serviceTier: undefined, latency: undefined })
+    .list(moment)
     .filter(({ name }) => matchesGlob(glob, name))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   if (input.json) {
@@ -68,18 +137,23 @@ export async function listPrices(input: ListInput): Promise<void> {
       found.map(({ name, price }) => ({ model: name, source: describeOrigin(price).json, ...priceToJson(price) })),
     );
   }
-  if (found.length === 0) return printTalk(`No model with a price is called ${glob}.`);
+  if (found.length === 0) return printTalk(`No model with a price is called ${glob} in ${moment.region}.`);
   const columns = RATES.slice(0, 5);
   const rows = found.map(({ name, price }) => [
     name,
     ...columns.map(({ field }) => shortRate(price[field])),
-    price.origin?.kind ?? '',
+    sourceOf(price),
   ]);
   printData(formatTable(['model', ...columns.map(({ words }) => words), 'source'], rows));
-  printTalk('USD per million tokens; - is not known, + more for long inputs (see `prices show`).');
+  const others = '* the price of another region';
+  printTalk(`USD per million tokens in ${moment.region}; - is not known, + more for long inputs, ${others}.`);
 }
 
-async function openPriceBook(input: Flags): Promise<PriceBook> {
+function sourceOf({ origin }: ModelPrice): string {
+  return `${origin?.source ?? ''}${origin?.assumedRegion === undefined ? '' : '*'}`;
+}
+
+async function openPriceBook(input: Flags): Promise<ExplainedBook> {
   const file = findSetting('prices', input, process.env);
   return loadPrices({
     priceFile: file === undefined ? undefined : resolve(file.value),
@@ -88,12 +162,26 @@ async function openPriceBook(input: Flags): Promise<PriceBook> {
   });
 }
 
+/** In the region that is asked for, or that of the configuration. */
+async function readMoment({ region: asked, tier = 'standard', ...flags }: ServedInput): Promise<PriceMoment> {
+  if (asked !== undefined && findPartition(asked) === undefined) {
+    throw new ProxyError('ERR_BAD_OPTION', `--region: ${asked} is not an AWS region; one looks like us-east-1.`);
+  }
+  const region = asked ?? (await findRegion(readConfig(flags, process.env)))?.name ?? DEFAULT_PRICE_REGION;
+  return { atMs: Date.now(), region, ...servedAs(tier) };
+}
+
 function describeOrigin({ origin }: ModelPrice): { readonly words: string; readonly json: object } {
   if (origin === undefined) return { words: 'unknown', json: {} };
-  const { kind, source, name, asOf } = origin;
+  const { kind, source, name, asOf, assumedRegion } = origin;
   if (kind === 'file') return { words: `price file, "${name}"`, json: { kind, entry: name } };
-  const words = kind === 'built-in' ? 'built in' : 'fetched';
-  return { words: `${words}, from ${source} of ${asOf}, "${name}"`, json: { kind, source, entry: name, as_of: asOf } };
+  const words = `${kind === 'built-in' ? 'built in' : 'fetched'}, from ${source} of ${asOf}, "${name}"`;
+  const json = { kind, source, entry: name, as_of: asOf };
+  if (assumedRegion === undefined) return { words, json };
+  return {
+    words: `${words}; of ${assumedRegion}, because none is known for this region`,
+    json: { ...json, assumed_region: assumedRegion },
+  };
 }
 
 function describeRate(words: string, rate: TokenRate | undefined): [string, string][] {

@@ -1,126 +1,137 @@
 /**
- * `prices update`: fetches the published prices the way requests to AWS take (forward proxy, certificate authorities),
- * and keeps Bedrock's beside the key database. A server reads them at its start. What cannot be used replaces nothing.
+ * `prices update`: fetches what is published, and keeps it beside the key database: AWS's offers of the regions in use,
+ * then the data of genai-prices. A running server takes it at once. What cannot be used replaces nothing.
  */
+import { readFile } from 'node:fs/promises';
 import { findCode } from '../../lib/errno.ts';
-import { readConfig } from '../../config/config.ts';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
-import type { ModelPrice } from '../../pricing/cost.ts';
-import type { FactFile } from '../../pricing/fact-file.ts';
-import { readGenaiDocument } from '../../pricing/genai-prices.ts';
-import { formatRefreshed, GENAI_PRICES_URL } from '../../pricing/price-refresh.ts';
-import { loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
+import { type Config, readConfig } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
-import { createForwarder, type SignedRequest } from '../../upstream/aws/forward.ts';
-import type { NetworkOptions } from '../../upstream/aws/tunnel.ts';
+import { type ExplainedBook, loadPrices, refreshedPricesPath } from '../../pricing/price-book.ts';
+import { offerModelsOf } from '../../pricing/price-document.ts';
+import { formatRefreshed, mergeFetches, parseRefreshed, type PriceFetch } from '../../pricing/price-refresh.ts';
+import { readSnapshot } from '../../pricing/snapshot.ts';
+import { findPartition } from '../../protocol/region.ts';
 import { readNetworkOptions } from '../../app/network.ts';
-import { RATES, rateToJson } from './price-format.ts';
-import { printData, printJson, printTalk } from '../../app/print.ts';
+import { withExistingStore } from '../../app/open-store.ts';
+import { printData, printError, printJson, printTalk } from '../../app/print.ts';
+import { findRegion } from '../../app/start.ts';
+import { findChanges, listInForce, type PriceChange } from './changes.ts';
+import {
+  awsOffers,
+  type DocumentGroup,
+  type FetchContext,
+  fetchGroup,
+  type FetchedGroup,
+  oneDocument,
+} from './documents.ts';
+import { DEFAULT_PRICE_REGION } from './price-format.ts';
 
-/** Ten times what it is today. */
-const MAX_DOCUMENT_BYTES = 20_000_000;
-const CONNECT_TIMEOUT_MS = 10_000;
-/** For all of it. */
+/** An offer of one region has a few megabytes. */
+const MAX_DOCUMENT_BYTES = 50_000_000;
+/** For one document. */
 const DOWNLOAD_TIMEOUT_MS = 60_000;
+/** Of regions in use, these have most requests. */
+const MAX_REGIONS = 20;
 
 interface UpdatePricesInput extends Flags {
-  readonly url: string | undefined;
+  readonly from: string | undefined;
+  readonly regions: readonly string[] | undefined;
+  /** In place of AWS's address, for a mirror of it. */
+  readonly priceList: string | undefined;
   readonly json: boolean;
 }
 
 /**
- * Throws ERR_UPSTREAM_UNREACHABLE where no usable prices could be fetched, ERR_STORE_UNAVAILABLE where they cannot be
- * kept.
+ * Throws ERR_UPSTREAM_UNREACHABLE if a source could not be fetched (what another one had is kept), ERR_BAD_OPTION, and
+ * ERR_STORE_UNAVAILABLE if prices cannot be kept.
  */
 export async function updatePrices(input: UpdatePricesInput): Promise<void> {
   const config = readConfig(input, process.env);
-  const url = parseUrl(input.url ?? GENAI_PRICES_URL);
   const file = refreshedPricesPath(config.databasePath);
-  const network = readNetworkOptions(config.network);
-  const text = await download(url, { network, timeoutMs: DOWNLOAD_TIMEOUT_MS, maxBytes: MAX_DOCUMENT_BYTES });
+  const regions = await findRegions(input.regions, config);
+  const groups = chooseGroups(input, regions);
   const nowMs = Date.now();
-  const facts = readDocument(text, url, nowMs);
-  const before = await listInForce(file, nowMs);
-  keep(file, formatRefreshed({ fetches: [{ url: url.href, etag: undefined, fetchedAtMs: nowMs, file: facts }] }));
-  const after = await listInForce(file, nowMs);
-  const changes = findChanges(before, after);
-  if (input.json) {
-    return printJson({
-      file,
-      fetched_at: new Date(nowMs).toISOString(),
-      models: facts.models.length,
-      priced: after.size,
-      changes,
-    });
-  }
-  for (const { model, price, before: old, after: now } of changes)
-    printData(`${model}  ${price}  ${show(old)} -> ${show(now)}`);
-  const words = changes.length === 0 ? 'no price changed' : `${changes.length} prices changed (USD per million tokens)`;
-  printTalk(
-    `${facts.models.length} models of Bedrock from ${url.host}: ${words}. Kept in ${file}; a running server ` +
-      `takes them at its next start.`,
-  );
-}
-
-/** How a document is fetched, and when to give up. */
-export interface DownloadOptions {
-  readonly network: NetworkOptions | undefined;
-  readonly timeoutMs: number;
-  readonly maxBytes: number;
-}
-
-/**
- * The text at a URL. Throws ERR_UPSTREAM_UNREACHABLE for anything but a whole response with status 200 and of that size
- * at most.
- */
-export async function download(url: URL, { network, timeoutMs, maxBytes }: DownloadOptions): Promise<string> {
-  const forwarder = createForwarder({ connectTimeoutMs: CONNECT_TIMEOUT_MS, idleTimeoutMs: 2 * timeoutMs, network });
-  const signal = AbortSignal.timeout(timeoutMs);
-  try {
-    const { status, body } = await forwarder.fetchWhole(requestFor(url), { maxBytes, signal });
-    if (status !== 200) throw new ProxyError('ERR_UPSTREAM_RESET', `it answered ${status}`);
-    return body.toString('utf8');
-  } catch (thrown) {
-    const { detail, message } = toProxyError(thrown);
-    throw unusable(url, signal.aborted ? `it took more than ${timeoutMs / 1000} s` : (detail ?? message), thrown);
-  } finally {
-    await forwarder.close();
-  }
-}
-
-function requestFor(url: URL): Omit<SignedRequest, 'body'> {
-  return {
-    method: 'GET',
-    origin: url.origin,
-    target: `${url.pathname}${url.search}`,
-    headers: [
-      ['host', url.host],
-      ['accept', 'application/json'],
-      ['accept-encoding', 'identity'],
-    ],
-  };
-}
-
-function readDocument(text: string, url: URL, nowMs: number): FactFile {
-  try {
-    return readGenaiDocument(text, new Date(nowMs).toISOString().slice(0, 10));
-  } catch (error) {
-    throw unusable(url, error instanceof Error ? error.message : 'unreadable', error);
-  }
-}
-
-function unusable(url: URL, reason: string, cause?: unknown): ProxyError {
-  return new ProxyError('ERR_UPSTREAM_UNREACHABLE', `No prices could be fetched from ${url.host}: ${reason}.`, {
-    hint: 'The prices of before stay in force.',
-    cause,
+  const before = await readKept(file);
+  const { fetched, failures } = await fetchAll(groups, {
+    asOf: new Date(nowMs).toISOString().slice(0, 10),
+    models: offerModelsOf(readSnapshot()),
+    download: {
+      network: readNetworkOptions(config.network),
+      timeoutMs: DOWNLOAD_TIMEOUT_MS,
+      maxBytes: MAX_DOCUMENT_BYTES,
+    },
+    nowMs,
+    before,
   });
+  const fetches = fetched.flatMap((group) => group.fetches);
+  const old = await openBook(file);
+  if (fetches.length > 0) keep(file, formatRefreshed(mergeFetches({ fetches: before }, fetches)));
+  const book = await openBook(file);
+  const changes = regions.flatMap((region) =>
+    findChanges(region, listInForce(old, region, nowMs), listInForce(book, region, nowMs)),
+  );
+  tell({ file, nowMs, regions, fetched, changes }, input.json);
+  const [first, ...others] = failures;
+  for (const error of others) printError(error, false);
+  if (first !== undefined) throw first;
 }
 
-function parseUrl(text: string): URL {
+function chooseGroups({ from, priceList }: UpdatePricesInput, regions: readonly string[]): readonly DocumentGroup[] {
+  const origin = priceList === undefined ? undefined : parseOrigin(priceList);
+  if (from === undefined) return [awsOffers(regions, origin), oneDocument()];
+  if (from === 'aws') return [awsOffers(regions, origin)];
+  return [from === 'genai-prices' ? oneDocument() : oneDocument(from)];
+}
+
+function parseOrigin(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-  throw new ProxyError('ERR_BAD_OPTION', '--url must be an http:// or https:// URL.');
+  throw new ProxyError('ERR_BAD_OPTION', '--price-list must be an http:// or https:// URL.');
+}
+
+/** Those that are asked for, or those of the ledger and the one of the configuration. */
+async function findRegions(asked: readonly string[] | undefined, config: Config): Promise<readonly string[]> {
+  const unknown = asked?.find((region) => findPartition(region) === undefined);
+  if (unknown !== undefined) {
+    throw new ProxyError('ERR_BAD_OPTION', `--regions: ${unknown} is not an AWS region; one looks like us-east-1.`);
+  }
+  if (asked !== undefined && asked.length > 0) return [...new Set(asked)];
+  const sums = await withExistingStore(config.databasePath, (store) =>
+    store.sumUsage({ filter: {}, by: ['region'], limit: MAX_REGIONS }),
+  );
+  const used = (sums?.groups ?? []).flatMap(({ names }) => names[0] ?? []);
+  const own = (await findRegion(config))?.name ?? DEFAULT_PRICE_REGION;
+  return [...new Set([own, ...used])].filter((region) => findPartition(region) !== undefined);
+}
+
+interface Fetched {
+  readonly fetched: readonly FetchedGroup[];
+  readonly failures: readonly ProxyError[];
+}
+
+/** One source after the other: what one has does not wait for another one's fault to be cured. */
+async function fetchAll(groups: readonly DocumentGroup[], context: FetchContext): Promise<Fetched> {
+  const fetched: FetchedGroup[] = [];
+  const failures: ProxyError[] = [];
+  for (const group of groups) {
+    try {
+      fetched.push(await fetchGroup(group, context));
+    } catch (thrown) {
+      failures.push(toProxyError(thrown));
+    }
+  }
+  return { fetched, failures };
+}
+
+/** What was fetched before; nothing if it is damaged: it is about to be replaced. */
+async function readKept(file: string): Promise<readonly PriceFetch[]> {
+  try {
+    return parseRefreshed(await readFile(file, 'utf8')).fetches;
+  } catch {
+    return [];
+  }
 }
 
 function keep(file: string, text: string): void {
@@ -133,40 +144,53 @@ function keep(file: string, text: string): void {
   }
 }
 
-/** What a server without a price file would use. A file that is damaged is about to be replaced: nothing to warn of. */
-async function listInForce(file: string, nowMs: number): Promise<ReadonlyMap<string, ModelPrice>> {
-  const book = await loadPrices({ priceFile: undefined, refreshedFile: file, warn: () => {} });
-  return new Map(
-    book
-      .list({ atMs: nowMs, region: 'us-east-1', serviceTier: undefined, latency: undefined })
-      .map(({ name, price }) => [name, price]),
-  );
+/** What a server without a price file would use. A damaged file is about to be replaced: nothing to warn of. */
+function openBook(file: string): Promise<ExplainedBook> {
+  return loadPrices({ priceFile: undefined, refreshedFile: file, warn: () => {} });
 }
 
-interface Change {
-  readonly model: string;
-  /** `input_mtok`, … */
-  readonly price: string;
-  /** As `rateToJson` has it; null where there is none. */
-  readonly before: unknown;
-  readonly after: unknown;
+interface Outcome {
+  readonly file: string;
+  readonly nowMs: number;
+  readonly regions: readonly string[];
+  readonly fetched: readonly FetchedGroup[];
+  readonly changes: readonly PriceChange[];
 }
 
-function findChanges(before: ReadonlyMap<string, ModelPrice>, after: ReadonlyMap<string, ModelPrice>): Change[] {
-  const models = [...new Set([...before.keys(), ...after.keys()])].toSorted();
-  return models.flatMap((model) => {
-    const old = before.get(model) ?? {};
-    const now = after.get(model) ?? {};
-    return RATES.map(({ name, field }) => ({
-      model,
-      price: name,
-      before: old[field] === undefined ? null : rateToJson(old[field]),
-      after: now[field] === undefined ? null : rateToJson(now[field]),
-    })).filter((change) => show(change.before) !== show(change.after));
-  });
+function tell({ file, nowMs, regions, fetched, changes }: Outcome, asJson: boolean): void {
+  if (asJson) {
+    return printJson({
+      file,
+      fetched_at: new Date(nowMs).toISOString(),
+      regions,
+      sources: fetched.map(({ name, fetches, unchanged, skipped }) => ({
+        name,
+        documents: fetches.length,
+        unchanged,
+        models: countModels(fetches),
+        skipped_rows: skipped,
+      })),
+      changes,
+    });
+  }
+  for (const { region, model, tier, price, before, after } of changes) {
+    const served = tier === 'standard' ? '' : `  ${tier}`;
+    printData(`${region}  ${model}${served}  ${price}  ${show(before)} -> ${show(after)}`);
+  }
+  for (const { name, fetches, unchanged } of fetched) {
+    const count = `${fetches.length} ${fetches.length === 1 ? 'document' : 'documents'}`;
+    printTalk(`${name}: ${count}, ${unchanged} unchanged, with prices of ${countModels(fetches)} models`);
+  }
+  if (fetched.length === 0) return;
+  const words = changes.length === 0 ? 'No price changed' : `${changes.length} prices changed (USD per million tokens)`;
+  printTalk(`${words} in ${regions.join(', ')}. Kept in ${file}; a running server takes them within seconds.`);
 }
 
-/** A rate on one line. */
-function show(rate: unknown): string {
-  return rate === null ? '-' : JSON.stringify(rate);
+function countModels(fetches: readonly PriceFetch[]): number {
+  return new Set(fetches.flatMap(({ file }) => file.models)).size;
+}
+
+/** A price on one line. */
+function show(price: unknown): string {
+  return price === null ? '-' : JSON.stringify(price);
 }

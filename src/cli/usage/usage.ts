@@ -52,6 +52,9 @@ export async function printUsage(input: UsageInput): Promise<void> {
   if (input.csv) return void process.stdout.write(usageToCsv(report));
   if (report.total.requests === 0) return printTalk(`There are no requests in the ledger ${describePeriod(report)}.`);
   printData(formatUsage(report, terminalWidth()));
+  const { describePriceAge } = await import('../prices/age.ts');
+  const age = await describePriceAge(readDatabasePath(input, process.env), Date.now());
+  if (age !== undefined) printTalk(age);
 }
 
 /** Of several groupings too the most expensive first, and within days, if these come first. */

@@ -37,11 +37,13 @@ describe('prices show', () => {
     const { code, stdout, stderr } = await (await openCli()).run(['prices', 'show', 'us.anthropic.claude-opus-5']);
     expect(stdout.split('\n')).toEqual([
       'model           us.anthropic.claude-opus-5',
+      'region          us-east-1',
       'input           5.5 USD per million tokens',
       'output          27.5 USD per million tokens',
       'cache read      0.55 USD per million tokens',
       'cache write     6.875 USD per million tokens',
       'cache write 1h  11 USD per million tokens',
+      'web searches    0.01 USD each',
       expect.stringMatching(/^source {10}built in, from [a-z-]+ of \d{4}-\d\d-\d\d, "anthropic\.claude-opus-5"$/),
       '',
     ]);
@@ -51,7 +53,7 @@ describe('prices show', () => {
   it('prints what long inputs cost', async () => {
     const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna']);
     expect(stdout).toContain(
-      'input        0.22 USD per million tokens\n             0.44 for requests with more than 272000 input tokens\n',
+      'input         0.22 USD per million tokens\n              0.44 for requests with more than 272000 input tokens\n',
     );
   });
 
@@ -59,6 +61,7 @@ describe('prices show', () => {
     const { stdout } = await (await openCli()).run(['prices', 'show', 'us.openai.gpt-5.6-luna', '--json']);
     expect(JSON.parse(stdout)).toEqual({
       model: 'us.openai.gpt-5.6-luna',
+      region: 'us-east-1',
       tier: 'standard',
       source: {
         kind: 'built-in',
@@ -70,6 +73,8 @@ describe('prices show', () => {
       output_mtok: { base: 1.32, tiers: [{ start: 272_000, price: 1.98 }] },
       cache_read_mtok: { base: 0.022, tiers: [{ start: 272_000, price: 0.044 }] },
       cache_write_mtok: { base: 0.275, tiers: [{ start: 272_000, price: 0.55 }] },
+      units: expect.any(Object),
+      facts: expect.any(Array),
     });
   });
 
@@ -99,7 +104,7 @@ describe('prices show', () => {
     const { cli, file } = await openWithFile();
     const { stdout } = await cli.run(['prices', 'show', 'stability.sd3-5-large-v1:0'], { BEDROCK_PROXY_PRICES: file });
     expect(stdout).toBe(
-      'model    stability.sd3-5-large-v1:0\nimage    0.04 USD each\nrequest  0.00001 USD each\nsource   price file, "stability.*"\n',
+      'model    stability.sd3-5-large-v1:0\nregion   us-east-1\nimage    0.04 USD each\nrequest  0.00001 USD each\nsource   price file, "stability.*"\n',
     );
   });
 
@@ -113,12 +118,15 @@ describe('prices show', () => {
   });
 
   it.each([
-    { args: ['amazon.titan-embed-text-v9:0'], message: 'No price is known for amazon.titan-embed-text-v9:0.' },
+    {
+      args: ['amazon.titan-embed-text-v9:0'],
+      message: 'No price is known for amazon.titan-embed-text-v9:0 (us-east-1).',
+    },
     {
       args: ['amazon.nova-lite-v1:0', '--tier', 'reserved'],
-      message: 'No price is known for amazon.nova-lite-v1:0 (reserved).',
+      message: 'No price is known for amazon.nova-lite-v1:0 (us-east-1, reserved).',
     },
-    { args: ['amazon.nova-lite-v1:0', '--tier', 'optimized'], message: '(optimized)' },
+    { args: ['amazon.nova-lite-v1:0', '--tier', 'optimized'], message: '(us-east-1, optimized)' },
   ])('fails to show a price that there is not: $args', async ({ args, message }) => {
     const { code, stdout, stderr } = await (await openCli()).run(['prices', 'show', ...args]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -145,7 +153,7 @@ describe('prices show', () => {
 describe('prices list', () => {
   it('says that no model is called so', async () => {
     const result = await (await openCli()).run(['prices', 'list', 'nope']);
-    expect(result).toEqual({ code: 0, stdout: '', stderr: 'No model with a price is called *nope*.\n' });
+    expect(result).toEqual({ code: 0, stdout: '', stderr: 'No model with a price is called *nope* in us-east-1.\n' });
   });
 
   it('lists a price for every model, in the order of the alphabet', async () => {
@@ -155,10 +163,10 @@ describe('prices list', () => {
     expect(lines.length).toBeGreaterThan(90);
     expect(lines).toEqual(lines.toSorted());
     expect(lines).toContainEqual(
-      expect.stringMatching(/^anthropic\.claude-opus-5 +5\.5 +27\.5 +0\.55 +6\.875 +11 +built-in$/),
+      expect.stringMatching(/^anthropic\.claude-opus-5 +5\.5 +27\.5 +0\.55 +6\.875 +11 +[a-z-]+$/),
     );
     expect(lines).toContainEqual(
-      expect.stringMatching(/^openai\.gpt-5\.6-luna +0\.22\+ +1\.32\+ +0\.022\+ +0\.275\+ +- +built-in$/),
+      expect.stringMatching(/^openai\.gpt-5\.6-luna +0\.22\+ +1\.32\+ +0\.022\+ +0\.275\+ +- +genai-prices$/),
     );
     expect(stderr).toContain('USD per million tokens');
   });
@@ -197,4 +205,54 @@ describe('prices list', () => {
     expect(stdout).toContain('amazon.nova-pro-v1:0  0.8');
     expect(stderr).toMatch(/^warning: .*prices\.json is not used/);
   });
+});
+
+describe('prices check', () => {
+  it('says that a price file is right, and which of its entries match nothing', async () => {
+    const cli = await openCli();
+    const file = join(cli.home, 'mine.json');
+    const models = { 'amazon.nova-*': 1, 'amazon.nova-pro-v1:0': 1, 'amazon.nowa-*': 1, 'arn:aws:bedrock:*': 1 };
+    const entries = Object.keys(models).map((name) => [name, { input_mtok: 1 }]);
+    await writeFile(file, JSON.stringify({ models: Object.fromEntries(entries), guardrail_units: { x: 1 } }));
+    expect(await cli.run(['prices', 'check', file])).toEqual({
+      code: 0,
+      stdout: `${file} is right: 4 entries, 1 guardrail units\nwarning: "amazon.nowa-*" matches no model that is known here\n`,
+      stderr: '',
+    });
+    const { stdout } = await cli.run(['prices', 'check', file, '--json']);
+    expect(JSON.parse(stdout)).toEqual({ file, entries: 4, guardrail_units: 1, unmatched: ['amazon.nowa-*'] });
+  });
+
+  it.each([
+    { text: '{"models":{"x":{"input_mtok":-1}}}', message: 'models["x"].input_mtok must be a price in USD' },
+    { text: '{', message: 'the file must be JSON' },
+  ])('names what is wrong with $text', async ({ text, message }) => {
+    const cli = await openCli();
+    const file = join(cli.home, 'mine.json');
+    await writeFile(file, text);
+    const { code, stderr } = await cli.run(['prices', 'check', file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+  });
+});
+
+it('shows what another source says of the same price, and none of another region', async () => {
+  const cli = await openCli();
+  await mkdir(dirname(cli.databasePath), { recursive: true });
+  const fetches = (['aws', 'litellm'] as const).map((teller, index) => ({
+    url: `https://${teller}.example/`,
+    etag: undefined,
+    fetchedAtMs: 0,
+    file: factFileOf(teller, {
+      'amazon.nova-pro-v1:0': {
+        'us-east-1 / region geo / standard': { input: 700_000 + index, output: 3_000_000 },
+        'us-west-2 / region geo / standard': { input: 900_000, output: 3_000_000 },
+      },
+    }),
+  }));
+  await writeFile(join(dirname(cli.databasePath), 'prices.json'), formatRefreshed({ fetches }));
+  const { stdout, stderr } = await cli.run(['prices', 'show', 'amazon.nova-pro-v1:0', '--region', 'us-east-1']);
+  expect(stdout).toContain('litellm of 2026-10-01: input 0.700001\n');
+  expect(stdout).not.toContain('0.9');
+  expect(stderr).toBe('A budget reckons with the dearest of them.\n');
 });

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { download } from '../../../src/cli/prices/update.ts';
+import { download } from '../../../src/cli/prices/fetch.ts';
 import { parseRefreshed } from '../../../src/pricing/price-refresh.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { startForwardProxy } from '../../helpers/forward-proxy.ts';
@@ -46,7 +46,7 @@ const serveText = (text: string, status = 200): Promise<string> =>
 const fileOf = ({ databasePath }: Cli): string => join(dirname(databasePath), 'prices.json');
 
 async function update(cli: Cli, url: string, ...more: readonly string[]) {
-  return cli.run(['prices', 'update', '--url', url, ...more]);
+  return cli.run(['prices', 'update', '--from', url, ...more]);
 }
 
 describe('prices update', () => {
@@ -56,12 +56,13 @@ describe('prices update', () => {
     const { code, stdout, stderr } = await update(cli, `${url}/data.json`);
     expect(stdout).toBe(
       [
-        'amazon.nova-pro-v1:0  input_mtok  0.8 -> 0.7',
-        'openai.gpt-9  input_mtok  - -> {"base":1,"tiers":[{"start":9,"price":3}]}',
+        'us-east-1  amazon.nova-pro-v1:0  input_mtok  0.8 -> 0.7',
+        'us-east-1  openai.gpt-9  input_mtok  - -> {"base":1,"tiers":[{"start":9,"price":3}]}',
         '',
       ].join('\n'),
     );
-    expect(stderr).toContain(`2 models of Bedrock from ${new URL(url).host}: 2 prices changed`);
+    expect(stderr).toContain(`${new URL(url).host}: 1 document, 0 unchanged, with prices of 2 models`);
+    expect(stderr).toContain('2 prices changed (USD per million tokens) in us-east-1.');
     expect(code).toBe(0);
     const file = fileOf(cli);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
@@ -103,22 +104,29 @@ describe('prices update', () => {
     const url = await serveText(DOCUMENT);
     await update(cli, url);
     const again = await update(cli, url);
-    expect(again).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('no price changed') });
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringContaining('No price changed in us-east-1.'),
+    });
     await writeFile(fileOf(cli), '{');
-    expect((await update(cli, url)).stdout).toContain('amazon.nova-pro-v1:0  input_mtok  0.8 -> 0.7');
+    expect((await update(cli, url)).stdout).toContain('us-east-1  amazon.nova-pro-v1:0  input_mtok  0.8 -> 0.7');
   });
 
   it('prints the update as JSON of a stable shape', async () => {
     const cli = await openCli();
-    const { stdout, stderr } = await update(cli, await serveText(DOCUMENT), '--json');
+    const url = await serveText(DOCUMENT);
+    const { stdout, stderr } = await update(cli, url, '--json');
+    const standard = { region: 'us-east-1', tier: 'standard' };
     expect(JSON.parse(stdout)).toEqual({
       file: fileOf(cli),
       fetched_at: expect.stringMatching(/^\d{4}-/),
-      models: 2,
-      priced: expect.any(Number),
+      regions: ['us-east-1'],
+      sources: [{ name: new URL(url).host, documents: 1, unchanged: 0, models: 2, skipped_rows: 0 }],
       changes: [
-        { model: 'amazon.nova-pro-v1:0', price: 'input_mtok', before: 0.8, after: 0.7 },
+        { ...standard, model: 'amazon.nova-pro-v1:0', price: 'input_mtok', before: 0.8, after: 0.7 },
         {
+          ...standard,
           model: 'openai.gpt-9',
           price: 'input_mtok',
           before: null,
@@ -134,7 +142,7 @@ describe('prices update', () => {
     await using proxy = await startForwardProxy({ toPort: Number(new URL(url).port) });
     const cli = await openCli();
     const env = { HTTP_PROXY: `http://127.0.0.1:${proxy.port}` };
-    const { code } = await cli.run(['prices', 'update', '--url', 'http://prices.example/data.json'], env);
+    const { code } = await cli.run(['prices', 'update', '--from', 'http://prices.example/data.json'], env);
     expect(code).toBe(0);
     expect(proxy.targets).toEqual(['prices.example:80']);
   });
@@ -178,12 +186,12 @@ describe('what cannot be used', () => {
     expect(stderr).toContain('No prices could be fetched from 127.0.0.1:1: ECONNREFUSED');
   });
 
-  it.each([{ url: 'ftp://127.0.0.1/x' }, { url: 'data.json' }])(
+  it.each([{ url: 'ftp://127.0.0.1/x' }, { url: 'no-such-file.json' }])(
     'refuses $url as the URL of prices',
     async ({ url }) => {
       expect(await update(await openCli(), url)).toMatchObject({
         code: 2,
-        stderr: expect.stringContaining('--url must be'),
+        stderr: expect.stringContaining('--from'),
       });
     },
   );
@@ -203,7 +211,7 @@ describe('the download', () => {
 
   it('downloads what was sent, byte for byte, up to the size allowed', async () => {
     const text = 'é'.repeat(500);
-    expect(await download(new URL(await serveText(text)), options)).toBe(text);
+    expect(await download(new URL(await serveText(text)), options)).toMatchObject({ kind: 'fetched', text });
   });
 
   it('ends a download that is larger than allowed', async () => {
