@@ -88,8 +88,12 @@ class Prices implements ExplainedBook {
     const tier = tierOf(moment);
     if (tier === undefined || name.length > MAX_MODEL_LENGTH) return undefined;
     const { variant } = moment;
-    const text = variant === undefined ? `${tier} ${name}` : `${tier} ${nameVariant(variant)} ${name}`;
-    return this.#recall(text, moment, () => this.#look(name, tier, moment));
+    const usual = this.#recall(`${tier} ${name}`, moment, () =>
+      this.#look(name, tier, { ...moment, variant: undefined }),
+    );
+    // Of nothing else there are kinds.
+    if (variant === undefined || (usual?.image ?? usual?.units?.videoSeconds) === undefined) return usual;
+    return this.#recall(`${tier} ${nameVariant(variant)} ${name}`, moment, () => this.#look(name, tier, moment));
   }
 
   findGuardrail(moment: PriceMoment): ModelPrice | undefined {

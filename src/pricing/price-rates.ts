@@ -3,7 +3,7 @@
  * and of two that speak of the same place the more trustworthy one; beside it, as a ceiling, the most expensive of all
  * sources. Pure.
  */
-import { EVERYWHERE, partitionOf, type PlaceKey } from './price-key.ts';
+import { partitionOf, type PlaceKey } from './price-key.ts';
 import {
   type MediaVariant,
   type ModelPrice,
@@ -143,11 +143,17 @@ function chooseElsewhere(quotes: readonly Quote[]): Choice | undefined {
 
 function quotesByUnit(facts: readonly KnownFact[], key: RateKey): ReadonlyMap<FactUnit, readonly Quote[]> {
   const scopes = SIBLINGS[key.scope];
+  const inPartition = new Map<string, boolean>();
+  const isInPartition = (place: string): boolean => {
+    const isIn = inPartition.get(place) ?? partitionOf(place) === key.partition;
+    inPartition.set(place, isIn);
+    return isIn;
+  };
   const fitting = facts.filter(
     ({ fact: { tier, scope, place, from } }) =>
       tier === key.tier &&
       scopes.includes(scope) &&
-      (key.places.includes(place) || (place !== EVERYWHERE && partitionOf(place) === key.partition)) &&
+      (key.places.includes(place) || isInPartition(place)) &&
       (from === undefined || from <= key.day),
   );
   const groups = Map.groupBy(fitting, ({ fact: { unit, place, scope, source } }) =>
@@ -176,6 +182,7 @@ function readQuote(known: readonly KnownFact[], key: RateKey): readonly Quote[] 
 
 /** Of facts of one source that follow each other, the last. */
 function inForce(known: readonly KnownFact[]): readonly KnownFact[] {
+  if (known.every(({ fact }) => fact.from === undefined)) return known;
   const latest = new Map<string, KnownFact>();
   for (const one of known) {
     const { aboveTokens, limits, from = '' } = one.fact;
