@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ERROR_KINDS } from '../src/lib/errors.ts';
+import { PIECE_UNITS } from '../src/domain/units.ts';
 import { TOKEN_RATES } from '../src/pricing/cost.ts';
 import { parsePriceFile } from '../src/pricing/price-file.ts';
 import { createMetrics } from '../src/telemetry/metrics.ts';
@@ -180,10 +181,11 @@ describe('costs', () => {
     const rows = rowsOf('docs/costs.md', 'Usage and prices');
     const fields = rows
       .flatMap(([cell]) => spansOf(cell))
-      .filter((name) => /^(?:\w+_mtok|[a-z]+|guardrail_units)$/.test(name));
-    expect(fields.toSorted()).toEqual(
-      [...Object.keys(TOKEN_RATES), 'image', 'request', 'tiers', 'guardrail_units'].toSorted(),
-    );
+      .filter((name) => /^(?:\w+_mtok|[a-z]+|guardrail_units|max_output_tokens)$/.test(name));
+    const others = ['image', 'request', 'images', 'units', 'tiers', 'regions', 'max_output_tokens', 'guardrail_units'];
+    expect(fields.toSorted()).toEqual([...Object.keys(TOKEN_RATES), ...others].toSorted());
+    const units = spansOf(rows.find(([cell]) => cell === '`units`')?.[1]);
+    expect(units.toSorted()).toEqual(Object.keys(PIECE_UNITS).toSorted());
     const tiers = spansOf(rows.find(([cell]) => cell === '`tiers`')?.[1]).filter((tier) => tier !== 'standard');
     for (const tier of tiers) {
       expect(() => parsePriceFile(`{"models":{"a":{"tiers":{"${tier}":{"request":1}}}}}`)).not.toThrow();
