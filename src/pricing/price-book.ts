@@ -64,6 +64,7 @@ const TIERS: ReadonlySet<string> = new Set<Tier>(['flex', 'priority', 'batch', '
 const DAY_MS = 86_400_000;
 /** Names come from clients: so many are remembered, then all forgotten. */
 const MAX_REMEMBERED = 2000;
+const MAX_QUALITY_LENGTH = 64;
 
 interface Remembered {
   readonly day: number;
@@ -199,9 +200,9 @@ function rateKeyOf(priceName: string, tier: Tier, { atMs, region, variant }: Pri
   return { ...keyOfPrice(priceName, region), tier, day: dayOf(atMs) ?? '', variant };
 }
 
-/** One text for one kind of media. */
+/** One text for one kind of media. A client may write anything there: no word of a model is longer. */
 function nameVariant({ width, height, quality, steps }: MediaVariant): string {
-  return JSON.stringify([width, height, quality, steps]);
+  return JSON.stringify([width, height, quality?.slice(0, MAX_QUALITY_LENGTH), steps]);
 }
 
 /** Undefined for what is served in two ways at once, or in a way that nobody told us of. */

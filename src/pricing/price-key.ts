@@ -45,8 +45,10 @@ export function keyOfPrice(priceName: string, region: string): PlaceKey {
   const geographies = geographiesOf(region);
   const near = scope === 'geo' && prefix !== undefined ? [prefix, ...geographies] : geographies;
   const partition = prefix === GOVERNMENT ? partitionOf(GOVERNMENT) : partitionOf(region);
-  const places = [region, ...(scope === 'global' ? [] : near), ...(partition === COMMERCIAL ? [EVERYWHERE] : [])];
-  return { model, scope, places: [...new Set(places)], partition };
+  const places = [region, ...(scope === 'global' ? [] : near), EVERYWHERE];
+  // A geography of one partition may stand before a model that is called in another one.
+  const own = places.filter((place) => partitionOf(place) === partition);
+  return { model, scope, places: [...new Set(own)], partition };
 }
 
 /** The partition of a region, a geography or `*`. */

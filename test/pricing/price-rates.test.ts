@@ -30,6 +30,7 @@ const BOOK = priceBookOf([
       '* / region / standard': both(2.65, 3.5),
       'sa-east-1 / region / standard': both(4.45, 5.88),
     },
+    'meta.gov-v1:0': { 'us us-east-1 / region geo / standard': both(1, 1) },
     'mistral.only-v1:0': {
       'eu-west-1 / region / standard': both(1, 4),
       'eu-west-2 / region / standard': both(2, 3),
@@ -110,6 +111,8 @@ describe('the price of a region', () => {
     { name: 'global.amazon.nova-pro-v1:0', region: 'us-east-1', why: 'no global price is known' },
     { name: 'openai.gpt-5.6-sol', region: 'us-gov-west-1', why: 'GovCloud has prices of its own' },
     { name: 'us-gov.openai.gpt-5.6-sol', region: 'us-east-1', why: 'the name means GovCloud' },
+    { name: 'us-gov.meta.gov-v1:0', region: 'us-east-1', why: 'the name means GovCloud' },
+    { name: 'us.meta.gov-v1:0', region: 'us-gov-west-1', why: 'the region is of GovCloud' },
     { name: 'amazon.nova-pro-v1:0', region: 'cn-north-1', why: 'China has prices of its own' },
     { name: 'amazon.nova-pro-v1:0', region: 'us-east-1', tier: 'priority', why: 'the tier has no price' },
     { name: 'amazon.nova-pro-v1:0', region: 'us-gov-west-1', tier: 'flex', why: 'the tier has no price there' },
