@@ -15,3 +15,10 @@ export const PIECE_UNITS = {
 
 /** A name of something that is sold by the piece. */
 export type PieceUnit = keyof typeof PIECE_UNITS;
+
+/** What a request asks for that is sold by the piece. */
+export interface RequestedUnits {
+  readonly counts: Readonly<Partial<Record<PieceUnit, number>>>;
+  /** It asks for something besides, and does not say how much. */
+  readonly hasUnknown: boolean;
+}

@@ -5,16 +5,8 @@
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import { BodyReader, type BodyShape, type ResponseReader } from './usage-json.ts';
-import {
-  readChat,
-  readConverse,
-  readGuardrail,
-  readGuardrailChecks,
-  readInvoke,
-  readInvokePart,
-  readMessage,
-  readResponse,
-} from './usage-readers.ts';
+import { readChat, readConverse, readInvoke, readInvokePart, readMessage, readResponse } from './usage-readers.ts';
+import { readGuardrail, readGuardrailChecks } from './usage-extras.ts';
 import { CHAT_SSE, MESSAGE_SSE, RESPONSE_SSE, SseReader, type SseShape } from './usage-sse.ts';
 import {
   AGENT_STREAM,
@@ -29,6 +21,7 @@ import { findFacts } from '../operations/find-facts.ts';
 import { parseModelName, withoutGeography } from '../domain/model-name.ts';
 import { UNKNOWN_OPERATION, WholeBody } from './unknown-operation-body.ts';
 import { type Count, Tally } from './usage-tally.ts';
+import type { PieceUnit, RequestedUnits } from '../domain/units.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** What a response told. */
@@ -43,8 +36,13 @@ export interface Reading {
   readonly latency: string | undefined;
   /** The model as the response names it, if only the response knows it: behind an agent or a prompt router. */
   readonly model: string | undefined;
-  /** The final usage was seen, and nothing of it was nonsense; or the response is a refusal, which uses nothing. */
+  /**
+   * The final usage was seen, nothing of it was nonsense, and it is all that is billed; or the response is a refusal,
+   * which uses nothing.
+   */
   readonly complete: boolean;
+  /** Something is billed besides, of which no count is told, or whose price cannot be known. Then it is not complete. */
+  readonly hasUnknownPart: boolean;
   /**
    * Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off.
    */
@@ -75,6 +73,8 @@ export interface TapFacts {
   readonly operation: string | undefined;
   /** As the request names it; undefined if it names none. */
   readonly model?: string | undefined;
+  /** What only the request tells. */
+  readonly requestedUnits?: RequestedUnits | undefined;
 }
 
 /** How an operation may answer; the content type of the response tells which it is. */
@@ -116,12 +116,19 @@ const COUNT_HEADERS: readonly (readonly [name: string, count: Count])[] = [
  * A tap for the answer to a call of this operation. Of an operation that reports no usage it reads only whether it
  * failed.
  */
-export function createTap({ service, operation, model }: TapFacts): Tap {
+export function createTap({ service, operation, model, requestedUnits }: TapFacts): Tap {
   const { response } = findFacts(service, operation);
   const tally = new Tally();
   tally.mayRepeatCaches = response === 'converseStream' && isOpenai(model);
-  return new ResponseTap(response === undefined ? {} : SHAPES[response], tally);
+  tally.hasUnknownPart = model !== undefined && PROMPT_ROUTER.test(model);
+  return new ResponseTap(response === undefined ? {} : SHAPES[response], tally, requestedUnits);
 }
+
+/**
+ * AWS sells the routing by the request, and no source that we have tells its price; the response names the router only
+ * in its trace. https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-routing.html
+ */
+const PROMPT_ROUTER = /^arn:[^/]*:(?:default-)?prompt-router\//;
 
 /**
  * ConverseStream counts the caches of OpenAI's models in the input as well; Converse does not, nor does either for any
@@ -135,6 +142,8 @@ function isOpenai(model: string | undefined): boolean {
 class ResponseTap implements Tap {
   readonly #shape: Shape;
   readonly #tally: Tally;
+  readonly #requested: RequestedUnits | undefined;
+  #isServed = false;
   #whole: WholeBody | undefined;
   #reader: ResponseReader | undefined;
   #isRefusal = false;
@@ -142,14 +151,16 @@ class ResponseTap implements Tap {
   #latencyOfHeader: string | undefined;
   #reading: Reading | undefined;
 
-  constructor(shape: Shape, tally: Tally) {
+  constructor(shape: Shape, tally: Tally, requested: RequestedUnits | undefined) {
     this.#shape = shape;
     this.#tally = tally;
+    this.#requested = requested;
   }
 
   onStart(status: number, headers: readonly HeaderPair[]): void {
     this.#isRefusal = status >= 400;
     if (status < 200 || status > 299) return;
+    this.#isServed = true;
     this.#readHeaders(headers);
     const type = findHeader(headers, 'content-type') ?? '';
     if (/\bjson\b/i.test(type)) this.#whole = new WholeBody();
@@ -171,23 +182,31 @@ class ResponseTap implements Tap {
   #close(isWhole: boolean): Reading {
     const tally = this.#tally;
     this.#guard((reader) => reader.finish(isWhole));
+    const isRefused = isWhole && tally.sum() === undefined && this.#whole?.isUnknownOperation() === true;
+    if (this.#isServed && !isRefused) this.#addRequested();
     const isRead = this.#reader !== undefined && !tally.hasUnread && tally.isFinal && (isWhole || tally.isLast);
     this.#reader = undefined;
     const usage = tally.sum();
-    const isRefused = isWhole && usage === undefined && this.#whole?.isUnknownOperation() === true;
     // AWS counted it all before it began to answer; only the class of a cache write is in the body alone.
     const isInHeaders = tally.hasAwsCounts && this.#shape.body !== undefined && !usage?.cacheWriteTokens;
+    const isAll = !tally.hasInvalidCounts && !tally.hasUnknownPart;
     return {
       usage,
       serviceTier: this.#tierOfHeader ?? tally.serviceTier,
       latency: this.#latencyOfHeader ?? tally.latency,
       model: tally.model,
-      complete:
-        this.#isRefusal || isRefused || ((isRead || isInHeaders) && usage !== undefined && !tally.hasInvalidCounts),
+      complete: this.#isRefusal || isRefused || ((isRead || isInHeaders) && isAll && usage !== undefined),
+      hasUnknownPart: tally.hasUnknownPart && this.#isServed && !isRefused,
       outputBytes: tally.textBytes,
       errorType: isRefused ? UNKNOWN_OPERATION : tally.errorType,
       isRefused,
     };
+  }
+
+  #addRequested(): void {
+    const { counts = {}, hasUnknown = false } = this.#requested ?? {};
+    for (const [unit, count] of Object.entries(counts)) this.#tally.putRequested(unit as PieceUnit, count);
+    this.#tally.hasUnknownPart ||= hasUnknown;
   }
 
   #readHeaders(headers: readonly HeaderPair[]): void {

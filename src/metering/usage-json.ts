@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { asObject } from '../lib/json.ts';
 import { JsonPaths } from '../protocol/json-paths.ts';
 import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
-import { BODY_MEMBERS, PART_PATHS, type UsageReader } from './usage-readers.ts';
+import { MEMBERS, PART_PATHS, type UsageReader } from './usage-readers.ts';
 import type { Tally } from './usage-tally.ts';
 import { measureText, type TextMembers } from './usage-text.ts';
 
@@ -26,24 +26,24 @@ export interface EventShape {
   readonly textMarker?: Buffer;
   /** Undefined: it has no usage. */
   readonly readUsage?: UsageReader;
-  /** Without these letters in it, it has no usage. */
-  readonly marker?: Buffer;
+  /** Without any of these letters in it, it has no usage. */
+  readonly markers?: readonly Buffer[];
 }
 
 /** No count has a name without these letters: `inputTokens`, `prompt_token_count`, `totalOutputTextTokenCount`. */
-const COUNT_MARKER = Buffer.from('oken');
+const COUNT_MARKERS = [Buffer.from('oken')];
 /**
  * A larger event is scanned like a body, which stops at deep nesting. Metadata with the trace of a guardrail or an
- * agent can be larger.
+ * agent can be larger, and so can what repeats a whole response.
  */
-const MAX_PARSED_BYTES = 64 * 1024;
+export const MAX_PARSED_BYTES = 64 * 1024;
 
 /** Measures the text of one event and reads its usage. Most events bring only text, and are not parsed. */
 export function readEvent(json: Buffer, shape: EventShape, tally: Tally): void {
-  const { members, textMarker, readUsage, marker = COUNT_MARKER } = shape;
+  const { members, textMarker, readUsage, markers = COUNT_MARKERS } = shape;
   const hasText = members !== undefined && (textMarker === undefined || json.includes(textMarker));
   if (hasText) tally.textBytes += measureText(json, members);
-  if (readUsage === undefined || !json.includes(marker)) return;
+  if (readUsage === undefined || !includesAny(json, markers)) return;
   if (json.length > MAX_PARSED_BYTES) return scanEvent(json, readUsage, tally);
   let event: unknown;
   try {
@@ -55,24 +55,28 @@ export function readEvent(json: Buffer, shape: EventShape, tally: Tally): void {
   readUsage(asObject(event), tally);
 }
 
-function scanEvent(json: Buffer, readUsage: UsageReader, tally: Tally): void {
-  const { textBytes } = tally;
-  const reader = new BodyReader({ readUsage }, tally);
-  reader.read(json);
-  reader.finish();
-  // No text in it is the model's.
-  tally.textBytes = textBytes;
+function includesAny(json: Buffer, markers: readonly Buffer[]): boolean {
+  for (const marker of markers) if (json.includes(marker)) return true;
+  return false;
 }
 
-/** How a response that is one JSON text tells what was used. */
+function scanEvent(json: Buffer, readUsage: UsageReader, tally: Tally): void {
+  const reader = new BodyReader({ readUsage, isEvent: true }, tally);
+  reader.read(json);
+  reader.finish();
+}
+
+/** How a response, or an event, that is one JSON text tells what was used. */
 export interface BodyShape {
-  /** Gets the members that BODY_MEMBERS names. */
+  /** Gets the members that MEMBERS names. */
   readonly readUsage: UsageReader;
+  /** No text in it is counted: what an event repeats was counted before. */
+  readonly isEvent?: boolean;
   /** Gets the scalars at PART_PATHS; undefined: this shape has nothing there. */
   readonly readPart?: (path: string, value: unknown, tally: Tally) => void;
 }
 
-const BODY_PATHS = new JsonPaths([...BODY_MEMBERS, ...PART_PATHS]);
+const BODY_PATHS = new JsonPaths([...MEMBERS, ...PART_PATHS]);
 
 /** A body up to this size is parsed when all of it is there. */
 const MAX_PARSED_BODY_BYTES = 16 * 1024;
@@ -108,7 +112,7 @@ export class BodyReader implements ResponseReader {
     if (isWhole && this.#parseKept()) return;
     this.#scanKept();
     if (!this.#scanner.finish()) this.#tally.hasUnread = true;
-    this.#tally.textBytes = this.#scanner.textBytes;
+    this.#countText();
     this.#shape.readUsage(this.#members, this.#tally);
   }
 
@@ -137,7 +141,11 @@ export class BodyReader implements ResponseReader {
 
   #scan(chunk: Buffer): void {
     this.#scanner.push(chunk);
-    this.#tally.textBytes = this.#scanner.textBytes;
+    this.#countText();
+  }
+
+  #countText(): void {
+    if (this.#shape.isEvent !== true) this.#tally.textBytes = this.#scanner.textBytes;
   }
 
   get #scanner(): JsonScanner {
@@ -150,12 +158,17 @@ export class BodyReader implements ResponseReader {
 
   #takeScalar(path: string, value: JsonScalar): void {
     if (PART_PATHS.includes(path)) this.#shape.readPart?.(path, value, this.#tally);
-    else this.#members[path] = value;
+    else this.#keepMember(path, value);
   }
 
   #takeContainer(path: string, value: object | undefined): void {
     if (PART_PATHS.includes(path)) return;
     if (value === undefined) this.#tally.hasUnread = true;
-    else this.#members[path] = value;
+    else this.#keepMember(path, value);
+  }
+
+  #keepMember(path: string, value: unknown): void {
+    const [name = '', inner] = path.split('.');
+    this.#members[name] = inner === undefined ? value : { ...asObject(this.#members[name]), [inner]: value };
   }
 }

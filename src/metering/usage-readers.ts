@@ -5,15 +5,21 @@
  * missing or anything, and the tally checks every count. Pure.
  */
 import { asObject, asObjects, isObject, type JsonObject } from '../lib/json.ts';
-import type { Tally } from './usage-tally.ts';
+import { hasCount, readToolUse, readTrace } from './usage-extras.ts';
+import type { PartialCounts, Tally } from './usage-tally.ts';
 
 /** Reads one event or body of one shape. Does not throw. */
 export type UsageReader = (body: JsonObject, tally: Tally) => void;
 
-/** The members that the functions below look at in a body. It may be large: nothing else of it is built. */
-export const BODY_MEMBERS: readonly string[] = (
+/**
+ * The members that the functions below look at in a body or an event, those within others after a dot. It may be large:
+ * nothing else of it is built.
+ */
+export const MEMBERS: readonly string[] = (
   'usage meta trace error service_tier serviceTier performanceConfig prompt_token_count generation_token_count ' +
-  'inputTextTokenCount inputTokenCount totalOutputTextTokenCount'
+  'inputTextTokenCount inputTokenCount totalOutputTextTokenCount tool_usage amazon-bedrock-trace ' +
+  'amazon-bedrock-invocationMetrics message.usage metadata.usage delta.usage event.usageEvent response.meta ' +
+  'response.usage response.tool_usage response.service_tier response.error'
 ).split(' ');
 
 /** What a body of InvokeModel tells in parts, in arrays that may be large: its values are read as they pass. */
@@ -30,6 +36,8 @@ export const PART_PATHS: readonly string[] = [
 /** Reads a value at one of PART_PATHS. */
 export function readInvokePart(path: string, value: unknown, tally: Tally): void {
   if (path === 'results[].tokenCount') tally.add('outputTokens', value);
+  // Stability has a null for a picture that its filter took; nothing is billed for it.
+  else if (path === 'images[]') tally.add('images', value === null ? 0 : 1);
   else if (value !== null) tally.add('images', 1);
 }
 
@@ -38,11 +46,7 @@ export function readConverse(body: JsonObject, tally: Tally): void {
   readTokenUsage(asObject(body['usage']), tally);
   tally.putServiceTier(asObject(body['serviceTier'])['type']);
   tally.putLatency(asObject(body['performanceConfig'])['latency']);
-  const { promptRouter, guardrail } = asObject(body['trace']);
-  tally.putModel(asObject(promptRouter)['invokedModelId']);
-  const { inputAssessment, outputAssessments } = asObject(guardrail);
-  const assessments = [inputAssessment, outputAssessments].flatMap((byId) => Object.values(asObject(byId)).flat());
-  for (const assessment of assessments) readGuardrail(asObject(asObject(assessment)['invocationMetrics']), tally);
+  readTrace(body['trace'], tally);
 }
 
 /** AWS's `TokenUsage`. Nova's own responses have it too, with other names for the caches. */
@@ -53,43 +57,16 @@ function readTokenUsage(usage: JsonObject, tally: Tally): void {
   tally.put('cacheReadTokens', usage['cacheReadInputTokens'] ?? usage['cacheReadInputTokenCount']);
   tally.put('cacheWriteTokens', usage['cacheWriteInputTokens'] ?? usage['cacheWriteInputTokenCount']);
   for (const { ttl, inputTokens } of asObjects(usage['cacheDetails'])) {
-    const count = ttl === '1h' ? 'cacheWrite1hTokens' : 'cacheWrite5mTokens';
+    // A time that nobody knows yet counts as the more expensive of the two.
+    const count = typeof ttl === 'string' && SHORT_TTL.test(ttl) ? 'cacheWrite5mTokens' : 'cacheWrite1hTokens';
     // The class of a count, which does not make up for the count.
     if (typeof ttl === 'string') tally.addEarly(count, inputTokens);
   }
+  readToolUse(usage['serverToolUsage'], tally);
 }
 
-/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_GuardrailUsage.html */
-const POLICY_UNITS: ReadonlySet<string> = new Set([
-  'topicPolicyUnits',
-  'contentPolicyUnits',
-  'contentPolicyImageUnits',
-  'wordPolicyUnits',
-  'sensitiveInformationPolicyUnits',
-  'sensitiveInformationPolicyFreeUnits',
-  'contextualGroundingPolicyUnits',
-  'automatedReasoningPolicyUnits',
-]);
-
-/** ApplyGuardrail. What `assessments` tells is the same again, by policy. */
-export function readGuardrail(body: JsonObject, tally: Tally): void {
-  tally.addUnits(asObject(body['usage']), POLICY_UNITS);
-}
-
-/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_GuardrailChecksUsageResults.html */
-const CHECK_UNITS: ReadonlySet<string> = new Set([
-  'contentFilter.textUnits',
-  'promptAttack.textUnits',
-  'sensitiveInformation.textUnits',
-]);
-
-/** InvokeGuardrailChecks. */
-export function readGuardrailChecks(body: JsonObject, tally: Tally): void {
-  for (const [check, usage] of Object.entries(asObject(body['usage']))) {
-    const units = Object.entries(asObject(usage)).map(([name, value]) => [`${check}.${name}`, value]);
-    tally.addUnits(Object.fromEntries(units), CHECK_UNITS);
-  }
-}
+/** Below an hour: what AWS sells at the plain price of a cache write (Claude's 5m, GPT's 30m). */
+const SHORT_TTL = /^[0-5]?\dm$/;
 
 /**
  * InvokeModel, and its stream's events: every provider's own shape. A model cannot be told from every name it may have,
@@ -102,6 +79,7 @@ export function readInvoke(body: JsonObject, tally: Tally): void {
   readChat(body, tally);
   readBilledUnits(usage, tally);
   readBilledUnits(asObject(body['meta']), tally);
+  readTrace(body['amazon-bedrock-trace'], tally);
   // Llama
   tally.put('inputTokens', body['prompt_token_count']);
   tally.put('outputTokens', body['generation_token_count']);
@@ -140,15 +118,46 @@ export function readMessage(body: JsonObject, tally: Tally): void {
   readMessageUsage(asObject(body['usage']), tally, (count, value) => tally.put(count, value));
 }
 
+const MESSAGE_COUNTS = [
+  ['inputTokens', 'input_tokens'],
+  ['outputTokens', 'output_tokens'],
+  ['cacheReadTokens', 'cache_read_input_tokens'],
+  ['cacheWriteTokens', 'cache_creation_input_tokens'],
+] as const;
+/** Below `cache_creation`. */
+const MESSAGE_CLASSES = [
+  ['cacheWrite5mTokens', 'ephemeral_5m_input_tokens'],
+  ['cacheWrite1hTokens', 'ephemeral_1h_input_tokens'],
+] as const;
+
 function readMessageUsage(usage: JsonObject, tally: Tally, put: Tally['put']): void {
-  put('inputTokens', usage['input_tokens']);
-  put('outputTokens', usage['output_tokens']);
-  put('cacheReadTokens', usage['cache_read_input_tokens']);
-  put('cacheWriteTokens', usage['cache_creation_input_tokens']);
-  const classes = asObject(usage['cache_creation']);
-  put('cacheWrite5mTokens', classes['ephemeral_5m_input_tokens']);
-  put('cacheWrite1hTokens', classes['ephemeral_1h_input_tokens']);
+  for (const [count, name] of MESSAGE_COUNTS) put(count, usage[name]);
+  const classes = usage['cache_creation'];
+  if (isObject(classes)) for (const [count, name] of MESSAGE_CLASSES) put(count, classes[name]);
   tally.putServiceTier(usage['service_tier']);
+  readToolUse(usage['server_tool_use'], tally);
+  // Sold at another price.
+  tally.hasUnknownPart ||= usage['speed'] === 'fast';
+  const iterations = asObjects(usage['iterations']);
+  if (iterations.length === 0) return;
+  tally.putSteps(iterations.map(countStep));
+  const models = new Set(iterations.map(({ model }) => model).filter((model) => typeof model === 'string'));
+  tally.hasUnknownPart ||= models.size > 1 || !iterations.every(({ type }) => OWN_STEPS.has(type));
+}
+
+/**
+ * What `usage.iterations` calls the steps of the model that was called. Another model's (an advisor, a fallback) have
+ * another price. The usage around them has neither those of a compaction nor another model's: all that is billed is
+ * their sum. https://platform.claude.com/docs/en/build-with-claude/compaction
+ */
+const OWN_STEPS: ReadonlySet<unknown> = new Set(['message', 'compaction']);
+
+function countStep(step: JsonObject): PartialCounts {
+  const classes = asObject(step['cache_creation']);
+  return Object.fromEntries([
+    ...MESSAGE_COUNTS.map(([count, name]) => [count, step[name]]),
+    ...MESSAGE_CLASSES.map(([count, name]) => [count, classes[name]]),
+  ]);
 }
 
 /**
@@ -159,7 +168,7 @@ export function readChat(body: JsonObject, tally: Tally): void {
   const usage = asObject(body['usage']);
   tally.put('promptTokens', usage['prompt_tokens']);
   tally.put('outputTokens', usage['completion_tokens']);
-  readTokenDetails(usage['prompt_tokens_details'], usage['completion_tokens_details'], tally);
+  readTokenDetails(usage, { input: 'prompt_tokens_details', output: 'completion_tokens_details' }, tally);
   tally.putServiceTier(body['service_tier']);
 }
 
@@ -168,8 +177,13 @@ export function readResponse(body: JsonObject, tally: Tally): void {
   const usage = asObject(body['usage']);
   tally.put('promptTokens', usage['input_tokens']);
   tally.put('outputTokens', usage['output_tokens']);
-  readTokenDetails(usage['input_tokens_details'], usage['output_tokens_details'], tally);
+  readTokenDetails(usage, { input: 'input_tokens_details', output: 'output_tokens_details' }, tally);
+  // Searches that are billed; pages that were opened besides are not in it.
+  const { web_search, ...tools } = asObject(body['tool_usage']);
+  tally.putPieces('webSearches', asObject(web_search)['num_requests']);
+  tally.hasUnknownPart ||= hasCount(tools);
   tally.putServiceTier(body['service_tier']);
+  // Its usage is all there is, as that of one that succeeded.
   if (isObject(body['error'])) tally.putErrorType(body['error']['code']);
 }
 
@@ -178,12 +192,17 @@ export function readResponseEvent(event: JsonObject, tally: Tally): void {
   readResponse(asObject(event['response']), tally);
 }
 
-function readTokenDetails(input: unknown, output: unknown, tally: Tally): void {
-  const { cached_tokens, cache_write_tokens, audio_tokens } = asObject(input);
+function readTokenDetails(usage: JsonObject, names: { input: string; output: string }, tally: Tally): void {
+  const { cached_tokens, cache_write_tokens, audio_tokens } = asObject(usage[names.input]);
+  const output = asObject(usage[names.output]);
   tally.put('promptCachedTokens', cached_tokens);
   tally.put('promptStoredTokens', cache_write_tokens);
   tally.put('inputAudioTokens', audio_tokens);
-  tally.put('outputAudioTokens', asObject(output)['audio_tokens']);
+  tally.put('outputAudioTokens', output['audio_tokens']);
+  tally.putEarly('reasoningTokens', output['reasoning_tokens']);
+  tally.putTotal(usage['total_tokens']);
+  // xAI's.
+  tally.hasUnknownPart ||= hasCount(usage['server_side_tool_usage_details']);
 }
 
 /** What is in a chunk of Nova Sonic. Totals are those of the whole session so far. */

@@ -4,15 +4,16 @@
  */
 import { asObject, isObject } from '../lib/json.ts';
 import { type SseEvent, SseSplitter } from '../protocol/sse.ts';
-import { type EventShape, readEvent, type ResponseReader } from './usage-json.ts';
-import { readChat, readMessage, readResponseEvent } from './usage-readers.ts';
+import { BodyReader, type EventShape, readEvent, type ResponseReader } from './usage-json.ts';
+import { readChat, readMessage, readResponseEvent, type UsageReader } from './usage-readers.ts';
 import type { Tally } from './usage-tally.ts';
 
 /** The events of one kind of stream. */
 export interface SseShape extends EventShape {
+  readonly readUsage: UsageReader;
   /** The names of the events (for those without a name, the data) after which nothing about usage follows. */
   readonly ends: ReadonlySet<string>;
-  /** The names of the events that tell of a failure. */
+  /** The names of the events that tell of a failure. After one that is none of `ends`, more may have been used. */
   readonly failures: ReadonlySet<string>;
 }
 
@@ -32,7 +33,7 @@ export const RESPONSE_SSE: SseShape = {
   readUsage: readResponseEvent,
   members: new Set(['delta']),
   textMarker: DELTA,
-  ends: new Set(['response.completed', 'response.incomplete']),
+  ends: new Set(['response.completed', 'response.incomplete', 'response.failed']),
   failures: new Set(['error', 'response.failed']),
 };
 
@@ -47,8 +48,6 @@ export const MESSAGE_SSE: SseShape = {
 
 /** Stands in no text of a model: quotes in it are escaped. */
 const ERROR_MEMBER = Buffer.from('"error"');
-/** Of a longer event it is only known that it failed. */
-const MAX_FAILURE_BYTES = 64 * 1024;
 
 /** Data that is longer is no name. */
 const MAX_NAME_BYTES = 64;
@@ -57,7 +56,9 @@ const MAX_NAME_BYTES = 64;
 export class SseReader implements ResponseReader {
   readonly #shape: SseShape;
   readonly #tally: Tally;
-  readonly #splitter = new SseSplitter();
+  readonly #splitter = new SseSplitter((piece) => this.#scan(piece));
+  /** Of an event that is too large to be kept. */
+  #scanner: BodyReader | undefined;
 
   constructor(shape: SseShape, tally: Tally) {
     this.#shape = shape;
@@ -74,20 +75,35 @@ export class SseReader implements ResponseReader {
     if (isWhole && last !== undefined) this.#readEvent(last);
   }
 
+  #scan(piece: Buffer): void {
+    const { readUsage } = this.#shape;
+    this.#scanner ??= new BodyReader({ readUsage, isEvent: true }, this.#tally);
+    this.#scanner.read(piece);
+  }
+
   #readEvent({ event, data }: SseEvent): void {
     const { ends, failures } = this.#shape;
-    if (event === undefined ? data.includes(ERROR_MEMBER) : failures.has(event)) this.#readFailure(event, data);
-    readEvent(data, this.#shape, this.#tally);
-    const name = event ?? (data.length > MAX_NAME_BYTES ? '' : data.toString());
+    if (data === undefined) this.#finishScan();
+    else readEvent(data, this.#shape, this.#tally);
+    const isFailure = event === undefined ? data?.includes(ERROR_MEMBER) === true : failures.has(event);
+    if (isFailure) this.#readFailure(event, data);
+    const name = event ?? (data === undefined || data.length > MAX_NAME_BYTES ? '' : data.toString());
     this.#tally.isLast ||= ends.has(name);
   }
 
+  #finishScan(): void {
+    this.#scanner?.finish();
+    this.#scanner = undefined;
+  }
+
   /** Chat completions tell of a failure in an event without a name. Of the others, an error may be null. */
-  #readFailure(event: string | undefined, data: Buffer): void {
-    const body = data.length > MAX_FAILURE_BYTES ? {} : asObject(parseJson(data));
+  #readFailure(event: string | undefined, data: Buffer | undefined): void {
+    const body = data === undefined ? {} : asObject(parseJson(data));
     const error = [body['error'], asObject(body['response'])['error']].find(isObject);
     if (event === undefined && error === undefined) return;
-    this.#tally.putErrorType(error?.['type'] ?? error?.['code'] ?? body['code']);
+    const type = error?.['type'] ?? error?.['code'] ?? body['code'];
+    if (event !== undefined && this.#shape.ends.has(event)) this.#tally.putErrorType(type);
+    else this.#tally.breakOff(type);
   }
 }
 

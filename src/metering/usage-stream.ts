@@ -38,9 +38,12 @@ const INVOKE_TEXT: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
+/** Counts of tokens, and AWS's trace and metrics, which are not the model's. */
+const INVOKE_MARKERS = [Buffer.from('oken'), Buffer.from('"amazon-bedrock-')];
+
 /** InvokeModelWithResponseStream, of whatever provider. */
 export const INVOKE_STREAM: StreamShape = new Map<string, FrameShape>([
-  ['chunk', { payload: 'chunk', members: INVOKE_TEXT, readUsage: readInvokeChunk }],
+  ['chunk', { payload: 'chunk', members: INVOKE_TEXT, readUsage: readInvokeChunk, markers: INVOKE_MARKERS }],
 ]);
 
 /** InvokeModelWithBidirectionalStream: Nova Sonic. Its speech is most of the bytes, and no text. */
@@ -51,7 +54,7 @@ export const BIDIRECTIONAL_STREAM: StreamShape = new Map<string, FrameShape>([
 /** InvokeAgent and InvokeInlineAgent. */
 export const AGENT_STREAM: StreamShape = new Map<string, FrameShape>([
   ['chunk', { payload: 'blob' }],
-  ['trace', { payload: 'json', readUsage: readAgentTrace, marker: Buffer.from('modelInvocation') }],
+  ['trace', { payload: 'json', readUsage: readAgentTrace, markers: [Buffer.from('modelInvocation')] }],
 ]);
 
 /** A larger chunk is not decoded; AWS sends parts of at most 1,000,000 bytes. */
@@ -83,7 +86,7 @@ export class StreamReader implements ResponseReader {
   #readFrame({ headers, payload }: Frame): void {
     const { eventType, errorType } = this.#types.read(headers);
     const shape = eventType === undefined ? undefined : this.#shape.get(eventType);
-    if (eventType === undefined) this.#tally.putErrorType(errorType);
+    if (eventType === undefined) this.#tally.breakOff(errorType);
     else if (shape?.payload === 'json') readEvent(payload, shape, this.#tally);
     else if (shape !== undefined) this.#readBytesMember(payload, shape);
     this.#tally.isLast ||= shape?.isLast === true;

@@ -3,6 +3,7 @@
  * words. Pure. Upstream is not believed: a count that cannot be one is dropped, and the tally remembers that it was
  * told something wrong.
  */
+import type { PieceUnit } from '../domain/units.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Larger counts are lies: a request of so many tokens would cost millions. */
@@ -26,7 +27,12 @@ export type Count =
   | `prompt${'' | 'Cached' | 'Stored'}Tokens`
   | 'inputAudioTokens'
   | 'outputAudioTokens'
+  /** What a model thought, if its shape does not say whether the output has it: see `#sumOutput`. */
+  | 'reasoningTokens'
   | 'images';
+
+/** The counts of one part of a response, as they were told. */
+export type PartialCounts = Readonly<Partial<Record<Count, unknown>>>;
 
 /** State: the counts of one response, and how far it has been understood. */
 export class Tally {
@@ -34,6 +40,8 @@ export class Tally {
   hasInvalidCounts = false;
   /** A part that may tell of usage could not be read. */
   hasUnread = false;
+  /** Something is billed besides, of which no count is told or no price can be known. */
+  hasUnknownPart = false;
   /** A count was reported that stands where the final ones stand (it may still be the first of several). */
   isFinal = false;
   /** The last word on usage: nothing that can follow changes it. */
@@ -47,6 +55,9 @@ export class Tally {
   /** AWS's type of error, if the response told of a failure; the first that it told. */
   errorType: string | undefined;
   readonly #counts: Partial<Record<Count, number>> = {};
+  /** The counts of all steps together, if the response tells them step by step. */
+  #steps: Partial<Record<Count, number>> = {};
+  readonly #pieces: Partial<Record<PieceUnit, number>> = {};
   readonly #units: Record<string, number> = Object.create(null);
   #totalTokens: number | undefined;
   #model: string | undefined;
@@ -82,6 +93,29 @@ export class Tally {
     if (sum !== undefined) this.#counts[count] = sum;
   }
 
+  /** For what a response tells of each of its steps: replaces what it told of them before. Not final. */
+  putSteps(steps: readonly PartialCounts[]): void {
+    this.#steps = {};
+    for (const step of steps) {
+      for (const [count, value] of Object.entries(step) as [Count, unknown][]) {
+        const sum = this.#check(value, this.#steps[count]);
+        if (sum !== undefined) this.#steps[count] = sum;
+      }
+    }
+  }
+
+  /** Of what is sold by the piece. The newest value counts; 0 says nothing: not every response has them. */
+  putPieces(unit: PieceUnit, value: unknown): void {
+    const checked = this.#check(value);
+    if (checked !== undefined && checked > 0) this.#pieces[unit] = checked;
+  }
+
+  /** Of what the request asked for and got: if nothing else is told, it is all that is sold. */
+  putRequested(unit: PieceUnit, count: number): void {
+    this.putPieces(unit, count);
+    this.isFinal = true;
+  }
+
   /** Units of policies. Those whose name is not one of `known` are counted as others: they must not look free. */
   addUnits(units: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
     for (const [name, value] of Object.entries(units)) {
@@ -109,9 +143,13 @@ export class Tally {
     this.latency = readName(value)?.toLowerCase() ?? this.latency;
   }
 
-  /** What was told of the usage before a failure may not be all of it. */
   putErrorType(value: unknown): void {
     this.errorType ??= readName(value) ?? 'error';
+  }
+
+  /** For a failure in the midst: what was told of the usage before it may not be all of it. */
+  breakOff(errorType: unknown): void {
+    this.putErrorType(errorType);
     this.hasUnread = true;
   }
 
@@ -135,20 +173,24 @@ export class Tally {
   /** Everything in our words; undefined if nothing was reported. */
   sum(): Usage | undefined {
     const counts = this.#counts;
-    const inputTokens = this.#sumInput();
-    const outputTokens = counts.awsOutputTokens ?? counts.outputTokens;
+    const steps = this.#steps;
+    const inputTokens = larger(this.#sumInput(), steps.inputTokens);
+    const outputTokens = larger(this.#sumOutput(), steps.outputTokens);
     const classes = addKnown(counts.cacheWrite5mTokens, counts.cacheWrite1hTokens);
-    const cacheWriteTokens =
-      counts.awsCacheWriteTokens ?? counts.cacheWriteTokens ?? counts.promptStoredTokens ?? classes;
+    const cacheReadTokens = counts.awsCacheReadTokens ?? counts.cacheReadTokens ?? counts.promptCachedTokens;
+    const cacheWrites = counts.awsCacheWriteTokens ?? counts.cacheWriteTokens ?? counts.promptStoredTokens ?? classes;
+    const cacheWriteTokens = larger(cacheWrites, steps.cacheWriteTokens);
+    const cacheWrite1hTokens = larger(counts.cacheWrite1hTokens, steps.cacheWrite1hTokens);
     const usage: Usage = {
       inputTokens,
       outputTokens,
-      cacheReadTokens: counts.awsCacheReadTokens ?? counts.cacheReadTokens ?? counts.promptCachedTokens,
+      cacheReadTokens: larger(cacheReadTokens, steps.cacheReadTokens),
       cacheWriteTokens,
-      cacheWrite1hTokens: this.#partOf(cacheWriteTokens, counts.cacheWrite1hTokens),
+      cacheWrite1hTokens: this.#partOf(cacheWriteTokens, cacheWrite1hTokens),
       inputAudioTokens: this.#partOf(inputTokens, counts.inputAudioTokens),
       outputAudioTokens: this.#partOf(outputTokens, counts.outputAudioTokens),
       images: counts.images,
+      units: Object.keys(this.#pieces).length === 0 ? undefined : { ...this.#pieces },
       guardrailUnits: Object.keys(this.#units).length === 0 ? undefined : { ...this.#units },
     };
     const known = Object.entries(usage).filter(([, value]) => value !== undefined);
@@ -179,6 +221,15 @@ export class Tally {
     return this.mayRepeatCaches && isSum && inputTokens >= caches ? inputTokens - caches : inputTokens;
   }
 
+  /** In a sum that adds what the model thought to the output, the output was without it. */
+  #sumOutput(): number | undefined {
+    const { awsOutputTokens, outputTokens, promptTokens = 0, reasoningTokens = 0 } = this.#counts;
+    if (awsOutputTokens !== undefined || outputTokens === undefined || reasoningTokens === 0)
+      return awsOutputTokens ?? outputTokens;
+    const withReasoning = outputTokens + reasoningTokens;
+    return this.#totalTokens === promptTokens + withReasoning ? withReasoning : outputTokens;
+  }
+
   #partOf(whole: number | undefined, part: number | undefined): number | undefined {
     if (part === undefined || part <= (whole ?? 0)) return part;
     this.hasInvalidCounts = true;
@@ -201,6 +252,11 @@ function isTold(value: unknown): boolean {
 
 function addKnown(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined && other === undefined ? undefined : (one ?? 0) + (other ?? 0);
+}
+
+function larger(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.max(one, other);
 }
 
 function readName(value: unknown): string | undefined {

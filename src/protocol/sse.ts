@@ -1,19 +1,19 @@
 /**
  * Cuts a stream of server-sent events into events, at any split of the bytes, as the WHATWG standard reads them (HTML,
- * section 9.2.6). Holds one event at a time and no more than MAX_EVENT_BYTES of it. Pure: it only watches, and never
- * changes what passes.
+ * section 9.2.6). Holds one event at a time; the data of one that is larger than MAX_EVENT_BYTES is handed on as it
+ * comes. Pure: it only watches, and never changes what passes.
  */
 import { GrowingBuffer } from './growing-buffer.ts';
 
-/**
- * An event that is larger is dropped and counted. Responses of models stay far below; an image in one piece would not.
- */
-export const MAX_EVENT_BYTES = 1024 * 1024;
+/** Data of more bytes is not kept. Most events have some hundred; one that repeats a whole response has megabytes. */
+export const MAX_EVENT_BYTES = 64 * 1024;
 
 const LF = 0x0a;
 const CR = 0x0d;
 const COLON = 0x3a;
 const SPACE = 0x20;
+/** Tells by itself of what field a line is: a byte order mark, `event` or `data`, a colon, and a space. */
+const FIELD_BYTES = 16;
 const EMPTY = Buffer.alloc(0);
 const LINE_FEED = Buffer.of(LF);
 const EVENT = Buffer.from('event');
@@ -22,35 +22,44 @@ const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 
 /**
  * `data` is what the event's data lines said, joined by line feeds: bytes, because most events are never read as text.
- * `event` is absent if the stream named none.
+ * It is undefined if it was larger than MAX_EVENT_BYTES. `event` is absent if the stream named none.
  */
 export interface SseEvent {
   readonly event?: string;
-  readonly data: Buffer;
+  readonly data: Buffer | undefined;
 }
 
 /**
  * State: the line that is not complete yet, and what the lines before it said of the event that is not complete yet.
  */
 export class SseSplitter {
-  /** Events that were too large to buffer. */
-  dropped = 0;
+  readonly #onLargeData: (piece: Buffer) => void;
   /** The pieces of a line that comes in several. */
   readonly #buffered = new GrowingBuffer();
   #lineBytes = 0;
-  /** The line so far begins with a colon: it says nothing, and none of it is buffered. */
-  #isComment = false;
+  /** `kept`: until it is complete. `data`: it is too long for that, and all that comes of it is data. */
+  #line: 'kept' | 'data' | 'ignored' = 'kept';
   #isFirstLine = true;
   /** The last byte was a CR, so that an LF belongs to the same line end. */
   #endedByCr = false;
-  /** Bytes of the event's lines that count: those that were read, and those that are buffered. */
-  #eventBytes = 0;
-  #isTooLarge = false;
   #event = '';
   #hasData = false;
+  /** The data was too large: all of it so far was handed on. */
+  #isLarge = false;
   readonly #data = new GrowingBuffer();
 
-  /** The events that this chunk completes. Has to be iterated to its end, or bytes are left unread. Never throws. */
+  /**
+   * `onLargeData` gets the data of an event that is larger than MAX_EVENT_BYTES, from its beginning, in pieces that are
+   * views: before the event itself, and even if that never ends. What it throws passes through.
+   */
+  constructor(onLargeData: (piece: Buffer) => void) {
+    this.#onLargeData = onLargeData;
+  }
+
+  /**
+   * The events that this chunk completes. Has to be iterated to its end, or bytes are left unread. Throws only what
+   * `onLargeData` throws.
+   */
   *push(chunk: Uint8Array): Generator<SseEvent> {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = this.#endedByCr && bytes[0] === LF ? 1 : 0;
@@ -81,55 +90,76 @@ export class SseSplitter {
     return this.#endEvent();
   }
 
-  /** Keeps a copy of a piece whose line goes on in the next chunk. */
+  /** Takes a piece of a line, whose rest may come in the next chunk: a copy, or none if the line is too long. */
   #buffer(piece: Buffer): void {
-    if (this.#count(piece)) this.#buffered.append(piece);
+    if (piece.length === 0) return;
+    if (this.#lineBytes === 0) this.#line = piece[0] === COLON ? 'ignored' : 'kept';
+    this.#lineBytes += piece.length;
+    if (this.#line === 'data') this.#addData(piece);
+    else if (this.#line === 'kept') {
+      if (this.#lineBytes > MAX_EVENT_BYTES) this.#beginLongLine(piece);
+      else this.#buffered.append(piece);
+    }
   }
 
-  /** Whether the piece is to be read: it is of no comment and of no event that is too large. */
-  #count(piece: Buffer): boolean {
-    if (piece.length === 0) return false;
-    if (this.#lineBytes === 0) this.#isComment = piece[0] === COLON;
-    this.#lineBytes += piece.length;
-    if (this.#isComment || this.#isTooLarge) return false;
-    this.#eventBytes += piece.length;
-    if (this.#eventBytes <= MAX_EVENT_BYTES) return true;
-    this.#isTooLarge = true;
-    this.#data.take();
-    this.#buffered.take();
-    return false;
+  #beginLongLine(piece: Buffer): void {
+    const head = piece.subarray(0, FIELD_BYTES);
+    this.#buffered.append(head);
+    const line = this.#withoutMark(this.#buffered.take());
+    // No name of an event is as long, and no other field counts.
+    this.#line = hasName(line, DATA) ? 'data' : 'ignored';
+    if (this.#line === 'ignored') return;
+    this.#beginData();
+    this.#addData(line.subarray(startOfValue(line, DATA)));
+    this.#addData(piece.subarray(head.length));
   }
 
   #endLine(lastPiece: Buffer): SseEvent | undefined {
-    const isInPieces = this.#buffered.length > 0;
+    const isBlank = this.#lineBytes === 0 && lastPiece.length === 0;
+    const isInPieces = this.#lineBytes > 0;
     if (isInPieces) this.#buffer(lastPiece);
-    const isRead = isInPieces ? this.#buffered.length > 0 : this.#count(lastPiece);
-    const isBlank = this.#lineBytes === 0;
-    if (isRead) this.#readField(isInPieces ? this.#buffered.take() : lastPiece);
+    if (!isInPieces && lastPiece[0] !== COLON) this.#readField(lastPiece);
+    else if (isInPieces && this.#line === 'kept') this.#readField(this.#buffered.take());
     this.#lineBytes = 0;
     this.#isFirstLine = false;
     return isBlank ? this.#endEvent() : undefined;
   }
 
   #readField(bytes: Buffer): void {
-    const hasMark = this.#isFirstLine && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
-    const line = hasMark ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes;
-    if (hasName(line, EVENT)) this.#event = line.toString('utf8', startOfValue(line, EVENT));
+    const line = this.#withoutMark(bytes);
+    if (hasName(line, EVENT)) this.#event = readName(line.subarray(startOfValue(line, EVENT)));
     if (!hasName(line, DATA)) return;
-    if (this.#hasData) this.#data.append(LINE_FEED);
+    this.#beginData();
+    this.#addData(line.subarray(startOfValue(line, DATA)));
+  }
+
+  #withoutMark(line: Buffer): Buffer {
+    const hasMark = this.#isFirstLine && line.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+    return hasMark ? line.subarray(BYTE_ORDER_MARK.length) : line;
+  }
+
+  #beginData(): void {
+    if (this.#hasData) this.#addData(LINE_FEED);
     this.#hasData = true;
-    this.#data.append(line.subarray(startOfValue(line, DATA)));
+  }
+
+  #addData(piece: Buffer): void {
+    if (!this.#isLarge && this.#data.length + piece.length <= MAX_EVENT_BYTES) return this.#data.append(piece);
+    if (!this.#isLarge) {
+      this.#isLarge = true;
+      this.#onLargeData(this.#data.take());
+    }
+    this.#onLargeData(piece);
   }
 
   #endEvent(): SseEvent | undefined {
-    const [event, hasData, isTooLarge] = [this.#event, this.#hasData, this.#isTooLarge];
-    const data = this.#data.take();
+    const [event, hasData, isLarge] = [this.#event, this.#hasData, this.#isLarge];
+    const kept = this.#data.take();
     this.#event = '';
     this.#hasData = false;
-    this.#eventBytes = 0;
-    this.#isTooLarge = false;
-    if (isTooLarge) this.dropped += 1;
-    if (isTooLarge || !hasData) return undefined;
+    this.#isLarge = false;
+    if (!hasData) return undefined;
+    const data = isLarge ? undefined : kept;
     return event === '' ? { data } : { event, data };
   }
 }
@@ -154,6 +184,11 @@ function hasName(line: Buffer, name: Buffer): boolean {
   if (line.length > name.length && line[name.length] !== COLON) return false;
   for (let at = 0; at < name.length; at += 1) if (line[at] !== name[at]) return false;
   return true;
+}
+
+/** The name of an event. */
+function readName(value: Buffer): string {
+  return value.length > MAX_EVENT_BYTES ? '' : value.toString();
 }
 
 function startOfValue(line: Buffer, name: Buffer): number {

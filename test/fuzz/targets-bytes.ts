@@ -7,7 +7,7 @@ import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { encodeFrame, FrameBoundary, FrameSplitter, parseFrameHeaders } from '../../src/protocol/event-stream.ts';
 import { type JsonScalar, JsonScanner, MAX_DEPTH } from '../../src/protocol/json-scan.ts';
 import { FrameChain, FrameResigner } from '../../src/protocol/sigv4/frame-chain.ts';
-import { SseBoundary, SseSplitter } from '../../src/protocol/sse.ts';
+import { SseBoundary, type SseEvent, SseSplitter } from '../../src/protocol/sse.ts';
 import type { FuzzTarget } from './engine.ts';
 
 /** Ways to cut an input: in one piece, in the middle, byte by byte if that is cheap, and by its own bytes. */
@@ -175,7 +175,7 @@ export const SSE: FuzzTarget = {
   words: ['data: ', 'data\n', 'event: error\n', ': ping\n\n', '\r\n\r\n', '\n\n', '\r\r', '\xef\xbb\xbf', 'id: 1\n'],
   check: (input) => {
     const events = sameAtEverySplit(input, (chunks) => {
-      const splitter = new SseSplitter();
+      const splitter = new SseSplitter(() => {});
       const read = chunks.flatMap((chunk) => [...splitter.push(chunk)].map(showEvent));
       const last = splitter.finish();
       return last === undefined ? read : [...read, showEvent(last)];
@@ -191,8 +191,8 @@ export const SSE: FuzzTarget = {
   },
 };
 
-function showEvent({ event, data }: { readonly event?: string; readonly data: Buffer }): string {
-  return JSON.stringify([event === undefined ? '' : Buffer.from(event).toString('latin1'), data.toString('latin1')]);
+function showEvent({ event, data }: SseEvent): string {
+  return JSON.stringify([event === undefined ? '' : Buffer.from(event).toString('latin1'), data?.toString('latin1')]);
 }
 
 /** HTML, section 9.2.6, with the last event taken whether its blank line came or not. */
@@ -227,6 +227,7 @@ const NOTHING_READ: Reading = {
   latency: undefined,
   model: undefined,
   complete: false,
+  hasUnknownPart: false,
   outputBytes: 0,
   errorType: undefined,
   isRefused: false,

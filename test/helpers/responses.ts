@@ -33,6 +33,7 @@ export const NOTHING_READ: Reading = {
   latency: undefined,
   model: undefined,
   complete: true,
+  hasUnknownPart: false,
   outputBytes: 0,
   errorType: undefined,
   isRefused: false,

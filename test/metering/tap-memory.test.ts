@@ -31,6 +31,7 @@ interface LargeResponse {
   readonly end: Buffer;
 }
 
+const RESPONSE_USAGE = { input_tokens: 5, output_tokens: 7 };
 const chunkOf = (json: unknown): Buffer =>
   eventFrame('chunk', { bytes: Buffer.from(JSON.stringify(json)).toString('base64') });
 
@@ -74,6 +75,22 @@ const LARGE_RESPONSES: readonly LargeResponse[] = [
     start: Buffer.from(': hello\n\n'),
     middle: Buffer.from(`data: {"choices":[{"delta":{"content":"${'token '.repeat(10_000)}"}}],"usage":null}\n\n`),
     end: Buffer.from('data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}\n\n'),
+  },
+  {
+    name: 'one server-sent event',
+    operation: 'CreateResponse',
+    contentType: 'text/event-stream',
+    start: Buffer.from('event: response.completed\ndata: {"response":{"instructions":"'),
+    middle: Buffer.from('token '.repeat(10_000)),
+    end: Buffer.from(`","usage":${JSON.stringify(RESPONSE_USAGE)}}}\n\n`),
+  },
+  {
+    name: 'a comment of a server-sent event',
+    operation: 'CreateResponse',
+    contentType: 'text/event-stream',
+    start: Buffer.from('event: response.completed\n: '),
+    middle: Buffer.from('token '.repeat(10_000)),
+    end: Buffer.from(`\ndata: {"response":{"usage":${JSON.stringify(RESPONSE_USAGE)}}}\n\n`),
   },
 ];
 

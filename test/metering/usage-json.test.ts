@@ -116,7 +116,9 @@ describe('readEvent', () => {
 
   it('parses no event that cannot have usage', () => {
     expect(readText('{"text":"Hello"').hasUnread).toBe(false);
-    expect(readText('{"text":"Hello"', { marker: Buffer.from('"text"') }).hasUnread).toBe(true);
+    expect(readText('{"text":"Hello"', { markers: [Buffer.from('other'), Buffer.from('"text"')] }).hasUnread).toBe(
+      true,
+    );
   });
 
   it('reads an event that is too large to be built, but for a member that is too large itself', () => {

@@ -92,10 +92,15 @@ describe('responses', () => {
   });
 });
 
-it('keeps the usage that a response tells as it fails, as a part', () => {
+it('takes the usage that a response tells as it fails for all of it', () => {
   const data = { type: 'response.failed', response: { usage: { input_tokens: 9, output_tokens: 4 } } };
-  const response = withEvents(RESPONSES, 2, [{ event: 'response.failed', data }]);
-  expect(readResponse(response)).toMatchObject({ usage: { inputTokens: 9, outputTokens: 4 }, complete: false });
+  const failed = { usage: { inputTokens: 9, outputTokens: 4 }, complete: true, errorType: 'error' };
+  expect(readResponse(withEvents(RESPONSES, 2, [{ event: 'response.failed', data }]))).toMatchObject(failed);
+  const body = { error: { code: 'server_error' }, usage: { input_tokens: 9, output_tokens: 4 } };
+  expect(readResponse({ name: 'whole', operation: 'CreateResponse', body, reading: {} })).toMatchObject({
+    ...failed,
+    errorType: 'server_error',
+  });
 });
 
 describe('a stream that fails', () => {
@@ -145,10 +150,51 @@ describe('a stream that fails', () => {
     const delta = { choices: [{ delta: { content: 'It says {"error": {"type": "x"}}' } }] };
     expect(readResponse(withEvents(CHAT, 2, [{ data: delta }])).errorType).toBeUndefined();
   });
+});
 
-  it('drops an event that is too large to hold, and says so', () => {
-    const data = { type: 'response.completed', response: { text: 'x '.repeat(600_000), usage: { input_tokens: 9 } } };
-    const response = withEvents(RESPONSES, 2, [{ event: 'response.completed', data }]);
-    expect(readResponse(response)).toMatchObject({ usage: undefined, complete: false });
+describe('an event that repeats a whole response', () => {
+  const usage = {
+    input_tokens: 800,
+    input_tokens_details: { cached_tokens: 300 },
+    output_tokens: 250,
+    output_tokens_details: { reasoning_tokens: 50 },
+  };
+  const counts = { inputTokens: 500, cacheReadTokens: 300, outputTokens: 250, units: { webSearches: 2 } };
+  const completed = (words: number, after: object = {}): RecordedResponse => {
+    const tools = { tool_usage: { web_search: { num_requests: 2 } } };
+    const answer = { instructions: 'a "b" '.repeat(words), ...tools, usage, service_tier: 'flex', ...after };
+    const data = { type: 'response.completed', response: answer };
+    return withEvents(RESPONSES, 2, [{ event: 'response.completed', data }]);
+  };
+
+  it.each([8_000, 20_000, 150_000])('tells its usage, however large it is: %i words', (words) => {
+    for (const response of [completed(words), completed(0, { output: ['x '.repeat(words * 4)] })]) {
+      const bytes = bytesOf(response);
+      for (const sizeBytes of [bytes.length, 65_536, 1009, ...(words === 20_000 ? [1] : [])]) {
+        const chunks = Array.from({ length: Math.ceil(bytes.length / sizeBytes) }, (_, at) =>
+          bytes.subarray(at * sizeBytes, (at + 1) * sizeBytes),
+        );
+        const reading = readChunks(response, chunks);
+        expect(reading).toMatchObject({ usage: counts, complete: true, serviceTier: 'flex', errorType: undefined });
+        expect(reading.outputBytes).toBe(readResponse(withEvents(RESPONSES, 2)).outputBytes);
+      }
+    }
+  });
+
+  it('tells that it failed', () => {
+    const data = { type: 'response.failed', response: { x: 'x '.repeat(60_000), error: { code: 'oops' }, usage } };
+    expect(readResponse(withEvents(RESPONSES, 2, [{ event: 'response.failed', data }]))).toMatchObject({
+      usage: { inputTokens: 500 },
+      complete: true,
+      errorType: 'oops',
+    });
+  });
+
+  it('tells nothing that is believed, if it is cut or is no JSON', () => {
+    const bytes = bytesOf(completed(20_000));
+    const cut = readChunks(RESPONSES, [bytes.subarray(0, bytes.length - 20)], false);
+    expect(cut).toMatchObject({ usage: undefined, complete: false });
+    const broken = withEvents(RESPONSES, 2, [{ event: 'response.completed', data: `{${'x'.repeat(100_000)}` }]);
+    expect(readResponse(broken)).toMatchObject({ usage: undefined, complete: false });
   });
 });

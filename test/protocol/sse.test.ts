@@ -11,16 +11,21 @@ interface TextEvent {
 interface Read {
   readonly events: readonly TextEvent[];
   readonly last: TextEvent | undefined;
-  readonly dropped: number;
 }
 
-const textOf = (event: SseEvent): TextEvent => ({ ...event, data: event.data.toString() });
-
+/** An event that was too large to be kept has the data that was handed on. */
 function read(chunks: readonly Uint8Array[]): Read {
-  const splitter = new SseSplitter();
-  const events = chunks.flatMap((chunk) => [...splitter.push(chunk)].map(textOf));
+  let large: Buffer[] = [];
+  const splitter = new SseSplitter((piece) => large.push(Buffer.from(piece)));
+  const textOf = ({ data, ...event }: SseEvent): TextEvent => {
+    const text = (data ?? Buffer.concat(large)).toString();
+    large = [];
+    return { ...event, data: text };
+  };
+  const events: TextEvent[] = [];
+  for (const chunk of chunks) for (const event of splitter.push(chunk)) events.push(textOf(event));
   const last = splitter.finish();
-  return { events, last: last && textOf(last), dropped: splitter.dropped };
+  return { events, last: last && textOf(last) };
 }
 
 const bytesOf = (text: string): Buffer => Buffer.from(text);
@@ -92,7 +97,7 @@ describe('a stream', () => {
     { name: 'that ends within a name', stream: 'data: x\n\nevent: e', events: [{ data: 'x' }] },
   ])('reads a stream $name', ({ stream, events, last }) => {
     const bytes = bytesOf(stream);
-    const expected: Read = { events, last, dropped: 0 };
+    const expected: Read = { events, last };
     for (let at = 0; at <= bytes.length; at += 1) {
       expect(read([bytes.subarray(0, at), bytes.subarray(at)])).toEqual(expected);
       expect(read([bytes.subarray(0, at), Buffer.alloc(0), bytes.subarray(at)])).toEqual(expected);
@@ -101,11 +106,11 @@ describe('a stream', () => {
   });
 
   it('keeps what it read of a chunk that then changes', () => {
-    const splitter = new SseSplitter();
+    const splitter = new SseSplitter(() => {});
     const chunk = bytesOf('data: abc');
     expect([...splitter.push(chunk)]).toEqual([]);
     chunk.fill('x');
-    expect([...splitter.push(bytesOf('\n\n'))].map(textOf)).toEqual([{ data: 'abc' }]);
+    expect([...splitter.push(bytesOf('\n\n'))]).toEqual([{ data: bytesOf('abc') }]);
   });
 });
 
@@ -122,31 +127,50 @@ describe('what is held', () => {
   const small = 'data: y\n\n';
 
   it.each([
-    { name: 'an event of the limit', stream: `${line(MAX_EVENT_BYTES)}\n`, sizes: [MAX_EVENT_BYTES - 6], dropped: 0 },
-    { name: 'a larger one', stream: `${line(MAX_EVENT_BYTES + 1)}\n`, sizes: [], dropped: 1 },
-    { name: 'one of many lines', stream: `${line(MAX_EVENT_BYTES / 4).repeat(5)}\n`, sizes: [], dropped: 1 },
+    { name: 'an event of the limit', stream: `${line(MAX_EVENT_BYTES)}\n`, sizes: [MAX_EVENT_BYTES - 6] },
+    { name: 'a larger line', stream: `${line(MAX_EVENT_BYTES + 1)}\n`, sizes: [MAX_EVENT_BYTES - 5] },
+    { name: 'larger data', stream: `${line(MAX_EVENT_BYTES + 7)}\n`, sizes: [MAX_EVENT_BYTES + 1] },
+    {
+      name: 'one of many lines',
+      stream: `${line(MAX_EVENT_BYTES / 4).repeat(5)}\n`,
+      sizes: [(MAX_EVENT_BYTES / 4 - 6) * 5 + 4],
+    },
     {
       name: 'two of them',
       stream: `${line(MAX_EVENT_BYTES * 2)}\n${line(MAX_EVENT_BYTES + 9)}event: e\n\n`,
-      sizes: [],
-      dropped: 2,
+      sizes: [MAX_EVENT_BYTES * 2 - 6, MAX_EVENT_BYTES + 3],
     },
     {
-      name: 'comments of any size',
-      stream: `:${'x'.repeat(MAX_EVENT_BYTES * 2)}\n:${'x'.repeat(MAX_EVENT_BYTES)}\n`,
-      sizes: [],
-      dropped: 0,
+      name: 'one behind a byte order mark',
+      stream: `\uFEFF${line(MAX_EVENT_BYTES * 2)}\n`,
+      sizes: [MAX_EVENT_BYTES * 2 - 6],
     },
-  ])('bounds what it holds of a stream: $name', ({ stream, sizes, dropped }) => {
-    for (const pieceBytes of [stream.length + 99, 65_536, 1000]) {
-      const { events, dropped: counted } = read(inPieces(stream + small, pieceBytes));
+    {
+      name: 'comments and other fields of any size',
+      stream: `:${'x'.repeat(MAX_EVENT_BYTES * 2)}\n:${'x'.repeat(MAX_EVENT_BYTES)}\nid: ${'x'.repeat(MAX_EVENT_BYTES * 2)}\n`,
+      sizes: [],
+    },
+  ])('reads a stream of any size: $name', ({ stream, sizes }) => {
+    for (const pieceBytes of [stream.length + 99, 65_536, 1000, 7, 1]) {
+      const { events } = read(inPieces(stream + small, pieceBytes));
       expect(events.map(({ data }) => data.length)).toEqual([...sizes, 1]);
-      expect(counted).toBe(dropped);
     }
   });
 
-  it('counts an event that is too large and never ends', () => {
-    expect(read([bytesOf(line(MAX_EVENT_BYTES + 1))])).toEqual({ events: [], last: undefined, dropped: 1 });
+  it('keeps the data of no event that is larger, nor that of one that never ends', () => {
+    let handed = 0;
+    const splitter = new SseSplitter((piece) => (handed += piece.length));
+    expect([...splitter.push(bytesOf(`${line(MAX_EVENT_BYTES * 2)}\n`))]).toEqual([{ data: undefined }]);
+    expect(handed).toBe(MAX_EVENT_BYTES * 2 - 6);
+    expect([...splitter.push(bytesOf(line(MAX_EVENT_BYTES + 10)))]).toEqual([]);
+    expect(splitter.finish()).toEqual({ data: undefined });
+  });
+
+  it('takes a name of an event that is too long for none', () => {
+    const stream = `event: ${'x'.repeat(MAX_EVENT_BYTES + 1)}\ndata: y\n\n`;
+    for (const pieceBytes of [stream.length, 1000]) {
+      expect(read(inPieces(stream, pieceBytes)).events).toEqual([{ data: 'y' }]);
+    }
   });
 });
 
