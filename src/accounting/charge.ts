@@ -15,11 +15,12 @@ const BYTES_PER_TOKEN = 3;
 export function findPrices(
   record: RequestRecord,
   reading: Reading | undefined,
-  { priceNames }: Admission,
+  { priceNames, variant }: Admission,
   prices: PriceBook,
 ): readonly ModelPrice[] {
   const region = record.route?.region ?? '';
-  const at = { atMs: record.startedAtMs, region, serviceTier: record.serviceTier, latency: reading?.latency };
+  const { startedAtMs, serviceTier } = record;
+  const at = { atMs: startedAtMs, region, serviceTier, latency: reading?.latency, variant };
   const names = reading?.model === undefined ? priceNames : [reading.model];
   if (names.length === 0 && record.usage?.guardrailUnits !== undefined) {
     const guardrail = prices.findGuardrail(at);

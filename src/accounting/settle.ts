@@ -108,7 +108,7 @@ class OpenSettlement implements Settlement {
       onSigned: () => {
         record.sentMs = this.#elapsedMs();
         record.overheadMs = record.sentMs - record.bodyMs;
-        this.#tap = openTap(record);
+        this.#tap = openTap(record, this.#admission);
         events.attemptStarted(record);
       },
       onSent: () => {
@@ -214,8 +214,10 @@ function kindOf({ route }: RequestRecord): UsageKind {
   return route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
 }
 
-function openTap({ route, model }: RequestRecord): Tap | undefined {
-  return route && createTap({ service: route.service, operation: route.operation, model });
+function openTap({ route, model }: RequestRecord, admission: Admission | undefined): Tap | undefined {
+  if (route === undefined) return undefined;
+  const { service, operation } = route;
+  return createTap({ service, operation, model, requestedUnits: admission?.requestedUnits });
 }
 
 /** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */

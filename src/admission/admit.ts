@@ -10,7 +10,8 @@ import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import { MAX_MODEL_LENGTH } from '../domain/model-name.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
+import type { RequestedUnits } from '../domain/units.ts';
+import type { MediaVariant, PriceBook, PriceMoment } from '../pricing/cost.ts';
 import type { KeyPolicy } from '../domain/key.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
@@ -70,6 +71,9 @@ export interface Admission {
   readonly estimate: MaxUsage | undefined;
   /** As the request asks for it; undefined if it does not, or if no limit needed it. */
   readonly serviceTier: string | undefined;
+  /** What it asks for that only the request tells, and of what kind; undefined if it asks for nothing of the kind. */
+  readonly requestedUnits: RequestedUnits | undefined;
+  readonly variant: MediaVariant | undefined;
   /**
    * The request is over: gives its slot back and replaces its estimated tokens by what it used; `tokens` undefined: the
    * estimate stands. 0 for one that never went out. Any call but the first does nothing. Never throws. The ledger
@@ -221,19 +225,20 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names, serviceTier }: RequestFacts,
+  { names, serviceTier, requestedUnits, variant }: RequestFacts,
   {
     grant,
     ...known
   }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
 ): Admission {
-  return { model: names[0], serviceTier, ...known, release: ({ tokens }) => grant?.finish(tokens) };
+  const model = names[0];
+  return { model, serviceTier, requestedUnits, variant, ...known, release: ({ tokens }) => grant?.finish(tokens) };
 }
 
 function momentOf(
-  { serviceTier, latency }: RequestFacts,
+  { serviceTier, latency, variant }: RequestFacts,
   { region }: ReachedRoute,
   { nowMs }: AdmissionDependencies,
 ): PriceMoment {
-  return { atMs: nowMs(), region, serviceTier, latency };
+  return { atMs: nowMs(), region, serviceTier, latency, variant };
 }

@@ -3,6 +3,7 @@
  * Errs to the expensive side, within reason: what is reserved too much comes back when the request is settled.
  */
 import { costOf, type ModelPrice } from '../pricing/cost.ts';
+import type { RequestedUnits } from '../domain/units.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface RequestedSize {
   readonly maxOutputTokens: number | undefined;
   /** Responses, or images, that are asked for at once. */
   readonly copies: number;
+  /** What is sold by the piece; undefined if nothing of the kind is asked for. */
+  readonly requestedUnits?: RequestedUnits | undefined;
 }
 
 /** Whole counts, none of them negative or without bounds. */
@@ -37,11 +40,12 @@ export interface MaxUsage {
   /** Of all responses together. */
   readonly outputTokens: number;
   readonly copies: number;
+  readonly units?: RequestedUnits['counts'];
 }
 
 /** `makesText`: whether the model writes at all; an embedding does not. */
 export function maxUsage(
-  requested: Pick<RequestedSize, 'inputTokens' | 'maxOutputTokens' | 'copies'>,
+  requested: Pick<RequestedSize, 'inputTokens' | 'maxOutputTokens' | 'copies' | 'requestedUnits'>,
   makesText: boolean,
 ): MaxUsage {
   const copies = Math.max(1, bounded(requested.copies));
@@ -50,6 +54,7 @@ export function maxUsage(
     inputTokens: bounded(requested.inputTokens),
     outputTokens: makesText ? bounded(perResponse * copies) : 0,
     copies,
+    ...(requested.requestedUnits === undefined ? {} : { units: requested.requestedUnits.counts }),
   };
 }
 
@@ -82,6 +87,7 @@ export function maxCost(use: MaxUsage, price: ModelPrice, speaks: boolean): numb
   const made: Usage = {
     ...(makesOutput(price) ? outputOf(use.outputTokens, price, speaks) : {}),
     ...(price.image === undefined ? {} : { images: use.copies }),
+    ...(use.units === undefined ? {} : { units: use.units }),
   };
   const inputs: Usage[] = [];
   if (price.input !== undefined) inputs.push({ inputTokens });

@@ -77,8 +77,9 @@ export function estimateRequest(
   const isSpeech = medium === 'speech';
   const wholeUse = requested.hasOutsideInput && !isSpeech ? withOutsideInput(use, requested, found) : use;
   const costNanoUsd = findMax(found.map((price) => price && maxCost(wholeUse ?? use, price, isSpeech)));
-  if (wholeUse !== undefined) return { use, wholeUse, costNanoUsd, hasUnknownInput: false };
-  return { use, wholeUse: use, costNanoUsd: undefined, hasUnknownInput: costNanoUsd !== undefined };
+  const isKnown = requested.requestedUnits?.hasUnknown !== true;
+  if (wholeUse !== undefined && isKnown) return { use, wholeUse, costNanoUsd, hasUnknownInput: false };
+  return { use, wholeUse: wholeUse ?? use, costNanoUsd: undefined, hasUnknownInput: costNanoUsd !== undefined };
 }
 
 /** The price of the name itself, or else those of all that stand behind it: any of them may serve. */

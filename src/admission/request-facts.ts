@@ -6,6 +6,7 @@ import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RequestedSize } from './estimate.ts';
+import { mayAskForMedia, type MediaRequest } from './requested-media.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
 import type { ModelFields } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
@@ -31,7 +32,7 @@ export interface RequiredFacts {
 }
 
 /** What a request says of itself. */
-export interface RequestFacts {
+export interface RequestFacts extends MediaRequest {
   /** Every model it names, each once, the one in the path first, percent-decoded. At most MAX_MODELS. */
   readonly names: readonly string[];
   /**
@@ -61,7 +62,9 @@ export async function readRequestFacts(
 ): Promise<RequestFacts> {
   const { route, headers } = request;
   const facts = findFacts(route.service, route.operation, route.modelId !== undefined);
-  const inspection = needsBody(facts.models, request, required) ? await inspect(request, required, limits) : undefined;
+  const asksForMedia = mayAskForMedia(facts, route.modelId, true);
+  const isNeeded = asksForMedia || needsBody(facts.models, request, required);
+  const inspection = isNeeded ? await inspect(request, required, limits) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
   if (required.size || required.models) {
@@ -76,8 +79,13 @@ export async function readRequestFacts(
     size: required.size ? inspection : undefined,
     serviceTier,
     latency,
+    variant: inspection?.variant,
+    // A body that cannot be read may ask for anything.
+    requestedUnits: asksForMedia && inspection === undefined ? UNKNOWN_UNITS : inspection?.requestedUnits,
   };
 }
+
+const UNKNOWN_UNITS = { counts: {}, hasUnknown: true };
 
 function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, required: RequiredFacts): boolean {
   if (required.size) return true;

@@ -19,7 +19,8 @@ import {
   TIER_PATHS,
 } from './limit-fields.ts';
 import { OUTSIDE_PATHS, OutsideInput } from './outside-input.ts';
-import type { ModelFields, OperationFacts } from '../operations/facts.ts';
+import { mayAskForMedia, mediaPaths, type MediaRequest, RequestedMedia } from './requested-media.ts';
+import type { OperationFacts } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 
 /** A request whose body has arrived. */
@@ -45,7 +46,7 @@ export interface InspectedBody {
 }
 
 /** What was found in one body. */
-export interface Inspection {
+export interface Inspection extends MediaRequest {
   /**
    * Every model that the body names in a field that its operation reads, in the body's order, repeats kept. If a member
    * is there twice, the last comes first: most parsers take that one.
@@ -115,17 +116,29 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
 ]);
 const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...DOCUMENT_PATHS]);
 
-/** By their lists of model paths, each made when it is first needed; there are some forty. */
-const PATHS = new Map<readonly string[], JsonPaths>();
-/** The same with those that tell of the size. */
-const SIZED_PATHS = new Map<readonly string[], JsonPaths>();
+/** What is looked for besides the models, and the paths made for each list of them when they are first needed. */
+interface Search {
+  readonly others: readonly string[];
+  readonly made: Map<readonly string[], JsonPaths>;
+}
 
-function pathsOf({ paths }: ModelFields, isSized: boolean): JsonPaths {
-  const all = isSized ? SIZED_PATHS : PATHS;
-  const known = all.get(paths);
+const SEARCHES = new Map<string, Search>();
+
+function pathsOf({ models, media }: OperationFacts, isSized: boolean, hasMedia: boolean): JsonPaths {
+  const name = `${isSized}${hasMedia ? media : ''}`;
+  const search = SEARCHES.get(name) ?? {
+    others: [
+      ...MEANINGS.keys(),
+      ...(isSized ? SIZE_PATHS : []),
+      ...(hasMedia && media !== undefined ? mediaPaths(media) : []),
+    ],
+    made: new Map(),
+  };
+  SEARCHES.set(name, search);
+  const known = search.made.get(models.paths);
   if (known !== undefined) return known;
-  const made = new JsonPaths([...paths, ...MEANINGS.keys(), ...(isSized ? SIZE_PATHS : [])]);
-  all.set(paths, made);
+  const made = new JsonPaths([...models.paths, ...search.others]);
+  search.made.set(models.paths, made);
   return made;
 }
 
@@ -136,7 +149,7 @@ function pathsOf({ paths }: ModelFields, isSized: boolean): JsonPaths {
 export async function inspectBody(request: InspectedRequest): Promise<Inspection> {
   const { service, operation, pathModel, headers, body, isSized } = request;
   const facts = findFacts(service, operation, pathModel !== undefined);
-  const reading = new BodyReading(facts, findLimitFields(facts, pathModel), isSized);
+  const reading = new BodyReading(facts, { limits: findLimitFields(facts, pathModel), isSized, pathModel });
   const isPlain = isPlainText(headers);
   const coding = body.sizeBytes === 0 ? undefined : findContentCoding(headers);
   let pieces = 0;
@@ -186,6 +199,12 @@ function toWord(text: string | undefined): string | undefined {
   return text?.slice(0, MAX_WORD_LENGTH).toLowerCase();
 }
 
+interface ReadingOptions {
+  readonly limits: ReadonlySet<string>;
+  readonly isSized: boolean;
+  readonly pathModel: string | undefined;
+}
+
 /** What is gathered from one body. State: the scanner, and what it has found so far. */
 class BodyReading {
   readonly #scanner: JsonScanner;
@@ -207,14 +226,17 @@ class BodyReading {
   readonly #outside = new OutsideInput();
   readonly #documents = new DocumentText();
   #wantsLongContext = false;
+  readonly #media: RequestedMedia | undefined;
 
-  constructor(facts: OperationFacts, limits: ReadonlySet<string>, isSized: boolean) {
+  constructor(facts: OperationFacts, { limits, isSized, pathModel }: ReadingOptions) {
+    const media = mayAskForMedia(facts, pathModel, false) ? facts.media : undefined;
+    this.#media = media && new RequestedMedia(media);
     this.#isSized = isSized;
     this.#limits = limits;
     this.#facts = facts;
     this.#serving = findServingFields(facts);
     this.#scanner = new JsonScanner(
-      pathsOf(facts.models, isSized),
+      pathsOf(facts, isSized, media !== undefined),
       (path, value) => this.#take(path, value),
       undefined,
       (path) => this.#open(path),
@@ -253,6 +275,7 @@ class BodyReading {
       // What the owner of an agent made of its body is not known.
       isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
       copies: this.#copies,
+      ...(this.#media?.finish() ?? NO_MEDIA),
     };
   }
 
@@ -264,12 +287,14 @@ class BodyReading {
   }
 
   #open(path: string): void {
-    if (MEANINGS.has(path)) return;
+    if (MEANINGS.has(path)) return undefined;
+    if (this.#media?.has(path) === true) return this.#media.open(path);
     if (!this.#isSized || !SIZE_PATHS.has(path)) this.#hasContainer = true;
     else {
       this.#outside.open(path);
       this.#documents.open(path);
     }
+    return undefined;
   }
 
   #take(path: string, value: JsonScalar): void {
@@ -277,6 +302,7 @@ class BodyReading {
       this.#outside.take(path, value);
       return this.#documents.take(path, value, this.#scanner.wasBlob);
     }
+    if (this.#media?.has(path) === true) return this.#media.take(path, value);
     const meaning = MEANINGS.get(path);
     switch (meaning) {
       case undefined:
@@ -330,6 +356,7 @@ function estimateTokens(sizeBytes: number, all: { blobs: number; blobBytes: numb
   return textTokens + blobs * TOKENS_PER_BLOB + Math.ceil(blobBytes / BLOB_BYTES_PER_TOKEN);
 }
 
+const NO_MEDIA: MediaRequest = { variant: undefined, requestedUnits: undefined };
 const NO_BLOBS: TextBlobs = { blobs: 0, blobBytes: 0, textBytes: 0 };
 
 /** A parser that takes the body for another character set could see other names in the same bytes. */

@@ -41,7 +41,7 @@ export interface Reading {
    * which uses nothing.
    */
   readonly complete: boolean;
-  /** Something is billed besides, of which no count is told, or whose price cannot be known. Then it is not complete. */
+  /** Something is billed besides, of which no count is told, or no price can be known. Then it is not complete. */
   readonly hasUnknownPart: boolean;
   /**
    * Bytes of text that the model wrote, as far as they were seen; for estimating what a response cost that broke off.

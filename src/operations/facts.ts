@@ -70,6 +70,11 @@ export interface OperationFacts {
   readonly serving: 'headers' | 'converse' | 'openai' | undefined;
   /** What the operation works with, as far as its price goes. */
   readonly medium: 'text' | 'guardrail' | 'speech';
+  /**
+   * Where a request may ask for what is sold by the piece, and no response tells of it: in the model's own body, which
+   * is the whole or `modelInput` in it, or in the documents of a reranking. Undefined: nowhere.
+   */
+  readonly media: 'body' | 'modelInput' | 'reranking' | undefined;
   /** The name of the operation in OpenTelemetry's conventions for generative AI. */
   readonly genAi: 'chat' | 'invoke_agent' | undefined;
 }

@@ -24,6 +24,7 @@ const DEFAULTS: OperationFacts = {
   limits: undefined,
   serving: undefined,
   medium: 'text',
+  media: undefined,
   genAi: undefined,
 };
 

@@ -178,8 +178,8 @@ const OPENAI: ServiceRows = [
 const RUNTIME: ServiceRows = [
   ['Converse', { ...CONVERSE, response: 'converse' }],
   ['ConverseStream', { ...CONVERSE, response: 'converseStream' }],
-  ['InvokeModel', { ...INVOKE, response: 'invoke' }],
-  ['InvokeModelWithResponseStream', { ...INVOKE, response: 'invokeStream' }],
+  ['InvokeModel', { ...INVOKE, response: 'invoke', media: 'body' }],
+  ['InvokeModelWithResponseStream', { ...INVOKE, response: 'invokeStream', media: 'body' }],
   [
     'InvokeModelWithBidirectionalStream',
     // What its events say cannot be known before they are sent.
@@ -188,7 +188,8 @@ const RUNTIME: ServiceRows = [
   ['ApplyGuardrail', { ...GUARDRAIL, response: 'guardrail' }],
   ['InvokeGuardrailChecks', { ...GUARDRAIL, response: 'guardrailChecks' }],
   ['CountTokens', { effect: 'inference', models: inPath() }],
-  ['StartAsyncInvoke', { models: inBody('modelId') }],
+  // What it costs stands in the request alone, as for a reranking.
+  ['StartAsyncInvoke', { usage: 'metered', models: inBody('modelId'), response: 'invoke', media: 'modelInput' }],
   ['ListAsyncInvokes GetAsyncInvoke', { models: NONE }],
   ...openaiRows('/openai/v1'),
   ['CreateMessage', { ...MESSAGE, routes: ['POST /anthropic/v1/messages sse'] }],
@@ -247,7 +248,10 @@ const AGENT_RUNTIME: ServiceRows = [
   // Without a model of its own it runs one of AWS's choice.
   ['AgenticRetrieveStream', { models: unknownWith(...AGENTIC_RETRIEVAL) }],
   ['OptimizePrompt', { models: inBody('targetModelId') }],
-  ['Rerank', { effect: 'inference', models: inBody(RERANKING) }],
+  [
+    'Rerank',
+    { effect: 'inference', usage: 'metered', models: inBody(RERANKING), response: 'invoke', media: 'reranking' },
+  ],
   ['RetrieveAndGenerate RetrieveAndGenerateStream', { models: inBody(...RAG) }],
   ['Retrieve', { models: optional(...searchIn('retrievalConfiguration')) }],
   ['InvokeFlow StartFlowExecution GenerateQuery', { models: UNKNOWN }],

@@ -157,7 +157,9 @@ function itemize(usage: Usage, price: ModelPrice): readonly Item[] | undefined {
   add(without(cacheWriteTokens, usage.cacheWrite1hTokens), price.cacheWrite);
   add(usage.cacheWrite1hTokens, price.cacheWrite1h);
   add(usage.images, price.image);
-  for (const name of Object.keys(usage.units ?? {}) as PieceUnit[]) add(usage.units?.[name], price.units?.[name]);
+  // A price per request is for all that it asks for, unless there is one for that.
+  const pieces = price.units === undefined && isPerRequestAlone(price) ? {} : (usage.units ?? {});
+  for (const name of Object.keys(pieces) as PieceUnit[]) add(pieces[name], price.units?.[name]);
   for (const [name, count] of Object.entries(usage.guardrailUnits ?? {})) {
     items.push([count, guardrailUnitPrice(name, price)]);
   }

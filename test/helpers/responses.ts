@@ -1,5 +1,6 @@
 /** Responses of Bedrock in their documented shapes, and what a tap makes of them. */
 import { readFileSync } from 'node:fs';
+import type { RequestedUnits } from '../../src/domain/units.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { createTap, type Reading } from '../../src/metering/tap.ts';
 import { eventFrame, exceptionFrame } from './event-frames.ts';
@@ -17,6 +18,8 @@ export interface RecordedResponse {
   readonly events?: readonly RecordedEvent[];
   /** Server-sent events: name (or none) and data. */
   readonly sse?: readonly { readonly event?: string; readonly data: unknown }[];
+  /** What the request asked for, if only the request tells. */
+  readonly requestedUnits?: RequestedUnits;
   readonly reading: Partial<Reading>;
 }
 
@@ -71,14 +74,14 @@ function textOf({ event, data }: { readonly event?: string; readonly data: unkno
 
 /** What a tap reads of these chunks. */
 export function readChunks(response: RecordedResponse, chunks: readonly Buffer[], isWhole = true): Reading {
-  const { service = 'bedrock-runtime', operation, status = 200, headers = [], events, sse } = response;
+  const { service = 'bedrock-runtime', operation, status = 200, headers = [], events, sse, requestedUnits } = response;
   const contentType =
     events !== undefined
       ? 'application/vnd.amazon.eventstream'
       : sse !== undefined
         ? 'text/event-stream; charset=utf-8'
         : 'application/json';
-  const tap = createTap({ service, operation });
+  const tap = createTap({ service, operation, requestedUnits });
   tap.onStart(status, [['Content-Type', contentType], ...headers]);
   for (const chunk of chunks) tap.onBytes(chunk);
   return tap.finish(isWhole);

@@ -60,7 +60,7 @@ describe('the usage of an operation', () => {
     [
       'bedrock-runtime',
       'ArchiveProject CompactResponse CreateBatch CreateCompletion CreateEmbedding CreateFile ' +
-        'CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore StartAsyncInvoke ' +
+        'CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore ' +
         'UpdateChatCompletion UpdateProject UpdateVectorStore',
     ],
     [
@@ -71,7 +71,7 @@ describe('the usage of an operation', () => {
     [
       'bedrock-agent-runtime',
       'AgenticRetrieveStream CreateInvocation CreateSession GenerateQuery InvokeFlow OptimizePrompt PutInvocationStep ' +
-        'Rerank Retrieve RetrieveAndGenerate RetrieveAndGenerateStream StartFlowExecution UpdateSession',
+        'Retrieve RetrieveAndGenerate RetrieveAndGenerateStream StartFlowExecution UpdateSession',
     ],
     [
       'bedrock-data-automation',
