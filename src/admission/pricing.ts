@@ -79,7 +79,8 @@ export function estimateRequest(
   const costNanoUsd = findMax(found.map((price) => price && maxCost(wholeUse ?? use, price, isSpeech)));
   const isKnown = requested.requestedUnits?.hasUnknown !== true;
   if (wholeUse !== undefined && isKnown) return { use, wholeUse, costNanoUsd, hasUnknownInput: false };
-  return { use, wholeUse: wholeUse ?? use, costNanoUsd: undefined, hasUnknownInput: costNanoUsd !== undefined };
+  const hasUnknownInput = wholeUse === undefined && costNanoUsd !== undefined;
+  return { use, wholeUse: wholeUse ?? use, costNanoUsd: undefined, hasUnknownInput };
 }
 
 /** The price of the name itself, or else those of all that stand behind it: any of them may serve. */

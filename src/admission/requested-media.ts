@@ -114,6 +114,8 @@ export class RequestedMedia {
   readonly #fields: ReadonlyMap<string, Field>;
   readonly #numbers = new Map<Field, number>();
   readonly #words = new Map<Field, string>();
+  /** Nothing else tells what the request costs. */
+  readonly #isAll: boolean;
   /** How often each is there, null apart. */
   readonly #counts = new Map<Field, number>();
   /** Documents, each that is longer than one counted as several. */
@@ -121,6 +123,7 @@ export class RequestedMedia {
 
   constructor(kind: MediaKind) {
     this.#fields = FIELDS[kind];
+    this.#isAll = kind !== 'body';
   }
 
   /** Whether a path is one of `mediaPaths`. */
@@ -188,10 +191,13 @@ export class RequestedMedia {
     } else if (this.#countOf('duration', 'resolution') > 0) counts.set('videoSeconds', toNumber(duration));
     this.#findInputs(counts);
     const known = [...counts].filter(([, count]) => count !== undefined);
+    const isVague = known.length < counts.size;
     const queries = this.#findQueries();
     if (queries !== undefined) known.push(['searchQueries', queries.most]);
-    const hasUnknown = known.length < counts.size || queries?.isCertain === false;
-    return known.length === 0 && !hasUnknown ? undefined : { counts: Object.fromEntries(known), hasUnknown };
+    const hasUnknown = isVague || (this.#isAll && known.length === 0);
+    if (known.length === 0 && !hasUnknown) return undefined;
+    const isEstimated = queries?.isCertain === false;
+    return { counts: Object.fromEntries(known), hasUnknown, ...(isEstimated ? { isEstimated } : {}) };
   }
 
   /** A recording whose length is not told is of an unknown one. */

@@ -21,4 +21,6 @@ export interface RequestedUnits {
   readonly counts: Readonly<Partial<Record<PieceUnit, number>>>;
   /** It asks for something besides, and does not say how much. */
   readonly hasUnknown: boolean;
+  /** The counts are rather too high, and may be right. */
+  readonly isEstimated?: boolean;
 }

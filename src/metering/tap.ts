@@ -204,9 +204,9 @@ class ResponseTap implements Tap {
   }
 
   #addRequested(): void {
-    const { counts = {}, hasUnknown = false } = this.#requested ?? {};
+    const { counts = {}, hasUnknown = false, isEstimated = false } = this.#requested ?? {};
     for (const [unit, count] of Object.entries(counts)) this.#tally.putRequested(unit as PieceUnit, count);
-    this.#tally.hasUnknownPart ||= hasUnknown;
+    this.#tally.hasUnknownPart ||= hasUnknown || isEstimated;
   }
 
   #readHeaders(headers: readonly HeaderPair[]): void {

@@ -36,7 +36,7 @@ const COUNT_MARKERS = [Buffer.from('oken')];
  * A larger event is scanned like a body, which stops at deep nesting. Metadata with the trace of a guardrail or an
  * agent can be larger, and so can what repeats a whole response.
  */
-export const MAX_PARSED_BYTES = 64 * 1024;
+const MAX_PARSED_BYTES = 64 * 1024;
 
 /** Measures the text of one event and reads its usage. Most events bring only text, and are not parsed. */
 export function readEvent(json: Buffer, shape: EventShape, tally: Tally): void {

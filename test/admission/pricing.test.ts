@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { estimateRequest, findPriceNames } from '../../src/admission/pricing.ts';
+import type { RequestedUnits } from '../../src/domain/units.ts';
 import type { PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
@@ -68,6 +69,20 @@ describe('the weight of a request', () => {
     expect(estimateRequest({ requested: larger, models: [[HAIKU]], moment, medium: 'text' }, prices)).toMatchObject({
       wholeUse: { inputTokens: 300_000 },
     });
+  });
+
+  it('counts what is sold by the piece, and knows no cost if the request does not say how much of it', () => {
+    const price = { units: { videoSeconds: 80_000_000_000, searchQueries: 2_000_000_000 } };
+    const book: PriceBook = { ...prices, find: () => price };
+    const costOf = (requestedUnits: RequestedUnits, found = book): number | undefined =>
+      estimateRequest({ requested: { ...requested, requestedUnits }, models: [['a.b']], moment, medium: 'text' }, found)
+        .costNanoUsd;
+    expect(costOf({ counts: { videoSeconds: 6 }, hasUnknown: false })).toBe(480_000_000);
+    expect(costOf({ counts: { searchQueries: 3 }, hasUnknown: false, isEstimated: true })).toBe(6_000_000);
+    expect(costOf({ counts: { videoSeconds: 6 }, hasUnknown: true })).toBeUndefined();
+    expect(costOf({ counts: { inputImages: 1 }, hasUnknown: false })).toBeUndefined();
+    const perRequest: PriceBook = { ...prices, find: () => ({ request: 2_000_000_000 }) };
+    expect(costOf({ counts: { searchQueries: 3 }, hasUnknown: false }, perRequest)).toBe(2_000_000);
   });
 
   it('knows no cost of what is not in the body if the context window of one of the models is not known', () => {

@@ -167,6 +167,7 @@ describe('seconds of a video', () => {
       input: { inputType: 'audio', audio: { startSec: 2.5, endSec: 10 } },
       units: known({ inputAudioSeconds: 8 }),
     },
+    { name: 'a job that nobody knows', input: { anything: 'else' }, units: UNKNOWN },
     {
       name: 'TwelveLabs, all that is read',
       input: { inputType: 'video', mediaSource: { s3Location: { uri: 's3://b/k' } } },
@@ -250,7 +251,7 @@ describe('queries of a reranking', () => {
     {
       name: 'long documents that may be several queries',
       body: { query: 'q', documents: documents(90, 6000) },
-      units: { counts: { searchQueries: 4 }, hasUnknown: true },
+      units: { counts: { searchQueries: 4 }, hasUnknown: false, isEstimated: true },
     },
     { name: 'documents of a chat', body: { message: 'm', documents: documents(300) }, units: undefined },
   ])('are one for each hundred begun: $name', async ({ body, units }) => {
