@@ -205,8 +205,10 @@ class ResponseTap implements Tap {
 
   #addRequested(): void {
     const { counts = {}, hasUnknown = false, isEstimated = false } = this.#requested ?? {};
-    for (const [unit, count] of Object.entries(counts)) this.#tally.putRequested(unit as PieceUnit, count);
-    this.#tally.hasUnknownPart ||= hasUnknown || isEstimated;
+    this.#tally.hasUnknownPart ||= hasUnknown;
+    for (const [unit, count] of Object.entries(counts)) {
+      if (this.#tally.putRequested(unit as PieceUnit, count)) this.#tally.hasUnknownPart ||= isEstimated;
+    }
   }
 
   #readHeaders(headers: readonly HeaderPair[]): void {

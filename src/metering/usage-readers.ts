@@ -107,6 +107,8 @@ function readBilledUnits(meta: JsonObject, tally: Tally): void {
   const units = asObject(meta['billed_units']);
   tally.put('inputTokens', units['input_tokens']);
   tally.put('outputTokens', units['output_tokens']);
+  tally.putPieces('searchQueries', units['search_units']);
+  tally.putPieces('inputImages', units['images']);
 }
 
 /**

@@ -110,10 +110,15 @@ export class Tally {
     if (checked !== undefined && checked > 0) this.#pieces[unit] = checked;
   }
 
-  /** Of what the request asked for and got: if nothing else is told, it is all that is sold. */
-  putRequested(unit: PieceUnit, count: number): void {
-    this.putPieces(unit, count);
+  /**
+   * Of what the request asked for and got: if nothing else is told, it is all that is sold. False if the response told
+   * of it itself, which counts.
+   */
+  putRequested(unit: PieceUnit, count: number): boolean {
     this.isFinal = true;
+    if (this.#pieces[unit] !== undefined) return false;
+    this.putPieces(unit, count);
+    return true;
   }
 
   /** Units of policies. Those whose name is not one of `known` are counted as others: they must not look free. */

@@ -147,13 +147,13 @@ const STORED: OperationRow = { effect: 'write', models: NONE };
 const OPENAI: ServiceRows = [
   ['ChatCompletions', { ...CHAT, routes: ['POST /chat/completions sse'] }],
   ['CreateResponse', { ...RESPONSE, routes: ['POST /responses sse'] }],
-  ['CreateCompletion', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /completions sse'] }],
-  ['CreateEmbedding', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /embeddings'] }],
+  ['CreateCompletion', { ...CHAT, limits: ['max_tokens'], routes: ['POST /completions sse'] }],
+  ['CreateEmbedding', { ...CHAT, limits: [], routes: ['POST /embeddings'] }],
   [
     'CountResponseTokens',
     { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /responses/input_tokens'] },
   ],
-  ['CompactResponse', { effect: 'inference', models: inBody(...SHARED_SHAPE), routes: ['POST /responses/compact'] }],
+  ['CompactResponse', { ...RESPONSE, limits: [], routes: ['POST /responses/compact'] }],
   ['ListModels', { effect: 'inference', models: NONE, routes: ['GET /models'] }],
   ['GetResponse', { models: NONE, routes: ['GET /responses/{responseId} read sse'] }],
   ['CancelResponse', { models: NONE, routes: ['POST /responses/{responseId}/cancel'] }],

@@ -34,6 +34,7 @@ export interface SseEvent {
  */
 export class SseSplitter {
   readonly #onLargeData: (piece: Buffer) => void;
+  readonly #maxBytes: number;
   /** The pieces of a line that comes in several. */
   readonly #buffered = new GrowingBuffer();
   #lineBytes = 0;
@@ -49,11 +50,12 @@ export class SseSplitter {
   readonly #data = new GrowingBuffer();
 
   /**
-   * `onLargeData` gets the data of an event that is larger than MAX_EVENT_BYTES, from its beginning, in pieces that are
-   * views: before the event itself, and even if that never ends. What it throws passes through.
+   * `onLargeData` gets the data of an event that is larger than `maxBytes` (FIELD_BYTES at least), from its beginning,
+   * in pieces that are views: before the event itself, and even if that never ends. What it throws passes through.
    */
-  constructor(onLargeData: (piece: Buffer) => void) {
+  constructor(onLargeData: (piece: Buffer) => void, maxBytes = MAX_EVENT_BYTES) {
     this.#onLargeData = onLargeData;
+    this.#maxBytes = maxBytes;
   }
 
   /**
@@ -97,7 +99,7 @@ export class SseSplitter {
     this.#lineBytes += piece.length;
     if (this.#line === 'data') this.#addData(piece);
     else if (this.#line === 'kept') {
-      if (this.#lineBytes > MAX_EVENT_BYTES) this.#beginLongLine(piece);
+      if (this.#lineBytes > this.#maxBytes) this.#beginLongLine(piece);
       else this.#buffered.append(piece);
     }
   }
@@ -107,6 +109,7 @@ export class SseSplitter {
     this.#buffered.append(head);
     const line = this.#withoutMark(this.#buffered.take());
     // No name of an event is as long, and no other field counts.
+    if (hasName(line, EVENT)) this.#event = '';
     this.#line = hasName(line, DATA) ? 'data' : 'ignored';
     if (this.#line === 'ignored') return;
     this.#beginData();
@@ -127,7 +130,8 @@ export class SseSplitter {
 
   #readField(bytes: Buffer): void {
     const line = this.#withoutMark(bytes);
-    if (hasName(line, EVENT)) this.#event = readName(line.subarray(startOfValue(line, EVENT)));
+    if (hasName(line, EVENT))
+      this.#event = bytes.length > this.#maxBytes ? '' : line.toString('utf8', startOfValue(line, EVENT));
     if (!hasName(line, DATA)) return;
     this.#beginData();
     this.#addData(line.subarray(startOfValue(line, DATA)));
@@ -144,7 +148,7 @@ export class SseSplitter {
   }
 
   #addData(piece: Buffer): void {
-    if (!this.#isLarge && this.#data.length + piece.length <= MAX_EVENT_BYTES) return this.#data.append(piece);
+    if (!this.#isLarge && this.#data.length + piece.length <= this.#maxBytes) return this.#data.append(piece);
     if (!this.#isLarge) {
       this.#isLarge = true;
       this.#onLargeData(this.#data.take());
@@ -184,11 +188,6 @@ function hasName(line: Buffer, name: Buffer): boolean {
   if (line.length > name.length && line[name.length] !== COLON) return false;
   for (let at = 0; at < name.length; at += 1) if (line[at] !== name[at]) return false;
   return true;
-}
-
-/** The name of an event. */
-function readName(value: Buffer): string {
-  return value.length > MAX_EVENT_BYTES ? '' : value.toString();
 }
 
 function startOfValue(line: Buffer, name: Buffer): number {

@@ -182,6 +182,10 @@ export const SSE: FuzzTarget = {
     });
     const lines = input.toString('latin1').split(/\r\n|\n|\r/);
     deepStrictEqual(events, readLines(lines));
+    const maxBytes = 16 + (input.length % 32);
+    const isNameCut = lines.some((line) => line.length > maxBytes && /^(?:\xef\xbb\xbf)?event/.test(line));
+    const inPieces = sameAtEverySplit(input, (chunks) => readInPieces(chunks, maxBytes));
+    if (!isNameCut) deepStrictEqual(inPieces, events);
     const isBetween = sameAtEverySplit(input, (chunks) => {
       const boundary = new SseBoundary();
       for (const chunk of chunks) boundary.push(chunk);
@@ -190,6 +194,22 @@ export const SSE: FuzzTarget = {
     strictEqual(isBetween, lines.at(-1) === '' && (lines.at(-2) ?? '') === '');
   },
 };
+
+/** The same events, of which those with more data than this come in pieces. */
+function readInPieces(chunks: readonly Buffer[], maxBytes: number): string[] {
+  let pieces: Buffer[] = [];
+  const splitter = new SseSplitter((piece) => pieces.push(Buffer.from(piece)), maxBytes);
+  const events: string[] = [];
+  const take = ({ data, ...event }: SseEvent): void => {
+    strictEqual(data === undefined, pieces.length > 0);
+    events.push(showEvent({ ...event, data: data ?? Buffer.concat(pieces) }));
+    pieces = [];
+  };
+  for (const chunk of chunks) for (const event of splitter.push(chunk)) take(event);
+  const last = splitter.finish();
+  if (last !== undefined) take(last);
+  return events;
+}
 
 function showEvent({ event, data }: SseEvent): string {
   return JSON.stringify([event === undefined ? '' : Buffer.from(event).toString('latin1'), data?.toString('latin1')]);
@@ -243,6 +263,7 @@ const TAPPED: readonly (readonly [service: string, operation: string, type: stri
   ['bedrock-runtime', 'CreateResponse', 'text/event-stream'],
   ['bedrock-runtime', 'CreateMessage', 'text/event-stream'],
   ['bedrock-runtime', 'CreateMessage', 'application/json'],
+  ['bedrock-mantle', 'CreateResponse', 'application/json'],
   ['bedrock-agent-runtime', 'InvokeAgent', 'application/vnd.amazon.eventstream'],
 ];
 
@@ -254,6 +275,11 @@ export const TAP: FuzzTarget = {
     '"inputTokens":1,',
     '"cacheDetails":[{"ttl":"1h","inputTokens":2}]',
     '"output_tokens":3',
+    '"iterations":[{"type":"compaction","input_tokens":9,"output_tokens":9}]',
+    '"server_tool_use":{"web_search_requests":1}',
+    '"tool_usage":{"web_search":{"num_requests":1}}',
+    '"amazon-bedrock-trace":{"guardrail":{"input":{"g":{"invocationMetrics":{"usage":{"topicPolicyUnits":1}}}}}}',
+    'event: response.failed\ndata: {"response":{"error":{"code":"x"},"usage":{"input_tokens":1}}}\n\n',
     'data: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\n\n',
     'data: [DONE]\n\n',
     ':event-type\x07\0\x08metadata',
@@ -273,7 +299,8 @@ export const TAP: FuzzTarget = {
       return first.complete || type !== 'application/json' ? first : NOTHING_READ;
     });
     for (const count of Object.values(reading.usage ?? {})) {
-      if (typeof count === 'number') ok(Number.isSafeInteger(count) && count >= 0, 'a count that is none');
+      const counts: unknown[] = typeof count === 'number' ? [count] : Object.values(count ?? {});
+      for (const one of counts) ok(Number.isSafeInteger(one) && Number(one) >= 0, 'a count that is none');
     }
   },
 };

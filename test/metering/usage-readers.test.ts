@@ -8,7 +8,16 @@ import { Tally } from '../../src/metering/usage-tally.ts';
 
 type Meaning = 'inputTokens' | 'outputTokens' | 'cacheReadTokens' | 'cacheWriteTokens' | 'cacheWrite1hTokens';
 /** What 3 (or the name `one`) at a path comes to; `speech`: a part of nothing, so that it is a lie. */
-type Expected = Meaning | 'speech' | 'searches' | 'unknown' | 'serviceTier' | 'latency' | 'model' | `units ${string}`;
+type Expected =
+  | Meaning
+  | 'speech'
+  | keyof typeof PIECES
+  | 'unknown'
+  | 'serviceTier'
+  | 'latency'
+  | 'model'
+  | `units ${string}`;
+const PIECES = { searches: 'webSearches', queries: 'searchQueries', pictures: 'inputImages' } as const;
 type Places = Readonly<Record<string, Expected>>;
 
 const below = (prefix: string, places: Places): Places =>
@@ -65,6 +74,8 @@ const RESPONSE: Places = {
 const BILLED_UNITS: Places = {
   'billed_units.input_tokens': 'inputTokens',
   'billed_units.output_tokens': 'outputTokens',
+  'billed_units.search_units': 'queries',
+  'billed_units.images': 'pictures',
 };
 const units = (...names: string[]): Places => Object.fromEntries(names.map((name) => [name, `units ${name}` as const]));
 const POLICY_UNITS: Places = {
@@ -167,10 +178,14 @@ function toldBy({ serviceTier, latency, model, ...tally }: Tally, usage: unknown
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined));
 }
 
+function isPiece(meaning: Expected): meaning is keyof typeof PIECES {
+  return Object.hasOwn(PIECES, meaning);
+}
+
 function expectedOf(meaning: Expected): object {
   if (meaning === 'speech') return { hasLies: true };
   if (meaning === 'unknown') return { hasLies: false };
-  if (meaning === 'searches') return { usage: { units: { webSearches: 3 } }, hasLies: false };
+  if (isPiece(meaning)) return { usage: { units: { [PIECES[meaning]]: 3 } }, hasLies: false };
   if (meaning === 'serviceTier' || meaning === 'latency' || meaning === 'model')
     return { [meaning]: 'one', hasLies: false };
   if (meaning.startsWith('units ')) return { usage: { guardrailUnits: { [meaning.slice(6)]: 3 } }, hasLies: false };

@@ -59,7 +59,7 @@ describe('the usage of an operation', () => {
     ],
     [
       'bedrock-runtime',
-      'ArchiveProject CompactResponse CreateBatch CreateCompletion CreateEmbedding CreateFile ' +
+      'ArchiveProject CreateBatch CreateFile ' +
         'CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore ' +
         'UpdateChatCompletion UpdateProject UpdateVectorStore',
     ],
@@ -81,7 +81,7 @@ describe('the usage of an operation', () => {
     ['bedrock-data-automation-runtime', 'InvokeDataAutomation InvokeDataAutomationAsync'],
     [
       'bedrock-mantle',
-      'ArchiveProject CompactResponse CreateAgentSession CreateBatch CreateCompletion CreateEmbedding ' +
+      'ArchiveProject CreateAgentSession CreateBatch ' +
         'CreateFile CreateFineTuningJob CreateMessageBatch CreateProject CreateVectorStore StreamAgentEvents ' +
         'SubmitAgentEvents UpdateChatCompletion UpdateProject UpdateVectorStore',
     ],
