@@ -97,6 +97,7 @@ const DEFAULT_PIXELS = 1024;
 /** Those of these have the size of another one. */
 const CHANGED_PICTURE = /^(?:IN|OUT)PAINTING$|^BACKGROUND_REMOVAL$|^VIRTUAL_TRY_ON$/;
 const DEFAULT_QUALITY = 'standard';
+const HD_LINES = 720;
 /** https://docs.aws.amazon.com/nova/latest/userguide/video-gen-access.html */
 const SECONDS_PER_SHOT = 6;
 
@@ -173,11 +174,20 @@ export class RequestedMedia {
     const variant: MediaVariant = {
       width: this.#number('imageGenerationConfig.width', ...beside('width')) ?? toNumber(width) ?? pixels,
       height: this.#number('imageGenerationConfig.height', ...beside('height')) ?? toNumber(height ?? lines) ?? pixels,
-      quality: quality?.toLowerCase() ?? (isNew || CHANGED_PICTURE.test(task) ? DEFAULT_QUALITY : undefined),
+      quality:
+        quality?.toLowerCase() ??
+        this.#videoQuality(lines) ??
+        (isNew || CHANGED_PICTURE.test(task) ? DEFAULT_QUALITY : undefined),
       steps: this.#number('steps'),
     };
     const known = Object.entries(variant).filter(([, value]) => value !== undefined);
     return known.length === 0 ? undefined : Object.fromEntries(known);
+  }
+
+  /** AWS has two prices for the lines of a Luma video; one that the request does not say is not the cheaper. */
+  #videoQuality(lines: string | undefined): 'standard' | 'hd' | undefined {
+    if (this.#countOf('duration', 'resolution') === 0) return undefined;
+    return lines !== undefined && Number(lines) < HD_LINES ? 'standard' : 'hd';
   }
 
   #findUnits(): RequestedUnits | undefined {

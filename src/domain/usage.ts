@@ -20,6 +20,11 @@ export interface Usage {
   readonly inputAudioTokens?: number | undefined;
   /** The part of `outputTokens` that was speech. */
   readonly outputAudioTokens?: number | undefined;
+  /**
+   * The input of the longest step, caches included, if there were several: each has a context of its own, and its price
+   * goes by that.
+   */
+  readonly longestInputTokens?: number | undefined;
   /** Images that were made. */
   readonly images?: number | undefined;
   /** What is sold by the piece, as far as it was told. */

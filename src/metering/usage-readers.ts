@@ -231,5 +231,6 @@ export function readAgentTrace(body: JsonObject, tally: Tally): void {
     const usage = asObject(asObject(asObject(modelInvocationOutput)['metadata'])['usage']);
     tally.add('inputTokens', usage['inputTokens']);
     tally.add('outputTokens', usage['outputTokens']);
+    tally.addStep({ inputTokens: usage['inputTokens'] });
   }
 }

@@ -4,7 +4,7 @@
  * told something wrong.
  */
 import type { PieceUnit } from '../domain/units.ts';
-import type { Usage } from '../domain/usage.ts';
+import { sumInput, type Usage } from '../domain/usage.ts';
 
 /** Larger counts are lies: a request of so many tokens would cost millions. */
 export const MAX_COUNT = 1e12;
@@ -57,6 +57,9 @@ export class Tally {
   readonly #counts: Partial<Record<Count, number>> = {};
   /** The counts of all steps together, if the response tells them step by step. */
   #steps: Partial<Record<Count, number>> = {};
+  /** Input of the steps, caches included: of the longest, and of all. */
+  #longestStep = 0;
+  #allSteps = 0;
   readonly #pieces: Partial<Record<PieceUnit, number>> = {};
   readonly #units: Record<string, number> = Object.create(null);
   #totalTokens: number | undefined;
@@ -96,12 +99,23 @@ export class Tally {
   /** For what a response tells of each of its steps: replaces what it told of them before. Not final. */
   putSteps(steps: readonly PartialCounts[]): void {
     this.#steps = {};
+    this.#longestStep = 0;
+    this.#allSteps = 0;
     for (const step of steps) {
+      this.addStep(step);
       for (const [count, value] of Object.entries(step) as [Count, unknown][]) {
         const sum = this.#check(value, this.#steps[count]);
         if (sum !== undefined) this.#steps[count] = sum;
       }
     }
+  }
+
+  /** For what has a context of its own; its counts are told besides. */
+  addStep({ inputTokens, cacheReadTokens, cacheWriteTokens }: PartialCounts): void {
+    const counts = [inputTokens, cacheReadTokens, cacheWriteTokens].map((count) => this.#check(count) ?? 0);
+    const length = counts.reduce((sum, count) => sum + count, 0);
+    this.#longestStep = Math.max(this.#longestStep, length);
+    this.#allSteps += length;
   }
 
   /** Of what is sold by the piece. The newest value counts; 0 says nothing: not every response has them. */
@@ -182,18 +196,20 @@ export class Tally {
     const inputTokens = larger(this.#sumInput(), steps.inputTokens);
     const outputTokens = larger(this.#sumOutput(), steps.outputTokens);
     const classes = addKnown(counts.cacheWrite5mTokens, counts.cacheWrite1hTokens);
-    const cacheReadTokens = counts.awsCacheReadTokens ?? counts.cacheReadTokens ?? counts.promptCachedTokens;
+    const cacheReads = counts.awsCacheReadTokens ?? counts.cacheReadTokens ?? counts.promptCachedTokens;
+    const cacheReadTokens = larger(cacheReads, steps.cacheReadTokens);
     const cacheWrites = counts.awsCacheWriteTokens ?? counts.cacheWriteTokens ?? counts.promptStoredTokens ?? classes;
     const cacheWriteTokens = larger(cacheWrites, steps.cacheWriteTokens);
     const cacheWrite1hTokens = larger(counts.cacheWrite1hTokens, steps.cacheWrite1hTokens);
     const usage: Usage = {
       inputTokens,
       outputTokens,
-      cacheReadTokens: larger(cacheReadTokens, steps.cacheReadTokens),
+      cacheReadTokens,
       cacheWriteTokens,
       cacheWrite1hTokens: this.#partOf(cacheWriteTokens, cacheWrite1hTokens),
       inputAudioTokens: this.#partOf(inputTokens, counts.inputAudioTokens),
       outputAudioTokens: this.#partOf(outputTokens, counts.outputAudioTokens),
+      longestInputTokens: this.#longestOf({ inputTokens, cacheReadTokens, cacheWriteTokens }),
       images: counts.images,
       units: Object.keys(this.#pieces).length === 0 ? undefined : { ...this.#pieces },
       guardrailUnits: Object.keys(this.#units).length === 0 ? undefined : { ...this.#units },
@@ -224,6 +240,13 @@ export class Tally {
     const caches = cacheReadTokens + cacheWriteTokens;
     const isSum = this.#totalTokens === inputTokens + outputTokens + caches;
     return this.mayRepeatCaches && isSum && inputTokens >= caches ? inputTokens - caches : inputTokens;
+  }
+
+  /** Undefined if it is all of the input. What no step tells of may be of the longest. */
+  #longestOf(usage: Usage): number | undefined {
+    const input = sumInput(usage) ?? 0;
+    const longest = this.#longestStep + Math.max(0, input - this.#allSteps);
+    return longest < input ? longest : undefined;
   }
 
   /** In a sum that adds what the model thought to the output, the output was without it. */

@@ -3,7 +3,7 @@
  * with them need not load the library that knows them (`price-book.ts`). Pure; unknown is undefined, never 0.
  */
 import type { PieceUnit } from '../domain/units.ts';
-import type { Usage } from '../domain/usage.ts';
+import { sumInput, type Usage } from '../domain/usage.ts';
 
 /** Pico-dollars (1e-12 USD), whole. A price of 1 USD per million tokens is 1,000,000 pico-dollars per token. */
 export type PicoUsd = number;
@@ -144,7 +144,7 @@ type Item = readonly [count: number, price: PicoUsd | undefined];
 /** Counts that do not overlap, each with its price; undefined where they make no sense. */
 function itemize(usage: Usage, price: ModelPrice): readonly Item[] | undefined {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens } = usage;
-  const wholeInput = (inputTokens ?? 0) + (cacheReadTokens ?? 0) + (cacheWriteTokens ?? 0);
+  const wholeInput = usage.longestInputTokens ?? sumInput(usage) ?? 0;
   const items: Item[] = [];
   const add = (count: number | undefined, rate: TokenRate | undefined): void => {
     if (count !== undefined) items.push([count, rateAt(rate, wholeInput)]);

@@ -149,13 +149,19 @@ describe('seconds of a video', () => {
       name: 'Luma',
       input: { prompt: 'a', duration: '9s', resolution: '540p', aspect_ratio: '16:9' },
       units: known({ videoSeconds: 9 }),
-      variant: { height: 540 },
+      variant: { height: 540, quality: 'standard' },
     },
     {
       name: 'Luma that does not say',
       input: { prompt: 'a', resolution: '720p' },
       units: UNKNOWN,
-      variant: { height: 720 },
+      variant: { height: 720, quality: 'hd' },
+    },
+    {
+      name: 'Luma, of lines that are not told',
+      input: { prompt: 'a', duration: '5s' },
+      units: known({ videoSeconds: 5 }),
+      variant: { quality: 'hd' },
     },
     {
       name: 'TwelveLabs, a part that is read',

@@ -20,6 +20,11 @@ const SONNET: ModelPrice = {
   cacheRead: perMillion(0.33),
   cacheWrite: perMillion(4.125),
 };
+/** Its price goes up above 200,000 tokens of input. */
+const LONG_SONNET: ModelPrice = {
+  input: { base: perMillion(3.3), steps: [{ aboveTokens: 200_000, price: perMillion(6.6) }] },
+  output: { base: perMillion(16.5), steps: [{ aboveTokens: 200_000, price: perMillion(24.75) }] },
+};
 const GPT: ModelPrice = {
   input: perMillion(2.2),
   output: perMillion(4.4),
@@ -78,6 +83,25 @@ const EXCHANGES: readonly Exchange[] = [
     bytes: json({ usage: compacted }),
     price: SONNET,
     nanoUsd: 744_150_000,
+  },
+  {
+    name: 'steps of which none is as long as all of them together',
+    operation: 'CreateMessage',
+    bytes: json({ usage: compacted }),
+    price: LONG_SONNET,
+    nanoUsd: 744_150_000,
+  },
+  {
+    name: 'a step that is long by itself',
+    operation: 'CreateMessage',
+    bytes: json({
+      usage: {
+        ...top,
+        iterations: [{ type: 'compaction', input_tokens: 300_000, output_tokens: 0 }, compacted.iterations[1]],
+      },
+    }),
+    price: LONG_SONNET,
+    nanoUsd: 323_000 * 6_600 + 1_000 * 24_750,
   },
   {
     name: 'the same in server-sent events',

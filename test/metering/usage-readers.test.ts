@@ -329,7 +329,7 @@ describe('the steps of a message', () => {
     {
       name: 'a compaction that the usage around it leaves out',
       usage: { ...top, iterations: [compaction, message] },
-      sum: { inputTokens: 203_000, outputTokens: 4_500 },
+      sum: { inputTokens: 203_000, outputTokens: 4_500, longestInputTokens: 180_000 },
     },
     {
       name: 'messages that add up to the usage around them',
@@ -340,7 +340,7 @@ describe('the steps of a message', () => {
           { ...message, input_tokens: 3_000 },
         ],
       },
-      sum: { inputTokens: 23_000, outputTokens: 2_000 },
+      sum: { inputTokens: 23_000, outputTokens: 2_000, longestInputTokens: 20_000 },
     },
     {
       name: 'caches of a step, each class',
@@ -363,6 +363,7 @@ describe('the steps of a message', () => {
         cacheReadTokens: 75,
         cacheWriteTokens: 59,
         cacheWrite1hTokens: 9,
+        longestInputTokens: 180_120,
       },
     },
     { name: 'none', usage: { ...top, iterations: [] }, sum: { inputTokens: 23_000, outputTokens: 1_000 } },
@@ -377,7 +378,7 @@ describe('the steps of a message', () => {
     readers.readMessage({ usage: { ...top, iterations: [compaction] } }, tally);
     readers.readMessage({ usage }, tally);
     readers.readInvokeChunk({ 'amazon-bedrock-invocationMetrics': { inputTokenCount: 23_000 } }, tally);
-    expect(tally.sum()).toEqual({ inputTokens: 203_000, outputTokens: 4_500 });
+    expect(tally.sum()).toEqual({ inputTokens: 203_000, outputTokens: 4_500, longestInputTokens: 180_000 });
   });
 
   it('give way to what AWS counts, if that is more', () => {
@@ -386,7 +387,9 @@ describe('the steps of a message', () => {
       usage: { ...top, iterations: [compaction, message] },
       'amazon-bedrock-invocationMetrics': metrics,
     };
-    expect(read(readers.readInvokeChunk, body).sum()).toEqual({ inputTokens: 300_000, outputTokens: 5_000 });
+    // What no step tells of may be of the longest.
+    const sum = { inputTokens: 300_000, outputTokens: 5_000, longestInputTokens: 277_000 };
+    expect(read(readers.readInvokeChunk, body).sum()).toEqual(sum);
   });
 
   it.each([
