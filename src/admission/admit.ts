@@ -74,6 +74,8 @@ export interface Admission {
   /** What it asks for that only the request tells, and of what kind; undefined if it asks for nothing of the kind. */
   readonly requestedUnits: RequestedUnits | undefined;
   readonly variant: MediaVariant | undefined;
+  /** A guardrail is billed besides the model. */
+  readonly namesGuardrail: boolean;
   /**
    * The request is over: gives its slot back and replaces its estimated tokens by what it used; `tokens` undefined: the
    * estimate stands. 0 for one that never went out. Any call but the first does nothing. Never throws. The ledger
@@ -225,14 +227,14 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names, serviceTier, requestedUnits, variant }: RequestFacts,
+  { names, serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
   {
     grant,
     ...known
   }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
 ): Admission {
-  const model = names[0];
-  return { model, serviceTier, requestedUnits, variant, ...known, release: ({ tokens }) => grant?.finish(tokens) };
+  const facts = { model: names[0], serviceTier, requestedUnits, variant, namesGuardrail };
+  return { ...facts, ...known, release: ({ tokens }) => grant?.finish(tokens) };
 }
 
 function momentOf(

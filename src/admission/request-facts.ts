@@ -5,10 +5,12 @@
 import { ProxyError } from '../lib/errors.ts';
 import { printable } from '../lib/printable.ts';
 import type { HeaderPair } from '../http/message.ts';
+import { findContentCoding } from '../http/unpack.ts';
 import type { RequestedSize } from './estimate.ts';
 import { mayAskForMedia, type MediaRequest } from './requested-media.ts';
+import { mayNameGuardrail, namesGuardrailInHeader } from './guardrail-fields.ts';
 import { findServingHeaders, type InspectedBody, inspectBody, type Inspection } from './scan-body.ts';
-import type { ModelFields } from '../operations/facts.ts';
+import type { ModelFields, OperationFacts } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import type { ReachedRoute } from './scope.ts';
 
@@ -45,6 +47,8 @@ export interface RequestFacts extends MediaRequest {
   /** In AWS's words, lower case; undefined if the request does not say, or its body was not read. */
   readonly serviceTier: string | undefined;
   readonly latency: string | undefined;
+  /** It names a guardrail, which costs besides the model; found whatever was asked for. */
+  readonly namesGuardrail: boolean;
 }
 
 /** Nothing real names as many; each may have to be looked up at AWS. */
@@ -63,8 +67,8 @@ export async function readRequestFacts(
   const { route, headers } = request;
   const facts = findFacts(route.service, route.operation, route.modelId !== undefined);
   const asksForMedia = mayAskForMedia(facts, route.modelId, true);
-  const isNeeded = asksForMedia || needsBody(facts.models, request, required);
-  const inspection = isNeeded ? await inspect(request, required, limits) : undefined;
+  const isNeeded = asksForMedia || needsBody(facts, request, required);
+  const inspection = (await isNeeded) ? await inspect(request, required, limits) : undefined;
   const { serviceTier, latency } = inspection ?? findServingHeaders(facts, headers);
   const names = [...new Set([...(route.modelId === undefined ? [] : [route.modelId]), ...(inspection?.models ?? [])])];
   if (required.size || required.models) {
@@ -82,15 +86,23 @@ export async function readRequestFacts(
     variant: inspection?.variant,
     // A body that cannot be read may ask for anything.
     requestedUnits: asksForMedia && inspection === undefined ? UNKNOWN_UNITS : inspection?.requestedUnits,
+    namesGuardrail: inspection?.namesGuardrail ?? namesGuardrailInHeader(headers),
   };
 }
 
 const UNKNOWN_UNITS = { counts: {}, hasUnknown: true };
 
-function needsBody({ paths, kind }: ModelFields, { body }: FactsRequest, required: RequiredFacts): boolean {
+function needsBody(
+  { models: { paths, kind }, serving }: OperationFacts,
+  { body, headers }: FactsRequest,
+  required: RequiredFacts,
+): boolean | Promise<boolean> {
   if (required.size) return true;
   const namesModels = paths.length > 0 && body.sizeBytes > 0;
-  return namesModels && (required.models || kind !== 'path');
+  if (namesModels && (required.models || kind !== 'path')) return true;
+  // Of the operations that name their model in the URL, Converse alone names a guardrail in its body.
+  if (serving !== 'converse' || body.sizeBytes === 0) return false;
+  return findContentCoding(headers) !== undefined || mayNameGuardrail(body.spool?.read() ?? body.chunks);
 }
 
 async function inspect(

@@ -18,6 +18,7 @@ import {
   type ServingFields,
   TIER_PATHS,
 } from './limit-fields.ts';
+import { GUARDRAIL_PATHS, namesGuardrailInHeader } from './guardrail-fields.ts';
 import { OUTSIDE_PATHS, OutsideInput } from './outside-input.ts';
 import { mayAskForMedia, mediaPaths, type MediaRequest, RequestedMedia } from './requested-media.ts';
 import type { OperationFacts } from '../operations/facts.ts';
@@ -75,6 +76,8 @@ export interface Inspection extends MediaRequest {
   readonly latency: string | undefined;
   /** How many responses are asked for; 1 if the body says nothing. */
   readonly copies: number;
+  /** Body or headers name a guardrail. */
+  readonly namesGuardrail: boolean;
 }
 
 /** English text has about four bytes a token, other languages, code and numbers fewer. */
@@ -105,7 +108,7 @@ const MAX_WORD_LENGTH = 64;
 const LONG_CONTEXT = /(?:^|[,\s])context-1m\b/;
 const BETAS = ['anthropic_beta[]', 'anthropic_beta', 'additionalModelRequestFields.anthropic_beta[]'];
 
-type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'beta';
+type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'beta' | 'guardrail';
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
@@ -113,6 +116,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...TIER_PATHS.map((path) => [path, 'serviceTier'] as const),
   [LATENCY_PATH, 'latency'],
   ...BETAS.map((path) => [path, 'beta'] as const),
+  ...GUARDRAIL_PATHS.map((path) => [path, 'guardrail'] as const),
 ]);
 const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...DOCUMENT_PATHS]);
 
@@ -167,7 +171,8 @@ export async function inspectBody(request: InspectedRequest): Promise<Inspection
   const sizeBytes = coding === undefined ? body.sizeBytes : unpackedBytes;
   const found = reading.finish({ isPlain, sizeBytes });
   const wantsLongContext = found.wantsLongContext || headers.some(isLongContextHeader);
-  return { ...found, wantsLongContext, ...reading.findServing(headers) };
+  const namesGuardrail = found.namesGuardrail || namesGuardrailInHeader(headers);
+  return { ...found, wantsLongContext, namesGuardrail, ...reading.findServing(headers) };
 }
 
 function isLongContextHeader([name, value]: HeaderPair): boolean {
@@ -227,6 +232,7 @@ class BodyReading {
   readonly #documents = new DocumentText();
   #wantsLongContext = false;
   readonly #media: RequestedMedia | undefined;
+  #namesGuardrail = false;
 
   constructor(facts: OperationFacts, { limits, isSized, pathModel }: ReadingOptions) {
     const media = mayAskForMedia(facts, pathModel, false) ? facts.media : undefined;
@@ -276,6 +282,7 @@ class BodyReading {
       isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
       copies: this.#copies,
       ...(this.#media?.finish() ?? NO_MEDIA),
+      namesGuardrail: this.#namesGuardrail,
     };
   }
 
@@ -319,6 +326,9 @@ class BodyReading {
         return undefined;
       case 'latency':
         if (typeof value === 'string' && this.#serving.latencyPaths.includes(path)) this.#latency = value;
+        return undefined;
+      case 'guardrail':
+        this.#namesGuardrail ||= value !== null;
         return undefined;
       default:
         this.#wantsLongContext ||= typeof value === 'string' && LONG_CONTEXT.test(value);
