@@ -3,7 +3,7 @@
  * that price. Asks the price book, and AWS only for application inference profiles, whose names do not say the model.
  */
 import type { PriceBook, PriceMoment } from '../pricing/cost.ts';
-import { parseModelName } from '../domain/model-name.ts';
+import { parseModelName, priceNamesOfProfile } from '../domain/model-name.ts';
 import {
   type RequestedSize,
   DEFAULT_MAX_OUTPUT_TOKENS,
@@ -47,7 +47,7 @@ export function findPriceNames(
 ): Promise<readonly string[]> | readonly string[] {
   const { lookup } = parseModelName(raw);
   if (lookup === undefined || prices.find(raw, moment) !== undefined) return [raw];
-  return findProfileModels(lookup, region).then((behind = []) => [raw, ...behind]);
+  return findProfileModels(lookup, region).then((behind = []) => [raw, ...priceNamesOfProfile(behind)]);
 }
 
 /** The largest use of a request, and its cost in nano-dollars; undefined if a part of it has no known price. */

@@ -69,6 +69,35 @@ export function parseModelName(raw: string): ModelName {
   return { raw, forms: [raw], priceName: undefined, lookup: undefined };
 }
 
+/**
+ * The names under which the models behind an application inference profile are priced, by the ARNs that
+ * GetInferenceProfile lists: in `global.` if one of a model's ARNs has no region, as AWS names the models of global
+ * profiles; in a geography if its regions are several; otherwise the ARN as it is.
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/global-cross-region-inference.html
+ */
+export function priceNamesOfProfile(arns: readonly string[]): readonly string[] {
+  const models = Map.groupBy(arns, (arn) => parseModelName(arn).priceName ?? arn);
+  return [...models].flatMap(([id, behind]) => {
+    const regions = new Set(behind.map(regionOf));
+    const [region] = regions;
+    if (region === undefined || (regions.size === 1 && region !== '')) return behind.slice(0, 1);
+    const geography = regions.has('') ? 'global' : geographyOf(region);
+    return [`${geography}.${withoutGeography(id)}`];
+  });
+}
+
+/** Of a foundation model's ARN; undefined if it is none. */
+function regionOf(arn: string): string | undefined {
+  return /^arn:[^:]*:bedrock:([^:]*):[^:]*:foundation-model\//.exec(arn)?.[1];
+}
+
+/** A region's largest one. There are smaller ones, such as `jp`; of a price it matters only that there is one. */
+function geographyOf(region: string): string {
+  if (region.startsWith('us-gov-')) return 'us-gov';
+  const start = region.slice(0, 2);
+  return start === 'ap' ? 'apac' : start;
+}
+
 /** The id without the geography of its inference profile; the same if it has none. */
 export function withoutGeography(modelId: string): string {
   return modelId.replace(GEOGRAPHY, '');

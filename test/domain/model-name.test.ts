@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseModelName, withoutGeography } from '../../src/domain/model-name.ts';
+import { parseModelName, priceNamesOfProfile, withoutGeography } from '../../src/domain/model-name.ts';
 
 const SONNET = 'anthropic.claude-sonnet-4-5-20250929-v1:0';
 const ACCOUNT = '123456789012';
@@ -129,5 +129,42 @@ describe('names that do not tell the model', () => {
         },
       ),
     );
+  });
+});
+
+describe('the price of an application inference profile', () => {
+  const inRegion = (region: string, partition = 'aws'): string =>
+    `arn:${partition}:bedrock:${region}::foundation-model/${SONNET}`;
+
+  it.each([
+    { name: 'one region', arns: [inRegion('us-east-1')], names: [inRegion('us-east-1')] },
+    { name: 'one region, twice', arns: [inRegion('us-east-1'), inRegion('us-east-1')], names: [inRegion('us-east-1')] },
+    { name: 'all the world', arns: [inRegion('')], names: [`global.${SONNET}`] },
+    {
+      name: 'all the world, with the region that it is called in',
+      arns: [inRegion('us-east-1'), inRegion('')],
+      names: [`global.${SONNET}`],
+    },
+    { name: 'the United States', arns: [inRegion('us-east-1'), inRegion('us-west-2')], names: [`us.${SONNET}`] },
+    { name: 'Europe', arns: [inRegion('eu-west-1'), inRegion('eu-north-1')], names: [`eu.${SONNET}`] },
+    { name: 'Asia', arns: [inRegion('ap-northeast-1'), inRegion('ap-south-1')], names: [`apac.${SONNET}`] },
+    {
+      name: 'GovCloud',
+      arns: [inRegion('us-gov-west-1', 'aws-us-gov'), inRegion('us-gov-east-1', 'aws-us-gov')],
+      names: [`us-gov.${SONNET}`],
+    },
+    {
+      name: 'two models',
+      arns: [inRegion('us-east-1'), 'arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0'],
+      names: [inRegion('us-east-1'), 'arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0'],
+    },
+    { name: 'nothing', arns: [], names: [] },
+    {
+      name: 'what is no model',
+      arns: [`arn:aws:bedrock::${ACCOUNT}:custom-model/x`, 'x', ''],
+      names: [`arn:aws:bedrock::${ACCOUNT}:custom-model/x`, 'x', ''],
+    },
+  ])('is that of $name', ({ arns, names }) => {
+    expect(priceNamesOfProfile(arns)).toEqual(names);
   });
 });
