@@ -10,6 +10,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { LedgerRow } from '../domain/ledger.ts';
 import type { Store } from '../domain/store.ts';
+import { Deferred } from './deferred.ts';
 import { startLedgerMaintenance } from './maintenance.ts';
 import { Refusals } from './refusals.ts';
 import { rowOf } from '../domain/ledger-row.ts';
@@ -77,6 +78,13 @@ export interface Ledger {
    * together, ten seconds later. Never throws.
    */
   settle(record: RequestRecord, stage: SettledStage, onWritten?: () => void): void;
+  /**
+   * For a row that lacks one thing: calls `settle` when `work` has ended, or after some seconds; see `deferred.ts`.
+   * `settle` must not throw.
+   */
+  defer(work: Promise<unknown>, settle: () => void): void;
+  /** Settles what is deferred, within two seconds. To be called before that ends on which the work relies. */
+  endDeferred(): Promise<void>;
   readState(): LedgerState;
   /** Ends the maintenance and writes what waits, for at most a few seconds. The store stays open. */
   close(): Promise<void>;
@@ -90,6 +98,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     writer.noteSize((await store.findSizeBytes()) / maxStoreBytes);
   });
   const refusals = new Refusals((row) => writer.write(row, 'refused', () => {}));
+  const deferred = new Deferred();
   return {
     settle: (record, stage, onWritten = () => {}) => {
       const all = record.principal && rowOf(record, record.principal);
@@ -97,8 +106,11 @@ export function createLedger(options: LedgerOptions): Ledger {
       if (row === undefined) onWritten();
       else writer.write(row, stage, onWritten);
     },
+    defer: (work, settle) => deferred.defer(work, settle),
+    endDeferred: () => deferred.close(),
     readState: () => writer.readState(),
     close: async () => {
+      await deferred.close();
       stopMaintenance();
       refusals.flush();
       await writer.close();

@@ -6,15 +6,13 @@ import type { Admission } from '../admission/admit.ts';
 import { countQuotaTokens } from '../admission/burndown.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
-import { costOf, type PriceBook } from '../pricing/cost.ts';
+import type { PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
-import type { UsageKind } from '../operations/facts.ts';
-import { findFacts } from '../operations/find-facts.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
-import { findCharge, findPrices } from './charge.ts';
 import type { Ledger, SettledStage } from './ledger-writer.ts';
+import { applyBill, kindOf, MAX_NAME_LENGTH, priceRecord } from './price-record.ts';
 
 /** What settling needs besides the request. */
 export interface SettlementDependencies {
@@ -36,8 +34,9 @@ export interface Settlement {
   /** Small responses wait until they are complete, so that a header can give their cost. */
   readonly policy: ResponsePolicy;
   /**
-   * Once, when everything is over: completes the record, settles, writes the ledger, then emits that it has ended.
-   * Never throws.
+   * Once, when everything is over: completes the record, settles, writes the ledger, then emits that it has ended. If
+   * AWS is still being asked for the model behind an inference profile, without which there is no price, ledger and
+   * event wait for that, some seconds at most. Never throws.
    */
   finish(): void;
 }
@@ -52,9 +51,6 @@ interface Subject {
 const BUFFER_BELOW_BYTES = 256 * 1024;
 /** Event streams and server-sent events. */
 const STREAM_TYPE = /^\s*(?:application\/vnd\.amazon\.eventstream|text\/event-stream)\b/i;
-
-/** Longer request ids, error types and tiers are none of AWS's: they would only fill the ledger. */
-const MAX_NAME_LENGTH = 128;
 
 /** Opens the settlement of one request, before anything is known of it. */
 export function openSettlement(subject: Subject, dependencies: SettlementDependencies): Settlement {
@@ -78,7 +74,7 @@ class OpenSettlement implements Settlement {
   #isCut = false;
   /** The upstream's response is complete, whatever became of the client. */
   #hasEnded = false;
-  /** As a whole response. */
+  /** As a whole response, by all that can be known of it. */
   #isPriced = false;
 
   constructor({ record, elapsedMs }: Subject, dependencies: SettlementDependencies) {
@@ -155,7 +151,7 @@ class OpenSettlement implements Settlement {
     const mayReadOn = (): boolean => !this.#isCut && (this.#admission?.reservedNanoUsd ?? 0) > 0;
     return {
       get bufferBelowBytes() {
-        return responseHeaders && isMetered() ? BUFFER_BELOW_BYTES : 0;
+        return responseHeaders && isMetered() && !record.isStreamed ? BUFFER_BELOW_BYTES : 0;
       },
       get readsOn() {
         return mayReadOn() && isMetered();
@@ -163,7 +159,7 @@ class OpenSettlement implements Settlement {
       extraHeaders: (isComplete) => {
         if (!responseHeaders) return [];
         if (isComplete) this.#price(true);
-        return costHeaders(record);
+        return [...ownHeaders(record), ...(this.#waitsForNames() === undefined ? costHeaders(record) : [])];
       },
     };
   }
@@ -171,18 +167,39 @@ class OpenSettlement implements Settlement {
   finish(): void {
     const record = this.#record;
     record.totalMs = this.#elapsedMs();
+    this.#priceAtEnd();
+    // A request that AWS refused, or that never left, used nothing.
+    this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : this.#countTokens(this.#admission) });
+    const names = this.#waitsForNames();
+    if (names === undefined) return this.#end();
+    this.#dependencies.ledger.defer(names, () => {
+      this.#priceAtEnd();
+      this.#end();
+    });
+  }
+
+  #priceAtEnd(): void {
+    const record = this.#record;
     try {
       this.#price(this.#hasEnded || record.error === undefined);
     } catch {
       // A fault of ours must not make a request look free.
       record.partial = true;
-      applyBill(record, { pricing: 'unpriced', cost: undefined, charge: this.#admission?.reservedNanoUsd ?? 0 });
+      const reserved = this.#admission?.reservedNanoUsd ?? 0;
+      applyBill(record, { pricing: 'unpriced', cost: undefined, charge: reserved, priceSource: undefined });
     }
+  }
+
+  #end(): void {
+    const record = this.#record;
     record.phase = 'ended';
-    // A request that AWS refused, or that never left, used nothing.
-    this.#admission?.release({ tokens: record.pricing === 'free' ? 0 : this.#countTokens(this.#admission) });
     const { ledger, events } = this.#dependencies;
     ledger.settle(record, this.#stage(), () => events.ended(record));
+  }
+
+  /** The look-up that may still tell the price, if nothing else has. */
+  #waitsForNames(): Promise<void> | undefined {
+    return this.#record.pricing === 'unpriced' ? this.#admission?.namesAreFound : undefined;
   }
 
   #stage(): SettledStage {
@@ -199,19 +216,15 @@ class OpenSettlement implements Settlement {
     const record = this.#record;
     // What a whole response cost was told in its headers; only what went wrong since may change it.
     if (this.#isPriced && record.error === undefined) return;
-    this.#isPriced = isComplete;
     const isSent = record.phase === 'sent' || record.phase === 'responding';
     this.#reading ??= this.#tap?.finish(isComplete);
     priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);
+    this.#isPriced = isComplete && this.#waitsForNames() === undefined;
   }
 }
 
 function isStream(status: number, headers: readonly HeaderPair[]): boolean {
   return status === 101 || STREAM_TYPE.test(findHeader(headers, 'content-type') ?? '');
-}
-
-function kindOf({ route }: RequestRecord): UsageKind {
-  return route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
 }
 
 function openTap({ route, model }: RequestRecord, admission: Admission | undefined): Tap | undefined {
@@ -220,49 +233,19 @@ function openTap({ route, model }: RequestRecord, admission: Admission | undefin
   return createTap({ service, operation, model, requestedUnits: admission?.requestedUnits });
 }
 
-/** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */
-function priceRecord(
-  record: RequestRecord,
-  reading: Reading | undefined,
-  admission: Admission | undefined,
-  prices: PriceBook,
-): void {
-  const { error, upstreamStatus = 0 } = record;
-  const isFailed = upstreamStatus >= 400 || reading?.isRefused === true;
-  const kind = kindOf(record);
-  record.upstreamErrorType ??= reading?.errorType?.slice(0, MAX_NAME_LENGTH);
-  // AWS does not bill what it refuses, and a request that never left costs nothing.
-  if (admission === undefined || isFailed || kind === 'free')
-    return applyBill(record, { pricing: 'free', cost: 0, charge: 0 });
-  record.usage = reading?.usage;
-  record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
-  const isFaulty = error !== undefined || record.upstreamErrorType !== undefined;
-  record.partial = kind === 'metered' ? reading?.complete !== true : isFaulty;
-  const found = findPrices(record, reading, admission, prices);
-  // Without usage, only what is sold by the request has a cost. Of several models, the first is the one that was
-  // called.
-  const cost = found[0] && costOf(record.usage ?? {}, found[0]);
-  const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
-  applyBill(record, { pricing: cost === undefined ? 'unpriced' : 'priced', cost, charge });
-}
-
-interface Bill {
-  readonly pricing: RequestRecord['pricing'];
-  readonly cost: number | undefined;
-  readonly charge: number;
-}
-
-function applyBill(record: RequestRecord, { pricing, cost, charge }: Bill): void {
-  record.pricing = pricing;
-  record.costNanoUsd = cost;
-  record.chargedNanoUsd = charge;
-}
-
-/** Cost in dollars, if it is known by now: a response that still streams has none yet. */
-function costHeaders({ id, overheadMs, pricing, costNanoUsd }: RequestRecord): HeaderPair[] {
+function ownHeaders({ id, overheadMs }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
-  if (costNanoUsd !== undefined) headers.push(['x-bedrock-proxy-cost', exactUsd(costNanoUsd)]);
-  else if (pricing !== undefined) headers.push(['x-bedrock-proxy-cost', pricing]);
   return headers;
+}
+
+/**
+ * Cost in dollars, if it is known by now: a response that still streams has none yet. The number stays one where it is
+ * not all of the cost, and a header of its own says so.
+ */
+function costHeaders({ pricing, costNanoUsd, partial }: RequestRecord): HeaderPair[] {
+  if (pricing === undefined) return [];
+  const cost = costNanoUsd === undefined ? pricing : exactUsd(costNanoUsd);
+  const isPart = partial && costNanoUsd !== undefined;
+  return [['x-bedrock-proxy-cost', cost], ...(isPart ? [['x-bedrock-proxy-cost-partial', 'true'] as const] : [])];
 }

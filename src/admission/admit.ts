@@ -61,10 +61,15 @@ export interface Admission {
   /** The model as the request names it, percent-decoded; the first, if it names several. */
   readonly model: string | undefined;
   /**
-   * The names under which its price is looked up, the first that has one. May grow while an application inference
-   * profile is being looked up: to be read at the end.
+   * The names under which its price is looked up, the first that has one. May grow until `namesAreFound` has resolved:
+   * to be read at the end.
    */
   readonly priceNames: readonly string[];
+  /**
+   * Resolves when the application inference profile that it names has been looked up, or could not be; undefined if
+   * there is none, and when it has resolved. Never rejects.
+   */
+  readonly namesAreFound: Promise<void> | undefined;
   /** Reserved from the key's budget; undefined if nothing was, not even 0. */
   readonly reservedNanoUsd: number | undefined;
   /** What it may use at most; undefined if no limit needed it. */
@@ -109,8 +114,8 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
   }
   const facts = await unlessAborted(signal, readRequestFacts(request, { size: false, models: false }, dependencies));
   const priceContext = { region: route.region, moment: momentOf(facts, route, dependencies) };
-  const priceNames = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
-  return openAdmission(facts, { priceNames, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
+  const names = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
+  return openAdmission(facts, { names, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
 
 async function admitKey(
@@ -146,8 +151,11 @@ async function admitKey(
     const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
     await reserve(reservation, { model: facts.names[0], request }, dependencies);
   }
-  const priceNames = budget === undefined ? growPriceNames(facts, { kind, priceContext }, dependencies) : models.flat();
-  return openAdmission(facts, { priceNames, grant, estimate: estimate?.wholeUse, reservedNanoUsd });
+  const names =
+    budget === undefined
+      ? growPriceNames(facts, { kind, priceContext }, dependencies)
+      : { priceNames: models.flat(), namesAreFound: undefined };
+  return openAdmission(facts, { names, grant, estimate: estimate?.wholeUse, reservedNanoUsd });
 }
 
 function isFound(names: ReturnType<typeof findPriceNames>): names is readonly string[] {
@@ -205,6 +213,8 @@ function amountOf(
   });
 }
 
+type PriceNames = Pick<Admission, 'priceNames' | 'namesAreFound'>;
+
 /**
  * The names themselves, and in a moment also those behind the first of them, if it is an application inference profile:
  * that is looked up beside the request, which does not wait for it.
@@ -213,28 +223,47 @@ function growPriceNames(
   { names }: RequestFacts,
   { kind, priceContext }: { readonly kind: UsageKind; readonly priceContext: Parameters<typeof findPriceNames>[1] },
   dependencies: CallerDependencies,
-): readonly string[] {
+): PriceNames {
   const priceNames = [...names];
   const [first] = names;
-  if (first === undefined || kind === 'free') return priceNames;
-  const found = findPriceNames(first, priceContext, dependencies);
-  if (isFound(found)) return priceNames;
-  found.then(
-    ([, ...behind]) => priceNames.push(...behind),
-    () => {},
-  );
-  return priceNames;
+  const found = first === undefined || kind === 'free' ? [] : findPriceNames(first, priceContext, dependencies);
+  if (isFound(found)) return { priceNames, namesAreFound: undefined };
+  const growing: { priceNames: string[]; namesAreFound: Promise<void> | undefined } = {
+    priceNames,
+    namesAreFound: found
+      .then(
+        ([, ...behind]) => void priceNames.push(...behind),
+        () => {},
+      )
+      .finally(() => (growing.namesAreFound = undefined)),
+  };
+  return growing;
 }
 
 function openAdmission(
-  { names, serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
+  { names: [model], serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
   {
+    names,
     grant,
     ...known
-  }: Pick<Admission, 'priceNames' | 'estimate' | 'reservedNanoUsd'> & { readonly grant: RateGrant | undefined },
+  }: Pick<Admission, 'estimate' | 'reservedNanoUsd'> & {
+    readonly names: PriceNames;
+    readonly grant: RateGrant | undefined;
+  },
 ): Admission {
-  const facts = { model: names[0], serviceTier, requestedUnits, variant, namesGuardrail };
-  return { ...facts, ...known, release: ({ tokens }) => grant?.finish(tokens) };
+  return {
+    model,
+    serviceTier,
+    requestedUnits,
+    variant,
+    namesGuardrail,
+    priceNames: names.priceNames,
+    get namesAreFound() {
+      return names.namesAreFound;
+    },
+    ...known,
+    release: ({ tokens }) => grant?.finish(tokens),
+  };
 }
 
 function momentOf(

@@ -71,6 +71,7 @@ export async function start(config: Config, seat?: WorkerSeat): Promise<void> {
     const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
     await serve({ config, seat, store, hasKeys, region, tls, connection, meters }).finally(async () => {
+      await meters.ledger.endDeferred();
       await connection.close();
       await meters.close();
     });

@@ -54,6 +54,8 @@ function open(find: PriceBook['find'] = () => PRICE): Opened {
           steps.push(`row: ${phase}`);
           onWritten?.();
         },
+        defer: () => steps.push('deferred'),
+        endDeferred: async () => {},
         readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined }),
         close: async () => {},
       },

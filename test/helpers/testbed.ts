@@ -14,7 +14,7 @@ import { type Config, readConfig } from '../../src/config/config.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';
 import type { RequestRecord } from '../../src/domain/request-record.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
-import { createLedger } from '../../src/accounting/ledger-writer.ts';
+import { createLedger, type Ledger } from '../../src/accounting/ledger-writer.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
@@ -58,6 +58,7 @@ export interface Testbed extends AsyncDisposable {
   readonly url: string;
   readonly upstream: FakeUpstream;
   readonly store: Store;
+  readonly ledger: Ledger;
   readonly databasePath: string;
   /** What the owner was warned of. */
   readonly warnings: readonly string[];
@@ -139,6 +140,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     url: `http://127.0.0.1:${server.port}/bedrock`,
     upstream,
     store,
+    ledger,
     databasePath,
     records,
     warnings,
