@@ -207,9 +207,11 @@ function amountOf(
   }
   throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {
     hint:
-      names[0] === undefined
+      // Of an operation that does not say what it uses, no price would help.
+      names[0] === undefined || estimate === undefined
         ? 'The owner can let the key use it all the same (--allow-unpriced).'
-        : 'The owner can name its price (--prices FILE), or let the key use it all the same (--allow-unpriced).',
+        : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), or let the key ' +
+          'use it all the same (--allow-unpriced).',
   });
 }
 

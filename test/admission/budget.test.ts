@@ -155,7 +155,7 @@ describe('a budget', () => {
 
 describe('what nobody knows the price of', () => {
   it.each([
-    { name: 'a model', path: '/model/nobody.knows-it/invoke', told: 'the model nobody.knows-it' },
+    { name: 'a model', path: '/model/nobody.knows-it/invoke', told: 'the model nobody.knows-it', helps: 'prices' },
     {
       name: 'an agent',
       path: '/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/s1/text',
@@ -163,18 +163,26 @@ describe('what nobody knows the price of', () => {
     },
     { name: 'what reports no usage', path: '/async-invoke', body: { modelId: HAIKU }, told: `the model ${HAIKU}` },
     { name: 'an unknown operation', path: '/openai/v1/tomorrow', told: 'an unknown operation of bedrock-runtime' },
-  ])('refuses what has no price to a key with a budget, unless it may: $name', async ({ path, body = {}, told }) => {
-    const { ask } = await open();
-    const policy = { scope: 'all', budget: budgetOf(1_000_000_000), requestsPerMinute: 1 } as const;
-    expect(await failureOf(() => ask({ path, body, policy }))).toMatchObject({
-      code: 'ERR_UNPRICED',
-      status: 402,
-      message: `This key has a budget, and nobody knows what ${told} would cost.`,
-    });
-    const admission = await ask({ path, body, policy: { ...policy, allowUnpriced: true } });
-    expect(admission.reservedNanoUsd).toBe(0);
-    await ask({ path, body, policy: { scope: 'all', budget: undefined } });
-  });
+  ])(
+    'refuses what has no price to a key with a budget, unless it may: $name',
+    async ({ path, body = {}, told, helps }) => {
+      const { ask } = await open();
+      const policy = { scope: 'all', budget: budgetOf(1_000_000_000), requestsPerMinute: 1 } as const;
+      expect(await failureOf(() => ask({ path, body, policy }))).toMatchObject({
+        code: 'ERR_UNPRICED',
+        status: 402,
+        message: `This key has a budget, and nobody knows what ${told} would cost.`,
+        hint:
+          helps === undefined
+            ? 'The owner can let the key use it all the same (--allow-unpriced).'
+            : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), or let ' +
+              'the key use it all the same (--allow-unpriced).',
+      });
+      const admission = await ask({ path, body, policy: { ...policy, allowUnpriced: true } });
+      expect(admission.reservedNanoUsd).toBe(0);
+      await ask({ path, body, policy: { scope: 'all', budget: undefined } });
+    },
+  );
 
   it('admits a guardrail whose price the owner named', async () => {
     const { ask } = await open({ priceFile: { models: {}, guardrail_units: { contentPolicyUnits: 0.00015 } } });
