@@ -210,8 +210,8 @@ function amountOf(
       // Of an operation that does not say what it uses, no price would help.
       names[0] === undefined || estimate === undefined
         ? 'The owner can let the key use it all the same (--allow-unpriced).'
-        : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), or let the key ' +
-          'use it all the same (--allow-unpriced).',
+        : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), ' +
+          'or let the key use it all the same (--allow-unpriced).',
   });
 }
 

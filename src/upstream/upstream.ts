@@ -57,8 +57,9 @@ export interface ResponseObserver {
 /** Decides how a response is handed on. Asked when its head is there. */
 export interface ResponsePolicy {
   /**
-   * A response whose announced size is below this waits until it is complete, so that `extraHeaders` can describe all
-   * of it: a client cannot use half of it anyway. 0: none waits.
+   * A response whose announced size is below this, or that announces none, waits until it is complete, so that
+   * `extraHeaders` can describe all of it: a client cannot use half of it anyway. It is let go sooner if it grows to
+   * this size, or is not complete in some seconds. 0: none waits.
    */
   readonly bufferBelowBytes: number;
   /**

@@ -175,8 +175,8 @@ describe('what nobody knows the price of', () => {
         hint:
           helps === undefined
             ? 'The owner can let the key use it all the same (--allow-unpriced).'
-            : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), or let ' +
-              'the key use it all the same (--allow-unpriced).',
+            : 'The owner can fetch newer prices (bedrock-proxy prices update), name its price (--prices FILE), ' +
+              'or let the key use it all the same (--allow-unpriced).',
       });
       const admission = await ask({ path, body, policy: { ...policy, allowUnpriced: true } });
       expect(admission.reservedNanoUsd).toBe(0);

@@ -44,6 +44,8 @@ export interface TestbedOptions {
   readonly readOn?: ReadOnLimits;
   /** A client that takes nothing for so long is cut off. */
   readonly unreadMs?: number;
+  /** How long a response waits to be complete. */
+  readonly bufferMs?: number;
   /** What the server is given in place of the store. */
   readonly wrapStore?: (store: Store) => Store;
   /** The clock of the machine, for signatures. */
@@ -88,7 +90,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const dialPort = options.realHosts === true ? upstream.port : undefined;
   const network = readNetworkOptions(config.network);
   const readOn = options.readOn ?? { timeoutMs: 50, maxBytes: 1_000_000, stallMs: 10_000 };
-  const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn, unreadMs: options.unreadMs });
+  const { unreadMs, bufferMs } = options;
+  const forwarder = createForwarder({ ...timeouts, dialPort, network, readOn, unreadMs, bufferMs });
   const warnings: string[] = [];
   const clock = createSigningClock(options.signingMs ?? Date.now, (message) => warnings.push(message));
   const records: RequestRecord[] = [];

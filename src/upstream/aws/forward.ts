@@ -12,6 +12,7 @@ import { type ClientUpgrade, flatten, type HeaderPair } from '../../http/message
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
+import { BUFFER_MS } from './buffered-response.ts';
 import { FirstTry } from './first-try.ts';
 import { readBeforeGivingUp, watchSocketUses } from './upstream-socket.ts';
 import { type ReadOnLimits, ResponseRelay, type WaitingClient } from './response-relay.ts';
@@ -92,6 +93,8 @@ export interface ForwarderOptions {
   readonly readOn?: ReadOnLimits | undefined;
   /** A client that takes nothing of its response for so long is cut off; default UNREAD_MS. */
   readonly unreadMs?: number | undefined;
+  /** How long a response waits to be complete; default BUFFER_MS. */
+  readonly bufferMs?: number | undefined;
 }
 
 /**
@@ -111,7 +114,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   // Each of its connections carries one request: a second try does not meet the next stale one.
   const fresh = createAgent(options, { pipelining: 0 });
   const uses = watchSocketUses();
-  const { readOn = READ_ON, unreadMs = UNREAD_MS, streamIdleTimeoutMs: timeoutMs } = options;
+  const { readOn = READ_ON, unreadMs = UNREAD_MS, bufferMs = BUFFER_MS, streamIdleTimeoutMs: timeoutMs } = options;
   const ending = new AbortController();
   // One listener for each response that is read on.
   setMaxListeners(0, ending.signal);
@@ -121,7 +124,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       new Promise((resolve, reject) => {
         const { upgrade, responseShape: shape } = request;
         const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
-        const limits = { silence, unreadMs, reading };
+        const limits = { silence, unreadMs, bufferMs, reading };
         const relay = new ResponseRelay({ client, observer, policy, upgrade, ...limits }, resolve, reject);
         const sendAgain = (again: SignedRequest): void => {
           observer.onUnsent();

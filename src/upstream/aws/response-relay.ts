@@ -2,14 +2,15 @@
  * Lets one response flow from undici to the client, untouched and with back-pressure; passes the client's leaving on at
  * once, or reads on for the usage if the policy asks for it. It does not look into bodies.
  */
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { clientGone, ProxyError, toAbortError } from '../../lib/errors.ts';
-import { type ClientResponse, type ClientUpgrade, findHeader, type HeaderPair } from '../../http/message.ts';
+import { type ClientResponse, type ClientUpgrade, findHeader } from '../../http/message.ts';
 import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import { breakConnection } from '../../lib/reset.ts';
 import { selectClientHeaders } from '../headers.ts';
+import { BufferedResponse, type ResponseHead } from './buffered-response.ts';
 import { type SilenceLimit, SilenceWatch } from './silence.ts';
 import { toPairs, toUpstreamError } from './undici-response.ts';
 import { UnreadLimit } from './unread.ts';
@@ -34,14 +35,6 @@ export interface ReadOnLimits {
   readonly stallMs: number;
 }
 
-/** The head of a response, and what of its body waits for the rest. */
-interface BufferedResponse {
-  readonly status: number;
-  readonly headers: readonly HeaderPair[];
-  readonly reasonPhrase: string | undefined;
-  readonly chunks: Buffer[];
-}
-
 /** What a relay is made of. */
 export interface RelayParts {
   readonly client: WaitingClient;
@@ -51,6 +44,8 @@ export interface RelayParts {
   readonly silence: SilenceLimit | undefined;
   /** A client that takes nothing for so long is cut off. */
   readonly unreadMs: number;
+  /** How long a response waits to be complete. */
+  readonly bufferMs: number;
   /** `ending` fires when no response is to be read on any more. */
   readonly reading: ReadOnLimits & { readonly ending: AbortSignal };
 }
@@ -59,7 +54,7 @@ export interface RelayParts {
  * One response on its way from undici to the client. Its states, each entered once and left for a later one:
  * - waiting: no head yet;
  * - buffered (`#buffered` is set): the head is there, and the client has nothing, because the policy asks for all of it
- *   first;
+ *   first; for some seconds, and as far as the policy goes;
  * - streaming (`#sink` is set): the client has the head, and gets bytes as they come; undici is paused while it takes
  *   none;
  * - spliced: after a `101` both connections are bare, and `splice` ends them;
@@ -79,6 +74,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #silence: SilenceLimit | undefined;
   #watch: SilenceWatch | undefined;
   readonly #unreadMs: number;
+  readonly #bufferMs: number;
   readonly #unread: UnreadLimit;
   readonly #reading: RelayParts['reading'];
   #controller: Dispatcher.DispatchController | undefined;
@@ -96,7 +92,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #readBytesLeft = 0;
 
   constructor(
-    { client, observer, policy, upgrade, silence, unreadMs, reading }: RelayParts,
+    { client, observer, policy, upgrade, silence, unreadMs, bufferMs, reading }: RelayParts,
     resolve: () => void,
     reject: (error: ProxyError) => void,
   ) {
@@ -109,6 +105,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#upgrade = upgrade;
     this.#silence = silence;
     this.#unreadMs = unreadMs;
+    this.#bufferMs = bufferMs;
     // It fires the client's signal, as its leaving does.
     this.#unread = new UnreadLimit(unreadMs, () => client.clientResponse.breakOff());
     this.#reading = reading;
@@ -140,14 +137,18 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
       this.#watch = new SilenceWatch(this.#silence, headers, (error) => controller.abort(error));
     }
     if (this.#readTimer !== undefined) return;
-    const sizeBytes = Number(findHeader(headers, 'content-length') ?? Number.NaN);
-    const response = { status, headers, reasonPhrase, chunks: [] };
-    if (sizeBytes < this.#policy.bufferBelowBytes) this.#buffered = response;
-    else this.#sink = this.#startResponse(response, controller, false);
+    // What does not say its size may be small.
+    const announcedBytes = Number(findHeader(headers, 'content-length') ?? 0);
+    const head = { status, headers, reasonPhrase };
+    const { bufferBelowBytes: bytes } = this.#policy;
+    if (announcedBytes < bytes) {
+      const release = (): void => this.#releaseBuffered(controller, false);
+      this.#buffered = new BufferedResponse(head, { bytes, timeMs: this.#bufferMs }, release);
+    } else this.#sink = this.#startResponse(head, controller, false);
   }
 
   #startResponse(
-    { status, headers, reasonPhrase }: BufferedResponse,
+    { status, headers, reasonPhrase }: ResponseHead,
     controller: Dispatcher.DispatchController,
     isComplete: boolean,
   ): ReturnType<ClientResponse['start']> {
@@ -166,9 +167,23 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #releaseBuffered(controller: Dispatcher.DispatchController, isComplete: boolean): void {
     const buffered = this.#buffered;
     if (buffered === undefined) return;
+    this.#dropBuffered();
+    const sink = (this.#sink = this.#startResponse(buffered.head, controller, isComplete));
+    for (const chunk of buffered.chunks) sink.write(chunk);
+    if (!isComplete && sink.writableNeedDrain) this.#holdUp(sink, controller);
+  }
+
+  #dropBuffered(): void {
+    this.#buffered?.drop();
     this.#buffered = undefined;
-    this.#sink = this.#startResponse(buffered, controller, isComplete);
-    for (const chunk of buffered.chunks) this.#sink.write(chunk);
+  }
+
+  /** The client takes no more: AWS is to wait for it. */
+  #holdUp(sink: Writable, controller: Dispatcher.DispatchController): void {
+    this.#watch?.pause();
+    this.#unread.begin(sink);
+    this.#heldUpAtMs = MACHINE_TICKS();
+    controller.pause();
   }
 
   /** `101` came: from here on both connections are bare, and `splice` ends them. */
@@ -209,13 +224,8 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#readTimer !== undefined) {
       this.#readBytesLeft -= chunk.length;
       if (this.#readBytesLeft < 0 || !this.#policy.readsOn) this.#leave();
-    } else if (this.#buffered !== undefined) this.#buffered.chunks.push(chunk);
-    else if (this.#sink?.write(chunk) === false) {
-      this.#watch?.pause();
-      this.#unread.begin(this.#sink);
-      this.#heldUpAtMs = MACHINE_TICKS();
-      controller.pause();
-    }
+    } else if (this.#buffered !== undefined) this.#buffered.push(chunk);
+    else if (this.#sink?.write(chunk) === false) this.#holdUp(this.#sink, controller);
   }
 
   #endStall(): void {
@@ -266,7 +276,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   };
 
   #readOn(): void {
-    this.#buffered = undefined;
+    this.#dropBuffered();
     this.#unread.end();
     this.#observer.onReadOn();
     this.#readTimer = setTimeout(this.#leave, this.#reading.timeoutMs);
@@ -287,6 +297,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#watch?.stop();
     this.#unread.end();
     clearTimeout(this.#readTimer);
+    this.#buffered?.drop();
     clearInterval(this.#lookTimer);
     this.#reading.ending.removeEventListener('abort', this.#leave);
     this.#signal.removeEventListener('abort', this.#onClientGone);
