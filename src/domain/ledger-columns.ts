@@ -161,7 +161,7 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     sql: 'charged_nano',
     isRequired: true,
   }),
-  column('partial', 'flag', 'partial', 'whether usage and cost are only of what was seen', {
+  column('partial', 'flag', 'partial', 'whether usage and cost are of a part only: it cost that at least', {
     span: 'bedrock_proxy.partial',
     isRequired: true,
   }),

@@ -65,7 +65,10 @@ export interface RequestRecord {
   costNanoUsd: number | undefined;
   /** What the key's budget was charged. */
   chargedNanoUsd: number;
-  /** The usage is not all of it: the client left, or the response broke off. */
+  /**
+   * Usage and cost are of a part only: the client left, the response broke off, or something is billed of which nobody
+   * knows how much.
+   */
   partial: boolean;
   /** Milliseconds from `startedAtMs`: the first byte of the response's body (or its end), and the end of everything. */
   firstByteMs: number | undefined;

@@ -65,7 +65,7 @@ const BY_SERIES: readonly {
   },
   {
     name: 'partial_requests_total',
-    help: 'Requests whose usage is not all: the client left, or the response broke off.',
+    help: 'Requests that cost more than is known of them: a response that broke off, a guardrail without units.',
     read: ({ partial }) => single(partial),
   },
   {

@@ -148,7 +148,9 @@ function describeAmount({ usage, requestBytes, responseBytes }: RecordRow): stri
 function describeCost({ pricing, costNanoUsd, partial }: RecordRow, paint: Paint): Cell {
   const isUnpriced = pricing === 'unpriced' || costNanoUsd === undefined;
   const cost = pricing === 'free' ? '-' : isUnpriced ? 'unpriced' : formatUsd(costNanoUsd);
-  return { text: (partial ? `~${cost}` : cost).padStart(COST_WIDTH), ...(isUnpriced ? { paint: paint.warn } : {}) };
+  // Part of a cost is known to be less than all of it; of what is not known there is nothing to say.
+  const isPart = partial && !isUnpriced && pricing === 'priced';
+  return { text: (isPart ? `≥${cost}` : cost).padStart(COST_WIDTH), ...(isUnpriced ? { paint: paint.warn } : {}) };
 }
 
 /** The time of day, local; of another day the day and less of the time, and then eleven characters for both. */

@@ -74,12 +74,12 @@ describe('a line for people', () => {
     {
       name: 'what broke off',
       fields: { partial: true, errorCode: 'ERR_CLIENT_GONE' },
-      end: '~$0.000001  ERR_CLIENT_GONE',
+      end: '≥$0.000001  ERR_CLIENT_GONE',
     },
     {
       name: 'what was not reported',
       fields: { partial: true, pricing: 'unpriced', costNanoUsd: undefined } as const,
-      end: '~unpriced',
+      end: 'unpriced',
     },
     {
       name: 'what failed and cost nothing',

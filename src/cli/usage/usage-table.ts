@@ -68,10 +68,11 @@ const COLUMNS: readonly Column[] = [
   { title: 'cost', show: describeCost },
 ];
 
-/** Unknown where nothing that costs has a price; with a mark where something has none. */
-function describeCost({ unpriced, costNanoUsd }: UsageTotals): string {
-  if (unpriced > 0 && costNanoUsd === 0) return '?';
-  return unpriced > 0 ? `${formatUsd(costNanoUsd)} + ?` : formatUsd(costNanoUsd);
+/** Unknown if nothing that costs has a price; with a mark if something has none, or is known in part only. */
+function describeCost({ unpriced, partial, costNanoUsd }: UsageTotals): string {
+  const isAll = unpriced === 0 && partial === 0;
+  if (!isAll && costNanoUsd === 0) return '?';
+  return isAll ? formatUsd(costNanoUsd) : `${formatUsd(costNanoUsd)} + ?`;
 }
 
 /** Columns that names have before others give way. A session is often a UUID, which nobody can use in part. */
@@ -180,7 +181,7 @@ function describeNotes(report: UsageReport): string[] {
   if (unpriced > 0) {
     notes.push(`${countRequests(unpriced)} with no known price: the cost is unknown, not zero, and not added.`);
   }
-  if (partial > 0) notes.push(`${countRequests(partial)} not seen whole (partial): only what was seen is in the cost.`);
+  if (partial > 0) notes.push(`${countRequests(partial)} known in part (partial): only that part is in the cost.`);
   if (estimatedNanoUsd > 0) {
     notes.push(`Budgets were charged ${formatUsd(estimatedNanoUsd)} more, as an estimate of what is not known.`);
   }

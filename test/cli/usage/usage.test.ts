@@ -31,7 +31,7 @@ const ROWS: readonly Partial<LedgerRow>[] = [
 const NOTES = [
   /^Since \d{4}-\d\d-\d\d \d\d:\d\dZ\.$/,
   /^1 request with no known price: the cost is unknown, not zero, and not added\.$/,
-  /^1 request not seen whole \(partial\): only what was seen is in the cost\.$/,
+  /^1 request known in part \(partial\): only that part is in the cost\.$/,
   /^Budgets were charged \$0\.005 more, as an estimate of what is not known\.$/,
 ];
 
@@ -46,7 +46,7 @@ describe('usage', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines.slice(0, 4).map(cellsOf)).toEqual([
       ['MODEL', 'REQUESTS', 'ERRORS', 'INPUT', 'OUTPUT', 'CACHE READ', 'UNPRICED', 'PARTIAL', 'COST'],
-      [SONNET, '2', '0', '1.21k', '300', '20.0k', '0', '1', '$0.0124'],
+      [SONNET, '2', '0', '1.21k', '300', '20.0k', '0', '1', '$0.0124 + ?'],
       ['x.y', '2', '1', '0', '0', '0', '1', '0', '?'],
       ['total', '4', '1', '1.21k', '300', '20.0k', '1', '1', '$0.0124 + ?'],
     ]);
