@@ -95,6 +95,29 @@ describe('the settlement of a request', () => {
     expect(record).toMatchObject({ pricing: 'priced', costNanoUsd: cost, chargedNanoUsd: cost, partial: false });
   });
 
+  it.each([
+    { name: 'who told it', origin: {}, priceSource: 'aws' },
+    { name: 'that it is of another region', origin: { assumedRegion: 'us-east-1' }, priceSource: 'aws (other region)' },
+  ])('keeps of the price $name', ({ origin, priceSource }) => {
+    const price: ModelPrice = { ...PRICE, origin: { kind: 'built-in', source: 'aws', name: 'm', ...origin } };
+    const { settlement, record, admit } = open(() => price);
+    admit();
+    respond(settlement);
+    settlement.finish();
+    expect(record).toMatchObject({ pricing: 'priced', priceSource });
+  });
+
+  it.each([
+    { name: 'nobody knows', find: () => undefined, status: 200 },
+    { name: 'is not needed', find: () => PRICE, status: 429 },
+  ])('keeps no source of a price that $name', ({ find, status }) => {
+    const { settlement, record, admit } = open(find);
+    admit();
+    respond(settlement, status);
+    settlement.finish();
+    expect(record.priceSource).toBeUndefined();
+  });
+
   it('has a phase for each step of a request', () => {
     const { settlement, record, admit } = open();
     const phases = [record.phase];

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { estimateRequest, findPriceNames } from '../../src/admission/pricing.ts';
 import type { RequestedUnits } from '../../src/domain/units.ts';
-import type { PriceBook } from '../../src/pricing/cost.ts';
+import { costOf, type PriceBook } from '../../src/pricing/cost.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
 import { HAIKU } from './admitting.ts';
 
@@ -30,6 +30,30 @@ describe('names of prices', () => {
   ])('finds the price names of %s', async (_, raw, expected) => {
     const names = await findPriceNames(raw, { region: 'us-east-1', moment }, { prices, findProfileModels });
     expect(names).toEqual(expected);
+  });
+});
+
+function inRegions(model: string, ...regions: readonly string[]): readonly string[] {
+  return regions.map((region) => `arn:aws:bedrock:${region}::foundation-model/${model}`);
+}
+
+describe('an application inference profile', () => {
+  const SONNET_4_5 = 'anthropic.claude-sonnet-4-5-20250929-v1:0';
+
+  it.each([
+    { region: 'us-east-1', behind: inRegions(SONNET_4_5, ''), cost: 10 * 3_000 + 5 * 15_000 },
+    { region: 'us-east-1', behind: inRegions(SONNET_4_5, 'us-east-1', 'us-west-2'), cost: 10 * 3_300 + 5 * 16_500 },
+    { region: 'us-east-1', behind: inRegions(SONNET_4_5, 'us-east-1'), cost: 10 * 3_300 + 5 * 16_500 },
+    { region: 'us-gov-west-1', behind: inRegions(SONNET_4_5, 'us-gov-west-1', 'us-gov-east-1'), cost: 126_000 },
+    { region: 'us-east-1', behind: inRegions('anthropic.claude-sonnet-4-6', '', 'us-east-1'), cost: 105_000 },
+    { region: 'eu-central-1', behind: inRegions('amazon.nova-pro-v1:0', 'eu-west-1', 'eu-west-3'), cost: 31_500 },
+  ])('costs what is behind it: $behind, called in $region', async ({ region, behind, cost }) => {
+    const at = { ...moment, region };
+    const sources = { prices, findProfileModels: async () => behind };
+    const [, name = '', ...others] = await findPriceNames(ARN, { region, moment: at }, sources);
+    expect(others).toEqual([]);
+    const price = prices.find(name, at);
+    expect(price && costOf({ inputTokens: 10, outputTokens: 5 }, price)).toBe(cost);
   });
 });
 

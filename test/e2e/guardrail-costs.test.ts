@@ -82,10 +82,17 @@ describe('a response without the units of the guardrail that its request names',
 });
 
 describe('a response whose cost is known', () => {
-  it('has the units of its guardrail', async () => {
-    respond({ usage: TOKENS, trace: trace(UNITS) });
+  it.each([
+    { name: 'none was used', units: {}, costNanoUsd: OF_TOKENS },
+    {
+      name: 'three were used',
+      units: { topicPolicyUnits: 1, contentPolicyUnits: 2 },
+      costNanoUsd: OF_TOKENS + 450_000,
+    },
+  ])('has the units of its guardrail: $name', async ({ units, costNanoUsd }) => {
+    respond({ usage: TOKENS, trace: trace({ ...UNITS, ...units }) });
     const { record, isPart } = await post(CONVERSE, { body: BODY });
-    expect(record).toMatchObject({ pricing: 'priced', costNanoUsd: OF_TOKENS, partial: false });
+    expect(record).toMatchObject({ pricing: 'priced', costNanoUsd, partial: false });
     expect(isPart).toBeNull();
   });
 
