@@ -71,7 +71,7 @@ function isConverse(route: RequestRecord['route']): boolean {
 }
 
 /** What is known of the money at the end. */
-export interface Bill {
+export interface RecordCharge {
   readonly pricing: RequestRecord['pricing'];
   readonly cost: number | undefined;
   readonly charge: number;
@@ -79,7 +79,7 @@ export interface Bill {
 }
 
 /** Writes it into the record. */
-export function applyBill(record: RequestRecord, { pricing, cost, charge, priceSource }: Bill): void {
+export function applyBill(record: RequestRecord, { pricing, cost, charge, priceSource }: RecordCharge): void {
   record.pricing = pricing;
   record.priceSource = priceSource;
   record.costNanoUsd = cost;

@@ -161,7 +161,18 @@ describe('what nobody knows the price of', () => {
       path: '/agents/ABCDEFGHIJ/agentAliases/ABCDEFGHIJ/sessions/s1/text',
       told: 'InvokeAgent of bedrock-agent-runtime',
     },
-    { name: 'what reports no usage', path: '/async-invoke', body: { modelId: HAIKU }, told: `the model ${HAIKU}` },
+    {
+      name: 'a job of a model that makes no video',
+      path: '/async-invoke',
+      body: { modelId: HAIKU },
+      told: `the model ${HAIKU}`,
+      helps: 'prices',
+    },
+    {
+      name: 'what reports no usage',
+      path: '/flows/ABCDEFGHIJ/aliases/ABCDEFGHIJ',
+      told: 'InvokeFlow of bedrock-agent-runtime',
+    },
     { name: 'an unknown operation', path: '/openai/v1/tomorrow', told: 'an unknown operation of bedrock-runtime' },
   ])(
     'refuses what has no price to a key with a budget, unless it may: $name',
