@@ -20,9 +20,9 @@ import { readVersion } from '../lib/version.ts';
 /** What a running server counts with. */
 export interface Meters {
   /**
-   * Loads the prices, once, however often it is called. To be called when the port is open: their library takes longer
-   * to load than everything else that a start waits for. Never rejects: if they cannot be loaded, that is told, and
-   * nothing has a price. They are taken anew when their files change.
+   * Loads the prices, once, however often it is called. To be called when the port is open: a start need not wait for
+   * them. Never rejects: if they cannot be loaded, that is told, and nothing has a price. They are taken anew when their
+   * files change.
    */
   readonly loadPrices: () => Promise<PriceBook>;
   readonly ledger: Ledger;
@@ -43,7 +43,7 @@ export async function openMeters(
   talk: (message: string) => void,
 ): Promise<Meters> {
   const { pricesFile, ledgerRetentionMs } = config;
-  // Its library is loaded later, but a wrong file ends a start.
+  // Prices are loaded later, but a wrong file ends a start.
   if (pricesFile !== undefined) await readPriceFile(pricesFile);
   const traces = await openTracesIfConfigured(onProblem);
   let prices: LivePrices | undefined;

@@ -1,6 +1,6 @@
 /**
  * What a usage costs at a price: exact integer arithmetic, rounded once. Also the types of prices, so that what works
- * with them need not load the library that knows them (`price-book.ts`). Pure; unknown is undefined, never 0.
+ * with them need not load what knows them (`price-book.ts`). Pure; unknown is undefined, never 0.
  */
 import type { PieceUnit } from '../domain/units.ts';
 import { sumInput, type Usage } from '../domain/usage.ts';

@@ -1,7 +1,7 @@
 /**
- * Published prices as data: which model of the data a name stands for, and a record of the data as one of our prices.
- * The library's own search takes what merely contains a name (Titan's embeddings v2 for v1, at five times their price),
- * so it is not used: a wrong price is worse than none. Pure; knows no library, only the shape of its data.
+ * Published prices as data: which model of the data a name stands for, and a record of genai-prices as one of our
+ * prices. A name that merely contains another one does not mean it (Titan's embeddings v2 cost a fifth of v1): a wrong
+ * price is worse than none. Pure.
  */
 import { withoutGeography } from '../domain/model-name.ts';
 import { type ModelPrice, type PicoUsd, TOKEN_RATES, type TokenRate, toPicoUsd } from './cost.ts';

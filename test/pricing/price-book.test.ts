@@ -129,6 +129,30 @@ describe('the built-in data', () => {
   });
 });
 
+describe('the regions of the built-in data', () => {
+  const usage = { inputTokens: 1000, outputTokens: 1000 };
+  it.each([
+    // 1.05 + 4.20, 4.45 + 5.88, 0.23 + 1.01, 3.60 + 18, 1 + 5 per million
+    { name: 'eu.amazon.nova-pro-v1:0', region: 'eu-central-1', nano: 5_250_000 },
+    { name: 'meta.llama3-70b-instruct-v1:0', region: 'sa-east-1', nano: 10_330_000 },
+    { name: 'nvidia.nemotron-super-3-120b', region: 'eu-west-2', nano: 1_240_000 },
+    { name: 'us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0', region: 'us-gov-west-1', nano: 21_600_000 },
+    { name: 'anthropic.claude-sonnet-4-5-20250929-v1:0', region: 'us-gov-east-1', nano: 21_600_000 },
+    { name: 'global.anthropic.claude-haiku-4-5-20251001-v1:0', region: 'eu-west-1', nano: 6_000_000 },
+    { name: 'anthropic.claude-haiku-4-5-20251001-v1:0', region: 'eu-west-1', nano: 6_600_000 },
+  ])('$name costs $nano in $region', async ({ name, region, nano }) => {
+    const price = (await load()).book.find(name, { ...at(NOW), region }) ?? {};
+    expect(costOf(usage, price)).toBe(nano);
+    expect(price.origin?.assumedRegion).toBeUndefined();
+  });
+
+  it('writes to the cache of Nova for nothing', async () => {
+    const cached = { inputTokens: 22, outputTokens: 13, cacheReadTokens: 0, cacheWriteTokens: 2492 };
+    const price = (await load()).book.find('us.amazon.nova-lite-v1:0', at(NOW)) ?? {};
+    expect(costOf(cached, price)).toBe(4_440);
+  });
+});
+
 describe('long inputs of the built-in data', () => {
   it.each([
     // 250,000 x 6.60 + 1,000 x 24.75
