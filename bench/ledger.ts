@@ -82,6 +82,7 @@ async function measureRequests(store: Store, hashes: readonly string[]): Promise
   const dependencies: AdmissionDependencies = {
     store,
     prices: await loadPrices({ priceFile: undefined, refreshedFile: undefined, warn: () => {} }),
+    assumedOutputTokens: undefined,
     rates: createRateLimits({ tickMs: MACHINE_TICKS }),
     nowMs: Date.now,
     findProfilesFor: () => async () => undefined,

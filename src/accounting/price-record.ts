@@ -9,7 +9,7 @@ import type { Reading } from '../metering/tap.ts';
 import type { UsageKind } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { type ModelPrice, type PriceBook, priceSourceOf } from '../pricing/cost.ts';
-import { findCharge, findPrices } from './charge.ts';
+import { findCharge, findChargePrices, findPrices } from './charge.ts';
 import { findKnownCost, type KnownCost } from './known-cost.ts';
 
 /** Longer request ids, error types and tiers are none of AWS's: they would only fill the ledger. */
@@ -41,7 +41,8 @@ export function priceRecord(
   const found = findPrices(record, reading, admission, prices);
   // Of several models, the first is the one that was called.
   const { costNanoUsd: cost, isPart } = findCost(record, admission, found[0]);
-  const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, found));
+  const dearest = findChargePrices(record, reading, admission, prices);
+  const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, dearest));
   // Only now: what is charged goes by how much of the usage was seen.
   record.partial ||= isPart;
   const priceSource = found[0] && priceSourceOf(found[0]);

@@ -72,8 +72,6 @@ class OpenSettlement implements Settlement {
   #reading: Reading | undefined;
   #hasClient = true;
   #isCut = false;
-  /** The upstream's response is complete, whatever became of the client. */
-  #hasEnded = false;
   /** As a whole response, by all that can be known of it. */
   #isPriced = false;
 
@@ -133,7 +131,7 @@ class OpenSettlement implements Settlement {
         events.bytes(record, chunk);
       },
       onEnd: () => {
-        this.#hasEnded = true;
+        record.hasEnded = true;
       },
       onReadOn: () => {
         this.#hasClient = false;
@@ -181,7 +179,7 @@ class OpenSettlement implements Settlement {
   #priceAtEnd(): void {
     const record = this.#record;
     try {
-      this.#price(this.#hasEnded || record.error === undefined);
+      this.#price(record.hasEnded || record.error === undefined);
     } catch {
       // A fault of ours must not make a request look free.
       record.partial = true;

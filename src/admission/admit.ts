@@ -32,6 +32,8 @@ export interface AdmissionDependencies extends FactsLimits {
   readonly store: Pick<BudgetStore, 'reserve'>;
   readonly prices: PriceBook;
   readonly rates: RateLimits;
+  /** What a budget reserves for a response without a limit; undefined: all that its model may write. */
+  readonly assumedOutputTokens: number | undefined;
   /** Epoch milliseconds. */
   readonly nowMs: WallClock;
   /** Look-ups of profiles on behalf of this caller: they are shared by callers. */
@@ -72,7 +74,7 @@ export interface Admission {
   readonly namesAreFound: Promise<void> | undefined;
   /** Reserved from the key's budget; undefined if nothing was, not even 0. */
   readonly reservedNanoUsd: number | undefined;
-  /** What it may use at most; undefined if no limit needed it. */
+  /** What it may use at most, as its budget counts it, or else its tokens per minute; undefined if neither did. */
   readonly estimate: MaxUsage | undefined;
   /** As the request asks for it; undefined if it does not, or if no limit needed it. */
   readonly serviceTier: string | undefined;
@@ -143,19 +145,24 @@ async function admitKey(
     budget === undefined ? [name] : findPriceNames(name, priceContext, dependencies),
   );
   const models = found.every(isFound) ? found : await unlessAborted(signal, Promise.all(found));
-  const estimate = size && estimateRequest({ requested: size, models, moment, medium }, dependencies.prices);
+  const { namesGuardrail } = facts;
+  const { assumedOutputTokens } = dependencies;
+  const priced = { models, moment, medium, namesGuardrail, assumedOutputTokens };
+  const estimate = size && estimateRequest({ requested: size, ...priced }, dependencies.prices);
   const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
   const counting = estimate && grant?.addTokens(policy, tokensOf(estimate.use));
   if (counting !== undefined) await unlessAborted(signal, counting);
   if (budget !== undefined && reservedNanoUsd !== undefined) {
     const reservation = { id: request.requestId, keyId, amountNanoUsd: reservedNanoUsd, budget, nowMs: moment.atMs };
-    await reserve(reservation, { model: facts.names[0], request }, dependencies);
+    const hasOutputLimit = size?.maxOutputTokens !== undefined || estimate?.wholeUse.outputTokens === 0;
+    await reserve(reservation, { model: facts.names[0], request, hasOutputLimit }, dependencies);
   }
+  const counted = budget === undefined ? estimate?.use : estimate?.wholeUse;
   const names =
     budget === undefined
       ? growPriceNames(facts, { kind, priceContext }, dependencies)
       : { priceNames: models.flat(), namesAreFound: undefined };
-  return openAdmission(facts, { names, grant, estimate: estimate?.wholeUse, reservedNanoUsd });
+  return openAdmission(facts, { names, grant, estimate: counted, reservedNanoUsd });
 }
 
 function isFound(names: ReturnType<typeof findPriceNames>): names is readonly string[] {
@@ -168,14 +175,22 @@ function tokensOf({ inputTokens, outputTokens }: MaxUsage): number {
 
 async function reserve(
   reservation: Omit<NewReservation, 'ifLost'>,
-  { model, request }: { readonly model: string | undefined; readonly request: AdmissionRequest },
+  {
+    model,
+    request,
+    hasOutputLimit,
+  }: {
+    readonly model: string | undefined;
+    readonly request: AdmissionRequest;
+    readonly hasOutputLimit: boolean;
+  },
   { store }: AdmissionDependencies,
 ): Promise<void> {
   const { signal } = request;
   const shown = model?.slice(0, MAX_MODEL_LENGTH);
   const reserving = reserveBudget(
     { ...reservation, ifLost: { ...request.ifLost(), model: shown, chargedNanoUsd: reservation.amountNanoUsd } },
-    store,
+    { store, hasOutputLimit },
   );
   await unlessAborted(signal, reserving).catch((error: unknown) => {
     if (signal.aborted) reserving.then(request.onLateReservation, () => {});
@@ -192,7 +207,7 @@ function amountOf(
   { facts, route, policy }: { readonly facts: RequestFacts; readonly route: ReachedRoute; readonly policy: KeyPolicy },
 ): number {
   if (estimate?.costNanoUsd !== undefined) return estimate.costNanoUsd;
-  if (policy.allowUnpriced) return 0;
+  if (policy.allowUnpriced) return estimate?.pricedNanoUsd ?? 0;
   const { names } = facts;
   const { operation, service } = route;
   const what =
@@ -200,9 +215,17 @@ function amountOf(
       ? `${operation ?? 'an unknown operation'} of ${service}`
       : `the model ${printable(names[0])}`;
   if (estimate?.hasUnknownInput === true) {
-    const message = `This key has a budget, and nobody knows how much ${what} may read that is not in the body.`;
+    const message = `This key has a budget, and nobody knows how much ${what} may read of what the body does not tell.`;
     throw new ProxyError('ERR_UNPRICED', message, {
-      hint: 'Send it in the body; or the owner can let the key use it all the same (--allow-unpriced).',
+      hint: 'Send it as text in the body; or the owner can let the key use it all the same (--allow-unpriced).',
+    });
+  }
+  const searches = (facts.size?.webSearches ?? 0) > 0 ? 'searches of the web' : undefined;
+  const besides = facts.namesGuardrail ? 'guardrail' : searches;
+  if (besides !== undefined && estimate !== undefined && estimate.pricedNanoUsd > 0) {
+    const message = `This key has a budget, and nobody knows what the ${besides} of this request would cost.`;
+    throw new ProxyError('ERR_UNPRICED', message, {
+      hint: 'The owner can let the key use it all the same (--allow-unpriced).',
     });
   }
   throw new ProxyError('ERR_UNPRICED', `This key has a budget, and nobody knows what ${what} would cost.`, {

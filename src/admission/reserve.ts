@@ -11,10 +11,14 @@ import { fullUsd } from '../lib/usd.ts';
 const HELD_RETRY_SECONDS = 2;
 
 /**
- * Throws ERR_BUDGET_EXCEEDED if the budget has less left than the request may cost, ERR_BUDGET_HELD if it would be
- * enough without what is reserved for other requests under way, ERR_STORE_UNAVAILABLE.
+ * `hasOutputLimit`: the request itself says how much its response may be. Throws ERR_BUDGET_EXCEEDED if the budget has
+ * less left than the request may cost, ERR_BUDGET_HELD if it would be enough without what is reserved for other
+ * requests under way, ERR_STORE_UNAVAILABLE.
  */
-export async function reserveBudget(reservation: NewReservation, store: Pick<BudgetStore, 'reserve'>): Promise<void> {
+export async function reserveBudget(
+  reservation: NewReservation,
+  { store, hasOutputLimit }: { readonly store: Pick<BudgetStore, 'reserve'>; readonly hasOutputLimit: boolean },
+): Promise<void> {
   const outcome = await store.reserve(reservation);
   if (outcome.kind === 'reserved') return;
   const { amountNanoUsd, budget } = reservation;
@@ -29,7 +33,10 @@ export async function reserveBudget(reservation: NewReservation, store: Pick<Bud
     });
   }
   const reset = resetsAtMs === undefined ? '' : `A new budget starts at ${new Date(resetsAtMs).toISOString()}. `;
+  const smaller = hasOutputLimit
+    ? 'A smaller max_tokens may still pass'
+    : 'It sets no max_tokens, so that all counts that its model may write: with one it may still pass';
   throw new ProxyError('ERR_BUDGET_EXCEEDED', `${spent}, and ${cost}.`, {
-    hint: `${reset}A smaller max_tokens may still pass; the owner of the key can give it more.`,
+    hint: `${reset}${smaller}; the owner of the key can give it more.`,
   });
 }

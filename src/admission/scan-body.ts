@@ -8,8 +8,6 @@ import { findHeader, type HeaderPair } from '../http/message.ts';
 import { findContentCoding, unpack } from '../http/unpack.ts';
 import { JsonPaths } from '../protocol/json-paths.ts';
 import { type JsonScalar, JsonScanner } from '../protocol/json-scan.ts';
-import { DOCUMENT_PATHS, DocumentText, type TextBlobs } from './document-text.ts';
-import { DEFAULT_MAX_OUTPUT_TOKENS } from './estimate.ts';
 import {
   findLimitFields,
   findServingFields,
@@ -19,10 +17,12 @@ import {
   TIER_PATHS,
 } from './limit-fields.ts';
 import { GUARDRAIL_PATHS, namesGuardrailInHeader } from './guardrail-fields.ts';
+import { type MediaSize, INPUT_MEDIA_PATHS, InputMedia, NO_INPUT_MEDIA } from './input-media.ts';
 import { OUTSIDE_PATHS, OutsideInput } from './outside-input.ts';
 import { mayAskForMedia, mediaPaths, type MediaRequest, RequestedMedia } from './requested-media.ts';
 import type { OperationFacts } from '../operations/facts.ts';
 import { findFacts } from '../operations/find-facts.ts';
+import { WEB_SEARCH_PATHS, WebSearches } from './web-searches.ts';
 
 /** A request whose body has arrived. */
 export interface InspectedRequest {
@@ -55,9 +55,18 @@ export interface Inspection extends MediaRequest {
   readonly models: readonly string[];
   /** The largest that the body allows for one response; undefined if it says nothing that AWS must obey. */
   readonly maxOutputTokens: number | undefined;
+  /** The largest in fields that AWS may ignore, so that it limits nothing, or obey, so that a larger one counts. */
+  readonly doubtfulMaxOutputTokens: number;
   /** An estimate, rather too high: see `estimateTokens`. */
   readonly inputTokens: number;
-  /** The model reads what is not in the body, or the body cannot be read. False if the size was not asked for. */
+  /** Pictures, and what else is no text. */
+  readonly pieces: number;
+  /** Searches of the web that its tools may make at most. */
+  readonly webSearches: number;
+  /**
+   * The model reads what is not in the body, or of which the body does not tell how much it is, or the body cannot be
+   * read. False if the size was not asked for.
+   */
   readonly hasOutsideInput: boolean;
   /** The request asks for a context window of a million tokens where the model's own is smaller. */
   readonly wantsLongContext: boolean;
@@ -82,20 +91,20 @@ export interface Inspection extends MediaRequest {
 
 /** English text has about four bytes a token, other languages, code and numbers fewer. */
 const BYTES_PER_TOKEN = 3;
-/** What a large picture costs; Claude's largest is 4,784 with a file of megabytes, for which the next line makes up. */
-const TOKENS_PER_BLOB = 2000;
 /**
- * Base64, of a PDF for instance, whose pages have some 3,000 tokens and about as many bytes as text, or 100 times as
- * many.
+ * What a large picture costs, whatever its bytes: 4,784 with Claude
+ * (https://docs.claude.com/en/docs/build-with-claude/vision). For models that read more of one, the next line makes up.
  */
-const BLOB_BYTES_PER_TOKEN = 50;
+const TOKENS_PER_PIECE = 5000;
+/** Of the base64 of pictures, films and documents that are no text. */
+const PIECE_BYTES_PER_TOKEN = 50;
 
 /** Names that are kept; a body with more is not trusted. */
 const MAX_NAMES = 1000;
 
-/** One piece of scanning, after which others have their turn: about a millisecond. */
-const PIECE_BYTES = 256 * 1024;
-const PIECES_PER_TURN = 4;
+/** One step of scanning, after which others have their turn: about a millisecond. */
+const STEP_BYTES = 256 * 1024;
+const STEPS_PER_TURN = 4;
 
 /** OpenAI, Cohere, AI21, and the makers of images. */
 const COPIES = ['n', 'num_generations', 'numResults', 'imageGenerationConfig.numberOfImages', 'samples'];
@@ -118,7 +127,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...BETAS.map((path) => [path, 'beta'] as const),
   ...GUARDRAIL_PATHS.map((path) => [path, 'guardrail'] as const),
 ]);
-const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...DOCUMENT_PATHS]);
+const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...INPUT_MEDIA_PATHS, ...WEB_SEARCH_PATHS]);
 
 /** What is looked for besides the models, and the paths made for each list of them when they are first needed. */
 interface Search {
@@ -141,7 +150,8 @@ function pathsOf({ models, media }: OperationFacts, isSized: boolean, hasMedia: 
   SEARCHES.set(name, search);
   const known = search.made.get(models.paths);
   if (known !== undefined) return known;
-  const made = new JsonPaths([...models.paths, ...search.others]);
+  // A path that is there twice would be reported twice.
+  const made = new JsonPaths([...new Set([...models.paths, ...search.others])]);
   search.made.set(models.paths, made);
   return made;
 }
@@ -156,14 +166,14 @@ export async function inspectBody(request: InspectedRequest): Promise<Inspection
   const reading = new BodyReading(facts, { limits: findLimitFields(facts, pathModel), isSized, pathModel });
   const isPlain = isPlainText(headers);
   const coding = body.sizeBytes === 0 ? undefined : findContentCoding(headers);
-  let pieces = 0;
+  let steps = 0;
   let unpackedBytes = 0;
   for await (const chunk of openText(request, coding)) {
     unpackedBytes += chunk.length;
-    for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
-      pieces += 1;
-      if (pieces % PIECES_PER_TURN === 0) await setImmediate();
-      reading.push(chunk.length <= PIECE_BYTES ? chunk : chunk.subarray(at, at + PIECE_BYTES));
+    for (let at = 0; at < chunk.length; at += STEP_BYTES) {
+      steps += 1;
+      if (steps % STEPS_PER_TURN === 0) await setImmediate();
+      reading.push(chunk.length <= STEP_BYTES ? chunk : chunk.subarray(at, at + STEP_BYTES));
     }
     // How much a compressed body is shows only at its end.
     if (reading.isBroken && coding === undefined) break;
@@ -223,13 +233,14 @@ class BodyReading {
   readonly #serving: ServingFields;
   /** Of the fields that limit the response, and of those that may. */
   #maxTokens: number | undefined;
-  #otherMaxTokens: number | undefined;
+  #doubtfulMaxTokens = 0;
   #copies = 1;
   #serviceTier: string | undefined;
   #latency: string | undefined;
   readonly #isSized: boolean;
   readonly #outside = new OutsideInput();
-  readonly #documents = new DocumentText();
+  readonly #inputMedia = new InputMedia();
+  readonly #searches = new WebSearches();
   #wantsLongContext = false;
   readonly #media: RequestedMedia | undefined;
   #namesGuardrail = false;
@@ -269,13 +280,16 @@ class BodyReading {
     const isReadable = isPlain && (isObject || sizeBytes === 0);
     // An agent reads what it has kept of the session, what its tools find, and what its model wrote before.
     const isAgent = this.#facts.response === 'agentStream';
+    const media = isJson ? this.#inputMedia.finish() : NO_INPUT_MEDIA;
+    const hasUnsizedInput = isAgent || !isReadable || media.hasUnsized;
     return {
       models: this.#models,
-      maxOutputTokens: this.#findMaxTokens(),
-      inputTokens: isJson
-        ? estimateTokens(sizeBytes, this.#scanner, this.#documents.finish())
-        : estimateTokens(sizeBytes, NO_BLOBS, NO_BLOBS),
-      hasOutsideInput: this.#isSized && (isAgent || !isReadable || this.#outside.finish()),
+      maxOutputTokens: this.#maxTokens && Math.max(this.#maxTokens, this.#doubtfulMaxTokens),
+      doubtfulMaxOutputTokens: this.#doubtfulMaxTokens,
+      inputTokens: estimateTokens(sizeBytes, media),
+      pieces: media.pieces,
+      webSearches: this.#searches.finish(),
+      hasOutsideInput: this.#isSized && (this.#outside.finish() || hasUnsizedInput),
       wantsLongContext: this.#wantsLongContext,
       wellFormed: isReadable && !this.#hasUnreadableModel,
       // What the owner of an agent made of its body is not known.
@@ -286,37 +300,33 @@ class BodyReading {
     };
   }
 
-  /** AWS may ignore a limit in such a field, so that it limits nothing; or it may obey, so that a larger one counts. */
-  #findMaxTokens(): number | undefined {
-    const other = this.#otherMaxTokens ?? 0;
-    if (this.#maxTokens !== undefined) return Math.max(this.#maxTokens, other);
-    return other > DEFAULT_MAX_OUTPUT_TOKENS ? other : undefined;
-  }
-
   #open(path: string): void {
-    if (MEANINGS.has(path)) return undefined;
-    if (this.#media?.has(path) === true) return this.#media.open(path);
-    if (!this.#isSized || !SIZE_PATHS.has(path)) this.#hasContainer = true;
-    else {
+    if (MEANINGS.has(path)) return;
+    const isMedia = this.#media?.has(path) === true;
+    if (isMedia) this.#media?.open(path);
+    if (this.#isSized && SIZE_PATHS.has(path)) {
       this.#outside.open(path);
-      this.#documents.open(path);
-    }
-    return undefined;
+      this.#inputMedia.open(path);
+      this.#searches.open(path);
+    } else if (!isMedia) this.#hasContainer = true;
   }
 
   #take(path: string, value: JsonScalar): void {
+    const isMedia = this.#media?.has(path) === true;
+    if (isMedia) this.#media?.take(path, value);
     if (this.#isSized && SIZE_PATHS.has(path)) {
       this.#outside.take(path, value);
-      return this.#documents.take(path, value, this.#scanner.wasBlob);
+      this.#searches.take(path, value);
+      return this.#inputMedia.take(path, value, this.#scanner.wasBlob);
     }
-    if (this.#media?.has(path) === true) return this.#media.take(path, value);
+    if (isMedia) return undefined;
     const meaning = MEANINGS.get(path);
     switch (meaning) {
       case undefined:
         return this.#takeModel(path, value);
       case 'maxTokens':
         if (this.#limits.has(path)) this.#maxTokens = largest(this.#maxTokens, value);
-        else this.#otherMaxTokens = largest(this.#otherMaxTokens, value);
+        else this.#doubtfulMaxTokens = largest(this.#doubtfulMaxTokens, value) ?? 0;
         return undefined;
       case 'copies':
         this.#copies = largest(this.#copies, value) ?? 1;
@@ -357,17 +367,15 @@ function largest(before: number | undefined, value: JsonScalar): number | undefi
 
 /**
  * How many tokens a body may come to. All bytes count as text, names and punctuation too, because tools and schemas are
- * read by the model as they stand; only strings that look like base64 count as pictures or documents, if they are not
- * the text of a document. What a body merely points to is not in here: see `outside-input.ts`.
+ * read by the model as they stand; only what stands where pictures and documents do counts as such. What a body merely
+ * points to, or packs, is not in here: see `outside-input.ts` and `MediaSize.hasUnsized`.
  */
-function estimateTokens(sizeBytes: number, all: { blobs: number; blobBytes: number }, text: TextBlobs): number {
-  const [blobs, blobBytes] = [all.blobs - text.blobs, all.blobBytes - text.blobBytes];
-  const textTokens = Math.ceil((sizeBytes - all.blobBytes + text.textBytes) / BYTES_PER_TOKEN);
-  return textTokens + blobs * TOKENS_PER_BLOB + Math.ceil(blobBytes / BLOB_BYTES_PER_TOKEN);
+function estimateTokens(sizeBytes: number, { blobBytes, textBytes, pieces, pieceBytes }: MediaSize): number {
+  const textTokens = Math.ceil((sizeBytes - blobBytes + textBytes) / BYTES_PER_TOKEN);
+  return textTokens + pieces * TOKENS_PER_PIECE + Math.ceil(pieceBytes / PIECE_BYTES_PER_TOKEN);
 }
 
 const NO_MEDIA: MediaRequest = { variant: undefined, requestedUnits: undefined };
-const NO_BLOBS: TextBlobs = { blobs: 0, blobBytes: 0, textBytes: 0 };
 
 /** A parser that takes the body for another character set could see other names in the same bytes. */
 function isPlainText(headers: readonly HeaderPair[]): boolean {

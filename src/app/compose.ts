@@ -153,6 +153,7 @@ function openProxy(
     admission: {
       store,
       prices: parts.prices,
+      assumedOutputTokens: config.assumedOutputTokens,
       rates: shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
       nowMs: Date.now,
       findProfilesFor,

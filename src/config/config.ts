@@ -86,6 +86,10 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   /** The owner's own prices. */
   readonly pricesFile: string | undefined;
+  /**
+   * Output tokens that a budget reserves for a response without a limit; undefined: as many as its model can write.
+   */
+  readonly assumedOutputTokens: number | undefined;
   /** Undefined: requests stay in the ledger for ever. */
   readonly ledgerRetentionMs: number | undefined;
   /** Whether AWS's responses get headers of ours: what the request cost, its id, and what the proxy took. */
@@ -129,6 +133,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
     pricesFile: parseFilePath(read('prices')),
+    assumedOutputTokens: parseTokens(read('assumedOutput')),
     ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,
     responseHeaders: !parseSwitch(read('noResponseHeaders')),
     cutsEnded: !parseSwitch(read('noCut')),
@@ -209,6 +214,10 @@ function readTls(requested: Setting | undefined, cert: Setting | undefined, key:
 function parseListenHost(setting: Setting): string {
   if (isHostName(setting.value)) return setting.value;
   throw badOption(setting, 'must be an address or a name of this machine, without scheme and port');
+}
+
+function parseTokens(setting: Setting | undefined): number | undefined {
+  return setting && parseInteger(setting, 1, 10_000_000);
 }
 
 function parseSeconds(setting: Setting | undefined): number | undefined {

@@ -125,6 +125,11 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_PRICES'],
     description: 'JSON file with prices that the built-in ones lack, or that are yours',
   },
+  assumedOutput: {
+    flag: '--assumed-output <tokens>',
+    env: ['BEDROCK_PROXY_ASSUMED_OUTPUT'],
+    description: 'what a budget reserves for a response without a limit; else all that its model can write',
+  },
   ledgerDays: {
     flag: '--ledger-days <days>',
     env: ['BEDROCK_PROXY_LEDGER_DAYS'],

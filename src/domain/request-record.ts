@@ -84,6 +84,8 @@ export interface RequestRecord {
   sentMs: number | undefined;
   /** Its response is a stream, which has begun. */
   isStreamed: boolean;
+  /** The upstream's response came to its proper end, whatever became of the client. */
+  hasEnded: boolean;
   /** Body bytes, without framing. */
   requestBytes: number;
   responseBytes: number;
@@ -123,6 +125,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     overheadMs: undefined,
     sentMs: undefined,
     isStreamed: false,
+    hasEnded: false,
     requestBytes: 0,
     responseBytes: 0,
     error: undefined,

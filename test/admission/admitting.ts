@@ -52,7 +52,7 @@ export interface Admitting {
 
 /** Prices are the built-in ones, and before them those of `priceFile`. */
 export async function openAdmitting(
-  options: { store?: Pick<Store, 'reserve'>; priceFile?: object } = {},
+  options: { store?: Pick<Store, 'reserve'>; priceFile?: object; assumedOutputTokens?: number } = {},
 ): Promise<Admitting> {
   const clock = { nowMs: Date.UTC(2026, 10, 1) };
   const rates = createRateLimits({ tickMs: monotonicClock(() => clock.nowMs) });
@@ -79,6 +79,7 @@ export async function openAdmitting(
     nowMs: () => clock.nowMs,
     findProfilesFor,
     maxUnpackedBytes: 20_000_000,
+    assumedOutputTokens: options.assumedOutputTokens,
   };
   return {
     ask: (asked = {}) => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findMax, maxCost, maxGuardrailCost, maxUsage } from '../../src/admission/estimate.ts';
+import { findMax, maxCost, maxGuardrailCost, maxOutputOf, maxUsage } from '../../src/admission/estimate.ts';
 import { costOf, type ModelPrice } from '../../src/pricing/cost.ts';
 
 /** Pico-dollars a token: 3, 15, 0.3, 3.75 and 6 dollars a million. */
@@ -11,7 +11,22 @@ const CLAUDE: ModelPrice = {
   cacheWrite: 3_750_000,
   cacheWrite1h: 6_000_000,
 };
-const use = (inputTokens: number, outputTokens: number, copies = 1) => ({ inputTokens, outputTokens, copies });
+const use = (inputTokens: number, outputTokens: number, copies = 1) => ({
+  inputTokens,
+  outputTokens,
+  copies,
+  pieces: 0,
+  units: {},
+  hasGuardrail: false,
+});
+const size = {
+  pieces: 0,
+  doubtfulMaxOutputTokens: 0,
+  webSearches: 0,
+  hasOutsideInput: false,
+  wantsLongContext: false,
+};
+const context = { makesText: true, assumedOutputTokens: 8_192, hasGuardrail: false };
 
 describe('the largest use', () => {
   it.each([
@@ -33,8 +48,11 @@ describe('the largest use', () => {
       expected: use(1e9, 1e9, 1e9),
     },
   ])('estimates the usage at most: $name', ({ requested, expected }) => {
-    expect(maxUsage(requested, true)).toEqual(expected);
-    expect(maxUsage(requested, false)).toEqual({ ...expected, outputTokens: 0 });
+    expect(maxUsage({ ...size, ...requested }, context)).toEqual(expected);
+    expect(maxUsage({ ...size, ...requested }, { ...context, makesText: false })).toEqual({
+      ...expected,
+      outputTokens: 0,
+    });
   });
 });
 
@@ -121,4 +139,64 @@ it.each([
   [[1, undefined], undefined],
 ])('finds the most expensive of %j: %s', (costs, expected) => {
   expect(findMax(costs)).toBe(expected);
+});
+
+describe('what is billed besides the tokens', () => {
+  const guarded: ModelPrice = {
+    ...CLAUDE,
+    guardrailUnits: { contentPolicyUnits: 150_000_000, contentPolicyImageUnits: 750_000_000, 'x.textUnits': 9e9 },
+  };
+  const tokens = 6_000 + 1_500;
+
+  it('counts a unit of each policy of a guardrail for input and response, and one for each picture', () => {
+    const guardedUse = { ...use(1_000, 100), hasGuardrail: true };
+    expect(maxCost(guardedUse, guarded, false)).toBe(tokens * 1_000 + 5 * 150_000);
+    expect(maxCost({ ...guardedUse, pieces: 2 }, guarded, false)).toBe(tokens * 1_000 + 5 * 150_000 + 2 * 750_000);
+    expect(maxCost(guardedUse, CLAUDE, false)).toBeUndefined();
+  });
+
+  it('counts searches of the web, if they have a price', () => {
+    const searching = { ...use(1_000, 100), units: { webSearches: 3 } };
+    const price = { ...CLAUDE, units: { webSearches: 10_000_000_000 } };
+    expect(maxCost(searching, price, false)).toBe(tokens * 1_000 + 30_000_000);
+    expect(maxCost(use(1_000, 100), price, false)).toBe(tokens * 1_000);
+    expect(maxCost(searching, CLAUDE, false)).toBeUndefined();
+  });
+
+  it('knows no cost of what is sold by the piece if the request does not tell how many', () => {
+    const film = { output: 7_500_000, units: { inputVideoSeconds: 490_000_000 } };
+    expect(maxCost(use(0, 100), film, false)).toBeUndefined();
+    expect(maxCost({ ...use(0, 100), units: { inputVideoSeconds: 2 } }, film, false)).toBe(750_000 + 980_000);
+  });
+
+  it('counts the pictures of a body where each has a price', () => {
+    const price = { input: 800_000, units: { inputImages: 60_000_000 } };
+    expect(maxCost(use(10, 0), price, false)).toBe(8_000);
+    expect(maxCost({ ...use(10, 0), pieces: 2 }, price, false)).toBe(8_000 + 120_000);
+  });
+});
+
+it.each<{ name: string; prices: readonly (ModelPrice | undefined)[]; expected: number }>([
+  {
+    name: 'all that its model writes',
+    prices: [{ maxOutputTokens: 64_000, contextTokens: 200_000 }],
+    expected: 64_000,
+  },
+  {
+    name: 'the most of several models',
+    prices: [{ maxOutputTokens: 5_000 }, { maxOutputTokens: 9_000 }],
+    expected: 9_000,
+  },
+  { name: 'the context window, if no more is known', prices: [{ contextTokens: 32_000 }], expected: 32_000 },
+  { name: '128,000, if that window is larger', prices: [{ contextTokens: 1_000_000 }], expected: 128_000 },
+  { name: '8,192, if nothing is known', prices: [{}, undefined], expected: 8_192 },
+])('takes a response without a limit for $name', ({ prices, expected }) => {
+  expect(maxOutputOf(prices)).toBe(expected);
+});
+
+it('takes a limit that AWS may ignore for no limit', () => {
+  const asked = { ...size, inputTokens: 1, copies: 1, maxOutputTokens: undefined };
+  const assuming = { ...context, assumedOutputTokens: 64_000 };
+  expect(maxUsage({ ...asked, doubtfulMaxOutputTokens: 9_000 }, assuming).outputTokens).toBe(64_000);
+  expect(maxUsage({ ...asked, doubtfulMaxOutputTokens: 90_000 }, assuming).outputTokens).toBe(90_000);
 });

@@ -76,6 +76,13 @@ describe('input that is not in the body', () => {
     { name: 'a file of a call', body: ask({ type: 'function_call_output', output: [{ file_id: 'file-1' }] }) },
     { name: 'a search in stores', body: { ...ask(), tools: [{ type: 'file_search', vector_store_ids: ['vs_1'] }] } },
     { name: 'a server of MCP', body: { ...ask(), tools: [{ type: 'mcp', server_url: 'https://a' }] } },
+    { name: 'a pdf, however small', body: user({ document: { format: 'pdf', source: { bytes: 'JVBERi0=' } } }) },
+    { name: 'a film', body: user({ video: { format: 'mp4', source: { bytes: 'AAAA' } } }) },
+    { name: 'speech', body: user({ type: 'input_audio', input_audio: { data: 'AAAA', format: 'mp3' } }) },
+    {
+      name: 'a pdf of Claude',
+      body: user({ type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' } }),
+    },
     { name: 'a body that is no JSON', body: 'model=m&s3Location=x' },
     { name: 'a body that is half an object', body: '{"messages":[' },
   ])('knows that the model reads more than the body: $name', async ({ body }) => {
@@ -104,6 +111,7 @@ describe('input that is not in the body', () => {
       name: 'a picture as a data URL',
       body: user({ image_url: { url: `data:image/png;base64,${'A'.repeat(9000)}` } }),
     },
+    { name: 'a document of text', body: user({ document: { format: 'txt', source: { bytes: 'AAAA' } } }) },
     { name: 'items that are there', body: ask({ type: 'reasoning', id: 'rs_1' }, { id: 'msg_1', type: 'message' }) },
     { name: 'no earlier response', body: { model: 'm', input: 'Hello', previous_response_id: null } },
     { name: "Llama's prompt", body: { prompt: 'Hello' } },

@@ -14,7 +14,10 @@ const reservation = (amountNanoUsd: number, limitNanoUsd = 5_000_000_000): NewRe
   ifLost: aLedgerRow(),
 });
 const spend = { totalNanoUsd: 9, windowNanoUsd: 4_990_000_000, reservedNanoUsd: 1_000_000, resetsAtMs: undefined };
-const responding = (outcome: ReserveOutcome) => ({ reserve: async () => outcome });
+const responding = (outcome: ReserveOutcome, hasOutputLimit = true) => ({
+  store: { reserve: async () => outcome },
+  hasOutputLimit,
+});
 
 it('accepts a reservation that the store made', async () => {
   await reserveBudget(reservation(1), responding({ kind: 'reserved' }));
@@ -29,6 +32,16 @@ it('says that an exhausted budget without windows does not begin anew', async ()
     message: 'This key has spent $4.99 of its budget of $5.00, and this request may cost up to $0.02.',
     hint: 'A smaller max_tokens may still pass; the owner of the key can give it more.',
   });
+});
+
+it('says that a request without a limit counts all that its model may write', async () => {
+  const failure = await failureOf(() =>
+    reserveBudget(reservation(20_000_000), responding({ kind: 'exhausted', spend }, false)),
+  );
+  expect(failure.hint).toBe(
+    'It sets no max_tokens, so that all counts that its model may write: with one it may still pass; ' +
+      'the owner of the key can give it more.',
+  );
 });
 
 it.each([
@@ -47,5 +60,5 @@ it.each([
 it('passes on what the store throws', async () => {
   const error = new ProxyError('ERR_STORE_UNAVAILABLE', 'no');
   const store = { reserve: () => Promise.reject(error) };
-  expect(await failureOf(() => reserveBudget(reservation(1), store))).toBe(error);
+  expect(await failureOf(() => reserveBudget(reservation(1), { store, hasOutputLimit: true }))).toBe(error);
 });

@@ -243,8 +243,15 @@ describe('an estimate of the input', () => {
       inputTokens: 100,
     },
     { name: 'is rounded up', body: { a: 1 }, inputTokens: 3 },
-    { name: 'does not count a picture as text', body: { data: picture }, inputTokens: 4 + 2000 + 2000 },
-    { name: 'counts each picture', body: { data: picture, url: picture }, inputTokens: 7 + 4000 + 4000 },
+    { name: 'does not count a picture as text', body: { inputImage: picture }, inputTokens: 6 + 5000 + 2000 },
+    { name: 'counts each picture', body: { images: [picture, picture] }, inputTokens: 6 + 10_000 + 4000 },
+    { name: 'counts as text what stands where no picture does', body: { data: picture }, inputTokens: 33_337 },
+    { name: 'counts a picture in full, however small it is', body: { inputImage: 'iVBO' }, inputTokens: 6 + 5000 + 1 },
+    {
+      name: 'takes a picture whose slashes are escaped for a picture',
+      body: `{"inputImage":"${picture.slice(0, 99_998)}\\/"}`,
+      inputTokens: 6 + 5000 + 2000,
+    },
     { name: 'takes for text what is no JSON', body: picture, inputTokens: 33_334 },
     { name: 'is nothing for nothing', body: '', inputTokens: 0 },
   ])('estimates the input of a body: it $name', async ({ body, inputTokens }) => {

@@ -96,6 +96,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 7 * 86_400_000,
   },
   {
+    field: 'assumedOutputTokens',
+    flag: { assumedOutput: '8192' },
+    env: { BEDROCK_PROXY_ASSUMED_OUTPUT: '1' },
+    fromFlag: 8_192,
+    fromEnv: 1,
+  },
+  {
     field: 'responseHeaders',
     flag: { noResponseHeaders: true },
     env: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: 'false' },

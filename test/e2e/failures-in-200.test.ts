@@ -25,7 +25,7 @@ async function post(path: string, key: string): Promise<{ status: number; bytes:
 }
 
 async function mintKey() {
-  const budget = { limitNanoUsd: 1e9, windowMs: undefined, anchorMs: 0 };
+  const budget = { limitNanoUsd: 10e9, windowMs: undefined, anchorMs: 0 };
   return testbed.mint('thrifty', { policy: { ...EMPTY_POLICY, budget, allowUnpriced: true } });
 }
 

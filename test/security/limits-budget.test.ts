@@ -99,7 +99,7 @@ describe('two models in one body', () => {
     { name: 'the cheap one first', models: [CHEAP, DEAR] },
     { name: 'the dear one first', models: [DEAR, CHEAP] },
   ])('charges two models in one body as the more expensive one: $name', async ({ models }) => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) => sendJson(response, 200, { usage: { prompt_tokens: 1_000, completion_tokens: 1_000 } }));
     const body = `{"model":"${models[0]}","max_tokens":1000,"messages":[],"model":"${models[1]}"}`;
     expect(await send(key, '/openai/v1/chat/completions', body)).toMatchObject({ status: 200 });
@@ -115,7 +115,7 @@ describe('a response whose cost nobody can tell', () => {
   const RESERVED = 8_192 * SONNET_OUT;
 
   it('charges what was reserved for a way of serving without a price', async () => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) =>
       sendJson(response, 200, {
         output: {},
@@ -135,7 +135,7 @@ describe('a response whose cost nobody can tell', () => {
     { name: 'nonsense', content: { usage: { inputTokens: -5, outputTokens: 'many' } } },
     { name: 'nothing at all', content: {} },
   ])('charges what was reserved for a response that reports $name', async ({ content }) => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) => sendJson(response, 200, content));
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES });
     const row = await lastRow();
@@ -144,7 +144,7 @@ describe('a response whose cost nobody can tell', () => {
   });
 
   it('charges what was reserved for a response that is worked on while its client asks for it later', async () => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) => sendJson(response, 200, { id: 'resp_1', status: 'queued', background: true, usage: null }));
     const body = { model: DEAR, input: 'Hello', background: true, max_output_tokens: 10_000 };
     expect(await send(key, '/openai/v1/responses', body)).toMatchObject({ status: 200 });
@@ -153,7 +153,7 @@ describe('a response whose cost nobody can tell', () => {
   });
 
   it('charges what a response reports, also beyond what was reserved', async () => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) =>
       sendJson(response, 200, {
         output: {},
@@ -162,7 +162,7 @@ describe('a response whose cost nobody can tell', () => {
       }),
     );
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES });
-    expect(await lastRow()).toMatchObject({ chargedNanoUsd: 10 * SONNET_IN + 60_000 * SONNET_OUT });
+    expect(await lastRow()).toMatchObject({ chargedNanoUsd: 10 * SONNET_IN + 60_000 * SONNET_OUT + 150_000 });
   });
 });
 
@@ -170,7 +170,7 @@ describe('a request in disguise', () => {
   it.each(['bedrock-runtime', 'bedrock-agent-runtime', 'bedrock', 'bedrock-agentcore', 'agentcore-gateway/g1'])(
     'is charged for the model that it runs, though it names %s',
     async (service) => {
-      const key = await keyWith(1, { allowUnpriced: true });
+      const key = await keyWith(10, { allowUnpriced: true });
       respond((response) => sendJson(response, 200, { output: {}, usage: { inputTokens: 10, outputTokens: 5 } }));
       expect(await send(key, `/${service}/model/${SONNET}/converse`, { messages: MESSAGES })).toMatchObject({
         status: 200,
@@ -188,7 +188,7 @@ describe('a request in disguise', () => {
     `{"model":"${CHEAP}","model":["${DEAR}"],"messages":[]}`,
     `{"model":"${CHEAP}","max_tokens":1,"MAX_TOKENS":100000,"messages":[]}`,
   ])('is refused if two parsers read two requests: %s', async (body) => {
-    const key = await keyWith(1, { allowUnpriced: true });
+    const key = await keyWith(10, { allowUnpriced: true });
     const sent = await send(key, '/openai/v1/chat/completions', body);
     expect(sent).toEqual({ status: 403, code: 'ERR_MODEL_NOT_ALLOWED' });
     expect(testbed.upstream.requests).toEqual([]);
@@ -197,7 +197,7 @@ describe('a request in disguise', () => {
 
 describe('a client that leaves', () => {
   it('charges what was reserved if a client leaves before a response that is made all the same', async () => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>();
     respond(() => asked());
     const leaving = new AbortController();
@@ -218,7 +218,7 @@ describe('a client that leaves', () => {
   });
 
   it('charges little for what AWS itself broke off', async () => {
-    const key = await keyWith(1);
+    const key = await keyWith(10);
     respond((response) => cutConnection(response));
     const over = testbed.nextRecord();
     await send(key, `/model/${SONNET}/converse`, { messages: MESSAGES, inferenceConfig: { maxTokens: 1_000 } });
@@ -293,7 +293,7 @@ describe('a tier that is asked for where AWS does not read it', () => {
     };
     await writeFile(prices, JSON.stringify(flex));
     await using owner = await startProxy({ flags: { prices } });
-    const key = await keyWith(1, {}, owner);
+    const key = await keyWith(10, {}, owner);
     respond(
       (response) => sendJson(response, 200, { usage: { inputTokens: 1_000, outputTokens: 1_000, totalTokens: 2_000 } }),
       owner,

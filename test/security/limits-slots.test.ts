@@ -177,7 +177,7 @@ const FAILURES: readonly (readonly [name: string, Failure])[] = [
 
 describe('after every kind of failure', () => {
   it.each(FAILURES)('frees every slot of a key after a failure: %s', async (_name, fail) => {
-    const policy = policyOf({ maxParallel: 2, budget: budgetOf(0.01), regions: ['us-east-1'] });
+    const policy = policyOf({ maxParallel: 2, budget: budgetOf(0.1), regions: ['us-east-1'] });
     const { key, id } = await testbed.mint('places', { policy });
     for (let turn = 0; turn < 3; turn += 1) await fail(key);
     const { promise: isReleased, resolve: release } = Promise.withResolvers<void>();
