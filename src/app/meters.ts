@@ -21,8 +21,8 @@ import { readVersion } from '../lib/version.ts';
 export interface Meters {
   /**
    * Loads the prices, once, however often it is called. To be called when the port is open: a start need not wait for
-   * them. Never rejects: if they cannot be loaded, that is told, and nothing has a price. They are taken anew when their
-   * files change.
+   * them. Never rejects: if they cannot be loaded, that is told, and nothing has a price. They are taken anew when
+   * their files change.
    */
   readonly loadPrices: () => Promise<PriceBook>;
   readonly ledger: Ledger;

@@ -108,14 +108,14 @@ describe('the weight of a request', () => {
   it('counts what is sold by the piece, and knows no cost if the request does not say how much of it', () => {
     const price = { units: { videoSeconds: 80_000_000_000, searchQueries: 2_000_000_000 } };
     const book: PriceBook = { ...prices, find: () => price };
-    const costOf = (requestedUnits: RequestedUnits, found = book): number | undefined =>
+    const estimate = (requestedUnits: RequestedUnits, found = book): number | undefined =>
       estimateRequest({ ...plain, requested: { ...requested, requestedUnits }, models: [['a.b']] }, found).costNanoUsd;
-    expect(costOf({ counts: { videoSeconds: 6 }, hasUnknown: false })).toBe(480_000_000);
-    expect(costOf({ counts: { searchQueries: 3 }, hasUnknown: false, isEstimated: true })).toBe(6_000_000);
-    expect(costOf({ counts: { videoSeconds: 6 }, hasUnknown: true })).toBeUndefined();
-    expect(costOf({ counts: { inputImages: 1 }, hasUnknown: false })).toBeUndefined();
+    expect(estimate({ counts: { videoSeconds: 6 }, hasUnknown: false })).toBe(480_000_000);
+    expect(estimate({ counts: { searchQueries: 3 }, hasUnknown: false, isEstimated: true })).toBe(6_000_000);
+    expect(estimate({ counts: { videoSeconds: 6 }, hasUnknown: true })).toBeUndefined();
+    expect(estimate({ counts: { inputImages: 1 }, hasUnknown: false })).toBeUndefined();
     const perRequest: PriceBook = { ...prices, find: () => ({ request: 2_000_000_000 }) };
-    expect(costOf({ counts: { searchQueries: 3 }, hasUnknown: false }, perRequest)).toBe(2_000_000);
+    expect(estimate({ counts: { searchQueries: 3 }, hasUnknown: false }, perRequest)).toBe(2_000_000);
   });
 
   it('knows no cost of what is not in the body if the context window of one of the models is not known', () => {
