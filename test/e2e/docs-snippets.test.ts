@@ -47,8 +47,8 @@ const CURLS: readonly Snippet[] = [
 const COMMANDS: readonly Snippet[] = PAGES.flatMap(({ path, text }) => {
   const code = [...text.matchAll(/^```(?:sh|console)\n([^]*?)^```$/gm)].map(([, block = '']) => block).join('');
   const found = code.replaceAll(/^\$ /gm, '').matchAll(/^npx bedrock-proxy (?:key|usage|logs|prices) (?:.*\\\n)*.*$/gm);
-  // These ask the world, and look at a file of the reader's: test/cli/prices has them.
-  const lines = [...found].map(([line]) => line).filter((line) => !/ prices (?:update|check)\b/.test(line));
+  // These ask the world, or look at a file of the reader's: test/cli has them.
+  const lines = [...found].map(([line]) => line).filter((line) => !/ prices (?:update|check)\b| --compare /.test(line));
   return lines.length === 0 ? [] : [{ name: path, code: lines.join('\n') }];
 });
 
@@ -202,7 +202,7 @@ describe('every block', () => {
   it('runs every command of a shell block, or one that starts something that stays', () => {
     const lines = blocksOf('sh').flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
     const known =
-      /^(?:#|$|\s|export |curl |npm |eval |(?:\w+=\S+ )?npx bedrock-proxy (?:start|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
+      /^(?:#|$|\s|export |curl |npm |eval |aws |(?:\w+=\S+ )?npx bedrock-proxy (?:start|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
     expect(lines.filter((line) => !known.test(line))).toEqual([]);
   });
 });

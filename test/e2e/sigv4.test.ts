@@ -6,7 +6,7 @@ import { BedrockClient, ListFoundationModelsCommand } from '@aws-sdk/client-bedr
 import { BedrockAgentRuntimeClient, RetrieveCommand } from '@aws-sdk/client-bedrock-agent-runtime';
 import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from '@aws-sdk/client-bedrock-runtime';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { beforeEach, describe, expect } from 'vitest';
+import { beforeEach, describe, expect, vi } from 'vitest';
 import type { MintedKey } from '../../src/keys/mint.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { signWithSdk } from '../helpers/sigv4-signing.ts';
@@ -41,7 +41,9 @@ describe('an AWS SDK with the pair', () => {
     expect(arrived.rawTarget).toBe(`/model/${encodeURIComponent(ARN)}/converse`);
     expect(arrived.signature?.scope).toMatchObject({ region: 'eu-west-1', service: 'bedrock' });
     expect(arrived.signature?.accessKeyId).toBe('AKIDEXAMPLE');
-    expect(testbed.records.at(-1)).toMatchObject({ principal: { kind: 'key', label: 'signer' }, status: 200 });
+    // Its row waits for that.
+    const label = { principal: { kind: 'key', label: 'signer' }, status: 200 };
+    await vi.waitFor(() => expect(testbed.records.at(-1)).toMatchObject(label));
   });
 
   it('accepts a signature for a service that takes no bearer tokens, and for a query that was sorted', async () => {

@@ -6,7 +6,7 @@ import { type CommandGroup, defineCommand, JSON_OPTION, pickOptions } from '../c
 const EXAMPLES = `
 Examples:
   $ bedrock-proxy prices show us.anthropic.claude-sonnet-4-5-20250929-v1:0
-  $ bedrock-proxy prices show amazon.nova-pro-v1:0 --region eu-west-1 --tier flex
+  $ bedrock-proxy prices show amazon.nova-pro-v1:0 --region eu-west-1
   $ bedrock-proxy prices list 'anthropic.*' --region ap-south-1
   $ bedrock-proxy prices update             fetch what is published today
   $ bedrock-proxy prices check own.json     is this a price file?
