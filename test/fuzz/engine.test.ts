@@ -19,8 +19,8 @@ describe('a bug that was planted', () => {
     expect(finding?.input.includes('l":s')).toBe(true);
   });
 
-  it('is found behind four comparisons, by the code that each input reaches', async () => {
-    const { finding, corpus } = await run({ check: parsePlanted }, ['seed'], 15_000);
+  it('is found behind four comparisons, by the code that each input reaches', { timeout: 90_000 }, async () => {
+    const { finding, corpus } = await run({ check: parsePlanted }, ['seed'], 60_000);
     expect(finding?.message).toContain('planted');
     expect(finding?.input.subarray(0, 4).toString()).toBe('FUZZ');
     expect(corpus).toBeGreaterThan(1);

@@ -39,6 +39,7 @@ describe('openRecord', () => {
       overheadMs: undefined,
       sentMs: undefined,
       isStreamed: false,
+      hasEnded: false,
       requestBytes: 0,
       responseBytes: 0,
       error: undefined,

@@ -35,7 +35,8 @@ describe('the published package', { tags: ['slow'] }, () => {
   });
 
   it('holds no sources and no set-up', () => {
-    const expected = /^(bin\/[\w-]+\.js|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+    const expected =
+      /^(bin\/[\w-]+\.js|prices\/[\w-]+\.json|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(paths.filter((path) => !expected.test(path))).toEqual([]);
   });
 
