@@ -40,7 +40,7 @@ export function priceRecord(
   record.partial = kind === 'metered' ? reading?.complete !== true : isFaulty;
   const found = findPrices(record, reading, admission, prices);
   // Of several models, the first is the one that was called.
-  const { costNanoUsd: cost, isPart } = findCost(record, admission, found[0]);
+  const { costNanoUsd: cost, isPart } = findCost(record, found[0], { admission, reading });
   const dearest = findChargePrices(record, reading, admission, prices);
   const charge = Math.max(cost ?? 0, findCharge(record, reading, admission, dearest));
   // Only now: what is charged goes by how much of the usage was seen.
@@ -53,13 +53,14 @@ export function priceRecord(
 /** Without usage, only what is sold by the request has a cost. */
 function findCost(
   { usage = {}, route }: RequestRecord,
-  { namesGuardrail }: Admission,
   price: ModelPrice | undefined,
+  { admission, reading }: { readonly admission: Admission; readonly reading: Reading | undefined },
 ): KnownCost {
   const hasNoUnits = usage.guardrailUnits === undefined;
-  const lacksUnits = hasNoUnits && (namesGuardrail || (isConverse(route) && hasReadNothing(usage)));
-  if (price === undefined) return { costNanoUsd: undefined, isPart: lacksUnits };
-  return findKnownCost(usage, price, lacksUnits);
+  const lacksUnits = hasNoUnits && (admission.namesGuardrail || (isConverse(route) && hasReadNothing(usage)));
+  const hasUnknownPart = lacksUnits || reading?.hasUnknownPart === true;
+  if (price === undefined) return { costNanoUsd: undefined, isPart: hasUnknownPart };
+  return findKnownCost(usage, price, hasUnknownPart);
 }
 
 /** No model answers that has read nothing: a guardrail stood before it, perhaps one that the account enforces. */

@@ -96,6 +96,25 @@ describe('the settlement of a request', () => {
   });
 
   it.each([
+    { name: 'priced in part', inputTokens: 100, known: { pricing: 'priced', costNanoUsd: 100 * 60 + 10 * 240 } },
+    {
+      name: 'unpriced if that part is nothing',
+      inputTokens: 0,
+      known: { pricing: 'unpriced', costNanoUsd: undefined },
+    },
+  ])('has something beside the model that nobody counts: $name', ({ inputTokens, known }) => {
+    const { settlement, record, admit } = open();
+    admit();
+    settlement.observer.onSigned();
+    settlement.observer.onSent();
+    settlement.observer.onHead(200, JSON_HEADERS);
+    const usage = { inputTokens, outputTokens: inputTokens / 10, serverToolUsage: { new_tool_requests: 1 } };
+    settlement.observer.onBytes(Buffer.from(JSON.stringify({ usage })));
+    settlement.finish();
+    expect(record).toMatchObject({ ...known, partial: true });
+  });
+
+  it.each([
     { name: 'who told it', origin: {}, priceSource: 'aws' },
     { name: 'that it is of another region', origin: { assumedRegion: 'us-east-1' }, priceSource: 'aws (other region)' },
   ])('keeps of the price $name', ({ origin, priceSource }) => {

@@ -86,7 +86,7 @@ describe('a profile', () => {
   ])('$name costs what its kind costs, for a key with a budget as well', async ({ arns, costNanoUsd }) => {
     serveProfile(arns);
     const plain = await testbed.mint('plain');
-    const budget = { limitNanoUsd: 1e9, windowMs: undefined, anchorMs: 0 };
+    const budget = { limitNanoUsd: 1e11, windowMs: undefined, anchorMs: 0 };
     const limited = await testbed.mint('limited', { policy: { ...EMPTY_POLICY, budget } });
     for (const { key } of [plain, limited]) {
       const over = testbed.nextRecord();
