@@ -28,6 +28,7 @@ const ALL_LIMITS: KeyPolicy = {
   requestsPerMinute: 1e9,
   tokensPerMinute: 1e12,
   maxParallel: 1_000,
+  modelAliases: {},
 };
 
 /**
@@ -95,6 +96,7 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     operation: OPERATIONS[index % OPERATIONS.length],
     region: index % 3 === 0 ? 'eu-west-1' : 'us-east-1',
     model: MODELS[index % MODELS.length],
+    modelAlias: undefined,
     status: index % 40 === 0 ? 429 : 200,
     errorCode: undefined,
     upstreamRequestId: randomUUID(),

@@ -18,6 +18,8 @@ import { attributeRequest } from './accounting/attribution.ts';
 import { openSettlement, type Settlement, type SettlementDependencies } from './accounting/settle.ts';
 import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
+import type { ModelAliases } from './domain/model-alias.ts';
+import { modelAliasesOf } from './domain/principal.ts';
 import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
@@ -41,6 +43,8 @@ import type { Upstream } from './upstream/upstream.ts';
 export interface ProxyDependencies extends AuthenticatorOptions, SettlementDependencies {
   readonly mountPath: string;
   readonly routing: RoutingConfig;
+  /** For every caller; those of its key are asked first. */
+  readonly modelAliases: ModelAliases;
   readonly admission: AdmissionDependencies;
   readonly upstream: Upstream;
   /** Cuts requests whose key ends while they are under way. */
@@ -86,6 +90,7 @@ export function createProxy(
         scope: presented.scope,
         mountPath,
         config: routing,
+        modelAliases: [modelAliasesOf(caller.claimed.principal), dependencies.modelAliases],
       }));
       refuseUnservedUpgrade(upgrade !== undefined, found.streaming === 'websocket');
       const entering = admission.enter(caller.principal, possibleRoutes(found));

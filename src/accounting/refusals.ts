@@ -66,7 +66,16 @@ export class Refusals {
   }
 }
 
-type MayDiffer = 'service' | 'operation' | 'region' | 'model' | 'status' | 'userAgent' | 'session' | 'agent';
+type MayDiffer =
+  | 'service'
+  | 'operation'
+  | 'region'
+  | 'model'
+  | 'modelAlias'
+  | 'status'
+  | 'userAgent'
+  | 'session'
+  | 'agent';
 
 /** Id and time are those of the first; what differs is unknown. */
 function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
@@ -78,6 +87,7 @@ function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
     operation: same('operation'),
     region: same('region'),
     model: same('model'),
+    modelAlias: same('modelAlias'),
     status: same('status'),
     userAgent: same('userAgent'),
     session: same('session'),

@@ -34,7 +34,6 @@ export function toLiteLlmKey(row: VirtualKeyRow, spend: KeySpend | undefined, no
     allowed_routes: policy.scope === 'all' ? [] : ['llm_api_routes'],
     ...limits.ours,
     note: row.note ?? null,
-    aliases: {},
     config: {},
     permissions: {},
     model_max_budget: {},

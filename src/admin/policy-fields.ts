@@ -3,7 +3,7 @@
  * and shown. The budget has two fields: that is `key-fields`' and `key-row`'s business. Pure.
  */
 import { z } from 'zod';
-import { MAX_LIMIT } from '../keys/policy.ts';
+import { MAX_LIMIT, MAX_PATTERN_LENGTH } from '../keys/policy.ts';
 import type { FieldLimit, LimitField } from '../keys/define-limit.ts';
 import { LIMITS } from '../keys/limits.ts';
 import type { KeyPolicy } from '../domain/key.ts';
@@ -75,6 +75,7 @@ function groupFields<Fields extends AnyFields>(fields: Fields): FieldGroups<Fiel
 function requestSchema(shape: Shape): z.ZodType {
   if (shape === 'count') return z.int().min(1).max(MAX_LIMIT);
   if (shape === 'switch') return z.boolean();
+  if (shape === 'aliases') return z.record(z.string().max(1_000), z.string().max(MAX_PATTERN_LENGTH));
   return 'maxPatternLength' in shape ? z.array(z.string().max(shape.maxPatternLength)) : z.enum(shape);
 }
 

@@ -134,7 +134,6 @@ const KEY_ROW = {
   created_at: time,
   updated_at: time,
   last_used_at: time.nullable(),
-  aliases: none,
   config: none,
   permissions: none,
   model_max_budget: none,

@@ -150,6 +150,7 @@ function openProxy(
     ...parts,
     mountPath: MOUNT_PATH,
     routing,
+    modelAliases: config.modelAliases,
     admission: {
       store,
       prices: parts.prices,

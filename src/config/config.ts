@@ -23,6 +23,7 @@ import {
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
 import { findPartition } from '../protocol/region.ts';
+import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
 /** Variables without a flag, because every user of the machine sees a command line. */
 export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER_KEY'] as const;
@@ -64,6 +65,8 @@ export interface Config {
   readonly dualstack: boolean;
   /** Where `/openai` and `/anthropic` paths go if the client's own signature does not say. */
   readonly openaiUpstream: 'runtime' | 'mantle';
+  /** Names that every client may use for models. */
+  readonly modelAliases: ModelAliases;
   /** The way out of a corporate network. */
   readonly network: NetworkConfig;
   /** An Amazon Bedrock API key of the owner. Secret. */
@@ -120,6 +123,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     fips: parseSwitch(read('fips')),
     dualstack: parseSwitch(read('dualstack')),
     openaiUpstream: parseChoice(present(read('openaiUpstream')), ['runtime', 'mantle']),
+    modelAliases: parseModelAliasOptions(readList('modelAlias', flags, environment)),
     network: readNetwork(environment),
     ...readApiKey(environment),
     tls: readTls(read('tls'), read('tlsCert'), read('tlsKey')),
@@ -245,6 +249,12 @@ function isHostName(value: string): boolean {
 function parseOrigin(setting: Setting): string {
   if (/^(null|[a-z][a-z0-9+.-]*:\/\/[^/\s]*)$/i.test(setting.value)) return setting.value.toLowerCase();
   throw badOption(setting, 'must be an origin such as https://tool.example');
+}
+
+function parseModelAliasOptions(settings: readonly Setting[]): ModelAliases {
+  const read = readModelAliases(settings.map(({ value }) => splitModelAlias(value)));
+  if ('aliases' in read) return read.aliases;
+  throw badOption({ value: read.given, origin: settings[0]?.origin ?? '--model-alias' }, read.problem);
 }
 
 function parseEndpointUrls(settings: readonly Setting[]): ReadonlyMap<ServiceId | '*', EndpointTemplate> {

@@ -68,6 +68,12 @@ export const OPTIONS = {
     default: 'runtime',
     description: 'who serves /openai and /anthropic paths: runtime or mantle',
   },
+  modelAlias: {
+    flag: '--model-alias <name=model>',
+    env: ['BEDROCK_PROXY_MODEL_ALIAS'],
+    description: 'a name for a model, which takes its place in the path of requests',
+    repeatable: true,
+  },
   tls: {
     flag: '--tls',
     env: ['BEDROCK_PROXY_TLS'],

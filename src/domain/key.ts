@@ -3,6 +3,7 @@
  * (USD).
  */
 import type { Calendar } from '../lib/calendar.ts';
+import type { ModelAliases } from './model-alias.ts';
 
 /** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
 export interface KeyPolicy {
@@ -18,6 +19,8 @@ export interface KeyPolicy {
   readonly requestsPerMinute: number | undefined;
   readonly tokensPerMinute: number | undefined;
   readonly maxParallel: number | undefined;
+  /** Names of its own for models. No limit: `models` judges the model behind a name. */
+  readonly modelAliases: ModelAliases;
 }
 
 /** How often a budget begins anew; never if it has neither a length nor a calendar. */

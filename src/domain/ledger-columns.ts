@@ -125,7 +125,12 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('key_id', 'keyId', 'keyId', 'id of the key', { span: 'bedrock_proxy.key_id' }),
   column('service', 'text', 'service', "AWS's name of the service", { span: 'bedrock_proxy.service' }),
   column('operation', 'text', 'operation', "AWS's name of the operation", { span: 'bedrock_proxy.operation' }),
-  column('model', 'text', 'model', 'the model as the request named it', { span: 'gen_ai.request.model' }),
+  column('model', 'text', 'model', 'the model that was called, as the request named it', {
+    span: 'gen_ai.request.model',
+  }),
+  column('model_alias', 'text', 'modelAlias', 'the alias that the request named in its place', {
+    span: 'bedrock_proxy.model_alias',
+  }),
   column('region', 'text', 'region', 'region of the upstream', { span: 'bedrock_proxy.region' }),
   column('status', 'count', 'status', 'status that the client got', { span: 'http.response.status_code' }),
   column('error', 'text', 'errorCode', "`ERR_…` of the proxy, or the type of AWS's error", {

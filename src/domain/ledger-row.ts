@@ -86,6 +86,7 @@ function factsOf(record: RequestRecord, principal: Principal | undefined) {
     session: record.session,
     agent: record.agent,
     model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),
+    modelAlias: route?.modelAlias,
     requestBytes,
     tags: tagsOf(record, principal),
     userAgent: findUserAgentFamily(record.userAgentHeader),

@@ -19,8 +19,10 @@ export interface LedgerRow {
   readonly service: string | undefined;
   readonly operation: string | undefined;
   readonly region: string | undefined;
-  /** As the request named it, percent-decoded. */
+  /** As the request named it, percent-decoded; of an alias, what was sent in its place. */
   readonly model: string | undefined;
+  /** The alias by which the request named it; undefined if it was none. */
+  readonly modelAlias: string | undefined;
   /** Status sent to the client; undefined if none was. */
   readonly status: number | undefined;
   /** `ERR_…` of the proxy, or AWS's error type; undefined if nothing failed. */

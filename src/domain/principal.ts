@@ -1,7 +1,8 @@
 /**
- * On whose behalf a request is made. Types only.
+ * On whose behalf a request is made.
  */
 import type { KeyPolicy } from './key.ts';
+import type { ModelAliases } from './model-alias.ts';
 
 /** Whom a credential stands for. */
 export type Principal =
@@ -14,3 +15,8 @@ export type Principal =
     }
   | { readonly kind: 'master'; readonly label: 'master' }
   | { readonly kind: 'anonymous'; readonly label: 'anonymous' };
+
+/** The names that a key has of its own for models; nobody else has any. */
+export function modelAliasesOf(principal: Principal): ModelAliases {
+  return principal.kind === 'key' ? principal.policy.modelAliases : {};
+}

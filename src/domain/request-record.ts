@@ -13,6 +13,8 @@ export interface RouteFacts {
   readonly region: string;
   /** The model as named in the path, percent-decoded for people to read; undefined if the path has none. */
   readonly modelId: string | undefined;
+  /** The name that stood there instead, if it is an alias of the owner's. */
+  readonly modelAlias?: string | undefined;
 }
 
 /** One request on its way. Every stage adds what it found; the subscribers of events read it. */

@@ -11,6 +11,7 @@ import { exactUsd } from '../lib/usd.ts';
 import {
   countLimit,
   defineLimit,
+  type FieldLimit,
   findFlag,
   type Limit,
   type LimitFlag,
@@ -18,7 +19,8 @@ import {
   patternLimit,
 } from './define-limit.ts';
 import { changeBudget, describeBudget, formatBudgetWindow, parseBudgetWindow, parseTimeZone } from './budget.ts';
-import { parseBudgetUsd, parseModelPatterns, parseRegionPatterns, parseScope } from './policy.ts';
+import { parseBudgetUsd, parseModelAliases, parseModelPatterns, parseRegionPatterns, parseScope } from './policy.ts';
+import type { ModelAliases } from '../domain/model-alias.ts';
 
 const CODE = 'ERR_BAD_OPTION';
 const SCOPES: readonly KeyPolicy['scope'][] = ['inference', 'default', 'all'];
@@ -50,6 +52,30 @@ const BUDGET: Limit<Budget | undefined> = {
   readFlags: readBudgetFlags,
   toJson: budgetToJson,
   describe: (budget) => ['budget', budget === undefined ? undefined : describeBudgetLimit(budget)],
+};
+
+/** They limit nothing, but travel with the limits of a key. */
+const MODEL_ALIASES: FieldLimit<ModelAliases, 'aliases'> = {
+  ...defineLimit<ModelAliases, 'aliases'>({
+    none: Object.freeze({}),
+    name: 'model_alias',
+    label: 'model aliases',
+    argument: '<name=model...>',
+    description: 'names of its own for models, such as claude=us.anthropic.claude-sonnet-4-5-20250929-v1:0',
+    takenAwayBy: 'none',
+    parse: parseModelAliases,
+    describe: (aliases) => {
+      const pairs = Object.entries(aliases).map((pair) => pair.join('='));
+      return pairs.length === 0 ? undefined : pairs.join(', ');
+    },
+    field: {
+      name: 'aliases',
+      description: 'Names for models: each with the id or ARN that takes its place in the path of a request',
+      shape: 'aliases',
+      read: (aliases) => parseModelAliases(aliases, 'aliases', 'ERR_BAD_REQUEST'),
+    },
+  }),
+  toJson: (aliases) => ({ model_aliases: aliases }),
 };
 
 /** Limits of a key by their names in `KeyPolicy`, in the order in which they are shown. */
@@ -93,6 +119,7 @@ export const LIMITS = {
   requestsPerMinute: countLimit('rpm', 'requests per minute', 'rpm_limit'),
   tokensPerMinute: countLimit('tpm', 'tokens per minute', 'tpm_limit'),
   maxParallel: countLimit('max_parallel', 'requests at the same time', 'max_parallel_requests'),
+  modelAliases: MODEL_ALIASES,
 } satisfies LimitTable;
 
 type LimitTable = { readonly [Name in keyof KeyPolicy]: Limit<KeyPolicy[Name]> };

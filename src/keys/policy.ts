@@ -5,6 +5,7 @@
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
 import type { KeyPolicy } from '../domain/key.ts';
+import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
 /** Whose mistake a bad value is: a flag's or a field's. */
 export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';
@@ -122,6 +123,17 @@ function isEverything(pattern: string): boolean {
 export function parseScope(value: unknown, field: string, code: BadValueCode): KeyPolicy['scope'] {
   if (value === 'inference' || value === 'default' || value === 'all') return value;
   throw badValue(value, field, code, 'must be inference, default or all');
+}
+
+/** Aliases of models, from text such as `fast=amazon.nova-lite-v1:0` or an object. Throws `code` naming `field`. */
+export function parseModelAliases(value: unknown, field: string, code: BadValueCode): ModelAliases {
+  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const pairs = isTable
+    ? Object.entries(value).map(([name, model]) => [name, String(model).trim()] as const)
+    : splitList(value, field, code).map(splitModelAlias);
+  const read = readModelAliases(pairs);
+  if ('aliases' in read) return read.aliases;
+  throw badValue(read.given, field, code, read.problem);
 }
 
 /** A number of requests or tokens: whole, from 1 to a thousand million. Throws `code` naming `field`. */

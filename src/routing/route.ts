@@ -6,6 +6,7 @@ import { ProxyError } from '../lib/errors.ts';
 import type { Body } from '../http/body.ts';
 import type { HeaderPair } from '../http/message.ts';
 import type { RouteFacts } from '../domain/request-record.ts';
+import { findAliasedModel, type ModelAliases } from '../domain/model-alias.ts';
 import { decodeSegment, findArnInPath } from '../protocol/arn.ts';
 import { refuseMalformedArn } from '../protocol/arn-check.ts';
 import type { Operation, Service, ServiceId } from '../operations/catalog.ts';
@@ -18,6 +19,8 @@ import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } fro
 import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import { joinTarget, type RequestTarget } from '../http/target.ts';
 import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
+
+const MODEL_PREFIX = '/model/';
 
 /** What decides where requests go, besides the requests. */
 export interface RoutingConfig extends EndpointOptions {
@@ -35,6 +38,8 @@ export interface RouteInput {
   /** `/bedrock`; without a slash at its end. Empty: everything is below the mount. */
   readonly mountPath: string;
   readonly config: RoutingConfig;
+  /** Names for models that the caller may use, the strongest first. */
+  readonly modelAliases?: readonly ModelAliases[];
 }
 
 /**
@@ -84,12 +89,13 @@ export interface Route extends RouteFacts {
  * ERR_UNKNOWN_OPERATION, ERR_BAD_REQUEST, ERR_REGION_INVALID, ERR_REGION_MISSING and ERR_NOT_SUPPORTED.
  */
 export function findRoute(input: RouteInput): Route {
-  const { method, target, headers, scope, mountPath, config } = input;
+  const { method, target, headers, scope, mountPath, config, modelAliases = [] } = input;
   refuseBadTarget(target);
   const path = stripMount(target.path, mountPath);
   if (path === undefined) throw unknownPath(mountPath);
   const hints = readRequestHints(headers, scope);
-  const resolved = resolveOperation({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  const named = resolveOperation({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  const { resolved, modelAlias } = replaceModel(named, modelAliases);
   refuseMalformedArn(resolved.path);
   const arnRegion = findArnInPath(resolved.path)?.region;
   const chosen = chooseRegion({
@@ -99,7 +105,24 @@ export function findRoute(input: RouteInput): Route {
     default: config.defaultRegion,
   });
   const query = stripQueryAuthentication(target.query);
-  return buildRoute(resolved, { method, hints, chosen, config, arnRegion: arnRegion || undefined, query });
+  return buildRoute(resolved, { method, hints, chosen, config, arnRegion: arnRegion || undefined, query, modelAlias });
+}
+
+/**
+ * The model behind an alias takes its place in the path, written as the SDKs of AWS write it: what is signed, sent and
+ * judged names that model. A body is never changed.
+ */
+function replaceModel(
+  resolved: ResolvedOperation,
+  modelAliases: readonly ModelAliases[],
+): { readonly resolved: ResolvedOperation; readonly modelAlias: string | undefined } {
+  const { service, operation, path } = resolved;
+  const name = findModelId(operation?.service ?? service, path);
+  const model = name === undefined ? undefined : findAliasedModel(name, modelAliases);
+  if (name === undefined || model === undefined) return { resolved, modelAlias: undefined };
+  const end = path.indexOf('/', MODEL_PREFIX.length);
+  const replaced = MODEL_PREFIX + encodeURIComponent(model) + (end === -1 ? '' : path.slice(end));
+  return { resolved: { ...resolved, path: replaced }, modelAlias: name };
 }
 
 /**
@@ -139,11 +162,12 @@ interface Facts {
   readonly config: RoutingConfig;
   readonly arnRegion: string | undefined;
   readonly query: string | undefined;
+  readonly modelAlias: string | undefined;
 }
 
 function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
   const { service, operation, alsoReaches, path, otherwise, gatewayId } = resolved;
-  const { chosen, method, hints, config, arnRegion, query } = facts;
+  const { chosen, method, hints, config, arnRegion, query, modelAlias } = facts;
   const streaming = findStreaming(operation, hints);
   const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
   const owner = operation?.service ?? service;
@@ -157,6 +181,7 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     regionSource: chosen.source,
     arnRegion,
     modelId: findModelId(owner, path),
+    ...(modelAlias !== undefined && { modelAlias }),
     streaming,
     bearerKeys: service.bearerKeys && takesApiKeys(operation, path) && isHome(chosen, config),
     takesOauth: takesOauth(service, path),
@@ -221,9 +246,9 @@ function findStreaming(operation: Operation | undefined, { asksForWebSocket }: R
 
 /** Of bedrock-runtime's `/model/{modelId}/…` only, known operation or not: elsewhere a model is named but not used. */
 function findModelId(service: Service, path: string): string | undefined {
-  if (service.id !== 'bedrock-runtime' || !path.startsWith('/model/')) return undefined;
-  const end = path.indexOf('/', '/model/'.length);
-  const segment = path.slice('/model/'.length, end === -1 ? undefined : end);
+  if (service.id !== 'bedrock-runtime' || !path.startsWith(MODEL_PREFIX)) return undefined;
+  const end = path.indexOf('/', MODEL_PREFIX.length);
+  const segment = path.slice(MODEL_PREFIX.length, end === -1 ? undefined : end);
   return segment === '' ? undefined : decodeSegment(segment);
 }
 

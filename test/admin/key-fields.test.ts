@@ -19,6 +19,7 @@ const FULL: KeyPolicy = {
   requestsPerMinute: 1,
   tokensPerMinute: 2,
   maxParallel: 3,
+  modelAliases: { fast: 'amazon.nova-lite-v1:0' },
 };
 const FULL_KEY: KeyBefore = { policy: FULL, tags: { user_id: 'u', team_id: 't', a: 'b' } };
 
@@ -88,6 +89,7 @@ describe('the fields of a request', () => {
       rpm_limit: null,
       tpm_limit: null,
       max_parallel_requests: null,
+      aliases: null,
       allow_unpriced: null,
     };
     expect(policyOf(all, FULL_KEY)).toEqual(EMPTY_POLICY);

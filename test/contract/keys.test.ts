@@ -18,6 +18,7 @@ const ALL_LIMITS: KeyPolicy = {
   requestsPerMinute: 60,
   tokensPerMinute: 100_000,
   maxParallel: 4,
+  modelAliases: { fast: 'amazon.nova-lite-v1:0' },
 };
 
 let place: StorePlace;

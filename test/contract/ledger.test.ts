@@ -46,6 +46,7 @@ describe.each(STORES)('$name', ({ create }) => {
       operation: 'ConverseStream',
       region: 'eu-central-1',
       model: 'arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.amazon.nova-pro-v1:0',
+      modelAlias: 'pro',
       status: 200,
       errorCode: 'ERR_UPSTREAM_RESET',
       upstreamRequestId: '9f5f6b0e-6d0b-4f0e-9a53-7f5f0d7d2f12',

@@ -143,6 +143,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     operation: 'Converse',
     region: 'us-east-1',
     model: 'anthropic.claude-haiku-4-5-20251001-v1:0',
+    modelAlias: undefined,
     status: 200,
     errorCode: undefined,
     upstreamRequestId: undefined,

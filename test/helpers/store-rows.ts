@@ -42,6 +42,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     operation: 'Converse',
     region: 'us-east-1',
     model: 'amazon.nova-lite-v1:0',
+    modelAlias: undefined,
     status: 200,
     errorCode: undefined,
     upstreamRequestId: undefined,

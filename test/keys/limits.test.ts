@@ -9,6 +9,7 @@ import {
   readPolicyFlags,
 } from '../../src/keys/limits.ts';
 import type { LimitValues } from '../../src/keys/define-limit.ts';
+import { failureOf } from '../helpers/failure.ts';
 import { findLocalTimeZone } from '../../src/lib/calendar.ts';
 
 it('allows by an empty policy what every key may do, and lets nobody change it', () => {
@@ -34,6 +35,29 @@ it('says nothing of the limits of a key that has none', () => {
 describe('flags', () => {
   const NOW_MS = 1_000;
   const given = { models: ['a*'], budget: '5', budgetWindow: '1d', allowUnpriced: true, rpm: '60', maxParallel: '4' };
+  const MODEL_ALIAS = ['fast=amazon.nova-lite-v1:0', ' slow = bedrock/us.amazon.nova-pro-v1:0 '];
+
+  it('reads aliases of models, and takes them away', () => {
+    const policy = readPolicyFlags({ modelAlias: MODEL_ALIAS }, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
+    expect(policy.modelAliases).toEqual({ fast: 'amazon.nova-lite-v1:0', slow: 'us.amazon.nova-pro-v1:0' });
+    expect(readPolicyFlags({ modelAlias: ['none'] }, policy, NOW_MS)).toEqual(EMPTY_POLICY);
+  });
+
+  it.each([
+    { given: 'fast', reason: 'the id or ARN of a model' },
+    { given: 'fast=', reason: 'the id or ARN of a model' },
+    { given: '=amazon.nova-lite-v1:0', reason: 'names of up to 256' },
+    { given: '__proto__=amazon.nova-lite-v1:0', reason: 'names of up to 256' },
+    { given: 'a*=amazon.nova-lite-v1:0', reason: 'names of up to 256' },
+    { given: 'up=..', reason: 'the id or ARN of a model' },
+    { given: 'up=x/../../guardrails', reason: 'the id or ARN of a model' },
+    { given: 'up=a?b', reason: 'the id or ARN of a model' },
+    { given: 'up=a%2Fb', reason: 'the id or ARN of a model' },
+    { given: 'a=amazon.x,a=amazon.y', reason: 'each model once' },
+  ])('refuses the alias $given', async ({ given: alias, reason }) => {
+    const read = (): unknown => readPolicyFlags({ modelAlias: [alias] }, EMPTY_POLICY, NOW_MS);
+    expect(await failureOf(read)).toMatchObject({ code: 'ERR_BAD_OPTION', message: expect.stringContaining(reason) });
+  });
 
   it('changes by flags the limits that they name and nothing else', () => {
     const policy = readPolicyFlags(given, { ...EMPTY_POLICY, tokensPerMinute: 7, regions: ['eu-*'] }, NOW_MS);
@@ -46,6 +70,7 @@ describe('flags', () => {
       requestsPerMinute: 60,
       tokensPerMinute: 7,
       maxParallel: 4,
+      modelAliases: {},
     });
   });
 
@@ -122,5 +147,6 @@ it('writes a limit that does not exist as null in JSON', () => {
     rpm: null,
     tpm: null,
     max_parallel: null,
+    model_aliases: {},
   });
 });

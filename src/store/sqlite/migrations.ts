@@ -189,4 +189,6 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE ledger ADD COLUMN session TEXT;`,
   // An agent in a session.
   `ALTER TABLE ledger ADD COLUMN agent TEXT;`,
+  // The name that a request had for its model, if it was an alias.
+  `ALTER TABLE ledger ADD COLUMN model_alias TEXT;`,
 ];

@@ -21,6 +21,7 @@ const NO_LIMITS = {
   rpm: null,
   tpm: null,
   max_parallel: null,
+  model_aliases: {},
   tags: {},
   note: null,
 };
