@@ -95,9 +95,9 @@ function isNone(value: string | null | undefined): boolean {
   return value === undefined || value === null || value === '';
 }
 
-/** What a sum of floats is off by is forgiven; a tenth decimal is not. */
+/** Up to the next nano-dollar, so that something never becomes nothing; what a sum of floats is off by is not. */
 function readUsd(usd: number): number {
   const nanoUsd = parseBudgetUsd(usd, 'max_budget', CODE);
-  if (Math.abs(usd - nanoUsd / 1e9) <= Math.abs(usd) * 2 ** -50) return nanoUsd;
-  throw new AdminError(`max_budget must be dollars to nine decimals, not ${usd}.`, { param: 'max_budget' });
+  const isAbove = usd - nanoUsd / 1e9 > Math.abs(usd) * 2 ** -50;
+  return isAbove ? nanoUsd + 1 : nanoUsd;
 }

@@ -55,11 +55,13 @@ export function defineEndpoint<
   facts: EndpointFacts & {
     readonly query?: Query;
     readonly body?: Body;
+    /** Fields that ask for something even as 0 or false, each with the reason why it is refused. */
+    readonly refusals?: Readonly<Record<string, string>>;
     readonly response: Response;
     readonly respond: (call: Call<z.output<Query>, z.output<Body>>) => Promise<z.output<Response>>;
   },
 ): Endpoint {
-  const { method, path, summary, access, response, query = NOTHING, body = NOTHING, respond } = facts;
+  const { method, path, summary, access, response, query = NOTHING, body = NOTHING, refusals = {}, respond } = facts;
   return {
     method,
     path,
@@ -72,8 +74,8 @@ export function defineEndpoint<
       respond({
         pathKey: call.pathKey,
         ownKey: call.ownKey,
-        query: check(query, call.query, 'query parameters') as z.output<Query>,
-        body: check(body, call.body, 'fields') as z.output<Body>,
+        query: check(query, call.query, { kind: 'query parameters', refusals }) as z.output<Query>,
+        body: check(body, call.body, { kind: 'fields', refusals }) as z.output<Body>,
       }),
   };
 }
@@ -85,11 +87,22 @@ const WHY: Readonly<Record<string, string>> = {
   spend: 'What a key has spent is counted, not set.',
 };
 
+interface CheckContext {
+  readonly kind: 'query parameters' | 'fields';
+  readonly refusals: Readonly<Record<string, string>>;
+}
+
 /** Refuses by name what the proxy cannot honour: a limit that is silently dropped is no limit. */
-function check(schema: z.ZodObject, given: Readonly<Record<string, unknown>>, kind: string): unknown {
+function check(
+  schema: z.ZodObject,
+  given: Readonly<Record<string, unknown>>,
+  { kind, refusals }: CheckContext,
+): unknown {
   const known = new Set(Object.keys(schema.shape));
-  const unknown = Object.keys(given).filter((name) => !known.has(name) && !isEmpty(given[name]));
-  if (unknown.length > 0) throw unsupported(unknown, [...known], kind);
+  const isNothing = kind === 'fields' ? asksForNothing : (value: unknown) => NOTHING_IN_QUERY.has(String(value));
+  const isRefused = (name: string): boolean => given[name] != null && Object.hasOwn(refusals, name);
+  const unknown = Object.keys(given).filter((name) => !known.has(name) && (isRefused(name) || !isNothing(given[name])));
+  if (unknown.length > 0) throw unsupported(unknown, [...known], { kind, refusals });
   const wanted = Object.fromEntries(Object.entries(given).filter(([name]) => known.has(name)));
   const result = schema.safeParse(wanted);
   if (result.success) return result.data;
@@ -100,13 +113,21 @@ function check(schema: z.ZodObject, given: Readonly<Record<string, unknown>>, ki
   });
 }
 
-/** LiteLLM's clients send fields they do not use as null, [] or {}: these ask for nothing. */
-function isEmpty(value: unknown): boolean {
-  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
+/**
+ * LiteLLM's clients send fields they do not use as null, false, 0, '', [] or {}: whatever the field means, that asks for
+ * nothing.
+ */
+export function asksForNothing(value: unknown): boolean {
+  if (typeof value === 'object') return value === null || Object.keys(value).length === 0;
+  return value === false || value === 0 || value === '';
 }
 
-function unsupported(names: readonly string[], known: readonly string[], kind: string): AdminError {
-  const [why] = names.map((name) => (Object.hasOwn(WHY, name) ? WHY[name] : undefined)).filter(Boolean);
+/** The same where all is text, as programs write it; what is empty was left out before. */
+const NOTHING_IN_QUERY: ReadonlySet<string> = new Set(['false', 'False', '0', 'null', 'None']);
+
+function unsupported(names: readonly string[], known: readonly string[], { kind, refusals }: CheckContext): AdminError {
+  const reasons = { ...WHY, ...refusals };
+  const [why] = names.map((name) => (Object.hasOwn(reasons, name) ? reasons[name] : undefined)).filter(Boolean);
   const knows = known.length === 0 ? 'It takes none here.' : `It knows ${known.join(', ')}.`;
   return new AdminError(`The proxy does not support these ${kind}: ${names.join(', ').slice(0, 300)}.`, {
     param: names.join(', ').slice(0, 300),

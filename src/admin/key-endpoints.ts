@@ -31,6 +31,9 @@ export function createKeyEndpoints(options: AdminOptions): Endpoint[] {
   ];
 }
 
+/** Of a key that is there, `spend` of 0 asks to forget what it spent. */
+const RESETS = { spend: 'What a key has spent is counted, not set, and not to 0 either.' };
+
 type Turns = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Two changes of one key must not both start from what it was before. */
@@ -131,6 +134,7 @@ function updateEndpoint(options: AdminOptions, inTurn: Turns): Endpoint {
     summary: 'Changes the fields that are given; null takes away. Without key, key_alias names the key.',
     access: 'master key',
     body: schemas.updateRequest,
+    refusals: RESETS,
     response: schemas.updatedKey,
     respond: ({ body: { key, blocked, ...fields } }) =>
       inTurn(async () => {
@@ -244,6 +248,7 @@ function regenerateEndpoint(path: string, options: AdminOptions, inTurn: Turns):
     summary: 'A new key in the place of an old one, with all that it had but for the fields that are given.',
     access: 'master key',
     body: schemas.regenerateRequest,
+    refusals: RESETS,
     response: schemas.generatedKey,
     respond: ({ pathKey, body: { key, grace_period: grace, ...fields } }) =>
       inTurn(async () => {

@@ -7,6 +7,7 @@ import { parseExpiry, parseNote, parseTags } from '../keys/policy.ts';
 import { parseAlias } from '../keys/mint.ts';
 import type { KeyChanges, KeyPolicy, VirtualKeyRow } from '../domain/key.ts';
 import { readBudgetFields } from './budget-fields.ts';
+import { asksForNothing } from './endpoint.ts';
 import { AdminError, readField } from './envelope.ts';
 import { FIELD_TAGS } from './key-row.ts';
 import { readLimitFields } from './policy-fields.ts';
@@ -93,7 +94,7 @@ function impliesDefaultScope({ scope, allowed_routes: routes, key_type: keyType 
 }
 
 function readMetadata(metadata: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const limits = METADATA_LIMITS.filter((name) => Object.hasOwn(metadata, name) && !isNothing(metadata[name]));
+  const limits = METADATA_LIMITS.filter((name) => Object.hasOwn(metadata, name) && !asksForNothing(metadata[name]));
   if (limits.length > 0) {
     throw new AdminError(`The proxy does not support these limits in metadata: ${limits.join(', ')}.`, {
       param: 'metadata',
@@ -101,10 +102,6 @@ function readMetadata(metadata: Readonly<Record<string, unknown>>): Readonly<Rec
   }
   if (Buffer.byteLength(findJson(metadata)) <= MAX_METADATA_BYTES) return metadata;
   throw new AdminError('metadata must be at most 16 KB of JSON.', { param: 'metadata' });
-}
-
-function isNothing(value: unknown): boolean {
-  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
 }
 
 /** What is nested too deep to be written again is as bad as what is too long. */

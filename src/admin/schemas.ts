@@ -30,7 +30,7 @@ const KEY_FIELDS = {
   key_alias: text.nullish().describe('A name; no two active keys share one'),
   duration: text.nullish().describe('Time to live from now on, such as 30m, 12h or 30d; null or -1: for ever'),
   models: limitRequestSchemas.models,
-  max_budget: z.number().nullish().describe('US dollars, to nine decimals'),
+  max_budget: z.number().nullish().describe('US dollars; what is less than a billionth is rounded up'),
   budget_duration: text
     .nullish()
     .describe('Windows of max_budget: 1d, 7d, 30d and 1mo by the calendar, 12h by length; null: one without end'),

@@ -95,7 +95,6 @@ describe('POST /key/generate', () => {
     'organization_id',
     'project_id',
     'send_invite_email',
-    'aliases',
     'config',
     'permissions',
     'guardrails',
@@ -112,16 +111,35 @@ describe('POST /key/generate', () => {
     'grace_period',
   ])('refuses %s by name, whatever it says, and takes it if it says nothing', async (field) => {
     const { call, store } = await openAdmin();
-    for (const value of ['x', 0, false, [1], { x: 1 }]) {
+    for (const value of ['x', 1, true, [1], { x: 1 }]) {
       const { status, json } = await call('/key/generate', { body: { key_alias: 'a', [field]: value } });
       expect([status, json['error'].param]).toEqual([400, field]);
       expect(json['error'].message).toContain(`does not support these fields: ${field}.`);
     }
     expect(await store.hasAnyKey()).toBe(false);
-    for (const value of [null, [], {}]) {
+    for (const value of [null, [], {}, 0, false, '']) {
       expect((await call('/key/generate', { body: { [field]: value } })).status).toBe(200);
     }
   });
+
+  it('takes a query parameter that it does not know, if it asks for nothing', async () => {
+    const { call } = await openAdmin();
+    for (const value of ['', 'false', 'False', '0', 'null', 'None']) {
+      expect((await call(`/key/list?expand=${value}`)).status).toBe(200);
+    }
+    expect((await call('/key/list?expand=user')).json['error']).toMatchObject({ code: '400', param: 'expand' });
+  });
+
+  it.each(['/key/update', '/key/regenerate'])(
+    'does not take 0 for nothing in %s, where it would reset',
+    async (path) => {
+      const { call, post } = await openAdmin();
+      const { key } = await post('/key/generate', { spend: 0 });
+      const { status, json } = await call(path, { body: { key, spend: 0 } });
+      expect([status, json['error'].param]).toEqual([400, 'spend']);
+      expect((await call(path, { body: { key, spend: null } })).status).toBe(200);
+    },
+  );
 
   it('refuses /key/generate under an alias that an active key has', async () => {
     const { call, post } = await openAdmin();

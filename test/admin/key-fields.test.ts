@@ -136,7 +136,11 @@ describe('the fields of a request', () => {
     { usd: 1e-9, nanoUsd: 1 },
     { usd: 123456.789012345, nanoUsd: 123_456_789_012_345 },
     { usd: 1_000_000, nanoUsd: 1e15 },
-  ])('takes $usd dollars exactly', ({ usd, nanoUsd }) => {
+    { usd: 5e-10, nanoUsd: 1 },
+    { usd: 1e-10, nanoUsd: 1 },
+    { usd: 0.1234567891, nanoUsd: 123_456_790 },
+    { usd: 0.1234567899, nanoUsd: 123_456_790 },
+  ])('takes $usd dollars as $nanoUsd nano-dollars', ({ usd, nanoUsd }) => {
     expect(policyOf({ max_budget: usd })?.budget).toEqual({
       limitNanoUsd: nanoUsd,
       windowMs: undefined,
@@ -146,8 +150,7 @@ describe('the fields of a request', () => {
 
   it.each([
     { fields: { max_budget: -0.01 }, param: 'max_budget' },
-    { fields: { max_budget: 1e-10 }, param: 'max_budget' },
-    { fields: { max_budget: 0.1234567891 }, param: 'max_budget' },
+    { fields: { max_budget: -1e-10 }, param: 'max_budget' },
     { fields: { max_budget: 1_000_000.01 }, param: 'max_budget' },
     { fields: { max_budget: 1e300 }, param: 'max_budget' },
     { fields: { budget_duration: '30d' }, param: 'budget_duration' },
