@@ -232,18 +232,25 @@ function openTap({ route, model }: RequestRecord, admission: Admission | undefin
 }
 
 function ownHeaders({ id, overheadMs }: RequestRecord): HeaderPair[] {
-  const headers: HeaderPair[] = [['x-bedrock-proxy-request-id', id]];
+  const headers: HeaderPair[] = [
+    ['x-bedrock-proxy-request-id', id],
+    ['x-litellm-call-id', id],
+  ];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
   return headers;
 }
 
 /**
  * Cost in dollars, if it is known by now: a response that still streams has none yet. The number stays one where it is
- * not all of the cost, and a header of its own says so.
+ * not all of the cost, and a header of its own says so. LiteLLM's header is for programs that know no such mark: it has
+ * the whole cost or is not there.
  */
 function costHeaders({ pricing, costNanoUsd, partial }: RequestRecord): HeaderPair[] {
   if (pricing === undefined) return [];
-  const cost = costNanoUsd === undefined ? pricing : exactUsd(costNanoUsd);
-  const isPart = partial && costNanoUsd !== undefined;
-  return [['x-bedrock-proxy-cost', cost], ...(isPart ? [['x-bedrock-proxy-cost-partial', 'true'] as const] : [])];
+  if (costNanoUsd === undefined) return [['x-bedrock-proxy-cost', pricing]];
+  const cost = exactUsd(costNanoUsd);
+  const told = partial
+    ? (['x-bedrock-proxy-cost-partial', 'true'] as const)
+    : (['x-litellm-response-cost', cost] as const);
+  return [['x-bedrock-proxy-cost', cost], told];
 }

@@ -100,7 +100,8 @@ function check(
 ): unknown {
   const known = new Set(Object.keys(schema.shape));
   const isNothing = kind === 'fields' ? asksForNothing : (value: unknown) => NOTHING_IN_QUERY.has(String(value));
-  const isRefused = (name: string): boolean => given[name] != null && Object.hasOwn(refusals, name);
+  const isRefused = (name: string): boolean =>
+    (given[name] ?? undefined) !== undefined && Object.hasOwn(refusals, name);
   const unknown = Object.keys(given).filter((name) => !known.has(name) && (isRefused(name) || !isNothing(given[name])));
   if (unknown.length > 0) throw unsupported(unknown, [...known], { kind, refusals });
   const wanted = Object.fromEntries(Object.entries(given).filter(([name]) => known.has(name)));

@@ -41,6 +41,9 @@ const OURS: ReadonlySet<string> = new Set(['accept-encoding', 'content-length', 
 /** Instructions to the proxy itself; in responses, what it says of itself. */
 const PROXY_PREFIX = 'x-bedrock-proxy-';
 
+/** LiteLLM's names for the id and the cost of a request: of a proxy behind this one they would say something else. */
+const LITELLM_RESPONSE: ReadonlySet<string> = new Set(['x-litellm-call-id', 'x-litellm-response-cost']);
+
 const SIGNED_PREFIXES = ['x-amz-', 'x-amzn-'];
 
 /** What the selection depends on beside the headers themselves. */
@@ -91,7 +94,8 @@ export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): Hea
   const named = namedByConnection(upstreamHeaders);
   return upstreamHeaders.filter(([name]) => {
     const lower = name.toLowerCase();
-    return !HOP_BY_HOP.has(lower) && !named.has(lower) && !lower.startsWith(PROXY_PREFIX);
+    if (lower.startsWith(PROXY_PREFIX) || LITELLM_RESPONSE.has(lower)) return false;
+    return !HOP_BY_HOP.has(lower) && !named.has(lower);
   });
 }
 

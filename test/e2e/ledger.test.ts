@@ -209,6 +209,8 @@ describe('response headers', () => {
     respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1000, outputTokens: 50, totalTokens: 1050 } });
     const { headers } = await post(`/model/${NOVA}/converse`);
     expect(headers.get('x-bedrock-proxy-cost')).toBe('0.000072');
+    expect(headers.get('x-litellm-response-cost')).toBe('0.000072');
+    expect(headers.get('x-litellm-call-id')).toBe(headers.get('x-bedrock-proxy-request-id'));
     expect(headers.get('x-bedrock-proxy-request-id')).toMatch(/^[0-9a-f-]{36}$/);
     expect(Number(headers.get('x-bedrock-proxy-overhead-ms'))).toBeGreaterThan(0);
   });
@@ -217,6 +219,7 @@ describe('response headers', () => {
     respond({ ...CONVERSE_RESPONSE, usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } });
     const { headers } = await post('/model/nobody.knows-v1:0/converse');
     expect(headers.get('x-bedrock-proxy-cost')).toBe('unpriced');
+    expect(headers.get('x-litellm-response-cost')).toBeNull();
   });
 
   it('sends no cost headers with a stream', async () => {
@@ -239,7 +242,7 @@ describe('response headers', () => {
     await using exact = await startProxy({ environment: { BEDROCK_PROXY_NO_RESPONSE_HEADERS: '1' } });
     exact.upstream.respondWith((_request, response) => sendJson(response, 200, { usage: { inputTokens: 1 } }));
     const response = await fetch(`${exact.url}/model/${NOVA}/converse`, { method: 'POST', body: '{}' });
-    expect([...response.headers.keys()].filter((name) => name.startsWith('x-bedrock-proxy-'))).toEqual([]);
+    expect([...response.headers.keys()].filter((name) => /^x-(?:bedrock-proxy|litellm)-/.test(name))).toEqual([]);
   });
 });
 

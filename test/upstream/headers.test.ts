@@ -152,6 +152,7 @@ describe("AWS's headers on their way to the client", () => {
     'Set-Cookie',
     'X-Amzn-Errortype',
     'Retry-After',
+    'x-litellm-model-id',
   ])("passes AWS's header %s on as it is", (name) => {
     expect(selectClientHeaders([[name, 'v']])).toEqual([[name, 'v']]);
   });
@@ -165,6 +166,8 @@ describe("AWS's headers on their way to the client", () => {
     'Proxy-Authenticate',
     'X-Bedrock-Proxy-Error',
     'x-bedrock-proxy-cost',
+    'X-LiteLLM-Call-Id',
+    'x-litellm-response-cost',
   ])("keeps AWS's header %s from the client", (name) => {
     expect(selectClientHeaders([[name, 'v']])).toEqual([]);
   });
