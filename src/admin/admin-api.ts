@@ -9,7 +9,29 @@ import { sendEnvelope } from './envelope.ts';
 /** What `createAdminApi` is to be mounted under, with everything below. */
 export const ADMIN_PREFIXES = ['/key', '/spend', '/global', '/openapi.json'] as const;
 
-/** Makes the handler of everything below ADMIN_PREFIXES. */
+/**
+ * LiteLLM's other management paths, to be mounted in the same way: nothing is there, and LiteLLM's clients are told so
+ * in the shape that they read.
+ */
+export const FOREIGN_PREFIXES = [
+  '/user',
+  '/team',
+  '/organization',
+  '/customer',
+  '/end_user',
+  '/tag',
+  '/budget',
+  '/project',
+  '/model/info',
+  '/model/new',
+  '/model/update',
+  '/model/delete',
+  '/model_group',
+  '/v1/model/info',
+  '/v2/model/info',
+] as const;
+
+/** Makes the handler of everything below ADMIN_PREFIXES and FOREIGN_PREFIXES. */
 export function createAdminApi(options: AdminOptions): AdminHandler {
   const load = lazy(async () => (await import('./router.ts')).createRouter(options));
   return async (clientRequest, clientResponse) => {

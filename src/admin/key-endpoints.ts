@@ -12,22 +12,25 @@ import { AdminError, keyNotFound, readField } from './envelope.ts';
 import { NEW_KEY, readChanges } from './key-fields.ts';
 import { findPage } from './key-list.ts';
 import { findKey, requireLiveAlias, requireLiveKey } from './key-lookup.ts';
+import { createMoreKeyEndpoints } from './key-more-endpoints.ts';
 import { toLiteLlmKey } from './key-row.ts';
 import * as schemas from './schemas.ts';
 
 /** All of them. */
 export function createKeyEndpoints(options: AdminOptions): Endpoint[] {
   const inTurn = createTurns();
+  const update = updateEndpoint(options, inTurn);
   return [
     generateEndpoint(options),
     infoEndpoint(options),
     listEndpoint(options),
-    updateEndpoint(options, inTurn),
+    update,
     deleteEndpoint(options),
     blockEndpoint('block', options),
     blockEndpoint('unblock', options),
     regenerateEndpoint('/key/{key}/regenerate', options, inTurn),
     regenerateEndpoint('/key/regenerate', options, inTurn),
+    ...createMoreKeyEndpoints(update, options),
   ];
 }
 

@@ -8,7 +8,7 @@ import { hashKey, looksLikeKey } from '../keys/secret.ts';
 import type { KeySpend } from '../domain/budget.ts';
 import type { Store } from '../domain/store.ts';
 import type { VirtualKeyRow } from '../domain/key.ts';
-import type { ListQuery } from './schemas.ts';
+import type { AliasesQuery, ListQuery } from './schemas.ts';
 
 const DEFAULT_SIZE = 10;
 /** Each costs some milliseconds in which nothing else is served. */
@@ -34,6 +34,26 @@ export async function findPage(store: Store, query: ListQuery, nowMs: number): P
   const { rows, page, pages } = cutPage(sortKeys(found, query, spendOfAll), query);
   const spend = query.return_full_object === true ? await findSpend(store, rows, nowMs) : new Map<string, KeySpend>();
   return { rows, spend, total: found.length, page, pages };
+}
+
+/** One page of the aliases of keys that are not revoked, each once, sorted. */
+export async function findAliasPage(
+  store: Store,
+  { search = '', team_id, page, size }: AliasesQuery & { readonly size: number },
+  nowMs: number,
+): Promise<{
+  readonly rows: readonly string[];
+  readonly total: number;
+  readonly page: number;
+  readonly pages: number;
+}> {
+  const aliases = new Set<string>();
+  for await (const piece of readKeys(store)) {
+    for (const { alias } of filterKeys(piece, { team_id }, nowMs)) {
+      if (alias !== undefined && contains(alias, search)) aliases.add(alias);
+    }
+  }
+  return { ...cutPage([...aliases].toSorted(), { page, size }), total: aliases.size };
 }
 
 async function* readKeys(store: Store): AsyncGenerator<VirtualKeyRow[]> {

@@ -22,6 +22,8 @@ const BODY_LIMITS = { maxSizeBytes: 256_000, idleTimeoutMs: 30_000 };
 /** A megabyte of small values took the event loop 50 ms to parse, and 230 ms to be refused one by one. */
 const MAX_EXTENT: JsonExtent = { depth: 100, values: 10_000 };
 
+const OWNERS = /^\/(?:user|team|organization|customer|end_user|project)(?:\/|$)/;
+
 /** All that the admin API serves, the document about itself included. */
 export function createEndpoints(options: AdminOptions): readonly Endpoint[] {
   const endpoints: Endpoint[] = [...createKeyEndpoints(options), ...createSpendEndpoints(options)];
@@ -41,7 +43,7 @@ export function createRouter(options: AdminOptions): AdminHandler {
   };
 }
 
-/** Nobody is told which paths and methods exist before the key is right. */
+/** Who has no key is told nothing; whoever has one, also where nothing is. */
 async function serve(
   clientRequest: ClientRequest,
   endpoints: readonly Endpoint[],
@@ -50,8 +52,8 @@ async function serve(
   const { target } = clientRequest;
   const path = target.path.replace(/(?<=.)\/$/, '');
   const here = endpoints.filter((endpoint) => matchPath(endpoint.path, path) !== undefined);
-  const ownKey = await admitAdmin(clientRequest, here[0]?.access ?? 'master key', options);
-  if (here.length === 0) throw unknownPath(endpoints);
+  const ownKey = await admitAdmin(clientRequest, here[0]?.access ?? 'own key', options);
+  if (here.length === 0) throw unknownPath(path, endpoints);
   const endpoint = here.find(({ method }) => method === clientRequest.method);
   if (endpoint === undefined) throw wrongMethod(here);
   return endpoint.serve({
@@ -113,13 +115,12 @@ async function readObject(clientRequest: ClientRequest): Promise<JsonObject> {
   throw new AdminError('The body must be a JSON object.');
 }
 
-function unknownPath(endpoints: readonly Endpoint[]): ProxyError {
+function unknownPath(asked: string, endpoints: readonly Endpoint[]): ProxyError {
   const paths = endpoints.map(({ method, path }) => `${method} ${path}`).join(', ');
-  return new AdminError('The admin API has nothing at this path.', {
-    status: 404,
-    type: 'not_found_error',
-    hint: `It has ${paths}.`,
-  });
+  const message = OWNERS.test(asked)
+    ? 'The proxy has no users, teams or organizations: user_id and team_id of a key are tags of it.'
+    : 'The admin API has nothing at this path.';
+  return new AdminError(message, { status: 404, type: 'not_found_error', hint: `It has ${paths}.` });
 }
 
 function wrongMethod(here: readonly Endpoint[]): ProxyError {

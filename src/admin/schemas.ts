@@ -71,6 +71,20 @@ export const deleteRequest = z.strictObject({
 /** The query of `GET /key/info`. */
 export const infoQuery = z.strictObject({ key: keyName.optional() });
 
+/** The body of `POST /key/bulk_update`: what is in a member is checked as a body of `/key/update`. */
+export const bulkUpdateRequest = z.strictObject({
+  keys: z.array(anyObject).min(1).max(500).describe('Each as the body of /key/update'),
+});
+/** The query of `GET /key/aliases`. */
+export const aliasesQuery = z.strictObject({
+  page: queryInteger(1, 1_000_000).optional().describe('From 1 on, which is the default'),
+  size: queryInteger(1, 100).optional().describe('Aliases per page; default 50'),
+  search: text.optional().describe('Part of the alias, in any case'),
+  team_id: text.optional(),
+});
+/** The query of `GET /key/aliases`, as it was checked. */
+export type AliasesQuery = z.output<typeof aliasesQuery>;
+
 /** The fields that a key may be given, as they were checked. */
 export type KeyFields = Omit<z.output<typeof generateRequest>, 'blocked'>;
 
@@ -164,6 +178,33 @@ export const generatedKey = z.strictObject({
 export const blockedKey = z.strictObject({ ...KEY_ROW, still_working });
 /** The response of `POST /key/update`. */
 export const updatedKey = z.strictObject({ key: z.string().describe('The same as token'), ...KEY_ROW, still_working });
+/** The response of `POST /key/bulk_update`: one that fails does not keep the others from being changed. */
+export const bulkUpdated = z.strictObject({
+  total_requested: z.int(),
+  successful_updates: z.array(
+    z.strictObject({ key: z.string().describe('As the request named it'), key_info: updatedKey }),
+  ),
+  failed_updates: z.array(
+    z.strictObject({
+      key: z.string().describe('As the request named it'),
+      key_info: z.null(),
+      failed_reason: z.string(),
+    }),
+  ),
+});
+/** The response of `GET /key/aliases`. */
+export const keyAliases = z.strictObject({
+  aliases: z.array(z.string()).describe('Of keys that are not revoked, each once, sorted'),
+  total_count: z.int(),
+  current_page: z.int(),
+  total_pages: z.int(),
+  size: z.int(),
+});
+/** The response of `POST /key/health`. */
+export const keyHealth = z.strictObject({
+  key: z.literal('healthy').describe('Of any other the answer is a 401'),
+  logging_callbacks: z.null().describe('The proxy has no such thing'),
+});
 /** The response of `GET /key/info`. */
 export const keyInfo = z.strictObject({ key: z.string().describe('The token'), info: keyRow });
 /** The response of `GET /key/list`. */

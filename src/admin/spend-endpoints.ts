@@ -1,24 +1,23 @@
 /**
  * The `/spend` and `/global/spend` endpoints: what the ledger has, in LiteLLM's shapes. They only read.
  */
-import { findDateMs } from '../keys/policy.ts';
 import type { LedgerFilter } from '../domain/ledger.ts';
-import type { KeyStore } from '../domain/store.ts';
 import type { AdminOptions } from './admin-options.ts';
 import { defineEndpoint, type Endpoint } from './endpoint.ts';
-import { AdminError, keyNotFound } from './envelope.ts';
 import { showKeyName } from './key-row.ts';
-import { findKey } from './key-lookup.ts';
+import { readKey, readRange, tagFilter } from './spend-filter.ts';
+import { createLogPagesEndpoint } from './spend-log-pages.ts';
 import { reportKeys, reportTeams, summarizeDays } from './spend-reports.ts';
 import { describeRow, findKeysById, ownerOf, readLastRows } from './spend-row.ts';
 import { findSpendUsd, tellUnpriced } from './spend-tally.ts';
+import { createTotalEndpoints } from './spend-totals.ts';
 import * as schemas from './spend-schemas.ts';
 
 const DEFAULT_LOGS = 100;
 const DEFAULT_TOP = 10;
 /** What LiteLLM's `/global/spend` and its parts look back on. */
 const GLOBAL_MS = 30 * 86_400_000;
-const MAX_RANGE_MS = 400 * 86_400_000;
+
 /** All of them. */
 export function createSpendEndpoints(options: AdminOptions): Endpoint[] {
   return [
@@ -27,6 +26,8 @@ export function createSpendEndpoints(options: AdminOptions): Endpoint[] {
     globalEndpoint(options),
     topKeysEndpoint(options),
     topModelsEndpoint(options),
+    createLogPagesEndpoint(options),
+    ...createTotalEndpoints(options),
   ];
 }
 
@@ -139,38 +140,4 @@ function topModelsEndpoint({ store, nowMs }: AdminOptions): Endpoint {
         .slice(0, query.limit ?? DEFAULT_TOP);
     },
   });
-}
-
-/** A last day is included. Throws AdminError naming the parameter. */
-function readRange(start: string | undefined, end: string | undefined): { sinceMs?: number; untilMs?: number } {
-  const sinceMs = readDate(start, 'start_date', 'start');
-  const untilMs = readDate(end, 'end_date', 'end');
-  if (sinceMs !== undefined && untilMs !== undefined) {
-    if (untilMs <= sinceMs) throw new AdminError('end_date must not lie before start_date.', { param: 'end_date' });
-    if (untilMs - sinceMs > MAX_RANGE_MS) {
-      throw new AdminError('The dates must lie at most 400 days apart.', { param: 'end_date' });
-    }
-  }
-  return { ...(sinceMs === undefined ? {} : { sinceMs }), ...(untilMs === undefined ? {} : { untilMs }) };
-}
-
-function readDate(text: string | undefined, param: string, side: 'start' | 'end'): number | undefined {
-  if (text === undefined) return undefined;
-  const dateMs = findDateMs(text, side);
-  if (dateMs !== undefined) return dateMs;
-  throw new AdminError(`${param} must be a day such as 2030-12-31, or a time with its zone.`, { param });
-}
-
-/** The filter for the tags that were asked for. */
-function tagFilter(asked: Record<string, string | undefined>): Pick<LedgerFilter, 'tags'> {
-  const tags = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
-  return tags.length === 0 ? {} : { tags: Object.fromEntries(tags) };
-}
-
-/** The filter for a named key. One that was deleted is found by its id only: its hash is gone. */
-async function readKey(named: string | undefined, store: KeyStore): Promise<{ keyIds?: string[] }> {
-  if (named === undefined) return {};
-  const id = (await findKey(named, store))?.id ?? (named.startsWith('vk_') ? named : undefined);
-  if (id !== undefined) return { keyIds: [id] };
-  throw keyNotFound(named, 'api_key');
 }

@@ -62,6 +62,11 @@ export async function readLastRows(
   }
 }
 
+/** Whether the client got no good response, or one that failed on the way. */
+export function isFailure({ status, errorCode }: LedgerEntry): boolean {
+  return status === undefined || status >= 400 || errorCode !== undefined;
+}
+
 /** A row of the ledger as LiteLLM's spend logs have one. Money is dollars, as a float; null if nobody knows. */
 export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof logRow> {
   const { usage } = row;
@@ -86,7 +91,7 @@ export function describeRow(row: LedgerEntry, keys: KeysById): z.output<typeof l
     session_id: row.session ?? null,
     cache_hit: 'False',
     request_tags: listTags(row.tags),
-    status: row.status !== undefined && row.status < 400 && row.errorCode === undefined ? 'success' : 'failure',
+    status: isFailure(row) ? 'failure' : 'success',
     // All that the ledger has of it, in the names of `logs --json`.
     metadata: { sequence: row.sequence, user_api_key_alias: row.keyLabel, ...rowToJson(row) },
   };

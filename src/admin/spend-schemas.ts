@@ -3,17 +3,21 @@
  */
 import { z } from 'zod';
 import { jsonTypeOf, LEDGER_COLUMNS, type LedgerColumn } from '../domain/ledger-columns.ts';
-import { queryFlag, queryInteger } from './schemas.ts';
+import { keyRow, queryFlag, queryInteger } from './schemas.ts';
 
-const day = z.string().max(40).describe('YYYY-MM-DD (UTC), or a time with its zone');
-const endDay = z.string().max(40).describe('YYYY-MM-DD (UTC, included), or a time with its zone (not included)');
+const day = z.string().max(40).describe('YYYY-MM-DD or YYYY-MM-DD HH:MM:SS (UTC), or a time with its zone');
+const endDay = z
+  .string()
+  .max(40)
+  .describe('YYYY-MM-DD or YYYY-MM-DD HH:MM:SS (UTC, included), or a time with its zone (not included)');
 const apiKey = z.string().max(1_000).describe('The token of a key, its key_id, or the key itself');
 const name = z.string().max(1_000);
 
+const RANGE = { start_date: day.optional(), end_date: endDay.optional() };
+
 /** The query of `GET /spend/logs`. */
 export const logsQuery = z.strictObject({
-  start_date: day.optional(),
-  end_date: endDay.optional(),
+  ...RANGE,
   api_key: apiKey.optional(),
   user_id: name.optional(),
   request_id: name.optional(),
@@ -25,6 +29,34 @@ export const logsQuery = z.strictObject({
   before: queryInteger(1, Number.MAX_SAFE_INTEGER)
     .optional()
     .describe('Only requests with a smaller metadata.sequence: the next page after the last one shown'),
+});
+
+/** The query of `GET /spend/logs/v2`. */
+export const logPagesQuery = z.strictObject({
+  ...RANGE,
+  page: queryInteger(1, 10_000).optional().describe('From 1 on, which is the default'),
+  page_size: queryInteger(1, 1_000).optional().describe('Default 50'),
+  api_key: apiKey.optional(),
+  key_alias: name.optional(),
+  user_id: name.optional(),
+  team_id: name.optional(),
+  end_user: name.optional(),
+  request_id: name.optional(),
+  session_id: name.optional(),
+  model: name.optional().describe('As the ledger has it'),
+  status_filter: z.enum(['success', 'failure']).optional(),
+  sort_by: z.literal('startTime').optional(),
+  sort_order: z.enum(['asc', 'desc']).optional().describe('Default desc'),
+});
+/** The query of `GET /spend/logs/v2`, as it was checked. */
+export type LogPagesQuery = z.output<typeof logPagesQuery>;
+/** The query of `GET /spend/tags` and `/global/activity`. */
+export const rangeQuery = z.strictObject(RANGE);
+/** The query of `GET /global/spend/tags`. */
+export const globalTagsQuery = z.strictObject({ ...RANGE, tags: name.optional().describe('Only these: a,b=c') });
+/** The query of `GET /spend/keys`. */
+export const spendKeysQuery = z.strictObject({
+  limit: queryInteger(1, 1_000).optional().describe('Default, and at most, 1000'),
 });
 
 /** The query of `GET /global/spend/report`. */
@@ -156,3 +188,36 @@ export const topKeys = z.array(
 );
 /** The response of `GET /global/spend/models`. */
 export const topModels = z.array(z.strictObject({ model: z.string(), total_spend: usd, unpriced_requests: unpriced }));
+
+/** The response of `GET /spend/logs/v2`. */
+export const logPages = z.strictObject({
+  data: z.array(logRow),
+  total: z.int().describe('Rows that fit; 10000 if there are more'),
+  total_is_capped: z.boolean().describe('Whether there are more'),
+  page: z.int(),
+  page_size: z.int(),
+  total_pages: z.int(),
+});
+/** The response of `GET /spend/keys`. */
+export const spendKeys = z.array(keyRow);
+/** The response of `GET /spend/tags`. */
+export const spendTags = z.array(
+  z.strictObject({
+    individual_request_tag: z.string().describe('As in request_tags: name=value, or the name of a tag without value'),
+    log_count: z.int(),
+    total_spend: usd,
+    unpriced_requests: unpriced,
+  }),
+);
+/** The response of `GET /global/spend/tags`. */
+export const globalTags = z.strictObject({
+  spend_per_tag: z.array(
+    z.strictObject({ name: z.string(), spend: usd, log_count: z.int(), unpriced_requests: unpriced }),
+  ),
+});
+/** The response of `GET /global/activity`. */
+export const activity = z.strictObject({
+  daily_data: z.array(z.strictObject({ date: z.iso.date(), api_requests: z.int(), total_tokens: tokens })),
+  sum_api_requests: z.int(),
+  sum_total_tokens: tokens,
+});

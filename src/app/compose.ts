@@ -7,7 +7,7 @@ import { describeHead } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir, totalmem } from 'node:os';
 import { createRootEndpoint, createHealth } from '../admin/health.ts';
-import { ADMIN_PREFIXES, createAdminApi } from '../admin/admin-api.ts';
+import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits, type RateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
@@ -107,7 +107,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
         prefix: MOUNT_PATH,
         handle: async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange),
       },
-      ...ADMIN_PREFIXES.map((prefix) => ({ prefix, handle: admin })),
+      ...[...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics: told, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
       { prefix: '/', handle: createRootEndpoint(health) },

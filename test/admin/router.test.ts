@@ -23,10 +23,14 @@ describe('whoever calls the admin API', () => {
     const admin = await openAdmin();
     const guarded = createEndpoints(admin.options).filter(({ access }) => access === 'master key');
     expect(guarded.length).toBeGreaterThan(8);
-    for (const { method, path } of [...guarded, { method: 'GET', path: '/key/nothing' }]) {
+    for (const { method, path } of guarded) {
       const { status, json } = await admin.call(path, { method, headers });
       expect([path, status, json['error'].type, json['error'].code]).toEqual([path, 401, 'auth_error', '401']);
       expect(JSON.stringify(json)).not.toContain(MASTER_KEY);
+    }
+    for (const path of ['/key/nothing', '/team/list', '/key/health']) {
+      const { status, json } = await admin.call(path, { headers, method: 'POST', body: {} });
+      expect([path, status, json['error'].code]).toEqual([path, 401, '401']);
     }
     expect(await admin.store.hasAnyKey()).toBe(false);
   });
@@ -34,10 +38,27 @@ describe('whoever calls the admin API', () => {
   it('does not take a virtual key for a master', async () => {
     const admin = await openAdmin();
     const headers = { authorization: `Bearer ${await mint(admin)}` };
-    for (const path of ['/key/list', '/spend/logs', '/global/spend', '/key/nothing']) {
+    for (const path of ['/key/list', '/spend/logs', '/global/spend']) {
       expect((await admin.call(path, { headers })).status).toBe(401);
     }
     expect((await admin.call('/key/generate', { headers, body: {} })).status).toBe(401);
+  });
+
+  it.each(['/key/nothing', '/team/list', '/user/info', '/model/info', '/budget/new'])(
+    'tells a good key of either kind that nothing is at %s, in the envelope of LiteLLM',
+    async (path) => {
+      const admin = await openAdmin();
+      for (const key of [MASTER_KEY, await mint(admin)]) {
+        const { status, json } = await admin.call(path, { headers: { authorization: `Bearer ${key}` } });
+        expect([status, json['error'].type, json['error'].code]).toEqual([404, 'not_found_error', '404']);
+      }
+    },
+  );
+
+  it('says where teams and users are', async () => {
+    const { call } = await openAdmin();
+    const { json } = await call('/team/list');
+    expect(json['error'].message).toContain('user_id and team_id of a key are tags');
   });
 
   it('takes the master key in x-api-key', async () => {
@@ -92,7 +113,7 @@ describe('paths and methods', () => {
     { method: 'GET', path: '/key', status: 404 },
     { method: 'GET', path: '/key/', status: 404 },
     { method: 'GET', path: '/key/list//', status: 404 },
-    { method: 'GET', path: '/key/health', status: 404 },
+    { method: 'GET', path: '/key/healthy', status: 404 },
     { method: 'GET', path: '/spend', status: 404 },
     { method: 'GET', path: '/global/spend/nothing', status: 404 },
     { method: 'GET', path: '/openapi.json/x', status: 404 },

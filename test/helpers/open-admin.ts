@@ -6,7 +6,7 @@ import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { ADMIN_PREFIXES, createAdminApi } from '../../src/admin/admin-api.ts';
+import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../../src/admin/admin-api.ts';
 import type { AdminOptions } from '../../src/admin/admin-options.ts';
 import { createEndpoints } from '../../src/admin/router.ts';
 import { errorEnvelope } from '../../src/admin/schemas.ts';
@@ -70,7 +70,7 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     host: '127.0.0.1',
     port: 0,
     guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
-    mounts: ADMIN_PREFIXES.map((prefix) => ({ prefix, handle })),
+    mounts: [...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle })),
     onRefused: () => {},
   });
   onTestFinished(async () => {
