@@ -115,8 +115,7 @@ function check(
 }
 
 /**
- * LiteLLM's clients send fields they do not use as null, false, 0, '', [] or {}: whatever the field means, that asks for
- * nothing.
+ * LiteLLM's clients send fields they do not use as null, false, 0, '', [] or {}: in any field that asks for nothing.
  */
 export function asksForNothing(value: unknown): boolean {
   if (typeof value === 'object') return value === null || Object.keys(value).length === 0;

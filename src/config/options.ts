@@ -150,7 +150,7 @@ export const OPTIONS = {
   noResponseHeaders: {
     flag: '--no-response-headers',
     env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],
-    description: "add no headers of ours (x-bedrock-proxy-*, x-litellm-*) to AWS's responses",
+    description: "add no x-bedrock-proxy-* and LiteLLM headers to AWS's responses",
   },
   logFormat: {
     flag: '--log-format <format>',
