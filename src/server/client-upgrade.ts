@@ -40,13 +40,14 @@ export function canTellUpgrades(nodeVersion: string): boolean {
 }
 
 /**
- * True for an upgrade to WebSocket and to nothing else, asked for once, without a body. Everything else with an
+ * True for an upgrade to WebSocket and to nothing else, without a body. Everything else with an
  * `Upgrade` header is an ordinary request: a server may ignore the header (RFC 9110, section 7.8).
  */
 export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessage): boolean {
   if (method !== 'GET' || httpVersion !== '1.1') return false;
-  // Node joins repeats with a comma, and a list is not the one word.
-  if (headers.upgrade?.trim().toLowerCase() !== 'websocket') return false;
+  // Node joins repeats with a comma, and a list with another word is not this upgrade.
+  const words = headers.upgrade?.split(',').map((word) => word.trim().toLowerCase()) ?? [];
+  if (words.length === 0 || words.some((word) => word !== 'websocket')) return false;
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 }
 
@@ -56,7 +57,7 @@ export function asksForWebSocket({ method, httpVersion, headers }: IncomingMessa
  */
 export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): [ClientRequest, ClientResponse] {
   const connection = new UpgradingConnection(socket, head);
-  const headers = pairUp(request.rawHeaders);
+  const headers = foldRepeats(pairUp(request.rawHeaders));
   const clientRequest: ClientRequest = {
     method: request.method ?? '',
     target: parseTarget(request.url ?? ''),
@@ -70,6 +71,24 @@ export function adaptUpgrade(request: IncomingMessage, socket: Socket, head: Buf
     cut: connection.cut,
   };
   return [clientRequest, connection];
+}
+
+/** RFC 6455, section 11.3: once in a request. The client that repeats them made the first itself, and goes by it. */
+const ONCE: ReadonlySet<string> = new Set(['sec-websocket-key', 'sec-websocket-version']);
+
+/**
+ * The headers without the repeats that AWS's own recipe makes: its AgentCore SDK gives a WebSocket client all headers
+ * of an upgrade, and the client adds them to its own. A `Host` is left out only if it is the same; two hosts are
+ * refused later (guard.ts).
+ */
+function foldRepeats(headers: readonly HeaderPair[]): HeaderPair[] {
+  const firsts = new Map<string, string>();
+  return headers.filter(([name, value]) => {
+    const lower = name.toLowerCase();
+    const first = firsts.get(lower);
+    if (first === undefined) firsts.set(lower, value);
+    return first === undefined || !(ONCE.has(lower) || (lower === 'host' && first === value));
+  });
 }
 
 class UpgradingConnection implements ClientResponse, ClientUpgrade {

@@ -10,6 +10,7 @@ import { makeAuthority } from '../helpers/forward-proxy.ts';
 import type { Testbed } from '../helpers/testbed.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
 import { ask, dial, requestText } from '../helpers/raw-socket.ts';
+import { signLines } from '../helpers/sigv4-signing.ts';
 import { IS_SERVED, openWebSocketProxy, type WebSocketTestbed, WS_KEY, WS_PATH } from '../helpers/websocket-testbed.ts';
 
 const SESSION_HEADER = 'X-Amzn-Bedrock-AgentCore-Runtime-Session-Id';
@@ -152,6 +153,26 @@ describe.runIf(IS_SERVED)('the upgrade', () => {
     await raw.send(requestText(`GET /bedrock${WS_PATH} HTTP/1.1`, headers));
     expect((await upgrading).header('x-secret')).toBeUndefined();
     raw.socket.destroy();
+  });
+});
+
+describe.runIf(IS_SERVED)("AWS's own recipe: a client that adds the headers of an upgrade to its own", () => {
+  it('upgrades with two equal hosts, by the first key', async () => {
+    const host = `localhost:${testbed.port}`;
+    const path = `/bedrock${WS_PATH}`;
+    const toSign = { method: 'GET', path, service: 'bedrock-agentcore', host };
+    const lines = await signLines(await testbed.mint('agentcore'), { ...toSign, headers: {} });
+    const own = rooms.handshake().filter((line) => !line.startsWith('Authorization'));
+    const again = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='];
+    const upgrading = aws.nextUpgrade();
+    await using raw = await dial(testbed.port);
+    await raw.send(requestText(`GET ${path} HTTP/1.1`, [...own, ...lines, ...again, 'Sec-WebSocket-Version: 13']));
+    const upgrade = await upgrading;
+    expect(upgrade.rawTarget).toBe(WS_PATH);
+    const keys = upgrade.headers.filter(([name]) => name.toLowerCase() === 'sec-websocket-key');
+    expect(keys.map(([, value]) => value)).toEqual([WS_KEY]);
+    upgrade.accept();
+    upgrade.socket.end();
   });
 });
 

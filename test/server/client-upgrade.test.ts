@@ -50,6 +50,7 @@ describe('an upgrade to WebSocket', () => {
   it.runIf(IS_SERVED).each([
     { name: 'as RFC 6455 has it', headers: UPGRADE },
     { name: 'in other letters', headers: ['Host: localhost', 'connection: keep-alive, UPGRADE', 'upgrade: WebSocket'] },
+    { name: 'said twice, with an equal host', headers: [...UPGRADE, 'Upgrade: websocket', 'Host: localhost'] },
     { name: 'that says it has no body', headers: [...UPGRADE, 'Content-Length: 0'] },
   ])('takes an upgrade to WebSocket: $name', async ({ headers }) => {
     const response = await ask(server.port, 'GET /bedrock/ws HTTP/1.1', headers);
