@@ -1,15 +1,12 @@
 /**
  * The model of the offline Bedrock: its response to a turn of a conversation, whatever shape the turn came in. Pure and
- * deterministic. It repeats the user's text, or calls a tool if it must or if the text names one.
+ * deterministic. It repeats the user's text, as JSON of a schema if one is asked for, or calls a tool if it must or if
+ * the text is about one (tool-choice.ts).
  */
 import { sampleOfSchema } from './schema-sample.ts';
+import { NO_CACHE_USE, type PromptTokens } from './prompt-cache.ts';
 import { countTokens, estimateLatencyMs, splitTokens, stableId } from './tokens.ts';
-
-/** A tool the model may call; the schema is JSON Schema, unchecked. */
-export interface OfferedTool {
-  readonly name: string;
-  readonly schema: unknown;
-}
+import { chooseToolFor, type OfferedTool } from './tool-choice.ts';
 
 /** What is asked of a model. */
 export interface Turn {
@@ -19,13 +16,27 @@ export interface Turn {
   readonly userText: string;
   /** The texts of the tool results in the last user message. */
   readonly toolResults: readonly string[];
-  readonly inputTokens: number;
+  readonly tokens: PromptTokens;
   readonly maxTokens: number;
   readonly stopSequences: readonly string[];
   readonly tools: readonly OfferedTool[];
-  /** `auto` calls a tool whose name stands in the user's text; a name calls that one. */
+  /** `auto` calls a tool that the user's text is about; a name calls that one. */
   readonly toolChoice: 'auto' | 'any' | 'none' | { readonly name: string };
+  /** True if the response shows how the model came to it. */
+  readonly isReasoning: boolean;
+  /** The JSON Schema of the text; undefined: prose. */
+  readonly schema: unknown;
 }
+
+/** A turn that asks for nothing but text. */
+export const PLAIN_TURN = {
+  toolResults: [],
+  stopSequences: [],
+  tools: [],
+  toolChoice: 'auto',
+  isReasoning: false,
+  schema: undefined,
+} as const satisfies Partial<Turn>;
 
 /** A tool that a model asks for. */
 export interface ToolCall {
@@ -35,14 +46,26 @@ export interface ToolCall {
   readonly input: unknown;
 }
 
-/** What the model returns: text, or a call of a tool. */
+/** A part of a response. */
+export type ComposedBlock =
+  | { readonly kind: 'reasoning'; readonly text: string; readonly signature: string }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'tool'; readonly call: ToolCall };
+
+/** What the model returns: text, or a call of a tool; before it, its reasoning. */
 export interface ComposedResponse {
+  readonly blocks: readonly ComposedBlock[];
+  /** Empty if a tool is called. */
   readonly text: string;
   readonly toolCall: ToolCall | undefined;
+  /** Undefined unless the turn asks for it. */
+  readonly reasoning: string | undefined;
   readonly stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence';
   readonly stopSequence: string | undefined;
-  readonly inputTokens: number;
+  readonly tokens: PromptTokens;
+  /** The reasoning's included. */
   readonly outputTokens: number;
+  readonly reasoningTokens: number;
   readonly latencyMs: number;
 }
 
@@ -59,40 +82,86 @@ export function composeResponse(turn: Turn): ComposedResponse {
   const tokens = splitTokens(text);
   const isCut = tokens.length > turn.maxTokens;
   const kept = isCut ? tokens.slice(0, turn.maxTokens).join('') : text;
-  return {
+  return finish(turn, {
     text: kept,
     toolCall: undefined,
     stopReason: isCut ? 'max_tokens' : stop === undefined ? 'end_turn' : 'stop_sequence',
     stopSequence: isCut ? undefined : stop?.sequence,
-    ...measure(turn, Math.min(tokens.length, turn.maxTokens)),
-  };
+    answerTokens: Math.min(tokens.length, turn.maxTokens),
+  });
 }
 
-/** The pieces in which a text arrives on a stream. */
-export function streamedPieces(response: ComposedResponse): string[] {
-  return response.toolCall === undefined ? splitTokens(response.text) : halves(JSON.stringify(response.toolCall.input));
+/** The pieces in which a part of a response arrives on a stream: of its text, or of the JSON of a tool's input. */
+export function piecesOf(block: ComposedBlock): string[] {
+  return block.kind === 'tool' ? halves(JSON.stringify(block.call.input)) : splitTokens(block.text);
+}
+
+/** The response of a model that was kept from giving one. */
+export function blockResponse(response: ComposedResponse, text: string): ComposedResponse {
+  const tokens = { input: 0, ...NO_CACHE_USE };
+  const nothing = { toolCall: undefined, reasoning: undefined, outputTokens: 0, reasoningTokens: 0, tokens };
+  return { ...response, ...nothing, text, blocks: [{ kind: 'text', text }] };
 }
 
 function chooseTool({ tools, toolChoice, userText, toolResults }: Turn): OfferedTool | undefined {
   if (toolChoice === 'none') return undefined;
   if (toolChoice === 'any') return tools[0];
   if (toolChoice !== 'auto') return tools.find((tool) => tool.name === toolChoice.name);
-  return toolResults.length > 0 ? undefined : tools.find((tool) => userText.includes(tool.name));
+  return toolResults.length > 0 ? undefined : chooseToolFor(userText, tools);
 }
 
 function callTool(turn: Turn, tool: OfferedTool): ComposedResponse {
   const input = sampleOfSchema(tool.schema);
-  const id = stableId('', JSON.stringify([turn.modelId, turn.userText, turn.inputTokens, tool.name]), 22);
-  return {
+  const id = stableId('', JSON.stringify([turn.modelId, turn.userText, totalOf(turn.tokens), tool.name]), 22);
+  return finish(turn, {
     text: '',
     toolCall: { name: tool.name, id, input },
     stopReason: 'tool_use',
     stopSequence: undefined,
-    ...measure(turn, TOOL_CALL_TOKENS + countTokens(JSON.stringify(input))),
+    answerTokens: TOOL_CALL_TOKENS + countTokens(JSON.stringify(input)),
+  });
+}
+
+function finish(
+  turn: Turn,
+  {
+    answerTokens,
+    ...answer
+  }: Pick<ComposedResponse, 'text' | 'toolCall' | 'stopReason' | 'stopSequence'> & {
+    readonly answerTokens: number;
+  },
+): ComposedResponse {
+  const reasoning = turn.isReasoning ? reasonAbout(turn, answer.toolCall) : undefined;
+  const reasoningTokens = reasoning === undefined ? 0 : countTokens(reasoning);
+  const outputTokens = answerTokens + reasoningTokens;
+  const last: ComposedBlock =
+    answer.toolCall === undefined ? { kind: 'text', text: answer.text } : { kind: 'tool', call: answer.toolCall };
+  const blocks: ComposedBlock[] =
+    reasoning === undefined ? [last] : [{ kind: 'reasoning', text: reasoning, signature: sign(reasoning) }, last];
+  const { tokens } = turn;
+  return {
+    ...answer,
+    blocks,
+    reasoning,
+    tokens,
+    outputTokens,
+    reasoningTokens,
+    latencyMs: estimateLatencyMs(outputTokens),
   };
 }
 
-function writeText({ modelId, userText, toolResults }: Turn): string {
+function reasonAbout({ userText, toolResults }: Turn, call: ToolCall | undefined): string {
+  if (call !== undefined) return `The message is about what ${call.name} does, so I call it.`;
+  if (toolResults.length > 0) return 'The tool has answered, so I pass on what it said.';
+  return `The user wrote ${countTokens(userText)} tokens, and I repeat them.`;
+}
+
+function sign(reasoning: string): string {
+  return stableId('', `signature of ${reasoning}`, 64);
+}
+
+function writeText({ modelId, userText, toolResults, schema }: Turn): string {
+  if (schema !== undefined) return JSON.stringify(sampleOfSchema(schema));
   const speaker = `Offline answer of ${modelId}`;
   if (toolResults.length > 0) return `${speaker}: the tool said: ${toolResults.join('; ')}`;
   return userText.trim() === '' ? `${speaker} to a message without text.` : `${speaker}: you said: ${userText}`;
@@ -105,11 +174,8 @@ function findStop(text: string, sequences: readonly string[]): { at: number; seq
     .toSorted((one, other) => one.at - other.at)[0];
 }
 
-function measure(
-  turn: Turn,
-  outputTokens: number,
-): Pick<ComposedResponse, 'inputTokens' | 'outputTokens' | 'latencyMs'> {
-  return { inputTokens: turn.inputTokens, outputTokens, latencyMs: estimateLatencyMs(outputTokens) };
+function totalOf({ input, read, written }: PromptTokens): number {
+  return input + read + written['5m'] + written['1h'];
 }
 
 function halves(text: string): string[] {

@@ -1,23 +1,9 @@
 /**
  * The part of the control plane that clients ask when they start: foundation models and inference profiles. Pure.
  */
-import { ACCOUNT_ID, findOfflineModel, LISTED_MODELS, type ListedModel } from './models.ts';
+import { ACCOUNT_ID, findOfflineModel, isProfile, LISTED_MODELS, type ListedModel } from './models.ts';
+import { destinationsOf } from './places.ts';
 import { awsError, invalidModel, jsonReply, validationError, type OfflineCall, type Reply } from './reply.ts';
-
-/** Which geographies have profiles in a region, by the region's start; `global` is everywhere. */
-const GEOGRAPHIES_OF_REGIONS: readonly (readonly [start: string, geography: string])[] = [
-  ['us-', 'us'],
-  ['ca-', 'us'],
-  ['eu-', 'eu'],
-  ['ap-', 'apac'],
-];
-
-/** Where a geography's profiles send requests. */
-const DESTINATIONS: Readonly<Record<string, readonly string[]>> = {
-  us: ['us-east-1', 'us-east-2', 'us-west-2'],
-  eu: ['eu-central-1', 'eu-west-1', 'eu-west-3'],
-  apac: ['ap-northeast-1', 'ap-southeast-1', 'ap-southeast-2'],
-};
 
 /** When everything that is listed was made. */
 const CREATED_AT = '2026-01-01T00:00:00Z';
@@ -30,7 +16,7 @@ export function listFoundationModels(call: OfflineCall): Reply {
   const models = LISTED_MODELS.filter(
     (model) =>
       (provider === undefined || model.provider.toLowerCase() === provider) &&
-      (modality === undefined || model.output === modality) &&
+      (modality === undefined || model.output.includes(modality)) &&
       (inference === undefined || inferenceTypesOf(model).includes(inference)) &&
       !call.query.has('byCustomizationType'),
   );
@@ -42,11 +28,10 @@ export function getFoundationModel(call: OfflineCall): Reply {
   const identifier = call.labels['modelIdentifier'] ?? '';
   const named = findOfflineModel(identifier, call.region);
   if (named === undefined) return invalidModel();
-  const model = LISTED_MODELS.find(({ id }) => id === named.id);
-  if (model === undefined) {
+  if (named.listed === undefined) {
     return awsError(404, 'ResourceNotFoundException', 'The offline Bedrock does not list this model.');
   }
-  return jsonReply({ modelDetails: describeModel(model, call) });
+  return jsonReply({ modelDetails: describeModel(named.listed, call) });
 }
 
 /** Responds to a ListInferenceProfiles call, with type, maxResults and nextToken. */
@@ -88,10 +73,9 @@ interface Profile {
 }
 
 function profilesOf(call: OfflineCall): Profile[] {
-  const geographies = GEOGRAPHIES_OF_REGIONS.filter(([start]) => call.region.startsWith(start)).map(([, name]) => name);
   return LISTED_MODELS.flatMap((model) =>
     model.geographies
-      .filter((geography) => geography === 'global' || geographies.includes(geography))
+      .filter((geography) => isProfile(model, geography, call.region))
       .map((geography) => describeProfile(model, geography, call)),
   );
 }
@@ -99,7 +83,7 @@ function profilesOf(call: OfflineCall): Profile[] {
 function describeProfile(model: ListedModel, geography: string, { region, partition }: OfflineCall): Profile {
   const id = `${geography}.${model.id}`;
   const label = geography === 'global' ? 'Global' : geography.toUpperCase();
-  const destinations = DESTINATIONS[geography] ?? [region];
+  const destinations = destinationsOf(geography, region);
   const description = {
     inferenceProfileName: `${label} ${model.provider} ${model.name}`.replaceAll('.', '-'),
     description: `Routes requests to ${model.name} in ${label}.`,
@@ -121,8 +105,8 @@ function describeModel(model: ListedModel, { region, partition }: OfflineCall): 
     modelName: model.name,
     providerName: model.provider,
     inputModalities: model.input,
-    outputModalities: [model.output],
-    responseStreamingSupported: model.output === 'TEXT',
+    outputModalities: model.output,
+    responseStreamingSupported: model.output.includes('TEXT'),
     customizationsSupported: [],
     inferenceTypesSupported: inferenceTypesOf(model),
     modelLifecycle: { status: 'ACTIVE', startOfLifeTime: CREATED_AT },
@@ -130,7 +114,7 @@ function describeModel(model: ListedModel, { region, partition }: OfflineCall): 
 }
 
 function inferenceTypesOf(model: ListedModel): string[] {
-  return [model.geographies.length === 0 ? 'ON_DEMAND' : 'INFERENCE_PROFILE'];
+  return [...(model.isOnDemand ? ['ON_DEMAND'] : []), ...(model.geographies.length > 0 ? ['INFERENCE_PROFILE'] : [])];
 }
 
 function modelArn(model: ListedModel, partition: string, region: string): string {

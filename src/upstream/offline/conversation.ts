@@ -1,10 +1,13 @@
 /**
- * Reads a conversation of Converse's shape (Nova's is nearly the same): what is wrong with it, how many tokens it has,
- * and what it asks of the model. Pure. Refuses what AWS refuses, as far as a developer can run into it.
+ * Reads a conversation of Converse's shape (Nova's is nearly the same): how many tokens it has, where its cache
+ * checkpoints are, and what it asks of the model. Pure. What AWS refuses in one: conversation-problems.ts.
  */
-import type { OfferedTool, Turn } from './compose.ts';
+import type { Turn } from './compose.ts';
 import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from '../../lib/json.ts';
+import { countSegments, type CacheTtl, type PromptSegment, type PromptTokens } from './prompt-cache.ts';
+import { isReasoning } from './thinking.ts';
 import { countTokens } from './tokens.ts';
+import type { OfferedTool } from './tool-choice.ts';
 
 /** The guardrail of the offline Bedrock knows one rule: this word is bad. */
 export const BAD_WORD = 'badword';
@@ -14,130 +17,103 @@ const MEDIA_TOKENS = 1500;
 const MESSAGE_TOKENS = 4;
 const DEFAULT_MAX_TOKENS = 4096;
 
-/** What a service would refuse in a body, and with which kind of error; undefined if all is well. */
-export interface Problem {
-  readonly kind: 'serialization' | 'validation';
-  readonly message: string;
-}
-
-/** The first problem of a body with `messages`, `inferenceConfig` and `toolConfig`. */
-export function findConversationProblem(body: JsonObject): Problem | undefined {
-  return findTypeProblem(body) ?? findMessageProblem(body) ?? findToolProblem(body) ?? findInferenceProblem(body);
-}
-
 /** Tokens of everything the model reads. */
 export function countConversationTokens(body: JsonObject): number {
+  return countSegments(segmentsOf(body));
+}
+
+/** What the model reads, in its order: tools, system, messages. */
+export function segmentsOf(body: JsonObject): PromptSegment[] {
   const messages = asObjects(body['messages']);
-  const contents = [...messages.flatMap((message) => asObjects(message['content'])), ...asObjects(body['system'])];
-  const toolConfig = body['toolConfig'];
-  const tools = isObject(toolConfig) ? countTokens(JSON.stringify(toolConfig)) : 0;
-  return contents.reduce((sum, block) => sum + countBlock(block), messages.length * MESSAGE_TOKENS + tools);
+  return [
+    ...segmentBlocks(asObjects(asObject(body['toolConfig'])['tools']), 'tool'),
+    ...segmentBlocks(asObjects(body['system']), 'system'),
+    ...messages.flatMap((message) => segmentBlocks(asObjects(message['content']), asText(message['role']), true)),
+  ];
+}
+
+/** The checkpoints of a conversation, in its order. */
+export function checkpointsOf(body: JsonObject): CacheTtl[] {
+  const lists = [asObject(body['toolConfig'])['tools'], body['system']];
+  const contents = asObjects(body['messages']).map((message) => message['content']);
+  return [...lists, ...contents].flatMap((list) => asObjects(list).flatMap((block) => readCheckpoint(block) ?? []));
 }
 
 /** The turn that a sound body asks for. */
-export function readTurn(body: JsonObject, modelId: string): Turn {
+export function readTurn(body: JsonObject, modelId: string, tokens: PromptTokens): Turn {
   const inference = asObject(body['inferenceConfig']);
   const last = asObjects(body['messages']).findLast((message) => message['role'] === 'user');
   const blocks = asObjects(last?.['content']);
+  const textFormat = asObject(asObject(body['outputConfig'])['textFormat']);
   return {
     modelId,
-    userText: blocks.flatMap((block) => (typeof block['text'] === 'string' ? [block['text']] : [])).join('\n'),
+    userText: blocks.flatMap((block) => textOf(block) ?? []).join('\n'),
     toolResults: blocks.flatMap(readToolResult),
-    inputTokens: countConversationTokens(body),
+    tokens,
     maxTokens: asCount(inference['maxTokens'], 1, DEFAULT_MAX_TOKENS),
     stopSequences: asTexts(inference['stopSequences']),
     tools: readTools(body),
     toolChoice: readToolChoice(asObject(asObject(body['toolConfig'])['toolChoice'])),
+    isReasoning: isReasoning(modelId, asObject(body['additionalModelRequestFields'])),
+    schema: textFormat['type'] === 'json_schema' ? readSchema(asObject(textFormat['structure'])) : undefined,
   };
 }
 
-function findTypeProblem(body: JsonObject): Problem | undefined {
-  for (const [name, type] of [
-    ...(['messages', 'system'] as const).map((list) => [list, 'a list'] as const),
-    ...(['inferenceConfig', 'toolConfig', 'guardrailConfig'] as const).map((object) => [object, 'an object'] as const),
-  ]) {
-    const value = body[name];
-    const isRight = type === 'a list' ? Array.isArray(value) : isObject(value);
-    if (value !== undefined && value !== null && !isRight) return wrongType(name, type);
-  }
-  const messages = Array.isArray(body['messages']) ? body['messages'] : [];
-  for (const [index, message] of messages.entries()) {
-    if (!isObject(message)) return wrongType(`messages.${index}`, 'an object');
-    if (!Array.isArray(message['content'])) return wrongType(`messages.${index}.content`, 'a list');
-    const oddOne = message['content'].findIndex((block) => !isObject(block));
-    if (oddOne !== -1) return wrongType(`messages.${index}.content.${oddOne}`, 'an object');
-  }
-  return undefined;
+/**
+ * What a guardrail reads: the blocks that say so, wherever they are; the last user message if there are none.
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-converse-api.html
+ */
+export function guardedTextOf(body: JsonObject, userText: string): string {
+  const contents = asObjects(body['messages']).flatMap((message) => asObjects(message['content']));
+  const guarded = [...asObjects(body['system']), ...contents].flatMap((block) => guardTextOf(block) ?? []);
+  return guarded.length === 0 ? userText : guarded.join('\n');
 }
 
-function findMessageProblem(body: JsonObject): Problem | undefined {
-  const messages = asObjects(body['messages']).filter((message) => message['role'] !== 'system');
-  if (messages[0]?.['role'] !== 'user') return invalid('A conversation must start with a user message.');
-  for (const [index, message] of messages.entries()) {
-    const { role } = message;
-    if (role !== 'user' && role !== 'assistant') return invalid(`messages.${index}.role must be user or assistant.`);
-    if (role === messages[index - 1]?.['role']) {
-      return invalid('A conversation must alternate between user and assistant roles.');
-    }
-    const blocks = asObjects(message['content']);
-    if (blocks.length === 0) return invalid(`The content field in the message at messages.${index} is empty.`);
-    const blank = blocks.findIndex((block) => typeof block['text'] === 'string' && block['text'].trim() === '');
-    if (blank !== -1) return invalid(`The text field at messages.${index}.content.${blank} is blank.`);
-  }
-  return undefined;
-}
-
-function findToolProblem(body: JsonObject): Problem | undefined {
-  const messages = asObjects(body['messages']).map((message) => asObjects(message['content']));
-  const usesTools = messages.flat().some((block) => isObject(block['toolUse']) || isObject(block['toolResult']));
-  const tools = readTools(body);
-  if (usesTools && tools.length === 0) {
-    return invalid('toolConfig must be defined when content blocks of toolUse or toolResult are used.');
-  }
-  if (isObject(body['toolConfig']) && tools.length === 0) return invalid('toolConfig.tools must have a member.');
-  const choice = readToolChoice(asObject(asObject(body['toolConfig'])['toolChoice']));
-  if (typeof choice === 'object' && !tools.some((tool) => tool.name === choice.name)) {
-    return invalid(`toolConfig.toolChoice names the tool ${choice.name}, which toolConfig.tools does not have.`);
-  }
-  for (const [index, blocks] of messages.entries()) {
-    const called = blocks.flatMap((block) => idOf(block['toolUse']));
-    const withResult = new Set((messages[index + 1] ?? []).flatMap((block) => idOf(block['toolResult'])));
-    const missing = called.filter((id) => !withResult.has(id));
-    if (missing.length > 0) {
-      return invalid(`messages.${index + 1}.content lacks toolResult blocks for these ids: ${missing.join(', ')}.`);
-    }
-  }
-  return undefined;
-}
-
-function findInferenceProblem(body: JsonObject): Problem | undefined {
-  const inference = asObject(body['inferenceConfig']);
-  const { maxTokens } = inference;
-  if (maxTokens !== undefined && maxTokens !== null && !Number.isInteger(maxTokens)) {
-    return wrongType('inferenceConfig.maxTokens', 'an integer');
-  }
-  if (typeof maxTokens === 'number' && maxTokens < 1) return outOfRange('maxTokens', maxTokens, 'at least 1');
-  for (const name of ['temperature', 'topP']) {
-    const value = inference[name];
-    if (value !== undefined && value !== null && typeof value !== 'number') {
-      return wrongType(`inferenceConfig.${name}`, 'a number');
-    }
-    if (typeof value === 'number' && (value < 0 || value > 1)) return outOfRange(name, value, 'between 0 and 1');
-  }
-  return undefined;
-}
-
-function readTools(body: JsonObject): OfferedTool[] {
+/** The tools that a model may call: not those that Bedrock runs itself (`systemTool`). */
+export function readTools(body: JsonObject): OfferedTool[] {
   return asObjects(asObject(body['toolConfig'])['tools']).flatMap((tool) => {
-    const specification = asObject(tool['toolSpec']);
-    const name = asText(specification['name']);
-    return name === '' ? [] : [{ name, schema: asObject(specification['inputSchema'])['json'] }];
+    const { name, description, inputSchema } = asObject(tool['toolSpec']);
+    const schema = asObject(inputSchema)['json'];
+    return asText(name) === '' ? [] : [{ name: asText(name), description: asText(description), schema }];
   });
 }
 
-function readToolChoice(choice: JsonObject): Turn['toolChoice'] {
+/** What `toolConfig.toolChoice` says. */
+export function readToolChoice(choice: JsonObject): Turn['toolChoice'] {
   if (isObject(choice['tool'])) return { name: asText(choice['tool']['name']) };
   return isObject(choice['any']) ? 'any' : 'auto';
+}
+
+/** A checkpoint belongs to the block before it; one without a block before it marks nothing. */
+function segmentBlocks(blocks: readonly JsonObject[], role: string, isMessage = false): PromptSegment[] {
+  const segments: PromptSegment[] = [];
+  for (const block of blocks) {
+    const checkpoint = readCheckpoint(block);
+    const last = segments.at(-1);
+    if (checkpoint === undefined) {
+      const tokens = countBlock(block) + (isMessage && last === undefined ? MESSAGE_TOKENS : 0);
+      segments.push({ text: `${role} ${JSON.stringify(block)}`, tokens });
+    } else if (last !== undefined) {
+      segments[segments.length - 1] = { ...last, checkpoint };
+    }
+  }
+  return segments;
+}
+
+function readCheckpoint({ cachePoint }: JsonObject): CacheTtl | undefined {
+  if (!isObject(cachePoint)) return undefined;
+  return cachePoint['ttl'] === '1h' ? '1h' : '5m';
+}
+
+/** Schemas travel as JSON in a text. */
+function readSchema(structure: JsonObject): unknown {
+  const { schema } = asObject(structure['jsonSchema']);
+  if (typeof schema !== 'string') return schema ?? {};
+  try {
+    return JSON.parse(schema);
+  } catch {
+    return {};
+  }
 }
 
 function readToolResult(block: JsonObject): string[] {
@@ -147,26 +123,18 @@ function readToolResult(block: JsonObject): string[] {
   return [texts.join(' ')];
 }
 
+function textOf(block: JsonObject): string | undefined {
+  return typeof block['text'] === 'string' ? block['text'] : guardTextOf(block);
+}
+
+function guardTextOf(block: JsonObject): string | undefined {
+  if (!isObject(block['guardContent'])) return undefined;
+  return asText(asObject(block['guardContent']['text'])['text']);
+}
+
 function countBlock(block: JsonObject): number {
-  if (typeof block['text'] === 'string') return countTokens(block['text']);
-  if ('cachePoint' in block) return 0;
+  const text = textOf(block);
+  if (text !== undefined) return countTokens(text);
   const isMedia = ['image', 'document', 'video', 'audio'].some((kind) => kind in block);
   return isMedia ? MEDIA_TOKENS : countTokens(JSON.stringify(block));
-}
-
-function idOf(block: unknown): string[] {
-  return isObject(block) ? [asText(block['toolUseId'])] : [];
-}
-
-function invalid(message: string): Problem {
-  return { kind: 'validation', message };
-}
-
-function wrongType(path: string, type: string): Problem {
-  return { kind: 'serialization', message: `The field ${path} must be ${type}.` };
-}
-
-function outOfRange(name: string, value: number, range: string): Problem {
-  const path = `inferenceConfig.${name}`;
-  return invalid(`1 validation error detected: Value '${value}' at '${path}' failed to satisfy constraint: ${range}`);
 }

@@ -2,7 +2,7 @@
  * CountTokens of the offline Bedrock: as many input tokens as the call itself would report. Pure.
  */
 import { countConversationTokens } from './conversation.ts';
-import { countAnthropicTokens } from './invoke-anthropic.ts';
+import { countMessageTokens } from './anthropic-request.ts';
 import { asObject, asObjects, asText, isObject, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { findOfflineModel } from './models.ts';
 import { invalidModel, jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
@@ -28,5 +28,5 @@ function countInvokeTokens(body: JsonObject): number {
   if ('inputText' in body) return countTokens(asText(body['inputText']));
   const blocks = asObjects(body['messages']).flatMap((message) => asObjects(message['content']));
   const isNova = blocks.some((block) => !('type' in block));
-  return isNova ? countConversationTokens(body) : countAnthropicTokens(body);
+  return isNova ? countConversationTokens(body) : countMessageTokens(body);
 }

@@ -10,31 +10,47 @@ import { findPartition } from '../../protocol/region.ts';
 import { invokeAgentRuntime } from './agentcore.ts';
 import { invokeAgent, retrieve, retrieveAndGenerate } from './agents.ts';
 import { getFoundationModel, getInferenceProfile, listFoundationModels, listInferenceProfiles } from './control.ts';
+import { getAsyncInvoke, listAsyncInvokes, startAsyncInvoke } from './async-invoke.ts';
 import { converse, converseStream } from './converse.ts';
 import { countTokensOfCall } from './count-tokens.ts';
+import { anthropicError, countTokensOfMessage, createMessage } from './create-message.ts';
+import { EMPTY_LISTS } from './empty-lists.ts';
 import { applyFault } from './faults.ts';
 import { applyGuardrail } from './guardrail.ts';
 import { invokeModel, invokeModelStream } from './invoke-model.ts';
 import { findOfflineModel } from './models.ts';
-import { completeChat, listOpenAiModels } from './openai-chat.ts';
+import { completeChat, listOpenAiModels, openAiError } from './openai-chat.ts';
+import { createResponse } from './openai-responses.ts';
 import { awsError, type OperationHandler, type Reply } from './reply.ts';
+import { rerank } from './rerank.ts';
+import type { OfflineState } from './state.ts';
 
 const HANDLERS: Readonly<Record<string, OperationHandler>> = {
+  ...EMPTY_LISTS,
   'bedrock.GetFoundationModel': getFoundationModel,
   'bedrock.GetInferenceProfile': getInferenceProfile,
   'bedrock.ListFoundationModels': listFoundationModels,
   'bedrock.ListInferenceProfiles': listInferenceProfiles,
   'bedrock-mantle.ChatCompletions': completeChat,
+  'bedrock-mantle.CountMessageTokens': countTokensOfMessage,
+  'bedrock-mantle.CreateMessage': createMessage,
+  'bedrock-mantle.CreateResponse': createResponse,
   'bedrock-mantle.ListModels': listOpenAiModels,
   'bedrock-runtime.ApplyGuardrail': applyGuardrail,
   'bedrock-runtime.ChatCompletions': completeChat,
   'bedrock-runtime.Converse': converse,
   'bedrock-runtime.ConverseStream': converseStream,
   'bedrock-runtime.CountTokens': countTokensOfCall,
+  'bedrock-runtime.CreateMessage': createMessage,
+  'bedrock-runtime.CreateResponse': createResponse,
+  'bedrock-runtime.GetAsyncInvoke': getAsyncInvoke,
   'bedrock-runtime.InvokeModel': invokeModel,
   'bedrock-runtime.InvokeModelWithResponseStream': invokeModelStream,
+  'bedrock-runtime.ListAsyncInvokes': listAsyncInvokes,
   'bedrock-runtime.ListModels': listOpenAiModels,
+  'bedrock-runtime.StartAsyncInvoke': startAsyncInvoke,
   'bedrock-agent-runtime.InvokeAgent': invokeAgent,
+  'bedrock-agent-runtime.Rerank': rerank,
   'bedrock-agent-runtime.Retrieve': retrieve,
   'bedrock-agent-runtime.RetrieveAndGenerate': retrieveAndGenerate,
   'bedrock-agentcore.InvokeAgentRuntime': invokeAgentRuntime,
@@ -71,8 +87,15 @@ export function findPlayedHost(authority: string): PlayedHost | undefined {
   return { service, region, partition: partition.id };
 }
 
-/** The reply to a request, faults on demand included. */
-export function respondToRequest(request: AdmittedRequest, played: PlayedHost, nowMs: number): Reply {
+/**
+ * The reply to a request, faults on demand included. What is not played is refused with a status that no SDK tries
+ * again.
+ */
+export function respondToRequest(
+  request: AdmittedRequest,
+  played: PlayedHost,
+  { nowMs, state }: { readonly nowMs: number; readonly state: OfflineState },
+): Reply {
   const { path, query = '' } = request.target;
   const operation = findOperation(request, path, played.service);
   if (operation === undefined) {
@@ -85,7 +108,7 @@ export function respondToRequest(request: AdmittedRequest, played: PlayedHost, n
   const handler = HANDLERS[`${played.service.id}.${operation.name}`];
   if (handler === undefined) {
     const name = operation.name ?? `${request.method} ${path}`;
-    return awsError(501, 'UnsupportedOperationException', `The offline Bedrock lacks ${played.service.id} ${name}.`);
+    return refuseLacking(path, `The offline Bedrock lacks ${played.service.id} ${name}.`);
   }
   const labels = readLabels(operation.template, path);
   const reply = handler({
@@ -97,8 +120,16 @@ export function respondToRequest(request: AdmittedRequest, played: PlayedHost, n
     headers: request.headers,
     body: request.body,
     nowMs,
+    state,
   });
   return applyFault(findOfflineModel(labels['modelId'] ?? '', played.region)?.id ?? '', reply);
+}
+
+/** In the shape of the API that the path belongs to. */
+function refuseLacking(path: string, message: string): Reply {
+  if (path.startsWith('/anthropic/')) return anthropicError(400, message);
+  if (/^\/(?:openai|v1)\//.test(path)) return openAiError(400, message);
+  return awsError(400, 'UnsupportedOperationException', message);
 }
 
 function findOperation({ method, headers }: AdmittedRequest, path: string, service: Service): Operation | undefined {

@@ -2,7 +2,7 @@
  * ApplyGuardrail of the offline Bedrock: a guardrail with one rule, a forbidden word. Pure.
  */
 import { BAD_WORD } from './conversation.ts';
-import { asObject, asObjects, asText, parseJsonObject } from '../../lib/json.ts';
+import { asObject, asObjects, asText, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { jsonReply, serializationError, validationError, type OfflineCall, type Reply } from './reply.ts';
 
 /** A text unit of a guardrail policy is up to this many characters (AWS's pricing). */
@@ -22,10 +22,11 @@ export function applyGuardrail({ labels, body: bytes }: OfflineCall): Reply {
   }
   const texts = asObjects(body['content']).map((block) => asText(asObject(block['text'])['text']));
   if (texts.length === 0) return validationError('content must have a member.');
-  return jsonReply(assess(texts, body['outputScope'] === 'FULL'));
+  return jsonReply(assessText(texts, body['outputScope'] === 'FULL'));
 }
 
-function assess(texts: readonly string[], isFull: boolean): object {
+/** What ApplyGuardrail says of texts; `isFull` names the policies that found nothing, too. */
+export function assessText(texts: readonly string[], isFull: boolean): JsonObject {
   const characters = texts.reduce((sum, text) => sum + text.length, 0);
   const isBad = texts.some((text) => text.toLowerCase().includes(BAD_WORD));
   const usage = {

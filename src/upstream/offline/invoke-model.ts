@@ -2,38 +2,59 @@
  * InvokeModel and InvokeModelWithResponseStream of the offline Bedrock: finds the shape of the model and hands the call
  * on. Pure.
  */
-import { parseJsonObject } from '../../lib/json.ts';
-import { embedText } from './invoke-embedding.ts';
-import { invokeAnthropic } from './invoke-anthropic.ts';
-import { invokeNova } from './invoke-nova.ts';
-import type { InvokeOutcome } from './invoke-outcome.ts';
-import { findOfflineModel } from './models.ts';
+import { asText, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { chunkFrame } from './frames.ts';
-import { jsonReply, streamReply, validationError, type OfflineCall, type Reply } from './reply.ts';
+import { invokeAnthropic } from './invoke-anthropic.ts';
+import { invokeChat, invokeUnknown } from './invoke-chat.ts';
+import { embedCohere, embedMultimodal, embedNova, embedText } from './invoke-embedding.ts';
+import { invokeImage } from './invoke-image.ts';
+import { invokeNova } from './invoke-nova.ts';
+import type { InvokeContext, InvokeOutcome } from './invoke-outcome.ts';
+import { invokeText } from './invoke-text.ts';
+import { findOfflineModel, type NamedModel } from './models.ts';
+import {
+  invalidModel,
+  jsonReply,
+  profileOnly,
+  streamReply,
+  validationError,
+  type OfflineCall,
+  type Reply,
+} from './reply.ts';
+import { invokeRerank } from './rerank.ts';
+import { useCacheOf } from './state.ts';
 
 const MALFORMED = 'Malformed input request, please reformat your input and try again.';
 
 /** Responds to an InvokeModel call, with the token counts in headers. */
 export function invokeModel(call: OfflineCall): Reply {
   const outcome = invoke(call);
-  if ('problem' in outcome) return validationError(outcome.problem);
+  if ('refusal' in outcome) return outcome.refusal;
+  const { read, written } = outcome.tokens;
+  const writtenTokens = written['5m'] + written['1h'];
+  const usesCache = read + writtenTokens > 0;
   return jsonReply(outcome.content, {
     'x-amzn-bedrock-invocation-latency': String(outcome.latencyMs),
-    'x-amzn-bedrock-input-token-count': String(outcome.inputTokens),
+    'x-amzn-bedrock-input-token-count': String(outcome.tokens.input),
     'x-amzn-bedrock-output-token-count': String(outcome.outputTokens),
+    ...(usesCache ? { 'x-amzn-bedrock-cache-read-input-token-count': String(read) } : {}),
+    ...(usesCache ? { 'x-amzn-bedrock-cache-write-input-token-count': String(writtenTokens) } : {}),
   });
 }
 
 /** Responds to an InvokeModelWithResponseStream call; the token counts are in its last chunk. */
 export function invokeModelStream(call: OfflineCall): Reply {
   const outcome = invoke(call);
-  if ('problem' in outcome) return validationError(outcome.problem);
+  if ('refusal' in outcome) return outcome.refusal;
   if (outcome.streamed === undefined) return validationError('The model is unsupported for streaming.');
+  const { input, read, written } = outcome.tokens;
   const metrics = {
-    inputTokenCount: outcome.inputTokens,
+    inputTokenCount: input,
     outputTokenCount: outcome.outputTokens,
     invocationLatency: outcome.latencyMs,
     firstByteLatency: Math.min(120, outcome.latencyMs),
+    cacheReadInputTokenCount: read,
+    cacheWriteInputTokenCount: written['5m'] + written['1h'],
   };
   const frames = outcome.streamed.map((content, index, all) =>
     chunkFrame(index === all.length - 1 ? { ...content, 'amazon-bedrock-invocationMetrics': metrics } : content),
@@ -41,23 +62,47 @@ export function invokeModelStream(call: OfflineCall): Reply {
   return streamReply(frames, { 'x-amzn-bedrock-content-type': 'application/json' });
 }
 
-function invoke(call: OfflineCall): InvokeOutcome {
+function invoke(call: OfflineCall): Exclude<InvokeOutcome, { problem: string }> | { readonly refusal: Reply } {
   const model = findOfflineModel(call.labels['modelId'] ?? '', call.region);
-  if (model === undefined) return { problem: 'The provided model identifier is invalid.' };
+  if (model === undefined) return { refusal: invalidModel() };
+  if (model.needsProfile) return { refusal: profileOnly(model.id) };
   const body = parseJsonObject(call.body);
-  if (body === undefined) return { problem: MALFORMED };
-  switch (model.shape) {
+  if (body === undefined) return { refusal: validationError(MALFORMED) };
+  const useCache: InvokeContext['useCache'] = (segments) => useCacheOf(call, model, segments);
+  const outcome = invokeShape(body, model, { modelId: model.id, useCache });
+  return 'problem' in outcome ? { refusal: validationError(outcome.problem) } : outcome;
+}
+
+function invokeShape(body: JsonObject, { id, shape }: NamedModel, context: InvokeContext): InvokeOutcome {
+  switch (shape) {
     case 'anthropic':
-      return invokeAnthropic(body, model.id);
+      return asText(body['prompt']) === '' ? invokeAnthropic(body, context) : invokeText('claude-text', body, context);
     case 'nova':
-      return invokeNova(body, model.id);
+      return invokeNova(body, context);
+    case 'chat':
+      return invokeChat(body, context);
+    case 'llama':
+    case 'mistral-text':
+    case 'deepseek-text':
+    case 'titan-text':
+    case 'cohere-text':
+    case 'cohere-chat':
+      return invokeText(shape, body, context);
     case 'titan-embedding':
-      return embedText(body, model.id);
-    case 'other':
-      return {
-        problem:
-          `The offline Bedrock does not know the InvokeModel shape of ${model.id}: it knows those of anthropic.*, ` +
-          'amazon.nova-* and amazon.titan-embed-text-*. Converse works for this model.',
-      };
+      return embedText(body, context);
+    case 'titan-multimodal':
+      return embedMultimodal(body);
+    case 'nova-embedding':
+      return embedNova(body);
+    case 'cohere-embedding':
+      return embedCohere(body, context);
+    case 'rerank':
+      return invokeRerank(body);
+    case 'image':
+      return invokeImage(body, context);
+    case 'unknown':
+      return invokeUnknown(body, context);
+    case 'none':
+      return { problem: `The offline Bedrock has no InvokeModel of ${id}.` };
   }
 }

@@ -1,21 +1,26 @@
 /**
- * The models of the offline Bedrock: the list that ListFoundationModels gives, and what a model identifier means. Pure
- * data and look-ups. The list is an excerpt; any other model of a provider listed here responds as well.
+ * What a model identifier means to the offline Bedrock, and why it is refused. Pure look-ups in the tables of models
+ * and places; model ids that fail on demand (faults.ts) need no row.
  */
 import { parseArn } from '../../protocol/arn.ts';
-
-/** Which shape of request and response InvokeModel has for a model. */
-export type ModelShape = 'anthropic' | 'nova' | 'titan-embedding' | 'other';
+import { MODEL_ROWS, PROVIDER_NAMES, type ModelRow } from './model-table.ts';
+import { GEOGRAPHY_NAMES, isGeographyOf } from './places.ts';
+import { findShape, type ModelShape } from './shapes.ts';
 
 /** A model of the offline Bedrock. */
 export interface ListedModel {
   readonly id: string;
   readonly name: string;
   readonly provider: string;
+  /** As AWS names modalities: `TEXT`, `IMAGE`, `VIDEO`, `SPEECH`. */
   readonly input: readonly string[];
-  readonly output: 'TEXT' | 'EMBEDDING';
-  /** Called through inference profiles only, of these geographies. Empty: called by its own id. */
+  readonly output: readonly string[];
+  /** True if it is called by its own id, and not only through inference profiles. */
+  readonly isOnDemand: boolean;
+  /** Of its inference profiles. */
   readonly geographies: readonly string[];
+  /** The least that a checkpoint of its prompt cache holds; 0: it has none. */
+  readonly cacheTokens: number;
 }
 
 /** A model as a client named it. */
@@ -23,53 +28,31 @@ export interface NamedModel {
   /** Without geography and ARN; of an ARN that does not name its model, the resource's id. */
   readonly id: string;
   readonly shape: ModelShape;
+  /** Its row; undefined for what an ARN does not name. */
+  readonly listed: ListedModel | undefined;
+  /** True if it was named by its own id and can be called through inference profiles only. */
+  readonly needsProfile: boolean;
 }
 
 /** Account id in every ARN the offline Bedrock makes up; AWS uses the same in its examples. */
 export const ACCOUNT_ID = '123456789012';
 
-const GEOGRAPHIES = ['us', 'eu', 'apac', 'jp', 'au', 'ca', 'us-gov', 'global'] as const;
-const SEEING = ['TEXT', 'IMAGE'] as const;
+const MODALITIES: Readonly<Record<string, string>> = {
+  T: 'TEXT',
+  I: 'IMAGE',
+  V: 'VIDEO',
+  S: 'SPEECH',
+  E: 'EMBEDDING',
+};
 
-function listed(
-  id: string,
-  name: string,
-  provider: string,
-  rest: Partial<Pick<ListedModel, 'input' | 'output' | 'geographies'>> = {},
-): ListedModel {
-  return { id, name, provider, input: ['TEXT'], output: 'TEXT', geographies: [], ...rest };
-}
+/** What ListFoundationModels lists. */
+export const LISTED_MODELS: readonly ListedModel[] = MODEL_ROWS.map(readRow);
 
-const CLAUDE = { input: SEEING, geographies: ['us', 'eu', 'apac', 'global'] };
-const NOVA = { input: [...SEEING, 'VIDEO'], geographies: ['us', 'eu', 'apac'] };
-
-/** What ListFoundationModels lists. Names have at most 20 characters (the service's own limit). */
-export const LISTED_MODELS: readonly ListedModel[] = [
-  listed('anthropic.claude-opus-4-6-v1', 'Claude Opus 4.6', 'Anthropic', CLAUDE),
-  listed('anthropic.claude-sonnet-4-5-20250929-v1:0', 'Claude Sonnet 4.5', 'Anthropic', CLAUDE),
-  listed('anthropic.claude-haiku-4-5-20251001-v1:0', 'Claude Haiku 4.5', 'Anthropic', CLAUDE),
-  listed('anthropic.claude-3-5-sonnet-20241022-v2:0', 'Claude 3.5 Sonnet v2', 'Anthropic', { input: SEEING }),
-  listed('anthropic.claude-3-haiku-20240307-v1:0', 'Claude 3 Haiku', 'Anthropic', { input: SEEING }),
-  listed('amazon.nova-premier-v1:0', 'Nova Premier', 'Amazon', NOVA),
-  listed('amazon.nova-pro-v1:0', 'Nova Pro', 'Amazon', NOVA),
-  listed('amazon.nova-lite-v1:0', 'Nova Lite', 'Amazon', NOVA),
-  listed('amazon.nova-micro-v1:0', 'Nova Micro', 'Amazon'),
-  listed('amazon.titan-embed-text-v1', 'Titan Embeddings G1', 'Amazon', { output: 'EMBEDDING' }),
-  listed('amazon.titan-embed-text-v2:0', 'Titan Embeddings V2', 'Amazon', { output: 'EMBEDDING' }),
-  listed('cohere.command-r-plus-v1:0', 'Command R+', 'Cohere'),
-  listed('deepseek.r1-v1:0', 'DeepSeek-R1', 'DeepSeek', { geographies: ['us'] }),
-  listed('meta.llama3-3-70b-instruct-v1:0', 'Llama 3.3 70B', 'Meta', { geographies: ['us'] }),
-  listed('mistral.mistral-large-2407-v1:0', 'Mistral Large 24.07', 'Mistral AI'),
-  listed('openai.gpt-oss-120b-1:0', 'gpt-oss-120b', 'OpenAI'),
-  listed('offline.echo-v1:0', 'Offline Echo', 'Offline'),
-];
-
-const OTHER_PROVIDERS = ['ai21', 'google', 'minimax', 'moonshot', 'moonshotai', 'nvidia', 'qwen', 'writer', 'zai'];
-const PROVIDERS = new Set([...LISTED_MODELS.map((model) => model.id.split('.')[0]), ...OTHER_PROVIDERS]);
+const BY_ID = new Map(LISTED_MODELS.map((model) => [model.id, model]));
 
 /** ARN resources whose id is a model's id. */
 const NAMING_RESOURCES = new Set(['foundation-model', 'inference-profile']);
-/** ARN resources that stand for a model without naming it; served in the shape of Anthropic's. */
+/** ARN resources that stand for a model without naming it. */
 const OPAQUE_RESOURCES = new Set([
   'application-inference-profile',
   'custom-model',
@@ -81,31 +64,72 @@ const OPAQUE_RESOURCES = new Set([
   'provisioned-model',
 ]);
 
-const MODEL_ID = /^[a-z0-9-]{1,63}\.[a-z0-9.-]{1,126}(?::[a-z0-9-]{1,63}){0,2}$/;
-const GEOGRAPHY_PREFIX = new RegExp(`^(?:${GEOGRAPHIES.join('|')})\\.(?=[a-z0-9-]+\\.)`);
+const FAULTY_ID = /^offline\.[a-z-]+-v1:0$/;
+const GEOGRAPHY_PREFIX = new RegExp(`^(${GEOGRAPHY_NAMES.join('|')})\\.(?=[a-z0-9-]+\\.)`);
+/** A context window of provisioned throughput, as in `amazon.nova-lite-v1:0:300k`. */
+const WINDOW_SUFFIX = /:(?:\d+k|mm)$/;
+/** What the names of OpenAI's and Anthropic's APIs leave away. */
+const VERSION_SUFFIX = /(?:-\d{8})?(?:-v\d+(?::\d+)?|-\d:0)$/;
+
+const BY_SHORT_NAME = new Map(LISTED_MODELS.map((model) => [model.id.replace(VERSION_SUFFIX, ''), model]));
 
 /**
- * The model an identifier means: a model id, the id of an inference profile, or an ARN (of the region that is asked).
+ * The model an identifier means in a region: a model id, the id of an inference profile, or an ARN of that region.
  * Undefined if it means none.
  */
 export function findOfflineModel(identifier: string, region: string): NamedModel | undefined {
   const arn = parseArn(identifier);
-  if (arn === undefined) return findById(identifier);
+  if (arn === undefined) return findById(identifier, region);
   if (arn.service !== 'bedrock' || arn.region !== region) return undefined;
   const resourceId = identifier.slice(identifier.indexOf('/') + 1);
-  if (NAMING_RESOURCES.has(arn.resourceType)) return findById(resourceId);
-  return OPAQUE_RESOURCES.has(arn.resourceType) ? { id: resourceId, shape: 'anthropic' } : undefined;
+  if (NAMING_RESOURCES.has(arn.resourceType)) return findById(resourceId, region);
+  if (!OPAQUE_RESOURCES.has(arn.resourceType)) return undefined;
+  return { id: resourceId, shape: 'unknown', listed: undefined, needsProfile: false };
 }
 
-function findById(identifier: string): NamedModel | undefined {
+/** The same for OpenAI's and Anthropic's APIs, which know models by shorter names too: `openai.gpt-oss-20b`. */
+export function findNamedModel(identifier: string, region: string): NamedModel | undefined {
+  const found = findOfflineModel(identifier, region);
+  if (found !== undefined) return found;
+  const [, geography] = GEOGRAPHY_PREFIX.exec(identifier) ?? [];
+  const listed = BY_SHORT_NAME.get(identifier.replace(GEOGRAPHY_PREFIX, ''));
+  if (listed === undefined || (geography !== undefined && !isProfile(listed, geography, region))) return undefined;
+  return nameModel(listed.id, listed, false);
+}
+
+/** True if the model has an inference profile of this geography in this region. */
+export function isProfile(model: ListedModel, geography: string, region: string): boolean {
+  return model.geographies.includes(geography) && isGeographyOf(geography, region);
+}
+
+function findById(identifier: string, region: string): NamedModel | undefined {
+  const [, geography] = GEOGRAPHY_PREFIX.exec(identifier) ?? [];
   const id = identifier.replace(GEOGRAPHY_PREFIX, '');
-  const [provider = ''] = id.split('.');
-  if (!MODEL_ID.test(id) || !PROVIDERS.has(provider)) return undefined;
-  return { id, shape: shapeOf(id, provider) };
+  if (FAULTY_ID.test(id)) return nameModel(id, BY_ID.get('offline.echo-v1:0'), false);
+  const isWindow = WINDOW_SUFFIX.test(id);
+  const listed = BY_ID.get(id.replace(WINDOW_SUFFIX, ''));
+  if (listed === undefined) return undefined;
+  if (geography !== undefined) {
+    return isWindow || !isProfile(listed, geography, region) ? undefined : nameModel(id, listed, false);
+  }
+  return nameModel(id, listed, isWindow || !listed.isOnDemand);
 }
 
-function shapeOf(id: string, provider: string): ModelShape {
-  if (provider === 'anthropic' || provider === 'offline') return 'anthropic';
-  if (id.startsWith('amazon.nova-')) return id.includes('-sonic') || id.includes('-canvas') ? 'other' : 'nova';
-  return id.startsWith('amazon.titan-embed-text') ? 'titan-embedding' : 'other';
+function nameModel(id: string, listed: ListedModel | undefined, needsProfile: boolean): NamedModel {
+  return { id, shape: findShape(id), listed, needsProfile };
+}
+
+function readRow([id, name, flow, places, cacheTokens = 0]: ModelRow): ListedModel {
+  const [input = '', output = ''] = flow.split('>');
+  const [providerId = ''] = id.split('.');
+  return {
+    id,
+    name,
+    provider: PROVIDER_NAMES[providerId] ?? providerId,
+    input: [...input].map((letter) => MODALITIES[letter] ?? letter),
+    output: [...output].map((letter) => MODALITIES[letter] ?? letter),
+    isOnDemand: places.split(' ').includes('here'),
+    geographies: places.split(' ').filter((place) => place !== 'here'),
+    cacheTokens,
+  };
 }

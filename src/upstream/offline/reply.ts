@@ -3,6 +3,7 @@
  * a reply into bytes on a socket.
  */
 import type { HeaderPair } from '../../http/message.ts';
+import type { OfflineState } from './state.ts';
 
 /** A call whose signature was right and whose operation is known. */
 export interface OfflineCall {
@@ -18,6 +19,7 @@ export interface OfflineCall {
   readonly headers: readonly HeaderPair[];
   readonly body: Buffer;
   readonly nowMs: number;
+  readonly state: OfflineState;
 }
 
 /** How a reply ends: as it should, by a reset of the connection, or not at all. */
@@ -35,7 +37,7 @@ export interface Reply {
   readonly isSlow: boolean;
 }
 
-/** Responds to one operation. Pure and deterministic: the same call gives the same reply. */
+/** Responds to one operation. Deterministic: the same calls, in the same order, give the same replies. */
 export type OperationHandler = (call: OfflineCall) => Reply;
 
 /** A JSON reply. */
@@ -70,6 +72,14 @@ export function validationError(message: string): Reply {
 /** The error of a model identifier that means no model, in the words of AWS, which clients look for. */
 export function invalidModel(): Reply {
   return validationError('The provided model identifier is invalid.');
+}
+
+/** The error of a model called by its own id that has inference profiles only, in the words of AWS. */
+export function profileOnly(modelId: string): Reply {
+  return validationError(
+    `Invocation of model ID ${modelId} with on-demand throughput isn\u2019t supported. Retry your request with the ` +
+      'ID or ARN of an inference profile that contains this model.',
+  );
 }
 
 /** The error of a body that is not even of the right JSON types. */

@@ -13,7 +13,9 @@ import type { HeaderPair } from '../../http/message.ts';
 import { parseTarget } from '../../http/target.ts';
 import { admitSignature, refuseSignature, type OfflineKeys } from './authorize.ts';
 import { respondToRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
+import { isBedrockRegion } from './places.ts';
 import { awsError, type Reply } from './reply.ts';
+import { createOfflineState, type OfflineState } from './state.ts';
 
 /** What the offline Bedrock is started with. */
 export interface OfflineBedrockOptions extends OfflineKeys {
@@ -45,10 +47,11 @@ const MAX_AGENTCORE_BODY_BYTES = 100_000_000;
 /** Starts one on a port of its own. */
 export async function startOfflineBedrock(options: OfflineBedrockOptions): Promise<OfflineBedrock> {
   const closing = new AbortController();
+  const state = createOfflineState();
   const server = createServer((incoming, response) => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    respond(incoming, options)
+    respond(incoming, options, state)
       .then((reply) => send(reply, response, { options, signal: AbortSignal.any([gone.signal, closing.signal]) }))
       .catch(() => response.destroy());
   });
@@ -68,7 +71,7 @@ export async function startOfflineBedrock(options: OfflineBedrockOptions): Promi
 }
 
 /** Rejects if the client left before its request was complete. */
-async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions): Promise<Reply> {
+async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions, state: OfflineState): Promise<Reply> {
   const { method = '', url = '/' } = incoming;
   const target = parseTarget(url);
   const headers = pairsOf(incoming.rawHeaders);
@@ -77,13 +80,21 @@ async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions
   if (played === undefined) {
     return awsError(404, 'UnknownOperationException', `The offline Bedrock does not play ${authority ?? 'no host'}.`);
   }
+  if (!isBedrockRegion(played.region)) return noSuchHost(authority ?? '', played.region);
   const admission = admitSignature({ method, target, headers, authority }, options);
   if ('refusal' in admission) return admission.refusal;
   const body = await readBody(incoming, maxBodyBytes(played));
   if (body === undefined) return awsError(413, 'RequestEntityTooLargeException', 'The request body is too large.');
   const nowMs = options.nowMs();
   const check = { keys: options, played, bodySha256Hex: sha256Hex(body), nowMs };
-  return refuseSignature(admission.parsed, check) ?? respondToRequest({ method, target, headers, body }, played, nowMs);
+  const request = { method, target, headers, body };
+  return refuseSignature(admission.parsed, check) ?? respondToRequest(request, played, { nowMs, state });
+}
+
+/** AWS has no words for a host that does not exist: these are its command line's, and no SDK tries again. */
+function noSuchHost(authority: string, region: string): Reply {
+  const words = `Could not connect to the endpoint URL: "https://${authority}/".`;
+  return awsError(400, 'UnknownEndpointException', `${words} AWS has no region ${region} with Bedrock.`);
 }
 
 interface Sending {

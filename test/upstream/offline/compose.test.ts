@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { composeResponse, streamedPieces, type Turn } from '../../../src/upstream/offline/compose.ts';
+import { composeResponse, piecesOf, PLAIN_TURN, type Turn } from '../../../src/upstream/offline/compose.ts';
+import { uncached } from '../../../src/upstream/offline/invoke-outcome.ts';
 
 const TURN: Turn = {
+  ...PLAIN_TURN,
   modelId: 'm',
   userText: 'one two three',
-  toolResults: [],
-  inputTokens: 10,
+  tokens: uncached(10),
   maxTokens: 100,
-  stopSequences: [],
-  tools: [],
-  toolChoice: 'auto',
 };
+
+function streamedPieces({ blocks }: ReturnType<typeof composeResponse>): string[] {
+  return blocks.flatMap(piecesOf);
+}
 
 describe('composeResponse', () => {
   it('repeats the text in pieces that make the text again', () => {
@@ -49,15 +51,16 @@ describe('composeResponse', () => {
   });
 
   const tools = [
-    { name: 'look', schema: {} },
-    { name: 'hear', schema: { properties: { what: { enum: ['birds'] } } } },
+    { name: 'look', description: 'Describes a picture.', schema: {} },
+    { name: 'hear', description: 'Tells birds by their songs.', schema: { properties: { what: { enum: ['birds'] } } } },
   ];
 
   it.each([
     { name: 'any: the first', edit: { toolChoice: 'any' }, called: 'look' },
     { name: 'a name: that one', edit: { toolChoice: { name: 'hear' } }, called: 'hear' },
     { name: 'auto: the one the text names', edit: { userText: 'please hear' }, called: 'hear' },
-    { name: 'auto: none the text does not name', edit: {}, called: undefined },
+    { name: 'auto: none if the text is about none', edit: {}, called: undefined },
+    { name: 'auto: the one the text is about', edit: { userText: 'Which bird is it?' }, called: 'hear' },
     {
       name: 'auto: none once it has answered',
       edit: { userText: 'please hear', toolResults: ['x'] },
@@ -74,4 +77,18 @@ describe('composeResponse', () => {
       expect(JSON.parse(streamedPieces(response).join(''))).toEqual(response.toolCall?.input);
     },
   );
+
+  it('reasons before it answers, if it is asked to', () => {
+    const response = composeResponse({ ...TURN, isReasoning: true });
+    expect(response.blocks.map(({ kind }) => kind)).toEqual(['reasoning', 'text']);
+    expect(response.reasoningTokens).toBeGreaterThan(0);
+    expect(response.outputTokens).toBe(composeResponse(TURN).outputTokens + response.reasoningTokens);
+    const calling = composeResponse({ ...TURN, tools, toolChoice: 'any', isReasoning: true });
+    expect(calling.blocks.map(({ kind }) => kind)).toEqual(['reasoning', 'tool']);
+  });
+
+  it('writes JSON of a schema, if it is asked to', () => {
+    const schema = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] };
+    expect(composeResponse({ ...TURN, schema }).text).toBe('{"a":1}');
+  });
 });

@@ -2,9 +2,9 @@
 import {
   BedrockClient,
   GetFoundationModelCommand,
+  GetGuardrailCommand,
   GetInferenceProfileCommand,
   ListFoundationModelsCommand,
-  ListGuardrailsCommand,
   ListInferenceProfilesCommand,
   paginateListInferenceProfiles,
   type ListFoundationModelsCommandInput,
@@ -52,8 +52,8 @@ describe('ListFoundationModels', () => {
 
   it.each([
     { name: 'provider', input: { byProvider: 'anthropic' }, providers: ['Anthropic'] },
-    { name: 'modality', input: { byOutputModality: 'EMBEDDING' }, providers: ['Amazon'] },
-    { name: 'inference type', input: { byInferenceType: 'ON_DEMAND', byProvider: 'meta' }, providers: [] },
+    { name: 'modality', input: { byOutputModality: 'EMBEDDING' }, providers: ['Amazon', 'Cohere', 'TwelveLabs'] },
+    { name: 'inference type', input: { byInferenceType: 'ON_DEMAND', byProvider: 'writer' }, providers: ['Writer'] },
     { name: 'customization', input: { byCustomizationType: 'FINE_TUNING' }, providers: [] },
   ] satisfies { name: string; input: ListFoundationModelsCommandInput; providers: string[] }[])(
     'filters models by $name',
@@ -75,7 +75,8 @@ describe('GetFoundationModel', () => {
   );
 
   it.each([
-    { modelIdentifier: 'anthropic.claude-99', name: 'ResourceNotFoundException' },
+    { modelIdentifier: 'arn:aws:bedrock:eu-west-1:123456789012:custom-model/abc', name: 'ResourceNotFoundException' },
+    { modelIdentifier: 'anthropic.claude-99', name: 'ValidationException' },
     { modelIdentifier: 'no-such-thing', name: 'ValidationException' },
   ])('refuses to describe $modelIdentifier with $name', async ({ modelIdentifier, name }) => {
     await expect(client.send(new GetFoundationModelCommand({ modelIdentifier }))).rejects.toMatchObject({ name });
@@ -120,11 +121,11 @@ describe('inference profiles', () => {
   });
 });
 
-it('says which operation the offline Bedrock lacks', async () => {
-  const sent = client.send(new ListGuardrailsCommand({}));
+it('says which operation the offline Bedrock lacks, with a status that no SDK tries again', async () => {
+  const sent = client.send(new GetGuardrailCommand({ guardrailIdentifier: 'gr1' }));
   await expect(sent).rejects.toMatchObject({
     name: 'UnsupportedOperationException',
-    message: 'The offline Bedrock lacks bedrock ListGuardrails.',
-    $metadata: { httpStatusCode: 501 },
+    message: 'The offline Bedrock lacks bedrock GetGuardrail.',
+    $metadata: { httpStatusCode: 400 },
   });
 });

@@ -2,6 +2,7 @@ import { parseTarget } from '../../../src/http/target.ts';
 import { describe, expect, it } from 'vitest';
 import { respondToRequest, findPlayedHost, type PlayedHost } from '../../../src/upstream/offline/dispatch.ts';
 import { SERVICES } from '../../../src/operations/catalog.ts';
+import { createOfflineState } from '../../../src/upstream/offline/state.ts';
 
 describe('findPlayedHost', () => {
   it.each([...SERVICES.keys()].filter((id) => id !== 'agentcore-gateway'))('plays the host of %s', (id) => {
@@ -47,6 +48,6 @@ describe('respondToRequest', () => {
     { name: 'tells case apart', target: '/Model/amazon.nova-lite-v1:0/converse', status: 404 },
   ])('dispatches a request: it $name', ({ target, status }) => {
     const request = { method: 'POST', target: parseTarget(target), headers: [], body };
-    expect(respondToRequest(request, played, 0).status).toBe(status);
+    expect(respondToRequest(request, played, { nowMs: 0, state: createOfflineState() }).status).toBe(status);
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { invokeModel, invokeModelStream } from '../../../src/upstream/offline/invoke-model.ts';
+import { createOfflineState } from '../../../src/upstream/offline/state.ts';
 import type { OfflineCall, Reply } from '../../../src/upstream/offline/reply.ts';
 
-const CLAUDE = 'anthropic.claude-haiku-4-5-20251001-v1:0';
+const CLAUDE = 'anthropic.claude-3-haiku-20240307-v1:0';
+const PROFILE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const NOVA = 'amazon.nova-lite-v1:0';
 const TITAN = 'amazon.titan-embed-text-v2:0';
 const HI = { role: 'user', content: 'hi' };
@@ -18,6 +20,7 @@ function callWith(modelId: string, body: unknown): OfflineCall {
     query: new Map(),
     headers: [],
     nowMs: 0,
+    state: createOfflineState(),
   };
   return { ...rest, labels: { modelId }, body: bytes };
 }
@@ -32,11 +35,18 @@ describe('InvokeModel', () => {
     { name: 'no JSON', modelId: CLAUDE, body: '{', says: 'Malformed input request' },
     { name: 'a list', modelId: CLAUDE, body: '[]', says: 'Malformed input request' },
     {
-      name: 'a shape it does not know',
-      modelId: 'cohere.command-r-v1:0',
+      name: 'a model of streams alone',
+      modelId: 'amazon.nova-sonic-v1:0',
       body: {},
-      says: 'does not know the InvokeModel shape',
+      says: 'has no InvokeModel of amazon.nova-sonic-v1:0',
     },
+    {
+      name: 'a model of profiles alone',
+      modelId: PROFILE.slice(3),
+      body: BODY,
+      says: `Invocation of model ID ${PROFILE.slice(3)} with on-demand throughput isn\u2019t supported.`,
+    },
+    { name: 'too high a temperature', modelId: CLAUDE, body: { ...BODY, temperature: 5 }, says: 'temperature: range' },
     { name: 'no version', modelId: CLAUDE, body: { ...BODY, anthropic_version: 1 }, says: 'anthropic_version' },
     {
       name: 'no max_tokens',

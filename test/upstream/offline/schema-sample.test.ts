@@ -12,6 +12,15 @@ describe('sampleOfSchema', () => {
     { name: 'a number with a minimum', schema: { type: 'integer', minimum: 3 }, sample: 3 },
     { name: 'one of several types', schema: { type: ['boolean', 'null'] }, sample: true },
     { name: 'a list', schema: { type: 'array', items: { type: 'null' } }, sample: [null] },
+    { name: 'a list of two or more', schema: { type: 'array', items: { const: 1 }, minItems: 2 }, sample: [1, 1] },
+    { name: 'a number above a limit', schema: { type: 'number', exclusiveMinimum: 4 }, sample: 5 },
+    { name: 'a date', schema: { type: 'string', format: 'date' }, sample: '2026-01-01' },
+    {
+      name: 'a reference',
+      schema: { properties: { a: { $ref: '#/$defs/A' } }, $defs: { A: { type: 'boolean' } } },
+      sample: { a: true },
+    },
+    { name: 'a reference to nothing', schema: { $ref: '#/$defs/constructor' }, sample: 'sample' },
     { name: 'any of several', schema: { anyOf: [{ type: 'number' }, { type: 'string' }] }, sample: 1 },
     {
       name: 'the required properties',
@@ -30,9 +39,12 @@ describe('sampleOfSchema', () => {
   it('ends a sample though its schema does not end', () => {
     const endless: { type: string; items?: unknown } = { type: 'array' };
     endless.items = endless;
-    expect(JSON.stringify(sampleOfSchema(endless))).toContain('null');
+    expect(JSON.stringify(sampleOfSchema(endless))).toMatch(/^\[+\]+$/);
     const choices: { anyOf: unknown[] } = { anyOf: [] };
     choices.anyOf.push(choices);
     expect(sampleOfSchema(choices)).toBeNull();
+    const names = Array.from({ length: 50 }, (_, index) => `p${index}`);
+    const bush = { properties: Object.fromEntries(names.map((name) => [name, { $ref: '#' }])) };
+    expect(JSON.stringify(sampleOfSchema(bush)).length).toBeLessThan(50_000);
   });
 });

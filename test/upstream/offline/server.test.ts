@@ -10,7 +10,7 @@ let bedrock: OfflineBedrock;
 
 afterEach(() => bedrock.close());
 
-const MODEL = 'anthropic.claude-haiku-4-5-20251001-v1:0';
+const MODEL = 'anthropic.claude-3-haiku-20240307-v1:0';
 const CONVERSE: RequestToSign = {
   method: 'POST',
   path: `/model/${MODEL}/converse`,
@@ -116,6 +116,12 @@ describe('the offline Bedrock', () => {
     );
   });
 
+  it('refuses a region that AWS does not have', async () => {
+    const response = await send({ ...CONVERSE, host: 'bedrock-runtime.us-esat-1.amazonaws.com', region: 'us-esat-1' });
+    expect(response).toMatchObject({ status: 400, type: 'UnknownEndpointException' });
+    expect(response.text).toContain('https://bedrock-runtime.us-esat-1.amazonaws.com/');
+  });
+
   it('refuses a body that is longer than AWS takes', async () => {
     const response = await send({ ...CONVERSE, body: Buffer.alloc(25_000_001, 32), sendsPayloadHash: false });
     expect(response).toMatchObject({ status: 413, type: 'RequestEntityTooLargeException' });
@@ -139,7 +145,8 @@ describe('the offline Bedrock', () => {
     },
   ])('says by name that it lacks $name', async ({ edit, says }) => {
     const response = await send({ ...CONVERSE, ...edit });
-    expect(response).toMatchObject({ status: 501, type: 'UnsupportedOperationException' });
+    expect(response.status).toBe(400);
+    expect(response.text).toContain(`The offline Bedrock lacks`);
     expect(response.text).toContain(says);
   });
 });
