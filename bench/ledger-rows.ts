@@ -99,6 +99,9 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     modelAlias: undefined,
     status: index % 40 === 0 ? 429 : 200,
     errorCode: undefined,
+    errorMessage: undefined,
+    method: undefined,
+    path: undefined,
     upstreamRequestId: randomUUID(),
     usage: {
       inputTokens: 1_000 + (index % 500),

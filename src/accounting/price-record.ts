@@ -31,6 +31,7 @@ export function priceRecord(
   const isFailed = upstreamStatus >= 400 || reading?.isRefused === true;
   const kind = kindOf(record);
   record.upstreamErrorType ??= reading?.errorType?.slice(0, MAX_NAME_LENGTH);
+  record.upstreamErrorMessage ??= reading?.errorMessage;
   // AWS does not bill what it refuses, and a request that never left costs nothing.
   if (admission === undefined || isFailed || kind === 'free')
     return applyBill(record, { pricing: 'free', cost: 0, charge: 0, priceSource: undefined });

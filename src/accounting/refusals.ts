@@ -75,7 +75,10 @@ type MayDiffer =
   | 'status'
   | 'userAgent'
   | 'session'
-  | 'agent';
+  | 'agent'
+  | 'errorMessage'
+  | 'method'
+  | 'path';
 
 /** Id and time are those of the first; what differs is unknown. */
 function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
@@ -92,6 +95,9 @@ function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
     userAgent: same('userAgent'),
     session: same('session'),
     agent: same('agent'),
+    errorMessage: same('errorMessage'),
+    method: same('method'),
+    path: same('path'),
     tags: sum.tags === row.tags ? sum.tags : sharedTags(sum.tags, row.tags),
     totalMs: undefined,
     requestBytes: sum.requestBytes + row.requestBytes,

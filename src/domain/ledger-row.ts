@@ -7,7 +7,7 @@ import type { RequestRecord } from './request-record.ts';
 import type { Principal } from './principal.ts';
 import type { LedgerRow } from './ledger.ts';
 import { MAX_MODEL_LENGTH } from './model-name.ts';
-import { findCostNanoUsd, findErrorCode, findModel, findPricing } from './outcome.ts';
+import { findCostNanoUsd, findErrorCode, findErrorMessage, findModel, findPricing, hideKeys } from './outcome.ts';
 import { findUserAgentFamily } from './user-agent.ts';
 
 /**
@@ -16,9 +16,18 @@ import { findUserAgentFamily } from './user-agent.ts';
  */
 export const INTERRUPTED = 'ERR_INTERRUPTED';
 
-/** The row of a request that has ended. `principal` is the record's: a request without one has no row. */
+/** Longer paths are none of AWS's: the longest has a model's ARN in it. */
+const MAX_PATH_LENGTH = 512;
+
+/**
+ * The row of a request that has ended. `principal` is the record's: a request without one has no row. Method and path
+ * are kept of what failed: all else has an operation.
+ */
 export function rowOf(record: RequestRecord, principal: Principal): LedgerRow {
-  return { ...describe(record, principal), principal: principal.kind, keyLabel: principal.label };
+  const row = describe(record, principal);
+  const hasFailed = row.errorCode !== undefined || row.status === undefined || row.status >= 400;
+  const way = hasFailed ? {} : { method: undefined, path: undefined };
+  return { ...row, ...way, principal: principal.kind, keyLabel: principal.label };
 }
 
 /** What any record says of its request, at any time. */
@@ -31,6 +40,9 @@ function describe(record: RequestRecord, principal: Principal | undefined): Reco
     ...factsOf(record, principal),
     status: record.status,
     errorCode: findErrorCode(record),
+    errorMessage: findErrorMessage(record),
+    method: record.method,
+    path: hideKeys(record.path).slice(0, MAX_PATH_LENGTH),
     upstreamRequestId: record.upstreamRequestId,
     usage: record.usage,
     serviceTier: record.serviceTier,
@@ -56,6 +68,9 @@ export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRo
     keyLabel: principal.label,
     status: undefined,
     errorCode: INTERRUPTED,
+    errorMessage: 'The proxy died before the request had ended.',
+    method: undefined,
+    path: undefined,
     upstreamRequestId: undefined,
     usage: undefined,
     serviceTier: undefined,

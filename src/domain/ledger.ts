@@ -27,6 +27,11 @@ export interface LedgerRow {
   readonly status: number | undefined;
   /** `ERR_…` of the proxy, or AWS's error type; undefined if nothing failed. */
   readonly errorCode: string | undefined;
+  /** What the error said, to whoever called; printable, bounded and without secrets. Never part of an answer. */
+  readonly errorMessage: string | undefined;
+  /** Of requests that failed; the raw path without its query, bounded, keys masked. */
+  readonly method: string | undefined;
+  readonly path: string | undefined;
   readonly upstreamRequestId: string | undefined;
   /** Undefined if nothing was reported. */
   readonly usage: Usage | undefined;

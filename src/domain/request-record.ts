@@ -45,6 +45,8 @@ export interface RequestRecord {
    * with a good status says in its body. Undefined if nothing failed there.
    */
   upstreamErrorType: string | undefined;
+  /** What AWS says of that failure, as it came but bounded; `findErrorMessage` makes it fit to be kept. */
+  upstreamErrorMessage: string | undefined;
   /** `user-agent` as it came. */
   readonly userAgentHeader: string | undefined;
   /** `traceparent` as it came (W3C Trace Context). */
@@ -110,6 +112,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     upstreamStatus: undefined,
     upstreamRequestId: undefined,
     upstreamErrorType: undefined,
+    upstreamErrorMessage: undefined,
     session: undefined,
     agent: undefined,
     requestTags: undefined,

@@ -4,6 +4,7 @@
  * `usage-readers.ts`; what usage costs, in `pricing/`.
  */
 import { findHeader, type HeaderPair } from '../http/message.ts';
+import { ErrorBodyReader } from './error-body.ts';
 import { BodyReader, type BodyShape, type ResponseReader } from './usage-json.ts';
 import { readChat, readConverse, readInvoke, readInvokePart, readMessage, readResponse } from './usage-readers.ts';
 import { readGuardrail, readGuardrailChecks } from './usage-extras.ts';
@@ -48,10 +49,12 @@ export interface Reading {
    */
   readonly outputBytes: number;
   /**
-   * AWS's type of error, if the response has a good status and tells of a failure all the same: an exception in a
+   * AWS's type of error, if the body tells of a failure: of an error, or behind a good status an exception in a
    * stream, an error event, an operation that AWS does not know.
    */
   readonly errorType: string | undefined;
+  /** What a failure says of itself, whatever the status; as it came, its first part. */
+  readonly errorMessage: string | undefined;
   /** AWS did nothing: it does not know the operation. */
   readonly isRefused: boolean;
 }
@@ -159,14 +162,15 @@ class ResponseTap implements Tap {
 
   onStart(status: number, headers: readonly HeaderPair[]): void {
     this.#isRefusal = status >= 400;
+    // We ask for no encoding; who sends one all the same is not understood.
+    const isReadable = (findHeader(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity') === 'identity';
+    if (this.#isRefusal && isReadable) this.#reader = new ErrorBodyReader(this.#tally);
     if (status < 200 || status > 299) return;
     this.#isServed = true;
     this.#readHeaders(headers);
     const type = findHeader(headers, 'content-type') ?? '';
     if (/\bjson\b/i.test(type)) this.#whole = new WholeBody();
-    // We ask for no encoding; who sends one all the same is not understood.
-    const encoding = findHeader(headers, 'content-encoding')?.trim().toLowerCase() ?? 'identity';
-    if (encoding === 'identity') this.#reader = this.#openReader(type);
+    if (isReadable) this.#reader = this.#openReader(type);
   }
 
   onBytes(chunk: Buffer): void {
@@ -199,6 +203,7 @@ class ResponseTap implements Tap {
       hasUnknownPart: tally.hasUnknownPart && this.#isServed && !isRefused,
       outputBytes: tally.textBytes,
       errorType: isRefused ? UNKNOWN_OPERATION : tally.errorType,
+      errorMessage: isRefused ? 'AWS knows no such path: it did nothing.' : tally.errorMessage,
       isRefused,
     };
   }

@@ -186,7 +186,7 @@ export function readResponse(body: JsonObject, tally: Tally): void {
   tally.hasUnknownPart ||= hasCount(tools);
   tally.putServiceTier(body['service_tier']);
   // Its usage is all there is, as that of one that succeeded.
-  if (isObject(body['error'])) tally.putErrorType(body['error']['code']);
+  if (isObject(body['error'])) tally.putError(body['error']['code'], body['error']['message']);
 }
 
 /** An event of a response. */

@@ -102,8 +102,9 @@ export class SseReader implements ResponseReader {
     const error = [body['error'], asObject(body['response'])['error']].find(isObject);
     if (event === undefined && error === undefined) return;
     const type = error?.['type'] ?? error?.['code'] ?? body['code'];
-    if (event !== undefined && this.#shape.ends.has(event)) this.#tally.putErrorType(type);
-    else this.#tally.breakOff(type);
+    const message = error?.['message'] ?? body['message'];
+    if (event !== undefined && this.#shape.ends.has(event)) this.#tally.putError(type, message);
+    else this.#tally.breakOff(type, message);
   }
 }
 

@@ -4,6 +4,7 @@
  * stream.
  */
 import { type Frame, FrameSplitter, parseFrameHeaders } from '../protocol/event-stream.ts';
+import { readErrorBody } from './error-body.ts';
 import { type EventShape, readEvent, type ResponseReader } from './usage-json.ts';
 import { readAgentTrace, readConverse, readInvokeChunk, readSonicChunk } from './usage-readers.ts';
 import type { Tally } from './usage-tally.ts';
@@ -84,9 +85,9 @@ export class StreamReader implements ResponseReader {
   }
 
   #readFrame({ headers, payload }: Frame): void {
-    const { eventType, errorType } = this.#types.read(headers);
+    const { eventType, errorType, errorMessage } = this.#types.read(headers);
     const shape = eventType === undefined ? undefined : this.#shape.get(eventType);
-    if (eventType === undefined) this.#tally.breakOff(errorType);
+    if (eventType === undefined) this.#tally.breakOff(errorType, errorMessage ?? readErrorBody(payload).message);
     else if (shape?.payload === 'json') readEvent(payload, shape, this.#tally);
     else if (shape !== undefined) this.#readBytesMember(payload, shape);
     this.#tally.isLast ||= shape?.isLast === true;
@@ -122,7 +123,7 @@ class EventTypes {
     const isEvent = !headers.has(':message-type') || find(':message-type') === 'event';
     this.#type = isEvent
       ? { eventType: find(':event-type') }
-      : { errorType: capitalize(find(':exception-type')) ?? find(':error-code') };
+      : { errorType: capitalize(find(':exception-type')) ?? find(':error-code'), errorMessage: find(':error-message') };
     // A copy: the block is a view of a chunk that must not be kept.
     this.#block = Buffer.from(block);
     return this.#type;
@@ -136,6 +137,8 @@ class EventTypes {
 interface FrameType {
   readonly eventType?: string | undefined;
   readonly errorType?: string | undefined;
+  /** Of an error; an exception says it in its payload. */
+  readonly errorMessage?: string | undefined;
 }
 
 /** An exception in a stream is the same as the one that a status tells of, whose name begins with a capital. */

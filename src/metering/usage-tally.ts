@@ -10,6 +10,8 @@ import { sumInput, type Usage } from '../domain/usage.ts';
 export const MAX_COUNT = 1e12;
 /** Longer names of tiers and models are not names. AWS's longest names of models have 2,048 characters. */
 const MAX_NAME_LENGTH = 2048;
+/** A part of a message that is enough to know it by. */
+const MAX_MESSAGE_LENGTH = 4096;
 
 /** Counts as answers have them. */
 export type Count =
@@ -54,6 +56,8 @@ export class Tally {
   latency: string | undefined;
   /** AWS's type of error, if the response told of a failure; the first that it told. */
   errorType: string | undefined;
+  /** What it said of it, as it came; only its first part. */
+  errorMessage: string | undefined;
   readonly #counts: Partial<Record<Count, number>> = {};
   /** The counts of all steps together, if the response tells them step by step. */
   #steps: Partial<Record<Count, number>> = {};
@@ -162,13 +166,18 @@ export class Tally {
     this.latency = readName(value)?.toLowerCase() ?? this.latency;
   }
 
-  putErrorType(value: unknown): void {
-    this.errorType ??= readName(value) ?? 'error';
+  putError(type: unknown, message?: unknown): void {
+    this.errorType ??= readName(type) ?? 'error';
+    this.putErrorMessage(message);
+  }
+
+  putErrorMessage(message: unknown): void {
+    if (typeof message === 'string') this.errorMessage ??= message.slice(0, MAX_MESSAGE_LENGTH);
   }
 
   /** For a failure in the midst: what was told of the usage before it may not be all of it. */
-  breakOff(errorType: unknown): void {
-    this.putErrorType(errorType);
+  breakOff(errorType: unknown, message?: unknown): void {
+    this.putError(errorType, message);
     this.hasUnread = true;
   }
 

@@ -16,8 +16,6 @@ import { formatRow, type Paint } from './record-line.ts';
 export function formatJsonLine(record: RequestRecord): string {
   const line = JSON.stringify({
     ...rowToJson(describeRecord(record)),
-    method: record.method,
-    path: hideKeys(record.path),
     http: record.httpVersion,
     error_detail: record.error?.detail ?? null,
     upstream_error: record.upstreamErrorType ?? null,

@@ -49,6 +49,9 @@ describe.each(STORES)('$name', ({ create }) => {
       modelAlias: 'pro',
       status: 200,
       errorCode: 'ERR_UPSTREAM_RESET',
+      errorMessage: 'The upstream broke off.',
+      method: 'POST',
+      path: '/bedrock/model/a/converse',
       upstreamRequestId: '9f5f6b0e-6d0b-4f0e-9a53-7f5f0d7d2f12',
       usage: {
         inputTokens: 1,

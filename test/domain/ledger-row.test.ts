@@ -20,6 +20,9 @@ describe('the row of a finished exchange', () => {
       model: 'amazon.nova-lite-v1:0',
       status: 200,
       errorCode: undefined,
+      errorMessage: undefined,
+      method: undefined,
+      path: undefined,
       upstreamRequestId: 'aws-1',
       usage: { inputTokens: 1_200, outputTokens: 310 },
       serviceTier: 'default',
@@ -34,6 +37,14 @@ describe('the row of a finished exchange', () => {
       tags: { team: 'blue' },
       userAgent: 'curl',
     });
+  });
+
+  it('writes method and path of what failed, bounded and without keys, and of nothing else', () => {
+    const path = `/bedrock/nowhere/sk-${'a'.repeat(30)}/${'x'.repeat(1_000)}`;
+    const failed = rowOf(aFinishedRecord({ method: 'POST', path, status: 404 }), KEY);
+    expect(failed).toMatchObject({ method: 'POST', path: expect.stringMatching(/^\/bedrock\/nowhere\/sk-…\/x+$/) });
+    expect(failed.path).toHaveLength(512);
+    expect(rowOf(aFinishedRecord({ path }), KEY).path).toBeUndefined();
   });
 
   it('writes no key and no tags if none was used', () => {
@@ -89,6 +100,7 @@ it('writes of an exchange that never ended what was known before the response, a
     model: 'amazon.nova-lite-v1:0',
     status: undefined,
     errorCode: INTERRUPTED,
+    errorMessage: 'The proxy died before the request had ended.',
     upstreamRequestId: undefined,
     usage: undefined,
     serviceTier: undefined,

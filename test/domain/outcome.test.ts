@@ -2,7 +2,14 @@ import { describeHead } from '../../src/http/message.ts';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../../src/lib/errors.ts';
 import { type RequestRecord, openRecord } from '../../src/domain/request-record.ts';
-import { findCostNanoUsd, findErrorCode, findModel, findPricing, hideKeys } from '../../src/domain/outcome.ts';
+import {
+  findCostNanoUsd,
+  findErrorCode,
+  findErrorMessage,
+  findModel,
+  findPricing,
+  hideKeys,
+} from '../../src/domain/outcome.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 
 function anRecord(fields: Partial<RequestRecord>): RequestRecord {
@@ -76,5 +83,42 @@ describe('a path with a key in it', () => {
     },
   ])('hides keys in a path: $name', ({ path, shown }) => {
     expect(hideKeys(path)).toBe(shown);
+  });
+});
+
+describe('the message of an error', () => {
+  const tokens = 'FwoGZXIvYXdzEBYaDN' + 'a1B2c3/+'.repeat(20);
+
+  it.each([
+    { name: 'as AWS said it', text: 'You are\nnot  authorized.', told: 'You are not authorized.' },
+    { name: 'without controls', text: 'a\u001b[2Jb\u202ec', told: 'a?[2Jb?c' },
+    { name: 'without keys of ours', text: `The key sk-${'a'.repeat(40)} is wrong.`, told: 'The key sk-… is wrong.' },
+    {
+      name: "without a session's token",
+      text: `x-amz-security-token:${tokens}\nhost:h`,
+      told: 'x-amz-security-token:… host:h',
+    },
+    { name: 'without an API key', text: `bedrock-api-key-YmVkcm9jaw== or ABSK${'b'.repeat(30)}.`, told: '… or …' },
+    { name: 'without a bearer token', text: 'Bearer abc.def is wrong', told: 'Bearer … is wrong' },
+    { name: 'without what may be a token', text: `The token ${tokens} is wrong.`, told: 'The token … is wrong.' },
+    {
+      name: 'with the names of what it is about',
+      text: 'User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developers_0123456789abcdef/jane is not authorized',
+      told: 'User: arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developers_0123456789abcdef/jane is not authorized',
+    },
+  ])('tells the message of an error $name', ({ text, told }) => {
+    expect(findErrorMessage(anRecord({ upstreamErrorMessage: text }))).toBe(told);
+  });
+
+  it('tells at most 500 characters of it', () => {
+    const told = findErrorMessage(anRecord({ upstreamErrorMessage: 'word '.repeat(100_000) }));
+    expect(told).toHaveLength(500);
+    expect(told).toMatch(/…$/);
+  });
+
+  it('tells what the proxy said before what AWS said, and nothing of what went well', () => {
+    const error = new ProxyError('ERR_CLIENT_GONE', 'It left.', { detail: '/home/x' });
+    expect(findErrorMessage(anRecord({ error, upstreamErrorMessage: 'x' }))).toBe('It left.');
+    expect(findErrorMessage(anRecord({}))).toBeUndefined();
   });
 });

@@ -250,6 +250,7 @@ const NOTHING_READ: Reading = {
   hasUnknownPart: false,
   outputBytes: 0,
   errorType: undefined,
+  errorMessage: undefined,
   isRefused: false,
 };
 

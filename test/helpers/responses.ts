@@ -39,6 +39,7 @@ export const NOTHING_READ: Reading = {
   hasUnknownPart: false,
   outputBytes: 0,
   errorType: undefined,
+  errorMessage: undefined,
   isRefused: false,
 };
 

@@ -136,7 +136,9 @@ describe('an operation that AWS does not know', () => {
     { operation: 'NobodyKnows', service: 'bedrock-runtime' },
   ])('takes a 200 that says so for a refusal, at every split: $operation', (facts) => {
     const response = { name: 'unknown', ...facts, body: UNKNOWN, reading: {} };
-    expect(readAtEverySplit(response)).toEqual([{ ...refusal, outputBytes: expect.any(Number) }]);
+    expect(readAtEverySplit(response)).toEqual([
+      { ...refusal, errorMessage: expect.any(String), outputBytes: expect.any(Number) },
+    ]);
   });
 
   it.each([

@@ -84,6 +84,7 @@ describe('a stream that fails', () => {
         ...readResponse(response),
         complete: false,
         errorType: 'ModelStreamErrorException',
+        errorMessage: 'It broke.',
       });
     },
   );

@@ -191,4 +191,8 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE ledger ADD COLUMN agent TEXT;`,
   // The name that a request had for its model, if it was an alias.
   `ALTER TABLE ledger ADD COLUMN model_alias TEXT;`,
+  // What an error said, and of what failed the way it came: a path without an operation has no other name.
+  `ALTER TABLE ledger ADD COLUMN error_message TEXT;
+   ALTER TABLE ledger ADD COLUMN method TEXT;
+   ALTER TABLE ledger ADD COLUMN path TEXT;`,
 ];

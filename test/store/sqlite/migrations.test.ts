@@ -25,6 +25,7 @@ const RELEASED = [
   '30490623923ec4d40dd094123ec790a401c9fb7751659d8b998e5fa767732976',
   '90905c8d5deb99003ecc96abf842d56ca90cd9ffb76c54840cfeebb6d2a0ce0d',
   'bb3aae32a867177fc46447906ad96d8b9ec66803716d54024566c205c83a65bd',
+  'b0ce665402a153bf46ddfe20ba4f31e6e3fc08ece7c4b547f2e64a5598cc97e4',
 ];
 
 it('never edits a migration that databases have already run', () => {
