@@ -5,7 +5,6 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
-import type { Paint } from '../telemetry/record-line.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
 export const EXIT_FAILED = 1;
@@ -23,12 +22,6 @@ export function exitCodeOf(error: ProxyError): number {
 export function colorsFor(stream: NodeJS.WriteStream): ChalkInstance {
   const wanted = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
   return wanted ? new Chalk() : new Chalk({ level: 0 });
-}
-
-/** The same as the colours of a line about a request. */
-export function paintFor(stream: NodeJS.WriteStream): Paint {
-  const { dim, green, yellow, red, bold } = colorsFor(stream);
-  return { dim, good: green, warn: yellow, bad: red, strong: bold };
 }
 
 /** The columns of the terminal that reads stdout; undefined if none does. */

@@ -11,7 +11,7 @@ import type { RequestRecord } from '../domain/request-record.ts';
 import { within } from '../lib/deadline.ts';
 import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
-import { formatJsonLine, formatPrettyLine } from '../telemetry/access-log.ts';
+import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
@@ -36,7 +36,8 @@ import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
-import { colorsFor, createErrorPrinter, paintFor, printError, printTalk, terminalWidth } from './print.ts';
+import { colorsFor, createErrorPrinter, printError, printTalk } from './print.ts';
+import { createLinePrinter } from './request-lines.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import type { WorkerReading } from './workers/messages.ts';
 import type { WorkerSeat } from './workers/worker.ts';
@@ -105,7 +106,7 @@ async function serve({ config, seat, store, hasKeys, region, tls, connection, me
     tls,
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
-      { ended: (record) => logRequest(record, config, lines) },
+      { ended: requestLogger(config, lines) },
       { ended: warnOfShortage() },
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
@@ -145,9 +146,14 @@ function warnOfShortage(): (record: RequestRecord) => void {
   };
 }
 
-function logRequest(record: RequestRecord, config: Config, lines: LineWriter): void {
-  if (!config.quiet) lines.write(formatLine(record, config));
-  if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
+function requestLogger({ quiet, logFormat }: Config, lines: LineWriter): (record: RequestRecord) => void {
+  const printer = createLinePrinter(process.stdout);
+  const format = (record: RequestRecord): readonly string[] =>
+    logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
+  return (record) => {
+    if (!quiet) for (const line of format(record)) lines.write(line);
+    if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
+  };
 }
 
 /** Now and from time to time: a key of `exec` does not outlive its command by long, even where that was killed. */
@@ -256,11 +262,6 @@ function describeMissing({ message, hint }: ProxyError): string {
 
 function tellBanner(config: Config, facts: BannerFacts): void {
   if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr)));
-}
-
-function formatLine(record: RequestRecord, { logFormat }: Config): string {
-  if (logFormat === 'json') return formatJsonLine(record);
-  return formatPrettyLine(record, paintFor(process.stdout), terminalWidth());
 }
 
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */

@@ -2,7 +2,7 @@
  * How counts, sizes, times and names are written. Pure. What is rounded for people never looks like nothing if it is
  * something; text for programs is exact.
  */
-import { printable } from './printable.ts';
+import { clipDisplay, displayWidth } from './display-width.ts';
 
 /** At most five characters: `999`, `12.3k`, `4.56M`. */
 export function compactCount(count: number): string {
@@ -24,11 +24,12 @@ export function compactBytes(bytes: number): string {
   return `${compactCount(bytes)}B`;
 }
 
-/** Milliseconds as `0.8ms`, `12ms` or `34.5s`; `-` if they are not known. */
+/** Milliseconds as `0.8ms`, `12ms`, `34.5s` or, from a thousand seconds on, `25min`; `-` if they are not known. */
 export function formatMs(ms: number | undefined): string {
   if (ms === undefined) return '-';
   if (ms < 9.95) return `${ms.toFixed(1)}ms`;
-  return ms < 9_999.5 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(1)}s`;
+  if (ms < 9_999.5) return `${Math.round(ms)}ms`;
+  return ms < 999_950 ? `${(ms / 1000).toFixed(1)}s` : `${Math.round(ms / 60_000)}min`;
 }
 
 /**
@@ -36,7 +37,7 @@ export function formatMs(ms: number | undefined): string {
  * word: what is not printable becomes `?`.
  */
 export function clip(text: string, width: number): string {
-  return printable(text, Math.max(1, width));
+  return clipDisplay(text, Math.max(1, width));
 }
 
 /**
@@ -51,7 +52,7 @@ export function clipModel(model: string, width: number): string {
     [/^[a-z-]+\.(?=[a-z0-9]+\.)/, ''],
     [/^[a-z0-9]+\./, ''],
   ] as const) {
-    if (shown.length <= width) break;
+    if (displayWidth(shown) <= width) break;
     shown = shown.replace(pattern, kept);
   }
   return clip(shown, width);

@@ -2,12 +2,9 @@
  * One line per request for the log of `start`: for people (`pretty`) or programs (`json`). Pure: a record in, text out.
  */
 import type { RequestRecord } from '../domain/request-record.ts';
-import { rowToJson } from '../domain/ledger-columns.ts';
+import { type RecordRow, rowToJson } from '../domain/ledger-columns.ts';
 import { describeRecord } from '../domain/ledger-row.ts';
-import { hideKeys } from '../domain/outcome.ts';
 import { escapeUnprintable } from '../lib/printable.ts';
-import { UNKNOWN_OPERATION } from '../metering/unknown-operation-body.ts';
-import { formatRow, type Paint } from './record-line.ts';
 
 /**
  * A request that has ended as a JSON object: what the ledger keeps, and what only the log knows. Unknown is null, never
@@ -25,21 +22,10 @@ export function formatJsonLine(record: RequestRecord): string {
   return escapeUnprintable(line);
 }
 
-/**
- * The same for people, with method and path if there is no operation. `width`: columns of the terminal, into which the
- * names are made to fit; undefined if there is none.
- */
-export function formatPrettyLine(record: RequestRecord, paint: Paint, width?: number): string {
+/** The same as a row for people. Of what the operator can do something about, it says more than the client heard. */
+export function describeForPeople(record: RequestRecord): RecordRow {
   const row = describeRecord(record);
-  const operation = row.operation ?? `${record.method} ${hideKeys(record.path)}`;
-  const remark = describeError(record);
-  return formatRow({ ...row, operation }, { paint, width, ...(remark === undefined ? {} : { remark }) });
-}
-
-/** What the operator can do something about; of what a client did wrong the code is enough. */
-function describeError({ error, status = 0, upstreamErrorType }: RequestRecord): string | undefined {
-  if (error === undefined && status < 400 && upstreamErrorType === UNKNOWN_OPERATION)
-    return 'AWS knows no such path: it did nothing.';
-  if (error === undefined || error.fault === 'client') return undefined;
-  return error.detail === undefined ? error.message : `${error.message} (${error.detail})`;
+  const { error } = record;
+  if (error?.detail === undefined || error.fault === 'client') return row;
+  return { ...row, errorMessage: `${row.errorMessage ?? ''} (${error.detail})` };
 }

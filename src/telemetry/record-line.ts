@@ -5,10 +5,12 @@
  */
 import type { RecordRow } from '../domain/ledger-columns.ts';
 import { sumInput } from '../domain/usage.ts';
+import { clipDisplay, displayWidth, padDisplay } from '../lib/display-width.ts';
 import { ERROR_KINDS } from '../lib/errors.ts';
-import { clip, clipModel, compactBytes, compactCount, formatMs } from '../lib/format.ts';
+import { clipModel, compactBytes, compactCount, formatMs } from '../lib/format.ts';
 import { printable } from '../lib/printable.ts';
 import { formatUsd } from '../lib/usd.ts';
+import { type ColumnName, type LineColumn, type LineLayout, widthOf } from './line-layout.ts';
 
 /** Colours a piece of text; the identity if the output is no terminal. */
 export interface Paint {
@@ -19,108 +21,174 @@ export interface Paint {
   strong(text: string): string;
 }
 
-/** No line needs more of what a client chose. */
-const MAX_SHOWN = 200;
-
 /** How a line is laid out. */
 export interface LineStyle {
   readonly paint: Paint;
-  /** Columns of the terminal, into which names are shortened to fit; undefined if there is none. */
-  readonly width: number | undefined;
-  /** Other days than this one's are named; undefined: every time is of today. */
-  readonly nowMs?: number;
-  /** More about what went wrong, behind its code. */
-  readonly remark?: string;
+  readonly layout: LineLayout;
 }
 
-/** What a column shows, the model aside. */
+/** No line needs more of what a client chose; the ledger keeps no more of a message. */
+const MAX_SHOWN = 200;
+const MAX_MESSAGE = 600;
+/** A line with an error and a cost has both at the end if the error has so much room there. */
+const READABLE_ERROR_WIDTH = 20;
+const UNKNOWN = '-';
+/** Between type and message; less of a message than this says nothing. */
+const ERROR_GAP = '  ';
+const MIN_MESSAGE_WIDTH = 6;
+
+/** A piece of a line, and its colour. */
 interface Cell {
   readonly text: string;
-  readonly paint?: (text: string) => string;
+  readonly width: number;
+  readonly side?: 'end' | 'start';
+  readonly paint?: ((text: string) => string) | undefined;
 }
-
-/** Columns of a cost from a nano-dollar up. */
-const COST_WIDTH = 10;
-/** Below the first, region and tokens are left out; below the second, the time of the first byte. */
-const NARROW_COLUMNS = 110;
-const WIDE_COLUMNS = 150;
-const MIN_MODEL_WIDTH = 10;
-const READABLE_MODEL_WIDTH = 22;
-/** None of the proxy's own codes is longer. */
-const LONGEST_CODE = 'ERR_UPSTREAM_UNREACHABLE';
-const GAP = '  ';
 
 /**
- * Time, key, operation, model, region, status, first byte, total, tokens in and out (bytes if none were counted), cost,
- * what went wrong. `~` marks a cost that is not all of it.
+ * The titles over the columns of a layout. The columns of `formatRow` stand below them.
+ */
+export function formatHead({ paint, layout }: LineStyle): string {
+  const { columns } = layout;
+  const cells = columns.map(({ name, width }) => ({ text: TITLES[name], width, side: sideOf(name) }));
+  return paint.dim(joinCells(cells, layout));
+}
+
+const TITLES: Readonly<Record<ColumnName, string>> = {
+  time: 'TIME',
+  key: 'KEY',
+  operation: 'OPERATION',
+  model: 'MODEL',
+  status: 'ST',
+  region: 'REGION',
+  first: 'FIRST',
+  total: 'TOTAL',
+  tokens: 'IN>OUT',
+  cost: 'COST',
+};
+
+/**
+ * Time, key, operation, model, status, region, first byte, total, tokens in and out (bytes if none were counted), cost,
+ * what went wrong. A request without an operation has method and path there and in the room of the model. In a terminal
+ * the line is as wide as that at most; what failed and cost nothing has its error where others have numbers. `≥` marks
+ * a cost that is not all of it.
  */
 export function formatRow(row: RecordRow, style: LineStyle): string {
-  const { width } = style;
-  const front = frontCells(row, style);
-  const back = [...backCells(row, style), ...remarkCells(row, style)];
-  const room = width === undefined ? MIN_MODEL_WIDTH : findRoom(width - widthOf(front), row, style);
-  const remark =
-    style.remark === undefined ? [] : [{ text: printable(style.remark, MAX_SHOWN), paint: style.paint.warn }];
-  const model = printable(row.model ?? '-', MAX_SHOWN);
-  const shown = (width === undefined ? model : clipModel(model, room)).padEnd(room);
-  return [...front, { text: shown }, ...back, ...remark]
-    .map(({ text, paint = identity }: Cell) => paint(text))
-    .join(GAP)
-    .trimEnd();
+  const { layout, paint } = style;
+  const { columns, gap, width } = layout;
+  const kept = columns.slice(0, countKept(row, layout));
+  const cells = fillCells(kept, row, style);
+  if (row.errorCode === undefined) return joinCells(cells, layout);
+  const left = width === undefined ? Number.POSITIVE_INFINITY : width - widthOf(kept, gap) - gap.length;
+  // A cost that has lost its column stands before the error, if there is room for both.
+  const cost = isFreeFailure(row) || kept.length === columns.length ? '' : `${describeCost(row)} `;
+  const text = cost + describeError(row, left - cost.length);
+  const shown = displayWidth(text) <= left || cost === '' ? text : describeError(row, left);
+  return joinCells([...cells, { text: shown, width: left, paint: paint.warn }], layout);
 }
 
-/** For the model: the same on every line if there is enough of it, otherwise what this line leaves. */
-function findRoom(left: number, row: RecordRow, style: LineStyle): number {
-  const widthWith = (fields: Partial<RecordRow>): number => {
-    const other = { ...row, ...fields };
-    return widthOf([...backCells(other, style), ...remarkCells(other, style)]);
-  };
-  const needed = Math.max(widthWith({}), widthWith({ errorCode: undefined, partial: false }));
-  const room = left - Math.max(needed, widthWith({ pricing: 'free', errorCode: LONGEST_CODE }));
-  return room >= READABLE_MODEL_WIDTH ? room : Math.max(MIN_MODEL_WIDTH, left - needed);
+/** How many columns have their own cell; the error takes the place of the others. */
+function countKept(row: RecordRow, { columns, errorFrom, gap, width }: LineLayout): number {
+  if (row.errorCode === undefined || width === undefined) return columns.length;
+  const hasRoom = width - widthOf(columns, gap) - gap.length >= READABLE_ERROR_WIDTH;
+  if (!isFreeFailure(row) && hasRoom) return columns.length;
+  const from = columns.findIndex(({ name }) => name === errorFrom);
+  return from === -1 ? columns.findIndex(({ name }) => name === 'status') + 1 : from;
 }
 
-/** With the gap before or after each. */
-function widthOf(cells: readonly Cell[]): number {
-  return cells.reduce((sum, { text }) => sum + text.length + GAP.length, 0);
+function fillCells(columns: readonly LineColumn[], row: RecordRow, style: LineStyle): Cell[] {
+  const { layout, paint } = style;
+  const cells: Cell[] = [];
+  for (const { name, width } of columns) {
+    const isPath = row.operation === undefined && row.model === undefined && row.path !== undefined;
+    if (isPath && name === 'model') continue;
+    const room = isPath && name === 'operation' ? width + layout.gap.length + modelWidth(layout) : width;
+    const text = CELLS[name](row, layout.width === undefined ? Number.POSITIVE_INFINITY : room, layout);
+    cells.push({ text, width: room, side: sideOf(name), paint: paintOf(name, row, paint) });
+  }
+  return cells;
 }
 
-function frontCells(row: RecordRow, { paint, width, nowMs }: LineStyle): Cell[] {
-  const [keyWidth, operationWidth] = isBelow(width, NARROW_COLUMNS) ? [7, 14] : [12, 18];
-  const fit = (text: string, most: number): string =>
-    (width === undefined ? printable(text, MAX_SHOWN) : clip(printable(text, MAX_SHOWN), most)).padEnd(most);
-  return [
-    { text: formatMoment(row.startedAtMs, nowMs), paint: paint.dim },
-    { text: fit(row.keyLabel ?? '-', keyWidth) },
-    { text: fit(row.operation ?? '-', operationWidth), paint: paint.strong },
-  ];
+function modelWidth({ columns }: LineLayout): number {
+  return columns.find(({ name }) => name === 'model')?.width ?? 0;
 }
 
-function backCells(row: RecordRow, { paint, width }: LineStyle): Cell[] {
-  const isNarrow = isBelow(width, NARROW_COLUMNS);
-  const cells: (Cell | undefined)[] = [
-    isNarrow ? undefined : { text: (row.region ?? '-').padEnd(9) },
-    { text: (row.status === undefined ? '---' : String(row.status)).padEnd(3), paint: findPaint(row, paint) },
-    isBelow(width, WIDE_COLUMNS) ? undefined : { text: formatMs(row.firstByteMs).padStart(6) },
-    // What failed cost nothing, and why it failed stands there instead.
-    isNarrow && isFreeFailure(row) ? undefined : { text: formatMs(row.totalMs).padStart(6) },
-    isNarrow || isFreeFailure(row) ? undefined : { text: describeAmount(row).padStart(11), paint: paint.dim },
-    isFreeFailure(row) ? undefined : describeCost(row, paint),
-  ];
-  return cells.filter((cell) => cell !== undefined);
+const CELLS: Readonly<Record<ColumnName, (row: RecordRow, room: number, layout: LineLayout) => string>> = {
+  time: ({ startedAtMs }, _, { width }) => (width === undefined ? isoOf(startedAtMs) : timeOfDay(startedAtMs)),
+  key: ({ keyLabel }) => printable(keyLabel ?? UNKNOWN, MAX_SHOWN),
+  operation: ({ operation, method, path }) =>
+    printable(operation ?? (path === undefined ? UNKNOWN : `${method ?? ''} ${path}`.trimStart()), MAX_SHOWN),
+  model: ({ model }, room) => clipModel(printable(model ?? UNKNOWN, MAX_SHOWN), room),
+  status: ({ status }) => (status === undefined ? '---' : String(status)),
+  region: ({ region }) => printable(region ?? UNKNOWN, MAX_SHOWN),
+  first: ({ firstByteMs }) => formatMs(firstByteMs),
+  total: ({ totalMs }) => formatMs(totalMs),
+  tokens: describeAmount,
+  cost: describeCost,
+};
+
+const RIGHT: ReadonlySet<ColumnName> = new Set(['first', 'total', 'tokens', 'cost']);
+
+function sideOf(name: ColumnName): 'end' | 'start' {
+  return RIGHT.has(name) ? 'start' : 'end';
 }
 
-function remarkCells({ errorCode, requests }: RecordRow, { paint }: LineStyle): Cell[] {
+function paintOf(name: ColumnName, row: RecordRow, paint: Paint): ((text: string) => string) | undefined {
+  switch (name) {
+    case 'time':
+    case 'tokens':
+      return paint.dim;
+    case 'operation':
+      return paint.strong;
+    case 'status':
+      return findPaint(row, paint);
+    case 'cost':
+      return isUnpriced(row) ? paint.warn : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Each cell in its width; the line is cut at the edge of the terminal. */
+function joinCells(cells: readonly Cell[], { width, gap }: LineLayout): string {
+  let left = width ?? Number.POSITIVE_INFINITY;
+  let line = '';
+  for (const [index, { text, width: cellWidth, side = 'end', paint = identity }] of cells.entries()) {
+    if (index > 0) {
+      line += gap;
+      left -= gap.length;
+    }
+    const room = Math.min(width === undefined ? Number.POSITIVE_INFINITY : cellWidth, left);
+    if (room <= 0) break;
+    const clipped = clipDisplay(text, room);
+    const isLast = index === cells.length - 1;
+    const full = isLast && side === 'end' ? clipped : padDisplay(clipped, Math.min(cellWidth, left), side);
+    line += paint(full);
+    left -= displayWidth(full);
+  }
+  return line.trimEnd();
+}
+
+/**
+ * Type and message in so many columns; a type that needs them all is not cut for a message. The message is without who
+ * was refused, which is the proxy's owner in any case.
+ */
+function describeError({ errorCode = '', errorMessage, requests }: RecordRow, room: number): string {
   const times = requests > 1 ? ` x${requests}` : '';
-  return errorCode === undefined ? [] : [{ text: printable(errorCode, MAX_SHOWN) + times, paint: paint.warn }];
+  const isCut = room !== Number.POSITIVE_INFINITY;
+  const type = printable(errorCode, MAX_SHOWN).replace(isCut ? /(?<=.)Exception$/ : '', '') + times;
+  const message = printable(errorMessage?.replace(/^User: \S+ is (?=not authorized)/, '') ?? '', MAX_MESSAGE);
+  const left = room - displayWidth(type) - ERROR_GAP.length;
+  if (message === '' || left < Math.min(MIN_MESSAGE_WIDTH, displayWidth(message))) return type;
+  return type + ERROR_GAP + (isCut ? clipDisplay(message, left) : message);
 }
 
 function isFreeFailure({ pricing, errorCode }: RecordRow): boolean {
   return pricing === 'free' && errorCode !== undefined;
 }
 
-function isBelow(width: number | undefined, columns: number): boolean {
-  return width !== undefined && width < columns;
+function isUnpriced({ pricing, costNanoUsd }: RecordRow): boolean {
+  return pricing === 'unpriced' || costNanoUsd === undefined;
 }
 
 function identity(text: string): string {
@@ -142,28 +210,23 @@ function describeAmount({ usage, requestBytes, responseBytes }: RecordRow): stri
   const input = sumInput(usage);
   const output = usage?.outputTokens;
   if (input === undefined && output === undefined) return [requestBytes, responseBytes].map(compactBytes).join('>');
-  return [input, output].map((count) => (count === undefined ? '-' : compactCount(count))).join('>');
+  return [input, output].map((count) => (count === undefined ? UNKNOWN : compactCount(count))).join('>');
 }
 
-function describeCost({ pricing, costNanoUsd, partial }: RecordRow, paint: Paint): Cell {
-  const isUnpriced = pricing === 'unpriced' || costNanoUsd === undefined;
-  const cost = pricing === 'free' ? '-' : isUnpriced ? 'unpriced' : formatUsd(costNanoUsd);
+function describeCost(row: RecordRow): string {
+  const { pricing, costNanoUsd = 0, partial } = row;
+  if (isUnpriced(row)) return 'unpriced';
+  if (pricing === 'free') return UNKNOWN;
   // Part of a cost is known to be less than all of it; of what is not known there is nothing to say.
-  const isPart = partial && !isUnpriced && pricing === 'priced';
-  return { text: (isPart ? `≥${cost}` : cost).padStart(COST_WIDTH), ...(isUnpriced ? { paint: paint.warn } : {}) };
+  return partial ? `≥${formatUsd(costNanoUsd)}` : formatUsd(costNanoUsd);
 }
 
-/** The time of day, local; of another day the day and less of the time, and then eleven characters for both. */
-function formatMoment(epochMs: number, nowMs: number | undefined): string {
+/** Local, as the clock on the wall has it: `formatDay` says which day it is of. */
+function timeOfDay(epochMs: number): string {
   const date = new Date(epochMs);
-  const [month, day, hours, minutes, seconds] = [
-    date.getMonth() + 1,
-    date.getDate(),
-    date.getHours(),
-    date.getMinutes(),
-    date.getSeconds(),
-  ].map((part) => String(part).padStart(2, '0'));
-  if (nowMs === undefined) return `${hours}:${minutes}:${seconds}`;
-  const isToday = date.toDateString() === new Date(nowMs).toDateString();
-  return isToday ? `${hours}:${minutes}:${seconds}`.padEnd(11) : `${month}-${day} ${hours}:${minutes}`;
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+function isoOf(epochMs: number): string {
+  return new Date(epochMs).toISOString();
 }

@@ -4,7 +4,9 @@
  */
 import { describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
-import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
+import { describeForPeople, formatJsonLine } from '../../src/telemetry/access-log.ts';
+import { layoutFor } from '../../src/telemetry/line-layout.ts';
+import { formatRow } from '../../src/telemetry/record-line.ts';
 import { eventFrame, exceptionFrame, startEventStream } from '../helpers/event-frames.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 
@@ -63,7 +65,7 @@ describe('an operation that AWS does not know', () => {
         error: 'UnknownOperationException',
         upstream_error: 'UnknownOperationException',
       });
-      const line = formatPrettyLine(record, paint);
+      const line = formatRow(describeForPeople(record), { paint, layout: layoutFor(undefined) });
       expect(line).toContain('BAD');
       expect(line).toContain('UnknownOperationException  AWS knows no such path: it did nothing.');
     },
@@ -116,7 +118,7 @@ describe('a stream that fails', () => {
     expect(record.chargedNanoUsd).toBeLessThan(10_000_000);
     const [row] = await testbed.store.readLedgerBackwards({}, { limit: 1 });
     expect(row).toMatchObject({ status: 200, errorCode: errorType });
-    expect(formatPrettyLine(record, paint)).toContain('BAD');
+    expect(formatRow(describeForPeople(record), { paint, layout: layoutFor(undefined) })).toContain('BAD');
     expect(await errorsTotal()).toEqual([`bedrock_proxy_errors_total{code="${errorType}",fault="aws"} 1`]);
   });
 });

@@ -5,7 +5,10 @@
 import { createServer } from 'node:http';
 import { beforeEach, describe, expect } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
-import { formatJsonLine, formatPrettyLine } from '../../src/telemetry/access-log.ts';
+import { describeForPeople, formatJsonLine } from '../../src/telemetry/access-log.ts';
+import { layoutFor } from '../../src/telemetry/line-layout.ts';
+import { formatRow } from '../../src/telemetry/record-line.ts';
+import type { RequestRecord } from '../../src/domain/request-record.ts';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import { sendJson } from '../helpers/fake-upstream.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
@@ -16,6 +19,8 @@ import { listen } from '../helpers/ports.ts';
 const MASTER_KEY = 'sk-master-of-the-testbed-000';
 const NOVA = 'amazon.nova-lite-v1:0';
 const PLAIN = { dim: String, good: String, warn: String, bad: String, strong: String };
+const lineOf = (record: RequestRecord): string =>
+  formatRow(describeForPeople(record), { paint: PLAIN, layout: layoutFor(undefined) });
 
 const { it, testbed } = proxyTest({ environment: { BEDROCK_PROXY_MASTER_KEY: MASTER_KEY } });
 let key: string;
@@ -91,7 +96,7 @@ describe('a row stays small', () => {
     await post(path, body, headers);
     const row = JSON.stringify(await lastRow());
     expect(row.length).toBeLessThan(4_000);
-    expect(formatPrettyLine(testbed.records.at(-1) ?? expect.unreachable(), PLAIN).length).toBeLessThan(600);
+    expect(lineOf(testbed.records.at(-1) ?? expect.unreachable()).length).toBeLessThan(600);
   });
 
   it.each(['x-amzn-requestid', 'x-amzn-errortype', 'x-amzn-bedrock-service-tier'])(
@@ -139,7 +144,7 @@ describe('what a client says of whom its request is for', () => {
     const row = await lastRow();
     expect(row).toMatchObject({ session: 'sk-…?1m', agent: 'Bearer sk-…', tags: { repo: 'sk-…' } });
     const record = testbed.records.at(-1) ?? expect.unreachable();
-    expect(`${formatJsonLine(record)}${formatPrettyLine(record, PLAIN)}${JSON.stringify(row)}`).not.toContain(key);
+    expect(`${formatJsonLine(record)}${lineOf(record)}${JSON.stringify(row)}`).not.toContain(key);
     expect(await countSeries()).toBe(before);
   });
 
@@ -183,7 +188,7 @@ it('lets nobody forge a line, a label or a cell', async () => {
   expect(text).not.toContain('\u001b');
   expect(text).toContain(String.raw`key="a\",\"key=\"b\\"`);
   const record = testbed.records.at(-1) ?? expect.unreachable();
-  for (const line of [formatJsonLine(record), formatPrettyLine(record, PLAIN)]) {
+  for (const line of [formatJsonLine(record), lineOf(record)]) {
     // oxlint-disable-next-line no-control-regex -- these are what must not be there
     expect(line).not.toMatch(/[\u0000-\u001f\u202e]/);
   }
@@ -217,7 +222,7 @@ it('shows no secret in log, metrics, database and rows', async () => {
     await admin('/openapi.json'),
     await admin(`/key/${key}x/regenerate`, { method: 'POST', body: '{}' }),
     await admin('/key/update', { method: 'POST', body: JSON.stringify({ key: `${key}x` }) }),
-    ...testbed.records.flatMap((record) => [formatJsonLine(record), formatPrettyLine(record, PLAIN)]),
+    ...testbed.records.flatMap((record) => [formatJsonLine(record), lineOf(record)]),
   ].join('\n');
   for (const secret of [MASTER_KEY, AWS_PAIR.secretAccessKey, key]) expect(told).not.toContain(secret);
 });

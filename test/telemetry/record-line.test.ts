@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { formatRow } from '../../src/telemetry/record-line.ts';
+import { formatHead, formatRow } from '../../src/telemetry/record-line.ts';
+import { layoutFor } from '../../src/telemetry/line-layout.ts';
+import { displayWidth } from '../../src/lib/display-width.ts';
 import type { RecordRow } from '../../src/domain/ledger-columns.ts';
+import { ERROR_KINDS } from '../../src/lib/errors.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
 
 const keep = (text: string): string => text;
@@ -13,10 +16,7 @@ const aRow = (fields: Partial<RecordRow> = {}): RecordRow => ({
   ...fields,
 });
 const lineOf = (fields: Partial<RecordRow>, width?: number): string =>
-  formatRow(aRow(fields), { paint, width, nowMs: NOW_MS });
-/** The column of the status. */
-const statusAt = (fields: Partial<RecordRow>): number =>
-  lineOf({ model: SONNET, ...fields }, 100).search(/ [24]0[03] /);
+  formatRow(aRow(fields), { paint, layout: layoutFor(width) });
 
 describe('a line for people', () => {
   it.each([
@@ -51,12 +51,12 @@ describe('a line for people', () => {
       costNanoUsd: 1_234_567,
     });
     expect(line.split(/ {2,}/)).toEqual([
-      '11:58:59',
+      new Date(NOW_MS - 61_000).toISOString(),
       'alice',
       'Converse',
       SONNET,
-      'us-east-1',
       '200',
+      'us-east-1',
       '321ms',
       '12.3s',
       '1.23k>50',
@@ -84,38 +84,107 @@ describe('a line for people', () => {
     {
       name: 'what failed and cost nothing',
       fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_TOKEN_RATE', totalMs: 3 } as const,
-      end: '429  -  3.0ms  ERR_TOKEN_RATE',
+      end: '429  us-east-1  -  3.0ms  0B>0B  -  ERR_TOKEN_RATE',
     },
-    { name: 'what got no response', fields: { status: undefined }, end: '---  -  -  0B>0B  $0.000001' },
+    { name: 'what got no response', fields: { status: undefined }, end: '---  us-east-1  -  -  0B>0B  $0.000001' },
   ])('shows of a record $name', ({ fields, end }) => {
     expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
   });
 
-  it.each([80, 100, 120, 160])('fits a record into a terminal of %i columns', (width) => {
-    const usage = { inputTokens: 123_456, outputTokens: 99_999 };
-    const names = { operation: 'InvokeModelWithResponseStream', keyLabel: 'team-search-production', model: SONNET };
-    const line = lineOf({ ...names, usage, totalMs: 1_234, firstByteMs: 100, costNanoUsd: 24_020 }, width);
-    expect(line.length).toBeLessThanOrEqual(width);
-    expect(line).toMatch(/claude-sonn/);
-    expect(line).toMatch(/\$0\.000024$/);
+  const WIDTHS = [80, 81, 99, 100, 117, 118, 120, 149, 150, 160, 200, 300];
+  const names = {
+    operation: 'InvokeModelWithResponseStream',
+    keyLabel: '東京の検索チーム本番',
+    model: SONNET,
+  } as const;
+  const free = { pricing: 'free', costNanoUsd: 0 } as const;
+  const rows: readonly Partial<RecordRow>[] = [
+    {},
+    { ...names, usage: { inputTokens: 999_499_999, outputTokens: 99_949 }, totalMs: 59_000_000, firstByteMs: 999_940 },
+    { ...names, costNanoUsd: 123, partial: true, requestBytes: 999_499, responseBytes: 99_949_000 },
+    {
+      ...names,
+      costNanoUsd: 123,
+      partial: true,
+      errorCode: 'ERR_UPSTREAM_UNREACHABLE',
+      errorMessage: 'It left. '.repeat(60),
+    },
+    {
+      ...free,
+      status: 403,
+      errorCode: 'AccessDeniedException',
+      errorMessage: 'You may not. '.repeat(40),
+      requests: 41_994,
+    },
+    {
+      ...free,
+      status: 404,
+      operation: undefined,
+      model: undefined,
+      method: 'POST',
+      path: `/bedrock/${'x'.repeat(600)}`,
+    },
+    { keyLabel: '🚀'.repeat(40), model: '東'.repeat(80), region: 'us-gov-west-1-and-more' },
+    { status: undefined, pricing: 'unpriced', costNanoUsd: undefined },
+  ];
+
+  it.each([1, 20, 60, ...WIDTHS])('is never wider than a terminal of %i columns', (width) => {
+    for (const fields of rows) expect(displayWidth(lineOf(fields, width))).toBeLessThanOrEqual(width);
+    expect(displayWidth(formatHead({ paint, layout: layoutFor(width) }))).toBeLessThanOrEqual(width);
   });
 
-  it.each([80, 100, 120, 160])('fits a refusal into a terminal of %i columns', (width) => {
-    const refused = { pricing: 'free', costNanoUsd: 0, status: 403, totalMs: 3, model: SONNET } as const;
-    const line = lineOf({ ...refused, errorCode: 'ERR_REAL_AWS_CREDENTIALS' }, width);
-    expect(line.length).toBeLessThanOrEqual(width);
-    expect(line).toMatch(/claude-so.* 403 .*ERR_REAL_AWS_CREDENTIALS$/);
+  it.each(WIDTHS)('has its columns in the same places on every line, and below their titles: %i', (width) => {
+    const head = formatHead({ paint, layout: layoutFor(width) });
+    const statusAt = head.indexOf(' ST ');
+    for (const fields of rows) {
+      const line = lineOf(fields, width);
+      const shown = fields.status === undefined && 'status' in fields ? '---' : String(fields.status ?? 200);
+      expect(line.slice(line.indexOf(` ${shown} `) + 1)).toMatch(/^(\d{3}|---) /);
+      expect(displayWidth(line.slice(0, line.indexOf(` ${shown} `)))).toBe(statusAt);
+    }
   });
 
-  it('keeps columns in line if names have room', () => {
-    const refused = { pricing: 'free', costNanoUsd: 0, status: 403, errorCode: 'ERR_MODEL_NOT_ALLOWED' } as const;
-    expect(
-      new Set([statusAt({}), statusAt(refused), statusAt({ costNanoUsd: 5 }), statusAt({ partial: true })]).size,
-    ).toBe(1);
+  it.each(WIDTHS)('names every error of the proxy in full: %i', (width) => {
+    const longest = Object.keys(ERROR_KINDS).reduce((left, right) => (left.length > right.length ? left : right));
+    for (const errorCode of [longest, 'ERR_UNKNOWN_OPERATION']) {
+      expect(lineOf({ ...names, ...free, status: 502, errorCode, errorMessage: 'Why.' }, width)).toContain(errorCode);
+    }
   });
 
-  it('shows the day of a record of another day', () => {
-    expect(lineOf({ startedAtMs: new Date(2026, 5, 30, 23, 5).getTime() })).toMatch(/^06-30 23:05 {2}a /);
+  it.each([
+    [80, / 403 AccessDenied {2}not author…$/],
+    [120, / 403 AccessDenied {2}not authorized to perform: be…$/],
+    [200, / 403 .* AccessDenied {2}not authorized to perform: bedrock:Invo…$/],
+    [undefined, / {2}AccessDeniedException {2}not authorized to perform: bedrock:InvokeModel on resource: arn:x$/],
+  ] as const)("has type and message of AWS's errors: %s columns", (width, shown) => {
+    const errorMessage =
+      'User: arn:aws:iam::123456789012:user/jane is not authorized to perform: bedrock:InvokeModel on resource: arn:x';
+    expect(lineOf({ ...free, status: 403, errorCode: 'AccessDeniedException', errorMessage }, width)).toMatch(shown);
+  });
+
+  it('gives a path the room of operation and model', () => {
+    const unknown = {
+      ...free,
+      status: 404,
+      operation: undefined,
+      model: undefined,
+      errorCode: 'ERR_UNKNOWN_PATH',
+    } as const;
+    const line = lineOf({ ...unknown, method: 'POST', path: '/bedrock/v1/messages' }, 80);
+    expect(line).toContain(' POST /bedrock/v1/messages ');
+    expect(line).toContain(' 404 ERR_UNKNOWN_PATH');
+  });
+
+  it('cuts no cost: one that has no room beside the error is left out', () => {
+    const gone = { status: 200, partial: true, costNanoUsd: 123, errorCode: 'ERR_UPSTREAM_RESET' } as const;
+    expect(lineOf(gone, 80)).toMatch(/ 200 ERR_UPSTREAM_RESET$/);
+    expect(lineOf(gone, 100)).toMatch(/ 200 ≥\$0\.000000123 ERR_UPSTREAM_RESET$/);
+    expect(lineOf(gone, 200)).toMatch(/ ≥\$0\.000000123 {2}ERR_UPSTREAM_RESET$/);
+  });
+
+  it('uses a wide terminal: nothing of these names is cut', () => {
+    const line = lineOf({ ...names, costNanoUsd: 24_020 }, 200);
+    for (const name of Object.values(names)) expect(line).toContain(name);
   });
 
   it('lets nobody move the cursor or forge a line of a record', () => {
@@ -128,7 +197,7 @@ describe('a line for people', () => {
   it('paints a record by its outcome', () => {
     const colours = { ...paint, good: () => 'GOOD', warn: () => 'WARN', bad: () => 'BAD' };
     const painted = (fields: Partial<RecordRow>): string =>
-      formatRow(aRow(fields), { paint: colours, width: undefined, nowMs: NOW_MS });
+      formatRow(aRow(fields), { paint: colours, layout: layoutFor(undefined) });
     expect(painted({ status: 200 })).toContain('GOOD');
     expect(painted({ status: 404 })).toContain('WARN');
     expect(painted({ status: 503 })).toContain('BAD');

@@ -13,13 +13,13 @@ import { ProxyError } from '../../lib/errors.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import { rowToJson } from '../../domain/ledger-columns.ts';
 import { escapeUnprintable, printable } from '../../lib/printable.ts';
-import { formatRow } from '../../telemetry/record-line.ts';
 import type { Flags } from '../../config/options.ts';
 import { openStore } from '../../app/open-store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
-import { formatFields, paintFor, printTalk, terminalWidth } from '../../app/print.ts';
+import { formatFields, printTalk } from '../../app/print.ts';
+import { createLinePrinter } from '../../app/request-lines.ts';
 
 /** How often a followed ledger is looked at. */
 const POLL_INTERVAL_MS = 250;
@@ -140,9 +140,10 @@ function showValue(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** Its heads make it say more than one line, in the order in which it is asked. */
 function lineFormat(): (entry: LedgerEntry) => string {
-  const paint = paintFor(process.stdout);
-  return (entry) => formatRow(entry, { paint, width: terminalWidth(), nowMs: Date.now() });
+  const printer = createLinePrinter(process.stdout);
+  return (entry) => printer.print(entry).join('\n');
 }
 
 async function showLedger(store: Store, query: LogsQuery, sink: Sink): Promise<void> {
@@ -157,15 +158,15 @@ async function showLedger(store: Store, query: LogsQuery, sink: Sink): Promise<v
 async function showLast(reading: Reading, count: number): Promise<void> {
   const { store, query, filter, sink } = reading;
   reading.after = await findNewest(store);
-  const found: string[] = [];
+  const found: LedgerEntry[] = [];
   for (let before = reading.after + 1; found.length < count;) {
     const page = await store.readLedgerBackwards(filter, { before, limit: PAGE_ROWS });
-    found.push(...page.filter((entry) => isWanted(entry, query)).map(query.format));
+    found.push(...page.filter((entry) => isWanted(entry, query)));
     if (page.length < PAGE_ROWS) break;
     before = page.at(-1)?.sequence ?? 0;
   }
   reading.found = found.length;
-  await sink.write(found.slice(0, count).toReversed());
+  await sink.write(found.slice(0, count).toReversed().map(query.format));
 }
 
 /** Shows whatever came after the last row that was looked at. */
