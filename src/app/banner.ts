@@ -3,6 +3,7 @@
  */
 import type { ChalkInstance } from 'chalk';
 import type { CredentialsOrigin } from '../upstream/aws/credentials.ts';
+import { formatLabelled } from './print.ts';
 
 /** What the banner tells. */
 export interface BannerFacts {
@@ -31,8 +32,11 @@ export function baseUrl(
   return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
 }
 
-/** The banner as text, without a line break at its end. */
-export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
+/** Columns before a value. */
+const LABEL_WIDTH = 15;
+
+/** The banner as text, without a line break at its end; in lines of `width` columns if a terminal has no more. */
+export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: number): string {
   const url = baseUrl(facts);
   const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
   const region = facts.region?.name ?? 'us-east-1';
@@ -54,7 +58,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance): string {
   return [
     `${paint.bold('bedrock-proxy')} ${facts.version}`,
     '',
-    ...fields.map(([name, value]) => `  ${paint.dim(name.padEnd(11))}  ${value}`),
+    ...fields.map(([name, value]) => formatLabelled(`  ${paint.dim(name.padEnd(11))}  `, LABEL_WIDTH, value, width)),
     '',
     paint.dim('  curl'),
     `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,

@@ -33,7 +33,8 @@ export function onSecondSignal(end: (exitCode: number) => void): void {
   for (const signal of ENDING_SIGNALS) process.on(signal, () => end(signal === 'SIGINT' ? 130 : 143));
 }
 
-/** What is said when the first signal comes. */
-export function describeEnding(graceMs: number): string {
-  return `Ending; running requests have ${graceMs / 1000} s. Once more to end at once.`;
+/** What is said when the first signal comes, if requests are running. */
+export function describeEnding(graceMs: number, running?: number): string {
+  const who = running === 1 ? '1 running request has' : `${running ?? ''} running requests have`.trimStart();
+  return `Ending; ${who} ${graceMs / 1000} s. Once more to end at once.`;
 }

@@ -4,6 +4,8 @@
  */
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
+import { nameCommands } from '../lib/command-name.ts';
+import { clipDisplay, displayWidth, padDisplay, wrapWords } from '../lib/display-width.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
@@ -24,9 +26,9 @@ export function colorsFor(stream: NodeJS.WriteStream): ChalkInstance {
   return wanted ? new Chalk() : new Chalk({ level: 0 });
 }
 
-/** The columns of the terminal that reads stdout; undefined if none does. */
-export function terminalWidth(): number | undefined {
-  return process.stdout.isTTY === true ? process.stdout.columns : undefined;
+/** The columns of the terminal that reads a stream, stdout if not another; undefined if none does. */
+export function terminalWidth(stream: NodeJS.WriteStream = process.stdout): number | undefined {
+  return stream.isTTY === true ? stream.columns || undefined : undefined;
 }
 
 /** Data for people or programs. */
@@ -40,17 +42,32 @@ export function printJson(value: unknown): void {
   printData(lines.map(escapeUnprintable).join('\n'));
 }
 
-/** Talk: what is not the result. */
+/** Talk: what is not the result. Commands in it are named as this user calls them. */
 export function printTalk(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${nameCommands(text, process.env)}\n`);
 }
+
+/**
+ * A label and a text, in lines between words if a terminal is narrower; the lines after the first begin below the text.
+ * `label` may have colours, `labelWidth` is what it shows.
+ */
+export function formatLabelled(label: string, labelWidth: number, text: string, width: number | undefined): string {
+  const shown = nameCommands(text, process.env);
+  if (width === undefined) return `${label}${shown}`;
+  return label + wrapWords(shown, Math.max(MIN_TEXT_WIDTH, width - labelWidth)).join(`\n${' '.repeat(labelWidth)}`);
+}
+
+/** Narrower lines are not readable. */
+const MIN_TEXT_WIDTH = 20;
 
 /** One line, a hint where there is one, and with `debug` the stack of whatever caused it. */
 export function printError(error: ProxyError, debug: boolean): void {
   const paint = colorsFor(process.stderr);
   const detail = error.detail === undefined ? '' : ` [${error.detail}]`;
-  printTalk(`${paint.red('error:')} ${toPrintableLines(error.message + detail)}`);
-  if (error.hint !== undefined) printTalk(`${paint.cyan('hint:')} ${toPrintableLines(error.hint)}`);
+  const width = terminalWidth(process.stderr);
+  printTalk(formatLabelled(`${paint.red('error:')} `, 7, toPrintableLines(error.message + detail), width));
+  if (error.hint !== undefined)
+    printTalk(formatLabelled(`${paint.cyan('hint:')} `, 6, toPrintableLines(error.hint), width));
   if (debug) printTalk(String(error.cause instanceof Error ? error.cause.stack : error.stack));
 }
 
@@ -72,28 +89,81 @@ export function createErrorPrinter(): (error: ProxyError) => void {
   };
 }
 
-/** Columns as wide as their widest cell; the header in capitals. Columns named in `right` (numbers) end in line. */
+/** How a table is laid out beyond its cells. */
+export interface TableStyle {
+  /** Columns that end in line (numbers). */
+  readonly right?: ReadonlySet<string>;
+  /** Columns of the terminal, from `terminalWidth`; undefined: the table is as wide as it is. */
+  readonly width?: number | undefined;
+  /** Columns that a narrow terminal does without, the first of them first. */
+  readonly spare?: readonly string[];
+  /** Colours a line: its index in the rows. */
+  readonly paint?: (line: string, row: number) => string;
+}
+
+/**
+ * Columns as wide as their widest cell; the header in capitals. A terminal that is too narrow gets it without the spare
+ * columns, as far as it takes, and then with the widest columns of text cut.
+ */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
-  right: ReadonlySet<string> = new Set(),
+  { right = new Set(), width, spare = [], paint = (line) => line }: TableStyle = {},
 ): string {
-  const widths = header.map((title, column) =>
-    rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), title.length),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => {
-        const width = widths[column] ?? 0;
-        return right.has(header[column] ?? '') ? cell.padStart(width) : cell.padEnd(width);
-      })
-      .join('  ')
-      .trimEnd();
-  return [header.map((title) => title.toUpperCase()), ...rows].map(line).join('\n');
+  const all = [header.map((title) => title.toUpperCase()), ...rows];
+  const columns = header.map((title, index) => ({
+    title,
+    index,
+    width: all.reduce((most, row) => Math.max(most, displayWidth(row[index] ?? '')), 0),
+  }));
+  const kept = fitColumns(columns, width, right, spare);
+  return all
+    .map((row, line) => {
+      const cells = kept.map(({ title, index, width: room }) =>
+        padDisplay(clipDisplay(row[index] ?? '', room), room, right.has(title) ? 'start' : 'end'),
+      );
+      const text = cells.join(TABLE_GAP).trimEnd();
+      return line === 0 ? text : paint(text, line - 1);
+    })
+    .join('\n');
+}
+
+interface TableColumn {
+  readonly title: string;
+  readonly index: number;
+  width: number;
+}
+
+const TABLE_GAP = '  ';
+/** A name that is cut shorter is none. */
+const MIN_CELL_WIDTH = 8;
+
+function fitColumns(
+  columns: readonly TableColumn[],
+  width: number | undefined,
+  right: ReadonlySet<string>,
+  spare: readonly string[],
+): readonly TableColumn[] {
+  let kept = columns;
+  const tooWide = (): number =>
+    width === undefined
+      ? 0
+      : kept.reduce((sum, column) => sum + column.width + TABLE_GAP.length, -TABLE_GAP.length) - width;
+  for (const title of spare) if (tooWide() > 0) kept = kept.filter((column) => column.title !== title);
+  while (tooWide() > 0) {
+    const texts = kept.filter((column) => !right.has(column.title) && column.width > MIN_CELL_WIDTH);
+    const widest = texts.reduce<TableColumn | undefined>(
+      (most, next) => (most && most.width >= next.width ? most : next),
+      undefined,
+    );
+    if (widest === undefined) break;
+    widest.width -= 1;
+  }
+  return kept;
 }
 
 /** `name  value` lines with the values aligned. */
 export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
-  const width = Math.max(...fields.map(([name]) => name.length));
-  return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  const width = Math.max(...fields.map(([name]) => displayWidth(name)));
+  return fields.map(([name, value]) => `${padDisplay(name, width)}  ${value}`).join('\n');
 }

@@ -1,6 +1,6 @@
 /**
- * The lines of requests on a stream: for people if a terminal reads it, in its width and colours. Apart from `print.ts`,
- * which every command loads.
+ * The lines of requests on a stream: for people if a terminal reads it, in its width and colours. Apart from
+ * `print.ts`, which every command loads.
  */
 import { LinePrinter, type ScreenSize } from '../telemetry/line-printer.ts';
 import { colorsFor } from './print.ts';

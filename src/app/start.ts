@@ -8,7 +8,10 @@ import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
+import { findCostNanoUsd, findPricing } from '../domain/outcome.ts';
 import { within } from '../lib/deadline.ts';
+import { formatCount } from '../lib/format.ts';
+import { formatUsd } from '../lib/usd.ts';
 import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
@@ -36,7 +39,7 @@ import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
-import { colorsFor, createErrorPrinter, printError, printTalk } from './print.ts';
+import { colorsFor, createErrorPrinter, printError, printTalk, terminalWidth } from './print.ts';
 import { createLinePrinter } from './request-lines.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import type { WorkerReading } from './workers/messages.ts';
@@ -95,6 +98,7 @@ interface Parts {
 async function serve({ config, seat, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const version = readVersion();
+  const totals: RunTotals = { requests: 0, costNanoUsd: 0, hasUnknown: false };
   const server = await composeServer({
     config,
     defaultRegion: region?.name,
@@ -107,6 +111,7 @@ async function serve({ config, seat, store, hasKeys, region, tls, connection, me
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
       { ended: requestLogger(config, lines) },
+      { ended: (record) => addToTotals(totals, record) },
       { ended: warnOfShortage() },
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
@@ -131,7 +136,7 @@ async function serve({ config, seat, store, hasKeys, region, tls, connection, me
     workers: seat?.count,
   } as const;
   if (greets(seat)) await greet(config, facts, connection.credentials);
-  await (seat === undefined ? untilSignalled(server, config) : untilDrained(server, seat, config));
+  await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
   clearInterval(sweeping);
   lines.flush();
 }
@@ -144,6 +149,20 @@ function warnOfShortage(): (record: RequestRecord) => void {
     isTold = true;
     printError(error, false);
   };
+}
+
+/** What this process has served since its start. */
+interface RunTotals {
+  requests: number;
+  costNanoUsd: number;
+  /** The cost of some is unknown, or known in part. */
+  hasUnknown: boolean;
+}
+
+function addToTotals(totals: RunTotals, record: RequestRecord): void {
+  totals.requests += 1;
+  totals.costNanoUsd += findCostNanoUsd(record) ?? 0;
+  totals.hasUnknown ||= findPricing(record) === 'unpriced' || (record.partial && findPricing(record) === 'priced');
 }
 
 function requestLogger({ quiet, logFormat }: Config, lines: LineWriter): (record: RequestRecord) => void {
@@ -261,16 +280,25 @@ function describeMissing({ message, hint }: ProxyError): string {
 }
 
 function tellBanner(config: Config, facts: BannerFacts): void {
-  if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr)));
+  if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr), terminalWidth(process.stderr)));
 }
 
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
-async function untilSignalled(server: RunningServer, { shutdownGraceMs, quiet }: Config): Promise<void> {
+async function untilSignalled(
+  server: RunningServer,
+  { shutdownGraceMs, quiet }: Config,
+  totals: Readonly<RunTotals>,
+): Promise<void> {
   await untilToldToEnd();
   onSecondSignal((exitCode) => exitNow(server, exitCode));
-  if (!quiet) printTalk(describeEnding(shutdownGraceMs));
+  const running = server.countRunning();
+  if (!quiet && running > 0) printTalk(describeEnding(shutdownGraceMs, running));
   const cutOff = await server.drain(shutdownGraceMs);
-  if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
+  if (quiet) return;
+  const { requests, costNanoUsd, hasUnknown } = totals;
+  const cost = `${formatUsd(costNanoUsd)}${hasUnknown ? ' + ?' : ''}`;
+  const cut = cutOff === 0 ? '' : ` ${formatCount(cutOff)} of them ${cutOff === 1 ? 'was' : 'were'} cut off.`;
+  printTalk(`Stopped after ${formatCount(requests)} ${requests === 1 ? 'request' : 'requests'}, ${cost}.${cut}`);
 }
 
 /** The same of a worker: its primary has the signals, and the words. */

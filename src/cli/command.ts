@@ -4,6 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import { type FlagValue, OPTIONS, type OptionName, type OptionValue } from '../config/options.ts';
+import { nameCommands } from '../lib/command-name.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printError } from '../app/print.ts';
 
@@ -111,7 +112,8 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
 
 /** The texts around the help. Errors of usage leave through `run` of main.ts, in the same two lines as all others. */
 export function addWords(command: Command, { examples, notes = '' }: Pick<CommandWords, 'examples' | 'notes'>): void {
-  command.addHelpText('before', examples.trimStart()).addHelpText('after', notes);
+  const [before, after] = [examples.trimStart(), notes].map((text) => nameCommands(text, process.env));
+  command.addHelpText('before', before ?? '').addHelpText('after', after ?? '');
   command.exitOverride().showSuggestionAfterError(true);
   command.configureOutput({
     writeErr: (text) => process.stderr.write(text),

@@ -5,7 +5,7 @@
  */
 import type { Budget, BudgetWindows } from '../domain/key.ts';
 import { type CalendarUnit, findCalendarSpan, findTimeZone, type TimeSpan } from '../lib/calendar.ts';
-import { exactUsd } from '../lib/usd.ts';
+import { fullUsd } from '../lib/usd.ts';
 import { badValue, type BadValueCode, findDurationMs, formatDuration } from './policy.ts';
 
 const CALENDAR_UNITS: readonly CalendarUnit[] = ['day', 'week', 'month'];
@@ -85,9 +85,9 @@ export function formatBudgetWindow({ windowMs, calendar }: BudgetWindows): strin
   return calendar?.unit ?? (windowMs === undefined ? 'total' : formatDuration(windowMs));
 }
 
-/** `$25 per 7d`, `$25 per month`, `$25`, `-`. */
+/** `$25.00 per 7d`, `$25.00 per month`, `$25.00`, `-`. */
 export function describeBudget(budget: Budget | undefined): string {
   if (budget === undefined) return '-';
-  const limit = `$${exactUsd(budget.limitNanoUsd)}`;
+  const limit = fullUsd(budget.limitNanoUsd);
   return hasWindows(budget) ? `${limit} per ${formatBudgetWindow(budget)}` : limit;
 }

@@ -44,6 +44,8 @@ export interface ServerOptions {
 /** An open port. */
 export interface RunningServer {
   readonly port: number;
+  /** How many requests are under way. */
+  countRunning(): number;
   /**
    * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut
    * off. The result says how many were.
@@ -82,6 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   return {
     port: (http1.address() as AddressInfo).port,
+    countRunning: () => underWay.size,
     drain: async (graceMs) => {
       draining = true;
       listener.stopAccepting();

@@ -38,7 +38,7 @@ const NARROW = { time: 8, key: 8, operation: 14, model: 17, status: 3, total: 6,
 const TOKENS_FROM = 100;
 const REGION_FROM = 118;
 const WIDE_FROM = 150;
-/** An error has so much room if nothing is paid: the longest code, and in a wide terminal the beginning of a message. */
+/** An error that cost nothing has so much room: the longest code; in a wide terminal part of a message too. */
 const MIN_ERROR_WIDTH = 25;
 const WIDE_ERROR_WIDTH = 44;
 /** What more room is given to, in this order: a column, and how wide it becomes. */

@@ -49,7 +49,8 @@ describe('start', () => {
         .map((line) => JSON.parse(line)),
     ).toEqual([expect.objectContaining({ key: 'anonymous', operation: 'Converse', status: 200, error: null })]);
     expect(stderr).toContain('the offline Bedrock in this process');
-    expect(stderr).toContain('Ending; running requests have 30 s.');
+    expect(stderr).not.toContain('Ending;');
+    expect(stderr).toMatch(/^Stopped after 1 request, \$0\.\d+\.$/m);
   });
 
   it('serves without traces if their packages are not installed, and says in one line what to install', async () => {
@@ -76,7 +77,7 @@ describe('start', () => {
     // 100 Continue: from here on the request is under way, and it never ends.
     await once(socket, 'data');
     child.kill(signal);
-    await waitFor('stderr', /Ending; running requests have 30 s/);
+    await waitFor('stderr', /Ending; 1 running request has 30 s/);
     const broken = once(socket, 'error');
     child.kill(signal);
     expect((await ended).code).toBe(exit);

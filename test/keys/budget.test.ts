@@ -163,9 +163,9 @@ describe('the window of a budget', () => {
 });
 
 it.each<[BudgetWindows, string]>([
-  [{ windowMs: undefined }, '$25'],
-  [{ windowMs: 7 * DAY_MS }, '$25 per 7d'],
-  [{ windowMs: undefined, calendar: { unit: 'week', timeZone: 'UTC' } }, '$25 per week'],
+  [{ windowMs: undefined }, '$25.00'],
+  [{ windowMs: 7 * DAY_MS }, '$25.00 per 7d'],
+  [{ windowMs: undefined, calendar: { unit: 'week', timeZone: 'UTC' } }, '$25.00 per week'],
 ])('describes a budget with %j as %s', (windows, text) => {
   expect(describeBudget({ limitNanoUsd: 25e9, anchorMs: 0, ...windows })).toBe(text);
 });

@@ -121,7 +121,7 @@ describe('flags', () => {
   it('shows a budget by the calendar with its zone', () => {
     const policy = readPolicyFlags(NAMED, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
     expect(policyToJson(policy)).toMatchObject({ budget_window: 'month', budget_timezone: 'Europe/Berlin' });
-    expect(describePolicy(policy)).toContainEqual(['budget', '$5 per month (Europe/Berlin)']);
+    expect(describePolicy(policy)).toContainEqual(['budget', '$5.00 per month (Europe/Berlin)']);
   });
 
   it('makes no policy by flags that name no limit', () => {

@@ -2,6 +2,7 @@
  * What a check of `doctor` is and how its outcome is written. Pure.
  */
 import type { ChalkInstance } from 'chalk';
+import { formatLabelled } from '../../app/print.ts';
 import { type ProxyError, toProxyError } from '../../lib/errors.ts';
 
 /** `skip`: could not be checked, for a reason that is told. */
@@ -43,11 +44,21 @@ export function failBy(name: string, thrown: unknown): CheckResult {
   return fail(name, error.detail === undefined ? error.message : `${error.message} [${error.detail}]`, error.hint);
 }
 
-/** `ok    node  v24.21.0`, and the hint below it. */
-export function formatCheck({ name, status, message, hint }: CheckResult, paint: ChalkInstance): string {
+/** Columns before what was found. */
+const LABEL_WIDTH = 21;
+
+/** `ok    node  v24.21.0`, and the hint below it, in lines of `width` columns if a terminal has no more. */
+export function formatCheck(
+  { name, status, message, hint }: CheckResult,
+  paint: ChalkInstance,
+  width: number | undefined,
+): string {
   const colors = { ok: paint.green, warn: paint.yellow, fail: paint.red, skip: paint.dim };
-  const line = `${colors[status](status.padEnd(4))}  ${name.padEnd(13)}  ${message}`;
-  return hint === undefined ? line : `${line}\n${' '.repeat(21)}${paint.cyan('hint:')} ${hint}`;
+  const label = `${colors[status](status.padEnd(4))}  ${name.padEnd(13)}  `;
+  const line = formatLabelled(label, Math.max(LABEL_WIDTH, name.length + 8), message, width);
+  if (hint === undefined) return line;
+  const hintLabel = `${' '.repeat(LABEL_WIDTH)}${paint.cyan('hint:')} `;
+  return `${line}\n${formatLabelled(hintLabel, LABEL_WIDTH + 6, hint, width)}`;
 }
 
 /** A URL without the password it may hold, for people. */

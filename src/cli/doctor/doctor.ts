@@ -10,7 +10,7 @@ import { type ProxyCaller, checkConverse, checkListing, checkStream, withProxy }
 import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
 import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
-import { colorsFor, EXIT_FAILED, printData, printJson } from '../../app/print.ts';
+import { colorsFor, EXIT_FAILED, printData, printJson, terminalWidth } from '../../app/print.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
 import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
@@ -30,7 +30,8 @@ export async function diagnose(input: DoctorInput): Promise<number> {
   const results: CheckResult[] = [];
   const report: Report = (...found) => {
     results.push(...found);
-    if (!input.json) for (const result of found) printData(formatCheck(result, colorsFor(process.stdout)));
+    if (!input.json)
+      for (const result of found) printData(formatCheck(result, colorsFor(process.stdout), terminalWidth()));
   };
   report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));

@@ -56,7 +56,8 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
     const active = rows.filter((_, at) => states[at] === 'active' || states[at] === 'ending');
     const newest = active.at(-1);
     if (newest !== undefined) openKey(newest, config);
-    const words = `${databasePath}: ${active.length} active of ${rows.length} keys${describeEnded(states)}`;
+    const keys = `${rows.length} ${rows.length === 1 ? 'key' : 'keys'}`;
+    const words = `${databasePath}: ${active.length} active of ${keys}${describeEnded(states)}`;
     if (active.length === 0 && rows.length > 0 && config.masterKey === undefined)
       return warn('database', words, 'No key lets anybody in: `bedrock-proxy key list`, `bedrock-proxy key generate`.');
     if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);

@@ -12,13 +12,23 @@ import { clip, formatAge } from '../../lib/format.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { withKey } from './find-row.ts';
 import { describeKey, keyToJson, shortState } from './row.ts';
-import { formatFields, formatTable, printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
+import { findKeyState } from '../../keys/state.ts';
+import {
+  colorsFor,
+  formatFields,
+  formatTable,
+  printData,
+  printJson,
+  printTalk,
+  terminalWidth,
+} from '../../app/print.ts';
 
 const HEADER = ['id', 'alias', 'key', 'state', 'spent', 'budget', 'last used'];
-/** Left out where the terminal has no room for it: people know a key by its alias. */
-const SPARE_COLUMN = HEADER.indexOf('key');
-/** Keeps the table within 100 columns; `key show` and JSON have all of it. */
+/** Left out where the terminal has no room for it: people know a key by its alias. `key show` and JSON have it all. */
+const SPARE_COLUMNS = ['key', 'id', 'last used'];
+/** Keeps the table within 100 columns without a terminal, too. */
 const MAX_ALIAS_WIDTH = 18;
+const ENDED_STATES: ReadonlySet<string> = new Set(['revoked', 'expired']);
 const NO_SPEND: KeySpend = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd: 0, resetsAtMs: undefined };
 
 /** `key list`: prints all keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
@@ -41,18 +51,16 @@ export async function runList(input: KeyInput): Promise<void> {
     describeBudget(row.policy.budget),
     formatAge(row.lastUsedAtMs, nowMs),
   ]);
-  printData(fitTable(cells, terminalWidth()));
-}
-
-function fitTable(cells: readonly (readonly string[])[], width = Number.POSITIVE_INFINITY): string {
-  const right = new Set(['spent']);
-  const table = formatTable(HEADER, cells, right);
-  if (table.split('\n').every((line) => line.length <= width)) return table;
-  return formatTable(withoutSpare(HEADER), cells.map(withoutSpare), right);
-}
-
-function withoutSpare(row: readonly string[]): readonly string[] {
-  return row.filter((_, column) => column !== SPARE_COLUMN);
+  const { dim } = colorsFor(process.stdout);
+  const ended = new Set(rows.flatMap((row, index) => (ENDED_STATES.has(findKeyState(row, nowMs)) ? [index] : [])));
+  printData(
+    formatTable(HEADER, cells, {
+      right: new Set(['spent']),
+      width: terminalWidth(),
+      spare: SPARE_COLUMNS,
+      paint: (line, index) => (ended.has(index) ? dim(line) : line),
+    }),
+  );
 }
 
 /** `key show`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */

@@ -12,7 +12,7 @@ import type { ExplainedFact } from '../../pricing/price-rates.ts';
 import { type Flags, findSetting } from '../../config/options.ts';
 import { findPartition } from '../../protocol/region.ts';
 import { findRegion } from '../../app/start.ts';
-import { formatFields, formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+import { formatFields, formatTable, printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
 import { servedAs } from './changes.ts';
 import {
   DEFAULT_PRICE_REGION,
@@ -144,7 +144,12 @@ export async function listPrices(input: ListInput): Promise<void> {
     ...columns.map(({ field }) => shortRate(price[field])),
     sourceOf(price),
   ]);
-  printData(formatTable(['model', ...columns.map(({ words }) => words), 'source'], rows));
+  const titles = columns.map(({ words }) => words);
+  // The cheaper rates are the rarer ones: models are known by their names.
+  const spare = ['source', ...titles.slice(2).toReversed()];
+  printData(
+    formatTable(['model', ...titles, 'source'], rows, { right: new Set(titles), width: terminalWidth(), spare }),
+  );
   const others = '* the price of another region';
   printTalk(`USD per million tokens in ${moment.region}; - is not known, + more for long inputs, ${others}.`);
 }

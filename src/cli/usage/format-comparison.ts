@@ -63,7 +63,9 @@ export function formatComparison(report: ComparisonReport, width = Number.POSITI
     ...(isWide ? [causes[at]?.join('; ') ?? ''] : []),
   ]);
   const titles = columns.map(({ title }) => title);
-  const table = formatTable([...by, ...titles, ...(isWide ? ['likely cause'] : [])], rows, new Set(titles));
+  const table = formatTable([...by, ...titles, ...(isWide ? ['likely cause'] : [])], rows, {
+    right: new Set(titles),
+  });
   const lines = table.split('\n').flatMap((line, at) => {
     const below = isWide ? [] : (causes[at - 1] ?? []);
     return [line, ...below.map((cause) => `  ${cause}`)];

@@ -3,6 +3,7 @@
  */
 import { formatTable } from '../../app/print.ts';
 import type { UsageGroup, UsageGrouping, UsageTotals } from '../../domain/ledger.ts';
+import { displayWidth } from '../../lib/display-width.ts';
 import { clip, clipModel, compactCount, formatCount, formatTime } from '../../lib/format.ts';
 import { formatUsd } from '../../lib/usd.ts';
 
@@ -89,7 +90,7 @@ export function formatUsage(report: UsageReport, width = Number.POSITIVE_INFINIT
   const { by, groups, total } = report;
   const names = by.map((grouping, at) => nameGroups(grouping, at, groups));
   const lengths = by.map((grouping, at) =>
-    (names[at] ?? []).reduce((most, name) => Math.max(most, name.length), grouping.length),
+    (names[at] ?? []).reduce((most, name) => Math.max(most, displayWidth(name)), grouping.length),
   );
   const wanted = lengths.map((length, at) => Math.min(length, ID_GROUPINGS.has(by[at]) ? ID_WIDTH : NAME_WIDTH));
   const columns = chooseColumns(report, wanted, width);
@@ -104,7 +105,9 @@ export function formatUsage(report: UsageReport, width = Number.POSITIVE_INFINIT
   ]);
   const titles = columns.map(({ title }) => title);
   const heads = by.map((grouping, at) => clip(grouping, widths[at] ?? 0));
-  return [formatTable([...heads, ...titles], lines, new Set(titles)), '', ...describeNotes(report)].join('\n');
+  return [formatTable([...heads, ...titles], lines, { right: new Set(titles) }), '', ...describeNotes(report)].join(
+    '\n',
+  );
 }
 
 /** All that say something, without those that must go to leave room for names. */

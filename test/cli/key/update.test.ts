@@ -60,7 +60,7 @@ describe('key generate', () => {
     const names = stdout.split('\n').map((line) => line.split(/ {2,}/));
     expect(names.slice(4)).toEqual([
       ['models', '*haiku*'],
-      ['budget', '$5'],
+      ['budget', '$5.00'],
       ['unpriced', 'refused'],
       ['rpm', '1,000'],
       [''],
@@ -260,7 +260,7 @@ describe('key show', () => {
       budget_timezone: expect.stringMatching(/^Asia\/Kat/),
     });
     expect(await show(cli)).toMatchObject({
-      budget: expect.stringMatching(/^\$100 per day \(Asia\/Kath?mandu\)$/),
+      budget: expect.stringMatching(/^\$100\.00 per day \(Asia\/Kath?mandu\)$/),
       spent: '$0 in this window',
       left: '$100.00',
       resets: expect.stringMatching(/ 18:15Z \(in /),
@@ -286,7 +286,7 @@ describe('key show', () => {
     expect(await show(cli)).toMatchObject({
       state: 'active',
       scope: 'default (calls models and agents, reads the rest)',
-      budget: '$2 per 1d',
+      budget: '$2.00 per 1d',
       spent: '$0.50 in this window',
       'spent in all': '$0.50',
       reserved: '$0.25 for requests under way',
@@ -300,7 +300,7 @@ describe('key show', () => {
       left_usd: '1.25',
       resets_at: expect.stringMatching(/Z$/),
     });
-    expect((await cli.run(['key', 'list'])).stdout).toMatch(/active +\$0\.50 {2}\$2 per 1d {2}never\n$/);
+    expect((await cli.run(['key', 'list'])).stdout).toMatch(/active +\$0\.50 {2}\$2.00 per 1d {2}never\n$/);
   });
 
   it('shows nothing left of a budget that was overspent, and no less', async () => {

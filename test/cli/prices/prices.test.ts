@@ -202,7 +202,7 @@ describe('prices list', () => {
     await writeFile(join(dirname(cli.databasePath), 'prices.json'), '{');
     const { code, stdout, stderr } = await cli.run(['prices', 'list', 'nova-pro']);
     expect(code).toBe(0);
-    expect(stdout).toContain('amazon.nova-pro-v1:0  0.8');
+    expect(stdout).toMatch(/^amazon\.nova-pro-v1:0 +0\.8 /m);
     expect(stderr).toMatch(/^warning: .*prices\.json is not used/);
   });
 });
