@@ -61,7 +61,7 @@ const MODEL_ALIASES: FieldLimit<ModelAliases, 'aliases'> = {
     name: 'model_alias',
     label: 'model aliases',
     argument: '<name=model...>',
-    description: 'names of its own for models, such as claude=us.anthropic.claude-sonnet-4-5-20250929-v1:0',
+    description: 'names of its own for models, such as fast=amazon.nova-lite-v1:0',
     takenAwayBy: 'none',
     parse: parseModelAliases,
     describe: (aliases) => {

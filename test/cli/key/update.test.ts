@@ -265,7 +265,7 @@ describe('key show', () => {
       left: '$100.00',
       resets: expect.stringMatching(/ 18:15Z \(in /),
     });
-    expect((await cli.run(['key', 'list'])).stdout).toContain('  $100 per day  ');
+    expect((await cli.run(['key', 'list'])).stdout).toContain('  $100.00 per day  ');
   });
 
   it('shows what a key spent, what is reserved, what is left, and when that begins anew', async () => {
