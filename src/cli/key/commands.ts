@@ -96,7 +96,12 @@ const GENERATE = defineCommand({
   description: 'make a key and print it',
   examples: GENERATE_EXAMPLES,
   notes: GENERATE_NOTES,
-  options: { ...POLICY_OPTIONS, quiet: { flag: QUIET, description: 'print the key and nothing else' }, ...OUTPUT },
+  options: {
+    ...POLICY_OPTIONS,
+    copy: { flag: '--copy', description: 'put the key on the clipboard, too' },
+    quiet: { flag: QUIET, description: 'print the key and nothing else' },
+    ...OUTPUT,
+  },
   run: async (input) => (await import('./generate.ts')).runGenerate(input),
 });
 

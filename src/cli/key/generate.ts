@@ -12,12 +12,21 @@ import { findServerSecret } from '../../keys/server-secret.ts';
 import { type KeysOutcome, withKey } from './find-row.ts';
 import { alsoToJson, namesOf, tellOthers } from './outcome.ts';
 import { withStore } from '../../app/open-store.ts';
+import { detectShell, formatEvaluation } from '../env/shell-lines.ts';
 import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts';
 import { describeLimits, limitsToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
+/** A name that no shell acts on. */
+const PLAIN_NAME = /^[\w.-]+$/;
+const NO_CLIPBOARD = 'there is no clipboard, or no program for it (pbcopy, clip, wl-copy, xclip or xsel)';
+
 interface PrintInput extends KeyInput {
   readonly quiet: boolean;
+}
+
+interface GenerateOptions extends PrintInput {
+  readonly copy: boolean;
 }
 
 interface RotateInput extends PrintInput {
@@ -27,7 +36,7 @@ interface RotateInput extends PrintInput {
 }
 
 /** `key generate`: makes a key and prints it. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST and ERR_STORE_UNAVAILABLE. */
-export async function runGenerate(input: LimitInput & PrintInput): Promise<void> {
+export async function runGenerate(input: LimitInput & GenerateOptions): Promise<void> {
   const nowMs = Date.now();
   const terms = readNewKey(input, nowMs);
   const databasePath = readDatabasePath(input, process.env);
@@ -36,6 +45,7 @@ export async function runGenerate(input: LimitInput & PrintInput): Promise<void>
     return mintKey({ store, serverSecret, nowMs, randomBytes, ...terms });
   });
   printMinted(minted, terms, input);
+  if (input.copy) await copyKey(minted);
   tellNarrowPatterns(terms.policy);
 }
 
@@ -84,7 +94,6 @@ function printMinted(minted: MintedKey, terms: NewKeyLimits, input: PrintInput, 
       ['id', minted.id],
       ...(minted.alias === undefined ? [] : [['alias', minted.alias] as const]),
       ['access_key_id', minted.accessKeyId],
-      ['secret_access_key', minted.key],
       ...describeLimits(terms),
     ]),
   );
@@ -102,16 +111,23 @@ function mintedToJson(minted: MintedKey): object {
   };
 }
 
-function snippet({ key, accessKeyId }: MintedKey): string {
+function snippet({ id, alias, accessKeyId }: MintedKey): string {
+  const name = alias !== undefined && PLAIN_NAME.test(alias) ? alias : id;
+  const shell = detectShell(process.env, process.platform) ?? 'bash';
   return [
     '',
-    'Shown again by `bedrock-proxy env --key`. For boto3, the AWS CLI or an AWS SDK:',
+    'It is a bearer token, and the secret access key of the pair',
+    `(AWS_ACCESS_KEY_ID=${accessKeyId}). To point this shell at the proxy:`,
     '',
-    `  export AWS_ACCESS_KEY_ID=${accessKeyId}`,
-    `  export AWS_SECRET_ACCESS_KEY=${key}`,
-    '  export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://localhost:4000/bedrock',
+    `  ${formatEvaluation(`bedrock-proxy env --key ${name}`, shell)}`,
     '',
-    'It works as a bearer token too. For the lines of other clients:',
+    'That shows the key again at any time. For the lines of other clients:',
     '`bedrock-proxy env --for CLIENT`.',
   ].join('\n');
+}
+
+async function copyKey({ key }: MintedKey): Promise<void> {
+  const { copyText } = await import('./clipboard.ts');
+  const isCopied = await copyText(key);
+  printTalk(isCopied ? 'The key is on the clipboard.' : `note: The key was not copied: ${NO_CLIPBOARD}.`);
 }

@@ -57,11 +57,10 @@ describe('key generate', () => {
       id: expect.stringMatching(/^vk_[a-z2-7]{16}$/),
       alias: 'alice',
       access_key_id: expect.stringMatching(/^BRPX[A-Z2-7]{16}$/),
-      secret_access_key: fields.key,
     });
-    expect(stderr).toContain(`  export AWS_ACCESS_KEY_ID=${fields.access_key_id}\n`);
-    expect(stderr).toContain(`  export AWS_SECRET_ACCESS_KEY=${fields.key}\n`);
-    expect(stderr).toContain('Shown again by `bedrock-proxy env --key`.');
+    expect(stderr).toContain(`AWS_ACCESS_KEY_ID=${fields.access_key_id})`);
+    expect(stderr).toContain('  eval "$(bedrock-proxy env --key alice)"\n');
+    expect((stdout + stderr).split(fields.key ?? '')).toHaveLength(2);
     expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 

@@ -58,7 +58,7 @@ describe('key generate', () => {
     const cli = await openCli();
     const { stdout } = await cli.run(['key', 'generate', '--budget', '5', '--models', '*haiku*', '--rpm', '1000']);
     const names = stdout.split('\n').map((line) => line.split(/ {2,}/));
-    expect(names.slice(4)).toEqual([
+    expect(names.slice(3)).toEqual([
       ['models', '*haiku*'],
       ['budget', '$5.00'],
       ['unpriced', 'refused'],
