@@ -8,7 +8,7 @@ import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
-import { findCostNanoUsd, findPricing } from '../domain/outcome.ts';
+import { findCostNanoUsd, findPricing, isFailure } from '../domain/outcome.ts';
 import { within } from '../lib/deadline.ts';
 import { formatCount } from '../lib/format.ts';
 import { formatUsd } from '../lib/usd.ts';
@@ -37,6 +37,7 @@ import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
+import type { HotKeys } from './hot-keys.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { colorsFor, createErrorPrinter, printError, printTalk, terminalWidth } from './print.ts';
@@ -58,10 +59,13 @@ const IGNORED_VIRTUAL_KEY =
   'the proxy ignores it.';
 
 /**
- * Runs the server in this process: the only one, or a worker with this seat. Resolves when it has ended in order;
- * throws where it cannot start.
+ * Runs the server in this process: the only one, with its hot keys if it has some, or a worker with this seat. Resolves
+ * when it has ended in order; throws where it cannot start.
  */
-export async function start(config: Config, seat?: WorkerSeat): Promise<void> {
+export async function start(
+  config: Config,
+  { seat, hotKeys }: { readonly seat?: WorkerSeat; readonly hotKeys?: HotKeys | undefined } = {},
+): Promise<void> {
   const onProblem = createErrorPrinter();
   const store = await openStore(config.databasePath, { onProblem, threads: true });
   try {
@@ -74,7 +78,7 @@ export async function start(config: Config, seat?: WorkerSeat): Promise<void> {
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name);
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, seat, store, hasKeys, region, tls, connection, meters }).finally(async () => {
+    await serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }).finally(async () => {
       await meters.ledger.endDeferred();
       await connection.close();
       await meters.close();
@@ -88,6 +92,7 @@ interface Parts {
   readonly meters: Meters;
   readonly config: Config;
   readonly seat: WorkerSeat | undefined;
+  readonly hotKeys: HotKeys | undefined;
   readonly store: Store;
   readonly hasKeys: boolean;
   readonly region: BannerFacts['region'];
@@ -95,8 +100,9 @@ interface Parts {
   readonly connection: AwsConnection;
 }
 
-async function serve({ config, seat, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
+async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
+  const view = { isOnlyErrors: false };
   const version = readVersion();
   const totals: RunTotals = { requests: 0, costNanoUsd: 0, hasUnknown: false };
   const server = await composeServer({
@@ -110,7 +116,7 @@ async function serve({ config, seat, store, hasKeys, region, tls, connection, me
     tls,
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
-      { ended: requestLogger(config, lines) },
+      { ended: requestLogger(config, lines, view) },
       { ended: (record) => addToTotals(totals, record) },
       { ended: warnOfShortage() },
     ],
@@ -136,6 +142,10 @@ async function serve({ config, seat, store, hasKeys, region, tls, connection, me
     workers: seat?.count,
   } as const;
   if (greets(seat)) await greet(config, facts, connection.credentials);
+  const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
+  if (hotKeysLine !== undefined) printTalk(hotKeysLine);
+  seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
+  await hotKeys?.open((isOn) => (view.isOnlyErrors = isOn));
   await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
   clearInterval(sweeping);
   lines.flush();
@@ -165,12 +175,18 @@ function addToTotals(totals: RunTotals, record: RequestRecord): void {
   totals.hasUnknown ||= findPricing(record) === 'unpriced' || (record.partial && findPricing(record) === 'priced');
 }
 
-function requestLogger({ quiet, logFormat }: Config, lines: LineWriter): (record: RequestRecord) => void {
+/** `view`: what of the requests is to be seen now. */
+function requestLogger(
+  { quiet, logFormat }: Config,
+  lines: LineWriter,
+  view: { readonly isOnlyErrors: boolean },
+): (record: RequestRecord) => void {
   const printer = createLinePrinter(process.stdout);
   const format = (record: RequestRecord): readonly string[] =>
     logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
   return (record) => {
-    if (!quiet) for (const line of format(record)) lines.write(line);
+    const isShown = !quiet && (!view.isOnlyErrors || isFailure(record));
+    if (isShown) for (const line of format(record)) lines.write(line);
     if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };
 }

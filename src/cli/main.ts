@@ -49,11 +49,17 @@ const START = defineCommand({
   options: OPTIONS,
   run: async (input) => {
     const { launch } = await import('../app/launch.ts');
-    await launch(input);
+    await launch(input, runForHotKeys);
     // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
     process.exit(0);
   },
 });
+
+/** What goes wrong there has been said, and is not how the server ends. */
+async function runForHotKeys(args: readonly string[]): Promise<void> {
+  await run(['node', 'bedrock-proxy', ...args]);
+  process.exitCode = 0;
+}
 
 /** In the order of the help. */
 const COMMANDS = [START, KEY, USAGE, LOGS, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];

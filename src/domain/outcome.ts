@@ -44,6 +44,11 @@ export function findErrorMessage({ error, upstreamErrorMessage }: RequestRecord)
   return printable(hideKeys(plain).replaceAll(SECRETS, '…'), MAX_MESSAGE_LENGTH);
 }
 
+/** Whether it went wrong, at whosever fault, or got no response. */
+export function isFailure(record: RequestRecord): boolean {
+  return findErrorCode(record) !== undefined || (record.status ?? 500) >= 400;
+}
+
 /** A request that never left the proxy cost nothing; one that left and was not priced may have cost anything. */
 export function findPricing({ pricing, phase }: RequestRecord): 'priced' | 'unpriced' | 'free' {
   return pricing ?? (phase === 'received' || phase === 'admitted' ? 'free' : 'unpriced');

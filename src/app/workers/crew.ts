@@ -33,6 +33,8 @@ export interface CrewOptions {
   readonly rates: LocalRateLimits;
   readonly tickMs: MonotonicClock;
   readonly warn: (message: string) => void;
+  /** Of the primary's hot keys, to be said below the banner. */
+  readonly line?: string | undefined;
 }
 
 /** How the first worker ended that did not get as far as to listen. */
@@ -67,6 +69,7 @@ export class Crew {
   #port: number | undefined;
   /** What is asked for: with port 0 all that ask for 0 share one, as long as one of them lives. */
   #askedPort: number;
+  #isOnlyErrors = false;
   #isEnding = false;
   #cutOff = 0;
 
@@ -87,6 +90,12 @@ export class Crew {
     const port = await this.#listening.promise;
     for (let number = 2; number <= this.#options.count && !this.#isEnding; number += 1) this.#fork(number);
     return port;
+  }
+
+  /** Tells all, those too that are started later. */
+  showOnlyErrors(isOn: boolean): void {
+    this.#isOnlyErrors = isOn;
+    for (const member of this.#alive.values()) member.send({ kind: 'show only errors', isOn });
   }
 
   /** Resolves when all have ended, at the latest some seconds after the grace time, with how many requests were cut. */
@@ -120,7 +129,8 @@ export class Crew {
     const { tickMs, rates } = this.#options;
     if (this.#port !== undefined && this.#alive.size === 0) this.#askedPort = this.#port;
     const greets = this.#port === undefined;
-    const role: WorkerRole = { greets, port: this.#askedPort, count: this.#options.count };
+    const { count, line } = this.#options;
+    const role: WorkerRole = { greets, port: this.#askedPort, count, line };
     const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(role) });
     const { stdout } = worker.process;
     if (stdout !== null) relayLines(stdout, process.stdout);
@@ -178,6 +188,7 @@ export class Crew {
     // All others died while it started, and the port that they shared with them.
     if (port !== this.#port) return void member.worker.process.kill('SIGKILL');
     member.isListening = true;
+    if (this.#isOnlyErrors) member.send({ kind: 'show only errors', isOn: true });
     this.#listening.resolve(port);
   }
 

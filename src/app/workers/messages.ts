@@ -19,6 +19,8 @@ export interface WorkerRole {
   readonly port: number;
   /** How many there are. */
   readonly count: number;
+  /** The line of the primary's hot keys, to be said below the banner; undefined if it has none. */
+  readonly line?: string | undefined;
 }
 
 /** How the ledger of one worker is and, if that was asked, what it has counted. */
@@ -56,6 +58,8 @@ export type PrimaryMessage =
   | { readonly kind: 'rates'; readonly answers: readonly RateAnswer[] }
   | { readonly kind: 'read'; readonly round: number; readonly withMetrics: boolean }
   | { readonly kind: 'answer'; readonly question: number; readonly reading: WorkersReading }
+  /** Whether lines of requests that went well are left out. */
+  | { readonly kind: 'show only errors'; readonly isOn: boolean }
   /** Take nothing new, end what runs, then end. */
   | { readonly kind: 'drain' }
   /** End at once, with this exit code. */

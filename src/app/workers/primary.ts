@@ -6,18 +6,23 @@ import { createRateLimits } from '../../admission/rates.ts';
 import type { Config } from '../../config/config.ts';
 import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { toProxyError } from '../../lib/errors.ts';
+import type { HotKeys } from '../hot-keys.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from '../ending.ts';
 import { printError, printTalk } from '../print.ts';
 import { Crew, FirstWorkerFailed } from './crew.ts';
 
 /** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
-export async function leadWorkers({ workers, port, quiet, shutdownGraceMs }: Config): Promise<void> {
+export async function leadWorkers(
+  { workers, port, quiet, shutdownGraceMs }: Config,
+  hotKeys: HotKeys | undefined,
+): Promise<void> {
   const crew = new Crew({
     count: workers,
     port,
     rates: createRateLimits({ tickMs: MACHINE_TICKS }),
     tickMs: MACHINE_TICKS,
     warn: (message) => printTalk(`warning: ${message}`),
+    line: hotKeys?.line,
   });
   // What it holds for the workers must outlive any fault of its own.
   process.stderr.on('error', () => {});
@@ -31,6 +36,7 @@ export async function leadWorkers({ workers, port, quiet, shutdownGraceMs }: Con
     process.exit(error instanceof FirstWorkerFailed ? error.exitCode : 1);
   }
   started.catch(() => {});
+  await hotKeys?.open((isOn) => crew.showOnlyErrors(isOn));
   await toldToEnd;
   onSecondSignal((exitCode) => void crew.endNow(exitCode).finally(() => process.exit(exitCode)));
   if (!quiet) printTalk(describeEnding(shutdownGraceMs));

@@ -22,6 +22,8 @@ import {
 export interface WorkerSeat extends WorkerRole, SharedParts {
   /** The port is open. `read` is asked whenever somebody reads the metrics. */
   onListening(port: number, read: (withMetrics: boolean) => WorkerReading): void;
+  /** To be called once: `show` is told whether lines of requests that went well are left out. */
+  onShowOnlyErrors(show: (isOn: boolean) => void): void;
   /** Resolves when this worker is to take nothing new. */
   untilDrained: Promise<void>;
   /** To be called when it is: `end` is called if the rest is to end at once. */
@@ -57,11 +59,13 @@ function openSeat(role: WorkerRole): WorkerSeat {
   let read: ((withMetrics: boolean) => WorkerReading) | undefined;
   let endNow: (exitCode: number) => void = process.exit;
   let noteFailure: ((origin: FailureOrigin) => void) | undefined;
+  let showOnlyErrors: ((isOn: boolean) => void) | undefined;
   process.on('message', (message: PrimaryMessage) => {
     if (message.kind === 'rates') for (const answer of message.answers) rates.onAnswer(answer);
     else if (message.kind === 'read' && read !== undefined) {
       say({ kind: 'reading', round: message.round, reading: read(message.withMetrics) });
     }
+    if (message.kind === 'show only errors') showOnlyErrors?.(message.isOn);
     if (message.kind === 'failure') noteFailure?.(message.origin);
     if (message.kind === 'answer') questions.onAnswer(message.question, message.reading);
     else if (message.kind === 'drain') draining.resolve();
@@ -83,6 +87,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
       read = reader;
       say({ kind: 'listening', port });
     },
+    onShowOnlyErrors: (show) => (showOnlyErrors = show),
     untilDrained: draining.promise,
     onEndNow: (end) => (endNow = end),
     onDrained: (count) => (cutOff = count),

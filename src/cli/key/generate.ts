@@ -19,7 +19,6 @@ import { formatFields, printData, printJson, printTalk } from '../../app/print.t
 
 /** A name that no shell acts on. */
 const PLAIN_NAME = /^[\w.-]+$/;
-const NO_CLIPBOARD = 'there is no clipboard, or no program for it (pbcopy, clip, wl-copy, xclip or xsel)';
 
 interface PrintInput extends KeyInput {
   readonly quiet: boolean;
@@ -129,5 +128,9 @@ function snippet({ id, alias, accessKeyId }: MintedKey): string {
 async function copyKey({ key }: MintedKey): Promise<void> {
   const { copyText } = await import('./clipboard.ts');
   const isCopied = await copyText(key);
-  printTalk(isCopied ? 'The key is on the clipboard.' : `note: The key was not copied: ${NO_CLIPBOARD}.`);
+  printTalk(
+    isCopied
+      ? 'The key is on the clipboard.'
+      : 'note: The key was not copied: there is no clipboard, or no program for it.',
+  );
 }
