@@ -42,9 +42,15 @@ export function printJson(value: unknown): void {
   printData(lines.map(escapeUnprintable).join('\n'));
 }
 
-/** Talk: what is not the result. Commands in it are named as this user calls them. */
+/**
+ * Talk: what is not the result. Commands in it are named as this user calls them; sentences that a terminal has no room
+ * for break between words. Lines that are indented are laid out already.
+ */
 export function printTalk(text: string): void {
-  process.stderr.write(`${nameCommands(text, process.env)}\n`);
+  const width = terminalWidth(process.stderr) ?? Number.POSITIVE_INFINITY;
+  const lines = nameCommands(text, process.env).split('\n');
+  const wrapped = lines.flatMap((line) => (line.length > width && /^\S/.test(line) ? wrapWords(line, width) : [line]));
+  process.stderr.write(`${wrapped.join('\n')}\n`);
 }
 
 /**

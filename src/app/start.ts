@@ -308,13 +308,20 @@ async function untilSignalled(
   await untilToldToEnd();
   onSecondSignal((exitCode) => exitNow(server, exitCode));
   const running = server.countRunning();
-  if (!quiet && running > 0) printTalk(describeEnding(shutdownGraceMs, running));
+  if (!quiet && running > 0) printTalk(overEcho(describeEnding(shutdownGraceMs, running)));
   const cutOff = await server.drain(shutdownGraceMs);
   if (quiet) return;
   const { requests, costNanoUsd, hasUnknown } = totals;
   const cost = `${formatUsd(costNanoUsd)}${hasUnknown ? ' + ?' : ''}`;
   const cut = cutOff === 0 ? '' : ` ${formatCount(cutOff)} of them ${cutOff === 1 ? 'was' : 'were'} cut off.`;
-  printTalk(`Stopped after ${formatCount(requests)} ${requests === 1 ? 'request' : 'requests'}, ${cost}.${cut}`);
+  printTalk(
+    overEcho(`Stopped after ${formatCount(requests)} ${requests === 1 ? 'request' : 'requests'}, ${cost}.${cut}`),
+  );
+}
+
+/** A terminal has shown `^C` where this text is to stand. */
+function overEcho(text: string): string {
+  return process.stderr.isTTY === true ? `\r${text}` : text;
 }
 
 /** The same of a worker: its primary has the signals, and the words. */

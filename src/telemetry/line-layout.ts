@@ -33,13 +33,13 @@ export interface LineLayout {
 }
 
 /** What a narrow terminal has room for: 80 columns with one space between. */
-const NARROW = { time: 8, key: 8, operation: 14, model: 17, status: 3, total: 6, cost: 13 };
+const NARROW = { time: 8, key: 9, operation: 14, model: 17, status: 3, total: 6, cost: 13 };
 /** From here on there is room for tokens; then for the region; then for two spaces, and for the first byte. */
 const TOKENS_FROM = 100;
 const REGION_FROM = 118;
 const WIDE_FROM = 150;
 /** An error that cost nothing has so much room: the longest code; in a wide terminal part of a message too. */
-const MIN_ERROR_WIDTH = 25;
+const MIN_ERROR_WIDTH = 24;
 const WIDE_ERROR_WIDTH = 44;
 /** What more room is given to, in this order: a column, and how wide it becomes. */
 const GROWTH: readonly (readonly [name: ColumnName, upTo: number])[] = [

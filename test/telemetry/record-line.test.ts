@@ -152,7 +152,7 @@ describe('a line for people', () => {
   });
 
   it.each([
-    [80, / 403 AccessDenied {2}not author…$/],
+    [80, / 403 AccessDenied {2}not autho…$/],
     [120, / 403 AccessDenied {2}not authorized to perform: be…$/],
     [200, / 403 .* AccessDenied {2}not authorized to perform: bedrock:Invo…$/],
     [undefined, / {2}AccessDeniedException {2}not authorized to perform: bedrock:InvokeModel on resource: arn:x$/],
