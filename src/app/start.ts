@@ -313,7 +313,7 @@ async function untilSignalled(
   if (quiet) return;
   const { requests, costNanoUsd, hasUnknown } = totals;
   const cost = `${formatUsd(costNanoUsd)}${hasUnknown ? ' + ?' : ''}`;
-  const cut = cutOff === 0 ? '' : ` ${formatCount(cutOff)} of them ${cutOff === 1 ? 'was' : 'were'} cut off.`;
+  const cut = cutOff === 0 ? '' : ` ${formatCount(cutOff)} ${cutOff === 1 ? 'request was' : 'requests were'} cut off.`;
   printTalk(
     overEcho(`Stopped after ${formatCount(requests)} ${requests === 1 ? 'request' : 'requests'}, ${cost}.${cut}`),
   );

@@ -134,7 +134,7 @@ describe('the end', () => {
     await raw.send(requestText(LINE, ['Host: localhost']));
     await raw.until('begun;');
     server.child.kill('SIGTERM');
-    expect(await server.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('1 requests were cut off') });
+    expect(await server.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('1 request was cut off') });
     expect(raw.received).not.toContain('\r\n0\r\n');
     expect(await (await upstream.nextRequest()).closed).toBe('broken');
   });
