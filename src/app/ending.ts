@@ -1,10 +1,44 @@
 /**
  * How a server hears that it is to end: by a signal, or by the end of the `exec` that started it.
  */
+import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { SUPERVISED_VARIABLE } from './parent-channel.ts';
+import { printTalk } from './print.ts';
 
 /** Those that end a server. */
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Whether a terminal that is closed ends this process, as it does one whose lines it shows. Not under `nohup`: Node sets
+ * the signals that it finds ignored back to their defaults, so that only the redirected output tells of it. GNU's nohup
+ * redirects the input too, that of macOS does not.
+ */
+function endsWithTerminal(): boolean {
+  if (isatty(1) || isatty(2)) return true;
+  return isatty(0) && !(isFileOrDevice(1) && isFileOrDevice(2));
+}
+
+function isFileOrDevice(descriptor: number): boolean {
+  try {
+    const stats = fstatSync(descriptor);
+    return stats.isFile() || stats.isCharacterDevice();
+  } catch {
+    return true;
+  }
+}
+
+/** Of the ending signals those that end this process; the hang-up of a terminal that is not ours changes nothing. */
+function listEndingSignals(): readonly NodeJS.Signals[] {
+  if (endsWithTerminal()) return ENDING_SIGNALS;
+  process.once('SIGHUP', () => {
+    // The npx that started us has no such patience, and need not take us with it (see bin/parent-watch.js).
+    delete process.env['npm_lifecycle_event'];
+    process.on('SIGHUP', () => {});
+    printTalk('The terminal was closed; the proxy goes on.');
+  });
+  return ENDING_SIGNALS.filter((signal) => signal !== 'SIGHUP');
+}
 
 /**
  * `exec` started this process: it is told the port, and its end, of whatever kind, closes the channel and is ours too.
@@ -21,7 +55,7 @@ export function tellListening(port: number): void {
 /** Resolves with the first signal, or with the end of `exec`. */
 export async function untilToldToEnd(): Promise<void> {
   await new Promise<void>((resolve) => {
-    for (const signal of ENDING_SIGNALS) process.once(signal, () => resolve());
+    for (const signal of listEndingSignals()) process.once(signal, () => resolve());
     if (!isSupervised()) return;
     process.once('disconnect', resolve);
     if (!process.connected) resolve();
@@ -30,7 +64,9 @@ export async function untilToldToEnd(): Promise<void> {
 
 /** Calls `end` with the exit code for each further signal. */
 export function onSecondSignal(end: (exitCode: number) => void): void {
-  for (const signal of ENDING_SIGNALS) process.on(signal, () => end(signal === 'SIGINT' ? 130 : 143));
+  for (const signal of ENDING_SIGNALS) {
+    if (signal !== 'SIGHUP' || endsWithTerminal()) process.on(signal, () => end(signal === 'SIGINT' ? 130 : 143));
+  }
 }
 
 /** What is said when the first signal comes, if requests are running. */
