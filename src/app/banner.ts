@@ -8,7 +8,10 @@ import { formatLabelled } from './print.ts';
 /** What the banner tells. */
 export interface BannerFacts {
   readonly version: string;
+  /** Under which this machine calls the proxy. */
   readonly host: string;
+  /** What other machines call. */
+  readonly networkUrls?: readonly string[];
   readonly port: number;
   readonly mountPath: string;
   readonly region: { readonly name: string; readonly origin: string } | undefined;
@@ -23,12 +26,12 @@ export interface BannerFacts {
   readonly tls?: { readonly caFile: string | undefined } | undefined;
 }
 
-/** The URL people give to their clients: `localhost` where we listen on loopback, else the address. */
+/** The URL people give to their clients: `localhost` if we have all of it, else the address. */
 export function baseUrl(
   { host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>,
   scheme: 'http' | 'https' = 'http',
 ): string {
-  const name = host === '127.0.0.1' || host === '0.0.0.0' || host === '::' || host === '::1' ? 'localhost' : host;
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
   return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}${mountPath}`;
 }
 
@@ -42,6 +45,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
   const region = facts.region?.name ?? 'us-east-1';
   const fields: readonly (readonly [string, string])[] = [
     ['address', paint.bold(url)],
+    ...(facts.networkUrls ?? []).map((each) => ['network', each] as const),
     ...describeTls(facts, paint),
     [
       'region',

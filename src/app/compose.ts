@@ -92,16 +92,16 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
     const known = secret.peek();
-    return known && proveServer(known, challenge, server.port);
+    return known && proveServer(known, challenge, server);
   };
   const ledger = shared === undefined ? dependencies.ledger : { readState: () => shared.readLedgerState() };
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
-    host: config.host,
+    hosts: config.hosts,
     port: config.port,
-    guard: { listenHost: config.host, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
+    guard: { listenHosts: config.hosts, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
       {
         prefix: MOUNT_PATH,

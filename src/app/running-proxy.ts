@@ -55,9 +55,11 @@ export async function provesItself(
   const response = await ask(new URL(`/health/readiness?challenge=${challenge}`, server.url), server, undefined);
   // Behind `localhost` two can have the same port, [::1] and 127.0.0.1, and the one response for the other.
   if (response === undefined || !isReachedAs(host, response.address)) return false;
+  // Who calls `localhost` may reach either of its addresses: then both have to be the proxy's.
+  const claims = new URL(server.url).hostname === 'localhost' ? [true] : [true, false];
   try {
     const { proof } = JSON.parse(response.body) as Record<string, unknown>;
-    return isServerProof(proof, serverSecret, challenge, port);
+    return claims.some((ownsLocalhost) => isServerProof(proof, serverSecret, challenge, { port, ownsLocalhost }));
   } catch {
     return false;
   }

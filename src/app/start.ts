@@ -4,6 +4,7 @@
  * them in the opposite order, whatever failed: the server drains, the connection closes, the ledger writes its last
  * rows, and the store is closed when nobody writes any more.
  */
+import { networkInterfaces } from 'node:os';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
@@ -34,12 +35,13 @@ import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
-import { type BannerFacts, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
+import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
+import { listNetworkUrls } from './network-urls.ts';
 import { colorsFor, createErrorPrinter, printError, printTalk, terminalWidth } from './print.ts';
 import { createLinePrinter } from './request-lines.ts';
 import { findTrustFile, loadTls } from './tls.ts';
@@ -128,11 +130,13 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
   if (seat === undefined) tellListening(server.port);
   else seat.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
   const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
-  const { host, databasePath } = config;
+  const { databasePath } = config;
+  const { port, heldByOther } = server;
   const facts = {
     version,
-    host,
-    port: server.port,
+    host: heldByOther === undefined ? config.host : '127.0.0.1',
+    networkUrls: listNetworkUrls(config.hosts, { port, mountPath: MOUNT_PATH }, networkInterfaces()),
+    port,
     mountPath: MOUNT_PATH,
     region,
     access,
@@ -141,6 +145,7 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
     upstream: describeUpstream(config),
     workers: seat?.count,
   } as const;
+  if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));
   if (greets(seat)) await greet(config, facts, connection.credentials);
   const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);
@@ -149,6 +154,12 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
   await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
   clearInterval(sweeping);
   lines.flush();
+}
+
+/** What clients send to the other address of `localhost`, their keys too, another program gets. */
+function warnOfNeighbour(address: string, url: string): void {
+  warn(`Another program listens on the same port of ${address}, and clients that call \`localhost\` may reach it.`);
+  printTalk(`hint: End it and start the proxy again, or have clients call ${url}.`);
 }
 
 /** Told once, loudly: who looks for the fault looks at the network first. */
@@ -245,10 +256,10 @@ export async function findRegion(
 }
 
 /** The master key makes keys and is one. On loopback LiteLLM's `sk-1234` may do; a network guesses it in no time. */
-function refuseWeakMasterKey({ host, masterKey, quiet }: Config, talks: boolean): void {
+function refuseWeakMasterKey({ hosts, masterKey, quiet }: Config, talks: boolean): void {
   if (masterKey === undefined || masterKey.length >= MIN_MASTER_KEY_LENGTH) return;
   const told = `The master key has fewer than ${MIN_MASTER_KEY_LENGTH} characters: it can be guessed.`;
-  if (!isLoopbackName(host)) {
+  if (!hosts.every(isLoopbackName)) {
     throw new ProxyError('ERR_BAD_OPTION', told, {
       hint: 'Set a longer BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
     });
@@ -256,8 +267,9 @@ function refuseWeakMasterKey({ host, masterKey, quiet }: Config, talks: boolean)
   if (talks && !quiet) printTalk(`warning: ${told}`);
 }
 
-function refuseOpenNetwork({ host, masterKey }: Config, hasKeys: boolean): void {
-  if (hasKeys || masterKey !== undefined || isLoopbackName(host)) return;
+function refuseOpenNetwork({ hosts, masterKey }: Config, hasKeys: boolean): void {
+  const host = hosts.find((each) => !isLoopbackName(each));
+  if (hasKeys || masterKey !== undefined || host === undefined) return;
   throw new ProxyError('ERR_BAD_OPTION', `Without keys the proxy would serve everybody who can reach ${host}.`, {
     hint: 'Make a key first (`bedrock-proxy key generate`), set BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
   });

@@ -13,12 +13,12 @@ const WILDCARD_ADDRESSES = ['0.0.0.0', '::'];
 
 /** What `start` speaks TLS with; undefined without --tls. Throws ERR_BAD_OPTION, ERR_STORE_UNAVAILABLE. */
 export async function loadTls(
-  { tls, databasePath, host, allowedHosts }: Pick<Config, 'tls' | 'databasePath' | 'host' | 'allowedHosts'>,
+  { tls, databasePath, hosts, allowedHosts }: Pick<Config, 'tls' | 'databasePath' | 'hosts' | 'allowedHosts'>,
   nowMs: number,
 ): Promise<TlsMaterial | undefined> {
   if (tls === undefined) return undefined;
   if (tls !== 'made') return readCertificate(tls.certFile, tls.keyFile);
-  const own = WILDCARD_ADDRESSES.includes(host) ? [] : [host];
+  const own = hosts.filter((host) => !WILDCARD_ADDRESSES.includes(host));
   return ensureCertificate(databasePath, [...own, ...allowedHosts], nowMs);
 }
 

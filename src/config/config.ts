@@ -7,6 +7,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProxyError } from '../lib/errors.ts';
+import { isLoopbackName } from '../lib/loopback.ts';
 import {
   badOption,
   type Environment,
@@ -51,7 +52,10 @@ export interface NetworkConfig {
 
 /** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
 export interface Config {
+  /** The one of `hosts` under which this machine calls the proxy. */
   readonly host: string;
+  /** To listen on, as configured; one at least. */
+  readonly hosts: readonly string[];
   readonly port: number;
   /** With the name of the flag or variable it came from; undefined if neither names one. */
   readonly region: { readonly name: string; readonly origin: string } | undefined;
@@ -111,7 +115,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     throw badOption(region, 'is not an AWS region; one looks like us-east-1');
   }
   return Object.freeze({
-    host: parseListenHost(present(read('host'))),
+    ...readHosts(readList('host', flags, environment)),
     port: parseInteger(present(read('port')), 0, 65_535),
     region: region === undefined ? undefined : { name: region.value, origin: region.origin },
     profile: parseProfile(read('profile')),
@@ -210,6 +214,12 @@ function readTls(requested: Setting | undefined, cert: Setting | undefined, key:
   if (cert !== undefined) throw badOption(cert, 'needs --tls-key as well');
   if (key !== undefined) throw badOption(key, 'needs --tls-cert as well');
   return parseSwitch(requested) ? 'made' : undefined;
+}
+
+function readHosts(settings: readonly Setting[]): Pick<Config, 'host' | 'hosts'> {
+  const [first = 'localhost', ...others] = new Set(settings.map(parseListenHost));
+  const hosts = [first, ...others];
+  return { host: hosts.find(isLoopbackName) ?? first, hosts };
 }
 
 /**

@@ -31,8 +31,9 @@ export const OPTIONS = {
   host: {
     flag: '--host <address>',
     env: ['BEDROCK_PROXY_HOST'],
-    default: '127.0.0.1',
-    description: 'address to listen on',
+    default: 'localhost',
+    description: 'address to listen on; localhost is 127.0.0.1 and, if the machine has it, ::1',
+    repeatable: true,
   },
   region: {
     flag: '--region <region>',

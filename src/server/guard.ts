@@ -10,8 +10,8 @@ import { isLoopbackName } from '../lib/loopback.ts';
 
 /** What the guard lets pass beside loopback names. */
 export interface GuardRules {
-  /** The address we listen on, as configured. */
-  readonly listenHost: string;
+  /** The addresses we listen on, as configured. */
+  readonly listenHosts: readonly string[];
   /** Host names without port, lower-case, from `--allowed-host`. */
   readonly allowedHosts: readonly string[];
   /** Origins such as `https://tool.example:8080`, lower-case, from `--allowed-origin`. */
@@ -44,9 +44,9 @@ function guardHost({ headers, authority, httpVersion }: ClientRequest, rules: Gu
 
 function isOurName(name: string, rules: GuardRules): boolean {
   if (isLoopbackName(name) || CONTAINER_HOST_NAMES.includes(name) || rules.allowedHosts.includes(name)) return true;
-  if (name === rules.listenHost.toLowerCase()) return true;
+  if (rules.listenHosts.some((host) => host.toLowerCase() === name)) return true;
   // An attacker's page reaches us under its own name, never under a bare address.
-  return WILDCARD_ADDRESSES.includes(rules.listenHost) && isIP(name) !== 0;
+  return isIP(name) !== 0 && rules.listenHosts.some((host) => WILDCARD_ADDRESSES.includes(host));
 }
 
 function guardOrigin({ headers, authority }: ClientRequest, rules: GuardRules): void {

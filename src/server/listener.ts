@@ -13,11 +13,12 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Socket } from 'node:net';
+import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TCP_KEEP_ALIVE_MS } from '../lib/keep-alive.ts';
 import { breakConnection } from '../lib/reset.ts';
 import { asksForWebSocket, canTellUpgrades } from './client-upgrade.ts';
+import { type ListenAddress, type OpenedPort, openPort } from './listen.ts';
 import { createResetLimit } from './reset-limit.ts';
 import { createTlsFront, TLS_HANDSHAKE, type TlsKeyPair } from './tls-front.ts';
 
@@ -41,6 +42,13 @@ const HTTP2_MAX_STREAMS = 256;
  * each costs the work of a request and brings it nothing (CVE-2023-44487). nghttp2's own burst is twice as much.
  */
 const HTTP2_RESETS = { streamResetBurst: 2 * HTTP2_MAX_STREAMS, streamResetRate: 33 };
+/** Of every connection of the port, whatever it will speak and to which address it came; half open as Node's HTTP is. */
+const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+};
 /** See `Http2Times`. */
 const HTTP2_TIMES: Http2Times = { idleMs: KEEP_ALIVE_TIMEOUT_MS, unreadMs: 60_000 };
 
@@ -62,9 +70,11 @@ export interface Http2Times {
   readonly unreadMs: number;
 }
 
-/** The two protocol servers behind one port. `http1` is the one that listens. */
+/** The two protocol servers behind one port. `http1` listens, on the first of several addresses. */
 export interface Listener {
   readonly http1: Server;
+  /** Opens the port on these addresses. Throws ListenError. */
+  open(addresses: readonly ListenAddress[], port: number): Promise<OpenedPort>;
   /** Asks every connection to end after what it is doing; no new ones are taken. */
   stopAccepting(): void;
   /** Closes connections that are doing nothing. */
@@ -81,7 +91,7 @@ export interface Listener {
   destroyAll(): Promise<void>;
 }
 
-/** Builds the servers; `http1.listen` opens the port. */
+/** Builds the servers; `open`, or `http1.listen`, opens the port. */
 export function createListener(
   handlers: ListenerHandlers,
   headersTimeoutMs = HEADERS_TIMEOUT_MS,
@@ -102,10 +112,18 @@ export function createListener(
       else accept(socket, protocol === 'http2');
     });
   });
+  const others: NetServer[] = [];
+  const another = (): NetServer => {
+    const server = createNetServer(SOCKET_OPTIONS, (socket) => void http1.emit('connection', socket));
+    others.push(server);
+    return server;
+  };
   return {
     http1,
+    open: (addresses, port) => openPort(http1, another, { addresses, port }),
     stopAccepting: () => {
       http1.close();
+      for (const other of others) other.close();
       for (const session of sessions.keys()) session.close();
     },
     closeIdle: () => http1.closeIdleConnections(),
@@ -148,9 +166,7 @@ function buildHttp1({ onHttp1, onUpgrade, onMalformed }: ListenerHandlers, heade
   const isResponding = (socket: Socket): boolean => (openResponses.get(socket)?.size ?? 0) > 0;
   const server = createHttp1Server({
     maxHeaderSize: MAX_HEADER_BYTES,
-    // Of every connection of the port, whatever it will speak.
-    keepAlive: true,
-    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    ...SOCKET_OPTIONS,
     headersTimeout: headersTimeoutMs,
     connectionsCheckingInterval: Math.min(headersTimeoutMs, TIMEOUT_CHECK_MS),
     // No limit on a whole request: a large upload over a slow line is legitimate. `readBody` limits silence.

@@ -2,9 +2,10 @@
  * The running server: accept, guard, hand over to the handler of the path, drain and close. The handlers are handed in.
  */
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { sendError } from '../http/send-response.ts';
 import { clientGone, ProxyError, renderError, toProxyError } from '../lib/errors.ts';
+import { findCode } from '../lib/errno.ts';
 import { within } from '../lib/deadline.ts';
 import { Roster } from '../lib/roster.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
@@ -12,6 +13,7 @@ import { adaptHttp1 } from './client-http1.ts';
 import { adaptHttp2 } from './client-http2.ts';
 import { adaptUpgrade } from './client-upgrade.ts';
 import { guardRequest, type GuardRules } from './guard.ts';
+import { listAddresses, ListenError } from './listen.ts';
 import { createListener, type ListenerHandlers } from './listener.ts';
 import type { TlsKeyPair } from './tls-front.ts';
 
@@ -29,7 +31,8 @@ export interface Mount {
 
 /** What a server listens on, and which handler serves which path. */
 export interface ServerOptions {
-  readonly host: string;
+  /** One at least; see `listAddresses`. */
+  readonly hosts: readonly string[];
   readonly port: number;
   readonly guard: GuardRules;
   readonly mounts: readonly Mount[];
@@ -46,6 +49,10 @@ export interface RunningServer {
   readonly port: number;
   /** How many requests are under way. */
   countRunning(): number;
+  /** An address of `localhost` on which another program has this port: what clients send there is not ours. */
+  readonly heldByOther: string | undefined;
+  /** Whether it is open on every address of `localhost` that this machine has. */
+  readonly ownsLocalhost: boolean;
   /**
    * Takes no new work and resolves when everything under way has ended, or after `graceMs` when what is left was cut
    * off. The result says how many were.
@@ -75,15 +82,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onMalformed: respondToMalformed,
   };
   const listener = createListener(handlers, undefined, options.tls);
-  const { http1 } = listener;
-  await new Promise<void>((resolve, reject) => {
-    http1.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, options)));
-    http1.listen(options.port, options.host, resolve);
+  const opened = await listener.open(listAddresses(options.hosts), options.port).catch((error: unknown) => {
+    throw toListenError(error, options.port);
   });
-  http1.on('error', () => {});
-
   return {
-    port: (http1.address() as AddressInfo).port,
+    ...opened,
     countRunning: () => underWay.size,
     drain: async (graceMs) => {
       draining = true;
@@ -172,20 +175,23 @@ function malformedMessage(code: string | undefined): string {
   return 'This is not a valid HTTP/1.1 request.';
 }
 
-function toListenError(error: NodeJS.ErrnoException, { host, port }: ServerOptions): ProxyError {
-  if (error.code === 'EADDRINUSE') {
+function toListenError(thrown: unknown, port: number): ProxyError {
+  if (!(thrown instanceof ListenError)) return toProxyError(thrown);
+  const { host, cause: error } = thrown;
+  const code = findCode(error);
+  if (code === 'EADDRINUSE') {
     return new ProxyError('ERR_ADDRESS_IN_USE', `Another program already listens on ${host} port ${port}.`, {
       hint: `End it, or choose another port: --port ${port === 65_535 ? 4001 : port + 1}.`,
       cause: error,
     });
   }
-  if (error.code === 'EACCES') {
+  if (code === 'EACCES') {
     return new ProxyError('ERR_BAD_OPTION', `This user may not listen on port ${port}.`, {
       hint: 'Choose a --port above 1023.',
       cause: error,
     });
   }
-  return new ProxyError('ERR_BAD_OPTION', `The proxy cannot listen on ${host} port ${port} (${error.code}).`, {
+  return new ProxyError('ERR_BAD_OPTION', `The proxy cannot listen on ${host} port ${port} (${code}).`, {
     hint: 'Name an address of this machine with --host.',
     cause: error,
   });

@@ -23,9 +23,9 @@ async function open(
   const ledger = { readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined, ...state }) };
   const options = { store, ledger, version: '1.2.3', mountPath: '/bedrock', prove };
   const server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     mounts: [
       { prefix: '/health', handle: createHealth(options) },
       { prefix: '/', handle: createRootEndpoint(options) },

@@ -29,9 +29,9 @@ async function open(dependencies: Partial<ServerDependencies> = {}): Promise<Tes
   metrics.ended(aFinishedRecord());
   const handle = createMetricsEndpoint({ metrics, masterKey, failures: createFailureLimit(MACHINE_TICKS) });
   const server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     mounts: [
       {
         prefix: '/metrics',

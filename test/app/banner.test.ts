@@ -5,7 +5,7 @@ import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatB
 const PLAIN = new Chalk({ level: 0 });
 const FACTS: BannerFacts = {
   version: '1.2.3',
-  host: '127.0.0.1',
+  host: 'localhost',
   port: 4000,
   mountPath: '/bedrock',
   region: { name: 'eu-west-1', origin: '--region' },
@@ -17,10 +17,11 @@ const FACTS: BannerFacts = {
 
 describe('the URL for clients', () => {
   it.each([
-    { host: '127.0.0.1', url: 'http://localhost:4000/bedrock' },
+    { host: 'localhost', url: 'http://localhost:4000/bedrock' },
+    { host: '127.0.0.1', url: 'http://127.0.0.1:4000/bedrock' },
     { host: '0.0.0.0', url: 'http://localhost:4000/bedrock' },
     { host: '::', url: 'http://localhost:4000/bedrock' },
-    { host: '::1', url: 'http://localhost:4000/bedrock' },
+    { host: '::1', url: 'http://[::1]:4000/bedrock' },
     { host: 'dev.example', url: 'http://dev.example:4000/bedrock' },
     { host: '192.168.1.7', url: 'http://192.168.1.7:4000/bedrock' },
     { host: 'fd00::7', url: 'http://[fd00::7]:4000/bedrock' },

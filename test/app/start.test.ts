@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
 import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 /** A running server on a free port, without AWS. */
 async function startOffline(
@@ -134,11 +137,52 @@ describe('start', () => {
     },
   );
 
-  it('does not open a network to everybody', async () => {
-    const { code, stderr } = await (await openCli()).spawn(['start', '--host', '0.0.0.0', '--port', '0']).ended;
-    expect(code).toBe(2);
-    expect(stderr).toContain('Without keys the proxy would serve everybody who can reach 0.0.0.0.');
+  it.runIf(HAS_IPV6)('has both addresses of localhost', async () => {
+    const { url, ended, child } = await startOffline();
+    for (const each of [url, url.replace('127.0.0.1', '[::1]'), url.replace('127.0.0.1', 'localhost')]) {
+      expect((await converse(each)).status).toBe(200);
+    }
+    child.kill('SIGTERM');
+    expect((await ended).stderr).not.toContain('warning');
   });
+
+  it.runIf(HAS_IPV6).each([{ more: [] }, { more: ['--workers', '2'] }])(
+    'warns if another program has the other address of localhost, and names one that is its own: $more',
+    async ({ more }) => {
+      const port = await findClosedPort();
+      const other = createServer((socket) => socket.end());
+      await once(other.listen(port, '::1'), 'listening');
+      onTestFinished(() => void other.close());
+      const { waitFor } = (await openCli()).spawn(['start', '--offline', '--port', String(port), ...more]);
+      const [, url = ''] = await waitFor('stderr', /endpoint_url="(.*)"/);
+      expect(url).toBe(`http://127.0.0.1:${port}/bedrock`);
+      await waitFor('stderr', /^warning: Another program listens on the same port of ::1, .*\nhint: .*127\.0\.0\.1/m);
+      expect((await converse(new URL(url).origin)).status).toBe(200);
+    },
+  );
+
+  it.skipIf(process.platform === 'darwin').each([{ more: [] }, { more: ['--workers', '2'] }])(
+    'listens on several addresses, and on no other: $more',
+    async ({ more }) => {
+      const args = ['--host', '127.0.0.1', '--host', '127.0.0.7', '--port', '0', '--offline', ...more];
+      const { waitFor } = (await openCli()).spawn(['start', ...args]);
+      const [, port] = await waitFor('stderr', /endpoint_url="http:\/\/127\.0\.0\.1:(\d+)\/bedrock"/);
+      for (const host of ['127.0.0.1', '127.0.0.7']) {
+        expect((await converse(`http://${host}:${port}`)).status).toBe(200);
+      }
+      await expect(converse(`http://127.0.0.8:${port}`)).rejects.toThrow();
+    },
+  );
+
+  it.each([{ hosts: ['0.0.0.0'] }, { hosts: ['127.0.0.1', '0.0.0.0'] }])(
+    'does not open a network to everybody: $hosts',
+    async ({ hosts }) => {
+      const args = hosts.flatMap((host) => ['--host', host]);
+      const { code, stderr } = await (await openCli()).spawn(['start', ...args, '--port', '0']).ended;
+      expect(code).toBe(2);
+      expect(stderr).toContain('Without keys the proxy would serve everybody who can reach 0.0.0.0.');
+    },
+  );
 
   it('does not open a network behind a master key that can be guessed', async () => {
     const env = { BEDROCK_PROXY_MASTER_KEY: 'sk-1234' };

@@ -3,22 +3,35 @@ import { isChallenge, isServerProof, proveServer } from '../../src/auth/server-p
 
 const SECRET = Buffer.alloc(32, 1);
 const CHALLENGE = 'ab'.repeat(16);
-const PROOF = proveServer(SECRET, CHALLENGE, 4000);
+const PROOF = proveServer(SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true });
 
 describe('the proof of a server', () => {
   it('proves a server for its secret, challenge and port', () => {
     expect(PROOF).toMatch(/^[0-9a-f]{64}$/);
-    expect(isServerProof(PROOF, SECRET, CHALLENGE, 4000)).toBe(true);
+    expect(isServerProof(PROOF, SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true })).toBe(true);
   });
 
   it.each([
-    { name: 'another secret', is: isServerProof(PROOF, Buffer.alloc(32, 2), CHALLENGE, 4000) },
-    { name: 'another challenge', is: isServerProof(PROOF, SECRET, 'ac'.repeat(16), 4000) },
-    { name: 'another port', is: isServerProof(PROOF, SECRET, CHALLENGE, 4001) },
-    { name: 'a part of it', is: isServerProof(PROOF.slice(1), SECRET, CHALLENGE, 4000) },
-    { name: 'two characters of one byte', is: isServerProof(`é${PROOF.slice(2)}`, SECRET, CHALLENGE, 4000) },
-    { name: 'none', is: isServerProof(undefined, SECRET, CHALLENGE, 4000) },
-    { name: 'no text', is: isServerProof([PROOF], SECRET, CHALLENGE, 4000) },
+    {
+      name: 'another secret',
+      is: isServerProof(PROOF, Buffer.alloc(32, 2), CHALLENGE, { port: 4000, ownsLocalhost: true }),
+    },
+    {
+      name: 'another challenge',
+      is: isServerProof(PROOF, SECRET, 'ac'.repeat(16), { port: 4000, ownsLocalhost: true }),
+    },
+    { name: 'another port', is: isServerProof(PROOF, SECRET, CHALLENGE, { port: 4001, ownsLocalhost: true }) },
+    {
+      name: 'one address of localhost',
+      is: isServerProof(PROOF, SECRET, CHALLENGE, { port: 4000, ownsLocalhost: false }),
+    },
+    { name: 'a part of it', is: isServerProof(PROOF.slice(1), SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true }) },
+    {
+      name: 'two characters of one byte',
+      is: isServerProof(`é${PROOF.slice(2)}`, SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true }),
+    },
+    { name: 'none', is: isServerProof(undefined, SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true }) },
+    { name: 'no text', is: isServerProof([PROOF], SECRET, CHALLENGE, { port: 4000, ownsLocalhost: true }) },
   ])('does not accept the proof of a server for $name', ({ is }) => {
     expect(is).toBe(false);
   });

@@ -9,7 +9,8 @@ const read = (flags: Flags, environment: Environment = {}): Config => readConfig
 describe('with nothing given', () => {
   it('uses the documented defaults', () => {
     expect(read({}, { XDG_DATA_HOME: '/data' })).toEqual({
-      host: '127.0.0.1',
+      host: 'localhost',
+      hosts: ['localhost'],
       port: 4000,
       region: undefined,
       profile: undefined,
@@ -65,7 +66,13 @@ interface PrecedenceRow {
 /** One row per option: what the flag gives although the variable is set, and what the variable gives on its own. */
 const PRECEDENCE: readonly PrecedenceRow[] = [
   { field: 'port', flag: { port: '1' }, env: { BEDROCK_PROXY_PORT: '2' }, fromFlag: 1, fromEnv: 2 },
-  { field: 'host', flag: { host: '::1' }, env: { BEDROCK_PROXY_HOST: '0.0.0.0' }, fromFlag: '::1', fromEnv: '0.0.0.0' },
+  {
+    field: 'host',
+    flag: { host: ['::1'] },
+    env: { BEDROCK_PROXY_HOST: '0.0.0.0' },
+    fromFlag: '::1',
+    fromEnv: '0.0.0.0',
+  },
   {
     field: 'region',
     flag: { region: 'eu-west-1' },
@@ -317,8 +324,8 @@ const BAD_VALUES: readonly {
     says: /must be a whole number from 0 to 65535/,
   })),
   { env: { BEDROCK_PROXY_PORT: 'x' }, origin: 'BEDROCK_PROXY_PORT', says: /whole number/ },
-  { flags: { host: '' }, origin: '--host', says: /must be an address or a name of this machine/ },
-  { flags: { host: 'http://127.0.0.1' }, origin: '--host', says: /must be an address or a name of this machine/ },
+  { flags: { host: [''] }, origin: '--host', says: /must be an address or a name of this machine/ },
+  { flags: { host: ['http://127.0.0.1'] }, origin: '--host', says: /must be an address or a name of this machine/ },
   { env: { BEDROCK_PROXY_HOST: '127.0.0.1:4000' }, origin: 'BEDROCK_PROXY_HOST', says: /must be an address or a name/ },
   {
     flags: { region: 'us-east-1.evil.example' },

@@ -67,9 +67,9 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
   };
   const handle = createAdminApi(options);
   const server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     mounts: [...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle })),
     onRefused: () => {},
   });

@@ -7,9 +7,9 @@ import { type Handler, startServer } from '../../src/server/server.ts';
 
 async function serve(handle: Handler): Promise<number> {
   const server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     mounts: [{ prefix: '/', handle }],
     onRefused: () => {},
   });

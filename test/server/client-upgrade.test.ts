@@ -23,9 +23,9 @@ const tell: Handler = async (clientRequest, clientResponse) => {
 beforeEach(async () => {
   handle = tell;
   server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     mounts: [{ prefix: '/bedrock', handle: (...both) => handle(...both) }],
     onRefused: () => {},
   });

@@ -4,7 +4,7 @@ import { guardRequest, type GuardRules } from '../../src/server/guard.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 
-const RULES: GuardRules = { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] };
+const RULES: GuardRules = { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] };
 const withHost = (authority: string): ClientRequest => aClientRequest({ authority, headers: [['Host', authority]] });
 const withHeaders = (...headers: HeaderPair[]): ClientRequest =>
   aClientRequest({ headers: [['Host', 'localhost:4000'], ...headers] });
@@ -26,12 +26,13 @@ describe('hosts it answers to', () => {
     { authority: 'gateway.docker.internal' },
     { authority: 'dev.example:4000', rules: { allowedHosts: ['dev.example'] } },
     { authority: 'DEV.example', rules: { allowedHosts: ['dev.example'] } },
-    { authority: '192.168.1.7:4000', rules: { listenHost: '192.168.1.7' } },
-    { authority: 'my-machine:4000', rules: { listenHost: 'My-Machine' } },
-    { authority: '[fd00::7]:4000', rules: { listenHost: 'FD00::7' } },
-    { authority: '192.168.1.7:4000', rules: { listenHost: '0.0.0.0' } },
-    { authority: '[fd00::7]:4000', rules: { listenHost: '::' } },
-    { authority: '0.0.0.0:4000', rules: { listenHost: '0.0.0.0' } },
+    { authority: '192.168.1.7:4000', rules: { listenHosts: ['192.168.1.7'] } },
+    { authority: 'my-machine:4000', rules: { listenHosts: ['My-Machine'] } },
+    { authority: '[fd00::7]:4000', rules: { listenHosts: ['FD00::7'] } },
+    { authority: '192.168.1.7:4000', rules: { listenHosts: ['0.0.0.0'] } },
+    { authority: '[fd00::7]:4000', rules: { listenHosts: ['::'] } },
+    { authority: '172.17.0.1:4000', rules: { listenHosts: ['localhost', '172.17.0.1'] } },
+    { authority: '0.0.0.0:4000', rules: { listenHosts: ['0.0.0.0'] } },
   ])('answers to the host $authority with $rules', ({ authority, rules }) => {
     expect(() => guardRequest(withHost(authority), { ...RULES, ...rules })).not.toThrow();
     const overHttp2 = aClientRequest({ authority, headers: [], httpVersion: '2' });
@@ -46,7 +47,7 @@ describe('hosts it does not answer to', () => {
     { name: 'a name that ends like ours', authority: 'evillocalhost' },
     { name: 'a name that holds our address', authority: '127.0.0.1.evil.example:4000' },
     { name: 'a name below an allowed one', authority: 'x.dev.example', rules: { allowedHosts: ['dev.example'] } },
-    { name: 'a name, although we listen everywhere', authority: 'evil.example', rules: { listenHost: '0.0.0.0' } },
+    { name: 'a name, although we listen everywhere', authority: 'evil.example', rules: { listenHosts: ['0.0.0.0'] } },
     { name: 'another address of the machine', authority: '192.168.1.7:4000' },
     { name: 'the wildcard address where we listen on loopback', authority: '0.0.0.0:4000' },
     { name: 'another IPv6 address', authority: '[fd00::7]:4000' },

@@ -35,9 +35,9 @@ beforeAll(async () => {
   material = await ensureCertificate(join(folder, 'keys.db'), [], Date.now());
   ca = await readFile(material.caFile ?? '');
   server = await startServer({
-    host: '127.0.0.1',
+    hosts: ['127.0.0.1'],
     port: 0,
-    guard: { listenHost: '127.0.0.1', allowedHosts: [], allowedOrigins: [] },
+    guard: { listenHosts: ['127.0.0.1'], allowedHosts: [], allowedOrigins: [] },
     tls: material,
     mounts: Object.entries(FRAMINGS).map(([prefix, headers]) => ({
       prefix,

@@ -51,7 +51,7 @@ export async function withProxy<T>(
     // A price file that is wrong has its own check.
     meters = await openMeters({ ...config, pricesFile: undefined }, store, createErrorPrinter(), () => {});
     const server = await composeServer({
-      config: { ...config, host: '127.0.0.1', port: 0, masterKey, databasePath: join(folder, 'keys.db') },
+      config: { ...config, hosts: ['127.0.0.1'], port: 0, masterKey, databasePath: join(folder, 'keys.db') },
       defaultRegion: region,
       store,
       ...meters,

@@ -9,6 +9,7 @@ import { findKeyState, type KeyState } from '../../keys/state.ts';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openStore } from '../../app/open-store.ts';
 import { baseUrl } from '../../app/banner.ts';
+import { listAddresses } from '../../server/listen.ts';
 import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
 import { findProxyVersion } from '../../app/running-proxy.ts';
 import { openKey } from '../key/client-key.ts';
@@ -24,8 +25,9 @@ export function checkNode(version: string): CheckResult {
 }
 
 /** Free, or taken by a bedrock-proxy, or by another program. */
-export async function checkPort({ host, port }: Config): Promise<CheckResult> {
+export async function checkPort({ host: ownHost, hosts, port }: Config): Promise<CheckResult> {
   if (port === 0) return ok('port', 'any free one (0)');
+  const host = listAddresses(hosts)[0]?.host ?? ownHost;
   const server = createServer();
   const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     server.once('error', resolve);
@@ -39,7 +41,7 @@ export async function checkPort({ host, port }: Config): Promise<CheckResult> {
   if (failure.code !== 'EADDRINUSE') {
     return fail('port', `cannot listen on ${host} port ${port} (${failure.code})`, 'Choose another --port or --host.');
   }
-  const url = baseUrl({ host, port, mountPath: MOUNT_PATH });
+  const url = baseUrl({ host: ownHost, port, mountPath: MOUNT_PATH });
   const version = await findProxyVersion({ url, caFile: undefined });
   if (version !== undefined) return ok('port', `bedrock-proxy ${version} listens on ${url}`);
   return fail('port', `another program listens on ${host} port ${port}`, 'End it, or choose another --port.');

@@ -122,9 +122,10 @@ describe('env', () => {
 });
 
 describe('readServerUrl', () => {
-  const here = { host: '127.0.0.1', port: 4000 };
+  const here = { host: 'localhost', port: 4000 };
   it.each([
     [undefined, here, 'http://localhost:4000/bedrock'],
+    [undefined, { host: '127.0.0.1', port: 4000 }, 'http://127.0.0.1:4000/bedrock'],
     [undefined, { host: '0.0.0.0', port: 80 }, 'http://localhost:80/bedrock'],
     [undefined, { host: '10.0.0.7', port: 4000 }, 'http://10.0.0.7:4000/bedrock'],
     ['https://proxy.example', here, 'https://proxy.example/bedrock'],

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Cli, openCli } from '../../helpers/cli.ts';
-import { listen } from '../../helpers/ports.ts';
+import { findClosedPort, listen } from '../../helpers/ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SHOW = 'console.log(JSON.stringify(process.env))';
@@ -32,7 +32,7 @@ async function listKeys(cli: Cli): Promise<ListedKey[]> {
 /** A proxy that runs already, on a port of its own. */
 async function startProxy(cli: Cli, ...args: string[]): Promise<string> {
   const proxy = cli.spawn(['start', '--offline', '--port', '0', ...args]);
-  const [, port = ''] = await proxy.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+  const [, port = ''] = await proxy.waitFor('stderr', /(?:localhost|127\.0\.0\.1):(\d+)\/bedrock/);
   return port;
 }
 
@@ -71,7 +71,7 @@ describe('exec with a proxy of its own', () => {
     );
     const { code, stdout } = await cli.spawn(['exec', '--offline', '--', NODE, script]).ended;
     expect(code).toBe(0);
-    const [, url = ''] = /^end_turn (http:\/\/localhost:\d+\/bedrock)\n$/.exec(stdout) ?? [];
+    const [, url = ''] = /^end_turn (http:\/\/127\.0\.0\.1:\d+\/bedrock)\n$/.exec(stdout) ?? [];
     expect(url).not.toBe('');
     await expect(fetch(url)).rejects.toThrow();
     expect(await listKeys(cli)).toMatchObject([{ alias: expect.stringMatching(/^exec-\d+-/), state: 'revoked' }]);
@@ -197,8 +197,9 @@ describe('exec beside an impostor on the port', () => {
   it.runIf(HAS_IPV6)('shows an impostor no key on the same port of [::1], which is localhost as well', async () => {
     const cli = await openCli();
     await cli.run(['key', 'generate']);
-    const realPort = await startProxy(cli);
-    const [port, seen] = await startImpostor(realPort, '::1', Number(realPort));
+    const port = String(await findClosedPort());
+    const [, seen] = await startImpostor(port, '::1', Number(port));
+    await startProxy(cli, '--port', port);
     const { code } = await cli.spawn(['exec', '--port', port, '--', NODE, '-e', '']).ended;
     expect(code).toBe(0);
     expect(seen.filter((line) => line.includes('Bearer'))).toEqual([]);
