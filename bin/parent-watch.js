@@ -6,8 +6,8 @@ const LOOK_EVERY_MS = 500;
 
 /**
  * From now on, a process that npm started sends itself SIGTERM when its parent has ended. Others are left alone: a
- * server that was started in the background outlives its shell. So is one that takes npm's variable away: it outlives its
- * terminal, which ends npm.
+ * server that was started in the background outlives its shell. So is one that takes npm's variable away: it outlives
+ * its terminal, which ends npm.
  */
 export function endWithNpm() {
   if (process.env.npm_lifecycle_event === undefined) return;

@@ -5,7 +5,10 @@ import { listNetworkUrls } from '../../src/app/network-urls.ts';
 const entry = (address: string, internal = false): NetworkInterfaceInfo => ({
   address,
   internal,
-  ...{ netmask: '', mac: '', cidr: null, family: 'IPv4' },
+  netmask: '',
+  mac: '',
+  cidr: null,
+  family: 'IPv4',
 });
 const INTERFACES = {
   lo: [entry('127.0.0.1', true), entry('::1', true)],
