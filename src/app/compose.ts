@@ -38,6 +38,7 @@ import type { AwsConnection } from '../upstream/aws/connection.ts';
 import type { BodyLimits } from '../http/body.ts';
 import { BodyQuota } from '../http/body-quota.ts';
 import { findBodyDisk, findBodyMemory, readDisk, shareDisk } from '../http/body-room.ts';
+import type { AuthRefresh } from '../upstream/aws/auth-refresh.ts';
 import { type ControlPlane, createProfileLookup } from '../upstream/aws/profile-lookup.ts';
 import { findServerSecret, peekServerSecret } from '../keys/server-secret.ts';
 
@@ -75,6 +76,8 @@ export interface SharedParts {
   onFailure(note: (origin: FailureOrigin) => void): void;
   /** Of all of them. */
   renderMetrics(): Promise<RenderedMetrics>;
+  /** Has the login renewed, once for all of them. */
+  refreshAuth: AuthRefresh;
   readLedgerState(): Promise<LedgerState>;
 }
 

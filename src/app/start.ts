@@ -29,6 +29,7 @@ import {
   loadFromChain,
   loadProfileRegion,
 } from '../upstream/aws/credentials.ts';
+import { type AuthRefresh, refreshExpired } from '../upstream/aws/auth-refresh.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
 import { createSigningClock } from '../upstream/aws/signing-clock.ts';
@@ -78,7 +79,7 @@ export async function start(
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
-    const connection = await connectUpstream(config, region?.name);
+    const connection = await connectUpstream(config, region?.name, await findAuthRefresh(config, seat));
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
     await serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }).finally(async () => {
       await meters.ledger.endDeferred();
@@ -223,8 +224,22 @@ function warn(message: string): void {
   printTalk(`warning: ${message}`);
 }
 
+/** What renews the login of the credentials; the primary does it for all workers. */
+async function findAuthRefresh(
+  { awsAuthRefresh: command }: Config,
+  seat?: WorkerSeat,
+): Promise<AuthRefresh | undefined> {
+  if (command === undefined) return undefined;
+  if (seat !== undefined) return seat.refreshAuth;
+  return (await import('./auth-refresh.ts')).createAuthRefresh({ command, tickMs: MACHINE_TICKS });
+}
+
 /** AWS, or the offline Bedrock in this process. Connects nothing yet. The caller closes it. */
-export async function connectUpstream(config: Config, region: string | undefined): Promise<AwsConnection> {
+export async function connectUpstream(
+  config: Config,
+  region: string | undefined,
+  refresh?: AuthRefresh,
+): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
   if (config.offline)
@@ -234,7 +249,8 @@ export async function connectUpstream(config: Config, region: string | undefined
   const clock = createSigningClock(Date.now, warn);
   const network = readNetworkOptions(config.network);
   const forwarder = createForwarder({ ...timeouts, network });
-  const credentials = createCredentialSource({ profile, nowMs: Date.now, tickMs: MACHINE_TICKS, load });
+  const source = createCredentialSource({ profile, nowMs: Date.now, tickMs: MACHINE_TICKS, load });
+  const credentials = refresh === undefined ? source : refreshExpired(source, refresh);
   const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: clock.nowMs });
   return { name: 'aws', credentials, forwarder, bidirectional, clock, close: () => forwarder.close() };
 }

@@ -60,6 +60,8 @@ export interface Config {
   /** With the name of the flag or variable it came from; undefined if neither names one. */
   readonly region: { readonly name: string; readonly origin: string } | undefined;
   readonly profile: string | undefined;
+  /** A command for the shell, from the owner alone. */
+  readonly awsAuthRefresh: string | undefined;
   readonly databasePath: string;
   readonly masterKey: string | undefined;
   readonly saltKey: string | undefined;
@@ -119,6 +121,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     port: parseInteger(present(read('port')), 0, 65_535),
     region: region === undefined ? undefined : { name: region.value, origin: region.origin },
     profile: parseProfile(read('profile')),
+    awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
     databasePath: readDatabasePath(flags, environment),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
@@ -244,6 +247,11 @@ function parseFilePath(setting: Setting | undefined): string | undefined {
 
 function parseProfile(setting: Setting | undefined): string | undefined {
   if (setting?.value === '') throw badOption(setting, 'must not be empty');
+  return setting?.value;
+}
+
+function parseCommand(setting: Setting | undefined): string | undefined {
+  if (setting?.value.trim() === '') throw badOption(setting, 'must not be empty');
   return setting?.value;
 }
 

@@ -45,6 +45,11 @@ export const OPTIONS = {
     env: ['AWS_PROFILE'],
     description: 'profile in ~/.aws to take credentials from',
   },
+  awsAuthRefresh: {
+    flag: '--aws-auth-refresh <command>',
+    env: ['BEDROCK_PROXY_AWS_AUTH_REFRESH'],
+    description: 'run this when AWS credentials have expired, such as `aws sso login`; requests wait',
+  },
   db: {
     flag: '--db <file>',
     env: ['BEDROCK_PROXY_DB', 'DATABASE_URL'],

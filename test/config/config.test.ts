@@ -80,6 +80,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromFlag: { name: 'eu-west-1', origin: '--region' },
     fromEnv: { name: 'us-west-2', origin: 'BEDROCK_PROXY_REGION' },
   },
+  {
+    field: 'awsAuthRefresh',
+    flag: { awsAuthRefresh: 'aws sso login' },
+    env: { BEDROCK_PROXY_AWS_AUTH_REFRESH: 'aws login' },
+    fromFlag: 'aws sso login',
+    fromEnv: 'aws login',
+  },
   { field: 'profile', flag: { profile: 'a' }, env: { AWS_PROFILE: 'b' }, fromFlag: 'a', fromEnv: 'b' },
   {
     field: 'databasePath',
@@ -334,6 +341,7 @@ const BAD_VALUES: readonly {
   },
   { flags: { region: '' }, origin: '--region', says: /is not an AWS region/ },
   { env: { AWS_REGION: 'None' }, origin: 'AWS_REGION', says: /is not an AWS region/ },
+  { flags: { awsAuthRefresh: ' ' }, origin: '--aws-auth-refresh', says: /must not be empty/ },
   { flags: { profile: '' }, origin: '--profile', says: /must not be empty/ },
   { flags: { modelAlias: ['fast'] }, origin: '--model-alias', says: /must be a name and the id or ARN of a model/ },
   {

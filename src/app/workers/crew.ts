@@ -8,6 +8,7 @@ import type { LocalRateLimits } from '../../admission/rates.ts';
 import { openRateDesk, type RateDesk } from '../../admission/remote-rates.ts';
 import { type MonotonicClock } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
+import type { AuthRefresh } from '../../upstream/aws/auth-refresh.ts';
 import { type PrimaryMessage, WORKER_VARIABLE, type WorkerMessage, type WorkerRole } from './messages.ts';
 import { type ReadableWorker, WorkerReadings } from './readings.ts';
 import { relayLines } from './relay-lines.ts';
@@ -35,6 +36,8 @@ export interface CrewOptions {
   readonly warn: (message: string) => void;
   /** Of the primary's hot keys, to be said below the banner. */
   readonly line?: string | undefined;
+  /** Undefined without `--aws-auth-refresh`. */
+  readonly refreshAuth: AuthRefresh | undefined;
 }
 
 /** How the first worker ended that did not get as far as to listen. */
@@ -168,6 +171,8 @@ export class Crew {
         return void this.#answer(member, message.question, message.withMetrics);
       case 'reading':
         return this.#readings.note(member.number, message.reading, message.round);
+      case 'refresh':
+        return void this.#options.refreshAuth?.().then((failure) => member.send({ kind: 'refreshed', failure }));
       case 'drained':
         this.#cutOff += message.cutOff;
         return;

@@ -48,6 +48,8 @@ export type WorkerMessage =
   | { readonly kind: 'rates'; readonly orders: readonly RateOrder[] }
   /** How all of them are, and what they have counted. */
   | { readonly kind: 'ask'; readonly question: number; readonly withMetrics: boolean }
+  /** The login of the AWS credentials is to be renewed. */
+  | { readonly kind: 'refresh' }
   /** In response to `read`; without a number at its end. */
   | { readonly kind: 'reading'; readonly round?: number; readonly reading: WorkerReading }
   | { readonly kind: 'drained'; readonly cutOff: number };
@@ -60,6 +62,8 @@ export type PrimaryMessage =
   | { readonly kind: 'answer'; readonly question: number; readonly reading: WorkersReading }
   /** Whether lines of requests that went well are left out. */
   | { readonly kind: 'show only errors'; readonly isOn: boolean }
+  /** How `refresh` ended; see `AuthRefresh`. */
+  | { readonly kind: 'refreshed'; readonly failure?: string | undefined }
   /** Take nothing new, end what runs, then end. */
   | { readonly kind: 'drain' }
   /** End at once, with this exit code. */

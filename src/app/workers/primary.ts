@@ -7,13 +7,14 @@ import type { Config } from '../../config/config.ts';
 import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import type { HotKeys } from '../hot-keys.ts';
+import { createAuthRefresh } from '../auth-refresh.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from '../ending.ts';
 import { printError, printTalk } from '../print.ts';
 import { Crew, FirstWorkerFailed } from './crew.ts';
 
 /** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
 export async function leadWorkers(
-  { workers, port, quiet, shutdownGraceMs }: Config,
+  { workers, port, quiet, shutdownGraceMs, awsAuthRefresh }: Config,
   hotKeys: HotKeys | undefined,
 ): Promise<void> {
   const crew = new Crew({
@@ -23,6 +24,8 @@ export async function leadWorkers(
     tickMs: MACHINE_TICKS,
     warn: (message) => printTalk(`warning: ${message}`),
     line: hotKeys?.line,
+    refreshAuth:
+      awsAuthRefresh === undefined ? undefined : createAuthRefresh({ command: awsAuthRefresh, tickMs: MACHINE_TICKS }),
   });
   // What it holds for the workers must outlive any fault of its own.
   process.stderr.on('error', () => {});

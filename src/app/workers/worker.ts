@@ -54,6 +54,7 @@ function say(message: WorkerMessage, onSaid = (): void => {}): void {
 function openSeat(role: WorkerRole): WorkerSeat {
   const rates = createRemoteRates(gatherOrders((orders) => say({ kind: 'rates', orders })));
   const questions = createQuestions((question, withMetrics) => say({ kind: 'ask', question, withMetrics }));
+  const refreshing = new SharedRefresh();
   const draining = Promise.withResolvers<void>();
   let cutOff = 0;
   let read: ((withMetrics: boolean) => WorkerReading) | undefined;
@@ -67,6 +68,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
     }
     if (message.kind === 'show only errors') showOnlyErrors?.(message.isOn);
     if (message.kind === 'failure') noteFailure?.(message.origin);
+    if (message.kind === 'refreshed') refreshing.end(message.failure);
     if (message.kind === 'answer') questions.onAnswer(message.question, message.reading);
     else if (message.kind === 'drain') draining.resolve();
     else if (message.kind === 'end') endNow(message.exitCode);
@@ -75,6 +77,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
     draining.resolve();
     rates.close(primaryGone());
     questions.close(primaryGone());
+    refreshing.end(primaryGone().message);
   });
   return {
     ...role,
@@ -82,6 +85,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
     tellFailure: (origin) => say({ kind: 'failure', origin }),
     onFailure: (note) => (noteFailure = note),
     renderMetrics: async () => (await questions.ask(true)).metrics ?? { contentType: METRICS_CONTENT_TYPE, body: '' },
+    refreshAuth: () => refreshing.ask(),
     readLedgerState: async () => (await questions.ask(false)).ledger,
     onListening: (port, reader) => {
       read = reader;
@@ -112,6 +116,23 @@ function gatherOrders(send: (orders: readonly RateOrder[]) => void): (order: Rat
     if (gathered.length === 0) setImmediate(flush);
     gathered.push(order);
   };
+}
+
+/** State: whether the primary is asked to renew the login, and who waits for that. */
+class SharedRefresh {
+  #asked: PromiseWithResolvers<string | undefined> | undefined;
+
+  ask(): Promise<string | undefined> {
+    if (this.#asked !== undefined) return this.#asked.promise;
+    this.#asked = Promise.withResolvers();
+    say({ kind: 'refresh' });
+    return this.#asked.promise;
+  }
+
+  end(failure: string | undefined): void {
+    this.#asked?.resolve(failure);
+    this.#asked = undefined;
+  }
 }
 
 /** Questions to the primary by number. */

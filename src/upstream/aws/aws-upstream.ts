@@ -8,7 +8,7 @@ import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
 import { findFacts } from '../../operations/find-facts.ts';
-import { areCredentialsRefused, isSamePair } from './credentials.ts';
+import { areCredentialsRefused, haveCredentialsExpired, isSamePair } from './credentials.ts';
 import type { Forwarder, SignedRequest } from './forward.ts';
 import type { AwsCredentials } from './sign.ts';
 import type { SigningClock } from './signing-clock.ts';
@@ -85,9 +85,10 @@ async function signDifferently(
 ): Promise<Signed | undefined> {
   if (signed.credentials === undefined) return undefined;
   if (parts.clock.learn(status, headers, signed.signedAtMs)) return sign(attempt, parts);
-  if (!areCredentialsRefused(status, errorTypeOf(headers))) return undefined;
+  const errorType = errorTypeOf(headers);
+  if (!areCredentialsRefused(status, errorType)) return undefined;
   const { credentials } = parts.authority;
-  const isFirst = credentials.invalidate(signed.credentials);
+  const isFirst = credentials.invalidate(signed.credentials, haveCredentialsExpired(errorType));
   // Of many that are refused at once one looks them up; the others wait for it.
   const again = await sign(attempt, parts);
   if (!isSamePair(again.credentials, signed.credentials)) return again;
@@ -108,7 +109,9 @@ function learnFromResponses(
       observer.onHead(status, headers);
       const isClockWrong = clock.learn(status, headers, signedAtMs);
       if (isClockWrong || credentials === undefined) return;
-      if (areCredentialsRefused(status, errorTypeOf(headers))) authority.credentials.invalidate(credentials);
+      const errorType = errorTypeOf(headers);
+      if (!areCredentialsRefused(status, errorType)) return;
+      authority.credentials.invalidate(credentials, haveCredentialsExpired(errorType));
     },
   };
 }

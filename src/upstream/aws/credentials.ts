@@ -31,9 +31,9 @@ export interface CredentialSource {
   describe(): Promise<CredentialsOrigin>;
   /**
    * AWS refused these: look again before the next request (a login or a rotated file may have replaced them). False if
-   * that was done a moment ago, or if there are others by now: then those stay.
+   * that was done a moment ago, or if there are others by now: then those stay. `hasExpired`: AWS says that they have.
    */
-  invalidate(refused: AwsCredentials): boolean;
+  invalidate(refused: AwsCredentials, hasExpired?: boolean): boolean;
   /** The next request looks them up anew. */
   forget(): void;
 }
@@ -139,6 +139,7 @@ class KeptCredentials implements CredentialSource {
 
   forget(): void {
     this.#current = undefined;
+    this.#failure = undefined;
   }
 
   #isAgeing({ expiration }: ProvidedCredentials, nowMs: number): boolean {
@@ -313,6 +314,13 @@ function lookupHangs(profile: string | undefined): ProxyError {
   });
 }
 
+/** Whether a person could cure it by logging in, or by whatever else gets credentials here. */
+export function needsLogin({ code, detail = '' }: ProxyError): boolean {
+  return (
+    code === 'ERR_NO_AWS_CREDENTIALS' || (code === 'ERR_AWS_CREDENTIALS' && findLoginCommand(detail) !== undefined)
+  );
+}
+
 /** System errors in the words of the AWS SDK's clients, which hand on the message alone. */
 const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|TimeoutError)\b/;
 
@@ -348,4 +356,9 @@ export function isSamePair(one: AwsCredentials | undefined, other: AwsCredential
 export function areCredentialsRefused(status: number, errorType: string | undefined): boolean {
   if (status !== 400 && status !== 401 && status !== 403) return false;
   return /^(ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature)/.test(errorType ?? '');
+}
+
+/** Those of them that say that the time of the keys is over; the other ones a client may be able to bring about. */
+export function haveCredentialsExpired(errorType: string | undefined): boolean {
+  return /^ExpiredToken/.test(errorType ?? '');
 }
