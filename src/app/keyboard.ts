@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { isatty } from 'node:tty';
+import { isatty, ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import type { Environment } from '../config/options.ts';
 
@@ -78,7 +78,8 @@ export async function openKeyboard(events: KeyboardEvents): Promise<Keyboard> {
  */
 class TerminalKeyboard implements Keyboard {
   readonly #events: KeyboardEvents;
-  readonly #stdin = process.stdin;
+  /** Not `process.stdin`, whose mode Node sets once more when the process ends: in the background that stops it. */
+  #terminal: ReadStream | undefined;
   #state: 'away' | 'reading' | 'closed' = 'away';
   #pressed: NodeJS.Timeout | undefined;
   #key: string | undefined;
@@ -102,29 +103,24 @@ class TerminalKeyboard implements Keyboard {
 
   async #read(): Promise<void> {
     if (!(await isInForeground()) || this.#state !== 'away') return;
-    this.#stdin.on('data', this.#onData).on('end', this.#onGone).on('error', this.#onGone);
     try {
-      // Twice: the shell may have changed the mode behind Node's back.
-      this.#stdin.setRawMode(false).setRawMode(true);
+      this.#terminal = new ReadStream(0);
+      this.#terminal.on('data', this.#onData).on('end', this.#onGone).on('error', this.#onGone).setRawMode(true);
     } catch {
       return this.#onGone();
     }
     this.#state = 'reading';
-    this.#stdin.resume();
     // Whoever reads keys does not keep the process alive.
-    this.#stdin.unref();
+    this.#terminal.unref();
   }
 
+  /** Closing it sets its mode back, at once. */
   readonly #restore = (): void => {
     clearTimeout(this.#pressed);
-    if (this.#state !== 'reading') return;
-    this.#state = 'away';
-    this.#stdin.off('data', this.#onData).off('end', this.#onGone).pause();
-    try {
-      this.#stdin.setRawMode(false);
-    } catch {
-      // The terminal is gone.
-    }
+    this.#pressed = undefined;
+    if (this.#state === 'reading') this.#state = 'away';
+    this.#terminal?.off('data', this.#onData).off('end', this.#onGone).destroy();
+    this.#terminal = undefined;
   };
 
   /** The terminal was closed, or somebody else has it: what ends the process is not decided here. */
@@ -134,18 +130,11 @@ class TerminalKeyboard implements Keyboard {
     void this.#goOn();
   };
 
+  /** Stopped by a signal, not by Ctrl-Z, the shell may have changed the mode: it is set anew. */
   async #goOn(): Promise<void> {
-    this.#restoreIfForeground(await isInForeground());
+    if (this.#state === 'reading' && (await isInForeground())) this.#restore();
     await this.#read();
     if (this.#state === 'reading') this.#events.onContinue?.();
-  }
-
-  /** Stopped by a signal, not by Ctrl-Z: the mode is set anew, but never from the background. */
-  #restoreIfForeground(isForeground: boolean): void {
-    if (this.#state !== 'reading') return;
-    if (isForeground) return this.#restore();
-    this.#state = 'away';
-    this.#stdin.off('data', this.#onData).off('end', this.#onGone).pause();
   }
 
   readonly #onData = (chunk: Buffer): void => {

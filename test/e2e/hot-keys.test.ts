@@ -22,7 +22,7 @@ async function openPlace(): Promise<Workplace> {
 /** `start` without a shell, until its line is there; then these steps. */
 async function startAndType(steps: readonly TerminalStep[]): Promise<TerminalResult> {
   const { environment } = await openPlace();
-  return runOnTerminal(START.split(' '), [{ until: LINE }, ...steps], { environment });
+  return runOnTerminal(START.split(' '), [{ until: LINE, pause: 0.3 }, ...steps], { environment });
 }
 
 /** In an interactive shell, whose terminal tells its modes. */
@@ -88,7 +88,7 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
   it('leave the terminal to the shell at Ctrl-Z, and come back with fg', async () => {
     const { shown } = await inShell([
       { pause: 0.5, send: `${START}\r` },
-      { until: LINE, pause: 0.1, send: '\u001A' },
+      { until: LINE, pause: 0.3, send: '\u001A' },
       { until: 'Stopped', pause: 0.2, send: MODES },
       { until: COOKED, pause: 0.1, send: 'fg\r' },
       { until: 'bedrock-proxy.js', pause: 1, send: 'h' },
@@ -114,7 +114,7 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       name: 'sent there with bg',
       steps: [
         { pause: 0.5, send: `${START}\r` },
-        { until: LINE, pause: 0.1, send: '\u001A' },
+        { until: LINE, pause: 0.3, send: '\u001A' },
         { until: 'Stopped', pause: 0.2, send: 'bg\r' },
       ],
     },
@@ -123,7 +123,8 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       ...steps,
       { pause: 0.5, send: 'echo quack\r' },
       { until: 'quack', pause: 0.3, send: 'jobs\r' },
-      { until: 'Running', pause: 0.2, send: 'kill %1; wait; exit\r' },
+      { until: 'Running', pause: 0.2, send: 'kill %1; wait\r' },
+      { until: 'Ending', pause: 1, send: 'exit\r' },
     ]);
     expect(shown).not.toContain('tty input');
   });
@@ -146,8 +147,9 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       ],
       { environment: place.environment },
     );
-    const [, all = '', failed = '', allAgain = ''] = shown.split(/Only requests.*\r\n|All requests.*\r\n|q quit\r\n/);
-    const statusesIn = (text: string): object => [...new Set(text.match(/ (?:200|4\d\d) /g))].toSorted();
+    const [, all = '', failed = '', allAgain = ''] = shown.split(
+      /Only requests.*\r\n|All requests.*\r\n|c clear · q quit/,
+    );
     expect([all, failed, allAgain].map(statusesIn)).toEqual([[' 200 ', ' 400 '], [' 400 '], [' 200 ', ' 400 ']]);
   });
 });
@@ -161,4 +163,8 @@ async function converse(port: number, model: string): Promise<void> {
     (response) => response.text(),
     () => '',
   );
+}
+
+function statusesIn(text: string): readonly string[] {
+  return [...new Set(text.match(/ (?:200|4\d\d) /g))].toSorted();
 }

@@ -49,12 +49,12 @@ seen = 0
 for step in json.loads(steps):
     if "until" in step:
         seen = wait_for(step["until"], seen)
-    if "send" in step:
-        os.write(terminal, step["send"].encode())
     if "pause" in step:
         end = time.monotonic() + step["pause"]
         while time.monotonic() < end:
             read(0.05)
+    if "send" in step:
+        os.write(terminal, step["send"].encode())
     if "size" in step:
         width, height = step["size"]
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))

@@ -16,9 +16,9 @@ export const HAS_TERMINAL = PYTHON !== undefined;
 /** One thing that somebody does; several in one step come in this order. `until`: words that were not there before. */
 export interface TerminalStep {
   readonly until?: string;
-  readonly send?: string;
   /** Seconds in which nothing is typed. */
   readonly pause?: number;
+  readonly send?: string;
   readonly size?: readonly [columns: number, rows: number];
 }
 
