@@ -1,8 +1,8 @@
 /**
- * The keys that somebody presses on the terminal of a command that goes on: one by one, without echo. Only where that is
- * safe: a terminal on both ends, not in continuous integration, and never while the command is in the background, where
- * to read, or to change the terminal's mode, would stop it. What the keys of the terminal itself mean (Ctrl-C, Ctrl-Z,
- * Ctrl-\) they mean here too. The terminal is as it was when this ends, however the process ends.
+ * The keys that somebody presses on the terminal of a command that goes on: one by one, without echo. Only where that
+ * is safe: a terminal on both ends, not in continuous integration, and never while the command is in the background,
+ * where to read, or to change the terminal's mode, would stop it. What the keys of the terminal itself mean (Ctrl-C,
+ * Ctrl-Z, Ctrl-\) they mean here too. The terminal is as it was when this ends, however the process ends.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';

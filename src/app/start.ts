@@ -9,7 +9,7 @@ import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
-import { findCostNanoUsd, findPricing, isFailure } from '../domain/outcome.ts';
+import { findCostNanoUsd, findPricing, hasFailed } from '../domain/outcome.ts';
 import { within } from '../lib/deadline.ts';
 import { formatCount } from '../lib/format.ts';
 import { formatUsd } from '../lib/usd.ts';
@@ -34,6 +34,8 @@ import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
 import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
+import { createBudgetNotices } from './budget-notices.ts';
+import { BudgetWatch } from './budget-watch.ts';
 import { composeServer, findApiKey } from './compose.ts';
 import { type Meters, openMeters } from './meters.ts';
 import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
@@ -106,6 +108,13 @@ interface Parts {
 async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const view = { isOnlyErrors: false };
+  const notices = seat === undefined ? createBudgetNotices(config) : undefined;
+  const budgets = new BudgetWatch({
+    store,
+    nowMs: Date.now,
+    countWaiting: () => meters.ledger.readState().waitingRows,
+    onAlert: (alert) => (notices?.tell ?? seat?.tellBudget)?.(alert),
+  });
   const version = readVersion();
   const totals: RunTotals = { requests: 0, costNanoUsd: 0, hasUnknown: false };
   const server = await composeServer({
@@ -122,6 +131,7 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
       { ended: requestLogger(config, lines, view) },
       { ended: (record) => addToTotals(totals, record) },
       { ended: warnOfShortage() },
+      budgets,
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
   });
@@ -154,6 +164,8 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
   await hotKeys?.open((isOn) => (view.isOnlyErrors = isOn));
   await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
   clearInterval(sweeping);
+  await budgets.close();
+  await notices?.close();
   lines.flush();
 }
 
@@ -197,7 +209,7 @@ function requestLogger(
   const format = (record: RequestRecord): readonly string[] =>
     logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
   return (record) => {
-    const isShown = !quiet && (!view.isOnlyErrors || isFailure(record));
+    const isShown = !quiet && (!view.isOnlyErrors || hasFailed(record));
     if (isShown) for (const line of format(record)) lines.write(line);
     if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };

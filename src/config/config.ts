@@ -99,6 +99,8 @@ export interface Config {
    * Output tokens that a budget reserves for a response without a limit; undefined: as many as its model can write.
    */
   readonly assumedOutputTokens: number | undefined;
+  /** A line for the shell, run when a key has spent 80 % of its budget, and all of it. */
+  readonly onBudget: string | undefined;
   /** Undefined: requests stay in the ledger for ever. */
   readonly ledgerRetentionMs: number | undefined;
   /** Whether AWS's responses get headers of ours: what the request cost, its id, and what the proxy took. */
@@ -145,6 +147,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
     pricesFile: parseFilePath(read('prices')),
     assumedOutputTokens: parseTokens(read('assumedOutput')),
+    onBudget: read('onBudget')?.value,
     ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,
     responseHeaders: !parseSwitch(read('noResponseHeaders')),
     cutsEnded: !parseSwitch(read('noCut')),

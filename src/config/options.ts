@@ -142,6 +142,11 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_ASSUMED_OUTPUT'],
     description: 'what a budget reserves for a response without a limit; else all that its model can write',
   },
+  onBudget: {
+    flag: '--on-budget <command>',
+    env: ['BEDROCK_PROXY_ON_BUDGET'],
+    description: 'run when a key has spent 80 % of its budget, and all of it; what happened is in its environment',
+  },
   ledgerDays: {
     flag: '--ledger-days <days>',
     env: ['BEDROCK_PROXY_LEDGER_DAYS'],

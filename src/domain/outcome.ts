@@ -45,7 +45,7 @@ export function findErrorMessage({ error, upstreamErrorMessage }: RequestRecord)
 }
 
 /** Whether it went wrong, at whosever fault, or got no response. */
-export function isFailure(record: RequestRecord): boolean {
+export function hasFailed(record: RequestRecord): boolean {
   return findErrorCode(record) !== undefined || (record.status ?? 500) >= 400;
 }
 

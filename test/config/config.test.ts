@@ -111,6 +111,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 7 * 86_400_000,
   },
   {
+    field: 'onBudget',
+    flag: { onBudget: 'mail me' },
+    env: { BEDROCK_PROXY_ON_BUDGET: 'mail you' },
+    fromFlag: 'mail me',
+    fromEnv: 'mail you',
+  },
+  {
     field: 'assumedOutputTokens',
     flag: { assumedOutput: '8192' },
     env: { BEDROCK_PROXY_ASSUMED_OUTPUT: '1' },

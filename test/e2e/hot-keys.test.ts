@@ -1,6 +1,6 @@
 /**
- * The hot keys of `start`, on a terminal, with a shell around it: what they do, and that neither the shell nor the proxy
- * suffers from them.
+ * The hot keys of `start`, on a terminal, with a shell around it: what they do, and that neither the shell nor the
+ * proxy suffers from them.
  * @module-tag slow
  */
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,7 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       { until: 'There are no requests in the ledger since', pause: 0.1, send: 'q' },
     ]);
     expect(code).toBe(0);
-    expect(shown).toContain('Ending; running requests have 30 s.');
+    expect(shown).toContain('Stopped after');
   });
 
   it('make a key, but the first one only when asked twice', async () => {
@@ -58,7 +58,7 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
 
   it('end at Ctrl-C as without them, and at once at the second', async () => {
     const { shown, code } = await startAndType([{ send: '\u0003' }]);
-    expect([code, shown.includes('Ending; running requests have 30 s.')]).toEqual([0, true]);
+    expect([code, shown.includes('Stopped after')]).toEqual([0, true]);
   });
 
   it('are not what is pasted', async () => {
@@ -93,11 +93,11 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       { until: COOKED, pause: 0.1, send: 'fg\r' },
       { until: 'bedrock-proxy.js', pause: 1, send: 'h' },
       { until: 'this help', pause: 0.1, send: 'q' },
-      { until: 'Ending; running requests' },
+      { until: 'Stopped after' },
       { pause: 0.5, send: MODES },
       { until: COOKED, send: 'exit\r' },
     ]);
-    expect(shown).toContain('Ending;');
+    expect(shown).toContain('Stopped after');
   });
 
   it.each(['KILL', 'TERM', 'HUP'])('leave the terminal to the shell as it was after SIG%s', async (signal) => {
@@ -124,7 +124,7 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       { pause: 0.5, send: 'echo quack\r' },
       { until: 'quack', pause: 0.3, send: 'jobs\r' },
       { until: 'Running', pause: 0.2, send: 'kill %1; wait\r' },
-      { until: 'Ending', pause: 1, send: 'exit\r' },
+      { until: 'Stopped after', pause: 1, send: 'exit\r' },
     ]);
     expect(shown).not.toContain('tty input');
   });

@@ -9,6 +9,7 @@ import { openRateDesk, type RateDesk } from '../../admission/remote-rates.ts';
 import { type MonotonicClock } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
 import type { AuthRefresh } from '../../upstream/aws/auth-refresh.ts';
+import type { BudgetAlert } from '../budget-watch.ts';
 import { type PrimaryMessage, WORKER_VARIABLE, type WorkerMessage, type WorkerRole } from './messages.ts';
 import { type ReadableWorker, WorkerReadings } from './readings.ts';
 import { relayLines } from './relay-lines.ts';
@@ -34,6 +35,7 @@ export interface CrewOptions {
   readonly rates: LocalRateLimits;
   readonly tickMs: MonotonicClock;
   readonly warn: (message: string) => void;
+  readonly onBudget: (alert: BudgetAlert) => void;
   /** Of the primary's hot keys, to be said below the banner. */
   readonly line?: string | undefined;
   /** Undefined without `--aws-auth-refresh`. */
@@ -173,6 +175,8 @@ export class Crew {
         return this.#readings.note(member.number, message.reading, message.round);
       case 'refresh':
         return void this.#options.refreshAuth?.().then((failure) => member.send({ kind: 'refreshed', failure }));
+      case 'budget':
+        return this.#options.onBudget(message.alert);
       case 'drained':
         this.#cutOff += message.cutOff;
         return;

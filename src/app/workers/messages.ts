@@ -2,6 +2,7 @@
  * What the primary of `start --workers` and its workers say to each other over IPC. Types, and how a worker is told who
  * it is.
  */
+import type { BudgetAlert } from '../budget-watch.ts';
 import type { LedgerState } from '../../accounting/ledger-writer.ts';
 import type { RateAnswer, RateOrder } from '../../admission/remote-rates.ts';
 import type { FailureOrigin } from '../../auth/failure-limit.ts';
@@ -52,6 +53,8 @@ export type WorkerMessage =
   | { readonly kind: 'refresh' }
   /** In response to `read`; without a number at its end. */
   | { readonly kind: 'reading'; readonly round?: number; readonly reading: WorkerReading }
+  /** A key has spent much of its budget: the primary tells it once. */
+  | { readonly kind: 'budget'; readonly alert: BudgetAlert }
   | { readonly kind: 'drained'; readonly cutOff: number };
 
 /** What the primary says. */

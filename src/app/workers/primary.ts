@@ -8,21 +8,22 @@ import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import type { HotKeys } from '../hot-keys.ts';
 import { createAuthRefresh } from '../auth-refresh.ts';
+import { createBudgetNotices } from '../budget-notices.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from '../ending.ts';
 import { printError, printTalk } from '../print.ts';
 import { Crew, FirstWorkerFailed } from './crew.ts';
 
 /** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
-export async function leadWorkers(
-  { workers, port, quiet, shutdownGraceMs, awsAuthRefresh }: Config,
-  hotKeys: HotKeys | undefined,
-): Promise<void> {
+export async function leadWorkers(config: Config, hotKeys: HotKeys | undefined): Promise<void> {
+  const { workers, port, quiet, shutdownGraceMs, awsAuthRefresh } = config;
+  const budgets = createBudgetNotices(config);
   const crew = new Crew({
     count: workers,
     port,
     rates: createRateLimits({ tickMs: MACHINE_TICKS }),
     tickMs: MACHINE_TICKS,
     warn: (message) => printTalk(`warning: ${message}`),
+    onBudget: budgets.tell,
     line: hotKeys?.line,
     refreshAuth:
       awsAuthRefresh === undefined ? undefined : createAuthRefresh({ command: awsAuthRefresh, tickMs: MACHINE_TICKS }),
@@ -44,5 +45,6 @@ export async function leadWorkers(
   onSecondSignal((exitCode) => void crew.endNow(exitCode).finally(() => process.exit(exitCode)));
   if (!quiet) printTalk(describeEnding(shutdownGraceMs));
   const cutOff = await crew.drain(shutdownGraceMs);
+  await budgets.close();
   if (cutOff > 0 && !quiet) printTalk(`${cutOff} requests were cut off.`);
 }

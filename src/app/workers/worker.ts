@@ -7,6 +7,7 @@ import { createRemoteRates, type RateOrder } from '../../admission/remote-rates.
 import type { FailureOrigin } from '../../auth/failure-limit.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { METRICS_CONTENT_TYPE } from '../../telemetry/metric-text.ts';
+import type { BudgetAlert } from '../budget-watch.ts';
 import type { SharedParts } from '../compose.ts';
 import { ENDING_SIGNALS } from '../ending.ts';
 import {
@@ -22,6 +23,7 @@ import {
 export interface WorkerSeat extends WorkerRole, SharedParts {
   /** The port is open. `read` is asked whenever somebody reads the metrics. */
   onListening(port: number, read: (withMetrics: boolean) => WorkerReading): void;
+  tellBudget(alert: BudgetAlert): void;
   /** To be called once: `show` is told whether lines of requests that went well are left out. */
   onShowOnlyErrors(show: (isOn: boolean) => void): void;
   /** Resolves when this worker is to take nothing new. */
@@ -91,6 +93,7 @@ function openSeat(role: WorkerRole): WorkerSeat {
       read = reader;
       say({ kind: 'listening', port });
     },
+    tellBudget: (alert) => say({ kind: 'budget', alert }),
     onShowOnlyErrors: (show) => (showOnlyErrors = show),
     untilDrained: draining.promise,
     onEndNow: (end) => (endNow = end),

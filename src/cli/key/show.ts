@@ -10,6 +10,7 @@ import type { VirtualKeyRow } from '../../domain/key.ts';
 import { formatUsd } from '../../lib/usd.ts';
 import { clip, formatAge } from '../../lib/format.ts';
 import { withExistingStore } from '../../app/open-store.ts';
+import { findUsedPercent, formatBudgetBar, paintBudgetBar } from './budget-bar.ts';
 import { withKey } from './find-row.ts';
 import { describeKey, keyToJson, shortState } from './row.ts';
 import { findKeyState } from '../../keys/state.ts';
@@ -23,9 +24,10 @@ import {
   terminalWidth,
 } from '../../app/print.ts';
 
-const HEADER = ['id', 'alias', 'key', 'state', 'spent', 'budget', 'last used'];
+const HEADER = ['id', 'alias', 'key', 'state', 'spent', 'budget', 'used', 'last used'];
+const USED_COLUMN = HEADER.indexOf('used');
 /** Left out where the terminal has no room for it: people know a key by its alias. `key show` and JSON have it all. */
-const SPARE_COLUMNS = ['key', 'id', 'last used'];
+const SPARE_COLUMNS = ['key', 'id', 'last used', 'used'];
 /** Keeps the table within 100 columns without a terminal, too. */
 const MAX_ALIAS_WIDTH = 18;
 const ENDED_STATES: ReadonlySet<string> = new Set(['revoked', 'expired']);
@@ -42,6 +44,7 @@ export async function runList(input: KeyInput): Promise<void> {
   const spendOf = ({ id }: VirtualKeyRow): KeySpend => spends.get(id) ?? NO_SPEND;
   if (input.json) return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
   if (rows.length === 0) return printTalk('There are no keys yet. `bedrock-proxy key generate` makes one.');
+  const usedOf = (row: VirtualKeyRow): number | undefined => findUsedPercent(row.policy.budget, spendOf(row));
   const cells = rows.map((row) => [
     row.id,
     clip(row.alias ?? '-', MAX_ALIAS_WIDTH),
@@ -49,16 +52,24 @@ export async function runList(input: KeyInput): Promise<void> {
     shortState(row, nowMs),
     formatUsd(spendOf(row).windowNanoUsd),
     describeBudget(row.policy.budget),
+    formatBudgetBar(usedOf(row)),
     formatAge(row.lastUsedAtMs, nowMs),
   ]);
-  const { dim } = colorsFor(process.stdout);
+  const colors = colorsFor(process.stdout);
+  // Without any budget the column would say nothing.
+  const hasUsed = rows.some(({ policy }) => policy.budget !== undefined);
+  const keepUsed = (row: readonly string[]): readonly string[] =>
+    hasUsed ? row : row.filter((_, column) => column !== USED_COLUMN);
   const ended = new Set(rows.flatMap((row, index) => (ENDED_STATES.has(findKeyState(row, nowMs)) ? [index] : [])));
   printData(
-    formatTable(HEADER, cells, {
+    formatTable(keepUsed(HEADER), cells.map(keepUsed), {
       right: new Set(['spent']),
       width: terminalWidth(),
       spare: SPARE_COLUMNS,
-      paint: (line, index) => (ended.has(index) ? dim(line) : line),
+      paint: (line, index) => {
+        const row = rows[index];
+        return ended.has(index) || row === undefined ? colors.dim(line) : paintBudgetBar(line, usedOf(row), colors);
+      },
     }),
   );
 }
