@@ -78,6 +78,12 @@ export async function takesKey(server: ServerAddress, key: string): Promise<bool
   return (await probe(`sk-${randomBytes(32).toString('base64url')}`)) === 401;
 }
 
+/** What the proxy there counts, as Prometheus reads it; undefined if it does not tell. To be asked after its proof. */
+export async function readMetricsOf(server: ServerAddress): Promise<string | undefined> {
+  const response = await ask(new URL('/metrics', server.url), server, undefined);
+  return response?.status === 200 ? response.body : undefined;
+}
+
 /** Straight to the address, whatever forward proxies the environment names. */
 function ask(
   url: URL,

@@ -10,7 +10,7 @@ import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
 import { PRICES } from './prices/commands.ts';
-import { LOGS, USAGE } from './usage/commands.ts';
+import { LOGS, TOP, USAGE } from './usage/commands.ts';
 import { readVersion } from '../lib/version.ts';
 
 const START_EXAMPLES = `
@@ -62,7 +62,7 @@ async function runForHotKeys(args: readonly string[]): Promise<void> {
 }
 
 /** In the order of the help. */
-const COMMANDS = [START, KEY, USAGE, LOGS, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
+const COMMANDS = [START, KEY, USAGE, LOGS, TOP, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
 
 /**
  * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.

@@ -11,6 +11,7 @@ Examples:
   $ bedrock-proxy usage --since 30d --by model
   $ bedrock-proxy usage --key alice --by day
   $ bedrock-proxy usage --by session,key --limit 20
+  $ bedrock-proxy usage --since 1h --by model --watch
   $ bedrock-proxy usage --since 2026-01-01 --until 2026-01-31 --csv > jan.csv
   $ bedrock-proxy usage --compare cur-2026-01.csv.gz --by day,model
 `;
@@ -22,6 +23,16 @@ and is not in the sums.
 --compare reads a Cost and Usage Report (CSV, also gzip; 2.0, legacy or FOCUS)
 or the JSON of \`aws ce get-cost-and-usage\`, and nothing is sent; --by is of
 model (the default), region, tier, day.
+`;
+const TOP_EXAMPLES = `
+Examples:
+  $ bedrock-proxy top                             until q
+  $ bedrock-proxy top --json | jq .in_flight
+`;
+const TOP_NOTES = `
+What has ended in the last minute is from the ledger, of all proxies on its
+database; what is in flight, from the proxy that runs on the port. Today is the
+day of UTC. Without a terminal it prints once.
 `;
 const LOGS_EXAMPLES = `
 Examples:
@@ -57,16 +68,27 @@ export const USAGE = defineCommand({
     compare: {
       flag: '--compare <file...>',
       description: "beside AWS's bill, which these files have; --since is its begin then",
-      conflicts: ['key', 'session', 'limit'],
+      conflicts: ['key', 'session', 'limit', 'watch'],
     },
+    watch: { flag: '--watch', description: 'show it again and again, until q', conflicts: ['json', 'csv'] },
     json: { ...JSON_OPTION, conflicts: 'csv' },
     csv: { flag: '--csv', description: 'print CSV, without the totals' },
     ...pickOptions('db'),
   },
-  run: async ({ compare, ...input }) =>
+  run: async ({ compare, watch, ...input }) =>
     compare === undefined
-      ? (await import('./usage.ts')).printUsage(input)
+      ? (await import('./usage.ts')).printUsage({ ...input, watch })
       : (await import('./print-comparison.ts')).printComparison({ ...input, compare }),
+});
+
+/** `top`. */
+export const TOP = defineCommand({
+  name: 'top',
+  description: 'what goes on now: in flight, by the minute, and today',
+  examples: TOP_EXAMPLES,
+  notes: TOP_NOTES,
+  options: { json: JSON_OPTION, ...pickOptions('port', 'host', 'tls', 'db') },
+  run: async (input) => (await import('./top.ts')).printTop(input),
 });
 
 /** `logs`. */

@@ -70,7 +70,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** Unknown if nothing that costs has a price; with a mark if something has none, or is known in part only. */
-function describeCost({ unpriced, partial, costNanoUsd }: UsageTotals): string {
+export function describeCost({ unpriced, partial, costNanoUsd }: UsageTotals): string {
   const isAll = unpriced === 0 && partial === 0;
   if (!isAll && costNanoUsd === 0) return '?';
   return isAll ? formatUsd(costNanoUsd) : `${formatUsd(costNanoUsd)} + ?`;

@@ -20,6 +20,7 @@ interface UsageInput extends Flags, PeriodInput {
   readonly key: string | undefined;
   readonly session: string | undefined;
   readonly limit: string | undefined;
+  readonly watch: boolean;
   readonly json: boolean;
   readonly csv: boolean;
 }
@@ -39,6 +40,26 @@ const NOTHING: UsageTotals = {
 
 /** `usage`: prints sums of the ledger. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function printUsage(input: UsageInput): Promise<void> {
+  if (input.watch) {
+    const { showLive } = await import('../live-screen.ts');
+    return showLive(() => readUsage(input), describeUsage);
+  }
+  const report = await readUsage(input);
+  if (input.json) return printJson(usageToJson(report));
+  if (input.csv) return void process.stdout.write(usageToCsv(report));
+  if (report.total.requests === 0) return printTalk(describeUsage(report, undefined));
+  printData(describeUsage(report, terminalWidth()));
+  const { describePriceAge } = await import('../prices/age.ts');
+  const age = await describePriceAge(readDatabasePath(input, process.env), Date.now());
+  if (age !== undefined) printTalk(age);
+}
+
+function describeUsage(report: UsageReport, width: number | undefined): string {
+  if (report.total.requests === 0) return `There are no requests in the ledger ${describePeriod(report)}.`;
+  return formatUsage(report, width);
+}
+
+async function readUsage(input: UsageInput): Promise<UsageReport> {
   const by = parseGroupings(input.by ?? 'key');
   const limit = input.limit === undefined ? undefined : parseLimit(input.limit, '--limit', 'ERR_BAD_OPTION');
   const period = readPeriod(input, DEFAULT_SINCE, Date.now());
@@ -47,14 +68,7 @@ export async function printUsage(input: UsageInput): Promise<void> {
     return inOrder(await store.sumUsage({ filter, by, limit: by.length === 1 ? limit : undefined }), by);
   });
   const { groups, total } = sums ?? { groups: [], total: NOTHING };
-  const report = { by, ...period, groups: groups.slice(0, limit), limit, total };
-  if (input.json) return printJson(usageToJson(report));
-  if (input.csv) return void process.stdout.write(usageToCsv(report));
-  if (report.total.requests === 0) return printTalk(`There are no requests in the ledger ${describePeriod(report)}.`);
-  printData(formatUsage(report, terminalWidth()));
-  const { describePriceAge } = await import('../prices/age.ts');
-  const age = await describePriceAge(readDatabasePath(input, process.env), Date.now());
-  if (age !== undefined) printTalk(age);
+  return { by, ...period, groups: groups.slice(0, limit), limit, total };
 }
 
 /** Of several groupings too the most expensive first, and within days, if these come first. */

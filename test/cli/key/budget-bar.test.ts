@@ -10,6 +10,8 @@ const spendOf = (windowNanoUsd: number) => ({
 const budgetOf = (limitNanoUsd: number) => ({ limitNanoUsd, windowMs: undefined, anchorMs: 0 });
 const COLORS = { yellow: (text: string) => `y(${text})`, red: (text: string) => `r(${text})` };
 
+const lineOf = (percent: number) => paintBudgetBar(`a  ${formatBudgetBar(percent)}  b`, percent, COLORS);
+
 describe('the bar of a budget', () => {
   it.each([
     [0, '░░░░░░░░   0 %'],
@@ -29,7 +31,6 @@ describe('the bar of a budget', () => {
   });
 
   it('is yellow from 80 percent on, and red at 100', () => {
-    const lineOf = (percent: number) => paintBudgetBar(`a  ${formatBudgetBar(percent)}  b`, percent, COLORS);
     expect([79, 80, 100].map(lineOf)).toEqual([
       'a  ▓▓▓▓▓▓░░  79 %  b',
       'a  y(▓▓▓▓▓▓░░  80 %)  b',
