@@ -227,7 +227,7 @@ describe('clients are told', () => {
     const command = ['exec', ...given, '--for', 'js', '--', process.execPath, '-e', APP];
     const { code, stdout, stderr } = await run(command, { ...place.environment, AWS_REGION: 'us-east-1' });
     expect([code, stderr]).toEqual([0, '']);
-    const [, shown = ''] = /^end_turn (https:\/\/localhost:\d+\/bedrock)\n$/.exec(stdout) ?? [stdout];
+    const [, shown = ''] = /^end_turn (https:\/\/(?:localhost|127\.0\.0\.1):\d+\/bedrock)\n$/.exec(stdout) ?? [stdout];
     expect(shown === url).toBe(isShared);
     expect(shown).not.toBe('');
   });

@@ -401,5 +401,5 @@ it('is one process if `exec` starts it', async () => {
     { ...environment, BEDROCK_PROXY_WORKERS: '2' },
   );
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^http:\/\/localhost:\d+\/bedrock/);
+  expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/bedrock/);
 });
