@@ -36,7 +36,8 @@ export function refreshExpired(source: CredentialSource, refresh: AuthRefresh): 
       let found = await look();
       if (!(found instanceof ProxyError) && !isExpired(found)) return found;
       const failure = await refresh();
-      for (let tries = 0; failure === undefined && tries < TRIES_AFTER; tries += 1) {
+      const tries = failure === undefined ? TRIES_AFTER : 0;
+      for (let tried = 0; tried < tries; tried += 1) {
         source.forget();
         found = await look();
         if (!(found instanceof ProxyError)) break;

@@ -360,5 +360,5 @@ export function areCredentialsRefused(status: number, errorType: string | undefi
 
 /** Those of them that say that the time of the keys is over; the other ones a client may be able to bring about. */
 export function haveCredentialsExpired(errorType: string | undefined): boolean {
-  return /^ExpiredToken/.test(errorType ?? '');
+  return errorType?.startsWith('ExpiredToken') === true;
 }
