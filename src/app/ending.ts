@@ -10,9 +10,9 @@ import { printTalk } from './print.ts';
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Whether a terminal that is closed ends this process, as it does one whose lines it shows. Not under `nohup`: Node sets
- * the signals that it finds ignored back to their defaults, so that only the redirected output tells of it. GNU's nohup
- * redirects the input too, that of macOS does not.
+ * Whether a terminal that is closed ends this process, as it does one whose lines it shows. Not under `nohup`: Node
+ * sets the signals that it finds ignored back to their defaults, so that only the redirected output tells of it. GNU's
+ * nohup redirects the input too, that of macOS does not.
  */
 function endsWithTerminal(): boolean {
   if (isatty(1) || isatty(2)) return true;

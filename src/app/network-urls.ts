@@ -5,8 +5,8 @@ import { isLoopbackName } from '../lib/loopback.ts';
 import { baseUrl } from './banner.ts';
 
 /**
- * The URLs, one for each of `hosts` that is not this machine's own, and for `0.0.0.0` and `::` one for each address that
- * the machine has in a network; without what is valid on one link only.
+ * The URLs, one for each of `hosts` that is not this machine's own, and for `0.0.0.0` and `::` one for each address
+ * that the machine has in a network; without what is valid on one link only.
  */
 export function listNetworkUrls(
   hosts: readonly string[],

@@ -42,7 +42,9 @@ const HTTP2_MAX_STREAMS = 256;
  * each costs the work of a request and brings it nothing (CVE-2023-44487). nghttp2's own burst is twice as much.
  */
 const HTTP2_RESETS = { streamResetBurst: 2 * HTTP2_MAX_STREAMS, streamResetRate: 33 };
-/** Of every connection of the port, whatever it will speak and to which address it came; half open as Node's HTTP is. */
+/**
+ * Of every connection of the port, whatever it will speak and to which address it came; half open as Node's HTTP is.
+ */
 const SOCKET_OPTIONS = {
   allowHalfOpen: true,
   noDelay: true,

@@ -1,4 +1,6 @@
-/** What is known of a cost of which a part is not known: never more than that, and never a 0 that stands for unknown. */
+/**
+ * What is known of a cost of which a part is not known: never more than that, and never a 0 that stands for unknown.
+ */
 import { expect, it } from 'vitest';
 import { findKnownCost } from '../../src/accounting/known-cost.ts';
 import type { Usage } from '../../src/domain/usage.ts';

@@ -1,4 +1,6 @@
-/** The smaller endpoints that clients of LiteLLM call: is a key good, which names are there, several changes at once. */
+/**
+ * The smaller endpoints that clients of LiteLLM call: is a key good, which names are there, several changes at once.
+ */
 import { describe, expect, it } from 'vitest';
 import { type Json, ledgerRow, openAdmin } from '../helpers/open-admin.ts';
 
