@@ -43,6 +43,13 @@ describe.skipIf(!HAS_TERMINAL)('live screens (skipped without a Python that has 
     expect([code, shown.endsWith(LEFT)]).toEqual([0, true]);
   });
 
+  it('are not needed for the bar of a budget in key list', async () => {
+    const { environment, ...place } = await openWorkplace();
+    onTestFinished(() => place[Symbol.asyncDispose]());
+    await show(['key', 'generate', '--quiet', '--budget', '5'], [], environment);
+    expect((await show(['key', 'list'], [], environment)).shown).toContain('░░░░░░░░   0 %');
+  });
+
   it('say what is wrong where it was asked', async () => {
     const { environment, ...place } = await openWorkplace();
     onTestFinished(() => place[Symbol.asyncDispose]());

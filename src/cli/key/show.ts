@@ -56,15 +56,16 @@ export async function runList(input: KeyInput): Promise<void> {
     formatAge(row.lastUsedAtMs, nowMs),
   ]);
   const colors = colorsFor(process.stdout);
-  // Without any budget the column would say nothing.
-  const hasUsed = rows.some(({ policy }) => policy.budget !== undefined);
+  const width = terminalWidth();
+  // Without any budget the column would say nothing, and a bar is for people.
+  const hasUsed = width !== undefined && rows.some(({ policy }) => policy.budget !== undefined);
   const keepUsed = (row: readonly string[]): readonly string[] =>
     hasUsed ? row : row.filter((_, column) => column !== USED_COLUMN);
   const ended = new Set(rows.flatMap((row, index) => (ENDED_STATES.has(findKeyState(row, nowMs)) ? [index] : [])));
   printData(
     formatTable(keepUsed(HEADER), cells.map(keepUsed), {
       right: new Set(['spent']),
-      width: terminalWidth(),
+      width,
       spare: SPARE_COLUMNS,
       paint: (line, index) => {
         const row = rows[index];
