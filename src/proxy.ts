@@ -103,7 +103,9 @@ export function createProxy(
       const verified = await unlessAborted(signal, caller.verify(body));
       const { principal } = verified;
       record.principal = principal;
-      const route = (record.route = resolveRouteByBody(found, body));
+      const route = (record.route = found.needsBody
+        ? await unlessAborted(signal, resolveRouteByBody(found, body))
+        : found);
       settlement.onAdmitted(await admission.admit({ principal, route, body }));
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,

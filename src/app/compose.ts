@@ -3,7 +3,7 @@
  * AWS) is handed in, and closed by whoever made it (`start.ts`), so that tests run the very same server in other
  * surroundings. What is made here holds no file and no connection but the port, which the returned server closes.
  */
-import { describeHead } from '../http/message.ts';
+import { describeHead, findHeader } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir, totalmem } from 'node:os';
 import { createRootEndpoint, createHealth } from '../admin/health.ts';
@@ -23,6 +23,7 @@ import type { Metrics, RenderedMetrics } from '../telemetry/metrics.ts';
 import { findEndpoint } from '../operations/endpoint.ts';
 import { SERVICES } from '../operations/catalog.ts';
 import { chooseRegion } from '../protocol/region.ts';
+import { isServedAtRoot } from '../routing/familiar-paths.ts';
 import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
@@ -100,19 +101,24 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const ledger = shared === undefined ? dependencies.ledger : { readState: () => shared.readLedgerState() };
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
+  const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     hosts: config.hosts,
     port: config.port,
     guard: { listenHosts: config.hosts, allowedHosts: config.allowedHosts, allowedOrigins: config.allowedOrigins },
     mounts: [
-      {
-        prefix: MOUNT_PATH,
-        handle: async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange),
-      },
+      { prefix: MOUNT_PATH, handle: bedrock },
       ...[...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics: told, masterKey, failures }) },
       { prefix: '/health', handle: createHealth(health) },
+      // After all that is ours: for clients that keep only host and port.
+      {
+        prefix: '',
+        serves: ({ method, target, headers }) =>
+          isServedAtRoot(method, target.path, findHeader(headers, 'x-amz-target') !== undefined),
+        handle: bedrock,
+      },
       { prefix: '/', handle: createRootEndpoint(health) },
     ],
     onCutOff: () => dependencies.connection.forwarder.stopReadingOn(),

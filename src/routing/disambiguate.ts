@@ -11,14 +11,24 @@ import type { RequestHints } from './request-hints.ts';
 /** Which host serves `/openai/**` and `/anthropic/**` for a client whose credentials do not say. */
 export type OpenaiUpstream = 'runtime' | 'mantle';
 
-/** How a body decides: `tagged-arn` by the ARN in its `resourceARN`, `lost-slash` by being empty or not. */
-export type BodyRule = 'tagged-arn' | 'lost-slash';
+/**
+ * How a body decides: `tagged-arn` by the ARN in its `resourceARN`, `lost-slash` by being empty or not, `openai-prefix`
+ * by its model.
+ */
+export type BodyRule = 'tagged-arn' | 'lost-slash' | 'openai-prefix';
 
 /** An operation that was chosen, and the other one if the body may still decide. */
 export interface Choice {
   readonly operation: Operation;
   /** What it is instead if the body says so. */
-  readonly otherwise: { readonly rule: BodyRule; readonly operation: Operation } | undefined;
+  readonly otherwise:
+    | {
+        readonly rule: BodyRule;
+        readonly operation: Operation;
+        /** If the other way has another path. */
+        readonly path?: string;
+      }
+    | undefined;
 }
 
 interface Circumstances {
@@ -68,7 +78,7 @@ export function disambiguate(candidates: readonly Operation[], circumstances: Ci
 }
 
 /** Whether a body takes the other way. `body` is the complete body; what cannot be read takes the main way. */
-export function bodyTakesOtherWay(rule: BodyRule, body: Uint8Array): boolean {
+export function bodyTakesOtherWay(rule: Exclude<BodyRule, 'openai-prefix'>, body: Uint8Array): boolean {
   switch (rule) {
     case 'lost-slash':
       return body.length === 0;
@@ -124,7 +134,8 @@ function namesDataAutomation(body: Uint8Array): boolean {
   return arn?.service === 'bedrock' && DATA_AUTOMATION_TYPES.has(arn.resourceType);
 }
 
-function findByName(service: ServiceId, name: string): Operation {
+/** The operation of that name. Throws TypeError if there is none. */
+export function findByName(service: ServiceId, name: string): Operation {
   const operation = OPERATIONS.find((candidate) => candidate.service.id === service && candidate.name === name);
   if (operation === undefined) throw new TypeError(`no such operation: ${service} ${name}`);
   return operation;

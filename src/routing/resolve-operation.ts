@@ -5,7 +5,8 @@
 import { ProxyError } from '../lib/errors.ts';
 import { findService, type Operation, OPERATIONS, type Service, SERVICES } from '../operations/catalog.ts';
 import type { Effect } from '../operations/facts.ts';
-import { type Choice, disambiguate, type OpenaiUpstream } from './disambiguate.ts';
+import { type Choice, disambiguate, findByName, type OpenaiUpstream } from './disambiguate.ts';
+import { findNativePath, findOtherPrefix } from './familiar-paths.ts';
 import type { RequestHints } from './request-hints.ts';
 import { matchOperations } from '../operations/matcher.ts';
 import { stripMount } from './target.ts';
@@ -23,7 +24,10 @@ export interface ResolvedOperation {
   /** What else the path is, of another service, if that reaches further and the client named the service. */
   readonly alsoReaches: Operation | undefined;
   readonly otherwise: Choice['otherwise'];
-  /** Raw, starts with a slash: what is left of the client's path, unchanged. One exception: `encodeModelArn`. */
+  /**
+   * Raw, starts with a slash: what is left of the client's path, unchanged. Two exceptions: `encodeModelArn` and
+   * `findNativePath`.
+   */
   readonly path: string;
   /** Only for service `agentcore-gateway`. */
   readonly gatewayId: string | undefined;
@@ -38,6 +42,8 @@ export interface OperationQuery {
   readonly openaiUpstream: OpenaiUpstream;
   /** For the wording of errors only. */
   readonly mountPath: string;
+  /** Whether the client left the mount out. */
+  readonly isAtRoot?: boolean;
 }
 
 /** A DNS label. The id becomes one, so nothing else may pass. */
@@ -70,16 +76,16 @@ const GATEWAY_INVOCATION: Operation = {
 
 /** Throws ERR_UNKNOWN_OPERATION, ERR_BAD_TARGET or ERR_BAD_REQUEST. */
 export function resolveOperation(query: OperationQuery): ResolvedOperation {
-  const { method, path, mountPath } = query;
+  const { method, isAtRoot = false } = query;
   if (!METHODS.has(method)) {
     throw new ProxyError('ERR_BAD_REQUEST', `The method ${method.slice(0, 16)} is not one Bedrock has.`);
   }
+  const path = findNativePath(query.path, isAtRoot);
   const slashAt = path.indexOf('/', 1);
   const head = path.slice(1, slashAt === -1 ? undefined : slashAt);
   const named = SERVICES.get(head);
   if (named !== undefined) return findExplicit(named, stripMount(path, `/${head}`) ?? '/', query);
   if (path === '/') return findByTarget(query);
-  if (path === '/v1/messages' || path.startsWith('/v1/messages/')) throw messagesWithoutPrefix(path, mountPath);
   return findByPath(query, path) ?? findByPath(query, encodeModelArn(path)) ?? findByClient(query);
 }
 
@@ -174,8 +180,17 @@ function findByPath(query: OperationQuery, path: string | undefined): ResolvedOp
   const { method, hints, openaiUpstream } = query;
   const choice = disambiguate(matchOperations(method, path), { path, hints, openaiUpstream });
   if (choice === undefined) return undefined;
-  const { operation, otherwise } = choice;
+  const { operation, otherwise = findByModel(operation, path, query) } = choice;
   return { service: operation.service, operation, ...plain(path), otherwise };
+}
+
+/** At the root `/v1` is not AWS's prefix but OpenAI's: the model decides. Not for a client of bedrock-mantle. */
+function findByModel({ name }: Operation, path: string, query: OperationQuery): Choice['otherwise'] {
+  const { method, hints, openaiUpstream, isAtRoot = false } = query;
+  const other = isAtRoot ? findOtherPrefix(method, path) : undefined;
+  if (other === undefined || name === undefined) return undefined;
+  if (hints.scope?.service === 'bedrock-mantle' || hints.clientOf === 'bedrock-mantle') return undefined;
+  return { rule: 'openai-prefix', operation: findByName(`bedrock-${openaiUpstream}`, name), path: other };
 }
 
 /**
@@ -196,17 +211,4 @@ function findByClient({ method, path, hints, mountPath }: OperationQuery): Resol
 
 function plain(path: string): Omit<ResolvedOperation, 'service' | 'operation'> {
   return { path, otherwise: undefined, gatewayId: undefined, alsoReaches: undefined };
-}
-
-/** The likeliest mistake of all: ANTHROPIC_BASE_URL set to the mount. AWS has these paths below `/anthropic` only. */
-function messagesWithoutPrefix(path: string, mountPath: string): ProxyError {
-  const counting = path.startsWith('/v1/messages/count_tokens');
-  const shape = counting ? '/v1/messages/count_tokens' : '/v1/messages';
-  const message = `Bedrock has no ${shape}: that is Anthropic's own API.`;
-  return new ProxyError('ERR_UNKNOWN_OPERATION', message, {
-    hint: counting
-      ? 'Count with POST /model/{modelId}/count-tokens, or on mantle with POST /anthropic/v1/messages/count_tokens.'
-      : `Set ANTHROPIC_BEDROCK_BASE_URL instead of ANTHROPIC_BASE_URL (Claude Code: and CLAUDE_CODE_USE_BEDROCK=1), ` +
-        `or let ANTHROPIC_BASE_URL end in ${mountPath}/anthropic.`,
-  });
 }

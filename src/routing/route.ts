@@ -16,6 +16,7 @@ import { type ResolvedOperation, resolveOperation } from './resolve-operation.ts
 import { type EndpointOptions, findEndpoint } from '../operations/endpoint.ts';
 import { readRequestHints, type RequestHints } from './request-hints.ts';
 import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } from '../protocol/region.ts';
+import { isServedAtRoot, wantsOpenaiPrefix } from './familiar-paths.ts';
 import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import { joinTarget, type RequestTarget } from '../http/target.ts';
 import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
@@ -91,10 +92,13 @@ export interface Route extends RouteFacts {
 export function findRoute(input: RouteInput): Route {
   const { method, target, headers, scope, mountPath, config, modelAliases = [] } = input;
   refuseBadTarget(target);
-  const path = stripMount(target.path, mountPath);
-  if (path === undefined) throw unknownPath(mountPath);
   const hints = readRequestHints(headers, scope);
-  const named = resolveOperation({ method, path, hints, openaiUpstream: config.openaiUpstream, mountPath });
+  const below = stripMount(target.path, mountPath);
+  const isAtRoot = below === undefined;
+  const path = below ?? (isServedAtRoot(method, target.path, hints.targets.length > 0) && stripMount(target.path, ''));
+  if (path === false || path === undefined) throw unknownPath(mountPath);
+  const { openaiUpstream } = config;
+  const named = resolveOperation({ method, path, hints, openaiUpstream, mountPath, isAtRoot });
   const { resolved, modelAlias } = replaceModel(named, modelAliases);
   refuseMalformedArn(resolved.path);
   const arnRegion = findArnInPath(resolved.path)?.region;
@@ -126,13 +130,20 @@ function replaceModel(
 }
 
 /**
- * The route after the whole body is known; the same one if the body does not matter. Never throws: a body that cannot
- * be read leaves the route as it is, and AWS judges it.
+ * The route after the whole body is known; the same one if the body does not matter. A body that makes no sense leaves
+ * the route as it is, and AWS judges it. Rejects only with what reading a spooled body throws.
  */
-export function resolveRouteByBody(route: Route, { chunks }: Pick<Body, 'chunks'>): Route {
+export async function resolveRouteByBody(
+  route: Route,
+  { chunks, spool }: Pick<Body, 'chunks' | 'spool'>,
+): Promise<Route> {
   const { otherwise } = route;
   if (otherwise === undefined) return route;
-  if (bodyTakesOtherWay(otherwise.rule, Buffer.concat(chunks))) return otherwise.route;
+  const takesOther =
+    otherwise.rule === 'openai-prefix'
+      ? await wantsOpenaiPrefix(spool?.read() ?? chunks, route.upstreamTarget.path)
+      : bodyTakesOtherWay(otherwise.rule, Buffer.concat(chunks));
+  if (takesOther) return otherwise.route;
   return { ...route, needsBody: false, otherwise: undefined };
 }
 
@@ -193,7 +204,13 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     otherwise: otherwise && {
       rule: otherwise.rule,
       route: buildRoute(
-        { ...resolved, service: otherwise.operation.service, operation: otherwise.operation, otherwise: undefined },
+        {
+          ...resolved,
+          service: otherwise.operation.service,
+          operation: otherwise.operation,
+          path: otherwise.path ?? path,
+          otherwise: undefined,
+        },
         facts,
       ),
     },

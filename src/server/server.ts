@@ -26,6 +26,8 @@ export type Handler = (clientRequest: ClientRequest, clientResponse: ClientRespo
 /** A path prefix without trailing slash, and the handler of it and everything below. */
 export interface Mount {
   readonly prefix: string;
+  /** Of what is below the prefix it serves what this says; undefined: all. The next mount is asked for the rest. */
+  readonly serves?: (clientRequest: ClientRequest) => boolean;
   readonly handle: Handler;
 }
 
@@ -152,8 +154,12 @@ async function serveOne(
   }
 }
 
-function findMount({ target: { path } }: ClientRequest, mounts: readonly Mount[]): Mount {
-  const mount = mounts.find(({ prefix }) => path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`)));
+function findMount(clientRequest: ClientRequest, mounts: readonly Mount[]): Mount {
+  const { path } = clientRequest.target;
+  const mount = mounts.find(
+    ({ prefix, serves }) =>
+      (path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`))) && (serves?.(clientRequest) ?? true),
+  );
   if (mount !== undefined) return mount;
   throw new ProxyError('ERR_UNKNOWN_PATH', 'Nothing is served at this path.', {
     hint: 'Bedrock is below /bedrock: use http://HOST:PORT/bedrock as the endpoint URL of your client.',

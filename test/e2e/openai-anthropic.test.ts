@@ -110,19 +110,6 @@ describe('a path of the OpenAI or Anthropic shape', () => {
       expect((await arrival(opened)).header('accept-encoding')).toBe('identity');
     },
   );
-
-  it("answers a clear 404 to Anthropic's own path", async () => {
-    const opened = await open();
-    const response = await call(opened, 'POST /v1/messages');
-    expect(response.status).toBe(404);
-    expect(response.header('x-amzn-errortype')).toBe('UnknownOperationException');
-    expect(response.header('x-bedrock-proxy-error')).toBe('ERR_UNKNOWN_OPERATION');
-    expect(JSON.parse(response.body.toString())).toEqual({
-      __type: 'UnknownOperationException',
-      message: expect.stringContaining('ANTHROPIC_BEDROCK_BASE_URL'),
-    });
-    expect(opened.upstream.requests).toHaveLength(0);
-  });
 });
 
 describe('the host', () => {

@@ -62,8 +62,8 @@ describe('every modelled operation', () => {
 
   it.each(OPERATIONS)(
     'reaches the service of an operation without any hint: $label',
-    ({ table, method, template, name, flags }) => {
-      for (const [, fill] of FILLS) {
+    async ({ table, method, template, name, flags }) => {
+      for (const [[, fill], mount] of FILLS.flatMap((entry) => [[entry, '/bedrock'] as const, [entry, ''] as const])) {
         const rawPath = fillIn(template, table.id, fill);
         const headers =
           table.targetPrefix === undefined ? [] : [['X-Amz-Target', `${table.targetPrefix}.${name}`] as const];
@@ -73,13 +73,13 @@ describe('every modelled operation', () => {
         });
         const found = findRoute({
           method,
-          target: parseTarget(`/bedrock${rawPath}`),
+          target: parseTarget(`${mount}${rawPath}`),
           scope: undefined,
           headers,
           mountPath: '/bedrock',
           config,
         });
-        const route = resolveRouteByBody(found, { chunks: [Buffer.from(body)] });
+        const route = await resolveRouteByBody(found, { chunks: [Buffer.from(body)] });
         expect(route).toMatchObject({
           service: table.id,
           signingName: table.signingName,

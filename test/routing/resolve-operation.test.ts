@@ -216,27 +216,14 @@ describe('an unknown path', () => {
     );
   });
 
-  it.each(['/v1/messages', '/v1/messages/', '/v1/messages/batches'])(
-    "names the right variable for Anthropic's path %s",
-    (path) => {
-      for (const headers of [[], [signedFor('bedrock-mantle')]]) {
-        expect(() => find('POST', path, headers)).toThrow(
-          expect.objectContaining({
-            code: 'ERR_UNKNOWN_OPERATION',
-            hint: expect.stringMatching(/ANTHROPIC_BEDROCK_BASE_URL.*\/bedrock\/anthropic/),
-          }),
-        );
-      }
-    },
-  );
-
-  it("names the operations that count tokens for Anthropic's path that does", () => {
-    expect(() => find('POST', '/v1/messages/count_tokens', [signedFor('bedrock')])).toThrow(
-      expect.objectContaining({
-        code: 'ERR_UNKNOWN_OPERATION',
-        hint: expect.stringContaining('/model/{modelId}/count-tokens'),
-      }),
-    );
+  it.each([
+    ['/v1/messages', 'CreateMessage', 'bedrock-runtime'],
+    ['/v1/messages/', 'CreateMessage', 'bedrock-runtime'],
+    ['/v1/messages/batches', 'CreateMessageBatch', 'bedrock-runtime'],
+    ['/v1/messages/count_tokens', 'CountMessageTokens', 'bedrock-mantle'],
+  ])("finds Anthropic's own path %s below /anthropic", (path, name, service) => {
+    const found = find('POST', path);
+    expect([found.service, found.operation, found.path]).toEqual([service, name, `/anthropic${path}`]);
   });
 
   it("sends a path that only begins like Anthropic's to mantle", () => {

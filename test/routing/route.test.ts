@@ -201,10 +201,10 @@ const tagging = (type: string) =>
   Buffer.from(JSON.stringify({ resourceARN: `arn:aws:bedrock:eu-west-1:123456789012:${type}/x` }));
 
 describe('resolveRouteByBody', () => {
-  it('moves a tagging call to the service that owns the ARN in its body, host and all', () => {
+  it('moves a tagging call to the service that owns the ARN in its body, host and all', async () => {
     const found = route('POST', '/bedrock/untagResource?a=b');
     expect(found.needsBody).toBe(true);
-    expect(resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toMatchObject({
+    expect(await resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toMatchObject({
       service: 'bedrock-data-automation',
       operation: 'UntagResource',
       host: 'bedrock-data-automation.us-east-1.amazonaws.com',
@@ -212,7 +212,7 @@ describe('resolveRouteByBody', () => {
       region: 'us-east-1',
       needsBody: false,
     });
-    expect(resolveRouteByBody(found, { chunks: [tagging('guardrail')] })).toMatchObject({
+    expect(await resolveRouteByBody(found, { chunks: [tagging('guardrail')] })).toMatchObject({
       service: 'bedrock',
       operation: 'UntagResource',
       host: 'bedrock.us-east-1.amazonaws.com',
@@ -222,26 +222,28 @@ describe('resolveRouteByBody', () => {
 
   it.each([Buffer.alloc(0), Buffer.from('{'), Buffer.from([0xff])])(
     'keeps a tagging call with bedrock if its body is garbage',
-    (body) => {
-      expect(resolveRouteByBody(route('POST', '/bedrock/tagResource'), { chunks: [body] }).service).toBe('bedrock');
+    async (body) => {
+      expect((await resolveRouteByBody(route('POST', '/bedrock/tagResource'), { chunks: [body] })).service).toBe(
+        'bedrock',
+      );
     },
   );
 
-  it('keeps the path as it came if only the slash was lost', () => {
+  it('keeps the path as it came if only the slash was lost', async () => {
     const found = route('POST', '/bedrock/agents/ABCDEFGHIJ');
-    expect(resolveRouteByBody(found, { chunks: [Buffer.alloc(0)] })).toMatchObject({
+    expect(await resolveRouteByBody(found, { chunks: [Buffer.alloc(0)] })).toMatchObject({
       service: 'bedrock-agent',
       operation: 'PrepareAgent',
       upstreamTarget: parseTarget('/agents/ABCDEFGHIJ'),
       plane: 'control',
       streaming: 'none',
     });
-    expect(resolveRouteByBody(found, { chunks: [Buffer.from('{"x":1}')] }).operation).toBe('InvokeInlineAgent');
+    expect((await resolveRouteByBody(found, { chunks: [Buffer.from('{"x":1}')] })).operation).toBe('InvokeInlineAgent');
   });
 
-  it('gives back the very same route if the body does not matter', () => {
+  it('gives back the very same route if the body does not matter', async () => {
     const found = route('POST', '/bedrock/model/x/invoke');
-    expect(resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toBe(found);
+    expect(await resolveRouteByBody(found, { chunks: [tagging('blueprint')] })).toBe(found);
   });
 });
 
@@ -261,4 +263,89 @@ describe('refuseUnservedUpgrade', () => {
     expect(error).toMatchObject({ code: 'ERR_BAD_REQUEST', status: 400 });
     expect(error.message).toContain(says);
   });
+});
+
+describe('at the root', () => {
+  const chosen = async (path: string, body: object, openaiUpstream: 'runtime' | 'mantle' = 'runtime') => {
+    const text = Buffer.from(JSON.stringify(body));
+    const { host, upstreamTarget } = await resolveRouteByBody(route('POST', path, { config: { openaiUpstream } }), {
+      chunks: [text.subarray(0, 5), text.subarray(5)],
+    });
+    return `${host.replace(/\..*/, '')} ${upstreamTarget.raw}`;
+  };
+
+  it.each([
+    ['/v1/chat/completions', 'openai.gpt-oss-120b', 'bedrock-mantle /v1/chat/completions'],
+    ['/chat/completions?a=b', 'openai.gpt-oss-120b', 'bedrock-mantle /v1/chat/completions?a=b'],
+    ['/v1/chat/completions', 'openai.gpt-oss-20b-1:0', 'bedrock-runtime /openai/v1/chat/completions'],
+    ['/v1/responses', 'openai.gpt-oss-20b-1:0', 'bedrock-mantle /v1/responses'],
+    ['/v1/responses', 'openai.gpt-5.5', 'bedrock-runtime /openai/v1/responses'],
+    ['/responses', 'us.openai.gpt-5.6-sol', 'bedrock-runtime /openai/v1/responses'],
+    ['/v1/chat/completions', 'us.anthropic.claude-x', 'bedrock-runtime /openai/v1/chat/completions'],
+    ['/v1/chat/completions', 'qwen.qwen3-32b', 'bedrock-mantle /v1/chat/completions'],
+    ['//v1/chat/completions', 'openai.gpt-5.5', 'bedrock-runtime /openai/v1/chat/completions'],
+    // Below the mount `/v1` is a path of AWS, and stays.
+    ['/bedrock/v1/responses', 'openai.gpt-5.5', 'bedrock-mantle /v1/responses'],
+  ])('sends %s with %s to %s', async (path, model, goes) => {
+    expect(await chosen(path, { messages: [{ model: 'x' }], model })).toBe(goes);
+  });
+
+  it('stays with mantle if the owner says so, with the prefix of the model', async () => {
+    expect(await chosen('/v1/responses', { model: 'openai.gpt-5.5' }, 'mantle')).toBe(
+      'bedrock-mantle /openai/v1/responses',
+    );
+    expect(await chosen('/v1/responses', { model: 'openai.gpt-oss-120b' }, 'mantle')).toBe(
+      'bedrock-mantle /v1/responses',
+    );
+  });
+
+  it('keeps what runs in the background with mantle, and what cannot be read', async () => {
+    expect(await chosen('/v1/responses', { model: 'openai.gpt-5.5', background: true })).toBe(
+      'bedrock-mantle /v1/responses',
+    );
+    const found = route('POST', '/v1/responses');
+    expect(await resolveRouteByBody(found, { chunks: [Buffer.from('{"model":"openai.gpt-5.5"')] })).toMatchObject({
+      service: 'bedrock-mantle',
+      needsBody: false,
+    });
+  });
+
+  it('keeps the path of a client that signs for mantle', () => {
+    const headers = [signedIn('us-east-1', 'bedrock-mantle')];
+    expect(route('POST', '/v1/responses', { headers })).toMatchObject({ service: 'bedrock-mantle', needsBody: false });
+  });
+
+  it.each([
+    ['POST', '/v1/messages?beta=true', 'bedrock-runtime', '/anthropic/v1/messages?beta=true'],
+    ['POST', '/bedrock/v1/messages', 'bedrock-runtime', '/anthropic/v1/messages'],
+    ['POST', '/anthropic/v1/messages', 'bedrock-runtime', '/anthropic/v1/messages'],
+    ['POST', '/v1/messages/count_tokens', 'bedrock-mantle', '/anthropic/v1/messages/count_tokens'],
+    ['POST', '/bedrock/v1/messages/count_tokens', 'bedrock-mantle', '/anthropic/v1/messages/count_tokens'],
+    ['GET', '/v1/models', 'bedrock-mantle', '/v1/models'],
+    ['GET', '/models', 'bedrock-mantle', '/v1/models'],
+    ['POST', '/model/a%3A0/converse', 'bedrock-runtime', '/model/a%3A0/converse'],
+    ['POST', '/model/arn:aws:bedrock:us-east-1::foundation-model/a/invoke', 'bedrock-runtime', expect.any(String)],
+    ['GET', '/foundation-models?byProvider=anthropic', 'bedrock', '/foundation-models?byProvider=anthropic'],
+  ])('sends %s %s to %s', (method, path, service, raw) => {
+    expect(route(method, path)).toMatchObject({ service, upstreamTarget: { raw } });
+  });
+
+  it.each([
+    '/bedrock-runtime/model/x/invoke',
+    '//bedrock-runtime/model/x/invoke',
+    '/MODEL/x/converse',
+    '/%6Dodel/x/converse',
+    '/V1/messages',
+    '/x/v1/messages',
+    '/favicon.ico',
+  ])('serves nothing at %s', (path) => {
+    expect(() => route('POST', path)).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_PATH' }));
+  });
+
+  it.each(['/v1/%2e%2e/model/x/invoke', '/v1/..%2fkey/generate', '/model/../key', '/model/.%2E/key'])(
+    'refuses the target %s',
+    (path) => {
+      expect(() => route('POST', path)).toThrow(expect.objectContaining({ code: 'ERR_BAD_TARGET' }));
+    },
+  );
 });
