@@ -13,6 +13,7 @@
  */
 import type { MonotonicClock } from './lib/clock.ts';
 import type { AdmissionDependencies } from './admission/admit.ts';
+import { filterModelList } from './admission/model-list.ts';
 import { openAdmissionStage } from './admission/stage.ts';
 import { attributeRequest } from './accounting/attribution.ts';
 import { openSettlement, type Settlement, type SettlementDependencies } from './accounting/settle.ts';
@@ -60,7 +61,7 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   readonly newId: () => string;
 }
 
-/** Makes the handler that serves everything below the mount. */
+/** Makes the handler that serves everything below the mount, and at the root what is Bedrock's. */
 export function createProxy(
   dependencies: ProxyDependencies,
 ): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
@@ -112,7 +113,9 @@ export function createProxy(
         oauthAuthorization: caller.oauthAuthorization,
       });
       const holdBytes = (sizeBytes: number): void => bodyLimits.quota?.hold(caller.bodyOwner, sizeBytes);
-      const attempt = { prepared, clientRequest, clientResponse, checkFrame: verified.checkFrame, holdBytes };
+      const { checkFrame } = verified;
+      const shown = filterModelList(clientResponse, principal, { method, path: route.upstreamTarget.path });
+      const attempt = { prepared, clientRequest, clientResponse: shown, checkFrame, holdBytes };
       await upstream.send(attempt, settlement.observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);

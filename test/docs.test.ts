@@ -120,7 +120,7 @@ describe('variables', () => {
   const named = unique(CODE.flatMap((text) => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []));
 
   // The examples read the first, Claude Code the second.
-  const others = ['PROXY_URL', 'ANTHROPIC_CUSTOM_HEADERS'];
+  const others = ['PROXY_URL', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_CUSTOM_HEADERS'];
   it.each(named.filter((name) => !name.startsWith('ERR_') && !others.includes(name)))(
     'names a variable that src has: %s',
     (name) => {

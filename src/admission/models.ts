@@ -48,6 +48,11 @@ export function checkModels(
   return checkProfiles(policy, others, (identifier) => findProfileModels(identifier, region));
 }
 
+/** Whether the key's list holds a model by name; what stands behind a profile is not looked up. */
+export function mayUseModel(policy: Pick<KeyPolicy, 'models'>, name: string): boolean {
+  return !limitsModels(policy) || isNamed(parseModelName(name), policy.models.map(bareName));
+}
+
 async function checkProfiles(
   policy: Pick<KeyPolicy, 'models'>,
   names: readonly ModelName[],

@@ -265,15 +265,15 @@ describe('refuseUnservedUpgrade', () => {
   });
 });
 
-describe('at the root', () => {
-  const chosen = async (path: string, body: object, openaiUpstream: 'runtime' | 'mantle' = 'runtime') => {
-    const text = Buffer.from(JSON.stringify(body));
-    const { host, upstreamTarget } = await resolveRouteByBody(route('POST', path, { config: { openaiUpstream } }), {
-      chunks: [text.subarray(0, 5), text.subarray(5)],
-    });
-    return `${host.replace(/\..*/, '')} ${upstreamTarget.raw}`;
-  };
+const chosen = async (path: string, body: object, openaiUpstream: 'runtime' | 'mantle' = 'runtime') => {
+  const text = Buffer.from(JSON.stringify(body));
+  const { host, upstreamTarget } = await resolveRouteByBody(route('POST', path, { config: { openaiUpstream } }), {
+    chunks: [text.subarray(0, 5), text.subarray(5)],
+  });
+  return `${host.replace(/\..*/, '')} ${upstreamTarget.raw}`;
+};
 
+describe('at the root', () => {
   it.each([
     ['/v1/chat/completions', 'openai.gpt-oss-120b', 'bedrock-mantle /v1/chat/completions'],
     ['/chat/completions?a=b', 'openai.gpt-oss-120b', 'bedrock-mantle /v1/chat/completions?a=b'],
