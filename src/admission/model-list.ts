@@ -38,7 +38,7 @@ export function filterModelList(
 }
 
 /** The list without the models that a key may not use; undefined if it is none. OpenAI's shape and Anthropic's. */
-export function filterListed(text: string, policy: Pick<KeyPolicy, 'models'>): string | undefined {
+function filterListed(text: string, policy: Pick<KeyPolicy, 'models'>): string | undefined {
   const list = parseRecord(text);
   const data: unknown = list?.['data'];
   if (list === undefined || !Array.isArray(data)) return undefined;
