@@ -17,6 +17,12 @@ export const CLIENTS = [
   'vercel',
   'langchain',
   'litellm',
+  'codex',
+  'opencode',
+  'cline',
+  'aider',
+  'continue',
+  'goose',
 ] as const;
 /** A client that `--for` knows. */
 export type ClientName = (typeof CLIENTS)[number];
@@ -43,6 +49,10 @@ export interface ClientSettings {
   readonly unset: readonly string[];
   /** What no variable can say, in sentences. */
   readonly notes: readonly string[];
+  /** Words that have to follow the client's own name on its command line. */
+  readonly args: readonly string[];
+  /** Why the variables alone do not lead it here, and what does; undefined if they do. */
+  readonly obstacle: string | undefined;
 }
 
 /** Endings of AWS_ENDPOINT_URL_…: the service ids of the SDKs' models, in capitals, spaces as underscores. */
@@ -65,12 +75,14 @@ interface ClientRow {
   /** Variables that take the URL. */
   readonly endpoints: readonly string[];
   /** The AWS pair works for every service in every SDK; a Bearer token only where AWS takes one. */
-  readonly credential: 'pair' | 'bearer' | 'openai';
+  readonly credential: 'pair' | 'bearer' | 'openai' | 'codex';
   readonly region: readonly string[];
-  readonly fixed?: readonly (readonly [name: string, value: string])[];
+  readonly fixed?: (input: SettingsInput) => readonly (readonly [name: string, value: string])[];
   readonly unset: readonly string[];
   readonly ca: readonly CaVariable[];
   readonly notes?: (input: SettingsInput) => readonly string[];
+  readonly args?: (input: SettingsInput) => readonly string[];
+  readonly obstacle?: (input: SettingsInput) => string;
 }
 
 /** AWS_REGION is read by every SDK but boto3, which reads AWS_DEFAULT_REGION alone. */
@@ -92,6 +104,26 @@ const SDK: ClientRow = {
   ca: [],
 };
 
+const OPENAI: ClientRow = {
+  endpoints: [],
+  credential: 'openai',
+  region: [],
+  unset: ['OPENAI_ORG_ID', 'OPENAI_PROJECT_ID'],
+  ca: ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'],
+};
+const LITELLM: ClientRow = {
+  endpoints: ['AWS_BEDROCK_RUNTIME_ENDPOINT'],
+  credential: 'pair',
+  region: ['AWS_REGION_NAME', ...BOTH_REGIONS],
+  unset: BESIDE_PAIR,
+  ca: ['AWS_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE'],
+};
+/** Named in examples. */
+const CLAUDE_MODEL = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+const OPENAI_MODEL = 'openai.gpt-oss-120b-1:0';
+/** What Codex takes the key from, as its arguments say. */
+const CODEX_KEY = 'CODEX_PROXY_KEY';
+
 const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
   any: { ...SDK, region: BOTH_REGIONS, ca: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'], notes: tellJavaTrust },
   boto3: { ...SDK, region: BOTH_REGIONS, ca: ['AWS_CA_BUNDLE'] },
@@ -109,7 +141,7 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     endpoints: ['ANTHROPIC_BEDROCK_BASE_URL', 'AWS_ENDPOINT_URL_BEDROCK', 'AWS_ENDPOINT_URL_BEDROCK_RUNTIME'],
     credential: 'bearer',
     region: ['AWS_REGION'],
-    fixed: [['CLAUDE_CODE_USE_BEDROCK', '1']],
+    fixed: () => [['CLAUDE_CODE_USE_BEDROCK', '1']],
     unset: ['CLAUDE_CODE_SKIP_BEDROCK_AUTH', IGNORE_ENDPOINTS],
     ca: ['NODE_EXTRA_CA_CERTS'],
     notes: () => ['What ~/.claude/settings.json sets under "env" wins over these variables.'],
@@ -122,13 +154,7 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     ca: ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'],
     notes: () => ['For the Bedrock client of the Anthropic SDKs: AnthropicBedrock().'],
   },
-  openai: {
-    endpoints: [],
-    credential: 'openai',
-    region: [],
-    unset: ['OPENAI_ORG_ID', 'OPENAI_PROJECT_ID'],
-    ca: ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE'],
-  },
+  openai: OPENAI,
   vercel: {
     endpoints: ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME'],
     credential: 'bearer',
@@ -140,12 +166,62 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     ],
   },
   langchain: { ...SDK, region: BOTH_REGIONS, ca: ['AWS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS'] },
-  litellm: {
-    endpoints: ['AWS_BEDROCK_RUNTIME_ENDPOINT'],
-    credential: 'pair',
-    region: ['AWS_REGION_NAME', ...BOTH_REGIONS],
-    unset: BESIDE_PAIR,
-    ca: ['AWS_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'SSL_CERT_FILE'],
+  litellm: LITELLM,
+  codex: {
+    endpoints: [],
+    credential: 'codex',
+    region: [],
+    unset: [],
+    ca: ['SSL_CERT_FILE'],
+    args: argumentsOfCodex,
+    obstacle: (input) =>
+      'Codex reads no variable for its endpoint. Start it so, or put the same into ~/.codex/config.toml: ' +
+      `codex ${argumentsOfCodex(input).map(quoteWord).join(' ')} -m ${OPENAI_MODEL}`,
+    notes: () => [`Codex speaks the Responses API: name a model of OpenAI's on Bedrock, such as -m ${OPENAI_MODEL}.`],
+  },
+  opencode: {
+    endpoints: [],
+    credential: 'bearer',
+    region: ['AWS_REGION'],
+    fixed: ({ url, region }) => [
+      [
+        'OPENCODE_CONFIG_CONTENT',
+        JSON.stringify({ provider: { 'amazon-bedrock': { options: { endpoint: url, region } } } }),
+      ],
+    ],
+    unset: [],
+    ca: ['NODE_EXTRA_CA_CERTS'],
+    notes: () => [`Choose a model of the provider amazon-bedrock: opencode -m amazon-bedrock/${CLAUDE_MODEL}.`],
+  },
+  cline: {
+    ...OPENAI,
+    ca: ['NODE_EXTRA_CA_CERTS'],
+    obstacle: ({ url }) =>
+      'Cline reads no variable for its endpoint. With these set, and a key that stays, run once: ' +
+      `cline auth -p openai -b ${url}/openai/v1 -k "$OPENAI_API_KEY" -m ${OPENAI_MODEL} ` +
+      '(in the editor: Settings, API provider "OpenAI Compatible", with this base URL).',
+  },
+  aider: {
+    ...LITELLM,
+    notes: () => [`Choose a model of the provider bedrock: aider --model bedrock/${CLAUDE_MODEL}.`],
+  },
+  continue: {
+    ...OPENAI,
+    ca: ['NODE_EXTRA_CA_CERTS'],
+    obstacle: ({ url }) =>
+      'Continue reads no variable for its endpoint. With these set, put a model into ~/.continue/config.yaml: ' +
+      `{ name: bedrock, provider: openai, model: ${OPENAI_MODEL}, apiBase: ${url}/openai/v1, ` +
+      'apiKey: "${{ secrets.OPENAI_API_KEY }}" }.',
+  },
+  goose: {
+    endpoints: ALL_ENDPOINTS,
+    // A token in its own keyring would win over the pair, but not over this one.
+    credential: 'bearer',
+    region: ['AWS_REGION'],
+    fixed: () => [['GOOSE_PROVIDER', 'aws_bedrock']],
+    unset: [IGNORE_ENDPOINTS],
+    ca: ['SSL_CERT_FILE'],
+    notes: () => [`Choose a model: GOOSE_MODEL=${CLAUDE_MODEL}.`],
   },
 };
 
@@ -154,13 +230,18 @@ export function takesCaFile(client: ClientName | undefined): boolean {
   return ROWS[client ?? 'any'].ca.length > 0;
 }
 
+/** Whether it has to know a region. */
+export function takesRegion(client: ClientName | undefined): boolean {
+  return ROWS[client ?? 'any'].region.length > 0;
+}
+
 /** The settings of one client. */
 export function describeClient(input: SettingsInput): ClientSettings {
   const row = ROWS[input.client ?? 'any'];
   const { url, region, caFile } = input;
   return {
     set: [
-      ...(row.fixed ?? []),
+      ...(row.fixed?.(input) ?? []),
       ...row.endpoints.map((name) => [name, url] as const),
       ...credentialOf(row, input),
       ...(region === undefined ? [] : row.region.map((name) => [name, region] as const)),
@@ -168,6 +249,8 @@ export function describeClient(input: SettingsInput): ClientSettings {
     ],
     unset: row.unset,
     notes: [...(row.notes?.(input) ?? []), ...tellReplacedRoots(row, input)],
+    args: row.args?.(input) ?? [],
+    obstacle: row.obstacle?.(input),
   };
 }
 
@@ -208,9 +291,28 @@ function credentialOf({ credential }: ClientRow, { accessKeyId, key, url }: Sett
         ['OPENAI_BASE_URL', `${url}/openai/v1`],
         ['OPENAI_API_KEY', key],
       ];
+    case 'codex':
+      return [[CODEX_KEY, key]];
     default:
       return credential satisfies never;
   }
+}
+
+/** A provider of its own: the built-in ones take no address. What the user says after these wins. */
+function argumentsOfCodex({ url }: SettingsInput): string[] {
+  const provider = Object.entries({
+    name: 'bedrock-proxy',
+    base_url: `${url}/openai/v1`,
+    env_key: CODEX_KEY,
+    wire_api: 'responses',
+  });
+  const table = provider.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(',');
+  return ['-c', 'model_provider=bedrock-proxy', '-c', `model_providers.bedrock-proxy={${table}}`];
+}
+
+/** For a POSIX shell, to paste. */
+function quoteWord(word: string): string {
+  return /^[\w=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function tellJavaTrust({ caFile }: SettingsInput): string[] {

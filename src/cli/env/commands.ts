@@ -18,7 +18,7 @@ Examples:
 const EXEC_EXAMPLES = `
 Examples:
   $ bedrock-proxy exec -- aws bedrock list-foundation-models
-  $ bedrock-proxy exec --for claude-code -- claude
+  $ bedrock-proxy exec -- claude              agents are known by name: codex, opencode
   $ bedrock-proxy exec --offline -- python app.py     no AWS account, no network
   $ bedrock-proxy exec --key alice -- npm test        a key that stays
 `;

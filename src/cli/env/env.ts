@@ -7,7 +7,7 @@ import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
-import { type ClientName, describeClient, takesCaFile } from './client-settings.ts';
+import { type ClientName, describeClient, takesCaFile, takesRegion } from './client-settings.ts';
 import type { ServerAddress } from '../../app/running-proxy.ts';
 import { findClientKey } from '../key/client-key.ts';
 import { printData, printJson, printTalk } from '../../app/print.ts';
@@ -37,7 +37,8 @@ export async function printEnvironment(input: EnvInput): Promise<void> {
   const set = [...settings.set, ...bypassForwardProxy(url, process.env)];
   const notes = [...(key.id === undefined ? [OPEN_MODE_NOTE] : []), ...settings.notes];
   const lacks = [
-    ...(region === undefined && client !== 'openai' ? ['No AWS region is known: name one with --region.'] : []),
+    ...(settings.obstacle === undefined ? [] : [settings.obstacle]),
+    ...(region === undefined && takesRegion(client) ? ['No AWS region is known: name one with --region.'] : []),
     ...(caFile === undefined || existsSync(caFile)
       ? []
       : [`${caFile} is made when the proxy first starts with --tls.`]),

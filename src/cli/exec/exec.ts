@@ -13,6 +13,7 @@ import { baseUrl } from '../../app/banner.ts';
 import { type ClientName, type ClientSettings, describeClient } from '../env/client-settings.ts';
 import { bypassForwardProxy } from '../env/env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './command.ts';
+import { findKnownAgent, type KnownAgent } from './known-agent.ts';
 import { execAlias, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
 import { findProxyVersion, provesItself, type ServerAddress, takesKey } from '../../app/running-proxy.ts';
 import { startServerChild } from './server.ts';
@@ -41,8 +42,15 @@ export async function execute(input: ExecInput): Promise<number> {
         if (signals.endedEarly !== undefined) return signals.endedEarly;
         const region = (await findRegion(config))?.name;
         const { accessKeyId } = key;
-        const settings = describeClient({ client: input.for, url, accessKeyId, key: key.key, region, caFile });
-        return runIn(settings, url, input.command, signals);
+        const agent = findKnownAgent(input.command);
+        const client = input.for ?? agent?.client;
+        const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
+        return runIn(
+          settings,
+          url,
+          addArguments(input.command, settings, agent?.client === client ? agent : undefined),
+          signals,
+        );
       }),
     );
   } finally {
@@ -121,6 +129,17 @@ function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
   if (input.tls) args.push('--tls');
   for (const url of input.endpointUrl ?? []) args.push('--endpoint-url', url);
   return args;
+}
+
+/** What no variable can say goes onto the command line of a client that stands there by name; else we tell it. */
+function addArguments(
+  commandLine: readonly string[],
+  { args, obstacle }: ClientSettings,
+  agent: KnownAgent | undefined,
+): readonly string[] {
+  if (agent !== undefined && args.length > 0) return commandLine.toSpliced(agent.index + 1, 0, ...args);
+  if (obstacle !== undefined) printTalk(`note: ${obstacle}`);
+  return commandLine;
 }
 
 function runIn(

@@ -59,6 +59,21 @@ const EXPECTED: readonly (readonly [ClientName | undefined, Record<string, strin
     },
   ],
   ['litellm', { AWS_BEDROCK_RUNTIME_ENDPOINT: URL_HERE, AWS_REGION_NAME: 'eu-west-1', ...PAIR, ...BOTH_REGIONS }],
+  ['aider', { AWS_BEDROCK_RUNTIME_ENDPOINT: URL_HERE, AWS_REGION_NAME: 'eu-west-1', ...PAIR, ...BOTH_REGIONS }],
+  ['codex', { CODEX_PROXY_KEY: 'sk-secret' }],
+  [
+    'opencode',
+    {
+      OPENCODE_CONFIG_CONTENT: JSON.stringify({
+        provider: { 'amazon-bedrock': { options: { endpoint: URL_HERE, region: 'eu-west-1' } } },
+      }),
+      AWS_BEARER_TOKEN_BEDROCK: 'sk-secret',
+      ...ONE_REGION,
+    },
+  ],
+  ['cline', { OPENAI_BASE_URL: `${URL_HERE}/openai/v1`, OPENAI_API_KEY: 'sk-secret' }],
+  ['continue', { OPENAI_BASE_URL: `${URL_HERE}/openai/v1`, OPENAI_API_KEY: 'sk-secret' }],
+  ['goose', { GOOSE_PROVIDER: 'aws_bedrock', ...EVERY_ENDPOINT, AWS_BEARER_TOKEN_BEDROCK: 'sk-secret', ...ONE_REGION }],
 ];
 
 describe('describeClient', () => {
@@ -107,6 +122,18 @@ describe('describeClient', () => {
   ])('makes %s trust the proxy over TLS', (client, names) => {
     const { set } = settingsOf(client, { caFile: '/my ca.pem' });
     expect(Object.keys(set).filter((name) => set[name] === '/my ca.pem')).toEqual(names);
+  });
+
+  it.each(['codex', 'cline', 'continue'] as const)('says what %s needs beside variables, without the key', (client) => {
+    const { obstacle } = describeClient({
+      client,
+      url: URL_HERE,
+      accessKeyId: 'A',
+      key: 'sk-secret',
+      region: undefined,
+    });
+    expect(obstacle).toContain(`${URL_HERE}/openai/v1`);
+    expect(obstacle).not.toContain('sk-secret');
   });
 
   it('says how Java is made to trust the proxy, and only over TLS', () => {
