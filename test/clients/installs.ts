@@ -60,6 +60,15 @@ const pip = (requirements: string, unpack: (sources: Sources) => readonly Step[]
   ],
 });
 
+/** Too large, or in no registry: taken where the machine has it. */
+const onPath = (program: string): Toolchain => ({
+  sourceFolder: 'agents',
+  sources: [],
+  probe: [program, '--version'],
+  limitMs: MINUTE_MS,
+  steps: () => [],
+});
+
 const TOOLCHAINS: Readonly<Record<ToolchainName, Toolchain>> = {
   python: pip('requirements.txt'),
   'python-older': pip('requirements-older.txt'),
@@ -73,6 +82,15 @@ const TOOLCHAINS: Readonly<Record<ToolchainName, Toolchain>> = {
     limitMs: 5 * MINUTE_MS,
     steps: () => ['npm ci'],
   },
+  agents: {
+    sourceFolder: 'agents',
+    sources: ['package.json', 'package-lock.json'],
+    probe: [process.execPath, '--version'],
+    limitMs: 2 * MINUTE_MS,
+    steps: () => ['npm ci'],
+  },
+  aider: onPath('aider'),
+  goose: onPath('goose'),
   go: {
     sourceFolder: 'go',
     sources: ['go.mod', 'go.sum', 'main.go'],

@@ -6,7 +6,16 @@ import { join } from 'node:path';
 export const CHECKS = ['call', 'stream', 'error', 'throttle', 'arn', 'agents'] as const;
 export type Check = (typeof CHECKS)[number];
 
-export type ToolchainName = 'python' | 'python-older' | 'aws-cli-2' | 'javascript' | 'go' | 'java';
+export type ToolchainName =
+  | 'python'
+  | 'python-older'
+  | 'aws-cli-2'
+  | 'javascript'
+  | 'go'
+  | 'java'
+  | 'agents'
+  | 'aider'
+  | 'goose';
 
 /** Where things are, as absolute paths: the checkout, and what was installed for the row. */
 export interface Places {
@@ -78,6 +87,24 @@ const ownJavaScript = (program: string): Program => ({
 const javaScript = (program: string): Program => ({
   toolchain: 'javascript',
   command: ({ installed }) => [process.execPath, join(installed, program)],
+});
+
+/** The coding agents that have to be pointed here in a way of their own; what they do beyond a prompt is the same. */
+const ONE_PROMPT = {
+  stream: 'one prompt only',
+  error: 'one prompt only',
+  throttle: 'one prompt only',
+  arn: 'one prompt only',
+  agents: 'has no agents',
+};
+const agent = (id: string, client: string, toolchain: ToolchainName = 'agents'): Client => ({
+  id,
+  client,
+  toolchain,
+  command: ({ root }) => [process.execPath, join(root, 'test', 'clients', 'javascript', 'agents.mjs')],
+  environment: ({ installed }) => ({ AGENT: id, AGENTS: installed }),
+  lacks: ONE_PROMPT,
+  modes: [{ mode: 'env --for' }],
 });
 
 const CLIENTS: readonly Client[] = [
@@ -198,6 +225,12 @@ const CLIENTS: readonly Client[] = [
     lacks: { ...NO_AGENTS, ...NO_ARNS },
     modes: [{ mode: 'bearer' }, { mode: 'SigV4' }],
   },
+  agent('codex', 'Codex'),
+  agent('opencode', 'OpenCode'),
+  agent('cline', 'Cline'),
+  agent('continue', 'Continue'),
+  agent('aider', 'Aider', 'aider'),
+  agent('goose', 'goose', 'goose'),
 ];
 
 /**

@@ -112,6 +112,7 @@ function environmentOf(row: Row, dependencies: ServerDependencies): Record<strin
     ...(row.tls ? trustOf(proxy.caFile, row.toolchain === 'java' ? join(home, 'trust.p12') : undefined) : {}),
     PROXY_URL: url,
     VIRTUAL_KEY: key.key,
+    PAIR_ID: key.accessKeyId,
     MODE: row.mode,
     CHECKS: row.checks.join(','),
     ...row.environment(dependencies),
