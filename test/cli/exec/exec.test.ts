@@ -56,30 +56,30 @@ async function startImpostor(realPort: string, host = '127.0.0.1', port = 0): Pr
   return [String((impostor.address() as AddressInfo).port), seen];
 }
 
-describe('exec with an agent that it knows by name', () => {
-  /** A program of this name that shows its arguments and its environment. */
-  async function writeAgent(cli: Cli, name: string): Promise<string> {
-    const file = join(cli.home, name);
-    const shown = 'JSON.stringify({ args: process.argv.slice(2), env: process.env })';
-    await writeFile(file, `#!${NODE}\nconsole.log(${shown})\n`, { mode: 0o755 });
-    return file;
-  }
+/** A program of this name that shows its arguments and its environment. */
+async function writeAgent(cli: Cli, name: string): Promise<string> {
+  const file = join(cli.home, name);
+  const shown = 'JSON.stringify({ args: process.argv.slice(2), env: process.env })';
+  await writeFile(file, `#!${NODE}\nconsole.log(${shown})\n`, { mode: 0o755 });
+  return file;
+}
 
+describe('exec with an agent that it knows by name', () => {
   it.skipIf(process.platform === 'win32')(
     'sets the variables of Claude Code, and those of --for if it is there',
     async () => {
-      const cli = openCli();
+      const cli = await openCli();
       const claude = await writeAgent(cli, 'claude');
-      const guessed = await cli.run(['exec', '--offline', '--', claude]);
+      const guessed = await cli.spawn(['exec', '--offline', '--', claude]).ended;
       expect(JSON.parse(guessed.stdout)).toMatchObject({ args: [], env: { CLAUDE_CODE_USE_BEDROCK: '1' } });
-      const named = await cli.run(['exec', '--offline', '--for', 'js', '--', claude]);
+      const named = await cli.spawn(['exec', '--offline', '--for', 'js', '--', claude]).ended;
       expect(named.stdout).not.toContain('CLAUDE_CODE_USE_BEDROCK');
     },
   );
 
   it.skipIf(process.platform === 'win32')('gives Codex its provider before its own arguments', async () => {
-    const cli = openCli();
-    const { stdout } = await cli.run(['exec', '--offline', '--', await writeAgent(cli, 'codex'), 'exec', 'hi']);
+    const cli = await openCli();
+    const { stdout } = await cli.spawn(['exec', '--offline', '--', await writeAgent(cli, 'codex'), 'exec', 'hi']).ended;
     const { args, env } = JSON.parse(stdout) as { args: string[]; env: Record<string, string> };
     expect(args.slice(0, 3)).toEqual(['-c', 'model_provider=bedrock-proxy', '-c']);
     expect(args[3]).toMatch(/^model_providers\.bedrock-proxy=\{.*base_url="http:\/\/[^"]+\/bedrock\/openai\/v1"/);
@@ -88,7 +88,7 @@ describe('exec with an agent that it knows by name', () => {
   });
 
   it('says what variables cannot do', async () => {
-    const { stderr } = await openCli().run(['exec', '--offline', '--for', 'cline', '--', NODE, '-e', '0']);
+    const { stderr } = await (await openCli()).run(['exec', '--offline', '--for', 'cline', '--', NODE, '-e', '0']);
     expect(stderr).toContain('note: Cline reads no variable for its endpoint.');
   });
 });
