@@ -99,6 +99,6 @@ describe('examples', () => {
       [...command.split(' '), '--', process.execPath, '-e', script],
       place.environment,
     );
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/localhost:\d+\/bedrock$/)]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/bedrock$/)]);
   });
 });
