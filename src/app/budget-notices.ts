@@ -2,6 +2,7 @@
  * Tells that a key has spent much of its budget, or all of it: in the terminal of `start`, or as an event in its JSON
  * log, and to the command of `--on-budget`. Of several workers, the primary tells.
  */
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { spawn } from 'node:child_process';
 import { type Config, MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE } from '../config/config.ts';
 import { within } from '../lib/deadline.ts';
@@ -107,9 +108,9 @@ class BudgetCommands {
   }
 
   async close(): Promise<void> {
-    const end = performance.now() + CLOSE_TIMEOUT_MS;
-    while (this.#running.size > 0 && performance.now() < end) {
-      await within(end - performance.now(), Promise.race(this.#running));
+    const end = MACHINE_TICKS() + CLOSE_TIMEOUT_MS;
+    while (this.#running.size > 0 && MACHINE_TICKS() < end) {
+      await within(end - MACHINE_TICKS(), Promise.race(this.#running));
     }
     this.#isClosed = true;
     for (const alert of this.#waiting) tellFailure(alert, 'the proxy ended before its turn');

@@ -2,6 +2,7 @@
  * The hot keys of `start`: what somebody who looks at its lines reaches for, by one key. They run commands of this
  * program, in this process, on its database; they end it as Ctrl-C does. With workers, the primary has them.
  */
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import type { Config } from '../config/config.ts';
 import { toProxyError } from '../lib/errors.ts';
 import { hasKeyboard, isInForeground, type Keyboard, openKeyboard } from './keyboard.ts';
@@ -90,11 +91,11 @@ function createObeyer({ config, runCommand, showOnlyErrors, line }: ObeyerParts)
 function createFirstKeyGuard(databasePath: string, hasMasterKey: boolean): () => Promise<boolean> {
   let askedAtTick: number | undefined;
   return async () => {
-    const isAsked = askedAtTick !== undefined && performance.now() - askedAtTick < CONFIRM_MS;
+    const isAsked = askedAtTick !== undefined && MACHINE_TICKS() - askedAtTick < CONFIRM_MS;
     askedAtTick = undefined;
     if (isAsked || hasMasterKey) return false;
     const hasKeys = await withExistingStore(databasePath, (store) => store.hasAnyKey());
-    if (hasKeys !== true) askedAtTick = performance.now();
+    if (hasKeys !== true) askedAtTick = MACHINE_TICKS();
     return hasKeys !== true;
   };
 }

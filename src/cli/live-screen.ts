@@ -2,6 +2,7 @@
  * A screen that is drawn anew every second or two, on a terminal, until `q` or Ctrl-C; where there is none, printed
  * once. What was on the terminal before is there again when it ends.
  */
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ProxyError } from '../lib/errors.ts';
@@ -46,7 +47,7 @@ export async function showLive<T>(
     for (let tookMs = 0; !ending.signal.aborted;) {
       await pause(Math.max(MIN_PAUSE_MS, tookMs * PAUSES_PER_READING), ending.signal);
       if (ending.signal.aborted) break;
-      const startedAtTick = performance.now();
+      const startedAtTick = MACHINE_TICKS();
       try {
         reading = await unlessEnded(read(), ending.signal);
         trouble = undefined;
@@ -56,7 +57,7 @@ export async function showLive<T>(
         if (!(thrown instanceof ProxyError) || thrown.code !== 'ERR_STORE_UNAVAILABLE') throw thrown;
         trouble = thrown.message;
       }
-      tookMs = performance.now() - startedAtTick;
+      tookMs = MACHINE_TICKS() - startedAtTick;
       show();
     }
   } finally {
