@@ -4,6 +4,7 @@
  */
 import { sendJson } from '../http/send-response.ts';
 import { isChallenge } from '../auth/server-proof.ts';
+import type { ServerFacts } from '../auth/server-facts.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
 import type { LedgerState } from '../accounting/ledger-writer.ts';
@@ -26,17 +27,29 @@ export interface HealthOptions {
    * Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw.
    */
   readonly prove: (challenge: string) => string | undefined;
+  /**
+   * For a command of this database, which proves it (see `auth/server-proof.ts`); undefined for all others. `keyId` is
+   * the key that it asks for. Must not reject.
+   */
+  readonly tellCommand: (proof: CommandProof, keyId: string | undefined) => Promise<ServerFacts | undefined>;
+}
+
+/** What a command shows. */
+export interface CommandProof {
+  readonly challenge: string;
+  readonly proof: string;
 }
 
 /**
  * Serves `/health/liveliness` (and `/health/liveness`), `/health/readiness` and `/health`. `?challenge=` of
- * `/health/readiness` has the server prove whose it is.
+ * `/health/readiness` has the server prove whose it is; `&command=` proves the same of a command, which is told more.
  */
 export function createHealth({
   store,
   ledger,
   version,
   prove,
+  tellCommand,
 }: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async ({ target }, clientResponse) => {
     const { path } = target;
@@ -55,9 +68,27 @@ export function createHealth({
     const proof = challenge === undefined ? undefined : prove(challenge);
     const status = isReady ? 'healthy' : 'unhealthy';
     const rows = { waiting_rows: waitingRows, lost_rows: lostRows };
-    const told = { status, db, ledger: rows, version, ...(proof !== undefined && { proof }) };
+    const facts = challenge === undefined ? undefined : await tellFacts(target, challenge, tellCommand);
+    const told = {
+      status,
+      db,
+      ledger: rows,
+      version,
+      ...(proof !== undefined && { proof }),
+      ...(facts !== undefined && { facts }),
+    };
     sendJson(isReady ? 200 : 503, told, clientResponse);
   };
+}
+
+function tellFacts(
+  { query }: RequestTarget,
+  challenge: string,
+  tellCommand: HealthOptions['tellCommand'],
+): Promise<ServerFacts | undefined> | undefined {
+  const parameters = new URLSearchParams(query);
+  const proof = parameters.get('command');
+  return proof === null ? undefined : tellCommand({ challenge, proof }, parameters.get('id') ?? undefined);
 }
 
 function findChallenge({ query }: RequestTarget): string | undefined {

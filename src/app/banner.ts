@@ -2,6 +2,7 @@
  * What `start` says first: where it listens, what it signs with, who may come in, and lines to paste. Pure text.
  */
 import type { ChalkInstance } from 'chalk';
+import type { ServerAccess } from '../auth/server-facts.ts';
 import type { CredentialsOrigin } from '../upstream/aws/credentials.ts';
 import { formatLabelled } from './print.ts';
 
@@ -17,7 +18,9 @@ export interface BannerFacts {
   readonly region: { readonly name: string; readonly origin: string } | undefined;
   /** From `describeCredentials`, or that they are being looked up. */
   readonly credentials: string;
-  readonly access: 'open' | 'keys' | 'master';
+  /** Nothing can be signed with them. */
+  readonly lacksAuthority?: boolean;
+  readonly access: ServerAccess;
   readonly upstream: string | undefined;
   readonly databasePath: string;
   /** Undefined: this process alone. */
@@ -41,8 +44,6 @@ const LABEL_WIDTH = 15;
 /** The banner as text, without a line break at its end; in lines of `width` columns if a terminal has no more. */
 export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: number): string {
   const url = baseUrl(facts);
-  const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
-  const region = facts.region?.name ?? 'us-east-1';
   const fields: readonly (readonly [string, string])[] = [
     ['address', paint.bold(url)],
     ...(facts.networkUrls ?? []).map((each) => ['network', each] as const),
@@ -53,7 +54,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
         ? paint.yellow('none: requests have to name one (or set --region)')
         : `${facts.region.name} (${facts.region.origin})`,
     ],
-    ['credentials', facts.credentials],
+    ['credentials', facts.lacksAuthority === true ? paint.red(facts.credentials) : facts.credentials],
     ...(facts.upstream === undefined ? [] : [['upstream', facts.upstream] as const]),
     ['keys', describeAccess(facts.access)],
     ['database', facts.databasePath],
@@ -64,6 +65,16 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
     '',
     ...fields.map(([name, value]) => formatLabelled(`  ${paint.dim(name.padEnd(11))}  `, LABEL_WIDTH, value, width)),
     '',
+    formatCommands(facts, paint),
+  ].join('\n');
+}
+
+/** The lines to paste, which depend on whether a key is required. Without a line break at its end. */
+export function formatCommands(facts: Omit<BannerFacts, 'credentials'>, paint: ChalkInstance): string {
+  const url = baseUrl(facts);
+  const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
+  const region = facts.region?.name ?? 'us-east-1';
+  return [
     paint.dim('  curl'),
     `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,
     `    -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\`,

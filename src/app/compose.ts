@@ -6,7 +6,7 @@
 import { describeHead, findHeader } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir, totalmem } from 'node:os';
-import { createRootEndpoint, createHealth } from '../admin/health.ts';
+import { createRootEndpoint, createHealth, type HealthOptions } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../admin/admin-api.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits, type RateLimits } from '../admission/rates.ts';
@@ -28,7 +28,8 @@ import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
 import { createFailureLimit, type FailureOrigin } from '../auth/failure-limit.ts';
-import { proveServer } from '../auth/server-proof.ts';
+import type { ServerFacts } from '../auth/server-facts.ts';
+import { isCommandProof, proveServer } from '../auth/server-proof.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
@@ -60,6 +61,8 @@ export interface ServerDependencies {
   readonly version: string;
   /** For TLS beside clear text. */
   readonly tls?: TlsKeyPair | undefined;
+  /** What commands of this database are told; `keyId`: whether it is there is asked too. Told nothing if it rejects. */
+  readonly tellFacts?: ((keyId: string | undefined) => Promise<ServerFacts>) | undefined;
   /** Told of requests besides the metrics: access log, traces. */
   readonly subscribers: readonly RequestSubscriber[];
   /** Told what a subscriber threw; the request does not feel it. */
@@ -99,7 +102,12 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     return known && proveServer(known, challenge, server);
   };
   const ledger = shared === undefined ? dependencies.ledger : { readState: () => shared.readLedgerState() };
-  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove };
+  const tellCommand: HealthOptions['tellCommand'] = async ({ challenge, proof }, keyId) => {
+    const known = secret.peek();
+    if (known === undefined || !isCommandProof(proof, known, challenge, server.port)) return undefined;
+    return dependencies.tellFacts?.(keyId).catch(() => undefined);
+  };
+  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
   const server: RunningServer = await startServer({

@@ -1,22 +1,21 @@
 /**
- * Asks the port whether a proxy of ours listens there: its version, whether it is the one of this database, and whether
- * it takes a key. Sends no key before the proxy has proved itself.
+ * Asks the port what listens there: another program, a proxy of another database, or the one of this database, which
+ * proves it and then tells about itself. Sends no key.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { Agent as TlsAgent, get as getByTls } from 'node:https';
 import { isIP } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { isServerProof } from '../auth/server-proof.ts';
+import { parseServerFacts, type ServerFacts } from '../auth/server-facts.ts';
+import { isServerProof, proveCommand } from '../auth/server-proof.ts';
+import { type Config, MOUNT_PATH } from '../config/config.ts';
+import { peekServerSecret } from '../keys/server-secret.ts';
+import { baseUrl } from './banner.ts';
 
 /** On loopback; a proxy that needs longer has other worries. */
 const PROBE_TIMEOUT_MS = 1_000;
-/**
- * No operation of Bedrock: refused with 404 for those who may come in, and with 401 for others. Nothing leaves the
- * machine.
- */
-const PROBE_PATH = '/bedrock-proxy-probe';
 
 /** Where a proxy is. */
 export interface ServerAddress {
@@ -28,7 +27,7 @@ export interface ServerAddress {
 
 /** The version of the proxy that listens there; undefined where it is another program, or nothing. */
 export async function findProxyVersion(server: ServerAddress): Promise<string | undefined> {
-  const response = await ask(new URL('/', server.url), server, undefined);
+  const response = await ask(new URL('/', server.url), server);
   if (response?.status !== 200) return undefined;
   try {
     const { name, version } = JSON.parse(response.body) as Record<string, unknown>;
@@ -38,31 +37,63 @@ export async function findProxyVersion(server: ServerAddress): Promise<string | 
   }
 }
 
-/** What the proxy of this database has and no impostor on its port. */
-export interface ServerIdentity {
-  readonly serverSecret: Buffer;
-  /** As configured. */
-  readonly host: string;
-  readonly port: number;
+/** What listens on a port. */
+export type RunningProxy =
+  /** Another program, or none. */
+  | { readonly kind: 'none' }
+  /** A proxy that is none of this database. */
+  | { readonly kind: 'other'; readonly version: string }
+  /** The one of this database: a key may be shown to it. */
+  | { readonly kind: 'ours'; readonly facts: ServerFacts };
+
+/** Where a proxy is looked for, and what proves that it is ours. */
+type ProxyLocation = Pick<Config, 'host' | 'port' | 'databasePath' | 'saltKey'>;
+
+/**
+ * Asks it there. `keyId`: whether its database has that key too. Two databases can have one salt key, and then one
+ * secret: what tells them apart is the file.
+ */
+export async function findRunningProxy(config: ProxyLocation, keyId?: string): Promise<RunningProxy> {
+  if (config.port === 0) return { kind: 'none' };
+  const server = { url: baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), caFile: undefined };
+  const version = await findProxyVersion(server);
+  if (version === undefined) return { kind: 'none' };
+  const serverSecret = peekServerSecret(config.databasePath, config.saltKey);
+  const facts = serverSecret && (await askFacts(server, serverSecret, config, keyId));
+  const isSame = facts?.hasKey ?? (facts !== undefined && isSameFile(facts.databasePath, config.databasePath));
+  return facts !== undefined && isSame ? { kind: 'ours', facts } : { kind: 'other', version };
 }
 
-/** Whether the proxy there proves that it holds the server secret. Shows it nothing; comes before any key is shown. */
-export async function provesItself(
+/** Undefined where it does not prove that it holds the server secret. Shows it nothing that would be worth a thing. */
+async function askFacts(
   server: ServerAddress,
-  { serverSecret, host, port }: ServerIdentity,
-): Promise<boolean> {
+  serverSecret: Buffer,
+  { host, port }: ProxyLocation,
+  keyId: string | undefined,
+): Promise<ServerFacts | undefined> {
   const challenge = randomBytes(32).toString('hex');
-  const response = await ask(new URL(`/health/readiness?challenge=${challenge}`, server.url), server, undefined);
-  // Behind `localhost` two can have the same port, [::1] and 127.0.0.1, and the one response for the other.
-  if (response === undefined || !isReachedAs(host, response.address)) return false;
-  // Who calls `localhost` may reach either of its addresses: then both have to be the proxy's.
-  const claims = new URL(server.url).hostname === 'localhost' ? [true] : [true, false];
+  const query = new URLSearchParams({ challenge, command: proveCommand(serverSecret, challenge, port) });
+  if (keyId !== undefined) query.set('id', keyId);
+  const response = await ask(new URL(`/health/readiness?${query.toString()}`, server.url), server);
+  if (response === undefined) return undefined;
+  // Who calls `localhost` may reach either of its addresses: then both have to be the proxy's, which it proves too.
+  const isLocalhost = new URL(server.url).hostname === 'localhost';
+  if (!isLocalhost && !isReachedAs(host, response.address)) return undefined;
+  const claims = isLocalhost ? [true] : [true, false];
   try {
-    const { proof } = JSON.parse(response.body) as Record<string, unknown>;
-    return claims.some((ownsLocalhost) => isServerProof(proof, serverSecret, challenge, { port, ownsLocalhost }));
+    const { proof, facts } = JSON.parse(response.body) as Record<string, unknown>;
+    const isProved = claims.some((ownsLocalhost) =>
+      isServerProof(proof, serverSecret, challenge, { port, ownsLocalhost }),
+    );
+    return isProved ? parseServerFacts(facts) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [left, right] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return one === other || (left !== undefined && left.ino === right?.ino && left.dev === right.dev);
 }
 
 function isReachedAs(host: string, address: string): boolean {
@@ -70,17 +101,9 @@ function isReachedAs(host: string, address: string): boolean {
   return host === '0.0.0.0' ? isIP(address) === 4 : host === address;
 }
 
-/** Whether the proxy there works on the database that has this key: it takes the key, and does not take any other. */
-export async function takesKey(server: ServerAddress, key: string): Promise<boolean> {
-  const probe = async (token: string): Promise<number | undefined> =>
-    (await ask(new URL(`${server.url}${PROBE_PATH}`), server, token))?.status;
-  if ((await probe(key)) !== 404) return false;
-  return (await probe(`sk-${randomBytes(32).toString('base64url')}`)) === 401;
-}
-
 /** What the proxy there counts, as Prometheus reads it; undefined if it does not tell. To be asked after its proof. */
 export async function readMetricsOf(server: ServerAddress): Promise<string | undefined> {
-  const response = await ask(new URL('/metrics', server.url), server, undefined);
+  const response = await ask(new URL('/metrics', server.url), server);
   return response?.status === 200 ? response.body : undefined;
 }
 
@@ -88,14 +111,12 @@ export async function readMetricsOf(server: ServerAddress): Promise<string | und
 function ask(
   url: URL,
   { caFile }: ServerAddress,
-  token: string | undefined,
 ): Promise<{ status: number; body: string; address: string } | undefined> {
   return new Promise((resolve) => {
     const isTls = url.protocol === 'https:';
     const ca = isTls && caFile !== undefined ? readIfThere(caFile) : undefined;
     const agent = isTls ? new TlsAgent({ keepAlive: false, ca }) : new Agent({ keepAlive: false });
-    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const request = (isTls ? getByTls : get)(url, { agent, headers, timeout: PROBE_TIMEOUT_MS }, (response) => {
+    const request = (isTls ? getByTls : get)(url, { agent, timeout: PROBE_TIMEOUT_MS }, (response) => {
       const address = response.socket.remoteAddress ?? '';
       text(response).then(
         (body) => resolve({ status: response.statusCode ?? 0, body, address }),

@@ -6,11 +6,13 @@
  */
 import { networkInterfaces } from 'node:os';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
+import type { Environment } from '../config/options.ts';
+import { ACCESS_KEY_ID_PREFIX } from '../keys/secret.ts';
+import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { findCostNanoUsd, findPricing, hasFailed } from '../domain/outcome.ts';
-import { within } from '../lib/deadline.ts';
 import { formatCount } from '../lib/format.ts';
 import { formatUsd } from '../lib/usd.ts';
 import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
@@ -19,41 +21,43 @@ import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
+import { findServerSecret } from '../keys/server-secret.ts';
 import { openStore } from './open-store.ts';
 import type { Store } from '../domain/store.ts';
 import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
 import {
   createCredentialSource,
-  type CredentialSource,
   loadFromChain,
   loadProfileRegion,
+  virtualCredentials,
 } from '../upstream/aws/credentials.ts';
 import { type AuthRefresh, refreshExpired } from '../upstream/aws/auth-refresh.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
 import { createSigningClock } from '../upstream/aws/signing-clock.ts';
-import type { BedrockApiKey } from '../upstream/aws/api-key.ts';
 import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer, findApiKey } from './compose.ts';
+import { findAccess, watchOpenMode } from './access.ts';
+import { createFacts, describeUpstream } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
-import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatBanner } from './banner.ts';
+import type { ServerAccess } from '../auth/server-facts.ts';
+import { type BannerFacts, baseUrl } from './banner.ts';
+import { greet, tellClosed } from './greeting.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { listNetworkUrls } from './network-urls.ts';
-import { colorsFor, createErrorPrinter, printError, printTalk, terminalWidth } from './print.ts';
+import { createErrorPrinter, printError, printTalk } from './print.ts';
 import { createLinePrinter } from './request-lines.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import type { WorkerReading } from './workers/messages.ts';
 import type { WorkerSeat } from './workers/worker.ts';
 import { readVersion } from '../lib/version.ts';
 
-/** The banner does not wait longer than this for the credential chain, which may ask the network. */
-const CREDENTIALS_TIMEOUT_MS = 200;
 /** How often a running server looks for keys of `exec` whose command was killed. */
 const STALE_KEYS_INTERVAL_MS = 30_000;
 /** Where the offline Bedrock needs a region and nobody names one. */
@@ -75,15 +79,17 @@ export async function start(
   const store = await openStore(config.databasePath, { onProblem, threads: true });
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
-    const hasKeys = await store.hasAnyKey();
-    refuseOpenNetwork(config, hasKeys);
+    refuseVirtualPair(config, process.env);
+    await requireProfile(config);
+    const access = await findAccess(config, store);
+    refuseOpenNetwork(config, access);
     refuseWeakMasterKey(config, greets(seat));
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name, await findAuthRefresh(config, seat));
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }).finally(async () => {
+    await serve({ config, seat, hotKeys, store, access, region, tls, connection, meters }).finally(async () => {
       await meters.ledger.endDeferred();
       await connection.close();
       await meters.close();
@@ -99,13 +105,13 @@ interface Parts {
   readonly seat: WorkerSeat | undefined;
   readonly hotKeys: HotKeys | undefined;
   readonly store: Store;
-  readonly hasKeys: boolean;
+  readonly access: ServerAccess;
   readonly region: BannerFacts['region'];
   readonly tls: TlsMaterial | undefined;
   readonly connection: AwsConnection;
 }
 
-async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, connection, meters }: Parts): Promise<void> {
+async function serve({ config, seat, hotKeys, store, access, region, tls, connection, meters }: Parts): Promise<void> {
   const lines = createLineWriter(process.stdout);
   const view = { isOnlyErrors: false };
   const notices = seat === undefined ? createBudgetNotices(config) : undefined;
@@ -117,8 +123,10 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
   });
   const version = readVersion();
   const totals: RunTotals = { requests: 0, costNanoUsd: 0, hasUnknown: false };
+  const tellFacts = createFacts({ version, config, store, region: region?.name, source: connection.credentials });
   const server = await composeServer({
     config,
+    tellFacts,
     defaultRegion: region?.name,
     store,
     connection,
@@ -134,13 +142,17 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
       budgets,
     ],
     onFault: (thrown) => printError(toProxyError(thrown), true),
+  }).catch(async (thrown: unknown) => {
+    throw await (await import('./taken-port.ts')).explainTakenPort(thrown, config);
   });
   surviveFaults();
-  setImmediate(() => void meters.loadPrices());
+  setImmediate(() => {
+    makeServerSecret(config);
+    void meters.loadPrices();
+  });
   const sweeping = sweepStaleKeys(store);
   if (seat === undefined) tellListening(server.port);
   else seat.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
-  const access = config.masterKey !== undefined ? 'master' : hasKeys ? 'keys' : 'open';
   const { databasePath } = config;
   const { port, heldByOther } = server;
   const facts = {
@@ -162,7 +174,9 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);
   seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
   await hotKeys?.open((isOn) => (view.isOnlyErrors = isOn));
+  const unwatch = access === 'open' && greets(seat) ? watchOpenMode(store, () => tellClosed(config, facts)) : () => {};
   await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
+  unwatch();
   clearInterval(sweeping);
   await budgets.close();
   await notices?.close();
@@ -173,6 +187,15 @@ async function serve({ config, seat, hotKeys, store, hasKeys, region, tls, conne
 function warnOfNeighbour(address: string, url: string): void {
   warn(`Another program listens on the same port of ${address}, and clients that call \`localhost\` may reach it.`);
   printTalk(`hint: End it and start the proxy again, or have clients call ${url}.`);
+}
+
+/** Commands ask a server that can prove itself. Without the secret, it serves all the same. */
+function makeServerSecret({ databasePath, saltKey }: Config): void {
+  try {
+    findServerSecret(databasePath, saltKey);
+  } catch {
+    // The first key that needs it says what is wrong.
+  }
 }
 
 /** Told once, loudly: who looks for the fault looks at the network first. */
@@ -283,6 +306,14 @@ export async function findRegion(
   return isRegion ? { name: ofKey, origin: 'Bedrock API key' } : undefined;
 }
 
+/** What the environment holds does not change: no request would ever go through. */
+function refuseVirtualPair({ profile, offline, apiKey }: Config, environment: Environment): void {
+  if (profile !== undefined || offline || apiKey !== undefined) return;
+  if (environment['AWS_ACCESS_KEY_ID']?.startsWith(ACCESS_KEY_ID_PREFIX) !== true) return;
+  const { message, hint } = virtualCredentials('environment variables');
+  throw new ProxyError('ERR_BAD_OPTION', message, { hint });
+}
+
 /** The master key makes keys and is one. On loopback LiteLLM's `sk-1234` may do; a network guesses it in no time. */
 function refuseWeakMasterKey({ hosts, masterKey, quiet }: Config, talks: boolean): void {
   if (masterKey === undefined || masterKey.length >= MIN_MASTER_KEY_LENGTH) return;
@@ -295,48 +326,12 @@ function refuseWeakMasterKey({ hosts, masterKey, quiet }: Config, talks: boolean
   if (talks && !quiet) printTalk(`warning: ${told}`);
 }
 
-function refuseOpenNetwork({ hosts, masterKey }: Config, hasKeys: boolean): void {
+function refuseOpenNetwork({ hosts }: Config, access: ServerAccess): void {
   const host = hosts.find((each) => !isLoopbackName(each));
-  if (hasKeys || masterKey !== undefined || host === undefined) return;
+  if (access !== 'open' || host === undefined) return;
   throw new ProxyError('ERR_BAD_OPTION', `Without keys the proxy would serve everybody who can reach ${host}.`, {
     hint: 'Make a key first (`bedrock-proxy key generate`), set BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
   });
-}
-
-function describeUpstream({ offline, endpointUrls }: Config): string | undefined {
-  if (offline) return 'the offline Bedrock in this process';
-  const urls = [...endpointUrls].map(([service, { scheme, authority, pathPrefix }]) => {
-    const url = `${scheme}://${authority}${pathPrefix}`;
-    return service === '*' ? url : `${service}=${url}`;
-  });
-  return urls.length === 0 ? undefined : urls.join(', ');
-}
-
-async function greet(config: Config, facts: Omit<BannerFacts, 'credentials'>, source: CredentialSource): Promise<void> {
-  if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
-  const told = describeAuthority(findApiKey(config), source);
-  const inTime = await within(CREDENTIALS_TIMEOUT_MS, told);
-  tellBanner(config, { ...facts, credentials: inTime ?? 'being looked up …' });
-  if (inTime === undefined && !config.quiet) void told.then((words) => printTalk(`credentials: ${words}\n`));
-}
-
-async function describeAuthority(apiKey: BedrockApiKey | undefined, source: CredentialSource): Promise<string> {
-  const beside = await source.describe().then(
-    (origin) => describeCredentials(origin, Date.now()),
-    (thrown: unknown) => toProxyError(thrown),
-  );
-  const words = beside instanceof ProxyError ? describeMissing(beside) : beside;
-  if (apiKey === undefined) return words;
-  const hasNone = beside instanceof ProxyError && beside.code === 'ERR_NO_AWS_CREDENTIALS';
-  return describeApiKey(apiKey.expiresAtMs, hasNone ? undefined : words, Date.now());
-}
-
-function describeMissing({ message, hint }: ProxyError): string {
-  return hint === undefined ? message : `${message} ${hint}`;
-}
-
-function tellBanner(config: Config, facts: BannerFacts): void {
-  if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr), terminalWidth(process.stderr)));
 }
 
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */

@@ -19,7 +19,7 @@ import { type AdmittedCaller, describePrincipal, revalidate } from './revalidate
 import { findSignature } from './signature.ts';
 import { type FailureLimit, networkOf } from './failure-limit.ts';
 import type { Frame } from '../protocol/event-stream.ts';
-import { hashKey, looksLikeKey } from '../keys/secret.ts';
+import { ACCESS_KEY_ID_PREFIX, hashKey, looksLikeKey } from '../keys/secret.ts';
 
 /** What authentication depends on. */
 export interface AuthenticatorOptions {
@@ -63,7 +63,8 @@ export interface VerifiedCaller {
 
 /**
  * Open mode: if no key was ever made and there is no master key, every client on this machine may pass and no other,
- * not even through a reverse proxy on this machine that names another. Otherwise throws ERR_KEY_MISSING,
+ * not even through a reverse proxy on this machine that names another. A key of `exec` is one there too, with its
+ * limits and its end. Otherwise throws ERR_KEY_MISSING,
  * ERR_KEY_UNKNOWN, ERR_KEY_REVOKED, ERR_KEY_EXPIRED, ERR_KEY_BLOCKED, ERR_KEYS_DIFFER, ERR_KEY_IN_QUERY,
  * ERR_REAL_AWS_CREDENTIALS, ERR_BAD_REQUEST (a malformed signature), ERR_TOO_MANY_FAILURES or ERR_STORE_UNAVAILABLE.
  */
@@ -111,7 +112,8 @@ async function findCaller(
   presented: PresentedCredential,
   options: AuthenticatorOptions,
 ): Promise<FoundCaller> {
-  if (options.masterKey === undefined && !(await options.store.hasAnyKey())) {
+  const isOpen = options.masterKey === undefined && !(await options.store.hasAnyKey());
+  if (isOpen && !(await showsOurKey(presented, options.store))) {
     return identified(admitAnonymous(clientRequest), undefined);
   }
   const token = findToken(presented);
@@ -186,6 +188,15 @@ export async function findActiveKey(
   if (row === undefined) throw unknownKey();
   refuseEndedKey(row, nowMs());
   return row;
+}
+
+/** Whether what is shown names a key of this database, as one of `exec` does in open mode. */
+async function showsOurKey({ tokens, accessKeyId }: PresentedCredential, store: KeyStore): Promise<boolean> {
+  for (const token of tokens.filter(looksLikeKey)) {
+    if ((await store.findKeyBySha256(hashKey(token))) !== undefined) return true;
+  }
+  if (accessKeyId?.startsWith(ACCESS_KEY_ID_PREFIX) !== true) return false;
+  return (await store.findKeyByAccessKeyId(accessKeyId)) !== undefined;
 }
 
 /** A dummy signature beside a key is usual; the signature of another virtual key is a contradiction. */

@@ -5,6 +5,7 @@
 import type { VirtualKeyRow } from '../domain/key.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { KeyStore } from '../domain/store.ts';
+import { execLabel } from '../keys/exec-key.ts';
 import { maskKey } from '../keys/secret.ts';
 import { missingKey, refuseEndedKey, unknownKey } from './key-refusal.ts';
 
@@ -39,6 +40,7 @@ export async function revalidate(
 }
 
 /** A key as the principal of a request. */
-export function describePrincipal({ id, alias, lastFour, policy, tags }: VirtualKeyRow): Principal {
-  return { kind: 'key', keyId: id, label: alias ?? maskKey(lastFour), policy, tags };
+export function describePrincipal({ id, alias, execCommand, lastFour, policy, tags }: VirtualKeyRow): Principal {
+  const label = execCommand === undefined ? (alias ?? maskKey(lastFour)) : execLabel(execCommand);
+  return { kind: 'key', keyId: id, label, policy, tags };
 }

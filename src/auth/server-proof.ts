@@ -1,8 +1,9 @@
 /**
- * How a server proves to `exec` that it holds the secret of a database, before it is shown a key: an HMAC over a
- * challenge and the port it listens on. Because of the port, an impostor cannot pass on the proof of a server on
- * another port; and a server that has only one address of `localhost` proves less, so that an impostor on the other one
- * cannot pass on its proof either. Pure.
+ * How a server and a command prove to each other that they hold the secret of a database: an HMAC over a challenge and
+ * the port on which the server listens. The server does before it is shown a key, the command before it is told what
+ * concerns nobody else. Because of the port, an impostor cannot pass on the proof of a server on another port; and a
+ * server that has only one address of `localhost` proves less, so that an impostor on the other one cannot pass on its
+ * proof either. Pure.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
@@ -20,14 +21,31 @@ export function isChallenge(text: string): boolean {
 
 /** The response, 64 lower-case hexadecimal digits, of the server that listens there. */
 export function proveServer(serverSecret: Buffer, challenge: string, { port, ownsLocalhost }: ProvenPort): string {
-  const key = Buffer.from(hkdfSync('sha256', serverSecret, '', 'bedrock-proxy server proof', 32));
-  return createHmac('sha256', key)
-    .update(`${challenge}:${port}${ownsLocalhost ? '' : ':one address'}`)
-    .digest('hex');
+  const claim = `${challenge}:${port}${ownsLocalhost ? '' : ':one address'}`;
+  return prove('bedrock-proxy server proof', serverSecret, claim);
 }
 
 /** Whether `proof`, as the other end has sent it, is that response. In constant time. */
 export function isServerProof(proof: unknown, serverSecret: Buffer, challenge: string, port: ProvenPort): boolean {
+  return isEqual(proof, proveServer(serverSecret, challenge, port));
+}
+
+/** What a command sends with the challenge to be told more. It has the form of a proof, and is worth nothing as one. */
+export function proveCommand(serverSecret: Buffer, challenge: string, port: number): string {
+  return prove('bedrock-proxy command proof', serverSecret, `${challenge}:${port}`);
+}
+
+/** Whether `proof`, as the other end has sent it, is that of a command. In constant time. */
+export function isCommandProof(proof: unknown, serverSecret: Buffer, challenge: string, port: number): boolean {
+  return isEqual(proof, proveCommand(serverSecret, challenge, port));
+}
+
+function prove(purpose: string, serverSecret: Buffer, claim: string): string {
+  const key = Buffer.from(hkdfSync('sha256', serverSecret, '', purpose, 32));
+  return createHmac('sha256', key).update(claim).digest('hex');
+}
+
+function isEqual(proof: unknown, expected: string): boolean {
   if (typeof proof !== 'string' || !/^[0-9a-f]{64}$/.test(proof)) return false;
-  return timingSafeEqual(Buffer.from(proof), Buffer.from(proveServer(serverSecret, challenge, port)));
+  return timingSafeEqual(Buffer.from(proof), Buffer.from(expected));
 }

@@ -45,6 +45,8 @@ export interface VirtualKeyRow {
   /** `vk_` and 16 lower-case characters; safe to show. */
   readonly id: string;
   readonly alias: string | undefined;
+  /** The name of the command that `exec` made it for; undefined for a key that somebody asked for. */
+  readonly execCommand?: string | undefined;
   /** Hex SHA-256 of the key. */
   readonly keySha256: string;
   /** The last four characters of the key, for people to recognise it. */

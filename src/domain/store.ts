@@ -18,7 +18,10 @@ export interface KeyStore {
    */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;
-  /** True if any key was ever made: a revoked or deleted key does not open the proxy again. As fresh as a key. */
+  /**
+   * True if any key was ever made, but for those of `exec`: a revoked or deleted key does not open the proxy again. As
+   * fresh as a key.
+   */
   hasAnyKey(): Promise<boolean>;
   /** Throws ERR_BAD_REQUEST if an active key has the same alias. */
   insertKey(row: NewVirtualKeyRow): Promise<void>;

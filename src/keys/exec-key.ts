@@ -24,16 +24,41 @@ const FOREIGN_LIFETIME_MS = 7 * 24 * 3_600_000;
 const BOOT_SLACK_MS = 60_000;
 /** What every alias of ours begins with; a person's may too. */
 const ALIAS_PREFIX = 'exec-';
-const ALIAS = /^exec-(\d{1,10})-([0-9a-f]{8})-[0-9a-f]{8}$/;
+const ALIAS = /^exec-(?:[\w.-]+-)?(\d{1,10})-([0-9a-f]{8})-[0-9a-f]{8}$/;
+const MAX_COMMAND_LENGTH = 40;
 
-/** A name that says whose key it is. */
-export function execAlias(pid: number, { tag }: ProcessSpace, randomBytes: (size: number) => Buffer): string {
-  return `${ALIAS_PREFIX}${pid}-${tag}-${randomBytes(4).toString('hex')}`;
+/** Which command, in which process, a key is for. */
+export interface ExecOwner {
+  /** From `nameCommand`. */
+  readonly command: string;
+  readonly pid: number;
+  readonly space: Pick<ProcessSpace, 'tag'>;
 }
 
-/** Whether a key was made by `exec`. */
-export function isExecAlias(alias: string | undefined): boolean {
-  return alias !== undefined && ALIAS.test(alias);
+/** A name that says whose key it is, and that no other key has. */
+export function execAlias({ command, pid, space }: ExecOwner, randomBytes: (size: number) => Buffer): string {
+  return `${ALIAS_PREFIX}${command}-${pid}-${space.tag}-${randomBytes(4).toString('hex')}`;
+}
+
+/** The name of a program without folder and ending, as it may stand in an alias. Never empty. */
+export function nameCommand(program: string): string {
+  const name = program.split(/[\\/]/).at(-1) ?? '';
+  return (
+    name
+      .replace(/\.(exe|cmd|bat)$/i, '')
+      .replaceAll(/[^A-Za-z0-9_.-]/g, '_')
+      .slice(0, MAX_COMMAND_LENGTH) || 'command'
+  );
+}
+
+/** What people read instead of its alias: all keys of `exec` for one program have the same. */
+export function execLabel(command: string): string {
+  return `exec: ${command}`;
+}
+
+/** Whether a key was made by `exec`: also by one that did not yet say so. */
+export function isExecKey({ alias, execCommand }: Pick<VirtualKeyRow, 'alias' | 'execCommand'>): boolean {
+  return execCommand !== undefined || (alias !== undefined && ALIAS.test(alias));
 }
 
 /** The active ones whose command is over for certain: pid gone, machine restarted since, or too old to be believed. */

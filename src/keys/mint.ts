@@ -29,6 +29,8 @@ export interface MintOptions {
   readonly note?: string | undefined;
   readonly expiresAtMs?: number | undefined;
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Set by `exec` alone: see `VirtualKeyRow`. */
+  readonly execCommand?: string | undefined;
 }
 
 /** A key as its owner sees it this once. */
@@ -102,6 +104,7 @@ function makeKey(options: Omit<MintOptions, 'store'>): {
     note: options.note,
     expiresAtMs: options.expiresAtMs,
     metadata: options.metadata ?? {},
+    execCommand: options.execCommand,
   };
   return { minted: { ...fresh, alias, keySha256, lastFour, createdAtMs: nowMs }, row };
 }

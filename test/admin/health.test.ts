@@ -21,7 +21,7 @@ async function open(
   const databasePath = join(folder, 'keys.db');
   const store = await openSqliteStore(databasePath, { tickMs: monotonicClock(() => nowTick) });
   const ledger = { readState: () => ({ waitingRows: 0, lostRows: 0, failingForMs: undefined, ...state }) };
-  const options = { store, ledger, version: '1.2.3', mountPath: '/bedrock', prove };
+  const options = { store, ledger, version: '1.2.3', mountPath: '/bedrock', prove, tellCommand: async () => undefined };
   const server = await startServer({
     hosts: ['127.0.0.1'],
     port: 0,

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   execAlias,
   findStaleKeys,
-  isExecAlias,
+  isExecKey,
+  nameCommand,
   type ProcessSpace,
   revokeStaleKeys,
   thisProcessSpace,
@@ -52,6 +53,7 @@ describe('findStaleKeys', () => {
       isStale: true,
     },
     { name: 'it was revoked', key: row('exec-7-aaaaaaaa-01234567', HOUR_MS, NOW_MS), isStale: false },
+    { name: 'its command has a name', key: row('exec-claude-code-7-aaaaaaaa-01234567'), isStale: true },
     { name: 'a person named it', key: row('exec-7'), isStale: false },
     { name: 'it has no name', key: row(undefined), isStale: false },
   ])('finds a stale key if $name: $isStale', ({ key, isStale }) => {
@@ -83,10 +85,22 @@ describe('revokeStaleKeys', () => {
 describe('execAlias', () => {
   it('makes an alias for exec that the store takes and that says whose key it is', () => {
     const space = thisProcessSpace(Date.now());
-    const alias = execAlias(process.pid, space, (size) => Buffer.alloc(size, 0xab));
-    expect(alias).toBe(`exec-${process.pid}-${space.tag}-abababab`);
+    const alias = execAlias({ command: 'claude', pid: process.pid, space }, (size) => Buffer.alloc(size, 0xab));
+    expect(alias).toBe(`exec-claude-${process.pid}-${space.tag}-abababab`);
     expect(parseAlias(alias, 'alias', 'ERR_BAD_REQUEST')).toBe(alias);
-    expect(isExecAlias(alias)).toBe(true);
+    expect(isExecKey({ alias })).toBe(true);
+  });
+});
+
+describe('nameCommand', () => {
+  it.each([
+    ['claude', 'claude'],
+    ['/usr/local/bin/node', 'node'],
+    ['C:\\\\Tools\\\\My App.cmd', 'My_App'],
+    ['', 'command'],
+    ['東京', '__'],
+  ])('calls %j %j', (program, name) => {
+    expect(nameCommand(program)).toBe(name);
   });
 });
 

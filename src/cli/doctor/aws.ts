@@ -2,7 +2,6 @@
  * Checks of the owner's side of AWS: region, credentials, SSO login, who they are by STS, and this machine's clock
  * against AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
  */
-import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
@@ -41,14 +40,7 @@ export async function checkCredentials(
   try {
     const origin = await source.describe();
     const credentials = await source.get();
-    const words = describeCredentials(origin, nowMs);
-    if (!credentials.accessKeyId.startsWith(ACCESS_KEY_ID_PREFIX)) {
-      return { result: ok('credentials', words), credentials };
-    }
-    const hint =
-      'The proxy needs your own AWS credentials: start it from a shell without `bedrock-proxy env`, or ' +
-      'name a --profile.';
-    return { result: fail('credentials', `${words}: they are a virtual key`, hint), credentials: undefined };
+    return { result: ok('credentials', describeCredentials(origin, nowMs)), credentials };
   } catch (thrown) {
     const failed = failBy('credentials', thrown);
     if (!hasApiKey) return { result: failed, credentials: undefined };

@@ -5,6 +5,7 @@
 import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
 import { OPTIONS } from '../../config/options.ts';
 import { CLIENTS, formatAwsProfile } from './client-settings.ts';
+import { EXEC_POLICY_OPTIONS } from '../key/policy-options.ts';
 import { SHELLS } from './shell-lines.ts';
 
 const ENV_EXAMPLES = `
@@ -20,13 +21,16 @@ Examples:
   $ bedrock-proxy exec -- aws bedrock list-foundation-models
   $ bedrock-proxy exec -- claude              agents are known by name: codex, opencode
   $ bedrock-proxy exec --offline -- python app.py     no AWS account, no network
+  $ bedrock-proxy exec --budget 2 -- npm test         no more than two dollars
   $ bedrock-proxy exec --key alice -- npm test        a key that stays
 `;
 const EXEC_NOTES = `
 Takes the proxy that runs on --port, where it has the same database. Otherwise,
 and whenever --profile, --region, --offline or --endpoint-url is given, starts
 one on a free port that ends with the command. Without --key the command gets a
-fresh key, which is revoked when it ends. Master key and salt are kept from it.
+fresh key, which is revoked when it ends; its limits are those of key generate.
+Within another exec it gets the key and the proxy of that one. Master key and
+salt are kept from it.
 Exit code: the command's own; 128 + n where signal n ended it; 126 cannot be
 run, 127 not found.
 `;
@@ -99,6 +103,7 @@ export const EXEC = defineCommand({
   options: {
     for: CLIENT_OPTION,
     key: { flag: KEY_OPTION.flag, description: 'id or alias of a key to lend, which stays' },
+    ...EXEC_POLICY_OPTIONS,
     ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db', 'tls'),
     ...PROXY_ADDRESS,
   },

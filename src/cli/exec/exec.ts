@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
-import { type Config, MASTER_KEY_VARIABLES, MOUNT_PATH, readConfig, SALT_KEY_VARIABLE } from '../../config/config.ts';
+import { type Config, MASTER_KEY_VARIABLES, MOUNT_PATH, SALT_KEY_VARIABLE } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import { openStore } from '../../app/open-store.ts';
@@ -14,8 +14,13 @@ import { type ClientName, type ClientSettings, describeClient } from '../env/cli
 import { bypassForwardProxy } from '../env/env.ts';
 import { relaySignals, runCommand, type SignalRelay } from './command.ts';
 import { findKnownAgent, type KnownAgent } from './known-agent.ts';
-import { execAlias, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
-import { findProxyVersion, provesItself, type ServerAddress, takesKey } from '../../app/running-proxy.ts';
+import { execAlias, nameCommand, revokeStaleKeys, thisProcessSpace } from '../../keys/exec-key.ts';
+import { findRunningProxy, type ServerAddress } from '../../app/running-proxy.ts';
+import type { ServerFacts } from '../../auth/server-facts.ts';
+import { requireProfile } from '../../app/profiles.ts';
+import { describeOuterProxy, findOuterKey, readClientConfig } from './outer-proxy.ts';
+import { type NewKeyLimits, readExecLimits } from '../key/options.ts';
+import type { ExecLimitInput } from '../key/input.ts';
 import { startServerChild } from './server.ts';
 import { type ClientKey, openKey, requireUsableKey } from '../key/client-key.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
@@ -23,34 +28,33 @@ import { printError, printTalk } from '../../app/print.ts';
 import { findRegion } from '../../app/start.ts';
 import { preferTls } from '../../app/tls.ts';
 
-interface ExecInput extends Flags {
+interface ExecInput extends ExecLimitInput {
   /** The program and its arguments. */
   readonly command: readonly string[];
   readonly for: ClientName | undefined;
-  readonly key: string | undefined;
 }
 
 /** Runs it and gives its exit code. Throws where it does not get as far as running it. */
 export async function execute(input: ExecInput): Promise<number> {
-  const config = readConfig(input, process.env);
+  const config = readClientConfig(input, process.env);
+  const terms = readExecLimits(input, Date.now());
+  await requireProfile(config);
   const store = await openStore(config.databasePath);
   const signals = relaySignals();
   try {
     await revokeStaleKeys(store, thisProcessSpace(Date.now()), Date.now());
-    return await withKey(store, config, input.key, (key) =>
-      withServer(config, input, key, async ({ url, caFile }) => {
+    return await withKey({ store, config, input, terms }, (key) =>
+      withServer(config, input, key, async (server) => {
         if (signals.endedEarly !== undefined) return signals.endedEarly;
-        const region = (await findRegion(config))?.name;
+        const region = config.region?.name ?? server.facts?.region ?? (await findRegion(config))?.name;
+        const { url, caFile } = server;
         const { accessKeyId } = key;
         const agent = findKnownAgent(input.command);
         const client = input.for ?? agent?.client;
+        tellLacks(server.facts, region, client);
         const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
-        return runIn(
-          settings,
-          url,
-          addArguments(input.command, settings, agent?.client === client ? agent : undefined),
-          signals,
-        );
+        const command = addArguments(input.command, settings, agent?.client === client ? agent : undefined);
+        return runIn({ settings, server, config }, command, signals);
       }),
     );
   } finally {
@@ -59,22 +63,30 @@ export async function execute(input: ExecInput): Promise<number> {
   }
 }
 
-/** With `--key` that key, which stays; otherwise a fresh one, revoked as soon as `work` is over. */
-async function withKey<T>(
-  store: Store,
-  config: Config,
-  name: string | undefined,
-  work: (key: ClientKey) => Promise<T>,
-): Promise<T> {
-  if (name !== undefined) return work(openKey(await requireUsableKey(store, name), config));
-  if (config.masterKey === undefined && !(await store.hasAnyKey())) {
-    printTalk('note: This is the first key of this database: from now on the proxy asks everybody for one.');
-  }
+interface KeyWish {
+  readonly store: Store;
+  readonly config: Config;
+  readonly input: ExecInput;
+  readonly terms: NewKeyLimits | undefined;
+}
+
+/**
+ * With `--key` that key, which stays; within another `exec` the key of that one, so that its limits hold; otherwise a
+ * fresh one, revoked as soon as `work` is over.
+ */
+async function withKey<T>({ store, config, input, terms }: KeyWish, work: (key: ClientKey) => Promise<T>): Promise<T> {
+  if (input.key !== undefined) return work(openKey(await requireUsableKey(store, input.key), config));
+  const outer = terms === undefined ? await findOuterKey(store, process.env, Date.now()) : undefined;
+  if (outer !== undefined) return work(openKey(outer, config));
+  const nowMs = Date.now();
+  const command = nameCommand(input.command[findKnownAgent(input.command)?.index ?? 0] ?? '');
   const minted = await mintKey({
+    ...terms,
     store,
     serverSecret: findServerSecret(config.databasePath, config.saltKey),
-    alias: execAlias(process.pid, thisProcessSpace(Date.now()), randomBytes),
-    nowMs: Date.now(),
+    alias: execAlias({ command, pid: process.pid, space: thisProcessSpace(nowMs) }, randomBytes),
+    execCommand: command,
+    nowMs,
     randomBytes,
   });
   try {
@@ -85,6 +97,14 @@ async function withKey<T>(
   }
 }
 
+/** A server for the command, and where it listens: the host as it is configured. */
+interface ExecServer extends ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: it has told nothing. */
+  readonly facts: ServerFacts | undefined;
+}
+
 /**
  * The proxy that runs on the port, where it is ours and nothing was said about the upstream; otherwise one for this
  * command.
@@ -92,28 +112,42 @@ async function withKey<T>(
 async function withServer<T>(
   config: Config,
   input: Flags,
-  { key }: ClientKey,
-  work: (server: ServerAddress) => Promise<T>,
+  { id }: ClientKey,
+  work: (server: ExecServer) => Promise<T>,
 ): Promise<T> {
-  const running = await preferTls(baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), config);
-  const mayShare = !namesUpstream(config, input) && config.port !== 0;
-  if (mayShare && (await findProxyVersion(running)) !== undefined) {
-    // Whoever is quicker can have the port and speak like us: no key before it has proved whose it is.
-    const serverSecret = findServerSecret(config.databasePath, config.saltKey);
-    const { host, port } = config;
-    if ((await provesItself(running, { serverSecret, host, port })) && (await takesKey(running, key)))
-      return work(running);
-    printTalk(`note: What listens on port ${port} is no proxy of this database; the command gets one of its own.`);
+  const { host, port } = config;
+  const running = namesUpstream(config, input) ? undefined : await findRunningProxy(config, id);
+  if (running?.kind === 'ours' && (config.tls === undefined || running.facts.hasTls)) {
+    const address = await preferTls(baseUrl({ host, port, mountPath: MOUNT_PATH }), config);
+    return work({ ...address, host, port, facts: running.facts });
+  }
+  if (running?.kind === 'other' || running?.kind === 'ours') {
+    const what = running.kind === 'ours' ? 'speaks no TLS' : 'is no proxy of this database';
+    printTalk(`note: What listens on port ${port} ${what}; the command gets one of its own.`);
   }
   const server = await startServerChild(argumentsForStart(config, input), process.env);
   try {
+    const own = { host: '127.0.0.1', port: server.port };
+    const started = await findRunningProxy({ ...config, ...own }, id);
+    const facts = started.kind === 'ours' ? started.facts : undefined;
     // Its certificate is there by now, and shared by every proxy of this database.
-    return await work(
-      config.tls === undefined ? { ...server, caFile: undefined } : await preferTls(server.url, config),
-    );
+    const isPlain = config.tls === undefined;
+    const address = isPlain ? { url: server.url, caFile: undefined } : await preferTls(server.url, config);
+    return await work({ ...address, ...own, facts });
   } finally {
     await server.end();
   }
+}
+
+/** Told before the command starts, which would fail with words of its own. */
+function tellLacks(facts: ServerFacts | undefined, region: string | undefined, client: ClientName | undefined): void {
+  const problem = facts?.credentialsProblem;
+  if (problem !== undefined) {
+    printTalk(`warning: ${problem.message}`);
+    const { hint = '' } = problem;
+    printTalk(`hint: ${hint}${hint.includes('--offline') ? '' : ' Or try it without an account: exec --offline.'}`);
+  }
+  if (region === undefined && client !== 'openai') printTalk('note: No AWS region is known: name one with --region.');
 }
 
 /** A proxy that runs may have another profile, region or upstream than the ones asked for here; so it is not taken. */
@@ -142,15 +176,21 @@ function addArguments(
   return commandLine;
 }
 
-function runIn(
-  { set, unset }: ClientSettings,
-  url: string,
-  commandLine: readonly string[],
-  signals: SignalRelay,
-): Promise<number> {
+interface Setup {
+  readonly settings: ClientSettings;
+  readonly server: ExecServer;
+  readonly config: Config;
+}
+
+function runIn({ settings, server, config }: Setup, command: readonly string[], signals: SignalRelay): Promise<number> {
   const environment: NodeJS.ProcessEnv = { ...process.env };
   // The command gets a key of its own; the ones above it are none of its business.
-  for (const name of [...unset, ...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE]) delete environment[name];
-  for (const [name, value] of [...set, ...bypassForwardProxy(url, process.env)]) environment[name] = value;
-  return runCommand(commandLine, environment, signals);
+  for (const name of [...settings.unset, ...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE]) delete environment[name];
+  const set = [
+    ...settings.set,
+    ...bypassForwardProxy(server.url, process.env),
+    ...describeOuterProxy(server, config.databasePath),
+  ];
+  for (const [name, value] of set) environment[name] = value;
+  return runCommand(command, environment, signals);
 }

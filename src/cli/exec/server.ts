@@ -19,6 +19,7 @@ const LAUNCHER = new URL('../../../bin/bedrock-proxy.js', import.meta.url);
 export interface StartedServer {
   /** In clear text. */
   readonly url: string;
+  readonly port: number;
   end(): Promise<void>;
 }
 
@@ -38,6 +39,7 @@ export async function startServerChild(
   const port = await untilListening(child);
   return {
     url: baseUrl({ host: '127.0.0.1', port, mountPath: MOUNT_PATH }),
+    port,
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');

@@ -7,7 +7,7 @@ import { unsealKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { Store } from '../../domain/store.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
-import { isExecAlias } from '../../keys/exec-key.ts';
+import { isExecKey } from '../../keys/exec-key.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { requireRow, showName, requireKey } from './find-row.ts';
 import { withExistingStore } from '../../app/open-store.ts';
@@ -43,8 +43,11 @@ export async function findClientKey(name: string | undefined, place: KeyLocation
     const row = await withExistingStore(place.databasePath, (store) => requireUsableKey(store, name));
     return openKey(row ?? requireRow([], name), place);
   }
-  const rows = (await withExistingStore(place.databasePath, (store) => store.listKeys())) ?? [];
-  return rows.length === 0 && place.masterKey === undefined ? OPEN_MODE_KEY : openKey(theOnlyKey(rows), place);
+  const { rows, isClosed } = (await withExistingStore(place.databasePath, async (store) => ({
+    rows: await store.listKeys(),
+    isClosed: await store.hasAnyKey(),
+  }))) ?? { rows: [], isClosed: false };
+  return !isClosed && place.masterKey === undefined ? OPEN_MODE_KEY : openKey(theOnlyKey(rows), place);
 }
 
 /** The row of a key that counts now; one that is ending only where no other has that name. Throws ERR_BAD_REQUEST. */
@@ -83,7 +86,7 @@ function isActive(row: VirtualKeyRow): boolean {
 }
 
 function theOnlyKey(rows: readonly VirtualKeyRow[]): VirtualKeyRow {
-  const active = rows.filter((row) => isActive(row) && !isExecAlias(row.alias));
+  const active = rows.filter((row) => isActive(row) && !isExecKey(row));
   const [first, ...others] = active;
   if (first === undefined) {
     throw new ProxyError('ERR_BAD_REQUEST', 'There is no active key.', {

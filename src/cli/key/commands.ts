@@ -2,17 +2,9 @@
  * The `key` commands: words and options only; each command's own file is imported when it runs.
  */
 import { Help } from 'commander';
-import {
-  type CommandGroup,
-  type CommandOptions,
-  type CommandSpec,
-  defineCommand,
-  JSON_OPTION,
-  nameOptions,
-  pickOptions,
-} from '../command.ts';
-import type { LimitFlag } from '../../keys/define-limit.ts';
-import { LIMIT_FLAGS, LIMITS } from '../../keys/limits.ts';
+import { type CommandGroup, type CommandSpec, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
+import { LIMIT_FLAGS } from '../../keys/limits.ts';
+import { POLICY_OPTIONS } from './policy-options.ts';
 import type { KeyNameInput } from './input.ts';
 
 const KEY_EXAMPLES = `
@@ -67,30 +59,6 @@ const TAKES_KEY = {
 const QUIET = '-q, --quiet';
 const OUTPUT = { ...pickOptions('db'), json: JSON_OPTION };
 
-/** What `generate` and `update` say about a key. Last what `update` can take back with the option right below it. */
-const { allowUnpriced, ...LIMITED } = LIMITS;
-const POLICY_OPTIONS = {
-  alias: { flag: '--alias <name>', description: 'a name for people' },
-  expires: {
-    flag: '--expires <time>',
-    description: 'when it ends: 12h, 30d, a day (through its end, UTC) or a time with its zone',
-  },
-  ...limitOptions(Object.values(LIMITED).flatMap(({ flags }) => flags)),
-  tag: { flag: '--tag <name=value...>', description: 'a tag for what it does in the ledger' },
-  note: { flag: '--note <text>', description: 'a line for people' },
-  ...limitOptions(allowUnpriced.flags),
-} as const satisfies CommandOptions;
-
-function limitOptions(flags: readonly LimitFlag[]): CommandOptions {
-  return nameOptions(
-    flags.map(({ name, argument, description, choices }) => ({
-      flag: argument === undefined ? name : `${name} ${argument}`,
-      description,
-      choices,
-    })),
-  );
-}
-
 const GENERATE = defineCommand({
   name: 'generate',
   description: 'make a key and print it',
@@ -107,9 +75,9 @@ const GENERATE = defineCommand({
 
 const LIST = defineCommand({
   name: 'list',
-  description: 'list all keys with what they spent, revoked ones too',
+  description: 'list the keys with what they spent, revoked ones too',
   examples: KEY_EXAMPLES,
-  options: OUTPUT,
+  options: { all: { flag: '--all', description: 'with the keys of exec whose command has ended' }, ...OUTPUT },
   run: async (input) => (await import('./show.ts')).runList(input),
 });
 

@@ -15,6 +15,13 @@ export interface LimitInput extends KeyInput, LimitValues {
   readonly note: string | undefined;
 }
 
+/** Of `exec`: what its key may do, if it is to have one of its own. */
+export interface ExecLimitInput extends Flags, LimitValues {
+  readonly key: string | undefined;
+  readonly expires: string | undefined;
+  readonly tag: readonly string[] | undefined;
+}
+
 /** Of those that take a key: its name as for `withKey`. */
 export interface KeyNameInput extends KeyInput {
   readonly key: string;

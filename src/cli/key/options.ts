@@ -7,7 +7,7 @@ import { EMPTY_POLICY, readPolicyFlags } from '../../keys/limits.ts';
 import { parseExpiry, parseNote, parseTags } from '../../keys/policy.ts';
 import { parseAlias } from '../../keys/mint.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { LimitInput } from './input.ts';
+import type { ExecLimitInput, LimitInput } from './input.ts';
 import type { KeyChanges, KeyPolicy, VirtualKeyRow } from '../../domain/key.ts';
 
 const CODE = 'ERR_BAD_OPTION';
@@ -28,6 +28,31 @@ export function readNewKey(flags: LimitInput, nowMs: number): NewKeyLimits {
     tags,
     note: note === undefined ? undefined : readNote(note),
   };
+}
+
+/**
+ * What `exec` was asked for of the key that it makes; undefined if it was asked for nothing. Throws beside `--key`,
+ * which lends a key as it is.
+ */
+export function readExecLimits(flags: ExecLimitInput, nowMs: number): NewKeyLimits | undefined {
+  const { expires, tag, key } = flags;
+  const terms = readNewKey(
+    {
+      ...flags,
+      allowUnpriced: flags['allowUnpriced'] === true || undefined,
+      expires,
+      tag,
+      alias: undefined,
+      note: undefined,
+      json: false,
+    },
+    nowMs,
+  );
+  if (expires === undefined && tag === undefined && terms.policy === EMPTY_POLICY) return undefined;
+  if (key === undefined) return terms;
+  throw new ProxyError(CODE, 'Limits are for a new key, and --key lends one that has its own.', {
+    hint: 'Leave out --key, or change that key with `bedrock-proxy key update`.',
+  });
 }
 
 /** What `key update` was asked to change of that key. Throws where that is nothing. */

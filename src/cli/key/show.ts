@@ -2,6 +2,7 @@
  * `key list` and `key show`: reads only, and makes no database where there is none.
  */
 import { describeBudget } from '../../keys/budget.ts';
+import { execLabel, isExecKey } from '../../keys/exec-key.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import type { KeyInput, KeyNameInput } from './input.ts';
@@ -33,21 +34,40 @@ const MAX_ALIAS_WIDTH = 18;
 const ENDED_STATES: ReadonlySet<string> = new Set(['revoked', 'expired']);
 const NO_SPEND: KeySpend = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd: 0, resetsAtMs: undefined };
 
-/** `key list`: prints all keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
-export async function runList(input: KeyInput): Promise<void> {
+/** `key list`: prints the keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
+export async function runList(input: KeyInput & { readonly all: boolean }): Promise<void> {
   const nowMs = Date.now();
-  const found = await withExistingStore(readDatabasePath(input, process.env), async (store) => {
-    const rows = await store.listKeys();
-    return { rows, spends: await store.findSpend(rows, nowMs) };
+  const path = readDatabasePath(input, process.env);
+  const found = await withExistingStore(path, async (store) => {
+    const all = await store.listKeys();
+    const rows = input.all ? all : all.filter((row) => !isEndedExecKey(row, nowMs));
+    return { rows, hidden: all.length - rows.length, spends: await store.findSpend(rows, nowMs) };
   });
-  const { rows = [], spends = new Map<string, KeySpend>() } = found ?? {};
+  const { rows = [], hidden = 0, spends = new Map<string, KeySpend>() } = found ?? {};
   const spendOf = ({ id }: VirtualKeyRow): KeySpend => spends.get(id) ?? NO_SPEND;
-  if (input.json) return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
-  if (rows.length === 0) return printTalk('There are no keys yet. `bedrock-proxy key generate` makes one.');
+  if (input.json) {
+    if (found === undefined) printTalk(describeEmpty(path, found));
+    return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
+  }
+  if (rows.length === 0) printTalk(`${describeEmpty(path, found)} \`bedrock-proxy key generate\` makes one.`);
+  else printData(formatRows(rows, spendOf, nowMs));
+  if (hidden > 0) printTalk(`${hidden} ended ${hidden === 1 ? 'key' : 'keys'} of exec are left out; --all lists them.`);
+}
+
+/** Whoever mistyped the path of a database sees it here. */
+function describeEmpty(path: string, found: object | undefined): string {
+  return found === undefined ? `There is no database at ${path} yet.` : `There are no keys in ${path} yet.`;
+}
+
+function isEndedExecKey(row: VirtualKeyRow, nowMs: number): boolean {
+  return isExecKey(row) && ENDED_STATES.has(findKeyState(row, nowMs));
+}
+
+function formatRows(rows: readonly VirtualKeyRow[], spendOf: (row: VirtualKeyRow) => KeySpend, nowMs: number): string {
   const usedOf = (row: VirtualKeyRow): number | undefined => findUsedPercent(row.policy.budget, spendOf(row));
   const cells = rows.map((row) => [
     row.id,
-    clip(row.alias ?? '-', MAX_ALIAS_WIDTH),
+    clip(nameForPeople(row), MAX_ALIAS_WIDTH),
     maskKey(row.lastFour),
     shortState(row, nowMs),
     formatUsd(spendOf(row).windowNanoUsd),
@@ -62,17 +82,19 @@ export async function runList(input: KeyInput): Promise<void> {
   const keepUsed = (row: readonly string[]): readonly string[] =>
     hasUsed ? row : row.filter((_, column) => column !== USED_COLUMN);
   const ended = new Set(rows.flatMap((row, index) => (ENDED_STATES.has(findKeyState(row, nowMs)) ? [index] : [])));
-  printData(
-    formatTable(keepUsed(HEADER), cells.map(keepUsed), {
-      right: new Set(['spent']),
-      width,
-      spare: SPARE_COLUMNS,
-      paint: (line, index) => {
-        const row = rows[index];
-        return ended.has(index) || row === undefined ? colors.dim(line) : paintBudgetBar(line, usedOf(row), colors);
-      },
-    }),
-  );
+  return formatTable(keepUsed(HEADER), cells.map(keepUsed), {
+    right: new Set(['spent']),
+    width,
+    spare: SPARE_COLUMNS,
+    paint: (line, index) => {
+      const row = rows[index];
+      return ended.has(index) || row === undefined ? colors.dim(line) : paintBudgetBar(line, usedOf(row), colors);
+    },
+  });
+}
+
+function nameForPeople({ alias, execCommand }: VirtualKeyRow): string {
+  return execCommand === undefined ? (alias ?? '-') : execLabel(execCommand);
 }
 
 /** `key show`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */

@@ -8,10 +8,9 @@ import type { Flags } from '../../config/options.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { formatTable, printJson } from '../../app/print.ts';
-import { provesItself, readMetricsOf } from '../../app/running-proxy.ts';
+import { findRunningProxy, readMetricsOf } from '../../app/running-proxy.ts';
 import { preferTls } from '../../app/tls.ts';
 import type { UsageGroup, UsageSums, UsageTotals } from '../../domain/ledger.ts';
-import { peekServerSecret } from '../../keys/server-secret.ts';
 import { compactCount, formatCount, formatTime, isoTime } from '../../lib/format.ts';
 import { printable } from '../../lib/printable.ts';
 import { exactUsd } from '../../lib/usd.ts';
@@ -74,11 +73,9 @@ async function readTop(config: Config, nowMs: number): Promise<TopReading> {
 
 /** Undefined if what listens there does not prove itself: it may say anything. */
 async function readGauges(config: Config): Promise<ProxyGauges | undefined> {
-  const { host, port, databasePath, saltKey } = config;
-  const serverSecret = peekServerSecret(databasePath, saltKey);
-  if (serverSecret === undefined || port === 0) return undefined;
+  const { host, port } = config;
+  if ((await findRunningProxy(config)).kind !== 'ours') return undefined;
   const server = await preferTls(baseUrl({ host, port, mountPath: MOUNT_PATH }), config);
-  if (!(await provesItself(server, { serverSecret, host, port }))) return undefined;
   const text = await readMetricsOf(server);
   return text === undefined ? undefined : parseGauges(text);
 }

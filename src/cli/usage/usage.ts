@@ -12,6 +12,7 @@ import { isoTime } from '../../lib/format.ts';
 import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { parseGroupings, type PeriodInput, readKeyIds, readPeriod } from './ledger-filter.ts';
+import { joinExecKeys } from './exec-groups.ts';
 import { describePeriod, formatUsage, type UsageReport } from './usage-table.ts';
 import { printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
 
@@ -65,7 +66,9 @@ async function readUsage(input: UsageInput): Promise<UsageReport> {
   const period = readPeriod(input, DEFAULT_SINCE, Date.now());
   const sums = await withExistingStore(readDatabasePath(input, process.env), async (store) => {
     const filter = { ...period, keyIds: await readKeyIds(input.key, store), session: input.session };
-    return inOrder(await store.sumUsage({ filter, by, limit: by.length === 1 ? limit : undefined }), by);
+    // Groups are joined before they are counted.
+    const ofStore = by.length === 1 && by[0] !== 'key' ? limit : undefined;
+    return inOrder(await joinExecKeys(await store.sumUsage({ filter, by, limit: ofStore }), by, store), by);
   });
   const { groups, total } = sums ?? { groups: [], total: NOTHING };
   return { by, ...period, groups: groups.slice(0, limit), limit, total };
@@ -73,7 +76,7 @@ async function readUsage(input: UsageInput): Promise<UsageReport> {
 
 /** Of several groupings too the most expensive first, and within days, if these come first. */
 function inOrder({ groups, total }: UsageSums, by: readonly UsageGrouping[]): UsageSums {
-  if (by.length === 1) return { groups, total };
+  if (by.length === 1 && by[0] !== 'key') return { groups, total };
   const dayOf = ({ names: [name = ''] }: UsageGroup): string => (by[0] === 'day' ? name : '');
   const sorted = groups.toSorted(
     (a, b) =>

@@ -27,6 +27,7 @@ interface KeyRecord {
   readonly tags: string;
   readonly note: string | null;
   readonly metadata: string;
+  readonly exec_command: string | null;
 }
 
 type Named = [Record<string, unknown>];
@@ -59,7 +60,7 @@ export function prepareKeys({ database }: Connection): KeyStatements {
     findBySha256: database.prepare(`${select} AND key_sha256 = ?`),
     findByAccessKeyId: database.prepare(`${select} AND access_key_id = ?`),
     findById: database.prepare(`${select} AND id = ?`),
-    any: pluck(database, 'SELECT EXISTS (SELECT 1 FROM virtual_keys)'),
+    any: pluck(database, 'SELECT EXISTS (SELECT 1 FROM virtual_keys WHERE exec_command IS NULL)'),
     version: pluck(database, 'SELECT version FROM key_changes'),
     list: database.prepare(`${select} ${order}`),
     // A deleted key still has its place in the order.
@@ -75,9 +76,9 @@ export function prepareKeys({ database }: Connection): KeyStatements {
     insert: database.prepare(
       `INSERT INTO virtual_keys (id, alias, key_sha256, last_four, access_key_id, sealed_key, created_at_ms,
         updated_at_ms,
-         expires_at_ms, policy, tags, note, metadata, account_id)
+         expires_at_ms, policy, tags, note, metadata, exec_command, account_id)
        VALUES (@id, @alias, @keySha256, @lastFour, @accessKeyId, @sealedKey, @createdAtMs, @createdAtMs,
-         @expiresAtMs, @policy, @tags, @note, @metadata,
+         @expiresAtMs, @policy, @tags, @note, @metadata, @execCommand,
          (SELECT coalesce(account_id, id) FROM virtual_keys WHERE id = @follows))`,
     ),
     revoke: database.prepare(
@@ -113,6 +114,7 @@ export function insertKey(keys: KeyStatements, row: NewVirtualKeyRow, follows?: 
     keys.insert.run({
       ...row,
       ...toChangeable(row),
+      execCommand: row.execCommand ?? null,
       follows: follows ?? null,
     }),
   );
@@ -216,6 +218,7 @@ export function toKeyRow(record: KeyRecord): VirtualKeyRow {
     tags: JSON.parse(record.tags) as Record<string, string>,
     note: record.note ?? undefined,
     metadata: JSON.parse(record.metadata) as Record<string, unknown>,
+    ...(record.exec_command === null ? {} : { execCommand: record.exec_command }),
   };
 }
 

@@ -195,4 +195,8 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE ledger ADD COLUMN error_message TEXT;
    ALTER TABLE ledger ADD COLUMN method TEXT;
    ALTER TABLE ledger ADD COLUMN path TEXT;`,
+  // The command that `exec` made a key for. Such a key does not close an open proxy; those that are there already do,
+  // because no upgrade may open one.
+  `ALTER TABLE virtual_keys ADD COLUMN exec_command TEXT;
+   CREATE INDEX virtual_keys_asked_for ON virtual_keys (id) WHERE exec_command IS NULL;`,
 ];

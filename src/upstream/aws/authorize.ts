@@ -59,8 +59,13 @@ function bear({ host, headers }: UnauthorizedRequest, authorization: string): Au
 
 function refuseExpired({ expiresAtMs }: BedrockApiKey, now: Date): void {
   if (expiresAtMs === undefined || now.getTime() < expiresAtMs) return;
+  throw expiredApiKey(expiresAtMs);
+}
+
+/** That the owner's API key has expired, and what to do. */
+export function expiredApiKey(expiresAtMs: number): ProxyError {
   const at = new Date(expiresAtMs).toISOString();
-  throw new ProxyError('ERR_AWS_CREDENTIALS', `The Amazon Bedrock API key of the proxy expired at ${at}.`, {
+  return new ProxyError('ERR_AWS_CREDENTIALS', `The Amazon Bedrock API key of the proxy expired at ${at}.`, {
     hint:
       'On the machine that runs the proxy, put a new one into AWS_BEARER_TOKEN_BEDROCK, or unset it to ' +
       'sign with AWS credentials, and start the proxy again.',

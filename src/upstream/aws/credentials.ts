@@ -4,6 +4,7 @@
  */
 import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
+import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
 
@@ -177,6 +178,7 @@ class KeptCredentials implements CredentialSource {
     const { load, tickMs } = this.#options;
     const started = (this.#lastStarted += 1);
     const loaded = await load();
+    refuseVirtualKey(loaded, this.#options.profile);
     if (started < this.#lastLoaded) return loaded;
     const expiresAtMs = loaded.expiration?.getTime();
     this.#lastLoaded = started;
@@ -223,6 +225,13 @@ export async function loadProfileRegion(profile: string | undefined): Promise<st
   return configFile[name]?.['region'] ?? credentialsFile[name]?.['region'];
 }
 
+/** The names of the profiles in the shared AWS files; undefined if they cannot be read. */
+export async function loadProfileNames(): Promise<readonly string[] | undefined> {
+  const { parseKnownFiles } = await import('@smithy/core/config');
+  const profiles = await parseKnownFiles({ ignoreCache: true }).catch(() => undefined);
+  return profiles && Object.keys(profiles);
+}
+
 /** What `aws sso login` left behind for a profile. */
 export interface SsoLogin {
   /** Undefined if there is no login. */
@@ -267,6 +276,25 @@ function describeSource(credentials: ProvidedCredentials, profile: string | unde
   const words = SOURCES.find(([mark]) => mark in marks)?.[1];
   if (profile === undefined) return words ?? 'the default credential chain';
   return words === undefined ? `profile ${profile}` : `profile ${profile} (${words})`;
+}
+
+/** `env`, `exec` and `credential-process` hand out keys of ours in every form in which the chain finds credentials. */
+function refuseVirtualKey(credentials: ProvidedCredentials, profile: string | undefined): void {
+  if (!credentials.accessKeyId.startsWith(ACCESS_KEY_ID_PREFIX)) return;
+  throw virtualCredentials(describeSource(credentials, profile));
+}
+
+/** That what was found there is a key of a proxy and none of AWS, and what to do. */
+export function virtualCredentials(where: string): ProxyError {
+  return new ProxyError(
+    'ERR_NO_AWS_CREDENTIALS',
+    `The AWS credentials that the proxy finds (${where}) are a virtual key, which is for clients of a proxy.`,
+    {
+      hint:
+        'The proxy needs your own AWS credentials: start it from a shell without `bedrock-proxy env`, or name a ' +
+        '--profile.',
+    },
+  );
 }
 
 function toCredentialError(error: unknown, profile: string | undefined): ProxyError {

@@ -69,7 +69,7 @@ it.each([
     const proxy = cli.spawn(['start', ...flags], { env });
     await proxy.waitFor(
       'stderr',
-      /AWS SSO login of the proxy has expired or is missing\..*aws sso login --profile dev/,
+      /error: The AWS SSO login of the proxy has expired or is missing\.[^]*hint: .*aws sso login --profile dev/,
     );
     const [, port = ''] = await proxy.waitFor('stderr', /localhost:(\d+)\/bedrock/);
 

@@ -6,18 +6,23 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { proveCommand } from '../../../src/auth/server-proof.ts';
+import { findServerSecret } from '../../../src/keys/server-secret.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 import { findClosedPort, listen } from '../../helpers/ports.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SHOW = 'console.log(JSON.stringify(process.env))';
 const NODE = process.execPath;
+const LAUNCH = `process.argv.splice(1, 0, 'bp');
+  (await import(${JSON.stringify(new URL('../../../src/cli/main.ts', import.meta.url).href)})).run(process.argv);`;
+const RUN = ([file = '', ...args]: readonly string[]): string =>
+  `require('child_process').spawnSync(${JSON.stringify(file)}, ${JSON.stringify(args)}, { stdio: 'inherit' })`;
 const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 interface ListedKey {
@@ -26,7 +31,7 @@ interface ListedKey {
 }
 
 async function listKeys(cli: Cli): Promise<ListedKey[]> {
-  return JSON.parse((await cli.run(['key', 'list', '--json'])).stdout) as ListedKey[];
+  return JSON.parse((await cli.run(['key', 'list', '--all', '--json'])).stdout) as ListedKey[];
 }
 
 /** A proxy that runs already, on a port of its own. */
@@ -111,7 +116,7 @@ describe('exec with a proxy of its own', () => {
     const [, url = ''] = /^end_turn (http:\/\/127\.0\.0\.1:\d+\/bedrock)\n$/.exec(stdout) ?? [];
     expect(url).not.toBe('');
     await expect(fetch(url)).rejects.toThrow();
-    expect(await listKeys(cli)).toMatchObject([{ alias: expect.stringMatching(/^exec-\d+-/), state: 'revoked' }]);
+    expect(await listKeys(cli)).toMatchObject([{ alias: expect.stringMatching(/^exec-node-\d+-/), state: 'revoked' }]);
   });
 
   it('keeps master key, salt and the credentials of the shell from the command', async () => {
@@ -226,9 +231,11 @@ describe('exec beside an impostor on the port', () => {
     expect(code).toBe(0);
     expect((JSON.parse(stdout) as Record<string, string>)['AWS_ENDPOINT_URL_BEDROCK']).not.toContain(`:${port}/`);
     expect(seen).toEqual(['/ undefined', '/health/readiness?challenge undefined']);
-    expect(stderr).toBe(
+    expect(stderr).toContain(
       `note: What listens on port ${port} is no proxy of this database; the command gets one of its own.\n`,
     );
+    expect(stderr).toContain('warning: The proxy has no AWS credentials to sign with.');
+    expect(stderr).toContain('note: No AWS region is known');
   });
 
   it.runIf(HAS_IPV6)('shows an impostor no key on the same port of [::1], which is localhost as well', async () => {
@@ -244,12 +251,117 @@ describe('exec beside an impostor on the port', () => {
 });
 
 describe('the proof of a server that runs', () => {
-  it('makes no server secret to prove a server', async () => {
+  it('is there from the start, and tells nobody more who does not prove the same', async () => {
     const cli = await openCli();
     const port = await startProxy(cli);
-    const response = await fetch(`http://localhost:${port}/health/readiness?challenge=${'ab'.repeat(16)}`);
-    expect(await response.json()).not.toHaveProperty('proof');
-    expect(existsSync(`${cli.databasePath}.secret`)).toBe(false);
+    const challenge = 'ab'.repeat(16);
+    const ask = async (query = ''): Promise<unknown> =>
+      (await fetch(`http://localhost:${port}/health/readiness?challenge=${challenge}${query}`)).json();
+    await vi.waitFor(async () => expect(await ask()).toHaveProperty('proof'));
+    const { proof } = (await ask()) as { proof: string };
+    for (const wrong of ['', 'ff', proof, 'f'.repeat(64)]) {
+      expect(await ask(`&command=${wrong}`)).not.toHaveProperty('facts');
+    }
+    const secret = findServerSecret(cli.databasePath, undefined);
+    const command = proveCommand(secret, challenge, Number(port));
+    expect(await ask(`&command=${command}`)).toMatchObject({ facts: { access: 'open', region: 'us-east-1' } });
+    expect(await ask(`&command=${proveCommand(secret, challenge, Number(port) + 1)}`)).not.toHaveProperty('facts');
+  });
+});
+
+describe('exec and open mode', () => {
+  it('leaves an open proxy open, and its key has the limits and the end that it was given', async () => {
+    const cli = await openCli();
+    const port = await startProxy(cli);
+    const url = `http://localhost:${port}/bedrock`;
+    const args = [
+      'exec',
+      '--port',
+      port,
+      '--models',
+      'amazon.nova-pro-v1:0',
+      '--tag',
+      'team=a',
+      '--',
+      NODE,
+      '-e',
+      SHOW,
+    ];
+    const { code, stdout, stderr } = await cli.spawn(args).ended;
+    expect([code, stderr]).toEqual([0, '']);
+    const seen = JSON.parse(stdout) as Record<string, string>;
+    expect(seen['AWS_ENDPOINT_URL_BEDROCK']).toBe(url);
+    expect(seen['AWS_REGION']).toBe('us-east-1');
+    expect(await converse(url, 'anything')).toBe(200);
+    // The key of the command is over, also where nobody needs one.
+    expect(await converse(url, seen['AWS_SECRET_ACCESS_KEY'] ?? '')).toBe(401);
+    expect((await cli.run(['key', 'list'])).stderr).toContain('1 ended key of exec');
+    expect((await cli.run(['key', 'list', '--json'])).stdout).toBe('[]\n');
+    expect((await cli.run(['key', 'list', '--all'])).stdout).toContain('exec: node');
+    expect(await listKeys(cli)).toMatchObject([{ models: ['amazon.nova-pro-v1:0'], tags: { team: 'a' } }]);
+    const call = `fetch('${url}/model/amazon.nova-lite-v1:0/converse', { method: 'POST', body: '{"messages":[]}',
+      headers: { authorization: 'Bearer ' + process.env.AWS_SECRET_ACCESS_KEY } }).then(({ status }) => console.log(status))`;
+    const limited = await cli.spawn([...args.slice(0, 7), '--', NODE, '-e', call]).ended;
+    expect(limited.stdout).toBe('403\n');
+  });
+
+  it('says in the terminal of start when the first key is there, with the lines for it', async () => {
+    const cli = await openCli();
+    const proxy = cli.spawn(['start', '--offline', '--port', '0']);
+    await proxy.waitFor('stderr', /Bearer anything/);
+    await cli.spawn(['exec', '--offline', '--', NODE, '-e', '']).ended;
+    await cli.run(['key', 'generate']);
+    await proxy.waitFor('stderr', /^A key exists now: every call needs one[^]*Bearer sk-YOUR-KEY[^]*BRPX-YOUR-ID/m);
+  });
+
+  it('tells the requests of one program in one line of usage', async () => {
+    const cli = await openCli();
+    const port = await startProxy(cli);
+    const call = `fetch(process.env.AWS_ENDPOINT_URL_BEDROCK_RUNTIME + '/model/amazon.nova-lite-v1:0/converse', {
+      method: 'POST', headers: { authorization: 'Bearer ' + process.env.AWS_SECRET_ACCESS_KEY },
+      body: '{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}' }).then((response) => response.text())`;
+    for (let times = 0; times < 2; times += 1) await cli.spawn(['exec', '--port', port, '--', NODE, '-e', call]).ended;
+    await converse(`http://localhost:${port}/bedrock`, 'anything');
+    await vi.waitFor(async () => {
+      const { stdout } = await cli.run(['usage', '--json']);
+      const { groups } = JSON.parse(stdout) as { groups: unknown[] };
+      expect(groups).toMatchObject([
+        { name: null, label: 'exec: node', requests: 2 },
+        { label: 'anonymous', requests: 1 },
+      ]);
+    });
+  });
+
+  it('refuses limits beside --key, which lends a key as it is', async () => {
+    const cli = await openCli();
+    const { code, stderr } = await cli.run(['exec', '--key', 'alice', '--budget', '1', '--', 'true']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('Limits are for a new key');
+  });
+});
+
+describe('exec within exec', () => {
+  it('uses the proxy and the key of the outer one, wherever that listens', async () => {
+    const cli = await openCli();
+    const inner = [NODE, '--input-type=module', '-e', LAUNCH, 'exec', '--', NODE, '-e', SHOW];
+    const outer = await cli.spawn(['exec', '--offline', '--', NODE, '-e', `${SHOW};${RUN(inner)}`]).ended;
+    expect([outer.code, outer.stderr]).toEqual([0, '']);
+    const [first, second] = outer.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, string>);
+    for (const name of ['AWS_ENDPOINT_URL_BEDROCK', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'])
+      expect(second?.[name]).toBe(first?.[name]);
+    expect(await listKeys(cli)).toHaveLength(1);
+  });
+
+  it('does not sign with the key of the outer one', async () => {
+    const cli = await openCli();
+    const env = { AWS_ACCESS_KEY_ID: 'BRPXAAAAAAAAAAAAAAAA', AWS_SECRET_ACCESS_KEY: `sk-${'a'.repeat(43)}` };
+    const { code, stderr } = await cli.spawn(['start', '--port', '0', '--region', 'us-east-1'], { env }).ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('(environment variables) are a virtual key');
+    expect(stderr).toContain('a shell without `bedrock-proxy env`');
   });
 });
 

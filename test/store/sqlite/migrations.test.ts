@@ -26,6 +26,7 @@ const RELEASED = [
   '90905c8d5deb99003ecc96abf842d56ca90cd9ffb76c54840cfeebb6d2a0ce0d',
   'bb3aae32a867177fc46447906ad96d8b9ec66803716d54024566c205c83a65bd',
   'b0ce665402a153bf46ddfe20ba4f31e6e3fc08ece7c4b547f2e64a5598cc97e4',
+  '3dbee66646f9b031039bbd620d2d2449d9ef3a886f7a2d6768f2e84f8ae0ddf4',
 ];
 
 it('never edits a migration that databases have already run', () => {
@@ -62,6 +63,7 @@ it('takes an empty database to the present schema', () => {
     'note',
     'metadata',
     'account_id',
+    'exec_command',
   ]);
 });
 
@@ -90,7 +92,7 @@ it('moves a number with every change of a key, whatever the column, but not with
     database.exec(`UPDATE virtual_keys SET ${name} = ${name}`);
     return read.get() !== before;
   });
-  expect(columns.filter((name) => !moving.includes(String(name)))).toEqual(['last_used_at_ms']);
+  expect(columns.filter((name) => !moving.includes(String(name)))).toEqual(['last_used_at_ms', 'exec_command']);
   const before = read.get();
   database.exec('DELETE FROM virtual_keys');
   expect(read.get()).not.toBe(before);

@@ -1,0 +1,54 @@
+/**
+ * What a server tells the commands of its database about itself.
+ */
+import type { ServerFacts } from '../auth/server-facts.ts';
+import type { Config } from '../config/config.ts';
+import type { Store } from '../domain/store.ts';
+import { within } from '../lib/deadline.ts';
+import type { CredentialSource } from '../upstream/aws/credentials.ts';
+import { findAccess } from './access.ts';
+import { describeAuthority } from './authority.ts';
+import { findApiKey } from './compose.ts';
+
+/** A command does not wait longer than this for the credential chain, which may ask the network. */
+const CREDENTIALS_TIMEOUT_MS = 300;
+
+/** What the facts are made of. */
+export interface FactsInput {
+  readonly version: string;
+  readonly config: Config;
+  readonly store: Pick<Store, 'hasAnyKey' | 'findKeys'>;
+  readonly region: string | undefined;
+  readonly source: CredentialSource;
+}
+
+/** Tells them as they are by then. What cannot be found out, because the database does not respond, rejects. */
+export function createFacts(input: FactsInput): (keyId: string | undefined) => Promise<ServerFacts> {
+  const { version, config, store, region, source } = input;
+  const findProblem = async (): Promise<ServerFacts['credentialsProblem']> => {
+    if (config.offline) return undefined;
+    const found = await within(CREDENTIALS_TIMEOUT_MS, describeAuthority(findApiKey(config), source));
+    return found?.problem && { message: found.problem.message, hint: found.problem.hint };
+  };
+  return async (keyId) => ({
+    version,
+    access: await findAccess(config, store),
+    region,
+    isOffline: config.offline,
+    upstream: describeUpstream(config),
+    databasePath: config.databasePath,
+    hasTls: config.tls !== undefined,
+    credentialsProblem: await findProblem(),
+    hasKey: keyId === undefined ? undefined : (await store.findKeys({ ids: [keyId] })).length > 0,
+  });
+}
+
+/** Where requests go, for people; undefined: to AWS. */
+export function describeUpstream({ offline, endpointUrls }: Config): string | undefined {
+  if (offline) return 'the offline Bedrock in this process';
+  const urls = [...endpointUrls].map(([service, { scheme, authority, pathPrefix }]) => {
+    const url = `${scheme}://${authority}${pathPrefix}`;
+    return service === '*' ? url : `${service}=${url}`;
+  });
+  return urls.length === 0 ? undefined : urls.join(', ');
+}

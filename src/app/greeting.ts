@@ -1,0 +1,50 @@
+/**
+ * What `start` says when it listens, and when somebody makes the first key.
+ */
+import type { Config } from '../config/config.ts';
+import { within } from '../lib/deadline.ts';
+import type { CredentialSource } from '../upstream/aws/credentials.ts';
+import { type AuthorityState, describeAuthority } from './authority.ts';
+import { type BannerFacts, formatBanner, formatCommands } from './banner.ts';
+import { findApiKey } from './compose.ts';
+import { colorsFor, printError, printTalk, terminalWidth } from './print.ts';
+
+/** The banner does not wait longer than this for the credential chain, which may ask the network. */
+const CREDENTIALS_TIMEOUT_MS = 200;
+
+/** The banner, and below it what keeps the server from signing. */
+export async function greet(
+  config: Config,
+  facts: Omit<BannerFacts, 'credentials'>,
+  source: CredentialSource,
+): Promise<void> {
+  if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
+  const looking = describeAuthority(findApiKey(config), source);
+  const inTime = await within(CREDENTIALS_TIMEOUT_MS, looking);
+  tellBanner(config, {
+    ...facts,
+    credentials: inTime?.words ?? 'being looked up …',
+    lacksAuthority: !!inTime?.problem,
+  });
+  const tellProblem = ({ problem }: AuthorityState): void => {
+    if (problem !== undefined && !config.quiet) printError(problem, false);
+  };
+  if (inTime !== undefined) return tellProblem(inTime);
+  void tellLater();
+  async function tellLater(): Promise<void> {
+    const found = await looking;
+    if (found.problem === undefined && !config.quiet) printTalk(`credentials: ${found.words}\n`);
+    tellProblem(found);
+  }
+}
+
+/** That open mode has ended: whoever has its lines on the screen would wonder why they do not work any more. */
+export function tellClosed(config: Config, facts: Omit<BannerFacts, 'credentials' | 'access'>): void {
+  if (config.quiet) return;
+  printTalk('A key exists now: every call needs one (`bedrock-proxy key list`).');
+  printTalk(formatCommands({ ...facts, access: 'keys' }, colorsFor(process.stderr)));
+}
+
+function tellBanner(config: Config, facts: BannerFacts): void {
+  if (!config.quiet) printTalk(formatBanner(facts, colorsFor(process.stderr), terminalWidth(process.stderr)));
+}
