@@ -17,9 +17,9 @@ export async function explainTakenPort(thrown: unknown, config: Config): Promise
   if (error.code !== 'ERR_ADDRESS_IN_USE') return error;
   const { host, port } = config;
   const [running, free] = await Promise.all([findRunningProxy(config), findFreePort(host, port + 1)]);
-  const who = describeRunning(running, 'Another program');
+  const message = error.message.replace(/^Another program/, describeRunning(running, 'Another program'));
   const choice = free === undefined ? 'choose another --port' : `choose another port: --port ${free} is free`;
-  return new ProxyError('ERR_ADDRESS_IN_USE', `${who} already listens on ${host} port ${port}.`, {
+  return new ProxyError('ERR_ADDRESS_IN_USE', message, {
     hint: `${running.kind === 'ours' ? 'Use that one, or' : 'End it, or'} ${choice}.`,
     cause: error,
   });

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
 import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
@@ -136,6 +138,37 @@ describe('start', () => {
       );
     },
   );
+
+  it('says which proxy has the port, and names one that is free', async () => {
+    const cli = await openCli();
+    const first = cli.spawn(['start', '--offline', '--port', '0']);
+    const [, port = ''] = await first.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+    const next = createServer();
+    await once(next.listen(Number(port) + 1, '127.0.0.1'), 'listening').catch(() => {});
+    onTestFinished(() => void next.close());
+    await vi.waitFor(async () => {
+      const { code, stderr } = await cli.spawn(['start', '--port', port]).ended;
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^error: A bedrock-proxy \S+ \(offline, us-east-1, open, .*keys\.db\) already listens on/);
+      expect(stderr).not.toContain(`--port ${Number(port) + 1} `);
+      expect(stderr).toMatch(/hint: Use that one, or choose another port: --port \d+ is free\./);
+    });
+    const other = await cli.spawn(['start', '--port', port, '--db', 'other.db']).ended;
+    expect(other.stderr).toMatch(/^error: A bedrock-proxy \S+ of another database already listens on/);
+  });
+
+  it('refuses a profile that is not there, and names those that are', async () => {
+    const cli = await openCli();
+    await mkdir(join(cli.home, '.aws'));
+    await writeFile(join(cli.home, '.aws', 'config'), '[profile dev]\nregion = eu-west-1\n[profile production]\n');
+    for (const args of [['start'], ['exec', '--', 'true']]) {
+      const { code, stderr } = await cli.spawn([args[0] ?? '', '--profile', 'produktion', ...args.slice(1)]).ended;
+      expect(code).toBe(2);
+      expect(stderr).toMatch(
+        /^error: There is no AWS profile "produktion"\.\nhint: Did you mean production\?.*dev, prod/,
+      );
+    }
+  });
 
   it.runIf(HAS_IPV6)('has both addresses of localhost', async () => {
     const { url, ended, child } = await startOffline();
