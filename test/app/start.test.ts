@@ -160,7 +160,10 @@ describe('start', () => {
   it('refuses a profile that is not there, and names those that are', async () => {
     const cli = await openCli();
     await mkdir(join(cli.home, '.aws'));
-    await writeFile(join(cli.home, '.aws', 'config'), '[profile dev]\nregion = eu-west-1\n[profile production]\n');
+    await writeFile(
+      join(cli.home, '.aws', 'config'),
+      '[profile dev]\nregion = eu-west-1\n[profile production]\nregion = us-east-1\n',
+    );
     for (const args of [['start'], ['exec', '--', 'true']]) {
       const { code, stderr } = await cli.spawn([args[0] ?? '', '--profile', 'produktion', ...args.slice(1)]).ended;
       expect(code).toBe(2);
