@@ -152,7 +152,7 @@ describe('start', () => {
       expect(stderr).toMatch(/^error: A bedrock-proxy \S+ \(offline, us-east-1, open, .*keys\.db\) already listens on/);
       expect(stderr).not.toContain(`--port ${Number(port) + 1} `);
       expect(stderr).toMatch(/hint: Use that one, or choose another port: --port \d+ is free\./);
-    });
+    }, 15_000);
     const other = await cli.spawn(['start', '--port', port, '--db', 'other.db']).ended;
     expect(other.stderr).toMatch(/^error: A bedrock-proxy \S+ of another database already listens on/);
   });
