@@ -35,7 +35,7 @@ export function createFacts(input: FactsInput): (keyId: string | undefined) => P
     access: await findAccess(config, store),
     region,
     isOffline: config.offline,
-    upstream: describeUpstream(config),
+    upstream: upstreamOf(config),
     databasePath: config.databasePath,
     hasTls: config.tls !== undefined,
     credentialsProblem: await findProblem(),
@@ -44,7 +44,7 @@ export function createFacts(input: FactsInput): (keyId: string | undefined) => P
 }
 
 /** Where requests go, for people; undefined: to AWS. */
-export function describeUpstream({ offline, endpointUrls }: Config): string | undefined {
+export function upstreamOf({ offline, endpointUrls }: Config): string | undefined {
   if (offline) return 'the offline Bedrock in this process';
   const urls = [...endpointUrls].map(([service, { scheme, authority, pathPrefix }]) => {
     const url = `${scheme}://${authority}${pathPrefix}`;

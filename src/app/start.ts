@@ -40,7 +40,7 @@ import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer, findApiKey } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
-import { createFacts, describeUpstream } from './facts.ts';
+import { createFacts, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
 import { type BannerFacts, baseUrl } from './banner.ts';
@@ -165,7 +165,7 @@ async function serve({ config, seat, hotKeys, store, access, region, tls, connec
     access,
     databasePath,
     tls: tls && { caFile: findTrustFile(config) },
-    upstream: describeUpstream(config),
+    upstream: upstreamOf(config),
     workers: seat?.count,
   } as const;
   if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));

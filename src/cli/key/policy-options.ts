@@ -5,8 +5,8 @@ import { type CommandOptions, nameOptions } from '../command.ts';
 import type { LimitFlag } from '../../keys/define-limit.ts';
 import { LIMITS } from '../../keys/limits.ts';
 
-/** Of `generate` and `update`. Last what `update` can take back with the option right below it. */
 const { allowUnpriced, ...LIMITED } = LIMITS;
+/** Of `generate` and `update`. Last what `update` can take back with the option right below it. */
 export const POLICY_OPTIONS = {
   alias: { flag: '--alias <name>', description: 'a name for people' },
   expires: {

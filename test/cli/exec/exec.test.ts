@@ -300,7 +300,8 @@ describe('exec and open mode', () => {
     expect((await cli.run(['key', 'list', '--all'])).stdout).toContain('exec: node');
     expect(await listKeys(cli)).toMatchObject([{ models: ['amazon.nova-pro-v1:0'], tags: { team: 'a' } }]);
     const call = `fetch('${url}/model/amazon.nova-lite-v1:0/converse', { method: 'POST', body: '{"messages":[]}',
-      headers: { authorization: 'Bearer ' + process.env.AWS_SECRET_ACCESS_KEY } }).then(({ status }) => console.log(status))`;
+      headers: { authorization: 'Bearer ' + process.env.AWS_SECRET_ACCESS_KEY } })
+      .then(({ status }) => console.log(status))`;
     const limited = await cli.spawn([...args.slice(0, 7), '--', NODE, '-e', call]).ended;
     expect(limited.stdout).toBe('403\n');
   });
