@@ -138,8 +138,9 @@ function findAmbiguity(
 function equivocal(): ProxyError {
   return new ProxyError(
     'ERR_MODEL_NOT_ALLOWED',
-    'The body can be read in two ways, and this key has limits: a member differs only in case from one that limits ' +
-      'look at (such as `Model` from `model`), or an object or array stands where a model is named.',
+    'The body can be read in two ways, and this key has limits: a member that limits look at stands twice in one ' +
+      'object, or differs only in case from one (such as `Model` from `model`), or an object or array stands where a ' +
+      'model is named.',
   );
 }
 

@@ -76,8 +76,8 @@ export interface Inspection extends MediaRequest {
    */
   readonly wellFormed: boolean;
   /**
-   * The body has a member that a parser which ignores case takes for one of those that count here, or an object or
-   * array where a model is named.
+   * The body has a member of those that count here twice, or one that a parser which ignores case takes for one of
+   * them, or an object or array where a model is named.
    */
   readonly isEquivocal: boolean;
   /** As the request asks for it in a field that its operation reads, in lower case; undefined if it does not. */
@@ -293,11 +293,15 @@ class BodyReading {
       wantsLongContext: this.#wantsLongContext,
       wellFormed: isReadable && !this.#hasUnreadableModel,
       // What the owner of an agent made of its body is not known.
-      isEquivocal: (kind === 'path' || kind === 'body') && (this.#scanner.hasCaseVariant || this.#hasContainer),
+      isEquivocal: (kind === 'path' || kind === 'body') && this.#isEquivocal,
       copies: this.#copies,
       ...(this.#media?.finish() ?? NO_MEDIA),
       namesGuardrail: this.#namesGuardrail,
     };
+  }
+
+  get #isEquivocal(): boolean {
+    return this.#scanner.hasCaseVariant || this.#scanner.hasRepeatedMember || this.#hasContainer;
   }
 
   #open(path: string): void {

@@ -83,6 +83,8 @@ export class JsonScanner {
   isObject = false;
   /** A member that is not wanted has the name of one that is, but for its case: some parsers take it for that one. */
   hasCaseVariant = false;
+  /** An object has a wanted member twice, or what holds one: parsers differ in which of the two they take. */
+  hasRepeatedMember = false;
   readonly #onValue: (path: string, value: JsonScalar) => void;
   readonly #onContainer: ContainerListener | undefined;
   readonly #onOpen: ((path: string) => void) | undefined;
@@ -91,6 +93,8 @@ export class JsonScanner {
   /** The open containers, outermost first; undefined: nothing that is wanted can be in there. */
   readonly #places: (JsonPlace | undefined)[] = [];
   readonly #areArrays: boolean[] = [];
+  /** The wanted members that each open object has had so far; undefined: none. */
+  readonly #seen: (JsonPlace[] | undefined)[] = [];
   /** The place of the next value. */
   #place: JsonPlace | undefined;
   #isName = false;
@@ -232,6 +236,7 @@ export class JsonScanner {
     if (this.#isReported()) this.#openWanted(depth, at);
     this.#places.push(this.#place);
     this.#areArrays.push(isArray);
+    if (this.#place !== undefined) this.#seen[depth] = undefined;
     this.#state = isArray ? VALUE_OR_END : NAME_OR_END;
     this.#place = this.#place?.element;
     return undefined;
@@ -334,8 +339,19 @@ export class JsonScanner {
 
   #placeOf(name: string, place: JsonPlace | undefined): JsonPlace | undefined {
     const member = place?.members.get(name);
-    if (member === undefined && place !== undefined && isCaseVariant(name, place)) this.hasCaseVariant = true;
+    if (member !== undefined) this.#see(member);
+    else if (place !== undefined && isCaseVariant(name, place)) this.hasCaseVariant = true;
     return member ?? place?.anyMember;
+  }
+
+  /** Few members are wanted in one object, and after the first that is repeated none is looked for. */
+  #see(member: JsonPlace): void {
+    if (this.hasRepeatedMember) return;
+    const depth = this.#places.length - 1;
+    const seen = this.#seen[depth];
+    if (seen === undefined) this.#seen[depth] = [member];
+    else if (seen.includes(member)) this.hasRepeatedMember = true;
+    else seen.push(member);
   }
 
   #isBlobName(bytes: Buffer, end: number): boolean {

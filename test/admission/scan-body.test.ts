@@ -414,6 +414,15 @@ describe('a body that can be read in two ways', () => {
     { name: 'a list of names', body: '{"model":"a","model":["b"]}' },
     { name: 'an object for a name', body: '{"model":{"id":"b"}}' },
     { name: 'a list deeper', body: '{"model":"a","tools":[{"model":["b"]}]}' },
+    { name: 'a name twice', body: '{"model":"a","model":"a"}' },
+    { name: 'a limit, and then none', body: '{"model":"a","max_tokens":1,"max_tokens":null}' },
+    { name: 'a limit twice by an escape', body: '{"max_tokens":1,"model":"a","max_tok\\u0065ns":9}' },
+    {
+      name: 'a tool that is of two types',
+      body: '{"model":"a","tools":[{"type":"x","name":"y","type":"web_search"}]}',
+    },
+    { name: 'what holds a limit twice', body: '{"model":"a","inferenceConfig":{"maxTokens":1},"inferenceConfig":{}}' },
+    { name: 'messages twice', body: '{"model":"a","messages":[{"content":[]}],"messages":[]}' },
   ])('is known by $name', async ({ body }) => {
     expect((await inspect(body, CHAT)).isEquivocal).toBe(true);
   });
@@ -425,6 +434,14 @@ describe('a body that can be read in two ways', () => {
       body: '{"model":"a","messages":[{"Model":"b"}],"metadata":{"N":1}}',
     },
     { name: 'a list for a limit', body: '{"model":"a","max_tokens":[1]}' },
+    {
+      name: 'the same member in two objects',
+      body: '{"model":"a","tools":[{"type":"x"},{"type":"x"}],"inferenceConfig":{"maxTokens":1},"max_tokens":1}',
+    },
+    {
+      name: 'what does not count twice',
+      body: '{"model":"a","metadata":{"a":1,"a":2},"temperature":1,"temperature":0}',
+    },
     { name: 'names of the same length', body: '{"model":"a","modal":"b","tuols":1}' },
   ])('is not $name', async ({ body }) => {
     expect((await inspect(body, CHAT)).isEquivocal).toBe(false);
