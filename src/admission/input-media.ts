@@ -35,6 +35,18 @@ const PLAIN = 'text';
 /** Converse's blocks, and those in the result of a tool; Nova's are the same. */
 const BLOCKS = ['messages[].content[]', 'messages[].content[].toolResult.content[]'];
 
+/**
+ * Anthropic's: of a block, of those in the result of a tool, of those that a document holds, of what was fetched from
+ * the web.
+ */
+const SOURCES = [
+  ...['messages[].content[]', 'messages[].content[].content[]'].flatMap((block) => [
+    `${block}.source`,
+    `${block}.source.content[].source`,
+  ]),
+  'messages[].content[].content.content.source',
+];
+
 const PLACES: readonly DocumentPlace[] = [
   ...BLOCKS.map((block) => ({
     object: `${block}.document`,
@@ -42,7 +54,7 @@ const PLACES: readonly DocumentPlace[] = [
     kinds: [`${block}.document.format`],
     tell: tellFormat,
   })),
-  ...['messages[].content[].source', 'messages[].content[].content[].source'].map((object) => ({
+  ...SOURCES.map((object) => ({
     object,
     bytes: `${object}.data`,
     kinds: [`${object}.type`, `${object}.media_type`],
@@ -64,8 +76,11 @@ const FIXED: Readonly<Record<Exclude<MediaKind, 'text'>, readonly string[]>> = {
     'messages[].content[].image_url.url',
     'input[].content[].image_url',
     'input[].output[].image_url',
+    // What a screen shows that a client of OpenAI's works on
+    'input[].output.image_url',
     // Guardrails
     'content[].image.source.bytes',
+    'messages[].content[].guardContent.image.source.bytes',
     // Embeddings of Titan, Cohere, Nova and TwelveLabs; Llama
     'inputImage',
     'images[]',
@@ -77,6 +92,10 @@ const FIXED: Readonly<Record<Exclude<MediaKind, 'text'>, readonly string[]>> = {
     ...BLOCKS.flatMap((block) => [`${block}.video.source.bytes`, `${block}.audio.source.bytes`]),
     'messages[].content[].input_audio.data',
     'input[].content[].input_audio.data',
+    ...['video_url', 'audio_url'].flatMap((name) => [
+      `messages[].content[].${name}`,
+      `messages[].content[].${name}.url`,
+    ]),
   ],
 };
 

@@ -6,16 +6,18 @@ import type { JsonScalar } from '../protocol/json-scan.ts';
 
 /** Blocks of a message, and those in the result of a tool: Converse's and Nova's, then Anthropic's. */
 const BLOCKS = ['messages[].content[]', 'messages[].content[].toolResult.content[]', 'messages[].content[].content[]'];
+/** Of Anthropic's blocks, and of those that a document holds. */
+const SOURCES = BLOCKS.flatMap((block) => [`${block}.source`, `${block}.source.content[].source`]);
 /** Items of OpenAI's responses. */
-const PARTS = ['input[]', 'input[].content[]', 'input[].output[]'];
+const PARTS = ['input[]', 'input[].content[]', 'input[].output[]', 'input[].output'];
 /** The body of a provider, by itself or within Converse's. */
 const PROVIDER = ['', 'additionalModelRequestFields.'];
 
 /** Any value there points to something. */
 const POINTERS: readonly string[] = [
+  ...SOURCES.map((source) => `${source}.file_id`),
   ...BLOCKS.flatMap((block) => [
     ...['image', 'document', 'video', 'audio'].map((kind) => `${block}.${kind}.source.s3Location.uri`),
-    `${block}.source.file_id`,
     `${block}.file_id`,
     `${block}.file.file_id`,
   ]),
@@ -39,7 +41,9 @@ const POINTERS: readonly string[] = [
 
 /** A value there points to something, if it is no data URL. */
 const URLS: readonly string[] = [
-  ...BLOCKS.flatMap((block) => [`${block}.source.url`, `${block}.image_url`, `${block}.image_url.url`]),
+  ...SOURCES.map((source) => `${source}.url`),
+  ...BLOCKS.flatMap((block) => [`${block}.image_url`, `${block}.image_url.url`]),
+  ...['video_url', 'audio_url'].flatMap((name) => [`messages[].content[].${name}`, `messages[].content[].${name}.url`]),
   ...PARTS.flatMap((part) => [`${part}.image_url`]),
 ];
 

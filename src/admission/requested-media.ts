@@ -57,6 +57,8 @@ const MODEL_FIELDS = [
   // TwelveLabs
   'inputType',
   'mediaSource',
+  'video.mediaSource',
+  'audio.mediaSource',
   'startSec',
   'endSec',
   'lengthSec',
@@ -221,17 +223,20 @@ export class RequestedMedia {
     if (this.#countOf('segmentedEmbeddingParams.image') > 0) counts.set('inputImages', undefined);
     const isVideo = this.#countOf('singleEmbeddingParams.video', 'segmentedEmbeddingParams.video') > 0;
     const isAudio = this.#countOf('singleEmbeddingParams.audio', 'segmentedEmbeddingParams.audio') > 0;
-    if (type === 'video') counts.set('inputVideoSeconds', this.#span('video.startSec', 'video.endSec'));
+    if (type === 'video') counts.set('inputVideoSeconds', this.#span('video'));
     else if (isVideo || (type === '' && this.#countOf('mediaSource') > 0)) counts.set('inputVideoSeconds', undefined);
-    if (type === 'audio') counts.set('inputAudioSeconds', this.#span('audio.startSec', 'audio.endSec'));
+    if (type === 'audio') counts.set('inputAudioSeconds', this.#span('audio'));
     else if (isAudio) counts.set('inputAudioSeconds', undefined);
   }
 
-  #span(start: Field, end: Field): number | undefined {
-    const length = this.#number('lengthSec');
+  /** The first Marengo has its fields beside the recording, the later ones beside theirs: the others are ignored. */
+  #span(medium: 'video' | 'audio'): number | undefined {
+    const isLater = this.#countOf(`${medium}.mediaSource`) > 0;
+    if (isLater && this.#countOf('mediaSource') > 0) return undefined;
+    const length = isLater ? undefined : this.#number('lengthSec');
     if (length !== undefined) return length;
-    const from = this.#numbers.get(start) ?? this.#numbers.get('startSec') ?? 0;
-    const to = this.#number(end, 'endSec');
+    const from = this.#numbers.get(isLater ? `${medium}.startSec` : 'startSec') ?? 0;
+    const to = this.#number(isLater ? `${medium}.endSec` : 'endSec');
     return to === undefined || !(from >= 0 && from < to) ? undefined : Math.ceil(to - from);
   }
 

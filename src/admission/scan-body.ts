@@ -17,6 +17,7 @@ import {
   TIER_PATHS,
 } from './limit-fields.ts';
 import { GUARDRAIL_PATHS, namesGuardrailInHeader } from './guardrail-fields.ts';
+import { HIDDEN_PATHS, HiddenTokens } from './hidden-tokens.ts';
 import { type MediaSize, INPUT_MEDIA_PATHS, InputMedia, NO_INPUT_MEDIA } from './input-media.ts';
 import { OUTSIDE_PATHS, OutsideInput } from './outside-input.ts';
 import { mayAskForMedia, mediaPaths, type MediaRequest, RequestedMedia } from './requested-media.ts';
@@ -107,7 +108,18 @@ const STEP_BYTES = 256 * 1024;
 const STEPS_PER_TURN = 4;
 
 /** OpenAI, Cohere, AI21, and the makers of images. */
-const COPIES = ['n', 'num_generations', 'numResults', 'imageGenerationConfig.numberOfImages', 'samples'];
+const COPIES = [
+  ...['', 'additionalModelRequestFields.'].flatMap((body) => [
+    `${body}n`,
+    `${body}best_of`,
+    `${body}num_generations`,
+    `${body}numResults`,
+  ]),
+  'imageGenerationConfig.numberOfImages',
+  'samples',
+];
+/** OpenAI's completions answer each of several prompts, which are texts, or lists of tokens. */
+const PROMPTS = 'prompt[]';
 const SERVICE_TIER_HEADER = 'x-amzn-bedrock-service-tier';
 const LATENCY_HEADER = 'x-amzn-bedrock-performanceconfig-latency';
 /** Longer words are none of AWS's; they would only fill the ledger. */
@@ -117,17 +129,18 @@ const MAX_WORD_LENGTH = 64;
 const LONG_CONTEXT = /(?:^|[,\s])context-1m\b/;
 const BETAS = ['anthropic_beta[]', 'anthropic_beta', 'additionalModelRequestFields.anthropic_beta[]'];
 
-type Meaning = 'maxTokens' | 'copies' | 'serviceTier' | 'latency' | 'beta' | 'guardrail';
+type Meaning = 'maxTokens' | 'copies' | 'prompt' | 'serviceTier' | 'latency' | 'beta' | 'guardrail';
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
   ...COPIES.map((path) => [path, 'copies'] as const),
+  [PROMPTS, 'prompt'],
   ...TIER_PATHS.map((path) => [path, 'serviceTier'] as const),
   [LATENCY_PATH, 'latency'],
   ...BETAS.map((path) => [path, 'beta'] as const),
   ...GUARDRAIL_PATHS.map((path) => [path, 'guardrail'] as const),
 ]);
-const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...INPUT_MEDIA_PATHS, ...WEB_SEARCH_PATHS]);
+const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...INPUT_MEDIA_PATHS, ...WEB_SEARCH_PATHS, ...HIDDEN_PATHS]);
 
 /** What is looked for besides the models, and the paths made for each list of them when they are first needed. */
 interface Search {
@@ -235,12 +248,14 @@ class BodyReading {
   #maxTokens: number | undefined;
   #doubtfulMaxTokens = 0;
   #copies = 1;
+  #prompts = 0;
   #serviceTier: string | undefined;
   #latency: string | undefined;
   readonly #isSized: boolean;
   readonly #outside = new OutsideInput();
   readonly #inputMedia = new InputMedia();
   readonly #searches = new WebSearches();
+  readonly #hidden = new HiddenTokens();
   #wantsLongContext = false;
   readonly #media: RequestedMedia | undefined;
   #namesGuardrail = false;
@@ -281,12 +296,13 @@ class BodyReading {
     // An agent reads what it has kept of the session, what its tools find, and what its model wrote before.
     const isAgent = this.#facts.response === 'agentStream';
     const media = isJson ? this.#inputMedia.finish() : NO_INPUT_MEDIA;
+    const { turns, inputTokens: hiddenTokens } = this.#hidden;
     const hasUnsizedInput = isAgent || !isReadable || media.hasUnsized;
     return {
       models: this.#models,
       maxOutputTokens: this.#maxTokens && Math.max(this.#maxTokens, this.#doubtfulMaxTokens),
       doubtfulMaxOutputTokens: this.#doubtfulMaxTokens,
-      inputTokens: estimateTokens(sizeBytes, media),
+      inputTokens: turns * (estimateTokens(sizeBytes, media) + hiddenTokens),
       pieces: media.pieces,
       webSearches: this.#searches.finish(),
       hasOutsideInput: this.#isSized && (this.#outside.finish() || hasUnsizedInput),
@@ -294,7 +310,7 @@ class BodyReading {
       wellFormed: isReadable && !this.#hasUnreadableModel,
       // What the owner of an agent made of its body is not known.
       isEquivocal: (kind === 'path' || kind === 'body') && this.#isEquivocal,
-      copies: this.#copies,
+      copies: this.#copies * Math.max(1, this.#prompts) * turns,
       ...(this.#media?.finish() ?? NO_MEDIA),
       namesGuardrail: this.#namesGuardrail,
     };
@@ -305,6 +321,7 @@ class BodyReading {
   }
 
   #open(path: string): void {
+    if (path === PROMPTS) this.#prompts += 1;
     if (MEANINGS.has(path)) return;
     const isMedia = this.#media?.has(path) === true;
     if (isMedia) this.#media?.open(path);
@@ -312,6 +329,7 @@ class BodyReading {
       this.#outside.open(path);
       this.#inputMedia.open(path);
       this.#searches.open(path);
+      this.#hidden.open(path);
     } else if (!isMedia) this.#hasContainer = true;
   }
 
@@ -321,6 +339,7 @@ class BodyReading {
     if (this.#isSized && SIZE_PATHS.has(path)) {
       this.#outside.take(path, value);
       this.#searches.take(path, value);
+      this.#hidden.take(path, value);
       return this.#inputMedia.take(path, value, this.#scanner.wasBlob);
     }
     if (isMedia) return undefined;
@@ -330,10 +349,16 @@ class BodyReading {
         return this.#takeModel(path, value);
       case 'maxTokens':
         if (this.#limits.has(path)) this.#maxTokens = largest(this.#maxTokens, value);
-        else this.#doubtfulMaxTokens = largest(this.#doubtfulMaxTokens, value) ?? 0;
+        // What reads a text as a number obeys it; what does not sees no limit there.
+        if (!this.#limits.has(path) || typeof value === 'string') {
+          this.#doubtfulMaxTokens = largest(this.#doubtfulMaxTokens, toNumber(value)) ?? 0;
+        }
         return undefined;
       case 'copies':
-        this.#copies = largest(this.#copies, value) ?? 1;
+        this.#copies = largest(this.#copies, toNumber(value)) ?? 1;
+        return undefined;
+      case 'prompt':
+        if (typeof value !== 'number') this.#prompts += 1;
         return undefined;
       case 'serviceTier':
         if (typeof value === 'string' && this.#serving.tierPaths.includes(path)) this.#serviceTier = value;
@@ -359,6 +384,11 @@ class BodyReading {
     if (at === undefined) this.#single.set(path, this.#models.length);
     this.#models.splice(at ?? this.#models.length, 0, String(value));
   }
+}
+
+/** Some parsers take a text of digits for the number. */
+function toNumber(value: JsonScalar): JsonScalar {
+  return typeof value === 'string' && /^\s*\+?\d/.test(value) ? Number(value) : value;
 }
 
 /**

@@ -45,6 +45,44 @@ it.each([
     body: user({ toolResult: { content: [{ document: { format: 'html', source: { bytes } } }] } }),
     expected: AS_TEXT,
   },
+  {
+    name: 'a picture in a document of Claude',
+    body: source({
+      type: 'content',
+      content: [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data } }],
+    }),
+    expected: AS_BLOB,
+  },
+  {
+    name: 'a pdf that Claude fetched',
+    body: user({
+      type: 'web_fetch_tool_result',
+      content: {
+        type: 'web_fetch_result',
+        content: { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data } },
+      },
+    }),
+    expected: AS_BLOB,
+  },
+  {
+    name: 'a picture for a guardrail',
+    body: user({ guardContent: { image: { format: 'png', source: { bytes } } } }),
+    expected: AS_BLOB,
+  },
+  {
+    name: 'a film by its address',
+    body: user({ type: 'video_url', video_url: { url: dataUrl('video/mp4') } }),
+    expected: AS_BLOB,
+  },
+  {
+    name: 'a screen',
+    body: {
+      input: [
+        { type: 'computer_call_output', output: { type: 'computer_screenshot', image_url: dataUrl('image/png') } },
+      ],
+    },
+    expected: AS_BLOB,
+  },
   { name: 'a picture', body: user({ image: { format: 'png', source: { bytes } } }), expected: AS_BLOB },
   {
     name: 'a pdf of Claude',

@@ -36,6 +36,19 @@ describe('input that is not in the body', () => {
       body: user({ toolResult: { content: [{ document: { format: 'pdf', source: { s3Location } } }] } }),
     },
     {
+      name: 'a picture by its address in a document of Claude',
+      body: user({
+        type: 'document',
+        source: { type: 'content', content: [{ type: 'image', source: { type: 'url', url: 'https://a/b' } }] },
+      }),
+    },
+    { name: 'a film by its address', body: user({ type: 'video_url', video_url: { url: 'https://a/b' } }) },
+    { name: 'a film in the body', body: user({ type: 'video_url', video_url: { url: 'data:video/mp4;base64,AAAA' } }) },
+    {
+      name: 'a stored screen',
+      body: ask({ type: 'computer_call_output', output: { type: 'computer_screenshot', file_id: 'f' } }),
+    },
+    {
       name: 'a picture of Claude by its address',
       body: user({ type: 'image', source: { type: 'url', url: 'https://a/b' } }),
     },

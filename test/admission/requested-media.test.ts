@@ -170,8 +170,34 @@ describe('seconds of a video', () => {
     },
     {
       name: 'TwelveLabs, by its ends',
-      input: { inputType: 'audio', audio: { startSec: 2.5, endSec: 10 } },
+      input: { inputType: 'audio', audio: { mediaSource: { base64String: 'x' }, startSec: 2.5, endSec: 10 } },
       units: known({ inputAudioSeconds: 8 }),
+    },
+    {
+      name: 'TwelveLabs, a length where a later model looks for none',
+      input: {
+        inputType: 'video',
+        video: { mediaSource: { base64String: 'x' } },
+        lengthSec: 1,
+        startSec: 0,
+        endSec: 1,
+      },
+      units: UNKNOWN,
+    },
+    {
+      name: 'TwelveLabs, an end where the first model looks for none',
+      input: { inputType: 'video', mediaSource: { base64String: 'x' }, video: { startSec: 0, endSec: 1 } },
+      units: UNKNOWN,
+    },
+    {
+      name: 'TwelveLabs, two recordings',
+      input: {
+        inputType: 'video',
+        mediaSource: { base64String: 'x' },
+        video: { mediaSource: { base64String: 'x' }, startSec: 0, endSec: 1 },
+        lengthSec: 1,
+      },
+      units: UNKNOWN,
     },
     { name: 'a job that nobody knows', input: { anything: 'else' }, units: UNKNOWN },
     {

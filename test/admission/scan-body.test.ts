@@ -220,6 +220,26 @@ describe('most tokens and copies', () => {
       maxOutputTokens: 100,
       copies: 3,
     },
+    {
+      name: 'a text of digits beside a limit',
+      body: '{"max_tokens":"900","max_completion_tokens":7,"n":"3"}',
+      maxOutputTokens: 900,
+      copies: 3,
+    },
+    {
+      name: 'a larger one in what Converse passes on',
+      body: { max_tokens: 7, additionalModelRequestFields: { max_gen_len: 90, n: 4 } },
+      maxOutputTokens: 90,
+      copies: 4,
+    },
+    { name: 'the best of several', body: { max_tokens: 7, best_of: 5, n: 2 }, maxOutputTokens: 7, copies: 5 },
+    {
+      name: 'several prompts',
+      body: { max_tokens: 7, n: 2, prompt: ['a', 'b', [1, 2]] },
+      maxOutputTokens: 7,
+      copies: 6,
+    },
+    { name: 'one prompt of tokens', body: { max_tokens: 7, prompt: [1, 2, 3] }, maxOutputTokens: 7 },
     { name: 'nothing', body: { messages: [{ max_tokens: 5 }] }, maxOutputTokens: undefined },
     {
       name: 'what is no number to go by',
