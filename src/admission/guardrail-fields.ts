@@ -40,10 +40,12 @@ async function lookInto(pieces: AsyncIterable<Buffer>): Promise<boolean> {
 
 /** Remembers how the piece before ended. */
 function createLook(): (piece: Buffer) => boolean {
-  let before = Buffer.alloc(0);
+  let before: Buffer | undefined;
   return (piece) => {
-    const seam = Buffer.concat([before, piece.subarray(0, OVERLAP_BYTES)]);
-    before = Buffer.concat([before, piece.subarray(-OVERLAP_BYTES)]).subarray(-OVERLAP_BYTES);
-    return TRACES.some((trace) => piece.includes(trace) || seam.includes(trace));
+    // Most bodies are one piece.
+    const seam = before && Buffer.concat([before, piece.subarray(0, OVERLAP_BYTES)]);
+    const end = piece.subarray(-OVERLAP_BYTES);
+    before = before === undefined ? end : Buffer.concat([before, end]).subarray(-OVERLAP_BYTES);
+    return TRACES.some((trace) => piece.includes(trace) || seam?.includes(trace) === true);
   };
 }
