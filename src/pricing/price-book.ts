@@ -220,7 +220,9 @@ function isTier(text: string | undefined): text is Tier {
 async function readRefreshed(path: string, warn: PriceOptions['warn']): Promise<readonly FactLayer[]> {
   try {
     const { fetches } = parseRefreshed(await readFile(path, 'utf8'));
-    return [{ kind: 'refreshed', facts: indexFacts(fetches.map(({ file }) => file)) }];
+    // What one update fetched counts together; of two updates the later, whatever addresses they were from.
+    const updates = [...Map.groupBy(fetches, ({ fetchedAtMs }) => fetchedAtMs)].toSorted(([a], [b]) => b - a);
+    return updates.map(([, of]) => ({ kind: 'refreshed', facts: indexFacts(of.map(({ file }) => file)) }));
   } catch (error) {
     const reason = codeOf(error);
     if (reason === 'ENOENT') return [];

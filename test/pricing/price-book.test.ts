@@ -265,6 +265,23 @@ describe('refreshed data', () => {
     expect(book.find('x1.m', { ...at(NOW), region: 'eu-west-1' })).toMatchObject({ input: 9, output: 9 });
   });
 
+  it('of two updates is the later, whatever addresses they were from', async () => {
+    const fetchOf = (url: string, fetchedAtMs: number, rows: FactRows) => {
+      return { url, etag: undefined, fetchedAtMs, file: factFileOf('aws', rows) };
+    };
+    const row = 'us-east-1 / region / standard';
+    const fetches = [
+      fetchOf('https://mirror.example/', NOW - 1, { 'x1.m': { [row]: { input: 1 } }, 'x1.n': { [row]: { input: 5 } } }),
+      fetchOf('https://x.example/a', NOW, { 'x1.m': { [row]: { input: 7 } } }),
+      fetchOf('https://x.example/b', NOW, { 'x1.m': { [row]: { output: 8 } } }),
+    ];
+    const { book } = await load({ refreshed: formatRefreshed({ fetches }) });
+    const price = book.find('x1.m', at(NOW));
+    expect(price).toMatchObject({ input: 7, output: 8 });
+    expect(price?.ceiling).toBeUndefined();
+    expect(book.find('x1.n', at(NOW))).toMatchObject({ input: 5 });
+  });
+
   it('is read as an earlier version wrote it', async () => {
     const models = [{ id: 'regional.openai.gpt-9', prices: { input_mtok: 0.05 } }];
     const { book, warnings } = await load({
