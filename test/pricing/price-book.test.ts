@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { costOf, type PriceMoment } from '../../src/pricing/cost.ts';
-import { formatRefreshed } from '../../src/pricing/price-refresh.ts';
+import { formatRefreshed, type PriceFetch } from '../../src/pricing/price-refresh.ts';
 import { type ExplainedBook, loadPrices, refreshedPricesPath } from '../../src/pricing/price-book.ts';
 import { type FactRows, factFileOf, priceBookOf } from '../helpers/price-facts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
@@ -266,9 +266,6 @@ describe('refreshed data', () => {
   });
 
   it('of two updates is the later, whatever addresses they were from', async () => {
-    const fetchOf = (url: string, fetchedAtMs: number, rows: FactRows) => {
-      return { url, etag: undefined, fetchedAtMs, file: factFileOf('aws', rows) };
-    };
     const row = 'us-east-1 / region / standard';
     const fetches = [
       fetchOf('https://mirror.example/', NOW - 1, { 'x1.m': { [row]: { input: 1 } }, 'x1.n': { [row]: { input: 5 } } }),
@@ -308,3 +305,7 @@ describe('refreshed data', () => {
     expect((await load()).warnings).toEqual([]);
   });
 });
+
+function fetchOf(url: string, fetchedAtMs: number, rows: FactRows): PriceFetch {
+  return { url, etag: undefined, fetchedAtMs, file: factFileOf('aws', rows) };
+}

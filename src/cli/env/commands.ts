@@ -19,7 +19,7 @@ Examples:
 const EXEC_EXAMPLES = `
 Examples:
   $ bedrock-proxy exec -- aws bedrock list-foundation-models
-  $ bedrock-proxy exec -- claude          agents are known by name: codex, opencode
+  $ bedrock-proxy exec -- claude              agents by name: codex, opencode
   $ bedrock-proxy exec --offline -- python app.py     no AWS account, no network
   $ bedrock-proxy exec --budget 2 -- npm test         no more than two dollars
   $ bedrock-proxy exec --key alice -- npm test        a key that stays
