@@ -74,7 +74,9 @@ describe.skipIf(!hasCurl)('curl (skipped where it is not installed)', () => {
     expect(await failed).toMatchObject({ signal: 'SIGINT' });
   });
 
-  it('says where Bedrock is if curl asks at the wrong place', async () => {
-    expect(await curl(`http://127.0.0.1:${testbed.port}/model/a/converse`, '-d', QUESTION)).toContain('/bedrock');
+  it('reaches Bedrock at the root, and says where it is if curl asks at the wrong place', async () => {
+    const root = `http://127.0.0.1:${testbed.port}`;
+    expect(await curl(`${root}/model/a/converse`, '-d', QUESTION)).toContain('"target":"/model/a/converse"');
+    expect(await curl(`${root}/modell/a/converse`, '-d', QUESTION)).toContain('/bedrock');
   });
 });
