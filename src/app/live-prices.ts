@@ -3,8 +3,9 @@
  * cannot be read replaces nothing.
  */
 import { stat } from 'node:fs/promises';
-import { toProxyError } from '../lib/errors.ts';
+import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { ModelPrice, PriceBook, PriceMoment } from '../pricing/cost.ts';
+import { describeAge } from '../pricing/price-age.ts';
 
 /** Where prices come from, and who hears of a change. */
 export interface LivePricesOptions {
@@ -15,6 +16,12 @@ export interface LivePricesOptions {
   /** One sentence: prices were taken anew, or could not be. */
   readonly tell: (message: string) => void;
   readonly lookEveryMs?: number | undefined;
+}
+
+/** The owner's price file, and what `prices update` writes; either may be missing. */
+export interface PriceFiles {
+  readonly priceFile: string | undefined;
+  readonly refreshedFile: string;
 }
 
 /** A file is looked at so often: a rename is no event on every file system. */
@@ -76,6 +83,38 @@ export class LivePrices implements PriceBook {
   close(): void {
     clearInterval(this.#timer);
   }
+}
+
+/**
+ * The prices of a server with these files. `talk` is told in one sentence what is wrong with them, that they are old, or
+ * have changed. At the start, fetched prices that are damaged leave the built-in ones in force; later, those of before.
+ * Throws as `loadPrices` does.
+ */
+export async function openLivePrices(
+  { priceFile, refreshedFile }: PriceFiles,
+  talk: (message: string) => void,
+  lookEveryMs?: number,
+): Promise<LivePrices> {
+  const { loadPrices } = await import('../pricing/price-book.ts');
+  const warn = (message: string): void => talk(`warning: ${message}`);
+  const options = { priceFile, refreshedFile };
+  let isFirst = true;
+  const load = async (): Promise<PriceBook> => {
+    if (!isFirst) return loadPrices({ ...options, warn: refuseDamaged(refreshedFile) });
+    isFirst = false;
+    const book = await loadPrices({ ...options, warn });
+    const age = describeAge(book.sources, Date.now());
+    if (age !== undefined) warn(`${age} Newer ones: \`bedrock-proxy prices update\`.`);
+    return book;
+  };
+  const files = [refreshedFile, ...(priceFile === undefined ? [] : [priceFile])];
+  return LivePrices.open({ files, load, tell: talk, lookEveryMs });
+}
+
+function refuseDamaged(path: string): () => never {
+  return () => {
+    throw new ProxyError('ERR_BAD_OPTION', `${path} is damaged.`);
+  };
 }
 
 /** What tells one state of the files from another. */

@@ -7,13 +7,12 @@ import { type ProxyError, toProxyError } from '../lib/errors.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { lazy } from '../lib/lazy.ts';
 import { NO_PRICES, type PriceBook } from '../pricing/cost.ts';
-import { describeAge } from '../pricing/price-age.ts';
 import { readPriceFile } from '../pricing/price-file.ts';
 import { createLedger, type Ledger } from '../accounting/ledger-writer.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import type { Traces } from '../telemetry/traces.ts';
 import type { Store } from '../domain/store.ts';
-import { LivePrices } from './live-prices.ts';
+import { type LivePrices, openLivePrices } from './live-prices.ts';
 import { printError } from './print.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -74,21 +73,8 @@ export async function openMeters(
 }
 
 async function openPrices({ pricesFile, databasePath }: Config, talk: (message: string) => void): Promise<LivePrices> {
-  const { loadPrices, refreshedPricesPath } = await import('../pricing/price-book.ts');
-  const warn = (message: string): void => talk(`warning: ${message}`);
-  let isFirst = true;
-  const refreshedFile = refreshedPricesPath(databasePath);
-  return LivePrices.open({
-    files: [refreshedFile, ...(pricesFile === undefined ? [] : [pricesFile])],
-    load: async () => {
-      const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn });
-      const age = isFirst ? describeAge(book.sources, Date.now()) : undefined;
-      if (age !== undefined) warn(`${age} Newer ones: \`bedrock-proxy prices update\`.`);
-      isFirst = false;
-      return book;
-    },
-    tell: talk,
-  });
+  const { refreshedPricesPath } = await import('../pricing/price-book.ts');
+  return openLivePrices({ priceFile: pricesFile, refreshedFile: refreshedPricesPath(databasePath) }, talk);
 }
 
 async function openTracesIfConfigured(onProblem: (error: ProxyError) => void): Promise<Traces | undefined> {

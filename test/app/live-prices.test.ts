@@ -2,8 +2,10 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { LivePrices } from '../../src/app/live-prices.ts';
+import { LivePrices, openLivePrices } from '../../src/app/live-prices.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
+import { formatRefreshed } from '../../src/pricing/price-refresh.ts';
+import { factFileOf } from '../helpers/price-facts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 const moment = { atMs: Date.UTC(2030, 0, 1), region: 'us-east-1', serviceTier: undefined, latency: undefined };
@@ -58,4 +60,20 @@ it('does not look any more when it is closed', async () => {
   put(2);
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(inputOf(prices)).toBe(1_000_000);
+});
+
+it('keeps what was fetched before if a later update is damaged, in a running server', async () => {
+  const folder = await makeTemporaryFolder();
+  const refreshedFile = join(folder, 'prices.json');
+  const rows = { 'amazon.nova-pro-v1:0': { 'us-east-1 / region geo / standard': { input: 700_000 } } };
+  const fetches = [{ url: 'https://x.example/', etag: undefined, fetchedAtMs: 0, file: factFileOf('aws', rows) }];
+  writeFileSync(refreshedFile, formatRefreshed({ fetches }));
+  const told: string[] = [];
+  const prices = await openLivePrices({ priceFile: undefined, refreshedFile }, (words) => told.push(words), 5);
+  onTestFinished(() => prices.close());
+  told.length = 0;
+  writeFileSync(refreshedFile, '{');
+  await vi.waitFor(() => expect(told).toEqual([expect.stringContaining('those of before stay in force')]));
+  expect(told[0]).toContain(`${refreshedFile} is damaged`);
+  expect(prices.find('amazon.nova-pro-v1:0', moment)?.input).toBe(700_000);
 });
