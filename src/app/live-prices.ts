@@ -86,9 +86,9 @@ export class LivePrices implements PriceBook {
 }
 
 /**
- * The prices of a server with these files. `talk` is told in one sentence what is wrong with them, that they are old, or
- * have changed. At the start, fetched prices that are damaged leave the built-in ones in force; later, those of before.
- * Throws as `loadPrices` does.
+ * The prices of a server with these files. `talk` is told in one sentence what is wrong with them, that they are old,
+ * or have changed. At the start, fetched prices that are damaged leave the built-in ones in force; later, those of
+ * before. Throws as `loadPrices` does.
  */
 export async function openLivePrices(
   { priceFile, refreshedFile }: PriceFiles,

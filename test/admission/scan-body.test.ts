@@ -3,7 +3,8 @@
  * trusted.
  */
 import { describe, expect, it } from 'vitest';
-import { inspectBody, type InspectedRequest, type Inspection } from '../../src/admission/scan-body.ts';
+import type { Inspection } from '../../src/admission/body-reading.ts';
+import { inspectBody, type InspectedRequest } from '../../src/admission/scan-body.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
