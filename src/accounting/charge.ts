@@ -5,12 +5,12 @@
 import type { Admission } from '../admission/admit.ts';
 import { findMax, guardrailUnitsOf, inputsOf } from '../admission/estimate.ts';
 import { findServedPrices } from '../admission/pricing.ts';
-import type { PieceUnit } from '../domain/units.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { costOf, type ModelPrice, type PriceBook, type PriceMoment } from '../pricing/cost.ts';
 import type { Reading } from '../metering/tap.ts';
 import { findFacts } from '../operations/find-facts.ts';
 import { sumInput, type Usage } from '../domain/usage.ts';
+import { withoutUnpriced } from './known-cost.ts';
 
 /** Bytes of text that make a token, rather too few: for responses that AWS broke off before it said what they used. */
 const BYTES_PER_TOKEN = 3;
@@ -104,20 +104,7 @@ function billedUsage({ record: { usage = {} }, admission }: Ending, price: Model
 
 /** The cost of all that has a price; undefined if the tokens have none, or if nothing has. */
 function costOfKnown(usage: Usage, price: ModelPrice): number | undefined {
-  const whole = costOf(usage, price);
-  if (whole !== undefined) return whole;
-  const { guardrailUnits = {}, images, units = {}, ...tokens } = usage;
-  const pieces: readonly Usage[] = [
-    ...(images === undefined ? [] : [{ images }]),
-    ...Object.keys(units).map((name) => ({ units: { [name]: units[name as PieceUnit] } })),
-    ...Object.entries(guardrailUnits).map(([name, count]) => ({ guardrailUnits: { [name]: count } })),
-  ];
-  const { request: _once, ...each } = price;
-  const priced = pieces.map((piece) => costOf(piece, each)).filter((cost) => cost !== undefined);
-  const hasTokens = Object.values(tokens).some((count) => count !== undefined);
-  const ofTokens = hasTokens ? costOfTokens(tokens, price) : costOf({}, price);
-  if (hasTokens ? ofTokens === undefined : priced.length === 0) return undefined;
-  return priced.reduce((sum, cost) => sum + cost, ofTokens ?? 0);
+  return costOf(usage, price) ?? costOfTokens(withoutUnpriced(usage, price), price);
 }
 
 /**
@@ -161,12 +148,12 @@ function endsUnreported({ record: { route, isStreamed, hasEnded, upstreamErrorTy
 }
 
 /** Cache tokens without a price of their own cost as input. */
-function costOfTokens(tokens: Usage, price: ModelPrice): number | undefined {
-  const { outputTokens } = tokens;
-  const inputTokens = sumInput(tokens);
+function costOfTokens(usage: Usage, price: ModelPrice): number | undefined {
+  const { outputTokens, images, units, guardrailUnits } = usage;
+  const inputTokens = sumInput(usage);
   const plain = {
     ...(inputTokens === undefined ? {} : { inputTokens }),
     ...(outputTokens === undefined ? {} : { outputTokens }),
   };
-  return costOf(tokens, price) ?? costOf(plain, price);
+  return costOf(usage, price) ?? costOf({ ...plain, images, units, guardrailUnits }, price);
 }

@@ -28,10 +28,14 @@ function partOf(known: number | undefined): KnownCost {
   return { costNanoUsd: known === 0 ? undefined : known, isPart: true };
 }
 
-/** Of what is billed besides the model, only what has a price. */
-function withoutUnpriced({ units = {}, guardrailUnits = {}, ...model }: Usage, price: ModelPrice): Usage {
+/** Of what is billed besides tokens, only what has a price. */
+export function withoutUnpriced(
+  { images, units = {}, guardrailUnits = {}, ...tokens }: Usage,
+  price: ModelPrice,
+): Usage {
   return {
-    ...model,
+    ...tokens,
+    ...(images === undefined || price.image === undefined ? {} : { images }),
     units: keep(units, (counts) => costOf({ units: counts }, price) !== undefined),
     guardrailUnits: keep(guardrailUnits, (counts) => costOf({ guardrailUnits: counts }, price) !== undefined),
   };
