@@ -29,7 +29,7 @@ import {
   openFactFile,
 } from '../src/pricing/fact-file.ts';
 import type { PriceFact, PriceFacts } from '../src/pricing/price-fact.ts';
-import { readGenaiPrices } from './prices/genai-prices.ts';
+import { readInstalledPrices } from './prices/genai-prices.ts';
 import { readLiteLlm } from './prices/litellm.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -54,7 +54,7 @@ const liteLlm = readLiteLlm(map.text, map);
 if (installedVersion('@pydantic/genai-prices') !== GENAI_PRICES.version) {
   throw new Error('another version of @pydantic/genai-prices is installed: write its version and day in this script');
 }
-const genaiPrices = readGenaiPrices(GENAI_PRICES, liteLlm.file.models);
+const genaiPrices = readInstalledPrices(GENAI_PRICES, liteLlm.file.models);
 const known = indexFacts([liteLlm.file, genaiPrices.file]);
 const aws = readAws(known);
 const names = [...new Set([...liteLlm.names, ...genaiPrices.names, ...aws.models])];
