@@ -2,8 +2,13 @@
  * The lines of requests on a stream: for people if a terminal reads it, in its width and colours. Apart from
  * `print.ts`, which every command loads.
  */
+import type { Config } from '../config/config.ts';
+import { hasFailed } from '../domain/outcome.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
+import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
 import { LinePrinter, type ScreenSize } from '../telemetry/line-printer.ts';
-import { colorsFor } from './print.ts';
+import type { LineWriter } from './line-writer.ts';
+import { colorsFor, printError } from './print.ts';
 
 /** What a terminal has that does not say its size. */
 const COLUMNS = 80;
@@ -15,4 +20,20 @@ export function createLinePrinter(stream: NodeJS.WriteStream): LinePrinter {
   const findSize = (): ScreenSize | undefined =>
     stream.isTTY === true ? { columns: stream.columns || COLUMNS, rows: stream.rows || ROWS } : undefined;
   return new LinePrinter({ dim, good: green, warn: yellow, bad: red, strong: bold }, findSize, Date.now);
+}
+
+/** Writes a line for each request that has ended. `view`: what of the requests is to be seen now. */
+export function logRequests(
+  { quiet, logFormat }: Config,
+  lines: LineWriter,
+  view: { readonly isOnlyErrors: boolean },
+): (record: RequestRecord) => void {
+  const printer = createLinePrinter(process.stdout);
+  const format = (record: RequestRecord): readonly string[] =>
+    logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
+  return (record) => {
+    const isShown = !quiet && (!view.isOnlyErrors || hasFailed(record));
+    if (isShown) for (const line of format(record)) lines.write(line);
+    if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
+  };
 }

@@ -6,18 +6,10 @@
  */
 import { networkInterfaces } from 'node:os';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
-import type { Environment } from '../config/options.ts';
-import { ACCESS_KEY_ID_PREFIX } from '../keys/secret.ts';
 import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
-import { ProxyError, toProxyError } from '../lib/errors.ts';
+import { toProxyError } from '../lib/errors.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
-import { findCostNanoUsd, findPricing, hasFailed } from '../domain/outcome.ts';
-import { formatCount } from '../lib/format.ts';
-import { formatUsd } from '../lib/usd.ts';
-import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
-import { isLoopbackName } from '../lib/loopback.ts';
-import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
 import type { RunningServer } from '../server/server.ts';
@@ -26,12 +18,7 @@ import { openStore } from './open-store.ts';
 import type { Store } from '../domain/store.ts';
 import { createBidirectionalForwarder } from '../upstream/aws/bidirectional.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
-import {
-  createCredentialSource,
-  loadFromChain,
-  loadProfileRegion,
-  virtualCredentials,
-} from '../upstream/aws/credentials.ts';
+import { createCredentialSource, loadFromChain, loadProfileRegion } from '../upstream/aws/credentials.ts';
 import { type AuthRefresh, refreshExpired } from '../upstream/aws/auth-refresh.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
@@ -48,11 +35,13 @@ import { greet, tellClosed } from './greeting.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
-import { createLineWriter, type LineWriter } from './line-writer.ts';
+import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { listNetworkUrls } from './network-urls.ts';
 import { createErrorPrinter, printError, printTalk } from './print.ts';
-import { createLinePrinter } from './request-lines.ts';
+import { logRequests } from './request-lines.ts';
+import { RunTotals } from './run-totals.ts';
+import { refuseOpenNetwork, refuseVirtualPair, refuseWeakMasterKey } from './start-guards.ts';
 import { findTrustFile, loadTls } from './tls.ts';
 import type { WorkerReading } from './workers/messages.ts';
 import type { WorkerSeat } from './workers/worker.ts';
@@ -122,7 +111,7 @@ async function serve({ config, seat, hotKeys, store, access, region, tls, connec
     onAlert: (alert) => (notices?.tell ?? seat?.tellBudget)?.(alert),
   });
   const version = readVersion();
-  const totals: RunTotals = { requests: 0, costNanoUsd: 0, hasUnknown: false };
+  const totals = new RunTotals();
   const tellFacts = createFacts({ version, config, store, region: region?.name, source: connection.credentials });
   const server = await composeServer({
     config,
@@ -136,8 +125,8 @@ async function serve({ config, seat, hotKeys, store, access, region, tls, connec
     tls,
     subscribers: [
       ...(meters.traces === undefined ? [] : [{ ended: meters.traces.observe }]),
-      { ended: requestLogger(config, lines, view) },
-      { ended: (record) => addToTotals(totals, record) },
+      { ended: logRequests(config, lines, view) },
+      { ended: (record) => totals.add(record) },
       { ended: warnOfShortage() },
       budgets,
     ],
@@ -205,36 +194,6 @@ function warnOfShortage(): (record: RequestRecord) => void {
     if (isTold || error?.code !== 'ERR_DESCRIPTORS') return;
     isTold = true;
     printError(error, false);
-  };
-}
-
-/** What this process has served since its start. */
-interface RunTotals {
-  requests: number;
-  costNanoUsd: number;
-  /** The cost of some is unknown, or known in part. */
-  hasUnknown: boolean;
-}
-
-function addToTotals(totals: RunTotals, record: RequestRecord): void {
-  totals.requests += 1;
-  totals.costNanoUsd += findCostNanoUsd(record) ?? 0;
-  totals.hasUnknown ||= findPricing(record) === 'unpriced' || (record.partial && findPricing(record) === 'priced');
-}
-
-/** `view`: what of the requests is to be seen now. */
-function requestLogger(
-  { quiet, logFormat }: Config,
-  lines: LineWriter,
-  view: { readonly isOnlyErrors: boolean },
-): (record: RequestRecord) => void {
-  const printer = createLinePrinter(process.stdout);
-  const format = (record: RequestRecord): readonly string[] =>
-    logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
-  return (record) => {
-    const isShown = !quiet && (!view.isOnlyErrors || hasFailed(record));
-    if (isShown) for (const line of format(record)) lines.write(line);
-    if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };
 }
 
@@ -306,52 +265,18 @@ export async function findRegion(
   return isRegion ? { name: ofKey, origin: 'Bedrock API key' } : undefined;
 }
 
-/** What the environment holds does not change: no request would ever go through. */
-function refuseVirtualPair({ profile, offline, apiKey }: Config, environment: Environment): void {
-  if (profile !== undefined || offline || apiKey !== undefined) return;
-  if (environment['AWS_ACCESS_KEY_ID']?.startsWith(ACCESS_KEY_ID_PREFIX) !== true) return;
-  const { message, hint } = virtualCredentials('environment variables');
-  throw new ProxyError('ERR_BAD_OPTION', message, { hint });
-}
-
-/** The master key makes keys and is one. On loopback LiteLLM's `sk-1234` may do; a network guesses it in no time. */
-function refuseWeakMasterKey({ hosts, masterKey, quiet }: Config, talks: boolean): void {
-  if (masterKey === undefined || masterKey.length >= MIN_MASTER_KEY_LENGTH) return;
-  const told = `The master key has fewer than ${MIN_MASTER_KEY_LENGTH} characters: it can be guessed.`;
-  if (!hosts.every(isLoopbackName)) {
-    throw new ProxyError('ERR_BAD_OPTION', told, {
-      hint: 'Set a longer BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
-    });
-  }
-  if (talks && !quiet) printTalk(`warning: ${told}`);
-}
-
-function refuseOpenNetwork({ hosts }: Config, access: ServerAccess): void {
-  const host = hosts.find((each) => !isLoopbackName(each));
-  if (access !== 'open' || host === undefined) return;
-  throw new ProxyError('ERR_BAD_OPTION', `Without keys the proxy would serve everybody who can reach ${host}.`, {
-    hint: 'Make a key first (`bedrock-proxy key generate`), set BEDROCK_PROXY_MASTER_KEY, or listen on 127.0.0.1.',
-  });
-}
-
 /** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
 async function untilSignalled(
   server: RunningServer,
   { shutdownGraceMs, quiet }: Config,
-  totals: Readonly<RunTotals>,
+  totals: RunTotals,
 ): Promise<void> {
   await untilToldToEnd();
   onSecondSignal((exitCode) => exitNow(server, exitCode));
   const running = server.countRunning();
   if (!quiet && running > 0) printTalk(overEcho(describeEnding(shutdownGraceMs, running)));
   const cutOff = await server.drain(shutdownGraceMs);
-  if (quiet) return;
-  const { requests, costNanoUsd, hasUnknown } = totals;
-  const cost = `${formatUsd(costNanoUsd)}${hasUnknown ? ' + ?' : ''}`;
-  const cut = cutOff === 0 ? '' : ` ${formatCount(cutOff)} ${cutOff === 1 ? 'request was' : 'requests were'} cut off.`;
-  printTalk(
-    overEcho(`Stopped after ${formatCount(requests)} ${requests === 1 ? 'request' : 'requests'}, ${cost}.${cut}`),
-  );
+  if (!quiet) printTalk(overEcho(totals.describe(cutOff)));
 }
 
 /** A terminal has shown `^C` where this text is to stand. */
