@@ -4,11 +4,16 @@
 import { existsSync } from 'node:fs';
 import type { Store } from '../domain/store.ts';
 import type { FileOptions } from '../store/sqlite/file.ts';
+import { printTalk } from './print.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
 /** The store at `path`, which is made if there is none. The caller closes it. Throws ERR_STORE_UNAVAILABLE. */
 export function openStore(path: string, options: FileOptions = {}): Promise<Store> {
-  return openSqliteStore(path, options);
+  return openSqliteStore(path, {
+    ...options,
+    onUpgrade: ({ from, to, keptIn }) =>
+      printTalk(`note: The key database was upgraded (schema ${from} to ${to}); it is kept as it was in ${keptIn}.`),
+  });
 }
 
 /**

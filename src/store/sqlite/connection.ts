@@ -2,9 +2,11 @@
  * The SQLite file behind the store: opened with private modes, checked that it is ours, brought to the present schema.
  * The only file, with `backup.ts`, that imports better-sqlite3.
  */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { findCode } from '../../lib/errno.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { type PrivateFile, requirePrivateFile } from '../../lib/private-file.ts';
 import {
@@ -29,6 +31,13 @@ export interface KnownRange {
   readonly until: number;
 }
 
+/** That a database was brought to the present schema, and where it is kept as it was. */
+export interface Upgrade {
+  readonly from: number;
+  readonly to: number;
+  readonly keptIn: string;
+}
+
 /** An open database. The caller closes `database`. */
 export interface Connection {
   readonly database: Sqlite;
@@ -47,7 +56,7 @@ export interface Connection {
 /**
  * Opens the file, creating what is missing. Throws what SQLite and the file system throw, and ERR_STORE_UNAVAILABLE.
  */
-export function connect(path: string): Connection {
+export function connect(path: string, onUpgrade: (upgrade: Upgrade) => void = () => {}): Connection {
   let database: Sqlite | undefined;
   try {
     prepareFile(path);
@@ -56,7 +65,7 @@ export function connect(path: string): Connection {
     refuseForeign(database, path);
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
-    migrate(database, path);
+    migrate(database, path, onUpgrade);
     return wrapConnection(database, findIdentity(path));
   } catch (error) {
     database?.close();
@@ -136,17 +145,75 @@ function prepareFile(path: string): void {
   chmodSync(path, 0o600);
 }
 
-function migrate(database: Sqlite, path: string): void {
+function migrate(database: Sqlite, path: string, onUpgrade: (upgrade: Upgrade) => void): void {
   if (readMark(database, 'user_version') === MIGRATIONS.length && isOurs(database)) return;
-  database
+  const upgrade = database
     .transaction(() => {
       // Another process may have been faster.
       refuseForeign(database, path);
-      for (const step of MIGRATIONS.slice(readMark(database, 'user_version'))) database.exec(step);
+      const from = readMark(database, 'user_version');
+      const keptIn = from > 0 && from < MIGRATIONS.length ? keepOld(path, from) : undefined;
+      for (const step of MIGRATIONS.slice(from)) database.exec(step);
       database.pragma(`application_id = ${APPLICATION_ID}`);
       database.pragma(`user_version = ${MIGRATIONS.length}`);
+      return keptIn === undefined ? undefined : { from, to: MIGRATIONS.length, keptIn };
     })
     .immediate();
+  if (upgrade !== undefined) onUpgrade(upgrade);
+}
+
+/**
+ * Copies the database as it is to a file beside it, for its owner alone, and returns its path. To be called while
+ * nobody else can write. Throws ERR_STORE_UNAVAILABLE: there is no way back from a migration but this.
+ */
+function keepOld(path: string, version: number): string {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  let reader: Sqlite | undefined;
+  try {
+    closeSync(openSync(draft, 'wx', 0o600));
+    reader = new Database(path, { readonly: true });
+    reader.prepare('VACUUM INTO ?').run(draft);
+    return linkAsNew(draft, `${path}.v${version}`);
+  } catch (error) {
+    const hint = `Make room beside it, or copy it elsewhere and name that copy with --db.`;
+    throw unavailable(path, 'has to be upgraded, and cannot be copied first', { hint, cause: error });
+  } finally {
+    reader?.close();
+    for (const end of ['', '-journal']) rmSync(draft + end, { force: true });
+  }
+}
+
+/** A file of an earlier upgrade stays what it is. */
+function linkAsNew(draft: string, wanted: string): string {
+  for (let count = 1; ; count += 1) {
+    const path = count === 1 ? wanted : `${wanted}-${count}`;
+    try {
+      linkSync(draft, path);
+      return path;
+    } catch (error) {
+      if (findCode(error) === 'EEXIST' || existsSync(path)) continue;
+      // Not every file system has links.
+      renameSync(draft, path);
+      return path;
+    }
+  }
+}
+
+/** Larger than this, only what every request needs is looked over: it takes a server a few milliseconds to start. */
+const MAX_WHOLE_CHECK_BYTES = 8 * 1024 * 1024;
+const KEY_TABLES = ['virtual_keys', 'key_changes', 'key_spend', 'reservations'];
+
+/** Throws ERR_STORE_UNAVAILABLE if pages of the database do not belong together. */
+export function refuseDamage(database: Sqlite, path: string): void {
+  const read = (sql: string): unknown => database.pragma(sql, { simple: true });
+  const sizeBytes = Number(read('page_count')) * Number(read('page_size'));
+  const checks = sizeBytes <= MAX_WHOLE_CHECK_BYTES ? ['1'] : KEY_TABLES.map((table) => `'${table}'`);
+  const found = checks.map((check) => read(`quick_check(${check})`)).find((words) => words !== 'ok');
+  if (found === undefined) return;
+  throw unavailable(path, 'is damaged', {
+    hint: '`bedrock-proxy db check` says how; `bedrock-proxy db restore` puts a backup in its place.',
+    cause: new Error(String(found)),
+  });
 }
 
 /** Throws for a database that another program or a newer bedrock-proxy wrote. Only reads. */

@@ -8,7 +8,7 @@ import type { ProxyError } from '../../lib/errors.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Reports } from './reports.ts';
 import { type BudgetStatements, prepareBudget } from './budget.ts';
-import { checkpoint, type Connection, connect } from './connection.ts';
+import { checkpoint, type Connection, connect, refuseDamage, type Upgrade } from './connection.ts';
 import { findIdentity, hasSameLog, removeLeftLog } from './identity.ts';
 import { type KeyStatements, prepareKeys } from './keys.ts';
 import { type KeyTotalStatements, prepareKeyTotals } from './key-totals.ts';
@@ -44,6 +44,8 @@ export interface FileOptions {
    * program migrates it, also while nobody asks the store. Whoever asks gets the very same error. Must not throw.
    */
   readonly onProblem?: (error: ProxyError) => void;
+  /** Told when the database was written by an older program, and is a present one now. Must not throw. */
+  readonly onUpgrade?: (upgrade: Upgrade) => void;
   readonly tickMs?: MonotonicClock;
   /** A server: threads write and read the ledger, and a key that others change may be the old one for 50 ms. */
   readonly threads?: boolean;
@@ -53,11 +55,12 @@ export interface FileOptions {
 
 function open(
   path: string,
-  { threads = false, writesBeforeWriter, tickMs = MACHINE_TICKS }: Omit<FileOptions, 'onProblem'>,
+  { threads = false, writesBeforeWriter, onUpgrade, tickMs = MACHINE_TICKS }: Omit<FileOptions, 'onProblem'>,
 ): Opened {
-  const connection = connect(path);
+  const connection = connect(path, onUpgrade);
   const target = { path, identity: connection.identity };
   try {
+    if (threads) refuseDamage(connection.database, path);
     return {
       ...connection,
       keys: prepareKeys(connection),

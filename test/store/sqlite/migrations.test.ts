@@ -1,13 +1,16 @@
 import Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { platform } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { SQL_COLUMNS } from '../../../src/domain/ledger-columns.ts';
 import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
+import type { Upgrade } from '../../../src/store/sqlite/connection.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../../src/store/sqlite/migrations.ts';
 import type { Store } from '../../../src/domain/store.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import { aLedgerRow } from '../../helpers/store-rows.ts';
+import { aKeyRow, aLedgerRow } from '../../helpers/store-rows.ts';
 import { makeTemporaryFolder } from '../../helpers/temporary-folder.ts';
 
 /**
@@ -113,6 +116,44 @@ async function openOld(steps: number, sql: string): Promise<Store> {
   onTestFinished(() => store.close());
   return store;
 }
+
+it('keeps a database as it was before it is upgraded, for its owner alone, and says where', async () => {
+  const folder = await makeTemporaryFolder();
+  const path = join(folder, 'keys.db');
+  const told: Upgrade[] = [];
+  for (const keptIn of [`${path}.v2`, `${path}.v2-2`]) {
+    const old = new Database(path);
+    for (const step of MIGRATIONS.slice(0, 2)) old.exec(step);
+    old.pragma(`application_id = ${APPLICATION_ID}`);
+    old.pragma('user_version = 2');
+    old.exec("INSERT INTO virtual_keys VALUES ('vk_a', 'alice', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, NULL, NULL)");
+    old.close();
+    const store = await openSqliteStore(path, { onUpgrade: (upgrade) => told.push(upgrade) });
+    await store.close();
+    expect(told.at(-1)).toEqual({ from: 2, to: MIGRATIONS.length, keptIn });
+    const kept = new Database(keptIn, { readonly: true });
+    expect(kept.pragma('user_version', { simple: true })).toBe(2);
+    expect(kept.prepare('SELECT alias FROM virtual_keys').pluck().all()).toEqual(['alice']);
+    kept.close();
+    if (platform() !== 'win32') expect((await stat(keptIn)).mode & 0o777).toBe(0o600);
+    // Nothing to upgrade: nothing is kept.
+    await (await openSqliteStore(path, { onUpgrade: (upgrade) => told.push(upgrade) })).close();
+    await rm(path);
+  }
+  expect(told).toHaveLength(2);
+  expect((await readdir(folder)).toSorted()).toEqual(['keys.db.v2', 'keys.db.v2-2']);
+});
+
+it('lets what was ever made close a proxy after an upgrade too, and a new key of exec not', async () => {
+  const insert = (alias: string): string =>
+    `INSERT INTO virtual_keys VALUES ('vk_a', '${alias}', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, 30, NULL)`;
+  expect(await (await openOld(2, insert('exec-1-aaaaaaaa-01234567'))).hasAnyKey()).toBe(true);
+  const store = await openOld(2, '');
+  await store.insertKey({ ...aKeyRow(), execCommand: 'claude' });
+  expect(await store.hasAnyKey()).toBe(false);
+  await store.insertKey(aKeyRow());
+  expect(await store.hasAnyKey()).toBe(true);
+});
 
 it('keeps the keys of a database from before limits working, in the default scope', async () => {
   const store = await openOld(
