@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
 import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
@@ -155,6 +155,17 @@ describe('start', () => {
     }, 15_000);
     const other = await cli.spawn(['start', '--port', port, '--db', 'other.db']).ended;
     expect(other.stderr).toMatch(/^error: A bedrock-proxy \S+ of another database already listens on/);
+  });
+
+  it('refuses a damaged database instead of answering 503 to everything', async () => {
+    const cli = await openCli();
+    await cli.run(['key', 'generate']);
+    const file = await open(cli.databasePath, 'r+');
+    await file.write(Buffer.alloc(9_000, 0xa5), 0, 9_000, 8_000);
+    await file.close();
+    const { code, stderr } = await cli.spawn(['start', '--offline', '--port', '0']).ended;
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error: The key database is damaged\.[^]*hint: `bedrock-proxy db /);
   });
 
   it('refuses a profile that is not there, and names those that are', async () => {

@@ -61,7 +61,7 @@ export async function withProxy<T>(
       onFault: () => {},
     });
     try {
-      return await work({ call: (path, body) => send({ port: server.port, masterKey, agent, path, body }) });
+      return await work({ call: (path, body) => send({ port: server.port, key: masterKey, agent, path, body }) });
     } finally {
       await server.drain(0);
     }
@@ -137,7 +137,8 @@ function latencyOf(response: CallResponse): string {
   return metrics?.latencyMs === undefined ? 'time' : `${metrics.latencyMs} ms`;
 }
 
-function describeFailure(name: string, response: CallResponse): CheckResult {
+/** A response that is no success, in AWS's words or ours. */
+export function describeFailure(name: string, response: CallResponse): CheckResult {
   const type = String(response.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
   const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(response))?.[1] ?? '';
   const ours = response.headers['x-bedrock-proxy-error'];
@@ -162,19 +163,23 @@ function textOf({ chunks }: CallResponse): string {
   return Buffer.concat(chunks).toString('latin1');
 }
 
-interface Sending {
+/** A request, and where to send it. */
+export interface Sending {
+  /** 127.0.0.1 if not given. */
+  readonly host?: string;
   readonly port: number;
-  readonly masterKey: string;
+  readonly key: string;
   readonly agent: Agent;
   readonly path: string;
   readonly body: object | undefined;
 }
 
-function send({ port, masterKey, agent, path, body }: Sending): Promise<CallResponse> {
+/** Sends it and reads the whole response. Rejects where the connection breaks. */
+export function send({ host = '127.0.0.1', port, key, agent, path, body }: Sending): Promise<CallResponse> {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${masterKey}`, 'content-type': 'application/json' };
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
     const method = body === undefined ? 'GET' : 'POST';
-    const options = { host: '127.0.0.1', port, path: `${MOUNT_PATH}${path}`, method, headers, agent };
+    const options = { host, port, path: `${MOUNT_PATH}${path}`, method, headers, agent };
     const outgoing = openRequest(options, (response) => {
       const receivedAtMs = Date.now();
       const chunks: Buffer[] = [];

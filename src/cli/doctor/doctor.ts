@@ -2,13 +2,16 @@
  * `doctor`: every check on the way from a client to AWS, in the order in which a fault would show, each with what to
  * do. What cannot be checked is skipped with the reason, and the rest goes on.
  */
-import { type Config, readConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { loadSsoLogin } from '../../upstream/aws/credentials.ts';
 import { checkClock, checkCredentials, checkIdentity, checkDefaultRegion, checkSsoLogin } from './aws.ts';
 import { type ProxyCaller, checkConverse, checkListing, checkStream, withProxy } from './calls.ts';
 import { type CheckResult, failBy, formatCheck, skip } from './check.ts';
 import { checkDatabase, checkNode, checkPort, checkPrices } from './machine.ts';
+import { checkRunning } from './running.ts';
+import { findRunningProxy } from '../../app/running-proxy.ts';
+import { readClientConfig } from '../exec/outer-proxy.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
 import { colorsFor, EXIT_FAILED, printData, printJson, terminalWidth } from '../../app/print.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
@@ -16,6 +19,8 @@ import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
 /** Nobody waits as long for a diagnosis as for a model that thinks. */
 const RESPONSE_TIMEOUT_MS = 30_000;
+
+const OFFLINE_REASON = 'offline: nothing leaves this machine';
 
 interface DoctorInput extends Flags {
   readonly noInvoke: boolean;
@@ -26,14 +31,16 @@ type Report = (...results: readonly CheckResult[]) => void;
 
 /** Prints the results and gives the exit code: 1 where a check failed. */
 export async function diagnose(input: DoctorInput): Promise<number> {
-  const config = { ...readConfig(input, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
+  const config = { ...readClientConfig(input, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
   const results: CheckResult[] = [];
   const report: Report = (...found) => {
     results.push(...found);
     if (!input.json)
       for (const result of found) printData(formatCheck(result, colorsFor(process.stdout), terminalWidth()));
   };
-  report(checkNode(process.version), await checkPort(config), await checkDatabase(config), await checkPrices(config));
+  const running = await findRunningProxy(config);
+  report(checkNode(process.version), await checkPort(config, running));
+  report(await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
   const region = await findRegion(config);
   report(checkDefaultRegion(region));
@@ -43,6 +50,7 @@ export async function diagnose(input: DoctorInput): Promise<number> {
   } finally {
     await connection.close();
   }
+  report((await runChecks('running-proxy', async () => ({ result: await checkRunning(config, running) }))).result);
   const hasFailed = results.some(({ status }) => status === 'fail');
   if (input.json) printJson({ ok: !hasFailed, checks: results });
   return hasFailed ? EXIT_FAILED : 0;
@@ -58,14 +66,16 @@ interface DoctorContext {
 async function checkAws(context: DoctorContext, report: Report): Promise<void> {
   const { hasCredentials, skewMs } = await checkOwner(context, report);
   const { config, connection, region, mayInvoke } = context;
+  const clock = (aheadMs: number | undefined): CheckResult =>
+    config.offline ? skip('clock', OFFLINE_REASON) : checkClock(aheadMs);
   const why = hasCredentials ? (region === undefined ? 'no region' : undefined) : 'no credentials';
   if (why !== undefined || region === undefined) {
-    report(checkClock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
+    report(clock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
     return;
   }
   await withProxy(config, connection, region, async (caller) => {
     const listing = await runChecks('list-models', () => checkListing(caller));
-    report(checkClock(skewMs ?? listing.skewMs), listing.result);
+    report(clock(skewMs ?? listing.skewMs), listing.result);
     if (mayInvoke) await checkModels(caller, region, report);
     else report(skip('converse', '--no-invoke'), skip('stream', '--no-invoke'));
   });
@@ -77,8 +87,7 @@ async function checkOwner(
   report: Report,
 ): Promise<{ readonly hasCredentials: boolean; readonly skewMs?: number | undefined }> {
   if (config.offline) {
-    const reason = 'offline: nothing leaves this machine';
-    report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, reason)));
+    report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, OFFLINE_REASON)));
     return { hasCredentials: true };
   }
   const { result, credentials } = await checkCredentials(

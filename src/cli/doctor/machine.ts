@@ -11,7 +11,11 @@ import { openStore } from '../../app/open-store.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { listAddresses } from '../../server/listen.ts';
 import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
-import { findProxyVersion } from '../../app/running-proxy.ts';
+import type { RunningProxy } from '../../app/running-proxy.ts';
+import { describeServer } from '../../app/taken-port.ts';
+import type { ServerFacts } from '../../auth/server-facts.ts';
+import { isExecKey } from '../../keys/exec-key.ts';
+import { readVersion } from '../../lib/version.ts';
 import { openKey } from '../key/client-key.ts';
 
 /** `version` as process.version. */
@@ -25,7 +29,8 @@ export function checkNode(version: string): CheckResult {
 }
 
 /** Free, or taken by a bedrock-proxy, or by another program. */
-export async function checkPort({ host: ownHost, hosts, port }: Config): Promise<CheckResult> {
+export async function checkPort(config: Config, running: RunningProxy): Promise<CheckResult> {
+  const { host: ownHost, hosts, port, databasePath } = config;
   if (port === 0) return ok('port', 'any free one (0)');
   const host = listAddresses(hosts)[0]?.host ?? ownHost;
   const server = createServer();
@@ -42,9 +47,27 @@ export async function checkPort({ host: ownHost, hosts, port }: Config): Promise
     return fail('port', `cannot listen on ${host} port ${port} (${failure.code})`, 'Choose another --port or --host.');
   }
   const url = baseUrl({ host: ownHost, port, mountPath: MOUNT_PATH });
-  const version = await findProxyVersion({ url, caFile: undefined });
-  if (version !== undefined) return ok('port', `bedrock-proxy ${version} listens on ${url}`);
+  if (running.kind === 'ours') return describeOurs(running.facts, url);
+  if (running.kind === 'other') {
+    const words = `bedrock-proxy ${running.version} listens on ${url}, and is not one of the database ${databasePath}`;
+    return warn(
+      'port',
+      words,
+      'Name its database with --db (and its BEDROCK_PROXY_SALT_KEY), or choose another --port.',
+    );
+  }
   return fail('port', `another program listens on ${host} port ${port}`, 'End it, or choose another --port.');
+}
+
+function describeOurs(facts: ServerFacts, url: string): CheckResult {
+  const words = `bedrock-proxy ${facts.version} listens on ${url} (${describeServer(facts)})`;
+  if (facts.credentialsProblem !== undefined && !facts.isOffline) {
+    const { message, hint } = facts.credentialsProblem;
+    return warn('port', `${words}. ${message}`, hint ?? '');
+  }
+  const version = readVersion();
+  if (facts.version === version) return ok('port', words);
+  return warn('port', words, `This is bedrock-proxy ${version}: restart the proxy to have the same.`);
 }
 
 /** Readable, ours, and sealed under the secret that is here. */
@@ -53,7 +76,8 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
   if (!existsSync(databasePath)) return ok('database', `${databasePath} will be created at the first start`);
   try {
     const store = await openStore(databasePath);
-    const rows = await store.listKeys().finally(() => store.close());
+    const all = await store.listKeys().finally(() => store.close());
+    const rows = all.filter((row) => !isExecKey(row));
     const states = rows.map((row) => findKeyState(row, Date.now()));
     const active = rows.filter((_, at) => states[at] === 'active' || states[at] === 'ending');
     const newest = active.at(-1);
@@ -63,7 +87,7 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
     if (active.length === 0 && rows.length > 0 && config.masterKey === undefined)
       return warn('database', words, 'No key lets anybody in: `bedrock-proxy key list`, `bedrock-proxy key generate`.');
     if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);
-    return ok('database', `${words}; the proxy lets anybody on this machine in`);
+    return ok('database', `${words}; a proxy of it lets anybody on this machine in`);
   } catch (thrown) {
     const result = failBy('database', thrown);
     // Bearer keys work without the secret; only signatures need it.

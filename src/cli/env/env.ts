@@ -3,13 +3,14 @@
  * talk goes to stderr. The master key is never printed.
  */
 import { existsSync } from 'node:fs';
-import { type Config, MOUNT_PATH, readConfig } from '../../config/config.ts';
+import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { type ClientName, describeClient, takesCaFile, takesRegion } from './client-settings.ts';
-import type { ServerAddress } from '../../app/running-proxy.ts';
-import { findClientKey } from '../key/client-key.ts';
+import { findRunningProxy, type RunningProxy, type ServerAddress } from '../../app/running-proxy.ts';
+import { readClientConfig } from '../exec/outer-proxy.ts';
+import { type ClientKey, findClientKey } from '../key/client-key.ts';
 import { printData, printJson, printTalk } from '../../app/print.ts';
 import { detectShell, formatEvaluation, formatShellLines, type ShellName, SHELLS } from './shell-lines.ts';
 import { findRegion } from '../../app/start.ts';
@@ -27,16 +28,20 @@ const OPEN_MODE_NOTE = 'No key exists: the proxy lets anybody on this machine in
 
 /** `env`: prints the lines. Throws ERR_BAD_OPTION, ERR_BAD_REQUEST, ERR_SECRET_MISSING and ERR_STORE_UNAVAILABLE. */
 export async function printEnvironment(input: EnvInput): Promise<void> {
-  const config = readConfig(input, process.env);
+  const config = readClientConfig(input, process.env);
   const { for: client, json, shell: named } = input;
   const { url, caFile } = await findAddress(input.url, config, client);
   const key = await findClientKey(input.key || undefined, config);
-  const region = (await findRegion(config))?.name;
+  // What `--url` names may be on another machine, and knows no port of ours.
+  const running = input.url ? { kind: 'none' as const } : await findRunningProxy(config, key.id);
+  const facts = running.kind === 'ours' ? running.facts : undefined;
+  const region = config.region?.name ?? facts?.region ?? (await findRegion(config))?.name;
   const { accessKeyId } = key;
   const settings = describeClient({ client, url, accessKeyId, key: key.key, region, caFile });
   const set = [...settings.set, ...bypassForwardProxy(url, process.env)];
   const notes = [...(key.id === undefined ? [OPEN_MODE_NOTE] : []), ...settings.notes];
   const lacks = [
+    ...describeMismatch(running, config, key),
     ...(settings.obstacle === undefined ? [] : [settings.obstacle]),
     ...(region === undefined && takesRegion(client) ? ['No AWS region is known: name one with --region.'] : []),
     ...(caFile === undefined || existsSync(caFile)
@@ -60,6 +65,22 @@ export async function printEnvironment(input: EnvInput): Promise<void> {
   // In `eval "$(…)"` only what keeps the client from working is worth a line.
   for (const note of process.stdout.isTTY ? [...lacks, ...notes] : lacks) printTalk(`note: ${note}`);
   if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(input), shell)}`);
+}
+
+/** What keeps the proxy that runs from serving this client. */
+function describeMismatch(running: RunningProxy, { port, databasePath, tls }: Config, key: ClientKey): string[] {
+  if (running.kind === 'none') return [];
+  if (running.kind === 'other') {
+    const what = `The proxy on port ${port} is not one of the database ${databasePath}`;
+    return [`${what}, and knows no key of it: name its --db, or start one.`];
+  }
+  const { access, hasTls } = running.facts;
+  return [
+    ...(access !== 'open' && key.id === undefined
+      ? ['The proxy asks for a key, and there is none yet: `bedrock-proxy key generate`.']
+      : []),
+    ...(tls !== undefined && !hasTls ? ['The proxy that runs speaks no TLS: start it with --tls.'] : []),
+  ];
 }
 
 /**

@@ -84,7 +84,9 @@ describe('doctor', () => {
       'list-models',
       'converse',
       'stream',
+      'running-proxy',
     ]);
+    expect(find('clock')).toMatchObject({ status: 'skip', message: expect.stringContaining('offline') });
     expect(find('identity')).toMatchObject({ status: 'skip', message: expect.stringContaining('offline') });
     expect(find('list-models')).toMatchObject({ status: 'ok' });
     expect(find('converse')).toMatchObject({ status: 'ok' });
@@ -132,7 +134,7 @@ describe('doctor', () => {
     const { code, find, checks } = await diagnose(['--endpoint-url', 'http://127.0.0.1:9']);
     expect(code).toBe(1);
     expect(find('credentials')).toMatchObject({ status: 'fail', hint: expect.stringContaining('aws configure') });
-    expect(checks.slice(-3)).toEqual(
+    expect(checks.slice(-4, -1)).toEqual(
       ['list-models', 'converse', 'stream'].map((name) => ({ name, status: 'skip', message: 'no credentials' })),
     );
   });
@@ -155,6 +157,23 @@ describe('doctor', () => {
     const { code, find } = await diagnose(['--endpoint-url', 'http://127.0.0.1:9'], env);
     expect(code).toBe(1);
     expect(find('credentials')).toMatchObject({ status: 'fail', message: expect.stringContaining('virtual key') });
+  });
+
+  it('asks the proxy that runs what it is, and sends a request through it with a key of its own', async () => {
+    const cli = await openCli();
+    const proxy = cli.spawn(['start', '--offline', '--port', '0']);
+    const [, port = ''] = await proxy.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+    const here = ['--offline', '--no-invoke', '--port', port];
+    const { code, find } = await diagnose(here, {}, cli);
+    expect(find('port')?.message).toMatch(/\(offline, us-east-1, open, .*keys\.db\)$/);
+    expect(find('running-proxy')).toMatchObject({ status: 'ok', message: expect.stringMatching(/: 200 in \d+ ms$/) });
+    expect(code).toBe(0);
+    await proxy.waitFor('stdout', /GET|ListFoundationModels/);
+    expect(find('database')?.message).toContain('a proxy of it lets anybody');
+    const other = await diagnose([...here, '--db', 'other.db'], {}, cli);
+    const message = expect.stringMatching(/listens on .* and is not one of the database .*other\.db$/) as unknown;
+    expect(other.find('port')).toMatchObject({ status: 'warn', message });
+    expect(other.find('running-proxy')).toMatchObject({ status: 'skip' });
   });
 
   it('says how many keys are blocked or have ended, and warns if none lets anybody in', async () => {

@@ -1,11 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { bypassForwardProxy, readServerUrl } from '../../../src/cli/env/env.ts';
 import { type Cli, openCli } from '../../helpers/cli.ts';
 
 const REGION = { AWS_REGION: 'eu-west-1' };
+
+interface EnvJson {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly notes: readonly string[];
+}
 
 async function makeKey(cli: Cli, alias: string): Promise<{ id: string; key: string; accessKeyId: string }> {
   const { stdout } = await cli.run(['key', 'generate', '--alias', alias, '--json']);
@@ -51,6 +56,23 @@ describe('env', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain('There are 2 active keys.');
     expect(stderr).toContain('--key: alice, bob.');
+  });
+
+  it('asks the proxy that runs for what the shell does not say, and tells if it is one of another database', async () => {
+    const cli = await openCli();
+    const proxy = cli.spawn(['start', '--offline', '--port', '0']);
+    const [, port = ''] = await proxy.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+    const read = async (...args: string[]): Promise<EnvJson> =>
+      JSON.parse((await cli.run(['env', '--json', '--port', port, ...args])).stdout) as EnvJson;
+    await vi.waitFor(async () => {
+      const { variables } = await read();
+      expect(variables).toMatchObject({ AWS_REGION: 'us-east-1', AWS_DEFAULT_REGION: 'us-east-1' });
+    });
+    expect((await read('--region', 'eu-west-1')).variables['AWS_REGION']).toBe('eu-west-1');
+    expect((await read('--tls')).notes.join()).toContain('speaks no TLS');
+    const other = await read('--db', 'other.db');
+    expect(other.variables).not.toHaveProperty('AWS_REGION');
+    expect(other.notes[0]).toContain(`The proxy on port ${port} is not one of the database`);
   });
 
   it('prints placeholders in open mode, without making a database', async () => {
