@@ -1,6 +1,6 @@
 /**
  * How the commands speak: data on stdout (a table, fields, or JSON), talk on stderr, errors as `error:` and `hint:`.
- * Colours only where a terminal reads them and NO_COLOR is not set.
+ * Colours only where a terminal reads them and nobody wants none.
  */
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
@@ -20,9 +20,16 @@ export function exitCodeOf(error: ProxyError): number {
   return MISUSE.has(error.code) ? EXIT_MISUSE : EXIT_FAILED;
 }
 
-/** Colours for a stream; none where it is no terminal or NO_COLOR is set (no-color.org). */
+/** What follows `--` is for another program. */
+function hasNoColorFlag(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end === -1 ? undefined : end).includes('--no-color');
+}
+
+/** Colours for a stream; none where it is no terminal, NO_COLOR is set (no-color.org) or `--no-color` is given. */
 export function colorsFor(stream: NodeJS.WriteStream): ChalkInstance {
-  const wanted = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  const { NO_COLOR = '', TERM } = process.env;
+  const wanted = stream.isTTY === true && NO_COLOR === '' && TERM !== 'dumb' && !hasNoColorFlag(process.argv);
   return wanted ? new Chalk() : new Chalk({ level: 0 });
 }
 

@@ -7,6 +7,8 @@ import { type FlagValue, OPTIONS, type OptionName, type OptionValue } from '../c
 import { nameCommands } from '../lib/command-name.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printError } from '../app/print.ts';
+import { findMeant } from '../lib/nearest-name.ts';
+import { findVerb } from './verbs.ts';
 
 /** An option of a command. Those of `start` (`OPTIONS`) have this form too. */
 export interface CommandOption {
@@ -107,6 +109,7 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
   if (spec.usage !== undefined) command.usage(spec.usage);
   for (const { usage, description } of Object.values(spec.arguments ?? {})) command.argument(usage, description);
   for (const option of Object.values(spec.options)) command.addOption(toOption(option));
+  command.addOption(new Option('--no-color').hideHelp());
   command.action(() => spec.run(readInput(command, spec)));
 }
 
@@ -150,8 +153,23 @@ function readInput(command: Command, spec: CommandSpec): Readonly<Record<string,
 function printUsageError(text: string, command: Command): void {
   const [first = '', suggestion] = text.trim().split('\n');
   const message = first.replace(/^error: /, '').replace(/\.+$/, '');
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
+  const meant = suggestFor(first, command);
+  const hint = meant ?? suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
   printError(new ProxyError('ERR_BAD_OPTION', `${message}.`, { hint }), false);
+}
+
+/** For what commander has no suggestion, or a wrong one: verbs of other programs, and the values of an option. */
+function suggestFor(message: string, command: Command): string | undefined {
+  const [, verb] = /unknown command '(.*)'/.exec(message) ?? [];
+  if (verb !== undefined) {
+    const names = command.commands.map((below) => below.name());
+    const words = findVerb(verb, names);
+    return words && `Did you mean \`${fullName(command)} ${words}\`?`;
+  }
+  const [, flag = '', value = '', list = ''] =
+    /option '(?:-\w, )?(--[\w-]+).*' argument '(.*)' is invalid\. Allowed choices are (.*?)\.?$/.exec(message) ?? [];
+  const meant = findMeant(value, list.split(', '));
+  return flag === '' || meant === undefined ? undefined : `Did you mean ${flag} ${meant}?`;
 }
 
 function fullName(command: Command): string {

@@ -1,7 +1,7 @@
 /**
  * The table of commands. Imports what a command needs only when it runs: `--help` and `--version` are instant.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { addCommand, addWords, defineCommand } from './command.ts';
@@ -97,9 +97,15 @@ export function buildProgram(): Command {
       'Local proxy for Amazon Bedrock: signs any Bedrock call with your AWS credentials, lends them out as ' +
         'virtual keys.',
     )
-    .version(readVersion(), '-V, --version', 'print the version')
+    .version(readVersion(), '-v, --version', 'print the version')
     .option('--debug', 'print stacks with errors')
+    .option('--no-color', 'print no colours; so does NO_COLOR')
     .helpCommand('help [command]', 'show help for a command');
+  // As the option was called before.
+  program.addOption(new Option('-V').hideHelp()).on('option:V', () => {
+    process.stdout.write(`${readVersion()}\n`);
+    throw new CommanderError(0, 'commander.version', readVersion());
+  });
   addWords(program, { examples: PROGRAM_EXAMPLES, notes: EXIT_CODES });
   for (const command of COMMANDS) addCommand(program, command);
   return program;

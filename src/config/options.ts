@@ -23,7 +23,7 @@ interface OptionSpec {
 /** The options of `start`, in the order of help and README. */
 export const OPTIONS = {
   port: {
-    flag: '--port <number>',
+    flag: '-p, --port <number>',
     env: ['BEDROCK_PROXY_PORT'],
     default: '4000',
     description: 'port to listen on; 0 takes a free one',
@@ -36,7 +36,7 @@ export const OPTIONS = {
     repeatable: true,
   },
   region: {
-    flag: '--region <region>',
+    flag: '-r, --region <region>',
     env: ['BEDROCK_PROXY_REGION', 'AWS_REGION_NAME', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
     description: 'AWS region for requests that name none; else the region of the profile',
   },
@@ -196,10 +196,15 @@ export interface Setting {
   readonly origin: string;
 }
 
+/** `--port` of `-p, --port <number>`. */
+function nameFlag(flag: string): string {
+  return /--[a-z-]+/.exec(flag)?.[0] ?? flag;
+}
+
 /** The flag, the first variable that is set and not empty, or the default. */
 export function findSetting(name: OptionName, flags: Flags, environment: Environment): Setting | undefined {
   const spec: OptionSpec = OPTIONS[name];
-  const origin = spec.flag.split(' ')[0] ?? spec.flag;
+  const origin = nameFlag(spec.flag);
   const flag = flags[name];
   if (flag !== undefined && flag !== false) return { value: String(flag), origin };
   for (const variable of spec.env) {
@@ -212,8 +217,7 @@ export function findSetting(name: OptionName, flags: Flags, environment: Environ
 /** A repeatable option: the flags, or the variable split at commas and spaces. */
 export function readList(name: OptionName, flags: Flags, environment: Environment): Setting[] {
   const given = flags[name];
-  if (Array.isArray(given))
-    return given.map((value: string) => ({ value, origin: OPTIONS[name].flag.split(' ')[0] ?? name }));
+  if (Array.isArray(given)) return given.map((value: string) => ({ value, origin: nameFlag(OPTIONS[name].flag) }));
   const setting = findSetting(name, flags, environment);
   if (setting === undefined) return [];
   return setting.value

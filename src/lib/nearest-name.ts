@@ -18,6 +18,16 @@ export function findNearest(name: string, names: readonly string[]): string | un
   return nearest;
 }
 
+/** The same for a name that may also be the beginning of one, or a part, if it is that of one alone. */
+export function findMeant(name: string, names: readonly string[]): string | undefined {
+  const lower = name.toLowerCase();
+  if (lower === '') return undefined;
+  const longer = names.filter((candidate) => candidate.toLowerCase().startsWith(lower));
+  const holding = names.filter((candidate) => candidate.toLowerCase().includes(lower));
+  const [only] = longer.length === 1 ? longer : holding.length === 1 ? holding : [];
+  return only ?? findNearest(name, names);
+}
+
 /**
  * The distance of Damerau and Levenshtein (optimal string alignment), in characters; infinite if it is more than
  * `most`, which is seen as soon as it is certain.

@@ -20,6 +20,7 @@ import type { ServerFacts } from '../../auth/server-facts.ts';
 import { requireProfile } from '../../app/profiles.ts';
 import { describeOuterProxy, findOuterKey, readClientConfig } from './outer-proxy.ts';
 import { type NewKeyLimits, readExecLimits } from '../key/options.ts';
+import { tellUnknownPatterns } from '../key/unknown-patterns.ts';
 import type { ExecLimitInput } from '../key/input.ts';
 import { startServerChild } from './server.ts';
 import { type ClientKey, openKey, requireUsableKey } from '../key/client-key.ts';
@@ -39,6 +40,7 @@ export async function execute(input: ExecInput): Promise<number> {
   const config = readClientConfig(input, process.env);
   const terms = readExecLimits(input, Date.now());
   await requireProfile(config);
+  if (terms !== undefined) await tellUnknownPatterns(terms.policy);
   const store = await openStore(config.databasePath);
   const signals = relaySignals();
   try {

@@ -5,7 +5,7 @@ import { Help } from 'commander';
 import { type CommandGroup, type CommandSpec, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
 import { LIMIT_FLAGS } from '../../keys/limits.ts';
 import { POLICY_OPTIONS } from './policy-options.ts';
-import type { KeyNameInput } from './input.ts';
+import type { KeyEndInput, KeyNameInput } from './input.ts';
 
 const KEY_EXAMPLES = `
 Examples:
@@ -116,6 +116,18 @@ function onKey(name: string, description: string, run: (input: KeyNameInput) => 
   return defineCommand({ ...TAKES_KEY, name, description, examples: KEY_EXAMPLES, options: OUTPUT, run });
 }
 
+/** The same for what asks on a terminal. */
+function endsKey(name: string, description: string, run: (input: KeyEndInput) => Promise<void>): CommandSpec {
+  return defineCommand({
+    ...TAKES_KEY,
+    name,
+    description,
+    examples: KEY_EXAMPLES,
+    options: { yes: { flag: '-y, --yes', description: 'do not ask, as it is without a terminal' }, ...OUTPUT },
+    run,
+  });
+}
+
 /** `key` and what stands below it. */
 export const KEY: CommandGroup = {
   name: 'key',
@@ -133,10 +145,10 @@ export const KEY: CommandGroup = {
     ),
     onKey('unblock', 'let a blocked key in again', async (input) => (await import('./update.ts')).unblockKey(input)),
     ROTATE,
-    onKey('revoke', 'end a key; a running server refuses it at once, and cuts what it has under way', async (input) =>
+    endsKey('revoke', 'end a key; a running server refuses it at once, and cuts what it has under way', async (input) =>
       (await import('./update.ts')).revokeKey(input),
     ),
-    onKey(
+    endsKey(
       'delete',
       'end a key and forget it, its secret first of all; what it did stays in the ledger',
       async (input) => (await import('./update.ts')).deleteKey(input),

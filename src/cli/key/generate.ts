@@ -11,6 +11,7 @@ import { formatTime, isoTime } from '../../lib/format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { type KeysOutcome, withKey } from './find-row.ts';
 import { alsoToJson, namesOf, tellOthers } from './outcome.ts';
+import { tellUnknownPatterns } from './unknown-patterns.ts';
 import { withStore } from '../../app/open-store.ts';
 import { detectShell, formatEvaluation } from '../env/shell-lines.ts';
 import { findNarrowPatterns, type NewKeyLimits, readNewKey } from './options.ts';
@@ -46,6 +47,7 @@ export async function runGenerate(input: LimitInput & GenerateOptions): Promise<
   printMinted(minted, terms, input);
   if (input.copy) await copyKey(minted);
   tellNarrowPatterns(terms.policy);
+  await tellUnknownPatterns(terms.policy);
 }
 
 /**

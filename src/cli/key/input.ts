@@ -15,6 +15,11 @@ export interface LimitInput extends KeyInput, LimitValues {
   readonly note: string | undefined;
 }
 
+/** Of those that end a key. */
+export interface KeyEndInput extends KeyNameInput {
+  readonly yes: boolean;
+}
+
 /** Of `exec`: what its key may do, if it is to have one of its own. */
 export interface ExecLimitInput extends Flags, LimitValues {
   readonly key: string | undefined;

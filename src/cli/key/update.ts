@@ -5,13 +5,15 @@
 import { findKeyState } from '../../keys/state.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import type { KeyNameInput, LimitInput } from './input.ts';
+import type { KeyEndInput, KeyNameInput, LimitInput } from './input.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
 import type { KeyStore, Store } from '../../domain/store.ts';
-import { type KeysOutcome, withKeys } from './find-row.ts';
+import { requireYes } from '../confirm.ts';
+import { type KeyRows, type KeysOutcome, withKeys } from './find-row.ts';
 import { alsoToJson, nameOf, namesOf, tellOthers } from './outcome.ts';
 import { tellNarrowPatterns } from './generate.ts';
 import { readKeyChanges } from './options.ts';
+import { tellUnknownPatterns } from './unknown-patterns.ts';
 import { describeLimits, keyToJson } from './row.ts';
 import { formatFields, printData, printJson, printTalk } from '../../app/print.ts';
 
@@ -23,7 +25,7 @@ interface UpdateInput extends KeyNameInput, LimitInput {
 export async function runUpdate(input: UpdateInput): Promise<void> {
   const nowMs = Date.now();
   const allowUnpriced = input.noAllowUnpriced ? false : input.allowUnpriced || undefined;
-  const outcome = await onKeys(input, async (key, store) => {
+  const outcome = await onKeys(input, undefined, async (key, store) => {
     const changes = readKeyChanges(key, { ...input, allowUnpriced }, nowMs);
     requireUnrevoked(key, nowMs);
     return change(store, key, changes, nowMs);
@@ -34,6 +36,7 @@ export async function runUpdate(input: UpdateInput): Promise<void> {
   const terms = describeLimits(row);
   if (terms.length > 0) printData(formatFields(terms));
   if (input.models !== undefined) tellNarrowPatterns(row.policy);
+  if (input.models !== undefined || input.regions !== undefined) await tellUnknownPatterns(row.policy);
   tellOthers(outcome);
 }
 
@@ -50,7 +53,7 @@ export async function unblockKey(input: KeyNameInput): Promise<void> {
 async function setBlocked(input: KeyNameInput, isBlocked: boolean): Promise<void> {
   const nowMs = Date.now();
   let wasSo = true;
-  const outcome = await onKeys(input, async (key, store) => {
+  const outcome = await onKeys(input, undefined, async (key, store) => {
     requireUnrevoked(key, nowMs);
     if ((key.blockedAtMs !== undefined) === isBlocked) return key;
     wasSo = false;
@@ -66,10 +69,14 @@ async function setBlocked(input: KeyNameInput, isBlocked: boolean): Promise<void
 }
 
 /** `key revoke`. Throws as `blockKey`. */
-export async function revokeKey(input: KeyNameInput): Promise<void> {
+export async function revokeKey(input: KeyEndInput): Promise<void> {
   const nowMs = Date.now();
   let wasSo = true;
-  const outcome = await onKeys(input, async (key, store) => {
+  const confirm = async (rows: KeyRows): Promise<void> => {
+    const working = rows.filter((row) => findKeyState(row, nowMs) !== 'revoked');
+    if (!input.yes && working.length > 0) await requireYes(`Revoke ${namesOf(working)}? It never works again.`);
+  };
+  const outcome = await onKeys(input, confirm, async (key, store) => {
     if (findKeyState(key, nowMs) === 'revoked') return key;
     wasSo = false;
     await store.revokeKey(key.id, nowMs);
@@ -81,9 +88,12 @@ export async function revokeKey(input: KeyNameInput): Promise<void> {
 }
 
 /** `key delete`. Throws as `blockKey`. */
-export async function deleteKey(input: KeyNameInput): Promise<void> {
+export async function deleteKey(input: KeyEndInput): Promise<void> {
   const nowMs = Date.now();
-  const outcome = await onKeys(input, async (key, store) => {
+  const confirm = async (rows: KeyRows): Promise<void> => {
+    if (!input.yes) await requireYes(`Delete ${namesOf(rows)} for good?`);
+  };
+  const outcome = await onKeys(input, confirm, async (key, store) => {
     if (!(await store.deleteKey(key.id, nowMs))) throw vanished(key);
     return key;
   });
@@ -96,12 +106,15 @@ export async function deleteKey(input: KeyNameInput): Promise<void> {
   tellOthers(outcome);
 }
 
-/** Does something to the keys that the input names. */
+/** Does something to the keys that the input names, unless `confirm` throws. */
 function onKeys(
   input: KeyNameInput,
+  confirm: ((rows: KeyRows) => Promise<void>) | undefined,
   work: (row: VirtualKeyRow, store: Store) => Promise<VirtualKeyRow>,
 ): Promise<KeysOutcome> {
-  return withKeys(readDatabasePath(input, process.env), input.key, async ([first, ...more], store) => {
+  return withKeys(readDatabasePath(input, process.env), input.key, async (found, store) => {
+    await confirm?.(found);
+    const [first, ...more] = found;
     const rows: [VirtualKeyRow, ...VirtualKeyRow[]] = [await work(first, store)];
     for (const row of more) rows.push(await work(row, store));
     return rows;

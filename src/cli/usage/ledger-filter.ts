@@ -5,6 +5,7 @@
 import { findDateMs, findDurationMs, TAG_NAME } from '../../keys/policy.ts';
 import { looksLikeKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
+import { findMeant } from '../../lib/nearest-name.ts';
 import { quote } from '../../lib/printable.ts';
 import type { LedgerFilter, UsageGrouping } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
@@ -64,7 +65,9 @@ function parseGrouping(name: string): UsageGrouping {
   if (known !== undefined) return known;
   const [, tag = ''] = /^tag:(.+)$/su.exec(name) ?? [];
   if (TAG_NAME.test(tag)) return `tag:${tag}`;
-  throw new ProxyError('ERR_BAD_OPTION', `--by must be of ${GROUPING_NAMES}, not ${quote(name)}.`);
+  const meant = findMeant(name, GROUPINGS);
+  const hint = meant === undefined ? {} : { hint: `Did you mean --by ${meant}?` };
+  throw new ProxyError('ERR_BAD_OPTION', `--by must be of ${GROUPING_NAMES}, not ${quote(name)}.`, hint);
 }
 
 /**

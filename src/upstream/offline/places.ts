@@ -15,6 +15,9 @@ const REGIONS = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
+/** The same, as a list. */
+export const BEDROCK_REGIONS: readonly string[] = [...REGIONS];
+
 /** The regions whose profiles a geography is, by their starts; and where its requests go. */
 const GEOGRAPHIES: Readonly<Record<string, { readonly from: readonly string[]; readonly to: readonly string[] }>> = {
   us: { from: ['us-east-', 'us-west-', 'ca-'], to: ['us-east-1', 'us-east-2', 'us-west-2'] },

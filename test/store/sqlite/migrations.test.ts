@@ -145,9 +145,8 @@ it('keeps a database as it was before it is upgraded, for its owner alone, and s
 });
 
 it('lets what was ever made close a proxy after an upgrade too, and a new key of exec not', async () => {
-  const insert = (alias: string): string =>
-    `INSERT INTO virtual_keys VALUES ('vk_a', '${alias}', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, 30, NULL)`;
-  expect(await (await openOld(2, insert('exec-1-aaaaaaaa-01234567'))).hasAnyKey()).toBe(true);
+  const values = "'vk_a', 'exec-1-aaaaaaaa-01234567', 'hash-a', 'wxyz', 'BRPXA', x'01', 10, 20, 30, NULL";
+  expect(await (await openOld(2, `INSERT INTO virtual_keys VALUES (${values})`)).hasAnyKey()).toBe(true);
   const store = await openOld(2, '');
   await store.insertKey({ ...aKeyRow(), execCommand: 'claude' });
   expect(await store.hasAnyKey()).toBe(false);
