@@ -211,7 +211,8 @@ function parseProxyUrl(setting: Setting | undefined): string | undefined {
 /** AWS's own variable. People set it to a virtual key for their clients, in the very shell that starts the proxy. */
 function readApiKey(environment: Environment): Pick<Config, 'apiKey' | 'ignoredVirtualKey'> {
   const value = environment['AWS_BEARER_TOKEN_BEDROCK']?.trim() || undefined;
-  const ignoredVirtualKey = value?.startsWith('sk-') === true;
+  const isOurs = value?.startsWith('sk-') === true || value === readMasterKey(environment);
+  const ignoredVirtualKey = value !== undefined && isOurs;
   return { apiKey: ignoredVirtualKey ? undefined : value, ignoredVirtualKey };
 }
 

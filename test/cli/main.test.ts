@@ -86,7 +86,7 @@ describe('a command line that is wrong', () => {
     },
     {
       args: ['start', '--port'],
-      says: "option '--port <number>' argument missing.",
+      says: "option '-p, --port <number>' argument missing.",
       hint: 'See `bedrock-proxy start --help`.',
     },
     {

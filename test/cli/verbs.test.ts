@@ -12,7 +12,7 @@ describe('did you mean', () => {
     { args: ['ls'], hint: '`bedrock-proxy key list`' },
     { args: ['version'], hint: '`bedrock-proxy --version`' },
     { args: ['env', '--for', 'claude'], hint: '--for claude-code' },
-    { args: ['env', '--shell', 'pwsh'], hint: '--shell powershell' },
+    { args: ['env', '--shell', 'power'], hint: '--shell powershell' },
     { args: ['key', 'generate', '--scope', 'inferences'], hint: '--scope inference' },
     { args: ['usage', '--by', 'modle'], hint: '--by model' },
     { args: ['key', 'lst'], hint: 'list' },

@@ -11,6 +11,7 @@ import type { VirtualKeyRow } from '../../domain/key.ts';
 import { formatUsd } from '../../lib/usd.ts';
 import { clip, formatAge } from '../../lib/format.ts';
 import { withExistingStore } from '../../app/open-store.ts';
+import { tellMissingDatabase } from '../missing-database.ts';
 import { findUsedPercent, formatBudgetBar, paintBudgetBar } from './budget-bar.ts';
 import { withKey } from './find-row.ts';
 import { describeKey, keyToJson, shortState } from './row.ts';
@@ -46,7 +47,7 @@ export async function runList(input: KeyInput & { readonly all: boolean }): Prom
   const { rows = [], hidden = 0, spends = new Map<string, KeySpend>() } = found ?? {};
   const spendOf = ({ id }: VirtualKeyRow): KeySpend => spends.get(id) ?? NO_SPEND;
   if (input.json) {
-    if (found === undefined) printTalk(describeEmpty(path, found));
+    tellMissingDatabase(input, process.env);
     return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
   }
   if (rows.length === 0) printTalk(`${describeEmpty(path, found)} \`bedrock-proxy key generate\` makes one.`);

@@ -56,6 +56,7 @@ async function findUnknownRegions(patterns: readonly string[]): Promise<string[]
   const unknown = patterns.filter((pattern) => !BEDROCK_REGIONS.some((region) => matchesAnyGlob([pattern], region)));
   return unknown.map((pattern) => {
     const meant = findNearest(pattern, BEDROCK_REGIONS);
-    return `No region of Bedrock that is known here matches "${pattern}".${meant === undefined ? '' : ` Did you mean ${meant}?`}`;
+    const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
+    return `No region of Bedrock that is known here matches "${pattern}".${hint}`;
   });
 }

@@ -82,7 +82,9 @@ export async function printLogs(input: LogsInput): Promise<void> {
   const query = readQuery(input);
   const isThere = existsSync(query.databasePath);
   if (!isThere)
-    printTalk(`There is nothing in the ledger yet.${query.follow ? ' Waiting for the first request.' : ''}`);
+    printTalk(
+      `There is no database at ${query.databasePath} yet.${query.follow ? ' Waiting for the first request.' : ''}`,
+    );
   if (!isThere && !query.follow) return;
   const sink = openSink(process.stdout);
   try {

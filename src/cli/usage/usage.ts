@@ -12,6 +12,7 @@ import { isoTime } from '../../lib/format.ts';
 import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
 import { parseGroupings, type PeriodInput, readKeyIds, readPeriod } from './ledger-filter.ts';
+import { tellMissingDatabase } from '../missing-database.ts';
 import { joinExecKeys } from './exec-groups.ts';
 import { describePeriod, formatUsage, type UsageReport } from './usage-table.ts';
 import { printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
@@ -45,6 +46,7 @@ export async function printUsage(input: UsageInput): Promise<void> {
     const { showLive } = await import('../live-screen.ts');
     return showLive(() => readUsage(input), describeUsage);
   }
+  tellMissingDatabase(input, process.env);
   const report = await readUsage(input);
   if (input.json) return printJson(usageToJson(report));
   if (input.csv) return void process.stdout.write(usageToCsv(report));

@@ -41,6 +41,15 @@ async function rowsOf(cli: Cli): Promise<VirtualKeyRow[]> {
 
 const parse = ({ stdout }: CliResult): unknown => JSON.parse(stdout);
 
+it('names the database in an empty state, and says if there is none', async () => {
+  const cli = await openCli();
+  for (const command of [['key', 'list'], ['key', 'list', '--json'], ['usage'], ['usage', '--json'], ['logs']]) {
+    const { code, stderr } = await cli.run([...command, '--db', 'typo.db']);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/There is no database at .*typo\.db/);
+  }
+});
+
 describe('key generate', () => {
   it("prints a generated key's fields on stdout and how to use them on stderr", async () => {
     const cli = await openCli();

@@ -114,7 +114,7 @@ describe('logs', () => {
     const cli = await openCli();
     const { code, stdout, stderr } = await cli.run(['logs']);
     expect([code, stdout, existsSync(cli.databasePath)]).toEqual([0, '', false]);
-    expect(stderr).toBe('There is nothing in the ledger yet.\n');
+    expect(stderr).toMatch(/^There is no database at .* yet\.\n$/);
   });
 
   it.each([
