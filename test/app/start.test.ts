@@ -3,7 +3,7 @@ import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type CliOptions, openCli, type RunningCli } from '../helpers/cli.ts';
 import { findClosedPort, listen } from '../helpers/ports.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
