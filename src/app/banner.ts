@@ -29,6 +29,14 @@ export interface BannerFacts {
   readonly tls?: { readonly caFile: string | undefined } | undefined;
 }
 
+/** Under which of its names this machine should call it; see `RunningServer`. */
+export function hostOf(
+  { host }: { readonly host: string },
+  server: { readonly heldByOther: string | undefined },
+): string {
+  return server.heldByOther === undefined ? host : '127.0.0.1';
+}
+
 /** The URL people give to their clients: `localhost` if we have all of it, else the address. */
 export function baseUrl(
   { host, port, mountPath }: Pick<BannerFacts, 'host' | 'port' | 'mountPath'>,

@@ -8,6 +8,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir, totalmem } from 'node:os';
 import { createRootEndpoint, createHealth, type HealthOptions } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../admin/admin-api.ts';
+import { createStatusEndpoint } from '../admin/status.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
 import { createRateLimits, type RateLimits } from '../admission/rates.ts';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
@@ -30,6 +31,10 @@ import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
 import { createFailureLimit, type FailureOrigin } from '../auth/failure-limit.ts';
 import type { ServerFacts } from '../auth/server-facts.ts';
 import { isCommandProof, proveServer } from '../auth/server-proof.ts';
+import type { ServerStatus } from '../auth/server-status.ts';
+import { findAccess } from './access.ts';
+import { baseUrl, hostOf } from './banner.ts';
+import { readServerCounts } from './server-counts.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
@@ -71,6 +76,8 @@ export interface ServerDependencies {
 
 /** What workers do not have each for itself. */
 export interface SharedParts {
+  /** The process that leads them. */
+  readonly leader: number;
   /** How many they are. */
   readonly count: number;
   readonly rates: RateLimits;
@@ -110,6 +117,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
+  const status = openStatus(dependencies, { secret, prove, metrics: told, findServer: () => server });
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     hosts: config.hosts,
@@ -119,6 +127,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       { prefix: MOUNT_PATH, handle: bedrock },
       ...[...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics: told, masterKey, failures }) },
+      { prefix: '/health/status', handle: status },
       { prefix: '/health', handle: createHealth(health) },
       // After all that is ours: for clients that keep only host and port.
       {
@@ -141,6 +150,40 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     },
   });
   return server;
+}
+
+interface StatusParts {
+  readonly secret: ReturnType<typeof openServerSecret>;
+  readonly prove: (challenge: string) => string | undefined;
+  readonly metrics: { render(): RenderedMetrics | Promise<RenderedMetrics> };
+  /** Asked by a request, so that it is there. */
+  readonly findServer: () => RunningServer;
+}
+
+/** What `status` is told, of all workers together. */
+function openStatus(
+  { config, store, version, shared, defaultRegion }: ServerDependencies,
+  { secret, prove, metrics, findServer }: StatusParts,
+): Handler {
+  const startedAtMs = Date.now();
+  const tell = async (): Promise<ServerStatus> => ({
+    ...readServerCounts((await metrics.render()).body),
+    pid: shared?.leader ?? process.pid,
+    version,
+    url: baseUrl({ host: hostOf(config, findServer()), port: findServer().port, mountPath: MOUNT_PATH }),
+    // A store that does not respond lets nobody in.
+    mode: await findAccess(config, store).catch(() => 'keys' as const),
+    offline: config.offline,
+    region: defaultRegion,
+    database: config.databasePath,
+    workers: shared?.count ?? 1,
+    startedAtMs,
+  });
+  const isCommand = (challenge: string, proof: string): boolean => {
+    const known = secret.peek();
+    return known !== undefined && isCommandProof(proof, known, challenge, findServer().port);
+  };
+  return createStatusEndpoint({ prove, isCommand, tell });
 }
 
 type ProxyParts = Pick<

@@ -3,7 +3,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { SUPERVISED_VARIABLE } from './parent-channel.ts';
+import { BACKGROUND_VARIABLE, SUPERVISED_VARIABLE } from './parent-channel.ts';
 import { printTalk } from './print.ts';
 
 /** Those that end a server. */
@@ -47,9 +47,13 @@ function isSupervised(): boolean {
   return process.env[SUPERVISED_VARIABLE] !== undefined && process.send !== undefined;
 }
 
-/** Tells `exec`, if it started this process. */
-export function tellListening(port: number): void {
-  if (isSupervised()) process.send?.({ listening: port }, undefined, undefined, () => {});
+/** Tells who started this process and waits: `exec`, or `start --background`, which leaves then. */
+export function tellListening(port: number, url: string): void {
+  const message = { listening: port, url };
+  if (isSupervised()) process.send?.(message, undefined, undefined, () => {});
+  else if (process.env[BACKGROUND_VARIABLE] !== undefined && process.connected) {
+    process.send?.(message, undefined, undefined, () => process.disconnect());
+  }
 }
 
 /** Resolves with the first signal, or with the end of `exec`. */

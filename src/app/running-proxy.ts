@@ -107,8 +107,11 @@ export async function readMetricsOf(server: ServerAddress): Promise<string | und
   return response?.status === 200 ? response.body : undefined;
 }
 
-/** Straight to the address, whatever forward proxies the environment names. */
-function ask(
+/**
+ * Responds with undefined where nobody responds in time. Goes straight to the address, whatever forward proxies the
+ * environment names.
+ */
+export function ask(
   url: URL,
   { caFile }: ServerAddress,
 ): Promise<{ status: number; body: string; address: string } | undefined> {

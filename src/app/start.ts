@@ -23,6 +23,7 @@ import { type AuthRefresh, refreshExpired } from '../upstream/aws/auth-refresh.t
 import { runTrusting } from '../upstream/aws/trust.ts';
 import { createForwarder } from '../upstream/aws/forward.ts';
 import { createSigningClock } from '../upstream/aws/signing-clock.ts';
+import type { Announce } from './announce.ts';
 import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer, findApiKey } from './compose.ts';
@@ -30,10 +31,10 @@ import { findAccess, watchOpenMode } from './access.ts';
 import { createFacts, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
-import { type BannerFacts, baseUrl } from './banner.ts';
+import { type BannerFacts, baseUrl, hostOf } from './banner.ts';
 import { greet, tellClosed } from './greeting.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
-import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from './ending.ts';
+import { describeEnding, onSecondSignal, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
@@ -56,14 +57,18 @@ const IGNORED_VIRTUAL_KEY =
   'AWS_BEARER_TOKEN_BEDROCK holds a virtual key, which is for clients of the proxy and not for AWS: ' +
   'the proxy ignores it.';
 
+/** Who is told that the server listens: the primary, if this is a worker, else everybody else. */
+interface StartOptions {
+  readonly seat?: WorkerSeat;
+  readonly announce?: Announce;
+  readonly hotKeys?: HotKeys | undefined;
+}
+
 /**
  * Runs the server in this process: the only one, with its hot keys if it has some, or a worker with this seat. Resolves
  * when it has ended in order; throws where it cannot start.
  */
-export async function start(
-  config: Config,
-  { seat, hotKeys }: { readonly seat?: WorkerSeat; readonly hotKeys?: HotKeys | undefined } = {},
-): Promise<void> {
+export async function start(config: Config, { seat, announce, hotKeys }: StartOptions): Promise<void> {
   const onProblem = createErrorPrinter();
   const store = await openStore(config.databasePath, { onProblem, threads: true });
   try {
@@ -78,7 +83,8 @@ export async function start(
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name, await findAuthRefresh(config, seat));
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    await serve({ config, seat, hotKeys, store, access, region, tls, connection, meters }).finally(async () => {
+    const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, meters };
+    await serve(parts).finally(async () => {
       await meters.ledger.endDeferred();
       await connection.close();
       await meters.close();
@@ -92,6 +98,7 @@ interface Parts {
   readonly meters: Meters;
   readonly config: Config;
   readonly seat: WorkerSeat | undefined;
+  readonly announce: Announce | undefined;
   readonly hotKeys: HotKeys | undefined;
   readonly store: Store;
   readonly access: ServerAccess;
@@ -100,7 +107,8 @@ interface Parts {
   readonly connection: AwsConnection;
 }
 
-async function serve({ config, seat, hotKeys, store, access, region, tls, connection, meters }: Parts): Promise<void> {
+async function serve(parts: Parts): Promise<void> {
+  const { config, seat, announce, hotKeys, store, access, region, tls, connection, meters } = parts;
   const lines = createLineWriter(process.stdout);
   const view = { isOnlyErrors: false };
   const notices = seat === undefined ? createBudgetNotices(config) : undefined;
@@ -135,18 +143,19 @@ async function serve({ config, seat, hotKeys, store, access, region, tls, connec
     throw await (await import('./taken-port.ts')).explainTakenPort(thrown, config);
   });
   surviveFaults();
-  setImmediate(() => {
-    makeServerSecret(config);
-    void meters.loadPrices();
-  });
+  setImmediate(() => void meters.loadPrices());
   const sweeping = sweepStaleKeys(store);
-  if (seat === undefined) tellListening(server.port);
-  else seat.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
+  // Before anybody learns that there is a process to be signalled.
+  seat?.onEndNow((exitCode) => exitNow(server, exitCode));
+  const toldToEnd = seat === undefined ? untilToldToEnd() : seat.untilDrained;
+  makeServerSecret(config);
+  announce?.(server.port, server.heldByOther);
+  seat?.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
   const { databasePath } = config;
   const { port, heldByOther } = server;
   const facts = {
     version,
-    host: heldByOther === undefined ? config.host : '127.0.0.1',
+    host: hostOf(config, server),
     networkUrls: listNetworkUrls(config.hosts, { port, mountPath: MOUNT_PATH }, networkInterfaces()),
     port,
     mountPath: MOUNT_PATH,
@@ -164,18 +173,13 @@ async function serve({ config, seat, hotKeys, store, access, region, tls, connec
   seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
   await hotKeys?.open((isOn) => (view.isOnlyErrors = isOn));
   const unwatch = access === 'open' && greets(seat) ? watchOpenMode(store, () => tellClosed(config, facts)) : () => {};
-  await (seat === undefined ? untilSignalled(server, config, totals) : untilDrained(server, seat, config));
+  await toldToEnd;
+  await (seat === undefined ? drainOnSignal(server, config, totals) : drainWorker(server, seat, config));
   unwatch();
   clearInterval(sweeping);
   await budgets.close();
   await notices?.close();
   lines.flush();
-}
-
-/** What clients send to the other address of `localhost`, their keys too, another program gets. */
-function warnOfNeighbour(address: string, url: string): void {
-  warn(`Another program listens on the same port of ${address}, and clients that call \`localhost\` may reach it.`);
-  printTalk(`hint: End it and start the proxy again, or have clients call ${url}.`);
 }
 
 /** Commands ask a server that can prove itself. Without the secret, it serves all the same. */
@@ -185,6 +189,12 @@ function makeServerSecret({ databasePath, saltKey }: Config): void {
   } catch {
     // The first key that needs it says what is wrong.
   }
+}
+
+/** What clients send to the other address of `localhost`, their keys too, another program gets. */
+function warnOfNeighbour(address: string, url: string): void {
+  warn(`Another program listens on the same port of ${address}, and clients that call \`localhost\` may reach it.`);
+  printTalk(`hint: End it and start the proxy again, or have clients call ${url}.`);
 }
 
 /** Told once, loudly: who looks for the fault looks at the network first. */
@@ -265,13 +275,12 @@ export async function findRegion(
   return isRegion ? { name: ofKey, origin: 'Bedrock API key' } : undefined;
 }
 
-/** Resolves after an orderly end. The first signal lets what runs end; a second one ends the process at once. */
-async function untilSignalled(
+/** After the first signal what runs may end, and all is over when this resolves; a second one ends it at once. */
+async function drainOnSignal(
   server: RunningServer,
   { shutdownGraceMs, quiet }: Config,
   totals: RunTotals,
 ): Promise<void> {
-  await untilToldToEnd();
   onSecondSignal((exitCode) => exitNow(server, exitCode));
   const running = server.countRunning();
   if (!quiet && running > 0) printTalk(overEcho(describeEnding(shutdownGraceMs, running)));
@@ -285,9 +294,7 @@ function overEcho(text: string): string {
 }
 
 /** The same of a worker: its primary has the signals, and the words. */
-async function untilDrained(server: RunningServer, seat: WorkerSeat, { shutdownGraceMs }: Config): Promise<void> {
-  seat.onEndNow((exitCode) => exitNow(server, exitCode));
-  await seat.untilDrained;
+async function drainWorker(server: RunningServer, seat: WorkerSeat, { shutdownGraceMs }: Config): Promise<void> {
   seat.onDrained(await server.drain(shutdownGraceMs));
 }
 

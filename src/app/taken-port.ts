@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import type { Config } from '../config/config.ts';
 import type { ServerFacts } from '../auth/server-facts.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
+import { listAddresses } from '../server/listen.ts';
 import { findRunningProxy, type RunningProxy } from './running-proxy.ts';
 
 /** So many ports above the taken one are tried. */
@@ -15,8 +16,8 @@ const MAX_TRIES = 50;
 export async function explainTakenPort(thrown: unknown, config: Config): Promise<ProxyError> {
   const error = toProxyError(thrown);
   if (error.code !== 'ERR_ADDRESS_IN_USE') return error;
-  const { host, port } = config;
-  const [running, free] = await Promise.all([findRunningProxy(config), findFreePort(host, port + 1)]);
+  const { hosts, port } = config;
+  const [running, free] = await Promise.all([findRunningProxy(config), findFreePort(hosts, port + 1)]);
   const message = error.message.replace(/^Another program/, describeRunning(running, 'Another program'));
   const choice = free === undefined ? 'choose another --port' : `choose another port: --port ${free} is free`;
   return new ProxyError('ERR_ADDRESS_IN_USE', message, {
@@ -51,10 +52,10 @@ export function describeServer({ isOffline, upstream, region, access, databasePa
 }
 
 /** The first from `from` on that can be listened on just now; undefined if none of the next ones can. */
-export async function findFreePort(host: string, from: number): Promise<number | undefined> {
-  const addresses = host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
+export async function findFreePort(hosts: readonly string[], from: number): Promise<number | undefined> {
+  const addresses = listAddresses(hosts);
   for (let port = from; port < from + MAX_TRIES && port <= 65_535; port += 1) {
-    const taken = await Promise.all(addresses.map((address) => isTaken(address, port)));
+    const taken = await Promise.all(addresses.map(({ host }) => isTaken(host, port)));
     if (!taken.includes(true)) return port;
   }
   return undefined;

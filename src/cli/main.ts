@@ -10,6 +10,7 @@ import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
 import { PRICES } from './prices/commands.ts';
+import { STATUS, STOP } from './status/commands.ts';
 import { LOGS, TOP, USAGE } from './usage/commands.ts';
 import { readVersion } from '../lib/version.ts';
 
@@ -18,6 +19,7 @@ Examples:
   $ bedrock-proxy start                     on http://localhost:4000/bedrock
   $ bedrock-proxy start --profile dev --region eu-west-1
   $ bedrock-proxy start --offline           no AWS account: a Bedrock inside
+  $ bedrock-proxy start --background        until \`bedrock-proxy stop\`
   $ bedrock-proxy start --prices mine.json --ledger-days 365
   $ bedrock-proxy start --log-format json | jq .status
 `;
@@ -46,12 +48,19 @@ const START = defineCommand({
   description: 'start the proxy',
   examples: START_EXAMPLES,
   notes: `${START_NOTES}${EXIT_CODES}`,
-  options: OPTIONS,
+  options: {
+    ...OPTIONS,
+    background: {
+      flag: '--background',
+      description: 'start it, and return when it listens; its output goes to a log file',
+    },
+    json: { flag: '--json', description: 'print a line of JSON, with port and pid, when it listens' },
+  },
   run: async (input) => {
     const { launch } = await import('../app/launch.ts');
-    await launch(input, runForHotKeys);
+    const exitCode = await launch(input, runForHotKeys);
     // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
-    process.exit(0);
+    process.exit(exitCode);
   },
 });
 
@@ -62,7 +71,7 @@ async function runForHotKeys(args: readonly string[]): Promise<void> {
 }
 
 /** In the order of the help. */
-const COMMANDS = [START, KEY, USAGE, LOGS, TOP, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
+const COMMANDS = [START, STATUS, STOP, KEY, USAGE, LOGS, TOP, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
 
 /**
  * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.

@@ -63,6 +63,8 @@ export interface Config {
   /** A command for the shell, from the owner alone. */
   readonly awsAuthRefresh: string | undefined;
   readonly databasePath: string;
+  /** Of this user, whichever the database is. */
+  readonly dataFolder: string;
   readonly masterKey: string | undefined;
   readonly saltKey: string | undefined;
   readonly offline: boolean;
@@ -125,6 +127,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     profile: parseProfile(read('profile')),
     awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
     databasePath: readDatabasePath(flags, environment),
+    dataFolder: userDataFolder(environment, process.platform),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
     offline: parseSwitch(read('offline')),

@@ -2,7 +2,7 @@
  * On which addresses a server listens, and opening its port on all of them. `localhost` is two addresses, and a client
  * takes whichever it likes: both have to be ours, or another program on this machine gets what is meant for us.
  */
-import { isIP, type AddressInfo, type Server } from 'node:net';
+import { type AddressInfo, isIP, type Server } from 'node:net';
 import { findCode } from '../lib/errno.ts';
 
 /** An address to listen on. */

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, readConfig, readDatabasePath, readSaltKey } from '../../src/config/config.ts';
 import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
@@ -15,6 +16,7 @@ describe('with nothing given', () => {
       region: undefined,
       profile: undefined,
       databasePath: readDatabasePath({}, { XDG_DATA_HOME: '/data' }),
+      dataFolder: dirname(readDatabasePath({}, { XDG_DATA_HOME: '/data' })),
       masterKey: undefined,
       saltKey: undefined,
       offline: false,

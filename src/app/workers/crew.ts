@@ -135,7 +135,7 @@ export class Crew {
     if (this.#port !== undefined && this.#alive.size === 0) this.#askedPort = this.#port;
     const greets = this.#port === undefined;
     const { count, line } = this.#options;
-    const role: WorkerRole = { greets, port: this.#askedPort, count, line };
+    const role: WorkerRole = { greets, port: this.#askedPort, leader: process.pid, count, line };
     const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(role) });
     const { stdout } = worker.process;
     if (stdout !== null) relayLines(stdout, process.stdout);

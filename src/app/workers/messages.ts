@@ -18,6 +18,8 @@ export interface WorkerRole {
   readonly greets: boolean;
   /** To listen on; 0 if the primary leaves it to the first one. */
   readonly port: number;
+  /** The process that leads them: signals are for it. */
+  readonly leader: number;
   /** How many there are. */
   readonly count: number;
   /** The line of the primary's hot keys, to be said below the banner; undefined if it has none. */

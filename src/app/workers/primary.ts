@@ -6,15 +6,16 @@ import { createRateLimits } from '../../admission/rates.ts';
 import type { Config } from '../../config/config.ts';
 import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { toProxyError } from '../../lib/errors.ts';
+import type { Announce } from '../announce.ts';
 import type { HotKeys } from '../hot-keys.ts';
 import { createAuthRefresh } from '../auth-refresh.ts';
 import { createBudgetNotices } from '../budget-notices.ts';
-import { describeEnding, onSecondSignal, tellListening, untilToldToEnd } from '../ending.ts';
+import { describeEnding, onSecondSignal, untilToldToEnd } from '../ending.ts';
 import { printError, printTalk } from '../print.ts';
 import { Crew, FirstWorkerFailed } from './crew.ts';
 
 /** Runs the workers until a signal has ended all of them. Ends the process itself if the first one cannot start. */
-export async function leadWorkers(config: Config, hotKeys: HotKeys | undefined): Promise<void> {
+export async function leadWorkers(config: Config, announce: Announce, hotKeys: HotKeys | undefined): Promise<void> {
   const { workers, port, quiet, shutdownGraceMs, awsAuthRefresh } = config;
   const budgets = createBudgetNotices(config);
   const crew = new Crew({
@@ -32,7 +33,7 @@ export async function leadWorkers(config: Config, hotKeys: HotKeys | undefined):
   process.stderr.on('error', () => {});
   process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
   const toldToEnd = untilToldToEnd();
-  const started = crew.start().then(tellListening);
+  const started = crew.start().then((opened) => announce(opened, undefined));
   try {
     await Promise.race([started, toldToEnd]);
   } catch (error) {
