@@ -10,6 +10,7 @@ import { buildProgram } from '../src/cli/main.ts';
 import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
 import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
 import { readOpenApi } from './docs/openapi.ts';
+import { renderConfigSchema } from './docs/config-schema.ts';
 import { renderPriceCoverage, renderPriceDisagreements, renderPriceSources } from './docs/prices.ts';
 import {
   renderErrorFacts,
@@ -17,6 +18,7 @@ import {
   renderLedgerFields,
   renderOperations,
   renderOptions,
+  renderProjectOptions,
   renderServices,
   renderVariables,
 } from './docs/tables.ts';
@@ -42,6 +44,7 @@ export async function generateDocs(): Promise<Map<string, string>> {
     commands: () => renderCommandTable(program),
     'command-helps': () => renderCommandHelps(program),
     options: renderOptions,
+    'project-options': renderProjectOptions,
     variables: renderVariables,
     errors: renderErrors,
     'admin-paths': () => renderAdminPaths(openapi),
@@ -61,7 +64,11 @@ export async function generateDocs(): Promise<Map<string, string>> {
     });
     return [path, renderErrorFacts(filled)];
   });
-  return new Map([...pages, ['package.json', linkPackage(readFileSync(join(ROOT, 'package.json'), 'utf8'))]]);
+  return new Map([
+    ...pages,
+    ['docs/bedrock-proxy.schema.json', renderConfigSchema()],
+    ['package.json', linkPackage(readFileSync(join(ROOT, 'package.json'), 'utf8'))],
+  ]);
 }
 
 /** `homepage` and `bugs` follow `repository`, which is the one place that holds the address of the project. */

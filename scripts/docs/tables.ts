@@ -1,6 +1,7 @@
 /** The reference tables that come straight from the program's own: options, errors, operations, the ledger. */
 import { jsonTypeOf, LEDGER_COLUMNS } from '../../src/domain/ledger-columns.ts';
-import { OPTIONS } from '../../src/config/options.ts';
+import { OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
+import { nameInFile } from '../../src/config/files.ts';
 import { ERROR_KINDS } from '../../src/lib/errors.ts';
 import { type Operation, OPERATIONS, SERVICES } from '../../src/operations/catalog.ts';
 import { renderCode, renderTable } from './markdown.ts';
@@ -10,17 +11,9 @@ const RETRIED = [408, 429, 500, 502, 503, 504];
 /** Never sent as a response: told on the terminal or in the log. */
 const NEVER_SENT: readonly string[] = ['ERR_BAD_OPTION', 'ERR_ADDRESS_IN_USE', 'ERR_CLIENT_GONE'];
 
-interface OptionRow {
-  readonly flag: string;
-  readonly env: readonly string[];
-  readonly default?: string;
-  readonly description: string;
-  readonly repeatable?: boolean;
-}
-
 /** The flags of `start`. */
 export function renderOptions(): string {
-  const rows = Object.values<OptionRow>(OPTIONS).map((option) => [
+  const rows = Object.values<OptionSpec>(OPTIONS).map((option) => [
     renderCode(option.flag),
     renderCode(option.default ?? ''),
     option.env.map(renderCode).join(', '),
@@ -29,9 +22,15 @@ export function renderOptions(): string {
   return renderTable(['flag', 'default', 'variables', 'meaning'], rows);
 }
 
+/** What the configuration file of a project may set. */
+export function renderProjectOptions(): string {
+  const names = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).inProject === true);
+  return names.map((name) => renderCode(nameInFile(name))).join(', ');
+}
+
 /** The same by variable, for readers of a `.env` file. */
 export function renderVariables(): string {
-  const rows = Object.values<OptionRow>(OPTIONS).flatMap(({ env, flag }) =>
+  const rows = Object.values<OptionSpec>(OPTIONS).flatMap(({ env, flag }) =>
     env.map((name) => [renderCode(name), renderCode(flag)]),
   );
   return renderTable(

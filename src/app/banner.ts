@@ -23,6 +23,8 @@ export interface BannerFacts {
   readonly access: ServerAccess;
   readonly upstream: string | undefined;
   readonly databasePath: string;
+  /** Paths of configuration files that were read. */
+  readonly configFiles?: readonly string[];
   /** Undefined: this process alone. */
   readonly workers?: number | undefined;
   /** Spoken beside clear text, on the same port; `caFile` is what clients have to trust, where they do not already. */
@@ -66,6 +68,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
     ...(facts.upstream === undefined ? [] : [['upstream', facts.upstream] as const]),
     ['keys', describeAccess(facts.access)],
     ['database', facts.databasePath],
+    ...(facts.configFiles ?? []).map((path) => ['settings', path] as const),
     ...(facts.workers === undefined ? [] : [['workers', `${facts.workers} processes share the port`] as const]),
   ];
   return [

@@ -151,7 +151,7 @@ async function serve(parts: Parts): Promise<void> {
   makeServerSecret(config);
   announce?.(server.port, server.heldByOther);
   seat?.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
-  const { databasePath } = config;
+  const { databasePath, configFiles } = config;
   const { port, heldByOther } = server;
   const facts = {
     version,
@@ -162,6 +162,7 @@ async function serve(parts: Parts): Promise<void> {
     region,
     access,
     databasePath,
+    configFiles,
     tls: tls && { caFile: findTrustFile(config) },
     upstream: upstreamOf(config),
     workers: seat?.count,

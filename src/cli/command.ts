@@ -2,8 +2,17 @@
  * What a command of this program is, as data: its words, its options, and what it runs. From that come a command of
  * commander, which reads the command line and prints the help, and the type of the input that `run` gets.
  */
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { type FlagValue, OPTIONS, type OptionName, type OptionValue } from '../config/options.ts';
+import { CONFIG_VARIABLE, readConfigFiles } from '../config/files.ts';
+import {
+  CONFIG_FILES,
+  type FlagValue,
+  OPTION_NAMES,
+  OPTIONS,
+  type OptionName,
+  type OptionValue,
+} from '../config/options.ts';
 import { nameCommands } from '../lib/command-name.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printError } from '../app/print.ts';
@@ -110,7 +119,7 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
   for (const { usage, description } of Object.values(spec.arguments ?? {})) command.argument(usage, description);
   for (const option of Object.values(spec.options)) command.addOption(toOption(option));
   command.addOption(new Option('--no-color').hideHelp());
-  command.action(() => spec.run(readInput(command, spec)));
+  command.action(() => spec.run(addFiles(readInput(command, spec), spec, command)));
 }
 
 /** The texts around the help. Errors of usage leave through `run` of main.ts, in the same two lines as all others. */
@@ -148,6 +157,17 @@ function readInput(command: Command, spec: CommandSpec): Readonly<Record<string,
   });
   const args = Object.keys(spec.arguments ?? {}).map((name, at) => [name, command.processedArgs[at]]);
   return Object.fromEntries([...options, ...args]);
+}
+
+/** With what configuration files say, for a command that has options of `start`. */
+function addFiles<Input extends object>(input: Input, spec: CommandSpec, command: Command): Input {
+  if (!OPTION_NAMES.some((name) => name in spec.options)) return input;
+  const named: unknown = command.optsWithGlobals()['config'];
+  // In the environment, so that a server that this process starts reads it too.
+  if (typeof named === 'string') process.env[CONFIG_VARIABLE] = resolve(named);
+  const places = { environment: process.env, workingFolder: process.cwd(), platform: process.platform };
+  const files = readConfigFiles(places);
+  return files.length === 0 ? input : { ...input, [CONFIG_FILES]: files };
 }
 
 function printUsageError(text: string, command: Command): void {

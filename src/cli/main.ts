@@ -4,7 +4,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
-import { addCommand, addWords, defineCommand } from './command.ts';
+import { addCommand, addWords, defineCommand, JSON_OPTION } from './command.ts';
 import { KEY } from './key/commands.ts';
 import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
@@ -54,9 +54,11 @@ const START = defineCommand({
       flag: '--background',
       description: 'start it, and return when it listens; its output goes to a log file',
     },
-    json: { flag: '--json', description: 'print a line of JSON, with port and pid, when it listens' },
+    printConfig: { flag: '--print-config', description: 'print every setting and where it comes from, and end' },
+    json: { ...JSON_OPTION, description: 'print a line of JSON, with port and pid, when it listens' },
   },
   run: async (input) => {
+    if (input.printConfig) return (await import('./start/print-config.ts')).printConfig(input);
     const { launch } = await import('../app/launch.ts');
     const exitCode = await launch(input, runForHotKeys);
     // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
@@ -109,6 +111,7 @@ export function buildProgram(): Command {
     .version(readVersion(), '-v, --version', 'print the version')
     .option('--debug', 'print stacks with errors')
     .option('--no-color', 'print no colours; so does NO_COLOR')
+    .option('--config <file>', "configuration file in the place of the project's, trusted")
     .helpCommand('help [command]', 'show help for a command');
   // As the option was called before.
   program.addOption(new Option('-V').hideHelp()).on('option:V', () => {

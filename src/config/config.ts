@@ -10,6 +10,7 @@ import { ProxyError } from '../lib/errors.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import {
   badOption,
+  CONFIG_FILES,
   type Environment,
   findSetting,
   type Flags,
@@ -111,6 +112,8 @@ export interface Config {
   readonly cutsEnded: boolean;
   readonly logFormat: 'pretty' | 'json';
   readonly quiet: boolean;
+  /** Paths of the configuration files that were read. */
+  readonly configFiles: readonly string[];
 }
 
 /** Reads everything `start` needs. Throws ERR_BAD_OPTION naming the flag or variable and what it may be. */
@@ -156,6 +159,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     cutsEnded: !parseSwitch(read('noCut')),
     logFormat: parseChoice(present(read('logFormat')), ['pretty', 'json']),
     quiet: parseSwitch(read('quiet')),
+    configFiles: (flags[CONFIG_FILES] ?? []).map(({ path }) => path),
   });
 }
 

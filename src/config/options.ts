@@ -10,7 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What an option of the command line gives. */
 export type FlagValue = string | readonly string[] | boolean | undefined;
 
-interface OptionSpec {
+/** What is known of an option of `start`. */
+export interface OptionSpec {
   /** As shown in help, with its argument. */
   readonly flag: string;
   /** Variables that set it, strongest first; the flag wins over all of them. */
@@ -18,6 +19,11 @@ interface OptionSpec {
   readonly default?: string;
   readonly description: string;
   readonly repeatable?: boolean;
+  /**
+   * The configuration file of a project may have it, which may come from a stranger: it opens no port, runs nothing,
+   * names no file and no host, lowers no limit and hides nothing. Such a switch can be turned on there, never off.
+   */
+  readonly inProject?: true;
 }
 
 /** The options of `start`, in the order of help and README. */
@@ -27,6 +33,7 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_PORT'],
     default: '4000',
     description: 'port to listen on; 0 takes a free one',
+    inProject: true,
   },
   host: {
     flag: '--host <address>',
@@ -39,11 +46,13 @@ export const OPTIONS = {
     flag: '-r, --region <region>',
     env: ['BEDROCK_PROXY_REGION', 'AWS_REGION_NAME', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
     description: 'AWS region for requests that name none; else the region of the profile',
+    inProject: true,
   },
   profile: {
-    flag: '--profile <name>',
+    flag: '--profile <profile>',
     env: ['AWS_PROFILE'],
     description: 'profile in ~/.aws to take credentials from',
+    inProject: true,
   },
   awsAuthRefresh: {
     flag: '--aws-auth-refresh <command>',
@@ -59,6 +68,7 @@ export const OPTIONS = {
     flag: '--offline',
     env: ['BEDROCK_PROXY_OFFLINE'],
     description: 'answer from a Bedrock inside this process: no AWS account, no network',
+    inProject: true,
   },
   endpointUrl: {
     flag: '--endpoint-url <url>',
@@ -66,13 +76,19 @@ export const OPTIONS = {
     description: 'another upstream; may hold {service} and {region}; service=url for one service',
     repeatable: true,
   },
-  fips: { flag: '--fips', env: ['AWS_USE_FIPS_ENDPOINT'], description: "call AWS's FIPS endpoints" },
-  dualstack: { flag: '--dualstack', env: ['AWS_USE_DUALSTACK_ENDPOINT'], description: "call AWS's IPv6 endpoints" },
+  fips: { flag: '--fips', env: ['AWS_USE_FIPS_ENDPOINT'], description: "call AWS's FIPS endpoints", inProject: true },
+  dualstack: {
+    flag: '--dualstack',
+    env: ['AWS_USE_DUALSTACK_ENDPOINT'],
+    description: "call AWS's IPv6 endpoints",
+    inProject: true,
+  },
   openaiUpstream: {
     flag: '--openai-upstream <service>',
     env: ['BEDROCK_PROXY_OPENAI_UPSTREAM'],
     default: 'runtime',
     description: 'who serves /openai and /anthropic paths: runtime or mantle',
+    inProject: true,
   },
   modelAlias: {
     flag: '--model-alias <name=model>',
@@ -84,6 +100,7 @@ export const OPTIONS = {
     flag: '--tls',
     env: ['BEDROCK_PROXY_TLS'],
     description: 'speak TLS as well, on the same port, with a certificate kept beside the database',
+    inProject: true,
   },
   tlsCert: {
     flag: '--tls-cert <file>',
@@ -102,17 +119,20 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_MAX_BODY_SIZE'],
     default: '128mb',
     description: 'largest request body, in bytes or with kb, mb, gb',
+    inProject: true,
   },
   idleTimeout: {
     flag: '--idle-timeout <seconds>',
     env: ['BEDROCK_PROXY_IDLE_TIMEOUT'],
     default: '3900',
     description: 'longest silence of AWS before and within a response',
+    inProject: true,
   },
   streamIdleTimeout: {
     flag: '--stream-idle-timeout <seconds>',
     env: ['BEDROCK_PROXY_STREAM_IDLE_TIMEOUT'],
     description: 'longest silence of AWS within a response; else --idle-timeout holds there too',
+    inProject: true,
   },
   shutdownGrace: {
     flag: '--shutdown-grace <seconds>',
@@ -162,18 +182,23 @@ export const OPTIONS = {
     flag: '--no-response-headers',
     env: ['BEDROCK_PROXY_NO_RESPONSE_HEADERS'],
     description: "add no x-bedrock-proxy-* and LiteLLM headers to AWS's responses",
+    inProject: true,
   },
   logFormat: {
     flag: '--log-format <format>',
     env: ['BEDROCK_PROXY_LOG_FORMAT'],
     default: 'pretty',
     description: 'lines per request: pretty or json',
+    inProject: true,
   },
   quiet: { flag: '--quiet', env: ['BEDROCK_PROXY_QUIET'], description: 'no banner, no line per request' },
 } as const satisfies Record<string, OptionSpec>;
 
 /** The name of an option of `start`. */
 export type OptionName = keyof typeof OPTIONS;
+
+/** The names of all of them. */
+export const OPTION_NAMES: readonly OptionName[] = Object.keys(OPTIONS) as OptionName[];
 
 /** The type of an option's value, by its flag: text, or a list if it repeats. A switch that is not given is false. */
 export type OptionValue<Spec extends { readonly flag: string }> = string extends Spec['flag']
@@ -186,22 +211,37 @@ export type OptionValue<Spec extends { readonly flag: string }> = string extends
         ? string | undefined
         : boolean;
 
+/** Where the input of a command has its configuration files: no name that an option could have. */
+export const CONFIG_FILES: unique symbol = Symbol('configuration files');
+
 /** Values of options of `start`, of which a command may have some only. */
-export type Flags = { readonly [Name in OptionName]?: OptionValue<(typeof OPTIONS)[Name]> };
+export type Flags = { readonly [Name in OptionName]?: OptionValue<(typeof OPTIONS)[Name]> } & {
+  /** Of configuration files, strongest first; the command line adds them to what was given. */
+  readonly [CONFIG_FILES]?: readonly ConfigFile[];
+};
+
+/** What a configuration file says. */
+export interface ConfigFile {
+  readonly path: string;
+  /** One for each option, or several of one that repeats. */
+  readonly settings: { readonly [Name in OptionName]?: readonly Setting[] };
+}
 
 /** A value and where it came from, for messages. */
 export interface Setting {
   readonly value: string;
-  /** `--port` or `BEDROCK_PROXY_PORT`. */
+  /** `--port`, `BEDROCK_PROXY_PORT`, or the key in a file. */
   readonly origin: string;
+  /** Where an option that stands nowhere has its value from. */
+  readonly isDefault?: true;
 }
 
 /** `--port` of `-p, --port <number>`. */
-function nameFlag(flag: string): string {
+export function nameFlag(flag: string): string {
   return /--[a-z-]+/.exec(flag)?.[0] ?? flag;
 }
 
-/** The flag, the first variable that is set and not empty, or the default. */
+/** The flag, the first variable that is set and not empty, what a configuration file says, or the default. */
 export function findSetting(name: OptionName, flags: Flags, environment: Environment): Setting | undefined {
   const spec: OptionSpec = OPTIONS[name];
   const origin = nameFlag(spec.flag);
@@ -211,15 +251,23 @@ export function findSetting(name: OptionName, flags: Flags, environment: Environ
     const value = environment[variable];
     if (value !== undefined && value !== '') return { value, origin: variable };
   }
-  return spec.default === undefined ? undefined : { value: spec.default, origin };
+  const [fromFile] = findInFiles(name, flags);
+  if (fromFile !== undefined) return fromFile;
+  return spec.default === undefined ? undefined : { value: spec.default, origin, isDefault: true };
 }
 
-/** A repeatable option: the flags, or the variable split at commas and spaces. */
+function findInFiles(name: OptionName, { [CONFIG_FILES]: files = [] }: Flags): readonly Setting[] {
+  return files.find(({ settings }) => settings[name] !== undefined)?.settings[name] ?? [];
+}
+
+/** A repeatable option: the flags, the variable split at commas and spaces, or the list of a configuration file. */
 export function readList(name: OptionName, flags: Flags, environment: Environment): Setting[] {
   const given = flags[name];
   if (Array.isArray(given)) return given.map((value: string) => ({ value, origin: nameFlag(OPTIONS[name].flag) }));
   const setting = findSetting(name, flags, environment);
   if (setting === undefined) return [];
+  const inFile = findInFiles(name, flags);
+  if (inFile[0] === setting) return [...inFile];
   return setting.value
     .split(/[\s,]+/)
     .filter((value) => value !== '')
@@ -258,8 +306,13 @@ export function parseSwitch(setting: Setting | undefined): boolean {
 
 /** Says which value was wrong, without the password that a URL may hold. */
 export function badOption(setting: Setting, what: string): ProxyError {
-  const shown = JSON.stringify(setting.value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@'));
+  const shown = JSON.stringify(showValue(setting));
   return new ProxyError('ERR_BAD_OPTION', `${setting.origin} ${what}, not ${shown}.`, {
     hint: 'See `bedrock-proxy start --help`.',
   });
+}
+
+/** A value for people: without the password that a URL may hold. */
+export function showValue({ value }: Setting): string {
+  return value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@');
 }

@@ -44,6 +44,7 @@ describe('with nothing given', () => {
       cutsEnded: true,
       logFormat: 'pretty',
       quiet: false,
+      configFiles: [],
     });
   });
 
