@@ -17,8 +17,9 @@ export function renderConfigSchema(): string {
   return `${JSON.stringify(schema, undefined, 2).replaceAll(/\[\s+("\w+"),\s+("\w+")\s+\]/g, '[$1, $2]')}\n`;
 }
 
-function describeProperty({ flag, description, repeatable, default: fallback }: OptionSpec): object {
+function describeProperty({ flag, description, repeatable, values, default: fallback }: OptionSpec): object {
   const words = { description, ...(fallback === undefined ? {} : { default: fallback }) };
+  if (values !== undefined) return { ...words, enum: values };
   if (!flag.includes('<')) return { ...words, type: 'boolean' };
   if (repeatable !== true) return { ...words, type: ['string', 'number'] };
   return { ...words, anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };

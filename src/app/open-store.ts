@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import type { Store } from '../domain/store.ts';
 import type { FileOptions } from '../store/sqlite/file.ts';
 import { printTalk } from './print.ts';
+import { readKeyNames } from '../store/sqlite/key-names.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
 /** The store at `path`, which is made if there is none. The caller closes it. Throws ERR_STORE_UNAVAILABLE. */
@@ -31,4 +32,9 @@ export async function withStore<T>(path: string, work: (store: Store) => Promise
 /** The same if there is a database already; otherwise undefined, and none is made. */
 export async function withExistingStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T | undefined> {
   return existsSync(path) ? withStore(path, work) : undefined;
+}
+
+/** The names of the keys at `path`, which is only read; none if there is no database. */
+export function listKeyNames(path: string): readonly string[] {
+  return existsSync(path) ? readKeyNames(path) : [];
 }

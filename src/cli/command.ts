@@ -3,7 +3,7 @@
  * commander, which reads the command line and prints the help, and the type of the input that `run` gets.
  */
 import { resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { CONFIG_VARIABLE, readConfigFiles } from '../config/files.ts';
 import {
   CONFIG_FILES,
@@ -25,6 +25,8 @@ export interface CommandOption {
   readonly flag: string;
   readonly description: string;
   readonly choices?: readonly string[] | undefined;
+  /** What it takes, if not commander but whoever reads it checks that. */
+  readonly values?: readonly string[];
   /** May be given more than once, each time with one value. */
   readonly repeatable?: boolean;
   /** The names of options that may not stand beside it. */
@@ -44,6 +46,7 @@ interface CommandArgument {
   /** As shown in help: `<key>`, `[pattern]` if it may be left out, `<command...>` for all that follow. */
   readonly usage: string;
   readonly description: string;
+  readonly choices?: readonly string[];
 }
 
 type CommandArguments = Readonly<Record<string, CommandArgument>>;
@@ -116,7 +119,10 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
     return;
   }
   if (spec.usage !== undefined) command.usage(spec.usage);
-  for (const { usage, description } of Object.values(spec.arguments ?? {})) command.argument(usage, description);
+  for (const { usage, description, choices } of Object.values(spec.arguments ?? {})) {
+    const argument = new Argument(usage, description);
+    command.addArgument(choices === undefined ? argument : argument.choices(choices));
+  }
   for (const option of Object.values(spec.options)) command.addOption(toOption(option));
   command.addOption(new Option('--no-color').hideHelp());
   command.action(() => spec.run(addFiles(readInput(command, spec), spec, command)));

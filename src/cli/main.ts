@@ -6,6 +6,8 @@ import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { addCommand, addWords, defineCommand, JSON_OPTION } from './command.ts';
 import { KEY } from './key/commands.ts';
+import { COMPLETION } from './completion/commands.ts';
+import { COMPLETE } from './completion/complete.ts';
 import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
@@ -72,13 +74,39 @@ async function runForHotKeys(args: readonly string[]): Promise<void> {
   process.exitCode = 0;
 }
 
+/** What every command takes. */
+const PROGRAM_OPTIONS = [
+  { flag: '--debug', description: 'print stacks with errors' },
+  { flag: '--no-color', description: 'print no colours; so does NO_COLOR' },
+  { flag: '--config <file>', description: "configuration file in the place of the project's, trusted" },
+];
+
 /** In the order of the help. */
-const COMMANDS = [START, STATUS, STOP, KEY, USAGE, LOGS, TOP, PRICES, DB, ENV, EXEC, CREDENTIAL_PROCESS, DOCTOR];
+const COMMANDS = [
+  START,
+  STATUS,
+  STOP,
+  KEY,
+  USAGE,
+  LOGS,
+  TOP,
+  PRICES,
+  DB,
+  ENV,
+  EXEC,
+  CREDENTIAL_PROCESS,
+  DOCTOR,
+  COMPLETION,
+];
 
 /**
  * Parses `argv` (node, script, arguments: as process.argv) and runs the command. Sets process.exitCode; never throws.
  */
 export async function run(argv: readonly string[]): Promise<void> {
+  if (argv[2] === COMPLETE) {
+    const { answerShell } = await import('./completion/answer.ts');
+    return answerShell({ commands: COMMANDS, options: PROGRAM_OPTIONS }, argv.slice(3));
+  }
   const program = buildProgram();
   if (!process.stdout.listeners('error').includes(noteOutputError)) process.stdout.on('error', noteOutputError);
   try {
@@ -109,9 +137,6 @@ export function buildProgram(): Command {
         'virtual keys.',
     )
     .version(readVersion(), '-v, --version', 'print the version')
-    .option('--debug', 'print stacks with errors')
-    .option('--no-color', 'print no colours; so does NO_COLOR')
-    .option('--config <file>', "configuration file in the place of the project's, trusted")
     .helpCommand('help [command]', 'show help for a command');
   // As the option was called before.
   program.addOption(new Option('-V').hideHelp()).on('option:V', () => {
@@ -119,6 +144,7 @@ export function buildProgram(): Command {
     throw new CommanderError(0, 'commander.version', readVersion());
   });
   addWords(program, { examples: PROGRAM_EXAMPLES, notes: EXIT_CODES });
+  for (const { flag, description } of PROGRAM_OPTIONS) program.option(flag, description);
   for (const command of COMMANDS) addCommand(program, command);
   return program;
 }

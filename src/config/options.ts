@@ -19,6 +19,8 @@ export interface OptionSpec {
   readonly default?: string;
   readonly description: string;
   readonly repeatable?: boolean;
+  /** All that it may be, if it is one of a few words. */
+  readonly values?: readonly string[];
   /**
    * The configuration file of a project may have it, which may come from a stranger: it opens no port, runs nothing,
    * names no file and no host, lowers no limit and hides nothing. Such a switch can be turned on there, never off.
@@ -49,7 +51,7 @@ export const OPTIONS = {
     inProject: true,
   },
   profile: {
-    flag: '--profile <profile>',
+    flag: '--profile <name>',
     env: ['AWS_PROFILE'],
     description: 'profile in ~/.aws to take credentials from',
     inProject: true,
@@ -88,6 +90,7 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_OPENAI_UPSTREAM'],
     default: 'runtime',
     description: 'who serves /openai and /anthropic paths: runtime or mantle',
+    values: ['runtime', 'mantle'],
     inProject: true,
   },
   modelAlias: {
@@ -189,6 +192,7 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_LOG_FORMAT'],
     default: 'pretty',
     description: 'lines per request: pretty or json',
+    values: ['pretty', 'json'],
     inProject: true,
   },
   quiet: { flag: '--quiet', env: ['BEDROCK_PROXY_QUIET'], description: 'no banner, no line per request' },

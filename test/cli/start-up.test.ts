@@ -21,6 +21,8 @@ it.each([
   { args: ['--version'], allowed: ['chalk', 'commander'] },
   { args: ['--help'], allowed: ['chalk', 'commander'] },
   { args: ['start', '--help'], allowed: ['chalk', 'commander'] },
+  { args: ['__complete', 'fish', 'start', '--'], allowed: ['chalk', 'commander'] },
+  { args: ['__complete', 'fish', 'prices', 'show', ''], allowed: ['chalk', 'commander'] },
   { args: ['key', 'list'], allowed: ['better-sqlite3', 'bindings', 'chalk', 'commander', 'file-uri-to-path'] },
 ])('loads no more than $allowed for $args', async ({ args, allowed }) => {
   const { ended } = (await openCli()).spawn(args, { env: { NODE_OPTIONS: listingPackages() } });

@@ -3,7 +3,7 @@
  * when it runs.
  */
 import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
-import { DEFAULT_SINCE, GROUPING_NAMES } from './groupings.ts';
+import { DEFAULT_SINCE, GROUPING_NAMES, GROUPINGS } from './groupings.ts';
 
 const USAGE_EXAMPLES = `
 Examples:
@@ -61,7 +61,11 @@ export const USAGE = defineCommand({
   options: {
     since: { flag: '--since <time>', description: `from when: 7d, 12h, a date, or all (default: ${DEFAULT_SINCE})` },
     until: { flag: '--until <time>', description: 'until when (default: now)' },
-    by: { flag: '--by <group>', description: `one line for each (default: key): ${GROUPING_NAMES}` },
+    by: {
+      flag: '--by <group>',
+      description: `one line for each (default: key): ${GROUPING_NAMES}`,
+      values: GROUPINGS,
+    },
     key: KEY_OPTION,
     session: SESSION_OPTION,
     limit: { flag: '--limit <number>', description: 'only so many lines, the first ones' },

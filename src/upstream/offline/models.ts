@@ -48,6 +48,14 @@ const MODALITIES: Readonly<Record<string, string>> = {
 /** What ListFoundationModels lists. */
 export const LISTED_MODELS: readonly ListedModel[] = MODEL_ROWS.map(readRow);
 
+/** Every id that some region of AWS takes: of models that are called on demand, and of inference profiles. */
+export function listCallableIds(): string[] {
+  return LISTED_MODELS.flatMap(({ id, isOnDemand, geographies }) => [
+    ...(isOnDemand ? [id] : []),
+    ...geographies.map((geography) => `${geography}.${id}`),
+  ]);
+}
+
 const BY_ID = new Map(LISTED_MODELS.map((model) => [model.id, model]));
 
 /** ARN resources whose id is a model's id. */

@@ -4,7 +4,7 @@
  */
 
 /** AWS's regions with a Bedrock endpoint, by what they start with. As in the endpoints of botocore 1.43. */
-const REGIONS = new Set(
+export const BEDROCK_REGIONS: ReadonlySet<string> = new Set(
   [
     'af-south-1',
     'ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2',
@@ -37,7 +37,7 @@ export const GEOGRAPHY_NAMES: readonly string[] = Object.keys(GEOGRAPHIES);
 
 /** True if AWS has a Bedrock in this region. */
 export function isBedrockRegion(region: string): boolean {
-  return REGIONS.has(region);
+  return BEDROCK_REGIONS.has(region);
 }
 
 /** True if the profiles of this geography can be called in this region. */
