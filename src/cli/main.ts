@@ -11,6 +11,7 @@ import { COMPLETE } from './completion/complete.ts';
 import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
+import { CHAT, MODELS } from './models/commands.ts';
 import { PRICES } from './prices/commands.ts';
 import { STATUS, STOP } from './status/commands.ts';
 import { LOGS, TOP, USAGE } from './usage/commands.ts';
@@ -95,6 +96,8 @@ const COMMANDS = [
   ENV,
   EXEC,
   CREDENTIAL_PROCESS,
+  MODELS,
+  CHAT,
   DOCTOR,
   COMPLETION,
 ];

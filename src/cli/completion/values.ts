@@ -32,7 +32,7 @@ async function lookUp(kind: Exclude<ValueKind, 'file'>): Promise<readonly string
       ];
     }
     case 'region':
-      return [...(await import('../../upstream/offline/places.ts')).BEDROCK_REGIONS];
+      return (await import('../../upstream/offline/places.ts')).BEDROCK_REGIONS;
     default:
       return kind satisfies never;
   }

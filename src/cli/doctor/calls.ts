@@ -19,6 +19,8 @@ import type { AwsConnection } from '../../upstream/aws/connection.ts';
 export interface ProxyCaller {
   /** Undefined `body`: GET. Rejects where the connection breaks. */
   call(path: string, body?: object): Promise<CallResponse>;
+  /** Where it listens, with the mount, and the key that it takes. */
+  readonly address: { readonly url: string; readonly key: string };
 }
 
 /** A response of the proxy, whole. */
@@ -61,7 +63,11 @@ export async function withProxy<T>(
       onFault: () => {},
     });
     try {
-      return await work({ call: (path, body) => send({ port: server.port, key: masterKey, agent, path, body }) });
+      const address = { url: `http://127.0.0.1:${server.port}${MOUNT_PATH}`, key: masterKey };
+      return await work({
+        address,
+        call: (path, body) => send({ port: server.port, key: masterKey, agent, path, body }),
+      });
     } finally {
       await server.drain(0);
     }
@@ -137,15 +143,22 @@ function latencyOf(response: CallResponse): string {
   return metrics?.latencyMs === undefined ? 'time' : `${metrics.latencyMs} ms`;
 }
 
-/** A response that is no success, in AWS's words or ours. */
-export function describeFailure(name: string, response: CallResponse): CheckResult {
+/** Why a response is none that was hoped for, and what to do about it if anybody knows. */
+export function explainFailure(response: CallResponse): { readonly words: string; readonly hint: string | undefined } {
   const type = String(response.headers['x-amzn-errortype'] ?? '').split(':')[0] ?? '';
-  const message = /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(textOf(response))?.[1] ?? '';
+  const message =
+    /"[Mm]essage"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(Buffer.concat(response.chunks).toString('utf8'))?.[1] ?? '';
   const ours = response.headers['x-bedrock-proxy-error'];
   // Our own errors end in what to do already.
   const who = ours === undefined ? `AWS answers ${response.status} ${type}` : String(ours);
   const hint = ours === undefined ? HINTS.find(([pattern]) => pattern.test(`${type} ${message}`))?.[1] : undefined;
-  return fail(name, `${who}: ${message.slice(0, 300)}`, hint);
+  return { words: `${who}: ${message.slice(0, 300)}`, hint };
+}
+
+/** A response that is no success, as a check that failed. */
+export function describeFailure(name: string, response: CallResponse): CheckResult {
+  const { words, hint } = explainFailure(response);
+  return fail(name, words, hint);
 }
 
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [

@@ -158,7 +158,8 @@ function sourceOf({ origin }: ModelPrice): string {
   return `${origin?.source ?? ''}${origin?.assumedRegion === undefined ? '' : '*'}`;
 }
 
-async function openPriceBook(input: Flags): Promise<ExplainedBook> {
+/** The prices that a server with these options would use. Throws ERR_BAD_OPTION for a wrong price file. */
+export async function openPriceBook(input: Flags): Promise<ExplainedBook> {
   const file = findSetting('prices', input, process.env);
   return loadPrices({
     priceFile: file === undefined ? undefined : resolve(file.value),

@@ -4,19 +4,16 @@
  */
 
 /** AWS's regions with a Bedrock endpoint, by what they start with. As in the endpoints of botocore 1.43. */
-export const BEDROCK_REGIONS: ReadonlySet<string> = new Set(
-  [
-    'af-south-1',
-    'ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2',
-    'ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1',
-    'eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1',
-    'il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2',
-    'us-gov-east-1 us-gov-west-1 us-iso-east-1 us-isob-east-1 us-isof-east-1 us-isof-south-1',
-  ].flatMap((line) => line.split(' ')),
-);
+export const BEDROCK_REGIONS: readonly string[] = [
+  'af-south-1',
+  'ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2',
+  'ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1',
+  'eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1',
+  'il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2',
+  'us-gov-east-1 us-gov-west-1 us-iso-east-1 us-isob-east-1 us-isof-east-1 us-isof-south-1',
+].flatMap((line) => line.split(' '));
 
-/** The same, as a list. */
-export const BEDROCK_REGIONS: readonly string[] = [...REGIONS];
+const KNOWN = new Set(BEDROCK_REGIONS);
 
 /** The regions whose profiles a geography is, by their starts; and where its requests go. */
 const GEOGRAPHIES: Readonly<Record<string, { readonly from: readonly string[]; readonly to: readonly string[] }>> = {
@@ -37,7 +34,7 @@ export const GEOGRAPHY_NAMES: readonly string[] = Object.keys(GEOGRAPHIES);
 
 /** True if AWS has a Bedrock in this region. */
 export function isBedrockRegion(region: string): boolean {
-  return BEDROCK_REGIONS.has(region);
+  return KNOWN.has(region);
 }
 
 /** True if the profiles of this geography can be called in this region. */
