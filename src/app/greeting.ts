@@ -26,15 +26,18 @@ export async function greet(
     credentials: inTime?.words ?? 'being looked up …',
     lacksAuthority: !!inTime?.problem,
   });
-  const tellProblem = ({ problem }: AuthorityState): void => {
-    if (problem !== undefined && !config.quiet) printError(problem, false);
+  const tellProblem = async ({ problem }: AuthorityState): Promise<void> => {
+    if (problem === undefined || config.quiet) return;
+    printError(problem, false);
+    // In a log nobody chooses.
+    if (process.stderr.isTTY === true) await (await import('./offer-profiles.ts')).offerProfiles(config.profile);
   };
   if (inTime !== undefined) return tellProblem(inTime);
   void tellLater();
   async function tellLater(): Promise<void> {
     const found = await looking;
     if (found.problem === undefined && !config.quiet) printTalk(`credentials: ${found.words}\n`);
-    tellProblem(found);
+    await tellProblem(found);
   }
 }
 

@@ -229,7 +229,12 @@ export async function loadProfileRegion(profile: string | undefined): Promise<st
 export async function loadProfileNames(): Promise<readonly string[] | undefined> {
   const { parseKnownFiles } = await import('@smithy/core/config');
   const profiles = await parseKnownFiles({ ignoreCache: true }).catch(() => undefined);
-  return profiles && Object.keys(profiles);
+  return profiles && Object.keys(profiles).filter(isProfileName);
+}
+
+/** False for the other sections of the shared files, which the SDK reads with them. */
+export function isProfileName(section: string): boolean {
+  return !/^(sso-session|services)\./.test(section);
 }
 
 /** What `aws sso login` left behind for a profile. */
@@ -363,9 +368,9 @@ function findLoginCommand(message: string): 'aws sso login' | 'aws login' | unde
   return undefined;
 }
 
-/** Profile names may hold blanks; the hint is there to be pasted. */
-function quoteForShell(text: string): string {
-  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text}'`;
+/** Profile names may hold blanks, and quotes; the hint is there to be pasted. */
+export function quoteForShell(text: string): string {
+  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Whether two signers are one. */
