@@ -16,7 +16,7 @@ export async function offerProfiles(inUse: string | undefined): Promise<void> {
 /** The profiles as a table, and the commands that come next. */
 export function formatOffer(profiles: readonly ProfileState[], inUse = 'default'): string {
   const waiting = profiles.find((profile) => isWaiting(profile) && profile.name === inUse) ?? profiles.find(isWaiting);
-  const usable = profiles.find(({ remedy, words }) => remedy === undefined && !/^(keys of this|no cred)/.test(words));
+  const usable = profiles.find(({ remedy, signs }) => signs && remedy === undefined);
   const rows = profiles.map(({ name, words, region }) =>
     [name, words, region ?? '-'].map((cell) => printable(cell, 60)),
   );

@@ -54,18 +54,31 @@ async function loadStates(expiresAt: string) {
 describe('the state of profiles', () => {
   it('tells what each is, by the files alone', async () => {
     expect(await loadStates('2026-11-28T09:00:00Z')).toEqual([
-      { name: 'default', words: 'no credentials', region: 'eu-west-1', remedy: undefined },
-      { name: 'dev', words: 'AWS SSO, expired 3 h ago', region: 'us-east-1', remedy: 'aws sso login --profile dev' },
-      { name: 'fresh', words: 'AWS SSO, no login', region: undefined, remedy: 'aws sso login --profile fresh' },
-      { name: 'admin', words: 'a role, by dev', region: undefined, remedy: 'aws sso login --profile dev' },
-      { name: 'ci', words: 'access keys', region: undefined, remedy: undefined },
+      { name: 'default', words: 'no credentials', region: 'eu-west-1', signs: false, remedy: undefined },
+      {
+        name: 'dev',
+        words: 'AWS SSO, expired 3 h ago',
+        region: 'us-east-1',
+        signs: true,
+        remedy: 'aws sso login --profile dev',
+      },
+      {
+        name: 'fresh',
+        words: 'AWS SSO, no login',
+        region: undefined,
+        signs: true,
+        remedy: 'aws sso login --profile fresh',
+      },
+      { name: 'admin', words: 'a role, by dev', region: undefined, signs: true, remedy: 'aws sso login --profile dev' },
+      { name: 'ci', words: 'access keys', region: undefined, signs: true, remedy: undefined },
       {
         name: 'proxy',
         words: 'keys of this proxy: for its clients, not for it',
         region: undefined,
+        signs: false,
         remedy: undefined,
       },
-      { name: 'tool', words: 'credential_process', region: undefined, remedy: undefined },
+      { name: 'tool', words: 'credential_process', region: undefined, signs: true, remedy: undefined },
     ]);
   });
 
@@ -81,13 +94,11 @@ function stepsOf(text: string): string[] {
   return steps.split('\n').map((line) => line.trim());
 }
 
+function state(name: string, words: string, remedy?: string) {
+  return { name, words, region: undefined, signs: words !== 'no credentials', remedy };
+}
+
 describe('the offer', () => {
-  const state = (name: string, words: string, remedy?: string) => ({ name, words, region: undefined, remedy });
-  const stepsOf = (text: string) =>
-    text
-      .split('What can be done now:\n')[1]
-      ?.split('\n')
-      .map((line) => line.trim());
   const OFFLINE = '`bedrock-proxy start --offline`, which needs no account';
 
   it('names a profile that works, and a login that makes one work', () => {

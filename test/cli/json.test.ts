@@ -7,7 +7,6 @@ const WITHOUT: Readonly<Record<string, string>> = {
   exec: 'prints what its command prints',
   'credential-process': 'prints JSON, as AWS wants it',
   completion: 'prints a script',
-  top: 'is a screen',
 };
 
 function listCommands(command: Command, path: readonly string[] = []): (readonly [string, Command])[] {

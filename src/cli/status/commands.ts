@@ -46,6 +46,6 @@ export const STOP = defineCommand({
   description: 'end the proxies that run',
   examples: STOP_EXAMPLES,
   notes: STOP_NOTES,
-  options: { port: PORT_OPTION },
+  options: { port: PORT_OPTION, json: JSON_OPTION },
   run: async (input) => (await import('./stop.ts')).stopProxies(input),
 });

@@ -3,15 +3,20 @@
  * names is signalled by nobody.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { EXIT_FAILED, printTalk } from '../../app/print.ts';
+import { EXIT_FAILED, printJson, printTalk } from '../../app/print.ts';
 import type { ServerStatus } from '../../auth/server-status.ts';
 import { findCode } from '../../lib/errno.ts';
 import { describeNone, findChosen } from './status.ts';
 
 const LOOK_EVERY_MS = 50;
 
+interface StopInput {
+  readonly port: string | undefined;
+  readonly json?: boolean;
+}
+
 /** Ends them. Sets the exit code to 1 if the one of a port does not run, or one may not be signalled. */
-export async function stopProxies(input: { readonly port: string | undefined }): Promise<void> {
+export async function stopProxies(input: StopInput): Promise<void> {
   const found = await findChosen(input);
   for (const { file, status } of found) {
     if (status !== undefined) continue;
@@ -20,9 +25,8 @@ export async function stopProxies(input: { readonly port: string | undefined }):
   }
   const running = found.flatMap(({ status }) => status ?? []);
   if (running.length === 0) {
-    printTalk(describeNone(input));
     if (input.port !== undefined) process.exitCode = EXIT_FAILED;
-    return;
+    printTalk(describeNone(input));
   }
   let signalled: readonly ServerStatus[] = [];
   const hurry = (): void => signalled.forEach((status) => void signal(status));
@@ -36,6 +40,13 @@ export async function stopProxies(input: { readonly port: string | undefined }):
   while (signalled.some(({ pid }) => isAlive(pid))) await delay(LOOK_EVERY_MS);
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, hurry);
   if (signalled.length > 0) printTalk('Stopped.');
+  if (input.json !== true) return;
+  printJson(
+    found.map(({ file, status }) => {
+      const stopped = signalled.some(({ pid }) => pid === status?.pid);
+      return { port: file.port, pid: file.pid, url: status?.url ?? null, stopped };
+    }),
+  );
 }
 
 /** False if that is not allowed. One that has ended meanwhile is what was wanted. */

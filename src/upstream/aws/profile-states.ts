@@ -11,6 +11,8 @@ export interface ProfileState {
   /** For example `access keys` or `AWS SSO, login expired 3 h ago`. */
   readonly words: string;
   readonly region: string | undefined;
+  /** Whether it names credentials that the proxy can sign with. */
+  readonly signs: boolean;
   /** What to do before it can be used; undefined: nothing that the files tell of. */
   readonly remedy: string | undefined;
 }
@@ -18,6 +20,7 @@ export interface ProfileState {
 /** Those of people who have more are not all told. */
 const MAX_PROFILES = 20;
 
+type Description = Pick<ProfileState, 'words' | 'signs' | 'remedy'>;
 type ProfileSettings = Readonly<Record<string, string | undefined>>;
 
 /** The first twenty, in the order of the files; none if they cannot be read. */
@@ -45,9 +48,9 @@ function describeProfile(
   settings: ProfileSettings,
   login: SsoLogin | undefined,
   nowMs: number,
-): Pick<ProfileState, 'words' | 'remedy'> {
+): Description {
   if (settings['credential_process']?.includes('bedrock-proxy') === true) {
-    return plain('keys of this proxy: for its clients, not for it');
+    return { ...plain('keys of this proxy: for its clients, not for it'), signs: false };
   }
   if (settings['aws_access_key_id'] !== undefined) return plain('access keys');
   if (settings['role_arn'] !== undefined) {
@@ -57,21 +60,20 @@ function describeProfile(
   if (settings['credential_process'] !== undefined) return plain('credential_process');
   if (settings['login_session'] !== undefined) return plain('aws login');
   if (login !== undefined) return describeLogin(name, login, nowMs);
-  return plain('no credentials');
+  return { ...plain('no credentials'), signs: false };
 }
 
-function plain(words: string): Pick<ProfileState, 'words' | 'remedy'> {
-  return { words, remedy: undefined };
+function plain(words: string): Description {
+  return { words, signs: true, remedy: undefined };
 }
 
-function describeLogin(name: string, login: SsoLogin, nowMs: number): Pick<ProfileState, 'words' | 'remedy'> {
+function describeLogin(name: string, login: SsoLogin, nowMs: number): Description {
   const { expiresAtMs, isRenewable } = login;
   const remedy = `aws sso login --profile ${quoteForShell(name)}`;
-  if (expiresAtMs === undefined) return { words: 'AWS SSO, no login', remedy };
-  if (expiresAtMs > nowMs)
-    return { words: `AWS SSO, for another ${formatSpan(expiresAtMs - nowMs)}`, remedy: undefined };
+  if (expiresAtMs === undefined) return { words: 'AWS SSO, no login', signs: true, remedy };
+  if (expiresAtMs > nowMs) return plain(`AWS SSO, for another ${formatSpan(expiresAtMs - nowMs)}`);
   const words = `AWS SSO, expired ${formatSpan(nowMs - expiresAtMs)} ago`;
-  return isRenewable ? { words: `${words}, is renewed by itself`, remedy: undefined } : { words, remedy };
+  return isRenewable ? plain(`${words}, is renewed by itself`) : { words, signs: true, remedy };
 }
 
 function formatSpan(spanMs: number): string {

@@ -192,6 +192,10 @@ describe('stop', () => {
     expect(stderr).toMatch(/ends\.\nStopped\.\n$/);
     expect((await one.proxy.ended).code).toBe(0);
     expect(await readStatus(cli)).toMatchObject([{ port: other.port }]);
+    const { stdout } = await cli.run(['stop', '--json']);
+    expect(JSON.parse(stdout)).toEqual([
+      { port: other.port, pid: other.proxy.child.pid, url: expect.any(String), stopped: true },
+    ]);
     expect(await cli.run(['stop', '--port', String(one.port)])).toMatchObject({
       code: 1,
       stderr: `No proxy runs on port ${one.port}.\n`,
