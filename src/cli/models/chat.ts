@@ -2,23 +2,19 @@
  * `chat`: one question to one model, and its answer as it comes. Through the proxy that runs, if it is ours and nothing
  * was said about the upstream; otherwise through one in this process.
  */
-import { existsSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { type Config, MOUNT_PATH } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
 import { type Flags, parseInteger } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { asObject, asObjects, asText, type JsonObject, parseJsonObject } from '../../lib/json.ts';
 import { escapeUnprintable } from '../../lib/printable.ts';
-import { findServerSecret } from '../../keys/server-secret.ts';
 import { FrameSplitter, parseFrameHeaders } from '../../protocol/event-stream.ts';
-import { baseUrl } from '../../app/banner.ts';
 import { printJson, printTalk } from '../../app/print.ts';
-import { findRunningProxy } from '../../app/running-proxy.ts';
 import { explainFailure } from '../doctor/calls.ts';
 import { readClientConfig } from '../exec/outer-proxy.ts';
 import { findClientKey } from '../key/client-key.ts';
-import { withBedrock } from './bedrock.ts';
+import { findOwnProxy, withBedrock } from './bedrock.ts';
 
 interface ChatInput extends Flags {
   readonly model: string;
@@ -64,17 +60,14 @@ async function readQuestion({ message = [], system, maxTokens }: ChatInput): Pro
   };
 }
 
-/** Undefined: none runs there that is ours, or another upstream is asked for than it may have. */
-async function findAddress(config: Config, { profile, region, key }: ChatInput): Promise<ChatAddress | undefined> {
-  if (config.offline || config.endpointUrls.size > 0 || profile !== undefined || region !== undefined) return undefined;
-  // Of a database without keys there may be no secret yet, and the proxy could prove nothing.
-  if (existsSync(config.databasePath)) findServerSecret(config.databasePath, config.saltKey);
-  const { kind } = await findRunningProxy(config);
-  const { host, port, masterKey } = config;
-  if (kind === 'other') printTalk(`note: What listens on port ${port} is no proxy of this database; it is not used.`);
-  if (kind !== 'ours') return undefined;
-  const ours = key === undefined && masterKey !== undefined ? masterKey : (await findClientKey(key, config)).key;
-  return { url: baseUrl({ host, port, mountPath: MOUNT_PATH }), key: ours };
+/** Undefined: the proxy that runs is not to be asked. */
+async function findAddress(config: Config, input: ChatInput): Promise<ChatAddress | undefined> {
+  const running = await findOwnProxy(config, input);
+  if (running === undefined) return undefined;
+  const { url } = running;
+  const { masterKey } = config;
+  if (input.key === undefined && masterKey !== undefined) return { url, key: masterKey };
+  return { url, key: (await findClientKey(input.key, config)).key };
 }
 
 async function askAtOnce(address: ChatAddress, model: string, body: object): Promise<void> {

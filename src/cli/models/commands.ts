@@ -12,8 +12,10 @@ Examples:
   $ bedrock-proxy models 'us.anthropic.*' --json
 `;
 const MODELS_NOTES = `
-Asks AWS with your credentials for foundation models and inference profiles of
-one region. Whether the account has access to a model, AWS does not say there:
+Asks AWS for foundation models and inference profiles of one region: through
+the proxy that runs on --port, if it is one of this database; otherwise, and
+whenever --profile, --region, --offline or --endpoint-url is given, with your
+credentials. Whether the account has access to a model, AWS does not say there:
 \`bedrock-proxy chat MODEL hi\` shows it. Prices are in USD per million tokens;
 - is not known, + more for long inputs.
 `;
@@ -32,6 +34,10 @@ input; a - stands for standard input too.
 `;
 
 const UPSTREAM = pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db');
+const ADDRESS = {
+  port: { ...OPTIONS.port, description: 'port of the proxy' },
+  host: { ...OPTIONS.host, description: 'host of the proxy' },
+};
 
 /** `models`. */
 export const MODELS = defineCommand({
@@ -40,7 +46,7 @@ export const MODELS = defineCommand({
   examples: MODELS_EXAMPLES,
   notes: MODELS_NOTES,
   arguments: { pattern: { usage: '[pattern]', description: 'part of an id or a name, or a pattern with *' } },
-  options: { ...UPSTREAM, ...pickOptions('prices'), json: JSON_OPTION },
+  options: { ...UPSTREAM, ...ADDRESS, ...pickOptions('prices'), json: JSON_OPTION },
   run: async (input) => {
     await (await import('./models.ts')).listModels(input);
     endNow();
@@ -63,8 +69,7 @@ export const CHAT = defineCommand({
     key: { flag: '--key <key>', description: 'id or alias of the key; else the only active one' },
     json: { ...JSON_OPTION, description: 'print the answer, its usage and its cost as JSON' },
     ...UPSTREAM,
-    port: { ...OPTIONS.port, description: 'port of the proxy' },
-    host: { ...OPTIONS.host, description: 'host of the proxy' },
+    ...ADDRESS,
   },
   run: async (input) => {
     await (await import('./chat.ts')).chat(input);

@@ -2,7 +2,6 @@
  * `models`: what a region lists, a line for each id that can be called, with its price. What AWS does not list for
  * these credentials is said.
  */
-import { readConfig } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { matchesGlob } from '../../lib/glob.ts';
@@ -13,7 +12,8 @@ import { formatTable, printData, printJson, printTalk } from '../../app/print.ts
 import { explainFailure, type ProxyCaller } from '../doctor/calls.ts';
 import { priceToJson, shortRate } from '../prices/price-format.ts';
 import { openPriceBook } from '../prices/table.ts';
-import { withBedrock } from './bedrock.ts';
+import { readClientConfig } from '../exec/outer-proxy.ts';
+import { findOwnProxy, withBedrock, withOwnProxy } from './bedrock.ts';
 
 interface ModelsInput extends Flags {
   readonly pattern: string | undefined;
@@ -37,11 +37,7 @@ const MAX_PAGES = 20;
 
 /** Prints them. Throws ERR_BAD_REQUEST if AWS lists neither models nor profiles. */
 export async function listModels(input: ModelsInput): Promise<void> {
-  const config = readConfig(input, process.env);
-  const { found, problems, region } = await withBedrock(config, async (caller, called) => ({
-    ...(await askModels(caller)),
-    region: called,
-  }));
+  const { found, problems, region } = await askAnyProxy(input);
   const book = await openPriceBook(input);
   const moment = { atMs: Date.now(), region, serviceTier: undefined, latency: undefined };
   const { pattern = '*' } = input;
@@ -58,10 +54,24 @@ export async function listModels(input: ModelsInput): Promise<void> {
   printTalk(`${listed.length} ids in ${region}; USD per million tokens.`);
 }
 
+interface FoundModels {
+  readonly found: readonly CallableModel[];
+  readonly problems: readonly string[];
+}
+
+/** The proxy that runs knows its region; without one that is ours, this process asks. */
+async function askAnyProxy(input: ModelsInput): Promise<FoundModels & { readonly region: string }> {
+  const config = readClientConfig(input, process.env);
+  const running = await findOwnProxy(config, input);
+  const region = running?.facts.region;
+  if (running !== undefined && region !== undefined) {
+    return { ...(await withOwnProxy(config, running, 'models', askModels)), region };
+  }
+  return withBedrock(config, async (caller, called) => ({ ...(await askModels(caller)), region: called }));
+}
+
 /** Two lists; one may be forbidden, or out of reach, without the other. */
-async function askModels(
-  caller: ProxyCaller,
-): Promise<{ readonly found: readonly CallableModel[]; readonly problems: readonly string[] }> {
+async function askModels(caller: ProxyCaller): Promise<FoundModels> {
   const [models, profiles] = await Promise.all([
     askList(caller, '/foundation-models', 'modelSummaries'),
     askList(caller, '/inference-profiles?maxResults=1000', 'inferenceProfileSummaries'),

@@ -95,6 +95,18 @@ describe('models', () => {
     });
   });
 
+  it('asks the proxy that runs, which knows its region, with a key that ends with it', async () => {
+    const cli = await openCli();
+    const running = cli.spawn(['start', '--offline', '--region', 'eu-west-1', '--port', '0']);
+    const [, port = ''] = await running.waitFor('stderr', /localhost:(\d+)\/bedrock/);
+    const { code, stdout, stderr } = await cli.spawn(['models', 'nova-lite', '--port', port]).ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining(' ids in eu-west-1; ') });
+    expect(stdout).toContain('eu.amazon.nova-lite-v1:0');
+    const { stdout: told } = await cli.run(['usage', '--json']);
+    expect(JSON.parse(told)).toMatchObject({ groups: [{ label: 'exec: models', requests: 2 }] });
+    expect(JSON.parse((await cli.run(['key', 'list', '--json'])).stdout)).toEqual([]);
+  });
+
   it('works offline, by a part of a name or a pattern', async () => {
     const cli = await openCli();
     const list = async (pattern: string) => (await cli.spawn(['models', pattern, '--offline']).ended).stdout;
