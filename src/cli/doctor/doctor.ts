@@ -21,6 +21,7 @@ import type { AwsConnection } from '../../upstream/aws/connection.ts';
 const RESPONSE_TIMEOUT_MS = 30_000;
 
 const OFFLINE_REASON = 'offline: nothing leaves this machine';
+const RUNNING_OFFLINE_REASON = 'the proxy that runs is offline; --profile or --region checks AWS';
 
 interface DoctorInput extends Flags {
   readonly noInvoke: boolean;
@@ -31,22 +32,28 @@ type Report = (...results: readonly CheckResult[]) => void;
 
 /** Prints the results and gives the exit code: 1 where a check failed. */
 export async function diagnose(input: DoctorInput): Promise<number> {
-  const config = { ...readClientConfig(input, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
+  const given = { ...readClientConfig(input, process.env), idleTimeoutMs: RESPONSE_TIMEOUT_MS };
   const results: CheckResult[] = [];
   const report: Report = (...found) => {
     results.push(...found);
     if (!input.json)
       for (const result of found) printData(formatCheck(result, colorsFor(process.stdout), terminalWidth()));
   };
-  const running = await findRunningProxy(config);
+  const running = await findRunningProxy(given);
+  const facts = running.kind === 'ours' ? running.facts : undefined;
+  const followsRunning = facts?.isOffline === true && !namesUpstream(input);
+  const config = { ...given, offline: given.offline || followsRunning };
+  const offlineReason = followsRunning ? RUNNING_OFFLINE_REASON : OFFLINE_REASON;
   report(checkNode(process.version), await checkPort(config, running));
   report(await checkDatabase(config), await checkPrices(config));
   report(...checkVariables(process.env, config.port), ...checkNetworkVariables(process.env));
-  const region = await findRegion(config);
+  const ofRunning = facts?.region === undefined ? undefined : { name: facts.region, origin: 'the proxy that runs' };
+  const region = given.region ?? ofRunning ?? (await findRegion(config));
   report(checkDefaultRegion(region));
   const connection = await connectUpstream(config, region?.name);
   try {
-    await checkAws({ config, connection, region: region?.name, mayInvoke: !input.noInvoke }, report);
+    const mayInvoke = !input.noInvoke;
+    await checkAws({ config, connection, region: region?.name, mayInvoke, offlineReason }, report);
   } finally {
     await connection.close();
   }
@@ -61,13 +68,20 @@ interface DoctorContext {
   readonly connection: AwsConnection;
   readonly region: string | undefined;
   readonly mayInvoke: boolean;
+  /** Why nothing is asked of AWS, if the configuration is offline. */
+  readonly offlineReason: string;
+}
+
+/** Whether somebody wants to know about AWS, whatever runs. */
+function namesUpstream({ profile, region, endpointUrl }: Flags): boolean {
+  return profile !== undefined || region !== undefined || endpointUrl !== undefined;
 }
 
 async function checkAws(context: DoctorContext, report: Report): Promise<void> {
   const { hasCredentials, skewMs } = await checkOwner(context, report);
-  const { config, connection, region, mayInvoke } = context;
+  const { config, connection, region, mayInvoke, offlineReason } = context;
   const clock = (aheadMs: number | undefined): CheckResult =>
-    config.offline ? skip('clock', OFFLINE_REASON) : checkClock(aheadMs);
+    config.offline ? skip('clock', offlineReason) : checkClock(aheadMs);
   const why = hasCredentials ? (region === undefined ? 'no region' : undefined) : 'no credentials';
   if (why !== undefined || region === undefined) {
     report(clock(skewMs), ...['list-models', 'converse', 'stream'].map((name) => skip(name, why ?? 'no region')));
@@ -83,11 +97,11 @@ async function checkAws(context: DoctorContext, report: Report): Promise<void> {
 
 /** Credentials, login and identity. */
 async function checkOwner(
-  { config, connection, region }: DoctorContext,
+  { config, connection, region, offlineReason }: DoctorContext,
   report: Report,
 ): Promise<{ readonly hasCredentials: boolean; readonly skewMs?: number | undefined }> {
   if (config.offline) {
-    report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, OFFLINE_REASON)));
+    report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, offlineReason)));
     return { hasCredentials: true };
   }
   const { result, credentials } = await checkCredentials(

@@ -169,6 +169,12 @@ describe('doctor', () => {
     expect(find('running-proxy')).toMatchObject({ status: 'ok', message: expect.stringMatching(/: 200 in \d+ ms$/) });
     expect(code).toBe(0);
     await proxy.waitFor('stdout', /GET|ListFoundationModels/);
+    const followed = await diagnose(['--no-invoke', '--port', port], {}, cli);
+    expect(followed.find('region')?.message).toBe('us-east-1 (the proxy that runs)');
+    expect(followed.find('credentials')).toMatchObject({ status: 'skip' });
+    expect(followed.code).toBe(0);
+    const ofAws = await diagnose(['--no-invoke', '--port', port, '--region', 'eu-west-1'], {}, cli);
+    expect(ofAws.find('credentials')).toMatchObject({ status: 'fail' });
     expect(find('database')?.message).toContain('a proxy of it lets anybody');
     const other = await diagnose([...here, '--db', 'other.db'], {}, cli);
     const message = expect.stringMatching(/listens on .* and is not one of the database .*other\.db$/) as unknown;
