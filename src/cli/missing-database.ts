@@ -11,5 +11,5 @@ import { printTalk } from '../app/print.ts';
 export function tellMissingDatabase(flags: Flags, environment: Environment): void {
   if (findSetting('db', flags, environment) === undefined) return;
   const path = readDatabasePath(flags, environment);
-  if (!existsSync(path)) printTalk(`note: There is no database at ${path}.`);
+  if (!existsSync(path)) printTalk(`There is no database at ${path} yet.`);
 }
