@@ -3,6 +3,8 @@
 // scripts/. It must parse on Node 14.
 
 const LOOK_EVERY_MS = 500;
+/** The hang-up that ends npm comes to this process too, and may be seen a little later. */
+const HANG_UP_MS = 100;
 
 /**
  * From now on, a process that npm started sends itself SIGTERM when its parent has ended. Others are left alone: a
@@ -13,10 +15,16 @@ export function endWithNpm() {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;
   const watch = setInterval(() => {
-    const isOurs = process.env.npm_lifecycle_event !== undefined;
-    if (isOurs && process.ppid === parent) return;
+    if (isOurs() && process.ppid === parent) return;
     clearInterval(watch);
-    if (isOurs) process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => {
+      if (isOurs()) process.kill(process.pid, 'SIGTERM');
+    }, HANG_UP_MS).unref();
   }, LOOK_EVERY_MS);
   watch.unref();
+}
+
+/** Whether this process lives no longer than the npm that started it. */
+function isOurs() {
+  return process.env.npm_lifecycle_event !== undefined;
 }

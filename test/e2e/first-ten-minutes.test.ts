@@ -1,8 +1,8 @@
 /**
  * @module-tag slow
  *
- * docs/first-ten-minutes.md, as somebody types it: every command of it in its order, in a copy of this working tree that
- * has nothing but what git knows, with a home of its own. Only the port is another. `...` stands for anything.
+ * docs/first-ten-minutes.md, as somebody types it: every command of it in its order, in a copy of this working tree
+ * that has nothing but what git knows, with a home of its own. Only the port is another. `...` stands for anything.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
