@@ -5,7 +5,7 @@
 import { Chalk, type ChalkInstance } from 'chalk';
 import { type ErrorCode, type ProxyError } from '../lib/errors.ts';
 import { nameCommands } from '../lib/command-name.ts';
-import { clipDisplay, displayWidth, padDisplay, wrapWords } from '../lib/display-width.ts';
+import { clipDisplay, colouredWidth, displayWidth, padDisplay, wrapWords } from '../lib/display-width.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
 
 /** Exit codes, as documented: failed, and used wrongly (bad option, port in use, database unreadable). */
@@ -56,7 +56,9 @@ export function printJson(value: unknown): void {
 export function printTalk(text: string): void {
   const width = terminalWidth(process.stderr) ?? Number.POSITIVE_INFINITY;
   const lines = nameCommands(text, process.env).split('\n');
-  const wrapped = lines.flatMap((line) => (line.length > width && /^\S/.test(line) ? wrapWords(line, width) : [line]));
+  const wrapped = lines.flatMap((line) =>
+    colouredWidth(line) > width && /^\S/.test(line) ? wrapWords(line, width) : [line],
+  );
   process.stderr.write(`${wrapped.join('\n')}\n`);
 }
 

@@ -3,6 +3,7 @@
  * Pure. The ranges are those of Unicode 16's EastAsianWidth.txt (wide and fullwidth), joined over what lies unassigned
  * between them, and the property Emoji_Presentation; Node has the function too, but not for others to call.
  */
+import { stripVTControlCharacters } from 'node:util';
 import { printable } from './printable.ts';
 
 const PLAIN = /^[ -~]*$/;
@@ -25,6 +26,11 @@ export function displayWidth(text: string): number {
   let width = 0;
   for (const character of text) width += widthOf(character);
   return width;
+}
+
+/** Columns of a text of ours that may have colours in it: they take none. */
+export function colouredWidth(text: string): number {
+  return displayWidth(stripVTControlCharacters(text));
 }
 
 function widthOf(character: string): 0 | 1 | 2 {
@@ -66,7 +72,7 @@ export function wrapWords(text: string, width: number): string[] {
     let line = '';
     for (const word of paragraph.match(/[^\s`]*`[^`]+`\S*|\S+/g) ?? []) {
       const longer = line === '' ? word : `${line} ${word}`;
-      if (line !== '' && displayWidth(longer) > width) {
+      if (line !== '' && colouredWidth(longer) > width) {
         lines.push(line);
         line = word;
       } else line = longer;

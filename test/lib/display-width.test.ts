@@ -62,4 +62,8 @@ describe('the columns of a text', () => {
     ]);
     expect(wrapWords('one\ntwo', 10)).toEqual(['one', 'two']);
   });
+
+  it('takes colours for nothing', () => {
+    expect(wrapWords('\u001b[31mred\u001b[39m car', 7)).toEqual(['\u001b[31mred\u001b[39m car']);
+  });
 });

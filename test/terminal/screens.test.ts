@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { LedgerRow } from '../../src/domain/ledger.ts';
@@ -153,6 +154,20 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
     await terminal.ended;
     // A path is one word, which stays whole, so that it can be copied.
     expect(findWrapped(terminal.lines(), 80).filter((line) => !line.includes(home))).toEqual([]);
+  });
+
+  it('an error fills its lines to the end: colours take no columns', async () => {
+    const { home } = await openHome();
+    const terminal = openTerminal(['start', '--port', 'word '.repeat(30).trim()], {
+      columns: 80,
+      home,
+      env: { NO_COLOR: '' },
+    });
+    await terminal.ended;
+    expect(terminal.lines()[0]).toContain('\u001B[31m');
+    const [first = '', second = ''] = terminal.lines().map(stripVTControlCharacters);
+    expect(first.length + ' word'.length).toBeGreaterThan(80);
+    expect(second).toMatch(/^ {7}word word word/);
   });
 
   it('names the command as the user has it', async () => {
