@@ -12,6 +12,7 @@ import {
   OPTIONS,
   type OptionName,
   type OptionValue,
+  START_HELP_HINT,
 } from '../config/options.ts';
 import { nameCommands } from '../lib/command-name.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -115,7 +116,9 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
   const command = parent.command(spec.name).description(spec.description);
   addWords(command, spec);
   if ('commands' in spec) {
-    for (const below of spec.commands) addCommand(command, below);
+    for (const below of spec.commands) {
+      addCommand(command, { ...below, examples: pickExamples(below.examples, `${spec.name} ${below.name}`) });
+    }
     return;
   }
   if (spec.usage !== undefined) command.usage(spec.usage);
@@ -125,7 +128,44 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
   }
   for (const option of Object.values(spec.options)) command.addOption(toOption(option));
   command.addOption(new Option('--no-color').hideHelp());
-  command.action(() => spec.run(addFiles(readInput(command, spec), spec, command)));
+  command.action(async () => {
+    try {
+      await spec.run(addFiles(readInput(command, spec), spec, command));
+    } catch (error) {
+      throw error instanceof ProxyError ? nameOwnHelp(error, command) : error;
+    }
+  });
+}
+
+/** Of the examples of a group those of one command, or all if there are none. */
+function pickExamples(examples: string, words: string): string {
+  const isExample = (line: string): boolean => line.startsWith('  $ ');
+  const lines = examples
+    .split('\n')
+    .filter((line) => !isExample(line) || `${line} `.includes(`bedrock-proxy ${words} `));
+  return lines.some(isExample) ? lines.join('\n') : examples;
+}
+
+/** A flag of `start` that another command takes is in the help of that one too. */
+function nameOwnHelp(error: ProxyError, command: Command): ProxyError {
+  if (error.hint !== START_HELP_HINT || !error.message.startsWith('--')) return error;
+  const { code, message, detail, cause } = error;
+  return new ProxyError(code, message, { hint: hintAtHelp(command), detail, cause });
+}
+
+/** Where its options are told; or, if it runs a command whose options it took for its own, how to keep them apart. */
+function hintAtHelp(command: Command): string {
+  const name = fullName(command);
+  return command.usage().includes(' -- ') && !listGiven(command).includes('--')
+    ? `Options of the command that it runs stand behind --: \`${name} -- COMMAND\`.`
+    : `See \`${name} --help\`.`;
+}
+
+/** The whole command line. Commander has it, but not in its types. */
+function listGiven(command: Command): readonly unknown[] {
+  if (command.parent !== null) return listGiven(command.parent);
+  const given: unknown = 'rawArgs' in command ? command.rawArgs : undefined;
+  return Array.isArray(given) ? given : [];
 }
 
 /** The texts around the help. Errors of usage leave through `run` of main.ts, in the same two lines as all others. */
@@ -180,7 +220,7 @@ function printUsageError(text: string, command: Command): void {
   const [first = '', suggestion] = text.trim().split('\n');
   const message = first.replace(/^error: /, '').replace(/\.+$/, '');
   const meant = suggestFor(first, command);
-  const hint = meant ?? suggestion?.replace(/^\((.*)\)$/, '$1') ?? `See \`${fullName(command)} --help\`.`;
+  const hint = meant ?? suggestion?.replace(/^\((.*)\)$/, '$1') ?? hintAtHelp(command);
   printError(new ProxyError('ERR_BAD_OPTION', `${message}.`, { hint }), false);
 }
 

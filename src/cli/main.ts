@@ -113,7 +113,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   const program = buildProgram();
   if (!process.stdout.listeners('error').includes(noteOutputError)) process.stdout.on('error', noteOutputError);
   try {
-    await program.parseAsync(argv);
+    await program.parseAsync(askingForHelp(argv));
   } catch (thrown) {
     if (thrown instanceof CommanderError) {
       process.exitCode = thrown.exitCode === 0 ? 0 : EXIT_MISUSE;
@@ -123,6 +123,12 @@ export async function run(argv: readonly string[]): Promise<void> {
     printError(error, program.opts()['debug'] === true || error.code === 'ERR_INTERNAL');
     process.exitCode = exitCodeOf(error);
   }
+}
+
+/** `help key list` as `key list --help`: commander's own command for help goes down one step. */
+function askingForHelp(argv: readonly string[]): readonly string[] {
+  const [node = '', script = '', first, ...words] = argv;
+  return first === 'help' && words.length > 1 ? [node, script, ...words, '--help'] : argv;
 }
 
 /** Whoever reads may have had enough (`key list | head`): no reason to complain. */
@@ -140,7 +146,7 @@ export function buildProgram(): Command {
         'virtual keys.',
     )
     .version(readVersion(), '-v, --version', 'print the version')
-    .helpCommand('help [command]', 'show help for a command');
+    .helpCommand('help [command...]', 'show help for a command');
   // As the option was called before.
   program.addOption(new Option('-V').hideHelp()).on('option:V', () => {
     process.stdout.write(`${readVersion()}\n`);

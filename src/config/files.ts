@@ -20,6 +20,7 @@ import {
   OPTIONS,
   type OptionSpec,
   type Setting,
+  START_HELP_HINT,
 } from './options.ts';
 
 /** Names a file that is read in the place of the project's, and trusted as the user's own. */
@@ -189,6 +190,6 @@ function absolutePath(folder: string, value: string): string {
   return `${scheme.replace('//', '')}${below}`;
 }
 
-function wrong(what: string, why: string, hint = 'See `bedrock-proxy start --help`.'): ProxyError {
+function wrong(what: string, why: string, hint = START_HELP_HINT): ProxyError {
   return new ProxyError('ERR_BAD_OPTION', `${what} ${why}.`, { hint });
 }

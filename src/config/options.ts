@@ -308,11 +308,14 @@ export function parseSwitch(setting: Setting | undefined): boolean {
   throw badOption(setting, 'must be true or false');
 }
 
+/** Where all options are told. */
+export const START_HELP_HINT = 'See `bedrock-proxy start --help`.';
+
 /** Says which value was wrong, without the password that a URL may hold. */
 export function badOption(setting: Setting, what: string): ProxyError {
   const shown = JSON.stringify(showValue(setting));
   return new ProxyError('ERR_BAD_OPTION', `${setting.origin} ${what}, not ${shown}.`, {
-    hint: 'See `bedrock-proxy start --help`.',
+    hint: START_HELP_HINT,
   });
 }
 

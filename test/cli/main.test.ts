@@ -54,11 +54,52 @@ describe('help', () => {
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it.each(['key update', 'key show', 'usage', 'logs'])('begins the help of "%s" with examples', async (words) => {
-    const { code, stdout } = await (await openCli()).run([...words.split(' '), '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy /);
-    expect(stdout).toContain(`Usage: bedrock-proxy ${words} `);
+  it.each(['key update', 'key show', 'usage', 'logs', 'credential-process'])(
+    'begins the help of "%s" with examples',
+    async (words) => {
+      const { code, stdout } = await (await openCli()).run([...words.split(' '), '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^Examples:\n  \$ bedrock-proxy /);
+      expect(stdout).toContain(`Usage: bedrock-proxy ${words} `);
+    },
+  );
+
+  it('shows with each command of a group examples of that one alone', async () => {
+    const cli = await openCli();
+    for (const words of ['key list', 'key show', 'key delete', 'key rotate', 'prices check', 'db restore']) {
+      const { stdout } = await cli.run([...words.split(' '), '--help']);
+      const examples = stdout.split('\nUsage:')[0]?.match(/^ {2}\$ .*/gm) ?? [];
+      expect(examples.length, words).toBeGreaterThan(0);
+      for (const example of examples) expect(example).toContain(`bedrock-proxy ${words}`);
+    }
+  });
+
+  it('is that of the command that `help` names, below a group too', async () => {
+    const cli = await openCli();
+    const [asked, own] = [await cli.run(['help', 'key', 'rotate']), await cli.run(['key', 'rotate', '--help'])];
+    expect(asked).toEqual(own);
+    expect(asked.stdout).toContain('Usage: bedrock-proxy key rotate ');
+  });
+
+  it('says of an option of start what it does in the command that takes it', async () => {
+    const cli = await openCli();
+    for (const words of ['env', 'exec', 'top', 'doctor', 'models', 'chat']) {
+      const text = (await cli.run([words, '--help'])).stdout.replaceAll(/\s+/g, ' ');
+      expect(text, words).not.toMatch(/speak TLS as well|port to listen on|address to listen on/);
+      if (words !== 'exec') expect(text, words).not.toContain('answer from a Bedrock');
+    }
+  });
+
+  it.each([
+    { args: ['key', 'list', '--db', ''], hint: 'See `bedrock-proxy key list --help`.' },
+    { args: ['env', '--port', 'x'], hint: 'See `bedrock-proxy env --help`.' },
+    { args: ['exec', 'python3', '-p', 'x'], hint: 'Options of the command that it runs stand behind --: ' },
+    { args: ['exec', 'python3', '-c', 'x'], hint: 'Options of the command that it runs stand behind --: ' },
+    { args: ['exec', '-p', 'x', '--', 'python3'], hint: 'See `bedrock-proxy exec --help`.' },
+  ])('is where the hint at a bad option of $args leads', async ({ args, hint }) => {
+    const { code, stderr } = await (await openCli()).run(args);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`hint: ${hint}`);
   });
 
   it('prints the help on stderr, as a misuse, if there is no command', async () => {

@@ -85,6 +85,7 @@ function step(position: Position, word: string): Position {
       used: isOver ? new Set([...used, option]) : used,
     };
   }
+  if ('commands' in command && word === 'help') return at;
   if (!('commands' in command)) return { ...at, argumentCount: at.argumentCount + 1 };
   const below = command.commands.find(({ name }) => name === word);
   if (below === undefined) return { ...at, isForeign: true };

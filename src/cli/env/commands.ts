@@ -35,6 +35,9 @@ Exit code: the command's own; 128 + n where signal n ended it; 126 cannot be
 run, 127 not found.
 `;
 const PROCESS_EXAMPLES = `
+Examples:
+  $ bedrock-proxy credential-process --key alice
+
 In ~/.aws/config (then: aws --profile proxy bedrock list-foundation-models):
 
 ${formatAwsProfile({
@@ -74,6 +77,7 @@ const PROXY_ADDRESS = {
   port: { ...OPTIONS.port, description: 'port of the proxy' },
   host: { ...OPTIONS.host, description: 'host of the proxy' },
 } as const;
+const PROXY_TLS = { ...OPTIONS.tls, description: 'have clients call the proxy over https://' } as const;
 
 /** `env`. */
 export const ENV = defineCommand({
@@ -86,7 +90,9 @@ export const ENV = defineCommand({
     shell: { flag: '--shell <shell>', description: 'whose syntax (default: by $SHELL)', choices: SHELLS },
     json: JSON_OPTION,
     url: { flag: '--url <url>', description: 'where clients reach the proxy; else by --host and --port' },
-    ...pickOptions('region', 'profile', 'db', 'tls'),
+    ...pickOptions('region', 'profile', 'db'),
+    region: { ...OPTIONS.region, description: 'region that clients call; else that of the proxy, or of the profile' },
+    tls: PROXY_TLS,
     ...PROXY_ADDRESS,
   },
   run: async (input) => (await import('./env.ts')).printEnvironment(input),
@@ -104,7 +110,8 @@ export const EXEC = defineCommand({
     for: CLIENT_OPTION,
     key: { flag: KEY_OPTION.flag, description: 'id or alias of a key to lend, which stays' },
     ...EXEC_POLICY_OPTIONS,
-    ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db', 'tls'),
+    ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db'),
+    tls: PROXY_TLS,
     ...PROXY_ADDRESS,
   },
   run: async (input) => {
@@ -131,6 +138,7 @@ export const DOCTOR = defineCommand({
     noInvoke: { flag: '--no-invoke', description: 'call no model' },
     json: JSON_OPTION,
     ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db', 'prices'),
+    offline: { ...OPTIONS.offline, description: 'check the Bedrock inside this program: no AWS account, no network' },
     ...PROXY_ADDRESS,
   },
   run: async (input) => {

@@ -111,9 +111,11 @@ const ROTATE = defineCommand({
   run: async (input) => (await import('./generate.ts')).runRotate(input),
 });
 
+const exampleOf = (name: string): string => `\nExamples:\n  $ bedrock-proxy key ${name} alice\n`;
+
 /** One that takes a key and no more. */
 function onKey(name: string, description: string, run: (input: KeyNameInput) => Promise<void>): CommandSpec {
-  return defineCommand({ ...TAKES_KEY, name, description, examples: KEY_EXAMPLES, options: OUTPUT, run });
+  return defineCommand({ ...TAKES_KEY, name, description, examples: exampleOf(name), options: OUTPUT, run });
 }
 
 /** The same for what asks on a terminal. */
@@ -122,7 +124,7 @@ function endsKey(name: string, description: string, run: (input: KeyEndInput) =>
     ...TAKES_KEY,
     name,
     description,
-    examples: KEY_EXAMPLES,
+    examples: exampleOf(name),
     options: { yes: { flag: '-y, --yes', description: 'do not ask, as it is without a terminal' }, ...OUTPUT },
     run,
   });

@@ -33,7 +33,10 @@ the ledger does not know of it. Without a message it is read from standard
 input; a - stands for standard input too.
 `;
 
-const UPSTREAM = pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db');
+const UPSTREAM = {
+  ...pickOptions('profile', 'region', 'offline', 'endpointUrl', 'db'),
+  offline: { ...OPTIONS.offline, description: 'ask the Bedrock inside this program: no AWS account, no network' },
+} as const;
 const ADDRESS = {
   port: { ...OPTIONS.port, description: 'port of the proxy' },
   host: { ...OPTIONS.host, description: 'host of the proxy' },

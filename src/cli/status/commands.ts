@@ -26,7 +26,7 @@ Waits until they have ended: requests under way have the time of
 `;
 
 const PORT_OPTION = {
-  flag: '--port <number>',
+  flag: '-p, --port <number>',
   description: 'only the one on this port',
 } as const satisfies CommandOption;
 

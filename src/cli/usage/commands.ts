@@ -3,6 +3,7 @@
  * when it runs.
  */
 import { type CommandOption, defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
+import { OPTIONS } from '../../config/options.ts';
 import { DEFAULT_SINCE, GROUPING_NAMES, GROUPINGS } from './groupings.ts';
 
 const USAGE_EXAMPLES = `
@@ -91,7 +92,13 @@ export const TOP = defineCommand({
   description: 'what goes on now: in flight, by the minute, and today',
   examples: TOP_EXAMPLES,
   notes: TOP_NOTES,
-  options: { json: JSON_OPTION, ...pickOptions('port', 'host', 'tls', 'db') },
+  options: {
+    json: JSON_OPTION,
+    port: { ...OPTIONS.port, description: 'port of the proxy' },
+    host: { ...OPTIONS.host, description: 'host of the proxy' },
+    tls: { ...OPTIONS.tls, description: 'reach it over https://' },
+    ...pickOptions('db'),
+  },
   run: async (input) => (await import('./top.ts')).printTop(input),
 });
 

@@ -58,6 +58,8 @@ describe('completion', () => {
     { line: '', values: ['start', 'key', 'run', 'script'] },
     { line: 's', values: ['start', 'script'] },
     { line: 'key ', values: ['show'] },
+    { line: 'help ', values: ['start', 'key', 'run', 'script'] },
+    { line: 'help key ', values: ['show'] },
     { line: 'script ', values: ['bash', 'fish'] },
     { line: 'script b', values: ['bash'] },
     { line: '-', values: ['--debug'] },
