@@ -137,9 +137,10 @@ export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): v
   });
 }
 
+const isExample = (line: string): boolean => line.startsWith('  $ ');
+
 /** Of the examples of a group those of one command, or all if there are none. */
 function pickExamples(examples: string, words: string): string {
-  const isExample = (line: string): boolean => line.startsWith('  $ ');
   const lines = examples
     .split('\n')
     .filter((line) => !isExample(line) || `${line} `.includes(`bedrock-proxy ${words} `));

@@ -71,6 +71,7 @@ export interface LedgerFilter {
   /** Not included. */
   readonly untilMs?: number | undefined;
   readonly keyIds?: readonly string[] | undefined;
+  readonly principal?: LedgerRow['principal'] | undefined;
   readonly id?: string | undefined;
   /** Inclusive; `[400, 499]` for 4xx. */
   readonly status?: readonly [from: number, to: number] | undefined;

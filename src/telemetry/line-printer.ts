@@ -50,12 +50,7 @@ export class LinePrinter {
   }
 }
 
-/** A local day and the zone that its times are in: `2026-07-01, local time (UTC+02:00)`. */
+/** `2026-07-01 UTC`. */
 function formatDay(epochMs: number): string {
-  const date = new Date(epochMs);
-  const parts = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, '0'));
-  const minutes = -date.getTimezoneOffset();
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  const offset = [hours, rest].map((part) => String(part).padStart(2, '0')).join(':');
-  return `${parts.join('-')}, local time (UTC${minutes < 0 ? '-' : '+'}${offset})`;
+  return `${new Date(epochMs).toISOString().slice(0, 10)} UTC`;
 }

@@ -55,7 +55,7 @@ export function formatHead({ paint, layout }: LineStyle): string {
 }
 
 const TITLES: Readonly<Record<ColumnName, string>> = {
-  time: 'TIME',
+  time: 'UTC',
   key: 'KEY',
   operation: 'OPERATION',
   model: 'MODEL',
@@ -221,10 +221,9 @@ function describeCost(row: RecordRow): string {
   return partial ? `≥${formatUsd(costNanoUsd)}` : formatUsd(costNanoUsd);
 }
 
-/** Local, as the clock on the wall has it: `formatDay` says which day it is of. */
+/** In UTC, as all times that commands print, and under a title that says so: `formatDay` says which day it is of. */
 function timeOfDay(epochMs: number): string {
-  const date = new Date(epochMs);
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+  return isoOf(epochMs).slice(11, 19);
 }
 
 function isoOf(epochMs: number): string {

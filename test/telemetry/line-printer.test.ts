@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LinePrinter, type ScreenSize } from '../../src/telemetry/line-printer.ts';
 import { aLedgerRow } from '../helpers/store-rows.ts';
 
 const keep = (text: string): string => text;
 const paint = { dim: keep, good: keep, warn: keep, bad: keep, strong: keep };
-const NOON = new Date(2026, 6, 1, 12).getTime();
-const HEAD = /^TIME +KEY +OPERATION +MODEL/;
+const NOON = Date.UTC(2026, 6, 1, 12);
+const HEAD = /^UTC +KEY +OPERATION +MODEL/;
 
 function openPrinter(size: { now: ScreenSize | undefined }): LinePrinter {
   return new LinePrinter(
@@ -16,6 +16,15 @@ function openPrinter(size: { now: ScreenSize | undefined }): LinePrinter {
 }
 
 describe('the lines of requests on a terminal', () => {
+  it('are in UTC wherever the machine is, as all times that commands print', () => {
+    vi.stubEnv('TZ', 'Asia/Tokyo');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const printer = openPrinter({ now: { columns: 80, rows: 24 } });
+    const [head, line] = printer.print(aLedgerRow({ startedAtMs: NOON }));
+    expect(head).toMatch(HEAD);
+    expect(line).toMatch(/^12:00:00 /);
+  });
+
   it('have titles over their columns, once a screen', () => {
     const printer = openPrinter({ now: { columns: 80, rows: 24 } });
     const lines = Array.from({ length: 50 }, () => printer.print(aLedgerRow({ startedAtMs: NOON }))).flat();
@@ -36,10 +45,9 @@ describe('the lines of requests on a terminal', () => {
 
   it('say the day, and the zone of their times, when it is not the one before', () => {
     const printer = openPrinter({ now: { columns: 80, rows: 24 } });
-    const at = (day: number): string[] =>
-      printer.print(aLedgerRow({ startedAtMs: new Date(2026, 5, day, 23, 5).getTime() }));
+    const at = (day: number): string[] => printer.print(aLedgerRow({ startedAtMs: Date.UTC(2026, 5, day, 23, 5) }));
     const first = at(29);
-    expect(first[0]).toMatch(/^-- 2026-06-29, local time \(UTC[+-]\d\d:\d\d\) --$/);
+    expect(first[0]).toBe('-- 2026-06-29 UTC --');
     expect(first[1]).toMatch(HEAD);
     expect(first[2]).toMatch(/^23:05:00 /);
     expect(at(29)).toHaveLength(1);

@@ -96,7 +96,7 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
     await converse(port);
     await converse(port, '/bedrock/v1/nothing/of/this');
     await terminal.waitFor(/ 200 [^]* 400 .*\n/);
-    const first = terminal.lines().findIndex((line) => line.startsWith('TIME '));
+    const first = terminal.lines().findIndex((line) => line.startsWith('UTC '));
     const [head = '', fine = '', lost = ''] = terminal.lines().slice(first);
     expect(fine.indexOf('amazon.nova-lite')).toBe(head.indexOf('MODEL'));
     expect(fine.indexOf(' 200 ')).toBe(head.indexOf(' ST '));
@@ -120,10 +120,10 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
     await expect
       .poll(async () => {
         await converse(port);
-        return terminal.lines().filter((line) => line.startsWith('TIME ')).length;
+        return terminal.lines().filter((line) => line.startsWith('UTC ')).length;
       })
       .toBe(2);
-    expect(terminal.lines().findLast((line) => line.startsWith('TIME '))).toMatch(
+    expect(terminal.lines().findLast((line) => line.startsWith('UTC '))).toMatch(
       /REGION +FIRST +TOTAL +IN>OUT +COST$/,
     );
   });

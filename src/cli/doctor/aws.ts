@@ -3,6 +3,7 @@
  * against AWS's. Shows where credentials come from, never what they are; of the account number the last four digits.
  */
 import { toProxyError } from '../../lib/errors.ts';
+import { formatAge, formatSpan } from '../../lib/format.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import { findPartition } from '../../protocol/region.ts';
@@ -55,10 +56,9 @@ export function checkSsoLogin(login: SsoLogin | undefined, profile: string | und
   const command = profile === undefined ? 'aws sso login' : `aws sso login --profile ${profile}`;
   const { expiresAtMs, isRenewable } = login;
   if (expiresAtMs === undefined) return fail('sso-login', 'there is no login', `Run: ${command}`);
-  const minutes = Math.round((expiresAtMs - nowMs) / 60_000);
   const renews = isRenewable ? '; it renews itself' : '';
-  if (minutes > 0) return ok('sso-login', `valid for another ${minutes} min${renews}`);
-  const ago = `expired ${-minutes} min ago`;
+  if (expiresAtMs > nowMs) return ok('sso-login', `valid for another ${formatSpan(expiresAtMs - nowMs)}${renews}`);
+  const ago = `expired ${formatAge(expiresAtMs, nowMs)}`;
   if (isRenewable) return warn('sso-login', `${ago}, and should renew itself`, `If credentials fail: ${command}`);
   return fail('sso-login', ago, `Run: ${command}. A running proxy takes it up with the next request.`);
 }

@@ -17,7 +17,7 @@ import type { Flags } from '../../config/options.ts';
 import { openStore } from '../../app/open-store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
-import { type PeriodInput, readKeyIds, readPeriod, readStatus } from '../usage/ledger-filter.ts';
+import { type PeriodInput, readKeyFilter, readPeriod, readStatus } from '../usage/ledger-filter.ts';
 import { formatFields, printTalk } from '../../app/print.ts';
 import { createLinePrinter } from '../../app/request-lines.ts';
 
@@ -44,7 +44,7 @@ interface LogsInput extends Flags, PeriodInput {
 
 interface LogsQuery {
   readonly databasePath: string;
-  readonly filter: Omit<LedgerFilter, 'keyIds'>;
+  readonly filter: Omit<LedgerFilter, 'keyIds' | 'principal'>;
   readonly key: string | undefined;
   readonly models: readonly string[];
   /** Undefined: all since `sinceMs`. */
@@ -149,7 +149,7 @@ function lineFormat(): (entry: LedgerEntry) => string {
 }
 
 async function showLedger(store: Store, query: LogsQuery, sink: Sink): Promise<void> {
-  const filter = { ...query.filter, keyIds: await readKeyIds(query.key, store) };
+  const filter = { ...query.filter, ...(await readKeyFilter(query.key, store)) };
   const reading: Reading = { store, query, filter, sink, after: 0, found: 0 };
   if (query.lines === undefined) await showNew(reading);
   else await showLast(reading, query.lines);

@@ -71,12 +71,16 @@ function parseGrouping(name: string): UsageGrouping {
 }
 
 /**
- * The ids of the key that `--key` names; of all that ever had the alias, because a rotated key goes on under it. Throws
- * ERR_BAD_REQUEST where there is none.
+ * What `--key` names: a key, or whom `usage` shows among them without one, `anonymous` and `master`. Of all keys that
+ * ever had the alias, because a rotated key goes on under it. Throws ERR_BAD_REQUEST if there is none.
  */
-export async function readKeyIds(value: string | undefined, store: Store): Promise<readonly string[] | undefined> {
-  if (value === undefined) return undefined;
+export async function readKeyFilter(
+  value: string | undefined,
+  store: Store,
+): Promise<Pick<LedgerFilter, 'keyIds' | 'principal'>> {
+  if (value === undefined) return {};
   const aliased = looksLikeKey(value) ? [] : await store.findKeys({ aliases: [value] });
-  if (aliased.length > 0) return aliased.map(({ id }) => id);
-  return KEY_ID.test(value) ? [value] : [(await requireKey(store, value)).id];
+  if (aliased.length > 0) return { keyIds: aliased.map(({ id }) => id) };
+  if (value === 'anonymous' || value === 'master') return { principal: value };
+  return { keyIds: KEY_ID.test(value) ? [value] : [(await requireKey(store, value)).id] };
 }

@@ -11,7 +11,7 @@ import { printable } from '../../lib/printable.ts';
 import { isoTime } from '../../lib/format.ts';
 import { DEFAULT_SINCE } from './groupings.ts';
 import { withExistingStore } from '../../app/open-store.ts';
-import { parseGroupings, type PeriodInput, readKeyIds, readPeriod } from './ledger-filter.ts';
+import { parseGroupings, type PeriodInput, readKeyFilter, readPeriod } from './ledger-filter.ts';
 import { tellMissingDatabase } from '../missing-database.ts';
 import { joinExecKeys } from './exec-groups.ts';
 import { describePeriod, formatUsage, type UsageReport } from './usage-table.ts';
@@ -67,7 +67,7 @@ async function readUsage(input: UsageInput): Promise<UsageReport> {
   const limit = input.limit === undefined ? undefined : parseLimit(input.limit, '--limit', 'ERR_BAD_OPTION');
   const period = readPeriod(input, DEFAULT_SINCE, Date.now());
   const sums = await withExistingStore(readDatabasePath(input, process.env), async (store) => {
-    const filter = { ...period, keyIds: await readKeyIds(input.key, store), session: input.session };
+    const filter = { ...period, ...(await readKeyFilter(input.key, store)), session: input.session };
     // Groups are joined before they are counted.
     const ofStore = by.length === 1 && by[0] !== 'key' ? limit : undefined;
     return inOrder(await joinExecKeys(await store.sumUsage({ filter, by, limit: ofStore }), by, store), by);

@@ -92,6 +92,7 @@ export function toConditions(filter: LedgerFilter): { readonly sql: string; read
     const ids = filter.keyIds.filter((id) => id !== '');
     conditions.push(['key_id IN (SELECT value FROM json_each(?))', JSON.stringify(ids)]);
   }
+  if (filter.principal !== undefined) conditions.push(['principal = ?', filter.principal]);
   if (filter.id !== undefined) conditions.push(['id = ?', filter.id]);
   if (filter.status !== undefined) conditions.push(['status BETWEEN ? AND ?', ...filter.status]);
   if (filter.model !== undefined) conditions.push(['model = ?', filter.model]);

@@ -136,9 +136,15 @@ function mayBeginWithTotals({ filter, by }: UsageQuery): boolean {
  * asked.
  */
 function mayWalkByKey({ filter, by }: UsageQuery, { first, last }: Range): boolean {
-  const needsMore = [filter.keyIds, filter.id, filter.model, filter.operation, filter.session, filter.tags].some(
-    (condition) => condition !== undefined,
-  );
+  const needsMore = [
+    filter.keyIds,
+    filter.principal,
+    filter.id,
+    filter.model,
+    filter.operation,
+    filter.session,
+    filter.tags,
+  ].some((condition) => condition !== undefined);
   return by.join() === 'key' && !needsMore && last - first > MAX_ROWS_BESIDE;
 }
 

@@ -3,6 +3,7 @@
  * nobody is asked. Values stay where they are.
  */
 import type { WallClock } from '../../lib/clock.ts';
+import { formatAge, formatSpan } from '../../lib/format.ts';
 import { isProfileName, loadSsoLogin, quoteForShell, type SsoLogin } from './credentials.ts';
 
 /** A profile, for people. */
@@ -72,12 +73,6 @@ function describeLogin(name: string, login: SsoLogin, nowMs: number): Descriptio
   const remedy = `aws sso login --profile ${quoteForShell(name)}`;
   if (expiresAtMs === undefined) return { words: 'AWS SSO, no login', signs: true, remedy };
   if (expiresAtMs > nowMs) return plain(`AWS SSO, for another ${formatSpan(expiresAtMs - nowMs)}`);
-  const words = `AWS SSO, expired ${formatSpan(nowMs - expiresAtMs)} ago`;
+  const words = `AWS SSO, expired ${formatAge(expiresAtMs, nowMs)}`;
   return isRenewable ? plain(`${words}, is renewed by itself`) : { words, signs: true, remedy };
-}
-
-function formatSpan(spanMs: number): string {
-  const minutes = Math.max(1, Math.round(spanMs / 60_000));
-  if (minutes < 120) return `${minutes} min`;
-  return minutes < 2880 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} days`;
 }

@@ -20,6 +20,8 @@ it.each([
   { login: { expiresAtMs: NOW_MS + 90 * MINUTE_MS, isRenewable: false }, status: 'ok', words: 'another 90 min' },
   { login: { expiresAtMs: NOW_MS - 5 * MINUTE_MS, isRenewable: true }, status: 'warn', words: 'renew itself' },
   { login: { expiresAtMs: NOW_MS - 5 * MINUTE_MS, isRenewable: false }, status: 'fail', words: 'expired 5 min ago' },
+  { login: { expiresAtMs: NOW_MS - 39_054 * MINUTE_MS, isRenewable: false }, status: 'fail', words: '27 d ago' },
+  { login: { expiresAtMs: NOW_MS + 480 * MINUTE_MS, isRenewable: false }, status: 'ok', words: 'another 8 h' },
 ])('judges the SSO login $login: $status', ({ login, status, words }) => {
   const result = checkSsoLogin(login, 'dev', NOW_MS);
   expect(result).toMatchObject({ status, message: expect.stringContaining(words) });

@@ -46,7 +46,7 @@ describe('logs', () => {
   const OTHERS: readonly Partial<LedgerRow>[] = [
     { keyLabel: 'old', startedAtMs: 1_700_000_000_000 },
     { keyLabel: 'limited', status: 429, errorCode: 'ERR_REQUEST_RATE' },
-    { keyLabel: 'missing', status: 404 },
+    { keyLabel: 'missing', status: 404, principal: 'anonymous' },
     { keyLabel: 'gone', status: undefined },
     { keyLabel: 'sonnet', model: 'us.anthropic.claude-sonnet-4-5-20250929-v1:0' },
     { keyLabel: 'stream', operation: 'ConverseStream', model: undefined },
@@ -61,6 +61,7 @@ describe('logs', () => {
     { flags: ['--model', '*haiku*'], labels: [] },
     { flags: ['--operation', 'ConverseStream'], labels: ['stream'] },
     { flags: ['--key', 'vk_aaaaaaaaaaaaaaaa'], labels: ['bob'] },
+    { flags: ['--key', 'anonymous'], labels: ['missing'] },
     { flags: ['--session', 's-1'], labels: ['bob'] },
     { flags: ['--session', 's-%'], labels: [] },
     { flags: ['--id', 'id-of-bob'], labels: ['bob'] },

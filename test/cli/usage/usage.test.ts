@@ -200,12 +200,14 @@ describe('usage', () => {
       { keyId: made.id, keyLabel: 'alice' },
       { keyId: next.id, keyLabel: 'alice' },
       { keyId: 'vk_z' },
+      { keyId: undefined, keyLabel: 'anonymous', principal: 'anonymous' },
     ]);
     const count = async (key: string): Promise<unknown> =>
       (JSON.parse((await cli.run(['usage', '--json', '--key', key])).stdout) as { total: { requests: number } }).total
         .requests;
     expect([await count('alice'), await count(made.id)]).toEqual([2, 1]);
     expect([await count(next.key), await count(next.access_key_id)]).toEqual([1, 1]);
+    expect([await count('anonymous'), await count('master')]).toEqual([1, 0]);
     expect((await cli.run(['usage'])).stdout).toContain(`alice (${made.id})`);
     await cli.run(['key', 'delete', made.id]);
     expect(await count(made.id)).toBe(1);
