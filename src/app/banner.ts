@@ -81,15 +81,24 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
 }
 
 /** The lines to paste, which depend on whether a key is required. Without a line break at its end. */
-export function formatCommands(facts: Omit<BannerFacts, 'credentials'>, paint: ChalkInstance): string {
+export function formatCommands(
+  facts: Omit<BannerFacts, 'credentials'>,
+  paint: ChalkInstance,
+  platform: NodeJS.Platform = process.platform,
+): string {
   const url = baseUrl(facts);
   const key = facts.access === 'open' ? 'anything' : 'sk-YOUR-KEY';
   const region = facts.region?.name ?? 'us-east-1';
   return [
     paint.dim('  curl'),
-    `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,
-    `    -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\`,
-    `    -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`,
+    ...(platform === 'win32'
+      ? // Without a body, which cmd and PowerShell would want quoted each in its own way.
+        [`  curl.exe -H "Authorization: Bearer ${key}" ${url}/foundation-models`]
+      : [
+          `  curl ${url}/model/amazon.nova-lite-v1:0/converse \\`,
+          `    -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' \\`,
+          `    -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`,
+        ]),
     '',
     paint.dim('  boto3'),
     // The key pair and no bearer token: boto3 from 1.44 on sends one over https only.

@@ -109,13 +109,21 @@ function makeKey(options: Omit<MintOptions, 'store'>): {
   return { minted: { ...fresh, alias, keySha256, lastFour, createdAtMs: nowMs }, row };
 }
 
+/** `, not "x"`, unless it may be a key: those are in no message. */
+function quoteRefused(value: unknown): string {
+  return typeof value === 'string' && value.length <= MAX_ALIAS_LENGTH && !value.includes('sk-')
+    ? `, not ${quote(value)}`
+    : '';
+}
+
 /** A name for a key that cannot be taken for a key or an id. Throws `code` naming `field`. */
 export function parseAlias(value: unknown, field: string, code: BadValueCode): string {
   const fits = typeof value === 'string' && value.length <= MAX_ALIAS_LENGTH && ALIAS_SHAPE.test(value);
   if (fits && !value.startsWith('sk-') && !value.startsWith('vk_')) return value;
   throw new ProxyError(
     code,
-    `${field} must be a name of up to ${MAX_ALIAS_LENGTH} characters: letters, digits, spaces and ._@/+:-`,
+    `${field} must be a name of up to ${MAX_ALIAS_LENGTH} characters: letters, digits, spaces and ._@/+:-` +
+      quoteRefused(value),
     { hint: 'It must begin with a letter or digit, not with sk- or vk_, and not end in a space.' },
   );
 }

@@ -7,6 +7,7 @@ import { sendError } from '../http/send-response.ts';
 import { clientGone, ProxyError, renderError, toProxyError } from '../lib/errors.ts';
 import { findCode } from '../lib/errno.ts';
 import { within } from '../lib/deadline.ts';
+import { printable } from '../lib/printable.ts';
 import { Roster } from '../lib/roster.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import { adaptHttp1 } from './client-http1.ts';
@@ -155,14 +156,16 @@ async function serveOne(
 }
 
 function findMount(clientRequest: ClientRequest, mounts: readonly Mount[]): Mount {
-  const { path } = clientRequest.target;
+  const { target, authority = 'HOST:PORT' } = clientRequest;
+  const { path } = target;
   const mount = mounts.find(
     ({ prefix, serves }) =>
       (path === prefix || (prefix !== '/' && path.startsWith(`${prefix}/`))) && (serves?.(clientRequest) ?? true),
   );
   if (mount !== undefined) return mount;
   throw new ProxyError('ERR_UNKNOWN_PATH', 'Nothing is served at this path.', {
-    hint: 'Bedrock is below /bedrock: use http://HOST:PORT/bedrock as the endpoint URL of your client.',
+    // Plain http is spoken with TLS too.
+    hint: `Bedrock is below /bedrock: use http://${printable(authority)}/bedrock as the endpoint URL of your client.`,
   });
 }
 

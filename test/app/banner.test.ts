@@ -1,6 +1,13 @@
 import { Chalk } from 'chalk';
 import { describe, expect, it } from 'vitest';
-import { type BannerFacts, baseUrl, describeApiKey, describeCredentials, formatBanner } from '../../src/app/banner.ts';
+import {
+  type BannerFacts,
+  baseUrl,
+  describeApiKey,
+  describeCredentials,
+  formatBanner,
+  formatCommands,
+} from '../../src/app/banner.ts';
 
 const PLAIN = new Chalk({ level: 0 });
 const FACTS: BannerFacts = {
@@ -46,6 +53,14 @@ describe('the banner', () => {
     expect(banner).toContain('region_name="eu-west-1",\n    endpoint_url="http://localhost:4000/bedrock",\n');
     expect(banner.split('\n').filter((line) => line.length > 80 && !line.includes('not required'))).toEqual([]);
     expect(banner).not.toContain('upstream');
+  });
+
+  it('has a curl line that cmd and PowerShell both take, on Windows', () => {
+    const lines = formatCommands({ ...FACTS, access: 'keys' }, PLAIN, 'win32').split('\n');
+    expect(lines).toContain(
+      '  curl.exe -H "Authorization: Bearer sk-YOUR-KEY" http://localhost:4000/bedrock/foundation-models',
+    );
+    expect(lines.filter((line) => /'|\\$/.test(line))).toEqual([]);
   });
 
   it.each([

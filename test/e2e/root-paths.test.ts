@@ -86,6 +86,8 @@ describe('the root', () => {
     expect(await statusOf('/')).toBe(200);
     expect(await statusOf('/health/liveliness')).toBe(200);
     expect(await statusOf('/favicon.ico')).toBe(404);
+    const lost = await fetch(`http://127.0.0.1:${opened.port}/favicon.ico`);
+    expect(await lost.text()).toContain(`use http://127.0.0.1:${opened.port}/bedrock as`);
     expect(await statusOf('/model/info')).not.toBe(200);
     expect(await statusOf('//key/generate', { method: 'POST' })).toBe(404);
     expect(await statusOf('/v1/models')).toBe(401);

@@ -108,6 +108,13 @@ describe('parseAlias', () => {
     expect(error.message).toMatch(/^key_alias must be a name of up to 100 characters/);
   });
 
+  it('quotes a refused alias, unless it may be a key', async () => {
+    const refused = await failureOf(() => parseAlias("Bob's laptop", '--alias', 'ERR_BAD_OPTION'));
+    expect(refused.message).toMatch(/, not "Bob's laptop"$/);
+    const key = await failureOf(() => parseAlias(' sk-abcdef', '--alias', 'ERR_BAD_OPTION'));
+    expect(key.message).not.toContain('abcdef');
+  });
+
   it('names the flag of a bad alias, as a bad option of the command line', async () => {
     const error = await failureOf(() => parseAlias('sk-x', '--alias', 'ERR_BAD_OPTION'));
     expect([error.code, error.message.slice(0, 7)]).toEqual(['ERR_BAD_OPTION', '--alias']);

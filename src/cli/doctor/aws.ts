@@ -11,6 +11,8 @@ import type { CredentialSource, SsoLogin } from '../../upstream/aws/credentials.
 import type { Forwarder } from '../../upstream/aws/forward.ts';
 import { type AwsCredentials, signRequest } from '../../upstream/aws/sign.ts';
 import { describeCredentials } from '../../app/banner.ts';
+import { requireProfile } from '../../app/profiles.ts';
+import type { Config } from '../../config/config.ts';
 import { type CheckResult, fail, failBy, ok, skip, warn } from './check.ts';
 
 /** AWS refuses signatures that are further off than five minutes (SigV4, request expiry). */
@@ -30,21 +32,22 @@ export function checkDefaultRegion(
 }
 
 /**
- * With the credentials themselves where there are any, for the checks that follow. `hasApiKey`: a Bedrock API key is
- * there too, which is enough for the models.
+ * With the credentials themselves where there are any, for the checks that follow. A Bedrock API key beside them is
+ * enough for the models.
  */
 export async function checkCredentials(
+  config: Config,
   source: CredentialSource,
-  hasApiKey: boolean,
   nowMs: number,
 ): Promise<{ readonly result: CheckResult; readonly credentials: AwsCredentials | undefined }> {
   try {
+    await requireProfile(config);
     const origin = await source.describe();
     const credentials = await source.get();
     return { result: ok('credentials', describeCredentials(origin, nowMs)), credentials };
   } catch (thrown) {
     const failed = failBy('credentials', thrown);
-    if (!hasApiKey) return { result: failed, credentials: undefined };
+    if (config.apiKey === undefined) return { result: failed, credentials: undefined };
     const message = `a Bedrock API key alone, which AWS takes for models only (${failed.message})`;
     return { result: warn('credentials', message, failed.hint ?? ''), credentials: undefined };
   }

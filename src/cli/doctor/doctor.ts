@@ -104,11 +104,7 @@ async function checkOwner(
     report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, offlineReason)));
     return { hasCredentials: true };
   }
-  const { result, credentials } = await checkCredentials(
-    connection.credentials,
-    config.apiKey !== undefined,
-    Date.now(),
-  );
+  const { result, credentials } = await checkCredentials(config, connection.credentials, Date.now());
   report(result, checkSsoLogin(await loadSsoLogin(config.profile), config.profile, Date.now()));
   const hasCredentials = result.status !== 'fail';
   const endpoint = process.env['AWS_ENDPOINT_URL_STS'];

@@ -15,6 +15,7 @@ Examples:
   $ bedrock-proxy env --for boto3 --key alice
   $ bedrock-proxy env --shell fish | source
   > bedrock-proxy env --shell powershell | Out-String | Invoke-Expression
+  > for /f "delims=" %i in ('bedrock-proxy env --shell cmd') do @%i
 `;
 const EXEC_EXAMPLES = `
 Examples:

@@ -3,15 +3,16 @@
  * anything to expand in them.
  */
 import { posix, win32 } from 'node:path';
+import { ProxyError } from '../../lib/errors.ts';
 import type { Environment } from '../../config/options.ts';
 import type { ClientSettings } from './client-settings.ts';
 
 /** The shells whose syntax is known. */
-export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
+export const SHELLS = ['bash', 'zsh', 'fish', 'powershell', 'cmd'] as const;
 /** A shell whose syntax is known. */
 export type ShellName = (typeof SHELLS)[number];
 
-/** What needs no quotes in any of the four. */
+/** What needs no quotes in any of them. */
 const PLAIN = /^[A-Za-z0-9_./:-]+$/;
 
 /**
@@ -38,6 +39,7 @@ export function formatShellLines({ set, unset }: Pick<ClientSettings, 'set' | 'u
 /** The command that takes the lines in; `command` prints them. */
 export function formatEvaluation(command: string, shell: ShellName): string {
   if (shell === 'fish') return `${command} | source`;
+  if (shell === 'cmd') return `for /f "delims=" %i in ('${command}') do @%i`;
   return shell === 'powershell' ? `${command} | Out-String | Invoke-Expression` : `eval "$(${command})"`;
 }
 
@@ -67,5 +69,16 @@ const DIALECTS: Readonly<Record<ShellName, Dialect>> = {
     quote: (value) => `'${value.replaceAll(/['\u2018-\u201b]/g, '$&$&')}'`,
     set: (name, quoted) => `$env:${name} = ${quoted}`,
     unset: (name) => `Remove-Item -Path Env:${name} -ErrorAction SilentlyContinue`,
+  },
+  cmd: {
+    // `for /f` takes a line as it is, the prompt does not: what one of them would act on has no way to be written.
+    quote: (value) => {
+      if (!/[&|<>^%!\r\n]/.test(value)) return value;
+      throw new ProxyError('ERR_BAD_OPTION', 'A value has a character that cmd would act on.', {
+        hint: 'Use --shell powershell, or --json.',
+      });
+    },
+    set: (name, quoted) => `set ${name}=${quoted}`,
+    unset: (name) => `set ${name}=`,
   },
 };

@@ -52,7 +52,8 @@ export async function runList(input: KeyInput & { readonly all: boolean }): Prom
   }
   if (rows.length === 0) printTalk(`${describeEmpty(path, found)} \`bedrock-proxy key generate\` makes one.`);
   else printData(formatRows(rows, spendOf, nowMs));
-  if (hidden > 0) printTalk(`${hidden} ended ${hidden === 1 ? 'key' : 'keys'} of exec are left out; --all lists them.`);
+  if (hidden > 0)
+    printTalk(`${hidden} ended ${hidden === 1 ? 'key of exec is' : 'keys of exec are'} left out; --all lists them.`);
 }
 
 /** Whoever mistyped the path of a database sees it here. */

@@ -305,7 +305,8 @@ export function virtualCredentials(where: string): ProxyError {
 function toCredentialError(error: unknown, profile: string | undefined): ProxyError {
   if (error instanceof ProxyError) return error;
   const message = error instanceof Error ? error.message : '';
-  const details = { detail: message, cause: error };
+  // What a credential_process wrote has several lines.
+  const details = { detail: message.trim().replaceAll(/\s*\n\s*/g, '; '), cause: error };
   const login = findLoginCommand(message);
   if (login !== undefined) {
     const command = profile === undefined ? login : `${login} --profile ${quoteForShell(profile)}`;

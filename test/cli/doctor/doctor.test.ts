@@ -139,6 +139,12 @@ describe('doctor', () => {
     );
   });
 
+  it('says of a profile that there is none of this name', async () => {
+    const { code, find } = await diagnose(['--profile', 'nope', '--no-invoke', '--endpoint-url', 'http://127.0.0.1:9']);
+    expect(code).toBe(1);
+    expect(find('credentials')).toMatchObject({ status: 'fail', message: 'There is no AWS profile "nope".' });
+  });
+
   it('says that there is no network and goes on', async () => {
     const nobody = 'http://127.0.0.1:9';
     const { code, find } = await diagnose(['--endpoint-url', nobody], { ...AWS, AWS_ENDPOINT_URL_STS: nobody });

@@ -132,7 +132,7 @@ describe('env', () => {
 
   it.each([
     { args: ['--for', 'cobol'], words: 'Allowed choices are boto3' },
-    { args: ['--shell', 'cmd'], words: 'Allowed choices are bash' },
+    { args: ['--shell', 'nu'], words: 'Allowed choices are bash' },
     { args: ['--url', 'ftp://x'], words: '--url must be' },
     { args: ['--port', '0'], words: 'Port 0' },
   ])('refuses `env` $args with 2', async ({ args, words }) => {

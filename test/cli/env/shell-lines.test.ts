@@ -47,6 +47,14 @@ describe('formatShellLines', () => {
     expect(formatShellLines({ set: [['A', "it's $5"]], unset: ['B'] }, shell)).toBe(`${unset}\n${set}`);
   });
 
+  it('writes for cmd what `for /f` and the prompt take as it is, and refuses what one of them would act on', () => {
+    const set = [['A', '{"a":"http://localhost:4000"}']] as const;
+    expect(formatShellLines({ set, unset: ['B'] }, 'cmd')).toBe('set B=\nset A={"a":"http://localhost:4000"}');
+    for (const value of ['x&calc', 'a|b', '%PATH%', 'a^b', 'a\nb', '>f'])
+      expect(() => formatShellLines({ set: [['A', value]], unset: [] }, 'cmd')).toThrow(/cmd would act on/);
+    expect(formatEvaluation('bedrock-proxy env', 'cmd')).toBe(`for /f "delims=" %i in ('bedrock-proxy env') do @%i`);
+  });
+
   it('doubles every quote that PowerShell takes for a single one', () => {
     expect(formatShellLines({ set: [['A', 'x‘y’z']], unset: [] }, 'powershell')).toBe("$env:A = 'x‘‘y’’z'");
   });
@@ -85,6 +93,7 @@ describe('formatEvaluation', () => {
       'eval "$(x)"',
       'x | source',
       'x | Out-String | Invoke-Expression',
+      `for /f "delims=" %i in ('x') do @%i`,
     ]);
   });
 });

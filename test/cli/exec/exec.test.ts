@@ -295,7 +295,7 @@ describe('exec and open mode', () => {
     expect(await converse(url, 'anything')).toBe(200);
     // The key of the command is over, also where nobody needs one.
     expect(await converse(url, seen['AWS_SECRET_ACCESS_KEY'] ?? '')).toBe(401);
-    expect((await cli.run(['key', 'list'])).stderr).toContain('1 ended key of exec');
+    expect((await cli.run(['key', 'list'])).stderr).toContain('1 ended key of exec is left out;');
     expect((await cli.run(['key', 'list', '--json'])).stdout).toBe('[]\n');
     expect((await cli.run(['key', 'list', '--all'])).stdout).toContain('exec: node');
     expect(await listKeys(cli)).toMatchObject([{ models: ['amazon.nova-pro-v1:0'], tags: { team: 'a' } }]);

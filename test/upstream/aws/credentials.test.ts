@@ -285,6 +285,13 @@ describe('what is said about a failure', () => {
     expect(error.detail).toBe(message);
   });
 
+  it('has what a credential_process wrote in one line', async () => {
+    const bench = new Bench('dev');
+    const failing = failureOf(() => bench.name());
+    bench.fail('Command failed: tool login\n/bin/sh: 1: tool: not found\n');
+    expect((await failing).detail).toBe('Command failed: tool login; /bin/sh: 1: tool: not found');
+  });
+
   it('names no profile if none was asked for', async () => {
     const bench = new Bench();
     const failing = failureOf(() => bench.name());
