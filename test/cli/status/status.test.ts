@@ -1,14 +1,19 @@
 /**
  * `start --background`, `status` and `stop`: what they say of proxies that run, and that a file is not believed.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { thisProcessSpace } from '../../../src/keys/exec-key.ts';
 import { type Cli, openCli, type RunningCli } from '../../helpers/cli.ts';
 import { findClosedPort, listen } from '../../helpers/ports.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../../bin/bedrock-proxy.js', import.meta.url));
 
 interface Status {
   readonly port: number;
@@ -202,6 +207,19 @@ describe('stop', () => {
     });
   });
 
+  it.skipIf(process.platform !== 'linux')('does not wait for one that has ended and whom nobody buries', async () => {
+    const cli = await openCli();
+    const args = [LAUNCHER, 'start', '--offline', '--port', '0', '--json', '--quiet'];
+    const env = { PATH: process.env['PATH'] ?? '', HOME: cli.home, XDG_DATA_HOME: join(cli.home, 'data') };
+    // What `sleep` takes over are children that it does not know of.
+    const parent = spawn('sh', ['-c', '"$@" & exec sleep 60', 'sh', process.execPath, ...args], { env });
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const { pid } = JSON.parse(line.toString()) as Status;
+    expect(await cli.run(['stop'])).toMatchObject({ code: 0, stderr: expect.stringMatching(/Stopped\.\n$/) });
+    expect(readFileSync(`/proc/${pid}/stat`, 'latin1')).toContain(') Z ');
+  });
+
   it('lets requests end, and ends them at once if it is interrupted', async () => {
     const cli = await openCli();
     const { port, proxy } = await start(cli);
@@ -218,6 +236,7 @@ describe('stop', () => {
     const stopping = cli.spawn(['stop']);
     await stopping.waitFor('stderr', /ends after 1 request that is under way/);
     await proxy.waitFor('stderr', /Ending/);
+    await stopping.waitFor('stderr', new RegExp(`has not ended yet.*kill -9 ${proxy.child.pid}`));
     stopping.child.kill('SIGINT');
     expect((await stopping.ended).code).toBe(0);
     expect((await proxy.ended).code).toBe(143);
