@@ -12,12 +12,16 @@ import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { printTalk } from '../../app/print.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
+import { describeAuthority } from '../../app/authority.ts';
 import { requireProfile } from '../../app/profiles.ts';
 import { findRunningProxy } from '../../app/running-proxy.ts';
 import { type ProxyCaller, send, withProxy } from '../doctor/calls.ts';
 import { withOwnKey } from '../doctor/own-key.ts';
 
-/** Runs `work` in the region of the configuration. Throws ERR_REGION_MISSING if there is none. */
+/**
+ * Runs `work` in the region of the configuration. Throws ERR_REGION_MISSING if there is none, and what keeps the
+ * credentials from signing.
+ */
 export async function withBedrock<T>(
   config: Config,
   work: (caller: ProxyCaller, region: string) => Promise<T>,
@@ -31,6 +35,10 @@ export async function withBedrock<T>(
   }
   const connection = await connectUpstream(config, region.name);
   try {
+    if (!config.offline && config.apiKey === undefined) {
+      const { problem } = await describeAuthority(undefined, connection.credentials);
+      if (problem !== undefined) throw problem;
+    }
     return await withProxy(config, connection, region.name, (caller) => work(caller, region.name));
   } finally {
     await connection.close();

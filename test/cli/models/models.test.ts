@@ -87,6 +87,15 @@ describe('models', () => {
     );
   });
 
+  it.each([['models'], ['chat', 'amazon.nova-lite-v1:0', 'hi']])(
+    'says in the words of start that there are no credentials: %s',
+    async (...args) => {
+      const { code, stderr } = await (await openCli()).spawn([...args, '--region', 'us-east-1']).ended;
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^error: The proxy has no AWS credentials to sign with\..*\nhint: .*aws configure/);
+    },
+  );
+
   it('wants a region', async () => {
     const { code, stderr } = await (await openCli()).spawn(['models']).ended;
     expect({ code, stderr }).toEqual({
