@@ -52,6 +52,12 @@ export function judge(row: Row, outcome: Outcome | { readonly problem: string },
   return { ...head, version, http, cells };
 }
 
+/** The line of a client that nothing here runs. */
+export function nameNotRun({ client, reason }: { readonly client: string; readonly reason: string }): RowResult {
+  const cells = Object.fromEntries(CHECKS.map((check) => [check, { result: '-' } as Cell])) as Cells;
+  return { client, mode: 'by hand', version: '', http: '', cells: { ...cells, call: skipped(reason) } };
+}
+
 /** How many checks passed, failed and were skipped, and the closing line. */
 export function sumUp(results: readonly RowResult[]): { readonly failed: number; readonly line: string } {
   const all = results.flatMap(({ cells }) => Object.values(cells));

@@ -233,6 +233,13 @@ const CLIENTS: readonly Client[] = [
   agent('goose', 'goose', 'goose'),
 ];
 
+/** What docs/clients.md has a recipe for and nothing here runs, with the reason: named in the table, never left out. */
+export const NOT_RUN: readonly { readonly client: string; readonly reason: string }[] = [
+  { client: 'Claude Desktop', reason: 'runs on a desktop alone' },
+  { client: 'n8n', reason: 'is a server with accounts and flows made by hand' },
+  { client: 'Terraform', reason: 'a program of its own, whose providers are in a registry of its own' },
+];
+
 /**
  * The rows of the table: one per client and mode, and one more over https where the client may insist on it, or with
  * `tls` always. `only` holds ids or what they begin with (`aws-cli` is both versions). Throws where one of them is no

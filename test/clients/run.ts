@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createInstaller } from './installs.ts';
 import { startProxy } from './proxy.ts';
-import { judge, type RowResult, renderJson, renderTable, sumUp } from './report.ts';
-import { listRows, type Row } from './rows.ts';
+import { judge, nameNotRun, type RowResult, renderJson, renderTable, sumUp } from './report.ts';
+import { listRows, NOT_RUN, type Row } from './rows.ts';
 import { createTurnstile, runRow } from './run-row.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -37,7 +37,8 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'clients-'));
   const signal = endBySignal();
   try {
-    const results = await runAll(rows, { folder, signal });
+    const notRun = values.only === '' ? NOT_RUN.map(nameNotRun) : [];
+    const results = [...(await runAll(rows, { folder, signal })), ...notRun];
     const sum = sumUp(results);
     process.stdout.write(values.json ? `${renderJson(results)}\n` : `${renderTable(results)}\n${sum.line}\n`);
     if (values.json) say(sum.line);
