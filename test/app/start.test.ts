@@ -239,3 +239,22 @@ describe('start', () => {
     expect(stderr).not.toContain('sk-1234');
   });
 });
+
+it('says at the start, and in doctor, that credentials of the environment have expired', async () => {
+  const cli = await openCli();
+  const env = {
+    AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+    AWS_SECRET_ACCESS_KEY: 'x',
+    AWS_SESSION_TOKEN: 'y',
+    AWS_CREDENTIAL_EXPIRATION: new Date(Date.now() - 3 * 86_400_000).toISOString(),
+  };
+  const { waitFor } = cli.spawn(['start', '--region', 'us-east-1', '--port', '0'], { env });
+  await waitFor(
+    'stderr',
+    /\n {2}credentials +none that work[^]*\nerror: .*\(environment variables\) expired 3 d ago\./,
+  );
+  const args = ['doctor', '--no-invoke', '--port', '0', '--endpoint-url', 'http://127.0.0.1:9'];
+  const { code, stdout } = await cli.spawn(args, { env }).ended;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^fail {2}credentials .*expired 3 d ago/m);
+});

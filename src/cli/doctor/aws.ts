@@ -11,6 +11,7 @@ import type { CredentialSource, SsoLogin } from '../../upstream/aws/credentials.
 import type { Forwarder } from '../../upstream/aws/forward.ts';
 import { type AwsCredentials, signRequest } from '../../upstream/aws/sign.ts';
 import { describeCredentials } from '../../app/banner.ts';
+import { findExpiry } from '../../app/authority.ts';
 import { requireProfile } from '../../app/profiles.ts';
 import type { Config } from '../../config/config.ts';
 import { type CheckResult, fail, failBy, ok, skip, warn } from './check.ts';
@@ -43,6 +44,8 @@ export async function checkCredentials(
   try {
     await requireProfile(config);
     const origin = await source.describe();
+    const expired = findExpiry(origin, nowMs);
+    if (expired !== undefined) throw expired;
     const credentials = await source.get();
     return { result: ok('credentials', describeCredentials(origin, nowMs)), credentials };
   } catch (thrown) {
