@@ -275,7 +275,7 @@ export function readList(name: OptionName, flags: Flags, environment: Environmen
   return setting.value
     .split(/[\s,]+/)
     .filter((value) => value !== '')
-    .map((value) => ({ value, origin: setting.origin }));
+    .map((value) => ({ ...setting, value }));
 }
 
 /** For options that have a default. */
