@@ -3,6 +3,7 @@
  */
 import { createInterface } from 'node:readline/promises';
 import type { Config } from '../config/config.ts';
+import { printTalk } from './print.ts';
 import { findRunningProxy } from './running-proxy.ts';
 import { describeRunning, findFreePort } from './taken-port.ts';
 
@@ -15,7 +16,8 @@ export async function askForPort(config: Config): Promise<Config> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // Ctrl-C and Ctrl-D say no.
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('n')));
-  const question = `${holder} has port ${port}.\nUse ${next} instead? [Y/n] `;
+  printTalk(`${holder} has port ${port}.`);
+  const question = `Use ${next} instead? [Y/n] `;
   const answer = await Promise.race([terminal.question(question), closed]).finally(() => terminal.close());
   return /^\s*(y(es)?)?\s*$/i.test(answer) ? { ...config, port: next } : config;
 }

@@ -123,9 +123,7 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
         return terminal.lines().filter((line) => line.startsWith('UTC ')).length;
       })
       .toBe(2);
-    expect(terminal.lines().findLast((line) => line.startsWith('UTC '))).toMatch(
-      /REGION +FIRST +TOTAL +IN>OUT +COST$/,
-    );
+    expect(terminal.lines().findLast((line) => line.startsWith('UTC '))).toMatch(/REGION +FIRST +TOTAL +IN>OUT +COST$/);
   });
 
   it.each([80, 120])('key list keeps its columns, whatever the script of an alias: %i', async (columns) => {
@@ -145,6 +143,7 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
   it.each([
     ['doctor', '--offline', '--port', '1'],
     ['prices', 'list', 'nova'],
+    ['models', '--offline', 'sonnet-4'],
     ['usage', '--by', 'key,model'],
     ['key', 'show', 'nobody-of-this-name'],
     ['start', '--port', 'x'],
@@ -154,6 +153,16 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
     await terminal.ended;
     // A path is one word, which stays whole, so that it can be copied.
     expect(findWrapped(terminal.lines(), 80).filter((line) => !line.includes(home))).toEqual([]);
+  });
+
+  it('the question about a taken port breaks between words', async () => {
+    const { home } = await openHome();
+    const first = openTerminal(['start', '--offline', '--port', '0'], { columns: 80, home });
+    const [, port = ''] = await first.waitFor(/localhost:(\d+)\/bedrock\n[^]*endpoint_url=.*\n/);
+    const second = openTerminal(['start', '--offline', '--port', port], { columns: 80, home });
+    await second.waitFor(/instead\? \[Y\/n\]/);
+    expect(second.lines()[0]).toMatch(/^A bedrock-proxy \S+ \(offline, us-east-1, open,$/);
+    expect(findWrapped(second.lines(), 80).filter((line) => !line.includes(home))).toEqual([]);
   });
 
   it('an error fills its lines to the end: colours take no columns', async () => {

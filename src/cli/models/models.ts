@@ -8,7 +8,7 @@ import { matchesGlob } from '../../lib/glob.ts';
 import { asObjects, asText, asTexts, type JsonObject, parseJsonObject } from '../../lib/json.ts';
 import { printable } from '../../lib/printable.ts';
 import type { ModelPrice } from '../../pricing/cost.ts';
-import { formatTable, printData, printJson, printTalk } from '../../app/print.ts';
+import { formatTable, printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
 import { explainFailure, type ProxyCaller } from '../doctor/calls.ts';
 import { priceToJson, shortRate } from '../prices/price-format.ts';
 import { openPriceBook } from '../prices/table.ts';
@@ -168,7 +168,11 @@ function formatModels(
     shortRate(price?.output),
     printable(model.name, 40),
   ]);
-  return formatTable(['id', 'called', 'input', 'output', 'name'], rows, { right: new Set(['input', 'output']) });
+  return formatTable(['id', 'called', 'input', 'output', 'name'], rows, {
+    right: new Set(['input', 'output']),
+    width: terminalWidth(),
+    spare: ['name'],
+  });
 }
 
 function modelToJson(model: CallableModel, price: ModelPrice | undefined): object {

@@ -15,6 +15,7 @@ import { compactCount, formatCount, formatTime, isoTime } from '../../lib/format
 import { printable } from '../../lib/printable.ts';
 import { exactUsd } from '../../lib/usd.ts';
 import { showLive } from '../live-screen.ts';
+import { joinExecKeys } from './exec-groups.ts';
 import { describeCost } from './usage-table.ts';
 
 const MINUTE_MS = 60_000;
@@ -27,6 +28,8 @@ export interface ProxyGauges {
   readonly streams: number;
   readonly startedAtMs: number | undefined;
 }
+
+const GROUPS = ['key', 'principal'] as const;
 
 /** What a key has done. */
 export interface TopRow {
@@ -59,8 +62,8 @@ async function readTop(config: Config, nowMs: number): Promise<TopReading> {
   const { host, port, databasePath } = config;
   const [sums, proxy] = await Promise.all([
     withExistingStore(databasePath, async (store) => {
-      const sumSince = (sinceMs: number): Promise<UsageSums> =>
-        store.sumUsage({ filter: { sinceMs }, by: ['key', 'principal'] });
+      const sumSince = async (sinceMs: number): Promise<UsageSums> =>
+        joinExecKeys(await store.sumUsage({ filter: { sinceMs }, by: GROUPS }), GROUPS, store);
       return { minute: await sumSince(nowMs - MINUTE_MS), today: await sumSince(nowMs - (nowMs % DAY_MS)) };
     }),
     readGauges(config),
@@ -95,8 +98,9 @@ export function parseGauges(text: string): ProxyGauges {
   };
 }
 
-function nameOf({ names }: UsageGroup): string {
-  return names.join(' ');
+/** The keys of `exec` have lost their ids, and are told apart by what they ran. */
+function nameOf({ names, label }: UsageGroup): string {
+  return JSON.stringify([...names, names[0] === undefined ? label : undefined]);
 }
 
 /** A request of the last minute may have begun yesterday. */

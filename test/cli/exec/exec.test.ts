@@ -331,6 +331,11 @@ describe('exec and open mode', () => {
         { label: 'anonymous', requests: 1 },
       ]);
     });
+    const top = JSON.parse((await cli.run(['top', '--json', '--port', port])).stdout) as { keys: unknown[] };
+    expect(top.keys).toMatchObject([
+      { key_id: null, label: 'exec: node', requests_per_minute: 2 },
+      { label: 'anonymous', requests_per_minute: 1 },
+    ]);
   });
 
   it('refuses limits beside --key, which lends a key as it is', async () => {
