@@ -64,7 +64,7 @@ export function clipDisplay(text: string, width: number): string {
 
 /**
  * Breaks a text between words into lines of at most `width` columns; a word that is wider has a line of its own, whole,
- * so that it can still be copied. The pieces of a command in backticks are not taken apart if they fit into a line.
+ * so that it can still be copied. A command in backticks is one word.
  */
 export function wrapWords(text: string, width: number): string[] {
   const lines: string[] = [];

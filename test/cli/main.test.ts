@@ -33,25 +33,16 @@ describe('help', () => {
     },
   );
 
-  it.each([
-    '',
-    'start',
-    'key',
-    'key generate',
-    'key update',
-    'key rotate',
-    'usage',
-    'logs',
-    'prices',
-    'prices show',
-    'env',
-    'exec',
-    'credential-process',
-    'doctor',
-  ])('fits the help of "%s" into 80 columns', async (words) => {
-    const path = words.split(' ').filter(Boolean);
-    const { stdout } = await (await openCli()).run([...path, '--help']);
-    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  it('fits every help into 80 columns', async () => {
+    const cli = await openCli();
+    const look = async (...path: string[]): Promise<void> => {
+      const { stdout } = await cli.run([...path, '--help']);
+      expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+      const commands = stdout.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '';
+      const names = [...commands.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name = '']) => name);
+      for (const name of names) if (name !== 'help') await look(...path, name);
+    };
+    await look();
   });
 
   it.each(['key update', 'key show', 'usage', 'logs', 'credential-process'])(

@@ -165,6 +165,16 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
     expect(findWrapped(second.lines(), 80).filter((line) => !line.includes(home))).toEqual([]);
   });
 
+  it('leaves a command whole that is to be pasted, however wide', async () => {
+    const { home } = await openHome();
+    const env = { SHELL: '/bin/bash' };
+    const terminal = openTerminal(['env', '--for', 'codex', '--region', 'us-east-1'], { columns: 80, home, env });
+    expect(await terminal.ended).toBe(0);
+    const lines = terminal.lines();
+    expect(lines.find((line) => line.startsWith('`codex '))).toMatch(/ -m \S+`$/);
+    expect(lines).toContain('  eval "$(bedrock-proxy env --for codex --region us-east-1)"');
+  });
+
   it('an error fills its lines to the end: colours take no columns', async () => {
     const { home } = await openHome();
     const terminal = openTerminal(['start', '--port', 'word '.repeat(30).trim()], {

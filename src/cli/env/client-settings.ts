@@ -176,7 +176,7 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     args: argumentsOfCodex,
     obstacle: (input) =>
       'Codex reads no variable for its endpoint. Start it so, or put the same into ~/.codex/config.toml: ' +
-      `codex ${argumentsOfCodex(input).map(quoteWord).join(' ')} -m ${OPENAI_MODEL}`,
+      `\`codex ${argumentsOfCodex(input).map(quoteWord).join(' ')} -m ${OPENAI_MODEL}\``,
     notes: () => [`Codex speaks the Responses API: name a model of OpenAI's on Bedrock, such as -m ${OPENAI_MODEL}.`],
   },
   opencode: {
@@ -191,27 +191,27 @@ const ROWS: Readonly<Record<ClientName | 'any', ClientRow>> = {
     ],
     unset: [],
     ca: ['NODE_EXTRA_CA_CERTS'],
-    notes: () => [`Choose a model of the provider amazon-bedrock: opencode -m amazon-bedrock/${CLAUDE_MODEL}.`],
+    notes: () => [`Choose a model of the provider amazon-bedrock: \`opencode -m amazon-bedrock/${CLAUDE_MODEL}\`.`],
   },
   cline: {
     ...OPENAI,
     ca: ['NODE_EXTRA_CA_CERTS'],
     obstacle: ({ url }) =>
       'Cline reads no variable for its endpoint. With these set, and a key that stays, run once: ' +
-      `cline auth -p openai -b ${url}/openai/v1 -k "$OPENAI_API_KEY" -m ${OPENAI_MODEL} ` +
+      `\`cline auth -p openai -b ${url}/openai/v1 -k "$OPENAI_API_KEY" -m ${OPENAI_MODEL}\` ` +
       '(in the editor: Settings, API provider "OpenAI Compatible", with this base URL).',
   },
   aider: {
     ...LITELLM,
-    notes: () => [`Choose a model of the provider bedrock: aider --model bedrock/${CLAUDE_MODEL}.`],
+    notes: () => [`Choose a model of the provider bedrock: \`aider --model bedrock/${CLAUDE_MODEL}\`.`],
   },
   continue: {
     ...OPENAI,
     ca: ['NODE_EXTRA_CA_CERTS'],
     obstacle: ({ url }) =>
       'Continue reads no variable for its endpoint. With these set, put a model into ~/.continue/config.yaml: ' +
-      `{ name: bedrock, provider: openai, model: ${OPENAI_MODEL}, apiBase: ${url}/openai/v1, ` +
-      'apiKey: "${{ secrets.OPENAI_API_KEY }}" }.',
+      `\`{ name: bedrock, provider: openai, model: ${OPENAI_MODEL}, apiBase: ${url}/openai/v1, ` +
+      'apiKey: "${{ secrets.OPENAI_API_KEY }}" }`.',
   },
   goose: {
     endpoints: ALL_ENDPOINTS,

@@ -64,7 +64,7 @@ export async function printEnvironment(input: EnvInput): Promise<void> {
   printData(formatShellLines({ set, unset: settings.unset }, shell));
   // In `eval "$(…)"` only what keeps the client from working is worth a line.
   for (const note of process.stdout.isTTY ? [...lacks, ...notes] : lacks) printTalk(`note: ${note}`);
-  if (process.stdout.isTTY) printTalk(`To set them in this shell: ${formatEvaluation(repeatCommand(input), shell)}`);
+  if (process.stdout.isTTY) printTalk(`To set them in this shell:\n  ${formatEvaluation(repeatCommand(input), shell)}`);
 }
 
 /** What keeps the proxy that runs from serving this client. */

@@ -22,7 +22,7 @@ credentials. Whether the account has access to a model, AWS does not say there:
 const CHAT_EXAMPLES = `
 Examples:
   $ bedrock-proxy chat amazon.nova-micro-v1:0 'hi'
-  $ git diff | bedrock-proxy chat us.anthropic.claude-haiku-4-5-20251001-v1:0 'Review this:' -
+  $ git diff | bedrock-proxy chat us.amazon.nova-pro-v1:0 'Review this:' -
   $ bedrock-proxy chat amazon.nova-micro-v1:0 --offline 'hi'
 `;
 const CHAT_NOTES = `

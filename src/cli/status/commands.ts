@@ -12,8 +12,8 @@ Examples:
 `;
 const STATUS_NOTES = `
 Shows the proxies that this user has started on this machine, but for those of
-exec, which end with their command. Counts are those since their start. Ends with
-1 if none runs.
+exec, which end with their command. Counts are those since their start. Ends
+with 1 if none runs.
 `;
 const STOP_EXAMPLES = `
 Examples:
