@@ -4,7 +4,7 @@
  */
 import { printable } from '../lib/printable.ts';
 import { loadProfileStates, type ProfileState } from '../upstream/aws/profile-states.ts';
-import { quoteForShell } from '../upstream/aws/credentials.ts';
+import { quoteForShell } from '../lib/command-name.ts';
 import { formatTable, printTalk } from './print.ts';
 
 /** Prints it. `inUse`: the profile that the server was started with. Never rejects. */

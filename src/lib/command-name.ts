@@ -24,3 +24,8 @@ export function nameCommands(text: string, environment: Readonly<Record<string, 
   const name = findCommandName(environment);
   return name === 'bedrock-proxy' ? text : text.replaceAll(COMMAND, name);
 }
+
+/** A word of a POSIX shell, for a command that is there to be pasted: names may hold blanks, and quotes. */
+export function quoteForShell(text: string): string {
+  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -168,11 +168,11 @@ describe.skipIf(PTY_PYTHON === undefined)('in a terminal (needs Python, and no W
   it('leaves a command whole that is to be pasted, however wide', async () => {
     const { home } = await openHome();
     const env = { SHELL: '/bin/bash' };
-    const terminal = openTerminal(['env', '--for', 'codex', '--region', 'us-east-1'], { columns: 80, home, env });
+    const terminal = openTerminal(['env', '--for', 'codex', '--db', 'no such.db'], { columns: 80, home, env });
     expect(await terminal.ended).toBe(0);
     const lines = terminal.lines();
     expect(lines.find((line) => line.startsWith('`codex '))).toMatch(/ -m \S+`$/);
-    expect(lines).toContain('  eval "$(bedrock-proxy env --for codex --region us-east-1)"');
+    expect(lines).toContain('  eval "$(bedrock-proxy env --for codex --db \'no such.db\')"');
   });
 
   it('an error fills its lines to the end: colours take no columns', async () => {

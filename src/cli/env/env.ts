@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
+import { quoteForShell } from '../../lib/command-name.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { type ClientName, describeClient, takesCaFile, takesRegion } from './client-settings.ts';
@@ -158,6 +159,8 @@ function detectUserShell(): ShellName {
 /** The command as it was given, for people to paste. */
 function repeatCommand(input: EnvInput): string {
   const names = ['for', 'key', 'port', 'host', 'url', 'region', 'profile', 'db', 'shell'] as const;
-  const given = names.flatMap((name) => (input[name] ? [` --${name} ${input[name]}`] : []));
+  const given = names.flatMap((name) =>
+    [input[name] ?? []].flat().map((value: string) => ` --${name} ${quoteForShell(value)}`),
+  );
   return `bedrock-proxy env${given.join('')}${input.tls === true ? ' --tls' : ''}`;
 }

@@ -7,6 +7,7 @@ import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { maskKey } from '../../keys/secret.ts';
 import { readDatabasePath, readSaltKey } from '../../config/config.ts';
 import type { KeyInput, LimitInput } from './input.ts';
+import { quoteForShell } from '../../lib/command-name.ts';
 import { formatTime, isoTime } from '../../lib/format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { type KeysOutcome, withKey } from './find-row.ts';
@@ -98,7 +99,7 @@ function printMinted(minted: MintedKey, terms: NewKeyLimits, input: PrintInput, 
       ...describeLimits(terms),
     ]),
   );
-  printTalk(snippet(minted));
+  printTalk(snippet(minted, findOtherDatabase(input)));
 }
 
 function mintedToJson(minted: MintedKey): object {
@@ -112,15 +113,22 @@ function mintedToJson(minted: MintedKey): object {
   };
 }
 
-function snippet({ id, alias, accessKeyId }: MintedKey): string {
+/** The database, if the next command would look into another one. */
+function findOtherDatabase(input: PrintInput): string | undefined {
+  const path = readDatabasePath(input, process.env);
+  return path === readDatabasePath({ ...input, db: undefined }, process.env) ? undefined : path;
+}
+
+function snippet({ id, alias, accessKeyId }: MintedKey, database: string | undefined): string {
   const name = alias !== undefined && PLAIN_NAME.test(alias) ? alias : id;
+  const place = database === undefined ? '' : ` --db ${quoteForShell(database)}`;
   const shell = detectShell(process.env, process.platform) ?? 'bash';
   return [
     '',
     'It is a bearer token, and the secret access key of the pair',
     `(AWS_ACCESS_KEY_ID=${accessKeyId}). To point this shell at the proxy:`,
     '',
-    `  ${formatEvaluation(`bedrock-proxy env --key ${name}`, shell)}`,
+    `  ${formatEvaluation(`bedrock-proxy env --key ${name}${place}`, shell)}`,
     '',
     'That shows the key again at any time. For the lines of other clients:',
     '`bedrock-proxy env --for CLIENT`.',

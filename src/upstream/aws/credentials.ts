@@ -5,6 +5,7 @@
 import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { within } from '../../lib/deadline.ts';
 import { ACCESS_KEY_ID_PREFIX } from '../../keys/secret.ts';
+import { quoteForShell } from '../../lib/command-name.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { AwsCredentials } from './sign.ts';
 
@@ -367,11 +368,6 @@ function findLoginCommand(message: string): 'aws sso login' | 'aws login' | unde
   if (/aws sso login|UnauthorizedException|sso.*(expired|token)/i.test(message)) return 'aws sso login';
   if (/\baws login\b|reauthenticate/i.test(message)) return 'aws login';
   return undefined;
-}
-
-/** Profile names may hold blanks, and quotes; the hint is there to be pasted. */
-export function quoteForShell(text: string): string {
-  return /^[\w.@:/+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Whether two signers are one. */

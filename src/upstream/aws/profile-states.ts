@@ -3,8 +3,9 @@
  * nobody is asked. Values stay where they are.
  */
 import type { WallClock } from '../../lib/clock.ts';
+import { quoteForShell } from '../../lib/command-name.ts';
 import { formatAge, formatSpan } from '../../lib/format.ts';
-import { isProfileName, loadSsoLogin, quoteForShell, type SsoLogin } from './credentials.ts';
+import { isProfileName, loadSsoLogin, type SsoLogin } from './credentials.ts';
 
 /** A profile, for people. */
 export interface ProfileState {

@@ -69,6 +69,9 @@ describe('key generate', () => {
     });
     expect(stderr).toContain(`AWS_ACCESS_KEY_ID=${fields.access_key_id})`);
     expect(stderr).toContain('  eval "$(bedrock-proxy env --key alice)"\n');
+    const other = join(cli.home, 'my keys.db');
+    const made = await cli.run(['key', 'generate', '--alias', 'bob', '--db', other]);
+    expect(made.stderr).toContain(`  eval "$(bedrock-proxy env --key bob --db '${other}')"\n`);
     expect((stdout + stderr).split(fields.key ?? '')).toHaveLength(2);
     expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
