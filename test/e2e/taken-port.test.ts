@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listen } from '../helpers/ports.ts';
 import { launchServer, openWorkplace, run } from '../helpers/program.ts';
@@ -49,7 +49,7 @@ describe.skipIf(python === undefined)('a port that is taken', () => {
       onTestFinished(() => place[Symbol.asyncDispose]());
       const port = await listen(createServer());
       const said = await type(answer, ['start', '--offline', '--port', String(port)], place.environment);
-      const [, next] = /Another program has port \d+\.\nUse (\d+) instead\? \[Y\/n\] /.exec(said) ?? [];
+      const [, next] = /Another program has port \d+\.\nUse (\d+) instead\? \[Y\/n\] /.exec(stripVTControlCharacters(said)) ?? [];
       expect(Number(next)).toBeGreaterThan(port);
       expect(said).toContain(`endpoint_url="http://localhost:${next}/bedrock"`);
     },
