@@ -8,6 +8,7 @@ import { type AuthorityState, describeAuthority } from './authority.ts';
 import { type BannerFacts, formatBanner, formatCommands } from './banner.ts';
 import { findApiKey } from './compose.ts';
 import { colorsFor, printError, printTalk, terminalWidth } from './print.ts';
+import { findUnknownRegions } from './unknown-regions.ts';
 
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_TIMEOUT_MS = 200;
@@ -18,6 +19,10 @@ export async function greet(
   facts: Omit<BannerFacts, 'credentials'>,
   source: CredentialSource,
 ): Promise<void> {
+  // Another upstream may call its region as it likes.
+  const judged = config.quiet || config.endpointUrls.size > 0 ? undefined : facts.region;
+  const unknown = judged === undefined ? [] : await findUnknownRegions([judged.name]);
+  for (const sentence of unknown) printTalk(`note: ${sentence}`);
   if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
   const looking = describeAuthority(findApiKey(config), source);
   const inTime = await within(CREDENTIALS_TIMEOUT_MS, looking);

@@ -18,7 +18,7 @@ import { nameCommands } from '../lib/command-name.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { printError } from '../app/print.ts';
 import { findMeant } from '../lib/nearest-name.ts';
-import { findVerb } from './verbs.ts';
+import { findMeantFlag, findVerb } from './verbs.ts';
 
 /** An option of a command. Those of `start` (`OPTIONS`) have this form too. */
 export interface CommandOption {
@@ -233,6 +233,17 @@ function suggestFor(message: string, command: Command): string | undefined {
     const words = findVerb(verb, names);
     return words && `Did you mean \`${fullName(command)} ${words}\`?`;
   }
+  const [, words] = /too many arguments .* but got \d+: (.*)\./.exec(message) ?? [];
+  if (words !== undefined) {
+    const [word = ''] = words.split(', ');
+    const flags = command.options.map(({ long }) => long ?? '');
+    const found = findMeantFlag(command.name(), word, flags);
+    return found && `Did you mean \`${fullName(command)} ${found} ${word}\`?`;
+  }
+  const [, argument = '', choices = ''] =
+    /value '(.*)' is invalid for argument .* choices are (.*?)\.?$/.exec(message) ?? [];
+  const choice = findMeant(argument, choices.split(', '));
+  if (choice !== undefined) return `Did you mean ${choice}?`;
   const [, flag = '', value = '', list = ''] =
     /option '(?:-\w, )?(--[\w-]+).*' argument '(.*)' is invalid\. Allowed choices are (.*?)\.?$/.exec(message) ?? [];
   const meant = findMeant(value, list.split(', '));

@@ -47,3 +47,20 @@ export function findVerb(verb: string, names: readonly string[]): string | undef
     return names.includes(first) || (isProgram && words.startsWith('--'));
   });
 }
+
+/** What a word without a flag is meant for, by the command that takes none. */
+const FLAGS: Readonly<Record<string, string>> = {
+  generate: '--alias',
+  env: '--for',
+  'credential-process': '--key',
+  usage: '--key',
+  logs: '--key',
+  start: '--profile',
+  doctor: '--profile',
+};
+
+/** The flag that a word was probably meant for, among those of the command; undefined if none comes to mind. */
+export function findMeantFlag(command: string, word: string, flags: readonly string[]): string | undefined {
+  const flag = /^\d+$/.test(word) ? '--port' : Object.hasOwn(FLAGS, command) ? FLAGS[command] : undefined;
+  return flag !== undefined && flags.includes(flag) ? flag : undefined;
+}

@@ -258,3 +258,11 @@ it('says at the start, and in doctor, that credentials of the environment have e
   expect(code).toBe(1);
   expect(stdout).toMatch(/^fail {2}credentials .*expired 3 d ago/m);
 });
+
+it('says at the start that a region is none that is known', async () => {
+  const { waitFor } = (await openCli()).spawn(['start', '--offline', '--region', 'us-esat-1', '--port', '0']);
+  await waitFor(
+    'stderr',
+    /^note: No region of Bedrock that is known here matches "us-esat-1"\. Did you mean us-east-1\?\n/,
+  );
+});

@@ -15,6 +15,10 @@ describe('did you mean', () => {
     { args: ['env', '--shell', 'power'], hint: '--shell powershell' },
     { args: ['key', 'generate', '--scope', 'inferences'], hint: '--scope inference' },
     { args: ['usage', '--by', 'modle'], hint: '--by model' },
+    { args: ['key', 'generate', 'alice'], hint: '`bedrock-proxy key generate --alias alice`' },
+    { args: ['stop', '4001'], hint: '`bedrock-proxy stop --port 4001`' },
+    { args: ['env', 'claude-code'], hint: '`bedrock-proxy env --for claude-code`' },
+    { args: ['completion', 'fsh'], hint: 'fish' },
     { args: ['key', 'lst'], hint: 'list' },
   ])('asks $hint after $args', async ({ args, hint }) => {
     const { code, stderr } = await (await openCli()).run(args);

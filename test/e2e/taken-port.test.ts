@@ -49,7 +49,8 @@ describe.skipIf(python === undefined)('a port that is taken', () => {
       onTestFinished(() => place[Symbol.asyncDispose]());
       const port = await listen(createServer());
       const said = await type(answer, ['start', '--offline', '--port', String(port)], place.environment);
-      const [, next] = /Another program has port \d+\.\nUse (\d+) instead\? \[Y\/n\] /.exec(stripVTControlCharacters(said)) ?? [];
+      const [, next] =
+        /Another program has port \d+\.\nUse (\d+) instead\? \[Y\/n\] /.exec(stripVTControlCharacters(said)) ?? [];
       expect(Number(next)).toBeGreaterThan(port);
       expect(said).toContain(`endpoint_url="http://localhost:${next}/bedrock"`);
     },

@@ -4,6 +4,7 @@
  * are.
  */
 import { printTalk } from '../../app/print.ts';
+import { findUnknownRegions } from '../../app/unknown-regions.ts';
 import type { KeyPolicy } from '../../domain/key.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import { matchesAnyGlob } from '../../lib/glob.ts';
@@ -49,14 +50,4 @@ function findNearestStart(pattern: string, models: readonly string[]): string | 
     models.map((model) => model.slice(0, start.length)),
   );
   return found === undefined || found === start ? undefined : `${found}*`;
-}
-
-async function findUnknownRegions(patterns: readonly string[]): Promise<string[]> {
-  const { BEDROCK_REGIONS } = await import('../../upstream/offline/places.ts');
-  const unknown = patterns.filter((pattern) => !BEDROCK_REGIONS.some((region) => matchesAnyGlob([pattern], region)));
-  return unknown.map((pattern) => {
-    const meant = findNearest(pattern, BEDROCK_REGIONS);
-    const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
-    return `No region of Bedrock that is known here matches "${pattern}".${hint}`;
-  });
 }
