@@ -125,10 +125,16 @@ export async function run(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** `help key list` as `key list --help`: commander's own command for help goes down one step. */
+/**
+ * `help key list` as `key list --help`: commander's own command for help goes down one step. What is no command is
+ * refused as if it had been called.
+ */
 function askingForHelp(argv: readonly string[]): readonly string[] {
   const [node = '', script = '', first, ...words] = argv;
-  return first === 'help' && words.length > 1 ? [node, script, ...words, '--help'] : argv;
+  const [command] = words;
+  if (first !== 'help' || command === undefined) return argv;
+  const isKnown = command === 'help' || COMMANDS.some(({ name }) => name === command);
+  return [node, script, ...(isKnown ? [...words, '--help'] : [command])];
 }
 
 /** Whoever reads may have had enough (`key list | head`): no reason to complain. */

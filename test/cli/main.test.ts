@@ -72,6 +72,14 @@ describe('help', () => {
     expect(asked.stdout).toContain('Usage: bedrock-proxy key rotate ');
   });
 
+  it('refuses the help of what is no command', async () => {
+    expect(await (await openCli()).run(['help', 'statsu'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: "error: unknown command 'statsu'.\nhint: Did you mean status?\n",
+    });
+  });
+
   it('says of an option of start what it does in the command that takes it', async () => {
     const cli = await openCli();
     for (const words of ['env', 'exec', 'top', 'doctor', 'models', 'chat']) {

@@ -139,6 +139,7 @@ function formatWhole(entry: LedgerEntry): string {
 }
 
 function showValue(value: unknown): string {
+  if (typeof value === 'number') return String(Math.round(value * 1000) / 1000);
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
