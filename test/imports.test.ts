@@ -38,6 +38,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-crypto/sha256-js': ['upstream/aws'],
   '@aws-sdk/credential-provider-ini': ['upstream/aws'],
   '@aws-sdk/credential-provider-node': ['upstream/aws'],
+  '@aws-sdk/nested-clients': ['upstream/aws'],
   '@smithy/core': ['upstream/aws'],
   '@smithy/eventstream-codec': ['protocol', 'upstream/offline'],
   'better-sqlite3': ['store/sqlite'],

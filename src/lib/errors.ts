@@ -64,6 +64,7 @@ export const ERROR_KINDS = {
   ERR_LOOP: { fault: 'operator', status: 400, awsType: 'ValidationException' },
   ERR_NO_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_AWS_CREDENTIALS: { fault: 'operator', status: 403, awsType: 'ExpiredTokenException' },
+  ERR_ROLE_REFUSED: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_API_KEY_REFUSED: { fault: 'operator', status: 403, awsType: 'AccessDeniedException' },
   ERR_STORE_UNAVAILABLE: { fault: 'operator', status: 503, awsType: 'ServiceUnavailableException' },
   // 507 and no other 5xx: SDKs do not send it again, and a full disk does not empty itself.

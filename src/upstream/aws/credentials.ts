@@ -47,6 +47,8 @@ export interface CredentialSourceOptions {
   readonly tickMs: MonotonicClock;
   /** Asks the chain anew; `loadFromChain` in production. */
   readonly load: () => Promise<ProvidedCredentials>;
+  /** A look-up is not waited for any longer than this; default: half a minute. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Refresh in the background from here on, and let requests wait only when it gets as close as this. */
@@ -157,10 +159,10 @@ class KeptCredentials implements CredentialSource {
   }
 
   async #lookUp(): Promise<ProvidedCredentials> {
-    const { tickMs, profile } = this.#options;
+    const { tickMs, profile, timeoutMs = LOOKUP_TIMEOUT_MS } = this.#options;
     const loading = this.#load();
     try {
-      const loaded = await within(LOOKUP_TIMEOUT_MS, loading);
+      const loaded = await within(timeoutMs, loading);
       if (loaded !== undefined) return loaded;
     } catch (thrown) {
       const error = toCredentialError(thrown, profile);
@@ -170,7 +172,7 @@ class KeptCredentials implements CredentialSource {
     this.#hung += 1;
     const ended = (): void => void (this.#hung -= 1);
     loading.then(ended, ended);
-    const error = lookupHangs(profile);
+    const error = lookupHangs(profile, timeoutMs);
     this.#failure = { error, untilTick: tickMs() + Math.min(FAILURE_PAUSE_MS * 2 ** this.#hung, MAX_HUNG_PAUSE_MS) };
     throw error;
   }
@@ -308,6 +310,7 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
   const message = error instanceof Error ? error.message : '';
   // What a credential_process wrote has several lines.
   const details = { detail: message.trim().replaceAll(/\s*\n\s*/g, '; '), cause: error };
+  if (/multi-factor authentication/i.test(message)) return needsMfa(profile, details);
   const login = findLoginCommand(message);
   if (login !== undefined) {
     const command = profile === undefined ? login : `${login} --profile ${quoteForShell(profile)}`;
@@ -339,13 +342,43 @@ function toCredentialError(error: unknown, profile: string | undefined): ProxyEr
   });
 }
 
-function lookupHangs(profile: string | undefined): ProxyError {
+/** `fromIni` in front of a role with `mfa_serial`. The code would be asked for at every refresh, of nobody. */
+function needsMfa(
+  profile: string | undefined,
+  details: { readonly detail: string; readonly cause: unknown },
+): ProxyError {
+  const of = profile === undefined ? 'The profile' : `The profile "${profile}"`;
+  return new ProxyError(
+    'ERR_NO_AWS_CREDENTIALS',
+    `${of} asks for an MFA code (mfa_serial), which nobody can give here.`,
+    {
+      hint:
+        'Name a profile without mfa_serial: one of AWS SSO, or one whose keys a tool has got with the code ' +
+        '(`aws sts get-session-token`).',
+      ...details,
+    },
+  );
+}
+
+function lookupHangs(profile: string | undefined, timeoutMs: number): ProxyError {
   const of = profile === undefined ? '' : ` of the profile "${profile}"`;
   return new ProxyError('ERR_AWS_CREDENTIALS', `The look-up of the AWS credentials${of} has not ended.`, {
     hint:
       'On the machine that runs the proxy, see what it waits for: a credential_process that asks for something, a ' +
       'keychain, a network. The next requests start a new one; no restart is needed.',
-    detail: `no result after ${LOOKUP_TIMEOUT_MS / 1000} s`,
+    detail: `no result after ${timeoutMs / 1000} s`,
+  });
+}
+
+/** AWS does not take the credentials with which a role was to be assumed, and there are no others. */
+export function refusedRoleBase(cause: Error): ProxyError {
+  const { message: detail } = cause.cause instanceof Error ? cause.cause : cause;
+  return new ProxyError('ERR_AWS_CREDENTIALS', 'AWS does not take the credentials that are to assume a role.', {
+    hint:
+      'On the machine that runs the proxy, renew them: they have expired, or are not known to AWS. The next request ' +
+      'will work; no restart is needed.',
+    detail,
+    cause,
   });
 }
 

@@ -43,6 +43,12 @@ export interface SignedRequest {
   readonly responseShape?: ResponseShape | undefined;
 }
 
+/** A small request of our own. */
+export interface OwnRequest extends Pick<SignedRequest, 'method' | 'origin' | 'target' | 'headers'> {
+  /** Its `content-length` is among the headers. */
+  readonly body?: string | undefined;
+}
+
 /** A small response, whole. */
 export interface WholeResponse {
   readonly status: number;
@@ -64,7 +70,7 @@ export interface Forwarder {
    * ERR_UPSTREAM_RESET for a body over `maxBytes`; what `signal` was aborted with, if it fires.
    */
   fetchWhole(
-    request: Omit<SignedRequest, 'body' | 'upgrade'>,
+    request: OwnRequest,
     limits: { readonly maxBytes: number; readonly signal: AbortSignal },
   ): Promise<WholeResponse>;
   /** Ends the reading of responses whose clients have left, now and from now on: the process is about to end. */
@@ -154,7 +160,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 async function fetchWhole(
   agent: Dispatcher,
-  { method, origin, target, headers }: Omit<SignedRequest, 'body'>,
+  { method, origin, target, headers, body = '' }: OwnRequest,
   { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
 ): Promise<WholeResponse> {
   let hasBegun = false;
@@ -164,6 +170,7 @@ async function fetchWhole(
       path: target,
       method: method as Dispatcher.HttpMethod,
       headers: flatten(headers),
+      body: body === '' ? null : body,
       signal,
     };
     const response = await agent.request({ ...options, responseHeaders: 'raw' });
