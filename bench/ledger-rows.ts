@@ -29,6 +29,9 @@ const ALL_LIMITS: KeyPolicy = {
   tokensPerMinute: 1e12,
   maxParallel: 1_000,
   modelAliases: {},
+  profile: undefined,
+  roleArn: undefined,
+  inferenceProfiles: {},
 };
 
 /**

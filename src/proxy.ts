@@ -115,7 +115,7 @@ export function createProxy(
       const holdBytes = (sizeBytes: number): void => bodyLimits.quota?.hold(caller.bodyOwner, sizeBytes);
       const { checkFrame } = verified;
       const shown = filterModelList(clientResponse, principal, { method, path: route.upstreamTarget.path });
-      const attempt = { prepared, clientRequest, clientResponse: shown, checkFrame, holdBytes };
+      const attempt = { principal, prepared, clientRequest, clientResponse: shown, checkFrame, holdBytes };
       await upstream.send(attempt, settlement.observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);

@@ -23,7 +23,7 @@ type RowSchemas = { readonly [Name in LimitName as FieldName<Name>]: z.ZodType<R
 type LimitFields = { readonly [Name in LimitName as FieldName<Name>]: RowValue<KeyPolicy[Name]> };
 
 type AnyFields = Readonly<Record<keyof LimitFields, unknown>>;
-type OurField = 'scope' | 'regions' | 'allow_unpriced';
+type OurField = 'scope' | 'regions' | 'allow_unpriced' | 'profile' | 'role_arn' | 'inference_profiles';
 
 interface FieldGroups<Fields extends AnyFields> {
   readonly models: Fields['models'];
@@ -68,18 +68,25 @@ function mapFields(
 
 /** For the order of LiteLLM's JSON: the budget comes before `others`, and what LiteLLM does not have comes last. */
 function groupFields<Fields extends AnyFields>(fields: Fields): FieldGroups<Fields> {
-  const { models, scope, regions, allow_unpriced, ...others } = fields;
-  return { models, others, ours: { scope, regions, allow_unpriced } };
+  const { models, scope, regions, allow_unpriced, profile, role_arn, inference_profiles, ...others } = fields;
+  return { models, others, ours: { scope, regions, allow_unpriced, profile, role_arn, inference_profiles } };
 }
 
 function requestSchema(shape: Shape): z.ZodType {
   if (shape === 'count') return z.int().min(1).max(MAX_LIMIT);
   if (shape === 'switch') return z.boolean();
+  if (shape === 'text') return z.string().max(MAX_PATTERN_LENGTH);
+  if (shape === 'profiles') {
+    const arn = z.string().max(MAX_PATTERN_LENGTH);
+    return z.record(z.string().max(MAX_PATTERN_LENGTH), z.union([arn, z.array(arn)]));
+  }
   if (shape === 'aliases') return z.record(z.string().max(1_000), z.string().max(MAX_PATTERN_LENGTH));
   return 'maxPatternLength' in shape ? z.array(z.string().max(shape.maxPatternLength)) : z.enum(shape);
 }
 
 function rowSchema(shape: Shape): z.ZodType {
   if (shape === 'count') return z.int().positive().nullable();
+  if (shape === 'text') return z.string().nullable();
+  if (shape === 'profiles') return z.record(z.string(), z.array(z.string()));
   return typeof shape === 'object' && 'maxPatternLength' in shape ? z.array(z.string()) : requestSchema(shape);
 }

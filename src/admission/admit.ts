@@ -37,7 +37,7 @@ export interface AdmissionDependencies extends FactsLimits {
   /** Epoch milliseconds. */
   readonly nowMs: WallClock;
   /** Look-ups of profiles on behalf of this caller: they are shared by callers. */
-  readonly findProfilesFor: (askedBy: string) => FindProfileModels;
+  readonly findProfilesFor: (principal: Principal) => FindProfileModels;
 }
 
 /** `route` is the resolved one: if the body decides the operation, it has. */
@@ -103,8 +103,7 @@ type KeyPrincipal = Extract<Principal, { kind: 'key' }>;
  */
 export async function admit(request: AdmissionRequest, shared: AdmissionDependencies): Promise<Admission> {
   const { principal, route, signal } = request;
-  const askedBy = principal.kind === 'key' ? principal.keyId : principal.kind;
-  const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(askedBy) };
+  const dependencies = { ...shared, findProfileModels: shared.findProfilesFor(principal) };
   const operation = findFacts(route.service, route.operation);
   if (principal.kind === 'key') {
     const found = request.entered ?? enter(principal, [route], shared.rates);

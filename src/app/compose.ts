@@ -26,13 +26,13 @@ import { SERVICES } from '../operations/catalog.ts';
 import { chooseRegion } from '../protocol/region.ts';
 import { isServedAtRoot } from '../routing/familiar-paths.ts';
 import { isHome, type RoutingConfig } from '../routing/route.ts';
-import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
 import { createFailureLimit, type FailureOrigin } from '../auth/failure-limit.ts';
 import type { ServerFacts } from '../auth/server-facts.ts';
 import { isCommandProof, proveServer } from '../auth/server-proof.ts';
 import type { ServerStatus } from '../auth/server-status.ts';
 import { findAccess } from './access.ts';
+import { createAuthorities } from './identities.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
@@ -198,9 +198,9 @@ function openProxy(
 ): Handler {
   const { endpointUrls, openaiUpstream, fips, dualstack } = config;
   const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
-  const authority = { credentials: connection.credentials, apiKey: findApiKey(config) };
+  const authorityOf = createAuthorities(config, connection);
   const findProfilesFor = createProfileLookup({
-    authority,
+    authorityOf,
     forwarder: connection.forwarder,
     tickMs: MACHINE_TICKS,
     clock: connection.clock,
@@ -223,7 +223,7 @@ function openProxy(
     ledger,
     responseHeaders: config.responseHeaders,
     liveRequests: config.cutsEnded ? createLiveRequests({ store, nowMs: Date.now }) : UNWATCHED,
-    upstream: createAwsUpstream({ ...connection, authority }),
+    upstream: createAwsUpstream({ ...connection, authorityOf }),
     bodyLimits: openBodyLimits(config, shared?.count ?? 1),
     viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
     tickMs: MACHINE_TICKS,
@@ -265,9 +265,4 @@ function findControlPlane(region: string, routing: RoutingConfig): ControlPlane 
   if (service === undefined) throw new ProxyError('ERR_INTERNAL', 'The table of services lacks bedrock.');
   const bearerKeys = service.bearerKeys && isHome(chosen, routing);
   return { ...findEndpoint('bedrock', chosen, routing), signingName: service.signingName, bearerKeys };
-}
-
-/** The owner's API key. The offline Bedrock gets none: it is not AWS. */
-export function findApiKey({ apiKey, offline }: Config): BedrockApiKey | undefined {
-  return offline || apiKey === undefined ? undefined : readApiKey(apiKey);
 }

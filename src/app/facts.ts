@@ -8,7 +8,7 @@ import { within } from '../lib/deadline.ts';
 import type { CredentialSource } from '../upstream/aws/credentials.ts';
 import { findAccess } from './access.ts';
 import { describeAuthority } from './authority.ts';
-import { findApiKey } from './compose.ts';
+import { findApiKey } from './identities.ts';
 
 /** A command does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_TIMEOUT_MS = 300;

@@ -6,7 +6,7 @@ import { within } from '../lib/deadline.ts';
 import type { CredentialSource } from '../upstream/aws/credentials.ts';
 import { type AuthorityState, describeAuthority } from './authority.ts';
 import { type BannerFacts, formatBanner, formatCommands } from './banner.ts';
-import { findApiKey } from './compose.ts';
+import { findApiKey } from './identities.ts';
 import { colorsFor, printError, printTalk, terminalWidth } from './print.ts';
 import { findUnknownRegions } from './unknown-regions.ts';
 

@@ -6,6 +6,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
+import { findApiKey, findOwnIdentity, openIdentities } from './identities.ts';
 import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { toProxyError } from '../lib/errors.ts';
@@ -26,7 +27,7 @@ import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { Announce } from './announce.ts';
 import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
-import { composeServer, findApiKey } from './compose.ts';
+import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
 import { createFacts, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
@@ -120,7 +121,7 @@ async function serve(parts: Parts): Promise<void> {
   });
   const version = readVersion();
   const totals = new RunTotals();
-  const tellFacts = createFacts({ version, config, store, region: region?.name, source: connection.credentials });
+  const tellFacts = createFacts({ version, config, store, region: region?.name, source: findOwnIdentity(connection) });
   const server = await composeServer({
     config,
     tellFacts,
@@ -168,7 +169,7 @@ async function serve(parts: Parts): Promise<void> {
     workers: seat?.count,
   } as const;
   if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));
-  if (greets(seat)) await greet(config, facts, connection.credentials);
+  if (greets(seat)) await greet(config, facts, findOwnIdentity(connection));
   const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);
   seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
@@ -256,8 +257,9 @@ export async function connectUpstream(
   const forwarder = createForwarder({ ...timeouts, network });
   const source = createCredentialSource({ profile, nowMs: Date.now, tickMs: MACHINE_TICKS, load });
   const credentials = refresh === undefined ? source : refreshExpired(source, refresh);
+  const identities = openIdentities(config, { own: credentials, region, forwarder, clock, warn });
   const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: clock.nowMs });
-  return { name: 'aws', credentials, forwarder, bidirectional, clock, close: () => forwarder.close() };
+  return { name: 'aws', credentials, identities, forwarder, bidirectional, clock, close: () => forwarder.close() };
 }
 
 /**

@@ -42,5 +42,5 @@ export async function revalidate(
 /** A key as the principal of a request. */
 export function describePrincipal({ id, alias, execCommand, lastFour, policy, tags }: VirtualKeyRow): Principal {
   const label = execCommand === undefined ? (alias ?? maskKey(lastFour)) : execLabel(execCommand);
-  return { kind: 'key', keyId: id, label, policy, tags };
+  return { kind: 'key', keyId: id, label, alias, policy, tags };
 }

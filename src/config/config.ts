@@ -26,6 +26,15 @@ import {
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
 import { findPartition } from '../protocol/region.ts';
+import {
+  findRoleProblem,
+  findTagProblem,
+  isExternalId,
+  ROLE_SECONDS,
+  type SessionTag,
+  splitSessionTag,
+} from '../domain/role.ts';
+import { parseArn } from '../protocol/arn.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
 /** Variables without a flag, because every user of the machine sees a command line. */
@@ -62,6 +71,14 @@ export interface Config {
   /** With the name of the flag or variable it came from; undefined if neither names one. */
   readonly region: { readonly name: string; readonly origin: string } | undefined;
   readonly profile: string | undefined;
+  /** To be assumed with the proxy's own credentials. */
+  readonly roleArn: string | undefined;
+  /** These three are for every role. */
+  readonly externalId: string | undefined;
+  readonly roleDurationSeconds: number | undefined;
+  readonly sessionTags: readonly SessionTag[];
+  /** Whether AWS's invocation logs are told whose request it is. */
+  readonly requestMetadata: boolean;
   /** A command for the shell, from the owner alone. */
   readonly awsAuthRefresh: string | undefined;
   readonly databasePath: string;
@@ -129,6 +146,11 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     port: parseInteger(present(read('port')), 0, 65_535),
     region: region === undefined ? undefined : { name: region.value, origin: region.origin },
     profile: parseProfile(read('profile')),
+    roleArn: parseRoleArn(read('roleArn'), region),
+    externalId: parseExternalId(read('externalId')),
+    roleDurationSeconds: parseRoleSeconds(read('roleDuration')),
+    sessionTags: parseSessionTags(readList('sessionTag', flags, environment)),
+    requestMetadata: parseSwitch(read('requestMetadata')),
     awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
     databasePath: readDatabasePath(flags, environment),
     dataFolder: userDataFolder(environment, process.platform),
@@ -260,6 +282,35 @@ function parseFilePath(setting: Setting | undefined): string | undefined {
 function parseProfile(setting: Setting | undefined): string | undefined {
   if (setting?.value === '') throw badOption(setting, 'must not be empty');
   return setting?.value;
+}
+
+function parseRoleArn(setting: Setting | undefined, region: Setting | undefined): string | undefined {
+  if (setting === undefined) return undefined;
+  const problem = findRoleProblem(setting.value);
+  if (problem !== undefined) throw badOption(setting, problem);
+  const partition = region && findPartition(region.value)?.id;
+  if (partition === undefined || parseArn(setting.value)?.partition === partition) return setting.value;
+  throw badOption(setting, `must be a role of the partition of the region, such as arn:${partition}:iam::…`);
+}
+
+function parseExternalId(setting: Setting | undefined): string | undefined {
+  if (setting === undefined || isExternalId(setting.value)) return setting?.value;
+  throw badOption(setting, 'must have 2 to 1224 letters, digits and _+=,.@:/-');
+}
+
+function parseRoleSeconds(setting: Setting | undefined): number | undefined {
+  return setting && parseInteger(setting, ...ROLE_SECONDS);
+}
+
+function parseSessionTags(settings: readonly Setting[]): readonly SessionTag[] {
+  const [first] = settings;
+  if (first === undefined) return [];
+  const tags = settings.map(({ value }) => splitSessionTag(value));
+  const named = tags.filter(({ name, value }) => name !== '*' || value !== undefined);
+  const problem = findTagProblem(named.map(({ name, value = '' }) => [name, value]));
+  if (problem === undefined) return tags;
+  const value = settings.map((setting) => setting.value).join(' ');
+  throw badOption({ ...first, value }, `must be tags that AWS takes (${problem})`);
 }
 
 function parseCommand(setting: Setting | undefined): string | undefined {

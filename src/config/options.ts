@@ -56,6 +56,27 @@ export const OPTIONS = {
     description: 'profile in ~/.aws to take credentials from',
     inProject: true,
   },
+  roleArn: {
+    flag: '--role-arn <arn>',
+    env: ['BEDROCK_PROXY_ROLE_ARN'],
+    description: 'role to assume for each caller, with the alias of its key as session name',
+  },
+  externalId: {
+    flag: '--external-id <id>',
+    env: ['BEDROCK_PROXY_EXTERNAL_ID'],
+    description: 'external id to assume roles with',
+  },
+  roleDuration: {
+    flag: '--role-duration <seconds>',
+    env: ['BEDROCK_PROXY_ROLE_DURATION'],
+    description: 'how long a session of a role is good, from 900 to 43200; else an hour',
+  },
+  sessionTag: {
+    flag: '--session-tag <name[=value]>',
+    env: ['BEDROCK_PROXY_SESSION_TAG'],
+    description: "tag of a key that its sessions get; * is all of a key's, name=value one of every session",
+    repeatable: true,
+  },
   awsAuthRefresh: {
     flag: '--aws-auth-refresh <command>',
     env: ['BEDROCK_PROXY_AWS_AUTH_REFRESH'],
@@ -98,6 +119,11 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_MODEL_ALIAS'],
     description: 'a name for a model, which takes its place in the path of requests',
     repeatable: true,
+  },
+  requestMetadata: {
+    flag: '--request-metadata',
+    env: ['BEDROCK_PROXY_REQUEST_METADATA'],
+    description: "tell AWS's invocation logs the key's alias and tags, in a header of InvokeModel",
   },
   tls: {
     flag: '--tls',

@@ -3,6 +3,7 @@
  * (USD).
  */
 import type { Calendar } from '../lib/calendar.ts';
+import type { InferenceProfiles } from './inference-profile.ts';
 import type { ModelAliases } from './model-alias.ts';
 
 /** What a key may do. A limit that is undefined does not exist; an empty list allows everything. */
@@ -21,6 +22,10 @@ export interface KeyPolicy {
   readonly maxParallel: number | undefined;
   /** Names of its own for models. No limit: `models` judges the model behind a name. */
   readonly modelAliases: ModelAliases;
+  /** Whose AWS credentials sign its requests, in place of the proxy's own. No limits, either. */
+  readonly profile: string | undefined;
+  readonly roleArn: string | undefined;
+  readonly inferenceProfiles: InferenceProfiles;
 }
 
 /** How often a budget begins anew; never if it has neither a length nor a calendar. */

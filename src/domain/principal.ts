@@ -9,7 +9,9 @@ export type Principal =
   | {
       readonly kind: 'key';
       readonly keyId: string;
+      /** The alias; else what is shown in its place. */
       readonly label: string;
+      readonly alias?: string | undefined;
       readonly policy: KeyPolicy;
       readonly tags: Readonly<Record<string, string>>;
     }

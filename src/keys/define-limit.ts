@@ -42,7 +42,14 @@ export interface LimitField<Value, Name extends string = string> {
   readonly name: Name;
   readonly description: string;
   /** What it may hold: a list is one of choices. */
-  readonly shape: 'count' | 'switch' | 'aliases' | readonly string[] | { readonly maxPatternLength: number };
+  readonly shape:
+    | 'count'
+    | 'switch'
+    | 'text'
+    | 'aliases'
+    | 'profiles'
+    | readonly string[]
+    | { readonly maxPatternLength: number };
   /** What a value of that shape means, if not itself. Throws ERR_BAD_REQUEST. */
   readonly read?: (value: NonNullable<Value>) => Value;
 }

@@ -19,7 +19,18 @@ import {
   patternLimit,
 } from './define-limit.ts';
 import { changeBudget, describeBudget, formatBudgetWindow, parseBudgetWindow, parseTimeZone } from './budget.ts';
-import { parseBudgetUsd, parseModelAliases, parseModelPatterns, parseRegionPatterns, parseScope } from './policy.ts';
+import {
+  type BadValueCode,
+  parseBudgetUsd,
+  parseInferenceProfiles,
+  parseModelAliases,
+  parseModelPatterns,
+  parseProfileName,
+  parseRegionPatterns,
+  parseRole,
+  parseScope,
+} from './policy.ts';
+import type { InferenceProfiles } from '../domain/inference-profile.ts';
 import type { ModelAliases } from '../domain/model-alias.ts';
 
 const CODE = 'ERR_BAD_OPTION';
@@ -78,6 +89,27 @@ const MODEL_ALIASES: FieldLimit<ModelAliases, 'aliases'> = {
   toJson: (aliases) => ({ model_aliases: aliases }),
 };
 
+/** They change where AWS books the cost. */
+const INFERENCE_PROFILES = defineLimit<InferenceProfiles, 'inference_profiles'>({
+  none: Object.freeze({}),
+  name: 'inference_profile',
+  label: 'inference profiles',
+  argument: '<model=arn...>',
+  description: 'application inference profiles to call in place of models, for cost allocation at AWS',
+  takenAwayBy: 'none',
+  parse: parseInferenceProfiles,
+  describe: (profiles) => {
+    const pairs = Object.entries(profiles).flatMap(([model, arns]) => arns.map((arn) => `${model}=${arn}`));
+    return pairs.length === 0 ? undefined : pairs.join(', ');
+  },
+  field: {
+    name: 'inference_profiles',
+    description: 'Models, each with the ARNs of the application inference profiles to call in its place, one a region',
+    shape: 'profiles',
+    read: (profiles) => parseInferenceProfiles(profiles, 'inference_profiles', 'ERR_BAD_REQUEST'),
+  },
+});
+
 /** Limits of a key by their names in `KeyPolicy`, in the order in which they are shown. */
 export const LIMITS = {
   models: patternLimit('models', 'the models it may use, such as *claude-haiku*; else all', parseModelPatterns, {
@@ -120,7 +152,47 @@ export const LIMITS = {
   tokensPerMinute: countLimit('tpm', 'tokens per minute', 'tpm_limit'),
   maxParallel: countLimit('max_parallel', 'requests at the same time', 'max_parallel_requests'),
   modelAliases: MODEL_ALIASES,
+  profile: signerLimit('profile', {
+    argument: '<name>',
+    description: "profile in ~/.aws whose credentials sign its requests, in place of the proxy's own",
+    parse: parseProfileName,
+  }),
+  roleArn: signerLimit('role_arn', {
+    argument: '<arn>',
+    description: 'role to assume for its requests, with its alias as session name',
+    parse: parseRole,
+  }),
+  inferenceProfiles: { ...INFERENCE_PROFILES, toJson: (profiles) => ({ inference_profiles: profiles }) },
 } satisfies LimitTable;
+
+/** Says whose credentials sign; `none` leaves it to the proxy. */
+function signerLimit<const Name extends string>(
+  name: Name,
+  {
+    parse,
+    ...flag
+  }: {
+    readonly argument: string;
+    readonly description: string;
+    readonly parse: (value: unknown, field: string, code: BadValueCode) => string;
+  },
+): FieldLimit<string | undefined, Name> {
+  return defineLimit<string | undefined, Name>({
+    ...flag,
+    none: undefined,
+    name,
+    label: name.replace('_arn', ''),
+    takenAwayBy: 'none',
+    parse,
+    describe: (value) => value,
+    field: {
+      name,
+      description: flag.description.replace(/^./, (first) => first.toUpperCase()),
+      shape: 'text',
+      read: (value) => parse(value, name, 'ERR_BAD_REQUEST'),
+    },
+  });
+}
 
 type LimitTable = { readonly [Name in keyof KeyPolicy]: Limit<KeyPolicy[Name]> };
 type LimitName = keyof KeyPolicy;

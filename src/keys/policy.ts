@@ -5,7 +5,9 @@
 import { ProxyError } from '../lib/errors.ts';
 import { isPrintable, printable } from '../lib/printable.ts';
 import type { KeyPolicy } from '../domain/key.ts';
+import { type InferenceProfiles, readInferenceProfiles } from '../domain/inference-profile.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
+import { findRoleProblem } from '../domain/role.ts';
 
 /** Whose mistake a bad value is: a flag's or a field's. */
 export type BadValueCode = 'ERR_BAD_OPTION' | 'ERR_BAD_REQUEST';
@@ -37,6 +39,7 @@ const MAX_TAGS = 50;
 export const TAG_NAME = /^[A-Za-z0-9_.:/-]{1,128}$/;
 const MAX_TAG_VALUE_LENGTH = 256;
 const MAX_NOTE_LENGTH = 1_000;
+const MAX_PROFILE_LENGTH = 256;
 /**
  * A length of time such as `90m`, in milliseconds: s, m, h, d, w, mo (30 days). Undefined where it is none, or over a
  * century.
@@ -133,6 +136,42 @@ export function parseModelAliases(value: unknown, field: string, code: BadValueC
     : splitList(value, field, code).map(splitModelAlias);
   const read = readModelAliases(pairs);
   if ('aliases' in read) return read.aliases;
+  throw badValue(read.given, field, code, read.problem);
+}
+
+/** The name of a profile in the shared AWS files. Throws `code` naming `field`. */
+export function parseProfileName(value: unknown, field: string, code: BadValueCode): string {
+  const name = typeof value === 'string' ? value.trim() : '';
+  if (name !== '' && name.length <= MAX_PROFILE_LENGTH && isPrintable(name)) return name;
+  throw badValue(
+    value,
+    field,
+    code,
+    `must be the name of a profile in ~/.aws of up to ${MAX_PROFILE_LENGTH} characters`,
+  );
+}
+
+/** The ARN of a role. Throws `code` naming `field`. */
+export function parseRole(value: unknown, field: string, code: BadValueCode): string {
+  const arn = typeof value === 'string' ? value.trim() : '';
+  const problem = findRoleProblem(arn);
+  if (problem === undefined) return arn;
+  throw badValue(value, field, code, problem);
+}
+
+/**
+ * Application inference profiles, from text such as `amazon.nova-lite-v1:0=arn:…` or an object of ARNs or lists of them.
+ * Throws `code` naming `field`.
+ */
+export function parseInferenceProfiles(value: unknown, field: string, code: BadValueCode): InferenceProfiles {
+  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const pairs = isTable
+    ? Object.entries(value).flatMap(([model, arns]: [string, unknown]) =>
+        [arns].flat().map((arn) => [model, String(arn).trim()] as const),
+      )
+    : splitList(value, field, code).map(splitModelAlias);
+  const read = readInferenceProfiles(pairs);
+  if ('profiles' in read) return read.profiles;
   throw badValue(read.given, field, code, read.problem);
 }
 

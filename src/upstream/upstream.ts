@@ -4,6 +4,7 @@
  */
 import type { Body } from '../http/body.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
+import type { Principal } from '../domain/principal.ts';
 import type { Frame } from '../protocol/event-stream.ts';
 import type { Route } from '../routing/route.ts';
 
@@ -19,6 +20,8 @@ export interface PreparedRequest {
 
 /** One try to send a prepared request. Host, region, credentials and signature belong to it. */
 export interface Attempt {
+  /** On whose behalf. */
+  readonly principal: Principal;
   readonly prepared: PreparedRequest;
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;

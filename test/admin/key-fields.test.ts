@@ -20,6 +20,11 @@ const FULL: KeyPolicy = {
   tokensPerMinute: 2,
   maxParallel: 3,
   modelAliases: { fast: 'amazon.nova-lite-v1:0' },
+  profile: 'research',
+  roleArn: 'arn:aws:iam::111122223333:role/bedrock',
+  inferenceProfiles: {
+    'amazon.nova-lite-v1:0': ['arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abcdefgh1234'],
+  },
 };
 const FULL_KEY: KeyBefore = { policy: FULL, tags: { user_id: 'u', team_id: 't', a: 'b' } };
 

@@ -19,6 +19,11 @@ const ALL_LIMITS: KeyPolicy = {
   tokensPerMinute: 100_000,
   maxParallel: 4,
   modelAliases: { fast: 'amazon.nova-lite-v1:0' },
+  profile: 'research',
+  roleArn: 'arn:aws:iam::111122223333:role/bedrock',
+  inferenceProfiles: {
+    'amazon.nova-lite-v1:0': ['arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abcdefgh1234'],
+  },
 };
 
 let place: StorePlace;

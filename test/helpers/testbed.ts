@@ -19,9 +19,10 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { TlsKeyPair } from '../../src/server/tls-front.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/domain/store.ts';
-import { createCredentialSource } from '../../src/upstream/aws/credentials.ts';
+import { type Identities, oneIdentity } from '../../src/upstream/aws/identities.ts';
+import { createCredentialSource, type CredentialSource } from '../../src/upstream/aws/credentials.ts';
 import { createSigningClock } from '../../src/upstream/aws/signing-clock.ts';
-import { createForwarder } from '../../src/upstream/aws/forward.ts';
+import { createForwarder, type Forwarder } from '../../src/upstream/aws/forward.ts';
 import type { ReadOnLimits } from '../../src/upstream/aws/response-relay.ts';
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
@@ -50,6 +51,8 @@ export interface TestbedOptions {
   readonly wrapStore?: (store: Store) => Store;
   /** The clock of the machine, for signatures. */
   readonly signingMs?: () => number;
+  /** What may sign besides: profiles and roles. */
+  readonly identities?: (own: CredentialSource, forwarder: Forwarder) => Identities;
   /** Stands in for the credential chain. */
   readonly load?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string }>;
 }
@@ -106,6 +109,12 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     onProblem: () => {},
     retentionMs: config.ledgerRetentionMs,
   });
+  const credentials = createCredentialSource({
+    profile: undefined,
+    nowMs: Date.now,
+    tickMs: MACHINE_TICKS,
+    load: options.load ?? (async () => pair),
+  });
   const server = await composeServer({
     config,
     loadPrices: async () => prices,
@@ -115,12 +124,8 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     store: options.wrapStore?.(store) ?? store,
     connection: {
       name: 'test',
-      credentials: createCredentialSource({
-        profile: undefined,
-        nowMs: Date.now,
-        tickMs: MACHINE_TICKS,
-        load: options.load ?? (async () => pair),
-      }),
+      credentials,
+      identities: options.identities?.(credentials, forwarder) ?? oneIdentity(credentials),
       forwarder,
       clock,
       bidirectional: createBidirectionalForwarder({ ...timeouts, network, nowMs: Date.now }),

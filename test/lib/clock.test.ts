@@ -142,9 +142,9 @@ describe.each([
       throw new ProxyError('ERR_REGION_INVALID', 'None.');
     });
     const credentials = sourceOf(async () => PAIR);
-    const authority = { credentials, apiKey: undefined };
-    const find = createProfileLookup({ authority, forwarder, findControlPlane, tickMs, clock: { nowMs } });
-    const ask = (): Promise<unknown> => find('vk_a')('abc', 'us-east-1');
+    const authorityOf = () => ({ credentials, apiKey: undefined });
+    const find = createProfileLookup({ authorityOf, forwarder, findControlPlane, tickMs, clock: { nowMs } });
+    const ask = (): Promise<unknown> => find({ kind: 'master', label: 'master' })('abc', 'us-east-1');
     await ask();
     jump();
     await ask();

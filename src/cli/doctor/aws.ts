@@ -10,6 +10,7 @@ import { findPartition } from '../../protocol/region.ts';
 import type { CredentialSource, SsoLogin } from '../../upstream/aws/credentials.ts';
 import type { Forwarder } from '../../upstream/aws/forward.ts';
 import { type AwsCredentials, signRequest } from '../../upstream/aws/sign.ts';
+import { findApiKey } from '../../app/identities.ts';
 import { describeCredentials } from '../../app/banner.ts';
 import { findExpiry } from '../../app/authority.ts';
 import { requireProfile } from '../../app/profiles.ts';
@@ -50,7 +51,7 @@ export async function checkCredentials(
     return { result: ok('credentials', describeCredentials(origin, nowMs)), credentials };
   } catch (thrown) {
     const failed = failBy('credentials', thrown);
-    if (config.apiKey === undefined) return { result: failed, credentials: undefined };
+    if (findApiKey(config) === undefined) return { result: failed, credentials: undefined };
     const message = `a Bedrock API key alone, which AWS takes for models only (${failed.message})`;
     return { result: warn('credentials', message, failed.hint ?? ''), credentials: undefined };
   }

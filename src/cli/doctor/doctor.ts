@@ -14,6 +14,7 @@ import { findRunningProxy } from '../../app/running-proxy.ts';
 import { readClientConfig } from '../exec/outer-proxy.ts';
 import { checkNetworkVariables, checkVariables } from './variables.ts';
 import { colorsFor, EXIT_FAILED, printData, printJson, terminalWidth } from '../../app/print.ts';
+import { findOwnIdentity } from '../../app/identities.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
 import type { AwsConnection } from '../../upstream/aws/connection.ts';
 
@@ -104,7 +105,7 @@ async function checkOwner(
     report(...['credentials', 'sso-login', 'identity'].map((name) => skip(name, offlineReason)));
     return { hasCredentials: true };
   }
-  const { result, credentials } = await checkCredentials(config, connection.credentials, Date.now());
+  const { result, credentials } = await checkCredentials(config, findOwnIdentity(connection), Date.now());
   report(result, checkSsoLogin(await loadSsoLogin(config.profile), config.profile, Date.now()));
   const hasCredentials = result.status !== 'fail';
   const endpoint = process.env['AWS_ENDPOINT_URL_STS'];

@@ -5,10 +5,10 @@
  */
 import type { HttpRequest } from '@smithy/core/protocols';
 import { ProxyError } from '../../lib/errors.ts';
+import type { SessionTags } from '../../domain/role.ts';
 import type { HeaderPair } from '../../http/message.ts';
 import type { ProvidedCredentials } from './credentials.ts';
 import type { Forwarder } from './forward.ts';
-import type { SessionTags } from './session.ts';
 import type { AwsCredentials } from './sign.ts';
 
 /** What is asked of STS. */

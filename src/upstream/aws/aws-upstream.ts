@@ -3,6 +3,7 @@
  * with a body or an event stream both ways. Nothing that is signed is edited after the signature.
  */
 import { unlessAborted } from '../../lib/deadline.ts';
+import type { Principal } from '../../domain/principal.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
@@ -16,20 +17,22 @@ import type { SigningClock } from './signing-clock.ts';
 /** The parts of an upstream that speaks as AWS does. */
 export interface AwsUpstreamOptions {
   readonly name: string;
-  readonly authority: UpstreamAuthority;
+  /** Throws if nothing can sign for it. */
+  readonly authorityOf: (principal: Principal) => UpstreamAuthority;
   readonly forwarder: Forwarder;
   readonly bidirectional: BidirectionalForwarder;
   readonly clock: SigningClock;
 }
 
 /** Puts the parts together. The caller closes them. */
-export function createAwsUpstream({ name, authority, forwarder, bidirectional, clock }: AwsUpstreamOptions): Upstream {
-  const parts = { authority, clock };
+export function createAwsUpstream(options: AwsUpstreamOptions): Upstream {
+  const { name, authorityOf, forwarder, bidirectional, clock } = options;
   return {
     name,
     send: async (attempt, observer, policy) => {
       const { clientRequest, clientResponse, prepared, checkFrame, holdBytes } = attempt;
       const { signal } = clientRequest;
+      const parts = { authority: authorityOf(attempt.principal), clock };
       const signed = await unlessAborted(signal, sign(attempt, parts));
       observer.onSigned();
       const watched = learnFromResponses(observer, signed, parts);
@@ -44,7 +47,9 @@ export function createAwsUpstream({ name, authority, forwarder, bidirectional, c
   };
 }
 
-type SigningParts = Pick<AwsUpstreamOptions, 'authority' | 'clock'>;
+interface SigningParts extends Pick<AwsUpstreamOptions, 'clock'> {
+  readonly authority: UpstreamAuthority;
+}
 
 interface Signed extends SignedRequest, SignedEventStream {
   /** Undefined if a token was sent. */

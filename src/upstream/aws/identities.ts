@@ -5,6 +5,8 @@
  */
 import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { SessionTag } from '../../domain/role.ts';
 import { findPartition } from '../../protocol/region.ts';
 import { parseArn } from '../../protocol/arn.ts';
 import { type AssumeRole, BaseRefused, type RoleSession } from './assume-role.ts';
@@ -15,7 +17,7 @@ import {
   type ProvidedCredentials,
   refusedRoleBase,
 } from './credentials.ts';
-import { type Caller, nameSession, type SessionTag, tagSession } from './session.ts';
+import { type Caller, nameSession, tagSession } from './session.ts';
 
 /** What an upstream or a key names to sign with. One that names neither profile nor role is the proxy's own. */
 export interface Identity {
@@ -28,6 +30,11 @@ export interface Identity {
   readonly durationSeconds?: number | undefined;
   /** Whose STS is asked; undefined: that of the proxy's region, or of the role's partition. */
   readonly region?: string | undefined;
+}
+
+/** A caller, and what its key names to sign with. */
+export interface Signer extends Caller {
+  readonly identity?: Identity | undefined;
 }
 
 /** Finds the credentials of a request. */
@@ -86,6 +93,15 @@ export function createIdentities(options: IdentitiesOptions): Identities {
       return keep(JSON.stringify([profile, session, tags]), () => openRole({ ...session, tags }, base, options));
     },
   };
+}
+
+/** Who a principal is at AWS. Only keys name anything. */
+export function signerOf(principal: Principal): Signer {
+  if (principal.kind !== 'key') return { id: principal.kind };
+  const { keyId: id, alias, tags, policy } = principal;
+  const { profile, roleArn } = policy;
+  const isOwn = profile === undefined && roleArn === undefined;
+  return { id, alias, tags, identity: isOwn ? undefined : { profile, roleArn } };
 }
 
 /** Always the same credentials, whoever asks: the offline Bedrock knows no others. */

@@ -6,9 +6,11 @@ import type { MonotonicClock } from '../../lib/clock.ts';
 import type { FindProfileModels } from '../../admission/models.ts';
 import { within } from '../../lib/deadline.ts';
 import { FairQuota } from '../../lib/fair-quota.ts';
+import type { Principal } from '../../domain/principal.ts';
 import { EMPTY_SHA256 } from '../../http/body.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { Forwarder } from './forward.ts';
+import { signerOf } from './identities.ts';
 import type { SigningClock } from './signing-clock.ts';
 
 /** Where the control plane of a region is, and how requests to it are signed. */
@@ -23,7 +25,7 @@ export interface ControlPlane {
 
 /** What the look-up asks, and with which authority. */
 export interface ProfileLookupOptions {
-  readonly authority: UpstreamAuthority;
+  readonly authorityOf: (principal: Principal) => UpstreamAuthority;
   readonly forwarder: Forwarder;
   /** Throws if the region has none. */
   readonly findControlPlane: (region: string) => ControlPlane;
@@ -31,8 +33,8 @@ export interface ProfileLookupOptions {
   readonly clock: Pick<SigningClock, 'nowMs'>;
 }
 
-/** `askedBy`: who shares the look-ups with others, such as the id of a key. */
-export type ProfileLookup = (askedBy: string) => FindProfileModels;
+/** The look-ups of one who shares them with others. */
+export type ProfileLookup = (principal: Principal) => FindProfileModels;
 
 /** What a profile leads to does not change as long as it exists. */
 const KNOWN_FOR_MS = 3_600_000;
@@ -63,15 +65,18 @@ export function createProfileLookup(options: ProfileLookupOptions): ProfileLooku
   const unknown = new Map<string, Lookup>();
   const underWay = new FairQuota(MAX_UNDER_WAY);
   const mayAsk = createAskLimit(options.tickMs, underWay);
-  return (askedBy) => (identifier, region) => {
-    const name = `${region} ${identifier}`;
+  return (principal) => (identifier, region) => {
+    const { id: askedBy, identity } = signerOf(principal);
+    // What one account does not show another one may.
+    const asWhom = identity === undefined ? '' : `${JSON.stringify(identity)} `;
+    const name = `${asWhom}${region} ${identifier}`;
     const before = known.get(name) ?? unknown.get(name);
     if (before !== undefined && options.tickMs() < before.untilTick) return before.models;
     if (!mayAsk(askedBy)) return before?.models ?? Promise.resolve(undefined);
     const response: Lookup = { models: ask(), untilTick: Number.POSITIVE_INFINITY };
     async function ask(): Promise<readonly string[] | undefined> {
       // Its credentials may have to be looked up first, and that may hang.
-      const found = await within(TIMEOUT_MS, askAws(identifier, region, options)).catch(() => undefined);
+      const found = await within(TIMEOUT_MS, askAws(identifier, region, principal, options)).catch(() => undefined);
       underWay.add(askedBy, -1);
       const models = found ?? (await before?.models);
       response.untilTick = options.tickMs() + (found === undefined ? UNKNOWN_FOR_MS : KNOWN_FOR_MS);
@@ -112,7 +117,8 @@ function createAskLimit(tickMs: MonotonicClock, underWay: FairQuota): (askedBy: 
 async function askAws(
   identifier: string,
   region: string,
-  { authority, forwarder, findControlPlane, clock }: ProfileLookupOptions,
+  principal: Principal,
+  { authorityOf, forwarder, findControlPlane, clock }: ProfileLookupOptions,
 ): Promise<readonly string[] | undefined> {
   const { origin, host, pathPrefix, signingName, bearerKeys } = findControlPlane(region);
   const path = `${pathPrefix}/inference-profiles/${encodeURIComponent(identifier)}`;
@@ -133,7 +139,7 @@ async function askAws(
       oauthAuthorization: undefined,
       signingDate: new Date(clock.nowMs()),
     },
-    authority,
+    authorityOf(principal),
   );
   const limits = { maxBytes: MAX_RESPONSE_BYTES, signal: AbortSignal.timeout(TIMEOUT_MS) };
   const response = await forwarder.fetchWhole({ method: 'GET', origin, target: path, headers }, limits);

@@ -4,7 +4,7 @@
  * changed tag could open what it was to close.
  */
 import { ProxyError } from '../../lib/errors.ts';
-import { quote } from '../../lib/printable.ts';
+import { findTagProblem, type SessionTag, type SessionTags } from '../../domain/role.ts';
 
 /** Whose request it is. */
 export interface Caller {
@@ -16,24 +16,10 @@ export interface Caller {
   readonly id: string;
 }
 
-/** A tag that sessions get: with a value, all of them; without one, those whose key has a tag of this name. */
-export interface SessionTag {
-  /** `*`: every tag of the key. */
-  readonly name: string;
-  readonly value: string | undefined;
-}
-
-/** Name and value; by name. */
-export type SessionTags = readonly (readonly [name: string, value: string])[];
-
 /** Of RoleSessionName: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. */
 const MAX_NAME_LENGTH = 64;
 const NAME = /^[\w+=,.@-]{2,64}$/;
 const NAME_MISFITS = /[^\w+=,.@-]/g;
-/** Of `Tag` there. */
-const TAG_NAME = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/u;
-const TAG_VALUE = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$/u;
-const MAX_TAGS = 50;
 
 /** The alias, if AWS takes it as it is; else what is left of it, and the id, which keeps two of them apart. */
 export function nameSession({ alias, id }: Caller): string {
@@ -59,18 +45,4 @@ export function tagSession(wanted: readonly SessionTag[], { tags = {} }: Caller)
   throw new ProxyError('ERR_ROLE_REFUSED', `The tags of this key cannot be session tags at AWS: ${problem}.`, {
     hint: 'Change them with `key update --tag`, or start the proxy with another --session-tag.',
   });
-}
-
-/** What is wrong with them, for the middle of a sentence. */
-export function findTagProblem(pairs: SessionTags): string | undefined {
-  if (pairs.length > MAX_TAGS) return `there are more than ${MAX_TAGS}`;
-  const seen = new Set<string>();
-  for (const [name, value] of pairs) {
-    const lower = name.toLowerCase();
-    if (!TAG_NAME.test(name) || lower.startsWith('aws:')) return `${quote(name, 40)} is no name that AWS takes`;
-    if (!TAG_VALUE.test(value)) return `the value of ${quote(name, 40)} has characters that AWS does not take`;
-    if (seen.has(lower)) return `two are called ${quote(lower, 40)}, and AWS makes no difference of case`;
-    seen.add(lower);
-  }
-  return undefined;
 }

@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { createCredentialSource } from '../aws/credentials.ts';
 import { createSigningClock } from '../aws/signing-clock.ts';
 import { createForwarder, type ForwarderOptions } from '../aws/forward.ts';
+import { oneIdentity } from '../aws/identities.ts';
 import type { AwsConnection } from '../aws/connection.ts';
 import { MACHINE_TICKS, type WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -20,9 +21,12 @@ export async function connectOffline(
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
   const bedrock = await startOfflineBedrock({ ...pair, nowMs, newId: randomUUID });
   const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
+  const load = async (): Promise<typeof pair> => pair;
+  const credentials = createCredentialSource({ profile: undefined, nowMs, tickMs: MACHINE_TICKS, load });
   return {
     name: 'offline',
-    credentials: createCredentialSource({ profile: undefined, nowMs, tickMs: MACHINE_TICKS, load: async () => pair }),
+    credentials,
+    identities: oneIdentity(credentials),
     forwarder,
     clock: createSigningClock(nowMs, () => {}),
     bidirectional: { relay: refuseBidirectional },

@@ -7,6 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCredentialSource } from '../../../src/upstream/aws/credentials.ts';
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
 import type { FindProfileModels } from '../../../src/admission/models.ts';
+import type { KeyPolicy } from '../../../src/domain/key.ts';
+import type { Principal } from '../../../src/domain/principal.ts';
+import { EMPTY_POLICY } from '../../../src/keys/limits.ts';
 import { createProfileLookup, type ProfileLookup } from '../../../src/upstream/aws/profile-lookup.ts';
 import { type FakeUpstream, sendAwsError, sendJson, startFakeUpstream } from '../../helpers/fake-upstream.ts';
 import { AWS_PAIR } from '../../helpers/testbed.ts';
@@ -32,7 +35,7 @@ beforeEach(async () => {
     load: async () => AWS_PAIR,
   });
   findFor = createProfileLookup({
-    authority: { credentials, apiKey: undefined },
+    authorityOf: () => ({ credentials, apiKey: undefined }),
     forwarder,
     findControlPlane: () => ({
       origin: `http://${upstream.authority}`,
@@ -44,7 +47,7 @@ beforeEach(async () => {
     clock: { nowMs: () => nowMs },
     tickMs,
   });
-  find = findFor('vk_a');
+  find = findFor(callerOf('vk_a'));
 });
 
 afterEach(async () => {
@@ -53,8 +56,25 @@ afterEach(async () => {
   await upstream.close();
 });
 
+const callerOf = (keyId: string, policy: Partial<KeyPolicy> = {}): Principal => ({
+  kind: 'key',
+  keyId,
+  label: keyId,
+  policy: { ...EMPTY_POLICY, ...policy },
+  tags: {},
+});
+
 const respond = (content: unknown): void =>
   upstream.respondWith((_request, response) => sendJson(response, 200, content));
+
+it('keeps what one account shows apart from what another one does', async () => {
+  respond({ models: [{ modelArn: MODEL }] });
+  await find(ARN, 'us-east-1');
+  await findFor(callerOf('vk_b'))(ARN, 'us-east-1');
+  expect(upstream.requests).toHaveLength(1);
+  await findFor(callerOf('vk_c', { profile: 'research' }))(ARN, 'us-east-1');
+  expect(upstream.requests).toHaveLength(2);
+});
 
 it('looks a profile up once for several requests, and again after an hour', async () => {
   respond({ models: [{ modelArn: MODEL }] });
@@ -114,8 +134,8 @@ describe('clients that name one profile after the other', () => {
     expect(upstream.requests).toHaveLength(30);
     expect(await find(name(0), 'us-east-1')).toEqual([MODEL]);
     expect(await find(name(69), 'us-east-1')).toBeUndefined();
-    expect(await findFor('vk_b')(name(69), 'us-east-1')).toEqual([MODEL]);
-    for (let index = 100; index < 300; index += 1) await findFor(`vk_${index}`)(name(index), 'us-east-1');
+    expect(await findFor(callerOf('vk_b'))(name(69), 'us-east-1')).toEqual([MODEL]);
+    for (let index = 100; index < 300; index += 1) await findFor(callerOf(`vk_${index}`))(name(index), 'us-east-1');
     expect(upstream.requests).toHaveLength(60);
     nowMs += 60_000;
     expect(await find(name(50), 'us-east-1')).toEqual([MODEL]);
@@ -125,7 +145,7 @@ describe('clients that name one profile after the other', () => {
     upstream.respondWith(() => {});
     const asked = Array.from({ length: 20 }, (_, index) => find(name(index), 'us-east-1'));
     expect(await Promise.all(asked.slice(4))).toEqual(Array.from({ length: 16 }, () => undefined));
-    for (let index = 100; index < 120; index += 1) void findFor(`vk_${index}`)(name(index), 'us-east-1');
+    for (let index = 100; index < 120; index += 1) void findFor(callerOf(`vk_${index}`))(name(index), 'us-east-1');
     for (let count = 0; count < 8; count += 1) await upstream.nextRequest();
     expect(upstream.requests).toHaveLength(8);
   });

@@ -1,0 +1,60 @@
+/**
+ * What signs for whom, from the configuration: the proxy's own credentials, its role, and what a key names.
+ */
+import type { Config } from '../config/config.ts';
+import type { Principal } from '../domain/principal.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
+import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
+import { createRoleAssumer } from '../upstream/aws/assume-role.ts';
+import type { UpstreamAuthority } from '../upstream/aws/authorize.ts';
+import type { AwsConnection } from '../upstream/aws/connection.ts';
+import { type CredentialSource, loadFromChain } from '../upstream/aws/credentials.ts';
+import { createIdentities, type Identities, isNamed, signerOf } from '../upstream/aws/identities.ts';
+import { runTrusting } from '../upstream/aws/trust.ts';
+
+/** What the identities of a connection are made of. */
+export interface IdentityParts extends Pick<AwsConnection, 'forwarder' | 'clock'> {
+  /** Of the proxy, before any role. */
+  readonly own: CredentialSource;
+  readonly region: string | undefined;
+  readonly warn: (message: string) => void;
+}
+
+/** Looks nothing up yet. */
+export function openIdentities(
+  { roleArn, externalId, roleDurationSeconds: durationSeconds, sessionTags, fips }: Config,
+  { own, region, forwarder, clock, warn }: IdentityParts,
+): Identities {
+  return createIdentities({
+    own,
+    defaults: { roleArn, externalId, durationSeconds, region },
+    sessionTags,
+    loadProfile: (profile, of) => runTrusting(() => loadFromChain(profile, of, warn)),
+    assumeRole: createRoleAssumer({ forwarder, fips, nowMs: clock.nowMs }),
+    nowMs: Date.now,
+    tickMs: MACHINE_TICKS,
+  });
+}
+
+/** The credentials of the proxy with its role, for what it says of itself; in CloudTrail a session of its name. */
+export function findOwnIdentity({ identities }: Pick<AwsConnection, 'identities'>): CredentialSource {
+  return identities.credentialsOf(undefined, { id: 'bedrock-proxy' });
+}
+
+/** What signs for a principal. The owner's API key stands for the proxy itself, and for no other identity. */
+export function createAuthorities(
+  config: Config,
+  { identities }: Pick<AwsConnection, 'identities'>,
+): (principal: Principal) => UpstreamAuthority {
+  const ownApiKey = findApiKey(config);
+  return (principal) => {
+    const signer = signerOf(principal);
+    const apiKey = isNamed(signer.identity) ? undefined : ownApiKey;
+    return { credentials: identities.credentialsOf(signer.identity, signer), apiKey };
+  };
+}
+
+/** The owner's API key. The offline Bedrock gets none: it is not AWS. Nor does a role: AWS would see the key's user. */
+export function findApiKey({ apiKey, offline, roleArn }: Config): BedrockApiKey | undefined {
+  return offline || apiKey === undefined || roleArn !== undefined ? undefined : readApiKey(apiKey);
+}
