@@ -1,6 +1,6 @@
 /**
- * What a role of AWS may be asked for, by the letters that AWS takes: its ARN, an external id, a duration, session tags.
- * Pure. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ * What a role of AWS may be asked for, by the letters that AWS takes: its ARN, an external id, a duration, session
+ * tags. Pure. https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
 import { quote } from '../lib/printable.ts';
 

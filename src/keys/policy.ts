@@ -160,8 +160,8 @@ export function parseRole(value: unknown, field: string, code: BadValueCode): st
 }
 
 /**
- * Application inference profiles, from text such as `amazon.nova-lite-v1:0=arn:…` or an object of ARNs or lists of them.
- * Throws `code` naming `field`.
+ * Application inference profiles, from text such as `amazon.nova-lite-v1:0=arn:…` or an object of ARNs or lists of
+ * them. Throws `code` naming `field`.
  */
 export function parseInferenceProfiles(value: unknown, field: string, code: BadValueCode): InferenceProfiles {
   const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);

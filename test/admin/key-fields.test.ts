@@ -96,6 +96,9 @@ describe('the fields of a request', () => {
       max_parallel_requests: null,
       aliases: null,
       allow_unpriced: null,
+      profile: null,
+      role_arn: null,
+      inference_profiles: null,
     };
     expect(policyOf(all, FULL_KEY)).toEqual(EMPTY_POLICY);
     expect(

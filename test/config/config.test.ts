@@ -28,6 +28,8 @@ describe('with nothing given', () => {
       apiKey: undefined,
       ignoredVirtualKey: false,
       modelAliases: {},
+      sessionTags: [],
+      requestMetadata: false,
       tls: undefined,
       maxBodySizeBytes: 128_000_000,
       idleTimeoutMs: 3_900_000,
@@ -147,6 +149,44 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     env: { BEDROCK_PROXY_MODEL_ALIAS: 'a=amazon.z b=amazon.y' },
     fromFlag: { a: 'amazon.x', b: 'amazon.y' },
     fromEnv: { a: 'amazon.z', b: 'amazon.y' },
+  },
+  {
+    field: 'roleArn',
+    flag: { roleArn: 'arn:aws:iam::111122223333:role/a' },
+    env: { BEDROCK_PROXY_ROLE_ARN: 'arn:aws:iam::111122223333:role/path/b' },
+    fromFlag: 'arn:aws:iam::111122223333:role/a',
+    fromEnv: 'arn:aws:iam::111122223333:role/path/b',
+  },
+  {
+    field: 'externalId',
+    flag: { externalId: 'x/1' },
+    env: { BEDROCK_PROXY_EXTERNAL_ID: 'yz' },
+    fromFlag: 'x/1',
+    fromEnv: 'yz',
+  },
+  {
+    field: 'roleDurationSeconds',
+    flag: { roleDuration: '900' },
+    env: { BEDROCK_PROXY_ROLE_DURATION: '43200' },
+    fromFlag: 900,
+    fromEnv: 43_200,
+  },
+  {
+    field: 'sessionTags',
+    flag: { sessionTag: ['team', 'env=pre prod'] },
+    env: { BEDROCK_PROXY_SESSION_TAG: '*' },
+    fromFlag: [
+      { name: 'team', value: undefined },
+      { name: 'env', value: 'pre prod' },
+    ],
+    fromEnv: [{ name: '*', value: undefined }],
+  },
+  {
+    field: 'requestMetadata',
+    flag: { requestMetadata: true },
+    env: { BEDROCK_PROXY_REQUEST_METADATA: 'off' },
+    fromFlag: true,
+    fromEnv: false,
   },
   { field: 'quiet', flag: { quiet: true }, env: { BEDROCK_PROXY_QUIET: 'no' }, fromFlag: true, fromEnv: false },
   {
@@ -330,6 +370,18 @@ const BAD_VALUES: readonly {
   readonly origin: string;
   readonly says: RegExp;
 }[] = [
+  { flags: { roleArn: 'bedrock' }, origin: '--role-arn', says: /the ARN of a role/ },
+  { flags: { roleArn: 'arn:aws:iam::111122223333:mfa/ann' }, origin: '--role-arn', says: /MFA/ },
+  {
+    flags: { roleArn: 'arn:aws:iam::111122223333:role/a', region: 'us-gov-west-1' },
+    origin: '--role-arn',
+    says: /arn:aws-us-gov:iam::/,
+  },
+  { flags: { externalId: 'a b' }, origin: '--external-id', says: /2 to 1224/ },
+  { flags: { roleDuration: '899' }, origin: '--role-duration', says: /900 to 43200/ },
+  { flags: { sessionTag: ['team', 'Team=x'] }, origin: '--session-tag', says: /difference of case/ },
+  { flags: { sessionTag: ['aws:team=x'] }, origin: '--session-tag', says: /no name that AWS takes/ },
+  { flags: { sessionTag: ['team=a;b'] }, origin: '--session-tag', says: /characters that AWS does not take/ },
   ...['0', '65', '-1', '1.5', 'all', 'AUTO', ''].map((workers) => ({
     flags: { workers },
     origin: '--workers',

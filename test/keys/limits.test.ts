@@ -59,6 +59,40 @@ describe('flags', () => {
     expect(await failureOf(read)).toMatchObject({ code: 'ERR_BAD_OPTION', message: expect.stringContaining(reason) });
   });
 
+  const ROLE = 'arn:aws:iam::111122223333:role/bedrock';
+  const [US, EU] = ['us-east-1', 'eu-west-1'].map(
+    (region) => `arn:aws:bedrock:${region}:111122223333:application-inference-profile/abc`,
+  );
+
+  it('reads profile, role and inference profiles, and takes them away', () => {
+    const inferenceProfile = [`amazon.nova-lite-v1:0=${US}`, `amazon.nova-lite-v1:0=${EU}`];
+    const flags = { profile: ' research ', roleArn: ROLE, inferenceProfile };
+    const policy = readPolicyFlags(flags, EMPTY_POLICY, NOW_MS) ?? EMPTY_POLICY;
+    expect(policy).toEqual({
+      ...EMPTY_POLICY,
+      profile: 'research',
+      roleArn: ROLE,
+      inferenceProfiles: { 'amazon.nova-lite-v1:0': [US, EU] },
+    });
+    const taken = { profile: 'none', roleArn: 'none', inferenceProfile: ['none'] };
+    expect(readPolicyFlags(taken, policy, NOW_MS)).toEqual(EMPTY_POLICY);
+  });
+
+  it.each([
+    { flags: { profile: ' ' }, reason: 'name of a profile' },
+    { flags: { profile: 'a\nb' }, reason: 'name of a profile' },
+    { flags: { roleArn: 'bedrock' }, reason: 'the ARN of a role' },
+    { flags: { roleArn: 'arn:aws:iam::111122223333:user/ann' }, reason: 'the ARN of a role' },
+    { flags: { roleArn: 'arn:aws:iam::111122223333:mfa/ann' }, reason: 'MFA' },
+    { flags: { inferenceProfile: ['amazon.nova-lite-v1:0'] }, reason: 'application inference profile' },
+    { flags: { inferenceProfile: ['a=arn:aws:bedrock:us-east-1::foundation-model/amazon.x'] }, reason: 'application' },
+    { flags: { inferenceProfile: [`a=${US}`, `a=${US}2`] }, reason: 'for each region' },
+    { flags: { inferenceProfile: [`__proto__=${US}`] }, reason: 'application inference profile' },
+  ])('refuses $flags', async ({ flags, reason }) => {
+    const read = (): unknown => readPolicyFlags(flags, EMPTY_POLICY, NOW_MS);
+    expect(await failureOf(read)).toMatchObject({ code: 'ERR_BAD_OPTION', message: expect.stringContaining(reason) });
+  });
+
   it('changes by flags the limits that they name and nothing else', () => {
     const policy = readPolicyFlags(given, { ...EMPTY_POLICY, tokensPerMinute: 7, regions: ['eu-*'] }, NOW_MS);
     expect(policy).toEqual({
@@ -71,6 +105,9 @@ describe('flags', () => {
       tokensPerMinute: 7,
       maxParallel: 4,
       modelAliases: {},
+      profile: undefined,
+      roleArn: undefined,
+      inferenceProfiles: {},
     });
   });
 
@@ -148,5 +185,8 @@ it('writes a limit that does not exist as null in JSON', () => {
     tpm: null,
     max_parallel: null,
     model_aliases: {},
+    profile: null,
+    role_arn: null,
+    inference_profiles: {},
   });
 });

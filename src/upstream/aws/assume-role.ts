@@ -1,7 +1,7 @@
 /**
- * AssumeRole, once: asks AWS STS for the credentials of a role session. The request is the AWS SDK's; it goes out through
- * our own connections, so that the proxy of a corporate network and its certificate authorities hold for it too. Keeps
- * nothing. What STS says stays here: its words name accounts and users, and are for the owner's log alone.
+ * AssumeRole, once: asks AWS STS for the credentials of a role session. The request is the AWS SDK's; it goes out
+ * through our own connections, so that the proxy of a corporate network and its certificate authorities hold for it
+ * too. Keeps nothing. What STS says stays here: its words name accounts and users, and are for the owner's log alone.
  */
 import type { HttpRequest } from '@smithy/core/protocols';
 import { ProxyError } from '../../lib/errors.ts';

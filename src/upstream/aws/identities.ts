@@ -17,7 +17,7 @@ import {
   type ProvidedCredentials,
   refusedRoleBase,
 } from './credentials.ts';
-import { type Caller, nameSession, tagSession } from './session.ts';
+import { type SessionCaller, nameSession, tagSession } from './session.ts';
 
 /** What an upstream or a key names to sign with. One that names neither profile nor role is the proxy's own. */
 export interface Identity {
@@ -33,18 +33,18 @@ export interface Identity {
 }
 
 /** A caller, and what its key names to sign with. */
-export interface Signer extends Caller {
+export interface Signer extends SessionCaller {
   readonly identity?: Identity | undefined;
 }
 
 /** Finds the credentials of a request. */
 export interface Identities {
   /**
-   * The same source for the same credentials, as long as it is in use. Its `get` throws as that of the proxy's own does,
-   * and ERR_ROLE_REFUSED. Throws ERR_ROLE_REFUSED for tags that no session can have. Undefined: the proxy's own
+   * The same source for the same credentials, as long as it is in use. Its `get` throws as that of the proxy's own
+   * does, and ERR_ROLE_REFUSED. Throws ERR_ROLE_REFUSED for tags that no session can have. Undefined: the proxy's own
    * identity, with its role if it has one.
    */
-  credentialsOf(identity: Identity | undefined, caller: Caller): CredentialSource;
+  credentialsOf(identity: Identity | undefined, caller: SessionCaller): CredentialSource;
 }
 
 /** What the proxy itself has. */

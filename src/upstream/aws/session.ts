@@ -7,7 +7,7 @@ import { ProxyError } from '../../lib/errors.ts';
 import { findTagProblem, type SessionTag, type SessionTags } from '../../domain/role.ts';
 
 /** Whose request it is. */
-export interface Caller {
+export interface SessionCaller {
   /** Of the key; undefined if it has none, and for callers without a key. */
   readonly alias?: string | undefined;
   /** Those of the key itself: nothing that a request says of itself. */
@@ -22,14 +22,14 @@ const NAME = /^[\w+=,.@-]{2,64}$/;
 const NAME_MISFITS = /[^\w+=,.@-]/g;
 
 /** The alias, if AWS takes it as it is; else what is left of it, and the id, which keeps two of them apart. */
-export function nameSession({ alias, id }: Caller): string {
+export function nameSession({ alias, id }: SessionCaller): string {
   if (alias === undefined) return id.replaceAll(NAME_MISFITS, '-').slice(0, MAX_NAME_LENGTH);
   if (NAME.test(alias)) return alias;
   return `${alias.replaceAll(NAME_MISFITS, '-').slice(0, MAX_NAME_LENGTH - 1 - id.length)}-${id}`;
 }
 
 /** Throws ERR_ROLE_REFUSED if a tag is none that AWS takes, or if there are more than 50. */
-export function tagSession(wanted: readonly SessionTag[], { tags = {} }: Caller): SessionTags {
+export function tagSession(wanted: readonly SessionTag[], { tags = {} }: SessionCaller): SessionTags {
   if (wanted.length === 0) return [];
   const chosen = new Map<string, string>();
   for (const { name, value } of wanted) {
