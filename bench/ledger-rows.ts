@@ -100,6 +100,7 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     region: index % 3 === 0 ? 'eu-west-1' : 'us-east-1',
     model: MODELS[index % MODELS.length],
     modelAlias: undefined,
+    inferenceProfile: undefined,
     status: index % 40 === 0 ? 429 : 200,
     errorCode: undefined,
     errorMessage: undefined,

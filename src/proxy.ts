@@ -20,7 +20,7 @@ import { openSettlement, type Settlement, type SettlementDependencies } from './
 import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
 import type { ModelAliases } from './domain/model-alias.ts';
-import { modelAliasesOf } from './domain/principal.ts';
+import { inferenceProfilesOf, modelAliasesOf } from './domain/principal.ts';
 import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
@@ -29,6 +29,7 @@ import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
 import { type ProxyError, toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
+import { useInferenceProfile } from './routing/inference-profile.ts';
 import {
   findRoute,
   possibleRoutes,
@@ -56,6 +57,8 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
    * upstream is AWS itself and cannot be us.
    */
   readonly viaName: string | undefined;
+  /** Whether AWS's invocation logs are told whose request it is. */
+  readonly requestMetadata: boolean;
   /** Monotonic milliseconds, for durations. */
   readonly tickMs: MonotonicClock;
   readonly newId: () => string;
@@ -104,13 +107,13 @@ export function createProxy(
       const verified = await unlessAborted(signal, caller.verify(body));
       const { principal } = verified;
       record.principal = principal;
-      const route = (record.route = found.needsBody
-        ? await unlessAborted(signal, resolveRouteByBody(found, body))
-        : found);
+      const resolved = found.needsBody ? await unlessAborted(signal, resolveRouteByBody(found, body)) : found;
+      const route = (record.route = useInferenceProfile(resolved, inferenceProfilesOf(principal)));
       settlement.onAdmitted(await admission.admit({ principal, route, body }));
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
+        toldPrincipal: dependencies.requestMetadata ? principal : undefined,
       });
       const holdBytes = (sizeBytes: number): void => bodyLimits.quota?.hold(caller.bodyOwner, sizeBytes);
       const { checkFrame } = verified;

@@ -72,6 +72,7 @@ type MayDiffer =
   | 'region'
   | 'model'
   | 'modelAlias'
+  | 'inferenceProfile'
   | 'status'
   | 'userAgent'
   | 'session'
@@ -91,6 +92,7 @@ function addUp(sum: LedgerRow, row: LedgerRow): LedgerRow {
     region: same('region'),
     model: same('model'),
     modelAlias: same('modelAlias'),
+    inferenceProfile: same('inferenceProfile'),
     status: same('status'),
     userAgent: same('userAgent'),
     session: same('session'),

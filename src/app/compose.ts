@@ -211,6 +211,7 @@ function openProxy(
     mountPath: MOUNT_PATH,
     routing,
     modelAliases: config.modelAliases,
+    requestMetadata: config.requestMetadata,
     admission: {
       store,
       prices: parts.prices,

@@ -131,6 +131,15 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('model_alias', 'text', 'modelAlias', 'the alias that the request named in its place', {
     span: 'bedrock_proxy.model_alias',
   }),
+  column(
+    'inference_profile',
+    'text',
+    'inferenceProfile',
+    'the application inference profile that was sent in its place',
+    {
+      span: 'bedrock_proxy.inference_profile',
+    },
+  ),
   column('region', 'text', 'region', 'region of the upstream', { span: 'bedrock_proxy.region' }),
   column('status', 'count', 'status', 'status that the client got', { span: 'http.response.status_code' }),
   column('error', 'text', 'errorCode', "`ERR_…` of the proxy, or the type of AWS's error", {

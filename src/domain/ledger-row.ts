@@ -102,6 +102,7 @@ function factsOf(record: RequestRecord, principal: Principal | undefined) {
     agent: record.agent,
     model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),
     modelAlias: route?.modelAlias,
+    inferenceProfile: route?.inferenceProfile,
     requestBytes,
     tags: tagsOf(record, principal),
     userAgent: findUserAgentFamily(record.userAgentHeader),

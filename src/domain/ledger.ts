@@ -23,6 +23,8 @@ export interface LedgerRow {
   readonly model: string | undefined;
   /** The alias by which the request named it; undefined if it was none. */
   readonly modelAlias: string | undefined;
+  /** ARN of the application inference profile that was sent in place of the model; undefined if none was. */
+  readonly inferenceProfile: string | undefined;
   /** Status sent to the client; undefined if none was. */
   readonly status: number | undefined;
   /** `ERR_…` of the proxy, or AWS's error type; undefined if nothing failed. */

@@ -1,6 +1,7 @@
 /**
  * On whose behalf a request is made.
  */
+import type { InferenceProfiles } from './inference-profile.ts';
 import type { KeyPolicy } from './key.ts';
 import type { ModelAliases } from './model-alias.ts';
 
@@ -21,4 +22,9 @@ export type Principal =
 /** The names that a key has of its own for models; nobody else has any. */
 export function modelAliasesOf(principal: Principal): ModelAliases {
   return principal.kind === 'key' ? principal.policy.modelAliases : {};
+}
+
+/** The application inference profiles that a key has for models; nobody else has any. */
+export function inferenceProfilesOf(principal: Principal): InferenceProfiles {
+  return principal.kind === 'key' ? principal.policy.inferenceProfiles : {};
 }

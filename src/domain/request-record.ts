@@ -15,6 +15,8 @@ export interface RouteFacts {
   readonly modelId: string | undefined;
   /** The name that stood there instead, if it is an alias of the owner's. */
   readonly modelAlias?: string | undefined;
+  /** The application inference profile that is sent in place of the model. */
+  readonly inferenceProfile?: string | undefined;
 }
 
 /** One request on its way. Every stage adds what it found; the subscribers of events read it. */

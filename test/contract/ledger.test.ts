@@ -47,6 +47,7 @@ describe.each(STORES)('$name', ({ create }) => {
       region: 'eu-central-1',
       model: 'arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.amazon.nova-pro-v1:0',
       modelAlias: 'pro',
+      inferenceProfile: 'arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc',
       status: 200,
       errorCode: 'ERR_UPSTREAM_RESET',
       errorMessage: 'The upstream broke off.',

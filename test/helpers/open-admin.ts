@@ -144,6 +144,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     region: 'us-east-1',
     model: 'anthropic.claude-haiku-4-5-20251001-v1:0',
     modelAlias: undefined,
+    inferenceProfile: undefined,
     status: 200,
     errorCode: undefined,
     errorMessage: undefined,

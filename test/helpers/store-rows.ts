@@ -43,6 +43,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     region: 'us-east-1',
     model: 'amazon.nova-lite-v1:0',
     modelAlias: undefined,
+    inferenceProfile: undefined,
     status: 200,
     errorCode: undefined,
     errorMessage: undefined,

@@ -22,7 +22,7 @@ const routeOf = (path: string) =>
     mountPath: '',
     config: CONFIG,
   });
-const TOKEN = { viaName: undefined, oauthAuthorization: 'Bearer a.b.c' };
+const TOKEN = { viaName: undefined, oauthAuthorization: 'Bearer a.b.c', toldPrincipal: undefined };
 
 it('leaves authorization and host out of the prepared headers, for the attempt to set', () => {
   const headers = [
