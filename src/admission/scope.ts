@@ -26,13 +26,16 @@ const HINTS: Readonly<Record<KeyPolicy['scope'], string>> = {
   all: '',
 };
 
+const SECRET_HINT = 'It hands out credentials of the account, which no key may read, of whatever scope.';
+
 /** Throws ERR_SCOPE if the key's scope does not reach the operation. */
 export function checkScope(policy: Pick<KeyPolicy, 'scope'>, route: ReachedRoute): void {
   const { scope } = policy;
   if (isOpen(scope, route)) return;
   const { service, operation } = route;
   const what = operation === undefined ? 'an operation that is not known' : operation;
-  throw new ProxyError('ERR_SCOPE', `This key may not use ${what} of ${service}.`, { hint: HINTS[scope] });
+  const hint = route.effect === 'secret' ? SECRET_HINT : HINTS[scope];
+  throw new ProxyError('ERR_SCOPE', `This key may not use ${what} of ${service}.`, { hint });
 }
 
 /** Throws ERR_REGION_NOT_ALLOWED if the key has a list of regions and the request goes to none of them. */
@@ -44,6 +47,7 @@ export function checkRegion({ regions }: Pick<KeyPolicy, 'regions'>, { region }:
 }
 
 function isOpen(scope: KeyPolicy['scope'], { plane, operation, effect }: ReachedRoute): boolean {
+  if (effect === 'secret') return false;
   switch (scope) {
     case 'all':
       return true;

@@ -15,9 +15,10 @@ export type UsageKind = 'metered' | 'free' | 'unreported';
 /**
  * What a call does, by which the scope of a key is decided. `read`: changes nothing and runs no model. `inference`: a
  * call of a model, and what clients of models ask around one (counting tokens, listing models). `invoke`: any other use
- * of what is there: agents, sessions, memories, tools, tokens. `write`: changes the account, or what others rely on.
+ * of what is there: agents, sessions, memories, tools. `write`: changes the account, or what others rely on. `secret`:
+ * hands out credentials of the account.
  */
-export type Effect = 'read' | 'inference' | 'invoke' | 'write';
+export type Effect = 'read' | 'inference' | 'invoke' | 'write' | 'secret';
 
 /**
  * `path`: the model is in the URL, and the body may name further ones. `body`: in the body. `none`: no model runs that

@@ -295,10 +295,11 @@ const AGENTCORE: ServiceRows = [
   ['UpdateBrowserStream', { usage: 'free', models: NONE }],
   // Their names look free: tokens of AgentCore's Identity, reads of its Memory.
   [
-    `GetMemoryRecord GetResourceApiKey GetResourceOauth2Token GetResourcePaymentToken GetWorkloadAccessToken
-    GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId ListEvents ListMemoryRecords`,
-    { usage: 'unreported', models: NONE },
+    `GetResourceApiKey GetResourceOauth2Token GetResourcePaymentToken GetWorkloadAccessToken
+    GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId`,
+    { effect: 'secret', usage: 'unreported', models: NONE },
   ],
+  ['GetMemoryRecord ListEvents ListMemoryRecords', { usage: 'unreported', models: NONE }],
   // A memory may work through its events later, with the models its owner gave it; the caller gets nothing of that.
   [
     `ListABTests DeleteABTest GetABTest SaveBrowserSessionProfile GetBrowserSession InvokeBrowser ListBrowserSessions

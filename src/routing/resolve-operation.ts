@@ -117,7 +117,7 @@ function findExplicit(service: Service, path: string, query: OperationQuery): Re
 }
 
 /** From what changes nothing to what changes most. */
-const EFFECTS: readonly Effect[] = ['read', 'inference', 'invoke', 'write'];
+const EFFECTS: readonly Effect[] = ['read', 'inference', 'invoke', 'write', 'secret'];
 
 /**
  * An operation of the service that the client named, or what the tables know the path as if that service has no such

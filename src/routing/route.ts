@@ -187,7 +187,7 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     signingName: service.signingName,
     operation: operation?.name,
     plane: (alsoReaches?.service ?? owner).plane,
-    effect: findEffect(alsoReaches ?? operation, { method, service, streaming }),
+    effect: findEffect(alsoReaches ?? operation, { method, service, streaming, path }),
     region: chosen.region,
     regionSource: chosen.source,
     arnRegion,
@@ -234,12 +234,24 @@ function takesOauth({ id }: Service, path: string): boolean {
   return id === 'agentcore-gateway' || (id === 'bedrock-agentcore' && /^\/(?:runtimes|browser-streams)\//.test(path));
 }
 
+interface UnknownFacts extends Pick<Facts, 'method'>, Pick<Route, 'streaming'> {
+  readonly service: Service;
+  readonly path: string;
+}
+
+/** Of AgentCore's Identity, which hands out tokens and API keys. */
+const IDENTITY_PATH = /identit/i;
+
+/** As far as it can be decoded. */
+function decodeTwice(path: string): string {
+  return decodeSegment(decodeSegment(path));
+}
+
 /** With awsJson the method says nothing, because `X-Amz-Target` names the operation. */
-function findEffect(
-  operation: Operation | undefined,
-  { method, service, streaming }: Pick<Facts, 'method'> & Pick<Route, 'streaming'> & { readonly service: Service },
-): Effect {
+function findEffect(operation: Operation | undefined, { method, service, streaming, path }: UnknownFacts): Effect {
   if (operation !== undefined && operation.name !== undefined) return operation.effect;
+  // It may be a known path in disguise, such as `/identi%74ies/api-key`.
+  if (IDENTITY_PATH.test(decodeTwice(path))) return 'secret';
   if (streaming === 'websocket' || service.targetPrefix !== undefined) return 'write';
   return method === 'GET' || method === 'HEAD' ? 'read' : 'write';
 }

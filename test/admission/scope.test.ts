@@ -59,7 +59,9 @@ describe('the default scope', () => {
     const wrong = NAMED.filter(
       ({ service, name, effect }) =>
         open.some((one) => one.service === service && one.name === name) !==
-        (DATA_PLANE.has(service.id) ? effect !== 'write' : /^(?:Get|List)[A-Z]/.test(name ?? '')),
+        (DATA_PLANE.has(service.id)
+          ? effect !== 'write' && effect !== 'secret'
+          : /^(?:Get|List)[A-Z]/.test(name ?? '')),
     );
     expect(wrong.map(({ service, name }) => `${service.id} ${name}`)).toEqual([]);
     expect(open.length).toBeGreaterThan(200);
@@ -168,13 +170,38 @@ describe('the scope inference', () => {
     ['POST', '/agents/a/agentAliases/b/sessions/c/text'],
     ['POST', '/runtimes/r/invocations'],
     ['POST', '/agentcore-gateway/g1/mcp'],
-    ['POST', '/identities/api-key'],
     ['GET', '/bedrock-runtime/of/tomorrow'],
   ])('does not open %s %s', async (method, path) => {
     expect(await failureOf(() => checkScope({ scope: 'inference' }, routeOf(method, path)))).toMatchObject({
       code: 'ERR_SCOPE',
       hint: expect.stringContaining('models and nothing else'),
     });
+  });
+});
+
+describe('what hands out credentials of the account', () => {
+  it.each([
+    ['POST', '/identities/api-key'],
+    ['POST', '/identities/oauth2/token'],
+    ['POST', '/identities/GetWorkloadAccessToken'],
+    ['POST', '/bedrock-agentcore/identities/api-key'],
+    ['POST', '/bedrock-agentcore/identi%74ies/api-key'],
+    ['POST', '/bedrock-agentcore/identi%2574ies/api-key'],
+    ['POST', '/bedrock-agentcore/IDENTITIES/api-key'],
+    ['POST', '/bedrock-agentcore/identities/api-key/'],
+    ['GET', '/bedrock-agentcore/identities/tokens-of-tomorrow'],
+    ['POST', '/bedrock-runtime/identities/payment/token'],
+  ])('is closed to every scope: %s %s', async (method, path) => {
+    for (const scope of ['inference', 'default', 'all'] as const) {
+      const error = await failureOf(() => checkScope({ scope }, routeOf(method, path)));
+      expect([error.code, error.hint]).toEqual(['ERR_SCOPE', expect.stringContaining('credentials of the account')]);
+    }
+  });
+
+  it('is not what only has the word in it', () => {
+    expect(passes('default', routeOf('POST', '/runtimes/r/invocations/identities/api-key'))).toBe(true);
+    expect(passes('all', routeOf('GET', '/bedrock-agentcore-control/identities/x-of-tomorrow'))).toBe(false);
+    expect(passes('all', routeOf('POST', '/identities/CreateWorkloadIdentity'))).toBe(true);
   });
 });
 

@@ -63,14 +63,18 @@ describe('the effect of an operation', () => {
         'CompleteResourceTokenAuth ConnectBrowserAutomationStream ConnectBrowserLiveViewStream CreateABTest ' +
         'CreateEvent CreatePaymentInstrument CreatePaymentSession DeleteABTest DeleteBatchEvaluation ' +
         'DeleteCapacityProviderSession DeleteEvent DeleteMemoryRecord DeletePaymentInstrument ' +
-        'DeletePaymentSession DeleteRecommendation Evaluate GetResourceApiKey GetResourceOauth2Token ' +
-        'GetResourcePaymentToken GetWorkloadAccessToken GetWorkloadAccessTokenForJWT ' +
-        'GetWorkloadAccessTokenForUserId IngestData InvokeAgentRuntime InvokeAgentRuntimeCommand ' +
+        'DeletePaymentSession DeleteRecommendation Evaluate IngestData InvokeAgentRuntime InvokeAgentRuntimeCommand ' +
         'InvokeAgentRuntimeShell InvokeAgentRuntimeSubpath InvokeAgentRuntimeWithWebSocketStream ' +
         'InvokeBrowser InvokeCodeInterpreter InvokeHarness ProcessPayment RetrieveMemoryRecords ' +
         'SaveBrowserSessionProfile StartBatchEvaluation StartBrowserSession StartCodeInterpreterSession ' +
         'StartMemoryExtractionJob StartRecommendation StopBatchEvaluation StopBrowserSession ' +
         'StopCodeInterpreterSession StopRuntimeSession UpdateABTest UpdateBrowserStream',
+    ],
+    [
+      'bedrock-agentcore',
+      'secret',
+      'GetResourceApiKey GetResourceOauth2Token GetResourcePaymentToken GetWorkloadAccessToken ' +
+        'GetWorkloadAccessTokenForJWT GetWorkloadAccessTokenForUserId',
     ],
     ['bedrock-data-automation-runtime', 'invoke', 'InvokeDataAutomation InvokeDataAutomationAsync'],
     ['bedrock-data-automation-runtime', 'write', 'TagResource UntagResource'],

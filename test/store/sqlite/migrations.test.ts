@@ -30,6 +30,7 @@ const RELEASED = [
   'bb3aae32a867177fc46447906ad96d8b9ec66803716d54024566c205c83a65bd',
   'b0ce665402a153bf46ddfe20ba4f31e6e3fc08ece7c4b547f2e64a5598cc97e4',
   '3dbee66646f9b031039bbd620d2d2449d9ef3a886f7a2d6768f2e84f8ae0ddf4',
+  '26defad3025fa61a4d1136edf774fdd200a38163e3215d072d25a13d524d6844',
 ];
 
 it('never edits a migration that databases have already run', () => {
