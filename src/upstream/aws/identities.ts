@@ -165,7 +165,7 @@ function openRole(session: UnplacedSession, base: CredentialSource, options: Ide
     },
     describe: async () => {
       const { expiresAtMs } = await source.describe();
-      return { description: `role ${session.roleArn} as ${session.sessionName}`, expiresAtMs };
+      return { description: `role ${session.roleArn}`, expiresAtMs };
     },
   };
 }
