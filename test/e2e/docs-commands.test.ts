@@ -37,7 +37,7 @@ const STARTS = findAll(
       .replaceAll(/<\/string>\s*<string>/g, ' ')
       .replaceAll(/bedrock-proxy\.cmd" -Argument "/g, 'bedrock-proxy '),
   })),
-  /bedrock-proxy (start(?:[ \t]+(?:'[^'\n]*'|[\w./-]+))*)/g,
+  /bedrock-proxy (start(?:[ \t]+(?:'[^'\n]*'|[\w./=,:-]+))*)/g,
 );
 const OTHERS = findAll(SHELL, /npx bedrock-proxy ((?:doctor|env)\b[^#|\n)"]*)/g);
 const EXECS = findAll(SHELL, /npx bedrock-proxy (exec [^#\n]*)/g);

@@ -22,6 +22,9 @@ const NO_LIMITS = {
   tpm: null,
   max_parallel: null,
   model_aliases: {},
+  profile: null,
+  role_arn: null,
+  inference_profiles: {},
   tags: {},
   note: null,
 };
