@@ -31,7 +31,8 @@ export function openIdentities(
     sessionTags,
     loadProfile: (profile, of) => runTrusting(() => loadFromChain(profile, of, warn)),
     assumeRole: createRoleAssumer({ forwarder, fips, nowMs: clock.nowMs }),
-    nowMs: Date.now,
+    // What AWS has said of the time counts here too: a session would look as if it had ended.
+    nowMs: clock.nowMs,
     tickMs: MACHINE_TICKS,
   });
 }

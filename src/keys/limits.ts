@@ -165,7 +165,10 @@ export const LIMITS = {
   inferenceProfiles: { ...INFERENCE_PROFILES, toJson: (profiles) => ({ inference_profiles: profiles }) },
 } satisfies LimitTable;
 
-/** Says whose credentials sign; `none` leaves it to the proxy. */
+/**
+ * Says whose credentials sign; `none` leaves it to the proxy. Only the machine's own user sets it: a master key may be
+ * known elsewhere, and opens the proxy, not every profile and role that can be reached from here.
+ */
 function signerLimit<const Name extends string>(
   name: Name,
   {
@@ -187,9 +190,13 @@ function signerLimit<const Name extends string>(
     describe: (value) => value,
     field: {
       name,
-      description: flag.description.replace(/^./, (first) => first.toUpperCase()),
+      description: `${flag.description.replace(/^./, (first) => first.toUpperCase())}; only null can be given here`,
       shape: 'text',
-      read: (value) => parse(value, name, 'ERR_BAD_REQUEST'),
+      read: () => {
+        throw new ProxyError('ERR_BAD_REQUEST', `${name} is set on the machine that runs the proxy.`, {
+          hint: `Set it there, by \`key update --${name.replace('_', '-')}\`; here, null takes it away.`,
+        });
+      },
     },
   });
 }

@@ -54,6 +54,10 @@ describe('the fields of a request', () => {
     { fields: { models: ['all-proxy-models'] }, policy: { models: [] } },
     { fields: { models: ['*'] }, policy: { models: [] } },
     { fields: { models: [] }, policy: { models: [] } },
+    {
+      fields: { inference_profiles: { a: ['arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/b'] } },
+      policy: { inferenceProfiles: { a: ['arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/b'] } },
+    },
     { fields: { regions: ['EU-*'] }, policy: { regions: ['eu-*'] } },
     { fields: { rpm_limit: 7 }, policy: { requestsPerMinute: 7 } },
     { fields: { tpm_limit: 7 }, policy: { tokensPerMinute: 7 } },
@@ -158,6 +162,9 @@ describe('the fields of a request', () => {
 
   it.each([
     { fields: { max_budget: -0.01 }, param: 'max_budget' },
+    { fields: { profile: 'research' }, param: 'profile' },
+    { fields: { role_arn: 'arn:aws:iam::111122223333:role/bedrock' }, param: 'role_arn' },
+    { fields: { inference_profiles: { a: ['b'] } }, param: 'inference_profiles' },
     { fields: { max_budget: -1e-10 }, param: 'max_budget' },
     { fields: { max_budget: 1_000_000.01 }, param: 'max_budget' },
     { fields: { max_budget: 1e300 }, param: 'max_budget' },

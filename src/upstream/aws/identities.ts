@@ -85,6 +85,7 @@ export function createIdentities(options: IdentitiesOptions): Identities {
     profile === undefined ? own : keep(JSON.stringify([profile]), () => openProfile(profile, region, options));
   return {
     credentialsOf: (identity, caller) => {
+      if (!isNamed(identity) && defaults.roleArn === undefined) return own;
       const { profile, roleArn, externalId, durationSeconds, region = defaults.region } = complete(identity, defaults);
       const base = findBase(profile, region);
       if (roleArn === undefined) return base;
@@ -159,10 +160,7 @@ function openRole(session: UnplacedSession, base: CredentialSource, options: Ide
   return {
     get: () => source.get(),
     invalidate: (refused, hasExpired) => source.invalidate(refused, hasExpired),
-    forget: () => {
-      base.forget();
-      source.forget();
-    },
+    forget: () => source.forget(),
     describe: async () => {
       const { expiresAtMs } = await source.describe();
       return { description: `role ${session.roleArn}`, expiresAtMs };

@@ -299,6 +299,18 @@ describe('what is said about a failure', () => {
     expect((await failing).hint).toContain(': aws sso login. ');
   });
 
+  it.each([
+    { profile: 'dev', words: 'The profile "dev" asks for an MFA code' },
+    { profile: undefined, words: 'The profile asks for an MFA code' },
+  ])('says that nobody can give the code of an MFA device: $profile', async ({ profile, words }) => {
+    const bench = new Bench(profile);
+    const failing = failureOf(() => bench.name());
+    bench.fail('Profile dev requires multi-factor authentication, but no MFA code callback was provided.');
+    const error = await failing;
+    expect([error.code, error.message]).toEqual(['ERR_NO_AWS_CREDENTIALS', expect.stringContaining(words)]);
+    expect(error.hint).toContain('without mfa_serial');
+  });
+
   it('names the profile that has no credentials', async () => {
     const bench = new Bench('typo');
     const failing = failureOf(() => bench.name());
