@@ -24,6 +24,9 @@ function told(principal: Principal, given?: object | string): unknown {
   return JSON.parse(headers[0]?.[1] ?? '');
 }
 
+const many = (prefix: string): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`${prefix}${at}`, 'x']));
+
 describe('the metadata of a request', () => {
   it('has alias and tags of the key, its id if it has no alias, and the others by what they are', () => {
     expect(told(keyOf('search', { team: 'a' }))).toEqual({ bedrock_proxy_key: 'search', team: 'a' });
@@ -42,8 +45,6 @@ describe('the metadata of a request', () => {
   });
 
   it("has sixteen entries at most, the key's first", () => {
-    const many = (prefix: string): Record<string, string> =>
-      Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`${prefix}${at}`, 'x']));
     const few = told(keyOf('search', { team: 'a' }), many('c')) as object;
     expect([Object.keys(few).length, Object.keys(few).slice(0, 3)]).toEqual([16, ['bedrock_proxy_key', 'team', 'c0']]);
     expect(Object.keys(told(keyOf('search', many('t')), { c: 'x' }) as object)).not.toContain('c');

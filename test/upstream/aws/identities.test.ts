@@ -38,8 +38,9 @@ beforeEach(() => {
 
 const tickMs = monotonicClock(() => nowMs);
 
+const load = async (): Promise<ProvidedCredentials> => ({ accessKeyId: ownId, secretAccessKey: 's' });
+
 function open(more: Partial<IdentitiesOptions> = {}): Identities {
-  const load = async (): Promise<ProvidedCredentials> => ({ accessKeyId: ownId, secretAccessKey: 's' });
   return createIdentities({
     own: createCredentialSource({ profile: undefined, nowMs: () => nowMs, tickMs, load }),
     defaults: { roleArn: undefined, externalId: undefined, durationSeconds: undefined, region: 'us-east-1' },
