@@ -120,6 +120,7 @@ describe('a virtual key', () => {
       kind: 'key',
       keyId: id,
       label: 'alice',
+      alias: 'alice',
       policy: EMPTY_POLICY,
       tags: {},
     });
