@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { BaseRefused, createRoleAssumer, type RoleSession } from '../../../src/upstream/aws/assume-role.ts';
 import { createForwarder, type Forwarder } from '../../../src/upstream/aws/forward.ts';
+import { startForwardProxy } from '../../helpers/forward-proxy.ts';
 import { failureOf } from '../../helpers/failure.ts';
 import { type FakeUpstream, startFakeUpstream } from '../../helpers/fake-upstream.ts';
 
@@ -114,6 +115,19 @@ describe('the request to STS', () => {
     const request = await sts.nextRequest();
     expect([request.header('host'), request.signature?.scope.region]).toEqual([host, region]);
   });
+});
+
+it('goes through the proxy of a corporate network', async () => {
+  await using proxy = await startForwardProxy({ toPort: sts.port });
+  vi.stubEnv('AWS_ENDPOINT_URL_STS', 'http://sts.example.com');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  const network = { httpsProxy: url, httpProxy: url, noProxy: '', caBundle: undefined };
+  const out = createForwarder({ connectTimeoutMs: 1_000, idleTimeoutMs: 5_000, network });
+  onTestFinished(() => out.close());
+  const assumeThere = createRoleAssumer({ forwarder: out, fips: false, nowMs: () => NOW_MS });
+  expect((await assumeThere(SESSION, OWN)).accessKeyId).toBe('ASIAROLE');
+  expect(proxy.targets).toEqual(['sts.example.com:80']);
 });
 
 describe('an STS that fails', () => {
