@@ -39,6 +39,8 @@ export function readExecLimits(flags: ExecLimitInput, nowMs: number): NewKeyLimi
   const terms = readNewKey(
     {
       ...flags,
+      // That of the proxy.
+      profile: undefined,
       allowUnpriced: flags['allowUnpriced'] === true || undefined,
       expires,
       tag,

@@ -29,10 +29,11 @@ function limitOptions(flags: readonly LimitFlag[]): CommandOptions {
   );
 }
 
-/** Of `exec`, whose key needs no name. */
+const { profile: _profile, roleArn: _roleArn, ...EXEC_LIMITED } = LIMITED;
+/** Of `exec`, whose key needs no name, and signs as its proxy does: `--profile` is that of the proxy. */
 export const EXEC_POLICY_OPTIONS = {
   expires: POLICY_OPTIONS.expires,
-  ...limitOptions(Object.values(LIMITED).flatMap(({ flags }) => flags)),
+  ...limitOptions(Object.values(EXEC_LIMITED).flatMap(({ flags }) => flags)),
   tag: POLICY_OPTIONS.tag,
   ...limitOptions(allowUnpriced.flags),
 } as const satisfies CommandOptions;
