@@ -11,6 +11,7 @@ import { findServerSecret } from '../../keys/server-secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { printTalk } from '../../app/print.ts';
+import { findApiKey, findOwnIdentity } from '../../app/identities.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
 import { describeAuthority } from '../../app/authority.ts';
 import { requireProfile } from '../../app/profiles.ts';
@@ -35,8 +36,8 @@ export async function withBedrock<T>(
   }
   const connection = await connectUpstream(config, region.name);
   try {
-    if (!config.offline && config.apiKey === undefined) {
-      const { problem } = await describeAuthority(undefined, connection.credentials);
+    if (!config.offline && findApiKey(config) === undefined) {
+      const { problem } = await describeAuthority(undefined, findOwnIdentity(connection));
       if (problem !== undefined) throw problem;
     }
     return await withProxy(config, connection, region.name, (caller) => work(caller, region.name));
