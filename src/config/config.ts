@@ -26,6 +26,7 @@ import {
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
 import { findPartition } from '../protocol/region.ts';
+import { parseFallbacks, type UpstreamSpec } from './upstreams.ts';
 import {
   findRoleProblem,
   findTagProblem,
@@ -90,6 +91,12 @@ export interface Config {
   readonly endpointUrls: ReadonlyMap<ServiceId | '*', EndpointTemplate>;
   readonly fips: boolean;
   readonly dualstack: boolean;
+  /** A file with several ways to Bedrock. */
+  readonly upstreamsFile: string | undefined;
+  /** Ways to Bedrock besides the one that the other fields describe; none beside a file. */
+  readonly fallbacks: readonly UpstreamSpec[];
+  /** No further attempt begins later than this after the first. */
+  readonly failoverDeadlineMs: number;
   /** Where `/openai` and `/anthropic` paths go if the client's own signature does not say. */
   readonly openaiUpstream: 'runtime' | 'mantle';
   /** Names that every client may use for models. */
@@ -160,6 +167,8 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     endpointUrls: parseEndpointUrls(readList('endpointUrl', flags, environment)),
     fips: parseSwitch(read('fips')),
     dualstack: parseSwitch(read('dualstack')),
+    ...readUpstreams(flags, environment),
+    failoverDeadlineMs: parseInteger(present(read('failoverDeadline')), 1, 3_600) * 1000,
     openaiUpstream: parseChoice(present(read('openaiUpstream')), OPTIONS.openaiUpstream.values),
     modelAliases: parseModelAliasOptions(readList('modelAlias', flags, environment)),
     network: readNetwork(environment),
@@ -330,6 +339,24 @@ function isHostName(value: string): boolean {
 function parseOrigin(setting: Setting): string {
   if (/^(null|[a-z][a-z0-9+.-]*:\/\/[^/\s]*)$/i.test(setting.value)) return setting.value.toLowerCase();
   throw badOption(setting, 'must be an origin such as https://tool.example');
+}
+
+/** A variable holds several with blanks between: commas are within one. */
+function readUpstreams(flags: Flags, environment: Environment): Pick<Config, 'upstreamsFile' | 'fallbacks'> {
+  const file = findSetting('upstreams', flags, environment);
+  const variable = OPTIONS.fallback.env.find((name) => environment[name]);
+  const given =
+    flags.fallback === undefined && variable !== undefined
+      ? (environment[variable] ?? '').split(/\s+/).map((value) => ({ value, origin: variable }))
+      : readList('fallback', flags, environment);
+  const settings = given.filter(({ value }) => value !== '');
+  const [first] = settings;
+  if (file !== undefined && first !== undefined) {
+    throw new ProxyError('ERR_BAD_OPTION', `${first.origin} cannot stand beside ${file.origin}.`, {
+      hint: 'Write the fallback into the file, with a weight of 0.',
+    });
+  }
+  return { upstreamsFile: parseFilePath(file), fallbacks: parseFallbacks(settings, environment) };
 }
 
 function parseModelAliasOptions(settings: readonly Setting[]): ModelAliases {

@@ -106,6 +106,23 @@ export const OPTIONS = {
     description: "call AWS's IPv6 endpoints",
     inProject: true,
   },
+  upstreams: {
+    flag: '--upstreams <file>',
+    env: ['BEDROCK_PROXY_UPSTREAMS'],
+    description: 'JSON file with several ways to Bedrock: regions, credentials, weights; read anew if it changes',
+  },
+  fallback: {
+    flag: '--fallback <region=name>',
+    env: ['BEDROCK_PROXY_FALLBACK'],
+    description: 'where a request goes that AWS throttles: region=us-west-2, profile=second, or both with a comma',
+    repeatable: true,
+  },
+  failoverDeadline: {
+    flag: '--failover-deadline <seconds>',
+    env: ['BEDROCK_PROXY_FAILOVER_DEADLINE'],
+    default: '30',
+    description: 'with several ways to Bedrock: no further attempt begins later than this after the first',
+  },
   openaiUpstream: {
     flag: '--openai-upstream <service>',
     env: ['BEDROCK_PROXY_OPENAI_UPSTREAM'],
