@@ -76,6 +76,11 @@ export interface OperationFacts {
    * is the whole or `modelInput` in it, or in the documents of a reranking. Undefined: nowhere.
    */
   readonly media: 'body' | 'modelInput' | 'reranking' | undefined;
+  /**
+   * Another upstream may be asked if one throttles or fails: the call creates, starts and deletes nothing, and is part
+   * of no session. The default is false.
+   */
+  readonly isRepeatable: boolean;
   /** The name of the operation in OpenTelemetry's conventions for generative AI. */
   readonly genAi: 'chat' | 'invoke_agent' | undefined;
 }

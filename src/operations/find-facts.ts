@@ -25,6 +25,7 @@ const DEFAULTS: OperationFacts = {
   serving: undefined,
   medium: 'text',
   media: undefined,
+  isRepeatable: false,
   genAi: undefined,
 };
 

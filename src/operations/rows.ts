@@ -82,7 +82,10 @@ const inBody = (...paths: readonly string[]): ModelFields => ({ kind: 'body', pa
 const optional = (...paths: readonly string[]): ModelFields => ({ kind: 'body', paths, isOptional: true });
 const unknownWith = (...paths: readonly string[]): ModelFields => ({ kind: 'unknown', paths, isOptional: false });
 
-/** OpenAI's and Anthropic's APIs. https://docs.aws.amazon.com/bedrock/latest/userguide/inference-openai.html */
+/**
+ * OpenAI's and Anthropic's APIs. A response of OpenAI's is stored and can be referred to, so that it is not repeatable.
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/inference-openai.html
+ */
 const CHAT: OperationRow = {
   effect: 'inference',
   usage: 'metered',
@@ -90,6 +93,7 @@ const CHAT: OperationRow = {
   response: 'chat',
   limits: ['max_tokens', 'max_completion_tokens'],
   serving: 'openai',
+  isRepeatable: true,
 };
 const RESPONSE: OperationRow = {
   effect: 'inference',
@@ -106,6 +110,7 @@ const MESSAGE: OperationRow = {
   response: 'message',
   limits: ['max_tokens'],
   serving: 'openai',
+  isRepeatable: true,
 };
 
 const CONVERSE: OperationRow = {
@@ -115,6 +120,7 @@ const CONVERSE: OperationRow = {
   limits: ['inferenceConfig.maxTokens'],
   serving: 'converse',
   genAi: 'chat',
+  isRepeatable: true,
 };
 const INVOKE: OperationRow = {
   effect: 'inference',
@@ -123,6 +129,7 @@ const INVOKE: OperationRow = {
   limits: 'provider',
   serving: 'headers',
   genAi: 'chat',
+  isRepeatable: true,
 };
 /** What an agent does before it responds is not in its stream. */
 const AGENT_CALL: OperationRow = {
@@ -183,11 +190,11 @@ const RUNTIME: ServiceRows = [
   [
     'InvokeModelWithBidirectionalStream',
     // What its events say cannot be known before they are sent.
-    { ...INVOKE, models: inPath(), response: 'bidirectionalStream', medium: 'speech' },
+    { ...INVOKE, models: inPath(), response: 'bidirectionalStream', medium: 'speech', isRepeatable: false },
   ],
   ['ApplyGuardrail', { ...GUARDRAIL, response: 'guardrail' }],
   ['InvokeGuardrailChecks', { ...GUARDRAIL, response: 'guardrailChecks' }],
-  ['CountTokens', { effect: 'inference', models: inPath() }],
+  ['CountTokens', { effect: 'inference', models: inPath(), isRepeatable: true }],
   // What it costs stands in the request alone, as for a reranking.
   ['StartAsyncInvoke', { usage: 'metered', models: inBody('modelId'), response: 'invoke', media: 'modelInput' }],
   ['ListAsyncInvokes GetAsyncInvoke', { models: NONE }],
@@ -206,6 +213,7 @@ const MANTLE: ServiceRows = [
     {
       effect: 'inference',
       models: inBody(...SHARED_SHAPE),
+      isRepeatable: true,
       routes: ['POST /anthropic/v1/messages/count_tokens'],
     },
   ],

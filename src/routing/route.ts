@@ -77,12 +77,25 @@ export interface Route extends RouteFacts {
   readonly origin: string;
   /** `Host` as it is sent and signed. */
   readonly host: string;
+  /** What `relocateRoute` starts from. */
+  readonly endpoint: RouteEndpoint;
   /** The target to send and to sign, an operator's path prefix included. */
   readonly upstreamTarget: RequestTarget;
   /** Whether `resolveRouteByBody` has to see the whole body before anything is sent. */
   readonly needsBody: boolean;
   /** Private to this file: the route it becomes if the body says so. */
   readonly otherwise: { readonly rule: BodyRule; readonly route: Route } | undefined;
+}
+
+/** What of a route does not depend on region and upstream. */
+export interface RouteEndpoint {
+  /** Whose host it is. */
+  readonly service: ServiceId;
+  readonly gatewayId: string | undefined;
+  /** Of an operator's endpoint; it stands before the path in the target. */
+  readonly pathPrefix: string;
+  /** Whether AWS takes Bedrock API keys for this, if the region is in the owner's partition. */
+  readonly takesApiKeys: boolean;
 }
 
 /**
@@ -124,9 +137,13 @@ function replaceModel(
   const name = findModelId(operation?.service ?? service, path);
   const model = name === undefined ? undefined : findAliasedModel(name, modelAliases);
   if (name === undefined || model === undefined) return { resolved, modelAlias: undefined };
+  return { resolved: { ...resolved, path: renameModel(path, model) }, modelAlias: name };
+}
+
+/** A path of `/model/…` with another model in it, written as the SDKs of AWS write it. */
+export function renameModel(path: string, model: string): string {
   const end = path.indexOf('/', MODEL_PREFIX.length);
-  const replaced = MODEL_PREFIX + encodeURIComponent(model) + (end === -1 ? '' : path.slice(end));
-  return { resolved: { ...resolved, path: replaced }, modelAlias: name };
+  return MODEL_PREFIX + encodeURIComponent(model) + (end === -1 ? '' : path.slice(end));
 }
 
 /**
@@ -182,6 +199,7 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
   const streaming = findStreaming(operation, hints);
   const { origin, host, pathPrefix } = findEndpoint(service.id, chosen, config, gatewayId);
   const owner = operation?.service ?? service;
+  const bearerKeys = service.bearerKeys && takesApiKeys(operation, path);
   return {
     service: owner.id,
     signingName: service.signingName,
@@ -194,11 +212,12 @@ function buildRoute(resolved: ResolvedOperation, facts: Facts): Route {
     modelId: findModelId(owner, path),
     ...(modelAlias !== undefined && { modelAlias }),
     streaming,
-    bearerKeys: service.bearerKeys && takesApiKeys(operation, path) && isHome(chosen, config),
+    bearerKeys: bearerKeys && isHome(chosen, config),
     takesOauth: takesOauth(service, path),
     keepsTarget: service.targetPrefix !== undefined,
     origin,
     host,
+    endpoint: { service: service.id, gatewayId, pathPrefix, takesApiKeys: bearerKeys },
     upstreamTarget: joinTarget(pathPrefix + path, query),
     needsBody: otherwise !== undefined,
     otherwise: otherwise && {

@@ -54,6 +54,7 @@ describe('findRoute', () => {
       keepsTarget: false,
       origin: 'https://bedrock-runtime.us-east-1.amazonaws.com',
       host: 'bedrock-runtime.us-east-1.amazonaws.com',
+      endpoint: { service: 'bedrock-runtime', gatewayId: undefined, pathPrefix: '', takesApiKeys: true },
       upstreamTarget: parseTarget('/model/us.anthropic.claude-v1%3A0/converse-stream?a=%2f'),
       needsBody: false,
       otherwise: undefined,
