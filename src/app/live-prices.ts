@@ -2,10 +2,10 @@
  * The prices of a running server: taken anew when `prices update`, or the owner, changes one of their files. What
  * cannot be read replaces nothing.
  */
-import { stat } from 'node:fs/promises';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import type { ModelPrice, PriceBook, PriceMoment } from '../pricing/cost.ts';
 import { describeAge } from '../pricing/price-age.ts';
+import { FileWatch } from './file-watch.ts';
 
 /** Where prices come from, and who hears of a change. */
 export interface LivePricesOptions {
@@ -24,29 +24,31 @@ export interface PriceFiles {
   readonly refreshedFile: string;
 }
 
-/** A file is looked at so often: a rename is no event on every file system. */
-const LOOK_EVERY_MS = 2_000;
-
-/** State: the book in force, and what its files were when it was read. `open` reads them for the first time. */
+/** State: the book in force. `open` reads the files for the first time. */
 export class LivePrices implements PriceBook {
   readonly #options: LivePricesOptions;
-  readonly #timer: NodeJS.Timeout;
+  readonly #watch: FileWatch;
   #book: PriceBook;
-  #state: string;
-  #isLooking = false;
 
   /** Throws as `load` does. */
   static async open(options: LivePricesOptions): Promise<LivePrices> {
-    // Before the files are read: what changes meanwhile is seen by the first look.
-    const state = await readState(options.files);
-    return new LivePrices(options, await options.load(), state);
+    const { files, lookEveryMs, load } = options;
+    let take: (() => Promise<void>) | undefined;
+    const watch = await FileWatch.open({ files, lookEveryMs, onChange: async () => take?.() });
+    try {
+      const prices = new LivePrices(options, await load(), watch);
+      take = () => prices.#take();
+      return prices;
+    } catch (thrown) {
+      watch.close();
+      throw thrown;
+    }
   }
 
-  private constructor(options: LivePricesOptions, book: PriceBook, state: string) {
+  private constructor(options: LivePricesOptions, book: PriceBook, watch: FileWatch) {
     this.#options = options;
     this.#book = book;
-    this.#state = state;
-    this.#timer = setInterval(() => void this.look(), options.lookEveryMs ?? LOOK_EVERY_MS).unref();
+    this.#watch = watch;
   }
 
   find(name: string, moment: PriceMoment): ModelPrice | undefined {
@@ -63,25 +65,22 @@ export class LivePrices implements PriceBook {
 
   /** Reads the files again if one of them is another than before. Never rejects. */
   async look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const { files, load, tell } = this.#options;
+    await this.#watch.look();
+  }
+
+  async #take(): Promise<void> {
+    const { load, tell } = this.#options;
     try {
-      const state = await readState(files);
-      if (state === this.#state) return;
-      this.#state = state;
       this.#book = await load();
       tell('The prices were taken anew: their files have changed.');
     } catch (thrown) {
       tell(`The prices have changed, but those of before stay in force: ${toProxyError(thrown).message}`);
-    } finally {
-      this.#isLooking = false;
     }
   }
 
   /** Nothing is looked at any more. */
   close(): void {
-    clearInterval(this.#timer);
+    this.#watch.close();
   }
 }
 
@@ -115,13 +114,4 @@ function refuseDamaged(path: string): () => never {
   return () => {
     throw new ProxyError('ERR_BAD_OPTION', `${path} is damaged.`);
   };
-}
-
-/** What tells one state of the files from another. */
-async function readState(files: readonly string[]): Promise<string> {
-  const states = files.map(async (file) => {
-    const found = await stat(file, { bigint: true }).catch(() => undefined);
-    return found === undefined ? '' : [found.dev, found.ino, found.size, found.mtimeNs].join(':');
-  });
-  return (await Promise.all(states)).join(' ');
 }
