@@ -14,6 +14,8 @@ export interface KeyPolicy {
   readonly scope: 'inference' | 'default' | 'all';
   /** Glob patterns of region names. */
   readonly regions: readonly string[];
+  /** Names of upstreams; with several ways to Bedrock, it may use these only. */
+  readonly upstreams: readonly string[];
   readonly budget: Budget | undefined;
   /** Whether a key with a budget may use what has no known price. */
   readonly allowUnpriced: boolean;

@@ -29,6 +29,7 @@ import {
   parseRegionPatterns,
   parseRole,
   parseScope,
+  parseUpstreamNames,
 } from './policy.ts';
 import type { InferenceProfiles } from '../domain/inference-profile.ts';
 import type { ModelAliases } from '../domain/model-alias.ts';
@@ -89,6 +90,26 @@ const MODEL_ALIASES: FieldLimit<ModelAliases, 'aliases'> = {
   toJson: (aliases) => ({ model_aliases: aliases }),
 };
 
+/** The flag is of one word: most keys are bound to one. */
+const UPSTREAMS: FieldLimit<readonly string[], 'upstreams'> = {
+  ...defineLimit<readonly string[], 'upstreams'>({
+    none: Object.freeze([]),
+    name: 'upstream',
+    argument: '<name...>',
+    description: 'the upstreams of --upstreams that it may use; else all',
+    takenAwayBy: 'any',
+    parse: parseUpstreamNames,
+    describe: (names) => (names.length === 0 ? undefined : names.join(', ')),
+    field: {
+      name: 'upstreams',
+      description: 'Names of the upstreams that it may use; empty: all',
+      shape: { maxPatternLength: 63 },
+      read: (names) => (names.length === 0 ? [] : parseUpstreamNames(names, 'upstreams', 'ERR_BAD_REQUEST')),
+    },
+  }),
+  toJson: (upstreams) => ({ upstreams }),
+};
+
 /** They change where AWS books the cost. */
 const INFERENCE_PROFILES = defineLimit<InferenceProfiles, 'inference_profiles'>({
   none: Object.freeze({}),
@@ -134,6 +155,7 @@ export const LIMITS = {
     description: 'Patterns of AWS regions; empty: all',
     maxPatternLength: 1_000,
   }),
+  upstreams: UPSTREAMS,
   budget: BUDGET,
   allowUnpriced: defineLimit({
     none: false,

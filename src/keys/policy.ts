@@ -118,6 +118,14 @@ export function parseRegionPatterns(value: unknown, field: string, code: BadValu
   throw badValue(bad, field, code, 'must be patterns of AWS regions such as us-east-1 or eu-*');
 }
 
+/** Names of upstreams, as the file of `--upstreams` has them. Throws `code` naming `field`. */
+export function parseUpstreamNames(value: unknown, field: string, code: BadValueCode): readonly string[] {
+  const names = splitList(value, field, code);
+  const bad = names.find((name) => !/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name));
+  if (bad === undefined) return names;
+  throw badValue(bad, field, code, 'must be names of upstreams');
+}
+
 function isEverything(pattern: string): boolean {
   return /^\*+$/.test(pattern);
 }

@@ -57,6 +57,9 @@ export const ERROR_KINDS = {
   ERR_UNPRICED: { fault: 'client', status: 402, awsType: 'ServiceQuotaExceededException' },
   ERR_NOT_SUPPORTED: { fault: 'operator', status: 501, awsType: 'UnsupportedOperationException' },
   ERR_REGION_MISSING: { fault: 'operator', status: 400, awsType: 'ValidationException' },
+  ERR_NO_UPSTREAM: { fault: 'operator', status: 400, awsType: 'ValidationException' },
+  // Requests under way end, and make room.
+  ERR_UPSTREAMS_FULL: { fault: 'operator', status: 429, awsType: 'ThrottlingException' },
   ERR_REGION_INVALID: { fault: 'client', status: 400, awsType: 'ValidationException' },
   ERR_BODY_TOO_LARGE: { fault: 'client', status: 413, awsType: 'RequestEntityTooLargeException' },
   ERR_BODY_ENCODING: { fault: 'client', status: 415, awsType: 'ValidationException' },

@@ -55,6 +55,7 @@ describe('POST /key/generate', () => {
       allowed_routes: ['llm_api_routes'],
       scope: 'default',
       regions: [],
+      upstreams: [],
       allow_unpriced: false,
       profile: null,
       role_arn: null,

@@ -14,6 +14,7 @@ const FULL: KeyPolicy = {
   models: ['x*'],
   scope: 'all',
   regions: ['eu-*'],
+  upstreams: [],
   budget: { limitNanoUsd: 5e9, windowMs: DAY_MS, anchorMs: 1_000 },
   allowUnpriced: true,
   requestsPerMinute: 1,

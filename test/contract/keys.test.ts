@@ -13,6 +13,7 @@ const ALL_LIMITS: KeyPolicy = {
   models: ['anthropic.*', 'amazon.nova-*'],
   scope: 'all',
   regions: ['eu-*'],
+  upstreams: [],
   budget: { limitNanoUsd: 25_000_000_000, windowMs: 86_400_000, anchorMs: 1_700_000_000_000 },
   allowUnpriced: true,
   requestsPerMinute: 60,

@@ -14,6 +14,7 @@ const NO_LIMITS = {
   models: [],
   scope: 'default',
   regions: [],
+  upstreams: [],
   budget_usd: null,
   budget_window: null,
   budget_timezone: null,
