@@ -20,7 +20,7 @@ import { openSettlement, type Settlement, type SettlementDependencies } from './
 import { authenticate, type AuthenticatorOptions } from './auth/authenticate.ts';
 import type { LiveRequests } from './auth/live-requests.ts';
 import type { ModelAliases } from './domain/model-alias.ts';
-import { inferenceProfilesOf, modelAliasesOf } from './domain/principal.ts';
+import { modelAliasesOf } from './domain/principal.ts';
 import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
@@ -29,7 +29,6 @@ import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
 import { type ProxyError, toProxyError } from './lib/errors.ts';
 import { EVENT_STREAM_BODY } from './protocol/sigv4/frame-chain.ts';
-import { useInferenceProfile } from './routing/inference-profile.ts';
 import {
   findRoute,
   possibleRoutes,
@@ -37,7 +36,8 @@ import {
   resolveRouteByBody,
   type RoutingConfig,
 } from './routing/route.ts';
-import { refuseLoop } from './upstream/headers.ts';
+import { chooseWays } from './upstream/conversation.ts';
+import { refuseLoop, wayHeaders } from './upstream/headers.ts';
 import { prepare } from './upstream/prepare.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -97,7 +97,8 @@ export function createProxy(
         modelAliases: [modelAliasesOf(caller.claimed.principal), dependencies.modelAliases],
       }));
       refuseUnservedUpgrade(upgrade !== undefined, found.streaming === 'websocket');
-      const entering = admission.enter(caller.principal, possibleRoutes(found));
+      const early = caller.principal && upstream.findWays(found, caller.principal);
+      const entering = admission.enter(caller.principal, early?.flatMap((way) => possibleRoutes(way.route)) ?? []);
       if (entering !== undefined) await entering;
       const beforeBody = elapsedMs();
       owner = caller.bodyOwner;
@@ -108,8 +109,12 @@ export function createProxy(
       const { principal } = verified;
       record.principal = principal;
       const resolved = found.needsBody ? await unlessAborted(signal, resolveRouteByBody(found, body)) : found;
-      const route = (record.route = useInferenceProfile(resolved, inferenceProfilesOf(principal)));
-      settlement.onAdmitted(await admission.admit({ principal, route, body }));
+      const ways = upstream.findWays(resolved, principal);
+      const [{ route }, ...others] = ways;
+      record.route = route;
+      const elsewhere = others.map((way) => way.route);
+      const admitted = await admission.admit({ principal, route, elsewhere, body });
+      settlement.onAdmitted(admitted);
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
@@ -119,13 +124,15 @@ export function createProxy(
       const { checkFrame } = verified;
       const shown = filterModelList(clientResponse, principal, { method, path: route.upstreamTarget.path });
       const attempt = { principal, prepared, clientRequest, clientResponse: shown, checkFrame, holdBytes };
-      await upstream.send(attempt, settlement.observer, settlement.policy);
+      const chosen = chooseWays(ways, record, admitted);
+      await upstream.send({ ...attempt, ...chosen }, settlement.observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);
       record.error = error;
       // 499 is never sent: nobody is there to read it. A response that was waiting to be complete is not sent either.
       if (error.code !== 'ERR_CLIENT_GONE' && !clientResponse.headersSent) record.status = error.status;
-      sendError(error, clientResponse, record.id);
+      const told = dependencies.responseHeaders ? wayHeaders(record.upstream, record.attempts) : [];
+      sendError(error, clientResponse, record.id, told);
     } finally {
       unwatch?.();
       if (body !== undefined) releaseBody(body, bodyLimits, owner);

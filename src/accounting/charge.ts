@@ -35,7 +35,7 @@ export function findPrices(
   prices: PriceBook,
 ): readonly ModelPrice[] {
   const at = momentOf(record, reading, admission);
-  const names = reading?.model === undefined ? admission.priceNames : [reading.model];
+  const names = findPricedNames(record, reading, admission);
   if (names.length === 0 && record.usage?.guardrailUnits !== undefined) {
     const guardrail = prices.findGuardrail(at);
     return guardrail === undefined ? [] : [guardrail];
@@ -56,9 +56,18 @@ export function findChargePrices(
   if (reading?.serviceTier !== undefined || admission.serviceTier === undefined) {
     return findPrices(record, reading, admission, prices).map((price) => price.ceiling ?? price);
   }
-  const names = reading?.model === undefined ? admission.priceNames : [reading.model];
+  const names = findPricedNames(record, reading, admission);
   const at = momentOf(record, reading, admission);
   return names.flatMap((name) => findServedPrices(name, at, prices)).filter((price) => price !== undefined);
+}
+
+/** The models that may have done the work: as the response names it, or as the request did on the route it took. */
+export function findPricedNames(
+  { route }: RequestRecord,
+  reading: Reading | undefined,
+  { priceNames, renamed }: Admission,
+): readonly string[] {
+  return reading?.model === undefined ? (renamed.get(route?.modelId ?? '') ?? priceNames) : [reading.model];
 }
 
 function momentOf(

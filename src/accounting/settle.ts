@@ -4,14 +4,17 @@
  */
 import type { Admission } from '../admission/admit.ts';
 import { countQuotaTokens } from '../admission/burndown.ts';
-import type { RequestRecord } from '../domain/request-record.ts';
+import type { FailedAttempt, RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
 import type { PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
-import type { ResponseObserver, ResponsePolicy } from '../upstream/upstream.ts';
+import { wayHeaders } from '../upstream/headers.ts';
+import type { ResponseObserver, ResponsePolicy, Way } from '../upstream/upstream.ts';
 import type { RequestEvents } from '../domain/events.ts';
 import { exactUsd } from '../lib/usd.ts';
+import { findPricedNames } from './charge.ts';
 import type { Ledger, SettledStage } from './ledger-writer.ts';
+import { addLostCharge, findLostCharge } from './lost-attempts.ts';
 import { applyBill, kindOf, MAX_NAME_LENGTH, priceRecord } from './price-record.ts';
 
 /** What settling needs besides the request. */
@@ -74,6 +77,8 @@ class OpenSettlement implements Settlement {
   #isCut = false;
   /** As a whole response, by all that can be known of it. */
   #isPriced = false;
+  /** What attempts may have cost of which nobody tells more. */
+  #lostNanoUsd: number | undefined;
 
   constructor({ record, elapsedMs }: Subject, dependencies: SettlementDependencies) {
     this.#record = record;
@@ -99,9 +104,15 @@ class OpenSettlement implements Settlement {
     const record = this.#record;
     const { events } = this.#dependencies;
     return {
+      onAttempt: (way, failed) => {
+        this.#takeWay(way, failed);
+        record.attempts = (record.attempts ?? 0) + 1;
+      },
+      onReturn: (way, failed) => this.#takeWay(way, failed),
       onSigned: () => {
         record.sentMs = this.#elapsedMs();
-        record.overheadMs = record.sentMs - record.bodyMs;
+        // What earlier attempts took is not the proxy's own time.
+        record.overheadMs ??= record.sentMs - record.bodyMs;
         this.#tap = openTap(record, this.#admission);
         events.attemptStarted(record);
       },
@@ -140,6 +151,24 @@ class OpenSettlement implements Settlement {
         record.requestBytes += chunk.length;
       },
     };
+  }
+
+  /** From here on the record is about this way. */
+  #takeWay({ upstream, route }: Way, failed: FailedAttempt | undefined): void {
+    const record = this.#record;
+    if (failed !== undefined) {
+      if (failed.kind === 'lost') {
+        const ended = { ...record, totalMs: this.#elapsedMs() };
+        const charge = findLostCharge(ended, this.#admission, this.#dependencies.prices);
+        this.#lostNanoUsd = (this.#lostNanoUsd ?? 0) + charge;
+      }
+      this.#dependencies.events.attemptFailed(record, failed);
+    }
+    record.phase = 'admitted';
+    record.upstream = upstream;
+    record.route = route;
+    const { modelId = '' } = route;
+    record.model = this.#admission?.renamed.has(modelId) === true ? modelId : this.#admission?.model;
   }
 
   #decide(): ResponsePolicy {
@@ -205,9 +234,8 @@ class OpenSettlement implements Settlement {
     return this.#admission.reservedNanoUsd === undefined ? 'admitted' : 'reserved';
   }
 
-  #countTokens({ priceNames }: Admission): number | undefined {
-    const model = this.#reading?.model;
-    return countQuotaTokens(this.#record.usage, model === undefined ? priceNames : [model]);
+  #countTokens(admission: Admission): number | undefined {
+    return countQuotaTokens(this.#record.usage, findPricedNames(this.#record, this.#reading, admission));
   }
 
   #price(isComplete: boolean): void {
@@ -217,6 +245,7 @@ class OpenSettlement implements Settlement {
     const isSent = record.phase === 'sent' || record.phase === 'responding';
     this.#reading ??= this.#tap?.finish(isComplete);
     priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);
+    addLostCharge(record, this.#lostNanoUsd, this.#admission?.reservedNanoUsd);
     this.#isPriced = isComplete && this.#waitsForNames() === undefined;
   }
 }
@@ -231,13 +260,13 @@ function openTap({ route, model }: RequestRecord, admission: Admission | undefin
   return createTap({ service, operation, model, requestedUnits: admission?.requestedUnits });
 }
 
-function ownHeaders({ id, overheadMs }: RequestRecord): HeaderPair[] {
+function ownHeaders({ id, overheadMs, upstream, attempts }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [
     ['x-bedrock-proxy-request-id', id],
     ['x-litellm-call-id', id],
   ];
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
-  return headers;
+  return upstream === undefined ? headers : [...headers, ...wayHeaders(upstream, attempts)];
 }
 
 /**

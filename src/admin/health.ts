@@ -8,6 +8,7 @@ import type { ServerFacts } from '../auth/server-facts.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { RequestTarget } from '../http/target.ts';
 import type { LedgerState } from '../accounting/ledger-writer.ts';
+import type { UpstreamState } from '../upstream/failover/upstream-set.ts';
 import type { KeyStore } from '../domain/store.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface HealthOptions {
   /** A promise if several processes are asked. */
   readonly ledger: { readState(): LedgerState | Promise<LedgerState> };
   readonly version: string;
+  /** How each of several upstreams is; undefined: there is one. */
+  readonly readUpstreams?: (() => readonly UpstreamState[]) | undefined;
   readonly mountPath: string;
   /**
    * Responds to a challenge (see `auth/server-proof.ts`); undefined where there is nothing to prove by. Must not throw.
@@ -50,6 +53,7 @@ export function createHealth({
   version,
   prove,
   tellCommand,
+  readUpstreams,
 }: HealthOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async ({ target }, clientResponse) => {
     const { path } = target;
@@ -74,10 +78,23 @@ export function createHealth({
       db,
       ledger: rows,
       version,
+      ...(readUpstreams !== undefined && { upstreams: readUpstreams().map(upstreamToJson) }),
       ...(proof !== undefined && { proof }),
       ...(facts !== undefined && { facts }),
     };
     sendJson(isReady ? 200 : 503, told, clientResponse);
+  };
+}
+
+/** One that rests is no reason to be unready: requests go to the others, or are answered by AWS itself. */
+function upstreamToJson({ name, region, state, inFlight, restMs }: UpstreamState): Readonly<Record<string, unknown>> {
+  const words = { ready: 'ready', resting: 'resting', models: 'some models rest' };
+  return {
+    name,
+    region: region ?? null,
+    state: words[state],
+    requests_in_flight: inFlight,
+    retry_in_seconds: state === 'ready' ? null : Math.ceil(restMs / 1000),
   };
 }
 

@@ -17,6 +17,7 @@ import type { LedgerRow } from '../domain/ledger.ts';
 import type { NewReservation } from '../domain/budget.ts';
 import type { BudgetStore } from '../domain/store.ts';
 import { type FactsLimits, type FactsRequest, type RequestFacts, readRequestFacts } from './request-facts.ts';
+import { type Alternatives, budgetCostOf, findAlternatives } from './alternatives.ts';
 import type { MaxUsage } from './estimate.ts';
 import { checkModels, type FindProfileModels, limitsModels } from './models.ts';
 import type { OperationFacts, UsageKind } from '../operations/facts.ts';
@@ -45,6 +46,8 @@ export interface AdmissionRequest extends FactsRequest {
   /** Id of the request, and of what is reserved for it. */
   readonly requestId: string;
   readonly principal: Principal;
+  /** The routes that it may take instead if the upstream of the first one throttles or fails; undefined: none. */
+  readonly elsewhere?: readonly ReachedRoute[] | undefined;
   /** What `enter` gave before the body; undefined: the principal was not known then, or has no limits. */
   readonly entered?: RateGrant | undefined;
   /**
@@ -67,6 +70,10 @@ export interface Admission {
    * to be read at the end.
    */
   readonly priceNames: readonly string[];
+  /** Those of `elsewhere` that the request may take. */
+  readonly elsewhere: readonly ReachedRoute[];
+  /** The same as `priceNames` on a route whose path has another model; by that model. */
+  readonly renamed: ReadonlyMap<string, readonly string[]>;
   /**
    * Resolves when the application inference profile that it names has been looked up, or could not be; undefined if
    * there is none, and when it has resolved. Never rejects.
@@ -116,7 +123,9 @@ export async function admit(request: AdmissionRequest, shared: AdmissionDependen
   const facts = await unlessAborted(signal, readRequestFacts(request, { size: false, models: false }, dependencies));
   const priceContext = { region: route.region, moment: momentOf(facts, route, dependencies) };
   const names = growPriceNames(facts, { kind: operation.usage, priceContext }, dependencies);
-  return openAdmission(facts, { names, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
+  const judged = { route, models: facts.names.map((name) => [name]), policy: undefined, priced: undefined };
+  const others = findAlternatives(request.elsewhere ?? [], judged, dependencies.prices);
+  return openAdmission(facts, { names, others, grant: undefined, estimate: undefined, reservedNanoUsd: undefined });
 }
 
 async function admitKey(
@@ -147,8 +156,13 @@ async function admitKey(
   const { namesGuardrail } = facts;
   const { assumedOutputTokens } = dependencies;
   const priced = { models, moment, medium, namesGuardrail, assumedOutputTokens };
-  const estimate = size && estimateRequest({ requested: size, ...priced }, dependencies.prices);
-  const reservedNanoUsd = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
+  const { prices } = dependencies;
+  const estimate = size && estimateRequest({ requested: size, ...priced }, prices);
+  const isCounted = kind === 'metered' && budget !== undefined;
+  const judged = { route, models, policy, priced: isCounted && size ? { requested: size, ...priced } : undefined };
+  const others = findAlternatives(request.elsewhere ?? [], judged, prices);
+  const amount = budget && amountOf(kind === 'metered' ? estimate : undefined, { facts, route, policy });
+  const reservedNanoUsd = amount === undefined ? undefined : Math.max(amount, budgetCostOf(others.dearest));
   const counting = estimate && grant?.addTokens(policy, tokensOf(estimate.use));
   if (counting !== undefined) await unlessAborted(signal, counting);
   if (budget !== undefined && reservedNanoUsd !== undefined) {
@@ -156,12 +170,13 @@ async function admitKey(
     const hasOutputLimit = size?.maxOutputTokens !== undefined || estimate?.wholeUse.outputTokens === 0;
     await reserve(reservation, { model: facts.names[0], request, hasOutputLimit }, dependencies);
   }
-  const counted = budget === undefined ? estimate?.use : estimate?.wholeUse;
+  const isDearer = amount !== undefined && budgetCostOf(others.dearest) > amount;
+  const counted = budget === undefined ? estimate?.use : (isDearer ? others.dearest : estimate)?.wholeUse;
   const names =
     budget === undefined
       ? growPriceNames(facts, { kind, priceContext }, dependencies)
       : { priceNames: models.flat(), namesAreFound: undefined };
-  return openAdmission(facts, { names, grant, estimate: counted, reservedNanoUsd });
+  return openAdmission(facts, { names, others, grant, estimate: counted, reservedNanoUsd });
 }
 
 function isFound(names: ReturnType<typeof findPriceNames>): names is readonly string[] {
@@ -268,10 +283,12 @@ function openAdmission(
   { names: [model], serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
   {
     names,
+    others,
     grant,
     ...known
   }: Pick<Admission, 'estimate' | 'reservedNanoUsd'> & {
     readonly names: PriceNames;
+    readonly others: Alternatives;
     readonly grant: RateGrant | undefined;
   },
 ): Admission {
@@ -282,6 +299,8 @@ function openAdmission(
     variant,
     namesGuardrail,
     priceNames: names.priceNames,
+    elsewhere: others.routes,
+    renamed: others.renamed,
     get namesAreFound() {
       return names.namesAreFound;
     },

@@ -23,7 +23,7 @@ export interface AdmissionStage {
   /** As `enter`; does nothing if the principal is not known before the body. To be waited for if it is a promise. */
   enter(principal: Principal | undefined, routes: readonly ReachedRoute[]): Promise<void> | undefined;
   /** As `admit`. */
-  admit(arrived: Pick<AdmissionRequest, 'principal' | 'route' | 'body'>): Promise<Admission>;
+  admit(arrived: Pick<AdmissionRequest, 'principal' | 'route' | 'elsewhere' | 'body'>): Promise<Admission>;
   /** Once, when the request is over, and why it failed. Of what was admitted, nothing is left to end. Never throws. */
   leave(error: ProxyError | undefined): void;
 }
@@ -42,9 +42,9 @@ export function openAdmissionStage(
       entered = found;
       return undefined;
     },
-    admit: ({ principal, route, body }) => {
+    admit: ({ principal, route, elsewhere, body }) => {
       const ifLost = () => rowIfLost(record, principal);
-      const asked = { requestId: record.id, principal, entered, route, headers, body, ifLost, signal };
+      const asked = { requestId: record.id, principal, entered, route, elsewhere, headers, body, ifLost, signal };
       return admit({ ...asked, onLateReservation }, dependencies);
     },
     leave: (error) => {

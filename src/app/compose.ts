@@ -32,6 +32,10 @@ import type { ServerFacts } from '../auth/server-facts.ts';
 import { isCommandProof, proveServer } from '../auth/server-proof.ts';
 import type { ServerStatus } from '../auth/server-status.ts';
 import { findAccess } from './access.ts';
+import type { UpstreamSpec } from '../config/upstreams.ts';
+import type { LiveUpstreams } from './live-upstreams.ts';
+import { UpstreamSet } from '../upstream/failover/upstream-set.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import { createAuthorities } from './identities.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
@@ -56,6 +60,8 @@ export interface ServerDependencies {
   readonly store: Store;
   /** The caller closes it after the server. */
   readonly connection: AwsConnection;
+  /** Several ways to Bedrock; undefined: there is one. The caller closes it after the server. */
+  readonly upstreams?: LiveUpstreams | undefined;
   /** Called by the first Bedrock request, if not before; each waits for it. Must not reject. */
   readonly loadPrices: () => Promise<PriceBook>;
   /** The caller closes it after the server, before the store. */
@@ -101,7 +107,10 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const secret = openServerSecret(config);
   const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
-  const loadProxy = lazy(async () => openProxy(dependencies, { ...keys, events, prices: await loadPrices() }));
+  const upstream = openUpstream(dependencies);
+  const loadProxy = lazy(async () =>
+    openProxy(dependencies, { ...keys, events, upstream, prices: await loadPrices() }),
+  );
   const admin = createAdminApi({ ...keys, randomBytes, version });
   // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
@@ -114,7 +123,9 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     if (known === undefined || !isCommandProof(proof, known, challenge, server.port)) return undefined;
     return dependencies.tellFacts?.(keyId).catch(() => undefined);
   };
-  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand };
+  const readUpstreams = upstream instanceof UpstreamSet ? () => upstream.readStates() : undefined;
+  if (readUpstreams !== undefined) metrics.watchUpstreams(readUpstreams);
+  const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
   const status = openStatus(dependencies, { secret, prove, metrics: told, findServer: () => server });
@@ -188,16 +199,52 @@ function openStatus(
 
 type ProxyParts = Pick<
   ProxyDependencies,
-  'store' | 'masterKey' | 'loadServerSecret' | 'failures' | 'nowMs' | 'events' | 'prices'
+  'store' | 'masterKey' | 'loadServerSecret' | 'failures' | 'nowMs' | 'events' | 'prices' | 'upstream'
 >;
+
+/** AWS as it is reached: by one way, or by several. */
+function openUpstream({
+  config,
+  connection,
+  defaultRegion,
+  upstreams,
+  shared,
+}: ServerDependencies): Upstream | UpstreamSet {
+  const openOne = (spec?: UpstreamSpec): Upstream =>
+    createAwsUpstream({ ...connection, authorityOf: createAuthorities(config, connection, spec) });
+  if (upstreams === undefined) return openOne();
+  const set = new UpstreamSet({
+    specs: upstreams.specs,
+    open: openOne,
+    routing: readRouting(config, defaultRegion),
+    deadlineMs: config.failoverDeadlineMs,
+    processes: shared?.count ?? 1,
+    tickMs: MACHINE_TICKS,
+    nowMs: Date.now,
+  });
+  upstreams.onChange((specs) => set.replace(specs));
+  return set;
+}
+
+function readRouting(
+  { endpointUrls, openaiUpstream, fips, dualstack }: Config,
+  defaultRegion: string | undefined,
+): RoutingConfig {
+  return { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
+}
+
+/** Whether requests may come back to us: not from AWS itself, but a file may name another upstream at any time. */
+function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
+  const hasEndpoint = endpointUrls.size > 0 || fallbacks.some((fallback) => fallback.endpointUrls !== undefined);
+  return hasEndpoint || upstreamsFile !== undefined;
+}
 
 /** The way of the requests to Bedrock. */
 function openProxy(
   { config, store, connection, defaultRegion, ledger, shared }: ServerDependencies,
   parts: ProxyParts,
 ): Handler {
-  const { endpointUrls, openaiUpstream, fips, dualstack } = config;
-  const routing = { defaultRegion, openaiUpstream, fips, dualstack, endpointUrls };
+  const routing = readRouting(config, defaultRegion);
   const authorityOf = createAuthorities(config, connection);
   const findProfilesFor = createProfileLookup({
     authorityOf,
@@ -224,9 +271,8 @@ function openProxy(
     ledger,
     responseHeaders: config.responseHeaders,
     liveRequests: config.cutsEnded ? createLiveRequests({ store, nowMs: Date.now }) : UNWATCHED,
-    upstream: createAwsUpstream({ ...connection, authorityOf }),
     bodyLimits: openBodyLimits(config, shared?.count ?? 1),
-    viaName: endpointUrls.size === 0 ? undefined : `bedrock-proxy-${randomBytes(8).toString('hex')}`,
+    viaName: mayLoop(config) ? `bedrock-proxy-${randomBytes(8).toString('hex')}` : undefined,
     tickMs: MACHINE_TICKS,
     newId: () => timeOrderedId(Date.now),
   });

@@ -3,6 +3,7 @@
  */
 import type { ServerFacts } from '../auth/server-facts.ts';
 import type { Config } from '../config/config.ts';
+import type { UpstreamSpec } from '../config/upstreams.ts';
 import type { Store } from '../domain/store.ts';
 import { within } from '../lib/deadline.ts';
 import type { CredentialSource } from '../upstream/aws/credentials.ts';
@@ -20,13 +21,15 @@ export interface FactsInput {
   readonly store: Pick<Store, 'hasAnyKey' | 'findKeys'>;
   readonly region: string | undefined;
   readonly source: CredentialSource;
+  /** Several ways to Bedrock, as they were at the start; undefined: there is one. */
+  readonly upstreams?: readonly UpstreamSpec[] | undefined;
 }
 
 /** Tells them as they are by then. What cannot be found out, because the database does not respond, rejects. */
 export function createFacts(input: FactsInput): (keyId: string | undefined) => Promise<ServerFacts> {
-  const { version, config, store, region, source } = input;
+  const { version, config, store, region, source, upstreams } = input;
   const findProblem = async (): Promise<ServerFacts['credentialsProblem']> => {
-    if (config.offline) return undefined;
+    if (config.offline || !needsOwnCredentials(upstreams)) return undefined;
     const found = await within(CREDENTIALS_TIMEOUT_MS, describeAuthority(findApiKey(config), source));
     return found?.problem && { message: found.problem.message, hint: found.problem.hint };
   };
@@ -35,7 +38,7 @@ export function createFacts(input: FactsInput): (keyId: string | undefined) => P
     access: await findAccess(config, store),
     region,
     isOffline: config.offline,
-    upstream: upstreamOf(config),
+    upstream: upstreamOf(config, upstreams),
     databasePath: config.databasePath,
     hasTls: config.tls !== undefined,
     credentialsProblem: await findProblem(),
@@ -43,9 +46,18 @@ export function createFacts(input: FactsInput): (keyId: string | undefined) => P
   });
 }
 
+/** Whether the proxy's own credentials sign anything: not if each of several upstreams names others. */
+export function needsOwnCredentials(upstreams: readonly UpstreamSpec[] | undefined): boolean {
+  if (upstreams === undefined) return true;
+  return upstreams.some(({ identity, apiKey }) => identity?.profile === undefined && apiKey === undefined);
+}
+
 /** Where requests go, for people; undefined: to AWS. */
-export function upstreamOf({ offline, endpointUrls }: Config): string | undefined {
+export function upstreamOf({ offline, endpointUrls }: Config, upstreams?: readonly UpstreamSpec[]): string | undefined {
   if (offline) return 'the offline Bedrock in this process';
+  if (upstreams !== undefined) {
+    return upstreams.map(({ name, region }) => (region === undefined ? name : `${name} (${region})`)).join(', ');
+  }
   const urls = [...endpointUrls].map(([service, { scheme, authority, pathPrefix }]) => {
     const url = `${scheme}://${authority}${pathPrefix}`;
     return service === '*' ? url : `${service}=${url}`;

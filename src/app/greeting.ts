@@ -13,16 +13,17 @@ import { findUnknownRegions } from './unknown-regions.ts';
 /** The banner does not wait longer than this for the credential chain, which may ask the network. */
 const CREDENTIALS_TIMEOUT_MS = 200;
 
-/** The banner, and below it what keeps the server from signing. */
+/** The banner, and below it what keeps the server from signing. `source`: undefined if only upstreams have some. */
 export async function greet(
   config: Config,
   facts: Omit<BannerFacts, 'credentials'>,
-  source: CredentialSource,
+  source: CredentialSource | undefined,
 ): Promise<void> {
   // Another upstream may call its region as it likes.
   const judged = config.quiet || config.endpointUrls.size > 0 ? undefined : facts.region;
   const unknown = judged === undefined ? [] : await findUnknownRegions([judged.name]);
   for (const sentence of unknown) printTalk(`note: ${sentence}`);
+  if (source === undefined) return tellBanner(config, { ...facts, credentials: 'those of each upstream' });
   if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
   const looking = describeAuthority(findApiKey(config), source);
   const inTime = await within(CREDENTIALS_TIMEOUT_MS, looking);

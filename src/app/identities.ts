@@ -2,6 +2,7 @@
  * What signs for whom, from the configuration: the proxy's own credentials, its role, and what a key names.
  */
 import type { Config } from '../config/config.ts';
+import type { UpstreamSpec } from '../config/upstreams.ts';
 import type { Principal } from '../domain/principal.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
@@ -9,7 +10,7 @@ import { createRoleAssumer } from '../upstream/aws/assume-role.ts';
 import type { UpstreamAuthority } from '../upstream/aws/authorize.ts';
 import type { AwsConnection } from '../upstream/aws/connection.ts';
 import { type CredentialSource, loadFromChain } from '../upstream/aws/credentials.ts';
-import { createIdentities, type Identities, isNamed, signerOf } from '../upstream/aws/identities.ts';
+import { createIdentities, type Identities, isNamed, joinIdentities, signerOf } from '../upstream/aws/identities.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
 
 /** What the identities of a connection are made of. */
@@ -42,16 +43,22 @@ export function findOwnIdentity({ identities }: Pick<AwsConnection, 'identities'
   return identities.credentialsOf(undefined, { id: 'bedrock-proxy' });
 }
 
-/** What signs for a principal. The owner's API key stands for the proxy itself, and for no other identity. */
+/**
+ * What signs for a principal, at an upstream that may name something itself. The owner's API key stands for the proxy
+ * itself, one of an upstream for that, and none for any other identity.
+ */
 export function createAuthorities(
   config: Config,
   { identities }: Pick<AwsConnection, 'identities'>,
+  upstream?: Pick<UpstreamSpec, 'identity' | 'apiKey' | 'region'>,
 ): (principal: Principal) => UpstreamAuthority {
-  const ownApiKey = findApiKey(config);
+  const ownApiKey = upstream?.apiKey === undefined ? findApiKey(config) : readApiKey(upstream.apiKey);
+  const ofUpstream = upstream?.identity && { ...upstream.identity, region: upstream.region };
   return (principal) => {
     const signer = signerOf(principal);
-    const apiKey = isNamed(signer.identity) ? undefined : ownApiKey;
-    return { credentials: identities.credentialsOf(signer.identity, signer), apiKey };
+    const identity = joinIdentities(ofUpstream, signer.identity);
+    const apiKey = isNamed(identity) || config.offline ? undefined : ownApiKey;
+    return { credentials: identities.credentialsOf(identity, signer), apiKey };
   };
 }
 

@@ -7,6 +7,7 @@
 import { networkInterfaces } from 'node:os';
 import { type Config, MOUNT_PATH } from '../config/config.ts';
 import { findApiKey, findOwnIdentity, openIdentities } from './identities.ts';
+import { readUpstreamsFile } from '../config/upstreams.ts';
 import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { toProxyError } from '../lib/errors.ts';
@@ -29,7 +30,7 @@ import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
-import { createFacts, upstreamOf } from './facts.ts';
+import { createFacts, needsOwnCredentials, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
 import { type BannerFacts, baseUrl, hostOf } from './banner.ts';
@@ -37,6 +38,7 @@ import { greet, tellClosed } from './greeting.ts';
 import { revokeStaleKeys, thisProcessSpace } from '../keys/exec-key.ts';
 import { describeEnding, onSecondSignal, untilToldToEnd } from './ending.ts';
 import type { HotKeys } from './hot-keys.ts';
+import { type LiveUpstreams, openLiveUpstreams } from './live-upstreams.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { listNetworkUrls } from './network-urls.ts';
@@ -72,10 +74,12 @@ interface StartOptions {
 export async function start(config: Config, { seat, announce, hotKeys }: StartOptions): Promise<void> {
   const onProblem = createErrorPrinter();
   const store = await openStore(config.databasePath, { onProblem, threads: true });
+  let upstreams: LiveUpstreams | undefined;
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     refuseVirtualPair(config, process.env);
-    await requireProfile(config);
+    upstreams = await openLiveUpstreams(config, process.env, greets(seat) ? printTalk : () => {});
+    await requireProfile(config, upstreams?.specs);
     const access = await findAccess(config, store);
     refuseOpenNetwork(config, access);
     refuseWeakMasterKey(config, greets(seat));
@@ -84,13 +88,14 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name, await findAuthRefresh(config, seat));
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, meters };
+    const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters };
     await serve(parts).finally(async () => {
       await meters.ledger.endDeferred();
       await connection.close();
       await meters.close();
     });
   } finally {
+    upstreams?.close();
     await store.close();
   }
 }
@@ -106,10 +111,11 @@ interface Parts {
   readonly region: BannerFacts['region'];
   readonly tls: TlsMaterial | undefined;
   readonly connection: AwsConnection;
+  readonly upstreams: LiveUpstreams | undefined;
 }
 
 async function serve(parts: Parts): Promise<void> {
-  const { config, seat, announce, hotKeys, store, access, region, tls, connection, meters } = parts;
+  const { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters } = parts;
   const lines = createLineWriter(process.stdout);
   const view = { isOnlyErrors: false };
   const notices = seat === undefined ? createBudgetNotices(config) : undefined;
@@ -121,13 +127,16 @@ async function serve(parts: Parts): Promise<void> {
   });
   const version = readVersion();
   const totals = new RunTotals();
-  const tellFacts = createFacts({ version, config, store, region: region?.name, source: findOwnIdentity(connection) });
+  const source = findOwnIdentity(connection);
+  const specs = upstreams?.specs;
+  const tellFacts = createFacts({ version, config, store, region: region?.name, source, upstreams: specs });
   const server = await composeServer({
     config,
     tellFacts,
     defaultRegion: region?.name,
     store,
     connection,
+    upstreams,
     ...meters,
     shared: seat,
     version,
@@ -165,11 +174,11 @@ async function serve(parts: Parts): Promise<void> {
     databasePath,
     configFiles,
     tls: tls && { caFile: findTrustFile(config) },
-    upstream: upstreamOf(config),
+    upstream: upstreamOf(config, specs),
     workers: seat?.count,
   } as const;
   if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));
-  if (greets(seat)) await greet(config, facts, findOwnIdentity(connection));
+  if (greets(seat)) await greet(config, facts, needsOwnCredentials(specs) ? source : undefined);
   const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);
   seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
@@ -263,13 +272,17 @@ export async function connectUpstream(
 }
 
 /**
- * The region for requests that name none: from flag or environment, the offline Bedrock's, the profile's, or the API
- * key's.
+ * The region for requests that name none: from flag or environment, the first upstream's, the offline Bedrock's, the
+ * profile's, or the API key's.
  */
 export async function findRegion(
   config: Config,
 ): Promise<{ readonly name: string; readonly origin: string } | undefined> {
   if (config.region !== undefined) return config.region;
+  const { upstreamsFile } = config;
+  const specs = upstreamsFile === undefined ? [] : await readUpstreamsFile(upstreamsFile, process.env);
+  const ofUpstream = specs.find((spec) => spec.region !== undefined)?.region;
+  if (ofUpstream !== undefined) return { name: ofUpstream, origin: '--upstreams' };
   if (config.offline) return OFFLINE_REGION;
   const name = await loadProfileRegion(config.profile);
   if (name !== undefined) return { name, origin: `profile ${config.profile ?? 'default'}` };

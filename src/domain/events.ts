@@ -2,7 +2,7 @@
  * What happens to a request, as events: access log, metrics and traces subscribe. Accounting does not: it must not
  * fail, and is called in order.
  */
-import type { RequestRecord } from './request-record.ts';
+import type { FailedAttempt, RequestRecord } from './request-record.ts';
 
 /** Gets the events that it has a function for. The functions must be quick and must change nothing. */
 export interface RequestSubscriber {
@@ -12,6 +12,8 @@ export interface RequestSubscriber {
   admitted?(record: RequestRecord): void;
   /** It is signed and about to leave. */
   attemptStarted?(record: RequestRecord): void;
+  /** An attempt has failed that the client sees nothing of; another one may follow. */
+  attemptFailed?(record: RequestRecord, failed: FailedAttempt): void;
   /** The upstream's response begins; `record.isStreamed`: an event stream, server-sent events or a WebSocket. */
   responseStarted?(record: RequestRecord): void;
   /** Bytes of the response's body, as they pass. They must be neither kept nor changed. */
@@ -49,6 +51,7 @@ export function createRequestEvents(
     began: to((subscriber) => subscriber.began?.bind(subscriber)),
     admitted: to((subscriber) => subscriber.admitted?.bind(subscriber)),
     attemptStarted: to((subscriber) => subscriber.attemptStarted?.bind(subscriber)),
+    attemptFailed: to((subscriber) => subscriber.attemptFailed?.bind(subscriber)),
     responseStarted: to((subscriber) => subscriber.responseStarted?.bind(subscriber)),
     bytes: to((subscriber) => subscriber.bytes?.bind(subscriber)),
     ended: to((subscriber) => subscriber.ended?.bind(subscriber)),

@@ -141,6 +141,12 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     },
   ),
   column('region', 'text', 'region', 'region of the upstream', { span: 'bedrock_proxy.region' }),
+  column('upstream', 'text', 'upstream', 'the upstream that responded, or was asked last; null if there is only one', {
+    span: 'bedrock_proxy.upstream',
+  }),
+  column('attempts', 'count', 'attempts', 'how many attempts were made; null if there is only one upstream', {
+    span: 'bedrock_proxy.attempts',
+  }),
   column('status', 'count', 'status', 'status that the client got', { span: 'http.response.status_code' }),
   column('error', 'text', 'errorCode', "`ERR_…` of the proxy, or the type of AWS's error", {
     sql: 'error_code',

@@ -98,6 +98,8 @@ function factsOf(record: RequestRecord, principal: Principal | undefined) {
     service: route?.service,
     operation: route?.operation,
     region: route?.region,
+    upstream: record.upstream,
+    attempts: record.attempts,
     session: record.session,
     agent: record.agent,
     model: findModel(record)?.slice(0, MAX_MODEL_LENGTH),

@@ -19,6 +19,9 @@ export interface LedgerRow {
   readonly service: string | undefined;
   readonly operation: string | undefined;
   readonly region: string | undefined;
+  /** The name of the upstream that responded, or was asked last, and how many attempts were made; undefined: of one. */
+  readonly upstream: string | undefined;
+  readonly attempts: number | undefined;
   /** As the request named it, percent-decoded; of an alias, what was sent in its place. */
   readonly model: string | undefined;
   /** The alias by which the request named it; undefined if it was none. */
@@ -96,6 +99,7 @@ export type UsageGrouping =
   | 'day'
   | 'operation'
   | 'region'
+  | 'upstream'
   | 'tier'
   | 'source'
   | 'client'

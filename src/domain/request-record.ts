@@ -19,6 +19,19 @@ export interface RouteFacts {
   readonly inferenceProfile?: string | undefined;
 }
 
+/** An attempt that failed, of which the client has seen nothing. */
+export interface FailedAttempt {
+  /** The name of the upstream. */
+  readonly upstream: string;
+  /**
+   * `refused`: the upstream responded, and bills nothing. `unsent`: it has not seen the request. `lost`: it may have,
+   * and may bill it.
+   */
+  readonly kind: 'refused' | 'unsent' | 'lost';
+  /** AWS's type of the error, its status, or the proxy's code. */
+  readonly code: string;
+}
+
 /** One request on its way. Every stage adds what it found; the subscribers of events read it. */
 export interface RequestRecord {
   /** UUID; also the `x-amzn-requestid` of our own responses. */
@@ -36,6 +49,9 @@ export interface RequestRecord {
   phase: 'received' | 'admitted' | 'sent' | 'responding' | 'ended';
   principal: Principal | undefined;
   route: RouteFacts | undefined;
+  /** With several upstreams: the name of the one that was asked last, and how many attempts were made. */
+  upstream: string | undefined;
+  attempts: number | undefined;
   /** Status sent to the client; undefined if none was sent. */
   status: number | undefined;
   /** Status of AWS's response; undefined if none came. */
@@ -110,6 +126,8 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     phase: 'received',
     principal: undefined,
     route: undefined,
+    upstream: undefined,
+    attempts: undefined,
     status: undefined,
     upstreamStatus: undefined,
     upstreamRequestId: undefined,

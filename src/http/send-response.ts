@@ -29,10 +29,16 @@ export function sendJson(
 }
 
 /** Sends an error of ours in the AWS shape or, if a response has begun already, breaks that off. Never throws. */
-export function sendError(error: ProxyError, clientResponse: ClientResponse, requestId: string): void {
+export function sendError(
+  error: ProxyError,
+  clientResponse: ClientResponse,
+  requestId: string,
+  moreHeaders: readonly HeaderPair[] = [],
+): void {
   try {
-    if (clientResponse.headersSent) clientResponse.breakOff();
-    else sendResponse(renderError(error, requestId), clientResponse);
+    if (clientResponse.headersSent) return clientResponse.breakOff();
+    const rendered = renderError(error, requestId);
+    sendResponse({ ...rendered, headers: [...rendered.headers, ...moreHeaders] }, clientResponse);
   } catch {
     clientResponse.breakOff();
   }

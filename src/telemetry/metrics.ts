@@ -15,6 +15,7 @@ import {
   renderMetrics,
 } from './metric-text.ts';
 import { MetricTotals } from './metric-totals.ts';
+import { UpstreamMetrics, type UpstreamReading } from './upstream-metrics.ts';
 
 const PREFIX = 'bedrock_proxy_';
 const MS_PER_SECOND = 1_000;
@@ -26,7 +27,11 @@ const FIRST_BYTE_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 30
 const OVERHEAD_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
 /** Counts requests; subscribes to them. */
-export interface Metrics extends Required<Pick<RequestSubscriber, 'began' | 'responseStarted' | 'ended'>> {
+export interface Metrics extends Required<
+  Pick<RequestSubscriber, 'began' | 'attemptFailed' | 'responseStarted' | 'ended'>
+> {
+  /** With several upstreams, to be called once: `read` tells how each of them is. */
+  watchUpstreams(read: () => readonly UpstreamReading[]): void;
   /** All metrics in Prometheus's text format. */
   render(): RenderedMetrics;
   /** The same as numbers, for whoever adds up those of several processes. */
@@ -44,8 +49,10 @@ export function createMetrics(): Metrics {
   const labels = new MetricLabels();
   const totals = new MetricTotals(labels);
   const times = createTimes();
+  const upstreams = new UpstreamMetrics(PREFIX);
   let requests = 0;
   let streams = 0;
+  const listFamilies = (): MetricFamily[] => [...families, ...upstreams.families()];
   const families = [
     gauge(`${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests),
     gauge(`${PREFIX}streams_in_flight`, 'Streamed responses under way.', () => streams),
@@ -64,9 +71,12 @@ export function createMetrics(): Metrics {
       const found = labels.find(record);
       totals.add(record, found);
       times.add(record, found);
+      if (record.upstream !== undefined) upstreams.noteEnd(record.upstream, record);
     },
-    render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(families) }),
-    read: () => readMetricFamilies(families),
+    attemptFailed: (record, failed) => upstreams.noteFailure(record, failed),
+    watchUpstreams: (read) => upstreams.watch(read),
+    render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(listFamilies()) }),
+    read: () => readMetricFamilies(listFamilies()),
   };
 }
 

@@ -99,6 +99,15 @@ export function selectClientHeaders(upstreamHeaders: readonly HeaderPair[]): Hea
   });
 }
 
+/** What responses say of several upstreams: the one that was asked last, and how many attempts were made. */
+export function wayHeaders(upstream: string | undefined, attempts: number | undefined): HeaderPair[] {
+  if (upstream === undefined) return [];
+  return [
+    [`${PROXY_PREFIX}upstream`, upstream],
+    [`${PROXY_PREFIX}attempts`, String(attempts ?? 1)],
+  ];
+}
+
 /**
  * True for the headers that the signature covers: few on purpose. What a middlebox may touch (user-agent, tracing,
  * forwarded) stays outside, or the signature breaks on the way.

@@ -2,6 +2,7 @@
  * What an upstream does: it signs and sends one attempt, and lets the response flow to the client. Types only. `aws/`
  * implements it; the offline Bedrock is reached the same way, on a connection of its own (`offline/`).
  */
+import type { FailedAttempt } from '../domain/request-record.ts';
 import type { Body } from '../http/body.ts';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -18,6 +19,23 @@ export interface PreparedRequest {
   readonly oauthAuthorization: string | undefined;
 }
 
+/** One way for a request: an upstream, and the route that leads there. */
+export interface Way {
+  /** Its name; undefined if there is only one. */
+  readonly upstream: string | undefined;
+  readonly route: Route;
+}
+
+/** What decides which way a request goes first. */
+export interface Conversation {
+  /** Whose it is: the id of a key, or another kind of caller. */
+  readonly owner: string;
+  /** As the request names it; undefined if it names none. */
+  readonly model: string | undefined;
+  /** It names a guardrail, which one region of one account has. */
+  readonly namesGuardrail: boolean;
+}
+
 /** One try to send a prepared request. Host, region, credentials and signature belong to it. */
 export interface Attempt {
   /** On whose behalf. */
@@ -25,6 +43,11 @@ export interface Attempt {
   readonly prepared: PreparedRequest;
   readonly clientRequest: ClientRequest;
   readonly clientResponse: ClientResponse;
+  /** Those of `findWays` that the caller may go, one at least. */
+  readonly ways: readonly Way[];
+  readonly conversation: Conversation;
+  /** Whether a response may be held because another upstream might do better; undefined: none is. */
+  readonly judge?: ResponseJudge | undefined;
   /**
    * Sees each frame of a client that signed its event stream, before it is signed anew; what it throws ends the
    * attempt.
@@ -37,8 +60,30 @@ export interface Attempt {
   readonly holdBytes: (sizeBytes: number) => void;
 }
 
+/** Decides whether a response goes to the client. Asked before its first byte does. */
+export interface ResponseJudge {
+  /** `hold`: another upstream may do better. `peek`: its first frame decides. */
+  judgeHead(status: number, headers: readonly HeaderPair[]): 'pass' | 'hold' | 'peek';
+  /** Whether a stream is held that begins with this exception, by its name in the frame. */
+  holdsException(exceptionType: string): boolean;
+}
+
+/** A response of which the client has nothing. */
+export interface HeldResponse {
+  readonly status: number;
+  readonly headers: readonly HeaderPair[];
+  /** AWS's type of the error, as in `x-amzn-errortype`; undefined if it does not say. */
+  readonly errorType: string | undefined;
+  /** Lets it pass to the client as it came. As `Upstream.send`. */
+  release(): Promise<void>;
+}
+
 /** Observes an attempt. Passive: it must neither keep nor change what it sees. */
 export interface ResponseObserver {
+  /** With several upstreams: an attempt is about to be made this way. `failed`: what became of the one before. */
+  onAttempt(way: Way, failed: FailedAttempt | undefined): void;
+  /** No further attempt is made: what comes is the response of an earlier one, which went this way. */
+  onReturn(way: Way, failed: FailedAttempt | undefined): void;
   /** The attempt is signed and about to leave. */
   onSigned(): void;
   /** There is a connection, and the request goes out on it: from here on the upstream may have seen it. */
@@ -78,11 +123,16 @@ export interface ResponsePolicy {
 export interface Upstream {
   readonly name: string;
   /**
+   * The ways that a request may take; the one that is meant if only one can be, first. None leads to a region that the
+   * key may not use, if another one does not. Throws ERR_NO_UPSTREAM if there is none.
+   */
+  findWays(route: Route, principal: Principal): readonly [Way, ...Way[]];
+  /**
    * Resolves when the client has the whole response, or when its WebSocket is closed on both sides; never throws for a
    * response, whatever its status. Throws what signing throws (ERR_NO_AWS_CREDENTIALS, ERR_AWS_CREDENTIALS,
    * ERR_API_KEY_REFUSED); ERR_UPSTREAM_* if the upstream cannot be reached, stays silent or breaks off (the client's
    * connection is then broken as well, if its response had begun); ERR_NOT_SUPPORTED and ERR_BAD_REQUEST for streams
-   * that cannot be carried; and ERR_CLIENT_GONE.
+   * that cannot be carried; and ERR_CLIENT_GONE. With a judge it may resolve to a response that waits.
    */
-  send(attempt: Attempt, observer: ResponseObserver, policy: ResponsePolicy): Promise<void>;
+  send(attempt: Attempt, observer: ResponseObserver, policy: ResponsePolicy): Promise<HeldResponse | undefined>;
 }

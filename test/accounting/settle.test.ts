@@ -65,7 +65,15 @@ function open(find: PriceBook['find'] = () => PRICE): Opened {
   );
   const release: Admission['release'] = ({ tokens }) => void steps.push(`released: ${tokens}`);
   const estimate = { inputTokens: 1_000, outputTokens: 5_000, copies: 1 };
-  const admission = { model: 'm', priceNames: ['m'], reservedNanoUsd: RESERVED, estimate, release };
+  const admission = {
+    model: 'm',
+    priceNames: ['m'],
+    renamed: new Map(),
+    elsewhere: [],
+    reservedNanoUsd: RESERVED,
+    estimate,
+    release,
+  };
   return { settlement, record, steps, admit: () => settlement.onAdmitted(admission as unknown as Admission) };
 }
 

@@ -3,6 +3,8 @@ import type { ResponseObserver, ResponsePolicy } from '../../src/upstream/upstre
 
 /** Wants to know nothing. */
 export const IDLE_OBSERVER: ResponseObserver = {
+  onAttempt: () => {},
+  onReturn: () => {},
   onSigned: () => {},
   onSent: () => {},
   onUnsent: () => {},

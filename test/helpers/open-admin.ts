@@ -142,6 +142,8 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     service: 'bedrock-runtime',
     operation: 'Converse',
     region: 'us-east-1',
+    upstream: undefined,
+    attempts: undefined,
     model: 'anthropic.claude-haiku-4-5-20251001-v1:0',
     modelAlias: undefined,
     inferenceProfile: undefined,

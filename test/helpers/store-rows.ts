@@ -41,6 +41,8 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     service: 'bedrock-runtime',
     operation: 'Converse',
     region: 'us-east-1',
+    upstream: undefined,
+    attempts: undefined,
     model: 'amazon.nova-lite-v1:0',
     modelAlias: undefined,
     inferenceProfile: undefined,

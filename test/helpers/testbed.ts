@@ -11,6 +11,7 @@ import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { createBidirectionalForwarder } from '../../src/upstream/aws/bidirectional.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
+import { parseUpstreamsFile, type UpstreamSpec } from '../../src/config/upstreams.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';
 import type { RequestRecord } from '../../src/domain/request-record.ts';
 import { loadPrices } from '../../src/pricing/price-book.ts';
@@ -45,6 +46,8 @@ export interface TestbedOptions {
   readonly readOn?: ReadOnLimits;
   /** A client that takes nothing for so long is cut off. */
   readonly unreadMs?: number;
+  /** Several ways to Bedrock, by the text of a file of `--upstreams`. */
+  readonly upstreams?: string;
   /** How long a response waits to be complete. */
   readonly bufferMs?: number;
   /** What the server is given in place of the store. */
@@ -72,6 +75,8 @@ export interface Testbed extends AsyncDisposable {
   /** The next exchange to end from now on. */
   nextRecord(): Promise<RequestRecord>;
   mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
+  /** As when the file of `--upstreams` has this text from now on. */
+  changeUpstreams(text: string): void;
   drain(graceMs: number): Promise<number>;
   /** As a second signal does. */
   destroy(): Promise<void>;
@@ -115,7 +120,10 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     tickMs: MACHINE_TICKS,
     load: options.load ?? (async () => pair),
   });
+  const specs = options.upstreams === undefined ? undefined : parseUpstreamsFile(options.upstreams, {});
+  let takeUpstreams: ((specs: readonly UpstreamSpec[]) => void) | undefined;
   const server = await composeServer({
+    upstreams: specs && { specs, onChange: (take) => (takeUpstreams = take), close: () => {} },
     config,
     loadPrices: async () => prices,
     ledger,
@@ -162,6 +170,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         randomBytes,
         ...more,
       }),
+    changeUpstreams: (text) => takeUpstreams?.(parseUpstreamsFile(text, {})),
     drain: (graceMs) => server.drain(graceMs),
     destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {

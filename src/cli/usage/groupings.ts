@@ -8,6 +8,7 @@ export const GROUPINGS: readonly UsageGrouping[] = [
   'day',
   'operation',
   'region',
+  'upstream',
   'tier',
   'source',
   'client',

@@ -199,6 +199,9 @@ export const MIGRATIONS: readonly string[] = [
   // because no upgrade may open one.
   `ALTER TABLE virtual_keys ADD COLUMN exec_command TEXT;
    CREATE INDEX virtual_keys_asked_for ON virtual_keys (id) WHERE exec_command IS NULL;`,
+  // Of several upstreams, the one that responded, and how many attempts were made.
+  `ALTER TABLE ledger ADD COLUMN upstream TEXT;
+   ALTER TABLE ledger ADD COLUMN attempts INTEGER;`,
   // The application inference profile that stood in for the model. Keys have AWS identities from here on: a proxy of
   // before would sign for them with its own.
   `ALTER TABLE ledger ADD COLUMN inference_profile TEXT;`,

@@ -40,6 +40,7 @@ const NAMES: Readonly<Record<Exclude<UsageGrouping, `tag:${string}`>, string>> =
   day: `started_at_ms / ${DAY_MS}`,
   operation: 'operation',
   region: 'region',
+  upstream: 'upstream',
   // AWS's default is the tier of what asks for none; OpenAI's and Anthropic's word for it is another one.
   tier: `CASE WHEN coalesce(service_tier, 'standard') <> 'standard' THEN service_tier
     WHEN service_tier IS NOT NULL OR pricing <> 'free' THEN 'default' END`,

@@ -3,9 +3,12 @@
  * with a body or an event stream both ways. Nothing that is signed is edited after the signature.
  */
 import { unlessAborted } from '../../lib/deadline.ts';
-import type { Principal } from '../../domain/principal.ts';
+import { inferenceProfilesOf, type Principal } from '../../domain/principal.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
-import type { Attempt, ResponseObserver, Upstream } from '../upstream.ts';
+import { useInferenceProfile } from '../../routing/inference-profile.ts';
+import type { Route } from '../../routing/route.ts';
+import type { Attempt, ResponseObserver, Upstream, Way } from '../upstream.ts';
+import { refuseUnknownUpstreams } from '../bound-upstreams.ts';
 import { authorizeRequest, type UpstreamAuthority } from './authorize.ts';
 import type { BidirectionalForwarder, SignedEventStream } from './bidirectional.ts';
 import { findFacts } from '../../operations/find-facts.ts';
@@ -29,8 +32,9 @@ export function createAwsUpstream(options: AwsUpstreamOptions): Upstream {
   const { name, authorityOf, forwarder, bidirectional, clock } = options;
   return {
     name,
+    findWays: findOnlyWay,
     send: async (attempt, observer, policy) => {
-      const { clientRequest, clientResponse, prepared, checkFrame, holdBytes } = attempt;
+      const { clientRequest, clientResponse, prepared, checkFrame, holdBytes, judge } = attempt;
       const { signal } = clientRequest;
       const parts = { authority: authorityOf(attempt.principal), clock };
       const signed = await unlessAborted(signal, sign(attempt, parts));
@@ -38,13 +42,20 @@ export function createAwsUpstream(options: AwsUpstreamOptions): Upstream {
       const watched = learnFromResponses(observer, signed, parts);
       if (prepared.route.streaming === 'bidirectional') {
         const client = { clientRequest, clientResponse, checkFrame, holdBytes };
-        return bidirectional.relay(signed, client, watched, policy);
+        await bidirectional.relay(signed, client, watched, policy);
+        return undefined;
       }
       const signAnew = (status: number, headers: readonly HeaderPair[]) =>
         unlessAborted(signal, signDifferently(attempt, { signed, status, headers }, parts));
-      return forwarder.forward({ ...signed, signAnew }, { clientResponse, signal }, watched, policy);
+      return forwarder.forward({ ...signed, signAnew, judge }, { clientResponse, signal }, watched, policy);
     },
   };
+}
+
+/** A key that is bound to upstreams by name does not get the only one, which has none. */
+function findOnlyWay(route: Route, principal: Principal): readonly [Way] {
+  refuseUnknownUpstreams(principal, []);
+  return [{ upstream: undefined, route: useInferenceProfile(route, inferenceProfilesOf(principal)) }];
 }
 
 interface SigningParts extends Pick<AwsUpstreamOptions, 'clock'> {

@@ -9,12 +9,13 @@ import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { ProxyError, toProxyError } from '../../lib/errors.ts';
 import { TCP_KEEP_ALIVE_MS } from '../../lib/keep-alive.ts';
 import { type ClientUpgrade, flatten, type HeaderPair } from '../../http/message.ts';
-import type { ResponseObserver, ResponsePolicy } from '../upstream.ts';
+import type { HeldResponse, ResponseJudge, ResponseObserver, ResponsePolicy } from '../upstream.ts';
 import type { Body } from '../../http/body.ts';
 import type { ResponseShape } from '../../operations/facts.ts';
 import { BUFFER_MS } from './buffered-response.ts';
 import { FirstTry } from './first-try.ts';
 import { readBeforeGivingUp, watchSocketUses } from './upstream-socket.ts';
+import { type KeptResponse, ResponseGate, toHeldResponse } from './response-gate.ts';
 import { type ReadOnLimits, ResponseRelay, type WaitingClient } from './response-relay.ts';
 import { toPairs, toUpstreamError } from './undici-response.ts';
 import { hasForwardProxy, type NetworkOptions, openTunnel, type TunnelOptions } from './tunnel.ts';
@@ -39,6 +40,8 @@ export interface SignedRequest {
   readonly signAnew?:
     | ((status: number, headers: readonly HeaderPair[]) => Promise<SignedRequest | undefined>)
     | undefined;
+  /** Decides whether the response is held; undefined: it is not. */
+  readonly judge?: ResponseJudge | undefined;
   /** How the response of the operation is shaped, as far as that is known. */
   readonly responseShape?: ResponseShape | undefined;
 }
@@ -64,7 +67,7 @@ export interface Forwarder {
     client: WaitingClient,
     observer: ResponseObserver,
     policy: ResponsePolicy,
-  ): Promise<void>;
+  ): Promise<HeldResponse | undefined>;
   /**
    * Sends a request of our own and reads its response to the end. Throws ERR_UPSTREAM_* as `forward` does, and
    * ERR_UPSTREAM_RESET for a body over `maxBytes`; what `signal` was aborted with, if it fires.
@@ -128,13 +131,21 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   return {
     forward: (request, client, observer, policy) =>
       new Promise((resolve, reject) => {
-        const { upgrade, responseShape: shape } = request;
+        const { upgrade, responseShape: shape, judge } = request;
         const silence = timeoutMs === undefined ? undefined : { timeoutMs, shape };
         const limits = { silence, unreadMs, bufferMs, reading };
-        const relay = new ResponseRelay({ client, observer, policy, upgrade, ...limits }, resolve, reject);
+        const relayParts = { client, observer, policy, upgrade, ...limits };
+        const relay = new ResponseRelay(relayParts, () => resolve(undefined), reject);
+        const openRelay = (...ends: [resolve: () => void, reject: (error: Error) => void]): ResponseRelay =>
+          new ResponseRelay(relayParts, ...ends);
+        const onHeld = (kept: KeptResponse): void => {
+          relay.discard();
+          resolve(toHeldResponse(kept, client.signal, openRelay));
+        };
+        const handler = judge === undefined ? relay : new ResponseGate({ relay, judge, signal: client.signal, onHeld });
         const sendAgain = (again: SignedRequest): void => {
           observer.onUnsent();
-          fresh.dispatch(toDispatchOptions(again), relay);
+          fresh.dispatch(toDispatchOptions(again), handler);
         };
         const { signAnew } = request;
         const onRefused = async (status: number, headers: readonly HeaderPair[]): Promise<boolean> => {
@@ -144,7 +155,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
           sendAgain(again);
           return true;
         };
-        const parts = { handler: relay, signal: client.signal, uses, toPairs };
+        const parts = { handler, signal: client.signal, uses, toPairs };
         const onStale = (): void => sendAgain(request);
         const first = new FirstTry({ ...parts, onStale, onRefused: signAnew && onRefused });
         agent.dispatch(toDispatchOptions(request), first);

@@ -292,7 +292,18 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#finish(error);
   };
 
+  /** The response is kept elsewhere: this relay is over, and neither resolves nor rejects. */
+  discard(): void {
+    this.#end();
+  }
+
   #finish(error?: ProxyError): void {
+    this.#end();
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+
+  #end(): void {
     this.#isOver = true;
     this.#watch?.stop();
     this.#unread.end();
@@ -301,8 +312,6 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     clearInterval(this.#lookTimer);
     this.#reading.ending.removeEventListener('abort', this.#leave);
     this.#signal.removeEventListener('abort', this.#onClientGone);
-    if (error === undefined) this.#resolve();
-    else this.#reject(error);
   }
 }
 

@@ -230,7 +230,7 @@ describe('usage', () => {
     { flags: ['--since', 'yesterday'], says: '--since must be a length of time such as 7d or 12h' },
     { flags: ['--until', '2026-02-30'], says: '--until must be a length of time' },
     { flags: ['--since', '1d', '--until', '2d'], says: '--since must lie before --until' },
-    { flags: ['--by', 'user'], says: '--by must be of key, model, day, operation, region, tier, ' },
+    { flags: ['--by', 'user'], says: '--by must be of key, model, day, operation, region, upstream, tier, ' },
     { flags: ['--by', 'key,key'], says: '--by must not name a group twice, as "key,key" does.' },
     { flags: ['--by', 'key,'], says: '--by must be of key' },
     { flags: ['--by', 'tag:'], says: '--by must be of key' },

@@ -1,0 +1,20 @@
+/**
+ * What of an admitted request decides its way: which of the ways it may go, and which conversation it is of. Pure.
+ */
+import type { Admission } from '../admission/admit.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
+import type { Attempt, Way } from './upstream.ts';
+
+/** Those of its ways that admission has let it take; the first of them always, which was judged in full. */
+export function chooseWays(
+  ways: readonly [Way, ...Way[]],
+  { principal }: Pick<RequestRecord, 'principal'>,
+  { elsewhere, model, namesGuardrail }: Pick<Admission, 'elsewhere' | 'model' | 'namesGuardrail'>,
+): Pick<Attempt, 'ways' | 'conversation'> {
+  const [first, ...others] = ways;
+  const owner = principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
+  return {
+    ways: others.length === 0 ? ways : [first, ...others.filter(({ route }) => elsewhere.includes(route))],
+    conversation: { owner, model, namesGuardrail },
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * Asks one upstream after the other, until one does not throttle or fail, or nothing is left to ask. Before the first
+ * byte of a response has gone to the client, and never after. What AWS said last passes unchanged if nobody did better.
+ */
+import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
+import { ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
+import type { FailedAttempt } from '../../domain/request-record.ts';
+import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream, Way } from '../upstream.ts';
+import type { AttemptTicket, UpstreamHealth } from './health.ts';
+import { FAILOVER_JUDGE, isUpstreamTrouble, isWorthAnother, readRetryAfterMs } from './verdict.ts';
+
+/** An upstream that may be asked. */
+export interface Candidate {
+  readonly name: string;
+  readonly weight: number;
+  readonly maxInFlight: number | undefined;
+  readonly way: Way;
+  readonly upstream: Pick<Upstream, 'send'>;
+  readonly health: UpstreamHealth;
+}
+
+/** What attempts need besides. */
+export interface AttemptsContext {
+  readonly observer: ResponseObserver;
+  readonly policy: ResponsePolicy;
+  /** What rests if the upstream throttles. */
+  readonly model: string;
+  /** Counted from the first attempt: none begins later. */
+  readonly deadlineMs: number;
+  readonly tickMs: MonotonicClock;
+  readonly nowMs: WallClock;
+  /** Told which one has begun to respond as it should. */
+  readonly onServed: (candidate: Candidate) => void;
+}
+
+/** In a second or so some of the requests under way are over. */
+const FULL_RETRY_SECONDS = 1;
+
+/** The last that AWS said, and which way it came. */
+interface Kept {
+  readonly held: HeldResponse;
+  readonly way: Way;
+}
+
+/**
+ * `candidates`: in the order in which they are asked; those that rest are asked last. Resolves as `Upstream.send`.
+ * Throws as that does, and ERR_UPSTREAMS_FULL if all of them have as many requests under way as they may.
+ */
+export async function makeAttempts(
+  attempt: Attempt,
+  candidates: readonly Candidate[],
+  context: AttemptsContext,
+): Promise<void> {
+  const { observer, model, deadlineMs, tickMs } = context;
+  const { signal } = attempt.clientRequest;
+  const left = [...candidates];
+  const begunTick = tickMs();
+  let kept: Kept | undefined;
+  let failed: FailedAttempt | undefined;
+  let failure: unknown;
+  while (failed === undefined || tickMs() - begunTick < deadlineMs) {
+    const next = takeNext(left, model);
+    if (next === undefined) break;
+    observer.onAttempt(next.way, failed);
+    const outcome = await tryOne(attempt, next, { ...context, isAlone: candidates.length === 1 });
+    if (outcome === undefined) return;
+    if ('held' in outcome) kept = { held: outcome.held, way: next.way };
+    else failure = outcome.error;
+    failed = outcome.failed;
+    if (signal.aborted) throw toAbortError(signal);
+  }
+  if (failed === undefined) throw allFull(candidates);
+  if (kept === undefined) throw failure;
+  observer.onReturn(kept.way, kept.way.upstream === failed.upstream ? undefined : failed);
+  await kept.held.release();
+}
+
+/** The first that is ready and has room; else the one whose rest ends first. It is taken out of the list. */
+function takeNext(left: Candidate[], model: string): Candidate | undefined {
+  const open = left.filter(({ health, maxInFlight }) => maxInFlight === undefined || health.inFlight < maxInFlight);
+  const ready = open.find(({ health }) => health.readinessOf(model) !== 'resting');
+  const [soonest] = open.toSorted((a, b) => a.health.restsUntilTick(model) - b.health.restsUntilTick(model));
+  const next = ready ?? soonest;
+  if (next !== undefined) left.splice(left.indexOf(next), 1);
+  return next;
+}
+
+type Outcome =
+  | { readonly held: HeldResponse; readonly failed: FailedAttempt }
+  | { readonly error: ProxyError; readonly failed: FailedAttempt };
+
+/** Undefined: the client has the response. Throws what another upstream would not cure. */
+async function tryOne(
+  attempt: Attempt,
+  candidate: Candidate,
+  context: AttemptsContext & { readonly isAlone: boolean },
+): Promise<Outcome | undefined> {
+  const { name, way, health, upstream } = candidate;
+  const { policy, nowMs, model, isAlone } = context;
+  const ticket = health.begin(model);
+  const watch = watchAttempt(candidate, ticket, context);
+  const prepared = { ...attempt.prepared, route: way.route };
+  try {
+    const judge = isAlone ? undefined : FAILOVER_JUDGE;
+    const held = await upstream.send({ ...attempt, prepared, judge }, watch.observer, policy);
+    if (held === undefined) return undefined;
+    const { status, headers, errorType } = held;
+    ticket.fail('model', readRetryAfterMs(headers, nowMs()));
+    return { held, failed: { upstream: name, kind: 'refused', code: errorType ?? String(status) } };
+  } catch (thrown) {
+    const error = toProxyError(thrown);
+    if (attempt.clientResponse.headersSent || !isWorthAnother(error)) throw thrown;
+    ticket.fail('upstream', undefined);
+    return { error, failed: { upstream: name, kind: watch.wasSent() ? 'lost' : 'unsent', code: error.code } };
+  } finally {
+    watch.end();
+    ticket.end();
+  }
+}
+
+/**
+ * Sees how a response begins that goes to the client, and whether the request has left. After its end it sees nothing:
+ * a response that was held may still pass.
+ */
+function watchAttempt(candidate: Candidate, ticket: AttemptTicket, context: AttemptsContext) {
+  const { observer, nowMs, onServed } = context;
+  let wasSent = false;
+  let isOver = false;
+  const watched: ResponseObserver = {
+    ...observer,
+    onSent: () => {
+      wasSent = true;
+      observer.onSent();
+    },
+    onUnsent: () => {
+      wasSent = false;
+      observer.onUnsent();
+    },
+    onHead: (status, headers) => {
+      observer.onHead(status, headers);
+      if (isOver) return;
+      if (isUpstreamTrouble(status, headers)) ticket.fail('model', readRetryAfterMs(headers, nowMs()));
+      else ticket.succeed();
+      if (status < 300) onServed(candidate);
+    },
+  };
+  return { observer: watched, wasSent: () => wasSent, end: () => void (isOver = true) };
+}
+
+function allFull(candidates: readonly Candidate[]): ProxyError {
+  const names = candidates.map(({ name }) => name).join(', ');
+  return new ProxyError(
+    'ERR_UPSTREAMS_FULL',
+    `As many requests are under way at the proxy's upstreams (${names}) as its owner allows.`,
+    { hint: 'Try again when some of them are over.', retryAfterSeconds: FULL_RETRY_SECONDS },
+  );
+}
