@@ -54,12 +54,20 @@ function split(words: string): string[] {
   return [...words.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
-/** A home with the profile that the docs name, and the key that they call alice. */
+/** Files that a page shows under their names: `As \`NAME.json\`. …`, and the block that follows. */
+const FILES = ['docs/upstreams.md'].flatMap((path) => [
+  ...readFileSync(join(ROOT, path), 'utf8').matchAll(/^As `([\w-]+\.json)`[^]*?^```json\n([^]*?)^```$/gm),
+]);
+
+/** A home with the profiles and files that the docs name, and the key that they call alice. */
 async function openHome(): Promise<Workplace> {
   const place = await openWorkplace();
-  const profile =
-    '[profile dev]\nregion = us-east-1\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n';
-  await writeFile(place.environment['AWS_CONFIG_FILE'] ?? '', profile);
+  const profiles = ['dev', 'main', 'second'].map(
+    (name) =>
+      `[profile ${name}]\nregion = us-east-1\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = secret\n`,
+  );
+  await writeFile(place.environment['AWS_CONFIG_FILE'] ?? '', profiles.join('\n'));
+  for (const [, name = '', code = ''] of FILES) await writeFile(join(place.folder, name), code);
   const { code } = await run(['key', 'generate', '--alias', 'alice'], place.environment);
   expect(code).toBe(0);
   return place;
@@ -79,7 +87,8 @@ describe('the docs', () => {
     // The banner tells that it listens.
     // Not every machine has Docker's bridge. In the background it would outlive the test.
     const left = new Set(['start', '--quiet', '--background']);
-    const flags = split(words.replace(' --host 172.17.0.1', '')).filter((word) => !left.has(word));
+    const here = words.replace(' --host 172.17.0.1', '').replace(/[\w-]+\.json/, (name) => join(place.folder, name));
+    const flags = split(here).filter((word) => !left.has(word));
     await using server = await launchServer([...flags, '--port', '0'], place.environment);
     expect(server.port).toBeGreaterThan(0);
   });

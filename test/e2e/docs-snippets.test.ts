@@ -173,7 +173,7 @@ describe('every block', () => {
   const RUN = new Set(['sh', 'console', 'python', 'js']);
   const SHOWN: Readonly<Record<string, string>> = {
     text: 'pictures, and the help of commands, which is generated',
-    json: 'the price file, parsed in test/docs.test.ts, and settings of other programs',
+    json: 'the price file, parsed in test/docs.test.ts, files of upstreams, and settings of other programs',
     ini: 'settings of other programs; what they start is run in docs-commands.test.ts',
     xml: 'the same',
     toml: 'the same; the client is run with it by `npm run test:clients`',
@@ -192,12 +192,7 @@ describe('every block', () => {
   });
 
   it('parses every block of the docs in json', () =>
-    expect(blocksOf('json').map(({ code }) => typeof JSON.parse(code))).toEqual([
-      'object',
-      'object',
-      'object',
-      'object',
-    ]));
+    expect(new Set(blocksOf('json').map(({ code }) => typeof JSON.parse(code)))).toEqual(new Set(['object'])));
 
   it('names in shell blocks only scripts that package.json has', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };

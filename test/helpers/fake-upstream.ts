@@ -12,14 +12,27 @@ import { parseSigV4, type ParsedSignature } from '../../src/protocol/sigv4/parse
 import { verifySigV4 } from '../../src/protocol/sigv4/verify.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 
-export interface FakeUpstreamOptions {
-  readonly accessKeyId: string;
+/** What AWS knows of an access key id. */
+export interface FakeSigner {
   readonly secretAccessKey: string;
   /** Where given, every request must carry and sign it. */
   readonly sessionToken?: string;
+  /** From then on, its requests are refused with ExpiredTokenException, which is no fault. */
+  readonly expiresAtMs?: number;
+}
+
+/** Whose signatures are right: one pair's, or those of whatever `findSigner` knows. */
+export type FakeUpstreamOptions = (
+  | (FakeSigner & { readonly accessKeyId: string })
+  | { readonly findSigner: (accessKeyId: string) => FakeSigner | undefined }
+) & {
+  /** The region that a signature must be scoped to, if not any. */
+  readonly regionOf?: (rawTarget: string) => string | undefined;
+  /** Bearer tokens that are let in unsigned; default none. */
+  readonly bearerTokens?: ReadonlySet<string>;
   /** The clock signatures are verified by; default the real one. */
   readonly nowMs?: () => number;
-}
+};
 
 /** One request as it arrived, whole. */
 export interface UpstreamRequest {
@@ -34,6 +47,8 @@ export interface UpstreamRequest {
   readonly canonicalRequest: string | undefined;
   /** Why the request was refused; undefined where its signature is right. */
   readonly failure: string | undefined;
+  /** Its signature is right, but its session token is over: refused as AWS does. */
+  readonly hasExpired: boolean;
   /** Number of the connection it came over, from 0: two requests with the same number shared one. */
   readonly connection: number;
   /** Settles when the response is over: complete, or broken off from the other side (or by `cutConnection`). */
@@ -64,6 +79,9 @@ export interface FakeUpstream extends AsyncDisposable {
   respondBeforeBody(handler: ((incoming: IncomingMessage, response: ServerResponse) => void) | undefined): void;
   /** The oldest request that was not yet handed out by this function; waits for it where there is none. */
   nextRequest(): Promise<UpstreamRequest>;
+  /** Breaks every connection and refuses new ones, until `comeUp`, which listens on the same port again. */
+  goDown(): Promise<void>;
+  comeUp(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -93,8 +111,10 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
       waiter(request);
     }
     if (respondsEarly) return;
-    if (request.failure === undefined) await handler(request, response);
-    else sendAwsError(response, { status: 403, type: 'InvalidSignatureException', message: request.failure });
+    if (request.failure !== undefined) {
+      sendAwsError(response, { status: 403, type: 'InvalidSignatureException', message: request.failure });
+    } else if (request.hasExpired) sendAwsError(response, EXPIRED);
+    else await handler(request, response);
   }
 
   const server = createServer((incoming, response) => {
@@ -104,7 +124,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
     });
   });
   server.on('connection', (socket) => connections.set(socket, connections.size));
-  const port = await listen(server);
+  const port = await listen(server, 0);
   const close = async (): Promise<void> => {
     const closing = new Promise((resolve) => server.close(resolve));
     server.closeAllConnections();
@@ -130,6 +150,8 @@ export async function startFakeUpstream(options: FakeUpstreamOptions): Promise<F
       handedOut += 1;
       return Promise.resolve(request);
     },
+    goDown: close,
+    comeUp: async () => void (await listen(server, port)),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -162,6 +184,11 @@ export function cutConnection(response: ServerResponse): void {
   response.socket?.resetAndDestroy();
 }
 
+const EXPIRED = {
+  status: 403,
+  type: 'ExpiredTokenException',
+  message: 'The security token included in the request is expired',
+};
 const REQUEST_ID = '00000000-0000-4000-8000-000000000001';
 
 interface Arrival {
@@ -178,6 +205,11 @@ function describeRequest({ incoming, body, closed, connection, options }: Arriva
     headers.find(([name]) => name.toLowerCase() === lowerCaseName)?.[1];
   const method = incoming.method ?? '';
   const rawTarget = incoming.url ?? '';
+  const arrived = { method, rawTarget, headers, body, connection, closed, header };
+  const [, token] = /^Bearer (.+)$/i.exec(header('authorization') ?? '') ?? [];
+  if (token !== undefined && options.bearerTokens?.has(token) === true) {
+    return { ...arrived, signature: undefined, canonicalRequest: undefined, failure: undefined, hasExpired: false };
+  }
   let signature: ParsedSignature | undefined;
   let malformation = 'the request is not signed';
   try {
@@ -190,29 +222,29 @@ function describeRequest({ incoming, body, closed, connection, options }: Arriva
     signature &&
     canonicalRequest(signature.request, signature.signedHeaders, signature.declaredPayloadHash ?? bodyHash);
   const failure = signature === undefined ? malformation : findFailure(signature, bodyHash, options);
-  return {
-    method,
-    rawTarget,
-    headers,
-    body,
-    signature,
-    canonicalRequest: canonical,
-    failure,
-    connection,
-    closed,
-    header,
-  };
+  const nowMs = options.nowMs?.() ?? Date.now();
+  const expiresAtMs = signature && signerOf(signature.accessKeyId, options)?.expiresAtMs;
+  const hasExpired = expiresAtMs !== undefined && expiresAtMs <= nowMs;
+  return { ...arrived, signature, canonicalRequest: canonical, failure, hasExpired };
+}
+
+function signerOf(accessKeyId: string, options: FakeUpstreamOptions): FakeSigner | undefined {
+  if ('findSigner' in options) return options.findSigner(accessKeyId);
+  return accessKeyId === options.accessKeyId ? options : undefined;
 }
 
 function findFailure(parsed: ParsedSignature, bodySha256Hex: string, options: FakeUpstreamOptions): string | undefined {
-  if (parsed.accessKeyId !== options.accessKeyId) return `signed with the access key id ${parsed.accessKeyId}`;
+  const signer = signerOf(parsed.accessKeyId, options);
+  if (signer === undefined) return `signed with the access key id ${parsed.accessKeyId}`;
+  const region = options.regionOf?.(parsed.request.target.raw) ?? parsed.scope.region;
+  if (parsed.scope.region !== region) return `signed for ${parsed.scope.region}, but sent to ${region}`;
   const token = parsed.request.headers.find(([name]) => name.toLowerCase() === 'x-amz-security-token')?.[1];
-  if (token !== options.sessionToken) return 'x-amz-security-token is not the session token';
+  if (token !== signer.sessionToken) return 'x-amz-security-token is not the session token';
   if (token !== undefined && !parsed.signedHeaders.includes('x-amz-security-token')) {
     return 'x-amz-security-token is not signed';
   }
   const nowMs = options.nowMs?.() ?? Date.now();
-  const signingKey = deriveSigningKey(options.secretAccessKey, parsed.scope);
+  const signingKey = deriveSigningKey(signer.secretAccessKey, parsed.scope);
   const verdict = verifySigV4({ parsed, signingKey, bodySha256Hex, nowMs });
   return verdict.ok ? undefined : `${verdict.reason}: ${verdict.detail}`;
 }
@@ -247,9 +279,9 @@ function watchEnd(response: ServerResponse): Promise<'complete' | 'broken'> {
   });
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
 }

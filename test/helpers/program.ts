@@ -3,13 +3,14 @@
  * nothing of the machine's real AWS settings.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import { withClosing } from './closing.ts';
+import { type FakeAws, type FakeAwsOptions, startFakeAws } from './fake-aws.ts';
 import { type FakeUpstream, startFakeUpstream } from './fake-upstream.ts';
 import { AWS_PAIR } from './testbed.ts';
 
@@ -89,6 +90,40 @@ export async function openProgramTest(): Promise<ProgramTest> {
   });
   const endpoint = { BEDROCK_PROXY_ENDPOINT_URL: `http://${upstream.authority}` };
   return { ...place, upstream, environment: { ...place.environment, ...AWS_VARIABLES, ...endpoint } };
+}
+
+/** What the processes of one test need: a folder, a fake AWS, and an environment with its profiles and its STS. */
+export interface AwsTest extends Workplace {
+  readonly aws: FakeAws;
+}
+
+/**
+ * Opens it for the test that runs, as `openProgramTest` does. The profiles are `main` and `second`, one for each
+ * account; the credentials of the environment are those of the first. Its region is the first one.
+ */
+export async function openAwsTest(options: FakeAwsOptions): Promise<AwsTest> {
+  const place = await openWorkplace();
+  const aws = await startFakeAws(options);
+  onTestFinished(async () => {
+    await aws[Symbol.asyncDispose]();
+    await place[Symbol.asyncDispose]();
+    expect(aws.failures).toEqual([]);
+  });
+  const profiles = aws.accounts.map(({ name, accessKeyId, secretAccessKey }) =>
+    [`[profile ${name}]`, `aws_access_key_id = ${accessKeyId}`, `aws_secret_access_key = ${secretAccessKey}`, ''].join(
+      '\n',
+    ),
+  );
+  await writeFile(place.environment['AWS_CONFIG_FILE'] ?? '', profiles.join('\n'));
+  const [first] = aws.accounts;
+  const variables = {
+    AWS_ACCESS_KEY_ID: first?.accessKeyId ?? '',
+    AWS_SECRET_ACCESS_KEY: first?.secretAccessKey ?? '',
+    AWS_REGION: options.regions[0] ?? '',
+    AWS_ENDPOINT_URL_STS: aws.sts.url,
+    BEDROCK_PROXY_ENDPOINT_URL: aws.url,
+  };
+  return { ...place, aws, environment: { ...place.environment, ...variables } };
 }
 
 export function launch(args: readonly string[], environment: Environment): Program {
