@@ -105,6 +105,8 @@ async function tryOne(
     const held = await upstream.send({ ...attempt, prepared, judge }, watch.observer, policy);
     if (held === undefined) return undefined;
     const { status, headers, errorType } = held;
+    // AWS bills nothing of it: a client that leaves now has cost nothing.
+    context.observer.onUnsent();
     ticket.fail('model', readRetryAfterMs(headers, nowMs()));
     return { held, failed: { upstream: name, kind: 'refused', code: errorType ?? String(status) } };
   } catch (thrown) {
