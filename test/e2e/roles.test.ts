@@ -122,6 +122,24 @@ describe('if STS fails', () => {
     await expect.poll(async () => (await test.converse()).status, { timeout: 8_000, interval: 200 }).toBe(200);
   });
 
+  it('refuses credentials that have ended when they come', async () => {
+    const test = await open();
+    test.aws.sts.liveFor(-1_000);
+    const reply = await test.converse();
+    expect([reply.status, reply.headers.get('x-bedrock-proxy-error')]).toEqual([403, 'ERR_AWS_CREDENTIALS']);
+    expect(test.aws.trail).toEqual([]);
+  });
+
+  it('does not let a request wait for ever for an STS that is silent', { timeout: 60_000 }, async () => {
+    const test = await open();
+    test.aws.sts.always(STS_FAULTS.silence);
+    const begunMs = performance.now();
+    const reply = await test.converse();
+    expect([reply.status, reply.headers.get('x-bedrock-proxy-error')]).toEqual([403, 'ERR_AWS_CREDENTIALS']);
+    expect(performance.now() - begunMs).toBeLessThan(35_000);
+    expect(await test.spend()).toMatchObject({ total_usd: '0' });
+  });
+
   it('serves with what it has while STS is silent, until that ends', async () => {
     const test = await open();
     test.aws.sts.liveFor(20 * 60_000);
