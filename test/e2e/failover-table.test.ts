@@ -19,6 +19,7 @@ import {
   REFUSALS,
   refuse,
   serve,
+  staySilent,
   throttle,
 } from '../helpers/fake-bedrock.ts';
 import {
@@ -257,6 +258,15 @@ describe('attempts', () => {
     expect(reply.status).toBe(503);
     expect(test.aws.region(WEST).trail).toEqual([]);
     expect((await test.ledger(1))[0]).toMatchObject({ attempts: 1, upstream: 'east' });
+  });
+
+  it('are not made after a silence, in which AWS may be at work', async () => {
+    const test = await open(['--idle-timeout', '1']);
+    test.aws.region(EAST).always(staySilent);
+    const reply = await test.converse();
+    expect([reply.status, reply.headers.get('x-bedrock-proxy-error')]).toEqual([504, 'ERR_UPSTREAM_TIMEOUT']);
+    expect(test.aws.region(WEST).trail).toEqual([]);
+    expect((await test.ledger(1))[0]).toMatchObject({ attempts: 1, upstream: 'east', partial: true });
   });
 
   it('are as many as there are ways at most', async () => {

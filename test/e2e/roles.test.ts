@@ -26,6 +26,11 @@ const twoRoles: UpstreamsTestOptions['upstreams'] = (aws) => [
   { name: 'role', region: 'us-west-2', endpointUrl: aws.region('us-west-2').url, roleArn: ROLE, weight: 0 },
 ];
 
+const roleFirst: UpstreamsTestOptions['upstreams'] = (aws) => [
+  { name: 'role', region: 'us-west-2', endpointUrl: aws.region('us-west-2').url, roleArn: ROLE, weight: 1 },
+  { name: 'own', region: REGION, endpointUrl: aws.region(REGION).url, weight: 0 },
+];
+
 /** What STS was asked for in the name of keys: at its start the proxy looks whether the role is there, as itself. */
 const callsFor = ({ aws }: UpstreamsTest): readonly StsCall[] =>
   aws.sts.calls.filter(({ session }) => session !== 'bedrock-proxy');
@@ -179,18 +184,19 @@ describe('upstreams with roles', () => {
   });
 
   it('pass by one whose credentials cannot be had', async () => {
-    const test = await openUpstreamsTest({
-      regions: [REGION, 'us-west-2'],
-      roles: ROLES,
-      upstreams: (aws) => [
-        { name: 'role', region: 'us-west-2', endpointUrl: aws.region('us-west-2').url, roleArn: ROLE, weight: 1 },
-        { name: 'own', region: REGION, endpointUrl: aws.region(REGION).url, weight: 0 },
-      ],
-    });
+    const test = await openUpstreamsTest({ regions: [REGION, 'us-west-2'], roles: ROLES, upstreams: roleFirst });
     test.aws.sts.always(STS_FAULTS['an error of its own']);
     const reply = await test.converse();
     expect([reply.status, reply.headers.get('x-bedrock-proxy-upstream')]).toEqual([200, 'own']);
     expect(test.aws.bills).toHaveLength(1);
+  });
+
+  it('do not pass by one whose role is refused: that may be meant for the caller', async () => {
+    const test = await openUpstreamsTest({ regions: [REGION, 'us-west-2'], roles: ROLES, upstreams: roleFirst });
+    test.aws.sts.always(STS_FAULTS.denied);
+    const reply = await test.converse();
+    expect([reply.status, reply.headers.get('x-bedrock-proxy-error')]).toEqual([403, 'ERR_ROLE_REFUSED']);
+    expect(test.aws.trail).toEqual([]);
   });
 });
 
