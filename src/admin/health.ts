@@ -86,8 +86,12 @@ export function createHealth({
   };
 }
 
-/** One that rests is no reason to be unready: requests go to the others, or are answered by AWS itself. */
-function upstreamToJson({ name, region, state, inFlight, restMs }: UpstreamState): Readonly<Record<string, unknown>> {
+/**
+ * One of several upstreams for programs. That it rests is no reason to be unready: requests go to the others, or are
+ * answered by AWS itself.
+ */
+export function upstreamToJson(upstream: UpstreamState): Readonly<Record<string, unknown>> {
+  const { name, region, state, inFlight, restMs } = upstream;
   const words = { ready: 'ready', resting: 'resting', models: 'some models rest' };
   return {
     name,

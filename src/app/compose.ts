@@ -128,7 +128,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
-  const status = openStatus(dependencies, { secret, prove, metrics: told, findServer: () => server });
+  const status = openStatus(dependencies, { secret, prove, metrics: told, readUpstreams, findServer: () => server });
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     hosts: config.hosts,
@@ -167,6 +167,7 @@ interface StatusParts {
   readonly secret: ReturnType<typeof openServerSecret>;
   readonly prove: (challenge: string) => string | undefined;
   readonly metrics: { render(): RenderedMetrics | Promise<RenderedMetrics> };
+  readonly readUpstreams: (() => ServerStatus['upstreams']) | undefined;
   /** Asked by a request, so that it is there. */
   readonly findServer: () => RunningServer;
 }
@@ -174,7 +175,7 @@ interface StatusParts {
 /** What `status` is told, of all workers together. */
 function openStatus(
   { config, store, version, shared, defaultRegion }: ServerDependencies,
-  { secret, prove, metrics, findServer }: StatusParts,
+  { secret, prove, metrics, readUpstreams, findServer }: StatusParts,
 ): Handler {
   const startedAtMs = Date.now();
   const tell = async (): Promise<ServerStatus> => ({
@@ -189,6 +190,7 @@ function openStatus(
     database: config.databasePath,
     workers: shared?.count ?? 1,
     startedAtMs,
+    upstreams: readUpstreams?.() ?? [],
   });
   const isCommand = (challenge: string, proof: string): boolean => {
     const known = secret.peek();

@@ -3,6 +3,17 @@
  * `server-proof.ts`), and how that is read off JSON. Never a secret.
  */
 
+/** One of several upstreams, as `/health/readiness` tells it too. */
+export interface ServerUpstream {
+  readonly name: string;
+  readonly region: string | undefined;
+  /** `resting`: it throttled or could not be reached; `models`: some of its models did. */
+  readonly state: 'ready' | 'resting' | 'models';
+  readonly inFlight: number;
+  /** Until it is tried again. */
+  readonly restMs: number;
+}
+
 /** How a proxy is, and what it did since it started. */
 export interface ServerStatus {
   /** The process that signals are for. */
@@ -24,18 +35,35 @@ export interface ServerStatus {
   readonly costNanoUsd: number;
   /** Requests whose price is unknown; they are not in the cost. */
   readonly unpriced: number;
+  /** Empty: there is one, which has no name. Of several workers, those of one. */
+  readonly upstreams: readonly ServerUpstream[];
 }
 
 const MODES: readonly unknown[] = ['open', 'keys', 'master'] satisfies readonly ServerStatus['mode'][];
+const UPSTREAM_STATES: readonly unknown[] = ['ready', 'resting', 'models'] satisfies readonly ServerUpstream['state'][];
 const COUNTS = ['pid', 'workers', 'startedAtMs', 'requests', 'inFlight', 'costNanoUsd', 'unpriced'] as const;
 const TEXTS = ['version', 'url', 'database'] as const;
 
 /** The status in a response; undefined if it is of another shape, as that of another version may be. */
 export function parseServerStatus(value: unknown): ServerStatus | undefined {
-  return isServerStatus(value) ? value : undefined;
+  if (!isServerStatus(value)) return undefined;
+  const upstreams: unknown = 'upstreams' in value ? value.upstreams : undefined;
+  return { ...value, upstreams: Array.isArray(upstreams) ? upstreams.filter((each) => isServerUpstream(each)) : [] };
 }
 
-function isServerStatus(value: unknown): value is ServerStatus {
+function isServerUpstream(value: unknown): value is ServerUpstream {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, region, state, inFlight, restMs }: Readonly<Partial<Record<keyof ServerUpstream, unknown>>> = value;
+  return (
+    typeof name === 'string' &&
+    (region === undefined || typeof region === 'string') &&
+    UPSTREAM_STATES.includes(state) &&
+    typeof inFlight === 'number' &&
+    typeof restMs === 'number'
+  );
+}
+
+function isServerStatus(value: unknown): value is Omit<ServerStatus, 'upstreams'> {
   if (typeof value !== 'object' || value === null) return false;
   const fields: Readonly<Partial<Record<keyof ServerStatus, unknown>>> = value;
   const { pid, region, offline } = fields;

@@ -145,7 +145,7 @@ describe('what is told', () => {
     expect(line).toMatchObject({ region: WEST, cost_nano_usd: 10 * (60 * (bill?.inputTokens ?? 0) + 240 * 10) });
   });
 
-  it('is in usage, logs and metrics', async () => {
+  it('is in usage, logs, metrics and status', async () => {
     const test = await open({}, { weight: 0 });
     test.aws.region(EAST).next(throttle());
     await test.converse();
@@ -158,6 +158,17 @@ describe('what is told', () => {
     const ready = await fetch(`http://127.0.0.1:${test.server.port}/health/readiness`);
     expect(ready.status).toBe(200);
     expect(await ready.text()).toMatch(/east[^]*west/);
+    expect(await test.cli('status')).toMatch(
+      /upstream +east \(us-east-1\): some models rest for another \d+ s\n +upstream +west \(us-west-2\): ready/,
+    );
+    expect(JSON.parse(await test.cli('status', '--json'))).toMatchObject([
+      {
+        upstreams: [
+          { name: 'east', state: 'some models rest' },
+          { name: 'west', retry_in_seconds: null },
+        ],
+      },
+    ]);
   });
 });
 

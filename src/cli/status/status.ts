@@ -2,7 +2,8 @@
  * `status`: what runs, as it says itself.
  */
 import { EXIT_FAILED, formatFields, printData, printJson, printTalk } from '../../app/print.ts';
-import type { ServerStatus } from '../../auth/server-status.ts';
+import type { ServerStatus, ServerUpstream } from '../../auth/server-status.ts';
+import { upstreamToJson } from '../../admin/health.ts';
 import { type FoundProxy, findRunning } from '../../app/find-running.ts';
 import { readConfig } from '../../config/config.ts';
 import { parseInteger } from '../../config/options.ts';
@@ -56,6 +57,7 @@ function describeProxy({ file, status }: FoundProxy, nowMs: number): string {
       ['region', region === undefined ? 'none' : printable(region, 40)],
       ['database', printable(database, Number.POSITIVE_INFINITY)],
       ['requests', describeRequests(status)],
+      ...status.upstreams.map((each): [string, string] => ['upstream', describeUpstream(each)]),
     ]),
   ].join('\n');
 }
@@ -75,6 +77,14 @@ function describeRequests({ requests, inFlight, costNanoUsd, unpriced }: ServerS
   return `${parts.join(', ')}; ${formatUsd(costNanoUsd)}${unknown}`;
 }
 
+function describeUpstream({ name, region, state, inFlight, restMs }: ServerUpstream): string {
+  const where = region === undefined ? '' : ` (${printable(region, 40)})`;
+  const retry = `for another ${Math.ceil(restMs / 1000)} s`;
+  const words = { ready: 'ready', resting: `rests ${retry}`, models: `some models rest ${retry}` }[state];
+  const underWay = inFlight === 0 ? '' : `, ${formatCount(inFlight)} under way`;
+  return `${printable(name, 60)}${where}: ${words}${underWay}`;
+}
+
 function toJson({ file, status }: FoundProxy): Readonly<Record<string, unknown>> {
   return {
     port: file.port,
@@ -91,6 +101,7 @@ function toJson({ file, status }: FoundProxy): Readonly<Record<string, unknown>>
     requests_in_flight: status?.inFlight ?? null,
     cost_usd: status === undefined ? null : exactUsd(status.costNanoUsd),
     unpriced_requests: status?.unpriced ?? null,
+    upstreams: status?.upstreams.map(upstreamToJson) ?? null,
     since: isoTime(status?.startedAtMs),
   };
 }
