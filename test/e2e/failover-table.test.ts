@@ -10,6 +10,7 @@ import { decodeFrames } from '../helpers/event-frames.ts';
 import type { FakeAws } from '../helpers/fake-aws.ts';
 import {
   after,
+  cutAfterHead,
   cutAfterText,
   cutBefore,
   exceptionAfterText,
@@ -131,18 +132,21 @@ describe('before the first byte', () => {
   });
 
   it.each([
-    { name: 'a reset before a response', east: cutBefore() },
-    { name: 'an orderly end before a response', east: hangUp },
-  ])(
-    'sends Converse to the other way after $name, and tells that the first attempt may have cost',
-    async ({ name, east }) => {
-      const { reply, line, seen, bills } = await send({ operation: 'Converse', name, east });
-      expect(reply).toMatchObject({ status: 200, isWhole: true });
-      expect(line).toMatchObject({ attempts: 2, upstream: 'west', region: WEST, status: 200 });
-      expect(seen).toEqual([1, 1]);
-      expect(line?.charged_nano_usd).toBeGreaterThanOrEqual(novaCost(bills[0] ?? { inputTokens: 0, outputTokens: 0 }));
-    },
-  );
+    { operation: 'Converse', name: 'a reset before a response', east: cutBefore() },
+    { operation: 'Converse', name: 'a reset that AWS bills', east: cutBefore({ bills: true }) },
+    { operation: 'Converse', name: 'an orderly end before a response', east: hangUp },
+    { operation: 'ConverseStream', name: 'a reset after the head and before the first frame', east: cutAfterHead },
+    { operation: 'InvokeModelWithResponseStream', name: 'a reset after the head', east: cutAfterHead },
+  ])('sends $operation to the other way after $name, and tells that both may cost', async (row) => {
+    const { reply, line, seen, bills } = await send(row);
+    expect(reply).toMatchObject({ status: 200, isWhole: true });
+    expect(line).toMatchObject({ attempts: 2, upstream: 'west', region: WEST, status: 200, partial: true });
+    expect(seen).toEqual([1, 1]);
+    // Its cost is what is known; the budget is charged an estimate besides of what else may be billed.
+    const served = bills.find(({ region }) => region === WEST);
+    if (served?.model === NOVA) expect(line?.cost_nano_usd).toBe(novaCost(served));
+    expect(line?.charged_nano_usd).toBeGreaterThan(line?.cost_nano_usd ?? 0);
+  });
 });
 
 const NOT_RETRIED: readonly Row[] = [
@@ -170,6 +174,15 @@ describe('is not sent elsewhere', () => {
     expect(line).toMatchObject({ attempts: 1, upstream: 'east', region: EAST });
     if (row.name === 'a cut in the middle') expect(reply.isWhole).toBe(false);
     if (reply.status >= 400) expect(line).toMatchObject({ pricing: 'free', charged_nano_usd: 0 });
+  });
+
+  it('Converse after a reset behind the head of its response: AWS has done the work', async () => {
+    const test = await open();
+    test.aws.region(EAST).always(cutAfterHead);
+    await expect(test.converse()).rejects.toThrow('fetch failed');
+    const line = (await test.ledger(1))[0];
+    expect(line).toMatchObject({ attempts: 1, upstream: 'east', error: 'ERR_UPSTREAM_RESET', partial: true });
+    expect(test.aws.region(WEST).trail).toEqual([]);
   });
 
   it.each([

@@ -100,7 +100,7 @@ export function cutBefore({ bills = false } = {}): Outcome {
 export const hangUp: Outcome = (_, response) => void response.socket?.end();
 
 /** The head of a response with status 200, and a reset. */
-const cutAfterHead: Outcome = (call, response) => {
+export const cutAfterHead: Outcome = (call, response) => {
   call.bill();
   startStream(call, response);
   // A reset right behind the head could overtake it.
