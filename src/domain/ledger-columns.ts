@@ -198,6 +198,9 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     span: 'http.response.body.size',
     isRequired: true,
   }),
+  column('fault', 'text', 'fault', 'the fault that was injected, such as `throttle#3`', {
+    span: 'bedrock_proxy.fault',
+  }),
   column('user_agent', 'text', 'userAgent', 'kind of client, such as `boto3` or `claude-code`', {
     span: 'user_agent.name',
   }),

@@ -54,6 +54,7 @@ function describe(record: RequestRecord, principal: Principal | undefined): Reco
     firstByteMs: record.firstByteMs,
     totalMs: record.totalMs,
     responseBytes: record.responseBytes,
+    fault: record.fault,
   };
 }
 
@@ -82,6 +83,7 @@ export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRo
     firstByteMs: undefined,
     totalMs: undefined,
     responseBytes: 0,
+    fault: undefined,
   };
 }
 

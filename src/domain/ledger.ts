@@ -58,6 +58,8 @@ export interface LedgerRow {
   readonly totalMs: number | undefined;
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** The fault that was injected, such as `throttle#3`; undefined if none was. */
+  readonly fault: string | undefined;
   /** Those of the key at that time, and those that the client named for this request. */
   readonly tags: Readonly<Record<string, string>>;
   /** `boto3`, `claude-code`, …; undefined if the user agent is none we know. */

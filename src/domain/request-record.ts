@@ -111,6 +111,8 @@ export interface RequestRecord {
   /** Body bytes, without framing. */
   requestBytes: number;
   responseBytes: number;
+  /** The fault that was injected, such as `throttle#3`; undefined if none was. */
+  fault: string | undefined;
   error: ProxyError | undefined;
 }
 
@@ -153,6 +155,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     hasEnded: false,
     requestBytes: 0,
     responseBytes: 0,
+    fault: undefined,
     error: undefined,
   };
 }

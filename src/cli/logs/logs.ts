@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { matchesAnyGlob } from '../../lib/glob.ts';
 import { parseModelPatterns } from '../../keys/policy.ts';
+import { type RecordFilter, readRecordFilter } from '../../filter/record-filter.ts';
 import { readDatabasePath } from '../../config/config.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { parseModelName } from '../../domain/model-name.ts';
@@ -39,6 +40,7 @@ interface LogsInput extends Flags, PeriodInput {
   readonly operation: string | undefined;
   readonly session: string | undefined;
   readonly id: string | undefined;
+  readonly filter: string | undefined;
   readonly json: boolean;
 }
 
@@ -47,6 +49,8 @@ interface LogsQuery {
   readonly filter: Omit<LedgerFilter, 'keyIds' | 'principal'>;
   readonly key: string | undefined;
   readonly models: readonly string[];
+  /** Undefined: all match. */
+  readonly wanted: RecordFilter | undefined;
   /** Undefined: all since `sinceMs`. */
   readonly lines: number | undefined;
   readonly follow: boolean;
@@ -115,10 +119,17 @@ function readQuery(input: LogsInput): LogsQuery {
     },
     key: input.key,
     models: model === undefined ? [] : parseModelPatterns(model, '--model', 'ERR_BAD_OPTION'),
+    wanted: input.filter === undefined ? undefined : readFilter(input.filter),
     lines: isAll ? undefined : readLines(lines),
     follow: input.follow,
     format: input.json ? formatJson : input.id === undefined ? lineFormat() : formatWhole,
   };
+}
+
+function readFilter(text: string): RecordFilter {
+  const filter = readRecordFilter(text, Date.now());
+  if (!('problem' in filter)) return filter;
+  throw new ProxyError('ERR_BAD_OPTION', `--filter: ${filter.problem}`, { hint: filter.hint });
 }
 
 function readLines(value = DEFAULT_LINES): number {
@@ -195,7 +206,9 @@ async function findNewest(store: Store): Promise<number> {
 }
 
 /** A pattern means every name that the model has, as it does in the limits of a key. */
-function isWanted({ model }: LedgerEntry, { models }: LogsQuery): boolean {
+function isWanted(entry: LedgerEntry, { models, wanted }: LogsQuery): boolean {
+  if (wanted?.matches(entry) === false) return false;
+  const { model } = entry;
   if (models.length === 0) return true;
   return model !== undefined && parseModelName(model).forms.some((form) => matchesAnyGlob(models, form));
 }

@@ -40,6 +40,7 @@ Examples:
   $ bedrock-proxy logs                            the last 20 requests
   $ bedrock-proxy logs -f --status 4xx            follow what fails
   $ bedrock-proxy logs --key alice --since 1h --model '*claude*'
+  $ bedrock-proxy logs --filter 'ttfb:>2s -client:boto3'
   $ bedrock-proxy logs -f --json | jq .cost_usd
 `;
 
@@ -116,6 +117,7 @@ export const LOGS = defineCommand({
     model: { flag: '--model <pattern>', description: 'only of models such as *claude-haiku*' },
     operation: { flag: '--operation <name>', description: 'only of this operation, such as ConverseStream' },
     session: SESSION_OPTION,
+    filter: { flag: '--filter <filter>', description: "only what matches, such as 'status:4xx model:*haiku*'" },
     id: { flag: '--id <id>', description: 'all that is known of one request' },
     json: { ...JSON_OPTION, description: 'print a JSON object per line' },
     ...pickOptions('db'),

@@ -205,4 +205,6 @@ export const MIGRATIONS: readonly string[] = [
   // The application inference profile that stood in for the model. Keys have AWS identities from here on: a proxy of
   // before would sign for them with its own.
   `ALTER TABLE ledger ADD COLUMN inference_profile TEXT;`,
+  // A fault that was injected: no trouble of AWS's.
+  `ALTER TABLE ledger ADD COLUMN fault TEXT;`,
 ];

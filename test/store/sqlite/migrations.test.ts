@@ -32,6 +32,7 @@ const RELEASED = [
   '3dbee66646f9b031039bbd620d2d2449d9ef3a886f7a2d6768f2e84f8ae0ddf4',
   '48cb66ba3e6e0c9ff1dcbaccb5af1ff3cfb9f68855bfd003f4c8df8619557305',
   '26defad3025fa61a4d1136edf774fdd200a38163e3215d072d25a13d524d6844',
+  '49c72fdfcf9d5d7bf117d23c0844bbc79200768a85cc1d46f65d4f21c4fd38e0',
 ];
 
 it('never edits a migration that databases have already run', () => {
