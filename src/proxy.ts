@@ -37,6 +37,8 @@ import {
   type RoutingConfig,
 } from './routing/route.ts';
 import { chooseWays } from './upstream/conversation.ts';
+import type { FaultBoard } from './faults/board.ts';
+import type { openFaultyUpstream } from './upstream/faulty-upstream.ts';
 import { refuseLoop, wayHeaders } from './upstream/headers.ts';
 import { prepare } from './upstream/prepare.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -49,6 +51,8 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   readonly modelAliases: ModelAliases;
   readonly admission: AdmissionDependencies;
   readonly upstream: Upstream;
+  /** Faults that tests inject between the proxy and its upstream. */
+  readonly faults: FaultBoard;
   /** Cuts requests whose key ends while they are under way. */
   readonly liveRequests: LiveRequests;
   readonly bodyLimits: BodyLimits;
@@ -73,7 +77,7 @@ export function createProxy(
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
     const settlement = openSettlement({ record, elapsedMs }, dependencies);
-    const { bodyLimits, mountPath, routing, upstream } = dependencies;
+    const { bodyLimits, mountPath, routing, upstream, faults, tickMs } = dependencies;
     const onLateReservation = (): void => dependencies.ledger.settle(record, 'reserved');
     const admission = openAdmissionStage({ record, clientRequest, onLateReservation }, dependencies.admission);
     const { method, target, headers, upgrade, signal } = clientRequest;
@@ -125,7 +129,10 @@ export function createProxy(
       const shown = filterModelList(clientResponse, principal, { method, path: route.upstreamTarget.path });
       const attempt = { principal, prepared, clientRequest, clientResponse: shown, checkFrame, holdBytes };
       const chosen = chooseWays(ways, record, admitted);
-      await upstream.send({ ...attempt, ...chosen }, settlement.observer, settlement.policy);
+      const reached = faults.concerns(headers)
+        ? await openFaults(upstream, { board: faults, record, tickMs })
+        : upstream;
+      await reached.send({ ...attempt, ...chosen }, settlement.observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);
       record.error = error;
@@ -140,6 +147,11 @@ export function createProxy(
       admission.leave(record.error);
     }
   };
+}
+
+/** Loaded by the first fault. */
+async function openFaults(...parts: Parameters<typeof openFaultyUpstream>): Promise<Pick<Upstream, 'send'>> {
+  return (await import('./upstream/faulty-upstream.ts')).openFaultyUpstream(...parts);
 }
 
 /** Apart from the way: a closure there would keep all of it in memory for as long as anything of it is. */

@@ -2,6 +2,7 @@
  * What the admin API needs of the rest of the house, and the shape of its handler. Types only.
  */
 import type { WallClock } from '../lib/clock.ts';
+import type { FaultBoard } from '../faults/board.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Store } from '../domain/store.ts';
@@ -16,6 +17,7 @@ export interface AdminOptions {
   readonly failures: FailureLimit;
   readonly nowMs: WallClock;
   readonly randomBytes: (size: number) => Buffer;
+  readonly faults: FaultBoard;
   /** Of the proxy, for the OpenAPI document. */
   readonly version: string;
 }

@@ -24,7 +24,7 @@ interface Call<Query, Body> {
 }
 
 interface EndpointFacts {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Without trailing slash; `{key}` stands for one segment. */
   readonly path: string;
   /** One line, for the document. */
@@ -68,7 +68,7 @@ export function defineEndpoint<
     summary,
     access,
     query,
-    body: method === 'GET' ? undefined : body,
+    body: method === 'GET' || method === 'DELETE' ? undefined : body,
     response,
     serve: async (call) =>
       respond({

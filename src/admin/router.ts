@@ -11,6 +11,7 @@ import { admitAdmin } from './access.ts';
 import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import type { Endpoint } from './endpoint.ts';
 import { AdminError, sendEnvelope } from './envelope.ts';
+import { createFaultEndpoints } from './fault-endpoints.ts';
 import { createKeyEndpoints } from './key-endpoints.ts';
 import { createDocumentEndpoint } from './openapi.ts';
 import { createSpendEndpoints } from './spend-endpoints.ts';
@@ -26,7 +27,11 @@ const OWNERS = /^\/(?:user|team|organization|customer|end_user|project)(?:\/|$)/
 
 /** All that the admin API serves, the document about itself included. */
 export function createEndpoints(options: AdminOptions): readonly Endpoint[] {
-  const endpoints: Endpoint[] = [...createKeyEndpoints(options), ...createSpendEndpoints(options)];
+  const endpoints: Endpoint[] = [
+    ...createKeyEndpoints(options),
+    ...createSpendEndpoints(options),
+    ...createFaultEndpoints(options),
+  ];
   endpoints.push(createDocumentEndpoint(endpoints, options.version));
   return endpoints;
 }

@@ -39,6 +39,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { createAuthorities } from './identities.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
+import type { FaultBoard } from '../faults/board.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
 import type { TlsKeyPair } from '../server/tls-front.ts';
@@ -67,6 +68,7 @@ export interface ServerDependencies {
   /** The caller closes it after the server, before the store. */
   readonly ledger: Ledger;
   readonly metrics: Metrics;
+  readonly faults: FaultBoard;
   /** What all of them have together, if this is one of several workers. */
   readonly shared?: SharedParts | undefined;
   readonly version: string;
@@ -111,7 +113,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const loadProxy = lazy(async () =>
     openProxy(dependencies, { ...keys, events, upstream, prices: await loadPrices() }),
   );
-  const admin = createAdminApi({ ...keys, randomBytes, version });
+  const admin = createAdminApi({ ...keys, randomBytes, version, faults: dependencies.faults });
   // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
     const known = secret.peek();
@@ -243,7 +245,7 @@ function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
 
 /** The way of the requests to Bedrock. */
 function openProxy(
-  { config, store, connection, defaultRegion, ledger, shared }: ServerDependencies,
+  { config, store, connection, defaultRegion, ledger, shared, faults }: ServerDependencies,
   parts: ProxyParts,
 ): Handler {
   const routing = readRouting(config, defaultRegion);
@@ -257,6 +259,7 @@ function openProxy(
   });
   return createProxy({
     ...parts,
+    faults,
     mountPath: MOUNT_PATH,
     routing,
     modelAliases: config.modelAliases,

@@ -30,6 +30,7 @@ import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
+import { describeFaults, openFaultBoard } from './fault-board.ts';
 import { createFacts, needsOwnCredentials, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
@@ -42,7 +43,7 @@ import { type LiveUpstreams, openLiveUpstreams } from './live-upstreams.ts';
 import { createLineWriter } from './line-writer.ts';
 import { readNetworkOptions } from './network.ts';
 import { listNetworkUrls } from './network-urls.ts';
-import { createErrorPrinter, printError, printTalk } from './print.ts';
+import { colorsFor, createErrorPrinter, printError, printTalk } from './print.ts';
 import { logRequests } from './request-lines.ts';
 import { RunTotals } from './run-totals.ts';
 import { refuseOpenNetwork, refuseVirtualPair, refuseWeakMasterKey } from './start-guards.ts';
@@ -130,8 +131,10 @@ async function serve(parts: Parts): Promise<void> {
   const source = findOwnIdentity(connection);
   const specs = upstreams?.specs;
   const tellFacts = createFacts({ version, config, store, region: region?.name, source, upstreams: specs });
+  const faults = await openFaultBoard(config);
   const server = await composeServer({
     config,
+    faults,
     tellFacts,
     defaultRegion: region?.name,
     store,
@@ -178,6 +181,8 @@ async function serve(parts: Parts): Promise<void> {
     workers: seat?.count,
   } as const;
   if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));
+  const toldFaults = describeFaults(faults);
+  if (toldFaults !== undefined) printTalk(colorsFor(process.stderr).yellow(toldFaults));
   if (greets(seat)) await greet(config, facts, needsOwnCredentials(specs) ? source : undefined);
   const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);

@@ -88,6 +88,12 @@ export interface Config {
   readonly masterKey: string | undefined;
   readonly saltKey: string | undefined;
   readonly offline: boolean;
+  /** Rules of faults to inject, as written. */
+  readonly faults: readonly string[];
+  /** Undefined: one is drawn. */
+  readonly faultSeed: number | undefined;
+  /** Faults may befall everybody who can reach the proxy. */
+  readonly faultInShared: boolean;
   readonly endpointUrls: ReadonlyMap<ServiceId | '*', EndpointTemplate>;
   readonly fips: boolean;
   readonly dualstack: boolean;
@@ -164,6 +170,9 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
     offline: parseSwitch(read('offline')),
+    faults: readFaults(flags, environment),
+    faultSeed: parseSeed(read('faultSeed')),
+    faultInShared: parseSwitch(read('faultInShared')),
     endpointUrls: parseEndpointUrls(readList('endpointUrl', flags, environment)),
     fips: parseSwitch(read('fips')),
     dualstack: parseSwitch(read('dualstack')),
@@ -357,6 +366,20 @@ function readUpstreams(flags: Flags, environment: Environment): Pick<Config, 'up
     });
   }
   return { upstreamsFile: parseFilePath(file), fallbacks: parseFallbacks(settings, environment) };
+}
+
+/** Rules have blanks and commas in them: a variable has `;` or line ends between several. */
+function readFaults(flags: Flags, environment: Environment): readonly string[] {
+  const variable = OPTIONS.fault.env.find((name) => environment[name]);
+  const values =
+    flags.fault === undefined && variable !== undefined
+      ? (environment[variable] ?? '').split(/[;\n]/)
+      : readList('fault', flags, {}).map(({ value }) => value);
+  return values.map((value) => value.trim()).filter((value) => value !== '');
+}
+
+function parseSeed(setting: Setting | undefined): number | undefined {
+  return setting && parseInteger(setting, 0, Number.MAX_SAFE_INTEGER);
 }
 
 function parseModelAliasOptions(settings: readonly Setting[]): ModelAliases {

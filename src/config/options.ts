@@ -93,6 +93,22 @@ export const OPTIONS = {
     description: 'answer from a Bedrock inside this process: no AWS account, no network',
     inProject: true,
   },
+  fault: {
+    flag: '--fault <fault>',
+    env: ['BEDROCK_PROXY_FAULT'],
+    description: "inject a fault, such as 'throttle p=0.2 where is:stream'; a variable has ; between several",
+    repeatable: true,
+  },
+  faultSeed: {
+    flag: '--fault-seed <number>',
+    env: ['BEDROCK_PROXY_FAULT_SEED'],
+    description: 'what chance in faults goes by: the same number has the same faults; else one is drawn, and told',
+  },
+  faultInShared: {
+    flag: '--fault-in-shared',
+    env: ['BEDROCK_PROXY_FAULT_IN_SHARED'],
+    description: 'let faults befall everybody in the network, if the proxy does not listen on this machine alone',
+  },
   endpointUrl: {
     flag: '--endpoint-url <url>',
     env: ['BEDROCK_PROXY_ENDPOINT_URL'],

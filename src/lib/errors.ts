@@ -100,6 +100,8 @@ export class ProxyError extends Error {
   readonly detail: string | undefined;
   /** `retry-after` of the response. */
   readonly retryAfterSeconds: number | undefined;
+  /** The fault that was injected and made it, for `x-bedrock-proxy-fault` of the response. */
+  readonly injected: string | undefined;
 
   constructor(
     code: ErrorCode,
@@ -108,6 +110,7 @@ export class ProxyError extends Error {
       hint?: string | undefined;
       detail?: string | undefined;
       retryAfterSeconds?: number | undefined;
+      injected?: string | undefined;
       cause?: unknown;
     } = {},
   ) {
@@ -120,6 +123,7 @@ export class ProxyError extends Error {
     this.hint = options.hint;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.injected = options.injected;
   }
 }
 
@@ -169,5 +173,6 @@ export function renderError(error: ProxyError, requestId: string): ErrorResponse
   ];
   if (error.status === 401 || error.status === 402 || error.status === 507) headers.push(['x-should-retry', 'false']);
   if (error.retryAfterSeconds !== undefined) headers.push(['retry-after', String(error.retryAfterSeconds)]);
+  if (error.injected !== undefined) headers.push(['x-bedrock-proxy-fault', error.injected]);
   return { status: error.status, headers, body };
 }

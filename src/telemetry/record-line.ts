@@ -78,7 +78,7 @@ export function formatRow(row: RecordRow, style: LineStyle): string {
   const { columns, gap, width } = layout;
   const kept = columns.slice(0, countKept(row, layout));
   const cells = fillCells(kept, row, style);
-  if (row.errorCode === undefined) return joinCells(cells, layout);
+  if (!hasRemark(row)) return joinCells(cells, layout);
   const left = width === undefined ? Number.POSITIVE_INFINITY : width - widthOf(kept, gap) - gap.length;
   // A cost that has lost its column stands before the error, if there is room for both.
   const cost = isFreeFailure(row) || kept.length === columns.length ? '' : `${describeCost(row)} `;
@@ -89,11 +89,16 @@ export function formatRow(row: RecordRow, style: LineStyle): string {
 
 /** How many columns have their own cell; the error takes the place of the others. */
 function countKept(row: RecordRow, { columns, errorFrom, gap, width }: LineLayout): number {
-  if (row.errorCode === undefined || width === undefined) return columns.length;
+  if (!hasRemark(row) || width === undefined) return columns.length;
   const hasRoom = width - widthOf(columns, gap) - gap.length >= READABLE_ERROR_WIDTH;
   if (!isFreeFailure(row) && hasRoom) return columns.length;
   const from = columns.findIndex(({ name }) => name === errorFrom);
   return from === -1 ? columns.findIndex(({ name }) => name === 'status') + 1 : from;
+}
+
+/** Something stands behind the columns: an error, a fault that was injected, or both. */
+function hasRemark({ errorCode, fault }: RecordRow): boolean {
+  return errorCode !== undefined || fault !== undefined;
 }
 
 function fillCells(columns: readonly LineColumn[], row: RecordRow, style: LineStyle): Cell[] {
@@ -173,10 +178,15 @@ function joinCells(cells: readonly Cell[], { width, gap }: LineLayout): string {
  * Type and message in so many columns; a type that needs them all is not cut for a message. The message is without who
  * was refused, which is the proxy's owner in any case.
  */
-function describeError({ errorCode = '', errorMessage, requests }: RecordRow, room: number): string {
+function describeError({ errorCode, errorMessage, requests, fault }: RecordRow, room: number): string {
+  const injected = fault === undefined ? '' : `fault ${fault}`;
+  if (errorCode === undefined) return printable(injected, MAX_SHOWN);
   const times = requests > 1 ? ` x${requests}` : '';
   const isCut = room !== Number.POSITIVE_INFINITY;
-  const type = printable(errorCode, MAX_SHOWN).replace(isCut ? /(?<=.)Exception$/ : '', '') + times;
+  const type =
+    printable(errorCode, MAX_SHOWN).replace(isCut ? /(?<=.)Exception$/ : '', '') +
+    times +
+    (fault === undefined ? '' : ` (${injected})`);
   const message = printable(errorMessage?.replace(/^User: \S+ is (?=not authorized)/, '') ?? '', MAX_MESSAGE);
   const left = room - displayWidth(type) - ERROR_GAP.length;
   if (message === '' || left < Math.min(MIN_MESSAGE_WIDTH, displayWidth(message))) return type;

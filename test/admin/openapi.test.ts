@@ -22,6 +22,8 @@ describe('GET /openapi.json', () => {
     );
     expect(told.toSorted()).toEqual(served.toSorted());
     expect(told.toSorted()).toEqual([
+      'DELETE /faults',
+      'GET /faults',
       'GET /global/activity',
       'GET /global/spend',
       'GET /global/spend/keys',
@@ -45,6 +47,7 @@ describe('GET /openapi.json', () => {
       'POST /key/unblock',
       'POST /key/update',
       'POST /key/{key}/regenerate',
+      'PUT /faults',
     ]);
   });
 

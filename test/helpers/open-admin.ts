@@ -6,6 +6,7 @@ import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { FaultBoard } from '../../src/faults/board.ts';
 import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../../src/admin/admin-api.ts';
 import type { AdminOptions } from '../../src/admin/admin-options.ts';
 import { createEndpoints } from '../../src/admin/router.ts';
@@ -63,6 +64,7 @@ export async function openAdmin(masterKey: string | undefined = MASTER_KEY): Pro
     failures: createFailureLimit(MACHINE_TICKS),
     nowMs: () => nowMs,
     randomBytes,
+    faults: await FaultBoard.open({ rules: [], seed: 1, obstacle: undefined, takesOwn: false, drawSeed: () => 1 }),
     version: '1.2.3',
   };
   const handle = createAdminApi(options);

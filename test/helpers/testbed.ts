@@ -6,6 +6,7 @@ import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openFaultBoard } from '../../src/app/fault-board.ts';
 import { composeServer } from '../../src/app/compose.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { createBidirectionalForwarder } from '../../src/upstream/aws/bidirectional.ts';
@@ -125,6 +126,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   const server = await composeServer({
     upstreams: specs && { specs, onChange: (take) => (takeUpstreams = take), close: () => {} },
     config,
+    faults: await openFaultBoard(config),
     loadPrices: async () => prices,
     ledger,
     metrics: createMetrics(),

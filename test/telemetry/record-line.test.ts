@@ -86,6 +86,16 @@ describe('a line for people', () => {
       fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ERR_TOKEN_RATE', totalMs: 3 } as const,
       end: '429  us-east-1  -  3.0ms  0B>0B  -  ERR_TOKEN_RATE',
     },
+    {
+      name: 'what had a fault',
+      fields: { fault: 'gap#2' },
+      end: '200  us-east-1  -  -  0B>0B  $0.000001  fault gap#2',
+    },
+    {
+      name: 'what was refused by a fault',
+      fields: { pricing: 'free', costNanoUsd: 0, status: 429, errorCode: 'ThrottlingException', fault: 'throttle#1' },
+      end: '-  ThrottlingException (fault throttle#1)',
+    } as const,
     { name: 'what got no response', fields: { status: undefined }, end: '---  us-east-1  -  -  0B>0B  $0.000001' },
   ])('shows of a record $name', ({ fields, end }) => {
     expect(lineOf(fields).replaceAll(/ {2,}/g, '  ').endsWith(`  ${end}`)).toBe(true);
@@ -101,6 +111,7 @@ describe('a line for people', () => {
   const rows: readonly Partial<RecordRow>[] = [
     {},
     { ...names, usage: { inputTokens: 999_499_999, outputTokens: 99_949 }, totalMs: 59_000_000, firstByteMs: 999_940 },
+    { ...names, fault: 'first-byte#12' },
     { ...names, costNanoUsd: 123, partial: true, requestBytes: 999_499, responseBytes: 99_949_000 },
     {
       ...names,

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import { openStore } from '../../app/open-store.ts';
+import { openFaultBoard } from '../../app/fault-board.ts';
 import { composeServer } from '../../app/compose.ts';
 import { createErrorPrinter } from '../../app/print.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
@@ -57,6 +58,7 @@ export async function withProxy<T>(
       defaultRegion: region,
       store,
       ...meters,
+      faults: await openFaultBoard({ ...config, faults: [] }),
       connection,
       version: 'doctor',
       subscribers: [],

@@ -153,8 +153,8 @@ function tellLacks(facts: ServerFacts | undefined, region: string | undefined, c
 }
 
 /** A proxy that runs may have another profile, region or upstream than the ones asked for here; so it is not taken. */
-function namesUpstream({ offline, endpointUrls }: Config, { profile, region }: Flags): boolean {
-  return offline || endpointUrls.size > 0 || profile !== undefined || region !== undefined;
+function namesUpstream({ offline, faults, endpointUrls }: Config, { profile, region }: Flags): boolean {
+  return offline || faults.length > 0 || endpointUrls.size > 0 || profile !== undefined || region !== undefined;
 }
 
 function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
@@ -163,6 +163,8 @@ function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
   if (input.region !== undefined) args.push('--region', input.region);
   if (input.offline) args.push('--offline');
   if (input.tls) args.push('--tls');
+  for (const fault of input.fault ?? []) args.push('--fault', fault);
+  if (input.faultSeed !== undefined) args.push('--fault-seed', input.faultSeed);
   for (const url of input.endpointUrl ?? []) args.push('--endpoint-url', url);
   return args;
 }

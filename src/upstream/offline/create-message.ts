@@ -11,6 +11,7 @@ import {
 } from './anthropic-request.ts';
 import { eventsOf, messageOf } from './anthropic-response.ts';
 import { composeResponse } from './compose.ts';
+import { ANTHROPIC_ERROR_TYPES } from '../../faults/refusals.ts';
 import { applyFault } from './faults.ts';
 import { asText, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { findNamedModel, type NamedModel } from './models.ts';
@@ -18,16 +19,6 @@ import { jsonReply, type OfflineCall, type Reply } from './reply.ts';
 import { reshapeFault, sseEvent, sseReply } from './sse.ts';
 import { useCacheOf } from './state.ts';
 import { stableId } from './tokens.ts';
-
-/** Anthropic's names of errors, by status; any other is `invalid_request_error` or `api_error`. */
-const ERROR_TYPES: Readonly<Record<number, string>> = {
-  403: 'permission_error',
-  404: 'not_found_error',
-  408: 'timeout_error',
-  413: 'request_too_large',
-  429: 'rate_limit_error',
-  503: 'overloaded_error',
-};
 
 /** Responds to a CreateMessage call; `stream` sends it in events. */
 export function createMessage(call: OfflineCall): Reply {
@@ -80,6 +71,6 @@ function failureEvent(message: string): Buffer {
 }
 
 function errorOf(status: number, message: string): object {
-  const type = ERROR_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
+  const type = ANTHROPIC_ERROR_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
   return { type: 'error', error: { type, message } };
 }

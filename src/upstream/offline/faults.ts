@@ -17,29 +17,31 @@
  *   offline.silent-v1:0           two events (no stream: half the body), then nothing, for ever
  *   offline.reset-v1:0            two events (no stream: half the body), then a reset of the connection
  */
+import { type Refusal, REFUSALS } from '../../faults/refusals.ts';
 import { exceptionFrame } from './frames.ts';
 import { awsError, type Reply } from './reply.ts';
 
 /** Makes of a good reply what the fault does to it. */
 type Fault = (reply: Reply) => Reply;
 
+const refuse = ({ status, type, message }: Refusal, headers: Readonly<Record<string, string>> = {}): Reply =>
+  awsError(status, type, message, headers);
+const throttle: Fault = () => refuse(REFUSALS.throttle, { 'retry-after': '1' });
+
 const FAULTS: Readonly<Record<string, Fault>> = {
-  throttle: () => awsError(429, 'ThrottlingException', 'Too many requests, please wait.', { 'retry-after': '1' }),
-  unavailable: () => awsError(503, 'ServiceUnavailableException', 'The service is not available, as was asked for.'),
-  internal: () => awsError(500, 'InternalServerException', 'The service failed, as was asked for.'),
-  'not-ready': () => awsError(429, 'ModelNotReadyException', 'The model is not ready, as was asked for.'),
-  timeout: () => awsError(408, 'ModelTimeoutException', 'The model took too long, as was asked for.'),
-  'model-error': () => awsError(424, 'ModelErrorException', 'The model failed, as was asked for.'),
-  denied: () => awsError(403, 'AccessDeniedException', 'You have no access to this model, as was asked for.'),
+  throttle,
+  unavailable: () => refuse(REFUSALS.unavailable),
+  internal: () => refuse(REFUSALS.internal),
+  'not-ready': () => refuse(REFUSALS['not-ready']),
+  timeout: () => refuse(REFUSALS.timeout),
+  'model-error': () => refuse(REFUSALS['model-error']),
+  denied: () => refuse(REFUSALS.denied),
   slow: (reply) => ({ ...reply, isSlow: true }),
   'stream-error': (reply) =>
     reply.isStream
       ? failStream(reply, 'modelStreamErrorException', { originalStatusCode: 500, originalMessage: 'offline' })
-      : awsError(424, 'ModelErrorException', 'The model failed, as was asked for.'),
-  'stream-throttle': (reply) =>
-    reply.isStream
-      ? failStream(reply, 'throttlingException', {})
-      : awsError(429, 'ThrottlingException', 'Too many requests, please wait.', { 'retry-after': '1' }),
+      : refuse(REFUSALS['model-error']),
+  'stream-throttle': (reply) => (reply.isStream ? failStream(reply, 'throttlingException', {}) : throttle(reply)),
   silent: (reply) => ({ ...reply, chunks: firstPart(reply), ending: 'silence' }),
   reset: (reply) => ({ ...reply, chunks: firstPart(reply), ending: 'reset' }),
 };
