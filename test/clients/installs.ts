@@ -93,11 +93,12 @@ const TOOLCHAINS: Readonly<Record<ToolchainName, Toolchain>> = {
   goose: onPath('goose'),
   go: {
     sourceFolder: 'go',
-    sources: ['go.mod', 'go.sum', 'main.go'],
+    sources: ['go.mod', 'go.sum', 'main.go', join('faults', 'main.go')],
     probe: ['go', 'version'],
     limitMs: 6 * MINUTE_MS,
     steps: ({ folder, source }) => [
       ['go', 'build', '-C', source('.'), '-trimpath', '-o', join(folder, 'clients'), '.'],
+      ['go', 'build', '-C', source('.'), '-trimpath', '-o', join(folder, 'faults'), './faults'],
     ],
     environment: (folder) => ({
       GOMODCACHE: join(folder, 'modules'),
