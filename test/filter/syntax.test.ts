@@ -1,5 +1,5 @@
 /** The syntax of filters: what is read as what, what is refused in which words, and that printing loses nothing. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Filter, parseFilter, printFilter } from '../../src/filter/syntax.ts';
 

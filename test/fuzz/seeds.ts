@@ -10,6 +10,7 @@ import { bytesOf, loadResponses } from '../helpers/responses.ts';
 import type { FuzzTarget } from './engine.ts';
 import { ARNS, ADMIN, CREDENTIAL, NAMES, PRICE_FILE, PRINTABLE, ROUTES, SIGNED_SEEDS, SIGV4 } from './targets-text.ts';
 import { BILL, BILL_SEEDS } from './targets-bills.ts';
+import { FILTER, OWN_FAULT } from './targets-faults.ts';
 import { AWS_OFFER, FACT_FILE } from './targets-prices.ts';
 import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
@@ -36,6 +37,8 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   AWS_OFFER,
   FACT_FILE,
   BILL,
+  FILTER,
+  OWN_FAULT,
 ];
 
 const FRAMES = Buffer.concat([
@@ -76,6 +79,14 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     'POST /bedrock/tags?tagKeys=a\nuser-agent:aws-sdk-js/3 api/bedrock-agent',
   ],
   [ARNS.name]: ['arn:aws:bedrock:us-east-1::foundation-model/a.b', '/model/arn%3Aaws%3Abedrock%3A%3A%3Aa%2Fb/converse'],
+  [FILTER.name]: ['model:*haiku* (status:4xx | ttfb:>2s) -client:boto3', 'key:"my \\"big\\" laptop" | error:/^T\\/h/i'],
+  [OWN_FAULT.name]: [
+    'throttle retry-after=2',
+    'gap=200ms..800ms',
+    'cut at=frame:3+20b',
+    'crc which=prelude',
+    'status=503',
+  ],
   [NAMES.name]: [
     'anthropic.*-v1:0\nus.anthropic.claude-haiku-4-5-20251001-v1:0',
     '*a*b*\narn:aws:bedrock:us-east-1::foundation-model/a.b',

@@ -65,6 +65,8 @@ describe('logs', () => {
     { flags: ['--session', 's-1'], labels: ['bob'] },
     { flags: ['--session', 's-%'], labels: [] },
     { flags: ['--id', 'id-of-bob'], labels: ['bob'] },
+    { flags: ['--filter', 'status:4xx -error:*rate*'], labels: ['missing'] },
+    { flags: ['--filter', 'model:*sonnet* | session:s-1', '-n', '1'], labels: ['bob'] },
     { flags: ['--since', '1h', '--status', '200'], labels: ['sonnet', 'stream', 'bob'] },
     { flags: ['--since', '1h', '-n', '1'], labels: ['bob'] },
     { flags: ['--since', '2023-11-14'], labels: OTHERS.map(({ keyLabel }) => keyLabel) },
@@ -120,6 +122,7 @@ describe('logs', () => {
 
   it.each([
     { flags: ['-n', 'x'], says: '-n must be a whole number from 0 to 100000' },
+    { flags: ['--filter', 'modle:x'], says: '--filter: There is no field "modle" (at character 1).' },
     { flags: ['--status', '4x'], says: '--status must be like 429, 4xx or 400-499' },
     { flags: ['--status', '499-400'], says: '--status must be like' },
     { flags: ['--model', 'a b'], says: '--model must be patterns' },
