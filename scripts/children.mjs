@@ -116,6 +116,8 @@ export async function handOver(command, args, shell = false) {
   const forward = (/** @type {NodeJS.Signals} */ name) => {
     // Ctrl-C reaches every process of a terminal's foreground group, and a second one may mean "at once".
     if (name === 'SIGINT' && (process.platform === 'win32' || process.stdin.isTTY)) return;
+    // The hang-up ends npm, and it is the child's affair whether it ends the child: see bin/parent-watch.js.
+    if (name === 'SIGHUP') delete process.env.npm_lifecycle_event;
     child.kill(name);
   };
   const names = /** @type {NodeJS.Signals[]} */ ([...ENDING_SIGNALS, 'SIGQUIT', 'SIGUSR2']);

@@ -31,10 +31,13 @@ function isFileOrDevice(descriptor: number): boolean {
 /** Of the ending signals those that end this process; the hang-up of a terminal that is not ours changes nothing. */
 function listEndingSignals(): readonly NodeJS.Signals[] {
   if (endsWithTerminal()) return ENDING_SIGNALS;
-  process.once('SIGHUP', () => {
+  let isTold = false;
+  // For good: between two listeners, a second hang-up (of a launcher that passes its own on) would end this process.
+  process.on('SIGHUP', () => {
+    if (isTold) return;
+    isTold = true;
     // The npx that started us has no such patience, and need not take us with it (see bin/parent-watch.js).
     delete process.env['npm_lifecycle_event'];
-    process.on('SIGHUP', () => {});
     printTalk('The terminal was closed; the proxy goes on.');
   });
   return ENDING_SIGNALS.filter((signal) => signal !== 'SIGHUP');
@@ -59,7 +62,8 @@ export function tellListening(port: number, url: string): void {
 /** Resolves with the first signal, or with the end of `exec`. */
 export async function untilToldToEnd(): Promise<void> {
   await new Promise<void>((resolve) => {
-    for (const signal of listEndingSignals()) process.once(signal, () => resolve());
+    // For good, as above: until somebody listens for a second one, it must not end this process by itself.
+    for (const signal of listEndingSignals()) process.on(signal, () => resolve());
     if (!isSupervised()) return;
     process.once('disconnect', resolve);
     if (!process.connected) resolve();

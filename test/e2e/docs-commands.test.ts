@@ -21,7 +21,9 @@ const BLOCKS = ['README.md', ...globSync('docs/*.md', { cwd: ROOT })].flatMap((p
     ([, language = '', code = '']) => ({ path, language, code: code.replaceAll('\\\n', ' ') }),
   ),
 );
-/** The help of commands is compared elsewhere; what it says of `start` need not run. The session has a test of its own. */
+/**
+ * The help of commands is compared elsewhere; what it says of `start` need not run. The session has a test of its own.
+ */
 const WRITTEN = BLOCKS.filter(({ path }) => !['docs/cli.md', 'docs/first-ten-minutes.md'].includes(path));
 const SHELL = WRITTEN.filter(({ language }) => language === 'sh');
 
