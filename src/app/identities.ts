@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { UpstreamSpec } from '../config/upstreams.ts';
 import type { Principal } from '../domain/principal.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
+import { ProxyError } from '../lib/errors.ts';
 import { type BedrockApiKey, readApiKey } from '../upstream/aws/api-key.ts';
 import { createRoleAssumer } from '../upstream/aws/assume-role.ts';
 import type { UpstreamAuthority } from '../upstream/aws/authorize.ts';
@@ -45,7 +46,7 @@ export function findOwnIdentity({ identities }: Pick<AwsConnection, 'identities'
 
 /**
  * What signs for a principal, at an upstream that may name something itself. The owner's API key stands for the proxy
- * itself, one of an upstream for that, and none for any other identity.
+ * itself, one of an upstream for that and without anything beside it, and none for any other identity.
  */
 export function createAuthorities(
   config: Config,
@@ -58,9 +59,22 @@ export function createAuthorities(
     const signer = signerOf(principal);
     const identity = joinIdentities(ofUpstream, signer.identity);
     const apiKey = isNamed(identity) || config.offline ? undefined : ownApiKey;
-    return { credentials: identities.credentialsOf(identity, signer), apiKey };
+    // The proxy's own credentials are another account, as far as anybody knows: who is bound to this one is not let in.
+    const isAlone = apiKey !== undefined && upstream?.apiKey !== undefined;
+    return { credentials: isAlone ? NO_CREDENTIALS : identities.credentialsOf(identity, signer), apiKey };
   };
 }
+
+const refuseToSign = async (): Promise<never> => {
+  throw new ProxyError('ERR_NO_AWS_CREDENTIALS', 'This upstream has an Amazon Bedrock API key and nothing else.');
+};
+
+const NO_CREDENTIALS: CredentialSource = {
+  get: refuseToSign,
+  describe: refuseToSign,
+  invalidate: () => false,
+  forget: () => {},
+};
 
 /** The owner's API key. The offline Bedrock gets none: it is not AWS. Nor does a role: AWS would see the key's user. */
 export function findApiKey({ apiKey, offline, roleArn }: Config): BedrockApiKey | undefined {

@@ -1,0 +1,45 @@
+/**
+ * @module-tag slow
+ *
+ * What a caller may try with several ways to Bedrock: to have one sign with credentials that are not that way's, to
+ * make a way rest for others, and to lose by a second attempt what AWS has said in the first.
+ */
+import { describe, expect, it } from 'vitest';
+import { type FakeAws, SECOND_ACCOUNT } from '../helpers/fake-aws.ts';
+import { openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
+
+const EAST = 'us-east-1';
+const WEST = 'us-west-2';
+
+const twoWays =
+  (west: object, east: object = {}) =>
+  (aws: FakeAws): object[] => [
+    { name: 'east', region: EAST, endpointUrl: aws.region(EAST).url, ...east },
+    { name: 'west', region: WEST, endpointUrl: aws.region(WEST).url, weight: 0, ...west },
+  ];
+
+const open = (
+  ways: ReturnType<typeof twoWays>,
+  more: Partial<Parameters<typeof openUpstreamsTest>[0]> = {},
+): Promise<UpstreamsTest> => openUpstreamsTest({ regions: [EAST, WEST], upstreams: ways, ...more });
+
+const wayOf = ({ headers }: Reply): string | null => headers.get('x-bedrock-proxy-upstream');
+const errorOf = ({ headers }: Reply): string | null => headers.get('x-bedrock-proxy-error');
+
+async function makeKey(test: UpstreamsTest, alias: string, ...flags: readonly string[]): Promise<string> {
+  const made = await test.cli('key', 'generate', '--alias', alias, '--json', ...flags);
+  return (JSON.parse(made) as { key: string }).key;
+}
+
+describe('a way with an API key', () => {
+  it('never signs with the credentials of the proxy what takes no API key', async () => {
+    const test = await open(twoWays({ apiKeyVariable: 'SECOND_BEDROCK_KEY' }), {
+      environment: { SECOND_BEDROCK_KEY: SECOND_ACCOUNT.apiKey ?? '' },
+    });
+    const key = await makeKey(test, 'bound', '--upstream', 'west');
+    const reply = await test.send('/agents/', { key, body: '{}' });
+    expect(test.aws.trail).toEqual([]);
+    expect(errorOf(reply)).toBe('ERR_API_KEY_REFUSED');
+    expect(wayOf(await test.converse('Hello', { key }))).toBe('west');
+  });
+});
