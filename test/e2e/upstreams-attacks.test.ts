@@ -4,8 +4,11 @@
  * What a caller may try with several ways to Bedrock: to have one sign with credentials that are not that way's, to
  * make a way rest for others, and to lose by a second attempt what AWS has said in the first.
  */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FakeAws, SECOND_ACCOUNT } from '../helpers/fake-aws.ts';
+import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 import { openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
 
 const EAST = 'us-east-1';
@@ -41,5 +44,41 @@ describe('a way with an API key', () => {
     expect(test.aws.trail).toEqual([]);
     expect(errorOf(reply)).toBe('ERR_API_KEY_REFUSED');
     expect(wayOf(await test.converse('Hello', { key }))).toBe('west');
+  });
+});
+
+describe('a way', () => {
+  it('does not rest for others because one key has no credentials', async () => {
+    const config = join(await makeTemporaryFolder(), 'aws-config');
+    await writeFile(config, '[profile broken]\ncredential_process = false\n');
+    const test = await open(twoWays({}), { environment: { AWS_CONFIG_FILE: config } });
+    const key = await makeKey(test, 'broken', '--profile', 'broken', '--upstream', 'east');
+    expect(errorOf(await test.converse('Hello', { key }))).toBe('ERR_NO_AWS_CREDENTIALS');
+    expect(wayOf(await test.converse())).toBe('east');
+  });
+
+  it('does not rest for others because it takes no API key for one operation', async () => {
+    const test = await open(twoWays({}, { apiKeyVariable: 'MAIN_BEDROCK_KEY' }), {
+      environment: { MAIN_BEDROCK_KEY: 'ABSKbWFpbi1hcGkta2V5' },
+    });
+    await test.send('/agents/', { body: '{}' });
+    expect(wayOf(await test.converse())).toBe('east');
+  });
+
+  it('does not rest for others because one of its hosts cannot be reached', async () => {
+    const test = await openUpstreamsTest({
+      regions: [EAST, WEST],
+      upstreams: (aws) => [
+        {
+          name: 'east',
+          region: EAST,
+          endpointUrl: [`bedrock-runtime=${aws.region(EAST).url}`, 'bedrock-agent=http://127.0.0.1:1'],
+        },
+        { name: 'west', region: WEST, endpointUrl: aws.region(WEST).url, weight: 0 },
+      ],
+    });
+    const key = await makeKey(test, 'all', '--scope', 'all');
+    expect(errorOf(await test.send('/agents/', { key, body: '{}' }))).toBe('ERR_UPSTREAM_UNREACHABLE');
+    expect(wayOf(await test.converse())).toBe('east');
   });
 });

@@ -6,8 +6,8 @@ import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
 import type { FailedAttempt } from '../../domain/request-record.ts';
 import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream, Way } from '../upstream.ts';
-import type { AttemptTicket, UpstreamHealth } from './health.ts';
-import { FAILOVER_JUDGE, isUpstreamTrouble, isWorthAnother, readRetryAfterMs } from './verdict.ts';
+import type { Asked, AttemptTicket, UpstreamHealth } from './health.ts';
+import { FAILOVER_JUDGE, findTrouble, isUpstreamTrouble, isWorthAnother, readRetryAfterMs } from './verdict.ts';
 
 /** An upstream that may be asked. */
 export interface Candidate {
@@ -78,11 +78,16 @@ export async function makeAttempts(
 /** The first that is ready and has room; else the one whose rest ends first. It is taken out of the list. */
 function takeNext(left: Candidate[], model: string): Candidate | undefined {
   const open = left.filter(({ health, maxInFlight }) => maxInFlight === undefined || health.inFlight < maxInFlight);
-  const ready = open.find(({ health }) => health.readinessOf(model) !== 'resting');
-  const [soonest] = open.toSorted((a, b) => a.health.restsUntilTick(model) - b.health.restsUntilTick(model));
+  const ready = open.find(({ health, way }) => health.readinessOf(askedOf(way, model)) !== 'resting');
+  const restsUntil = ({ health, way }: Candidate): number => health.restsUntilTick(askedOf(way, model));
+  const [soonest] = open.toSorted((a, b) => restsUntil(a) - restsUntil(b));
   const next = ready ?? soonest;
   if (next !== undefined) left.splice(left.indexOf(next), 1);
   return next;
+}
+
+function askedOf({ route: { origin } }: Way, model: string): Asked {
+  return { origin, model };
 }
 
 type Outcome =
@@ -97,7 +102,7 @@ async function tryOne(
 ): Promise<Outcome | undefined> {
   const { name, way, health, upstream } = candidate;
   const { policy, nowMs, model, isAlone } = context;
-  const ticket = health.begin(model);
+  const ticket = health.begin(askedOf(way, model));
   const watch = watchAttempt(candidate, ticket, context);
   const prepared = { ...attempt.prepared, route: way.route };
   try {
@@ -112,7 +117,8 @@ async function tryOne(
   } catch (thrown) {
     const error = toProxyError(thrown);
     if (attempt.clientResponse.headersSent || !isWorthAnother(error)) throw thrown;
-    ticket.fail('upstream', undefined);
+    const trouble = findTrouble(error, attempt.principal);
+    if (trouble !== undefined) ticket.fail(trouble, undefined);
     return { error, failed: { upstream: name, kind: watch.wasSent() ? 'lost' : 'unsent', code: error.code } };
   } finally {
     watch.end();

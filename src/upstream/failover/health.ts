@@ -20,13 +20,21 @@ export interface AttemptTicket {
 /** The first rest, if the upstream names none; each further one is twice as long. */
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
-/** Names of models come from clients: no more are remembered. */
-const MAX_MODELS = 200;
+/** Names of models, and parts of hosts, come from clients: no more are remembered. */
+const MAX_PARTS = 200;
 
-/** State: what is under way, the rest of the upstream as a whole, and those of single models. */
+/** What a request asks of an upstream: of it as a whole, if nothing is known of either. */
+export interface Asked {
+  /** Another one does not feel that this one cannot be reached. */
+  readonly origin?: string | undefined;
+  readonly model: string;
+}
+
+/** State: what is under way, and the rests of the upstream as a whole, of its hosts, and of single models there. */
 export class UpstreamHealth {
   readonly #tickMs: MonotonicClock;
   readonly #whole: Rest;
+  readonly #hosts = new Map<string, Rest>();
   readonly #models = new Map<string, Rest>();
   #inFlight = 0;
 
@@ -40,31 +48,32 @@ export class UpstreamHealth {
     return this.#inFlight;
   }
 
-  /** For requests to this model. */
-  readinessOf(model: string): Readiness {
+  /** For such requests. */
+  readinessOf(asked: Asked): Readiness {
     const now = this.#tickMs();
-    const states = this.#restsOf(model).map((rest) => rest.readiness(now));
-    return states.find((state) => state === 'resting') ?? states.find((state) => state === 'due') ?? 'ready';
+    const states = this.#restsOf(asked).map((rest) => rest.readiness(now));
+    return worstOf(states);
   }
 
   /** When it may be tried again, in ticks; in the past if it may be. */
-  restsUntilTick(model: string): number {
-    return Math.max(...this.#restsOf(model).map(({ untilTick }) => untilTick));
+  restsUntilTick(asked: Asked): number {
+    return Math.max(...this.#restsOf(asked).map(({ untilTick }) => untilTick));
   }
 
-  /** The whole upstream's, and how many models rest besides. */
+  /** The upstream's, or that of a host of it, and how many models rest besides. */
   describe(): { readonly readiness: Readiness; readonly restingModels: number; readonly restMs: number } {
     const now = this.#tickMs();
-    const readiness = this.#whole.readiness(now);
+    const places = [this.#whole, ...this.#hosts.values()];
     const models = [...this.#models.values()].filter((rest) => rest.readiness(now) !== 'ready');
-    const untilTick = Math.max(this.#whole.untilTick, ...models.map((rest) => rest.untilTick));
-    return { readiness, restingModels: models.length, restMs: Math.max(0, untilTick - now) };
+    const untilTick = Math.max(...[...places, ...models].map((rest) => rest.untilTick));
+    const restMs = Math.max(0, untilTick - now);
+    return { readiness: worstOf(places.map((rest) => rest.readiness(now))), restingModels: models.length, restMs };
   }
 
   /** An attempt begins. If the upstream is due, this is the one that tries it. */
-  begin(model: string): AttemptTicket {
+  begin(asked: Asked): AttemptTicket {
     const beganTick = this.#tickMs();
-    const rests = this.#restsOf(model);
+    const rests = this.#restsOf(asked);
     const tried = rests.filter((rest) => rest.readiness(beganTick) === 'due');
     for (const rest of tried) rest.isTried = true;
     this.#inFlight += 1;
@@ -73,12 +82,12 @@ export class UpstreamHealth {
       succeed: () => {
         endTrial();
         for (const rest of rests) rest.endBy(beganTick);
-        if (this.#models.get(model)?.isOver === true) this.#models.delete(model);
+        forgetOver(this.#hosts, hostOf(asked));
+        forgetOver(this.#models, modelOf(asked));
       },
       fail: (trouble, retryAfterMs) => {
         endTrial();
-        const rest = trouble === 'upstream' ? this.#whole : this.#openModel(model);
-        rest.begin({ beganTick, now: this.#tickMs(), retryAfterMs });
+        this.#open(trouble, asked).begin({ beganTick, now: this.#tickMs(), retryAfterMs });
       },
       end: () => {
         endTrial();
@@ -87,19 +96,40 @@ export class UpstreamHealth {
     };
   }
 
-  #restsOf(model: string): readonly Rest[] {
-    const own = this.#models.get(model);
-    return own === undefined ? [this.#whole] : [this.#whole, own];
+  #restsOf(asked: Asked): readonly Rest[] {
+    const known = [this.#hosts.get(hostOf(asked)), this.#models.get(modelOf(asked))];
+    return [this.#whole, ...known.filter((rest) => rest !== undefined)];
   }
 
-  #openModel(model: string): Rest {
-    const known = this.#models.get(model) ?? new Rest();
-    this.#models.delete(model);
-    this.#models.set(model, known);
-    const [oldest] = this.#models.keys();
-    if (this.#models.size > MAX_MODELS && oldest !== undefined) this.#models.delete(oldest);
-    return known;
+  #open(trouble: Trouble, asked: Asked): Rest {
+    if (trouble === 'upstream') return this.#whole;
+    return trouble === 'host' ? openRest(this.#hosts, hostOf(asked)) : openRest(this.#models, modelOf(asked));
   }
+}
+
+function hostOf({ origin = '' }: Asked): string {
+  return origin;
+}
+
+function modelOf({ origin = '', model }: Asked): string {
+  return `${origin}\n${model}`;
+}
+
+function worstOf(states: readonly Readiness[]): Readiness {
+  return states.find((state) => state === 'resting') ?? states.find((state) => state === 'due') ?? 'ready';
+}
+
+function openRest(rests: Map<string, Rest>, name: string): Rest {
+  const known = rests.get(name) ?? new Rest();
+  rests.delete(name);
+  rests.set(name, known);
+  const [oldest] = rests.keys();
+  if (rests.size > MAX_PARTS && oldest !== undefined) rests.delete(oldest);
+  return known;
+}
+
+function forgetOver(rests: Map<string, Rest>, name: string): void {
+  if (rests.get(name)?.isOver === true) rests.delete(name);
 }
 
 /** State: how often it failed in a row, since when it rests, until when, and whether a request tries it. */

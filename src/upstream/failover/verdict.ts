@@ -3,15 +3,16 @@
  * Never anything that would be the same elsewhere, and never what AWS may have done already, but for a connection that
  * broke.
  */
+import type { Principal } from '../../domain/principal.ts';
 import { findHeader, type HeaderPair } from '../../http/message.ts';
 import type { ErrorCode, ProxyError } from '../../lib/errors.ts';
 import type { ResponseJudge } from '../upstream.ts';
 
 /**
- * Why an upstream rests. `model`: it throttles, or has trouble with, one model. `upstream`: it cannot be reached, or
- * has no credentials.
+ * Why an upstream rests. `model`: it throttles, or has trouble with, one model. `host`: the host that was asked cannot
+ * be reached; a client may have chosen it by its region. `upstream`: it has no credentials.
  */
-export type Trouble = 'model' | 'upstream';
+export type Trouble = 'model' | 'host' | 'upstream';
 
 const EVENT_STREAM_TYPE = /^\s*application\/vnd\.amazon\.eventstream\b/i;
 /** 529 is Anthropic's for an overload. */
@@ -55,6 +56,14 @@ export const FAILOVER_JUDGE: ResponseJudge = {
 /** Whether another upstream may be asked after this error, if the client has nothing of a response. */
 export function isWorthAnother({ code }: ProxyError): boolean {
   return ERRORS.has(code);
+}
+
+/** What rests after such an error; undefined: nothing, because it is of this caller or this operation alone. */
+export function findTrouble({ code }: ProxyError, principal: Principal): Trouble | undefined {
+  if (code === 'ERR_API_KEY_REFUSED') return undefined;
+  if (code !== 'ERR_NO_AWS_CREDENTIALS' && code !== 'ERR_AWS_CREDENTIALS') return 'host';
+  const signsItself = principal.kind === 'key' && (principal.policy.profile ?? principal.policy.roleArn) !== undefined;
+  return signsItself ? undefined : 'upstream';
 }
 
 const MAX_RETRY_AFTER_MS = 15 * 60_000;

@@ -104,7 +104,7 @@ describe('attempts', () => {
 
   it('ask what rests last', async () => {
     const { run, calls, candidates } = open(['serves', 'serves']);
-    const ticket = candidates[0]?.health.begin('m');
+    const ticket = candidates[0]?.health.begin({ model: 'm' });
     ticket?.fail('model', undefined);
     ticket?.end();
     await run();
@@ -113,7 +113,7 @@ describe('attempts', () => {
 
   it('are none if all are full', async () => {
     const { run, calls, candidates } = open(['serves', 'serves'], { maxInFlight: 1 });
-    for (const { health } of candidates) health.begin('m');
+    for (const { health } of candidates) health.begin({ model: 'm' });
     await expect(run()).rejects.toMatchObject({ code: 'ERR_UPSTREAMS_FULL', retryAfterSeconds: 1 });
     expect(calls).toEqual([]);
   });

@@ -6,7 +6,7 @@ function open() {
   let now = 1_000_000;
   const health = new UpstreamHealth(monotonicClock(() => now));
   const failOnce = (retryAfterMs?: number): void => {
-    const ticket = health.begin('m');
+    const ticket = health.begin({ model: 'm' });
     ticket.fail('model', retryAfterMs);
     ticket.end();
   };
@@ -17,11 +17,11 @@ describe('an upstream that throttles', () => {
   it('rests for one model, a second at first', () => {
     const { health, failOnce, pass } = open();
     failOnce();
-    expect([health.readinessOf('m'), health.readinessOf('other')]).toEqual(['resting', 'ready']);
+    expect([health.readinessOf({ model: 'm' }), health.readinessOf({ model: 'other' })]).toEqual(['resting', 'ready']);
     pass(999);
-    expect(health.readinessOf('m')).toBe('resting');
+    expect(health.readinessOf({ model: 'm' })).toBe('resting');
     pass(1);
-    expect(health.readinessOf('m')).toBe('due');
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
   it('rests twice as long with each failure after a rest, and a minute at most', () => {
@@ -29,9 +29,9 @@ describe('an upstream that throttles', () => {
     for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
       failOnce();
       pass(seconds * 1000 - 1);
-      expect(health.readinessOf('m')).toBe('resting');
+      expect(health.readinessOf({ model: 'm' })).toBe('resting');
       pass(1);
-      expect(health.readinessOf('m')).toBe('due');
+      expect(health.readinessOf({ model: 'm' })).toBe('due');
     }
   });
 
@@ -39,67 +39,80 @@ describe('an upstream that throttles', () => {
     const { health, failOnce, pass } = open();
     failOnce(30_000);
     pass(29_999);
-    expect(health.readinessOf('m')).toBe('resting');
+    expect(health.readinessOf({ model: 'm' })).toBe('resting');
     pass(1);
-    expect(health.readinessOf('m')).toBe('due');
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
   it('counts requests once that were under way together', () => {
     const { health, pass } = open();
-    const tickets = Array.from({ length: 50 }, () => health.begin('m'));
+    const tickets = Array.from({ length: 50 }, () => health.begin({ model: 'm' }));
     pass(10);
     for (const ticket of tickets) {
       ticket.fail('model', undefined);
       ticket.end();
     }
     pass(1_000);
-    expect(health.readinessOf('m')).toBe('due');
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
   it('is tried by one request, whose success ends the rest', () => {
     const { health, failOnce, pass } = open();
     failOnce();
     pass(1_000);
-    const trial = health.begin('m');
-    expect(health.readinessOf('m')).toBe('resting');
+    const trial = health.begin({ model: 'm' });
+    expect(health.readinessOf({ model: 'm' })).toBe('resting');
     trial.succeed();
-    expect(health.readinessOf('m')).toBe('ready');
+    expect(health.readinessOf({ model: 'm' })).toBe('ready');
     trial.end();
     failOnce();
     pass(1_000);
-    expect(health.readinessOf('m')).toBe('due');
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
   it('is due again if the request that tried it ended without a word', () => {
     const { health, failOnce, pass } = open();
     failOnce();
     pass(1_000);
-    health.begin('m').end();
-    expect(health.readinessOf('m')).toBe('due');
+    health.begin({ model: 'm' }).end();
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
   it('goes on resting when something that began before succeeds', () => {
     const { health, failOnce, pass } = open();
-    const early = health.begin('m');
+    const early = health.begin({ model: 'm' });
     pass(1);
     failOnce();
     early.succeed();
-    expect(health.readinessOf('m')).toBe('resting');
+    expect(health.readinessOf({ model: 'm' })).toBe('resting');
   });
 });
 
-it('rests as a whole if it cannot be reached', () => {
+it('rests as a whole if it has no credentials', () => {
   const { health } = open();
-  const ticket = health.begin('m');
+  const ticket = health.begin({ model: 'm' });
   ticket.fail('upstream', undefined);
   ticket.end();
-  expect([health.readinessOf('m'), health.readinessOf('other')]).toEqual(['resting', 'resting']);
+  expect([health.readinessOf({ model: 'm' }), health.readinessOf({ model: 'other' })]).toEqual(['resting', 'resting']);
   expect(health.describe()).toEqual({ readiness: 'resting', restingModels: 0, restMs: 1_000 });
+});
+
+it('rests at one host if that cannot be reached, or throttles', () => {
+  const { health } = open();
+  const [here, there] = ['https://here', 'https://there'];
+  for (const trouble of ['host', 'model'] as const) {
+    const ticket = health.begin({ origin: here, model: 'm' });
+    ticket.fail(trouble, undefined);
+    ticket.end();
+    const asked = [here, there].map((origin) => health.readinessOf({ origin, model: 'm' }));
+    expect(asked).toEqual(['resting', 'ready']);
+  }
+  expect(health.describe()).toEqual({ readiness: 'resting', restingModels: 1, restMs: 1_000 });
 });
 
 it('counts what is under way', () => {
   const { health } = open();
-  const [one, two] = [health.begin('a'), health.begin('b')];
+  const [one, two] = [health.begin({ model: 'a' }), health.begin({ model: 'b' })];
   expect(health.inFlight).toBe(2);
   one.end();
   two.end();
@@ -109,10 +122,10 @@ it('counts what is under way', () => {
 it('remembers no more models than two hundred', () => {
   const { health } = open();
   for (let index = 0; index < 1_000; index += 1) {
-    const ticket = health.begin(`m${index}`);
+    const ticket = health.begin({ model: `m${index}` });
     ticket.fail('model', undefined);
     ticket.end();
   }
   expect(health.describe().restingModels).toBe(200);
-  expect(health.readinessOf('m999')).toBe('resting');
+  expect(health.readinessOf({ model: 'm999' })).toBe('resting');
 });
