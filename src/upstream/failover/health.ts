@@ -20,6 +20,8 @@ export interface AttemptTicket {
 /** The first rest, if the upstream names none; each further one is twice as long. */
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
+/** A request that tries an upstream may think for an hour before its response begins: so long the others wait for it. */
+const TRIAL_MS = 10_000;
 /** Names of models, and parts of hosts, come from clients: no more are remembered. */
 const MAX_PARTS = 200;
 
@@ -75,9 +77,9 @@ export class UpstreamHealth {
     const beganTick = this.#tickMs();
     const rests = this.#restsOf(asked);
     const tried = rests.filter((rest) => rest.readiness(beganTick) === 'due');
-    for (const rest of tried) rest.isTried = true;
+    for (const rest of tried) rest.triedUntilTick = beganTick + TRIAL_MS;
     this.#inFlight += 1;
-    const endTrial = (): void => tried.splice(0).forEach((rest) => (rest.isTried = false));
+    const endTrial = (): void => tried.splice(0).forEach((rest) => (rest.triedUntilTick = beganTick));
     return {
       succeed: () => {
         endTrial();
@@ -132,9 +134,9 @@ function forgetOver(rests: Map<string, Rest>, name: string): void {
   if (rests.get(name)?.isOver === true) rests.delete(name);
 }
 
-/** State: how often it failed in a row, since when it rests, until when, and whether a request tries it. */
+/** State: how often it failed in a row, since when it rests, until when, and until when a request tries it. */
 class Rest {
-  isTried = false;
+  triedUntilTick = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #beganTick = 0;
   #untilTick = Number.NEGATIVE_INFINITY;
@@ -149,7 +151,7 @@ class Rest {
 
   readiness(now: number): Readiness {
     if (this.#failures === 0) return 'ready';
-    return now < this.#untilTick || this.isTried ? 'resting' : 'due';
+    return now < Math.max(this.#untilTick, this.triedUntilTick) ? 'resting' : 'due';
   }
 
   /** Of many requests under way that fail together, the first counts. */

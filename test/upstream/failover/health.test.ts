@@ -78,6 +78,17 @@ describe('an upstream that throttles', () => {
     expect(health.readinessOf({ model: 'm' })).toBe('due');
   });
 
+  it('is due again if the request that tries it takes long to say a word', () => {
+    const { health, failOnce, pass } = open();
+    failOnce();
+    pass(1_000);
+    health.begin({ model: 'm' });
+    pass(9_999);
+    expect(health.readinessOf({ model: 'm' })).toBe('resting');
+    pass(1);
+    expect(health.readinessOf({ model: 'm' })).toBe('due');
+  });
+
   it('goes on resting when something that began before succeeds', () => {
     const { health, failOnce, pass } = open();
     const early = health.begin({ model: 'm' });
