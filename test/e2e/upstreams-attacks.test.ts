@@ -8,11 +8,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FakeAws, SECOND_ACCOUNT } from '../helpers/fake-aws.ts';
+import { throttle } from '../helpers/fake-bedrock.ts';
+import { STS_FAULTS } from '../helpers/fake-sts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 import { openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
 
 const EAST = 'us-east-1';
 const WEST = 'us-west-2';
+const ROLE = 'arn:aws:iam::222222222222:role/bedrock';
 
 const twoWays =
   (west: object, east: object = {}) =>
@@ -81,4 +84,14 @@ describe('a way', () => {
     expect(errorOf(await test.send('/agents/', { key, body: '{}' }))).toBe('ERR_UPSTREAM_UNREACHABLE');
     expect(wayOf(await test.converse())).toBe('east');
   });
+});
+
+it('gives back what AWS said, if the role of the next way is refused', async () => {
+  const test = await open(twoWays({ roleArn: ROLE }), { roles: [{ arn: ROLE }] });
+  test.aws.sts.always(STS_FAULTS.denied);
+  test.aws.region(EAST).always(throttle());
+  const reply = await test.converse();
+  expect([reply.status, wayOf(reply), errorOf(reply)]).toEqual([429, 'east', null]);
+  expect((await test.ledger(1))[0]).toMatchObject({ status: 429, upstream: 'east', charged_nano_usd: 0 });
+  expect((await test.spend()).reserved_usd).toBe('0');
 });

@@ -3,7 +3,7 @@
  * byte of a response has gone to the client, and never after. What AWS said last passes unchanged if nobody did better.
  */
 import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
-import { ProxyError, toAbortError, toProxyError } from '../../lib/errors.ts';
+import { ProxyError, toAbortError } from '../../lib/errors.ts';
 import type { FailedAttempt } from '../../domain/request-record.ts';
 import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream, Way } from '../upstream.ts';
 import type { Asked, AttemptTicket, UpstreamHealth } from './health.ts';
@@ -68,6 +68,7 @@ export async function makeAttempts(
     else failure = outcome.error;
     failed = outcome.failed;
     if (signal.aborted) throw toAbortError(signal);
+    if (outcome.isLast) break;
   }
   if (failed === undefined) throw allFull(candidates);
   if (kept === undefined) throw failure;
@@ -90,11 +91,13 @@ function askedOf({ route: { origin } }: Way, model: string): Asked {
   return { origin, model };
 }
 
-type Outcome =
-  | { readonly held: HeldResponse; readonly failed: FailedAttempt }
-  | { readonly error: ProxyError; readonly failed: FailedAttempt };
+/** `isLast`: another upstream is not to be asked. */
+type Outcome = { readonly failed: FailedAttempt; readonly isLast: boolean } & (
+  | { readonly held: HeldResponse }
+  | { readonly error: ProxyError }
+);
 
-/** Undefined: the client has the response. Throws what another upstream would not cure. */
+/** Undefined: the client has the response. Throws if the client has a part of it or has left, and for faults of ours. */
 async function tryOne(
   attempt: Attempt,
   candidate: Candidate,
@@ -113,13 +116,15 @@ async function tryOne(
     // AWS bills nothing of it: a client that leaves now has cost nothing.
     context.observer.onUnsent();
     ticket.fail('model', readRetryAfterMs(headers, nowMs()));
-    return { held, failed: { upstream: name, kind: 'refused', code: errorType ?? String(status) } };
+    return { held, failed: { upstream: name, kind: 'refused', code: errorType ?? String(status) }, isLast: false };
   } catch (thrown) {
-    const error = toProxyError(thrown);
-    if (attempt.clientResponse.headersSent || !isWorthAnother(error)) throw thrown;
-    const trouble = findTrouble(error, attempt.principal);
+    const { clientRequest, clientResponse, principal } = attempt;
+    if (!(thrown instanceof ProxyError) || clientResponse.headersSent || clientRequest.signal.aborted) throw thrown;
+    const isLast = !isWorthAnother(thrown);
+    const trouble = isLast ? undefined : findTrouble(thrown, principal);
     if (trouble !== undefined) ticket.fail(trouble, undefined);
-    return { error, failed: { upstream: name, kind: watch.wasSent() ? 'lost' : 'unsent', code: error.code } };
+    const kind = watch.wasSent() ? 'lost' : 'unsent';
+    return { error: thrown, failed: { upstream: name, kind, code: thrown.code }, isLast };
   } finally {
     watch.end();
     ticket.end();

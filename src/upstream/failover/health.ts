@@ -20,7 +20,7 @@ export interface AttemptTicket {
 /** The first rest, if the upstream names none; each further one is twice as long. */
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 60_000;
-/** A request that tries an upstream may think for an hour before its response begins: so long the others wait for it. */
+/** So long the others wait for the request that tries an upstream; it may take an hour until its response begins. */
 const TRIAL_MS = 10_000;
 /** Names of models, and parts of hosts, come from clients: no more are remembered. */
 const MAX_PARTS = 200;

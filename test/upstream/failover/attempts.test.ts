@@ -89,6 +89,12 @@ describe('attempts', () => {
     expect(calls).toEqual(['a after undefined undefined']);
   });
 
+  it('end so too after AWS has said something, which the client gets', async () => {
+    const { run, calls } = open(['throttles', 'refuses', 'serves']);
+    await run();
+    expect(calls.slice(-2)).toEqual(['back to a after b', 'release a']);
+  });
+
   it('end when their time is over', async () => {
     const { run, calls } = open(['throttles', 'serves']);
     await run(10);
