@@ -11,7 +11,7 @@ import { type FakeAws, SECOND_ACCOUNT } from '../helpers/fake-aws.ts';
 import { throttle } from '../helpers/fake-bedrock.ts';
 import { STS_FAULTS } from '../helpers/fake-sts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
-import { openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
+import { NOVA, openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
 
 const EAST = 'us-east-1';
 const WEST = 'us-west-2';
@@ -94,4 +94,38 @@ it('gives back what AWS said, if the role of the next way is refused', async () 
   expect([reply.status, wayOf(reply), errorOf(reply)]).toEqual([429, 'east', null]);
   expect((await test.ledger(1))[0]).toMatchObject({ status: 429, upstream: 'east', charged_nano_usd: 0 });
   expect((await test.spend()).reserved_usd).toBe('0');
+});
+
+it('leaves an inference profile in its account', async () => {
+  const arn = `arn:aws:bedrock:${EAST}:111111111111:application-inference-profile/abc1def2ghi3`;
+  const test = await openUpstreamsTest({
+    regions: [EAST],
+    upstreams: (aws) => [
+      { name: 'main', region: EAST, endpointUrl: aws.region(EAST).url },
+      { name: 'second', region: EAST, endpointUrl: aws.region(EAST).url, profile: 'second', weight: 0 },
+    ],
+  });
+  const key = await makeKey(test, 'search', '--inference-profile', `${NOVA}=${arn}`);
+  test.aws.region(EAST).next(throttle());
+  expect(wayOf(await test.converse('Hello', { key }))).toBe('second');
+  expect(test.aws.trail.map(({ account, model }) => [account, model])).toEqual([
+    ['111111111111', arn],
+    ['222222222222', NOVA],
+  ]);
+});
+
+it('leaves in its account what the body names by an ARN', async () => {
+  const arn = `arn:aws:bedrock:${EAST}:111111111111:imported-model/abc1def2ghi3`;
+  const test = await openUpstreamsTest({
+    regions: [EAST],
+    upstreams: (aws) => [
+      { name: 'main', region: EAST, endpointUrl: aws.region(EAST).url },
+      { name: 'second', region: EAST, endpointUrl: aws.region(EAST).url, profile: 'second', weight: 0 },
+    ],
+  });
+  const key = await makeKey(test, 'chat');
+  test.aws.region(EAST).always(throttle());
+  const body = JSON.stringify({ model: arn, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 10 });
+  const reply = await test.send('/openai/v1/chat/completions', { key, body });
+  expect([reply.status, test.aws.trail.map(({ account }) => account)]).toEqual([429, ['111111111111']]);
 });

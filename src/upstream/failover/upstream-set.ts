@@ -6,7 +6,7 @@ import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { printable } from '../../lib/printable.ts';
 import type { UpstreamSpec } from '../../config/upstreams.ts';
-import { inferenceProfilesOf, type Principal } from '../../domain/principal.ts';
+import type { Principal } from '../../domain/principal.ts';
 import { matchesAnyGlob } from '../../lib/glob.ts';
 import { findFacts } from '../../operations/find-facts.ts';
 import { useInferenceProfile } from '../../routing/inference-profile.ts';
@@ -19,6 +19,7 @@ import { makeAttempts, type Candidate } from './attempts.ts';
 import { UpstreamHealth } from './health.ts';
 import { findNameThere, isBoundToAccount, listsModel } from './served-models.ts';
 import { readPrefixes } from './prefix.ts';
+import { createProfileOwners } from './profile-owners.ts';
 
 /** What the upstreams are made of. */
 export interface UpstreamSetOptions {
@@ -120,11 +121,12 @@ export class UpstreamSet implements Upstream {
     const roams = isRepeatable(route);
     const bound = modelId !== undefined && isBoundToAccount(modelId);
     const free = bound ? others.filter(({ member }) => listsModel(member.spec.models, modelId)) : others;
+    const profilesOf = createProfileOwners(principal);
     const toWay = ({ member, name }: typeof home): Way => {
       const { name: upstream, region } = member.spec;
       const relocation = { region, modelId: name === modelId ? undefined : name };
       const there = relocateRoute(route, relocation, member.routing);
-      const way = { upstream, route: useInferenceProfile(there, inferenceProfilesOf(principal)) };
+      const way = { upstream, route: useInferenceProfile(there, profilesOf(member.spec, there.region)) };
       this.#memberOf.set(way, member);
       return way;
     };
@@ -189,9 +191,10 @@ export class UpstreamSet implements Upstream {
     const { model, namesGuardrail } = conversation;
     const allowed = namesGuardrail && home !== undefined ? [home] : ways;
     const inBody = prepared.route.modelId === undefined ? model : undefined;
+    const isBound = inBody !== undefined && isBoundToAccount(inBody);
     const candidates = allowed.flatMap((way) => {
       const member = this.#memberOf.get(way);
-      if (member === undefined) return [];
+      if (member === undefined || (isBound && way !== home && !listsModel(member.spec.models, inBody))) return [];
       const { spec, upstream, health } = member;
       const { name, weight } = spec;
       const maxInFlight = spec.maxInFlight && Math.max(1, Math.floor(spec.maxInFlight / this.#options.processes));
