@@ -65,6 +65,8 @@ export interface AdmissionRequest extends FactsRequest {
 export interface Admission {
   /** The model as the request names it, percent-decoded; the first, if it names several. */
   readonly model: string | undefined;
+  /** Those that it names besides, as far as its body was read. */
+  readonly otherModels: readonly string[];
   /**
    * The names under which its price is looked up, the first that has one. May grow until `namesAreFound` has resolved:
    * to be read at the end.
@@ -280,7 +282,7 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names: [model], serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
+  { names: [model, ...otherModels], serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
   {
     names,
     others,
@@ -294,6 +296,7 @@ function openAdmission(
 ): Admission {
   return {
     model,
+    otherModels,
     serviceTier,
     requestedUnits,
     variant,

@@ -9,12 +9,17 @@ import type { Attempt, Way } from './upstream.ts';
 export function chooseWays(
   ways: readonly [Way, ...Way[]],
   { principal }: Pick<RequestRecord, 'principal'>,
-  { elsewhere, model, namesGuardrail }: Pick<Admission, 'elsewhere' | 'model' | 'namesGuardrail'>,
+  {
+    elsewhere,
+    model,
+    otherModels,
+    namesGuardrail,
+  }: Pick<Admission, 'elsewhere' | 'model' | 'otherModels' | 'namesGuardrail'>,
 ): Pick<Attempt, 'ways' | 'conversation'> {
   const [first, ...others] = ways;
   const owner = principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
   return {
     ways: others.length === 0 ? ways : [first, ...others.filter(({ route }) => elsewhere.includes(route))],
-    conversation: { owner, model, namesGuardrail },
+    conversation: { owner, model, otherModels, namesGuardrail },
   };
 }

@@ -32,6 +32,8 @@ export interface Conversation {
   readonly owner: string;
   /** As the request names it; undefined if it names none. */
   readonly model: string | undefined;
+  /** Those in its body besides. */
+  readonly otherModels: readonly string[];
   /** It names a guardrail, which one region of one account has. */
   readonly namesGuardrail: boolean;
 }

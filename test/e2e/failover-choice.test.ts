@@ -23,7 +23,8 @@ interface Asked {
   readonly headers?: Readonly<Record<string, string>>;
   readonly system?: string;
   readonly text?: string;
-  readonly body?: object;
+  /** Text is sent as it stands. */
+  readonly body?: object | string;
 }
 
 interface Opened extends SeveralUpstreams {
@@ -46,7 +47,7 @@ async function open(texts: readonly UpstreamText[], policy = {}): Promise<Opened
       const response = await fetch(`${opened.testbed.url}${path}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, ...headers },
-        body: JSON.stringify(content),
+        body: typeof content === 'string' ? content : JSON.stringify(content),
       });
       const [upstream = null, attempts = null] = ['upstream', 'attempts'].map((name) =>
         response.headers.get(`x-bedrock-proxy-${name}`),
@@ -185,6 +186,16 @@ describe('the model', () => {
     expect(refused.status).toBe(400);
     expect(refused.body).toContain('No upstream of the proxy serves the model openai.gpt-oss-20b-1:0.');
     expect(counts()).toEqual([3, 3]);
+  });
+
+  it.each([
+    ['two', `{"model":"${EU}","model":"${US}","messages":[]}`],
+    ['two, the other way round', `{"model":"${US}","model":"${EU}","messages":[]}`],
+    ['one in a tool', `{"model":"${EU}","tools":[{"type":"advisor","model":"${US}"}],"messages":[]}`],
+  ])('is not called where it is not served, however a body names it: %s', async (_name, body) => {
+    const { ask, counts } = await open([{ name: 'eu', region: 'eu-west-1', models: ['eu.*'] }]);
+    expect((await ask({ path: '/anthropic/v1/messages', body })).status).toBe(400);
+    expect(counts()).toEqual([0]);
   });
 
   it('stays in its region if the path has an ARN', async () => {

@@ -188,23 +188,24 @@ export class UpstreamSet implements Upstream {
   /** What only the body tells is looked at here. It cannot be changed: a model in it has one name everywhere. */
   #findCandidates({ ways, conversation, prepared }: Attempt): readonly Candidate[] {
     const [home] = ways;
-    const { model, namesGuardrail } = conversation;
+    const { model, otherModels, namesGuardrail } = conversation;
     const allowed = namesGuardrail && home !== undefined ? [home] : ways;
-    const inBody = prepared.route.modelId === undefined ? model : undefined;
-    const isBound = inBody !== undefined && isBoundToAccount(inBody);
+    const inBody = prepared.route.modelId === undefined && model !== undefined ? [model, ...otherModels] : otherModels;
+    const bound = inBody.filter(isBoundToAccount);
     const candidates = allowed.flatMap((way) => {
       const member = this.#memberOf.get(way);
-      if (member === undefined || (isBound && way !== home && !listsModel(member.spec.models, inBody))) return [];
+      if (member === undefined) return [];
       const { spec, upstream, health } = member;
       const { name, weight } = spec;
       const maxInFlight = spec.maxInFlight && Math.max(1, Math.floor(spec.maxInFlight / this.#options.processes));
       const region = way.route.region;
       const place = { region, own: home?.route.region ?? region };
-      const isServed = inBody === undefined || findNameThere(spec.models, inBody, place) === inBody;
-      return isServed ? [{ name, weight, maxInFlight, way, upstream, health }] : [];
+      const isServed = inBody.every((name) => findNameThere(spec.models, name, place) === name);
+      const isIts = way === home || bound.every((name) => listsModel(spec.models, name));
+      return isServed && isIts ? [{ name, weight, maxInFlight, way, upstream, health }] : [];
     });
     if (candidates.length > 0) return candidates;
-    throw unserved(inBody);
+    throw unserved(inBody[0]);
   }
 
   #order(candidates: readonly Candidate[], prefixes: readonly string[]): readonly Candidate[] {
