@@ -70,6 +70,8 @@ const FIELDS = [
 const FALLBACK_FIELDS = ['name', 'region', 'profile', 'roleArn', 'externalId', 'endpointUrl'];
 const NAME_SHAPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const VARIABLE_SHAPE = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** An API key goes out as it is; these never do. */
+const NO_KEY = /^(?:AWS_(?!BEARER_TOKEN_)|BEDROCK_PROXY_)/;
 const PATTERN_SHAPE = /^[A-Za-z0-9._:/*-]{1,512}$/;
 const MAX_UPSTREAMS = 32;
 const MAX_MODELS = 1_000;
@@ -246,6 +248,7 @@ function parseKeyVariable(value: unknown, environment: Environment, refuse: Refu
   if (typeof value !== 'string' || !VARIABLE_SHAPE.test(value)) {
     throw refuse('must be the name of the variable that holds an Amazon Bedrock API key, and not the key');
   }
+  if (NO_KEY.test(value)) throw refuse(`names the variable ${value}, which holds something else that is secret`);
   const key = environment[value]?.trim();
   if (key?.startsWith('sk-') === true) throw refuse(`names the variable ${value}, which holds a virtual key`);
   if (key !== undefined && key !== '') return key;

@@ -113,6 +113,14 @@ describe('the file of --upstreams', () => {
     expect(await refusalOf(text, { KEY: 'sk-abc' })).toContain('names the variable KEY, which holds a virtual key');
   });
 
+  it.each(['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'BEDROCK_PROXY_SALT_KEY'])(
+    'sends no other secret in place of an API key: %s',
+    async (name) => {
+      const refusal = await refusalOf(file({ name: 'a', apiKeyVariable: name }), { [name]: 'hush' });
+      expect(refusal).toContain(`names the variable ${name}, which holds something else that is secret`);
+    },
+  );
+
   it('has either an API key or another identity', async () => {
     const text = file({ name: 'a', profile: 'p', apiKeyVariable: 'KEY' });
     expect(await refusalOf(text, { KEY: 'ABSK' })).toContain('cannot stand beside a profile or a roleArn');
