@@ -250,6 +250,16 @@ it('makes no further attempt when its time is over', async () => {
   expect(counts()).toEqual([1, 0]);
 });
 
+it('makes none after a stream that has begun and is silent: AWS is at work', { timeout: 20_000 }, async () => {
+  const { testbed, upstreams, counts } = await openSeveralUpstreams(TWO, { flags: { idleTimeout: '1' } });
+  upstreams[0]?.respondWith((_request, response) => startEventStream(response));
+  const { key } = await testbed.mint('k');
+  const over = testbed.nextRecord();
+  expect((await send(testbed.url, key, STREAM)).status).toBe(504);
+  expect(await over).toMatchObject({ error: { code: 'ERR_UPSTREAM_TIMEOUT' }, attempts: 1, partial: true });
+  expect(counts()).toEqual([1, 0]);
+});
+
 it('sends a body that waits in a file again from there', async () => {
   const { testbed, upstreams, key } = await openTwo(fail(429, 'ThrottlingException'), whole);
   const text = 'x'.repeat(40_000_000);

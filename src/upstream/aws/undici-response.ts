@@ -38,7 +38,8 @@ export function toUpstreamError(error: Error, responseBegan: boolean): ProxyErro
   }
   const shortage = findDescriptorShortage(error);
   if (shortage !== undefined) return shortage;
-  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+  // Of a body only while its head is held back from the client: AWS is at work.
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
     return new ProxyError('ERR_UPSTREAM_TIMEOUT', 'The upstream took the request and sent no response.', options);
   }
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE') {
