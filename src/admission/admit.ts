@@ -92,6 +92,8 @@ export interface Admission {
   readonly variant: MediaVariant | undefined;
   /** A guardrail is billed besides the model. */
   readonly namesGuardrail: boolean;
+  /** It asks for its response to be stored. */
+  readonly storesResponse: boolean;
   /**
    * The request is over: gives its slot back and replaces its estimated tokens by what it used; `tokens` undefined: the
    * estimate stands. 0 for one that never went out. Any call but the first does nothing. Never throws. The ledger
@@ -282,7 +284,14 @@ function growPriceNames(
 }
 
 function openAdmission(
-  { names: [model, ...otherModels], serviceTier, requestedUnits, variant, namesGuardrail }: RequestFacts,
+  {
+    names: [model, ...otherModels],
+    serviceTier,
+    requestedUnits,
+    variant,
+    namesGuardrail,
+    storesResponse,
+  }: RequestFacts,
   {
     names,
     others,
@@ -301,6 +310,7 @@ function openAdmission(
     requestedUnits,
     variant,
     namesGuardrail,
+    storesResponse,
     priceNames: names.priceNames,
     elsewhere: others.routes,
     renamed: others.renamed,

@@ -55,6 +55,8 @@ export interface Inspection extends MediaRequest {
   readonly copies: number;
   /** Body or headers name a guardrail. */
   readonly namesGuardrail: boolean;
+  /** It asks for its response to be stored, so that others can refer to it. */
+  readonly storesResponse: boolean;
 }
 
 /** English text has about four bytes a token, other languages, code and numbers fewer. */
@@ -92,7 +94,10 @@ const MAX_WORD_LENGTH = 64;
 export const LONG_CONTEXT = /(?:^|[,\s])context-1m\b/;
 const BETAS = ['anthropic_beta[]', 'anthropic_beta', 'additionalModelRequestFields.anthropic_beta[]'];
 
-type Meaning = 'maxTokens' | 'copies' | 'prompt' | 'serviceTier' | 'latency' | 'beta' | 'guardrail';
+/** Of OpenAI's API. */
+const STORE = 'store';
+
+type Meaning = 'maxTokens' | 'copies' | 'prompt' | 'serviceTier' | 'latency' | 'beta' | 'guardrail' | 'store';
 
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ...MAX_TOKENS.map((path) => [path, 'maxTokens'] as const),
@@ -102,6 +107,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   [LATENCY_PATH, 'latency'],
   ...BETAS.map((path) => [path, 'beta'] as const),
   ...GUARDRAIL_PATHS.map((path) => [path, 'guardrail'] as const),
+  [STORE, 'store'],
 ]);
 const SIZE_PATHS = new Set([...OUTSIDE_PATHS, ...INPUT_MEDIA_PATHS, ...WEB_SEARCH_PATHS, ...HIDDEN_PATHS]);
 
@@ -181,6 +187,7 @@ export class BodyReading {
   #wantsLongContext = false;
   readonly #media: RequestedMedia | undefined;
   #namesGuardrail = false;
+  #storesResponse = false;
 
   constructor(facts: OperationFacts, { limits, isSized, pathModel }: ReadingOptions) {
     const media = mayAskForMedia(facts, pathModel, false) ? facts.media : undefined;
@@ -239,6 +246,7 @@ export class BodyReading {
       copies: this.#copies * Math.max(1, this.#prompts) * turns,
       ...(this.#media?.finish() ?? NO_MEDIA),
       namesGuardrail: this.#namesGuardrail,
+      storesResponse: this.#storesResponse,
     };
   }
 
@@ -294,6 +302,9 @@ export class BodyReading {
         return undefined;
       case 'guardrail':
         this.#namesGuardrail ||= value !== null;
+        return undefined;
+      case 'store':
+        this.#storesResponse ||= value !== null && value !== false;
         return undefined;
       default:
         this.#wantsLongContext ||= typeof value === 'string' && LONG_CONTEXT.test(value);

@@ -50,6 +50,8 @@ export interface RequestFacts extends MediaRequest {
   readonly latency: string | undefined;
   /** It names a guardrail, which costs besides the model; found whatever was asked for. */
   readonly namesGuardrail: boolean;
+  /** It asks for its response to be stored; false if its body was not read. */
+  readonly storesResponse: boolean;
 }
 
 /** Nothing real names as many; each may have to be looked up at AWS. */
@@ -88,6 +90,7 @@ export async function readRequestFacts(
     // A body that cannot be read may ask for anything.
     requestedUnits: asksForMedia && inspection === undefined ? UNKNOWN_UNITS : inspection?.requestedUnits,
     namesGuardrail: inspection?.namesGuardrail ?? namesGuardrailInHeader(headers),
+    storesResponse: inspection?.storesResponse ?? false,
   };
 }
 

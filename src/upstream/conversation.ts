@@ -9,17 +9,13 @@ import type { Attempt, Way } from './upstream.ts';
 export function chooseWays(
   ways: readonly [Way, ...Way[]],
   { principal }: Pick<RequestRecord, 'principal'>,
-  {
-    elsewhere,
-    model,
-    otherModels,
-    namesGuardrail,
-  }: Pick<Admission, 'elsewhere' | 'model' | 'otherModels' | 'namesGuardrail'>,
+  admission: Pick<Admission, 'elsewhere' | 'model' | 'otherModels' | 'namesGuardrail' | 'storesResponse'>,
 ): Pick<Attempt, 'ways' | 'conversation'> {
   const [first, ...others] = ways;
+  const { elsewhere, model, otherModels, namesGuardrail, storesResponse } = admission;
   const owner = principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
   return {
     ways: others.length === 0 ? ways : [first, ...others.filter(({ route }) => elsewhere.includes(route))],
-    conversation: { owner, model, otherModels, namesGuardrail },
+    conversation: { owner, model, otherModels, staysHome: namesGuardrail || storesResponse },
   };
 }

@@ -34,8 +34,8 @@ export interface Conversation {
   readonly model: string | undefined;
   /** Those in its body besides. */
   readonly otherModels: readonly string[];
-  /** It names a guardrail, which one region of one account has. */
-  readonly namesGuardrail: boolean;
+  /** What it names or makes is in one region of one account: a guardrail, a response that is stored. */
+  readonly staysHome: boolean;
 }
 
 /** One try to send a prepared request. Host, region, credentials and signature belong to it. */

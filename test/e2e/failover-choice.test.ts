@@ -252,6 +252,16 @@ it('keeps a request that names a guardrail where the guardrail is', async () => 
   expect(counts()).toEqual([1, 0, 0]);
 });
 
+it('keeps a request whose response is to be stored where it can be found', async () => {
+  const { ask, upstreams, counts } = await open(THREE);
+  upstreams[0]?.respondWith((_request, response) => throttle(response));
+  const path = '/openai/v1/chat/completions';
+  const body = { model: NOVA, messages: [], max_tokens: 9 };
+  expect((await ask({ path, body: { ...body, store: true } })).status).toBe(429);
+  expect(counts()).toEqual([1, 0, 0]);
+  expect((await ask({ path, body: { ...body, store: false } })).status).toBe(200);
+});
+
 it('takes a file that has changed, and tells how its upstreams are', async () => {
   const { ask, describe: describeAll, testbed, upstreams } = await open([{ name: 'one', region: 'us-east-1' }]);
   expect((await ask({})).upstream).toBe('one');

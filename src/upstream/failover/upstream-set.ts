@@ -188,8 +188,8 @@ export class UpstreamSet implements Upstream {
   /** What only the body tells is looked at here. It cannot be changed: a model in it has one name everywhere. */
   #findCandidates({ ways, conversation, prepared }: Attempt): readonly Candidate[] {
     const [home] = ways;
-    const { model, otherModels, namesGuardrail } = conversation;
-    const allowed = namesGuardrail && home !== undefined ? [home] : ways;
+    const { model, otherModels, staysHome } = conversation;
+    const allowed = staysHome && home !== undefined ? [home] : ways;
     const inBody = prepared.route.modelId === undefined && model !== undefined ? [model, ...otherModels] : otherModels;
     const bound = inBody.filter(isBoundToAccount);
     const candidates = allowed.flatMap((way) => {
