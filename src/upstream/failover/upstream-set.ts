@@ -200,8 +200,8 @@ export class UpstreamSet implements Upstream {
       const maxInFlight = spec.maxInFlight && Math.max(1, Math.floor(spec.maxInFlight / this.#options.processes));
       const region = way.route.region;
       const place = { region, own: home?.route.region ?? region };
-      const isServed = inBody.every((name) => findNameThere(spec.models, name, place) === name);
-      const isIts = way === home || bound.every((name) => listsModel(spec.models, name));
+      const isServed = inBody.every((each) => findNameThere(spec.models, each, place) === each);
+      const isIts = way === home || bound.every((each) => listsModel(spec.models, each));
       return isServed && isIts ? [{ name, weight, maxInFlight, way, upstream, health }] : [];
     });
     if (candidates.length > 0) return candidates;
