@@ -97,7 +97,7 @@ type Outcome = { readonly failed: FailedAttempt; readonly isLast: boolean } & (
   | { readonly error: ProxyError }
 );
 
-/** Undefined: the client has the response. Throws if the client has a part of it or has left, and for faults of ours. */
+/** Undefined: the client has the response. Throws if it has a part of one or has left, and for faults of ours. */
 async function tryOne(
   attempt: Attempt,
   candidate: Candidate,

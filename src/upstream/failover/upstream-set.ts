@@ -200,8 +200,8 @@ export class UpstreamSet implements Upstream {
       const maxInFlight = spec.maxInFlight && Math.max(1, Math.floor(spec.maxInFlight / this.#options.processes));
       const region = way.route.region;
       const place = { region, own: home?.route.region ?? region };
-      const isServed = inBody.every((each) => findNameThere(spec.models, each, place) === each);
-      const isIts = way === home || bound.every((each) => listsModel(spec.models, each));
+      const isServed = inBody.every((asked) => findNameThere(spec.models, asked, place) === asked);
+      const isIts = way === home || bound.every((asked) => listsModel(spec.models, asked));
       return isServed && isIts ? [{ name, weight, maxInFlight, way, upstream, health }] : [];
     });
     if (candidates.length > 0) return candidates;
