@@ -8,7 +8,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type FakeAws, SECOND_ACCOUNT } from '../helpers/fake-aws.ts';
-import { throttle } from '../helpers/fake-bedrock.ts';
+import { REFUSALS, throttle } from '../helpers/fake-bedrock.ts';
 import { STS_FAULTS } from '../helpers/fake-sts.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 import { NOVA, openUpstreamsTest, type Reply, type UpstreamsTest } from '../helpers/upstreams-test.ts';
@@ -65,6 +65,17 @@ describe('a way', () => {
       environment: { MAIN_BEDROCK_KEY: 'ABSKbWFpbi1hcGkta2V5' },
     });
     await test.send('/agents/', { body: '{}' });
+    expect(wayOf(await test.converse())).toBe('east');
+  });
+
+  it('does not rest for others because it fails at what one key sends', async () => {
+    const test = await open(twoWays({ profile: 'second' }));
+    const key = await makeKey(test, 'mean');
+    for (const region of [EAST, WEST]) test.aws.region(region).next(REFUSALS.InternalServerException);
+    expect((await test.converse('Hello', { key })).status).toBe(500);
+    expect(wayOf(await test.converse())).toBe('east');
+    test.aws.region(EAST).next(REFUSALS.InternalServerException);
+    expect(wayOf(await test.converse('Hello', { key }))).toBe('west');
     expect(wayOf(await test.converse())).toBe('east');
   });
 

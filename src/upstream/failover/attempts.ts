@@ -4,10 +4,18 @@
  */
 import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 import { ProxyError, toAbortError } from '../../lib/errors.ts';
+import { findHeader } from '../../http/message.ts';
 import type { FailedAttempt } from '../../domain/request-record.ts';
 import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream, Way } from '../upstream.ts';
 import type { Asked, AttemptTicket, UpstreamHealth } from './health.ts';
-import { FAILOVER_JUDGE, findTrouble, isUpstreamTrouble, isWorthAnother, readRetryAfterMs } from './verdict.ts';
+import {
+  FAILOVER_JUDGE,
+  findResponseTrouble,
+  findTrouble,
+  isUpstreamTrouble,
+  isWorthAnother,
+  readRetryAfterMs,
+} from './verdict.ts';
 
 /** An upstream that may be asked. */
 export interface Candidate {
@@ -59,7 +67,7 @@ export async function makeAttempts(
   let failed: FailedAttempt | undefined;
   let failure: unknown;
   while (failed === undefined || tickMs() - begunTick < deadlineMs) {
-    const next = takeNext(left, model);
+    const next = takeNext(left, model, attempt.conversation.owner);
     if (next === undefined) break;
     observer.onAttempt(next.way, failed);
     const outcome = await tryOne(attempt, next, { ...context, isAlone: candidates.length === 1 });
@@ -77,18 +85,18 @@ export async function makeAttempts(
 }
 
 /** The first that is ready and has room; else the one whose rest ends first. It is taken out of the list. */
-function takeNext(left: Candidate[], model: string): Candidate | undefined {
+function takeNext(left: Candidate[], model: string, owner: string): Candidate | undefined {
   const open = left.filter(({ health, maxInFlight }) => maxInFlight === undefined || health.inFlight < maxInFlight);
-  const ready = open.find(({ health, way }) => health.readinessOf(askedOf(way, model)) !== 'resting');
-  const restsUntil = ({ health, way }: Candidate): number => health.restsUntilTick(askedOf(way, model));
+  const ready = open.find(({ health, way }) => health.readinessOf(askedOf(way, model, owner)) !== 'resting');
+  const restsUntil = ({ health, way }: Candidate): number => health.restsUntilTick(askedOf(way, model, owner));
   const [soonest] = open.toSorted((a, b) => restsUntil(a) - restsUntil(b));
   const next = ready ?? soonest;
   if (next !== undefined) left.splice(left.indexOf(next), 1);
   return next;
 }
 
-function askedOf({ route: { origin } }: Way, model: string): Asked {
-  return { origin, model };
+function askedOf({ route: { origin } }: Way, model: string, owner: string): Asked {
+  return { origin, model, owner };
 }
 
 /** `isLast`: another upstream is not to be asked. */
@@ -105,7 +113,7 @@ async function tryOne(
 ): Promise<Outcome | undefined> {
   const { name, way, health, upstream } = candidate;
   const { policy, nowMs, model, isAlone } = context;
-  const ticket = health.begin(askedOf(way, model));
+  const ticket = health.begin(askedOf(way, model, attempt.conversation.owner));
   const watch = watchAttempt(candidate, ticket, context);
   const prepared = { ...attempt.prepared, route: way.route };
   try {
@@ -115,7 +123,7 @@ async function tryOne(
     const { status, headers, errorType } = held;
     // AWS bills nothing of it: a client that leaves now has cost nothing.
     context.observer.onUnsent();
-    ticket.fail('model', readRetryAfterMs(headers, nowMs()));
+    ticket.fail(findResponseTrouble(status, errorType), readRetryAfterMs(headers, nowMs()));
     return { held, failed: { upstream: name, kind: 'refused', code: errorType ?? String(status) }, isLast: false };
   } catch (thrown) {
     const { clientRequest, clientResponse, principal } = attempt;
@@ -152,8 +160,10 @@ function watchAttempt(candidate: Candidate, ticket: AttemptTicket, context: Atte
     onHead: (status, headers) => {
       observer.onHead(status, headers);
       if (isOver) return;
-      if (isUpstreamTrouble(status, headers)) ticket.fail('model', readRetryAfterMs(headers, nowMs()));
-      else ticket.succeed();
+      if (isUpstreamTrouble(status, headers)) {
+        const trouble = findResponseTrouble(status, findHeader(headers, 'x-amzn-errortype'));
+        ticket.fail(trouble, readRetryAfterMs(headers, nowMs()));
+      } else ticket.succeed();
       if (status < 300) onServed(candidate);
     },
   };

@@ -30,14 +30,16 @@ export interface Asked {
   /** Another one does not feel that this one cannot be reached. */
   readonly origin?: string | undefined;
   readonly model: string;
+  readonly owner?: string | undefined;
 }
 
-/** State: what is under way, and the rests of the upstream as a whole, of its hosts, and of single models there. */
+/** State: what is under way, and the rests of the upstream, of its hosts, and of single models, for all or one caller. */
 export class UpstreamHealth {
   readonly #tickMs: MonotonicClock;
   readonly #whole: Rest;
   readonly #hosts = new Map<string, Rest>();
   readonly #models = new Map<string, Rest>();
+  readonly #callers = new Map<string, Rest>();
   #inFlight = 0;
 
   constructor(tickMs: MonotonicClock) {
@@ -86,6 +88,7 @@ export class UpstreamHealth {
         for (const rest of rests) rest.endBy(beganTick);
         forgetOver(this.#hosts, hostOf(asked));
         forgetOver(this.#models, modelOf(asked));
+        forgetOver(this.#callers, callerOf(asked));
       },
       fail: (trouble, retryAfterMs) => {
         endTrial();
@@ -99,13 +102,15 @@ export class UpstreamHealth {
   }
 
   #restsOf(asked: Asked): readonly Rest[] {
-    const known = [this.#hosts.get(hostOf(asked)), this.#models.get(modelOf(asked))];
+    const ofModel = [this.#models.get(modelOf(asked)), this.#callers.get(callerOf(asked))];
+    const known = [this.#hosts.get(hostOf(asked)), ...ofModel];
     return [this.#whole, ...known.filter((rest) => rest !== undefined)];
   }
 
   #open(trouble: Trouble, asked: Asked): Rest {
     if (trouble === 'upstream') return this.#whole;
-    return trouble === 'host' ? openRest(this.#hosts, hostOf(asked)) : openRest(this.#models, modelOf(asked));
+    if (trouble === 'host') return openRest(this.#hosts, hostOf(asked));
+    return trouble === 'model' ? openRest(this.#models, modelOf(asked)) : openRest(this.#callers, callerOf(asked));
   }
 }
 
@@ -115,6 +120,10 @@ function hostOf({ origin = '' }: Asked): string {
 
 function modelOf({ origin = '', model }: Asked): string {
   return `${origin}\n${model}`;
+}
+
+function callerOf(asked: Asked): string {
+  return `${modelOf(asked)}\n${asked.owner ?? ''}`;
 }
 
 function worstOf(states: readonly Readiness[]): Readiness {

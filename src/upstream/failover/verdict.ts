@@ -9,10 +9,11 @@ import type { ErrorCode, ProxyError } from '../../lib/errors.ts';
 import type { ResponseJudge } from '../upstream.ts';
 
 /**
- * Why an upstream rests. `model`: it throttles, or has trouble with, one model. `host`: the host that was asked cannot
+ * Why an upstream rests. `caller`: it fails at one model, which may be the doing of one caller's requests. `model`: it
+ * throttles one model, or does not have it ready. `host`: the host that was asked cannot
  * be reached; a client may have chosen it by its region. `upstream`: it has no credentials.
  */
-export type Trouble = 'model' | 'host' | 'upstream';
+export type Trouble = 'caller' | 'model' | 'host' | 'upstream';
 
 const EVENT_STREAM_TYPE = /^\s*application\/vnd\.amazon\.eventstream\b/i;
 /** 529 is Anthropic's for an overload. */
@@ -56,6 +57,11 @@ export const FAILOVER_JUDGE: ResponseJudge = {
 /** Whether another upstream may be asked after this error, if the client has nothing of a response. */
 export function isWorthAnother({ code }: ProxyError): boolean {
   return ERRORS.has(code);
+}
+
+/** What rests after a response that is trouble. */
+export function findResponseTrouble(status: number, errorType: string | undefined): Trouble {
+  return status === 500 || errorType?.startsWith('InternalServer') === true ? 'caller' : 'model';
 }
 
 /** What rests after such an error; undefined: nothing, because it is of this caller or this operation alone. */

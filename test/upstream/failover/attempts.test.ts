@@ -44,6 +44,7 @@ function open(outcomes: readonly Outcome[], { maxInFlight }: { maxInFlight?: num
   });
   const attempt = {
     prepared: {},
+    conversation: { owner: 'k' },
     clientRequest: { signal: leaving.signal },
     clientResponse: { headersSent: false },
   } as unknown as Attempt;

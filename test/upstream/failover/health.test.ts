@@ -121,6 +121,15 @@ it('rests at one host if that cannot be reached, or throttles', () => {
   expect(health.describe()).toEqual({ readiness: 'resting', restingModels: 1, restMs: 1_000 });
 });
 
+it('rests for one caller alone if it fails at what that sends', () => {
+  const { health } = open();
+  const ticket = health.begin({ model: 'm', owner: 'mean' });
+  ticket.fail('caller', undefined);
+  ticket.end();
+  const asked = ['mean', 'other'].map((owner) => health.readinessOf({ model: 'm', owner }));
+  expect(asked).toEqual(['resting', 'ready']);
+});
+
 it('counts what is under way', () => {
   const { health } = open();
   const [one, two] = [health.begin({ model: 'a' }), health.begin({ model: 'b' })];
