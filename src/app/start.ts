@@ -23,7 +23,7 @@ import type { AwsConnection } from '../upstream/aws/connection.ts';
 import { createCredentialSource, loadFromChain, loadProfileRegion } from '../upstream/aws/credentials.ts';
 import { type AuthRefresh, refreshExpired } from '../upstream/aws/auth-refresh.ts';
 import { runTrusting } from '../upstream/aws/trust.ts';
-import { createForwarder } from '../upstream/aws/forward.ts';
+import { createForwarder, type ForwarderOptions } from '../upstream/aws/forward.ts';
 import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { Announce } from './announce.ts';
 import { createBudgetNotices } from './budget-notices.ts';
@@ -87,7 +87,10 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
-    const connection = await connectUpstream(config, region?.name, await findAuthRefresh(config, seat));
+    const connection = await connectUpstream(config, region?.name, {
+      refresh: await findAuthRefresh(config, seat),
+      tell: greets(seat) ? printTalk : undefined,
+    });
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
     const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters };
     await serve(parts).finally(async () => {
@@ -258,12 +261,11 @@ async function findAuthRefresh(
 export async function connectUpstream(
   config: Config,
   region: string | undefined,
-  refresh?: AuthRefresh,
+  { refresh, tell = () => {} }: { readonly refresh?: AuthRefresh | undefined; readonly tell?: Talk | undefined } = {},
 ): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
-  if (config.offline)
-    return (await import('../upstream/offline/offline-upstream.ts')).connectOffline(timeouts, Date.now);
+  if (config.offline) return openOffline(config, timeouts, tell);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> => runTrusting(() => loadFromChain(profile, region, warn));
   const clock = createSigningClock(Date.now, warn);
@@ -274,6 +276,16 @@ export async function connectUpstream(
   const identities = openIdentities(config, { own: credentials, region, forwarder, clock, warn });
   const bidirectional = createBidirectionalForwarder({ ...timeouts, network, nowMs: clock.nowMs });
   return { name: 'aws', credentials, identities, forwarder, bidirectional, clock, close: () => forwarder.close() };
+}
+
+type Talk = (message: string) => void;
+type Timeouts = Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs' | 'streamIdleTimeoutMs'>;
+
+async function openOffline({ scriptFile }: Config, timeouts: Timeouts, tell: Talk): Promise<AwsConnection> {
+  const { connectOffline } = await import('../upstream/offline/offline-upstream.ts');
+  if (scriptFile === undefined) return connectOffline(timeouts, Date.now);
+  const script = await (await import('./live-script.ts')).openLiveScript(scriptFile, tell);
+  return connectOffline(timeouts, Date.now, script);
 }
 
 /**

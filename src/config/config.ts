@@ -88,6 +88,8 @@ export interface Config {
   readonly masterKey: string | undefined;
   readonly saltKey: string | undefined;
   readonly offline: boolean;
+  /** What the offline Bedrock says to which message. */
+  readonly scriptFile: string | undefined;
   /** Rules of faults to inject, as written. */
   readonly faults: readonly string[];
   /** Undefined: one is drawn. */
@@ -169,7 +171,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     dataFolder: userDataFolder(environment, process.platform),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
-    offline: parseSwitch(read('offline')),
+    ...readOffline(read('offline'), read('script')),
     faults: readFaults(flags, environment),
     faultSeed: parseSeed(read('faultSeed')),
     faultInShared: parseSwitch(read('faultInShared')),
@@ -295,6 +297,17 @@ function parseSeconds(setting: Setting | undefined): number | undefined {
 
 function parseFilePath(setting: Setting | undefined): string | undefined {
   return setting === undefined ? undefined : resolve(setting.value);
+}
+
+function readOffline(
+  setting: Setting | undefined,
+  script: Setting | undefined,
+): Pick<Config, 'offline' | 'scriptFile'> {
+  const offline = parseSwitch(setting);
+  if (offline || script === undefined) return { offline, scriptFile: parseFilePath(script) };
+  throw new ProxyError('ERR_BAD_OPTION', `${script.origin} is for the offline Bedrock: it needs --offline.`, {
+    hint: 'AWS itself answers as it likes; what it answered can be recorded.',
+  });
 }
 
 function parseProfile(setting: Setting | undefined): string | undefined {

@@ -93,6 +93,11 @@ export const OPTIONS = {
     description: 'answer from a Bedrock inside this process: no AWS account, no network',
     inProject: true,
   },
+  script: {
+    flag: '--script <file>',
+    env: ['BEDROCK_PROXY_SCRIPT'],
+    description: 'JSON file with what the offline Bedrock answers to which message; read anew if it changes',
+  },
   fault: {
     flag: '--fault <fault>',
     env: ['BEDROCK_PROXY_FAULT'],

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Config, readConfig, readDatabasePath, readSaltKey } from '../../src/config/config.ts';
 import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
@@ -20,6 +20,7 @@ describe('with nothing given', () => {
       masterKey: undefined,
       saltKey: undefined,
       offline: false,
+      scriptFile: undefined,
       faults: [],
       faultInShared: false,
       endpointUrls: new Map(),
@@ -276,6 +277,13 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
       ['*', { scheme: 'http', authority: 'c', pathPrefix: '' }],
       ['bedrock', { scheme: 'https', authority: 'd', pathPrefix: '' }],
     ]),
+  },
+  {
+    field: 'scriptFile',
+    flag: { script: '/a.json' },
+    env: { BEDROCK_PROXY_OFFLINE: '1', BEDROCK_PROXY_SCRIPT: '/b.json' },
+    fromFlag: resolve('/a.json'),
+    fromEnv: resolve('/b.json'),
   },
   { field: 'fips', flag: { fips: true }, env: { AWS_USE_FIPS_ENDPOINT: 'false' }, fromFlag: true, fromEnv: false },
   {

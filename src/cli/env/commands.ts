@@ -111,7 +111,7 @@ export const EXEC = defineCommand({
     for: CLIENT_OPTION,
     key: { flag: KEY_OPTION.flag, description: 'id or alias of a key to lend, which stays' },
     ...EXEC_POLICY_OPTIONS,
-    ...pickOptions('profile', 'region', 'offline', 'fault', 'faultSeed', 'endpointUrl', 'db'),
+    ...pickOptions('profile', 'region', 'offline', 'script', 'fault', 'faultSeed', 'endpointUrl', 'db'),
     tls: PROXY_TLS,
     ...PROXY_ADDRESS,
   },

@@ -162,6 +162,7 @@ function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
   if (input.profile !== undefined) args.push('--profile', input.profile);
   if (input.region !== undefined) args.push('--region', input.region);
   if (input.offline) args.push('--offline');
+  if (input.script !== undefined) args.push('--script', input.script);
   if (input.tls) args.push('--tls');
   for (const fault of input.fault ?? []) args.push('--fault', fault);
   if (input.faultSeed !== undefined) args.push('--fault-seed', input.faultSeed);

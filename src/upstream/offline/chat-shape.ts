@@ -54,11 +54,12 @@ export function readChatTurn(body: JsonObject, modelId: string, tokens: PromptTo
 
 /** The completion; `head` has its id, model and time. */
 export function completionOf(head: object, response: ComposedResponse): JsonObject {
-  const { toolCall, text } = response;
+  const { toolCalls } = response;
+  const calls = toolCalls.map((call) => toolCallOf(call, JSON.stringify(call.input)));
   const message = {
     role: 'assistant',
-    content: toolCall === undefined ? text : null,
-    ...(toolCall === undefined ? {} : { tool_calls: [toolCallOf(toolCall, JSON.stringify(toolCall.input))] }),
+    content: contentOf(response),
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
   };
   const choice = { index: 0, message, finish_reason: FINISH_REASONS[response.stopReason], logprobs: null };
   return { ...head, object: 'chat.completion', choices: [choice], usage: usageOf(response) };
@@ -74,15 +75,17 @@ export function chunksOf(head: object, response: ComposedResponse, withUsage: bo
   });
   const delta = (content: object, finishReason: string | null = null): JsonObject =>
     chunk([{ index: 0, delta: content, finish_reason: finishReason, logprobs: null }]);
-  const { toolCall } = response;
-  const [last] = response.blocks.slice(-1);
-  const pieces = (last === undefined ? [] : piecesOf(last)).map((piece, index) => {
-    if (toolCall === undefined) return delta({ content: piece });
-    const call = index === 0 ? toolCallOf(toolCall, piece) : { function: { arguments: piece } };
-    return delta({ tool_calls: [{ index: 0, ...call }] });
+  const pieces = response.blocks.flatMap((block) => {
+    if (block.kind === 'reasoning') return [];
+    if (block.kind === 'text') return piecesOf(block).map((piece) => delta({ content: piece }));
+    const index = response.toolCalls.indexOf(block.call);
+    return piecesOf(block).map((piece, at) => {
+      const call = at === 0 ? toolCallOf(block.call, piece) : { function: { arguments: piece } };
+      return delta({ tool_calls: [{ index, ...call }] });
+    });
   });
   return [
-    delta({ role: 'assistant', content: toolCall === undefined ? '' : null }),
+    delta({ role: 'assistant', content: contentOf(response) === null ? null : '' }),
     ...pieces,
     delta({}, FINISH_REASONS[response.stopReason]),
     ...(withUsage ? [chunk([], { usage: usageOf(response) })] : []),
@@ -112,11 +115,23 @@ export function textOf({ content }: JsonObject): string {
     .join('\n');
 }
 
+/** Null if a tool is called without a word. */
+function contentOf({ text, toolCalls }: ComposedResponse): string | null {
+  return text === '' && toolCalls.length > 0 ? null : text;
+}
+
 function toolCallOf({ id, name }: ToolCall, argumentsText: string): object {
   return { id: `call_${id}`, type: 'function', function: { name, arguments: argumentsText } };
 }
 
+/** OpenAI counts what caches served, or took, among the tokens of the prompt. */
 function usageOf({ tokens, outputTokens }: ComposedResponse): object {
-  const { input } = tokens;
-  return { prompt_tokens: input, completion_tokens: outputTokens, total_tokens: input + outputTokens };
+  const { input, read, written } = tokens;
+  const prompt = input + read + written['5m'] + written['1h'];
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: outputTokens,
+    total_tokens: prompt + outputTokens,
+    ...(read === 0 ? {} : { prompt_tokens_details: { cached_tokens: read } }),
+  };
 }

@@ -38,6 +38,22 @@ export const PLAIN_TURN = {
   schema: undefined,
 } as const satisfies Partial<Turn>;
 
+/** What a model is told to say, instead of what it would say by itself. */
+export interface GivenAnswer {
+  readonly text: string | undefined;
+  readonly toolCalls: readonly { readonly name: string; readonly input: unknown }[];
+  readonly stopReason: ComposedResponse['stopReason'] | undefined;
+  readonly usage: GivenUsage;
+}
+
+/** Tokens that a response shall report; what is not given is counted. */
+export interface GivenUsage {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly cacheReadTokens?: number;
+  readonly cacheWriteTokens?: number;
+}
+
 /** A tool that a model asks for. */
 export interface ToolCall {
   readonly name: string;
@@ -52,12 +68,12 @@ export type ComposedBlock =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'tool'; readonly call: ToolCall };
 
-/** What the model returns: text, or a call of a tool; before it, its reasoning. */
+/** What the model returns: text, or calls of tools, or both; before it, its reasoning. */
 export interface ComposedResponse {
   readonly blocks: readonly ComposedBlock[];
-  /** Empty if a tool is called. */
+  /** Empty if a tool is called without a word. */
   readonly text: string;
-  readonly toolCall: ToolCall | undefined;
+  readonly toolCalls: readonly ToolCall[];
   /** Undefined unless the turn asks for it. */
   readonly reasoning: string | undefined;
   readonly stopReason: 'end_turn' | 'tool_use' | 'max_tokens' | 'stop_sequence';
@@ -72,11 +88,19 @@ export interface ComposedResponse {
 /** Tokens that a call of a tool costs beside its input. */
 const TOOL_CALL_TOKENS = 12;
 
-/** The response to a turn. */
-export function composeResponse(turn: Turn): ComposedResponse {
-  const tool = chooseTool(turn);
-  if (tool !== undefined) return callTool(turn, tool);
-  const whole = writeText(turn);
+/** The response to a turn: the given one, if there is one. */
+export function composeResponse(turn: Turn, given?: GivenAnswer): ComposedResponse {
+  const tool = given === undefined ? chooseTool(turn) : undefined;
+  const toolCalls =
+    tool === undefined ? (given?.toolCalls ?? []) : [{ name: tool.name, input: sampleOfSchema(tool.schema) }];
+  const response =
+    toolCalls.length > 0
+      ? callTools(turn, toolCalls, given?.text ?? '')
+      : sayText(turn, given?.text ?? writeText(turn));
+  return given === undefined ? response : withGiven(response, given);
+}
+
+function sayText(turn: Turn, whole: string): ComposedResponse {
   const stop = findStop(whole, turn.stopSequences);
   const text = stop === undefined ? whole : whole.slice(0, stop.at);
   const tokens = splitTokens(text);
@@ -84,7 +108,7 @@ export function composeResponse(turn: Turn): ComposedResponse {
   const kept = isCut ? tokens.slice(0, turn.maxTokens).join('') : text;
   return finish(turn, {
     text: kept,
-    toolCall: undefined,
+    toolCalls: [],
     stopReason: isCut ? 'max_tokens' : stop === undefined ? 'end_turn' : 'stop_sequence',
     stopSequence: isCut ? undefined : stop?.sequence,
     answerTokens: Math.min(tokens.length, turn.maxTokens),
@@ -99,7 +123,7 @@ export function piecesOf(block: ComposedBlock): string[] {
 /** The response of a model that was kept from giving one. */
 export function blockResponse(response: ComposedResponse, text: string): ComposedResponse {
   const tokens = { input: 0, ...NO_CACHE_USE };
-  const nothing = { toolCall: undefined, reasoning: undefined, outputTokens: 0, reasoningTokens: 0, tokens };
+  const nothing = { toolCalls: [], reasoning: undefined, outputTokens: 0, reasoningTokens: 0, tokens };
   return { ...response, ...nothing, text, blocks: [{ kind: 'text', text }] };
 }
 
@@ -110,16 +134,34 @@ function chooseTool({ tools, toolChoice, userText, toolResults }: Turn): Offered
   return toolResults.length > 0 ? undefined : chooseToolFor(userText, tools);
 }
 
-function callTool(turn: Turn, tool: OfferedTool): ComposedResponse {
-  const input = sampleOfSchema(tool.schema);
-  const id = stableId('', JSON.stringify([turn.modelId, turn.userText, totalOf(turn.tokens), tool.name]), 22);
+function callTools(turn: Turn, calls: GivenAnswer['toolCalls'], text: string): ComposedResponse {
+  const seed = [turn.modelId, turn.userText, totalOf(turn.tokens)];
+  const toolCalls = calls.map(({ name, input }, index) => {
+    const number = index === 0 ? [] : [index];
+    return { name, id: stableId('', JSON.stringify([...seed, name, ...number]), 22), input };
+  });
+  const inputTokens = toolCalls.map(({ input }) => TOOL_CALL_TOKENS + countTokens(JSON.stringify(input)));
   return finish(turn, {
-    text: '',
-    toolCall: { name: tool.name, id, input },
+    text,
+    toolCalls,
     stopReason: 'tool_use',
     stopSequence: undefined,
-    answerTokens: TOOL_CALL_TOKENS + countTokens(JSON.stringify(input)),
+    answerTokens: inputTokens.reduce((sum, tokens) => sum + tokens, text === '' ? 0 : countTokens(text)),
   });
+}
+
+function withGiven(response: ComposedResponse, { stopReason, usage }: GivenAnswer): ComposedResponse {
+  const { tokens, outputTokens } = response;
+  return {
+    ...response,
+    stopReason: stopReason ?? response.stopReason,
+    outputTokens: usage.outputTokens ?? outputTokens,
+    tokens: {
+      input: usage.inputTokens ?? tokens.input,
+      read: usage.cacheReadTokens ?? tokens.read,
+      written: usage.cacheWriteTokens === undefined ? tokens.written : { '5m': usage.cacheWriteTokens, '1h': 0 },
+    },
+  };
 }
 
 function finish(
@@ -127,17 +169,19 @@ function finish(
   {
     answerTokens,
     ...answer
-  }: Pick<ComposedResponse, 'text' | 'toolCall' | 'stopReason' | 'stopSequence'> & {
+  }: Pick<ComposedResponse, 'text' | 'toolCalls' | 'stopReason' | 'stopSequence'> & {
     readonly answerTokens: number;
   },
 ): ComposedResponse {
-  const reasoning = turn.isReasoning ? reasonAbout(turn, answer.toolCall) : undefined;
+  const reasoning = turn.isReasoning ? reasonAbout(turn, answer.toolCalls[0]) : undefined;
   const reasoningTokens = reasoning === undefined ? 0 : countTokens(reasoning);
   const outputTokens = answerTokens + reasoningTokens;
-  const last: ComposedBlock =
-    answer.toolCall === undefined ? { kind: 'text', text: answer.text } : { kind: 'tool', call: answer.toolCall };
-  const blocks: ComposedBlock[] =
-    reasoning === undefined ? [last] : [{ kind: 'reasoning', text: reasoning, signature: sign(reasoning) }, last];
+  const isSilent = answer.text === '' && answer.toolCalls.length > 0;
+  const blocks: ComposedBlock[] = [
+    ...(reasoning === undefined ? [] : [{ kind: 'reasoning', text: reasoning, signature: sign(reasoning) } as const]),
+    ...(isSilent ? [] : [{ kind: 'text', text: answer.text } as const]),
+    ...answer.toolCalls.map((call) => ({ kind: 'tool', call }) as const),
+  ];
   const { tokens } = turn;
   return {
     ...answer,

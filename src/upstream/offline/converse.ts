@@ -1,7 +1,7 @@
 /**
  * Converse and ConverseStream of the offline Bedrock, in the shapes of AWS's model. Pure.
  */
-import { blockResponse, composeResponse, piecesOf, type ComposedBlock, type ComposedResponse } from './compose.ts';
+import { blockResponse, piecesOf, type ComposedBlock, type ComposedResponse } from './compose.ts';
 import { BAD_WORD, checkpointsOf, guardedTextOf, readTurn, segmentsOf } from './conversation.ts';
 import { findConversationProblem } from './conversation-problems.ts';
 import { paddedEventFrame } from './frames.ts';
@@ -72,7 +72,7 @@ function respondToConversation(call: OfflineCall): Outcome | { readonly refusal:
   const refusal = refuseConversation(body, model);
   if (refusal !== undefined) return { refusal };
   const turn = readTurn(body, model.id, useCacheOf(call, model, segmentsOf(body)));
-  const response = composeResponse(turn);
+  const response = call.scripted.respond(turn);
   const extras = repeatOf(body);
   const guardrail = body['guardrailConfig'];
   if (!isObject(guardrail)) return { response, stopReason: response.stopReason, extras };

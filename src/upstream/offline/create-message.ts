@@ -10,7 +10,6 @@ import {
   segmentsOfMessages,
 } from './anthropic-request.ts';
 import { eventsOf, messageOf } from './anthropic-response.ts';
-import { composeResponse } from './compose.ts';
 import { ANTHROPIC_ERROR_TYPES } from '../../faults/refusals.ts';
 import { applyFault } from './faults.ts';
 import { asText, parseJsonObject, type JsonObject } from '../../lib/json.ts';
@@ -28,11 +27,14 @@ export function createMessage(call: OfflineCall): Reply {
   const problem = findMessagesProblem(body, model.id);
   if (problem !== undefined) return anthropicError(400, problem);
   const tokens = useCacheOf(call, model, segmentsOfMessages(body));
-  const response = composeResponse(readMessagesTurn(body, model.id, tokens));
+  const response = call.scripted.respond(readMessagesTurn(body, model.id, tokens));
   const id = stableId('msg_bdrk_', call.body.toString(), 24);
   const message = messageOf(response, { id, model: asText(body['model']) });
   const reply = body['stream'] === true ? streamOf(eventsOf(message, response)) : jsonReply(message);
-  return reshapeFault(applyFault(model.id, reply), reply, { refuse: anthropicError, fail: failureEvent });
+  return reshapeFault(applyFault(model.id, reply, call.scripted.findFault()), reply, {
+    refuse: anthropicError,
+    fail: failureEvent,
+  });
 }
 
 /** Responds to a call that counts the tokens of a CreateMessage call. */

@@ -23,6 +23,8 @@ import { completeChat, listOpenAiModels, openAiError } from './openai-chat.ts';
 import { createResponse } from './openai-responses.ts';
 import { awsError, type OperationHandler, type Reply } from './reply.ts';
 import { rerank } from './rerank.ts';
+import { openScriptedCall } from './scripted-call.ts';
+import type { Script } from './script.ts';
 import type { OfflineState } from './state.ts';
 
 const HANDLERS: Readonly<Record<string, OperationHandler>> = {
@@ -87,6 +89,14 @@ export function findPlayedHost(authority: string): PlayedHost | undefined {
   return { service, region, partition: partition.id };
 }
 
+/** What a server has beside a request. */
+export interface RespondingWith {
+  readonly nowMs: number;
+  readonly state: OfflineState;
+  /** Undefined: the model says what it says by itself. */
+  readonly script: Script | undefined;
+}
+
 /**
  * The reply to a request, faults on demand included. What is not played is refused with a status that no SDK tries
  * again.
@@ -94,7 +104,7 @@ export function findPlayedHost(authority: string): PlayedHost | undefined {
 export function respondToRequest(
   request: AdmittedRequest,
   played: PlayedHost,
-  { nowMs, state }: { readonly nowMs: number; readonly state: OfflineState },
+  { nowMs, state, script }: RespondingWith,
 ): Reply {
   const { path, query = '' } = request.target;
   const operation = findOperation(request, path, played.service);
@@ -111,6 +121,7 @@ export function respondToRequest(
     return refuseLacking(path, `The offline Bedrock lacks ${played.service.id} ${name}.`);
   }
   const labels = readLabels(operation.template, path);
+  const scripted = openScriptedCall(script);
   const reply = handler({
     operation: operation.name ?? '',
     region: played.region,
@@ -121,8 +132,11 @@ export function respondToRequest(
     body: request.body,
     nowMs,
     state,
+    scripted,
   });
-  return applyFault(findOfflineModel(labels['modelId'] ?? '', played.region)?.id ?? '', reply);
+  // An API that names the model in the body fails in a shape of its own, and has done so.
+  if (labels['modelId'] === undefined) return reply;
+  return applyFault(findOfflineModel(labels['modelId'], played.region)?.id ?? '', reply, scripted.findFault());
 }
 
 /** In the shape of the API that the path belongs to. */

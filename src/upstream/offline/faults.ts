@@ -22,13 +22,14 @@ import { exceptionFrame } from './frames.ts';
 import { awsError, type Reply } from './reply.ts';
 
 /** Makes of a good reply what the fault does to it. */
-type Fault = (reply: Reply) => Reply;
+export type OfflineFault = (reply: Reply) => Reply;
 
 const refuse = ({ status, type, message }: Refusal, headers: Readonly<Record<string, string>> = {}): Reply =>
   awsError(status, type, message, headers);
-const throttle: Fault = () => refuse(REFUSALS.throttle, { 'retry-after': '1' });
+const throttle: OfflineFault = () => refuse(REFUSALS.throttle, { 'retry-after': '1' });
 
-const FAULTS: Readonly<Record<string, Fault>> = {
+/** By the name between `offline.` and `-v1:0`. */
+export const OFFLINE_FAULTS: Readonly<Record<string, OfflineFault>> = {
   throttle,
   unavailable: () => refuse(REFUSALS.unavailable),
   internal: () => refuse(REFUSALS.internal),
@@ -49,12 +50,13 @@ const FAULTS: Readonly<Record<string, Fault>> = {
 const EVENTS_BEFORE_FAULT = 2;
 
 /**
- * The reply as the fault of this model (without geography) makes it; unchanged if there is none, or if it failed
- * already.
+ * The reply as the fault that a script asks for makes it, or that of this model (without geography); unchanged if there
+ * is none, or if it failed already.
  */
-export function applyFault(modelId: string, reply: Reply): Reply {
+export function applyFault(modelId: string, reply: Reply, scripted?: OfflineFault): Reply {
   const [, name] = /^offline\.([a-z-]+)-v1:0$/.exec(modelId) ?? [];
-  const fault = name === undefined || !Object.hasOwn(FAULTS, name) ? undefined : FAULTS[name];
+  const ofModel = name !== undefined && Object.hasOwn(OFFLINE_FAULTS, name) ? OFFLINE_FAULTS[name] : undefined;
+  const fault = scripted ?? ofModel;
   return fault === undefined || reply.status !== 200 ? reply : fault(reply);
 }
 

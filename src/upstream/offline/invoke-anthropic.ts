@@ -4,17 +4,16 @@
  */
 import { findMessagesProblem, readMessagesTurn, segmentsOfMessages } from './anthropic-request.ts';
 import { eventsOf, messageOf } from './anthropic-response.ts';
-import { composeResponse } from './compose.ts';
 import type { InvokeContext, InvokeOutcome } from './invoke-outcome.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import { stableId } from './tokens.ts';
 
 /** Responds to a body of the Messages API. */
-export function invokeAnthropic(body: JsonObject, { modelId, useCache }: InvokeContext): InvokeOutcome {
+export function invokeAnthropic(body: JsonObject, { modelId, useCache, respond }: InvokeContext): InvokeOutcome {
   if (typeof body['anthropic_version'] !== 'string') return { problem: 'anthropic_version: Field required' };
   const problem = findMessagesProblem(body, modelId);
   if (problem !== undefined) return { problem };
-  const response = composeResponse(readMessagesTurn(body, modelId, useCache(segmentsOfMessages(body))));
+  const response = respond(readMessagesTurn(body, modelId, useCache(segmentsOfMessages(body))));
   const message = messageOf(response, {
     id: stableId('msg_bdrk_', JSON.stringify(body) + modelId, 24),
     model: modelId.replace(/^anthropic\./, '').replace(/-v\d+(?::\d+)?$/, ''),

@@ -3,7 +3,6 @@
  * and of models that an ARN does not name, which go by what their body holds. Pure.
  */
 import { chunksOf, completionOf, readChatTurn, segmentsOfChat } from './chat-shape.ts';
-import { composeResponse } from './compose.ts';
 import { invokeAnthropic } from './invoke-anthropic.ts';
 import { embedText } from './invoke-embedding.ts';
 import { invokeNova } from './invoke-nova.ts';
@@ -14,12 +13,11 @@ import { countSegments } from './prompt-cache.ts';
 import { stableId } from './tokens.ts';
 
 /** Responds to a body of OpenAI's shape. */
-export function invokeChat(body: JsonObject, { modelId }: InvokeContext): InvokeOutcome {
+export function invokeChat(body: JsonObject, { modelId, respond }: InvokeContext): InvokeOutcome {
   if (asObjects(body['messages']).length === 0) return { problem: 'messages: at least one message is required' };
-  const tokens = uncached(countSegments(segmentsOfChat(body)));
-  const response = composeResponse(readChatTurn(body, modelId, tokens));
+  const response = respond(readChatTurn(body, modelId, uncached(countSegments(segmentsOfChat(body)))));
   const head = { id: stableId('chatcmpl-', modelId + JSON.stringify(body), 24), created: 0, model: modelId };
-  const { outputTokens, latencyMs } = response;
+  const { tokens, outputTokens, latencyMs } = response;
   const streamed = chunksOf(head, response, false);
   return { content: completionOf(head, response), streamed, tokens, outputTokens, latencyMs };
 }

@@ -69,7 +69,8 @@ function invoke(call: OfflineCall): Exclude<InvokeOutcome, { problem: string }> 
   const body = parseJsonObject(call.body);
   if (body === undefined) return { refusal: validationError(MALFORMED) };
   const useCache: InvokeContext['useCache'] = (segments) => useCacheOf(call, model, segments);
-  const outcome = invokeShape(body, model, { modelId: model.id, useCache });
+  const outcome = invokeShape(body, model, { modelId: model.id, useCache, respond: call.scripted.respond });
+  if (!('problem' in outcome)) call.scripted.failWithoutTurn(model.id, call.body);
   return 'problem' in outcome ? { refusal: validationError(outcome.problem) } : outcome;
 }
 

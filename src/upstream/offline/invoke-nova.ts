@@ -1,7 +1,7 @@
 /**
  * InvokeModel in the shape of Amazon's Nova models, which is nearly that of Converse. Pure.
  */
-import { composeResponse, piecesOf, type ComposedBlock } from './compose.ts';
+import { piecesOf, type ComposedBlock } from './compose.ts';
 import { readTurn, segmentsOf } from './conversation.ts';
 import { findConversationProblem } from './conversation-problems.ts';
 import type { InvokeContext, InvokeOutcome } from './invoke-outcome.ts';
@@ -9,11 +9,11 @@ import { isReasoning } from './thinking.ts';
 import type { JsonObject } from '../../lib/json.ts';
 
 /** Responds to a body of Nova's shape. */
-export function invokeNova(body: JsonObject, { modelId, useCache }: InvokeContext): InvokeOutcome {
+export function invokeNova(body: JsonObject, { modelId, useCache, respond }: InvokeContext): InvokeOutcome {
   const problem = findConversationProblem(body, modelId);
   if (problem !== undefined) return { problem: `Malformed input request: ${problem.message}` };
   const turn = readTurn(body, modelId, useCache(segmentsOf(body)));
-  const response = composeResponse({ ...turn, isReasoning: isReasoning(modelId, body) });
+  const response = respond({ ...turn, isReasoning: isReasoning(modelId, body) });
   const { tokens, outputTokens, latencyMs, stopReason } = response;
   const counts = {
     inputTokens: tokens.input,

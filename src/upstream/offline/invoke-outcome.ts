@@ -2,6 +2,7 @@
  * What InvokeModel asks of the models of each shape, and what they give it, so that the shapes need not know who calls
  * them.
  */
+import type { ComposedResponse, Turn } from './compose.ts';
 import type { PromptSegment, PromptTokens } from './prompt-cache.ts';
 
 /** What a shape knows beside the body. */
@@ -9,6 +10,7 @@ export interface InvokeContext {
   readonly modelId: string;
   /** Counts the tokens of a prompt, with what the model's cache reads and writes of it. */
   readonly useCache: (segments: readonly PromptSegment[]) => PromptTokens;
+  readonly respond: (turn: Turn) => ComposedResponse;
 }
 
 /** What a model returns for a body, whole and streamed; or why it refuses, as a validation error's message. */

@@ -2,7 +2,7 @@
  * InvokeModel of the models that go on with a text: Llama, Mistral, DeepSeek-R1, Titan, Command, Claude 2. They differ
  * in the names of their members alone, so each is a row of one table. Pure.
  */
-import { composeResponse, piecesOf, PLAIN_TURN } from './compose.ts';
+import { piecesOf, PLAIN_TURN } from './compose.ts';
 import { uncached, type InvokeContext, type InvokeOutcome } from './invoke-outcome.ts';
 import { asCount, asObject, asText, asTexts, type JsonObject } from '../../lib/json.ts';
 import { countTokens, stableId } from './tokens.ts';
@@ -139,19 +139,21 @@ export function invokeText(
     return { problem: `Malformed input request: ${missing}, please reformat your input and try again.` };
   }
   const { maxTokens, stops } = shape.read(body);
-  const inputTokens = countTokens(prompt);
-  const response = composeResponse({
+  const response = context.respond({
     ...PLAIN_TURN,
     modelId: context.modelId,
     userText: userTextOf(prompt),
-    tokens: uncached(inputTokens),
+    tokens: uncached(countTokens(prompt)),
     maxTokens: asCount(maxTokens, 1, DEFAULT_MAX_TOKENS),
     stopSequences: asTexts(stops),
   });
   const { text, stopReason, outputTokens, latencyMs, tokens } = response;
   const id = stableId('', context.modelId + prompt, 24);
-  const written = { text, isCut: stopReason === 'max_tokens', inputTokens, outputTokens, id, prompt };
-  const pieces = response.blocks.flatMap(piecesOf).map((piece) => shape.chunk(piece, written, false));
+  const written = { text, isCut: stopReason === 'max_tokens', inputTokens: tokens.input, outputTokens, id, prompt };
+  const pieces = response.blocks
+    .filter(({ kind }) => kind === 'text')
+    .flatMap(piecesOf)
+    .map((piece) => shape.chunk(piece, written, false));
   const streamed = [...pieces, shape.chunk('', written, true)];
   return { content: shape.whole(written), streamed, tokens, outputTokens, latencyMs };
 }

@@ -10,16 +10,18 @@ import { oneIdentity } from '../aws/identities.ts';
 import type { AwsConnection } from '../aws/connection.ts';
 import { MACHINE_TICKS, type WallClock } from '../../lib/clock.ts';
 import { ProxyError } from '../../lib/errors.ts';
+import type { Script } from './script.ts';
 import { startOfflineBedrock } from './server.ts';
 
-/** Starts the server. `close` ends it. */
+/** Starts the server. `close` ends it, and closes the script. */
 export async function connectOffline(
   timeouts: Pick<ForwarderOptions, 'connectTimeoutMs' | 'idleTimeoutMs' | 'streamIdleTimeoutMs'>,
   nowMs: WallClock,
+  script?: { readonly find: () => Script; close(): void },
 ): Promise<AwsConnection> {
   // Fresh each time: no other program on this machine can talk to the offline Bedrock's port directly.
   const pair = { accessKeyId: 'OFFLINE0000000000000', secretAccessKey: randomBytes(32).toString('base64url') };
-  const bedrock = await startOfflineBedrock({ ...pair, nowMs, newId: randomUUID });
+  const bedrock = await startOfflineBedrock({ ...pair, nowMs, newId: randomUUID, findScript: script?.find });
   const forwarder = createForwarder({ ...timeouts, dialPort: bedrock.port });
   const load = async (): Promise<typeof pair> => pair;
   const credentials = createCredentialSource({ profile: undefined, nowMs, tickMs: MACHINE_TICKS, load });
@@ -33,6 +35,7 @@ export async function connectOffline(
     close: async () => {
       await forwarder.close();
       await bedrock.close();
+      script?.close();
     },
   };
 }

@@ -3,7 +3,6 @@
  * as bedrock-runtime and bedrock-mantle serve them below /openai/v1. Failures too are in OpenAI's shape. Pure.
  */
 import { chunksOf, completionOf, readChatTurn, segmentsOfChat } from './chat-shape.ts';
-import { composeResponse } from './compose.ts';
 import { applyFault } from './faults.ts';
 import { asObject, asObjects, asText, parseJsonObject, type JsonObject } from '../../lib/json.ts';
 import { uncached } from './invoke-outcome.ts';
@@ -22,7 +21,7 @@ export function completeChat(call: OfflineCall): Reply {
   if ('refusal' in read) return read.refusal;
   const { body, model } = read;
   if (asObjects(body['messages']).length === 0) return openAiError(400, 'messages: at least one message is required');
-  const response = composeResponse(readChatTurn(body, model.id, uncached(countSegments(segmentsOfChat(body)))));
+  const response = call.scripted.respond(readChatTurn(body, model.id, uncached(countSegments(segmentsOfChat(body)))));
   const head = {
     id: stableId('chatcmpl-', model.id + call.body.toString(), 24),
     created: Math.floor(call.nowMs / 1000),
@@ -33,7 +32,10 @@ export function completeChat(call: OfflineCall): Reply {
     body['stream'] === true
       ? streamOf(chunksOf(head, response, asksForUsage))
       : jsonReply(completionOf(head, response));
-  return reshapeFault(applyFault(model.id, reply), reply, { refuse: openAiError, fail: failureEvent });
+  return reshapeFault(applyFault(model.id, reply, call.scripted.findFault()), reply, {
+    refuse: openAiError,
+    fail: failureEvent,
+  });
 }
 
 /** Returns the list of models that write text. */

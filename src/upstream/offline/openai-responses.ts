@@ -3,14 +3,7 @@
  * a conversation has to come whole, so `previous_response_id` and `background` are refused. Pure.
  */
 import { readFormat, readOpenAiChoice, textOf } from './chat-shape.ts';
-import {
-  composeResponse,
-  piecesOf,
-  PLAIN_TURN,
-  type ComposedBlock,
-  type ComposedResponse,
-  type Turn,
-} from './compose.ts';
+import { piecesOf, PLAIN_TURN, type ComposedBlock, type ComposedResponse, type Turn } from './compose.ts';
 import { applyFault } from './faults.ts';
 import { asCount, asObject, asObjects, asText, isObject, type JsonObject } from '../../lib/json.ts';
 import { uncached } from './invoke-outcome.ts';
@@ -37,11 +30,14 @@ export function createResponse(call: OfflineCall): Reply {
       return openAiError(400, `The offline Bedrock does not know '${name}': it remembers no responses.`);
     }
   }
-  const composed = composeResponse(readTurn(body, model.id));
+  const composed = call.scripted.respond(readTurn(body, model.id));
   const id = stableId('resp_', model.id + call.body.toString(), 48);
   const response = responseOf(id, composed, body, call.nowMs);
   const reply = body['stream'] === true ? streamOf(response, composed) : jsonReply(response);
-  return reshapeFault(applyFault(model.id, reply), reply, { refuse: openAiError, fail: failureEvent });
+  return reshapeFault(applyFault(model.id, reply, call.scripted.findFault()), reply, {
+    refuse: openAiError,
+    fail: failureEvent,
+  });
 }
 
 function readTurn(body: JsonObject, modelId: string): Turn {
@@ -78,7 +74,8 @@ function wordsOf(item: JsonObject): string {
 
 function responseOf(id: string, composed: ComposedResponse, body: JsonObject, nowMs: number): JsonObject {
   const isCut = composed.stopReason === 'max_tokens';
-  const { input } = composed.tokens;
+  const { input: uncachedTokens, read, written } = composed.tokens;
+  const input = uncachedTokens + read + written['5m'] + written['1h'];
   return {
     id,
     object: 'response',
@@ -104,7 +101,7 @@ function responseOf(id: string, composed: ComposedResponse, body: JsonObject, no
     truncation: 'disabled',
     usage: {
       input_tokens: input,
-      input_tokens_details: { cached_tokens: 0 },
+      input_tokens_details: { cached_tokens: read },
       output_tokens: composed.outputTokens,
       output_tokens_details: { reasoning_tokens: composed.reasoningTokens },
       total_tokens: input + composed.outputTokens,
@@ -113,7 +110,7 @@ function responseOf(id: string, composed: ComposedResponse, body: JsonObject, no
 }
 
 function itemOf(responseId: string, block: ComposedBlock, status: string): JsonObject {
-  const key = responseId + block.kind;
+  const key = responseId + block.kind + (block.kind === 'tool' ? block.call.id : '');
   switch (block.kind) {
     case 'reasoning':
       return { id: stableId('rs_', key, 48), type: 'reasoning', summary: [{ type: 'summary_text', text: block.text }] };

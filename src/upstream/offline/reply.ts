@@ -3,6 +3,7 @@
  * a reply into bytes on a socket.
  */
 import type { HeaderPair } from '../../http/message.ts';
+import type { ComposedResponse, Turn } from './compose.ts';
 import type { OfflineState } from './state.ts';
 
 /** A call whose signature was right and whose operation is known. */
@@ -20,6 +21,17 @@ export interface OfflineCall {
   readonly body: Buffer;
   readonly nowMs: number;
   readonly state: OfflineState;
+  readonly scripted: ScriptedCall;
+}
+
+/** How the model responds in one call: as a script has it, if one of its rules is for the call. */
+export interface ScriptedCall {
+  /** To be asked once. */
+  readonly respond: (turn: Turn) => ComposedResponse;
+  /** For a call that has no turn, such as one for an embedding: only what fails can be told. */
+  readonly failWithoutTurn: (modelId: string, body: Uint8Array) => void;
+  /** What goes wrong by the script; to be asked after one of the others. */
+  readonly findFault: () => ((reply: Reply) => Reply) | undefined;
 }
 
 /** How a reply ends: as it should, by a reset of the connection, or not at all. */

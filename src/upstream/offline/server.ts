@@ -15,6 +15,7 @@ import { admitSignature, refuseSignature, type OfflineKeys } from './authorize.t
 import { respondToRequest, findPlayedHost, type PlayedHost } from './dispatch.ts';
 import { isBedrockRegion } from './places.ts';
 import { awsError, type Reply } from './reply.ts';
+import type { Script } from './script.ts';
 import { createOfflineState, type OfflineState } from './state.ts';
 
 /** What the offline Bedrock is started with. */
@@ -23,6 +24,8 @@ export interface OfflineBedrockOptions extends OfflineKeys {
   readonly nowMs: WallClock;
   /** Gives each response its `x-amzn-requestid`. */
   readonly newId: () => string;
+  /** The script in force; undefined: none. */
+  readonly findScript?: (() => Script | undefined) | undefined;
   /** Pause between the frames of a stream; default 15. 0 sends them as fast as they are taken. */
   readonly pacingMs?: number;
   /** How long `offline.slow-v1:0` waits before it responds, and ten times its pause in a stream; default 2000. */
@@ -88,7 +91,10 @@ async function respond(incoming: IncomingMessage, options: OfflineBedrockOptions
   const nowMs = options.nowMs();
   const check = { keys: options, played, bodySha256Hex: sha256Hex(body), nowMs };
   const request = { method, target, headers, body };
-  return refuseSignature(admission.parsed, check) ?? respondToRequest(request, played, { nowMs, state });
+  return (
+    refuseSignature(admission.parsed, check) ??
+    respondToRequest(request, played, { nowMs, state, script: options.findScript?.() })
+  );
 }
 
 /** AWS has no words for a host that does not exist: these are its command line's, and no SDK tries again. */

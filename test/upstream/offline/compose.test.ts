@@ -71,10 +71,10 @@ describe('composeResponse', () => {
     'calls a tool by the choice of $name',
     ({ edit, called }) => {
       const response = composeResponse({ ...TURN, tools, ...edit });
-      expect(response.toolCall?.name).toBe(called);
+      expect(response.toolCalls[0]?.name).toBe(called);
       if (called === undefined) return;
       expect(response).toMatchObject({ text: '', stopReason: 'tool_use' });
-      expect(JSON.parse(streamedPieces(response).join(''))).toEqual(response.toolCall?.input);
+      expect(JSON.parse(streamedPieces(response).join(''))).toEqual(response.toolCalls[0]?.input);
     },
   );
 

@@ -48,6 +48,8 @@ describe('respondToRequest', () => {
     { name: 'tells case apart', target: '/Model/amazon.nova-lite-v1:0/converse', status: 404 },
   ])('dispatches a request: it $name', ({ target, status }) => {
     const request = { method: 'POST', target: parseTarget(target), headers: [], body };
-    expect(respondToRequest(request, played, { nowMs: 0, state: createOfflineState() }).status).toBe(status);
+    expect(respondToRequest(request, played, { nowMs: 0, state: createOfflineState(), script: undefined }).status).toBe(
+      status,
+    );
   });
 });

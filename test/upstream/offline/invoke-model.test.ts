@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { invokeModel, invokeModelStream } from '../../../src/upstream/offline/invoke-model.ts';
+import { openScriptedCall } from '../../../src/upstream/offline/scripted-call.ts';
 import { createOfflineState } from '../../../src/upstream/offline/state.ts';
 import type { OfflineCall, Reply } from '../../../src/upstream/offline/reply.ts';
 
@@ -21,6 +22,7 @@ function callWith(modelId: string, body: unknown): OfflineCall {
     headers: [],
     nowMs: 0,
     state: createOfflineState(),
+    scripted: openScriptedCall(undefined),
   };
   return { ...rest, labels: { modelId }, body: bytes };
 }
