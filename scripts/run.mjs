@@ -3,7 +3,7 @@
 // `bench` take `--node 22` (or BEDROCK_PROXY_TEST_NODE=22) and run under a Node of that major, fetched like the
 // launcher's; `test` takes `--all`.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canSetItselfUp, lineForOldNode } from '../bin/node-version.js';
@@ -60,11 +60,24 @@ async function runTests(args) {
 }
 
 /** JavaScript for the package, in dist/. A checkout runs from src/ and does not need it. */
-function build() {
+async function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   const { status } = spawnSync(process.execPath, [findTool('typescript/tsc'), '-p', '.'], { stdio: 'inherit' });
   if (status !== 0) throw new SetUpError('could not build: tsc found the errors above');
+  await writeTypes();
   say('dist is built');
+}
+
+/** The types of what programs import, each of which stands in one file. */
+async function writeTypes() {
+  const { default: ts } = await import('typescript');
+  for (const name of ['testing/vitest']) {
+    const text = readFileSync(join(root, 'src', `${name}.ts`), 'utf8');
+    const { outputText } = ts.transpileDeclaration(text, {
+      compilerOptions: { declaration: true, module: ts.ModuleKind.NodeNext },
+    });
+    writeFileSync(join(root, 'dist', `${name}.d.ts`), outputText);
+  }
 }
 
 /** Runs every step, also after one that fails: one run tells all there is to mend. */
@@ -83,7 +96,7 @@ function check() {
  * @param {string[]} args
  */
 async function makePackage(args) {
-  build();
+  await build();
   const npm = findNpm(process.env, process.execPath);
   await handOver(npm.command, [...npm.args, 'pack', ...args], npm.shell);
 }

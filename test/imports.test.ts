@@ -29,6 +29,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['server', 'admin', 'store'],
   ['app'],
   ['cli'],
+  ['testing'],
 ];
 
 /** Folders that may import a library. `node:` is everybody's, but for `domain`, which does no I/O. */
@@ -50,10 +51,11 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/sdk-trace': ['telemetry'],
   zod: ['admin'],
   chalk: ['app', 'cli'],
+  vitest: ['testing'],
 };
 
 /** What only the edge may touch. */
-const EDGE = ['cli', 'app', 'config'];
+const EDGE = ['cli', 'app', 'config', 'testing'];
 const EDGE_ONLY =
   /\bprocess\.(env|argv|exit|exitCode|stdout|stderr|stdin|platform)\b|\bconsole\.|\bfrom 'node:process'/;
 

@@ -3,8 +3,8 @@
  *
  * The commands of README and docs that stay, or that hand over to another program: each `start` comes up, wherever it
  * stands (a shell block, a unit, a plist, a task), `env`, `exec`, `doctor` and `credential-process` end well, and the
- * transcripts show what is really said. A program that a machine need not have (Claude Code) has a stand-in that says
- * which proxy it was given.
+ * transcripts show what is really said. A program that a machine need not have, or that would take long (Claude Code,
+ * `npm test`), has a stand-in that says which proxy it was given.
  */
 import { execFile } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
@@ -109,11 +109,16 @@ describe('the docs', () => {
       await using place = await openHome();
       const folder = join(place.folder, 'bin');
       await mkdir(folder);
-      const standIn = join(folder, 'claude');
-      await writeFile(standIn, '#!/bin/sh\necho "$ANTHROPIC_BEDROCK_BASE_URL $AWS_BEARER_TOKEN_BEDROCK"\n');
+      const standIn = join(folder, / -- (\w+)/.exec(words)?.[1] ?? 'claude');
+      const [url, key] = [
+        'ANTHROPIC_BEDROCK_BASE_URL:-$AWS_ENDPOINT_URL_BEDROCK_RUNTIME',
+        'AWS_BEARER_TOKEN_BEDROCK:-$AWS_SECRET_ACCESS_KEY',
+      ];
+      await writeFile(standIn, `#!/bin/sh\necho "\${${url}} \${${key}}"\n`);
       await chmod(standIn, 0o755);
+      const here = words.replace('script.json', join(ROOT, 'examples/pytest/script.json'));
       const PATH = `${folder}:${place.environment['PATH'] ?? ''}`;
-      const offline = words.includes('--offline') ? words : words.replace('exec ', 'exec --offline ');
+      const offline = here.includes('--offline') ? here : here.replace('exec ', 'exec --offline ');
       const { code, stdout } = await run(split(offline), { ...place.environment, PATH });
       expect([code, stdout]).toEqual([0, expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/bedrock sk-/)]);
     },

@@ -155,8 +155,11 @@ describe.skipIf(PYTHON === undefined)('boto3 (skipped where no Python has it)', 
   });
 });
 
+/** Hooks of Vitest are no program: examples/tested-app has them, and its tests are run. */
+const PROGRAMS = blocksOf('js').filter(({ code }) => !code.includes('bedrock-proxy/vitest'));
+
 describe('JavaScript', () => {
-  it.each(blocksOf('js').map((snippet, index) => ({ ...snippet, index })))(
+  it.each(PROGRAMS.map((snippet, index) => ({ ...snippet, index })))(
     'runs JavaScript of the docs: $name',
     async ({ code, index }) => {
       const file = join(folder, `${index}.mjs`);
