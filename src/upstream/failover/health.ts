@@ -33,7 +33,7 @@ export interface Asked {
   readonly owner?: string | undefined;
 }
 
-/** State: what is under way, and the rests of the upstream, of its hosts, and of single models, for all or one caller. */
+/** State: what is under way, and the rests of the upstream, its hosts, and single models, for all or one caller. */
 export class UpstreamHealth {
   readonly #tickMs: MonotonicClock;
   readonly #whole: Rest;
