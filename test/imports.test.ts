@@ -23,6 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['keys', 'pricing', 'filter'],
   ['auth', 'routing', 'admission', 'metering', 'faults'],
   ['upstream'],
+  ['cassette'],
   ['accounting'],
   ['telemetry'],
   ['proxy.ts'],
