@@ -13,7 +13,9 @@ export type Span = readonly [start: number, end: number];
 const TIMEOUT_MS = 1_000;
 
 /** V8 looks at the limit while an expression runs back and forth, which no check around it could. */
-const FIND = new Script('texts.map((text) => Array.from(text.matchAll(pattern), ({ index, 0: found }) => [index, found.length]))');
+const FIND = new Script(
+  'texts.map((text) => Array.from(text.matchAll(pattern), ({ index, 0: found }) => [index, found.length]))',
+);
 
 /**
  * What a pattern, which has the flag `g`, matches in each of the texts; matches of nothing are left out. Throws
@@ -36,7 +38,11 @@ export function findSpans(pattern: RegExp, texts: readonly string[]): readonly (
 }
 
 /** The text with each of the spans replaced, which stand in order. */
-export function replaceSpans(text: string, spans: readonly Span[], replace: (part: string, span: Span) => string): string {
+export function replaceSpans(
+  text: string,
+  spans: readonly Span[],
+  replace: (part: string, span: Span) => string,
+): string {
   let at = 0;
   let result = '';
   for (const span of spans) {
