@@ -43,6 +43,8 @@ export const ERROR_KINDS = {
   ERR_MASTER_KEY: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_UNKNOWN_PATH: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
   ERR_UNKNOWN_OPERATION: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
+  // An own name, because one of AWS's might be caught by the code that is tested.
+  ERR_CASSETTE_MISS: { fault: 'client', status: 404, awsType: 'CassetteMissException' },
   ERR_SCOPE: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
   ERR_MODEL_NOT_ALLOWED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
   ERR_REGION_NOT_ALLOWED: { fault: 'client', status: 403, awsType: 'AccessDeniedException' },
