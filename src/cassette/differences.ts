@@ -4,14 +4,13 @@
  */
 import { isObject } from '../lib/json.ts';
 import { printable } from '../lib/printable.ts';
-import { canonicalJson } from './canonical-json.ts';
 import type { CanonicalBody, CanonicalRequest } from './match.ts';
 import { toPointer } from './places.ts';
 import { maskSecrets } from './secrets.ts';
 
 /** One difference. A side that has nothing there is undefined. */
 export interface Difference {
-  /** A JSON pointer into the body (empty: all of it), or `path`, `query`, `method`, `headers`. */
+  /** A JSON pointer into the body (empty: all of it), or `path`, `query`, `method`, `operation`, `service`, `header x`. */
   readonly place: string;
   /** Its segments, if it is a pointer. */
   readonly segments: readonly string[] | undefined;
@@ -36,12 +35,25 @@ const AROUND = 24;
 /** Compares a request with a recorded one. */
 export function compareRequests(request: CanonicalRequest, recorded: CanonicalRequest): Comparison {
   const differences: Difference[] = [];
-  for (const place of ['method', 'path', 'query', 'headers'] as const) {
-    if (canonicalJson(request[place]) === canonicalJson(recorded[place])) continue;
-    differences.push({ place, segments: undefined, request: request[place], recorded: recorded[place] });
+  const [mine, theirs] = [outsideBody(request), outsideBody(recorded)];
+  for (const place of new Set([...mine.keys(), ...theirs.keys()])) {
+    const [one, other] = [mine.get(place), theirs.get(place)];
+    if (one !== other) differences.push({ place, segments: undefined, request: one, recorded: other });
   }
   collect(bodyValue(request.body), bodyValue(recorded.body), [], differences);
   return { differences, share: shareOf(listPieces(request), listPieces(recorded)) };
+}
+
+/** All that counts besides, as texts by their places. */
+function outsideBody({ service, operation, method, path, query, headers }: CanonicalRequest): Map<string, string> {
+  return new Map([
+    ['service', service],
+    ['operation', operation],
+    ['method', method],
+    ['path', path.join('/')],
+    ['query', query.map((pair) => pair.join('=')).join('&')],
+    ...headers.map(([name, value]) => [`header ${name}`, value] as const),
+  ]);
 }
 
 /** What a body is compared as. */

@@ -10,7 +10,8 @@ import { quote } from '../lib/printable.ts';
 export interface Place {
   /** As it was written. */
   readonly text: string;
-  readonly target: 'body' | 'path' | 'query';
+  /** `everywhere`: every text of requests and responses, for a pattern. */
+  readonly target: 'body' | 'path' | 'query' | 'everywhere';
   /** Into the body: members, with `*` for any and `**` for any number of them. Empty: all of it. */
   readonly pointer: readonly string[];
   /** With the flag `g`; undefined: all that stands there is meant. */
@@ -19,9 +20,10 @@ export interface Place {
   readonly name: string | undefined;
 }
 
-const PLACE = /^(path|query|body|\/.*?)(?: ~ \/(.+)\/([imsu]*))?(?: = ([a-z][a-z0-9]{0,30}))?$/s;
+const PLACE = /^(path|query|body|everywhere|\/.*?)(?: ~ \/(.+)\/([imsu]*))?(?: = ([a-z][a-z0-9]{0,30}))?$/s;
 const MAX_LENGTH = 1_000;
-const FORM = 'It is a JSON pointer, `path`, `query` or `body`, with ` ~ /pattern/` and ` = name` after it if need be.';
+const FORM =
+  'It is a JSON pointer, `path`, `query`, `body` or `everywhere`, with ` ~ /pattern/` and ` = name` after it if need be.';
 
 /** Reads a place of `cassette.json`. Throws ERR_BAD_OPTION. */
 export function parsePlace(text: unknown): Place {
@@ -30,8 +32,12 @@ export function parsePlace(text: unknown): Place {
     throw new ProxyError('ERR_BAD_OPTION', `No place of a request: ${quote(String(text))}.`, { hint: FORM });
   }
   const pointer = target.startsWith('/') ? target.slice(1).split('/').map(unescapeSegment) : [];
-  const isBody = target !== 'path' && target !== 'query';
-  return { text, target: isBody ? 'body' : target, pointer, pattern: parsePattern(source, flags), name };
+  const isWord = target === 'path' || target === 'query' || target === 'everywhere';
+  const pattern = parsePattern(source, flags);
+  if (target === 'everywhere' && pattern === undefined) {
+    throw new ProxyError('ERR_BAD_OPTION', '`everywhere` wants a pattern.', { hint: FORM });
+  }
+  return { text, target: isWord ? target : 'body', pointer, pattern, name };
 }
 
 function parsePattern(source: string | undefined, flags: string): RegExp | undefined {

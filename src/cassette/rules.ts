@@ -61,8 +61,10 @@ export function parseRules(json: unknown): CassetteRules {
   const known = ['ignore', 'headers', ...Object.keys(CHOICES)];
   const unknown = Object.keys(match).find((name) => !known.includes(name));
   if (unknown !== undefined) throw badRules(`\`match\` knows no ${quote(unknown)}: it knows ${known.join(', ')}.`);
+  const ignore = readList(match['ignore'], 'ignore').map(parsePlace);
+  if (ignore.some(({ target }) => target === 'everywhere')) throw badRules('`ignore` knows no `everywhere`.');
   return {
-    ignore: readList(match['ignore'], 'ignore').map(parsePlace),
+    ignore,
     scrub: readList(scrub, 'scrub').map(parsePlace),
     model: readChoice(match, 'model'),
     tools: readChoice(match, 'tools'),

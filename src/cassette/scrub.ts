@@ -7,7 +7,7 @@ import { createHmac } from 'node:crypto';
 import { splitQuery } from '../http/target.ts';
 import { asObject, asText } from '../lib/json.ts';
 import { canonicalJson } from './canonical-json.ts';
-import { findSpans, replaceSpans, type Span } from './patterns.ts';
+import { findSpans, replaceSpans } from './patterns.ts';
 import { mapPlace, mapTexts, type Place } from './places.ts';
 import type { RecordedBody, RecordedRequest, RecordedResponse } from './recording.ts';
 import type { CassetteRules } from './rules.ts';
@@ -19,7 +19,6 @@ const NO_ACCOUNT = '000000000000';
 /** Such as people write, quoted local parts excepted. */
 const EMAIL =
   /(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}(?![A-Za-z0-9])/g;
-const SCRUBBED_EMAIL = /^email-[0-9a-f]{6}@example\.com$/;
 /** Where Anthropic's clients say for whom they ask. */
 const USER_ID = ['metadata', 'user_id'];
 const REQUEST_ID_HEADERS: ReadonlySet<string> = new Set([
@@ -62,28 +61,37 @@ export function standIn(value: string, name: string, salt: string): string {
 
 /** Makes it. What it does with a pattern may throw ERR_BAD_OPTION (`findSpans`). */
 export function createScrubber({ scrub, salt }: Pick<CassetteRules, 'scrub' | 'salt'>): Scrubber {
-  const plain = (text: string): string => scrubPlain(text, salt);
-  const patterned = scrub.filter(({ pattern }) => pattern !== undefined);
-  const text = (given: string): string =>
-    patterned.reduce((done, place) => scrubPattern([done], place, salt)[0] ?? done, plain(given));
+  const context = { salt, standIns: standInsOf(scrub) };
+  const scrubAs = (target: Place['target'], text: string): string => {
+    const places = scrub.filter((place) => place.target === 'everywhere' || place.target === target);
+    return untilStable(text, (before) => {
+      const done = scrubPlain(before, context);
+      return places.reduce((rest, place) => scrubPattern([rest], place, context)[0] ?? rest, done);
+    });
+  };
+  const text = (given: string): string => scrubAs('everywhere', given);
   const value = (given: unknown): unknown =>
     mapTexts(given, (found, name) => (isAccount(found, name) ? NO_ACCOUNT : text(found)));
-  const requestJson = (given: unknown): unknown => {
-    const done = mapTexts(given, (found, name) => (isAccount(found, name) ? NO_ACCOUNT : plain(found)));
-    const named = mapPlace(done, USER_ID, (user) => scrubWhole(user, 'user', salt));
-    return scrub.reduce((before, place) => scrubPlace(before, place, salt), named);
+  const places = scrub.filter(({ target }) => target === 'body');
+  const scrubJson = (given: unknown): unknown => {
+    const named = mapPlace(value(given), USER_ID, (user) => scrubWhole(user, 'user', context));
+    return places.reduce((before, place) => scrubPlace(before, place, context), named);
   };
+  const requestJson = (given: unknown): unknown =>
+    places.length === 0 ? scrubJson(given) : untilStable(given, scrubJson, canonicalJson);
   const path = (raw: string): string =>
     raw
       .split('/')
-      .map((part) => scrubEncoded(part, text))
+      .map((part) => scrubEncoded(part, (found) => scrubAs('path', found)))
       .join('/');
   const query = (raw: string): string =>
     splitQuery(raw)
-      .map(([name, part]) => (part === undefined ? name : `${name}=${scrubEncoded(part, text)}`))
+      .map(([name, part]) =>
+        part === undefined ? name : `${name}=${scrubEncoded(part, (found) => scrubAs('query', found))}`,
+      )
       .join('&');
   const headers = (given: HeaderList): HeaderList =>
-    given.map(([name, found]) => [name, REQUEST_ID_HEADERS.has(name.toLowerCase()) ? NO_REQUEST_ID : plain(found)]);
+    given.map(([name, found]) => [name, REQUEST_ID_HEADERS.has(name.toLowerCase()) ? NO_REQUEST_ID : text(found)]);
   const request = (given: RecordedRequest): RecordedRequest => ({
     ...given,
     path: path(given.path),
@@ -95,12 +103,41 @@ export function createScrubber({ scrub, salt }: Pick<CassetteRules, 'scrub' | 's
   return { text, value, requestJson, path, query, headers, request, response };
 }
 
-function scrubPlain(text: string, salt: string): string {
+interface ScrubContext {
+  readonly salt: string;
+  /** Matches every stand-in of the cassette. Split by it, a text has them at the odd places. */
+  readonly standIns: RegExp;
+}
+
+function standInsOf(places: readonly Place[]): RegExp {
+  const names = ['user', DEFAULT_NAME, ...places.map(({ name }) => name).filter((name) => name !== undefined)];
+  return new RegExp(`(email-[0-9a-f]{6}@example\\.com|(?:${names.join('|')})-[0-9a-f]{${DIGITS}})`);
+}
+
+/** Each round; a stand-in never changes, so that there is less left each time. */
+const MAX_ROUNDS = 20;
+
+/** Scrubbed until there is nothing left: what stands between two stand-ins may be found only in the next round. */
+function untilStable<Value>(
+  given: Value,
+  scrub: (value: Value) => Value,
+  print = (value: Value) => String(value),
+): Value {
+  let before = given;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const after = scrub(before);
+    if (print(after) === print(before)) break;
+    before = after;
+  }
+  return before;
+}
+
+function scrubPlain(text: string, { salt, standIns }: ScrubContext): string {
   const withoutAccounts = text.includes('arn:') ? text.replaceAll(ACCOUNT_IN_ARN, `$1:${NO_ACCOUNT}`) : text;
   if (!text.includes('@')) return withoutAccounts;
-  return withoutAccounts.replaceAll(EMAIL, (email) =>
-    SCRUBBED_EMAIL.test(email) ? email : `${standIn(email.toLowerCase(), 'email', salt)}@example.com`,
-  );
+  const pieces = withoutAccounts.split(standIns);
+  const standInFor = (email: string): string => `${standIn(email.toLowerCase(), 'email', salt)}@example.com`;
+  return pieces.map((piece, index) => (index % 2 === 1 ? piece : piece.replaceAll(EMAIL, standInFor))).join('');
 }
 
 function isAccount(text: string, name: string | undefined): boolean {
@@ -108,40 +145,41 @@ function isAccount(text: string, name: string | undefined): boolean {
 }
 
 /** All that stands at a place. */
-function scrubWhole(value: unknown, name: string, salt: string): unknown {
-  if (value === null || (typeof value === 'string' && isStandIn(value, name))) return value;
+function scrubWhole(value: unknown, name: string, { salt, standIns }: ScrubContext): unknown {
+  const isDone = typeof value === 'string' && value !== '' && value.replace(standIns, '') === '';
+  if (value === null || isDone) return value;
   return standIn(typeof value === 'string' ? value : canonicalJson(value), name, salt);
 }
 
-function isStandIn(text: string, name: string): boolean {
-  return text.length === name.length + 1 + DIGITS && text.startsWith(`${name}-`) && /[0-9a-f]{6}$/.test(text);
-}
-
-function scrubPlace(body: unknown, place: Place, salt: string): unknown {
-  const { target, pointer, pattern, name = DEFAULT_NAME } = place;
-  if (target !== 'body') return body;
-  if (pattern === undefined) return mapPlace(body, pointer, (found) => scrubWhole(found, name, salt));
+function scrubPlace(body: unknown, place: Place, context: ScrubContext): unknown {
+  const { pointer, pattern, name = DEFAULT_NAME } = place;
+  if (pattern === undefined) return mapPlace(body, pointer, (found) => scrubWhole(found, name, context));
   const texts = new Set<string>();
   mapPlace(body, pointer, (found) => mapTexts(found, (text) => (texts.add(text), text)));
   const before = [...texts];
-  const after = scrubPattern(before, place, salt);
+  const after = scrubPattern(before, place, context);
   const done = new Map(before.map((text, index) => [text, after[index] ?? text]));
   return mapPlace(body, pointer, (found) => mapTexts(found, (text) => done.get(text) ?? text));
 }
 
-/** What a pattern matches within a stand-in is scrubbed already. */
-function scrubPattern(texts: readonly string[], { pattern, name = DEFAULT_NAME }: Place, salt: string): string[] {
+/** One round of it. */
+function scrubPattern(
+  texts: readonly string[],
+  { pattern, name = DEFAULT_NAME }: Place,
+  { salt, standIns }: ScrubContext,
+): string[] {
   if (pattern === undefined) return [...texts];
-  const spans = findSpans(pattern, texts);
-  return texts.map((text, index) => {
-    const found = spans[index] ?? [];
-    if (found.length === 0) return text;
-    const done = [...text.matchAll(new RegExp(`${name}-[0-9a-f]{${DIGITS}}`, 'g'))].map(
-      ({ index: start, 0: part }): Span => [start, start + part.length],
-    );
-    const isDone = ([start, end]: Span): boolean => done.some(([from, to]) => from <= start && end <= to);
-    return replaceSpans(text, found, (part, span) => (isDone(span) ? part : standIn(part, name, salt)));
-  });
+  const pieces = texts.map((text) => text.split(standIns));
+  const spans = findSpans(pattern, pieces.flat());
+  let at = 0;
+  return pieces.map((parts) =>
+    parts
+      .map((piece, index) => {
+        const found = spans[at++] ?? [];
+        return index % 2 === 1 ? piece : replaceSpans(piece, found, (part) => standIn(part, name, salt));
+      })
+      .join(''),
+  );
 }
 
 /** A part that is not percent-encoded UTF-8 is taken as it is. */

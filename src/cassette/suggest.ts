@@ -80,8 +80,7 @@ function placesFor(differences: readonly Difference[]): readonly string[] | unde
 function placeFor({ place, segments, request, recorded }: Difference): string | undefined {
   if (segments === undefined) {
     if (place !== 'path' && place !== 'query') return undefined;
-    const [mine, theirs] = [JSON.stringify(request), JSON.stringify(recorded)];
-    const pattern = findPattern(mine, theirs);
+    const pattern = findPattern(String(request), String(recorded));
     return pattern && `${place} ~ /${pattern}/`;
   }
   // What holds for one element of a list holds for the others.
