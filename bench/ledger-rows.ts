@@ -104,6 +104,7 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     model: MODELS[index % MODELS.length],
     modelAlias: undefined,
     inferenceProfile: undefined,
+    source: undefined,
     fault: undefined,
     status: index % 40 === 0 ? 429 : 200,
     errorCode: undefined,

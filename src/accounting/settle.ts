@@ -109,6 +109,9 @@ class OpenSettlement implements Settlement {
         record.attempts = (record.attempts ?? 0) + 1;
       },
       onReturn: (way, failed) => this.#takeWay(way, failed),
+      onReplayed: (recording) => {
+        record.recording = recording;
+      },
       onSigned: () => {
         record.sentMs = this.#elapsedMs();
         // What earlier attempts took is not the proxy's own time.
@@ -212,7 +215,7 @@ class OpenSettlement implements Settlement {
     } catch {
       // A fault of ours must not make a request look free.
       record.partial = true;
-      const reserved = this.#admission?.reservedNanoUsd ?? 0;
+      const reserved = record.recording === undefined ? (this.#admission?.reservedNanoUsd ?? 0) : 0;
       applyBill(record, { pricing: 'unpriced', cost: undefined, charge: reserved, priceSource: undefined });
     }
   }
@@ -246,6 +249,8 @@ class OpenSettlement implements Settlement {
     this.#reading ??= this.#tap?.finish(isComplete);
     priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);
     addLostCharge(record, this.#lostNanoUsd, this.#admission?.reservedNanoUsd);
+    // It says what it would have cost.
+    if (record.recording !== undefined) record.chargedNanoUsd = 0;
     this.#isPriced = isComplete && this.#waitsForNames() === undefined;
   }
 }
@@ -260,11 +265,12 @@ function openTap({ route, model }: RequestRecord, admission: Admission | undefin
   return createTap({ service, operation, model, requestedUnits: admission?.requestedUnits });
 }
 
-function ownHeaders({ id, overheadMs, upstream, attempts }: RequestRecord): HeaderPair[] {
+function ownHeaders({ id, overheadMs, upstream, attempts, recording }: RequestRecord): HeaderPair[] {
   const headers: HeaderPair[] = [
     ['x-bedrock-proxy-request-id', id],
     ['x-litellm-call-id', id],
   ];
+  if (recording !== undefined) headers.push(['x-bedrock-proxy-cassette', recording]);
   if (overheadMs !== undefined) headers.push(['x-bedrock-proxy-overhead-ms', overheadMs.toFixed(2)]);
   return upstream === undefined ? headers : [...headers, ...wayHeaders(upstream, attempts)];
 }

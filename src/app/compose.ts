@@ -39,6 +39,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { createAuthorities } from './identities.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
+import type { Cassette } from '../cassette/cassette.ts';
 import type { FaultBoard } from '../faults/board.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
@@ -69,6 +70,8 @@ export interface ServerDependencies {
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   readonly faults: FaultBoard;
+  /** What was recorded is played, or recorded; the caller closes it after the server. */
+  readonly cassette?: Cassette | undefined;
   /** What all of them have together, if this is one of several workers. */
   readonly shared?: SharedParts | undefined;
   readonly version: string;
@@ -109,7 +112,8 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const secret = openServerSecret(config);
   const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
-  const upstream = openUpstream(dependencies);
+  const reached = openUpstream(dependencies);
+  const upstream = dependencies.cassette?.open(reached) ?? reached;
   const loadProxy = lazy(async () =>
     openProxy(dependencies, { ...keys, events, upstream, prices: await loadPrices() }),
   );
@@ -125,7 +129,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     if (known === undefined || !isCommandProof(proof, known, challenge, server.port)) return undefined;
     return dependencies.tellFacts?.(keyId).catch(() => undefined);
   };
-  const readUpstreams = upstream instanceof UpstreamSet ? () => upstream.readStates() : undefined;
+  const readUpstreams = reached instanceof UpstreamSet ? () => reached.readStates() : undefined;
   if (readUpstreams !== undefined) metrics.watchUpstreams(readUpstreams);
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };

@@ -2,7 +2,7 @@
  * What a server tells the commands of its database about itself.
  */
 import type { ServerFacts } from '../auth/server-facts.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, needsNoAccount } from '../config/config.ts';
 import type { UpstreamSpec } from '../config/upstreams.ts';
 import type { Store } from '../domain/store.ts';
 import { within } from '../lib/deadline.ts';
@@ -29,7 +29,7 @@ export interface FactsInput {
 export function createFacts(input: FactsInput): (keyId: string | undefined) => Promise<ServerFacts> {
   const { version, config, store, region, source, upstreams } = input;
   const findProblem = async (): Promise<ServerFacts['credentialsProblem']> => {
-    if (config.offline || !needsOwnCredentials(upstreams)) return undefined;
+    if (needsNoAccount(config) || !needsOwnCredentials(upstreams)) return undefined;
     const found = await within(CREDENTIALS_TIMEOUT_MS, describeAuthority(findApiKey(config), source));
     return found?.problem && { message: found.problem.message, hint: found.problem.hint };
   };
@@ -53,7 +53,11 @@ export function needsOwnCredentials(upstreams: readonly UpstreamSpec[] | undefin
 }
 
 /** Where requests go, for people; undefined: to AWS. */
-export function upstreamOf({ offline, endpointUrls }: Config, upstreams?: readonly UpstreamSpec[]): string | undefined {
+export function upstreamOf(
+  { offline, endpointUrls, cassette }: Config,
+  upstreams?: readonly UpstreamSpec[],
+): string | undefined {
+  if (cassette?.mode === 'replay') return `recordings in ${cassette.directory}`;
   if (offline) return 'the offline Bedrock in this process';
   if (upstreams !== undefined) {
     return upstreams.map(({ name, region }) => (region === undefined ? name : `${name} (${region})`)).join(', ');

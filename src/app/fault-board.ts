@@ -17,13 +17,17 @@ export function openFaultBoard({
   hosts,
   workers,
   offline,
-}: Pick<Config, 'faults' | 'faultSeed' | 'faultInShared' | 'hosts' | 'workers' | 'offline'>): Promise<FaultBoard> {
+  cassette,
+}: Pick<
+  Config,
+  'faults' | 'faultSeed' | 'faultInShared' | 'hosts' | 'workers' | 'offline' | 'cassette'
+>): Promise<FaultBoard> {
   const isShared = !hosts.every(isLoopbackName);
   return FaultBoard.open({
     rules: faults,
     seed: faultSeed,
     obstacle: workers > 1 ? WORKERS : isShared && !faultInShared ? SHARED : undefined,
-    takesOwn: offline,
+    takesOwn: offline || cassette !== undefined,
     drawSeed: () => randomInt(1, MAX_SEED),
   });
 }

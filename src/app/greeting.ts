@@ -1,7 +1,7 @@
 /**
  * What `start` says when it listens, and when somebody makes the first key.
  */
-import type { Config } from '../config/config.ts';
+import { type Config, needsNoAccount } from '../config/config.ts';
 import { within } from '../lib/deadline.ts';
 import type { CredentialSource } from '../upstream/aws/credentials.ts';
 import { type AuthorityState, describeAuthority } from './authority.ts';
@@ -24,7 +24,8 @@ export async function greet(
   const unknown = judged === undefined ? [] : await findUnknownRegions([judged.name]);
   for (const sentence of unknown) printTalk(`note: ${sentence}`);
   if (source === undefined) return tellBanner(config, { ...facts, credentials: 'those of each upstream' });
-  if (config.offline) return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
+  if (needsNoAccount(config))
+    return tellBanner(config, { ...facts, credentials: 'none needed: nothing leaves this machine' });
   const looking = describeAuthority(findApiKey(config), source);
   const inTime = await within(CREDENTIALS_TIMEOUT_MS, looking);
   tellBanner(config, {

@@ -1,5 +1,5 @@
 /** What `start` refuses before it opens its port: what would serve strangers, and what could never sign. */
-import type { Config } from '../config/config.ts';
+import { type Config, needsNoAccount } from '../config/config.ts';
 import type { Environment } from '../config/options.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
 import { MIN_MASTER_KEY_LENGTH } from '../auth/master-key.ts';
@@ -12,8 +12,9 @@ import { printTalk } from './print.ts';
 /**
  * Throws ERR_BAD_OPTION for a pair of ours. What the environment holds does not change: no request would go through.
  */
-export function refuseVirtualPair({ profile, offline, apiKey }: Config, environment: Environment): void {
-  if (profile !== undefined || offline || apiKey !== undefined) return;
+export function refuseVirtualPair(config: Config, environment: Environment): void {
+  const { profile, apiKey } = config;
+  if (profile !== undefined || needsNoAccount(config) || apiKey !== undefined) return;
   if (environment['AWS_ACCESS_KEY_ID']?.startsWith(ACCESS_KEY_ID_PREFIX) !== true) return;
   const { message, hint } = virtualCredentials('environment variables');
   throw new ProxyError('ERR_BAD_OPTION', message, { hint });

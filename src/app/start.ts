@@ -5,7 +5,7 @@
  * rows, and the store is closed when nobody writes any more.
  */
 import { networkInterfaces } from 'node:os';
-import { type Config, MOUNT_PATH } from '../config/config.ts';
+import { type Config, MOUNT_PATH, needsNoAccount } from '../config/config.ts';
 import { findApiKey, findOwnIdentity, openIdentities } from './identities.ts';
 import { readUpstreamsFile } from '../config/upstreams.ts';
 import { requireProfile } from './profiles.ts';
@@ -30,6 +30,7 @@ import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
 import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
+import { endCassette, openConfiguredCassette } from './open-cassette.ts';
 import { describeFaults, openFaultBoard } from './fault-board.ts';
 import { createFacts, needsOwnCredentials, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
@@ -79,8 +80,10 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     refuseVirtualPair(config, process.env);
-    upstreams = await openLiveUpstreams(config, process.env, greets(seat) ? printTalk : () => {});
-    await requireProfile(config, upstreams?.specs);
+    if (config.cassette?.mode !== 'replay') {
+      upstreams = await openLiveUpstreams(config, process.env, greets(seat) ? printTalk : () => {});
+      await requireProfile(config, upstreams?.specs);
+    }
     const access = await findAccess(config, store);
     refuseOpenNetwork(config, access);
     refuseWeakMasterKey(config, greets(seat));
@@ -135,9 +138,11 @@ async function serve(parts: Parts): Promise<void> {
   const specs = upstreams?.specs;
   const tellFacts = createFacts({ version, config, store, region: region?.name, source, upstreams: specs });
   const faults = await openFaultBoard(config);
+  const cassette = await openConfiguredCassette(config);
   const server = await composeServer({
     config,
     faults,
+    cassette,
     tellFacts,
     defaultRegion: region?.name,
     store,
@@ -195,6 +200,11 @@ async function serve(parts: Parts): Promise<void> {
   await toldToEnd;
   await (seat === undefined ? drainOnSignal(server, config, totals) : drainWorker(server, seat, config));
   unwatch();
+  if (cassette !== undefined) {
+    const { words, hasFailed } = await endCassette(cassette, config);
+    if (words !== undefined) printTalk(words);
+    if (hasFailed) process.exitCode = 1;
+  }
   clearInterval(sweeping);
   await budgets.close();
   await notices?.close();
@@ -265,6 +275,8 @@ export async function connectUpstream(
 ): Promise<AwsConnection> {
   const { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs } = config;
   const timeouts = { connectTimeoutMs, idleTimeoutMs, streamIdleTimeoutMs };
+  if (config.cassette?.mode === 'replay')
+    return (await import('../cassette/sealed-connection.ts')).sealConnection(Date.now);
   if (config.offline) return openOffline(config, timeouts, tell);
   const { profile } = config;
   const load = (): ReturnType<typeof loadFromChain> => runTrusting(() => loadFromChain(profile, region, warn));
@@ -301,6 +313,7 @@ export async function findRegion(
   const ofUpstream = specs.find((spec) => spec.region !== undefined)?.region;
   if (ofUpstream !== undefined) return { name: ofUpstream, origin: '--upstreams' };
   if (config.offline) return OFFLINE_REGION;
+  if (needsNoAccount(config)) return { ...OFFLINE_REGION, origin: 'cassette' };
   const name = await loadProfileRegion(config.profile);
   if (name !== undefined) return { name, origin: `profile ${config.profile ?? 'default'}` };
   const ofKey = findApiKey(config)?.region;

@@ -65,7 +65,8 @@ const START = defineCommand({
     const { launch } = await import('../app/launch.ts');
     const exitCode = await launch(input, runForHotKeys);
     // Nothing is left to do; what the SDK's credential chain may keep open is not waited for.
-    process.exit(exitCode);
+    // A cassette may have set it.
+    process.exit(exitCode === 0 ? process.exitCode : exitCode);
   },
 });
 

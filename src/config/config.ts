@@ -13,6 +13,7 @@ import {
   CONFIG_FILES,
   type Environment,
   findSetting,
+  nameFlag,
   type Flags,
   type OptionName,
   OPTIONS,
@@ -62,6 +63,23 @@ export interface NetworkConfig {
   readonly caFile: string | undefined;
 }
 
+/** How a cassette is used. */
+export interface CassetteConfig {
+  readonly directory: string;
+  readonly mode: 'replay' | 'auto' | 'record';
+  /** A filter of what is not recorded, as written. */
+  readonly skip: string | undefined;
+  /** Whether a recording that was not played is a failure. */
+  readonly isStrict: boolean;
+  /** Infinity: at once. */
+  readonly speed: number;
+}
+
+/** Whether the proxy needs no account: it is offline, or plays what was recorded. */
+export function needsNoAccount({ offline, cassette }: Pick<Config, 'offline' | 'cassette'>): boolean {
+  return offline || cassette?.mode === 'replay';
+}
+
 /** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
 export interface Config {
   /** The one of `hosts` under which this machine calls the proxy. */
@@ -90,6 +108,8 @@ export interface Config {
   readonly offline: boolean;
   /** What the offline Bedrock says to which message. */
   readonly scriptFile: string | undefined;
+  /** What was recorded is played, or recorded; undefined: neither. */
+  readonly cassette: CassetteConfig | undefined;
   /** Rules of faults to inject, as written. */
   readonly faults: readonly string[];
   /** Undefined: one is drawn. */
@@ -172,6 +192,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
     ...readOffline(read('offline'), read('script')),
+    cassette: readCassette(flags, environment),
     faults: readFaults(flags, environment),
     faultSeed: parseSeed(read('faultSeed')),
     faultInShared: parseSwitch(read('faultInShared')),
@@ -379,6 +400,35 @@ function readUpstreams(flags: Flags, environment: Environment): Pick<Config, 'up
     });
   }
   return { upstreamsFile: parseFilePath(file), fallbacks: parseFallbacks(settings, environment) };
+}
+
+function readCassette(flags: Flags, environment: Environment): CassetteConfig | undefined {
+  const read = (name: OptionName): Setting | undefined => findSetting(name, flags, environment);
+  const directory = parseFilePath(read('cassette'));
+  if (directory === undefined) return undefined;
+  const isInCi = !/^(?:|0|false)$/i.test(environment['CI'] ?? '');
+  const setting = present(read('cassetteMode'));
+  const mode = parseChoice(setting, OPTIONS.cassetteMode.values);
+  if (isInCi && mode !== 'replay' && setting.origin !== nameFlag(OPTIONS.cassetteMode.flag)) {
+    throw new ProxyError('ERR_BAD_OPTION', `${setting.origin} would record in continuous integration (CI is set).`, {
+      hint: `If that is meant, give --cassette-mode ${mode}.`,
+    });
+  }
+  return {
+    directory,
+    mode,
+    skip: read('cassetteSkip')?.value,
+    isStrict: parseSwitch(read('cassetteStrict')),
+    speed: parseSpeed(read('replaySpeed'), isInCi),
+  };
+}
+
+function parseSpeed(setting: Setting | undefined, isInCi: boolean): number {
+  if (setting === undefined) return isInCi ? Number.POSITIVE_INFINITY : 1;
+  if (setting.value === 'instant') return Number.POSITIVE_INFINITY;
+  const speed = Number(setting.value);
+  if (/^\d+(?:\.\d+)?$/.test(setting.value) && speed >= 0.01 && speed <= 10_000) return speed;
+  throw badOption(setting, 'must be instant or a number from 0.01 to 10000');
 }
 
 /** Rules have blanks and commas in them: a variable has `;` or line ends between several. */

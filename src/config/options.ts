@@ -98,6 +98,33 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_SCRIPT'],
     description: 'JSON file with what the offline Bedrock answers to which message; read anew if it changes',
   },
+  cassette: {
+    flag: '--cassette <directory>',
+    env: ['BEDROCK_PROXY_CASSETTE'],
+    description: 'play what was recorded there, connected to nothing; or record it (--cassette-mode)',
+  },
+  cassetteMode: {
+    flag: '--cassette-mode <mode>',
+    env: ['BEDROCK_PROXY_CASSETTE_MODE'],
+    default: 'replay',
+    description: 'replay; record: ask AWS, and record what it says; auto: do that for what has no recording',
+    values: ['replay', 'auto', 'record'],
+  },
+  cassetteStrict: {
+    flag: '--cassette-strict',
+    env: ['BEDROCK_PROXY_CASSETTE_STRICT'],
+    description: 'fail at the end if a recording was not used',
+  },
+  cassetteSkip: {
+    flag: '--cassette-skip <filter>',
+    env: ['BEDROCK_PROXY_CASSETTE_SKIP'],
+    description: "do not record responses like these, such as 'status:429 | status:5xx'",
+  },
+  replaySpeed: {
+    flag: '--replay-speed <speed>',
+    env: ['BEDROCK_PROXY_REPLAY_SPEED'],
+    description: '1: as recorded; 10: ten times as fast; instant. Else 1, and instant if CI is set',
+  },
   fault: {
     flag: '--fault <fault>',
     env: ['BEDROCK_PROXY_FAULT'],

@@ -198,6 +198,15 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
     span: 'http.response.body.size',
     isRequired: true,
   }),
+  column(
+    'source',
+    'text',
+    'source',
+    '`cassette` if a recording was played: it would have cost that, and was not charged',
+    {
+      span: 'bedrock_proxy.source',
+    },
+  ),
   column('fault', 'text', 'fault', 'the fault that was injected, such as `throttle#3`', {
     span: 'bedrock_proxy.fault',
   }),

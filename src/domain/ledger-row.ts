@@ -54,6 +54,7 @@ function describe(record: RequestRecord, principal: Principal | undefined): Reco
     firstByteMs: record.firstByteMs,
     totalMs: record.totalMs,
     responseBytes: record.responseBytes,
+    source: record.recording === undefined ? undefined : 'cassette',
     fault: record.fault,
   };
 }
@@ -83,6 +84,7 @@ export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRo
     firstByteMs: undefined,
     totalMs: undefined,
     responseBytes: 0,
+    source: undefined,
     fault: undefined,
   };
 }

@@ -58,6 +58,8 @@ export interface LedgerRow {
   readonly totalMs: number | undefined;
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** `cassette` if a recording was played, and nothing was sent: the cost is what it would have been. */
+  readonly source: 'cassette' | undefined;
   /** The fault that was injected, such as `throttle#3`; undefined if none was. */
   readonly fault: string | undefined;
   /** Those of the key at that time, and those that the client named for this request. */

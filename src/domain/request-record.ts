@@ -111,6 +111,8 @@ export interface RequestRecord {
   /** Body bytes, without framing. */
   requestBytes: number;
   responseBytes: number;
+  /** The recording that was played, by the name of its file: nothing was sent. Undefined if none was. */
+  recording: string | undefined;
   /** The fault that was injected, such as `throttle#3`; undefined if none was. */
   fault: string | undefined;
   error: ProxyError | undefined;
@@ -155,6 +157,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     hasEnded: false,
     requestBytes: 0,
     responseBytes: 0,
+    recording: undefined,
     fault: undefined,
     error: undefined,
   };

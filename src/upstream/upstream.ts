@@ -86,6 +86,8 @@ export interface ResponseObserver {
   onAttempt(way: Way, failed: FailedAttempt | undefined): void;
   /** No further attempt is made: what comes is the response of an earlier one, which went this way. */
   onReturn(way: Way, failed: FailedAttempt | undefined): void;
+  /** Nothing leaves: what comes was recorded before, under this name. */
+  onReplayed(recording: string): void;
   /** The attempt is signed and about to leave. */
   onSigned(): void;
   /** There is a connection, and the request goes out on it: from here on the upstream may have seen it. */

@@ -11,6 +11,7 @@ export const IDLE_OBSERVER: ResponseObserver = {
   onHead: () => {},
   onBytes: () => {},
   onEnd: () => {},
+  onReplayed: () => {},
   onReadOn: () => {},
   onClientBytes: () => {},
 };

@@ -149,6 +149,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     model: 'anthropic.claude-haiku-4-5-20251001-v1:0',
     modelAlias: undefined,
     inferenceProfile: undefined,
+    source: undefined,
     fault: undefined,
     status: 200,
     errorCode: undefined,

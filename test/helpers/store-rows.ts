@@ -46,6 +46,7 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     model: 'amazon.nova-lite-v1:0',
     modelAlias: undefined,
     inferenceProfile: undefined,
+    source: undefined,
     fault: undefined,
     status: 200,
     errorCode: undefined,

@@ -7,11 +7,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFaultBoard } from '../../src/app/fault-board.ts';
+import { openConfiguredCassette } from '../../src/app/open-cassette.ts';
+import { connectUpstream } from '../../src/app/start.ts';
+import type { Cassette } from '../../src/cassette/cassette.ts';
 import { composeServer } from '../../src/app/compose.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { createBidirectionalForwarder } from '../../src/upstream/aws/bidirectional.ts';
 import { readNetworkOptions } from '../../src/app/network.ts';
-import { type Config, readConfig } from '../../src/config/config.ts';
+import { type Config, needsNoAccount, readConfig } from '../../src/config/config.ts';
 import { parseUpstreamsFile, type UpstreamSpec } from '../../src/config/upstreams.ts';
 import { type MintedKey, mintKey, type MintOptions } from '../../src/keys/mint.ts';
 import type { RequestRecord } from '../../src/domain/request-record.ts';
@@ -78,6 +81,8 @@ export interface Testbed extends AsyncDisposable {
   mint(alias?: string, more?: Partial<MintOptions>): Promise<MintedKey>;
   /** As when the file of `--upstreams` has this text from now on. */
   changeUpstreams(text: string): void;
+  /** The one of `--cassette`. */
+  readonly cassette: Cassette | undefined;
   drain(graceMs: number): Promise<number>;
   /** As a second signal does. */
   destroy(): Promise<void>;
@@ -123,16 +128,20 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   });
   const specs = options.upstreams === undefined ? undefined : parseUpstreamsFile(options.upstreams, {});
   let takeUpstreams: ((specs: readonly UpstreamSpec[]) => void) | undefined;
+  // The offline Bedrock, or nothing at all.
+  const own = needsNoAccount(config) ? await connectUpstream(config, config.region?.name) : undefined;
+  const cassette = await openConfiguredCassette(config);
   const server = await composeServer({
     upstreams: specs && { specs, onChange: (take) => (takeUpstreams = take), close: () => {} },
     config,
     faults: await openFaultBoard(config),
+    cassette,
     loadPrices: async () => prices,
     ledger,
     metrics: createMetrics(),
     defaultRegion: config.region?.name,
     store: options.wrapStore?.(store) ?? store,
-    connection: {
+    connection: own ?? {
       name: 'test',
       credentials,
       identities: options.identities?.(credentials, forwarder) ?? oneIdentity(credentials),
@@ -173,11 +182,14 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
         ...more,
       }),
     changeUpstreams: (text) => takeUpstreams?.(parseUpstreamsFile(text, {})),
+    cassette,
     drain: (graceMs) => server.drain(graceMs),
     destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {
       await server.destroy();
       await server.drain(0);
+      await cassette?.close();
+      await own?.close();
       await forwarder.close();
       await upstream.close();
       await ledger.close();

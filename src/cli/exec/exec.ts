@@ -4,7 +4,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
-import { type Config, MASTER_KEY_VARIABLES, MOUNT_PATH, SALT_KEY_VARIABLE } from '../../config/config.ts';
+import {
+  type Config,
+  MASTER_KEY_VARIABLES,
+  MOUNT_PATH,
+  needsNoAccount,
+  SALT_KEY_VARIABLE,
+} from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import { openStore } from '../../app/open-store.ts';
@@ -39,7 +45,7 @@ interface ExecInput extends ExecLimitInput {
 export async function execute(input: ExecInput): Promise<number> {
   const config = readClientConfig(input, process.env);
   const terms = readExecLimits(input, Date.now());
-  await requireProfile(config);
+  if (!needsNoAccount(config)) await requireProfile(config);
   if (terms !== undefined) await tellUnknownPatterns(terms.policy);
   const store = await openStore(config.databasePath);
   const signals = relaySignals();
@@ -111,12 +117,12 @@ interface ExecServer extends ServerAddress {
  * The proxy that runs on the port, where it is ours and nothing was said about the upstream; otherwise one for this
  * command.
  */
-async function withServer<T>(
+async function withServer(
   config: Config,
   input: Flags,
   { id }: ClientKey,
-  work: (server: ExecServer) => Promise<T>,
-): Promise<T> {
+  work: (server: ExecServer) => Promise<number>,
+): Promise<number> {
   const { host, port } = config;
   const running = namesUpstream(config, input) ? undefined : await findRunningProxy(config, id);
   if (running?.kind === 'ours' && (config.tls === undefined || running.facts.hasTls)) {
@@ -128,6 +134,8 @@ async function withServer<T>(
     printTalk(`note: What listens on port ${port} ${what}; the command gets one of its own.`);
   }
   const server = await startServerChild(argumentsForStart(config, input), process.env);
+  let exitCode: number;
+  let exitCodeOfServer: number | undefined;
   try {
     const own = { host: '127.0.0.1', port: server.port };
     const started = await findRunningProxy({ ...config, ...own }, id);
@@ -135,10 +143,13 @@ async function withServer<T>(
     // Its certificate is there by now, and shared by every proxy of this database.
     const isPlain = config.tls === undefined;
     const address = isPlain ? { url: server.url, caFile: undefined } : await preferTls(server.url, config);
-    return await work({ ...address, ...own, facts });
+    exitCode = await work({ ...address, ...own, facts });
   } finally {
-    await server.end();
+    exitCodeOfServer = await server.end();
   }
+  // What had no recording counts even if the command has caught the error.
+  const isMissed = config.cassette !== undefined && exitCodeOfServer !== 0;
+  return exitCode === 0 && isMissed ? 1 : exitCode;
 }
 
 /** Told before the command starts, which would fail with words of its own. */
@@ -153,8 +164,16 @@ function tellLacks(facts: ServerFacts | undefined, region: string | undefined, c
 }
 
 /** A proxy that runs may have another profile, region or upstream than the ones asked for here; so it is not taken. */
-function namesUpstream({ offline, faults, endpointUrls }: Config, { profile, region }: Flags): boolean {
-  return offline || faults.length > 0 || endpointUrls.size > 0 || profile !== undefined || region !== undefined;
+function namesUpstream(config: Config, { profile, region }: Flags): boolean {
+  const { offline, cassette, faults, endpointUrls } = config;
+  return (
+    cassette !== undefined ||
+    offline ||
+    faults.length > 0 ||
+    endpointUrls.size > 0 ||
+    profile !== undefined ||
+    region !== undefined
+  );
 }
 
 function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
@@ -164,10 +183,22 @@ function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
   if (input.offline) args.push('--offline');
   if (input.script !== undefined) args.push('--script', input.script);
   if (input.tls) args.push('--tls');
+  args.push(...cassetteArguments(input));
   for (const fault of input.fault ?? []) args.push('--fault', fault);
   if (input.faultSeed !== undefined) args.push('--fault-seed', input.faultSeed);
   for (const url of input.endpointUrl ?? []) args.push('--endpoint-url', url);
   return args;
+}
+
+function cassetteArguments({ cassette, cassetteMode, cassetteSkip, cassetteStrict, replaySpeed }: Flags): string[] {
+  const given = [
+    ['--cassette', cassette],
+    ['--cassette-mode', cassetteMode],
+    ['--cassette-skip', cassetteSkip],
+    ['--replay-speed', replaySpeed],
+  ] as const;
+  const args = given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  return cassetteStrict === true ? [...args, '--cassette-strict'] : args;
 }
 
 /** What no variable can say goes onto the command line of a client that stands there by name; else we tell it. */

@@ -20,7 +20,8 @@ export interface StartedServer {
   /** In clear text. */
   readonly url: string;
   readonly port: number;
-  end(): Promise<void>;
+  /** Gives its exit code; undefined if it did not end by itself. */
+  end(): Promise<number | undefined>;
 }
 
 /** Starts one with these arguments of `start` besides its own. Throws ERR_BAD_REQUEST where it does not come up. */
@@ -41,10 +42,11 @@ export async function startServerChild(
     url: baseUrl({ host: '127.0.0.1', port, mountPath: MOUNT_PATH }),
     port,
     end: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? undefined;
       const ended = once(child, 'exit');
       child.disconnect();
       if ((await within(END_TIMEOUT_MS, ended)) === undefined) child.kill('SIGKILL');
+      return child.exitCode ?? undefined;
     },
   };
 }

@@ -207,4 +207,6 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE ledger ADD COLUMN inference_profile TEXT;`,
   // A fault that was injected: no trouble of AWS's.
   `ALTER TABLE ledger ADD COLUMN fault TEXT;`,
+  // What was played from a cassette, and cost nothing.
+  `ALTER TABLE ledger ADD COLUMN source TEXT;`,
 ];

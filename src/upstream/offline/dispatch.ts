@@ -58,6 +58,9 @@ const HANDLERS: Readonly<Record<string, OperationHandler>> = {
   'bedrock-agentcore.InvokeAgentRuntime': invokeAgentRuntime,
 };
 
+/** The names of all that it can do, each behind its service and a dot. */
+export const PLAYED_OPERATIONS: readonly string[] = Object.keys(HANDLERS);
+
 /** What the offline Bedrock plays for a host. */
 export interface PlayedHost {
   readonly service: Service;
