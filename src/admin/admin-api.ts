@@ -7,7 +7,7 @@ import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import { sendEnvelope } from './envelope.ts';
 
 /** What `createAdminApi` is to be mounted under, with everything below. */
-export const ADMIN_PREFIXES = ['/key', '/spend', '/global', '/faults', '/openapi.json'] as const;
+export const ADMIN_PREFIXES = ['/key', '/spend', '/global', '/faults', '/cassette', '/openapi.json'] as const;
 
 /**
  * LiteLLM's other management paths, to be mounted in the same way: nothing is there, and LiteLLM's clients are told so

@@ -2,6 +2,7 @@
  * What the admin API needs of the rest of the house, and the shape of its handler. Types only.
  */
 import type { WallClock } from '../lib/clock.ts';
+import type { CassetteState } from '../cassette/run-report.ts';
 import type { FaultBoard } from '../faults/board.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
@@ -18,6 +19,8 @@ export interface AdminOptions {
   readonly nowMs: WallClock;
   readonly randomBytes: (size: number) => Buffer;
   readonly faults: FaultBoard;
+  /** What was played and missed; undefined: there is no cassette. */
+  readonly readCassette?: (() => CassetteState) | undefined;
   /** Of the proxy, for the OpenAPI document. */
   readonly version: string;
 }

@@ -11,6 +11,7 @@ import { admitAdmin } from './access.ts';
 import type { AdminHandler, AdminOptions } from './admin-options.ts';
 import type { Endpoint } from './endpoint.ts';
 import { AdminError, sendEnvelope } from './envelope.ts';
+import { createCassetteEndpoint } from './cassette-endpoint.ts';
 import { createFaultEndpoints } from './fault-endpoints.ts';
 import { createKeyEndpoints } from './key-endpoints.ts';
 import { createDocumentEndpoint } from './openapi.ts';
@@ -31,6 +32,7 @@ export function createEndpoints(options: AdminOptions): readonly Endpoint[] {
     ...createKeyEndpoints(options),
     ...createSpendEndpoints(options),
     ...createFaultEndpoints(options),
+    createCassetteEndpoint(options),
   ];
   endpoints.push(createDocumentEndpoint(endpoints, options.version));
   return endpoints;

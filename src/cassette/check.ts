@@ -1,6 +1,6 @@
 /**
- * What is wrong with the files of a cassette: secrets and what is not scrubbed, broken files and hashes, links, age, and
- * what the last run did not play. Never repeats what it found. Pure, on what `check-files.ts` has read.
+ * What is wrong with the files of a cassette: secrets and what is not scrubbed, broken files and hashes, links, age,
+ * and what the last run did not play. Never repeats what it found. Pure, on what `check-files.ts` has read.
  */
 import { asObject, asTexts, isObject, type JsonObject, measureJson } from '../lib/json.ts';
 import { printable } from '../lib/printable.ts';

@@ -16,7 +16,9 @@ export type Taken = { readonly name: string; readonly recording: Recording } | {
 
 /** Gives out recordings. */
 export interface Deck {
-  /** `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw ERR_BAD_OPTION. */
+  /**
+   * `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw ERR_BAD_OPTION.
+   */
   take(request: MatchableRequest, scope?: string): Taken;
   /** One that was just recorded, and is played as far as this run goes. */
   add(added: NamedRecording): void;
@@ -118,7 +120,7 @@ function findNearest(
 const SCOPE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:\/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,3}$/;
 
 /** Reads `x-bedrock-proxy-cassette`: the name of a sub-directory, which leads nowhere else. Throws ERR_BAD_REQUEST. */
-export function parseScope(header: string): string {
+export function parseCassetteScope(header: string): string {
   if (SCOPE.test(header) && !header.includes('..')) return header;
   throw new ProxyError('ERR_BAD_REQUEST', `x-bedrock-proxy-cassette names no sub-directory: ${quote(header)}.`, {
     hint: 'It may have letters, digits, `.`, `_` and `-`, and `/` between names.',

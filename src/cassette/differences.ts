@@ -10,7 +10,9 @@ import { maskSecrets } from './secrets.ts';
 
 /** One difference. A side that has nothing there is undefined. */
 export interface Difference {
-  /** A JSON pointer into the body (empty: all of it), or `path`, `query`, `method`, `operation`, `service`, `header x`. */
+  /**
+   * A JSON pointer into the body (empty: all of it), or `path`, `query`, `method`, `operation`, `service`, `header x`.
+   */
   readonly place: string;
   /** Its segments, if it is a pointer. */
   readonly segments: readonly string[] | undefined;
@@ -19,7 +21,7 @@ export interface Difference {
 }
 
 /** What two requests have in common. */
-export interface Comparison {
+export interface RequestComparison {
   /** In canonical order; of very different requests the first ones. */
   readonly differences: readonly Difference[];
   /** Of all pieces (values that are no objects or lists), how many are equal: from 0 to 1. */
@@ -33,7 +35,7 @@ const WHOLE_TEXT = 60;
 const AROUND = 24;
 
 /** Compares a request with a recorded one. */
-export function compareRequests(request: CanonicalRequest, recorded: CanonicalRequest): Comparison {
+export function compareRequests(request: CanonicalRequest, recorded: CanonicalRequest): RequestComparison {
   const differences: Difference[] = [];
   const [mine, theirs] = [outsideBody(request), outsideBody(recorded)];
   for (const place of new Set([...mine.keys(), ...theirs.keys()])) {

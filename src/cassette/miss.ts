@@ -89,7 +89,7 @@ function explainDifference(difference: Difference): string[] {
 }
 
 /** As it stands in `cassette.json`. */
-export function showSuggestion(suggestion: Suggestion): string {
+function showSuggestion(suggestion: Suggestion): string {
   return `"match": ${JSON.stringify(suggestion)}`;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Places in a request, as the rules of a cassette name them: `/messages/0/text ~ /\d+/ = customer`. Read here, and found
- * in JSON. Pure.
+ * Places in a request, as the rules of a cassette name them: `/messages/0/text ~ /\d+/ = customer`. Read here, and
+ * found in JSON. Pure.
  */
 import { ProxyError } from '../lib/errors.ts';
 import { isObject } from '../lib/json.ts';
@@ -23,7 +23,8 @@ export interface Place {
 const PLACE = /^(path|query|body|everywhere|\/.*?)(?: ~ \/(.+)\/([imsu]*))?(?: = ([a-z][a-z0-9]{0,30}))?$/s;
 const MAX_LENGTH = 1_000;
 const FORM =
-  'It is a JSON pointer, `path`, `query`, `body` or `everywhere`, with ` ~ /pattern/` and ` = name` after it if need be.';
+  'It is a JSON pointer, `path`, `query`, `body` or `everywhere`, ' +
+  'with ` ~ /pattern/` and ` = name` after it if need be.';
 
 /** Reads a place of `cassette.json`. Throws ERR_BAD_OPTION. */
 export function parsePlace(text: unknown): Place {

@@ -1,6 +1,6 @@
 /**
- * What became of a run: what was played and missed. Kept for the admin API, and written into the cassette: `misses.ndjson`
- * as they happen, `last-run.json` at the end. What cannot be written is told once, and stops nothing.
+ * What became of a run: what was played and missed. Kept for the admin API, and written into the cassette:
+ * `misses.ndjson` as they happen, `last-run.json` at the end. What cannot be written is told once, and stops nothing.
  */
 import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -55,7 +55,7 @@ export interface Scrubber {
 }
 
 /** The stand-in for a value; the same one for the same value, name and salt. */
-export function standIn(value: string, name: string, salt: string): string {
+function standIn(value: string, name: string, salt: string): string {
   return `${name}-${createHmac('sha256', salt).update(value).digest('hex').slice(0, DIGITS)}`;
 }
 

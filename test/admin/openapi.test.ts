@@ -23,6 +23,7 @@ describe('GET /openapi.json', () => {
     expect(told.toSorted()).toEqual(served.toSorted());
     expect(told.toSorted()).toEqual([
       'DELETE /faults',
+      'GET /cassette',
       'GET /faults',
       'GET /global/activity',
       'GET /global/spend',

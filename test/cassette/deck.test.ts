@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createDeck, type Deck, parseScope } from '../../src/cassette/deck.ts';
+import { createDeck, type Deck, parseCassetteScope } from '../../src/cassette/deck.ts';
 import { describeMiss, explainMiss, type Miss, missError, missToJson } from '../../src/cassette/miss.ts';
 import type { MatchableRequest, NamedRecording } from '../../src/cassette/recording.ts';
 import { DEFAULT_RULES, parseRules } from '../../src/cassette/rules.ts';
@@ -87,11 +87,11 @@ describe('sub-directories', () => {
 
   it.each(['..', '../x', 'a/../b', '/etc', 'a//b', 'a/', '.git', 'a\\b', '', 'a b', 'x'.repeat(101), 'a..b', 'C:x'])(
     'refuses the name %j',
-    (name) => expect(() => parseScope(name)).toThrow('names no sub-directory'),
+    (name) => expect(() => parseCassetteScope(name)).toThrow('names no sub-directory'),
   );
 
   it.each(['one', 'one/two', 'refuses-a-refund', 'A.1_b'])('takes the name %j', (name) =>
-    expect(parseScope(name)).toBe(name),
+    expect(parseCassetteScope(name)).toBe(name),
   );
 });
 
