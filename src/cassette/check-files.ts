@@ -25,7 +25,7 @@ export function readCassetteFiles(directory: string): ReadFiles {
   const look = (folder: string, depth: number): void => {
     for (const name of readdirSync(join(directory, folder)).toSorted()) {
       const path = folder === '' ? name : `${folder}/${name}`;
-      if (name.startsWith('.') || files.length + findings.length >= MAX_FILES) continue;
+      if ((name.startsWith('.') && name !== '.last-run.json') || files.length + findings.length >= MAX_FILES) continue;
       const stats = lstatSync(join(directory, path));
       const refuse = (message: string): unknown => findings.push({ file: path, kind: 'broken', message });
       if (stats.isSymbolicLink()) refuse('is a link, which is not followed');

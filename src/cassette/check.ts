@@ -50,7 +50,7 @@ export function checkFiles(files: readonly CassetteFile[], options: CheckOptions
       ];
     }
     const name = file.path.split('/').at(-1);
-    if (name === 'last-run.json') return checkLastRun(file.path, json);
+    if (name === '.last-run.json') return checkLastRun(file.path, json);
     const found = lintJson(file.path, json);
     return [
       ...found,
@@ -61,7 +61,7 @@ export function checkFiles(files: readonly CassetteFile[], options: CheckOptions
 
 /** Whether a path within a cassette is a recording's. */
 export function isRecordingPath(path: string): boolean {
-  return path.endsWith('.json') && !/(?:^|\/)(?:cassette|last-run)\.json$/.test(path);
+  return path.endsWith('.json') && !/(?:^|\/)(?:cassette|\.last-run)\.json$/.test(path);
 }
 
 function readJson(bytes: Uint8Array): JsonObject | undefined {
@@ -109,7 +109,7 @@ function checkRecording(path: string, json: JsonObject, { verifyHash }: CheckOpt
 }
 
 function checkLastRun(path: string, json: JsonObject): CassetteFinding[] {
-  const folder = path.slice(0, -'last-run.json'.length);
+  const folder = path.slice(0, -'.last-run.json'.length);
   return asTexts(json['unused']).map((name) => ({
     file: `${folder}${printable(name)}.json`,
     kind: 'unused',

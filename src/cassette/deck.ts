@@ -17,7 +17,7 @@ export type Taken = { readonly name: string; readonly recording: Recording } | {
 /** Gives out recordings. */
 export interface Deck {
   /**
-   * `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw ERR_BAD_OPTION.
+   * `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw ERR_CASSETTE_MISS, for a pattern that takes too long.
    */
   take(request: MatchableRequest, scope?: string): Taken;
   /** One that was just recorded, and is played as far as this run goes. */
@@ -36,7 +36,7 @@ const NEAREST = 3;
 /** Recordings that a request without one is compared with, those of its operation first. */
 const MAX_COMPARED = 200;
 
-/** Makes it. Throws ERR_BAD_OPTION if a pattern of the rules takes too long. */
+/** Makes it. Throws ERR_CASSETTE_MISS if a pattern of the rules takes too long. */
 export function createDeck(recordings: readonly NamedRecording[], rules: CassetteRules, readBlob?: ReadBlob): Deck {
   const toCard = ({ name, recording }: NamedRecording, plays: number): Card => {
     const key = keyOf(canonicalizeRecorded(recording.request, rules, readBlob));

@@ -33,6 +33,8 @@ const MAX_DIFFERENCES = 100;
 const MAX_PIECES = 20_000;
 const WHOLE_TEXT = 60;
 const AROUND = 24;
+/** On both sides of a difference. A whole text may be long. */
+const MASKED = 10_000;
 
 /** Compares a request with a recorded one. */
 export function compareRequests(request: CanonicalRequest, recorded: CanonicalRequest): RequestComparison {
@@ -139,14 +141,19 @@ function firstDifference(left: string, right: string): number {
 }
 
 function showText(text: string, at: number): string {
-  // Masked as a whole: of a secret that is cut, the rest has no shape.
-  const masked = maskSecrets(text);
-  if (masked !== text) at = Math.min(at, firstDifference(masked, text));
-  if (masked.length <= WHOLE_TEXT) return JSON.stringify(printable(masked, WHOLE_TEXT));
+  // Masked before it is cut: of a secret that is cut, the rest has no shape.
+  const from = Math.max(0, at - MASKED);
+  const near = text.slice(from, at + MASKED);
+  const masked = maskSecrets(near);
+  const isWhole = near.length === text.length;
+  at = masked === near ? at - from : Math.min(at - from, firstDifference(masked, near));
+  if (isWhole && masked.length <= WHOLE_TEXT) return JSON.stringify(printable(masked, WHOLE_TEXT));
   const start = Math.max(0, at - AROUND);
   const end = at + AROUND;
   const part = masked.slice(start, end).replace(/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g, '');
-  return JSON.stringify(`${start > 0 ? '…' : ''}${printable(part)}${end < masked.length ? '…' : ''}`);
+  return JSON.stringify(
+    `${start + from > 0 ? '…' : ''}${printable(part)}${end < masked.length || !isWhole ? '…' : ''}`,
+  );
 }
 
 function showValue(value: unknown): string {

@@ -22,7 +22,7 @@ const FIND = new Script(
 
 /**
  * What a pattern, which has the flag `g`, matches in each of the texts; matches of nothing are left out. Throws
- * ERR_BAD_OPTION if it takes more than a second.
+ * ERR_CASSETTE_MISS if it takes more than a second: SDKs do not try that again.
  */
 export function findSpans(pattern: RegExp, texts: readonly string[]): readonly (readonly Span[])[] {
   if (texts.length === 0) return [];
@@ -33,7 +33,7 @@ export function findSpans(pattern: RegExp, texts: readonly string[]): readonly (
       spans.filter(([, length]) => length > 0).map(([start, length]) => [start, start + length] as const),
     );
   } catch (error) {
-    throw new ProxyError('ERR_BAD_OPTION', `A pattern of cassette.json takes too long: ${quote(pattern.source)}.`, {
+    throw new ProxyError('ERR_CASSETTE_MISS', `A pattern of cassette.json takes too long: ${quote(pattern.source)}.`, {
       hint: 'Write it without repetitions of repetitions.',
       cause: error,
     });

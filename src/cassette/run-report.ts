@@ -1,6 +1,6 @@
 /**
  * What became of a run: what was played and missed. Kept for the admin API, and written into the cassette:
- * `misses.ndjson` as they happen, `last-run.json` at the end. What cannot be written is told once, and stops nothing.
+ * `misses.ndjson` as they happen, `.last-run.json` at the end. What cannot be written is told once, and stops nothing.
  */
 import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ interface RunReportOptions {
 }
 
 const MISSES = 'misses.ndjson';
-const LAST_RUN = 'last-run.json';
+const LAST_RUN = '.last-run.json';
 /** Misses kept in memory. */
 const MAX_KEPT = 100;
 /** Misses written: a loop that misses must not fill the disk. */
@@ -93,7 +93,7 @@ export class RunReport {
     return parts.join(', ');
   }
 
-  /** Writes `last-run.json`, of which `cassette check` knows what was not played. */
+  /** Writes `.last-run.json`, of which `cassette check` knows what was not played. */
   finish(): void {
     const { played, recorded, missed, unused } = this.readState();
     const at = new Date(this.#options.nowMs()).toISOString();

@@ -59,7 +59,7 @@ function standIn(value: string, name: string, salt: string): string {
   return `${name}-${createHmac('sha256', salt).update(value).digest('hex').slice(0, DIGITS)}`;
 }
 
-/** Makes it. What it does with a pattern may throw ERR_BAD_OPTION (`findSpans`). */
+/** Makes it. What it does with a pattern may throw ERR_CASSETTE_MISS (`findSpans`). */
 export function createScrubber({ scrub, salt }: Pick<CassetteRules, 'scrub' | 'salt'>): Scrubber {
   const context = { salt, standIns: standInsOf(scrub) };
   const scrubAs = (target: Place['target'], text: string): string => {

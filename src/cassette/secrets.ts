@@ -23,8 +23,11 @@ const SHAPES: readonly SecretShape[] = [
   secret('a Bedrock API key (bedrock-api-key-…)', /\bbedrock-api-key-[A-Za-z0-9+/=_-]{16,}/g),
   secret('a Bedrock API key (ABSK…)', /\bABSK[A-Za-z0-9+/=]{40,}/g),
   secret('an API key (sk-…)', /\bsk-(?=[A-Za-z_-]{0,40}[A-Z0-9])[A-Za-z0-9_-]{20,}/g),
-  secret('a private key (PEM)', /-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY-----/g),
-  secret('a JSON Web Token (eyJ…)', /\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g),
+  secret(
+    'a private key (PEM)',
+    /-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----(?:[^-]{0,8000}(?:-----END [A-Z0-9 ]{0,60}-----)?)?/g,
+  ),
+  secret('a JSON Web Token (eyJ…)', /\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{16,2000}/g),
   secret('a token of GitHub', /\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})/g),
   secret('a token of Slack', /\bxox[abeoprs]-[A-Za-z0-9-]{16,}/g),
   secret('an API key of Google (AIza…)', /\bAIza[A-Za-z0-9_-]{35}\b/g),

@@ -85,6 +85,8 @@ function placeFor({ place, segments, request, recorded }: Difference): string | 
   }
   // What holds for one element of a list holds for the others.
   const pointer = toPointer(segments.map((segment) => (/^\d+$/.test(segment) ? '*' : segment)));
+  // A rule that is long, or has what a terminal acts on, is for nobody to paste.
+  if (!/^[ -~]{0,200}$/.test(pointer)) return undefined;
   if (typeof request === 'string' && typeof recorded === 'string') {
     const pattern = findPattern(request, recorded);
     if (pattern !== undefined) return `${pointer === '' ? 'body' : pointer} ~ /${pattern}/`;

@@ -14,7 +14,7 @@ const CANARIES = {
   'a Bedrock API key (bedrock-api-key-…)': `bedrock-api-key-${'YmVkcm9jay5hbWF6b25hd3MuY29t'}`,
   'a Bedrock API key (ABSK…)': `ABSK${'QmVkcm9ja0FQSUtleS1leGFtcGxlLWF0LTEyMzQ1Njc4OTAxMg=='}`,
   'an API key (sk-…)': `sk-${'ant-api03-Zx81kQpLm20aTTyQw93'}`,
-  'a private key (PEM)': `-----BEGIN ${'RSA '}PRIVATE KEY-----\nMIIE`,
+  'a private key (PEM)': `-----BEGIN ${'RSA '}PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END RSA PRIVATE KEY-----`,
   'a JSON Web Token (eyJ…)': `eyJ${'hbGciOiJIUzI1NiJ9'}.eyJ${'zdWIiOiIxMjM0NTYifQ'}.${'SflKxwRJSMeKKF2QT4fwpMeJf36P'}`,
   'a token of GitHub': `ghp_${'A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8'}`,
   'a token of Slack': `xoxb-${'123456789012-abcdefghijkl'}`,
@@ -181,7 +181,7 @@ describe('files', () => {
       fileOf('cassette.json', { version: 1, recorded: '2029-10-01', match: { model: 'any' } }),
       fileOf('001.json', { version: 2 }),
       { path: '002.json', bytes: Buffer.from('['.repeat(100_000)) },
-      fileOf('one/last-run.json', { unused: ['001-x'] }),
+      fileOf('one/.last-run.json', { unused: ['001-x'] }),
     );
     expect(found.map(({ file, kind }) => `${file} ${kind}`)).toEqual([
       'cassette.json broken',

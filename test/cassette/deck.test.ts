@@ -160,6 +160,8 @@ const MISSES: readonly { name: string; recorded: MatchableRequest; asked: Matcha
 
 const near = (text: string, changes: object = {}): MatchableRequest => converse(say('Hello.', { text }), changes);
 const long = (letter: string): MatchableRequest => converse(say(letter.repeat(1_000_000)));
+const slow = (end: string): MatchableRequest =>
+  converse(say(`${'eyJ-'.repeat(250_000)}${'a@a.'.repeat(250_000)}${end}`));
 
 describe('a miss', () => {
   it.each(MISSES)('explains $name', ({ recorded, asked, match = {} }) => {
@@ -198,6 +200,21 @@ describe('a miss', () => {
 
   it('has nothing to say of an empty cassette', () => {
     expect(describeMiss(missOf(createDeck([], DEFAULT_RULES), HELLO))).toMatch(/, and none that is near\.$/);
+  });
+
+  it('proposes no rule that nobody could paste, and does not fail over it', () => {
+    for (const name of ['x'.repeat(5_000), '\u202Eid', 'a ~ /b/', 'id = x', '/~']) {
+      const asked = (value: string): MatchableRequest => converse({ [name]: { runId: value } });
+      const miss = missOf(deckOf([recording('1', asked('2026-11-27'))]), asked('2026-11-28'));
+      expect(`${explainMiss(miss)}${missError(miss).hint ?? ''}`.replaceAll('\n', '')).not.toMatch(/\p{C}/u);
+      expect(explainMiss(miss).length).toBeLessThan(2_000);
+    }
+  });
+
+  it('is quick, however a request is made to be slow', () => {
+    const startedMs = performance.now();
+    explainMiss(missOf(deckOf([recording('1', slow('1'))]), slow('2')));
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 
   it('is short, however long the requests are', () => {

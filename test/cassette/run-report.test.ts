@@ -32,7 +32,7 @@ describe('the report of a run', () => {
     const lines = readFileSync(join(folder, 'misses.ndjson'), 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(report.readState().misses);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ at: '1970-01-01T00:00:00.000Z', operation: 'Converse' });
-    expect(JSON.parse(readFileSync(join(folder, 'last-run.json'), 'utf8'))).toMatchObject({
+    expect(JSON.parse(readFileSync(join(folder, '.last-run.json'), 'utf8'))).toMatchObject({
       missed: 2,
       unused: ['001'],
     });
@@ -54,7 +54,7 @@ describe('the report of a run', () => {
     const cassette = join(folder, 'cassette');
     mkdirSync(cassette);
     writeFileSync(victim, 'mine');
-    for (const name of ['misses.ndjson', 'last-run.json']) symlinkSync(victim, join(cassette, name));
+    for (const name of ['misses.ndjson', '.last-run.json']) symlinkSync(victim, join(cassette, name));
     const report = open(cassette);
     symlinkSync(victim, join(cassette, 'again'));
     report.noteMiss(aMiss());

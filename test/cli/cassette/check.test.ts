@@ -22,7 +22,7 @@ it('prints what is wrong with a cassette, and ends with 1', async () => {
     expect.stringMatching(/cassette\.json {2}age +was recorded \d+ days ago/),
   ]);
 
-  writeFileSync(join(folder, 'one', 'last-run.json'), JSON.stringify({ unused: ['001'] }));
+  writeFileSync(join(folder, 'one', '.last-run.json'), JSON.stringify({ unused: ['001'] }));
   expect((await cli.run(['cassette', 'check', folder])).code).toBe(0);
   expect((await cli.run(['cassette', 'check', folder, '--strict'])).code).toBe(1);
 
