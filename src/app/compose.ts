@@ -117,7 +117,9 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const loadProxy = lazy(async () =>
     openProxy(dependencies, { ...keys, events, upstream, prices: await loadPrices() }),
   );
-  const admin = createAdminApi({ ...keys, randomBytes, version, faults: dependencies.faults });
+  const { cassette } = dependencies;
+  const readCassette = cassette && (() => cassette.state);
+  const admin = createAdminApi({ ...keys, randomBytes, version, faults: dependencies.faults, readCassette });
   // Asked by a request, so that `server` is there.
   const prove = (challenge: string): string | undefined => {
     const known = secret.peek();

@@ -46,13 +46,13 @@ export async function endCassette(
   { cassette: options, quiet }: Pick<Config, 'cassette' | 'quiet'>,
 ): Promise<{ readonly words: string | undefined; readonly hasFailed: boolean }> {
   await cassette.close();
-  const { missed, unused, misses } = cassette.state;
+  const { missed, unused } = cassette.state;
   const hasFailed = missed > 0 || (options?.isStrict === true && unused.length > 0);
   if (quiet && !hasFailed) return { words: undefined, hasFailed };
   const { explainMiss } = await import('../cassette/miss.ts');
   const told = [
     `Cassette: ${cassette.describe()}.`,
-    ...misses.slice(0, 5).map(explainMiss),
+    ...cassette.misses.slice(0, 5).map(explainMiss),
     ...(hasFailed && unused.length > 0 ? [`Not played: ${unused.slice(0, 20).join(', ')}`] : []),
   ];
   return { words: told.join('\n'), hasFailed };

@@ -9,12 +9,13 @@ import { findHeader } from '../http/message.ts';
 import { useInferenceProfile } from '../routing/inference-profile.ts';
 import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream } from '../upstream/upstream.ts';
 import { Capture, CaptureRoom } from './capture.ts';
-import { createDeck, type Deck, parseScope, type Taken } from './deck.ts';
-import { appendLine, beginCassette, loadCassette, type LoadedCassette, numberOf } from './directory.ts';
-import { type Miss, missError, missToJson } from './miss.ts';
+import { createDeck, type Deck, parseCassetteScope, type Taken } from './deck.ts';
+import { beginCassette, loadCassette, type LoadedCassette, numberOf } from './directory.ts';
+import { type Miss, missError } from './miss.ts';
 import { play } from './player.ts';
 import { keptHeaders, Recorder } from './recorder.ts';
 import type { MatchableRequest, RecordedEnd } from './recording.ts';
+import { type CassetteState, RunReport } from './run-report.ts';
 
 /** How a cassette is used. */
 export interface CassetteOptions {
@@ -32,19 +33,8 @@ export interface CassetteOptions {
   readonly onProblem: (error: ProxyError) => void;
 }
 
-/** What a cassette has done so far. */
-export interface CassetteState {
-  readonly played: number;
-  readonly recorded: number;
-  readonly missed: number;
-  readonly unused: readonly string[];
-  /** The last of them. */
-  readonly misses: readonly Miss[];
-}
-
-const SCOPE_HEADER = 'x-bedrock-proxy-cassette';
-const MISSES_FILE = 'misses.ndjson';
 const MAX_MISSES = 100;
+const SCOPE_HEADER = 'x-bedrock-proxy-cassette';
 
 /** Reads the cassette. Throws ERR_BAD_OPTION if it cannot be used. */
 export async function openCassette(options: CassetteOptions): Promise<Cassette> {
@@ -63,10 +53,9 @@ export class Cassette {
   readonly #lastNumbers = new Map<string, number>();
   /** Those of before that were recorded anew. */
   readonly #replaced = new Set<string>();
-  #played = 0;
-  #missed = 0;
+  readonly #report: RunReport;
+  /** The first of them, for the end. */
   readonly #misses: Miss[] = [];
-  #telling: Promise<void> = Promise.resolve();
 
   constructor(options: CassetteOptions, loaded: LoadedCassette) {
     this.#options = options;
@@ -76,6 +65,17 @@ export class Cassette {
     const inForce = options.mode === 'replay' ? rules : ({ ...rules, repeat: 'never' } as const);
     this.#deck = createDeck(recordings, options.mode === 'auto' ? rules : inForce, openBlob);
     this.#recorder = new Recorder(options.directory, rules, options.onProblem);
+    this.#report = new RunReport({
+      directory: options.directory,
+      mode: options.mode,
+      nowMs: options.nowMs,
+      listUnused: () => this.#deck.unused(),
+      countRecorded: () => this.#recorder.recorded,
+      onFault: (cause) =>
+        options.onProblem(
+          new ProxyError('ERR_INTERNAL', 'What a run missed cannot be written into the cassette.', { cause }),
+        ),
+    });
     for (const { name } of recordings) {
       const [scope, last] = splitName(name);
       this.#lastNumbers.set(scope, Math.max(this.#lastNumbers.get(scope) ?? 0, numberOf(last)));
@@ -83,32 +83,23 @@ export class Cassette {
   }
 
   get state(): CassetteState {
-    const unused = this.#deck.unused();
-    return {
-      played: this.#played,
-      recorded: this.#recorder.recorded,
-      missed: this.#missed,
-      unused,
-      misses: this.#misses,
-    };
+    return this.#report.readState();
+  }
+
+  /** The first of them, at most a hundred. */
+  get misses(): readonly Miss[] {
+    return this.#misses;
   }
 
   /** Resolves when everything is written. */
   async close(): Promise<void> {
     await this.#recorder.flush();
-    await this.#telling;
+    this.#report.finish();
   }
 
   /** `18 played, 1 missed, 2 unused`. */
   describe(): string {
-    const { played, recorded, missed, unused } = this.state;
-    const { mode } = this.#options;
-    const counts = [
-      ...(mode === 'record' ? [] : [`${played} played`]),
-      ...(mode === 'replay' ? [`${missed} missed`] : [`${recorded} recorded`]),
-      `${unused.length} unused`,
-    ];
-    return counts.join(', ');
+    return this.#report.summarize();
   }
 
   /** An upstream that plays; `live`: who is asked for what is recorded. */
@@ -128,7 +119,7 @@ export class Cassette {
         const request = await toMatchable(attempt);
         const taken = this.#deck.take(request, scope);
         if (mode !== 'record' && 'recording' in taken) {
-          this.#played += 1;
+          this.#report.notePlayed();
           const { openBlob } = this.#loaded;
           await play(attempt, { named: taken, openBlob, speed: this.#options.speed }, observer, policy);
           return undefined;
@@ -142,16 +133,8 @@ export class Cassette {
   #miss(taken: Taken): ProxyError {
     if (!('miss' in taken)) return new ProxyError('ERR_INTERNAL', 'A recording that is there was not played.');
     const { miss } = taken;
-    this.#missed += 1;
-    this.#misses.push(miss);
-    if (this.#misses.length > MAX_MISSES) this.#misses.shift();
-    const { directory, nowMs, onProblem } = this.#options;
-    const line = `${JSON.stringify(missToJson(miss, nowMs()))}\n`;
-    this.#telling = this.#telling
-      .then(() => appendLine(directory, MISSES_FILE, line))
-      .catch((cause: unknown) =>
-        onProblem(new ProxyError('ERR_INTERNAL', `${MISSES_FILE} cannot be written.`, { cause })),
-      );
+    this.#report.noteMiss(miss);
+    if (this.#misses.length < MAX_MISSES) this.#misses.push(miss);
     return missError(miss);
   }
 
@@ -216,7 +199,7 @@ function tooLarge(): ProxyError {
 
 function scopeOf({ clientRequest }: Attempt): string {
   const header = findHeader(clientRequest.headers, SCOPE_HEADER);
-  return header === undefined ? '' : parseScope(header);
+  return header === undefined ? '' : parseCassetteScope(header);
 }
 
 async function toMatchable({ prepared, clientRequest }: Attempt): Promise<MatchableRequest> {

@@ -28,8 +28,8 @@ export interface CheckOptions {
   readonly nowMs: number;
   /** Undefined: however old. */
   readonly maxAgeMs: number | undefined;
-  /** Whether a recording gives the bytes of its hash; one without a hash is `edited`, which is no problem. */
-  readonly verifyHash?: (recording: JsonObject) => 'exact' | 'edited' | 'broken';
+  /** Whether a recording gives the bytes of its hash; one without a hash is `edited`, which is no problem. May throw. */
+  readonly verifyHash?: (file: CassetteFile) => 'exact' | 'edited' | 'broken';
 }
 
 const MAX_DEPTH = 300;
@@ -54,7 +54,7 @@ export function checkFiles(files: readonly CassetteFile[], options: CheckOptions
     const found = lintJson(file.path, json);
     return [
       ...found,
-      ...(name === 'cassette.json' ? checkRules(file.path, json, options) : checkRecording(file.path, json, options)),
+      ...(name === 'cassette.json' ? checkRules(file.path, json, options) : checkRecording(file, json, options)),
     ];
   });
 }
@@ -94,12 +94,13 @@ function checkRules(path: string, json: JsonObject, { nowMs, maxAgeMs }: CheckOp
   return found;
 }
 
-function checkRecording(path: string, json: JsonObject, { verifyHash }: CheckOptions): CassetteFinding[] {
+function checkRecording(file: CassetteFile, json: JsonObject, { verifyHash }: CheckOptions): CassetteFinding[] {
+  const { path } = file;
   if (json['version'] !== 1 || !isObject(json['request']) || !isObject(json['response'])) {
     return [{ file: path, kind: 'broken', message: 'is no recording of version 1' }];
   }
   try {
-    if (verifyHash === undefined || verifyHash(json) !== 'broken') return [];
+    if (verifyHash === undefined || verifyHash(file) !== 'broken') return [];
     return [
       { file: path, kind: 'hash', message: 'its response is not the one of its sha256; without it, it is edited' },
     ];

@@ -17,7 +17,8 @@ export type Taken = { readonly name: string; readonly recording: Recording } | {
 /** Gives out recordings. */
 export interface Deck {
   /**
-   * `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw ERR_CASSETTE_MISS, for a pattern that takes too long.
+   * `scope`: the sub-directory that is looked into, and no other; none: the cassette itself. May throw
+   * ERR_CASSETTE_MISS, for a pattern that takes too long.
    */
   take(request: MatchableRequest, scope?: string): Taken;
   /** One that was just recorded, and is played as far as this run goes. */

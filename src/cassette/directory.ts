@@ -15,7 +15,7 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
-import { appendFile, link, mkdir, open, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { findCode } from '../lib/errno.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -186,18 +186,6 @@ export async function writeBelow(
     else await link(draft, path);
   } finally {
     await rm(draft, { force: true });
-  }
-}
-
-/** Adds a line to a file of the directory. A link is not followed. */
-export async function appendLine(directory: string, file: string, line: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0);
-  const handle = await open(join(directory, file), flags, 0o644);
-  try {
-    await appendFile(handle, line);
-  } finally {
-    await handle.close();
   }
 }
 

@@ -26,6 +26,7 @@ interface RunReportOptions {
   readonly nowMs: WallClock;
   /** Asked at the end, and by the admin API. */
   readonly listUnused: () => readonly string[];
+  readonly countRecorded: () => number;
   /** Told why something could not be written. */
   readonly onFault: (thrown: unknown) => void;
 }
@@ -42,7 +43,6 @@ export class RunReport {
   readonly #options: RunReportOptions;
   readonly #misses: Readonly<Record<string, unknown>>[] = [];
   #played = 0;
-  #recorded = 0;
   #missed = 0;
   #hasFailed = false;
 
@@ -54,10 +54,6 @@ export class RunReport {
 
   notePlayed(): void {
     this.#played += 1;
-  }
-
-  noteRecorded(): void {
-    this.#recorded += 1;
   }
 
   noteMiss(miss: Miss): void {
@@ -74,7 +70,7 @@ export class RunReport {
     return {
       mode: this.#options.mode,
       played: this.#played,
-      recorded: this.#recorded,
+      recorded: this.#options.countRecorded(),
       missed: this.#missed,
       unused: this.#options.listUnused(),
       misses: [...this.#misses],
@@ -84,11 +80,11 @@ export class RunReport {
   /** `18 played, 1 missed, 2 unused`. */
   summarize(): string {
     const { played, recorded, missed, unused } = this.readState();
+    const { mode } = this.#options;
     const parts = [
-      `${played} played`,
-      ...(recorded > 0 ? [`${recorded} recorded`] : []),
-      ...(missed > 0 ? [`${missed} missed`] : []),
-      ...(unused.length > 0 ? [`${unused.length} unused`] : []),
+      ...(mode === 'record' ? [] : [`${played} played`]),
+      ...(mode === 'replay' ? [`${missed} missed`] : [`${recorded} recorded`]),
+      `${unused.length} unused`,
     ];
     return parts.join(', ');
   }

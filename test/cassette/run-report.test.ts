@@ -16,7 +16,14 @@ function aMiss(): Miss {
 
 function open(directory: string, faults: unknown[] = []): RunReport {
   const onFault = (thrown: unknown): unknown => faults.push(thrown);
-  return new RunReport({ directory, mode: 'replay', nowMs: () => 0, listUnused: () => ['001'], onFault });
+  return new RunReport({
+    directory,
+    mode: 'replay',
+    nowMs: () => 0,
+    listUnused: () => ['001'],
+    countRecorded: () => 0,
+    onFault,
+  });
 }
 
 describe('the report of a run', () => {

@@ -1,7 +1,9 @@
 /** `cassette check`. */
 import { EXIT_FAILED, formatTable, printData, printJson, terminalWidth } from '../../app/print.ts';
-import { type CassetteFinding, checkFiles, isRecordingPath } from '../../cassette/check.ts';
+import { type CassetteFile, type CassetteFinding, checkFiles, isRecordingPath } from '../../cassette/check.ts';
 import { readCassetteFiles } from '../../cassette/check-files.ts';
+import { encodeResponseBody, measureBody } from '../../cassette/proof.ts';
+import { parseRecording } from '../../cassette/shape.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { printable, quote } from '../../lib/printable.ts';
 
@@ -18,12 +20,27 @@ const DAY_MS = 86_400_000;
 export async function checkCassette({ directory, maxAge, strict, json }: CheckInput): Promise<void> {
   const maxAgeMs = readMaxAge(maxAge);
   const { files, findings } = readCassetteFiles(directory);
-  const all = [...findings, ...checkFiles(files, { nowMs: Date.now(), maxAgeMs })];
+  const all = [...findings, ...checkFiles(files, { nowMs: Date.now(), maxAgeMs, verifyHash: verifyAmong(files) })];
   const recordings = files.filter(({ path }) => isRecordingPath(path)).length;
   const problems = all.filter(({ kind }) => strict || kind !== 'unused').length;
   if (json) printJson({ directory, ok: problems === 0, recordings, problems, findings: all });
   else printData(formatFindings(all, recordings, problems));
   if (problems > 0) process.exitCode = EXIT_FAILED;
+}
+
+/** By their names, which are their hashes, blobs of several cassettes are kept apart. */
+function verifyAmong(files: readonly CassetteFile[]): (file: CassetteFile) => 'exact' | 'edited' | 'broken' {
+  const blobs = new Map(files.map(({ path, bytes }) => [path.split('/').at(-1), bytes]));
+  const openBlob = (name: string): Buffer => {
+    const bytes = blobs.get(name);
+    if (bytes === undefined) throw new ProxyError('ERR_BAD_OPTION', `has no blob ${quote(name)}`);
+    return Buffer.from(bytes);
+  };
+  return ({ path, bytes }) => {
+    const { response } = parseRecording(Buffer.from(bytes), path);
+    if (response.sha256 === undefined) return 'edited';
+    return measureBody(encodeResponseBody(response, openBlob)).sha256 === response.sha256 ? 'exact' : 'broken';
+  };
 }
 
 function readMaxAge(text: string | undefined): number | undefined {

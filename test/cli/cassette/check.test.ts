@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { converse, recording, say } from '../../cassette/requests.ts';
 import { openCli } from '../../helpers/cli.ts';
 
-const RECORDING = { version: 1, request: { body: { json: { text: 'Hello.' } } }, response: { status: 200 } };
+const RECORDING = recording('001', converse(say('Hello.')), { body: { json: { a: 1 } } }).recording;
 
 it('prints what is wrong with a cassette, and ends with 1', async () => {
   const cli = await openCli();
@@ -36,6 +38,19 @@ it('prints what is wrong with a cassette, and ends with 1', async () => {
     problems: 1,
     findings: [{ file: 'link.json', kind: 'broken', message: 'is a link, which is not followed' }, { kind: 'unused' }],
   });
+});
+
+it('asks the bytes of a response for their hash', async () => {
+  const cli = await openCli();
+  const folder = join(cli.home, 'cassette');
+  mkdirSync(folder);
+  const check = async (sha256: string): Promise<string> => {
+    const response = { ...RECORDING.response, bytes: 7, sha256 };
+    writeFileSync(join(folder, '001.json'), JSON.stringify({ ...RECORDING, response }));
+    return (await cli.run(['cassette', 'check', folder])).stdout;
+  };
+  expect(await check(createHash('sha256').update('{"a":1}').digest('hex'))).toBe('1 recording, no problem\n');
+  expect(await check('0'.repeat(64))).toContain('its response is not the one of its sha256');
 });
 
 it('refuses what is no directory, and an age that is none', async () => {
