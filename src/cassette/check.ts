@@ -28,7 +28,7 @@ export interface CheckOptions {
   readonly nowMs: number;
   /** Undefined: however old. */
   readonly maxAgeMs: number | undefined;
-  /** Whether a recording gives the bytes of its hash; one without a hash is `edited`, which is no problem. May throw. */
+  /** Whether a recording gives the bytes of its hash; one without a hash is `edited`, no problem. May throw. */
   readonly verifyHash?: (file: CassetteFile) => 'exact' | 'edited' | 'broken';
 }
 

@@ -5,6 +5,8 @@
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { checkFiles } from '../../src/cassette/check.ts';
+import { readCassetteFiles } from '../../src/cassette/check-files.ts';
 import { Playback } from '../../src/cassette/playback.ts';
 import { rowOf } from '../../src/domain/ledger-row.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
@@ -131,6 +133,8 @@ describe('every operation of the offline Bedrock', () => {
     // There is no such invocation.
     expect(failed).toEqual(['bedrock-runtime.GetAsyncInvoke']);
     expect(filesOf(folder)).toHaveLength(names.length);
+    // Nothing in them looks like a secret.
+    expect(checkFiles(readCassetteFiles(folder).files, { nowMs: Date.now(), maxAgeMs: undefined })).toEqual([]);
 
     const played = await replay(folder, { openaiUpstream });
     const again = await played.mint('tester', { policy: { ...EMPTY_POLICY, scope: 'all' } });
