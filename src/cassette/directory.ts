@@ -1,7 +1,7 @@
 /**
  * A cassette on the disk: a directory with one JSON file for each exchange, `cassette.json` with its rules, and the
- * folder `blobs`. It may come from a stranger with a clone: links are not followed, names lead nowhere else, and what is
- * read has bounds.
+ * folder `blobs`. It may come from a stranger with a clone: links are not followed, names lead nowhere else, and what
+ * is read has bounds.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -150,7 +150,7 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Writes `cassette.json` if there is none; the salt makes that stand-ins of different cassettes say nothing together. */
+/** Writes `cassette.json` if there is none. By its salt, stand-ins of different cassettes say nothing together. */
 export function beginCassette(directory: string, version: string, now: Date): void {
   mkdirSync(directory, { recursive: true });
   const path = join(directory, RULES_FILE);

@@ -25,6 +25,8 @@ type Controller = Parameters<ResponseRelay['onResponseStart']>[0];
 
 /** Nothing is read on for a client that has left: nobody bills what is played. */
 const NOT_READ_ON = { timeoutMs: 0, maxBytes: 0, stallMs: 0, ending: new AbortController().signal };
+/** A stream is broken off only so much later: a reset would take back what was not read yet. */
+const BREAK_AFTER_MS = 100;
 /** RFC 6455, section 1.3. */
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -89,7 +91,9 @@ function playResponse(
     onHead: () => relay.onResponseStart(controller, response.status, {}),
     onBytes: (chunk: Buffer) => relay.onResponseData(controller, chunk),
     onEnd: () => {
-      if (isBroken(response)) return relay.onResponseError(controller, brokenOff(response));
+      if (isBroken(response)) {
+        return breakLater(() => relay.isOver || relay.onResponseError(controller, brokenOff(response)));
+      }
       onEnd();
       relay.onResponseEnd(controller);
     },
@@ -118,7 +122,7 @@ function playUpgrade(
       if (!upstream.push(chunk)) playback.pause();
     },
     onEnd: () => {
-      if (isBroken({ end })) upstream.destroy(brokenOff({ end }));
+      if (isBroken({ end })) breakLater(() => upstream.destroy(brokenOff({ end })));
       else upstream.push(null);
     },
   };
@@ -135,6 +139,10 @@ function begin(relay: ResponseRelay, controller: Controller, playback: Playback)
 
 function isBroken({ end }: Pick<RecordedResponse, 'end'>): boolean {
   return end === 'cut' || end === 'reset';
+}
+
+function breakLater(breakOff: () => unknown): void {
+  setTimeout(breakOff, BREAK_AFTER_MS);
 }
 
 function brokenOff({ end }: Pick<RecordedResponse, 'end'>): Error {

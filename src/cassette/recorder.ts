@@ -69,19 +69,20 @@ export class Recorder {
 
   /** Never throws. The capture is released when it is written. */
   record(exchange: RecordedExchange): void {
-    this.#writing = this.#writing.then(async () => {
-      try {
-        await this.#write(exchange);
-        this.recorded += 1;
-      } catch (thrown) {
-        const detail = findCode(thrown) ?? (thrown instanceof ProxyError ? thrown.message : undefined);
-        this.#onProblem(
-          new ProxyError('ERR_INTERNAL', 'An exchange could not be recorded.', { cause: thrown, detail }),
-        );
-      } finally {
-        exchange.capture.release();
-      }
-    });
+    this.#writing = this.#writeNext(this.#writing, exchange);
+  }
+
+  async #writeNext(before: Promise<void>, exchange: RecordedExchange): Promise<void> {
+    await before;
+    try {
+      await this.#write(exchange);
+      this.recorded += 1;
+    } catch (thrown) {
+      const detail = findCode(thrown) ?? (thrown instanceof ProxyError ? thrown.message : undefined);
+      this.#onProblem(new ProxyError('ERR_INTERNAL', 'An exchange could not be recorded.', { cause: thrown, detail }));
+    } finally {
+      exchange.capture.release();
+    }
   }
 
   /** Resolves when all is written. */

@@ -1,6 +1,6 @@
 /**
- * What a cassette keeps of one exchange, as its file says it. Types only. `proof.ts` makes bytes of it and the other way
- * round, `shape.ts` checks what a file holds, and `print.ts` writes it.
+ * What a cassette keeps of one exchange, as its file says it. Types only. `proof.ts` makes bytes of it and the other
+ * way round, `shape.ts` checks what a file holds, and `print.ts` writes it.
  */
 
 /**
@@ -36,7 +36,7 @@ export type RecordedEnd = 'complete' | 'exception' | 'cut' | 'reset';
 
 /**
  * A frame of an event stream; times are milliseconds from the first byte of the response's body. With a name: an event
- * with AWS's usual three headers, whose payload is this JSON printed compact. If it has a field `bytes` that is no text,
+ * with AWS's usual three headers, whose payload is this JSON printed compact. If its field `bytes` is no text,
  * then its bytes are the base64 of that value printed compact (the chunks of InvokeModelWithResponseStream).
  */
 export type RecordedFrame =
@@ -56,8 +56,8 @@ export type RecordedOddFrame =
 export type RecordedPayload = { readonly json: unknown } | { readonly text: string } | { readonly base64: string };
 
 /**
- * A server-sent event: `event: NAME` (null: without that line), `data: JSON` printed compact, and a blank line; else the
- * very text, or base64.
+ * A server-sent event: `event: NAME` (null: without that line), `data: JSON` printed compact, and a blank line; else
+ * the very text, or base64.
  */
 export type RecordedEvent =
   | readonly [atMs: number, event: string | null, payload: unknown]

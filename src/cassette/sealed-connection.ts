@@ -8,9 +8,6 @@ import type { CredentialSource } from '../upstream/aws/credentials.ts';
 
 /** Whatever is asked of it fails. */
 export function sealConnection(nowMs: () => number): AwsConnection {
-  const refuse = async (): Promise<never> => {
-    throw new ProxyError('ERR_NO_AWS_CREDENTIALS', 'A cassette is played: the proxy is connected to nothing.');
-  };
   const credentials: CredentialSource = { get: refuse, describe: refuse, invalidate: () => false, forget: () => {} };
   return {
     name: 'cassette',
@@ -21,4 +18,8 @@ export function sealConnection(nowMs: () => number): AwsConnection {
     bidirectional: { relay: refuse },
     close: async () => {},
   };
+}
+
+async function refuse(): Promise<never> {
+  throw new ProxyError('ERR_NO_AWS_CREDENTIALS', 'A cassette is played: the proxy is connected to nothing.');
 }

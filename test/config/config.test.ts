@@ -245,6 +245,25 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 'pretty',
   },
   {
+    field: 'cassette',
+    flag: {
+      cassette: '/a',
+      cassetteMode: 'record',
+      cassetteStrict: true,
+      cassetteSkip: 'status:429',
+      replaySpeed: 'instant',
+    },
+    env: {
+      BEDROCK_PROXY_CASSETTE: '/b',
+      BEDROCK_PROXY_CASSETTE_MODE: 'auto',
+      BEDROCK_PROXY_CASSETTE_STRICT: 'no',
+      BEDROCK_PROXY_CASSETTE_SKIP: 'status:500',
+      BEDROCK_PROXY_REPLAY_SPEED: '2.5',
+    },
+    fromFlag: { directory: '/a', mode: 'record', isStrict: true, skip: 'status:429', speed: Number.POSITIVE_INFINITY },
+    fromEnv: { directory: '/b', mode: 'auto', isStrict: false, skip: 'status:500', speed: 2.5 },
+  },
+  {
     field: 'faults',
     flag: { fault: ['throttle p=0.2 where model:a,b', 'empty'] },
     env: { BEDROCK_PROXY_FAULT: 'throttle p=0.2; cut where is:stream;' },
