@@ -2,18 +2,23 @@
  * Bytes as a value that people can read, and back: as JSON if printing it gives the very bytes, else as text, else as
  * base64. Pure.
  */
+import { measureJson } from '../lib/json.ts';
 import type { RecordedPayload } from './recording.ts';
+
+/** What is deeper is text: whoever reads the file has a bound, and it must hold with this within it. */
+const MAX_DEPTH = 200;
 
 /** The bytes as the first of `json`, `text` and `base64` that is exact. */
 export function describePayload(bytes: Buffer): RecordedPayload {
   const text = bytes.toString('utf8');
   if (!Buffer.from(text, 'utf8').equals(bytes)) return { base64: bytes.toString('base64') };
+  if (measureJson(bytes).depth > MAX_DEPTH) return { text };
   try {
     const json: unknown = JSON.parse(text);
     // Spelling of numbers, escapes, blanks and double names do not survive, and show here.
     if (JSON.stringify(json) === text) return { json };
   } catch {
-    // No JSON, or too deep.
+    // No JSON.
   }
   return { text };
 }

@@ -37,10 +37,16 @@ export function keptHeaders(headers: MatchableRequest['headers']): MatchableRequ
   return headers.filter(([name]) => KEPT_HEADERS.test(name));
 }
 
+/** What came, and what the client sent in the meantime. */
+export type CapturedResponse = Pick<
+  Capture,
+  'status' | 'headers' | 'firstByteMs' | 'contentType' | 'received' | 'sent' | 'release'
+>;
+
 /** An exchange that is over. */
 export interface RecordedExchange {
   readonly request: MatchableRequest;
-  readonly capture: Capture;
+  readonly capture: CapturedResponse;
   readonly end: RecordedEnd;
   /** Whether the response may come bit by bit. */
   readonly isStream: boolean;

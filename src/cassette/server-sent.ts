@@ -25,14 +25,21 @@ export function encodeEvent(event: RecordedEvent): Buffer {
 /** Where events end in a body: after each blank line, and at its end. */
 export function findEventEnds(bytes: Buffer): readonly number[] {
   const ends: number[] = [];
+  const endings = [createEndings(bytes, '\n\n'), createEndings(bytes, '\r\n\r\n')];
   let from = 0;
   while (from < bytes.length) {
-    const ending = ['\n\n', '\r\n\r\n'].flatMap((blank) => {
-      const at = bytes.indexOf(blank, from);
-      return at === -1 ? [] : [at + blank.length];
-    });
-    from = Math.min(bytes.length, ...ending);
+    from = Math.min(...endings.map((endAfter) => endAfter(from)));
     ends.push(from);
   }
   return ends;
+}
+
+/** Where the next one of a blank line ends. Offsets must grow, so that each byte is looked at once. */
+function createEndings(bytes: Buffer, blank: string): (from: number) => number {
+  let found = -1;
+  return (from) => {
+    if (found < from) found = bytes.indexOf(blank, from);
+    if (found === -1) found = bytes.length;
+    return Math.min(bytes.length, found + blank.length);
+  };
 }

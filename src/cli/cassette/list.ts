@@ -1,90 +1,71 @@
-/** `cassette list` and `cassette show`. */
-import { resolve } from 'node:path';
+/** `cassette list`. */
 import { formatTable, printData, printJson, terminalWidth } from '../../app/print.ts';
-import { loadCassette } from '../../cassette/directory.ts';
-import { encodeResponseBody } from '../../cassette/proof.ts';
-import type { NamedRecording, Recording } from '../../cassette/recording.ts';
-import { compactBytes, formatMs } from '../../lib/format.ts';
+import { type LoadedCassette, readCassette, verifyResponse } from '../../cassette/directory.ts';
+import { canonicalizeRecorded, modelOf } from '../../cassette/match.ts';
+import type { NamedRecording } from '../../cassette/recording.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import { findMeant } from '../../lib/nearest-name.ts';
-import { escapeUnprintable, printable } from '../../lib/printable.ts';
+import { formatCount, formatMs } from '../../lib/format.ts';
+import { printable } from '../../lib/printable.ts';
 
-interface ListInput {
-  readonly directory: string;
-  readonly json: boolean;
+/** What is said of a recording in a list. */
+interface ListedRecording {
+  readonly name: string;
+  readonly operation: string;
+  readonly model: string | undefined;
+  readonly status: number;
+  readonly end: string;
+  readonly bytes: number;
+  /** From when it was sent until its end, as recorded. */
+  readonly totalMs: number;
+  /** `edited`: it has no hash. */
+  readonly proof: 'exact' | 'edited' | 'broken';
 }
 
-/** Prints a line for each recording. Throws ERR_BAD_OPTION if the cassette cannot be used. */
-export async function listCassette({ directory, json }: ListInput): Promise<void> {
-  const { recordings } = await loadCassette(resolve(directory));
-  const facts = recordings.map(describe);
-  if (json) return printJson(facts);
-  const rows = facts.map(({ name, operation, status, bytes, frames, end, ms }) => [
-    name,
-    operation,
+const RIGHT = new Set(['status', 'bytes', 'time']);
+
+/** Prints a line for each recording. Throws ERR_BAD_OPTION. */
+export async function listCassette({ directory, json }: { directory: string; json: boolean }): Promise<void> {
+  const cassette = await readCassette(directory);
+  if (cassette.recordings.length === 0) {
+    throw new ProxyError('ERR_BAD_OPTION', `There are no recordings in ${directory}.`, {
+      hint: 'Name the directory that --cassette had.',
+    });
+  }
+  const listed = cassette.recordings.map((named) => describe(named, cassette));
+  if (json) return printJson(listed);
+  const rows = listed.map(({ name, operation, model, status, end, bytes, totalMs, proof }) => [
+    printable(name, 200),
+    printable(operation || '-', 100),
+    printable(model ?? '-', 200),
     String(status),
-    compactBytes(bytes),
-    frames === 0 ? '' : String(frames),
-    formatMs(ms),
-    end === 'complete' ? '' : end,
+    proof === 'exact' ? end : `${end}, ${proof}`,
+    formatCount(bytes),
+    formatMs(totalMs),
   ]);
-  const header = ['recording', 'operation', 'status', 'size', 'frames', 'time', 'end'];
-  printData(
-    formatTable(header, rows, { right: new Set(['status', 'size', 'frames', 'time']), width: terminalWidth() }),
-  );
+  const header = ['name', 'operation', 'model', 'status', 'end', 'bytes', 'time'];
+  printData(formatTable(header, rows, { right: RIGHT, width: terminalWidth(), spare: ['bytes', 'model', 'time'] }));
 }
 
-/** Prints what one recording holds. Throws ERR_BAD_OPTION if there is no such recording. */
-export async function showRecording({ directory, name, json }: ListInput & { readonly name: string }): Promise<void> {
-  const { recordings, openBlob } = await loadCassette(resolve(directory));
-  const wanted = name.replace(/\.json$/, '');
-  const found = recordings.find((one) => one.name === wanted) ?? recordings.find((one) => one.name.startsWith(wanted));
-  if (found === undefined) throw unknown(wanted, recordings);
-  if (json) return printJson(found.recording);
-  const { request, response } = found.recording;
-  const line = `${request.method} ${request.path}${request.query === undefined ? '' : `?${request.query}`}`;
-  const body = request.body === undefined ? [] : [JSON.stringify(request.body)];
-  const pieces = [...(response.frames ?? []), ...(response.events ?? []), ...(response.chunks ?? [])];
-  const timed = pieces.map(([atMs, ...rest]) => `${atMs.toFixed(1).padStart(9)} ms  ${rest.map(showPart).join('  ')}`);
-  const whole =
-    response.body === undefined ? [] : encodeResponseBody(response, openBlob).map(({ bytes }) => bytes.toString());
-  const lines = [
-    line,
-    ...showHeaders(request.headers),
-    '',
-    ...body,
-    '',
-    `${response.status} after ${formatMs(response.firstByteMs)}, ${response.end}`,
-    ...showHeaders(response.headers),
-    '',
-    ...timed,
-    ...whole,
-  ];
-  printData(lines.map(escapeUnprintable).join('\n'));
-}
-
-function showHeaders(pairs: Recording['request']['headers']): string[] {
-  return pairs.map(([name, value]) => `${name}: ${value}`);
-}
-
-function showPart(part: unknown): string {
-  return typeof part === 'string' ? part : JSON.stringify(part);
-}
-
-function describe({ name, recording: { request, response } }: NamedRecording) {
+function describe(named: NamedRecording, { rules, openBlob }: LoadedCassette): ListedRecording {
+  const { request, response } = named.recording;
   const pieces = response.frames ?? response.events ?? response.chunks ?? [];
-  const ms = response.firstByteMs + (pieces.at(-1)?.[0] ?? 0);
-  const { operation, path } = request;
-  const { status, bytes, end } = response;
-  return { name, operation, path, status, bytes, frames: pieces.length, end, ms };
+  return {
+    name: named.name,
+    operation: request.operation,
+    model: modelOf(canonicalizeRecorded(request, rules, openBlob)),
+    status: response.status,
+    end: response.end,
+    bytes: response.bytes ?? 0,
+    totalMs: response.firstByteMs + (pieces.at(-1)?.[0] ?? 0),
+    proof: proofOf(named, openBlob),
+  };
 }
 
-function unknown(name: string, recordings: readonly NamedRecording[]): ProxyError {
-  const meant = findMeant(
-    name,
-    recordings.map((recording) => recording.name),
-  );
-  return new ProxyError('ERR_BAD_OPTION', `The cassette has no recording ${printable(name)}.`, {
-    hint: meant === undefined ? 'See `bedrock-proxy cassette list`.' : `Did you mean ${meant}?`,
-  });
+function proofOf({ recording }: NamedRecording, openBlob: LoadedCassette['openBlob']): ListedRecording['proof'] {
+  try {
+    return verifyResponse(recording.response, openBlob);
+  } catch {
+    // A blob is not there, or is another one.
+    return 'broken';
+  }
 }
