@@ -20,7 +20,7 @@ import { dirname, join, sep } from 'node:path';
 import { findCode } from '../lib/errno.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { encodeResponseBody, measureBody, type OpenBlob } from './proof.ts';
-import type { NamedRecording, Recording } from './recording.ts';
+import type { NamedRecording, RecordedResponse, Recording } from './recording.ts';
 import { type CassetteRules, DEFAULT_RULES, parseRules } from './rules.ts';
 import { parseRecording } from './shape.ts';
 
@@ -45,8 +45,15 @@ export interface LoadedCassette {
   readonly openBlob: OpenBlob;
 }
 
-/** Reads all of it; a directory that is not there has no recordings. Throws ERR_BAD_OPTION. */
+/** Reads all of it, to play it. Throws ERR_BAD_OPTION, for a recording that is not what its hash says too. */
 export async function loadCassette(directory: string): Promise<LoadedCassette> {
+  const read = await readCassette(directory);
+  for (const named of read.recordings) requireIntact(named, read.openBlob);
+  return read;
+}
+
+/** Reads all of it, to look at it; a directory that is not there has no recordings. Throws ERR_BAD_OPTION. */
+export async function readCassette(directory: string): Promise<LoadedCassette> {
   const openBlob = createBlobReader(directory);
   const rules = readRules(directory);
   const names = await listRecordings(directory, '', 0);
@@ -56,18 +63,21 @@ export async function loadCassette(directory: string): Promise<LoadedCassette> {
     const bytes = readPlainFile(join(directory, `${name}.json`));
     sizeBytes += bytes.length;
     if (sizeBytes > MAX_ALL_BYTES) throw unusable(directory, 'has more than a gigabyte of recordings');
-    const named = { name, recording: parseRecording(bytes, `${name}.json`) };
-    requireIntact(named, openBlob);
-    return named;
+    return { name, recording: parseRecording(bytes, `${name}.json`) };
   });
   return { directory, rules, recordings, openBlob };
 }
 
+/** Whether a response has the bytes of its hash; `edited`: it has no hash any more. Throws ERR_BAD_OPTION. */
+export function verifyResponse(response: RecordedResponse, openBlob: OpenBlob): 'exact' | 'edited' | 'broken' {
+  const measured = measureBody(encodeResponseBody(response, openBlob));
+  if (response.sha256 === undefined) return 'edited';
+  return measured.sha256 === response.sha256 ? 'exact' : 'broken';
+}
+
 /** Throws ERR_BAD_OPTION if the bytes of a response are not those of its hash. */
 export function requireIntact({ name, recording: { response } }: NamedRecording, openBlob: OpenBlob): void {
-  if (response.sha256 === undefined) return;
-  const measured = measureBody(encodeResponseBody(response, openBlob));
-  if (measured.sha256 === response.sha256) return;
+  if (verifyResponse(response, openBlob) !== 'broken') return;
   throw new ProxyError('ERR_BAD_OPTION', `The recording ${name}.json is not what was recorded: its hash is wrong.`, {
     hint: 'If it was edited on purpose, remove `sha256` from it; else record it anew.',
   });

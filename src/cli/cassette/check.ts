@@ -2,7 +2,7 @@
 import { EXIT_FAILED, formatTable, printData, printJson, terminalWidth } from '../../app/print.ts';
 import { type CassetteFile, type CassetteFinding, checkFiles, isRecordingPath } from '../../cassette/check.ts';
 import { readCassetteFiles } from '../../cassette/check-files.ts';
-import { encodeResponseBody, measureBody } from '../../cassette/proof.ts';
+import { verifyResponse } from '../../cassette/directory.ts';
 import { parseRecording } from '../../cassette/shape.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { printable, quote } from '../../lib/printable.ts';
@@ -37,9 +37,7 @@ function verifyAmong(files: readonly CassetteFile[]): (file: CassetteFile) => 'e
     return Buffer.from(bytes);
   };
   return ({ path, bytes }) => {
-    const { response } = parseRecording(Buffer.from(bytes), path);
-    if (response.sha256 === undefined) return 'edited';
-    return measureBody(encodeResponseBody(response, openBlob)).sha256 === response.sha256 ? 'exact' : 'broken';
+    return verifyResponse(parseRecording(Buffer.from(bytes), path).response, openBlob);
   };
 }
 
