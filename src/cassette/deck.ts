@@ -55,11 +55,18 @@ export function createDeck(recordings: readonly NamedRecording[], rules: Cassett
       const turn = turns.get(place) ?? 0;
       const card = pick(pile, turn, rules.repeat);
       if (card === undefined) {
-        const nearest = findNearest({ request, canonical, scope }, cards, rules, readBlob);
-        const elsewhere = cards.find((other) => other.key === key && other.scope !== scope)?.scope;
-        const { operation, path } = request;
+        const explain = (): Miss => {
+          const nearest = findNearest({ request, canonical, scope }, cards, rules, readBlob);
+          const elsewhere = cards.find((other) => other.key === key && other.scope !== scope)?.scope;
+          const { operation, path } = request;
+          return { operation, path, model: modelOf(canonical), scope, key, usedUp: pile.length, nearest, elsewhere };
+        };
+        let miss: Miss | undefined;
         return {
-          miss: { operation, path, model: modelOf(canonical), scope, key, usedUp: pile.length, nearest, elsewhere },
+          // To compare it with all recordings takes its time, and who records does not ask.
+          get miss() {
+            return (miss ??= explain());
+          },
         };
       }
       turns.set(place, turn + 1);
