@@ -33,7 +33,7 @@ const MAX_DEPTH = 4;
 /** The name of the folder with bodies that are no text. */
 export const BLOBS = 'blobs';
 /** The file with the rules. */
-export const RULES_FILE = 'cassette.json';
+const RULES_FILE = 'cassette.json';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /** A cassette as it was read. */
@@ -76,7 +76,7 @@ export function verifyResponse(response: RecordedResponse, openBlob: OpenBlob): 
 }
 
 /** Throws ERR_BAD_OPTION if the bytes of a response are not those of its hash. */
-export function requireIntact({ name, recording: { response } }: NamedRecording, openBlob: OpenBlob): void {
+function requireIntact({ name, recording: { response } }: NamedRecording, openBlob: OpenBlob): void {
   if (verifyResponse(response, openBlob) !== 'broken') return;
   throw new ProxyError('ERR_BAD_OPTION', `The recording ${name}.json is not what was recorded: its hash is wrong.`, {
     hint: 'If it was edited on purpose, remove `sha256` from it; else record it anew.',
@@ -84,7 +84,7 @@ export function requireIntact({ name, recording: { response } }: NamedRecording,
 }
 
 /** The rules of a cassette; the usual ones if it has none. Throws ERR_BAD_OPTION. */
-export function readRules(directory: string): CassetteRules {
+function readRules(directory: string): CassetteRules {
   const path = join(directory, RULES_FILE);
   if (!existsSync(path)) return DEFAULT_RULES;
   try {

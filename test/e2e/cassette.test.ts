@@ -191,10 +191,10 @@ describe('the time of a replay', () => {
   it('keeps to absolute times, within 5 milliseconds of the timers of this process at the 99th percentile', async () => {
     const pieces = Array.from({ length: 200 }, (_value, index) => ({ atMs: index * 3.3, bytes: Buffer.from([index]) }));
     const [played, timers]: [number[], number[]] = [[], []];
+    const onBytes = (chunk: Buffer): void => {
+      for (const index of chunk) played[index] = performance.now();
+    };
     await new Promise<void>((resolve) => {
-      const onBytes = (chunk: Buffer): void => {
-        for (const index of chunk) played[index] = performance.now();
-      };
       const sink = { onHead: () => {}, onBytes, onEnd: resolve };
       new Playback(pieces, sink, { tickMs: MACHINE_TICKS, firstByteMs: 20, speed: 1 }).start();
       pieces.forEach(({ atMs }, index) => setTimeout(() => (timers[index] = performance.now()), 20 + atMs));
