@@ -2,8 +2,8 @@
  * What became of a run: what was played and missed. Kept for the admin API, and written into the cassette:
  * `misses.ndjson` as they happen, `.last-run.json` at the end. What cannot be written is told once, and stops nothing.
  */
-import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { replaceFile } from '../lib/atomic-file.ts';
 import type { WallClock } from '../lib/clock.ts';
 import { type Miss, missToJson } from './miss.ts';
@@ -110,6 +110,7 @@ export class RunReport {
 /** Never through a link, which a stranger's cassette may have in its place, and never into a pipe. */
 function appendLine(path: string, line: string): void {
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  mkdirSync(dirname(path), { recursive: true });
   const file = openSync(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0o600);
   try {
     writeFileSync(file, `${line}\n`);

@@ -69,6 +69,12 @@ describe('the report of a run', () => {
     expect(readFileSync(victim, 'utf8')).toBe('mine');
   });
 
+  it('makes the directory of a cassette that is not there yet', async () => {
+    const folder = join(await makeTemporaryFolder(), 'new');
+    open(folder).noteMiss(aMiss());
+    expect(readdirSync(folder)).toEqual(['misses.ndjson']);
+  });
+
   it('says once that it cannot write, and goes on', async () => {
     const folder = await makeTemporaryFolder();
     mkdirSync(join(folder, 'misses.ndjson'));
