@@ -1,4 +1,4 @@
-// The proxy under test: the built program as users start it, on the offline Bedrock, with a home and a database of its
+// The proxy under test: the built program as users start it, on the offline Bedrock or on a cassette, with a home and a database of its
 // own. It demands keys, because there is one before it starts. Its log, one JSON line a request, tells which client
 // really came through it, and how.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
@@ -50,6 +50,8 @@ interface ProxyOptions {
   readonly root: string;
   /** For its database and home. */
   readonly folder: string;
+  /** Of `start`: where the responses come from. */
+  readonly source: readonly string[];
   /** Kills it. */
   readonly signal: AbortSignal;
 }
@@ -59,9 +61,9 @@ type Started = ChildProcessByStdio<null, Readable, Readable>;
 /**
  * Starts it on a free port, which serves http and https. Throws where it does not start.
  */
-export async function startProxy({ root, folder, signal }: ProxyOptions): Promise<RunningProxy> {
+export async function startProxy({ root, folder, source, signal }: ProxyOptions): Promise<RunningProxy> {
   const database = join(folder, 'proxy', 'keys.db');
-  mkdirSync(dirname(database));
+  mkdirSync(dirname(database), { recursive: true });
   const program = join(root, 'bin', 'bedrock-proxy.js');
   // The launcher takes this for a start by npm, and so ends the proxy if this run is killed.
   const env = { PATH: process.env['PATH'], HOME: dirname(database), npm_lifecycle_event: 'test:clients' };
@@ -75,8 +77,8 @@ export async function startProxy({ root, folder, signal }: ProxyOptions): Promis
     return { key, accessKeyId };
   };
   await makeKey('first');
-  const words = 'start --offline --tls --port 0 --log-format json --db'.split(' ');
-  const child = runProgram([...words, database]);
+  const words = 'start --tls --port 0 --log-format json --db'.split(' ');
+  const child = runProgram([...words, database, ...source]);
   const ended = once(child, 'close');
   const stop = (): boolean => child.kill('SIGKILL');
   signal.addEventListener('abort', stop, { once: true });

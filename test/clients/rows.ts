@@ -51,6 +51,8 @@ interface Client extends Program {
   readonly modes: readonly Mode[];
   readonly lacks?: Lacks;
   readonly environment?: (places: Places) => Readonly<Record<string, string>>;
+  /** False: what it sends holds dates, paths or ids, so that no request is as it was before. */
+  readonly repeats?: false;
 }
 
 /** One client in one mode. */
@@ -104,6 +106,7 @@ const agent = (id: string, client: string, toolchain: ToolchainName = 'agents'):
   command: ({ root }) => [process.execPath, join(root, 'test', 'clients', 'javascript', 'agents.mjs')],
   environment: ({ installed }) => ({ AGENT: id, AGENTS: installed }),
   lacks: ONE_PROMPT,
+  repeats: false,
   modes: [{ mode: 'env --for' }],
 });
 
@@ -195,6 +198,7 @@ const CLIENTS: readonly Client[] = [
     client: 'Claude Code',
     ...javaScript('claude-code.mjs'),
     lacks: NO_AGENTS,
+    repeats: false,
     modes: [{ mode: 'bearer' }, { mode: 'skip-auth' }, { mode: 'SigV4' }],
   },
   {
@@ -243,14 +247,17 @@ export const NOT_RUN: readonly { readonly client: string; readonly reason: strin
 /**
  * The rows of the table: one per client and mode, and one more over https where the client may insist on it, or with
  * `tls` always. `only` holds ids or what they begin with (`aws-cli` is both versions). Throws where one of them is no
- * client.
+ * client. `replay`: none of those whose requests are never the same again.
  */
-export function listRows({ only, tls }: { only: readonly string[]; tls: boolean }): Row[] {
+export function listRows({ only, tls, replay }: { only: readonly string[]; tls: boolean; replay: boolean }): Row[] {
   const unknown = only.find((word) => !CLIENTS.some(({ id }) => isMeant(id, word)));
   if (unknown !== undefined) {
     throw new Error(`--only ${unknown}: there is no such client; one of ${CLIENTS.map(({ id }) => id).join(', ')}`);
   }
-  const chosen = CLIENTS.filter(({ id }) => only.length === 0 || only.some((word) => isMeant(id, word)));
+  const chosen = CLIENTS.filter(
+    ({ id, repeats }) =>
+      (only.length === 0 || only.some((word) => isMeant(id, word))) && !(replay && repeats === false),
+  );
   return chosen.flatMap((client) =>
     client.modes.flatMap((mode) => {
       const ways = tls || mode.refusal !== undefined ? [false, true] : [false];
