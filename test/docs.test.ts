@@ -119,8 +119,8 @@ describe('variables', () => {
     .join('\n');
   const named = unique(CODE.flatMap((text) => text.match(/\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g) ?? []));
 
-  // The examples read the first, Claude Code the second.
-  const others = ['PROXY_URL', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_CUSTOM_HEADERS'];
+  // The examples read the first two, Claude Code the others.
+  const others = ['PROXY_URL', 'BEDROCK_PROXY_ARGS', 'ANTHROPIC_BASE_URL', 'ANTHROPIC_CUSTOM_HEADERS'];
   it.each(named.filter((name) => !name.startsWith('ERR_') && !others.includes(name)))(
     'names a variable that src has: %s',
     (name) => {

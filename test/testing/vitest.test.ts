@@ -35,4 +35,11 @@ describe('useOfflineBedrock', () => {
     expect(bedrock.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/bedrock$/);
     expect(process.env['AWS_PROFILE']).toBeUndefined();
   });
+
+  it('names a directory: after the test, in letters that are good in paths', () => {
+    expect(bedrock.headers).toEqual({
+      'x-bedrock-proxy-cassette':
+        'useofflinebedrock-names-a-directory-after-the-test-in-letters-that-are-good-in-paths',
+    });
+  });
 });
