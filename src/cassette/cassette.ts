@@ -124,12 +124,8 @@ export class Cassette {
           await play(attempt, { named: taken, openBlob, speed: this.#options.speed }, observer, policy);
           return undefined;
         }
-        if (live === undefined) {
-          const error = this.#miss(taken);
-          // Who has the response may look into the file at once: a test does, when it is over.
-          await this.#telling;
-          throw error;
-        }
+        // Written down before it is thrown: who has the response may look into the file at once.
+        if (live === undefined) throw this.#miss(taken);
         return this.#record({ attempt, observer, policy, live }, { request, scope, taken });
       },
     };
