@@ -29,7 +29,9 @@ test('plays what was recorded', async () => expect(await ask('Hello')).toContain
 test('is told of a miss that was caught', async () => {
   await ask('Hullo').catch(() => {});
 });
-test('is not told of the misses of others, nor asked which it used', async () => expect(await ask('Hello')).toContain('you said: Hello'));
+test('is not told of the misses of others, nor asked which it used', async () => {
+  expect(await ask('Hello')).toContain('you said: Hello');
+});
 `;
 
 const STRICT = `${HEAD}
