@@ -144,6 +144,19 @@ describe('every operation of the offline Bedrock', () => {
   });
 });
 
+it('breaks what is played by faults, and the recording is there for the next try', async () => {
+  const folder = await makeTemporaryFolder();
+  const live = await record(folder);
+  const question = ask('bedrock-runtime.Converse');
+  const answer = await send(live, (await live.mint()).key, question);
+  await live.cassette?.close();
+  const played = await replay(folder, { fault: ['throttle count=1'] });
+  const { key } = await played.mint();
+  expect((await send(played, key, question)).status).toBe(429);
+  expect(played.cassette?.state).toMatchObject({ played: 0, missed: 0 });
+  expect(await send(played, key, question)).toEqual(answer);
+});
+
 describe('the time of a replay', () => {
   // A machine that is busy with something else measures that.
   const isIdle = (loadavg()[0] ?? 0) < availableParallelism();
