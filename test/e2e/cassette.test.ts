@@ -325,6 +325,17 @@ describe('a cassette in use', () => {
     expect(filesOf(folder)).toHaveLength(2);
   });
 
+  it('records nothing that hands out credentials', async () => {
+    const folder = await makeTemporaryFolder();
+    const live = await record(folder);
+    for (const path of ['/identities/api-key', '/identities/GetWorkloadAccessToken']) {
+      await send(live, 'anything', { name: path, method: 'POST', path, body: '{}' });
+    }
+    await send(live, 'anything', { name: 'other', method: 'GET', path: '/foundation-models', body: undefined });
+    await live.cassette?.close();
+    expect(filesOf(folder)).toEqual([expect.stringContaining('list-foundation-models')]);
+  });
+
   it('records with auto what it does not have, and plays the rest', async () => {
     const folder = await makeTemporaryFolder();
     const flags = { cassette: folder, cassetteMode: 'auto', offline: 'true', endpointUrl: [], replaySpeed: 'instant' };
