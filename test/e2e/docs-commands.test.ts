@@ -116,7 +116,9 @@ describe('the docs', () => {
       ];
       await writeFile(standIn, `#!/bin/sh\necho "\${${url}} \${${key}}"\n`);
       await chmod(standIn, 0o755);
-      const here = words.replace('script.json', join(ROOT, 'examples/pytest/script.json'));
+      const here = words
+        .replace('script.json', join(ROOT, 'examples/pytest/script.json'))
+        .replace('cassettes/', join(place.folder, 'cassettes/'));
       const PATH = `${folder}:${place.environment['PATH'] ?? ''}`;
       const offline = here.includes('--offline') ? here : here.replace('exec ', 'exec --offline ');
       const { code, stdout } = await run(split(offline), { ...place.environment, PATH });
