@@ -2,7 +2,7 @@
  * The script of a running offline Bedrock: taken anew when its file changes, with nothing used up. A file that is wrong
  * replaces nothing.
  */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { findCode } from '../lib/errno.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { MAX_SCRIPT_BYTES, parseScript, type Script } from '../upstream/offline/script.ts';
@@ -47,8 +47,9 @@ async function readScript(path: string): Promise<Script> {
 
 /** No more than a script may have, whatever the path names. */
 async function readText(path: string): Promise<string> {
+  let file: FileHandle | undefined;
   try {
-    await using file = await open(path);
+    file = await open(path);
     const bytes = Buffer.alloc(MAX_SCRIPT_BYTES + 1);
     let length = 0;
     while (length < bytes.length) {
@@ -60,6 +61,8 @@ async function readText(path: string): Promise<string> {
     const code = findCode(cause) ?? 'unknown';
     const message = `The file of --script cannot be read (${code}).`;
     throw new ProxyError('ERR_BAD_OPTION', message, { detail: path, cause });
+  } finally {
+    await file?.close();
   }
   throw new ProxyError('ERR_BAD_OPTION', `The file of --script is longer than ${MAX_SCRIPT_BYTES} bytes.`);
 }
