@@ -118,7 +118,7 @@ export const OPTIONS = {
   cassetteSkip: {
     flag: '--cassette-skip <filter>',
     env: ['BEDROCK_PROXY_CASSETTE_SKIP'],
-    description: "do not record responses like these, such as 'status:429 | status:5xx'",
+    description: "do not record responses of these statuses, such as 'status:429 | status:5xx'",
   },
   replaySpeed: {
     flag: '--replay-speed <speed>',
