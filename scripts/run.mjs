@@ -24,6 +24,7 @@ const root = fileURLToPath(ROOT);
 const CHECKS = [
   ['types of src', 'typescript/tsc', '--noEmit', '-p', '.'],
   ['types of tests and scripts', 'typescript/tsc', '-p', 'test'],
+  ['types of the page', 'typescript/tsc', '-p', 'page'],
   ['lint', 'oxlint', '--deny-warnings'],
   ['format', 'oxfmt', '--check'],
   ['dead code', 'knip'],
@@ -42,6 +43,7 @@ const TASKS = {
   soak: { takesNode: true, run: (args) => startNode(join('test', 'soak', 'run.ts'), ...args) },
   generate: { run: (args) => startNode(join('scripts', 'generate-operations.mjs'), ...args) },
   docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
+  page: { run: () => startNode(join('scripts', 'build-page.mjs')) },
   prices: { run: (args) => startNode(join('scripts', 'generate-prices.ts'), ...args) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   package: { run: makePackage },
