@@ -25,6 +25,7 @@ import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
+import type { ExchangeWatcher } from './inspector/watcher.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
 import { type ProxyError, toProxyError } from './lib/errors.ts';
@@ -53,6 +54,8 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   readonly upstream: Upstream;
   /** Faults that tests inject between the proxy and its upstream. */
   readonly faults: FaultBoard;
+  /** Looks at every exchange: what `--inspect` keeps, and the cache doctor; undefined: nobody does. */
+  readonly watcher: ExchangeWatcher | undefined;
   /** Cuts requests whose key ends while they are under way. */
   readonly liveRequests: LiveRequests;
   readonly bodyLimits: BodyLimits;
@@ -72,7 +75,7 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
 export function createProxy(
   dependencies: ProxyDependencies,
 ): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
-  return async (clientRequest, clientResponse) => {
+  return async (clientRequest, bareResponse) => {
     const record = openRecord(dependencies.newId(), dependencies.nowMs(), describeHead(clientRequest));
     const startedAt = dependencies.tickMs();
     const elapsedMs = (): number => dependencies.tickMs() - startedAt;
@@ -81,6 +84,8 @@ export function createProxy(
     const onLateReservation = (): void => dependencies.ledger.settle(record, 'reserved');
     const admission = openAdmissionStage({ record, clientRequest, onLateReservation }, dependencies.admission);
     const { method, target, headers, upgrade, signal } = clientRequest;
+    const watch = dependencies.watcher?.open(record, clientRequest);
+    const clientResponse = watch?.watchClient(bareResponse) ?? bareResponse;
     let body: Body | undefined;
     let unwatch: (() => void) | undefined;
     let owner = '';
@@ -90,6 +95,7 @@ export function createProxy(
       const caller = await unlessAborted(signal, authenticate(clientRequest, presented, dependencies));
       record.principal = caller.principal;
       attributeRequest(record, headers);
+      watch?.onCaller(caller.principal);
       unwatch = dependencies.liveRequests.watch(caller.claimed, cutOf(clientRequest, settlement));
       const found = (record.route = findRoute({
         method,
@@ -109,6 +115,7 @@ export function createProxy(
       body = found.streaming === 'bidirectional' ? EVENT_STREAM_BODY : await readBody(clientRequest, bodyLimits, owner);
       record.bodyMs = elapsedMs() - beforeBody;
       record.requestBytes = body.sizeBytes;
+      watch?.onBody(body);
       const verified = await unlessAborted(signal, caller.verify(body));
       const { principal } = verified;
       record.principal = principal;
@@ -119,6 +126,7 @@ export function createProxy(
       const elsewhere = others.map((way) => way.route);
       const admitted = await admission.admit({ principal, route, elsewhere, body });
       settlement.onAdmitted(admitted);
+      watch?.onAdmitted();
       const prepared = prepare(headers, route, body, {
         viaName: dependencies.viaName,
         oauthAuthorization: caller.oauthAuthorization,
@@ -132,7 +140,8 @@ export function createProxy(
       const reached = faults.concerns(headers)
         ? await openFaults(upstream, { board: faults, record, tickMs })
         : upstream;
-      await reached.send({ ...attempt, ...chosen }, settlement.observer, settlement.policy);
+      const observer = watch?.watchUpstream(settlement.observer) ?? settlement.observer;
+      await reached.send({ ...attempt, ...chosen }, observer, settlement.policy);
     } catch (thrown) {
       const error = toProxyError(thrown);
       record.error = error;
@@ -144,6 +153,7 @@ export function createProxy(
       unwatch?.();
       if (body !== undefined) releaseBody(body, bodyLimits, owner);
       settlement.finish();
+      watch?.onEnd();
       admission.leave(record.error);
     }
   };

@@ -266,6 +266,7 @@ function openProxy(
   return createProxy({
     ...parts,
     faults,
+    watcher: undefined,
     mountPath: MOUNT_PATH,
     routing,
     modelAliases: config.modelAliases,

@@ -80,6 +80,16 @@ export interface HeldResponse {
   release(): Promise<void>;
 }
 
+/** The head of a request as it goes out, with its credentials: whoever keeps it masks them. */
+export interface SentHead {
+  readonly method: string;
+  /** `https://bedrock-runtime.us-east-1.amazonaws.com`. */
+  readonly origin: string;
+  /** Raw. */
+  readonly target: string;
+  readonly headers: readonly HeaderPair[];
+}
+
 /** Observes an attempt. Passive: it must neither keep nor change what it sees. */
 export interface ResponseObserver {
   /** With several upstreams: an attempt is about to be made this way. `failed`: what became of the one before. */
@@ -88,8 +98,8 @@ export interface ResponseObserver {
   onReturn(way: Way, failed: FailedAttempt | undefined): void;
   /** Nothing leaves: what comes was recorded before, under this name. */
   onReplayed(recording: string): void;
-  /** The attempt is signed and about to leave. */
-  onSigned(): void;
+  /** The attempt is signed and about to leave, with this head; undefined: nothing leaves. */
+  onSigned(sent?: SentHead): void;
   /** There is a connection, and the request goes out on it: from here on the upstream may have seen it. */
   onSent(): void;
   /** The upstream has done nothing with what was sent, and said so or never saw it: as if it had not left yet. */

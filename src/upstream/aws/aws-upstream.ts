@@ -38,7 +38,7 @@ export function createAwsUpstream(options: AwsUpstreamOptions): Upstream {
       const { signal } = clientRequest;
       const parts = { authority: authorityOf(attempt.principal), clock };
       const signed = await unlessAborted(signal, sign(attempt, parts));
-      observer.onSigned();
+      observer.onSigned(signed);
       const watched = learnFromResponses(observer, signed, parts);
       if (prepared.route.streaming === 'bidirectional') {
         const client = { clientRequest, clientResponse, checkFrame, holdBytes };
