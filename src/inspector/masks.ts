@@ -1,0 +1,101 @@
+/**
+ * Credentials out of heads, before anything is kept: what remains tells people which one it was, and lets nobody use
+ * it. Pure.
+ */
+import type { HeaderPair } from '../http/message.ts';
+import { splitQuery } from '../http/target.ts';
+
+/** What stands in the place of a value. */
+export const MASKED = '[masked]';
+
+/** Headers whose whole value is a credential. Clients bring keys under more names than we take them from. */
+const SECRET_HEADER = new RegExp(
+  [
+    '^(?:(?:proxy-)?authorization',
+    '(?:set-)?cookie2?',
+    'x-amz-(?:security-token|signature)',
+    '(?:x-)?(?:[a-z]+[-_])*(?:api[-_]?key|subscription-key|(?:access|auth|id|session)[-_]?token|secret|password)',
+    'x-bedrock-proxy-(?:key|token)',
+    'x-amz-bedrock-agentcore-.*(?:token|identity).*)$',
+  ].join('|'),
+  'i',
+);
+const SECRET_PARAMETER =
+  /^(?:x-amz-(?:signature|security-token)|.*(?:key|token|secret|password|authorization|auth|bearer|signature)|key)$/i;
+/** Names of what is counted or chosen, not of what is secret. */
+const HARMLESS_PARAMETER = /^(?:(?:next|client|continuation|pagination|client-?request)-?token|max-?keys?)$/i;
+/** A virtual key or an access key id, wherever it stands. */
+const KEY_SHAPE = new RegExp(
+  [
+    String.raw`\bsk-[\w-]{8,}`,
+    String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{12,}`,
+    String.raw`\bbedrock-api-key-[\w+/=-]{8,}`,
+    String.raw`\bABSK[A-Za-z0-9+/=]{20,}`,
+  ].join('|'),
+  'g',
+);
+
+/** Whether a header is one of them, by its name as it came: the same names come again and again. */
+const KNOWN_NAMES = new Map<string, boolean>();
+const MAX_KNOWN_NAMES = 1_000;
+
+/** The same headers, with credentials masked. */
+export function maskHeaders(headers: readonly HeaderPair[]): HeaderPair[] {
+  return headers.map(([name, value]) => [name, isSecretHeader(name) ? maskValue(value) : maskKeys(value)]);
+}
+
+function isSecretHeader(name: string): boolean {
+  const known = KNOWN_NAMES.get(name);
+  if (known !== undefined) return known;
+  const isSecret = SECRET_HEADER.test(name);
+  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES) KNOWN_NAMES.set(name, isSecret);
+  return isSecret;
+}
+
+/** A raw target with the values of credentials in its query masked. */
+export function maskTarget(target: string): string {
+  const at = target.indexOf('?');
+  if (at === -1) return maskKeys(target);
+  const query = splitQuery(target.slice(at + 1)).map(([name, value]) => {
+    if (value === undefined) return maskKeys(name);
+    const isSecret = SECRET_PARAMETER.test(name) && !HARMLESS_PARAMETER.test(name);
+    if (/^x-amz-credential$/i.test(name)) return `${name}=${maskCredential(value)}`;
+    return `${name}=${isSecret ? MASKED : maskKeys(value)}`;
+  });
+  return `${maskKeys(target.slice(0, at))}?${query.join('&')}`;
+}
+
+/** First four and last four characters; of short ones nothing. */
+export function maskAccessKeyId(id: string): string {
+  return id.length < 12 ? MASKED : `${id.slice(0, 4)}…${id.slice(-4)}`;
+}
+
+function maskValue(value: string): string {
+  const signed = /^(\s*AWS4-\S+\s)(.*)$/s.exec(value);
+  if (signed === null) {
+    const scheme = /^\s*(?:bearer|basic)\s/i.exec(value)?.[0] ?? '';
+    return `${scheme}${MASKED}`;
+  }
+  const [, algorithm = '', fields = ''] = signed;
+  const kept = fields.split(',').map((field) => {
+    const [name = '', ...rest] = field.split('=');
+    const text = rest.join('=');
+    if (/^\s*Credential$/i.test(name)) return `${name}=${maskCredential(text)}`;
+    return /^\s*SignedHeaders$/i.test(name) ? field : `${name}=${MASKED}`;
+  });
+  return `${algorithm}${kept.join(',')}`;
+}
+
+/** `AKIA…WXYZ/20261128/us-east-1/bedrock/aws4_request`. */
+function maskCredential(text: string): string {
+  const parts = text.split(/(\/|%2F)/i);
+  const scope = parts.slice(-8);
+  if (parts.length < 9) return MASKED;
+  return `${maskAccessKeyId(parts.slice(0, -8).join(''))}${scope.join('')}`;
+}
+
+function maskKeys(text: string): string {
+  return text.replaceAll(KEY_SHAPE, (key) =>
+    /^A[KS]IA/.test(key) ? maskAccessKeyId(key) : `${/^[a-zA-Z-]*?-/.exec(key)?.[0] ?? ''}${MASKED}`,
+  );
+}

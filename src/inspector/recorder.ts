@@ -1,0 +1,309 @@
+/**
+ * Keeps exchanges as they pass: copies of their bytes, the times of their arrival, heads without credentials. It is
+ * never in the way: it waits for nothing, and where there is no room it lets go of content and says so.
+ */
+import type { Writable } from 'node:stream';
+import type { MonotonicClock } from '../lib/clock.ts';
+import { describeRecord } from '../domain/ledger-row.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
+import type { Body } from '../http/body.ts';
+import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
+import type { ResponseObserver, SentHead } from '../upstream/upstream.ts';
+import type {
+  Exchange,
+  ExchangeEnd,
+  ExchangeTimes,
+  KeptBody,
+  KeptMessage,
+  KeptSigning,
+  Layer,
+  Omission,
+} from './exchange.ts';
+import { KeptBytes } from './kept-bytes.ts';
+import { maskHeaders, maskTarget } from './masks.ts';
+import type { ExchangeRing, RingExchange } from './ring.ts';
+import { describeSigning } from './signing.ts';
+import type { ExchangeWatch, ExchangeWatcher } from './watcher.ts';
+
+/** By which a client asks that its content is not kept; it goes nowhere else. */
+const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
+
+/** Keeps what passes in a ring. */
+export class Recorder implements ExchangeWatcher {
+  readonly #ring: ExchangeRing;
+  readonly #tickMs: MonotonicClock;
+  /** By id: those whose ledger row is not written yet. */
+  readonly #open = new Map<string, Capture>();
+  #sequence = 0;
+  /** Whether content is kept; rows are in any case. */
+  isCapturing = true;
+
+  constructor(ring: ExchangeRing, tickMs: MonotonicClock) {
+    this.#ring = ring;
+    this.#tickMs = tickMs;
+  }
+
+  open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch {
+    const omitted = this.isCapturing ? findOptOut(clientRequest.headers) : 'off';
+    const parts = { ring: this.#ring, tickMs: this.#tickMs, omitted };
+    const capture = new Capture(record, clientRequest, { ...parts, sequence: (this.#sequence += 1) });
+    this.#open.set(record.id, capture);
+    this.#ring.add(capture);
+    return capture;
+  }
+
+  /** To be called with the event of the same name. */
+  readonly ended = (record: RequestRecord): void => {
+    this.#open.get(record.id)?.settle();
+    this.#open.delete(record.id);
+  };
+}
+
+function findOptOut(headers: readonly HeaderPair[]): Omission | undefined {
+  return findHeader(headers, OPT_OUT_HEADER)?.trim().toLowerCase() === 'off' ? 'opt-out' : undefined;
+}
+
+interface CaptureParts {
+  readonly ring: ExchangeRing;
+  readonly tickMs: MonotonicClock;
+  readonly omitted: Omission | undefined;
+  readonly sequence: number;
+}
+
+type Times = { -readonly [Name in keyof ExchangeTimes]: ExchangeTimes[Name] };
+type Head = Omit<KeptMessage, 'body'>;
+
+/** One exchange. State: what has passed of it so far. */
+class Capture implements ExchangeWatch, RingExchange {
+  readonly id: string;
+  readonly sequence: number;
+  readonly parent = undefined;
+  readonly isEdited = false;
+  readonly conversation = undefined;
+  readonly attempt = undefined;
+  readonly times: Times = {};
+  omitted: Omission | undefined;
+  isPinned = false;
+  note: string | undefined;
+  failedAttempts: readonly string[] = [];
+  readonly #ring: ExchangeRing;
+  readonly #tickMs: MonotonicClock;
+  readonly #startedAt: number;
+  #record: RequestRecord | undefined;
+  #row: Exchange['row'] | undefined;
+  readonly #heads: { [Name in Layer]?: Head } = {};
+  readonly #bodies: { clientRequest?: KeptBytes; upstreamResponse?: KeptBytes; clientResponse?: KeptBytes } = {};
+  #clientStream: KeptBytes | undefined;
+
+  constructor(
+    record: RequestRecord,
+    { method, target, headers, authority, httpVersion }: ClientRequest,
+    { ring, tickMs, omitted, sequence }: CaptureParts,
+  ) {
+    this.id = record.id;
+    this.sequence = sequence;
+    this.omitted = omitted;
+    this.#ring = ring;
+    this.#tickMs = tickMs;
+    this.#startedAt = tickMs();
+    this.#record = record;
+    const head = { method, authority, target: maskTarget(target.raw), httpVersion, headers: maskHeaders(headers) };
+    this.#heads.clientRequest = head;
+  }
+
+  get row(): Exchange['row'] {
+    if (this.#row !== undefined) return this.#row;
+    const record = this.#record;
+    if (record === undefined) throw new Error('An exchange has a record or a row.');
+    return { ...describeRecord(record), isStreamed: record.isStreamed };
+  }
+
+  get end(): ExchangeEnd {
+    return this.#end;
+  }
+
+  #end: ExchangeEnd = 'open';
+
+  get layers(): Exchange['layers'] {
+    const { clientRequest, signedRequest, upstreamResponse, clientResponse } = this.#heads;
+    const { clientRequest: requestBody, upstreamResponse: responseBody, clientResponse: ownBody } = this.#bodies;
+    return {
+      ...(clientRequest === undefined ? {} : { clientRequest: { ...clientRequest, body: requestBody } }),
+      ...(signedRequest === undefined ? {} : { signedRequest: { ...signedRequest, body: undefined } }),
+      ...(upstreamResponse === undefined ? {} : { upstreamResponse: { ...upstreamResponse, body: responseBody } }),
+      ...(clientResponse === undefined ? {} : { clientResponse: { ...clientResponse, body: ownBody } }),
+    };
+  }
+
+  /** Made when somebody looks. */
+  get signing(): KeptSigning | undefined {
+    const { signedRequest: sent } = this.#heads;
+    if (sent?.method === undefined || sent.target === undefined) return undefined;
+    return describeSigning({ method: sent.method, target: sent.target, headers: sent.headers });
+  }
+
+  get clientStream(): KeptBody | undefined {
+    return this.#clientStream;
+  }
+
+  onCaller(_principal: Principal | undefined): void {
+    this.times.authenticatedMs = this.#elapsed();
+  }
+
+  onBody({ chunks, sizeBytes, sha256, spool }: Body): void {
+    const atMs = (this.times.bodyReadMs = this.#elapsed());
+    if (this.omitted !== undefined) return;
+    const kept = (this.#bodies.clientRequest = new KeptBytes(this.#ring));
+    for (const chunk of chunks) kept.add(chunk, atMs);
+    if (spool !== undefined) kept.skip(sizeBytes - kept.sizeBytes);
+    kept.know(sha256);
+    this.#countIfDropped(kept);
+    this.#ring.touch(this.id);
+  }
+
+  onAdmitted(): void {
+    this.times.admittedMs = this.#elapsed();
+  }
+
+  watchUpstream(observer: ResponseObserver): ResponseObserver {
+    return {
+      ...observer,
+      onAttempt: (way, failed) => {
+        if (failed !== undefined) this.failedAttempts = [...this.failedAttempts, `${failed.upstream}: ${failed.code}`];
+        this.#forgetResponse();
+        observer.onAttempt(way, failed);
+      },
+      onSigned: (sent) => {
+        this.times.signedMs = this.#elapsed();
+        if (sent !== undefined) this.#keepSent(sent);
+        observer.onSigned(sent);
+      },
+      onSent: () => {
+        this.times.sentMs = this.#elapsed();
+        observer.onSent();
+      },
+      onHead: (status, headers) => {
+        this.times.headMs = this.#elapsed();
+        this.#heads.upstreamResponse = { status, headers: maskHeaders(headers) };
+        if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
+        observer.onHead(status, headers);
+        this.#ring.touch(this.id);
+      },
+      onBytes: (chunk) => {
+        const atMs = this.#elapsed();
+        this.times.firstByteMs ??= atMs;
+        this.times.lastByteMs = atMs;
+        this.#bodies.upstreamResponse?.add(chunk, atMs);
+        observer.onBytes(chunk);
+      },
+      onClientBytes: (chunk) => {
+        if (this.omitted === undefined) {
+          this.#clientStream ??= new KeptBytes(this.#ring);
+          this.#clientStream.add(chunk, this.#elapsed());
+        }
+        observer.onClientBytes(chunk);
+      },
+    };
+  }
+
+  watchClient(inner: ClientResponse): ClientResponse {
+    const start = (status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable => {
+      this.#heads.clientResponse = { status, headers: maskHeaders(headers) };
+      const sink = inner.start(status, headers, reasonPhrase);
+      if (this.#isOwnResponse()) this.#keepWritten(sink);
+      return sink;
+    };
+    return {
+      get headersSent() {
+        return inner.headersSent;
+      },
+      start,
+      dropRequestBody: () => inner.dropRequestBody(),
+      breakOff: () => inner.breakOff(),
+    };
+  }
+
+  onEnd(): void {
+    this.times.endedMs = this.#elapsed();
+  }
+
+  /** Its ledger row is written: nothing changes any more. */
+  settle(): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    this.#row = this.row;
+    this.#end = findEnd(record);
+    this.#record = undefined;
+    for (const kept of Object.values(this.#bodies)) this.#countIfDropped(kept);
+    this.#ring.touch(this.id);
+  }
+
+  drop(why: Omission): void {
+    for (const kept of Object.values(this.#bodies)) kept.drop(why);
+    this.#clientStream?.drop(why);
+    this.omitted = why;
+  }
+
+  pin(isPinned: boolean): void {
+    this.isPinned = isPinned;
+  }
+
+  annotate(note: string): void {
+    this.note = note;
+  }
+
+  #keepSent({ method, origin, target, headers }: SentHead): void {
+    const authority = origin.replace(/^[a-z]+:\/\//, '');
+    this.#heads.signedRequest = { method, authority, target: maskTarget(target), headers: maskHeaders(headers) };
+  }
+
+  /** An earlier attempt's response, of which the client has seen nothing. */
+  #forgetResponse(): void {
+    this.#bodies.upstreamResponse?.drop('off');
+    delete this.#bodies.upstreamResponse;
+    delete this.#heads.upstreamResponse;
+    delete this.times.headMs;
+    delete this.times.firstByteMs;
+    delete this.times.lastByteMs;
+  }
+
+  /** What the client gets is not what the upstream sent: an error of the proxy, or a list that was made shorter. */
+  #isOwnResponse(): boolean {
+    return this.#heads.upstreamResponse === undefined || this.#record?.route?.service === 'bedrock';
+  }
+
+  #keepWritten(sink: Writable): void {
+    if (this.omitted !== undefined) return;
+    const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
+    const keep = (chunk: unknown): void => {
+      if (typeof chunk === 'string' || chunk instanceof Uint8Array) {
+        kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
+      }
+    };
+    const { write, end } = sink;
+    sink.write = (...given: unknown[]) => {
+      keep(given[0]);
+      return Reflect.apply(write, sink, given);
+    };
+    sink.end = (...given: unknown[]) => {
+      keep(given[0]);
+      return Reflect.apply(end, sink, given);
+    };
+  }
+
+  #countIfDropped(kept: KeptBytes): void {
+    const why = kept.hole?.why;
+    if (why === 'memory') this.#ring.countDropped(why);
+  }
+
+  #elapsed(): number {
+    return this.#tickMs() - this.#startedAt;
+  }
+}
+
+function findEnd({ error, upstreamStatus, hasEnded }: RequestRecord): ExchangeEnd {
+  if (error?.code === 'ERR_CLIENT_GONE') return 'client-gone';
+  if (upstreamStatus === undefined && error !== undefined) return 'refused';
+  return hasEnded || error === undefined ? 'complete' : 'cut';
+}
