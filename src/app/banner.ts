@@ -25,6 +25,10 @@ export interface BannerFacts {
   readonly databasePath: string;
   /** Paths of configuration files that were read. */
   readonly configFiles?: readonly string[];
+  /** Opens the page at `/inspect/`; undefined: it is off. */
+  readonly inspectToken?: string | undefined;
+  /** Whether exchanges are kept. */
+  readonly isInspecting?: boolean;
   /** Undefined: this process alone. */
   readonly workers?: number | undefined;
   /** Spoken beside clear text, on the same port; `caFile` is what clients have to trust, where they do not already. */
@@ -69,6 +73,7 @@ export function formatBanner(facts: BannerFacts, paint: ChalkInstance, width?: n
     ['keys', describeAccess(facts.access)],
     ['database', facts.databasePath],
     ...(facts.configFiles ?? []).map((path) => ['settings', path] as const),
+    ...describeInspector(facts, paint),
     ...(facts.workers === undefined ? [] : [['workers', `${facts.workers} processes share the port`] as const]),
   ];
   return [
@@ -115,6 +120,18 @@ export function describeCredentials({ description, expiresAtMs }: CredentialsOri
   const minutes = Math.max(0, Math.round((expiresAtMs - nowMs) / 60_000));
   const left = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return `${description}, for another ${left}`;
+}
+
+/** The link of the page, if it was asked for: else `bedrock-proxy inspect` and the key `i` tell it. */
+function describeInspector(facts: BannerFacts, paint: ChalkInstance): [string, string][] {
+  const url = inspectUrl(facts);
+  return url === undefined || facts.isInspecting !== true ? [] : [['inspect', paint.bold(url)]];
+}
+
+/** The page, its token in the fragment, which no server and no log sees; undefined: it is off. */
+export function inspectUrl(facts: Pick<BannerFacts, 'host' | 'port' | 'inspectToken'>): string | undefined {
+  if (facts.inspectToken === undefined) return undefined;
+  return `${baseUrl({ ...facts, mountPath: '' })}/inspect/#t=${facts.inspectToken}`;
 }
 
 function describeTls(facts: BannerFacts, paint: ChalkInstance): [string, string][] {

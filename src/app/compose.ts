@@ -37,6 +37,7 @@ import type { LiveUpstreams } from './live-upstreams.ts';
 import { UpstreamSet } from '../upstream/failover/upstream-set.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { createAuthorities } from './identities.ts';
+import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
 import type { Cassette } from '../cassette/cassette.ts';
@@ -70,6 +71,8 @@ export interface ServerDependencies {
   readonly ledger: Ledger;
   readonly metrics: Metrics;
   readonly faults: FaultBoard;
+  /** Keeps exchanges, or shows the ledger; undefined: there is no such page. The caller closes it after the server. */
+  readonly inspector?: Inspector | undefined;
   /** What was recorded is played, or recorded; the caller closes it after the server. */
   readonly cassette?: Cassette | undefined;
   /** What all of them have together, if this is one of several workers. */
@@ -110,7 +113,9 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const failures = createFailureLimit(MACHINE_TICKS, undefined, shared?.tellFailure);
   shared?.onFailure((origin) => failures.noteElsewhere(origin));
   const secret = openServerSecret(config);
-  const events = createRequestEvents([metrics, ...dependencies.subscribers], dependencies.onFault);
+  const { inspector } = dependencies;
+  const inspected = inspector === undefined ? [] : [inspector.subscriber];
+  const events = createRequestEvents([metrics, ...inspected, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
   const reached = openUpstream(dependencies);
   const upstream = dependencies.cassette?.open(reached) ?? reached;
@@ -137,6 +142,22 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);
   const status = openStatus(dependencies, { secret, prove, metrics: told, readUpstreams, findServer: () => server });
+  const openInspectorApi = (opened: Inspector): Handler =>
+    createInspectorEndpoint(opened, config, {
+      masterKey,
+      failures,
+      tellState: () => ({
+        version,
+        region: dependencies.defaultRegion ?? null,
+        mode: config.offline ? 'offline' : config.cassette === undefined ? 'aws' : 'cassette',
+        url: baseUrl({ host: hostOf(config, server), port: server.port, mountPath: MOUNT_PATH }),
+        upstreams: JSON.parse(JSON.stringify(readUpstreams?.() ?? [])),
+      }),
+      findCache: () => undefined,
+      explain: () => undefined,
+      replay: undefined,
+      exportAs: () => Promise.reject(new ProxyError('ERR_NOT_SUPPORTED', 'There is no export yet.')),
+    });
   const server: RunningServer = await startServer({
     tls: dependencies.tls,
     hosts: config.hosts,
@@ -146,6 +167,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       { prefix: MOUNT_PATH, handle: bedrock },
       ...[...ADMIN_PREFIXES, ...FOREIGN_PREFIXES].map((prefix) => ({ prefix, handle: admin })),
       { prefix: '/metrics', handle: createMetricsEndpoint({ metrics: told, masterKey, failures }) },
+      ...(inspector === undefined ? [] : [{ prefix: '/inspect', handle: openInspectorApi(inspector) }]),
       { prefix: '/health/status', handle: status },
       { prefix: '/health', handle: createHealth(health) },
       // After all that is ours: for clients that keep only host and port.
@@ -251,7 +273,7 @@ function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
 
 /** The way of the requests to Bedrock. */
 function openProxy(
-  { config, store, connection, defaultRegion, ledger, shared, faults }: ServerDependencies,
+  { config, store, connection, defaultRegion, ledger, shared, faults, inspector }: ServerDependencies,
   parts: ProxyParts,
 ): Handler {
   const routing = readRouting(config, defaultRegion);
@@ -266,7 +288,7 @@ function openProxy(
   return createProxy({
     ...parts,
     faults,
-    watcher: undefined,
+    watcher: inspector?.watcher,
     mountPath: MOUNT_PATH,
     routing,
     modelAliases: config.modelAliases,

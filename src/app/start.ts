@@ -32,6 +32,7 @@ import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
 import { endCassette, openConfiguredCassette } from './open-cassette.ts';
 import { describeFaults, openFaultBoard } from './fault-board.ts';
+import { openInspector } from './inspector.ts';
 import { createFacts, needsOwnCredentials, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
@@ -139,10 +140,12 @@ async function serve(parts: Parts): Promise<void> {
   const tellFacts = createFacts({ version, config, store, region: region?.name, source, upstreams: specs });
   const faults = await openFaultBoard(config);
   const cassette = await openConfiguredCassette(config);
+  const inspector = await openInspector(config, store);
   const server = await composeServer({
     config,
     faults,
     cassette,
+    inspector,
     tellFacts,
     defaultRegion: region?.name,
     store,
@@ -186,6 +189,8 @@ async function serve(parts: Parts): Promise<void> {
     configFiles,
     tls: tls && { caFile: findTrustFile(config) },
     upstream: upstreamOf(config, specs),
+    inspectToken: inspector.token,
+    isInspecting: config.inspect,
     workers: seat?.count,
   } as const;
   if (heldByOther !== undefined && greets(seat)) warnOfNeighbour(heldByOther, baseUrl(facts));
@@ -206,6 +211,7 @@ async function serve(parts: Parts): Promise<void> {
     if (hasFailed) process.exitCode = 1;
   }
   clearInterval(sweeping);
+  await inspector.close();
   await budgets.close();
   await notices?.close();
   lines.flush();

@@ -36,6 +36,7 @@ import {
   type SessionTag,
   splitSessionTag,
 } from '../domain/role.ts';
+import { type InspectConfig, readInspectConfig } from './inspect-options.ts';
 import { parseArn } from '../protocol/arn.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
@@ -81,7 +82,7 @@ export function needsNoAccount({ offline, cassette }: Pick<Config, 'offline' | '
 }
 
 /** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
-export interface Config {
+export interface Config extends InspectConfig {
   /** The one of `hosts` under which this machine calls the proxy. */
   readonly host: string;
   /** To listen on, as configured; one at least. */
@@ -194,6 +195,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     ...readOffline(read('offline'), read('script')),
     cassette: readCassette(flags, environment),
     faults: readFaults(flags, environment),
+    ...readInspectConfig(flags, environment),
     faultSeed: parseSeed(read('faultSeed')),
     faultInShared: parseSwitch(read('faultInShared')),
     endpointUrls: parseEndpointUrls(readList('endpointUrl', flags, environment)),

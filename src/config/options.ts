@@ -141,6 +141,26 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_FAULT_IN_SHARED'],
     description: 'let faults befall everybody in the network, if the proxy does not listen on this machine alone',
   },
+  inspect: {
+    flag: '--inspect',
+    env: ['BEDROCK_PROXY_INSPECT'],
+    description: 'keep requests and responses in memory, for the page at /inspect/',
+  },
+  inspectDb: {
+    flag: '--inspect-db <file>',
+    env: ['BEDROCK_PROXY_INSPECT_DB'],
+    description: 'keep them in this file; the ledger has none of it',
+  },
+  inspectLimit: {
+    flag: '--inspect-limit <limit>',
+    env: ['BEDROCK_PROXY_INSPECT_LIMIT'],
+    description: 'what is kept at most: a size, an age, a number of exchanges, or several, such as 64mb,1h',
+  },
+  inspectRemote: {
+    flag: '--inspect-remote',
+    env: ['BEDROCK_PROXY_INSPECT_REMOTE'],
+    description: 'serve the page also if the proxy does not listen on this machine alone',
+  },
   endpointUrl: {
     flag: '--endpoint-url <url>',
     env: ['BEDROCK_PROXY_ENDPOINT_URL'],

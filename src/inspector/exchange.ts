@@ -155,8 +155,8 @@ export interface ExchangeChange {
 
 /** Who keeps exchanges. */
 export interface ExchangeSource {
-  list(query: ExchangeQuery): ExchangePage;
-  find(id: string): Exchange | undefined;
+  list(query: ExchangeQuery): ExchangePage | Promise<ExchangePage>;
+  find(id: string): Exchange | undefined | Promise<Exchange | undefined>;
   /** Undefined if there is none of this id. */
   mark(id: string, marks: { readonly isPinned?: boolean; readonly note?: string }): Exchange | undefined;
   /** Those that are not pinned, if no id is given. How many. */

@@ -41,6 +41,7 @@ export const ERROR_KINDS = {
   ERR_TOO_MANY_FAILURES: { fault: 'client', status: 429, awsType: 'ThrottlingException' },
   ERR_SECRET_MISSING: { fault: 'operator', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_MASTER_KEY: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
+  ERR_INSPECT_TOKEN: { fault: 'client', status: 401, awsType: 'UnrecognizedClientException' },
   ERR_UNKNOWN_PATH: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
   ERR_UNKNOWN_OPERATION: { fault: 'client', status: 404, awsType: 'UnknownOperationException' },
   // An own name, because one of AWS's might be caught by the code that is tested.

@@ -1,0 +1,124 @@
+/**
+ * The inspector of a server: what keeps exchanges, if anything does, and the page with its API, which is loaded when
+ * somebody first asks for it.
+ */
+import { randomBytes } from 'node:crypto';
+import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { Config } from '../config/config.ts';
+import type { RequestSubscriber } from '../domain/events.ts';
+import type { LedgerStore } from '../domain/store.ts';
+import type { CaptureSwitch, InspectorHandler, InspectorOptions } from '../inspector-api/options.ts';
+import type { ExchangeSource } from '../inspector/exchange.ts';
+import { LedgerSource } from '../inspector/ledger-source.ts';
+import type { Recorder } from '../inspector/recorder.ts';
+import type { ExchangeWatcher } from '../inspector/watcher.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
+import { ProxyError } from '../lib/errors.ts';
+import { lazy } from '../lib/lazy.ts';
+import { isLoopbackName } from '../lib/loopback.ts';
+
+/** The parts of a server that keeps exchanges, or only shows its ledger. */
+export interface Inspector {
+  /** Undefined: nothing is kept, and nothing is looked at. */
+  readonly watcher: ExchangeWatcher | undefined;
+  readonly subscriber: RequestSubscriber;
+  readonly source: ExchangeSource;
+  /** For the fragment of its address; undefined: the page is off. */
+  readonly token: string | undefined;
+  readonly capture: CaptureSwitch | undefined;
+  close(): Promise<void>;
+}
+
+type InspectorConfig = Pick<
+  Config,
+  'inspect' | 'inspectFile' | 'inspectLimits' | 'inspectRemote' | 'inspectToken' | 'hosts' | 'workers'
+>;
+
+/** Opens what keeps exchanges. Throws ERR_BAD_OPTION where it cannot be. */
+export async function openInspector(config: InspectorConfig, store: LedgerStore): Promise<Inspector> {
+  const isRemote = !config.hosts.every(isLoopbackName);
+  if (config.inspect) refuseInspect(config, isRemote);
+  const token =
+    isRemote && !config.inspectRemote ? undefined : (config.inspectToken ?? randomBytes(32).toString('base64url'));
+  if (!config.inspect) {
+    const source = new LedgerSource((filter, page) => store.readLedgerBackwards(filter, page));
+    return { watcher: undefined, subscriber: source, source, token, capture: undefined, close: () => source.close() };
+  }
+  const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
+  const { Recorder: Keeper } = await import('../inspector/recorder.ts');
+  const { maxExchanges, maxBytes, maxAgeMs } = config.inspectLimits;
+  const caps = {
+    maxExchanges: maxExchanges ?? (maxBytes === undefined ? MEMORY_CAPS.maxExchanges : 100_000),
+    maxBytes: maxBytes ?? MEMORY_CAPS.maxBytes,
+    maxAgeMs,
+  };
+  const ring = new ExchangeRing(caps, Date.now);
+  const recorder = new Keeper(ring, MACHINE_TICKS);
+  const capture = switchOf(recorder);
+  return { watcher: recorder, subscriber: recorder, source: ring, token, capture, close: () => ring.close() };
+}
+
+function refuseInspect({ workers, inspectRemote }: InspectorConfig, isRemote: boolean): void {
+  if (workers > 1) {
+    throw new ProxyError('ERR_BAD_OPTION', 'Exchanges are kept by one process: leave --workers out, or --inspect.');
+  }
+  if (!isRemote || inspectRemote) return;
+  throw new ProxyError('ERR_BAD_OPTION', 'Others in the network could reach what --inspect keeps.', {
+    hint: 'Listen on 127.0.0.1, or add --inspect-remote: then the token opens the page to whoever has it.',
+  });
+}
+
+/** Switches the keeping of content on and off. */
+function switchOf(recorder: Recorder): CaptureSwitch {
+  let untilMs: number | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    get isOn() {
+      return recorder.isCapturing;
+    },
+    get untilMs() {
+      return untilMs;
+    },
+    set: (isOn, minutes) => {
+      clearTimeout(timer);
+      recorder.isCapturing = isOn;
+      untilMs = undefined;
+      if (!isOn || minutes === undefined) return;
+      untilMs = Date.now() + minutes * 60_000;
+      timer = setTimeout(() => {
+        recorder.isCapturing = false;
+        untilMs = undefined;
+      }, minutes * 60_000).unref();
+    },
+  };
+}
+
+/** What the API needs beside the inspector itself. */
+export interface InspectorApiParts extends Pick<
+  InspectorOptions,
+  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey'
+> {
+  readonly failures: FailureLimit;
+}
+
+/** The handler of `/inspect`; loaded by its first request. */
+export function createInspectorEndpoint(
+  { source, token, capture }: Inspector,
+  config: Pick<Config, 'hosts'>,
+  parts: InspectorApiParts,
+): InspectorHandler {
+  if (token === undefined) return async (_request, clientResponse) => sendOff(clientResponse);
+  const load = lazy(async () => {
+    const { createInspectorHandler } = await import('../inspector-api/router.ts');
+    const isRemote = !config.hosts.every(isLoopbackName);
+    return createInspectorHandler({ ...parts, source, token, capture, isRemote, nowMs: Date.now });
+  });
+  return async (clientRequest, clientResponse) => (await load())(clientRequest, clientResponse);
+}
+
+async function sendOff(clientResponse: Parameters<InspectorHandler>[1]): Promise<void> {
+  const { sendJson } = await import('../http/send-response.ts');
+  const message = 'The inspector is off, because others reach this port. `--inspect-remote` switches it on.';
+  const error = { message, type: 'ERR_UNKNOWN_PATH', param: null, code: '404' };
+  sendJson(404, { error }, clientResponse);
+}

@@ -1,0 +1,58 @@
+/** What the inspector's API needs of the rest of the program, and the shape of its handler. Types only. */
+import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { ClientRequest, ClientResponse } from '../http/message.ts';
+import type { Exchange, ExchangeSource } from '../inspector/exchange.ts';
+import type { CacheView, ExplanationView, InspectorState, ReplayOffer, ReplayRequest } from '../inspector/wire.ts';
+import type { WallClock } from '../lib/clock.ts';
+
+/** What is kept from now on. */
+export interface CaptureSwitch {
+  readonly isOn: boolean;
+  /** Epoch milliseconds; undefined: until it is switched off. */
+  readonly untilMs: number | undefined;
+  /** Undefined minutes: until it is switched off. */
+  set(isOn: boolean, minutes: number | undefined): void;
+}
+
+/** A file to be downloaded. */
+export interface ExportedFile {
+  readonly name: string;
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+/** The formats of exports. */
+export type ExportFormat = 'har' | 'html' | 'ndjson';
+
+/** The parts of the inspector's API. */
+export interface InspectorOptions {
+  readonly source: ExchangeSource;
+  /** That of this process; shown to its owner alone. */
+  readonly token: string;
+  readonly masterKey: string | undefined;
+  readonly failures: FailureLimit;
+  readonly nowMs: WallClock;
+  /** Whether others than this machine reach the port. Then changes want the master key. */
+  readonly isRemote: boolean;
+  /** What of the state the source does not know. */
+  readonly tellState: () => Pick<InspectorState, 'version' | 'region' | 'mode' | 'url' | 'upstreams'>;
+  /** Undefined: what is kept is decided at the start. */
+  readonly capture: CaptureSwitch | undefined;
+  readonly findCache: (id: string) => CacheView | undefined;
+  readonly explain: (exchange: Exchange) => ExplanationView | undefined;
+  /** Undefined: nothing can be replayed here. */
+  readonly replay:
+    | {
+        offer(exchange: Exchange): Promise<ReplayOffer>;
+        send(exchange: Exchange, request: ReplayRequest): Promise<{ readonly id: string }>;
+      }
+    | undefined;
+  readonly exportAs: (
+    format: ExportFormat,
+    exchanges: readonly Exchange[],
+    isSanitized: boolean,
+  ) => Promise<ExportedFile>;
+}
+
+/** Serves one request to its end, and sends its own errors. */
+export type InspectorHandler = (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void>;
