@@ -6,6 +6,8 @@
  *   #/keys  #/usage             keys, usage
  */
 import { computed, signal } from '@preact/signals';
+// It takes the token out of the address, which is read here.
+import './api.ts';
 
 /** What can be shown of an exchange. */
 export const TABS = ['messages', 'request', 'response', 'frames', 'timing', 'signing', 'cache'] as const;

@@ -1,16 +1,226 @@
-/** What stands around every view: the head with its links, and the view that the address names. */
+/** What stands around every view: the head with its links and switches, and the view that the address names. */
+import { useEffect } from 'preact/hooks';
 import type { JSX } from 'preact';
-import { place } from './routes.ts';
+import { Details } from './details/details.tsx';
+import { formatBytes } from './format.ts';
+import { Help, isHelpOpen } from './help.tsx';
+import { bindKeys } from './keyboard.ts';
+import { KeysView } from './keys/keys-view.tsx';
+import { COLUMNS, hiddenColumns, toggleColumn } from './list/columns.ts';
+import { EmptyList } from './list/empty.tsx';
+import { clear, exchanges, follow, isPaused, lastError, setPaused, togglePin } from './list/exchanges.ts';
+import { FilterBar } from './list/filter-bar.tsx';
+import { ExchangeGrid, findNeighbour, focusRow } from './list/list.tsx';
+import { go, place } from './routes.ts';
+import { announcement, liveness, refusal, serverState } from './state.ts';
+import { TokenGate } from './token-gate.tsx';
+import { textOf } from './format.ts';
+import { UsageView } from './usage/usage-view.tsx';
 
 /** All of the page. */
 export function Shell(): JSX.Element {
-  const { view } = place.value;
+  useEffect(() => void follow(), []);
+  useEffect(() => bindKeys(LIST_KEYS), []);
+  if (refusal.value !== undefined) return <TokenGate />;
+  const { view, id } = place.value;
   return (
-    <div class="shell">
-      <header class="head">
-        <h1 class="head-name">bedrock-proxy inspect</h1>
-      </header>
-      <main class="main">{view}</main>
+    <div class={`shell view-${view}${id === undefined ? '' : ' has-details'}`}>
+      <Head />
+      {view === 'keys' && <KeysView />}
+      {view === 'usage' && <UsageView />}
+      {view === 'exchanges' && (
+        <main class="exchanges">
+          <section class="list-side" aria-label="Exchanges">
+            <FilterBar />
+            {exchanges.value.length === 0 ? <EmptyList /> : <ExchangeGrid />}
+          </section>
+          {id !== undefined && <Details key={id} id={id} />}
+        </main>
+      )}
+      {view === 'exchanges' && <Foot />}
+      <Help />
+      <div class="visually-hidden" aria-live="polite">
+        {announcement.value}
+      </div>
     </div>
   );
+}
+
+function Head(): JSX.Element {
+  const state = serverState.value;
+  const { view } = place.value;
+  return (
+    <header class="head">
+      <h1 class="head-name">
+        bedrock-proxy <span class="quiet">inspect</span>
+      </h1>
+      <nav class="head-links" aria-label="Views">
+        {(['exchanges', 'keys', 'usage'] as const).map((name) => (
+          <a
+            key={name}
+            href={name === 'exchanges' ? '#/' : `#/${name}`}
+            class={view === name ? 'head-link head-link-here' : 'head-link'}
+            {...(view === name ? { 'aria-current': 'page' as const } : {})}
+          >
+            {{ exchanges: 'Exchanges', keys: 'Keys', usage: 'Usage' }[name]}
+          </a>
+        ))}
+      </nav>
+      <p class="head-state">
+        {state !== undefined && (
+          <>
+            <span class="quiet">
+              {hostOf(state.url)} · {state.region ?? 'no region'}
+              {state.mode === 'aws' ? '' : ` · ${state.mode}`}
+            </span>{' '}
+            <Keeping />
+          </>
+        )}
+      </p>
+      <Liveness />
+      {view === 'exchanges' && <Tools />}
+      <button
+        type="button"
+        class="button"
+        aria-keyshortcuts="?"
+        aria-label="Keys and help"
+        onClick={() => (isHelpOpen.value = true)}
+      >
+        ?
+      </button>
+    </header>
+  );
+}
+
+/** What is kept, and what was not. */
+function Keeping(): JSX.Element | null {
+  const state = serverState.value;
+  if (state === undefined) return null;
+  const { kept, is_capturing: isCapturing, bytes, max_bytes: maxBytes, dropped } = state;
+  if (kept === 'ledger') return <span class="quiet">· content is not kept (start with --inspect)</span>;
+  if (kept === 'opened') return <span class="quiet">· an export that was opened</span>;
+  const lost = Object.entries(dropped).filter(([, count]) => count > 0);
+  return (
+    <span>
+      · {isCapturing ? 'capturing' : 'not capturing'}, {kept === 'memory' ? 'in memory' : 'on disk'}{' '}
+      {formatBytes(bytes)}
+      {maxBytes !== null && ` of ${formatBytes(maxBytes)}`}
+      {lost.map(([why, count]) => (
+        <span key={why} class="warn">
+          {' '}
+          · {count} {count === 1 ? 'body' : 'bodies'} not kept: {REASONS[why] ?? why}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  memory: 'memory limit',
+  size: 'too large',
+  failed: 'could not be written',
+  'opt-out': 'asked not to',
+};
+
+function Liveness(): JSX.Element {
+  const now = liveness.value;
+  const words = {
+    live: '● live',
+    connecting: '○ connecting',
+    paused: '❚❚ paused',
+    gone: '○ the proxy does not respond',
+  };
+  return (
+    <span class={`liveness liveness-${now}`} role="status">
+      {words[now]}
+    </span>
+  );
+}
+
+function Tools(): JSX.Element {
+  const isLedger = serverState.value?.kept === 'ledger';
+  return (
+    <div class="tools">
+      <button type="button" class="button" aria-pressed={isPaused.value} onClick={() => setPaused(!isPaused.value)}>
+        {isPaused.value ? 'Resume' : 'Pause'}
+      </button>
+      {!isLedger && (
+        <button type="button" class="button" onClick={() => void clear()}>
+          {place.value.filter === '' ? 'Clear' : 'Clear these'}
+        </button>
+      )}
+      <details class="menu">
+        <summary class="button">Columns</summary>
+        <div class="menu-body">
+          {COLUMNS.map(({ name, title }) => (
+            <label key={name} class="menu-item">
+              <input type="checkbox" checked={!hiddenColumns.value.has(name)} onChange={() => toggleColumn(name)} />{' '}
+              {title}
+            </label>
+          ))}
+        </div>
+      </details>
+    </div>
+  );
+}
+
+/** The last failure that has an explanation, in one line. */
+function Foot(): JSX.Element | null {
+  const failed = lastError.value;
+  if (failed === undefined) return null;
+  const said = failed.explanation?.cause ?? textOf(failed.row['error_message']);
+  return (
+    <footer class="foot">
+      <span aria-hidden="true">⚠</span> <b>#{failed.sequence}</b>{' '}
+      {textOf(failed.row['error']) ?? String(failed.row['status'])}
+      {said !== undefined && <span class="foot-cause"> · {said}</span>}
+      <button type="button" class="button" onClick={() => go({ id: failed.id })}>
+        why?
+      </button>
+    </footer>
+  );
+}
+
+/** `localhost:4000`. */
+function hostOf(url: string): string {
+  return url.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
+}
+
+function walk(offset: number): void {
+  const next = findNeighbour(offset);
+  if (next === undefined) return;
+  go({ view: 'exchanges', id: next.id }, { replace: place.value.id !== undefined });
+  focusRow(next.id);
+}
+
+function selected(): (typeof exchanges.value)[number] | undefined {
+  return exchanges.value.find(({ id }) => id === place.value.id);
+}
+
+const LIST_KEYS = [
+  { keys: ['j', 'ArrowDown'], does: 'next row', run: () => walk(1) },
+  { keys: ['k', 'ArrowUp'], does: 'row before', run: () => walk(-1) },
+  { keys: ['PageDown'], does: 'ten rows on', run: () => walk(10) },
+  { keys: ['PageUp'], does: 'ten rows back', run: () => walk(-10) },
+  { keys: ['g', 'Home'], does: 'first row', run: () => walk(-Infinity) },
+  { keys: ['G', 'End'], does: 'last row', run: () => walk(Infinity) },
+  { keys: ['/'], does: 'filter', run: () => document.getElementById('filter')?.focus() },
+  { keys: ['ArrowLeft', 'Escape'], does: 'back to the list', run: leaveDetails },
+  {
+    keys: ['p'],
+    does: 'pin',
+    run: () => {
+      const here = selected();
+      if (here !== undefined) void togglePin(here);
+    },
+  },
+  { keys: [' '], does: 'pause, or go on', run: () => setPaused(!isPaused.value) },
+  { keys: ['?'], does: 'this help', run: () => (isHelpOpen.value = true) },
+] as const;
+
+function leaveDetails(): void {
+  const { id } = place.value;
+  if (id === undefined) return;
+  go({ id: undefined });
+  focusRow(id);
 }
