@@ -15,9 +15,10 @@ import type {
 } from '../../inspector/exchange.ts';
 import { ChangeLog } from '../../inspector/change-log.ts';
 import { pageOf } from '../../inspector/list-exchanges.ts';
+import type { ExchangeCaps } from '../../inspector/ring.ts';
 import { within } from '../../lib/deadline.ts';
 import type { ProxyError } from '../../lib/errors.ts';
-import { type ExchangeCaps, FILE_CAPS } from './caps.ts';
+import { FILE_CAPS } from './caps.ts';
 import { exchangeFileError, lockFile, openToRead, openToWrite, toExchangeFileError } from './open-file.ts';
 import type { FileOrder, FileReport, WrittenExchange } from './orders.ts';
 import { ExchangeReader } from './read-exchanges.ts';
@@ -25,7 +26,7 @@ import { contentBytesOf, copyExchange, toWritten, withoutContent } from './writt
 
 /** A batch is written when it is so large, or so old. */
 const BATCH_EXCHANGES = 50;
-const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_BYTES = 1024 * 1024;
 const BATCH_MS = 250;
 /** What waits to be written. Beyond the first two, content is dropped and the row kept; beyond the last, all of it. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -78,11 +79,14 @@ export class ExchangeFile implements ExchangeSource {
   #last: number;
   /** Ended, and not on the disk yet. */
   readonly #waiting = new Map<string, Exchange>();
+  /** What each of them had when it came: it may lose some meanwhile. */
+  readonly #sizes = new Map<string, number>();
   #waitingBytes = 0;
   /** Of `#waiting` those that the thread has not got yet. */
   #batch: Exchange[] = [];
   #batchBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  #full: NodeJS.Immediate | undefined;
   /** With the thread, in their order. */
   readonly #orders: FileOrder[] = [];
   readonly #marks = new Map<string, Marks>();
@@ -136,13 +140,17 @@ export class ExchangeFile implements ExchangeSource {
     );
     this.#forgetWaiting(exchange.id);
     this.#gone.delete(exchange.id);
+    const keptBytes = reason === undefined ? sizeBytes : 0;
     this.#waiting.set(exchange.id, numbered);
+    this.#sizes.set(exchange.id, keptBytes);
+    this.#waitingBytes += keptBytes;
     this.#batch.push(numbered);
-    this.#waitingBytes += contentBytesOf(numbered);
-    this.#batchBytes += contentBytesOf(numbered);
+    this.#batchBytes += keptBytes;
     this.#changes.add(exchange.id, 'upsert');
-    if (this.#batch.length >= BATCH_EXCHANGES || this.#batchBytes >= BATCH_BYTES) this.#handOver();
-    else this.#timer ??= setTimeout(() => this.#handOver(), BATCH_MS).unref();
+    // Copying is for another turn of the event loop.
+    const isFull = this.#batch.length >= BATCH_EXCHANGES || this.#batchBytes >= BATCH_BYTES;
+    if (isFull) this.#full ??= setImmediate(() => this.#handOver());
+    this.#timer ??= setTimeout(() => this.#handOver(), BATCH_MS).unref();
   }
 
   /** Whether an exchange is not written yet, so that a newer state of it costs nothing more. */
@@ -295,7 +303,9 @@ export class ExchangeFile implements ExchangeSource {
 
   #handOver(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#full);
     this.#timer = undefined;
+    this.#full = undefined;
     const batch = this.#batch.filter((exchange) => this.#waiting.get(exchange.id) === exchange);
     this.#batch = [];
     this.#batchBytes = 0;
@@ -361,10 +371,9 @@ export class ExchangeFile implements ExchangeSource {
   }
 
   #forgetWaiting(id: string): void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
     this.#waiting.delete(id);
-    this.#waitingBytes -= contentBytesOf(waiting);
+    this.#waitingBytes -= this.#sizes.get(id) ?? 0;
+    this.#sizes.delete(id);
   }
 
   #tell(error: ProxyError): void {

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { deflateRawSync } from 'node:zlib';
+import type { ExchangeCaps } from '../../inspector/ring.ts';
 import { findCode } from '../../lib/errno.ts';
 import { cutBody } from './body-pieces.ts';
-import type { ExchangeCaps } from './caps.ts';
 import { type ExchangeDatabase, measureFile } from './open-file.ts';
 import type { WrittenExchange } from './orders.ts';
 
@@ -75,7 +75,7 @@ export class ExchangeTables {
   /** Some of what is too much or too old; empty if nothing is. Pins are at most half of it. */
   evictSome(caps: ExchangeCaps, nowMs: number): string[] {
     const { count, listOld, listTooOld, listPinned } = this.#statements;
-    const tooOld = listTooOld.all(nowMs - caps.maxAgeMs, STEP_EXCHANGES);
+    const tooOld = listTooOld.all(nowMs - (caps.maxAgeMs ?? Infinity), STEP_EXCHANGES);
     if (tooOld.length > 0) return this.#atomically(() => this.#forgetAll(tooOld));
     const { exchanges = 0, pinned = 0, pinnedBytes = 0 } = count.get() ?? {};
     const surplus = exchanges - caps.maxExchanges;

@@ -1,5 +1,5 @@
 /** What the thread that writes the file of exchanges is told, and what it says. Types only. */
-import type { ExchangeCaps } from './caps.ts';
+import type { ExchangeCaps } from '../../inspector/ring.ts';
 
 /** An exchange as it is written: its bytes are a copy of its own, for they go to the thread. */
 export interface WrittenExchange {
