@@ -55,7 +55,7 @@ const SIGNING_TEXTS = {
 
 const SCHEMES: readonly KeptSigning['scheme'][] = ['sigv4', 'bearer', 'oauth', 'none'];
 const ENDS: readonly ExchangeEnd[] = ['open', 'complete', 'cut', 'client-gone', 'refused'];
-const OMISSIONS: readonly Omission[] = ['off', 'opt-out', 'size', 'memory', 'evicted', 'failed'];
+const OMISSIONS: readonly Omission[] = ['off', 'opt-out', 'size', 'memory', 'evicted', 'failed', 'sanitized'];
 
 /** All of an exchange; `describeBody` adds to what is said of a body how its bytes are kept. */
 export function exchangeToJson(
