@@ -45,7 +45,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/nested-clients': ['upstream/aws'],
   '@smithy/core': ['upstream/aws'],
   '@smithy/eventstream-codec': ['protocol', 'upstream/offline'],
-  'better-sqlite3': ['store/sqlite'],
+  'better-sqlite3': ['store/sqlite', 'store/exchanges'],
   commander: ['cli'],
   asn1js: ['server'],
   '@opentelemetry/api': ['telemetry'],

@@ -3,6 +3,7 @@
  * `logs` and of `start`, rows of the admin API, attributes of spans and the table in the docs are derived from it, so
  * that a value has one name and one type wherever it is read. Pure.
  */
+import { isObject } from '../lib/json.ts';
 import { exactUsd } from '../lib/usd.ts';
 import type { LedgerRow } from './ledger.ts';
 import type { Usage } from './usage.ts';
@@ -263,6 +264,45 @@ const JSON_READERS = LEDGER_COLUMNS.map(({ name, kind, path }) => {
 /** A row as a JSON object, in the order of the columns. */
 export function rowToJson(row: RecordRow): Record<string, unknown> {
   return Object.fromEntries(JSON_READERS.map(({ name, read }) => [name, read(row)]));
+}
+
+/** By the types that JSON has. Of a flag, of tags and of requests there is always a value. */
+function isOfKind(kind: keyof typeof KINDS, value: unknown): boolean {
+  if (kind === 'time') return typeof value === 'string' && Number.isFinite(Date.parse(value));
+  if (kind === 'tags') return isObject(value) && Object.values(value).every((item) => typeof item === 'string');
+  if (kind === 'counts') return isObject(value) && Object.values(value).every((item) => typeof item === 'number');
+  const { jsonType }: Kind = KINDS[kind];
+  return jsonType === 'integer' ? Number.isSafeInteger(value) : typeof value === jsonType;
+}
+
+const ABSENT: { readonly [Name in keyof typeof KINDS]?: unknown } = { flag: false, tags: {}, requests: 1 };
+/** Columns that are one of a few words. */
+const WORDS: Readonly<Record<string, readonly unknown[]>> = {
+  principal: ['key', 'master', 'anonymous'],
+  pricing: ['priced', 'unpriced', 'free'],
+  source: ['cassette'],
+};
+
+/**
+ * The row that a JSON object says (`rowToJson`), whoever wrote it; or the name of the column that is none. Usage that
+ * has no count is undefined.
+ */
+export function rowFromJson(json: Readonly<Record<string, unknown>>): RecordRow | string {
+  const row: Record<string, unknown> = {};
+  const usage: Record<string, unknown> = {};
+  for (const { name, kind, path, isRequired } of LEDGER_COLUMNS) {
+    if (kind === 'usd') continue;
+    const found = json[name] ?? undefined;
+    if (found === undefined ? isRequired && !(kind in ABSENT) : !isOfKind(kind, found)) return name;
+    if (found !== undefined && WORDS[name]?.includes(found) === false) return name;
+    const value = kind === 'time' ? Date.parse(String(found)) : (found ?? ABSENT[kind]);
+    const [field = '', count] = path.split('.');
+    if (count === undefined) row[field] = value;
+    else if (value !== undefined) usage[count] = value;
+  }
+  row['usage'] = isEmpty(usage) ? undefined : usage;
+  // Every column has been looked at.
+  return row as unknown as RecordRow;
 }
 
 /** What a span says of a row; what is undefined is left out there. */

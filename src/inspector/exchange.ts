@@ -22,7 +22,9 @@ export type Omission =
   /** It was kept, and has made room for younger ones. */
   | 'evicted'
   /** It could not be written, or not be read again. */
-  | 'failed';
+  | 'failed'
+  /** It was taken out of an export. */
+  | 'sanitized';
 
 /** A piece of a body as it arrived. */
 export interface KeptChunk {

@@ -35,13 +35,15 @@ export class Recorder implements ExchangeWatcher {
   readonly #tickMs: MonotonicClock;
   /** By id: those whose ledger row is not written yet. */
   readonly #open = new Map<string, Capture>();
-  #sequence = 0;
+  #sequence: number;
   /** Whether content is kept; rows are in any case. */
   isCapturing = true;
 
-  constructor(ring: ExchangeRing, tickMs: MonotonicClock) {
+  /** `lastSequence`: of those that are kept elsewhere since before. */
+  constructor(ring: ExchangeRing, tickMs: MonotonicClock, lastSequence = 0) {
     this.#ring = ring;
     this.#tickMs = tickMs;
+    this.#sequence = lastSequence;
   }
 
   open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch {

@@ -21,7 +21,7 @@ export interface ExchangeSummary {
   readonly source: 'live' | 'offline' | 'cassette' | 'fault';
   readonly is_streamed: boolean;
   /** Why no content is kept; null if it is. */
-  readonly omitted: 'off' | 'opt-out' | 'size' | 'memory' | 'evicted' | 'failed' | null;
+  readonly omitted: 'off' | 'opt-out' | 'size' | 'memory' | 'evicted' | 'failed' | 'sanitized' | null;
   /** Milliseconds of the longest pause between two pieces of the response. */
   readonly gap_ms: number | null;
   readonly parent: string | null;
@@ -317,4 +317,18 @@ export interface ReplayOffer {
   readonly needs_confirmation: boolean;
   /** Why it cannot be replayed; null if it can. */
   readonly refusal: string | null;
+}
+
+/** What a page that was saved has in `<script type="application/json" id="exchanges">`: it needs no server then. */
+export interface SavedExchanges {
+  readonly exported: string;
+  readonly is_sanitized: boolean;
+  readonly state: InspectorState;
+  readonly list: ExchangeList;
+  /** By the ids of exchanges. */
+  readonly details: { readonly [id: string]: ExchangeDetails };
+  readonly frames: { readonly [id: string]: FramesView };
+  readonly messages: { readonly [id: string]: MessagesView };
+  /** Kept bytes in base64. */
+  readonly bodies: { readonly [id: string]: { readonly [Layer in LayerName]?: string } };
 }

@@ -1,0 +1,19 @@
+/** How a list of exchanges is searched, wherever they are kept. Pure. */
+import type { Exchange, ExchangePage, ExchangeQuery } from './exchange.ts';
+
+/** So many are looked at for one page: a search through all of them goes on page by page. */
+const MAX_SCANNED = 2_000;
+
+/** A page of exchanges that come newest first, and only those below `before`. */
+export function pageOf(newestFirst: Iterable<Exchange>, { matches, limit }: ExchangeQuery): ExchangePage {
+  const items: Exchange[] = [];
+  let scanned = 0;
+  let last: number | undefined;
+  for (const exchange of newestFirst) {
+    if (items.length >= limit || scanned >= MAX_SCANNED) return { items, scanned, next: last };
+    scanned += 1;
+    last = exchange.sequence;
+    if (matches?.(exchange) !== false) items.push(exchange);
+  }
+  return { items, scanned, next: undefined };
+}
