@@ -60,8 +60,10 @@ export class CacheMemory {
   #blocks = 0;
 
   add(prompt: PastPrompt): void {
+    const before = this.#prompts.get(prompt.id);
+    this.#prompts.delete(prompt.id);
     this.#prompts.set(prompt.id, prompt);
-    this.#blocks += sizeOf(prompt);
+    this.#blocks += sizeOf(prompt) - (before === undefined ? 0 : sizeOf(before));
     for (const [id, oldest] of this.#prompts) {
       if (this.#prompts.size <= MAX_PROMPTS && this.#blocks <= MAX_BLOCKS) break;
       this.#prompts.delete(id);
