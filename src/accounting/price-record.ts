@@ -21,8 +21,8 @@ export function kindOf({ route }: RequestRecord): UsageKind {
 }
 
 /**
- * Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. Gives the price
- * by which the cost was found.
+ * Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. Gives the
+ * price by which the cost was found.
  */
 export function priceRecord(
   record: RequestRecord,

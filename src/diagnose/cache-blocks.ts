@@ -10,7 +10,7 @@ import type { MarkerTtl } from './cache-facts.ts';
 export type CacheDialect = 'converse' | 'nova' | 'anthropic' | 'openai';
 
 /** A byte span: its first byte, and the one after its last. */
-export type Span = readonly [from: number, to: number];
+export type ByteSpan = readonly [from: number, to: number];
 
 /** A piece of a prompt. */
 export interface CacheBlock {
@@ -20,17 +20,17 @@ export interface CacheBlock {
   /** RFC 6901, in the request's body. */
   readonly pointer: string;
   /** All of it in the body, its marker included. */
-  readonly span: Span;
+  readonly span: ByteSpan;
   /** What the model reads of it, without its marker and without white space between values: spans of the body. */
-  readonly content: readonly Span[];
+  readonly content: readonly ByteSpan[];
   /** Set if what comes up to its end is to be cached. */
   readonly marker: MarkerTtl | undefined;
   /** Where the marker stands. */
   readonly markerPointer: string | undefined;
   readonly hasMedia: boolean;
   /** Of a tool, its name and its description, in the body. */
-  readonly name: Span | undefined;
-  readonly description: Span | undefined;
+  readonly name: ByteSpan | undefined;
+  readonly description: ByteSpan | undefined;
 }
 
 /** All of a prompt. */
@@ -41,7 +41,7 @@ export interface CachePrompt {
   readonly foreignMarkers: readonly string[];
   /** Markers where none can be: in a tool's result, after reasoning, on an empty text. */
   readonly misplacedMarkers: readonly string[];
-  /** What, if it changes, makes the cache of messages useless: thinking, effort, choice of a tool, as they stand there. */
+  /** What the cache of messages goes by as well, as it stands there: thinking, effort, choice of a tool. */
   readonly params: string;
 }
 
@@ -244,7 +244,7 @@ class PromptReader {
   }
 
   /** A text counts as the same whether it stands alone or in a block. */
-  #contentOf(node: JsonNode, marker: JsonNode | undefined): Span[] {
+  #contentOf(node: JsonNode, marker: JsonNode | undefined): ByteSpan[] {
     const text = findMember(node, 'text');
     const isText =
       text?.kind === 'string' && node.members.every(({ name, value }) => value === marker || TEXT_MEMBERS.has(name));
@@ -262,16 +262,16 @@ class PromptReader {
   }
 
   /** A member with the comma that divides it from the others. */
-  #cutOf({ members, from }: JsonNode, index: number): Span {
+  #cutOf({ members, from }: JsonNode, index: number): ByteSpan {
     const [member, before, after] = [members[index], members[index - 1], members[index + 1]];
     if (before !== undefined) return [before.value.to, member?.value.to ?? before.value.to];
     return [from + 1, after?.from ?? member?.value.to ?? from + 1];
   }
 
-  #withoutBlanks(spans: readonly Span[]): Span[] {
+  #withoutBlanks(spans: readonly ByteSpan[]): ByteSpan[] {
     const { blanks } = this.#tree;
     return spans.flatMap(([from, to]) => {
-      const kept: Span[] = [];
+      const kept: ByteSpan[] = [];
       let start = from;
       for (let at = firstBlank(blanks, from); at < blanks.length && (blanks[at] ?? to) < to; at += 2) {
         const [blankFrom = to, blankTo = to] = [blanks[at], blanks[at + 1]];
@@ -287,7 +287,7 @@ class PromptReader {
 const TEXT_MEMBERS = new Set(['text', 'type']);
 const PLAIN_MEMBERS = new Set(['role', 'content']);
 
-function spanOf(node: JsonNode | undefined): Span | undefined {
+function spanOf(node: JsonNode | undefined): ByteSpan | undefined {
   return node && [node.from, node.to];
 }
 

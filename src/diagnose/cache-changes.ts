@@ -3,7 +3,7 @@
  * bodies are at hand. Pure.
  */
 import { type BlockPrint, CHUNK_BYTES, type VolatilePart } from './cache-prints.ts';
-import type { CacheBlock, Span } from './cache-blocks.ts';
+import type { CacheBlock, ByteSpan } from './cache-blocks.ts';
 
 /** What kind of change it is. */
 export type ChangeKind =
@@ -30,9 +30,9 @@ export interface PromptChange {
   /** In both prompts. */
   readonly index: number;
   readonly kind: ChangeKind;
-  readonly bytes: Span;
+  readonly bytes: ByteSpan;
   /** Undefined: there is no such block in the earlier one. */
-  readonly previousBytes: Span | undefined;
+  readonly previousBytes: ByteSpan | undefined;
   /** Whether the bytes are those that differ, and not a KiB or so around them. */
   readonly isExact: boolean;
 }
@@ -120,7 +120,7 @@ function compareChunks(now: PrintedBlock, before: PrintedBlock): Omit<Within, 'k
   const isOfOneSize = now.print.sizeBytes === before.print.sizeBytes;
   if (isOfOneSize) while (last > first + 1 && isSame(last - 1)) last -= 1;
   const from = first * CHUNK_BYTES;
-  const spanOf = (block: PrintedBlock): Span => {
+  const spanOf = (block: PrintedBlock): ByteSpan => {
     const { sizeBytes } = block.print;
     return toBody(block, Math.min(from, sizeBytes), isOfOneSize ? Math.min(last * CHUNK_BYTES, sizeBytes) : sizeBytes);
   };
@@ -128,11 +128,11 @@ function compareChunks(now: PrintedBlock, before: PrintedBlock): Omit<Within, 'k
 }
 
 /** Where bytes of a block's content stand in its body. */
-export function toBody({ content, span }: Pick<PrintedBlock, 'content' | 'span'>, from: number, to: number): Span {
+export function toBody({ content, span }: Pick<PrintedBlock, 'content' | 'span'>, from: number, to: number): ByteSpan {
   return [placeOf(content, from) ?? span[0], (placeOf(content, Math.max(from, to - 1)) ?? span[1] - 1) + 1];
 }
 
-function placeOf(content: readonly Span[], offset: number): number | undefined {
+function placeOf(content: readonly ByteSpan[], offset: number): number | undefined {
   let left = offset;
   for (const [from, to] of content) {
     if (left < to - from) return from + left;
@@ -143,8 +143,8 @@ function placeOf(content: readonly Span[], offset: number): number | undefined {
 
 /** Both texts of a change, and the bytes that differ. */
 export interface ChangeTexts {
-  readonly bytes: Span;
-  readonly previousBytes: Span;
+  readonly bytes: ByteSpan;
+  readonly previousBytes: ByteSpan;
   /** With some text around it, as it stands in the body; cut. */
   readonly before: string;
   readonly after: string;
@@ -171,7 +171,12 @@ export function readChangeTexts(
 }
 
 /** Without what both begin and end with. Whole characters of UTF-8. */
-function narrow(body: Buffer, [from, to]: Span, other: Buffer, [otherFrom, otherTo]: Span): [Span, Span] {
+function narrow(
+  body: Buffer,
+  [from, to]: ByteSpan,
+  other: Buffer,
+  [otherFrom, otherTo]: ByteSpan,
+): [ByteSpan, ByteSpan] {
   const most = Math.min(to - from, otherTo - otherFrom);
   let head = 0;
   while (head < most && body[from + head] === other[otherFrom + head]) head += 1;
@@ -189,7 +194,7 @@ function isInCharacter(byte = 0): boolean {
   return (byte & 0xc0) === 0x80;
 }
 
-function textAround(body: Buffer, [from, to]: Span, [first, last]: Span): string {
+function textAround(body: Buffer, [from, to]: ByteSpan, [first, last]: ByteSpan): string {
   const start = Math.max(0, Math.min(from, Math.max(first, from) - CONTEXT_BYTES));
   const end = Math.min(body.length, Math.max(to, Math.min(last, to)) + CONTEXT_BYTES, from + MAX_TEXT_BYTES);
   return body.toString('utf8', start, end).replace(/^\uFFFD+|\uFFFD+$/g, '');

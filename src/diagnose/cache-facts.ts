@@ -92,8 +92,8 @@ export function findCacheFacts(facts: CacheFacts, model: string): ModelCacheFact
 
 /**
  * The built-in table with what an owner's file says put before it:
- * `{"as_of": "2026-12-24", "lookback": 20, "max_markers": 4, "models": {"anthropic.claude-opus-5*": {"min_tokens": 1024,
- * "ttls": ["5m"]}}}`. Throws ERR_BAD_OPTION that names the file.
+ * `{"as_of": "2026-12-24", "lookback": 20, "models": {"anthropic.claude-opus-5*": {"min_tokens": 1024, "ttls": ["5m"]}}}`.
+ * Throws ERR_BAD_OPTION that names the file.
  */
 export function readCacheFacts(text: string, path: string): CacheFacts {
   const fail = (problem: string): never => {
@@ -108,12 +108,10 @@ export function readCacheFacts(text: string, path: string): CacheFacts {
     return fail('is not JSON');
   }
   if (!isObject(file)) return fail('must hold a JSON object');
-  const known = new Set(['as_of', 'lookback', 'max_markers', 'models']);
   for (const name of Object.keys(file))
-    if (!known.has(name)) return fail(`has ${JSON.stringify(name)}, which is unknown`);
+    if (!FILE_MEMBERS.has(name)) return fail(`has ${JSON.stringify(name)}, which is unknown`);
   const { as_of: asOf = CACHE_FACTS.asOf } = file;
-  if (typeof asOf !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(asOf))
-    return fail('must have a day such as 2026-12-24 in as_of');
+  if (typeof asOf !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(asOf)) return fail('must have a day in as_of');
   const count = (name: string, fallback: number): number => {
     const value = file[name] ?? fallback;
     return Number.isInteger(value) && Number(value) > 0 ? Number(value) : fail(`must have a whole number in ${name}`);
@@ -130,6 +128,8 @@ export function readCacheFacts(text: string, path: string): CacheFacts {
     rows: [...rows, ...CACHE_FACTS.rows],
   };
 }
+
+const FILE_MEMBERS = new Set(['as_of', 'lookback', 'max_markers', 'models']);
 
 /** A row of a file; what it lacks is taken from the built-in row of the same models. Text: what is wrong. */
 function readRow(pattern: string, row: JsonObject): ModelCacheFacts | string {

@@ -4,7 +4,7 @@
  * key is random, of the process, and never written. Holds no content.
  */
 import { createHmac, hash, randomBytes } from 'node:crypto';
-import type { CacheBlock, Span } from './cache-blocks.ts';
+import type { CacheBlock, ByteSpan } from './cache-blocks.ts';
 
 /** Something in a block that changes by its nature. */
 export interface VolatilePart {
@@ -46,10 +46,12 @@ const MAX_BYTES = 24 * 1024 * 1024;
 const MONTH = 'Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec';
 const CLOCK = String.raw`\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?[AaPp]\.?[Mm]\b\.?)?`;
 const ZONE = String.raw`(?: ?(?:Z\b|GMT|UTC)?(?:[+-]\d\d:?\d\d)?)?`;
+const WEEKDAY = '(?:[A-Z][a-z]{2,8},? )?';
+const DATE = String.raw`(?:\d{1,2} )?(?:${MONTH})[a-z]{0,6}\.? (?:\d{1,2},? )?\d{4}`;
 const TIME_STAMPS = [
   String.raw`\d{4}-\d\d-\d\d(?:[T ,]{1,2}${CLOCK}${ZONE})?`,
   String.raw`\d{1,2}[/.]\d{1,2}[/.]\d{2,4}(?:,? ${CLOCK}${ZONE})?`,
-  String.raw`(?:[A-Z][a-z]{2,8},? )?(?:\d{1,2} )?(?:${MONTH})[a-z]{0,6}\.? (?:\d{1,2},? )?\d{4}(?:,? (?:at )?${CLOCK}${ZONE})?`,
+  `${WEEKDAY}${DATE}(?:,? (?:at )?${CLOCK}${ZONE})?`,
   `${CLOCK}${ZONE}`,
   String.raw`1[6-9]\d{8}(?:\d{3})?\b`,
 ].join('|');
@@ -179,7 +181,7 @@ function bytesOf({ chunks, volatile }: BlockPrint): number {
   return PRINT_BYTES + chunks.length + 100 * volatile.length;
 }
 
-function sliceOf(body: Buffer, span: Span | undefined): Buffer {
+function sliceOf(body: Buffer, span: ByteSpan | undefined): Buffer {
   return span === undefined ? Buffer.alloc(0) : body.subarray(...span);
 }
 

@@ -56,6 +56,8 @@ export function describePlace({ change }: CacheFinding, prompt: PastPrompt): str
   return `${namePlace(block.pointer)}, ${bytes}, ${CHANGES[change.kind]}`;
 }
 
+const LIVES = { '5m': 'five minutes', '1h': 'an hour' } as const;
+
 /** What happened, in one sentence. */
 export function saysOf(finding: CacheFinding, prompt: PastPrompt, facts: CacheFacts): string {
   const { verdict, gapMs = 0, ttl = '5m', minTokens = 0, tokens = 0, elsewhere, pointer } = finding;
@@ -81,7 +83,7 @@ export function saysOf(finding: CacheFinding, prompt: PastPrompt, facts: CacheFa
     case 'below-minimum':
       return finding.confidence === 'certain'
         ? `The prompt has ${formatCount(tokens)} tokens; this model caches from ${formatCount(minTokens)} on.`
-        : `Up to the last marker there are about ${formatCount(tokens)} tokens; this model caches from ${formatCount(minTokens)} on.`;
+        : `The last marker comes after about ${formatCount(tokens)} tokens; the least is ${formatCount(minTokens)}.`;
     case 'too-many-markers':
       return `A request has at most ${facts.maxMarkers} markers.`;
     case 'ttl-order':
@@ -91,21 +93,21 @@ export function saysOf(finding: CacheFinding, prompt: PastPrompt, facts: CacheFa
     case 'first':
       return 'This prompt was not sent before within the life of a cache: it was written.';
     case 'expired':
-      return `The same prompt was used ${formatSpan(gapMs)} before, and its cache lives ${ttl === '1h' ? 'an hour' : 'five minutes'}.`;
+      return `The same prompt was used ${formatSpan(gapMs)} before; its cache lives ${LIVES[ttl]}.`;
     case 'changed':
       return `The prompt changed before its marker: ${place ?? 'somewhere'}.`;
     case 'params':
       return 'Thinking, the choice of a tool or the presence of images changed: the cache of messages goes by them.';
     case 'model-changed':
-      return `The same prompt is cached for ${elsewhere?.model ?? 'another model'} in ${elsewhere?.region ?? 'another region'}: another cache.`;
+      return `Another cache has it: that of ${elsewhere?.model ?? 'another model'} in ${elsewhere?.region ?? '?'}.`;
     case 'concurrent':
-      return 'The same prompt was under way, and its response had not begun: until then nothing can be read.';
+      return 'The same prompt was under way: until its response begins, nothing can be read.';
     case 'lookback':
-      return `The prompt is the same, but more than ${facts.lookback} blocks lie between the marker of then and that of now.`;
+      return `The prompt is the same, but its marker moved by more than ${facts.lookback} blocks.`;
     case 'volatile-marker':
       return `Each request writes and none reads: the marker comes after what changes (${place ?? 'a block'}).`;
     case 'evicted':
-      return 'The same prompt was cached and should have been read. AWS promises no hit; a cross-region profile may go elsewhere.';
+      return 'It should have been read. AWS promises no hit, and a cross-region profile may go elsewhere.';
     case 'unknown':
       return 'The response does not say what was cached, or there is no rule by which it follows.';
   }

@@ -20,6 +20,7 @@ const anthropic = (system: readonly object[], messages: readonly object[], more:
 });
 const HI = { role: 'user', content: 'Hi' };
 const invoke = (body: JsonObject): SentTurn => ({ operation: 'InvokeModel', body });
+const spaced = (at: string) => JSON.stringify(converse([`ünï\n${at}\n${RULES}`, POINT], 'a'), null, 2);
 const tool = (name: string, description = 'does it') => ({
   toolSpec: { name, description, inputSchema: { json: { type: 'object', properties: { path: { type: 'string' } } } } },
 });
@@ -359,11 +360,10 @@ describe('what became of a prompt', () => {
 
   it('names the bytes of the request as it came, white space and escapes included', () => {
     const cache = new SimulatedCache();
-    const body = (at: string) => JSON.stringify(converse([`ünï\n${at}\n${RULES}`, POINT], 'a'), null, 2);
-    cache.send({ body: body('09:00:00') });
-    const { report } = cache.send({ body: body('09:01:30'), atMs: MINUTE });
+    cache.send({ body: spaced('09:00:00') });
+    const { report } = cache.send({ body: spaced('09:01:30'), atMs: MINUTE });
     expect(
-      Buffer.from(body('09:01:30'))
+      Buffer.from(spaced('09:01:30'))
         .subarray(...(report?.bytes ?? []))
         .toString(),
     ).toBe('09:01:30');
