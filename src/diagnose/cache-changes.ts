@@ -128,7 +128,7 @@ function compareChunks(now: PrintedBlock, before: PrintedBlock): Omit<Within, 'k
 }
 
 /** Where bytes of a block's content stand in its body. */
-export function toBody({ content, span }: Pick<PrintedBlock, 'content' | 'span'>, from: number, to: number): ByteSpan {
+function toBody({ content, span }: Pick<PrintedBlock, 'content' | 'span'>, from: number, to: number): ByteSpan {
   return [placeOf(content, from) ?? span[0], (placeOf(content, Math.max(from, to - 1)) ?? span[1] - 1) + 1];
 }
 

@@ -92,7 +92,7 @@ export function findCacheFacts(facts: CacheFacts, model: string): ModelCacheFact
 
 /**
  * The built-in table with what an owner's file says put before it:
- * `{"as_of": "2026-12-24", "lookback": 20, "models": {"anthropic.claude-opus-5*": {"min_tokens": 1024, "ttls": ["5m"]}}}`.
+ * `{"as_of": "2026-12-24", "lookback": 20, "models": {"amazon.nova-*": {"min_tokens": 1024, "ttls": ["5m"]}}}`.
  * Throws ERR_BAD_OPTION that names the file.
  */
 export function readCacheFacts(text: string, path: string): CacheFacts {

@@ -36,7 +36,7 @@ export const LOSSES: ReadonlySet<CacheVerdict> = new Set([
 ]);
 
 /** `tool 3`, `system block 2`, `message 5, block 1`: what a pointer points at, counted from 1. */
-export function namePlace(pointer: string): string {
+function namePlace(pointer: string): string {
   const steps = pointer.split('/').slice(1);
   const numbers = steps.filter((step) => /^\d+$/.test(step)).map((step) => Number(step) + 1);
   const [first, second] = numbers;
@@ -48,7 +48,7 @@ export function namePlace(pointer: string): string {
 }
 
 /** `system block 2, bytes 1,284–1,303, a time stamp`. */
-export function describePlace({ change }: CacheFinding, prompt: PastPrompt): string | undefined {
+function describePlace({ change }: CacheFinding, prompt: PastPrompt): string | undefined {
   const block = change && prompt.blocks[change.index];
   if (change === undefined || block === undefined) return undefined;
   const [from, to] = change.bytes;

@@ -48,10 +48,10 @@ function sumsOf(rows = ROWS): CacheSums {
 describe('cache', () => {
   it('shows hits, what was written for nothing, what was lost and why', () => {
     expect(formatCacheDigest({ by: ['key', 'model'], sums: sumsOf() }, undefined).split('\n')).toEqual([
-      'KEY    MODEL                         REQUESTS  INPUT  HIT  READ  WRITTEN  UNREAD     LOST',
-      'alice  anthropic.claude-sonnet-4-5          3  7.30k   0%     0    7.00k   7.00k  $0.0173',
-      'bob    anthropic.claude-sonnet-4-5          1  1.00k  90%   900        0       0       $0',
-      'total                                       4  8.30k  11%   900    7.00k   6.10k  $0.0173',
+      'KEY    MODEL                           REQUESTS  INPUT  HIT  READ  WRITTEN  UNREAD     LOST',
+      'alice  us.anthropic.claude-sonnet-4-5         3  7.30k   0%     0    7.00k   7.00k  $0.0173',
+      'bob    us.anthropic.claude-sonnet-4-5         1  1.00k  90%   900        0       0       $0',
+      'total                                         4  8.30k  11%   900    7.00k   6.10k  $0.0173',
       '',
       'CAUSE    REQUESTS     LOST  FOR EXAMPLE',
       'changed         2  $0.0173  a3',

@@ -1,6 +1,6 @@
 /**
- * `cache`: what the ledger has of prompt caches: how much was read, what was written for nothing, what was lost, and the
- * causes that the cache doctor found, each with a request to look at. Reads only.
+ * `cache`: what the ledger has of prompt caches: how much was read, what was written for nothing, what was lost, and
+ * the causes that the cache doctor found, each with a request to look at. Reads only.
  */
 import { withExistingStore } from '../../app/open-store.ts';
 import { printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
