@@ -106,6 +106,8 @@ function aRow({ id, alias, tags }: NewVirtualKeyRow, index: number, startedAtMs:
     inferenceProfile: undefined,
     source: undefined,
     fault: undefined,
+    cacheVerdict: undefined,
+    cacheLostNanoUsd: undefined,
     status: index % 40 === 0 ? 429 : 200,
     errorCode: undefined,
     errorMessage: undefined,

@@ -20,21 +20,26 @@ export function kindOf({ route }: RequestRecord): UsageKind {
   return route === undefined ? 'unreported' : findFacts(route.service, route.operation).usage;
 }
 
-/** Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. */
+/**
+ * Fills in usage, cost and charge, from what is known now. `admission` is undefined if nothing was sent. Gives the
+ * price by which the cost was found.
+ */
 export function priceRecord(
   record: RequestRecord,
   reading: Reading | undefined,
   admission: Admission | undefined,
   prices: PriceBook,
-): void {
+): ModelPrice | undefined {
   const { error, upstreamStatus = 0 } = record;
   const isFailed = upstreamStatus >= 400 || reading?.isRefused === true;
   const kind = kindOf(record);
   record.upstreamErrorType ??= reading?.errorType?.slice(0, MAX_NAME_LENGTH);
   record.upstreamErrorMessage ??= reading?.errorMessage;
   // AWS does not bill what it refuses, and a request that never left costs nothing.
-  if (admission === undefined || isFailed || kind === 'free')
-    return applyBill(record, { pricing: 'free', cost: 0, charge: 0, priceSource: undefined });
+  if (admission === undefined || isFailed || kind === 'free') {
+    applyBill(record, { pricing: 'free', cost: 0, charge: 0, priceSource: undefined });
+    return undefined;
+  }
   record.usage = reading?.usage;
   record.serviceTier = (reading?.serviceTier ?? admission.serviceTier)?.slice(0, MAX_NAME_LENGTH);
   const isFaulty = error !== undefined || record.upstreamErrorType !== undefined;
@@ -49,6 +54,7 @@ export function priceRecord(
   const priceSource = found[0] && priceSourceOf(found[0]);
   if (cost === undefined) applyBill(record, { pricing: 'unpriced', cost, charge, priceSource: undefined });
   else applyBill(record, { pricing: 'priced', cost, charge, priceSource });
+  return found[0];
 }
 
 /** Without usage, only what is sold by the request has a cost. */

@@ -6,7 +6,7 @@ import type { Admission } from '../admission/admit.ts';
 import { countQuotaTokens } from '../admission/burndown.ts';
 import type { FailedAttempt, RequestRecord } from '../domain/request-record.ts';
 import { findHeader, type HeaderPair } from '../http/message.ts';
-import type { PriceBook } from '../pricing/cost.ts';
+import type { ModelPrice, PriceBook } from '../pricing/cost.ts';
 import { createTap, type Reading, type Tap } from '../metering/tap.ts';
 import { wayHeaders } from '../upstream/headers.ts';
 import type { ResponseObserver, ResponsePolicy, Way } from '../upstream/upstream.ts';
@@ -24,6 +24,11 @@ export interface SettlementDependencies {
   /** Whether responses get headers of ours. */
   readonly responseHeaders: boolean;
   readonly events: RequestEvents;
+  /**
+   * Says in the record what became of its prompt's cache, by the price of its cost, before the ledger has its row;
+   * undefined: nobody looks. Must not throw.
+   */
+  readonly judgeCache?: ((record: RequestRecord, price: ModelPrice | undefined) => void) | undefined;
 }
 
 /** The settlement of one request. It writes the record from admission on, and emits its events. */
@@ -77,6 +82,7 @@ class OpenSettlement implements Settlement {
   #isCut = false;
   /** As a whole response, by all that can be known of it. */
   #isPriced = false;
+  #foundPrice: ModelPrice | undefined;
   /** What attempts may have cost of which nobody tells more. */
   #lostNanoUsd: number | undefined;
 
@@ -223,7 +229,8 @@ class OpenSettlement implements Settlement {
   #end(): void {
     const record = this.#record;
     record.phase = 'ended';
-    const { ledger, events } = this.#dependencies;
+    const { ledger, events, judgeCache } = this.#dependencies;
+    judgeCache?.(record, this.#foundPrice);
     ledger.settle(record, this.#stage(), () => events.ended(record));
   }
 
@@ -247,7 +254,8 @@ class OpenSettlement implements Settlement {
     if (this.#isPriced && record.error === undefined) return;
     const isSent = record.phase === 'sent' || record.phase === 'responding';
     this.#reading ??= this.#tap?.finish(isComplete);
-    priceRecord(record, this.#reading, isSent ? this.#admission : undefined, this.#dependencies.prices);
+    const admission = isSent ? this.#admission : undefined;
+    this.#foundPrice = priceRecord(record, this.#reading, admission, this.#dependencies.prices);
     addLostCharge(record, this.#lostNanoUsd, this.#admission?.reservedNanoUsd);
     // It says what it would have cost.
     if (record.recording !== undefined) record.chargedNanoUsd = 0;

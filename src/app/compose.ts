@@ -36,11 +36,13 @@ import type { UpstreamSpec } from '../config/upstreams.ts';
 import type { LiveUpstreams } from './live-upstreams.ts';
 import { UpstreamSet } from '../upstream/failover/upstream-set.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { LiveCacheDoctor } from './cache-doctor.ts';
 import { createAuthorities } from './identities.ts';
 import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
 import type { Cassette } from '../cassette/cassette.ts';
+import { joinWatchers } from '../inspector/watcher.ts';
 import type { FaultBoard } from '../faults/board.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
@@ -75,6 +77,8 @@ export interface ServerDependencies {
   readonly inspector?: Inspector | undefined;
   /** What was recorded is played, or recorded; the caller closes it after the server. */
   readonly cassette?: Cassette | undefined;
+  /** Says what became of the caches of prompts; undefined: it is off. */
+  readonly cacheDoctor?: LiveCacheDoctor | undefined;
   /** What all of them have together, if this is one of several workers. */
   readonly shared?: SharedParts | undefined;
   readonly version: string;
@@ -273,7 +277,7 @@ function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
 
 /** The way of the requests to Bedrock. */
 function openProxy(
-  { config, store, connection, defaultRegion, ledger, shared, faults, inspector }: ServerDependencies,
+  { config, store, connection, defaultRegion, ledger, shared, faults, inspector, cacheDoctor }: ServerDependencies,
   parts: ProxyParts,
 ): Handler {
   const routing = readRouting(config, defaultRegion);
@@ -288,7 +292,8 @@ function openProxy(
   return createProxy({
     ...parts,
     faults,
-    watcher: inspector?.watcher,
+    watcher: joinWatchers([inspector?.watcher, cacheDoctor?.watcher].filter((each) => each !== undefined)),
+    judgeCache: cacheDoctor?.judge,
     mountPath: MOUNT_PATH,
     routing,
     modelAliases: config.modelAliases,

@@ -29,11 +29,14 @@ export function logRequests(
   view: { readonly isOnlyErrors: boolean },
 ): (record: RequestRecord) => void {
   const printer = createLinePrinter(process.stdout);
+  const paint = colorsFor(process.stdout).yellow;
   const format = (record: RequestRecord): readonly string[] =>
     logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
   return (record) => {
     const isShown = !quiet && (!view.isOnlyErrors || hasFailed(record));
     if (isShown) for (const line of format(record)) lines.write(line);
+    if (isShown && logFormat !== 'json' && record.cache?.line !== undefined)
+      lines.write(paint(`  ${record.cache.line}`));
     if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };
 }

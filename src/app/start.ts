@@ -28,6 +28,7 @@ import { createSigningClock } from '../upstream/aws/signing-clock.ts';
 import type { Announce } from './announce.ts';
 import { createBudgetNotices } from './budget-notices.ts';
 import { BudgetWatch } from './budget-watch.ts';
+import type { LiveCacheDoctor } from './cache-doctor.ts';
 import { composeServer } from './compose.ts';
 import { findAccess, watchOpenMode } from './access.ts';
 import { endCassette, openConfiguredCassette } from './open-cassette.ts';
@@ -141,11 +142,13 @@ async function serve(parts: Parts): Promise<void> {
   const faults = await openFaultBoard(config);
   const cassette = await openConfiguredCassette(config);
   const inspector = await openInspector(config, store);
+  const cacheDoctor = await openConfiguredDoctor(config);
   const server = await composeServer({
     config,
     faults,
     cassette,
     inspector,
+    cacheDoctor,
     tellFacts,
     defaultRegion: region?.name,
     store,
@@ -162,7 +165,7 @@ async function serve(parts: Parts): Promise<void> {
       { ended: warnOfShortage() },
       budgets,
     ],
-    onFault: (thrown) => printError(toProxyError(thrown), true),
+    onFault: tellFault,
   }).catch(async (thrown: unknown) => {
     throw await (await import('./taken-port.ts')).explainTakenPort(thrown, config);
   });
@@ -215,6 +218,18 @@ async function serve(parts: Parts): Promise<void> {
   await budgets.close();
   await notices?.close();
   lines.flush();
+}
+
+/** Unless it is told otherwise, it is on where exchanges are kept. */
+async function openConfiguredDoctor(config: Config): Promise<LiveCacheDoctor | undefined> {
+  const { cacheDoctor, cacheFactsFile, inspect } = config;
+  if (!(cacheDoctor ?? inspect)) return undefined;
+  return (await import('./cache-doctor.ts')).openCacheDoctor(cacheFactsFile, tellFault);
+}
+
+/** Whoever looks at requests has failed; the request does not feel it. */
+function tellFault(thrown: unknown): void {
+  printError(toProxyError(thrown), true);
 }
 
 /** Commands ask a server that can prove itself. Without the secret, it serves all the same. */

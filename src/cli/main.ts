@@ -6,6 +6,7 @@ import { OPTIONS } from '../config/options.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { addCommand, addWords, defineCommand, JSON_OPTION } from './command.ts';
 import { KEY } from './key/commands.ts';
+import { CACHE } from './cache/commands.ts';
 import { CASSETTE } from './cassette/commands.ts';
 import { COMPLETION } from './completion/commands.ts';
 import { COMPLETE } from './completion/complete.ts';
@@ -93,6 +94,7 @@ const COMMANDS = [
   USAGE,
   LOGS,
   TOP,
+  CACHE,
   PRICES,
   CASSETTE,
   DB,

@@ -24,6 +24,7 @@ import {
   readList,
   type Setting,
 } from './options.ts';
+import { type CacheDoctorConfig, readCacheDoctorConfig } from './cache-options.ts';
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
 import { findPartition } from '../protocol/region.ts';
@@ -82,7 +83,7 @@ export function needsNoAccount({ offline, cassette }: Pick<Config, 'offline' | '
 }
 
 /** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
-export interface Config extends InspectConfig {
+export interface Config extends InspectConfig, CacheDoctorConfig {
   /** The one of `hosts` under which this machine calls the proxy. */
   readonly host: string;
   /** To listen on, as configured; one at least. */
@@ -218,6 +219,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     allowedHosts: readList('allowedHost', flags, environment).map(parseHostName),
     allowedOrigins: readList('allowedOrigin', flags, environment).map(parseOrigin),
     pricesFile: parseFilePath(read('prices')),
+    ...readCacheDoctorConfig(flags, environment),
     assumedOutputTokens: parseTokens(read('assumedOutput')),
     onBudget: read('onBudget')?.value,
     ledgerRetentionMs: parseInteger(present(read('ledgerDays')), 0, 36_500) * DAY_MS || undefined,

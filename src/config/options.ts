@@ -271,6 +271,16 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_PRICES'],
     description: 'JSON file with prices that the built-in ones lack, or that are yours',
   },
+  cacheDoctor: {
+    flag: '--cache-doctor',
+    env: ['BEDROCK_PROXY_CACHE_DOCTOR'],
+    description: 'say of each prompt why its cache was read or lost; keeps keyed fingerprints, no content',
+  },
+  cacheFacts: {
+    flag: '--cache-facts <file>',
+    env: ['BEDROCK_PROXY_CACHE_FACTS'],
+    description: 'JSON file with what the cache doctor should know otherwise: minimums of models, lookback',
+  },
   assumedOutput: {
     flag: '--assumed-output <tokens>',
     env: ['BEDROCK_PROXY_ASSUMED_OUTPUT'],

@@ -211,6 +211,18 @@ export const LEDGER_COLUMNS: readonly LedgerColumn[] = [
   column('fault', 'text', 'fault', 'the fault that was injected, such as `throttle#3`', {
     span: 'bedrock_proxy.fault',
   }),
+  column(
+    'cache_verdict',
+    'text',
+    'cacheVerdict',
+    "what the cache doctor says of the prompt's cache, such as `changed`",
+    {
+      span: 'bedrock_proxy.cache_verdict',
+    },
+  ),
+  column('cache_lost_usd', 'usd', 'cacheLostNanoUsd', 'dollars that a read of the cache would have saved', {
+    sql: 'cache_lost_nano',
+  }),
   column('user_agent', 'text', 'userAgent', 'kind of client, such as `boto3` or `claude-code`', {
     span: 'user_agent.name',
   }),

@@ -56,6 +56,8 @@ function describe(record: RequestRecord, principal: Principal | undefined): Reco
     responseBytes: record.responseBytes,
     source: record.recording === undefined ? undefined : 'cassette',
     fault: record.fault,
+    cacheVerdict: record.cache?.verdict,
+    cacheLostNanoUsd: record.cache?.lostNanoUsd,
   };
 }
 
@@ -86,6 +88,8 @@ export function rowIfLost(record: RequestRecord, principal: Principal): LedgerRo
     responseBytes: 0,
     source: undefined,
     fault: undefined,
+    cacheVerdict: undefined,
+    cacheLostNanoUsd: undefined,
   };
 }
 

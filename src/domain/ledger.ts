@@ -62,6 +62,10 @@ export interface LedgerRow {
   readonly source: 'cassette' | undefined;
   /** The fault that was injected, such as `throttle#3`; undefined if none was. */
   readonly fault: string | undefined;
+  /** What became of the cache of its prompt, in the cache doctor's words; undefined if nobody looked. */
+  readonly cacheVerdict: string | undefined;
+  /** What was paid more because the cache was not read; undefined: nothing, or nobody knows. */
+  readonly cacheLostNanoUsd: number | undefined;
   /** Those of the key at that time, and those that the client named for this request. */
   readonly tags: Readonly<Record<string, string>>;
   /** `boto3`, `claude-code`, …; undefined if the user agent is none we know. */

@@ -32,6 +32,15 @@ export interface FailedAttempt {
   readonly code: string;
 }
 
+/** What the cache doctor says of a request. */
+export interface CacheFacet {
+  readonly verdict: string;
+  /** What it cost that a cache was not read; undefined: nothing, or nobody knows. */
+  readonly lostNanoUsd: number | undefined;
+  /** For the log: which block and bytes, and what was lost; undefined: not worth a line. Never content. */
+  readonly line: string | undefined;
+}
+
 /** One request on its way. Every stage adds what it found; the subscribers of events read it. */
 export interface RequestRecord {
   /** UUID; also the `x-amzn-requestid` of our own responses. */
@@ -115,6 +124,8 @@ export interface RequestRecord {
   recording: string | undefined;
   /** The fault that was injected, such as `throttle#3`; undefined if none was. */
   fault: string | undefined;
+  /** What became of its prompt's cache; undefined if nobody looked, or nothing is to be said. */
+  cache: CacheFacet | undefined;
   error: ProxyError | undefined;
 }
 
@@ -159,6 +170,7 @@ export function openRecord(id: string, startedAtMs: number, head: RequestHead): 
     responseBytes: 0,
     recording: undefined,
     fault: undefined,
+    cache: undefined,
     error: undefined,
   };
 }

@@ -80,10 +80,14 @@ const BY_SERIES: readonly {
   },
 ];
 
+const VERDICTS_HELP = 'What the cache doctor says of prompts, by verdict and model.';
+
 /** The sums of everything since the start. */
 export class MetricTotals {
   readonly #bounds: MetricLabels;
   readonly #series = new Map<SeriesLabels, Totals>();
+  /** By verdict and model. */
+  readonly #verdicts = new Map<string, { readonly labels: { verdict: string; model: string }; sum: number }>();
   readonly #errors = new Map<string, { readonly labels: { code: string; fault: string }; sum: number }>();
 
   constructor(bounds: MetricLabels) {
@@ -95,6 +99,7 @@ export class MetricTotals {
     let totals = this.#series.get(labels);
     if (totals === undefined) this.#series.set(labels, (totals = noTotals()));
     addUp(totals, record);
+    this.#addVerdict(record, labels);
     const failed = this.#findFailure(record);
     if (failed === undefined) return;
     const name = `${failed.fault} ${failed.code}`;
@@ -112,7 +117,11 @@ export class MetricTotals {
       sums: () => this.#sums(label, read),
     }));
     const help = "Failed requests: the proxy's own codes with whose fault it is, and AWS's error types with fault aws.";
-    return [...bySeries, { name: 'errors_total', help, sums: () => this.#errorSums() }];
+    return [
+      ...bySeries,
+      { name: 'errors_total', help, sums: () => this.#errorSums() },
+      { name: 'cache_verdicts_total', help: VERDICTS_HELP, sums: () => this.#verdictSums() },
+    ];
   }
 
   *#sums(label: string | undefined, read: (totals: Totals) => Sums): ReturnType<CounterRow['sums']> {
@@ -121,6 +130,19 @@ export class MetricTotals {
         yield [label === undefined ? { ...labels } : { ...labels, [label]: value }, sum];
       }
     }
+  }
+
+  #addVerdict({ cache }: RequestRecord, { model }: SeriesLabels): void {
+    if (cache === undefined) return;
+    const { verdict } = cache;
+    const name = `${verdict} ${model}`;
+    const known = this.#verdicts.get(name);
+    if (known === undefined) this.#verdicts.set(name, { labels: { verdict, model }, sum: 1 });
+    else known.sum += 1;
+  }
+
+  *#verdictSums(): ReturnType<CounterRow['sums']> {
+    for (const { labels, sum } of this.#verdicts.values()) yield [labels, sum];
   }
 
   *#errorSums(): ReturnType<CounterRow['sums']> {

@@ -129,6 +129,20 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
     fromEnv: 'mail you',
   },
   {
+    field: 'cacheDoctor',
+    flag: { cacheDoctor: true },
+    env: { BEDROCK_PROXY_CACHE_DOCTOR: 'off' },
+    fromFlag: true,
+    fromEnv: false,
+  },
+  {
+    field: 'cacheFactsFile',
+    flag: { cacheFacts: '/etc/facts.json' },
+    env: { BEDROCK_PROXY_CACHE_FACTS: '/tmp/facts.json' },
+    fromFlag: resolve('/etc/facts.json'),
+    fromEnv: resolve('/tmp/facts.json'),
+  },
+  {
     field: 'assumedOutputTokens',
     flag: { assumedOutput: '8192' },
     env: { BEDROCK_PROXY_ASSUMED_OUTPUT: '1' },

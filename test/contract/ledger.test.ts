@@ -56,6 +56,8 @@ describe.each(STORES)('$name', ({ create }) => {
       inferenceProfile: 'arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc',
       source: undefined,
       fault: 'gap#12',
+      cacheVerdict: 'changed',
+      cacheLostNanoUsd: 110_000_000,
       status: 200,
       errorCode: 'ERR_UPSTREAM_RESET',
       errorMessage: 'The upstream broke off.',

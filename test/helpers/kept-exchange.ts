@@ -88,6 +88,8 @@ const ROW: LedgerRow & { readonly isStreamed: boolean } = {
   responseBytes: 1_000,
   source: undefined,
   fault: undefined,
+  cacheVerdict: undefined,
+  cacheLostNanoUsd: undefined,
   tags: {},
   userAgent: 'boto3',
   isStreamed: true,

@@ -151,6 +151,8 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     inferenceProfile: undefined,
     source: undefined,
     fault: undefined,
+    cacheVerdict: undefined,
+    cacheLostNanoUsd: undefined,
     status: 200,
     errorCode: undefined,
     errorMessage: undefined,

@@ -48,6 +48,8 @@ export function aLedgerRow(fields: Partial<LedgerRow> = {}): LedgerRow {
     inferenceProfile: undefined,
     source: undefined,
     fault: undefined,
+    cacheVerdict: undefined,
+    cacheLostNanoUsd: undefined,
     status: 200,
     errorCode: undefined,
     errorMessage: undefined,

@@ -10,6 +10,8 @@ import { openFaultBoard } from '../../src/app/fault-board.ts';
 import { openConfiguredCassette } from '../../src/app/open-cassette.ts';
 import { connectUpstream } from '../../src/app/start.ts';
 import type { Cassette } from '../../src/cassette/cassette.ts';
+import { openCacheDoctor } from '../../src/app/cache-doctor.ts';
+import type { CacheDoctor } from '../../src/diagnose/cache-doctor.ts';
 import { composeServer } from '../../src/app/compose.ts';
 import { findServerSecret } from '../../src/keys/server-secret.ts';
 import { createBidirectionalForwarder } from '../../src/upstream/aws/bidirectional.ts';
@@ -83,6 +85,8 @@ export interface Testbed extends AsyncDisposable {
   changeUpstreams(text: string): void;
   /** The one of `--cassette`. */
   readonly cassette: Cassette | undefined;
+  /** With `--cache-doctor`. */
+  readonly cacheDoctor: CacheDoctor | undefined;
   drain(graceMs: number): Promise<number>;
   /** As a second signal does. */
   destroy(): Promise<void>;
@@ -131,11 +135,16 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
   // The offline Bedrock, or nothing at all.
   const own = needsNoAccount(config) ? await connectUpstream(config, config.region?.name) : undefined;
   const cassette = await openConfiguredCassette(config);
+  const cacheDoctor =
+    config.cacheDoctor === true
+      ? await openCacheDoctor(config.cacheFactsFile, (thrown) => expect.unreachable(String(thrown)))
+      : undefined;
   const server = await composeServer({
     upstreams: specs && { specs, onChange: (take) => (takeUpstreams = take), close: () => {} },
     config,
     faults: await openFaultBoard(config),
     cassette,
+    cacheDoctor,
     loadPrices: async () => prices,
     ledger,
     metrics: createMetrics(),
@@ -183,6 +192,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
       }),
     changeUpstreams: (text) => takeUpstreams?.(parseUpstreamsFile(text, {})),
     cassette,
+    cacheDoctor: cacheDoctor?.doctor,
     drain: (graceMs) => server.drain(graceMs),
     destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {

@@ -209,4 +209,7 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE ledger ADD COLUMN fault TEXT;`,
   // What was played from a cassette, and cost nothing.
   `ALTER TABLE ledger ADD COLUMN source TEXT;`,
+  // What became of the cache of a prompt, and what was paid more for it.
+  `ALTER TABLE ledger ADD COLUMN cache_verdict TEXT;
+   ALTER TABLE ledger ADD COLUMN cache_lost_nano INTEGER;`,
 ];

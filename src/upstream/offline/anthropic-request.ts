@@ -10,6 +10,7 @@ import {
   type CacheTtl,
   type PromptSegment,
   type PromptTokens,
+  withParams,
 } from './prompt-cache.ts';
 import { findThinkingProblem, isReasoning } from './thinking.ts';
 import { countTokens } from './tokens.ts';
@@ -27,10 +28,13 @@ export function segmentsOfMessages(body: JsonObject): PromptSegment[] {
   const segments = [
     ...asObjects(body['tools']).map((tool) => segmentOf(tool, 'tool', countTokens(JSON.stringify(tool)))),
     ...blocksOf(body['system']).map((block) => segmentOf(block, 'system', countBlock(block))),
-    ...asObjects(body['messages']).flatMap(({ role, content }) =>
-      blocksOf(content).map((block, index) =>
-        segmentOf(block, asText(role), countBlock(block) + (index === 0 ? MESSAGE_TOKENS : 0)),
+    ...withParams(
+      asObjects(body['messages']).flatMap(({ role, content }) =>
+        blocksOf(content).map((block, index) =>
+          segmentOf(block, asText(role), countBlock(block) + (index === 0 ? MESSAGE_TOKENS : 0)),
+        ),
       ),
+      PARAMS.map((name) => body[name]),
     ),
   ];
   const automatic = readCheckpoint(body);
@@ -38,6 +42,9 @@ export function segmentsOfMessages(body: JsonObject): PromptSegment[] {
   if (automatic === undefined || last === undefined) return segments;
   return [...segments.slice(0, -1), { ...last, checkpoint: last.checkpoint ?? automatic }];
 }
+
+/** By these the cache of messages goes as well. */
+const PARAMS = ['thinking', 'tool_choice', 'output_config'] as const;
 
 /** Why Anthropic would refuse the body; undefined if it would not. */
 export function findMessagesProblem(body: JsonObject, modelId: string): string | undefined {

@@ -4,7 +4,7 @@
  */
 import type { Turn } from './compose.ts';
 import { asCount, asObject, asObjects, asText, asTexts, isObject, type JsonObject } from '../../lib/json.ts';
-import { countSegments, type CacheTtl, type PromptSegment, type PromptTokens } from './prompt-cache.ts';
+import { countSegments, type CacheTtl, type PromptSegment, type PromptTokens, withParams } from './prompt-cache.ts';
 import { isReasoning } from './thinking.ts';
 import { countTokens } from './tokens.ts';
 import type { OfferedTool } from './tool-choice.ts';
@@ -28,7 +28,10 @@ export function segmentsOf(body: JsonObject): PromptSegment[] {
   return [
     ...segmentBlocks(asObjects(asObject(body['toolConfig'])['tools']), 'tool'),
     ...segmentBlocks(asObjects(body['system']), 'system'),
-    ...messages.flatMap((message) => segmentBlocks(asObjects(message['content']), asText(message['role']), true)),
+    ...withParams(
+      messages.flatMap((message) => segmentBlocks(asObjects(message['content']), asText(message['role']), true)),
+      [body['additionalModelRequestFields'], asObject(body['toolConfig'])['toolChoice']],
+    ),
   ];
 }
 

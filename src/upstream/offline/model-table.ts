@@ -55,7 +55,7 @@ export const MODEL_ROWS: readonly ModelRow[] = [
   ['anthropic.claude-opus-4-20250514-v1:0', 'Claude Opus 4', 'TI>T', 'us eu', 1024],
   ['anthropic.claude-opus-4-5-20251101-v1:0', 'Claude Opus 4.5', 'TI>T', 'us eu global', 4096],
   ['anthropic.claude-opus-4-6-v1', 'Claude Opus 4.6', 'TI>T', 'us eu au global', 4096],
-  ['anthropic.claude-opus-4-7', 'Claude Opus 4.7', 'TI>T', 'us eu apac jp au global', 2048],
+  ['anthropic.claude-opus-4-7', 'Claude Opus 4.7', 'TI>T', 'us eu apac jp au global', 4096],
   ['anthropic.claude-opus-4-8', 'Claude Opus 4.8', 'TI>T', 'us us-gov eu apac jp au global', 1024],
   ['anthropic.claude-opus-5', 'Claude Opus 5', 'TI>T', 'us us-gov eu apac jp au global', 512],
   ['anthropic.claude-opus-5-5', 'Claude Opus 5.5', 'TI>T', 'us us-gov eu apac jp au global', 512],

@@ -38,16 +38,31 @@ const LOOKBACK = 20;
 /** Entries of one server; the oldest goes first. */
 const MAX_ENTRIES = 10_000;
 
+/** How a prompt is sent. */
+export interface CacheUse {
+  /** What shares a cache. */
+  readonly scope: string;
+  /** The model's. */
+  readonly leastTokens: number;
+  /** When the request is sent; from then on an entry lives. */
+  readonly nowMs: number;
+  /** When the response begins: before, nobody can read what was written. Else at once. */
+  readonly readyAtMs?: number;
+}
+
+interface CacheEntryTimes {
+  readonly endsAtMs: number;
+  readonly ttl: CacheTtl;
+  readonly readyAtMs: number;
+}
+
 /** All prompts of one server. */
 export class PromptCache {
-  /** When an entry ends and how long it lives, by the hash of everything up to its checkpoint; the oldest first. */
-  readonly #entries = new Map<string, { readonly endsAtMs: number; readonly ttl: CacheTtl }>();
+  /** By the hash of everything up to its checkpoint; the oldest first. */
+  readonly #entries = new Map<string, CacheEntryTimes>();
 
-  /** The tokens of a prompt; `scope` is what shares a cache, `leastTokens` the model's. */
-  use(
-    segments: readonly PromptSegment[],
-    { scope, leastTokens, nowMs }: { scope: string; leastTokens: number; nowMs: number },
-  ): PromptTokens {
+  /** The tokens of a prompt, with what is read of it and what is written. */
+  use(segments: readonly PromptSegment[], { scope, leastTokens, nowMs, readyAtMs = nowMs }: CacheUse): PromptTokens {
     const prefixes = measurePrefixes(segments, scope);
     const total = prefixes.at(-1)?.tokens ?? 0;
     const checkpoints =
@@ -63,7 +78,7 @@ export class PromptCache {
         written[ttl] += tokens - doneTokens;
         doneTokens = tokens;
       }
-      this.#keep(hash, ttl, nowMs);
+      this.#keep(hash, ttl, { nowMs, readyAtMs });
     }
     return { input: total - last.tokens, read: hit?.tokens ?? 0, written };
   }
@@ -72,20 +87,34 @@ export class PromptCache {
     const near = prefixes.filter(({ index }) =>
       checkpoints.some((checkpoint) => index <= checkpoint.index && index >= checkpoint.index - LOOKBACK),
     );
-    const hit = near.findLast(({ hash }) => (this.#entries.get(hash)?.endsAtMs ?? 0) > nowMs);
+    const hit = near.findLast(({ hash }) => {
+      const entry = this.#entries.get(hash);
+      return entry !== undefined && entry.endsAtMs > nowMs && entry.readyAtMs <= nowMs;
+    });
     const entry = hit && this.#entries.get(hit.hash);
     // A use makes an entry live on as long as it was made for.
-    if (hit !== undefined && entry !== undefined) this.#keep(hit.hash, entry.ttl, nowMs);
+    if (hit !== undefined && entry !== undefined) this.#keep(hit.hash, entry.ttl, { nowMs, readyAtMs: nowMs });
     return hit;
   }
 
-  #keep(hash: string, ttl: CacheTtl, nowMs: number): void {
-    const endsAtMs = Math.max(this.#entries.get(hash)?.endsAtMs ?? 0, nowMs + TTL_MS[ttl]);
+  #keep(hash: string, ttl: CacheTtl, { nowMs, readyAtMs }: Pick<Required<CacheUse>, 'nowMs' | 'readyAtMs'>): void {
+    const before = this.#entries.get(hash);
+    const isAlive = before !== undefined && before.endsAtMs > nowMs;
+    const endsAtMs = Math.max(before?.endsAtMs ?? 0, nowMs + TTL_MS[ttl]);
     this.#entries.delete(hash);
-    this.#entries.set(hash, { endsAtMs, ttl });
+    this.#entries.set(hash, { endsAtMs, ttl, readyAtMs: isAlive ? Math.min(before.readyAtMs, readyAtMs) : readyAtMs });
     const [oldest] = this.#entries.keys();
     if (this.#entries.size > MAX_ENTRIES && oldest !== undefined) this.#entries.delete(oldest);
   }
+}
+
+const MEDIA = /"(?:image|document|video|audio)":|"type":"(?:image|document)"/;
+
+/** Messages whose cache goes by parameters besides, and by whether there is an image among them. */
+export function withParams(messages: readonly PromptSegment[], params: readonly unknown[]): PromptSegment[] {
+  const hasMedia = messages.some(({ text }) => MEDIA.test(text));
+  const told = JSON.stringify([...params.map((param) => param ?? null), hasMedia]);
+  return messages.map((segment, index) => (index === 0 ? { ...segment, text: `${told} ${segment.text}` } : segment));
 }
 
 /** All tokens of a prompt. */

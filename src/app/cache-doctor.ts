@@ -1,0 +1,145 @@
+/**
+ * Hangs the cache doctor into the way of requests: it is told of a prompt when the request has left, so that nobody
+ * waits for it, and says what it found before the ledger has the row. Loaded only if the doctor is on.
+ */
+import { readFile } from 'node:fs/promises';
+import type { RequestRecord } from '../domain/request-record.ts';
+import { CacheDoctor } from '../diagnose/cache-doctor.ts';
+import { type CacheFacts, readCacheFacts } from '../diagnose/cache-facts.ts';
+import { findErrorMessage, findModel } from '../domain/outcome.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Body } from '../http/body.ts';
+import type { ExchangeWatch, ExchangeWatcher } from '../inspector/watcher.ts';
+import { ProxyError } from '../lib/errors.ts';
+import type { ModelPrice } from '../pricing/cost.ts';
+import type { ResponseObserver } from '../upstream/upstream.ts';
+
+/** The doctor, and how it is told. */
+export interface LiveCacheDoctor {
+  readonly doctor: CacheDoctor;
+  readonly watcher: ExchangeWatcher;
+  /** Writes into the record what was found. Once, at its end. */
+  readonly judge: (record: RequestRecord, price: ModelPrice | undefined) => void;
+}
+
+/** Operations whose prompts a model caches. */
+const OPERATIONS: ReadonlySet<string> = new Set([
+  'Converse',
+  'ConverseStream',
+  'InvokeModel',
+  'InvokeModelWithResponseStream',
+  'CreateMessage',
+  'ChatCompletions',
+  'CreateResponse',
+]);
+
+/** `factsFile`: what says otherwise than the built-in facts. Throws ERR_BAD_OPTION. */
+export async function openCacheDoctor(
+  factsFile: string | undefined,
+  onFault: (thrown: unknown) => void,
+): Promise<LiveCacheDoctor> {
+  const facts = factsFile === undefined ? undefined : await readFactsFile(factsFile);
+  return attachDoctor(new CacheDoctor(facts === undefined ? {} : { facts }), onFault);
+}
+
+async function readFactsFile(path: string): Promise<CacheFacts> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ProxyError('ERR_BAD_OPTION', `--cache-facts: ${path} cannot be read.`, { cause });
+  }
+  return readCacheFacts(text, path);
+}
+
+/** Of a doctor that is there. */
+export function attachDoctor(doctor: CacheDoctor, onFault: (thrown: unknown) => void): LiveCacheDoctor {
+  /** What the doctor has not been told yet. */
+  const pending = new Map<string, () => void>();
+  const attempt = (work: () => void): void => {
+    try {
+      work();
+    } catch (thrown) {
+      onFault(thrown);
+    }
+  };
+  const tell = (id: string): void => {
+    const work = pending.get(id);
+    pending.delete(id);
+    if (work !== undefined) attempt(work);
+  };
+  return {
+    doctor,
+    watcher: { open: (record) => watch(record, { doctor, pending, tell }) },
+    judge: (record, price) => {
+      tell(record.id);
+      attempt(() => {
+        const errorMessage = findErrorMessage(record);
+        record.cache = doctor.ended(record.id, {
+          status: record.upstreamStatus,
+          errorMessage,
+          usage: record.usage,
+          price,
+        });
+      });
+    },
+  };
+}
+
+interface Telling {
+  readonly doctor: CacheDoctor;
+  readonly pending: Map<string, () => void>;
+  readonly tell: (id: string) => void;
+}
+
+function watch(record: RequestRecord, { doctor, pending, tell }: Telling): ExchangeWatch {
+  const { id } = record;
+  let body: Body | undefined;
+  const onSent = (): void => {
+    const sentBody = body;
+    const { operation, region = '' } = record.route ?? {};
+    if (sentBody === undefined || sentBody.spool !== undefined || !OPERATIONS.has(operation ?? '')) return;
+    const scope = { model: findModel(record) ?? '', region, upstream: record.upstream ?? '' };
+    const sentAtMs = Date.now();
+    pending.set(id, () => {
+      const bytes = Buffer.concat(sentBody.chunks);
+      doctor.sent({ id, caller: nameCaller(record.principal), scope, operation, body: bytes, sentAtMs });
+    });
+    setImmediate(() => tell(id));
+  };
+  return {
+    onCaller: () => {},
+    onBody: (read) => {
+      body = read;
+    },
+    onAdmitted: () => {},
+    watchUpstream: (observer): ResponseObserver => ({
+      onAttempt: (way, failed) => observer.onAttempt(way, failed),
+      onReturn: (way, failed) => observer.onReturn(way, failed),
+      onReplayed: (recording) => observer.onReplayed(recording),
+      onSigned: (head) => observer.onSigned(head),
+      onSent: () => {
+        observer.onSent();
+        onSent();
+      },
+      onUnsent: () => observer.onUnsent(),
+      onHead: (status, headers) => {
+        observer.onHead(status, headers);
+        tell(id);
+        doctor.begun(id, Date.now());
+      },
+      onBytes: (chunk) => observer.onBytes(chunk),
+      onEnd: () => observer.onEnd(),
+      onReadOn: () => observer.onReadOn(),
+      onClientBytes: (chunk) => observer.onClientBytes(chunk),
+    }),
+    watchClient: (clientResponse) => clientResponse,
+    onEnd: () => {
+      body = undefined;
+    },
+  };
+}
+
+function nameCaller(principal: Principal | undefined): string {
+  return principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
+}
