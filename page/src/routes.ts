@@ -7,6 +7,7 @@
  */
 import { computed, signal } from '@preact/signals';
 // It takes the token out of the address, which is read here.
+// oxlint-disable-next-line import/no-unassigned-import
 import './api.ts';
 
 /** What can be shown of an exchange. */

@@ -2,7 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import type { JSX } from 'preact';
 import { Details } from './details/details.tsx';
-import { formatBytes } from './format.ts';
+import { formatBytes, textOf } from './format.ts';
 import { Help, isHelpOpen } from './help.tsx';
 import { bindKeys } from './keyboard.ts';
 import { KeysView } from './keys/keys-view.tsx';
@@ -14,7 +14,6 @@ import { ExchangeGrid, findNeighbour, focusRow } from './list/list.tsx';
 import { go, place } from './routes.ts';
 import { announcement, liveness, refusal, serverState } from './state.ts';
 import { TokenGate } from './token-gate.tsx';
-import { textOf } from './format.ts';
 import { UsageView } from './usage/usage-view.tsx';
 
 /** All of the page. */

@@ -10,7 +10,7 @@ import type { LedgerStore } from '../domain/store.ts';
 import type { CaptureSwitch, InspectorHandler, InspectorOptions } from '../inspector-api/options.ts';
 import type { ExchangeSource } from '../inspector/exchange.ts';
 import { LedgerSource } from '../inspector/ledger-source.ts';
-import type { Recorder } from '../inspector/recorder.ts';
+import type { ExchangeRecorder } from '../inspector/recorder.ts';
 import type { ExchangeWatcher } from '../inspector/watcher.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -45,7 +45,7 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
     return { watcher: undefined, subscriber: source, source, token, capture: undefined, close: () => source.close() };
   }
   const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
-  const { Recorder: Keeper } = await import('../inspector/recorder.ts');
+  const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');
   const { maxExchanges, maxBytes, maxAgeMs } = config.inspectLimits;
   const caps = {
     maxExchanges: maxExchanges ?? (maxBytes === undefined ? MEMORY_CAPS.maxExchanges : 100_000),
@@ -69,7 +69,7 @@ function refuseInspect({ workers, inspectRemote }: InspectorConfig, isRemote: bo
 }
 
 /** Switches the keeping of content on and off. */
-function switchOf(recorder: Recorder): CaptureSwitch {
+function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
   let untilMs: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   return {

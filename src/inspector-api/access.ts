@@ -26,14 +26,14 @@ export async function admitInspector(
       if (findMasterToken(clientRequest, [shown], { masterKey, failures }) !== undefined) return 'master';
     }
     throw new ProxyError('ERR_INSPECT_TOKEN', 'The inspector wants its token.', {
-      hint: 'Open the link that the proxy printed at its start, press i in its terminal, or run `bedrock-proxy inspect`.',
+      hint: 'Open the link that the proxy printed, press i in its terminal, or run `bedrock-proxy inspect`.',
     });
   } catch (error) {
     throw await failures.note(error, clientRequest);
   }
 }
 
-/** Throws ERR_INSPECT_TOKEN: what spends money or changes what is kept wants the master key if others reach the port. */
+/** Throws ERR_INSPECT_TOKEN: if others reach the port, what spends money or changes things wants the master key. */
 export function requireChanger(caller: InspectorCaller, { isRemote }: Pick<InspectorOptions, 'isRemote'>): void {
   if (!isRemote || caller === 'master') return;
   throw new ProxyError('ERR_INSPECT_TOKEN', 'The proxy listens on the network: this wants the master key.', {

@@ -174,6 +174,12 @@ export interface ExchangeSource {
   close(): Promise<void>;
 }
 
+/** Keeps exchanges where they can be had at once: in memory, or in a file of its own. */
+export interface KeptExchanges extends ExchangeSource {
+  list(query: ExchangeQuery): ExchangePage;
+  find(id: string): Exchange | undefined;
+}
+
 /** For the line above the list. */
 export interface ExchangeSourceState {
   readonly kind: 'ledger' | 'memory' | 'file' | 'opened';

@@ -7,25 +7,25 @@ import type {
   ExchangeChange,
   ExchangePage,
   ExchangeQuery,
-  ExchangeSource,
   ExchangeSourceState,
+  KeptExchanges,
 } from './exchange.ts';
 import { ChangeLog } from './change-log.ts';
 
 /** A source that takes exchanges that have ended. */
-export interface ExchangeKeeper extends ExchangeSource {
+export interface ExchangeKeeper extends KeptExchanges {
   add(exchange: Exchange): void;
   /** Whether it has this one, and has not stored it yet. */
   isWaiting(id: string): boolean;
 }
 
 /** Gives to `kept` what has ended in `live`. Closing it closes both. */
-export class JoinedSource implements ExchangeSource {
-  readonly #live: ExchangeSource;
+export class JoinedSource implements KeptExchanges {
+  readonly #live: KeptExchanges;
   readonly #kept: ExchangeKeeper;
   readonly #changes: ChangeLog;
 
-  constructor(live: ExchangeSource, kept: ExchangeKeeper) {
+  constructor(live: KeptExchanges, kept: ExchangeKeeper) {
     this.#live = live;
     this.#kept = kept;
     this.#changes = new ChangeLog(kept.cursor);

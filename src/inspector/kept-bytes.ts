@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { KeptBody, KeptChunk, Omission } from './exchange.ts';
 
 /** Of the beginning of a body, and of its end, which holds stop reason and usage. */
-export const HEAD_BYTES = 8 * 1024 * 1024;
+const KEPT_HEAD_BYTES = 8 * 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 const SLAB_BYTES = 64 * 1024;
 const FIRST_SLAB_BYTES = 1024;
@@ -50,7 +50,7 @@ export class KeptBytes implements KeptBody {
     if (!this.#take(CHUNK_BYTES)) return this.drop('memory');
     this.#offsets.push(offset);
     this.#times.push(atMs);
-    const ofHead = Math.min(length, HEAD_BYTES - this.#headBytes);
+    const ofHead = Math.min(length, KEPT_HEAD_BYTES - this.#headBytes);
     if (ofHead > 0 && this.#tailBytes === 0 && !this.#addToHead(bytes.subarray(0, ofHead))) return this.drop('memory');
     if (ofHead < length && !this.#addToTail(bytes.subarray(Math.max(0, ofHead)))) this.drop('memory');
   }

@@ -30,7 +30,7 @@ import type { ExchangeWatch, ExchangeWatcher } from './watcher.ts';
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
 
 /** Keeps what passes in a ring. */
-export class Recorder implements ExchangeWatcher {
+export class ExchangeRecorder implements ExchangeWatcher {
   readonly #ring: ExchangeRing;
   readonly #tickMs: MonotonicClock;
   /** By id: those whose ledger row is not written yet. */

@@ -8,8 +8,8 @@ import type {
   ExchangeChange,
   ExchangePage,
   ExchangeQuery,
-  ExchangeSource,
   ExchangeSourceState,
+  KeptExchanges,
   Omission,
 } from './exchange.ts';
 import type { KeptRoom } from './kept-bytes.ts';
@@ -38,7 +38,7 @@ export interface RingExchange extends Exchange {
 }
 
 /** State: the exchanges, what they hold, and the last changes. */
-export class ExchangeRing implements ExchangeSource, KeptRoom {
+export class ExchangeRing implements KeptExchanges, KeptRoom {
   readonly #caps: ExchangeCaps;
   readonly #nowMs: () => number;
   /** By id, the oldest first. */

@@ -17,7 +17,8 @@ import { makeBody } from './stored-body.ts';
 const KEPT_HEADER = new RegExp(
   [
     '^(?:host|:authority|content-(?:type|length|encoding)|accept(?:-encoding|-language)?|user-agent|date|server|via',
-    'connection|transfer-encoding|expect|upgrade|sec-websocket-version|retry-after|request-id|x-amzn-(?!bedrock-request-)',
+    'connection|transfer-encoding|expect|upgrade|sec-websocket-version|retry-after|request-id',
+    'x-amzn-(?!bedrock-request-)',
     'x-amz-(?:date|content-sha256|target|request-id|id-2|bedrock-)|anthropic-(?:beta|version)|openai-(?:beta|version)',
     'amz-sdk-|x-stainless-|x-bedrock-proxy-(?:request-id|cost|error|fault|overhead|upstream|attempt))',
   ].join('|'),
