@@ -66,6 +66,8 @@ export function keptExchange(overrides: Partial<Exchange> = {}): Exchange {
       status: 200,
       errorCode: undefined,
       errorMessage: undefined,
+    cacheVerdict: undefined,
+    cacheLostNanoUsd: undefined,
       method: undefined,
       path: undefined,
       upstreamRequestId: 'b1b2b3b4-0000-4000-8000-000000000001',
