@@ -20,26 +20,35 @@ export interface Column {
   /** Of a CSS grid. */
   readonly width: string;
   readonly isNumber?: true;
+  /** Left out of a list that is narrower, in pixels. */
+  readonly fitsFrom?: number;
   readonly read: (exchange: ExchangeSummary) => string;
 }
 
 /** All of them, in their order. */
 export const COLUMNS: readonly Column[] = [
   { name: 'number', title: '#', width: '5ch', isNumber: true, read: ({ sequence }) => String(sequence) },
-  { name: 'time', title: 'time', width: '9ch', read: ({ row }) => formatTime(textOf(row['time'])) },
+  { name: 'time', title: 'time', width: '9ch', fitsFrom: 560, read: ({ row }) => formatTime(textOf(row['time'])) },
   {
     name: 'operation',
     title: 'operation',
-    width: 'minmax(12ch, 1fr)',
+    width: 'minmax(9ch, 1fr)',
     read: ({ row }) => shortOperation(textOf(row['operation']), textOf(row['method'])),
   },
   { name: 'model', title: 'model', width: 'minmax(14ch, 1.4fr)', read: ({ row }) => shortModel(textOf(row['model'])) },
-  { name: 'key', title: 'key', width: 'minmax(8ch, 0.7fr)', read: ({ row }) => textOf(row['key']) ?? UNKNOWN },
+  {
+    name: 'key',
+    title: 'key',
+    width: 'minmax(8ch, 0.7fr)',
+    fitsFrom: 820,
+    read: ({ row }) => textOf(row['key']) ?? UNKNOWN,
+  },
   { name: 'status', title: 'status', width: '9ch', read: readStatus },
   {
     name: 'ttfb',
     title: 'first',
     width: '8ch',
+    fitsFrom: 740,
     isNumber: true,
     read: ({ row }) => formatMs(numberOf(row['first_byte_ms'])),
   },
@@ -50,7 +59,7 @@ export const COLUMNS: readonly Column[] = [
     isNumber: true,
     read: ({ row }) => formatMs(numberOf(row['total_ms'])),
   },
-  { name: 'cost', title: 'cost', width: '9ch', isNumber: true, read: readCost },
+  { name: 'cost', title: 'cost', width: '9ch', fitsFrom: 480, isNumber: true, read: readCost },
 ];
 
 /** In words and not by colour alone. */

@@ -1,6 +1,6 @@
 /**
- * The exchanges of the list, as far as they are loaded, and their changes as they come. State of the page; asks the API,
- * draws nothing.
+ * The exchanges of the list, as far as they are loaded, and their changes as they come. State of the page: it asks the
+ * API and draws nothing.
  */
 import { computed, signal } from '@preact/signals';
 import type { ExchangeList, ExchangeSummary, InspectorState } from '../../../src/inspector/wire.ts';

@@ -19,10 +19,12 @@ const SPARE_ROWS = 12;
 /** The grid. */
 export function ExchangeGrid(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
-  const scroll = useSignal({ top: 0, height: 600 });
+  const scroll = useSignal({ top: 0, height: 600, width: 1_200 });
   const newCount = useSignal(0);
   const firstId = useRef<string | undefined>(undefined);
-  const columns = COLUMNS.filter(({ name }) => !hiddenColumns.value.has(name));
+  const columns = COLUMNS.filter(
+    ({ name, fitsFrom = 0 }) => !hiddenColumns.value.has(name) && scroll.value.width >= fitsFrom,
+  );
   const rows = exchanges.value;
   const { id: selectedId } = place.value;
 
@@ -30,7 +32,7 @@ export function ExchangeGrid(): JSX.Element {
     const element = box.current;
     if (element === null) return undefined;
     const measure = (): void => {
-      scroll.value = { top: element.scrollTop, height: element.clientHeight };
+      scroll.value = { top: element.scrollTop, height: element.clientHeight, width: element.clientWidth };
     };
     measure();
     const observer = new ResizeObserver(measure);
@@ -170,7 +172,7 @@ function Row({ exchange, columns, index, isSelected, isActive }: RowProps): JSX.
       }}
     >
       {columns.map(({ name, isNumber, read }) => (
-        <span key={name} role="gridcell" class={isNumber === true ? 'cell cell-number' : 'cell'}>
+        <span key={name} role="gridcell" class={cellClass(isNumber, name === 'status' && hasFailed)}>
           {name === 'status' && hasFailed && <span aria-hidden="true">⚠ </span>}
           {name === 'number' && exchange.is_pinned && <span title="pinned">★ </span>}
           {read(exchange)}
@@ -181,6 +183,10 @@ function Row({ exchange, columns, index, isSelected, isActive }: RowProps): JSX.
       </span>
     </div>
   );
+}
+
+function cellClass(isNumber: boolean | undefined, isBad: boolean): string {
+  return ['cell', ...(isNumber === true ? ['cell-number'] : []), ...(isBad ? ['bad'] : [])].join(' ');
 }
 
 /** The exchange that is so many rows further down; the first or the last if there are not so many. */
