@@ -4,6 +4,7 @@
  */
 import { posix, win32 } from 'node:path';
 import { ProxyError } from '../../lib/errors.ts';
+import { PLAIN_WORD, quotePosix, quotePowerShell } from '../../lib/shell-quote.ts';
 import type { Environment } from '../../config/options.ts';
 import type { ClientSettings } from './client-settings.ts';
 
@@ -11,9 +12,6 @@ import type { ClientSettings } from './client-settings.ts';
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell', 'cmd'] as const;
 /** A shell whose syntax is known. */
 export type ShellName = (typeof SHELLS)[number];
-
-/** What needs no quotes in any of them. */
-const PLAIN = /^[A-Za-z0-9_./:-]+$/;
 
 /**
  * The user's shell by $SHELL; PowerShell on a Windows that sets none. Undefined where it is one we cannot write for
@@ -50,7 +48,7 @@ interface Dialect {
 }
 
 const POSIX: Dialect = {
-  quote: (value) => (PLAIN.test(value) ? value : `'${value.replaceAll("'", String.raw`'\''`)}'`),
+  quote: quotePosix,
   set: (name, quoted) => `export ${name}=${quoted}`,
   unset: (name) => `unset ${name}`,
 };
@@ -59,14 +57,13 @@ const DIALECTS: Readonly<Record<ShellName, Dialect>> = {
   bash: POSIX,
   zsh: POSIX,
   fish: {
-    quote: (value) => (PLAIN.test(value) ? value : `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`),
+    quote: (value) => (PLAIN_WORD.test(value) ? value : `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`),
     // The semicolons let `eval (…)`, which joins lines with spaces, work as well as `| source`.
     set: (name, quoted) => `set -gx ${name} ${quoted};`,
     unset: (name) => `set -e ${name};`,
   },
   powershell: {
-    // PowerShell takes the typographic single quotes for plain ones; doubled, each stands for itself.
-    quote: (value) => `'${value.replaceAll(/['\u2018-\u201b]/g, '$&$&')}'`,
+    quote: quotePowerShell,
     set: (name, quoted) => `$env:${name} = ${quoted}`,
     unset: (name) => `Remove-Item -Path Env:${name} -ErrorAction SilentlyContinue`,
   },

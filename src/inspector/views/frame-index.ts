@@ -66,8 +66,9 @@ interface Lane {
   readonly spans: FrameSpan[];
   /** Among the kept bytes: where the next frame begins. */
   next: number;
-  /** What was read of the body, and whether that was all. */
+  /** What had come when it was read, what was kept of it, and whether that was all. */
   readBytes: number;
+  keptBytes: number;
   isRead: boolean;
   problem: string | undefined;
 }
@@ -128,14 +129,13 @@ function readLane(
   body: KeptBody,
   { direction, framing, isOver }: { direction: FrameSpan['direction']; framing: Framing; isOver: boolean },
 ): Lane {
+  const { hole, sizeBytes } = body;
   const before = LANES.get(body);
-  const lane =
-    before === undefined || before.readBytes > body.sizeBytes || (before.isRead && !isOver) ? openLane() : before;
+  const lane = before === undefined || isOutdated(before, body, isOver) ? openLane() : before;
   LANES.set(body, lane);
-  if (lane.isRead || (lane.readBytes === body.sizeBytes && !isOver && lane.readBytes > 0)) return lane;
+  if (lane.isRead || (lane.readBytes === sizeBytes && !isOver && sizeBytes > 0)) return lane;
   const bytes = body.read();
   const chunks = body.chunks();
-  const { hole } = body;
   const add = ({ start, end }: CutFrame): void => {
     const offset = fromKeptOffset(body, start);
     const atMs = timeAt(chunks, offset + end - start);
@@ -155,13 +155,21 @@ function readLane(
     cut = start === undefined ? { frames: [], next: bytes.length } : read(bytes, start, true);
   }
   lane.problem = isOver || cut.isLost === true ? describeRest(body, bytes.length, cut, lane.spans.length) : undefined;
-  lane.readBytes = body.sizeBytes;
+  lane.readBytes = sizeBytes;
+  lane.keptBytes = bytes.length;
   lane.isRead = isOver;
   return lane;
 }
 
+/** What was read is not kept any more, or another body is told as this one. */
+function isOutdated(lane: Lane, { hole, sizeBytes }: KeptBody, isOver: boolean): boolean {
+  if (lane.readBytes > sizeBytes || (lane.isRead && !isOver)) return true;
+  // The end of one that grows gives way to what comes.
+  return lane.isRead ? sizeBytes - (hole?.sizeBytes ?? 0) < lane.keptBytes : (hole?.at ?? sizeBytes) < lane.next;
+}
+
 function openLane(): Lane {
-  return { spans: [], next: 0, readBytes: 0, isRead: false, problem: undefined };
+  return { spans: [], next: 0, readBytes: 0, keptBytes: 0, isRead: false, problem: undefined };
 }
 
 function describeRest(body: KeptBody, keptBytes: number, cut: Cut, count: number): string | undefined {

@@ -102,6 +102,8 @@ const NOTHING: Omit<DecodedFrame, 'type' | 'payload'> = { crc: 'none', crc_probl
 type HeaderViews = FrameView['headers'];
 
 function decodeEventStreamFrame(frame: Buffer): DecodedFrame {
+  // It has made room for others since it was found.
+  if (frame.length < PRELUDE_BYTES + 4) return { ...NOTHING, type: 'frame', payload: readPayload(frame) };
   const problem = findChecksumProblem(frame);
   const checked = { crc: problem === null ? ('ok' as const) : ('bad' as const), crc_problem: problem };
   const headersEnd = PRELUDE_BYTES + frame.readUInt32BE(4);
