@@ -73,10 +73,7 @@ function describeExchangeEnd({ end, omitted, failedAttempts, layers }: Exchange)
 }
 
 /** Without overlap, as HAR wants them; -1 for what did not happen. */
-function toTimings({
-  times,
-  row,
-}: Exchange): Required<Pick<Entry['timings'], 'blocked' | 'send' | 'wait' | 'receive'>> {
+function toTimings({ times, row }: Exchange): Record<'blocked' | 'send' | 'wait' | 'receive', number> {
   const { signedMs, sentMs, headMs, firstByteMs, lastByteMs, endedMs } = times;
   const end = endedMs ?? row.totalMs ?? 0;
   const sent = sentMs ?? signedMs;

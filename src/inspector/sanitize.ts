@@ -41,12 +41,16 @@ const MAX_DEPTH = 200;
 /** Takes texts out of one exchange after the other; stand-ins for the same e-mail address are the same. */
 export function createSanitizer(salt: string): (exchange: Exchange) => Exchange {
   const scrubber = createScrubber({ scrub: [], salt });
-  const finish = (text: string): string => maskSecrets(text).replaceAll(/(?<!\d)\d{12}(?!\d)/g, '000000000000');
   const cleaner: Cleaner = {
-    text: (text) => finish(scrubber.text(text)),
-    target: (target) => finish(scrubber.path(target.split('?')[0] ?? '')),
+    text: (text) => maskWhoever(scrubber.text(text)),
+    target: (target) => maskWhoever(scrubber.path(target.split('?')[0] ?? '')),
   };
   return (exchange) => sanitize(exchange, cleaner);
+}
+
+/** Secrets, and what may be the number of an account. */
+function maskWhoever(text: string): string {
+  return maskSecrets(text).replaceAll(/(?<!\d)\d{12}(?!\d)/g, '000000000000');
 }
 
 interface Cleaner {
