@@ -52,6 +52,12 @@ export function isExchangeLine(line: Uint8Array): boolean {
   return Buffer.from(line.buffer, line.byteOffset, Math.min(line.length, 100)).includes(`"${FORMAT}`);
 }
 
+/** Whether a line is the first of an export whose texts were taken out. */
+export function readIsSanitized(line: Uint8Array): boolean {
+  if (!Buffer.from(line.buffer, line.byteOffset, Math.min(line.length, 100)).includes(`"${FORMAT}s"`)) return false;
+  return parse(line)['sanitized'] === true;
+}
+
 /** The exchange of a line; undefined for a blank one and for the first. Throws ERR_BAD_OPTION that names the place. */
 export function readExchangeLine(line: Uint8Array, place: string): Exchange | undefined {
   if (line.every((byte) => byte <= 0x20)) return undefined;
