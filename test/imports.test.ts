@@ -199,8 +199,15 @@ describe('folders', () => {
 });
 
 describe('libraries', () => {
+  const { dependencies, peerDependencies, peerDependenciesMeta, devDependencies } = JSON.parse(
+    readFileSync(join(SRC, '../package.json'), 'utf8'),
+  ) as Record<string, Readonly<Record<string, unknown>>>;
+
+  /** A library of which there are only types is gone at run time. */
+  const isLibrary = ({ isOurs, target, isTypeOnly }: Import): boolean =>
+    !isOurs && target !== 'node:' && !(isTypeOnly && devDependencies?.[`@types/${target}`] !== undefined);
   const foreign = FILES.flatMap(({ name, imports }) =>
-    imports.filter(({ isOurs, target }) => !isOurs && target !== 'node:').map((imported) => ({ name, ...imported })),
+    imports.filter(isLibrary).map((imported) => ({ name, ...imported })),
   );
 
   it('imports libraries at home only', () => {
@@ -209,10 +216,6 @@ describe('libraries', () => {
     );
     expect(strays.map(({ name, target }) => `${name} imports ${target}`)).toEqual([]);
   });
-
-  const { dependencies, peerDependencies, peerDependenciesMeta, devDependencies } = JSON.parse(
-    readFileSync(join(SRC, '../package.json'), 'utf8'),
-  ) as Record<string, Readonly<Record<string, unknown>>>;
 
   it('imports exactly the dependencies and peer dependencies of package.json', () => {
     const named = Object.keys({ ...dependencies, ...peerDependencies });

@@ -160,7 +160,11 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       findCache: () => undefined,
       explain: () => undefined,
       replay: undefined,
-      exportAs: () => Promise.reject(new ProxyError('ERR_NOT_SUPPORTED', 'There is no export yet.')),
+      exportAs: async (format, exchanges, isSanitized) => {
+        const { exportFile } = await import('./export-file.ts');
+        const { dropped } = opened.source.state();
+        return exportFile(exchanges, { format, isSanitized, version, dropped, exportedAtMs: Date.now() });
+      },
     });
   const server: RunningServer = await startServer({
     tls: dependencies.tls,

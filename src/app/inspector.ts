@@ -5,17 +5,21 @@
 import { randomBytes } from 'node:crypto';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { Config } from '../config/config.ts';
+import type { InspectLimits } from '../config/inspect-options.ts';
 import type { RequestSubscriber } from '../domain/events.ts';
 import type { LedgerStore } from '../domain/store.ts';
 import type { CaptureSwitch, InspectorHandler, InspectorOptions } from '../inspector-api/options.ts';
-import type { ExchangeSource } from '../inspector/exchange.ts';
+import type { ExchangeSource, KeptExchanges } from '../inspector/exchange.ts';
 import { LedgerSource } from '../inspector/ledger-source.ts';
 import type { ExchangeRecorder } from '../inspector/recorder.ts';
+import type { ExchangeCaps, ExchangeRing } from '../inspector/ring.ts';
 import type { ExchangeWatcher } from '../inspector/watcher.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { lazy } from '../lib/lazy.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
+import type { ExchangeFile } from '../store/exchanges/exchange-file.ts';
+import { printError } from './print.ts';
 
 /** The parts of a server that keeps exchanges, or only shows its ledger. */
 export interface Inspector {
@@ -46,16 +50,33 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   }
   const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
   const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');
-  const { maxExchanges, maxBytes, maxAgeMs } = config.inspectLimits;
-  const caps = {
-    maxExchanges: maxExchanges ?? (maxBytes === undefined ? MEMORY_CAPS.maxExchanges : 100_000),
-    maxBytes: maxBytes ?? MEMORY_CAPS.maxBytes,
-    maxAgeMs,
-  };
-  const ring = new ExchangeRing(caps, Date.now);
-  const recorder = new Keeper(ring, MACHINE_TICKS);
+  const file = config.inspectFile === undefined ? undefined : await openFile(config.inspectFile, config.inspectLimits);
+  // Beside a file, what is in memory is only on its way there.
+  const ring = new ExchangeRing(file === undefined ? limit(MEMORY_CAPS, config.inspectLimits) : MEMORY_CAPS, Date.now);
+  const source = file === undefined ? ring : await joinWith(ring, file);
+  const recorder = new Keeper(ring, MACHINE_TICKS, file?.lastSequence);
   const capture = switchOf(recorder);
-  return { watcher: recorder, subscriber: recorder, source: ring, token, capture, close: () => ring.close() };
+  return { watcher: recorder, subscriber: recorder, source, token, capture, close: () => source.close() };
+}
+
+/** Whoever says how many bytes may be kept does not mean how many exchanges. */
+function limit(caps: ExchangeCaps, { maxExchanges, maxBytes, maxAgeMs }: InspectLimits): ExchangeCaps {
+  return {
+    maxExchanges: maxExchanges ?? (maxBytes === undefined ? caps.maxExchanges : Math.max(caps.maxExchanges, 100_000)),
+    maxBytes: maxBytes ?? caps.maxBytes,
+    maxAgeMs: maxAgeMs ?? caps.maxAgeMs,
+  };
+}
+
+async function openFile(path: string, limits: InspectLimits): Promise<ExchangeFile> {
+  const { openExchangeFile } = await import('../store/exchanges/exchange-file.ts');
+  const { FILE_CAPS } = await import('../store/exchanges/caps.ts');
+  return openExchangeFile(path, limit(FILE_CAPS, limits), { onProblem: (error) => printError(error, false) });
+}
+
+async function joinWith(ring: ExchangeRing, file: ExchangeFile): Promise<KeptExchanges> {
+  const { JoinedSource } = await import('../inspector/joined-source.ts');
+  return new JoinedSource(ring, file);
 }
 
 function refuseInspect({ workers, inspectRemote }: InspectorConfig, isRemote: boolean): void {

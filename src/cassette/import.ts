@@ -2,10 +2,9 @@
  * Adds exchanges from a file with one recording on each line (NDJSON) to a cassette, as if they had just been recorded:
  * scrubbed, with a proof of their own. What it reads may come from anybody.
  */
-import { createReadStream } from 'node:fs';
 import type { WallClock } from '../lib/clock.ts';
-import { findCode } from '../lib/errno.ts';
 import { ProxyError, toProxyError } from '../lib/errors.ts';
+import { readLines } from '../lib/read-lines.ts';
 import { findHeader } from '../http/message.ts';
 import { beginCassette, readCassette, numberOf, verifyResponse } from './directory.ts';
 import { type BodyFields, encodeBody, encodeResponseBody, type TimedBytes } from './proof.ts';
@@ -19,17 +18,18 @@ export interface ImportOptions {
   readonly nowMs: WallClock;
   /** Told which line could not be imported, and why. */
   readonly onProblem: (error: ProxyError) => void;
+  /**
+   * Reads lines of other formats: what is recorded of one, nothing if there is nothing to record, undefined if it is
+   * not of its format either. Throws ERR_BAD_OPTION.
+   */
+  readonly readOther?: (line: Buffer, place: string) => Omit<RecordedExchange, 'place'> | 'nothing' | undefined;
 }
-
-/** As long as the file of a recording may be. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
-const NEWLINE = 0x0a;
 
 /** Reads line by line. Throws ERR_BAD_OPTION if the file cannot be read, or if a line of it is too long. */
 export async function importInto(
   directory: string,
   file: string,
-  { version, nowMs, onProblem }: ImportOptions,
+  { version, nowMs, onProblem, readOther = () => undefined }: ImportOptions,
 ): Promise<{ readonly imported: number; readonly failed: number }> {
   let failed = 0;
   const fail = (error: ProxyError): void => {
@@ -45,9 +45,9 @@ export async function importInto(
   const recorder = new Recorder(directory, rules, fail);
   for (let line = 1; next.done !== true; line += 1) {
     if (next.value.length > 0) {
-      const exchange = readExchange(next.value, `${file}, line ${line}`, number + 1);
+      const exchange = readExchange(next.value, `${file}, line ${line}`, { number: number + 1, readOther });
       if (exchange instanceof ProxyError) fail(exchange);
-      else {
+      else if (exchange !== undefined) {
         number += 1;
         recorder.record(exchange);
         // One after the other: a file may be larger than the memory.
@@ -59,8 +59,15 @@ export async function importInto(
   return { imported: recorder.recorded, failed };
 }
 
-function readExchange(line: Buffer, place: string, number: number): RecordedExchange | ProxyError {
+function readExchange(
+  line: Buffer,
+  place: string,
+  { number, readOther }: Required<Pick<ImportOptions, 'readOther'>> & { readonly number: number },
+): RecordedExchange | ProxyError | undefined {
   try {
+    const other = readOther(line, place);
+    if (other === 'nothing') return undefined;
+    if (other !== undefined) return { ...other, place: { number } };
     const recording = parseRecording(line, place);
     if (verifyResponse(recording.response, noBlob) === 'broken') {
       return new ProxyError('ERR_BAD_OPTION', `The recording ${place} cannot be used: its hash is wrong.`);
@@ -108,34 +115,4 @@ function timedBytes(fields: BodyFields): TimedBytes[] {
 
 function noBlob(name: string): never {
   throw new ProxyError('ERR_BAD_OPTION', `it names a file ${name}, and must have its bodies in it.`);
-}
-
-async function* readLines(file: string): AsyncGenerator<Buffer, void> {
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  const take = (last: Buffer): Buffer => {
-    const line = Buffer.concat([...held, last]);
-    held = [];
-    heldBytes = 0;
-    return line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
-  };
-  try {
-    for await (const read of createReadStream(file)) {
-      let chunk: Buffer = read;
-      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE)) {
-        yield take(chunk.subarray(0, end));
-        chunk = chunk.subarray(end + 1);
-      }
-      held.push(chunk);
-      heldBytes += chunk.length;
-      if (heldBytes > MAX_LINE_BYTES) throw new ProxyError('ERR_BAD_OPTION', `A line of ${file} is too long.`);
-    }
-  } catch (thrown) {
-    if (thrown instanceof ProxyError) throw thrown;
-    throw new ProxyError('ERR_BAD_OPTION', `${file} cannot be read (${findCode(thrown) ?? 'unknown'}).`, {
-      hint: 'Name a file with one exchange on each line.',
-      cause: thrown,
-    });
-  }
-  if (heldBytes > 0) yield take(Buffer.alloc(0));
 }

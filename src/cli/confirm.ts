@@ -14,18 +14,32 @@ export async function requireYes(question: string): Promise<void> {
   throw new ProxyError('ERR_BAD_REQUEST', 'Nothing was changed.', { hint: '--yes does it without a question.' });
 }
 
+/**
+ * Has words typed on a terminal, or given by an option where nobody can be asked. Throws ERR_BAD_REQUEST for all others.
+ */
+export async function requireWords(what: string, words: string, given: string | undefined): Promise<void> {
+  const typed = given ?? (hasPerson() ? await readAnswer(`${what} Type "${words}" to go on: `) : undefined);
+  if (typed?.trim().toLowerCase() === words) return;
+  throw new ProxyError('ERR_BAD_REQUEST', 'Nothing was written.', { hint: `${what} Give --confirm "${words}".` });
+}
+
 async function ask(question: string): Promise<boolean> {
+  const answer = await readAnswer(`${question} [y/N] `);
+  return answer !== undefined && /^y(es)?$/i.test(answer.trim());
+}
+
+/** Undefined: there is none. */
+async function readAnswer(question: string): Promise<string | undefined> {
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   const closed = new AbortController();
   // Ctrl-C and Ctrl-D close it, and are no yes.
   lines.once('close', () => closed.abort());
   try {
-    const answer = await lines.question(`${question} [y/N] `, { signal: closed.signal });
-    return /^y(es)?$/i.test(answer.trim());
+    return await lines.question(question, { signal: closed.signal });
   } catch {
     process.stderr.write('\n');
-    return false;
+    return undefined;
   } finally {
     lines.close();
   }

@@ -14,6 +14,7 @@ import { DB } from './db/commands.ts';
 import { CREDENTIAL_PROCESS, DOCTOR, ENV, EXEC } from './env/commands.ts';
 import { EXIT_FAILED, EXIT_MISUSE, exitCodeOf, printError } from '../app/print.ts';
 import { CHAT, MODELS } from './models/commands.ts';
+import { INSPECT } from './inspect/commands.ts';
 import { PRICES } from './prices/commands.ts';
 import { STATUS, STOP } from './status/commands.ts';
 import { LOGS, TOP, USAGE } from './usage/commands.ts';
@@ -96,6 +97,7 @@ const COMMANDS = [
   TOP,
   CACHE,
   PRICES,
+  INSPECT,
   CASSETTE,
   DB,
   ENV,

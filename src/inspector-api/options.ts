@@ -2,6 +2,7 @@
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Exchange, ExchangeSource } from '../inspector/exchange.ts';
+import type { ExportFormat } from '../inspector/export-exchanges.ts';
 import type { CacheView, ExplanationView, InspectorState, ReplayOffer, ReplayRequest } from '../inspector/wire.ts';
 import type { WallClock } from '../lib/clock.ts';
 
@@ -20,9 +21,6 @@ export interface ExportedFile {
   readonly contentType: string;
   readonly body: Buffer;
 }
-
-/** The formats of exports. */
-export type ExportFormat = 'har' | 'html' | 'ndjson';
 
 /** The parts of the inspector's API. */
 export interface InspectorOptions {

@@ -6,6 +6,8 @@ import { readBody } from '../http/body.ts';
 import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
 import { sendJson, sendResponse } from '../http/send-response.ts';
 import type { Exchange, ExchangeChange, KeptBody } from '../inspector/exchange.ts';
+import { EXPORT_FORMATS, type ExportFormat } from '../inspector/export-exchanges.ts';
+import { listAll } from '../inspector/list-exchanges.ts';
 import { describeExchange } from '../inspector/views/describe-exchange.ts';
 import { summarise } from '../inspector/views/summarise.ts';
 import { viewFrames } from '../inspector/views/view-frames.ts';
@@ -17,7 +19,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { exactUsd } from '../lib/usd.ts';
 import { admitInspector, type InspectorCaller, requireChanger } from './access.ts';
 import { EventStream } from './events.ts';
-import type { ExportFormat, InspectorHandler, InspectorOptions } from './options.ts';
+import type { InspectorHandler, InspectorOptions } from './options.ts';
 import { GUARD_HEADERS, sendPageFile } from './page-files.ts';
 
 const PAGE = '/inspect/';
@@ -213,16 +215,13 @@ async function exportExchanges(call: Call): Promise<void> {
   if (!isFormat(format)) throw new ProxyError('ERR_BAD_REQUEST', 'format is har, html or ndjson.');
   const id = query.get('id');
   const one = id === null ? undefined : await requireExchange(options, id);
-  const exchanges =
-    one === undefined
-      ? (await options.source.list({ matches: findFilter(call), before: undefined, limit: MAX_EXPORTED })).items
-      : [one];
+  const exchanges = one === undefined ? await listAll(options.source, findFilter(call), MAX_EXPORTED) : [one];
   const { name, contentType, body } = await options.exportAs(format, exchanges, query.get('sanitize') !== '0');
   sendFile(call, { name, contentType, body });
 }
 
 function isFormat(format: string): format is ExportFormat {
-  return format === 'har' || format === 'html' || format === 'ndjson';
+  return EXPORT_FORMATS.some((known) => known === format);
 }
 
 async function serveExchange(call: Call, id: string, what: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** How a list of exchanges is searched, wherever they are kept. Pure. */
-import type { Exchange, ExchangePage, ExchangeQuery } from './exchange.ts';
+import type { Exchange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
 
 /** So many are looked at for one page: a search through all of them goes on page by page. */
 const MAX_SCANNED = 2_000;
@@ -16,4 +16,19 @@ export function pageOf(newestFirst: Iterable<Exchange>, { matches, limit }: Exch
     if (matches?.(exchange) !== false) items.push(exchange);
   }
   return { items, scanned, next: undefined };
+}
+
+/** All that match, newest first, `limit` at most: page by page, so that others get their turn. */
+export async function listAll(
+  source: ExchangeSource,
+  matches: ExchangeQuery['matches'],
+  limit: number,
+): Promise<readonly Exchange[]> {
+  const found: Exchange[] = [];
+  for (let before: number | undefined; ;) {
+    const { items, next } = await source.list({ matches, before, limit: limit - found.length });
+    found.push(...items);
+    if (next === undefined || next === before || found.length >= limit) return found;
+    before = next;
+  }
 }

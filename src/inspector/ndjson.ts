@@ -7,6 +7,7 @@ import { ProxyError } from '../lib/errors.ts';
 import { isObject, type JsonObject, measureJson } from '../lib/json.ts';
 import type { Exchange, KeptBody, KeptChunk } from './exchange.ts';
 import { exchangeFromJson, exchangeToJson, wrongAt } from './exchange-json.ts';
+import type { ExportHead } from './export-head.ts';
 import { type BodyHead, countKept, makeBody } from './stored-body.ts';
 
 /** The name of the format, in each line. */
@@ -14,17 +15,6 @@ const FORMAT = 'bedrock-proxy-exchange';
 const VERSION = 1;
 /** JSON in JSON is not as deep, whatever a model was asked: bodies are texts here. */
 const MAX_DEPTH = 50;
-
-/** What a file says about itself. */
-export interface ExportHead {
-  /** Of bedrock-proxy. */
-  readonly version: string;
-  readonly exportedAtMs: number;
-  /** Whether texts were taken out. */
-  readonly isSanitized: boolean;
-  /** Exchanges whose content was not kept for want of room, by reason. */
-  readonly dropped: { readonly [why: string]: number };
-}
 
 /** The first line, with its line end. */
 export function printExportHead({ version, exportedAtMs, isSanitized, dropped }: ExportHead): string {
@@ -60,6 +50,12 @@ export function readExchanges(text: string): Exchange[] {
  */
 export function isExchangeLine(line: Uint8Array): boolean {
   return Buffer.from(line.buffer, line.byteOffset, Math.min(line.length, 100)).includes(`"${FORMAT}`);
+}
+
+/** Whether a line is the first of an export whose texts were taken out. */
+export function readIsSanitized(line: Uint8Array): boolean {
+  if (!Buffer.from(line.buffer, line.byteOffset, Math.min(line.length, 100)).includes(`"${FORMAT}s"`)) return false;
+  return parse(line)['sanitized'] === true;
 }
 
 /** The exchange of a line; undefined for a blank one and for the first. Throws ERR_BAD_OPTION that names the place. */
@@ -123,4 +119,10 @@ function readChunks(value: unknown, sizeBytes: number): readonly KeptChunk[] {
     }
     return { offset: Number(offset), sizeBytes: Number(size), atMs };
   });
+}
+
+/** The lines of an export, the first one included. */
+export function* exportNdjson(exchanges: Iterable<Exchange>, head: ExportHead): Generator<string, void> {
+  yield printExportHead(head);
+  for (const exchange of exchanges) yield printExchange(exchange);
 }

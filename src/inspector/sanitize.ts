@@ -42,10 +42,15 @@ const MAX_DEPTH = 200;
 export function createSanitizer(salt: string): (exchange: Exchange) => Exchange {
   const scrubber = createScrubber({ scrub: [], salt });
   const cleaner: Cleaner = {
-    text: (text) => maskSecrets(scrubber.text(text)).replaceAll(/(?<!\d)\d{12}(?!\d)/g, '000000000000'),
-    target: (target) => maskSecrets(scrubber.path(target.split('?')[0] ?? '')),
+    text: (text) => maskWhoever(scrubber.text(text)),
+    target: (target) => maskWhoever(scrubber.path(target.split('?')[0] ?? '')),
   };
   return (exchange) => sanitize(exchange, cleaner);
+}
+
+/** Secrets, and what may be the number of an account. */
+function maskWhoever(text: string): string {
+  return maskSecrets(text).replaceAll(/(?<!\d)\d{12}(?!\d)/g, '000000000000');
 }
 
 interface Cleaner {
@@ -58,10 +63,9 @@ interface Cleaner {
 function sanitize(exchange: Exchange, cleaner: Cleaner): Exchange {
   const { row, layers, clientStream, signing } = exchange;
   const clean = (text: string | undefined): string | undefined => (text === undefined ? undefined : cleaner.text(text));
-  const isError = (row.status ?? 500) >= 400;
   const cleaned = LAYERS.flatMap((layer) => {
     const message = layers[layer];
-    return message === undefined ? [] : [[layer, sanitizeMessage(message, { cleaner, isError })]];
+    return message === undefined ? [] : [[layer, sanitizeMessage(message, cleaner)]];
   });
   const type = findHeader(layers.clientRequest?.headers ?? [], 'content-type');
   return {
@@ -91,14 +95,13 @@ interface Manner {
   readonly isError: boolean;
 }
 
-function sanitizeMessage(message: KeptMessage, manner: Manner): KeptMessage {
-  const { target, headers, body, status } = message;
-  const isError = manner.isError && status !== undefined;
+function sanitizeMessage(message: KeptMessage, cleaner: Cleaner): KeptMessage {
+  const { target, headers, body, status = 0 } = message;
   return {
     ...message,
-    ...(target === undefined ? {} : { target: manner.cleaner.target(target) }),
-    headers: headers.map(([name, value]) => sanitizeHeader([name, value], manner.cleaner)),
-    body: body && sanitizeBody(body, findHeader(headers, 'content-type'), { ...manner, isError }),
+    ...(target === undefined ? {} : { target: cleaner.target(target) }),
+    headers: headers.map(([name, value]) => sanitizeHeader([name, value], cleaner)),
+    body: body && sanitizeBody(body, findHeader(headers, 'content-type'), { cleaner, isError: status >= 400 }),
   };
 }
 

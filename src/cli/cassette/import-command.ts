@@ -8,7 +8,8 @@ Examples:
   $ bedrock-proxy cassette import cassettes/checkout exchanges.ndjson
 `;
 const NOTES = `
-The file has one exchange on each line, as \`cassette show --json\` prints it.
+The file has one exchange on each line, as \`cassette show --json\` prints it,
+or as \`inspect export --unsanitized\` writes it.
 Bodies are scrubbed by the rules of the cassette, and headers that are not
 recorded are left out. Nothing that is there is replaced.
 `;

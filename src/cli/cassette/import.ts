@@ -1,6 +1,7 @@
 /** `cassette import`. */
 import { EXIT_FAILED, printData, printError, printJson } from '../../app/print.ts';
 import { importInto } from '../../cassette/import.ts';
+import { createExportReader } from '../../inspector/as-recording.ts';
 import { readVersion } from '../../lib/version.ts';
 
 interface ImportInput {
@@ -15,6 +16,7 @@ export async function importExchanges({ directory, file, json }: ImportInput): P
     version: readVersion(),
     nowMs: Date.now,
     onProblem: (error) => printError(error, false),
+    readOther: createExportReader(),
   });
   const { imported, failed } = result;
   if (json) printJson(result);

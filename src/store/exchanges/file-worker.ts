@@ -3,6 +3,7 @@
  * compresses and may wait for the disk; requests do not.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { clearTables } from './clear-file.ts';
 import { codeOf, ExchangeTables } from './exchange-tables.ts';
 import { openToWrite } from './open-file.ts';
 import type { FileOrder, FileReport, FileWorkerTarget, WrittenExchange } from './orders.ts';
@@ -77,19 +78,10 @@ function carryOut(order: FileOrder): Partial<FileReport> {
     case 'remove':
       return { code: attempt(() => tables.remove(order.id)) };
     case 'clear':
-      return { code: attempt(() => clear(order.upTo)) };
+      return { code: attempt(() => void clearTables(database, { upTo: order.upTo, withPinned: false })) };
     case 'close':
       return {};
   }
-}
-
-/** What nobody wants to be there any more is gone from the disk, too. */
-function clear(upTo: number): void {
-  database.pragma('secure_delete = ON');
-  while (tables.clearSome(upTo).length > 0);
-  while (tables.vacuumSome(0));
-  database.pragma('secure_delete = FAST');
-  database.pragma('wal_checkpoint(TRUNCATE)');
 }
 
 const timer = setInterval(sweep, SWEEP_INTERVAL_MS);

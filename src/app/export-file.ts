@@ -1,0 +1,28 @@
+/** An export as a file: what the API sends, and what `inspect export` writes. */
+import { randomBytes } from 'node:crypto';
+import { readPageFile } from '../inspector-api/page-files.ts';
+import type { ExportedFile } from '../inspector-api/options.ts';
+import type { Exchange } from '../inspector/exchange.ts';
+import { EXPORT_TYPES, exportExchanges, type ExportOptions, nameExport } from '../inspector/export-exchanges.ts';
+
+/** What is asked for. */
+export type ExportRequest = Omit<ExportOptions, 'salt' | 'page'>;
+
+/** All of it in memory. */
+export function exportFile(exchanges: Iterable<Exchange>, request: ExportRequest): ExportedFile {
+  const parts = [...exportParts(exchanges, request)].map((part) => Buffer.from(part));
+  return { name: nameExport(request), contentType: EXPORT_TYPES[request.format], body: Buffer.concat(parts) };
+}
+
+function readText(name: string): string {
+  return readPageFile(name).toString();
+}
+
+/** Its text piece by piece. */
+export function exportParts(exchanges: Iterable<Exchange>, request: ExportRequest): Generator<string, void> {
+  const page =
+    request.format === 'html'
+      ? { script: readText('assets/page.js'), style: readText('assets/page.css') }
+      : { script: '', style: '' };
+  return exportExchanges(exchanges, { ...request, salt: randomBytes(16).toString('hex'), page });
+}
