@@ -150,6 +150,8 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     createInspectorEndpoint(opened, config, {
       masterKey,
       failures,
+      faults: dependencies.faults,
+      readCassette,
       tellState: () => ({
         version,
         region: dependencies.defaultRegion ?? null,

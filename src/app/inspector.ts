@@ -96,7 +96,7 @@ function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
 /** What the API needs beside the inspector itself. */
 export interface InspectorApiParts extends Pick<
   InspectorOptions,
-  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey'
+  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey' | 'faults' | 'readCassette'
 > {
   readonly failures: FailureLimit;
 }
@@ -111,7 +111,8 @@ export function createInspectorEndpoint(
   const load = lazy(async () => {
     const { createInspectorHandler } = await import('../inspector-api/router.ts');
     const isRemote = !config.hosts.every(isLoopbackName);
-    return createInspectorHandler({ ...parts, source, token, capture, isRemote, nowMs: Date.now });
+    const firstCursor = Date.now();
+    return createInspectorHandler({ ...parts, source, token, capture, isRemote, firstCursor, nowMs: Date.now });
   });
   return async (clientRequest, clientResponse) => (await load())(clientRequest, clientResponse);
 }

@@ -1,5 +1,7 @@
 /** What the inspector's API needs of the rest of the program, and the shape of its handler. Types only. */
 import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { CassetteState } from '../cassette/run-report.ts';
+import type { FaultBoard } from '../faults/board.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Exchange, ExchangeSource } from '../inspector/exchange.ts';
 import type { CacheView, ExplanationView, InspectorState, ReplayOffer, ReplayRequest } from '../inspector/wire.ts';
@@ -34,6 +36,14 @@ export interface InspectorOptions {
   readonly nowMs: WallClock;
   /** Whether others than this machine reach the port. Then changes want the master key. */
   readonly isRemote: boolean;
+  /**
+   * Added to cursors of the source, so that one of a process before this one, or of a worker beside it, is known to be
+   * none of this source.
+   */
+  readonly firstCursor: number;
+  readonly faults: FaultBoard;
+  /** What was played and missed; undefined: there is no cassette. */
+  readonly readCassette?: (() => CassetteState) | undefined;
   /** What of the state the source does not know. */
   readonly tellState: () => Pick<InspectorState, 'version' | 'region' | 'mode' | 'url' | 'upstreams'>;
   /** Undefined: what is kept is decided at the start. */
