@@ -96,7 +96,7 @@ function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
 /** What the API needs beside the inspector itself. */
 export interface InspectorApiParts extends Pick<
   InspectorOptions,
-  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey'
+  'tellState' | 'findCache' | 'findCacheTexts' | 'explain' | 'replay' | 'exportAs' | 'masterKey'
 > {
   readonly failures: FailureLimit;
 }

@@ -270,7 +270,7 @@ const ONE: Readonly<Record<string, ServeOne>> = {
   'GET messages': (call, exchange) => reply(call, viewMessages(exchange)),
   'GET body': sendBody,
   'GET events': streamExchange,
-  'GET cache': (call, { id }) => reply(call, call.options.findCache(id) ?? null),
+  'GET cache': async (call, { id }) => reply(call, (await call.options.findCacheTexts(id)) ?? null),
   'GET explain': (call, exchange) => reply(call, call.options.explain(exchange) ?? null),
   'GET replay': async (call, exchange) => reply(call, await requireReplay(call).offer(exchange)),
   'POST replay': async (call, exchange) => {
