@@ -3,7 +3,6 @@
  * somebody first asks for it.
  */
 import { randomBytes } from 'node:crypto';
-import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { Config } from '../config/config.ts';
 import type { RequestSubscriber } from '../domain/events.ts';
 import type { LedgerStore } from '../domain/store.ts';
@@ -94,12 +93,10 @@ function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
 }
 
 /** What the API needs beside the inspector itself. */
-export interface InspectorApiParts extends Pick<
+export type InspectorApiParts = Omit<
   InspectorOptions,
-  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey' | 'faults' | 'readCassette'
-> {
-  readonly failures: FailureLimit;
-}
+  'source' | 'token' | 'capture' | 'isRemote' | 'firstCursor' | 'nowMs'
+>;
 
 /** The handler of `/inspect`; loaded by its first request. */
 export function createInspectorEndpoint(

@@ -77,7 +77,7 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
     method: 'GET',
     path: `${ONE}/cache`,
     summary: 'What the cache doctor found; null: nothing.',
-    serve: serveExchange(({ id }, call) => reply(call, call.options.findCache(id) ?? null)),
+    serve: serveExchange(async ({ id }, call) => reply(call, (await call.options.findCacheTexts(id)) ?? null)),
   },
   {
     method: 'GET',

@@ -17,7 +17,7 @@ interface ChangeParts {
   readonly tellState: () => InspectorState;
 }
 
-/** Every exchange that came, grew, ended or went, at most ten times a second; those after the cursor in `after` first. */
+/** Every exchange that came, grew, ended or went, ten times a second at most; first those after the cursor `after`. */
 export function streamChanges(call: InspectorCall, { matches, tellState }: ChangeParts): void {
   const { options, query } = call;
   const { source, firstCursor } = options;

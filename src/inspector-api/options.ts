@@ -49,6 +49,8 @@ export interface InspectorOptions {
   /** Undefined: what is kept is decided at the start. */
   readonly capture: CaptureSwitch | undefined;
   readonly findCache: (id: string) => CacheView | undefined;
+  /** With both texts of what changed, if the content is kept. */
+  readonly findCacheTexts: (id: string) => Promise<CacheView | undefined>;
   readonly explain: (exchange: Exchange) => ExplanationView | undefined;
   /** Undefined: nothing can be replayed here. */
   readonly replay:

@@ -36,6 +36,8 @@ function get(path: string, headers: readonly (HeaderPair | string)[] = [], metho
   return ask(testbed.port, `${method} ${path} HTTP/1.1`, ['Host: localhost', ...headers]);
 }
 
+const owner = (): HeaderPair => bearer(testbed.inspectToken);
+
 /** Paths that tell something to whoever has the token. */
 const PATHS = [
   'state',
@@ -195,8 +197,6 @@ describe('another web page', () => {
 });
 
 describe('with the token', () => {
-  const owner = (): HeaderPair => bearer(testbed.inspectToken);
-
   it.each([
     'exchanges?before=99999999999999999999',
     'exchanges?limit=-1',
