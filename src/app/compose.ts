@@ -37,6 +37,7 @@ import type { LiveUpstreams } from './live-upstreams.ts';
 import { UpstreamSet } from '../upstream/failover/upstream-set.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { LiveCacheDoctor } from './cache-doctor.ts';
+import { openCacheViews } from './cache-views.ts';
 import { createAuthorities } from './identities.ts';
 import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
@@ -150,6 +151,8 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
     createInspectorEndpoint(opened, config, {
       masterKey,
       failures,
+      faults: dependencies.faults,
+      readCassette,
       tellState: () => ({
         version,
         region: dependencies.defaultRegion ?? null,
@@ -157,7 +160,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
         url: baseUrl({ host: hostOf(config, server), port: server.port, mountPath: MOUNT_PATH }),
         upstreams: JSON.parse(JSON.stringify(readUpstreams?.() ?? [])),
       }),
-      findCache: () => undefined,
+      ...openCacheViews(dependencies.cacheDoctor, opened.source),
       explain: () => undefined,
       replay: undefined,
       exportAs: async (format, exchanges, isSanitized) => {

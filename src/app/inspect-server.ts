@@ -31,9 +31,12 @@ export async function startInspectServer(
     failures: createFailureLimit(MACHINE_TICKS),
     nowMs: Date.now,
     isRemote: false,
+    firstCursor: 0,
+    faults: undefined,
     tellState: () => ({ version, region: null, mode: 'aws', url: '', upstreams: [] }),
     capture: undefined,
     findCache: () => undefined,
+    findCacheTexts: () => Promise.resolve(undefined),
     explain: () => undefined,
     replay: undefined,
     exportAs: async (format, exchanges, isSanitized) =>

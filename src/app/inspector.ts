@@ -3,7 +3,6 @@
  * somebody first asks for it.
  */
 import { randomBytes } from 'node:crypto';
-import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { Config } from '../config/config.ts';
 import type { InspectLimits } from '../config/inspect-options.ts';
 import type { RequestSubscriber } from '../domain/events.ts';
@@ -115,12 +114,10 @@ function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
 }
 
 /** What the API needs beside the inspector itself. */
-export interface InspectorApiParts extends Pick<
+export type InspectorApiParts = Omit<
   InspectorOptions,
-  'tellState' | 'findCache' | 'explain' | 'replay' | 'exportAs' | 'masterKey'
-> {
-  readonly failures: FailureLimit;
-}
+  'source' | 'token' | 'capture' | 'isRemote' | 'firstCursor' | 'nowMs'
+>;
 
 /** The handler of `/inspect`; loaded by its first request. */
 export function createInspectorEndpoint(
@@ -132,7 +129,8 @@ export function createInspectorEndpoint(
   const load = lazy(async () => {
     const { createInspectorHandler } = await import('../inspector-api/router.ts');
     const isRemote = !config.hosts.every(isLoopbackName);
-    return createInspectorHandler({ ...parts, source, token, capture, isRemote, nowMs: Date.now });
+    const firstCursor = Date.now();
+    return createInspectorHandler({ ...parts, source, token, capture, isRemote, firstCursor, nowMs: Date.now });
   });
   return async (clientRequest, clientResponse) => (await load())(clientRequest, clientResponse);
 }

@@ -224,7 +224,9 @@ export class CacheDoctor {
       before: null,
       after: null,
       previous: previous ?? null,
-      segments: segmentsOf(finding, prompt),
+      get segments() {
+        return segmentsOf(finding, prompt);
+      },
       money: {
         actual_usd: usdOf(money.actual),
         with_hit_usd: usdOf(money.withHit),

@@ -1,5 +1,7 @@
 /** What the inspector's API needs of the rest of the program, and the shape of its handler. Types only. */
 import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { CassetteState } from '../cassette/run-report.ts';
+import type { FaultBoard } from '../faults/board.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
 import type { Exchange, ExchangeSource } from '../inspector/exchange.ts';
 import type { ExportFormat } from '../inspector/export-exchanges.ts';
@@ -32,11 +34,22 @@ export interface InspectorOptions {
   readonly nowMs: WallClock;
   /** Whether others than this machine reach the port. Then changes want the master key. */
   readonly isRemote: boolean;
+  /**
+   * Added to cursors of the source, so that one of a process before this one, or of a worker beside it, is known to be
+   * none of this source.
+   */
+  readonly firstCursor: number;
+  /** Undefined: nothing is sent that a fault could befall. */
+  readonly faults: FaultBoard | undefined;
+  /** What was played and missed; undefined: there is no cassette. */
+  readonly readCassette?: (() => CassetteState) | undefined;
   /** What of the state the source does not know. */
   readonly tellState: () => Pick<InspectorState, 'version' | 'region' | 'mode' | 'url' | 'upstreams'>;
   /** Undefined: what is kept is decided at the start. */
   readonly capture: CaptureSwitch | undefined;
   readonly findCache: (id: string) => CacheView | undefined;
+  /** With both texts of what changed, if the content is kept. */
+  readonly findCacheTexts: (id: string) => Promise<CacheView | undefined>;
   readonly explain: (exchange: Exchange) => ExplanationView | undefined;
   /** Undefined: nothing can be replayed here. */
   readonly replay:

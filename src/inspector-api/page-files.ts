@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { ClientResponse, HeaderPair } from '../http/message.ts';
 import { sendResponse } from '../http/send-response.ts';
+import { ProxyError } from '../lib/errors.ts';
 
 const BUILT = new URL('../../page/built/', import.meta.url);
 /** By the path below `/inspect/`. */
@@ -59,7 +60,19 @@ export function sendPageFile(path: string, isHead: boolean, clientResponse: Clie
 export function readPageFile(name: string): Buffer {
   const known = READ.get(name);
   if (known !== undefined) return known;
-  const bytes = readFileSync(new URL(name, BUILT));
+  const bytes = readBuilt(name);
   READ.set(name, bytes);
   return bytes;
+}
+
+/** Throws ERR_INTERNAL. */
+function readBuilt(name: string): Buffer {
+  try {
+    return readFileSync(new URL(name, BUILT));
+  } catch (cause) {
+    throw new ProxyError('ERR_INTERNAL', 'The page of the inspector is not built.', {
+      hint: '`npm run generate:page` builds it.',
+      cause,
+    });
+  }
 }

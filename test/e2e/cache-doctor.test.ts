@@ -79,6 +79,33 @@ it('tells it in the log, in the metrics, in the ledger and in `cache`', async ()
   expect(table.stdout).toMatch(/^CAUSE {2,}REQUESTS/m);
 });
 
+it('shows the page blocks and both texts where exchanges are kept', async () => {
+  await using place = await openWorkplace();
+  const token = 'a-token-of-thirty-two-characters';
+  const environment = { ...place.environment, BEDROCK_PROXY_INSPECT_TOKEN: token };
+  await using server = await launchServer(['--offline', '--inspect'], environment);
+  const url = `http://localhost:${server.port}`;
+  const client = new AnthropicBedrock({ baseURL: `${url}/bedrock`, apiKey: 'anything', awsRegion: 'us-east-1' });
+  const history: Turn[] = [];
+  for (const time of ['10:00:00', '10:01:00']) await ask(client, history, time);
+  const get = async (path: string): Promise<unknown> =>
+    (await fetch(`${url}/inspect/api/v1/${path}`, { headers: { authorization: `Bearer ${token}` } })).json();
+  const { items } = (await get('exchanges')) as { items: { id: string; cache: unknown }[] };
+  expect(items[0]?.cache).toMatchObject({ verdict: 'changed', confidence: 'certain' });
+  expect(await get(`exchanges/${items[0]?.id}/cache`)).toMatchObject({
+    pointer: '/system/1',
+    before: expect.stringContaining('The time is 10:00:00.'),
+    after: expect.stringContaining('The time is 10:01:00.'),
+    previous: items[1]?.id,
+    segments: [
+      { pointer: '/system/0', state: 'same', has_marker: false },
+      { pointer: '/system/1', state: 'changed', has_marker: false },
+      { pointer: '/system/2', state: 'written', has_marker: true },
+      ...Array.from({ length: 3 }, () => ({ state: 'written' })),
+    ],
+  });
+});
+
 it('says nothing, and costs nothing, where it is off', async () => {
   const proxy = await openProxy({ config: OFFLINE });
   const { key } = await proxy.mint();

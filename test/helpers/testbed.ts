@@ -6,6 +6,7 @@ import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openInspector } from '../../src/app/inspector.ts';
 import { openFaultBoard } from '../../src/app/fault-board.ts';
 import { openConfiguredCassette } from '../../src/app/open-cassette.ts';
 import { connectUpstream } from '../../src/app/start.ts';
@@ -87,6 +88,8 @@ export interface Testbed extends AsyncDisposable {
   readonly cassette: Cassette | undefined;
   /** With `--cache-doctor`. */
   readonly cacheDoctor: CacheDoctor | undefined;
+  /** Of the page at `/inspect/`; undefined: it is off. */
+  readonly inspectToken: string | undefined;
   drain(graceMs: number): Promise<number>;
   /** As a second signal does. */
   destroy(): Promise<void>;
@@ -139,12 +142,14 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     config.cacheDoctor === true
       ? await openCacheDoctor(config.cacheFactsFile, (thrown) => expect.unreachable(String(thrown)))
       : undefined;
+  const inspector = await openInspector(config, store);
   const server = await composeServer({
     upstreams: specs && { specs, onChange: (take) => (takeUpstreams = take), close: () => {} },
     config,
     faults: await openFaultBoard(config),
     cassette,
     cacheDoctor,
+    inspector,
     loadPrices: async () => prices,
     ledger,
     metrics: createMetrics(),
@@ -193,11 +198,13 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     changeUpstreams: (text) => takeUpstreams?.(parseUpstreamsFile(text, {})),
     cassette,
     cacheDoctor: cacheDoctor?.doctor,
+    inspectToken: inspector.token,
     drain: (graceMs) => server.drain(graceMs),
     destroy: () => server.destroy(),
     [Symbol.asyncDispose]: async () => {
       await server.destroy();
       await server.drain(0);
+      await inspector.close();
       await cassette?.close();
       await own?.close();
       await forwarder.close();

@@ -3,6 +3,7 @@ import { rowToJson } from '../../domain/ledger-columns.ts';
 import { SERVICES } from '../../operations/catalog.ts';
 import type { Exchange } from '../exchange.ts';
 import type { CacheView, ExchangeKind, ExchangeSummary, ExplanationView, Json } from '../wire.ts';
+import { exactUsd } from '../../lib/usd.ts';
 import { responseOf } from './kept-body.ts';
 import { findLongestGap } from './timing.ts';
 
@@ -40,12 +41,20 @@ export function summarise(exchange: Exchange, { cache, explanation }: ExchangeFi
         ? null
         : { id: conversation.id, turn: conversation.turn, previous: conversation.previous ?? null },
     attempt: attempt === undefined ? null : { number: attempt.number, previous: attempt.previous },
-    cache:
-      cache === undefined
-        ? null
-        : { verdict: cache.verdict, confidence: cache.confidence, lost_usd: cache.money.lost_usd },
+    cache: cache === undefined ? findKeptVerdict(exchange) : { ...pickVerdict(cache), lost_usd: cache.money.lost_usd },
     explanation: explanation === undefined ? null : { entry: explanation.entry, cause: explanation.cause },
   };
+}
+
+function pickVerdict({ verdict, confidence }: CacheView): Pick<CacheView, 'verdict' | 'confidence'> {
+  return { verdict, confidence };
+}
+
+/** The ledger's word, if the doctor has forgotten how sure it was. */
+function findKeptVerdict({ row }: Exchange): ExchangeSummary['cache'] {
+  const { cacheVerdict: verdict, cacheLostNanoUsd: lost } = row;
+  if (verdict === undefined) return null;
+  return { verdict, confidence: 'unknown', lost_usd: lost === undefined ? null : exactUsd(lost) };
 }
 
 /** What a row is about. Of a refusal of the proxy's own, nothing was sent. */
