@@ -198,8 +198,9 @@ export class CacheDoctor {
         writtenAtMs: sentAtMs,
         usableAtMs: begunAtMs,
         usedAtMs: sentAtMs,
+        endsAtMs: sentAtMs + this.facts.ttlMs[ttl],
       };
-      this.#memory.keep(prompt.prefixes[index] ?? '', entry, field === 'messages', this.facts.ttlMs[ttl]);
+      this.#memory.keep(prompt.prefixes[index] ?? '', entry, field === 'messages');
     }
   }
 

@@ -43,6 +43,8 @@ export interface CacheEntry {
   readonly writtenAtMs: number;
   readonly usableAtMs: number;
   readonly usedAtMs: number;
+  /** When it ends if nothing uses it. */
+  readonly endsAtMs: number;
 }
 
 const MAX_PROMPTS = 1_000;
@@ -98,16 +100,17 @@ export class CacheMemory {
   }
 
   /** It was written, or used: it lives on from there. */
-  keep(prefix: string, entry: CacheEntry, goesByParams: boolean, ttlMs: number): void {
+  keep(prefix: string, entry: CacheEntry, goesByParams: boolean): void {
     this.#set(prefix, entry);
     this.#set(nameOf(entry.scope, prefix, undefined), entry);
     const name = nameOf(entry.scope, prefix, goesByParams ? entry.params : '');
     const before = this.#entries.get(name);
-    const isAlive = before !== undefined && entry.writtenAtMs - before.usedAtMs < ttlMs;
+    const isAlive = before !== undefined && entry.writtenAtMs < before.endsAtMs;
     this.#set(name, {
       ...entry,
       ...(isAlive && { writtenAtMs: before.writtenAtMs, usableAtMs: Math.min(before.usableAtMs, entry.usableAtMs) }),
       usedAtMs: Math.max(before?.usedAtMs ?? 0, entry.usedAtMs),
+      endsAtMs: Math.max(before?.endsAtMs ?? 0, entry.endsAtMs),
     });
   }
 
