@@ -145,7 +145,8 @@ function judgeHit(open: Case): CacheFinding {
 function judgeUnmarked(open: Case): CacheFinding {
   const { prompt, model, total } = open;
   const [pointer] = prompt.foreignMarkers;
-  const past = findPredecessor(open);
+  const mayPay = total >= (model?.minTokens ?? Number.POSITIVE_INFINITY);
+  const past = mayPay ? findPredecessor(open) : undefined;
   const common = past?.common ?? 0;
   const tokens = Math.round((total * sizeUpTo(prompt.blocks, common)) / sizeUpTo(prompt.blocks, prompt.blocks.length));
   const isWorth = model?.minTokens !== undefined && tokens >= model.minTokens;

@@ -3,7 +3,7 @@
  * sees all of them as text and looks through everything that was ever sent; the doctor has fingerprints alone. Both must
  * come to the same verdict.
  */
-import fc from 'fast-check';
+import { array, assert, constant, constantFrom, oneof, property, record, type Arbitrary } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/lib/json.ts';
 import { type Judged, longText, MINUTE, POINT, SimulatedCache, SONNET } from './simulated-cache.ts';
@@ -34,13 +34,13 @@ type Step =
   | { readonly kind: 'wait'; readonly minutes: number }
   | { readonly kind: 'markers'; readonly system: Ttl | undefined; readonly last: Ttl | undefined };
 
-const ttl = fc.constantFrom<Ttl | undefined>(undefined, '5m', '1h');
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.constant({ kind: 'send' } as const) },
-  fc.constantFrom(...(['stamp', 'model', 'tool', 'reorder', 'place', 'twice'] as const)).map((kind) => ({ kind })),
-  fc.constantFrom(1, 1, 1, 12).map((count) => ({ kind: 'turns', count }) as const),
-  fc.constantFrom(1, 4, 6, 50, 70).map((minutes) => ({ kind: 'wait', minutes }) as const),
-  fc.record({ kind: fc.constant('markers' as const), system: ttl, last: ttl }),
+const ttl = constantFrom<Ttl | undefined>(undefined, '5m', '1h');
+const step: Arbitrary<Step> = oneof(
+  { weight: 3, arbitrary: constant({ kind: 'send' } as const) },
+  constantFrom(...(['stamp', 'model', 'tool', 'reorder', 'place', 'twice'] as const)).map((kind) => ({ kind })),
+  constantFrom(1, 1, 1, 12).map((count) => ({ kind: 'turns', count }) as const),
+  constantFrom(1, 4, 6, 50, 70).map((minutes) => ({ kind: 'wait', minutes }) as const),
+  record({ kind: constant('markers' as const), system: ttl, last: ttl }),
 );
 
 interface Block {
@@ -255,8 +255,8 @@ function play(steps: readonly Step[]): { readonly ours: string | undefined; read
 describe('the doctor and an oracle that sees every text', () => {
   it('come to the same verdict over generated conversations', () => {
     const seen = new Set<string>();
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 2, maxLength: 16 }), (steps) => {
+    assert(
+      property(array(step, { minLength: 2, maxLength: 16 }), (steps) => {
         const verdicts = play(steps);
         for (const { theirs } of verdicts) seen.add(theirs);
         expect(verdicts.map(({ ours }) => ours)).toEqual(verdicts.map(({ theirs }) => theirs));
