@@ -98,7 +98,7 @@ function watch(record: RequestRecord, { doctor, pending, tell }: Telling): Excha
   const onSent = (): void => {
     const sentBody = body;
     const { operation, region = '' } = record.route ?? {};
-    if (sentBody === undefined || sentBody.spool !== undefined || !OPERATIONS.has(operation ?? '')) return;
+    if (sentBody === undefined || !OPERATIONS.has(operation ?? '') || !isWorthLooking(sentBody)) return;
     const scope = { model: findModel(record) ?? '', region, upstream: record.upstream ?? '' };
     const sentAtMs = Date.now();
     pending.set(id, () => {
@@ -138,6 +138,15 @@ function watch(record: RequestRecord, { doctor, pending, tell }: Telling): Excha
       body = undefined;
     },
   };
+}
+
+/** No model caches so little, and nothing asks for it; most requests of some programs are like that. */
+const MIN_BYTES = 1024;
+const MARKERS = ['cachePoint', 'cache_control', 'prompt_cache'] as const;
+
+function isWorthLooking({ chunks, sizeBytes, spool }: Body): boolean {
+  if (spool !== undefined) return false;
+  return sizeBytes >= MIN_BYTES || MARKERS.some((word) => chunks.some((chunk) => chunk.includes(word)));
 }
 
 function nameCaller(principal: Principal | undefined): string {

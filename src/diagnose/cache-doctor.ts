@@ -98,9 +98,11 @@ export class CacheDoctor {
   sent({ id, caller, scope, operation, body, sentAtMs }: SentPrompt): boolean {
     const read = body.length > MAX_BODY_BYTES ? undefined : readCachePrompt(body, operation);
     if (read === undefined) return false;
-    const blocks = read.blocks.map(({ name: _name, description: _description, ...block }, index): PrintedBlock => {
-      const whole = read.blocks[index];
-      return { ...block, print: this.#prints.of(body, whole ?? { ...block, name: undefined, description: undefined }) };
+    // Only what a marker covers is lost by a change.
+    const last = read.blocks.findLastIndex(({ marker }) => marker !== undefined);
+    const blocks = read.blocks.map((block, index): PrintedBlock => {
+      const { name: _name, description: _description, ...place } = block;
+      return { ...place, print: this.#prints.of(body, block, index <= last) };
     });
     this.#memory.add({
       id,
@@ -178,6 +180,7 @@ export class CacheDoctor {
     if (status === 0 || status >= 400 || usage === undefined) return;
     const [read, written] = [usage.cacheReadTokens ?? 0, usage.cacheWriteTokens ?? 0];
     prompt.cached = { read, written };
+    prompt.begunAtMs ??= prompt.sentAtMs;
     const last = prompt.blocks.findLastIndex(({ marker }) => marker !== undefined);
     if (last === -1 || read + written === 0) return;
     const all = sizeUpTo(prompt.blocks, last + 1);
@@ -198,8 +201,9 @@ export class CacheDoctor {
         writtenAtMs: sentAtMs,
         usableAtMs: begunAtMs,
         usedAtMs: sentAtMs,
+        endsAtMs: sentAtMs + this.facts.ttlMs[ttl],
       };
-      this.#memory.keep(prompt.prefixes[index] ?? '', entry, field === 'messages', this.facts.ttlMs[ttl]);
+      this.#memory.keep(prompt.prefixes[index] ?? '', entry, field === 'messages');
     }
   }
 

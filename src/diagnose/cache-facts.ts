@@ -84,10 +84,20 @@ export const CACHE_FACTS: CacheFacts = {
   ],
 };
 
+/** What was looked up; clients choose names. */
+const KNOWN_ROWS = new WeakMap<CacheFacts, Map<string, ModelCacheFacts | undefined>>();
+const MAX_KNOWN = 500;
+
 /** What is known of a model, by any of its names; undefined: nothing. */
 export function findCacheFacts(facts: CacheFacts, model: string): ModelCacheFacts | undefined {
+  let known = KNOWN_ROWS.get(facts);
+  if (known === undefined) KNOWN_ROWS.set(facts, (known = new Map()));
+  if (known.has(model)) return known.get(model);
+  if (known.size >= MAX_KNOWN) known.clear();
   const { forms } = parseModelName(model);
-  return facts.rows.find(({ models }) => forms.some((form) => matchesAnyGlob(models, form)));
+  const row = facts.rows.find(({ models }) => forms.some((form) => matchesAnyGlob(models, form)));
+  known.set(model, row);
+  return row;
 }
 
 /**

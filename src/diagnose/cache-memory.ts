@@ -43,6 +43,8 @@ export interface CacheEntry {
   readonly writtenAtMs: number;
   readonly usableAtMs: number;
   readonly usedAtMs: number;
+  /** When it ends if nothing uses it. */
+  readonly endsAtMs: number;
 }
 
 const MAX_PROMPTS = 1_000;
@@ -56,10 +58,15 @@ const MAX_COMPARED = 50;
 export class CacheMemory {
   /** By id, the oldest first. */
   readonly #prompts = new Map<string, PastPrompt>();
+  /** The last of each caller and scope, the oldest first. */
+  readonly #byCaller = new Map<string, readonly PastPrompt[]>();
   readonly #entries = new Map<string, CacheEntry>();
   #blocks = 0;
 
   add(prompt: PastPrompt): void {
+    const own = this.#byCaller.get(callerOf(prompt)) ?? [];
+    const others = own.filter(({ id }) => id !== prompt.id).slice(1 - MAX_COMPARED);
+    this.#byCaller.set(callerOf(prompt), [...others, prompt]);
     const before = this.#prompts.get(prompt.id);
     this.#prompts.delete(prompt.id);
     this.#prompts.set(prompt.id, prompt);
@@ -68,7 +75,15 @@ export class CacheMemory {
       if (this.#prompts.size <= MAX_PROMPTS && this.#blocks <= MAX_BLOCKS) break;
       this.#prompts.delete(id);
       this.#blocks -= sizeOf(oldest);
+      this.#forget(oldest);
     }
+  }
+
+  #forget(prompt: PastPrompt): void {
+    const name = callerOf(prompt);
+    const left = (this.#byCaller.get(name) ?? []).filter(({ id }) => id !== prompt.id);
+    if (left.length === 0) this.#byCaller.delete(name);
+    else this.#byCaller.set(name, left);
   }
 
   find(id: string): PastPrompt | undefined {
@@ -77,14 +92,8 @@ export class CacheMemory {
 
   /** Of this caller and scope, sent before: the newest first. */
   listEarlier(prompt: PastPrompt): PastPrompt[] {
-    const found: PastPrompt[] = [];
-    const all = [...this.#prompts.values()];
-    for (let at = all.length - 1; at >= 0 && found.length < MAX_COMPARED; at -= 1) {
-      const one = all[at];
-      if (one === undefined || one.id === prompt.id || one.sentAtMs > prompt.sentAtMs) continue;
-      if (one.caller === prompt.caller && isSameScope(one.scope, prompt.scope)) found.push(one);
-    }
-    return found;
+    const all = this.#byCaller.get(callerOf(prompt)) ?? [];
+    return all.filter((one) => one.id !== prompt.id && one.sentAtMs <= prompt.sentAtMs).toReversed();
   }
 
   /** What a scope has for everything up to a block; `params` undefined: whatever these are. */
@@ -98,16 +107,17 @@ export class CacheMemory {
   }
 
   /** It was written, or used: it lives on from there. */
-  keep(prefix: string, entry: CacheEntry, goesByParams: boolean, ttlMs: number): void {
+  keep(prefix: string, entry: CacheEntry, goesByParams: boolean): void {
     this.#set(prefix, entry);
     this.#set(nameOf(entry.scope, prefix, undefined), entry);
     const name = nameOf(entry.scope, prefix, goesByParams ? entry.params : '');
     const before = this.#entries.get(name);
-    const isAlive = before !== undefined && entry.writtenAtMs - before.usedAtMs < ttlMs;
+    const isAlive = before !== undefined && entry.writtenAtMs < before.endsAtMs;
     this.#set(name, {
       ...entry,
       ...(isAlive && { writtenAtMs: before.writtenAtMs, usableAtMs: Math.min(before.usableAtMs, entry.usableAtMs) }),
       usedAtMs: Math.max(before?.usedAtMs ?? 0, entry.usedAtMs),
+      endsAtMs: Math.max(before?.endsAtMs ?? 0, entry.endsAtMs),
     });
   }
 
@@ -130,6 +140,10 @@ function sizeOf({ blocks }: PastPrompt): number {
 
 function nameOf({ model, region, upstream }: CacheScope, prefix: string, params: string | undefined): string {
   return `${model}\n${region}\n${upstream}\n${prefix}\n${params ?? '*'}`;
+}
+
+function callerOf({ caller, scope }: PastPrompt): string {
+  return `${caller}\n${scope.model}\n${scope.region}\n${scope.upstream}`;
 }
 
 /** Whether two prompts share a cache. */

@@ -3,7 +3,7 @@
  * and which tell where a later block differs: of the whole, of each KiB, of each time stamp, id and number in it. The
  * key is random, of the process, and never written. Holds no content.
  */
-import { createHmac, hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { CacheBlock, ByteSpan } from './cache-blocks.ts';
 
 /** Something in a block that changes by its nature. */
@@ -19,6 +19,8 @@ export interface VolatilePart {
 export interface BlockPrint {
   readonly hash: string;
   readonly sizeBytes: number;
+  /** False: what follows is not known. */
+  readonly isDetailed: boolean;
   /** The same for two blocks that differ in volatile parts alone. */
   readonly looseHash: string;
   readonly volatile: readonly VolatilePart[];
@@ -35,7 +37,7 @@ export interface BlockPrint {
 /** Bytes of content that have one hash. */
 export const CHUNK_BYTES = 1024;
 /** Of a longer block, only that is looked at for volatile parts: an attachment, mostly. */
-const MAX_SCANNED_BYTES = 512 * 1024;
+const MAX_SCANNED_BYTES = 256 * 1024;
 const MAX_VOLATILE = 256;
 /** Distinct blocks whose fingerprints are kept. */
 const MAX_PRINTS = 20_000;
@@ -65,34 +67,44 @@ const VOLATILE = new RegExp(
 
 /** Makes fingerprints, and remembers those of the last blocks: what a conversation repeats is hashed once. */
 export class Fingerprints {
-  readonly #key: Buffer;
+  /** HMAC's two keys (RFC 2104), before what is hashed: of short texts, an object for each costs more than the hash. */
+  readonly #inner: Buffer;
+  readonly #outer: Buffer;
   /** By hash; the one that was used last at the end. */
   readonly #known = new Map<string, BlockPrint>();
   #bytes = 0;
 
   constructor(key: Buffer = randomBytes(32)) {
-    this.#key = key;
+    this.#inner = padOf(key, 0x36);
+    this.#outer = padOf(key, 0x5c);
   }
 
-  /** Of a block of this body. */
-  of(body: Buffer, block: CacheBlock): BlockPrint {
-    const own = createHmac('sha256', this.#key).update(`${block.field} ${block.role}\0`);
-    for (const [from, to] of block.content) own.update(body.subarray(from, to));
-    const name = own.digest('base64url').slice(0, 22);
+  /** Of a block of this body. `isDetailed`: so that a change within it can be told. */
+  of(body: Buffer, block: CacheBlock, isDetailed: boolean): BlockPrint {
+    const pieces = block.content.map(([from, to]) => body.subarray(from, to));
+    const name = this.#hmac(Buffer.from(`${block.field} ${block.role}\0`), ...pieces).toString('base64url', 0, 16);
     const known = this.#known.get(name);
-    if (known !== undefined) {
+    if (known !== undefined && (known.isDetailed || !isDetailed)) {
       this.#known.delete(name);
       this.#known.set(name, known);
       return known;
     }
-    const print = this.#make(body, block, name);
+    const print = isDetailed ? this.#make(body, block, name) : plainPrint(name, sizeOf(block));
     this.#keep(print);
     return print;
   }
 
   /** Of any text. */
   ofText(text: string | Buffer): string {
-    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, 22);
+    return this.#hmac(typeof text === 'string' ? Buffer.from(text) : text).toString('base64url', 0, 16);
+  }
+
+  #hmac(...pieces: readonly Buffer[]): Buffer {
+    return hash(
+      'sha256',
+      Buffer.concat([this.#outer, hash('sha256', Buffer.concat([this.#inner, ...pieces]), 'buffer')]),
+      'buffer',
+    );
   }
 
   get sizeBytes(): number {
@@ -107,6 +119,7 @@ export class Fingerprints {
     const isTool = block.field === 'tools' && block.name !== undefined;
     return {
       hash: name,
+      isDetailed: true,
       sizeBytes: content.length,
       looseHash: this.ofText(Buffer.concat([Buffer.from(masked, 'latin1'), rest])),
       volatile: parts,
@@ -135,10 +148,7 @@ export class Fingerprints {
     const chunks = Buffer.alloc(8 * count);
     for (let index = 0; index < count; index += 1) {
       const chunk = content.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
-      createHmac('sha256', this.#key)
-        .update(chunk)
-        .digest()
-        .copy(chunks, 8 * index, 0, 8);
+      this.#hmac(chunk).copy(chunks, 8 * index, 0, 8);
     }
     return chunks;
   }
@@ -161,8 +171,10 @@ export class Fingerprints {
   }
 
   #keep(print: BlockPrint): void {
+    const before = this.#known.get(print.hash);
+    this.#known.delete(print.hash);
     this.#known.set(print.hash, print);
-    this.#bytes += bytesOf(print);
+    this.#bytes += bytesOf(print) - (before === undefined ? 0 : bytesOf(before));
     for (const [name, oldest] of this.#known) {
       if (this.#known.size <= MAX_PRINTS && this.#bytes <= MAX_BYTES) break;
       this.#known.delete(name);
@@ -175,6 +187,31 @@ export class Fingerprints {
 export function chainPrefixes(prints: readonly BlockPrint[]): string[] {
   let chained = '';
   return prints.map((print) => (chained = hash('sha256', chained + print.hash, 'base64url').slice(0, 22)));
+}
+
+const NO_CHUNKS = Buffer.alloc(0);
+
+function plainPrint(name: string, sizeBytes: number): BlockPrint {
+  return {
+    hash: name,
+    sizeBytes,
+    isDetailed: false,
+    looseHash: name,
+    volatile: [],
+    blankHash: name,
+    orderHash: undefined,
+    chunks: NO_CHUNKS,
+    nameHash: undefined,
+    plainHash: undefined,
+  };
+}
+
+function padOf(key: Buffer, byte: number): Buffer {
+  return Buffer.from(Buffer.concat([key, Buffer.alloc(64 - key.length)]).map((each) => each ^ byte));
+}
+
+function sizeOf({ content }: CacheBlock): number {
+  return content.reduce((sum, [from, to]) => sum + to - from, 0);
 }
 
 function bytesOf({ chunks, volatile }: BlockPrint): number {

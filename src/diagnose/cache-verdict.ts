@@ -145,7 +145,8 @@ function judgeHit(open: Case): CacheFinding {
 function judgeUnmarked(open: Case): CacheFinding {
   const { prompt, model, total } = open;
   const [pointer] = prompt.foreignMarkers;
-  const past = findPredecessor(open);
+  const mayPay = total >= (model?.minTokens ?? Number.POSITIVE_INFINITY);
+  const past = mayPay ? findPredecessor(open) : undefined;
   const common = past?.common ?? 0;
   const tokens = Math.round((total * sizeUpTo(prompt.blocks, common)) / sizeUpTo(prompt.blocks, prompt.blocks.length));
   const isWorth = model?.minTokens !== undefined && tokens >= model.minTokens;
@@ -214,9 +215,9 @@ type Describe = (entry: CacheEntry, index: number) => Partial<CacheFinding> & { 
 
 /** There is an entry for the same prompt, but with other parameters, or of another model. */
 function judgeOtherEntries(open: Case, of: Describe): CacheFinding | undefined {
-  const { prompt, memory, facts } = open;
+  const { prompt, memory } = open;
   const isAlive = (entry: CacheEntry): boolean =>
-    entry.writtenAtMs <= prompt.sentAtMs && prompt.sentAtMs - entry.usedAtMs < facts.ttlMs[entry.ttl];
+    entry.writtenAtMs <= prompt.sentAtMs && prompt.sentAtMs < entry.endsAtMs;
   for (let index = open.last; index >= 0; index -= 1) {
     const prefix = prompt.prefixes[index] ?? '';
     if (!isReachable(open, index)) continue;
@@ -337,8 +338,8 @@ function findEntryAt({ prompt, memory }: Case, index: number): CacheEntry | unde
 
 /** `unknown`: nothing speaks against it. */
 function whyUnusable(open: Case, entry: CacheEntry, index: number): 'expired' | 'concurrent' | 'lookback' | 'unknown' {
-  const { prompt, facts } = open;
-  if (prompt.sentAtMs - entry.usedAtMs >= facts.ttlMs[entry.ttl]) return 'expired';
+  const { prompt } = open;
+  if (prompt.sentAtMs >= entry.endsAtMs) return 'expired';
   if (entry.usableAtMs > prompt.sentAtMs) return 'concurrent';
   return isReachable(open, index) ? 'unknown' : 'lookback';
 }
