@@ -15,7 +15,7 @@ export async function requireYes(question: string): Promise<void> {
 }
 
 /**
- * Has words typed on a terminal, or given by an option where nobody can be asked. Throws ERR_BAD_REQUEST for all others.
+ * Has words typed on a terminal, or given by an option where nobody can be asked. Throws ERR_BAD_REQUEST for others.
  */
 export async function requireWords(what: string, words: string, given: string | undefined): Promise<void> {
   const typed = given ?? (hasPerson() ? await readAnswer(`${what} Type "${words}" to go on: `) : undefined);
