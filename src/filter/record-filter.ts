@@ -60,8 +60,19 @@ const FIELDS: FilterLanguage<FilterSubject>['fields'] = {
   cached: numberField('count', ({ usage }) => usage?.cacheReadTokens),
   written: numberField('count', ({ usage }) => usage?.cacheWriteTokens),
   cost: numberField('money', ({ costNanoUsd }) => costNanoUsd),
+  cache: textField(cacheWords, { ofResponse: true }),
+  lost: numberField('money', ({ cacheLostNanoUsd }) => cacheLostNanoUsd),
   answer: numberField('size', ({ responseBytes }) => responseBytes),
 };
+
+/** Verdicts of the cache doctor by which a cache was not read although the request asked for it. */
+const MISSES: ReadonlySet<string> = new Set(
+  'expired changed params model-changed concurrent lookback volatile-marker evicted'.split(' '),
+);
+
+function cacheWords({ cacheVerdict: verdict }: FilterSubject): readonly (string | undefined)[] {
+  return [verdict, verdict !== undefined && MISSES.has(verdict) ? 'miss' : undefined];
+}
 
 /** What only the inspector knows of a request: its content, and what belongs together. */
 const INSPECTED: ReadonlySet<string> = new Set(
