@@ -3,6 +3,8 @@
  * Referer sees; it is kept for this origin, port included, and sent as Bearer.
  */
 import { signal } from '@preact/signals';
+import type { SavedExchanges } from '../../src/inspector/wire.ts';
+import { answerSaved, failure, saved } from './saved.ts';
 
 const BASE = '/inspect/api/v1';
 const STORED = 'bedrock-proxy-inspect-token';
@@ -65,7 +67,7 @@ export async function call(
   if (abort !== undefined) init.signal = abort;
   let response: Response;
   try {
-    response = await fetch(BASE + path, init);
+    response = await (saved === undefined ? fetch(BASE + path, init) : answer(saved, method, path));
   } catch (thrown) {
     if (abort?.aborted === true) throw thrown;
     throw new ApiFailure('The proxy does not respond.', 0, 'Is it still running?');
@@ -73,6 +75,11 @@ export async function call(
   if (response.ok) return response;
   const said: unknown = await response.json().catch(() => undefined);
   throw new ApiFailure(findMessage(said) ?? `The proxy responded with ${response.status}.`, response.status);
+}
+
+/** A saved page has no server. */
+function answer(held: SavedExchanges, method: string, path: string): Response {
+  return method === 'GET' ? answerSaved(held, path) : failure(405, 'A saved page changes nothing.');
 }
 
 function findMessage(said: unknown): string | undefined {

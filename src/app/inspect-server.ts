@@ -51,6 +51,6 @@ export async function startInspectServer(
   });
   return {
     url: `http://127.0.0.1:${server.port}/inspect/#t=${token}`,
-    close: () => server.destroy(),
+    close: async () => void (await server.drain(0)),
   };
 }
