@@ -11,6 +11,8 @@ const STORED = 'bedrock-proxy-inspect-token';
 
 /** Undefined: the page was opened without one. */
 export const token = signal<string | undefined>(takeToken());
+/** Until the code of a link was given for the token. */
+const isReady = exchangeCode();
 
 /** From the address, out of which it goes at once, or from the last visit. */
 function takeToken(): string | undefined {
@@ -28,6 +30,22 @@ function takeToken(): string | undefined {
     return localStorage.getItem(STORED) ?? undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** `#c=`: a link that a program opened holds no token, but a code that is good for it once. */
+async function exchangeCode(): Promise<void> {
+  const [, code] = /^#c=([\w-]+)/.exec(location.hash) ?? [];
+  if (code === undefined) return;
+  history.replaceState(undefined, '', `${location.pathname}#/`);
+  try {
+    const headers = { authorization: `Bearer ${code}`, 'content-type': 'application/json' };
+    const response = await fetch(`${BASE}/token`, { method: 'POST', headers, body: '{}', cache: 'no-store' });
+    const said: unknown = response.ok ? await response.json() : undefined;
+    if (typeof said === 'object' && said !== null && 'token' in said && typeof said.token === 'string')
+      setToken(said.token);
+  } catch {
+    // The first call says what is wrong.
   }
 }
 
@@ -60,6 +78,7 @@ export async function call(
   path: string,
   { body, signal: abort }: { readonly body?: unknown; readonly signal?: AbortSignal } = {},
 ): Promise<Response> {
+  await isReady;
   const headers: Record<string, string> = { authorization: `Bearer ${token.value ?? ''}` };
   if (method !== 'GET') headers['content-type'] = 'application/json';
   const init: RequestInit = { method, headers, cache: 'no-store' };

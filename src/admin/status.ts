@@ -13,6 +13,8 @@ export interface StatusEndpointOptions {
   /** Whether the proof is that of a command for this challenge. */
   readonly isCommand: (challenge: string, proof: string) => boolean;
   readonly tell: () => Promise<ServerStatus>;
+  /** The token of the inspector, sealed for whoever sent this challenge; undefined: there is none. */
+  readonly sealToken: (challenge: string) => string | undefined;
 }
 
 /** Makes the handler of `/health/status`. */
@@ -20,6 +22,7 @@ export function createStatusEndpoint({
   prove,
   isCommand,
   tell,
+  sealToken,
 }: StatusEndpointOptions): (clientRequest: ClientRequest, clientResponse: ClientResponse) => Promise<void> {
   return async ({ target }, clientResponse) => {
     const query = new URLSearchParams(target.query);
@@ -27,6 +30,7 @@ export function createStatusEndpoint({
     if (target.path !== '/health/status' || !isChallenge(challenge) || !isCommand(challenge, proof)) {
       return sendJson(404, { status: 'unknown' }, clientResponse);
     }
-    sendJson(200, { proof: prove(challenge), status: await tell() }, clientResponse);
+    const inspect = sealToken(challenge);
+    sendJson(200, { proof: prove(challenge), status: await tell(), ...(inspect && { inspect }) }, clientResponse);
   };
 }

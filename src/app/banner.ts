@@ -128,10 +128,15 @@ function describeInspector(facts: BannerFacts, paint: ChalkInstance): [string, s
   return url === undefined || facts.isInspecting !== true ? [] : [['inspect', paint.bold(url)]];
 }
 
-/** The page, its token in the fragment, which no server and no log sees; undefined: it is off. */
-export function inspectUrl(facts: Pick<BannerFacts, 'host' | 'port' | 'inspectToken'>): string | undefined {
-  if (facts.inspectToken === undefined) return undefined;
-  return `${baseUrl({ ...facts, mountPath: '' })}/inspect/#t=${facts.inspectToken}`;
+function inspectUrl(facts: Pick<BannerFacts, 'host' | 'port' | 'inspectToken'>): string | undefined {
+  return facts.inspectToken === undefined
+    ? undefined
+    : inspectLink(baseUrl({ ...facts, mountPath: '' }), facts.inspectToken);
+}
+
+/** The page of the proxy at this URL, its token in the fragment, which no server and no log sees. */
+export function inspectLink(url: string, token: string): string {
+  return `${new URL(url).origin}/inspect/#t=${token}`;
 }
 
 function describeTls(facts: BannerFacts, paint: ChalkInstance): [string, string][] {

@@ -29,7 +29,7 @@ import { isHome, type RoutingConfig } from '../routing/route.ts';
 import { createLiveRequests, UNWATCHED } from '../auth/live-requests.ts';
 import { createFailureLimit, type FailureOrigin } from '../auth/failure-limit.ts';
 import type { ServerFacts } from '../auth/server-facts.ts';
-import { isCommandProof, proveServer } from '../auth/server-proof.ts';
+import { isCommandProof, proveServer, sealForCommand } from '../auth/server-proof.ts';
 import type { ServerStatus } from '../auth/server-status.ts';
 import { findAccess } from './access.ts';
 import type { UpstreamSpec } from '../config/upstreams.ts';
@@ -215,7 +215,7 @@ interface StatusParts {
 
 /** What `status` is told, of all workers together. */
 function openStatus(
-  { config, store, version, shared, defaultRegion }: ServerDependencies,
+  { config, store, version, shared, defaultRegion, inspector }: ServerDependencies,
   { secret, prove, metrics, readUpstreams, findServer }: StatusParts,
 ): Handler {
   const startedAtMs = Date.now();
@@ -237,7 +237,12 @@ function openStatus(
     const known = secret.peek();
     return known !== undefined && isCommandProof(proof, known, challenge, findServer().port);
   };
-  return createStatusEndpoint({ prove, isCommand, tell });
+  const token = inspector?.token;
+  const sealToken = (challenge: string): string | undefined => {
+    const known = secret.peek();
+    return known && token && sealForCommand(known, challenge, token);
+  };
+  return createStatusEndpoint({ prove, isCommand, tell, sealToken });
 }
 
 type ProxyParts = Pick<

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { connect, isIPv6 } from 'node:net';
-import { isServerProof, proveCommand } from '../auth/server-proof.ts';
+import { isServerProof, openFromServer, proveCommand } from '../auth/server-proof.ts';
 import { parseServerStatus, type ServerStatus } from '../auth/server-status.ts';
 import type { Config } from '../config/config.ts';
 import { type ProcessSpace, thisProcessSpace } from '../keys/exec-key.ts';
@@ -21,6 +21,8 @@ export interface FoundProxy {
   readonly file: RunFile;
   /** Undefined: something listens there that does not prove itself. It hangs, or its secret is not known here. */
   readonly status: ServerStatus | undefined;
+  /** Of its inspector; undefined: that is off. */
+  readonly inspectToken?: string | undefined;
 }
 
 /** Asks all of them, in the order of their ports. Those of other machines and containers are passed over. */
@@ -40,9 +42,10 @@ async function lookAt(
   saltKey: string | undefined,
 ): Promise<FoundProxy | undefined> {
   const isPast = file.startedAtMs < space.bootedAtMs - BOOT_SLACK_MS || !space.isAlive(file.pid);
-  const status = isPast ? undefined : await askStatus(file, saltKey);
+  const told = isPast ? undefined : await askStatus(file, saltKey);
+  const status = told?.status;
   // Its own word, and not the file's: the number may be another process's by now.
-  if (status?.pid === file.pid) return { file, status };
+  if (status?.pid === file.pid) return { file, status, inspectToken: told?.inspectToken };
   if (isPast || status !== undefined) removeRunFile(file.path);
   else if (await accepts(file)) return { file, status: undefined };
   return undefined;
@@ -51,7 +54,7 @@ async function lookAt(
 async function askStatus(
   { address, port, database }: RunFile,
   saltKey: string | undefined,
-): Promise<ServerStatus | undefined> {
+): Promise<{ readonly status: ServerStatus; readonly inspectToken: string | undefined } | undefined> {
   const secret = peekServerSecret(database, saltKey);
   if (secret === undefined) return undefined;
   const challenge = randomBytes(32).toString('hex');
@@ -60,11 +63,12 @@ async function askStatus(
   const response = await ask(new URL(url), { url, caFile: undefined });
   if (response?.status !== 200) return undefined;
   try {
-    const { proof, status } = JSON.parse(response.body) as Record<string, unknown>;
+    const { proof, status, inspect } = JSON.parse(response.body) as Record<string, unknown>;
     const isProven = [true, false].some((ownsLocalhost) =>
       isServerProof(proof, secret, challenge, { port, ownsLocalhost }),
     );
-    return isProven ? parseServerStatus(status) : undefined;
+    const parsed = isProven ? parseServerStatus(status) : undefined;
+    return parsed && { status: parsed, inspectToken: openFromServer(secret, challenge, inspect) };
   } catch {
     return undefined;
   }

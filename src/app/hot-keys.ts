@@ -17,13 +17,14 @@ export interface HotKeys {
   /** To be said below the banner. */
   readonly line: string;
   /** From now on keys are obeyed. `showOnlyErrors`: whether lines of requests that went well are left out. */
-  open(showOnlyErrors: (isOn: boolean) => void): Promise<Keyboard>;
+  open(port: number, showOnlyErrors: (isOn: boolean) => void): Promise<Keyboard>;
 }
 
 const HELP = `
   h  this help
   u  what was used since the start
   k  a new key, shown once, and on the clipboard
+  i  the inspector: its page, in the browser
   e  only the lines of requests that failed; once more for all
   c  clear the screen
   q  quit, as Ctrl-C does
@@ -36,11 +37,13 @@ const CLEAR = '\u001B[2J\u001B[3J\u001B[H';
 /** The hot keys, if somebody sits at this terminal; undefined if not, and with `--quiet`. */
 export async function findHotKeys(config: Config, runCommand: RunCommand): Promise<HotKeys | undefined> {
   if (config.quiet || !hasKeyboard(process.env) || !(await isInForeground())) return undefined;
-  const line = colorsFor(process.stderr).dim('  h help · u usage · k new key · e only errors · c clear · q quit');
+  const line = colorsFor(process.stderr).dim(
+    '  h help · u usage · k new key · i inspect · e only errors · c clear · q quit',
+  );
   return {
     line: `${line}\n`,
-    open: (showOnlyErrors) => {
-      const obey = createObeyer({ config, runCommand, showOnlyErrors, line });
+    open: (port, showOnlyErrors) => {
+      const obey = createObeyer({ config, port, runCommand, showOnlyErrors, line });
       return openKeyboard({ onKey: obey });
     },
   };
@@ -48,12 +51,13 @@ export async function findHotKeys(config: Config, runCommand: RunCommand): Promi
 
 interface ObeyerParts {
   readonly config: Config;
+  readonly port: number;
   readonly runCommand: RunCommand;
   readonly showOnlyErrors: (isOn: boolean) => void;
   readonly line: string;
 }
 
-function createObeyer({ config, runCommand, showOnlyErrors, line }: ObeyerParts): (key: string) => void {
+function createObeyer({ config, port, runCommand, showOnlyErrors, line }: ObeyerParts): (key: string) => void {
   const startedAt = new Date().toISOString();
   const { databasePath, masterKey } = config;
   const makesFirstKey = createFirstKeyGuard(databasePath, masterKey !== undefined);
@@ -73,6 +77,7 @@ function createObeyer({ config, runCommand, showOnlyErrors, line }: ObeyerParts)
         if (await makesFirstKey()) return printTalk(FIRST_KEY);
         await runCommand(['key', 'generate', '--copy', '--db', databasePath]);
       }),
+    i: () => work(() => runCommand(['inspect', '--port', String(port)])),
     e: () => {
       showOnlyErrors((isOnlyErrors = !isOnlyErrors));
       printTalk(isOnlyErrors ? 'Only requests that fail are shown; e shows all again.' : 'All requests are shown.');

@@ -37,12 +37,16 @@ type InspectorConfig = Pick<
   'inspect' | 'inspectFile' | 'inspectLimits' | 'inspectRemote' | 'inspectToken' | 'hosts' | 'workers'
 >;
 
+/** 256 bits. */
+export function newInspectToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
 /** Opens what keeps exchanges. Throws ERR_BAD_OPTION where it cannot be. */
 export async function openInspector(config: InspectorConfig, store: LedgerStore): Promise<Inspector> {
   const isRemote = !config.hosts.every(isLoopbackName);
   if (config.inspect) refuseInspect(config, isRemote);
-  const token =
-    isRemote && !config.inspectRemote ? undefined : (config.inspectToken ?? randomBytes(32).toString('base64url'));
+  const token = isRemote && !config.inspectRemote ? undefined : (config.inspectToken ?? newInspectToken());
   if (!config.inspect) {
     const source = new LedgerSource((filter, page) => store.readLedgerBackwards(filter, page));
     return { watcher: undefined, subscriber: source, source, token, capture: undefined, close: () => source.close() };

@@ -26,7 +26,7 @@ export async function launch(flags: LaunchFlags, runCommand: RunCommand): Promis
   if (cluster?.isWorker === true) {
     const seat = (await import('./workers/worker.ts')).takeWorkerSeat();
     const { start } = await import('./start.ts');
-    await start({ ...config, port: seat.port }, { seat }).finally(seat.leave);
+    await start({ ...config, port: seat.port, inspectToken: seat.inspectToken }, { seat }).finally(seat.leave);
     return 0;
   }
   const log = process.env[BACKGROUND_VARIABLE];

@@ -203,7 +203,7 @@ async function serve(parts: Parts): Promise<void> {
   const hotKeysLine = greets(seat) ? (hotKeys ?? seat)?.line : undefined;
   if (hotKeysLine !== undefined) printTalk(hotKeysLine);
   seat?.onShowOnlyErrors((isOn) => (view.isOnlyErrors = isOn));
-  await hotKeys?.open((isOn) => (view.isOnlyErrors = isOn));
+  await hotKeys?.open(port, (isOn) => (view.isOnlyErrors = isOn));
   const unwatch = access === 'open' && greets(seat) ? watchOpenMode(store, () => tellClosed(config, facts)) : () => {};
   await toldToEnd;
   await (seat === undefined ? drainOnSignal(server, config, totals) : drainWorker(server, seat, config));

@@ -5,7 +5,7 @@
  * server that has only one address of `localhost` proves less, so that an impostor on the other one cannot pass on its
  * proof either. Pure.
  */
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** Where a server listens, as far as its proof says. */
 export interface ProvenPort {
@@ -38,6 +38,40 @@ export function proveCommand(serverSecret: Buffer, challenge: string, port: numb
 /** Whether `proof`, as the other end has sent it, is that of a command. In constant time. */
 export function isCommandProof(proof: unknown, serverSecret: Buffer, challenge: string, port: number): boolean {
   return isEqual(proof, proveCommand(serverSecret, challenge, port));
+}
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * A secret of the server for the command that has sent this challenge, in base64url: AES-256-GCM under a key that only
+ * who holds the server secret knows, so that a stranger in between passes on nothing that he could read.
+ */
+export function sealForCommand(serverSecret: Buffer, challenge: string, text: string): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', sealKey(serverSecret, challenge), nonce);
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url');
+}
+
+/** What was sealed so; undefined if it was not, or for another challenge. */
+export function openFromServer(serverSecret: Buffer, challenge: string, sealed: unknown): string | undefined {
+  if (typeof sealed !== 'string') return undefined;
+  const bytes = Buffer.from(sealed, 'base64url');
+  try {
+    const options = { authTagLength: TAG_BYTES };
+    const key = sealKey(serverSecret, challenge);
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), options);
+    decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES));
+    return Buffer.concat([text, decipher.final()]).toString('utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function sealKey(serverSecret: Buffer, challenge: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', serverSecret, challenge, 'bedrock-proxy sealed for a command', 32));
 }
 
 function prove(purpose: string, serverSecret: Buffer, claim: string): string {

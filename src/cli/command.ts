@@ -76,6 +76,8 @@ interface CommandWords {
 export interface CommandSpec<Input = Readonly<Record<string, FlagValue>>> extends CommandWords {
   /** In place of `[options] <arguments>`. */
   readonly usage?: string;
+  /** Of a group: it runs if no other one of the group is named. */
+  readonly isDefault?: true;
   readonly arguments?: CommandArguments;
   /** In the order of the help. */
   readonly options: CommandOptions;
@@ -113,7 +115,8 @@ export const JSON_OPTION = { flag: '--json', description: 'print JSON' } as cons
 
 /** Adds a command or a group to a program or a group. */
 export function addCommand(parent: Command, spec: CommandSpec | CommandGroup): void {
-  const command = parent.command(spec.name).description(spec.description);
+  const isDefault = 'isDefault' in spec && spec.isDefault === true;
+  const command = parent.command(spec.name, { isDefault }).description(spec.description);
   addWords(command, spec);
   if ('commands' in spec) {
     for (const below of spec.commands) {

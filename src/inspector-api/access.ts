@@ -3,6 +3,7 @@
  * Guessing is limited as on the way to Bedrock.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { LinkCodes } from '../auth/link-code.ts';
 import { findMasterToken } from '../auth/master-key.ts';
 import type { ClientRequest } from '../http/message.ts';
 import { findHeader } from '../http/message.ts';
@@ -27,6 +28,23 @@ export async function admitInspector(
     }
     throw new ProxyError('ERR_INSPECT_TOKEN', 'The inspector wants its token.', {
       hint: 'Open the link that the proxy printed, press i in its terminal, or run `bedrock-proxy inspect`.',
+    });
+  } catch (error) {
+    throw await failures.note(error, clientRequest);
+  }
+}
+
+/** Who shows a code of a link gets the token, once. Throws as `admitInspector` does. */
+export async function admitByCode(
+  clientRequest: ClientRequest,
+  { codes, nowMs, failures }: Pick<InspectorOptions, 'nowMs' | 'failures'> & { readonly codes: LinkCodes },
+): Promise<void> {
+  try {
+    failures.check(clientRequest);
+    const shown = parseBearer(findHeader(clientRequest.headers, 'authorization') ?? '');
+    if (shown !== undefined && codes.use(shown, nowMs())) return;
+    throw new ProxyError('ERR_INSPECT_TOKEN', 'This link to the inspector was used before, or is too old.', {
+      hint: 'Press i in the terminal of the proxy, or run `bedrock-proxy inspect`, for a new one.',
     });
   } catch (error) {
     throw await failures.note(error, clientRequest);

@@ -5,8 +5,9 @@
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
 import { sendResponse } from '../http/send-response.ts';
 import { toProxyError } from '../lib/errors.ts';
-import { admitInspector, requireChanger } from './access.ts';
-import { noSuchPath, requireJson, sendApiError } from './call.ts';
+import { LinkCodes } from '../auth/link-code.ts';
+import { admitByCode, admitInspector, requireChanger } from './access.ts';
+import { noSuchPath, reply, requireJson, sendApiError } from './call.ts';
 import { INSPECTOR_API, type InspectorEndpoint } from './endpoint.ts';
 import { EXCHANGE_ENDPOINTS } from './exchange-endpoints.ts';
 import { LIST_ENDPOINTS } from './list-endpoints.ts';
@@ -14,12 +15,15 @@ import type { InspectorHandler, InspectorOptions } from './options.ts';
 import { GUARD_HEADERS, sendPageFile } from './page-files.ts';
 
 const PAGE = '/inspect/';
+/** Gives the token for the code of a link. */
+const TOKEN_PATH = `${INSPECTOR_API}token`;
 
 /** All of the API. */
 export const INSPECTOR_ENDPOINTS: readonly InspectorEndpoint[] = [...LIST_ENDPOINTS, ...EXCHANGE_ENDPOINTS];
 
 /** Makes the handler of everything below `/inspect`. */
 export function createInspectorHandler(options: InspectorOptions): InspectorHandler {
+  const codes = new LinkCodes(options.token);
   return async (clientRequest, clientResponse) => {
     const { method, target } = clientRequest;
     const { path } = target;
@@ -28,6 +32,10 @@ export function createInspectorHandler(options: InspectorOptions): InspectorHand
       if (isRead && path === '/inspect') return redirect(clientResponse);
       if (isRead && path.startsWith(PAGE) && sendPageFile(path.slice(PAGE.length), method === 'HEAD', clientResponse)) {
         return;
+      }
+      if (method === 'POST' && path === TOKEN_PATH) {
+        await admitByCode(clientRequest, { ...options, codes });
+        return reply({ clientResponse }, { token: options.token });
       }
       await serveApi(clientRequest, clientResponse, options);
     } catch (thrown) {

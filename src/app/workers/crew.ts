@@ -38,6 +38,7 @@ export interface CrewOptions {
   readonly onBudget: (alert: BudgetAlert) => void;
   /** Of the primary's hot keys, to be said below the banner. */
   readonly line?: string | undefined;
+  readonly inspectToken: string;
   /** Undefined without `--aws-auth-refresh`. */
   readonly refreshAuth: AuthRefresh | undefined;
 }
@@ -134,8 +135,8 @@ export class Crew {
     const { tickMs, rates } = this.#options;
     if (this.#port !== undefined && this.#alive.size === 0) this.#askedPort = this.#port;
     const greets = this.#port === undefined;
-    const { count, line } = this.#options;
-    const role: WorkerRole = { greets, port: this.#askedPort, leader: process.pid, count, line };
+    const { count, line, inspectToken } = this.#options;
+    const role: WorkerRole = { greets, port: this.#askedPort, leader: process.pid, count, line, inspectToken };
     const worker = cluster.fork({ [WORKER_VARIABLE]: JSON.stringify(role) });
     const { stdout } = worker.process;
     if (stdout !== null) relayLines(stdout, process.stdout);

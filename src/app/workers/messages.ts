@@ -24,6 +24,8 @@ export interface WorkerRole {
   readonly count: number;
   /** The line of the primary's hot keys, to be said below the banner; undefined if it has none. */
   readonly line?: string | undefined;
+  /** Of the inspector's page, whichever of them serves it. */
+  readonly inspectToken: string;
 }
 
 /** How the ledger of one worker is and, if that was asked, what it has counted. */

@@ -8,6 +8,7 @@ import { MACHINE_TICKS } from '../../lib/clock.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import type { Announce } from '../announce.ts';
 import type { HotKeys } from '../hot-keys.ts';
+import { newInspectToken } from '../inspector.ts';
 import { createAuthRefresh } from '../auth-refresh.ts';
 import { createBudgetNotices } from '../budget-notices.ts';
 import { describeEnding, onSecondSignal, untilToldToEnd } from '../ending.ts';
@@ -26,6 +27,7 @@ export async function leadWorkers(config: Config, announce: Announce, hotKeys: H
     warn: (message) => printTalk(`warning: ${message}`),
     onBudget: budgets.tell,
     line: hotKeys?.line,
+    inspectToken: config.inspectToken ?? newInspectToken(),
     refreshAuth:
       awsAuthRefresh === undefined ? undefined : createAuthRefresh({ command: awsAuthRefresh, tickMs: MACHINE_TICKS }),
   });
@@ -33,15 +35,19 @@ export async function leadWorkers(config: Config, announce: Announce, hotKeys: H
   process.stderr.on('error', () => {});
   process.on('uncaughtException', (thrown) => printError(toProxyError(thrown), true));
   const toldToEnd = untilToldToEnd();
-  const started = crew.start().then((opened) => announce(opened, undefined));
+  const started = crew.start().then((opened) => {
+    announce(opened, undefined);
+    return opened;
+  });
+  let opened: number | undefined;
   try {
-    await Promise.race([started, toldToEnd]);
+    opened = await Promise.race([started, toldToEnd.then(() => undefined)]);
   } catch (error) {
     // It has said why.
     process.exit(error instanceof FirstWorkerFailed ? error.exitCode : 1);
   }
   started.catch(() => {});
-  await hotKeys?.open((isOn) => crew.showOnlyErrors(isOn));
+  if (opened !== undefined) await hotKeys?.open(opened, (isOn) => crew.showOnlyErrors(isOn));
   await toldToEnd;
   onSecondSignal((exitCode) => void crew.endNow(exitCode).finally(() => process.exit(exitCode)));
   if (!quiet) printTalk(describeEnding(shutdownGraceMs));

@@ -4,11 +4,19 @@ import { type CommandGroup, defineCommand, JSON_OPTION, pickOptions } from '../c
 
 const EXAMPLES = `
 Examples:
+  $ bedrock-proxy inspect                  open the page of the proxy that runs
+  $ bedrock-proxy inspect link --no-open   print its link
   $ bedrock-proxy inspect export --inspect-db exchanges.db --format har
   $ bedrock-proxy inspect export --filter 'status:4xx since:1h' -o errors.html
   $ bedrock-proxy inspect export exchanges.db --unsanitized -o all.ndjson
   $ bedrock-proxy inspect open all-contains-prompts.ndjson
   $ bedrock-proxy inspect clear --inspect-db exchanges.db
+`;
+const LINK_NOTES = `
+The page shows every request; with \`start --inspect\` also what was sent and
+what came back. Its link is for its owner: whoever has it sees all of that. It
+ends with the proxy, unless BEDROCK_PROXY_INSPECT_TOKEN names the token. A
+browser is opened from a terminal only, and not in CI or over SSH.
 `;
 const EXPORT_NOTES = `
 Texts are replaced by their length, and who sent them is left out, unless
@@ -26,6 +34,20 @@ const CLEAR_NOTES = `
 What is pinned stays, unless --all is given. A proxy may go on meanwhile. What
 the memory of a running proxy holds is cleared on its page, or ends with it.
 `;
+
+const LINK = defineCommand({
+  name: 'link',
+  description: 'open the page of the proxy that runs, and print its link; so does `inspect` alone',
+  isDefault: true,
+  examples: EXAMPLES,
+  notes: LINK_NOTES,
+  options: {
+    port: { flag: '-p, --port <number>', description: 'of the proxy on this port, if several run' },
+    noOpen: { flag: '--no-open', description: 'only print it' },
+    json: { ...JSON_OPTION, description: 'print JSON, and open nothing' },
+  },
+  run: async (input) => (await import('./link.ts')).printLink(input),
+});
 
 const EXPORT = defineCommand({
   name: 'export',
@@ -80,7 +102,7 @@ const CLEAR = defineCommand({
 /** `inspect` and its verbs. */
 export const INSPECT: CommandGroup = {
   name: 'inspect',
-  description: 'export, open and clear what the inspector has kept',
+  description: 'the page that shows every request; export, open and clear what was kept',
   examples: EXAMPLES,
-  commands: [OPEN, EXPORT, CLEAR],
+  commands: [LINK, OPEN, EXPORT, CLEAR],
 };
