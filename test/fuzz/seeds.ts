@@ -90,9 +90,9 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     'status=503',
   ],
   [CACHE_PROMPT.name]: [
-    `${CACHE_PROMPT.words[0]}${CACHE_PROMPT.words[1]}]}`,
+    '{"system":[{"text":"at 09:00:00"},{"cachePoint":{"type":"default"}}],"messages":[{"role":"user","content":[]}]}',
     '{"anthropic_version":"","system":"a","messages":[{"role":"user","content":[{"type":"text","text":"b",' +
-      `${CACHE_PROMPT.words[2]}}]}]}`,
+      '"cache_control":{"type":"ephemeral"}}]}]}',
   ],
   [NAMES.name]: [
     'anthropic.*-v1:0\nus.anthropic.claude-haiku-4-5-20251001-v1:0',
