@@ -81,6 +81,11 @@ const MAX_FINDINGS = 1_000;
 /** Larger bodies are not looked into. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 
+/** Nor are prompts of more pieces: no conversation has so many. */
+const MAX_BLOCKS = 5_000;
+/** Of a prompt that is new, so much is looked into: some 50 ms. */
+const MAX_SCANNED_BYTES = 512 * 1024;
+
 /** One for a process. */
 export class CacheDoctor {
   readonly facts: CacheFacts;
@@ -97,12 +102,14 @@ export class CacheDoctor {
   /** Takes some milliseconds for a large body that is new; false if it is no prompt. The body is not kept. */
   sent({ id, caller, scope, operation, body, sentAtMs }: SentPrompt): boolean {
     const read = body.length > MAX_BODY_BYTES ? undefined : readCachePrompt(body, operation);
-    if (read === undefined) return false;
+    if (read === undefined || read.blocks.length > MAX_BLOCKS) return false;
+    const until = this.#prints.scannedBytes + MAX_SCANNED_BYTES;
     // Only what a marker covers is lost by a change.
     const last = read.blocks.findLastIndex(({ marker }) => marker !== undefined);
     const blocks = read.blocks.map((block, index): PrintedBlock => {
       const { name: _name, description: _description, ...place } = block;
-      return { ...place, print: this.#prints.of(body, block, index <= last) };
+      const isDetailed = index <= last && this.#prints.scannedBytes < until;
+      return { ...place, print: this.#prints.of(body, block, isDetailed) };
     });
     this.#memory.add({
       id,

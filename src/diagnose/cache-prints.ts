@@ -73,6 +73,8 @@ export class Fingerprints {
   /** By hash; the one that was used last at the end. */
   readonly #known = new Map<string, BlockPrint>();
   #bytes = 0;
+  /** Content that was looked into so far: what took time. */
+  scannedBytes = 0;
 
   constructor(key: Buffer = randomBytes(32)) {
     this.#inner = padOf(key, 0x36);
@@ -114,6 +116,7 @@ export class Fingerprints {
   #make(body: Buffer, block: CacheBlock, name: string): BlockPrint {
     const content = Buffer.concat(block.content.map(([from, to]) => body.subarray(from, to)));
     const text = content.toString('latin1', 0, MAX_SCANNED_BYTES);
+    this.scannedBytes += text.length;
     const { masked, parts } = this.#findVolatile(text);
     const rest = content.subarray(MAX_SCANNED_BYTES);
     const isTool = block.field === 'tools' && block.name !== undefined;
@@ -131,16 +134,19 @@ export class Fingerprints {
     };
   }
 
+  /** Only the first ones count: a table of numbers has no end. */
   #findVolatile(text: string): { masked: string; parts: VolatilePart[] } {
     const parts: VolatilePart[] = [];
-    const masked = text.replaceAll(VOLATILE, (found: string, ...rest: unknown[]) => {
-      const groups = rest.at(-1) as Readonly<Record<VolatilePart['kind'], string | undefined>>;
-      const at = Number(rest.at(-3));
-      const kind = groups.uuid !== undefined ? 'uuid' : groups.timestamp !== undefined ? 'timestamp' : 'counter';
-      if (parts.length < MAX_VOLATILE) parts.push({ kind, at, size: found.length, hash: this.ofText(found) });
-      return '\0';
-    });
-    return { masked, parts };
+    let masked = '';
+    let from = 0;
+    for (const { 0: found, index: at, groups = {} } of text.matchAll(VOLATILE)) {
+      if (parts.length >= MAX_VOLATILE) break;
+      const kind = groups['uuid'] !== undefined ? 'uuid' : groups['timestamp'] === undefined ? 'counter' : 'timestamp';
+      parts.push({ kind, at, size: found.length, hash: this.ofText(found) });
+      masked += `${text.slice(from, at)}\0`;
+      from = at + found.length;
+    }
+    return { masked: masked + text.slice(from), parts };
   }
 
   #hashChunks(content: Buffer): Buffer {

@@ -73,9 +73,14 @@ interface Case {
   readonly written: number;
   /** All of the input. */
   readonly total: number;
-  /** Index of its last marker; -1 if it has none. */
+  /** Indexes of its markers; those that AWS would take, the last ones. */
+  readonly markers: readonly number[];
+  /** The last of them; -1 if it has none. */
   readonly last: number;
 }
+
+/** More are refused, whatever AWS's number is. */
+const MAX_MARKERS = 20;
 
 /** Undefined: nothing is to be said of it, because it failed for another reason. */
 export function findVerdict(
@@ -88,6 +93,7 @@ export function findVerdict(
   if (status === 0 || status >= 400) return findRefusal(prompt, outcome, facts);
   const total = sumInput(usage);
   if (usage === undefined || total === undefined) return { verdict: 'unknown', confidence: 'unknown', lostTokens: 0 };
+  const markers = prompt.blocks.flatMap(({ marker }, at) => (marker === undefined ? [] : [at])).slice(-MAX_MARKERS);
   const open: Case = {
     prompt,
     memory,
@@ -96,7 +102,8 @@ export function findVerdict(
     read: usage.cacheReadTokens ?? 0,
     written: usage.cacheWriteTokens ?? 0,
     total,
-    last: prompt.blocks.findLastIndex(({ marker }) => marker !== undefined),
+    markers,
+    last: markers.at(-1) ?? -1,
   };
   if (open.read > 0) return judgeHit(open);
   if (open.last === -1) return judgeUnmarked(open);
@@ -345,8 +352,8 @@ function whyUnusable(open: Case, entry: CacheEntry, index: number): 'expired' | 
 }
 
 /** Whether a marker looks back so far. */
-function isReachable({ prompt, facts }: Case, index: number): boolean {
-  return prompt.blocks.some(({ marker }, at) => marker !== undefined && index <= at && index >= at - facts.lookback);
+function isReachable({ markers, facts }: Case, index: number): boolean {
+  return markers.some((at) => index <= at && index >= at - facts.lookback);
 }
 
 /** The block up to which so many tokens were read, by bytes. */

@@ -32,7 +32,7 @@ export interface JsonTree {
 /** What is deeper is a leaf. */
 const DEFAULT_DEPTH = 8;
 /** More values are nothing that a model reads as a conversation. */
-const MAX_NODES = 200_000;
+const MAX_NODES = 50_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -58,11 +58,15 @@ export function findMember(node: JsonNode | undefined, name: string): JsonNode |
   return node?.members.findLast((member) => member.name === name)?.value;
 }
 
-/** The text of a string; undefined of anything else. */
+/** The text of a string; undefined of anything else, and of one that a parser would not take. */
 export function readJsonText(text: Buffer, node: JsonNode | undefined): string | undefined {
   if (node?.kind !== 'string') return undefined;
-  const value: unknown = JSON.parse(text.toString('utf8', node.from, node.to));
-  return typeof value === 'string' ? value : undefined;
+  try {
+    const value: unknown = JSON.parse(text.toString('utf8', node.from, node.to));
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** State: how far it is in the text. Throws SyntaxError where it is none. */

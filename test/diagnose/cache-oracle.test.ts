@@ -1,7 +1,7 @@
 /**
  * The doctor against an oracle: conversations are generated and sent to a cache that goes by AWS's rules. The oracle
- * sees all of them as text and looks through everything that was ever sent; the doctor has fingerprints alone. Both must
- * come to the same verdict.
+ * sees all of them as text and looks through everything that was ever sent; the doctor has fingerprints alone. Both
+ * must come to the same verdict.
  */
 import { array, assert, constant, constantFrom, oneof, property, record, type Arbitrary } from 'fast-check';
 import { describe, expect, it } from 'vitest';

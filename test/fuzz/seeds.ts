@@ -13,6 +13,7 @@ import { BILL, BILL_SEEDS } from './targets-bills.ts';
 import { FILTER, OWN_FAULT } from './targets-faults.ts';
 import { AWS_OFFER, FACT_FILE } from './targets-prices.ts';
 import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
+import { CACHE_PROMPT } from './targets-cache.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
 
 /** Where findings are kept. */
@@ -20,6 +21,7 @@ export const SEED_FOLDER = fileURLToPath(new URL('seeds', import.meta.url));
 
 /** Every target. */
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  CACHE_PROMPT,
   JSON_SCAN,
   EVENT_STREAM,
   FRAME_CHAIN,
@@ -86,6 +88,11 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     'cut at=frame:3+20b',
     'crc which=prelude',
     'status=503',
+  ],
+  [CACHE_PROMPT.name]: [
+    '{"system":[{"text":"at 09:00:00"},{"cachePoint":{"type":"default"}}],"messages":[{"role":"user","content":[]}]}',
+    '{"anthropic_version":"","system":"a","messages":[{"role":"user","content":[{"type":"text","text":"b",' +
+      '"cache_control":{"type":"ephemeral"}}]}]}',
   ],
   [NAMES.name]: [
     'anthropic.*-v1:0\nus.anthropic.claude-haiku-4-5-20251001-v1:0',
