@@ -39,6 +39,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { LiveCacheDoctor } from './cache-doctor.ts';
 import { openCacheViews } from './cache-views.ts';
 import { createAuthorities } from './identities.ts';
+import { openReplay } from './replay.ts';
 import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
@@ -162,7 +163,10 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
       }),
       ...openCacheViews(dependencies.cacheDoctor, opened.source),
       explain: () => undefined,
-      replay: undefined,
+      replay:
+        inspector?.watcher === undefined
+          ? undefined
+          : openReplay({ store, masterKey, nowMs: Date.now, handle: bedrock }),
       exportAs: async (format, exchanges, isSanitized) => {
         const { exportFile } = await import('./export-file.ts');
         const { dropped } = opened.source.state();

@@ -74,6 +74,7 @@ export async function authenticate(
   options: AuthenticatorOptions,
 ): Promise<Caller> {
   const { failures } = options;
+  if (clientRequest.replay !== undefined) return admitReplay(clientRequest.replay.caller, options);
   if (presented.hasKeyInQuery) throw keyInQuery();
   const noteFailure = async (error: unknown): Promise<never> => {
     throw await failures.note(error, clientRequest);
@@ -97,6 +98,32 @@ export async function authenticate(
     verify: (body) => verify(body).catch(noteFailure),
   };
 }
+
+/**
+ * A request that the proxy itself makes, for a caller whom its owner has named: it needs no credential, and counts as
+ * any other of that caller.
+ */
+async function admitReplay(caller: string, options: AuthenticatorOptions): Promise<Caller> {
+  const { store, masterKey, nowMs } = options;
+  const row = caller === 'master' || caller === 'anonymous' ? undefined : await store.findKeyBySha256(caller);
+  const isOpen = masterKey === undefined && !(await store.hasAnyKey());
+  if (row === undefined && (caller === 'anonymous' ? !isOpen : caller !== 'master' || masterKey === undefined)) {
+    throw unknownKey();
+  }
+  if (row !== undefined) refuseEndedKey(row, nowMs());
+  const ofNobody = caller === 'master' ? MASTER : ANONYMOUS;
+  const { verify, ...found } = identified(row === undefined ? ofNobody : describePrincipal(row), row);
+  const verifyFresh = async (body: VerifiedBody): Promise<VerifiedCaller> => {
+    const { principal } = await verify(body);
+    const fresh = await revalidate({ principal, row }, options);
+    if (row !== undefined) store.touchKey(row.id, nowMs());
+    return { principal: fresh, checkFrame: undefined };
+  };
+  return { ...found, bodyOwner: caller, oauthAuthorization: undefined, verify: verifyFresh };
+}
+
+const MASTER: Principal = { kind: 'master', label: 'master' };
+const ANONYMOUS: Principal = { kind: 'anonymous', label: 'anonymous' };
 
 function nameOwner(principal: Principal | undefined, row: VirtualKeyRow | undefined, network: string): string {
   if (principal?.kind === 'key') return principal.keyId;

@@ -40,7 +40,9 @@ export async function revalidate(
 }
 
 /** A key as the principal of a request. */
-export function describePrincipal({ id, alias, execCommand, lastFour, policy, tags }: VirtualKeyRow): Principal {
+export function describePrincipal(row: VirtualKeyRow): Principal {
+  const { id, alias, execCommand, lastFour, policy, tags, metadata } = row;
   const label = execCommand === undefined ? (alias ?? maskKey(lastFour)) : execLabel(execCommand);
-  return { kind: 'key', keyId: id, label, alias, policy, tags };
+  const key = { kind: 'key', keyId: id, label, alias, policy, tags } as const;
+  return metadata['inspect'] === 'never' ? { ...key, isUninspected: true } : key;
 }

@@ -15,6 +15,8 @@ export type Principal =
       readonly alias?: string | undefined;
       readonly policy: KeyPolicy;
       readonly tags: Readonly<Record<string, string>>;
+      /** Its metadata say `inspect: never`: the inspector keeps no content of it. */
+      readonly isUninspected?: boolean;
     }
   | { readonly kind: 'master'; readonly label: 'master' }
   | { readonly kind: 'anonymous'; readonly label: 'anonymous' };

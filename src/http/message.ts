@@ -28,6 +28,19 @@ export interface ClientRequest {
   readonly upgrade: ClientUpgrade | undefined;
   /** Fires when the client leaves before its response is complete, or when the request is cut. */
   readonly signal: AbortSignal;
+  /**
+   * Set on a request that the proxy itself makes, of an exchange that is sent once more; nothing that a client sends
+   * sets it.
+   */
+  readonly replay?: {
+    /** Who is charged: a key, by its hash; or `master`, or `anonymous`. */
+    readonly caller: string;
+    /** The exchange that is sent again, and whether it was edited. */
+    readonly parent: string;
+    readonly isEdited: boolean;
+    /** Told under which id it is recorded. */
+    readonly onRecord: (id: string) => void;
+  };
   /** Ends the request from this side: `signal` fires, with the error as its reason. */
   readonly cut: (error: ProxyError) => void;
 }

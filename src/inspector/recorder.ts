@@ -20,11 +20,20 @@ import type {
   Layer,
   Omission,
 } from './exchange.ts';
+import { ConversationIndex, type LinkedRequest } from './conversation.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { maskHeaders, maskTarget } from './masks.ts';
+import { PiecedKeptBody, PieceStore } from './pieces.ts';
+import { readJsonSpans } from '../protocol/json-spans.ts';
 import type { ExchangeRing, RingExchange } from './ring.ts';
 import { describeSigning } from './signing.ts';
 import type { ExchangeWatch, ExchangeWatcher } from './watcher.ts';
+
+/** Larger bodies are kept as they came: to look into them would hold up others. */
+const MAX_LINKED_BYTES = 4 * 1024 * 1024;
+/** As deep as messages lie, and no deeper. */
+const LINK_DEPTH = 3;
+const OPEN_BRACE = 0x7b;
 
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
@@ -35,6 +44,7 @@ export class ExchangeRecorder implements ExchangeWatcher {
   readonly #tickMs: MonotonicClock;
   /** By id: those whose ledger row is not written yet. */
   readonly #open = new Map<string, Capture>();
+  readonly #links: Links;
   #sequence: number;
   /** Whether content is kept; rows are in any case. */
   isCapturing = true;
@@ -44,21 +54,27 @@ export class ExchangeRecorder implements ExchangeWatcher {
     this.#ring = ring;
     this.#tickMs = tickMs;
     this.#sequence = lastSequence;
+    this.#links = { conversations: new ConversationIndex(), pieces: new PieceStore(ring) };
   }
 
   open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch {
     const omitted = this.isCapturing ? findOptOut(clientRequest.headers) : 'off';
-    const parts = { ring: this.#ring, tickMs: this.#tickMs, omitted };
+    const parts = { ring: this.#ring, tickMs: this.#tickMs, omitted, links: this.#links };
     const capture = new Capture(record, clientRequest, { ...parts, sequence: (this.#sequence += 1) });
     this.#open.set(record.id, capture);
     this.#ring.add(capture);
+    clientRequest.replay?.onRecord(record.id);
     return capture;
   }
 
   /** To be called with the event of the same name. */
   readonly ended = (record: RequestRecord): void => {
-    this.#open.get(record.id)?.settle();
+    const capture = this.#open.get(record.id);
+    if (capture === undefined) return;
     this.#open.delete(record.id);
+    capture.settle();
+    // Nobody waits for that.
+    setImmediate(() => capture.link());
   };
 }
 
@@ -66,7 +82,14 @@ function findOptOut(headers: readonly HeaderPair[]): Omission | undefined {
   return findHeader(headers, OPT_OUT_HEADER)?.trim().toLowerCase() === 'off' ? 'opt-out' : undefined;
 }
 
+/** What exchanges have together. */
+interface Links {
+  readonly conversations: ConversationIndex;
+  readonly pieces: PieceStore;
+}
+
 interface CaptureParts {
+  readonly links: Links;
   readonly ring: ExchangeRing;
   readonly tickMs: MonotonicClock;
   readonly omitted: Omission | undefined;
@@ -80,33 +103,43 @@ type Head = Omit<KeptMessage, 'body'>;
 class Capture implements ExchangeWatch, RingExchange {
   readonly id: string;
   readonly sequence: number;
-  readonly parent = undefined;
-  readonly isEdited = false;
-  readonly conversation = undefined;
-  readonly attempt = undefined;
+  readonly parent: string | undefined;
+  readonly isEdited: boolean;
+  conversation: Exchange['conversation'];
+  attempt: Exchange['attempt'];
   readonly times: Times = {};
   omitted: Omission | undefined;
   isPinned = false;
   note: string | undefined;
   failedAttempts: readonly string[] = [];
   readonly #ring: ExchangeRing;
+  readonly #links: Links;
   readonly #tickMs: MonotonicClock;
   readonly #startedAt: number;
+  #caller = '';
+  #sameAs = '';
   #record: RequestRecord | undefined;
   #row: Exchange['row'] | undefined;
   readonly #heads: { [Name in Layer]?: Head } = {};
-  readonly #bodies: { clientRequest?: KeptBytes; upstreamResponse?: KeptBytes; clientResponse?: KeptBytes } = {};
+  readonly #bodies: {
+    clientRequest?: KeptBytes | PiecedKeptBody;
+    upstreamResponse?: KeptBytes;
+    clientResponse?: KeptBytes;
+  } = {};
   #clientStream: KeptBytes | undefined;
 
   constructor(
     record: RequestRecord,
-    { method, target, headers, authority, httpVersion }: ClientRequest,
-    { ring, tickMs, omitted, sequence }: CaptureParts,
+    { method, target, headers, authority, httpVersion, replay }: ClientRequest,
+    { ring, links, tickMs, omitted, sequence }: CaptureParts,
   ) {
     this.id = record.id;
     this.sequence = sequence;
     this.omitted = omitted;
+    this.parent = replay?.parent;
+    this.isEdited = replay?.isEdited === true;
     this.#ring = ring;
+    this.#links = links;
     this.#tickMs = tickMs;
     this.#startedAt = tickMs();
     this.#record = record;
@@ -149,12 +182,16 @@ class Capture implements ExchangeWatch, RingExchange {
     return this.#clientStream;
   }
 
-  onCaller(_principal: Principal | undefined): void {
+  onCaller(principal: Principal | undefined): void {
+    this.#caller = principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
+    if (principal?.kind === 'key' && principal.isUninspected === true) this.omitted ??= 'opt-out';
     this.times.authenticatedMs = this.#elapsed();
   }
 
   onBody({ chunks, sizeBytes, sha256, spool }: Body): void {
     const atMs = (this.times.bodyReadMs = this.#elapsed());
+    this.#sameAs = `${this.#heads.clientRequest?.target ?? ''} ${sha256}`;
+    this.attempt = this.#links.conversations.findAttempt(this.#linked(), this.#sameAs, this.#startedAt);
     if (this.omitted !== undefined) return;
     const kept = (this.#bodies.clientRequest = new KeptBytes(this.#ring));
     for (const chunk of chunks) kept.add(chunk, atMs);
@@ -236,8 +273,27 @@ class Capture implements ExchangeWatch, RingExchange {
     if (record === undefined) return;
     this.#row = this.row;
     this.#end = findEnd(record);
+    const hasFailed = this.#end === 'cut' || (record.status ?? 0) >= 400;
+    if (hasFailed) this.#links.conversations.noteFailure(this.#linked(), this.#sameAs, this.#tickMs());
     this.#record = undefined;
     for (const kept of Object.values(this.#bodies)) this.#countIfDropped(kept);
+    this.#ring.touch(this.id);
+  }
+
+  /** Finds the turn that it is, and keeps what it has in common with others once. */
+  link(): void {
+    const kept = this.#bodies.clientRequest;
+    if (!(kept instanceof KeptBytes) || kept.hole !== undefined || kept.sizeBytes > MAX_LINKED_BYTES) return;
+    const bytes = kept.read();
+    if (bytes[0] !== OPEN_BRACE) return;
+    const spans = readJsonSpans(bytes, LINK_DEPTH);
+    this.conversation = this.#links.conversations.findTurn(this.#linked(), bytes, spans);
+    const pieced = this.#links.pieces.cut(bytes, spans);
+    if (pieced !== undefined && this.#ring.find(this.id) === undefined) pieced.drop();
+    else if (pieced !== undefined) {
+      this.#bodies.clientRequest = new PiecedKeptBody(pieced, kept);
+      kept.drop('evicted');
+    }
     this.#ring.touch(this.id);
   }
 
@@ -294,7 +350,11 @@ class Capture implements ExchangeWatch, RingExchange {
     };
   }
 
-  #countIfDropped(kept: KeptBytes): void {
+  #linked(): LinkedRequest {
+    return { id: this.id, caller: this.#caller };
+  }
+
+  #countIfDropped(kept: KeptBody): void {
     const why = kept.hole?.why;
     if (why === 'memory') this.#ring.countDropped(why);
   }
