@@ -3,6 +3,7 @@
  * JSON pointer, and at which byte it begins. Equal is what is equal byte by byte: so caches of prompts see it. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { toPointer } from '../../cassette/places.ts';
 import { isObject } from '../../lib/json.ts';
 import { formatCount } from '../../lib/format.ts';
 import type { Exchange } from '../exchange.ts';
@@ -138,7 +139,7 @@ function collectChanges(after: unknown, before: unknown, pointer: string, change
     return;
   }
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const step = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const step = `${pointer}${toPointer([name])}`;
     const [left, right] = [after, before].map((side) => (Object.hasOwn(side, name) ? side[name] : undefined));
     collectChanges(left, right, step, changes);
   }
