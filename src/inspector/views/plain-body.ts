@@ -8,8 +8,8 @@ import type { Exchange, KeptBody, KeptMessage } from '../exchange.ts';
 import { bodyOf } from './kept-body.ts';
 import { readJson } from './payload.ts';
 
-/** What a body may unpack to. */
-const MAX_PLAIN_BYTES = 32 * 1024 * 1024;
+/** What a body may unpack to: as much as is kept of one that is not compressed. */
+const MAX_PLAIN_BYTES = 8 * 1024 * 1024;
 
 const UNPACKERS: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   gzip: (bytes) => gunzipSync(bytes, { maxOutputLength: MAX_PLAIN_BYTES }),
