@@ -23,7 +23,10 @@ export interface Cut {
   readonly isLost?: boolean;
 }
 
-/** Cuts what begins at `from`; `isWhole`: nothing follows. */
+/** More frames of one direction nobody looks at, and their places take room. */
+export const MAX_FRAMES = 100_000;
+
+/** Cuts what begins at `from`, MAX_FRAMES at most; `isWhole`: nothing follows. */
 export type Cutter = (bytes: Buffer, from: number, isWhole: boolean) => Cut;
 
 /** Length 4, headers length 4, CRC 4; then headers, payload, CRC 4. */
@@ -34,7 +37,7 @@ const FRAME_OVERHEAD_BYTES = 16;
 export const cutEventStream: Cutter = (bytes, from) => {
   const frames: CutFrame[] = [];
   let start = from;
-  while (bytes.length - start >= PRELUDE_BYTES) {
+  while (bytes.length - start >= PRELUDE_BYTES && frames.length < MAX_FRAMES) {
     const sizeBytes = bytes.readUInt32BE(start);
     if (!isPlausible(sizeBytes, bytes.readUInt32BE(start + 4))) return { frames, next: start, isLost: true };
     const end = start + sizeBytes;
@@ -78,6 +81,7 @@ export const cutServerSentEvents: Cutter = (bytes, from, isWhole) => {
     if (isBlank && hasText) {
       frames.push({ start, end: line });
       start = line;
+      if (frames.length >= MAX_FRAMES) return { frames, next: start };
     }
     hasText = !isBlank;
   }
@@ -144,6 +148,7 @@ export const cutWebSocket: Cutter = (bytes, from) => {
     if (start + sizeBytes > bytes.length) return { frames, next: start, expectedBytes: sizeBytes };
     frames.push({ start, end: start + sizeBytes });
     start += sizeBytes;
+    if (frames.length >= MAX_FRAMES) break;
   }
   return { frames, next: start };
 };

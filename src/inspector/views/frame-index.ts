@@ -2,6 +2,7 @@
  * Where the frames of an exchange's response lie, and when they came: only positions, so that a page of frames is
  * decoded when it is asked for. A stream that grows is read on from where the last look ended.
  */
+import { formatCount } from '../../lib/format.ts';
 import { findContentCoding } from '../../http/unpack.ts';
 import { findHeader } from '../../http/message.ts';
 import { parseFrameHeaders } from '../../protocol/event-stream.ts';
@@ -16,6 +17,7 @@ import {
   cutWebSocket,
   findEventStreamStart,
   findServerSentStart,
+  MAX_FRAMES,
   PRELUDE_BYTES,
 } from './frame-cutters.ts';
 import { bodyOf, contentTypeOf, fromKeptOffset, responseOf, timeAt, toKeptOffset } from './kept-body.ts';
@@ -70,6 +72,7 @@ interface Lane {
   readBytes: number;
   keptBytes: number;
   isRead: boolean;
+  isFull: boolean;
   problem: string | undefined;
 }
 
@@ -133,7 +136,7 @@ function readLane(
   const before = LANES.get(body);
   const lane = before === undefined || isOutdated(before, body, isOver) ? openLane() : before;
   LANES.set(body, lane);
-  if (lane.isRead || (lane.readBytes === sizeBytes && !isOver && sizeBytes > 0)) return lane;
+  if (lane.isRead || lane.isFull || (lane.readBytes === sizeBytes && !isOver && sizeBytes > 0)) return lane;
   const bytes = body.read();
   const chunks = body.chunks();
   const add = ({ start, end }: CutFrame): void => {
@@ -144,17 +147,20 @@ function readLane(
   };
   const read = (part: Buffer, from: number, isWhole: boolean): Cut => {
     const cut = framing.cut(part, from, isWhole);
-    cut.frames.forEach(add);
+    cut.frames.slice(0, MAX_FRAMES - lane.spans.length).forEach(add);
+    lane.isFull ||= lane.spans.length >= MAX_FRAMES;
     lane.next = cut.next;
     return cut;
   };
   let cut = read(hole === undefined ? bytes : bytes.subarray(0, hole.at), lane.next, isOver && hole === undefined);
   // What comes behind a hole changes as long as more comes.
-  if (hole !== undefined && isOver) {
+  if (hole !== undefined && isOver && !lane.isFull) {
     const start = framing.findStart(bytes, hole.at);
     cut = start === undefined ? { frames: [], next: bytes.length } : read(bytes, start, true);
   }
-  lane.problem = isOver || cut.isLost === true ? describeRest(body, bytes.length, cut, lane.spans.length) : undefined;
+  if (lane.isFull) lane.problem = `There are more than ${formatCount(MAX_FRAMES)} frames: these are the first.`;
+  else
+    lane.problem = isOver || cut.isLost === true ? describeRest(body, bytes.length, cut, lane.spans.length) : undefined;
   lane.readBytes = sizeBytes;
   lane.keptBytes = bytes.length;
   lane.isRead = isOver;
@@ -169,7 +175,7 @@ function isOutdated(lane: Lane, { hole, sizeBytes }: KeptBody, isOver: boolean):
 }
 
 function openLane(): Lane {
-  return { spans: [], next: 0, readBytes: 0, keptBytes: 0, isRead: false, problem: undefined };
+  return { spans: [], next: 0, readBytes: 0, keptBytes: 0, isRead: false, isFull: false, problem: undefined };
 }
 
 function describeRest(body: KeptBody, keptBytes: number, cut: Cut, count: number): string | undefined {

@@ -8,8 +8,8 @@ import type { Exchange, KeptBody, KeptMessage } from '../exchange.ts';
 import { bodyOf } from './kept-body.ts';
 import { readJson } from './payload.ts';
 
-/** What a body may unpack to. */
-const MAX_PLAIN_BYTES = 32 * 1024 * 1024;
+/** What a body may unpack to: as much as is kept of one that is not compressed. */
+const MAX_PLAIN_BYTES = 8 * 1024 * 1024;
 
 const UNPACKERS: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   gzip: (bytes) => gunzipSync(bytes, { maxOutputLength: MAX_PLAIN_BYTES }),
@@ -44,7 +44,12 @@ export function readRequestJson(
   exchange: Exchange,
 ): { readonly json: JsonObject; readonly bytes: Buffer } | { readonly problem: string | undefined } {
   const layer = exchange.layers.clientRequest?.body === undefined ? 'signedRequest' : 'clientRequest';
-  const plain = readPlainBody(exchange.layers[layer], bodyOf(exchange, layer), "request's body");
+  const body = bodyOf(exchange, layer);
+  // It has none, or nobody has read it: a refusal came first.
+  if (body === undefined && exchange.layers.clientRequest !== undefined && exchange.row.requestBytes === 0) {
+    return { problem: undefined };
+  }
+  const plain = readPlainBody(exchange.layers[layer], body, "request's body");
   if ('problem' in plain) return plain;
   // Many operations have none.
   if (plain.bytes.length === 0) return { problem: undefined };

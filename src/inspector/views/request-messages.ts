@@ -2,8 +2,9 @@
  * What a request says to its model, by the form of its body: instructions, tools, messages and parameters, each block
  * with its place in the body. Pure, and never throws: what has no known form is shown as `other`.
  */
+import { toPointer } from '../../cassette/places.ts';
 import { asObject, asObjects, asText, isObject, type JsonObject } from '../../lib/json.ts';
-import type { JsonSpan } from '../../protocol/json-spans.ts';
+import { findMember, type JsonNode } from '../../protocol/json-tree.ts';
 import type { BlockView, Json, MessagesView, MessageView } from '../wire.ts';
 import {
   type BlockReader,
@@ -53,34 +54,34 @@ function hasNovaContent({ content }: JsonObject): boolean {
   return asObjects(content).some((block) => !('type' in block) && ('text' in block || 'image' in block));
 }
 
-/** Reads a request of a form. `spans`: where its values stand. */
-export function readRequestMessages(form: MessageForm, body: JsonObject, spans: JsonSpan): RequestMessages {
-  const root = placeOf(spans, '');
+/** Reads a request of a form. `root`: where its values stand; undefined: not known. */
+export function readRequestMessages(form: MessageForm, body: JsonObject, root: JsonNode | undefined): RequestMessages {
+  const place = placeOf(root, '');
   switch (form) {
     case 'converse':
     case 'nova':
-      return readConverse(body, root);
+      return readConverse(body, place);
     case 'anthropic':
-      return readAnthropic(body, root);
+      return readAnthropic(body, place);
     case 'openai-chat':
-      return readChat(body, root);
+      return readChat(body, place);
     case 'openai-responses':
-      return readResponses(body, root);
+      return readResponses(body, place);
     case 'text':
     case 'embedding':
-      return readTexts(body, root);
+      return readTexts(body, place);
     case 'other':
       return { system: [], tools: [], messages: [], parameters: parametersOf(body, []) };
   }
 }
 
-function placeOf(span: JsonSpan | undefined, pointer: string): BlockPlace {
+function placeOf(node: JsonNode | undefined, pointer: string): BlockPlace {
   return {
     pointer,
-    span: span === undefined ? null : [span.start, span.end],
+    span: node === undefined ? null : [node.from, node.to],
     at: (step) => {
-      const within = typeof step === 'number' ? span?.elements?.[step] : span?.members?.get(step);
-      return placeOf(within, `${pointer}/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`);
+      const within = typeof step === 'number' ? node?.items[step] : findMember(node, step);
+      return placeOf(within, `${pointer}${toPointer([String(step)])}`);
     },
   };
 }

@@ -2,8 +2,9 @@
  * The parts of a request that are compared and found one by one: instructions, each tool, each message, and every other
  * member of the body, with their bytes. Pure.
  */
+import { toPointer } from '../../cassette/places.ts';
 import { asText, isObject, type JsonObject } from '../../lib/json.ts';
-import { findSpan, type JsonSpan, readJsonSpans } from '../../protocol/json-spans.ts';
+import { findMember, type JsonNode, readJsonTree } from '../../protocol/json-tree.ts';
 import type { Exchange } from '../exchange.ts';
 import { readRequestJson } from './plain-body.ts';
 
@@ -26,6 +27,8 @@ const LISTS: readonly (readonly [kind: 'tool' | 'message', path: readonly string
   ['message', ['messages']],
   ['message', ['input']],
 ];
+/** A tool of Converse is an element of a list in a member of a member. */
+const PART_DEPTH = 4;
 const SYSTEM: ReadonlySet<string> = new Set(['system', 'instructions']);
 
 /** The parts of an exchange's request, in no particular order; or why there are none. */
@@ -35,12 +38,15 @@ export function listRequestParts(
   const request = readRequestJson(exchange);
   if (!('json' in request)) return { problem: request.problem ?? 'The request has no body.' };
   const { json, bytes } = request;
-  const root = readJsonSpans(bytes, 4);
+  const root = readJsonTree(bytes, PART_DEPTH)?.root;
+  if (root === undefined) return { problem: 'The request has too many values to be compared.' };
   const add = (kind: RequestPart['kind'], name: string, path: readonly (string | number)[]): RequestPart[] => {
-    const span = findSpan(root, path);
-    if (span === undefined) return [];
-    const pointer = path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-    return [{ kind, name, pointer, json: findValue(json, path), start: span.start, bytes: bytesOfSpan(bytes, span) }];
+    const node = findNode(root, path);
+    if (node === undefined) return [];
+    const pointer = toPointer(path.map(String));
+    return [
+      { kind, name, pointer, json: findValue(json, path), start: node.from, bytes: bytes.subarray(node.from, node.to) },
+    ];
   };
   const parts = Object.entries(json).flatMap(([name, value]) => {
     if (SYSTEM.has(name)) return add('system', 'system', [name]);
@@ -61,8 +67,11 @@ export function listRequestParts(
   return { parts: [...parts, ...lists] };
 }
 
-function bytesOfSpan(bytes: Buffer, { start, end }: JsonSpan): Buffer {
-  return bytes.subarray(start, end);
+function findNode(root: JsonNode, path: readonly (string | number)[]): JsonNode | undefined {
+  return path.reduce<JsonNode | undefined>(
+    (within, step) => (typeof step === 'number' ? within?.items[step] : findMember(within, step)),
+    root,
+  );
 }
 
 function findValue(json: JsonObject, path: readonly (string | number)[]): unknown {

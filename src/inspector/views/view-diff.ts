@@ -2,7 +2,8 @@
  * How a request differs from another one: by parts (instructions, tools, messages, other members), within a part by
  * JSON pointer, and at which byte it begins. Equal is what is equal byte by byte: so caches of prompts see it. Pure.
  */
-import { isDeepStrictEqual } from 'node:util';
+import { hash } from 'node:crypto';
+import { toPointer } from '../../cassette/places.ts';
 import { isObject } from '../../lib/json.ts';
 import { formatCount } from '../../lib/format.ts';
 import type { Exchange } from '../exchange.ts';
@@ -100,8 +101,9 @@ function markMoved(
 
 function compareParts(part: RequestPart, before: RequestPart): DiffPart {
   if (part.bytes.equals(before.bytes)) return same(part);
-  const changes: Change[] = [];
-  collectChanges(part.json, before.json, part.pointer, changes);
+  const found: FoundChanges = { changes: [], isEqual: createEquality() };
+  collectChanges(part.json, before.json, part.pointer, found);
+  const { changes } = found;
   return { ...headOf(part), change: 'changed', at_byte: part.start + commonBytes(part.bytes, before.bytes), changes };
 }
 
@@ -130,29 +132,53 @@ function commonBytes(newer: Buffer, older: Buffer): number {
   return at;
 }
 
-function collectChanges(after: unknown, before: unknown, pointer: string, changes: Change[]): void {
-  if (changes.length >= MAX_CHANGES || isDeepStrictEqual(after, before)) return;
-  if (Array.isArray(after) && Array.isArray(before)) return collectElements(after, before, pointer, changes);
+interface FoundChanges {
+  readonly changes: Change[];
+  readonly isEqual: (left: unknown, right: unknown) => boolean;
+}
+
+function collectChanges(after: unknown, before: unknown, pointer: string, found: FoundChanges): void {
+  const { changes, isEqual } = found;
+  if (changes.length >= MAX_CHANGES || isEqual(after, before)) return;
+  if (Array.isArray(after) && Array.isArray(before)) return collectElements(after, before, pointer, found);
   if (!isObject(after) || !isObject(before)) {
     changes.push({ pointer, before: toJson(before), after: toJson(after) });
     return;
   }
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
-    const step = `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     const [left, right] = [after, before].map((side) => (Object.hasOwn(side, name) ? side[name] : undefined));
-    collectChanges(left, right, step, changes);
+    collectChanges(left, right, `${pointer}${toPointer([name])}`, found);
   }
 }
 
 /** What is gone has the index that it had. */
-function collectElements(after: unknown[], before: unknown[], pointer: string, changes: Change[]): void {
-  const { start, end } = alignEnds(after, before, isDeepStrictEqual);
+function collectElements(after: unknown[], before: unknown[], pointer: string, found: FoundChanges): void {
+  const { start, end } = alignEnds(after, before, found.isEqual);
   const count = Math.max(after.length, before.length) - start - end;
-  for (let index = start; index < start + count && changes.length < MAX_CHANGES; index += 1) {
+  for (let index = start; index < start + count && found.changes.length < MAX_CHANGES; index += 1) {
     const left = index < after.length - end ? after[index] : undefined;
     const right = index < before.length - end ? before[index] : undefined;
-    collectChanges(left, right, `${pointer}/${index}`, changes);
+    collectChanges(left, right, `${pointer}/${index}`, found);
   }
+}
+
+/** By the hash of what they hold, which is worked out once for each: it is asked for on every level above them. */
+function createEquality(): FoundChanges['isEqual'] {
+  const prints = new WeakMap<object, string>();
+  const printOf = (value: unknown): string => {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
+    const known = prints.get(value);
+    if (known !== undefined) return known;
+    const inner = Array.isArray(value)
+      ? value.map(printOf)
+      : Object.entries(value)
+          .map(([name, item]) => `${JSON.stringify(name)}:${printOf(item)}`)
+          .toSorted();
+    const print = hash('sha256', `${Array.isArray(value) ? '[' : '{'}${inner.join(',')}`);
+    prints.set(value, print);
+    return print;
+  };
+  return (left, right) => left === right || printOf(left) === printOf(right);
 }
 
 /** "+2 messages, tools same, system changed at byte 1,284". */

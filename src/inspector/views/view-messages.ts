@@ -2,7 +2,7 @@
  * What client and model have said to each other in an exchange: the request's messages with their places in its body,
  * and the response put together, as far as it has come. Pure, and never throws.
  */
-import { readJsonSpans } from '../../protocol/json-spans.ts';
+import { readJsonTree } from '../../protocol/json-tree.ts';
 import type { Exchange } from '../exchange.ts';
 import type { MessagesView } from '../wire.ts';
 import { readRequestJson } from './plain-body.ts';
@@ -20,8 +20,8 @@ export function viewMessages(exchange: Exchange): MessagesView {
   const form = findForm(exchange.row.operation, json);
   const said =
     'json' in request
-      ? readRequestMessages(form, json, readJsonSpans(request.bytes, SPAN_DEPTH))
-      : readRequestMessages('other', {}, readJsonSpans(Buffer.alloc(0), 0));
+      ? readRequestMessages(form, json, readJsonTree(request.bytes, SPAN_DEPTH)?.root)
+      : readRequestMessages('other', {}, undefined);
   const problems = ['json' in request ? undefined : request.problem, problem].filter((told) => told !== undefined);
   return {
     form,

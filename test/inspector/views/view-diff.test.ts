@@ -18,6 +18,8 @@ function differ(after: unknown, before: unknown = BASE) {
   return viewDiff(keptExchange({ request: after }), keptExchange({ id: 'base', request: before }));
 }
 
+const nest = (inner: unknown): unknown => Array.from({ length: 150 }).reduce((value) => [value, 'x'], inner);
+
 describe('the difference of two requests', () => {
   it.each([
     { name: 'nothing', after: BASE, summary: 'messages same, tools same, system same' },
@@ -91,6 +93,15 @@ describe('the difference of two requests', () => {
     expect(differ(after, before).parts[0]?.changes).toEqual([
       { pointer: '/messages/0/content/0', before: null, after: { text: 'new' } },
     ]);
+  });
+
+  it('does not take long, however deep and long', () => {
+    const words = Array.from({ length: 50_000 }, (_, index) => ({ word: `w${index}` }));
+    const started = performance.now();
+    const { parts } = differ({ messages: [nest([...words, 1])] }, { messages: [nest([...words, 2])] });
+    expect(parts[0]?.changes).toHaveLength(1);
+    expect(parts[0]?.changes[0]).toMatchObject({ before: 2, after: 1 });
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 
   it('says that the model is another one', () => {

@@ -366,6 +366,24 @@ describe('a stream that grows', () => {
   });
 });
 
+describe('more frames than anybody looks at', () => {
+  it.each([
+    { name: 'events', contentType: 'text/event-stream', frame: Buffer.from('a:\n\n'), status: 200 },
+    { name: 'frames of a WebSocket', contentType: '', frame: Buffer.of(0x89, 0), status: 101 },
+    { name: 'frames of an event stream', contentType: undefined, frame: eventFrame('x', Buffer.alloc(0)), status: 200 },
+  ])('are not all told: $name', ({ contentType, frame, status }) => {
+    const bytes = Buffer.concat(Array.from({ length: 100_500 }, () => frame));
+    const exchange = keptExchange({
+      status,
+      ...(contentType === undefined ? {} : { contentType }),
+      response: keptBody([bytes]),
+    });
+    const view = viewFrames(exchange, { from: 99_990, limit: 100 });
+    expect([view.items.length, view.total, view.next]).toEqual([10, 100_000, null]);
+    expect(view.problem).toBe('There are more than 100,000 frames: these are the first.');
+  });
+});
+
 describe('every recorded stream', () => {
   it.each(recordedExchanges().filter(({ recorded }) => recorded.events !== undefined || recorded.sse !== undefined))(
     'is the same at any split: $name',
