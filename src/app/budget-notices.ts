@@ -4,7 +4,7 @@
  */
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { spawn } from 'node:child_process';
-import { type Config, MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE } from '../config/config.ts';
+import { type Config, SECRET_VARIABLES } from '../config/config.ts';
 import { within } from '../lib/deadline.ts';
 import { formatTime, isoTime } from '../lib/format.ts';
 import { escapeUnprintable, printable } from '../lib/printable.ts';
@@ -182,7 +182,7 @@ function killGroup(pid: number): void {
 /** Without what opens every door of the proxy. */
 function environmentFor(alert: BudgetAlert): NodeJS.ProcessEnv {
   const environment = { ...process.env };
-  for (const name of [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE]) delete environment[name];
+  for (const name of SECRET_VARIABLES) delete environment[name];
   return {
     ...environment,
     BEDROCK_PROXY_KEY_ID: alert.keyId,

@@ -120,7 +120,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   shared?.onFailure((origin) => failures.noteElsewhere(origin));
   const secret = openServerSecret(config);
   const { inspector } = dependencies;
-  const inspected = inspector === undefined ? [] : [inspector.subscriber];
+  const inspected = inspector?.subscriber === undefined ? [] : [inspector.subscriber];
   const events = createRequestEvents([metrics, ...inspected, ...dependencies.subscribers], dependencies.onFault);
   const keys = { store, masterKey, loadServerSecret: secret.load, failures, nowMs: Date.now };
   const reached = openUpstream(dependencies);

@@ -24,7 +24,7 @@ import { printError } from './print.ts';
 export interface Inspector {
   /** Undefined: nothing is kept, and nothing is looked at. */
   readonly watcher: ExchangeWatcher | undefined;
-  readonly subscriber: RequestSubscriber;
+  readonly subscriber: RequestSubscriber | undefined;
   readonly source: ExchangeSource;
   /** For the fragment of its address; undefined: the page is off. */
   readonly token: string | undefined;
@@ -48,8 +48,15 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   if (config.inspect) refuseInspect(config, isRemote);
   const token = isRemote && !config.inspectRemote ? undefined : (config.inspectToken ?? newInspectToken());
   if (!config.inspect) {
-    const source = new LedgerSource((filter, page) => store.readLedgerBackwards(filter, page));
-    return { watcher: undefined, subscriber: source, source, token, capture: undefined, close: () => source.close() };
+    const source = new LedgerSource(store);
+    return {
+      watcher: undefined,
+      subscriber: undefined,
+      source,
+      token,
+      capture: undefined,
+      close: () => source.close(),
+    };
   }
   const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
   const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');

@@ -37,7 +37,7 @@ import {
   type SessionTag,
   splitSessionTag,
 } from '../domain/role.ts';
-import { type InspectConfig, readInspectConfig } from './inspect-options.ts';
+import { INSPECT_TOKEN_VARIABLE, type InspectConfig, readInspectConfig } from './inspect-options.ts';
 import { parseArn } from '../protocol/arn.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
@@ -45,6 +45,8 @@ import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/
 export const MASTER_KEY_VARIABLES = ['BEDROCK_PROXY_MASTER_KEY', 'LITELLM_MASTER_KEY'] as const;
 /** The variable whose text seals keys at rest instead of the secret file. */
 export const SALT_KEY_VARIABLE = 'BEDROCK_PROXY_SALT_KEY';
+/** What opens every door of the proxy: programs that it starts are not given these. */
+export const SECRET_VARIABLES = [...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE, INSPECT_TOKEN_VARIABLE] as const;
 /** A short salt would make the sealed keys guessable. */
 const MIN_SALT_KEY_LENGTH = 16;
 

@@ -23,7 +23,8 @@ export interface InspectConfig {
   readonly inspectToken: string | undefined;
 }
 
-const TOKEN_VARIABLE = 'BEDROCK_PROXY_INSPECT_TOKEN';
+/** Of the page's token. */
+export const INSPECT_TOKEN_VARIABLE = 'BEDROCK_PROXY_INSPECT_TOKEN';
 /** 128 bits in Base64. */
 const MIN_TOKEN_LENGTH = 22;
 const BYTES: Readonly<Record<string, number>> = { kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 };
@@ -38,7 +39,7 @@ export function readInspectConfig(flags: Flags, environment: Environment): Inspe
     inspectFile: file && resolve(file),
     inspectLimits: parseInspectLimits(findSetting('inspectLimit', flags, environment)?.value ?? ''),
     inspectRemote: parseSwitch(findSetting('inspectRemote', flags, environment)),
-    inspectToken: readToken(environment[TOKEN_VARIABLE]),
+    inspectToken: readToken(environment[INSPECT_TOKEN_VARIABLE]),
   };
 }
 
@@ -72,6 +73,6 @@ function readToken(given: string | undefined): string | undefined {
   if (given.length >= MIN_TOKEN_LENGTH && /^[\w-]+$/.test(given)) return given;
   throw new ProxyError(
     'ERR_BAD_OPTION',
-    `${TOKEN_VARIABLE} must have ${MIN_TOKEN_LENGTH} characters, of A-Z a-z 0-9 _ -.`,
+    `${INSPECT_TOKEN_VARIABLE} must have ${MIN_TOKEN_LENGTH} characters, of A-Z a-z 0-9 _ -.`,
   );
 }

@@ -2,6 +2,7 @@
 import type { HeaderPair } from '../http/message.ts';
 import type { Exchange, KeptBody } from '../inspector/exchange.ts';
 import { describeExchange } from '../inspector/views/describe-exchange.ts';
+import { makeSnippet, SNIPPET_TARGETS, type SnippetTarget } from '../inspector/views/make-snippet.ts';
 import { viewDiff } from '../inspector/views/view-diff.ts';
 import { viewFrames } from '../inspector/views/view-frames.ts';
 import { viewMessages } from '../inspector/views/view-messages.ts';
@@ -68,6 +69,13 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
   },
   {
     method: 'GET',
+    path: `${ONE}/snippet`,
+    summary: `Its request as text to paste: ${SNIPPET_TARGETS.join(', ')}.`,
+    query: ['as'],
+    serve: serveExchange(sendSnippet),
+  },
+  {
+    method: 'GET',
     path: `${ONE}/events`,
     summary: 'Its frames as they come, as server-sent events: frames, summary.',
     query: ['from'],
@@ -122,6 +130,17 @@ async function compare(exchange: Exchange, call: InspectorCall): Promise<void> {
     throw new ProxyError('ERR_BAD_REQUEST', 'No request before it is known.', { hint: 'Name another one: ?with=ID.' });
   }
   reply(call, viewDiff(exchange, await requireExchange(call.options, base)));
+}
+
+function sendSnippet(exchange: Exchange, call: InspectorCall): void {
+  const as = call.query.get('as') ?? 'curl';
+  if (!isSnippetTarget(as)) throw new ProxyError('ERR_BAD_REQUEST', `as is one of ${SNIPPET_TARGETS.join(', ')}.`);
+  const { text, note } = makeSnippet(exchange, as, { url: call.options.tellState().url });
+  reply(call, { text, note: note ?? null });
+}
+
+function isSnippetTarget(as: string): as is SnippetTarget {
+  return SNIPPET_TARGETS.some((known) => known === as);
 }
 
 function requireReplay({ options }: InspectorCall): NonNullable<InspectorOptions['replay']> {

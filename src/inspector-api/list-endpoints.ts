@@ -136,8 +136,8 @@ async function listExchanges(call: InspectorCall): Promise<void> {
   const before = readNumber(query, 'before');
   const matches = findFilter(call);
   // Before: what changes meanwhile is told twice, and not missed.
-  const { cursor } = source;
-  const { items, next, scanned } = await source.list({ matches, before, limit });
+  const { cursor: cursorBefore } = source;
+  const { items, next, scanned, cursor = cursorBefore } = await source.list({ matches, before, limit });
   const list: ExchangeList = {
     items: items.map((exchange) => summariseFor(options, exchange)),
     cursor: options.firstCursor + cursor,

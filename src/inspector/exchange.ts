@@ -145,6 +145,8 @@ export interface ExchangePage {
   readonly scanned: number;
   /** `before` of the next page; undefined: there is none. */
   readonly next: number | undefined;
+  /** Where changes go on; undefined: where the source's cursor was before. */
+  readonly cursor?: number | undefined;
 }
 
 /** A change of an exchange: it came, it grew, it ended, it was pinned; or it is gone. */

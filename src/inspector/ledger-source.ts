@@ -1,45 +1,45 @@
 /**
- * The ledger as a source of exchanges: rows without content, for a proxy that keeps none.
+ * The ledger as a source of exchanges: rows without content, for a proxy that keeps none. Rows may be written by other
+ * processes too, workers of the same proxy among them: as long as somebody watches, the ledger is asked what is new.
  */
 import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { Exchange, ExchangeChange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
 
-/** What is read of the ledger. */
-export type ReadLedger = (
-  filter: LedgerFilter,
-  page: { readonly before?: number | undefined; readonly limit: number },
-) => Promise<LedgerEntry[]>;
+/** What is read of the ledger; as `LedgerStore` has it. */
+export interface LedgerReader {
+  readLedger(filter: LedgerFilter, page: { readonly after: number; readonly limit: number }): Promise<LedgerEntry[]>;
+  readLedgerBackwards(
+    filter: LedgerFilter,
+    page: { readonly before?: number | undefined; readonly limit: number },
+  ): Promise<LedgerEntry[]>;
+}
 
 /** Rows that are read at a time, and looked at for one page. */
 const PAGE_ROWS = 500;
 const MAX_SCANNED = 20_000;
-/** Until a row is in the ledger. */
-const SETTLE_MS = 150;
-const MAX_CHANGES = 1_000;
+const POLL_MS = 300;
 
-/** State: who watches, and the last changes. */
+/** State: who watches, and the last row that was seen. */
 export class LedgerSource implements ExchangeSource {
-  readonly #read: ReadLedger;
+  readonly #ledger: LedgerReader;
   readonly #listeners = new Set<(change: ExchangeChange) => void>();
-  readonly #changes: ExchangeChange[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #isPolling = false;
+  /** The sequence of the last row that those who watch were told; 0: not known yet. */
   cursor = 0;
 
-  constructor(read: ReadLedger) {
-    this.#read = read;
+  constructor(ledger: LedgerReader) {
+    this.#ledger = ledger;
   }
-
-  /** To be called with the event of the same name. Costs a branch as long as nobody watches. */
-  readonly ended = ({ id }: { readonly id: string }): void => {
-    if (this.#listeners.size === 0) return;
-    setTimeout(() => this.#tell(id), SETTLE_MS).unref();
-  };
 
   async list({ matches, before, limit }: ExchangeQuery): Promise<ExchangePage> {
     const items: Exchange[] = [];
     let scanned = 0;
     let next = before;
+    let newest: number | undefined;
     while (items.length < limit && scanned < MAX_SCANNED) {
-      const rows = await this.#read({}, { before: next, limit: PAGE_ROWS });
+      const rows = await this.#ledger.readLedgerBackwards({}, { before: next, limit: PAGE_ROWS });
+      if (next === undefined) newest = this.#note(rows[0]?.sequence ?? 0);
       for (const row of rows) {
         scanned += 1;
         next = row.sequence;
@@ -47,13 +47,13 @@ export class LedgerSource implements ExchangeSource {
         if (matches === undefined || matches(exchange)) items.push(exchange);
         if (items.length === limit) break;
       }
-      if (rows.length < PAGE_ROWS && items.length < limit) return { items, scanned, next: undefined };
+      if (rows.length < PAGE_ROWS && items.length < limit) return { items, scanned, next: undefined, cursor: newest };
     }
-    return { items, scanned, next };
+    return { items, scanned, next, cursor: newest };
   }
 
   async find(id: string): Promise<Exchange | undefined> {
-    const [row] = await this.#read({ id }, { limit: 1 });
+    const [row] = await this.#ledger.readLedgerBackwards({ id }, { limit: 1 });
     return row === undefined ? undefined : describeRow(row);
   }
 
@@ -65,14 +65,18 @@ export class LedgerSource implements ExchangeSource {
     return 0;
   }
 
+  /** Who has seen at least what the others were told goes on; what he has seen beyond that, he is told again. */
   changesAfter(cursor: number): readonly ExchangeChange[] | undefined {
-    if (cursor > this.cursor || cursor < this.cursor - this.#changes.length) return undefined;
-    return cursor === this.cursor ? [] : this.#changes.slice(cursor - this.cursor);
+    return cursor >= this.cursor ? [] : undefined;
   }
 
   watch(listener: (change: ExchangeChange) => void): () => void {
     this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    this.#timer ??= setInterval(() => void this.#poll(), POLL_MS).unref();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#stop();
+    };
   }
 
   state(): ReturnType<ExchangeSource['state']> {
@@ -82,14 +86,40 @@ export class LedgerSource implements ExchangeSource {
 
   close(): Promise<void> {
     this.#listeners.clear();
+    this.#stop();
     return Promise.resolve();
   }
 
-  #tell(id: string): void {
-    const change: ExchangeChange = { cursor: (this.cursor += 1), id, kind: 'upsert' };
-    this.#changes.push(change);
-    if (this.#changes.length > MAX_CHANGES) this.#changes.shift();
-    for (const listener of this.#listeners) listener(change);
+  /** The newest row of a list: who watches from there on has missed nothing. */
+  #note(newest: number): number {
+    if (this.#listeners.size === 0) this.cursor = Math.max(this.cursor, newest);
+    return newest;
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** A store that is busy is asked again. */
+  async #poll(): Promise<void> {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    try {
+      if (this.cursor === 0) {
+        const [last] = await this.#ledger.readLedgerBackwards({}, { limit: 1 });
+        this.cursor = last?.sequence ?? 0;
+      }
+      const rows = await this.#ledger.readLedger({}, { after: this.cursor, limit: PAGE_ROWS });
+      for (const { id, sequence } of rows) {
+        this.cursor = sequence;
+        for (const listener of this.#listeners) listener({ cursor: sequence, id, kind: 'upsert' });
+      }
+    } catch {
+      // Told by whoever needs it.
+    } finally {
+      this.#isPolling = false;
+    }
   }
 }
 

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { isChallenge, isServerProof, proveServer } from '../../src/auth/server-proof.ts';
+import {
+  isChallenge,
+  isServerProof,
+  openFromServer,
+  proveServer,
+  sealForCommand,
+} from '../../src/auth/server-proof.ts';
 
 const SECRET = Buffer.alloc(32, 1);
 const CHALLENGE = 'ab'.repeat(16);
@@ -45,4 +51,18 @@ it.each([
 ])('allows a challenge of $length digits to be answered: $is', ({ length, is }) => {
   expect(isChallenge('f'.repeat(length))).toBe(is);
   expect(isChallenge(`${'f'.repeat(length - 1)}:`)).toBe(false);
+});
+
+describe('a sealed secret', () => {
+  it('is opened by who holds the secret of the server, for the same challenge', () => {
+    const sealed = sealForCommand(SECRET, CHALLENGE, 'token');
+    expect(sealed).not.toContain('token');
+    expect(openFromServer(SECRET, CHALLENGE, sealed)).toBe('token');
+    expect(openFromServer(Buffer.alloc(32, 2), CHALLENGE, sealed)).toBeUndefined();
+    expect(openFromServer(SECRET, 'cd'.repeat(32), sealed)).toBeUndefined();
+  });
+
+  it.each([undefined, null, 1, '', 'x', 'AAAA', `${'A'.repeat(80)}`])('is not %j', (sealed) => {
+    expect(openFromServer(SECRET, CHALLENGE, sealed)).toBeUndefined();
+  });
 });

@@ -10,7 +10,7 @@ import { openWorkplace, type Workplace } from '../helpers/program.ts';
 import { HAS_TERMINAL, runOnTerminal, type TerminalResult, type TerminalStep } from '../helpers/terminal.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/bedrock-proxy.js', import.meta.url));
-const LINE = 'h help · u usage · k new key · e only errors · c clear · q quit';
+const LINE = 'h help · u usage · k new key · i inspect · e only errors · c clear · q quit';
 const START = `${process.execPath} ${LAUNCHER} start --offline --port 0`;
 
 async function openPlace(): Promise<Workplace> {
@@ -54,6 +54,11 @@ describe.skipIf(!HAS_TERMINAL)('hot keys (skipped without a Python that has pty)
       { until: 'was not copied', pause: 0.1, send: 'q' },
     ]);
     expect(shown.match(/sk-[\w-]{43}/g)).toHaveLength(2);
+  });
+
+  it('print the link of the page, without a display', async () => {
+    const { shown } = await startAndType([{ send: 'i' }, { until: '/inspect/#t=', pause: 0.3, send: 'q' }]);
+    expect(shown).toMatch(/http:\/\/localhost:\d+\/inspect\/#t=[\w-]{43}/);
   });
 
   it('end at Ctrl-C as without them, and at once at the second', async () => {

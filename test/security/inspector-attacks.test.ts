@@ -3,7 +3,9 @@
  * browser, another user or program of this machine, the holder of a virtual key, whoever reaches a port that listens on
  * the network. Raw bytes are thrown at it; without the token nothing comes back but the bytes of the page itself.
  */
+import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect } from 'vitest';
+import { makeLinkCode } from '../../src/auth/link-code.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { openProxy, proxyTest } from '../helpers/proxy-test.ts';
 import { openHttp2 } from '../helpers/http2-client.ts';
@@ -48,6 +50,7 @@ const PATHS = [
   'exchanges/{id}/messages',
   'exchanges/{id}/events',
   'exchanges/{id}/replay',
+  'exchanges/{id}/snippet',
   'events',
   'export',
   'faults',
@@ -158,6 +161,32 @@ describe('without the token', () => {
     expect((await client.ask(asked)).status).toBe(401);
     expect((await client.ask({ ...asked, authorization: `Bearer ${virtualKey}` })).status).toBe(401);
     expect((await client.ask({ ...asked, authorization: `Bearer ${testbed.inspectToken}` })).status).toBe(200);
+  });
+});
+
+const exchange = (code: string, headers: readonly HeaderPair[] = [JSON_TYPE]): Promise<RawResponse> =>
+  ask(
+    testbed.port,
+    `POST ${API}/token HTTP/1.1`,
+    ['Host: localhost', bearer(code), ...headers, 'Content-Length: 2'],
+    '{}',
+  );
+
+describe('the code of a link', () => {
+  it('is good for the token once, and for nothing else', async () => {
+    const code = makeLinkCode(testbed.inspectToken ?? '', Date.now(), randomBytes(16));
+    expect((await get(`${API}/state`, [bearer(code)])).status).toBe(401);
+    const given = await exchange(code);
+    expect([given.status, JSON.parse(given.body.toString())]).toEqual([200, { token: testbed.inspectToken }]);
+    expect(given.header('cache-control')).toBe('no-store');
+    expect((await exchange(code)).status).toBe(401);
+  });
+
+  it('is not what somebody makes up', async () => {
+    for (const code of ['', 'x', virtualKey, makeLinkCode('guess', Date.now(), randomBytes(16))]) {
+      const response = await exchange(code);
+      expect([response.status, response.body.toString().includes(testbed.inspectToken ?? '')]).toEqual([401, false]);
+    }
   });
 });
 

@@ -4,13 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
-import {
-  type Config,
-  MASTER_KEY_VARIABLES,
-  MOUNT_PATH,
-  needsNoAccount,
-  SALT_KEY_VARIABLE,
-} from '../../config/config.ts';
+import { type Config, MOUNT_PATH, needsNoAccount, SECRET_VARIABLES } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
 import { toProxyError } from '../../lib/errors.ts';
 import { openStore } from '../../app/open-store.ts';
@@ -221,7 +215,7 @@ interface Setup {
 function runIn({ settings, server, config }: Setup, command: readonly string[], signals: SignalRelay): Promise<number> {
   const environment: NodeJS.ProcessEnv = { ...process.env };
   // The command gets a key of its own; the ones above it are none of its business.
-  for (const name of [...settings.unset, ...MASTER_KEY_VARIABLES, SALT_KEY_VARIABLE]) delete environment[name];
+  for (const name of [...settings.unset, ...SECRET_VARIABLES]) delete environment[name];
   const set = [
     ...settings.set,
     ...bypassForwardProxy(server.url, process.env),
