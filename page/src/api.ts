@@ -96,6 +96,12 @@ export async function call(
   throw new ApiFailure(findMessage(said) ?? `The proxy responded with ${response.status}.`, response.status);
 }
 
+/** What to tell the reader of a failure. */
+export function describeFailure(thrown: unknown): string {
+  const hint = thrown instanceof ApiFailure && thrown.hint !== undefined ? ` ${thrown.hint}` : '';
+  return (thrown instanceof Error ? thrown.message : String(thrown)) + hint;
+}
+
 /** A saved page has no server. */
 function answer(held: SavedExchanges, method: string, path: string): Response {
   return method === 'GET' ? answerSaved(held, path) : failure(405, 'A saved page changes nothing.');
@@ -133,8 +139,10 @@ export async function openEvents(
   path: string,
   onEvent: (event: string, data: unknown) => void,
   abort: AbortSignal,
+  onOpen?: () => void,
 ): Promise<void> {
   const { body } = await call('GET', path, { signal: abort });
+  onOpen?.();
   if (body === null) return;
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';

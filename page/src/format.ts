@@ -45,7 +45,7 @@ export function formatDollars(usd: string | null | undefined): string {
   if (Number.isNaN(value)) return UNKNOWN;
   if (value === 0) return '$0';
   if (value >= 1) return `$${value.toFixed(2)}`;
-  return value >= 0.0001 ? `$${value.toFixed(4)}` : `$${value.toPrecision(2)}`;
+  return value >= 0.0001 ? `$${value.toFixed(4)}` : '<$0.0001';
 }
 
 /** `12:04:31` of the reader's zone. */

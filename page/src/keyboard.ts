@@ -35,6 +35,7 @@ export interface KeyBinding {
   readonly run: () => void;
 }
 
+const SCROLLING: ReadonlySet<string> = new Set(['ArrowUp', 'ArrowDown', 'PageUp', 'PageDown', 'Home', 'End', ' ']);
 const bindings = new Set<readonly KeyBinding[]>();
 
 /** From now on these count; gives the function that ends it. */
@@ -54,6 +55,8 @@ addEventListener('keydown', (event) => {
   if (isTyping(target) || document.querySelector('dialog[open]') !== null) return;
   const isLetter = event.key.length === 1;
   if (isLetter && !hasLetterKeys.value) return;
+  // What is read is scrolled by them.
+  if (SCROLLING.has(event.key) && target instanceof Element && target.closest('.details, .menu-body') !== null) return;
   // On a button, Enter and Space are the button's.
   if (
     (event.key === 'Enter' || event.key === ' ') &&

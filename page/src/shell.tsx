@@ -1,30 +1,34 @@
 /** What stands around every view: the head with its links and switches, and the view that the address names. */
 import { useEffect } from 'preact/hooks';
 import type { JSX } from 'preact';
+import type { Json } from '../../src/inspector/wire.ts';
 import { Details } from './details/details.tsx';
-import { formatBytes, textOf } from './format.ts';
+import { textOf } from './format.ts';
 import { Help, isHelpOpen } from './help.tsx';
 import { bindKeys } from './keyboard.ts';
 import { KeysView } from './keys/keys-view.tsx';
 import { COLUMNS, hiddenColumns, toggleColumn } from './list/columns.ts';
 import { EmptyList } from './list/empty.tsx';
-import { clear, exchanges, follow, isPaused, lastError, setPaused, togglePin } from './list/exchanges.ts';
+import { clear, exchanges, followFilter, isPaused, lastError, setPaused, togglePin } from './list/exchanges.ts';
 import { FilterBar } from './list/filter-bar.tsx';
-import { ExchangeGrid, findNeighbour, focusRow } from './list/list.tsx';
+import { ExportMenu } from './list/export-menu.tsx';
+import { activeExchange, ExchangeGrid, focusRow, isFollowing, openRow, walk } from './list/list.tsx';
 import { go, place } from './routes.ts';
-import { announcement, liveness, refusal, serverState } from './state.ts';
+import { saved } from './saved.ts';
+import { announcement, failure, liveness, refusal, serverState } from './state.ts';
 import { TokenGate } from './token-gate.tsx';
 import { UsageView } from './usage/usage-view.tsx';
 
 /** All of the page. */
 export function Shell(): JSX.Element {
-  useEffect(() => void follow(), []);
+  useEffect(() => followFilter(), []);
   useEffect(() => bindKeys(LIST_KEYS), []);
   if (refusal.value !== undefined) return <TokenGate />;
   const { view, id } = place.value;
   return (
     <div class={`shell view-${view}${id === undefined ? '' : ' has-details'}`}>
       <Head />
+      <Failure />
       {view === 'keys' && <KeysView />}
       {view === 'usage' && <UsageView />}
       {view === 'exchanges' && (
@@ -69,10 +73,12 @@ function Head(): JSX.Element {
         {state !== undefined && (
           <>
             <span class="quiet">
-              {hostOf(state.url)} · {state.region ?? 'no region'}
+              {saved === undefined ? hostOf(state.url) : `saved ${saved.exported.slice(0, 16).replace('T', ' ')}`}
+              {state.region === null ? '' : ` · ${state.region}`}
               {state.mode === 'aws' ? '' : ` · ${state.mode}`}
             </span>{' '}
             <Keeping />
+            <Upstreams />
           </>
         )}
       </p>
@@ -102,8 +108,8 @@ function Keeping(): JSX.Element | null {
   return (
     <span>
       · {isCapturing ? 'capturing' : 'not capturing'}, {kept === 'memory' ? 'in memory' : 'on disk'}{' '}
-      {formatBytes(bytes)}
-      {maxBytes !== null && ` of ${formatBytes(maxBytes)}`}
+      {toMebibytes(bytes)}
+      {maxBytes !== null && `/${toMebibytes(maxBytes)}`} MiB
       {lost.map(([why, count]) => (
         <span key={why} class="warn">
           {' '}
@@ -112,6 +118,41 @@ function Keeping(): JSX.Element | null {
       ))}
     </span>
   );
+}
+
+function toMebibytes(bytes: number): string {
+  const mebibytes = bytes / 2 ** 20;
+  return mebibytes > 0 && mebibytes < 10 ? mebibytes.toFixed(1) : String(Math.round(mebibytes));
+}
+
+/** Of several ways to Bedrock, those that are not well; that all are, in a word. */
+function Upstreams(): JSX.Element | null {
+  const upstreams = (serverState.value?.upstreams ?? []).map(readUpstream);
+  if (upstreams.length === 0) return null;
+  const ill = upstreams.filter(({ state }) => state !== 'ready');
+  const all = upstreams.map(({ name, state }) => `${name}: ${state}`).join('\n');
+  if (ill.length === 0) {
+    return (
+      <span class="good" title={all}>
+        {' '}
+        · {upstreams.length} upstreams ready
+      </span>
+    );
+  }
+  return (
+    <span class="warn" title={all}>
+      {' '}
+      · ⚠ {ill.map(({ name, state }) => `${name} ${UPSTREAM_STATES[state] ?? state}`).join(', ')} of {upstreams.length}{' '}
+      upstreams
+    </span>
+  );
+}
+
+const UPSTREAM_STATES: Readonly<Record<string, string>> = { resting: 'rests', models: 'rests for some models' };
+
+function readUpstream(value: Json): { readonly name: string; readonly state: string } {
+  const members = typeof value === 'object' && value !== null && !('length' in value) ? value : {};
+  return { name: textOf(members['name']) ?? '?', state: textOf(members['state']) ?? '?' };
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -127,7 +168,8 @@ function Liveness(): JSX.Element {
     live: '● live',
     connecting: '○ connecting',
     paused: '❚❚ paused',
-    gone: '○ the proxy does not respond',
+    gone: '✕ the proxy does not respond',
+    saved: '▣ saved page',
   };
   return (
     <span class={`liveness liveness-${now}`} role="status">
@@ -137,17 +179,38 @@ function Liveness(): JSX.Element {
 }
 
 function Tools(): JSX.Element {
-  const isLedger = serverState.value?.kept === 'ledger';
+  const kept = serverState.value?.kept;
+  const isLive = saved === undefined && kept !== 'opened';
   return (
     <div class="tools">
-      <button type="button" class="button" aria-pressed={isPaused.value} onClick={() => setPaused(!isPaused.value)}>
-        {isPaused.value ? 'Resume' : 'Pause'}
-      </button>
-      {!isLedger && (
-        <button type="button" class="button" onClick={() => void clear()}>
+      {isLive && (
+        <button
+          type="button"
+          class="button"
+          aria-keyshortcuts="Space"
+          aria-pressed={isPaused.value}
+          onClick={() => setPaused(!isPaused.value)}
+        >
+          {isPaused.value ? 'Resume' : 'Pause'}
+        </button>
+      )}
+      {isLive && (
+        <button
+          type="button"
+          class="button"
+          aria-keyshortcuts="f"
+          aria-pressed={isFollowing.value}
+          onClick={() => (isFollowing.value = !isFollowing.value)}
+        >
+          Follow
+        </button>
+      )}
+      {isLive && kept !== 'ledger' && (
+        <button type="button" class="button" onClick={askAndClear}>
           {place.value.filter === '' ? 'Clear' : 'Clear these'}
         </button>
       )}
+      {saved === undefined && kept !== 'ledger' && <ExportMenu />}
       <details class="menu">
         <summary class="button">Columns</summary>
         <div class="menu-body">
@@ -160,6 +223,26 @@ function Tools(): JSX.Element {
         </div>
       </details>
     </div>
+  );
+}
+
+/** What is on disk was meant to stay: this asks first. */
+function askAndClear(): void {
+  if (serverState.value?.kept !== 'file' || confirm('Delete these exchanges from the file? Pinned ones stay.')) {
+    void clear();
+  }
+}
+
+/** What did not work. */
+function Failure(): JSX.Element | null {
+  if (failure.value === undefined) return null;
+  return (
+    <p class="problem failure" role="alert">
+      {failure.value}{' '}
+      <button type="button" class="button" onClick={() => (failure.value = undefined)}>
+        Close
+      </button>
+    </p>
   );
 }
 
@@ -185,17 +268,6 @@ function hostOf(url: string): string {
   return url.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
 }
 
-function walk(offset: number): void {
-  const next = findNeighbour(offset);
-  if (next === undefined) return;
-  go({ view: 'exchanges', id: next.id }, { replace: place.value.id !== undefined });
-  focusRow(next.id);
-}
-
-function selected(): (typeof exchanges.value)[number] | undefined {
-  return exchanges.value.find(({ id }) => id === place.value.id);
-}
-
 const LIST_KEYS = [
   { keys: ['j', 'ArrowDown'], does: 'next row', run: () => walk(1) },
   { keys: ['k', 'ArrowUp'], does: 'row before', run: () => walk(-1) },
@@ -203,13 +275,22 @@ const LIST_KEYS = [
   { keys: ['PageUp'], does: 'ten rows back', run: () => walk(-10) },
   { keys: ['g', 'Home'], does: 'first row', run: () => walk(-Infinity) },
   { keys: ['G', 'End'], does: 'last row', run: () => walk(Infinity) },
+  {
+    keys: ['Enter', 'ArrowRight'],
+    does: 'show it',
+    run: () => {
+      const here = activeExchange();
+      if (here !== undefined) openRow(here.id);
+    },
+  },
+  { keys: ['f'], does: 'follow the newest', run: () => (isFollowing.value = !isFollowing.value) },
   { keys: ['/'], does: 'filter', run: () => document.getElementById('filter')?.focus() },
   { keys: ['ArrowLeft', 'Escape'], does: 'back to the list', run: leaveDetails },
   {
     keys: ['p'],
     does: 'pin',
     run: () => {
-      const here = selected();
+      const here = activeExchange();
       if (here !== undefined) void togglePin(here);
     },
   },

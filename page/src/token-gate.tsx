@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { setToken, token } from './api.ts';
-import { follow } from './list/exchanges.ts';
+import { startAnew } from './list/exchanges.ts';
 import { refusal } from './state.ts';
 
 /** In place of everything. */
@@ -27,8 +27,7 @@ export function TokenGate(): JSX.Element {
           const given = /(?:#t=)?([^#=\s]+)\s*$/.exec(typed.value)?.[1];
           if (given === undefined) return;
           setToken(given);
-          refusal.value = undefined;
-          void follow();
+          startAnew();
         }}
       >
         <label for="token">Link, token or master key</label>

@@ -44,9 +44,10 @@ export const LIST_ENDPOINTS: readonly InspectorEndpoint[] = [
   {
     method: 'DELETE',
     path: 'exchanges',
-    summary: 'Removes what is kept, but for what is pinned.',
+    summary: 'Removes what is kept, or what the filter lets through, but for what is pinned.',
+    query: ['filter'],
     isChange: true,
-    serve: (call) => reply(call, { removed: call.options.source.remove() }),
+    serve: removeExchanges,
   },
   {
     method: 'GET',
@@ -146,6 +147,16 @@ async function listExchanges(call: InspectorCall): Promise<void> {
     totals: addUp(items),
   };
   reply(call, list);
+}
+
+async function removeExchanges(call: InspectorCall): Promise<void> {
+  const { source } = call.options;
+  const matches = findFilter(call);
+  if (matches === undefined) return reply(call, { removed: source.remove() });
+  const found = await listAll(source, (exchange) => !exchange.isPinned && matches(exchange), Infinity);
+  let removed = 0;
+  for (const { id } of found) removed += source.remove(id);
+  reply(call, { removed });
 }
 
 function addUp(items: readonly Exchange[]): ExchangeList['totals'] {

@@ -32,21 +32,21 @@ export const COLUMNS: readonly Column[] = [
   {
     name: 'operation',
     title: 'operation',
-    width: 'minmax(9ch, 1fr)',
+    width: 'minmax(0, 1fr)',
     read: ({ row }) => shortOperation(textOf(row['operation']), textOf(row['method'])),
   },
-  { name: 'model', title: 'model', width: 'minmax(14ch, 1.4fr)', read: ({ row }) => shortModel(textOf(row['model'])) },
+  { name: 'model', title: 'model', width: 'minmax(0, 1.4fr)', read: ({ row }) => shortModel(textOf(row['model'])) },
   {
     name: 'key',
     title: 'key',
-    width: 'minmax(8ch, 0.7fr)',
+    width: 'minmax(0, 0.7fr)',
     fitsFrom: 820,
     read: ({ row }) => textOf(row['key']) ?? UNKNOWN,
   },
-  { name: 'status', title: 'status', width: '9ch', read: readStatus },
+  { name: 'status', title: 'status', width: '8ch', read: readStatus },
   {
     name: 'ttfb',
-    title: 'first',
+    title: 'ttfb',
     width: '8ch',
     fitsFrom: 740,
     isNumber: true,
@@ -59,8 +59,50 @@ export const COLUMNS: readonly Column[] = [
     isNumber: true,
     read: ({ row }) => formatMs(numberOf(row['total_ms'])),
   },
+  {
+    name: 'tokens',
+    title: 'tokens in / out',
+    width: '15ch',
+    fitsFrom: 940,
+    isNumber: true,
+    read: ({ row }) => {
+      const [input, output] = [sumInput(row), numberOf(row['output_tokens'])];
+      return input === undefined && output === undefined ? UNKNOWN : `${formatCount(input)} / ${formatCount(output)}`;
+    },
+  },
   { name: 'cost', title: 'cost', width: '9ch', fitsFrom: 480, isNumber: true, read: readCost },
+  {
+    name: 'marks',
+    title: 'marks',
+    width: 'minmax(0, 0.8fr)',
+    fitsFrom: 1_040,
+    read: (exchange) => listMarks(exchange).join('  '),
+  },
 ];
+
+/** Of all kinds; undefined: not known. */
+function sumInput(row: ExchangeSummary['row']): number | undefined {
+  const input = numberOf(row['input_tokens']);
+  if (input === undefined) return undefined;
+  return input + (numberOf(row['cache_read_tokens']) ?? 0) + (numberOf(row['cache_write_tokens']) ?? 0);
+}
+
+/** What is special about it, each by a shape and a word. */
+export function listMarks(exchange: ExchangeSummary): readonly string[] {
+  const { row, is_pinned: isPinned, is_streamed: isStreamed, attempt, parent, is_edited: isEdited } = exchange;
+  const { source, omitted, note } = exchange;
+  const fault = textOf(row['fault']);
+  return [
+    ...(isPinned ? ['★ pinned'] : []),
+    ...(isStreamed ? ['≋ stream'] : []),
+    ...(attempt === null ? [] : [`↺ attempt ${attempt.number}`]),
+    ...(parent === null ? [] : [isEdited ? '✎ edited' : '↻ replay']),
+    ...(fault === undefined ? [] : [`⚡ fault ${fault}`]),
+    ...(source === 'cassette' ? ['▣ cassette'] : []),
+    ...(omitted === null || omitted === 'off' ? [] : ['∅ no content']),
+    ...(note === null || note === '' ? [] : ['✍ note']),
+  ];
+}
 
 /** In words and not by colour alone. */
 export function readStatus({ row, state }: ExchangeSummary): string {
@@ -76,41 +118,42 @@ function readCost({ row }: ExchangeSummary): string {
   return `${formatDollars(textOf(row['cost_usd']))}${row['partial'] === true ? '+' : ''}`;
 }
 
-/** The second line of a row: tokens, what went wrong, marks. */
-export function describeSecondLine({
-  row,
-  explanation,
-  cache,
-  note,
-  attempt,
-  parent,
-  is_edited,
-}: ExchangeSummary): string {
-  const parts: string[] = [];
-  const error = textOf(row['error']);
-  if (error !== undefined) parts.push(`${error}${explanation === null ? '' : ` · ${explanation.cause}`}`);
-  const input = numberOf(row['input_tokens']);
-  const cached = numberOf(row['cache_read_tokens']) ?? 0;
-  const written = numberOf(row['cache_write_tokens']) ?? 0;
-  const output = numberOf(row['output_tokens']);
-  if (input !== undefined) {
-    const details = [
-      ...(cached > 0 ? [`${formatCount(cached)} cached`] : []),
-      ...(written > 0 ? [`${formatCount(written)} written`] : []),
-    ];
-    parts.push(`${formatCount(input + cached + written)} in${details.length === 0 ? '' : ` (${details.join(', ')})`}`);
-  }
-  if (output !== undefined) parts.push(`${formatCount(output)} out`);
-  if (cache !== null && cache.lost_usd !== null)
+/** The second line of a row: what went wrong, and what has no column here. */
+export function describeSecondLine(exchange: ExchangeSummary, shown: ReadonlySet<string>): string {
+  const { row, cache, note } = exchange;
+  const parts = [...describeError(exchange), ...describeTokens(row, shown.has('tokens'))];
+  if (cache !== null && cache.lost_usd !== null && Number(cache.lost_usd) > 0)
     parts.push(`cache ${cache.verdict}, ${formatDollars(cache.lost_usd)} lost`);
-  if (attempt !== null) parts.push(`attempt ${attempt.number}`);
-  if (parent !== null) parts.push(is_edited ? 'edited replay' : 'replay');
-  const fault = textOf(row['fault']);
-  if (fault !== undefined) parts.push(`fault ${fault}`);
+  if (!shown.has('marks')) parts.push(...listMarks(exchange));
+  if (!shown.has('key')) parts.push(textOf(row['key']) ?? 'no key');
   const client = textOf(row['user_agent']);
   if (client !== undefined) parts.push(client);
   if (note !== null && note !== '') parts.push(`“${note}”`);
   return parts.join(' · ');
+}
+
+function describeError({ row, explanation }: ExchangeSummary): string[] {
+  const error = textOf(row['error']);
+  if (error === undefined) return [];
+  const said = explanation?.cause ?? textOf(row['error_message']);
+  return [error, ...(said === undefined ? [] : [said])];
+}
+
+function describeTokens(row: ExchangeSummary['row'], hasColumn: boolean): string[] {
+  const input = sumInput(row);
+  const output = numberOf(row['output_tokens']);
+  const cached = numberOf(row['cache_read_tokens']) ?? 0;
+  const written = numberOf(row['cache_write_tokens']) ?? 0;
+  const details = [
+    ...(cached > 0 ? [`${formatCount(cached)} cached`] : []),
+    ...(written > 0 ? [`${formatCount(written)} written`] : []),
+  ];
+  if (hasColumn) return details;
+  const inside = details.length === 0 ? '' : ` (${details.join(', ')})`;
+  return [
+    ...(input === undefined ? [] : [`${formatCount(input)} in${inside}`]),
+    ...(output === undefined ? [] : [`${formatCount(output)} out`]),
+  ];
 }
 
 const STORED = 'bedrock-proxy-inspect-columns';

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { go, place } from '../routes.ts';
 import { serverState } from '../state.ts';
-import { follow, isLoaded } from './exchanges.ts';
+import { isLoaded, isSearching, nextBefore } from './exchanges.ts';
 
 /** In place of the grid. */
 export function EmptyList(): JSX.Element {
@@ -10,18 +10,12 @@ export function EmptyList(): JSX.Element {
   const url = state?.url ?? 'http://localhost:4000/bedrock';
   const region = state?.region ?? 'us-east-1';
   if (!isLoaded.value) return <p class="empty quiet">Loading …</p>;
+  if (isSearching.value || nextBefore.value !== undefined) return <p class="empty quiet">Searching older ones …</p>;
   if (place.value.filter !== '') {
     return (
       <div class="empty">
         <h2>No exchange fits this filter</h2>
-        <button
-          type="button"
-          class="button"
-          onClick={() => {
-            go({ filter: '' });
-            void follow();
-          }}
-        >
+        <button type="button" class="button" onClick={() => go({ filter: '' })}>
           Clear the filter
         </button>
       </div>

@@ -2,17 +2,21 @@
  * The exchanges of the list, as far as they are loaded, and their changes as they come. State of the page: it asks the
  * API and draws nothing.
  */
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import type { ExchangeList, ExchangeSummary, InspectorState } from '../../../src/inspector/wire.ts';
-import { ApiFailure, getJson, openEvents, send, token } from '../api.ts';
+import { ApiFailure, describeFailure, getJson, openEvents, send, token } from '../api.ts';
 import { place } from '../routes.ts';
-import { announcement, liveness, refusal, serverState } from '../state.ts';
+import { saved } from '../saved.ts';
+import { announcement, failure, liveness, refusal, serverState } from '../state.ts';
 
 /** Rows that are kept in the page; older ones are loaded again. */
 const MAX_ROWS = 20_000;
 const RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
 const ANNOUNCE_MS = 5_000;
+const DRAW_MS = 100;
+/** So many rows fill any window. */
+const FULL_PAGE = 100;
 
 /** Newest first. */
 export const exchanges = signal<readonly ExchangeSummary[]>([]);
@@ -24,6 +28,9 @@ export const filterProblem = signal<string | undefined>(undefined);
 export const isLoaded = signal(false);
 /** Stopped by the reader: changes wait on the server. */
 export const isPaused = signal(false);
+
+/** Older ones are being asked for. */
+export const isSearching = signal(false);
 
 /** Sums of what is loaded. */
 export const totals = computed(() => {
@@ -47,75 +54,123 @@ export function isError(row: ExchangeSummary['row']): boolean {
 export const lastError = computed(() => exchanges.value.find(({ row }) => isError(row)));
 
 let abort = new AbortController();
+/** Of pages of older ones: they are asked for while changes are stopped, too. */
+let pageAbort = new AbortController();
 let cursor = 0;
+/** The filter of what is loaded; undefined: nothing is, or it is out of date. */
+let loadedFilter: string | undefined;
 let newSince = { requests: 0, errors: 0 };
 
-/** Loads the first page, and follows from there; what ran before is ended. */
+/** What the address filters by. */
+const filter = computed(() => (place.value.view === 'exchanges' ? place.value.filter : (loadedFilter ?? '')));
+
+/** Follows the filter of the address, whatever changes it; gives the function that ends it. */
+export function followFilter(): () => void {
+  return effect(() => {
+    const { value } = filter;
+    untracked(() => {
+      if (value !== loadedFilter) void follow();
+    });
+  });
+}
+
+/** Loads the first page if need be, and follows from there by its cursor; what ran before is ended. */
 export async function follow(): Promise<void> {
   abort.abort();
   abort = new AbortController();
   const { signal: ended } = abort;
-  const filter = place.value.filter;
   for (let wait = RETRY_MS; !ended.aborted; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
     try {
-      if (!isLoaded.value || liveness.value !== 'gone') await load(filter, ended);
-      refusal.value = undefined;
-      filterProblem.value = undefined;
+      if (loadedFilter !== filter.peek()) await load(filter.peek(), ended);
       wait = RETRY_MS;
-      if (isPaused.value || document.hidden) {
-        liveness.value = 'paused';
+      if (isPaused.peek() || document.hidden || saved !== undefined) {
+        liveness.value = saved === undefined ? 'paused' : 'saved';
         return;
       }
-      liveness.value = 'live';
-      const query = new URLSearchParams({ after: String(cursor), ...(filter === '' ? {} : { filter }) });
-      await openEvents(`/events?${query.toString()}`, onEvent, ended);
+      await watch(ended);
       if (ended.aborted) return;
       liveness.value = 'gone';
     } catch (thrown) {
-      if (ended.aborted) return;
-      if (thrown instanceof ApiFailure && thrown.status === 400 && filter !== '') {
-        filterProblem.value = thrown.message;
-        isLoaded.value = true;
-        return;
-      }
-      if (thrown instanceof ApiFailure && (thrown.status === 401 || thrown.status === 429)) {
-        refusal.value = token.value === undefined ? 'no token' : thrown.message;
-        liveness.value = 'gone';
-        return;
-      }
+      if (ended.aborted || isRefused(thrown)) return;
       liveness.value = 'gone';
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
-async function load(filter: string, ended: AbortSignal): Promise<void> {
-  const query = new URLSearchParams(filter === '' ? {} : { filter });
+/** Until the server ends it. Throws ApiFailure. */
+async function watch(ended: AbortSignal): Promise<void> {
+  const query = new URLSearchParams({ after: String(cursor), ...filterQuery() });
+  await openEvents(`/events?${query.toString()}`, onEvent, ended, () => (liveness.value = 'live'));
+}
+
+function filterQuery(): Record<string, string> {
+  return filter.peek() === '' ? {} : { filter: filter.peek() };
+}
+
+/** Whether asking again cannot help. */
+function isRefused(thrown: unknown): boolean {
+  if (!(thrown instanceof ApiFailure)) return false;
+  if (thrown.status === 400 && filter.peek() !== '') {
+    filterProblem.value = thrown.message;
+    isLoaded.value = true;
+    loadedFilter = undefined;
+    liveness.value = 'paused';
+    return true;
+  }
+  if (thrown.status !== 401 && thrown.status !== 429) return false;
+  refusal.value = token.value === undefined ? 'no token' : thrown.message;
+  liveness.value = 'gone';
+  return true;
+}
+
+async function load(wanted: string, ended: AbortSignal): Promise<void> {
+  const query = new URLSearchParams(filterQuery());
   const [list, state] = await Promise.all([
     getJson<ExchangeList>(`/exchanges?${query.toString()}`, ended),
     getJson<InspectorState>('/state', ended),
   ]);
+  loadedFilter = wanted;
   cursor = list.cursor;
+  waiting = [];
   exchanges.value = list.items;
   nextBefore.value = list.next ?? undefined;
   serverState.value = state;
+  refusal.value = undefined;
+  filterProblem.value = undefined;
   isLoaded.value = true;
+  pageAbort.abort();
+  pageAbort = new AbortController();
+  void fillPage(pageAbort.signal);
 }
 
-/** The next page of older ones. */
-export async function loadMore(): Promise<void> {
+/** A filter that lets little through: pages without a row are no end of the list. */
+async function fillPage(ended: AbortSignal): Promise<void> {
+  while (!ended.aborted && exchanges.value.length < FULL_PAGE && nextBefore.value !== undefined) {
+    if (!(await loadMore())) return;
+  }
+}
+
+/** The next page of older ones; false: they could not be had. */
+export async function loadMore(): Promise<boolean> {
   const before = nextBefore.value;
-  if (before === undefined) return;
+  if (before === undefined) return false;
   nextBefore.value = undefined;
-  const { filter } = place.value;
-  const query = new URLSearchParams({ before: String(before), ...(filter === '' ? {} : { filter }) });
+  isSearching.value = true;
+  const query = new URLSearchParams({ before: String(before), ...filterQuery() });
+  const { signal: ended } = pageAbort;
   try {
-    const list = await getJson<ExchangeList>(`/exchanges?${query.toString()}`, abort.signal);
+    const list = await getJson<ExchangeList>(`/exchanges?${query.toString()}`, ended);
+    if (ended.aborted) return false;
     const known = new Set(exchanges.value.map(({ id }) => id));
     exchanges.value = [...exchanges.value, ...list.items.filter(({ id }) => !known.has(id))];
     nextBefore.value = list.next ?? undefined;
+    return true;
   } catch {
-    nextBefore.value = before;
+    if (!ended.aborted) nextBefore.value = before;
+    return false;
+  } finally {
+    isSearching.value = false;
   }
 }
 
@@ -123,30 +178,32 @@ let waiting: { readonly kind: 'upsert' | 'remove'; readonly id: string; readonly
 let isDrawing = false;
 
 function onEvent(event: string, data: unknown): void {
-  const {
-    cursor: at,
-    exchange,
-    id,
-    state,
-  } = data as {
-    cursor?: number;
-    exchange?: ExchangeSummary;
-    id?: string;
-    state?: InspectorState;
-  };
+  // The server writes nothing else.
+  const { cursor: at, exchange, id, state } = data as EventData;
   if (at !== undefined) cursor = at;
   if (event === 'state' && state !== undefined) serverState.value = state;
-  if (event === 'reset') void follow();
+  if (event === 'reset') {
+    loadedFilter = undefined;
+    return void follow();
+  }
   if (event === 'upsert' && exchange !== undefined) waiting.push({ kind: 'upsert', id: exchange.id, exchange });
   if (event === 'remove' && id !== undefined) waiting.push({ kind: 'remove', id });
   if (waiting.length === 0 || isDrawing) return;
   isDrawing = true;
-  requestAnimationFrame(() => {
+  // Ten times a second: nobody reads faster.
+  setTimeout(() => {
     isDrawing = false;
     const changes = waiting;
     waiting = [];
-    exchanges.value = applyChanges(exchanges.value, changes);
-  });
+    if (changes.length > 0) exchanges.value = applyChanges(exchanges.value, changes);
+  }, DRAW_MS);
+}
+
+interface EventData {
+  readonly cursor?: number;
+  readonly exchange?: ExchangeSummary;
+  readonly id?: string;
+  readonly state?: InspectorState;
 }
 
 /** Pure: the list after changes; newest first, each once. */
@@ -192,7 +249,7 @@ document.addEventListener('visibilitychange', () => {
   if (document.hidden) abort.abort();
 });
 
-/** Stops or goes on. */
+/** Stops or goes on; what was missed meanwhile comes then. */
 export function setPaused(paused: boolean): void {
   isPaused.value = paused;
   if (!paused) return void follow();
@@ -200,25 +257,42 @@ export function setPaused(paused: boolean): void {
   liveness.value = 'paused';
 }
 
+/** With another token. */
+export function startAnew(): void {
+  loadedFilter = undefined;
+  refusal.value = undefined;
+  void follow();
+}
+
+/** Does it, and says so if it does not work. */
+async function attempt<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+  try {
+    failure.value = undefined;
+    return await work();
+  } catch (thrown) {
+    failure.value = describeFailure(thrown);
+    return undefined;
+  }
+}
+
 /** All that are not pinned; with a filter, only those that it lets through. */
 export async function clear(): Promise<void> {
-  if (place.value.filter === '') await send('DELETE', '/exchanges');
-  else {
-    for (const { id, is_pinned: isPinned } of exchanges.value) if (!isPinned) await send('DELETE', `/exchanges/${id}`);
-  }
-  if (isPaused.value) await load(place.value.filter, abort.signal).catch(() => {});
+  const query = new URLSearchParams(filterQuery()).toString();
+  await attempt(() => send('DELETE', `/exchanges${query === '' ? '' : `?${query}`}`));
+  if (isPaused.value) await load(filter.peek(), abort.signal).catch(() => {});
 }
 
 /** Pins it, or lets go of it. */
 export async function togglePin({ id, is_pinned: isPinned }: ExchangeSummary): Promise<void> {
-  replace(await send<ExchangeSummary>('PATCH', `/exchanges/${id}`, { pinned: !isPinned }));
+  replace(await attempt(() => send<ExchangeSummary>('PATCH', `/exchanges/${id}`, { pinned: !isPinned })));
 }
 
 /** Empty text: none. */
 export async function annotate(id: string, note: string): Promise<void> {
-  replace(await send<ExchangeSummary>('PATCH', `/exchanges/${id}`, { note }));
+  replace(await attempt(() => send<ExchangeSummary>('PATCH', `/exchanges/${id}`, { note })));
 }
 
-function replace(changed: ExchangeSummary): void {
+function replace(changed: ExchangeSummary | undefined): void {
+  if (changed === undefined) return;
   exchanges.value = exchanges.value.map((each) => (each.id === changed.id ? changed : each));
 }

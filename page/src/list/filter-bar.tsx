@@ -1,9 +1,10 @@
 /** The filter: what is typed is sent to the server, which says what is wrong with it; fields and values are offered. */
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { go, place } from '../routes.ts';
-import { filterProblem, follow, isLoaded, totals } from './exchanges.ts';
+import { serverState } from '../state.ts';
+import { filterProblem, totals } from './exchanges.ts';
 
 /** Fields of the language, each with an example: those of docs/inspector.md. */
 export const FILTER_FIELDS: readonly (readonly [field: string, example: string])[] = [
@@ -55,8 +56,6 @@ export function FilterBar(): JSX.Element {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => {
       go({ filter: text.trim() }, { replace: true });
-      isLoaded.value = false;
-      void follow();
     }, TYPING_MS);
   };
   const take = (field: string): void => {
@@ -64,6 +63,11 @@ export function FilterBar(): JSX.Element {
     active.value = -1;
     input.current?.focus();
   };
+  // Back, a bookmark or a button has changed it.
+  const { filter } = place.value;
+  useEffect(() => {
+    if (typed.value.trim() !== filter) typed.value = filter;
+  }, [filter]);
   const problem = filterProblem.value;
   const { exchanges: count, errors, usd, cachedShare } = totals.value;
   return (
@@ -138,7 +142,8 @@ export function FilterBar(): JSX.Element {
         </ul>
       </div>
       <span class="totals">
-        <b>{count}</b> shown · {usd === 0 ? '$0' : `$${usd < 0.01 ? usd.toPrecision(2) : usd.toFixed(2)}`}
+        <b>{count}</b> {describeAll(count, filter)} ·{' '}
+        {usd === 0 ? '$0' : `$${usd < 0.01 ? usd.toPrecision(2) : usd.toFixed(2)}`}
         {cachedShare !== undefined && ` · cache ${Math.round(cachedShare * 100)} %`}
         {errors > 0 && (
           <>
@@ -151,11 +156,28 @@ export function FilterBar(): JSX.Element {
       </span>
       {problem !== undefined && (
         <p id="filter-problem" class="problem filter-problem" role="alert">
-          {problem}
+          {problem} <Position problem={problem} text={filter} />
         </p>
       )}
     </div>
   );
+}
+
+/** The place in the filter that the server names, as its message says "at character 7". */
+function Position({ problem, text }: { problem: string; text: string }): JSX.Element | null {
+  const at = Number(/at character (\d+)/.exec(problem)?.[1] ?? 0) - 1;
+  if (at < 0) return null;
+  return (
+    <code class="filter-position">
+      {text.slice(0, at)}
+      <mark>{text.slice(at).trimEnd() === '' ? '…' : text.slice(at)}</mark>
+    </code>
+  );
+}
+
+function describeAll(count: number, filter: string): string {
+  const all = serverState.value?.exchanges ?? 0;
+  return filter !== '' && all > count ? `of ${all}` : 'shown';
 }
 
 /** Fields that begin as the last word does; nothing once it has a colon. */

@@ -3,7 +3,7 @@
  * position is a multiplication.
  */
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { useSignal } from '@preact/signals';
+import { signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { ExchangeSummary } from '../../../src/inspector/wire.ts';
 import { go, place } from '../routes.ts';
@@ -16,6 +16,13 @@ const HEAD_PX = 26;
 /** Rows beyond the edges that are drawn, so that none is missing while one scrolls. */
 const SPARE_ROWS = 12;
 
+/** The row that has the keyboard, or had it last. */
+const activeId = signal<string | undefined>(undefined);
+/** Whether the newest is always the one that is shown. */
+export const isFollowing = signal(false);
+/** The row that gets the keyboard as soon as it is drawn. */
+let awaitedId: string | undefined;
+
 /** The grid. */
 export function ExchangeGrid(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
@@ -27,6 +34,7 @@ export function ExchangeGrid(): JSX.Element {
   );
   const rows = exchanges.value;
   const { id: selectedId } = place.value;
+  const current = findActive();
 
   useLayoutEffect(() => {
     const element = box.current;
@@ -50,9 +58,14 @@ export function ExchangeGrid(): JSX.Element {
     const before = firstId.current;
     firstId.current = rows[0]?.id;
     if (element === null || before === undefined || before === rows[0]?.id) return;
+    const [newest] = rows;
+    if (isFollowing.value && newest !== undefined) {
+      openRow(newest.id);
+      element.scrollTop = 0;
+      return;
+    }
     const added = rows.findIndex(({ id }) => id === before);
-    if (added <= 0) return;
-    if (element.scrollTop <= 0) return;
+    if (added <= 0 || element.scrollTop <= 0) return;
     element.scrollTop += added * ROW_PX;
     newCount.value += added;
   }, [rows]);
@@ -65,13 +78,17 @@ export function ExchangeGrid(): JSX.Element {
     box.current?.style.setProperty('--columns', columns.map(({ width }) => width).join(' '));
   }, [columns.map(({ name }) => name).join()]);
 
-  useEffect(() => {
-    if (selectedId !== undefined)
-      revealRow(
-        box.current,
-        rows.findIndex(({ id }) => id === selectedId),
-      );
-  }, [selectedId]);
+  useLayoutEffect(() => {
+    const at = rows.findIndex(({ id }) => id === current);
+    if (activeId.value !== undefined || selectedId !== undefined) revealRow(box.current, at);
+  }, [current, selectedId]);
+
+  useLayoutEffect(() => {
+    const row = awaitedId === undefined ? null : document.getElementById(`row-${awaitedId}`);
+    if (row === null) return;
+    awaitedId = undefined;
+    row.focus({ preventScroll: true });
+  });
 
   const { top, height } = scroll.value;
   const first = Math.max(0, Math.floor(top / ROW_PX) - SPARE_ROWS);
@@ -80,7 +97,7 @@ export function ExchangeGrid(): JSX.Element {
   useEffect(() => {
     if (isNearEnd && nextBefore.value !== undefined) void loadMore();
   }, [isNearEnd, rows.length]);
-  const activeId = rows.some(({ id }) => id === selectedId) ? selectedId : rows[0]?.id;
+  const shown = new Set(columns.map(({ name }) => name));
 
   return (
     <div class="list">
@@ -105,9 +122,10 @@ export function ExchangeGrid(): JSX.Element {
             key={exchange.id}
             exchange={exchange}
             columns={columns}
+            shown={shown}
             index={first + at}
             isSelected={exchange.id === selectedId}
-            isActive={exchange.id === activeId}
+            isActive={exchange.id === current}
           />
         ))}
         <Spacer rows={rows.length - last} />
@@ -147,12 +165,13 @@ function revealRow(box: HTMLDivElement | null, index: number): void {
 interface RowProps {
   readonly exchange: ExchangeSummary;
   readonly columns: readonly Column[];
+  readonly shown: ReadonlySet<string>;
   readonly index: number;
   readonly isSelected: boolean;
   readonly isActive: boolean;
 }
 
-function Row({ exchange, columns, index, isSelected, isActive }: RowProps): JSX.Element {
+function Row({ exchange, columns, shown, index, isSelected, isActive }: RowProps): JSX.Element {
   const hasFailed = isError(exchange.row);
   const classes = ['row'];
   if (hasFailed) classes.push('row-error');
@@ -166,20 +185,17 @@ function Row({ exchange, columns, index, isSelected, isActive }: RowProps): JSX.
       aria-rowindex={index + 2}
       aria-selected={isSelected}
       tabIndex={isActive ? 0 : -1}
-      onClick={() => go({ id: exchange.id })}
-      onKeyDown={(event) => {
-        if (event.key === 'Enter') go({ id: exchange.id });
-      }}
+      onClick={() => openRow(exchange.id)}
+      onFocus={() => (activeId.value = exchange.id)}
     >
       {columns.map(({ name, isNumber, read }) => (
         <span key={name} role="gridcell" class={cellClass(isNumber, name === 'status' && hasFailed)}>
           {name === 'status' && hasFailed && <span aria-hidden="true">⚠ </span>}
-          {name === 'number' && exchange.is_pinned && <span title="pinned">★ </span>}
           {read(exchange)}
         </span>
       ))}
       <span role="gridcell" class="second-line">
-        {describeSecondLine(exchange)}
+        {describeSecondLine(exchange, shown)}
       </span>
     </div>
   );
@@ -189,15 +205,42 @@ function cellClass(isNumber: boolean | undefined, isBad: boolean): string {
   return ['cell', ...(isNumber === true ? ['cell-number'] : []), ...(isBad ? ['bad'] : [])].join(' ');
 }
 
-/** The exchange that is so many rows further down; the first or the last if there are not so many. */
-export function findNeighbour(offset: number): ExchangeSummary | undefined {
+/** The one that has the keyboard; else the one that is shown; else the newest. */
+function findActive(): string | undefined {
   const rows = exchanges.value;
-  const at = rows.findIndex(({ id }) => id === place.value.id);
-  if (at === -1) return rows[0];
-  return rows[Math.min(rows.length - 1, Math.max(0, at + offset))];
+  const { id: selectedId } = place.value;
+  const found = [activeId.value, selectedId].find((wanted) => rows.some(({ id }) => id === wanted));
+  return found ?? rows[0]?.id;
+}
+
+/** The exchange of that row. */
+export function activeExchange(): ExchangeSummary | undefined {
+  const id = findActive();
+  return exchanges.value.find((each) => each.id === id);
+}
+
+/** Gives the keyboard to the row that is so many further down; what is shown goes with it. */
+export function walk(offset: number): void {
+  const rows = exchanges.value;
+  const at = rows.findIndex(({ id }) => id === findActive());
+  const isFirst = activeId.value === undefined && place.value.id === undefined;
+  const next = rows[Math.min(rows.length - 1, Math.max(0, isFirst && Math.abs(offset) === 1 ? 0 : at + offset))];
+  if (next === undefined) return;
+  activeId.value = next.id;
+  if (place.value.id !== undefined) go({ id: next.id }, { replace: true });
+  focusRow(next.id);
+}
+
+/** Shows it. */
+export function openRow(id: string): void {
+  activeId.value = id;
+  go({ view: 'exchanges', id }, { replace: place.value.id !== undefined });
 }
 
 /** Gives the row the keyboard, once it is drawn. */
 export function focusRow(id: string): void {
-  requestAnimationFrame(() => document.getElementById(`row-${id}`)?.focus({ preventScroll: true }));
+  activeId.value = id;
+  const row = document.getElementById(`row-${id}`);
+  if (row === null) awaitedId = id;
+  else row.focus({ preventScroll: true });
 }
