@@ -4,7 +4,7 @@
  * is not the same is not linked.
  */
 import { createHash } from 'node:crypto';
-import { findSpan, type JsonSpan } from '../protocol/json-spans.ts';
+import { findMember, type JsonNode } from '../protocol/json-tree.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Links of so many exchanges are kept. */
@@ -12,7 +12,7 @@ const MAX_KNOWN = 5_000;
 /** Longer after a failure, the same request is a new one. */
 const ATTEMPT_MS = 120_000;
 /** Where messages are in a body: of Converse, Anthropic and OpenAI's chat, and of OpenAI's responses. */
-const MESSAGE_LISTS: readonly (readonly string[])[] = [['messages'], ['input']];
+const MESSAGE_LISTS = ['messages', 'input'];
 /** Markers of prompt caching, which clients move from turn to turn. In a JSON string their quotes would be escaped. */
 const MARKERS = new RegExp(
   [String.raw`,?\s*"cache_control"\s*:\s*\{[^{}]*\}`, String.raw`,?\s*\{\s*"cachePoint"\s*:\s*\{[^{}]*\}\s*\}`].join(
@@ -49,8 +49,8 @@ export class ConversationIndex {
   readonly #attempts = new Map<string, KnownAttempt>();
 
   /** The turn that a request is, and the one before; undefined: nothing was said before it, as far as is known. */
-  findTurn({ id, caller }: LinkedRequest, body: Buffer, spans: JsonSpan): Exchange['conversation'] {
-    const hashes = hashMessages(caller, body, spans);
+  findTurn({ id, caller }: LinkedRequest, body: Buffer, root: JsonNode): Exchange['conversation'] {
+    const hashes = hashMessages(caller, body, root);
     const own = hashes.at(-1);
     if (own === undefined) return undefined;
     const before = hashes.slice(0, -1).findLast((hash) => this.#turns.has(hash));
@@ -82,10 +82,10 @@ export class ConversationIndex {
 }
 
 /** One for each message: of it and all before it. */
-function hashMessages(caller: string, body: Buffer, spans: JsonSpan): readonly string[] {
-  const list = MESSAGE_LISTS.map((path) => findSpan(spans, path)?.elements).find((each) => each !== undefined) ?? [];
+function hashMessages(caller: string, body: Buffer, root: JsonNode): readonly string[] {
+  const list = MESSAGE_LISTS.map((name) => findMember(root, name)?.items ?? []).find((each) => each.length > 0) ?? [];
   let before = caller;
-  return list.map(({ start, end }) => {
+  return list.map(({ from: start, to: end }) => {
     const text = body.toString('latin1', start, end).replaceAll(MARKERS, '');
     before = createHash('sha256').update(before).update('\n').update(text, 'latin1').digest('base64');
     return before;

@@ -3,7 +3,7 @@
  * sent before is kept once. Put together again a body has exactly the bytes it came with.
  */
 import { createHash } from 'node:crypto';
-import { findSpan, type JsonSpan } from '../protocol/json-spans.ts';
+import { findMember, type JsonNode } from '../protocol/json-tree.ts';
 import type { KeptBody, KeptChunk, Omission } from './exchange.ts';
 import type { KeptRoom } from './kept-bytes.ts';
 
@@ -21,13 +21,14 @@ interface Piece {
 }
 
 /** Where a body is cut: the spans of its pieces, in their order and without overlap. Pure. */
-export function findPieces(spans: JsonSpan): readonly JsonSpan[] {
+export function findPieces(root: JsonNode): readonly JsonNode[] {
   return LISTS.flatMap((path) => {
-    const list = findSpan(spans, path);
-    return list?.elements ?? (list === undefined ? [] : [list]);
+    const list = path.reduce<JsonNode | undefined>(findMember, root);
+    if (list === undefined) return [];
+    return list.items.length > 0 ? list.items : [list];
   })
-    .filter(({ start, end }) => end - start >= MIN_PIECE_BYTES)
-    .toSorted((left, right) => left.start - right.start);
+    .filter(({ from: start, to: end }) => end - start >= MIN_PIECE_BYTES)
+    .toSorted((left, right) => left.from - right.from);
 }
 
 /** Keeps each piece once. State: the pieces, and how often each is used. */
@@ -40,8 +41,8 @@ export class PieceStore {
   }
 
   /** Undefined: there is no room, or it would take more than it saves. */
-  cut(body: Buffer, spans: JsonSpan): PiecedBody | undefined {
-    const cuts = findPieces(spans);
+  cut(body: Buffer, root: JsonNode): PiecedBody | undefined {
+    const cuts = findPieces(root);
     if (cuts.length === 0) return undefined;
     const parts: (Buffer | Piece)[] = [];
     let at = 0;
@@ -61,7 +62,7 @@ export class PieceStore {
       parts.push(Buffer.from(body.subarray(at, end)));
       return true;
     };
-    for (const { start, end } of cuts) {
+    for (const { from: start, to: end } of cuts) {
       if (!addRest(start)) return giveUp();
       const piece = this.#use(body.subarray(start, end));
       if (piece === undefined) return giveUp();

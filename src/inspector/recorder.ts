@@ -24,7 +24,7 @@ import { ConversationIndex, type LinkedRequest } from './conversation.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { maskHeaders, maskTarget } from './masks.ts';
 import { PiecedKeptBody, PieceStore } from './pieces.ts';
-import { readJsonSpans } from '../protocol/json-spans.ts';
+import { readJsonTree } from '../protocol/json-tree.ts';
 import type { ExchangeRing, RingExchange } from './ring.ts';
 import { describeSigning } from './signing.ts';
 import type { ExchangeWatch, ExchangeWatcher } from './watcher.ts';
@@ -286,9 +286,10 @@ class Capture implements ExchangeWatch, RingExchange {
     if (!(kept instanceof KeptBytes) || kept.hole !== undefined || kept.sizeBytes > MAX_LINKED_BYTES) return;
     const bytes = kept.read();
     if (bytes[0] !== OPEN_BRACE) return;
-    const spans = readJsonSpans(bytes, LINK_DEPTH);
-    this.conversation = this.#links.conversations.findTurn(this.#linked(), bytes, spans);
-    const pieced = this.#links.pieces.cut(bytes, spans);
+    const tree = readJsonTree(bytes, LINK_DEPTH);
+    if (tree === undefined) return;
+    this.conversation = this.#links.conversations.findTurn(this.#linked(), bytes, tree.root);
+    const pieced = this.#links.pieces.cut(bytes, tree.root);
     if (pieced !== undefined && this.#ring.find(this.id) === undefined) pieced.drop();
     else if (pieced !== undefined) {
       this.#bodies.clientRequest = new PiecedKeptBody(pieced, kept);

@@ -1,7 +1,7 @@
 /**
  * An exchange sent once more: the request as it came, or edited, on its way through the proxy like any other. Who is
- * charged is said by whoever replays; what belongs to one sending alone (credentials, signature, date, length, the retry
- * counters of SDKs) is made anew or left out.
+ * charged is said by whoever replays; what belongs to one sending alone (credentials, signature, date, length, the
+ * retry counters of SDKs) is made anew or left out.
  */
 import { Readable, Writable } from 'node:stream';
 import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
