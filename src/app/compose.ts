@@ -39,6 +39,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import type { LiveCacheDoctor } from './cache-doctor.ts';
 import { openCacheViews } from './cache-views.ts';
 import { createAuthorities } from './identities.ts';
+import { explainExchange } from './explain-exchange.ts';
 import { openReplay } from './replay.ts';
 import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
@@ -162,7 +163,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
         upstreams: JSON.parse(JSON.stringify(readUpstreams?.() ?? [])),
       }),
       ...openCacheViews(dependencies.cacheDoctor, opened.source),
-      explain: () => undefined,
+      explain: explainExchange,
       replay:
         inspector?.watcher === undefined
           ? undefined

@@ -7,10 +7,15 @@ import { hasFailed } from '../domain/outcome.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import { describeForPeople, formatJsonLine } from '../telemetry/access-log.ts';
 import { LinePrinter, type ScreenSize } from '../telemetry/line-printer.ts';
+import { MACHINE_TICKS } from '../lib/clock.ts';
+import { printable } from '../lib/printable.ts';
+import { createErrorHints, type ErrorHints } from './error-hints.ts';
 import type { LineWriter } from './line-writer.ts';
 import { colorsFor, printError } from './print.ts';
 
 /** What a terminal has that does not say its size. */
+/** Of a hint. */
+const MAX_HINT = 400;
 const COLUMNS = 80;
 const ROWS = 24;
 
@@ -29,7 +34,8 @@ export function logRequests(
   view: { readonly isOnlyErrors: boolean },
 ): (record: RequestRecord) => void {
   const printer = createLinePrinter(process.stdout);
-  const paint = colorsFor(process.stdout).yellow;
+  const { yellow: paint, dim } = colorsFor(process.stdout);
+  let hints: ErrorHints | undefined;
   const format = (record: RequestRecord): readonly string[] =>
     logFormat === 'json' ? [formatJsonLine(record)] : printer.print(describeForPeople(record));
   return (record) => {
@@ -37,6 +43,10 @@ export function logRequests(
     if (isShown) for (const line of format(record)) lines.write(line);
     if (isShown && logFormat !== 'json' && record.cache?.line !== undefined)
       lines.write(paint(`  ${record.cache.line}`));
+    if (isShown && logFormat !== 'json' && hasFailed(record)) {
+      const hint = (hints ??= createErrorHints(MACHINE_TICKS)).hintFor(record);
+      if (hint !== undefined) lines.write(dim(`  hint: ${printable(hint, MAX_HINT)}`));
+    }
     if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };
 }

@@ -7,6 +7,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { addCommand, addWords, defineCommand, JSON_OPTION } from './command.ts';
 import { KEY } from './key/commands.ts';
 import { CACHE } from './cache/commands.ts';
+import { EXPLAIN } from './explain/commands.ts';
 import { CASSETTE } from './cassette/commands.ts';
 import { COMPLETION } from './completion/commands.ts';
 import { COMPLETE } from './completion/complete.ts';
@@ -96,6 +97,7 @@ const COMMANDS = [
   LOGS,
   TOP,
   CACHE,
+  EXPLAIN,
   PRICES,
   INSPECT,
   CASSETTE,
