@@ -14,6 +14,7 @@ import { FILTER, OWN_FAULT } from './targets-faults.ts';
 import { AWS_OFFER, FACT_FILE } from './targets-prices.ts';
 import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
 import { CACHE_PROMPT } from './targets-cache.ts';
+import { VIEWS } from './targets-views.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
 
 /** Where findings are kept. */
@@ -41,6 +42,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   BILL,
   FILTER,
   OWN_FAULT,
+  VIEWS,
 ];
 
 const FRAMES = Buffer.concat([
@@ -63,6 +65,7 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
   [TAP.name]: small(BODIES).flatMap((body) =>
     Array.from({ length: 10 }, (_, at) => Buffer.concat([Buffer.of(at), body])),
   ),
+  [VIEWS.name]: [FRAMES, 'event: a\ndata: {"choices":[]}\n\n', ...small(BODIES)],
   [UNPACK.name]: PACKED_SEEDS,
   [BILL.name]: BILL_SEEDS,
   [AWS_OFFER.name]: [AWS_OFFER.words.slice(0, 4).join(''), ...AWS_OFFER.words],
