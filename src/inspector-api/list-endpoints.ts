@@ -92,6 +92,7 @@ function tellState({ options, caller }: Pick<InspectorCall, 'options' | 'caller'
     ...options.tellState(),
     kept: kind,
     is_capturing: capture?.isOn ?? (kind === 'memory' || kind === 'file'),
+    may_capture: capture !== undefined && (isMaster || !options.isRemote),
     captures_until: until === undefined ? null : new Date(until).toISOString(),
     exchanges,
     max_exchanges: maxExchanges ?? null,
@@ -114,7 +115,7 @@ async function setCapture(call: InspectorCall): Promise<void> {
       hint: 'Start it with --inspect.',
     });
   }
-  capture.set(on, minutes);
+  await capture.set(on, minutes);
   reply(call, tellState(call));
 }
 
