@@ -32,6 +32,7 @@ export const LIST_ENDPOINTS: readonly InspectorEndpoint[] = [
     path: 'capture',
     summary: 'Switches the keeping of content on, for some minutes or until further notice, or off.',
     isChange: true,
+    body: { on: 'boolean', minutes: 'integer' },
     serve: setCapture,
   },
   {
@@ -64,7 +65,14 @@ export const LIST_ENDPOINTS: readonly InspectorEndpoint[] = [
     serve: exportExchanges,
   },
   { method: 'GET', path: 'faults', summary: 'The faults in force.', serve: (call) => reply(call, readFaults(call)) },
-  { method: 'PUT', path: 'faults', summary: 'Injects these faults from now on.', isChange: true, serve: setFaults },
+  {
+    method: 'PUT',
+    path: 'faults',
+    summary: 'Injects these faults from now on.',
+    isChange: true,
+    body: { faults: 'array', seed: 'integer' },
+    serve: setFaults,
+  },
   {
     method: 'DELETE',
     path: 'faults',
