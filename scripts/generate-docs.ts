@@ -10,6 +10,7 @@ import { buildProgram } from '../src/cli/main.ts';
 import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
 import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
 import { readOpenApi } from './docs/openapi.ts';
+import { renderInspectorPaths } from './docs/inspector.ts';
 import { renderConfigSchema } from './docs/config-schema.ts';
 import { renderPriceCoverage, renderPriceDisagreements, renderPriceSources } from './docs/prices.ts';
 import {
@@ -34,6 +35,7 @@ const PAGES = [
   'docs/admin-api.md',
   'docs/coverage.md',
   'docs/costs.md',
+  'docs/inspector.md',
 ];
 
 /** Every page and package.json as they should be, by path. */
@@ -49,6 +51,7 @@ export async function generateDocs(): Promise<Map<string, string>> {
     errors: renderErrors,
     'admin-paths': () => renderAdminPaths(openapi),
     'admin-fields': () => renderAdminFields(openapi),
+    'inspector-paths': renderInspectorPaths,
     'ledger-fields': renderLedgerFields,
     services: renderServices,
     operations: renderOperations,

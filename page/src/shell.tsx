@@ -1,7 +1,8 @@
 /** What stands around every view: the head with its links and switches, and the view that the address names. */
 import { useEffect } from 'preact/hooks';
 import type { JSX } from 'preact';
-import type { Json } from '../../src/inspector/wire.ts';
+import type { InspectorState, Json } from '../../src/inspector/wire.ts';
+import { send } from './api.ts';
 import { Details } from './details/details.tsx';
 import { textOf } from './format.ts';
 import { Help, isHelpOpen } from './help.tsx';
@@ -18,6 +19,9 @@ import { saved } from './saved.ts';
 import { announcement, failure, liveness, refusal, serverState } from './state.ts';
 import { TokenGate } from './token-gate.tsx';
 import { UsageView } from './usage/usage-view.tsx';
+
+/** So long, if somebody asks for it on the page. */
+const CAPTURE_MINUTES = 15;
 
 /** All of the page. */
 export function Shell(): JSX.Element {
@@ -102,7 +106,14 @@ function Keeping(): JSX.Element | null {
   const state = serverState.value;
   if (state === undefined) return null;
   const { kept, is_capturing: isCapturing, bytes, max_bytes: maxBytes, dropped } = state;
-  if (kept === 'ledger') return <span class="quiet">· content is not kept (start with --inspect)</span>;
+  if (kept === 'ledger') {
+    if (state.may_capture !== true) return <span class="quiet">· content is not kept (start with --inspect)</span>;
+    return (
+      <span>
+        <span class="quiet">· content is not kept</span> <CaptureButton minutes={CAPTURE_MINUTES} />
+      </span>
+    );
+  }
   if (kept === 'opened') return <span class="quiet">· an export that was opened</span>;
   const lost = Object.entries(dropped).filter(([, count]) => count > 0);
   return (
@@ -110,6 +121,9 @@ function Keeping(): JSX.Element | null {
       · {isCapturing ? 'capturing' : 'not capturing'}, {kept === 'memory' ? 'in memory' : 'on disk'}{' '}
       {toMebibytes(bytes)}
       {maxBytes !== null && `/${toMebibytes(maxBytes)}`} MiB
+      {state.captures_until !== null && ` until ${new Date(state.captures_until).toLocaleTimeString()}`}{' '}
+      {state.captures_until !== null && <CaptureButton minutes={undefined} />}
+      {!isCapturing && state.may_capture === true && <CaptureButton minutes={CAPTURE_MINUTES} />}
       {lost.map(([why, count]) => (
         <span key={why} class="warn">
           {' '}
@@ -117,6 +131,22 @@ function Keeping(): JSX.Element | null {
         </span>
       ))}
     </span>
+  );
+}
+
+/** Has content kept for so many minutes, or not any more. */
+function CaptureButton({ minutes }: { readonly minutes: number | undefined }): JSX.Element {
+  const change = minutes === undefined ? { on: false } : { on: true, minutes };
+  const press = (): void => {
+    send<InspectorState>('PUT', '/capture', change).then(
+      (state) => (serverState.value = state),
+      (thrown: unknown) => (failure.value = thrown instanceof Error ? thrown.message : String(thrown)),
+    );
+  };
+  return (
+    <button type="button" class="button" onClick={press}>
+      {minutes === undefined ? 'Stop' : `Keep it for ${minutes} minutes`}
+    </button>
   );
 }
 

@@ -12,13 +12,14 @@ import type { ExchangeSource, KeptExchanges } from '../inspector/exchange.ts';
 import { LedgerSource } from '../inspector/ledger-source.ts';
 import type { ExchangeRecorder } from '../inspector/recorder.ts';
 import type { ExchangeCaps, ExchangeRing } from '../inspector/ring.ts';
+import { SwitchableSource } from '../inspector/switchable-source.ts';
 import type { ExchangeWatcher } from '../inspector/watcher.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { lazy } from '../lib/lazy.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import type { ExchangeFile } from '../store/exchanges/exchange-file.ts';
-import { printError } from './print.ts';
+import { printError, printTalk } from './print.ts';
 
 /** The parts of a server that keeps exchanges, or only shows its ledger. */
 export interface Inspector {
@@ -47,17 +48,7 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   const isRemote = !config.hosts.every(isLoopbackName);
   if (config.inspect) refuseInspect(config, isRemote);
   const token = isRemote && !config.inspectRemote ? undefined : (config.inspectToken ?? newInspectToken());
-  if (!config.inspect) {
-    const source = new LedgerSource(store);
-    return {
-      watcher: undefined,
-      subscriber: undefined,
-      source,
-      token,
-      capture: undefined,
-      close: () => source.close(),
-    };
-  }
+  if (!config.inspect) return openLater(config, store, token);
   const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
   const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');
   const file = config.inspectFile === undefined ? undefined : await openFile(config.inspectFile, config.inspectLimits);
@@ -65,7 +56,10 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   const ring = new ExchangeRing(file === undefined ? limit(MEMORY_CAPS, config.inspectLimits) : MEMORY_CAPS, Date.now);
   const source = file === undefined ? ring : await joinWith(ring, file);
   const recorder = new Keeper(ring, MACHINE_TICKS, file?.lastSequence);
-  const capture = switchOf(recorder);
+  const capture = switchOf(
+    () => recorder,
+    async () => recorder,
+  );
   return { watcher: recorder, subscriber: recorder, source, token, capture, close: () => source.close() };
 }
 
@@ -99,27 +93,64 @@ function refuseInspect({ workers, inspectRemote }: InspectorConfig, isRemote: bo
   });
 }
 
-/** Switches the keeping of content on and off. */
-function switchOf(recorder: ExchangeRecorder): CaptureSwitch {
+/** The ledger, and memory if somebody asks for it on the page; with workers, each of which sees its part, never. */
+function openLater(
+  { workers, inspectLimits }: InspectorConfig,
+  store: LedgerStore,
+  token: string | undefined,
+): Inspector {
+  const ledger = new LedgerSource(store);
+  if (workers > 1 || token === undefined) {
+    const none = { watcher: undefined, subscriber: undefined, capture: undefined };
+    return { ...none, source: ledger, token, close: () => ledger.close() };
+  }
+  const source = new SwitchableSource(ledger);
+  let recorder: ExchangeRecorder | undefined;
+  const load = lazy(async () => {
+    const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
+    const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');
+    const [last] = await store.readLedgerBackwards({}, { limit: 1 });
+    const ring = new ExchangeRing(limit(MEMORY_CAPS, inspectLimits), Date.now);
+    const after = last?.sequence ?? 0;
+    recorder = new Keeper(ring, MACHINE_TICKS, after);
+    recorder.isCapturing = false;
+    source.keepIn(ring, after);
+    return recorder;
+  });
+  return {
+    watcher: { open: (record, clientRequest) => recorder?.open(record, clientRequest) },
+    subscriber: { ended: (record) => recorder?.ended(record) },
+    source,
+    token,
+    capture: switchOf(() => recorder, load),
+    close: () => source.close(),
+  };
+}
+
+/** Switches the keeping of content on and off; `find`: what keeps it, if it is there already. */
+function switchOf(find: () => ExchangeRecorder | undefined, load: () => Promise<ExchangeRecorder>): CaptureSwitch {
   let untilMs: number | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    const recorder = find();
+    if (recorder !== undefined) recorder.isCapturing = false;
+    untilMs = undefined;
+    printTalk('The inspector keeps no content any more.');
+  };
   return {
     get isOn() {
-      return recorder.isCapturing;
+      return find()?.isCapturing ?? false;
     },
     get untilMs() {
       return untilMs;
     },
-    set: (isOn, minutes) => {
+    set: async (isOn, minutes) => {
       clearTimeout(timer);
-      recorder.isCapturing = isOn;
-      untilMs = undefined;
-      if (!isOn || minutes === undefined) return;
-      untilMs = Date.now() + minutes * 60_000;
-      timer = setTimeout(() => {
-        recorder.isCapturing = false;
-        untilMs = undefined;
-      }, minutes * 60_000).unref();
+      if (!isOn) return end();
+      (await load()).isCapturing = true;
+      untilMs = minutes === undefined ? undefined : Date.now() + minutes * 60_000;
+      printTalk(`The inspector keeps content in memory${minutes === undefined ? '' : ` for ${minutes} min`}.`);
+      if (minutes !== undefined) timer = setTimeout(end, minutes * 60_000).unref();
     },
   };
 }

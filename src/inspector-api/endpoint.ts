@@ -17,6 +17,8 @@ export interface InspectorEndpoint {
   readonly summary: string;
   /** What it takes in its query. */
   readonly query?: readonly string[];
+  /** Members of the JSON that it takes, and their types. */
+  readonly body?: Readonly<Record<string, 'string' | 'boolean' | 'integer' | 'object' | 'array'>>;
   /** Whether it spends money or changes what is kept: then it wants the master key if others reach the port. */
   readonly isChange?: true;
   serve(call: InspectorCall): Promise<void> | void;

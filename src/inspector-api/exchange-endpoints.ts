@@ -29,7 +29,14 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
       reply(call, describeExchange(exchange, summariseFor(call.options, exchange))),
     ),
   },
-  { method: 'PATCH', path: ONE, summary: 'Pins it, or notes something.', isChange: true, serve: serveExchange(mark) },
+  {
+    method: 'PATCH',
+    path: ONE,
+    summary: 'Pins it, or notes something.',
+    isChange: true,
+    body: { pinned: 'boolean', note: 'string' },
+    serve: serveExchange(mark),
+  },
   {
     method: 'DELETE',
     path: ONE,
@@ -104,6 +111,7 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
     path: `${ONE}/replay`,
     summary: 'Sends it again, as it was or edited, signed anew and charged to a key.',
     isChange: true,
+    body: { key: 'string', edits: 'object', confirm: 'boolean' },
     serve: serveExchange(async (exchange, call) =>
       reply(call, await requireReplay(call).send(exchange, readReplay(await readJsonObject(call)))),
     ),

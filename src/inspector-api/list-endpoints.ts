@@ -32,6 +32,7 @@ export const LIST_ENDPOINTS: readonly InspectorEndpoint[] = [
     path: 'capture',
     summary: 'Switches the keeping of content on, for some minutes or until further notice, or off.',
     isChange: true,
+    body: { on: 'boolean', minutes: 'integer' },
     serve: setCapture,
   },
   {
@@ -64,7 +65,14 @@ export const LIST_ENDPOINTS: readonly InspectorEndpoint[] = [
     serve: exportExchanges,
   },
   { method: 'GET', path: 'faults', summary: 'The faults in force.', serve: (call) => reply(call, readFaults(call)) },
-  { method: 'PUT', path: 'faults', summary: 'Injects these faults from now on.', isChange: true, serve: setFaults },
+  {
+    method: 'PUT',
+    path: 'faults',
+    summary: 'Injects these faults from now on.',
+    isChange: true,
+    body: { faults: 'array', seed: 'integer' },
+    serve: setFaults,
+  },
   {
     method: 'DELETE',
     path: 'faults',
@@ -92,6 +100,7 @@ function tellState({ options, caller }: Pick<InspectorCall, 'options' | 'caller'
     ...options.tellState(),
     kept: kind,
     is_capturing: capture?.isOn ?? (kind === 'memory' || kind === 'file'),
+    may_capture: capture !== undefined && (isMaster || !options.isRemote),
     captures_until: until === undefined ? null : new Date(until).toISOString(),
     exchanges,
     max_exchanges: maxExchanges ?? null,
@@ -114,7 +123,7 @@ async function setCapture(call: InspectorCall): Promise<void> {
       hint: 'Start it with --inspect.',
     });
   }
-  capture.set(on, minutes);
+  await capture.set(on, minutes);
   reply(call, tellState(call));
 }
 

@@ -14,7 +14,7 @@ export interface CaptureSwitch {
   /** Epoch milliseconds; undefined: until it is switched off. */
   readonly untilMs: number | undefined;
   /** Undefined minutes: until it is switched off. */
-  set(isOn: boolean, minutes: number | undefined): void;
+  set(isOn: boolean, minutes: number | undefined): Promise<void>;
 }
 
 /** A file to be downloaded. */

@@ -11,6 +11,7 @@ import { noSuchPath, reply, requireJson, sendApiError } from './call.ts';
 import { INSPECTOR_API, type InspectorEndpoint } from './endpoint.ts';
 import { EXCHANGE_ENDPOINTS } from './exchange-endpoints.ts';
 import { LIST_ENDPOINTS } from './list-endpoints.ts';
+import { describeInspectorApi } from './openapi.ts';
 import type { InspectorHandler, InspectorOptions } from './options.ts';
 import { GUARD_HEADERS, sendPageFile } from './page-files.ts';
 
@@ -19,7 +20,16 @@ const PAGE = '/inspect/';
 const TOKEN_PATH = `${INSPECTOR_API}token`;
 
 /** All of the API. */
-export const INSPECTOR_ENDPOINTS: readonly InspectorEndpoint[] = [...LIST_ENDPOINTS, ...EXCHANGE_ENDPOINTS];
+export const INSPECTOR_ENDPOINTS: readonly InspectorEndpoint[] = [
+  ...LIST_ENDPOINTS,
+  ...EXCHANGE_ENDPOINTS,
+  {
+    method: 'GET',
+    path: 'openapi.json',
+    summary: 'All of this as an OpenAPI document.',
+    serve: (call) => reply(call, describeInspectorApi(INSPECTOR_ENDPOINTS, call.options.tellState().version)),
+  },
+];
 
 /** Makes the handler of everything below `/inspect`. */
 export function createInspectorHandler(options: InspectorOptions): InspectorHandler {

@@ -6,7 +6,7 @@ import type { LedgerEntry, LedgerFilter } from '../domain/ledger.ts';
 import type { Exchange, ExchangeChange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
 
 /** What is read of the ledger; as `LedgerStore` has it. */
-export interface LedgerReader {
+export interface LedgerRows {
   readLedger(filter: LedgerFilter, page: { readonly after: number; readonly limit: number }): Promise<LedgerEntry[]>;
   readLedgerBackwards(
     filter: LedgerFilter,
@@ -21,15 +21,19 @@ const POLL_MS = 300;
 
 /** State: who watches, and the last row that was seen. */
 export class LedgerSource implements ExchangeSource {
-  readonly #ledger: LedgerReader;
+  readonly #ledger: LedgerRows;
   readonly #listeners = new Set<(change: ExchangeChange) => void>();
   #timer: NodeJS.Timeout | undefined;
   #isPolling = false;
-  /** The sequence of the last row that those who watch were told; 0: not known yet. */
-  cursor = 0;
+  /** The sequence of the last row that those who watch were told; undefined: not known yet. */
+  #told: number | undefined;
 
-  constructor(ledger: LedgerReader) {
+  constructor(ledger: LedgerRows) {
     this.#ledger = ledger;
+  }
+
+  get cursor(): number {
+    return this.#told ?? 0;
   }
 
   async list({ matches, before, limit }: ExchangeQuery): Promise<ExchangePage> {
@@ -92,7 +96,7 @@ export class LedgerSource implements ExchangeSource {
 
   /** The newest row of a list: who watches from there on has missed nothing. */
   #note(newest: number): number {
-    if (this.#listeners.size === 0) this.cursor = Math.max(this.cursor, newest);
+    if (this.#listeners.size === 0) this.#told = newest;
     return newest;
   }
 
@@ -106,13 +110,13 @@ export class LedgerSource implements ExchangeSource {
     if (this.#isPolling) return;
     this.#isPolling = true;
     try {
-      if (this.cursor === 0) {
+      if (this.#told === undefined) {
         const [last] = await this.#ledger.readLedgerBackwards({}, { limit: 1 });
-        this.cursor = last?.sequence ?? 0;
+        this.#told ??= last?.sequence ?? 0;
       }
-      const rows = await this.#ledger.readLedger({}, { after: this.cursor, limit: PAGE_ROWS });
+      const rows = await this.#ledger.readLedger({}, { after: this.#told, limit: PAGE_ROWS });
       for (const { id, sequence } of rows) {
-        this.cursor = sequence;
+        this.#told = sequence;
         for (const listener of this.#listeners) listener({ cursor: sequence, id, kind: 'upsert' });
       }
     } catch {

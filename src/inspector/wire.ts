@@ -259,6 +259,8 @@ export interface InspectorState {
   readonly kept: 'ledger' | 'memory' | 'file' | 'opened';
   readonly is_capturing: boolean;
   readonly captures_until: string | null;
+  /** Whether this caller may switch that on and off. */
+  readonly may_capture?: boolean;
   readonly exchanges: number;
   readonly max_exchanges: number | null;
   readonly bytes: number;

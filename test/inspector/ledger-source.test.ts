@@ -1,11 +1,11 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LedgerEntry } from '../../src/domain/ledger.ts';
 import type { ExchangeChange } from '../../src/inspector/exchange.ts';
-import { type LedgerReader, LedgerSource } from '../../src/inspector/ledger-source.ts';
+import { type LedgerRows, LedgerSource } from '../../src/inspector/ledger-source.ts';
 import { keptExchange } from '../helpers/kept-exchange.ts';
 
 /** A ledger in which rows are written by whomever. */
-class Rows implements LedgerReader {
+class Rows implements LedgerRows {
   readonly #rows: LedgerEntry[] = [];
   reads = 0;
 
@@ -18,12 +18,12 @@ class Rows implements LedgerReader {
     }
   }
 
-  readLedger: LedgerReader['readLedger'] = async (_, { after, limit }) => {
+  readLedger: LedgerRows['readLedger'] = async (_, { after, limit }) => {
     this.reads += 1;
     return this.#rows.filter(({ sequence }) => sequence > after).slice(0, limit);
   };
 
-  readLedgerBackwards: LedgerReader['readLedgerBackwards'] = async ({ id }, { before = Infinity, limit }) =>
+  readLedgerBackwards: LedgerRows['readLedgerBackwards'] = async ({ id }, { before = Infinity, limit }) =>
     this.#rows
       .filter((row) => row.sequence < before && (id === undefined || row.id === id))
       .toReversed()
