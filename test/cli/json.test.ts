@@ -7,6 +7,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   exec: 'prints what its command prints',
   'credential-process': 'prints JSON, as AWS wants it',
   completion: 'prints a script',
+  'inspect export': 'prints what it exports',
 };
 
 function listCommands(command: Command, path: readonly string[] = []): (readonly [string, Command])[] {

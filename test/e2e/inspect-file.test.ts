@@ -1,5 +1,5 @@
 /**
- * What --inspect-db keeps, from a request to its exports: the file, `inspect export`, `inspect open`, `cassette import`,
+ * What --inspect-db keeps, from a request to its exports: the file, `inspect export`, `inspect open`, `cassette import`
  * `inspect clear`.
  * @module-tag slow
  */
