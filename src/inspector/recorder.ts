@@ -34,6 +34,9 @@ const MAX_LINKED_BYTES = 4 * 1024 * 1024;
 /** As deep as messages lie, and no deeper. */
 const LINK_DEPTH = 3;
 const OPEN_BRACE = 0x7b;
+/** Smaller requests have little in common that is worth keeping once. */
+const SMALL_BYTES = 4 * 1024;
+const MIN_WAITING = 2_000;
 
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
@@ -54,7 +57,7 @@ export class ExchangeRecorder implements ExchangeWatcher {
     this.#ring = ring;
     this.#tickMs = tickMs;
     this.#sequence = lastSequence;
-    this.#links = { conversations: new ConversationIndex(), pieces: new PieceStore(ring) };
+    this.#links = new Links(ring);
   }
 
   open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch {
@@ -73,8 +76,7 @@ export class ExchangeRecorder implements ExchangeWatcher {
     if (capture === undefined) return;
     this.#open.delete(record.id);
     capture.settle();
-    // Nobody waits for that.
-    setImmediate(() => capture.link());
+    this.#links.add(capture);
   };
 }
 
@@ -82,10 +84,45 @@ function findOptOut(headers: readonly HeaderPair[]): Omission | undefined {
   return findHeader(headers, OPT_OUT_HEADER)?.trim().toLowerCase() === 'off' ? 'opt-out' : undefined;
 }
 
-/** What exchanges have together. */
-interface Links {
-  readonly conversations: ConversationIndex;
+/**
+ * What exchanges have together. Small requests are looked into when somebody looks at them, large ones at once, and
+ * what came before them: there is memory to be saved. State: those that were not looked into yet.
+ */
+class Links {
+  readonly conversations = new ConversationIndex();
   readonly pieces: PieceStore;
+  readonly #ring: ExchangeRing;
+  #waiting: Capture[] = [];
+  #isDue = false;
+  /** So many may wait until it is seen which of them are gone. */
+  #most = MIN_WAITING;
+
+  constructor(ring: ExchangeRing) {
+    this.#ring = ring;
+    this.pieces = new PieceStore(ring);
+  }
+
+  add(capture: Capture): void {
+    this.#waiting.push(capture);
+    if (this.#waiting.length >= this.#most) this.#forget();
+    if (this.#isDue || capture.requestBytes < SMALL_BYTES) return;
+    this.#isDue = true;
+    // Nobody waits for that.
+    setImmediate(() => this.flush());
+  }
+
+  /** Those that are gone. */
+  #forget(): void {
+    this.#waiting = this.#waiting.filter(({ id }) => this.#ring.find(id) !== undefined);
+    this.#most = Math.max(MIN_WAITING, 2 * this.#waiting.length);
+  }
+
+  flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#isDue = false;
+    for (const capture of waiting) if (this.#ring.find(capture.id) !== undefined) capture.link();
+  }
 }
 
 interface CaptureParts {
@@ -105,7 +142,7 @@ class Capture implements ExchangeWatch, RingExchange {
   readonly sequence: number;
   readonly parent: string | undefined;
   readonly isEdited: boolean;
-  conversation: Exchange['conversation'];
+  #conversation: Exchange['conversation'];
   attempt: Exchange['attempt'];
   readonly times: Times = {};
   omitted: Omission | undefined;
@@ -178,6 +215,15 @@ class Capture implements ExchangeWatch, RingExchange {
     return describeSigning({ method: sent.method, target: sent.target, headers: sent.headers });
   }
 
+  get conversation(): Exchange['conversation'] {
+    this.#links.flush();
+    return this.#conversation;
+  }
+
+  get requestBytes(): number {
+    return this.#bodies.clientRequest?.sizeBytes ?? 0;
+  }
+
   get clientStream(): KeptBody | undefined {
     return this.#clientStream;
   }
@@ -198,7 +244,6 @@ class Capture implements ExchangeWatch, RingExchange {
     if (spool !== undefined) kept.skip(sizeBytes - kept.sizeBytes);
     kept.know(sha256);
     this.#countIfDropped(kept);
-    this.#ring.touch(this.id);
   }
 
   onAdmitted(): void {
@@ -288,14 +333,14 @@ class Capture implements ExchangeWatch, RingExchange {
     if (bytes[0] !== OPEN_BRACE) return;
     const tree = readJsonTree(bytes, LINK_DEPTH);
     if (tree === undefined) return;
-    this.conversation = this.#links.conversations.findTurn(this.#linked(), bytes, tree.root);
+    this.#conversation = this.#links.conversations.findTurn(this.#linked(), bytes, tree.root);
     const pieced = this.#links.pieces.cut(bytes, tree.root);
     if (pieced !== undefined && this.#ring.find(this.id) === undefined) pieced.drop();
     else if (pieced !== undefined) {
       this.#bodies.clientRequest = new PiecedKeptBody(pieced, kept);
       kept.drop('evicted');
     }
-    this.#ring.touch(this.id);
+    if (this.#conversation?.previous !== undefined) this.#ring.touch(this.id);
   }
 
   drop(why: Omission): void {
