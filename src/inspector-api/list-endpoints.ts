@@ -3,6 +3,7 @@ import type { FaultBoard } from '../faults/board.ts';
 import type { Exchange } from '../inspector/exchange.ts';
 import { EXPORT_FORMATS, type ExportFormat } from '../inspector/export-exchanges.ts';
 import { listAll } from '../inspector/list-exchanges.ts';
+import { searchExchanges } from '../inspector/search-exchanges.ts';
 import { readExchangeFilter } from '../inspector/views/exchange-filter.ts';
 import type { ExchangeList, InspectorState } from '../inspector/wire.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -147,7 +148,7 @@ async function listExchanges(call: InspectorCall): Promise<void> {
   const matches = findFilter(call);
   // Before: what changes meanwhile is told twice, and not missed.
   const { cursor: cursorBefore } = source;
-  const { items, next, scanned, cursor = cursorBefore } = await source.list({ matches, before, limit });
+  const { items, next, scanned, cursor = cursorBefore } = await searchExchanges(source, { matches, before, limit });
   const list: ExchangeList = {
     items: items.map((exchange) => summariseFor(options, exchange)),
     cursor: options.firstCursor + cursor,

@@ -1,5 +1,6 @@
 /** How a list of exchanges is searched, wherever they are kept. Pure. */
 import type { Exchange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
+import { searchExchanges } from './search-exchanges.ts';
 
 /** So many are looked at for one page: a search through all of them goes on page by page. */
 const MAX_SCANNED = 2_000;
@@ -26,7 +27,7 @@ export async function listAll(
 ): Promise<readonly Exchange[]> {
   const found: Exchange[] = [];
   for (let before: number | undefined; ;) {
-    const { items, next } = await source.list({ matches, before, limit: limit - found.length });
+    const { items, next } = await searchExchanges(source, { matches, before, limit: limit - found.length });
     found.push(...items);
     if (next === undefined || next === before || found.length >= limit) return found;
     before = next;

@@ -21,10 +21,13 @@ export async function searchExchanges(source: ExchangeSource, query: ExchangeQue
   let slice = started;
   let scanned = 0;
   let before = query.before;
+  let cursor: number | undefined;
   for (;;) {
     const page = await source.list({ matches: undefined, before, limit: PAGE });
+    cursor ??= page.cursor;
     for (const exchange of page.items) {
-      if (items.length >= limit || performance.now() - started > MAX_SEARCH_MS) return { items, scanned, next: before };
+      if (items.length >= limit || performance.now() - started > MAX_SEARCH_MS)
+        return { items, scanned, next: before, cursor };
       if (matches(exchange)) items.push(exchange);
       scanned += 1;
       before = exchange.sequence;
@@ -33,7 +36,7 @@ export async function searchExchanges(source: ExchangeSource, query: ExchangeQue
       slice = performance.now();
     }
     if (page.next === undefined || (page.next === before && page.items.length === 0))
-      return { items, scanned, next: undefined };
+      return { items, scanned, next: undefined, cursor };
     before = page.next;
   }
 }

@@ -36,7 +36,7 @@ export const FILTER_FIELDS: readonly (readonly [field: string, example: string])
   ['request', 'request:/tool_\\d+/'],
   ['text', 'text:"off-by-one"'],
   ['header', 'header:anthropic-beta=*'],
-  ['conv', 'conv:1038'],
+  ['conv', 'conv:01a2…'],
   ['id', 'id:01a2…'],
   ['since', 'since:10m'],
   ['fault', 'fault:throttle*'],

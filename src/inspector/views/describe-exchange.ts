@@ -25,7 +25,7 @@ export function describeExchange(exchange: Exchange, summary: ExchangeSummary): 
 }
 
 /** What was signed, for people. */
-export function viewSigning(signing: KeptSigning): SigningView {
+function viewSigning(signing: KeptSigning): SigningView {
   return {
     scheme: signing.scheme,
     access_key_id: signing.accessKeyId ?? null,

@@ -94,7 +94,7 @@ function nameElements(kind: 'tool' | 'message', list: readonly unknown[]): strin
 }
 
 /** The name of a tool in any form; of a cache point among them, that. */
-export function findToolName(tool: unknown): string {
+function findToolName(tool: unknown): string {
   if (!isObject(tool)) return '';
   const inner = [tool['toolSpec'], tool['function'], tool['systemTool'], tool].find(isObject) ?? tool;
   return asText(inner['name']) || asText(tool['type']) || (Object.keys(tool)[0] ?? '');

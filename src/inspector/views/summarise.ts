@@ -68,7 +68,7 @@ export function findKind({ row, end, layers }: Exchange): ExchangeKind {
 }
 
 /** Who has responded. */
-export function findSource({ row, signing }: Exchange): ExchangeSummary['source'] {
+function findSource({ row, signing }: Exchange): ExchangeSummary['source'] {
   if (row.source === 'cassette') return 'cassette';
   if (row.fault !== undefined) return 'fault';
   return signing?.accessKeyId?.startsWith(OFFLINE_KEY) === true ? 'offline' : 'live';

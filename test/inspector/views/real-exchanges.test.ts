@@ -111,7 +111,9 @@ describe('a real exchange', () => {
     const messages = [first, ...(said === undefined ? [] : [said]), { ...first, content: [{ text: 'Two.' }] }];
     await client().send(new ConverseCommand({ modelId: CLAUDE, messages }));
     const after = await newest('op:Converse');
+    expect(after.details.summary.conversation).toMatchObject({ id: before.id, turn: 2, previous: before.id });
     const diff = await look<DiffView>(`exchanges/${after.id}/diff?with=${before.id}`);
+    expect((await newest(`conv:${before.id}`)).id).toBe(after.id);
     expect(diff.summary).toBe('+2 messages');
   });
 
