@@ -145,6 +145,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
   };
   const readUpstreams = reached instanceof UpstreamSet ? () => reached.readStates() : undefined;
   if (readUpstreams !== undefined) metrics.watchUpstreams(readUpstreams);
+  if (inspector?.watcher !== undefined) metrics.watchDropped(() => inspector.source.state().dropped);
   const health = { store, ledger, version, mountPath: MOUNT_PATH, prove, tellCommand, readUpstreams };
   const told = shared === undefined ? metrics : { render: () => shared.renderMetrics() };
   const bedrock: Handler = async (...exchange) => (await unlessAborted(exchange[0].signal, loadProxy()))(...exchange);

@@ -52,6 +52,15 @@ export class Spool {
     }
   }
 
+  /** A part of what was written; shorter at its end. Throws if the file is released meanwhile. */
+  async readPart(at: number, sizeBytes: number): Promise<Buffer> {
+    const piece = Buffer.allocUnsafeSlow(Math.max(0, Math.min(sizeBytes, this.#sizeBytes - at)));
+    const file = this.#file;
+    if (file === undefined) throw new ProxyError('ERR_INTERNAL', 'The temporary file of the request is gone.');
+    const { bytesRead } = await file.handle.read(piece, 0, piece.length, at);
+    return piece.subarray(0, bytesRead);
+  }
+
   /** Closes and removes the file, after what is under way. Never rejects; once is enough, more is harmless. */
   release(): Promise<void> {
     this.#released ??= this.#work.catch(() => {}).then(() => this.#remove());

@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto';
 import type { KeptBody, KeptChunk, Omission } from './exchange.ts';
 
 /** Of the beginning of a body, and of its end, which holds stop reason and usage. */
-const KEPT_HEAD_BYTES = 8 * 1024 * 1024;
-const TAIL_BYTES = 64 * 1024;
+export const KEPT_HEAD_BYTES = 8 * 1024 * 1024;
+/** Of its end. */
+export const KEPT_TAIL_BYTES = 64 * 1024;
 const SLAB_BYTES = 64 * 1024;
 const FIRST_SLAB_BYTES = 1024;
 /** What the times of a piece take. */
@@ -50,7 +51,8 @@ export class KeptBytes implements KeptBody {
     if (!this.#take(CHUNK_BYTES)) return this.drop('memory');
     this.#offsets.push(offset);
     this.#times.push(atMs);
-    const ofHead = Math.min(length, KEPT_HEAD_BYTES - this.#headBytes);
+    // After a hole, what comes is of the end.
+    const ofHead = this.#why === 'size' ? 0 : Math.min(length, KEPT_HEAD_BYTES - this.#headBytes);
     if (ofHead > 0 && this.#tailBytes === 0 && !this.#addToHead(bytes.subarray(0, ofHead))) return this.drop('memory');
     if (ofHead < length && !this.#addToTail(bytes.subarray(Math.max(0, ofHead)))) this.drop('memory');
   }
@@ -140,11 +142,11 @@ export class KeptBytes implements KeptBody {
 
   #addToTail(bytes: Uint8Array): boolean {
     this.#why ??= 'size';
-    const kept = Buffer.from(bytes.subarray(Math.max(0, bytes.length - TAIL_BYTES)));
+    const kept = Buffer.from(bytes.subarray(Math.max(0, bytes.length - KEPT_TAIL_BYTES)));
     if (!this.#take(kept.length)) return false;
     this.#tail.push(kept);
     this.#tailBytes += kept.length;
-    for (let first = this.#tail[0]; first !== undefined && this.#tailBytes - first.length >= TAIL_BYTES;) {
+    for (let first = this.#tail[0]; first !== undefined && this.#tailBytes - first.length >= KEPT_TAIL_BYTES;) {
       this.#tail.shift();
       this.#tailBytes -= first.length;
       this.#takenBytes -= first.length;

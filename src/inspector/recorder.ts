@@ -8,6 +8,7 @@ import { describeRecord } from '../domain/ledger-row.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { Body } from '../http/body.ts';
+import type { Spool } from '../http/spool.ts';
 import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
 import type { ResponseObserver, SentHead } from '../upstream/upstream.ts';
 import type {
@@ -21,7 +22,7 @@ import type {
   Omission,
 } from './exchange.ts';
 import { ConversationIndex, type LinkedRequest } from './conversation.ts';
-import { KeptBytes } from './kept-bytes.ts';
+import { KEPT_HEAD_BYTES, KEPT_TAIL_BYTES, KeptBytes } from './kept-bytes.ts';
 import { maskHeaders, maskTarget } from './masks.ts';
 import { PiecedKeptBody, PieceStore } from './pieces.ts';
 import { readJsonTree } from '../protocol/json-tree.ts';
@@ -34,6 +35,7 @@ const MAX_LINKED_BYTES = 4 * 1024 * 1024;
 /** As deep as messages lie, and no deeper. */
 const LINK_DEPTH = 3;
 const OPEN_BRACE = 0x7b;
+const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** Smaller requests have little in common that is worth keeping once. */
 const SMALL_BYTES = 4 * 1024;
 const MIN_WAITING = 2_000;
@@ -240,9 +242,9 @@ class Capture implements ExchangeWatch, RingExchange {
     this.attempt = this.#links.conversations.findAttempt(this.#linked(), this.#sameAs, this.#startedAt);
     if (this.omitted !== undefined) return;
     const kept = (this.#bodies.clientRequest = new KeptBytes(this.#ring));
-    for (const chunk of chunks) kept.add(chunk, atMs);
-    if (spool !== undefined) kept.skip(sizeBytes - kept.sizeBytes);
     kept.know(sha256);
+    if (spool === undefined) for (const chunk of chunks) kept.add(chunk, atMs);
+    else void keepSpooled(kept, spool, sizeBytes, atMs);
     this.#countIfDropped(kept);
   }
 
@@ -408,6 +410,25 @@ class Capture implements ExchangeWatch, RingExchange {
   #elapsed(): number {
     return this.#tickMs() - this.#startedAt;
   }
+}
+
+/** Beginning and end of a body that waits in a file; as much of it as is read before it has left. */
+async function keepSpooled(kept: KeptBytes, spool: Spool, sizeBytes: number, atMs: number): Promise<void> {
+  try {
+    while (kept.sizeBytes < Math.min(KEPT_HEAD_BYTES, sizeBytes)) {
+      const at = kept.sizeBytes;
+      const piece = await spool.readPart(at, Math.min(SPOOL_PIECE_BYTES, KEPT_HEAD_BYTES - at));
+      if (piece.length === 0) break;
+      kept.add(piece, atMs);
+    }
+    const tailAt = Math.max(kept.sizeBytes, sizeBytes - KEPT_TAIL_BYTES);
+    const tail = await spool.readPart(tailAt, sizeBytes - tailAt);
+    if (tailAt > kept.sizeBytes) kept.skip(tailAt - kept.sizeBytes);
+    kept.add(tail, atMs);
+  } catch {
+    // It has left, and the file is gone.
+  }
+  if (kept.sizeBytes < sizeBytes) kept.skip(sizeBytes - kept.sizeBytes);
 }
 
 function findEnd({ error, upstreamStatus, hasEnded }: RequestRecord): ExchangeEnd {

@@ -32,6 +32,8 @@ export interface Metrics extends Required<
 > {
   /** With several upstreams, to be called once: `read` tells how each of them is. */
   watchUpstreams(read: () => readonly UpstreamReading[]): void;
+  /** With an inspector that keeps content, to be called once: `read` tells how much was not kept, by the reason. */
+  watchDropped(read: () => Readonly<Record<string, number>>): void;
   /** All metrics in Prometheus's text format. */
   render(): RenderedMetrics;
   /** The same as numbers, for whoever adds up those of several processes. */
@@ -52,7 +54,12 @@ export function createMetrics(): Metrics {
   const upstreams = new UpstreamMetrics(PREFIX);
   let requests = 0;
   let streams = 0;
-  const listFamilies = (): MetricFamily[] => [...families, ...upstreams.families()];
+  let readDropped: (() => Readonly<Record<string, number>>) | undefined;
+  const listFamilies = (): MetricFamily[] => [
+    ...families,
+    ...upstreams.families(),
+    ...(readDropped === undefined ? [] : [droppedFamily(readDropped)]),
+  ];
   const families = [
     gauge(`${PREFIX}requests_in_flight`, 'Requests whose response is not complete.', () => requests),
     gauge(`${PREFIX}streams_in_flight`, 'Streamed responses under way.', () => streams),
@@ -75,8 +82,18 @@ export function createMetrics(): Metrics {
     },
     attemptFailed: (record, failed) => upstreams.noteFailure(record, failed),
     watchUpstreams: (read) => upstreams.watch(read),
+    watchDropped: (read) => void (readDropped = read),
     render: () => ({ contentType: METRICS_CONTENT_TYPE, body: renderMetrics(listFamilies()) }),
     read: () => readMetricFamilies(listFamilies()),
+  };
+}
+
+function droppedFamily(read: () => Readonly<Record<string, number>>): MetricFamily {
+  return {
+    name: `${PREFIX}inspect_dropped_total`,
+    help: 'Bodies of which the inspector kept nothing, by the reason.',
+    type: 'counter',
+    samples: () => Object.entries(read()).map(([reason, count]) => ['', { reason }, count] as const),
   };
 }
 

@@ -1,0 +1,118 @@
+/**
+ * Memory stays under the bound, whatever is poured through it.
+ * @module-tag slow
+ */
+import { describe, expect, it } from 'vitest';
+import { openRecord } from '../../src/domain/request-record.ts';
+import { monotonicClock } from '../../src/lib/clock.ts';
+import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
+import { EXCHANGE_BYTES, ExchangeRing } from '../../src/inspector/ring.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+import { IDLE_OBSERVER } from '../helpers/idle-observer.ts';
+
+const MB = 1024 * 1024;
+const HEAD = { method: 'POST', httpVersion: '1.1', path: '/', userAgentHeader: undefined, traceparent: undefined };
+
+function open(caps: Partial<ConstructorParameters<typeof ExchangeRing>[0]> = {}) {
+  const ring = new ExchangeRing({ maxExchanges: 1_000, maxBytes: 64 * MB, maxAgeMs: undefined, ...caps }, Date.now);
+  const recorder = new ExchangeRecorder(
+    ring,
+    monotonicClock(() => performance.now()),
+  );
+  let count = 0;
+  const begin = (startedAtMs = Date.now()) => {
+    const record = openRecord(`r${(count += 1)}`, startedAtMs, HEAD);
+    const watch = recorder.open(record, aClientRequest());
+    const observer = watch.watchUpstream(IDLE_OBSERVER);
+    observer.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
+    const end = (): void => {
+      record.hasEnded = true;
+      recorder.ended(record);
+    };
+    return { id: record.id, observer, end };
+  };
+  return { ring, begin };
+}
+
+describe('a ring of 64 MB', () => {
+  it('holds no more than that while 10 GB of streams pass, sixteen at a time', { timeout: 120_000 }, () => {
+    const { ring, begin } = open();
+    const chunk = Buffer.alloc(256 * 1024, 7);
+    globalThis.gc?.();
+    const before = process.memoryUsage().arrayBuffers;
+    let highest = 0;
+    for (let poured = 0; poured < 10_240 * MB;) {
+      const streams = Array.from({ length: 16 }, () => begin());
+      for (let piece = 0; piece < 16; piece += 1) {
+        for (const { observer } of streams) observer.onBytes(chunk);
+        poured += 16 * chunk.length;
+        expect(ring.state().bytes).toBeLessThanOrEqual(64 * MB);
+      }
+      for (const { end } of streams) end();
+      highest = Math.max(highest, process.memoryUsage().arrayBuffers - before);
+    }
+    // What is let go of is collected when the collector comes to it.
+    expect(highest).toBeLessThan(600 * MB);
+    expect(ring.state().exchanges).toBeGreaterThan(0);
+    ring.remove();
+    expect(ring.state().bytes).toBeLessThan(EXCHANGE_BYTES);
+  });
+
+  it('drops content of what does not fit, keeps its row, and counts it', () => {
+    const { ring, begin } = open({ maxBytes: 2 * MB });
+    const { id, observer, end } = begin();
+    observer.onBytes(Buffer.alloc(3 * MB));
+    end();
+    expect(ring.find(id)?.layers.upstreamResponse?.body?.hole).toMatchObject({ why: 'memory', sizeBytes: 3 * MB });
+    expect(ring.state()).toMatchObject({ exchanges: 1, dropped: { memory: 1 } });
+  });
+});
+
+describe('what stays', () => {
+  it('is the newest ones, and those that are pinned', () => {
+    const { ring, begin } = open({ maxExchanges: 10 });
+    const pinned = begin();
+    pinned.end();
+    ring.mark(pinned.id, { isPinned: true, note: 'look' });
+    for (let at = 0; at < 50; at += 1) begin().end();
+    const { items } = ring.list({ matches: undefined, before: undefined, limit: 100 });
+    expect(items).toHaveLength(10);
+    expect(items.at(-1)).toMatchObject({ id: pinned.id, isPinned: true, note: 'look' });
+    expect(items.slice(0, 9).map(({ sequence }) => sequence)).toEqual([51, 50, 49, 48, 47, 46, 45, 44, 43]);
+  });
+
+  it('is no more pinned ones than half of it', () => {
+    const { ring, begin } = open({ maxExchanges: 10 });
+    const ids = Array.from({ length: 10 }, () => {
+      const { id, end } = begin();
+      end();
+      return id;
+    });
+    for (const id of ids) ring.mark(id, { isPinned: true });
+    const { items } = ring.list({ matches: ({ isPinned }) => isPinned, before: undefined, limit: 100 });
+    expect(items).toHaveLength(5);
+  });
+
+  it('is nothing that is older than it may be', () => {
+    const { ring, begin } = open({ maxAgeMs: 60_000 });
+    begin(Date.now() - 120_000).end();
+    const { id, end } = begin();
+    end();
+    expect(ring.list({ matches: undefined, before: undefined, limit: 10 }).items.map((each) => each.id)).toEqual([id]);
+  });
+});
+
+describe('changes', () => {
+  it('are told once for each exchange after a cursor, and not at all after one that is too old', () => {
+    const { ring, begin } = open();
+    begin().end();
+    const { cursor } = ring;
+    const { id, end } = begin();
+    end();
+    expect(ring.changesAfter(cursor)?.map((change) => [change.id, change.kind])).toEqual([[id, 'upsert']]);
+    expect(ring.changesAfter(ring.cursor)).toEqual([]);
+    expect(ring.changesAfter(ring.cursor + 1)).toBeUndefined();
+    for (let at = 0; at < 6_000; at += 1) begin().end();
+    expect(ring.changesAfter(cursor)).toBeUndefined();
+  });
+});
