@@ -1,5 +1,6 @@
 /** Endpoints of the inspector's API about all exchanges: state, list, live changes, export; faults and cassette. */
 import type { FaultBoard } from '../faults/board.ts';
+import { readRecordFilter } from '../filter/record-filter.ts';
 import type { Exchange } from '../inspector/exchange.ts';
 import { EXPORT_FORMATS, type ExportFormat } from '../inspector/export-exchanges.ts';
 import { listAll } from '../inspector/list-exchanges.ts';
@@ -135,7 +136,10 @@ function isMinutes(value: unknown): value is number {
 function findFilter({ options, query }: InspectorCall): ((exchange: Exchange) => boolean) | undefined {
   const text = query.get('filter') ?? '';
   if (text.trim() === '') return undefined;
-  const filter = readExchangeFilter(text, options.nowMs());
+  const nowMs = options.nowMs();
+  const ofLedger = options.source.state().kind === 'ledger' ? readRecordFilter(text, nowMs) : undefined;
+  // A list that is empty because nothing is kept looks like an answer.
+  const filter = ofLedger !== undefined && 'problem' in ofLedger ? ofLedger : readExchangeFilter(text, nowMs);
   if (!('problem' in filter)) return filter.matches;
   throw new ProxyError('ERR_BAD_REQUEST', filter.problem, { hint: filter.hint });
 }

@@ -37,6 +37,15 @@ describe('without --inspect', () => {
     expect([filtered.items.length, filtered.scanned]).toEqual([0, 2]);
   });
 
+  it('says of a filter over content that there is none, in place of an empty list', async () => {
+    await converse('a needle');
+    const headers = { authorization: `Bearer ${testbed.inspectToken}` };
+    const url = `http://127.0.0.1:${testbed.port}/inspect/api/v1/exchanges?filter=body:needle`;
+    const response = await fetch(url, { headers });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('body: looks at what the inspector keeps, and the ledger does not');
+  });
+
   it('keeps content from when somebody asks for it until the time is over, above the rows from before', async () => {
     const before = await converse('before');
     const on = await call<InspectorState>('capture', 'PUT', { on: true, minutes: 15 });

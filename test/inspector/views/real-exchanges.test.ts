@@ -100,6 +100,11 @@ describe('a real exchange', () => {
     expect(timing.model_latency_ms).toEqual(expect.any(Number));
     expect(signing?.canonical_request).toContain('POST\n/model/');
     expect(JSON.stringify([layers, signing])).not.toContain(key);
+    for (const as of ['curl', 'powershell', 'aws-cli', 'boto3', 'js']) {
+      const snippet = await look<{ text: string }>(`exchanges/${seen.id}/snippet?as=${as}`);
+      expect(snippet.text).toContain(`:${server.port}/bedrock`);
+      expect(snippet.text).not.toContain(key);
+    }
   });
 
   it('of Converse has one response, and says how it differs from the turn before', async () => {
