@@ -17,6 +17,8 @@ export interface RouteFacts {
   readonly modelAlias?: string | undefined;
   /** The application inference profile that is sent in place of the model. */
   readonly inferenceProfile?: string | undefined;
+  /** What it does to the account (`operations/facts.ts`): `secret` hands out credentials. */
+  readonly effect?: string | undefined;
 }
 
 /** An attempt that failed, of which the client has seen nothing. */

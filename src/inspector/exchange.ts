@@ -13,7 +13,7 @@ export type Layer = 'clientRequest' | 'signedRequest' | 'upstreamResponse' | 'cl
 export type Omission =
   /** Nothing is captured: the proxy was started without `--inspect`. */
   | 'off'
-  /** The client or its key asked for it. */
+  /** The client or its key asked for it, or the operation hands out credentials. */
   | 'opt-out'
   /** It is larger than what is kept of one body. */
   | 'size'

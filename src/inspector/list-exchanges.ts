@@ -1,9 +1,10 @@
 /** How a list of exchanges is searched, wherever they are kept. Pure. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Exchange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
 import { searchExchanges } from './search-exchanges.ts';
 
 /** So many are looked at for one page: a search through all of them goes on page by page. */
-const MAX_SCANNED = 2_000;
+const MAX_SCANNED = 1_000;
 
 /** A page of exchanges that come newest first, and only those below `before`. */
 export function pageOf(newestFirst: Iterable<Exchange>, { matches, limit }: ExchangeQuery): ExchangePage {
@@ -31,5 +32,6 @@ export async function listAll(
     found.push(...items);
     if (next === undefined || next === before || found.length >= limit) return found;
     before = next;
+    await nextTurn();
   }
 }

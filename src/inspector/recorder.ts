@@ -240,6 +240,7 @@ class Capture implements ExchangeWatch, RingExchange {
     const atMs = (this.times.bodyReadMs = this.#elapsed());
     this.#sameAs = `${this.#heads.clientRequest?.target ?? ''} ${sha256}`;
     this.attempt = this.#links.conversations.findAttempt(this.#linked(), this.#sameAs, this.#startedAt);
+    this.#omitSecrets();
     if (this.omitted !== undefined) return;
     const kept = (this.#bodies.clientRequest = new KeptBytes(this.#ring));
     kept.know(sha256);
@@ -253,6 +254,7 @@ class Capture implements ExchangeWatch, RingExchange {
   }
 
   watchUpstream(observer: ResponseObserver): ResponseObserver {
+    this.#omitSecrets();
     return {
       ...observer,
       onAttempt: (way, failed) => {
@@ -357,6 +359,11 @@ class Capture implements ExchangeWatch, RingExchange {
 
   annotate(note: string): void {
     this.note = note;
+  }
+
+  /** Of what hands out credentials, request and response are credentials themselves. */
+  #omitSecrets(): void {
+    if (this.#record?.route?.effect === 'secret') this.omitted ??= 'opt-out';
   }
 
   #keepSent({ method, origin, target, headers }: SentHead): void {

@@ -1,6 +1,6 @@
 /**
- * What --inspect-db keeps, from a request to its exports: the file, `inspect export`, `inspect open`, `cassette import`
- * `inspect clear`.
+ * What --inspect-db keeps, from a request to its exports: the file, `inspect export`, `inspect open`,
+ * `cassette import`, `inspect clear`.
  * @module-tag slow
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -11,12 +11,22 @@ import { type Cli, openCli } from '../helpers/cli.ts';
 const PROMPT = 'CANARY where is the bug';
 const SECRET = 'sk-CANARYsecret0123456789abcdef';
 
-/** A proxy that has served some requests; it has ended, unless `goesOn`. */
-async function openKept({ goesOn = false } = {}): Promise<Cli & { readonly db: string }> {
+/** A proxy that keeps what it serves in a file. */
+async function startKeeping() {
   const cli = await openCli();
   const db = join(cli.home, 'exchanges.db');
   const proxy = cli.spawn(['start', '--offline', '--port', '0', '--inspect-db', db, '--json']);
   const [, port = ''] = await proxy.waitFor('stdout', /"port":(\d+)/);
+  const end = async (): Promise<void> => {
+    proxy.child.kill('SIGTERM');
+    await proxy.ended;
+  };
+  return { ...cli, db, port, end };
+}
+
+/** The file of one that has served two requests; it has ended, unless `goesOn`. */
+async function openKept({ goesOn = false } = {}): Promise<Cli & { readonly db: string }> {
+  const { port, end, ...kept } = await startKeeping();
   for (const operation of ['converse', 'converse-stream']) {
     const response = await fetch(`http://127.0.0.1:${port}/bedrock/model/amazon.nova-lite-v1:0/${operation}`, {
       method: 'POST',
@@ -26,11 +36,9 @@ async function openKept({ goesOn = false } = {}): Promise<Cli & { readonly db: s
     expect(response.status).toBe(200);
     await response.arrayBuffer();
   }
-  if (!goesOn) {
-    proxy.child.kill('SIGTERM');
-    await proxy.ended;
-  } else await waitUntil(() => filesOf(db).includes('converse-stream'));
-  return { ...cli, db };
+  if (goesOn) await waitUntil(() => filesOf(kept.db).includes('converse-stream'));
+  else await end();
+  return kept;
 }
 
 async function waitUntil(isTrue: () => boolean): Promise<void> {
@@ -147,3 +155,16 @@ describe('exchanges in a file', () => {
     });
   });
 });
+
+it('keeps nothing of what hands out credentials', async () => {
+  const { db, port, end } = await startKeeping();
+  const response = await fetch(`http://127.0.0.1:${port}/bedrock/identities/api-key`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ resourceCredentialProviderName: 'x', workloadIdentityToken: 'CANARY-token' }),
+  });
+  await response.arrayBuffer();
+  await end();
+  expect(filesOf(db)).toContain('GetResourceApiKey');
+  expect(filesOf(db)).not.toContain('CANARY');
+}, 30_000);

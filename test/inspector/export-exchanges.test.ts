@@ -90,6 +90,11 @@ describe('an export with prompts', () => {
   });
 
   it('is looked through for secrets', () => {
+    const signed = 'AWS4-HMAC-SHA256 Credential=AKIA…/x, SignedHeaders=host, Signature=[masked]';
+    const masked = keptExchange({
+      layers: { signedRequest: { headers: [['authorization', signed]], body: undefined } },
+    });
+    expect(findExportedSecrets([masked]).size).toBe(0);
     const secret = keptExchange({ clientStream: bodyOf('my key is AKIAQWERTYUIOPASDFGH') });
     expect(Object.fromEntries(findExportedSecrets([secret, secret, keptExchange()]))).toEqual({
       'an AWS access key id (AKIA…)': 2,

@@ -190,8 +190,9 @@ export class ExchangeFile implements ExchangeSource {
     }
     this.#handOver();
     const upTo = this.#last;
+    const isPinned = (each: string): boolean => (this.#marks.get(each) ?? this.#waiting.get(each))?.isPinned ?? false;
     const ids = new Set([...this.#waiting.keys(), ...this.#reader.listUnpinned(upTo)]);
-    const unpinned = [...ids].filter((each) => this.find(each)?.isPinned === false);
+    const unpinned = [...ids].filter((each) => !isPinned(each) && !this.#gone.has(each));
     this.#forget(unpinned);
     this.#post({ kind: 'clear', upTo });
     return unpinned.length;
