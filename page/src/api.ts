@@ -11,6 +11,10 @@ const STORED = 'bedrock-proxy-inspect-token';
 
 /** Undefined: the page was opened without one. */
 export const token = signal<string | undefined>(takeToken());
+/** Another link, in a page that is open: it is as if it had been opened anew. */
+addEventListener('hashchange', () => {
+  if (/^#[ct]=/.test(location.hash)) location.reload();
+});
 /** Until the code of a link was given for the token. */
 const isReady = exchangeCode();
 

@@ -107,11 +107,8 @@ function Keeping(): JSX.Element | null {
   if (state === undefined) return null;
   const { kept, is_capturing: isCapturing, bytes, max_bytes: maxBytes, dropped } = state;
   if (kept === 'ledger') {
-    if (state.may_capture !== true) return <span class="quiet">· content is not kept (start with --inspect)</span>;
     return (
-      <span>
-        <span class="quiet">· content is not kept</span> <CaptureButton minutes={CAPTURE_MINUTES} />
-      </span>
+      <span class="quiet">· content is not kept{state.may_capture === true ? '' : ' (start with --inspect)'}</span>
     );
   }
   if (kept === 'opened') return <span class="quiet">· an export that was opened</span>;
@@ -121,9 +118,7 @@ function Keeping(): JSX.Element | null {
       · {isCapturing ? 'capturing' : 'not capturing'}, {kept === 'memory' ? 'in memory' : 'on disk'}{' '}
       {toMebibytes(bytes)}
       {maxBytes !== null && `/${toMebibytes(maxBytes)}`} MiB
-      {state.captures_until !== null && ` until ${new Date(state.captures_until).toLocaleTimeString()}`}{' '}
-      {state.captures_until !== null && <CaptureButton minutes={undefined} />}
-      {!isCapturing && state.may_capture === true && <CaptureButton minutes={CAPTURE_MINUTES} />}
+      {state.captures_until !== null && ` until ${new Date(state.captures_until).toLocaleTimeString()}`}
       {lost.map(([why, count]) => (
         <span key={why} class="warn">
           {' '}
@@ -131,22 +126,6 @@ function Keeping(): JSX.Element | null {
         </span>
       ))}
     </span>
-  );
-}
-
-/** Has content kept for so many minutes, or not any more. */
-function CaptureButton({ minutes }: { readonly minutes: number | undefined }): JSX.Element {
-  const change = minutes === undefined ? { on: false } : { on: true, minutes };
-  const press = (): void => {
-    send<InspectorState>('PUT', '/capture', change).then(
-      (state) => (serverState.value = state),
-      (thrown: unknown) => (failure.value = thrown instanceof Error ? thrown.message : String(thrown)),
-    );
-  };
-  return (
-    <button type="button" class="button" onClick={press}>
-      {minutes === undefined ? 'Stop' : `Keep it for ${minutes} minutes`}
-    </button>
   );
 }
 
@@ -208,11 +187,31 @@ function Liveness(): JSX.Element {
   );
 }
 
+/** Has content kept for a while, or not any more. */
+function CaptureButton(): JSX.Element | null {
+  const state = serverState.value;
+  if (state?.may_capture !== true) return null;
+  const isForAWhile = state.captures_until !== null;
+  if (state.is_capturing && !isForAWhile) return null;
+  const press = (): void => {
+    send<InspectorState>('PUT', '/capture', isForAWhile ? { on: false } : { on: true, minutes: CAPTURE_MINUTES }).then(
+      (told) => (serverState.value = told),
+      (thrown: unknown) => (failure.value = thrown instanceof Error ? thrown.message : String(thrown)),
+    );
+  };
+  return (
+    <button type="button" class="button" onClick={press}>
+      {isForAWhile ? 'Keep no content' : `Keep content for ${CAPTURE_MINUTES} min`}
+    </button>
+  );
+}
+
 function Tools(): JSX.Element {
   const kept = serverState.value?.kept;
   const isLive = saved === undefined && kept !== 'opened';
   return (
     <div class="tools">
+      {isLive && <CaptureButton />}
       {isLive && (
         <button
           type="button"
