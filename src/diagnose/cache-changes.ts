@@ -20,7 +20,7 @@ export type ChangeKind =
 /** A block of a prompt that has passed, and its fingerprint; nothing of what stood in it. */
 export interface PrintedBlock extends Pick<
   CacheBlock,
-  'field' | 'role' | 'pointer' | 'span' | 'content' | 'marker' | 'markerPointer' | 'hasMedia'
+  'field' | 'pointer' | 'span' | 'content' | 'marker' | 'markerPointer' | 'hasMedia'
 > {
   readonly print: BlockPrint;
 }

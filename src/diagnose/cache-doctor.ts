@@ -107,7 +107,8 @@ export class CacheDoctor {
     // Only what a marker covers is lost by a change.
     const last = read.blocks.findLastIndex(({ marker }) => marker !== undefined);
     const blocks = read.blocks.map((block, index): PrintedBlock => {
-      const { name: _name, description: _description, ...place } = block;
+      // A role may be any text of the client's.
+      const { name: _name, description: _description, role: _role, ...place } = block;
       const isDetailed = index <= last && this.#prints.scannedBytes < until;
       return { ...place, print: this.#prints.of(body, block, isDetailed) };
     });

@@ -3,9 +3,10 @@
  * Certain is only what AWS's numbers or the bytes of both prompts show. Pure.
  */
 import { sumInput, type Usage } from '../domain/usage.ts';
-import { type CacheFacts, findCacheFacts, type ModelCacheFacts } from './cache-facts.ts';
-import { countCommon, findChange, type PrintedBlock, type PromptChange } from './cache-changes.ts';
+import { type CacheFacts, findCacheFacts } from './cache-facts.ts';
+import { findChange, type PrintedBlock, type PromptChange } from './cache-changes.ts';
 import { type CacheEntry, type CacheMemory, type CacheScope, isSameScope, type PastPrompt } from './cache-memory.ts';
+import { findPredecessor, isLost, type JudgedPrompt } from './cache-predecessor.ts';
 
 /** What became of it. */
 export type CacheVerdict =
@@ -64,21 +65,6 @@ export interface PromptOutcome {
   readonly usage: Usage | undefined;
 }
 
-interface Case {
-  readonly prompt: PastPrompt;
-  readonly memory: CacheMemory;
-  readonly facts: CacheFacts;
-  readonly model: ModelCacheFacts | undefined;
-  readonly read: number;
-  readonly written: number;
-  /** All of the input. */
-  readonly total: number;
-  /** Indexes of its markers; those that AWS would take, the last ones. */
-  readonly markers: readonly number[];
-  /** The last of them; -1 if it has none. */
-  readonly last: number;
-}
-
 /** More are refused, whatever AWS's number is. */
 const MAX_MARKERS = 20;
 
@@ -94,7 +80,7 @@ export function findVerdict(
   const total = sumInput(usage);
   if (usage === undefined || total === undefined) return { verdict: 'unknown', confidence: 'unknown', lostTokens: 0 };
   const markers = prompt.blocks.flatMap(({ marker }, at) => (marker === undefined ? [] : [at])).slice(-MAX_MARKERS);
-  const open: Case = {
+  const open: JudgedPrompt = {
     prompt,
     memory,
     facts,
@@ -112,7 +98,7 @@ export function findVerdict(
 
 /** By AWS's message, where it refused the markers. */
 function findRefusal(
-  { blocks, misplacedMarkers }: PastPrompt,
+  { blocks, misplacedMarkers, scope }: PastPrompt,
   { errorMessage = '' }: PromptOutcome,
   facts: CacheFacts,
 ): CacheFinding | undefined {
@@ -126,6 +112,12 @@ function findRefusal(
     const late = markers.find(({ marker }, index) => marker === '1h' && index > short);
     return { ...certain, verdict: 'ttl-order', pointer: late?.markerPointer };
   }
+  // Of Nova's models, tools have no markers.
+  const fields = findCacheFacts(facts, scope.model)?.fields ?? [];
+  const misfit = fields.length === 0 ? undefined : markers.find(({ field }) => !fields.includes(field));
+  if (misfit !== undefined && /cachePoint.*not permitted/i.test(errorMessage)) {
+    return { ...certain, verdict: 'marker-place', pointer: misfit.markerPointer };
+  }
   if (/did not allow prompt caching|not support prompt caching|cachePoint.*not permitted/i.test(errorMessage)) {
     return { ...certain, verdict: 'unsupported', pointer: markers[0]?.markerPointer };
   }
@@ -135,7 +127,7 @@ function findRefusal(
   return undefined;
 }
 
-function judgeHit(open: Case): CacheFinding {
+function judgeHit(open: JudgedPrompt): CacheFinding {
   const { prompt, written, last } = open;
   if (last === -1) return { verdict: 'implicit', confidence: 'certain', lostTokens: 0, hitIndex: guessHit(open) };
   const usable = findUsable(open);
@@ -149,7 +141,7 @@ function judgeHit(open: Case): CacheFinding {
   return { ...partial, lostTokens, change: findChange(prompt.blocks, past.prompt.blocks, past.common) };
 }
 
-function judgeUnmarked(open: Case): CacheFinding {
+function judgeUnmarked(open: JudgedPrompt): CacheFinding {
   const { prompt, model, total } = open;
   const [pointer] = prompt.foreignMarkers;
   const mayPay = total >= (model?.minTokens ?? Number.POSITIVE_INFINITY);
@@ -167,7 +159,7 @@ function judgeUnmarked(open: Case): CacheFinding {
 }
 
 /** There are markers, and neither was anything read nor written. */
-function judgeNothing(open: Case): CacheFinding {
+function judgeNothing(open: JudgedPrompt): CacheFinding {
   const { prompt, model, total, last } = open;
   const lastMarker = prompt.blocks[last]?.markerPointer;
   if (model?.minTokens === undefined) {
@@ -191,7 +183,7 @@ function judgeNothing(open: Case): CacheFinding {
 const ESTIMATE_ERROR = 1.25;
 
 /** Something was written, and nothing was read. */
-function judgeMiss(open: Case): CacheFinding {
+function judgeMiss(open: JudgedPrompt): CacheFinding {
   const { prompt, written } = open;
   const usable = findUsable(open);
   const of = (entry: CacheEntry, index: number) => ({
@@ -221,7 +213,7 @@ function firstOf(): CacheFinding {
 type Describe = (entry: CacheEntry, index: number) => Partial<CacheFinding> & { readonly lostTokens: number };
 
 /** There is an entry for the same prompt, but with other parameters, or of another model. */
-function judgeOtherEntries(open: Case, of: Describe): CacheFinding | undefined {
+function judgeOtherEntries(open: JudgedPrompt, of: Describe): CacheFinding | undefined {
   const { prompt, memory } = open;
   const isAlive = (entry: CacheEntry): boolean =>
     entry.writtenAtMs <= prompt.sentAtMs && prompt.sentAtMs < entry.endsAtMs;
@@ -241,7 +233,7 @@ function judgeOtherEntries(open: Case, of: Describe): CacheFinding | undefined {
 }
 
 /** A request under way writes the same entry. */
-function findRunning(open: Case): CacheFinding | undefined {
+function findRunning(open: JudgedPrompt): CacheFinding | undefined {
   const { prompt, memory, written } = open;
   for (const other of memory.listEarlier(prompt)) {
     const isRunning = other.begunAtMs === undefined || other.begunAtMs > prompt.sentAtMs;
@@ -256,7 +248,7 @@ function findRunning(open: Case): CacheFinding | undefined {
 }
 
 /** Prompts before had a marker beyond where this one differs. */
-function judgeChange(open: Case): CacheFinding | undefined {
+function judgeChange(open: JudgedPrompt): CacheFinding | undefined {
   const { prompt, written, total, model } = open;
   const past = findPredecessor(open);
   if (past === undefined || !isLost(open, past)) return undefined;
@@ -278,58 +270,8 @@ function judgeChange(open: Case): CacheFinding | undefined {
   return { ...found, verdict: 'changed', lostTokens: Math.min(past.tokens, written) };
 }
 
-/** An earlier prompt of the same caller. */
-interface Predecessor {
-  readonly prompt: PastPrompt;
-  /** How many blocks both begin with. */
-  readonly common: number;
-  /** Up to its last marker. */
-  readonly tokens: number;
-}
-
-/** With the longest common beginning, and the newest of these; one that has nothing in common is none. */
-function findPredecessor({ prompt, memory, facts, last }: Case): Predecessor | undefined {
-  let best: (Predecessor & { readonly likeness: number }) | undefined;
-  for (const earlier of memory.listEarlier(prompt)) {
-    const { cached, begunAtMs = Number.POSITIVE_INFINITY } = earlier;
-    if (cached === undefined || begunAtMs > prompt.sentAtMs) continue;
-    const ttl = earlier.blocks.some(({ marker }) => marker === '1h') ? '1h' : '5m';
-    if (prompt.sentAtMs - earlier.sentAtMs >= facts.ttlMs[ttl]) continue;
-    if (last !== -1 && cached.read + cached.written === 0) continue;
-    const common = countCommon(prompt.blocks, earlier.blocks);
-    const likeness = common * 4 + likenessAt(prompt.blocks, earlier.blocks, common);
-    if (likeness === 0 || likeness <= (best?.likeness ?? 0)) continue;
-    best = { prompt: earlier, common, tokens: cached.read + cached.written, likeness };
-  }
-  return best;
-}
-
-/** From 0 to 3: whether the first blocks that differ are the same thing all the same. */
-function likenessAt(one: readonly PrintedBlock[], other: readonly PrintedBlock[], at: number): number {
-  const [now, before] = [one[at], other[at]];
-  if (now === undefined || before === undefined || now.field !== before.field) return 0;
-  if (now.print.looseHash === before.print.looseHash || now.print.blankHash === before.print.blankHash) return 3;
-  if (now.print.orderHash !== undefined && now.print.orderHash === before.print.orderHash) return 3;
-  if (sharesChunk(now.print.chunks, before.print.chunks)) return 2;
-  const rest = new Set(other.slice(at).map(({ print }) => print.hash));
-  return one.slice(at).some(({ print }) => rest.has(print.hash)) ? 1 : 0;
-}
-
-function sharesChunk(one: Buffer, other: Buffer): boolean {
-  for (let at = 0; at + 8 <= Math.min(one.length, other.length); at += 8) {
-    if (one.subarray(at, at + 8).equals(other.subarray(at, at + 8))) return true;
-  }
-  return false;
-}
-
-/** Whether it differs before the last marker of both: otherwise nothing was lost. */
-function isLost({ prompt, last }: Case, { prompt: earlier, common }: Predecessor): boolean {
-  const lastBefore = earlier.blocks.findLastIndex(({ marker }) => marker !== undefined);
-  return common <= last && common <= lastBefore && common < prompt.blocks.length;
-}
-
 /** The longest entry that should have been read. */
-function findUsable(open: Case): { readonly entry: CacheEntry; readonly index: number } | undefined {
+function findUsable(open: JudgedPrompt): { readonly entry: CacheEntry; readonly index: number } | undefined {
   for (let index = open.last; index >= 0; index -= 1) {
     const entry = findEntryAt(open, index);
     if (entry !== undefined && whyUnusable(open, entry, index) === 'unknown') return { entry, index };
@@ -337,14 +279,18 @@ function findUsable(open: Case): { readonly entry: CacheEntry; readonly index: n
   return undefined;
 }
 
-function findEntryAt({ prompt, memory }: Case, index: number): CacheEntry | undefined {
+function findEntryAt({ prompt, memory }: JudgedPrompt, index: number): CacheEntry | undefined {
   const goesByParams = prompt.blocks[index]?.field === 'messages';
   const entry = memory.findEntry(prompt.scope, prompt.prefixes[index] ?? '', goesByParams ? prompt.params : '');
   return entry !== undefined && entry.writtenAtMs <= prompt.sentAtMs ? entry : undefined;
 }
 
 /** `unknown`: nothing speaks against it. */
-function whyUnusable(open: Case, entry: CacheEntry, index: number): 'expired' | 'concurrent' | 'lookback' | 'unknown' {
+function whyUnusable(
+  open: JudgedPrompt,
+  entry: CacheEntry,
+  index: number,
+): 'expired' | 'concurrent' | 'lookback' | 'unknown' {
   const { prompt } = open;
   if (prompt.sentAtMs >= entry.endsAtMs) return 'expired';
   if (entry.usableAtMs > prompt.sentAtMs) return 'concurrent';
@@ -352,12 +298,12 @@ function whyUnusable(open: Case, entry: CacheEntry, index: number): 'expired' | 
 }
 
 /** Whether a marker looks back so far. */
-function isReachable({ markers, facts }: Case, index: number): boolean {
+function isReachable({ markers, facts }: JudgedPrompt, index: number): boolean {
   return markers.some((at) => index <= at && index >= at - facts.lookback);
 }
 
 /** The block up to which so many tokens were read, by bytes. */
-function guessHit({ prompt, read, total }: Case): number {
+function guessHit({ prompt, read, total }: JudgedPrompt): number {
   const { blocks } = prompt;
   const wanted = (read / total) * sizeUpTo(blocks, blocks.length) * GUESS_ERROR;
   let size = 0;

@@ -32,8 +32,10 @@ describe('what the doctor remembers', () => {
   });
 
   it('holds nothing of what stood in a prompt, and has another key in each process', () => {
-    const secrets = ['correct-horse-battery', '2026-11-28T09:00:00Z'];
-    const body = Buffer.from(JSON.stringify(converse([`${secrets.join(' ')} ${longText('a')}`, POINT], 'hello')));
+    const secrets = ['correct-horse-battery', '2026-11-28T09:00:00Z', 'a secret role'];
+    const prompt = converse([`${secrets.join(' ')} ${longText('a')}`, POINT], 'hello');
+    const messages = [{ role: 'a secret role', content: [{ text: 'hello' }] }];
+    const body = Buffer.from(JSON.stringify({ ...prompt, messages }));
     const doctors = [new CacheDoctor(), new CacheDoctor()];
     const seen = doctors.map((doctor) => {
       doctor.sent({ id: 'r', caller: 'k', scope: SCOPE, operation: 'Converse', body, sentAtMs: 0 });

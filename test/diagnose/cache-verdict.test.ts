@@ -137,6 +137,18 @@ const ROWS: readonly Row[] = [
     confidence: 'certain',
     pointer: '/messages/1/content/1',
   },
+  {
+    name: 'a marker among the tools of Nova',
+    now: {
+      body: withTools([tool('read'), POINT]),
+      model: 'amazon.nova-pro-v1:0',
+      status: 400,
+      errorMessage: 'Malformed input request: #/toolConfig/tools/1: extraneous key [cachePoint] is not permitted',
+    },
+    verdict: 'marker-place',
+    confidence: 'certain',
+    pointer: '/toolConfig/tools/1',
+  },
   { name: 'a prompt that is new', now: { body: converse(marked(RULES), 'a') }, verdict: 'first', confidence: 'likely' },
   {
     name: 'a prompt of another caller that is much like it',

@@ -58,6 +58,49 @@ it('names block and bytes of a time of day that loses the cache of ten turns, an
   expect(proxy.records.at(-1)?.cache?.lostNanoUsd).toBeUndefined();
 });
 
+it('is the way from ten lost turns to a hit: the page names the bytes, the prompt is mended by edit-and-replay', async () => {
+  await using place = await openWorkplace();
+  const token = 'a-token-of-thirty-two-characters';
+  const environment = { ...place.environment, BEDROCK_PROXY_INSPECT_TOKEN: token };
+  const made = await run(['key', 'generate', '--alias', 'alice', '--json'], environment);
+  const { key, id: keyId } = JSON.parse(made.stdout) as { key: string; id: string };
+  await using server = await launchServer(['--offline', '--inspect'], environment);
+  const url = `http://localhost:${server.port}`;
+  const client = new AnthropicBedrock({ baseURL: `${url}/bedrock`, apiKey: key, awsRegion: 'us-east-1' });
+  const api = async (path: string, body?: object): Promise<Response> =>
+    fetch(`${url}/inspect/api/v1/${path}`, {
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body && { method: 'POST', body: JSON.stringify(body) }),
+    });
+  const listed = async (): Promise<{ id: string; cache: unknown; parent: string | null }[]> =>
+    ((await (await api('exchanges')).json()) as { items: { id: string; cache: unknown; parent: string | null }[] })
+      .items;
+  const history: Turn[] = [];
+  for (let turn = 0; turn < 10; turn += 1) await ask(client, history, `09:4${turn}:00`);
+  const lost = await listed();
+  const last = lost[0]?.id ?? '';
+  expect(lost.map(({ cache }) => (cache as { verdict: string }).verdict)).toEqual([
+    ...Array.from({ length: 9 }, () => 'changed'),
+    'first',
+  ]);
+  const found = (await (await api(`exchanges/${last}/cache`)).json()) as { pointer: string; bytes: [number, number] };
+  const body = Buffer.from(await (await api(`exchanges/${last}/body/client_request`)).arrayBuffer());
+  expect([found.pointer, body.toString('utf8', ...found.bytes)]).toEqual(['/system/1', '09:49:00']);
+  // What the advice says: what changes leaves the system, and the rest stays.
+  const mended = JSON.parse(body.toString()) as { system: unknown[] };
+  mended.system.splice(1, 1);
+  const replayed = await api(`exchanges/${last}/replay`, { key: keyId, edits: { body: JSON.stringify(mended) } });
+  expect(replayed.status).toBe(200);
+  const { id } = (await replayed.json()) as { id: string };
+  // The mended prompt is another one, and is written once.
+  await expect
+    .poll(async () => (await listed()).find((each) => each.id === id)?.cache)
+    .toMatchObject({ verdict: 'changed' });
+  expect((await listed()).find((each) => each.id === id)).toMatchObject({ parent: last, is_edited: true });
+  await ask(client, history, undefined);
+  expect((await listed())[0]?.cache).toMatchObject({ verdict: 'hit-partial', confidence: 'certain', lost_usd: null });
+});
+
 it('tells it in the log, in the metrics, in the ledger and in `cache`', async () => {
   await using place = await openWorkplace();
   await using server = await launchServer(['--offline', '--cache-doctor'], place.environment);

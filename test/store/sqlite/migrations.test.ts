@@ -34,6 +34,7 @@ const RELEASED = [
   '26defad3025fa61a4d1136edf774fdd200a38163e3215d072d25a13d524d6844',
   '49c72fdfcf9d5d7bf117d23c0844bbc79200768a85cc1d46f65d4f21c4fd38e0',
   '299042a19a5430a587c5fce237c6b40d0d10a76d82e02420b99598490b75505a',
+  'b6dec9d540b1ba9276d6a2111b787c4bfa4bce9b4b2ec4f143b49992fd00cb97',
 ];
 
 it('never edits a migration that databases have already run', () => {
