@@ -44,7 +44,7 @@ export function readInspectConfig(flags: Flags, environment: Environment): Inspe
 }
 
 /** `256mb`, `7d`, `1000`, or several with commas between. Throws ERR_BAD_OPTION. */
-export function parseInspectLimits(text: string): InspectLimits {
+function parseInspectLimits(text: string): InspectLimits {
   const limits: { -readonly [Name in keyof InspectLimits]: InspectLimits[Name] } = {
     maxExchanges: undefined,
     maxBytes: undefined,

@@ -70,7 +70,7 @@ export function maskTarget(target: string): string {
 }
 
 /** First four and last four characters; of short ones nothing. */
-export function maskAccessKeyId(id: string): string {
+function maskAccessKeyId(id: string): string {
   return id.length < 12 ? MASKED : `${id.slice(0, 4)}…${id.slice(-4)}`;
 }
 

@@ -21,7 +21,7 @@ interface Piece {
 }
 
 /** Where a body is cut: the spans of its pieces, in their order and without overlap. Pure. */
-export function findPieces(root: JsonNode): readonly JsonNode[] {
+function findPieces(root: JsonNode): readonly JsonNode[] {
   return LISTS.flatMap((path) => {
     const list = path.reduce<JsonNode | undefined>(findMember, root);
     if (list === undefined) return [];

@@ -1,5 +1,5 @@
 /** What errors are told to mean: messages as AWS and its SDKs write them, one for each entry at least. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { explainError, findEntries } from '../../src/diagnose/explain.ts';
 import { EXPLANATIONS } from '../../src/diagnose/explanations.ts';

@@ -56,10 +56,11 @@ describe('turns', () => {
   });
 });
 
+const linked = (id: string) => ({ id, caller: 'alice' });
+
 describe('attempts', () => {
   it('are the same bytes after a failure, for two minutes', () => {
     const index = new ConversationIndex();
-    const linked = (id: string) => ({ id, caller: 'alice' });
     expect(index.findAttempt(linked('a'), 'same', 0)).toBeUndefined();
     // It is under way: two at once are no attempts of each other.
     expect(index.findAttempt(linked('b'), 'same', 1)).toBeUndefined();

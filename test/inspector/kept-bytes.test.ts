@@ -1,6 +1,6 @@
 /** What is kept of a body: all of a small one, beginning and end of a large one, and nothing where there is no room. */
 import { createHash, randomBytes } from 'node:crypto';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KEPT_HEAD_BYTES, KEPT_TAIL_BYTES, KeptBytes } from '../../src/inspector/kept-bytes.ts';
 

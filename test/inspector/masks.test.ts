@@ -1,5 +1,5 @@
 /** Credentials never reach what is kept, under whatever name and in whatever case they come. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maskHeaders, maskTarget } from '../../src/inspector/masks.ts';
 

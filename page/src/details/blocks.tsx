@@ -83,7 +83,7 @@ export function Block({ block }: { block: BlockView }): JSX.Element {
 }
 
 /** Text with its line breaks; of a long one, the beginning until somebody asks for all. */
-export function LongText({ text }: { text: string }): JSX.Element {
+function LongText({ text }: { text: string }): JSX.Element {
   const isOpen = useSignal(false);
   const isCut = text.length > MAX_TEXT && !isOpen.value;
   return (

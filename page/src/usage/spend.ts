@@ -40,7 +40,7 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set(['startTime', 'spend', 'models'
 /** Colours that can be told apart. */
 const MAX_NAMES = 6;
 /** What stands for the rest. */
-export const OTHERS = 'others';
+const OTHERS = 'others';
 
 /** Every day from the first to the last has a bar, also those on which nothing was spent. */
 export function readSeries(

@@ -249,7 +249,7 @@ function SpendTable({ title, rows }: { title: string; rows: readonly SpendRow[] 
 }
 
 /** Pure: of all keys together, the most expensive first. Unknown stays unknown, if nothing of it is known. */
-export function addUpModels(report: readonly KeyReport[]): readonly SpendRow[] {
+function addUpModels(report: readonly KeyReport[]): readonly SpendRow[] {
   const sums = new Map<string, SpendRow>();
   for (const { model_details: details } of report) {
     for (const { model, ...row } of details) {

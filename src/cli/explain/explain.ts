@@ -19,12 +19,15 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const MAX_FILE_BYTES = 1024 * 1024;
 const TELL_US = 'Please tell us of it, with the text of the error: it may become an entry.';
 
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 /** Ends with exit code 1 if nothing is known of it. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function printExplanation(input: ExplainInput): Promise<void> {
   const facts = { ...(await readFacts(input)), ...(input.model === undefined ? {} : { model: input.model }) };
   const found = explainError(facts);
   if (found === undefined) process.exitCode = 1;
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
   if (input.json) return print(JSON.stringify({ error: describe(facts), explanation: found ?? null }));
   const said = [facts.type, facts.message].filter((part) => part !== undefined && part !== '');
   print(printable(said.join(': '), 2_000));
