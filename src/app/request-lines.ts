@@ -11,11 +11,12 @@ import { MACHINE_TICKS } from '../lib/clock.ts';
 import { printable } from '../lib/printable.ts';
 import { createErrorHints, type ErrorHints } from './error-hints.ts';
 import type { LineWriter } from './line-writer.ts';
-import { colorsFor, printError } from './print.ts';
+import { colorsFor, formatLabelled, printError, terminalWidth } from './print.ts';
 
 /** What a terminal has that does not say its size. */
 /** Of a hint. */
 const MAX_HINT = 400;
+const HINT_LABEL_WIDTH = 8;
 const COLUMNS = 80;
 const ROWS = 24;
 
@@ -25,6 +26,11 @@ export function createLinePrinter(stream: NodeJS.WriteStream): LinePrinter {
   const findSize = (): ScreenSize | undefined =>
     stream.isTTY === true ? { columns: stream.columns || COLUMNS, rows: stream.rows || ROWS } : undefined;
   return new LinePrinter({ dim, good: green, warn: yellow, bad: red, strong: bold }, findSize, Date.now);
+}
+
+/** In lines of the terminal's width, each below the other. */
+function formatHint(hint: string): string {
+  return formatLabelled('  hint: ', HINT_LABEL_WIDTH, hint, terminalWidth(process.stdout));
 }
 
 /** Writes a line for each request that has ended. `view`: what of the requests is to be seen now. */
@@ -45,7 +51,7 @@ export function logRequests(
       lines.write(paint(`  ${record.cache.line}`));
     if (isShown && logFormat !== 'json' && hasFailed(record)) {
       const hint = (hints ??= createErrorHints(MACHINE_TICKS)).hintFor(record);
-      if (hint !== undefined) lines.write(dim(`  hint: ${printable(hint, MAX_HINT)}`));
+      if (hint !== undefined) lines.write(dim(formatHint(printable(hint, MAX_HINT))));
     }
     if (record.error?.code === 'ERR_INTERNAL') printError(record.error, true);
   };
