@@ -1,7 +1,7 @@
 /** Sends exchanges once more, through the same way as every request; whom they are charged to the caller has seen. */
 import type { KeyStore } from '../domain/store.ts';
 import type { ClientRequest, ClientResponse } from '../http/message.ts';
-import type { InspectorOptions } from '../inspector-api/options.ts';
+import type { InspectorCaller, InspectorOptions } from '../inspector-api/options.ts';
 import { discardResponse, findReplayRefusal, makeReplay, needsConfirmation } from '../inspector/replay.ts';
 import type { ReplayOffer } from '../inspector/wire.ts';
 import { findKeyState } from '../keys/state.ts';
@@ -12,6 +12,7 @@ import { exactUsd } from '../lib/usd.ts';
 /** Callers that are no key. */
 const MASTER_CALLER = { id: 'master', name: 'the master key, without limits', caller: 'master' };
 const NOBODY_CALLER = { id: 'anonymous', name: 'nobody: there is no key yet', caller: 'anonymous' };
+const NO_KEY = 'There is no active key to charge: make one, or open the page with the master key.';
 /** So many keys are offered. */
 const MAX_KEYS = 500;
 /** A replay that has not begun by then will not. */
@@ -28,19 +29,22 @@ interface ReplayParts {
 /** What the inspector's API calls. */
 export function openReplay(parts: ReplayParts): NonNullable<InspectorOptions['replay']> {
   return {
-    offer: async (exchange) => ({
-      keys: (await listCallers(parts, exchange.row.keyId)).map(({ id, name }) => ({ id, name })),
-      estimate_usd: exchange.row.costNanoUsd === undefined ? null : exactUsd(exchange.row.costNanoUsd),
-      needs_confirmation: needsConfirmation(exchange),
-      refusal: findReplayRefusal(exchange) ?? null,
-    }),
-    send: async (exchange, request) => {
-      if (needsConfirmation(exchange) && request.confirm !== true) {
+    offer: async (exchange, caller) => {
+      const keys = (await listCallers(parts, caller, exchange.row.keyId)).map(({ id, name }) => ({ id, name }));
+      return {
+        keys,
+        estimate_usd: exchange.row.costNanoUsd === undefined ? null : exactUsd(exchange.row.costNanoUsd),
+        needs_confirmation: needsConfirmation(exchange),
+        refusal: findReplayRefusal(exchange) ?? (keys.length === 0 ? NO_KEY : null),
+      };
+    },
+    send: async (exchange, request, caller) => {
+      if (needsConfirmation(exchange, request.edits) && request.confirm !== true) {
         throw new ProxyError('ERR_BAD_REQUEST', 'It is no call of a model, and may change something at AWS.', {
           hint: 'Send "confirm": true if that is meant.',
         });
       }
-      const callers = await listCallers(parts, undefined);
+      const callers = await listCallers(parts, caller, undefined);
       const chosen = callers.find(({ id }) => id === request.key);
       if (chosen === undefined) {
         throw new ProxyError('ERR_BAD_REQUEST', 'There is no active key of this id.');
@@ -61,6 +65,7 @@ type ReplayCaller = ReplayOffer['keys'][number] & { readonly caller: string };
 /** Those that may be charged, the one that it was first. */
 async function listCallers(
   { store, masterKey, nowMs }: ReplayParts,
+  caller: InspectorCaller,
   firstId: string | undefined,
 ): Promise<readonly ReplayCaller[]> {
   if (masterKey === undefined && !(await store.hasAnyKey())) return [NOBODY_CALLER];
@@ -69,5 +74,6 @@ async function listCallers(
     .filter((row) => findKeyState(row, nowMs()) === 'active')
     .map(({ id, alias, lastFour, keySha256 }) => ({ id, name: alias ?? maskKey(lastFour), caller: keySha256 }))
     .toSorted((left, right) => Number(right.id === firstId) - Number(left.id === firstId));
-  return masterKey === undefined ? keys : [...keys, MASTER_CALLER];
+  // Whoever has only the token does not go beyond the limits of keys.
+  return masterKey === undefined || caller !== 'master' ? keys : [...keys, MASTER_CALLER];
 }

@@ -9,10 +9,7 @@ import type { ClientRequest } from '../http/message.ts';
 import { findHeader } from '../http/message.ts';
 import { parseBearer } from '../keys/presented-credential.ts';
 import { ProxyError } from '../lib/errors.ts';
-import type { InspectorOptions } from './options.ts';
-
-/** `master`: it may change whatever the server is bound to. */
-export type InspectorCaller = 'token' | 'master';
+import type { InspectorCaller, InspectorOptions } from './options.ts';
 
 /** Throws ERR_INSPECT_TOKEN or ERR_TOO_MANY_FAILURES. */
 export async function admitInspector(

@@ -7,8 +7,7 @@ import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } 
 import { sendJson, sendResponse } from '../http/send-response.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { isObject, type JsonExtent, type JsonObject, measureJson } from '../lib/json.ts';
-import type { InspectorCaller } from './access.ts';
-import type { ExportedFile, InspectorOptions } from './options.ts';
+import type { ExportedFile, InspectorCaller, InspectorOptions } from './options.ts';
 import { GUARD_HEADERS } from './page-files.ts';
 
 /** A replay may bring a whole request. */

@@ -104,7 +104,7 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
     method: 'GET',
     path: `${ONE}/replay`,
     summary: 'Whether it can be sent again, by whose key, and what that costs.',
-    serve: serveExchange(async (exchange, call) => reply(call, await requireReplay(call).offer(exchange))),
+    serve: serveExchange(async (exchange, call) => reply(call, await requireReplay(call).offer(exchange, call.caller))),
   },
   {
     method: 'POST',
@@ -113,7 +113,7 @@ export const EXCHANGE_ENDPOINTS: readonly InspectorEndpoint[] = [
     isChange: true,
     body: { key: 'string', edits: 'object', confirm: 'boolean' },
     serve: serveExchange(async (exchange, call) =>
-      reply(call, await requireReplay(call).send(exchange, readReplay(await readJsonObject(call)))),
+      reply(call, await requireReplay(call).send(exchange, readReplay(await readJsonObject(call)), call.caller)),
     ),
   },
 ];

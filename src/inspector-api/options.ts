@@ -8,6 +8,9 @@ import type { ExportFormat } from '../inspector/export-exchanges.ts';
 import type { CacheView, ExplanationView, InspectorState, ReplayOffer, ReplayRequest } from '../inspector/wire.ts';
 import type { WallClock } from '../lib/clock.ts';
 
+/** `master`: it may change whatever the server is bound to. */
+export type InspectorCaller = 'token' | 'master';
+
 /** What is kept from now on. */
 export interface CaptureSwitch {
   readonly isOn: boolean;
@@ -54,8 +57,8 @@ export interface InspectorOptions {
   /** Undefined: nothing can be replayed here. */
   readonly replay:
     | {
-        offer(exchange: Exchange): Promise<ReplayOffer>;
-        send(exchange: Exchange, request: ReplayRequest): Promise<{ readonly id: string }>;
+        offer(exchange: Exchange, caller: InspectorCaller): Promise<ReplayOffer>;
+        send(exchange: Exchange, request: ReplayRequest, caller: InspectorCaller): Promise<{ readonly id: string }>;
       }
     | undefined;
   readonly exportAs: (

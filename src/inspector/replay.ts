@@ -40,12 +40,28 @@ export function findReplayRefusal({ layers, omitted, clientStream, row }: Exchan
   return undefined;
 }
 
-/** Whether it is more than a call of a model: it may create, change or delete something at AWS. */
-export function needsConfirmation(exchange: Exchange): boolean {
+/** Whether it is more than a call of a model, or edits may make it that: it may create, change or delete at AWS. */
+export function needsConfirmation(exchange: Exchange, edits: ReplayRequest['edits'] = {}): boolean {
+  if (becomesAnother(exchange, edits)) return true;
   const { service, operation } = exchange.row;
   if (exchange.layers.clientRequest?.method === 'GET') return false;
   if (findKind(exchange) !== 'model' || service === undefined) return true;
   return !findFacts(service, operation).isRepeatable;
+}
+
+/** Whether edits name another operation: another path, but for the model in it, or another `x-amz-target`. */
+function becomesAnother({ layers }: Exchange, { target, headers }: NonNullable<ReplayRequest['edits']>): boolean {
+  const kept = layers.clientRequest;
+  if (target !== undefined && shapeOf(target) !== shapeOf(kept?.target)) return true;
+  return headers !== undefined && operationIn(headers) !== operationIn(kept?.headers);
+}
+
+function shapeOf(target = ''): string {
+  return (target.split('?')[0] ?? '').replace(/\/model\/[^/]+\//, '/model/*/');
+}
+
+function operationIn(headers: readonly HeaderPair[] = []): string {
+  return JSON.stringify(headers.flatMap(([name, value]) => (name.toLowerCase() === 'x-amz-target' ? [value] : [])));
 }
 
 /** The request to send. Throws ERR_BAD_REQUEST if it cannot be sent, or the edits are no request. */

@@ -36,6 +36,8 @@ export function ReplayDialog({
   const originalHeaders = useRef(headers.value);
   const key = useSignal<string | undefined>(undefined);
   const isConfirmed = useSignal(false);
+  /** Edits made another operation of it: the server wants to know that it is meant. */
+  const isAsked = useSignal(false);
   const isSending = useSignal(false);
   const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
@@ -76,6 +78,7 @@ export function ReplayDialog({
       go({ id: made.id });
     } catch (thrown) {
       problem.value = thrown instanceof Error ? thrown.message : String(thrown);
+      isAsked.value ||= problem.value.includes('"confirm": true');
       isSending.value = false;
     }
   };
@@ -84,7 +87,7 @@ export function ReplayDialog({
     value.refusal === null &&
     chosen !== undefined &&
     jsonProblem === undefined &&
-    (!value.needs_confirmation || isConfirmed.value);
+    (!(value.needs_confirmation || isAsked.value) || isConfirmed.value);
   return (
     <dialog ref={dialog} class="dialog dialog-wide" aria-labelledby="replay-title" onClose={onClose}>
       <h2 id="replay-title">{isEditing ? 'Edit and replay' : 'Replay'}</h2>
@@ -149,7 +152,7 @@ export function ReplayDialog({
             </option>
           ))}
         </select>
-        {value?.needs_confirmation === true && (
+        {(value?.needs_confirmation === true || isAsked.value) && (
           <label>
             <input
               type="checkbox"
