@@ -69,6 +69,11 @@ describe.skipIf(CHROMIUM === undefined)('a saved page', () => {
       await page.getByRole('tabpanel').first().waitFor();
     }
     expect(await page.getByRole('alert').count()).toBe(0);
+    // Nothing is offered that wants a server.
+    for (const name of ['Pin', 'Delete', 'Export', 'Copy as', 'Clear', 'Pause']) {
+      expect(await page.getByRole('button', { name }).count()).toBe(0);
+    }
+    expect(await page.getByRole('link', { name: 'Keys' }).count()).toBe(0);
     expect(problems).toEqual([]);
   }, 60_000);
 
