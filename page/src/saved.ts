@@ -25,7 +25,7 @@ export function answerSaved(held: SavedExchanges, path: string): Response {
   if (what === '') return json(held.details[id]);
   if (what === 'frames') return json(held.frames[id]);
   if (what === 'messages') return json(held.messages[id]);
-  if (what === 'body') return body(held.bodies[id]?.[layer as LayerName]);
+  if (what === 'body') return body(held.bodies[id] ?? {}, layer);
   return failure(404, 'A saved page does not have that.');
 }
 
@@ -42,7 +42,15 @@ function list({ list: held }: SavedExchanges, filter: string): Response {
   return json({ ...held, items, next: null });
 }
 
-function body(base64: string | undefined): Response {
+/** A layer without a body of its own has that of the layer before. */
+const LAYER_BEFORE: Readonly<Record<string, LayerName>> = {
+  signed_request: 'client_request',
+  client_response: 'upstream_response',
+};
+
+function body(bodies: SavedExchanges['bodies'][string], layer: string): Response {
+  const before = LAYER_BEFORE[layer];
+  const base64 = bodies[layer as LayerName] ?? (before === undefined ? undefined : bodies[before]);
   if (base64 === undefined) return failure(404, 'Nothing is kept of this body.');
   return new Response(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
 }

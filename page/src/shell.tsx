@@ -53,6 +53,10 @@ export function Shell(): JSX.Element {
   );
 }
 
+const VIEWS = ['exchanges', 'keys', 'usage'] as const;
+/** Of a file there are neither keys nor usage. */
+const OPENED_VIEWS = ['exchanges'] as const;
+
 function Head(): JSX.Element {
   const state = serverState.value;
   const { view } = place.value;
@@ -62,7 +66,7 @@ function Head(): JSX.Element {
         bedrock-proxy <span class="quiet">inspect</span>
       </h1>
       <nav class="head-links" aria-label="Views">
-        {(['exchanges', 'keys', 'usage'] as const).map((name) => (
+        {(state?.kept === 'opened' ? OPENED_VIEWS : VIEWS).map((name) => (
           <a
             key={name}
             href={name === 'exchanges' ? '#/' : `#/${name}`}
@@ -111,7 +115,7 @@ function Keeping(): JSX.Element | null {
       <span class="quiet">· content is not kept{state.may_capture === true ? '' : ' (start with --inspect)'}</span>
     );
   }
-  if (kept === 'opened') return <span class="quiet">· an export that was opened</span>;
+  if (kept === 'opened') return <span class="quiet">· {describeOpened(dropped['export'])}</span>;
   const lost = Object.entries(dropped).filter(([, count]) => count > 0);
   return (
     <span>
@@ -162,6 +166,13 @@ const UPSTREAM_STATES: Readonly<Record<string, string>> = { resting: 'rests', mo
 function readUpstream(value: Json): { readonly name: string; readonly state: string } {
   const members = typeof value === 'object' && value !== null && !('length' in value) ? value : {};
   return { name: textOf(members['name']) ?? '?', state: textOf(members['state']) ?? '?' };
+}
+
+/** `cut`: how many exchanges did not fit into a saved page. */
+function describeOpened(cut: number | undefined): string {
+  if (saved === undefined) return 'a file that was opened';
+  const texts = saved.is_sanitized ? 'texts are replaced by their length' : 'contains prompts';
+  return cut === undefined ? texts : `${texts} · ${cut} more did not fit`;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

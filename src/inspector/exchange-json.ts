@@ -267,8 +267,16 @@ function textsAt(value: unknown, place: string): readonly string[] {
 }
 
 function numberAt(value: unknown, place: string): number {
-  if (typeof value !== 'number' || value < 0) throw wrongAt(place, 'is no number');
+  if (!isTime(value)) throw wrongAt(place, 'is no number');
   return value;
+}
+
+/** Milliseconds; none of an exchange lasts a year. */
+const MAX_TIME_MS = 31_536_000_000;
+
+/** Whether a value is a time within an exchange: JSON can say numbers that are none. */
+export function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= MAX_TIME_MS;
 }
 
 function countAt(value: unknown, place: string): number {

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { ProxyError } from '../lib/errors.ts';
 import { isObject, type JsonObject, measureJson } from '../lib/json.ts';
 import type { Exchange, KeptBody, KeptChunk } from './exchange.ts';
-import { exchangeFromJson, exchangeToJson, wrongAt } from './exchange-json.ts';
+import { exchangeFromJson, exchangeToJson, isTime, wrongAt } from './exchange-json.ts';
 import type { ExportHead } from './export-head.ts';
 import { type BodyHead, countKept, makeBody } from './stored-body.ts';
 
@@ -113,7 +113,7 @@ function readChunks(value: unknown, sizeBytes: number): readonly KeptChunk[] {
   if (!Array.isArray(value)) throw wrongAt('chunks', 'is no list');
   return value.map((item: unknown) => {
     const [offset, size, atMs]: readonly unknown[] = Array.isArray(item) ? item : [];
-    const isChunk = Number.isSafeInteger(offset) && Number.isSafeInteger(size) && typeof atMs === 'number';
+    const isChunk = Number.isSafeInteger(offset) && Number.isSafeInteger(size) && isTime(atMs);
     if (!isChunk || Number(offset) < 0 || Number(size) < 0 || Number(offset) + Number(size) > sizeBytes) {
       throw wrongAt('chunks', 'has one that is none');
     }

@@ -14,6 +14,7 @@ import { FILTER, OWN_FAULT } from './targets-faults.ts';
 import { AWS_OFFER, FACT_FILE } from './targets-prices.ts';
 import { PACKED_SEEDS, UNPACK } from './targets-packed.ts';
 import { CACHE_PROMPT } from './targets-cache.ts';
+import { EXCHANGE_LINE, EXCHANGE_SEEDS, SANITIZED } from './targets-exchanges.ts';
 import { VIEWS } from './targets-views.ts';
 import { EVENT_STREAM, FRAME_CHAIN, JSON_SCAN, SSE, TAP } from './targets-bytes.ts';
 
@@ -43,6 +44,8 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   FILTER,
   OWN_FAULT,
   VIEWS,
+  EXCHANGE_LINE,
+  SANITIZED,
 ];
 
 const FRAMES = Buffer.concat([
@@ -66,6 +69,8 @@ const OWN_SEEDS: Readonly<Record<string, readonly (string | Buffer)[]>> = {
     Array.from({ length: 10 }, (_, at) => Buffer.concat([Buffer.of(at), body])),
   ),
   [VIEWS.name]: [FRAMES, 'event: a\ndata: {"choices":[]}\n\n', ...small(BODIES)],
+  [EXCHANGE_LINE.name]: EXCHANGE_SEEDS,
+  [SANITIZED.name]: [FRAMES, 'xevent: a\ndata: {"choices":[]}\n\n', ...small(BODIES)],
   [UNPACK.name]: PACKED_SEEDS,
   [BILL.name]: BILL_SEEDS,
   [AWS_OFFER.name]: [AWS_OFFER.words.slice(0, 4).join(''), ...AWS_OFFER.words],

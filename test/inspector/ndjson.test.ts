@@ -106,6 +106,11 @@ describe('exchanges as lines', () => {
       says: 'chunks has one that is none',
     },
     {
+      name: 'with a time that is none',
+      line: JSON.stringify({ ...whole, times: { sent_ms: 0.5 } }).replace('0.5', '1e999'),
+      says: '/times/sent_ms is no number',
+    },
+    {
       name: 'with headers that are no pairs',
       line: JSON.stringify({ ...whole, layers: { client_request: { headers: [['a']] } } }),
       says: '/layers/client_request/headers is no list of headers',

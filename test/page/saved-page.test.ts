@@ -62,9 +62,18 @@ describe.skipIf(CHROMIUM === undefined)('a saved page', () => {
     expect(await page.getByRole('row').filter({ hasText: 'nova-lite' }).count()).toBe(2);
     await page.goto(`${page.url().split('#')[0]}#/req-1/messages`);
     await page.reload();
-    await page.getByRole('row').filter({ hasText: 'nova-lite' }).first().waitFor();
+    await page.getByText('Where is the bug?').first().waitFor();
     expect(await page.title()).toContain('contains prompts');
-    expect(await page.content()).toContain('Where is the bug?');
+    for (const tab of ['Request', 'Response', 'Frames', 'Timing', 'Signing']) {
+      await page.getByRole('tab', { name: tab }).click();
+      await page.getByRole('tabpanel').first().waitFor();
+    }
+    expect(await page.getByRole('alert').count()).toBe(0);
+    // Nothing is offered that wants a server.
+    for (const name of ['Pin', 'Delete', 'Export', 'Copy as', 'Clear', 'Pause']) {
+      expect(await page.getByRole('button', { name }).count()).toBe(0);
+    }
+    expect(await page.getByRole('link', { name: 'Keys' }).count()).toBe(0);
     expect(problems).toEqual([]);
   }, 60_000);
 

@@ -7,6 +7,7 @@ import { call, getJson, openEvents, send } from '../api.ts';
 import { formatBytes, formatDollars, shortModel, shortOperation, textOf } from '../format.ts';
 import { bindKeys } from '../keyboard.ts';
 import { annotate, exchanges, isError, togglePin } from '../list/exchanges.ts';
+import { saved } from '../saved.ts';
 import { go, place, type Tab, TABS } from '../routes.ts';
 import { announcement, serverState } from '../state.ts';
 import { readStatus } from '../list/columns.ts';
@@ -175,7 +176,8 @@ function BackButton(): JSX.Element {
 
 function Toolbar({ summary }: { summary: ExchangeSummary }): JSX.Element {
   const { id, is_pinned: isPinned, conversation, parent } = summary;
-  const isKept = serverState.value?.kept !== 'ledger';
+  const kept = serverState.value?.kept;
+  const isKept = kept !== 'ledger' && kept !== 'opened';
   const pinned = exchanges.value.find((each) => each.is_pinned && each.id !== id);
   const note = useRef<HTMLInputElement>(null);
   const mayReplay = serverState.value?.may_replay === true;
@@ -191,17 +193,21 @@ function Toolbar({ summary }: { summary: ExchangeSummary }): JSX.Element {
           </button>
         </>
       )}
-      <Menu title="Copy as" names={SNIPPETS} onChoose={(as) => void copySnippet(id, as)} />
-      <Menu
-        title="Export"
-        names={[
-          ['har', 'HAR'],
-          ['html', 'one HTML file'],
-          ['ndjson', 'NDJSON'],
-        ]}
-        onChoose={(format) => void exportOne(id, format)}
-      />
-      {conversation !== null && conversation.previous !== null && (
+      {saved === undefined && (
+        <>
+          <Menu title="Copy as" names={SNIPPETS} onChoose={(as) => void copySnippet(id, as)} />
+          <Menu
+            title="Export"
+            names={[
+              ['har', 'HAR'],
+              ['html', 'one HTML file'],
+              ['ndjson', 'NDJSON'],
+            ]}
+            onChoose={(format) => void exportOne(id, format)}
+          />
+        </>
+      )}
+      {saved === undefined && conversation !== null && conversation.previous !== null && (
         <button
           type="button"
           class="button"
