@@ -10,8 +10,8 @@ Examples:
   $ bedrock-proxy logs --id 0198c5b2-…            the example of a cause
 `;
 const NOTES = `
-Verdicts are there of requests that passed a proxy with
---cache-doctor or --inspect; tokens of all. UNREAD: tokens that were written and that nothing
+Verdicts are there of requests that passed a proxy with --cache-doctor or
+--inspect; tokens of all. UNREAD: tokens that were written and that nothing
 read, at least. LOST: what it would have cost less if what could be read had
 been read. See docs/cache.md.
 `;
