@@ -3,7 +3,7 @@ import { defineCommand, JSON_OPTION, pickOptions } from '../command.ts';
 
 const EXAMPLES = `
 Examples:
-  $ bedrock-proxy explain 0198c5b2-7d1e-7b6a-9c0f-3f6f0f3b2a11    a request of the ledger
+  $ bedrock-proxy explain 0198c5b2-7d1e-7b6a-9c0f-3f6f0f3b2a11   a request
   $ bedrock-proxy explain 'Too many tokens, please wait before trying again.'
   $ bedrock-proxy explain error.json
   $ aws bedrock-runtime converse … 2>&1 | bedrock-proxy explain -
