@@ -207,7 +207,7 @@ describe('every block', () => {
   it('runs every command of a shell block, or one that starts something that stays', () => {
     const lines = blocksOf('sh').flatMap(({ code }) => code.replaceAll('\\\n', ' ').split('\n'));
     const known =
-      /^(?:#|$|\s|export |curl |npm |eval |aws |(?:\w+=\S+ )?npx bedrock-proxy (?:start|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
+      /^(?:#|$|\s|export |curl |npm |eval |aws |link=\$\(|(?:\w+=\S+ )?npx bedrock-proxy (?:start|inspect|doctor|env|exec|key|usage|logs|prices|credential-process)\b)/;
     expect(lines.filter((line) => !known.test(line))).toEqual([]);
   });
 });
