@@ -45,7 +45,7 @@ import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
 import type { Cassette } from '../cassette/cassette.ts';
-import { joinWatchers } from '../inspector/watcher.ts';
+import { guardWatcher, joinWatchers } from '../inspector/watcher.ts';
 import type { FaultBoard } from '../faults/board.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
@@ -294,10 +294,10 @@ function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
 }
 
 /** The way of the requests to Bedrock. */
-function openProxy(
-  { config, store, connection, defaultRegion, ledger, shared, faults, inspector, cacheDoctor }: ServerDependencies,
-  parts: ProxyParts,
-): Handler {
+function openProxy(dependencies: ServerDependencies, parts: ProxyParts): Handler {
+  const { config, store, connection, defaultRegion, ledger, shared, faults, inspector, cacheDoctor, onFault } =
+    dependencies;
+  const watcher = joinWatchers([inspector?.watcher, cacheDoctor?.watcher].filter((each) => each !== undefined));
   const routing = readRouting(config, defaultRegion);
   const authorityOf = createAuthorities(config, connection);
   const findProfilesFor = createProfileLookup({
@@ -310,7 +310,7 @@ function openProxy(
   return createProxy({
     ...parts,
     faults,
-    watcher: joinWatchers([inspector?.watcher, cacheDoctor?.watcher].filter((each) => each !== undefined)),
+    watcher: watcher && guardWatcher(watcher, onFault),
     judgeCache: cacheDoctor?.judge,
     mountPath: MOUNT_PATH,
     routing,

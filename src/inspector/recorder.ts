@@ -297,9 +297,13 @@ class Capture implements ExchangeWatch, RingExchange {
 
   watchClient(inner: ClientResponse): ClientResponse {
     const start = (status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable => {
-      this.#heads.clientResponse = { status, headers: maskHeaders(headers) };
       const sink = inner.start(status, headers, reasonPhrase);
-      if (this.#isOwnResponse()) this.#keepWritten(sink);
+      try {
+        this.#heads.clientResponse = { status, headers: maskHeaders(headers) };
+        if (this.#isOwnResponse()) this.#keepWritten(sink);
+      } catch {
+        // The response goes its way.
+      }
       return sink;
     };
     return {
@@ -390,6 +394,7 @@ class Capture implements ExchangeWatch, RingExchange {
     if (this.omitted !== undefined) return;
     const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
     const keep = (chunk: unknown): void => {
+      if (this.omitted !== undefined) return;
       if (typeof chunk === 'string' || chunk instanceof Uint8Array) {
         kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
       }

@@ -1,7 +1,7 @@
 /**
  * What the way of a request tells whoever looks at exchanges: the inspector's recorder, and the cache doctor. A watcher
  * sees what passes and changes nothing; it must be quick, wait for nothing and keep no piece of what it sees but as a
- * copy. It must not throw.
+ * copy. What it throws is told, and the request does not feel it (`guardWatcher`).
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { Principal } from '../domain/principal.ts';
@@ -53,3 +53,109 @@ function joinWatches(watches: readonly ExchangeWatch[]): ExchangeWatch {
     onEnd: () => all((watch) => watch.onEnd()),
   };
 }
+
+/**
+ * A watcher that no request feels: it is told after those on the way, and once it has thrown, it sees no more of that
+ * exchange.
+ */
+export function guardWatcher(watcher: ExchangeWatcher, onFault: (thrown: unknown) => void): ExchangeWatcher {
+  return {
+    open: (record, clientRequest) => {
+      try {
+        const watch = watcher.open(record, clientRequest);
+        return watch && guardWatch(watch, onFault);
+      } catch (thrown) {
+        onFault(thrown);
+        return undefined;
+      }
+    },
+  };
+}
+
+function guardWatch(watch: ExchangeWatch, onFault: (thrown: unknown) => void): ExchangeWatch {
+  let isBroken = false;
+  const tell = (work: () => void): void => {
+    if (isBroken) return;
+    try {
+      work();
+    } catch (thrown) {
+      isBroken = true;
+      onFault(thrown);
+    }
+  };
+  return {
+    onCaller: (principal) => tell(() => watch.onCaller(principal)),
+    onBody: (body) => tell(() => watch.onBody(body)),
+    onAdmitted: () => tell(() => watch.onAdmitted()),
+    watchUpstream: (observer) => {
+      let seen: ResponseObserver = UNHEARD;
+      tell(() => (seen = watch.watchUpstream(UNHEARD)));
+      return {
+        onAttempt: (...facts) => {
+          observer.onAttempt(...facts);
+          tell(() => seen.onAttempt(...facts));
+        },
+        onReturn: (...facts) => {
+          observer.onReturn(...facts);
+          tell(() => seen.onReturn(...facts));
+        },
+        onReplayed: (recording) => {
+          observer.onReplayed(recording);
+          tell(() => seen.onReplayed(recording));
+        },
+        onSigned: (sent) => {
+          observer.onSigned(sent);
+          tell(() => seen.onSigned(sent));
+        },
+        onSent: () => {
+          observer.onSent();
+          tell(() => seen.onSent());
+        },
+        onUnsent: () => {
+          observer.onUnsent();
+          tell(() => seen.onUnsent());
+        },
+        onHead: (...head) => {
+          observer.onHead(...head);
+          tell(() => seen.onHead(...head));
+        },
+        onBytes: (chunk) => {
+          observer.onBytes(chunk);
+          tell(() => seen.onBytes(chunk));
+        },
+        onEnd: () => {
+          observer.onEnd();
+          tell(() => seen.onEnd());
+        },
+        onReadOn: () => {
+          observer.onReadOn();
+          tell(() => seen.onReadOn());
+        },
+        onClientBytes: (chunk) => {
+          observer.onClientBytes(chunk);
+          tell(() => seen.onClientBytes(chunk));
+        },
+      };
+    },
+    watchClient: (clientResponse) => {
+      let watched: ClientResponse | undefined;
+      tell(() => (watched = watch.watchClient(clientResponse)));
+      return watched ?? clientResponse;
+    },
+    onEnd: () => tell(() => watch.onEnd()),
+  };
+}
+
+const UNHEARD: ResponseObserver = {
+  onAttempt: () => {},
+  onReturn: () => {},
+  onReplayed: () => {},
+  onSigned: () => {},
+  onSent: () => {},
+  onUnsent: () => {},
+  onHead: () => {},
+  onBytes: () => {},
+  onEnd: () => {},
+  onReadOn: () => {},
+  onClientBytes: () => {},
+};
