@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { buildProgram } from '../src/cli/main.ts';
 import { renderAdminFields, renderAdminPaths } from './docs/admin.ts';
 import { renderCommandHelps, renderCommandTable } from './docs/commands.ts';
+import { renderExplanations } from './docs/explanations.ts';
 import { readOpenApi } from './docs/openapi.ts';
 import { renderInspectorPaths } from './docs/inspector.ts';
 import { renderConfigSchema } from './docs/config-schema.ts';
@@ -36,6 +37,7 @@ const PAGES = [
   'docs/coverage.md',
   'docs/costs.md',
   'docs/inspector.md',
+  'docs/explain.md',
 ];
 
 /** Every page and package.json as they should be, by path. */
@@ -49,6 +51,7 @@ export async function generateDocs(): Promise<Map<string, string>> {
     'project-options': renderProjectOptions,
     variables: renderVariables,
     errors: renderErrors,
+    explanations: renderExplanations,
     'admin-paths': () => renderAdminPaths(openapi),
     'admin-fields': () => renderAdminFields(openapi),
     'inspector-paths': renderInspectorPaths,

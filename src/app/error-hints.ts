@@ -44,7 +44,7 @@ export function createErrorHints(tickMs: MonotonicClock): ErrorHints {
       if (found === undefined || type.startsWith('ERR_')) return undefined;
       const repeats = found.retry === 'later' ? 0 : countFinal(finals, `${record.path} ${record.requestBytes} ${type}`);
       if (repeats === MANY_ATTEMPTS) {
-        return `Refused ${MANY_ATTEMPTS} times for good: the client sends the same request again, in vain.`;
+        return `Refused ${MANY_ATTEMPTS} times for good: the client seems to send the same again, in vain.`;
       }
       if (!isDue(`${found.entry} ${model}`)) return undefined;
       return [found.cause, found.steps[0]].filter((part) => part !== undefined).join(' ');

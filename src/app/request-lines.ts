@@ -13,10 +13,10 @@ import { createErrorHints, type ErrorHints } from './error-hints.ts';
 import type { LineWriter } from './line-writer.ts';
 import { colorsFor, formatLabelled, printError, terminalWidth } from './print.ts';
 
-/** What a terminal has that does not say its size. */
 /** Of a hint. */
 const MAX_HINT = 400;
 const HINT_LABEL_WIDTH = 8;
+/** What a terminal has that does not say its size. */
 const COLUMNS = 80;
 const ROWS = 24;
 

@@ -30,14 +30,16 @@ export interface FoundExplanation {
 
 /** Of a message, so much is looked at: AWS's are shorter, and nobody can make it slow. */
 const MAX_MESSAGE = 2_000;
-const OWN_ERRORS: Readonly<Record<string, { readonly fault: string; readonly status: number } | undefined>> =
-  ERROR_KINDS;
 const CAN_BE_REPEATED: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
+function isOwnCode(type: string): type is ErrorCode {
+  return Object.hasOwn(ERROR_KINDS, type);
+}
 
 /** Undefined if no entry fits. */
 export function explainError(facts: ErrorFacts): FoundExplanation | undefined {
-  const own = facts.type === undefined ? undefined : OWN_ERRORS[facts.type];
-  if (own !== undefined) return explainOwn(facts.type as ErrorCode, own);
+  // A type is foreign text: `constructor` is none of our codes.
+  if (facts.type !== undefined && isOwnCode(facts.type)) return explainOwn(facts.type, ERROR_KINDS[facts.type]);
   const entry = findEntry(facts);
   if (entry === undefined) return undefined;
   const words = findWords(facts);

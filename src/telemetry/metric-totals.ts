@@ -4,7 +4,8 @@
  */
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { MetricLabels, SeriesLabels } from './metric-labels.ts';
-import { findCostNanoUsd, findErrorCode, findPricing } from '../domain/outcome.ts';
+import { findCostNanoUsd, findErrorCode, findErrorMessage, findPricing } from '../domain/outcome.ts';
+import { explainError } from '../diagnose/explain.ts';
 import type { Labels } from './metric-text.ts';
 
 /** A counter: its name without `bedrock_proxy_`, and the sums that stand under it at this moment. */
@@ -80,6 +81,7 @@ const BY_SERIES: readonly {
   },
 ];
 
+const UNEXPLAINED_HELP = 'Errors of AWS of which `explain` knows nothing, by their type.';
 const VERDICTS_HELP = 'What the cache doctor says of prompts, by verdict and model.';
 
 /** The sums of everything since the start. */
@@ -89,6 +91,9 @@ export class MetricTotals {
   /** By verdict and model. */
   readonly #verdicts = new Map<string, { readonly labels: { verdict: string; model: string }; sum: number }>();
   readonly #errors = new Map<string, { readonly labels: { code: string; fault: string }; sum: number }>();
+
+  /** By AWS's error type. */
+  readonly #unexplained = new Map<string, number>();
 
   constructor(bounds: MetricLabels) {
     this.#bounds = bounds;
@@ -102,6 +107,9 @@ export class MetricTotals {
     this.#addVerdict(record, labels);
     const failed = this.#findFailure(record);
     if (failed === undefined) return;
+    if (failed.fault === 'aws' && !isExplained(record)) {
+      this.#unexplained.set(failed.code, (this.#unexplained.get(failed.code) ?? 0) + 1);
+    }
     const name = `${failed.fault} ${failed.code}`;
     const known = this.#errors.get(name);
     if (known === undefined) this.#errors.set(name, { labels: failed, sum: 1 });
@@ -120,6 +128,7 @@ export class MetricTotals {
     return [
       ...bySeries,
       { name: 'errors_total', help, sums: () => this.#errorSums() },
+      { name: 'unexplained_errors_total', help: UNEXPLAINED_HELP, sums: () => this.#unexplainedSums() },
       { name: 'cache_verdicts_total', help: VERDICTS_HELP, sums: () => this.#verdictSums() },
     ];
   }
@@ -149,6 +158,10 @@ export class MetricTotals {
     for (const { labels, sum } of this.#errors.values()) yield [labels, sum];
   }
 
+  *#unexplainedSums(): ReturnType<CounterRow['sums']> {
+    for (const [code, sum] of this.#unexplained) yield [{ code }, sum];
+  }
+
   #findFailure(record: RequestRecord): { code: string; fault: string } | undefined {
     const { error, status = 0 } = record;
     if (error !== undefined) return { code: error.code, fault: error.fault };
@@ -156,6 +169,11 @@ export class MetricTotals {
     if (errorType === undefined) return undefined;
     return { code: this.#bounds.findErrorType(errorType), fault: 'aws' };
   }
+}
+
+function isExplained(record: RequestRecord): boolean {
+  const facts = { status: record.upstreamStatus, type: findErrorCode(record), message: findErrorMessage(record) };
+  return explainError(facts) !== undefined;
 }
 
 function noTotals(): Totals {

@@ -203,6 +203,10 @@ describe('an explanation', () => {
     expect(explainError({})).toBeUndefined();
   });
 
+  it.each(['constructor', 'toString', '__proto__'])('takes the type %s for no code of the proxy', (type) => {
+    expect(explainError({ type, message: 'x' })).toBeUndefined();
+  });
+
   it('tells errors of the proxy from those of AWS', () => {
     expect(explainError({ type: 'ERR_MODEL_NOT_ALLOWED', status: 403 })).toMatchObject({
       entry: 'ERR_MODEL_NOT_ALLOWED',

@@ -57,6 +57,18 @@ describe('counters', () => {
     expect(sums.get(`bedrock_proxy_response_bytes_total${SERIES}`)).toBe(91_356);
   });
 
+  it('counts errors of AWS that no entry explains, and no others', async () => {
+    const failed = { status: 400, upstreamStatus: 400, upstreamErrorType: 'ValidationException' };
+    const sums = await scrapeAfter(
+      aFinishedRecord({ ...failed, upstreamErrorMessage: 'Something that nobody has seen.' }),
+      aFinishedRecord({ ...failed, upstreamErrorMessage: 'invalid beta flag' }),
+      aFinishedRecord({ status: 403, error: new ProxyError('ERR_SCOPE', 'no') }),
+    );
+    expect([...sums].filter(([name]) => name.includes('unexplained'))).toEqual([
+      ['bedrock_proxy_unexplained_errors_total{code="ValidationException"}', 1],
+    ]);
+  });
+
   it('has no line for what nothing reported: it is not 0', async () => {
     const sums = await scrapeAfter(
       aFinishedRecord({ usage: undefined, pricing: 'unpriced', costNanoUsd: undefined, partial: true }),

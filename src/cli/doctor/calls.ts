@@ -12,6 +12,7 @@ import { openStore } from '../../app/open-store.ts';
 import { openFaultBoard } from '../../app/fault-board.ts';
 import { composeServer } from '../../app/compose.ts';
 import { createErrorPrinter } from '../../app/print.ts';
+import { explainError } from '../../diagnose/explain.ts';
 import { type Meters, openMeters } from '../../app/meters.ts';
 import { type CheckResult, fail, ok, skip } from './check.ts';
 import type { AwsConnection } from '../../upstream/aws/connection.ts';
@@ -153,8 +154,15 @@ export function explainFailure(response: CallResponse): { readonly words: string
   const ours = response.headers['x-bedrock-proxy-error'];
   // Our own errors end in what to do already.
   const who = ours === undefined ? `AWS answers ${response.status} ${type}` : String(ours);
-  const hint = ours === undefined ? HINTS.find(([pattern]) => pattern.test(`${type} ${message}`))?.[1] : undefined;
+  const hint = ours === undefined ? findHint(response.status, type, message) : undefined;
   return { words: `${who}: ${message.slice(0, 300)}`, hint };
+}
+
+/** What the explainer knows; of what it does not know, what is true of the type as a whole. */
+function findHint(status: number, type: string, message: string): string | undefined {
+  const found = explainError({ status, type: type === '' ? undefined : type, message });
+  if (found !== undefined) return [found.cause, ...found.steps.slice(0, 1)].join(' ');
+  return HINTS.find(([pattern]) => pattern.test(`${type} ${message}`))?.[1];
 }
 
 /** A response that is no success, as a check that failed. */

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { explainError } from '../../diagnose/explain.ts';
 import { matchesAnyGlob } from '../../lib/glob.ts';
 import { parseModelPatterns } from '../../keys/policy.ts';
 import { type RecordFilter, readRecordFilter } from '../../filter/record-filter.ts';
@@ -143,10 +144,20 @@ function formatJson(entry: LedgerEntry): string {
   return escapeUnprintable(JSON.stringify({ sequence: entry.sequence, ...rowToJson(entry) }));
 }
 
+/** What the error of AWS means, and what helps first. */
+function findHint({ status, errorCode: type, errorMessage: message, ...row }: LedgerEntry): string | undefined {
+  if (type === undefined || type.startsWith('ERR_')) return undefined;
+  const { operation, service, region, model } = row;
+  const found = explainError({ status, type, message, operation, service, region, model });
+  return found === undefined ? undefined : [found.cause, ...found.steps.slice(0, 1)].join(' ');
+}
+
 /** A line for each value that is known, in the words of the JSON. */
 function formatWhole(entry: LedgerEntry): string {
   const known = Object.entries(rowToJson(entry)).filter(([, value]) => value !== null);
-  return formatFields(known.map(([name, value]) => [name, printable(showValue(value), Number.POSITIVE_INFINITY)]));
+  const hint = findHint(entry);
+  const fields = hint === undefined ? known : [...known, ['hint', hint] as const];
+  return formatFields(fields.map(([name, value]) => [name, printable(showValue(value), Number.POSITIVE_INFINITY)]));
 }
 
 function showValue(value: unknown): string {

@@ -102,6 +102,13 @@ describe('logs', () => {
     expect(fields).not.toHaveProperty('error');
   });
 
+  it('says what the error of AWS means', async () => {
+    const cli = await openCli();
+    const errorMessage = 'invalid beta flag';
+    await openLedger(cli, [{ id: 'the-one', status: 400, errorCode: 'ValidationException', errorMessage }]);
+    expect((await cli.run(['logs', '--id', 'the-one'])).stdout).toMatch(/^hint {2,}A value of anthropic-beta/m);
+  });
+
   it('finds rows far behind, page by page', async () => {
     const cli = await openCli();
     const many = Array.from({ length: 1_100 }, (_, index) => ({ keyLabel: String(index), model: `m.${index % 600}` }));
