@@ -44,6 +44,7 @@ const TASKS = {
   generate: { run: (args) => startNode(join('scripts', 'generate-operations.mjs'), ...args) },
   docs: { run: () => startNode(join('scripts', 'generate-docs.ts')) },
   page: { run: () => startNode(join('scripts', 'build-page.mjs')) },
+  pictures: { run: (args) => startNode(join('scripts', 'page-pictures.mjs'), ...args) },
   prices: { run: (args) => startNode(join('scripts', 'generate-prices.ts'), ...args) },
   clients: { takesNode: true, run: (args) => startNode(join('test', 'clients', 'run.ts'), ...args) },
   package: { run: makePackage },
