@@ -35,6 +35,13 @@ describe('explain', () => {
     expect(JSON.parse(stdout)).toMatchObject({ explanation: { entry: 'tokens-per-minute' } });
   });
 
+  it('reads a text that is too long for the name of a file', async () => {
+    const text = `ThrottlingException: ${THROTTLED} ${'x'.repeat(300)}`;
+    const { stdout, code } = await (await openCli()).run(['explain', text]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('max_tokens');
+  });
+
   it('says so if nothing is known, and ends with 1', async () => {
     const { stdout, code } = await (await openCli()).run(['explain', 'The moon is in the wrong house.']);
     expect(code).toBe(1);

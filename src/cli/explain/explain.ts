@@ -1,5 +1,5 @@
 /** `explain`: finds what is meant (a row of the ledger, a text, a file), and says what is known of it. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, type Stats, statSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
 import { withExistingStore } from '../../app/open-store.ts';
 import { readDatabasePath } from '../../config/config.ts';
@@ -89,10 +89,19 @@ async function findRequest(input: ExplainInput): Promise<ErrorFacts> {
 }
 
 function isFile(path: string): boolean {
-  const found = path.length < 4_096 ? statSync(path, { throwIfNoEntry: false }) : undefined;
+  const found = findEntry(path);
   if (found?.isFile() !== true) return false;
   if (found.size <= MAX_FILE_BYTES) return true;
   throw new ProxyError('ERR_BAD_OPTION', `${path} is larger than an error: 1 MB at most.`);
+}
+
+/** Undefined also of a text that cannot be a path: one too long, or with a NUL in it. */
+function findEntry(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** JSON as AWS and SDKs have it, lines as tools print them, or bare text. */
