@@ -107,7 +107,8 @@ async function makeTraffic({ url, origin }) {
     headers,
     body: JSON.stringify({ key_alias: 'alice', max_budget: 20, budget_duration: '30d', rpm_limit: 600 }),
   });
-  client.as((await made.json()).key);
+  const { key } = /** @type {{ key: string }} */ (await made.json());
+  client.as(key);
   await client.post('/model/amazon.titan-embed-text-v2:0/invoke', { inputText: 'Where does the money go?' });
   await client.post('/model/amazon.nova-lite-v1:0/converse', say('Say hello in three languages.'));
   await client.post('/model/anthropic.claude-sonnet-4-5-20250929-v1:0/converse', say('Hello'));
@@ -153,6 +154,7 @@ async function take(name, width, scheme, script, token = MASTER) {
   await page.waitForTimeout(700);
   if (script !== '') await page.evaluate(script);
   await page.waitForTimeout(900);
+  await page.waitForFunction(`!document.body.textContent.includes('Loading …')`);
   await page.screenshot({ path: join(folder, `${name}.png`) });
   await page.close();
 }
