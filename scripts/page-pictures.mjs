@@ -32,7 +32,8 @@ const PICTURES = /** @type {const} */ ([
  * @param {string} words
  */
 function open(words, tab = 'messages') {
-  return `[...document.querySelectorAll('.row')].find((row) => row.textContent.includes(${JSON.stringify(words)}))?.click();
+  const row = `(row) => row.textContent.includes(${JSON.stringify(words)})`;
+  return `[...document.querySelectorAll('.row')].find(${row})?.click();
     setTimeout(() => document.getElementById('tab-${tab}')?.click(), 300)`;
 }
 
