@@ -137,6 +137,11 @@ export class PiecedKeptBody implements KeptBody {
     return this.#why === undefined ? undefined : { at: 0, sizeBytes: this.sizeBytes, why: this.#why };
   }
 
+  /** At most: others may have pieces of it, too. */
+  get takenBytes(): number {
+    return this.#why === undefined ? this.sizeBytes : 0;
+  }
+
   readonly read = (): Buffer => this.#body.read();
 
   readonly chunks = (): readonly KeptChunk[] => this.#chunks;

@@ -166,6 +166,9 @@ class Capture implements ExchangeWatch, RingExchange {
     clientResponse?: KeptBytes;
   } = {};
   #clientStream: KeptBytes | undefined;
+  /** Taken of the ring for heads. */
+  #headBytes = 0;
+  #isDropped = false;
 
   constructor(
     record: RequestRecord,
@@ -183,7 +186,7 @@ class Capture implements ExchangeWatch, RingExchange {
     this.#startedAt = tickMs();
     this.#record = record;
     const head = { method, authority, target: maskTarget(target.raw), httpVersion, headers: maskHeaders(headers) };
-    this.#heads.clientRequest = head;
+    this.#keepHead('clientRequest', head);
   }
 
   get row(): Exchange['row'] {
@@ -222,6 +225,10 @@ class Capture implements ExchangeWatch, RingExchange {
     return this.#conversation;
   }
 
+  get heldBytes(): number {
+    return this.#kept().reduce((sum, { takenBytes }) => sum + takenBytes, this.#headBytes);
+  }
+
   get requestBytes(): number {
     return this.#bodies.clientRequest?.sizeBytes ?? 0;
   }
@@ -246,7 +253,6 @@ class Capture implements ExchangeWatch, RingExchange {
     kept.know(sha256);
     if (spool === undefined) for (const chunk of chunks) kept.add(chunk, atMs);
     else void keepSpooled(kept, spool, sizeBytes, atMs);
-    this.#countIfDropped(kept);
   }
 
   onAdmitted(): void {
@@ -273,7 +279,7 @@ class Capture implements ExchangeWatch, RingExchange {
       },
       onHead: (status, headers) => {
         this.times.headMs = this.#elapsed();
-        this.#heads.upstreamResponse = { status, headers: maskHeaders(headers) };
+        this.#keepHead('upstreamResponse', { status, headers: maskHeaders(headers) });
         if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
         observer.onHead(status, headers);
         this.#ring.touch(this.id);
@@ -299,7 +305,7 @@ class Capture implements ExchangeWatch, RingExchange {
     const start = (status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable => {
       const sink = inner.start(status, headers, reasonPhrase);
       try {
-        this.#heads.clientResponse = { status, headers: maskHeaders(headers) };
+        this.#keepHead('clientResponse', { status, headers: maskHeaders(headers) });
         if (this.#isOwnResponse()) this.#keepWritten(sink);
       } catch {
         // The response goes its way.
@@ -329,7 +335,7 @@ class Capture implements ExchangeWatch, RingExchange {
     const hasFailed = this.#end === 'cut' || (record.status ?? 0) >= 400;
     if (hasFailed) this.#links.conversations.noteFailure(this.#linked(), this.#sameAs, this.#tickMs());
     this.#record = undefined;
-    for (const kept of Object.values(this.#bodies)) this.#countIfDropped(kept);
+    for (const { hole } of this.#kept()) if (hole?.why === 'memory') this.#ring.countDropped('memory');
     this.#ring.touch(this.id);
   }
 
@@ -352,8 +358,10 @@ class Capture implements ExchangeWatch, RingExchange {
   }
 
   drop(why: Omission): void {
-    for (const kept of Object.values(this.#bodies)) kept.drop(why);
-    this.#clientStream?.drop(why);
+    for (const kept of this.#kept()) kept.drop(why);
+    this.#ring.give(this.#headBytes);
+    this.#headBytes = 0;
+    this.#isDropped = true;
     this.omitted = why;
   }
 
@@ -370,9 +378,23 @@ class Capture implements ExchangeWatch, RingExchange {
     if (this.#record?.route?.effect === 'secret') this.omitted ??= 'opt-out';
   }
 
+  /** Without its headers if there is no room for them. */
+  #keepHead(layer: Layer, head: Head): void {
+    const sizeBytes = head.headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+    const hasRoom = !this.#isDropped && this.#ring.take(sizeBytes);
+    if (hasRoom) this.#headBytes += sizeBytes;
+    this.#heads[layer] = hasRoom ? head : { ...head, headers: [] };
+  }
+
+  /** All bodies of which something is kept. */
+  #kept(): readonly (KeptBytes | PiecedKeptBody)[] {
+    const bodies = Object.values(this.#bodies);
+    return this.#clientStream === undefined ? bodies : [...bodies, this.#clientStream];
+  }
+
   #keepSent({ method, origin, target, headers }: SentHead): void {
     const authority = origin.replace(/^[a-z]+:\/\//, '');
-    this.#heads.signedRequest = { method, authority, target: maskTarget(target), headers: maskHeaders(headers) };
+    this.#keepHead('signedRequest', { method, authority, target: maskTarget(target), headers: maskHeaders(headers) });
   }
 
   /** An earlier attempt's response, of which the client has seen nothing. */
@@ -412,11 +434,6 @@ class Capture implements ExchangeWatch, RingExchange {
 
   #linked(): LinkedRequest {
     return { id: this.id, caller: this.#caller };
-  }
-
-  #countIfDropped(kept: KeptBody): void {
-    const why = kept.hole?.why;
-    if (why === 'memory') this.#ring.countDropped(why);
   }
 
   #elapsed(): number {

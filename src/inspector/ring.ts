@@ -24,7 +24,7 @@ export interface ExchangeCaps {
 
 /** What `--inspect` keeps unless told otherwise. */
 export const MEMORY_CAPS: ExchangeCaps = { maxExchanges: 1_000, maxBytes: 256 * 1024 * 1024, maxAgeMs: undefined };
-/** What an exchange takes besides its bodies: heads, row and times. */
+/** What an exchange takes besides its bodies and headers: row and times. */
 export const EXCHANGE_BYTES = 4 * 1024;
 /** Changes that are kept for those who come back. */
 const MAX_CHANGES = 10_000;
@@ -34,6 +34,8 @@ export interface RingExchange extends Exchange {
   /** Gives back what it holds: its row stays. */
   drop(why: Omission): void;
   pin(isPinned: boolean): void;
+  /** What it has taken of the ring. */
+  readonly heldBytes: number;
   annotate(note: string): void;
 }
 
@@ -108,7 +110,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
     const exchange = this.#exchanges.get(id);
     if (exchange === undefined) return undefined;
     if (isPinned !== undefined && isPinned !== exchange.isPinned) {
-      if (isPinned && this.#pinnedCount >= this.#caps.maxExchanges / 2) return exchange;
+      if (isPinned && !this.#mayPin(exchange)) return exchange;
       this.#pinnedCount += isPinned ? 1 : -1;
       exchange.pin(isPinned);
     }
@@ -149,6 +151,16 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   close(): Promise<void> {
     this.#listeners.clear();
     return Promise.resolve();
+  }
+
+  /** Pinned ones take half of it at most, by number and by bytes. */
+  #mayPin({ heldBytes }: RingExchange): boolean {
+    const { maxExchanges, maxBytes } = this.#caps;
+    if (this.#pinnedCount >= maxExchanges / 2) return false;
+    const pinned = [...this.#exchanges.values()].filter(({ isPinned }) => isPinned);
+    return (
+      pinned.reduce((sum, each) => sum + each.heldBytes + EXCHANGE_BYTES, heldBytes + EXCHANGE_BYTES) <= maxBytes / 2
+    );
   }
 
   #evict(): void {

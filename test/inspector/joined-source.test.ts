@@ -21,6 +21,7 @@ async function openBoth(maxExchanges = 3) {
 function ringExchange(number: number, end: Exchange['end'] = 'complete'): RingExchange & { end: Exchange['end'] } {
   const exchange = { ...keptExchange({ id: `req-${number}`, sequence: number }), end };
   return Object.assign(exchange, {
+    heldBytes: 0,
     drop: () => {},
     pin: (isPinned: boolean) => void Object.assign(exchange, { isPinned }),
     annotate: (note: string) => void Object.assign(exchange, { note }),

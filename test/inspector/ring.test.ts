@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openRecord } from '../../src/domain/request-record.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { EXCHANGE_BYTES, ExchangeRing } from '../../src/inspector/ring.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { IDLE_OBSERVER } from '../helpers/idle-observer.ts';
@@ -20,16 +21,16 @@ function open(caps: Partial<ConstructorParameters<typeof ExchangeRing>[0]> = {})
     monotonicClock(() => performance.now()),
   );
   let count = 0;
-  const begin = (startedAtMs = Date.now()) => {
+  const begin = (startedAtMs = Date.now(), headers: HeaderPair[] = []) => {
     const record = openRecord(`r${(count += 1)}`, startedAtMs, HEAD);
-    const watch = recorder.open(record, aClientRequest());
+    const watch = recorder.open(record, { ...aClientRequest(), headers });
     const observer = watch.watchUpstream(IDLE_OBSERVER);
     observer.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
     const end = (): void => {
       record.hasEnded = true;
       recorder.ended(record);
     };
-    return { id: record.id, observer, end };
+    return { id: record.id, watch, observer, end };
   };
   return { ring, begin };
 }
@@ -68,6 +69,29 @@ describe('a ring of 64 MB', () => {
   });
 });
 
+describe('what is counted', () => {
+  it('is each body once, when its exchange has ended', () => {
+    const { ring, begin } = open({ maxBytes: 2 * MB });
+    const { watch, observer, end } = begin();
+    watch.onBody({ chunks: [Buffer.alloc(3 * MB)], sizeBytes: 3 * MB, sha256: 'abc', spool: undefined });
+    observer.onClientBytes(Buffer.alloc(3 * MB));
+    end();
+    expect(ring.state().dropped).toEqual({ memory: 2 });
+  });
+
+  it('are headers, too, which are left out where there is no room', () => {
+    const { ring, begin } = open({ maxBytes: MB });
+    const open32 = Array.from({ length: 32 }, () => begin(Date.now(), [['x-long', 'y'.repeat(64 * 1024)]]));
+    // Rows of those under way are kept in any case.
+    expect(ring.state().bytes).toBeLessThanOrEqual(MB + 32 * EXCHANGE_BYTES);
+    const last = ring.find(open32.at(-1)?.id ?? '');
+    expect(last?.layers.clientRequest?.headers).toEqual([]);
+    for (const { end } of open32) end();
+    ring.remove();
+    expect(ring.state().bytes).toBe(0);
+  });
+});
+
 describe('what stays', () => {
   it('is the newest ones, and those that are pinned', () => {
     const { ring, begin } = open({ maxExchanges: 10 });
@@ -91,6 +115,21 @@ describe('what stays', () => {
     for (const id of ids) ring.mark(id, { isPinned: true });
     const { items } = ring.list({ matches: ({ isPinned }) => isPinned, before: undefined, limit: 100 });
     expect(items).toHaveLength(5);
+  });
+
+  it('is no more pinned bytes than half of them, so that new ones are kept', () => {
+    const { ring, begin } = open({ maxBytes: 4 * MB });
+    const ids = [0, 1, 2].map(() => {
+      const { id, observer, end } = begin();
+      observer.onBytes(Buffer.alloc(MB));
+      end();
+      return id;
+    });
+    expect(ids.map((id) => ring.mark(id, { isPinned: true })?.isPinned)).toEqual([true, false, false]);
+    const { id, observer, end } = begin();
+    observer.onBytes(Buffer.alloc(2 * MB));
+    end();
+    expect(ring.find(id)?.layers.upstreamResponse?.body?.hole).toBeUndefined();
   });
 
   it('is nothing that is older than it may be', () => {
