@@ -29,7 +29,12 @@ type Row = Omit<Aim, 'measured' | 'isMet'> & {
 
 /** Those rows whose parts were measured. */
 export function readAims(report: RunReport): Aim[] {
-  const rows = [...aimsUnderLoad(report), ...aimsOfLedger(report.ledger), ...aimsOfStartUp(report)];
+  const rows = [
+    ...aimsUnderLoad(report),
+    ...aimsOfInspector(report),
+    ...aimsOfLedger(report.ledger),
+    ...aimsOfStartUp(report),
+  ];
   return rows.flatMap(({ measured, ofHighest, isSmaller, ...row }) => {
     if (measured === undefined) return [];
     const value = ofHighest ? measured.max : measured.median;
@@ -113,6 +118,18 @@ function aimsOfLedger(ledger: LedgerReport | undefined): Row[] {
         ofHighest: true,
         isSmaller,
       })),
+  ];
+}
+
+function aimsOfInspector({ inspected }: RunReport): Row[] {
+  return [
+    { figure: 'median added by --inspect, 1 connection', measured: inspected?.addedMedian, unit: ' ms', atMost: 0.03 },
+    {
+      figure: 'requests/s, 16 connections, with --inspect to without',
+      measured: inspected?.throughputRatio,
+      unit: '',
+      atLeast: 0.95,
+    },
   ];
 }
 

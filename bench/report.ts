@@ -4,6 +4,7 @@
 import { type Aim, readAims } from './aims.ts';
 import type { CaseReport } from './cases.ts';
 import type { StageReport } from './in-process.ts';
+import type { InspectedReport } from './inspected.ts';
 import type { LedgerReport } from './ledger.ts';
 import type { RunReport } from './run-report.ts';
 import type { Spread } from './statistics.ts';
@@ -26,6 +27,7 @@ export function formatReport(report: RunReport): string {
     ...section('Start-up', formatStartUp(report.startUp)),
     ...section('Single stages, without sockets', formatStages(report.stages)),
     ...section(titleOfWorkers(report), formatWorkers(report.workers)),
+    ...section('The small request with `--inspect`', formatInspected(report.inspected)),
     ...section(titleOfLedger(report.ledger), formatLedger(report.ledger)),
     ...section(
       'The event loop while a running server makes a report, rows settled meanwhile and not',
@@ -124,6 +126,16 @@ function formatWorkers(report: WorkersReport | undefined): string[][] {
     spread(togetherToAlone),
   ]);
   return [['key', 'one process', `${report.workers} workers`, 'workers : one process'], ...rows];
+}
+
+function formatInspected(report: InspectedReport | undefined): string[][] {
+  if (report === undefined) return [];
+  const { medianWithout, medianWith, addedMedian, throughputWithout, throughputWith, throughputRatio } = report;
+  return [
+    ['metric', 'without', 'with', 'with less without', 'with : without'],
+    ['median, 1 connection, ms', spread(medianWithout), spread(medianWith), spread(addedMedian), ''],
+    ['requests/s, 16 connections', spread(throughputWithout), spread(throughputWith), '', spread(throughputRatio)],
+  ];
 }
 
 function titleOfLedger(ledger: LedgerReport | undefined): string {

@@ -2,6 +2,7 @@
  * All that one run of the bench has measured: what `--json` prints.
  */
 import type { CaseReport } from './cases.ts';
+import type { InspectedReport } from './inspected.ts';
 import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
 import type { StartUpReport } from './start-up.ts';
@@ -22,4 +23,5 @@ export interface RunReport {
   readonly stages: readonly StageReport[];
   readonly ledger: LedgerReport | undefined;
   readonly workers: WorkersReport | undefined;
+  readonly inspected: InspectedReport | undefined;
 }

@@ -16,6 +16,7 @@ import { promisify } from 'node:util';
 import { readAims } from './aims.ts';
 import { type CaseReport, makeCall, runCases } from './cases.ts';
 import type { StageReport } from './in-process.ts';
+import { runInspected } from './inspected.ts';
 import type { LedgerReport } from './ledger.ts';
 import { HELP, type Options, type Part, readOptions } from './options.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
@@ -44,6 +45,8 @@ async function measure(options: Options, installation: Installation): Promise<Ru
   const workers = includes('workers')
     ? await runWorkers(installation, options.effort, { workers: options.workers, processors })
     : undefined;
+  if (includes('inspect')) say('with --inspect');
+  const inspected = includes('inspect') ? await runInspected(installation, options.effort) : undefined;
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -57,6 +60,7 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     stages,
     ledger,
     workers,
+    inspected,
   };
 }
 
