@@ -10,6 +10,7 @@ export const KEPT_HEAD_BYTES = 8 * 1024 * 1024;
 /** Of its end. */
 export const KEPT_TAIL_BYTES = 64 * 1024;
 const SLAB_BYTES = 64 * 1024;
+const SHARED_BYTES = 2 * 1024;
 const FIRST_SLAB_BYTES = 1024;
 /** What the times of a piece take. */
 const CHUNK_BYTES = 16;
@@ -127,7 +128,8 @@ export class KeptBytes implements KeptBody {
           Math.max(rest.length, slab === undefined ? FIRST_SLAB_BYTES : slab.length * 2),
         );
         if (!this.#take(size)) return false;
-        slab = Buffer.allocUnsafeSlow(size);
+        // Small ones share a buffer with their neighbours, which go when they go: each of its own would cost more.
+        slab = size <= SHARED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
         this.#slabs.push(slab);
         this.#used = 0;
       }
