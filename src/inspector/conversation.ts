@@ -14,12 +14,9 @@ const ATTEMPT_MS = 120_000;
 /** Where messages are in a body: of Converse, Anthropic and OpenAI's chat, and of OpenAI's responses. */
 const MESSAGE_LISTS = ['messages', 'input'];
 /** Markers of prompt caching, which clients move from turn to turn. In a JSON string their quotes would be escaped. */
-const MARKERS = new RegExp(
-  [String.raw`,?\s*"cache_control"\s*:\s*\{[^{}]*\}`, String.raw`,?\s*\{\s*"cachePoint"\s*:\s*\{[^{}]*\}\s*\}`].join(
-    '|',
-  ),
-  'g',
-);
+const MARKERS = /"cache_control"\s*:\s*\{[^{}]*\}|\{\s*"cachePoint"\s*:\s*\{[^{}]*\}\s*\}/g;
+/** No conversation has more; each costs a hash, while others wait. */
+const MAX_MESSAGES = 5_000;
 
 interface KnownTurn {
   readonly id: string;
@@ -84,12 +81,25 @@ export class ConversationIndex {
 /** One for each message: of it and all before it. */
 function hashMessages(caller: string, body: Buffer, root: JsonNode): readonly string[] {
   const list = MESSAGE_LISTS.map((name) => findMember(root, name)?.items ?? []).find((each) => each.length > 0) ?? [];
+  if (list.length > MAX_MESSAGES) return [];
   let before = caller;
   return list.map(({ from: start, to: end }) => {
-    const text = body.toString('latin1', start, end).replaceAll(MARKERS, '');
+    const text = withoutMarkers(body.toString('latin1', start, end));
     before = createHash('sha256').update(before).update('\n').update(text, 'latin1').digest('base64');
     return before;
   });
+}
+
+/** Each with the comma and the blanks before it. Those a pattern would look for at each blank of a text anew. */
+function withoutMarkers(text: string): string {
+  let rest = '';
+  let at = 0;
+  for (const { 0: marker, index } of text.matchAll(MARKERS)) {
+    const before = text.slice(at, index).trimEnd();
+    rest += before.endsWith(',') ? before.slice(0, -1) : before;
+    at = index + marker.length;
+  }
+  return rest + text.slice(at);
 }
 
 function remember<Value>(known: Map<string, Value>, key: string, value: Value): void {
