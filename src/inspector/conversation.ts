@@ -3,7 +3,7 @@
  * and the attempts of one request, because a client sent the same bytes again after a failure. Nothing is guessed: what
  * is not the same is not linked.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { findMember, type JsonNode } from '../protocol/json-tree.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -63,7 +63,7 @@ export class ConversationIndex {
 
   /** Which attempt a request is; undefined: the first. `of`: what makes it the same request. */
   findAttempt({ id, caller }: LinkedRequest, of: string, nowMs: number): Exchange['attempt'] {
-    const key = `${caller} ${of}`;
+    const key = keyOf(caller, of);
     const before = this.#attempts.get(key);
     const isNext = before?.failedAtMs !== undefined && nowMs - before.failedAtMs <= ATTEMPT_MS;
     const number = isNext ? before.number + 1 : 1;
@@ -73,7 +73,7 @@ export class ConversationIndex {
 
   /** It has failed: the same request again is its next attempt. */
   noteFailure({ id, caller }: LinkedRequest, of: string, nowMs: number): void {
-    const known = this.#attempts.get(`${caller} ${of}`);
+    const known = this.#attempts.get(keyOf(caller, of));
     if (known?.id === id) known.failedAtMs = nowMs;
   }
 }
@@ -88,6 +88,11 @@ function hashMessages(caller: string, body: Buffer, root: JsonNode): readonly st
     before = createHash('sha256').update(before).update('\n').update(text, 'latin1').digest('base64');
     return before;
   });
+}
+
+/** Short, however long a path is. */
+function keyOf(caller: string, of: string): string {
+  return hash('sha256', `${caller} ${of}`, 'base64');
 }
 
 /** Each with the comma and the blanks before it. Those a pattern would look for at each blank of a text anew. */

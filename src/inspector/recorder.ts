@@ -39,6 +39,15 @@ const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** Smaller requests have little in common that is worth keeping once. */
 const SMALL_BYTES = 4 * 1024;
 const MIN_WAITING = 2_000;
+/** Then requests have their turn. */
+const SLICE_MS = 5;
+/** What a head may take of the room that each exchange has. */
+const SMALL_HEAD_BYTES = 1024;
+/** What a header takes besides its characters. */
+const HEADER_BYTES = 48;
+
+/** To AgentCore's Identity and payments go API keys, client secrets and users' tokens. */
+const CREDENTIAL_OPERATION = /^(?:Create|Update)\w*CredentialProvider$|TokenAuth$|^RotatePaymentConnector$/;
 
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
@@ -110,7 +119,23 @@ class Links {
     if (this.#isDue || capture.requestBytes < SMALL_BYTES) return;
     this.#isDue = true;
     // Nobody waits for that.
-    setImmediate(() => this.flush());
+    setImmediate(() => this.#work());
+  }
+
+  /** As many as are done in a moment, then the others. */
+  #work(): void {
+    const started = performance.now();
+    for (const [at, capture] of this.#waiting.entries()) {
+      if (performance.now() - started < SLICE_MS) {
+        this.#link(capture);
+        continue;
+      }
+      this.#waiting.splice(0, at);
+      setImmediate(() => this.#work());
+      return;
+    }
+    this.#waiting = [];
+    this.#isDue = false;
   }
 
   /** Those that are gone. */
@@ -122,8 +147,11 @@ class Links {
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#isDue = false;
-    for (const capture of waiting) if (this.#ring.find(capture.id) !== undefined) capture.link();
+    for (const capture of waiting) this.#link(capture);
+  }
+
+  #link(capture: Capture): void {
+    if (this.#ring.find(capture.id) !== undefined) capture.link();
   }
 }
 
@@ -166,6 +194,8 @@ class Capture implements ExchangeWatch, RingExchange {
     clientResponse?: KeptBytes;
   } = {};
   #clientStream: KeptBytes | undefined;
+  #headBytes = 0;
+  #isGone = false;
 
   constructor(
     record: RequestRecord,
@@ -183,7 +213,7 @@ class Capture implements ExchangeWatch, RingExchange {
     this.#startedAt = tickMs();
     this.#record = record;
     const head = { method, authority, target: maskTarget(target.raw), httpVersion, headers: maskHeaders(headers) };
-    this.#heads.clientRequest = head;
+    this.#heads.clientRequest = this.#countHead(head);
   }
 
   get row(): Exchange['row'] {
@@ -273,7 +303,7 @@ class Capture implements ExchangeWatch, RingExchange {
       },
       onHead: (status, headers) => {
         this.times.headMs = this.#elapsed();
-        this.#heads.upstreamResponse = { status, headers: maskHeaders(headers) };
+        this.#heads.upstreamResponse = this.#countHead({ status, headers: maskHeaders(headers) });
         if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
         observer.onHead(status, headers);
         this.#ring.touch(this.id);
@@ -299,7 +329,7 @@ class Capture implements ExchangeWatch, RingExchange {
     const start = (status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable => {
       const sink = inner.start(status, headers, reasonPhrase);
       try {
-        this.#heads.clientResponse = { status, headers: maskHeaders(headers) };
+        this.#heads.clientResponse = this.#countHead({ status, headers: maskHeaders(headers) });
         if (this.#isOwnResponse()) this.#keepWritten(sink);
       } catch {
         // The response goes its way.
@@ -354,6 +384,9 @@ class Capture implements ExchangeWatch, RingExchange {
   drop(why: Omission): void {
     for (const kept of Object.values(this.#bodies)) kept.drop(why);
     this.#clientStream?.drop(why);
+    this.#ring.give(this.#headBytes);
+    this.#headBytes = 0;
+    this.#isGone = true;
     this.omitted = why;
   }
 
@@ -365,14 +398,28 @@ class Capture implements ExchangeWatch, RingExchange {
     this.note = note;
   }
 
-  /** Of what hands out credentials, request and response are credentials themselves. */
+  /** Of what hands out credentials, or takes them in, request and response are credentials themselves. */
   #omitSecrets(): void {
-    if (this.#record?.route?.effect === 'secret') this.omitted ??= 'opt-out';
+    const { effect, operation = '' } = this.#record?.route ?? {};
+    if (effect === 'secret' || CREDENTIAL_OPERATION.test(operation)) this.omitted ??= 'opt-out';
   }
 
   #keepSent({ method, origin, target, headers }: SentHead): void {
     const authority = origin.replace(/^[a-z]+:\/\//, '');
-    this.#heads.signedRequest = { method, authority, target: maskTarget(target), headers: maskHeaders(headers) };
+    const head = { method, authority, target: maskTarget(target), headers: maskHeaders(headers) };
+    this.#heads.signedRequest = this.#countHead(head);
+  }
+
+  /** A large one takes room as bodies do; without room, its headers are not kept. */
+  #countHead(head: Head): Head {
+    const sizeBytes = sizeOfHead(head);
+    if (sizeBytes <= SMALL_HEAD_BYTES) return head;
+    if (!this.#isGone && this.#ring.take(sizeBytes)) {
+      this.#headBytes += sizeBytes;
+      return head;
+    }
+    this.#ring.countDropped('memory');
+    return { ...head, headers: [] };
   }
 
   /** An earlier attempt's response, of which the client has seen nothing. */
@@ -422,6 +469,10 @@ class Capture implements ExchangeWatch, RingExchange {
   #elapsed(): number {
     return this.#tickMs() - this.#startedAt;
   }
+}
+
+function sizeOfHead({ target = '', headers }: Head): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + HEADER_BYTES, target.length);
 }
 
 /** Beginning and end of a body that waits in a file; as much of it as is read before it has left. */

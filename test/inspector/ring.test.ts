@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { openRecord } from '../../src/domain/request-record.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
+import type { HeaderPair } from '../../src/http/message.ts';
 import { EXCHANGE_BYTES, ExchangeRing } from '../../src/inspector/ring.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { IDLE_OBSERVER } from '../helpers/idle-observer.ts';
@@ -20,9 +21,9 @@ function open(caps: Partial<ConstructorParameters<typeof ExchangeRing>[0]> = {})
     monotonicClock(() => performance.now()),
   );
   let count = 0;
-  const begin = (startedAtMs = Date.now()) => {
+  const begin = (startedAtMs = Date.now(), headers: readonly HeaderPair[] = []) => {
     const record = openRecord(`r${(count += 1)}`, startedAtMs, HEAD);
-    const watch = recorder.open(record, aClientRequest());
+    const watch = recorder.open(record, aClientRequest({ headers }));
     const observer = watch.watchUpstream(IDLE_OBSERVER);
     observer.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
     const end = (): void => {
@@ -56,6 +57,21 @@ describe('a ring of 64 MB', () => {
     expect(ring.state().exchanges).toBeGreaterThan(0);
     ring.remove();
     expect(ring.state().bytes).toBeLessThan(EXCHANGE_BYTES);
+  });
+
+  it('counts heads: a client may send headers of 64 KB with each request', () => {
+    const { ring, begin } = open({ maxBytes: 2 * MB });
+    const large: HeaderPair[] = Array.from({ length: 60 }, (_, at) => [`x-${at}`, 'a'.repeat(1_000)]);
+    for (let at = 0; at < 200; at += 1) begin(Date.now(), large).end();
+    const { items } = ring.list({ matches: undefined, before: undefined, limit: 1_000 });
+    expect(items.length).toBeLessThan(40);
+    expect(ring.state().bytes).toBeGreaterThan(items.length * 60_000);
+    const many = Array.from({ length: 60 }, () => begin(Date.now(), large));
+    expect(ring.state().bytes).toBeLessThanOrEqual(2 * MB + many.length * EXCHANGE_BYTES);
+    expect(ring.state().dropped.memory).toBeGreaterThan(0);
+    for (const { end } of many) end();
+    ring.remove();
+    expect(ring.state().bytes).toBe(0);
   });
 
   it('drops content of what does not fit, keeps its row, and counts it', () => {
