@@ -3,7 +3,7 @@
  * and the attempts of one request, because a client sent the same bytes again after a failure. Nothing is guessed: what
  * is not the same is not linked.
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { findMember, type JsonNode } from '../protocol/json-tree.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -14,12 +14,9 @@ const ATTEMPT_MS = 120_000;
 /** Where messages are in a body: of Converse, Anthropic and OpenAI's chat, and of OpenAI's responses. */
 const MESSAGE_LISTS = ['messages', 'input'];
 /** Markers of prompt caching, which clients move from turn to turn. In a JSON string their quotes would be escaped. */
-const MARKERS = new RegExp(
-  [String.raw`,?\s*"cache_control"\s*:\s*\{[^{}]*\}`, String.raw`,?\s*\{\s*"cachePoint"\s*:\s*\{[^{}]*\}\s*\}`].join(
-    '|',
-  ),
-  'g',
-);
+const MARKERS = /"cache_control"\s*:\s*\{[^{}]*\}|\{\s*"cachePoint"\s*:\s*\{[^{}]*\}\s*\}/g;
+/** No conversation has more; each costs a hash, while others wait. */
+const MAX_MESSAGES = 5_000;
 
 interface KnownTurn {
   readonly id: string;
@@ -66,7 +63,7 @@ export class ConversationIndex {
 
   /** Which attempt a request is; undefined: the first. `of`: what makes it the same request. */
   findAttempt({ id, caller }: LinkedRequest, of: string, nowMs: number): Exchange['attempt'] {
-    const key = `${caller} ${of}`;
+    const key = keyOf(caller, of);
     const before = this.#attempts.get(key);
     const isNext = before?.failedAtMs !== undefined && nowMs - before.failedAtMs <= ATTEMPT_MS;
     const number = isNext ? before.number + 1 : 1;
@@ -76,7 +73,7 @@ export class ConversationIndex {
 
   /** It has failed: the same request again is its next attempt. */
   noteFailure({ id, caller }: LinkedRequest, of: string, nowMs: number): void {
-    const known = this.#attempts.get(`${caller} ${of}`);
+    const known = this.#attempts.get(keyOf(caller, of));
     if (known?.id === id) known.failedAtMs = nowMs;
   }
 }
@@ -84,12 +81,30 @@ export class ConversationIndex {
 /** One for each message: of it and all before it. */
 function hashMessages(caller: string, body: Buffer, root: JsonNode): readonly string[] {
   const list = MESSAGE_LISTS.map((name) => findMember(root, name)?.items ?? []).find((each) => each.length > 0) ?? [];
+  if (list.length > MAX_MESSAGES) return [];
   let before = caller;
   return list.map(({ from: start, to: end }) => {
-    const text = body.toString('latin1', start, end).replaceAll(MARKERS, '');
+    const text = withoutMarkers(body.toString('latin1', start, end));
     before = createHash('sha256').update(before).update('\n').update(text, 'latin1').digest('base64');
     return before;
   });
+}
+
+/** Short, however long a path is. */
+function keyOf(caller: string, of: string): string {
+  return hash('sha256', `${caller} ${of}`, 'base64');
+}
+
+/** Each with the comma and the blanks before it. Those a pattern would look for at each blank of a text anew. */
+function withoutMarkers(text: string): string {
+  let rest = '';
+  let at = 0;
+  for (const { 0: marker, index } of text.matchAll(MARKERS)) {
+    const before = text.slice(at, index).trimEnd();
+    rest += before.endsWith(',') ? before.slice(0, -1) : before;
+    at = index + marker.length;
+  }
+  return rest + text.slice(at);
 }
 
 function remember<Value>(known: Map<string, Value>, key: string, value: Value): void {

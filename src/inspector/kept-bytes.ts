@@ -14,6 +14,8 @@ const SHARED_BYTES = 2 * 1024;
 const FIRST_SLAB_BYTES = 1024;
 /** What the times of a piece take. */
 const CHUNK_BYTES = 16;
+/** Of more pieces, two and two are one: a client may send single bytes, and a row of the list looks at all times. */
+const MAX_CHUNKS = 100_000;
 
 /** Room for what is kept; whoever takes it gives it back. */
 export interface KeptRoom {
@@ -29,7 +31,9 @@ export class KeptBytes implements KeptBody {
   /** Used bytes of the last slab. */
   #used = 0;
   #headBytes = 0;
-  readonly #tail: Buffer[] = [];
+  /** Twice as large as what is kept, so that it is seldom moved: `#tailBytes` before `#tailEnd`. */
+  #tail: Buffer | undefined;
+  #tailEnd = 0;
   #tailBytes = 0;
   readonly #offsets: number[] = [];
   readonly #times: number[] = [];
@@ -52,6 +56,7 @@ export class KeptBytes implements KeptBody {
     if (!this.#take(CHUNK_BYTES)) return this.drop('memory');
     this.#offsets.push(offset);
     this.#times.push(atMs);
+    if (this.#offsets.length >= MAX_CHUNKS) this.#joinChunks();
     // After a hole, what comes is of the end.
     const ofHead = this.#why === 'size' ? 0 : Math.min(length, KEPT_HEAD_BYTES - this.#headBytes);
     if (ofHead > 0 && this.#tailBytes === 0 && !this.#addToHead(bytes.subarray(0, ofHead))) return this.drop('memory');
@@ -63,10 +68,10 @@ export class KeptBytes implements KeptBody {
     this.#room.give(this.#takenBytes);
     this.#takenBytes = 0;
     this.#slabs.length = 0;
-    this.#tail.length = 0;
+    this.#tail = undefined;
     this.#offsets.length = 0;
     this.#times.length = 0;
-    this.#used = this.#headBytes = this.#tailBytes = 0;
+    this.#used = this.#headBytes = this.#tailEnd = this.#tailBytes = 0;
     this.#why = why;
   }
 
@@ -109,7 +114,22 @@ export class KeptBytes implements KeptBody {
 
   #pieces(): Buffer[] {
     const head = this.#slabs.map((slab, at) => (at === this.#slabs.length - 1 ? slab.subarray(0, this.#used) : slab));
-    return [...head, ...this.#tail];
+    return this.#tail === undefined
+      ? head
+      : [...head, this.#tail.subarray(this.#tailEnd - this.#tailBytes, this.#tailEnd)];
+  }
+
+  /** The first of two says where they begin, the second when they were there. */
+  #joinChunks(): void {
+    const { length } = this.#offsets;
+    for (let at = 0; at < length; at += 2) {
+      this.#offsets[at / 2] = this.#offsets[at] ?? 0;
+      this.#times[at / 2] = this.#times[at + 1] ?? this.#times[at] ?? 0;
+    }
+    this.#offsets.length = this.#times.length = Math.ceil(length / 2);
+    const freedBytes = CHUNK_BYTES * (length - this.#offsets.length);
+    this.#takenBytes -= freedBytes;
+    this.#room.give(freedBytes);
   }
 
   #take(sizeBytes: number): boolean {
@@ -144,17 +164,16 @@ export class KeptBytes implements KeptBody {
 
   #addToTail(bytes: Uint8Array): boolean {
     this.#why ??= 'size';
-    const kept = Buffer.from(bytes.subarray(Math.max(0, bytes.length - KEPT_TAIL_BYTES)));
-    if (!this.#take(kept.length)) return false;
-    this.#tail.push(kept);
-    this.#tailBytes += kept.length;
-    for (let first = this.#tail[0]; first !== undefined && this.#tailBytes - first.length >= KEPT_TAIL_BYTES;) {
-      this.#tail.shift();
-      this.#tailBytes -= first.length;
-      this.#takenBytes -= first.length;
-      this.#room.give(first.length);
-      first = this.#tail[0];
+    if (this.#tail === undefined && !this.#take(2 * KEPT_TAIL_BYTES)) return false;
+    const tail = (this.#tail ??= Buffer.allocUnsafeSlow(2 * KEPT_TAIL_BYTES));
+    const kept = bytes.subarray(Math.max(0, bytes.length - KEPT_TAIL_BYTES));
+    if (this.#tailEnd + kept.length > tail.length) {
+      tail.copyWithin(0, this.#tailEnd - this.#tailBytes, this.#tailEnd);
+      this.#tailEnd = this.#tailBytes;
     }
+    tail.set(kept, this.#tailEnd);
+    this.#tailEnd += kept.length;
+    this.#tailBytes = Math.min(KEPT_TAIL_BYTES, this.#tailBytes + kept.length);
     return true;
   }
 }

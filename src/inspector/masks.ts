@@ -8,20 +8,19 @@ import { splitQuery } from '../http/target.ts';
 /** What stands in the place of a value. */
 export const MASKED = '[masked]';
 
-/** Headers whose whole value is a credential. Clients bring keys under more names than we take them from. */
+/** Headers whose whole value is a credential, by how their names end: every gateway has one of its own. */
 const SECRET_HEADER = new RegExp(
   [
-    '^(?:(?:proxy-)?authorization',
-    '(?:set-)?cookie2?',
-    'x-amz-(?:security-token|signature)',
-    '(?:x-)?(?:[a-z]+[-_])*(?:api[-_]?key|subscription-key|(?:access|auth|id|session)[-_]?token|secret|password)',
-    'x-bedrock-proxy-(?:key|token)',
-    'x-amz-bedrock-agentcore-.*(?:token|identity).*)$',
+    '(?:authorization|cookie2?|token|secret|password|passwd|passphrase|credentials?|signature|assertion|jwt)$',
+    '(?:^|[-_])(?:auth|bearer|sid|session|cert|xsrf|csrf|oidc-data)$|(?:^|[-_]|api|access|private|secret)key$',
+    '^x-amz-bedrock-agentcore-.*(?:token|identity)',
   ].join('|'),
   'i',
 );
+/** Headers that end so, and tell nobody anything. */
+const HARMLESS_HEADER = /^(?:sec-websocket-key|(?:x-)?idempotency-key|surrogate-key|x-amz-client-token)$/i;
 const SECRET_PARAMETER =
-  /^(?:x-amz-(?:signature|security-token)|.*(?:key|token|secret|password|authorization|auth|bearer|signature)|key)$/i;
+  /^(?:x-amz-(?:signature|security-token)|.*(?:key|token|secret|password|authorization|auth|bearer|signature|assertion|jwt))$/i;
 /** Names of what is counted or chosen, not of what is secret. */
 const HARMLESS_PARAMETER = /^(?:(?:next|client|continuation|pagination|client-?request)-?token|max-?keys?)$/i;
 /** A virtual key or an access key id, wherever it stands. */
@@ -31,6 +30,9 @@ const KEY_SHAPE = new RegExp(
     String.raw`\b(?:AKIA|ASIA)[A-Z0-9]{12,}`,
     String.raw`\bbedrock-api-key-[\w+/=-]{8,}`,
     String.raw`\bABSK[A-Za-z0-9+/=]{20,}`,
+    // A token of OpenID Connect; as browsers bring one to a WebSocket.
+    String.raw`\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*`,
+    String.raw`\bbase64UrlBearerAuthorization\.[\w=-]+`,
   ].join('|'),
   'g',
 );
@@ -42,6 +44,7 @@ const OWN_SIGNATURE =
 /** Whether a header is one of them, by its name as it came: the same names come again and again. */
 const KNOWN_NAMES = new Map<string, boolean>();
 const MAX_KNOWN_NAMES = 1_000;
+const MAX_KNOWN_LENGTH = 60;
 
 /** The same headers, with credentials masked. */
 export function maskHeaders(headers: readonly HeaderPair[]): HeaderPair[] {
@@ -51,8 +54,8 @@ export function maskHeaders(headers: readonly HeaderPair[]): HeaderPair[] {
 function isSecretHeader(name: string): boolean {
   const known = KNOWN_NAMES.get(name);
   if (known !== undefined) return known;
-  const isSecret = SECRET_HEADER.test(name);
-  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES) KNOWN_NAMES.set(name, isSecret);
+  const isSecret = SECRET_HEADER.test(name) && !HARMLESS_HEADER.test(name);
+  if (KNOWN_NAMES.size < MAX_KNOWN_NAMES && name.length < MAX_KNOWN_LENGTH) KNOWN_NAMES.set(name, isSecret);
   return isSecret;
 }
 
@@ -62,11 +65,21 @@ export function maskTarget(target: string): string {
   if (at === -1) return maskKeys(target);
   const query = splitQuery(target.slice(at + 1)).map(([name, value]) => {
     if (value === undefined) return maskKeys(name);
-    const isSecret = SECRET_PARAMETER.test(name) && !HARMLESS_PARAMETER.test(name);
-    if (/^x-amz-credential$/i.test(name)) return `${name}=${maskCredential(value)}`;
+    const plainName = decodeName(name);
+    const isSecret = SECRET_PARAMETER.test(plainName) && !HARMLESS_PARAMETER.test(plainName);
+    if (/^x-amz-credential$/i.test(plainName)) return `${name}=${maskCredential(value)}`;
     return `${name}=${isSecret ? MASKED : maskKeys(value)}`;
   });
   return `${maskKeys(target.slice(0, at))}?${query.join('&')}`;
+}
+
+/** AWS knows a parameter however its name is encoded. */
+function decodeName(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 /** First four and last four characters; of short ones nothing. */
@@ -102,8 +115,10 @@ function maskCredential(text: string): string {
 
 /** What every shape has is looked for faster than the shapes. */
 function maskKeys(text: string): string {
-  if (text.length < 11 || !(text.includes('sk-') || text.includes('-key-') || /A[KSB]/.test(text))) return text;
+  if (text.length < 11 || !/sk-|-key-|A[KSBu]|eyJ/.test(text)) return text;
   return text.replaceAll(KEY_SHAPE, (key) =>
-    /^A[KS]IA/.test(key) ? maskAccessKeyId(key) : `${/^[a-zA-Z-]*?-/.exec(key)?.[0] ?? ''}${MASKED}`,
+    /^A[KS]IA/.test(key)
+      ? maskAccessKeyId(key)
+      : `${/^(?:[a-zA-Z-]*?-|base64[a-zA-Z]+\.)/.exec(key)?.[0] ?? ''}${MASKED}`,
   );
 }

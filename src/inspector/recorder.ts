@@ -39,6 +39,13 @@ const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** Smaller requests have little in common that is worth keeping once. */
 const SMALL_BYTES = 4 * 1024;
 const MIN_WAITING = 2_000;
+/** Then requests have their turn. */
+const SLICE_MS = 5;
+/** What a header takes besides its characters. */
+const HEADER_BYTES = 48;
+
+/** To AgentCore's Identity and payments go API keys, client secrets and users' tokens. */
+const CREDENTIAL_OPERATION = /^(?:Create|Update)\w*CredentialProvider$|TokenAuth$|^RotatePaymentConnector$/;
 
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
@@ -110,7 +117,23 @@ class Links {
     if (this.#isDue || capture.requestBytes < SMALL_BYTES) return;
     this.#isDue = true;
     // Nobody waits for that.
-    setImmediate(() => this.flush());
+    setImmediate(() => this.#work());
+  }
+
+  /** As many as are done in a moment, then the others. */
+  #work(): void {
+    const started = performance.now();
+    for (const [at, capture] of this.#waiting.entries()) {
+      if (performance.now() - started < SLICE_MS) {
+        this.#link(capture);
+        continue;
+      }
+      this.#waiting.splice(0, at);
+      setImmediate(() => this.#work());
+      return;
+    }
+    this.#waiting = [];
+    this.#isDue = false;
   }
 
   /** Those that are gone. */
@@ -122,8 +145,11 @@ class Links {
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#isDue = false;
-    for (const capture of waiting) if (this.#ring.find(capture.id) !== undefined) capture.link();
+    for (const capture of waiting) this.#link(capture);
+  }
+
+  #link(capture: Capture): void {
+    if (this.#ring.find(capture.id) !== undefined) capture.link();
   }
 }
 
@@ -373,14 +399,15 @@ class Capture implements ExchangeWatch, RingExchange {
     this.note = note;
   }
 
-  /** Of what hands out credentials, request and response are credentials themselves. */
+  /** Of what hands out credentials, or takes them in, request and response are credentials themselves. */
   #omitSecrets(): void {
-    if (this.#record?.route?.effect === 'secret') this.omitted ??= 'opt-out';
+    const { effect, operation = '' } = this.#record?.route ?? {};
+    if (effect === 'secret' || CREDENTIAL_OPERATION.test(operation)) this.omitted ??= 'opt-out';
   }
 
   /** Without its headers if there is no room for them. */
   #keepHead(layer: Layer, head: Head): void {
-    const sizeBytes = head.headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+    const sizeBytes = sizeOfHead(head);
     const hasRoom = !this.#isDropped && this.#ring.take(sizeBytes);
     if (hasRoom) this.#headBytes += sizeBytes;
     this.#heads[layer] = hasRoom ? head : { ...head, headers: [] };
@@ -439,6 +466,10 @@ class Capture implements ExchangeWatch, RingExchange {
   #elapsed(): number {
     return this.#tickMs() - this.#startedAt;
   }
+}
+
+function sizeOfHead({ target = '', headers }: Head): number {
+  return headers.reduce((sum, [name, value]) => sum + name.length + value.length + HEADER_BYTES, target.length);
 }
 
 /** Beginning and end of a body that waits in a file; as much of it as is read before it has left. */

@@ -102,6 +102,25 @@ describe('what is kept', () => {
     expect(never.layers.upstream_response?.body ?? null).toBeNull();
   });
 
+  it.each(['CreateApiKeyCredentialProvider', 'UpdateOauth2CredentialProvider', 'GetResourceApiKey'])(
+    'is nothing but the row of %s, because its body is a credential',
+    async (operation) => {
+      const path = operation === 'GetResourceApiKey' ? 'api-key' : operation;
+      const ended = testbed.nextRecord();
+      const response = await fetch(`${testbed.url}/identities/${path}`, {
+        method: 'POST',
+        body: JSON.stringify({ name: 'a', apiKey: CANARY, oauth2ProviderConfigInput: { clientSecret: CANARY } }),
+        headers: { authorization: `Bearer ${MASTER}`, 'content-type': 'application/json' },
+      });
+      await response.arrayBuffer();
+      const { id } = await ended;
+      const details = await call<ExchangeDetails>(`exchanges/${id}`);
+      expect(details.summary.row).toMatchObject({ operation });
+      expect(details.summary.omitted).toBe('opt-out');
+      expect(details.layers.client_request.body).toBeNull();
+    },
+  );
+
   it('is beginning and end of a body that waits in a file', async () => {
     const text = randomBytes(20 * 1024 * 1024).toString('base64');
     const { layers } = await send(JSON.stringify({ messages: [{ role: 'user', content: [{ text }] }] }));

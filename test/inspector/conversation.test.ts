@@ -32,6 +32,19 @@ describe('turns', () => {
     });
   });
 
+  it('are found at once in a text of a million blanks, which clients may send', () => {
+    const find = open();
+    const [blank, marked] = [user(' '.repeat(1_000_000)), user('a', { cachePoint: { type: 'default' } })];
+    const startedAt = performance.now();
+    find([blank]);
+    expect(find([blank, marked])).toMatchObject({ turn: 2 });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('are not looked for among more messages than a conversation has', () => {
+    expect(open()(Array.from({ length: 6_000 }, () => user('a')))).toBeUndefined();
+  });
+
   it.each([
     { name: 'cache_control', mark: (turn: Turn) => ({ ...turn, cache_control: { type: 'ephemeral', ttl: '1h' } }) },
     { name: 'cachePoint', mark: (turn: Turn) => turn, extra: { cachePoint: { type: 'default' } } },

@@ -21,6 +21,20 @@ describe('headers', () => {
     ['x-auth-token', SECRET],
     ['x-access-token', SECRET],
     ['client-secret', SECRET],
+    ['X-Vault-Token', SECRET],
+    ['private-token', SECRET],
+    ['x-functions-key', SECRET],
+    ['x-secret-key', SECRET],
+    ['x-authorization', SECRET],
+    ['helicone-auth', `Bearer ${SECRET}`],
+    ['x-auth0-token', SECRET],
+    ['Cf-Access-Jwt-Assertion', SECRET],
+    ['x-amzn-oidc-data', SECRET],
+    ['x-forwarded-user-jwt', SECRET],
+    ['x-csrf-token', SECRET],
+    ['x-hub-signature', SECRET],
+    ['x-whoever', `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${SECRET}`],
+    ['sec-websocket-protocol', `base64UrlBearerAuthorization.${SECRET}, base64UrlBearerAuthorization`],
     ['Cookie', `session=${SECRET}`],
     ['Set-Cookie', `session=${SECRET}`],
     ['x-amz-security-token', SECRET],
@@ -55,6 +69,10 @@ describe('headers', () => {
       ['anthropic-beta', 'b'],
       ['x-amzn-bedrock-trace', 'ENABLED'],
       ['amz-sdk-invocation-id', '7f3c'],
+      ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+      ['Idempotency-Key', '7f3c'],
+      ['x-amzn-bedrock-input-token-count', '12'],
+      ['anthropic-ratelimit-tokens-remaining', '12'],
     ] as const;
     expect(maskHeaders(headers)).toEqual(headers);
   });
@@ -82,7 +100,10 @@ describe('targets', () => {
     expect(masked).toContain('maxResults=5&nextToken=abc');
   });
 
-  it.each(['key', 'api_key', 'access_token', 'auth', 'Authorization'])('masks the parameter %s', (name) => {
-    expect(maskTarget(`/x?${name}=${SECRET}`)).toBe(`/x?${name}=[masked]`);
-  });
+  it.each(['key', 'api_key', 'access_token', 'auth', 'Authorization', 'access%5Ftoken', 'client_assertion'])(
+    'masks the parameter %s',
+    (name) => {
+      expect(maskTarget(`/x?${name}=${SECRET}`)).toBe(`/x?${name}=[masked]`);
+    },
+  );
 });

@@ -59,6 +59,21 @@ describe('a ring of 64 MB', () => {
     expect(ring.state().bytes).toBeLessThan(EXCHANGE_BYTES);
   });
 
+  it('counts heads: a client may send headers of 64 KB with each request', () => {
+    const { ring, begin } = open({ maxBytes: 2 * MB });
+    const large: HeaderPair[] = Array.from({ length: 60 }, (_, at) => [`x-${at}`, 'a'.repeat(1_000)]);
+    for (let at = 0; at < 200; at += 1) begin(Date.now(), large).end();
+    const { items } = ring.list({ matches: undefined, before: undefined, limit: 1_000 });
+    expect(items.length).toBeLessThan(40);
+    expect(ring.state().bytes).toBeGreaterThan(items.length * 60_000);
+    const many = Array.from({ length: 60 }, () => begin(Date.now(), large));
+    expect(ring.state().bytes).toBeLessThanOrEqual(2 * MB + many.length * EXCHANGE_BYTES);
+    expect(ring.find(many.at(-1)?.id ?? '')?.layers.clientRequest?.headers).toEqual([]);
+    for (const { end } of many) end();
+    ring.remove();
+    expect(ring.state().bytes).toBe(0);
+  });
+
   it('drops content of what does not fit, keeps its row, and counts it', () => {
     const { ring, begin } = open({ maxBytes: 2 * MB });
     const { id, observer, end } = begin();
