@@ -1,5 +1,6 @@
 /** An export as a file: what the API sends, and what `inspect export` writes. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readPageFile } from '../inspector-api/page-files.ts';
 import type { ExportedFile } from '../inspector-api/options.ts';
 import type { Exchange } from '../inspector/exchange.ts';
@@ -8,9 +9,19 @@ import { EXPORT_TYPES, exportExchanges, type ExportOptions, nameExport } from '.
 /** What is asked for. */
 export type ExportRequest = Omit<ExportOptions, 'salt' | 'page'>;
 
-/** All of it in memory. */
-export function exportFile(exchanges: Iterable<Exchange>, request: ExportRequest): ExportedFile {
-  const parts = [...exportParts(exchanges, request)].map((part) => Buffer.from(part));
+/** Then requests have their turn. */
+const SLICE_MS = 5;
+
+/** All of it in memory; takes its time without taking that of others. */
+export async function exportFile(exchanges: Iterable<Exchange>, request: ExportRequest): Promise<ExportedFile> {
+  const parts: Buffer[] = [];
+  let slice = performance.now();
+  for (const part of exportParts(exchanges, request)) {
+    parts.push(Buffer.from(part));
+    if (performance.now() - slice < SLICE_MS) continue;
+    await nextTurn();
+    slice = performance.now();
+  }
   return { name: nameExport(request), contentType: EXPORT_TYPES[request.format], body: Buffer.concat(parts) };
 }
 

@@ -59,9 +59,13 @@ export interface FilterLanguage<Subject> {
   readonly fields: Readonly<Record<string, FilterField<Subject>>>;
   /** Where a bare word is looked for: as a part. */
   readonly bare: (subject: Subject) => FilterTexts;
+  /** Where text is large or of anybody: a test that does not take forever. */
+  readonly testRegex?: TestRegex;
   /** Fields, and values of flags, that only another language has: why they are not here, in a sentence. */
   readonly elsewhere?: { readonly names: ReadonlySet<string>; readonly why: string };
 }
+
+type TestRegex = (regex: RegExp, text: string) => boolean;
 
 /** A filter, ready to be asked. */
 export interface ReadyFilter<Subject> {
@@ -173,17 +177,17 @@ function compile<Subject>(filter: Filter, ofTerm: (term: FilterTerm) => Matches<
 
 function compileTerm<Subject>(
   { field, value }: FilterTerm,
-  { fields, bare }: FilterLanguage<Subject>,
+  { fields, bare, testRegex }: FilterLanguage<Subject>,
   nowMs: number,
 ): Matches<Subject> {
   if (field === undefined) {
-    const isPart = compileText(value.kind === 'glob' ? { kind: 'glob', text: `*${value.text}*` } : value);
+    const isPart = compileText(value.kind === 'glob' ? { kind: 'glob', text: `*${value.text}*` } : value, testRegex);
     return (subject) => someText(bare(subject), isPart);
   }
   const known = fields[field];
   if (known === undefined) return () => false;
   if (known.kind === 'text') {
-    const matches = known.isContent ? compileContent(value) : compileText(value);
+    const matches = known.isContent ? compileContent(value, testRegex) : compileText(value, testRegex);
     return (subject) => someText(known.read(subject), matches);
   }
   const asked = value.kind === 'regex' ? '' : value.text;
@@ -200,10 +204,13 @@ function someText(texts: FilterTexts, matches: (text: string) => boolean): boole
   return false;
 }
 
-function compileText(value: FilterValue): (value: string) => boolean {
+function compileText(
+  value: FilterValue,
+  testRegex: TestRegex = (regex, text) => regex.test(text),
+): (value: string) => boolean {
   if (value.kind === 'regex') {
     const regex = new RegExp(value.source, value.ignoresCase ? 'iu' : 'u');
-    return (read) => regex.test(read);
+    return (read) => testRegex(regex, read);
   }
   const asked = value.text.toLowerCase();
   if (value.kind === 'exact') return (read) => read.toLowerCase() === asked;
@@ -211,8 +218,8 @@ function compileText(value: FilterValue): (value: string) => boolean {
 }
 
 /** In any part of a text, which may be JSON: there a quote or a line end has a backslash. */
-function compileContent(value: FilterValue): (value: string) => boolean {
-  if (value.kind === 'regex') return compileText(value);
+function compileContent(value: FilterValue, testRegex: TestRegex | undefined): (value: string) => boolean {
+  if (value.kind === 'regex') return compileText(value, testRegex);
   const asked = value.text.toLowerCase();
   if (value.kind === 'glob') return (read) => matchesGlob(`*${asked}*`, read.toLowerCase());
   const escaped = JSON.stringify(asked).slice(1, -1);

@@ -43,7 +43,7 @@ export function* exportExchanges(exchanges: Iterable<Exchange>, options: ExportO
     case 'har':
       return yield* exportHar(shown, options);
     case 'html':
-      yield exportHtml(shown, options, options.page);
+      yield* exportHtml(shown, options, options.page);
   }
 }
 

@@ -37,6 +37,8 @@ const MEMBER_NAME = /^[A-Za-z_$][\w:.$-]{0,63}$/;
 /** Below these is what a model or a tool made of a prompt, or how somebody's tools look. */
 const OPAQUE_MEMBER = /^(?:input|arguments|json|(?:input_?)?schema|inputSchema|parameters|metadata|requestMetadata)$/;
 const MAX_DEPTH = 200;
+const MAX_LINES = 500_000;
+const [LF, CR] = [0x0a, 0x0d];
 
 /** Takes texts out of one exchange after the other; stand-ins for the same e-mail address are the same. */
 export function createSanitizer(salt: string): (exchange: Exchange) => Exchange {
@@ -165,6 +167,7 @@ function sanitizeBytes(
   const form = formOf(contentType, false);
   try {
     if (form === 'whole') return sanitizeJson(timed, manner);
+    if (!isCountable(timed)) return undefined;
     const { frames, events, chunks } = describeResponseBody(timed, form);
     const fields = {
       ...(frames === undefined ? {} : { frames: mapSome(frames, (frame) => sanitizeFrame(frame, manner)) }),
@@ -176,6 +179,13 @@ function sanitizeBytes(
     // What cannot be taken apart, or not be put together again.
     return undefined;
   }
+}
+
+/** Whether it has no more lines than streams of models have: each is an object for a while. */
+function isCountable(timed: readonly TimedBytes[]): boolean {
+  let lines = 0;
+  for (const { bytes } of timed) for (const byte of bytes) if (byte === LF || byte === CR) lines += 1;
+  return lines <= MAX_LINES;
 }
 
 /** Without those of which nothing is left. */

@@ -24,9 +24,16 @@ export interface PageFiles {
 /** So many exchanges go into one file: a browser reads all of it at once. */
 const MAX_SAVED = 1_000;
 
-/** The HTML. More than 1,000 exchanges are cut, and the page says so. */
-export function exportHtml(exchanges: Iterable<Exchange>, head: ExportHead, page: PageFiles): string {
-  const data = escapeJson(JSON.stringify(saveExchanges(exchanges, head)));
+/**
+ * The HTML, in one piece; before it, a piece without text for each exchange, so that others get their turn. More than
+ * 1,000 exchanges are cut, and the page says so.
+ */
+export function* exportHtml(
+  exchanges: Iterable<Exchange>,
+  head: ExportHead,
+  page: PageFiles,
+): Generator<string, void, undefined> {
+  const data = escapeJson(JSON.stringify(yield* saveExchanges(exchanges, head)));
   const script = page.script.replaceAll(/<(?=\/script|!--)/gi, String.raw`\x3c`);
   const style = page.style.replaceAll(/<(?=\/style)/gi, String.raw`\3c `);
   const policy = [
@@ -38,7 +45,7 @@ export function exportHtml(exchanges: Iterable<Exchange>, head: ExportHead, page
     "form-action 'none'",
   ].join('; ');
   const title = `bedrock-proxy inspect, ${new Date(head.exportedAtMs).toISOString()}`;
-  return `<!doctype html>
+  yield `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -71,7 +78,7 @@ function hashOf(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-function saveExchanges(exchanges: Iterable<Exchange>, head: ExportHead): SavedExchanges {
+function* saveExchanges(exchanges: Iterable<Exchange>, head: ExportHead): Generator<string, SavedExchanges, undefined> {
   const details: Record<string, ExchangeDetails> = {};
   const frames: Record<string, SavedExchanges['frames'][string]> = {};
   const messages: Record<string, SavedExchanges['messages'][string]> = {};
@@ -89,6 +96,7 @@ function saveExchanges(exchanges: Iterable<Exchange>, head: ExportHead): SavedEx
     frames[id] = { ...view, items: readFrames(exchange).frames, next: null };
     messages[id] = viewMessages(exchange);
     bodies[id] = saveBodies(exchange);
+    yield '';
   }
   return {
     exported: new Date(head.exportedAtMs).toISOString(),

@@ -73,7 +73,7 @@ function exportAll(exchange: ReturnType<typeof keptExchange>): void {
   const sanitized = sanitize(exchange);
   for (const each of [exchange, sanitized]) {
     JSON.parse([...exportHar([each], HEAD)].join(''));
-    strictEqual(exportHtml([each], HEAD, { script: '', style: '' }).match(/<script/g)?.length, 2);
+    strictEqual([...exportHtml([each], HEAD, { script: '', style: '' })].join('').match(/<script/g)?.length, 2);
   }
 }
 

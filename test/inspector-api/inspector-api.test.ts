@@ -73,6 +73,19 @@ describe('the list', () => {
     expect(filtered.items.map(({ id }) => id)).toEqual([ids[2], ids[1]]);
   });
 
+  it.each([String.raw`body:/(a+)+\$/`, String.raw`body:/a+x/`, String.raw`body:/(?:a|a)*b/`])(
+    'refuses %s over a text that makes it slow, and meanwhile holds up nobody for long',
+    async (filter) => {
+      await converse(['a'.repeat(1_000_000)]);
+      const startedAt = performance.now();
+      const response = await fetchApi(`exchanges?filter=${encodeURIComponent(filter)}`);
+      expect(response.status).toBe(400);
+      expect(await response.text()).toMatch(/takes too long/);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
+      expect((await call<ExchangeList>('exchanges?filter=body:/a{50}/')).items).toHaveLength(1);
+    },
+  );
+
   it('pins and notes, and removes what is not pinned', async () => {
     const [kept, gone] = [await converse(['one']), await converse(['two'])];
     const marked = await call<ExchangeSummary>(`exchanges/${kept}`, 'PATCH', { pinned: true, note: 'look here' });

@@ -68,6 +68,13 @@ describe('a sanitized exchange', () => {
     expect(Buffer.from(textOf(sanitized) ?? '').toString('latin1')).not.toContain('secret');
   });
 
+  it('leaves out a stream of nothing but line ends, which would hold others up', () => {
+    const startedAt = performance.now();
+    const sanitized = sanitize(responseWith('text/event-stream', bodyOf('\n'.repeat(4_000_000))));
+    expect(sanitized.layers.upstreamResponse?.body?.hole).toMatchObject({ why: 'sanitized' });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
   it('makes server-sent events again', () => {
     const body = bodyOf('event: delta\ndata: {"type":"delta","text":"secret"}\n\n', ': secret\n\n', 'data: [DONE]\n\n');
     expect(textOf(sanitize(responseWith('text/event-stream', body)))).toBe(

@@ -8,7 +8,7 @@ import { bodyOf, keptExchange } from '../helpers/kept-exchanges.ts';
 const PAGE = { script: 'console.log("</script><!-- hi -->")', style: 'body{color:red}/*</style>*/' };
 const HEAD = { version: '1.2.3', exportedAtMs: 0, isSanitized: false, dropped: {} };
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-const save = (...exchanges: Exchange[]): string => exportHtml(exchanges, HEAD, PAGE);
+const save = (...exchanges: Exchange[]): string => [...exportHtml(exchanges, HEAD, PAGE)].join('');
 
 function dataOf(html: string): SavedExchanges {
   const [, json = ''] = /<script type="application\/json" id="exchanges">(.*?)<\/script>/s.exec(html) ?? [];
@@ -61,9 +61,9 @@ describe('a saved page', () => {
 
   it('says that it has prompts, and how many exchanges did not fit', () => {
     const many = Array.from({ length: 1_002 }, (_, index) => keptExchange({ id: `req-${index}`, layers: {} }));
-    const html = exportHtml(many, HEAD, PAGE);
+    const html = [...exportHtml(many, HEAD, PAGE)].join('');
     expect(html).toContain('(contains prompts)</title>');
     expect(dataOf(html).state).toMatchObject({ exchanges: 1_000, dropped: { export: 2 } });
-    expect(exportHtml([], { ...HEAD, isSanitized: true }, PAGE)).not.toContain('contains prompts');
+    expect([...exportHtml([], { ...HEAD, isSanitized: true }, PAGE)].join('')).not.toContain('contains prompts');
   });
 });

@@ -7,7 +7,7 @@ import { findSetting, type Flags } from '../../config/options.ts';
 import { type ErrorFacts, explainError, type FoundExplanation } from '../../diagnose/explain.ts';
 import { isObject } from '../../lib/json.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import { printable } from '../../lib/printable.ts';
+import { escapeUnprintable, printable } from '../../lib/printable.ts';
 
 interface ExplainInput extends Flags {
   readonly what: string;
@@ -28,7 +28,9 @@ export async function printExplanation(input: ExplainInput): Promise<void> {
   const facts = { ...(await readFacts(input)), ...(input.model === undefined ? {} : { model: input.model }) };
   const found = explainError(facts);
   if (found === undefined) process.exitCode = 1;
-  if (input.json) return print(JSON.stringify({ error: describe(facts), explanation: found ?? null }));
+  if (input.json) {
+    return print(escapeUnprintable(JSON.stringify({ error: describe(facts), explanation: found ?? null })));
+  }
   const said = [facts.type, facts.message].filter((part) => part !== undefined && part !== '');
   print(printable(said.join(': '), 2_000));
   if (found === undefined) return print(`\nNothing is known of this error. ${TELL_US}`);

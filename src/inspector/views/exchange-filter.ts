@@ -20,6 +20,7 @@ import type { Exchange } from '../exchange.ts';
 import { findContentFacts, requestText, responseText, writtenText } from './exchange-facts.ts';
 import { responseOf } from './kept-body.ts';
 import { findKind } from './summarise.ts';
+import { testInTime } from './timed-regex.ts';
 import { findLongestGap } from './timing.ts';
 
 const rowOf = ({ row }: Exchange): Exchange['row'] => row;
@@ -87,6 +88,7 @@ function describeHeaderPair([name, value]: HeaderPair): readonly string[] {
 const EXCHANGE_LANGUAGE: FilterLanguage<Exchange> = {
   fields: { ...OF_RECORDS, ...OF_EXCHANGES },
   bare: ({ row, note }) => [...RECORD_LANGUAGE.bare(row), note],
+  testRegex: testInTime,
 };
 
 /** A filter over exchanges, ready to be asked. */
