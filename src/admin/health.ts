@@ -90,7 +90,7 @@ export function createHealth({
  * One of several upstreams for programs. That it rests is no reason to be unready: requests go to the others, or are
  * answered by AWS itself.
  */
-export function upstreamToJson(upstream: UpstreamState): Readonly<Record<string, unknown>> {
+export function upstreamToJson(upstream: UpstreamState): Readonly<Record<string, string | number | null>> {
   const { name, region, state, inFlight, restMs } = upstream;
   const words = { ready: 'ready', resting: 'resting', models: 'some models rest' };
   return {

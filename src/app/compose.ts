@@ -6,7 +6,7 @@
 import { describeHead, findHeader } from '../http/message.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir, totalmem } from 'node:os';
-import { createRootEndpoint, createHealth, type HealthOptions } from '../admin/health.ts';
+import { createRootEndpoint, createHealth, type HealthOptions, upstreamToJson } from '../admin/health.ts';
 import { ADMIN_PREFIXES, createAdminApi, FOREIGN_PREFIXES } from '../admin/admin-api.ts';
 import { createStatusEndpoint } from '../admin/status.ts';
 import { createMetricsEndpoint } from '../admin/metrics.ts';
@@ -161,7 +161,7 @@ export async function composeServer(dependencies: ServerDependencies): Promise<R
         region: dependencies.defaultRegion ?? null,
         mode: config.offline ? 'offline' : config.cassette === undefined ? 'aws' : 'cassette',
         url: baseUrl({ host: hostOf(config, server), port: server.port, mountPath: MOUNT_PATH }),
-        upstreams: JSON.parse(JSON.stringify(readUpstreams?.() ?? [])),
+        upstreams: (readUpstreams?.() ?? []).map(upstreamToJson),
       }),
       ...openCacheViews(dependencies.cacheDoctor, opened.source),
       explain: explainExchange,

@@ -14,7 +14,17 @@ const MAX_LINES_BYTES = 1_000_000_000;
 
 /** Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. The caller closes it. */
 export async function openExchanges(path: string): Promise<OpenedSource> {
-  return new OpenedSource(isSqliteFile(readHead(path)) ? openStored(path) : await readAllLines(path));
+  const head = readHead(path);
+  const text = head.toString();
+  if (text.startsWith('<')) throw isNoNdjson(path, 'is a web page', 'Open it in a browser');
+  if (text.startsWith('{"log"')) throw isNoNdjson(path, 'is a HAR', "Open it in a browser's tools");
+  return new OpenedSource(isSqliteFile(head) ? openStored(path) : await readAllLines(path));
+}
+
+function isNoNdjson(path: string, what: string, instead: string): ProxyError {
+  return new ProxyError('ERR_BAD_OPTION', `${path} ${what}, and no NDJSON.`, {
+    hint: `${instead}, or export once more: \`bedrock-proxy inspect export --format ndjson\`.`,
+  });
 }
 
 function openStored(path: string): ReadableExchanges {

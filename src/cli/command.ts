@@ -186,7 +186,7 @@ export function addWords(command: Command, { examples, notes = '' }: Pick<Comman
 function toOption(spec: CommandOption): Option {
   const facts = [
     ...(spec.default === undefined ? [] : [`default: ${spec.default}`]),
-    ...(spec.env === undefined ? [] : [`env: ${spec.env.join(', ')}`]),
+    ...(spec.env === undefined || spec.env.length === 0 ? [] : [`env: ${spec.env.join(', ')}`]),
   ];
   const option = new Option(spec.flag, spec.description + (facts.length === 0 ? '' : ` (${facts.join('; ')})`));
   if (spec.choices !== undefined) option.choices(spec.choices);

@@ -36,7 +36,7 @@ const FIELDS: FilterLanguage<FilterSubject>['fields'] = {
     ...(model === undefined ? [] : parseModelName(model).forms),
     modelAlias,
   ]),
-  op: textField(({ operation }) => [operation]),
+  op: textField(({ operation }) => operationForms(operation)),
   service: textField(({ service }) => [service]),
   region: textField(({ region }) => [region]),
   profile: textField(({ inferenceProfile }) => [inferenceProfile]),
@@ -65,6 +65,12 @@ const FIELDS: FilterLanguage<FilterSubject>['fields'] = {
   answer: numberField('size', ({ responseBytes }) => responseBytes),
 };
 
+/** `ConverseStream`, and `converse-stream` as the page of the inspector has it. */
+function operationForms(operation: string | undefined): readonly (string | undefined)[] {
+  const short = operation?.replace('InvokeModelWithResponseStream', 'InvokeStream');
+  return [operation, short?.replaceAll(/(?<=[a-z0-9])(?=[A-Z])/g, '-')];
+}
+
 /** Verdicts of the cache doctor by which a cache was not read although the request asked for it. */
 const MISSES: ReadonlySet<string> = new Set(
   'expired changed params model-changed concurrent lookback volatile-marker evicted'.split(' '),
@@ -84,7 +90,7 @@ const INSPECTED: ReadonlySet<string> = new Set(
 /** Filters over the ledger and over requests under way. */
 export const RECORD_LANGUAGE: FilterLanguage<FilterSubject> = {
   fields: FIELDS,
-  bare: ({ operation, model, keyLabel, errorCode }) => [operation, model, keyLabel, errorCode],
+  bare: ({ operation, model, keyLabel, errorCode }) => [...operationForms(operation), model, keyLabel, errorCode],
   elsewhere: { names: INSPECTED, why: 'looks at what the inspector keeps, and the ledger does not' },
 };
 

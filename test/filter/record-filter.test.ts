@@ -40,6 +40,8 @@ it.each([
   'model:anthropic.claude-haiku-4-5-20251001-v1:0',
   'model:fast',
   'op:converse*',
+  'op:converse-stream',
+  'converse-st',
   'service:bedrock-runtime region:us-*',
   'status:429',
   'status:4xx',

@@ -13,7 +13,7 @@ const NOTES = `
 Verdicts are there of requests that passed a proxy with --cache-doctor or
 --inspect; tokens of all. UNREAD: tokens that were written and that nothing
 read, at least. LOST: what it would have cost less if what could be read had
-been read. See docs/cache.md.
+been read; ?: no verdict tells it. See docs/cache.md.
 `;
 
 /** `cache`. */

@@ -42,8 +42,13 @@ export function summarise(exchange: Exchange, { cache, explanation }: ExchangeFi
         : { id: conversation.id, turn: conversation.turn, previous: conversation.previous ?? null },
     attempt: attempt === undefined ? null : { number: attempt.number, previous: attempt.previous },
     cache: cache === undefined ? findKeptVerdict(exchange) : { ...pickVerdict(cache), lost_usd: cache.money.lost_usd },
-    explanation: explanation === undefined ? null : { entry: explanation.entry, cause: explanation.cause },
+    explanation: explanation === undefined ? null : pickCause(exchange, explanation),
   };
+}
+
+/** What the proxy refuses its own message explains better than the cause, which goes by the code alone. */
+function pickCause({ row }: Exchange, { entry, cause }: ExplanationView): ExchangeSummary['explanation'] {
+  return { entry, cause: entry === row.errorCode ? (row.errorMessage ?? cause) : cause };
 }
 
 function pickVerdict({ verdict, confidence }: CacheView): Pick<CacheView, 'verdict' | 'confidence'> {

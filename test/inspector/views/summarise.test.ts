@@ -43,6 +43,15 @@ describe('a row', () => {
     });
   });
 
+  it("says the proxy's own message of what it refused", () => {
+    const row = { errorCode: 'ERR_BUDGET_EXCEEDED', errorMessage: 'The budget of alice is used up.' };
+    const explanation = { entry: 'ERR_BUDGET_EXCEEDED', cause: 'The proxy refused it.' } as ExplanationView;
+    expect(summarise(keptExchange({ end: 'refused', row }), { explanation }).explanation).toEqual({
+      entry: 'ERR_BUDGET_EXCEEDED',
+      cause: 'The budget of alice is used up.',
+    });
+  });
+
   it('says null of what is not known, and is JSON', () => {
     const summary = summarise(keptExchange({ layers: {}, omitted: 'off' }), {});
     expect(summary).toMatchObject({ omitted: 'off', gap_ms: null, note: null, conversation: null, cache: null });
