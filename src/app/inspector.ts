@@ -75,7 +75,10 @@ function limit(caps: ExchangeCaps, { maxExchanges, maxBytes, maxAgeMs }: Inspect
 async function openFile(path: string, limits: InspectLimits): Promise<ExchangeFile> {
   const { openExchangeFile } = await import('../store/exchanges/exchange-file.ts');
   const { FILE_CAPS } = await import('../store/exchanges/caps.ts');
-  return openExchangeFile(path, limit(FILE_CAPS, limits), { onProblem: (error) => printError(error, false) });
+  return openExchangeFile(path, limit(FILE_CAPS, limits), {
+    nowMs: Date.now,
+    onProblem: (error) => printError(error, false),
+  });
 }
 
 async function joinWith(ring: ExchangeRing, file: ExchangeFile): Promise<KeptExchanges> {

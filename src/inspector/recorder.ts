@@ -3,7 +3,7 @@
  * never in the way: it waits for nothing, and where there is no room it lets go of content and says so.
  */
 import type { Writable } from 'node:stream';
-import type { MonotonicClock } from '../lib/clock.ts';
+import { MACHINE_TICKS, type MonotonicClock } from '../lib/clock.ts';
 import { describeRecord } from '../domain/ledger-row.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
@@ -122,9 +122,9 @@ class Links {
 
   /** As many as are done in a moment, then the others. */
   #work(): void {
-    const started = performance.now();
+    const started = MACHINE_TICKS();
     for (const [at, capture] of this.#waiting.entries()) {
-      if (performance.now() - started < SLICE_MS) {
+      if (MACHINE_TICKS() - started < SLICE_MS) {
         this.#link(capture);
         continue;
       }

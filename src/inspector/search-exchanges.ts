@@ -3,6 +3,7 @@
  * each, in the process that requests pass through.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import type { Exchange, ExchangePage, ExchangeQuery, ExchangeSource } from './exchange.ts';
 
 /** Asked for at once, before any is looked at. */
@@ -17,7 +18,7 @@ export async function searchExchanges(source: ExchangeSource, query: ExchangeQue
   const { matches, limit } = query;
   if (matches === undefined) return source.list(query);
   const items: Exchange[] = [];
-  const started = performance.now();
+  const started = MACHINE_TICKS();
   let slice = started;
   let scanned = 0;
   let before = query.before;
@@ -26,14 +27,14 @@ export async function searchExchanges(source: ExchangeSource, query: ExchangeQue
     const page = await source.list({ matches: undefined, before, limit: PAGE });
     cursor ??= page.cursor;
     for (const exchange of page.items) {
-      if (items.length >= limit || performance.now() - started > MAX_SEARCH_MS)
+      if (items.length >= limit || MACHINE_TICKS() - started > MAX_SEARCH_MS)
         return { items, scanned, next: before, cursor };
       if (matches(exchange)) items.push(exchange);
       scanned += 1;
       before = exchange.sequence;
-      if (performance.now() - slice < SLICE_MS) continue;
+      if (MACHINE_TICKS() - slice < SLICE_MS) continue;
       await nextTurn();
-      slice = performance.now();
+      slice = MACHINE_TICKS();
     }
     if (page.next === undefined || (page.next === before && page.items.length === 0))
       return { items, scanned, next: undefined, cursor };

@@ -36,7 +36,7 @@ describe('the published package', { tags: ['slow'] }, () => {
 
   it('holds no sources and no set-up', () => {
     const expected =
-      /^(bin\/[\w-]+\.js|prices\/[\w-]+\.json|dist\/[\w/-]+\.(js|json|html)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+      /^(bin\/[\w-]+\.js|prices\/[\w-]+\.json|dist\/[\w/-]+\.(js|json|html)|page\/built\/(index\.html|assets\/\w+\.\w+)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     // The types of what programs import.
     const types = ['dist/testing/vitest.d.ts'];
     expect(paths.filter((path) => !expected.test(path))).toEqual(types);

@@ -3,6 +3,7 @@
  * (`file-worker.ts`), so that no request waits for hashing, compression or a disk. What has ended is written a moment
  * later; until then it is here. What cannot be written is dropped, and counted.
  */
+import type { WallClock } from '../../lib/clock.ts';
 import { Worker } from 'node:worker_threads';
 import type {
   Exchange,
@@ -38,6 +39,8 @@ const CLOSE_TIMEOUT_MS = 10_000;
 
 /** What a file of exchanges is opened with. */
 export interface ExchangeFileOptions {
+  /** Cursors of changes begin with it, so that one of a process before this one is known to be none of it. */
+  readonly nowMs?: WallClock;
   /** Told when exchanges cannot be written: once, until some can be again. Must not throw. */
   readonly onProblem?: (error: ProxyError) => void;
 }
@@ -114,7 +117,7 @@ export class ExchangeFile implements ExchangeSource {
     this.#first = this.#reader.lastSequence();
     this.#last = this.#first;
     // Above those of processes before: whoever asks with a cursor of theirs begins anew.
-    this.#changes = new ChangeLog(Date.now());
+    this.#changes = new ChangeLog(options.nowMs?.() ?? 0);
     this.#worker = this.#start();
   }
 
