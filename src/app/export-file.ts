@@ -1,4 +1,5 @@
 /** An export as a file: what the API sends, and what `inspect export` writes. */
+import { MACHINE_TICKS } from '../lib/clock.ts';
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { readPageFile } from '../inspector-api/page-files.ts';
@@ -15,12 +16,12 @@ const SLICE_MS = 5;
 /** All of it in memory; takes its time without taking that of others. */
 export async function exportFile(exchanges: Iterable<Exchange>, request: ExportRequest): Promise<ExportedFile> {
   const parts: Buffer[] = [];
-  let slice = performance.now();
+  let slice = MACHINE_TICKS();
   for (const part of exportParts(exchanges, request)) {
     parts.push(Buffer.from(part));
-    if (performance.now() - slice < SLICE_MS) continue;
+    if (MACHINE_TICKS() - slice < SLICE_MS) continue;
     await nextTurn();
-    slice = performance.now();
+    slice = MACHINE_TICKS();
   }
   return { name: nameExport(request), contentType: EXPORT_TYPES[request.format], body: Buffer.concat(parts) };
 }

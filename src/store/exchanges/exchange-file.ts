@@ -117,7 +117,7 @@ export class ExchangeFile implements ExchangeSource {
     this.#first = this.#reader.lastSequence();
     this.#last = this.#first;
     // Above those of processes before: whoever asks with a cursor of theirs begins anew.
-    this.#changes = new ChangeLog(options.nowMs?.() ?? 0);
+    this.#changes = new ChangeLog(options.nowMs?.() ?? 1);
     this.#worker = this.#start();
   }
 
