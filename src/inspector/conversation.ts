@@ -50,7 +50,7 @@ export class ConversationIndex {
     const hashes = hashMessages(caller, body, root);
     const own = hashes.at(-1);
     if (own === undefined) return undefined;
-    const before = hashes.slice(0, -1).findLast((hash) => this.#turns.has(hash));
+    const before = hashes.slice(0, -1).findLast((each) => this.#turns.has(each));
     const previous = before === undefined ? undefined : this.#turns.get(before);
     const turn: KnownTurn = {
       id,

@@ -4,7 +4,7 @@
  * retry counters of SDKs) is made anew or left out.
  */
 import { Readable, Writable } from 'node:stream';
-import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
+import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
 import { parseTarget } from '../http/target.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { findFacts } from '../operations/find-facts.ts';
@@ -18,7 +18,7 @@ const MADE_ANEW = new RegExp(
   [
     '^(?:host|content-length|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|via|forwarded',
     'x-forwarded-.*|amz-sdk-.*|x-amz-(?:date|content-sha256|security-token|user-agent)|x-stainless-retry-count',
-    'traceparent|tracestate|x-bedrock-proxy-.*)$',
+    'traceparent|tracestate|x-bedrock-proxy-(?!region$).*)$',
   ].join('|'),
   'i',
 );
@@ -76,7 +76,8 @@ export function makeReplay(
     throw new ProxyError('ERR_BAD_REQUEST', `It cannot be replayed: ${refusal ?? 'its request is not kept.'}`);
   }
   const target = edits.target ?? kept.target;
-  const headers = (edits.headers ?? kept.headers).filter(isKept);
+  const named = edits.headers ?? kept.headers;
+  const headers = [...named.filter(isKept), ...regionSignedFor(named)];
   refuseHeaders(headers);
   if (!/^\/[\x21-\x7e]*$/.test(target)) {
     throw new ProxyError('ERR_BAD_REQUEST', 'The path must begin with a slash, and be percent-encoded.');
@@ -116,6 +117,14 @@ export function discardResponse(): ClientResponse {
 /** A masked value would go to AWS as it stands. */
 function isKept([name, value]: HeaderPair): boolean {
   return !MADE_ANEW.test(name) && !value.includes(MASKED);
+}
+
+/** Where a client wanted to go by what it signed for, which is not sent again. */
+function regionSignedFor(headers: readonly HeaderPair[]): readonly HeaderPair[] {
+  if (findHeader(headers, 'x-bedrock-proxy-region') !== undefined) return [];
+  const authorization = findHeader(headers, 'authorization') ?? '';
+  const [, region] = /Credential=[^/,]+\/\d{8}\/([a-z0-9-]{1,40})\//.exec(authorization) ?? [];
+  return region === undefined ? [] : [['x-bedrock-proxy-region', region]];
 }
 
 function refuseHeaders(headers: readonly HeaderPair[]): void {

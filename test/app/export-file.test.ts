@@ -15,13 +15,13 @@ describe('an export', () => {
     const body = keptBody([text]);
     const exchange = keptExchange({ layers: { ...layers, clientRequest: { ...clientRequest, body } } });
     let turns = 0;
-    let isOver = false;
+    const over = new AbortController();
     const others = (async () => {
-      for (; !isOver; turns += 1) await nextTurn();
+      for (; !over.signal.aborted; turns += 1) await nextTurn();
     })();
     const many = Array.from({ length: 20 }, (_, at) => ({ ...exchange, id: `r${at}` }));
     const { body: file } = await exportFile(many, { ...REQUEST, format, isSanitized: true });
-    isOver = true;
+    over.abort();
     await others;
     expect(file.length).toBeGreaterThan(20 * 1_000);
     expect(turns).toBeGreaterThan(10);

@@ -159,6 +159,25 @@ describe('a replay', () => {
     expect(summary).toMatchObject({ parent: first.summary.id, is_edited: false, row: { key: 'alice' } });
   });
 
+  it.each([
+    { by: 'its header', headers: { 'x-bedrock-proxy-region': 'eu-west-1' } },
+    {
+      by: 'what its client signed for',
+      headers: {
+        'x-api-key': MASTER,
+        authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/bedrock/aws4_request, SignedHeaders=host, Signature=${'a'.repeat(64)}`,
+      },
+    },
+  ])('goes to the region of the first, by $by', async ({ headers }) => {
+    const { id } = await testbed.mint('alice');
+    const first = await send(HELLO, { headers });
+    const ended = testbed.nextRecord();
+    const made = await call<{ id: string }>(`exchanges/${first.summary.id}/replay`, 'POST', { key: id });
+    await ended;
+    const { summary } = await call<ExchangeDetails>(`exchanges/${made.id}`);
+    expect([first.summary.row['region'], summary.row['region']]).toEqual(['eu-west-1', 'eu-west-1']);
+  });
+
   it('is edited: the path, headers and body that were given, and a signature of its own', async () => {
     const first = await send(HELLO);
     const body = HELLO.replace('Hello', 'Edited');
