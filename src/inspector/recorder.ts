@@ -375,12 +375,14 @@ class Capture implements ExchangeWatch, RingExchange {
     if (tree === undefined) return;
     this.#conversation = this.#links.conversations.findTurn(this.#linked(), bytes, tree.root);
     const pieced = this.#links.pieces.cut(bytes, tree.root);
-    if (pieced !== undefined && this.#ring.find(this.id) === undefined) pieced.drop();
+    const isKept = this.#ring.find(this.id) !== undefined;
+    if (pieced !== undefined && !isKept) pieced.drop();
     else if (pieced !== undefined) {
       this.#bodies.clientRequest = new PiecedKeptBody(pieced, kept);
       kept.drop('evicted');
     }
-    if (this.#conversation?.previous !== undefined) this.#ring.touch(this.id);
+    // A file beside the ring has the body from before, which is empty now, until it is told.
+    if (pieced !== undefined || this.#conversation?.previous !== undefined) this.#ring.touch(this.id);
   }
 
   drop(why: Omission): void {

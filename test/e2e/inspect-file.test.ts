@@ -156,6 +156,22 @@ describe('exchanges in a file', () => {
   });
 });
 
+it('keeps what a large request says, although its parts are shared with those that follow', async () => {
+  const { db, port, end, run } = await startKeeping();
+  const turn = `CANARY ${'large '.repeat(1_000)}`;
+  await fetch(`http://127.0.0.1:${port}/bedrock/model/amazon.nova-lite-v1:0/converse`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ system: [{ text: turn }], messages: [{ role: 'user', content: [{ text: 'Hello' }] }] }),
+  });
+  await end();
+  const args = ['inspect', 'export', db, '--unsanitized', '--confirm', 'contains prompts', '-o', '-'];
+  const [, line = ''] = (await run(args)).stdout.split('\n');
+  expect(JSON.parse(line)).toMatchObject({
+    layers: { client_request: { body: { hole: null, text: expect.stringContaining(turn) } } },
+  });
+}, 30_000);
+
 it('keeps nothing of what hands out credentials', async () => {
   const { db, port, end } = await startKeeping();
   const response = await fetch(`http://127.0.0.1:${port}/bedrock/identities/api-key`, {

@@ -59,7 +59,7 @@ async function findExchanges(source: OpenedSource, { filter, id, limit }: Export
   }
   const read = readExchangeFilter(filter ?? '', Date.now());
   if (filter !== undefined && 'problem' in read)
-    throw new ProxyError('ERR_BAD_OPTION', read.problem, { hint: read.hint });
+    throw new ProxyError('ERR_BAD_OPTION', `--filter: ${read.problem}`, { hint: read.hint });
   const matches = (exchange: Exchange): boolean =>
     (id === undefined || exchange.id === id) && (filter === undefined || 'problem' in read || read.matches(exchange));
   const found = await listAll(source, matches, limit === undefined ? Infinity : Number(limit));
