@@ -21,11 +21,11 @@ const HOSTILE = '</script><img src=x onerror=alert(1)><svg onload=alert(2)>\u202
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
 const TOOL = { toolSpec: { name: 'read_file', description: HOSTILE, inputSchema: { json: { type: 'object' } } } };
 
-function converse(text: string): object {
+function converse(words: string): object {
   return {
     system: [{ text: 'You are careful.' }, { cachePoint: { type: 'default' } }],
     messages: [
-      { role: 'user', content: [{ text }, { image: { format: 'png', source: { bytes: PIXEL } } }] },
+      { role: 'user', content: [{ text: words }, { image: { format: 'png', source: { bytes: PIXEL } } }] },
       { role: 'assistant', content: [{ toolUse: { toolUseId: 't1', name: 'read_file', input: { path: HOSTILE } } }] },
       { role: 'user', content: [{ toolResult: { toolUseId: 't1', content: [{ text: HOSTILE }], status: 'error' } }] },
     ],
@@ -33,6 +33,24 @@ function converse(text: string): object {
     toolConfig: { tools: [TOOL] },
   };
 }
+
+/** What axe has against it, of which people could not get by. */
+async function judge(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) =>
+      nodes.slice(0, 2).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+    );
+}
+
+const text = async (page: Page): Promise<string> => (await page.textContent('#tab-panel')) ?? '';
+const shows = (page: Page, wanted: string | RegExp): Promise<void> =>
+  expect.poll(() => text(page), { timeout: 15_000 }).toMatch(wanted);
+const picture = async (page: Page, name: string): Promise<void> => {
+  const folder = process.env['PICTURES_OF_TESTS'];
+  if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+};
 
 describe.skipIf(CHROMIUM === undefined)('one exchange in a browser (needs Chromium)', { timeout: 90_000 }, () => {
   let browser: Browser;
@@ -75,7 +93,7 @@ describe.skipIf(CHROMIUM === undefined)('one exchange in a browser (needs Chromi
     });
     const page = await context.newPage();
     const problems: string[] = [];
-    const note = (text: string): void => void (expected.test(text) || problems.push(text));
+    const note = (said: string): void => void (expected.test(said) || problems.push(said));
     page.on('console', (message) => message.type() === 'error' && note(message.text()));
     page.on('pageerror', (error) => note(String(error)));
     page.on('dialog', (dialog) => note(dialog.message()));
@@ -92,24 +110,6 @@ describe.skipIf(CHROMIUM === undefined)('one exchange in a browser (needs Chromi
     await page.waitForSelector('.tabs');
     return page;
   }
-
-  /** What axe has against it, of which people could not get by. */
-  async function judge(page: Page): Promise<string[]> {
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .flatMap(({ id, nodes }) =>
-        nodes.slice(0, 2).map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
-      );
-  }
-
-  const text = async (page: Page): Promise<string> => (await page.textContent('#tab-panel')) ?? '';
-  const shows = (page: Page, wanted: string | RegExp): Promise<void> =>
-    expect.poll(() => text(page), { timeout: 15_000 }).toMatch(wanted);
-  const picture = async (page: Page, name: string): Promise<void> => {
-    const folder = process.env['PICTURES_OF_TESTS'];
-    if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
-  };
 
   it.each([
     ['light', 1_440],
@@ -139,7 +139,7 @@ describe.skipIf(CHROMIUM === undefined)('one exchange in a browser (needs Chromi
     await page.waitForSelector('.block-media img[src^="blob:"]');
     expect(await text(page)).toContain('<img src=x onerror=alert(1)>');
     // A value of JSON cannot look like another one.
-    expect(await page.textContent('.json-text')).toContain('\\u202e');
+    expect((await page.locator('.json-text').allTextContents()).join('\n')).toContain(String.raw`\u202e`);
   });
 
   it('is walked through by keys alone, and gives the keyboard back after a dialog', async () => {

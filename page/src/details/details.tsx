@@ -172,6 +172,7 @@ function BackButton(): JSX.Element {
     <button
       type="button"
       class="button back"
+      aria-label="Back to the list"
       aria-keyshortcuts="ArrowLeft Escape"
       onClick={() => go({ id: undefined })}
     >
