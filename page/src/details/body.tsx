@@ -4,12 +4,14 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { BodyFacts, Json } from '../../../src/inspector/wire.ts';
 import { call } from '../api.ts';
+import { tellFailure } from './tell-failure.ts';
 import { formatBytes } from '../format.ts';
 import { JsonTree } from './json-tree.tsx';
 
 const FIRST_BYTES = 256 * 1024;
 const MAX_BYTES = 8 * 1024 * 1024;
-const HEX_BYTES = 16 * 1024;
+/** A line of hex is five times as long as its bytes. */
+const HEX_SHARE = 16;
 
 type Mode = 'json' | 'raw' | 'hex';
 
@@ -63,7 +65,7 @@ export function BodyView({ path, facts, version }: { path: string; facts: BodyFa
               {each}
             </button>
           ))}
-          <button type="button" class="button" onClick={() => download(path)}>
+          <button type="button" class="button" onClick={() => void tellFailure(download(path))}>
             Save
           </button>
         </span>
@@ -74,8 +76,8 @@ export function BodyView({ path, facts, version }: { path: string; facts: BodyFa
         </div>
       )}
       {shown === 'raw' && <pre class="code raw">{new TextDecoder().decode(all.subarray(0, limit.value))}</pre>}
-      {shown === 'hex' && <pre class="code raw">{printHex(all.subarray(0, Math.min(limit.value, HEX_BYTES)))}</pre>}
-      {shown !== 'json' && all.length > (shown === 'hex' ? HEX_BYTES : limit.value) && (
+      {shown === 'hex' && <pre class="code raw">{printHex(all.subarray(0, limit.value / HEX_SHARE))}</pre>}
+      {shown !== 'json' && all.length > (shown === 'hex' ? limit.value / HEX_SHARE : limit.value) && (
         <button type="button" class="button" onClick={() => (limit.value += 4 * FIRST_BYTES)}>
           Show more
         </button>

@@ -3,13 +3,13 @@ import { useEffect, useRef } from 'preact/hooks';
 import { signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { ExchangeDetails, ExchangeEvent, ExchangeSummary, ExplanationView } from '../../../src/inspector/wire.ts';
-import { call, getJson, openEvents, send } from '../api.ts';
+import { call, describeFailure, getJson, openEvents, send } from '../api.ts';
 import { formatBytes, formatDollars, shortModel, shortOperation, textOf } from '../format.ts';
 import { bindKeys } from '../keyboard.ts';
 import { annotate, exchanges, isError, togglePin } from '../list/exchanges.ts';
 import { saved } from '../saved.ts';
 import { go, place, type Tab, TABS } from '../routes.ts';
-import { announcement, serverState } from '../state.ts';
+import { serverState } from '../state.ts';
 import { readStatus } from '../list/columns.ts';
 import { saveAs } from './body.tsx';
 import { CacheTab } from './cache-tab.tsx';
@@ -20,7 +20,9 @@ import { MessageTab } from './message-tab.tsx';
 import { MessagesTab } from './messages-tab.tsx';
 import { ReplayDialog } from './replay-dialog.tsx';
 import { SigningTab } from './signing-tab.tsx';
+import { tell, tellFailure, told } from './tell-failure.ts';
 import { TimingTab } from './timing-tab.tsx';
+import { Turns } from './turns.tsx';
 
 const TITLES: Readonly<Record<Tab, string>> = {
   messages: 'Messages',
@@ -56,6 +58,7 @@ export function Details({ id }: { id: string }): JSX.Element {
   useEffect(() => {
     opened.value = undefined;
     comparedWith.value = undefined;
+    told.value = undefined;
   }, [id]);
   const summary = listed ?? details?.summary;
   useEffect(() => (summary === undefined ? undefined : bindKeys(keysFor(summary))), [summary]);
@@ -77,8 +80,11 @@ export function Details({ id }: { id: string }): JSX.Element {
   return (
     <section class="details" aria-label={`Exchange ${summary.sequence}`}>
       <Title summary={summary} />
+      <Turns summary={summary} failedAttempts={details.failed_attempts} />
       <Toolbar summary={summary} />
-      {isError(summary.row) && <Explanation summary={summary} />}
+      {told.value !== undefined && <p class="notice">{told.value}</p>}
+      {problem !== undefined && <p class="notice">It is not kept any more: {problem}</p>}
+      {(isError(summary.row) || summary.explanation !== null) && <Explanation summary={summary} />}
       {summary.omitted !== null && <p class="notice">{OMISSIONS[summary.omitted]}</p>}
       {comparedWith.value !== undefined && (
         <Difference id={id} base={comparedWith.value} onClose={() => (comparedWith.value = undefined)} />
@@ -166,6 +172,7 @@ function BackButton(): JSX.Element {
     <button
       type="button"
       class="button back"
+      aria-label="Back to the list"
       aria-keyshortcuts="ArrowLeft Escape"
       onClick={() => go({ id: undefined })}
     >
@@ -203,7 +210,7 @@ function Toolbar({ summary }: { summary: ExchangeSummary }): JSX.Element {
               ['html', 'one HTML file'],
               ['ndjson', 'NDJSON'],
             ]}
-            onChoose={(format) => void exportOne(id, format)}
+            onChoose={(format) => void tellFailure(exportOne(id, format))}
           />
         </>
       )}
@@ -252,7 +259,7 @@ function Toolbar({ summary }: { summary: ExchangeSummary }): JSX.Element {
             class="button"
             onClick={() => {
               go({ id: undefined });
-              void send('DELETE', `/exchanges/${id}`);
+              void tellFailure(send('DELETE', `/exchanges/${id}`));
             }}
           >
             Delete
@@ -273,8 +280,24 @@ function Menu({
   onChoose: (name: string) => void;
 }): JSX.Element {
   const box = useRef<HTMLDetailsElement>(null);
+  const close = (): void => {
+    if (box.current !== null) box.current.open = false;
+  };
   return (
-    <details class="menu" ref={box}>
+    <details
+      class="menu"
+      ref={box}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape' || box.current?.open !== true) return;
+        event.preventDefault();
+        event.stopPropagation();
+        close();
+        box.current.querySelector('summary')?.focus();
+      }}
+      onFocusOut={(event) => {
+        if (event.relatedTarget instanceof Node && box.current?.contains(event.relatedTarget) === false) close();
+      }}
+    >
       <summary class="button">{title} ▾</summary>
       <div class="menu-body menu-body-left">
         {names.map(([name, words]) => (
@@ -283,7 +306,7 @@ function Menu({
             type="button"
             class="menu-item"
             onClick={() => {
-              if (box.current !== null) box.current.open = false;
+              close();
               onChoose(name);
             }}
           >
@@ -298,11 +321,23 @@ function Menu({
 async function copySnippet(id: string, as: string): Promise<void> {
   try {
     const { text, note } = await getJson<{ text: string; note?: string | null }>(`/exchanges/${id}/snippet?as=${as}`);
-    await navigator.clipboard.writeText(text);
-    announcement.value = `Copied. ${note ?? ''}`;
+    await copyText(text);
+    tell(`Copied. ${note ?? ''}`);
   } catch (thrown) {
-    announcement.value = thrown instanceof Error ? thrown.message : String(thrown);
+    tell(describeFailure(thrown));
   }
+}
+
+/** A page that is no secure context, as one from another machine, has no clipboard but that of its fields. */
+async function copyText(text: string): Promise<void> {
+  if (window.isSecureContext) return await navigator.clipboard.writeText(text);
+  const field = document.createElement('textarea');
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand('copy');
+  field.remove();
+  if (!isCopied) throw new Error('The browser lets nothing be copied here.');
 }
 
 async function exportOne(id: string, format: string): Promise<void> {
@@ -424,6 +459,6 @@ function keysFor(summary: ExchangeSummary): Parameters<typeof bindKeys>[0] {
       ? []
       : [{ keys: ['D'], does: 'diff with the pinned one', run: () => void (comparedWith.value = pinned.id) }]),
     { keys: ['y'], does: 'copy as curl', run: () => void copySnippet(id, 'curl') },
-    { keys: ['x'], does: 'export as HAR', run: () => void exportOne(id, 'har') },
+    { keys: ['x'], does: 'export as HAR', run: () => void tellFailure(exportOne(id, 'har')) },
   ];
 }

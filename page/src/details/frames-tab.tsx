@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { ExchangeEvent, FramesView, FrameView } from '../../../src/inspector/wire.ts';
 import { getJson, openEvents } from '../api.ts';
-import { JsonTree } from './json-tree.tsx';
+import { escapeBidi, JsonTree } from './json-tree.tsx';
 import { printHex } from './body.tsx';
 
 const ROW_PX = 24;
@@ -59,7 +59,7 @@ export function FramesTab({ id, isOpen }: { id: string; isOpen: boolean }): JSX.
         {ENDS[now.end]}
       </p>
       {now.problem !== null && <p class="problem">{now.problem}</p>}
-      {frames.value.length > 0 && <FrameTable frames={frames.value} isDuplex={isDuplex} />}
+      {frames.value.length > 0 && <FrameTable frames={frames.value} isDuplex={isDuplex} isOpen={isOpen} />}
     </div>
   );
 }
@@ -72,16 +72,27 @@ const PROTOCOLS = {
 };
 const ENDS = { open: 'more is coming', complete: 'complete', cut: 'cut off', exception: 'ended by an exception' };
 
-function FrameTable({ frames, isDuplex }: { frames: readonly FrameView[]; isDuplex: boolean }): JSX.Element {
+function FrameTable({
+  frames,
+  isDuplex,
+  isOpen,
+}: {
+  frames: readonly FrameView[];
+  isDuplex: boolean;
+  isOpen: boolean;
+}): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const scroll = useSignal({ top: 0, height: 600 });
   const openIndex = useSignal<number | undefined>(undefined);
   const active = useSignal(0);
+  const isAtEnd = useRef(isOpen);
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null) return undefined;
     const measure = (): void => {
       scroll.value = { top: element.scrollTop, height: element.clientHeight };
+      const hidden = element.scrollHeight - element.clientHeight;
+      isAtEnd.current = hidden > 0 && element.scrollTop >= hidden - ROW_PX;
     };
     measure();
     const observer = new ResizeObserver(measure);
@@ -92,6 +103,11 @@ function FrameTable({ frames, isDuplex }: { frames: readonly FrameView[]; isDupl
       element.removeEventListener('scroll', measure);
     };
   }, []);
+  // Whoever is at the end sees what comes; whoever reads further up stays there.
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element !== null && isAtEnd.current) element.scrollTop = element.scrollHeight;
+  }, [frames.length]);
   const first = Math.max(0, Math.floor(scroll.value.top / ROW_PX) - 10);
   const last = Math.min(frames.length, Math.ceil((scroll.value.top + scroll.value.height) / ROW_PX) + 10);
   const opened = openIndex.value === undefined ? undefined : frames[openIndex.value];
@@ -124,8 +140,8 @@ function FrameTable({ frames, isDuplex }: { frames: readonly FrameView[]; isDupl
         }}
       >
         <div class="frame-row frame-head" role="row" aria-rowindex={1}>
-          {['#', '+ms', 'gap', 'bytes', 'type', 'crc', 'payload'].map((title) => (
-            <span key={title} role="columnheader" class="cell">
+          {['#', '+ms', 'gap', 'bytes', 'type', 'crc', 'payload'].map((title, at) => (
+            <span key={title} role="columnheader" class={at < 4 ? 'cell cell-number' : 'cell'}>
               {title}
             </span>
           ))}
@@ -189,8 +205,8 @@ function Gap({ rows }: { rows: number }): JSX.Element {
 }
 
 function onOneLine({ payload }: FrameView): string {
-  if ('json' in payload) return JSON.stringify(payload.json).slice(0, 400);
-  if ('text' in payload) return payload.text.slice(0, 400);
+  if ('json' in payload) return escapeBidi(JSON.stringify(payload.json).slice(0, 400));
+  if ('text' in payload) return escapeBidi(payload.text.slice(0, 400));
   return `base64 ${payload.base64.slice(0, 200)}`;
 }
 

@@ -58,7 +58,8 @@ function Branch({
         {!isOpen.value && (
           <span class="quiet">
             {' '}
-            {members.length} {isList ? 'items' : 'members'} {close}
+            {members.length} {isList ? 'item' : 'member'}
+            {members.length === 1 ? '' : 's'} {close}
           </span>
         )}
       </button>
@@ -80,16 +81,28 @@ function Branch({
 }
 
 function Name({ name }: { name: string | undefined }): JSX.Element | null {
-  return name === undefined ? null : <span class="json-name">{name}: </span>;
+  return name === undefined ? null : <span class="json-name">{escapeBidi(name)}: </span>;
+}
+
+/** What turns the direction of text, with which a value could be made to look like another one. */
+const BIDI = /[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g;
+
+/** Pure: such characters as JSON has them, by their number. */
+export function escapeBidi(text: string): string {
+  return text.replaceAll(BIDI, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function quote(text: string): string {
+  return escapeBidi(JSON.stringify(text));
 }
 
 function Scalar({ json }: { json: string | number | boolean | null }): JSX.Element {
   const isOpen = useSignal(false);
   if (typeof json !== 'string') return <span class="json-plain">{String(json)}</span>;
-  if (json.length <= MAX_TEXT || isOpen.value) return <span class="json-text">{JSON.stringify(json)}</span>;
+  if (json.length <= MAX_TEXT || isOpen.value) return <span class="json-text">{quote(json)}</span>;
   return (
     <span class="json-text">
-      {JSON.stringify(json.slice(0, MAX_TEXT)).slice(0, -1)}…{' '}
+      {quote(json.slice(0, MAX_TEXT)).slice(0, -1)}…{' '}
       <button type="button" class="button" onClick={() => (isOpen.value = true)}>
         all {formatBytes(json.length)}
       </button>

@@ -10,6 +10,7 @@ import type { ExchangeDetails, ReplayOffer, ReplayRequest } from '../../../src/i
 import { call, send } from '../api.ts';
 import { formatDollars } from '../format.ts';
 import { go } from '../routes.ts';
+import { escapeBidi } from './json-tree.tsx';
 import { useLoaded } from './loaded.ts';
 
 const MAX_DIFF_TEXT = 200_000;
@@ -203,7 +204,7 @@ function Changes({ before, after }: { before: string; after: string }): JSX.Elem
 /** What cannot be read as JSON stays as it is. */
 function pretty(text: string): string {
   try {
-    return JSON.stringify(JSON.parse(text), undefined, 2);
+    return escapeBidi(JSON.stringify(JSON.parse(text), undefined, 2));
   } catch {
     return text;
   }

@@ -1,0 +1,59 @@
+/** Where an exchange stands among others: turns of its conversation, what it replays, and what was tried before. */
+import type { JSX } from 'preact';
+import type { ExchangeSummary } from '../../../src/inspector/wire.ts';
+import { exchanges } from '../list/exchanges.ts';
+import { go } from '../routes.ts';
+
+/** Links to them; nothing if it stands alone. */
+export function Turns({
+  summary,
+  failedAttempts,
+}: {
+  summary: ExchangeSummary;
+  failedAttempts: readonly string[];
+}): JSX.Element | null {
+  const { id, conversation, parent } = summary;
+  const next = exchanges.value.findLast((each) => each.conversation?.previous === id)?.id;
+  const previous = conversation?.previous ?? undefined;
+  const isAlone = previous === undefined && next === undefined && parent === null && failedAttempts.length === 0;
+  if (isAlone) return null;
+  return (
+    <nav class="turns quiet" aria-label="Related exchanges">
+      {conversation !== null && (previous !== undefined || next !== undefined) && (
+        <span>
+          turn {conversation.turn} {previous !== undefined && <To id={previous}>← the one before</To>}{' '}
+          {next !== undefined && <To id={next}>the next one →</To>}
+        </span>
+      )}
+      {parent !== null && (
+        <span>
+          {summary.is_edited ? 'edited replay of ' : 'replay of '}
+          <To id={parent}>{numberOf(parent) ?? 'the original'}</To>
+        </span>
+      )}
+      {failedAttempts.length > 0 && (
+        <span>
+          tried before:{' '}
+          {failedAttempts.map((each, at) => (
+            <To key={each} id={each}>
+              {numberOf(each) ?? `attempt ${at + 1}`}
+            </To>
+          ))}
+        </span>
+      )}
+    </nav>
+  );
+}
+
+function To({ id, children }: { id: string; children: string }): JSX.Element {
+  return (
+    <button type="button" class="link" onClick={() => go({ id })}>
+      {children}
+    </button>
+  );
+}
+
+function numberOf(id: string): string | undefined {
+  const found = exchanges.value.find((each) => each.id === id);
+  return found === undefined ? undefined : `#${found.sequence}`;
+}
