@@ -2,10 +2,9 @@
 // writes those of docs/pictures; `npm run pictures -- --all FOLDER` writes every state at every width, dark and light,
 // to be looked at. Wants a Chromium on the PATH.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { accessSync, constants } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 

@@ -31,7 +31,7 @@ addEventListener('hashchange', () => (hash.value = location.hash));
 export const place = computed<Place>(() => readPlace(hash.value));
 
 /** Pure: what a fragment says. Whatever it is, there is a place. */
-export function readPlace(fragment: string): Place {
+function readPlace(fragment: string): Place {
   const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?', 2);
   const [first = '', second = ''] = path.split('/');
   const filter = new URLSearchParams(query).get('f') ?? '';
@@ -41,7 +41,7 @@ export function readPlace(fragment: string): Place {
 }
 
 /** The fragment of a place. */
-export function writePlace({ view, id, tab, filter }: Place): string {
+function writePlace({ view, id, tab, filter }: Place): string {
   const query = filter === '' ? '' : `?${new URLSearchParams({ f: filter }).toString()}`;
   if (view !== 'exchanges') return `#/${view}${query}`;
   return id === undefined ? `#/${query}` : `#/${encodeURIComponent(id)}/${tab}${query}`;

@@ -88,7 +88,7 @@ function sumInput(row: ExchangeSummary['row']): number | undefined {
 }
 
 /** What is special about it, each by a shape and a word. */
-export function listMarks(exchange: ExchangeSummary): readonly string[] {
+function listMarks(exchange: ExchangeSummary): readonly string[] {
   const { row, is_pinned: isPinned, is_streamed: isStreamed, attempt, parent, is_edited: isEdited } = exchange;
   const { source, omitted, note } = exchange;
   const fault = textOf(row['fault']);

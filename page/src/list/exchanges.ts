@@ -75,7 +75,7 @@ export function followFilter(): () => void {
 }
 
 /** Loads the first page if need be, and follows from there by its cursor; what ran before is ended. */
-export async function follow(): Promise<void> {
+async function follow(): Promise<void> {
   abort.abort();
   abort = new AbortController();
   const { signal: ended } = abort;
@@ -207,7 +207,7 @@ interface EventData {
 }
 
 /** Pure: the list after changes; newest first, each once. */
-export function applyChanges(
+function applyChanges(
   before: readonly ExchangeSummary[],
   changes: readonly { readonly kind: 'upsert' | 'remove'; readonly id: string; readonly exchange?: ExchangeSummary }[],
 ): readonly ExchangeSummary[] {

@@ -7,7 +7,7 @@ import { serverState } from '../state.ts';
 import { filterProblem, totals } from './exchanges.ts';
 
 /** Fields of the language, each with an example: those of docs/inspector.md. */
-export const FILTER_FIELDS: readonly (readonly [field: string, example: string])[] = [
+const FILTER_FIELDS: readonly (readonly [field: string, example: string])[] = [
   ['model', 'model:*haiku*'],
   ['op', 'op:converse*'],
   ['status', 'status:4xx'],
@@ -181,7 +181,7 @@ function describeAll(count: number, filter: string): string {
 }
 
 /** Fields that begin as the last word does; nothing once it has a colon. */
-export function findOffers(text: string): readonly (readonly [field: string, example: string])[] {
+function findOffers(text: string): readonly (readonly [field: string, example: string])[] {
   const [word = ''] = /[^\s()|-]*$/.exec(text) ?? [];
   if (word.includes(':')) return [];
   return FILTER_FIELDS.filter(([field]) => field.startsWith(word.toLowerCase())).slice(0, 12);
