@@ -56,7 +56,7 @@ export function FramesTab({ id, isOpen }: { id: string; isOpen: boolean }): JSX.
     <div class="frames">
       <p class="quiet">
         {PROTOCOLS[now.protocol]} · {frames.value.length} {now.protocol === 'chunks' ? 'pieces' : 'frames'} ·{' '}
-        {ENDS[now.end]}
+        <span class={now.end === 'cut' || now.end === 'exception' ? 'bad' : ''}>{ENDS[now.end]}</span>
       </p>
       {now.problem !== null && <p class="problem">{now.problem}</p>}
       {frames.value.length > 0 && <FrameTable frames={frames.value} isDuplex={isDuplex} isOpen={isOpen} />}

@@ -9,8 +9,10 @@ import type { JSX } from 'preact';
 import type { ExchangeDetails, ReplayOffer, ReplayRequest } from '../../../src/inspector/wire.ts';
 import { call, send } from '../api.ts';
 import { formatDollars } from '../format.ts';
+import { useModal } from '../modal.ts';
 import { go } from '../routes.ts';
 import { escapeBidi } from './json-tree.tsx';
+import { findJsonProblem } from './json-problem.ts';
 import { useLoaded } from './loaded.ts';
 
 const MAX_DIFF_TEXT = 200_000;
@@ -26,7 +28,7 @@ export function ReplayDialog({
   onClose: () => void;
 }): JSX.Element {
   const { id } = details.summary;
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const offer = useLoaded<ReplayOffer>(`/exchanges/${id}/replay`, undefined);
   const original = useSignal<string | undefined>(undefined);
   const body = useSignal('');
@@ -42,7 +44,6 @@ export function ReplayDialog({
   const isSending = useSignal(false);
   const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
-    dialog.current?.showModal();
     if (!isEditing) return;
     call('GET', `/exchanges/${id}/body/client_request`)
       .then((response) => response.text())
@@ -66,7 +67,7 @@ export function ReplayDialog({
     const edits = {
       ...(target.value === details.layers.client_request.target ? {} : { target: target.value }),
       ...(headers.value === originalHeaders.current ? {} : { headers: readHeaders(headers.value) }),
-      ...(isBodyEdited ? { body: body.value } : {}),
+      ...(isBodyEdited ? { body: writeLike(original.value ?? '', body.value) } : {}),
     };
     const request: ReplayRequest = {
       key: chosen,
@@ -210,16 +211,13 @@ function pretty(text: string): string {
   }
 }
 
-function findJsonProblem(text: string): string | undefined {
+/** Without white space if the original has none, so that what was not edited keeps its bytes, as a cache wants. */
+function writeLike(original: string, edited: string): string {
   try {
-    JSON.parse(text);
-    return undefined;
-  } catch (thrown) {
-    const said = thrown instanceof Error ? thrown.message : String(thrown);
-    const at = Number(/position (\d+)/.exec(said)?.[1] ?? Number.NaN);
-    if (Number.isNaN(at)) return said;
-    const before = text.slice(0, at).split('\n');
-    return `${said.replace(/ in JSON.*$/s, '')}: line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+    if (JSON.stringify(JSON.parse(original)) !== original) return edited;
+    return JSON.stringify(JSON.parse(edited));
+  } catch {
+    return edited;
   }
 }
 

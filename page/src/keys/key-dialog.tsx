@@ -1,7 +1,8 @@
 /** Makes a key, or changes what one may do. Empty fields: no limit. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { useModal } from '../modal.ts';
 import { callAdmin, type KeyFields, type KeyRow, type MadeKey, nameOfKey, wordsOf } from './admin.ts';
 
 interface FieldSpec {
@@ -33,12 +34,11 @@ export function KeyDialog({
   onClose: () => void;
   onMade: (made: MadeKey | undefined) => void;
 }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const before = useRef(readBefore(row));
   const values = useSignal<Readonly<Record<string, string>>>(before.current);
   const problem = useSignal<string | undefined>(undefined);
   const isSending = useSignal(false);
-  useEffect(() => dialog.current?.showModal(), []);
   const save = async (): Promise<void> => {
     isSending.value = true;
     problem.value = undefined;
@@ -141,9 +141,8 @@ function readFields(
 
 /** A key is told once: nobody can ask for it again. */
 export function MadeKeyDialog({ made, onClose }: { made: MadeKey; onClose: () => void }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const isCopied = useSignal(false);
-  useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="made-title" onClose={onClose}>
       <h2 id="made-title">{nameOfKey(made)}: the key, shown once</h2>
@@ -181,9 +180,8 @@ export function ConfirmDialog({
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const problem = useSignal<string | undefined>(undefined);
-  useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="confirm-title" onClose={onClose}>
       <h2 id="confirm-title">{title}</h2>

@@ -21,6 +21,7 @@ import {
   PRELUDE_BYTES,
 } from './frame-cutters.ts';
 import { bodyOf, contentTypeOf, fromKeptOffset, responseOf, timeAt, toKeptOffset } from './kept-body.ts';
+import { RecentCache } from './recent-cache.ts';
 
 /** How the bytes of a response are divided. */
 export type FrameProtocol = FramesView['protocol'];
@@ -76,8 +77,8 @@ interface Lane {
   problem: string | undefined;
 }
 
-/** What was read of a body. Sources hand on the same object as long as it grows. */
-const LANES = new WeakMap<KeptBody, Lane>();
+/** What was read of a body, some hundred bytes for a frame. Sources hand on the same object as long as it grows. */
+const LANES = new RecentCache<KeptBody, Lane>(5 * MAX_FRAMES);
 
 /** Finds the frames of what an exchange has got so far. */
 export function indexFrames(exchange: Exchange): FrameIndex {
@@ -132,11 +133,21 @@ function readLane(
   body: KeptBody,
   { direction, framing, isOver }: { direction: FrameSpan['direction']; framing: Framing; isOver: boolean },
 ): Lane {
-  const { hole, sizeBytes } = body;
-  const before = LANES.get(body);
+  const before = LANES.find(body);
   const lane = before === undefined || isOutdated(before, body, isOver) ? openLane() : before;
-  LANES.set(body, lane);
-  if (lane.isRead || lane.isFull || (lane.readBytes === sizeBytes && !isOver && sizeBytes > 0)) return lane;
+  const count = lane.spans.length;
+  readOn(lane, body, { direction, framing, isOver });
+  LANES.keep(body, lane, { size: lane.spans.length, added: lane.spans.length - count });
+  return lane;
+}
+
+function readOn(
+  lane: Lane,
+  body: KeptBody,
+  { direction, framing, isOver }: { direction: FrameSpan['direction']; framing: Framing; isOver: boolean },
+): void {
+  const { hole, sizeBytes } = body;
+  if (lane.isRead || lane.isFull || (lane.readBytes === sizeBytes && !isOver && sizeBytes > 0)) return;
   const bytes = body.read();
   const chunks = body.chunks();
   const add = ({ start, end }: CutFrame): void => {
@@ -164,7 +175,6 @@ function readLane(
   lane.readBytes = sizeBytes;
   lane.keptBytes = bytes.length;
   lane.isRead = isOver;
-  return lane;
 }
 
 /** What was read is not kept any more, or another body is told as this one. */
