@@ -48,7 +48,12 @@ const MAX_KNOWN_LENGTH = 60;
 
 /** The same headers, with credentials masked. */
 export function maskHeaders(headers: readonly HeaderPair[]): HeaderPair[] {
-  return headers.map(([name, value]) => [name, isSecretHeader(name) ? maskValue(value) : maskKeys(value)]);
+  return headers.map((pair) => {
+    const [name, value] = pair;
+    const masked = isSecretHeader(name) ? maskValue(value) : maskKeys(value);
+    // The same as it came: layers have most of them in common.
+    return masked === value ? pair : [name, masked];
+  });
 }
 
 function isSecretHeader(name: string): boolean {
