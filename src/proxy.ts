@@ -25,7 +25,7 @@ import { openRecord } from './domain/request-record.ts';
 import { type Body, type BodyLimits, readBody, releaseBody } from './http/body.ts';
 import { type ClientRequest, type ClientResponse, describeHead } from './http/message.ts';
 import { sendError } from './http/send-response.ts';
-import type { ExchangeWatcher } from './inspector/watcher.ts';
+import type { OpenWatch } from './inspector/watcher.ts';
 import { parsePresentedCredential } from './keys/presented-credential.ts';
 import { unlessAborted } from './lib/deadline.ts';
 import { type ProxyError, toProxyError } from './lib/errors.ts';
@@ -55,7 +55,7 @@ export interface ProxyDependencies extends AuthenticatorOptions, SettlementDepen
   /** Faults that tests inject between the proxy and its upstream. */
   readonly faults: FaultBoard;
   /** Looks at every exchange: what `--inspect` keeps, and the cache doctor; undefined: nobody does. */
-  readonly watcher: ExchangeWatcher | undefined;
+  readonly openWatch: OpenWatch | undefined;
   /** Cuts requests whose key ends while they are under way. */
   readonly liveRequests: LiveRequests;
   readonly bodyLimits: BodyLimits;
@@ -84,7 +84,7 @@ export function createProxy(
     const onLateReservation = (): void => dependencies.ledger.settle(record, 'reserved');
     const admission = openAdmissionStage({ record, clientRequest, onLateReservation }, dependencies.admission);
     const { method, target, headers, upgrade, signal } = clientRequest;
-    const watch = dependencies.watcher?.open(record, clientRequest);
+    const watch = dependencies.openWatch?.(record, clientRequest);
     const clientResponse = watch?.watchClient(bareResponse) ?? bareResponse;
     let body: Body | undefined;
     let unwatch: (() => void) | undefined;

@@ -9,10 +9,9 @@ import { type CacheFacts, readCacheFacts } from '../diagnose/cache-facts.ts';
 import { findErrorMessage, findModel } from '../domain/outcome.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Body } from '../http/body.ts';
-import type { ExchangeWatch, ExchangeWatcher } from '../inspector/watcher.ts';
+import type { ExchangeListener, ExchangeWatcher } from '../inspector/watcher.ts';
 import { ProxyError } from '../lib/errors.ts';
 import type { ModelPrice } from '../pricing/cost.ts';
-import type { ResponseObserver } from '../upstream/upstream.ts';
 
 /** The doctor, and how it is told. */
 export interface LiveCacheDoctor {
@@ -92,7 +91,7 @@ interface Telling {
   readonly tell: (id: string) => void;
 }
 
-function watch(record: RequestRecord, { doctor, pending, tell }: Telling): ExchangeWatch {
+function watch(record: RequestRecord, { doctor, pending, tell }: Telling): ExchangeListener {
   const { id } = record;
   let body: Body | undefined;
   const onSent = (): void => {
@@ -108,33 +107,15 @@ function watch(record: RequestRecord, { doctor, pending, tell }: Telling): Excha
     setImmediate(() => tell(id));
   };
   return {
-    onCaller: () => {},
     onBody: (read) => {
       body = read;
     },
-    onAdmitted: () => {},
-    watchUpstream: (observer): ResponseObserver => ({
-      onAttempt: (way, failed) => observer.onAttempt(way, failed),
-      onReturn: (way, failed) => observer.onReturn(way, failed),
-      onReplayed: (recording) => observer.onReplayed(recording),
-      onSigned: (head) => observer.onSigned(head),
-      onSent: () => {
-        observer.onSent();
-        onSent();
-      },
-      onUnsent: () => observer.onUnsent(),
-      onHead: (status, headers) => {
-        observer.onHead(status, headers);
-        tell(id);
-        doctor.begun(id, Date.now());
-      },
-      onBytes: (chunk) => observer.onBytes(chunk),
-      onEnd: () => observer.onEnd(),
-      onReadOn: () => observer.onReadOn(),
-      onClientBytes: (chunk) => observer.onClientBytes(chunk),
-    }),
-    watchClient: (clientResponse) => clientResponse,
-    onEnd: () => {
+    onSent,
+    onHead: () => {
+      tell(id);
+      doctor.begun(id, Date.now());
+    },
+    onOver: () => {
       body = undefined;
     },
   };

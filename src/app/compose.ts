@@ -45,7 +45,7 @@ import { createInspectorEndpoint, type Inspector } from './inspector.ts';
 import { baseUrl, hostOf } from './banner.ts';
 import { readServerCounts } from './server-counts.ts';
 import type { Cassette } from '../cassette/cassette.ts';
-import { guardWatcher, joinWatchers } from '../inspector/watcher.ts';
+import { watchExchanges } from '../inspector/watcher.ts';
 import type { FaultBoard } from '../faults/board.ts';
 import { createProxy, type ProxyDependencies } from '../proxy.ts';
 import { type Handler, type RunningServer, startServer } from '../server/server.ts';
@@ -297,7 +297,7 @@ function mayLoop({ endpointUrls, upstreamsFile, fallbacks }: Config): boolean {
 function openProxy(dependencies: ServerDependencies, parts: ProxyParts): Handler {
   const { config, store, connection, defaultRegion, ledger, shared, faults, inspector, cacheDoctor, onFault } =
     dependencies;
-  const watcher = joinWatchers([inspector?.watcher, cacheDoctor?.watcher].filter((each) => each !== undefined));
+  const watchers = [inspector?.watcher, cacheDoctor?.watcher].filter((each) => each !== undefined);
   const routing = readRouting(config, defaultRegion);
   const authorityOf = createAuthorities(config, connection);
   const findProfilesFor = createProfileLookup({
@@ -310,7 +310,7 @@ function openProxy(dependencies: ServerDependencies, parts: ProxyParts): Handler
   return createProxy({
     ...parts,
     faults,
-    watcher: watcher && guardWatcher(watcher, onFault),
+    openWatch: watchExchanges(watchers, onFault),
     judgeCache: cacheDoctor?.judge,
     mountPath: MOUNT_PATH,
     routing,

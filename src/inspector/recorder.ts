@@ -2,15 +2,14 @@
  * Keeps exchanges as they pass: copies of their bytes, the times of their arrival, heads without credentials. It is
  * never in the way: it waits for nothing, and where there is no room it lets go of content and says so.
  */
-import type { Writable } from 'node:stream';
 import { MACHINE_TICKS, type MonotonicClock } from '../lib/clock.ts';
 import { describeRecord } from '../domain/ledger-row.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { RequestRecord } from '../domain/request-record.ts';
+import type { FailedAttempt, RequestRecord } from '../domain/request-record.ts';
 import type { Body } from '../http/body.ts';
 import type { Spool } from '../http/spool.ts';
-import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
-import type { ResponseObserver, SentHead } from '../upstream/upstream.ts';
+import { type ClientRequest, findHeader, type HeaderPair } from '../http/message.ts';
+import type { SentHead, Way } from '../upstream/upstream.ts';
 import type {
   Exchange,
   ExchangeEnd,
@@ -28,7 +27,7 @@ import { PiecedKeptBody, PieceStore } from './pieces.ts';
 import { readJsonTree } from '../protocol/json-tree.ts';
 import type { ExchangeRing, RingExchange } from './ring.ts';
 import { describeSigning } from './signing.ts';
-import type { ExchangeWatch, ExchangeWatcher } from './watcher.ts';
+import type { ExchangeListener, ExchangeWatcher } from './watcher.ts';
 
 /** Larger bodies are kept as they came: to look into them would hold up others. */
 const MAX_LINKED_BYTES = 4 * 1024 * 1024;
@@ -69,7 +68,7 @@ export class ExchangeRecorder implements ExchangeWatcher {
     this.#links = new Links(ring);
   }
 
-  open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch {
+  open(record: RequestRecord, clientRequest: ClientRequest): Capture {
     const omitted = this.isCapturing ? findOptOut(clientRequest.headers) : 'off';
     const parts = { ring: this.#ring, tickMs: this.#tickMs, omitted, links: this.#links };
     const capture = new Capture(record, clientRequest, { ...parts, sequence: (this.#sequence += 1) });
@@ -165,7 +164,7 @@ type Times = { -readonly [Name in keyof ExchangeTimes]: ExchangeTimes[Name] };
 type Head = Omit<KeptMessage, 'body'>;
 
 /** One exchange. State: what has passed of it so far. */
-class Capture implements ExchangeWatch, RingExchange {
+class Capture implements ExchangeListener, RingExchange {
   readonly id: string;
   readonly sequence: number;
   readonly parent: string | undefined;
@@ -285,70 +284,54 @@ class Capture implements ExchangeWatch, RingExchange {
     this.times.admittedMs = this.#elapsed();
   }
 
-  watchUpstream(observer: ResponseObserver): ResponseObserver {
+  onSending(): void {
     this.#omitSecrets();
-    return {
-      ...observer,
-      onAttempt: (way, failed) => {
-        if (failed !== undefined) this.failedAttempts = [...this.failedAttempts, `${failed.upstream}: ${failed.code}`];
-        this.#forgetResponse();
-        observer.onAttempt(way, failed);
-      },
-      onSigned: (sent) => {
-        this.times.signedMs = this.#elapsed();
-        if (sent !== undefined) this.#keepSent(sent);
-        observer.onSigned(sent);
-      },
-      onSent: () => {
-        this.times.sentMs = this.#elapsed();
-        observer.onSent();
-      },
-      onHead: (status, headers) => {
-        this.times.headMs = this.#elapsed();
-        this.#keepHead('upstreamResponse', { status, headers: maskHeaders(headers) });
-        if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
-        observer.onHead(status, headers);
-        this.#ring.touch(this.id);
-      },
-      onBytes: (chunk) => {
-        const atMs = this.#elapsed();
-        this.times.firstByteMs ??= atMs;
-        this.times.lastByteMs = atMs;
-        this.#bodies.upstreamResponse?.add(chunk, atMs);
-        observer.onBytes(chunk);
-      },
-      onClientBytes: (chunk) => {
-        if (this.omitted === undefined) {
-          this.#clientStream ??= new KeptBytes(this.#ring);
-          this.#clientStream.add(chunk, this.#elapsed());
-        }
-        observer.onClientBytes(chunk);
-      },
+  }
+
+  onAttempt(_way: Way, failed: FailedAttempt | undefined): void {
+    if (failed !== undefined) this.failedAttempts = [...this.failedAttempts, `${failed.upstream}: ${failed.code}`];
+    this.#forgetResponse();
+  }
+
+  onSigned(sent?: SentHead): void {
+    this.times.signedMs = this.#elapsed();
+    if (sent !== undefined) this.#keepSent(sent);
+  }
+
+  onSent(): void {
+    this.times.sentMs = this.#elapsed();
+  }
+
+  onHead(status: number, headers: readonly HeaderPair[]): void {
+    this.times.headMs = this.#elapsed();
+    this.#keepHead('upstreamResponse', { status, headers: maskHeaders(headers) });
+    if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
+    this.#ring.touch(this.id);
+  }
+
+  onBytes(chunk: Buffer): void {
+    const atMs = this.#elapsed();
+    this.times.firstByteMs ??= atMs;
+    this.times.lastByteMs = atMs;
+    this.#bodies.upstreamResponse?.add(chunk, atMs);
+  }
+
+  onClientBytes(chunk: Buffer): void {
+    if (this.omitted !== undefined) return;
+    this.#clientStream ??= new KeptBytes(this.#ring);
+    this.#clientStream.add(chunk, this.#elapsed());
+  }
+
+  onClientHead(status: number, headers: readonly HeaderPair[]): ((chunk: Uint8Array | string) => void) | undefined {
+    this.#keepHead('clientResponse', { status, headers: maskHeaders(headers) });
+    if (!this.#isOwnResponse() || this.omitted !== undefined) return undefined;
+    const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
+    return (chunk) => {
+      if (this.omitted === undefined) kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
     };
   }
 
-  watchClient(inner: ClientResponse): ClientResponse {
-    const start = (status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable => {
-      const sink = inner.start(status, headers, reasonPhrase);
-      try {
-        this.#keepHead('clientResponse', { status, headers: maskHeaders(headers) });
-        if (this.#isOwnResponse()) this.#keepWritten(sink);
-      } catch {
-        // The response goes its way.
-      }
-      return sink;
-    };
-    return {
-      get headersSent() {
-        return inner.headersSent;
-      },
-      start,
-      dropRequestBody: () => inner.dropRequestBody(),
-      breakOff: () => inner.breakOff(),
-    };
-  }
-
-  onEnd(): void {
+  onOver(): void {
     this.times.endedMs = this.#elapsed();
   }
 
@@ -439,26 +422,6 @@ class Capture implements ExchangeWatch, RingExchange {
   /** What the client gets is not what the upstream sent: an error of the proxy, or a list that was made shorter. */
   #isOwnResponse(): boolean {
     return this.#heads.upstreamResponse === undefined || this.#record?.route?.service === 'bedrock';
-  }
-
-  #keepWritten(sink: Writable): void {
-    if (this.omitted !== undefined) return;
-    const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
-    const keep = (chunk: unknown): void => {
-      if (this.omitted !== undefined) return;
-      if (typeof chunk === 'string' || chunk instanceof Uint8Array) {
-        kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
-      }
-    };
-    const { write, end } = sink;
-    sink.write = (...given: unknown[]) => {
-      keep(given[0]);
-      return Reflect.apply(write, sink, given);
-    };
-    sink.end = (...given: unknown[]) => {
-      keep(given[0]);
-      return Reflect.apply(end, sink, given);
-    };
   }
 
   #linked(): LinkedRequest {

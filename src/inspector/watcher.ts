@@ -1,161 +1,202 @@
 /**
- * What the way of a request tells whoever looks at exchanges: the inspector's recorder, and the cache doctor. A watcher
- * sees what passes and changes nothing; it must be quick, wait for nothing and keep no piece of what it sees but as a
- * copy. What it throws is told, and the request does not feel it (`guardWatcher`).
+ * What the way of a request tells whoever looks at exchanges: the inspector's recorder, and the cache doctor. They hear
+ * of what passes after those on the way, and change nothing; they must be quick, wait for nothing and keep no piece of
+ * what they see but as a copy. What one throws is told, it hears no more of that exchange, and the request does not
+ * feel it.
  */
-import type { RequestRecord } from '../domain/request-record.ts';
+import type { Writable } from 'node:stream';
 import type { Principal } from '../domain/principal.ts';
+import type { RequestRecord } from '../domain/request-record.ts';
 import type { Body } from '../http/body.ts';
-import type { ClientRequest, ClientResponse } from '../http/message.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
 import type { ResponseObserver } from '../upstream/upstream.ts';
 
 /** Looks at exchanges. */
 export interface ExchangeWatcher {
   /** A request has come; undefined: this one is not looked at. Its record ends with the event `ended`. */
-  open(record: RequestRecord, clientRequest: ClientRequest): ExchangeWatch | undefined;
-}
-
-/** Looks at one exchange, in the order of its way; it may end after any of these. */
-export interface ExchangeWatch {
-  /** The caller is known. */
-  onCaller(principal: Principal | undefined): void;
-  /** The body is there. It may be released as soon as the request has left: what is kept is a copy. */
-  onBody(body: Body): void;
-  /** Limits let it in. */
-  onAdmitted(): void;
-  /** An observer that sees what this one sees, and tells it on. */
-  watchUpstream(observer: ResponseObserver): ResponseObserver;
-  /** A response that sees what goes to the client, and hands it on. */
-  watchClient(clientResponse: ClientResponse): ClientResponse;
-  /** The way is over; the ledger's row may still come. */
-  onEnd(): void;
-}
-
-/** Several watchers as one. */
-export function joinWatchers(watchers: readonly ExchangeWatcher[]): ExchangeWatcher | undefined {
-  if (watchers.length < 2) return watchers[0];
-  return {
-    open: (record, clientRequest) => {
-      const watches = watchers.map((each) => each.open(record, clientRequest)).filter((each) => each !== undefined);
-      return watches.length < 2 ? watches[0] : joinWatches(watches);
-    },
-  };
-}
-
-function joinWatches(watches: readonly ExchangeWatch[]): ExchangeWatch {
-  const all = (tell: (watch: ExchangeWatch) => void): void => watches.forEach(tell);
-  return {
-    onCaller: (principal) => all((watch) => watch.onCaller(principal)),
-    onBody: (body) => all((watch) => watch.onBody(body)),
-    onAdmitted: () => all((watch) => watch.onAdmitted()),
-    watchUpstream: (observer) => watches.reduce((watched, watch) => watch.watchUpstream(watched), observer),
-    watchClient: (response) => watches.reduce((watched, watch) => watch.watchClient(watched), response),
-    onEnd: () => all((watch) => watch.onEnd()),
-  };
+  open(record: RequestRecord, clientRequest: ClientRequest): ExchangeListener | undefined;
 }
 
 /**
- * A watcher that no request feels: it is told after those on the way, and once it has thrown, it sees no more of that
- * exchange.
+ * Looks at one exchange, in the order of its way; it may end after any of these. Of the upstream it hears what a
+ * `ResponseObserver` does.
  */
-export function guardWatcher(watcher: ExchangeWatcher, onFault: (thrown: unknown) => void): ExchangeWatcher {
-  return {
-    open: (record, clientRequest) => {
+export interface ExchangeListener extends Partial<ResponseObserver> {
+  /** The caller is known. */
+  onCaller?(principal: Principal | undefined): void;
+  /** The body is there. It may be released as soon as the request has left: what is kept is a copy. */
+  onBody?(body: Body): void;
+  /** Limits let it in. */
+  onAdmitted?(): void;
+  /** It is about to be sent, to whichever upstream: its route is known. */
+  onSending?(): void;
+  /** The client's response begins. The function that is given is called with each piece that is written to it. */
+  onClientHead?(status: number, headers: readonly HeaderPair[]): ((chunk: Uint8Array | string) => void) | undefined;
+  /** The way is over; the ledger's row may still come. */
+  onOver?(): void;
+}
+
+/** What `proxy.ts` tells of one exchange. Nothing of it throws. */
+export interface ExchangeWatch {
+  onCaller(principal: Principal | undefined): void;
+  onBody(body: Body): void;
+  onAdmitted(): void;
+  /** An observer that is told what this one is told, and then tells who listens. */
+  watchUpstream(observer: ResponseObserver): ResponseObserver;
+  /** A response that tells who listens what goes to the client. */
+  watchClient(clientResponse: ClientResponse): ClientResponse;
+  onEnd(): void;
+}
+
+/** Makes, for each request, what is told to all who look at it; undefined: nobody does. */
+export type OpenWatch = (record: RequestRecord, clientRequest: ClientRequest) => ExchangeWatch | undefined;
+
+/** For these watchers; undefined if there are none. `onFault` is told what one throws. */
+export function watchExchanges(
+  watchers: readonly ExchangeWatcher[],
+  onFault: (thrown: unknown) => void,
+): OpenWatch | undefined {
+  if (watchers.length === 0) return undefined;
+  return (record, clientRequest) => {
+    const listeners: ExchangeListener[] = [];
+    for (const watcher of watchers) {
       try {
-        const watch = watcher.open(record, clientRequest);
-        return watch && guardWatch(watch, onFault);
+        const listener = watcher.open(record, clientRequest);
+        if (listener !== undefined) listeners.push(listener);
       } catch (thrown) {
         onFault(thrown);
-        return undefined;
       }
-    },
-  };
-}
-
-function guardWatch(watch: ExchangeWatch, onFault: (thrown: unknown) => void): ExchangeWatch {
-  let isBroken = false;
-  const tell = (work: () => void): void => {
-    if (isBroken) return;
-    try {
-      work();
-    } catch (thrown) {
-      isBroken = true;
-      onFault(thrown);
     }
-  };
-  return {
-    onCaller: (principal) => tell(() => watch.onCaller(principal)),
-    onBody: (body) => tell(() => watch.onBody(body)),
-    onAdmitted: () => tell(() => watch.onAdmitted()),
-    watchUpstream: (observer) => {
-      let seen: ResponseObserver = UNHEARD;
-      tell(() => (seen = watch.watchUpstream(UNHEARD)));
-      return {
-        onAttempt: (...facts) => {
-          observer.onAttempt(...facts);
-          tell(() => seen.onAttempt(...facts));
-        },
-        onReturn: (...facts) => {
-          observer.onReturn(...facts);
-          tell(() => seen.onReturn(...facts));
-        },
-        onReplayed: (recording) => {
-          observer.onReplayed(recording);
-          tell(() => seen.onReplayed(recording));
-        },
-        onSigned: (sent) => {
-          observer.onSigned(sent);
-          tell(() => seen.onSigned(sent));
-        },
-        onSent: () => {
-          observer.onSent();
-          tell(() => seen.onSent());
-        },
-        onUnsent: () => {
-          observer.onUnsent();
-          tell(() => seen.onUnsent());
-        },
-        onHead: (...head) => {
-          observer.onHead(...head);
-          tell(() => seen.onHead(...head));
-        },
-        onBytes: (chunk) => {
-          observer.onBytes(chunk);
-          tell(() => seen.onBytes(chunk));
-        },
-        onEnd: () => {
-          observer.onEnd();
-          tell(() => seen.onEnd());
-        },
-        onReadOn: () => {
-          observer.onReadOn();
-          tell(() => seen.onReadOn());
-        },
-        onClientBytes: (chunk) => {
-          observer.onClientBytes(chunk);
-          tell(() => seen.onClientBytes(chunk));
-        },
-      };
-    },
-    watchClient: (clientResponse) => {
-      let watched: ClientResponse | undefined;
-      tell(() => (watched = watch.watchClient(clientResponse)));
-      return watched ?? clientResponse;
-    },
-    onEnd: () => tell(() => watch.onEnd()),
+    return listeners.length === 0 ? undefined : new WatchedExchange(listeners, onFault);
   };
 }
 
-const UNHEARD: ResponseObserver = {
-  onAttempt: () => {},
-  onReturn: () => {},
-  onReplayed: () => {},
-  onSigned: () => {},
-  onSent: () => {},
-  onUnsent: () => {},
-  onHead: () => {},
-  onBytes: () => {},
-  onEnd: () => {},
-  onReadOn: () => {},
-  onClientBytes: () => {},
-};
+/** State: those who still listen. */
+class WatchedExchange implements ExchangeWatch {
+  readonly #listeners: ExchangeListener[];
+  readonly #onFault: (thrown: unknown) => void;
+
+  constructor(listeners: ExchangeListener[], onFault: (thrown: unknown) => void) {
+    this.#listeners = listeners;
+    this.#onFault = onFault;
+  }
+
+  onCaller(principal: Principal | undefined): void {
+    this.#tell((listener) => listener.onCaller?.(principal));
+  }
+
+  onBody(body: Body): void {
+    this.#tell((listener) => listener.onBody?.(body));
+  }
+
+  onAdmitted(): void {
+    this.#tell((listener) => listener.onAdmitted?.());
+  }
+
+  onEnd(): void {
+    this.#tell((listener) => listener.onOver?.());
+  }
+
+  watchUpstream(observer: ResponseObserver): ResponseObserver {
+    this.#tell((listener) => listener.onSending?.());
+    return {
+      onAttempt: (way, failed) => {
+        observer.onAttempt(way, failed);
+        this.#tell((listener) => listener.onAttempt?.(way, failed));
+      },
+      onReturn: (way, failed) => {
+        observer.onReturn(way, failed);
+        this.#tell((listener) => listener.onReturn?.(way, failed));
+      },
+      onReplayed: (recording) => {
+        observer.onReplayed(recording);
+        this.#tell((listener) => listener.onReplayed?.(recording));
+      },
+      onSigned: (sent) => {
+        observer.onSigned(sent);
+        this.#tell((listener) => listener.onSigned?.(sent));
+      },
+      onSent: () => {
+        observer.onSent();
+        this.#tell((listener) => listener.onSent?.());
+      },
+      onUnsent: () => {
+        observer.onUnsent();
+        this.#tell((listener) => listener.onUnsent?.());
+      },
+      onHead: (status, headers) => {
+        observer.onHead(status, headers);
+        this.#tell((listener) => listener.onHead?.(status, headers));
+      },
+      onBytes: (chunk) => {
+        observer.onBytes(chunk);
+        this.#tell((listener) => listener.onBytes?.(chunk));
+      },
+      onEnd: () => {
+        observer.onEnd();
+        this.#tell((listener) => listener.onEnd?.());
+      },
+      onReadOn: () => {
+        observer.onReadOn();
+        this.#tell((listener) => listener.onReadOn?.());
+      },
+      onClientBytes: (chunk) => {
+        observer.onClientBytes(chunk);
+        this.#tell((listener) => listener.onClientBytes?.(chunk));
+      },
+    };
+  }
+
+  watchClient(inner: ClientResponse): ClientResponse {
+    return {
+      get headersSent() {
+        return inner.headersSent;
+      },
+      start: (status, headers, reasonPhrase) => {
+        const sink = inner.start(status, headers, reasonPhrase);
+        this.#tell((listener) => {
+          const keep = listener.onClientHead?.(status, headers);
+          if (keep !== undefined) this.#listenTo(sink, keep);
+        });
+        return sink;
+      },
+      dropRequestBody: () => inner.dropRequestBody(),
+      breakOff: () => inner.breakOff(),
+    };
+  }
+
+  #listenTo(sink: Writable, keep: (chunk: Uint8Array | string) => void): void {
+    let isBroken = false;
+    const hear = (chunk: unknown): void => {
+      if (isBroken || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) return;
+      try {
+        keep(chunk);
+      } catch (thrown) {
+        isBroken = true;
+        this.#onFault(thrown);
+      }
+    };
+    const { write, end } = sink;
+    sink.write = (...given: unknown[]) => {
+      hear(given[0]);
+      return Reflect.apply(write, sink, given);
+    };
+    sink.end = (...given: unknown[]) => {
+      hear(given[0]);
+      return Reflect.apply(end, sink, given);
+    };
+  }
+
+  #tell(tell: (listener: ExchangeListener) => void): void {
+    let broken: ExchangeListener[] | undefined;
+    for (const listener of this.#listeners) {
+      try {
+        tell(listener);
+      } catch (thrown) {
+        (broken ??= []).push(listener);
+        this.#onFault(thrown);
+      }
+    }
+    for (const listener of broken ?? []) this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+  }
+}

@@ -9,7 +9,6 @@ import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
 import type { HeaderPair } from '../../src/http/message.ts';
 import { EXCHANGE_BYTES, ExchangeRing } from '../../src/inspector/ring.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
-import { IDLE_OBSERVER } from '../helpers/idle-observer.ts';
 
 const MB = 1024 * 1024;
 const HEAD = { method: 'POST', httpVersion: '1.1', path: '/', userAgentHeader: undefined, traceparent: undefined };
@@ -24,8 +23,8 @@ function open(caps: Partial<ConstructorParameters<typeof ExchangeRing>[0]> = {})
   const begin = (startedAtMs = Date.now(), headers: HeaderPair[] = []) => {
     const record = openRecord(`r${(count += 1)}`, startedAtMs, HEAD);
     const watch = recorder.open(record, { ...aClientRequest(), headers });
-    const observer = watch.watchUpstream(IDLE_OBSERVER);
-    observer.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
+    const observer = watch;
+    watch.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
     const end = (): void => {
       record.hasEnded = true;
       recorder.ended(record);

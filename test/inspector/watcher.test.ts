@@ -1,36 +1,28 @@
 /** Whoever looks at exchanges cannot harm one: what it throws is told, and the request goes its way. */
+import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { openRecord } from '../../src/domain/request-record.ts';
-import { type ExchangeWatch, guardWatcher } from '../../src/inspector/watcher.ts';
+import type { ClientResponse } from '../../src/http/message.ts';
+import { type ExchangeListener, watchExchanges } from '../../src/inspector/watcher.ts';
 import type { ResponseObserver } from '../../src/upstream/upstream.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { IDLE_OBSERVER } from '../helpers/idle-observer.ts';
 
 const HEAD = { method: 'POST', httpVersion: '1.1', path: '/', userAgentHeader: undefined, traceparent: undefined };
 const record = openRecord('r', 0, HEAD);
-const QUIET: ExchangeWatch = {
-  onCaller: () => {},
-  onBody: () => {},
-  onAdmitted: () => {},
-  watchUpstream: (observer) => observer,
-  watchClient: (clientResponse) => clientResponse,
-  onEnd: () => {},
-};
 
-function open(watch: Partial<ExchangeWatch>) {
+function open(...listeners: readonly ExchangeListener[]) {
   const faults: unknown[] = [];
   const heard: string[] = [];
-  const guarded = guardWatcher({ open: () => ({ ...QUIET, ...watch }) }, (thrown) => faults.push(thrown)).open(
-    record,
-    aClientRequest(),
-  );
+  const watchers = listeners.map((listener) => ({ open: () => listener }));
+  const watch = watchExchanges(watchers, (thrown) => faults.push(thrown))?.(record, aClientRequest());
   const observer: ResponseObserver = {
     ...IDLE_OBSERVER,
     onHead: (status) => void heard.push(`head ${status}`),
     onBytes: (chunk) => void heard.push(chunk.toString()),
     onEnd: () => void heard.push('end'),
   };
-  return { guarded, faults, heard, observer };
+  return { watch, faults, heard, observer };
 }
 
 const fail = (): never => {
@@ -38,44 +30,80 @@ const fail = (): never => {
 };
 
 describe('a watcher that throws', () => {
-  it('on the way is told of once, and the rest of the exchange goes on without it', () => {
-    const { guarded, faults, heard, observer } = open({
-      watchUpstream: (told) => ({ ...told, onHead: fail, onBytes: fail }),
-      onEnd: fail,
-    });
-    const watched = guarded?.watchUpstream(observer);
+  it('is told of once and hears no more, and the others and the request go on', () => {
+    const told: string[] = [];
+    const { watch, faults, heard, observer } = open(
+      { onHead: fail, onBytes: fail, onOver: fail },
+      { onBytes: (chunk) => void told.push(chunk.toString()) },
+    );
+    const watched = watch?.watchUpstream(observer);
     watched?.onHead(200, []);
     watched?.onBytes(Buffer.from('bytes'));
     watched?.onEnd();
-    guarded?.onEnd();
+    watch?.onEnd();
     expect(heard).toEqual(['head 200', 'bytes', 'end']);
+    expect(told).toEqual(['bytes']);
     expect(faults).toHaveLength(1);
   });
 
   it('when it is opened sees nothing of that exchange', () => {
     const faults: unknown[] = [];
-    const guarded = guardWatcher({ open: fail }, (thrown) => faults.push(thrown));
-    expect(guarded.open(record, aClientRequest())).toBeUndefined();
+    const openWatch = watchExchanges([{ open: fail }], (thrown) => faults.push(thrown));
+    expect(openWatch?.(record, aClientRequest())).toBeUndefined();
     expect(faults).toHaveLength(1);
   });
 
-  it('while it takes its place leaves the observer as it was', () => {
-    const { guarded, heard, observer } = open({ watchUpstream: fail });
-    guarded?.watchUpstream(observer).onHead(200, []);
-    expect(heard).toEqual(['head 200']);
+  it('while the client gets its response leaves that alone', () => {
+    const written: string[] = [];
+    const sink = new Writable({
+      write: (chunk, _encoding, done) => {
+        written.push(String(chunk));
+        done();
+      },
+    });
+    const response: ClientResponse = {
+      headersSent: false,
+      start: () => sink,
+      dropRequestBody: () => {},
+      breakOff: () => {},
+    };
+    const { watch, faults } = open({ onClientHead: fail }, { onClientHead: () => fail });
+    watch?.watchClient(response).start(200, []).end('body');
+    expect(written).toEqual(['body']);
+    expect(faults).not.toHaveLength(0);
+  });
+});
+
+describe('who listens', () => {
+  it('to what is written to the client hears each piece once', () => {
+    const told: string[] = [];
+    const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const response: ClientResponse = {
+      headersSent: false,
+      start: () => sink,
+      dropRequestBody: () => {},
+      breakOff: () => {},
+    };
+    const { watch } = open({ onClientHead: () => (chunk) => void told.push(String(chunk)) }, {}, {});
+    const written = watch?.watchClient(response).start(200, []);
+    written?.write('a');
+    written?.end(Buffer.from('b'));
+    expect(told).toEqual(['a', 'b']);
   });
 
-  it('does not hear what it was not told, and hears all else in order', () => {
+  it('hears what passes after those on the way, and what is written to the client', () => {
     const told: string[] = [];
-    const { guarded, heard, observer } = open({
-      watchUpstream: (inner) => ({ ...inner, onBytes: (chunk) => void told.push(chunk.toString()) }),
+    const { watch, heard, observer } = open({
+      onSending: () => void told.push('sending'),
+      onBytes: (chunk) => void told.push(`${chunk.toString()} after ${heard.length}`),
     });
-    const watched = guarded?.watchUpstream(observer);
+    const watched = watch?.watchUpstream(observer);
     watched?.onBytes(Buffer.from('a'));
     watched?.onBytes(Buffer.from('b'));
-    expect([told, heard]).toEqual([
-      ['a', 'b'],
-      ['a', 'b'],
-    ]);
+    expect(told).toEqual(['sending', 'a after 1', 'b after 2']);
+  });
+
+  it('is nobody, if there is no watcher', () => {
+    expect(watchExchanges([], () => {})).toBeUndefined();
   });
 });
