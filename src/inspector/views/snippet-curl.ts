@@ -3,7 +3,16 @@ import { quotePosix, quotePowerShell } from '../../lib/shell-quote.ts';
 import { BLOB_FIELDS } from '../../operations/blob-fields.ts';
 import { hasBlob, readBlobPaths } from './literals.ts';
 import { cliName } from './snippet-names.ts';
-import { hasControls, headerOf, isPastable, readLabels, type Snippet, type SnippetRequest } from './snippet-request.ts';
+import {
+  hasControls,
+  headerOf,
+  isPastable,
+  KEY_ID_NOTE,
+  readLabels,
+  type Snippet,
+  type SnippetRequest,
+  takesBearer,
+} from './snippet-request.ts';
 
 const SAVE_FIRST = "The body does not fit into a command: save the request's body as request.json first.";
 
@@ -127,6 +136,7 @@ export function printAwsCli(request: SnippetRequest): Snippet {
   const text = isPayload && isShort ? `printf %s ${quoteAlways(body)} |\n  ${command}` : command;
   const notes = [
     isShort ? '' : SAVE_FIRST,
+    takesBearer(request) ? '' : KEY_ID_NOTE,
     twin === undefined ? '' : `The AWS CLI has no streams: this is ${twin}.`,
     hasBlob(json, readBlobPaths(BLOB_FIELDS[name] ?? [])) ? BASE64 : '',
   ];
@@ -140,8 +150,8 @@ const BASE64 = 'It has bytes in base64, as version 2 of the AWS CLI wants them; 
 export const NO_SDK = 'The AWS SDKs do not know this request. Copy it for curl.';
 
 /** A key is a Bearer token where AWS takes one, else a pair. */
-function credentialWords({ operation }: SnippetRequest): readonly string[] {
-  if (operation?.service.bearerKeys === true) return ['AWS_BEARER_TOKEN_BEDROCK="$BEDROCK_PROXY_KEY"'];
+function credentialWords(request: SnippetRequest): readonly string[] {
+  if (takesBearer(request)) return ['AWS_BEARER_TOKEN_BEDROCK="$BEDROCK_PROXY_KEY"'];
   return ['AWS_ACCESS_KEY_ID="$BEDROCK_PROXY_KEY_ID" AWS_SECRET_ACCESS_KEY="$BEDROCK_PROXY_KEY"'];
 }
 

@@ -145,3 +145,11 @@ const MAX_PASTED_BYTES = 64 * 1024;
 export function headerOf({ headers }: SnippetRequest, name: string): string | undefined {
   return findHeader(headers, name);
 }
+
+/** Whether Python's SDK and the AWS CLI take a token: botocore sends one over https only. */
+export function takesBearer({ operation, endpoint }: SnippetRequest): boolean {
+  return operation?.service.bearerKeys === true && endpoint.startsWith('https:');
+}
+
+/** Where the other half of a pair is found. */
+export const KEY_ID_NOTE = "BEDROCK_PROXY_KEY_ID is the key's access key id: `bedrock-proxy key list` shows it.";

@@ -3,7 +3,14 @@ import { BLOB_FIELDS, PAYLOAD_FIELDS } from '../../operations/blob-fields.ts';
 import { JAVASCRIPT, type LiteralStyle, printLiteral, printText, PYTHON, readBlobPaths } from './literals.ts';
 import { NO_SDK } from './snippet-curl.ts';
 import { clientClassName, pythonName } from './snippet-names.ts';
-import { headerOf, readLabels, type Snippet, type SnippetRequest } from './snippet-request.ts';
+import {
+  headerOf,
+  readLabels,
+  type Snippet,
+  type SnippetRequest,
+  takesBearer,
+  KEY_ID_NOTE,
+} from './snippet-request.ts';
 
 /** Where a response has its stream. */
 const STREAM_MEMBERS: Readonly<Record<string, string>> = {
@@ -77,11 +84,11 @@ function isArgument(name: string): boolean {
 export function printBoto3(request: SnippetRequest): Snippet {
   const call = describeCall(request, PYTHON, '    ');
   if (typeof call === 'string') return { text: '', note: call };
-  const { service, region, endpoint, operation } = request;
+  const { service, region, endpoint } = request;
   const named = call.members.filter(([name]) => isArgument(name)).map(([name, value]) => `    ${name}=${value},\n`);
   const others = call.members.filter(([name]) => !isArgument(name));
   const rest = others.map(([name, value]) => `    **{${printText(name)}: ${value}},\n`);
-  const hasBearer = operation?.service.bearerKeys === true;
+  const hasBearer = takesBearer(request);
   const settings = [
     printText(service),
     `region_name=${printText(region)}`,
@@ -152,6 +159,5 @@ function readingInJavaScript(name: string): readonly string[] {
 }
 
 function withNote(text: string, hasBearer: boolean): Snippet {
-  const note = "BEDROCK_PROXY_KEY_ID is the key's access key id: `bedrock-proxy key list` shows it.";
-  return hasBearer ? { text } : { text, note };
+  return hasBearer ? { text } : { text, note: KEY_ID_NOTE };
 }

@@ -100,6 +100,8 @@ const TOKEN = 'token-for-tests-of-snippets-0123456789';
 let place: Workplace;
 let server: RunningServer;
 let key: string;
+let keyId: string;
+const PYTHON = { PYTHONDONTWRITEBYTECODE: '1' };
 let before = 0;
 
 /** Asks the inspector what has come since. */
@@ -126,7 +128,7 @@ async function listSeen(): Promise<Seen[]> {
 beforeAll(async () => {
   place = await openWorkplace();
   const made = await run(['key', 'generate', '--json'], place.environment);
-  ({ key } = JSON.parse(made.stdout) as { key: string });
+  ({ key, access_key_id: keyId } = JSON.parse(made.stdout) as { key: string; access_key_id: string });
   server = await launchServer(['--offline', '--inspect'], {
     ...place.environment,
     BEDROCK_PROXY_INSPECT_TOKEN: TOKEN,
@@ -174,7 +176,7 @@ function snippetOf(each: Case, as: SnippetTarget) {
 
 /** Runs it in a folder of its own, in an environment that knows the key and nothing else. */
 async function paste(command: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) {
-  const environment = { ...place.environment, BEDROCK_PROXY_KEY: key, PYTHONDONTWRITEBYTECODE: '1', ...more };
+  const environment = { ...place.environment, BEDROCK_PROXY_KEY: key, BEDROCK_PROXY_KEY_ID: keyId, ...PYTHON, ...more };
   const options: SpawnOptions = {
     cwd: place.folder,
     env: environment,
