@@ -251,7 +251,7 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     await page.keyboard.press('j');
     expect(await focused(page)).not.toContain('row-');
     await page.keyboard.press('ArrowDown');
-    expect(await focused(page)).toContain('row-');
+    await expect.poll(() => focused(page), WAIT).toContain('row-');
   });
 
   it('stops and goes on without missing any', async () => {

@@ -153,7 +153,7 @@ describe('usage', () => {
       { costNanoUsd: 9_000, chargedNanoUsd: 9_000 },
     ];
     await settle(cli, [
-      { session: 's-1', ...dear },
+      { session: 's-1', ...dear, startedAtMs: Date.now() },
       { session: 's-2', ...yesterday },
       { session: 's-3', ...yesterday, ...dear },
     ]);
