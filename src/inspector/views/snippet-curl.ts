@@ -136,9 +136,9 @@ export function printAwsCli(request: SnippetRequest): Snippet {
   const text = isPayload && isShort ? `printf %s ${quoteAlways(body)} |\n  ${command}` : command;
   const notes = [
     isShort ? '' : SAVE_FIRST,
-    takesBearer(request) ? '' : KEY_ID_NOTE,
     twin === undefined ? '' : `The AWS CLI has no streams: this is ${twin}.`,
     hasBlob(json, readBlobPaths(BLOB_FIELDS[name] ?? [])) ? BASE64 : '',
+    takesBearer(request) ? '' : KEY_ID_NOTE,
   ];
   const note = notes.filter((told) => told !== '').join(' ');
   return note === '' ? { text } : { text, note };
