@@ -61,7 +61,7 @@ addEventListener('keydown', (event) => {
   if (
     (event.key === 'Enter' || event.key === ' ') &&
     target instanceof HTMLElement &&
-    target.matches('button, a, summary, [role=tab]')
+    target.matches('button, a, summary, input, [role=tab]')
   )
     return;
   const found = listBindings().findLast(({ keys }) => keys.includes(event.key));
@@ -71,5 +71,8 @@ addEventListener('keydown', (event) => {
 });
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || target.matches('input, textarea, select'));
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches('input:not([type=checkbox]), textarea, select'))
+  );
 }

@@ -1,7 +1,7 @@
 /** What a visitor without the token sees: where the link stands, and a field for it. */
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { setToken, token } from './api.ts';
+import { setToken } from './api.ts';
 import { startAnew } from './list/exchanges.ts';
 import { refusal } from './state.ts';
 
@@ -11,11 +11,7 @@ export function TokenGate(): JSX.Element {
   return (
     <main class="gate">
       <h1>bedrock-proxy inspect</h1>
-      <p role="alert">
-        {token.value === undefined
-          ? 'This page needs its token.'
-          : 'The token of this page is not valid any more: each start of the proxy makes a new one.'}
-      </p>
+      <p role="alert">{refusal.value}</p>
       <p>
         Open the link that the proxy printed when it started, press <kbd>i</kbd> in its terminal, or run{' '}
         <code>bedrock-proxy inspect</code>. The master key works as well.
@@ -43,7 +39,6 @@ export function TokenGate(): JSX.Element {
           Open
         </button>
       </form>
-      {refusal.value !== undefined && token.value !== undefined && <p class="quiet">{refusal.value}</p>}
     </main>
   );
 }

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, openPage } from '../helpers/browser.ts';
 import { HandMadeExchanges, type InspectedOptions, INSPECT_TOKEN, startInspected } from '../helpers/inspected.ts';
-import { sampleExchange, sampleExchanges, sampleId, THROTTLED } from '../helpers/sample-exchanges.ts';
+import { CHANGED, sampleExchange, sampleExchanges, sampleId, THROTTLED } from '../helpers/sample-exchanges.ts';
 
 const WAIT = { timeout: 15_000, interval: 50 };
 
@@ -68,6 +68,14 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     await live(page);
     source.put(sampleExchange(1));
     await page.waitForSelector(row(1));
+  });
+
+  it('gives the lines that a client wants, to be copied', async () => {
+    const { page, url } = await show(0);
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: new URL(url).origin });
+    await page.click('.clients dd:nth-of-type(2) .button');
+    await page.waitForSelector('text=Copied');
+    expect(await page.evaluate<string>('navigator.clipboard.readText()')).toMatch(/^export AWS_ENDPOINT_URL_BEDROCK_/);
   });
 
   it('says what passed: by columns, in words, with what went wrong', async () => {
@@ -310,6 +318,17 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     expect(lines.suggestedFilename()).toMatch(/contains.prompts.*\.ndjson$/);
   });
 
+  it('names the bytes that differ as the cache doctor does', async () => {
+    const { link } = await serve(new HandMadeExchanges(sampleExchanges(2)), {
+      caches: new Map([[sampleId(2), CHANGED]]),
+    });
+    const page = await openPage(link);
+    await page.click(row(2));
+    await page.click('#tab-cache');
+    // The view's end is the byte behind the last one; the sentence names the last one.
+    await page.waitForSelector('text=bytes 1,284–1,291');
+  });
+
   it('follows the newest', async () => {
     const { page, source } = await show(3);
     await live(page);
@@ -323,6 +342,9 @@ describe.skipIf(CHROMIUM === undefined)('the list in a browser (needs Chromium)'
     const { page } = await show(3);
     await page.click('summary:has-text("Columns")');
     await page.click('.menu-item:has-text("key")');
+    // A box that is ticked is no text that is typed.
+    await page.keyboard.press('j');
+    await expect.poll(() => focused(page), WAIT).toContain('row-');
     await page.reload();
     await page.waitForSelector('.row');
     expect(await page.locator('[role=columnheader]').allTextContents()).not.toContain('key');

@@ -46,17 +46,8 @@ export function CacheTab({ id, version }: { id: string; version: unknown }): JSX
       {pointer !== null && (
         <p>
           <span class="quiet">where</span> <code>{pointer}</code>
-          {bytes !== null && (
-            <>
-              , bytes {bytes[0]}–{bytes[1]}
-            </>
-          )}
-          {previousBytes !== null && (
-            <span class="quiet">
-              {' '}
-              (before: {previousBytes[0]}–{previousBytes[1]})
-            </span>
-          )}
+          {bytes !== null && <>, bytes {describeRange(bytes)}</>}
+          {previousBytes !== null && <span class="quiet"> (before: {describeRange(previousBytes)})</span>}
           {change !== null && <> · {change}</>}
         </p>
       )}
@@ -143,4 +134,10 @@ function Segments({ segments }: Pick<CacheView, 'segments'>): JSX.Element {
       </figcaption>
     </figure>
   );
+}
+
+/** As the doctor's sentence has it: the last byte is one of them. */
+function describeRange([from, to]: readonly [from: number, to: number]): string {
+  const [first, last] = [from, Math.max(from, to - 1)].map((at) => at.toLocaleString('en-US'));
+  return `${first}–${last}`;
 }

@@ -1,4 +1,5 @@
 /** What stands where no exchange is: how to make the first one, or that the filter lets none through. */
+import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { go, place } from '../routes.ts';
 import { serverState } from '../state.ts';
@@ -28,26 +29,54 @@ export function EmptyList(): JSX.Element {
       <dl class="clients">
         <dt>Claude Code</dt>
         <dd>
-          <pre>{`export CLAUDE_CODE_USE_BEDROCK=1
+          <Snippet
+            text={`export CLAUDE_CODE_USE_BEDROCK=1
 export ANTHROPIC_BEDROCK_BASE_URL=${url}
-export AWS_BEARER_TOKEN_BEDROCK=sk-YOUR-KEY`}</pre>
+export AWS_BEARER_TOKEN_BEDROCK=sk-YOUR-KEY`}
+          />
         </dd>
         <dt>AWS SDKs and CLI</dt>
         <dd>
-          <pre>{`export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${url}
+          <Snippet
+            text={`export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${url}
 export AWS_BEARER_TOKEN_BEDROCK=sk-YOUR-KEY
-export AWS_REGION=${region}`}</pre>
+export AWS_REGION=${region}`}
+          />
         </dd>
         <dt>curl</dt>
         <dd>
-          <pre>{`curl ${url}/model/amazon.nova-lite-v1:0/converse \\
+          <Snippet
+            text={`curl ${url}/model/amazon.nova-lite-v1:0/converse \\
   -H 'Authorization: Bearer sk-YOUR-KEY' -H 'Content-Type: application/json' \\
-  -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`}</pre>
+  -d '{"messages":[{"role":"user","content":[{"text":"Hello"}]}]}'`}
+          />
         </dd>
       </dl>
       <p class="quiet">
         Without keys any text will do as one; <code>bedrock-proxy env</code> prints these lines for your shell.
       </p>
+    </div>
+  );
+}
+
+/** Lines to be copied. */
+function Snippet({ text }: { text: string }): JSX.Element {
+  const isCopied = useSignal(false);
+  return (
+    <div class="snippet">
+      <pre tabIndex={0}>{text}</pre>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          navigator.clipboard.writeText(text).then(
+            () => (isCopied.value = true),
+            () => {},
+          );
+        }}
+      >
+        {isCopied.value ? 'Copied' : 'Copy'}
+      </button>
     </div>
   );
 }

@@ -108,6 +108,9 @@ function filterQuery(): Record<string, string> {
   return filter.peek() === '' ? {} : { filter: filter.peek() };
 }
 
+const NO_TOKEN = 'This page needs its token.';
+const WRONG_TOKEN = 'The token of this page is not valid any more: each start of the proxy makes a new one.';
+
 /** Whether asking again cannot help. */
 function isRefused(thrown: unknown): boolean {
   if (!(thrown instanceof ApiFailure)) return false;
@@ -119,7 +122,7 @@ function isRefused(thrown: unknown): boolean {
     return true;
   }
   if (thrown.status !== 401 && thrown.status !== 429) return false;
-  refusal.value = token.value === undefined ? 'no token' : thrown.message;
+  refusal.value = thrown.status === 429 ? thrown.message : token.value === undefined ? NO_TOKEN : WRONG_TOKEN;
   liveness.value = 'gone';
   return true;
 }

@@ -111,7 +111,7 @@ export function ExchangeGrid(): JSX.Element {
       >
         <div class="grid-head" role="row" aria-rowindex={1}>
           {columns.map(({ name, title, isNumber }) => (
-            <span key={name} role="columnheader" class={isNumber === true ? 'cell cell-number' : 'cell'}>
+            <span key={name} role="columnheader" class={cellClass(name, isNumber, false)}>
               {title}
             </span>
           ))}
@@ -189,7 +189,7 @@ function Row({ exchange, columns, shown, index, isSelected, isActive }: RowProps
       onFocus={() => (activeId.value = exchange.id)}
     >
       {columns.map(({ name, isNumber, read }) => (
-        <span key={name} role="gridcell" class={cellClass(isNumber, name === 'status' && hasFailed)}>
+        <span key={name} role="gridcell" class={cellClass(name, isNumber, name === 'status' && hasFailed)}>
           {name === 'status' && hasFailed && <span aria-hidden="true">⚠ </span>}
           {read(exchange)}
         </span>
@@ -201,8 +201,8 @@ function Row({ exchange, columns, shown, index, isSelected, isActive }: RowProps
   );
 }
 
-function cellClass(isNumber: boolean | undefined, isBad: boolean): string {
-  return ['cell', ...(isNumber === true ? ['cell-number'] : []), ...(isBad ? ['bad'] : [])].join(' ');
+function cellClass(name: string, isNumber: boolean | undefined, isBad: boolean): string {
+  return ['cell', `cell-${name}`, ...(isNumber === true ? ['cell-number'] : []), ...(isBad ? ['bad'] : [])].join(' ');
 }
 
 /** The one that has the keyboard; else the one that is shown; else the newest. */
