@@ -1,6 +1,6 @@
 /** Figures of the usage view: days without spend have a bar, unknown prices are none, the rest is added up. */
 import { describe, expect, it } from 'vitest';
-import { findScale, formatUsd, listDays, readSeries, type SpendDay } from '../../page/src/usage/spend.ts';
+import { findScale, formatScale, formatUsd, listDays, readSeries, type SpendDay } from '../../page/src/usage/spend.ts';
 
 const RANGE = { from: '2026-11-26', to: '2026-11-28' };
 
@@ -51,6 +51,12 @@ describe('days and scales', () => {
     expect(top).toBeLessThan(largest * 2.6);
     expect(lines.length).toBeGreaterThan(1);
     expect(lines.length).toBeLessThanOrEqual(6);
+  });
+
+  it.each([0.000_016, 0.0158, 0.9, 1, 7, 99, 12_345])('write another text at each line up to %d', (largest) => {
+    const texts = findScale(largest).lines.map(formatScale);
+    expect(new Set(texts).size).toBe(texts.length);
+    expect(texts.map((text) => Number(text.replaceAll(/[$,]/g, '')))).toEqual(findScale(largest).lines);
   });
 
   it.each([

@@ -1,10 +1,11 @@
 /** Spend by day as stacked bars. The same figures stand in a table below it, for whoever cannot see them. */
 import type { JSX } from 'preact';
-import { findScale, formatUsd, type SpendSeries } from './spend.ts';
+import { findScale, formatScale, formatUsd, type SpendSeries } from './spend.ts';
 
 const WIDTH = 960;
 const HEIGHT = 220;
-const LEFT = 56;
+/** Of a figure, in a narrow window, where letters are larger than bars. */
+const DIGIT = 11;
 const BOTTOM = 22;
 const TOP = 8;
 
@@ -12,8 +13,9 @@ const TOP = 8;
 export function SpendPlot({ series, label }: { series: SpendSeries; label: string }): JSX.Element {
   const { bars } = series;
   const { top, lines } = findScale(Math.max(...bars.map((bar) => bar.totalUsd), 0));
+  const left = 14 + DIGIT * Math.max(...lines.map((usd) => formatScale(usd).length));
   const height = (usd: number): number => (usd / top) * (HEIGHT - BOTTOM - TOP);
-  const slot = (WIDTH - LEFT) / Math.max(1, bars.length);
+  const slot = (WIDTH - left) / Math.max(1, bars.length);
   const width = Math.max(1, Math.min(48, slot * 0.72));
   const everyNth = Math.ceil(bars.length / 10);
   return (
@@ -22,18 +24,18 @@ export function SpendPlot({ series, label }: { series: SpendSeries; label: strin
         <g key={usd}>
           <line
             class="plot-line"
-            x1={LEFT}
+            x1={left}
             x2={WIDTH}
             y1={HEIGHT - BOTTOM - height(usd)}
             y2={HEIGHT - BOTTOM - height(usd)}
           />
-          <text class="plot-text plot-text-right" x={LEFT - 6} y={HEIGHT - BOTTOM - height(usd) + 4}>
-            {formatUsd(usd)}
+          <text class="plot-text plot-text-right" x={left - 6} y={HEIGHT - BOTTOM - height(usd) + 4}>
+            {formatScale(usd)}
           </text>
         </g>
       ))}
       {bars.map((bar, at) => {
-        const x = LEFT + at * slot + (slot - width) / 2;
+        const x = left + at * slot + (slot - width) / 2;
         let y = HEIGHT - BOTTOM;
         return (
           <g key={bar.day}>
@@ -44,7 +46,7 @@ export function SpendPlot({ series, label }: { series: SpendSeries; label: strin
                 <rect key={part} class={`series-${part}`} x={x} y={y} width={width} height={tall} />
               ) : null;
             })}
-            <rect class="plot-hit" x={LEFT + at * slot} y={TOP} width={slot} height={HEIGHT - BOTTOM - TOP}>
+            <rect class="plot-hit" x={left + at * slot} y={TOP} width={slot} height={HEIGHT - BOTTOM - TOP}>
               <title>{describeBar(bar.day, bar.totalUsd, bar.unpricedRequests)}</title>
             </rect>
             {bar.unpricedRequests > 0 && (
@@ -60,7 +62,7 @@ export function SpendPlot({ series, label }: { series: SpendSeries; label: strin
           </g>
         );
       })}
-      <line class="plot-base" x1={LEFT} x2={WIDTH} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} />
+      <line class="plot-base" x1={left} x2={WIDTH} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM} />
     </svg>
   );
 }

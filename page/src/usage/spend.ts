@@ -109,6 +109,12 @@ export function findScale(largest: number): { readonly top: number; readonly lin
   return { top: lines.at(-1) ?? largest, lines };
 }
 
+/** Of a line of the scale, which is a round number: no digit of it is left out. */
+export function formatScale(usd: number): string {
+  const isCents = usd >= 0.01 && Math.abs(usd * 100 - Math.round(usd * 100)) < 1e-6;
+  return isCents ? formatUsd(usd) : `$${usd.toLocaleString('en-US', { maximumFractionDigits: 9 })}`;
+}
+
 /** `$12.30`, `$0.0042`; null: unknown. */
 export function formatUsd(usd: number | null | undefined): string {
   if (usd === null || usd === undefined) return 'unknown';
