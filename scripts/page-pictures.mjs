@@ -20,7 +20,7 @@ const PICTURES = /** @type {const} */ ([
   ['messages', 1440, 'light', open('converse-stream')],
   ['frames', 1440, 'dark', open('converse-stream', 'frames')],
   ['cache', 1440, 'light', open('cache changed', 'cache')],
-  ['error', 900, 'light', open('isn’t supported')],
+  ['error', 900, 'light', open('ValidationException')],
   ['usage', 1440, 'dark', `location.hash = '#/usage'`],
   ['narrow', 420, 'dark', ''],
 ]);
@@ -179,7 +179,7 @@ if (all === undefined) {
   for (const tab of ['messages', 'request', 'response', 'frames', 'timing', 'signing', 'cache']) {
     await takeEvery(tab, open(tab === 'cache' ? 'cache changed' : 'converse-stream', tab));
   }
-  await takeEvery('error', open('isn’t supported'));
+  await takeEvery('error', open('ValidationException'));
   await takeEvery('keys', `location.hash = '#/keys'`);
   await takeEvery('usage', `location.hash = '#/usage'`);
 }
