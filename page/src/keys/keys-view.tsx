@@ -1,5 +1,5 @@
 /** Keys: made, limited, blocked, rotated, deleted; what each may do, and what it has spent. */
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { formatCount } from '../format.ts';
@@ -33,8 +33,12 @@ function Keys(): JSX.Element {
   const page = useSignal(1);
   const version = useSignal(0);
   const open = useSignal<Open | undefined>(undefined);
+  const askedFor = useRef('');
   useEffect(() => {
+    // Only who types is waited for: after a change, the rows that are shown are not true any more.
+    const waitMs = search.value === askedFor.current ? 0 : TYPING_MS;
     const timer = setTimeout(() => {
+      askedFor.current = search.value;
       const query = new URLSearchParams({
         return_full_object: 'true',
         size: String(PAGE_KEYS),
@@ -49,7 +53,7 @@ function Keys(): JSX.Element {
         },
         (thrown: unknown) => (problem.value = wordsOf(thrown)),
       );
-    }, TYPING_MS);
+    }, waitMs);
     return () => clearTimeout(timer);
   }, [search.value, page.value, version.value]);
   const reload = (): void => void (version.value += 1);
