@@ -103,14 +103,17 @@ export class KeptBytes implements KeptBody {
     return sizeBytes === 0 ? undefined : { at: this.#headBytes, sizeBytes, why: this.#why ?? 'size' };
   }
 
-  readonly read = (): Buffer => Buffer.concat(this.#pieces());
+  read(): Buffer {
+    return Buffer.concat(this.#pieces());
+  }
 
-  readonly chunks = (): readonly KeptChunk[] =>
-    this.#offsets.map((offset, at) => ({
+  chunks(): readonly KeptChunk[] {
+    return this.#offsets.map((offset, at) => ({
       offset,
       sizeBytes: (this.#offsets[at + 1] ?? this.sizeBytes) - offset,
       atMs: this.#times[at] ?? 0,
     }));
+  }
 
   #pieces(): Buffer[] {
     const head = this.#slabs.map((slab, at) => (at === this.#slabs.length - 1 ? slab.subarray(0, this.#used) : slab));

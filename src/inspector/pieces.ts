@@ -126,11 +126,11 @@ export class PiecedKeptBody implements KeptBody {
   readonly #chunks: readonly KeptChunk[];
   #why: Omission | undefined;
 
-  constructor(body: PiecedBody, { sizeBytes, sha256, chunks }: Pick<KeptBody, 'sizeBytes' | 'sha256' | 'chunks'>) {
+  constructor(body: PiecedBody, kept: Pick<KeptBody, 'sizeBytes' | 'sha256' | 'chunks'>) {
     this.#body = body;
-    this.sizeBytes = sizeBytes;
-    this.sha256 = sha256;
-    this.#chunks = chunks();
+    this.sizeBytes = kept.sizeBytes;
+    this.sha256 = kept.sha256;
+    this.#chunks = kept.chunks();
   }
 
   get hole(): KeptBody['hole'] {
@@ -142,9 +142,13 @@ export class PiecedKeptBody implements KeptBody {
     return this.#why === undefined ? this.sizeBytes : 0;
   }
 
-  readonly read = (): Buffer => this.#body.read();
+  read(): Buffer {
+    return this.#body.read();
+  }
 
-  readonly chunks = (): readonly KeptChunk[] => this.#chunks;
+  chunks(): readonly KeptChunk[] {
+    return this.#chunks;
+  }
 
   /** Nothing of it is kept any more. */
   drop(why: Omission): void {

@@ -162,6 +162,8 @@ interface CaptureParts {
 
 type Times = { -readonly [Name in keyof ExchangeTimes]: ExchangeTimes[Name] };
 type Head = Omit<KeptMessage, 'body'>;
+/** As it is kept: names and values as one text, in turns, because of thousands of small ones the collector has work. */
+type CompactHead = Omit<Head, 'headers'> & { readonly text: string };
 
 /** One exchange. State: what has passed of it so far. */
 class Capture implements ExchangeListener, RingExchange {
@@ -184,7 +186,7 @@ class Capture implements ExchangeListener, RingExchange {
   #sameAs = '';
   #record: RequestRecord | undefined;
   #row: Exchange['row'] | undefined;
-  readonly #heads: { [Name in Layer]?: Head } = {};
+  readonly #heads: { [Name in Layer]?: CompactHead } = {};
   readonly #bodies: {
     clientRequest?: KeptBytes | PiecedKeptBody;
     upstreamResponse?: KeptBytes;
@@ -231,10 +233,12 @@ class Capture implements ExchangeListener, RingExchange {
     const { clientRequest, signedRequest, upstreamResponse, clientResponse } = this.#heads;
     const { clientRequest: requestBody, upstreamResponse: responseBody, clientResponse: ownBody } = this.#bodies;
     return {
-      ...(clientRequest === undefined ? {} : { clientRequest: { ...clientRequest, body: requestBody } }),
-      ...(signedRequest === undefined ? {} : { signedRequest: { ...signedRequest, body: undefined } }),
-      ...(upstreamResponse === undefined ? {} : { upstreamResponse: { ...upstreamResponse, body: responseBody } }),
-      ...(clientResponse === undefined ? {} : { clientResponse: { ...clientResponse, body: ownBody } }),
+      ...(clientRequest === undefined ? {} : { clientRequest: { ...expandHead(clientRequest), body: requestBody } }),
+      ...(signedRequest === undefined ? {} : { signedRequest: { ...expandHead(signedRequest), body: undefined } }),
+      ...(upstreamResponse === undefined
+        ? {}
+        : { upstreamResponse: { ...expandHead(upstreamResponse), body: responseBody } }),
+      ...(clientResponse === undefined ? {} : { clientResponse: { ...expandHead(clientResponse), body: ownBody } }),
     };
   }
 
@@ -242,7 +246,7 @@ class Capture implements ExchangeListener, RingExchange {
   get signing(): KeptSigning | undefined {
     const { signedRequest: sent } = this.#heads;
     if (sent?.method === undefined || sent.target === undefined) return undefined;
-    return describeSigning({ method: sent.method, target: sent.target, headers: sent.headers });
+    return describeSigning({ method: sent.method, target: sent.target, headers: expandHead(sent).headers });
   }
 
   get conversation(): Exchange['conversation'] {
@@ -395,7 +399,7 @@ class Capture implements ExchangeListener, RingExchange {
     const sizeBytes = sizeOfHead(head);
     const hasRoom = !this.#isDropped && this.#ring.take(sizeBytes);
     if (hasRoom) this.#headBytes += sizeBytes;
-    this.#heads[layer] = hasRoom ? head : { ...head, headers: [] };
+    this.#heads[layer] = compactHead(hasRoom ? head : { ...head, headers: [] });
   }
 
   /** All bodies of which something is kept. */
@@ -431,6 +435,20 @@ class Capture implements ExchangeListener, RingExchange {
   #elapsed(): number {
     return this.#tickMs() - this.#startedAt;
   }
+}
+
+/** Between names and values: none of them can have it. */
+const BETWEEN = '\n';
+
+function compactHead({ headers, ...head }: Head): CompactHead {
+  return { ...head, text: headers.flat().join(BETWEEN) };
+}
+
+function expandHead({ text, ...head }: CompactHead): Head {
+  const parts = text === '' ? [] : text.split(BETWEEN);
+  const headers: HeaderPair[] = [];
+  for (let at = 0; at < parts.length; at += 2) headers.push([parts[at] ?? '', parts[at + 1] ?? '']);
+  return { ...head, headers };
 }
 
 function sizeOfHead({ target = '', headers }: Head): number {

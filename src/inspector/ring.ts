@@ -51,6 +51,8 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   #bytes = 0;
   #pinnedCount = 0;
   cursor = 0;
+  /** When somebody asked last. */
+  #askedCursor = 0;
 
   constructor(caps: ExchangeCaps, nowMs: () => number) {
     this.#caps = caps;
@@ -86,6 +88,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   }
 
   list({ matches, before = Infinity, limit }: ExchangeQuery): ExchangePage {
+    this.#askedCursor = this.cursor;
     this.#evict();
     const items: Exchange[] = [];
     let scanned = 0;
@@ -128,6 +131,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   }
 
   changesAfter(cursor: number): readonly ExchangeChange[] | undefined {
+    this.#askedCursor = this.cursor;
     if (cursor > this.cursor || cursor < this.cursor - this.#changes.length) return undefined;
     const after = this.#changes.slice(this.#changes.length - (this.cursor - cursor));
     return [...new Map(after.map((change) => [change.id, change])).values()];
@@ -135,6 +139,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
 
   watch(listener: (change: ExchangeChange) => void): () => void {
     this.#listeners.add(listener);
+    this.#askedCursor = this.cursor;
     return () => void this.#listeners.delete(listener);
   }
 
@@ -195,6 +200,11 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   }
 
   #tell(change: ExchangeChange): void {
+    if (this.#listeners.size === 0 && this.cursor - this.#askedCursor > MAX_CHANGES) {
+      // Nobody looks: who comes begins with a list.
+      this.#changes.length = 0;
+      return;
+    }
     this.#changes.push(change);
     if (this.#changes.length > MAX_CHANGES * 1.1) this.#changes.splice(0, this.#changes.length - MAX_CHANGES);
     for (const listener of this.#listeners) listener(change);

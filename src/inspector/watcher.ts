@@ -148,21 +148,12 @@ class WatchedExchange implements ExchangeWatch {
   }
 
   watchClient(inner: ClientResponse): ClientResponse {
-    return {
-      get headersSent() {
-        return inner.headersSent;
-      },
-      start: (status, headers, reasonPhrase) => {
-        const sink = inner.start(status, headers, reasonPhrase);
-        this.#tell((listener) => {
-          const keep = listener.onClientHead?.(status, headers);
-          if (keep !== undefined) this.#listenTo(sink, keep);
-        });
-        return sink;
-      },
-      dropRequestBody: () => inner.dropRequestBody(),
-      breakOff: () => inner.breakOff(),
-    };
+    return new WatchedResponse(inner, (status, headers, sink) =>
+      this.#tell((listener) => {
+        const keep = listener.onClientHead?.(status, headers);
+        if (keep !== undefined) this.#listenTo(sink, keep);
+      }),
+    );
   }
 
   #listenTo(sink: Writable, keep: (chunk: Uint8Array | string) => void): void {
@@ -198,5 +189,37 @@ class WatchedExchange implements ExchangeWatch {
       }
     }
     for (const listener of broken ?? []) this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+  }
+}
+
+/** A class: an object with a getter of its own would be of a shape of its own, which costs the collector dearly. */
+class WatchedResponse implements ClientResponse {
+  readonly #inner: ClientResponse;
+  readonly #onStart: (status: number, headers: readonly HeaderPair[], sink: Writable) => void;
+
+  constructor(
+    inner: ClientResponse,
+    onStart: (status: number, headers: readonly HeaderPair[], sink: Writable) => void,
+  ) {
+    this.#inner = inner;
+    this.#onStart = onStart;
+  }
+
+  get headersSent(): boolean {
+    return this.#inner.headersSent;
+  }
+
+  start(status: number, headers: readonly HeaderPair[], reasonPhrase?: string): Writable {
+    const sink = this.#inner.start(status, headers, reasonPhrase);
+    this.#onStart(status, headers, sink);
+    return sink;
+  }
+
+  dropRequestBody(): void {
+    this.#inner.dropRequestBody();
+  }
+
+  breakOff(): void {
+    this.#inner.breakOff();
   }
 }
