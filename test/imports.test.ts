@@ -46,6 +46,8 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@smithy/core': ['upstream/aws'],
   '@smithy/eventstream-codec': ['protocol', 'upstream/offline'],
   'better-sqlite3': ['store/sqlite', 'store/exchanges'],
+  pg: ['store/postgres'],
+  '@redis/client': ['store/redis'],
   commander: ['cli'],
   asn1js: ['server'],
   '@opentelemetry/api': ['telemetry'],

@@ -9,7 +9,11 @@ import { readKeyNames } from '../store/sqlite/key-names.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 
 /** The store at `path`, which is made if there is none. The caller closes it. Throws ERR_STORE_UNAVAILABLE. */
-export function openStore(path: string, options: FileOptions = {}): Promise<Store> {
+export async function openStore(path: string, options: FileOptions = {}): Promise<Store> {
+  if (/^postgres(ql)?:\/\//.test(path)) {
+    const { openPostgresStore } = await import('../store/postgres/store.ts');
+    return openPostgresStore(path);
+  }
   return openSqliteStore(path, {
     ...options,
     onUpgrade: ({ from, to, keptIn }) =>

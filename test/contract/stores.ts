@@ -3,40 +3,82 @@
  * this folder.
  */
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
-import type { Store } from '../../src/domain/store.ts';
+import { afterAll, onTestFinished } from 'vitest';
+import { MAX_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
+import { openPostgresStore } from '../../src/store/postgres/store.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { POSTGRES, sharedPostgres, stopSharedPostgres } from '../helpers/postgres.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
 
 /** One database, fresh and empty. */
 export interface StorePlace {
   /** Opens it, as one more process would. It is closed after the test. */
   open(): Promise<Store>;
+  /** The time as whoever calls the store has it, in epoch milliseconds. */
+  now(): number;
+  /** Lets so much time pass, for all who have opened it. */
+  advance(ms: number): Promise<void>;
 }
 
 /** A kind of store. */
 export interface StoreUnderTest {
   readonly name: string;
+  /** For so long a process may not see what another one has done to a key. */
+  readonly keyAgeMs: number;
   /** Makes a database for the test that runs; it is removed after the test. */
   create(): Promise<StorePlace>;
 }
 
 const sqlite = (name: string, options: Parameters<typeof openSqliteStore>[1]): StoreUnderTest => ({
   name,
+  keyAgeMs: MAX_KEY_AGE_MS,
   create: async () => {
     const folder = await makeTemporaryFolder();
+    let aheadMs = 0;
     return {
       open: async () => {
         const store = await openSqliteStore(join(folder, 'keys.db'), options);
         onTestFinished(() => store.close());
         return store;
       },
+      now: () => Date.now() + aheadMs,
+      advance: async (ms) => void (aheadMs += ms),
     };
   },
 });
+
+const postgres: StoreUnderTest = {
+  name: 'PostgreSQL',
+  keyAgeMs: 1_000,
+  create: async () => {
+    const server = await sharedPostgres();
+    const url = await server.createDatabase({ migrated: true });
+    const database = new URL(url).pathname.slice(1);
+    let aheadMs = 0;
+    return {
+      open: async () => {
+        const store = await openPostgresStore(url);
+        onTestFinished(() => store.close());
+        return store;
+      },
+      now: () => Date.now() + aheadMs,
+      advance: async (ms) => {
+        aheadMs += ms;
+        await server.run(
+          `CREATE OR REPLACE FUNCTION bedrock_proxy.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+             $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${aheadMs} $$`,
+          database,
+        );
+      },
+    };
+  },
+};
+
+afterAll(stopSharedPostgres);
 
 /** The stores that the suite is run against. */
 export const STORES: readonly StoreUnderTest[] = [
   sqlite('SQLite', {}),
   sqlite('SQLite, as a server has it', { threads: true, writesBeforeWriter: 0, onProblem: () => {} }),
+  ...(POSTGRES === undefined ? [] : [postgres]),
 ];

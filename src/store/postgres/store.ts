@@ -1,0 +1,158 @@
+/**
+ * The store that several proxies share: a PostgreSQL database. The other files here hold its statements; this one puts
+ * them together.
+ */
+import { randomUUID } from 'node:crypto';
+import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
+import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
+import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from '../../domain/ledger.ts';
+import type { Store } from '../../domain/store.ts';
+import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
+import { migrate } from './migrations.ts';
+import { PostgresBudgets } from './budget.ts';
+import { PostgresKeys } from './keys.ts';
+import { PostgresLedger } from './ledger.ts';
+
+/** How the store is opened. */
+export interface PostgresOptions extends DatabaseOptions {
+  /** Told of an upgrade of the schema. */
+  readonly onUpgrade?: (upgrade: { readonly from: number; readonly to: number }) => void;
+}
+
+/**
+ * Opens the database at `url` and brings its schema up to date. Throws ERR_STORE_UNAVAILABLE with what to do if it
+ * cannot be used. The caller closes the store.
+ */
+export async function openPostgresStore(url: string, options: PostgresOptions = {}): Promise<Store> {
+  const database = openDatabase(url, options);
+  try {
+    const upgrade = await migrate(database);
+    if (upgrade.from !== upgrade.to) options.onUpgrade?.(upgrade);
+    return new PostgresStore(database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+class PostgresStore implements Store {
+  readonly #database: Database;
+  readonly #keys: PostgresKeys;
+  readonly #budgets: PostgresBudgets;
+  readonly #ledger: PostgresLedger;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#keys = new PostgresKeys(database);
+    // Whose reservations are ours: no other process, and no earlier one, has this name.
+    this.#budgets = new PostgresBudgets(database, randomUUID());
+    this.#ledger = new PostgresLedger(database);
+  }
+
+  findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined> {
+    return this.#keys.findBySha256(keySha256);
+  }
+
+  findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined> {
+    return this.#keys.findByAccessKeyId(accessKeyId);
+  }
+
+  hasAnyKey(): Promise<boolean> {
+    return this.#keys.hasAny();
+  }
+
+  insertKey(row: NewVirtualKeyRow): Promise<void> {
+    return this.#keys.insert(row);
+  }
+
+  rotateKey(id: string, successor: NewVirtualKeyRow, endsAtMs: number | undefined): Promise<void> {
+    return this.#keys.rotate(id, successor, endsAtMs);
+  }
+
+  listKeys(page?: { readonly after: string | undefined; readonly limit: number }): Promise<VirtualKeyRow[]> {
+    return this.#keys.list(page);
+  }
+
+  findKeys(names: KeyNames): Promise<VirtualKeyRow[]> {
+    return this.#keys.find(names);
+  }
+
+  revokeKey(id: string, revokedAtMs: number): Promise<void> {
+    return this.#keys.revoke(id, revokedAtMs);
+  }
+
+  updateKey(id: string, changes: KeyChanges, updatedAtMs: number): Promise<VirtualKeyRow | undefined> {
+    return this.#keys.update(id, changes, updatedAtMs);
+  }
+
+  deleteKey(id: string, deletedAtMs: number): Promise<boolean> {
+    return this.#keys.delete(id, deletedAtMs);
+  }
+
+  touchKey(id: string, usedAtMs: number): void {
+    this.#keys.touch(id, usedAtMs);
+  }
+
+  findSpend(rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], nowMs: number): Promise<Map<string, KeySpend>> {
+    return this.#budgets.findSpend(rows, nowMs);
+  }
+
+  reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    return this.#budgets.reserve(reservation);
+  }
+
+  settle(row: LedgerRow): Promise<void> {
+    return this.#budgets.settleAll([row]);
+  }
+
+  settleAll(rows: readonly LedgerRow[]): Promise<void> {
+    return this.#budgets.settleAll(rows);
+  }
+
+  renewLeases(nowMs: number): Promise<void> {
+    return this.#budgets.renewLeases(nowMs);
+  }
+
+  settleLost(nowMs: number): Promise<number> {
+    return this.#budgets.settleLost(nowMs);
+  }
+
+  async readLedger(
+    filter: LedgerFilter,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    await this.#budgets.untilSettled();
+    return this.#ledger.read(filter, page);
+  }
+
+  async readLedgerBackwards(
+    filter: LedgerFilter,
+    page: { readonly before?: number | undefined; readonly limit: number },
+  ): Promise<LedgerEntry[]> {
+    await this.#budgets.untilSettled();
+    return this.#ledger.readBackwards(filter, page);
+  }
+
+  async sumUsage(query: UsageQuery): Promise<UsageSums> {
+    await this.#budgets.untilSettled();
+    return this.#ledger.sumUsage(query);
+  }
+
+  pruneLedger(beforeMs: number, maxRows: number): Promise<number> {
+    return this.#ledger.prune(beforeMs, maxRows);
+  }
+
+  prepareReports(maxRows: number): Promise<number> {
+    return this.#ledger.prepareReports(maxRows);
+  }
+
+  findSizeBytes(): Promise<number> {
+    return this.#ledger.findSizeBytes();
+  }
+
+  async close(): Promise<void> {
+    await this.#keys.close();
+    await this.#budgets.close();
+    await this.#database.close();
+  }
+}
