@@ -126,7 +126,7 @@ function Keeping(): JSX.Element | null {
       {lost.map(([why, count]) => (
         <span key={why} class="warn">
           {' '}
-          · {count} {count === 1 ? 'body' : 'bodies'} not kept: {REASONS[why] ?? why}
+          · {count} {nameOf(why, count)} not kept: {REASONS[why] ?? why}
         </span>
       ))}
     </span>
@@ -180,7 +180,13 @@ const REASONS: Readonly<Record<string, string>> = {
   size: 'too large',
   failed: 'could not be written',
   'opt-out': 'asked not to',
+  rate: 'too many a second',
 };
+
+function nameOf(why: string, count: number): string {
+  if (why === 'rate') return count === 1 ? 'exchange' : 'exchanges';
+  return count === 1 ? 'body' : 'bodies';
+}
 
 function Liveness(): JSX.Element {
   const now = liveness.value;

@@ -55,7 +55,10 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   // Beside a file, what is in memory is only on its way there.
   const ring = new ExchangeRing(file === undefined ? limit(MEMORY_CAPS, config.inspectLimits) : MEMORY_CAPS, Date.now);
   const source = file === undefined ? ring : await joinWith(ring, file);
-  const recorder = new Keeper(ring, MACHINE_TICKS, file?.lastSequence);
+  const recorder = new Keeper(ring, MACHINE_TICKS, {
+    lastSequence: file?.lastSequence,
+    maxPerSecond: config.inspectLimits.maxPerSecond,
+  });
   const capture = switchOf(
     () => recorder,
     async () => recorder,
@@ -115,7 +118,7 @@ function openLater(
     const [last] = await store.readLedgerBackwards({}, { limit: 1 });
     const ring = new ExchangeRing(limit(MEMORY_CAPS, inspectLimits), Date.now);
     const after = last?.sequence ?? 0;
-    recorder = new Keeper(ring, MACHINE_TICKS, after);
+    recorder = new Keeper(ring, MACHINE_TICKS, { lastSequence: after, maxPerSecond: inspectLimits.maxPerSecond });
     recorder.isCapturing = false;
     source.keepIn(ring, after);
     return recorder;

@@ -8,6 +8,8 @@ export interface InspectLimits {
   readonly maxExchanges: number | undefined;
   readonly maxBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
+  /** Exchanges in a second. */
+  readonly maxPerSecond: number | undefined;
 }
 
 /** What is configured of the inspector. */
@@ -43,18 +45,20 @@ export function readInspectConfig(flags: Flags, environment: Environment): Inspe
   };
 }
 
-/** `256mb`, `7d`, `1000`, or several with commas between. Throws ERR_BAD_OPTION. */
+/** `256mb`, `7d`, `1000`, `500/s`, or several with commas between. Throws ERR_BAD_OPTION. */
 function parseInspectLimits(text: string): InspectLimits {
   const limits: { -readonly [Name in keyof InspectLimits]: InspectLimits[Name] } = {
     maxExchanges: undefined,
     maxBytes: undefined,
     maxAgeMs: undefined,
+    maxPerSecond: undefined,
   };
   for (const part of text.split(',').filter((each) => each.trim() !== '')) {
-    const [, digits = '', unit = ''] = /^(\d{1,9})(kb|mb|gb|m|h|d)?$/.exec(part.trim().toLowerCase()) ?? [];
+    const [, digits = '', unit = ''] = /^(\d{1,9})(kb|mb|gb|m|h|d|\/s)?$/.exec(part.trim().toLowerCase()) ?? [];
     const [bytes, milliseconds] = [BYTES[unit], MILLISECONDS[unit]];
     if (digits === '' || Number(digits) === 0) throw badLimit(part);
-    if (bytes !== undefined) limits.maxBytes = Number(digits) * bytes;
+    if (unit === '/s') limits.maxPerSecond = Number(digits);
+    else if (bytes !== undefined) limits.maxBytes = Number(digits) * bytes;
     else if (milliseconds !== undefined) limits.maxAgeMs = Number(digits) * milliseconds;
     else limits.maxExchanges = Number(digits);
   }
@@ -64,7 +68,7 @@ function parseInspectLimits(text: string): InspectLimits {
 
 function badLimit(text: string): ProxyError {
   return new ProxyError('ERR_BAD_OPTION', `--inspect-limit: "${text.trim()}" is no limit.`, {
-    hint: 'Give a size from 1mb on (256mb), an age (7d, 12h), a number of exchanges (1000), or several: 64mb,1h.',
+    hint: 'Give a size from 1mb on (256mb), an age (7d, 12h), a number of exchanges (1000), how many a second (500/s), or several: 64mb,1h.',
   });
 }
 

@@ -154,7 +154,7 @@ export const OPTIONS = {
   inspectLimit: {
     flag: '--inspect-limit <limit>',
     env: ['BEDROCK_PROXY_INSPECT_LIMIT'],
-    description: 'what is kept at most: a size, an age, a number of exchanges, or several, such as 64mb,1h',
+    description: 'what is kept at most: a size, an age, a number, how many a second, or several, such as 64mb,1h,100/s',
   },
   inspectRemote: {
     flag: '--inspect-remote',

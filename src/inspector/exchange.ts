@@ -26,6 +26,9 @@ export type Omission =
   /** It was taken out of an export. */
   | 'sanitized';
 
+/** Why something is not kept at all; `rate`: more came than are kept in a second, of which not even rows are kept. */
+export type DropReason = Omission | 'rate';
+
 /** A piece of a body as it arrived. */
 export interface KeptChunk {
   /** Of its first byte in the whole body, bytes that are not kept included. */
@@ -190,5 +193,5 @@ export interface ExchangeSourceState {
   readonly bytes: number;
   readonly maxBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
-  readonly dropped: { readonly [Why in Omission]?: number };
+  readonly dropped: { readonly [Why in DropReason]?: number };
 }

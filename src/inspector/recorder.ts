@@ -20,6 +20,7 @@ import type {
   Layer,
   Omission,
 } from './exchange.ts';
+import { CaptureRate, MAX_CAPTURED_PER_SECOND } from './capture-rate.ts';
 import { ConversationIndex, type LinkedRequest } from './conversation.ts';
 import { KEPT_HEAD_BYTES, KEPT_TAIL_BYTES, KeptBytes } from './kept-bytes.ts';
 import { maskHeaders, maskTarget } from './masks.ts';
@@ -49,6 +50,12 @@ const CREDENTIAL_OPERATION = /^(?:Create|Update)\w*CredentialProvider$|TokenAuth
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
 
+/** How a recorder begins, and what it takes at most. */
+export interface RecorderOptions {
+  readonly lastSequence?: number | undefined;
+  readonly maxPerSecond?: number | undefined;
+}
+
 /** Keeps what passes in a ring. */
 export class ExchangeRecorder implements ExchangeWatcher {
   readonly #ring: ExchangeRing;
@@ -56,19 +63,30 @@ export class ExchangeRecorder implements ExchangeWatcher {
   /** By id: those whose ledger row is not written yet. */
   readonly #open = new Map<string, Capture>();
   readonly #links: Links;
+  readonly #rate: CaptureRate;
   #sequence: number;
   /** Whether content is kept; rows are in any case. */
   isCapturing = true;
 
   /** `lastSequence`: of those that are kept elsewhere since before. */
-  constructor(ring: ExchangeRing, tickMs: MonotonicClock, lastSequence = 0) {
+  constructor(
+    ring: ExchangeRing,
+    tickMs: MonotonicClock,
+    { lastSequence = 0, maxPerSecond = MAX_CAPTURED_PER_SECOND }: RecorderOptions = {},
+  ) {
     this.#ring = ring;
     this.#tickMs = tickMs;
     this.#sequence = lastSequence;
+    this.#rate = new CaptureRate(maxPerSecond, tickMs);
     this.#links = new Links(ring);
   }
 
-  open(record: RequestRecord, clientRequest: ClientRequest): Capture {
+  open(record: RequestRecord, clientRequest: ClientRequest): Capture | undefined {
+    // Who replays one wants to see it.
+    if (!this.#rate.take() && clientRequest.replay === undefined) {
+      this.#ring.countDropped('rate');
+      return undefined;
+    }
     const omitted = this.isCapturing ? findOptOut(clientRequest.headers) : 'off';
     const parts = { ring: this.#ring, tickMs: this.#tickMs, omitted, links: this.#links };
     const capture = new Capture(record, clientRequest, { ...parts, sequence: (this.#sequence += 1) });

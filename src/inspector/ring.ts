@@ -4,6 +4,7 @@
  * who come back.
  */
 import type {
+  DropReason,
   Exchange,
   ExchangeChange,
   ExchangePage,
@@ -47,7 +48,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   readonly #exchanges = new Map<string, RingExchange>();
   readonly #changes: ExchangeChange[] = [];
   readonly #listeners = new Set<(change: ExchangeChange) => void>();
-  readonly #dropped: { [Why in Omission]?: number } = {};
+  readonly #dropped: { [Why in DropReason]?: number } = {};
   #bytes = 0;
   #pinnedCount = 0;
   cursor = 0;
@@ -72,8 +73,8 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
     this.#tell({ cursor: (this.cursor += 1), id, kind: 'upsert' });
   }
 
-  /** Content was not kept. */
-  countDropped(why: Omission): void {
+  /** Content was not kept, or a whole exchange. */
+  countDropped(why: DropReason): void {
     this.#dropped[why] = (this.#dropped[why] ?? 0) + 1;
   }
 

@@ -312,9 +312,9 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
   },
   {
     field: 'inspectLimits',
-    flag: { inspectLimit: '64mb,7d,500' },
+    flag: { inspectLimit: '64mb,7d,500,20/s' },
     env: { BEDROCK_PROXY_INSPECT_LIMIT: '12h' },
-    fromFlag: { maxBytes: 64 * 1024 ** 2, maxAgeMs: 7 * 86_400_000, maxExchanges: 500 },
+    fromFlag: { maxBytes: 64 * 1024 ** 2, maxAgeMs: 7 * 86_400_000, maxExchanges: 500, maxPerSecond: 20 },
     fromEnv: { maxBytes: undefined, maxAgeMs: 12 * 3_600_000, maxExchanges: undefined },
   },
   {

@@ -18,11 +18,13 @@ function open(caps: Partial<ConstructorParameters<typeof ExchangeRing>[0]> = {})
   const recorder = new ExchangeRecorder(
     ring,
     monotonicClock(() => performance.now()),
+    { maxPerSecond: 1e6 },
   );
   let count = 0;
   const begin = (startedAtMs = Date.now(), headers: HeaderPair[] = []) => {
     const record = openRecord(`r${(count += 1)}`, startedAtMs, HEAD);
     const watch = recorder.open(record, { ...aClientRequest(), headers });
+    if (watch === undefined) throw new Error('It is looked at.');
     const observer = watch;
     watch.onHead(200, [['content-type', 'application/vnd.amazon.eventstream']]);
     const end = (): void => {

@@ -1,0 +1,60 @@
+/** More exchanges a second than anybody can look at are not kept, and counted. */
+import { describe, expect, it } from 'vitest';
+import { openRecord } from '../../src/domain/request-record.ts';
+import { monotonicClock } from '../../src/lib/clock.ts';
+import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
+import { ExchangeRing } from '../../src/inspector/ring.ts';
+import { aClientRequest } from '../helpers/client-request.ts';
+
+const HEAD = { method: 'POST', httpVersion: '1.1', path: '/', userAgentHeader: undefined, traceparent: undefined };
+
+function openAt(maxPerSecond: number) {
+  const clock = { ms: 1_000 };
+  const tickMs = monotonicClock(() => clock.ms);
+  const ring = new ExchangeRing({ maxExchanges: 10_000, maxBytes: 2 ** 26, maxAgeMs: undefined }, () => clock.ms);
+  const recorder = new ExchangeRecorder(ring, tickMs, { maxPerSecond });
+  let last = 0;
+  const send = (count: number, replay?: { readonly onRecord: (id: string) => void }): number => {
+    let kept = 0;
+    for (let index = 0; index < count; index += 1) {
+      const request = { ...aClientRequest(), ...(replay && { replay: { parent: 'a', isEdited: false, ...replay } }) };
+      const record = openRecord(`r${(last += 1)}`, clock.ms, HEAD);
+      if (recorder.open(record, request as never) !== undefined) kept += 1;
+    }
+    return kept;
+  };
+  return { clock, ring, send };
+}
+
+describe('the rate of what is kept', () => {
+  it('lets two seconds of it come at once, then as many as fit, and counts the others', () => {
+    const { clock, ring, send } = openAt(100);
+    expect(send(1_000)).toBe(200);
+    expect(ring.state().dropped).toEqual({ rate: 800 });
+    clock.ms += 500;
+    expect(send(100)).toBe(50);
+    clock.ms += 3_600_000;
+    expect(send(1_000)).toBe(200);
+    expect(ring.state().dropped).toEqual({ rate: 1_650 });
+  });
+
+  it('spreads evenly over a load that goes on', () => {
+    const { clock, send } = openAt(100);
+    send(200);
+    let kept = 0;
+    for (let ms = 0; ms < 10_000; ms += 1) {
+      clock.ms += 1;
+      kept += send(8);
+    }
+    expect(kept).toBeGreaterThanOrEqual(999);
+    expect(kept).toBeLessThanOrEqual(1_001);
+  });
+
+  it('keeps every replay', () => {
+    const { send } = openAt(1);
+    expect(send(10)).toBe(2);
+    const told: string[] = [];
+    expect(send(3, { onRecord: (id) => told.push(id) })).toBe(3);
+    expect(told).toHaveLength(3);
+  });
+});
