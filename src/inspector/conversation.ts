@@ -18,6 +18,9 @@ const MARKERS = /"cache_control"\s*:\s*\{[^{}]*\}|\{\s*"cachePoint"\s*:\s*\{[^{}
 /** No conversation has more; each costs a hash, while others wait. */
 const MAX_MESSAGES = 5_000;
 
+/** What is longer is hashed. */
+const MAX_KEY_LENGTH = 300;
+
 interface KnownTurn {
   readonly id: string;
   readonly conversation: string;
@@ -92,7 +95,8 @@ function hashMessages(caller: string, body: Buffer, root: JsonNode): readonly st
 
 /** Short, however long a path is. */
 function keyOf(caller: string, of: string): string {
-  return hash('sha256', `${caller} ${of}`, 'base64');
+  const key = `${caller} ${of}`;
+  return key.length <= MAX_KEY_LENGTH ? key : hash('sha256', key, 'base64');
 }
 
 /** Each with the comma and the blanks before it. Those a pattern would look for at each blank of a text anew. */
@@ -110,6 +114,7 @@ function withoutMarkers(text: string): string {
 function remember<Value>(known: Map<string, Value>, key: string, value: Value): void {
   known.delete(key);
   known.set(key, value);
+  if (known.size <= MAX_KNOWN) return;
   const [oldest] = known.keys();
-  if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest);
+  if (oldest !== undefined) known.delete(oldest);
 }

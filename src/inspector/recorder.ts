@@ -178,7 +178,21 @@ interface CaptureParts {
   readonly sequence: number;
 }
 
-type Times = { -readonly [Name in keyof ExchangeTimes]: ExchangeTimes[Name] };
+/** The moments of an exchange, by their places in a list of numbers: one object, where each would be one of its own. */
+const MOMENTS = {
+  authenticatedMs: 0,
+  bodyReadMs: 1,
+  admittedMs: 2,
+  signedMs: 3,
+  sentMs: 4,
+  headMs: 5,
+  firstByteMs: 6,
+  lastByteMs: 7,
+  endedMs: 8,
+} as const satisfies Record<keyof ExchangeTimes, number>;
+type Moment = keyof typeof MOMENTS;
+const MOMENT_NAMES = Object.keys(MOMENTS) as readonly Moment[];
+
 type Head = Omit<KeptMessage, 'body'>;
 /** As it is kept: names and values as one text, in turns, because of thousands of small ones the collector has work. */
 type CompactHead = Omit<Head, 'headers'> & { readonly text: string };
@@ -191,7 +205,8 @@ class Capture implements ExchangeListener, RingExchange {
   readonly isEdited: boolean;
   #conversation: Exchange['conversation'];
   attempt: Exchange['attempt'];
-  readonly times: Times = {};
+  /** NaN: it did not come so far. */
+  readonly #moments = new Float64Array(MOMENT_NAMES.length).fill(Number.NaN);
   omitted: Omission | undefined;
   isPinned = false;
   note: string | undefined;
@@ -214,6 +229,7 @@ class Capture implements ExchangeListener, RingExchange {
   /** Taken of the ring for heads. */
   #headBytes = 0;
   #isDropped = false;
+  readonly #hasSecretTarget: boolean;
 
   constructor(
     record: RequestRecord,
@@ -230,7 +246,9 @@ class Capture implements ExchangeListener, RingExchange {
     this.#tickMs = tickMs;
     this.#startedAt = tickMs();
     this.#record = record;
-    const head = { method, authority, target: maskTarget(target.raw), httpVersion, headers: maskHeaders(headers) };
+    const shownTarget = maskTarget(target.raw);
+    this.#hasSecretTarget = shownTarget !== target.raw;
+    const head = { method, authority, target: shownTarget, httpVersion, headers: maskHeaders(headers) };
     this.#keepHead('clientRequest', head);
   }
 
@@ -238,7 +256,18 @@ class Capture implements ExchangeListener, RingExchange {
     if (this.#row !== undefined) return this.#row;
     const record = this.#record;
     if (record === undefined) throw new Error('An exchange has a record or a row.');
-    return { ...describeRecord(record), isStreamed: record.isStreamed };
+    const row = { ...describeRecord(record), isStreamed: record.isStreamed };
+    if (this.#end !== 'open') this.#keepRow(row);
+    return row;
+  }
+
+  get times(): ExchangeTimes {
+    const times: { -readonly [Name in Moment]?: number } = {};
+    for (const name of MOMENT_NAMES) {
+      const atMs = this.#moments[MOMENTS[name]];
+      if (atMs !== undefined && !Number.isNaN(atMs)) times[name] = atMs;
+    }
+    return times;
   }
 
   get end(): ExchangeEnd {
@@ -287,11 +316,11 @@ class Capture implements ExchangeListener, RingExchange {
   onCaller(principal: Principal | undefined): void {
     this.#caller = principal?.kind === 'key' ? principal.keyId : (principal?.kind ?? '');
     if (principal?.kind === 'key' && principal.isUninspected === true) this.omitted ??= 'opt-out';
-    this.times.authenticatedMs = this.#elapsed();
+    this.#note('authenticatedMs');
   }
 
   onBody({ chunks, sizeBytes, sha256, spool }: Body): void {
-    const atMs = (this.times.bodyReadMs = this.#elapsed());
+    const atMs = this.#note('bodyReadMs');
     this.#sameAs = `${this.#heads.clientRequest?.target ?? ''} ${sha256}`;
     this.attempt = this.#links.conversations.findAttempt(this.#linked(), this.#sameAs, this.#startedAt);
     this.#omitSecrets();
@@ -303,7 +332,7 @@ class Capture implements ExchangeListener, RingExchange {
   }
 
   onAdmitted(): void {
-    this.times.admittedMs = this.#elapsed();
+    this.#note('admittedMs');
   }
 
   onSending(): void {
@@ -316,25 +345,24 @@ class Capture implements ExchangeListener, RingExchange {
   }
 
   onSigned(sent?: SentHead): void {
-    this.times.signedMs = this.#elapsed();
+    this.#note('signedMs');
     if (sent !== undefined) this.#keepSent(sent);
   }
 
   onSent(): void {
-    this.times.sentMs = this.#elapsed();
+    this.#note('sentMs');
   }
 
   onHead(status: number, headers: readonly HeaderPair[]): void {
-    this.times.headMs = this.#elapsed();
+    this.#note('headMs');
     this.#keepHead('upstreamResponse', { status, headers: maskHeaders(headers) });
     if (this.omitted === undefined) this.#bodies.upstreamResponse = new KeptBytes(this.#ring);
     this.#ring.touch(this.id);
   }
 
   onBytes(chunk: Buffer): void {
-    const atMs = this.#elapsed();
-    this.times.firstByteMs ??= atMs;
-    this.times.lastByteMs = atMs;
+    const atMs = this.#note('lastByteMs');
+    if (Number.isNaN(this.#moments[MOMENTS.firstByteMs])) this.#moments[MOMENTS.firstByteMs] = atMs;
     this.#bodies.upstreamResponse?.add(chunk, atMs);
   }
 
@@ -354,18 +382,21 @@ class Capture implements ExchangeListener, RingExchange {
   }
 
   onOver(): void {
-    this.times.endedMs = this.#elapsed();
+    this.#note('endedMs');
   }
 
   /** Its ledger row is written: nothing changes any more. */
   settle(): void {
     const record = this.#record;
     if (record === undefined) return;
-    this.#row = this.row;
     this.#end = findEnd(record);
+
     const hasFailed = this.#end === 'cut' || (record.status ?? 0) >= 400;
     if (hasFailed) this.#links.conversations.noteFailure(this.#linked(), this.#sameAs, this.#tickMs());
-    this.#record = undefined;
+    // The record, which is there already, says as much, and few rows are ever looked at; but it masks nothing.
+    if (record.error !== undefined || record.upstreamErrorMessage !== undefined || this.#hasSecretTarget) {
+      this.#keepRow(this.row);
+    }
     for (const { hole } of this.#kept()) if (hole?.why === 'memory') this.#ring.countDropped('memory');
     this.#ring.touch(this.id);
   }
@@ -436,9 +467,7 @@ class Capture implements ExchangeListener, RingExchange {
     this.#bodies.upstreamResponse?.drop('off');
     delete this.#bodies.upstreamResponse;
     delete this.#heads.upstreamResponse;
-    delete this.times.headMs;
-    delete this.times.firstByteMs;
-    delete this.times.lastByteMs;
+    this.#moments.fill(Number.NaN, MOMENTS.headMs, MOMENTS.lastByteMs + 1);
   }
 
   /** What the client gets is not what the upstream sent: an error of the proxy, or a list that was made shorter. */
@@ -448,6 +477,15 @@ class Capture implements ExchangeListener, RingExchange {
 
   #linked(): LinkedRequest {
     return { id: this.id, caller: this.#caller };
+  }
+
+  #keepRow(row: Exchange['row']): void {
+    this.#row = row;
+    this.#record = undefined;
+  }
+
+  #note(moment: Moment): number {
+    return (this.#moments[MOMENTS[moment]] = this.#elapsed());
   }
 
   #elapsed(): number {
