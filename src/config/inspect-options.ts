@@ -68,7 +68,9 @@ function parseInspectLimits(text: string): InspectLimits {
 
 function badLimit(text: string): ProxyError {
   return new ProxyError('ERR_BAD_OPTION', `--inspect-limit: "${text.trim()}" is no limit.`, {
-    hint: 'Give a size from 1mb on (256mb), an age (7d, 12h), a number of exchanges (1000), how many a second (500/s), or several: 64mb,1h.',
+    hint:
+      'Give a size from 1mb on (256mb), an age (7d, 12h), a number of exchanges (1000), how many a second (500/s), ' +
+      'or several: 64mb,1h.',
   });
 }
 

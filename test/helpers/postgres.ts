@@ -1,7 +1,7 @@
 /**
  * A PostgreSQL server of this machine, as an ordinary user runs one: its own folder, a free port of the loopback
- * interface, nobody else's data. Where there are no programs of PostgreSQL, `POSTGRES` is undefined, and tests are named
- * as skipped.
+ * interface, nobody else's data. Where there are no programs of PostgreSQL, `POSTGRES` is undefined, and tests are
+ * named as skipped.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';

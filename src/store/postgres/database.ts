@@ -5,7 +5,7 @@
 import { Client, type ClientConfig, Pool, types } from 'pg';
 import { findCode } from '../../lib/errno.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import { toUnavailable } from './trouble.ts';
+import { toPostgresTrouble } from './trouble.ts';
 
 /** So many connections a process has at most, besides the one for notifications. */
 const MAX_CONNECTIONS = 10;
@@ -16,7 +16,7 @@ const STATEMENT_TIMEOUT_MS = 10_000;
 const INT8 = 20;
 
 /** A statement of ours; prepared once per connection under its name. */
-export interface Statement {
+export interface SqlStatement {
   readonly name: string;
   readonly text: string;
 }
@@ -56,7 +56,7 @@ export interface Database {
   readonly shownUrl: string;
   /** How far its clock is ahead of ours, in milliseconds; 0 below half a second. Whoever asks for its time sets it. */
   clockOffsetMs: number;
-  query<Row extends object>(statement: Statement, values?: readonly SqlParameter[]): Promise<Row[]>;
+  query<Row extends object>(statement: SqlStatement, values?: readonly SqlParameter[]): Promise<Row[]>;
   /** For migrations and maintenance: begins, commits, rolls back if `work` throws. */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Listens to a channel on a connection of its own, again and again. Returns what ends it. */
@@ -93,22 +93,22 @@ class PostgresDatabase implements Database {
     this.#pool.on('error', () => {});
   }
 
-  async query<Row extends object>(statement: Statement, values: readonly SqlParameter[] = []): Promise<Row[]> {
+  async query<Row extends object>(statement: SqlStatement, values: readonly SqlParameter[] = []): Promise<Row[]> {
     try {
       return await this.#queryOnce<Row>(statement, values);
     } catch (error) {
-      if (!wasNotCarriedOut(error)) throw toUnavailable(this.shownUrl, error);
+      if (!wasNotCarriedOut(error)) throw toPostgresTrouble(this.shownUrl, error);
     }
     try {
       return await this.#queryOnce<Row>(statement, values);
     } catch (error) {
-      throw toUnavailable(this.shownUrl, error);
+      throw toPostgresTrouble(this.shownUrl, error);
     }
   }
 
   async transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
-      throw toUnavailable(this.shownUrl, error);
+      throw toPostgresTrouble(this.shownUrl, error);
     });
     let broken: Error | undefined;
     try {
@@ -121,7 +121,7 @@ class PostgresDatabase implements Database {
       return result;
     } catch (error) {
       await client.query('ROLLBACK').catch((reason: Error) => (broken = reason));
-      throw error instanceof ProxyError ? error : toUnavailable(this.shownUrl, error);
+      throw error instanceof ProxyError ? error : toPostgresTrouble(this.shownUrl, error);
     } finally {
       client.release(broken);
     }
@@ -172,7 +172,7 @@ class PostgresDatabase implements Database {
     await this.#pool.end();
   }
 
-  async #queryOnce<Row extends object>({ name, text }: Statement, values: readonly SqlParameter[]): Promise<Row[]> {
+  async #queryOnce<Row extends object>({ name, text }: SqlStatement, values: readonly SqlParameter[]): Promise<Row[]> {
     return (await this.#pool.query<Row>({ name, text, values: [...values] })).rows;
   }
 }

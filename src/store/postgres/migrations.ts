@@ -5,11 +5,11 @@
  */
 import { ProxyError } from '../../lib/errors.ts';
 import type { Database, Transaction } from './database.ts';
-import { BUDGET_SCHEMA } from './schema/budget.ts';
-import { KEYS_SCHEMA } from './schema/keys.ts';
-import { LEDGER_SCHEMA } from './schema/ledger.ts';
-import { RATES_SCHEMA } from './schema/rates.ts';
-import { USAGE_SCHEMA } from './schema/usage.ts';
+import { BUDGET_SCHEMA } from './budget-schema.ts';
+import { KEYS_SCHEMA } from './keys-schema.ts';
+import { LEDGER_SCHEMA } from './ledger-schema.ts';
+import { RATES_SCHEMA } from './rates-schema.ts';
+import { USAGE_SCHEMA } from './usage-schema.ts';
 
 /** One step. */
 export interface PostgresMigration {

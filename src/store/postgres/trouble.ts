@@ -19,7 +19,7 @@ const TROUBLES: readonly (readonly [code: RegExp, what: string, hint: string])[]
 ];
 
 /** ERR_STORE_UNAVAILABLE of the database at `shownUrl`. */
-export function toUnavailable(shownUrl: string, error: unknown): ProxyError {
+export function toPostgresTrouble(shownUrl: string, error: unknown): ProxyError {
   if (error instanceof ProxyError) return error;
   const code = findCode(error) ?? 'unknown';
   const [, what, hint] = TROUBLES.find(([pattern]) => pattern.test(code)) ?? [

@@ -1,4 +1,6 @@
-/** Virtual keys. Each change of a key gets the next number of `key_changes`, in the order of commits, and is notified. */
+/**
+ * Virtual keys. Each change of a key gets the next number of `key_changes`, in the order of commits, and is notified.
+ */
 export const KEYS_SCHEMA = `
 CREATE TABLE bedrock_proxy.virtual_keys (
   position        bigint GENERATED ALWAYS AS IDENTITY,
