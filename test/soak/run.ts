@@ -12,12 +12,14 @@ import { startFakeWebSocketServer } from '../helpers/fake-websocket.ts';
 import { AWS_VARIABLES, launchServer, openWorkplace, type RunningServer } from '../helpers/program.ts';
 import { createRandom } from '../helpers/random.ts';
 import { IS_SERVED } from '../helpers/websocket-testbed.ts';
+import { soakCluster } from './cluster.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 import { startSoakUpstream } from './upstream.ts';
 
 const HELP = `Usage: npm run soak -- [options]
   --minutes <n>  for how long (default 1)
-  --seed <n>     another sequence of events (default: the time)`;
+  --seed <n>     another sequence of events (default: the time)
+  --proxies <n>  so many proxies that share a PostgreSQL, which is restarted now and then`;
 
 const MASTER_KEY = 'sk-soak-master-key-0123456789';
 /** Of the time, for the part in which the proxy is killed; the rest measures its memory. */
@@ -183,16 +185,21 @@ const { values } = parseArgs({
     help: { type: 'boolean', short: 'h' },
     minutes: { type: 'string', default: '1' },
     seed: { type: 'string' },
+    proxies: { type: 'string', default: '0' },
   },
 });
 const minutes = Number(values.minutes);
+const proxies = Number(values.proxies);
 if (values.help === true || !(minutes > 0)) {
   console.error(HELP);
   process.exitCode = 2;
 } else {
   const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
   console.log(`seed ${seed}, ${minutes} min`);
-  const faults = await withClosing(async (keep) => await soak({ minutes, random: createRandom(seed) }, keep));
+  const random = createRandom(seed);
+  const faults = await withClosing(async (keep) =>
+    proxies > 0 ? await soakCluster({ proxies, minutes, random }, keep) : await soak({ minutes, random }, keep),
+  );
   for (const fault of faults) console.log(`WRONG: ${fault}`);
   console.log(faults.length === 0 ? 'nothing is wrong' : `${faults.length} wrong`);
   process.exitCode = faults.length === 0 ? 0 : 1;
