@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Effort } from './rounds.ts';
 
 /** What a run may measure. */
-export const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger', 'workers', 'inspect'] as const;
+export const PARTS = ['cases', 'streams', 'start-up', 'stages', 'ledger', 'workers', 'inspect', 'postgres'] as const;
 /** One of them. */
 export type Part = (typeof PARTS)[number];
 

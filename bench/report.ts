@@ -6,6 +6,7 @@ import type { CaseReport } from './cases.ts';
 import type { StageReport } from './in-process.ts';
 import type { InspectedReport } from './inspected.ts';
 import type { LedgerReport } from './ledger.ts';
+import type { PostgresReport } from './postgres.ts';
 import type { RunReport } from './run-report.ts';
 import type { Spread } from './statistics.ts';
 import type { StartUpReport } from './start-up.ts';
@@ -28,6 +29,8 @@ export function formatReport(report: RunReport): string {
     ...section('Single stages, without sockets', formatStages(report.stages)),
     ...section(titleOfWorkers(report), formatWorkers(report.workers)),
     ...section('The small request with `--inspect`', formatInspected(report.inspected)),
+    ...section('Keys and ledger in PostgreSQL: median of the small request, ms', formatAdmissions(report.postgres)),
+    ...section(titleOfProxies(report.postgres), formatThroughputs(report.postgres)),
     ...section(titleOfLedger(report.ledger), formatLedger(report.ledger)),
     ...section(
       'The event loop while a running server makes a report, rows settled meanwhile and not',
@@ -136,6 +139,35 @@ function formatInspected(report: InspectedReport | undefined): string[][] {
     ['median, 1 connection, ms', spread(medianWithout), spread(medianWith), spread(addedMedian), ''],
     ['requests/s, 16 connections', spread(throughputWithout), spread(throughputWith), '', spread(throughputRatio)],
   ];
+}
+
+function formatAdmissions(report: PostgresReport | undefined): string[][] {
+  if (report === undefined) return [];
+  const rows = report.admissions.map(({ key, sqlite, postgres, added }) => [
+    key,
+    spread(sqlite),
+    spread(postgres),
+    spread(added),
+  ]);
+  return [['key', 'SQLite', 'PostgreSQL', 'added'], ...rows];
+}
+
+function titleOfProxies(report: PostgresReport | undefined): string {
+  if (report === undefined) return '';
+  const title = `Requests a second over ${report.connections} connections to proxies that share a PostgreSQL`;
+  const { spareProxies } = report;
+  return spareProxies >= 4 ? title : `${title}. This machine has processors for ${spareProxies} beside all else`;
+}
+
+function formatThroughputs(report: PostgresReport | undefined): string[][] {
+  if (report === undefined) return [];
+  const rows = report.throughputs.map(({ key, proxies, throughput, toOne }) => [
+    key,
+    String(proxies),
+    spread(throughput),
+    spread(toOne),
+  ]);
+  return [['key', 'proxies', 'requests/s', 'to one proxy'], ...rows];
 }
 
 function titleOfLedger(ledger: LedgerReport | undefined): string {

@@ -5,6 +5,7 @@ import type { CaseReport } from './cases.ts';
 import type { InspectedReport } from './inspected.ts';
 import type { StageReport } from './in-process.ts';
 import type { LedgerReport } from './ledger.ts';
+import type { PostgresReport } from './postgres.ts';
 import type { StartUpReport } from './start-up.ts';
 import type { BusyStreamsReport, IdleStreamsReport } from './streams.ts';
 import type { WorkersReport } from './workers.ts';
@@ -24,4 +25,5 @@ export interface RunReport {
   readonly ledger: LedgerReport | undefined;
   readonly workers: WorkersReport | undefined;
   readonly inspected: InspectedReport | undefined;
+  readonly postgres: PostgresReport | undefined;
 }

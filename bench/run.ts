@@ -21,6 +21,7 @@ import type { LedgerReport } from './ledger.ts';
 import { HELP, type Options, type Part, readOptions } from './options.ts';
 import { type Installation, makeInstallation, type Parties, startParties } from './parties.ts';
 import { comparePeers, formatPeers, type PeersReport } from './peers.ts';
+import { runPostgres } from './postgres.ts';
 import { formatProfile, profileCase, type ProfileReport } from './profile.ts';
 import { formatReport } from './report.ts';
 import type { RunReport } from './run-report.ts';
@@ -47,6 +48,9 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     : undefined;
   if (includes('inspect')) say('with --inspect');
   const inspected = includes('inspect') ? await runInspected(installation, options.effort) : undefined;
+  if (includes('postgres')) say('with PostgreSQL');
+  const postgres = includes('postgres') ? await runPostgres(installation, options.effort, processors) : undefined;
+  if (includes('postgres') && postgres === undefined) say('this machine has no PostgreSQL: that part is left out');
   return {
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
@@ -61,6 +65,7 @@ async function measure(options: Options, installation: Installation): Promise<Ru
     ledger,
     workers,
     inspected,
+    postgres,
   };
 }
 
