@@ -97,7 +97,7 @@ function watch(record: RequestRecord, { doctor, pending, tell }: Telling): Excha
   const onSent = (): void => {
     const sentBody = body;
     const { operation, region = '' } = record.route ?? {};
-    if (sentBody === undefined || !OPERATIONS.has(operation ?? '') || !isWorthLooking(sentBody)) return;
+    if (sentBody === undefined || !OPERATIONS.has(operation ?? '')) return;
     const scope = { model: findModel(record) ?? '', region, upstream: record.upstream ?? '' };
     const sentAtMs = Date.now();
     pending.set(id, () => {
@@ -108,7 +108,9 @@ function watch(record: RequestRecord, { doctor, pending, tell }: Telling): Excha
   };
   return {
     onBody: (read) => {
+      if (!isWorthLooking(read)) return false;
       body = read;
+      return undefined;
     },
     onSent,
     onHead: () => {

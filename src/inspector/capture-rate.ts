@@ -6,20 +6,23 @@ import type { MonotonicClock } from '../lib/clock.ts';
 
 /** Unless told otherwise: some two per cent of a core. */
 export const MAX_CAPTURED_PER_SECOND = 500;
-/** What was not used of the last seconds may come at once. */
-const BURST_SECONDS = 2;
+/** What was not used of so much time may come at once. */
+const BURST_SECONDS = 0.5;
 
 /** A token bucket. State: how many may come now. */
 export class CaptureRate {
   readonly #perSecond: number;
   readonly #tickMs: MonotonicClock;
+  /** At once. */
+  readonly #most: number;
   #left: number;
   #filledAt: number;
 
   constructor(perSecond: number, tickMs: MonotonicClock) {
     this.#perSecond = perSecond;
     this.#tickMs = tickMs;
-    this.#left = perSecond * BURST_SECONDS;
+    this.#most = Math.max(perSecond * BURST_SECONDS, 1);
+    this.#left = this.#most;
     this.#filledAt = tickMs();
   }
 
@@ -28,7 +31,7 @@ export class CaptureRate {
     const now = this.#tickMs();
     const filled = this.#left + ((now - this.#filledAt) * this.#perSecond) / 1_000;
     this.#filledAt = now;
-    this.#left = Math.min(filled, this.#perSecond * BURST_SECONDS);
+    this.#left = Math.min(filled, this.#most);
     if (this.#left < 1) return false;
     this.#left -= 1;
     return true;

@@ -24,8 +24,11 @@ export interface ExchangeWatcher {
 export interface ExchangeListener extends Partial<ResponseObserver> {
   /** The caller is known. */
   onCaller?(principal: Principal | undefined): void;
-  /** The body is there. It may be released as soon as the request has left: what is kept is a copy. */
-  onBody?(body: Body): void;
+  /**
+   * The body is there. It may be released as soon as the request has left: what is kept is a copy. Who returns false
+   * has seen enough, and hears no more of this exchange.
+   */
+  onBody?(body: Body): void | false;
   /** Limits let it in. */
   onAdmitted?(): void;
   /** It is about to be sent, to whichever upstream: its route is known. */
@@ -41,9 +44,9 @@ export interface ExchangeWatch {
   onCaller(principal: Principal | undefined): void;
   onBody(body: Body): void;
   onAdmitted(): void;
-  /** An observer that is told what this one is told, and then tells who listens. */
+  /** An observer that is told what this one is told, and then tells who listens; this one itself if nobody does. */
   watchUpstream(observer: ResponseObserver): ResponseObserver;
-  /** A response that tells who listens what goes to the client. */
+  /** A response that tells who listens what goes to the client; this one itself if nobody wants to hear that. */
   watchClient(clientResponse: ClientResponse): ClientResponse;
   onEnd(): void;
 }
@@ -86,7 +89,11 @@ class WatchedExchange implements ExchangeWatch {
   }
 
   onBody(body: Body): void {
-    this.#tell((listener) => listener.onBody?.(body));
+    const done: ExchangeListener[] = [];
+    this.#tell((listener) => {
+      if (listener.onBody?.(body) === false) done.push(listener);
+    });
+    this.#leave(done);
   }
 
   onAdmitted(): void {
@@ -98,6 +105,7 @@ class WatchedExchange implements ExchangeWatch {
   }
 
   watchUpstream(observer: ResponseObserver): ResponseObserver {
+    if (this.#listeners.length === 0) return observer;
     this.#tell((listener) => listener.onSending?.());
     return {
       onAttempt: (way, failed) => {
@@ -148,6 +156,7 @@ class WatchedExchange implements ExchangeWatch {
   }
 
   watchClient(inner: ClientResponse): ClientResponse {
+    if (!this.#listeners.some(({ onClientHead }) => onClientHead !== undefined)) return inner;
     return new WatchedResponse(inner, (status, headers, sink) =>
       this.#tell((listener) => {
         const keep = listener.onClientHead?.(status, headers);
@@ -188,7 +197,14 @@ class WatchedExchange implements ExchangeWatch {
         this.#onFault(thrown);
       }
     }
-    for (const listener of broken ?? []) this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+    if (broken !== undefined) this.#leave(broken);
+  }
+
+  #leave(listeners: readonly ExchangeListener[]): void {
+    for (const listener of listeners) {
+      const at = this.#listeners.indexOf(listener);
+      if (at !== -1) this.#listeners.splice(at, 1);
+    }
   }
 }
 

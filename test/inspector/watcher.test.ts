@@ -75,6 +75,21 @@ describe('a watcher that throws', () => {
 });
 
 describe('who listens', () => {
+  it('to nothing more after the body costs what follows nothing', () => {
+    const told: string[] = [];
+    const { watch, observer } = open({ onBody: () => false, onHead: () => void told.push('head') });
+    expect(watch?.watchUpstream(observer)).not.toBe(observer);
+    watch?.onBody({ chunks: [], sizeBytes: 0, sha256: '', spool: undefined } as never);
+    expect(watch?.watchUpstream(observer)).toBe(observer);
+    expect(told).toEqual([]);
+  });
+
+  it('to no response leaves it as it is', () => {
+    const response = { headersSent: false, start: fail, dropRequestBody: () => {}, breakOff: () => {} };
+    expect(open({ onBody: () => {} }).watch?.watchClient(response)).toBe(response);
+    expect(open({ onClientHead: () => undefined }).watch?.watchClient(response)).not.toBe(response);
+  });
+
   it('to what is written to the client hears each piece once', () => {
     const told: string[] = [];
     const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
