@@ -20,7 +20,7 @@ export function createAnnounce(config: Config, json: boolean): Announce {
     // The server of `exec` ends with its command.
     if (process.env[SUPERVISED_VARIABLE] === undefined) announceFile(config, port);
     if (json && process.env[BACKGROUND_VARIABLE] === undefined) {
-      printData(formatListening({ port, pid: process.pid, url, database: config.databasePath }));
+      printData(formatListening({ port, pid: process.pid, url, database: config.database.shown }));
     }
     tellListening(port, url);
   };
@@ -38,7 +38,7 @@ export function formatListening(listening: {
 }
 
 /** A proxy that cannot be found serves all the same. */
-function announceFile({ dataFolder, databasePath: database, hosts }: Config, port: number): void {
+function announceFile({ dataFolder, database: { shown: database }, hosts }: Config, port: number): void {
   const first = listAddresses(hosts)[0]?.host ?? '127.0.0.1';
   const address = first === '0.0.0.0' || first === '::' ? '127.0.0.1' : first;
   try {

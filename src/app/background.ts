@@ -46,7 +46,7 @@ export async function startInBackground(config: Config, askedPort: number, json:
   }
   const { port, url } = outcome;
   const pid = child.pid ?? 0;
-  if (json) printData(formatListening({ port, pid, url, database: config.databasePath, log }));
+  if (json) printData(formatListening({ port, pid, url, database: config.database.shown, log }));
   else if (!config.quiet) {
     const fields = [
       ['address', url],

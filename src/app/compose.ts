@@ -234,7 +234,7 @@ function openStatus(
     mode: await findAccess(config, store).catch(() => 'keys' as const),
     offline: config.offline,
     region: defaultRegion,
-    database: config.databasePath,
+    database: config.database.shown,
     workers: shared?.count ?? 1,
     startedAtMs,
     upstreams: readUpstreams?.() ?? [],
@@ -353,12 +353,12 @@ function openBodyQuota(folder: string, processes: number): BodyQuota {
 }
 
 /** The secret that seals keys: made when the first key needs it, read at most once. */
-function openServerSecret({ databasePath, saltKey }: Config) {
+function openServerSecret({ database, saltKey }: Config) {
   let secret: Buffer | undefined;
   return {
-    load: (): Buffer => (secret ??= findServerSecret(databasePath, saltKey)),
+    load: (): Buffer => (secret ??= findServerSecret(database, saltKey)),
     /** The same, if there is one already. */
-    peek: (): Buffer | undefined => (secret ??= peekServerSecret(databasePath, saltKey)),
+    peek: (): Buffer | undefined => (secret ??= peekServerSecret(database, saltKey)),
   };
 }
 

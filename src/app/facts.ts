@@ -39,7 +39,7 @@ export function createFacts(input: FactsInput): (keyId: string | undefined) => P
     region,
     isOffline: config.offline,
     upstream: upstreamOf(config, upstreams),
-    databasePath: config.databasePath,
+    databasePath: config.database.shown,
     hasTls: config.tls !== undefined,
     credentialsProblem: await findProblem(),
     hasKey: keyId === undefined ? undefined : (await store.findKeys({ ids: [keyId] })).length > 0,

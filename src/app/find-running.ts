@@ -2,6 +2,7 @@
  * Which proxies of this user run on this machine: those that have left a file and, asked on their port, prove that they
  * hold the secret of the database that it names. A file whose proxy is gone is removed.
  */
+import { locateFile } from '../config/database-location.ts';
 import { randomBytes } from 'node:crypto';
 import { connect, isIPv6 } from 'node:net';
 import { isServerProof, openFromServer, proveCommand } from '../auth/server-proof.ts';
@@ -55,7 +56,8 @@ async function askStatus(
   { address, port, database }: RunFile,
   saltKey: string | undefined,
 ): Promise<{ readonly status: ServerStatus; readonly inspectToken: string | undefined } | undefined> {
-  const secret = peekServerSecret(database, saltKey);
+  // Of PostgreSQL, there is only the salt key: no file has the name of a URL.
+  const secret = peekServerSecret(locateFile(database), saltKey);
   if (secret === undefined) return undefined;
   const challenge = randomBytes(32).toString('hex');
   const query = new URLSearchParams({ challenge, command: proveCommand(secret, challenge, port) });

@@ -2,6 +2,8 @@
  * The hot keys of `start`: what somebody who looks at its lines reaches for, by one key. They run commands of this
  * program, in this process, on its database; they end it as Ctrl-C does. With workers, the primary has them.
  */
+import { nameDatabase } from '../config/database-location.ts';
+import type { DatabaseLocation } from '../config/database-location.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import type { Config } from '../config/config.ts';
 import { toProxyError } from '../lib/errors.ts';
@@ -59,8 +61,8 @@ interface ObeyerParts {
 
 function createObeyer({ config, port, runCommand, showOnlyErrors, line }: ObeyerParts): (key: string) => void {
   const startedAt = new Date().toISOString();
-  const { databasePath, masterKey } = config;
-  const makesFirstKey = createFirstKeyGuard(databasePath, masterKey !== undefined);
+  const { database, masterKey } = config;
+  const makesFirstKey = createFirstKeyGuard(database, masterKey !== undefined);
   let isBusy = false;
   let isOnlyErrors = false;
   const work = async (task: () => Promise<void>): Promise<void> => {
@@ -71,11 +73,12 @@ function createObeyer({ config, port, runCommand, showOnlyErrors, line }: Obeyer
   };
   const keys: Readonly<Record<string, () => unknown>> = {
     h: () => printTalk(HELP),
-    u: () => work(() => runCommand(['usage', '--since', startedAt, '--by', 'key,model', '--db', databasePath])),
+    u: () =>
+      work(() => runCommand(['usage', '--since', startedAt, '--by', 'key,model', '--db', nameDatabase(database)])),
     k: () =>
       work(async () => {
         if (await makesFirstKey()) return printTalk(FIRST_KEY);
-        await runCommand(['key', 'generate', '--copy', '--db', databasePath]);
+        await runCommand(['key', 'generate', '--copy', '--db', nameDatabase(database)]);
       }),
     i: () => work(() => runCommand(['inspect', '--port', String(port)])),
     e: () => {
@@ -93,13 +96,13 @@ function createObeyer({ config, port, runCommand, showOnlyErrors, line }: Obeyer
 }
 
 /** A slip of the finger must not lock out whoever calls without a key: it is asked for twice. */
-function createFirstKeyGuard(databasePath: string, hasMasterKey: boolean): () => Promise<boolean> {
+function createFirstKeyGuard(database: DatabaseLocation, hasMasterKey: boolean): () => Promise<boolean> {
   let askedAtTick: number | undefined;
   return async () => {
     const isAsked = askedAtTick !== undefined && MACHINE_TICKS() - askedAtTick < CONFIRM_MS;
     askedAtTick = undefined;
     if (isAsked || hasMasterKey) return false;
-    const hasKeys = await withExistingStore(databasePath, (store) => store.hasAnyKey());
+    const hasKeys = await withExistingStore(database, (store) => store.hasAnyKey());
     if (hasKeys !== true) askedAtTick = MACHINE_TICKS();
     return hasKeys !== true;
   };

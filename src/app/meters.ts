@@ -72,9 +72,9 @@ export async function openMeters(
   };
 }
 
-async function openPrices({ pricesFile, databasePath }: Config, talk: (message: string) => void): Promise<LivePrices> {
+async function openPrices({ pricesFile, database }: Config, talk: (message: string) => void): Promise<LivePrices> {
   const { refreshedPricesPath } = await import('../pricing/price-book.ts');
-  return openLivePrices({ priceFile: pricesFile, refreshedFile: refreshedPricesPath(databasePath) }, talk);
+  return openLivePrices({ priceFile: pricesFile, refreshedFile: refreshedPricesPath(database.folder) }, talk);
 }
 
 async function openTracesIfConfigured(onProblem: (error: ProxyError) => void): Promise<Traces | undefined> {

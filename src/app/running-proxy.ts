@@ -47,7 +47,7 @@ export type RunningProxy =
   | { readonly kind: 'ours'; readonly facts: ServerFacts };
 
 /** Where a proxy is looked for, and what proves that it is ours. */
-type ProxyLocation = Pick<Config, 'host' | 'port' | 'databasePath' | 'saltKey'>;
+type ProxyLocation = Pick<Config, 'host' | 'port' | 'database' | 'saltKey'>;
 
 /**
  * Asks it there. `keyId`: whether its database has that key too. Two databases can have one salt key, and then one
@@ -58,9 +58,9 @@ export async function findRunningProxy(config: ProxyLocation, keyId?: string): P
   const server = { url: baseUrl({ host: config.host, port: config.port, mountPath: MOUNT_PATH }), caFile: undefined };
   const version = await findProxyVersion(server);
   if (version === undefined) return { kind: 'none' };
-  const serverSecret = peekServerSecret(config.databasePath, config.saltKey);
+  const serverSecret = peekServerSecret(config.database, config.saltKey);
   const facts = serverSecret && (await askFacts(server, serverSecret, config, keyId));
-  const isSame = facts?.hasKey ?? (facts !== undefined && isSameFile(facts.databasePath, config.databasePath));
+  const isSame = facts?.hasKey ?? (facts !== undefined && isSameFile(facts.databasePath, config.database.shown));
   return facts !== undefined && isSame ? { kind: 'ours', facts } : { kind: 'other', version };
 }
 

@@ -77,7 +77,7 @@ interface StartOptions {
  */
 export async function start(config: Config, { seat, announce, hotKeys }: StartOptions): Promise<void> {
   const onProblem = createErrorPrinter();
-  const store = await openStore(config.databasePath, { onProblem, threads: true });
+  const store = await openStore(config.database, { onProblem, threads: true, migrates: true, sealing: config });
   let upstreams: LiveUpstreams | undefined;
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
@@ -178,7 +178,7 @@ async function serve(parts: Parts): Promise<void> {
   makeServerSecret(config);
   announce?.(server.port, server.heldByOther);
   seat?.onListening(server.port, (withMetrics) => readMeters(meters, withMetrics));
-  const { databasePath, configFiles } = config;
+  const { database, configFiles } = config;
   const { port, heldByOther } = server;
   const facts = {
     version,
@@ -188,7 +188,7 @@ async function serve(parts: Parts): Promise<void> {
     mountPath: MOUNT_PATH,
     region,
     access,
-    databasePath,
+    databasePath: database.shown,
     configFiles,
     tls: tls && { caFile: findTrustFile(config) },
     upstream: upstreamOf(config, specs),
@@ -233,9 +233,9 @@ function tellFault(thrown: unknown): void {
 }
 
 /** Commands ask a server that can prove itself. Without the secret, it serves all the same. */
-function makeServerSecret({ databasePath, saltKey }: Config): void {
+function makeServerSecret({ database, saltKey }: Config): void {
   try {
-    findServerSecret(databasePath, saltKey);
+    findServerSecret(database, saltKey);
   } catch {
     // The first key that needs it says what is wrong.
   }

@@ -13,32 +13,32 @@ const WILDCARD_ADDRESSES = ['0.0.0.0', '::'];
 
 /** What `start` speaks TLS with; undefined without --tls. Throws ERR_BAD_OPTION, ERR_STORE_UNAVAILABLE. */
 export async function loadTls(
-  { tls, databasePath, hosts, allowedHosts }: Pick<Config, 'tls' | 'databasePath' | 'hosts' | 'allowedHosts'>,
+  { tls, database, hosts, allowedHosts }: Pick<Config, 'tls' | 'database' | 'hosts' | 'allowedHosts'>,
   nowMs: number,
 ): Promise<TlsMaterial | undefined> {
   if (tls === undefined) return undefined;
   if (tls !== 'made') return readCertificate(tls.certFile, tls.keyFile);
   const own = hosts.filter((host) => !WILDCARD_ADDRESSES.includes(host));
-  return ensureCertificate(databasePath, [...own, ...allowedHosts], nowMs);
+  return ensureCertificate(database.folder, [...own, ...allowedHosts], nowMs);
 }
 
 /**
  * The PEM file that clients have to trust, whether or not it is there already; undefined where they need none: without
  * --tls, or with a certificate whose authority they know.
  */
-export function findTrustFile({ tls, databasePath }: Pick<Config, 'tls' | 'databasePath'>): string | undefined {
+export function findTrustFile({ tls, database }: Pick<Config, 'tls' | 'database'>): string | undefined {
   if (tls === undefined) return undefined;
-  return tls === 'made' ? caFilePath(databasePath) : isSelfSigned(tls.certFile) ? tls.certFile : undefined;
+  return tls === 'made' ? caFilePath(database.folder) : isSelfSigned(tls.certFile) ? tls.certFile : undefined;
 }
 
 /**
  * The same proxy by https, where --tls asks for it or, without a word about TLS, the proxy that runs there shows a
  * certificate of this database's authority; else `url` as it is.
  */
-export async function preferTls(url: string, config: Pick<Config, 'tls' | 'databasePath'>): Promise<ServerAddress> {
+export async function preferTls(url: string, config: Pick<Config, 'tls' | 'database'>): Promise<ServerAddress> {
   const secureUrl = url.replace(/^http:/, 'https:');
   if (config.tls !== undefined) return { url: secureUrl, caFile: findTrustFile(config) };
-  const known = { url: secureUrl, caFile: caFilePath(config.databasePath) };
+  const known = { url: secureUrl, caFile: caFilePath(config.database.folder) };
   const isThere = existsSync(known.caFile) && (await findProxyVersion(known)) !== undefined;
   return isThere ? known : { url, caFile: undefined };
 }

@@ -3,9 +3,8 @@
  * themselves stand in `options.ts`. After here nothing is optional that has a default.
  */
 import { isIP } from 'node:net';
-import { availableParallelism, homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { ProxyError } from '../lib/errors.ts';
 import { isLoopbackName } from '../lib/loopback.ts';
 import {
@@ -24,6 +23,7 @@ import {
   readList,
   type Setting,
 } from './options.ts';
+import { type DatabaseLocation, readDatabaseLocation, userDataFolder } from './database-location.ts';
 import { type CacheDoctorConfig, readCacheDoctorConfig } from './cache-options.ts';
 import { type EndpointTemplate, parseEndpointUrl } from '../operations/endpoint.ts';
 import type { ServiceId } from '../operations/catalog.ts';
@@ -104,7 +104,7 @@ export interface Config extends InspectConfig, CacheDoctorConfig {
   readonly requestMetadata: boolean;
   /** A command for the shell, from the owner alone. */
   readonly awsAuthRefresh: string | undefined;
-  readonly databasePath: string;
+  readonly database: DatabaseLocation;
   /** Of this user, whichever the database is. */
   readonly dataFolder: string;
   readonly masterKey: string | undefined;
@@ -191,7 +191,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     sessionTags: parseSessionTags(readList('sessionTag', flags, environment)),
     requestMetadata: parseSwitch(read('requestMetadata')),
     awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
-    databasePath: readDatabasePath(flags, environment),
+    database: readDatabaseLocation(flags, environment),
     dataFolder: userDataFolder(environment, process.platform),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),
@@ -231,16 +231,6 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     quiet: parseSwitch(read('quiet')),
     configFiles: (flags[CONFIG_FILES] ?? []).map(({ path }) => path),
   });
-}
-
-/**
- * Where the key database is: `--db`, BEDROCK_PROXY_DB, DATABASE_URL, or the user's data folder. Throws ERR_BAD_OPTION.
- */
-export function readDatabasePath(flags: Flags, environment: Environment, platform = process.platform): string {
-  const setting = findSetting('db', flags, environment);
-  return setting === undefined
-    ? join(userDataFolder(environment, platform), 'keys.db')
-    : parseDatabaseLocation(setting);
 }
 
 /** The value of BEDROCK_PROXY_SALT_KEY. Throws ERR_BAD_OPTION if it is too short to protect anything. */
@@ -467,59 +457,10 @@ function parseEndpointUrls(settings: readonly Setting[]): ReadonlyMap<ServiceId 
   return urls;
 }
 
-function parseDatabaseLocation(setting: Setting): string {
-  const { value } = setting;
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase();
-  if (scheme === undefined || scheme === 'file' || scheme === 'sqlite') {
-    const path = scheme === undefined ? value : parseFileUrl(value, scheme);
-    if (path === undefined || path === '' || path === ':memory:') throw badOption(setting, 'must name a file');
-    return resolve(path);
-  }
-  const known = /^postgres(ql)?$/.test(scheme);
-  throw new ProxyError(
-    'ERR_BAD_OPTION',
-    known
-      ? `${setting.origin} names a PostgreSQL database, which is not supported yet.`
-      : `${setting.origin} names a ${scheme} database, which is not supported.`,
-    { hint: 'Keys live in a SQLite file: give its path with --db or BEDROCK_PROXY_DB.' },
-  );
-}
-
-/**
- * `sqlite:keys.db`, `sqlite:///abs/keys.db`, `file:./keys.db`, `file:///abs/keys.db`; a query (Prisma writes one) is
- * dropped.
- */
-function parseFileUrl(value: string, scheme: string): string | undefined {
-  const rest = value.slice(scheme.length + 1).replace(/\?.*$/s, '');
-  if (!rest.startsWith('//')) return rest;
-  if (!rest.startsWith('///')) return rest.slice(2);
-  try {
-    return fileURLToPath(`file:${rest}`);
-  } catch {
-    return undefined;
-  }
-}
-
 function readMasterKey(environment: Environment): string | undefined {
   for (const variable of MASTER_KEY_VARIABLES) {
     const value = environment[variable]?.trim();
     if (value !== undefined && value !== '') return value;
   }
   return undefined;
-}
-
-/**
- * Where programs keep data of a user: XDG, macOS and Windows each in their way. By the XDG specification, a variable
- * that is empty or no absolute path counts as unset.
- */
-function userDataFolder(environment: Environment, platform: NodeJS.Platform): string {
-  const findFolder = (variable: string): string | undefined => {
-    const folder = environment[variable] ?? '';
-    return isAbsolute(folder) ? folder : undefined;
-  };
-  if (platform === 'win32') {
-    return join(findFolder('LOCALAPPDATA') ?? join(homedir(), 'AppData', 'Local'), 'bedrock-proxy');
-  }
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'bedrock-proxy');
-  return join(findFolder('XDG_DATA_HOME') ?? join(homedir(), '.local', 'share'), 'bedrock-proxy');
 }

@@ -85,7 +85,7 @@ export const OPTIONS = {
   db: {
     flag: '--db <file>',
     env: ['BEDROCK_PROXY_DB', 'DATABASE_URL'],
-    description: 'key database: a path, file: or sqlite: URL; else one in your user data folder',
+    description: 'key database: a path, or the postgres:// URL of one that proxies share; else a file of yours',
   },
   offline: {
     flag: '--offline',
@@ -442,5 +442,5 @@ export function badOption(setting: Setting, what: string): ProxyError {
 
 /** A value for people: without the password that a URL may hold. */
 export function showValue({ value }: Setting): string {
-  return value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@');
+  return value.replace(/^([a-z][a-z0-9+.=-]*:\/\/)?.*@/is, '$1…@').replace(/([?&]\w*password=)[^&#]*/gi, '$1…');
 }

@@ -3,8 +3,9 @@
  * it, so that a copy of the database alone lets nobody in. `BEDROCK_PROXY_SALT_KEY` takes its place where it is set.
  */
 import { findCode } from '../lib/errno.ts';
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { DatabaseLocation } from '../config/database-location.ts';
 import { createFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { type PrivateFile, requirePrivateFile } from '../lib/private-file.ts';
@@ -76,19 +77,37 @@ export function readServerSecret(path: string): Buffer | undefined {
   return secret;
 }
 
-/** The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. */
-export function findServerSecret(databasePath: string, saltKey: string | undefined): Buffer {
-  return saltKey === undefined ? loadServerSecret(serverSecretPath(databasePath)) : secretFromSalt(saltKey);
+/**
+ * The secret that seals keys at rest: from BEDROCK_PROXY_SALT_KEY, or the file beside the database. Throws
+ * ERR_BAD_OPTION if there can be no such file: several machines share the database.
+ */
+export function findServerSecret(database: DatabaseLocation, saltKey: string | undefined): Buffer {
+  if (saltKey !== undefined) return secretFromSalt(saltKey);
+  if (database.kind === 'file') return loadServerSecret(serverSecretPath(database.path));
+  throw new ProxyError(
+    'ERR_BAD_OPTION',
+    'Keys in PostgreSQL are sealed with BEDROCK_PROXY_SALT_KEY, which is not set.',
+    {
+      hint: 'Give every proxy of the database the same: a random text, such as of `openssl rand -hex 16`.',
+      detail: database.shown,
+    },
+  );
 }
 
 /** The same where it can be read; undefined otherwise. Never makes one. */
-export function peekServerSecret(databasePath: string, saltKey: string | undefined): Buffer | undefined {
+export function peekServerSecret(database: DatabaseLocation, saltKey: string | undefined): Buffer | undefined {
   if (saltKey !== undefined) return secretFromSalt(saltKey);
+  if (database.kind !== 'file') return undefined;
   try {
-    return readServerSecret(serverSecretPath(databasePath));
+    return readServerSecret(serverSecretPath(database.path));
   } catch {
     return undefined;
   }
+}
+
+/** What proves that two proxies have the same secret, and nothing else of it. */
+export function fingerprintSecret(serverSecret: Buffer): string {
+  return createHmac('sha256', serverSecret).update('bedrock-proxy server secret').digest('hex');
 }
 
 function secretFromSalt(saltKey: string): Buffer {

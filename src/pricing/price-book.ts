@@ -4,7 +4,7 @@
  */
 import { findCode } from '../lib/errno.ts';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { MAX_MODEL_LENGTH, parseModelName } from '../domain/model-name.ts';
 import type { MediaVariant, ModelPrice, PriceBook, PriceMoment, Tier } from './cost.ts';
 import { indexFacts } from './fact-file.ts';
@@ -38,9 +38,9 @@ export interface FactLayer extends Pick<KnownFact, 'kind'> {
   readonly facts: PriceFacts;
 }
 
-/** Where `prices update` keeps its data: beside the key database. */
-export function refreshedPricesPath(databasePath: string): string {
-  return join(dirname(databasePath), 'prices.json');
+/** Where `prices update` keeps its data: in the folder of the key database. */
+export function refreshedPricesPath(folder: string): string {
+  return join(folder, 'prices.json');
 }
 
 /** Throws ERR_BAD_OPTION if the price file cannot be read, or is wrong at some place, which is named. */

@@ -7,7 +7,7 @@ import { findCode } from '../lib/errno.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { createFile, replaceFile } from '../lib/atomic-file.ts';
 import { ProxyError } from '../lib/errors.ts';
@@ -59,21 +59,17 @@ export function readCertificate(certFile: string, keyFile: string): TlsMaterial 
 }
 
 /** The path of the certificate authority of a database's certificate: the file that clients need to trust. */
-export function caFilePath(databasePath: string): string {
-  return join(dirname(databasePath), 'tls-ca.pem');
+export function caFilePath(folder: string): string {
+  return join(folder, 'tls-ca.pem');
 }
 
 /**
  * The certificate kept in the folder of the database, made if it is missing, near its end, or does not name `hosts`.
  * Files are 0600, written whole. Throws ERR_STORE_UNAVAILABLE if they cannot be written.
  */
-export async function ensureCertificate(
-  databasePath: string,
-  hosts: readonly string[],
-  nowMs: number,
-): Promise<TlsMaterial> {
-  const caFile = caFilePath(databasePath);
-  const file = join(dirname(databasePath), 'tls.pem');
+export async function ensureCertificate(folder: string, hosts: readonly string[], nowMs: number): Promise<TlsMaterial> {
+  const caFile = caFilePath(folder);
+  const file = join(folder, 'tls.pem');
   const names = [...new Set([...OWN_NAMES, ...hosts])];
   try {
     requirePrivateFile(file, KEPT_PAIR);

@@ -1,7 +1,8 @@
+import { locateFile } from '../../src/config/database-location.ts';
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Config, readConfig, readDatabasePath, readSaltKey } from '../../src/config/config.ts';
+import { type Config, readConfig, readSaltKey } from '../../src/config/config.ts';
 import { type Environment, type Flags, OPTIONS } from '../../src/config/options.ts';
 import { failureOf } from '../helpers/failure.ts';
 
@@ -15,8 +16,8 @@ describe('with nothing given', () => {
       port: 4000,
       region: undefined,
       profile: undefined,
-      databasePath: readDatabasePath({}, { XDG_DATA_HOME: '/data' }),
-      dataFolder: dirname(readDatabasePath({}, { XDG_DATA_HOME: '/data' })),
+      database: locateFile('/data/bedrock-proxy/keys.db'),
+      dataFolder: '/data/bedrock-proxy',
       masterKey: undefined,
       saltKey: undefined,
       offline: false,
@@ -105,11 +106,11 @@ const PRECEDENCE: readonly PrecedenceRow[] = [
   },
   { field: 'profile', flag: { profile: 'a' }, env: { AWS_PROFILE: 'b' }, fromFlag: 'a', fromEnv: 'b' },
   {
-    field: 'databasePath',
+    field: 'database',
     flag: { db: '/a.db' },
     env: { BEDROCK_PROXY_DB: '/b.db' },
-    fromFlag: '/a.db',
-    fromEnv: '/b.db',
+    fromFlag: locateFile('/a.db'),
+    fromEnv: locateFile('/b.db'),
   },
   { field: 'offline', flag: { offline: true }, env: { BEDROCK_PROXY_OFFLINE: '0' }, fromFlag: true, fromEnv: false },
   {

@@ -110,7 +110,7 @@ describe('what a file may say', () => {
     { db: '~/keys.db', path: () => join(homedir(), 'keys.db') },
   ])('takes $db as a path beside the file, not in the working folder', async ({ db, path }) => {
     const { config, userFile } = await read({ user: { db } });
-    expect(config.databasePath).toBe(path(dirname(userFile)));
+    expect(config.database.shown).toBe(path(dirname(userFile)));
   });
 
   it.each([

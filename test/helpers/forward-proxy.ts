@@ -96,7 +96,7 @@ export interface TestAuthority extends AsyncDisposable {
 
 export async function makeAuthority(names: readonly string[]): Promise<TestAuthority> {
   const folder = await mkdtemp(join(tmpdir(), 'authority-'));
-  const material = await ensureCertificate(join(folder, 'keys.db'), names, Date.now());
+  const material = await ensureCertificate(folder, names, Date.now());
   return {
     material,
     caFile: material.caFile ?? '',

@@ -2,6 +2,7 @@
  * The whole proxy as users run it, in this process, against a fake upstream that verifies every signature: a fresh
  * database, a free port, fixed AWS credentials.
  */
+import { locateFile } from '../../src/config/database-location.ts';
 import { MACHINE_TICKS } from '../../src/lib/clock.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -189,7 +190,7 @@ export async function startProxy(options: TestbedOptions = {}): Promise<Testbed>
     mint: (alias, more) =>
       mintKey({
         store,
-        serverSecret: findServerSecret(databasePath, config.saltKey),
+        serverSecret: findServerSecret(locateFile(databasePath), config.saltKey),
         alias,
         nowMs: Date.now(),
         randomBytes,

@@ -1,3 +1,4 @@
+import { locateFile } from '../../src/config/database-location.ts';
 import { describe, expect, it } from 'vitest';
 import {
   execAlias,
@@ -72,7 +73,7 @@ describe('revokeStaleKeys', () => {
       undefined,
       'exec-8-aaaaaaaa-01234567',
     ];
-    const revoked = await withStore((await openCli()).databasePath, async (store) => {
+    const revoked = await withStore(locateFile((await openCli()).databasePath), async (store) => {
       const createdAtMs = NOW_MS - HOUR_MS;
       for (const alias of aliases) await store.insertKey(aKeyRow({ alias, createdAtMs }));
       await revokeStaleKeys(store, SPACE, NOW_MS);

@@ -18,7 +18,7 @@ const at = (atMs: number, serviceTier?: string, latency?: string): PriceMoment =
 async function load(files: { priceFile?: object; refreshed?: string } = {}) {
   const folder = await makeTemporaryFolder();
   const priceFile = join(folder, 'mine.json');
-  const refreshedFile = refreshedPricesPath(join(folder, 'keys.db'));
+  const refreshedFile = refreshedPricesPath(folder);
   if (files.priceFile !== undefined) await writeFile(priceFile, JSON.stringify(files.priceFile));
   if (files.refreshed !== undefined) await writeFile(refreshedFile, files.refreshed);
   const warnings: string[] = [];

@@ -1,6 +1,7 @@
 /**
  * A signed request caught on its way in clear text: whoever has no key may send it again, but not as something else.
  */
+import { locateFile } from '../../src/config/database-location.ts';
 import { parseTarget } from '../../src/http/target.ts';
 import { describe, expect } from 'vitest';
 import { findSignature } from '../../src/auth/signature.ts';
@@ -94,7 +95,7 @@ describe('a caught request', () => {
     };
     const pending = await findSignature(request as unknown as ClientRequest, {
       store: testbed.store,
-      loadServerSecret: () => findServerSecret(testbed.databasePath, undefined),
+      loadServerSecret: () => findServerSecret(locateFile(testbed.databasePath), undefined),
       nowMs: () => nowMs,
     });
     expect(pending?.verify(LITERAL)?.seedSignature).toBe(signature);

@@ -10,14 +10,12 @@ const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 0, 31);
 
 let folder: string;
-let databasePath: string;
 
 beforeEach(async () => {
   folder = await makeTemporaryFolder();
-  databasePath = join(folder, 'data', 'keys.db');
 });
 
-const ensure = (hosts: readonly string[] = [], nowMs = NOW_MS) => ensureCertificate(databasePath, hosts, nowMs);
+const ensure = (hosts: readonly string[] = [], nowMs = NOW_MS) => ensureCertificate(join(folder, 'data'), hosts, nowMs);
 
 describe('a certificate of our own', () => {
   it('makes a certificate for every name of this machine, signed by the authority beside it', async () => {
@@ -28,7 +26,7 @@ describe('a certificate of our own', () => {
     expect(parsed.checkHost('evil.example')).toBeUndefined();
     const authority = new X509Certificate(await readFile(caFile ?? ''));
     expect([parsed.verify(authority.publicKey), authority.ca, parsed.ca]).toEqual([true, true, false]);
-    expect(caFile).toBe(caFilePath(databasePath));
+    expect(caFile).toBe(caFilePath(join(folder, 'data')));
   });
 
   it('keeps the certificate in files that nobody else can read, whole ones only', async () => {
@@ -42,7 +40,7 @@ describe('a certificate of our own', () => {
   it('makes one certificate for several that want it at once', async () => {
     const made = await Promise.all([ensure(), ensure(), ensure()]);
     expect(new Set([...made, await ensure()].map(({ cert }) => cert)).size).toBe(1);
-    expect((await readFile(caFilePath(databasePath), 'utf8')).length).toBeGreaterThan(100);
+    expect((await readFile(caFilePath(join(folder, 'data')), 'utf8')).length).toBeGreaterThan(100);
   });
 
   it.each([

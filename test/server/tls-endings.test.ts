@@ -32,7 +32,7 @@ const FRAMINGS: Readonly<Record<string, readonly HeaderPair[]>> = {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tls-'));
-  material = await ensureCertificate(join(folder, 'keys.db'), [], Date.now());
+  material = await ensureCertificate(folder, [], Date.now());
   ca = await readFile(material.caFile ?? '');
   server = await startServer({
     hosts: ['127.0.0.1'],

@@ -19,7 +19,7 @@ let port: number;
 let ca: Buffer;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tls-'));
-  const material = await ensureCertificate(join(folder, 'keys.db'), [], Date.now());
+  const material = await ensureCertificate(folder, [], Date.now());
   ca = await readFile(material.caFile ?? '');
   listener = createListener(
     {

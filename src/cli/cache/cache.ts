@@ -4,7 +4,7 @@
  */
 import { withExistingStore } from '../../app/open-store.ts';
 import { printData, printJson, printTalk, terminalWidth } from '../../app/print.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import type { Flags } from '../../config/options.ts';
 import type { LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
@@ -48,7 +48,7 @@ async function readReport(input: CacheInput): Promise<CacheDigest> {
   const wanted = input.filter === undefined ? undefined : parseFilter(input.filter);
   const period = readPeriod(input, DEFAULT_CACHE_SINCE, Date.now());
   const sums = new CacheSums(by);
-  await withExistingStore(readDatabasePath(input, process.env), async (store) => {
+  await withExistingStore(readDatabaseLocation(input, process.env), async (store) => {
     await addRows(store, { ...period, ...(await readKeyFilter(input.key, store)) }, wanted, sums);
   });
   return { by, ...period, sums };

@@ -3,7 +3,7 @@
  * Asks no network, changes nothing, and says nothing if something is wrong: who presses TAB has no use for an error.
  */
 import type { ValueKind } from './complete.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import { readConfigFiles } from '../../config/files.ts';
 import { CONFIG_FILES, type Flags, readList } from '../../config/options.ts';
 
@@ -20,7 +20,7 @@ async function lookUp(kind: Exclude<ValueKind, 'file'>): Promise<readonly string
   switch (kind) {
     case 'key': {
       const { listKeyNames } = await import('../../app/open-store.ts');
-      return listKeyNames(readDatabasePath(readFlags(), process.env));
+      return listKeyNames(readDatabaseLocation(readFlags(), process.env));
     }
     case 'profile':
       return (await (await import('../../upstream/aws/credentials.ts')).loadProfileNames()) ?? [];

@@ -1,9 +1,11 @@
 /** `db backup`. */
 import { resolve } from 'node:path';
 import { printJson, printTalk } from '../../app/print.ts';
-import { readDatabasePath } from '../../config/config.ts';
 import { serverSecretPath } from '../../keys/server-secret.ts';
 import { backUpDatabase } from '../../store/sqlite/backup.ts';
+import { requireDatabaseFile } from './database-file.ts';
+
+const INSTEAD = '`pg_dump --schema=bedrock_proxy` backs it up.';
 
 /** Copies the database to a file. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function backUp(input: {
@@ -11,7 +13,7 @@ export async function backUp(input: {
   readonly db: string | undefined;
   readonly json: boolean;
 }): Promise<void> {
-  const path = readDatabasePath(input, process.env);
+  const { path } = requireDatabaseFile(input, process.env, INSTEAD);
   const file = resolve(input.file);
   const sizeBytes = await backUpDatabase(path, file);
   if (input.json) return printJson({ database: path, backup: file, size_bytes: sizeBytes });

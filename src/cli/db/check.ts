@@ -1,12 +1,14 @@
 /** `db check`. */
 import { EXIT_FAILED, formatFields, printData, printJson } from '../../app/print.ts';
-import { readDatabasePath } from '../../config/config.ts';
 import { formatTime, isoTime } from '../../lib/format.ts';
 import { type DatabaseReport, inspectDatabase } from '../../store/sqlite/inspect.ts';
+import { requireDatabaseFile } from './database-file.ts';
+
+const INSTEAD = '`bedrock-proxy db status` says how it is.';
 
 /** Prints what is found; the exit code is 1 if something is wrong. Throws ERR_BAD_OPTION and ERR_STORE_UNAVAILABLE. */
 export async function check(input: { readonly db: string | undefined; readonly json: boolean }): Promise<void> {
-  const path = readDatabasePath(input, process.env);
+  const { path } = requireDatabaseFile(input, process.env, INSTEAD);
   const report = inspectDatabase(path);
   if (input.json) printJson(reportToJson(path, report));
   else printData(formatReport(path, report));

@@ -2,6 +2,7 @@
  * Checks by real calls, through a proxy that is started for them in this process: the very way that clients' requests
  * take. It listens on a free loopback port, has a database of its own and lets in only this process.
  */
+import { locateFile } from '../../config/database-location.ts';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, type IncomingMessage, request as openRequest } from 'node:http';
@@ -47,7 +48,8 @@ export async function withProxy<T>(
   work: (caller: ProxyCaller) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'bedrock-proxy-doctor-'));
-  const store = await openStore(join(folder, 'keys.db'));
+  const database = locateFile(join(folder, 'keys.db'));
+  const store = await openStore(database);
   const masterKey = `sk-${randomBytes(32).toString('base64url')}`;
   const agent = new Agent({ keepAlive: true });
   let meters: Meters | undefined;
@@ -55,7 +57,7 @@ export async function withProxy<T>(
     // A price file that is wrong has its own check.
     meters = await openMeters({ ...config, pricesFile: undefined }, store, createErrorPrinter(), () => {});
     const server = await composeServer({
-      config: { ...config, hosts: ['127.0.0.1'], port: 0, masterKey, databasePath: join(folder, 'keys.db') },
+      config: { ...config, hosts: ['127.0.0.1'], port: 0, masterKey, database },
       defaultRegion: region,
       store,
       ...meters,

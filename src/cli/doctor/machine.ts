@@ -2,12 +2,12 @@
  * Checks of this machine: Node, the port, the key database, the prices. Touches no network but the proxy's own port,
  * and creates nothing.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { findKeyState, type KeyState } from '../../keys/state.ts';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
-import { openStore } from '../../app/open-store.ts';
+import { isFileMissing, openStore } from '../../app/open-store.ts';
 import { baseUrl } from '../../app/banner.ts';
 import { listAddresses } from '../../server/listen.ts';
 import { type CheckResult, fail, failBy, ok, warn } from './check.ts';
@@ -30,7 +30,7 @@ export function checkNode(version: string): CheckResult {
 
 /** Free, or taken by a bedrock-proxy, or by another program. */
 export async function checkPort(config: Config, running: RunningProxy): Promise<CheckResult> {
-  const { host: ownHost, hosts, port, databasePath } = config;
+  const { host: ownHost, hosts, port, database } = config;
   if (port === 0) return ok('port', 'any free one (0)');
   const host = listAddresses(hosts)[0]?.host ?? ownHost;
   const server = createServer();
@@ -49,7 +49,8 @@ export async function checkPort(config: Config, running: RunningProxy): Promise<
   const url = baseUrl({ host: ownHost, port, mountPath: MOUNT_PATH });
   if (running.kind === 'ours') return describeOurs(running.facts, url);
   if (running.kind === 'other') {
-    const words = `bedrock-proxy ${running.version} listens on ${url}, and is not one of the database ${databasePath}`;
+    const other = `bedrock-proxy ${running.version} listens on ${url}`;
+    const words = `${other}, and is not one of the database ${database.shown}`;
     return warn(
       'port',
       words,
@@ -72,10 +73,10 @@ function describeOurs(facts: ServerFacts, url: string): CheckResult {
 
 /** Readable, ours, and sealed under the secret that is here. */
 export async function checkDatabase(config: Config): Promise<CheckResult> {
-  const { databasePath } = config;
-  if (!existsSync(databasePath)) return ok('database', `${databasePath} will be created at the first start`);
+  const { database } = config;
+  if (isFileMissing(database)) return ok('database', `${database.shown} will be created at the first start`);
   try {
-    const store = await openStore(databasePath);
+    const store = await openStore(database);
     const all = await store.listKeys().finally(() => store.close());
     const rows = all.filter((row) => !isExecKey(row));
     const states = rows.map((row) => findKeyState(row, Date.now()));
@@ -83,7 +84,7 @@ export async function checkDatabase(config: Config): Promise<CheckResult> {
     const newest = active.at(-1);
     if (newest !== undefined) openKey(newest, config);
     const keys = `${rows.length} ${rows.length === 1 ? 'key' : 'keys'}`;
-    const words = `${databasePath}: ${active.length} active of ${keys}${describeEnded(states)}`;
+    const words = `${database.shown}: ${active.length} active of ${keys}${describeEnded(states)}`;
     if (active.length === 0 && rows.length > 0 && config.masterKey === undefined)
       return warn('database', words, 'No key lets anybody in: `bedrock-proxy key list`, `bedrock-proxy key generate`.');
     if (rows.length > 0 || config.masterKey !== undefined) return ok('database', words);
@@ -105,12 +106,12 @@ function describeEnded(states: readonly KeyState[]): string {
 }
 
 /** The prices that a server would use: a price file that is wrong keeps it from starting. */
-export async function checkPrices({ pricesFile, databasePath, region }: Config): Promise<CheckResult> {
+export async function checkPrices({ pricesFile, database, region }: Config): Promise<CheckResult> {
   const warnings: string[] = [];
   try {
     const { loadPrices, refreshedPricesPath } = await import('../../pricing/price-book.ts');
     const { describeAge } = await import('../../pricing/price-age.ts');
-    const refreshedFile = refreshedPricesPath(databasePath);
+    const refreshedFile = refreshedPricesPath(database.folder);
     const book = await loadPrices({ priceFile: pricesFile, refreshedFile, warn: (words) => warnings.push(words) });
     const told = warnings[0];
     if (told !== undefined) return warn('prices', told, 'Run `bedrock-proxy prices update`, or delete the file.');

@@ -8,17 +8,17 @@ import { findServerSecret } from '../../keys/server-secret.ts';
 
 /** Runs `work` with it. `command` stands in its name. Throws ERR_STORE_UNAVAILABLE, and what `work` throws. */
 export async function withOwnKey<T>(
-  config: Pick<Config, 'databasePath' | 'saltKey'>,
+  config: Pick<Config, 'database' | 'saltKey'>,
   command: string,
   work: (key: string) => Promise<T>,
 ): Promise<T> {
-  const { databasePath, saltKey } = config;
-  const store = await openStore(databasePath);
+  const { database, saltKey } = config;
+  const store = await openStore(database, { sealing: config });
   try {
     const nowMs = Date.now();
     const minted = await mintKey({
       store,
-      serverSecret: findServerSecret(databasePath, saltKey),
+      serverSecret: findServerSecret(database, saltKey),
       alias: execAlias({ command, pid: process.pid, space: thisProcessSpace(nowMs) }, randomBytes),
       execCommand: command,
       nowMs,

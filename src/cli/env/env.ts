@@ -69,10 +69,10 @@ export async function printEnvironment(input: EnvInput): Promise<void> {
 }
 
 /** What keeps the proxy that runs from serving this client. */
-function describeMismatch(running: RunningProxy, { port, databasePath, tls }: Config, key: ClientKey): string[] {
+function describeMismatch(running: RunningProxy, { port, database, tls }: Config, key: ClientKey): string[] {
   if (running.kind === 'none') return [];
   if (running.kind === 'other') {
-    const what = `The proxy on port ${port} is not one of the database ${databasePath}`;
+    const what = `The proxy on port ${port} is not one of the database ${database.shown}`;
     return [`${what}, and knows no key of it: name its --db, or start one.`];
   }
   const { access, hasTls } = running.facts;

@@ -2,6 +2,7 @@
  * `exec`: runs one command with the variables that point its client at the proxy, and with a key that is made for it
  * and revoked when it ends. Starts a proxy of its own where none runs. Ends with the command's own exit code.
  */
+import { nameDatabase } from '../../config/database-location.ts';
 import { randomBytes } from 'node:crypto';
 import { mintKey } from '../../keys/mint.ts';
 import { type Config, MOUNT_PATH, needsNoAccount, SECRET_VARIABLES } from '../../config/config.ts';
@@ -41,7 +42,7 @@ export async function execute(input: ExecInput): Promise<number> {
   const terms = readExecLimits(input, Date.now());
   if (!needsNoAccount(config)) await requireProfile(config);
   if (terms !== undefined) await tellUnknownPatterns(terms.policy);
-  const store = await openStore(config.databasePath);
+  const store = await openStore(config.database, { sealing: config });
   const signals = relaySignals();
   try {
     await revokeStaleKeys(store, thisProcessSpace(Date.now()), Date.now());
@@ -85,7 +86,7 @@ async function withKey<T>({ store, config, input, terms }: KeyWish, work: (key: 
   const minted = await mintKey({
     ...terms,
     store,
-    serverSecret: findServerSecret(config.databasePath, config.saltKey),
+    serverSecret: findServerSecret(config.database, config.saltKey),
     alias: execAlias({ command, pid: process.pid, space: thisProcessSpace(nowMs) }, randomBytes),
     execCommand: command,
     nowMs,
@@ -127,7 +128,11 @@ async function withServer(
     const what = running.kind === 'ours' ? 'speaks no TLS' : 'is no proxy of this database';
     printTalk(`note: What listens on port ${port} ${what}; the command gets one of its own.`);
   }
-  const server = await startServerChild(argumentsForStart(config, input), process.env);
+  const server = await startServerChild(argumentsForStart(input), {
+    ...process.env,
+    // Not among the arguments, which every user of the machine sees: it may hold a password.
+    BEDROCK_PROXY_DB: nameDatabase(config.database),
+  });
   let exitCode: number;
   let exitCodeOfServer: number | undefined;
   try {
@@ -170,8 +175,8 @@ function namesUpstream(config: Config, { profile, region }: Flags): boolean {
   );
 }
 
-function argumentsForStart({ databasePath }: Config, input: Flags): string[] {
-  const args = ['--db', databasePath];
+function argumentsForStart(input: Flags): string[] {
+  const args: string[] = [];
   if (input.profile !== undefined) args.push('--profile', input.profile);
   if (input.region !== undefined) args.push('--region', input.region);
   if (input.offline) args.push('--offline');
@@ -219,7 +224,7 @@ function runIn({ settings, server, config }: Setup, command: readonly string[], 
   const set = [
     ...settings.set,
     ...bypassForwardProxy(server.url, process.env),
-    ...describeOuterProxy(server, config.databasePath),
+    ...describeOuterProxy(server, config.database),
   ];
   for (const [name, value] of set) environment[name] = value;
   return runCommand(command, environment, signals);

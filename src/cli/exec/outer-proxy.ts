@@ -2,6 +2,7 @@
  * The proxy and the key of an `exec` around this command: what an `exec` leaves in the environment of its command, and
  * how commands in it find that proxy, wherever it listens.
  */
+import type { DatabaseLocation } from '../../config/database-location.ts';
 import { type Config, readConfig } from '../../config/config.ts';
 import type { Environment, Flags } from '../../config/options.ts';
 import type { KeyStore } from '../../domain/store.ts';
@@ -17,12 +18,12 @@ const KEY_VARIABLES = ['AWS_SECRET_ACCESS_KEY', 'AWS_BEARER_TOKEN_BEDROCK', 'OPE
 /** The variables for commands within an `exec`. */
 export function describeOuterProxy(
   { host, port }: Pick<Config, 'host' | 'port'>,
-  databasePath: string,
+  database: DatabaseLocation,
 ): [string, string][] {
   const name = host.includes(':') ? `[${host}]` : host;
   return [
     [ADDRESS_VARIABLE, `http://${name}:${port}`],
-    ['BEDROCK_PROXY_DB', databasePath],
+    ['BEDROCK_PROXY_DB', database.shown],
   ];
 }
 

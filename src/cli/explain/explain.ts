@@ -2,7 +2,7 @@
 import { readFileSync, type Stats, statSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
 import { withExistingStore } from '../../app/open-store.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import { findSetting, type Flags } from '../../config/options.ts';
 import { type ErrorFacts, explainError, type FoundExplanation } from '../../diagnose/explain.ts';
 import { isObject } from '../../lib/json.ts';
@@ -75,8 +75,10 @@ async function readFacts(input: ExplainInput): Promise<ErrorFacts> {
 }
 
 async function findRequest(input: ExplainInput): Promise<ErrorFacts> {
-  const path = readDatabasePath(input, process.env);
-  const rows = await withExistingStore(path, (store) => store.readLedgerBackwards({ id: input.what }, { limit: 1 }));
+  const database = readDatabaseLocation(input, process.env);
+  const rows = await withExistingStore(database, (store) =>
+    store.readLedgerBackwards({ id: input.what }, { limit: 1 }),
+  );
   const row = rows?.[0];
   if (row === undefined) {
     throw new ProxyError('ERR_BAD_OPTION', `There is no request ${input.what} in the ledger.`, {

@@ -2,6 +2,7 @@
  * Finds the virtual key that `env`, `exec` and `credential-process` hand to a client, and opens its seal. Reads the
  * database only; never touches the master key.
  */
+import type { DatabaseLocation } from '../../config/database-location.ts';
 import { findKeyEnd, findKeyState } from '../../keys/state.ts';
 import { unsealKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
@@ -25,7 +26,7 @@ export interface ClientKey {
 
 /** Where keys are kept, and what opens them. */
 export interface KeyLocation {
-  readonly databasePath: string;
+  readonly database: DatabaseLocation;
   readonly saltKey: string | undefined;
   readonly masterKey: string | undefined;
 }
@@ -40,10 +41,10 @@ const OPEN_MODE_KEY: ClientKey = { id: undefined, alias: undefined, accessKeyId:
  */
 export async function findClientKey(name: string | undefined, place: KeyLocation): Promise<ClientKey> {
   if (name !== undefined) {
-    const row = await withExistingStore(place.databasePath, (store) => requireUsableKey(store, name));
+    const row = await withExistingStore(place.database, (store) => requireUsableKey(store, name));
     return openKey(row ?? requireRow([], name), place);
   }
-  const { rows, isClosed } = (await withExistingStore(place.databasePath, async (store) => ({
+  const { rows, isClosed } = (await withExistingStore(place.database, async (store) => ({
     rows: await store.listKeys(),
     isClosed: await store.hasAnyKey(),
   }))) ?? { rows: [], isClosed: false };
@@ -72,8 +73,8 @@ function unusable(name: string, why: string, hint: string): ProxyError {
 }
 
 /** The plain key of a row. Throws ERR_SECRET_MISSING. */
-export function openKey(row: VirtualKeyRow, { databasePath, saltKey }: KeyLocation): ClientKey {
-  const key = unsealKey(row.sealedKey, row.id, findServerSecret(databasePath, saltKey));
+export function openKey(row: VirtualKeyRow, { database, saltKey }: KeyLocation): ClientKey {
+  const key = unsealKey(row.sealedKey, row.id, findServerSecret(database, saltKey));
   const { id, alias, accessKeyId } = row;
   if (key !== undefined) return { id, alias, accessKeyId, key, endsAtMs: findKeyEnd(row) };
   throw new ProxyError('ERR_SECRET_MISSING', `The key ${alias ?? id} was sealed under another server secret.`, {

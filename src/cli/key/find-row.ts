@@ -2,29 +2,33 @@
  * How a command finds a key by whatever name it is called. Straight on the database, whether or not a server runs,
  * which sees a change with its next request.
  */
-import { existsSync } from 'node:fs';
+import type { DatabaseLocation } from '../../config/database-location.ts';
 import { text } from 'node:stream/consumers';
 import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { findKeyState } from '../../keys/state.ts';
 import { hashKey, looksLikeKey, maskKey } from '../../keys/secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
-import { withStore } from '../../app/open-store.ts';
+import { isFileMissing, type StoreOptions, withStore } from '../../app/open-store.ts';
 import type { Store } from '../../domain/store.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { findNearest } from '../../lib/nearest-name.ts';
+
+/** What is done to a key, which was called `name`. */
+export type KeyWork<T> = (row: VirtualKeyRow, store: Store, name: string) => Promise<T>;
 
 /**
  * Runs `work` on the key of that name (see `findRowByName`; `-` reads it from standard input, which keeps a key out of
  * the process list). Makes no database. Throws ERR_BAD_REQUEST where there is no such key, ERR_STORE_UNAVAILABLE.
  */
 export async function withKey<T>(
-  path: string,
+  database: DatabaseLocation,
   nameOrDash: string,
-  work: (row: VirtualKeyRow, store: Store, name: string) => Promise<T>,
+  work: KeyWork<T>,
+  options: StoreOptions = {},
 ): Promise<T> {
   const name = nameOrDash === '-' ? (await text(process.stdin)).trim() : nameOrDash;
-  if (!existsSync(path)) throw noSuchKey([], name);
-  return withStore(path, async (store) => work(await requireKey(store, name), store, name));
+  if (isFileMissing(database)) throw noSuchKey([], name);
+  return withStore(database, async (store) => work(await requireKey(store, name), store, name), options);
 }
 
 /** Never empty. */
@@ -43,11 +47,11 @@ export interface KeysOutcome {
  * finds, and then the others of that alias that work. It gives them back as they are then.
  */
 export async function withKeys(
-  path: string,
+  database: DatabaseLocation,
   nameOrDash: string,
   work: (rows: KeyRows, store: Store) => Promise<KeyRows>,
 ): Promise<KeysOutcome> {
-  return withKey(path, nameOrDash, async (row, store, name) => {
+  return withKey(database, nameOrDash, async (row, store, name) => {
     const namesakes = name === row.alias ? await findNamesakes(row, store, Date.now()) : [];
     const rows = await work([row, ...namesakes], store);
     const meant = new Set(rows.map(({ id }) => id));

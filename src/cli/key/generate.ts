@@ -5,12 +5,15 @@ import { randomBytes } from 'node:crypto';
 import { type MintedKey, mintKey, parseGrace, rotateKey as rotate } from '../../keys/mint.ts';
 import { findNamesakes, keepWorking } from '../../keys/namesakes.ts';
 import { maskKey } from '../../keys/secret.ts';
-import { readDatabasePath, readSaltKey } from '../../config/config.ts';
+import { readSaltKey } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
+import type { VirtualKeyRow } from '../../domain/key.ts';
+import type { Store } from '../../domain/store.ts';
 import type { KeyInput, LimitInput } from './input.ts';
 import { quoteForShell } from '../../lib/command-name.ts';
 import { formatTime, isoTime } from '../../lib/format.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
-import { type KeysOutcome, withKey } from './find-row.ts';
+import { type KeysOutcome, type KeyWork, withKey } from './find-row.ts';
 import { alsoToJson, namesOf, tellOthers } from './outcome.ts';
 import { tellUnknownPatterns } from './unknown-patterns.ts';
 import { withStore } from '../../app/open-store.ts';
@@ -30,6 +33,12 @@ interface GenerateOptions extends PrintInput {
   readonly copy: boolean;
 }
 
+interface Rotation {
+  readonly old: VirtualKeyRow;
+  readonly minted: MintedKey;
+  readonly outcome: KeysOutcome;
+}
+
 interface RotateInput extends PrintInput {
   /** Its name as for `withKey`. */
   readonly key: string;
@@ -40,11 +49,13 @@ interface RotateInput extends PrintInput {
 export async function runGenerate(input: LimitInput & GenerateOptions): Promise<void> {
   const nowMs = Date.now();
   const terms = readNewKey(input, nowMs);
-  const databasePath = readDatabasePath(input, process.env);
-  const minted = await withStore(databasePath, (store) => {
-    const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
+  const database = readDatabaseLocation(input, process.env);
+  const sealing = { saltKey: readSaltKey(process.env) };
+  const generate = (store: Store): Promise<MintedKey> => {
+    const serverSecret = findServerSecret(database, sealing.saltKey);
     return mintKey({ store, serverSecret, nowMs, randomBytes, ...terms });
-  });
+  };
+  const minted = await withStore(database, generate, { sealing });
   printMinted(minted, terms, input);
   if (input.copy) await copyKey(minted);
   tellNarrowPatterns(terms.policy);
@@ -57,10 +68,11 @@ export async function runGenerate(input: LimitInput & GenerateOptions): Promise<
  */
 export async function runRotate(input: RotateInput): Promise<void> {
   const graceMs = parseGrace(input.grace ?? '0s', '--grace', 'ERR_BAD_OPTION');
-  const databasePath = readDatabasePath(input, process.env);
+  const database = readDatabaseLocation(input, process.env);
   const nowMs = Date.now();
-  const { old, minted, outcome } = await withKey(databasePath, input.key, async (row, store, name) => {
-    const serverSecret = findServerSecret(databasePath, readSaltKey(process.env));
+  const sealing = { saltKey: readSaltKey(process.env) };
+  const rotateIn: KeyWork<Rotation> = async (row, store, name) => {
+    const serverSecret = findServerSecret(database, sealing.saltKey);
     const fresh = await rotate(row, graceMs, { store, serverSecret, nowMs, randomBytes });
     const older = (await findNamesakes(row, store, nowMs)).filter(({ id }) => id !== fresh.id);
     const isEnded = name === row.alias && graceMs === 0;
@@ -69,7 +81,8 @@ export async function runRotate(input: RotateInput): Promise<void> {
       ? { rows: [row, ...older], others: [] }
       : { rows: [row], others: keepWorking(older, nowMs) };
     return { old: row, minted: fresh, outcome: reached };
-  });
+  };
+  const { old, minted, outcome } = await withKey(database, input.key, rotateIn, { sealing });
   const endsAtMs = nowMs + graceMs;
   printMinted(minted, old, input, { rotated: { id: old.id, ends_at: isoTime(endsAtMs) }, ...alsoToJson(outcome) });
   if (input.json || input.quiet) return;
@@ -115,8 +128,8 @@ function mintedToJson(minted: MintedKey): object {
 
 /** The database, if the next command would look into another one. */
 function findOtherDatabase(input: PrintInput): string | undefined {
-  const path = readDatabasePath(input, process.env);
-  return path === readDatabasePath({ ...input, db: undefined }, process.env) ? undefined : path;
+  const { shown } = readDatabaseLocation(input, process.env);
+  return shown === readDatabaseLocation({ ...input, db: undefined }, process.env).shown ? undefined : shown;
 }
 
 function snippet({ id, alias, accessKeyId }: MintedKey, database: string | undefined): string {

@@ -4,7 +4,7 @@
 import { describeBudget } from '../../keys/budget.ts';
 import { execLabel, isExecKey } from '../../keys/exec-key.ts';
 import { maskKey } from '../../keys/secret.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { type DatabaseLocation, readDatabaseLocation } from '../../config/database-location.ts';
 import type { KeyInput, KeyNameInput } from './input.ts';
 import type { KeySpend } from '../../domain/budget.ts';
 import type { VirtualKeyRow } from '../../domain/key.ts';
@@ -38,8 +38,8 @@ const NO_SPEND: KeySpend = { totalNanoUsd: 0, windowNanoUsd: 0, reservedNanoUsd:
 /** `key list`: prints the keys that are not deleted. Throws ERR_STORE_UNAVAILABLE. */
 export async function runList(input: KeyInput & { readonly all: boolean }): Promise<void> {
   const nowMs = Date.now();
-  const path = readDatabasePath(input, process.env);
-  const found = await withExistingStore(path, async (store) => {
+  const database = readDatabaseLocation(input, process.env);
+  const found = await withExistingStore(database, async (store) => {
     const all = await store.listKeys();
     const rows = input.all ? all : all.filter((row) => !isEndedExecKey(row, nowMs));
     return { rows, hidden: all.length - rows.length, spends: await store.findSpend(rows, nowMs) };
@@ -50,15 +50,15 @@ export async function runList(input: KeyInput & { readonly all: boolean }): Prom
     tellMissingDatabase(input, process.env);
     return printJson(rows.map((row) => keyToJson(row, spendOf(row), nowMs)));
   }
-  if (rows.length === 0) printTalk(`${describeEmpty(path, found)} \`bedrock-proxy key generate\` makes one.`);
+  if (rows.length === 0) printTalk(`${describeEmpty(database, found)} \`bedrock-proxy key generate\` makes one.`);
   else printData(formatRows(rows, spendOf, nowMs));
   if (hidden > 0)
     printTalk(`${hidden} ended ${hidden === 1 ? 'key of exec is' : 'keys of exec are'} left out; --all lists them.`);
 }
 
 /** Whoever mistyped the path of a database sees it here. */
-function describeEmpty(path: string, found: object | undefined): string {
-  return found === undefined ? `There is no database at ${path} yet.` : `There are no keys in ${path} yet.`;
+function describeEmpty({ shown }: DatabaseLocation, found: object | undefined): string {
+  return found === undefined ? `There is no database at ${shown} yet.` : `There are no keys in ${shown} yet.`;
 }
 
 function isEndedExecKey(row: VirtualKeyRow, nowMs: number): boolean {
@@ -102,7 +102,7 @@ function nameForPeople({ alias, execCommand }: VirtualKeyRow): string {
 /** `key show`. Throws ERR_BAD_REQUEST if there is no such key, and ERR_STORE_UNAVAILABLE. */
 export async function runShow(input: KeyNameInput): Promise<void> {
   const nowMs = Date.now();
-  const { row, spend } = await withKey(readDatabasePath(input, process.env), input.key, async (found, store) => {
+  const { row, spend } = await withKey(readDatabaseLocation(input, process.env), input.key, async (found, store) => {
     const spends = await store.findSpend([found], nowMs);
     return { row: found, spend: spends.get(found.id) ?? NO_SPEND };
   });

@@ -3,7 +3,7 @@
  * key that works under it. A running proxy obeys with its next request.
  */
 import { findKeyState } from '../../keys/state.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { KeyEndInput, KeyNameInput, LimitInput } from './input.ts';
 import type { KeyChanges, VirtualKeyRow } from '../../domain/key.ts';
@@ -112,7 +112,7 @@ function onKeys(
   confirm: ((rows: KeyRows) => Promise<void>) | undefined,
   work: (row: VirtualKeyRow, store: Store) => Promise<VirtualKeyRow>,
 ): Promise<KeysOutcome> {
-  return withKeys(readDatabasePath(input, process.env), input.key, async (found, store) => {
+  return withKeys(readDatabaseLocation(input, process.env), input.key, async (found, store) => {
     await confirm?.(found);
     const [first, ...more] = found;
     const rows: [VirtualKeyRow, ...VirtualKeyRow[]] = [await work(first, store)];

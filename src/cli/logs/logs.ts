@@ -3,20 +3,19 @@
  * makes no database where there is none: `-f` waits for it. Ends in order on a first signal, and when nobody reads any
  * more (`logs -f | head`).
  */
-import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { explainError } from '../../diagnose/explain.ts';
 import { matchesAnyGlob } from '../../lib/glob.ts';
 import { parseModelPatterns } from '../../keys/policy.ts';
 import { type RecordFilter, readRecordFilter } from '../../filter/record-filter.ts';
-import { readDatabasePath } from '../../config/config.ts';
+import { type DatabaseLocation, readDatabaseLocation } from '../../config/database-location.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { parseModelName } from '../../domain/model-name.ts';
 import { rowToJson } from '../../domain/ledger-columns.ts';
 import { escapeUnprintable, printable } from '../../lib/printable.ts';
 import type { Flags } from '../../config/options.ts';
-import { openStore } from '../../app/open-store.ts';
+import { isFileMissing, openStore } from '../../app/open-store.ts';
 import type { LedgerEntry, LedgerFilter } from '../../domain/ledger.ts';
 import type { Store } from '../../domain/store.ts';
 import { type PeriodInput, readKeyFilter, readPeriod, readStatus } from '../usage/ledger-filter.ts';
@@ -46,7 +45,7 @@ interface LogsInput extends Flags, PeriodInput {
 }
 
 interface LogsQuery {
-  readonly databasePath: string;
+  readonly database: DatabaseLocation;
   readonly filter: Omit<LedgerFilter, 'keyIds' | 'principal'>;
   readonly key: string | undefined;
   readonly models: readonly string[];
@@ -85,17 +84,16 @@ interface Sink {
  */
 export async function printLogs(input: LogsInput): Promise<void> {
   const query = readQuery(input);
-  const isThere = existsSync(query.databasePath);
-  if (!isThere)
-    printTalk(
-      `There is no database at ${query.databasePath} yet.${query.follow ? ' Waiting for the first request.' : ''}`,
-    );
-  if (!isThere && !query.follow) return;
+  const { database, follow } = query;
+  if (isFileMissing(database)) {
+    printTalk(`There is no database at ${database.shown} yet.${follow ? ' Waiting for the first request.' : ''}`);
+    if (!follow) return;
+  }
   const sink = openSink(process.stdout);
   try {
-    while (!existsSync(query.databasePath) && !sink.signal.aborted) await pause(sink.signal);
+    while (isFileMissing(database) && !sink.signal.aborted) await pause(sink.signal);
     if (sink.signal.aborted) return;
-    const store = await openStore(query.databasePath);
+    const store = await openStore(database);
     try {
       await showLedger(store, query, sink);
     } finally {
@@ -110,7 +108,7 @@ function readQuery(input: LogsInput): LogsQuery {
   const { model, lines } = input;
   const isAll = input.since !== undefined && lines === undefined;
   return {
-    databasePath: readDatabasePath(input, process.env),
+    database: readDatabaseLocation(input, process.env),
     filter: {
       sinceMs: readPeriod(input, 'all', Date.now()).sinceMs,
       status: readStatus(input.status),

@@ -2,7 +2,6 @@
  * Bedrock for a command: through the proxy that runs, if it is ours and nothing was said about the upstream; otherwise
  * through one in this process, with the owner's credentials, as `doctor` calls it.
  */
-import { existsSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { type Config, MOUNT_PATH } from '../../config/config.ts';
 import type { Flags } from '../../config/options.ts';
@@ -10,6 +9,7 @@ import type { ServerFacts } from '../../auth/server-facts.ts';
 import { findServerSecret } from '../../keys/server-secret.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { baseUrl } from '../../app/banner.ts';
+import { isFileMissing } from '../../app/open-store.ts';
 import { printTalk } from '../../app/print.ts';
 import { findApiKey, findOwnIdentity } from '../../app/identities.ts';
 import { connectUpstream, findRegion } from '../../app/start.ts';
@@ -56,7 +56,7 @@ export interface OwnProxy {
 export async function findOwnProxy(config: Config, { profile, region }: Flags): Promise<OwnProxy | undefined> {
   if (config.offline || config.endpointUrls.size > 0 || profile !== undefined || region !== undefined) return undefined;
   // Of a database without keys there may be no secret yet, and the proxy could prove nothing.
-  if (existsSync(config.databasePath)) findServerSecret(config.databasePath, config.saltKey);
+  if (!isFileMissing(config.database)) findServerSecret(config.database, config.saltKey);
   const running = await findRunningProxy(config);
   const { host, port } = config;
   if (running.kind === 'other') {

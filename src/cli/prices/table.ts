@@ -3,7 +3,8 @@
  */
 import { resolve } from 'node:path';
 import { matchesGlob } from '../../lib/glob.ts';
-import { readConfig, readDatabasePath } from '../../config/config.ts';
+import { readConfig } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import type { ModelPrice, PriceMoment, Tier, TokenRate } from '../../pricing/cost.ts';
 import type { PriceFact } from '../../pricing/price-fact.ts';
@@ -163,7 +164,7 @@ export async function openPriceBook(input: Flags): Promise<ExplainedBook> {
   const file = findSetting('prices', input, process.env);
   return loadPrices({
     priceFile: file === undefined ? undefined : resolve(file.value),
-    refreshedFile: refreshedPricesPath(readDatabasePath(input, process.env)),
+    refreshedFile: refreshedPricesPath(readDatabaseLocation(input, process.env).folder),
     warn: (message) => printTalk(`warning: ${message}`),
   });
 }

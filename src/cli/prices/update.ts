@@ -49,7 +49,7 @@ interface UpdatePricesInput extends Flags {
  */
 export async function updatePrices(input: UpdatePricesInput): Promise<void> {
   const config = readConfig(input, process.env);
-  const file = refreshedPricesPath(config.databasePath);
+  const file = refreshedPricesPath(config.database.folder);
   const regions = await findRegions(input.regions, config);
   const groups = chooseGroups(input, regions);
   const nowMs = Date.now();
@@ -98,7 +98,7 @@ async function findRegions(asked: readonly string[] | undefined, config: Config)
     throw new ProxyError('ERR_BAD_OPTION', `--regions: ${unknown} is not an AWS region; one looks like us-east-1.`);
   }
   if (asked !== undefined && asked.length > 0) return [...new Set(asked)];
-  const sums = await withExistingStore(config.databasePath, (store) =>
+  const sums = await withExistingStore(config.database, (store) =>
     store.sumUsage({ filter: {}, by: ['region'], limit: MAX_REGIONS }),
   );
   const used = (sums?.groups ?? []).flatMap(({ names }) => names[0] ?? []);

@@ -1,7 +1,7 @@
 /**
  * `usage --compare`: reads the owner's bill from AWS and prints it beside the ledger. Reads only; nothing is sent.
  */
-import { readDatabasePath } from '../../config/config.ts';
+import { type DatabaseLocation, readDatabaseLocation } from '../../config/database-location.ts';
 import { type Flags, findSetting } from '../../config/options.ts';
 import { ProxyError } from '../../lib/errors.ts';
 import { quote } from '../../lib/printable.ts';
@@ -33,13 +33,13 @@ export async function printComparison(input: ComparisonInput): Promise<void> {
   const { bill } = reading;
   checkGroupings(by, bill);
   const period = findPeriod(reading);
-  const databasePath = readDatabasePath(input, process.env);
-  const ledger = await withExistingStore(databasePath, async (store) => {
+  const database = readDatabaseLocation(input, process.env);
+  const ledger = await withExistingStore(database, async (store) => {
     const [first] = await store.readLedger({}, { after: 0, limit: 1 });
     const { groups } = await store.sumUsage({ filter: period, by: LEDGER_GROUPINGS });
     return { groups, beginsAtMs: first?.startedAtMs };
   });
-  const options = { by, modelIds: readSnapshot().models, prices: await openPrices(databasePath, input) };
+  const options = { by, modelIds: readSnapshot().models, prices: await openPrices(database, input) };
   const comparison = compareWithBill(bill, ledger?.groups ?? [], options);
   const report = { by, ledgerBeginsAtMs: ledger?.beginsAtMs, ...period, ...reading, ...comparison };
   if (input.json) return printJson(comparisonToJson(report));
@@ -47,11 +47,11 @@ export async function printComparison(input: ComparisonInput): Promise<void> {
   printData(formatComparison(report, terminalWidth()));
 }
 
-function openPrices(databasePath: string, input: Flags): Promise<PriceBook> {
+function openPrices({ folder }: DatabaseLocation, input: Flags): Promise<PriceBook> {
   const priceFile = findSetting('prices', input, process.env)?.value;
   return loadPrices({
     priceFile,
-    refreshedFile: refreshedPricesPath(databasePath),
+    refreshedFile: refreshedPricesPath(folder),
     warn: (message) => printTalk(`warning: ${message}`),
   });
 }

@@ -59,9 +59,9 @@ export async function printTop(input: Flags & { readonly json: boolean }): Promi
 }
 
 async function readTop(config: Config, nowMs: number): Promise<TopReading> {
-  const { host, port, databasePath } = config;
+  const { host, port, database } = config;
   const [sums, proxy] = await Promise.all([
-    withExistingStore(databasePath, async (store) => {
+    withExistingStore(database, async (store) => {
       const sumSince = async (sinceMs: number): Promise<UsageSums> =>
         joinExecKeys(await store.sumUsage({ filter: { sinceMs }, by: GROUPS }), GROUPS, store);
       return { minute: await sumSince(nowMs - MINUTE_MS), today: await sumSince(nowMs - (nowMs % DAY_MS)) };

@@ -2,7 +2,7 @@
  * `usage`: what the ledger adds up to, by key, model, day, session and other things. Reads only, and makes no database
  * where there is none. What a request cost that nobody has a price for is told as unknown, never as nothing.
  */
-import { readDatabasePath } from '../../config/config.ts';
+import { readDatabaseLocation } from '../../config/database-location.ts';
 import type { Flags } from '../../config/options.ts';
 import type { UsageGroup, UsageGrouping, UsageSums, UsageTotals } from '../../domain/ledger.ts';
 import { parseLimit } from '../../keys/policy.ts';
@@ -53,7 +53,7 @@ export async function printUsage(input: UsageInput): Promise<void> {
   if (report.total.requests === 0) return printTalk(describeUsage(report, undefined));
   printData(describeUsage(report, terminalWidth()));
   const { describePriceAge } = await import('../prices/age.ts');
-  const age = await describePriceAge(readDatabasePath(input, process.env), Date.now());
+  const age = await describePriceAge(readDatabaseLocation(input, process.env).folder, Date.now());
   if (age !== undefined) printTalk(age);
 }
 
@@ -66,7 +66,7 @@ async function readUsage(input: UsageInput): Promise<UsageReport> {
   const by = parseGroupings(input.by ?? 'key');
   const limit = input.limit === undefined ? undefined : parseLimit(input.limit, '--limit', 'ERR_BAD_OPTION');
   const period = readPeriod(input, DEFAULT_SINCE, Date.now());
-  const sums = await withExistingStore(readDatabasePath(input, process.env), async (store) => {
+  const sums = await withExistingStore(readDatabaseLocation(input, process.env), async (store) => {
     const filter = { ...period, ...(await readKeyFilter(input.key, store)), session: input.session };
     // Groups are joined before they are counted.
     const ofStore = by.length === 1 && by[0] !== 'key' ? limit : undefined;

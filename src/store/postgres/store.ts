@@ -12,27 +12,42 @@ import { migrate } from './migrations.ts';
 import { PostgresBudgets } from './budget.ts';
 import { PostgresKeys } from './keys.ts';
 import { PostgresLedger } from './ledger.ts';
+import { agreeOnSecret, requireSchema } from './schema-check.ts';
 
 /** How the store is opened. */
 export interface PostgresOptions extends DatabaseOptions {
+  /** False: the schema has to be there, and stays as it is. */
+  readonly migrates?: boolean;
+  /** Of the secret under which keys are sealed here. Undefined: keys are neither sealed nor opened. */
+  readonly secretFingerprint?: string | undefined;
   /** Told of an upgrade of the schema. */
   readonly onUpgrade?: (upgrade: { readonly from: number; readonly to: number }) => void;
 }
 
 /**
- * Opens the database at `url` and brings its schema up to date. Throws ERR_STORE_UNAVAILABLE with what to do if it
- * cannot be used. The caller closes the store.
+ * Opens the database at `url`, and brings its schema up to date unless told otherwise. Throws ERR_STORE_UNAVAILABLE
+ * with what to do if it cannot be used. The caller closes the store.
  */
 export async function openPostgresStore(url: string, options: PostgresOptions = {}): Promise<Store> {
   const database = openDatabase(url, options);
   try {
-    const upgrade = await migrate(database);
-    if (upgrade.from !== upgrade.to) options.onUpgrade?.(upgrade);
+    await prepareDatabase(database, options);
     return new PostgresStore(database);
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+async function prepareDatabase(
+  database: Database,
+  { migrates = true, onUpgrade, secretFingerprint }: PostgresOptions,
+): Promise<void> {
+  if (migrates) {
+    const upgrade = await migrate(database);
+    if (upgrade.from !== upgrade.to) onUpgrade?.(upgrade);
+  } else await requireSchema(database);
+  if (secretFingerprint !== undefined) await agreeOnSecret(database, secretFingerprint);
 }
 
 class PostgresStore implements Store {

@@ -3,6 +3,7 @@
  * command saw is read from a file or from stdout.
  * @module-tag slow
  */
+import { locateFile } from '../../../src/config/database-location.ts';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
@@ -262,7 +263,7 @@ describe('the proof of a server that runs', () => {
     for (const wrong of ['', 'ff', proof, 'f'.repeat(64)]) {
       expect(await ask(`&command=${wrong}`)).not.toHaveProperty('facts');
     }
-    const secret = findServerSecret(cli.databasePath, undefined);
+    const secret = findServerSecret(locateFile(cli.databasePath), undefined);
     const command = proveCommand(secret, challenge, Number(port));
     expect(await ask(`&command=${command}`)).toMatchObject({ facts: { access: 'open', region: 'us-east-1' } });
     expect(await ask(`&command=${proveCommand(secret, challenge, Number(port) + 1)}`)).not.toHaveProperty('facts');

@@ -1,3 +1,4 @@
+import { locateFile } from '../../../src/config/database-location.ts';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -111,7 +112,7 @@ describe('key generate', () => {
     >;
     const [firstRow, secondRow] = await rowsOf(cli);
     const open = (row: VirtualKeyRow | undefined, salt: string | undefined): string | undefined =>
-      row && unsealKey(row.sealedKey, row.id, findServerSecret(cli.databasePath, salt));
+      row && unsealKey(row.sealedKey, row.id, findServerSecret(locateFile(cli.databasePath), salt));
     expect([open(firstRow, undefined), open(firstRow, saltKey)]).toEqual([first['key'], undefined]);
     expect([open(secondRow, undefined), open(secondRow, saltKey)]).toEqual([undefined, second['key']]);
     expect(firstRow?.keySha256).toBe(hashKey(first['key'] ?? ''));
@@ -254,9 +255,13 @@ describe('a database that cannot be read', () => {
   });
 
   it('names the variable that led to a database that cannot be read', async () => {
-    const { code, stderr } = await (await openCli()).run(['key', 'list'], { DATABASE_URL: 'postgres://u:hunter2@h/d' });
+    const { code, stderr } = await (
+      await openCli()
+    ).run(['key', 'list'], {
+      DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/d',
+    });
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^error: DATABASE_URL names a PostgreSQL database/);
+    expect(stderr).toMatch(/^error: The database .*\[postgres:\/\/u@127.0.0.1:1\/d, from DATABASE_URL\]/);
     expect(stderr).not.toContain('hunter2');
   });
 });
