@@ -2,33 +2,9 @@
  * The virtual keys in SQLite: statements, prepared once per connection, and rows as the rest of the program knows them.
  * Caches nothing and retries nothing.
  */
-import { makeBudget } from '../../keys/budget.ts';
-import { EMPTY_POLICY } from '../../keys/limits.ts';
-import { ProxyError } from '../../lib/errors.ts';
+import { aliasTaken, keyHasEnded, type KeyRecord, toChangeable, toKeyRow } from '../key-record.ts';
 import { type Connection, isSqliteError, pluck, type Statement } from './connection.ts';
-import type { KeyChanges, KeyNames, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
-
-/** A row of virtual_keys as SQLite gives it. */
-interface KeyRecord {
-  readonly id: string;
-  readonly alias: string | null;
-  readonly key_sha256: string;
-  readonly last_four: string;
-  readonly access_key_id: string;
-  readonly sealed_key: Buffer;
-  readonly created_at_ms: number;
-  readonly updated_at_ms: number | null;
-  readonly last_used_at_ms: number | null;
-  readonly revoked_at_ms: number | null;
-  readonly ends_at_ms: number | null;
-  readonly expires_at_ms: number | null;
-  readonly blocked_at_ms: number | null;
-  readonly policy: string;
-  readonly tags: string;
-  readonly note: string | null;
-  readonly metadata: string;
-  readonly exec_command: string | null;
-}
+import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from '../../domain/key.ts';
 
 type Named = [Record<string, unknown>];
 
@@ -147,11 +123,7 @@ export function rotateKeyRow(
 ): void {
   const atMs = successor.createdAtMs;
   const end = { id, atMs, revokedAtMs: endsAtMs === undefined ? atMs : null, endsAtMs: endsAtMs ?? null };
-  if (keys.end.run(end).changes === 0) {
-    throw new ProxyError('ERR_BAD_REQUEST', `The key ${id} is revoked or rotated already.`, {
-      hint: 'See `bedrock-proxy key list`.',
-    });
-  }
+  if (keys.end.run(end).changes === 0) throw keyHasEnded(id);
   insertKey(keys, successor, id);
 }
 
@@ -174,55 +146,13 @@ export function updateKeyRow(
   return row;
 }
 
-function toChangeable(row: NewVirtualKeyRow): Record<string, string | number | null> {
-  return {
-    alias: row.alias ?? null,
-    expiresAtMs: row.expiresAtMs ?? null,
-    policy: JSON.stringify(row.policy),
-    tags: JSON.stringify(row.tags),
-    note: row.note ?? null,
-    metadata: JSON.stringify(row.metadata),
-  };
-}
-
 function refusingTakenAlias(alias: string | undefined, work: () => void): void {
   try {
     work();
   } catch (error) {
     if (isSqliteError(error) && error.code === 'SQLITE_CONSTRAINT_UNIQUE' && error.message.includes('.alias')) {
-      throw new ProxyError('ERR_BAD_REQUEST', `There is an active key with the alias "${alias}".`, {
-        hint: 'Choose another alias, or revoke that key first.',
-      });
+      throw aliasTaken(alias);
     }
     throw error;
   }
-}
-
-/** The record as the rest of the program knows it. */
-export function toKeyRow(record: KeyRecord): VirtualKeyRow {
-  return {
-    id: record.id,
-    alias: record.alias ?? undefined,
-    keySha256: record.key_sha256,
-    lastFour: record.last_four,
-    accessKeyId: record.access_key_id,
-    sealedKey: record.sealed_key,
-    createdAtMs: record.created_at_ms,
-    updatedAtMs: record.updated_at_ms ?? record.created_at_ms,
-    lastUsedAtMs: record.last_used_at_ms ?? undefined,
-    revokedAtMs: record.revoked_at_ms ?? undefined,
-    endsAtMs: record.ends_at_ms ?? undefined,
-    expiresAtMs: record.expires_at_ms ?? undefined,
-    blockedAtMs: record.blocked_at_ms ?? undefined,
-    policy: toPolicy(JSON.parse(record.policy) as Partial<KeyPolicy>),
-    tags: JSON.parse(record.tags) as Record<string, string>,
-    note: record.note ?? undefined,
-    metadata: JSON.parse(record.metadata) as Record<string, unknown>,
-    ...(record.exec_command === null ? {} : { execCommand: record.exec_command }),
-  };
-}
-
-/** JSON has no undefined, and an older row lacks the limits that came after it. */
-function toPolicy(kept: Partial<KeyPolicy>): KeyPolicy {
-  return { ...EMPTY_POLICY, ...kept, budget: kept.budget === undefined ? undefined : makeBudget(kept.budget) };
 }
