@@ -497,7 +497,9 @@ class Capture implements ExchangeListener, RingExchange {
 const BETWEEN = '\n';
 
 function compactHead({ headers, ...head }: Head): CompactHead {
-  return { ...head, text: headers.flat().join(BETWEEN) };
+  const parts: string[] = [];
+  for (const [name, value] of headers) parts.push(name, value);
+  return { ...head, text: parts.join(BETWEEN) };
 }
 
 function expandHead({ text, ...head }: CompactHead): Head {
