@@ -18,6 +18,8 @@ export interface StoreOptions extends FileOptions {
   readonly sealing?: Pick<Config, 'saltKey'> | undefined;
   /** Of PostgreSQL: makes our tables if they are not there, and brings them up to date. */
   readonly migrates?: boolean;
+  /** Of a server on PostgreSQL: how long keys are used as they were last known while the database is away. */
+  readonly staleKeysMs?: number;
 }
 
 /**
@@ -33,11 +35,15 @@ export async function openStore(database: DatabaseLocation, options: StoreOption
   });
 }
 
-async function openPostgres(database: PostgresLocation, { sealing, migrates = false }: StoreOptions): Promise<Store> {
+async function openPostgres(
+  database: PostgresLocation,
+  { sealing, migrates = false, staleKeysMs: staleMs }: StoreOptions,
+): Promise<Store> {
   const secret = sealing && findServerSecret(database, sealing.saltKey);
   const { openPostgresStore } = await import('../store/postgres/store.ts');
   const opening = openPostgresStore(database.url, {
     migrates,
+    keyWatch: staleMs === undefined ? undefined : { staleMs },
     secretFingerprint: secret && fingerprintSecret(secret),
     onUpgrade: (upgrade) => printTalk(`note: ${describeMigration(database, upgrade)}`),
   });

@@ -77,7 +77,13 @@ interface StartOptions {
  */
 export async function start(config: Config, { seat, announce, hotKeys }: StartOptions): Promise<void> {
   const onProblem = createErrorPrinter();
-  const store = await openStore(config.database, { onProblem, threads: true, migrates: true, sealing: config });
+  const store = await openStore(config.database, {
+    onProblem,
+    threads: true,
+    migrates: true,
+    sealing: config,
+    staleKeysMs: config.staleKeysMs,
+  });
   let upstreams: LiveUpstreams | undefined;
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);

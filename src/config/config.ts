@@ -105,6 +105,8 @@ export interface Config extends InspectConfig, CacheDoctorConfig {
   /** A command for the shell, from the owner alone. */
   readonly awsAuthRefresh: string | undefined;
   readonly database: DatabaseLocation;
+  /** How long keys are used as they were last known while the database cannot be reached. */
+  readonly staleKeysMs: number;
   /** Of this user, whichever the database is. */
   readonly dataFolder: string;
   readonly masterKey: string | undefined;
@@ -192,6 +194,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     requestMetadata: parseSwitch(read('requestMetadata')),
     awsAuthRefresh: parseCommand(read('awsAuthRefresh')),
     database: readDatabaseLocation(flags, environment),
+    staleKeysMs: parseInteger(present(read('staleKeys')), 0, 86_400) * 1000,
     dataFolder: userDataFolder(environment, process.platform),
     masterKey: readMasterKey(environment),
     saltKey: readSaltKey(environment),

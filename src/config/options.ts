@@ -87,6 +87,12 @@ export const OPTIONS = {
     env: ['BEDROCK_PROXY_DB', 'DATABASE_URL'],
     description: 'key database: a path, or the postgres:// URL of one that proxies share; else a file of yours',
   },
+  staleKeys: {
+    flag: '--stale-keys <seconds>',
+    env: ['BEDROCK_PROXY_STALE_KEYS'],
+    default: '30',
+    description: 'how long keys are used as last known while a PostgreSQL database is away; 0: not at all',
+  },
   offline: {
     flag: '--offline',
     env: ['BEDROCK_PROXY_OFFLINE'],

@@ -7,14 +7,16 @@ import type { KeySpend, NewReservation, ReserveOutcome } from './budget.ts';
 import type { KeyChanges, KeyNames, NewVirtualKeyRow, VirtualKeyRow } from './key.ts';
 import type { LedgerEntry, LedgerFilter, LedgerRow, UsageQuery, UsageSums } from './ledger.ts';
 
-/** For so long a process may not see what another one has done to a key. */
+/** For so long a process may not see what another one of its machine has done to a key. */
 export const MAX_KEY_AGE_MS = 50;
+/** The same of a process of any machine, as long as the database responds. */
+export const MAX_SHARED_KEY_AGE_MS = 1_000;
 
 /** Virtual keys, and what each may do. */
 export interface KeyStore {
   /**
    * The key with this hash, revoked ones included. What this process changes is seen with the next call, what others
-   * change within MAX_KEY_AGE_MS.
+   * change within MAX_KEY_AGE_MS, or over machines within MAX_SHARED_KEY_AGE_MS.
    */
   findKeyBySha256(keySha256: string): Promise<VirtualKeyRow | undefined>;
   findKeyByAccessKeyId(accessKeyId: string): Promise<VirtualKeyRow | undefined>;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
 import type { KeyChanges, KeyPolicy, NewVirtualKeyRow, VirtualKeyRow } from '../../src/domain/key.ts';
-import { MAX_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
+import type { Store } from '../../src/domain/store.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aKeyRow } from '../helpers/store-rows.ts';
 import { type StorePlace, STORES } from './stores.ts';
@@ -36,6 +36,18 @@ async function insert(fields: Partial<NewVirtualKeyRow> = {}): Promise<NewVirtua
   return row;
 }
 
+/** Looks until it is so; the last look is as late as that. */
+async function within(maxMs: number, look: () => Promise<void>): Promise<void> {
+  for (const endsAt = performance.now() + maxMs; performance.now() < endsAt; await delay(5)) {
+    const isSo = await look().then(
+      () => true,
+      () => false,
+    );
+    if (isSo) return;
+  }
+  await look();
+}
+
 const fresh = (row: NewVirtualKeyRow): VirtualKeyRow => ({
   ...row,
   updatedAtMs: row.createdAtMs,
@@ -49,7 +61,7 @@ function withBudget(limitNanoUsd: number, windowMs: number | undefined): KeyPoli
   return { ...EMPTY_POLICY, budget: { limitNanoUsd, windowMs, anchorMs: 0 } };
 }
 
-describe.each(STORES)('$name', ({ create }) => {
+describe.each(STORES)('$name', ({ create, keyAgeMs }) => {
   beforeEach(async () => {
     place = await create();
     store = await place.open();
@@ -147,8 +159,7 @@ describe.each(STORES)('$name', ({ create }) => {
       const expected = { ...fresh(row), ...changes, updatedAtMs: 1_800_000_000_000 };
       expect(await store.updateKey(row.id, changes, 1_800_000_000_000)).toStrictEqual(expected);
       expect(await store.findKeyBySha256(row.keySha256)).toStrictEqual(expected);
-      await delay(MAX_KEY_AGE_MS);
-      expect(await other.findKeyBySha256(row.keySha256)).toStrictEqual(expected);
+      await within(keyAgeMs, async () => expect(await other.findKeyBySha256(row.keySha256)).toStrictEqual(expected));
     });
 
     it('takes a block away again', async () => {
@@ -207,9 +218,10 @@ describe.each(STORES)('$name', ({ create }) => {
       await store.findKeyByAccessKeyId(row.accessKeyId);
       expect(await store.deleteKey(row.id, 5)).toBe(true);
       for (const each of [store, other]) {
-        if (each === other) await delay(MAX_KEY_AGE_MS);
-        expect(await each.findKeyBySha256(row.keySha256)).toBeUndefined();
-        expect(await each.findKeyByAccessKeyId(row.accessKeyId)).toBeUndefined();
+        await within(each === other ? keyAgeMs : 0, async () => {
+          expect(await each.findKeyBySha256(row.keySha256)).toBeUndefined();
+          expect(await each.findKeyByAccessKeyId(row.accessKeyId)).toBeUndefined();
+        });
         expect(await each.listKeys()).toEqual([]);
         expect(await each.hasAnyKey()).toBe(true);
       }

@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { afterAll, onTestFinished } from 'vitest';
-import { MAX_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
-import { openPostgresStore } from '../../src/store/postgres/store.ts';
+import { MAX_KEY_AGE_MS, MAX_SHARED_KEY_AGE_MS, type Store } from '../../src/domain/store.ts';
+import { openPostgresStore, type PostgresOptions } from '../../src/store/postgres/store.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { POSTGRES, sharedPostgres, stopSharedPostgres } from '../helpers/postgres.ts';
 import { makeTemporaryFolder } from '../helpers/temporary-folder.ts';
@@ -47,9 +47,9 @@ const sqlite = (name: string, options: Parameters<typeof openSqliteStore>[1]): S
   },
 });
 
-const postgres: StoreUnderTest = {
-  name: 'PostgreSQL',
-  keyAgeMs: 1_000,
+const postgres = (name: string, options: PostgresOptions): StoreUnderTest => ({
+  name,
+  keyAgeMs: options.keyWatch === undefined ? 0 : MAX_SHARED_KEY_AGE_MS,
   create: async () => {
     const server = await sharedPostgres();
     const url = await server.createDatabase({ migrated: true });
@@ -57,7 +57,7 @@ const postgres: StoreUnderTest = {
     let aheadMs = 0;
     return {
       open: async () => {
-        const store = await openPostgresStore(url);
+        const store = await openPostgresStore(url, options);
         onTestFinished(() => store.close());
         return store;
       },
@@ -72,7 +72,7 @@ const postgres: StoreUnderTest = {
       },
     };
   },
-};
+});
 
 afterAll(stopSharedPostgres);
 
@@ -80,5 +80,7 @@ afterAll(stopSharedPostgres);
 export const STORES: readonly StoreUnderTest[] = [
   sqlite('SQLite', {}),
   sqlite('SQLite, as a server has it', { threads: true, writesBeforeWriter: 0, onProblem: () => {} }),
-  ...(POSTGRES === undefined ? [] : [postgres]),
+  ...(POSTGRES === undefined
+    ? []
+    : [postgres('PostgreSQL', {}), postgres('PostgreSQL, as a server has it', { keyWatch: { staleMs: 30_000 } })]),
 ];

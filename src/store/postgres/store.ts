@@ -10,9 +10,13 @@ import type { Store } from '../../domain/store.ts';
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 import { migrate } from './migrations.ts';
 import { PostgresBudgets } from './budget.ts';
+import type { KeysWatching, KeyWatchOptions } from './key-watch.ts';
 import { PostgresKeys } from './keys.ts';
 import { PostgresLedger } from './ledger.ts';
 import { agreeOnSecret, requireSchema } from './schema-check.ts';
+
+/** Of the connections that watch the keys: a second one, in case the first one hangs. */
+const WATCHING = { maxConnections: 2, statementTimeoutMs: 2_000 };
 
 /** How the store is opened. */
 export interface PostgresOptions extends DatabaseOptions {
@@ -20,6 +24,8 @@ export interface PostgresOptions extends DatabaseOptions {
   readonly migrates?: boolean;
   /** Of the secret under which keys are sealed here. Undefined: keys are neither sealed nor opened. */
   readonly secretFingerprint?: string | undefined;
+  /** A server: it has the keys that are in use in a cache. Undefined: a command. */
+  readonly keyWatch?: KeyWatchOptions | undefined;
   /** Told of an upgrade of the schema. */
   readonly onUpgrade?: (upgrade: { readonly from: number; readonly to: number }) => void;
 }
@@ -32,7 +38,9 @@ export async function openPostgresStore(url: string, options: PostgresOptions = 
   const database = openDatabase(url, options);
   try {
     await prepareDatabase(database, options);
-    return new PostgresStore(database);
+    const { keyWatch } = options;
+    const watching = keyWatch && { database: openDatabase(url, { ...options, ...WATCHING }), options: keyWatch };
+    return new PostgresStore(database, watching);
   } catch (error) {
     await database.close();
     throw error;
@@ -52,13 +60,15 @@ async function prepareDatabase(
 
 class PostgresStore implements Store {
   readonly #database: Database;
+  readonly #watching: Database | undefined;
   readonly #keys: PostgresKeys;
   readonly #budgets: PostgresBudgets;
   readonly #ledger: PostgresLedger;
 
-  constructor(database: Database) {
+  constructor(database: Database, watching: KeysWatching | undefined) {
     this.#database = database;
-    this.#keys = new PostgresKeys(database);
+    this.#watching = watching?.database;
+    this.#keys = new PostgresKeys(database, watching);
     // Whose reservations are ours: no other process, and no earlier one, has this name.
     this.#budgets = new PostgresBudgets(database, randomUUID());
     this.#ledger = new PostgresLedger(database);
@@ -168,6 +178,7 @@ class PostgresStore implements Store {
   async close(): Promise<void> {
     await this.#keys.close();
     await this.#budgets.close();
+    await this.#watching?.close();
     await this.#database.close();
   }
 }
