@@ -374,7 +374,7 @@ class Capture implements ExchangeListener, RingExchange {
 
   onClientHead(status: number, headers: readonly HeaderPair[]): ((chunk: Uint8Array | string) => void) | undefined {
     this.#keepHead('clientResponse', { status, headers: maskHeaders(headers) });
-    if (!this.#isOwnResponse() || this.omitted !== undefined) return undefined;
+    if (!this.#mayDiffer() || this.omitted !== undefined) return undefined;
     const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
     return (chunk) => {
       if (this.omitted === undefined) kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
@@ -390,7 +390,7 @@ class Capture implements ExchangeListener, RingExchange {
     const record = this.#record;
     if (record === undefined) return;
     this.#end = findEnd(record);
-
+    this.#forgetSame();
     const hasFailed = this.#end === 'cut' || (record.status ?? 0) >= 400;
     if (hasFailed) this.#links.conversations.noteFailure(this.#linked(), this.#sameAs, this.#tickMs());
     // The record, which is there already, says as much, and few rows are ever looked at; but it masks nothing.
@@ -470,9 +470,19 @@ class Capture implements ExchangeListener, RingExchange {
     this.#moments.fill(Number.NaN, MOMENTS.headMs, MOMENTS.lastByteMs + 1);
   }
 
-  /** What the client gets is not what the upstream sent: an error of the proxy, or a list that was made shorter. */
-  #isOwnResponse(): boolean {
-    return this.#heads.upstreamResponse === undefined || this.#record?.route?.service === 'bedrock';
+  /** What the client gets may be another body: an error of the proxy, one with a fault, or a list made shorter. */
+  #mayDiffer(): boolean {
+    const { route, fault } = this.#record ?? {};
+    return this.#heads.upstreamResponse === undefined || route?.service === 'bedrock' || fault !== undefined;
+  }
+
+  /** The client got what the upstream sent: that is kept once. */
+  #forgetSame(): void {
+    const { upstreamResponse: sent, clientResponse: got } = this.#bodies;
+    if (sent === undefined || got === undefined || sent.sizeBytes !== got.sizeBytes) return;
+    if (got.sha256 === undefined || sent.sha256 !== got.sha256) return;
+    got.drop('off');
+    delete this.#bodies.clientResponse;
   }
 
   #linked(): LinkedRequest {
