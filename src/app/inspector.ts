@@ -60,12 +60,17 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   const recorder = new Keeper(ring, MACHINE_TICKS, {
     lastSequence: file?.lastSequence,
     maxPerSecond: config.inspectLimits.maxPerSecond,
+    isBesideFile: file !== undefined,
   });
+  const close = (): Promise<void> => {
+    recorder.finish();
+    return source.close();
+  };
   const capture = switchOf(
     () => recorder,
     async () => recorder,
   );
-  return { watcher: recorder, subscriber: recorder, source, token, capture, close: () => source.close() };
+  return { watcher: recorder, subscriber: recorder, source, token, capture, close };
 }
 
 /** Whoever says how many bytes may be kept does not mean how many exchanges. */
