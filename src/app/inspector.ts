@@ -52,18 +52,25 @@ export async function openInspector(config: InspectorConfig, store: LedgerStore)
   const { ExchangeRing, MEMORY_CAPS } = await import('../inspector/ring.ts');
   const { ExchangeRecorder: Keeper } = await import('../inspector/recorder.ts');
   const file = config.inspectFile === undefined ? undefined : await openFile(config.inspectFile, config.inspectLimits);
-  // Beside a file, what is in memory is only on its way there.
-  const ring = new ExchangeRing(file === undefined ? limit(MEMORY_CAPS, config.inspectLimits) : MEMORY_CAPS, Date.now);
+  // Beside a file, what is in memory is only on its way there, and grows no older than it may there.
+  const caps =
+    file === undefined ? limit(MEMORY_CAPS, config.inspectLimits) : { ...MEMORY_CAPS, maxAgeMs: file.state().maxAgeMs };
+  const ring = new ExchangeRing(caps, Date.now);
   const source = file === undefined ? ring : await joinWith(ring, file);
   const recorder = new Keeper(ring, MACHINE_TICKS, {
     lastSequence: file?.lastSequence,
     maxPerSecond: config.inspectLimits.maxPerSecond,
+    isBesideFile: file !== undefined,
   });
+  const close = (): Promise<void> => {
+    recorder.finish();
+    return source.close();
+  };
   const capture = switchOf(
     () => recorder,
     async () => recorder,
   );
-  return { watcher: recorder, subscriber: recorder, source, token, capture, close: () => source.close() };
+  return { watcher: recorder, subscriber: recorder, source, token, capture, close };
 }
 
 /** Whoever says how many bytes may be kept does not mean how many exchanges. */

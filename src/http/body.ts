@@ -2,8 +2,12 @@
  * Reads a client's body to its end, because SigV4 needs its hash before the first byte is sent. The bytes are kept as
  * they came, small bodies in memory and large ones in a file, hashed while they arrive, and never parsed. Limits size
  * (before the end is read) and silence (not total time).
+ *
+ * A client may send its body in chunks of single bytes. Each would be an object of its own, some hundred times as large
+ * as what the quota counts, so that small ones are joined while they come.
  */
 import { createHash } from 'node:crypto';
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
 import { clientGone, ProxyError, toAbortError, toProxyError } from '../lib/errors.ts';
 import { type BodyQuota, SMALL_BODY_BYTES } from './body-quota.ts';
 import { type ClientRequest, findHeader } from './message.ts';
@@ -47,6 +51,10 @@ const MAX_BYTES_IN_MEMORY = 8 * 1024 * 1024;
 export const MAX_ANNOUNCED_IN_MEMORY = 32 * 1024 * 1024;
 /** A file is written in pieces of this size, and each write pauses the client for a moment. */
 const SPOOL_PIECE_BYTES = 1024 * 1024;
+/** A smaller chunk is copied to those before it; for a larger one the copy would cost more than its object. */
+const SMALL_CHUNK_BYTES = 4 * 1024;
+/** No more small chunks are joined to one. */
+const JOINED_BYTES = 64 * 1024;
 /** So much of a spooled body is kept in memory as well. */
 const HEAD_BYTES = 1024;
 
@@ -127,6 +135,8 @@ class KeptBytes {
   readonly #hash = createHash('sha256');
   #head: Buffer | undefined;
   #chunks: Buffer[] = [];
+  /** Small chunks, which are neither hashed nor among `#chunks` yet. */
+  readonly #joined = new GrowingBuffer();
   #bytesInMemory = 0;
   #takenOnDisk = 0;
   #isUpload = false;
@@ -157,8 +167,9 @@ class KeptBytes {
     this.#bytesInMemory += chunk.length;
     this.#quota?.addMemory(this.#owner, chunk.length);
     if (!this.#isUpload && this.sizeBytes > SMALL_BODY_BYTES) this.#beginUpload();
-    this.#hash.update(chunk);
-    this.#chunks.push(chunk);
+    // The first one stays as it is: most bodies come in one.
+    if (chunk.length < SMALL_CHUNK_BYTES && this.sizeBytes > chunk.length) this.#join(chunk);
+    else this.#keep(chunk);
     return this.#directory === undefined || this.#bytesInMemory <= this.#maxBytesInMemory()
       ? undefined
       : this.#spill(this.#directory);
@@ -169,12 +180,14 @@ class KeptBytes {
     this.#endUpload();
     this.#leaveMemory();
     this.#chunks = [];
+    this.#joined.take();
     const taken = this.#takenOnDisk;
     void this.spool?.release().then(() => this.#quota?.giveBackDisk(this.#owner, taken));
   }
 
   async finish(): Promise<Body> {
     const { sizeBytes, spool } = this;
+    this.#closeJoined();
     const sha256 = sizeBytes === 0 ? EMPTY_SHA256 : this.#hash.digest('hex');
     const isInMemory = spool === undefined || this.#directory === undefined;
     if (!isInMemory && this.#chunks.length > 0) await this.#spill(this.#directory);
@@ -185,6 +198,25 @@ class KeptBytes {
     return { chunks: this.#head === undefined ? [] : [this.#head], spool, sizeBytes, sha256 };
   }
 
+  #join(chunk: Buffer): void {
+    if (this.#joined.length + chunk.length > JOINED_BYTES) this.#closeJoined();
+    this.#joined.append(chunk);
+  }
+
+  #closeJoined(): void {
+    if (this.#joined.length > 0) this.#push(this.#joined.take());
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#closeJoined();
+    this.#push(chunk);
+  }
+
+  #push(chunk: Buffer): void {
+    this.#hash.update(chunk);
+    this.#chunks.push(chunk);
+  }
+
   #maxBytesInMemory(): number {
     if (this.#quota?.isMemoryFull === true) return SMALL_BODY_BYTES;
     return this.spool === undefined ? this.#mostInMemory : SPOOL_PIECE_BYTES;
@@ -193,6 +225,7 @@ class KeptBytes {
   #spill(directory: SpoolDirectory): Promise<void> {
     this.#takeDisk(this.sizeBytes);
     this.spool ??= new Spool(directory);
+    this.#closeJoined();
     const chunks = this.#chunks;
     // A copy: a slice would keep alive what it was cut from.
     this.#head ??= Buffer.from(chunks[0]?.subarray(0, HEAD_BYTES) ?? []);

@@ -39,6 +39,8 @@ const SPOOL_PIECE_BYTES = 1024 * 1024;
 /** Smaller requests have little in common that is worth keeping once. */
 const SMALL_BYTES = 4 * 1024;
 const MIN_WAITING = 2_000;
+/** So many wait to be told at most: then each that ends waits for the one before. Memory must not let go of them. */
+const MAX_UNTOLD = 32;
 /** Then requests have their turn. */
 const SLICE_MS = 5;
 /** What a header takes besides its characters. */
@@ -54,6 +56,8 @@ const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
 export interface RecorderOptions {
   readonly lastSequence?: number | undefined;
   readonly maxPerSecond?: number | undefined;
+  /** Each exchange is linked when it has ended, and told as ended only then: a file keeps it as it is told. */
+  readonly isBesideFile?: boolean | undefined;
 }
 
 /** Keeps what passes in a ring. */
@@ -72,13 +76,13 @@ export class ExchangeRecorder implements ExchangeWatcher {
   constructor(
     ring: ExchangeRing,
     tickMs: MonotonicClock,
-    { lastSequence = 0, maxPerSecond = MAX_CAPTURED_PER_SECOND }: RecorderOptions = {},
+    { lastSequence = 0, maxPerSecond = MAX_CAPTURED_PER_SECOND, isBesideFile = false }: RecorderOptions = {},
   ) {
     this.#ring = ring;
     this.#tickMs = tickMs;
     this.#sequence = lastSequence;
     this.#rate = new CaptureRate(maxPerSecond, tickMs);
-    this.#links = new Links(ring);
+    this.#links = new Links(ring, isBesideFile);
   }
 
   open(record: RequestRecord, clientRequest: ClientRequest): Capture | undefined {
@@ -104,6 +108,11 @@ export class ExchangeRecorder implements ExchangeWatcher {
     capture.settle();
     this.#links.add(capture);
   };
+
+  /** What has ended is linked, and told: nothing comes any more. */
+  finish(): void {
+    this.#links.flush();
+  }
 }
 
 function findOptOut(headers: readonly HeaderPair[]): Omission | undefined {
@@ -118,20 +127,24 @@ class Links {
   readonly conversations = new ConversationIndex();
   readonly pieces: PieceStore;
   readonly #ring: ExchangeRing;
+  readonly #isBesideFile: boolean;
   #waiting: Capture[] = [];
   #isDue = false;
   /** So many may wait until it is seen which of them are gone. */
   #most = MIN_WAITING;
 
-  constructor(ring: ExchangeRing) {
+  constructor(ring: ExchangeRing, isBesideFile: boolean) {
     this.#ring = ring;
+    this.#isBesideFile = isBesideFile;
     this.pieces = new PieceStore(ring);
   }
 
   add(capture: Capture): void {
     this.#waiting.push(capture);
+    if (!this.#isBesideFile) this.#ring.touch(capture.id);
+    else if (this.#waiting.length > MAX_UNTOLD) this.#link(this.#waiting.shift() ?? capture);
     if (this.#waiting.length >= this.#most) this.#forget();
-    if (this.#isDue || capture.requestBytes < SMALL_BYTES) return;
+    if (this.#isDue || (capture.requestBytes < SMALL_BYTES && !this.#isBesideFile)) return;
     this.#isDue = true;
     // Nobody waits for that.
     setImmediate(() => this.#work());
@@ -166,7 +179,9 @@ class Links {
   }
 
   #link(capture: Capture): void {
-    if (this.#ring.find(capture.id) !== undefined) capture.link();
+    if (this.#ring.find(capture.id) === undefined) return;
+    const hasChanged = capture.link();
+    if (hasChanged || this.#isBesideFile) this.#ring.touch(capture.id);
   }
 }
 
@@ -204,6 +219,7 @@ class Capture implements ExchangeListener, RingExchange {
   readonly parent: string | undefined;
   readonly isEdited: boolean;
   #conversation: Exchange['conversation'];
+  #isLinked = false;
   attempt: Exchange['attempt'];
   /** NaN: it did not come so far. */
   readonly #moments = new Float64Array(MOMENT_NAMES.length).fill(Number.NaN);
@@ -297,7 +313,7 @@ class Capture implements ExchangeListener, RingExchange {
   }
 
   get conversation(): Exchange['conversation'] {
-    this.#links.flush();
+    if (!this.#isLinked && this.#end !== 'open') this.#links.flush();
     return this.#conversation;
   }
 
@@ -374,7 +390,7 @@ class Capture implements ExchangeListener, RingExchange {
 
   onClientHead(status: number, headers: readonly HeaderPair[]): ((chunk: Uint8Array | string) => void) | undefined {
     this.#keepHead('clientResponse', { status, headers: maskHeaders(headers) });
-    if (!this.#isOwnResponse() || this.omitted !== undefined) return undefined;
+    if (!this.#mayDiffer() || this.omitted !== undefined) return undefined;
     const kept = (this.#bodies.clientResponse = new KeptBytes(this.#ring));
     return (chunk) => {
       if (this.omitted === undefined) kept.add(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, this.#elapsed());
@@ -390,7 +406,7 @@ class Capture implements ExchangeListener, RingExchange {
     const record = this.#record;
     if (record === undefined) return;
     this.#end = findEnd(record);
-
+    this.#forgetSame();
     const hasFailed = this.#end === 'cut' || (record.status ?? 0) >= 400;
     if (hasFailed) this.#links.conversations.noteFailure(this.#linked(), this.#sameAs, this.#tickMs());
     // The record, which is there already, says as much, and few rows are ever looked at; but it masks nothing.
@@ -398,17 +414,18 @@ class Capture implements ExchangeListener, RingExchange {
       this.#keepRow(this.row);
     }
     for (const { hole } of this.#kept()) if (hole?.why === 'memory') this.#ring.countDropped('memory');
-    this.#ring.touch(this.id);
   }
 
-  /** Finds the turn that it is, and keeps what it has in common with others once. */
-  link(): void {
+  /** Finds the turn that it is, and keeps what it has in common with others once. Whether that shows. */
+  link(): boolean {
+    if (this.#isLinked) return false;
+    this.#isLinked = true;
     const kept = this.#bodies.clientRequest;
-    if (!(kept instanceof KeptBytes) || kept.hole !== undefined || kept.sizeBytes > MAX_LINKED_BYTES) return;
+    if (!(kept instanceof KeptBytes) || kept.hole !== undefined || kept.sizeBytes > MAX_LINKED_BYTES) return false;
     const bytes = kept.read();
-    if (bytes[0] !== OPEN_BRACE) return;
+    if (bytes[0] !== OPEN_BRACE) return false;
     const tree = readJsonTree(bytes, LINK_DEPTH);
-    if (tree === undefined) return;
+    if (tree === undefined) return false;
     this.#conversation = this.#links.conversations.findTurn(this.#linked(), bytes, tree.root);
     const pieced = this.#links.pieces.cut(bytes, tree.root);
     const isKept = this.#ring.find(this.id) !== undefined;
@@ -417,8 +434,7 @@ class Capture implements ExchangeListener, RingExchange {
       this.#bodies.clientRequest = new PiecedKeptBody(pieced, kept);
       kept.drop('evicted');
     }
-    // A file beside the ring has the body from before, which is empty now, until it is told.
-    if (pieced !== undefined || this.#conversation?.previous !== undefined) this.#ring.touch(this.id);
+    return this.#conversation?.previous !== undefined;
   }
 
   drop(why: Omission): void {
@@ -470,9 +486,19 @@ class Capture implements ExchangeListener, RingExchange {
     this.#moments.fill(Number.NaN, MOMENTS.headMs, MOMENTS.lastByteMs + 1);
   }
 
-  /** What the client gets is not what the upstream sent: an error of the proxy, or a list that was made shorter. */
-  #isOwnResponse(): boolean {
-    return this.#heads.upstreamResponse === undefined || this.#record?.route?.service === 'bedrock';
+  /** What the client gets may be another body: an error of the proxy, one with a fault, or a list made shorter. */
+  #mayDiffer(): boolean {
+    const { route, fault } = this.#record ?? {};
+    return this.#heads.upstreamResponse === undefined || route?.service === 'bedrock' || fault !== undefined;
+  }
+
+  /** The client got what the upstream sent: that is kept once. */
+  #forgetSame(): void {
+    const { upstreamResponse: sent, clientResponse: got } = this.#bodies;
+    if (sent === undefined || got === undefined || sent.sizeBytes !== got.sizeBytes) return;
+    if (got.sha256 === undefined || sent.sha256 !== got.sha256) return;
+    got.drop('off');
+    delete this.#bodies.clientResponse;
   }
 
   #linked(): LinkedRequest {

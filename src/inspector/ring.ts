@@ -29,6 +29,9 @@ export const MEMORY_CAPS: ExchangeCaps = { maxExchanges: 1_000, maxBytes: 256 * 
 export const EXCHANGE_BYTES = 4 * 1024;
 /** Changes that are kept for those who come back. */
 const MAX_CHANGES = 10_000;
+/** How soon, and how late at most, it looks again for what is too old. */
+const MIN_LOOK_MS = 1_000;
+const MAX_LOOK_MS = 3_600_000;
 
 /** An exchange of which the ring may let go. */
 export interface RingExchange extends Exchange {
@@ -54,6 +57,8 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
   cursor = 0;
   /** When somebody asked last. */
   #askedCursor = 0;
+  /** Until the next one is too old: what nobody asks for goes too. */
+  #expiry: NodeJS.Timeout | undefined;
 
   constructor(caps: ExchangeCaps, nowMs: () => number) {
     this.#caps = caps;
@@ -156,6 +161,7 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
 
   close(): Promise<void> {
     this.#listeners.clear();
+    clearTimeout(this.#expiry);
     return Promise.resolve();
   }
 
@@ -180,6 +186,18 @@ export class ExchangeRing implements KeptExchanges, KeptRoom {
       if (exchange.row.startedAtMs >= oldestMs) break;
       if (!exchange.isPinned && exchange.end !== 'open') this.#remove(exchange, 'evicted');
     }
+    this.#expiry ??= this.#expireLater(maxAgeMs);
+  }
+
+  #expireLater(maxAgeMs: number): NodeJS.Timeout | undefined {
+    const next = [...this.#exchanges.values()].find(({ isPinned }) => !isPinned);
+    if (next === undefined) return undefined;
+    const inMs = next.row.startedAtMs + maxAgeMs - this.#nowMs();
+    const look = (): void => {
+      this.#expiry = undefined;
+      this.#evict();
+    };
+    return setTimeout(look, Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, inMs))).unref();
   }
 
   /** False: all that is left is pinned, or under way. */

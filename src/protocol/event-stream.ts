@@ -8,7 +8,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { ProxyError } from '../lib/errors.ts';
-import { GrowingBuffer } from './growing-buffer.ts';
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
 
 /** Largest payload of one frame, if its reader takes no less. */
 export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;

@@ -1,5 +1,5 @@
 /** One object or array of a JSON text, kept while the text passes. Pure; json-scan.ts says where it begins and ends. */
-import { GrowingBuffer } from './growing-buffer.ts';
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
 
 /** Objects and arrays with more bytes than this are not kept. The trace of a guardrail may have some megabytes. */
 export const MAX_CONTAINER_BYTES = 4 * 1024 * 1024;

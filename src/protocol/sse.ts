@@ -3,7 +3,7 @@
  * section 9.2.6). Holds one event at a time; the data of one that is larger than MAX_EVENT_BYTES is handed on as it
  * comes. Pure: it only watches, and never changes what passes.
  */
-import { GrowingBuffer } from './growing-buffer.ts';
+import { GrowingBuffer } from '../lib/growing-buffer.ts';
 
 /** Data of more bytes is not kept. Most events have some hundred; one that repeats a whole response has megabytes. */
 export const MAX_EVENT_BYTES = 64 * 1024;

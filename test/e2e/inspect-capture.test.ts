@@ -4,8 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import { describe, expect } from 'vitest';
-import type { ExchangeDetails, ExchangeList, ExchangeSummary, ReplayOffer } from '../../src/inspector/wire.ts';
+import type {
+  ExchangeDetails,
+  ExchangeList,
+  ExchangeSummary,
+  FramesView,
+  ReplayOffer,
+} from '../../src/inspector/wire.ts';
 import { EMPTY_POLICY } from '../../src/keys/limits.ts';
+import { eventFrame, startEventStream } from '../helpers/event-frames.ts';
 import { proxyTest } from '../helpers/proxy-test.ts';
 import { AWS_PAIR } from '../helpers/testbed.ts';
 
@@ -13,6 +20,7 @@ const CANARY = 'canaryZq7vK2mN8pR4sT6wX9';
 const MASTER = 'sk-master-0123456789abcdef';
 const { it, testbed } = proxyTest({
   config: { inspect: true },
+  flags: { fault: ['empty where model:never'] },
   environment: { BEDROCK_PROXY_MASTER_KEY: MASTER },
   sessionToken: `session-${CANARY}`,
 });
@@ -131,6 +139,41 @@ describe('what is kept', () => {
     expect(facts?.sha256).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  describe('of a response that a fault befell', () => {
+    const frames = [
+      eventFrame('messageStart', { role: 'assistant' }),
+      eventFrame('contentBlockDelta', { delta: { text: 'Hello' }, contentBlockIndex: 0 }),
+      eventFrame('messageStop', { stopReason: 'end_turn' }),
+    ];
+    const stream = Buffer.concat(frames);
+
+    it.each([
+      { fault: 'crc at=frame:2', differs: true, end: 'complete', crcs: ['ok', 'ok', 'bad'] },
+      { fault: 'reset at=frame:1', differs: true, end: 'cut', crcs: ['ok'] },
+      { fault: 'gap=1ms', differs: false, end: 'complete', crcs: ['ok', 'ok', 'ok'] },
+    ])('is what the client got, if that is not what AWS sent: $fault', async ({ fault, differs, end, crcs }) => {
+      testbed.upstream.respondWith((_request, response) => {
+        startEventStream(response);
+        response.end(stream);
+      });
+      const ended = testbed.nextRecord();
+      const headers = { authorization: `Bearer ${MASTER}`, 'x-bedrock-proxy-fault': fault };
+      const path = '/model/amazon.nova-lite-v1%3A0/converse-stream';
+      const response = await fetch(`${testbed.url}${path}`, { method: 'POST', body: HELLO, headers });
+      const got = await response.bytes().catch(() => undefined);
+      const { id } = await ended;
+      const bodyOf = async (layer: string) => (await fetchApi(`exchanges/${id}/body/${layer}`)).bytes();
+      expect(Buffer.from(await bodyOf('upstream_response')).equals(stream)).toBe(true);
+      if (got !== undefined) expect(await bodyOf('client_response')).toEqual(got);
+      const { layers } = await call<ExchangeDetails>(`exchanges/${id}`);
+      expect(layers.client_response?.body !== null).toBe(differs);
+      const shown = await call<FramesView>(`exchanges/${id}/frames`);
+      expect(shown.end).toBe(end);
+      expect(shown.items.map(({ crc }) => crc)).toEqual(crcs);
+      expect(shown.problem?.includes('changed what the upstream sent') ?? false).toBe(differs);
+    });
+  });
+
   it('is also what the proxy refused itself, with what it said', async () => {
     const { summary, layers } = await send(HELLO, { key: 'sk-nobody-knows-this-key' });
     expect(summary).toMatchObject({ state: 'refused', kind: 'own' });
@@ -165,7 +208,11 @@ describe('a replay', () => {
       by: 'what its client signed for',
       headers: {
         'x-api-key': MASTER,
-        authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/bedrock/aws4_request, SignedHeaders=host, Signature=${'a'.repeat(64)}`,
+        authorization: [
+          'AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/bedrock/aws4_request',
+          'SignedHeaders=host',
+          `Signature=${'a'.repeat(64)}`,
+        ].join(', '),
       },
     },
   ])('goes to the region of the first, by $by', async ({ headers }) => {

@@ -11,10 +11,12 @@ import type { ClientRequest, HeaderPair } from '../../src/http/message.ts';
 import { adaptHttp1 } from '../../src/server/client-http1.ts';
 import { adaptHttp2 } from '../../src/server/client-http2.ts';
 import { type Body, type BodyLimits, MAX_ANNOUNCED_IN_MEMORY, readBody } from '../../src/http/body.ts';
+import { BodyQuota } from '../../src/http/body-quota.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { CANCEL, END_HEADERS, END_STREAM, FRAME_TYPE, http2Frame, PREFACE } from '../helpers/http2-frames.ts';
 import { listen } from '../helpers/ports.ts';
+import { createRandom } from '../helpers/random.ts';
 
 const LIMITS: BodyLimits = { maxSizeBytes: 1000, idleTimeoutMs: 60_000 };
 const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -254,6 +256,47 @@ describe('a body too large for memory', () => {
     expect([error.code, error.status]).toEqual(['ERR_SPOOL', 507]);
   });
 });
+
+describe('a body of small chunks', () => {
+  const text = 'a body of one byte in each chunk; '.repeat(20_000);
+
+  it('holds few pieces however many chunks a client cuts its body into', async () => {
+    const bytes = Buffer.from(text);
+    const body = await readPieces(chop(bytes, 1), LIMITS);
+    expect(textOf(body)).toBe(text);
+    expect([body.sizeBytes, body.sha256]).toEqual([bytes.length, sha256(bytes)]);
+    expect(body.chunks.length).toBeLessThan(20);
+    // They hold no more than they are. The first is as it came.
+    const held = new Set(body.chunks.slice(1).map(({ buffer }) => buffer));
+    expect([...held].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(1.1 * bytes.length);
+  });
+
+  it.each([
+    { name: 'in memory', quota: undefined },
+    { name: 'in a file', quota: new BodyQuota({ memoryBytes: 1, findDiskBytes: () => 10_000_000 }) },
+  ])('keeps the order of small and large chunks: $name', async ({ quota }) => {
+    const random = createRandom(7);
+    const bytes = Buffer.from(text);
+    const pieces: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += pieces.at(-1)?.length ?? 0) {
+      const size = random() < 0.9 ? 1 + Math.floor(random() * 900) : 1 + Math.floor(random() * 20_000);
+      pieces.push(bytes.subarray(at, at + size));
+    }
+    const spoolDirectory = { folder: tmpdir(), newId: randomUUID };
+    const body = await readPieces(pieces, { ...LIMITS, quota, spoolDirectory });
+    const read = body.spool === undefined ? body.chunks : await Array.fromAsync(body.spool.read());
+    expect(Buffer.concat(read).toString()).toBe(text);
+    expect(body.sha256).toBe(sha256(text));
+    expect(body.spool === undefined).toBe(quota === undefined);
+  });
+});
+
+async function readPieces(pieces: Iterable<Buffer>, limits: BodyLimits): Promise<Body> {
+  const request = aClientRequest({ method: 'POST', openBody: () => Readable.from(pieces) });
+  const body = await readBody(request, { ...limits, maxSizeBytes: 10_000_000 });
+  onTestFinished(() => body.spool?.release());
+  return body;
+}
 
 function* chop(bytes: Buffer, pieceBytes: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);

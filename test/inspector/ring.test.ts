@@ -2,7 +2,7 @@
  * Memory stays under the bound, whatever is poured through it.
  * @module-tag slow
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openRecord } from '../../src/domain/request-record.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
 import { ExchangeRecorder } from '../../src/inspector/recorder.ts';
@@ -154,6 +154,33 @@ describe('what stays', () => {
     const { id, end } = begin();
     end();
     expect(ring.list({ matches: undefined, before: undefined, limit: 10 }).items.map((each) => each.id)).toEqual([id]);
+  });
+});
+
+describe('what is too old', () => {
+  it('goes although nobody asks, but for what is pinned', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { ring, begin } = open({ maxAgeMs: 60_000 });
+    const gone: string[] = [];
+    ring.watch(({ id, kind }) => void (kind === 'remove' && gone.push(id)));
+    const [pinned, first] = [begin(), begin()];
+    for (const { end } of [pinned, first]) end();
+    ring.mark(pinned.id, { isPinned: true });
+    vi.advanceTimersByTime(30_000);
+    const second = begin();
+    const late = begin();
+    second.end();
+    vi.advanceTimersByTime(31_000);
+    expect(gone).toEqual([first.id]);
+    vi.advanceTimersByTime(31_000);
+    expect(gone).toEqual([first.id, second.id]);
+    late.end();
+    vi.advanceTimersByTime(2_000);
+    expect(gone).toEqual([first.id, second.id, late.id]);
+    expect(ring.state().exchanges).toBe(1);
+    vi.advanceTimersByTime(10_000);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 

@@ -20,7 +20,7 @@ import {
   MAX_FRAMES,
   PRELUDE_BYTES,
 } from './frame-cutters.ts';
-import { bodyOf, contentTypeOf, fromKeptOffset, responseOf, timeAt, toKeptOffset } from './kept-body.ts';
+import { bodyOf, contentTypeOf, fromKeptOffset, receivedOf, timeAt, toKeptOffset } from './kept-body.ts';
 import { RecentCache } from './recent-cache.ts';
 
 /** How the bytes of a response are divided. */
@@ -83,7 +83,7 @@ const LANES = new RecentCache<KeptBody, Lane>(5 * MAX_FRAMES);
 /** Finds the frames of what an exchange has got so far. */
 export function indexFrames(exchange: Exchange): FrameIndex {
   const protocol = protocolOf(exchange);
-  const problems: (string | undefined)[] = [];
+  const problems: (string | undefined)[] = [describeFault(exchange)];
   const isOver = exchange.end !== 'open';
   const lanes = bodiesOf(exchange, protocol).map(([direction, body]) => {
     if (protocol === 'chunks') return indexChunks(body, direction);
@@ -104,7 +104,7 @@ export function bytesOfFrame({ body, offset, sizeBytes }: FrameSpan, kept = body
 }
 
 function protocolOf(exchange: Exchange): FrameProtocol {
-  const response = responseOf(exchange);
+  const response = receivedOf(exchange);
   if (response === undefined) return 'chunks';
   const { status, headers } = response.message;
   if (status === 101 && findHeader(headers, 'upgrade')?.toLowerCase() !== 'h2c') return 'websocket';
@@ -116,7 +116,7 @@ function protocolOf(exchange: Exchange): FrameProtocol {
 
 function bodiesOf(exchange: Exchange, protocol: FrameProtocol): (readonly [FrameSpan['direction'], KeptBody])[] {
   const bodies: (readonly [FrameSpan['direction'], KeptBody])[] = [];
-  const response = responseOf(exchange)?.body;
+  const response = receivedOf(exchange)?.body;
   if (response !== undefined) bodies.push(['in', response]);
   const client = exchange.clientStream ?? streamedRequest(exchange, protocol);
   if (client !== undefined) bodies.push(['out', client]);
@@ -201,9 +201,16 @@ function describeHole({ hole }: KeptBody): string | undefined {
   return hole && `${hole.sizeBytes} bytes from ${hole.at} on are not kept (${hole.why}), nor the frames in them.`;
 }
 
+/** Of a fault that changed the body: the client's is kept besides the upstream's. */
+function describeFault({ row: { fault }, layers }: Exchange): string | undefined {
+  if (fault === undefined || layers.upstreamResponse === undefined || layers.clientResponse?.body === undefined)
+    return undefined;
+  return `The fault ${fault} changed what the upstream sent: this is what the client got.`;
+}
+
 /** The frames of a compressed stream cannot be told from each other before all of it is there. */
 function describeCoding(exchange: Exchange): string | undefined {
-  const coding = findContentCoding(responseOf(exchange)?.message.headers ?? []);
+  const coding = findContentCoding(receivedOf(exchange)?.message.headers ?? []);
   return coding === undefined
     ? undefined
     : `The response is compressed (${coding}): these are its pieces as they came.`;
@@ -235,7 +242,10 @@ function merge(lanes: readonly (readonly FrameSpan[])[]): readonly FrameSpan[] {
 function endOf(exchange: Exchange, hasFailed: boolean, problems: readonly unknown[]): FramesView['end'] {
   if (hasFailed) return 'exception';
   if (exchange.end === 'open') return 'open';
-  const isCut = exchange.end === 'cut' || exchange.end === 'client-gone';
+  const { upstreamResponse, clientResponse } = exchange.layers;
+  const hasLess = (clientResponse?.body?.sizeBytes ?? Infinity) < (upstreamResponse?.body?.sizeBytes ?? 0);
+  const isCut =
+    exchange.end === 'cut' || exchange.end === 'client-gone' || (hasLess && exchange.row.fault !== undefined);
   return isCut || problems.some((problem) => problem !== undefined && String(problem).startsWith('The stream ended'))
     ? 'cut'
     : 'complete';

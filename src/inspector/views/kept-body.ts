@@ -22,6 +22,12 @@ export function responseOf(
   return message === undefined ? undefined : { message, body: bodyOf(exchange, layer) };
 }
 
+/** What the client got, if it is another body than the upstream sent: a fault changed it, or it is the proxy's own. */
+export function receivedOf(exchange: Exchange): ReturnType<typeof responseOf> {
+  const message = exchange.layers.clientResponse;
+  return message?.body === undefined ? responseOf(exchange) : { message, body: message.body };
+}
+
 /** Without its parameters, in lower case; '' if there is none. */
 export function contentTypeOf(message: KeptMessage | undefined): string {
   const [type = ''] = (findHeader(message?.headers ?? [], 'content-type') ?? '').split(';');

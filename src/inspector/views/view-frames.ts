@@ -10,7 +10,7 @@ import type { Exchange, KeptBody } from '../exchange.ts';
 import type { FramesView, FrameView } from '../wire.ts';
 import { PRELUDE_BYTES, readWebSocketHead } from './frame-cutters.ts';
 import { bytesOfFrame, type FrameIndex, type FrameProtocol, type FrameSpan, indexFrames } from './frame-index.ts';
-import { responseOf } from './kept-body.ts';
+import { receivedOf } from './kept-body.ts';
 import { readEventPayload, readPayload } from './payload.ts';
 
 /** Which frames: from an index on, and how many at most. */
@@ -90,7 +90,7 @@ export function createDecoder(exchange: Exchange, protocol: FrameProtocol): (fra
     case 'sse':
       return decodeServerSentEvent;
     case 'websocket': {
-      const extensions = findHeader(responseOf(exchange)?.message.headers ?? [], 'sec-websocket-extensions') ?? '';
+      const extensions = findHeader(receivedOf(exchange)?.message.headers ?? [], 'sec-websocket-extensions') ?? '';
       return (frame) => decodeWebSocketFrame(frame, extensions);
     }
     case 'chunks':

@@ -36,6 +36,8 @@ export function contentBytesOf({ layers, clientStream }: Exchange): number {
 
 /** The same exchange as it is at this moment, whoever keeps it and may change it. */
 export function copyExchange(exchange: Exchange, sequence: number): Exchange {
+  // First: to find it may put the bodies into another place.
+  const { conversation } = exchange;
   return {
     id: exchange.id,
     sequence,
@@ -45,7 +47,7 @@ export function copyExchange(exchange: Exchange, sequence: number): Exchange {
     layers: exchange.layers,
     clientStream: exchange.clientStream,
     signing: exchange.signing,
-    conversation: exchange.conversation,
+    conversation,
     attempt: exchange.attempt,
     failedAttempts: exchange.failedAttempts,
     omitted: exchange.omitted,

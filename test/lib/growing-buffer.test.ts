@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GrowingBuffer } from '../../src/protocol/growing-buffer.ts';
+import { GrowingBuffer } from '../../src/lib/growing-buffer.ts';
 
 describe('GrowingBuffer', () => {
   it('gives all pieces of a buffer in one, and then begins anew', () => {
