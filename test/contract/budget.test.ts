@@ -256,47 +256,60 @@ describe.each(STORES)('$name', ({ create }) => {
   });
 
   describe('a reservation whose process is gone', () => {
-    const over = 1_000 + RESERVATION_LEASE_MS;
+    /** Of a reservation that is made now, a good while before its end and just after it. */
+    const almostOverMs = RESERVATION_LEASE_MS - 10_000;
+    const restMs = 10_000;
+    const now = (): { readonly nowMs: number } => ({ nowMs: place.now() });
 
     it('charges a reservation in full that nobody has renewed for the length of its lease', async () => {
-      await reserve(60, { id: 'lost' });
-      expect(await store.settleLost(over - 1)).toBe(0);
+      const { nowMs } = now();
+      await reserve(60, { id: 'lost', nowMs });
+      await place.advance(almostOverMs);
+      expect(await store.settleLost(place.now())).toBe(0);
       expect(await spendOf()).toEqual(spent(0, 60));
       const other = await place.open();
-      expect(await other.settleLost(over)).toBe(1);
-      expect(await other.settleLost(over)).toBe(0);
+      await place.advance(restMs);
+      expect(await other.settleLost(place.now())).toBe(1);
+      expect(await other.settleLost(place.now())).toBe(0);
       expect(await spendOf()).toEqual(spent(60));
       const [row, ...more] = await store.readLedger({}, { after: 0, limit: 9 });
       expect(more).toEqual([]);
-      expect(row).toMatchObject({ id: 'lost', keyId: 'vk_a', startedAtMs: 1_000, model: 'amazon.nova-lite-v1:0' });
+      expect(row).toMatchObject({ id: 'lost', keyId: 'vk_a', startedAtMs: nowMs, model: 'amazon.nova-lite-v1:0' });
       expect(row).toMatchObject({ chargedNanoUsd: 60, costNanoUsd: undefined, pricing: 'unpriced', partial: true });
       expect(row?.status).toBeUndefined();
     });
 
     it('keeps a reservation while its process renews it, but none of another process', async () => {
       const other = await place.open();
-      await reserve(30, { id: 'mine' });
-      await reserve(40, { id: 'theirs' }, other);
-      await store.renewLeases(over - 1);
-      expect(await other.settleLost(over)).toBe(1);
+      await reserve(30, { id: 'mine', ...now() });
+      await reserve(40, { id: 'theirs', ...now() }, other);
+      await place.advance(almostOverMs);
+      await store.renewLeases(place.now());
+      await place.advance(restMs);
+      expect(await other.settleLost(place.now())).toBe(1);
       expect(await spendOf()).toEqual(spent(40, 30));
-      expect(await store.settleLost(over - 1 + RESERVATION_LEASE_MS)).toBe(1);
+      await place.advance(RESERVATION_LEASE_MS);
+      expect(await store.settleLost(place.now())).toBe(1);
       expect(await spendOf()).toEqual(spent(70));
     });
 
     it('settles a lost reservation before it gets in the way of another', async () => {
       const ifCharged = aBudget(130);
-      await reserve(60, { id: 'lost' });
-      expect(await reserve(80, { budget: ifCharged, nowMs: over - 1 })).toBe('held');
-      expect(await reserve(80, { budget: ifCharged, nowMs: over })).toBe('exhausted');
+      await reserve(60, { id: 'lost', ...now() });
+      await place.advance(almostOverMs);
+      expect(await reserve(80, { budget: ifCharged, ...now() })).toBe('held');
+      await place.advance(restMs);
+      expect(await reserve(80, { budget: ifCharged, ...now() })).toBe('exhausted');
       expect(await spendOf()).toEqual(spent(60));
-      expect(await reserve(70, { budget: ifCharged, nowMs: over })).toBe('reserved');
+      expect(await reserve(70, { budget: ifCharged, ...now() })).toBe('reserved');
     });
 
     it('puts a late settlement in the place of the row of a lost reservation', async () => {
-      await reserve(60, { id: 'late' });
-      await store.settleLost(over);
-      await settle(25, { id: 'late' });
+      const { nowMs } = now();
+      await reserve(60, { id: 'late', nowMs });
+      await place.advance(RESERVATION_LEASE_MS);
+      expect(await store.settleLost(place.now())).toBe(1);
+      await settle(25, { id: 'late', startedAtMs: nowMs });
       expect(await spendOf()).toEqual(spent(25));
       const rows = await store.readLedger({}, { after: 0, limit: 9 });
       expect(rows).toMatchObject([{ id: 'late', chargedNanoUsd: 25, pricing: 'priced', partial: false }]);
@@ -304,8 +317,9 @@ describe.each(STORES)('$name', ({ create }) => {
 
     it('settles all lost reservations, however many they are', async () => {
       const budget = aBudget(1_000);
-      for (let count = 0; count < 250; count += 1) await reserve(1, { budget });
-      expect(await store.settleLost(over)).toBe(250);
+      for (let count = 0; count < 250; count += 1) await reserve(1, { budget, ...now() });
+      await place.advance(RESERVATION_LEASE_MS);
+      expect(await store.settleLost(place.now())).toBe(250);
       expect(await spendOf()).toEqual(spent(250));
     });
   });

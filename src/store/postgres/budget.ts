@@ -1,45 +1,232 @@
-/** What keys spend, in PostgreSQL: money reserved before a request, charged after it. */
+/**
+ * What keys spend, in PostgreSQL: money reserved before a request, charged after it. Each method is one statement, a
+ * function of `budget-schema.ts`; leases are by the database's clock.
+ */
 import type { KeySpend, NewReservation, ReserveOutcome } from '../../domain/budget.ts';
-import type { VirtualKeyRow } from '../../domain/key.ts';
+import type { Budget, VirtualKeyRow } from '../../domain/key.ts';
 import type { LedgerRow } from '../../domain/ledger.ts';
-import type { Database } from './database.ts';
+import { SQL_COLUMNS } from '../../domain/ledger-columns.ts';
+import { findBudgetWindow } from '../../keys/budget.ts';
+import { within } from '../../lib/deadline.ts';
+import { findCode } from '../../lib/errno.ts';
+import type { Database, SqlStatement } from './database.ts';
+import { toStorable } from './text.ts';
+
+/** How long whoever reads waits for what is on its way to the database. */
+const SETTLING_TIMEOUT_MS = 500;
+const CANCEL_PAUSE_MS = 1_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+/** What is forgotten of more is charged as lost when its lease ends, never too little. */
+const MAX_UNCERTAIN = 10_000;
+
+const STATEMENTS = {
+  reserve: {
+    name: 'reserve',
+    text: `SELECT kind, total, window_start, window_spent, reserved
+      FROM bedrock_proxy.reserve($1, $2, $3::bigint, $4::bigint, $5::bigint, $6, $7::jsonb)`,
+  },
+  settle: { name: 'settle', text: 'SELECT bedrock_proxy.settle($1::jsonb)' },
+  settleLost: { name: 'settle_lost', text: 'SELECT bedrock_proxy.settle_lost(NULL) AS count' },
+  renew: { name: 'renew', text: 'SELECT bedrock_proxy.renew($1::text[], $2)' },
+  cancel: { name: 'cancel', text: 'SELECT bedrock_proxy.cancel($1, $2, $3, $4::bigint)' },
+  forgetCancelled: { name: 'forget_cancelled', text: 'SELECT bedrock_proxy.forget_cancelled()' },
+  findSpend: {
+    name: 'find_spend',
+    text: `SELECT k.id, coalesce(a.total_nano, 0) AS total, a.window_start_ms AS window_start,
+        coalesce(a.window_nano, 0) AS window_spent, coalesce(a.reserved_nano, 0) AS reserved
+      FROM unnest($1::text[]) AS k (id)
+      LEFT JOIN bedrock_proxy.key_spend a ON a.account_id = bedrock_proxy.find_account(k.id)`,
+  },
+} as const satisfies Record<string, SqlStatement>;
+
+/** What an account says. */
+interface SpendRecord {
+  readonly total: number;
+  readonly window_start: number | null;
+  readonly window_spent: number;
+  readonly reserved: number;
+}
 
 /** Budgets: each method is one of `BudgetStore`. */
 export class PostgresBudgets {
   readonly #database: Database;
   readonly #owner: string;
+  /** The reservations of this process that are not settled. */
+  readonly #underWay = new Set<string>();
+  readonly #settling = new Set<Promise<unknown>>();
+  /** Reservations that may have been made or not, because the connection broke. */
+  readonly #uncertain = new Map<string, NewReservation>();
+  #cancelling: Promise<void> | undefined;
+  #cancelTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, owner: string) {
     this.#database = database;
     this.#owner = owner;
   }
 
-  findSpend(_rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[], _nowMs: number): Promise<Map<string, KeySpend>> {
-    return this.#todo();
+  async findSpend(
+    rows: readonly Pick<VirtualKeyRow, 'id' | 'policy'>[],
+    nowMs: number,
+  ): Promise<Map<string, KeySpend>> {
+    await this.untilSettled();
+    const ids = rows.map(({ id }) => id);
+    const records = await this.#database.query<SpendRecord & { readonly id: string }>(STATEMENTS.findSpend, [ids]);
+    const byId = new Map(records.map((record) => [record.id, record]));
+    const spends = new Map<string, KeySpend>();
+    for (const { id, policy } of rows) {
+      const record = byId.get(id);
+      if (record !== undefined) spends.set(id, toSpend(record, policy.budget, this.#toDatabaseTime(nowMs)));
+    }
+    return spends;
   }
 
-  reserve(_reservation: NewReservation): Promise<ReserveOutcome> {
-    return this.#todo();
+  async reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    const outcome = await this.#reserve(reservation);
+    // What holds the budget may be over, and on its way to the database.
+    if (outcome.kind !== 'held' || this.#settling.size === 0) return outcome;
+    await this.untilSettled();
+    return this.#reserve(reservation);
   }
 
-  settleAll(_rows: readonly LedgerRow[]): Promise<void> {
-    return this.#todo();
+  async settleAll(rows: readonly LedgerRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    const records = [...byId.values()].map(toRecord);
+    const settling = this.#database.query(STATEMENTS.settle, [JSON.stringify(records)]);
+    this.#settling.add(settling);
+    try {
+      await settling;
+      for (const id of byId.keys()) this.#underWay.delete(id);
+    } finally {
+      this.#settling.delete(settling);
+    }
   }
 
-  renewLeases(_nowMs: number): Promise<void> {
-    return this.#todo();
+  async renewLeases(): Promise<void> {
+    if (this.#underWay.size === 0) return;
+    await this.#database.query(STATEMENTS.renew, [[...this.#underWay], this.#owner]);
   }
 
-  settleLost(_nowMs: number): Promise<number> {
-    return this.#todo();
+  async settleLost(): Promise<number> {
+    await this.#database.query(STATEMENTS.forgetCancelled);
+    for (let settled = 0; ;) {
+      const [more] = await this.#database.query<{ count: number }>(STATEMENTS.settleLost);
+      if (more === undefined || more.count === 0) return settled;
+      settled += more.count;
+    }
   }
 
-  /** Resolves when what was settled before is written, or failed. */
-  async untilSettled(): Promise<void> {}
-
-  async close(): Promise<void> {}
-
-  #todo(): Promise<never> {
-    return Promise.reject(new Error(`budgets: to be done in ${this.#database.shownUrl} by ${this.#owner}`));
+  /** Resolves when what was settled before is written, or failed; soon in any case. */
+  async untilSettled(): Promise<void> {
+    if (this.#settling.size > 0) await within(SETTLING_TIMEOUT_MS, Promise.allSettled(this.#settling));
   }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#cancelTimer);
+    await within(CLOSE_TIMEOUT_MS, this.#cancelAll());
+    clearTimeout(this.#cancelTimer);
+  }
+
+  /** A broken connection does not tell what became of the statement: it is asked again, and says the same. */
+  async #reserve(reservation: NewReservation): Promise<ReserveOutcome> {
+    try {
+      return await this.#reserveOnce(reservation);
+    } catch (error) {
+      if (!isUncertain(error)) throw error;
+    }
+    try {
+      const outcome = await this.#reserveOnce(reservation);
+      // The first attempt may be behind this one.
+      if (outcome.kind !== 'reserved') this.#cancelLater(reservation);
+      return outcome;
+    } catch (error) {
+      this.#cancelLater(reservation);
+      throw error;
+    }
+  }
+
+  async #reserveOnce({ id, keyId, amountNanoUsd, budget, nowMs, ifLost }: NewReservation): Promise<ReserveOutcome> {
+    const atMs = this.#toDatabaseTime(nowMs);
+    const windowFrom = findBudgetWindow(budget, atMs)?.startMs ?? null;
+    const lost = { ...ifLost, chargedNanoUsd: amountNanoUsd, costNanoUsd: undefined, partial: true };
+    const [found] = await this.#database.query<SpendRecord & { readonly kind: ReserveOutcome['kind'] }>(
+      STATEMENTS.reserve,
+      [
+        id,
+        keyId,
+        amountNanoUsd,
+        budget.limitNanoUsd,
+        windowFrom,
+        this.#owner,
+        JSON.stringify(toRecord({ ...lost, pricing: 'unpriced' })),
+      ],
+    );
+    if (found === undefined || found.kind === 'reserved') {
+      this.#underWay.add(id);
+      return { kind: 'reserved' };
+    }
+    return { kind: found.kind, spend: toSpend(found, budget, atMs) };
+  }
+
+  #cancelLater(reservation: NewReservation): void {
+    if (this.#uncertain.size < MAX_UNCERTAIN) this.#uncertain.set(reservation.id, reservation);
+    this.#cancelTimer ??= setTimeout(() => {
+      this.#cancelTimer = undefined;
+      void this.#cancelAll();
+    }, CANCEL_PAUSE_MS).unref();
+  }
+
+  /** Never rejects: what is not cancelled is tried again. */
+  #cancelAll(): Promise<void> {
+    this.#cancelling ??= this.#cancelEach().finally(() => (this.#cancelling = undefined));
+    return this.#cancelling;
+  }
+
+  async #cancelEach(): Promise<void> {
+    for (const reservation of this.#uncertain.values()) {
+      const { id, keyId, ifLost } = reservation;
+      try {
+        await this.#database.query(STATEMENTS.cancel, [id, keyId, this.#owner, ifLost.startedAtMs]);
+        this.#uncertain.delete(id);
+      } catch {
+        return this.#cancelLater(reservation);
+      }
+    }
+  }
+
+  #toDatabaseTime(nowMs: number): number {
+    return nowMs + this.#database.clockOffsetMs;
+  }
+}
+
+/** What is null is left out. */
+function toRecord(row: LedgerRow): Record<string, string | number> {
+  const storable = toStorable(row);
+  const record: Record<string, string | number> = {};
+  for (const { name, toSql } of SQL_COLUMNS) {
+    const value = toSql(storable);
+    if (value !== null) record[name] = value;
+  }
+  return record;
+}
+
+function toSpend(record: SpendRecord, budget: Budget | undefined, nowMs: number): KeySpend {
+  const { total, window_start: startMs, window_spent: inWindow, reserved } = record;
+  // It never goes back: neither a clock set back nor longer windows empty an account.
+  const window = budget && findBudgetWindow(budget, Math.max(nowMs, startMs ?? nowMs));
+  const hasBegun = window !== undefined && (startMs === null || startMs < window.startMs);
+  return {
+    totalNanoUsd: total,
+    windowNanoUsd: window === undefined ? total : hasBegun ? 0 : inWindow,
+    reservedNanoUsd: reserved,
+    resetsAtMs: window?.endMs,
+  };
+}
+
+/** Neither the database nor the network said that it was not carried out. */
+function isUncertain(error: unknown): boolean {
+  const code = findCode(error instanceof Error ? (error.cause ?? error) : error) ?? '';
+  const isRefused = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/.test(code);
+  const isAnswered = /^[0-9FHPX][0-9A-Z]{4}$/.test(code) && !/^(?:08|57P)/.test(code);
+  return !isRefused && !isAnswered;
 }

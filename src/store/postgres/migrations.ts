@@ -20,7 +20,7 @@ export interface PostgresMigration {
 
 /** The steps, the first one at index 0. */
 export const POSTGRES_MIGRATIONS: readonly PostgresMigration[] = [
-  { sql: [KEYS_SCHEMA, BUDGET_SCHEMA, LEDGER_SCHEMA, USAGE_SCHEMA, RATES_SCHEMA].join('\n'), compatibleFrom: 1 },
+  { sql: [KEYS_SCHEMA, LEDGER_SCHEMA, BUDGET_SCHEMA, USAGE_SCHEMA, RATES_SCHEMA].join('\n'), compatibleFrom: 1 },
 ];
 
 /** The lock of whoever changes the schema: "BdPx". */

@@ -134,12 +134,15 @@ class PostgresStore implements Store {
     return this.#budgets.settleAll(rows);
   }
 
-  renewLeases(nowMs: number): Promise<void> {
-    return this.#budgets.renewLeases(nowMs);
+  /** By the database's clock. */
+  renewLeases(): Promise<void> {
+    return this.#budgets.renewLeases();
   }
 
-  settleLost(nowMs: number): Promise<number> {
-    return this.#budgets.settleLost(nowMs);
+  /** By the database's clock. */
+  async settleLost(nowMs: number): Promise<number> {
+    await this.#ledger.makePartitions(nowMs);
+    return this.#budgets.settleLost();
   }
 
   async readLedger(
