@@ -53,7 +53,10 @@ export interface RateCounter {
   addTokens(keyId: string, limit: number, tokens: number): Promise<RateVerdict>;
   /** Frees the slot, if it is held, and corrects what was counted. */
   leave(slot: RateSlot, correction: RateCorrection): Promise<void>;
-  /** These slots are held for RATE_LEASE_MS from now on, whether it remembers them or not. Removes what is over. */
+  /**
+   * These slots, or none, are held for RATE_LEASE_MS from now on, whether it remembers them or not. Removes what is
+   * over.
+   */
   renew(slots: readonly RateSlot[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -70,7 +73,7 @@ export interface SharedRatesOptions extends OutageListener {
 
 /** Rates that are counted elsewhere. */
 export interface SharedRates extends RateLimits {
-  /** To be called every RATE_RENEWAL_MS. Never rejects. */
+  /** To be called at the start, and every RATE_RENEWAL_MS. Never rejects. */
   renew(): Promise<void>;
   /** Resolves when all that has ended by now is given back. */
   untilSettled(): Promise<void>;
@@ -95,7 +98,8 @@ class CountedElsewhere implements SharedRates {
   readonly #leaving = new Map<string, Set<Promise<unknown>>>();
   #lastRequest = 0;
   #renewing: Promise<unknown> | undefined;
-  #wasUsed = false;
+  /** The first renewal finds out whether the counter is there. */
+  #wasUsed = true;
 
   constructor(counter: RateCounter, { local, fallback, onLost, onBack, ...options }: SharedRatesOptions) {
     this.#counter = counter;
@@ -117,7 +121,8 @@ class CountedElsewhere implements SharedRates {
   }
 
   async renew(): Promise<void> {
-    if (this.#renewing !== undefined || (!this.#wasUsed && this.#slots.size === 0)) return;
+    const isNeeded = this.#wasUsed || this.#slots.size > 0 || this.#access.isLost;
+    if (this.#renewing !== undefined || !isNeeded) return;
     this.#wasUsed = false;
     const slots = [...this.#slots];
     this.#renewing = this.#tell(() => this.#counter.renew(slots));

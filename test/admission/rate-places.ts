@@ -20,6 +20,8 @@ export interface RatesPlace {
   advance(ms: number): Promise<void>;
   /** As proxies do from time to time. */
   renew(): Promise<void>;
+  /** As another proxy has them; the same, if there can be no other. */
+  openOther(): Promise<RateLimits>;
 }
 
 /** Somebody who counts. */
@@ -36,7 +38,7 @@ export interface RatesUnderTest {
 const START_MS = 1_700_000_000_000;
 
 /** Shared rates that never count alone: an outage fails the test. Closed after it. */
-export function share(counter: RateCounter): ReturnType<typeof createSharedRates> {
+function share(counter: RateCounter): ReturnType<typeof createSharedRates> {
   const rates = createSharedRates(counter, {
     tickMs: MACHINE_TICKS,
     local: createRateLimits({ tickMs: MACHINE_TICKS }),
@@ -55,10 +57,12 @@ const local: RatesUnderTest = {
   runs: 500,
   create: async () => {
     let nowMs = START_MS;
+    const rates = createRateLimits({ tickMs: monotonicClock(() => nowMs) });
     return {
-      rates: createRateLimits({ tickMs: monotonicClock(() => nowMs) }),
+      rates,
       advance: async (ms) => void (nowMs += ms),
       renew: async () => {},
+      openOther: async () => rates,
     };
   },
 };
@@ -71,7 +75,8 @@ const redis: RatesUnderTest = {
     const server = await sharedRedis();
     await server.run('FLUSHALL');
     let nowMs = START_MS;
-    const rates = share(await openRedisRates(server.url, { nowMs: () => nowMs }));
+    const open = async () => share(await openRedisRates(server.url, { nowMs: () => nowMs }));
+    const rates = await open();
     return {
       rates,
       advance: async (ms) => {
@@ -79,6 +84,7 @@ const redis: RatesUnderTest = {
         nowMs += ms;
       },
       renew: () => rates.renew(),
+      openOther: open,
     };
   },
 };
@@ -106,6 +112,7 @@ const postgres: RatesUnderTest = {
         await clock.query({ name: 'advance', text: 'UPDATE bedrock_proxy.test_clock SET ms = ms + $1' }, [ms]);
       },
       renew: () => rates.renew(),
+      openOther: async () => share(openPostgresRates(url)),
     };
   },
 };

@@ -40,7 +40,7 @@ export function redisScript(text: string): RedisScript {
 }
 
 /**
- * Resolves when it is connected, or when that has taken long enough: it goes on trying. Throws ERR_BAD_OPTION if a file
+ * Resolves when it is connected, or when that has failed or takes too long: it goes on trying. Throws ERR_BAD_OPTION if a file
  * that the URL names cannot be read.
  */
 export async function connectRedis(url: string): Promise<RedisConnection> {
@@ -64,8 +64,8 @@ export async function connectRedis(url: string): Promise<RedisConnection> {
   let lastError: unknown;
   client.on('error', (error: unknown) => (lastError = error));
   client.on('ready', () => (lastError = undefined));
-  const connecting = client.connect().catch(() => {});
-  await within(FIRST_CONNECT_MS, connecting);
+  const failed = new Promise<void>((resolve) => client.once('error', () => resolve()));
+  await within(FIRST_CONNECT_MS, Promise.race([client.connect().catch(() => {}), failed]));
   const send = (command: 'EVALSHA' | 'EVAL', script: string, rest: readonly string[]): Promise<unknown> =>
     client.sendCommand([command, script, ...rest]);
   return {

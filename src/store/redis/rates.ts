@@ -58,6 +58,8 @@ class RedisRates implements RateCounter {
   }
 
   async renew(slots: readonly RateSlot[]): Promise<void> {
+    // Nothing is changed, but it is asked.
+    if (slots.length === 0) await this.#run('renew', [namesOf('').slots], [RATE_LEASE_MS]);
     const byKey = Map.groupBy(slots, ({ keyId }) => keyId);
     const steps: Promise<unknown>[] = [];
     for (const [keyId, held] of byKey) {
