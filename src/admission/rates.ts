@@ -1,15 +1,32 @@
 /**
  * Limits of rate and concurrency: requests and tokens per minute and requests under way, of each key, as this process
- * has seen them. In memory, and forgotten with the process; two servers count each for itself, and the workers of one
- * let its primary count (`remote-rates.ts`). No I/O, no waiting.
+ * has seen them. In memory, and forgotten with the process. The workers of one server let its primary count
+ * (`remote-rates.ts`), and proxies that share a database or Redis count there (`shared-rates.ts`). No I/O, no waiting.
  */
 import type { MonotonicClock } from '../lib/clock.ts';
-import { ProxyError } from '../lib/errors.ts';
 import type { KeyPolicy } from '../domain/key.ts';
+import { refuseRate } from './rate-refusal.ts';
 import { MinuteWindow } from './window.ts';
 
 /** The limits as they are now: they may change from one call to the next. */
 export type RatePolicy = Pick<KeyPolicy, 'requestsPerMinute' | 'tokensPerMinute' | 'maxParallel'>;
+
+/** A policy without any of these limits. */
+export const NO_RATE_LIMITS: RatePolicy = Object.freeze({
+  requestsPerMinute: undefined,
+  tokensPerMinute: undefined,
+  maxParallel: undefined,
+});
+
+/** These limits alone; undefined if the policy has none of them. */
+export function findRateLimits({
+  requestsPerMinute,
+  tokensPerMinute,
+  maxParallel,
+}: RatePolicy): RatePolicy | undefined {
+  const isLimited = requestsPerMinute !== undefined || tokensPerMinute !== undefined || maxParallel !== undefined;
+  return isLimited ? { requestsPerMinute, tokensPerMinute, maxParallel } : undefined;
+}
 
 /** What one request has taken. The first call of `finish` or `undo` ends it; neither throws. */
 export interface RateGrant {
@@ -28,6 +45,9 @@ export interface RateGrant {
   /** The request never went out: as if it had not been asked for. */
   undo(): void;
 }
+
+/** Of a key without limits, whom somebody else would count: nothing is. */
+export const UNCOUNTED: RateGrant = Object.freeze({ addTokens: () => {}, finish: () => {}, undo: () => {} });
 
 /** Counts what keys do in a minute and at the same time. */
 export interface RateLimits {
@@ -140,37 +160,22 @@ function addTokens(counts: KeyCounts, second: number, tokens: number): void {
   counts.tokens.add(second, tokens);
 }
 
-function checkParallel({ maxParallel }: RatePolicy, { underWay }: KeyCounts): void {
-  if (maxParallel === undefined || underWay < maxParallel) return;
-  throw new ProxyError(
-    'ERR_TOO_MANY_PARALLEL',
-    `This key's limit of requests at a time is ${maxParallel}, and it has ${underWay} under way.`,
-    { retryAfterSeconds: 1 },
-  );
+function checkParallel({ maxParallel: limit }: RatePolicy, { underWay: used }: KeyCounts): void {
+  if (limit === undefined || used < limit) return;
+  throw refuseRate({ kind: 'parallel', limit, used, roomInSeconds: 1 });
 }
 
-function checkRequests({ requestsPerMinute }: RatePolicy, { requests }: KeyCounts, second: number): void {
-  if (requestsPerMinute === undefined) return;
+function checkRequests({ requestsPerMinute: limit }: RatePolicy, { requests }: KeyCounts, second: number): void {
+  if (limit === undefined) return;
   const used = requests.sum(second);
-  if (used < requestsPerMinute) return;
-  throw new ProxyError(
-    'ERR_REQUEST_RATE',
-    `This key's limit of requests per minute is ${requestsPerMinute}, and it sent ${used} in the last one.`,
-    { retryAfterSeconds: Math.max(1, requests.secondsUntil(second, requestsPerMinute - 1)) },
-  );
+  if (used < limit) return;
+  throw refuseRate({ kind: 'requests', limit, used, roomInSeconds: requests.secondsUntil(second, limit - 1) });
 }
 
-function checkTokens({ tokensPerMinute }: RatePolicy, counts: KeyCounts, second: number, tokens: number): void {
-  if (tokensPerMinute === undefined || tokens === 0 || counts.tokens === undefined) return;
+function checkTokens({ tokensPerMinute: limit }: RatePolicy, counts: KeyCounts, second: number, tokens: number): void {
+  if (limit === undefined || tokens === 0 || counts.tokens === undefined) return;
   const used = counts.tokens.sum(second);
-  if (used === 0 || used + tokens <= tokensPerMinute) return;
-  throw new ProxyError(
-    'ERR_TOKEN_RATE',
-    `This key's limit of tokens per minute is ${tokensPerMinute}; ${used} count for the last one, and ` +
-      `this request may use ${tokens}.`,
-    {
-      hint: 'A request counts with its input and the most it may answer: a smaller max_tokens leaves more room.',
-      retryAfterSeconds: Math.max(1, counts.tokens.secondsUntil(second, Math.max(0, tokensPerMinute - tokens))),
-    },
-  );
+  if (used === 0 || used + tokens <= limit) return;
+  const roomInSeconds = counts.tokens.secondsUntil(second, Math.max(0, limit - tokens));
+  throw refuseRate({ kind: 'tokens', limit, used, tokens, roomInSeconds });
 }

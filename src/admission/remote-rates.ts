@@ -5,7 +5,16 @@
  * I/O.
  */
 import { type ErrorCode, ProxyError, toProxyError } from '../lib/errors.ts';
-import type { LocalRateGrant, LocalRateLimits, RateGrant, RateLimits, RatePolicy } from './rates.ts';
+import {
+  findRateLimits,
+  type LocalRateGrant,
+  type LocalRateLimits,
+  NO_RATE_LIMITS,
+  type RateGrant,
+  type RateLimits,
+  type RatePolicy,
+  UNCOUNTED,
+} from './rates.ts';
 
 /** What a worker says of one grant, which it has given a number; `asks`: it waits for an answer. */
 export type RateOrder = { readonly grant: number; readonly asks?: boolean } & (
@@ -41,9 +50,6 @@ interface Waiting {
   reject(error: ProxyError): void;
 }
 
-/** Of a key without limits nothing is counted, and nothing is said. */
-const UNCOUNTED: RateGrant = { addTokens: () => {}, finish: () => {}, undo: () => {} };
-
 /** `send` must not throw. Only keys with limits cost a message, and only what may be refused is waited for. */
 export function createRemoteRates(send: (order: RateOrder) => void): RemoteRates {
   const waiting = new Map<number, Waiting>();
@@ -58,10 +64,9 @@ export function createRemoteRates(send: (order: RateOrder) => void): RemoteRates
   };
   return {
     enter: (keyId, full) => {
-      const policy = ratesOf(full);
-      const { requestsPerMinute, tokensPerMinute, maxParallel } = policy;
-      const isAsked = requestsPerMinute !== undefined || maxParallel !== undefined;
-      if (!isAsked && tokensPerMinute === undefined) return UNCOUNTED;
+      const policy = findRateLimits(full);
+      if (policy === undefined) return UNCOUNTED;
+      const isAsked = policy.requestsPerMinute !== undefined || policy.maxParallel !== undefined;
       const grant = (lastGrant += 1);
       const opened = openRemoteGrant(grant, { send, ask });
       const order = { kind: 'enter', grant, keyId, policy } as const;
@@ -94,17 +99,13 @@ function openRemoteGrant(
   };
   return {
     addTokens: (full, tokens) => {
-      const policy = ratesOf(full);
+      const policy = findRateLimits(full) ?? NO_RATE_LIMITS;
       const order = { kind: 'tokens', grant, policy, tokens } as const;
       return policy.tokensPerMinute === undefined ? send(order) : ask(order);
     },
     finish: (tokens) => end({ kind: 'finish', grant, tokens: Number.isFinite(tokens) ? tokens : undefined }),
     undo: () => end({ kind: 'undo', grant }),
   };
-}
-
-function ratesOf({ requestsPerMinute, tokensPerMinute, maxParallel }: RatePolicy): RatePolicy {
-  return { requestsPerMinute, tokensPerMinute, maxParallel };
 }
 
 /** Where the orders of one worker arrive. */

@@ -82,6 +82,8 @@ export interface ServerDependencies {
   readonly cassette?: Cassette | undefined;
   /** Says what became of the caches of prompts; undefined: it is off. */
   readonly cacheDoctor?: LiveCacheDoctor | undefined;
+  /** Counts the rates of keys; undefined: this process does, or the primary of its workers. The caller closes it. */
+  readonly rates?: RateLimits | undefined;
   /** What all of them have together, if this is one of several workers. */
   readonly shared?: SharedParts | undefined;
   readonly version: string;
@@ -320,7 +322,7 @@ function openProxy(dependencies: ServerDependencies, parts: ProxyParts): Handler
       store,
       prices: parts.prices,
       assumedOutputTokens: config.assumedOutputTokens,
-      rates: shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
+      rates: dependencies.rates ?? shared?.rates ?? createRateLimits({ tickMs: MACHINE_TICKS }),
       nowMs: Date.now,
       findProfilesFor,
       maxUnpackedBytes: config.maxBodySizeBytes,

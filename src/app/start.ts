@@ -11,6 +11,7 @@ import { readUpstreamsFile } from '../config/upstreams.ts';
 import { requireProfile } from './profiles.ts';
 import { MACHINE_TICKS } from '../lib/clock.ts';
 import { toProxyError } from '../lib/errors.ts';
+import type { RateLimits } from '../admission/rates.ts';
 import type { RequestRecord } from '../domain/request-record.ts';
 import type { TlsMaterial } from '../server/certificate.ts';
 import { findPartition } from '../protocol/region.ts';
@@ -36,6 +37,7 @@ import { describeFaults, openFaultBoard } from './fault-board.ts';
 import { openInspector } from './inspector.ts';
 import { createFacts, needsOwnCredentials, upstreamOf } from './facts.ts';
 import { type Meters, openMeters } from './meters.ts';
+import { type OpenRates, openRates } from './open-rates.ts';
 import type { ServerAccess } from '../auth/server-facts.ts';
 import { type BannerFacts, baseUrl, hostOf } from './banner.ts';
 import { greet, tellClosed } from './greeting.ts';
@@ -85,6 +87,7 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     staleKeysMs: config.staleKeysMs,
   });
   let upstreams: LiveUpstreams | undefined;
+  let shared: OpenRates | undefined;
   try {
     if (config.ignoredVirtualKey && greets(seat)) printTalk(`warning: ${IGNORED_VIRTUAL_KEY}`);
     refuseVirtualPair(config, process.env);
@@ -97,13 +100,15 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     refuseWeakMasterKey(config, greets(seat));
     const region = await findRegion(config);
     const tls = await loadTls(config, Date.now());
+    shared = await openRates(config, seat?.rates);
     const meters = await openMeters(config, store, onProblem, greets(seat) ? printTalk : () => {});
     const connection = await connectUpstream(config, region?.name, {
       refresh: await findAuthRefresh(config, seat),
       tell: greets(seat) ? printTalk : undefined,
     });
     // Closed also where the port is taken: an open upstream would keep a process alive that serves nobody.
-    const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters };
+    const { rates } = shared;
+    const parts = { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters, rates };
     await serve(parts).finally(async () => {
       await meters.ledger.endDeferred();
       await connection.close();
@@ -111,12 +116,14 @@ export async function start(config: Config, { seat, announce, hotKeys }: StartOp
     });
   } finally {
     upstreams?.close();
+    await shared?.close();
     await store.close();
   }
 }
 
 interface Parts {
   readonly meters: Meters;
+  readonly rates: RateLimits;
   readonly config: Config;
   readonly seat: WorkerSeat | undefined;
   readonly announce: Announce | undefined;
@@ -130,7 +137,7 @@ interface Parts {
 }
 
 async function serve(parts: Parts): Promise<void> {
-  const { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters } = parts;
+  const { config, seat, announce, hotKeys, store, access, region, tls, connection, upstreams, meters, rates } = parts;
   const lines = createLineWriter(process.stdout);
   const view = { isOnlyErrors: false };
   const notices = seat === undefined ? createBudgetNotices(config) : undefined;
@@ -161,6 +168,7 @@ async function serve(parts: Parts): Promise<void> {
     connection,
     upstreams,
     ...meters,
+    rates,
     shared: seat,
     version,
     tls,

@@ -38,6 +38,7 @@ import {
   splitSessionTag,
 } from '../domain/role.ts';
 import { INSPECT_TOKEN_VARIABLE, type InspectConfig, readInspectConfig } from './inspect-options.ts';
+import { type RatesConfig, readRatesConfig } from './rates-options.ts';
 import { parseArn } from '../protocol/arn.ts';
 import { type ModelAliases, readModelAliases, splitModelAlias } from '../domain/model-alias.ts';
 
@@ -85,7 +86,7 @@ export function needsNoAccount({ offline, cassette }: Pick<Config, 'offline' | '
 }
 
 /** The configuration of the program, checked and complete. The defaults are in `OPTIONS`. */
-export interface Config extends InspectConfig, CacheDoctorConfig {
+export interface Config extends InspectConfig, CacheDoctorConfig, RatesConfig {
   /** The one of `hosts` under which this machine calls the proxy. */
   readonly host: string;
   /** To listen on, as configured; one at least. */
@@ -215,6 +216,7 @@ export function readConfig(flags: Flags, environment: Environment): Config {
     ...readApiKey(environment),
     tls: readTls(read('tls'), read('tlsCert'), read('tlsKey')),
     workers: parseWorkers(present(read('workers'))),
+    ...readRatesConfig(flags, environment),
     maxBodySizeBytes: parseSize(present(read('maxBodySize'))),
     idleTimeoutMs: parseInteger(present(read('idleTimeout')), 1, 86_400) * 1000,
     streamIdleTimeoutMs: parseSeconds(read('streamIdleTimeout')),

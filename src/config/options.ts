@@ -234,6 +234,19 @@ export const OPTIONS = {
     default: '1',
     description: 'processes that share the port; auto is one for each processor',
   },
+  redisUrl: {
+    flag: '--redis-url <url>',
+    env: ['BEDROCK_PROXY_REDIS_URL', 'REDIS_URL'],
+    description:
+      'Redis or Valkey that counts rates of keys for several proxies; else PostgreSQL does, if they share one',
+  },
+  ratesFallback: {
+    flag: '--rates-fallback <how>',
+    env: ['BEDROCK_PROXY_RATES_FALLBACK'],
+    default: 'local',
+    description: 'while that does not respond: local: each proxy counts alone; refuse: keys with rates get 503',
+    values: ['local', 'refuse'],
+  },
   maxBodySize: {
     flag: '--max-body-size <size>',
     env: ['BEDROCK_PROXY_MAX_BODY_SIZE'],

@@ -1,177 +1,199 @@
+/** The rules of rates, whoever counts: this process alone, or Redis or PostgreSQL for all proxies. */
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  createRateLimits,
+  type LocalRateLimits,
+  NO_RATE_LIMITS,
+  type RateGrant,
+  type RateLimits,
+  type RatePolicy,
+} from '../../src/admission/rates.ts';
 import { monotonicClock } from '../../src/lib/clock.ts';
-import { describe, expect, it } from 'vitest';
-import { createRateLimits, type RateGrant, type LocalRateLimits, type RatePolicy } from '../../src/admission/rates.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { take } from './take-rates.ts';
+import { stopSharedPostgres } from '../helpers/postgres.ts';
+import { stopSharedRedis } from '../helpers/redis.ts';
+import { RATES } from './rate-places.ts';
+import { take, takeHere } from './take-rates.ts';
 
-const NONE: RatePolicy = { requestsPerMinute: undefined, tokensPerMinute: undefined, maxParallel: undefined };
-const perMinute = (requestsPerMinute: number): RatePolicy => ({ ...NONE, requestsPerMinute });
-const tokens = (tokensPerMinute: number): RatePolicy => ({ ...NONE, tokensPerMinute });
-const atATime = (maxParallel: number): RatePolicy => ({ ...NONE, maxParallel });
+afterAll(stopSharedRedis);
+afterAll(stopSharedPostgres);
 
-function open(): { rates: LocalRateLimits; clock: { nowMs: number } } {
+const perMinute = (requestsPerMinute: number): RatePolicy => ({ ...NO_RATE_LIMITS, requestsPerMinute });
+const tokens = (tokensPerMinute: number): RatePolicy => ({ ...NO_RATE_LIMITS, tokensPerMinute });
+const atATime = (maxParallel: number): RatePolicy => ({ ...NO_RATE_LIMITS, maxParallel });
+
+async function takeMany(rates: RateLimits, policy: RatePolicy, times: number): Promise<RateGrant[]> {
+  return Promise.all(Array.from({ length: times }, () => take(rates, 'vk_a', policy, 0)));
+}
+
+function openHere(): { rates: LocalRateLimits; clock: { nowMs: number } } {
   const clock = { nowMs: 1_700_000_000_000 };
   return { rates: createRateLimits({ tickMs: monotonicClock(() => clock.nowMs) }), clock };
 }
 
-function takeMany(rates: LocalRateLimits, policy: RatePolicy, times: number): RateGrant[] {
-  return Array.from({ length: times }, () => take(rates, 'vk_a', policy, 0));
-}
+describe.for(RATES)('rates counted by $name', ({ isMissing, create }) => {
+  const test = it.skipIf(isMissing);
 
-describe('requests per minute', () => {
-  it('lets the whole limit of requests pass at once, and says to the next when there is room', async () => {
-    const { rates, clock } = open();
-    takeMany(rates, perMinute(30), 30);
-    clock.nowMs += 12_345;
-    expect(await failureOf(() => take(rates, 'vk_a', perMinute(30), 0))).toMatchObject({
-      code: 'ERR_REQUEST_RATE',
-      status: 429,
-      awsType: 'ThrottlingException',
-      retryAfterSeconds: 48,
-      message: "This key's limit of requests per minute is 30, and it sent 30 in the last one.",
+  describe('requests per minute', () => {
+    test('lets the whole limit of requests pass at once, and says to the next when there is room', async () => {
+      const { rates, advance } = await create();
+      await takeMany(rates, perMinute(30), 30);
+      await advance(12_345);
+      expect(await failureOf(() => take(rates, 'vk_a', perMinute(30), 0))).toMatchObject({
+        code: 'ERR_REQUEST_RATE',
+        status: 429,
+        awsType: 'ThrottlingException',
+        retryAfterSeconds: 48,
+        message: "This key's limit of requests per minute is 30, and it sent 30 in the last one.",
+      });
+      await advance(48_000);
+      await takeMany(rates, perMinute(30), 30);
     });
-    clock.nowMs += 48_000;
-    takeMany(rates, perMinute(30), 30);
-  });
 
-  it('lets a steady client pass at exactly its limit', () => {
-    const { rates, clock } = open();
-    for (let count = 0; count < 300; count += 1) {
-      take(rates, 'vk_a', perMinute(30), 0).finish(undefined);
-      clock.nowMs += 2_000;
-    }
-  });
-
-  it('does not count a request that never went out', () => {
-    const { rates } = open();
-    take(rates, 'vk_a', perMinute(1), 0).undo();
-    take(rates, 'vk_a', perMinute(1), 0).finish(0);
-    expect(() => take(rates, 'vk_a', perMinute(1), 0)).toThrow('requests per minute is 1');
-  });
-
-  it('counts the requests of each key for itself', () => {
-    const { rates } = open();
-    takeMany(rates, perMinute(2), 2);
-    expect(() => take(rates, 'vk_b', perMinute(2), 0)).not.toThrow();
-  });
-
-  it('keeps counts if a limit is set or changed in the middle', () => {
-    const { rates } = open();
-    takeMany(rates, NONE, 5);
-    expect(() => take(rates, 'vk_a', perMinute(5), 0)).toThrow('sent 5');
-    expect(() => take(rates, 'vk_a', perMinute(6), 0)).not.toThrow();
-    expect(() => take(rates, 'vk_a', perMinute(3), 0)).toThrow('sent 6');
-    expect(() => take(rates, 'vk_a', NONE, 0)).not.toThrow();
-  });
-});
-
-describe('requests at a time', () => {
-  it('has as many slots as the limit says, and takes back each of them once', async () => {
-    const { rates } = open();
-    const [first, second] = takeMany(rates, atATime(2), 2);
-    expect(await failureOf(() => take(rates, 'vk_a', atATime(2), 0))).toMatchObject({
-      code: 'ERR_TOO_MANY_PARALLEL',
-      status: 429,
-      retryAfterSeconds: 1,
+    test('lets a steady client pass at exactly its limit', async () => {
+      const { rates, advance } = await create();
+      for (let count = 0; count < 90; count += 1) {
+        (await take(rates, 'vk_a', perMinute(30), 0)).finish(undefined);
+        await advance(2_000);
+      }
     });
-    first?.finish(1);
-    first?.finish(1);
-    first?.undo();
-    takeMany(rates, atATime(2), 1);
-    expect(() => take(rates, 'vk_a', atATime(2), 0)).toThrow('it has 2');
-    second?.undo();
-    takeMany(rates, atATime(2), 1);
-  });
 
-  it('remembers a request that takes longer than any window', () => {
-    const { rates, clock } = open();
-    const [long] = takeMany(rates, atATime(1), 1);
-    clock.nowMs += 3_600_000;
-    for (let count = 0; count < 10; count += 1) take(rates, `vk_${count}`, NONE, 0).finish(0);
-    expect(() => take(rates, 'vk_a', atATime(1), 0)).toThrow('it has 1');
-    long?.finish(5);
-    takeMany(rates, atATime(1), 1);
-  });
-});
-
-describe('tokens per minute', () => {
-  it('counts the estimate of tokens first and the real number at the end', async () => {
-    const { rates, clock } = open();
-    const grant = take(rates, 'vk_a', tokens(1_000), 900);
-    clock.nowMs += 10_000;
-    expect(await failureOf(() => take(rates, 'vk_a', tokens(1_000), 200))).toMatchObject({
-      code: 'ERR_TOKEN_RATE',
-      retryAfterSeconds: 50,
-      message:
-        "This key's limit of tokens per minute is 1000; 900 count for the last one, and this request may use 200.",
+    test('does not count a request that never went out', async () => {
+      const { rates } = await create();
+      (await take(rates, 'vk_a', perMinute(1), 0)).undo();
+      (await take(rates, 'vk_a', perMinute(1), 0)).finish(0);
+      await expect(take(rates, 'vk_a', perMinute(1), 0)).rejects.toThrow('requests per minute is 1');
     });
-    grant.finish(300);
-    take(rates, 'vk_a', tokens(1_000), 700);
-    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
+
+    test('counts the requests of each key for itself', async () => {
+      const { rates } = await create();
+      await takeMany(rates, perMinute(2), 2);
+      await take(rates, 'vk_b', perMinute(2), 0);
+    });
   });
 
-  it('lets the estimate of tokens stand if nobody knows better', () => {
-    const { rates } = open();
-    take(rates, 'vk_a', tokens(1_000), 900).finish(undefined);
-    take(rates, 'vk_a', tokens(1_000), 50).finish(Number.NaN);
-    take(rates, 'vk_a', tokens(1_000), 50).finish(-7);
-    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
+  describe('requests at a time', () => {
+    test('has as many slots as the limit says, and takes back each of them once', async () => {
+      const { rates } = await create();
+      const [first, second] = await takeMany(rates, atATime(2), 2);
+      expect(await failureOf(() => take(rates, 'vk_a', atATime(2), 0))).toMatchObject({
+        code: 'ERR_TOO_MANY_PARALLEL',
+        status: 429,
+        retryAfterSeconds: 1,
+      });
+      first?.finish(1);
+      first?.finish(1);
+      first?.undo();
+      await takeMany(rates, atATime(2), 1);
+      await expect(take(rates, 'vk_a', atATime(2), 0)).rejects.toThrow('it has 2');
+      second?.undo();
+      await takeMany(rates, atATime(2), 1);
+    });
+
+    test('remembers a request that takes longer than any window', async () => {
+      const { rates, advance, renew } = await create();
+      const [long] = await takeMany(rates, atATime(1), 1);
+      await advance(3_600_000);
+      await renew();
+      for (let count = 0; count < 10; count += 1) (await take(rates, `vk_${count}`, NO_RATE_LIMITS, 0)).finish(0);
+      await expect(take(rates, 'vk_a', atATime(1), 0)).rejects.toThrow('it has 1');
+      long?.finish(5);
+      await takeMany(rates, atATime(1), 1);
+    });
   });
 
-  it('counts tokens beyond the estimate as of the end of the request', () => {
-    const { rates, clock } = open();
-    const grant = take(rates, 'vk_a', tokens(1_000), 100);
-    clock.nowMs += 50_000;
-    grant.finish(1_000);
-    clock.nowMs += 10_000;
-    expect(() => take(rates, 'vk_a', tokens(1_000), 101)).toThrow('900 count');
-    take(rates, 'vk_a', tokens(1_000), 100);
+  describe('tokens per minute', () => {
+    test('counts the estimate of tokens first and the real number at the end', async () => {
+      const { rates, advance } = await create();
+      const grant = await take(rates, 'vk_a', tokens(1_000), 900);
+      await advance(10_000);
+      expect(await failureOf(() => take(rates, 'vk_a', tokens(1_000), 200))).toMatchObject({
+        code: 'ERR_TOKEN_RATE',
+        retryAfterSeconds: 50,
+        message:
+          "This key's limit of tokens per minute is 1000; 900 count for the last one, and this request may use 200.",
+      });
+      grant.finish(300);
+      await take(rates, 'vk_a', tokens(1_000), 700);
+      await expect(take(rates, 'vk_a', tokens(1_000), 1)).rejects.toThrow('1000 count');
+    });
+
+    test('lets the estimate of tokens stand if nobody knows better', async () => {
+      const { rates } = await create();
+      (await take(rates, 'vk_a', tokens(1_000), 900)).finish(undefined);
+      (await take(rates, 'vk_a', tokens(1_000), 50)).finish(Number.NaN);
+      (await take(rates, 'vk_a', tokens(1_000), 50)).finish(-7);
+      await expect(take(rates, 'vk_a', tokens(1_000), 1)).rejects.toThrow('1000 count');
+    });
+
+    test('counts tokens beyond the estimate as of the end of the request', async () => {
+      const { rates, advance } = await create();
+      const grant = await take(rates, 'vk_a', tokens(1_000), 100);
+      await advance(50_000);
+      grant.finish(1_000);
+      await advance(10_000);
+      await expect(take(rates, 'vk_a', tokens(1_000), 101)).rejects.toThrow('900 count');
+      await take(rates, 'vk_a', tokens(1_000), 100);
+    });
+
+    test('does not correct tokens that have fallen out of the minute', async () => {
+      const { rates, advance } = await create();
+      const grant = await take(rates, 'vk_a', tokens(1_000), 900);
+      await advance(60_000);
+      await take(rates, 'vk_a', tokens(1_000), 1_000);
+      grant.finish(0);
+      await expect(take(rates, 'vk_a', tokens(1_000), 1)).rejects.toThrow('1000 count');
+    });
+
+    test('lets a request above the limit of tokens pass in an empty minute, and no other beside it', async () => {
+      const { rates, advance } = await create();
+      (await take(rates, 'vk_a', tokens(1_000), 5_000)).finish(4_000);
+      await advance(30_000);
+      expect((await failureOf(() => take(rates, 'vk_a', tokens(1_000), 5_000))).retryAfterSeconds).toBe(30);
+      await advance(30_000);
+      await take(rates, 'vk_a', tokens(1_000), 5_000);
+    });
+
+    test('does not hold up a request that uses no tokens', async () => {
+      const { rates } = await create();
+      await take(rates, 'vk_a', tokens(1_000), 1_000);
+      await take(rates, 'vk_a', tokens(1_000), 0);
+    });
   });
 
-  it('does not correct tokens that have fallen out of the minute', () => {
-    const { rates, clock } = open();
-    const grant = take(rates, 'vk_a', tokens(1_000), 900);
-    clock.nowMs += 60_000;
-    take(rates, 'vk_a', tokens(1_000), 1_000);
-    grant.finish(0);
-    expect(() => take(rates, 'vk_a', tokens(1_000), 1)).toThrow('1000 count');
-  });
-
-  it('lets a request above the limit of tokens pass in an empty minute, and no other beside it', async () => {
-    const { rates, clock } = open();
-    take(rates, 'vk_a', tokens(1_000), 5_000).finish(4_000);
-    clock.nowMs += 30_000;
-    expect((await failureOf(() => take(rates, 'vk_a', tokens(1_000), 5_000))).retryAfterSeconds).toBe(30);
-    clock.nowMs += 30_000;
-    take(rates, 'vk_a', tokens(1_000), 5_000);
-  });
-
-  it('does not hold up a request that uses no tokens', () => {
-    const { rates } = open();
-    take(rates, 'vk_a', tokens(1_000), 1_000);
-    expect(() => take(rates, 'vk_a', tokens(1_000), 0)).not.toThrow();
+  test('counts nothing of a request that any of the limits refuses', async () => {
+    const { rates } = await create();
+    const policy = { requestsPerMinute: 3, tokensPerMinute: 100, maxParallel: 2 };
+    await take(rates, 'vk_a', policy, 90);
+    for (let count = 0; count < 5; count += 1)
+      await expect(take(rates, 'vk_a', policy, 20)).rejects.toThrow('tokens per minute');
+    const second = await take(rates, 'vk_a', policy, 10);
+    for (let count = 0; count < 5; count += 1)
+      await expect(take(rates, 'vk_a', policy, 0)).rejects.toThrow('at a time');
+    second.finish(undefined);
+    (await take(rates, 'vk_a', policy, 0)).finish(0);
+    await expect(take(rates, 'vk_a', policy, 0)).rejects.toThrow('requests per minute');
   });
 });
 
-it('counts nothing of a request that any of the limits refuses', () => {
-  const { rates } = open();
-  const policy = { requestsPerMinute: 3, tokensPerMinute: 100, maxParallel: 2 };
-  take(rates, 'vk_a', policy, 90);
-  for (let count = 0; count < 5; count += 1) expect(() => take(rates, 'vk_a', policy, 20)).toThrow('tokens per minute');
-  const second = take(rates, 'vk_a', policy, 10);
-  for (let count = 0; count < 5; count += 1) expect(() => take(rates, 'vk_a', policy, 0)).toThrow('at a time');
-  second.finish(undefined);
-  take(rates, 'vk_a', policy, 0).finish(0);
-  expect(() => take(rates, 'vk_a', policy, 0)).toThrow('requests per minute');
-});
+describe('rates that this process counts', () => {
+  it('are kept if a limit is set or changed in the middle', () => {
+    const { rates } = openHere();
+    for (let count = 0; count < 5; count += 1) takeHere(rates, 'vk_a', NO_RATE_LIMITS, 0);
+    expect(() => takeHere(rates, 'vk_a', perMinute(5), 0)).toThrow('sent 5');
+    expect(() => takeHere(rates, 'vk_a', perMinute(6), 0)).not.toThrow();
+    expect(() => takeHere(rates, 'vk_a', perMinute(3), 0)).toThrow('sent 6');
+    expect(() => takeHere(rates, 'vk_a', NO_RATE_LIMITS, 0)).not.toThrow();
+  });
 
-it('forgets keys that are idle', () => {
-  const { rates, clock } = open();
-  for (let count = 0; count < 1_000; count += 1) take(rates, `vk_${count}`, tokens(9), 5).finish(undefined);
-  const [busy] = takeMany(rates, NONE, 1);
-  expect(rates.size).toBe(1_001);
-  clock.nowMs += 61_000;
-  for (let count = 0; count < 1_100; count += 1) take(rates, 'vk_other', NONE, 0).finish(0);
-  expect(rates.size).toBe(2);
-  busy?.finish(0);
+  it('are forgotten of keys that are idle', () => {
+    const { rates, clock } = openHere();
+    for (let count = 0; count < 1_000; count += 1) takeHere(rates, `vk_${count}`, tokens(9), 5).finish(undefined);
+    const busy = takeHere(rates, 'vk_a', NO_RATE_LIMITS, 0);
+    expect(rates.size).toBe(1_001);
+    clock.nowMs += 61_000;
+    for (let count = 0; count < 1_100; count += 1) takeHere(rates, 'vk_other', NO_RATE_LIMITS, 0).finish(0);
+    expect(rates.size).toBe(2);
+    busy.finish(0);
+  });
 });

@@ -17,7 +17,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { createCredentialSource, type CredentialSource } from '../../src/upstream/aws/credentials.ts';
 import { createForwarder } from '../../src/upstream/aws/forward.ts';
 import { createProfileLookup } from '../../src/upstream/aws/profile-lookup.ts';
-import { take } from '../admission/take-rates.ts';
+import { takeHere } from '../admission/take-rates.ts';
 import { aClientRequest } from '../helpers/client-request.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { aKeyRow } from '../helpers/store-rows.ts';
@@ -131,11 +131,11 @@ describe.each([
   it('counts requests by the minute that passes', () => {
     const rates = createRateLimits({ tickMs });
     const policy = { ...EMPTY_POLICY, requestsPerMinute: 1 };
-    take(rates, 'vk_a', policy, 0);
+    takeHere(rates, 'vk_a', policy, 0);
     jump();
-    expect(() => take(rates, 'vk_a', policy, 0)).toThrow('sent 1');
+    expect(() => takeHere(rates, 'vk_a', policy, 0)).toThrow('sent 1');
     pass(61_000);
-    expect(() => take(rates, 'vk_a', policy, 0)).not.toThrow();
+    expect(() => takeHere(rates, 'vk_a', policy, 0)).not.toThrow();
   });
 
   it('asks for a profile that AWS did not tell again after half a minute', async () => {

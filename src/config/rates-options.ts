@@ -1,0 +1,34 @@
+/** The options of rates that several proxies count together, read. Pure. */
+import { badOption, type Environment, findSetting, type Flags, OPTIONS, present, type Setting } from './options.ts';
+
+/** What is configured of shared rates. */
+export interface RatesConfig {
+  /** The Redis or Valkey that counts them. Secret: it may hold a password. */
+  readonly redisUrl: string | undefined;
+  /** What is done with keys that have limits while the server that counts cannot be reached. */
+  readonly ratesFallback: 'local' | 'refuse';
+}
+
+/** REDIS_URL alone is another program's more often than not: it counts for proxies that share a database. */
+const FOREIGN_VARIABLE = 'REDIS_URL';
+
+/** Throws ERR_BAD_OPTION. */
+export function readRatesConfig(flags: Flags, environment: Environment): RatesConfig {
+  const url = findSetting('redisUrl', flags, environment);
+  const isForeign = url?.origin === FOREIGN_VARIABLE && !sharesDatabase(flags, environment);
+  const fallback = present(findSetting('ratesFallback', flags, environment));
+  const ratesFallback = OPTIONS.ratesFallback.values.find((value) => value === fallback.value);
+  if (ratesFallback === undefined) throw badOption(fallback, `must be ${OPTIONS.ratesFallback.values.join(' or ')}`);
+  return { redisUrl: url === undefined || isForeign ? undefined : parseRedisUrl(url), ratesFallback };
+}
+
+function sharesDatabase(flags: Flags, environment: Environment): boolean {
+  return /^postgres(ql)?:/i.test(findSetting('db', flags, environment)?.value ?? '');
+}
+
+function parseRedisUrl(setting: Setting): string {
+  const url = URL.parse(setting.value);
+  const isNumber = /^\/?\d*$/.test(url?.pathname ?? '');
+  if (url !== null && /^(redis|valkey)s?:$/.test(url.protocol) && url.hostname !== '' && isNumber) return setting.value;
+  throw badOption(setting, 'must be the URL of a Redis or Valkey, such as redis://127.0.0.1:6379 or rediss://…');
+}
