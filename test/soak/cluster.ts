@@ -98,7 +98,11 @@ class Cluster {
   readonly #servers: (RunningServer | undefined)[] = [];
   readonly #ports: number[] = [];
 
-  constructor(options: { readonly url: string; readonly upstream: CountingUpstream; readonly places: readonly Workplace[] }) {
+  constructor(options: {
+    readonly url: string;
+    readonly upstream: CountingUpstream;
+    readonly places: readonly Workplace[];
+  }) {
     this.#url = options.url;
     this.#upstream = options.upstream;
     this.#places = options.places;
@@ -131,7 +135,8 @@ class Cluster {
     for (const running of this.#servers) running?.child.kill('SIGTERM');
     for (const [proxy, running] of this.#servers.entries()) {
       const end = await running?.ended;
-      if (end !== undefined && end.code !== 0) this.faults.push(`proxy ${proxy} ended with ${end.code}: ${end.stderr.slice(-500)}`);
+      if (end !== undefined && end.code !== 0)
+        this.faults.push(`proxy ${proxy} ended with ${end.code}: ${end.stderr.slice(-500)}`);
       if (end !== undefined) this.#noteTrouble(end);
       this.#servers[proxy] = undefined;
     }
@@ -196,7 +201,11 @@ async function makeKeys(cluster: Cluster): Promise<SoakKey[]> {
   return keys;
 }
 
-async function call(url: string, { name, secret }: Pick<SoakKey, 'name' | 'secret'>, operation: string): Promise<string> {
+async function call(
+  url: string,
+  { name, secret }: Pick<SoakKey, 'name' | 'secret'>,
+  operation: string,
+): Promise<string> {
   const response = await fetch(`${url}/bedrock/model/${MODEL}/${operation}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${secret}` },
@@ -278,7 +287,9 @@ function checkRevocations(latencies: readonly number[]): string[] {
     `revoked keys, ms until a proxy refused: ${sorted.length} times, median ${at(0.5)}, 95 % ${at(0.95)}, most ${at(1)}`,
   );
   const late = sorted.filter((latency) => latency > REVOKED_WITHIN_MS + REVOCATION_NOISE_MS);
-  return late.length === 0 ? [] : [`${late.length} proxies took a revoked key for ${late.map(Math.round).join(', ')} ms`];
+  return late.length === 0
+    ? []
+    : [`${late.length} proxies took a revoked key for ${late.map(Math.round).join(', ')} ms`];
 }
 
 /** All rows are written, then the proxies end; what killed ones had reserved is settled when its lease is over. */
@@ -373,7 +384,12 @@ function isExcused(
 /** By the upstream's own bills, at the price that the ledger's rows have. */
 function checkBudgets(upstream: CountingUpstream, keys: readonly SoakKey[], rows: readonly LedgerFact[]): string[] {
   const priced = rows.filter(({ cost_nano: cost, input_tokens: input }) => cost !== null && Number(input) > 0);
-  const [one, other] = [priced[0], priced.find((row) => row.input_tokens !== priced[0]?.input_tokens && row.output_tokens !== priced[0]?.output_tokens)];
+  const [one, other] = [
+    priced[0],
+    priced.find(
+      (row) => row.input_tokens !== priced[0]?.input_tokens && row.output_tokens !== priced[0]?.output_tokens,
+    ),
+  ];
   if (one === undefined || other === undefined) return ['no row has a price'];
   const [a, b, c, d] = [one.input_tokens, one.output_tokens, other.input_tokens, other.output_tokens].map(Number);
   const [first, second] = [Number(one.cost_nano), Number(other.cost_nano)];
