@@ -49,6 +49,9 @@ const spent = (totalNanoUsd: number, reservedNanoUsd = 0): KeySpend => ({
   resetsAtMs: undefined,
 });
 
+/** For a reservation that is made at this moment. */
+const now = (): { readonly nowMs: number } => ({ nowMs: place.now() });
+
 describe.each(STORES)('$name', ({ create }) => {
   beforeEach(async () => {
     place = await create();
@@ -259,7 +262,6 @@ describe.each(STORES)('$name', ({ create }) => {
     /** Of a reservation that is made now, a good while before its end and just after it. */
     const almostOverMs = RESERVATION_LEASE_MS - 10_000;
     const restMs = 10_000;
-    const now = (): { readonly nowMs: number } => ({ nowMs: place.now() });
 
     it('charges a reservation in full that nobody has renewed for the length of its lease', async () => {
       const { nowMs } = now();

@@ -60,7 +60,8 @@ BEGIN
   taken := ARRAY(
     SELECT r FROM bedrock_proxy.reservations r
     WHERE r.if_lost IS NOT NULL
-      AND r.id = ANY (ARRAY(SELECT i.id FROM jsonb_to_recordset(settled) AS i (id text, key_id text) WHERE i.key_id <> ''))
+      AND r.id = ANY (ARRAY(
+        SELECT i.id FROM jsonb_to_recordset(settled) AS i (id text, key_id text) WHERE i.key_id <> ''))
     ORDER BY r.id FOR UPDATE);
   IF cardinality(taken) > 0 THEN
     DELETE FROM bedrock_proxy.reservations r USING unnest(taken) t WHERE r.id = t.id;
@@ -86,7 +87,9 @@ BEGIN
   PERFORM pg_advisory_xact_lock(${LEDGER_LOCK});
   SELECT jsonb_agg(p.value || jsonb_build_object('sequence', nextval('bedrock_proxy.ledger_sequence'),
       'window_start_ms', window_starts[array_position(charged_ids, account_ids[p.n])]))
-    INTO placed FROM (SELECT value, n FROM jsonb_array_elements(settled) WITH ORDINALITY AS e (value, n) ORDER BY n) AS p;
+    INTO placed FROM (
+      SELECT value, n FROM jsonb_array_elements(settled) WITH ORDINALITY AS e (value, n) ORDER BY n
+    ) AS p;
   WITH inserted AS (
     INSERT INTO bedrock_proxy.ledger SELECT r.* FROM jsonb_populate_recordset(NULL::bedrock_proxy.ledger, placed) r
     ON CONFLICT (id, started_at_ms) DO NOTHING RETURNING id
@@ -140,7 +143,8 @@ const RESERVE = `
 -- it says the same. The spend is told if the money is not reserved.
 CREATE FUNCTION bedrock_proxy.reserve(of_id text, of_key text, amount bigint, limit_nano bigint, window_from bigint,
   of_owner text, lost jsonb)
-RETURNS TABLE (kind text, total bigint, window_start bigint, window_spent bigint, reserved bigint) LANGUAGE plpgsql AS $$
+RETURNS TABLE (kind text, total bigint, window_start bigint, window_spent bigint, reserved bigint)
+LANGUAGE plpgsql AS $$
 DECLARE
   of_account text := bedrock_proxy.find_account(of_key);
   account bedrock_proxy.key_spend;
@@ -214,8 +218,8 @@ END $$;
 -- Renews leases. What somebody else is at needs none.
 CREATE FUNCTION bedrock_proxy.renew(ids text[], of_owner text) RETURNS void LANGUAGE sql AS $$
   WITH mine AS (
-    SELECT r.id FROM bedrock_proxy.reservations r WHERE r.id = ANY (ids) AND r.owner = of_owner AND r.if_lost IS NOT NULL
-    ORDER BY r.id FOR UPDATE SKIP LOCKED
+    SELECT r.id FROM bedrock_proxy.reservations r
+    WHERE r.id = ANY (ids) AND r.owner = of_owner AND r.if_lost IS NOT NULL ORDER BY r.id FOR UPDATE SKIP LOCKED
   )
   UPDATE bedrock_proxy.reservations r SET lease_until_ms = bedrock_proxy.now_ms() + ${RESERVATION_LEASE_MS}
   FROM mine WHERE r.id = mine.id

@@ -15,7 +15,7 @@ export class BoundValues {
 }
 
 /** Conditions on rows of the ledger, of all but their time; at least one. */
-export function toConditions(filter: LedgerFilter, bound: BoundValues): string[] {
+export function toLedgerConditions(filter: LedgerFilter, bound: BoundValues): string[] {
   const conditions = ['true'];
   if (filter.keyIds !== undefined) {
     const ids = filter.keyIds.filter((id) => id !== '').map(toStorableText);

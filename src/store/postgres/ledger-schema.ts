@@ -123,7 +123,9 @@ BEGIN
     ORDER BY 3
   LOOP
     dropped := partition.about;
-    IF dropped < 100000 THEN EXECUTE format('SELECT count(*) FROM bedrock_proxy.%I', partition.name) INTO dropped; END IF;
+    IF dropped < 100000 THEN
+      EXECUTE format('SELECT count(*) FROM bedrock_proxy.%I', partition.name) INTO dropped;
+    END IF;
     EXECUTE format('DROP TABLE bedrock_proxy.%I', partition.name);
     -- What the rows added up to goes with them.
     IF to_regprocedure('bedrock_proxy.forget_usage(bigint, bigint)') IS NOT NULL THEN
@@ -137,6 +139,8 @@ BEGIN
     ORDER BY o.started_at_ms LIMIT max_rows FOR UPDATE SKIP LOCKED
   ) AS old WHERE l.id = old.id AND l.started_at_ms = old.started_at_ms;
   GET DIAGNOSTICS deleted = ROW_COUNT;
+  -- So that the size counts without them at once.
+  IF to_regproc('pg_stat_force_next_flush') IS NOT NULL THEN PERFORM pg_stat_force_next_flush(); END IF;
   RETURN deleted;
 END $$;`;
 

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { LedgerEntry, LedgerFilter, UsageQuery, UsageSums } from '../../domain/ledger.ts';
 import { rowFromSql, type SqlValue } from '../../domain/ledger-columns.ts';
 import type { Database, SqlStatement } from './database.ts';
-import { BoundValues, toConditions, toTimes } from './ledger-filter.ts';
+import { BoundValues, toLedgerConditions, toTimes } from './ledger-filter.ts';
 
 /** How often partitions for times to come are looked for. */
 const PARTITIONS_INTERVAL_MS = 3_600_000;
@@ -83,7 +83,7 @@ export class PostgresLedger {
     bound: BoundValues,
     { page, order, limit }: { readonly page: string; readonly order: 'ASC' | 'DESC'; readonly limit: number },
   ): Promise<LedgerEntry[]> {
-    const conditions = [page, ...toConditions(filter, bound), ...toTimes(filter, bound)].join(' AND ');
+    const conditions = [page, ...toLedgerConditions(filter, bound), ...toTimes(filter, bound)].join(' AND ');
     const text = `SELECT * FROM bedrock_proxy.ledger WHERE ${conditions}
       ORDER BY sequence ${order} LIMIT ${bound.bind(limit, 'bigint')}`;
     const records = await this.#database.query<LedgerRecord>({ name: nameOf(text), text }, bound.values);
