@@ -74,17 +74,21 @@ class WatchedRequests implements LiveRequests {
   }
 
   async #look(): Promise<void> {
-    let looked = 0;
-    for (const [name, watched] of this.#watched) {
-      looked += 1;
-      if (looked % KEYS_PER_TURN === 0) await nextTurn();
-      const ending = await this.#findEnding(watched);
-      if (ending === undefined) continue;
-      this.#watched.delete(name);
-      for (const cut of watched.cuts) cut(ending);
+    const all = [...this.#watched];
+    for (let from = 0; from < all.length; from += KEYS_PER_TURN) {
+      if (from > 0) await nextTurn();
+      // Together: a key that the store has to ask for holds up no other one.
+      await Promise.all(all.slice(from, from + KEYS_PER_TURN).map(([name, watched]) => this.#lookAt(name, watched)));
     }
     this.#timer = undefined;
     if (this.#watched.size > 0) this.#schedule();
+  }
+
+  async #lookAt(name: string, watched: Watched): Promise<void> {
+    const ending = await this.#findEnding(watched);
+    if (ending === undefined) return;
+    if (this.#watched.get(name) === watched) this.#watched.delete(name);
+    for (const cut of watched.cuts) cut(ending);
   }
 
   async #findEnding(watched: Watched): Promise<ProxyError | undefined> {

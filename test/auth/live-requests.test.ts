@@ -109,3 +109,16 @@ it('cuts who came in open mode when there is a key, and never the master key', a
   expect(anonymous).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'ERR_KEY_MISSING' }));
   expect(master).not.toHaveBeenCalled();
 });
+
+it('cuts the requests of a key though the store does not respond for another one', async () => {
+  const [slow, alice] = [aCaller('slow'), aCaller('alice', { revokedAtMs: 1 })];
+  const findKeyBySha256 = (sha256: string): Promise<VirtualKeyRow> =>
+    sha256 === 'slow' ? new Promise(() => {}) : Promise.resolve(alice.row);
+  const live = createLiveRequests({ store: { findKeyBySha256, hasAnyKey: async () => true }, nowMs: Date.now });
+  const [waits, ends] = [vi.fn(), vi.fn()];
+  live.watch(slow, waits);
+  live.watch(alice, ends);
+  await vi.advanceTimersByTimeAsync(LOOK_MS);
+  expect(ends).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: 'ERR_KEY_REVOKED' }));
+  expect(waits).not.toHaveBeenCalled();
+});

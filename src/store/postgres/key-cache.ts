@@ -10,7 +10,7 @@
 import type { VirtualKeyRow } from '../../domain/key.ts';
 import { MAX_SHARED_KEY_AGE_MS } from '../../domain/store.ts';
 import { within } from '../../lib/deadline.ts';
-import type { MonotonicClock } from '../../lib/clock.ts';
+import type { MonotonicClock, WallClock } from '../../lib/clock.ts';
 
 /**
  * If a poll takes longer, the database counts as away, and the next poll takes another connection: this one may hang.
@@ -42,6 +42,8 @@ export interface KeyCacheState {
 /** How a cache is made. */
 export interface KeyCacheOptions {
   readonly tickMs: MonotonicClock;
+  /** Ticks may stand still while the machine sleeps; how long it slept, this clock tells. */
+  readonly nowMs: WallClock;
   /** How long keys are used while the database is away; 0: not at all. */
   readonly staleMs: number;
   /** Must ask the database anew. */
@@ -50,6 +52,12 @@ export interface KeyCacheOptions {
 
 type Find = () => Promise<VirtualKeyRow | undefined>;
 type NameOfKey = 'keySha256' | 'accessKeyId';
+
+/** On both clocks. */
+interface Moment {
+  readonly tick: number;
+  readonly ms: number;
+}
 
 interface Fetch {
   readonly beganAtTick: number;
@@ -68,7 +76,7 @@ export class KeyCache {
   #anyKey: boolean | undefined;
   #server: string | undefined;
   #version = 0;
-  #confirmedAtTick = Number.NEGATIVE_INFINITY;
+  #confirmedAt: Moment = { tick: Number.NEGATIVE_INFINITY, ms: Number.NEGATIVE_INFINITY };
   #isAway = false;
   #polling: Promise<void> | undefined;
 
@@ -106,10 +114,10 @@ export class KeyCache {
    * same. Never rejects.
    */
   async poll(): Promise<void> {
-    const beganAtTick = this.#options.tickMs();
-    const reading = this.#options.readChanges(this.#version).then((read) => this.#take(read, beganAtTick));
+    const beganAt = this.#now();
+    const reading = this.#options.readChanges(this.#version).then((read) => this.#take(read, beganAt));
     const isInTime = await endsInTime(reading);
-    if (isInTime || beganAtTick >= this.#confirmedAtTick) this.#isAway = !isInTime;
+    if (isInTime || beganAt.tick >= this.#confirmedAt.tick) this.#isAway = !isInTime;
   }
 
   readState(): KeyCacheState {
@@ -118,9 +126,9 @@ export class KeyCache {
     return { confirmedAgoMs, isAway: this.#isAway, keys: this.#byId.size };
   }
 
-  #take({ server, version, changedIds }: KeyChangesRead, beganAtTick: number): void {
+  #take({ server, version, changedIds }: KeyChangesRead, beganAt: Moment): void {
     // A later one has come before it.
-    if (beganAtTick < this.#confirmedAtTick) return;
+    if (beganAt.tick < this.#confirmedAt.tick) return;
     // After a fail-over the last numbers may mean other changes, and before the first poll nothing is known.
     if (changedIds === undefined || server !== this.#server || version < this.#version) this.#forgetAll();
     else {
@@ -129,7 +137,7 @@ export class KeyCache {
     }
     this.#server = server;
     this.#version = version;
-    this.#confirmedAtTick = beganAtTick;
+    this.#confirmedAt = beganAt;
   }
 
   /** Resolves when the keys are confirmed, or the database is away. A poll that is under way may be too old. */
@@ -140,8 +148,14 @@ export class KeyCache {
     }
   }
 
+  #now(): Moment {
+    return { tick: this.#options.tickMs(), ms: this.#options.nowMs() };
+  }
+
+  /** If the clocks differ, the longer time: a clock that is set forward costs no more than a poll. */
   #ageMs(): number {
-    return this.#options.tickMs() - this.#confirmedAtTick;
+    const { tick, ms } = this.#now();
+    return Math.max(tick - this.#confirmedAt.tick, ms - this.#confirmedAt.ms);
   }
 
   #isFresh(): boolean {

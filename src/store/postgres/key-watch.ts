@@ -32,19 +32,19 @@ export interface KeysWatching {
 export class KeyWatch {
   readonly cache: KeyCache;
   readonly #database: Database;
-  /** Whose clock is compared with ours. */
-  readonly #measured: Database;
+  /** Of everything else. */
+  readonly #main: Database;
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** This program is too old for the schema as it is by now. */
   #refusal: ProxyError | undefined;
 
-  constructor({ database, options }: KeysWatching, measured: Database) {
+  constructor({ database, options }: KeysWatching, main: Database) {
     const { staleMs, tickMs = MACHINE_TICKS } = options;
     this.#database = database;
-    this.#measured = measured;
-    this.cache = new KeyCache({ tickMs, staleMs, readChanges: (since) => this.#readChanges(since) });
+    this.#main = main;
+    this.cache = new KeyCache({ tickMs, nowMs: Date.now, staleMs, readChanges: (since) => this.#readChanges(since) });
     this.#stopListening = database.listen(CHANNEL, {
       onNotification: (id) => this.cache.forget(id),
       // What was notified before is lost.
@@ -72,18 +72,24 @@ export class KeyWatch {
 
   async #readChanges(since: number): Promise<KeyChangesRead> {
     const beganAtMs = Date.now();
-    const [record] = await this.#database.query<ChangesRecord>(KEY_STATEMENTS.changes, [since]);
+    const [record] = await this.#askChanges(since);
     if (record === undefined) throw toPostgresTrouble(this.#database.shownUrl, new Error('no row in key_changes'));
     this.#compareClocks(record.clock_ms, beganAtMs, Date.now());
     this.#refusal = findRefusal(this.#database, record);
     return { server: record.server, version: record.version, changedIds: findChangedIds(record) };
   }
 
+  /** A server that is full may refuse the connections of the watch, while those for all else are there already. */
+  async #askChanges(since: number): Promise<ChangesRecord[]> {
+    const ask = (database: Database): Promise<ChangesRecord[]> => database.query(KEY_STATEMENTS.changes, [since]);
+    return ask(this.#database).catch(() => ask(this.#main));
+  }
+
   #compareClocks(clockMs: number, beganAtMs: number, endedAtMs: number): void {
     const tookMs = endedAtMs - beganAtMs;
     if (tookMs < 0 || tookMs > MIN_CLOCK_OFFSET_MS) return;
     const offsetMs = Math.round(clockMs - (beganAtMs + tookMs / 2));
-    this.#measured.clockOffsetMs = Math.abs(offsetMs) < MIN_CLOCK_OFFSET_MS ? 0 : offsetMs;
+    this.#main.clockOffsetMs = Math.abs(offsetMs) < MIN_CLOCK_OFFSET_MS ? 0 : offsetMs;
   }
 }
 

@@ -20,7 +20,9 @@ export class PostgresKeys {
   /** Undefined: a command, which asks the database for each key. */
   readonly #watch: KeyWatch | undefined;
   #touched = new Map<string, number>();
+  /** Set until its note is written, so that there is one at a time. */
   #touchTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(database: Database, watching: KeysWatching | undefined) {
     this.#database = database;
@@ -86,10 +88,7 @@ export class PostgresKeys {
 
   touch(id: string, usedAtMs: number): void {
     this.#touched.set(id, usedAtMs);
-    this.#touchTimer ??= setTimeout(() => {
-      this.#touchTimer = undefined;
-      void this.#writeTouched();
-    }, TOUCH_INTERVAL_MS).unref();
+    this.#scheduleTouched();
   }
 
   /** How well the keys in use are known; undefined for a command. */
@@ -98,6 +97,7 @@ export class PostgresKeys {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#touchTimer);
     this.#watch?.close();
     await within(CLOSE_TIMEOUT_MS, this.#writeTouched());
@@ -127,13 +127,23 @@ export class PostgresKeys {
     }
   }
 
-  /** Last-used times are a convenience: if the database does not take them, they are not told. */
+  #scheduleTouched(): void {
+    this.#touchTimer ??= setTimeout(async () => {
+      await this.#writeTouched();
+      this.#touchTimer = undefined;
+      if (this.#touched.size > 0 && !this.#isClosed) this.#scheduleTouched();
+    }, TOUCH_INTERVAL_MS).unref();
+  }
+
+  /** Last-used times are a convenience: if the database does not take them now, they wait, and nobody hears of it. */
   async #writeTouched(): Promise<void> {
     const keys = [...this.#touched];
     this.#touched = new Map();
     if (keys.length === 0) return;
     const values = [keys.map(([id]) => id), keys.map(([, usedAtMs]) => usedAtMs)];
-    await this.#database.query(KEY_STATEMENTS.touch, values).catch(() => {});
+    await this.#database.query(KEY_STATEMENTS.touch, values).catch(() => {
+      this.#touched = new Map([...keys, ...this.#touched]);
+    });
   }
 }
 

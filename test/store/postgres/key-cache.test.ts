@@ -46,17 +46,21 @@ function aRow(fields: Partial<VirtualKeyRow> = {}): VirtualKeyRow {
 const REVOKED = aRow({ revokedAtMs: 5 });
 
 let tick = 0;
+/** How far the wall clock was set forwards, or how long the machine slept, while ticks stood still. */
+let aheadMs = 0;
 let database: FakeDatabase;
 let cache: KeyCache;
 
 function open(staleMs: number): KeyCache {
-  return new KeyCache({ tickMs: monotonicClock(() => tick), staleMs, readChanges: () => database.readChanges() });
+  const clocks = { tickMs: monotonicClock(() => tick), nowMs: () => tick + aheadMs };
+  return new KeyCache({ ...clocks, staleMs, readChanges: () => database.readChanges() });
 }
 
 const look = (): Promise<VirtualKeyRow | undefined> => cache.findKey('keySha256', 'hash', database.find);
 
 beforeEach(async () => {
   tick = 1_000_000;
+  aheadMs = 0;
   database = new FakeDatabase();
   cache = open(30_000);
   await cache.poll();
@@ -110,6 +114,24 @@ describe('a key that is known', () => {
     database.changedIds = ['vk_a'];
     database.version = 8;
     expect(await look()).toBe(REVOKED);
+    expect(database.polls).toBe(1);
+  });
+
+  it('is confirmed again after the machine slept, though ticks stood still meanwhile', async () => {
+    aheadMs = 3_600_000;
+    database.row = REVOKED;
+    database.changedIds = ['vk_a'];
+    database.version = 8;
+    expect(await look()).toBe(REVOKED);
+    expect(database.polls).toBe(1);
+  });
+
+  it('grows no younger with a clock that is set back', async () => {
+    aheadMs = -3_600_000;
+    await look();
+    expect(database.polls).toBe(0);
+    tick += 1_001;
+    await look();
     expect(database.polls).toBe(1);
   });
 
@@ -199,6 +221,12 @@ describe('while the database is away', () => {
     expect(await look()).toBe(database.row);
     expect(cache.readState()).toEqual({ confirmedAgoMs: 30_000, isAway: true, keys: 1 });
     tick += 1;
+    expect((await failureOf(look)).code).toBe('ERR_STORE_UNAVAILABLE');
+  });
+
+  it('counts the time that the machine slept', async () => {
+    await leave();
+    aheadMs = 30_001;
     expect((await failureOf(look)).code).toBe('ERR_STORE_UNAVAILABLE');
   });
 
