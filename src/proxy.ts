@@ -101,7 +101,7 @@ export function createProxy(
         method,
         target,
         headers,
-        scope: presented.scope,
+        scope: presented.scope ?? clientRequest.replay?.scope,
         mountPath,
         config: routing,
         modelAliases: [modelAliasesOf(caller.claimed.principal), dependencies.modelAliases],

@@ -6,6 +6,7 @@ import { ProxyError, toProxyError } from '../lib/errors.ts';
 import { inferenceProfilesOf } from '../domain/principal.ts';
 import type { Body } from '../http/body.ts';
 import { findHeader } from '../http/message.ts';
+import { carriesCredentials } from '../operations/find-facts.ts';
 import { useInferenceProfile } from '../routing/inference-profile.ts';
 import type { Attempt, HeldResponse, ResponseObserver, ResponsePolicy, Upstream } from '../upstream/upstream.ts';
 import { Capture, CaptureRoom } from './capture.ts';
@@ -115,8 +116,8 @@ export class Cassette {
             ]
           : (route, principal) => live.findWays(route, principal),
       send: async (attempt, observer, policy) => {
-        // What hands out credentials is recorded by nobody, and so never played.
-        if (live !== undefined && attempt.prepared.route.effect === 'secret')
+        // What hands out credentials, or takes them in, is recorded by nobody, and so never played.
+        if (live !== undefined && carriesCredentials(attempt.prepared.route))
           return live.send(attempt, observer, policy);
         const scope = scopeOf(attempt);
         const request = await toMatchable(attempt);

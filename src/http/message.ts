@@ -38,6 +38,8 @@ export interface ClientRequest {
     /** The exchange that is sent again, and whether it was edited. */
     readonly parent: string;
     readonly isEdited: boolean;
+    /** What its client signed for: where it wanted to go. Undefined: it did not sign. */
+    readonly scope: { readonly region: string; readonly service: string } | undefined;
     /** Told under which id it is recorded. */
     readonly onRecord: (id: string) => void;
   };

@@ -20,6 +20,7 @@ import type {
   Layer,
   Omission,
 } from './exchange.ts';
+import { carriesCredentials } from '../operations/find-facts.ts';
 import { CaptureRate, MAX_CAPTURED_PER_SECOND } from './capture-rate.ts';
 import { ConversationIndex, type LinkedRequest } from './conversation.ts';
 import { KEPT_HEAD_BYTES, KEPT_TAIL_BYTES, KeptBytes } from './kept-bytes.ts';
@@ -45,9 +46,6 @@ const MAX_UNTOLD = 32;
 const SLICE_MS = 5;
 /** What a header takes besides its characters. */
 const HEADER_BYTES = 48;
-
-/** To AgentCore's Identity and payments go API keys, client secrets and users' tokens. */
-const CREDENTIAL_OPERATION = /^(?:Create|Update)\w*CredentialProvider$|TokenAuth$|^RotatePaymentConnector$/;
 
 /** By which a client asks that its content is not kept; it goes nowhere else. */
 const OPT_OUT_HEADER = 'x-bedrock-proxy-inspect';
@@ -455,8 +453,8 @@ class Capture implements ExchangeListener, RingExchange {
 
   /** Of what hands out credentials, or takes them in, request and response are credentials themselves. */
   #omitSecrets(): void {
-    const { effect, operation = '' } = this.#record?.route ?? {};
-    if (effect === 'secret' || CREDENTIAL_OPERATION.test(operation)) this.omitted ??= 'opt-out';
+    const route = this.#record?.route;
+    if (route !== undefined && carriesCredentials(route)) this.omitted ??= 'opt-out';
   }
 
   /** Without its headers if there is no room for them. */

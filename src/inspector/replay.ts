@@ -4,10 +4,11 @@
  * retry counters of SDKs) is made anew or left out.
  */
 import { Readable, Writable } from 'node:stream';
-import { type ClientRequest, type ClientResponse, findHeader, type HeaderPair } from '../http/message.ts';
+import type { ClientRequest, ClientResponse, HeaderPair } from '../http/message.ts';
 import { parseTarget } from '../http/target.ts';
 import { ProxyError } from '../lib/errors.ts';
 import { findFacts } from '../operations/find-facts.ts';
+import { parseCredentialScope } from '../protocol/sigv4/scope.ts';
 import type { Exchange } from './exchange.ts';
 import { MASKED } from './masks.ts';
 import { findKind } from './views/summarise.ts';
@@ -68,7 +69,7 @@ function operationIn(headers: readonly HeaderPair[] = []): string {
 export function makeReplay(
   exchange: Exchange,
   { edits = {} }: Pick<ReplayRequest, 'edits'>,
-  { mark, signal }: { readonly mark: Omit<ReplayMark, 'isEdited'>; readonly signal: AbortSignal },
+  { mark, signal }: { readonly mark: Omit<ReplayMark, 'isEdited' | 'scope'>; readonly signal: AbortSignal },
 ): ClientRequest {
   const refusal = findReplayRefusal(exchange);
   const kept = exchange.layers.clientRequest;
@@ -77,7 +78,7 @@ export function makeReplay(
   }
   const target = edits.target ?? kept.target;
   const named = edits.headers ?? kept.headers;
-  const headers = [...named.filter(isKept), ...regionSignedFor(named)];
+  const headers = named.filter(isKept);
   refuseHeaders(headers);
   if (!/^\/[\x21-\x7e]*$/.test(target)) {
     throw new ProxyError('ERR_BAD_REQUEST', 'The path must begin with a slash, and be percent-encoded.');
@@ -94,7 +95,12 @@ export function makeReplay(
     upgrade: undefined,
     signal,
     cut: () => {},
-    replay: { ...mark, isEdited: Object.keys(edits).length > 0 },
+    replay: {
+      ...mark,
+      isEdited: Object.keys(edits).length > 0,
+      // Its signature is not sent again, but says where it wanted to go.
+      scope: parseCredentialScope(kept.headers, parseTarget(kept.target).query),
+    },
   };
 }
 
@@ -117,14 +123,6 @@ export function discardResponse(): ClientResponse {
 /** A masked value would go to AWS as it stands. */
 function isKept([name, value]: HeaderPair): boolean {
   return !MADE_ANEW.test(name) && !value.includes(MASKED);
-}
-
-/** Where a client wanted to go by what it signed for, which is not sent again. */
-function regionSignedFor(headers: readonly HeaderPair[]): readonly HeaderPair[] {
-  if (findHeader(headers, 'x-bedrock-proxy-region') !== undefined) return [];
-  const authorization = findHeader(headers, 'authorization') ?? '';
-  const [, region] = /Credential=[^/,]+\/\d{8}\/([a-z0-9-]{1,40})\//.exec(authorization) ?? [];
-  return region === undefined ? [] : [['x-bedrock-proxy-region', region]];
 }
 
 function refuseHeaders(headers: readonly HeaderPair[]): void {

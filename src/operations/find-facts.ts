@@ -52,6 +52,20 @@ export function findFacts(service: string, operation: string | undefined, hasPat
   return operation === undefined ? { ...DEFAULTS, models } : completeRow(service, operation, {}, models);
 }
 
+/** Of AgentCore's Identity and payments, to which go API keys, client secrets and users' tokens. */
+const TAKES_CREDENTIALS = /^(?:Create|Update)\w*CredentialProvider$|TokenAuth$|^RotatePaymentConnector/;
+
+/** Whether request or response are credentials themselves, so that nobody keeps them. */
+export function carriesCredentials({
+  effect,
+  operation = '',
+}: {
+  readonly effect?: string | undefined;
+  readonly operation?: string | undefined;
+}): boolean {
+  return effect === 'secret' || TAKES_CREDENTIALS.test(operation);
+}
+
 function completeRow(service: string, name: string, row: OperationRow, unknown = UNKNOWN_MODEL): OperationFacts {
   const usage = FREE_WORDS.test(name) ? 'free' : 'unreported';
   const models = CONTROL_PLANES.includes(service) ? NO_MODEL : unknown;

@@ -14,13 +14,13 @@ export interface RequestHints {
   readonly regionHeader: string | undefined;
   /** The service whose SDK client sent this, as its user agent says. */
   readonly clientOf: ServiceId | undefined;
-  readonly scope: ClaimedScope | undefined;
+  readonly scope: Pick<ClaimedScope, 'region' | 'service'> | undefined;
   /** Whether the client asks for an upgrade to WebSocket. */
   readonly asksForWebSocket: boolean;
 }
 
 /** Reads the hints; never throws. `scope` is what the client signed for, as `PresentedCredential` has it. */
-export function readRequestHints(headers: readonly HeaderPair[], scope: ClaimedScope | undefined): RequestHints {
+export function readRequestHints(headers: readonly HeaderPair[], scope: RequestHints['scope']): RequestHints {
   const targets: string[] = [];
   let regionHeader: string | undefined;
   let userAgent: string | undefined;

@@ -19,7 +19,6 @@ import { chooseRegion, type ChosenRegion, findPartition, type RegionSource } fro
 import { isServedAtRoot, wantsOpenaiPrefix } from './familiar-paths.ts';
 import { refuseBadTarget, stripMount, stripQueryAuthentication } from './target.ts';
 import { joinTarget, type RequestTarget } from '../http/target.ts';
-import type { ClaimedScope } from '../protocol/sigv4/scope.ts';
 
 const MODEL_PREFIX = '/model/';
 
@@ -35,7 +34,7 @@ export interface RouteInput {
   readonly target: RequestTarget;
   readonly headers: readonly HeaderPair[];
   /** What the client signed for; see `PresentedCredential`. */
-  readonly scope: ClaimedScope | undefined;
+  readonly scope: RequestHints['scope'];
   /** `/bedrock`; without a slash at its end. Empty: everything is below the mount. */
   readonly mountPath: string;
   readonly config: RoutingConfig;

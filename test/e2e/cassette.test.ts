@@ -325,10 +325,17 @@ describe('a cassette in use', () => {
     expect(filesOf(folder)).toHaveLength(2);
   });
 
-  it('records nothing that hands out credentials', async () => {
+  it('records nothing that hands out credentials, or takes them in', async () => {
     const folder = await makeTemporaryFolder();
     const live = await record(folder);
-    for (const path of ['/identities/api-key', '/identities/GetWorkloadAccessToken']) {
+    for (const path of [
+      '/identities/api-key',
+      '/identities/GetWorkloadAccessToken',
+      '/identities/CreateApiKeyCredentialProvider',
+      '/identities/UpdateOauth2CredentialProvider',
+      '/identities/CompleteResourceTokenAuth',
+      '/payments/managers/m/connectors/c/rotate-credentials',
+    ]) {
       await send(live, 'anything', { name: path, method: 'POST', path, body: '{}' });
     }
     await send(live, 'anything', { name: 'other', method: 'GET', path: '/foundation-models', body: undefined });

@@ -51,6 +51,12 @@ async function send(
   return call(`exchanges/${(await ended).id}`);
 }
 
+/** As of a client that signs for this service; the signature is none. */
+function signedFor(service: string): string {
+  const credential = `AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/${service}/aws4_request`;
+  return `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=host, Signature=${'a'.repeat(64)}`;
+}
+
 const HELLO = JSON.stringify({ messages: [{ role: 'user', content: [{ text: 'Hello' }] }] });
 
 describe('what is kept', () => {
@@ -208,11 +214,7 @@ describe('a replay', () => {
       by: 'what its client signed for',
       headers: {
         'x-api-key': MASTER,
-        authorization: [
-          'AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261128/eu-west-1/bedrock/aws4_request',
-          'SignedHeaders=host',
-          `Signature=${'a'.repeat(64)}`,
-        ].join(', '),
+        authorization: signedFor('bedrock'),
       },
     },
   ])('goes to the region of the first, by $by', async ({ headers }) => {
@@ -223,6 +225,21 @@ describe('a replay', () => {
     await ended;
     const { summary } = await call<ExchangeDetails>(`exchanges/${made.id}`);
     expect([first.summary.row['region'], summary.row['region']]).toEqual(['eu-west-1', 'eu-west-1']);
+  });
+
+  it('goes to the service of the first, by what its client signed for', async () => {
+    const ended = testbed.nextRecord();
+    await fetch(`${testbed.url}/newer/than/our/tables`, {
+      method: 'POST',
+      body: '{}',
+      headers: { authorization: signedFor('bedrock-mantle'), 'x-api-key': MASTER, 'content-type': 'application/json' },
+    });
+    const { id, route } = await ended;
+    const again = testbed.nextRecord();
+    await call(`exchanges/${id}/replay`, 'POST', { key: 'master', confirm: true });
+    const { route: second, error } = await again;
+    expect([route?.service, second?.service, error]).toEqual(['bedrock-mantle', 'bedrock-mantle', undefined]);
+    expect(second?.region).toBe('eu-west-1');
   });
 
   it('is edited: the path, headers and body that were given, and a signature of its own', async () => {

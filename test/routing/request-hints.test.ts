@@ -35,13 +35,13 @@ describe('readRequestHints', () => {
           ['Upgrade', 'WebSocket'],
           ['User-Agent', 'api/bedrock#1'],
         ],
-        { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: 'bedrock' },
+        { region: 'us-east-1', service: 'bedrock' },
       ),
     ).toEqual({
       targets: ['A.B', 'C.D'],
       regionHeader: 'eu-west-1',
       clientOf: 'bedrock',
-      scope: { accessKeyId: 'K', date: '20260101', region: 'us-east-1', service: 'bedrock' },
+      scope: { region: 'us-east-1', service: 'bedrock' },
       asksForWebSocket: true,
     });
   });
