@@ -20,7 +20,7 @@ export interface OpenRates {
  * ERR_BAD_OPTION.
  */
 export async function openRates(
-  config: Pick<Config, 'redisUrl' | 'ratesFallback' | 'databasePath'>,
+  config: Pick<Config, 'redisUrl' | 'ratesFallback' | 'database'>,
   local: RateLimits = createRateLimits({ tickMs: MACHINE_TICKS }),
 ): Promise<OpenRates> {
   const counter = await openCounter(config);
@@ -52,9 +52,9 @@ export async function openRates(
 /** Loads the library only then. */
 async function openCounter({
   redisUrl,
-  databasePath,
-}: Pick<Config, 'redisUrl' | 'databasePath'>): Promise<RateCounter | undefined> {
+  database,
+}: Pick<Config, 'redisUrl' | 'database'>): Promise<RateCounter | undefined> {
   if (redisUrl !== undefined) return (await import('../store/redis/rates.ts')).openRedisRates(redisUrl);
-  if (!/^postgres(ql)?:/.test(databasePath)) return undefined;
-  return (await import('../store/postgres/rates.ts')).openPostgresRates(databasePath);
+  if (database.kind !== 'postgres') return undefined;
+  return (await import('../store/postgres/rates.ts')).openPostgresRates(database.url);
 }
